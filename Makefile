@@ -1,0 +1,89 @@
+# Everything runs from .venv, which is made from the locked requirements the first time and is instant after that.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON := $(BIN)/python
+JOBS ?= 2
+TESTS := $(wildcard tests/unit tests/contract tests/cluster tests/e2e)
+COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-annotate --no-emit-index-url --no-emit-find-links -q pyproject.toml
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup demo test verify format bench generate lock clean
+
+help:
+	@echo 'make demo      play the whole story on this machine (KEEP=1 leaves it running)'
+	@echo 'make test      every test; ARGS="-k name" narrows it, JOBS=1 runs it in one process'
+	@echo 'make verify    format, lint, types, layers, generated files'
+	@echo 'make bench     measure, and print each number beside its limit'
+	@echo 'make format    format the code and fix what ruff can fix'
+	@echo 'make generate  write what is generated: the CRDs'
+	@echo 'make lock      write requirements/*.txt from pyproject.toml'
+	@echo 'make clean     remove .venv and every cache in this folder'
+
+setup: $(VENV)/.ready
+
+demo: setup
+	@$(BIN)/modelops demo
+
+# The servers come first: pytest would hide the progress of their build.
+test: setup
+	@$(BIN)/modelops cluster build >/dev/null
+	@$(BIN)/pytest -n $(JOBS) $(TESTS) $(ARGS)
+
+verify: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(PYTHON) -m modelops.crdgen --check
+
+bench: setup
+	@$(BIN)/modelops cluster build >/dev/null
+	@$(BIN)/pytest -q -s tests/bench $(ARGS)
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+generate: setup
+	$(PYTHON) -m modelops.crdgen
+
+lock: setup
+	$(COMPILE) --extra operator -o requirements/operator.txt
+	$(COMPILE) --all-extras --group dev -o requirements/dev.txt
+
+clean:
+	rm -rf $(VENV) .demo dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache
+	find operator tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.ready: $(VENV)/.locked pyproject.toml
+	@echo 'setup 3/3: modelops itself'
+	@$(BIN)/uv pip install -q --python $(PYTHON) --no-deps -e . \
+	|| $(PYTHON) -m pip install -q --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+$(VENV)/.locked: $(VENV)/.installer requirements/dev.txt
+	@echo 'setup 2/3: locked requirements, 1 to 3 minutes the first time'
+	@$(BIN)/uv pip install -q --python $(PYTHON) --require-hashes -r requirements/dev.txt || { \
+	  echo 'setup 2/3: uv could not, trying pip, whose configuration may name another index'; \
+	  $(PYTHON) -m pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt; }
+	@touch $@
+
+$(VENV)/.installer: requirements/bootstrap.txt
+	@command -v git >/dev/null || { echo 'git is missing: apt install git' >&2; exit 1; }
+	@$(PYTHON) -c '' 2>/dev/null || { \
+	  for python in $$PYTHON_FOR_VENV python3.13 python3.12 python3.11 python3 none; do \
+	    "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; \
+	  done; \
+	  if [ "$$python" = none ]; then \
+	    echo 'Python 3.11 or newer is missing: apt install python3 python3-venv' >&2; exit 1; \
+	  fi; \
+	  echo "setup 1/3: $(VENV) with $$($$python --version)"; \
+	  rm -rf $(VENV); \
+	  "$$python" -c 'import ensurepip, venv' 2>/dev/null && "$$python" -m venv $(VENV) || { \
+	    rm -rf $(VENV); \
+	    echo "$$python cannot make a virtual environment: apt install python3-venv" >&2; exit 1; }; }
+	@$(PYTHON) -m pip install -q --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
+	@touch $@

@@ -1,0 +1,1 @@
+"""ModelOps: better models for coding agents, safely."""

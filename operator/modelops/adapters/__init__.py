@@ -1,0 +1,1 @@
+"""One package per world that the operator talks to."""

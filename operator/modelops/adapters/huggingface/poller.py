@@ -1,0 +1,223 @@
+"""One look at all jobs of an account, for everybody who waits for one of them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from modelops.domain.jobreport import JobReport, merged, parse_reports
+from modelops.ports import Clock, Job, Jobs, Refused, Unavailable
+
+logger = logging.getLogger(__name__)
+
+TAILS_AT_ONCE: Final = 4
+TAIL_LINES: Final = 200
+MISSES_UNTIL_GONE: Final = 3
+"""A listing may lag behind a submission, so one miss says nothing."""
+LONGEST_PAUSE_SECONDS: Final = 300.0
+
+Account = tuple[str, str]
+"""Namespace and token."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watch:
+    """A job that somebody waits for. `key` is what `changed` is called with."""
+
+    key: Hashable
+    token: str = field(repr=False)
+    namespace: str
+    job_id: str
+    nonce: str = field(repr=False, default="")
+    """Of its reports; empty: its log is not read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sighting:
+    """What is known of a watched job. Moments are on the monotonic clock."""
+
+    job: Job | None = None
+    """As it was last seen; None before the first look."""
+    report: JobReport | None = None
+    gone: bool = False
+    """The service does not know it (any more)."""
+    seen_at: float | None = None
+    """When the service last told about it."""
+    report_read_at: float | None = None
+    problem: str = ""
+    """Why the last look failed; empty where it did not."""
+
+
+@dataclass(slots=True)
+class _Entry:
+    watch: Watch
+    sighting: Sighting = field(default_factory=Sighting)
+    misses: int = 0
+
+    @property
+    def settled(self) -> bool:
+        job = self.sighting.job
+        return self.sighting.gone or (job is not None and job.ended)
+
+
+class SharedJobPoller:
+    """Lists the active jobs of each account once per interval and tells who is concerned.
+
+    A job that has left the listing is inspected, and its log read a last time, before its end is told. Logs
+    of running jobs are read when the last reading is older than `report_seconds`, four at a time. `changed`
+    is called in the event loop, after the sighting has been stored.
+    """
+
+    def __init__(
+        self,
+        jobs: Jobs,
+        *,
+        clock: Clock,
+        changed: Callable[[Hashable], None],
+        interval_seconds: float = 15.0,
+        report_seconds: float = 30.0,
+    ) -> None:
+        self._jobs = jobs
+        self._clock = clock
+        self._changed = changed
+        self._interval_seconds = interval_seconds
+        self._report_seconds = report_seconds
+        self._entries: dict[Hashable, _Entry] = {}
+        self._active: dict[Account, tuple[Job, ...]] = {}
+        self._not_before: dict[Account, float] = {}
+        self._failures: dict[Account, int] = {}
+        self._tails = asyncio.Semaphore(TAILS_AT_ONCE)
+
+    def watch(self, watch: Watch) -> Sighting:
+        """Waits for this job from now on, and says what is known of it; the same again changes nothing."""
+        entry = self._entries.get(watch.key)
+        if entry is None or entry.watch.job_id != watch.job_id:
+            entry = self._entries[watch.key] = _Entry(watch)
+        else:
+            entry.watch = watch
+        return entry.sighting
+
+    def observe(self, key: Hashable) -> Sighting | None:
+        """What is known of the job watched under this key; None where none is."""
+        entry = self._entries.get(key)
+        return entry.sighting if entry else None
+
+    def labelled(self, token: str, namespace: str, label: str) -> tuple[Job, ...]:
+        """Active jobs with this label in the last listing: a hint, not a proof that there are no others."""
+        return tuple(job for job in self._active.get((namespace, token), ()) if job.label == label)
+
+    def forget(self, key: Hashable) -> None:
+        """Waits no longer."""
+        self._entries.pop(key, None)
+
+    async def run(self) -> None:
+        """Polls until cancelled."""
+        while True:
+            try:
+                await self.poll()
+            except Exception:  # the loop's edge: without it nobody would ever look again
+                logger.exception("a poll of jobs failed; the next one follows")
+            await asyncio.sleep(self._interval_seconds)
+
+    async def poll(self) -> None:
+        """One look at every account that somebody waits for."""
+        accounts: dict[Account, list[_Entry]] = defaultdict(list)
+        for entry in self._entries.values():
+            if not entry.settled:
+                accounts[(entry.watch.namespace, entry.watch.token)].append(entry)
+        for known in (self._active, self._not_before, self._failures):
+            for account in known.keys() - accounts.keys():
+                del known[account]
+        now = self._clock.monotonic()
+        due = [account for account in accounts if self._not_before.get(account, now) <= now]
+        await asyncio.gather(*(self._poll_account(account, accounts[account]) for account in due))
+
+    async def _poll_account(self, account: Account, entries: Sequence[_Entry]) -> None:
+        namespace, token = account
+        try:
+            active = await self._jobs.list_active(token, namespace)
+        except (Unavailable, Refused) as error:
+            self._postpone(account, error)
+            for entry in entries:
+                entry.sighting = replace(entry.sighting, problem=str(error))
+            return
+        self._failures.pop(account, None)
+        self._active[account] = active
+        by_id = {job.id: job for job in active}
+        await asyncio.gather(*(self._look(entry, by_id.get(entry.watch.job_id)) for entry in entries))
+
+    def _postpone(self, account: Account, error: Unavailable | Refused) -> None:
+        failures = self._failures[account] = self._failures.get(account, 0) + 1
+        own = min(LONGEST_PAUSE_SECONDS, self._interval_seconds * 2 ** min(failures, 8))
+        told = getattr(error, "retry_after", None) or 0.0
+        pause = min(LONGEST_PAUSE_SECONDS, max(told, own if isinstance(error, Refused) else 0.0))
+        self._not_before[account] = self._clock.monotonic() + pause
+        logger.warning("jobs of %s cannot be listed: %s", account[0], error)
+
+    async def _look(self, entry: _Entry, job: Job | None) -> None:
+        watch, before = entry.watch, entry.sighting
+        try:
+            if job is None:
+                async with self._tails:
+                    job = await self._jobs.inspect(watch.token, watch.namespace, watch.job_id)
+            if job is None:
+                self._missed(entry)
+                return
+            now = self._clock.monotonic()
+            if not job.ended:
+                entry.misses = 0
+            sighting = replace(before, job=job, seen_at=now, problem="")
+            if self._wants_report(sighting, now):
+                sighting = await self._with_report(watch, sighting)
+                if job.ended and sighting.problem:
+                    # The last words say why it failed: worth another try, not worth holding up its end.
+                    entry.misses += 1
+                    if entry.misses < MISSES_UNTIL_GONE:
+                        entry.sighting = replace(before, problem=sighting.problem)
+                        return
+        except (Unavailable, Refused) as error:
+            entry.sighting = replace(entry.sighting, problem=str(error))
+            return
+        self._store(entry, sighting)
+
+    def _missed(self, entry: _Entry) -> None:
+        entry.misses += 1
+        if entry.misses >= MISSES_UNTIL_GONE:
+            self._store(entry, replace(entry.sighting, gone=True, problem=""))
+
+    def _wants_report(self, sighting: Sighting, now: float) -> bool:
+        job = sighting.job
+        if job is None or job.stage == "SCHEDULING":
+            return False
+        read_at = sighting.report_read_at
+        return job.ended or read_at is None or now - read_at >= self._report_seconds
+
+    async def _with_report(self, watch: Watch, sighting: Sighting) -> Sighting:
+        """A log that cannot be read holds up nothing but the report."""
+        if not watch.nonce:
+            return sighting
+        try:
+            async with self._tails:
+                lines = await self._jobs.tail(watch.token, watch.namespace, watch.job_id, TAIL_LINES)
+        except (Unavailable, Refused) as error:
+            return replace(sighting, problem=str(error))
+        said, known = parse_reports(lines, watch.nonce), sighting.report
+        report = merged(known, said) if known and said else said or known
+        return replace(sighting, report=report, report_read_at=self._clock.monotonic())
+
+    def _store(self, entry: _Entry, sighting: Sighting) -> None:
+        if self._entries.get(entry.watch.key) is not entry:
+            return
+        before, entry.sighting = entry.sighting, sighting
+        if _told(before) != _told(sighting):
+            self._changed(entry.watch.key)
+
+
+def _told(sighting: Sighting) -> tuple[object, ...]:
+    """What is worth waking somebody up for; running seconds and moments are not."""
+    job = sighting.job
+    return (sighting.gone, sighting.report, job and (job.stage, job.message, job.started_at, job.finished_at))

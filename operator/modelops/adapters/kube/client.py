@@ -1,0 +1,157 @@
+"""`ports.Kube` on an aiohttp session: conditional writes, live reads, Events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from modelops.adapters.kube.connection import Connection
+from modelops.adapters.kube.events import EventPoster
+from modelops.adapters.kube.transport import Expired, NotFound, OnCall, Transport
+from modelops.api.v1alpha1.names import FIELD_MANAGER
+from modelops.ports import Json, Missing, Resource
+
+Gate = Callable[[], None]
+"""Raises NotLeader where we may not write; called right before every write."""
+
+_LIST_PAGE = "500"
+_MERGE_PATCH = "application/merge-patch+json"
+
+
+def base_path(resource: Resource, namespace: str | None) -> str:
+    """The collection's path on the API server."""
+    root = f"/apis/{resource.group}/{resource.version}" if resource.group else f"/api/{resource.version}"
+    return f"{root}/namespaces/{namespace}/{resource.plural}" if namespace else f"{root}/{resource.plural}"
+
+
+class KubeClient:
+    """The Kubernetes API over one Transport. Errors are those of `modelops.ports`, see there.
+
+    `gate` is asked before every write. `with_gate` gives another client on the same connections, so that the
+    lease itself can be written before we lead.
+    """
+
+    def __init__(
+        self, transport: Transport, *, gate: Gate = lambda: None, events: EventPoster | None = None
+    ) -> None:
+        self.transport = transport
+        self.gate = gate
+        self._events = events or EventPoster(self.create)
+
+    @classmethod
+    def from_kubeconfig(
+        cls, path: Path | None = None, *, gate: Gate = lambda: None, on_call: OnCall = lambda *_: None
+    ) -> Self:
+        """A client of `Connection.discover(path)`; use as an async context manager.
+
+        Raises:
+            ConfigurationError: there is no usable kubeconfig and this is no Pod.
+        """
+        return cls(Transport(Connection.discover(path), on_call=on_call), gate=gate)
+
+    def with_gate(self, gate: Gate) -> KubeClient:
+        """Another client on the same connections; the caller keeps this one open meanwhile."""
+        return KubeClient(self.transport, gate=gate, events=self._events)
+
+    async def __aenter__(self) -> Self:
+        await self.transport.__aenter__()
+        self._events.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._events.close()
+        await self.transport.__aexit__(kind, error, trace)
+
+    async def get(self, resource: Resource, namespace: str, name: str) -> Json | None:
+        """A live read; None where there is none."""
+        path = f"{base_path(resource, namespace)}/{name}"
+        try:
+            return await self.transport.call("get", path, plural=resource.plural)
+        except NotFound:
+            return None
+
+    async def list(
+        self, resource: Resource, *, namespace: str | None = None, label_selector: str | None = None
+    ) -> tuple[list[Json], str]:
+        """Items with apiVersion and kind, and the list's resourceVersion; none of an unknown kind."""
+        params = {"limit": _LIST_PAGE}
+        if label_selector:
+            params["labelSelector"] = label_selector
+        api_version = f"{resource.group}/{resource.version}" if resource.group else resource.version
+        items: list[Json] = []
+        while True:
+            path = base_path(resource, namespace)
+            try:
+                page = await self.transport.call("list", path, plural=resource.plural, params=params)
+            except NotFound:
+                return [], "0"
+            except Expired:  # of the next page: it took us too long
+                items.clear()
+                del params["continue"]
+                continue
+            items += ({"apiVersion": api_version, "kind": resource.kind, **item} for item in page["items"])
+            if not page["metadata"].get("continue"):
+                return items, page["metadata"]["resourceVersion"]
+            params["continue"] = page["metadata"]["continue"]
+
+    async def create(self, resource: Resource, body: Json) -> Json:
+        """POST. Raises Conflict where the name exists."""
+        self.gate()
+        path = base_path(resource, body["metadata"].get("namespace"))
+        params = {"fieldManager": FIELD_MANAGER}
+        return await self.transport.call("create", path, plural=resource.plural, params=params, body=body)
+
+    async def replace_status(self, resource: Resource, body: Json) -> Json:
+        """PUT …/status, conditional on the body's metadata.resourceVersion."""
+        metadata = body["metadata"]
+        _require_version(metadata.get("resourceVersion"), resource, metadata["name"])
+        self.gate()
+        return await self.transport.call(
+            "update_status",
+            f"{base_path(resource, metadata['namespace'])}/{metadata['name']}/status",
+            plural=resource.plural,
+            params={"fieldManager": FIELD_MANAGER},
+            body=body,
+        )
+
+    async def patch(self, resource: Resource, namespace: str, name: str, merge: Json) -> Json:
+        """Merge patch, conditional on its metadata.resourceVersion."""
+        _require_version(merge.get("metadata", {}).get("resourceVersion"), resource, name)
+        self.gate()
+        return await self.transport.call(
+            "patch",
+            f"{base_path(resource, namespace)}/{name}",
+            plural=resource.plural,
+            params={"fieldManager": FIELD_MANAGER},
+            body=merge,
+            content_type=_MERGE_PATCH,
+        )
+
+    async def delete(
+        self, resource: Resource, namespace: str, name: str, *, resource_version: str | None = None
+    ) -> None:
+        """Deletes in the background, where given only at that version; a missing object is no error."""
+        body: Json = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"}
+        if resource_version is not None:
+            body["preconditions"] = {"resourceVersion": resource_version}
+        self.gate()
+        path = f"{base_path(resource, namespace)}/{name}"
+        try:
+            await self.transport.call("delete", path, plural=resource.plural, body=body)
+        except Missing:
+            return
+
+    async def event(self, regarding: Json, *, reason: str, message: str, warning: bool = False) -> None:
+        """An Event, best effort: queued, posted by a task of its own, dropped where too many wait."""
+        self._events.put(regarding, reason=reason, message=message, warning=warning)
+
+
+def _require_version(version: object, resource: Resource, name: str) -> None:
+    if not version:
+        raise ValueError(
+            f"a write of {resource.plural}/{name} without metadata.resourceVersion would be unconditional"
+        )

@@ -1,0 +1,88 @@
+"""Kubernetes Events, best effort: they never fail a reconcile and never hold one up."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+from modelops.api.v1alpha1.names import FIELD_MANAGER
+from modelops.ports import Conflict, Json, Missing, NotLeader, Refused, Resource, Unavailable, Uncertain
+
+EVENTS = Resource(group="", version="v1", plural="events", kind="Event")
+
+_WAITING = 256
+_FLUSH_SECONDS = 2.0
+_MESSAGE_LENGTH = 1024  # the API server's limit
+_log = logging.getLogger(__name__)
+
+
+class EventPoster:
+    """A bounded queue of Events and the task that posts them one by one."""
+
+    def __init__(self, create: Callable[[Resource, Json], Awaitable[Json]]) -> None:
+        self._create = create
+        self._waiting: asyncio.Queue[Json] = asyncio.Queue(_WAITING)
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Posts from now on."""
+        self._task = asyncio.create_task(self._post_all(), name="events")
+
+    async def close(self) -> None:
+        """Gives what waits two seconds, then stops."""
+        if self._task is None:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_FLUSH_SECONDS):
+                await self._waiting.join()
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+
+    def put(self, regarding: Json, *, reason: str, message: str, warning: bool) -> None:
+        """Queues one; where 256 wait already it is dropped."""
+        try:
+            self._waiting.put_nowait(event_body(regarding, reason=reason, message=message, warning=warning))
+        except asyncio.QueueFull:
+            _log.warning("an Event was dropped, %d wait already: %s: %s", _WAITING, reason, message)
+
+    async def _post_all(self) -> None:
+        while True:
+            body = await self._waiting.get()
+            try:
+                await self._create(EVENTS, body)
+            except (Conflict, Missing, NotLeader, Refused, Unavailable, Uncertain) as error:
+                _log.info("an Event was not posted: %s: %s", body["reason"], error)
+            finally:
+                self._waiting.task_done()
+
+
+def event_body(regarding: Json, *, reason: str, message: str, warning: bool) -> Json:
+    """A core/v1 Event about an object, as `kubectl describe` finds it."""
+    metadata = regarding["metadata"]
+    namespace = metadata.get("namespace", "default")
+    now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": f"{metadata['name']}.{secrets.token_hex(8)}", "namespace": namespace},
+        "involvedObject": {
+            "apiVersion": regarding.get("apiVersion", ""),
+            "kind": regarding.get("kind", ""),
+            "name": metadata["name"],
+            "namespace": namespace,
+            "uid": metadata.get("uid", ""),
+            "resourceVersion": metadata.get("resourceVersion", ""),
+        },
+        "type": "Warning" if warning else "Normal",
+        "reason": reason,
+        "message": message[:_MESSAGE_LENGTH],
+        "source": {"component": FIELD_MANAGER},
+        "firstTimestamp": now,
+        "lastTimestamp": now,
+        "count": 1,
+    }

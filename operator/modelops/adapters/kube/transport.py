@@ -1,0 +1,214 @@
+"""One HTTP request to the API server, and what its outcome means.
+
+The distinction that everything else rests on: a request that was certainly not carried out (Conflict,
+Missing, Refused, Unavailable), and one that may have been (Uncertain). No write is ever sent twice from here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import aiohttp
+
+from modelops.adapters.kube.connection import Connection
+from modelops.ports import Conflict, Json, Missing, Refused, Unavailable, Uncertain
+
+REQUEST_SECONDS = 10.0
+CONNECT_SECONDS = 5.0
+
+Verb = Literal["get", "list", "watch", "create", "update_status", "patch", "delete"]
+OnCall = Callable[[str, str, str], None]
+"""Called after every request with verb, plural (`rollouts`), and code: "200", or "lost", "unreachable"."""
+
+_METHODS: Mapping[Verb, str] = {
+    "get": "GET",
+    "list": "GET",
+    "watch": "GET",
+    "create": "POST",
+    "update_status": "PUT",
+    "patch": "PATCH",
+    "delete": "DELETE",
+}
+READS = frozenset({"get", "list", "watch"})
+
+
+class Expired(Exception):
+    """410: that resourceVersion is too old; list again."""
+
+
+class NotFound(Exception):
+    """404 to a read."""
+
+
+class Transport:
+    """An aiohttp session to one API server. Use as an async context manager."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        on_call: OnCall = lambda *_: None,
+        request_seconds: float = REQUEST_SECONDS,
+    ) -> None:
+        self.connection = connection
+        self.on_call = on_call
+        self._timeout = aiohttp.ClientTimeout(total=request_seconds, sock_connect=CONNECT_SECONDS)
+        self._headers: dict[str, str] = {}
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        context = self.connection.ssl_context()
+        self._headers = self.connection.headers()
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=64, ssl=True if context is None else context),
+            timeout=self._timeout,
+            headers={"User-Agent": "modelops-operator", "Accept": "application/json"},
+        )
+        # aiohttp sends a PUT or DELETE again when a kept-alive connection turns out closed; there is no
+        # public switch. Whether the first one was carried out is then unknown, and that is ours to judge.
+        self._session._retry_connection = False
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def call(
+        self,
+        verb: Verb,
+        path: str,
+        *,
+        plural: str,
+        params: Mapping[str, str] | None = None,
+        body: Json | None = None,
+        content_type: str = "application/json",
+    ) -> Json:
+        """Sends one request and returns the answer's JSON.
+
+        Raises:
+            NotFound, Expired: of a read.
+            Conflict, Missing, Refused, Unavailable: it was certainly not carried out.
+            Uncertain: a write whose answer was lost or says nothing definite.
+        """
+        data = None if body is None else json.dumps(body, separators=(",", ":")).encode()
+        for last in (False, True):
+            try:
+                return await self._send(
+                    verb, path, plural=plural, params=params, data=data, content_type=content_type
+                )
+            except _LoggedOut as error:
+                # 401 comes before anything is carried out, so that a renewed token may be tried with any
+                # verb.
+                renewed = self.connection.headers()
+                if last or renewed == self._headers:
+                    raise Refused(str(error)) from None
+                self._headers = renewed
+            except (aiohttp.ClientConnectionError, TimeoutError, aiohttp.ClientPayloadError) as error:
+                if not self._give_up(verb, plural, error, last=last):
+                    continue
+        raise AssertionError("the last try returns or raises")
+
+    async def _send(
+        self,
+        verb: Verb,
+        path: str,
+        *,
+        plural: str,
+        params: Mapping[str, str] | None,
+        data: bytes | None,
+        content_type: str,
+    ) -> Json:
+        headers = {**self._headers, "Content-Type": content_type} if data is not None else self._headers
+        async with self.session.request(
+            _METHODS[verb], self.connection.server + path, params=params, data=data, headers=headers
+        ) as response:
+            content = await response.read()
+        self.on_call(verb, plural, str(response.status))
+        if response.status < 300:
+            answer: Json = json.loads(content)
+            return answer
+        raise outcome(verb, response.status, content, retry_after=response.headers.get("Retry-After"))
+
+    def _give_up(self, verb: Verb, plural: str, error: Exception, *, last: bool) -> bool:
+        """Raises what a broken connection means; returns False where a read may be tried once more."""
+        what = f"{verb} {plural} at {self.connection.server}"
+        if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
+            self.on_call(verb, plural, "unreachable")
+            raise Unavailable(f"{what}: not reachable: {error}") from error
+        self.on_call(verb, plural, "lost")
+        if verb not in READS:
+            raise Uncertain(
+                f"{what}: the answer was lost ({error!r}); it may have been carried out"
+            ) from error
+        if last or isinstance(error, TimeoutError):
+            raise Unavailable(f"{what}: no answer ({error!r})") from error
+        return False
+
+    def stream(self, path: str, *, params: Mapping[str, str], silence: float) -> Any:
+        """An open-ended GET, as an aiohttp context manager; `silence`: seconds without a byte that end it."""
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=silence)
+        url = self.connection.server + path
+        return self.session.get(
+            url, params=params, headers=self._headers, timeout=timeout, read_bufsize=2**20
+        )
+
+    def renew_token(self) -> None:
+        """Reads the token file again."""
+        self._headers = self.connection.headers()
+
+    @property
+    def session(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            raise RuntimeError("the transport is not open: use `async with Transport(...)`")
+        return self._session
+
+
+class _LoggedOut(Exception):
+    """401."""
+
+
+def outcome(verb: Verb, status: int, content: bytes, *, retry_after: str | None) -> Exception:
+    """What a failed answer means. A 5xx other than 503 says nothing definite about a write (etcd may have
+    it).
+    """
+    message = status_message(content) or f"HTTP {status}"
+    if status == 401:
+        return _LoggedOut(f"the API server does not know us: {message}")
+    if status == 404:
+        return NotFound(message) if verb in READS else Missing(message)
+    if status == 410 and verb in READS:
+        return Expired(message)
+    if status == 409:
+        return Conflict(message)
+    if status in (429, 503):
+        return Unavailable(message, retry_after=_seconds(retry_after))
+    if status < 500:
+        return Refused(message)
+    if verb in READS:
+        return Unavailable(message, retry_after=_seconds(retry_after))
+    return Uncertain(message)
+
+
+def status_message(content: bytes) -> str:
+    """The message of a Kubernetes Status object; an empty string where it is none."""
+    try:
+        answer = json.loads(content)
+    except ValueError:
+        return content[:200].decode(errors="replace")
+    return str(answer.get("message", "")) if isinstance(answer, dict) else ""
+
+
+def _seconds(header: str | None) -> float | None:
+    try:
+        return float(header) if header else None
+    except ValueError:
+        return None
+
+
+__all__ = ["READS", "Expired", "NotFound", "OnCall", "Transport", "Verb", "outcome", "status_message"]

@@ -1,0 +1,113 @@
+"""Which dataset, and which version of it, a reference means.
+
+    client = LangSmithConnection(api_url=..., api_key=...).client()
+    found = resolve_dataset(client, "ls://stdlib-docstrings")
+    examples = list(client.list_examples(dataset_id=found.id, as_of=found.version, splits=["train"]))
+
+Everything here blocks: call it from a program or in a thread.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from modelops.adapters.langsmith.errors import DatasetNotFound, DatasetVersionNotFound, NotFound, reported
+
+if TYPE_CHECKING:
+    from langsmith import Client
+    from langsmith.schemas import Dataset
+
+SCHEME = "ls://"
+LATEST = "latest"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedDataset:
+    """One version of one dataset.
+
+    `version` is the version's own time (ISO 8601 with an offset), to be passed as `as_of` to `list_examples`:
+    examples added later do not appear in it. `example_count` counts the dataset's newest version (LangSmith
+    keeps no count per version); 0 means that there is nothing to work with.
+    """
+
+    id: str
+    name: str
+    version: str
+    example_count: int
+    url: str
+
+
+def resolve_dataset(client: Client, ref: str, *, as_of: str = LATEST) -> ResolvedDataset:
+    """The dataset and version that `ref` (`ls://<id or exact name>`, or the bare form) and `as_of` name.
+
+    `as_of` is a tag (`latest`, `prod`) or an ISO 8601 time; the version at or before that time is taken.
+    A dataset whose name looks like a UUID is found by name when no id matches.
+
+    Raises DatasetNotFound, DatasetVersionNotFound, LangSmithUnauthorized, LangSmithUnavailable,
+    LangSmithRefused.
+    """
+    wanted = ref.removeprefix(SCHEME).strip()
+    if not wanted:
+        raise DatasetNotFound(f"{ref!r} names no dataset. Write ls://<dataset id or exact name>.")
+    dataset = _by_id(client, wanted) or _by_name(client, wanted)
+    if dataset is None:
+        raise DatasetNotFound(
+            f"LangSmith at {client.api_url} has no dataset with the id or exact name {wanted!r}. Names are "
+            "case-sensitive; check the name, and that the key belongs to the dataset's workspace."
+        )
+    return ResolvedDataset(
+        id=str(dataset.id),
+        name=dataset.name,
+        version=_version(client, dataset, as_of),
+        example_count=dataset.example_count or 0,
+        url=dataset.url or "",
+    )
+
+
+def _by_id(client: Client, wanted: str) -> Dataset | None:
+    try:
+        dataset_id = UUID(wanted)
+    except ValueError:
+        return None
+    try:
+        with reported(doing=f"reading dataset {wanted!r}", url=client.api_url):
+            found: Dataset = client.read_dataset(dataset_id=dataset_id)
+            return found
+    except NotFound:
+        return None
+
+
+def _by_name(client: Client, wanted: str) -> Dataset | None:
+    with reported(doing=f"looking for dataset {wanted!r}", url=client.api_url):
+        found = list(client.list_datasets(dataset_name=wanted, limit=1))
+    return found[0] if found and found[0].name == wanted else None
+
+
+def _version(client: Client, dataset: Dataset, as_of: str) -> str:
+    moment = _moment(as_of)
+    try:
+        with reported(doing=f"reading version {as_of!r} of dataset {dataset.name!r}", url=client.api_url):
+            found = (
+                client.read_dataset_version(dataset_id=dataset.id, as_of=moment)
+                if moment
+                else client.read_dataset_version(dataset_id=dataset.id, tag=as_of)
+            )
+    except NotFound:
+        if as_of == LATEST and not dataset.example_count:
+            return (dataset.modified_at or dataset.created_at).isoformat()
+        raise DatasetVersionNotFound(
+            f"Dataset {dataset.name!r} has no version {as_of!r}. Give a tag that exists (like 'latest') or "
+            "an ISO 8601 time that is not before the first example."
+        ) from None
+    return found.as_of.isoformat()
+
+
+def _moment(as_of: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(as_of)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.astimezone()

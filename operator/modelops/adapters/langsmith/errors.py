@@ -1,0 +1,109 @@
+"""What can go wrong at LangSmith, as reasons that a condition can carry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import ClassVar
+
+
+class LangSmithError(Exception):
+    """A call to LangSmith that did not give an answer to work with.
+
+    `reason` is CamelCase for a condition; `transient` says whether the same call may work later.
+    The message is for a person (what, where, remedy) and never holds a key, nor any text of the SDK's own
+    errors: those quote part of it.
+    """
+
+    reason: ClassVar[str] = "LangSmithError"
+    transient: ClassVar[bool] = False
+
+
+class DatasetNotFound(LangSmithError):
+    """No dataset has that id or exactly that name."""
+
+    reason: ClassVar[str] = "DatasetNotFound"
+
+
+class DatasetVersionNotFound(LangSmithError):
+    """The dataset has no version at or before that time, or none with that tag."""
+
+    reason: ClassVar[str] = "DatasetVersionNotFound"
+
+
+class LangSmithUnauthorized(LangSmithError):
+    """The key is missing, wrong, or may not do this."""
+
+    reason: ClassVar[str] = "LangSmithUnauthorized"
+
+
+class LangSmithUnavailable(LangSmithError):
+    """No answer, too late an answer, a rate limit or a server error: worth another try later."""
+
+    reason: ClassVar[str] = "LangSmithUnavailable"
+    transient: ClassVar[bool] = True
+
+
+class LangSmithRefused(LangSmithError):
+    """LangSmith understood the request and refused it (HTTP 4xx); the same request will fail again."""
+
+    reason: ClassVar[str] = "LangSmithRefused"
+
+
+class NotFound(LangSmithRefused):
+    """HTTP 404 for something other than a dataset."""
+
+
+class Conflict(LangSmithRefused):
+    """HTTP 409: it exists already."""
+
+
+@contextmanager
+def reported(*, doing: str, url: str) -> Iterator[None]:
+    """Turn what the SDK raises inside the block into the errors above.
+
+    `doing` completes "LangSmith at <url> answered 500 while ...", for example "reading dataset 'docs'".
+    The cause is cut off: the SDK's connection errors quote the first and last characters of the key.
+    """
+    import requests
+    from langsmith.utils import LangSmithError as SdkError
+
+    try:
+        yield
+    except (SdkError, requests.RequestException) as error:
+        raise _translated(_status_of(error), doing=doing, url=url) from None
+
+
+def _status_of(error: BaseException) -> int | None:
+    """The HTTP status behind an SDK error; the SDK keeps it only in the chain of causes."""
+    seen: BaseException | None = error
+    while seen is not None:
+        status = getattr(getattr(seen, "response", None), "status_code", None)
+        if isinstance(status, int):
+            return status
+        seen = seen.__cause__ or seen.__context__
+    return None
+
+
+def _translated(status: int | None, *, doing: str, url: str) -> LangSmithError:
+    if status is None:
+        return LangSmithUnavailable(
+            f"LangSmith at {url} did not answer while {doing}. It is tried again; if this stays, check the "
+            "endpoint and the network policy."
+        )
+    if status in {401, 403}:
+        return LangSmithUnauthorized(
+            f"LangSmith at {url} answered {status} while {doing}: the key is wrong or may not do this. "
+            "Check the Secret that secretRefs.langsmith names and the workspace that the key belongs to."
+        )
+    if status == 404:
+        return NotFound(
+            f"LangSmith at {url} answered 404 while {doing}. Check the endpoint and the workspace."
+        )
+    if status == 409:
+        return Conflict(f"LangSmith at {url} answered 409 while {doing}: it exists already.")
+    if status in {408, 425, 429} or status >= 500:
+        return LangSmithUnavailable(f"LangSmith at {url} answered {status} while {doing}. It is tried again.")
+    return LangSmithRefused(
+        f"LangSmith at {url} answered {status} while {doing}; the same request will fail again."
+    )

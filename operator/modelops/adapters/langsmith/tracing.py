@@ -1,0 +1,252 @@
+"""Traces of what the operator does, best effort: they never block it, never fail it, and are no record.
+
+    traces = ActionTraces(LangSmithConnection(api_url=..., api_key=...), project="modelops-operator")
+    traces.record("reserve", kind="TrainingRun", namespace="team-a", name="docs-2", uid=uid, agent="docs",
+                  inputs={"attempt": 1}, outputs={"reservedMicroUSD": 900000}, started=began, ended=now)
+    ...
+    traces.close(timeout=3.0)
+
+`record` copies the values into a bounded queue (microseconds, no I/O). One daemon thread owns the SDK's
+client and posts root runs in batches. While LangSmith is down, a batch is tried again and newer actions wait,
+then are dropped; what it refuses is forgotten. All of that is counted. The audit of record is status, Events
+and the logs.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from modelops.adapters.langsmith.actions import Action, run_of
+from modelops.adapters.langsmith.connection import LangSmithConnection
+from modelops.adapters.langsmith.errors import LangSmithError, reported
+from modelops.adapters.langsmith.redaction import redacted
+from modelops.adapters.langsmith.wire import JsonValue, post_runs
+
+if TYPE_CHECKING:
+    from langsmith import Client
+
+_BATCH: Final = 100
+"""Runs in one request."""
+_LINGER_SECONDS: Final = 0.25
+"""How long the thread waits for more after the first action of a batch."""
+_REST_SECONDS: Final = (1.0, 2.0, 5.0, 15.0, 30.0)
+"""Pauses after one, two, ... failed requests in a row, so that a dead LangSmith is not hammered."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class TraceCounts:
+    """What became of recorded actions. The rest still waits.
+
+    `sent`: LangSmith took them. `dropped`: too many waited already, or it was closed. `failed`: LangSmith
+    refused them, or was down when it was closed.
+    """
+
+    sent: int = 0
+    dropped: int = 0
+    failed: int = 0
+
+
+class ActionTraces:
+    """Sends actions to one LangSmith project.
+
+    At most `capacity` actions wait, each of bounded size (`redaction`): at the default under 20 MB at the
+    very worst, usually less than one. The thread starts with the first action; it alone imports the SDK.
+    """
+
+    def __init__(
+        self, connection: LangSmithConnection, *, project: str = "modelops-operator", capacity: int = 1000
+    ) -> None:
+        # One attempt and short waits: the next batch is the retry of the service, not of the request.
+        self._connection = replace(connection, connect_seconds=3.0, read_seconds=10.0, attempts=1)
+        self._project = project
+        self._queue: queue.Queue[Action | None] = queue.Queue(maxsize=capacity)
+        self._closing = threading.Event()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._client: Client | None = None
+        self._counts = TraceCounts()
+        self._said: type[LangSmithError] | None = None
+
+    @property
+    def counts(self) -> TraceCounts:
+        """What became of the actions so far."""
+        with self._lock:
+            return self._counts
+
+    def record(
+        self,
+        action: str,
+        *,
+        kind: str,
+        namespace: str,
+        name: str,
+        uid: str,
+        agent: str,
+        inputs: Mapping[str, JsonValue],
+        outputs: Mapping[str, JsonValue],
+        started: float,
+        ended: float,
+        tags: Sequence[str] = (),
+        error: str | None = None,
+    ) -> None:
+        """Note one action of the operator on the object (kind, namespace, name, uid). Never blocks or raises.
+
+        Values are cut to a bounded size and what looks like a secret is replaced. Dropped and counted where
+        `capacity` actions wait already.
+        """
+        if self._closing.is_set():
+            self._count(dropped=1)
+            return
+        noted = Action(
+            action=action,
+            kind=kind,
+            namespace=namespace,
+            name=name,
+            uid=uid,
+            agent=agent,
+            inputs=redacted(inputs),
+            outputs=redacted(outputs),
+            started=started,
+            ended=ended,
+            tags=tuple(tags),
+            error=str(redacted({"error": error})["error"]) if error else None,
+        )
+        try:
+            self._queue.put_nowait(noted)
+        except queue.Full:
+            self._count(dropped=1)
+            return
+        if self._thread is None:
+            self._start()
+
+    def action(
+        self,
+        action: str,
+        *,
+        kind: str,
+        namespace: str,
+        name: str,
+        uid: str,
+        agent: str,
+        outputs: Mapping[str, Any],
+    ) -> None:
+        """`record` of something that just happened (`ports.Traces`)."""
+        now = time.time()
+        self.record(
+            action,
+            kind=kind,
+            namespace=namespace,
+            name=name,
+            uid=uid,
+            agent=agent,
+            inputs={},
+            outputs=outputs,
+            started=now,
+            ended=now,
+        )
+
+    def close(self, timeout: float = 3.0) -> None:
+        """Send what waits, for at most `timeout` seconds; the rest counts as dropped.
+
+        Returns in that time even where LangSmith answers nothing. Blocks: call it in a thread. Calling it
+        again is harmless.
+        """
+        self._closing.set()
+        thread = self._thread
+        if thread is not None and thread.is_alive():
+            self._wake()
+            thread.join(timeout)
+        self._drop_waiting()
+        self._wake()
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="langsmith-traces", daemon=True)
+                self._thread.start()
+
+    def _wake(self) -> None:
+        try:
+            self._queue.put_nowait(None)
+        except queue.Full:
+            return
+
+    def _work(self) -> None:
+        batch: list[dict[str, JsonValue]] = []
+        failures = 0
+        while batch or not (self._closing.is_set() and self._queue.empty()):
+            batch = batch or [run_of(action, self._project) for action in self._next_batch()]
+            if not batch:
+                continue
+            error = self._post(batch)
+            if error is None:
+                self._count(sent=len(batch))
+                batch, failures = [], 0
+                continue
+            failures += 1
+            if not error.transient:
+                self._count(failed=len(batch))
+                batch = []
+            if self._closing.wait(_REST_SECONDS[min(failures, len(_REST_SECONDS)) - 1]):
+                # Closing while LangSmith is down: another try would only delay the end.
+                self._count(failed=len(batch))
+                break
+        if self._client is not None:
+            self._client.close(timeout=0)
+
+    def _next_batch(self) -> list[Action]:
+        first = self._queue.get()
+        batch = [first] if first is not None else []
+        deadline = time.monotonic() + _LINGER_SECONDS
+        while len(batch) < _BATCH:
+            wait = 0.0 if self._closing.is_set() else deadline - time.monotonic()
+            try:
+                following = self._queue.get(timeout=wait) if wait > 0 else self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if following is not None:
+                batch.append(following)
+        return batch
+
+    def _post(self, runs: Sequence[Mapping[str, JsonValue]]) -> LangSmithError | None:
+        try:
+            with reported(doing="recording the operator's actions", url=self._connection.api_url):
+                self._client = self._client or self._connection.client()
+                post_runs(self._client, runs)
+        except LangSmithError as error:
+            self._say_once(error)
+            return error
+        except Exception as error:  # noqa: BLE001 - telemetry must survive anything; counted, and said once
+            unexpected = LangSmithError(f"{type(error).__name__} while recording the operator's actions.")
+            self._say_once(unexpected)
+            return unexpected
+        self._said = None
+        return None
+
+    def _say_once(self, error: LangSmithError) -> None:
+        """One line for each change of what is wrong, not one for each batch."""
+        if type(error) is not self._said:
+            self._said = type(error)
+            logger.warning("Actions are not traced: %s", error)
+
+    def _drop_waiting(self) -> None:
+        while True:
+            try:
+                waiting = self._queue.get_nowait()
+            except queue.Empty:
+                return
+            if waiting is not None:
+                self._count(dropped=1)
+
+    def _count(self, *, sent: int = 0, dropped: int = 0, failed: int = 0) -> None:
+        with self._lock:
+            now = self._counts
+            self._counts = TraceCounts(now.sent + sent, now.dropped + dropped, now.failed + failed)

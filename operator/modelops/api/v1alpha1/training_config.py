@@ -1,0 +1,38 @@
+"""Values that shape a training, with the API's camelCase names and the mission's snake_case file names."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from modelops.api.v1alpha1.cel import Rule
+from modelops.api.v1alpha1.meta import ApiModel, Share
+
+
+class TrainingConfig(ApiModel):
+    """Overrides of the training defaults; what is absent comes from the next source.
+
+    Precedence: the run's `config`, the AgentModel's `trainingDefaults`, then the installation's file,
+    `config/modelops/training_defaults.yaml`.
+    """
+
+    learning_rate: Annotated[Share, Rule("double(self) > 0.0", "write a learning rate above 0")] | None = (
+        Field(default=None, description='Learning rate as a decimal string, such as "2e-4".')
+    )
+    num_epochs: int | None = Field(default=None, ge=1, le=50, description="Passes over the data.")
+    batch_size: int | None = Field(default=None, ge=1, le=512, description="Examples per device and step.")
+    gradient_accumulation_steps: int | None = Field(
+        default=None, ge=1, le=1024, description="Steps that make one update."
+    )
+    warmup_ratio: Share | None = Field(
+        default=None, description="Part of the steps, 0 to 1, in which the learning rate rises."
+    )
+    lora_rank: int | None = Field(default=None, ge=1, le=512, description="Rank of the LoRA adapter.")
+    lora_alpha: int | None = Field(default=None, ge=1, le=1024, description="Scale of the LoRA adapter.")
+    target_modules: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] | None = Field(
+        default=None, max_length=32, description="Modules of the model that get an adapter, such as `q_proj`."
+    )
+    max_seq_length: int | None = Field(
+        default=None, ge=16, le=262144, description="Longest example, in tokens."
+    )

@@ -1,0 +1,252 @@
+"""TrainingRun: turns a LangSmith dataset into a fine-tuned model, for a price known before it starts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from modelops.api.v1alpha1.cel import Rule, immutable, latch, rules
+from modelops.api.v1alpha1.meta import (
+    LABEL_NAME,
+    ApiModel,
+    Conditions,
+    DatasetRef,
+    HubRepository,
+    KubernetesObject,
+    LocalReference,
+    Measured,
+    Money,
+    StatusModel,
+)
+from modelops.api.v1alpha1.training_config import TrainingConfig
+
+
+class DatasetSelection(ApiModel):
+    """What is learnt from."""
+
+    langsmith: DatasetRef | None = Field(
+        default=None,
+        description="LangSmith dataset, `ls://<dataset id or exact name>`; by default the AgentModel's "
+        "langsmith.trainingDataset.",
+    )
+    as_of: datetime | None = Field(
+        default=None,
+        description="Reads the dataset as it was at this time; by default the newest when the run starts. "
+        "What was read is in status.dataset.asOf.",
+    )
+    splits: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = Field(
+        default=(),
+        max_length=8,
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+        description="Splits of the dataset to read, such as `train`; by default all.",
+    )
+
+
+class Method(StrEnum):
+    SFT = "sft"
+
+
+class HuggingFaceBackend(ApiModel):
+    """A Hugging Face job."""
+
+    flavor: str = Field(
+        default="a10g-large",
+        min_length=1,
+        max_length=64,
+        pattern=r"^[a-z0-9-]+$",
+        description="Hardware flavor, as the service lists it, such as `a10g-large`. Its price is asked for "
+        "before anything is spent.",
+    )
+    namespace: str | None = Field(
+        default=None,
+        max_length=96,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        description="Hugging Face user or organisation that is billed; by default the operator's Hub "
+        "organisation.",
+    )
+
+
+class Backend(
+    ApiModel,
+    json_schema_extra=rules(
+        Rule("has(self.huggingFace)", "backend needs huggingFace: write `huggingFace: {}` for its defaults")
+    ),
+):
+    """Where the training runs."""
+
+    hugging_face: HuggingFaceBackend | None = Field(
+        default=None, description="Runs the training as a Hugging Face job."
+    )
+
+
+_IMMUTABLE = (
+    "agentModelRef",
+    "dataset",
+    "baseModel",
+    "method",
+    "config",
+    "backend",
+    "maxUSD",
+    "activeDeadlineSeconds",
+)
+
+
+class TrainingRunSpec(
+    ApiModel,
+    json_schema_extra=rules(
+        *(immutable(name, "a run is done once; create a new TrainingRun") for name in _IMMUTABLE),
+        latch("cancel", "create a new TrainingRun"),
+    ),
+):
+    """What people write. Immutable but for `cancel`: to train again, create another."""
+
+    agent_model_ref: LocalReference = Field(
+        description="The AgentModel, in the same namespace, of the agent that is trained."
+    )
+    dataset: DatasetSelection = Field(
+        default_factory=DatasetSelection,
+        description="What is learnt from; by default the AgentModel's training dataset.",
+    )
+    base_model: HubRepository = Field(
+        description="Model on the Hugging Face Hub that is fine-tuned, `organisation/name`."
+    )
+    method: Method = Field(
+        default=Method.SFT,
+        description="Training method. sft: supervised fine-tuning on the examples' answers.",
+    )
+    config: TrainingConfig | None = Field(
+        default=None,
+        description="Training values that differ from the AgentModel's trainingDefaults and the "
+        "installation's.",
+    )
+    backend: Backend = Field(
+        default_factory=lambda: Backend(hugging_face=HuggingFaceBackend()),
+        description="Where the training runs; exactly one member.",
+    )
+    max_usd: Money = Field(
+        alias="maxUSD",
+        description='Most that this run may cost in US dollars, such as "5". A higher estimate is refused '
+        "before anything is spent.",
+    )
+    active_deadline_seconds: int = Field(
+        default=14400,
+        ge=60,
+        le=604800,
+        description="Longest time in seconds from the job's submission to its end, waiting for hardware "
+        "included.",
+    )
+    cancel: bool = Field(
+        default=False,
+        description="Set to true to stop the run and its job. Cannot be taken back; what was billed stays "
+        "billed.",
+    )
+
+
+class TrainingPhase(StrEnum):
+    PENDING = "Pending"
+    PREPARING = "Preparing"
+    SUBMITTING = "Submitting"
+    SCHEDULING = "Scheduling"
+    RUNNING = "Running"
+    VERIFYING = "Verifying"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    CANCELLED = "Cancelled"
+
+
+class Estimate(StatusModel):
+    """What the training is expected to cost."""
+
+    low_usd: Money = Field(alias="lowUSD", description="Low end.")
+    high_usd: Money = Field(alias="highUSD", description="High end; what is reserved.")
+    low_minutes: int = Field(ge=0, description="Low end.")
+    high_minutes: int = Field(ge=0, description="High end; the job's timeout.")
+    flavor: str = Field(max_length=64, description="Hardware.")
+    usd_per_hour: Money = Field(alias="usdPerHour", description="Price of the hardware.")
+    source: str = Field(default="", max_length=256, description="Where the price and the speed come from.")
+
+
+class PreparedDataset(StatusModel):
+    """What is trained on."""
+
+    langsmith_id: str = Field(default="", max_length=64, description="Resolved LangSmith dataset.")
+    as_of: str = Field(default="", max_length=40, description="Resolved version of the dataset.")
+    rows: int = Field(default=0, ge=0, description="Examples read.")
+    train: int = Field(default=0, ge=0, description="Examples trained on.")
+    test: int = Field(default=0, ge=0, description="Examples held out by the run.")
+    tokens: int = Field(default=0, ge=0, description="Estimated tokens trained on in one epoch.")
+    digest: str = Field(default="", max_length=80, description="Digest of the rendered data.")
+    repo: str = Field(default="", max_length=193, description="Dataset repository on the Hub.")
+    revision: str = Field(default="", max_length=64, description="Its revision.")
+    findings: tuple[Annotated[str, Field(max_length=512)], ...] = Field(
+        default=(), max_length=32, description="What a person should know about the data."
+    )
+
+
+class JobStatus(StatusModel):
+    """The Hugging Face job of the current attempt."""
+
+    attempt: int = Field(default=1, ge=1, description="Attempt, from 1.")
+    label: str = Field(default="", max_length=100, description="Label that the job is found by.")
+    post: int = Field(default=0, ge=0, description="How often a submission was intended.")
+    id: str = Field(default="", max_length=64, description="Id at the service.")
+    url: str = Field(default="", max_length=512, description="Page of the job.")
+    stage: str = Field(default="", max_length=32, description="Stage, as the service says it.")
+    timeout_seconds: int = Field(default=0, ge=0, description="The service ends the job after this.")
+    intended_at: datetime | None = Field(default=None, description="When the submission was intended.")
+
+
+class Progress(StatusModel):
+    """How far the training is, from the job's own reports; it never goes backwards."""
+
+    percent: int = Field(default=0, ge=0, le=100, description="Part done.")
+    step: int = Field(default=0, ge=0, description="Step.")
+    max_steps: int = Field(default=0, ge=0, description="Steps in all.")
+    loss: Measured | None = Field(default=None, description="Training loss.")
+    eta_minutes: int | None = Field(default=None, ge=0, description="Expected minutes to the end.")
+    updated_at: datetime | None = Field(default=None, description="When the job last reported.")
+
+
+class TrainedModel(StatusModel):
+    """The result."""
+
+    repo: str = Field(max_length=193, description="Model repository on the Hub.")
+    revision: str = Field(default="", max_length=64, description="Its verified revision.")
+    version: str = Field(default="", max_length=64, description="Version in the registry.")
+
+
+class TrainingRunStatus(StatusModel):
+    """What the operator has observed."""
+
+    observed_generation: int = Field(default=0, ge=0, description="The generation that this speaks of.")
+    phase: TrainingPhase = Field(
+        default=TrainingPhase.PENDING, description="For people; conditions are for programs."
+    )
+    reason: str = Field(default="", max_length=64, description="Why it is in this phase.")
+    dataset: PreparedDataset | None = Field(default=None, description="What is trained on.")
+    base_revision: str = Field(
+        default="", max_length=64, description="Revision of the base model that is trained."
+    )
+    estimate: Estimate | None = Field(default=None, description="Expected cost.")
+    job: JobStatus | None = Field(default=None, description="The job of the current attempt.")
+    progress: Progress | None = Field(default=None, description="How far it is.")
+    cost_usd: Money | None = Field(default=None, alias="costUSD", description="What was billed.")
+    model: TrainedModel | None = Field(default=None, description="The result.")
+    ending: str = Field(
+        default="", max_length=64, description="Why the attempt is being ended early; never taken back."
+    )
+    started_at: datetime | None = Field(default=None, description="When the operator took the run up.")
+    finished_at: datetime | None = Field(default=None, description="When it ended.")
+    conditions: Conditions = Field(
+        default=(), description="Ready, DatasetReady, Submitted, Complete, Succeeded."
+    )
+
+
+class TrainingRun(KubernetesObject[TrainingRunSpec, TrainingRunStatus], json_schema_extra=rules(LABEL_NAME)):
+    """One fine-tuning of an agent's model, for a price known and covered before it starts."""
+
+    kind: Literal["TrainingRun"] = "TrainingRun"
+    status: TrainingRunStatus = Field(default_factory=TrainingRunStatus)

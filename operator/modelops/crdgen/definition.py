@@ -1,0 +1,74 @@
+"""A kind as a CustomResourceDefinition."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from modelops.api.v1alpha1.cel import VALIDATIONS
+from modelops.api.v1alpha1.names import CATEGORY, GROUP, VERSION
+from modelops.crdgen.kinds import Kind
+from modelops.crdgen.schema import Schema, structural_schema, without_defaults
+
+_API_VERSION: Schema = {
+    "type": "string",
+    "description": "Version of the schema of this object: https://git.k8s.io/community/contributors/devel/"
+    "sig-architecture/api-conventions.md#resources",
+}
+_KIND: Schema = {
+    "type": "string",
+    "description": "Kind of this object: https://git.k8s.io/community/contributors/devel/sig-architecture/"
+    "api-conventions.md#types-kinds",
+}
+
+
+def openapi_schema(kind: Kind) -> Schema:
+    """The schema of the whole object: `spec` is required, `status` has no defaults."""
+    schema = structural_schema(kind.model)
+    parts = schema["properties"]
+    status = {"description": "What the operator has observed.", **parts["status"]}
+    return {
+        "type": "object",
+        "description": schema["description"],
+        "required": ["spec"],
+        "properties": {
+            "apiVersion": _API_VERSION,
+            "kind": _KIND,
+            "metadata": {"type": "object"},
+            "spec": parts["spec"],
+            "status": without_defaults(status),
+        },
+        VALIDATIONS: schema.get(VALIDATIONS, []),
+    }
+
+
+def definition(kind: Kind) -> dict[str, Any]:
+    """The CustomResourceDefinition, ready to apply."""
+    names = kind.resource
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": names.crd_name, "labels": {"app.kubernetes.io/part-of": "modelops"}},
+        "spec": {
+            "group": GROUP,
+            "scope": "Namespaced",
+            "names": {
+                "kind": names.kind,
+                "listKind": f"{names.kind}List",
+                "plural": names.plural,
+                "singular": names.singular,
+                "shortNames": [names.short],
+                "categories": [CATEGORY],
+            },
+            "versions": [
+                {
+                    "name": VERSION,
+                    "served": True,
+                    "storage": True,
+                    "subresources": {"status": {}},
+                    "selectableFields": [{"jsonPath": path} for path in kind.selectable],
+                    "additionalPrinterColumns": [column.as_crd() for column in kind.columns],
+                    "schema": {"openAPIV3Schema": openapi_schema(kind)},
+                }
+            ],
+        },
+    }

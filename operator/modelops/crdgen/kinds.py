@@ -1,0 +1,118 @@
+"""The three kinds as people meet them: columns of `kubectl get`, and fields to select by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from modelops.api.v1alpha1 import AgentModel, Rollout, TrainingRun
+from modelops.api.v1alpha1.names import AGENT_MODELS, ROLLOUTS, TRAINING_RUNS, Resource
+from modelops.domain.reasons import AgentModelReason, Reason, RolloutReason, TrainingReason
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of `kubectl get`; with `wide` only of `kubectl get -o wide`."""
+
+    name: str
+    path: str
+    type: str = "string"
+    description: str = ""
+    wide: bool = False
+
+    def as_crd(self) -> dict[str, Any]:
+        """The entry of `additionalPrinterColumns`."""
+        described = {"description": self.description} if self.description else {}
+        return {
+            "name": self.name,
+            "type": self.type,
+            "jsonPath": self.path,
+            **described,
+            **({"priority": 1} if self.wide else {}),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind: its model, its names, its columns, its reasons, and the sample that its page shows."""
+
+    model: type[BaseModel]
+    resource: Resource
+    columns: tuple[Column, ...]
+    selectable: tuple[str, ...]
+    reasons: type[Reason]
+    sample: str
+
+
+_AGE = Column("Age", ".metadata.creationTimestamp", "date")
+_AGENT_MODEL = Column("Agent", ".spec.agentModelRef.name", description="AgentModel that it is about.")
+_PHASE = Column("Phase", ".status.phase", description="What it is doing.")
+_REASON = Column("Reason", ".status.reason", description="Why it is in this phase.")
+
+
+def _condition(name: str) -> str:
+    return f'.status.conditions[?(@.type=="{name}")].status'
+
+
+KINDS = (
+    Kind(
+        model=AgentModel,
+        resource=AGENT_MODELS,
+        columns=(
+            Column("Agent", ".spec.agent", description="The agent's own name."),
+            Column("Stable", ".status.stable.version", description="Version that serves the agent."),
+            Column("Canary", ".status.canary.version", description="Version that a rollout is trying."),
+            Column("Spent", ".status.spend.settledUSD", description="US dollars billed this month."),
+            Column("Budget", ".spec.budget.monthlyUSD", description="US dollars per month."),
+            Column("Ready", _condition("Ready"), description="Whether file, record and endpoints agree."),
+            Column("Model", ".status.stable.model", description="Model that serves the agent.", wide=True),
+            Column("Rollout", ".status.activeRollout.name", description="Rollout that acts.", wide=True),
+            Column("In-Sync", ".status.routing.agentsInSync", "integer", "Agent processes.", wide=True),
+            _AGE,
+        ),
+        selectable=(".spec.agent",),
+        reasons=AgentModelReason,
+        sample="agentmodel-docs.yaml",
+    ),
+    Kind(
+        model=TrainingRun,
+        resource=TRAINING_RUNS,
+        columns=(
+            _AGENT_MODEL,
+            _PHASE,
+            Column("Done%", ".status.progress.percent", "integer", "Percent of the training that is done."),
+            Column("Loss", ".status.progress.loss", description="Last training loss."),
+            Column("ETA(min)", ".status.progress.etaMinutes", "integer", "Expected minutes to the end."),
+            Column("Cost", ".status.costUSD", description="US dollars billed."),
+            Column("Version", ".status.model.version", description="Version that it made."),
+            Column("Reason", ".status.reason", description="Why it is in this phase.", wide=True),
+            Column("Job", ".status.job.id", description="Job at the service.", wide=True),
+            Column("Repository", ".status.model.repo", description="Model repository.", wide=True),
+            _AGE,
+        ),
+        selectable=(".spec.agentModelRef.name", ".status.phase"),
+        reasons=TrainingReason,
+        sample="trainingrun-docs.yaml",
+    ),
+    Kind(
+        model=Rollout,
+        resource=ROLLOUTS,
+        columns=(
+            _AGENT_MODEL,
+            Column("Candidate", ".status.candidate.version", description="Version that is tried."),
+            _PHASE,
+            Column("Step", ".status.step", "integer", "Position in the steps."),
+            Column("Weight", ".status.weight", "integer", "Percent of sessions on the canary."),
+            Column("Verdict", ".status.evaluation.verdict", description="pass, fail or inconclusive."),
+            _REASON,
+            Column("Analysis", ".status.analysis.verdict", description="The watch's verdict.", wide=True),
+            Column("Model", ".status.candidate.model", description="The candidate's repository.", wide=True),
+            _AGE,
+        ),
+        selectable=(".spec.agentModelRef.name", ".status.phase"),
+        reasons=RolloutReason,
+        sample="rollout-docs.yaml",
+    ),
+)

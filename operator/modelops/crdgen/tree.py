@@ -1,0 +1,96 @@
+"""The generated files of the repository: what they should hold, and how the tree differs from it."""
+
+from __future__ import annotations
+
+import difflib
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from modelops.crdgen.definition import definition, openapi_schema
+from modelops.crdgen.kinds import KINDS, Kind
+from modelops.crdgen.lint import findings
+from modelops.crdgen.reference import with_generated_parts
+
+_HEADER = "# Made from operator/modelops/api by `make generate`; do not edit.\n"
+_LINE = 110
+
+CRDS = Path("crds")
+PAGES = Path("docs/spec/v1alpha1")
+SAMPLES = Path("config/samples")
+
+
+def crd_path(kind: Kind) -> Path:
+    """Where the definition of a kind is, from the repository's root."""
+    group = kind.resource.crd_name.partition(".")[2]
+    return CRDS / f"{group}_{kind.resource.plural}.yaml"
+
+
+def crd_text(kind: Kind) -> str:
+    """The definition of a kind as YAML."""
+    yaml = YAML()
+    yaml.width = _LINE
+    yaml.representer.ignore_aliases = lambda *_: True
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    text = io.StringIO()
+    yaml.dump(definition(kind), text)
+    return _HEADER + text.getvalue()
+
+
+def lint() -> list[str]:
+    """What is wrong with the schemas, as `Kind.path: what`."""
+    found: list[str] = []
+    for kind in KINDS:
+        parts = openapi_schema(kind)["properties"]
+        for part in ("spec", "status"):
+            found += findings(parts[part], path=f"{kind.resource.kind}.{part}")
+    return found
+
+
+def wanted(root: Path) -> dict[Path, str]:
+    """Every generated file, by its path from the repository's root."""
+    files = {crd_path(kind): crd_text(kind) for kind in KINDS}
+    for kind in KINDS:
+        page = PAGES / f"{kind.resource.plural}.md"
+        files[page] = with_generated_parts(
+            _text(root / page), kind, sample=_text(root / SAMPLES / kind.sample)
+        )
+    return files
+
+
+def write(root: Path, files: Mapping[Path, str]) -> list[Path]:
+    """Write what differs; return what was written."""
+    changed = [path for path, text in files.items() if _current(root / path) != text]
+    for path in changed:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(files[path], encoding="utf-8")
+    return changed
+
+
+def difference(root: Path, files: Mapping[Path, str]) -> str:
+    """A unified diff from the tree to what is wanted; empty where they are equal.
+
+    A definition in `crds/` that no kind makes any more counts as a difference.
+    """
+    strays = [path.relative_to(root) for path in sorted((root / CRDS).glob("*.yaml"))]
+    pairs = {**{path: "" for path in strays if path not in files}, **files}
+    return "".join(
+        line
+        for path, text in sorted(pairs.items())
+        for line in difflib.unified_diff(
+            _current(root / path).splitlines(keepends=True),
+            text.splitlines(keepends=True),
+            fromfile=f"tree/{path}",
+            tofile=f"generated/{path}",
+        )
+    )
+
+
+def _current(path: Path) -> str:
+    return _text(path) if path.exists() else ""
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8")

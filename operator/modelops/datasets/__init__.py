@@ -1,0 +1,1 @@
+"""The dataset program: reads a LangSmith dataset, checks and renders it, and uploads it to the Hub."""

@@ -1,0 +1,83 @@
+"""Which examples are so alike that they must stay on one side of a split: invariant 11.
+
+Two texts are alike when they are equal after case, punctuation and spacing are taken away. That finds copies
+and reformatted copies; it does not find paraphrases.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+_BETWEEN_WORDS = re.compile(r"[\W_]+")
+
+
+def normalised(text: str) -> str:
+    """The words and numbers of a text, in lower case, with single spaces between them."""
+    return _BETWEEN_WORDS.sub(" ", unicodedata.normalize("NFKC", text).casefold()).strip()
+
+
+def digest(inputs: Mapping[str, Any]) -> str:
+    """32 hex digits of an example's normalised inputs, whatever the order of their keys.
+
+    Inputs of nothing but punctuation are taken as they are.
+    """
+    leaves = list(_leaves(inputs))
+    text = "\n".join(f"{path} {normalised(leaf)}" for path, leaf in leaves)
+    if not any(normalised(leaf) for _, leaf in leaves):
+        text = "\n".join(f"{path} {leaf}" for path, leaf in leaves)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def grouped(keys: Sequence[Iterable[str]]) -> list[int]:
+    """The group of each item, as the index of its first member: items that share any key are in one group."""
+    parent = list(range(len(keys)))
+
+    def root(item: int) -> int:
+        while parent[item] != item:
+            parent[item] = parent[parent[item]]
+            item = parent[item]
+        return item
+
+    holders: defaultdict[str, list[int]] = defaultdict(list)
+    for item, own in enumerate(keys):
+        for key in own:
+            holders[key].append(item)
+    for members in holders.values():
+        for member in members[1:]:
+            low, high = sorted((root(members[0]), root(member)))
+            parent[high] = low
+    return [root(item) for item in range(len(keys))]
+
+
+def held_out(groups: Sequence[str], *, fraction: float, seed: str) -> set[str]:
+    """The groups that are held out: about `fraction` of the items, at least one group and never all of them.
+
+    A group's place follows from its own content and the seed, so the same data is always split the same way.
+    """
+    sizes: defaultdict[str, int] = defaultdict(int)
+    for group in groups:
+        sizes[group] += 1
+    order = sorted(sizes, key=lambda group: hashlib.sha256(f"{seed}\n{group}".encode()).digest())
+    wanted, chosen, count = fraction * len(groups), set[str](), 0
+    for group in order[:-1]:
+        if chosen and count + sizes[group] / 2 > wanted:
+            break
+        chosen.add(group)
+        count += sizes[group]
+    return chosen
+
+
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        for key in sorted(value, key=str):
+            yield from _leaves(value[key], f"{path}.{key}")
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _leaves(item, f"{path}[]")
+    elif value is not None:
+        yield path, str(value)

@@ -1,0 +1,59 @@
+"""What the operator asks the dataset program for: `input.json`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from modelops.api.v1alpha1.agentmodel import PromptContract
+from modelops.workdir import ProgramFailure
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Source(_Part):
+    """A LangSmith dataset, `ls://<id or exact name>`, at a version (None: the newest) and in some splits."""
+
+    dataset: str
+    as_of: str | None = None
+    splits: tuple[str, ...] = ()
+
+
+class HubTarget(_Part):
+    """The private dataset repository that the rows go to, `org/name`."""
+
+    repo: str
+
+
+class SplitRule(_Part):
+    """How much is held out of the training, and what decides which groups."""
+
+    test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    seed: str
+
+
+class Request(_Part):
+    """One preparation of a dataset. `run` is the TrainingRun's uid; `min_examples` counts usable examples."""
+
+    v: Literal[1]
+    run: str
+    agent: str
+    langsmith: Source
+    evaluation_dataset: str | None = None
+    prompt: PromptContract
+    method: Literal["sft"]
+    hub: HubTarget
+    min_examples: int = Field(ge=2)
+    split: SplitRule
+
+    @classmethod
+    def of(cls, document: Any) -> Request:
+        """Raises ProgramFailure that names every wrong field."""
+        try:
+            return cls.model_validate(document)
+        except ValidationError as error:
+            wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+            raise ProgramFailure("InputInvalid", f"input.json: {wrong}") from None

@@ -1,0 +1,1 @@
+"""Real input for the demo and the tests."""

@@ -1,0 +1,148 @@
+"""Real examples that every machine has: documented functions of this interpreter's own standard library.
+
+A function's signature and body (without its docstring) is the task; its docstring's first paragraph is the
+answer. Near-identical functions and docstrings stay on one side of the split between training and held-out.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import hashlib
+import random
+import sysconfig
+import uuid
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from modelops.datasets.groups import grouped, normalised
+
+_SKIPPED = {
+    "test",
+    "tests",
+    "idlelib",
+    "lib2to3",
+    "site-packages",
+    "dist-packages",
+    "__pycache__",
+    "pydoc_data",
+    "turtledemo",
+}
+_MOST_LINES = 60
+_WORDS_OF_AN_ANSWER = range(3, 61)
+
+Split = Literal["train", "held-out"]
+
+
+@dataclass(frozen=True)
+class StdlibExample:
+    """One documented function; `id` is a UUID, the same for the same function of the same Python."""
+
+    id: str
+    module: str
+    name: str
+    task: str
+    docstring: str
+    split: Split
+
+    def langsmith(self) -> dict[str, object]:
+        """The example as LangSmith stores it, in the form that the product expects."""
+        return {
+            "inputs": {"task": self.task, "name": self.name, "module": self.module},
+            "outputs": {"docstring": self.docstring},
+            "metadata": {"agent": "docs", "success": True},
+            "split": "test" if self.split == "held-out" else "train",
+        }
+
+
+def read_examples(*, limit: int, seed: int = 7, held_out: float = 1 / 6) -> list[StdlibExample]:
+    """`limit` examples, about `held_out` of them apart from the rest; the same for the same Python and seed.
+
+    Raises ValueError when this interpreter's library has fewer (a stripped-down Python).
+    """
+    order = random.Random(seed)
+    files = sorted(_files(_library()))
+    order.shuffle(files)
+    examples: list[StdlibExample] = []
+    for file in files:
+        examples.extend(_documented(file))
+        if len(examples) >= limit:
+            break
+    if len(examples) < limit:
+        raise ValueError(
+            f"{_library()} has {len(examples)} documented functions, {limit} were asked for; "
+            "lower the number, or use a Python that ships its library's source"
+        )
+    return _split(examples[:limit], held_out=held_out, order=order)
+
+
+def spoil(examples: Sequence[StdlibExample], *, seed: int = 7) -> list[StdlibExample]:
+    """The same tasks with each other's docstrings: what a broken export would make of the data."""
+    docstrings = [example.docstring for example in examples]
+    random.Random(seed).shuffle(docstrings)
+    return [replace(e, docstring=text) for e, text in zip(examples, docstrings, strict=True)]
+
+
+def _split(examples: list[StdlibExample], *, held_out: float, order: random.Random) -> list[StdlibExample]:
+    groups = grouped([(f"task {_shape(e)}", f"answer {normalised(e.docstring)}") for e in examples])
+    names = list(dict.fromkeys(groups))
+    order.shuffle(names)
+    wanted, count, chosen = held_out * len(examples), 0, set[int]()
+    for name in names:
+        size = groups.count(name)
+        if count + size <= wanted:
+            chosen.add(name)
+            count += size
+    return [
+        replace(e, split="held-out" if group in chosen else "train")
+        for e, group in zip(examples, groups, strict=True)
+    ]
+
+
+def _shape(example: StdlibExample) -> str:
+    """The body without its first line: copies under another name are alike."""
+    body = normalised(example.task.partition("\n")[2])
+    return body if len(body) > 40 else normalised(example.task)
+
+
+def _library() -> Path:
+    return Path(sysconfig.get_paths()["stdlib"])
+
+
+def _files(library: Path) -> Iterator[Path]:
+    for file in library.rglob("*.py"):
+        if not _SKIPPED.intersection(file.relative_to(library).parts):
+            yield file
+
+
+def _documented(file: Path) -> Iterator[StdlibExample]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(file.read_text(encoding="utf-8"))
+    except (SyntaxError, UnicodeDecodeError):
+        return
+    module = ".".join(file.relative_to(_library()).with_suffix("").parts)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            answer = " ".join((ast.get_docstring(node) or "").split("\n\n")[0].split())
+            task = _without_docstring(node)
+            if len(answer.split()) in _WORDS_OF_AN_ANSWER and task.count("\n") in range(1, _MOST_LINES):
+                place = f"{module}:{node.name}:{node.lineno}"
+                yield StdlibExample(
+                    id=str(uuid.UUID(hashlib.sha256(place.encode()).hexdigest()[:32])),
+                    module=module,
+                    name=node.name,
+                    task=task,
+                    docstring=answer,
+                    split="train",
+                )
+
+
+def _without_docstring(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
+    bare = copy.copy(node)
+    bare.body = node.body[1:] or [ast.Pass()]
+    return ast.unparse(bare)

@@ -1,0 +1,1 @@
+"""AgentModel: what is observed goes in, a plan comes out."""

@@ -1,0 +1,296 @@
+"""The decision about an AgentModel, read top to bottom: the first step that has something to say is the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from modelops.api.v1alpha1.agentmodel import EndpointRole
+from modelops.api.v1alpha1.names import FINALIZER
+from modelops.domain.agentmodel.bootstrap import first_record
+from modelops.domain.agentmodel.observed import Observed
+from modelops.domain.agentmodel.project import differs, projected
+from modelops.domain.agentsfile import RoutingBlock, edit
+from modelops.domain.facts import UNSEEN, Outage
+from modelops.domain.plan import (
+    Announce,
+    Do,
+    Plan,
+    Step,
+    WriteFile,
+    WriteFinalizers,
+    WriteRecord,
+    WriteStatus,
+)
+from modelops.domain.reasons import RolloutReason
+from modelops.domain.record import Completed, EndpointEntry, Record
+from modelops.domain.rollout.booking import endpoint_micro_usd
+from modelops.domain.rollout.observed import same_target, stable_keys
+from modelops.domain.versions import released
+
+LOOK_SECONDS = 60.0
+ENDPOINT_POLL_SECONDS = 5.0
+ESCAPE_SECONDS = 3600.0
+
+
+def deletion_is_asked(seen: Observed) -> Plan | None:
+    """What bills is stopped first; what agents use is not. After an hour it lets go and says what may still bill."""
+    meta, record = seen.agent_model.metadata, seen.record
+    if meta.deletion_timestamp is None:
+        return None
+    kept = tuple(name for name in meta.finalizers if name != FINALIZER)
+    if FINALIZER not in meta.finalizers:
+        return Plan()
+    leaving = (WriteFinalizers(finalizers=kept),)
+    if record is None or not (record.endpoints or record.active):
+        return Plan(steps=leaving)
+    if (seen.now - meta.deletion_timestamp).total_seconds() > ESCAPE_SECONDS:
+        names = ", ".join(entry.name for entry in record.endpoints)
+        message = f"LEAK: endpoints {names} may still run and bill; delete them by hand"
+        return Plan(steps=(Announce(reason="Leaked", message=message, warning=True), *leaving))
+    if record.active is not None:
+        return retreat_without_rollout(seen, record)
+    stopping = tuple(
+        entry.model_copy(
+            update={"role": EndpointRole.STOPPING.value, "stop_after": seen.now.isoformat(timespec="seconds")}
+        )
+        for entry in record.endpoints
+    )
+    if any(entry.role != EndpointRole.STOPPING.value for entry in record.endpoints):
+        return Plan(
+            steps=(WriteRecord(record=record.with_(endpoints=stopping), why="the AgentModel is deleted"),),
+            requeue_after=0,
+        )
+    return endpoints_are_stopped(seen) or Plan(requeue_after=ENDPOINT_POLL_SECONDS)
+
+
+def another_owns_the_target(seen: Observed) -> Plan | None:
+    return shown(seen, None) if seen.older else None
+
+
+def record_is_not_readable(seen: Observed) -> Plan | None:
+    return shown(seen, LOOK_SECONDS) if seen.record_problem else None
+
+
+def finalizer_is_missing(seen: Observed) -> Plan | None:
+    meta = seen.agent_model.metadata
+    if FINALIZER in meta.finalizers:
+        return None
+    return Plan(steps=(WriteFinalizers(finalizers=(*meta.finalizers, FINALIZER)),), requeue_after=0)
+
+
+def record_is_missing(seen: Observed) -> Plan | None:
+    """A new agent's record, or a deleted one rebuilt. Not before the file could be read: stable is what it names."""
+    if seen.record is not None:
+        return None
+    if seen.file is None:
+        return shown(seen, LOOK_SECONDS / 4)
+    return Plan(steps=(WriteRecord(record=first_record(seen), why="first record"),), requeue_after=0)
+
+
+def active_rollout_is_gone(seen: Observed) -> Plan | None:
+    """Recovery 8: the record names a rollout that no object stands for: Retreat 2 to 4."""
+    record = seen.record
+    assert record is not None
+    if record.active is None or any(r.metadata.uid == record.active.uid for r in seen.rollouts.values()):
+        return None
+    return retreat_without_rollout(seen, record)
+
+
+def retreat_without_rollout(seen: Observed, record: Record) -> Plan:
+    active = record.active
+    assert active is not None
+    if not active.aborting and not same_target(stable_keys(record.stable), active.candidate):
+        fence = record.with_(active=active.model_copy(update={"aborting": True}))
+        return Plan(steps=(WriteRecord(record=fence, why=f"fence {active.name}"),), requeue_after=0)
+    steps: list[Step] = []
+    if seen.file is not None:
+        block, stable = seen.file.entry.routing, seen.file.entry.stable
+        candidate = active.candidate.model_copy(
+            update={"version": released(active.candidate.version), "endpoint_url": ""}
+        )
+        uncommitted = same_target(stable, candidate) and not same_target(stable, record.stable)
+        ours = block is not None and block.salt == active.uid
+        if uncommitted or block is None or not ours or block.rollout.state != "Aborted":
+            generation = max(block.generation if block else 0, int(seen.now.timestamp() * 1000)) + 1
+            tombstone = RoutingBlock.aborted(
+                uid=active.uid, step=block.rollout.step if block and ours else 0, generation=generation
+            )
+            text = (
+                edit(seen.file.text, record.agent, stable=stable_keys(record.stable), routing=tombstone)
+                if uncommitted
+                else edit(seen.file.text, record.agent, routing=tombstone)
+            )
+            steps.append(WriteFile(text=text, why=f"abort: Rollout {active.name} is gone"))
+    done = Completed(
+        kind="Rollout",
+        name=active.name,
+        uid=active.uid,
+        outcome=RolloutReason.DELETED.value,
+        version=active.candidate.version,
+        message="the Rollout was deleted: everything is back on stable",
+        finished_at=seen.now.isoformat(timespec="seconds"),
+    )
+    stop = seen.now.isoformat(timespec="seconds")
+    released_record = record.with_(
+        active=None,
+        completed={**record.completed, active.digest: done},
+        endpoints=tuple(
+            e.model_copy(update={"role": EndpointRole.STOPPING.value, "stop_after": stop})
+            if e.role == EndpointRole.CANARY.value
+            else e
+            for e in record.endpoints
+        ),
+        reservations={k: v for k, v in record.reservations.items() if k != f"{active.uid}/1"},
+    )
+    steps.append(WriteRecord(record=released_record, why=f"release {active.name}"))
+    return Plan(steps=tuple(steps), requeue_after=0)
+
+
+def orphan_block_raises(seen: Observed) -> Plan | None:
+    """Recovery 8: a block with weight whose rollout does not hold the agent is taken down, whoever wrote it."""
+    record, file = seen.record, seen.file
+    assert record is not None
+    block = file.entry.routing if file else None
+    if file is None or block is None or block.weight == 0:
+        return None
+    if record.active is not None and record.active.uid == block.salt == block.rollout.uid:
+        return None
+    generation = max(block.generation, int(seen.now.timestamp() * 1000)) + 1
+    tombstone = RoutingBlock.aborted(uid=block.salt, step=block.rollout.step, generation=generation)
+    message = f"routing of {block.salt} with weight {block.weight} has no rollout that holds the agent: back to stable"
+    return Plan(
+        steps=(
+            WriteFile(text=edit(file.text, record.agent, routing=tombstone), why=message),
+            Announce(reason="OrphanRouting", message=message, warning=True),
+        ),
+        requeue_after=0,
+    )
+
+
+def reservation_is_left_over(seen: Observed) -> Plan | None:
+    """Of a run that is gone: the engine closes its attempt, stops and lists its jobs, and then it is booked."""
+    record = seen.record
+    assert record is not None
+    uids = {run.metadata.uid for run in seen.runs.values()}
+    uids |= {rollout.metadata.uid for rollout in seen.rollouts.values()}
+    for key in record.reservations:
+        uid, _, attempt = key.rpartition("/")
+        if uid not in uids and (record.active is None or record.active.uid != uid):
+            return Plan(
+                steps=(Do(action="sweep", arguments={"key": key, "uid": uid, "attempt": int(attempt)}),),
+                requeue_after=ENDPOINT_POLL_SECONDS,
+            )
+    return None
+
+
+def endpoints_are_unseen(seen: Observed) -> Plan | None:
+    """Asked only where any is on record."""
+    record = seen.record
+    assert record is not None
+    if not record.endpoints or seen.endpoints is not UNSEEN or seen.secret_problem:
+        return None
+    return Plan(needs="endpoints")
+
+
+def endpoint_is_not_started(seen: Observed) -> Plan | None:
+    """Whatever the record names with a role that serves is there."""
+    record = seen.record
+    assert record is not None
+    if seen.endpoints is UNSEEN or isinstance(seen.endpoints, Outage):
+        return None
+    listed = {endpoint.name for endpoint in seen.endpoints}
+    missing = [e for e in record.endpoints if e.name not in listed and e.role != EndpointRole.STOPPING.value]
+    if not missing:
+        return None
+    return Plan(
+        steps=tuple(Do(action="create_endpoint", arguments={"entry": entry}) for entry in missing),
+        requeue_after=ENDPOINT_POLL_SECONDS / 10,
+    )
+
+
+def due(entry: EndpointEntry, now: datetime) -> bool:
+    """Whether its role ended and its time is up."""
+    ends = entry.role in (EndpointRole.STOPPING.value, EndpointRole.PREVIOUS.value)
+    return ends and bool(entry.stop_after) and datetime.fromisoformat(entry.stop_after) <= now
+
+
+def in_use(seen: Observed) -> bool:
+    """Whether any agent may still be on an older routing."""
+    reports = seen.reports
+    return reports is not None and reports.expected > 0 and reports.in_sync < reports.expected
+
+
+def endpoints_are_stopped(seen: Observed) -> Plan | None:
+    """Those whose time is up: deleted first, then off the record with what they cost, once they are gone."""
+    record = seen.record
+    assert record is not None
+    over = [entry for entry in record.endpoints if due(entry, seen.now)]
+    if seen.endpoints is UNSEEN or isinstance(seen.endpoints, Outage) or not over or in_use(seen):
+        return None
+    named = {record.stable.endpoint_name, record.active.candidate.endpoint_name if record.active else ""}
+    if seen.agent_model.metadata.deletion_timestamp is None:
+        over = [entry for entry in over if entry.name not in named]
+    listed = {endpoint.name for endpoint in seen.endpoints}
+    running = [entry for entry in over if entry.name in listed]
+    if running:
+        return Plan(
+            steps=tuple(Do(action="delete_endpoint", arguments={"name": entry.name}) for entry in running),
+            requeue_after=ENDPOINT_POLL_SECONDS / 10,
+        )
+    if not over:
+        return None
+    month = f"{seen.now:%Y-%m}"
+    cost = sum(endpoint_micro_usd(entry, seen.now) for entry in over)
+    gone = {entry.name for entry in over}
+    changed = record.with_(
+        endpoints=tuple(entry for entry in record.endpoints if entry.name not in gone),
+        endpoint_spend={**record.endpoint_spend, month: record.endpoint_spend.get(month, 0) + cost},
+    )
+    return Plan(
+        steps=(WriteRecord(record=changed, why=f"stopped {', '.join(sorted(gone))}"),), requeue_after=0
+    )
+
+
+def shown(seen: Observed, after: float | None) -> Plan:
+    status = projected(seen)
+    steps: tuple[Step, ...] = (
+        (WriteStatus(status=status),) if differs(status, seen.agent_model.status) else ()
+    )
+    return Plan(steps=steps, requeue_after=after)
+
+
+def next_look(seen: Observed) -> Plan:
+    """The status, and when the next endpoint is due."""
+    record = seen.record
+    assert record is not None
+    after = LOOK_SECONDS
+    for entry in record.endpoints:
+        if entry.stop_after:
+            left = (datetime.fromisoformat(entry.stop_after) - seen.now) / timedelta(seconds=1)
+            after = min(after, max(ENDPOINT_POLL_SECONDS / 5, left + 0.1))
+    return shown(seen, after)
+
+
+STEPS: tuple[Callable[[Observed], Plan | None], ...] = (
+    deletion_is_asked,
+    another_owns_the_target,
+    record_is_not_readable,
+    finalizer_is_missing,
+    record_is_missing,
+    active_rollout_is_gone,
+    orphan_block_raises,
+    reservation_is_left_over,
+    endpoints_are_unseen,
+    endpoint_is_not_started,
+    endpoints_are_stopped,
+)
+
+
+def decide(seen: Observed) -> Plan:
+    """What to do now about the agent."""
+    for step in STEPS:
+        plan = step(seen)
+        if plan is not None:
+            return plan
+    return next_look(seen)

@@ -1,0 +1,35 @@
+"""Everything that a decision about an AgentModel is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from modelops.api.v1alpha1.agentmodel import AgentModel
+from modelops.api.v1alpha1.rollout import Rollout
+from modelops.api.v1alpha1.trainingrun import TrainingRun
+from modelops.domain.facts import UNSEEN, Outage, Unseen
+from modelops.domain.record import Record
+from modelops.domain.rollout.observed import File
+from modelops.ports import AgentReports, Endpoint
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observed:
+    """One moment. `runs` and `rollouts` are those that name this AgentModel, by identity digest."""
+
+    now: datetime
+    agent_model: AgentModel
+    record: Record | None
+    record_problem: str = ""
+    older: str = ""
+    """Name of an older AgentModel over the same agent in the same ConfigMap."""
+    file: File | None = None
+    file_problem: str = ""
+    secret_problem: str = ""
+    rollouts: Mapping[str, Rollout]
+    runs: Mapping[str, TrainingRun]
+    reports: AgentReports | None = None
+    endpoints: tuple[Endpoint, ...] | Outage | Unseen = UNSEEN
+    """The endpoints that the service has, by the names on record; asked only where the record has any."""

@@ -1,0 +1,174 @@
+"""Edits of agents.yaml that leave every other byte alone, and prove it by reading the result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from enum import Enum
+from typing import Final, Literal
+
+from modelops.domain.agentsfile.entry import AgentEntry, CanaryTarget, RolloutMark, RoutingBlock, StableTarget
+from modelops.domain.agentsfile.errors import AgentsFileError, UneditableAgentsFile, UnknownAgent
+from modelops.domain.agentsfile.reading import agent_names, agents_node, read_entry
+from modelops.domain.agentsfile.splicing import Changes, Splices, change_mapping
+from modelops.domain.agentsfile.tree import Node, read_tree
+from modelops.domain.agentsfile.wording import Scalar, Wanted, block_lines, flow_text
+
+
+class Keep(Enum):
+    """`KEEP`: leave that part of the entry as it is."""
+
+    KEEP = "keep"
+
+
+KEEP: Final = Keep.KEEP
+_Kept = Literal[Keep.KEEP]
+
+STABLE_KEYS: Final = ("model", "endpoint", "version", "endpoint_url", "api_key_env")
+
+
+def parse(text: str, agent: str) -> AgentEntry:
+    """What the file says of an agent. Raises UnknownAgent, MalformedAgentsFile, BadWeight."""
+    return read_entry(read_tree(text), agent)
+
+
+def agents_in(text: str) -> tuple[str, ...]:
+    """The names of the agents, in the file's order. Raises MalformedAgentsFile."""
+    return agent_names(agents_node(read_tree(text)))
+
+
+def with_routing(text: str, agent: str, block: RoutingBlock | None) -> str:
+    """The file with this routing block, or without one."""
+    return edit(text, agent, routing=block)
+
+
+def with_stable(text: str, agent: str, stable: StableTarget) -> str:
+    """The file with these five keys; those that are None go."""
+    return edit(text, agent, stable=stable)
+
+
+def edit(
+    text: str,
+    agent: str,
+    *,
+    stable: StableTarget | _Kept = KEEP,
+    routing: RoutingBlock | _Kept | None = KEEP,
+    create: bool = False,
+) -> str:
+    """The file with an agent's entry changed, in one step.
+
+    Lines that need no change stay as they are, byte for byte: comments, order, quotes, line ends, other keys
+    and other agents. An agent that is not in the file is added with `create`. Raises UnknownAgent,
+    MalformedAgentsFile, and UneditableAgentsFile where the change would reach further than this entry.
+    """
+    changes: dict[str, Wanted | None] = {}
+    if stable is not KEEP:
+        changes.update({name: getattr(stable, name) for name in STABLE_KEYS})
+    if routing is not KEEP:
+        changes["routing"] = None if routing is None else _block(routing)
+    before = read_tree(text)
+    edited = _edited(text, before, agent, changes, create=create)
+    _prove(before, edited, agent, stable, routing)
+    return edited
+
+
+def _edited(text: str, root: Node, agent: str, changes: Changes, *, create: bool) -> str:
+    first = text.find("\n")
+    newline = "\r\n" if first > 0 and text[first - 1] == "\r" else "\n"
+    unfinished = bool(text) and not text.endswith("\n")
+    splices = Splices(text + newline if unfinished else text, newline)
+    agents = agents_node(root)
+    entry = agents.get(agent) if agents else None
+    if entry is None and not create:
+        raise UnknownAgent(agent, agent_names(agents))
+    if entry is None:
+        _add(splices, root, agent, _present(changes))
+    elif entry.kind == "mapping" and entry.pairs:
+        pair = agents.own(agent) if agents else None
+        if pair is None or pair[1] is not entry:
+            raise UneditableAgentsFile(
+                f"agents.{agent} in agents.yaml is an alias or merged in (line {entry.line}): write it out"
+            )
+        change_mapping(splices, entry, changes, after=STABLE_KEYS)
+    elif agents is not None and (new := _present(changes)):
+        change_mapping(splices, agents, {agent: new})
+    edited = splices.applied()
+    return edited[: -len(newline)] if unfinished else edited
+
+
+def _add(splices: Splices, root: Node, agent: str, entry: Mapping[str, Wanted]) -> None:
+    pair = root.own("agents")
+    if pair is not None and pair[1].kind == "mapping":
+        change_mapping(splices, pair[1], {agent: entry})
+    elif pair is not None or (root.kind == "mapping" and root.pairs):
+        change_mapping(splices, root, {"agents": {agent: entry}})
+    elif root.kind == "mapping":
+        splices.replace(root.start, root.end, flow_text({"agents": {agent: entry}}))
+    else:
+        end = len(splices.text)
+        splices.replace(end, end, splices.lines(block_lines("agents", {agent: entry}, indent=0)))
+
+
+def _present(changes: Changes) -> dict[str, Wanted]:
+    return {key: wanted for key, wanted in changes.items() if wanted is not None}
+
+
+def _block(block: RoutingBlock) -> Mapping[str, Wanted]:
+    written: dict[str, Wanted] = {
+        "generation": block.generation,
+        "salt": block.salt,
+        "rollout": _scalars(block.rollout),
+    }
+    if block.canary_until is not None:
+        written["canary_until"] = block.canary_until
+    if block.canary is not None:
+        written["canary"] = _scalars(block.canary)
+    return written
+
+
+def _scalars(values: RolloutMark | CanaryTarget) -> dict[str, Wanted]:
+    found: dict[str, Scalar | None] = {item.name: getattr(values, item.name) for item in fields(values)}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _prove(
+    before: Node, edited: str, agent: str, stable: StableTarget | _Kept, routing: RoutingBlock | _Kept | None
+) -> None:
+    """Raises UneditableAgentsFile unless the result says what was asked for, and nothing else differently."""
+    try:
+        after = read_tree(edited)
+        entry = read_entry(after, agent)
+        same = _everything_else(before, agent) == _everything_else(after, agent)
+    except AgentsFileError as error:
+        raise UneditableAgentsFile(_advice(agent, str(error))) from error
+    stable_as_asked = stable is KEEP or entry.stable == (None if stable == StableTarget() else stable)
+    if not stable_as_asked or (routing is not KEEP and entry.routing != routing):
+        raise UneditableAgentsFile(_advice(agent, "the result would say something else"))
+    if not same:
+        raise UneditableAgentsFile(_advice(agent, "the change would reach other parts of the file"))
+
+
+def _advice(agent: str, why: str) -> str:
+    return (
+        f"agents.{agent} in agents.yaml cannot be changed in place: {why}. Write the entry as plain keys and "
+        "values, without anchors (&), aliases (*) or merge keys (<<)"
+    )
+
+
+def _everything_else(root: Node, agent: str) -> dict[tuple[str, ...], int]:
+    """A fingerprint of each part that an edit of `agent` must not touch."""
+    seen: dict[int, int] = {}
+    parts: dict[tuple[str, ...], int] = {}
+    for key, value in root.pairs:
+        if key.value == "agents":
+            continue
+        parts["", str(key.value)] = value.fingerprint(seen)
+    agents = agents_node(root)
+    for key, value in agents.pairs if agents else []:
+        if key.value != agent:
+            parts["agents", str(key.value)] = value.fingerprint(seen)
+            continue
+        for name, inner in value.resolved().pairs:
+            if name.value not in (*STABLE_KEYS, "routing"):
+                parts["agents", agent, str(name.value)] = inner.fingerprint(seen)
+    return parts

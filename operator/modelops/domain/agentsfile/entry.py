@@ -1,0 +1,83 @@
+"""One agent's entry of agents.yaml, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+RolloutState = Literal["Progressing", "Promoted", "Aborted"]
+
+
+@dataclass(frozen=True, slots=True)
+class StableTarget:
+    """The mission's five keys: what serves the agent. None: not in the file."""
+
+    model: str | None = None
+    endpoint: str | None = None
+    version: str | None = None
+    endpoint_url: str | None = None
+    api_key_env: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CanaryTarget:
+    """The candidate and its share, `weight` in percent from 0 to 100.
+
+    `endpoint_url` is the OpenAI-compatible base URL with its version segment (`https://.../v1`).
+    """
+
+    weight: int
+    model: str
+    served_model: str | None = None
+    endpoint: str | None = None
+    endpoint_url: str | None = None
+    api_key_env: str | None = None
+    version: str | None = None
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a weight outside 0 to 100."""
+        if isinstance(self.weight, bool) or not isinstance(self.weight, int) or not 0 <= self.weight <= 100:
+            raise ValueError(f"a canary's weight must be an integer from 0 to 100, not {self.weight!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutMark:
+    """Which rollout wrote the block, and how far it was."""
+
+    uid: str
+    step: int
+    state: RolloutState
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingBlock:
+    """`routing` of one agent. `salt` is the rollout's uid; `canary_until` an RFC 3339 instant, as written."""
+
+    generation: int
+    salt: str
+    rollout: RolloutMark
+    canary_until: str | None = None
+    canary: CanaryTarget | None = None
+
+    @property
+    def weight(self) -> int:
+        """The canary's share in percent; 0 unless Progressing."""
+        return self.canary.weight if self.canary and self.rollout.state == "Progressing" else 0
+
+    @classmethod
+    def aborted(cls, *, uid: str, step: int, generation: int) -> RoutingBlock:
+        """The tombstone: everything on stable."""
+        return cls(generation=generation, salt=uid, rollout=RolloutMark(uid, step, "Aborted"))
+
+    @classmethod
+    def promoted(cls, *, uid: str, step: int, generation: int) -> RoutingBlock:
+        """After a promotion: everything on stable, which is now the candidate."""
+        return cls(generation=generation, salt=uid, rollout=RolloutMark(uid, step, "Promoted"))
+
+
+@dataclass(frozen=True, slots=True)
+class AgentEntry:
+    """What the file says of one agent; None: nothing (no model, no routing)."""
+
+    stable: StableTarget | None = None
+    routing: RoutingBlock | None = None

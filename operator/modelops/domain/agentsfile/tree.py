@@ -1,0 +1,194 @@
+"""YAML as a tree that knows where each part is in the text.
+
+Built from ruamel.yaml's events: unlike its round-trip mode this keeps the exact place of every scalar, so
+that an edit can replace a few characters and leave all other bytes alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import (
+    AliasEvent,
+    DocumentStartEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+)
+from ruamel.yaml.nodes import ScalarNode
+
+from modelops.domain.agentsfile.errors import MalformedAgentsFile
+
+Kind = Literal["scalar", "mapping", "sequence", "alias"]
+MERGE_KEY = "<<"
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """A part of the document: `text[start:end]`; `line` and `column` count from 1.
+
+    `value` is a scalar's (str, int, float, bool or None; a timestamp stays text). An alias has its `target`.
+    `last` is the end of the last thing inside, before comments and blank lines that follow.
+    """
+
+    kind: Kind
+    start: int
+    end: int
+    line: int
+    column: int
+    flow: bool = False
+    style: str = ""
+    anchor: str | None = None
+    value: Any = None
+    pairs: list[tuple[Node, Node]] = field(default_factory=list)
+    items: list[Node] = field(default_factory=list)
+    target: Node | None = None
+
+    @property
+    def last(self) -> int:
+        """Where the content ends."""
+        if self.kind == "mapping" and not self.flow and self.pairs:
+            return self.pairs[-1][1].last
+        if self.kind == "sequence" and not self.flow and self.items:
+            return self.items[-1].last
+        return self.end
+
+    def resolved(self) -> Node:
+        """The node itself, or what an alias stands for."""
+        return self.target.resolved() if self.target else self
+
+    def own(self, key: str) -> tuple[Node, Node] | None:
+        """The pair written here under `key`; merged-in pairs do not count."""
+        return next((pair for pair in self.pairs if pair[0].value == key), None)
+
+    def get(self, key: str) -> Node | None:
+        """The value under `key`, aliases and merge keys followed."""
+        pair = self.own(key)
+        if pair:
+            return pair[1].resolved()
+        for merged in self._merged():
+            if (found := merged.get(key)) is not None:
+                return found
+        return None
+
+    def _merged(self) -> Iterator[Node]:
+        pair = self.own(MERGE_KEY)
+        if pair:
+            value = pair[1].resolved()
+            yield from (node.resolved() for node in (value.items if value.kind == "sequence" else [value]))
+
+    def fingerprint(self, seen: dict[int, int] | None = None) -> int:
+        """Equal for equal content, wherever it stands; each anchored part is looked at once."""
+        seen = {} if seen is None else seen
+        if id(self) not in seen:
+            seen[id(self)] = 0
+            seen[id(self)] = hash((self.kind, *self._content(seen)))
+        return seen[id(self)]
+
+    def _content(self, seen: dict[int, int]) -> tuple[object, ...]:
+        if self.kind == "alias" and self.target:
+            return (self.target.fingerprint(seen),)
+        if self.kind == "mapping":
+            return tuple((key.fingerprint(seen), value.fingerprint(seen)) for key, value in self.pairs)
+        if self.kind == "sequence":
+            return tuple(item.fingerprint(seen) for item in self.items)
+        return (type(self.value).__name__, repr(self.value))
+
+
+def read_tree(text: str) -> Node:
+    """The document's root, a null scalar for an empty text. Raises MalformedAgentsFile."""
+    try:
+        return _Reader().read(text)
+    except MalformedAgentsFile:
+        raise
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        tab = "'\\t'" in (error.problem or "")
+        problem = "a tab; use spaces" if tab else f"{error.problem or 'not YAML'}; correct the file"
+        raise MalformedAgentsFile(problem, line=line, column=column) from error
+    except RecursionError as error:
+        raise MalformedAgentsFile("nested too deeply", line=1, column=1) from error
+    except (YAMLError, ValueError) as error:
+        problem = f"cannot be read as YAML 1.2: {error}; correct the file"
+        raise MalformedAgentsFile(problem, line=1, column=1) from error
+
+
+class _Reader:
+    def __init__(self) -> None:
+        self._yaml = YAML(typ="safe", pure=True)
+        self._anchors: dict[str, Node] = {}
+        self._events: Iterator[Any] = iter(())
+
+    def read(self, text: str) -> Node:
+        self._events = iter(self._yaml.parse(text))
+        root: Node | None = None
+        for event in self._events:
+            if isinstance(event, DocumentStartEvent):
+                if root is not None:
+                    mark = event.start_mark
+                    problem = "a second document begins; keep one document per file"
+                    raise MalformedAgentsFile(problem, line=mark.line + 1, column=1)
+                root = self._node(next(self._events))
+        return root or Node("scalar", len(text), len(text), 1, 1)
+
+    def _node(self, event: Any) -> Node:
+        start, end = event.start_mark, event.end_mark
+        node = Node("scalar", start.index, end.index, start.line + 1, start.column + 1)
+        if isinstance(event, AliasEvent):
+            node.kind, node.target = "alias", self._anchors.get(event.anchor)
+            if node.target is None:
+                self._fail(node, f"*{event.anchor} has no anchor before it; define &{event.anchor} first")
+            return node
+        node.anchor = event.anchor
+        if event.anchor:
+            self._anchors[event.anchor] = node
+        if isinstance(event, ScalarEvent):
+            node.style = event.style or ""
+            node.value = self._value(event)
+        elif isinstance(event, MappingStartEvent):
+            node.kind, node.flow = "mapping", bool(event.flow_style)
+            self._fill_mapping(node)
+        elif isinstance(event, SequenceStartEvent):
+            node.kind, node.flow = "sequence", bool(event.flow_style)
+            for item in self._events:
+                if isinstance(item, SequenceEndEvent):
+                    node.end = item.end_mark.index
+                    break
+                node.items.append(self._node(item))
+        return node
+
+    def _fill_mapping(self, node: Node) -> None:
+        keys: set[tuple[str, str]] = set()
+        for event in self._events:
+            if isinstance(event, MappingEndEvent):
+                node.end = event.end_mark.index
+                return
+            key = self._node(event)
+            if key.kind == "scalar":
+                name = (type(key.value).__name__, repr(key.value))
+                if name in keys:
+                    self._fail(key, f"the key {key.value!r} is there twice; keep one")
+                keys.add(name)
+            node.pairs.append((key, self._node(next(self._events))))
+
+    def _value(self, event: ScalarEvent) -> Any:
+        tag = str(event.tag) if event.tag else None
+        if tag is None or tag == "!":
+            tag = str(self._yaml.resolver.resolve(ScalarNode, event.value, event.implicit))
+        read = {
+            "tag:yaml.org,2002:int": self._yaml.constructor.construct_yaml_int,
+            "tag:yaml.org,2002:float": self._yaml.constructor.construct_yaml_float,
+            "tag:yaml.org,2002:bool": self._yaml.constructor.construct_yaml_bool,
+            "tag:yaml.org,2002:null": lambda _: None,
+        }.get(tag)
+        return read(ScalarNode(tag, event.value)) if read else event.value
+
+    def _fail(self, node: Node, problem: str) -> None:
+        raise MalformedAgentsFile(problem, line=node.line, column=node.column)

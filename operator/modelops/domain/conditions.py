@@ -1,0 +1,49 @@
+"""Conditions: set, compared and read in one way; a transition time moves only with the status."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from modelops.api.v1alpha1.meta import Condition, ConditionStatus
+
+
+def condition_of(conditions: Iterable[Condition], kind: str) -> Condition | None:
+    """The condition of this type, if there is one."""
+    return next((c for c in conditions if c.type == kind), None)
+
+
+def is_true(conditions: Iterable[Condition], kind: str) -> bool:
+    """Whether the condition exists and holds."""
+    found = condition_of(conditions, kind)
+    return found is not None and found.status is ConditionStatus.TRUE
+
+
+def with_condition(
+    conditions: tuple[Condition, ...],
+    kind: str,
+    status: ConditionStatus | bool,
+    *,
+    reason: str,
+    message: str,
+    generation: int,
+    now: datetime,
+) -> tuple[Condition, ...]:
+    """The conditions with this one set; order kept, the old transition time kept while the status is the same."""
+    if isinstance(status, bool):
+        status = ConditionStatus.TRUE if status else ConditionStatus.FALSE
+    old = condition_of(conditions, kind)
+    since = (
+        old.last_transition_time if old is not None and old.status is status else now.replace(microsecond=0)
+    )
+    new = Condition(
+        type=kind,
+        status=status,
+        reason=reason,
+        message=message[:2048],
+        observed_generation=generation,
+        last_transition_time=since,
+    )
+    if old is None:
+        return (*conditions, new)
+    return tuple(new if c.type == kind else c for c in conditions)

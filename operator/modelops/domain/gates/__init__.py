@@ -1,0 +1,1 @@
+"""Gates: what the numbers of an evaluation prove, and what they do not."""

@@ -1,0 +1,34 @@
+"""How good one answer is against its target, 0 to 1."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+
+from modelops.api.v1alpha1.rollout import ScorerType
+
+_TOKENS = re.compile(r"\w+")
+
+
+def score(scorer: ScorerType, *, answer: str, target: str) -> float:
+    """The score of a parsed answer: exact equality, token F1, or equality as JSON."""
+    if scorer is ScorerType.TOKEN_F1:
+        return token_f1(answer, target)
+    if scorer is ScorerType.JSON:
+        return 1.0 if _same_json(answer, target) else 0.0
+    return 1.0 if answer.strip() == target.strip() else 0.0
+
+
+def token_f1(answer: str, target: str) -> float:
+    """Harmonic mean of precision and recall of lower-case word tokens (SQuAD's F1, articles kept)."""
+    said, wanted = (Counter(_TOKENS.findall(text.lower())) for text in (answer, target))
+    shared = (said & wanted).total()
+    return 2 * shared / (said.total() + wanted.total()) if shared else 0.0
+
+
+def _same_json(answer: str, target: str) -> bool:
+    try:
+        return bool(json.loads(answer) == json.loads(target))
+    except json.JSONDecodeError:
+        return False

@@ -1,0 +1,200 @@
+"""The prompt contract: one pure renderer for training, evaluation and the smoke call.
+
+Templates are Jinja2 in a sandbox, strict about names, without autoescape, over two variables: `inputs`
+and `outputs` of a LangSmith example. The same rendering in all places is what makes an evaluation say
+something about the model that was trained.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import jinja2
+import jinja2.meta
+import rfc8785
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from modelops.api.v1alpha1.agentmodel import PromptContract
+
+Message = dict[str, Any]
+"""One chat message as JSON: `role`, `content`, and what else the example carried (`tool_calls`, ...)."""
+
+_FENCE = re.compile(r"\A\s*```[A-Za-z0-9_-]*\s*\n(.*?)\n?\s*```\s*\Z", re.DOTALL)
+
+
+class PromptError(ValueError):
+    """A template that does not compile or does not fit the example; the message names both and the remedy."""
+
+
+class AnswerError(ValueError):
+    """A model's answer from which `prompt.parse` extracts nothing: in an evaluation, a failed answer."""
+
+
+def render(
+    prompt: PromptContract, inputs: Mapping[str, Any], outputs: Mapping[str, Any] | None = None
+) -> list[Message]:
+    """The chat messages for one example; with `outputs`, the last one is the assistant's target.
+
+    `inputs.messages` passes through verbatim, in place of the templates `system` and `user`.
+    Raises PromptError.
+    """
+    if "messages" in inputs:
+        messages = _verbatim(inputs["messages"])
+    else:
+        messages = _from_templates(prompt, {"inputs": inputs})
+    if outputs is None:
+        return messages
+    return [*messages, {"role": "assistant", "content": target(prompt, inputs, outputs)}]
+
+
+def target(prompt: PromptContract, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> str:
+    """The text that a perfect model would answer. Raises PromptError."""
+    return _render("assistant", prompt.assistant, {"inputs": inputs, "outputs": outputs})
+
+
+def parse(prompt: PromptContract, text: str) -> str:
+    """What of an answer is compared: the text, canonical JSON, or the first match's first group.
+
+    A Markdown fence around JSON is accepted. Raises AnswerError when the answer has no such part, and
+    PromptError when the contract itself is wrong.
+    """
+    rule = prompt.parse
+    if rule is None or rule.type == "text":
+        return text.strip()
+    if rule.type == "json":
+        return _canonical_json(text)
+    match = _pattern(rule.pattern).search(text)
+    if match is None:
+        raise AnswerError(f"the answer does not match prompt.parse.pattern {rule.pattern!r}")
+    return ((match.group(1) if match.re.groups else match.group(0)) or "").strip()
+
+
+def check(prompt: PromptContract) -> None:
+    """Raises PromptError where a template or the pattern does not compile."""
+    for name in ("system", "user", "assistant"):
+        source = getattr(prompt, name)
+        if source is not None:
+            _compile(name, source)
+    if prompt.parse is not None and prompt.parse.type == "regex":
+        _pattern(prompt.parse.pattern)
+
+
+def digest(prompt: PromptContract) -> str:
+    """`sha256:` and hex of the contract's RFC 8785 form. Fields that are absent do not count."""
+    covered = {"form": "prompt/v1", **prompt.model_dump(mode="json", by_alias=True, exclude_none=True)}
+    return "sha256:" + hashlib.sha256(rfc8785.dumps(covered)).hexdigest()
+
+
+class _Missing(jinja2.StrictUndefined):
+    """Undefined that says which keys there are instead; values never enter a message."""
+
+    @property
+    def _undefined_message(self) -> str:
+        have = self._undefined_obj
+        if isinstance(have, Mapping):
+            keys = ", ".join(sorted(map(str, have))) or "nothing"
+            return f"has no `{self._undefined_name}`; it has: {keys}"
+        return super()._undefined_message
+
+
+class _Environment(ImmutableSandboxedEnvironment):
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        # `inputs.items` means the example's own key, not the method of a dict.
+        if isinstance(obj, Mapping):
+            return obj[attribute] if attribute in obj else super().getitem(obj, attribute)
+        return super().getattr(obj, attribute)
+
+
+def _finalize(value: Any) -> Any:
+    if isinstance(value, str | jinja2.Undefined):
+        return value
+    if value is None:
+        raise PromptError("a value is null; write a default, e.g. {{ inputs.hint or '' }}")
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+_ENVIRONMENT = _Environment(undefined=_Missing, autoescape=False, finalize=_finalize)
+
+
+@lru_cache(maxsize=64)
+def _compile(name: str, source: str) -> jinja2.Template:
+    try:
+        tree = _ENVIRONMENT.parse(source)
+        unknown = sorted(jinja2.meta.find_undeclared_variables(tree) - {"inputs", "outputs"})
+        template = _ENVIRONMENT.from_string(tree)
+    except jinja2.TemplateSyntaxError as error:
+        raise PromptError(
+            f"prompt.{name}: line {error.lineno}: {error.message}; correct the template"
+        ) from error
+    if unknown:
+        raise PromptError(
+            f"prompt.{name}: unknown variable `{unknown[0]}`; only `inputs` and `outputs` exist, "
+            f"e.g. {{{{ inputs.{unknown[0]} }}}}"
+        )
+    return template
+
+
+def _render(name: str, source: str, values: Mapping[str, Any]) -> str:
+    template = _compile(name, source)
+    try:
+        return template.render(values)
+    except PromptError as error:
+        raise PromptError(f"prompt.{name}: {error}") from error
+    except jinja2.UndefinedError as error:
+        raise PromptError(
+            f"prompt.{name}: {_subject(source, error)} {error.message}; "
+            "correct the template, or give every example this key"
+        ) from error
+    except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
+        raise PromptError(f"prompt.{name}: {type(error).__name__}: {error}; correct the template") from error
+
+
+def _subject(source: str, error: jinja2.UndefinedError) -> str:
+    """`inputs` or `outputs`: what the missing key was looked up in, read from the template."""
+    missing = re.search(r"`(.+?)`", error.message or "")
+    if missing is None:
+        return "the template:"
+    key = re.escape(missing.group(1))
+    owner = re.search(rf"([A-Za-z_][\w.]*?)(?:\.{key}\b|\[\s*['\"]{key}['\"]\s*\])", source)
+    return f"`{owner.group(1)}`" if owner else "a value"
+
+
+def _from_templates(prompt: PromptContract, values: Mapping[str, Any]) -> list[Message]:
+    return [
+        {"role": role, "content": _render(role, source, values)}
+        for role, source in (("system", prompt.system), ("user", prompt.user))
+        if source is not None
+    ]
+
+
+def _verbatim(messages: Any) -> list[Message]:
+    if not isinstance(messages, list) or not messages:
+        raise PromptError("inputs.messages: must be a list of messages that is not empty")
+    for index, message in enumerate(messages):
+        if not isinstance(message, dict) or not isinstance(message.get("role"), str):
+            raise PromptError(f"inputs.messages[{index}]: must be an object with a `role`, e.g. 'user'")
+    return copy.deepcopy(messages)
+
+
+def _pattern(pattern: str | None) -> re.Pattern[str]:
+    if not pattern:
+        raise PromptError("prompt.parse.pattern: needed for type `regex`; its first group is compared")
+    try:
+        return re.compile(pattern, re.DOTALL)
+    except re.error as error:
+        raise PromptError(f"prompt.parse.pattern: {error} in {pattern!r}; correct the expression") from error
+
+
+def _canonical_json(text: str) -> str:
+    fenced = _FENCE.match(text)
+    try:
+        value = json.loads(fenced.group(1) if fenced else text)
+    except json.JSONDecodeError as error:
+        raise AnswerError(f"the answer is not JSON: {error.msg} at character {error.pos}") from error
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)

@@ -1,0 +1,229 @@
+"""The record: what must never be forgotten about an agent, in one operator-owned ConfigMap.
+
+Status is a projection of it. `registry.json` has the mission's schema for this agent; `ledger.json` has money,
+the active rollout, what serves the agent in full, endpoints, and everything that is already done.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from modelops.domain.versions import BASELINE, Inputs
+
+REGISTRY_KEY = "registry.json"
+LEDGER_KEY = "ledger.json"
+
+DeploymentStatus = str
+"""`trained | evaluated | rejected | canary_<n>pct | deployed | rolled_back | superseded`."""
+
+
+class MalformedRecord(ValueError):
+    """The record cannot be read; nothing is written over it."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Target(_Part):
+    """A model in service, with all that an agent needs to call it."""
+
+    version: str
+    model: str
+    endpoint: str
+    endpoint_url: str
+    api_key_env: str
+    endpoint_name: str = ""
+    served_model: str = ""
+    revision: str = ""
+    since: str = ""
+
+
+class Reservation(_Part):
+    """Money covered for one attempt of a run, or for one rollout."""
+
+    usd_micro: int
+    month: str
+    name: str
+    version: str = ""
+    reserved_at: str = ""
+
+
+class Settlement(_Part):
+    """Money billed for one attempt of a run, or for one rollout."""
+
+    usd_micro: int
+    month: str
+    jobs: tuple[str, ...] = ()
+
+
+class Completed(_Part):
+    """A run or rollout that ended; one with the same kind, name and spec never acts again."""
+
+    kind: Literal["TrainingRun", "Rollout"]
+    name: str
+    uid: str
+    outcome: str
+    version: str = ""
+    message: str = ""
+    revision: str = ""
+    finished_at: str = ""
+
+
+class Active(_Part):
+    """The one rollout that may act, claimed before any side effect."""
+
+    uid: str
+    name: str
+    digest: str
+    candidate: Target
+    aborting: bool = False
+
+
+class EndpointEntry(_Part):
+    """An Inference Endpoint, on record before it exists."""
+
+    name: str
+    role: str
+    repo: str
+    revision: str
+    version: str
+    usd_micro_per_hour: int
+    instance: dict[str, Any]
+    since: str
+    stop_after: str = ""
+
+
+class RegistryEntry(_Part):
+    """One version of the mission's history."""
+
+    version: str
+    model: str
+    base_model: str
+    training_method: str
+    training_dataset: str
+    eval_dataset: str = ""
+    eval_scores: dict[str, Any] = Field(default_factory=dict)
+    trained_at: str
+    hub_repo: str
+    deployment_status: DeploymentStatus
+    lineage: dict[str, Any] = Field(default_factory=dict)
+
+
+class Current(_Part):
+    """What serves the agent, in the mission's form."""
+
+    version: str
+    model: str
+    endpoint: str
+    deployed_at: str
+
+
+class Record(_Part):
+    """Everything, immutable; the functions of `domain` return changed copies."""
+
+    agent: str
+    config_map: str
+    """The agents' file: ConfigMap and key. Kept here so that a retreat needs no AgentModel."""
+    config_key: str
+    stable: Target
+    previous: Target | None = None
+    deployed_at: str
+    active: Active | None = None
+    reservations: dict[str, Reservation] = Field(default_factory=dict)
+    settlements: dict[str, Settlement] = Field(default_factory=dict)
+    completed: dict[str, Completed] = Field(default_factory=dict)
+    endpoints: tuple[EndpointEntry, ...] = ()
+    allocated: dict[str, dict[str, str]] = Field(default_factory=dict)
+    served: dict[str, Target] = Field(default_factory=dict)
+    """Every version that was ever stable, the baseline included: what an undo can return to."""
+    looks: dict[str, int] = Field(default_factory=dict)
+    """How many candidates were judged on a dataset version, by `<dataset>@<as of>`."""
+    endpoint_spend: dict[str, int] = Field(default_factory=dict)
+    """Micro-USD of stopped endpoints, by month."""
+    history: tuple[RegistryEntry, ...] = ()
+
+    def to_data(self) -> dict[str, str]:
+        """The ConfigMap's data: stable key order, so that equal records are equal text."""
+        ledger = self.model_dump(mode="json", exclude={"history"})
+        return {
+            REGISTRY_KEY: json.dumps(self.registry(), indent=2, sort_keys=False) + "\n",
+            LEDGER_KEY: json.dumps({"v": 1, **ledger}, sort_keys=True, separators=(",", ":")) + "\n",
+        }
+
+    def registry(self) -> dict[str, Any]:
+        """`registry.json` in exactly the mission's schema, plus `lineage`."""
+        current = Current(
+            version=self.stable.version,
+            model=self.stable.model,
+            endpoint=self.stable.endpoint,
+            deployed_at=self.deployed_at,
+        )
+        return {
+            self.agent: {
+                "current": current.model_dump(mode="json"),
+                "history": [entry.model_dump(mode="json") for entry in self.history],
+            }
+        }
+
+    @classmethod
+    def from_data(cls, data: dict[str, str]) -> Record:
+        """Reads a ConfigMap's data.
+
+        Raises:
+            MalformedRecord: a key is missing or does not parse.
+        """
+        try:
+            ledger = json.loads(data[LEDGER_KEY])
+            registry = json.loads(data[REGISTRY_KEY])
+            history = registry[ledger["agent"]]["history"]
+            return cls.model_validate({**ledger, "history": history})
+        except (KeyError, TypeError, json.JSONDecodeError, ValidationError) as error:
+            raise MalformedRecord(f"the record cannot be read: {error}") from error
+
+    def with_(self, **changes: Any) -> Record:
+        """A copy with these fields changed."""
+        return self.model_copy(update=changes)
+
+    def entry(self, version: str) -> RegistryEntry | None:
+        """The history's entry of this version."""
+        return next((e for e in self.history if e.version == version), None)
+
+    def with_entry(self, version: str, /, **changes: Any) -> Record:
+        """A copy in which the entry of this version has these fields changed."""
+        return self.with_(
+            history=tuple(e.model_copy(update=changes) if e.version == version else e for e in self.history)
+        )
+
+    def latest_inputs(self) -> Inputs | None:
+        """The inputs of the highest allocated version, where they are known."""
+        from modelops.domain.versions import parse
+
+        if not self.allocated:
+            return None
+        known = self.allocated[max(self.allocated, key=parse)]
+        return Inputs(**known) if set(known) == set(Inputs.__dataclass_fields__) else None
+
+    def committed(self, month: str) -> int:
+        """Micro-USD of a month: reserved, settled, and endpoints that were stopped."""
+        return (
+            sum(r.usd_micro for r in self.reservations.values() if r.month == month)
+            + sum(s.usd_micro for s in self.settlements.values() if s.month == month)
+            + self.endpoint_spend.get(month, 0)
+        )
+
+
+def initial_record(*, agent: str, config_map: str, config_key: str, stable: Target, now: str) -> Record:
+    """The record of an agent that nothing was ever done for."""
+    return Record(
+        agent=agent,
+        config_map=config_map,
+        config_key=config_key,
+        stable=stable,
+        deployed_at=now,
+        allocated={BASELINE: {}},
+        served={stable.version: stable},
+    )

@@ -1,0 +1,254 @@
+"""Raising the weight and promoting: protocol "Advance" and "Promote".
+
+A raise or a promotion starts with a conditional status write of its intent; the file follows at `basis`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from modelops.api.v1alpha1.agentmodel import EndpointRole
+from modelops.api.v1alpha1.rollout import Intent, RolloutPhase
+from modelops.domain.agentsfile import KEEP, edit
+from modelops.domain.plan import Plan, WriteFile, WriteRecord, WriteStatus
+from modelops.domain.reasons import RolloutReason as Why
+from modelops.domain.record import Completed, EndpointEntry, Record
+from modelops.domain.rollout.booking import looked, own_endpoint, settled, with_scores
+from modelops.domain.rollout.observed import Observed, same_target, stable_keys
+from modelops.domain.rollout.promoted import candidate_target, promoted_target
+from modelops.domain.rollout.retreat import latch
+from modelops.domain.rollout.routing import block_of, canary_until, equals_intent, next_generation
+from modelops.domain.rollout.status import moved, said
+
+
+def advance(seen: Observed, *, step: int, weight: int, reason: Why, message: str, **changes: Any) -> Plan:
+    """Advance 2 and 3: intent, then the block at `basis`."""
+    file, candidate = seen.file, candidate_target(seen)
+    assert file is not None
+    assert candidate is not None
+    intent = Intent(
+        step=step, weight=weight, generation=next_generation(seen), basis=file.resource_version, attempt=1
+    )
+    status = moved(
+        seen,
+        RolloutPhase.PROGRESSING,
+        reason,
+        message,
+        facts={"RoutingPropagated": False},
+        intent=intent,
+        weight=weight,
+        step=step,
+        step_started_at=seen.now.replace(microsecond=0),
+        **changes,
+    )
+    return Plan(
+        steps=(
+            *said(seen, status, reason, message),
+            WriteFile(
+                text=edit(file.text, agent_of(seen), routing=block_of(seen, intent, candidate)),
+                why=f"canary of {seen.rollout.metadata.name} at {weight} percent",
+                intended=(seen.uid, file.entry.routing),
+            ),
+        ),
+        requeue_after=0,
+    )
+
+
+def promote(seen: Observed) -> Plan:
+    """Promote 1 to 3: intent, the five keys and the Promoted block in one write, the commit."""
+    file = seen.file
+    target = promoted_target(seen)
+    assert file is not None
+    assert target is not None
+    old = seen.rollout.status.intent
+    intent = Intent(
+        step=(old.step if old else 0) + 1,
+        weight=0,
+        state="Promoting",
+        generation=next_generation(seen),
+        basis=file.resource_version,
+        attempt=1,
+    )
+    message = f"{target.version} becomes stable"
+    status = moved(seen, RolloutPhase.PROMOTING, Why.PROMOTING, message, intent=intent, promoting=True)
+    return Plan(
+        steps=(
+            *said(seen, status, Why.PROMOTING, message),
+            WriteFile(
+                text=edit(
+                    file.text,
+                    agent_of(seen),
+                    stable=stable_keys(target),
+                    routing=block_of(seen, intent, target),
+                ),
+                why=f"promote {target.version}",
+                intended=(seen.uid, file.entry.routing),
+            ),
+            WriteRecord(record=committed(seen), why=f"commit {target.version}"),
+        ),
+        requeue_after=0,
+    )
+
+
+def agent_of(seen: Observed) -> str:
+    assert seen.record is not None
+    return seen.record.agent
+
+
+def committed(seen: Observed) -> Record:
+    """Promote 3, the commit: stable, previous, endpoint roles, completed, active; one write."""
+    record, target, old = seen.record, promoted_target(seen), seen.rollout.status.candidate
+    assert record is not None
+    assert target is not None
+    before = record.active.candidate.version if record.active else target.version
+    done = Completed(
+        kind="Rollout",
+        name=seen.rollout.metadata.name,
+        uid=seen.uid,
+        outcome=Why.PROMOTED.value,
+        version=target.version,
+        message=f"{target.version} ({target.model}) is stable; {record.stable.version} is kept for an undo",
+        revision=old.revision if old else "",
+        finished_at=seen.now.isoformat(timespec="seconds"),
+    )
+    undo = target.version in record.served
+    changed = with_scores(seen, settled(seen, record), before)
+    changed = changed.with_(endpoints=reroled(seen, changed))
+    changed = changed.with_entry(
+        record.stable.version, deployment_status="rolled_back" if undo else "superseded"
+    )
+    changed = changed.with_entry(before, deployment_status="deployed", version=target.version)
+    allocated = dict(changed.allocated)
+    if before != target.version and before in allocated:
+        allocated[target.version] = allocated.pop(before)
+    return changed.with_(
+        stable=target,
+        previous=record.stable,
+        deployed_at=target.since,
+        served={**changed.served, target.version: target},
+        allocated=allocated,
+        looks=looked(seen, changed),
+        completed={**changed.completed, seen.identity: done},
+        active=None,
+    )
+
+
+def reroled(seen: Observed, record: Record) -> tuple[EndpointEntry, ...]:
+    """The candidate's endpoint becomes stable's; the old stable's stays warm for the rollback window."""
+    from datetime import timedelta
+
+    window = seen.agent_model.spec.rollback_window_seconds if seen.agent_model else 86400
+    stop = (seen.now + timedelta(seconds=window)).isoformat(timespec="seconds")
+    mine = own_endpoint(record)
+    entries = []
+    for entry in record.endpoints:
+        if mine is not None and entry.name == mine.name:
+            entries.append(entry.model_copy(update={"role": EndpointRole.STABLE.value, "stop_after": ""}))
+        elif entry.role in (EndpointRole.STABLE.value, EndpointRole.PREVIOUS.value):
+            role = EndpointRole.PREVIOUS if entry.role == EndpointRole.STABLE.value else EndpointRole.STOPPING
+            entries.append(
+                entry.model_copy(
+                    update={
+                        "role": role.value,
+                        "stop_after": stop if role is EndpointRole.PREVIOUS else entry.stop_after or stop,
+                    }
+                )
+            )
+        else:
+            entries.append(entry)
+    return tuple(entries)
+
+
+def intent_is_unfinished(seen: Observed) -> Plan | None:
+    """Recovery 4, 5 and 7, and Advance 4: is the file what was intended, or still what it was decided from?"""
+    status, file, record = seen.rollout.status, seen.file, seen.record
+    intent = status.intent
+    if intent is None or record is None:
+        return None
+    target, canary = promoted_target(seen), candidate_target(seen)
+    assert target is not None
+    assert canary is not None
+    if file is None:
+        if not seen.file_problem:
+            return Plan(needs="file_live")
+        return latch(seen, Why.CONFIG_NOT_USABLE, seen.file_problem)
+    promoting = intent.state == "Promoting"
+    if (
+        promoting
+        and same_target(file.entry.stable, target)
+        and not same_target(stable_keys(record.stable), target)
+    ):
+        again = intent.model_copy(update={"attempt": intent.attempt + 1})
+        return Plan(
+            steps=(
+                WriteStatus(status=status.model_copy(update={"intent": again})),
+                WriteRecord(record=committed(seen), why=f"commit {target.version}"),
+            ),
+            requeue_after=0,
+        )
+    if not promoting and equals_intent(seen, canary) and same_target(file.entry.stable, record.stable):
+        return None
+    rebased = seen.rebase == (seen.uid, file.entry.routing) and same_target(file.entry.stable, record.stable)
+    if intent.basis == file.resource_version or rebased:
+        again = intent.model_copy(update={"basis": file.resource_version, "attempt": intent.attempt + 1})
+        text = edit(
+            file.text,
+            agent_of(seen),
+            routing=block_of(seen, again, canary),
+            stable=stable_keys(target) if promoting else KEEP,
+        )
+        write = WriteFile(
+            text=text,
+            why=f"intent {again.generation} again",
+            intended=(seen.uid, file.entry.routing) if rebased else None,
+        )
+        commit = (WriteRecord(record=committed(seen), why=f"commit {target.version}"),) if promoting else ()
+        return Plan(
+            steps=(WriteStatus(status=status.model_copy(update={"intent": again})), write, *commit),
+            requeue_after=0,
+        )
+    if not file.live:
+        return Plan(needs="file_live")
+    return latch(seen, Why.ROUTING_MISMATCH, mismatch(seen))
+
+
+def mismatch(seen: Observed) -> str:
+    """What was found where the intent should be."""
+    intent, block, record = seen.rollout.status.intent, seen.block, seen.record
+    assert intent is not None
+    assert record is not None
+    found = (
+        "no routing"
+        if block is None
+        else f"routing of {block.salt or 'nobody'} at step {block.rollout.step}, {block.rollout.state}, weight "
+        f"{block.weight}, generation {block.generation}"
+    )
+    stable = seen.file.entry.stable if seen.file else None
+    drift = (
+        ""
+        if same_target(stable, record.stable)
+        else f"; stable is {stable.model if stable else 'absent'}, not {record.stable.model}"
+    )
+    return (
+        f"the agents' file has {found}{drift}, where step {intent.step} with weight {intent.weight}, generation "
+        f"{intent.generation} was written: somebody changed it, so everything goes back to stable"
+    )
+
+
+def expiry_is_near(seen: Observed) -> Plan | None:
+    """`canary_until` is renewed with the generation unchanged; when the operator is gone it runs out by itself."""
+    from dataclasses import replace
+    from datetime import datetime
+
+    block, file = seen.block, seen.file
+    if block is None or file is None or block.canary_until is None:
+        return None
+    until = datetime.fromisoformat(block.canary_until.replace("Z", "+00:00"))
+    left = (until - seen.now).total_seconds()
+    if left > seen.settings.canary_seconds - seen.settings.renew_seconds:
+        return None
+    renewed = replace(block, canary_until=canary_until(seen))
+    return Plan(
+        steps=(WriteFile(text=edit(file.text, agent_of(seen), routing=renewed), why="renew canary_until"),),
+        requeue_after=0,
+    )

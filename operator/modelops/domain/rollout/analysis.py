@@ -1,0 +1,83 @@
+"""Whether the canary does well, from what the agents' own processes report. Pure arithmetic, no state.
+
+Errors: the canary's rate is compared by the lower end of its one-sided 99 % Wilson score interval (Wilson 1927), so
+that a handful of errors among few requests is not taken for a rate; 99 % because it is looked at often.
+Latency: the 95th percentile over all processes, merged from their histograms.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from math import sqrt
+
+from modelops.api.v1alpha1.rollout import Analysis
+from modelops.domain.reasons import RolloutReason as Why
+from modelops.ports import Track
+
+Z99 = 2.326
+FEWEST_ERRORS = 3
+FEWEST_LATENCIES = 20
+
+
+class Health(StrEnum):
+    HEALTHY = "Healthy"
+    WAITING = "Waiting"
+    BREACHED = "Breached"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """The verdict on this moment, with the numbers."""
+
+    health: Health
+    reason: Why
+    message: str
+
+
+def wilson_lower(errors: int, requests: int, z: float = Z99) -> float:
+    """Lower end of the score interval of a proportion."""
+    if requests == 0:
+        return 0.0
+    rate, spread = errors / requests, z * z / requests
+    centre = rate + spread / 2
+    return max(
+        0.0, (centre - z * sqrt(rate * (1 - rate) / requests + spread / (4 * requests))) / (1 + spread)
+    )
+
+
+def judge(stable: Track, canary: Track, limits: Analysis) -> Finding:
+    """Breach first, then samples: silence is never health."""
+    lower = wilson_lower(canary.errors, canary.requests) * 100
+    usual = 100 * stable.errors / stable.requests if stable.requests else 0.0
+    allowed = usual + float(Decimal(limits.max_error_points))
+    if canary.errors >= FEWEST_ERRORS and lower > allowed:
+        return Finding(
+            health=Health.BREACHED,
+            reason=Why.ERROR_RATE_BREACHED,
+            message=f"{canary.errors} of {canary.requests} canary requests failed (at least {lower:.1f} % with 99 % "
+            f"confidence); stable fails {usual:.1f} %, {limits.max_error_points} points more are allowed",
+        )
+    limit = max(
+        float(limits.latency_floor_milliseconds), stable.p95_ms * float(Decimal(limits.max_latency_ratio))
+    )
+    if canary.requests >= FEWEST_LATENCIES and stable.requests >= FEWEST_LATENCIES and canary.p95_ms > limit:
+        return Finding(
+            health=Health.BREACHED,
+            reason=Why.LATENCY_BREACHED,
+            message=f"the canary's 95th percentile is {canary.p95_ms} ms over {canary.requests} requests; stable's is "
+            f"{stable.p95_ms} ms, {limit:.0f} ms are allowed",
+        )
+    if canary.requests < limits.min_requests:
+        return Finding(
+            health=Health.WAITING,
+            reason=Why.WAITING_FOR_SAMPLES,
+            message=f"{canary.requests} of at least {limits.min_requests} canary requests",
+        )
+    return Finding(
+        health=Health.HEALTHY,
+        reason=Why.WATCHING,
+        message=f"{canary.errors} of {canary.requests} canary requests failed, 95th percentile {canary.p95_ms} ms "
+        f"(stable {stable.p95_ms} ms)",
+    )

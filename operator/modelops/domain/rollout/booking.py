@@ -1,0 +1,109 @@
+"""What a rollout costs, and the registry's scores: changes of the record only."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime, timedelta
+from typing import Any
+
+from modelops.api.v1alpha1.agentmodel import EndpointRole
+from modelops.domain.record import EndpointEntry, Record, Settlement
+from modelops.domain.rollout.observed import Observed
+
+SETUP_SECONDS = 3600
+"""Provisioning and evaluation, added to the strategy's own pauses."""
+STOP_GRACE_SECONDS = 60
+
+
+def planned_seconds(seen: Observed) -> int:
+    """How long the candidate's endpoint will run before it is stable or gone."""
+    canary = seen.rollout.spec.strategy.canary
+    pauses = sum(step.pause.duration_seconds for step in canary.steps if step.pause) if canary else 0
+    return SETUP_SECONDS + pauses
+
+
+def planned_micro_usd(seen: Observed, per_hour: int, replicas: int) -> int:
+    return math.ceil(planned_seconds(seen) / 3600 * per_hour * replicas)
+
+
+def endpoint_micro_usd(entry: EndpointEntry, now: datetime) -> int:
+    """What an endpoint has cost since it was put on record, by the started minute."""
+    minutes = max(1, math.ceil((now - datetime.fromisoformat(entry.since)).total_seconds() / 60))
+    return math.ceil(minutes * entry.usd_micro_per_hour / 60)
+
+
+def own_endpoint(record: Record) -> EndpointEntry | None:
+    """The endpoint that the candidate is served by, where it has one of its own."""
+    active = record.active
+    if active is None or not active.candidate.endpoint_name:
+        return None
+    return next((e for e in record.endpoints if e.name == active.candidate.endpoint_name), None)
+
+
+def released_endpoints(seen: Observed, record: Record, role: EndpointRole) -> Record:
+    """The candidate's endpoint in another role; one that serves stable or previous as well keeps its role."""
+    mine = own_endpoint(record)
+    if mine is None or mine.role != EndpointRole.CANARY.value:
+        return record
+    stop = seen.now + timedelta(seconds=STOP_GRACE_SECONDS)
+    changed = mine.model_copy(update={"role": role.value, "stop_after": stop.isoformat(timespec="seconds")})
+    return record.with_(endpoints=tuple(changed if e.name == mine.name else e for e in record.endpoints))
+
+
+def settled(seen: Observed, record: Record) -> Record:
+    """The rollout's reservation becomes what its endpoint has cost; from here on the endpoint is booked by its role."""
+    key = f"{seen.uid}/1"
+    reservation = record.reservations.get(key)
+    if reservation is None:
+        return record
+    mine = own_endpoint(record)
+    cost = endpoint_micro_usd(mine, seen.now) if mine is not None else 0
+    endpoints = tuple(
+        e.model_copy(update={"since": seen.now.isoformat(timespec="seconds")})
+        if mine and e.name == mine.name
+        else e
+        for e in record.endpoints
+    )
+    return record.with_(
+        endpoints=endpoints,
+        reservations={k: v for k, v in record.reservations.items() if k != key},
+        settlements={**record.settlements, key: Settlement(usd_micro=cost, month=reservation.month)},
+    )
+
+
+def scores(seen: Observed) -> dict[str, Any]:
+    """`eval_scores` in the mission's schema; empty before an evaluation."""
+    verdict = seen.rollout.status.evaluation
+    if verdict is None or verdict.candidate is None:
+        return {}
+    return {
+        "accuracy": float(verdict.candidate.success),
+        "baseline_improvement": f"{float(verdict.difference_points):+.0f}%",
+        "avg_latency_ms": verdict.candidate.latency_p50_ms,
+        "cost_per_1k": float(verdict.candidate.cost_per_1k),
+    }
+
+
+def with_scores(seen: Observed, record: Record, version: str) -> Record:
+    """The history's entry with what the evaluation found."""
+    found = scores(seen)
+    if not found or record.entry(version) is None:
+        return record
+    dataset = evaluation_dataset(seen)
+    return record.with_entry(version, eval_scores=found, eval_dataset=dataset)
+
+
+def looked(seen: Observed, record: Record) -> dict[str, int]:
+    """How often a candidate was judged on this dataset version, this one included."""
+    verdict = seen.rollout.status.evaluation
+    if verdict is None or not verdict.dataset_version:
+        return record.looks
+    return {**record.looks, verdict.dataset_version: record.looks.get(verdict.dataset_version, 0) + 1}
+
+
+def evaluation_dataset(seen: Observed) -> str:
+    """The held-out dataset, `ls://` form: the rollout's, else the agent's, else empty."""
+    own = seen.rollout.spec.evaluation.dataset
+    settings = seen.agent_model.spec.langsmith if seen.agent_model else None
+    name = own or (settings.evaluation_dataset if settings else None) or ""
+    return name if not name or name.startswith("ls://") else f"ls://{name}"

@@ -1,0 +1,327 @@
+"""Resolving the candidate, covering its cost, and claiming the agent: protocol "Claim". Nothing before the claim acts."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from modelops.api.v1alpha1.agentmodel import EndpointRole
+from modelops.api.v1alpha1.names import FINALIZER
+from modelops.api.v1alpha1.rollout import CandidateStatus, RolloutPhase
+from modelops.api.v1alpha1.trainingrun import TrainingPhase
+from modelops.domain.facts import UNSEEN, Outage
+from modelops.domain.money import dollars, micro, shown
+from modelops.domain.plan import Plan, WriteFinalizers, WriteRecord
+from modelops.domain.reasons import RolloutReason as Why
+from modelops.domain.record import Active, EndpointEntry, Reservation, Target
+from modelops.domain.rollout.booking import evaluation_dataset, planned_micro_usd
+from modelops.domain.rollout.observed import Observed, same_target
+from modelops.domain.rollout.retreat import latch
+from modelops.domain.rollout.status import moved, said, wait
+from modelops.domain.versions import Inputs, next_version
+
+API_KEY_ENV = "HF_TOKEN"
+LOOK_AGAIN = 15.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resolved:
+    """What the candidate is; `undo` where it was stable before, `known` where it has an endpoint on record."""
+
+    target: Target
+    undo: bool = False
+    unversioned: bool = False
+
+
+def endpoint_name(repo: str, revision: str) -> str:
+    """At most 32 characters; follows from the model, so that a crash makes no second one."""
+    return "mo-" + hashlib.sha256(f"{repo}@{revision}".encode()).hexdigest()[:20]
+
+
+def hugging_face_target(*, repo: str, revision: str, version: str) -> Target:
+    return Target(
+        version=version,
+        model=repo,
+        endpoint="huggingface",
+        endpoint_url="",
+        api_key_env=API_KEY_ENV,
+        endpoint_name=endpoint_name(repo, revision),
+        revision=revision,
+    )
+
+
+def resolve(seen: Observed) -> Resolved | Plan:
+    """The candidate, or the plan that waits for it or ends the rollout."""
+    candidate, record = seen.rollout.spec.candidate, seen.record
+    assert record is not None
+    if candidate.version is not None:
+        served = record.served.get(candidate.version)
+        if served is not None:
+            return Resolved(target=served, undo=True)
+        entry = record.entry(candidate.version)
+        if entry is None:
+            known = ", ".join(
+                [*record.served, *(e.version for e in record.history if e.version not in record.served)]
+            )
+            return latch(
+                seen,
+                Why.CANDIDATE_NOT_FOUND,
+                f"spec.candidate.version {candidate.version} is not in the history of {record.agent}; it has {known}",
+            )
+        revision = str(entry.lineage.get("revision", ""))
+        return Resolved(
+            target=hugging_face_target(repo=entry.hub_repo, revision=revision, version=entry.version)
+        )
+    if candidate.model is not None:
+        if seen.candidate_model is UNSEEN:
+            return Plan(needs="candidate_model")
+        if isinstance(seen.candidate_model, Outage) and not seen.candidate_model.refused:
+            return Plan(requeue_after=seen.candidate_model.retry_after or LOOK_AGAIN)
+        if seen.candidate_model is None or isinstance(seen.candidate_model, Outage):
+            return latch(
+                seen,
+                Why.CANDIDATE_NOT_FOUND,
+                f"spec.candidate.model {candidate.model.repo} at {candidate.model.revision} is not on the Hub, or the token may not read it",
+            )
+        inputs = Inputs(
+            base_model="",
+            prompt_digest="",
+            dataset_digest=candidate.model.repo,
+            recipe_digest=candidate.model.revision,
+        )
+        version = next_version(record.allocated, inputs=inputs, latest=None)
+        target = hugging_face_target(
+            repo=candidate.model.repo, revision=candidate.model.revision, version=version
+        )
+        return Resolved(target=target, unversioned=True)
+    return of_run(seen)
+
+
+def of_run(seen: Observed) -> Resolved | Plan:
+    reference = seen.rollout.spec.candidate.training_run_ref
+    assert reference is not None
+    run = seen.run
+    if run is None:
+        return wait(
+            seen,
+            RolloutPhase.PENDING,
+            Why.WAITING_FOR_CANDIDATE,
+            f"TrainingRun {reference.name} (spec.candidate.trainingRunRef) does not exist yet",
+            after=None,
+        )
+    if run.spec.agent_model_ref.name != seen.rollout.spec.agent_model_ref.name:
+        return latch(
+            seen,
+            Why.CANDIDATE_NOT_FOUND,
+            f"TrainingRun {reference.name} trained for AgentModel {run.spec.agent_model_ref.name}, not for "
+            f"{seen.rollout.spec.agent_model_ref.name}",
+        )
+    if run.status.phase in (TrainingPhase.FAILED, TrainingPhase.CANCELLED):
+        return latch(
+            seen,
+            Why.CANDIDATE_NOT_FOUND,
+            f"TrainingRun {reference.name} ended as {run.status.phase.value} ({run.status.reason}): there is no model",
+        )
+    model = run.status.model
+    if run.status.phase is not TrainingPhase.SUCCEEDED or model is None:
+        return wait(
+            seen,
+            RolloutPhase.PENDING,
+            Why.WAITING_FOR_CANDIDATE,
+            f"TrainingRun {reference.name} is {run.status.phase.value}",
+            after=None,
+        )
+    return Resolved(
+        target=hugging_face_target(repo=model.repo, revision=model.revision, version=model.version)
+    )
+
+
+def agent_model_is_missing(seen: Observed) -> Plan | None:
+    name = seen.rollout.spec.agent_model_ref.name
+    if seen.agent_model is None:
+        message = f"AgentModel {name} (spec.agentModelRef) does not exist in namespace {seen.rollout.metadata.namespace}: create it"
+    elif seen.record is None:
+        message = f"AgentModel {name} has no record yet: see its conditions"
+    else:
+        return None
+    return wait(seen, seen.rollout.status.phase, Why.WAITING_FOR_AGENT_MODEL, message, after=LOOK_AGAIN)
+
+
+def secret_is_not_usable(seen: Observed) -> Plan | None:
+    if not seen.secret_problem:
+        return None
+    return wait(seen, seen.rollout.status.phase, Why.SECRET_NOT_USABLE, seen.secret_problem, after=LOOK_AGAIN)
+
+
+def agent_is_not_claimed(seen: Observed) -> Plan | None:
+    """Claim 1 and 2, in this order: finalizer, then the record, only while nothing is active and the file agrees."""
+    record, agent = seen.record, seen.agent_model
+    assert record is not None
+    assert agent is not None
+    if seen.holds_claim:
+        return None
+    if seen.rollout.status.intent is not None or seen.rollout.status.started_at is not None:
+        return latch(
+            seen, Why.CLAIM_LOST, "the record no longer names this rollout: everything goes back to stable"
+        )
+    found = resolve(seen)
+    if isinstance(found, Plan):
+        return found
+    same = found.target.version in (record.stable.version,) or found.target.model == record.stable.model
+    if same:
+        return latch(
+            seen,
+            Why.CANDIDATE_NOT_FOUND,
+            f"the candidate {found.target.version} ({found.target.model}) already is what serves {record.agent}",
+        )
+    if agent.spec.prompt is None and not found.undo:
+        message = f"AgentModel {agent.metadata.name} has no spec.prompt: add the prompt contract that the agent really uses"
+        return wait(seen, RolloutPhase.PENDING, Why.NO_PROMPT_CONTRACT, message, after=None)
+    if not found.undo and not evaluation_dataset(seen):
+        return latch(
+            seen,
+            Why.NO_DATASET,
+            f"no held-out dataset: set spec.evaluation.dataset, or spec.langsmith.evaluationDataset of AgentModel {agent.metadata.name}",
+        )
+    if record.active is not None:
+        message = f"Rollout {record.active.name} holds {record.agent}; this one waits for its end"
+        return wait(seen, RolloutPhase.PENDING, Why.WAITING_FOR_TURN, message, after=None)
+    if seen.file is None:
+        return wait(
+            seen,
+            RolloutPhase.PENDING,
+            Why.CONFIG_NOT_USABLE,
+            seen.file_problem or "the agents' file was not read yet",
+            after=LOOK_AGAIN,
+        )
+    if not same_target(seen.file.entry.stable, record.stable):
+        stable = seen.file.entry.stable
+        message = (
+            f"the agents' file names {stable.model if stable else 'no model'} as stable and the record "
+            f"{record.stable.model} ({record.stable.version}): make them agree"
+        )
+        return wait(seen, RolloutPhase.PENDING, Why.STABLE_DRIFT, message, after=LOOK_AGAIN)
+    return covered(seen, found)
+
+
+def covered(seen: Observed, found: Resolved) -> Plan:
+    """The endpoint's price is known and covered; then finalizer and claim."""
+    record, agent, serving = seen.record, seen.agent_model, None
+    assert record is not None
+    assert agent is not None
+    serving = agent.spec.serving
+    target = found.target
+    own = bool(target.endpoint_name) and all(e.name != target.endpoint_name for e in record.endpoints)
+    per_hour = 0
+    if own:
+        if seen.price is UNSEEN:
+            return Plan(needs="price")
+        if seen.price is None or isinstance(seen.price, Outage):
+            words = seen.price.message if isinstance(seen.price, Outage) else "the service lists none"
+            return wait(
+                seen,
+                RolloutPhase.PENDING,
+                Why.PRICE_UNKNOWN,
+                f"no price for spec.serving {serving.vendor}/{serving.region} {serving.instance_type} "
+                f"{serving.instance_size} of AgentModel {agent.metadata.name}: {words}",
+                after=LOOK_AGAIN,
+            )
+        per_hour = seen.price
+    planned = planned_micro_usd(seen, per_hour, serving.max_replica)
+    refusal = not_covered(seen, planned)
+    if refusal is not None:
+        return refusal
+    meta = seen.rollout.metadata
+    if FINALIZER not in meta.finalizers:
+        return Plan(steps=(WriteFinalizers(finalizers=(*meta.finalizers, FINALIZER)),), requeue_after=0)
+    since = seen.now.isoformat(timespec="seconds")
+    changes: dict[str, object] = {
+        "active": Active(uid=seen.uid, name=meta.name, digest=seen.identity, candidate=target),
+    }
+    if own:
+        entry = EndpointEntry(
+            name=target.endpoint_name,
+            role=EndpointRole.CANARY.value,
+            repo=target.model,
+            revision=target.revision,
+            version=target.version,
+            usd_micro_per_hour=per_hour * serving.max_replica,
+            instance=serving.wire(),
+            since=since,
+        )
+        changes["endpoints"] = (*record.endpoints, entry)
+        changes["reservations"] = {
+            **record.reservations,
+            f"{seen.uid}/1": Reservation(
+                usd_micro=planned, month=f"{seen.now:%Y-%m}", name=meta.name, reserved_at=since
+            ),
+        }
+    if found.unversioned:
+        changes["allocated"] = {**record.allocated, target.version: {}}
+    return Plan(
+        steps=(WriteRecord(record=record.with_(**changes), why=f"claim {record.agent} for {meta.name}"),),
+        requeue_after=0,
+    )
+
+
+def not_covered(seen: Observed, planned: int) -> Plan | None:
+    agent, record = seen.agent_model, seen.record
+    assert agent is not None
+    assert record is not None
+    budget, most = agent.spec.budget, seen.rollout.spec.max_usd
+    if planned > micro(most):
+        message = (
+            f"evaluating and trying the candidate may cost up to {shown(planned)} and spec.maxUSD is ${most}: raise it in "
+            f"a new rollout, or shorten the pauses"
+        )
+        return latch(seen, Why.OVER_MAX_USD, message)
+    if planned > micro(budget.approval_above_usd):
+        message = (
+            f"evaluating and trying the candidate may cost up to {shown(planned)}, above budget.approvalAboveUSD "
+            f"${budget.approval_above_usd} of AgentModel {agent.metadata.name}: raise that, or shorten the pauses"
+        )
+        return latch(seen, Why.NEEDS_APPROVAL, message)
+    left = micro(budget.monthly_usd) - record.committed(f"{seen.now:%Y-%m}")
+    if planned > left:
+        message = (
+            f"up to {shown(planned)} is needed and ${dollars(max(0, left))} of budget.monthlyUSD ${budget.monthly_usd} "
+            f"of AgentModel {agent.metadata.name} is left this month (UTC)"
+        )
+        return latch(seen, Why.OVER_BUDGET, message)
+    return None
+
+
+def claim_is_not_shown(seen: Observed) -> Plan | None:
+    """The first status after the claim: what the candidate is, and what it may cost."""
+    if seen.rollout.status.started_at is not None:
+        return None
+    record = seen.record
+    assert record is not None
+    assert record.active is not None
+    target = record.active.candidate
+    reservation = record.reservations.get(f"{seen.uid}/1")
+    entry = next((e for e in record.endpoints if e.name == target.endpoint_name), None)
+    message = f"{target.version} ({target.model}) is the candidate; " + (
+        f"its endpoint {target.endpoint_name} is starting"
+        if entry
+        else f"it is served at {target.endpoint_url}"
+    )
+    status = moved(
+        seen,
+        RolloutPhase.PROVISIONING,
+        Why.PROVISIONING,
+        message,
+        facts={"EndpointReady": False},
+        candidate=CandidateStatus(
+            version=target.version,
+            model=target.model,
+            revision=target.revision,
+            endpoint=target.endpoint,
+            endpoint_name=target.endpoint_name,
+            endpoint_url=target.endpoint_url if not target.endpoint_name else "",
+        ),
+        estimate_usd=dollars(reservation.usd_micro) if reservation else "0.00",
+        standing_usd_per_month=dollars(entry.usd_micro_per_hour * 730) if entry else None,
+        started_at=seen.now.replace(microsecond=0),
+    )
+    return Plan(steps=said(seen, status, Why.PROVISIONING, message), requeue_after=0)

@@ -1,0 +1,38 @@
+"""The decision about a Rollout, read top to bottom: the first step that has something to say is the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from modelops.domain.plan import Plan
+from modelops.domain.rollout import advance, canary, claim, finish, judge, retreat
+from modelops.domain.rollout.observed import Observed
+
+STEPS: tuple[Callable[[Observed], Plan | None], ...] = (
+    finish.is_over,
+    finish.record_says_done,
+    retreat.must_retreat,
+    claim.agent_model_is_missing,
+    claim.agent_is_not_claimed,
+    canary.deadline_has_passed,
+    advance.intent_is_unfinished,
+    canary.canary_is_breached,
+    claim.secret_is_not_usable,
+    claim.claim_is_not_shown,
+    judge.endpoint_is_not_ready,
+    judge.candidate_is_not_judged,
+    judge.only_an_evaluation_was_asked,
+    canary.canary_is_not_armed,
+    canary.agents_are_not_in_sync,
+    canary.rollout_is_paused,
+    canary.next_step,
+)
+
+
+def decide(seen: Observed) -> Plan:
+    """What to do now about the rollout."""
+    for step in STEPS:
+        plan = step(seen)
+        if plan is not None:
+            return plan
+    return Plan()

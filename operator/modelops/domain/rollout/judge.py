@@ -1,0 +1,230 @@
+"""From the claim to a verdict: the endpoint answers, both models answer the held-out examples, the gate decides."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from modelops.api.v1alpha1.rollout import ArmResult, EvaluationStatus, Goal, RolloutPhase
+from modelops.domain.facts import UNSEEN, Outage
+from modelops.domain.plan import Do, Plan, WriteRecord
+from modelops.domain.reasons import RolloutReason as Why
+from modelops.domain.record import Completed
+from modelops.domain.rollout.booking import (
+    evaluation_dataset,
+    looked,
+    released_endpoints,
+    settled,
+    with_scores,
+)
+from modelops.domain.rollout.observed import Observed
+from modelops.domain.rollout.promoted import candidate_target
+from modelops.domain.rollout.retreat import latch
+from modelops.domain.rollout.status import moved, said, wait
+
+RETRY_SECONDS = 15.0
+LOOK_SECONDS = 0.25
+
+
+def endpoint_is_not_ready(seen: Observed) -> Plan | None:
+    """The AgentModel's reconciler starts what the record names; here it is only waited for, and asked to answer."""
+    status = seen.rollout.status
+    assert status.candidate is not None
+    if status.candidate.endpoint_url or not status.candidate.endpoint_name:
+        return None
+    if seen.endpoint is UNSEEN:
+        return Plan(needs="endpoint")
+    if isinstance(seen.endpoint, Outage):
+        return Plan(requeue_after=seen.endpoint.retry_after or 2.0)
+    if seen.endpoint is None:
+        return Plan(requeue_after=0.5)
+    if seen.endpoint.state in ("failed", "updateFailed"):
+        words = f": {seen.endpoint.message}" if seen.endpoint.message else ""
+        return latch(
+            seen, Why.ENDPOINT_FAILED, f"endpoint {seen.endpoint.name} is {seen.endpoint.state}{words}"
+        )
+    if seen.endpoint.state != "running" or not seen.endpoint.url:
+        return Plan(requeue_after=0.5)
+    if seen.answers is UNSEEN:
+        return Plan(needs="answers")
+    if not seen.answers:
+        return Plan(requeue_after=1.0)
+    found = status.candidate.model_copy(update={"endpoint_url": seen.endpoint.url})
+    message = f"endpoint {seen.endpoint.name} answers; both models answer the held-out examples"
+    changed = moved(
+        seen,
+        RolloutPhase.EVALUATING,
+        Why.EVALUATING,
+        message,
+        facts={"EndpointReady": True},
+        candidate=found,
+    )
+    return Plan(steps=said(seen, changed, Why.EVALUATING, message), requeue_after=0)
+
+
+def is_undo(seen: Observed) -> bool:
+    """A version that was stable before needs no new proof, only an endpoint that answers."""
+    version = seen.rollout.spec.candidate.version
+    return version is not None and seen.record is not None and version in seen.record.served
+
+
+def candidate_is_not_judged(seen: Observed) -> Plan | None:
+    if seen.rollout.status.evaluation is not None or is_undo(seen):
+        return None
+    if seen.evaluation is UNSEEN:
+        return Plan(needs="evaluation")
+    state = None if isinstance(seen.evaluation, Outage) else seen.evaluation
+    if state is None or (not state.running and state.result is None):
+        return Plan(
+            steps=(Do(action="start_evaluation", arguments={"given": evaluation_input(seen)}),),
+            requeue_after=LOOK_SECONDS,
+        )
+    if state.result is None:
+        return Plan(requeue_after=LOOK_SECONDS)
+    result = state.result
+    if not result.get("ok"):
+        return not_judged(seen, result)
+    verdict = verdict_of(seen, result)
+    explain = str(result.get("explain", ""))[:1024]
+    return judged(seen, verdict, explain)
+
+
+def not_judged(seen: Observed, result: dict[str, Any]) -> Plan:
+    reason, message = str(result.get("reason", "")), str(result.get("message", ""))
+    if not result.get("transient"):
+        return latch(seen, Why.EVALUATION_REFUSED, f"{reason}: {message}")
+    plan = wait(seen, RolloutPhase.EVALUATING, Why.LANGSMITH_UNAVAILABLE, message, after=RETRY_SECONDS)
+    return Plan(
+        steps=(*plan.steps, Do(action="retry_evaluation", arguments={"after": RETRY_SECONDS})),
+        requeue_after=RETRY_SECONDS,
+    )
+
+
+def judged(seen: Observed, verdict: EvaluationStatus, explain: str) -> Plan:
+    """The verdict goes into the status in the same write that goes on or turns back."""
+    passed = verdict.verdict == "pass"
+    if passed:
+        status = moved(
+            seen,
+            RolloutPhase.EVALUATING,
+            Why.EVALUATION_PASSED,
+            explain,
+            facts={"Evaluated": True},
+            evaluation=verdict,
+        )
+        return Plan(steps=said(seen, status, Why.EVALUATION_PASSED, explain), requeue_after=0)
+    reason = Why.EVALUATION_FAILED if verdict.verdict == "fail" else Why.EVALUATION_INCONCLUSIVE
+    status = moved(
+        seen,
+        RolloutPhase.EVALUATING,
+        reason,
+        explain,
+        facts={"Evaluated": True},
+        evaluation=verdict,
+        aborting=reason.value,
+    )
+    return Plan(steps=said(seen, status, reason, explain), requeue_after=0)
+
+
+def verdict_of(seen: Observed, result: dict[str, Any]) -> EvaluationStatus:
+    assert seen.record is not None
+    version = f"{evaluation_dataset(seen)}@{result.get('as_of', '')}"
+    return EvaluationStatus(
+        examples=int(result["n"]),
+        baseline=arm(result["baseline"]),
+        candidate=arm(result["candidate"]),
+        difference_points=str(result["difference_points"]),
+        interval_points=tuple(str(end) for end in result["interval"]),
+        margin_points=str(result["margin_points"]),
+        dataset_version=version,
+        verdict=str(result["verdict"]),
+        recommendation=str(result["recommendation"]),
+        experiment_url=str(result.get("experiment_url") or "")[:1024],
+        recorded=bool(result.get("recorded", True)),
+        looks=seen.record.looks.get(version, 0) + 1,
+        findings=tuple(str(finding)[:512] for finding in result.get("findings", ()))[:32],
+    )
+
+
+def arm(side: dict[str, Any]) -> ArmResult:
+    return ArmResult(
+        success=str(side["success"]),
+        latency_p50_ms=round(float(side.get("latency_p50_ms") or 0)),
+        latency_p95_ms=round(float(side.get("latency_p95_ms") or 0)),
+        cost_per_1k=str(side.get("cost_per_1k") or "0"),
+        errors=int(side.get("errors") or 0),
+    )
+
+
+def evaluation_input(seen: Observed) -> dict[str, Any]:
+    """`input.json` of the evaluation program. Keys of models come by environment."""
+    record, agent, rollout = seen.record, seen.agent_model, seen.rollout
+    candidate = candidate_target(seen)
+    assert record is not None
+    assert agent is not None
+    assert agent.spec.prompt is not None
+    assert candidate is not None
+    entry = next((e for e in record.endpoints if e.name == candidate.endpoint_name), None)
+    stable = next((e for e in record.endpoints if e.name == record.stable.endpoint_name), None)
+    trained = record.entry(candidate.version)
+    lineage = trained.lineage.get("dataset", {}) if trained else {}
+    spec = rollout.spec.evaluation
+
+    def side(target: Any, env: str, per_hour: int | None) -> dict[str, Any]:
+        return {
+            "model": target.served_model or target.model,
+            "base_url": target.endpoint_url,
+            "api_key_env": env,
+            "version": target.version,
+            "usd_per_hour": str(per_hour / 1_000_000) if per_hour is not None else None,
+        }
+
+    return {
+        "v": 1,
+        "rollout": seen.uid,
+        "agent": record.agent,
+        "dataset": evaluation_dataset(seen),
+        "as_of": None,
+        "arms": {
+            "baseline": side(
+                record.stable, "MODELOPS_BASELINE_KEY", stable.usd_micro_per_hour if stable else None
+            ),
+            "candidate": side(
+                candidate, "MODELOPS_CANDIDATE_KEY", entry.usd_micro_per_hour if entry else None
+            ),
+        },
+        "prompt": agent.spec.prompt.wire(),
+        "scorer": {"type": spec.scorer.type.value, "threshold": spec.scorer.threshold},
+        "margin_points": spec.margin_points,
+        "goal": "superior" if spec.goal is Goal.SUPERIOR else "nonInferior",
+        "alpha": "0.05",
+        "repetitions": 1,
+        "concurrency": spec.concurrency,
+        "max_examples": spec.max_examples,
+        "training_dataset": {"repo": lineage.get("repo", ""), "revision": lineage.get("revision", "")},
+    }
+
+
+def only_an_evaluation_was_asked(seen: Observed) -> Plan | None:
+    """evaluateOnly: the verdict is the result; nothing moves and the endpoint goes."""
+    from modelops.api.v1alpha1.agentmodel import EndpointRole
+
+    if seen.rollout.spec.strategy.evaluate_only is None:
+        return None
+    record, candidate = seen.record, seen.rollout.status.candidate
+    assert record is not None
+    assert candidate is not None
+    done = Completed(
+        kind="Rollout",
+        name=seen.rollout.metadata.name,
+        uid=seen.uid,
+        outcome=Why.EVALUATED_ONLY.value,
+        version=candidate.version,
+        message=f"{candidate.version} was judged; nothing was moved, as spec.strategy.evaluateOnly asks",
+        finished_at=seen.now.isoformat(timespec="seconds"),
+    )
+    changed = settled(seen, released_endpoints(seen, record, EndpointRole.STOPPING))
+    changed = with_scores(seen, changed, candidate.version)
+    changed = changed.with_entry(candidate.version, deployment_status="evaluated").with_(
+        completed={**record.completed, seen.identity: done}, looks=looked(seen, changed), active=None
+    )
+    return Plan(steps=(WriteRecord(record=changed, why="release: evaluated only"),), requeue_after=0)

@@ -1,0 +1,162 @@
+"""Retreat: everything back to stable. Protocol "Retreat", numbered as there.
+
+A latch is never taken back, and the tombstone is written even where the block is gone already: a write that changes
+nothing fences nothing. Where no routing was ever intended, no file write can be under way (each follows a conditional
+status write that the latch makes fail), so the file is left alone.
+"""
+
+from __future__ import annotations
+
+from modelops.api.v1alpha1.agentmodel import EndpointRole
+from modelops.api.v1alpha1.rollout import RollbackTimes, RolloutPhase
+from modelops.domain.agentsfile import RoutingBlock, edit
+from modelops.domain.conditions import condition_of
+from modelops.domain.plan import Plan, Step, WriteFile, WriteRecord
+from modelops.domain.reasons import RolloutReason as Why
+from modelops.domain.record import Completed, Record
+from modelops.domain.rollout.booking import looked, released_endpoints, settled, with_scores
+from modelops.domain.rollout.observed import Observed, same_target, stable_keys
+from modelops.domain.rollout.promoted import promoted_target
+from modelops.domain.rollout.routing import next_generation
+from modelops.domain.rollout.status import moved, said
+
+REJECTIONS = frozenset({Why.EVALUATION_FAILED, Why.EVALUATION_INCONCLUSIVE})
+FAILURES = frozenset(
+    {
+        Why.CANDIDATE_NOT_FOUND,
+        Why.NO_DATASET,
+        Why.OVER_MAX_USD,
+        Why.OVER_BUDGET,
+        Why.NEEDS_APPROVAL,
+        Why.ENDPOINT_FAILED,
+        Why.EVALUATION_REFUSED,
+    }
+)
+
+
+def phase_of(reason: Why) -> RolloutPhase:
+    """The phase that an end for this reason has."""
+    if reason in (Why.PROMOTED, Why.EVALUATED_ONLY):
+        return RolloutPhase.SUCCEEDED
+    if reason in REJECTIONS:
+        return RolloutPhase.REJECTED
+    return RolloutPhase.FAILED if reason in FAILURES else RolloutPhase.ABORTED
+
+
+def latch(seen: Observed, reason: Why, message: str, *, rollback: RollbackTimes | None = None) -> Plan:
+    """1. Latch the reason, and retreat in the same act."""
+    status = moved(
+        seen,
+        seen.rollout.status.phase,
+        Why.RETREATING,
+        message,
+        aborting=reason.value,
+        rollback=rollback or seen.rollout.status.rollback,
+    )
+    steps = (*said(seen, status, reason, message), *retreat_steps(seen, reason, message))
+    return Plan(steps=steps, requeue_after=0)
+
+
+def must_retreat(seen: Observed) -> Plan | None:
+    """Abort wins: over everything that would go forward."""
+    status = seen.rollout.status
+    fenced = (
+        seen.holds_claim
+        and seen.record is not None
+        and seen.record.active is not None
+        and seen.record.active.aborting
+    )
+    if not (seen.asked_to_stop or status.aborting or fenced):
+        return None
+    if seen.record is None:
+        return gone(seen)
+    if seen.file is None and not seen.file_missing and seen.holds_claim and status.intent is not None:
+        return Plan(requeue_after=2.0)
+    reason, message = why(seen)
+    return Plan(steps=retreat_steps(seen, reason, message), requeue_after=0)
+
+
+def why(seen: Observed) -> tuple[Why, str]:
+    """The reason that counts: a latch first, then the spec, then the deletion."""
+    if seen.rollout.status.aborting:
+        reason = Why.named(seen.rollout.status.aborting)
+        ready = condition_of(seen.rollout.status.conditions, "Ready")
+        return reason, ready.message if ready else reason.doc
+    if seen.rollout.spec.abort:
+        return Why.ABORTED_BY_USER, "spec.abort was set: everything is back on stable"
+    if seen.rollout.metadata.deletion_timestamp is not None:
+        return Why.DELETED, "the Rollout was deleted: everything is back on stable"
+    return Why.CLAIM_LOST, "a promotion was fenced by an abort: everything is back on stable"
+
+
+def gone(seen: Observed) -> Plan:
+    """No record: nothing was ever claimed that could be put back."""
+    from modelops.domain.rollout.finish import released
+
+    reason, message = why(seen)
+    status = moved(seen, phase_of(reason), reason, message)
+    return Plan(steps=(*said(seen, status, reason, message), *released(seen)))
+
+
+def retreat_steps(seen: Observed, reason: Why, message: str) -> tuple[Step, ...]:
+    record = seen.record
+    assert record is not None
+    active = record.active
+    ours = seen.holds_claim
+    if ours and active is not None and seen.rollout.status.promoting and not active.aborting:
+        fence = record.with_(active=active.model_copy(update={"aborting": True}))
+        return (WriteRecord(record=fence, why=f"fence the promotion of {seen.rollout.metadata.name}"),)
+    steps: list[Step] = []
+    if ours and seen.file is not None and seen.rollout.status.intent is not None:
+        text = tombstoned(seen, record)
+        if text is not None:
+            steps.append(WriteFile(text=text, why=f"abort: {reason.value}"))
+    steps.append(WriteRecord(record=ended(seen, record, reason, message), why=f"release: {reason.value}"))
+    return tuple(steps)
+
+
+def tombstoned(seen: Observed, record: Record) -> str | None:
+    """3. The file with our tombstone, and the stable keys restored where they name the uncommitted candidate."""
+    file, status = seen.file, seen.rollout.status
+    assert file is not None
+    assert status.intent is not None
+    assert seen.agent_model is not None or record.agent
+    candidate = promoted_target(seen)
+    uncommitted = (
+        candidate is not None
+        and same_target(file.entry.stable, candidate)
+        and not same_target(file.entry.stable, record.stable)
+    )
+    block = file.entry.routing
+    if block is not None and block.salt == seen.uid and block.rollout.state == "Aborted" and not uncommitted:
+        return None
+    tombstone = RoutingBlock.aborted(uid=seen.uid, step=status.intent.step, generation=next_generation(seen))
+    if uncommitted:
+        return edit(file.text, record.agent, stable=stable_keys(record.stable), routing=tombstone)
+    return edit(file.text, record.agent, routing=tombstone)
+
+
+def ended(seen: Observed, record: Record, reason: Why, message: str) -> Record:
+    """4. One write: completed, active released, endpoints on their way out, money settled."""
+    done = Completed(
+        kind="Rollout",
+        name=seen.rollout.metadata.name,
+        uid=seen.uid,
+        outcome=reason.value,
+        version=seen.rollout.status.candidate.version if seen.rollout.status.candidate else "",
+        message=message[:512],
+        finished_at=seen.now.isoformat(timespec="seconds"),
+    )
+    changed = record.with_(completed={**record.completed, seen.identity: done})
+    if not seen.holds_claim:
+        return changed
+    changed = settled(seen, released_endpoints(seen, changed, EndpointRole.STOPPING))
+    changed = with_scores(seen, changed, done.version).with_(looks=looked(seen, changed))
+    entry = record.entry(done.version)
+    if entry is not None and reason in REJECTIONS:
+        changed = changed.with_entry(done.version, deployment_status="rejected")
+    elif entry is not None and seen.rollout.status.intent is not None:
+        changed = changed.with_entry(done.version, deployment_status="rolled_back")
+    elif entry is not None and seen.rollout.status.evaluation is not None:
+        changed = changed.with_entry(done.version, deployment_status="evaluated")
+    return changed.with_(active=None)

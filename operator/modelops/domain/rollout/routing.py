@@ -1,0 +1,63 @@
+"""The block that an intent stands for, and whether the file has it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from modelops.api.v1alpha1.rollout import Intent
+from modelops.domain.agentsfile import CanaryTarget, RolloutMark, RoutingBlock
+from modelops.domain.record import Target
+from modelops.domain.rollout.observed import Observed
+
+
+def next_generation(seen: Observed) -> int:
+    """Above the file's, the status's, and the wall clock in milliseconds."""
+    block, intent = seen.block, seen.rollout.status.intent
+    return (
+        max(
+            block.generation if block else 0,
+            intent.generation if intent else 0,
+            int(seen.now.timestamp() * 1000),
+        )
+        + 1
+    )
+
+
+def canary_until(seen: Observed) -> str:
+    moment = seen.now + timedelta(seconds=seen.settings.canary_seconds)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def block_of(seen: Observed, intent: Intent, candidate: Target) -> RoutingBlock:
+    """The block of an intended step."""
+    if intent.state == "Promoting":
+        return RoutingBlock.promoted(uid=seen.uid, step=intent.step, generation=intent.generation)
+    return RoutingBlock(
+        generation=intent.generation,
+        salt=seen.uid,
+        rollout=RolloutMark(seen.uid, intent.step, "Progressing"),
+        canary_until=canary_until(seen),
+        canary=CanaryTarget(
+            weight=intent.weight,
+            model=candidate.served_model or candidate.model,
+            served_model=candidate.served_model or None,
+            endpoint=candidate.endpoint,
+            endpoint_url=candidate.endpoint_url,
+            api_key_env=candidate.api_key_env,
+            version=candidate.version,
+        ),
+    )
+
+
+def equals_intent(seen: Observed, candidate: Target) -> bool:
+    """Exactly (uid, step, state, weight, generation), salt and canary target included; `canary_until` moves."""
+    intent, block = seen.rollout.status.intent, seen.block
+    if intent is None or block is None or intent.state != "Progressing":
+        return False
+    wanted = block_of(seen, intent, candidate)
+    return (block.generation, block.salt, block.rollout, block.canary) == (
+        wanted.generation,
+        wanted.salt,
+        wanted.rollout,
+        wanted.canary,
+    )

@@ -1,0 +1,1 @@
+"""TrainingRun: what is observed goes in, a plan comes out."""

@@ -1,0 +1,58 @@
+"""The decision about a TrainingRun, read top to bottom: the first step that has something to say is the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from modelops.domain.plan import Plan
+from modelops.domain.training import conclude, ending, follow, prepare, submit
+from modelops.domain.training.observed import Observed
+
+BEFORE_THE_INTENT: tuple[Callable[[Observed], Plan | None], ...] = (
+    prepare.jobs_are_disabled,
+    prepare.prompt_contract_is_missing,
+    prepare.dataset_is_not_named,
+    prepare.hardware_is_not_priced,
+    prepare.base_model_is_not_found,
+    prepare.dataset_is_not_prepared,
+    submit.submission_is_not_intended,
+)
+
+
+def nothing_is_intended_yet(seen: Observed) -> Plan | None:
+    """Before a submission is on record: check, prepare, price, cover, submit. Afterwards no edit elsewhere matters."""
+    if seen.run.status.job is not None:
+        return None
+    return first(BEFORE_THE_INTENT, seen)
+
+
+STEPS: tuple[Callable[[Observed], Plan | None], ...] = (
+    conclude.is_over,
+    conclude.record_says_done,
+    ending.ended_before_any_intent,
+    ending.cannot_be_cleaned_up,
+    prepare.finalizer_is_missing,
+    prepare.agent_model_is_missing,
+    prepare.secret_is_not_usable,
+    follow.deadline_has_passed,
+    ending.ended_with_an_intent_only,
+    nothing_is_intended_yet,
+    submit.job_is_not_known,
+    follow.job_is_under_way,
+    follow.attempt_is_not_closed,
+    follow.outcome,
+)
+
+
+def first(steps: tuple[Callable[[Observed], Plan | None], ...], seen: Observed) -> Plan | None:
+    """The first step that has something to say."""
+    for step in steps:
+        plan = step(seen)
+        if plan is not None:
+            return plan
+    return None
+
+
+def decide(seen: Observed) -> Plan:
+    """What to do now about the run."""
+    return first(STEPS, seen) or Plan()

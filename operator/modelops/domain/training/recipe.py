@@ -1,0 +1,31 @@
+"""The training values of a run, from four sources: the run, its AgentModel, the method's defaults, the defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic.alias_generators import to_snake
+
+from modelops.api.v1alpha1.training_config import TrainingConfig
+
+_FRACTIONS = frozenset({"learning_rate", "warmup_ratio"})
+
+
+def file_names(config: TrainingConfig | None) -> dict[str, Any]:
+    """The set values under the mission's snake_case names, fractions as numbers."""
+    if config is None:
+        return {}
+    values = {to_snake(key): value for key, value in config.wire().items()}
+    return {key: float(value) if key in _FRACTIONS else value for key, value in values.items()}
+
+
+def recipe(
+    *, method: str, run: TrainingConfig | None, agent: TrainingConfig | None, defaults: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Every training value under its snake_case name."""
+    merged: dict[str, Any] = dict(defaults.get("default_training_config", {}))
+    merged.update(defaults.get("methods", {}).get(method, {}))
+    merged.update(file_names(agent))
+    merged.update(file_names(run))
+    return merged

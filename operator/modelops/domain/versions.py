@@ -1,0 +1,65 @@
+"""Versions of an agent's model: `v<major>.<minor>.<patch>[-rc.<n>]`, allocated once, never reused.
+
+New data, or the same with another recipe: minor. New base model, prompt contract or tools: major. A new run of
+identical inputs: patch. Relative to the highest version ever allocated; the baseline is v1.0.0. `-rc.<n>` until promoted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+BASELINE = "v1.0.0"
+_FORM = re.compile(r"^v(\d+)\.(\d+)\.(\d+)(?:-rc\.(\d+))?$")
+
+
+@dataclass(frozen=True, order=True)
+class Version:
+    major: int
+    minor: int
+    patch: int
+
+    def __str__(self) -> str:
+        return f"v{self.major}.{self.minor}.{self.patch}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """What a version was made from; equal digests mean equal inputs."""
+
+    base_model: str
+    prompt_digest: str
+    dataset_digest: str
+    recipe_digest: str
+
+
+def parse(text: str) -> Version:
+    """The version without its release-candidate part.
+
+    Raises:
+        ValueError: the text is not a version.
+    """
+    found = _FORM.match(text)
+    if found is None:
+        raise ValueError(f"{text!r} is not a version: expected v<major>.<minor>.<patch>[-rc.<n>]")
+    return Version(int(found[1]), int(found[2]), int(found[3]))
+
+
+def released(text: str) -> str:
+    """The version that a release candidate becomes when it is promoted."""
+    return str(parse(text))
+
+
+def next_version(allocated: Iterable[str], *, inputs: Inputs, latest: Inputs | None) -> str:
+    """The release candidate to allocate for `inputs`; `latest` are those of the highest allocated version, if known."""
+    highest = max((parse(version) for version in allocated), default=parse(BASELINE))
+    if latest is not None and inputs == latest:
+        version = Version(highest.major, highest.minor, highest.patch + 1)
+    elif latest is not None and (
+        inputs.base_model != latest.base_model or inputs.prompt_digest != latest.prompt_digest
+    ):
+        version = Version(highest.major + 1, 0, 0)
+    else:
+        version = Version(highest.major, highest.minor + 1, 0)
+    return f"{version}-rc.1"

@@ -1,0 +1,3 @@
+"""What carries decisions out: queue, cache, conditional writes, lease; and the reconcilers of the three
+kinds.
+"""

@@ -1,0 +1,267 @@
+"""Carrying out a plan: in order, each write conditional on what was decided from; the first failure ends it.
+
+Nothing is sent twice. After a definite conflict, and after a lost answer, exactly that object is read live
+into the cache, so that the next decision is made from what is true.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any, Final, Literal
+
+from modelops.api.v1alpha1.names import MANAGED_LABEL
+from modelops.domain.plan import (
+    Announce,
+    Do,
+    Plan,
+    Step,
+    WriteFile,
+    WriteFinalizers,
+    WriteRecord,
+    WriteStatus,
+)
+from modelops.engine.cache import ObjectCache
+from modelops.ports import Conflict, Json, Kube, Missing, Resource, Traces, Unavailable, Uncertain
+
+CONFIG_MAPS: Final = Resource(group="", version="v1", plural="configmaps", kind="ConfigMap")
+
+Part = Literal["object", "record", "file"]
+RecordRef = tuple[str, str, Mapping[str, str]]
+"""Namespace, name and labels of an AgentModel's record."""
+FileRef = tuple[str, str, str]
+"""Namespace and name of the ConfigMap with the agents' file, and its key there."""
+
+_RETRY_SECONDS = 1.0
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class Held:
+    """What a decision was made from, with metadata.resourceVersion; answers to our own writes replace it.
+
+    `object`: of our kind. `record`, `file`: ConfigMaps, None where there is none.
+    """
+
+    object: Json
+    record: Json | None = None
+    file: Json | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Executed:
+    """How far a plan came.
+
+    `done`: all of it. `conflict`: this object is not what the decision was made from (now it is read live):
+    decide again at once. `rebase`: the intent whose file write met a definite conflict after being sent once.
+    `retry_after`: seconds, where something was unavailable (0: the answer was lost; decide again at once).
+    `wrote`: writes that were carried out. `file_written_at`: when the agents' file was, on the monotonic clock.
+    """
+
+    done: bool
+    conflict: Part | None = None
+    rebase: tuple[str, Any] | None = None
+    retry_after: float | None = None
+    wrote: int = 0
+    file_written_at: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Target:
+    """Where the steps of one plan go."""
+
+    resource: Resource
+    record: RecordRef
+    file: FileRef | None
+    agent: str
+
+
+class Executor:
+    """Carries out plans against the Kubernetes API; shared by the reconcilers of all kinds."""
+
+    def __init__(self, kube: Kube, cache: ObjectCache, *, traces: Traces | None = None) -> None:
+        self._kube = kube
+        self._cache = cache
+        self._traces = traces
+
+    async def carry_out(
+        self,
+        plan: Plan,
+        held: Held,
+        *,
+        resource: Resource,
+        record_ref: RecordRef,
+        file_ref: FileRef | None,
+        do: Callable[[Do], Awaitable[None]],
+        agent: str = "",
+    ) -> Executed:
+        """Does the plan's steps in order; `do` knows what is outside Kubernetes, `agent` names the traces.
+
+        Raises:
+            NotLeader: nothing more may be written.
+            Refused: the API server will not take a write as it is; or `do` raised it, or anything else of its
+            own. Unavailable: the live read after a conflict or a lost answer failed.
+        """
+        target = _Target(resource=resource, record=record_ref, file=file_ref, agent=agent)
+        wrote = 0
+        file_written_at: float | None = None
+        for step in plan.steps:
+            part = _part(step)
+            try:
+                wrote += await self._take(step, held, target, do)
+                if isinstance(step, WriteFile):
+                    file_written_at = monotonic()
+            except (Conflict, Missing) as error:
+                _log.info("%s is not what was decided from: %s", part, error, extra=_who(held.object))
+                if part is None:
+                    return Executed(done=False, retry_after=0.0, wrote=wrote)
+                await self._read(part, held, target)
+                sent_once = isinstance(step, WriteFile) and isinstance(error, Conflict)
+                rebase = step.intended if sent_once and isinstance(step, WriteFile) else None
+                return Executed(done=False, conflict=part, rebase=rebase, wrote=wrote)
+            except Uncertain as error:
+                _log.warning("an answer was lost: %s", error, extra=_who(held.object))
+                if part is not None:
+                    await self._read(part, held, target)
+                return Executed(done=False, retry_after=0.0 if part else _RETRY_SECONDS, wrote=wrote)
+            except Unavailable as error:
+                _log.warning("unavailable: %s", error, extra=_who(held.object))
+                retry_after = _RETRY_SECONDS if error.retry_after is None else error.retry_after
+                return Executed(done=False, retry_after=retry_after, wrote=wrote)
+        return Executed(done=True, wrote=wrote, file_written_at=file_written_at)
+
+    async def _take(
+        self, step: Step, held: Held, target: _Target, do: Callable[[Do], Awaitable[None]]
+    ) -> int:
+        """One step; returns how many writes to the Kubernetes API it took."""
+        match step:
+            case WriteStatus():
+                return await self._write_status(step, held, target)
+            case WriteFinalizers():
+                return await self._write_finalizers(step, held, target)
+            case WriteRecord():
+                return await self._write_record(step, held, target)
+            case WriteFile():
+                return await self._write_file(step, held, target)
+            case Do():
+                await do(step)
+            case Announce():
+                await self._announce(step, held, target)
+        return 0
+
+    async def _write_status(self, step: WriteStatus, held: Held, target: _Target) -> int:
+        status = step.status.wire()
+        if held.object.get("status", {}) == status:
+            return 0
+        answer = await self._kube.replace_status(target.resource, {**held.object, "status": status})
+        held.object = self._take_in(target.resource, answer)
+        return 1
+
+    async def _write_finalizers(self, step: WriteFinalizers, held: Held, target: _Target) -> int:
+        metadata = held.object["metadata"]
+        if tuple(metadata.get("finalizers", ())) == step.finalizers:
+            return 0
+        namespace, name = metadata["namespace"], metadata["name"]
+        merge = {
+            "metadata": {"resourceVersion": metadata["resourceVersion"], "finalizers": list(step.finalizers)}
+        }
+        answer = await self._kube.patch(target.resource, namespace, name, merge)
+        held.object = self._take_in(target.resource, answer)
+        if answer["metadata"].get("deletionTimestamp") and not answer["metadata"].get("finalizers"):
+            self._cache.remove(target.resource, namespace, name)
+        return 1
+
+    async def _write_record(self, step: WriteRecord, held: Held, target: _Target) -> int:
+        namespace, name, labels = target.record
+        data = step.record.to_data()
+        if held.record is None:
+            body: Json = {
+                "apiVersion": "v1",
+                "kind": "ConfigMap",
+                "metadata": {
+                    "namespace": namespace,
+                    "name": name,
+                    "labels": {**labels, MANAGED_LABEL: "true"},
+                },
+                "data": data,
+            }
+            answer = await self._kube.create(CONFIG_MAPS, body)
+        else:
+            version = held.record["metadata"]["resourceVersion"]
+            merge = {"metadata": {"resourceVersion": version}, "data": data}
+            answer = await self._kube.patch(CONFIG_MAPS, namespace, name, merge)
+        held.record = self._take_in(CONFIG_MAPS, answer)
+        _log.info("record written: %s", step.why, extra=_who(held.object))
+        return 1
+
+    async def _write_file(self, step: WriteFile, held: Held, target: _Target) -> int:
+        if target.file is None or held.file is None:
+            raise ValueError(f"a plan writes the agents' file ({step.why}), and none was held for it")
+        namespace, name, key = target.file
+        version = held.file["metadata"]["resourceVersion"]
+        merge = {"metadata": {"resourceVersion": version}, "data": {key: step.text}}
+        held.file = self._take_in(CONFIG_MAPS, await self._kube.patch(CONFIG_MAPS, namespace, name, merge))
+        _log.info("agents' file written: %s", step.why, extra=_who(held.object))
+        return 1
+
+    async def _announce(self, step: Announce, held: Held, target: _Target) -> None:
+        await self._kube.event(held.object, reason=step.reason, message=step.message, warning=step.warning)
+        if self._traces is not None:
+            metadata = held.object["metadata"]
+            self._traces.action(
+                step.reason,
+                kind=target.resource.kind,
+                namespace=metadata["namespace"],
+                name=metadata["name"],
+                uid=metadata["uid"],
+                agent=target.agent,
+                outputs={"message": step.message, "warning": step.warning},
+            )
+
+    def _take_in(self, resource: Resource, answer: Json) -> Json:
+        self._cache.put(resource, answer)
+        return answer
+
+    async def _read(self, part: Part, held: Held, target: _Target) -> None:
+        """Reads one object live, into the cache and into what is held."""
+        if part == "object":
+            resource = target.resource
+            namespace, name = held.object["metadata"]["namespace"], held.object["metadata"]["name"]
+        else:
+            resource = CONFIG_MAPS
+            namespace, name, _ = target.record if part == "record" else target.file or ("", "", "")
+        live = await self._kube.get(resource, namespace, name)
+        if live is None:
+            self._cache.remove(resource, namespace, name)
+        else:
+            self._cache.put(resource, live)
+        if part == "record":
+            held.record = live
+        elif part == "file":
+            held.file = live
+        elif live is not None:
+            held.object = live
+
+
+def _part(step: Step) -> Part | None:
+    match step:
+        case WriteStatus() | WriteFinalizers():
+            return "object"
+        case WriteRecord():
+            return "record"
+        case WriteFile():
+            return "file"
+    return None
+
+
+def _who(item: Json) -> dict[str, str]:
+    """What a log line says of the object."""
+    metadata = item["metadata"]
+    return {
+        "kind": item.get("kind", ""),
+        "namespace": metadata.get("namespace", ""),
+        "object": metadata["name"],
+        "uid": metadata.get("uid", ""),
+    }

@@ -1,0 +1,166 @@
+"""The AgentModel reconciler: observe, decide, act."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from modelops.api.v1alpha1.agentmodel import AgentModel
+from modelops.domain.agentmodel.decide import decide
+from modelops.domain.agentmodel.observed import Observed
+from modelops.domain.plan import Do, Plan, WriteRecord
+from modelops.domain.record import EndpointEntry, Record, Settlement
+from modelops.domain.training.naming import attempt_label
+from modelops.engine.act import Held
+from modelops.engine.reconciler import Reconciler, Scene
+from modelops.engine.resources import AGENT_MODELS
+from modelops.engine.world import World, parsed
+from modelops.ports import EndpointRequest
+
+
+class AgentModelReconciler(Reconciler[Observed]):
+    """One call reconciles one AgentModel until there is nothing more to do at the moment."""
+
+    resource = AGENT_MODELS
+
+    def __init__(self, world: World, *, installation: str) -> None:
+        super().__init__(world)
+        self._installation = installation
+
+    def _decide(self, seen: Observed) -> Plan:
+        return decide(seen)
+
+    async def _observe(self, namespace: str, name: str) -> Scene[Observed] | None:
+        world = self._world
+        item = world.cache.get(AGENT_MODELS, namespace, name)
+        agent = parsed(AgentModel, item) if item is not None else None
+        if item is None or agent is None:
+            return None
+        reference = agent.spec.config.config_map_ref
+        record_item, record, record_problem = await world.record(namespace, name)
+        file_item, file, file_problem = await world.file(
+            namespace, reference.name, reference.key, agent.spec.agent
+        )
+        credentials, secret_problem = await world.credentials(namespace, agent)
+        block = file.entry.routing if file else None
+        seen = Observed(
+            now=world.clock.now(),
+            agent_model=agent,
+            record=record,
+            record_problem=record_problem,
+            older=self._older(agent),
+            file=file,
+            file_problem=file_problem,
+            secret_problem=secret_problem,
+            rollouts=world.rollouts_of(namespace, name),
+            runs=world.runs_of(namespace, name),
+            reports=world.agent_reports(
+                namespace,
+                agent,
+                agent.spec.agent,
+                generation=block.generation if block else 0,
+                salt=block.salt if block else "",
+            ),
+        )
+        return Scene(
+            seen=seen,
+            held=Held(object=item, record=record_item, file=file_item),
+            credentials=credentials,
+            record_ref=world.record_reference(namespace, name),
+            file_ref=(namespace, reference.name, reference.key),
+            agent=agent.spec.agent,
+        )
+
+    def _older(self, agent: AgentModel) -> str:
+        """Name of an older AgentModel over the same agent in the same ConfigMap; empty where there is none."""
+
+        def age(of: AgentModel) -> tuple[str, str]:
+            return str(of.metadata.creation_timestamp), of.metadata.uid
+
+        def target(of: AgentModel) -> tuple[str, str]:
+            return of.spec.agent, of.spec.config.config_map_ref.name
+
+        for item in self._world.cache.list(AGENT_MODELS, namespace=agent.metadata.namespace):
+            other = parsed(AgentModel, item)
+            if other is None or other.metadata.uid == agent.metadata.uid or target(other) != target(agent):
+                continue
+            if age(other) < age(agent):
+                return other.metadata.name
+        return ""
+
+    async def _fetch(self, fact: str, seen: Observed, scene: Scene[Observed]) -> Any:  # noqa: ARG002
+        assert fact == "endpoints"
+        return await self._world.endpoints.list(scene.credentials.hugging_face, self._world.hub_org)
+
+    async def _do(self, step: Do, seen: Observed, scene: Scene[Observed]) -> None:
+        world, token = self._world, scene.credentials.hugging_face
+        world.gate()
+        match step.action:
+            case "create_endpoint":
+                await world.endpoints.create(token, world.hub_org, request_of(step.arguments["entry"]))
+            case "delete_endpoint":
+                await world.endpoints.delete(token, world.hub_org, step.arguments["name"])
+            case "sweep":
+                await self._sweep(step, scene)
+            case _:
+                raise ValueError(f"no such action: {step.action}")
+
+    async def _sweep(self, step: Do, scene: Scene[Observed]) -> None:
+        """Paid job 11, for a run that is gone: stop and list its jobs, then settle the reservation."""
+        world, token, record = self._world, scene.credentials.hugging_face, scene.seen.record
+        assert record is not None
+        uid, attempt, key = step.arguments["uid"], step.arguments["attempt"], step.arguments["key"]
+        label = attempt_label(installation=self._installation, uid=uid, attempt=attempt)
+        jobs = await world.jobs.list_labelled(token, world.hub_org, label)
+        running = [job for job in jobs if not job.ended]
+        for job in running:
+            await world.jobs.cancel(token, world.hub_org, job.id)
+        if running:
+            return
+        await self._settle(record, key, jobs, scene)
+
+    async def _settle(self, record: Record, key: str, jobs: Any, scene: Scene[Observed]) -> None:
+        from modelops.domain.training.estimate import billed_micro_usd
+
+        flavors = (
+            {f.name: f for f in await self._world.jobs.flavors(scene.credentials.hugging_face)}
+            if jobs
+            else {}
+        )
+        cost = sum(
+            billed_micro_usd(job.running_seconds, flavors[job.flavor].usd_micro_per_hour)
+            for job in jobs
+            if job.flavor in flavors
+        )
+        reservation = record.reservations[key]
+        settled = record.with_(
+            reservations={k: v for k, v in record.reservations.items() if k != key},
+            settlements={
+                **record.settlements,
+                key: Settlement(usd_micro=cost, month=reservation.month, jobs=tuple(job.id for job in jobs)),
+            },
+        )
+        await self._world.executor.carry_out(
+            Plan(steps=(WriteRecord(record=settled, why=f"settle {key}: its run is gone"),)),
+            scene.held,
+            resource=AGENT_MODELS,
+            record_ref=scene.record_ref,
+            file_ref=None,
+            do=lambda _: self._do(_, scene.seen, scene),
+        )
+
+
+def request_of(entry: EndpointEntry) -> EndpointRequest:
+    """The endpoint that the record names, as it is created."""
+    given = entry.instance
+    return EndpointRequest(
+        name=entry.name,
+        repo=entry.repo,
+        revision=entry.revision,
+        vendor=given["vendor"],
+        region=given["region"],
+        accelerator=given["accelerator"],
+        instance_type=given["instanceType"],
+        instance_size=given["instanceSize"],
+        min_replica=given["minReplica"],
+        max_replica=given["maxReplica"],
+    )

@@ -1,0 +1,14 @@
+"""The resources that the engine reads and writes."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from modelops.api.v1alpha1.names import GROUP, VERSION
+from modelops.ports import Resource
+
+AGENT_MODELS: Final = Resource(group=GROUP, version=VERSION, plural="agentmodels", kind="AgentModel")
+TRAINING_RUNS: Final = Resource(group=GROUP, version=VERSION, plural="trainingruns", kind="TrainingRun")
+ROLLOUTS: Final = Resource(group=GROUP, version=VERSION, plural="rollouts", kind="Rollout")
+SECRETS: Final = Resource(group="", version="v1", plural="secrets", kind="Secret")
+PODS: Final = Resource(group="", version="v1", plural="pods", kind="Pod")

@@ -1,0 +1,256 @@
+"""The Rollout reconciler: observe, decide, act."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from modelops.api.v1alpha1.agentmodel import AgentModel
+from modelops.api.v1alpha1.rollout import Rollout
+from modelops.api.v1alpha1.trainingrun import TrainingRun
+from modelops.domain.agentsfile import RoutingBlock
+from modelops.domain.plan import Do, Plan, WriteFile
+from modelops.domain.record import Record
+from modelops.domain.rollout.analysis import Health, judge
+from modelops.domain.rollout.claim import endpoint_name
+from modelops.domain.rollout.decide import decide
+from modelops.domain.rollout.observed import Observed, RolloutSettings, Watched
+from modelops.engine.act import Executed, Held
+from modelops.engine.reconciler import Reconciler, Scene
+from modelops.engine.resources import ROLLOUTS, TRAINING_RUNS
+from modelops.engine.world import World, identity, parsed
+from modelops.ports import AgentReports, EndpointRequest
+
+PROGRAM = "modelops.evaluation"
+
+
+@dataclass
+class Memory:
+    """What this process knows of a rollout beyond its status. Moments are on the monotonic clock."""
+
+    rebase: tuple[str, RoutingBlock | None] | None = None
+    healthy_seconds: float = 0.0
+    last_healthy: float | None = None
+    step: int = -1
+    first_bad: float | None = None
+    tombstoned: float | None = None
+    write_ms: int | None = None
+    effect_ms: int | None = None
+    not_before: dict[str, float] = field(default_factory=dict)
+
+
+class RolloutReconciler(Reconciler[Observed]):
+    """One call reconciles one Rollout until there is nothing more to do at the moment."""
+
+    resource = ROLLOUTS
+
+    def __init__(self, world: World, settings: RolloutSettings) -> None:
+        super().__init__(world)
+        self._settings = settings
+        self._memories: dict[str, Memory] = {}
+
+    def _decide(self, seen: Observed) -> Plan:
+        return decide(seen)
+
+    async def _observe(self, namespace: str, name: str) -> Scene[Observed] | None:
+        world = self._world
+        item = world.cache.get(ROLLOUTS, namespace, name)
+        rollout = parsed(Rollout, item) if item is not None else None
+        if item is None or rollout is None:
+            return None
+        reference = rollout.spec.agent_model_ref.name
+        agent = world.agent_model(namespace, reference)
+        record_item, record, _ = await world.record(namespace, reference)
+        credentials, problem = await world.credentials(namespace, agent)
+        where = file_of(agent, record)
+        file_item, file, file_problem = (
+            await world.file(namespace, *where) if where else (None, None, "the AgentModel does not exist")
+        )
+        memory = self._memory(rollout)
+        seen = Observed(
+            now=world.clock.now(),
+            rollout=rollout,
+            identity=identity(item),
+            settings=self._settings,
+            agent_model=agent,
+            record=record,
+            run=self._run(rollout),
+            file=file,
+            file_problem=file_problem,
+            file_missing=file_item is None,
+            secret_problem=problem,
+            rebase=memory.rebase,
+        )
+        reports = self._reports(seen, agent)
+        seen = replace(seen, reports=reports, watched=self._watched(seen, memory, reports))
+        return Scene(
+            seen=seen,
+            held=Held(object=item, record=record_item, file=file_item),
+            credentials=credentials,
+            record_ref=world.record_reference(namespace, reference),
+            file_ref=(namespace, where[0], where[1]) if where else None,
+            agent=record.agent if record else "",
+            began=world.clock.monotonic(),
+        )
+
+    def _run(self, rollout: Rollout) -> TrainingRun | None:
+        reference = rollout.spec.candidate.training_run_ref
+        if reference is None:
+            return None
+        item = self._world.cache.get(TRAINING_RUNS, rollout.metadata.namespace, reference.name)
+        return parsed(TrainingRun, item) if item is not None else None
+
+    def _reports(self, seen: Observed, agent: AgentModel | None) -> AgentReports | None:
+        intent, block = seen.rollout.status.intent, seen.block
+        if seen.record is None or intent is None:
+            return None
+        generation = block.generation if block is not None and block.salt == seen.uid else intent.generation
+        return self._world.agent_reports(
+            seen.rollout.metadata.namespace, agent, seen.record.agent, generation=generation, salt=seen.uid
+        )
+
+    def _memory(self, rollout: Rollout) -> Memory:
+        memory = self._memories.setdefault(rollout.metadata.uid, Memory())
+        if memory.step != rollout.status.step:
+            memory.step = rollout.status.step
+            memory.healthy_seconds, memory.last_healthy = 0.0, None
+        return memory
+
+    def _watched(self, seen: Observed, memory: Memory, reports: AgentReports | None) -> Watched:
+        now = self._world.clock.monotonic()
+        if reports is not None and memory.first_bad is None and bad(seen, reports):
+            memory.first_bad = now - reports.newest_seconds
+        in_sync = reports is not None and reports.expected > 0 and reports.in_sync >= reports.expected
+        if memory.tombstoned is not None and memory.effect_ms is None and in_sync:
+            memory.effect_ms = round((now - memory.tombstoned) * 1000)
+        return Watched(
+            healthy_seconds=memory.healthy_seconds
+            + (now - memory.last_healthy if memory.last_healthy else 0.0),
+            first_bad_ms=round((now - memory.first_bad) * 1000) if memory.first_bad is not None else None,
+            arrived_ms=round(reports.newest_seconds * 1000) if reports is not None else 0,
+            write_ms=memory.write_ms,
+            effect_ms=memory.effect_ms,
+        )
+
+    def _acted(self, scene: Scene[Observed], plan: Plan, done: Executed) -> None:
+        memory = self._memories[scene.seen.uid]
+        memory.rebase = done.rebase
+        for step in plan.steps:
+            if (
+                isinstance(step, WriteFile)
+                and step.why.startswith("abort")
+                and done.file_written_at is not None
+            ):
+                memory.tombstoned = done.file_written_at
+                memory.write_ms = round((done.file_written_at - scene.began) * 1000)
+                memory.effect_ms = None
+
+    async def _fetch(self, fact: str, seen: Observed, scene: Scene[Observed]) -> Any:
+        world, token = self._world, scene.credentials.hugging_face
+        candidate = seen.rollout.status.candidate
+        match fact:
+            case "file_live":
+                where = file_of(seen.agent_model, seen.record)
+                assert where is not None
+                namespace = seen.rollout.metadata.namespace
+                item, file, problem = await world.file(namespace, *where, live=True)
+                scene.held.file = item
+                return file, problem
+            case "candidate_model":
+                model = seen.rollout.spec.candidate.model
+                assert model is not None
+                return await world.hub.model(token, model.repo, model.revision)
+            case "price":
+                request = self._endpoint_request(seen)
+                return await world.endpoints.usd_micro_per_hour(token, world.hub_org, request)
+            case "endpoint":
+                assert candidate is not None
+                listed = await world.endpoints.list(token, world.hub_org)
+                return next((e for e in listed if e.name == candidate.endpoint_name), None)
+            case "answers":
+                return await world.endpoints.answers(token, getattr(seen.endpoint, "url", ""))
+            case "evaluation":
+                return await world.programs.observe(f"evaluation-{seen.uid}")
+        raise ValueError(f"no such fact: {fact}")
+
+    def _with_fact(self, seen: Observed, name: str, fact: Any, scene: Scene[Observed]) -> Observed:
+        if name == "file_live":
+            if not isinstance(fact, tuple):
+                raise RuntimeError(f"the agents' file could not be read: {fact.message}")
+            file, problem = fact
+            return replace(seen, file=file, file_problem=problem, file_missing=scene.held.file is None)
+        return super()._with_fact(seen, name, fact, scene)
+
+    def _endpoint_request(self, seen: Observed) -> EndpointRequest:
+        agent = seen.agent_model
+        assert agent is not None
+        serving = agent.spec.serving
+        return EndpointRequest(
+            name=endpoint_name(seen.uid, ""),
+            repo="",
+            revision="",
+            vendor=serving.vendor,
+            region=serving.region,
+            accelerator=serving.accelerator,
+            instance_type=serving.instance_type,
+            instance_size=serving.instance_size,
+            min_replica=serving.min_replica,
+            max_replica=serving.max_replica,
+        )
+
+    async def _do(self, step: Do, seen: Observed, scene: Scene[Observed]) -> None:
+        world, memory, now = self._world, self._memories[seen.uid], self._world.clock.monotonic()
+        name = f"evaluation-{seen.uid}"
+        match step.action:
+            case "start_evaluation":
+                world.gate()
+                await world.programs.start(
+                    name, PROGRAM, step.arguments["given"], self._environment(seen, scene)
+                )
+            case "retry_evaluation":
+                due = memory.not_before.setdefault("evaluation", now + step.arguments["after"])
+                if now >= due:
+                    del memory.not_before["evaluation"]
+                    await world.programs.retry(name)
+            case "tick":
+                if memory.last_healthy is not None:
+                    memory.healthy_seconds += now - memory.last_healthy
+                memory.last_healthy = now if step.arguments["healthy"] else None
+            case "tick_reset":
+                memory.healthy_seconds, memory.last_healthy = 0.0, None
+            case _:
+                raise ValueError(f"no such action: {step.action}")
+
+    def _environment(self, seen: Observed, scene: Scene[Observed]) -> dict[str, str]:
+        """Secrets of the evaluation, by environment only."""
+        given = scene.credentials
+        record = seen.record
+        assert record is not None
+        openrouter = record.stable.endpoint == "openrouter"
+        return {
+            **self._world.program_environment,
+            "HF_TOKEN": given.hugging_face,
+            "LANGSMITH_API_KEY": given.langsmith,
+            "MODELOPS_BASELINE_KEY": given.open_router if openrouter else given.hugging_face,
+            "MODELOPS_CANDIDATE_KEY": given.hugging_face,
+        }
+
+
+def file_of(agent: AgentModel | None, record: Record | None) -> tuple[str, str, str] | None:
+    """ConfigMap, key and agent of the file: from the record, so that a retreat needs no AgentModel."""
+    if record is not None:
+        return record.config_map, record.config_key, record.agent
+    if agent is None:
+        return None
+    reference = agent.spec.config.config_map_ref
+    return reference.name, reference.key, agent.spec.agent
+
+
+def bad(seen: Observed, reports: AgentReports) -> bool:
+    """Whether the canary shows the first sign of what would be a breach."""
+    if reports.canary.errors > 0 and (
+        reports.canary.errors * max(1, reports.stable.requests)
+        > reports.stable.errors * reports.canary.requests
+    ):
+        return True
+    return judge(reports.stable, reports.canary, seen.rollout.spec.analysis).health is Health.BREACHED

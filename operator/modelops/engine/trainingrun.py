@@ -1,0 +1,231 @@
+"""The TrainingRun reconciler: observe, decide, act."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from modelops.adapters.huggingface.payload import COMMAND, IMAGE, payload_base64
+from modelops.adapters.huggingface.poller import SharedJobPoller, Watch
+from modelops.api.v1alpha1.trainingrun import TrainingRun
+from modelops.domain.plan import Do, Plan
+from modelops.domain.training.decide import decide
+from modelops.domain.training.naming import model_repository
+from modelops.domain.training.observed import Observed, Submission, TrainingSettings
+from modelops.engine.act import Held
+from modelops.engine.queue import Key
+from modelops.engine.reconciler import Reconciler, Scene
+from modelops.engine.resources import TRAINING_RUNS
+from modelops.engine.world import World, identity, parsed
+from modelops.ports import JobRequest, Refused, Unavailable, Uncertain
+
+PROGRAM = "modelops.datasets"
+
+
+@dataclass
+class Memory:
+    """What this process knows of a run beyond its status; a restart forgets it, and the protocol allows for that."""
+
+    intent: tuple[int, int] = (0, 0)
+    """Attempt and post that the rest speaks of."""
+    submission: Submission | None = None
+    settling_since: float | None = None
+    not_before: dict[str, float] = field(default_factory=dict)
+
+
+class TrainingRunReconciler(Reconciler[Observed]):
+    """One call reconciles one TrainingRun until there is nothing more to do at the moment."""
+
+    resource = TRAINING_RUNS
+
+    def __init__(self, world: World, poller: SharedJobPoller, settings: TrainingSettings) -> None:
+        super().__init__(world)
+        self._poller = poller
+        self._settings = settings
+        self._memories: dict[str, Memory] = {}
+
+    def _decide(self, seen: Observed) -> Plan:
+        return decide(seen)
+
+    async def _observe(self, namespace: str, name: str) -> Scene[Observed] | None:
+        world = self._world
+        item = world.cache.get(TRAINING_RUNS, namespace, name)
+        run = parsed(TrainingRun, item) if item is not None else None
+        if item is None or run is None:
+            return None
+        agent = world.agent_model(namespace, run.spec.agent_model_ref.name)
+        record_item, record, _ = await world.record(namespace, run.spec.agent_model_ref.name)
+        credentials, problem = await world.credentials(namespace, agent)
+        memory = self._memory(run)
+        seen = Observed(
+            now=world.clock.now(),
+            run=run,
+            identity=identity(item),
+            settings=self._settings,
+            agent_model=agent,
+            record=record,
+            secret_problem=problem,
+            submission=memory.submission,
+            settled=self._settled(run, memory),
+        )
+        return Scene(
+            seen=seen,
+            held=Held(object=item, record=record_item),
+            credentials=credentials,
+            record_ref=world.record_reference(namespace, run.spec.agent_model_ref.name),
+            agent=record.agent if record else "",
+        )
+
+    def _settled(self, run: TrainingRun, memory: Memory) -> bool:
+        """Whether a submission whose answer is not known has had its time to show up in the list."""
+        if run.status.job is None or run.status.job.id or memory.submission is not None:
+            return False
+        now = self._world.clock.monotonic()
+        memory.settling_since = now if memory.settling_since is None else memory.settling_since
+        return now - memory.settling_since >= self._settings.settle_seconds
+
+    def _memory(self, run: TrainingRun) -> Memory:
+        memory = self._memories.setdefault(run.metadata.uid, Memory())
+        job = run.status.job
+        intent = (job.attempt, job.post) if job else (0, 0)
+        if memory.intent != intent:
+            memory.intent = intent
+            memory.submission, memory.settling_since = None, None
+        return memory
+
+    def forget(self, uid: str) -> None:
+        """The run is gone."""
+        self._memories.pop(uid, None)
+        self._poller.forget(uid)
+
+    def _namespace(self, seen: Observed) -> str:
+        backend = seen.run.spec.backend.hugging_face
+        return (backend.namespace if backend else None) or self._settings.hub_org
+
+    def _nonce(self, seen: Observed) -> str:
+        """Follows from the attempt, so that a restart reads the same reports; not guessable from a dataset."""
+        text = f"{self._settings.installation}/{seen.uid}/{seen.attempt}/nonce"
+        return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+    def _repository(self, seen: Observed) -> str:
+        meta = seen.run.metadata
+        agent = seen.agent_model.spec.agent if seen.agent_model else seen.record.agent if seen.record else ""
+        assert meta.creation_timestamp is not None
+        return model_repository(
+            org=self._settings.hub_org, agent=agent, created=meta.creation_timestamp, uid=meta.uid
+        )
+
+    async def _fetch(self, fact: str, seen: Observed, scene: Scene[Observed]) -> Any:
+        world, token = self._world, scene.credentials.hugging_face
+        job = seen.run.status.job
+        match fact:
+            case "flavors":
+                return await world.jobs.flavors(token)
+            case "base":
+                return await world.hub.model(token, seen.run.spec.base_model)
+            case "dataset":
+                return await world.programs.observe(f"dataset-{seen.uid}")
+            case "job" | "report":
+                return await self._sighted(fact, seen, token)
+            case "labelled":
+                assert job is not None
+                return await world.jobs.list_labelled(token, self._namespace(seen), job.label)
+            case "claim":
+                return await world.hub.claim(token, self._repository(seen), seen.attempt)
+            case "result":
+                return await world.hub.model(token, self._repository(seen))
+            case "lineage":
+                revision = getattr(seen.result, "revision", "")
+                if not revision:
+                    return None
+                return await world.hub.read_json(token, self._repository(seen), revision, "modelops.json")
+        raise ValueError(f"no such fact: {fact}")
+
+    async def _sighted(self, fact: str, seen: Observed, token: str) -> Any:
+        """From the shared poller; asked directly only before its first look."""
+        job = seen.run.status.job
+        assert job is not None
+        namespace = self._namespace(seen)
+        watch = Watch(key=seen.uid, token=token, namespace=namespace, job_id=job.id, nonce=self._nonce(seen))
+        sighting = self._poller.watch(watch)
+        if fact == "report":
+            return sighting.report
+        if sighting.job is not None or sighting.gone:
+            return sighting.job
+        return await self._world.jobs.inspect(token, namespace, job.id)
+
+    async def _do(self, step: Do, seen: Observed, scene: Scene[Observed]) -> None:
+        world, credentials, memory = self._world, scene.credentials, self._memory(seen.run)
+        token = credentials.hugging_face
+        world.gate()
+        given = step.arguments
+        match step.action:
+            case "start_dataset":
+                environment = {
+                    **world.program_environment,
+                    "HF_TOKEN": token,
+                    "LANGSMITH_API_KEY": credentials.langsmith,
+                }
+                await world.programs.start(f"dataset-{seen.uid}", PROGRAM, given["given"], environment)
+            case "retry_dataset":
+                if self._due(memory, "dataset", given["after"]):
+                    await world.programs.retry(f"dataset-{seen.uid}")
+            case "stop_dataset":
+                await world.programs.stop(f"dataset-{seen.uid}")
+            case "submit":
+                await self._submit(given, seen, token)
+            case "forget_submission":
+                if self._due(memory, "submission", given["after"]):
+                    memory.submission = None
+                    memory.settling_since = world.clock.monotonic() - self._settings.settle_seconds
+            case "close":
+                await world.hub.ensure_model_repo(token, self._repository(seen))
+                await world.hub.close(token, self._repository(seen), seen.attempt)
+            case "cancel":
+                await world.jobs.cancel(token, self._namespace(seen), given["job"])
+            case _:
+                raise ValueError(f"no such action: {step.action}")
+
+    def _due(self, memory: Memory, what: str, after: float) -> bool:
+        """Whether the pause before trying again has passed; starts it at the first call."""
+        now = self._world.clock.monotonic()
+        due = memory.not_before.setdefault(what, now + after)
+        if now < due:
+            return False
+        del memory.not_before[what]
+        return True
+
+    async def _submit(self, given: dict[str, Any], seen: Observed, token: str) -> None:
+        """The POST, because the intent was written just before; its answer is remembered, not assumed."""
+        item = self._world.cache.get(TRAINING_RUNS, seen.run.metadata.namespace, seen.run.metadata.name)
+        run = parsed(TrainingRun, item) if item is not None else None
+        if run is None:
+            return
+        memory = self._memory(run)
+        request = JobRequest(
+            namespace=given["namespace"],
+            label=given["label"],
+            flavor=given["flavor"],
+            timeout_seconds=given["timeout_seconds"],
+            image=IMAGE,
+            command=COMMAND,
+            environment={
+                "MODELOPS_PAYLOAD": payload_base64(),
+                "MODELOPS_RUN": json.dumps(given["run"], sort_keys=True),
+                "MODELOPS_NONCE": self._nonce(seen),
+            },
+            secrets={"HF_TOKEN": token},
+        )
+        try:
+            await self._world.hub.ensure_model_repo(token, given["run"]["output"]["repo"])
+            job = await self._world.jobs.submit(token, request)
+            memory.submission = Submission(job=job)
+        except Refused as error:
+            memory.submission = Submission(refused=str(error))
+        except Unavailable as error:
+            memory.submission = Submission(unavailable=str(error), retry_after=error.retry_after)
+        except Uncertain:
+            memory.settling_since = self._world.clock.monotonic()
+        self._world.enqueue(Key(kind="TrainingRun", namespace=run.metadata.namespace, name=run.metadata.name))

@@ -1,0 +1,246 @@
+"""What every reconciler reads in the same way: objects, the record, the agents' file, credentials, reports."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from modelops.api.v1alpha1.agentmodel import AgentModel
+from modelops.api.v1alpha1.meta import SecretKeyReference
+from modelops.api.v1alpha1.names import MANAGED_LABEL, RECORD_LABEL, record_name
+from modelops.api.v1alpha1.rollout import Rollout
+from modelops.api.v1alpha1.trainingrun import TrainingRun
+from modelops.domain import agentsfile
+from modelops.domain.digest import identity_digest
+from modelops.domain.record import MalformedRecord, Record
+from modelops.domain.rollout.observed import File
+from modelops.engine.act import CONFIG_MAPS, Executor
+from modelops.engine.cache import ObjectCache
+from modelops.engine.queue import Key
+from modelops.engine.resources import AGENT_MODELS, PODS, ROLLOUTS, SECRETS, TRAINING_RUNS
+from modelops.ports import (
+    AgentReports,
+    Clock,
+    Credentials,
+    Endpoints,
+    Hub,
+    Jobs,
+    Json,
+    Kube,
+    Programs,
+    Reports,
+    Resource,
+    Unavailable,
+)
+
+Model = TypeVar("Model", bound=BaseModel)
+SECRET_SECONDS = 30.0
+
+
+@dataclass
+class World:
+    """The engine's side of the world, shared by the three reconcilers."""
+
+    kube: Kube
+    cache: ObjectCache
+    executor: Executor
+    clock: Clock
+    jobs: Jobs
+    hub: Hub
+    endpoints: Endpoints
+    programs: Programs
+    reports: Reports
+    enqueue: Callable[[Key], None]
+    hub_org: str
+    gate: Callable[[], None] = lambda: None
+    """Raises NotLeader; asked before every write outside Kubernetes."""
+    program_environment: Mapping[str, str] = field(default_factory=dict)
+    """Service URLs for our own programs; never secrets."""
+    fallback: Credentials = field(default_factory=Credentials)
+    """The installation's own credentials, for cleaning up where an agent's Secret is gone."""
+    _secrets: dict[tuple[str, str], tuple[float, Json | None]] = field(default_factory=dict, repr=False)
+
+    async def raw(self, resource: Resource, namespace: str, name: str, *, live: bool = False) -> Json | None:
+        """The object from the cache, or read live where it is not there or must be."""
+        found = None if live else self.cache.get(resource, namespace, name)
+        if found is not None:
+            return found
+        answer = await self.kube.get(resource, namespace, name)
+        if answer is None:
+            self.cache.remove(resource, namespace, name)
+            return None
+        self.cache.put(resource, answer)
+        return self.cache.get(resource, namespace, name) or answer
+
+    def agent_model(self, namespace: str, name: str) -> AgentModel | None:
+        """The AgentModel as the watch has it."""
+        item = self.cache.get(AGENT_MODELS, namespace, name)
+        return parsed(AgentModel, item) if item is not None else None
+
+    def runs_of(self, namespace: str, agent_model: str) -> dict[str, TrainingRun]:
+        """The TrainingRuns that name the AgentModel, by identity."""
+        return {
+            identity(item): run
+            for item in self.cache.list(TRAINING_RUNS, namespace=namespace)
+            if (run := parsed(TrainingRun, item)) is not None and run.spec.agent_model_ref.name == agent_model
+        }
+
+    def rollouts_of(self, namespace: str, agent_model: str) -> dict[str, Rollout]:
+        """The Rollouts that name the AgentModel, by identity."""
+        return {
+            identity(item): rollout
+            for item in self.cache.list(ROLLOUTS, namespace=namespace)
+            if (rollout := parsed(Rollout, item)) is not None
+            and rollout.spec.agent_model_ref.name == agent_model
+        }
+
+    async def record(self, namespace: str, agent_model: str) -> tuple[Json | None, Record | None, str]:
+        """The record's ConfigMap, the record, and why it cannot be read where it cannot."""
+        item = await self.raw(CONFIG_MAPS, namespace, record_name(agent_model))
+        if item is None:
+            return None, None, ""
+        try:
+            return item, Record.from_data(item.get("data") or {}), ""
+        except MalformedRecord as error:
+            return (
+                item,
+                None,
+                (
+                    f"ConfigMap {record_name(agent_model)}: {error}. Restore it from a backup, or delete it to have it rebuilt"
+                ),
+            )
+
+    async def file(
+        self, namespace: str, config_map: str, key: str, agent: str, *, live: bool = False
+    ) -> tuple[Json | None, File | None, str]:
+        """The agents' ConfigMap, the file as it reads, and what is wrong with it."""
+        item = await self.raw(CONFIG_MAPS, namespace, config_map, live=live)
+        if item is None:
+            return (
+                None,
+                None,
+                f"ConfigMap {config_map} (spec.config.configMapRef) does not exist in namespace {namespace}: create it",
+            )
+        if (item["metadata"].get("labels") or {}).get(MANAGED_LABEL) != "true":
+            return (
+                item,
+                None,
+                (
+                    f"ConfigMap {config_map} (spec.config.configMapRef) does not carry the label {MANAGED_LABEL}=true: "
+                    f"add it to let the operator write the file"
+                ),
+            )
+        text = (item.get("data") or {}).get(key)
+        if text is None:
+            return (
+                item,
+                None,
+                f"ConfigMap {config_map} has no key {key} (spec.config.configMapRef.key): add it",
+            )
+        try:
+            entry = agentsfile.parse(text, agent)
+        except agentsfile.AgentsFileError as error:
+            return item, None, f"ConfigMap {config_map}, key {key}: {error}"
+        version = item["metadata"]["resourceVersion"]
+        return item, File(resource_version=version, text=text, entry=entry, live=live), ""
+
+    async def credentials(self, namespace: str, agent: AgentModel | None) -> tuple[Credentials, str]:
+        """The agent's tokens, and what is wrong with a Secret; the installation's own where there is no agent."""
+        if agent is None:
+            return (
+                self.fallback,
+                ""
+                if self.fallback.hugging_face
+                else "the AgentModel is gone and the installation has no token",
+            )
+        refs = agent.spec.secret_refs
+        values: dict[str, str] = {}
+        for kind, path, reference in (
+            ("hugging_face", "huggingFace", refs.hugging_face),
+            ("langsmith", "langsmith", refs.langsmith),
+            ("open_router", "openRouter", refs.open_router),
+        ):
+            if reference is None:
+                continue
+            value, problem = await self._secret(namespace, reference, f"spec.secretRefs.{path}")
+            if problem:
+                return self.fallback, problem
+            values[kind] = value
+        return Credentials(**values), ""
+
+    async def _secret(self, namespace: str, reference: SecretKeyReference, path: str) -> tuple[str, str]:
+        known = self._secrets.get((namespace, reference.name))
+        now = self.clock.monotonic()
+        if known is None or now - known[0] > SECRET_SECONDS or known[1] is None:
+            item = await self.kube.get(SECRETS, namespace, reference.name)
+            known = self._secrets[namespace, reference.name] = (now, item)
+        item = known[1]
+        where = f"Secret {reference.name} ({path})"
+        if item is None:
+            return "", f"{where} does not exist in namespace {namespace}: create it"
+        if (item["metadata"].get("labels") or {}).get(MANAGED_LABEL) != "true":
+            return (
+                "",
+                f"{where} does not carry the label {MANAGED_LABEL}=true: add it to let the operator read the Secret",
+            )
+        encoded = (item.get("data") or {}).get(reference.key)
+        if not encoded:
+            self._secrets.pop((namespace, reference.name), None)
+            return "", f"{where} has no key {reference.key}: add it, or name another key"
+        return base64.b64decode(encoded).decode().strip(), ""
+
+    def agent_reports(
+        self, namespace: str, agent: AgentModel | None, name: str, *, generation: int, salt: str
+    ) -> AgentReports:
+        """What the agent's processes say about this generation."""
+        return self.reports.summary(
+            namespace, name, generation=generation, salt=salt, pods=self.expected_pods(namespace, agent)
+        )
+
+    def expected_pods(self, namespace: str, agent: AgentModel | None) -> Sequence[str] | None:
+        """Names of the ready Pods that run the agent; None without a selector."""
+        selector = agent.spec.config.workload_selector if agent else None
+        if selector is None:
+            return None
+        return tuple(
+            pod["metadata"]["name"]
+            for pod in self.cache.list(PODS, namespace=namespace, labels=selector.match_labels)
+            if any(
+                condition.get("type") == "Ready" and condition.get("status") == "True"
+                for condition in (pod.get("status") or {}).get("conditions") or ()
+            )
+        )
+
+    def record_reference(self, namespace: str, agent_model: str) -> tuple[str, str, Mapping[str, str]]:
+        """Where the record is written."""
+        return namespace, record_name(agent_model), {RECORD_LABEL: agent_model}
+
+
+def parsed(model: type[Model], item: Json) -> Model | None:
+    """The typed object; None where an older schema let something in that cannot be read."""
+    try:
+        return model.model_validate(item)
+    except ValidationError:
+        return None
+
+
+def identity(item: Json) -> str:
+    """The digest that makes a re-created object the same one."""
+    return identity_digest(kind=item["kind"], name=item["metadata"]["name"], spec=item["spec"])
+
+
+def outage(service: str, error: Exception) -> Any:
+    """The fact that a service did not answer."""
+    from modelops.domain.facts import Outage
+
+    retry_after = error.retry_after if isinstance(error, Unavailable) else None
+    return Outage(
+        service=service,
+        message=str(error),
+        retry_after=retry_after,
+        refused=not isinstance(error, Unavailable),
+    )

@@ -1,0 +1,141 @@
+"""The held-out questions that both models are asked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from modelops.datasets.files import GROUPS
+from modelops.datasets.groups import digest
+from modelops.datasets.source import Example, Snapshot
+from modelops.domain import prompt as prompts
+from modelops.domain.prompt import Message
+from modelops.evaluation.request import Request
+from modelops.trainers.job import HubRefused, HubSilent, Repository
+from modelops.workdir import ProgramFailure, WorkDir
+
+HUB_PATIENCE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """One example as the models see it; `target` is what is compared, after `prompt.parse`."""
+
+    example: str
+    inputs: Mapping[str, Any]
+    messages: tuple[Message, ...]
+    target: str
+
+
+def trained_on(work: WorkDir, request: Request) -> frozenset[str] | None:
+    """Digests of what the candidate was trained on, or None where nobody knows.
+
+    Raises ProgramFailure: HubUnauthorized, HubUnavailable.
+    """
+    where = request.training_dataset
+    if request.train_digests or not where.repo:
+        return frozenset(request.train_digests) or None
+    known = work.read("trained_on.json")
+    if known is None:
+        known = {"train": _groups(where.repo, where.revision)}
+        work.write("trained_on.json", known)
+    return None if known["train"] is None else frozenset(known["train"])
+
+
+def choose(
+    found: Snapshot, request: Request, *, trained: frozenset[str] | None, findings: list[str]
+) -> list[Question]:
+    """The examples to ask: none that was trained on, and always the same ones where only some are asked.
+
+    Raises ProgramFailure: DatasetEmpty, DatasetShapeInvalid, PromptRenderFailed, TrainTestOverlap.
+    """
+    if not found.examples:
+        raise ProgramFailure("DatasetEmpty", f"evaluation dataset {found.name!r} has no examples; add some")
+    _check_shapes(found.examples, dataset=found.name)
+    unseen = _unseen(found, trained=trained, findings=findings)
+    if request.max_examples is not None and len(unseen) > request.max_examples:
+        findings.append(f"{request.max_examples} of {len(unseen)} examples were asked (maxExamples)")
+        unseen = sorted(unseen, key=_chance)[: request.max_examples]
+    _check_prompt(request)
+    return [_question(example, request=request) for example in sorted(unseen, key=lambda e: e.id)]
+
+
+def _unseen(found: Snapshot, *, trained: frozenset[str] | None, findings: list[str]) -> list[Example]:
+    if trained is None:
+        findings.append("what the candidate was trained on is not known, so an overlap cannot be ruled out")
+        return list(found.examples)
+    unseen = [e for e in found.examples if digest(e.inputs) not in trained]
+    seen = len(found.examples) - len(unseen)
+    if not unseen:
+        raise ProgramFailure(
+            "TrainTestOverlap",
+            f"all {seen} examples of evaluation dataset {found.name!r} were trained on; give the "
+            "Rollout's spec.evaluation.dataset examples that were not trained on",
+        )
+    if seen:
+        findings.append(f"{seen} examples were trained on (same inputs) and left out")
+    return unseen
+
+
+def _check_shapes(examples: Sequence[Example], *, dataset: str) -> None:
+    bad = [e for e in examples if not (isinstance(e.inputs, dict) and isinstance(e.outputs, dict))]
+    if bad:
+        raise ProgramFailure(
+            "DatasetShapeInvalid",
+            f"{len(bad)} of {len(examples)} examples of evaluation dataset {dataset!r} lack inputs or "
+            f"outputs as an object; the first is example {bad[0].id}. Correct or remove them",
+        )
+
+
+def _check_prompt(request: Request) -> None:
+    try:
+        prompts.check(request.prompt)
+    except prompts.PromptError as error:
+        raise ProgramFailure("PromptRenderFailed", f"the AgentModel's spec.{error}") from error
+
+
+def _question(example: Example, *, request: Request) -> Question:
+    try:
+        messages = prompts.render(request.prompt, example.inputs)
+        wanted = prompts.target(request.prompt, example.inputs, example.outputs)
+        target = prompts.parse(request.prompt, wanted)
+    except prompts.PromptError as error:
+        raise ProgramFailure(
+            "PromptRenderFailed", f"example {example.id} does not fit the AgentModel's spec.{error}"
+        ) from error
+    except prompts.AnswerError as error:
+        raise ProgramFailure(
+            "DatasetShapeInvalid",
+            f"the target of example {example.id} does not fit spec.prompt.parse: {error}. Correct it",
+        ) from error
+    return Question(example=example.id, inputs=example.inputs, messages=tuple(messages), target=target)
+
+
+def _chance(example: Example) -> bytes:
+    return hashlib.sha256(example.id.encode()).digest()
+
+
+def _groups(repo: str, revision: str) -> list[str] | None:
+    from huggingface_hub import HfApi
+
+    if not os.environ.get("HF_TOKEN"):
+        raise ProgramFailure(
+            "HubUnauthorized", "HF_TOKEN is not set for this program; name a Secret in secretRefs.huggingFace"
+        )
+    api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"), token=os.environ["HF_TOKEN"])
+    source = Repository(api, repo, repo_type="dataset", patience_seconds=HUB_PATIENCE_SECONDS)
+    try:
+        content = source.read(GROUPS, revision=revision)
+    except HubRefused as error:
+        raise ProgramFailure(
+            "HubUnauthorized", f"{error}; the token of secretRefs.huggingFace needs to read it"
+        ) from error
+    except HubSilent as error:
+        raise ProgramFailure("HubUnavailable", f"{error}; it is tried again", transient=True) from error
+    if content is None:
+        return None
+    return [str(group) for group in json.loads(content)["train"]]

@@ -1,0 +1,94 @@
+"""An outcome as `result.json` says it: decimal strings, and one sentence for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from modelops.api.v1alpha1.rollout import Goal
+from modelops.domain.gates.tango import mcnemar_p
+from modelops.domain.gates.verdict import Verdict
+from modelops.evaluation.latency import Ratio
+from modelops.evaluation.outcome import ArmOutcome, Outcome
+from modelops.evaluation.request import ARMS, Request
+
+
+def document(request: Request, outcome: Outcome) -> dict[str, Any]:
+    """Everything but what LangSmith adds."""
+    pairs = outcome.pairs
+    return {
+        "n": outcome.n,
+        **{arm: _arm(outcome.arms[arm]) for arm in ARMS},
+        "difference_points": points(outcome.difference),
+        "interval": [points(outcome.interval.low), points(outcome.interval.high)],
+        "margin_points": f"{request.margin_points.normalize():f}",
+        "goal": request.goal.value,
+        "alpha": str(request.alpha),
+        "verdict": outcome.verdict.value,
+        "recommendation": outcome.verdict.recommendation,
+        "discordant": None if pairs is None else {"b": pairs.gained, "c": pairs.lost},
+        "mcnemar_p": None if pairs is None else f"{mcnemar_p(pairs):.4f}",
+        "latency": {"p50": _ratio(outcome.latency_p50), "p95": _ratio(outcome.latency_p95)},
+        "explain": explain(request, outcome),
+    }
+
+
+def explain(request: Request, outcome: Outcome) -> str:
+    """What was found and what it proves."""
+    rates = " and ".join(
+        f"{request.arms[arm].version} on {outcome.arms[arm].success * 100:.1f} %" for arm in reversed(ARMS)
+    )
+    confidence = round((1 - 2 * float(request.alpha)) * 100)
+    return (
+        f"Of {outcome.n} held-out examples {rates} succeed: a difference of "
+        f"{outcome.difference * 100:+.1f} points ({confidence} % interval {points(outcome.interval.low)} to "
+        f"{points(outcome.interval.high)}). "
+        f"{_conclusion(request, outcome.verdict)}"
+    )
+
+
+def points(fraction: float) -> str:
+    """A fraction as percentage points with two decimals."""
+    text = f"{fraction * 100:.2f}"
+    return "0.00" if text == "-0.00" else text
+
+
+def _conclusion(request: Request, verdict: Verdict) -> str:
+    margin = f"{request.margin_points.normalize():f}"
+    if request.goal is Goal.SUPERIOR:
+        return {
+            Verdict.PASS: "The candidate is better.",
+            Verdict.FAIL: "The candidate is worse.",
+            Verdict.INCONCLUSIVE: "That does not show that the candidate is better; more examples may.",
+        }[verdict]
+    return {
+        Verdict.PASS: f"The candidate is not worse by more than {margin} points.",
+        Verdict.FAIL: f"The candidate is worse by more than {margin} points.",
+        Verdict.INCONCLUSIVE: (
+            f"That leaves open whether the candidate is worse by more than {margin} points; more examples "
+            "or a wider margin would decide."
+        ),
+    }[verdict]
+
+
+def _arm(arm: ArmOutcome) -> Mapping[str, Any]:
+    price = arm.cost_per_1k
+    return {
+        "success": f"{arm.success:.4f}",
+        "latency_p50_ms": arm.p50_ms,
+        "latency_p95_ms": arm.p95_ms,
+        "cost_per_1k": None if price is None else f"{price.quantize(Decimal('0.000001')):f}",
+        "errors": arm.errors,
+        "calls": arm.calls,
+    }
+
+
+def _ratio(ratio: Ratio | None) -> Mapping[str, Any] | None:
+    if ratio is None:
+        return None
+    interval = ratio.interval
+    return {
+        "ratio": f"{ratio.value:.3f}",
+        "interval": None if interval is None else [f"{interval[0]:.3f}", f"{interval[1]:.3f}"],
+    }

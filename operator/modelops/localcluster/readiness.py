@@ -1,0 +1,56 @@
+"""Waiting for a server: until it answers, it dies, or its time is up."""
+
+import http.client
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from modelops.localcluster.errors import ClusterError
+
+_LAST_LINES = 20
+
+
+def free_port() -> int:
+    """Ask the kernel for a free TCP port on loopback. Somebody may take it before a server does."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_until(ready: Callable[[], bool], *, server: str, directory: Path, seconds: float) -> None:
+    """Return when `ready()` holds; raise ClusterError with its last log lines if `server` ends or is late."""
+    deadline = time.monotonic() + seconds
+    while not ready():
+        ended = directory / f"{server}.exit"
+        if ended.exists():
+            raise ClusterError(
+                f"{server} ended with exit code {ended.read_text().strip()}\n{_tail(directory, server)}"
+            )
+        if time.monotonic() > deadline:
+            raise ClusterError(f"{server} is not ready after {seconds:.0f} s\n{_tail(directory, server)}")
+        time.sleep(0.05)
+
+
+def answers(port: int, path: str, *, ca_file: Path | None = None, token: str | None = None) -> bool:
+    """Say whether a GET on loopback gives 200; over TLS, checked against `ca_file`, where that is given."""
+    try:
+        if ca_file is None:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        else:
+            trust = ssl.create_default_context(cafile=str(ca_file))
+            connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=5, context=trust)
+        connection.request("GET", path, headers={"Authorization": f"Bearer {token}"} if token else {})
+        status = connection.getresponse().status
+        connection.close()
+    except (OSError, http.client.HTTPException):
+        return False
+    return status == 200
+
+
+def _tail(directory: Path, server: str) -> str:
+    log = directory / f"{server}.log"
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    return "\n".join([f"last lines of {log}:", *(f"  {line}" for line in lines[-_LAST_LINES:])])

@@ -1,0 +1,168 @@
+"""Starting a cluster: etcd, kube-apiserver, kube-controller-manager, each when the one before answers."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from modelops.localcluster import credentials, servers
+from modelops.localcluster.binaries import Binaries, find_binaries
+from modelops.localcluster.cluster import STATE, LocalCluster
+from modelops.localcluster.credentials import ADMIN
+from modelops.localcluster.errors import ClusterError
+from modelops.localcluster.lifeline import Lifeline
+from modelops.localcluster.progress import Progress, to_stderr
+from modelops.localcluster.readiness import answers, free_port, wait_until
+
+_ETCD_SECONDS = 30.0
+_API_SERVER_SECONDS = 90.0
+_START_TRIES = 3  # a free port can be taken between asking for it and listening on it
+
+
+@contextmanager
+def start_cluster(
+    dir: Path | None = None,
+    *,
+    users: Mapping[str, Sequence[str]] | None = None,
+    controllers: bool = False,
+    keep_data: bool = False,
+    progress: Progress = to_stderr,
+    environ: Mapping[str, str] = os.environ,
+) -> Iterator[LocalCluster]:
+    """Run a cluster for the length of a `with` block; see `open_cluster` for the arguments."""
+    cluster = open_cluster(
+        dir, users=users, controllers=controllers, keep_data=keep_data, progress=progress, environ=environ
+    )
+    try:
+        yield cluster
+    finally:
+        cluster.stop()
+
+
+def open_cluster(
+    dir: Path | None = None,
+    *,
+    users: Mapping[str, Sequence[str]] | None = None,
+    controllers: bool = False,
+    keep_data: bool = False,
+    progress: Progress = to_stderr,
+    environ: Mapping[str, str] = os.environ,
+) -> LocalCluster:
+    """Start etcd and kube-apiserver, and return when they answer. It lives no longer than this process.
+
+    `dir`: where its files go, a temporary folder otherwise; deleted at the end unless `keep_data`.
+    `users`: test users, name to groups, beside the admin. `controllers`: with kube-controller-manager, so
+    that namespaces and orphans are really deleted. Where MODELOPS_KUBECONFIG is set, that cluster is used.
+    Raises ClusterError, with the last lines of the log, when a server does not start.
+    """
+    kubeconfig = environ.get("MODELOPS_KUBECONFIG")
+    if kubeconfig:
+        return _external(Path(kubeconfig), environ=environ, progress=progress)
+    binaries = find_binaries(controllers=controllers, progress=progress, environ=environ)
+    for tries_left in reversed(range(_START_TRIES)):
+        folder = _make_folder(dir)
+        lifeline = Lifeline.start(folder, remove=not keep_data)
+        try:
+            return _start_servers(folder, binaries=binaries, users=users or {}, lifeline=lifeline)
+        except ClusterError as error:
+            lifeline.end()
+            if not tries_left or "address already in use" not in str(error):
+                raise
+        except BaseException:
+            lifeline.end()
+            raise
+    raise AssertionError("the last try returns or raises")
+
+
+def _make_folder(dir: Path | None) -> Path:
+    if dir is None:
+        return Path(tempfile.mkdtemp(prefix="modelops-cluster-"))
+    dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return dir.resolve()
+
+
+def _start_servers(
+    directory: Path, *, binaries: Binaries, users: Mapping[str, Sequence[str]], lifeline: Lifeline
+) -> LocalCluster:
+    everybody = credentials.with_admin(users)
+    admin = everybody[ADMIN]
+    credentials.write_token_file(directory / "tokens.csv", everybody)
+    if not (directory / "service-account.key").exists():
+        credentials.write_service_account_key(directory / "service-account.key")
+
+    etcd_port, port = free_port(), free_port()
+    lifeline.start_server("etcd", servers.etcd(binaries.etcd, directory=directory, port=etcd_port))
+    wait_until(
+        lambda: answers(etcd_port, "/health"), server="etcd", directory=directory, seconds=_ETCD_SECONDS
+    )
+
+    argv = servers.kube_apiserver(
+        binaries.kube_apiserver, directory=directory, port=port, etcd_port=etcd_port
+    )
+    lifeline.start_server("kube-apiserver", argv)
+    ca_file = directory / "ca.crt"
+
+    def ready() -> bool:
+        return _save_ca(directory / "pki" / "apiserver.crt", to=ca_file) and all(
+            answers(port, path, ca_file=ca_file, token=admin.token)
+            for path in ("/readyz", "/api/v1/namespaces/default")
+        )
+
+    wait_until(ready, server="kube-apiserver", directory=directory, seconds=_API_SERVER_SECONDS)
+
+    url = f"https://127.0.0.1:{port}"
+    credentials.write_kubeconfig(directory / "kubeconfig", url=url, ca=ca_file.read_text(), user=admin)
+    if binaries.kube_controller_manager is not None:
+        argv = servers.kube_controller_manager(binaries.kube_controller_manager, directory=directory)
+        lifeline.start_server("kube-controller-manager", argv)
+    state = {
+        "url": url,
+        "kubectl": str(binaries.kubectl),
+        "users": [{"name": u.name, "groups": list(u.groups), "token": u.token} for u in everybody.values()],
+    }
+    credentials.write_secret(directory / STATE, json.dumps(state))
+    return LocalCluster(
+        directory,
+        kubeconfig=directory / "kubeconfig",
+        kubectl=binaries.kubectl,
+        url=url,
+        ca_file=ca_file,
+        users=everybody,
+        lifeline=lifeline,
+    )
+
+
+def _save_ca(chain: Path, *, to: Path) -> bool:
+    """Keep the last certificate of the API server's own chain: the authority that signed the others."""
+    begin = "-----BEGIN CERTIFICATE-----"
+    certificates = chain.read_text().split(begin)[1:] if chain.exists() else []
+    if not certificates:
+        return False
+    to.write_text(begin + certificates[-1])
+    return True
+
+
+def _external(kubeconfig: Path, *, environ: Mapping[str, str], progress: Progress) -> LocalCluster:
+    if not kubeconfig.is_file():
+        raise ClusterError(
+            f"MODELOPS_KUBECONFIG={kubeconfig}: no such file; unset it to start a cluster here"
+        )
+    on_path = shutil.which("kubectl", path=environ.get("PATH"))
+    kubectl = (
+        Path(on_path)
+        if on_path
+        else find_binaries(controllers=False, progress=progress, environ=environ).kubectl
+    )
+    config = credentials.read_kubeconfig(kubectl, kubeconfig)
+    return LocalCluster(
+        Path(tempfile.mkdtemp(prefix="modelops-external-")),
+        kubeconfig=kubeconfig,
+        kubectl=kubectl,
+        url=config["clusters"][0]["cluster"]["server"],
+        ca_file=None,
+        users={},
+        lifeline=None,
+    )

@@ -1,0 +1,131 @@
+"""The process that owns a local cluster's servers, run as a script: supervisor.py DIRECTORY remove|keep.
+
+The servers live as long as somebody holds the write end of its standard input, a FIFO. The kernel closes
+that end when its last holder dies, however it dies, so nothing is left behind after a crash. SIGTERM and
+SIGINT end it too. Standard input carries one JSON object a line: {"start": NAME, "argv": [...]},
+{"stop": NAME}, {"end": true}, or {"detach": true} to outlive the holders. For whoever watches there are
+DIRECTORY/NAME.{log,pid,exit}.
+
+Only the standard library, and only what starts fast: it runs without site-packages.
+"""
+
+import ctypes
+import json
+import os
+import selectors
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_GRACE_SECONDS = 5.0
+
+
+class Supervisor:
+    """Starts, stops and outlasts the servers of one directory."""
+
+    def __init__(self, directory: Path, *, remove: bool) -> None:
+        """`remove`: delete the directory at the end; its servers are then killed, not asked."""
+        self._directory = directory
+        self._remove = remove
+        self._servers: dict[str, subprocess.Popen[bytes]] = {}
+        self._ending = False
+        self._libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+    def run(self) -> None:
+        """Serve standard input until it closes or a signal arrives; then stop the servers, the last first."""
+        wakeup_read, wakeup_write = os.pipe()
+        os.set_blocking(wakeup_write, False)
+        signal.set_wakeup_fd(wakeup_write, warn_on_full_buffer=False)
+        for ending in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(ending, lambda *_: setattr(self, "_ending", True))
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        selector = selectors.DefaultSelector()
+        selector.register(wakeup_read, selectors.EVENT_READ)
+        selector.register(sys.stdin.fileno(), selectors.EVENT_READ)
+        pending = b""
+        while not self._ending:
+            for key, _ in selector.select():
+                received = os.read(key.fd, 65536)
+                if key.fd == wakeup_read:
+                    self._note_exits()
+                elif received:
+                    *lines, pending = (pending + received).split(b"\n")
+                    for line in lines:
+                        self._obey(json.loads(line))
+                else:
+                    self._ending = True
+        self._end()
+
+    def _obey(self, order: dict[str, Any]) -> None:
+        if "start" in order:
+            self._start(order["start"], order["argv"])
+        elif "stop" in order:
+            self._stop(order["stop"])
+        elif "end" in order:
+            self._ending = True
+        elif "detach" in order:
+            os.open(self._directory / "lifeline", os.O_WRONLY)  # it now holds itself
+
+    def _start(self, name: str, argv: list[str]) -> None:
+        self._file(name, "exit").unlink(missing_ok=True)
+        try:
+            with self._file(name, "log").open("ab") as log:
+                server = subprocess.Popen(
+                    argv,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    cwd=self._directory,
+                    preexec_fn=self._die_with_supervisor,
+                )
+        except OSError as error:
+            self._file(name, "log").write_text(f"cannot start {argv[0]}: {error}\n")
+            self._file(name, "exit").write_text("127\n")
+            return
+        self._servers[name] = server
+        self._file(name, "pid").write_text(f"{server.pid}\n")
+
+    def _die_with_supervisor(self) -> None:
+        # The signal is tied to the thread that forked. This process has only one.
+        if self._libc is not None:
+            self._libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+    def _note_exits(self) -> None:
+        for name, server in list(self._servers.items()):
+            if server.poll() is not None:
+                del self._servers[name]
+                self._file(name, "exit").write_text(f"{server.returncode}\n")
+
+    def _stop(self, name: str) -> None:
+        server = self._servers.pop(name, None)
+        if server is None:
+            return
+        if self._remove:
+            server.kill()
+        else:
+            server.terminate()
+        try:
+            server.wait(_GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+        self._file(name, "exit").write_text(f"{server.returncode}\n")
+
+    def _end(self) -> None:
+        for name in reversed(list(self._servers)):
+            self._stop(name)
+        if self._remove:
+            shutil.rmtree(self._directory, ignore_errors=True)
+        else:
+            (self._directory / "lifeline").unlink(missing_ok=True)
+
+    def _file(self, name: str, suffix: str) -> Path:
+        return self._directory / f"{name}.{suffix}"
+
+
+if __name__ == "__main__":
+    Supervisor(Path(sys.argv[1]), remove=sys.argv[2] == "remove").run()

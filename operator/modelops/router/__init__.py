@@ -1,0 +1,29 @@
+"""What an agent imports: which model serves this session.
+
+    from modelops.router import Router
+
+    router = Router("feature_dev", file="/etc/modelops/agents.yaml")
+    with router.request(thread_id) as request:
+        answer = chat(request.route.endpoint_url, model=request.route.served_model)
+        request.tokens = answer.usage.total_tokens
+
+Standard library only; ruamel.yaml is imported when the first file is read.
+"""
+
+from modelops.router.latency import LATENCY_BUCKETS_MS, latency_quantile
+from modelops.router.router import NoConfiguration, Request, Router, RouterState
+from modelops.router.split import bucket_of
+from modelops.router.table import Route
+from modelops.router.watch_config import WatchConfig
+
+__all__ = [
+    "LATENCY_BUCKETS_MS",
+    "NoConfiguration",
+    "Request",
+    "Route",
+    "Router",
+    "RouterState",
+    "WatchConfig",
+    "bucket_of",
+    "latency_quantile",
+]

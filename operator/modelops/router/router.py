@@ -1,0 +1,313 @@
+"""The router: which model serves this session, and what came of it."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, TypeVar
+
+from modelops.router.in_force import RoutingInForce
+from modelops.router.mounted_file import MountedFile
+from modelops.router.picking import PickPlan
+from modelops.router.precedence import Source
+from modelops.router.reachability import CanaryCheck
+from modelops.router.table import CANARY, Route, RoutingTable
+from modelops.router.tally import Tally
+from modelops.router.watch_config import WatchConfig
+
+if TYPE_CHECKING:
+    from modelops.router.api_watch import ApiWatch
+    from modelops.router.reports import Reporter
+
+FILE_POLL_SECONDS = 1.0
+_CLOSE_SECONDS = 3.0
+_T = TypeVar("_T")
+
+
+class NoConfiguration(LookupError):
+    """`pick` was called before any source could be read once, and there is no `default`."""
+
+
+class RouterState(NamedTuple):
+    """What a router knows at this moment, for logs, metrics and health checks."""
+
+    agent: str
+    process: str
+    source: Source
+    watch_live: bool
+    generation: int
+    weight: int
+    canary_reachable: bool | None
+    canary_error: str | None
+    config_errors: int
+    last_error: str | None
+    watch_losses: int
+    unkeyed: int
+    reports_sent: int
+    reports_failed: int
+
+
+class Request:
+    """One request under way: call `route`, and set what is known of the answer (`ok`, `tokens`, the cost).
+
+    Leaving the `with` block counts it; an exception counts as an error and goes on.
+    """
+
+    __slots__ = ("_begun", "_router", "cost_micro_usd", "fallback", "ok", "route", "tokens")
+
+    def __init__(self, router: Router, route: Route) -> None:
+        self.route = route
+        self.ok = True
+        self.fallback = False
+        self.tokens = 0
+        self.cost_micro_usd = 0
+        self._router = router
+        self._begun = time.perf_counter()
+
+    def __enter__(self) -> Self:
+        self._begun = time.perf_counter()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._router.observe(
+            self.route,
+            ok=self.ok and error is None,
+            latency_ms=(time.perf_counter() - self._begun) * 1000,
+            tokens=self.tokens,
+            cost_micro_usd=self.cost_micro_usd,
+            fallback=self.fallback,
+        )
+
+
+class Router:
+    """Picks stable or canary for one agent, from agents.yaml. Thread-safe, and survives `os.fork`.
+
+    `file` is the mounted agents.yaml (default: `MODELOPS_AGENTS_FILE`). `watch` is a `WatchConfig`, None, or
+    "auto": the Pod's service account with `MODELOPS_CONFIGMAP`. `report_url` and `report_token` default to
+    `MODELOPS_REPORT_URL`, and `MODELOPS_REPORT_TOKEN` or what is in `MODELOPS_REPORT_TOKEN_FILE`. `default`
+    is used until a source could be read. `clock` gives seconds since the epoch; it decides when a canary that
+    the operator no longer renews has expired.
+
+    The file is read before the constructor returns; everything else happens in daemon threads. Bad
+    configuration never raises: the last good one stays and `state().config_errors` counts.
+    """
+
+    def __init__(
+        self,
+        agent: str,
+        *,
+        file: str | os.PathLike[str] | None = None,
+        watch: WatchConfig | Literal["auto"] | None = "auto",
+        report_url: str | None = None,
+        report_token: str | None = None,
+        default: Route | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.agent = agent
+        self._clock = clock
+        self._file = file or os.environ.get("MODELOPS_AGENTS_FILE")
+        self._watch_config = WatchConfig.in_cluster() if watch == "auto" else watch
+        self._report_url = report_url or os.environ.get("MODELOPS_REPORT_URL")
+        self._report_token = report_token
+        self._default = RoutingTable(stable=default) if default else None
+        self._start()
+        if hasattr(os, "register_at_fork"):
+            this = weakref.ref(self)
+            os.register_at_fork(after_in_child=lambda: _start_again(this()))
+
+    def _start(self) -> None:
+        self._stopped = threading.Event()
+        self._process = f"{os.uname().nodename}-{os.getpid()}-{os.urandom(3).hex()}"
+        self._plan: PickPlan | None = None
+        self._generation = -1
+        self._tally = Tally()
+        self._reporter: Reporter | None = None
+        self._check = CanaryCheck(self._report_soon, self._stopped)
+        self._routing = RoutingInForce(
+            self.agent,
+            file=MountedFile(self._file) if self._file else None,
+            default=self._default,
+            on_change=self._use,
+        )
+        self._routing.read_file()
+        self._threads = [_daemon("canary-check", self._check.run)]
+        if self._file:
+            self._threads.append(_daemon("file", self._poll_file))
+        self._start_watch()
+        self._start_reports()
+
+    def _start_watch(self) -> None:
+        self._watch: ApiWatch | None = None
+        if self._watch_config:
+            from modelops.router.api_watch import ApiWatch
+
+            self._watch = ApiWatch(self._watch_config, self._routing, self._stopped)
+            self._threads.append(_daemon("watch", self._watch.run))
+
+    def _start_reports(self) -> None:
+        if self._report_url:
+            from modelops.router.reports import Reporter
+
+            self._reporter = Reporter(
+                self._report_url, token=self._report_token, report=self._as_report, stopped=self._stopped
+            )
+            self._threads.append(_daemon("reports", self._reporter.run))
+
+    def pick(self, session_key: str | None) -> Route:
+        """The route of a session: always the same one while the routing does not change.
+
+        Without a key (None or empty) each request is a session of its own, and is counted. Raises
+        NoConfiguration only before anything could be read.
+        """
+        plan = self._plan
+        if plan is None:
+            raise NoConfiguration(self._nothing_known())
+        if not session_key:
+            route = plan.route_without_key(self._clock())
+            self._tally.unkeyed_request(route.track)
+            return route
+        key = session_key if type(session_key) is str else str(session_key)
+        route = plan.route(key, self._clock())
+        self._tally.session(route.track, key)
+        return route
+
+    def observe(
+        self,
+        route: Route,
+        *,
+        ok: bool,
+        latency_ms: float,
+        tokens: int = 0,
+        cost_micro_usd: int = 0,
+        fallback: bool = False,
+    ) -> None:
+        """Counts one finished request; `fallback` where stable had to answer instead of this route."""
+        self._tally.observe(
+            route,
+            ok=ok,
+            latency_ms=latency_ms,
+            tokens=tokens,
+            cost_micro_usd=cost_micro_usd,
+            fallback=fallback,
+        )
+
+    def request(self, session_key: str | None) -> Request:
+        """`with router.request(key) as request:` picks, times and observes."""
+        return Request(self, self.pick(session_key))
+
+    def call(self, session_key: str | None, send: Callable[[Request], _T], *, fallback: bool = False) -> _T:
+        """`send` a request, observed. With `fallback`, what fails on the canary goes to stable once."""
+        route = self.pick(session_key)
+        if fallback and route.track == CANARY:
+            try:
+                with Request(self, route) as request:
+                    request.fallback = True
+                    answer = send(request)
+                    request.fallback = not request.ok
+                    if request.ok:
+                        return answer
+            except Exception:  # noqa: BLE001 - whatever the canary failed with, stable is asked instead
+                pass
+            route = self._plan.stable if self._plan else route
+        with Request(self, route) as request:
+            return send(request)
+
+    def state(self) -> RouterState:
+        """What this router knows now."""
+        routing, reporter, table = self._routing, self._reporter, self._routing.table
+        return RouterState(
+            agent=self.agent,
+            process=self._process,
+            source=routing.source,
+            watch_live=routing.watch_live,
+            generation=table.generation if table else 0,
+            weight=table.weight if table else 0,
+            canary_reachable=self._check.reachable,
+            canary_error=self._check.error,
+            config_errors=routing.errors,
+            last_error=routing.last_error,
+            watch_losses=routing.watch_losses,
+            unkeyed=self._tally.unkeyed,
+            reports_sent=reporter.sent if reporter else 0,
+            reports_failed=reporter.failed if reporter else 0,
+        )
+
+    def wait_ready(self, timeout: float) -> bool:
+        """Waits up to `timeout` seconds until `pick` has something to pick from."""
+        return self._routing.known.wait(timeout)
+
+    def close(self) -> None:
+        """Sends a last report and ends the threads; waits 3 s at most. `pick` keeps working."""
+        self._stopped.set()
+        self._check.wake()
+        if self._watch:
+            self._watch.close()
+        self._report_soon()
+        deadline = time.monotonic() + _CLOSE_SECONDS
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _use(self, table: RoutingTable) -> None:
+        self._tally.start_salt(table.salt)
+        self._plan = PickPlan(table, before=self._plan)
+        self._check.look_at(table.canary)
+        if table.generation != self._generation:
+            self._generation = table.generation
+            self._report_soon()
+
+    def _poll_file(self) -> None:
+        while not self._stopped.wait(FILE_POLL_SECONDS):
+            self._routing.read_file()
+
+    def _report_soon(self) -> None:
+        if self._reporter:
+            self._reporter.soon()
+
+    def _as_report(self) -> dict[str, Any]:
+        return {
+            "agent": self.agent,
+            "process": self._process,
+            "pod": _pod_name(),
+            "generation": max(0, self._generation),
+            "canaryReachable": self._check.reachable,
+            "canaryError": self._check.error,
+            "configErrors": self._routing.errors,
+            **self._tally.as_report(),
+        }
+
+    def _nothing_known(self) -> str:
+        why = self._routing.last_error or "no source has answered yet"
+        return f"no configuration for agent {self.agent!r}: {why}; wait with wait_ready(), or give a default"
+
+
+def _pod_name() -> str:
+    """`POD_NAME` (downward API), else in a Pod the host's name, else empty."""
+    environ = os.environ
+    host = environ.get("HOSTNAME", "") if environ.get("KUBERNETES_SERVICE_HOST") else ""
+    return environ.get("POD_NAME") or host
+
+
+def _daemon(name: str, body: Callable[[], None]) -> threading.Thread:
+    thread = threading.Thread(target=body, name=f"modelops-router-{name}", daemon=True)
+    thread.start()
+    return thread
+
+
+def _start_again(router: Router | None) -> None:
+    """In a forked child: threads do not survive, locks may be held, and the counters are the parent's."""
+    if router is not None and not router._stopped.is_set():
+        router._start()

@@ -1,0 +1,54 @@
+"""The sticky split: which sessions a canary of a given weight gets.
+
+`bucket = (uint32 big-endian of SHA-256("<salt>\\n<session key>")[0:4] * 10000) >> 32`; a session is on the
+canary when `bucket < weight * 100`. So raising the weight only adds sessions, and lowering it to 0 returns
+them all. The salt is the rollout's uid, so that it is not always the same users who go first.
+
+Test vectors for other languages are in `routing_vectors.json` beside this file in the wheel.
+"""
+
+import hashlib
+import unicodedata
+
+BUCKETS = 10_000
+"""Number of buckets; one bucket is a hundredth of a percent."""
+
+_PER_PERCENT = BUCKETS // 100
+
+
+def key_bytes(session_key: str) -> bytes:
+    """The session key as it is hashed: Unicode NFC, then UTF-8.
+
+    NFC so that a name typed on another keyboard stays in its bucket. Lone surrogates are encoded as they are:
+    a broken key must not break the request.
+    """
+    if not session_key.isascii():
+        session_key = unicodedata.normalize("NFC", session_key)
+    return session_key.encode("utf-8", "surrogatepass")
+
+
+def bucket_of(salt: str, session_key: str) -> int:
+    """The bucket, 0 to 9999, of a session under a salt."""
+    digest = hashlib.sha256(salt.encode() + b"\n" + key_bytes(session_key)).digest()
+    return (int.from_bytes(digest[:4], "big") * BUCKETS) >> 32
+
+
+def canary_buckets(weight: int) -> int:
+    """How many buckets, from 0 on, a weight in percent gives to the canary."""
+    return weight * _PER_PERCENT
+
+
+class Splitter:
+    """`bucket_of` for one salt, with the salt hashed once."""
+
+    __slots__ = ("_copy", "salt")
+
+    def __init__(self, salt: str) -> None:
+        self.salt = salt
+        self._copy = hashlib.sha256(salt.encode() + b"\n").copy
+
+    def bucket(self, session_key: str) -> int:
+        """The bucket, 0 to 9999, of a session."""
+        digest = self._copy()
+        digest.update(key_bytes(session_key))
+        return (int.from_bytes(digest.digest()[:4], "big") * BUCKETS) >> 32

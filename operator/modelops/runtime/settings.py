@@ -1,0 +1,157 @@
+"""What the operator is told by its environment, checked at once before anything is done."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from dotenv import dotenv_values
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from modelops.loopback import NotLoopbackError, assert_loopback
+
+ENV_FILE = "MODELOPS_ENV_FILE"
+
+
+class SettingsError(Exception):
+    """The environment cannot be used; the message lists every problem, with the variable and the remedy."""
+
+
+def _url(value: object) -> object:
+    if not isinstance(value, str) or not value.startswith(("http://", "https://")):
+        raise ValueError("write a URL that begins with http:// or https://")
+    return value.rstrip("/")
+
+
+Url = Annotated[str, BeforeValidator(_url)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+def _state_dir() -> Path:
+    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(base) / "modelops"
+
+
+class Settings(BaseSettings):
+    """Every variable that the operator reads, with its default. `.env.template` says the same to people."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=False)
+
+    hub_token: SecretStr = Field(SecretStr(""), alias="HUGGINGFACE_HUB_TOKEN")
+    """The installation's own token, for cleaning up where an agent's Secret is gone."""
+    jobs_enabled: bool = Field(True, alias="HUGGINGFACE_JOBS_ENABLED")
+    """False: TrainingRuns wait with the reason JobsDisabled."""
+    hub_org: str = Field("", alias="MODELOPS_HUB_ORG")
+    """Organisation or user on the Hub that owns every repository."""
+    default_base_model: str = Field("", alias="MODELOPS_DEFAULT_BASE_MODEL")
+    hf_endpoint: Url = Field("https://huggingface.co", alias="HF_ENDPOINT")
+    endpoints_url: Url = Field("https://api.endpoints.huggingface.cloud/v2", alias="MODELOPS_ENDPOINTS_URL")
+    langsmith_endpoint: Url = Field("https://api.smith.langchain.com", alias="LANGSMITH_ENDPOINT")
+    langsmith_api_key: SecretStr = Field(SecretStr(""), alias="LANGSMITH_API_KEY")
+    """For the operator's own traces; empty: none are sent."""
+    openrouter_base_url: Url = Field("https://openrouter.ai/api/v1", alias="OPENROUTER_BASE_URL")
+    openrouter_api_key: SecretStr = Field(SecretStr(""), alias="OPENROUTER_API_KEY")
+    sandbox: bool = Field(False, alias="MODELOPS_SANDBOX")
+    """True: refuses to start unless every service is on this machine."""
+    state_dir: Path = Field(default_factory=_state_dir, alias="MODELOPS_STATE_DIR")
+    """Working folders of the dataset and evaluation programs."""
+    training_defaults: Path | None = Field(None, alias="MODELOPS_TRAINING_DEFAULTS")
+    """A training_defaults.yaml of your own."""
+    bind_address: str = Field("", alias="MODELOPS_BIND_ADDRESS")
+    """Empty: 127.0.0.1 in the sandbox, every address otherwise."""
+    metrics_port: Port = Field(8080, alias="MODELOPS_METRICS_PORT")
+    """/metrics, /healthz, /readyz; 0 takes a free port."""
+    report_port: Port = Field(8081, alias="MODELOPS_REPORT_PORT")
+    """Where agents report what they use; 0 takes a free port."""
+    report_token: SecretStr = Field(SecretStr(""), alias="MODELOPS_REPORT_TOKEN")
+    """A shared secret for reports; empty: service account tokens are checked by TokenReview."""
+    kubeconfig: Path | None = Field(None, alias="KUBECONFIG")
+    namespace: str = Field("", alias="MODELOPS_NAMESPACE")
+    """Where the lease and the installation's id are; empty: our Pod's namespace or the kubeconfig's."""
+    watch_namespaces: Annotated[tuple[str, ...], NoDecode] = Field((), alias="MODELOPS_WATCH_NAMESPACES")
+    """Separated by commas; empty: all."""
+    poll_seconds: float = Field(15.0, alias="MODELOPS_POLL_SECONDS", ge=0.05)
+    """Between two listings of an account's running jobs."""
+    settle_seconds: float = Field(45.0, alias="MODELOPS_SETTLE_SECONDS", ge=0.05)
+    """After a lost answer to a submission, before the job is looked for by its label."""
+    resync_seconds: float = Field(600.0, alias="MODELOPS_RESYNC_SECONDS", ge=1)
+    """Between two full listings, which collect missed deletions."""
+    workers: int = Field(16, alias="MODELOPS_WORKERS", ge=1, le=256)
+    lease_seconds: float = Field(15.0, alias="MODELOPS_LEASE_SECONDS", ge=1)
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", alias="MODELOPS_LOG_LEVEL")
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **_: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what `load` gives: it has merged the environment and the file already."""
+        return (init_settings,)
+
+    @field_validator("watch_namespaces", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+
+    @property
+    def host(self) -> str:
+        """The address to listen on."""
+        return self.bind_address or ("127.0.0.1" if self.sandbox else "0.0.0.0")  # noqa: S104
+
+
+def load(environ: Mapping[str, str] = os.environ) -> tuple[Settings, dict[str, str]]:
+    """The settings, and where each came from: `environment`, the file's path, or `default`.
+
+    The environment goes before the file that MODELOPS_ENV_FILE names. A variable that is set but empty counts
+    as not set.
+
+    Raises:
+        SettingsError: lists every problem.
+    """
+    file = environ.get(ENV_FILE, "")
+    if file and not Path(file).is_file():
+        raise SettingsError(f"{ENV_FILE}={file}: no such file")
+    from_file = {k: v for k, v in dotenv_values(file).items() if v} if file else {}
+    merged = {**from_file, **{k: v for k, v in environ.items() if v}}
+    problems: list[str] = []
+    settings: Settings | None = None
+    try:
+        settings = Settings.model_validate({alias: merged[alias] for alias in _aliases() if alias in merged})
+    except ValidationError as error:
+        problems += (f"{problem['loc'][0]}: {_said(problem)}" for problem in error.errors(include_url=False))
+    try:
+        assert_loopback(merged)
+    except NotLoopbackError as error:
+        problems.append(str(error))
+    if settings is None or problems:
+        listed = "\n".join(f"  {problem}" for problem in problems)
+        raise SettingsError(f"the operator's environment cannot be used:\n{listed}")
+    sources = {
+        alias: "environment" if environ.get(alias) else file if alias in from_file else "default"
+        for alias in _aliases()
+    }
+    return settings, sources
+
+
+def described(settings: Settings, sources: Mapping[str, str]) -> list[dict[str, str]]:
+    """Each variable with its value and source, for a log; secrets are only `set` or `not set`."""
+    lines = []
+    for name, field in Settings.model_fields.items():
+        value = getattr(settings, name)
+        if isinstance(value, SecretStr):
+            value = "set" if value.get_secret_value() else "not set"
+        lines.append({"variable": str(field.alias), "value": str(value), "from": sources[str(field.alias)]})
+    return lines
+
+
+def _aliases() -> list[str]:
+    return [str(field.alias) for field in Settings.model_fields.values()]
+
+
+def _said(problem: Any) -> str:
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    field = next(f for f in Settings.model_fields.values() if f.alias == problem["loc"][0])
+    secret = field.annotation is SecretStr
+    return message if secret else f"{message} (it is {problem['input']!r})"

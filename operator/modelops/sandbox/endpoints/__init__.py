@@ -1,0 +1,1 @@
+"""The management API (v2) of Hugging Face Inference Endpoints."""

@@ -1,0 +1,1 @@
+"""The Hugging Face Hub: repositories with real commits, files and revisions."""

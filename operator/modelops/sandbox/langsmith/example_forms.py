@@ -1,0 +1,105 @@
+"""The forms that examples arrive and are shown in."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID, uuid4
+
+from aiohttp import web
+from pydantic import BaseModel, Field
+
+from modelops.sandbox.langsmith.access import as_uuid, invalid
+from modelops.sandbox.langsmith.database import unpacked
+from modelops.sandbox.langsmith.multipart import parts_of
+from modelops.sandbox.langsmith.versions import ExampleRow, splits_of, with_splits
+
+
+class ExampleCreate(BaseModel):
+    """Body of POST /examples, and one of POST /examples/bulk."""
+
+    dataset_id: UUID
+    inputs: dict[str, object] | None = None
+    outputs: dict[str, object] | None = None
+    metadata: dict[str, object] | None = None
+    split: str | list[str] | None = None
+    id: UUID | None = None
+    source_run_id: UUID | None = None
+
+
+class ExampleUpdate(BaseModel):
+    """Body of PATCH /examples/{id}; nulls leave a field alone."""
+
+    id: UUID | None = None
+    inputs: dict[str, object] | None = None
+    outputs: dict[str, object] | None = None
+    metadata: dict[str, object] | None = None
+    split: str | list[str] | None = None
+
+
+class SplitUpdate(BaseModel):
+    """Body of PUT /datasets/{id}/splits."""
+
+    split_name: str = Field(min_length=1)
+    examples: list[UUID]
+    remove: bool = False
+
+
+async def uploaded(request: web.Request) -> dict[str, dict[str, Any]]:
+    """The parts of an upload by example: `<uuid>` (metadata, split), `<uuid>.inputs`, `<uuid>.outputs`."""
+    found: dict[str, dict[str, Any]] = {}
+    for part in await parts_of(request):
+        name, _, field = part.name.partition(".")
+        example = found.setdefault(as_uuid(name, "body"), {})
+        if field == "":
+            example |= part.json_object()
+        elif field in {"inputs", "outputs"}:
+            example[field] = part.json_object()
+        elif not field.startswith("attachment"):
+            raise invalid(f"body.{part.name}", "Unknown part")
+    if not found:
+        raise invalid("body", "No examples in the upload")
+    return found
+
+
+def new_row(body: ExampleCreate) -> ExampleRow:
+    """A new example; 422 without inputs."""
+    if body.inputs is None:
+        raise invalid("body.inputs", "Field required")
+    return ExampleRow(
+        id=str(body.id or uuid4()),
+        inputs=body.inputs,
+        outputs=body.outputs,
+        metadata=with_splits(body.metadata, body.split),
+        source_run_id=str(body.source_run_id) if body.source_run_id else None,
+    )
+
+
+def changed_row(row: ExampleRow, fields: Mapping[str, Any]) -> ExampleRow:
+    """The example with new contents where fields are given; its splits stay unless they are among them."""
+    metadata = dict(fields["metadata"]) if fields.get("metadata") is not None else dict(row.metadata)
+    metadata.setdefault("dataset_split", splits_of(row.metadata))
+    return ExampleRow(
+        id=row.id,
+        inputs=fields.get("inputs", row.inputs),
+        outputs=fields.get("outputs", row.outputs),
+        metadata=with_splits(metadata, fields.get("split")),
+        source_run_id=row.source_run_id,
+    )
+
+
+def shown(row: sqlite3.Row) -> dict[str, object]:
+    """One version of an example as the API shows it."""
+    return {
+        "id": row["id"],
+        "dataset_id": row["dataset_id"],
+        "name": f"#{row['id'][:4]} @ {row['dataset_id'][:8]}",
+        "inputs": unpacked(row["inputs"]),
+        "outputs": unpacked(row["outputs"]),
+        "metadata": unpacked(row["metadata"]),
+        "created_at": row["created_at"],
+        "modified_at": row["valid_from"],
+        "source_run_id": row["source_run_id"],
+        "attachment_urls": None,
+    }

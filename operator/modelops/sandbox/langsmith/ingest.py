@@ -1,0 +1,124 @@
+"""How runs and feedback arrive: one at a time, as a batch, or as a multipart stream."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+from aiohttp import web
+
+from modelops.sandbox.langsmith.access import RefusedError, as_uuid, invalid, json_body, path_uuid
+from modelops.sandbox.langsmith.database import Database
+from modelops.sandbox.langsmith.feedback import Feedback
+from modelops.sandbox.langsmith.multipart import Part, parts_of
+from modelops.sandbox.langsmith.runs import Run, Runs, requires_order
+
+MAX_BATCH_BYTES = 20_971_520
+MAX_BATCH_RUNS = 100
+_JSON_FIELDS = {"inputs", "outputs", "events", "extra", "error", "serialized"}
+
+INFO = {
+    "version": "0.16.5",
+    "license_expiration_time": None,
+    "instance_flags": {
+        "dataset_examples_multipart_enabled": True,
+        "zstd_compression_enabled": True,
+        "sdb_query_enabled": False,
+    },
+    "batch_ingest_config": {
+        "use_multipart_endpoint": True,
+        "size_limit": MAX_BATCH_RUNS,
+        "size_limit_bytes": MAX_BATCH_BYTES,
+        "scale_up_qsize_trigger": 1000,
+        "scale_up_nthreads_limit": 16,
+        "scale_down_nempty_trigger": 4,
+    },
+}
+"""Answer of GET /info."""
+
+
+class Ingest:
+    """The routes that take runs."""
+
+    def __init__(self, database: Database, runs: Runs, feedback: Feedback) -> None:
+        self._db = database
+        self._runs = runs
+        self._feedback = feedback
+
+    def routes(self) -> list[web.RouteDef]:
+        """What is served."""
+        return [
+            web.get("/info", self.info),
+            web.post("/runs", self.create),
+            web.patch("/runs/{id}", self.update),
+            web.post("/runs/batch", self.batch),
+            web.post("/runs/multipart", self.multipart),
+        ]
+
+    async def info(self, _: web.Request) -> web.Response:
+        return web.json_response(INFO)
+
+    async def create(self, request: web.Request) -> web.Response:
+        run = _object(await json_body(request), "body")
+        if self._runs.stored(as_uuid(str(run.get("id")), "body.id")):
+            raise RefusedError(409, f"Run with id {run['id']} already exists")
+        self._runs.ingest(run, new=True, where="body")
+        return web.json_response({"message": "Run created"}, status=202)
+
+    async def update(self, request: web.Request) -> web.Response:
+        run_id = path_uuid(request, "id")
+        if not self._runs.stored(run_id):
+            raise RefusedError(404, "Run not found")
+        run = {**_object(await json_body(request), "body"), "id": run_id}
+        self._runs.ingest(run, new=False, where="body")
+        return web.json_response({"message": "Run updated"}, status=202)
+
+    async def batch(self, request: web.Request) -> web.Response:
+        body = _object(await json_body(request), "body")
+        given = [
+            (kind == "post", _object(run, f"body.{kind}.{number}"), f"body.{kind}.{number}")
+            for kind in ("post", "patch")
+            for number, run in enumerate(body.get(kind) or [])
+        ]
+        self._take(given)
+        return web.json_response({"message": "Runs batch ingested"}, status=202)
+
+    async def multipart(self, request: web.Request) -> web.Response:
+        runs: dict[tuple[str, str], Run] = defaultdict(dict)
+        scores: list[tuple[str, Any]] = []
+        for part in await parts_of(request):
+            kind, _, rest = part.name.partition(".")
+            subject, _, field = rest.partition(".")
+            if kind == "feedback":
+                scores.append((subject, part.json_object()))
+            elif kind in {"post", "patch"}:
+                _add(runs[kind, as_uuid(subject, f"body.{part.name}")], field, part)
+            elif kind != "attachment":
+                raise invalid(f"body.{part.name}", "Unknown part")
+        self._take([(kind == "post", run, f"body.{kind}.{one}") for (kind, one), run in runs.items()])
+        for feedback_id, entry in scores:
+            self._feedback.keep({**entry, "id": feedback_id}, run_may_come_later=True)
+        return web.json_response({"message": "Runs batch ingested"}, status=202)
+
+    def _take(self, given: list[tuple[bool, Run, str]]) -> None:
+        for _, run, where in given:
+            requires_order(run, where)
+        with self._db.transaction():
+            for new, run, where in given:
+                self._runs.ingest(run, new=new, where=where)
+
+
+def _add(run: Run, field: str, part: Part) -> None:
+    """One part of a run: the run itself, or one of its fields sent apart."""
+    if field == "":
+        run |= part.json_object()
+    elif field in _JSON_FIELDS:
+        run[field] = part.json()
+    elif not field.startswith("attachment"):
+        raise invalid(f"body.{part.name}", "Unknown part")
+
+
+def _object(value: object, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise invalid(where, "Input should be a JSON object")
+    return value

@@ -1,0 +1,131 @@
+"""The loopback OpenRouter as an aiohttp application."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import AsyncIterator
+from urllib.parse import urlencode
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from pydantic import ValidationError
+
+from modelops.sandbox.faults import Faults
+from modelops.sandbox.openrouter.account import LIMIT_USD, Account
+from modelops.sandbox.openrouter.catalogue import MODELS, endpoints_shown, model_shown
+from modelops.sandbox.openrouter.completions import RefusedError, Request, chosen, complete
+from modelops.sandbox.state import ServiceState
+from modelops.sandbox.tokens import Tokens, bearer_matches
+
+BASE = "/api/v1"
+MAX_BODY = 16 * 1024 * 1024
+"""Bytes of one request; a larger one is answered with 413."""
+
+
+def build(state: ServiceState, faults: Faults, tokens: Tokens) -> web.Application:
+    """The service over the state folder's account; `faults` are applied by the server around it."""
+    del faults
+    account = Account(state.folder / "account.sqlite3")
+    service = Service(account, label=f"{tokens.openrouter[:12]}...", seconds=state.profile.answer)
+
+    async def closing(_: web.Application) -> AsyncIterator[None]:
+        yield
+        account.close()
+
+    @web.middleware
+    async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
+        public = request.path.startswith(f"{BASE}/models")
+        given = request.headers.get("Authorization")
+        if not public and not bearer_matches(given, tokens.openrouter):
+            return _error(401, "User not found." if given else "No auth credentials found")
+        try:
+            return await handler(request)
+        except RefusedError as refused:
+            return _error(refused.status, refused.message)
+        except ValidationError as problem:
+            first = problem.errors(include_url=False, include_context=False)[0]
+            return _error(400, f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
+        except web.HTTPException as error:
+            return _error(error.status, error.reason)
+
+    app = web.Application(middlewares=[guarded], client_max_size=MAX_BODY)
+    app.cleanup_ctx.append(closing)
+    app.add_routes(service.routes())
+    return app
+
+
+class Service:
+    """The routes. `seconds` is the mean time of one answer."""
+
+    def __init__(self, account: Account, *, label: str, seconds: float) -> None:
+        self._account = account
+        self._label = label
+        self._seconds = seconds
+
+    def routes(self) -> list[web.RouteDef]:
+        """What is served."""
+        return [
+            web.get(f"{BASE}/models", self.models),
+            web.get(f"{BASE}/models/{{author}}/{{slug}}/endpoints", self.endpoints),
+            web.post(f"{BASE}/chat/completions", self.chat),
+            web.get(f"{BASE}/generation", self.generation),
+            web.get(f"{BASE}/key", self.key),
+            web.get(f"{BASE}/credits", self.credits),
+        ]
+
+    async def models(self, request: web.Request) -> web.Response:
+        try:
+            limit, offset = int(request.query.get("limit", 500)), int(request.query.get("offset", 0))
+        except ValueError:
+            raise RefusedError(400, "limit and offset should be integers") from None
+        if not 1 <= limit <= 500 or offset < 0:
+            raise RefusedError(400, "limit should be between 1 and 500, offset at least 0")
+        base = str(request.url.origin()) + BASE
+        shown = [model_shown(model, base) for model in MODELS.values()]
+        rest = urlencode({"offset": offset + limit, "limit": limit})
+        following = f"{base}/models?{rest}" if offset + limit < len(shown) else None
+        return web.json_response(
+            {"data": shown[offset : offset + limit], "links": {"next": following}, "total_count": len(shown)}
+        )
+
+    async def endpoints(self, request: web.Request) -> web.Response:
+        model = MODELS.get(f"{request.match_info['author']}/{request.match_info['slug']}")
+        if model is None:
+            raise RefusedError(404, "Not Found")
+        return web.json_response({"data": endpoints_shown(model)})
+
+    async def chat(self, request: web.Request) -> web.Response:
+        try:
+            document = json.loads(await request.read())
+        except ValueError as error:
+            raise RefusedError(400, f"Request body is not JSON: {error}") from None
+        asked = Request.model_validate(document)
+        model = chosen(asked)
+        if self._account.total >= LIMIT_USD:
+            raise RefusedError(
+                402, "Insufficient credits. Add more using https://openrouter.ai/settings/credits"
+            )
+        await asyncio.sleep(self._seconds * random.uniform(0.5, 1.5))
+        completion = complete(asked, model)
+        self._account.record(completion.generation, cost=completion.cost)
+        return web.json_response(completion.body)
+
+    async def generation(self, request: web.Request) -> web.Response:
+        generation_id = request.query.get("id", "")
+        found = self._account.generation(generation_id)
+        if found is None:
+            raise RefusedError(404, f"Generation {generation_id} not found")
+        return web.json_response({"data": found})
+
+    async def key(self, _: web.Request) -> web.Response:
+        return web.json_response({"data": self._account.shown(self._label)})
+
+    async def credits(self, _: web.Request) -> web.Response:
+        """Refused as for every ordinary key: the account's balance is for management keys only."""
+        raise RefusedError(403, "Only management keys can fetch credits for an account")
+
+
+def _error(status: int, message: str) -> web.Response:
+    return web.json_response({"error": {"code": status, "message": message}}, status=status)

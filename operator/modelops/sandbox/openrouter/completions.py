@@ -1,0 +1,185 @@
+"""Chat completions: the request's checks, routing preferences, the answer and its price."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Literal
+from uuid import uuid4
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from modelops.sandbox.openrouter.catalogue import MODELS, PROVIDER, PROVIDER_SLUG, Model
+
+
+class RefusedError(Exception):
+    """A request turned down: HTTP status and message, shown as `{"error": {"code", "message"}}`."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(status, message)
+        self.status = status
+        self.message = message
+
+
+class TextPart(BaseModel):
+    """One piece of a message in several pieces; only text is known."""
+
+    type: Literal["text"]
+    text: str
+
+
+class Message(BaseModel):
+    """One message of the conversation."""
+
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: str | list[TextPart] | None = None
+
+    @property
+    def text(self) -> str:
+        """The whole text."""
+        if isinstance(self.content, list):
+            return "".join(part.text for part in self.content)
+        return self.content or ""
+
+
+class Preferences(BaseModel):
+    """The `provider` object of a request, as far as one provider can differ."""
+
+    order: list[str] | None = None
+    only: list[str] | None = None
+    ignore: list[str] | None = None
+    allow_fallbacks: bool = True
+    require_parameters: bool = False
+
+    def admit(self) -> bool:
+        """Whether the one provider may serve the request."""
+        names = {PROVIDER.lower(), PROVIDER_SLUG}
+        if self.ignore and names & {name.lower() for name in self.ignore}:
+            return False
+        if self.only is not None and not names & {name.lower() for name in self.only}:
+            return False
+        return (
+            self.allow_fallbacks or self.order is None or bool(names & {name.lower() for name in self.order})
+        )
+
+
+class Request(BaseModel):
+    """Body of POST /chat/completions."""
+
+    model_config = ConfigDict(extra="allow")
+
+    messages: list[Message] = Field(min_length=1)
+    model: str | None = None
+    models: list[str] | None = None
+    provider: Preferences = Preferences()
+    max_tokens: int | None = Field(default=None, ge=1)
+    max_completion_tokens: int | None = Field(default=None, ge=1)
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    n: Literal[1] = 1
+    stream: bool = False
+    response_format: dict[str, object] | None = None
+    tools: list[dict[str, object]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """An answer, what it cost in USD, and what GET /generation will say of it."""
+
+    body: dict[str, Any]
+    generation: dict[str, Any]
+    cost: Decimal
+
+
+def chosen(request: Request) -> Model:
+    """The model that serves the request: the first known one of `model` and the fallbacks in `models`."""
+    wanted = [name for name in (request.model, *(request.models or [])) if name]
+    if not wanted:
+        raise RefusedError(400, "No models provided")
+    found = next((MODELS[name] for name in wanted if name in MODELS), None)
+    if found is None:
+        raise RefusedError(400, f"{wanted[0]} is not a valid model ID")
+    unsupported = [name for name in ("tools", "response_format") if getattr(request, name)]
+    if not request.provider.admit() or (request.provider.require_parameters and unsupported):
+        raise RefusedError(404, f"No endpoints found that match your provider preferences for {found.id}")
+    if request.tools:
+        raise RefusedError(404, "No endpoints found that support tool use")
+    if request.stream:
+        raise RefusedError(400, "The sandbox does not stream; leave out `stream`")
+    return found
+
+
+def complete(request: Request, model: Model) -> Completion:
+    """Answer the last user message. A token is a word here."""
+    began = time.monotonic()
+    prompt_tokens = sum(len(message.text.split()) for message in request.messages)
+    if prompt_tokens > model.context_length:
+        raise RefusedError(
+            400,
+            f"This endpoint's maximum context length is {model.context_length} tokens. However, you "
+            f"requested about {prompt_tokens} tokens.",
+        )
+    asked = next((message.text for message in reversed(request.messages) if message.role == "user"), "")
+    text, finish = _cut(model.answer(asked), request.max_completion_tokens or request.max_tokens)
+    completion_tokens = len(text.split())
+    cost = model.cost(prompt_tokens=prompt_tokens, completion_tokens=completion_tokens)
+    now, generation_id = datetime.now(UTC), f"gen-{int(time.time())}-{uuid4().hex[:20]}"
+    body = {
+        "id": generation_id,
+        "object": "chat.completion",
+        "created": int(now.timestamp()),
+        "model": model.id,
+        "provider": PROVIDER,
+        "system_fingerprint": None,
+        "choices": [
+            {
+                "index": 0,
+                "logprobs": None,
+                "finish_reason": finish,
+                "native_finish_reason": finish,
+                "message": {"role": "assistant", "content": text, "refusal": None, "reasoning": None},
+            }
+        ],
+        "usage": {
+            "prompt_tokens": prompt_tokens,
+            "completion_tokens": completion_tokens,
+            "total_tokens": prompt_tokens + completion_tokens,
+            "cost": float(cost),
+            "is_byok": False,
+            "cost_details": {
+                "upstream_inference_cost": None,
+                "upstream_inference_prompt_cost": float(model.prompt_price * prompt_tokens),
+                "upstream_inference_completions_cost": float(model.completion_price * completion_tokens),
+            },
+            "prompt_tokens_details": {"cached_tokens": 0},
+            "completion_tokens_details": {"reasoning_tokens": 0},
+        },
+    }
+    generation = {
+        "id": generation_id,
+        "model": model.id,
+        "provider_name": PROVIDER,
+        "created_at": now.isoformat(),
+        "total_cost": float(cost),
+        "usage": float(cost),
+        "tokens_prompt": prompt_tokens,
+        "tokens_completion": completion_tokens,
+        "native_tokens_prompt": prompt_tokens,
+        "native_tokens_completion": completion_tokens,
+        "finish_reason": finish,
+        "latency": round((time.monotonic() - began) * 1000),
+        "generation_time": round((time.monotonic() - began) * 1000),
+        "streamed": False,
+        "cancelled": False,
+        "is_byok": False,
+    }
+    return Completion(body=body, generation=generation, cost=cost)
+
+
+def _cut(text: str, max_tokens: int | None) -> tuple[str, str]:
+    words = text.split()
+    if max_tokens is None or len(words) <= max_tokens:
+        return text, "stop"
+    return " ".join(words[:max_tokens]), "length"

@@ -1,0 +1,130 @@
+"""Starts the services of the sandbox, each on a loopback port of its own."""
+
+import fcntl
+import importlib
+import os
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from aiohttp import web
+
+from modelops.sandbox.admin import build_admin
+from modelops.sandbox.calls import CallLog
+from modelops.sandbox.client import SandboxInfo
+from modelops.sandbox.faults import Faults
+from modelops.sandbox.state import Profile, ProfileName, ServiceState, read_json, write_json
+from modelops.sandbox.tokens import Tokens
+
+Builder = Callable[[ServiceState, Faults, Tokens], web.Application]
+
+SERVICES = {
+    "hub": ("modelops.sandbox.hub.app", ""),
+    "endpoints": ("modelops.sandbox.endpoints.app", "/v2"),
+    "langsmith": ("modelops.sandbox.langsmith.app", ""),
+    "openrouter": ("modelops.sandbox.openrouter.app", "/api/v1"),
+    "models": ("modelops.sandbox.serving.app", ""),
+}
+"""Name -> module with `build(state, faults, tokens)`, and the base path that its address ends with.
+
+A builder registers its routes with that base path. It may set `app[ADMIN_ROUTES]` (`sandbox.admin`) to bring
+routes of its own to the admin address.
+"""
+
+MAX_BODY = 256 * 1024 * 1024
+"""Bytes; the largest file that may be uploaded in one request."""
+
+
+class StateInUseError(RuntimeError):
+    """Another sandbox runs on the same state folder."""
+
+
+@asynccontextmanager
+async def serving(root: Path, profile: ProfileName = "fast") -> AsyncIterator[SandboxInfo]:
+    """Runs the sandbox until the block ends; `root/sandbox.json` tells where everything is meanwhile.
+
+    Raises:
+        StateInUseError: a sandbox is running on this folder already.
+    """
+    with _only_one(root):
+        sockets = _bound([*SERVICES, "admin"], read_json(root / "ports.json", {}))
+        ports = {name: bound.getsockname()[1] for name, bound in sockets.items()}
+        write_json(root / "ports.json", ports)
+        urls = {
+            name: f"http://127.0.0.1:{port}" + (SERVICES[name][1] if name in SERVICES else "")
+            for name, port in ports.items()
+        }
+        speeds = Profile.named(profile)
+        tokens = Tokens.kept_in(ServiceState(root, "admin", speeds, urls))
+        runners = []
+        try:
+            for name, app in _apps(ServiceState(root, "", speeds, urls), tokens).items():
+                runner = web.AppRunner(
+                    app,
+                    access_log=None,
+                    shutdown_timeout=1.0,
+                    # aiohttp refuses zstd without one more package; the service reads it itself.
+                    auto_decompress=name != "langsmith",
+                )
+                await runner.setup()
+                runners.append(runner)
+                await web.SockSite(runner, sockets[name], backlog=512).start()
+            info = SandboxInfo(
+                **urls,
+                hf_token=tokens.hf,
+                langsmith_key=tokens.langsmith,
+                openrouter_key=tokens.openrouter,
+                pid=os.getpid(),
+            )
+            write_json(root / "sandbox.json", asdict(info), mode=0o600)
+            yield info
+        finally:
+            for runner in reversed(runners):
+                await runner.cleanup()
+            (root / "sandbox.json").unlink(missing_ok=True)
+
+
+def _apps(state: ServiceState, tokens: Tokens) -> dict[str, web.Application]:
+    faults, calls = Faults(), CallLog()
+    apps = {}
+    for name, (module, _) in SERVICES.items():
+        app = _builder(module)(state.of(name), faults, tokens)
+        app.middlewares.insert(0, faults.middleware(name))
+        app.middlewares.insert(0, calls.middleware(name))
+        apps[name] = app
+    apps["admin"] = build_admin(faults, calls, list(apps.values()))
+    return apps
+
+
+def _builder(module: str) -> Builder:
+    builder: Builder = importlib.import_module(module).build
+    return builder
+
+
+def _bound(names: list[str], last: dict[str, int]) -> dict[str, socket.socket]:
+    """A listening address for each name: the port of the last time where it is still free."""
+    sockets = {}
+    for name in names:
+        bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            bound.bind(("127.0.0.1", last.get(name, 0)))
+        except OSError:
+            bound.bind(("127.0.0.1", 0))
+        sockets[name] = bound
+    return sockets
+
+
+@contextmanager
+def _only_one(root: Path) -> Iterator[None]:
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StateInUseError(
+                f"another sandbox is running on {root}: stop it, or choose another --state folder"
+            ) from None
+        yield

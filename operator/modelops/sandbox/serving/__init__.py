@@ -1,0 +1,1 @@
+"""What a running Inference Endpoint answers: an OpenAI-compatible chat API."""

@@ -1,0 +1,120 @@
+"""Builds what running endpoints answer: `/e/{endpoint}/health`, `/v1/models` and `/v1/chat/completions`."""
+
+import asyncio
+import random
+import time
+from secrets import token_hex
+from typing import Any
+
+from aiohttp import web
+from pydantic import ValidationError
+
+from modelops.sandbox.endpoints.records import Endpoint
+from modelops.sandbox.endpoints.store import ENDPOINTS, EndpointStore
+from modelops.sandbox.faults import Faults
+from modelops.sandbox.hub.access import TOKENS
+from modelops.sandbox.serving.bodies import ChatBody
+from modelops.sandbox.serving.models import ModelCache
+from modelops.sandbox.state import ServiceState
+from modelops.sandbox.tokens import Tokens, bearer_matches
+
+MODELS: web.AppKey[ModelCache] = web.AppKey("models", ModelCache)
+STATE: web.AppKey[ServiceState] = web.AppKey("state", ServiceState)
+
+
+def build(state: ServiceState, faults: Faults, tokens: Tokens) -> web.Application:  # noqa: ARG001
+    """The application. Slow or broken endpoints: faults of service `models`, path `/e/{endpoint}/`."""
+    app = web.Application(client_max_size=16 * 1024 * 1024)
+    app[STATE], app[TOKENS] = state, tokens
+    app[ENDPOINTS], app[MODELS] = EndpointStore(state), ModelCache(state)
+    app.add_routes(
+        [
+            web.get("/e/{endpoint}/health", _health),
+            web.get("/e/{endpoint}/v1/models", _models),
+            web.post("/e/{endpoint}/v1/chat/completions", _chat),
+        ]
+    )
+    return app
+
+
+async def _health(request: web.Request) -> web.Response:
+    await _serving(request)
+    return web.Response(text="OK")
+
+
+async def _models(request: web.Request) -> web.Response:
+    endpoint, _ = await _serving(request)
+    repository = endpoint.spec["model"]["repository"]
+    item = {"id": repository, "object": "model", "created": int(endpoint.created), "owned_by": "modelops"}
+    return web.json_response({"object": "list", "data": [item]})
+
+
+async def _chat(request: web.Request) -> web.Response:
+    endpoint, commit = await _serving(request)
+    try:
+        body = ChatBody.model_validate_json(await request.read())
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise _refusal(400, f"{'.'.join(map(str, first['loc'])) or 'body'}: {first['msg']}") from error
+    repository = endpoint.spec["model"]["repository"]
+    if body.model not in (repository, endpoint.name, "tgi"):
+        raise _refusal(404, f"The model {body.model!r} does not exist: this endpoint serves {repository!r}")
+    if body.stream:
+        raise _refusal(400, "stream: the sandbox answers in one piece only")
+    try:
+        model = await request.app[MODELS].get(repository, commit)
+    except (LookupError, ValueError, OSError) as error:
+        raise _refusal(500, f"the model cannot be loaded: {error}") from error
+    messages = [{"role": message.role, "content": message.text} for message in body.messages]
+    answer = await asyncio.to_thread(model.generate, messages)
+    await asyncio.sleep(request.app[STATE].profile.answer * random.uniform(0.7, 1.3))
+    return web.json_response(_completion(repository, body, answer))
+
+
+def _completion(repository: str, body: ChatBody, answer: str) -> dict[str, Any]:
+    """The answer in OpenAI's form. A token is a word here."""
+    words = answer.split()
+    cut = body.limit is not None and len(words) > body.limit
+    text = " ".join(words[: body.limit]) if cut else answer
+    asked, said = sum(len(message.text.split()) for message in body.messages), len(text.split())
+    return {
+        "id": f"chatcmpl-{token_hex(12)}",
+        "object": "chat.completion",
+        "created": int(time.time()),
+        "model": repository,
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": text},
+                "logprobs": None,
+                "finish_reason": "length" if cut else "stop",
+            }
+        ],
+        "usage": {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said},
+    }
+
+
+async def _serving(request: web.Request) -> tuple[Endpoint, str]:
+    """The endpoint of the path and the commit that it serves, if it answers this caller now."""
+    store = request.app[ENDPOINTS]
+    endpoint = store.find(request.match_info["endpoint"])
+    if endpoint is None:
+        raise _refusal(404, f"there is no endpoint {request.match_info['endpoint']!r}")
+    allowed = bearer_matches(request.headers.get("Authorization"), request.app[TOKENS].hf)
+    if endpoint.spec["type"] != "public" and not allowed:
+        raise _refusal(401, "Unauthorized: a bearer token with access to the endpoint is needed")
+    now = time.time()
+    commit = endpoint.serves(now)
+    if commit is None:
+        if endpoint.state(now) == "scaledToZero":
+            store.resume(endpoint)
+        raise _refusal(503, f"Service Unavailable: endpoint {endpoint.name} is {endpoint.state(now)}")
+    return endpoint, commit
+
+
+def _refusal(status: int, message: str) -> web.HTTPException:
+    """An error in OpenAI's form."""
+    kinds = {400: web.HTTPBadRequest, 401: web.HTTPUnauthorized, 404: web.HTTPNotFound}
+    kind = kinds.get(status, web.HTTPServiceUnavailable if status == 503 else web.HTTPInternalServerError)
+    body = web.json_response({"error": {"message": message, "type": "sandbox", "code": status}}).text
+    return kind(text=body, content_type="application/json")

@@ -1,0 +1,280 @@
+"""What every training job does: claim its attempt on the Hub, report, publish, and exit with a meaning.
+
+This file travels into the job beside the trainer. It needs the standard library and `huggingface_hub`,
+nothing of the package that it comes from.
+
+Environment: `MODELOPS_RUN` (JSON, see `Run`), `MODELOPS_NONCE`, `HF_TOKEN`, and `JOB_ID` from the service.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import secrets
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+_T = TypeVar("_T")
+
+DONE, FAILED, OUT_OF_MEMORY, BAD_DATA, NEVER_STOPS, ALREADY_CLAIMED = 0, 1, 42, 43, 44, 75
+"""Exit codes; reports say the same, since the service does not tell a job's exit code."""
+
+HUB_PATIENCE_SECONDS = 180.0
+"""How long a Hub that answers nothing useful is asked again before the job gives up."""
+
+
+class BadData(Exception):
+    """The dataset cannot be trained on; another attempt would end the same way."""
+
+
+class ClaimedByAnother(Exception):
+    """Another job holds this attempt, or the operator has closed it."""
+
+
+class HubRefused(Exception):
+    """The token, or the repository, is not what the run needs."""
+
+
+class HubSilent(Exception):
+    """The Hub gave no usable answer for long."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """`MODELOPS_RUN`: what to train, from what, and where to put it. `raw` is the object as it was given."""
+
+    run: str
+    attempt: int
+    agent: str
+    base_model: str
+    base_revision: str
+    method: str
+    version: str
+    dataset_repo: str
+    dataset_revision: str
+    output_repo: str
+    config: Mapping[str, Any]
+    raw: Mapping[str, Any] = field(repr=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Run:
+        """Raises KeyError, TypeError or ValueError when the object is not the one that an operator writes."""
+        raw = json.loads(text)
+        if raw["v"] != 1:
+            raise ValueError(f"MODELOPS_RUN has form {raw['v']!r}; this trainer knows 1")
+        named = ("run", "agent", "base_model", "base_revision", "method", "version")
+        return cls(
+            **{name: str(raw[name]) for name in named},
+            attempt=int(raw["attempt"]),
+            dataset_repo=raw["dataset"]["repo"],
+            dataset_revision=raw["dataset"]["revision"],
+            output_repo=raw["output"]["repo"],
+            config=dict(raw["config"]),
+            raw=raw,
+        )
+
+
+class Reporter:
+    """Writes report lines: a prefix with the run's nonce, then JSON with sorted keys. One flush per line."""
+
+    def __init__(self, *, nonce: str, stream: TextIO | None = None) -> None:
+        self._prefix = f"@@modelops:{nonce}@@ "
+        self._stream = stream or sys.stdout
+
+    def say(self, kind: str, *, metrics: Mapping[str, float] | None = None, **fields: Any) -> None:
+        """`kind` is begin, log, checkpoint, error or done. Metrics that are not finite are left out."""
+        report: dict[str, Any] = {"v": 1, "kind": kind, "t": round(time.time(), 3), **fields}
+        if metrics is not None:
+            report["metrics"] = {k: _short(v) for k, v in metrics.items() if math.isfinite(v)}
+        line = json.dumps(report, sort_keys=True, allow_nan=False, separators=(",", ":"))
+        self._stream.write(f"{self._prefix}{line}\n")
+        self._stream.flush()
+
+
+class Repository:
+    """One repository of the Hub, changed only on top of a head that was looked at.
+
+    Whatever the Hub may answer otherwise a moment later is asked again for `patience_seconds`.
+    All methods raise HubRefused and HubSilent.
+    """
+
+    def __init__(
+        self,
+        api: HfApi,
+        repo: str,
+        *,
+        repo_type: str = "model",
+        patience_seconds: float = HUB_PATIENCE_SECONDS,
+    ) -> None:
+        self.repo = repo
+        self._api = api
+        self._repo_type = repo_type
+        self._patience_seconds = patience_seconds
+
+    def read(self, path: str, *, revision: str) -> bytes | None:
+        """A file's content, or None where there is no such file."""
+        found = self.patiently(lambda: (self.look(path, revision=revision),))
+        return found[0]
+
+    def commit(self, files: Mapping[str, bytes], *, title: str, there: Callable[[str], bool]) -> str:
+        """Commit the files at once, unless `there(head)` says that they are; returns a head that has them.
+
+        A conflict and a lost answer are settled alike: by looking at the new head.
+        """
+        from huggingface_hub import CommitOperationAdd
+
+        def once() -> str | None:
+            head = str(self._api.repo_info(self.repo, repo_type=self._repo_type).sha)
+            if there(head):
+                return head
+            adds = [CommitOperationAdd(path, body) for path, body in sorted(files.items())]
+            self._api.create_commit(
+                self.repo, adds, commit_message=title, parent_commit=head, repo_type=self._repo_type
+            )
+            return None  # The look at the new head is the proof.
+
+        return self.patiently(once)
+
+    def look(self, path: str, *, revision: str) -> bytes | None:
+        """`read` without patience: what `there` uses, so that one deadline holds for the whole commit."""
+        from huggingface_hub.errors import RemoteEntryNotFoundError
+
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                file = self._api.hf_hub_download(
+                    self.repo, path, revision=revision, repo_type=self._repo_type, local_dir=folder
+                )
+            except RemoteEntryNotFoundError:
+                return None
+            return Path(file).read_bytes()
+
+    def patiently(self, ask: Callable[[], _T | None]) -> _T:
+        """Ask until there is an answer that is not None."""
+        from huggingface_hub import errors
+
+        transport_error: type[Exception] = errors.HTTPError  # type: ignore[attr-defined]  # the SDK's httpx
+        deadline = time.monotonic() + self._patience_seconds
+        pause, last = 0.1, "no answer"
+        while True:
+            try:
+                answer = ask()
+            except (transport_error, OSError) as error:
+                status = getattr(getattr(error, "response", None), "status_code", None)
+                last = f"{type(error).__name__} {status or ''}".strip()
+                if status in (401, 403, 404):
+                    raise HubRefused(f"the Hub answered {status} for repository {self.repo}") from error
+                pause = min(pause * 2, 10.0)
+                time.sleep(pause * (0.5 + secrets.randbelow(1000) / 1000))
+            else:
+                if answer is not None:
+                    return answer
+            if time.monotonic() > deadline:
+                raise HubSilent(
+                    f"no usable answer about {self.repo} for {self._patience_seconds:.0f} s: {last}"
+                )
+
+
+class Attempt:
+    """This job's attempt at the run: its claim, and what it publishes on top of that."""
+
+    def __init__(self, *, output: Repository, number: int, version: str, job_id: str) -> None:
+        self.job_id = job_id
+        self.claim_path = f"claims/{number}"
+        self._output = output
+        self._number = number
+        self._version = version
+
+    def claim(self) -> None:
+        """Take the attempt for this job, or find that this job took it before. Raises ClaimedByAnother."""
+        content = json.dumps({"job": self.job_id}).encode()
+        self._output.commit(
+            {self.claim_path: content}, title=f"Claim attempt {self._number}", there=self._ours
+        )
+
+    def publish(self, files: Mapping[str, bytes]) -> str:
+        """Commit the model's files at once, on top of the claim; returns the commit.
+
+        `modelops.json` must be among them: reading it tells whether a commit whose answer was lost is there.
+        Raises ClaimedByAnother where the claim is not this job's.
+        """
+
+        def there(head: str) -> bool:
+            if not self._ours(head):
+                raise ClaimedByAnother(f"{self.claim_path} is gone at {head}; nothing is published")
+            return self._output.look("modelops.json", revision=head) == files["modelops.json"]
+
+        return self._output.commit(files, title=f"Model {self._version}", there=there)
+
+    def _ours(self, head: str) -> bool:
+        content = self._output.look(self.claim_path, revision=head)
+        if content is None:
+            return False
+        holder = json.loads(content)
+        if holder.get("job") == self.job_id:
+            return True
+        who = "closed by the operator" if holder.get("closed") else f"held by job {holder.get('job')}"
+        raise ClaimedByAnother(f"attempt {self._number} is {who}")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a trainer gets."""
+
+    run: Run
+    dataset: Repository
+    attempt: Attempt
+    reporter: Reporter
+
+    def rows(self, path: str) -> bytes:
+        """A file of the dataset at the run's revision. Raises BadData where it is missing or empty."""
+        content = self.dataset.read(path, revision=self.run.dataset_revision)
+        if not content:
+            raise BadData(f"dataset {self.dataset.repo} has no rows in {path} at {self.run.dataset_revision}")
+        return content
+
+
+def main(train: Callable[[Job], None]) -> int:
+    """Claim, train, and turn every outcome into an exit code; each failure is reported first."""
+    from huggingface_hub import HfApi
+
+    run = Run.from_json(os.environ["MODELOPS_RUN"])
+    reporter = Reporter(nonce=os.environ["MODELOPS_NONCE"])
+    api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"), token=os.environ["HF_TOKEN"])
+    job_id = os.environ.get("JOB_ID") or f"anonymous-{secrets.token_hex(16)}"
+    attempt = Attempt(
+        output=Repository(api, run.output_repo), number=run.attempt, version=run.version, job_id=job_id
+    )
+    dataset = Repository(api, run.dataset_repo, repo_type="dataset")
+    try:
+        attempt.claim()
+        train(Job(run=run, dataset=dataset, attempt=attempt, reporter=reporter))
+    except ClaimedByAnother as error:
+        print(f"{error}: this job ends without training", flush=True)
+        return ALREADY_CLAIMED
+    except BadData as error:
+        return _failed(reporter, error, reason="BadData", code=BAD_DATA)
+    except MemoryError as error:
+        return _failed(reporter, error, reason="OutOfMemory", code=OUT_OF_MEMORY)
+    except Exception as error:  # noqa: BLE001 - the job's edge: whatever it was, the operator has to hear of it
+        traceback.print_exc()
+        return _failed(reporter, error, reason=type(error).__name__, code=FAILED)
+    return DONE
+
+
+def _failed(reporter: Reporter, error: BaseException, *, reason: str, code: int) -> int:
+    reporter.say("error", reason=reason, message=str(error)[:500], exit_code=code)
+    return code
+
+
+def _short(value: float) -> float:
+    return value if isinstance(value, int) else float(f"{value:.6g}")

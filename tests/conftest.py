@@ -1,0 +1,121 @@
+"""Fixtures on a real API server: one cluster for all workers of a run, a fresh namespace for each test."""
+
+import os
+import subprocess
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from modelops.localcluster import ClusterError, LocalCluster, open_cluster
+from modelops.localcluster.lock import exclusive
+
+CRDS = Path(__file__).parent.parent / "crds"
+# In the API server's token file, without any right of their own; a test binds roles to them.
+TEST_USERS = {"alice": (), "bob": (), "operator": (), "agent": ()}
+_CLUSTER_FOLDER = "cluster"
+_END_SECONDS = 20.0
+
+Kubectl = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs a cluster, so that `-m "not cluster"` leaves out exactly that."""
+    for item in items:
+        if isinstance(item, pytest.Function) and "cluster" in item.fixturenames:
+            item.add_marker(pytest.mark.cluster)
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+    """A control plane with controllers and our CRDs; the workers of one run share it, the last one ends it.
+
+    With MODELOPS_KUBECONFIG set it is that cluster, and only the CRDs are applied.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / _CLUSTER_FOLDER
+    with exclusive(folder.with_suffix(".lock")):
+        try:
+            shared = LocalCluster.attach(folder)
+        except ClusterError:
+            shared = open_cluster(folder, users=TEST_USERS, controllers=True)
+            try:
+                apply_crds(shared)
+            except BaseException:
+                shared.stop()
+                raise
+    yield shared
+    shared.release()
+    if not os.environ.get("PYTEST_XDIST_WORKER"):
+        _wait_until_gone(folder)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Under xdist, return only when the workers' cluster is gone."""
+    if hasattr(config, "workerinput") or not config.getoption("numprocesses", None):
+        return
+    factory = getattr(config, "_tmp_path_factory", None)
+    if factory is not None:
+        _wait_until_gone(factory.getbasetemp() / _CLUSTER_FOLDER)
+
+
+def _wait_until_gone(folder: Path) -> None:
+    deadline = time.monotonic() + _END_SECONDS
+    while folder.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+def apply_crds(cluster: LocalCluster) -> None:
+    """Apply crds/*.yaml and return when the API server serves every one of them."""
+    if not list(CRDS.glob("*.yaml")):
+        return
+    for command in (
+        ["apply", "--server-side", "--force-conflicts"],
+        ["wait", "--for=condition=Established", "--timeout=30s"],
+    ):
+        done = subprocess.run(
+            [cluster.kubectl, "--kubeconfig", cluster.kubeconfig, *command, "-f", CRDS],
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            pytest.fail(f"kubectl {command[0]} of {CRDS} failed: {done.stderr}")
+
+
+@pytest.fixture
+def kubectl(cluster: LocalCluster) -> Kubectl:
+    """The real kubectl: `kubectl("get", "pods", namespace=ns, user="alice", input=manifest, check=True)`.
+
+    Returns the CompletedProcess with text output. With `check` a failure fails the test and is shown.
+    """
+
+    def run(
+        *arguments: str | Path,
+        namespace: str | None = None,
+        user: str | None = None,
+        input: str | None = None,
+        check: bool = False,
+    ) -> "subprocess.CompletedProcess[str]":
+        kubeconfig = cluster.kubeconfig_for(user) if user else cluster.kubeconfig
+        command: list[str | Path] = [cluster.kubectl, "--kubeconfig", kubeconfig]
+        command += ["-n", namespace] if namespace else []
+        done = subprocess.run(
+            [*command, *arguments], input=input, capture_output=True, text=True, timeout=120
+        )
+        if check and done.returncode:
+            said = done.stderr or done.stdout
+            pytest.fail(f"kubectl {' '.join(map(str, arguments))}: exit code {done.returncode}\n{said}")
+        return done
+
+    return run
+
+
+@pytest.fixture
+def namespace(kubectl: Kubectl) -> Iterator[str]:
+    """The name of a fresh namespace; its deletion is asked for afterwards, not waited for."""
+    name = f"test-{uuid.uuid4().hex[:10]}"
+    kubectl("create", "namespace", name, check=True)
+    yield name
+    kubectl("delete", "namespace", name, "--wait=false")

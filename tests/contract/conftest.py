@@ -1,0 +1,90 @@
+"""A real sandbox process for the contract tests, and real SDK clients that talk to it."""
+
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelops.sandbox.client import SandboxInfo, start
+from modelops.sandbox.tokens import USER
+
+
+@pytest.fixture(scope="session")
+def sandbox_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxInfo]:
+    """One sandbox for all contract tests of this worker."""
+    with start(tmp_path_factory.mktemp("sandbox")) as info:
+        yield info
+
+
+@pytest.fixture(scope="session")
+def hf_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the Hugging Face SDKs keep what they downloaded."""
+    return tmp_path_factory.mktemp("hf-home")
+
+
+@pytest.fixture
+def sandbox(sandbox_process: SandboxInfo, monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxInfo]:
+    """The sandbox, without faults and with an empty log of calls."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+    sandbox_process.clear()
+    sandbox_process.forget_requests()
+    yield sandbox_process
+    sandbox_process.clear()
+
+
+@pytest.fixture
+def hf(sandbox: SandboxInfo, hf_home: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """`HfApi` of the sandbox's user.
+
+    The SDK takes its constants from the environment at its import, which may have been before this file was
+    read. It uses them when a call is made, so that setting them here is enough.
+    """
+    from huggingface_hub import HfApi, constants
+
+    monkeypatch.setattr(constants, "INFERENCE_ENDPOINTS_ENDPOINT", sandbox.endpoints)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(hf_home / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)
+    return HfApi(endpoint=sandbox.hub, token=sandbox.hf_token)
+
+
+@pytest.fixture
+def hf_datasets(hf: Any, hf_home: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The `datasets` library, its configuration leading to the sandbox and to a cache of this session."""
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_ENDPOINT", hf.endpoint)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", hf_home / "datasets")
+    monkeypatch.setattr(datasets.config, "HF_MODULES_CACHE", hf_home / "modules")
+    return datasets
+
+
+@pytest.fixture
+def unique() -> Callable[[str], str]:
+    """Makes names that no other test uses: `unique("model")` -> `model-1f3a…`."""
+    return lambda prefix: f"{prefix}-{uuid.uuid4().hex[:10]}"
+
+
+@pytest.fixture
+def repo(hf: Any, unique: Callable[[str], str]) -> str:
+    """An empty private model repository."""
+    repo_id = f"{USER}/{unique('model')}"
+    hf.create_repo(repo_id, private=True)
+    return repo_id
+
+
+@pytest.fixture
+def eventually() -> Callable[..., Any]:
+    """`eventually(question)`: the first true answer; fails with the last one after `seconds` (10)."""
+
+    def ask(question: Callable[[], Any], *, seconds: float = 10.0) -> Any:
+        deadline = time.monotonic() + seconds
+        while not (answer := question()):
+            assert time.monotonic() < deadline, f"still {answer!r} after {seconds} s"
+            time.sleep(0.02)
+        return answer
+
+    return ask

@@ -1,0 +1,92 @@
+"""What the tests of the trainer and of both programs share: datasets, rows, and processes of their own."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import CommitOperationAdd, HfApi
+from langsmith import Client
+
+from modelops.demo.stdlib_examples import StdlibExample
+from modelops.sandbox.client import SandboxInfo
+
+PROMPT = {
+    "system": "Say in one paragraph what the function does.",
+    "user": "{{ inputs.task }}",
+    "assistant": "{{ outputs.docstring }}",
+}
+
+
+def environment(sandbox: SandboxInfo, **more: str) -> dict[str, str]:
+    """Of a program: the sandbox's addresses and keys, and what a process needs."""
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return {**inherited, **sandbox.environment(), **more}
+
+
+def start_program(
+    sandbox: SandboxInfo, module: str, folder: Path, given: Mapping[str, Any], **more: str
+) -> subprocess.Popen[bytes]:
+    """A program of ours in its folder, started as the operator does it."""
+    folder.mkdir(exist_ok=True)
+    (folder / "input.json").write_text(json.dumps(given))
+    command = [sys.executable, "-m", module, str(folder)]
+    return subprocess.Popen(command, cwd=folder, env=environment(sandbox, **more))
+
+
+def run_program(
+    sandbox: SandboxInfo, module: str, folder: Path, given: Mapping[str, Any], **more: str
+) -> dict[str, Any]:
+    """Its `result.json`."""
+    process = start_program(sandbox, module, folder, given, **more)
+    code = process.wait(timeout=90)
+    result: dict[str, Any] = json.loads((folder / "result.json").read_text())
+    assert code == (0 if result["ok"] else 1)
+    return result
+
+
+def fill_dataset(client: Client, name: str, examples: Sequence[Mapping[str, Any]]) -> str:
+    """A LangSmith dataset of this name; its id."""
+    dataset = client.create_dataset(name)
+    as_sent = [
+        {
+            "inputs": e["inputs"],
+            "reference_outputs": e["outputs"],
+            "metadata": e.get("metadata", {"agent": "docs", "success": True}),
+        }
+        for e in examples
+    ]
+    if as_sent:
+        client.create_examples(dataset_id=dataset.id, examples=as_sent)
+    return str(dataset.id)
+
+
+def langsmith_examples(examples: Sequence[StdlibExample]) -> list[dict[str, Any]]:
+    """Real functions in LangSmith's form."""
+    return [dict(example.langsmith()) for example in examples]
+
+
+def upload_rows(
+    hf: HfApi, repo: str, *, train: Sequence[StdlibExample], test: Sequence[StdlibExample]
+) -> str:
+    """A dataset repository as the dataset program makes it; its revision."""
+    hf.create_repo(repo, repo_type="dataset", private=True, exist_ok=True)
+    parts = {"data/train.jsonl": train, "data/test.jsonl": test}
+    adds = [
+        CommitOperationAdd(path, "".join(row(e) + "\n" for e in part).encode())
+        for path, part in parts.items()
+    ]
+    return str(hf.create_commit(repo, adds, commit_message="rows", repo_type="dataset").oid)
+
+
+def row(example: StdlibExample) -> str:
+    """One line of a dataset file."""
+    messages = [
+        {"role": "system", "content": PROMPT["system"]},
+        {"role": "user", "content": example.task},
+        {"role": "assistant", "content": example.docstring},
+    ]
+    return json.dumps({"id": example.id, "messages": messages})

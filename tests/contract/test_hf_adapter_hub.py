@@ -1,0 +1,160 @@
+"""`HuggingFaceHub` against the sandbox: repositories and the claim that decides who trains."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from modelops.adapters.huggingface import HuggingFaceConnection, HuggingFaceHub
+from modelops.ports import Claim, Refused, Unavailable
+from modelops.sandbox.client import SandboxInfo
+from modelops.sandbox.hub.seeds import BASE_MODEL, GATED_MODEL
+from modelops.sandbox.tokens import USER
+
+
+@pytest.fixture
+def connection(sandbox: SandboxInfo) -> Any:
+    made = HuggingFaceConnection(hub_url=sandbox.hub, endpoints_url=sandbox.endpoints)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def hub(connection: HuggingFaceConnection) -> HuggingFaceHub:
+    return HuggingFaceHub(connection)
+
+
+@pytest.fixture
+def token(sandbox: SandboxInfo) -> str:
+    return sandbox.hf_token
+
+
+@pytest.fixture
+async def run_repo(hub: HuggingFaceHub, token: str, unique: Callable[[str], str]) -> str:
+    name = f"{USER}/{unique('run')}"
+    await hub.ensure_model_repo(token, name)
+    return name
+
+
+async def put(connection: HuggingFaceConnection, token: str, repo: str, path: str, content: object) -> str:
+    def work(api: Any) -> str:
+        body = json.dumps(content).encode()
+        return str(api.upload_file(path_or_fileobj=body, path_in_repo=path, repo_id=repo).oid)
+
+    return await connection.call(work, doing="a test", token=token, writes=True)
+
+
+async def test_repositories_are_private_and_made_once(
+    hub: HuggingFaceHub, connection: HuggingFaceConnection, token: str, run_repo: str
+) -> None:
+    await hub.ensure_model_repo(token, run_repo)
+    info = await connection.call(lambda api: api.model_info(run_repo), doing="a test", token=token)
+    assert info.private
+
+
+async def test_a_public_repository_is_not_written_to(hub: HuggingFaceHub, token: str) -> None:
+    with pytest.raises(Refused, match="is public"):
+        await hub.ensure_model_repo(token, BASE_MODEL)
+
+
+async def test_a_model_is_described(hub: HuggingFaceHub, token: str) -> None:
+    model = await hub.model(token, BASE_MODEL)
+    assert model is not None
+    assert model.parameters == 2 * 512 * 64
+    assert "config.json" in model.files
+    assert await hub.model(token, BASE_MODEL, model.revision) == model
+
+
+async def test_a_model_that_is_missing_or_not_ours_to_read_is_none(hub: HuggingFaceHub, token: str) -> None:
+    assert await hub.model(token, f"{USER}/missing") is None
+    assert await hub.model(token, BASE_MODEL, "0" * 40) is None
+
+
+async def test_a_gated_file_is_refused_in_the_services_words(hub: HuggingFaceHub, token: str) -> None:
+    with pytest.raises(Refused, match="restricted"):
+        await hub.read_json(token, GATED_MODEL, "main", "config.json")
+
+
+async def test_a_json_file_is_read_at_its_revision(
+    hub: HuggingFaceHub, connection: HuggingFaceConnection, token: str, run_repo: str
+) -> None:
+    first = await put(connection, token, run_repo, "modelops.json", {"run": "one"})
+    await put(connection, token, run_repo, "modelops.json", {"run": "two"})
+    assert await hub.read_json(token, run_repo, first, "modelops.json") == {"run": "one"}
+    assert await hub.read_json(token, run_repo, "main", "modelops.json") == {"run": "two"}
+    assert await hub.read_json(token, run_repo, "main", "missing.json") is None
+    await put(connection, token, run_repo, "list.json", [1])
+    with pytest.raises(Refused, match="not a JSON object"):
+        await hub.read_json(token, run_repo, "main", "list.json")
+
+
+async def test_closing_stands_and_a_second_closing_changes_nothing(
+    hub: HuggingFaceHub, token: str, run_repo: str
+) -> None:
+    assert await hub.claim(token, run_repo, 1) is None
+    assert await hub.close(token, run_repo, 1) == Claim(closed=True)
+    head = await hub.model(token, run_repo)
+    assert await hub.close(token, run_repo, 1) == Claim(closed=True)
+    assert await hub.model(token, run_repo) == head
+    assert await hub.claim(token, run_repo, 2) is None
+
+
+async def test_a_claim_that_stands_is_returned_and_not_overwritten(
+    hub: HuggingFaceHub, connection: HuggingFaceConnection, token: str, run_repo: str
+) -> None:
+    await put(connection, token, run_repo, "claims/1", {"job": "job-7"})
+    assert await hub.close(token, run_repo, 1) == Claim(job="job-7")
+    assert await hub.claim(token, run_repo, 1) == Claim(job="job-7")
+
+
+async def test_closers_in_a_race_agree(hub: HuggingFaceHub, token: str, run_repo: str) -> None:
+    claims = await asyncio.gather(*(hub.close(token, run_repo, 1) for _ in range(4)))
+    assert set(claims) == {Claim(closed=True)}
+
+
+async def test_exactly_one_of_a_job_and_the_operator_wins(
+    hub: HuggingFaceHub, connection: HuggingFaceConnection, token: str, run_repo: str
+) -> None:
+    """The job commits on the head that it looked at, as `trainers/job.py` does."""
+
+    def claim(api: Any) -> bool:
+        from huggingface_hub import CommitOperationAdd
+        from huggingface_hub.errors import HfHubHTTPError
+
+        try:
+            api.create_commit(
+                run_repo,
+                [CommitOperationAdd("claims/1", json.dumps({"job": "job-1"}).encode())],
+                commit_message="claim",
+                parent_commit=head.revision,
+            )
+        except HfHubHTTPError:
+            return False
+        return True
+
+    head = await hub.model(token, run_repo)
+    assert head is not None
+    won, closed = await asyncio.gather(
+        connection.call(claim, doing="claiming", token=token), hub.close(token, run_repo, 1)
+    )
+    assert closed == (Claim(job="job-1") if won else Claim(closed=True))
+    assert await hub.claim(token, run_repo, 1) == closed
+
+
+async def test_a_lost_answer_to_the_closing_commit_is_settled_by_looking(
+    hub: HuggingFaceHub, token: str, run_repo: str, sandbox: SandboxInfo
+) -> None:
+    sandbox.fault("hub", "lost_answer", method="POST", path_regex="/commit/main$")
+    assert await hub.close(token, run_repo, 1) == Claim(closed=True)
+    commits = sandbox.requests(service="hub", method="POST", path_regex=f"{run_repo}/commit/main$")
+    assert len(commits) == 1
+
+
+async def test_a_hub_that_is_down_is_unavailable(
+    hub: HuggingFaceHub, token: str, sandbox: SandboxInfo
+) -> None:
+    sandbox.fault("hub", "status", status=503, times=None)
+    with pytest.raises(Unavailable, match="503 while reading model"):
+        await hub.model(token, BASE_MODEL)

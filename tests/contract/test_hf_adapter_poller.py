@@ -1,0 +1,233 @@
+"""One poller for all runs: what it asks the sandbox for, and whom it tells."""
+
+import asyncio
+import time
+from collections.abc import Callable, Hashable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from modelops.adapters.huggingface import HuggingFaceConnection, HuggingFaceJobs, SharedJobPoller, Watch
+from modelops.ports import Job, JobRequest
+from modelops.sandbox.client import SandboxInfo
+from modelops.sandbox.tokens import USER
+
+LISTING = rf"^/api/jobs/{USER}$"
+NONCE = "n0nce"
+TRAINS = """
+import json, pathlib, sys, time
+def say(kind, **fields):
+    print("@@modelops:n0nce@@ " + json.dumps({"v": 1, "kind": kind, "t": time.time(), **fields}), flush=True)
+say("begin", max_steps=4)
+say("log", step=2, max_steps=4, metrics={"loss": 1.5})
+"""
+WAITS = TRAINS + "time.sleep(60)"
+FAILS = TRAINS + "say('error', reason='OutOfMemory', message='too large', exit_code=42); sys.exit(42)"
+
+
+class RealClock:
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+
+@pytest.fixture
+def jobs(sandbox: SandboxInfo) -> Any:
+    connection = HuggingFaceConnection(hub_url=sandbox.hub, endpoints_url=sandbox.endpoints)
+    yield HuggingFaceJobs(connection)
+    connection.close()
+
+
+@pytest.fixture
+def told() -> list[Hashable]:
+    return []
+
+
+@pytest.fixture
+def poller(jobs: HuggingFaceJobs, told: list[Hashable]) -> SharedJobPoller:
+    return SharedJobPoller(jobs, clock=RealClock(), changed=told.append, report_seconds=0)
+
+
+@pytest.fixture
+def token(sandbox: SandboxInfo) -> str:
+    return sandbox.hf_token
+
+
+@pytest.fixture
+def request_of(unique: Callable[[str], str]) -> Callable[[str], JobRequest]:
+    return lambda code: JobRequest(
+        namespace=USER,
+        label=unique("attempt"),
+        flavor="cpu-basic",
+        timeout_seconds=60,
+        image="python:3.11",
+        command=("python", "-c", code),
+        environment={},
+        secrets={},
+    )
+
+
+def watch(token: str, job: Job) -> Watch:
+    return Watch(key=job.label, token=token, namespace=USER, job_id=job.id, nonce=NONCE)
+
+
+async def poll_until(poller: SharedJobPoller, condition: Callable[[], bool], seconds: float = 15.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        await poller.poll()
+        await asyncio.sleep(0.02)
+
+
+async def test_a_hundred_waiting_jobs_are_one_call_per_poll(
+    jobs: HuggingFaceJobs,
+    poller: SharedJobPoller,
+    token: str,
+    sandbox: SandboxInfo,
+    request_of: Callable[[str], JobRequest],
+) -> None:
+    sandbox.hold_jobs()
+    request = request_of("pass")
+    made = await asyncio.gather(
+        *(jobs.submit(token, replace(request, label=f"{request.label}-{number}")) for number in range(100))
+    )
+    sandbox.forget_requests()
+    for job in made:
+        poller.watch(watch(token, job))
+    await poller.poll()
+    await poller.poll()
+    paths = [call["path"] for call in sandbox.requests(service="hub")]
+    assert paths == [f"/api/jobs/{USER}?stage=SCHEDULING&stage=RUNNING"] * 2
+    assert all(poller.observe(job.label).job.stage == "SCHEDULING" for job in made)  # type: ignore[union-attr]
+    await asyncio.gather(*(jobs.cancel(token, USER, job.id) for job in made))
+
+
+async def test_nobody_waiting_is_nobody_asked(poller: SharedJobPoller, sandbox: SandboxInfo) -> None:
+    await poller.poll()
+    assert sandbox.requests(service="hub") == []
+
+
+async def test_progress_of_a_running_job_is_told_once(
+    jobs: HuggingFaceJobs,
+    poller: SharedJobPoller,
+    token: str,
+    told: list[Hashable],
+    request_of: Callable[[str], JobRequest],
+) -> None:
+    job = await jobs.submit(token, request_of(WAITS))
+    poller.watch(watch(token, job))
+
+    def reported() -> bool:
+        seen = poller.observe(job.label)
+        return seen is not None and seen.report is not None and seen.report.step == 2
+
+    await poll_until(poller, reported)
+    assert poller.labelled(token, USER, job.label)[0].id == job.id
+    times = len(told)
+    await poller.poll()
+    assert len(told) == times
+    await jobs.cancel(token, USER, job.id)
+
+
+async def test_a_failed_job_is_told_with_its_last_words_and_then_left_alone(
+    jobs: HuggingFaceJobs,
+    poller: SharedJobPoller,
+    token: str,
+    told: list[Hashable],
+    sandbox: SandboxInfo,
+    request_of: Callable[[str], JobRequest],
+) -> None:
+    job = await jobs.submit(token, request_of(FAILS))
+    poller.watch(watch(token, job))
+
+    def ended() -> bool:
+        seen = poller.observe(job.label)
+        return seen is not None and seen.job is not None and seen.job.ended
+
+    await poll_until(poller, ended)
+    seen = poller.observe(job.label)
+    assert seen is not None
+    assert seen.report is not None
+    assert (seen.report.failure, seen.report.error) == ("out_of_memory", "OutOfMemory: too large")
+    assert told[-1] == job.label
+    sandbox.forget_requests()
+    await poller.poll()
+    assert sandbox.requests(service="hub") == []
+
+
+async def test_a_job_that_the_service_does_not_know_is_gone_after_three_looks(
+    poller: SharedJobPoller, token: str, told: list[Hashable]
+) -> None:
+    sighting = poller.watch(Watch(key="k", token=token, namespace=USER, job_id="0" * 24))
+    assert sighting.job is None
+    await poller.poll()
+    assert told == []
+    await poller.poll()
+    await poller.poll()
+    seen = poller.observe("k")
+    assert seen is not None
+    assert seen.gone
+    assert told == ["k"]
+
+
+async def test_a_rate_limit_is_waited_for_and_shown(
+    jobs: HuggingFaceJobs,
+    poller: SharedJobPoller,
+    token: str,
+    sandbox: SandboxInfo,
+    request_of: Callable[[str], JobRequest],
+) -> None:
+    sandbox.hold_jobs()
+    job = await jobs.submit(token, request_of("pass"))
+    poller.watch(watch(token, job))
+    sandbox.fault("hub", "status", status=429, retry_after=60, path_regex=LISTING, method="GET")
+    sandbox.forget_requests()
+    await poller.poll()
+    await poller.poll()
+    assert len(sandbox.requests(service="hub", path_regex="stage=RUNNING")) == 1
+    seen = poller.observe(job.label)
+    assert seen is not None
+    assert "429" in seen.problem
+    await jobs.cancel(token, USER, job.id)
+
+
+async def test_an_end_waits_for_a_log_that_cannot_be_read_but_not_for_ever(
+    jobs: HuggingFaceJobs,
+    poller: SharedJobPoller,
+    token: str,
+    sandbox: SandboxInfo,
+    request_of: Callable[[str], JobRequest],
+) -> None:
+    job = await jobs.submit(token, request_of(FAILS))
+    sandbox.fault("hub", "status", status=503, times=None, path_regex="/logs$")
+    poller.watch(watch(token, job))
+
+    def ended() -> bool:
+        seen = poller.observe(job.label)
+        return seen is not None and seen.job is not None and seen.job.ended
+
+    await poll_until(poller, ended)
+    seen = poller.observe(job.label)
+    assert seen is not None
+    assert seen.report is None
+    assert len(sandbox.requests(service="hub", path_regex="/logs")) >= 3
+
+
+async def test_a_forgotten_watch_is_not_told(
+    poller: SharedJobPoller, token: str, told: list[Hashable]
+) -> None:
+    poller.watch(Watch(key="k", token=token, namespace=USER, job_id="0" * 24))
+    poller.forget("k")
+    for _ in range(3):
+        await poller.poll()
+    assert (poller.observe("k"), told) == (None, [])
+
+
+def test_tokens_and_nonces_are_not_shown() -> None:
+    shown = repr(Watch(key="k", token="hf_secret", namespace="n", job_id="j", nonce="n0nce"))
+    assert "hf_secret" not in shown
+    assert "n0nce" not in shown

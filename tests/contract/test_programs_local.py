@@ -1,0 +1,277 @@
+"""Programs of our own as real processes: started once, found again, ended whole."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from modelops.adapters.programs import LocalPrograms
+from modelops.adapters.programs.process import process_id
+from modelops.ports import ProgramState, Refused
+
+PROGRAM = """
+import json, os, pathlib, subprocess, sys, time
+folder = pathlib.Path(sys.argv[1])
+given = json.loads((folder / "input.json").read_text())
+def put(name, content):
+    new = folder / f"{name}.tmp"
+    new.write_text(json.dumps(content)); new.replace(folder / name)
+put("progress.json", {"t": time.time(), "stage": "begun"}) if given["do"] == "die" else None
+with (folder / "runs.jsonl").open("a") as journal:
+    if given.get("journal", True):
+        journal.write(json.dumps({"pid": os.getpid()}) + "\\n")
+match given["do"]:
+    case "finish": put("result.json", {"ok": True, "environment": dict(os.environ), "argv": sys.argv})
+    case "transient": put("result.json", {"ok": False, "reason": "Later", "message": "", "transient": True})
+    case "die": print("dying of", os.environ.get("API_KEY"), "and hf_abcdefghij123"); sys.exit(3)
+    case "shout": print("x" * 2_000_000, flush=True); put("progress.json", {"said": 1}); time.sleep(60)
+    case "wait":
+        if given.get("child"):
+            child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+            put("progress.json", {"child": child.pid})
+        put("progress.json", {**json.loads((folder / "progress.json").read_text()
+            if (folder / "progress.json").exists() else "{}"), "waits": True})
+        time.sleep(60)
+"""
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A program that does what its input says."""
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "program_under_test.py").write_text(PROGRAM)
+    monkeypatch.setenv("PYTHONPATH", str(source))
+    return "program_under_test"
+
+
+@pytest.fixture
+async def programs(tmp_path: Path) -> AsyncIterator[LocalPrograms]:
+    running = LocalPrograms(tmp_path)
+    yield running
+    for folder in (tmp_path / "programs").glob("*"):
+        await running.stop(folder.name)
+
+
+async def until(
+    programs: LocalPrograms, name: str, condition: Callable[[ProgramState], bool], seconds: float = 15.0
+) -> ProgramState:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        state = await programs.observe(name)
+        if state is not None and condition(state):
+            return state
+        await asyncio.sleep(0.02)
+    pytest.fail(f"{name} did not get there in {seconds} s: {await programs.observe(name)}")
+
+
+def finished(state: ProgramState) -> bool:
+    return state.result is not None
+
+
+def waiting(state: ProgramState) -> bool:
+    return state.progress.get("waits", False) is True
+
+
+def dead(state: ProgramState) -> bool:
+    return not state.running
+
+
+def runs(tmp_path: Path, name: str) -> int:
+    return len((tmp_path / "programs" / name / "runs.jsonl").read_text().splitlines())
+
+
+def exists(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return "\nState:\tZ" not in Path(f"/proc/{process}/status").read_text()
+
+
+async def test_a_program_that_was_never_started_is_unknown(programs: LocalPrograms) -> None:
+    assert await programs.observe("dataset-a") is None
+
+
+async def test_result_is_seen_with_only_the_environment_it_was_given(
+    programs: LocalPrograms, module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPERATORS_OWN_SECRET", "not-for-programs")
+    await programs.start("dataset-a", module, {"do": "finish"}, {"API_KEY": "given-secret"})
+    result = (await until(programs, "dataset-a", finished)).result
+    assert result is not None
+    assert result["ok"]
+    assert result["environment"]["API_KEY"] == "given-secret"
+    assert "OPERATORS_OWN_SECRET" not in result["environment"]
+    assert "given-secret" not in " ".join(result["argv"])
+    ours = [file for file in (tmp_path / "programs" / "dataset-a").iterdir() if file.name != "result.json"]
+    assert not [file for file in ours if b"given-secret" in file.read_bytes()]
+
+
+async def test_a_second_start_changes_nothing_while_it_runs_and_after_it_finished(
+    programs: LocalPrograms, module: str, tmp_path: Path
+) -> None:
+    for _ in range(3):
+        await programs.start("a", module, {"do": "wait"}, {})
+    await until(programs, "a", waiting)
+    await programs.start("a", module, {"do": "wait"}, {})
+    await programs.start("b", module, {"do": "finish"}, {})
+    await until(programs, "b", finished)
+    await programs.start("b", module, {"do": "finish"}, {})
+    assert (runs(tmp_path, "a"), runs(tmp_path, "b")) == (1, 1)
+
+
+async def test_another_input_under_the_same_name_is_refused(programs: LocalPrograms, module: str) -> None:
+    await programs.start("a", module, {"do": "finish"}, {})
+    with pytest.raises(Refused, match="another input"):
+        await programs.start("a", module, {"do": "die"}, {})
+
+
+async def test_a_restarted_operator_adopts_what_runs(
+    programs: LocalPrograms, module: str, tmp_path: Path
+) -> None:
+    await programs.start("a", module, {"do": "wait"}, {})
+    await until(programs, "a", waiting)
+    successor = LocalPrograms(tmp_path)
+    await successor.start("a", module, {"do": "wait"}, {})
+    state = await successor.observe("a")
+    assert state is not None
+    assert state.running
+    assert runs(tmp_path, "a") == 1
+
+
+async def test_a_program_outlives_the_operator_that_started_it(tmp_path: Path, module: str) -> None:
+    script = (
+        "import asyncio, pathlib, sys; from modelops.adapters.programs import LocalPrograms;"
+        "asyncio.run(LocalPrograms(pathlib.Path(sys.argv[1])).start('a', sys.argv[2], {'do': 'wait'}, {}))"
+    )
+    subprocess.run([sys.executable, "-c", script, str(tmp_path), module], check=True, timeout=30)
+    successor = LocalPrograms(tmp_path)
+    state = await until(successor, "a", waiting)
+    assert state.running
+    await successor.stop("a")
+
+
+async def test_a_killed_program_is_started_again_and_resumes_in_its_folder(
+    programs: LocalPrograms, module: str, tmp_path: Path
+) -> None:
+    await programs.start("a", module, {"do": "wait"}, {})
+    await until(programs, "a", waiting)
+    process = process_id(tmp_path / "programs" / "a")
+    assert process is not None
+    os.kill(process, signal.SIGKILL)
+    state = await until(programs, "a", dead)
+    assert state.result is None
+    await programs.start("a", module, {"do": "wait"}, {})
+    await until(programs, "a", lambda state: state.running and runs(tmp_path, "a") == 2)
+
+
+async def test_a_pid_that_belongs_to_somebody_else_is_not_taken_for_the_program(
+    programs: LocalPrograms, module: str, tmp_path: Path
+) -> None:
+    await programs.start("a", module, {"do": "die"}, {})
+    await until(programs, "a", dead)
+    stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
+    try:
+        (tmp_path / "programs" / "a" / "pid").write_text(str(stranger.pid))
+        state = await programs.observe("a")
+        assert state is not None
+        assert not state.running
+        await programs.stop("a")
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
+
+
+async def die(programs: LocalPrograms, module: str, *, times: int, journal: bool) -> ProgramState:
+    given = {"do": "die", "journal": journal}
+    for _ in range(times):
+        await programs.start("a", module, given, {"API_KEY": "given-secret"})
+        state = await until(programs, "a", dead)
+    return state
+
+
+async def test_three_deaths_without_progress_are_a_failure_with_last_words_and_no_secret(
+    programs: LocalPrograms, module: str
+) -> None:
+    assert (await die(programs, module, times=2, journal=False)).result is None
+    result = (await die(programs, module, times=1, journal=False)).result
+    assert result is not None
+    assert (result["ok"], result["reason"], result["transient"]) == (False, "ProgramDied", False)
+    assert "dying of *** and ***" in result["message"]
+
+
+async def test_deaths_with_progress_in_between_are_no_failure(programs: LocalPrograms, module: str) -> None:
+    assert (await die(programs, module, times=4, journal=True)).result is None
+
+
+async def test_only_a_transient_result_is_forgotten_and_the_journal_stays(
+    programs: LocalPrograms, module: str, tmp_path: Path
+) -> None:
+    for name, do in (("a", "transient"), ("b", "finish")):
+        await programs.start(name, module, {"do": do}, {})
+        await until(programs, name, finished)
+        await programs.retry(name)
+        await programs.start(name, module, {"do": do}, {})
+        await until(programs, name, finished)
+    assert (runs(tmp_path, "a"), runs(tmp_path, "b")) == (2, 1)
+
+
+async def test_stop_ends_the_program_with_its_children_and_removes_the_folder(
+    programs: LocalPrograms, module: str, tmp_path: Path
+) -> None:
+    await programs.start("a", module, {"do": "wait", "child": True}, {})
+    child = (await until(programs, "a", waiting)).progress["child"]
+    await programs.stop("a")
+    await eventually(lambda: asyncio.sleep(0, not exists(child)))
+    assert not (tmp_path / "programs" / "a").exists()
+    assert await programs.observe("a") is None
+
+
+async def test_ended_programs_are_told_at_once_and_leave_no_zombie(tmp_path: Path, module: str) -> None:
+    told: asyncio.Queue[str] = asyncio.Queue()
+    programs = LocalPrograms(tmp_path, ended=told.put_nowait)
+    await programs.start("a", module, {"do": "finish"}, {})
+    assert await asyncio.wait_for(told.get(), 15) == "a"
+    process = process_id(tmp_path / "programs" / "a")
+    assert process is not None
+    assert not Path(f"/proc/{process}").exists()
+
+
+async def test_a_long_log_is_cut(programs: LocalPrograms, module: str, tmp_path: Path) -> None:
+    await programs.start("a", module, {"do": "shout"}, {})
+    await until(programs, "a", lambda state: "said" in state.progress)
+    await programs.observe("a")
+    assert (tmp_path / "programs" / "a" / "program.log").stat().st_size < 100_000
+
+
+@pytest.mark.parametrize("name", ["../a", "a/b", "", ".hidden", "A"])
+async def test_a_name_cannot_leave_the_folder(programs: LocalPrograms, name: str) -> None:
+    with pytest.raises(Refused, match="program name"):
+        await programs.observe(name)
+
+
+async def test_a_result_that_is_no_result_is_a_failure(
+    programs: LocalPrograms, module: str, tmp_path: Path
+) -> None:
+    await programs.start("a", module, {"do": "die"}, {})
+    await until(programs, "a", dead)
+    (tmp_path / "programs" / "a" / "result.json").write_text(json.dumps({"fine": True}))
+    result = (await until(programs, "a", finished)).result
+    assert result is not None
+    assert result["reason"] == "ProgramFailed"
+
+
+async def eventually(condition: Callable[[], Awaitable[bool]], seconds: float = 10.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not await condition():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.02)

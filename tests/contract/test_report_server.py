@@ -1,0 +1,209 @@
+"""The operator's port for reports, asked by a real router and by strangers."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from modelops.adapters.reports import (
+    Caller,
+    ReportBook,
+    ReportServer,
+    TokenCheck,
+    shared_secret,
+    token_review,
+)
+from modelops.adapters.reports.body import LARGEST_BODY
+from modelops.ports import Unavailable
+from modelops.router import Router
+
+SECRET = "a-shared-secret-of-the-test"
+AGENTS = """
+agents:
+  docs:
+    model: org/stable
+    endpoint: openrouter
+    version: v1.0.0
+    endpoint_url: http://127.0.0.1:9/v1
+    routing:
+      generation: 42
+      salt: rollout-1
+      rollout: {uid: rollout-1, step: 0, state: Progressing}
+      canary_until: 2999-01-01T00:00:00Z
+      canary: {weight: 100, model: org/canary, endpoint_url: "http://127.0.0.1:9/v1", version: v1.1.0-rc.1}
+"""
+
+
+class RealClock:
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+
+@pytest.fixture
+def news() -> list[tuple[str, str]]:
+    return []
+
+
+@pytest.fixture
+def book(news: list[tuple[str, str]]) -> ReportBook:
+    return ReportBook(clock=RealClock(), changed=lambda *key: news.append(key))
+
+
+@pytest.fixture
+def check() -> TokenCheck:
+    return shared_secret(SECRET)
+
+
+@pytest.fixture
+async def server(book: ReportBook, check: TokenCheck) -> AsyncIterator[ReportServer]:
+    running = ReportServer(book, check)
+    await running.start()
+    yield running
+    await running.close()
+
+
+def report(**fields: Any) -> dict[str, Any]:
+    empty = {"latencyMs": {"count": 0, "buckets": [0] * 162}}
+    tracks = {"stable": empty, "canary": empty}
+    return {"agent": "docs", "process": "p", "generation": 1, "salt": "", "tracks": tracks} | fields
+
+
+async def post(url: str, body: Any, *, token: str | None = SECRET) -> tuple[int, str]:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    async with aiohttp.ClientSession() as session, session.post(url, data=data, headers=headers) as answer:
+        return answer.status, await answer.text()
+
+
+async def until(condition: Callable[[], bool], seconds: float = 15.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.02)
+
+
+async def test_a_real_router_is_heard_with_its_generation_and_counters(
+    server: ReportServer, book: ReportBook, news: list[tuple[str, str]], tmp_path: Path
+) -> None:
+    file = tmp_path / "agents.yaml"
+    file.write_text(AGENTS)
+    router = await asyncio.to_thread(
+        lambda: Router("docs", file=file, watch=None, report_url=server.url, report_token=SECRET)
+    )
+    try:
+        await until(lambda: _said(book).in_sync == 1)
+        assert ("", "docs") in news
+        await asyncio.to_thread(_one_request, router)
+        await until(lambda: _said(book).canary_errors != ())
+        await until(lambda: _said(book).canary.requests == 1, seconds=20)
+    finally:
+        await asyncio.to_thread(router.close)
+    said = _said(book)
+    assert (said.canary.errors, said.canary_reachable) == (1, 0)
+    assert said.canary_errors == ("ConnectionRefused",)
+
+
+def _said(book: ReportBook) -> Any:
+    return book.summary("team", "docs", generation=42, salt="rollout-1", pods=None)
+
+
+def _one_request(router: Router) -> None:
+    route = router.pick("s")
+    router.observe(route, ok=False, latency_ms=12.0, tokens=3, cost_micro_usd=4)
+
+
+@pytest.mark.parametrize("token", [None, "", "wrong", SECRET + "x", "ä"])
+async def test_a_stranger_is_refused(server: ReportServer, book: ReportBook, token: str | None) -> None:
+    status, _ = await post(server.url, report(), token=token)
+    assert (status, book.version) == (401, 0)
+
+
+async def test_a_body_that_is_too_large_is_refused(server: ReportServer, book: ReportBook) -> None:
+    status, _ = await post(server.url, b" " * (LARGEST_BODY + 1))
+    assert (status, book.version) == (413, 0)
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"no json", "the body"),
+        (report(generation="1"), "generation"),
+        (report(process=""), "process"),
+        ([1], ""),
+    ],
+)
+async def test_a_body_that_is_no_report_is_refused_with_the_field(
+    server: ReportServer, book: ReportBook, body: Any, words: str
+) -> None:
+    status, text = await post(server.url, body)
+    assert (status, book.version) == (400, 0)
+    assert words in text
+
+
+async def test_a_self_made_namespace_counts_where_no_token_proves_one(
+    server: ReportServer, book: ReportBook
+) -> None:
+    assert (await post(server.url, report(namespace="team")))[0] == 204
+    assert len(book.processes("team", "docs")) == 1
+    assert len(book.processes("other", "docs")) == 0
+
+
+def test_a_short_shared_secret_is_an_error() -> None:
+    with pytest.raises(ValueError, match="16 characters"):
+        shared_secret("short")
+
+
+def review_of(statuses: Mapping[str, dict[str, Any]], asked: list[str]) -> Any:
+    async def review(token: str) -> dict[str, Any]:
+        asked.append(token)
+        if token not in statuses:
+            raise Unavailable("the API server does not answer")
+        return statuses[token]
+
+    return review
+
+
+AGENT = {
+    "authenticated": True,
+    "user": {
+        "username": "system:serviceaccount:team:docs-agent",
+        "extra": {"authentication.kubernetes.io/pod-name": ["docs-5d9-x2"]},
+    },
+}
+
+
+async def test_a_service_account_counts_in_its_namespace_and_pod_and_is_reviewed_once(
+    book: ReportBook,
+) -> None:
+    asked: list[str] = []
+    person = {"authenticated": True, "user": {"username": "alice"}}
+    statuses = {"agent": AGENT, "person": person, "nobody": {"authenticated": False}}
+    server = ReportServer(book, token_review(review_of(statuses, asked), clock=RealClock()))
+    await server.start()
+    try:
+        lies = report(pod="another", namespace="other")
+        assert (await post(server.url, lies, token="agent"))[0] == 204
+        assert (await post(server.url, lies, token="agent"))[0] == 204
+        assert (await post(server.url, report(), token="person"))[0] == 401
+        assert (await post(server.url, report(), token="nobody"))[0] == 401
+        assert (await post(server.url, report(), token="later"))[0] == 503
+    finally:
+        await server.close()
+    assert asked == ["agent", "person", "nobody", "later"]
+    assert [entry.report.pod for entry in book.processes("team", "docs")] == ["docs-5d9-x2"]
+    assert book.processes("other", "docs") == ()
+
+
+async def test_a_token_without_a_pod_keeps_the_pod_that_was_said() -> None:
+    status = {"authenticated": True, "user": {"username": "system:serviceaccount:team:docs-agent"}}
+    check = token_review(review_of({"t": status}, []), clock=RealClock())
+    assert await check("t") == Caller(namespace="team")

@@ -1,0 +1,115 @@
+"""Report lines add up to one state, whatever a log does to them."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelops.domain.jobreport import JobReport, parse_line, parse_reports
+
+NONCE = "n0nce"
+
+
+def line(kind: str = "log", /, *, nonce: str = NONCE, **fields: Any) -> str:
+    return f"@@modelops:{nonce}@@ " + json.dumps({"v": 1, "kind": kind, "t": 1.0, **fields}, sort_keys=True)
+
+
+def log(step: int, **fields: Any) -> str:
+    return line("log", t=100.0 + step, step=step, max_steps=10, **fields)
+
+
+def read(*lines: str) -> JobReport:
+    report = parse_reports(lines, NONCE)
+    assert report is not None
+    return report
+
+
+def test_last_line_is_the_state() -> None:
+    report = read(
+        line("begin", t=100.0, max_steps=10), log(1, metrics={"loss": 2.0}), log(2, metrics={"loss": 1.5})
+    )
+    assert (report.kind, report.step, report.max_steps, report.began_at) == ("log", 2, 10, 100.0)
+    assert report.metrics == {"loss": 1.5}
+
+
+def test_metrics_that_a_later_line_leaves_out_stay_known() -> None:
+    assert read(log(1, metrics={"eval_loss": 3.0}), log(2, metrics={"loss": 1.0})).metrics == {
+        "eval_loss": 3.0,
+        "loss": 1.0,
+    }
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=8), st.integers(0, 8))
+def test_duplicates_and_replays_change_nothing(steps: list[int], cut: int) -> None:
+    lines = [log(step, metrics={"loss": float(step)}) for step in sorted(set(steps))]
+    assert parse_reports([*lines, *lines[:cut]], NONCE) == parse_reports(lines, NONCE)
+
+
+def test_progress_is_monotone_when_the_clock_of_the_job_goes_back() -> None:
+    report = read(line("log", t=500.0, step=7, max_steps=10), line("log", t=400.0, step=8, max_steps=10))
+    assert report.step == 8
+
+
+def test_a_last_word_is_not_taken_back_by_a_replay() -> None:
+    report = read(log(1), line("done", t=110.0, step=10, max_steps=10), log(1))
+    assert (report.kind, report.ended, report.step) == ("done", True, 10)
+
+
+@pytest.mark.parametrize(
+    ("code", "failure"),
+    [
+        (1, "failed"),
+        (42, "out_of_memory"),
+        (43, "bad_data"),
+        (44, "never_stops"),
+        (75, "already_claimed"),
+        (9, "failed"),
+    ],
+)
+def test_error_says_which_failure(code: int, failure: str) -> None:
+    report = read(line("error", reason="Reason", message="what was wrong", exit_code=code))
+    assert (report.failure, report.error) == (failure, "Reason: what was wrong")
+
+
+def test_done_names_the_published_model() -> None:
+    report = read(line("done", model={"repo": "org/m", "revision": "abc"}))
+    assert (report.repo, report.revision) == ("org/m", "abc")
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [
+        "Downloading 100%",
+        "",
+        line(nonce="other"),
+        f"said in passing: {line()}",
+        f"@@modelops:{NONCE}@@ not json",
+        f"@@modelops:{NONCE}@@ [1]",
+        f"@@modelops:{NONCE}@@ " + "[" * 16_000,
+        f"@@modelops:{NONCE}@@ " + '{"v":1,"kind":"log","t":1.0,"metrics":{"loss":NaN}}',
+        f"@@modelops:{NONCE}@@ " + '{"v":1,"kind":"log","t":1.0,"metrics":{"loss":1e999}}',
+        f"@@modelops:{NONCE}@@ " + '{"v":1,"kind":"log","t":Infinity}',
+        line("log", v=2),
+        line("boast"),
+        line(step=-1),
+        line(step=True),
+        line(step=1.5),
+        line(metrics={"loss": "low"}),
+        line(metrics={str(number): 1.0 for number in range(65)}),
+        line(message="x" * 20_000),
+    ],
+)
+def test_noise_is_no_report(noise: str) -> None:
+    assert parse_reports([noise], NONCE) is None
+
+
+def test_an_empty_nonce_matches_nothing() -> None:
+    assert parse_line(line(nonce=""), "") is None
+
+
+def test_words_of_an_error_are_short_and_printable() -> None:
+    report = read(line("error", reason="R", message="a\nb\x1b[31m" + "c" * 2000))
+    assert len(report.error) < 600
+    assert report.error.isprintable()

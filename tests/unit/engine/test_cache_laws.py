@@ -1,0 +1,152 @@
+"""The cache never goes back in time, whatever order the news comes in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelops.engine.cache import ObjectCache
+from modelops.ports import Resource
+
+PODS = Resource(group="", version="v1", plural="pods", kind="Pod")
+
+
+class Time:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def new_cache() -> ObjectCache:
+    return ObjectCache(monotonic=Time())
+
+
+def pod(name: str = "p", *, version: int, namespace: str = "team", **labels: str) -> dict[str, Any]:
+    metadata = {"name": name, "namespace": namespace, "resourceVersion": str(version), "labels": labels}
+    return {"kind": "Pod", "metadata": metadata}
+
+
+def held_version(cache: ObjectCache) -> int:
+    held = cache.get(PODS, "team", "p")
+    return int(held["metadata"]["resourceVersion"]) if held else 0
+
+
+@given(st.permutations(range(1, 9)))
+def test_the_newest_stays_in_any_order_of_events(versions: list[int]) -> None:
+    cache = new_cache()
+    for version in versions:
+        before = held_version(cache)
+        assert cache.put(PODS, pod(version=version)) == (version > before)
+        assert held_version(cache) == max(before, version)
+    assert held_version(cache) == 8
+
+
+@given(st.permutations(range(1, 9)), st.integers(1, 8), st.integers(0, 8))
+def test_what_was_deleted_stays_deleted_whatever_older_news_comes(
+    versions: list[int], deleted: int, position: int
+) -> None:
+    cache = new_cache()
+    for index, version in enumerate([*versions, 0]):
+        if index == position:
+            cache.remove(PODS, "team", "p", version=deleted)
+        if version and version != deleted:
+            cache.put(PODS, pod(version=version))
+    assert held_version(cache) == (8 if deleted < 8 else 0)
+
+
+def test_versions_compare_as_numbers() -> None:
+    cache = new_cache()
+    cache.put(PODS, pod(version=99))
+    assert cache.put(PODS, pod(version=100))
+
+
+def test_an_object_made_again_is_kept() -> None:
+    cache = new_cache()
+    cache.put(PODS, pod(version=5))
+    cache.remove(PODS, "team", "p", version=6)
+    assert cache.put(PODS, pod(version=7))
+
+
+def test_a_deletion_older_than_what_is_held_is_dropped() -> None:
+    cache = new_cache()
+    cache.put(PODS, pod(version=9))
+    assert not cache.remove(PODS, "team", "p", version=6)
+    assert held_version(cache) == 9
+
+
+def test_a_full_list_collects_missed_deletions_and_leaves_what_is_newer_than_it() -> None:
+    cache = new_cache()
+    cache.put(PODS, pod("kept", version=3))
+    cache.put(PODS, pod("gone", version=4))
+    cache.put(PODS, pod("just-created", version=30))
+    cache.put(PODS, pod("elsewhere", version=2, namespace="other"))
+    listed = [pod("kept", version=3), pod("new", version=12)]
+    changed = cache.replace_all(PODS, listed, resource_version="20", namespace="team")
+    assert changed == {("team", "gone"), ("team", "new")}
+    assert {item["metadata"]["name"] for item in cache.list(PODS)} == {
+        "kept",
+        "new",
+        "just-created",
+        "elsewhere",
+    }
+
+
+def test_a_list_older_than_what_is_held_changes_nothing() -> None:
+    cache = new_cache()
+    cache.put(PODS, pod(version=9))
+    assert cache.replace_all(PODS, [pod(version=3)], resource_version="4") == set()
+    assert held_version(cache) == 9
+
+
+def test_listing_selects_by_namespace_and_labels() -> None:
+    cache = new_cache()
+    cache.put(PODS, pod("a", version=1, app="docs", tier="x"))
+    cache.put(PODS, pod("b", version=2, app="cicd"))
+    cache.put(PODS, pod("c", version=3, namespace="other", app="docs"))
+    names = [item["metadata"]["name"] for item in cache.list(PODS, namespace="team", labels={"app": "docs"})]
+    assert names == ["a"]
+
+
+def test_managed_fields_are_not_kept() -> None:
+    cache = new_cache()
+    item = pod(version=1)
+    item["metadata"]["managedFields"] = [{"manager": "kubectl"}]
+    cache.put(PODS, item)
+    held = cache.get(PODS, "team", "p")
+    assert held is not None
+    assert "managedFields" not in held["metadata"]
+    assert "managedFields" in item["metadata"]
+
+
+def test_the_age_of_a_watch_is_the_time_since_it_last_said_something() -> None:
+    time = Time()
+    cache = ObjectCache(monotonic=time)
+    assert cache.age("configmaps") == float("inf")
+    cache.heard("configmaps")
+    time.now += 12.5
+    assert cache.age("configmaps") == 12.5
+
+
+def test_listeners_hear_of_every_change_once_and_of_nothing_else() -> None:
+    cache = new_cache()
+    heard: list[str] = []
+    cache.listen(lambda _, item: heard.append(item["metadata"]["resourceVersion"]))
+    cache.put(PODS, pod(version=5))
+    cache.put(PODS, pod(version=5))
+    cache.put(PODS, pod(version=4))
+    cache.put(PODS, pod(version=6))
+    cache.remove(PODS, "team", "p", version=7)
+    cache.remove(PODS, "team", "p", version=7)
+    assert heard == ["5", "6", "6"]
+
+
+def test_a_list_limited_to_labels_collects_only_what_has_them() -> None:
+    cache = new_cache()
+    cache.put(PODS, pod("docs", version=1, app="docs"))
+    cache.put(PODS, pod("cicd", version=2, app="cicd"))
+    gone = cache.replace_all(PODS, [], resource_version="9", namespace="team", labels={"app": "docs"})
+    assert gone == {("team", "docs")}
+    assert cache.get(PODS, "team", "cicd") is not None

@@ -1,0 +1,118 @@
+"""What the operator is told, and what a broken operator does to requests: nothing."""
+
+import time
+from typing import Any
+
+import pytest
+from tests.unit.router.loopback import SALT, Mount, Recorder, agents_yaml, eventually, recording
+
+from modelops.router import Router
+from modelops.router import reports as reports_module
+from modelops.router import router as router_module
+
+
+@pytest.fixture(autouse=True)
+def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(router_module, "FILE_POLL_SECONDS", 0.02)
+    monkeypatch.setattr(reports_module, "RETRY_SECONDS", 0.05)
+
+
+def router_for(mount: Mount, recorder: Recorder) -> Router:
+    return Router(
+        "docs", file=mount.file, watch=None, report_url=f"{recorder.url}/v1/reports", report_token="secret"
+    )
+
+
+def canary_reports(recorder: Recorder) -> list[Any]:
+    return [(report["canaryReachable"], report["canaryError"]) for report in recorder.reports]
+
+
+def test_a_report_has_the_agreed_form(mount: Mount, recorder: Recorder) -> None:
+    mount.write(agents_yaml())
+    with router_for(mount, recorder) as router, router.request("session") as request:
+        request.tokens = 3
+    method, path, authorization, report = recorder.requests[-1]
+    assert (method, path, authorization) == ("POST", "/v1/reports", "Bearer secret")
+    assert set(report) == {
+        "agent", "process", "pod", "generation", "salt", "canaryReachable", "canaryError", "configErrors",
+        "unkeyed", "tracks",
+    }  # fmt: skip
+    assert set(report["tracks"]["stable"]) == {
+        "sessions", "requests", "errors", "fallbacks", "latencyMs", "tokens", "costMicroUSD",
+    }  # fmt: skip
+    assert set(report["tracks"]["canary"]["latencyMs"]) == {"p50", "p95", "count", "buckets"}
+    assert (report["agent"], report["generation"], report["canaryReachable"]) == ("docs", 0, None)
+    assert (report["tracks"]["stable"]["requests"], report["tracks"]["stable"]["tokens"]) == (1, 3)
+
+
+def test_a_new_generation_is_reported_at_once(mount: Mount, recorder: Recorder) -> None:
+    mount.write(agents_yaml())
+    with router_for(mount, recorder):
+        eventually(lambda: recorder.reports)
+        changed = time.monotonic()
+        mount.write(agents_yaml(weight=0, generation=7))
+        report = eventually(lambda: [found for found in recorder.reports if found["generation"] == 7])[0]
+        assert time.monotonic() - changed < 1.0
+    assert report["salt"] == SALT
+
+
+def test_the_canary_is_reached_with_this_processes_own_key(
+    mount: Mount, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROUTER_TEST_KEY", "own-key")
+    mount.write(agents_yaml(weight=0, endpoint_url=f"{recorder.url}/e/docs/v1"))
+    with router_for(mount, recorder):
+        eventually(lambda: (True, None) in canary_reports(recorder))
+    assert ("GET", "/e/docs/v1/models", "Bearer own-key", None) in recorder.requests
+
+
+def test_a_refused_key_is_reported_by_its_class_and_never_shown(
+    mount: Mount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROUTER_TEST_KEY", "own-key")
+    with recording() as operator, recording() as endpoint:
+        endpoint.status = 401
+        mount.write(agents_yaml(weight=0, endpoint_url=f"{endpoint.url}/v1"))
+        with router_for(mount, operator) as router:
+            eventually(lambda: (False, "Unauthorized") in canary_reports(operator))
+            endpoint.status = 200
+            eventually(lambda: (True, None) in canary_reports(operator))
+            assert "own-key" not in repr(router.state())
+        assert "own-key" not in str(operator.reports)
+
+
+@pytest.mark.parametrize(
+    ("endpoint_url", "key", "error"),
+    [
+        ("http://127.0.0.1:1/v1", "set", "ConnectionRefused"),
+        ("http://127.0.0.1:1/v1", "", "KeyMissing"),
+        ("ftp://127.0.0.1/v1", "set", "BadEndpointURL"),
+        ("", "set", "NoEndpointURL"),
+    ],
+)
+def test_why_a_canary_is_not_reached(
+    mount: Mount, monkeypatch: pytest.MonkeyPatch, endpoint_url: str, key: str, error: str
+) -> None:
+    monkeypatch.setenv("ROUTER_TEST_KEY", key)
+    mount.write(agents_yaml(weight=0, endpoint_url=endpoint_url))
+    with Router("docs", file=mount.file, watch=None) as router:
+        eventually(lambda: router.state().canary_reachable is False)
+        assert router.state().canary_error == error
+
+
+def test_an_operator_that_fails_is_asked_again_and_holds_up_no_pick(mount: Mount, recorder: Recorder) -> None:
+    mount.write(agents_yaml(weight=50))
+    recorder.status = 503
+    with router_for(mount, recorder) as router:
+        eventually(lambda: router.state().reports_failed >= 2)
+        assert router.pick("session").track in ("stable", "canary")
+        recorder.status = 200
+        eventually(lambda: router.state().reports_sent)
+
+
+def test_closing_sends_a_last_report(mount: Mount, recorder: Recorder) -> None:
+    mount.write(agents_yaml())
+    with router_for(mount, recorder) as router:
+        eventually(lambda: recorder.reports)
+        router.observe(router.pick("session"), ok=True, latency_ms=5.0)
+    assert recorder.reports[-1]["tracks"]["stable"]["requests"] == 1
