@@ -190,6 +190,11 @@ def test_cluster_up_ends_cleanly_on_a_signal(tmp_path: Path, number: signal.Sign
         assert up.stdout is not None
         assert up.stdout.readline() == f"export KUBECONFIG={folder / 'kubeconfig'}\n"
         up.send_signal(number)
+        try:
+            up.wait(60)
+        except subprocess.TimeoutExpired:
+            up.kill()
+            pytest.fail(f"`cluster up` still ran 60 s after {number.name}")
     assert up.returncode in (0, 130)  # 130: the signal came before it said that it is up
     assert _processes_of(folder) == []
     assert not folder.exists()

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from modelops.adapters.huggingface import HuggingFaceConnection, HuggingFaceJobs, SharedJobPoller, Watch
+from modelops.adapters.huggingface import HuggingFaceConnection, HuggingFaceJobs
+from modelops.engine.poller import SharedJobPoller, Watch
 from modelops.ports import Job, JobRequest
 from modelops.sandbox.client import SandboxInfo
 from modelops.sandbox.tokens import USER
@@ -215,6 +216,24 @@ async def test_an_end_waits_for_a_log_that_cannot_be_read_but_not_for_ever(
     assert seen is not None
     assert seen.report is None
     assert len(sandbox.requests(service="hub", path_regex="/logs")) >= 3
+
+
+async def test_asking_for_a_look_soon_does_not_wait_for_the_interval(
+    jobs: HuggingFaceJobs, token: str, told: list[Hashable], request_of: Callable[[str], JobRequest]
+) -> None:
+    poller = SharedJobPoller(jobs, clock=RealClock(), changed=told.append, interval_seconds=600)
+    job = await jobs.submit(token, request_of("pass"))
+    loop = asyncio.create_task(poller.run())
+    try:
+        await asyncio.sleep(0)
+        poller.watch(watch(token, job))
+        deadline = time.monotonic() + 15
+        while not told:
+            assert time.monotonic() < deadline
+            poller.soon()
+            await asyncio.sleep(0.05)
+    finally:
+        loop.cancel()
 
 
 async def test_a_forgotten_watch_is_not_told(

@@ -4,7 +4,6 @@ import argparse
 import os
 import signal
 import sys
-from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -58,8 +57,7 @@ def _up(arguments: argparse.Namespace) -> int:
             print(f"# stop it: modelops cluster down {cluster.directory}")
             return 0
         to_stderr(f"{cluster.url} is up; Ctrl-C stops it")
-        with suppress(KeyboardInterrupt):
-            signal.pause()
+        _wait_for_signal()
     finally:
         if not (arguments.keep or cluster.external):
             cluster.stop()
@@ -90,6 +88,13 @@ def _build(_: argparse.Namespace) -> int:
 def _fail(error: ClusterError) -> int:
     print(f"modelops cluster: {error}", file=sys.stderr)
     return 1
+
+
+def _wait_for_signal() -> None:
+    # A blocked signal stays pending until sigwait takes it; signal.pause() can miss one just before it.
+    ending = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ending)
+    signal.sigwait(ending)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -132,6 +132,11 @@ class ObjectCache:
         """Whether all of these have."""
         return self._synced.issuperset(watches)
 
+    def forget_watch(self, watch: str) -> None:
+        """A watch has ended: it is neither fresh nor synced."""
+        self._heard.pop(watch, None)
+        self._synced.discard(watch)
+
     def __len__(self) -> int:
         return sum(map(len, self._kinds.values()))
 

@@ -1,4 +1,5 @@
-"""Who is concerned by a change: which objects to reconcile when an object of ours, a ConfigMap or a Pod changes.
+"""Who is concerned by a change: which objects to reconcile when an object of ours, a ConfigMap or a Pod
+changes.
 
 Finished runs and rollouts are woken by nothing but a change of their own.
 """

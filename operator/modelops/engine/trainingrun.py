@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from modelops.adapters.huggingface.payload import COMMAND, IMAGE, payload_base64
-from modelops.adapters.huggingface.poller import SharedJobPoller, Watch
+from modelops.engine.poller import SharedJobPoller, Watch
 from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain.plan import Do, Plan
 from modelops.domain.training.decide import decide
@@ -22,6 +22,7 @@ from modelops.engine.world import World, identity, parsed
 from modelops.ports import JobRequest, Refused, Unavailable, Uncertain
 
 PROGRAM = "modelops.datasets"
+LOOK_SECONDS = 5.0
 
 
 @dataclass
@@ -128,7 +129,7 @@ class TrainingRunReconciler(Reconciler[Observed]):
             case "dataset":
                 return await world.programs.observe(f"dataset-{seen.uid}")
             case "job" | "report":
-                return await self._sighted(fact, seen, token)
+                return self._sighted(fact, seen, token)
             case "labelled":
                 assert job is not None
                 return await world.jobs.list_labelled(token, self._namespace(seen), job.label)
@@ -143,18 +144,17 @@ class TrainingRunReconciler(Reconciler[Observed]):
                 return await world.hub.read_json(token, self._repository(seen), revision, "modelops.json")
         raise ValueError(f"no such fact: {fact}")
 
-    async def _sighted(self, fact: str, seen: Observed, token: str) -> Any:
-        """From the shared poller; asked directly only before its first look."""
+    def _sighted(self, fact: str, seen: Observed, token: str) -> Any:
+        """From the shared poller, which reads the last log before it tells of an end."""
         job = seen.run.status.job
         assert job is not None
         namespace = self._namespace(seen)
         watch = Watch(key=seen.uid, token=token, namespace=namespace, job_id=job.id, nonce=self._nonce(seen))
         sighting = self._poller.watch(watch)
-        if fact == "report":
-            return sighting.report
-        if sighting.job is not None or sighting.gone:
-            return sighting.job
-        return await self._world.jobs.inspect(token, namespace, job.id)
+        if sighting.job is None and not sighting.gone:
+            self._poller.soon()
+            raise Unavailable(sighting.problem or "the job was not looked at yet", retry_after=LOOK_SECONDS)
+        return sighting.report if fact == "report" else sighting.job
 
     async def _do(self, step: Do, seen: Observed, scene: Scene[Observed]) -> None:
         world, credentials, memory = self._world, scene.credentials, self._memory(seen.run)
@@ -185,6 +185,7 @@ class TrainingRunReconciler(Reconciler[Observed]):
                 await world.hub.close(token, self._repository(seen), seen.attempt)
             case "cancel":
                 await world.jobs.cancel(token, self._namespace(seen), given["job"])
+                self._poller.soon()
             case _:
                 raise ValueError(f"no such action: {step.action}")
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import base64
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
-
-from pydantic import BaseModel, ValidationError
+from typing import Any
 
 from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.meta import SecretKeyReference
 from modelops.api.v1alpha1.names import MANAGED_LABEL, RECORD_LABEL, record_name
+from modelops.api.v1alpha1.reading import KindT, read
 from modelops.api.v1alpha1.rollout import Rollout
 from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain import agentsfile
@@ -37,8 +37,10 @@ from modelops.ports import (
     Unavailable,
 )
 
-Model = TypeVar("Model", bound=BaseModel)
 SECRET_SECONDS = 30.0
+MOST_READ = 4096
+_READ: OrderedDict[tuple[str, str], object] = OrderedDict()
+"""Objects by uid and resourceVersion: each version is parsed once."""
 
 
 @dataclass
@@ -220,12 +222,18 @@ class World:
         return namespace, record_name(agent_model), {RECORD_LABEL: agent_model}
 
 
-def parsed(model: type[Model], item: Json) -> Model | None:
-    """The typed object; None where an older schema let something in that cannot be read."""
-    try:
-        return model.model_validate(item)
-    except ValidationError:
-        return None
+def parsed(kind: type[KindT], item: Json) -> KindT | None:
+    """The typed object; None where an older schema let something in that cannot be read. Shared: never changed."""
+    metadata = item["metadata"]
+    key = (metadata["uid"], metadata["resourceVersion"])
+    found = _READ.get(key)
+    if found is None:
+        found = _READ[key] = read(kind, item).value
+        while len(_READ) > MOST_READ:
+            _READ.popitem(last=False)
+    else:
+        _READ.move_to_end(key)
+    return found if isinstance(found, kind) else None
 
 
 def identity(item: Json) -> str:

@@ -27,8 +27,6 @@ from modelops.evaluation.request import ARMS, ArmName, Request
 if TYPE_CHECKING:
     from langsmith import Client
 
-PATIENCE_SECONDS = 45.0
-
 
 def record(
     request: Request,
@@ -38,7 +36,7 @@ def record(
     scores: Scores,
 ) -> dict[str, Any]:
     """`recorded`, `experiment_url`, `experiments`; where it fails for long, `unrecorded` says why."""
-    deadline, pause = time.monotonic() + PATIENCE_SECONDS, 1.0
+    deadline, pause = time.monotonic() + request.record_seconds, 1.0
     client = connect()
     try:
         while True:

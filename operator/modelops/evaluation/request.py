@@ -57,7 +57,10 @@ class TrainingDataset(_Part):
 
 
 class Request(_Part):
-    """One evaluation. `rollout` is the Rollout's uid; `margin_points` are percentage points."""
+    """One evaluation. `rollout` is the Rollout's uid; `margin_points` are percentage points.
+
+    `record_seconds`: how long LangSmith is tried again at the end; the verdict stands without it.
+    """
 
     v: Literal[1]
     rollout: str
@@ -75,6 +78,7 @@ class Request(_Part):
     max_examples: Annotated[int, Field(ge=1)] | None = None
     training_dataset: TrainingDataset = TrainingDataset()
     train_digests: tuple[str, ...] = ()
+    record_seconds: Annotated[float, Field(ge=0)] = 45.0
 
     @classmethod
     def of(cls, document: Any) -> Request:

@@ -1,13 +1,12 @@
 """The kopf application: it pumps events of the three kinds into the cache, and does nothing else.
 
-kopf gets no storage, posts nothing, scans nothing and has no peers: leadership is our lease's, retries are our
-queue's. `on.event` handlers never fail and never wait.
+kopf gets no storage, posts nothing, scans nothing and has no peers: leadership is our lease's, retries are
+our queue's. `on.event` handlers never fail and never wait.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -66,7 +65,8 @@ def kopf_settings() -> kopf.OperatorSettings:
 async def run_kopf(
     pump: Pump, connection: Connection, *, namespaces: Sequence[str], started: Callable[[], None]
 ) -> None:
-    """Pumps until cancelled, or until kopf fails. It ends every task that is created after it: start yours first.
+    """Pumps until cancelled, or until kopf fails. It ends every task that is created after it: start yours
+    first.
 
     `started` is called when kopf has taken the process' signals, so that they can be taken back.
     """
@@ -118,5 +118,5 @@ class NoProgress(kopf.ProgressStorage):
     def touch(self, **_: Any) -> None:
         return None
 
-
-logging.getLogger("kopf").setLevel(logging.WARNING)
+    def clear(self, *, essence: Any) -> Any:
+        return essence

@@ -47,7 +47,7 @@ class ManagementServer:
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
         await self._runner.setup()
         await web.TCPSite(self._runner, self._host, self._port).start()
-        host = "127.0.0.1" if self._host == "0.0.0.0" else self._host  # noqa: S104
+        host = "127.0.0.1" if self._host == "0.0.0.0" else self._host
         return f"http://{host}:{self._runner.addresses[0][1]}"
 
     async def close(self) -> None:
@@ -65,4 +65,6 @@ class ManagementServer:
         return web.json_response(body, status=200 if health.ready else 503)
 
     async def _show_metrics(self, _: web.Request) -> web.Response:
-        return web.Response(body=self._metrics.render(), headers={"Content-Type": "text/plain; version=0.0.4"})
+        return web.Response(
+            body=self._metrics.render(), headers={"Content-Type": "text/plain; version=0.0.4"}
+        )

@@ -8,8 +8,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from dotenv import dotenv_values
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
 
 from modelops.loopback import NotLoopbackError, assert_loopback
 
@@ -35,10 +42,10 @@ def _state_dir() -> Path:
     return Path(base) / "modelops"
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """Every variable that the operator reads, with its default. `.env.template` says the same to people."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=False)
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     hub_token: SecretStr = Field(SecretStr(""), alias="HUGGINGFACE_HUB_TOKEN")
     """The installation's own token, for cleaning up where an agent's Secret is gone."""
@@ -71,7 +78,7 @@ class Settings(BaseSettings):
     kubeconfig: Path | None = Field(None, alias="KUBECONFIG")
     namespace: str = Field("", alias="MODELOPS_NAMESPACE")
     """Where the lease and the installation's id are; empty: our Pod's namespace or the kubeconfig's."""
-    watch_namespaces: Annotated[tuple[str, ...], NoDecode] = Field((), alias="MODELOPS_WATCH_NAMESPACES")
+    watch_namespaces: tuple[str, ...] = Field((), alias="MODELOPS_WATCH_NAMESPACES")
     """Separated by commas; empty: all."""
     poll_seconds: float = Field(15.0, alias="MODELOPS_POLL_SECONDS", ge=0.05)
     """Between two listings of an account's running jobs."""
@@ -83,13 +90,6 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(15.0, alias="MODELOPS_LEASE_SECONDS", ge=1)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", alias="MODELOPS_LOG_LEVEL")
 
-    @classmethod
-    def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **_: Any
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only what `load` gives: it has merged the environment and the file already."""
-        return (init_settings,)
-
     @field_validator("watch_namespaces", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
@@ -98,7 +98,7 @@ class Settings(BaseSettings):
     @property
     def host(self) -> str:
         """The address to listen on."""
-        return self.bind_address or ("127.0.0.1" if self.sandbox else "0.0.0.0")  # noqa: S104
+        return self.bind_address or ("127.0.0.1" if self.sandbox else "0.0.0.0")
 
 
 def load(environ: Mapping[str, str] = os.environ) -> tuple[Settings, dict[str, str]]:

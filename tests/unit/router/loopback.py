@@ -71,6 +71,7 @@ class Recorder:
     def __init__(self, url: str) -> None:
         self.url = url
         self.status = 200
+        self.answer: dict[str, Any] = {}
         self.requests: list[tuple[str, str, str | None, Any]] = []
 
     @property
@@ -91,9 +92,10 @@ def recording() -> Iterator[Recorder]:
             body = json.loads(self.rfile.read(length)) if length else None
             found.requests.append((self.command, self.path, self.headers.get("Authorization"), body))
             self.send_response(found.status)
-            self.send_header("Content-Length", "2")
+            content = json.dumps(found.answer).encode()
+            self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            self.wfile.write(b"{}")
+            self.wfile.write(content)
 
         do_GET = do_POST = _record  # noqa: N815 - http.server's names
 

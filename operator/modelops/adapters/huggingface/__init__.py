@@ -8,14 +8,10 @@ from modelops.adapters.huggingface.connection import HuggingFaceConnection
 from modelops.adapters.huggingface.endpoints import HuggingFaceEndpoints
 from modelops.adapters.huggingface.hub import HuggingFaceHub
 from modelops.adapters.huggingface.jobs import HuggingFaceJobs
-from modelops.adapters.huggingface.poller import SharedJobPoller, Sighting, Watch
 
 __all__ = [
     "HuggingFaceConnection",
     "HuggingFaceEndpoints",
     "HuggingFaceHub",
     "HuggingFaceJobs",
-    "SharedJobPoller",
-    "Sighting",
-    "Watch",
 ]

@@ -101,7 +101,7 @@ class KubeClient:
     async def create(self, resource: Resource, body: Json) -> Json:
         """POST. Raises Conflict where the name exists."""
         self.gate()
-        path = base_path(resource, body["metadata"].get("namespace"))
+        path = base_path(resource, body.get("metadata", {}).get("namespace"))
         params = {"fieldManager": FIELD_MANAGER}
         return await self.transport.call("create", path, plural=resource.plural, params=params, body=body)
 

@@ -89,9 +89,9 @@ def _edited(text: str, root: Node, agent: str, changes: Changes, *, create: bool
             raise UneditableAgentsFile(
                 f"agents.{agent} in agents.yaml is an alias or merged in (line {entry.line}): write it out"
             )
-        change_mapping(splices, entry, changes, after=STABLE_KEYS)
+        change_mapping(splices, entry, changes, order=(*STABLE_KEYS, "routing"))
     elif agents is not None and (new := _present(changes)):
-        change_mapping(splices, agents, {agent: new})
+        change_mapping(splices, agents, {agent: new}, order=(agent,))
     edited = splices.applied()
     return edited[: -len(newline)] if unfinished else edited
 
@@ -99,9 +99,9 @@ def _edited(text: str, root: Node, agent: str, changes: Changes, *, create: bool
 def _add(splices: Splices, root: Node, agent: str, entry: Mapping[str, Wanted]) -> None:
     pair = root.own("agents")
     if pair is not None and pair[1].kind == "mapping":
-        change_mapping(splices, pair[1], {agent: entry})
+        change_mapping(splices, pair[1], {agent: entry}, order=(agent,))
     elif pair is not None or (root.kind == "mapping" and root.pairs):
-        change_mapping(splices, root, {"agents": {agent: entry}})
+        change_mapping(splices, root, {"agents": {agent: entry}}, order=("agents",))
     elif root.kind == "mapping":
         splices.replace(root.start, root.end, flow_text({"agents": {agent: entry}}))
     else:

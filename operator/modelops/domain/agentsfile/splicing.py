@@ -27,9 +27,10 @@ class Splices:
         self._found.append((start, end, new))
 
     def applied(self) -> str:
-        """The text with all replacements made."""
+        """The text with all replacements made; of insertions at one place the first found comes first."""
         text = self.text
-        for start, end, new in sorted(self._found, key=lambda splice: splice[:2], reverse=True):
+        order = sorted(range(len(self._found)), key=lambda n: (*self._found[n][:2], n), reverse=True)
+        for start, end, new in (self._found[n] for n in order):
             text = text[:start] + new + text[end:]
         return text
 
@@ -47,8 +48,8 @@ class Splices:
         return start, self.text.find("\n", last) + 1
 
 
-def change_mapping(splices: Splices, node: Node, changes: Changes, *, after: Sequence[str] = ()) -> None:
-    """Makes the pairs of a mapping what `changes` says; new ones go behind the last key named in `after`."""
+def change_mapping(splices: Splices, node: Node, changes: Changes, *, order: Sequence[str]) -> None:
+    """Makes the pairs of a mapping what `changes` says; a new one goes behind those before it in `order`."""
     new: dict[str, Wanted] = {}
     gone: list[Pair] = []
     for key, wanted in changes.items():
@@ -65,17 +66,18 @@ def change_mapping(splices: Splices, node: Node, changes: Changes, *, after: Seq
         return
     for pair in gone:
         splices.replace(*splices.lines_of(pair), "")
-    if new:
-        behind = [pair for pair in node.pairs if pair[0].value in after] or node.pairs
+    for key, value in new.items():
+        earlier = order[: order.index(key)]
+        behind = [pair for pair in node.pairs if pair[0].value in earlier] or node.pairs
         end = splices.lines_of(behind[-1])[1]
-        splices.replace(end, end, splices.lines(_lines(new, indent=node.pairs[0][0].column - 1)))
+        splices.replace(end, end, splices.lines(block_lines(key, value, indent=node.pairs[0][0].column - 1)))
 
 
 def _change_pair(splices: Splices, node: Node, pair: Pair, wanted: Wanted) -> None:
     key, value = pair
     if isinstance(wanted, Mapping) and value.kind == "mapping" and value.pairs and not value.anchor:
         absent = {str(key.value): None for key, _ in value.pairs if key.value in OURS}
-        change_mapping(splices, value, {**absent, **wanted})
+        change_mapping(splices, value, {**absent, **wanted}, order=tuple(wanted))
     elif _says(value.resolved(), wanted):
         return
     elif node.flow:
@@ -104,10 +106,6 @@ def _says(node: Node | None, wanted: Wanted) -> bool:
 def _has_no_place(value: Node) -> bool:
     """A null that is not written, or a block scalar: no span of one line to put a value in."""
     return value.start == value.end or value.style in ("|", ">")
-
-
-def _lines(new: Mapping[str, Wanted], *, indent: int) -> list[str]:
-    return [line for key, value in new.items() for line in block_lines(key, value, indent=indent)]
 
 
 def _change_flow_keys(splices: Splices, node: Node, gone: Sequence[Pair], new: Mapping[str, Wanted]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 
@@ -26,7 +25,16 @@ def scalar_text(value: Scalar, *, style: str = "") -> str:
         return "'" + value.replace("'", "''") + "'"
     if style != '"' and _is_plain(value):
         return value
-    return json.dumps(value, ensure_ascii=not value.isprintable())
+    return '"' + "".join(_escaped(character) for character in value) + '"'
+
+
+def _escaped(character: str) -> str:
+    """Inside double quotes. JSON's surrogate pairs are two characters in YAML, so its escapes do not do."""
+    if character in '"\\':
+        return "\\" + character
+    if character.isprintable():
+        return character
+    return f"\\U{ord(character):08x}" if ord(character) > 0xFFFF else f"\\u{ord(character):04x}"
 
 
 def _is_plain(value: str) -> bool:

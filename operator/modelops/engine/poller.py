@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -18,6 +19,7 @@ TAILS_AT_ONCE: Final = 4
 TAIL_LINES: Final = 200
 MISSES_UNTIL_GONE: Final = 3
 """A listing may lag behind a submission, so one miss says nothing."""
+SHORTEST_PAUSE_SECONDS: Final = 1.0
 LONGEST_PAUSE_SECONDS: Final = 300.0
 
 Account = tuple[str, str]
@@ -41,7 +43,7 @@ class Sighting:
     """What is known of a watched job. Moments are on the monotonic clock."""
 
     job: Job | None = None
-    """As it was last seen; None before the first look."""
+    """As it was last seen; None before the first look, and where it is gone."""
     report: JobReport | None = None
     gone: bool = False
     """The service does not know it (any more)."""
@@ -91,6 +93,7 @@ class SharedJobPoller:
         self._not_before: dict[Account, float] = {}
         self._failures: dict[Account, int] = {}
         self._tails = asyncio.Semaphore(TAILS_AT_ONCE)
+        self._due = asyncio.Event()
 
     def watch(self, watch: Watch) -> Sighting:
         """Waits for this job from now on, and says what is known of it; the same again changes nothing."""
@@ -114,14 +117,21 @@ class SharedJobPoller:
         """Waits no longer."""
         self._entries.pop(key, None)
 
+    def soon(self) -> None:
+        """Something was asked of a job: look within a second instead of at the end of the interval."""
+        self._due.set()
+
     async def run(self) -> None:
         """Polls until cancelled."""
         while True:
+            self._due.clear()
             try:
                 await self.poll()
             except Exception:  # the loop's edge: without it nobody would ever look again
                 logger.exception("a poll of jobs failed; the next one follows")
-            await asyncio.sleep(self._interval_seconds)
+            await asyncio.sleep(min(SHORTEST_PAUSE_SECONDS, self._interval_seconds))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._due.wait(), self._interval_seconds - SHORTEST_PAUSE_SECONDS)
 
     async def poll(self) -> None:
         """One look at every account that somebody waits for."""
@@ -187,7 +197,7 @@ class SharedJobPoller:
     def _missed(self, entry: _Entry) -> None:
         entry.misses += 1
         if entry.misses >= MISSES_UNTIL_GONE:
-            self._store(entry, replace(entry.sighting, gone=True, problem=""))
+            self._store(entry, replace(entry.sighting, job=None, gone=True, problem=""))
 
     def _wants_report(self, sighting: Sighting, now: float) -> bool:
         job = sighting.job

@@ -1,0 +1,61 @@
+"""`modelops registry`: the model registry in the form of config/models/registry.json."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from modelops.api.v1alpha1.names import GROUP, RECORD_LABEL, VERSION
+from modelops.domain.record import REGISTRY_KEY
+
+
+def register(subparsers: Any) -> None:
+    """Adds the subcommand."""
+    parser = subparsers.add_parser(
+        "registry",
+        help="show the model registry",
+        description="The records of all agents, as one registry.json.",
+    )
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    export = verbs.add_parser("export", help="print registry.json")
+    export.add_argument("-n", "--namespace", default="default", help="namespace (default: default)")
+    export.add_argument("--kubeconfig", help="kubeconfig file (default: as kubectl chooses)")
+    export.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Prints the registry; exit status 2 where there is no cluster."""
+    from kubernetes import client, config
+
+    try:
+        config.load_kube_config(config_file=arguments.kubeconfig)  # type: ignore[no-untyped-call]
+    except config.ConfigException as error:
+        print(f"modelops registry: no cluster: {error}; name one with --kubeconfig", file=sys.stderr)
+        return 2
+    core, objects = client.CoreV1Api(), client.CustomObjectsApi()
+    records = core.list_namespaced_config_map(arguments.namespace, label_selector=RECORD_LABEL).items
+    listed: Any = objects.list_namespaced_custom_object(GROUP, VERSION, arguments.namespace, "rollouts")
+    registry: dict[str, Any] = {}
+    for record in records:
+        registry.update(json.loads((record.data or {})[REGISTRY_KEY]))
+    json.dump(with_canaries(registry, listed["items"]), sys.stdout, indent=2)
+    print()
+    return 0
+
+
+def with_canaries(registry: dict[str, Any], rollouts: list[dict[str, Any]]) -> dict[str, Any]:
+    """A version that a rollout is trying shows its share, `canary_<n>pct`, which the record does not hold."""
+    shares = {
+        status["candidate"]["version"]: (status["candidate"]["model"], status.get("weight", 0))
+        for rollout in rollouts
+        if (status := rollout.get("status") or {}).get("phase") in ("Progressing", "Promoting")
+        and status.get("candidate")
+    }
+    for agent in registry.values():
+        for entry in agent["history"]:
+            model, weight = shares.get(entry["version"], ("", 0))
+            if model == entry["model"] and weight:
+                entry["deployment_status"] = f"canary_{weight}pct"
+    return registry

@@ -1,0 +1,177 @@
+"""One process of the docs agent: it asks its model for docstrings, all day long.
+
+`python -m modelops.demo.agent NAME --tasks FILE --status FILE --watch FILE [--rate 8]`
+
+What a team's own agent would do: pick the route of each conversation with `modelops.router`, call the model
+there, and let the router count. Beside that it keeps a status file, so that people can see what it does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import threading
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from modelops.router import Request, Route, Router, WatchConfig
+
+SYSTEM = "You write the first paragraph of a Python docstring. Answer with that paragraph only."
+WORKERS = 4
+REQUESTS_OF_A_CONVERSATION = 6
+TIMEOUT_SECONDS = 10.0
+_LOOK_SECONDS = 0.02
+_WRITE_SECONDS = 0.2
+
+
+class Agent:
+    """Workers that hold conversations, and the status that is shown of them."""
+
+    def __init__(self, name: str, *, router: Router, tasks: Sequence[str], rate: float) -> None:
+        """`rate`: requests per second, all workers together."""
+        self._name = name
+        self._router = router
+        self._tasks = tasks
+        self._pause = WORKERS / rate
+        self._stopped = threading.Event()
+        self._lock = threading.Lock()
+        self._requests: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])
+        self._changes: list[dict[str, Any]] = []
+        self._stable = ""
+        self._last_canary = 0.0
+        self._first_error = 0.0
+
+    def run(self, status: Path) -> None:
+        """Works until stopped; writes the status file at every change and five times a second."""
+        workers = [threading.Thread(target=self._work, daemon=True) for _ in range(WORKERS)]
+        for worker in workers:
+            worker.start()
+        known, written = None, 0.0
+        while not self._stopped.wait(_LOOK_SECONDS):
+            state, now = self._router.state(), time.time()
+            current = (state.generation, state.weight)
+            if current != known:
+                known = current
+                change = {"t": now, "generation": state.generation, "weight": state.weight}
+                self._changes = [*self._changes[-19:], change]
+                written = 0.0
+            if now - written >= _WRITE_SECONDS:
+                written = now
+                self._write(status)
+        self._router.close()
+
+    def stop(self) -> None:
+        """Lets `run` return."""
+        self._stopped.set()
+
+    def _work(self) -> None:
+        connections: dict[str, HTTPConnection] = {}
+        while not self._stopped.is_set():
+            conversation = f"{self._name}-{uuid.uuid4().hex[:12]}"
+            for _ in range(REQUESTS_OF_A_CONVERSATION):
+                if self._stopped.wait(self._pause * random.uniform(0.7, 1.3)):
+                    return
+                self._ask(conversation, random.choice(self._tasks), connections)
+
+    def _ask(self, conversation: str, task: str, connections: dict[str, HTTPConnection]) -> None:
+        with self._router.request(conversation) as request:
+            started = time.time()
+            request.ok = _complete(request, task, connections)
+        self._count(request.route, ok=request.ok, started=started)
+
+    def _count(self, route: Route, *, ok: bool, started: float) -> None:
+        with self._lock:
+            counts = self._requests[route.version or route.model]
+            counts[0] += 1
+            counts[1] += not ok
+            if route.track == "canary":
+                self._last_canary = max(self._last_canary, started)
+                if not ok and not self._first_error:
+                    self._first_error = time.time()
+            else:
+                self._stable = route.version or route.model
+
+    def _write(self, file: Path) -> None:
+        state = self._router.state()
+        with self._lock:
+            status = {
+                "name": self._name,
+                "pid": os.getpid(),
+                "t": time.time(),
+                "stable": self._stable,
+                "weight": state.weight,
+                "generation": state.generation,
+                "reachable": state.canary_reachable,
+                "watching": state.watch_live,
+                "requests": {version: counts[0] for version, counts in self._requests.items()},
+                "errors": {version: counts[1] for version, counts in self._requests.items()},
+                "changes": self._changes,
+                "lastCanary": self._last_canary,
+                "firstError": self._first_error,
+            }
+        fresh = file.with_suffix(".new")
+        fresh.write_text(json.dumps(status))
+        fresh.replace(file)
+
+
+def _complete(request: Request, task: str, connections: dict[str, HTTPConnection]) -> bool:
+    """One chat completion at the route; whether there was an answer."""
+    route = request.route
+    url = urlsplit(route.endpoint_url or "")
+    body = {
+        "model": route.served_model,
+        "messages": [{"role": "system", "content": SYSTEM}, {"role": "user", "content": task}],
+        "max_tokens": 256,
+    }
+    headers = {
+        "Content-Type": "application/json",
+        "Authorization": f"Bearer {os.environ.get(route.api_key_env or '', '')}",
+    }
+    connection = connections.get(url.netloc)
+    if connection is None:
+        kind = HTTPSConnection if url.scheme == "https" else HTTPConnection
+        connection = connections[url.netloc] = kind(url.netloc, timeout=TIMEOUT_SECONDS)
+    try:
+        connection.request("POST", f"{url.path}/chat/completions", json.dumps(body).encode(), headers)
+        response = connection.getresponse()
+        content = response.read()
+    except (OSError, HTTPException):
+        connection.close()
+        return False
+    if response.status != 200:
+        return False
+    usage: Mapping[str, Any] = json.loads(content).get("usage") or {}
+    request.tokens = int(usage.get("total_tokens", 0))
+    request.cost_micro_usd = round(float(usage.get("cost") or 0) * 1_000_000)
+    return True
+
+
+def main() -> None:
+    """Runs until SIGTERM or SIGINT. Keys and MODELOPS_REPORT_URL come by environment."""
+    parser = argparse.ArgumentParser(prog="python -m modelops.demo.agent", description=__doc__)
+    parser.add_argument("name")
+    parser.add_argument("--tasks", type=Path, required=True, help="JSON list of user messages")
+    parser.add_argument("--status", type=Path, required=True, help="where to say what it does")
+    parser.add_argument("--watch", type=Path, required=True, help="JSON of a modelops.router.WatchConfig")
+    parser.add_argument("--rate", type=float, default=8.0, help="requests per second")
+    given = parser.parse_args()
+    watch = WatchConfig(**json.loads(given.watch.read_text()))
+    router = Router("docs", watch=watch)
+    router.wait_ready(60.0)
+    agent = Agent(given.name, router=router, tasks=json.loads(given.tasks.read_text()), rate=given.rate)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: agent.stop())
+    agent.run(given.status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""What the demo does with kubectl: apply, and identities for the operator and the agents."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from modelops.localcluster import LocalCluster
+
+
+class KubectlError(RuntimeError):
+    """kubectl refused; the message is its own."""
+
+
+@dataclass(frozen=True)
+class Kubectl:
+    """The real kubectl with the demo's kubeconfig."""
+
+    program: Path
+    kubeconfig: Path
+
+    @classmethod
+    def of(cls, cluster: LocalCluster) -> Kubectl:
+        return cls(cluster.kubectl, cluster.kubeconfig)
+
+    def __call__(self, *arguments: str | Path, stdin: str | None = None) -> str:
+        """Its output. Raises KubectlError."""
+        command = [self.program, "--kubeconfig", self.kubeconfig, *arguments]
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60)
+        if done.returncode:
+            raise KubectlError(f"kubectl {' '.join(map(str, arguments))}: {done.stderr.strip()}")
+        return done.stdout
+
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self(*arguments, "-o", "json"))
+
+    def apply(self, *files: Path) -> None:
+        """Server-side, as a GitOps controller does it."""
+        named = [part for file in files for part in ("-f", file)]
+        self("apply", "--server-side", "--field-manager=demo", *named)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A service account's way to the API server, in files that only we can read."""
+
+    url: str
+    ca_file: Path
+    token_file: Path
+    kubeconfig: Path
+
+
+def identity(kubectl: Kubectl, *, account: str, namespace: str, folder: Path) -> Identity:
+    """Asks the API server for a token of a service account, and writes what a process needs to use it."""
+    config = json.loads(kubectl("config", "view", "--raw", "--minify", "-o", "json"))
+    cluster = config["clusters"][0]["cluster"]
+    ca = base64.b64decode(cluster.get("certificate-authority-data", "")) or _ca_of(cluster)
+    token = kubectl("create", "token", account, "-n", namespace, "--duration=24h").strip()
+    ca_file, token_file = folder / "ca.crt", folder / f"{account}.token"
+    ca_file.write_bytes(ca)
+    _write_secret(token_file, token)
+    kubeconfig = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": account,
+        "contexts": [
+            {"name": account, "context": {"cluster": "demo", "user": account, "namespace": namespace}}
+        ],
+        "clusters": [
+            {
+                "name": "demo",
+                "cluster": {
+                    "server": cluster["server"],
+                    "certificate-authority-data": base64.b64encode(ca).decode(),
+                },
+            }
+        ],
+        "users": [{"name": account, "user": {"token": token}}],
+    }
+    _write_secret(folder / f"{account}.kubeconfig", json.dumps(kubeconfig, indent=1))
+    return Identity(cluster["server"], ca_file, token_file, folder / f"{account}.kubeconfig")
+
+
+def _ca_of(cluster: dict[str, Any]) -> bytes:
+    file = cluster.get("certificate-authority")
+    return Path(file).read_bytes() if file else b""
+
+
+def _write_secret(file: Path, text: str) -> None:
+    file.touch(mode=0o600)
+    file.write_text(text)

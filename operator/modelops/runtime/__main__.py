@@ -1,0 +1,42 @@
+"""`python -m modelops.runtime`: the operator, as its environment says (see config/env/.env.template)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+
+from pydantic import SecretStr
+
+from modelops.adapters.kube import ConfigurationError
+from modelops.ports import Refused
+from modelops.runtime.logs import set_up
+from modelops.runtime.process import FAILED, OperatorProcess
+from modelops.runtime.settings import Settings, SettingsError, described, load
+
+_log = logging.getLogger("modelops.runtime")
+
+
+async def _run(settings: Settings) -> int:
+    return await OperatorProcess(settings).run()
+
+
+def main() -> int:
+    """Runs the operator; returns its exit code: 0 stopped, 1 failed, 2 wrong environment, 3 lease lost."""
+    try:
+        settings, sources = load()
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    values = (getattr(settings, name) for name in Settings.model_fields)
+    set_up(settings.log_level, secrets=(v.get_secret_value() for v in values if isinstance(v, SecretStr)))
+    _log.info("settings", extra={"details": described(settings, sources)})
+    try:
+        return asyncio.run(_run(settings))
+    except (ConfigurationError, Refused, OSError) as error:
+        _log.error("the operator cannot start: %s", error)
+        return FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,213 @@
+"""Which adapter serves which port, and what the three reconcilers are made of. The only place that knows."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import Any, Protocol, TypeVar, cast
+
+from ruamel.yaml import YAML
+
+from modelops.adapters.huggingface import (
+    HuggingFaceConnection,
+    HuggingFaceEndpoints,
+    HuggingFaceHub,
+    HuggingFaceJobs,
+)
+from modelops.adapters.kube import KubeClient
+from modelops.adapters.langsmith.connection import LangSmithConnection
+from modelops.adapters.langsmith.tracing import ActionTraces
+from modelops.adapters.programs import LocalPrograms
+from modelops.adapters.reports import ReportBook, ReportServer, TokenCheck, shared_secret, token_review
+from modelops.domain.rollout.observed import RolloutSettings
+from modelops.domain.training.observed import TrainingSettings
+from modelops.engine.act import Executor
+from modelops.engine.agentmodel import AgentModelReconciler
+from modelops.engine.cache import ObjectCache
+from modelops.engine.interest import concerned, concerned_by_report, with_uid
+from modelops.engine.poller import SharedJobPoller
+from modelops.engine.queue import Key, KeyedQueue
+from modelops.engine.rollout import RolloutReconciler
+from modelops.engine.trainingrun import TrainingRunReconciler
+from modelops.engine.world import World
+from modelops.ports import Clock, Credentials, Json, Resource
+from modelops.runtime.metrics import Metrics
+from modelops.runtime.settings import Settings
+
+Adapter = TypeVar("Adapter")
+_TOKEN_REVIEWS = Resource(
+    group="authentication.k8s.io", version="v1", plural="tokenreviews", kind="TokenReview"
+)
+
+
+class Reconciler(Protocol):
+    """What the queue calls; returns seconds until the next look, or None."""
+
+    async def reconcile(self, namespace: str, name: str) -> float | None: ...
+
+
+@dataclass
+class Parts:
+    """The operator, put together but not started. `close` lets go of what holds threads or connections."""
+
+    queue: KeyedQueue
+    reconcilers: Mapping[str, Reconciler]
+    reports: ReportServer
+    poller: SharedJobPoller
+    _closers: list[Callable[[], None]] = field(default_factory=list)
+
+    def close(self) -> None:
+        """Ends threads; programs go on, as they should."""
+        for closer in self._closers:
+            closer()
+
+
+def put_together(
+    settings: Settings,
+    *,
+    kube: KubeClient,
+    cache: ObjectCache,
+    clock: Clock,
+    metrics: Metrics,
+    installation: str,
+) -> Parts:
+    """Builds everything that works on objects. Every change in `cache` wakes who is concerned."""
+    reconcilers: dict[str, Reconciler] = {}
+
+    async def work(key: Key) -> float | None:
+        return await reconcilers[key.kind].reconcile(key.namespace, key.name)
+
+    queue = KeyedQueue(work, workers=settings.workers, observer=metrics)
+
+    def wake(keys: Any) -> None:
+        for key in keys:
+            queue.add(key)
+
+    cache.listen(lambda resource, item: wake(concerned(cache, resource, item)))
+    hugging_face = HuggingFaceConnection(hub_url=settings.hf_endpoint, endpoints_url=settings.endpoints_url)
+    jobs = counted(HuggingFaceJobs(hugging_face), service="jobs", metrics=metrics)
+    book = ReportBook(clock=clock, changed=lambda ns, agent: wake(concerned_by_report(cache, ns, agent)))
+    poller = SharedJobPoller(
+        jobs,
+        clock=clock,
+        changed=lambda uid: wake(with_uid(cache, str(uid))),
+        interval_seconds=settings.poll_seconds,
+    )
+    traces = _traces(settings)
+    world = World(
+        kube=kube,
+        cache=cache,
+        executor=Executor(kube, cache, traces=traces),
+        clock=clock,
+        jobs=jobs,
+        hub=counted(HuggingFaceHub(hugging_face), service="hub", metrics=metrics),
+        endpoints=counted(HuggingFaceEndpoints(hugging_face), service="endpoints", metrics=metrics),
+        programs=LocalPrograms(
+            settings.state_dir,
+            ended=lambda name: wake(with_uid(cache, name.partition("-")[2])),
+        ),
+        reports=book,
+        enqueue=queue.add,
+        hub_org=settings.hub_org,
+        gate=kube.gate,
+        program_environment=_program_environment(settings),
+        fallback=_credentials(settings),
+    )
+    training = TrainingSettings(
+        installation=installation,
+        hub_org=settings.hub_org,
+        jobs_enabled=settings.jobs_enabled,
+        defaults=_training_defaults(settings),
+        poll_seconds=settings.poll_seconds,
+        settle_seconds=settings.settle_seconds,
+    )
+    reconcilers |= {
+        "AgentModel": AgentModelReconciler(world, installation=installation),
+        "TrainingRun": TrainingRunReconciler(world, poller, training),
+        "Rollout": RolloutReconciler(world, RolloutSettings(installation=installation)),
+    }
+    server = ReportServer(
+        book, _token_check(settings, kube, clock), host=settings.host, port=settings.report_port
+    )
+    closers = [hugging_face.close, *([traces.close] if traces else [])]
+    return Parts(queue=queue, reconcilers=reconcilers, reports=server, poller=poller, _closers=closers)
+
+
+def counted(adapter: Adapter, *, service: str, metrics: Metrics) -> Adapter:
+    """The adapter, with every call of its async methods counted by outcome."""
+    return cast("Adapter", _Counted(adapter, service, metrics))
+
+
+class _Counted:
+    def __init__(self, adapter: object, service: str, metrics: Metrics) -> None:
+        self._adapter, self._service, self._metrics = adapter, service, metrics
+
+    def __getattr__(self, operation: str) -> Any:
+        method: Callable[..., Awaitable[Any]] = getattr(self._adapter, operation)
+
+        @wraps(method)
+        async def call(*arguments: Any, **named: Any) -> Any:
+            outcome = "ok"
+            try:
+                return await method(*arguments, **named)
+            except BaseException as error:
+                outcome = type(error).__name__
+                raise
+            finally:
+                self._metrics.external_call(self._service, operation, outcome)
+
+        setattr(self, operation, call)
+        return call
+
+
+def _credentials(settings: Settings) -> Credentials:
+    return Credentials(
+        hugging_face=settings.hub_token.get_secret_value(),
+        langsmith=settings.langsmith_api_key.get_secret_value(),
+        open_router=settings.openrouter_api_key.get_secret_value(),
+    )
+
+
+def _program_environment(settings: Settings) -> dict[str, str]:
+    environment = {
+        "HF_ENDPOINT": settings.hf_endpoint,
+        "LANGSMITH_ENDPOINT": settings.langsmith_endpoint,
+        "OPENROUTER_BASE_URL": settings.openrouter_base_url,
+        "MODELOPS_ENDPOINTS_URL": settings.endpoints_url,
+    }
+    return {**environment, "MODELOPS_SANDBOX": "1"} if settings.sandbox else environment
+
+
+def _training_defaults(settings: Settings) -> Json:
+    if settings.training_defaults is None:
+        return {}
+    loaded: Json = YAML(typ="safe", pure=True).load(settings.training_defaults.read_text()) or {}
+    return loaded
+
+
+def _traces(settings: Settings) -> ActionTraces | None:
+    key = settings.langsmith_api_key.get_secret_value()
+    if not key:
+        return None
+    return ActionTraces(LangSmithConnection(api_url=settings.langsmith_endpoint, api_key=key))
+
+
+def _token_check(settings: Settings, kube: KubeClient, clock: Clock) -> TokenCheck:
+    secret = settings.report_token.get_secret_value()
+    if secret:
+        return shared_secret(secret)
+
+    async def review(token: str) -> Mapping[str, Any]:
+        answer = await kube.create(
+            _TOKEN_REVIEWS,
+            {
+                "apiVersion": "authentication.k8s.io/v1",
+                "kind": "TokenReview",
+                "spec": {"token": token},
+            },
+        )
+        status: Mapping[str, Any] = answer.get("status") or {}
+        return status
+
+    return token_review(review, clock=clock)

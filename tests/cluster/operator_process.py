@@ -1,0 +1,134 @@
+"""Runs `python -m modelops.runtime` as a process of its own against a test's API server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from modelops.adapters.kube import Connection
+
+SERVICES = ("HF_ENDPOINT", "MODELOPS_ENDPOINTS_URL", "LANGSMITH_ENDPOINT", "OPENROUTER_BASE_URL")
+
+
+@dataclass
+class Operator:
+    """A running operator; `lines` grows with what it logs."""
+
+    process: Process
+    state: Path
+    lines: list[dict[str, Any]] = field(default_factory=list)
+    raw: list[str] = field(default_factory=list)
+
+    async def until(self, condition: Callable[[], Any], *, seconds: float = 30) -> Any:
+        """What `condition` returns once that is true; fails where the process ends before, or in time."""
+        for _ in range(int(seconds / 0.05)):
+            found = condition()
+            if found:
+                return found
+            if self.process.returncode is not None:
+                break
+            await asyncio.sleep(0.05)
+        log = "\n".join(self.raw[-40:])
+        raise AssertionError(f"not within {seconds} s (exit code {self.process.returncode})\n{log}")
+
+    async def ready(self) -> None:
+        """Returns when /readyz says 200 as a leader."""
+        await self.until(lambda: self.addresses().get("pid") == self.process.pid)
+        await self.until_status("/readyz", 200)
+
+    async def until_status(self, path: str, status: int) -> dict[str, Any]:
+        """The answer's JSON when it has that status."""
+        async with asyncio.timeout(30):
+            while True:
+                found, body = await self.get(path)
+                if found == status:
+                    answer: dict[str, Any] = json.loads(body)
+                    return answer
+                await asyncio.sleep(0.05)
+
+    def addresses(self) -> dict[str, Any]:
+        """What the operator says of its ports."""
+        try:
+            found: dict[str, Any] = json.loads((self.state / "operator.json").read_text())
+        except FileNotFoundError:
+            return {}
+        return found
+
+    async def get(self, path: str) -> tuple[int, str]:
+        """Status and text of the management port."""
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(self.addresses()["metrics"] + path) as answer,
+        ):
+            return answer.status, await answer.text()
+
+    def said(self, text: str) -> bool:
+        """Whether a log line has this text."""
+        return any(text in line for line in self.raw)
+
+    async def ended(self, *, seconds: float = 30) -> int:
+        """Its exit code."""
+        async with asyncio.timeout(seconds):
+            return await self.process.wait()
+
+
+def kubeconfig_through(connection: Connection, url: str, path: Path, *, namespace: str) -> Path:
+    """A kubeconfig of the same user through a proxy's http:// address."""
+    config = {
+        "current-context": "test",
+        "contexts": [{"name": "test", "context": {"cluster": "c", "user": "u", "namespace": namespace}}],
+        "clusters": [{"name": "c", "cluster": {"server": url}}],
+        "users": [{"name": "u", "user": {"token": connection.token_value}}],
+    }
+    path.write_text(json.dumps(config))
+    return path
+
+
+@asynccontextmanager
+async def operator(
+    kubeconfig: Path, state: Path, *, environ: Mapping[str, str] | None = None
+) -> AsyncIterator[Operator]:
+    """A started operator, which is killed at the end where it still runs."""
+    keep = {key: os.environ[key] for key in ("PATH", "HOME", "PYTHONPATH") if key in os.environ}
+    environment = {
+        **keep,
+        **dict.fromkeys(SERVICES, "http://127.0.0.1:9"),
+        "MODELOPS_SANDBOX": "1",
+        "KUBECONFIG": str(kubeconfig),
+        "MODELOPS_STATE_DIR": str(state),
+        "MODELOPS_METRICS_PORT": "0",
+        "MODELOPS_REPORT_PORT": "0",
+        "MODELOPS_REPORT_TOKEN": "a-shared-secret-of-the-test",
+        **(environ or {}),
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "modelops.runtime", env=environment, stderr=PIPE
+    )
+    running = Operator(process, state)
+    reading = asyncio.create_task(_read(running))
+    try:
+        yield running
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+        await reading
+
+
+async def _read(running: Operator) -> None:
+    assert running.process.stderr is not None
+    async for line in running.process.stderr:
+        text = line.decode().rstrip()
+        running.raw.append(text)
+        if text.startswith("{"):
+            running.lines.append(json.loads(text))

@@ -1,0 +1,158 @@
+"""The watch against a real API server: nothing is missed, through broken links and compaction."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+import pytest
+from tests.cluster.losing_proxy import losing_proxy
+
+from modelops.adapters.kube import Connection, KubeClient, Transport, Watch
+from modelops.localcluster import LocalCluster
+from modelops.ports import Json, Resource
+
+CONFIG_MAPS = Resource(group="", version="v1", plural="configmaps", kind="ConfigMap")
+LABEL = {"test": "watch"}
+
+
+@dataclass
+class Told:
+    """A handler that keeps what it was told, as a cache would."""
+
+    items: dict[str, Json] = field(default_factory=dict)
+    lists: int = 0
+    signs_of_life: int = 0
+
+    def listed(self, items: Sequence[Json], resource_version: str) -> None:
+        self.items = {item["metadata"]["name"]: item for item in items}
+        self.lists += 1
+
+    def changed(self, item: Json) -> None:
+        self.items[item["metadata"]["name"]] = item
+
+    def deleted(self, item: Json) -> None:
+        self.items.pop(item["metadata"]["name"], None)
+
+    def alive(self) -> None:
+        self.signs_of_life += 1
+
+    async def until(self, condition: Callable[[Told], object], *, seconds: float = 15) -> None:
+        async with asyncio.timeout(seconds):
+            while not condition(self):
+                await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+def connection(cluster: LocalCluster) -> Connection:
+    return Connection.from_kubeconfig(cluster.kubeconfig)
+
+
+@pytest.fixture
+async def kube(connection: Connection) -> AsyncIterator[KubeClient]:
+    async with KubeClient(Transport(connection)) as client:
+        yield client
+
+
+@asynccontextmanager
+async def watching(kube: KubeClient, namespace: str, *, silence_seconds: float = 70) -> AsyncIterator[Told]:
+    told = Told()
+    watch = Watch(
+        kube,
+        CONFIG_MAPS,
+        told,
+        namespace=namespace,
+        label_selector="test=watch",
+        silence_seconds=silence_seconds,
+    )
+    task = asyncio.create_task(watch.run())
+    try:
+        yield told
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def make(kube: KubeClient, namespace: str, name: str, *, data: str = "1") -> Json:
+    metadata = {"namespace": namespace, "name": name, "labels": LABEL}
+    return await kube.create(CONFIG_MAPS, {"metadata": metadata, "data": {"a": data}})
+
+
+async def test_every_change_of_what_is_selected_is_told(kube: KubeClient, namespace: str) -> None:
+    await make(kube, namespace, "before")
+    await kube.create(CONFIG_MAPS, {"metadata": {"namespace": namespace, "name": "unlabelled"}})
+    async with watching(kube, namespace) as told:
+        await told.until(lambda t: t.items.keys() == {"before"})
+        made = await make(kube, namespace, "after")
+        await told.until(lambda t: t.items.keys() == {"before", "after"})
+        version = made["metadata"]["resourceVersion"]
+        unlabel = {"metadata": {"resourceVersion": version, "labels": {"test": None}}}
+        await kube.patch(CONFIG_MAPS, namespace, "after", unlabel)
+        await told.until(lambda t: t.items.keys() == {"before"})
+        await kube.delete(CONFIG_MAPS, namespace, "before")
+        await told.until(lambda t: not t.items)
+        assert told.lists == 1
+        assert told.signs_of_life >= 4
+
+
+async def test_an_object_larger_than_any_buffer_comes_whole(kube: KubeClient, namespace: str) -> None:
+    async with watching(kube, namespace) as told:
+        await told.until(lambda t: t.lists)
+        await make(kube, namespace, "large", data="\n" * 900_000)
+        await told.until(lambda t: "large" in t.items)
+        assert len(told.items["large"]["data"]["a"]) == 900_000
+
+
+async def test_after_a_broken_link_it_goes_on_where_it_was(
+    connection: Connection, kube: KubeClient, namespace: str
+) -> None:
+    async with (
+        losing_proxy(connection) as proxy,
+        KubeClient(Transport(dataclasses.replace(connection, server=proxy.url))) as through,
+        watching(through, namespace) as told,
+    ):
+        await told.until(lambda t: t.lists)
+        proxy.lose_answers = True
+        await make(kube, namespace, "meanwhile")
+        await told.until(lambda _: proxy.lost >= 2)
+        assert not told.items
+        proxy.lose_answers = False
+        await told.until(lambda t: t.items.keys() == {"meanwhile"})
+        assert told.lists == 1
+
+
+async def test_a_silent_watch_is_begun_anew(connection: Connection, kube: KubeClient, namespace: str) -> None:
+    async with (
+        losing_proxy(connection) as proxy,
+        KubeClient(Transport(dataclasses.replace(connection, server=proxy.url))) as through,
+        watching(through, namespace, silence_seconds=0.3) as told,
+    ):
+        await told.until(lambda t: t.lists)
+        watches = lambda: [line for line in proxy.seen if "watch=true" in line]  # noqa: E731
+        await told.until(lambda _: len(watches()) >= 3)
+        await make(kube, namespace, "c")
+        await told.until(lambda t: "c" in t.items)
+
+
+async def test_a_version_that_is_too_old_leads_to_a_fresh_list_without_what_was_deleted_unseen(
+    connection: Connection, kube: KubeClient, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await make(kube, namespace, "kept")
+    await make(kube, namespace, "deleted-unseen")
+    follow = Watch._follow
+    versions: list[str] = []
+
+    async def from_long_ago(watch: Watch, version: str) -> str:
+        versions.append(version)
+        if len(versions) == 1:
+            await kube.delete(CONFIG_MAPS, namespace, "deleted-unseen")
+            version = "1"  # as after a compaction: the real server answers 410
+        return await follow(watch, version)
+
+    monkeypatch.setattr(Watch, "_follow", from_long_ago)
+    async with watching(kube, namespace) as told:
+        await told.until(lambda t: t.lists >= 2 and t.items.keys() == {"kept"})

@@ -1,0 +1,159 @@
+"""The whole operator as a process: how it starts, stands by, hands over and stops, and what it writes."""
+
+from __future__ import annotations
+
+import signal
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from tests.cluster.losing_proxy import LosingProxy, losing_proxy
+from tests.cluster.operator_process import kubeconfig_through, operator
+
+from modelops.adapters.kube import Connection, KubeClient, Transport
+from modelops.engine.lease import LEASES
+from modelops.localcluster import LocalCluster
+
+
+@pytest.fixture
+def connection(cluster: LocalCluster) -> Connection:
+    return Connection.from_kubeconfig(cluster.kubeconfig)
+
+
+@pytest.fixture
+async def proxy(connection: Connection) -> AsyncIterator[LosingProxy]:
+    async with losing_proxy(connection) as running:
+        yield running
+
+
+@pytest.fixture
+def kubeconfig(connection: Connection, proxy: LosingProxy, namespace: str, tmp_path: Path) -> Path:
+    return kubeconfig_through(connection, proxy.url, tmp_path / "kubeconfig", namespace=namespace)
+
+
+def kinds_written(proxy: LosingProxy, namespace: str) -> set[str]:
+    """What was written in the namespace, or elsewhere, without the query."""
+    paths = (line.split()[1].split("?")[0] for line in proxy.writes())
+    return {path.removeprefix("/apis").partition(f"/namespaces/{namespace}")[2] or path for path in paths}
+
+
+LEASE_ONLY = {"/leases", "/leases/modelops-operator"}
+
+
+async def test_an_idle_start_writes_the_lease_and_the_id_and_a_restart_the_lease_alone(
+    kubeconfig: Path, proxy: LosingProxy, namespace: str, tmp_path: Path
+) -> None:
+    async with operator(kubeconfig, tmp_path / "state") as first:
+        await first.ready()
+        first.process.send_signal(signal.SIGTERM)
+        assert await first.ended(seconds=10) == 0
+        assert not (tmp_path / "state" / "operator.json").exists()
+    assert kinds_written(proxy, namespace) == LEASE_ONLY | {"/configmaps"}
+    assert Counter(line.split()[0] for line in proxy.writes() if "configmaps" in line) == {"POST": 1}
+    proxy.seen.clear()
+    async with operator(kubeconfig, tmp_path / "state") as second:
+        await second.ready()
+        second.process.send_signal(signal.SIGTERM)
+        assert await second.ended(seconds=10) == 0
+    assert kinds_written(proxy, namespace) <= LEASE_ONLY
+
+
+async def test_a_killed_operator_is_followed_at_once_and_a_living_one_is_waited_for(
+    kubeconfig: Path, tmp_path: Path
+) -> None:
+    async with (
+        operator(kubeconfig, tmp_path / "first") as first,
+        operator(kubeconfig, tmp_path / "second") as second,
+    ):
+        await first.until(lambda: first.addresses() or second.addresses())
+        leader, other = (first, second) if first.addresses() else (second, first)
+        await leader.ready()
+        await other.until(lambda: other.said("waiting for the lease"))
+        assert not other.addresses()
+        leader.process.kill()
+        await leader.ended()
+        await other.until(lambda: other.said("leading as"), seconds=8)  # less than the lease's 15 s
+        await other.ready()
+
+
+async def test_an_operator_that_lost_its_lease_ends(
+    kubeconfig: Path, connection: Connection, namespace: str, tmp_path: Path
+) -> None:
+    async with (
+        operator(kubeconfig, tmp_path / "state") as running,
+        KubeClient(Transport(connection)) as thief,
+    ):
+        await running.ready()
+        stolen = False
+        while not stolen:
+            lease = await thief.get(LEASES, namespace, "modelops-operator")
+            assert lease is not None
+            version = lease["metadata"]["resourceVersion"]
+            theft = {"metadata": {"resourceVersion": version}, "spec": {"holderIdentity": "thief"}}
+            stolen = bool(await thief.patch(LEASES, namespace, "modelops-operator", theft))
+        assert await running.ended() == 3
+        assert running.said("taken over by thief")
+        lease = await thief.get(LEASES, namespace, "modelops-operator")
+        assert lease is not None
+        assert lease["spec"]["holderIdentity"] == "thief"
+
+
+async def test_probes_metrics_and_logs_tell_what_it_does(kubeconfig: Path, tmp_path: Path) -> None:
+    secret = {"HUGGINGFACE_HUB_TOKEN": "hf_abcdefghijklmnop"}
+    async with operator(kubeconfig, tmp_path / "state", environ=secret) as running:
+        await running.ready()
+        assert await running.until_status("/readyz", 200) == {
+            "ready": True,
+            "phase": "leading",
+            "missing": [],
+        }
+        assert await running.until_status("/healthz", 200) == {"ok": True, "problem": ""}
+        _, metrics = await running.get("/metrics")
+        assert 'modelops_kubernetes_requests_total{code="201",resource="leases",verb="create"} 1.0' in metrics
+        assert "modelops_leader 1.0" in metrics
+        assert (
+            'modelops_watch_age_seconds{watch="configmaps/*?modelops.code-chef.dev/managed=true"}' in metrics
+        )
+        assert {"ts", "level", "logger", "msg"} <= running.lines[0].keys()
+        shown = {line["variable"]: line for line in running.lines[0]["details"]}
+        assert shown["HUGGINGFACE_HUB_TOKEN"] == {
+            "variable": "HUGGINGFACE_HUB_TOKEN",
+            "value": "set",
+            "from": "environment",
+        }
+        assert shown["MODELOPS_WORKERS"]["from"] == "default"
+        assert not running.said("hf_abcdefghijklmnop")
+        assert [line for line in running.lines if line["level"] not in ("INFO", "DEBUG")] == []
+
+
+async def test_a_lease_that_cannot_be_renewed_ends_the_operator_before_others_take_it(
+    kubeconfig: Path, proxy: LosingProxy, tmp_path: Path
+) -> None:
+    async with operator(kubeconfig, tmp_path / "state", environ={"MODELOPS_LEASE_SECONDS": "3"}) as running:
+        await running.ready()
+        proxy.lose_answers = True
+        assert await running.ended(seconds=20) == 3
+
+
+async def test_without_our_kinds_it_waits_and_says_what_to_apply(tmp_path: Path) -> None:
+    from aiohttp import web
+
+    async def nothing(_: web.Request) -> web.Response:
+        return web.json_response({"message": "not found"}, status=404)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", nothing)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    nobody = Connection(server=url, source="test", token_value="t")
+    kubeconfig = kubeconfig_through(nobody, url, tmp_path / "kubeconfig", namespace="default")
+    try:
+        async with operator(kubeconfig, tmp_path / "state") as running:
+            await running.until(lambda: running.said("kubectl apply -f crds/"))
+            running.process.send_signal(signal.SIGTERM)
+            assert await running.ended() == 0
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,328 @@
+"""`python -m modelops.datasets`: from LangSmith to private rows on the Hub, or to a reason why not."""
+
+import json
+import re
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from huggingface_hub import HfApi
+from langsmith import Client
+from tests.contract.learning import (
+    PROMPT,
+    fill_dataset,
+    langsmith_examples,
+    run_program,
+    start_program,
+)
+
+from modelops.adapters.langsmith.connection import LangSmithConnection
+from modelops.datasets.groups import digest
+from modelops.demo.stdlib_examples import read_examples
+from modelops.sandbox.client import SandboxInfo
+from modelops.sandbox.tokens import USER
+
+MODULE = "modelops.datasets"
+Given = dict[str, Any]
+Fill = Callable[[list[dict[str, Any]]], str]
+
+
+@pytest.fixture
+def client(sandbox: SandboxInfo) -> Iterator[Client]:
+    client = LangSmithConnection(
+        api_url=sandbox.langsmith, api_key=sandbox.langsmith_key, attempts=1
+    ).client()
+    yield client
+    client.close(timeout=0)
+
+
+@pytest.fixture
+def fill(client: Client) -> Fill:
+    """Makes a dataset of these examples; returns its name."""
+
+    def make(examples: list[dict[str, Any]]) -> str:
+        name = f"data {uuid4().hex}"
+        fill_dataset(client, name, examples)
+        return name
+
+    return make
+
+
+@pytest.fixture
+def given(unique: Callable[[str], str]) -> Given:
+    """An input that lacks only `langsmith.dataset`."""
+    run = unique("uid")
+    return {
+        "v": 1,
+        "run": run,
+        "agent": "docs",
+        "langsmith": {"dataset": "", "as_of": None, "splits": []},
+        "evaluation_dataset": None,
+        "prompt": PROMPT,
+        "method": "sft",
+        "hub": {"repo": f"{USER}/{unique('docs')}-data"},
+        "min_examples": 4,
+        "split": {"test_fraction": 0.1, "seed": run},
+    }
+
+
+def numbered(count: int, **metadata: Any) -> list[dict[str, Any]]:
+    return [
+        {
+            "inputs": {"task": f"def number_{n}():\n    return {n}"},
+            "outputs": {"docstring": f"Return the number {n}."},
+            "metadata": {"agent": "docs", "success": True, **metadata},
+        }
+        for n in range(count)
+    ]
+
+
+def test_real_functions_become_private_rows(
+    sandbox: SandboxInfo, hf: HfApi, hf_datasets: Any, fill: Fill, given: Given, tmp_path: Path
+) -> None:
+    examples = langsmith_examples(read_examples(limit=200))
+    given["langsmith"]["dataset"] = f"ls://{fill(examples)}"
+    given["split"]["test_fraction"] = 0.2
+    result = run_program(sandbox, MODULE, tmp_path / "p", given)
+
+    assert result["ok"], result
+    assert result["rows"] == result["train"] + result["test"] <= 200
+    assert result["test"] == pytest.approx(0.2 * result["rows"], abs=4)
+    assert result["tokens"] > result["train"] * 10
+    assert hf.repo_info(result["repo"], repo_type="dataset").private
+    assert hf.repo_info(result["repo"], repo_type="dataset").sha == result["revision"]
+
+    loaded = hf_datasets.load_dataset(result["repo"], revision=result["revision"], token=str(hf.token))
+    assert (loaded["train"].num_rows, loaded["test"].num_rows) == (result["train"], result["test"])
+    first = loaded["train"][0]["messages"]
+    assert [message["role"] for message in first] == ["system", "user", "assistant"]
+
+    group_of = {e["inputs"]["task"]: digest(e["inputs"]) for e in examples}
+    groups = {
+        part: {group_of[r["messages"][1]["content"]] for r in loaded[part]} for part in ("train", "test")
+    }
+    assert not groups["train"] & groups["test"]
+
+
+def test_started_again_it_ends_the_same_and_calls_nobody(
+    sandbox: SandboxInfo, fill: Fill, given: Given, tmp_path: Path
+) -> None:
+    given["langsmith"]["dataset"] = fill(numbered(6))
+    first = run_program(sandbox, MODULE, tmp_path / "p", given)
+    sandbox.forget_requests()
+    assert run_program(sandbox, MODULE, tmp_path / "p", given) == first
+    assert sandbox.requests() == []
+
+
+def test_same_content_makes_no_second_commit(
+    sandbox: SandboxInfo, hf: HfApi, fill: Fill, given: Given, tmp_path: Path
+) -> None:
+    given["langsmith"]["dataset"] = fill(numbered(6))
+    first = run_program(sandbox, MODULE, tmp_path / "p", given)
+    again = run_program(sandbox, MODULE, tmp_path / "q", given)
+    assert again == first
+
+
+def test_killed_while_uploading_it_goes_on_from_its_journal(
+    sandbox: SandboxInfo, fill: Fill, given: Given, tmp_path: Path, eventually: Callable[..., Any]
+) -> None:
+    given["langsmith"]["dataset"] = fill(numbered(6))
+    sandbox.fault("hub", "stall", method="POST", path_regex="/commit/", seconds=60)
+    process = start_program(sandbox, MODULE, tmp_path / "p", given)
+    eventually(lambda: sandbox.requests(service="hub", path_regex="/preupload/"), seconds=30)
+    process.kill()
+    process.wait()
+    sandbox.clear()
+    sandbox.forget_requests()
+
+    result = run_program(sandbox, MODULE, tmp_path / "p", given)
+    assert result["ok"], result
+    assert sandbox.requests(service="langsmith") == []
+
+
+def test_second_process_in_the_folder_leaves_it_alone(
+    sandbox: SandboxInfo, fill: Fill, given: Given, tmp_path: Path, eventually: Callable[..., Any]
+) -> None:
+    given["langsmith"]["dataset"] = fill(numbered(6))
+    sandbox.fault("langsmith", "stall", path_regex="/datasets", seconds=60)
+    first = start_program(sandbox, MODULE, tmp_path / "p", given)
+    eventually(lambda: (tmp_path / "p" / "progress.json").exists(), seconds=30)
+    second = start_program(sandbox, MODULE, tmp_path / "p", given)
+    assert second.wait(timeout=30) == 75
+    first.kill()
+    first.wait()
+
+
+def test_pinned_version_ignores_later_examples(
+    sandbox: SandboxInfo, client: Client, fill: Fill, given: Given, tmp_path: Path
+) -> None:
+    name = fill(numbered(6))
+    given["langsmith"] = {"dataset": name, "splits": []}
+    first = run_program(sandbox, MODULE, tmp_path / "p", given)
+    client.create_examples(
+        dataset_name=name,
+        examples=[{"inputs": {"task": "def late(): ..."}, "reference_outputs": {"docstring": "Late."}}],
+    )
+    given["langsmith"]["as_of"] = first["as_of"]
+    given["hub"]["repo"] += "-2"
+    assert run_program(sandbox, MODULE, tmp_path / "q", given)["digest"] == first["digest"]
+    given["langsmith"]["as_of"] = None
+    given["hub"]["repo"] += "-3"
+    assert run_program(sandbox, MODULE, tmp_path / "r", given)["rows"] == 7
+
+
+def test_what_is_left_out_is_said(sandbox: SandboxInfo, fill: Fill, given: Given, tmp_path: Path) -> None:
+    given["langsmith"]["dataset"] = fill(
+        [
+            *numbered(6),
+            *numbered(1),
+            *numbered(2, agent="feature_dev"),
+            *numbered(3, success=False),
+            {"inputs": {"task": "DEF number_1():\n\treturn 1"}, "outputs": {"docstring": "Another target."}},
+        ]
+    )
+    result = run_program(sandbox, MODULE, tmp_path / "p", given)
+    assert result["rows"] == 7
+    assert result["findings"] == [
+        "2 examples of other agents (feature_dev) were left out",
+        "3 examples without metadata.success true were left out",
+        "1 duplicates were left out",
+        "1 examples have the same inputs as another one but a different target",
+    ]
+
+
+BAD = numbered(6)
+
+
+@pytest.mark.parametrize(
+    ("examples", "changes", "reason", "says"),
+    [
+        ([], {}, "DatasetEmpty", "has no examples in the chosen version and splits"),
+        (
+            BAD,
+            {"min_examples": 50},
+            "DatasetTooSmall",
+            "6 usable examples of 6; 50 are needed: add at least 44",
+        ),
+        (
+            [*BAD, {"inputs": {"task": "x"}, "outputs": {}}],
+            {},
+            "DatasetShapeInvalid",
+            "1 of 7 .* its `outputs`",
+        ),
+        (
+            BAD,
+            {"prompt": {**PROMPT, "user": "{{ inputs.question }}"}},
+            "PromptRenderFailed",
+            r"spec\.prompt\.user: `inputs` has no `question`; it has: task",
+        ),
+        (BAD, {"prompt": {**PROMPT, "user": "{{ "}}, "PromptRenderFailed", r"spec\.prompt\.user: line 1"),
+        (
+            [*BAD, {"inputs": {"task": "x"}, "outputs": {"docstring": "  "}}],
+            {},
+            "DatasetShapeInvalid",
+            "1 of 7 .* empty target",
+        ),
+        (numbered(6, agent="cicd"), {}, "DatasetShapeInvalid", "metadata.agent 'cicd', not 'docs'"),
+        (numbered(6, success=False), {}, "DatasetShapeInvalid", "metadata.success true"),
+        ([BAD[0]] * 6, {"min_examples": 2}, "DatasetTooSmall", "1 usable examples of 6"),
+        (BAD, {"method": "magic"}, "InputInvalid", "method: Input should be 'sft'"),
+    ],
+)
+def test_bad_input_is_refused_with_a_reason_and_nothing_is_uploaded(
+    sandbox: SandboxInfo,
+    fill: Fill,
+    given: Given,
+    tmp_path: Path,
+    examples: list[dict[str, Any]],
+    changes: Given,
+    reason: str,
+    says: str,
+) -> None:
+    given = {**given, **changes, "langsmith": {"dataset": fill(examples), "as_of": None, "splits": []}}
+    result = run_program(sandbox, MODULE, tmp_path / "p", given)
+    assert (result["reason"], result["transient"]) == (reason, False), result
+    assert re.search(says, result["message"]), result
+    assert sandbox.requests(service="hub", method="POST") == []
+
+
+def test_training_on_evaluation_examples_is_refused(
+    sandbox: SandboxInfo, fill: Fill, given: Given, tmp_path: Path
+) -> None:
+    given["langsmith"]["dataset"] = fill(numbered(6))
+    reformatted = {"inputs": {"task": "def Number_3( ):\n\n  return 3"}, "outputs": {"docstring": "Three."}}
+    evaluation = fill(
+        [reformatted, {"inputs": {"task": "def other(): ..."}, "outputs": {"docstring": "Other."}}]
+    )
+    given["evaluation_dataset"] = f"ls://{evaluation}"
+    result = run_program(sandbox, MODULE, tmp_path / "p", given)
+    assert result["reason"] == "TrainTestOverlap"
+    assert result["message"].startswith("1 of 6 examples of training dataset")
+    assert repr(evaluation) in result["message"]
+
+
+def test_unknown_dataset_is_named(sandbox: SandboxInfo, given: Given, tmp_path: Path) -> None:
+    given["langsmith"]["dataset"] = "ls://no such dataset"
+    result = run_program(sandbox, MODULE, tmp_path / "p", given)
+    assert (result["reason"], result["transient"]) == ("DatasetNotFound", False)
+    assert "no such dataset" in result["message"]
+
+
+def test_wrong_keys_are_named_and_not_shown(
+    sandbox: SandboxInfo, fill: Fill, given: Given, tmp_path: Path
+) -> None:
+    given["langsmith"]["dataset"] = fill(numbered(6))
+    wrong = run_program(sandbox, MODULE, tmp_path / "p", given, LANGSMITH_API_KEY="lsv2_wrong_key")
+    assert wrong["reason"] == "LangSmithUnauthorized"
+    assert "lsv2_wrong_key" not in json.dumps(wrong)
+    wrong = run_program(sandbox, MODULE, tmp_path / "q", given, HF_TOKEN="hf_wrong_token")
+    assert wrong["reason"] == "HubUnauthorized"
+    assert "hf_wrong_token" not in json.dumps(wrong)
+    given["hub"]["repo"] = "somebody-else/data"
+    assert run_program(sandbox, MODULE, tmp_path / "r", given)["reason"] == "HubUnauthorized"
+
+
+def test_public_repository_is_not_used(
+    sandbox: SandboxInfo, hf: HfApi, fill: Fill, given: Given, tmp_path: Path
+) -> None:
+    hf.create_repo(given["hub"]["repo"], repo_type="dataset", private=False)
+    given["langsmith"]["dataset"] = fill(numbered(6))
+    result = run_program(sandbox, MODULE, tmp_path / "p", given)
+    assert result["reason"] == "HubRepositoryPublic"
+
+
+def test_outage_is_transient_and_started_again_it_succeeds(
+    sandbox: SandboxInfo, fill: Fill, given: Given, tmp_path: Path
+) -> None:
+    given["langsmith"]["dataset"] = fill(numbered(6))
+    fault = sandbox.fault("langsmith", "status", status=503, times=None)
+    result = run_program(sandbox, MODULE, tmp_path / "p", given)
+    assert (result["reason"], result["transient"]) == ("LangSmithUnavailable", True)
+    sandbox.remove_fault(fault)
+    assert run_program(sandbox, MODULE, tmp_path / "p", given)["ok"]
+
+
+def test_lost_answer_to_the_commit_makes_no_second_one(
+    sandbox: SandboxInfo, hf: HfApi, fill: Fill, given: Given, tmp_path: Path
+) -> None:
+    given["langsmith"]["dataset"] = fill(numbered(6))
+    sandbox.fault("hub", "lost_answer", method="POST", path_regex="/commit/")
+    result = run_program(sandbox, MODULE, tmp_path / "p", given)
+    titles = [commit.title for commit in hf.list_repo_commits(result["repo"], repo_type="dataset")]
+    assert sum(title.startswith("Dataset sha256:") for title in titles) == 1
+
+
+def test_folder_holds_no_secret_and_is_readable_by_its_owner_only(
+    sandbox: SandboxInfo, fill: Fill, given: Given, tmp_path: Path
+) -> None:
+    given["langsmith"]["dataset"] = fill(numbered(6))
+    run_program(sandbox, MODULE, tmp_path / "p", given)
+    for file in (tmp_path / "p").iterdir():
+        content = file.read_text()
+        assert sandbox.hf_token not in content
+        assert sandbox.langsmith_key not in content
+        if file.name not in ("input.json", "program.lock"):
+            assert stat.S_IMODE(file.stat().st_mode) == 0o600, file

@@ -1,0 +1,320 @@
+"""`python -m modelops.evaluation`: both models asked alike, judged and recorded, or a reason why not."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from huggingface_hub import CommitOperationAdd, HfApi
+from langsmith import Client
+from tests.contract.learning import PROMPT, fill_dataset, langsmith_examples, run_program, start_program
+
+from modelops.adapters.langsmith.connection import LangSmithConnection
+from modelops.datasets.groups import digest
+from modelops.demo.stdlib_examples import StdlibExample, read_examples, spoil
+from modelops.sandbox.client import SandboxInfo
+from modelops.sandbox.hub.seeds import BASE_MODEL
+from modelops.sandbox.tokens import USER
+from modelops.trainers import tiny
+
+MODULE = "modelops.evaluation"
+Given = dict[str, Any]
+Serve = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def examples() -> list[StdlibExample]:
+    return read_examples(limit=600)
+
+
+@pytest.fixture(scope="module")
+def held_out(examples: list[StdlibExample]) -> list[StdlibExample]:
+    return [e for e in examples if e.split == "held-out"]
+
+
+@pytest.fixture(scope="module")
+def trained(examples: list[StdlibExample]) -> list[StdlibExample]:
+    return [e for e in examples if e.split == "train"]
+
+
+@pytest.fixture
+def client(sandbox: SandboxInfo) -> Iterator[Client]:
+    connection = LangSmithConnection(api_url=sandbox.langsmith, api_key=sandbox.langsmith_key, attempts=1)
+    client = connection.client()
+    yield client
+    client.close(timeout=0)
+
+
+@pytest.fixture
+def serve(hf: HfApi, sandbox: SandboxInfo, eventually: Callable[..., Any]) -> Iterator[Serve]:
+    """Puts a repository behind an endpoint; returns the arm of an evaluation."""
+    names: list[str] = []
+
+    def start(repository: str, version: str, **more: Any) -> dict[str, Any]:
+        name = f"ep-{uuid4().hex[:10]}"
+        names.append(name)
+        hf.create_inference_endpoint(
+            name,
+            repository=repository,
+            framework="pytorch",
+            accelerator="cpu",
+            instance_size="x1",
+            instance_type="intel-spr",
+            region="us-east-1",
+            vendor="aws",
+            type="authenticated",
+            namespace=USER,
+        )
+        eventually(lambda: hf.get_inference_endpoint(name, namespace=USER).status == "running", seconds=30)
+        return {
+            "model": repository,
+            "base_url": f"{sandbox.models}/e/{name}/v1",
+            "api_key_env": "HF_TOKEN",
+            "version": version,
+            "usd_per_hour": "0.033",
+            **more,
+        }
+
+    yield start
+    for name in names:
+        hf.delete_inference_endpoint(name, namespace=USER)
+
+
+def publish(hf: HfApi, repo: str, examples: list[StdlibExample]) -> str:
+    """A model that remembers these examples, as a training would leave it."""
+    model = tiny.Model([(e.task, e.docstring) for e in examples], [5.0, 2.5, 8.0])
+    hf.create_repo(repo, private=True, exist_ok=True)
+    hf.upload_file(path_or_fileobj=model.to_bytes(), path_in_repo=tiny.MODEL_FILE, repo_id=repo)
+    return repo
+
+
+@pytest.fixture
+def given(
+    hf: HfApi,
+    client: Client,
+    serve: Serve,
+    unique: Callable[[str], str],
+    trained: list[StdlibExample],
+    held_out: list[StdlibExample],
+) -> Given:
+    """A good candidate against the untrained base."""
+    name = unique("held out")
+    fill_dataset(client, name, langsmith_examples(held_out))
+    candidate = publish(hf, f"{USER}/{unique('good')}", trained)
+    return {
+        "v": 1,
+        "rollout": unique("uid"),
+        "agent": "docs",
+        "dataset": f"ls://{name}",
+        "as_of": None,
+        "arms": {"baseline": serve(BASE_MODEL, "v1.0.0"), "candidate": serve(candidate, "v1.1.0-rc.1")},
+        "prompt": PROMPT,
+        "scorer": {"type": "tokenF1", "threshold": "0.35"},
+        "margin_points": "5",
+        "goal": "nonInferior",
+        "alpha": "0.05",
+        "repetitions": 1,
+        "concurrency": 8,
+        "max_examples": None,
+        "train_digests": [digest(e.langsmith()["inputs"]) for e in trained],  # type: ignore[arg-type]
+    }
+
+
+def chats(sandbox: SandboxInfo) -> int:
+    return len(sandbox.requests(service="models", method="POST"))
+
+
+def test_better_model_passes_with_numbers_and_both_experiments(
+    sandbox: SandboxInfo, client: Client, given: Given, held_out: list[StdlibExample], tmp_path: Path
+) -> None:
+    result = run_program(sandbox, MODULE, tmp_path / "p", given)
+
+    assert result["ok"], result
+    assert (result["verdict"], result["recommendation"]) == ("pass", "deploy"), result["explain"]
+    assert result["n"] == len(held_out)
+    low, high = (float(end) for end in result["interval"])
+    assert -5 < low < float(result["difference_points"]) < high
+    better, base = float(result["candidate"]["success"]), float(result["baseline"]["success"])
+    assert better > base > 0
+    discordant = result["discordant"]
+    assert (discordant["b"] - discordant["c"]) / result["n"] == pytest.approx(better - base, abs=1e-3)
+    assert result["candidate"]["errors"] == result["baseline"]["errors"] == 0
+    assert result["candidate"]["latency_p50_ms"] > 0
+    assert float(result["candidate"]["cost_per_1k"]) > 0
+    assert result["findings"] == []
+    assert "v1.1.0-rc.1" in result["explain"]
+
+    assert result["recorded"]
+    for arm, version in (("baseline", "v1.0.0"), ("candidate", "v1.1.0-rc.1")):
+        project = client.read_project(project_id=result["experiments"][arm]["id"], include_stats=True)
+        tags = {key: project.metadata[key] for key in ("agent", "model_version", "experiment_type")}
+        assert tags == {
+            "agent": "docs",
+            "model_version": version,
+            "experiment_type": "baseline_vs_candidate",
+        }
+        assert project.run_count == len(held_out)
+        assert project.feedback_stats is not None
+        assert project.feedback_stats["success"]["avg"] == pytest.approx(
+            float(result[arm]["success"]), abs=1e-3
+        )
+        assert result["experiments"][arm]["id"] in result["experiment_url"]
+
+
+def test_model_of_spoilt_data_fails(
+    sandbox: SandboxInfo,
+    hf: HfApi,
+    serve: Serve,
+    given: Given,
+    trained: list[StdlibExample],
+    unique: Callable[[str], str],
+    tmp_path: Path,
+) -> None:
+    good = given["arms"]["candidate"]
+    spoilt = publish(hf, f"{USER}/{unique('spoilt')}", spoil(trained))
+    given["arms"] = {"baseline": {**good, "version": "v1.1.0"}, "candidate": serve(spoilt, "v1.2.0-rc.1")}
+    result = run_program(sandbox, MODULE, tmp_path / "p", given)
+    assert (result["verdict"], result["recommendation"]) == ("fail", "reject"), result["explain"]
+    assert "is worse by more than 5 points" in result["explain"]
+
+
+def test_few_examples_are_inconclusive(sandbox: SandboxInfo, given: Given, tmp_path: Path) -> None:
+    given["max_examples"] = 10
+    given["arms"]["candidate"] = given["arms"]["baseline"]
+    result = run_program(sandbox, MODULE, tmp_path / "p", given)
+    assert (result["n"], result["verdict"], result["recommendation"]) == (10, "inconclusive", "review")
+    assert len(result["findings"]) == 2
+
+
+def test_killed_it_resumes_and_asks_nothing_twice(
+    sandbox: SandboxInfo, given: Given, held_out: list[StdlibExample], tmp_path: Path, eventually: Any
+) -> None:
+    sandbox.fault("models", "latency", ms=60, times=None)
+    sandbox.forget_requests()
+    process = start_program(sandbox, MODULE, tmp_path / "p", given)
+    journal = tmp_path / "p" / "answers.jsonl"
+    eventually(lambda: journal.exists() and journal.read_text().count("\n") >= 20, seconds=30)
+    process.kill()
+    process.wait()
+    kept = journal.read_text().splitlines()
+    with journal.open("a") as file:
+        file.write('{"arm": "cand')
+    sandbox.clear()
+
+    result = run_program(sandbox, MODULE, tmp_path / "p", given)
+    assert result["ok"], result
+    lines = journal.read_text().splitlines()
+    assert lines[: len(kept)] == kept
+    assert len(lines) == 2 * len(held_out)
+    assert chats(sandbox) <= 2 * len(held_out) + given["concurrency"]
+    sandbox.forget_requests()
+    assert run_program(sandbox, MODULE, tmp_path / "p", given) == result
+    assert sandbox.requests() == []
+
+
+def test_failed_calls_count_as_failures(sandbox: SandboxInfo, given: Given, tmp_path: Path) -> None:
+    endpoint = given["arms"]["candidate"]["base_url"].split("/e/")[1].split("/")[0]
+    sandbox.fault("models", "status", status=500, path_regex=f"/e/{endpoint}/", times=None)
+    result = run_program(sandbox, MODULE, tmp_path / "p", given)
+    assert result["verdict"] == "fail", result
+    assert result["candidate"]["success"] == "0.0000"
+    assert result["candidate"]["errors"] == result["n"]
+    assert any("calls failed and count as failures, the first with HTTP 500" in f for f in result["findings"])
+
+
+def test_ill_baseline_proves_nothing_and_is_asked_again(
+    sandbox: SandboxInfo, given: Given, tmp_path: Path
+) -> None:
+    endpoint = given["arms"]["baseline"]["base_url"].split("/e/")[1].split("/")[0]
+    fault = sandbox.fault("models", "status", status=500, path_regex=f"/e/{endpoint}/", times=None)
+    result = run_program(sandbox, MODULE, tmp_path / "p", given)
+    assert (result["reason"], result["transient"]) == ("BaselineUnavailable", True)
+    sandbox.remove_fault(fault)
+    sandbox.forget_requests()
+    result = run_program(sandbox, MODULE, tmp_path / "p", given)
+    assert result["verdict"] == "pass", result
+    assert chats(sandbox) == result["n"]
+
+
+def test_rate_limit_is_waited_out_and_said(sandbox: SandboxInfo, given: Given, tmp_path: Path) -> None:
+    sandbox.fault("models", "status", status=429, method="POST", times=3, retry_after=0)
+    result = run_program(sandbox, MODULE, tmp_path / "p", given)
+    assert result["verdict"] == "pass"
+    assert result["candidate"]["errors"] == result["baseline"]["errors"] == 0
+    assert any("repeated after 429 or 503" in finding for finding in result["findings"])
+
+
+def test_langsmith_that_goes_down_in_the_middle_does_not_change_the_verdict(
+    sandbox: SandboxInfo, given: Given, tmp_path: Path
+) -> None:
+    sandbox.fault("langsmith", "status", status=503, method="POST", times=None)
+    given["record_seconds"] = 1
+    result = run_program(sandbox, MODULE, tmp_path / "p", given)
+    assert result["verdict"] == "pass", result
+    assert not result["recorded"]
+    assert any(f.startswith("LangSmith does not have all of it") for f in result["findings"])
+
+
+def test_examples_that_were_trained_on_are_left_out(
+    sandbox: SandboxInfo,
+    hf: HfApi,
+    given: Given,
+    held_out: list[StdlibExample],
+    unique: Callable[[str], str],
+    tmp_path: Path,
+) -> None:
+    repo = f"{USER}/{unique('data')}"
+    hf.create_repo(repo, repo_type="dataset", private=True)
+    groups = {"form": "groups/v1", "train": [digest(e.langsmith()["inputs"]) for e in held_out[:7]]}  # type: ignore[arg-type]
+    add = CommitOperationAdd("groups.json", json.dumps(groups).encode())
+    revision = hf.create_commit(repo, [add], commit_message="groups", repo_type="dataset").oid
+    given = {**given, "train_digests": [], "training_dataset": {"repo": repo, "revision": revision}}
+    result = run_program(sandbox, MODULE, tmp_path / "p", given)
+    assert result["n"] == len(held_out) - 7
+    assert result["findings"] == ["7 examples were trained on (same inputs) and left out"]
+
+
+def test_nothing_but_trained_on_examples_is_refused(
+    sandbox: SandboxInfo, given: Given, held_out: list[StdlibExample], tmp_path: Path
+) -> None:
+    given["train_digests"] = [digest(e.langsmith()["inputs"]) for e in held_out]  # type: ignore[arg-type]
+    result = run_program(sandbox, MODULE, tmp_path / "p", given)
+    assert result["reason"] == "TrainTestOverlap"
+    assert chats(sandbox) == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "more", "reason", "says"),
+    [
+        ({}, {"HF_TOKEN": "hf_wrong_one"}, "ModelUnauthorized", "the key in HF_TOKEN is wrong"),
+        ({"api_key_env": "NO_SUCH_KEY"}, {}, "ModelUnauthorized", "NO_SUCH_KEY is not set"),
+        ({"model": "nobody/nothing"}, {}, "ModelNotFound", "nobody/nothing"),
+    ],
+)
+def test_model_that_refuses_for_good_ends_the_evaluation_at_once(
+    sandbox: SandboxInfo,
+    given: Given,
+    tmp_path: Path,
+    change: dict[str, str],
+    more: dict[str, str],
+    reason: str,
+    says: str,
+) -> None:
+    given["arms"]["candidate"].update(change)
+    result = run_program(sandbox, MODULE, tmp_path / "p", given, **more)
+    assert (result["reason"], result["transient"]) == (reason, False), result
+    assert says in result["message"]
+    assert "hf_wrong_one" not in json.dumps(result)
+    assert chats(sandbox) < 40
+
+
+def test_several_repetitions_are_averaged_within_the_example(
+    sandbox: SandboxInfo, given: Given, held_out: list[StdlibExample], tmp_path: Path
+) -> None:
+    given["repetitions"] = 2
+    result = run_program(sandbox, MODULE, tmp_path / "p", given)
+    assert result["verdict"] == "pass", result
+    assert (result["n"], result["candidate"]["calls"]) == (len(held_out), 2 * len(held_out))
+    assert result["discordant"] is None

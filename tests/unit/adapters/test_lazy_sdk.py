@@ -1,0 +1,15 @@
+"""The operator's process pays for an SDK when it is used, not when it starts."""
+
+import subprocess
+import sys
+
+
+def test_importing_the_adapters_imports_no_sdk() -> None:
+    code = (
+        "import sys, modelops.adapters.huggingface, modelops.adapters.programs\n"
+        "print([name for name in ('huggingface_hub', 'httpx2', 'datasets') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,184 @@
+"""The parts of the evaluation program that need no service."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from modelops.evaluation.journal import Answer, Journal
+from modelops.evaluation.latency import percentile_ms, ratio
+from modelops.evaluation.outcome import compare, scores_of
+from modelops.evaluation.questions import Question
+from modelops.evaluation.request import ARMS, ArmName, Request
+from modelops.evaluation.result import document, points
+from modelops.workdir import ProgramFailure, WorkDir, run_program
+
+ARM = {"model": "m", "base_url": "http://127.0.0.1:1/v1", "api_key_env": "KEY"}
+
+
+def request(**changes: object) -> Request:
+    given = {
+        "v": 1,
+        "rollout": "uid",
+        "agent": "docs",
+        "dataset": "ls://d",
+        "arms": {"baseline": {**ARM, "version": "v1.0.0"}, "candidate": {**ARM, "version": "v1.1.0-rc.1"}},
+        "prompt": {
+            "user": "{{ inputs.task }}",
+            "assistant": "{{ outputs.text }}",
+            "parse": {"type": "regex", "pattern": "<(.*)>"},
+        },
+        "scorer": {"type": "exact", "threshold": "1"},
+        "margin_points": "5",
+        "goal": "nonInferior",
+        **changes,
+    }
+    return Request.of(given)
+
+
+def answer(arm: ArmName, example: int, text: str | None, *, repetition: int = 0, **more: object) -> Answer:
+    return Answer(
+        arm=arm,
+        example=str(example),
+        repetition=repetition,
+        started=100.0 + example,
+        latency_ms=50.0,
+        attempts=1,
+        text=text,
+        error=None if text is not None else "HTTP 500",
+        prompt_tokens=10,
+        completion_tokens=10,
+        **more,  # type: ignore[arg-type]
+    )
+
+
+QUESTIONS = [Question(example=str(n), inputs={}, messages=(), target="yes") for n in range(100)]
+
+
+def test_errors_and_unparsable_answers_are_failures_and_not_left_out() -> None:
+    asked = request()
+    answers = [answer(arm, n, "<yes>") for n in range(100) for arm in ARMS]
+    answers[1] = answer("candidate", 0, None)
+    answers[3] = answer("candidate", 1, "no brackets")
+    answers[5] = answer("candidate", 2, "<no>")
+    outcome = compare(asked, QUESTIONS, answers, scores_of(asked, QUESTIONS, answers))
+    assert outcome.arms["candidate"].success == 0.97
+    assert outcome.arms["candidate"].errors == 1
+    assert outcome.pairs is not None
+    assert (outcome.pairs.gained, outcome.pairs.lost) == (0, 3)
+
+
+def test_numbers_for_the_api_are_decimal_strings() -> None:
+    asked = request()
+    answers = [answer(arm, n, "<yes>", cost_usd="1e-7") for n in range(100) for arm in ARMS]
+    outcome = compare(asked, QUESTIONS, answers, scores_of(asked, QUESTIONS, answers))
+    said = document(asked, outcome)
+    assert said["baseline"] == {
+        "success": "1.0000",
+        "latency_p50_ms": 50,
+        "latency_p95_ms": 50,
+        "cost_per_1k": "0.000005",
+        "errors": 0,
+        "calls": 100,
+    }
+    assert (said["difference_points"], said["interval"]) == ("0.00", ["-2.63", "2.63"])
+    assert (said["verdict"], said["recommendation"], said["margin_points"]) == ("pass", "deploy", "5")
+    assert said["explain"] == (
+        "Of 100 held-out examples v1.1.0-rc.1 on 100.0 % and v1.0.0 on 100.0 % succeed: a difference of +0.0 "
+        "points (90 % interval -2.63 to 2.63). The candidate is not worse by more than 5 points."
+    )
+    assert json.dumps(said, allow_nan=False)
+
+
+def test_partly_billed_calls_have_no_known_cost() -> None:
+    asked = request()
+    answers = [answer(arm, n, "<yes>", cost_usd="1" if n else None) for n in range(100) for arm in ARMS]
+    outcome = compare(asked, QUESTIONS, answers, scores_of(asked, QUESTIONS, answers))
+    assert outcome.arms["baseline"].cost_per_1k is None
+
+
+def test_repetitions_are_averaged_within_the_example() -> None:
+    asked = request(repetitions=2)
+    answers = [
+        answer(arm, n, "<yes>" if arm == "baseline" or k else "<no>", repetition=k)
+        for n in range(100)
+        for arm in ARMS
+        for k in range(2)
+    ]
+    outcome = compare(asked, QUESTIONS, answers, scores_of(asked, QUESTIONS, answers))
+    assert (outcome.n, outcome.difference, outcome.pairs) == (100, -0.5, None)
+    assert outcome.verdict == "fail"
+
+
+def test_points_have_no_negative_zero() -> None:
+    assert points(-0.00001) == "0.00"
+    assert points(-0.12345) == "-12.35"
+
+
+def test_latency_ratio_is_repeatable_and_wide_enough() -> None:
+    base = [10.0 + n % 7 for n in range(100)]
+    slow = [value * 2 for value in base]
+    found = ratio(base, slow, quantile=0.5, alpha=0.05, seed="s")
+    assert found == ratio(base, slow, quantile=0.5, alpha=0.05, seed="s")
+    assert found.value == pytest.approx(2.0)
+    assert found.interval is not None
+    assert found.interval[0] <= 2.0 <= found.interval[1]
+    assert ratio(base[:30], slow[:30], quantile=0.95, alpha=0.05, seed="s").interval is None
+    assert percentile_ms([], 0.5) == 0
+
+
+def test_journal_drops_a_line_that_was_cut_and_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "answers.jsonl"
+    with Journal(path) as journal:
+        journal.add(answer("baseline", 1, "a\u2028b"))
+        journal.add(answer("candidate", 1, None))
+    with path.open("a") as file:
+        file.write('{"arm": "base')
+    with Journal(path) as journal:
+        assert set(journal.answers) == {("baseline", "1", 0), ("candidate", "1", 0)}
+        journal.add(answer("baseline", 2, "c"))
+        journal.forget(lambda a: a.error is not None)
+    with Journal(path) as journal:
+        assert [a.text for a in journal.answers.values()] == ["a\u2028b", "c"]
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("change", "field"), [({"margin_points": "101"}, "margin_points"), ({"goal": "best"}, "goal")]
+)
+def test_wrong_input_names_the_field(change: dict[str, str], field: str) -> None:
+    with pytest.raises(ProgramFailure, match=field):
+        request(**change)
+
+
+def test_final_result_is_kept_and_a_transient_one_is_tried_again(tmp_path: Path) -> None:
+    calls: list[int] = []
+
+    def fails_once(work: WorkDir) -> dict[str, int]:
+        calls.append(1)
+        if len(calls) == 1:
+            raise ProgramFailure("HubUnavailable", "down", transient=True)
+        return {"n": len(calls)}
+
+    assert run_program(fails_once, tmp_path) == 1
+    assert json.loads((tmp_path / "result.json").read_text()) == {
+        "ok": False,
+        "reason": "HubUnavailable",
+        "message": "down",
+        "transient": True,
+    }
+    assert run_program(fails_once, tmp_path) == 0
+    assert run_program(fails_once, tmp_path) == 0
+    assert len(calls) == 2
+
+
+def test_unexpected_error_is_a_result_without_its_text(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def breaks(work: WorkDir) -> dict[str, int]:
+        raise RuntimeError("holds hf_secret")
+
+    assert run_program(breaks, tmp_path) == 1
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert result["reason"] == "InternalError"
+    assert "hf_secret" not in result["message"]

@@ -1,0 +1,44 @@
+"""What one answer is worth, and what tokens cost."""
+
+from decimal import Decimal
+
+import pytest
+
+from modelops.api.v1alpha1.rollout import ScorerType
+from modelops.domain.gates.cost import busy_seconds, per_1k_tokens
+from modelops.domain.gates.scoring import score, token_f1
+from modelops.trainers import tiny
+
+
+@pytest.mark.parametrize(
+    ("scorer", "answer", "target", "expected"),
+    [
+        (ScorerType.EXACT, " a\n", "a", 1.0),
+        (ScorerType.EXACT, "A", "a", 0.0),
+        (ScorerType.JSON, '{"b": 1, "a": [2]}', '{"a": [2], "b": 1}', 1.0),
+        (ScorerType.JSON, "no json", "{}", 0.0),
+        (ScorerType.TOKEN_F1, "Return the size.", "return a size", 2 / 3),
+        (ScorerType.TOKEN_F1, "", "a", 0.0),
+        (ScorerType.TOKEN_F1, "a a a", "a", 0.5),
+    ],
+)
+def test_scores(scorer: ScorerType, answer: str, target: str, expected: float) -> None:
+    assert score(scorer, answer=answer, target=target) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("pair", [("Get file size.", "Return the size of a file."), ("Ä ß", "ä"), ("", "")])
+def test_trainer_and_gate_mean_the_same_f1(pair: tuple[str, str]) -> None:
+    assert tiny.token_f1(tiny.tokens(pair[0]), tiny.tokens(pair[1])) == token_f1(*pair)
+
+
+def test_overlapping_calls_are_counted_once() -> None:
+    assert busy_seconds([(0, 2), (1, 3), (5, 6), (5.2, 5.4)]) == 4
+    assert busy_seconds([]) == 0
+
+
+def test_cost_is_the_bill_or_the_hour_or_unknown() -> None:
+    hour = {"usd_per_hour": Decimal("3.6"), "busy": 10.0, "tokens": 5000}
+    assert per_1k_tokens(billed_usd=Decimal("0.5"), **hour) == Decimal("0.1")  # type: ignore[arg-type]
+    assert per_1k_tokens(billed_usd=None, **hour) == Decimal("0.002")  # type: ignore[arg-type]
+    assert per_1k_tokens(billed_usd=None, usd_per_hour=None, busy=1.0, tokens=10) is None
+    assert per_1k_tokens(billed_usd=Decimal(1), usd_per_hour=None, busy=1.0, tokens=0) is None

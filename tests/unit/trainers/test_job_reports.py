@@ -1,0 +1,26 @@
+"""The report lines of a job are those that the operator reads."""
+
+import io
+
+import pytest
+
+from modelops.domain.jobreport import parse_line
+from modelops.trainers.job import Reporter, Run
+
+
+def test_operator_reads_what_the_job_says() -> None:
+    stream = io.StringIO()
+    reporter = Reporter(nonce="abc", stream=stream)
+    reporter.say("log", step=3, max_steps=9, epoch=0.5, metrics={"loss": 0.12345678, "bad": float("nan")})
+    line = stream.getvalue()
+    assert line.startswith('@@modelops:abc@@ {"epoch":0.5,"kind":"log",')
+    report = parse_line(line, "abc")
+    assert report is not None
+    assert (report.step, report.max_steps, report.epoch) == (3, 9, 0.5)
+    assert report.metrics == {"loss": 0.123457}
+    assert parse_line(line, "other") is None
+
+
+def test_run_of_another_form_is_refused() -> None:
+    with pytest.raises(ValueError, match="form 2"):
+        Run.from_json('{"v": 2}')
