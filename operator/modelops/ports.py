@@ -58,7 +58,10 @@ Json = dict[str, Any]
 
 
 class Kube(Protocol):
-    """The Kubernetes API. Every write is conditional; errors are Conflict, Missing, Refused, Unavailable, Uncertain, NotLeader."""
+    """The Kubernetes API. Every write is conditional.
+
+    Errors are Conflict, Missing, Refused, Unavailable, Uncertain, NotLeader.
+    """
 
     async def get(self, resource: Resource, namespace: str, name: str) -> Json | None:
         """A live read; None where there is none."""
@@ -219,7 +222,7 @@ class EndpointRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """An Inference Endpoint as the service shows it; `url` is the OpenAI-compatible base with its version segment."""
+    """An Inference Endpoint as the service shows it; `url` is the OpenAI-compatible base, `…/v1`."""
 
     name: str
     state: str
@@ -310,7 +313,7 @@ class Reports(Protocol):
     def summary(
         self, namespace: str, agent: str, *, generation: int, salt: str, pods: Sequence[str] | None
     ) -> AgentReports:
-        """Summed over processes; `pods`: names of the ready Pods expected, None: whoever was heard from within 60 s."""
+        """Summed over processes. `pods`: names of the ready Pods expected; None: whoever was heard."""
 
 
 class Traces(Protocol):

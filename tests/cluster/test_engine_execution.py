@@ -160,7 +160,8 @@ async def test_writes_of_one_plan_follow_each_other(bench: Bench) -> None:
         status(2),
         WriteFinalizers(finalizers=(f"{GROUP}/cleanup", f"{GROUP}/more")),
     )
-    assert executed == Executed(done=True, wrote=6)
+    assert executed == Executed(done=True, wrote=6, file_written_at=executed.file_written_at)
+    assert executed.file_written_at is not None
     gadget = await bench.live(GADGETS, "g")
     record = await bench.live(CONFIG_MAPS, "docs-modelops-record")
     assert gadget["status"] == {"step": 2}

@@ -57,7 +57,8 @@ class Executed:
     `done`: all of it. `conflict`: this object is not what the decision was made from (now it is read live):
     decide again at once. `rebase`: the intent whose file write met a definite conflict after being sent once.
     `retry_after`: seconds, where something was unavailable (0: the answer was lost; decide again at once).
-    `wrote`: writes that were carried out. `file_written_at`: when the agents' file was, on the monotonic clock.
+    `wrote`: writes that were carried out.
+    `file_written_at`: when the agents' file was written, on the monotonic clock.
     """
 
     done: bool

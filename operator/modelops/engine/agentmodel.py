@@ -71,7 +71,7 @@ class AgentModelReconciler(Reconciler[Observed]):
         )
 
     def _older(self, agent: AgentModel) -> str:
-        """Name of an older AgentModel over the same agent in the same ConfigMap; empty where there is none."""
+        """Name of an older AgentModel over the same agent in the same ConfigMap; empty: there is none."""
 
         def age(of: AgentModel) -> tuple[str, str]:
             return str(of.metadata.creation_timestamp), of.metadata.uid
@@ -91,7 +91,7 @@ class AgentModelReconciler(Reconciler[Observed]):
         assert fact == "endpoints"
         return await self._world.endpoints.list(scene.credentials.hugging_face, self._world.hub_org)
 
-    async def _do(self, step: Do, seen: Observed, scene: Scene[Observed]) -> None:
+    async def _do(self, step: Do, seen: Observed, scene: Scene[Observed]) -> None:  # noqa: ARG002
         world, token = self._world, scene.credentials.hugging_face
         world.gate()
         match step.action:

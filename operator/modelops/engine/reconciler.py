@@ -1,4 +1,4 @@
-"""The loop that every kind goes through: observe, decide, fetch what the decision lacks, act, until nothing is left."""
+"""The loop of every kind: observe, decide, fetch what the decision lacks, act, until nothing is left."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Reconciler(ABC, Generic[Seen]):
             plan = self._decide(seen)
         return plan, seen
 
-    def _with_fact(self, seen: Seen, name: str, fact: Any, scene: Scene[Seen]) -> Seen:  # noqa: ARG002  # noqa: ARG002
+    def _with_fact(self, seen: Seen, name: str, fact: Any, scene: Scene[Seen]) -> Seen:  # noqa: ARG002
         changed: Seen = replace(seen, **{name: fact})  # type: ignore[type-var]
         return changed
 

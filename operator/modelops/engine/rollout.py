@@ -15,6 +15,7 @@ from modelops.domain.rollout.analysis import Health, judge
 from modelops.domain.rollout.claim import endpoint_name
 from modelops.domain.rollout.decide import decide
 from modelops.domain.rollout.observed import Observed, RolloutSettings, Watched
+from modelops.domain.rollout.status import TERMINAL
 from modelops.engine.act import Executed, Held
 from modelops.engine.reconciler import Reconciler, Scene
 from modelops.engine.resources import ROLLOUTS, TRAINING_RUNS
@@ -48,6 +49,7 @@ class RolloutReconciler(Reconciler[Observed]):
         super().__init__(world)
         self._settings = settings
         self._memories: dict[str, Memory] = {}
+        self._tidied: set[str] = set()
 
     def _decide(self, seen: Observed) -> Plan:
         return decide(seen)
@@ -59,6 +61,9 @@ class RolloutReconciler(Reconciler[Observed]):
         if item is None or rollout is None:
             return None
         reference = rollout.spec.agent_model_ref.name
+        if rollout.status.phase in TERMINAL and rollout.metadata.uid not in self._tidied:
+            self._tidied.add(rollout.metadata.uid)
+            await world.programs.stop(f"evaluation-{rollout.metadata.uid}")
         agent = world.agent_model(namespace, reference)
         record_item, record, _ = await world.record(namespace, reference)
         credentials, problem = await world.credentials(namespace, agent)
@@ -204,9 +209,8 @@ class RolloutReconciler(Reconciler[Observed]):
         match step.action:
             case "start_evaluation":
                 world.gate()
-                await world.programs.start(
-                    name, PROGRAM, step.arguments["given"], self._environment(seen, scene)
-                )
+                given, environment = step.arguments["given"], self._environment(seen, scene)
+                await world.start_program(name, PROGRAM, given, environment)
             case "retry_evaluation":
                 due = memory.not_before.setdefault("evaluation", now + step.arguments["after"])
                 if now >= due:
@@ -228,7 +232,6 @@ class RolloutReconciler(Reconciler[Observed]):
         assert record is not None
         openrouter = record.stable.endpoint == "openrouter"
         return {
-            **self._world.program_environment,
             "HF_TOKEN": given.hugging_face,
             "LANGSMITH_API_KEY": given.langsmith,
             "MODELOPS_BASELINE_KEY": given.open_router if openrouter else given.hugging_face,

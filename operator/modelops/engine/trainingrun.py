@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from modelops.adapters.huggingface.payload import COMMAND, IMAGE, payload_base64
-from modelops.engine.poller import SharedJobPoller, Watch
 from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain.plan import Do, Plan
 from modelops.domain.training.decide import decide
 from modelops.domain.training.naming import model_repository
 from modelops.domain.training.observed import Observed, Submission, TrainingSettings
+from modelops.domain.training.status import TERMINAL
 from modelops.engine.act import Held
+from modelops.engine.poller import SharedJobPoller, Watch
 from modelops.engine.queue import Key
 from modelops.engine.reconciler import Reconciler, Scene
 from modelops.engine.resources import TRAINING_RUNS
@@ -27,7 +28,7 @@ LOOK_SECONDS = 5.0
 
 @dataclass
 class Memory:
-    """What this process knows of a run beyond its status; a restart forgets it, and the protocol allows for that."""
+    """What this process knows of a run beyond its status; the protocol allows for forgetting it."""
 
     intent: tuple[int, int] = (0, 0)
     """Attempt and post that the rest speaks of."""
@@ -46,6 +47,7 @@ class TrainingRunReconciler(Reconciler[Observed]):
         self._poller = poller
         self._settings = settings
         self._memories: dict[str, Memory] = {}
+        self._tidied: set[str] = set()
 
     def _decide(self, seen: Observed) -> Plan:
         return decide(seen)
@@ -56,6 +58,8 @@ class TrainingRunReconciler(Reconciler[Observed]):
         run = parsed(TrainingRun, item) if item is not None else None
         if item is None or run is None:
             return None
+        if run.status.phase in TERMINAL and run.metadata.uid not in self._tidied:
+            await self._tidy(run.metadata.uid)
         agent = world.agent_model(namespace, run.spec.agent_model_ref.name)
         record_item, record, _ = await world.record(namespace, run.spec.agent_model_ref.name)
         credentials, problem = await world.credentials(namespace, agent)
@@ -96,17 +100,19 @@ class TrainingRunReconciler(Reconciler[Observed]):
             memory.submission, memory.settling_since = None, None
         return memory
 
-    def forget(self, uid: str) -> None:
-        """The run is gone."""
+    async def _tidy(self, uid: str) -> None:
+        """The run ended: its job is watched no longer, and its program's folder goes."""
+        self._tidied.add(uid)
         self._memories.pop(uid, None)
         self._poller.forget(uid)
+        await self._world.programs.stop(f"dataset-{uid}")
 
     def _namespace(self, seen: Observed) -> str:
         backend = seen.run.spec.backend.hugging_face
         return (backend.namespace if backend else None) or self._settings.hub_org
 
     def _nonce(self, seen: Observed) -> str:
-        """Follows from the attempt, so that a restart reads the same reports; not guessable from a dataset."""
+        """Follows from the attempt: a restart reads the same reports, a dataset cannot guess it."""
         text = f"{self._settings.installation}/{seen.uid}/{seen.attempt}/nonce"
         return hashlib.sha256(text.encode()).hexdigest()[:20]
 
@@ -163,12 +169,8 @@ class TrainingRunReconciler(Reconciler[Observed]):
         given = step.arguments
         match step.action:
             case "start_dataset":
-                environment = {
-                    **world.program_environment,
-                    "HF_TOKEN": token,
-                    "LANGSMITH_API_KEY": credentials.langsmith,
-                }
-                await world.programs.start(f"dataset-{seen.uid}", PROGRAM, given["given"], environment)
+                environment = {"HF_TOKEN": token, "LANGSMITH_API_KEY": credentials.langsmith}
+                await world.start_program(f"dataset-{seen.uid}", PROGRAM, given["given"], environment)
             case "retry_dataset":
                 if self._due(memory, "dataset", given["after"]):
                     await world.programs.retry(f"dataset-{seen.uid}")

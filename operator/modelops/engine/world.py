@@ -1,4 +1,4 @@
-"""What every reconciler reads in the same way: objects, the record, the agents' file, credentials, reports."""
+"""What every reconciler reads in the same way: objects, record, agents' file, credentials, reports."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ from modelops.ports import (
     Json,
     Kube,
     Programs,
+    Refused,
     Reports,
     Resource,
     Unavailable,
@@ -112,7 +113,8 @@ class World:
                 item,
                 None,
                 (
-                    f"ConfigMap {record_name(agent_model)}: {error}. Restore it from a backup, or delete it to have it rebuilt"
+                    f"ConfigMap {record_name(agent_model)}: {error}. Restore it from a backup, or delete it "
+                    "to have it rebuilt"
                 ),
             )
 
@@ -125,14 +127,16 @@ class World:
             return (
                 None,
                 None,
-                f"ConfigMap {config_map} (spec.config.configMapRef) does not exist in namespace {namespace}: create it",
+                f"ConfigMap {config_map} (spec.config.configMapRef) does not exist in namespace {namespace}: "
+                "create it",
             )
         if (item["metadata"].get("labels") or {}).get(MANAGED_LABEL) != "true":
             return (
                 item,
                 None,
                 (
-                    f"ConfigMap {config_map} (spec.config.configMapRef) does not carry the label {MANAGED_LABEL}=true: "
+                    f"ConfigMap {config_map} (spec.config.configMapRef) does not carry the label "
+                    f"{MANAGED_LABEL}=true: "
                     f"add it to let the operator write the file"
                 ),
             )
@@ -151,7 +155,7 @@ class World:
         return item, File(resource_version=version, text=text, entry=entry, live=live), ""
 
     async def credentials(self, namespace: str, agent: AgentModel | None) -> tuple[Credentials, str]:
-        """The agent's tokens, and what is wrong with a Secret; the installation's own where there is no agent."""
+        """The agent's tokens, and what is wrong with a Secret; without an agent the installation's own."""
         if agent is None:
             return (
                 self.fallback,
@@ -187,7 +191,8 @@ class World:
         if (item["metadata"].get("labels") or {}).get(MANAGED_LABEL) != "true":
             return (
                 "",
-                f"{where} does not carry the label {MANAGED_LABEL}=true: add it to let the operator read the Secret",
+                f"{where} does not carry the label {MANAGED_LABEL}=true: add it to let the operator read the "
+                "Secret",
             )
         encoded = (item.get("data") or {}).get(reference.key)
         if not encoded:
@@ -217,13 +222,24 @@ class World:
             )
         )
 
+    async def start_program(
+        self, name: str, module: str, given: Json, environment: Mapping[str, str]
+    ) -> None:
+        """Starts it; one that was begun with another input (somebody edited the AgentModel) begins anew."""
+        environment = {**self.program_environment, **environment}
+        try:
+            await self.programs.start(name, module, given, environment)
+        except Refused:
+            await self.programs.stop(name)
+            await self.programs.start(name, module, given, environment)
+
     def record_reference(self, namespace: str, agent_model: str) -> tuple[str, str, Mapping[str, str]]:
         """Where the record is written."""
         return namespace, record_name(agent_model), {RECORD_LABEL: agent_model}
 
 
 def parsed(kind: type[KindT], item: Json) -> KindT | None:
-    """The typed object; None where an older schema let something in that cannot be read. Shared: never changed."""
+    """The typed object; None where it cannot be read (an older schema). Shared: never changed."""
     metadata = item["metadata"]
     key = (metadata["uid"], metadata["resourceVersion"])
     found = _READ.get(key)

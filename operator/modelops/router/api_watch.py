@@ -14,6 +14,7 @@ import socket
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import quote, urlencode
@@ -61,6 +62,7 @@ class ApiWatch:
         self._listener = listener
         self._stopped = stopped
         self._connection: HTTPConnection | None = None
+        self._socket: socket.socket | None = None
         self._version: str | None = None
         self._failures = 0
 
@@ -95,13 +97,9 @@ class ApiWatch:
 
     def close(self) -> None:
         """Interrupts a read that is under way; the thread then sees that it is stopped."""
-        connection = self._connection
-        sock = connection.sock if connection else None
-        if sock is not None:
-            try:
-                sock.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                return
+        if self._socket is not None:
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
 
     @property
     def _name(self) -> str:
@@ -167,8 +165,8 @@ class ApiWatch:
             raise _Gone
         if response.status != 200:
             raise WatchProblem(f"HTTP {response.status} {response.reason}")
-        if connection.sock is not None:
-            connection.sock.settimeout(timeout)
+        if self._socket is not None:
+            self._socket.settimeout(timeout)
         return response
 
     def _connect(self) -> HTTPConnection:
@@ -176,7 +174,8 @@ class ApiWatch:
             url, ca_file = self._config.url, self._config.ca_file
             self._connection = connection_to(url, timeout=CONNECT_SECONDS, ca_file=ca_file)
             self._connection.connect()
-            _keep_alive(self._connection.sock)
+            self._socket = self._connection.sock
+            _keep_alive(self._socket)
         return self._connection
 
     def _disconnect(self) -> None:

@@ -57,5 +57,5 @@ def set_up(level: str, *, secrets: Iterable[str] = (), stream: TextIO = sys.stde
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for chatty in ("kopf", "aiohttp.access", "httpx", "huggingface_hub", "asyncio"):
+    for chatty in ("kopf", "aiohttp.access", "httpx", "httpx2", "huggingface_hub", "asyncio"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

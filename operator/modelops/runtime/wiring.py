@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any, Protocol, TypeVar, cast
@@ -80,7 +80,7 @@ def put_together(
 
     queue = KeyedQueue(work, workers=settings.workers, observer=metrics)
 
-    def wake(keys: Any) -> None:
+    def wake(keys: Iterable[Key]) -> None:
         for key in keys:
             queue.add(key)
 

@@ -1,4 +1,4 @@
-"""The demo's agent process, from its start to its last line."""
+"""The demo's agent process: real requests, by the router, without a restart."""
 
 import json
 import os
@@ -13,30 +13,24 @@ from typing import Any
 from tests.unit.router.loopback import Mount, Recorder, agents_yaml, eventually, recording
 
 COMPLETION = {"choices": [{"message": {"content": "yes"}}], "usage": {"total_tokens": 7, "cost": 0.00002}}
+NO_API = {"url": "http://127.0.0.1:1", "namespace": "demo", "name": "agents"}
 
 
 @contextmanager
-def agent(tmp_path: Path, *arguments: object) -> Iterator["subprocess.Popen[str]"]:
-    requests = tmp_path / "requests.jsonl"
-    requests.write_text('{"messages": [{"role": "user", "content": "hello"}]}\n')
-    command = [
-        sys.executable,
-        "-m",
-        "modelops.demo.agent",
-        "--agent",
-        "docs",
-        "--requests",
-        requests,
-        *arguments,
-    ]
-    environment = {**os.environ, "ROUTER_TEST_KEY": "own-key", "MODELOPS_REPORT_TOKEN": "secret"}
-    process = subprocess.Popen(
-        [str(part) for part in command],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def agent(folder: Path, mount: Mount, operator: Recorder) -> Iterator["subprocess.Popen[bytes]"]:
+    """The process on a mounted file: its API server is away."""
+    (folder / "tasks.json").write_text('["def add(a, b): ..."]')
+    (folder / "watch.json").write_text(json.dumps(NO_API))
+    files = {name: str(folder / f"{name}.json") for name in ("tasks", "watch", "status")}
+    options = [part for name, file in files.items() for part in (f"--{name}", file)]
+    environment = {
+        **os.environ,
+        "MODELOPS_AGENTS_FILE": str(mount.file),
+        "MODELOPS_REPORT_URL": f"{operator.url}/reports",
+        "ROUTER_TEST_KEY": "own-key",
+    }
+    command = [sys.executable, "-m", "modelops.demo.agent", "docs-1", "--rate", "200", *options]
+    process = subprocess.Popen(command, env=environment)
     try:
         yield process
     finally:
@@ -44,57 +38,29 @@ def agent(tmp_path: Path, *arguments: object) -> Iterator["subprocess.Popen[str]
         process.wait(10)
 
 
-def stable_at(url: str) -> str:
-    return f"agents:\n  docs:\n    model: org/base\n    endpoint_url: {url}/v1\n"
-
-
 def models_asked(endpoint: Recorder) -> set[str]:
     return {body["model"] for method, _, _, body in endpoint.requests if method == "POST"}
 
 
-def test_it_switches_models_without_a_restart_and_sums_up(mount: Mount, tmp_path: Path) -> None:
+def test_it_switches_models_without_a_restart_and_reports_what_came_of_it(
+    mount: Mount, tmp_path: Path
+) -> None:
     with recording() as endpoint, recording() as operator:
         endpoint.answer = COMPLETION
-        mount.write(stable_at(endpoint.url))
-        with agent(
-            tmp_path, "--file", mount.file, "--rate", 100, "--report-url", f"{operator.url}/reports"
-        ) as process:
-            eventually(lambda: models_asked(endpoint) == {"org/base"})
+        stable = f"    endpoint_url: {endpoint.url}/v1\n"
+        mount.write(agents_yaml() + stable)
+        with agent(tmp_path, mount, operator) as process:
+            eventually(lambda: models_asked(endpoint) == {"org/base"}, within=15)
             canary = agents_yaml(weight=100, endpoint_url=f"{endpoint.url}/e/c/v1")
-            mount.write(canary.replace("endpoint: huggingface\n", f"endpoint_url: {endpoint.url}/v1\n", 1))
+            mount.write(canary.replace("    routing:\n", f"{stable}    routing:\n"))
             eventually(lambda: "tuned" in models_asked(endpoint))
             process.send_signal(signal.SIGTERM)
-            out, problems = process.communicate(timeout=20)
-    assert (process.returncode, problems) == (0, "")
-    summary: dict[str, Any] = json.loads(out)
-    assert set(summary["models"]) == {"org/base", "org/tuned"}
-    assert summary["errors"] == 0
-    assert ("POST", "/e/c/v1/chat/completions", "Bearer own-key") in {
-        found[:3] for found in endpoint.requests
-    }
-    last = operator.reports[-1]["tracks"]["canary"]
-    assert last["requests"] == summary["models"]["org/tuned"]["requests"]
-    assert (last["tokens"], last["costMicroUSD"]) == (7 * last["requests"], 20 * last["requests"])
-    assert 0 < last["sessions"] <= last["requests"]
-
-
-def test_a_failing_canary_is_counted_and_stable_answers(mount: Mount, tmp_path: Path) -> None:
-    with recording() as good, recording() as bad:
-        good.answer, bad.status = COMPLETION, 503
-        text = agents_yaml(weight=100, endpoint_url=f"{bad.url}/v1")
-        mount.write(text.replace("endpoint: huggingface\n", f"endpoint_url: {good.url}/v1\n", 1))
-        with agent(tmp_path, "--file", mount.file, "--rate", 100, "--count", 6, "--fallback") as process:
-            out, _ = process.communicate(timeout=20)
-    assert json.loads(out)["models"] == {
-        "org/base": {"errors": 0, "requests": 6},
-        "org/tuned": {"errors": 6, "requests": 6},
-    }
-
-
-def test_requests_that_are_none_are_said_so(mount: Mount, tmp_path: Path) -> None:
-    empty = tmp_path / "empty.jsonl"
-    empty.write_text("\n")
-    with agent(tmp_path, "--file", mount.file, "--requests", empty) as process:
-        _, problems = process.communicate(timeout=20)
-    assert process.returncode == 1
-    assert "empty.jsonl holds no requests" in problems
+            assert process.wait(20) == 0
+    asked = {found[:3] for found in endpoint.requests}
+    assert ("POST", "/e/c/v1/chat/completions", "Bearer own-key") in asked
+    tracks: dict[str, Any] = operator.reports[-1]["tracks"]
+    answered = tracks["canary"]["requests"]
+    assert answered > 0
+    assert tracks["canary"]["errors"] == 0
+    assert (tracks["canary"]["tokens"], tracks["canary"]["costMicroUSD"]) == (7 * answered, 20 * answered)
+    assert 0 < tracks["canary"]["sessions"] <= answered

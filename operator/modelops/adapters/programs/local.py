@@ -43,6 +43,7 @@ class LocalPrograms:
 
     A process that a former operator started is found by its folder; nobody is told of its end then, so ask.
     Secrets are in the processes' environment and in this object, never on disk or on a command line.
+    At most `most` run at a time: a further start does nothing, and is asked for again at the next look.
     """
 
     def __init__(
@@ -51,10 +52,13 @@ class LocalPrograms:
         *,
         python: str = sys.executable,
         ended: Callable[[str], None] | None = None,
+        most: int = 4,
     ) -> None:
         self._programs = state_dir / "programs"
         self._python = python
         self._ended = ended
+        self._most = most
+        self._children: set[str] = set()
         self._secrets: dict[str, tuple[str, ...]] = {}
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
@@ -64,7 +68,15 @@ class LocalPrograms:
 
     async def start(self, name: str, module: str, given: Json, environment: Mapping[str, str]) -> None:
         """Does nothing where it runs or has a result. Raises Refused where the folder has another input."""
-        process = await asyncio.to_thread(self._start, name, module, given, environment)
+        if name not in self._children and len(self._children) >= self._most:
+            return
+        self._children.add(name)
+        process = None
+        try:
+            process = await asyncio.to_thread(self._start, name, module, given, environment)
+        finally:
+            if process is None:
+                self._children.discard(name)
         if process is not None:
             loop = asyncio.get_running_loop()
             threading.Thread(
@@ -130,6 +142,7 @@ class LocalPrograms:
     def _wait(self, name: str, process: subprocess.Popen[bytes], loop: asyncio.AbstractEventLoop) -> None:
         """Leaves no zombie, and tells of the end at once."""
         process.wait()
+        self._children.discard(name)
         if self._ended is not None:
             with suppress(RuntimeError):  # The loop is closed: the operator ends.
                 loop.call_soon_threadsafe(self._ended, name)

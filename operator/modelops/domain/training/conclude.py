@@ -9,89 +9,142 @@ from modelops.api.v1alpha1.trainingrun import TrainedModel, TrainingPhase
 from modelops.domain.digest import digest_of
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.money import dollars, micro, shown
-from modelops.domain.plan import Plan, Step, WriteFinalizers, WriteRecord
+from modelops.domain.plan import Do, Plan, Step, WriteFinalizers, WriteRecord
 from modelops.domain.reasons import TrainingReason as Why
 from modelops.domain.record import Completed, Record, RegistryEntry, Settlement
 from modelops.domain.training.estimate import billed_micro_usd
+from modelops.domain.training.given import (
+    inputs_of,
+    output_repository,
+    recipe_digest,
+    training_dataset,
+    training_values,
+)
 from modelops.domain.training.observed import Observed
 from modelops.domain.training.status import TERMINAL, moved, said
+from modelops.domain.versions import next_version
 from modelops.ports import Job
 
+Jobs = dict[str, Job]
 
-def conclude(
-    seen: Observed, reason: Why, message: str, *, revision: str = "", job: Job | None = None
-) -> Plan:
+
+def conclude(seen: Observed, reason: Why, message: str) -> Plan:
     """9. Settle the record over all jobs with the label; the status follows from it."""
-    record = seen.record
-    assert record is not None
-    jobs = () if seen.labelled is UNSEEN or isinstance(seen.labelled, Outage) else seen.labelled
-    known = {item.id: item for item in jobs}
-    if isinstance(seen.job, Job):
-        known.setdefault(seen.job.id, seen.job)
+    assert seen.record is not None
+    done = Completed(
+        kind="TrainingRun",
+        name=seen.run.metadata.name,
+        uid=seen.uid,
+        outcome=reason.value,
+        version=reserved_version(seen),
+        message=message[:512],
+        finished_at=seen.now.isoformat(timespec="seconds"),
+    )
+    return written(seen, settled(seen, seen.record), done)
+
+
+def conclude_trained(seen: Observed, message: str, *, revision: str, trained_as: dict[str, Any]) -> Plan:
+    """9, for a verified model: it enters the registry in the same write. `trained_as`: its `modelops.json`."""
+    assert seen.record is not None
+    record, version = seen.record, reserved_version(seen)
+    if not version:
+        # The record was lost and rebuilt while the job trained: the version is allocated now.
+        inputs = inputs_of(seen)
+        version = next_version(record.allocated, inputs=inputs, latest=record.latest_inputs())
+        record = record.with_(allocated={**record.allocated, version: dict(vars(inputs))})
+    entry = registry_entry(seen, version=version, revision=revision, trained_as=trained_as)
+    booked = settled(seen, record)
+    done = Completed(
+        kind="TrainingRun",
+        name=seen.run.metadata.name,
+        uid=seen.uid,
+        outcome=Why.TRAINED.value,
+        version=version,
+        message=message[:512],
+        revision=revision,
+        finished_at=seen.now.isoformat(timespec="seconds"),
+    )
+    return written(seen, booked.with_(history=(*booked.history, entry)), done)
+
+
+def written(seen: Observed, record: Record, done: Completed) -> Plan:
+    cost = record.settlements[seen.reservation_key].usd_micro
+    ended = record.with_(completed={**record.completed, seen.identity: done})
+    why = f"settle {shown(cost)} of {seen.run.metadata.name}"
+    return Plan(steps=(WriteRecord(record=ended, why=why),), requeue_after=0)
+
+
+def reserved_version(seen: Observed) -> str:
+    assert seen.record is not None
+    reservation = seen.record.reservations.get(seen.reservation_key)
+    return reservation.version if reservation else ""
+
+
+def settled(seen: Observed, record: Record) -> Record:
+    """The record with the reservation turned into what was billed."""
     reservation = record.reservations.get(seen.reservation_key)
-    version = reservation.version if reservation else ""
-    price = micro(seen.run.status.estimate.usd_per_hour) if seen.run.status.estimate else 0
-    cost = sum(billed_micro_usd(item.running_seconds, price) for item in known.values())
-    settled = record.with_(
+    jobs = known_jobs(seen)
+    booked = Settlement(
+        usd_micro=cost_of(seen, jobs, reserved=reservation.usd_micro if reservation else 0),
+        month=reservation.month if reservation else f"{seen.now:%Y-%m}",
+        jobs=tuple(sorted(jobs)),
+    )
+    return record.with_(
         reservations={k: v for k, v in record.reservations.items() if k != seen.reservation_key},
-        settlements={
-            **record.settlements,
-            seen.reservation_key: Settlement(
-                usd_micro=cost,
-                month=reservation.month if reservation else f"{seen.now:%Y-%m}",
-                jobs=tuple(sorted(known)),
-            ),
-        },
-        completed={
-            **record.completed,
-            seen.identity: Completed(
-                kind="TrainingRun",
-                name=seen.run.metadata.name,
-                uid=seen.uid,
-                outcome=reason.value,
-                version=version,
-                message=message[:512],
-                revision=revision,
-                finished_at=seen.now.isoformat(timespec="seconds"),
-            ),
-        },
-    )
-    if reason is Why.TRAINED:
-        settled = registered(seen, settled, version=version, revision=revision, job=job, cost=cost)
-    return Plan(
-        steps=(WriteRecord(record=settled, why=f"settle {shown(cost)} of {seen.run.metadata.name}"),),
-        requeue_after=0,
+        settlements={**record.settlements, seen.reservation_key: booked},
     )
 
 
-def registered(
-    seen: Observed, record: Record, *, version: str, revision: str, job: Job | None, cost: int
-) -> Record:
-    """The history with this version in it, as `trained`."""
-    from modelops.domain.training.prepare import training_dataset, values
-    from modelops.domain.training.submit import output_repository
+def known_jobs(seen: Observed) -> Jobs:
+    """Every job of the attempt that the service still knows, by id."""
+    listed = () if seen.labelled is UNSEEN or isinstance(seen.labelled, Outage) else seen.labelled
+    jobs = {job.id: job for job in listed}
+    if isinstance(seen.job, Job):
+        jobs[seen.job.id] = seen.job
+    return jobs
 
-    run, dataset = seen.run, seen.run.status.dataset
+
+def cost_of(seen: Observed, jobs: Jobs, *, reserved: int) -> int:
+    """Micro-USD: by the started minute; the whole reservation for a job that the service forgot."""
+    status = seen.run.status
+    price = micro(status.estimate.usd_per_hour) if status.estimate else 0
+    billed = sum(billed_micro_usd(billed_seconds(job), price) for job in jobs.values())
+    forgotten = status.job is not None and status.job.id and status.job.id not in jobs
+    return max(billed, reserved) if forgotten else billed
+
+
+def billed_seconds(job: Job) -> int:
+    """Seconds that it ran; from its moments where the service tells no duration."""
+    if job.running_seconds or job.started_at is None or job.finished_at is None:
+        return job.running_seconds
+    return max(0, int((job.finished_at - job.started_at).total_seconds()))
+
+
+def registry_entry(
+    seen: Observed, *, version: str, revision: str, trained_as: dict[str, Any]
+) -> RegistryEntry:
+    """The version in the mission's form, as `trained`; the recipe is the one that the job says it used."""
+    run, dataset, record = seen.run, seen.run.status.dataset, seen.record
     assert dataset is not None
+    assert record is not None
     repo = output_repository(seen)
-    inputs = record.allocated.get(version, {})
+    used = trained_as.get("config")
+    values = used if isinstance(used, dict) else training_values(seen)
     lineage = {
         "run": seen.uid,
         "revision": revision,
         "base_revision": run.status.base_revision,
-        "dataset": {
-            "repo": dataset.repo,
-            "revision": dataset.revision,
-            "digest": dataset.digest,
-            "as_of": dataset.as_of,
+        "dataset": dataset.model_dump(mode="json", include={"repo", "revision", "digest", "as_of"}),
+        "prompt": record.allocated.get(version, {}).get("prompt_digest", ""),
+        "recipe": {
+            "digest": recipe_digest(run.spec.method.value, values),
+            **{k: str(v) for k, v in values.items()},
         },
-        "prompt": inputs.get("prompt_digest", ""),
-        "recipe": {"digest": inputs.get("recipe_digest", ""), **{k: str(v) for k, v in values(seen).items()}},
-        "job": job.id if job else "",
-        "cost_usd": dollars(cost),
+        "job": run.status.job.id if run.status.job else "",
+        "cost_usd": dollars(cost_of(seen, known_jobs(seen), reserved=0)),
     }
     langsmith = training_dataset(seen)
-    entry = RegistryEntry(
+    return RegistryEntry(
         version=version,
         model=repo,
         base_model=run.spec.base_model,
@@ -102,42 +155,52 @@ def registered(
         deployment_status="trained",
         lineage={**lineage, "digest": digest_of("lineage/v1", lineage)},
     )
-    return record.with_(history=(*record.history, entry))
 
 
 def record_says_done(seen: Observed) -> Plan | None:
-    """Recovery: the record names a run with this kind, name and spec as completed; say so and do nothing."""
-    if seen.run.status.phase in TERMINAL or seen.record is None:
-        return None
-    done = seen.record.completed.get(seen.identity)
-    if done is None:
+    """The record names a run with this kind, name and spec as completed; say so and do nothing.
+
+    A re-created run that has an intent of its own is seen through first.
+    """
+    run = seen.run
+    done = seen.record.completed.get(seen.identity) if seen.record else None
+    if run.status.phase in TERMINAL or done is None:
         return None
     ours = done.uid == seen.uid
-    trained = done.outcome == Why.TRAINED.value
-    phase = TrainingPhase.SUCCEEDED if trained else TrainingPhase.FAILED
-    if done.outcome == Why.CANCELLED.value:
-        phase = TrainingPhase.CANCELLED
+    if not ours and run.status.job is not None:
+        return None
     reason = Why.named(done.outcome) if ours else Why.ALREADY_COMPLETED
-    message = done.message
-    if not ours:
-        message = (
-            f"a TrainingRun {done.name} with the same spec already ended as {done.outcome}; nothing was done again: "
-            f"use a new name to repeat it"
-        )
-    settlement = seen.record.settlements.get(f"{done.uid}/{seen.attempt}")
-    entry = seen.record.entry(done.version) if trained else None
+    message = (
+        done.message
+        if ours
+        else f"a TrainingRun {done.name} with the same spec already ended as {done.outcome}; nothing was done "
+        "again: use a new metadata.name to repeat it"
+    )
+    status = moved(seen, phase_of(done), reason, message, **ended_with(seen, done, ours=ours))
+    steps = (*said(seen, status, reason, message), Do(action="stop_dataset"), *released(seen))
+    return Plan(steps=steps, requeue_after=0)
+
+
+def phase_of(done: Completed) -> TrainingPhase:
+    phases = {Why.TRAINED.value: TrainingPhase.SUCCEEDED, Why.CANCELLED.value: TrainingPhase.CANCELLED}
+    return phases.get(done.outcome, TrainingPhase.FAILED)
+
+
+def ended_with(seen: Observed, done: Completed, *, ours: bool) -> dict[str, Any]:
+    """Cost, model and last progress, as the record has them."""
+    record, progress = seen.record, seen.run.status.progress
+    assert record is not None
     changes: dict[str, Any] = {}
+    settlement = record.settlements.get(seen.reservation_key)
     if settlement is not None and ours:
         changes["cost_usd"] = dollars(settlement.usd_micro)
+    entry = record.entry(done.version) if done.outcome == Why.TRAINED.value else None
     if entry is not None:
         changes["model"] = TrainedModel(repo=entry.hub_repo, revision=done.revision, version=done.version)
-    progress = seen.run.status.progress
-    if ours and trained and progress is not None:
-        changes["progress"] = progress.model_copy(
-            update={"percent": 100, "step": progress.max_steps, "eta_minutes": 0}
-        )
-    status = moved(seen, phase, reason, message, **changes)
-    return Plan(steps=(*said(seen, status, reason, message), *released(seen)), requeue_after=0)
+        if ours and progress is not None:
+            last = {"percent": 100, "step": progress.max_steps, "eta_minutes": 0}
+            changes["progress"] = progress.model_copy(update=last)
+    return changes
 
 
 def released(seen: Observed) -> tuple[Step, ...]:
@@ -153,10 +216,6 @@ def is_over(seen: Observed) -> Plan | None:
     record = seen.record
     if record is not None and seen.reservation_key in record.reservations and seen.run.status.job is None:
         kept = {k: v for k, v in record.reservations.items() if k != seen.reservation_key}
-        return Plan(
-            steps=(
-                WriteRecord(record=record.with_(reservations=kept), why=f"release {seen.run.metadata.name}"),
-            ),
-            requeue_after=0,
-        )
+        why = f"release {seen.run.metadata.name}"
+        return Plan(steps=(WriteRecord(record=record.with_(reservations=kept), why=why),), requeue_after=0)
     return Plan(steps=released(seen))

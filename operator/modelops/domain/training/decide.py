@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from modelops.domain.plan import Plan
-from modelops.domain.training import conclude, ending, follow, prepare, submit
+from modelops.domain.training import conclude, dataset, ending, follow, prepare, price, submit
 from modelops.domain.training.observed import Observed
 
-BEFORE_THE_INTENT: tuple[Callable[[Observed], Plan | None], ...] = (
+Step = Callable[[Observed], Plan | None]
+
+BEFORE_THE_INTENT: tuple[Step, ...] = (
     prepare.jobs_are_disabled,
     prepare.prompt_contract_is_missing,
     prepare.dataset_is_not_named,
-    prepare.hardware_is_not_priced,
-    prepare.base_model_is_not_found,
-    prepare.dataset_is_not_prepared,
+    dataset.dataset_is_being_prepared,
+    price.hardware_is_not_priced,
+    price.base_model_is_not_found,
+    dataset.dataset_is_not_prepared,
     submit.submission_is_not_intended,
 )
 
@@ -26,7 +29,7 @@ def nothing_is_intended_yet(seen: Observed) -> Plan | None:
     return first(BEFORE_THE_INTENT, seen)
 
 
-STEPS: tuple[Callable[[Observed], Plan | None], ...] = (
+STEPS: tuple[Step, ...] = (
     conclude.is_over,
     conclude.record_says_done,
     ending.ended_before_any_intent,
@@ -38,13 +41,14 @@ STEPS: tuple[Callable[[Observed], Plan | None], ...] = (
     ending.ended_with_an_intent_only,
     nothing_is_intended_yet,
     submit.job_is_not_known,
+    follow.another_job_has_the_claim,
     follow.job_is_under_way,
     follow.attempt_is_not_closed,
     follow.outcome,
 )
 
 
-def first(steps: tuple[Callable[[Observed], Plan | None], ...], seen: Observed) -> Plan | None:
+def first(steps: tuple[Step, ...], seen: Observed) -> Plan | None:
     """The first step that has something to say."""
     for step in steps:
         plan = step(seen)

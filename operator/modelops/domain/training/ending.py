@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from modelops.api.v1alpha1.trainingrun import TrainingPhase
+from modelops.api.v1alpha1.names import FINALIZER
+from modelops.api.v1alpha1.trainingrun import JobStatus, TrainingPhase
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.plan import Announce, Do, Plan, WriteStatus
 from modelops.domain.reasons import TrainingReason as Why
 from modelops.domain.training.conclude import conclude, released
 from modelops.domain.training.observed import Observed
-from modelops.domain.training.status import moved, said
+from modelops.domain.training.status import moved, said, unanswered
+
+ESCAPE_SECONDS = 3600.0
+"""How long a deletion waits for credentials before it lets go and says what may still bill."""
+STOPPING_SECONDS = 1.0
 
 
 def ended_before_any_intent(seen: Observed) -> Plan | None:
@@ -17,75 +22,83 @@ def ended_before_any_intent(seen: Observed) -> Plan | None:
         return None
     message = "cancelled before anything was submitted"
     status = moved(seen, TrainingPhase.CANCELLED, Why.CANCELLED, message)
-    if seen.record is None:
-        return Plan(
-            steps=(Do(action="stop_dataset"), *said(seen, status, Why.CANCELLED, message), *released(seen))
-        )
-    return Plan(
-        steps=(Do(action="stop_dataset"), *said(seen, status, Why.CANCELLED, message)), requeue_after=0
+    steps = (Do(action="stop_dataset"), *said(seen, status, Why.CANCELLED, message))
+    return Plan(steps=steps, requeue_after=0)
+
+
+def cannot_be_cleaned_up(seen: Observed) -> Plan | None:
+    """A deletion that has no credentials or record for an hour lets go, and says what may still bill."""
+    meta, job = seen.run.metadata, seen.run.status.job
+    deleted = meta.deletion_timestamp
+    if deleted is None or job is None or FINALIZER not in meta.finalizers:
+        return None
+    hindered = seen.secret_problem or ("the record of the AgentModel is missing" if seen.record is None else "")
+    if not hindered or (seen.now - deleted).total_seconds() < ESCAPE_SECONDS:
+        return None
+    message = (
+        f"LEAK: job {job.id or 'with label ' + job.label} may still run and bill; it could not be stopped: "
+        f"{hindered}. Cancel it by hand."
     )
+    return Plan(steps=(Announce(reason="Leaked", message=message, warning=True), *released(seen)))
 
 
 def ended_with_an_intent_only(seen: Observed) -> Plan | None:
-    """A submission may be under way: close the attempt, settle, list, cancel what runs, then book."""
+    """No job is recorded: whoever claimed is; else the attempt is closed, what runs is stopped, and it is over."""
     job = seen.run.status.job
     if job is None or job.id or not (seen.stopping or seen.run.status.ending):
         return None
     if seen.submission is not None and seen.submission.job is not None:
         return None
+    if nothing_was_created(seen, job):
+        return conclude(seen, *why(seen))
     if seen.claim is UNSEEN:
         return Plan(needs="claim")
     if isinstance(seen.claim, Outage):
-        return Plan(requeue_after=seen.claim.retry_after or 5.0)
+        return unanswered(seen, seen.claim, "the attempt's claim cannot be read")
     if seen.claim is None:
         return Plan(steps=(Do(action="close"),), requeue_after=0)
     if seen.claim.job:
-        found = job.model_copy(update={"id": seen.claim.job})
-        return Plan(
-            steps=(WriteStatus(status=seen.run.status.model_copy(update={"job": found})),), requeue_after=0
-        )
-    if not seen.settled:
-        return Plan(requeue_after=1.0)
+        return winner_recorded(seen, job, seen.claim.job)
+    return others_are_stopped(seen) or conclude(seen, *why(seen))
+
+
+def nothing_was_created(seen: Observed, job: JobStatus) -> bool:
+    """The only submission ever intended was answered with a no: nothing can claim, nothing has to be closed."""
+    refused = seen.run.status.ending == Why.SUBMISSION_REFUSED.value
+    return job.post == 1 and (refused or (seen.submission is not None and seen.submission.job is None))
+
+
+def others_are_stopped(seen: Observed) -> Plan | None:
+    """The attempt is closed: whatever of it still runs is cancelled, after it had its time to show up."""
+    if not seen.answered:
+        return Plan(requeue_after=STOPPING_SECONDS)
     if seen.labelled is UNSEEN:
         return Plan(needs="labelled")
     if isinstance(seen.labelled, Outage):
-        return Plan(requeue_after=seen.labelled.retry_after or 5.0)
+        return unanswered(seen, seen.labelled, "the attempt's jobs cannot be listed")
     running = [item for item in seen.labelled if not item.ended]
-    if running:
-        return Plan(
-            steps=tuple(Do(action="cancel", arguments={"job": item.id}) for item in running),
-            requeue_after=1.0,
-        )
-    reason, message = why(seen)
-    return conclude(seen, reason, message)
+    if not running:
+        return None
+    cancels = tuple(Do(action="cancel", arguments={"job": item.id}) for item in running)
+    return Plan(steps=cancels, requeue_after=STOPPING_SECONDS)
+
+
+def winner_recorded(seen: Observed, job: JobStatus, winner: str) -> Plan:
+    """The claim names the job that counts, even when no list does."""
+    status = seen.run.status.model_copy(update={"job": job.model_copy(update={"id": winner, "url": ""})})
+    return Plan(steps=(WriteStatus(status=status),), requeue_after=0)
 
 
 def why(seen: Observed) -> tuple[Why, str]:
+    """Why the attempt was ended before a job of it was known."""
+    run = seen.run
     if seen.stopping:
         return Why.CANCELLED, "cancelled before the job trained"
-    if seen.run.status.ending == Why.SUBMISSION_REFUSED.value:
+    if run.status.ending == Why.SUBMISSION_REFUSED.value:
         refused = seen.submission.refused if seen.submission else ""
-        return Why.SUBMISSION_REFUSED, f"the job was refused{': ' + refused if refused else ''}"
+        words = f": {refused}" if refused else "; its words are in the run's events"
+        return Why.SUBMISSION_REFUSED, f"the service refused the job{words}"
     return (
         Why.DEADLINE_EXCEEDED,
-        f"spec.activeDeadlineSeconds {seen.run.spec.active_deadline_seconds} passed before the job trained",
+        f"spec.activeDeadlineSeconds {run.spec.active_deadline_seconds} passed before the job trained",
     )
-
-
-ESCAPE_SECONDS = 3600.0
-"""How long a deletion waits for credentials before it lets go and says what may still bill."""
-
-
-def cannot_be_cleaned_up(seen: Observed) -> Plan | None:
-    """A deletion that has no credentials or record for an hour lets go, and says what may still bill."""
-    deleted = seen.run.metadata.deletion_timestamp
-    job = seen.run.status.job
-    if deleted is None or job is None or not (seen.secret_problem or seen.record is None):
-        return None
-    if (seen.now - deleted).total_seconds() < ESCAPE_SECONDS:
-        return None
-    message = (
-        f"LEAK: job {job.id or 'with label ' + job.label} may still run and bill; it could not be stopped: "
-        f"{seen.secret_problem or 'the record of the AgentModel is missing'}. Cancel it by hand."
-    )
-    return Plan(steps=(Announce(reason="Leaked", message=message, warning=True), *released(seen)))

@@ -2,66 +2,86 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from modelops.api.v1alpha1.trainingrun import Progress, TrainingPhase
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.jobreport import JobReport
-from modelops.domain.plan import Do, Plan, WriteStatus
+from modelops.domain.plan import Do, Plan
 from modelops.domain.reasons import TrainingReason as Why
-from modelops.domain.training.conclude import conclude
+from modelops.domain.training.conclude import conclude, conclude_trained
+from modelops.domain.training.ending import STOPPING_SECONDS, others_are_stopped, why, winner_recorded
+from modelops.domain.training.given import output_repository
 from modelops.domain.training.observed import Observed
-from modelops.domain.training.prepare import deadline_of
-from modelops.domain.training.status import moved, said, wait
-from modelops.ports import Claim, Job
-
-LINEAGE_FILE = "modelops.json"
+from modelops.domain.training.status import moved, said, unanswered, wait
+from modelops.domain.training.submit import waiting_for_hardware
+from modelops.ports import Claim, Job, ModelInfo
 
 
 def deadline_has_passed(seen: Observed) -> Plan | None:
     """Latched: a clock that goes back does not take it back."""
-    status = seen.run.status
-    deadline = deadline_of(seen)
-    if status.ending or deadline is None or seen.now < deadline:
+    status, seconds = seen.run.status, seen.run.spec.active_deadline_seconds
+    intended = status.job.intended_at if status.job else None
+    if status.ending == Why.DEADLINE_EXCEEDED.value or intended is None:
         return None
-    message = (
-        f"spec.activeDeadlineSeconds {seen.run.spec.active_deadline_seconds} passed; the job is being stopped"
-    )
+    if seen.now < intended + timedelta(seconds=seconds):
+        return None
+    message = f"spec.activeDeadlineSeconds {seconds} passed; the job is being stopped"
     ended = moved(seen, status.phase, Why.DEADLINE_EXCEEDED, message, ending=Why.DEADLINE_EXCEEDED.value)
     return Plan(steps=said(seen, ended, Why.DEADLINE_EXCEEDED, message), requeue_after=0)
 
 
-def job_is_under_way(seen: Observed) -> Plan | None:
-    """The recorded job has not ended: say how far it is."""
-    recorded = seen.run.status.job
-    if recorded is None or not recorded.id:
+def another_job_has_the_claim(seen: Observed) -> Plan | None:
+    """Where more than one job may exist, the claim says which one counts before the recorded one has ended.
+
+    Only a second submission can have made a second job, so that nobody else asks the Hub at every look.
+    """
+    job = seen.run.status.job
+    assert job is not None
+    if job.post < 2:
         return None
+    if seen.claim is UNSEEN:
+        return Plan(needs="claim")
+    if isinstance(seen.claim, Claim) and seen.claim.job and seen.claim.job != job.id:
+        return winner_recorded(seen, job, seen.claim.job)
+    return None
+
+
+def job_is_under_way(seen: Observed) -> Plan | None:
+    """The recorded job has not ended: stop it where that is asked, else say how far it is."""
     if seen.job is UNSEEN:
         return Plan(needs="job")
     if isinstance(seen.job, Outage):
         return Plan(requeue_after=seen.job.retry_after or seen.settings.poll_seconds)
     if seen.job is None or seen.job.ended:
         return None
-    if seen.stopping or seen.run.status.ending:
-        why = Why.CANCELLING
-        plan = wait(seen, seen.run.status.phase, why, f"stopping job {seen.job.id}", after=1.0)
-        return Plan(
-            steps=(*plan.steps, Do(action="cancel", arguments={"job": seen.job.id})), requeue_after=1.0
-        )
-    if seen.job.stage != "RUNNING":
-        message = f"job {seen.job.id} waits for hardware ({seen.job.stage})"
-        return wait(
-            seen, TrainingPhase.SCHEDULING, Why.JOB_SUBMITTED, message, after=seen.settings.poll_seconds
-        )
+    late = seen.run.status.ending == Why.DEADLINE_EXCEEDED.value
+    if seen.stopping or late:
+        reason = Why.CANCELLING if seen.stopping else Why.DEADLINE_EXCEEDED
+        plan = wait(seen, seen.run.status.phase, reason, f"stopping job {seen.job.id}", after=STOPPING_SECONDS)
+        stop = Do(action="cancel", arguments={"job": seen.job.id})
+        return Plan(steps=(*plan.steps, stop), requeue_after=STOPPING_SECONDS)
+    return told(seen, seen.job)
+
+
+def told(seen: Observed, job: Job) -> Plan:
+    """How far the job is."""
+    recorded, after = seen.run.status.job, seen.settings.poll_seconds
+    assert recorded is not None
+    if job.stage != "RUNNING":
+        message = waiting_for_hardware(job.id, job.stage)
+        return wait(seen, TrainingPhase.SCHEDULING, Why.JOB_SUBMITTED, message, after=after)
     if seen.report is UNSEEN:
         return Plan(needs="report")
-    report = None if isinstance(seen.report, Outage) else seen.report
+    report = seen.report if isinstance(seen.report, JobReport) else None
     return wait(
         seen,
         TrainingPhase.RUNNING,
         Why.JOB_RUNNING,
-        f"job {seen.job.id} trains",
-        after=seen.settings.poll_seconds,
-        job=recorded.model_copy(update={"stage": seen.job.stage}),
-        progress=progressed(seen, report, seen.job),
+        f"job {job.id} trains",
+        after=after,
+        job=recorded.model_copy(update={"stage": job.stage, "url": recorded.url or job.url}),
+        progress=progressed(seen, report, job),
     )
 
 
@@ -70,14 +90,13 @@ def progressed(seen: Observed, report: JobReport | None, job: Job) -> Progress |
     old = seen.run.status.progress
     if report is None or not report.max_steps or (old is not None and report.step <= old.step):
         return old
-    percent = min(100, report.step * 100 // report.max_steps)
     loss = report.metrics.get("loss")
     eta = None
     if job.started_at is not None and report.step:
         seconds = (seen.now - job.started_at).total_seconds()
         eta = max(0, round(seconds * (report.max_steps - report.step) / report.step / 60))
     return Progress(
-        percent=percent,
+        percent=min(100, report.step * 100 // report.max_steps),
         step=report.step,
         max_steps=report.max_steps,
         loss=f"{loss:.4f}" if loss is not None and 0 <= loss < 1e9 else (old.loss if old else None),
@@ -93,24 +112,12 @@ def attempt_is_not_closed(seen: Observed) -> Plan | None:
     if seen.claim is UNSEEN:
         return Plan(needs="claim")
     if isinstance(seen.claim, Outage):
-        return Plan(requeue_after=seen.claim.retry_after or 5.0)
+        return unanswered(seen, seen.claim, f"job {recorded.id} ended, and the attempt's claim cannot be read")
     if seen.claim is None:
         return Plan(steps=(Do(action="close"),), requeue_after=0)
     if seen.claim.job and seen.claim.job != recorded.id:
-        job = recorded.model_copy(update={"id": seen.claim.job})
-        return Plan(
-            steps=(WriteStatus(status=seen.run.status.model_copy(update={"job": job})),), requeue_after=0
-        )
-    if seen.labelled is UNSEEN:
-        return Plan(needs="labelled")
-    if isinstance(seen.labelled, Outage):
-        return Plan(requeue_after=seen.labelled.retry_after or 5.0)
-    running = [job for job in seen.labelled if not job.ended]
-    if running:
-        return Plan(
-            steps=tuple(Do(action="cancel", arguments={"job": job.id}) for job in running), requeue_after=1.0
-        )
-    return None
+        return winner_recorded(seen, recorded, seen.claim.job)
+    return others_are_stopped(seen)
 
 
 def outcome(seen: Observed) -> Plan:
@@ -119,73 +126,74 @@ def outcome(seen: Observed) -> Plan:
     assert recorded is not None
     job = seen.job if isinstance(seen.job, Job) else None
     won = isinstance(seen.claim, Claim) and seen.claim.job == recorded.id
-    if job is not None and job.stage == "COMPLETED" and won:
+    if won and (job is None or job.stage == "COMPLETED"):
         return verified(seen, job)
     if seen.report is UNSEEN:
         return Plan(needs="report")
     report = seen.report if isinstance(seen.report, JobReport) else None
-    reason, message = failure(seen, job, report)
-    return conclude(seen, reason, message)
+    return conclude(seen, *failure(seen, job, report))
 
 
 def failure(seen: Observed, job: Job | None, report: JobReport | None) -> tuple[Why, str]:
     """Why the attempt did not make a model, as class and words for a person."""
-    recorded = seen.run.status.job
+    run, recorded = seen.run, seen.run.status.job
     assert recorded is not None
-    if seen.run.spec.cancel:
-        return Why.CANCELLED, f"cancelled by spec.cancel; job {recorded.id} was stopped"
-    if seen.run.metadata.deletion_timestamp is not None:
-        return Why.CANCELLED, f"the TrainingRun was deleted; job {recorded.id} was stopped"
-    if seen.run.status.ending:
-        return Why.DEADLINE_EXCEEDED, f"spec.activeDeadlineSeconds passed; job {recorded.id} was stopped"
+    if seen.stopping:
+        asked = "cancelled by spec.cancel" if run.spec.cancel else "the TrainingRun was deleted"
+        return Why.CANCELLED, f"{asked}; job {recorded.id} was stopped"
+    if run.status.ending == Why.DEADLINE_EXCEEDED.value:
+        seconds = run.spec.active_deadline_seconds
+        return Why.DEADLINE_EXCEEDED, f"spec.activeDeadlineSeconds {seconds} passed; job {recorded.id} was stopped"
+    if run.status.ending:
+        return why(seen)
     if job is None:
-        return Why.JOB_FAILED, f"job {recorded.id} is not known to the service any more"
-    said_by_job = f": {report.error}" if report is not None and report.error else ""
+        return Why.JOB_FAILED, (
+            f"job {recorded.id} is not known to the service any more; what was reserved for it is booked as spent"
+        )
+    return failure_of(job, report, timeout_seconds=recorded.timeout_seconds, url=job.url or recorded.url)
+
+
+def failure_of(job: Job, report: JobReport | None, *, timeout_seconds: int, url: str) -> tuple[Why, str]:
+    """What the job's own report and the service say."""
+    words = f": {report.error}" if report is not None and report.error else ""
     if report is not None and report.failure == "out_of_memory":
-        return (
-            Why.OUT_OF_MEMORY,
-            f"job {job.id} ran out of memory{said_by_job}: choose a larger flavor or a smaller batch",
+        return Why.OUT_OF_MEMORY, (
+            f"job {job.id} ran out of memory{words}: choose a larger spec.backend.huggingFace.flavor or a smaller "
+            "spec.config.batchSize in a new run"
         )
     if report is not None and report.failure == "bad_data":
-        return Why.BAD_DATA, f"job {job.id} found the data unusable{said_by_job}"
-    if recorded.timeout_seconds and job.running_seconds >= recorded.timeout_seconds:
-        return Why.TIMED_OUT, f"job {job.id} reached its timeout of {recorded.timeout_seconds} s"
-    words = said_by_job or (f": {job.message}" if job.message else "")
-    return Why.JOB_FAILED, f"job {job.id} ended as {job.stage}{words}; its log: {job.url or recorded.url}"
+        return Why.BAD_DATA, f"job {job.id} found the data unusable{words}"
+    if timeout_seconds and job.running_seconds >= timeout_seconds:
+        return Why.TIMED_OUT, (
+            f"job {job.id} reached its timeout of {timeout_seconds} s, the high end of the estimate: choose a "
+            "faster spec.backend.huggingFace.flavor or fewer spec.config.numEpochs in a new run"
+        )
+    words = words or (f": {job.message}" if job.message else "")
+    return Why.JOB_FAILED, f"job {job.id} ended as {job.stage}{words}; its log: {url}"
 
 
-def verified(seen: Observed, job: Job) -> Plan:
+def verified(seen: Observed, job: Job | None) -> Plan:
     """COMPLETED only means exit 0: the model must be on the Hub, made by this run."""
     for fact, need in ((seen.result, "result"), (seen.lineage, "lineage")):
         if fact is UNSEEN:
             return Plan(needs=need)
         if isinstance(fact, Outage):
-            return wait(
-                seen,
-                TrainingPhase.VERIFYING,
-                Why.HUB_UNAVAILABLE,
-                f"the Hub did not answer while the model was verified: {fact.message}; trying again",
-                after=fact.retry_after or 5.0,
-            )
-    from modelops.domain.training.submit import output_repository
-
-    repo = output_repository(seen)
-    ours = seen.lineage if isinstance(seen.lineage, dict) else {}
-    if (
-        seen.result is None
-        or isinstance(seen.result, Outage)
-        or seen.result is UNSEEN
-        or ours.get("run") != seen.uid
-    ):
-        since = (
-            (seen.now - job.finished_at).total_seconds() if job.finished_at else seen.settings.settle_seconds
-        )
-        if since < seen.settings.settle_seconds:
-            message = f"job {job.id} ended well; its model is not visible in {repo} yet"
-            return wait(seen, TrainingPhase.VERIFYING, Why.VERIFYING, message, after=1.0)
-        return conclude(
-            seen, Why.WEIGHTS_MISSING, f"job {job.id} ended well but {repo} holds no model of this run"
-        )
-    return conclude(
-        seen, Why.TRAINED, f"{repo} is on the Hub and in the registry", revision=seen.result.revision, job=job
-    )
+            # An answer that is a no is waited for only as long as the run may take.
+            if fact.refused and (seen.stopping or seen.run.status.ending):
+                return conclude(seen, Why.WEIGHTS_MISSING, f"the model could not be verified: {fact.message}")
+            return unanswered(seen, fact, "the model cannot be verified")
+    recorded, repo = seen.run.status.job, output_repository(seen)
+    assert recorded is not None
+    made_as = seen.lineage if isinstance(seen.lineage, dict) else {}
+    if isinstance(seen.result, ModelInfo) and made_as.get("run") == seen.uid:
+        message = f"{repo} is on the Hub and in the registry"
+        return conclude_trained(seen, message, revision=seen.result.revision, trained_as=made_as)
+    if job is None:
+        return conclude(seen, *failure(seen, None, None))
+    settle = seen.settings.settle_seconds
+    since = (seen.now - job.finished_at).total_seconds() if job.finished_at else settle
+    if since < settle:
+        message = f"job {job.id} ended well; its model is not visible in {repo} yet"
+        return wait(seen, TrainingPhase.VERIFYING, Why.VERIFYING, message, after=STOPPING_SECONDS)
+    message = f"job {job.id} ended well but {repo} holds no model of this run; its log: {job.url or recorded.url}"
+    return conclude(seen, Why.WEIGHTS_MISSING, message)

@@ -83,6 +83,11 @@ class Observed:
         return f"{self.uid}/{self.attempt}"
 
     @property
+    def answered(self) -> bool:
+        """Whether nothing of ours is under way: the answer is known, or had its time to show up."""
+        return self.settled or self.submission is not None
+
+    @property
     def stopping(self) -> bool:
         """Whether a person wants it to end."""
         return self.run.spec.cancel or self.run.metadata.deletion_timestamp is not None

@@ -7,11 +7,16 @@ from typing import Any
 from modelops.api.v1alpha1.meta import ConditionStatus
 from modelops.api.v1alpha1.trainingrun import TrainingPhase, TrainingRunStatus
 from modelops.domain.conditions import with_condition
-from modelops.domain.plan import Announce, Plan, Step, WriteStatus
+from modelops.domain.facts import Outage
+from modelops.domain.plan import Announce, Do, Plan, Step, WriteStatus
 from modelops.domain.reasons import TrainingReason
 from modelops.domain.training.observed import Observed
 
 TERMINAL = frozenset({TrainingPhase.SUCCEEDED, TrainingPhase.FAILED, TrainingPhase.CANCELLED})
+RETRY_SECONDS = 15.0
+"""Before a question that had no good answer is asked again."""
+ANSWER_SECONDS = 5.0
+"""The same, where a job's end waits for the answer."""
 
 
 def moved(
@@ -95,6 +100,13 @@ def failed(
     facts: dict[str, bool] | None = None,
     **changes: Any,
 ) -> Plan:
-    """The run ends without success; nothing of it is under way."""
+    """The run ends without success; nothing was submitted."""
     status = moved(seen, TrainingPhase.FAILED, reason, message, facts=facts, **changes)
-    return Plan(steps=said(seen, status, reason, message), requeue_after=0)
+    return Plan(steps=(*said(seen, status, reason, message), Do(action="stop_dataset")), requeue_after=0)
+
+
+def unanswered(seen: Observed, outage: Outage, doing: str) -> Plan:
+    """An attempt cannot be ended without this answer: say so, and ask again."""
+    message = f"{doing}: {outage.message}; trying again"
+    after = outage.retry_after or ANSWER_SECONDS
+    return wait(seen, seen.run.status.phase, TrainingReason.HUB_UNAVAILABLE, message, after=after)

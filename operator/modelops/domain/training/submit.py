@@ -3,48 +3,26 @@
 from __future__ import annotations
 
 from modelops.api.v1alpha1.trainingrun import JobStatus, TrainingPhase
-from modelops.domain.digest import digest_of
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.money import micro, shown
-from modelops.domain.plan import Do, Plan, Step, WriteRecord, WriteStatus
-from modelops.domain.prompt import digest as prompt_digest
+from modelops.domain.plan import Do, Plan, WriteRecord, WriteStatus
 from modelops.domain.reasons import TrainingReason as Why
 from modelops.domain.record import Reservation
-from modelops.domain.training.naming import attempt_label, model_repository
+from modelops.domain.training.given import (
+    agent_name,
+    billed_namespace,
+    inputs_of,
+    output_repository,
+    training_values,
+)
+from modelops.domain.training.naming import attempt_label
 from modelops.domain.training.observed import Observed
-from modelops.domain.training.prepare import over_budget, values
-from modelops.domain.training.status import failed, moved, said, wait
-from modelops.domain.versions import Inputs, next_version
+from modelops.domain.training.price import over_budget
+from modelops.domain.training.status import RETRY_SECONDS, failed, moved, said, unanswered, wait
+from modelops.domain.versions import next_version
 
-
-def inputs_of(seen: Observed) -> Inputs:
-    """What the version will have been made from."""
-    run, agent = seen.run, seen.agent_model
-    assert agent is not None
-    assert agent.spec.prompt is not None
-    assert run.status.dataset is not None
-    return Inputs(
-        base_model=run.spec.base_model,
-        prompt_digest=prompt_digest(agent.spec.prompt),
-        dataset_digest=run.status.dataset.digest,
-        recipe_digest=digest_of("recipe/v1", {"method": run.spec.method.value, **_text(values(seen))}),
-    )
-
-
-def _text(recipe: dict[str, object]) -> dict[str, object]:
-    return {key: str(value) if isinstance(value, float) else value for key, value in recipe.items()}
-
-
-def output_repository(seen: Observed) -> str:
-    run, agent = seen.run, seen.agent_model
-    assert agent is not None
-    assert run.metadata.creation_timestamp is not None
-    return model_repository(
-        org=seen.settings.hub_org,
-        agent=agent.spec.agent,
-        created=run.metadata.creation_timestamp,
-        uid=run.metadata.uid,
-    )
+REFUSAL_SECONDS = 10.0
+SETTLE_LOOK_SECONDS = 1.0
 
 
 def submission_is_not_intended(seen: Observed) -> Plan | None:
@@ -55,56 +33,59 @@ def submission_is_not_intended(seen: Observed) -> Plan | None:
     assert record is not None
     assert run.status.estimate is not None
     high = micro(run.status.estimate.high_usd)
-    steps: list[Step] = []
-    reservation = record.reservations.get(seen.reservation_key)
-    if reservation is None:
-        refusal = over_budget(seen, high)
-        if refusal:
-            return failed(seen, Why.OVER_BUDGET, refusal)
-        inputs = inputs_of(seen)
-        version = next_version(record.allocated, inputs=inputs, latest=record.latest_inputs())
-        reservation = Reservation(
-            usd_micro=high,
-            month=f"{seen.now:%Y-%m}",
-            name=run.metadata.name,
-            version=version,
-            reserved_at=seen.now.isoformat(timespec="seconds"),
-        )
-        steps.append(
-            WriteRecord(
-                why=f"reserve {shown(high)} for {run.metadata.name}",
-                record=record.with_(
-                    reservations={**record.reservations, seen.reservation_key: reservation},
-                    allocated={**record.allocated, version: vars(inputs)},
-                ),
-            )
-        )
+    existing = record.reservations.get(seen.reservation_key)
+    if existing is None and (message := over_budget(seen, high)):
+        return failed(seen, Why.OVER_BUDGET, message)
+    reservation, reserve = (existing, ()) if existing else reserved(seen, high)
     message = f"up to {shown(high)} reserved; submitting to {run.status.estimate.flavor}"
-    job = JobStatus(
-        attempt=1,
-        label=attempt_label(installation=seen.settings.installation, uid=seen.uid, attempt=1),
-        post=1,
-        timeout_seconds=run.status.estimate.high_minutes * 60,
-        intended_at=seen.now.replace(microsecond=0),
-    )
+    job = first_intent(seen)
     status = moved(
         seen, TrainingPhase.SUBMITTING, Why.SUBMITTING, message, facts={"Submitted": False}, job=job
     )
-    steps.extend(said(seen, status, Why.SUBMITTING, message))
-    steps.append(submit(seen, job, reservation.version))
-    return Plan(steps=tuple(steps), requeue_after=0)
+    intent = said(seen, status, Why.SUBMITTING, message)
+    return Plan(steps=(*reserve, *intent, submit(seen, job, reservation.version)), requeue_after=0)
+
+
+def reserved(seen: Observed, high: int) -> tuple[Reservation, tuple[WriteRecord, ...]]:
+    """The cover of the attempt and the version that it may become, and the write of both."""
+    run, record = seen.run, seen.record
+    assert record is not None
+    inputs = inputs_of(seen)
+    version = next_version(record.allocated, inputs=inputs, latest=record.latest_inputs())
+    reservation = Reservation(
+        usd_micro=high,
+        month=f"{seen.now:%Y-%m}",
+        name=run.metadata.name,
+        version=version,
+        reserved_at=seen.now.isoformat(timespec="seconds"),
+    )
+    covered = record.with_(
+        reservations={**record.reservations, seen.reservation_key: reservation},
+        allocated={**record.allocated, version: dict(vars(inputs))},
+    )
+    return reservation, (WriteRecord(record=covered, why=f"reserve {shown(high)} for {run.metadata.name}"),)
+
+
+def first_intent(seen: Observed) -> JobStatus:
+    estimate = seen.run.status.estimate
+    assert estimate is not None
+    return JobStatus(
+        attempt=1,
+        label=attempt_label(installation=seen.settings.installation, uid=seen.uid, attempt=1),
+        post=1,
+        timeout_seconds=estimate.high_minutes * 60,
+        intended_at=seen.now.replace(microsecond=0),
+    )
 
 
 def submit(seen: Observed, job: JobStatus, version: str) -> Do:
-    run, agent = seen.run, seen.agent_model
-    assert agent is not None
-    assert run.status.dataset is not None
-    backend = run.spec.backend.hugging_face
+    run, dataset, backend = seen.run, seen.run.status.dataset, seen.run.spec.backend.hugging_face
+    assert dataset is not None
     assert backend is not None
     return Do(
         action="submit",
         arguments={
-            "namespace": backend.namespace or seen.settings.hub_org,
+            "namespace": billed_namespace(seen),
             "label": job.label,
             "flavor": backend.flavor,
             "timeout_seconds": job.timeout_seconds,
@@ -112,12 +93,12 @@ def submit(seen: Observed, job: JobStatus, version: str) -> Do:
                 "v": 1,
                 "run": seen.uid,
                 "attempt": job.attempt,
-                "agent": agent.spec.agent,
+                "agent": agent_name(seen),
                 "base_model": run.spec.base_model,
                 "base_revision": run.status.base_revision,
                 "method": run.spec.method.value,
-                "config": values(seen),
-                "dataset": {"repo": run.status.dataset.repo, "revision": run.status.dataset.revision},
+                "config": training_values(seen),
+                "dataset": {"repo": dataset.repo, "revision": dataset.revision},
                 "output": {"repo": output_repository(seen)},
                 "version": version,
             },
@@ -126,57 +107,71 @@ def submit(seen: Observed, job: JobStatus, version: str) -> Do:
 
 
 def job_is_not_known(seen: Observed) -> Plan | None:
-    """4. After a restart or a lost answer: settle, look by label, and only then submit again. 5. Record the id."""
-    run = seen.run
-    job = run.status.job
+    """What became of the submission: taken, refused, not taken now, or unknown."""
+    job, mine = seen.run.status.job, seen.submission
     if job is None or job.id:
         return None
-    mine = seen.submission
     if mine is not None and mine.job is not None:
         return recorded(seen, mine.job.id, mine.job.url)
     if mine is not None and mine.refused:
-        message = f"the job was refused: {mine.refused}"
+        message = f"the service refused the job: {mine.refused}"
         status = moved(
-            seen, TrainingPhase.SUBMITTING, Why.SUBMISSION_REFUSED, message, ending="SubmissionRefused"
+            seen,
+            TrainingPhase.SUBMITTING,
+            Why.SUBMISSION_REFUSED,
+            message,
+            ending=Why.SUBMISSION_REFUSED.value,
         )
         return Plan(steps=said(seen, status, Why.SUBMISSION_REFUSED, message), requeue_after=0)
     if mine is not None and mine.unavailable:
         message = f"the service does not take jobs at the moment: {mine.unavailable}; trying again"
-        plan = wait(seen, TrainingPhase.SUBMITTING, Why.SUBMITTING, message, after=mine.retry_after or 10.0)
-        return Plan(
-            steps=(
-                *plan.steps,
-                Do(action="forget_submission", arguments={"after": mine.retry_after or 10.0}),
-            ),
-            requeue_after=plan.requeue_after,
-        )
+        after = mine.retry_after or REFUSAL_SECONDS
+        plan = wait(seen, TrainingPhase.SUBMITTING, Why.SUBMITTING, message, after=after)
+        forget = Do(action="forget_submission", arguments={"after": after})
+        return Plan(steps=(*plan.steps, forget), requeue_after=after)
+    return answer_is_not_known(seen, job)
+
+
+def answer_is_not_known(seen: Observed, job: JobStatus) -> Plan:
+    """4. After a restart or a lost answer: settle, look by label, and only then submit again."""
     if not seen.settled:
         return wait(
             seen,
             TrainingPhase.SUBMITTING,
             Why.SUBMISSION_UNCERTAIN,
             f"submission {job.post} has no known answer; looking for label {job.label} after a settle period",
-            after=1.0,
+            after=SETTLE_LOOK_SECONDS,
         )
     if seen.labelled is UNSEEN:
         return Plan(needs="labelled")
     if isinstance(seen.labelled, Outage):
-        return Plan(requeue_after=seen.labelled.retry_after or 5.0)
+        return unanswered(seen, seen.labelled, f"jobs with label {job.label} cannot be listed")
     if seen.labelled:
         found = min(seen.labelled, key=lambda item: (item.ended, str(item.created_at), item.id))
         return recorded(seen, found.id, found.url)
+    if seen.agent_model is None:
+        name = seen.run.spec.agent_model_ref.name
+        message = f"AgentModel {name} (spec.agentModelRef) is gone: nothing is submitted again without it"
+        phase = seen.run.status.phase
+        return wait(seen, phase, Why.WAITING_FOR_AGENT_MODEL, message, after=RETRY_SECONDS)
+    return submitted_again(seen, job)
+
+
+def submitted_again(seen: Observed, job: JobStatus) -> Plan:
+    """A new intent and its POST; the reservation of the attempt covers both."""
     assert seen.record is not None
     again = job.model_copy(update={"post": job.post + 1})
-    status = run.status.model_copy(update={"job": again})
+    status = seen.run.status.model_copy(update={"job": again})
     reservation = seen.record.reservations.get(seen.reservation_key)
     version = reservation.version if reservation else ""
     return Plan(steps=(WriteStatus(status=status), submit(seen, again, version)), requeue_after=0)
 
 
 def recorded(seen: Observed, job_id: str, url: str) -> Plan:
+    """5. The job's id is on record."""
     job = seen.run.status.job
     assert job is not None
-    message = f"job {job_id} waits for hardware"
+    message = waiting_for_hardware(job_id)
     status = moved(
         seen,
         TrainingPhase.SCHEDULING,
@@ -186,3 +181,7 @@ def recorded(seen: Observed, job_id: str, url: str) -> Plan:
         job=job.model_copy(update={"id": job_id, "url": url, "stage": "SCHEDULING"}),
     )
     return Plan(steps=said(seen, status, Why.JOB_SUBMITTED, message), requeue_after=0)
+
+
+def waiting_for_hardware(job_id: str, stage: str = "SCHEDULING") -> str:
+    return f"job {job_id} waits for hardware" + (f" ({stage})" if stage != "SCHEDULING" else "")

@@ -1,0 +1,144 @@
+"""The dataset of a TrainingRun: prepared by a program of its own, which resumes by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from modelops.api.v1alpha1.trainingrun import PreparedDataset, TrainingPhase
+from modelops.domain.facts import UNSEEN, Outage
+from modelops.domain.money import micro
+from modelops.domain.plan import Do, Plan
+from modelops.domain.reasons import TrainingReason as Why
+from modelops.domain.training.estimate import CannotEstimate
+from modelops.domain.training.given import training_dataset
+from modelops.domain.training.naming import dataset_repository
+from modelops.domain.training.observed import Observed
+from modelops.domain.training.price import base_model, priced, refusal
+from modelops.domain.training.status import RETRY_SECONDS, failed, moved, said, wait
+
+LOOK_SECONDS = 0.25
+START_SECONDS = 1.0
+
+
+def is_prepared(seen: Observed) -> bool:
+    dataset = seen.run.status.dataset
+    return dataset is not None and bool(dataset.revision)
+
+
+def dataset_is_being_prepared(seen: Observed) -> Plan | None:
+    """Asked before the services are: while the program runs, nobody else needs to be."""
+    if is_prepared(seen):
+        return None
+    if seen.dataset is UNSEEN:
+        return Plan(needs="dataset")
+    running = seen.dataset is not None and not isinstance(seen.dataset, Outage) and seen.dataset.running
+    return Plan(requeue_after=LOOK_SECONDS) if running else None
+
+
+def dataset_is_not_prepared(seen: Observed) -> Plan | None:
+    """Starts the program, starts it again where it died, and takes its result."""
+    if is_prepared(seen):
+        return None
+    assert seen.dataset is not UNSEEN
+    known = None if isinstance(seen.dataset, Outage) else seen.dataset
+    if known is None or known.result is None:
+        return started(seen)
+    if not known.result.get("ok"):
+        return unusable(seen, known.result)
+    return prepared(seen, known.result)
+
+
+def started(seen: Observed) -> Plan:
+    message = f"reading {training_dataset(seen)}"
+    plan = wait(
+        seen,
+        TrainingPhase.PREPARING,
+        Why.PREPARING_DATASET,
+        message,
+        after=START_SECONDS,
+        facts={"DatasetReady": False},
+    )
+    start = Do(action="start_dataset", arguments={"given": dataset_input(seen)})
+    return Plan(steps=(*plan.steps, start), requeue_after=START_SECONDS)
+
+
+def prepared(seen: Observed, result: Mapping[str, Any]) -> Plan:
+    """The dataset, the base model's revision and the price are fixed in one write; or the run ends unpaid."""
+    dataset = dataset_of(result)
+    try:
+        price = priced(seen, dataset)
+    except CannotEstimate as error:
+        return failed(seen, Why.PRICE_UNKNOWN, str(error), facts={"DatasetReady": True}, dataset=dataset)
+    fixed = {"dataset": dataset, "estimate": price, "base_revision": base_model(seen).revision}
+    refused = refusal(seen, micro(price.high_usd))
+    if refused is not None:
+        return failed(seen, *refused, facts={"DatasetReady": True}, **fixed)
+    message = (
+        f"{dataset.train} examples to train on, {dataset.test} held out; "
+        f"estimated ${price.low_usd} to ${price.high_usd}"
+    )
+    status = moved(
+        seen, TrainingPhase.SUBMITTING, Why.DATASET_PREPARED, message, facts={"DatasetReady": True}, **fixed
+    )
+    return Plan(steps=said(seen, status, Why.DATASET_PREPARED, message), requeue_after=0)
+
+
+def dataset_of(result: Mapping[str, Any]) -> PreparedDataset:
+    """The program's `result.json` as the status shows it."""
+    return PreparedDataset(
+        langsmith_id=str(result.get("dataset_id", "")),
+        as_of=str(result.get("as_of", "")),
+        rows=int(result["rows"]),
+        train=int(result["train"]),
+        test=int(result["test"]),
+        tokens=int(result.get("tokens", 0)),
+        digest=str(result["digest"]),
+        repo=str(result["repo"]),
+        revision=str(result["revision"]),
+        findings=tuple(str(finding)[:512] for finding in result.get("findings", ()))[:32],
+    )
+
+
+def unusable(seen: Observed, result: Mapping[str, Any]) -> Plan:
+    """A service was away: again later. The data are not fit: the run ends, unpaid."""
+    reason, message = str(result.get("reason", "")), str(result.get("message", ""))
+    facts = {"DatasetReady": False}
+    if not result.get("transient"):
+        return failed(seen, Why.DATASET_REFUSED, f"{reason}: {message}", facts=facts)
+    why = Why.LANGSMITH_UNAVAILABLE if reason.startswith("LangSmith") else Why.HUB_UNAVAILABLE
+    plan = wait(seen, TrainingPhase.PREPARING, why, message, after=RETRY_SECONDS, facts=facts)
+    retry = Do(action="retry_dataset", arguments={"after": RETRY_SECONDS})
+    return Plan(steps=(*plan.steps, retry), requeue_after=RETRY_SECONDS)
+
+
+def dataset_input(seen: Observed) -> dict[str, Any]:
+    """`input.json` of the dataset program."""
+    run, agent = seen.run, seen.agent_model
+    assert agent is not None
+    assert agent.spec.prompt is not None
+    assert run.metadata.creation_timestamp is not None
+    settings = agent.spec.langsmith
+    as_of = run.spec.dataset.as_of
+    repo = dataset_repository(
+        org=seen.settings.hub_org,
+        agent=agent.spec.agent,
+        created=run.metadata.creation_timestamp,
+        uid=run.metadata.uid,
+    )
+    return {
+        "v": 1,
+        "run": run.metadata.uid,
+        "agent": agent.spec.agent,
+        "langsmith": {
+            "dataset": training_dataset(seen),
+            "as_of": as_of.isoformat() if as_of else None,
+            "splits": list(run.spec.dataset.splits),
+        },
+        "evaluation_dataset": settings.evaluation_dataset if settings else None,
+        "prompt": agent.spec.prompt.wire(),
+        "method": run.spec.method.value,
+        "hub": {"repo": repo},
+        "min_examples": seen.settings.min_examples,
+        "split": {"test_fraction": 0.1, "seed": run.metadata.uid},
+    }

@@ -1,0 +1,74 @@
+"""What the run and its agent say about the training: values, dataset, names, inputs of the version."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from modelops.domain.digest import digest_of
+from modelops.domain.prompt import digest as prompt_digest
+from modelops.domain.training.naming import model_repository
+from modelops.domain.training.observed import Observed
+from modelops.domain.training.recipe import recipe
+from modelops.domain.versions import Inputs
+
+
+def training_values(seen: Observed) -> dict[str, Any]:
+    """The run's training values under their snake_case names."""
+    agent = seen.agent_model
+    return recipe(
+        method=seen.run.spec.method.value,
+        run=seen.run.spec.config,
+        agent=agent.spec.training_defaults if agent else None,
+        defaults=seen.settings.defaults,
+    )
+
+
+def recipe_digest(method: str, values: dict[str, Any]) -> str:
+    """Digest of the values; fractions as text, so that no float's spelling makes another recipe."""
+    text = {key: str(value) if isinstance(value, float) else value for key, value in values.items()}
+    return digest_of("recipe/v1", {"method": method, **text})
+
+
+def training_dataset(seen: Observed) -> str:
+    """The LangSmith dataset: the run's, else the agent's, else what was read; empty where nothing names one."""
+    own = seen.run.spec.dataset.langsmith
+    settings = seen.agent_model.spec.langsmith if seen.agent_model else None
+    read = seen.run.status.dataset.langsmith_id if seen.run.status.dataset else ""
+    return own or (settings.training_dataset if settings else None) or read
+
+
+def agent_name(seen: Observed) -> str:
+    """The agent's own name; the record keeps it where the AgentModel is gone."""
+    if seen.agent_model is not None:
+        return seen.agent_model.spec.agent
+    assert seen.record is not None
+    return seen.record.agent
+
+
+def output_repository(seen: Observed) -> str:
+    """The model repository on the Hub."""
+    meta = seen.run.metadata
+    assert meta.creation_timestamp is not None
+    return model_repository(
+        org=seen.settings.hub_org, agent=agent_name(seen), created=meta.creation_timestamp, uid=meta.uid
+    )
+
+
+def billed_namespace(seen: Observed) -> str:
+    """The Hugging Face account that the job runs in."""
+    backend = seen.run.spec.backend.hugging_face
+    return (backend.namespace if backend else None) or seen.settings.hub_org
+
+
+def inputs_of(seen: Observed) -> Inputs:
+    """What the version will have been made from."""
+    run, agent = seen.run, seen.agent_model
+    assert agent is not None
+    assert agent.spec.prompt is not None
+    assert run.status.dataset is not None
+    return Inputs(
+        base_model=run.spec.base_model,
+        prompt_digest=prompt_digest(agent.spec.prompt),
+        dataset_digest=run.status.dataset.digest,
+        recipe_digest=recipe_digest(run.spec.method.value, training_values(seen)),
+    )

@@ -1,0 +1,123 @@
+"""What a TrainingRun will cost, and whether it may: an answer before anything is spent."""
+
+from __future__ import annotations
+
+from modelops.api.v1alpha1.trainingrun import Estimate, PreparedDataset, TrainingPhase
+from modelops.domain.facts import UNSEEN, Outage
+from modelops.domain.money import dollars, micro, shown
+from modelops.domain.plan import Plan
+from modelops.domain.reasons import TrainingReason as Why
+from modelops.domain.training.estimate import estimate
+from modelops.domain.training.given import training_values
+from modelops.domain.training.observed import Observed
+from modelops.domain.training.status import RETRY_SECONDS, failed, wait
+from modelops.ports import Flavor, ModelInfo
+
+FIELD = "spec.backend.huggingFace.flavor"
+
+
+def hardware_is_not_priced(seen: Observed) -> Plan | None:
+    """Cheap questions come first: flavor and base model, before the dataset is read."""
+    if seen.run.status.estimate is not None:
+        return None
+    backend = seen.run.spec.backend.hugging_face
+    assert backend is not None
+    if seen.flavors is UNSEEN:
+        return Plan(needs="flavors")
+    if isinstance(seen.flavors, Outage):
+        message = f"no price for {FIELD} {backend.flavor!r}: {seen.flavors.message}"
+        if seen.flavors.refused:
+            return failed(seen, Why.PRICE_UNKNOWN, f"{message}; create a new run when that is put right")
+        return priceless(seen, f"{message}; trying again", after=seen.flavors.retry_after or RETRY_SECONDS)
+    listed = {flavor.name: flavor for flavor in seen.flavors}
+    if backend.flavor not in listed:
+        message = f"{FIELD} {backend.flavor!r} is not offered; choose one of {', '.join(sorted(listed))}"
+        return failed(seen, Why.FLAVOR_UNKNOWN, message)
+    if listed[backend.flavor].usd_micro_per_hour <= 0:
+        message = f"the service lists no price for {FIELD} {backend.flavor!r}; nothing is spent without one"
+        return priceless(seen, message, after=RETRY_SECONDS * 4)
+    return None
+
+
+def priceless(seen: Observed, message: str, *, after: float) -> Plan:
+    return wait(seen, TrainingPhase.PENDING, Why.PRICE_UNKNOWN, message, after=after)
+
+
+def base_model_is_not_found(seen: Observed) -> Plan | None:
+    if seen.run.status.estimate is not None:
+        return None
+    if seen.base is UNSEEN:
+        return Plan(needs="base")
+    model = seen.run.spec.base_model
+    if isinstance(seen.base, Outage) and not seen.base.refused:
+        message = f"the Hub did not answer about spec.baseModel {model}: {seen.base.message}; trying again"
+        after = seen.base.retry_after or RETRY_SECONDS
+        return wait(seen, TrainingPhase.PENDING, Why.HUB_UNAVAILABLE, message, after=after)
+    if seen.base is None or isinstance(seen.base, Outage):
+        words = f" ({seen.base.message})" if seen.base is not None else ""
+        message = (
+            f"spec.baseModel {model} is not on the Hub, or the token may not read it{words}: check the name, and "
+            "accept the model's terms if it is gated; then create a new run"
+        )
+        return failed(seen, Why.BASE_MODEL_NOT_FOUND, message)
+    return None
+
+
+def priced(seen: Observed, dataset: PreparedDataset) -> Estimate:
+    """The estimate for what was prepared. Raises CannotEstimate."""
+    backend = seen.run.spec.backend.hugging_face
+    assert backend is not None
+    return estimate(
+        repo=seen.run.spec.base_model,
+        parameters=base_model(seen).parameters,
+        tokens=max(1, dataset.tokens),
+        epochs=int(training_values(seen).get("num_epochs", 3)),
+        flavor=next(flavor for flavor in listed_flavors(seen) if flavor.name == backend.flavor),
+    )
+
+
+def base_model(seen: Observed) -> ModelInfo:
+    """The base model, after `base_model_is_not_found` had nothing to say."""
+    assert isinstance(seen.base, ModelInfo)
+    return seen.base
+
+
+def listed_flavors(seen: Observed) -> tuple[Flavor, ...]:
+    """The hardware, after `hardware_is_not_priced` had nothing to say."""
+    assert isinstance(seen.flavors, tuple)
+    return seen.flavors
+
+
+def refusal(seen: Observed, high: int) -> tuple[Why, str] | None:
+    """Why so much may not be spent on this run; None where it may."""
+    run, agent = seen.run, seen.agent_model
+    assert agent is not None
+    approval = agent.spec.budget.approval_above_usd
+    if high > micro(run.spec.max_usd):
+        return Why.OVER_MAX_USD, (
+            f"the training may cost up to {shown(high)} and spec.maxUSD is ${run.spec.max_usd}: raise it in a new "
+            "run, choose a cheaper flavor, or train on less"
+        )
+    if high > micro(approval):
+        return Why.NEEDS_APPROVAL, (
+            f"the training may cost up to {shown(high)}, above spec.budget.approvalAboveUSD ${approval} of "
+            f"AgentModel {agent.metadata.name}: raise that, or make the run cheaper; then create a new run"
+        )
+    message = over_budget(seen, high)
+    return (Why.OVER_BUDGET, message) if message else None
+
+
+def over_budget(seen: Observed, high: int) -> str:
+    """Why the month's budget does not cover the amount; empty where it does."""
+    agent, record = seen.agent_model, seen.record
+    assert agent is not None
+    assert record is not None
+    monthly = agent.spec.budget.monthly_usd
+    left = micro(monthly) - record.committed(f"{seen.now:%Y-%m}")
+    if high <= left:
+        return ""
+    return (
+        f"up to {shown(high)} is needed and ${dollars(max(0, left))} of spec.budget.monthlyUSD ${monthly} of "
+        f"AgentModel {agent.metadata.name} is left this month (UTC): raise the budget or wait for the next month, "
+        "then create a new run"
+    )

@@ -1,0 +1,86 @@
+"""Agents with the real router, which really ask the models that it picks."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import socket
+import threading
+from contextlib import suppress
+from http.client import HTTPException
+
+from modelops.localcluster import LocalCluster
+from modelops.router import Request, Router, WatchConfig
+from modelops.router.connections import connection_to, path_of
+
+QUESTION = {"messages": [{"role": "user", "content": "def add(a, b):\n    return a + b"}]}
+
+
+def free_port() -> int:
+    """A port that nobody listens on at the moment."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return int(found.getsockname()[1])
+
+
+class Agents:
+    """`count` processes' worth of one agent, each with a router of its own and `rate` requests a second."""
+
+    def __init__(
+        self, cluster: LocalCluster, namespace: str, *, report_url: str, token: str, count: int, rate: float
+    ) -> None:
+        watch = WatchConfig(
+            url=cluster.url,
+            namespace=namespace,
+            name="agents",
+            ca_file=str(cluster.ca_file),
+            token=cluster.token,
+        )
+        self.routers = [
+            Router("docs", file=None, watch=watch, report_url=report_url, report_token=token)
+            for _ in range(count)
+        ]
+        self._pause = 1 / rate
+        self._stopped = threading.Event()
+        self._threads = [threading.Thread(target=self._ask, args=(r,), daemon=True) for r in self.routers]
+        for thread in self._threads:
+            thread.start()
+
+    def weights(self) -> set[int]:
+        """The weights that the routers use."""
+        return {router.state().weight for router in self.routers}
+
+    def models(self, sessions: int = 200) -> set[str]:
+        """The models that sessions would get now."""
+        return {r.pick(f"looking-{n}").model for r in self.routers for n in range(sessions)}
+
+    def close(self) -> None:
+        """Stops asking."""
+        self._stopped.set()
+        for thread in self._threads:
+            thread.join(timeout=5)
+        for router in self.routers:
+            router.close()
+
+    def _ask(self, router: Router) -> None:
+        for number in itertools.count():
+            if self._stopped.wait(self._pause):
+                break
+            with suppress(LookupError, OSError, HTTPException):
+                router.call(f"session-{number // 2}", ask)
+
+
+def ask(request: Request) -> None:
+    """One question to the model that the router picked; an answer that is none counts as an error."""
+    route = request.route
+    connection = connection_to(route.endpoint_url or "", timeout=5)
+    key = os.environ.get(route.api_key_env or "", "")
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {key}"}
+    body = json.dumps({**QUESTION, "model": route.served_model})
+    try:
+        connection.request("POST", path_of(route.endpoint_url or "", "/chat/completions"), body, headers)
+        response = connection.getresponse()
+        response.read()
+        request.ok = response.status == 200
+    finally:
+        connection.close()

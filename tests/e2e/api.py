@@ -1,0 +1,131 @@
+"""The API server as the tests use it: plain reads and writes, and waiting for a condition with a deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import aiohttp
+
+from modelops.adapters.kube import Connection
+from modelops.ports import Json
+
+GROUP = "/apis/modelops.code-chef.dev/v1alpha1"
+_PATHS = {
+    "AgentModel": (GROUP, "agentmodels"),
+    "TrainingRun": (GROUP, "trainingruns"),
+    "Rollout": (GROUP, "rollouts"),
+    "ConfigMap": ("/api/v1", "configmaps"),
+    "Secret": ("/api/v1", "secrets"),
+    "Event": ("/api/v1", "events"),
+    "Namespace": ("/api/v1", "namespaces"),
+}
+_TICK = 0.1
+
+
+class Api:
+    """One namespace."""
+
+    def __init__(self, session: aiohttp.ClientSession, server: str, namespace: str) -> None:
+        self.namespace = namespace
+        self._session = session
+        self._server = server
+
+    def _url(self, kind: str, name: str = "") -> str:
+        root, plural = _PATHS[kind]
+        scope = "" if kind == "Namespace" else f"/namespaces/{self.namespace}"
+        return f"{self._server}{root}{scope}/{plural}" + (f"/{name}" if name else "")
+
+    async def _call(self, method: str, url: str, body: Json | None = None, media: str = "") -> Json:
+        headers = {"Content-Type": media or "application/json"}
+        async with self._session.request(method, url, json=body, headers=headers) as answer:
+            content: Json = await answer.json()
+            if answer.status >= 400:
+                raise LookupError(f"{method} {url}: {answer.status} {content.get('message')}")
+            return content
+
+    async def create(self, manifest: Json) -> Json:
+        """A new object."""
+        return await self._call("POST", self._url(manifest["kind"]), manifest)
+
+    async def get(self, kind: str, name: str) -> Json | None:
+        """The object, or None."""
+        async with self._session.get(self._url(kind, name)) as answer:
+            found: Json = await answer.json()
+            return found if answer.status == 200 else None
+
+    async def list(self, kind: str) -> list[Json]:
+        """All of a kind."""
+        found: list[Json] = (await self._call("GET", self._url(kind)))["items"]
+        return found
+
+    async def patch(self, kind: str, name: str, merge: Json) -> Json:
+        """A merge patch, unconditional as a person's is."""
+        return await self._call("PATCH", self._url(kind, name), merge, "application/merge-patch+json")
+
+    async def delete(self, kind: str, name: str) -> None:
+        """Asks for it; finalizers may keep the object."""
+        await self._call("DELETE", self._url(kind, name))
+
+    async def until(
+        self, kind: str, name: str, holds: Callable[[Json], Any], *, seconds: float = 60, say: str = ""
+    ) -> Json:
+        """The object once `holds`; a missing object holds nothing."""
+        deadline = time.monotonic() + seconds
+        while True:
+            found = await self.get(kind, name)
+            if found is not None and holds(found):
+                return found
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{kind} {name}: not {say or 'so'} within {seconds:.0f} s: {told(found)}")
+            await asyncio.sleep(_TICK)
+
+    async def gone(self, kind: str, name: str, *, seconds: float = 60) -> None:
+        """Returns when there is no such object any more."""
+        deadline = time.monotonic() + seconds
+        while (found := await self.get(kind, name)) is not None:
+            assert time.monotonic() < deadline, f"{kind} {name} is still there: {told(found)}"
+            await asyncio.sleep(_TICK)
+
+    async def complete(self, kind: str, name: str, *, seconds: float = 90) -> Json:
+        """The object once its condition Complete is True."""
+        return await self.until(
+            kind, name, lambda o: condition(o, "Complete") == "True", seconds=seconds, say="Complete"
+        )
+
+
+def connected(connection: Connection) -> aiohttp.ClientSession:
+    """A session of this identity; close it."""
+    context = connection.ssl_context()
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, ssl=True if context is None else context),
+        headers=connection.headers(),
+    )
+
+
+def condition(item: Json, kind: str) -> str:
+    """Status of a condition; empty where there is none."""
+    found = (c for c in status(item).get("conditions", ()) if c["type"] == kind)
+    return str(next(found, {"status": ""})["status"])
+
+
+def status(item: Json) -> Json:
+    """The object's status, empty at first."""
+    found: Json = item.get("status") or {}
+    return found
+
+
+def message(item: Json) -> str:
+    """What Ready says."""
+    found = (c for c in status(item).get("conditions", ()) if c["type"] == "Ready")
+    return str(next(found, {"message": ""})["message"])
+
+
+def told(item: Json | None) -> str:
+    """For a failure: phase, reason and words."""
+    if item is None:
+        return "there is none"
+    seen = status(item)
+    return f"{seen.get('phase')}/{seen.get('reason')} step {seen.get('step')}: {message(item)}"

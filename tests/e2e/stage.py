@@ -1,0 +1,239 @@
+"""A namespace with an agent in it, and the operator that watches exactly that namespace."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from modelops.adapters.kube import Connection
+from modelops.domain import agentsfile
+from modelops.domain.record import Record
+from modelops.localcluster import LocalCluster
+from modelops.ports import Json
+from modelops.sandbox.tokens import USER
+from tests.cluster.operator_process import kubeconfig_through
+from tests.e2e import manifests
+from tests.e2e.agents import Agents, free_port
+from tests.e2e.api import Api
+from tests.e2e.cloud import HELD_OUT, TRAIN, Cloud
+from tests.e2e.recording_proxy import Recorder, RecordingProxy
+
+REPORT_TOKEN = "a-shared-secret-of-the-test"
+SETTLE_SECONDS = 1.0
+
+
+class Stage:
+    """See `stage`. `recorder` has what the operator changed; `start`, `kill` are the operator's."""
+
+    def __init__(
+        self, cluster: LocalCluster, cloud: Cloud, api: Api, recorder: Recorder, folder: Path
+    ) -> None:
+        self.cluster = cluster
+        self.cloud = cloud
+        self.api = api
+        self.recorder = recorder
+        self.folder = folder
+        self.environment: dict[str, str] = {}
+        self.report_port = free_port()
+        self._process: asyncio.subprocess.Process | None = None
+        self._agents: list[Agents] = []
+
+    # The operator -----------------------------------------------------------------------------------------
+
+    async def start(self, **environ: str) -> None:
+        """Starts the operator; does not wait until it leads."""
+        assert self._process is None
+        with (self.folder / "operator.log").open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "modelops.runtime",
+                env={**self.environment, **environ},
+                stderr=log,
+                stdout=log,
+                start_new_session=True,
+            )
+
+    async def leading(self, *, seconds: float = 30) -> None:
+        """Returns when it leads."""
+        await self.until(lambda: self._addresses().get("pid") == self.pid, seconds=seconds, say="leading")
+
+    def _addresses(self) -> dict[str, Any]:
+        try:
+            found: dict[str, Any] = json.loads((self.folder / "state" / "operator.json").read_text())
+        except FileNotFoundError:
+            return {}
+        return found
+
+    @property
+    def pid(self) -> int:
+        """Of the operator that runs."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether it runs."""
+        return self._process is not None and self._process.returncode is None
+
+    async def kill(self) -> None:
+        """SIGKILL, and gone."""
+        await self._end(signal.SIGKILL)
+
+    async def stop(self) -> None:
+        """SIGTERM, and gone."""
+        await self._end(signal.SIGTERM)
+
+    async def _end(self, number: int) -> None:
+        process, self._process = self._process, None
+        if process is not None and process.returncode is None:
+            process.send_signal(number)
+            await process.wait()
+
+    async def ended(self) -> None:
+        """Returns when it is gone by itself, or by a strike."""
+        assert self._process is not None
+        await self._process.wait()
+        self._process = None
+
+    def log(self) -> str:
+        """What the operator said last."""
+        return (self.folder / "operator.log").read_text(errors="replace")[-4000:]
+
+    # Agents -----------------------------------------------------------------------------------------------
+
+    def agents(self, count: int = 2, *, rate: float = 10) -> Agents:
+        """Starts agents; they end with the stage."""
+        running = Agents(
+            self.cluster,
+            self.api.namespace,
+            report_url=f"http://127.0.0.1:{self.report_port}/v1/report",
+            token=REPORT_TOKEN,
+            count=count,
+            rate=rate,
+        )
+        self._agents.append(running)
+        return running
+
+    async def close(self) -> None:
+        """Ends the operator, its programs and the agents."""
+        self.recorder.strike = None
+        await self.kill()
+        for running in self._agents:
+            await asyncio.to_thread(running.close)
+        for folder in (self.folder / "state" / "programs").glob("*"):
+            from modelops.adapters.programs.process import end
+
+            await asyncio.to_thread(end, folder)
+
+    # What is there ----------------------------------------------------------------------------------------
+
+    async def agent_model(self, **spec: Any) -> Json:
+        """Creates the AgentModel `docs`."""
+        sandbox = self.cloud.sandbox
+        given = {"openrouter": sandbox.openrouter, "train": TRAIN, "held_out": HELD_OUT, **spec}
+        return await self.api.create(manifests.agent_model(**given))
+
+    async def record(self, agent_model: str = "docs") -> Record:
+        """The agent's record."""
+        found = await self.api.get("ConfigMap", f"{agent_model}-modelops-record")
+        assert found is not None
+        return Record.from_data(found["data"])
+
+    async def file(self) -> tuple[str, agentsfile.AgentEntry]:
+        """agents.yaml, and the docs agent's entry in it."""
+        found = await self.api.get("ConfigMap", "agents")
+        assert found is not None
+        text = found["data"]["agents.yaml"]
+        return text, agentsfile.parse(text, "docs")
+
+    async def write_file(self, text: str) -> None:
+        """Writes agents.yaml as a person does."""
+        await self.api.patch("ConfigMap", "agents", {"data": {"agents.yaml": text}})
+
+    # Waiting ----------------------------------------------------------------------------------------------
+
+    async def until(self, holds: Callable[[], Any], *, seconds: float = 60, say: str = "so") -> Any:
+        """What `holds` returns once that is true; fails where the operator has ended before."""
+        deadline = time.monotonic() + seconds
+        while not (found := holds()):
+            if time.monotonic() > deadline:
+                raise AssertionError(f"not {say} within {seconds:.0f} s; the operator:\n{self.log()}")
+            await asyncio.sleep(0.02)
+        return found
+
+    async def quiet(self, *, seconds: float = 1.5, within: float = 30) -> list[str]:
+        """Waits for a time without a write; returns all writes up to it."""
+        deadline = time.monotonic() + within
+        seen, since = len(self.recorder.writes), time.monotonic()
+        while time.monotonic() - since < seconds:
+            if len(self.recorder.writes) != seen:
+                seen, since = len(self.recorder.writes), time.monotonic()
+            assert time.monotonic() < deadline, f"it never stops writing: {self.recorder.lines()[-8:]}"
+            await asyncio.sleep(0.02)
+        return self.recorder.lines()
+
+
+@asynccontextmanager
+async def stage(
+    cluster: LocalCluster, cloud: Cloud, namespace: str, folder: Path, **environ: str
+) -> AsyncIterator[Stage]:
+    """A namespace with the agents' file and the tokens; the operator is not started yet."""
+    connection = Connection.from_kubeconfig(cluster.kubeconfig)
+    sandbox, recorder = cloud.sandbox, Recorder()
+    folder.mkdir(parents=True, exist_ok=True)
+    async with AsyncExitStack() as stack:
+        context = connection.ssl_context()
+        session = await stack.enter_async_context(
+            aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, ssl=True if context is None else context),
+                headers=connection.headers(),
+            )
+        )
+        api = Api(session, connection.server, namespace)
+        here = Stage(cluster, cloud, api, recorder, folder)
+        urls = {
+            "kube": RecordingProxy("kube", connection.server, recorder, tls=context),
+            "hub": RecordingProxy("hub", sandbox.hub, recorder),
+            "endpoints": RecordingProxy("endpoints", sandbox.endpoints, recorder),
+        }
+        at = {name: await stack.enter_async_context(proxy.serving()) for name, proxy in urls.items()}
+        stack.push_async_callback(here.close)
+        kubeconfig = kubeconfig_through(
+            connection, at["kube"], folder / "kubeconfig", namespace=namespace
+        )
+        given = sandbox.environment()
+        del given["LANGSMITH_API_KEY"], given["OPENROUTER_API_KEY"], given["HF_TOKEN"]
+        del given["HUGGINGFACE_HUB_TOKEN"]
+        here.environment = {
+            **{key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ},
+            **given,
+            "HF_ENDPOINT": at["hub"],
+            "MODELOPS_ENDPOINTS_URL": at["endpoints"],
+            "KUBECONFIG": str(kubeconfig),
+            "MODELOPS_HUB_ORG": USER,
+            "MODELOPS_STATE_DIR": str(folder / "state"),
+            "MODELOPS_NAMESPACE": namespace,
+            "MODELOPS_WATCH_NAMESPACES": namespace,
+            "MODELOPS_METRICS_PORT": "0",
+            "MODELOPS_REPORT_PORT": str(here.report_port),
+            "MODELOPS_REPORT_TOKEN": REPORT_TOKEN,
+            "MODELOPS_POLL_SECONDS": "0.25",
+            "MODELOPS_SETTLE_SECONDS": str(SETTLE_SECONDS),
+            **environ,
+        }
+        tokens = {"hf": sandbox.hf_token, "langsmith": sandbox.langsmith_key}
+        await api.create(manifests.secret("tokens", {**tokens, "openrouter": sandbox.openrouter_key}))
+        file = manifests.agents_file(sandbox.openrouter)
+        await api.create(manifests.config_map("agents", {"agents.yaml": file}))
+        yield here

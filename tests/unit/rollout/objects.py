@@ -1,0 +1,138 @@
+"""Objects as people write them, and the agents' file: what the tests of rollouts start from."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from modelops.api.v1alpha1.names import API_VERSION, FINALIZER, MANAGED_LABEL
+
+Json = dict[str, Any]
+
+NAMESPACE = "team"
+AGENT_MODEL = "docs"
+AGENT = "docs"
+FILE = "agents"
+RECORD = "docs-modelops-record"
+START = datetime(2025, 12, 10, 9, 0, tzinfo=UTC)
+
+BASELINE: Json = {
+    "model": "anthropic/claude-3.5-sonnet",
+    "endpoint": "openrouter",
+    "endpointUrl": "https://openrouter.ai/api/v1",
+    "apiKeyEnv": "OPENROUTER_API_KEY",
+}
+FILE_TEXT = """\
+# Which model serves which agent.
+agents:
+  docs:
+    model: anthropic/claude-3.5-sonnet
+    endpoint: openrouter
+    version: v1.0.0
+    endpoint_url: https://openrouter.ai/api/v1
+    api_key_env: OPENROUTER_API_KEY
+  cicd: {model: other}  # not ours
+"""
+PAUSE_SECONDS = 10
+
+
+def repo_of(rollout: str) -> str:
+    """The candidate's repository of a rollout of these tests."""
+    return f"org/candidate-of-{rollout}"
+
+
+def revision_of(rollout: str) -> str:
+    return rollout.encode().hex().ljust(40, "0")[:40]
+
+
+def agent_model(**spec: Any) -> Json:
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "AgentModel",
+        "metadata": {
+            "namespace": NAMESPACE,
+            "name": AGENT_MODEL,
+            "uid": "uid-agentmodel",
+            "resourceVersion": "1",
+            "generation": 1,
+            "creationTimestamp": "2025-12-01T00:00:00Z",
+            "finalizers": [FINALIZER],
+        },
+        "spec": {
+            "agent": AGENT,
+            "baseline": BASELINE,
+            "config": {"configMapRef": {"name": FILE, "key": "agents.yaml"}},
+            "prompt": {"user": "{{ inputs.task }}", "assistant": "{{ outputs.docstring }}"},
+            "langsmith": {"evaluationDataset": "ls://docs-eval"},
+            "budget": {"monthlyUSD": "1000", "approvalAboveUSD": "500"},
+            "secretRefs": {"huggingFace": {"name": "tokens", "key": "hf"}},
+            **spec,
+        },
+        "status": {},
+    }
+
+
+def canary(*steps: Json) -> Json:
+    """A strategy; by default 20 percent, a watched pause, 100 percent."""
+    usual: tuple[Json, ...] = (
+        {"setWeight": 20},
+        {"pause": {"durationSeconds": PAUSE_SECONDS}},
+        {"setWeight": 100},
+    )
+    return {"canary": {"steps": list(steps or usual)}}
+
+
+def rollout(name: str = "r1", *, uid: str | None = None, **spec: Any) -> Json:
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "Rollout",
+        "metadata": {
+            "namespace": NAMESPACE,
+            "name": name,
+            "uid": uid or f"uid-{name}",
+            "resourceVersion": "1",
+            "generation": 1,
+            "creationTimestamp": "2025-12-10T08:59:00Z",
+        },
+        "spec": {
+            "agentModelRef": {"name": AGENT_MODEL},
+            "candidate": {"model": {"repo": repo_of(name), "revision": revision_of(name)}},
+            "strategy": canary(),
+            "maxUSD": "500",
+            "progressDeadlineSeconds": 172800,
+            **spec,
+        },
+        "status": {},
+    }
+
+
+def agents_file(text: str = FILE_TEXT) -> Json:
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "namespace": NAMESPACE,
+            "name": FILE,
+            "uid": "uid-file",
+            "resourceVersion": "1",
+            "labels": {MANAGED_LABEL: "true"},
+        },
+        "data": {"agents.yaml": text},
+    }
+
+
+EVALUATION_PASSED: Json = {
+    "ok": True,
+    "n": 60,
+    "as_of": "2025-12-10T00:00:00Z",
+    "baseline": {"success": 0.61, "latency_p50_ms": 900, "latency_p95_ms": 1500, "cost_per_1k": "0.003"},
+    "candidate": {"success": 0.74, "latency_p50_ms": 300, "latency_p95_ms": 600, "cost_per_1k": "0.0011"},
+    "difference_points": "13.3",
+    "interval": ["2.1", "24.0"],
+    "margin_points": "5",
+    "verdict": "pass",
+    "recommendation": "deploy",
+    "experiment_url": "https://smith.example/experiments/1",
+    "recorded": True,
+    "explain": "the candidate is 13.3 points better",
+}

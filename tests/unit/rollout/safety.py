@@ -1,0 +1,166 @@
+"""What must hold after every write, whoever makes it: the safety properties of the protocol's model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from modelops.api.v1alpha1.reading import read
+from modelops.api.v1alpha1.rollout import Rollout
+from modelops.domain import agentsfile
+from modelops.domain.agentsfile import AgentEntry, RoutingBlock
+from modelops.domain.digest import identity_digest
+from modelops.domain.record import Record
+from tests.unit.rollout.api_server import Name
+from tests.unit.rollout.objects import AGENT, FILE, RECORD, Json
+
+ENDED = ("Succeeded", "Rejected", "Aborted", "Failed")
+
+
+class Violated(AssertionError):
+    """A write that the protocol forbids."""
+
+
+def entry_of(item: Json | None) -> AgentEntry:
+    """The agent's entry; an unreadable file says nothing."""
+    try:
+        return agentsfile.parse(item["data"]["agents.yaml"], AGENT) if item else AgentEntry()
+    except agentsfile.AgentsFileError:
+        return AgentEntry()
+
+
+def weight_of(block: RoutingBlock | None) -> int:
+    return block.weight if block else 0
+
+
+@dataclass
+class Safety:
+    """Told of every write; remembers what was lowered, and who may act."""
+
+    objects: dict[Name, Json]
+    lowered: set[str] = field(default_factory=set)
+    """Rollouts whose routing somebody else lowered or removed."""
+    retreated: set[str] = field(default_factory=set)
+    stopped_early: set[str] = field(default_factory=set)
+    """Aborted or deleted before a promotion was intended."""
+    raised_after_stop: dict[str, int] = field(default_factory=dict)
+    order: list[str] = field(default_factory=list)
+    stable_edited: bool = False
+    candidates: dict[str, str] = field(default_factory=dict)
+    """Model by rollout uid."""
+    log: list[str] = field(default_factory=list)
+
+    def __call__(self, name: Name, before: Json | None, after: Json | None, ours: bool) -> None:
+        if name == ("configmaps", FILE):
+            self._file(entry_of(before), entry_of(after), ours)
+        elif name == ("configmaps", RECORD):
+            self._record(before, after, ours)
+        elif name[0] == "rollouts":
+            self._rollout(before, after, ours)
+
+    def record(self) -> Record | None:
+        item = self.objects.get(("configmaps", RECORD))
+        return Record.from_data(item["data"]) if item else None
+
+    def _rollout_of(self, uid: str) -> Json | None:
+        return next(
+            (o for n, o in self.objects.items() if n[0] == "rollouts" and o["metadata"]["uid"] == uid), None
+        )
+
+    def _file(self, before: AgentEntry, after: AgentEntry, ours: bool) -> None:
+        old, new = before.routing, after.routing
+        if not ours:
+            if old and (new is None or new.salt != old.salt or weight_of(new) < weight_of(old)):
+                self.lowered.add(old.salt)
+            if new and new.rollout.state == "Progressing" and weight_of(new) >= weight_of(old) and new != old:
+                self.lowered.discard(new.salt)
+            if before.stable != after.stable:
+                self.stable_edited = True
+            return
+        if new is not None and weight_of(new) > 0 and (
+            old is None or old.salt != new.salt or weight_of(new) > weight_of(old)
+        ):
+            self._raised(new)
+        if new is not None and new.rollout.state == "Promoted" and (
+            new.salt in self.lowered
+            or new.salt in self.retreated
+            or (old is not None and old.salt in self.lowered and weight_of(old) < 100)
+        ):
+            raise Violated(f"PROMOTE_AFTER_LOWERED {new.salt}")
+        if before.stable != after.stable:
+            self._stable_changed(after)
+        if new is not None and new.rollout.state == "Aborted":
+            self.retreated.add(new.salt)
+
+    def _raised(self, block: RoutingBlock) -> None:
+        uid, record = block.salt, self.record()
+        if uid in self.lowered or uid in self.retreated:
+            raise Violated(f"RAISE_AFTER_LOWERED {uid} to {block.weight}")
+        if record is None or record.active is None or record.active.uid != uid:
+            raise Violated(f"I12_RAISE_WITHOUT_CLAIM {uid}")
+        if not self.order or self.order[-1] != uid:
+            if uid in self.order:
+                raise Violated(f"I12_INTERLEAVED {uid}")
+            self.order.append(uid)
+        rollout = self._rollout_of(uid)
+        if rollout is None or rollout["spec"].get("abort") or "deletionTimestamp" in rollout["metadata"]:
+            self.raised_after_stop[uid] = self.raised_after_stop.get(uid, 0) + 1
+            if self.raised_after_stop[uid] > 1:
+                raise Violated(f"I3_TWO_RAISES_AFTER_ABORT {uid}")
+        if rollout is not None and identity(rollout) in record.completed:
+            raise Violated(f"COMPLETED_ACTS {uid}")
+
+    def _stable_changed(self, after: AgentEntry) -> None:
+        record = self.record()
+        named = after.stable.model if after.stable else None
+        if record is None:
+            raise Violated("I4_STABLE_NOT_ON_RECORD: there is no record")
+        allowed = {record.stable.model, record.previous.model if record.previous else None}
+        allowed.add(record.active.candidate.model if record.active else None)
+        if named not in allowed:
+            raise Violated(f"I4_STABLE_NOT_ON_RECORD {named}")
+
+    def _record(self, before: Json | None, after: Json | None, ours: bool) -> None:
+        if not ours or before is None or after is None:
+            return
+        old, new = Record.from_data(before["data"]), Record.from_data(after["data"])
+        if set(old.completed) - set(new.completed):
+            raise Violated("COMPLETED_FORGOTTEN")
+        if old.active is not None and new.active is not None and old.active.uid != new.active.uid:
+            raise Violated("I12_CLAIM_TAKEN_OVER")
+        if old.active and new.active and old.active.aborting and not new.active.aborting:
+            raise Violated("FENCE_TAKEN_BACK")
+        if old.stable.model == new.stable.model:
+            return
+        if old.active is None:
+            raise Violated("COMMIT_WITHOUT_CLAIM")
+        if old.active.aborting:
+            raise Violated("COMMIT_BEHIND_THE_FENCE")
+        if old.active.uid in self.stopped_early:
+            raise Violated(f"I3_PROMOTED_AFTER_ABORT {old.active.uid}")
+        stable = entry_of(self.objects.get(("configmaps", FILE))).stable
+        if (stable is None or stable.model != new.stable.model) and not self.stable_edited:
+            raise Violated(f"COMMIT_BUT_FILE_DIFFERS record={new.stable.model} file={stable}")
+
+    def _rollout(self, before: Json | None, after: Json | None, ours: bool) -> None:
+        if before is None or after is None or before["metadata"]["uid"] != after["metadata"]["uid"]:
+            return
+        old, new = before["status"], after["status"]
+        if ours:
+            if old.get("aborting") and not new.get("aborting"):
+                raise Violated("LATCH_TAKEN_BACK")
+            if old.get("promoting") and not new.get("promoting"):
+                raise Violated("PROMOTING_TAKEN_BACK")
+            if old.get("phase") in ENDED and new.get("phase") != old.get("phase"):
+                raise Violated(f"END_TAKEN_BACK {old.get('phase')} -> {new.get('phase')}")
+            if read(Rollout, after).problems:
+                raise Violated(f"UNREADABLE_STATUS {read(Rollout, after).problems}")
+        elif stops(after) and not stops(before) and not old.get("promoting") and old.get("phase") not in ENDED:
+            self.stopped_early.add(after["metadata"]["uid"])
+
+
+def stops(item: Json) -> bool:
+    return bool(item["spec"].get("abort")) or "deletionTimestamp" in item["metadata"]
+
+
+def identity(item: Json) -> str:
+    return identity_digest(kind=item["kind"], name=item["metadata"]["name"], spec=item["spec"])
