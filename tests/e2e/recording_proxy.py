@@ -69,6 +69,8 @@ class Recorder:
         self.writes: list[Write] = []
         self.strike: Strike | None = None
         self.struck: Write | None = None
+        self.acted = asyncio.Event()
+        """The strike has done its work."""
         self.held = asyncio.Event()
         self.released = asyncio.Event()
 
@@ -102,6 +104,11 @@ class Recorder:
         self.strike, self.struck = None, write
         return strike
 
+    async def act(self, strike: Strike) -> None:
+        """Does what the strike is for."""
+        await strike.act()
+        self.acted.set()
+
 
 class RecordingProxy:
     """One service's proxy: plain HTTP here, whatever `upstream` is there."""
@@ -122,10 +129,10 @@ class RecordingProxy:
         write = recorder.arrived(self._service, request.method, request.path_qs, body)
         strike = recorder.due(write)
         if strike is not None and strike.moment is Moment.BEFORE:
-            await strike.act()
+            await recorder.act(strike)
             return _cut(request)
         if strike is not None and strike.moment is Moment.HELD:
-            await strike.act()
+            await recorder.act(strike)
             recorder.held.set()
             await recorder.released.wait()
         if write is None:
@@ -140,14 +147,14 @@ class RecordingProxy:
             content = await answer.read()
         self._recorder.answered(write, answer.status)
         if strike is not None and strike.moment is Moment.LOST:
-            await strike.act()
+            await self._recorder.act(strike)
             return _cut(request)
         response = web.Response(status=answer.status, headers=_kept(answer), body=content)
         if strike is not None and strike.moment is Moment.ANSWERED:
             with suppress(ConnectionError):
                 await response.prepare(request)
                 await response.write_eof()
-            await strike.act()
+            await self._recorder.act(strike)
         return response
 
     async def _pass_on(self, request: web.Request, body: bytes) -> web.StreamResponse:

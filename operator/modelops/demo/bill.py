@@ -1,4 +1,4 @@
-"""What was really done and paid, as the sandbox's own books say, not the operator's."""
+"""What was really done and paid: from the sandbox's own books, not from the operator's."""
 
 from __future__ import annotations
 
@@ -10,30 +10,24 @@ from modelops.sandbox.client import SandboxInfo
 
 @dataclass(frozen=True)
 class Bill:
-    """`jobs`: accepted submissions of a run. `paid`: what they cost. `endpoints`: accepted creations."""
+    """Jobs that the service took for one run, and what they cost in US dollars."""
 
     jobs: int
     paid: Decimal
-    endpoints: int
 
 
-def bill_of(sandbox: SandboxInfo, *, run_uid: str, endpoint: str) -> Bill:
-    """Of one act: jobs by the label of the run, creations of endpoints by their answers in the log of calls."""
+def bill_of(sandbox: SandboxInfo, *, run_uid: str) -> Bill:
+    """Finds the jobs by the run's uid in their label."""
     jobs = [
-        job
-        for job in sandbox.job_billing()
-        if run_uid in str((job["labels"] or {}).get("modelops-attempt", ""))
+        job for job in sandbox.job_billing() if run_uid in str((job["labels"] or {}).get("modelops-attempt"))
     ]
-    created = [
-        call
-        for call in sandbox.requests(service="endpoints", method="POST", path_regex=r"^/v2/endpoint/[^/]+$")
-        if call["status"] == 202
-    ]
-    return Bill(
-        jobs=len(jobs),
-        paid=Decimal(sum(job["costMicroUSD"] for job in jobs)) / 1_000_000,
-        endpoints=len(created) if endpoint else 0,
-    )
+    return Bill(jobs=len(jobs), paid=Decimal(sum(job["costMicroUSD"] for job in jobs)) / 1_000_000)
+
+
+def endpoints_created(sandbox: SandboxInfo) -> int:
+    """How many Inference Endpoints were ever accepted."""
+    calls = sandbox.requests(service="endpoints", method="POST", path_regex=r"^/v2/endpoint/[^/]+$")
+    return sum(call["status"] == 202 for call in calls)
 
 
 def calls_to(sandbox: SandboxInfo, endpoint: str) -> int:

@@ -35,7 +35,9 @@ class Facts:
     def watched(self) -> Iterator[None]:
         """Watches for the time of the block."""
         for kind, listing in self._listings():
-            threading.Thread(target=self._follow, args=(kind, listing), name=f"watch {kind}", daemon=True).start()
+            threading.Thread(
+                target=self._follow, args=(kind, listing), name=f"watch {kind}", daemon=True
+            ).start()
         try:
             yield
         finally:

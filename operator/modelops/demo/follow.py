@@ -71,10 +71,6 @@ class Follower:
         phase, reason = str(status.get("phase", "")), str(status.get("reason", ""))
         if not phase or reason == "WaitingForCandidate":
             return
-        evaluation = status.get("evaluation")
-        if evaluation:
-            passed = evaluation.get("verdict") == "pass"
-            self._once("evaluation", gate(evaluation), Tone.GOOD if passed else Tone.BAD)
         intent = status.get("intent")
         if intent:
             weight = status.get("weight", 0)
@@ -85,26 +81,11 @@ class Follower:
         self._moved("Rollout", phase, reason, message)
 
     def _moved(self, kind: str, phase: str, reason: str, message: str) -> None:
-        tone = Tone.BAD if phase in _BAD else Tone.GOOD if phase in _GOOD else Tone.PLAIN
+        good, bad = phase in _GOOD or reason == "EvaluationPassed", phase in _BAD
+        tone = Tone.BAD if bad else Tone.GOOD if good else Tone.PLAIN
         self._once(f"{kind} {phase} {reason}", f"{kind} {phase}/{reason}: {message}", tone)
 
     def _once(self, key: str, text: str, tone: Tone = Tone.PLAIN) -> None:
         if key not in self._told:
             self._told.add(key)
             self.board.tell(text, tone)
-
-
-def gate(evaluation: Json) -> str:
-    """The verdict with its numbers."""
-    base, candidate = evaluation.get("baseline") or {}, evaluation.get("candidate") or {}
-    low, high = (*evaluation.get("intervalPoints", ()), "?", "?")[:2]
-    return (
-        f"gate: {evaluation.get('verdict')} on {evaluation.get('examples')} held-out examples: success "
-        f"{percent(base.get('success'))} -> {percent(candidate.get('success'))}, difference "
-        f"{evaluation.get('differencePoints')} points [{low}, {high}], margin {evaluation.get('marginPoints')}"
-    )
-
-
-def percent(share: object) -> str:
-    """0.1234 as 12.3 %."""
-    return f"{float(str(share or 0)) * 100:.1f} %"

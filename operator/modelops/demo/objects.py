@@ -33,3 +33,14 @@ def usd(amount: str | float | Decimal | None) -> str:
     """Money for people: at least two decimals, four below ten cents."""
     value = Decimal(str(amount or 0))
     return f"${value:.4f}" if 0 < value < Decimal("0.1") else f"${value:,.2f}"
+
+
+def percent(share: object) -> str:
+    """0.1234 as 12 %."""
+    return f"{float(str(share or 0)) * 100:.0f} %"
+
+
+def gate(rollout: Json) -> str:
+    """The gate's verdict with its numbers, in the operator's words."""
+    evaluation = status_of(rollout).get("evaluation") or {}
+    return f"gate: {evaluation.get('verdict')}. {condition(rollout, 'Evaluated').get('message', '')}"

@@ -67,7 +67,9 @@ class Scene:
             if found:
                 return found
             if time.monotonic() - self._began > self.seconds:
-                raise ActFailedError(f"after {self.seconds:.0f} s the demo still waits until {what}; {self.state()}")
+                raise ActFailedError(
+                    f"after {self.seconds:.0f} s the demo still waits until {what}; {self.state()}"
+                )
             with self.facts.changed:
                 self.facts.changed.wait(_LOOK_SECONDS)
 
@@ -85,7 +87,7 @@ class Scene:
         def reached() -> bool:
             if check(status_of(self.run)):
                 return True
-            if is_complete(self.run) and status_of(self.run).get("phase") != "Succeeded":
+            if is_complete(self.run):
                 raise ActFailedError(f"the TrainingRun was to go on until {what}, but {self.state()}")
             return False
 

@@ -80,6 +80,7 @@ class Stage:
             "MODELOPS_REPORT_PORT": str(self.ports[1]),
             "MODELOPS_REPORT_TOKEN": self.report_token,
             "MODELOPS_POLL_SECONDS": "0.5",
+            "MODELOPS_PROGRESS_SECONDS": "0.5",
             "MODELOPS_SETTLE_SECONDS": "2",
             "MODELOPS_LEASE_SECONDS": "8",
         }
@@ -187,7 +188,9 @@ def set_up(folder: DemoFolder, *, keep: bool, tell: Tell) -> Iterator[Stage]:
         starting = pool.submit(_start_cluster, folder, stack, tell)
         try:
             sandbox = _start_sandbox(folder, stack, keep=keep)
-            tell(f"sandbox: Hugging Face Hub, Jobs, Endpoints, LangSmith and OpenRouter on {sandbox.hub} and on")
+            tell(
+                f"sandbox: Hugging Face Hub, Jobs, Endpoints, LangSmith and OpenRouter on {sandbox.hub} and on"
+            )
             seeding = pool.submit(seed, sandbox)
             cluster = starting.result()
         except BaseException:
@@ -230,7 +233,7 @@ def _start_cluster(folder: DemoFolder, stack: ExitStack, tell: Tell) -> LocalClu
     return cluster
 
 
-def _let_start(starting: "Future[LocalCluster]") -> None:
+def _let_start(starting: Future[LocalCluster]) -> None:
     """What is starting is waited for, so that it can be ended."""
     starting.cancel()
     starting.exception() if not starting.cancelled() else None

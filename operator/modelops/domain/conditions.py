@@ -29,7 +29,7 @@ def with_condition(
     generation: int,
     now: datetime,
 ) -> tuple[Condition, ...]:
-    """The conditions with this one set; order kept, the old transition time kept while the status is the same."""
+    """The conditions with this one set, in the same order; its transition time moves only with its status."""
     if isinstance(status, bool):
         status = ConditionStatus.TRUE if status else ConditionStatus.FALSE
     old = condition_of(conditions, kind)

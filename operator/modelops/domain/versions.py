@@ -1,7 +1,8 @@
 """Versions of an agent's model: `v<major>.<minor>.<patch>[-rc.<n>]`, allocated once, never reused.
 
-New data, or the same with another recipe: minor. New base model, prompt contract or tools: major. A new run of
-identical inputs: patch. Relative to the highest version ever allocated; the baseline is v1.0.0. `-rc.<n>` until promoted.
+New data, or the same with another recipe: minor. New base model, prompt contract or tools: major. A new run
+of identical inputs: patch. Relative to the highest version ever allocated; the baseline is v1.0.0. `-rc.<n>`
+until promoted.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 BASELINE = "v1.0.0"
-_FORM = re.compile(r"^v(\d+)\.(\d+)\.(\d+)(?:-rc\.(\d+))?$")
+_FORM = re.compile(r"v([0-9]+)\.([0-9]+)\.([0-9]+)(?:-rc\.([0-9]+))?")
 
 
 @dataclass(frozen=True, order=True)
 class Version:
+    """A version without its release-candidate part, in the order of semantic versioning."""
+
     major: int
     minor: int
     patch: int
@@ -40,7 +43,7 @@ def parse(text: str) -> Version:
     Raises:
         ValueError: the text is not a version.
     """
-    found = _FORM.match(text)
+    found = _FORM.fullmatch(text)
     if found is None:
         raise ValueError(f"{text!r} is not a version: expected v<major>.<minor>.<patch>[-rc.<n>]")
     return Version(int(found[1]), int(found[2]), int(found[3]))
@@ -52,7 +55,10 @@ def released(text: str) -> str:
 
 
 def next_version(allocated: Iterable[str], *, inputs: Inputs, latest: Inputs | None) -> str:
-    """The release candidate to allocate for `inputs`; `latest` are those of the highest allocated version, if known."""
+    """The release candidate to allocate for `inputs`.
+
+    `allocated`: every version there ever was. `latest`: the inputs of the highest of them, where known.
+    """
     highest = max((parse(version) for version in allocated), default=parse(BASELINE))
     if latest is not None and inputs == latest:
         version = Version(highest.major, highest.minor, highest.patch + 1)

@@ -23,7 +23,7 @@ from modelops.domain.plan import (
     WriteRecord,
     WriteStatus,
 )
-from modelops.engine.cache import ObjectCache
+from modelops.engine.cache import ObjectCache, version_of
 from modelops.ports import Conflict, Json, Kube, Missing, Resource, Traces, Unavailable, Uncertain
 
 CONFIG_MAPS: Final = Resource(group="", version="v1", plural="configmaps", kind="ConfigMap")
@@ -171,7 +171,7 @@ class Executor:
         answer = await self._kube.patch(target.resource, namespace, name, merge)
         held.object = self._take_in(target.resource, answer)
         if answer["metadata"].get("deletionTimestamp") and not answer["metadata"].get("finalizers"):
-            self._cache.remove(target.resource, namespace, name)
+            self._cache.remove(target.resource, namespace, name, version=version_of(answer))
         return 1
 
     async def _write_record(self, step: WriteRecord, held: Held, target: _Target) -> int:
@@ -233,9 +233,10 @@ class Executor:
         else:
             resource = CONFIG_MAPS
             namespace, name, _ = target.record if part == "record" else target.file or ("", "", "")
+        before = self._cache.get(resource, namespace, name)
         live = await self._kube.get(resource, namespace, name)
         if live is None:
-            self._cache.remove(resource, namespace, name)
+            self._cache.absent(resource, namespace, name, before=before)
         else:
             self._cache.put(resource, live)
         if part == "record":

@@ -91,6 +91,11 @@ class ObjectCache:
         self._tell(resource, held)
         return True
 
+    def absent(self, resource: Resource, namespace: str, name: str, *, before: Json | None) -> None:
+        """A live read found nothing. `before`: what `get` gave before that read; what came since stays."""
+        version = -1 if before is None else version_of(before)
+        self.remove(resource, namespace, name, version=version)
+
     def replace_all(
         self,
         resource: Resource,

@@ -39,6 +39,7 @@ from modelops.ports import (
 )
 
 SECRET_SECONDS = 30.0
+MISSING_SECRET_SECONDS = 2.0
 MOST_READ = 4096
 _READ: OrderedDict[tuple[str, str], object] = OrderedDict()
 """Objects by uid and resourceVersion: each version is parsed once."""
@@ -69,12 +70,12 @@ class World:
 
     async def raw(self, resource: Resource, namespace: str, name: str, *, live: bool = False) -> Json | None:
         """The object from the cache, or read live where it is not there or must be."""
-        found = None if live else self.cache.get(resource, namespace, name)
-        if found is not None:
-            return found
+        before = self.cache.get(resource, namespace, name)
+        if before is not None and not live:
+            return before
         answer = await self.kube.get(resource, namespace, name)
         if answer is None:
-            self.cache.remove(resource, namespace, name)
+            self.cache.absent(resource, namespace, name, before=before)
             return None
         self.cache.put(resource, answer)
         return self.cache.get(resource, namespace, name) or answer
@@ -181,7 +182,8 @@ class World:
     async def _secret(self, namespace: str, reference: SecretKeyReference, path: str) -> tuple[str, str]:
         known = self._secrets.get((namespace, reference.name))
         now = self.clock.monotonic()
-        if known is None or now - known[0] > SECRET_SECONDS or known[1] is None:
+        kept = SECRET_SECONDS if known is not None and known[1] is not None else MISSING_SECRET_SECONDS
+        if known is None or now - known[0] > kept:
             item = await self.kube.get(SECRETS, namespace, reference.name)
             known = self._secrets[namespace, reference.name] = (now, item)
         item = known[1]

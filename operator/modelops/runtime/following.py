@@ -183,7 +183,7 @@ class Following:
     def _forget(self, feed: CacheFeed) -> None:
         self._cache.forget_watch(feed.name)
         for pod in list(self._cache.list(PODS, namespace=feed.namespace, labels=feed.labels)):
-            self._cache.remove(PODS, pod["metadata"]["namespace"], pod["metadata"]["name"])
+            take_deletion(self._cache, PODS, pod)
 
     async def _end(self, names: Iterable[str]) -> None:
         tasks = [self._watches.pop(name)[0] for name in names]

@@ -82,6 +82,8 @@ class Settings(BaseModel):
     """Separated by commas; empty: all."""
     poll_seconds: float = Field(15.0, alias="MODELOPS_POLL_SECONDS", ge=0.05)
     """Between two listings of an account's running jobs."""
+    progress_seconds: float = Field(30.0, alias="MODELOPS_PROGRESS_SECONDS", ge=0.05)
+    """Between two readings of a running job's own reports (loss, percent)."""
     settle_seconds: float = Field(45.0, alias="MODELOPS_SETTLE_SECONDS", ge=0.05)
     """After a lost answer to a submission, before the job is looked for by its label."""
     resync_seconds: float = Field(600.0, alias="MODELOPS_RESYNC_SECONDS", ge=1)

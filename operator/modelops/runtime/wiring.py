@@ -93,6 +93,7 @@ def put_together(
         clock=clock,
         changed=lambda uid: wake(with_uid(cache, str(uid))),
         interval_seconds=settings.poll_seconds,
+        report_seconds=settings.progress_seconds,
     )
     traces = _traces(settings)
     world = World(

@@ -150,3 +150,14 @@ def test_a_list_limited_to_labels_collects_only_what_has_them() -> None:
     gone = cache.replace_all(PODS, [], resource_version="9", namespace="team", labels={"app": "docs"})
     assert gone == {("team", "docs")}
     assert cache.get(PODS, "team", "cicd") is not None
+
+
+def test_a_live_read_that_found_nothing_takes_away_only_what_was_held_before_it() -> None:
+    cache = new_cache()
+    before = cache.get(PODS, "team", "p")
+    cache.put(PODS, pod(version=5))  # made while the read was under way
+    cache.absent(PODS, "team", "p", before=before)
+    assert held_version(cache) == 5
+    cache.absent(PODS, "team", "p", before=cache.get(PODS, "team", "p"))
+    assert held_version(cache) == 0
+    assert not cache.put(PODS, pod(version=5))

@@ -1,4 +1,4 @@
-"""A run's end: the record first (settle, complete, register), then the status, which is read from the record."""
+"""A run's end: the record first (settle, complete, register), then the status, which is read from it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from modelops.api.v1alpha1.trainingrun import TrainedModel, TrainingPhase
 from modelops.domain.digest import digest_of
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.money import dollars, micro, shown
-from modelops.domain.plan import Do, Plan, Step, WriteFinalizers, WriteRecord
+from modelops.domain.plan import Plan, Step, WriteFinalizers, WriteRecord
 from modelops.domain.reasons import TrainingReason as Why
 from modelops.domain.record import Completed, Record, RegistryEntry, Settlement
 from modelops.domain.training.estimate import billed_micro_usd
@@ -44,7 +44,7 @@ def conclude(seen: Observed, reason: Why, message: str) -> Plan:
 
 
 def conclude_trained(seen: Observed, message: str, *, revision: str, trained_as: dict[str, Any]) -> Plan:
-    """9, for a verified model: it enters the registry in the same write. `trained_as`: its `modelops.json`."""
+    """9, for a verified model, which enters the registry in the same write. `trained_as`: `modelops.json`."""
     assert seen.record is not None
     record, version = seen.record, reserved_version(seen)
     if not version:
@@ -173,12 +173,11 @@ def record_says_done(seen: Observed) -> Plan | None:
     message = (
         done.message
         if ours
-        else f"a TrainingRun {done.name} with the same spec already ended as {done.outcome}; nothing was done "
-        "again: use a new metadata.name to repeat it"
+        else f"a TrainingRun {done.name} with the same spec already ended as {done.outcome}; nothing was "
+        "done again: use a new metadata.name to repeat it"
     )
     status = moved(seen, phase_of(done), reason, message, **ended_with(seen, done, ours=ours))
-    steps = (*said(seen, status, reason, message), Do(action="stop_dataset"), *released(seen))
-    return Plan(steps=steps, requeue_after=0)
+    return Plan(steps=(*said(seen, status, reason, message), *released(seen)), requeue_after=0)
 
 
 def phase_of(done: Completed) -> TrainingPhase:

@@ -70,7 +70,11 @@ def prepared(seen: Observed, result: Mapping[str, Any]) -> Plan:
         price = priced(seen, dataset)
     except CannotEstimate as error:
         return failed(seen, Why.PRICE_UNKNOWN, str(error), facts={"DatasetReady": True}, dataset=dataset)
-    fixed = {"dataset": dataset, "estimate": price, "base_revision": base_model(seen).revision}
+    fixed: dict[str, Any] = {
+        "dataset": dataset,
+        "estimate": price,
+        "base_revision": base_model(seen).revision,
+    }
     refused = refusal(seen, micro(price.high_usd))
     if refused is not None:
         return failed(seen, *refused, facts={"DatasetReady": True}, **fixed)

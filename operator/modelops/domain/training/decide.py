@@ -1,4 +1,4 @@
-"""The decision about a TrainingRun, read top to bottom: the first step that has something to say is the plan."""
+"""The decision about a TrainingRun, read top to bottom: the first step with something to say is the plan."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BEFORE_THE_INTENT: tuple[Step, ...] = (
 
 
 def nothing_is_intended_yet(seen: Observed) -> Plan | None:
-    """Before a submission is on record: check, prepare, price, cover, submit. Afterwards no edit elsewhere matters."""
+    """Check, prepare, price, cover, submit. Once a submission is on record, no edit elsewhere matters."""
     if seen.run.status.job is not None:
         return None
     return first(BEFORE_THE_INTENT, seen)

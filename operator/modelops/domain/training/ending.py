@@ -32,7 +32,8 @@ def cannot_be_cleaned_up(seen: Observed) -> Plan | None:
     deleted = meta.deletion_timestamp
     if deleted is None or job is None or FINALIZER not in meta.finalizers:
         return None
-    hindered = seen.secret_problem or ("the record of the AgentModel is missing" if seen.record is None else "")
+    no_record = "the record of the AgentModel is missing" if seen.record is None else ""
+    hindered = seen.secret_problem or no_record
     if not hindered or (seen.now - deleted).total_seconds() < ESCAPE_SECONDS:
         return None
     message = (
@@ -43,7 +44,7 @@ def cannot_be_cleaned_up(seen: Observed) -> Plan | None:
 
 
 def ended_with_an_intent_only(seen: Observed) -> Plan | None:
-    """No job is recorded: whoever claimed is; else the attempt is closed, what runs is stopped, and it is over."""
+    """No job is recorded: whoever claimed is now; else close, settle, list, cancel what runs, and book."""
     job = seen.run.status.job
     if job is None or job.id or not (seen.stopping or seen.run.status.ending):
         return None
@@ -59,19 +60,19 @@ def ended_with_an_intent_only(seen: Observed) -> Plan | None:
         return Plan(steps=(Do(action="close"),), requeue_after=0)
     if seen.claim.job:
         return winner_recorded(seen, job, seen.claim.job)
+    if not seen.answered:
+        return Plan(requeue_after=STOPPING_SECONDS)
     return others_are_stopped(seen) or conclude(seen, *why(seen))
 
 
 def nothing_was_created(seen: Observed, job: JobStatus) -> bool:
-    """The only submission ever intended was answered with a no: nothing can claim, nothing has to be closed."""
+    """The only submission ever intended was answered with a no: there is nothing to close."""
     refused = seen.run.status.ending == Why.SUBMISSION_REFUSED.value
     return job.post == 1 and (refused or (seen.submission is not None and seen.submission.job is None))
 
 
 def others_are_stopped(seen: Observed) -> Plan | None:
-    """The attempt is closed: whatever of it still runs is cancelled, after it had its time to show up."""
-    if not seen.answered:
-        return Plan(requeue_after=STOPPING_SECONDS)
+    """The attempt is closed, or the job that claimed it has ended: what else of it runs is cancelled."""
     if seen.labelled is UNSEEN:
         return Plan(needs="labelled")
     if isinstance(seen.labelled, Outage):

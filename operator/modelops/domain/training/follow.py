@@ -58,7 +58,8 @@ def job_is_under_way(seen: Observed) -> Plan | None:
     late = seen.run.status.ending == Why.DEADLINE_EXCEEDED.value
     if seen.stopping or late:
         reason = Why.CANCELLING if seen.stopping else Why.DEADLINE_EXCEEDED
-        plan = wait(seen, seen.run.status.phase, reason, f"stopping job {seen.job.id}", after=STOPPING_SECONDS)
+        message = f"stopping job {seen.job.id}"
+        plan = wait(seen, seen.run.status.phase, reason, message, after=STOPPING_SECONDS)
         stop = Do(action="cancel", arguments={"job": seen.job.id})
         return Plan(steps=(*plan.steps, stop), requeue_after=STOPPING_SECONDS)
     return told(seen, seen.job)
@@ -112,7 +113,7 @@ def attempt_is_not_closed(seen: Observed) -> Plan | None:
     if seen.claim is UNSEEN:
         return Plan(needs="claim")
     if isinstance(seen.claim, Outage):
-        return unanswered(seen, seen.claim, f"job {recorded.id} ended, and the attempt's claim cannot be read")
+        return unanswered(seen, seen.claim, f"job {recorded.id} ended; its claim cannot be read")
     if seen.claim is None:
         return Plan(steps=(Do(action="close"),), requeue_after=0)
     if seen.claim.job and seen.claim.job != recorded.id:
@@ -143,12 +144,14 @@ def failure(seen: Observed, job: Job | None, report: JobReport | None) -> tuple[
         return Why.CANCELLED, f"{asked}; job {recorded.id} was stopped"
     if run.status.ending == Why.DEADLINE_EXCEEDED.value:
         seconds = run.spec.active_deadline_seconds
-        return Why.DEADLINE_EXCEEDED, f"spec.activeDeadlineSeconds {seconds} passed; job {recorded.id} was stopped"
+        return Why.DEADLINE_EXCEEDED, (
+            f"spec.activeDeadlineSeconds {seconds} passed; job {recorded.id} was stopped"
+        )
     if run.status.ending:
         return why(seen)
     if job is None:
         return Why.JOB_FAILED, (
-            f"job {recorded.id} is not known to the service any more; what was reserved for it is booked as spent"
+            f"job {recorded.id} is not known to the service any more; what was reserved is booked as spent"
         )
     return failure_of(job, report, timeout_seconds=recorded.timeout_seconds, url=job.url or recorded.url)
 
@@ -158,15 +161,15 @@ def failure_of(job: Job, report: JobReport | None, *, timeout_seconds: int, url:
     words = f": {report.error}" if report is not None and report.error else ""
     if report is not None and report.failure == "out_of_memory":
         return Why.OUT_OF_MEMORY, (
-            f"job {job.id} ran out of memory{words}: choose a larger spec.backend.huggingFace.flavor or a smaller "
-            "spec.config.batchSize in a new run"
+            f"job {job.id} ran out of memory{words}: choose a larger spec.backend.huggingFace.flavor or a "
+            "smaller spec.config.batchSize in a new run"
         )
     if report is not None and report.failure == "bad_data":
         return Why.BAD_DATA, f"job {job.id} found the data unusable{words}"
     if timeout_seconds and job.running_seconds >= timeout_seconds:
         return Why.TIMED_OUT, (
-            f"job {job.id} reached its timeout of {timeout_seconds} s, the high end of the estimate: choose a "
-            "faster spec.backend.huggingFace.flavor or fewer spec.config.numEpochs in a new run"
+            f"job {job.id} reached its timeout of {timeout_seconds} s, the high end of the estimate: choose "
+            "a faster spec.backend.huggingFace.flavor or fewer spec.config.numEpochs in a new run"
         )
     words = words or (f": {job.message}" if job.message else "")
     return Why.JOB_FAILED, f"job {job.id} ended as {job.stage}{words}; its log: {url}"
@@ -195,5 +198,6 @@ def verified(seen: Observed, job: Job | None) -> Plan:
     if since < settle:
         message = f"job {job.id} ended well; its model is not visible in {repo} yet"
         return wait(seen, TrainingPhase.VERIFYING, Why.VERIFYING, message, after=STOPPING_SECONDS)
-    message = f"job {job.id} ended well but {repo} holds no model of this run; its log: {job.url or recorded.url}"
+    log = job.url or recorded.url
+    message = f"job {job.id} ended well but {repo} holds no model of this run; its log: {log}"
     return conclude(seen, Why.WEIGHTS_MISSING, message)

@@ -30,7 +30,7 @@ def recipe_digest(method: str, values: dict[str, Any]) -> str:
 
 
 def training_dataset(seen: Observed) -> str:
-    """The LangSmith dataset: the run's, else the agent's, else what was read; empty where nothing names one."""
+    """The LangSmith dataset: the run's, else the agent's, else what was read; empty where there is none."""
     own = seen.run.spec.dataset.langsmith
     settings = seen.agent_model.spec.langsmith if seen.agent_model else None
     read = seen.run.status.dataset.langsmith_id if seen.run.status.dataset else ""

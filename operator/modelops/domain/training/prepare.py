@@ -20,7 +20,7 @@ def finalizer_is_missing(seen: Observed) -> Plan | None:
 
 
 def agent_model_is_missing(seen: Observed) -> Plan | None:
-    """Once a submission is intended the record is enough: what bills is followed to its end without the agent."""
+    """Once a submission is intended the record is enough: what bills is followed to its end without it."""
     run, name = seen.run, seen.run.spec.agent_model_ref.name
     if seen.agent_model is None and (run.status.job is None or seen.record is None):
         message = (
@@ -47,7 +47,7 @@ def jobs_are_disabled(seen: Observed) -> Plan | None:
         seen,
         TrainingPhase.PENDING,
         Why.JOBS_DISABLED,
-        "HUGGINGFACE_JOBS_ENABLED is false in the operator's environment: set it to true to let this run start",
+        "HUGGINGFACE_JOBS_ENABLED is false in the operator's environment: set it to true to start this run",
         after=None,
     )
 

@@ -56,8 +56,8 @@ def base_model_is_not_found(seen: Observed) -> Plan | None:
     if seen.base is None or isinstance(seen.base, Outage):
         words = f" ({seen.base.message})" if seen.base is not None else ""
         message = (
-            f"spec.baseModel {model} is not on the Hub, or the token may not read it{words}: check the name, and "
-            "accept the model's terms if it is gated; then create a new run"
+            f"spec.baseModel {model} is not on the Hub, or the token may not read it{words}: check the name, "
+            "and accept the model's terms if it is gated; then create a new run"
         )
         return failed(seen, Why.BASE_MODEL_NOT_FOUND, message)
     return None
@@ -95,8 +95,8 @@ def refusal(seen: Observed, high: int) -> tuple[Why, str] | None:
     approval = agent.spec.budget.approval_above_usd
     if high > micro(run.spec.max_usd):
         return Why.OVER_MAX_USD, (
-            f"the training may cost up to {shown(high)} and spec.maxUSD is ${run.spec.max_usd}: raise it in a new "
-            "run, choose a cheaper flavor, or train on less"
+            f"the training may cost up to {shown(high)} and spec.maxUSD is ${run.spec.max_usd}: raise it in "
+            "a new run, choose a cheaper flavor, or train on less"
         )
     if high > micro(approval):
         return Why.NEEDS_APPROVAL, (
@@ -118,6 +118,6 @@ def over_budget(seen: Observed, high: int) -> str:
         return ""
     return (
         f"up to {shown(high)} is needed and ${dollars(max(0, left))} of spec.budget.monthlyUSD ${monthly} of "
-        f"AgentModel {agent.metadata.name} is left this month (UTC): raise the budget or wait for the next month, "
-        "then create a new run"
+        f"AgentModel {agent.metadata.name} is left this month (UTC): raise the budget or wait for the next "
+        "month, then create a new run"
     )

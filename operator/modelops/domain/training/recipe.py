@@ -1,4 +1,4 @@
-"""The training values of a run, from four sources: the run, its AgentModel, the method's defaults, the defaults."""
+"""A run's training values: of the run, of its AgentModel, of the method, and the defaults, in that order."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from modelops.api.v1alpha1.meta import ConditionStatus
 from modelops.api.v1alpha1.trainingrun import TrainingPhase, TrainingRunStatus
 from modelops.domain.conditions import with_condition
 from modelops.domain.facts import Outage
-from modelops.domain.plan import Announce, Do, Plan, Step, WriteStatus
+from modelops.domain.plan import Announce, Plan, Step, WriteStatus
 from modelops.domain.reasons import TrainingReason
 from modelops.domain.training.observed import Observed
 
@@ -102,7 +102,7 @@ def failed(
 ) -> Plan:
     """The run ends without success; nothing was submitted."""
     status = moved(seen, TrainingPhase.FAILED, reason, message, facts=facts, **changes)
-    return Plan(steps=(*said(seen, status, reason, message), Do(action="stop_dataset")), requeue_after=0)
+    return Plan(steps=said(seen, status, reason, message), requeue_after=0)
 
 
 def unanswered(seen: Observed, outage: Outage, doing: str) -> Plan:

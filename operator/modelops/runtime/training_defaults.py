@@ -1,0 +1,92 @@
+"""The installation's training defaults: the file that is shipped, or one of your own.
+
+The file has the form of `config/modelops/training_defaults.yaml`; what it says goes to the decision as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from modelops.api.v1alpha1.trainingrun import Method
+
+VARIABLE: Final = "MODELOPS_TRAINING_DEFAULTS"
+PACKAGED: Final = Path(__file__).parent / "training_defaults.yaml"
+"""Where the wheel has it."""
+REPOSITORY: Final = Path(__file__).parents[3] / "config" / "modelops" / "training_defaults.yaml"
+"""Where an editable install has it."""
+
+Rate = Annotated[float, Field(gt=0, le=1, strict=True, allow_inf_nan=False)]
+Ratio = Annotated[float, Field(ge=0, le=1, strict=True, allow_inf_nan=False)]
+Module = Annotated[StrictStr, Field(min_length=1, max_length=64)]
+
+
+class TrainingDefaultsError(Exception):
+    """The file is missing or cannot be used; the message lists every problem, with its path and remedy."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Values(_Part):
+    """Training values: the bounds of `TrainingConfig`, under the mission's names."""
+
+    learning_rate: Rate | None = None
+    num_epochs: StrictInt | None = Field(default=None, ge=1, le=50)
+    batch_size: StrictInt | None = Field(default=None, ge=1, le=512)
+    gradient_accumulation_steps: StrictInt | None = Field(default=None, ge=1, le=1024)
+    warmup_ratio: Ratio | None = None
+    lora_rank: StrictInt | None = Field(default=None, ge=1, le=512)
+    lora_alpha: StrictInt | None = Field(default=None, ge=1, le=1024)
+    target_modules: tuple[Module, ...] | None = Field(default=None, max_length=32)
+    max_seq_length: StrictInt | None = Field(default=None, ge=16, le=262144)
+
+
+class TrainingDefaults(_Part):
+    """The whole file. `gpu_selection` and `cost_estimates` are for people: nothing is decided by them."""
+
+    default_training_config: Values = Field(default_factory=Values)
+    methods: dict[Method, Values] = Field(default_factory=dict)
+    gpu_selection: dict[str, Any] = Field(default_factory=dict)
+    cost_estimates: dict[str, Any] = Field(default_factory=dict)
+
+
+def load_training_defaults(path: Path | None = None) -> Mapping[str, Any]:
+    """The file's content, as `TrainingSettings.defaults` takes it; `path`: one of your own.
+
+    Raises:
+        TrainingDefaultsError: it is missing, no YAML 1.2, or says something that no training can use.
+    """
+    source = path or next((place for place in (PACKAGED, REPOSITORY) if place.is_file()), None)
+    if source is None:
+        raise TrainingDefaultsError(
+            f"no training_defaults.yaml in this installation (looked for {PACKAGED} and {REPOSITORY}): "
+            f"set {VARIABLE} to a file of your own"
+        )
+    try:
+        content = YAML(typ="safe", pure=True).load(source.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise TrainingDefaultsError(f"{source} ({VARIABLE}) cannot be read: {error}") from error
+    except YAMLError as error:
+        raise TrainingDefaultsError(f"{source} ({VARIABLE}) is not YAML: {error}") from error
+    return checked(content, source)
+
+
+def checked(content: object, source: Path) -> Mapping[str, Any]:
+    """The content, if it has the form that the decision expects. Raises TrainingDefaultsError."""
+    try:
+        defaults = TrainingDefaults.model_validate({} if content is None else content)
+    except ValidationError as error:
+        problems = error.errors(include_url=False)
+        listed = "\n".join(
+            f"  {'.'.join(map(str, p['loc'])) or 'the file'}: {p['msg']} (it is {p['input']!r:.80})"
+            for p in problems
+        )
+        raise TrainingDefaultsError(f"{source} ({VARIABLE}) cannot be used:\n{listed}") from error
+    return defaults.model_dump(mode="json", exclude_none=True)

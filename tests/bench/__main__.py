@@ -1,0 +1,67 @@
+"""`python -m tests.bench [row ...]`: measures, and ends with one table. Rows: see `ROWS`, all by default."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from tests.bench import submissions
+from tests.bench.stage import Stage, apply_crds, stage_for
+from tests.bench.table import Row, rendered
+
+from modelops.localcluster import start_cluster
+
+ROW_SECONDS = 120.0
+Measure = Callable[[Stage], Awaitable[list[Row]]]
+ROWS: dict[str, Measure] = {
+    "submissions": submissions.measure,
+}
+
+
+async def measured(names: list[str]) -> list[Row]:
+    """All rows; one that cannot be measured says why, and the others go on."""
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory(prefix="modelops-bench-") as folder, start_cluster() as cluster:
+        apply_crds(cluster)
+        for name in names:
+            begun = time.monotonic()
+            try:
+                async with asyncio.timeout(ROW_SECONDS), stage_for(name, cluster, Path(folder)) as stage:
+                    rows += await ROWS[name](stage)
+            except Exception as error:
+                traceback.print_exc()
+                rows.append(Row(what=name, measured=f"not measured: {type(error).__name__}: {error}"[:100], over=True))
+            print(f"{name}: {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
+    return rows
+
+
+def main() -> int:
+    """Prints the table; 0 also where a limit is missed."""
+    logging.basicConfig(level=logging.ERROR)
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
+    names = sys.argv[1:] or list(ROWS)
+    unknown = set(names) - set(ROWS)
+    if unknown:
+        print(f"no such row: {', '.join(sorted(unknown))}; there are {', '.join(ROWS)}", file=sys.stderr)
+        return 2
+    begun = time.monotonic()
+    rows = asyncio.run(measured(names))
+    print(f"\n{rendered(rows)}\n")
+    missed = sum(row.over is True for row in rows)
+    load = os.getloadavg()[0]
+    print(
+        f"{os.cpu_count()} cores, load {load:.1f} at the end; {time.monotonic() - begun:.0f} s in all; "
+        + (f"{missed} over the limit" if missed else "every limit is kept")
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

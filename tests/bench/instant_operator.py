@@ -1,0 +1,101 @@
+"""`python -m tests.bench.instant_operator`: the whole operator, but its programs have finished when started.
+
+A dataset program costs a second of a core, so that a hundred runs would measure it and not the operator.
+MODELOPS_BENCH_DATASET is `<repo>@<revision>` of a dataset on the Hub that jobs can train on.
+MODELOPS_BENCH_PROFILE names a file for cProfile's figures.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import cProfile
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from modelops.ports import Json, ProgramState
+from modelops.runtime import wiring
+from modelops.runtime.__main__ import main
+
+
+class InstantPrograms:
+    """`ports.Programs`; every program is a success at once."""
+
+    def __init__(self, _state_dir: Path, *, ended: Callable[[str], None] | None = None, **_: Any) -> None:
+        self._ended = ended or (lambda _: None)
+        self._results: dict[str, Json] = {}
+
+    async def observe(self, name: str) -> ProgramState | None:
+        """None before `start`, then the result."""
+        result = self._results.get(name)
+        return None if result is None else ProgramState(result=result)
+
+    async def start(self, name: str, module: str, given: Json, environment: Mapping[str, str]) -> None:
+        """Finishes, and says so."""
+        self._results[name] = dataset_result() if module == "modelops.datasets" else evaluation_result()
+        asyncio.get_running_loop().call_soon(self._ended, name)
+
+    async def retry(self, name: str) -> None:
+        """There is nothing to forget."""
+
+    async def stop(self, name: str) -> None:
+        """Forgets it."""
+        self._results.pop(name, None)
+
+
+def dataset_result() -> Json:
+    """What the dataset program would say of the dataset that the bench has put on the Hub."""
+    repo, _, revision = os.environ.get("MODELOPS_BENCH_DATASET", "").partition("@")
+    return {
+        "ok": True,
+        "dataset_id": "00000000-0000-0000-0000-000000000001",
+        "as_of": "2026-01-01T00:00:00Z",
+        "rows": 60,
+        "train": 54,
+        "test": 6,
+        "tokens": 6000,
+        "digest": "sha256:" + "0" * 64,
+        "repo": repo or "appsmithery/none",
+        "revision": revision or "0" * 40,
+        "findings": [],
+    }
+
+
+def evaluation_result() -> Json:
+    """A candidate that passes."""
+    arm = {"success": "0.5", "latency_p50_ms": 20, "latency_p95_ms": 40, "cost_per_1k": "0.01", "errors": 0}
+    return {
+        "ok": True,
+        "n": 100,
+        "baseline": {**arm, "success": "0.2"},
+        "candidate": arm,
+        "difference_points": "30.0",
+        "interval": ["20.0", "40.0"],
+        "margin_points": "5",
+        "verdict": "pass",
+        "recommendation": "deploy",
+        "explain": "the bench says so",
+        "as_of": "2026-01-01T00:00:00Z",
+        "recorded": True,
+        "findings": [],
+    }
+
+
+def run() -> int:
+    """The operator's exit code."""
+    with patch.object(wiring, "LocalPrograms", InstantPrograms):
+        target = os.environ.get("MODELOPS_BENCH_PROFILE")
+        if not target:
+            return main()
+        profile = cProfile.Profile()
+        try:
+            return profile.runcall(main)
+        finally:
+            profile.dump_stats(target)
+
+
+if __name__ == "__main__":
+    sys.exit(run())

@@ -1,0 +1,104 @@
+"""Operators as processes of their own, watching one namespace."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.bench.stage import ORG, REPORT_TOKEN, Stage, eventually
+
+REAL = "modelops.runtime"
+INSTANT = "tests.bench.instant_operator"
+_ROOT = Path(__file__).parents[2]
+_STOP_SECONDS = 15.0
+
+
+@dataclass
+class Operator:
+    """A running operator; `lines` grows with what it logs."""
+
+    process: Process
+    state: Path
+    lines: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def addresses(self) -> dict[str, Any]:
+        """`metrics`, `reports`: where its ports are."""
+        found: dict[str, Any] = json.loads((self.state / "operator.json").read_text())
+        return found
+
+    async def leading(self) -> bool:
+        """Whether it works. Raises RuntimeError where it ended instead."""
+        if self.process.returncode is not None:
+            said = "\n".join(str(line.get("msg", line)) for line in self.lines[-10:])
+            raise RuntimeError(f"the operator ended with code {self.process.returncode}:\n{said}")
+        file = self.state / "operator.json"
+        return file.exists() and self.addresses["pid"] == self.process.pid
+
+    async def stop(self) -> None:
+        """SIGTERM, and SIGKILL where that takes too long."""
+        if self.process.returncode is None:
+            self.process.terminate()
+        try:
+            async with asyncio.timeout(_STOP_SECONDS):
+                await self.process.wait()
+        except TimeoutError:
+            self.process.kill()
+            await self.process.wait()
+
+
+@asynccontextmanager
+async def operator(
+    stage: Stage,
+    *,
+    module: str = REAL,
+    kubeconfig: Path | None = None,
+    python: str = sys.executable,
+    environ: Mapping[str, str] | None = None,
+) -> AsyncIterator[Operator]:
+    """A leading operator in the row's namespace; stopped at the end of the block."""
+    keep = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
+    state = stage.folder / "operator"
+    environment = {
+        **keep,
+        **stage.sandbox.environment(),
+        "PYTHONPATH": os.pathsep.join((str(_ROOT), str(_ROOT / "operator"))),
+        "KUBECONFIG": str(kubeconfig or stage.cluster.kubeconfig),
+        "MODELOPS_STATE_DIR": str(state),
+        "MODELOPS_METRICS_PORT": "0",
+        "MODELOPS_REPORT_PORT": "0",
+        "MODELOPS_REPORT_TOKEN": REPORT_TOKEN,
+        "MODELOPS_HUB_ORG": ORG,
+        "MODELOPS_NAMESPACE": stage.namespace,
+        "MODELOPS_WATCH_NAMESPACES": stage.namespace,
+        "MODELOPS_POLL_SECONDS": "1",
+        "LANGSMITH_API_KEY": "",
+        **(environ or {}),
+    }
+    process = await asyncio.create_subprocess_exec(python, "-m", module, env=environment, stderr=PIPE, limit=2**20)
+    running = Operator(process, state)
+    reading = asyncio.create_task(_read(running))
+    try:
+        await eventually(running.leading, what="the operator leads", seconds=30)
+        yield running
+    finally:
+        await running.stop()
+        await reading
+
+
+async def _read(running: Operator) -> None:
+    assert running.process.stderr is not None
+    log = running.state.parent / "operator.log"
+    with log.open("ab") as file:
+        async for line in running.process.stderr:
+            file.write(line)
+            text = line.decode(errors="replace").strip()
+            running.lines.append(json.loads(text) if text.startswith("{") else {"msg": text})

@@ -1,0 +1,98 @@
+"""The operator is killed at each of its writes, and started again: one end, one job, one endpoint, one version."""
+
+from __future__ import annotations
+
+import pathlib
+
+import pytest
+
+from modelops.localcluster import LocalCluster
+from modelops.sandbox.hub.seeds import BASE_MODEL
+from tests.conftest import Kubectl
+from tests.e2e import manifests
+from tests.e2e.api import condition, status, told
+from tests.e2e.cloud import Cloud
+from tests.e2e.crash_points import Harness, points
+from tests.e2e.stage import Stage
+
+
+@pytest.fixture
+def harness(cluster: LocalCluster, cloud: Cloud, kubectl: Kubectl, tmp_path: pathlib.Path) -> Harness:
+    return Harness(cluster, cloud, kubectl, tmp_path)
+
+
+async def training_begins(here: Stage) -> None:
+    await here.agent_model()
+    await here.api.create(manifests.training_run("life", base=BASE_MODEL))
+
+
+async def training_has_its_one_end(here: Stage) -> None:
+    run = await here.api.complete("TrainingRun", "life", seconds=90)
+    uid = run["metadata"]["uid"]
+    run = await here.api.until("TrainingRun", "life", lambda o: not o["metadata"].get("finalizers"))
+    said = status(run)
+    assert (said["phase"], said["reason"]) == ("Succeeded", "Trained"), told(run)
+    assert said["model"]["version"] == "v1.1.0-rc.1"
+    jobs = here.cloud.jobs_of(uid)
+    assert jobs == [said["job"]["id"]]
+    record = await here.record()
+    assert not record.reservations
+    assert {key: s.jobs for key, s in record.settlements.items()} == {f"{uid}/1": tuple(jobs)}
+    assert [done.outcome for done in record.completed.values()] == ["Trained"]
+    assert [(e.version, e.deployment_status) for e in record.history] == [("v1.1.0-rc.1", "trained")]
+    assert sorted(record.allocated) == ["v1.0.0", "v1.1.0-rc.1"]
+    agent = await here.api.until(
+        "AgentModel", "docs", lambda o: condition(o, "Ready") == "True" and status(o)["versions"]
+    )
+    assert status(agent)["versions"][0]["version"] == "v1.1.0-rc.1"
+
+
+async def rollout_begins(here: Stage) -> None:
+    here.agents(rate=5)
+    await here.agent_model()
+    await here.api.create(manifests.rollout("life", {"model": here.cloud.candidate()}))
+
+
+async def rollout_has_its_one_end(here: Stage) -> None:
+    rollout = await here.api.complete("Rollout", "life", seconds=120)
+    rollout = await here.api.until("Rollout", "life", lambda o: not o["metadata"].get("finalizers"))
+    said, uid = status(rollout), rollout["metadata"]["uid"]
+    repo = rollout["spec"]["candidate"]["model"]["repo"]
+    assert (said["phase"], said["reason"]) == ("Succeeded", "Promoted"), told(rollout)
+    text, entry = await here.file()
+    assert (entry.stable.model, entry.stable.version) == (repo, "v1.1.0")
+    assert entry.routing is not None
+    assert (entry.routing.salt, entry.routing.rollout.state, entry.routing.weight) == (uid, "Promoted", 0)
+    assert "owner: somebody else" in text
+    record = await here.record()
+    assert (record.stable.version, record.active) == ("v1.1.0", None)
+    assert record.previous is not None
+    assert record.previous.version == "v1.0.0"
+    assert not record.reservations
+    assert [done.outcome for done in record.completed.values()] == ["Promoted"]
+    assert sorted(record.allocated) == ["v1.0.0", "v1.1.0"]
+    assert [(e.role, e.repo) for e in record.endpoints] == [("stable", repo)]
+    assert here.cloud.endpoints_of(repo) == [record.endpoints[0].name]
+    assert list(record.looks.values()) == [1]
+
+
+async def test_a_training_that_is_killed_at_any_write_ends_in_the_same_state(harness: Harness) -> None:
+    writes = await harness.undisturbed(training_begins, training_has_its_one_end)
+    print("\n".join(writes))
+    due = points(len(writes))
+    wrong = await harness.crash_everywhere(due, training_begins, training_has_its_one_end)
+    assert not wrong, report(wrong, of=len(due))
+
+
+async def test_a_rollout_that_is_killed_at_any_write_ends_in_the_same_state(harness: Harness) -> None:
+    writes = await harness.undisturbed(rollout_begins, rollout_has_its_one_end)
+    print("\n".join(writes))
+    due = points(len(writes))
+    wrong = await harness.crash_everywhere(due, rollout_begins, rollout_has_its_one_end)
+    assert not wrong, report(wrong, of=len(due))
+
+
+def report(wrong: dict[object, str], *, of: int) -> str:
+    """Every point that went wrong."""
+    listed = "\n\n".join(f"--- {point}\n{error}" for point, error in wrong.items())
+    return f"{len(wrong)} of {of} points ended wrong:\n{listed}"

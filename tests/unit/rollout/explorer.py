@@ -1,0 +1,498 @@
+"""Plays operator processes, people and faults against each other, in an order drawn from a seed.
+
+Every move has a name. A run is the list of its moves: it can be played again, and shortened until every
+move that is left is needed for the failure.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Iterator
+from copy import deepcopy
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import pytest
+
+from modelops.domain import agentsfile
+from modelops.domain.agentsfile import editing
+from modelops.domain.record import Record
+from modelops.engine.act import CONFIG_MAPS
+from modelops.engine.resources import AGENT_MODELS, ROLLOUTS
+from tests.unit.rollout import objects
+from tests.unit.rollout.api_server import ApiServer, Name
+from tests.unit.rollout.objects import AGENT, FILE, RECORD, Json
+from tests.unit.rollout.processes import Cloud, Process, Request, Time
+from tests.unit.rollout.safety import ENDED, Safety, Violated, entry_of, identity, stops, weight_of
+
+FILE_NAME: Name = ("configmaps", FILE)
+RECORD_NAME: Name = ("configmaps", RECORD)
+R1: Name = ("rollouts", "r1")
+R2: Name = ("rollouts", "r2")
+TICK_SECONDS = 6.0
+LONG_SECONDS = 75.0
+MOST_PASSES = 80
+
+Moves = tuple[str, ...]
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _files_are_parsed_once() -> Iterator[None]:
+    with parsed_once():
+        yield
+
+
+class parsed_once:  # noqa: N801  # reads as a function
+    """Within it each text of the agents' file is read once: reading is pure and most of the time goes there."""
+
+    def __enter__(self) -> None:
+        self._patch = pytest.MonkeyPatch()
+        self._patch.setattr(editing, "read_tree", lru_cache(maxsize=4096)(editing.read_tree))
+        self._patch.setattr(agentsfile, "parse", lru_cache(maxsize=4096)(agentsfile.parse))
+
+    def __exit__(self, *_: object) -> None:
+        self._patch.undo()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """What there is at first, and what may happen how often."""
+
+    first: tuple[Json, ...] = field(default_factory=lambda: (objects.rollout("r1"),))
+    later: tuple[Json, ...] = ()
+    """Rollouts that somebody creates at some moment."""
+    events: frozenset[str] = frozenset()
+    """Of: abort, delete, recreate, remove, lower, restore, stable, foreign, record."""
+    event_count: int = 0
+    takeovers: int = 0
+    lost_answers: int = 0
+    late_landings: int = 0
+
+    @property
+    def hostile(self) -> bool:
+        return bool(self.events - {"foreign"}) and self.event_count > 0
+
+
+class Run:
+    """One play."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+        found: dict[Name, Json] = {}
+        self.safety = Safety(found)
+        self.server = ApiServer(self.safety)
+        self.server.objects = found
+        self.time, self.cloud = Time(), Cloud()
+        self.moves: list[str] = []
+        self.flying: list[Request] = []
+        self.copies: list[str] = [objects.FILE_TEXT]
+        self.later = list(scenario.later)
+        self.left = {
+            "event": scenario.event_count,
+            "takeover": scenario.takeovers,
+            "lost": scenario.lost_answers,
+        }
+        self.disturbed = False
+        self._ran: dict[Name, object] = {}
+        self._uids = 0
+        self.server.create(AGENT_MODELS, objects.agent_model(), ours=False)
+        self.server.create(CONFIG_MAPS, objects.agents_file(), ours=False)
+        for item in scenario.first:
+            self.server.create(ROLLOUTS, item, ours=False)
+        self.leader = Process(self.server, self.cloud, self.time)
+        self._watch_all()
+
+    # --- what can happen
+
+    def enabled(self) -> list[tuple[float, str]]:
+        """Moves with their weights."""
+        found: list[tuple[float, str]] = []
+        for name, worker in self.leader.workers.items():
+            assert worker.request is not None
+            found.append((8.0, f"answer {name[0]}/{name[1]}"))
+            if self.left["lost"]:
+                found.append((0.5, f"busy {name[0]}/{name[1]}"))
+                found.append((0.7, f"lose {name[0]}/{name[1]}"))
+                if worker.request.writes:
+                    found.append((0.7, f"delay {name[0]}/{name[1]}"))
+        for name in self._reconciled():
+            if name not in self.leader.workers and self._ran.get(name) != self._moment(name):
+                found.append((4.0, f"start {name[0]}/{name[1]}"))
+        found += [(2.0, f"watch {n[0]}/{n[1]}") for n in self._unwatched()]
+        found += [(1.5, f"land {i}") for i in range(len(self.flying))]
+        found.append((0.6, "tick"))
+        if self.left["takeover"]:
+            found += [(0.25, "takeover fresh"), (0.25, "takeover stale")]
+        found += [(1.0, f"create {i}") for i in range(len(self.later))]
+        if self.left["event"]:
+            found += [(0.5, event) for event in self._events()]
+        return found
+
+    def _reconciled(self) -> list[Name]:
+        names = [n for n in self.leader_names() if n[0] != "configmaps"]
+        return sorted(names)
+
+    def leader_names(self) -> set[Name]:
+        known = {n for n in self._all_names() if self.leader.knows(n) is not None}
+        return known
+
+    def _all_names(self) -> set[Name]:
+        return {*self.server.objects, R1, R2, RECORD_NAME}
+
+    def _unwatched(self) -> list[Name]:
+        return sorted(n for n in self._all_names() if not self._same(n))
+
+    def _same(self, name: Name) -> bool:
+        held, there = self.leader.knows(name), self.server.objects.get(name)
+        if held is None or there is None:
+            return held is there
+        return bool(held["metadata"]["resourceVersion"] == there["metadata"]["resourceVersion"])
+
+    def _moment(self, name: Name) -> object:
+        """What a reconcile of this key would be made from."""
+        versions = tuple(
+            (n, (self.leader.knows(n) or {"metadata": {"resourceVersion": ""}})["metadata"]["resourceVersion"])
+            for n in sorted(self._all_names())
+        )
+        return id(self.leader), self.time.seconds, versions
+
+    def _events(self) -> Iterable[str]:
+        allowed = self.scenario.events
+        block = entry_of(self.server.objects.get(FILE_NAME)).routing
+        for name in (R1, R2):
+            item = self.server.objects.get(name)
+            if item is None:
+                if "recreate" in allowed and name == R1:
+                    yield f"recreate {name[1]}"
+                continue
+            if "abort" in allowed and not item["spec"].get("abort") and not over(item):
+                yield f"abort {name[1]}"
+            if "delete" in allowed and "deletionTimestamp" not in item["metadata"]:
+                yield f"delete {name[1]}"
+        if "remove" in allowed and block is not None:
+            yield "remove routing"
+        if "lower" in allowed and weight_of(block) > 1:
+            yield "lower weight"
+        if "restore" in allowed:
+            now = self.text()
+            for i, text in enumerate(self.copies):
+                if text != now:
+                    yield f"restore {i}"
+            if block is not None and now not in self.copies and len(self.copies) < 3:
+                yield "remember file"
+        if "stable" in allowed:
+            yield "edit stable"
+        if "foreign" in allowed:
+            yield "edit another agent"
+        if "record" in allowed and RECORD_NAME in self.server.objects:
+            yield "delete record"
+
+    def text(self) -> str:
+        return str(self.server.objects[FILE_NAME]["data"]["agents.yaml"])
+
+    # --- doing it
+
+    def play(self, move: str) -> bool:
+        """Makes the move where it is possible; says whether it was."""
+        if move not in {label for _, label in self.enabled()}:
+            return False
+        self.moves.append(move)
+        verb, _, rest = move.partition(" ")
+        kind, _, plain = rest.partition("/")
+        name = (kind, plain)
+        match verb:
+            case "start":
+                self._ran[name] = self._moment(name)
+                self.leader.start(name)
+            case "answer":
+                self.leader.carry_out(name)
+            case "busy":
+                self.left["lost"] -= 1
+                self.leader.refuse(name)
+            case "lose":
+                self.left["lost"] -= 1
+                self.leader.lose(name, carried_out=True)
+            case "delay":
+                self.left["lost"] -= 1
+                self.flying.append(self.leader.lose(name, carried_out=False))
+            case "watch":
+                self.leader.learn(name, self.server.objects.get(name))
+            case "land":
+                self._land(self.flying.pop(int(rest)))
+            case "tick":
+                self.time.seconds += TICK_SECONDS
+            case "takeover":
+                self._takeover(stale=rest == "stale")
+            case "create":
+                self.server.create(ROLLOUTS, self.later.pop(int(rest)), ours=False)
+            case "remember":
+                self.copies.append(self.text())
+            case _:
+                self.left["event"] -= 1
+                self._event(verb, rest)
+        return True
+
+    def _land(self, request: Request) -> None:
+        try:
+            request.run()
+        except Violated:
+            raise
+        except Exception:  # noqa: BLE001, S110  # nobody hears the answer
+            pass
+
+    def _takeover(self, *, stale: bool) -> None:
+        self.left["takeover"] -= 1
+        old = self.leader
+        self.flying += old.stop()
+        self.leader = Process(self.server, self.cloud, self.time)
+        for name in self._all_names():
+            self.leader.learn(name, old.knows(name) if stale else self.server.objects.get(name))
+
+    def _event(self, verb: str, rest: str) -> None:
+        if verb != "edit" or rest == "stable":
+            self.disturbed = True
+        match verb:
+            case "abort":
+                self.server.edit(("rollouts", rest), lambda item: item["spec"].update(abort=True))
+            case "delete" if rest == "record":
+                self.server.delete(RECORD_NAME)
+            case "delete":
+                self.server.delete(("rollouts", rest))
+            case "recreate":
+                self._uids += 1
+                self.server.create(
+                    ROLLOUTS, objects.rollout(rest, uid=f"uid-{rest}-again{self._uids}"), ours=False
+                )
+            case "remove":
+                self._write(agentsfile.with_routing(self.text(), AGENT, None))
+            case "lower":
+                self._write(lower(self.text()))
+            case "restore":
+                self._write(self.copies[int(rest)])
+            case "edit" if rest == "stable":
+                self._write(self.text().replace("    model: ", "    model: elsewhere/", 1))
+            case "edit":
+                self._write(self.text() + f"# edited at {self.time.seconds}\n")
+
+    def _write(self, text: str) -> None:
+        self.server.edit(FILE_NAME, lambda item: item["data"].update({"agents.yaml": text}))
+
+    def _watch_all(self) -> None:
+        for name in self._all_names():
+            self.leader.learn(name, self.server.objects.get(name))
+
+    # --- the end
+
+    def close(self) -> None:
+        """No more faults: what flies is lost, the watches deliver, the leader works until nothing is left to do."""
+        self.flying.clear()
+        for item in self.later:
+            self.server.create(ROLLOUTS, item, ours=False)
+        self.later.clear()
+        self.left = dict.fromkeys(self.left, 0)
+        quiet = 0
+        for _ in range(MOST_PASSES):
+            before = len(self.server.writes)
+            self._pass()
+            quiet = quiet + 1 if len(self.server.writes) == before else 0
+            if quiet == 3:
+                break
+            self.time.seconds += LONG_SECONDS if quiet else TICK_SECONDS
+        else:
+            raise Violated(f"LIVELOCK: still writing {self.server.writes[-8:]}")
+        self._end()
+        self._restart()
+
+    def _pass(self) -> None:
+        self._watch_all()
+        for _ in range(400):
+            if self.leader.workers:
+                self.leader.carry_out(next(iter(self.leader.workers)))
+                self._watch_all()
+                continue
+            idle = [n for n in self._reconciled() if self._ran.get(n) != self._moment(n)]
+            if not idle:
+                return
+            self._ran[idle[0]] = self._moment(idle[0])
+            self.leader.start(idle[0])
+        raise Violated(f"LIVELOCK in one moment: {self.server.writes[-8:]}")
+
+    def _restart(self) -> None:
+        before, created = len(self.server.writes), len(self.cloud.created)
+        self.leader.stop()
+        self.leader = Process(self.server, self.cloud, self.time)
+        self._pass()
+        if len(self.server.writes) != before or len(self.cloud.created) != created:
+            raise Violated(f"I7_RESTART_WRITES {self.server.writes[before:]} {self.cloud.created[created:]}")
+
+    def record(self) -> Record:
+        return Record.from_data(self.server.objects[RECORD_NAME]["data"])
+
+    def _end(self) -> None:
+        entry, record, edited = entry_of(self.server.objects[FILE_NAME]), self.record(), self.safety.stable_edited
+        stable = entry.stable.model if entry.stable else None
+        problems: list[str] = []
+        if weight_of(entry.routing) > 0:
+            problems.append(f"END weight {weight_of(entry.routing)}, active {record.active}")
+        if record.active is not None:
+            problems.append(f"END claim never released by {record.active.uid}")
+        if stable != record.stable.model and not edited:
+            problems.append(f"END the file's stable is {stable}, the record's {record.stable.model}")
+        for name in (R1, R2):
+            item = self.server.objects.get(name)
+            if item is not None:
+                problems += self._end_of(item, record, stable)
+        kept = {record.stable.endpoint_name, record.previous.endpoint_name if record.previous else ""}
+        if wasted := set(self.cloud.endpoints) - kept:
+            problems.append(f"END endpoints {wasted} bill for nothing")
+        if set(self.cloud.endpoints) != {e.name for e in record.endpoints}:
+            problems.append(f"END endpoints {set(self.cloud.endpoints)} but on record {record.endpoints}")
+        if record.reservations:
+            problems.append(f"END reservations {record.reservations}")
+        if problems:
+            raise Violated("; ".join(problems))
+
+    def _end_of(self, item: Json, record: Record, stable: str | None) -> Iterator[str]:
+        name, status = item["metadata"]["name"], item["status"]
+        phase, edited = status.get("phase", "Pending"), self.safety.stable_edited
+        candidate = objects.repo_of(name)
+        if phase not in ENDED and not edited:
+            yield f"END {name} is {phase} ({status.get('reason')})"
+        if "deletionTimestamp" in item["metadata"]:
+            yield f"END {name} is deleted and still there"
+        promoted = {record.stable.model, record.previous.model if record.previous else None}
+        ours = status.get("reason") != "AlreadyCompleted"
+        if phase == "Succeeded" and ours and candidate not in promoted:
+            yield f"END {name} Succeeded and is not promoted"
+        if phase == "Aborted" and ours and stable == candidate and not edited:
+            yield f"END {name} Aborted and its model is stable in the file"
+        if not self.disturbed and phase != "Succeeded":
+            yield f"I7 nothing but crashes and lost answers, and {name} is {phase} ({status.get('reason')})"
+        if phase in ENDED and identity(item) not in record.completed:
+            yield f"END {name} is over and not on record"
+
+
+def over(item: Json) -> bool:
+    return item["status"].get("phase") in ENDED
+
+
+def lower(text: str) -> str:
+    """The file with a lower weight, everything else as it was."""
+    from dataclasses import replace
+
+    block = agentsfile.parse(text, AGENT).routing
+    assert block is not None
+    assert block.canary is not None
+    return agentsfile.with_routing(text, AGENT, replace(block, canary=replace(block.canary, weight=1)))
+
+
+# --- runs
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What was violated, and the moves that lead there."""
+
+    what: str
+    moves: Moves
+
+    def __str__(self) -> str:
+        return self.what + "".join(f"\n    {move}" for move in self.moves)
+
+
+def drawn(scenario: Scenario, seed: int, *, most: int = 160) -> Failure | None:
+    """Plays moves drawn from the seed, then closes."""
+    chance, run = random.Random(seed), Run(deepcopy(scenario))
+    return _judged(run, lambda: _draw(run, chance, most))
+
+
+def _draw(run: Run, chance: random.Random, most: int) -> None:
+    for _ in range(chance.randint(most // 4, most)):
+        moves = run.enabled()
+        run.play(chance.choices([m for _, m in moves], [w for w, _ in moves])[0])
+
+
+def replayed(scenario: Scenario, moves: Iterable[str]) -> Failure | None:
+    """Plays these moves, leaving out what is not possible, then closes."""
+    run = Run(deepcopy(scenario))
+
+    def play() -> None:
+        for move in moves:
+            run.play(move)
+
+    return _judged(run, play)
+
+
+def _judged(run: Run, play: Callable[[], None]) -> Failure | None:
+    try:
+        play()
+        run.close()
+    except Violated as error:
+        return Failure(str(error), tuple(run.moves))
+    except Exception as error:  # noqa: BLE001  # the code under test fell over: as bad, and as worth shortening
+        return Failure(f"{type(error).__name__}: {error}", tuple(run.moves))
+    return None
+
+
+def shortened(scenario: Scenario, failure: Failure, *, most: int = 400) -> Failure:
+    """The failure with fewer moves: halves, then ever smaller pieces are left out while it still fails."""
+    best, piece, tries = failure, max(1, len(failure.moves) // 2), 0
+    while tries < most:
+        found = False
+        for start in range(0, len(best.moves), piece):
+            tries += 1
+            shorter = replayed(scenario, best.moves[:start] + best.moves[start + piece :])
+            if shorter is not None and len(shorter.moves) < len(best.moves) and _kind(shorter) == _kind(best):
+                best, found = shorter, True
+                break
+        if not found:
+            if piece == 1:
+                break
+            piece = max(1, piece // 2)
+    return best
+
+
+def _kind(failure: Failure) -> str:
+    return failure.what.split(" ")[0]
+
+
+def usual(run: Run) -> str | None:
+    """The next move where everything is well: deliver, answer, reconcile, let time pass; None when all is over."""
+    labels = [label for _, label in run.enabled()]
+    for verb in ("watch", "answer", "start"):
+        for label in labels:
+            if label.startswith(verb):
+                return label
+    rollouts = [item for name, item in run.server.objects.items() if name[0] == "rollouts"]
+    return "tick" if any(not over(item) for item in rollouts) else None
+
+
+def injected(scenario: Scenario, at: int, moves: Moves) -> Failure | None | bool:
+    """The usual course with `moves` made before its move number `at`; False where it has no such move."""
+    run = Run(deepcopy(scenario))
+    reached = False
+
+    def play() -> None:
+        nonlocal reached
+        for number in range(400):
+            if number == at:
+                reached = True
+                for move in moves:
+                    run.play(move)
+            step = usual(run)
+            if step is None:
+                return
+            run.play(step)
+
+    failure = _judged(run, play)
+    if failure is None and not reached:
+        return False
+    return failure
+
+
+def stops_early(item: Json) -> bool:
+    return stops(item)
+
+
+__all__ = ["Any", "Failure", "Run", "Scenario", "drawn", "injected", "parsed_once", "replayed", "shortened"]

@@ -1,0 +1,416 @@
+"""One TrainingRun in a hostile world: the real reconciler and decision, services in memory, a tape of choices.
+
+The tape decides what happens next among everything that can: a request lands, its answer is lost, the leader
+dies or pauses with one request under way that lands later, another takes over with a fresh or an old cache,
+jobs are listed late, claim, fail, a person cancels or deletes. Afterwards everything is left to run to rest.
+What is checked is what `job_mc.py`, the model of the protocol, checks.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from tests.unit.training.objects import (
+    AGENT,
+    DEFAULTS,
+    INSTALLATION,
+    NAMESPACE,
+    ORG,
+    RUN,
+    agent_model_json,
+    empty_record,
+    prepared_status,
+    record_json,
+    run_json,
+    secret_json,
+)
+from tests.unit.training.services import ApiServer, Hub, JobService, KubeClient, Name, PaidJob, Programs, Time
+from tests.unit.training.services import CANCELLED as JOB_CANCELLED
+from tests.unit.training.services import FAILED as JOB_FAILED
+from tests.unit.training.services import QUEUED, TRAINING
+from tests.unit.training.stepping import Process, Request
+
+from modelops.api.v1alpha1.names import record_name
+from modelops.domain.plan import Plan
+from modelops.domain.training.decide import decide
+from modelops.domain.training.observed import Observed, TrainingSettings
+from modelops.engine.act import CONFIG_MAPS, Executor
+from modelops.engine.cache import ObjectCache
+from modelops.engine.resources import AGENT_MODELS, TRAINING_RUNS
+from modelops.engine.trainingrun import TrainingRunReconciler
+from modelops.engine.world import World
+from modelops.ports import Conflict, Missing, Refused, Unavailable, Uncertain
+
+SETTLE_SECONDS = 45.0
+REQUEST_SECONDS = 30.0
+"""No submission lands later than this after it was sent, where the service keeps what the protocol assumes."""
+LISTED_SECONDS = 10.0
+"""Nor is a job listed later than this."""
+RUN_NAME: Name = ("TrainingRun", RUN)
+RECORD_NAME: Name = ("ConfigMap", record_name(AGENT))
+RESOURCES = {RUN_NAME: TRAINING_RUNS, RECORD_NAME: CONFIG_MAPS, ("AgentModel", AGENT): AGENT_MODELS}
+TERMINAL = ("Succeeded", "Failed", "Cancelled")
+Decision = Callable[[Observed], Plan]
+_uids = itertools.count()
+
+
+class Violation(AssertionError):
+    """A property does not hold; the message has the history."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Faults:
+    """How much may go wrong. `prompt`: whether the service keeps the times that the settle period assumes."""
+
+    takeovers: int = 2
+    lost_answers: int = 1
+    job_failures: int = 0
+    refusals: int = 0
+    endings: int = 0
+    prompt: bool = True
+
+    @property
+    def crash_only(self) -> bool:
+        return not (self.job_failures or self.refusals or self.endings)
+
+
+class Reconciler(TrainingRunReconciler):
+    """The real one, with another decision where a test asks what would happen."""
+
+    decision: Decision = staticmethod(decide)
+
+    def _decide(self, seen: Observed) -> Plan:
+        return self.decision(seen)
+
+
+class PaidWorld:
+    """The state, and what can happen in it."""
+
+    def __init__(self, faults: Faults, *, decision: Decision = decide, prepared: bool = True) -> None:
+        self.faults, self.decision = faults, decision
+        self.left = dict(vars(faults))
+        self.time = Time()
+        self.server, self.jobs, self.hub = ApiServer(self.time), JobService(self.time), Hub(self.time)
+        dataset = prepared_status()["dataset"]
+        self.programs = Programs({"ok": True, **dataset, "dataset_id": dataset["langsmithId"]})
+        number = next(_uids)
+        self.uid = f"{number:08x}-0000-4000-8000-000000000000"
+        self.server.seed(agent_model_json(uid=f"agent-{number}"))
+        self.server.seed(record_json(empty_record(), uid=f"record-{number}"))
+        self.server.seed(secret_json())
+        self.server.seed(run_json(uid=self.uid, status=prepared_status() if prepared else None))
+        if not prepared:
+            self.server.versions[RUN_NAME][-1]["metadata"].pop("finalizers")
+        self.ghost: Request | None = None
+        self.process: Process | None = None
+        self.history: list[str] = []
+        self.after: float | None = 0.0
+        self.lead(stale=False)
+
+    # What can happen.
+
+    def lead(self, *, stale: bool) -> None:
+        """A new process leads; it knows what its cache shows."""
+        self.cache = ObjectCache(monotonic=self.time.monotonic)
+        for name, resource in RESOURCES.items():
+            versions = self.server.versions[name]
+            if name not in self.server.gone:
+                self.cache.put(resource, versions[-2] if stale and len(versions) > 1 else versions[-1])
+        self.kube = KubeClient(self.server)
+        unused = cast("Any", None)
+        world = World(
+            kube=self.kube,
+            cache=self.cache,
+            executor=Executor(self.kube, self.cache),
+            clock=self.time,
+            jobs=cast("Any", self.jobs),
+            hub=self.hub,
+            endpoints=unused,
+            programs=self.programs,
+            reports=unused,
+            enqueue=lambda _: None,
+            hub_org=ORG,
+        )
+        settings = TrainingSettings(
+            installation=INSTALLATION, hub_org=ORG, defaults=DEFAULTS, settle_seconds=SETTLE_SECONDS
+        )
+        self.reconciler = Reconciler(world, cast("Any", self.jobs), settings)
+        self.reconciler.decision = self.decision  # type: ignore[method-assign]
+
+    def reconcile(self) -> None:
+        self._step(lambda: self._begin())
+
+    def _begin(self) -> None:
+        self.process = Process(cast("Any", self.reconciler.reconcile(NAMESPACE, RUN)))
+
+    def _step(self, step: Callable[[], None]) -> None:
+        """What the queue does with what a reconcile raises: nothing but to try again."""
+        try:
+            step()
+        except (Conflict, Missing, Refused, Unavailable, Uncertain):
+            self.process = None
+        if self.process is not None and self.process.ended:
+            self.after, self.process = self.process.result, None
+
+    def carry_out(self) -> None:
+        assert self.process is not None
+        self._step(self.process.carry_out)
+
+    def fail(self, error: Exception, *, land: bool = False) -> None:
+        process = self.process
+        assert process is not None
+        assert process.waiting is not None
+        if land:
+            try:
+                process.waiting.land()
+            except (Conflict, Missing) as definite:
+                self._step(lambda: process.fail(definite))
+                return
+        self._step(lambda: process.fail(error))
+
+    def take_over(self, *, in_flight: bool, stale: bool) -> None:
+        sent = self.process.kill() if self.process else None
+        self.process = None
+        if in_flight:
+            self.ghost = sent
+        self.lead(stale=stale)
+
+    def ghost_lands(self) -> None:
+        assert self.ghost is not None
+        ghost, self.ghost = self.ghost, None
+        try:
+            ghost.land()
+        except (Conflict, Missing):
+            self.history.append("  (in vain)")
+
+    def pass_time(self, seconds: float) -> None:
+        """Requests end, and jobs are listed, in the time that the protocol assumes, if the service is prompt."""
+        self.time.seconds += seconds
+        if not self.faults.prompt:
+            return
+        now = self.time.seconds
+        if self.ghost is not None and self.ghost.name == "post" and now - self.ghost.sent_at >= REQUEST_SECONDS:
+            self.ghost = None
+        for job in self.jobs.jobs:
+            job.listed = job.listed or now - job.created_at >= LISTED_SECONDS
+
+    def deliver(self, name: Name) -> None:
+        """The watch catches up."""
+        live = self.server.live(name)
+        if live is None:
+            self.cache.remove(RESOURCES[name], NAMESPACE, name[1])
+        else:
+            self.cache.put(RESOURCES[name], live)
+
+    def stale(self, name: Name) -> bool:
+        held, live = self.cache.get(RESOURCES[name], NAMESPACE, name[1]), self.server.live(name)
+        return (held and held["metadata"]["resourceVersion"]) != (live and live["metadata"]["resourceVersion"])
+
+    def end_by_person(self, *, delete: bool) -> None:
+        def edit(item: Any) -> None:
+            item["metadata"]["generation"] += 1
+            if delete:
+                item["metadata"]["deletionTimestamp"] = self.time.now().isoformat()
+            else:
+                item["spec"]["cancel"] = True
+
+        self.server.user_edits(RUN_NAME, edit)
+
+    def choices(self) -> Iterator[tuple[str, Callable[[], None]]]:
+        """Everything that can happen now; what is named twice is twice as likely."""
+        yield from self._leader_choices()
+        yield from self._job_choices()
+        for name in (RUN_NAME, RECORD_NAME):
+            if self.stale(name):
+                yield f"watch delivers {name[0]}", lambda name=name: self.deliver(name)  # type: ignore[misc]
+        if self.ghost is not None:
+            yield f"OLD {self.ghost.name} lands", self.ghost_lands
+            yield f"OLD {self.ghost.name} is lost", lambda: setattr(self, "ghost", None)
+        if self.process is None:
+            yield "50 s pass", lambda: self.pass_time(50)
+        run = self.server.live(RUN_NAME)
+        untouched = run and not run["spec"].get("cancel") and not run["metadata"].get("deletionTimestamp")
+        if self.left["endings"] and untouched:
+            yield "person cancels", self._once("endings", lambda: self.end_by_person(delete=False))
+            yield "person deletes", self._once("endings", lambda: self.end_by_person(delete=True))
+
+    def _leader_choices(self) -> Iterator[tuple[str, Callable[[], None]]]:
+        sent = self.process.waiting if self.process else None
+        if sent is None:
+            yield "reconcile", self.reconcile
+            yield "reconcile", self.reconcile
+        else:
+            yield f"{sent.name} is done", self.carry_out
+            yield f"{sent.name} is done", self.carry_out
+            yield f"{sent.name} is done", self.carry_out
+            if self.left["lost_answers"]:
+                lost = Uncertain("the answer was lost")
+                yield (
+                    f"{sent.name} lands, answer lost",
+                    self._once("lost_answers", lambda: self.fail(lost, land=True)),
+                )
+                yield f"{sent.name} lost", self._once("lost_answers", lambda: self.fail(lost))
+            if self.left["refusals"] and sent.name == "post":
+                yield "post refused", self._once("refusals", lambda: self.fail(Refused("402 no credit")))
+                yield (
+                    "post not taken",
+                    self._once("refusals", lambda: self.fail(Unavailable("429", retry_after=7.0))),
+                )
+        if self.left["takeovers"]:
+            for stale, in_flight in itertools.product((False, True), (False, True) if sent else (False,)):
+                words = f"{sent.name} in flight" if sent and in_flight else "nothing in flight"
+                yield (
+                    f"takeover with {words}, {'old' if stale else 'fresh'} cache",
+                    self._once(
+                        "takeovers",
+                        lambda stale=stale, flying=in_flight: self.take_over(in_flight=flying, stale=stale),  # type: ignore[misc]
+                    ),
+                )
+
+    def _job_choices(self) -> Iterator[tuple[str, Callable[[], None]]]:
+        for job in self.jobs.jobs:
+            if not job.listed:
+                yield f"{job.id} becomes listed", lambda job=job: setattr(job, "listed", True)  # type: ignore[misc]
+            if job.state == QUEUED:
+                yield f"{job.id} starts", lambda job=job: self.hub.starts(job, 1)  # type: ignore[misc]
+            if job.state == TRAINING:
+                yield f"{job.id} is done", lambda job=job: self.finish(job)  # type: ignore[misc]
+            if job.running and self.left["job_failures"]:
+                yield (
+                    f"{job.id} fails",
+                    self._once("job_failures", lambda job=job: setattr(job, "state", JOB_FAILED)),  # type: ignore[misc]
+                )
+
+    def finish(self, job: PaidJob) -> None:
+        self.hub.finishes(job, self.jobs.requests[self.jobs.jobs.index(job)])
+
+    def _once(self, budget: str, act: Callable[[], None]) -> Callable[[], None]:
+        def spend() -> None:
+            self.left[budget] -= 1
+            act()
+
+        return spend
+
+    # What must hold.
+
+    def ledger(self) -> Any:
+        record = self.server.live(RECORD_NAME)
+        assert record is not None
+        return json.loads(record["data"]["ledger.json"])
+
+    def status(self) -> Any:
+        return self.server.versions[RUN_NAME][-1].get("status", {})
+
+    def broken(self, what: str) -> Violation:
+        return Violation(what + "\n  " + "\n  ".join(self.history))
+
+    def check(self) -> None:
+        """What holds at every moment."""
+        trained = [job for job in self.jobs.jobs if job.trained]
+        if len(trained) > 1:
+            raise self.broken("two jobs train one attempt")
+        if self.faults.prompt and len(self.jobs.jobs) > 1:
+            raise self.broken("a second job was made although the service is prompt")
+        if any(job.state == TRAINING for job in trained):
+            ledger, key = self.ledger(), f"{self.uid}/1"
+            if key in ledger["settlements"]:
+                raise self.broken("a job trains after the settlement")
+            if key not in ledger["reservations"]:
+                raise self.broken("a job trains without cover")
+
+    def check_rest(self) -> None:
+        """What holds when nothing happens any more."""
+        status, ledger, trained = self.status(), self.ledger(), [j for j in self.jobs.jobs if j.trained]
+        phase, key = status.get("phase"), f"{self.uid}/1"
+        if phase not in TERMINAL:
+            raise self.broken(f"the run is stuck in {phase}/{status.get('reason')}")
+        if key in ledger["reservations"]:
+            raise self.broken("a reservation is left")
+        if any(job.running for job in self.jobs.jobs):
+            raise self.broken("a job runs on")
+        if any(job.trained for job in self.jobs.jobs) and not ledger["settlements"].get(key, {}).get("usd_micro"):
+            raise self.broken("released although a job trained")
+        finished = any(job.state == "done" for job in self.jobs.jobs)
+        if finished and phase != "Succeeded" and not self.ended_by_person:
+            raise self.broken("a trained model is thrown away")
+        if phase == "Succeeded" and not finished:
+            raise self.broken("succeeded without training")
+        if self.faults.crash_only and (phase != "Succeeded" or len(trained) != 1):
+            raise self.broken(f"only crashes, but the run is {phase} and {len(trained)} jobs trained")
+        run = self.server.live(RUN_NAME)
+        if run is not None and run["metadata"].get("finalizers"):
+            raise self.broken("the finalizer is left")
+
+    @property
+    def ended_by_person(self) -> bool:
+        return self.left["endings"] < self.faults.endings
+
+
+def play(tape: Sequence[int], faults: Faults, *, decision: Decision = decide) -> PaidWorld:
+    """Plays the tape, then lets everything come to rest. Raises Violation."""
+    world = PaidWorld(faults, decision=decision)
+    for number in tape:
+        choices = list(world.choices())
+        name, act = choices[number % len(choices)]
+        world.history.append(name)
+        act()
+        world.check()
+    rest(world)
+    world.check_rest()
+    restart_writes_nothing(world)
+    return world
+
+
+def rest(world: PaidWorld, *, most: int = 200) -> None:
+    """No more faults: requests are carried out, watches deliver, jobs run, until nothing changes."""
+    world.history.append("-- to rest")
+    if world.ghost is not None:
+        world.history.append(f"OLD {world.ghost.name} lands")
+        world.ghost_lands()
+        world.check()
+    quiet = 0
+    for _ in range(most):
+        before = (world.server.revision, [job.state for job in world.jobs.jobs], dict(world.hub.claims))
+        run_once(world)
+        for job in world.jobs.jobs:
+            job.listed = True
+            if job.state == TRAINING:
+                world.finish(job)
+            elif job.state == QUEUED:
+                world.hub.starts(job, 1)
+        world.check()
+        world.pass_time(50)
+        after = (world.server.revision, [job.state for job in world.jobs.jobs], dict(world.hub.claims))
+        quiet = quiet + 1 if before == after else 0
+        if quiet == 3:
+            return
+    raise world.broken("no rest")
+
+
+def run_once(world: PaidWorld) -> None:
+    """Watches deliver, and one reconcile is carried out to its end."""
+    for name in (RUN_NAME, RECORD_NAME):
+        world.deliver(name)
+    if world.process is None:
+        world.reconcile()
+    while world.process is not None:
+        sent = world.process.waiting
+        world.history.append(f"{sent.name if sent else ''} is done")
+        world.carry_out()
+        world.check()
+
+
+def restart_writes_nothing(world: PaidWorld) -> None:
+    """A new process finds nothing to do."""
+    world.lead(stale=False)
+    world.reconcile()
+    if world.process is not None:
+        sent = world.process.waiting
+        raise world.broken(f"a restart at rest sends {sent.name if sent else ''}")
+
+
+__all__ = ["JOB_CANCELLED", "Decision", "Faults", "PaidWorld", "Violation", "play", "rest", "run_once"]

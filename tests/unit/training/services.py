@@ -1,0 +1,277 @@
+"""The API server, paid jobs and the Hub in memory: what they promise, and no more."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+from tests.unit.training.objects import NOW
+from tests.unit.training.stepping import Request
+
+from modelops.engine.poller import Sighting, Watch
+from modelops.ports import (
+    Claim,
+    Conflict,
+    Flavor,
+    Job,
+    JobRequest,
+    Json,
+    Missing,
+    ModelInfo,
+    ProgramState,
+    Resource,
+)
+
+Name = tuple[str, str]
+"""Kind and name."""
+QUEUED, TRAINING, DONE, FAILED, CANCELLED, EXIT_75 = "queued", "training", "done", "failed", "cancelled", "75"
+STAGES = {QUEUED: "SCHEDULING", TRAINING: "RUNNING", DONE: "COMPLETED", CANCELLED: "CANCELED"}
+
+
+@dataclass
+class Time:
+    """Seconds since the world began."""
+
+    seconds: float = 0.0
+
+    def now(self) -> Any:
+        return NOW + timedelta(seconds=self.seconds)
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
+@dataclass
+class ApiServer:
+    """Objects with resourceVersions; every version is kept, since caches may show an old one."""
+
+    time: Time
+    versions: dict[Name, list[Json]] = field(default_factory=dict)
+    gone: set[Name] = field(default_factory=set)
+    revision: int = 100
+    writes: list[str] = field(default_factory=list)
+
+    def seed(self, item: Json) -> None:
+        name = (item["kind"], item["metadata"]["name"])
+        self.versions[name] = []
+        self.store(name, copy.deepcopy(item))
+
+    def live(self, name: Name) -> Json | None:
+        return None if name in self.gone or name not in self.versions else self.versions[name][-1]
+
+    def store(self, name: Name, item: Json) -> Json:
+        self.revision += 1
+        item["metadata"]["resourceVersion"] = str(self.revision)
+        self.versions[name].append(item)
+        meta = item["metadata"]
+        if meta.get("deletionTimestamp") and not meta.get("finalizers"):
+            self.gone.add(name)
+        return item
+
+    def change(self, name: Name, resource_version: str, edit: Callable[[Json], None]) -> Json:
+        """A conditional write; one that changes nothing makes no new version, as in etcd's registry."""
+        held = self.live(name)
+        if held is None:
+            raise Missing(f"{name} is gone")
+        if held["metadata"]["resourceVersion"] != resource_version:
+            raise Conflict(f"{name} is at {held['metadata']['resourceVersion']}, not {resource_version}")
+        changed = copy.deepcopy(held)
+        edit(changed)
+        return held if changed == held else self.store(name, changed)
+
+    def user_edits(self, name: Name, edit: Callable[[Json], None]) -> None:
+        held = self.live(name)
+        if held is not None:
+            self.change(name, held["metadata"]["resourceVersion"], edit)
+
+
+class KubeClient:
+    """`ports.Kube` of one process: reads are answered at once, writes wait to be carried out."""
+
+    def __init__(self, server: ApiServer) -> None:
+        self._server = server
+        self.events: list[str] = []
+
+    async def get(self, resource: Resource, namespace: str, name: str) -> Json | None:
+        return copy.deepcopy(self._server.live((resource.kind, name)))
+
+    async def list(self, resource: Resource, **_: Any) -> tuple[list[Json], str]:
+        raise NotImplementedError
+
+    async def create(self, resource: Resource, body: Json) -> Json:
+        raise NotImplementedError
+
+    async def replace_status(self, resource: Resource, body: Json) -> Json:
+        name, status = (resource.kind, body["metadata"]["name"]), copy.deepcopy(body["status"])
+
+        def land() -> Json:
+            answer = self._server.change(
+                name, body["metadata"]["resourceVersion"], lambda item: item.update(status=status)
+            )
+            self._server.writes.append(f"status {status.get('phase')}/{status.get('reason')}")
+            return copy.deepcopy(answer)
+
+        return await self._sent("status", land)
+
+    async def patch(self, resource: Resource, namespace: str, name: str, merge: Json) -> Json:
+        version, data = merge["metadata"]["resourceVersion"], merge.get("data")
+        finalizers = merge["metadata"].get("finalizers")
+
+        def edit(item: Json) -> None:
+            if finalizers is not None:
+                item["metadata"]["finalizers"] = list(finalizers)
+            if data is not None:
+                item["data"] = {**item.get("data", {}), **data}
+
+        def land() -> Json:
+            answer = self._server.change((resource.kind, name), version, edit)
+            self._server.writes.append("record" if data is not None else "finalizers")
+            return copy.deepcopy(answer)
+
+        return await self._sent("record" if data is not None else "finalizers", land)
+
+    async def delete(self, *_: Any, **__: Any) -> None:
+        raise NotImplementedError
+
+    async def event(self, regarding: Json, *, reason: str, message: str, warning: bool = False) -> None:
+        self.events.append(f"{reason}: {message}")
+
+    async def _sent(self, name: str, land: Callable[[], Any]) -> Any:
+        return await Request(name=name, land=land, sent_at=self._server.time.seconds)
+
+
+@dataclass
+class PaidJob:
+    id: str
+    label: str
+    created_at: float
+    state: str = QUEUED
+    listed: bool = False
+    trained: bool = False
+    claims: bool = True
+
+    @property
+    def running(self) -> bool:
+        return self.state in (QUEUED, TRAINING)
+
+
+class JobService:
+    """`ports.Jobs` and the poller. A new job is found by its id at once, by its label only when it is listed."""
+
+    def __init__(self, time: Time) -> None:
+        self.time = time
+        self.jobs: list[PaidJob] = []
+        self.requests: list[JobRequest] = []
+
+    def create(self, request: JobRequest) -> Job:
+        job = PaidJob(
+            id=f"job{len(self.jobs) + 1}", label=request.label, created_at=self.time.seconds
+        )
+        self.jobs.append(job)
+        self.requests.append(request)
+        return self.shown(job)
+
+    def shown(self, job: PaidJob) -> Job:
+        ran = job.state in (TRAINING, DONE, EXIT_75) or job.trained
+        return Job(
+            id=job.id,
+            label=job.label,
+            stage=STAGES.get(job.state, "ERROR"),
+            created_at=NOW + timedelta(seconds=job.created_at),
+            running_seconds=90 if ran else 0,
+        )
+
+    async def submit(self, token: str, request: JobRequest) -> Job:
+        assert token, "a job without a token"
+        answer = await Request(
+            name="post", land=lambda: self.create(request), sent_at=self.time.seconds
+        )
+        assert isinstance(answer, Job)
+        return answer
+
+    async def list_labelled(self, token: str, namespace: str, label: str) -> tuple[Job, ...]:
+        return tuple(self.shown(job) for job in self.jobs if job.listed and job.label == label)
+
+    async def cancel(self, token: str, namespace: str, job_id: str) -> None:
+        def land() -> None:
+            for job in self.jobs:
+                if job.id == job_id and job.running:
+                    job.state = CANCELLED
+
+        await Request(name="cancel", land=land, sent_at=self.time.seconds)
+
+    async def flavors(self, token: str) -> tuple[Flavor, ...]:
+        return (Flavor(name="a10g-large", usd_micro_per_hour=1_500_000, accelerator="1x A10G 24 GB"),)
+
+    def watch(self, watch: Watch) -> Sighting:
+        found = next((self.shown(job) for job in self.jobs if job.id == watch.job_id), None)
+        return Sighting(job=found, gone=found is None)
+
+    def soon(self) -> None: ...
+
+    def forget(self, key: object) -> None: ...
+
+
+@dataclass
+class Hub:
+    """`ports.Hub`: claims by attempt, and whatever was published. One commit at a time, on a known head."""
+
+    time: Time
+    claims: dict[int, Claim] = field(default_factory=dict)
+    published: Json | None = None
+
+    async def model(self, token: str, repo: str, revision: str | None = None) -> ModelInfo | None:
+        return ModelInfo(repo=repo, revision="r" * 40, parameters=7_000_000_000)
+
+    async def ensure_model_repo(self, token: str, repo: str) -> None: ...
+
+    async def claim(self, token: str, repo: str, attempt: int) -> Claim | None:
+        return self.claims.get(attempt)
+
+    async def close(self, token: str, repo: str, attempt: int) -> Claim:
+        def land() -> Claim:
+            return self.claims.setdefault(attempt, Claim(closed=True))
+
+        answer = await Request(name="close", land=land, sent_at=self.time.seconds)
+        assert isinstance(answer, Claim)
+        return answer
+
+    async def read_json(self, token: str, repo: str, revision: str, path: str) -> Json | None:
+        return copy.deepcopy(self.published)
+
+    def starts(self, job: PaidJob, attempt: int) -> None:
+        """What `trainers/job.py` does first: claim the attempt, or leave."""
+        if not job.claims or self.claims.setdefault(attempt, Claim(job=job.id)).job == job.id:
+            job.state, job.trained = TRAINING, True
+        else:
+            job.state = EXIT_75
+
+    def finishes(self, job: PaidJob, request: JobRequest) -> None:
+        job.state = DONE
+        self.published = json.loads(request.environment["MODELOPS_RUN"])
+
+
+@dataclass
+class Programs:
+    """`ports.Programs`: the dataset program, which has ended as soon as it was started."""
+
+    result: Json
+    started: list[Json] = field(default_factory=list)
+    state: ProgramState | None = None
+
+    async def observe(self, name: str) -> ProgramState | None:
+        return self.state
+
+    async def start(self, name: str, module: str, given: Json, environment: Any) -> None:
+        self.started.append(given)
+        self.state = replace(ProgramState(), result=self.result)
+
+    async def retry(self, name: str) -> None:
+        self.state = None
+
+    async def stop(self, name: str) -> None:
+        self.state = None
