@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from tests.bench import submissions
+from tests.bench import submissions, writes
 from tests.bench.stage import Stage, apply_crds, stage_for
 from tests.bench.table import Row, rendered
 
@@ -21,6 +21,7 @@ from modelops.localcluster import start_cluster
 ROW_SECONDS = 120.0
 Measure = Callable[[Stage], Awaitable[list[Row]]]
 ROWS: dict[str, Measure] = {
+    "writes": writes.measure,
     "submissions": submissions.measure,
 }
 

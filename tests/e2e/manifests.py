@@ -14,6 +14,7 @@ PROMPT = {
     "assistant": "{{ outputs.docstring }}",
     "maxTokens": 128,
 }
+EVALUATION = {"scorer": {"type": "tokenF1", "threshold": "0.35"}, "marginPoints": "60"}
 Manifest = dict[str, Any]
 
 
@@ -106,7 +107,7 @@ def rollout(name: str, candidate: Manifest, *, agent: str = "docs", **spec: Any)
             "agentModelRef": {"name": agent},
             "candidate": candidate,
             "maxUSD": "5",
-            "evaluation": {"scorer": {"type": "tokenF1", "threshold": "0.35"}, "marginPoints": "60"},
+            "evaluation": EVALUATION,
             "strategy": {"canary": {"steps": steps}},
             "analysis": {"minRequests": 1, "latencyFloorMilliseconds": 60000},
             "progressDeadlineSeconds": 600,

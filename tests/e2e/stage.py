@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,7 @@ class Stage:
         self.environment: dict[str, str] = {}
         self.report_port = free_port()
         self._process: asyncio.subprocess.Process | None = None
+        self._others: list[asyncio.subprocess.Process] = []
         self._agents: list[Agents] = []
 
     # The operator -----------------------------------------------------------------------------------------
@@ -53,8 +54,16 @@ class Stage:
     async def start(self, **environ: str) -> None:
         """Starts the operator; does not wait until it leads."""
         assert self._process is None
+        self._process = await self._spawn(environ)
+
+    async def start_another(self, **environ: str) -> None:
+        """Starts a second operator, which stands by until it can have the lease."""
+        state = {"MODELOPS_STATE_DIR": str(self.folder / "state-of-another"), "MODELOPS_REPORT_PORT": "0"}
+        self._others.append(await self._spawn({**state, **environ}))
+
+    async def _spawn(self, environ: Mapping[str, str]) -> asyncio.subprocess.Process:
         with (self.folder / "operator.log").open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
+            return await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
                 "modelops.runtime",
@@ -100,11 +109,18 @@ class Stage:
             process.send_signal(number)
             await process.wait()
 
-    async def ended(self) -> None:
-        """Returns when it is gone by itself, or by a strike."""
+    def signal(self, number: int) -> None:
+        """Sends the operator a signal."""
         assert self._process is not None
-        await self._process.wait()
+        self._process.send_signal(number)
+
+    async def ended(self, *, seconds: float = 30) -> int:
+        """Its exit code, when it ends by itself."""
+        assert self._process is not None
+        async with asyncio.timeout(seconds):
+            code = await self._process.wait()
         self._process = None
+        return code
 
     def log(self) -> str:
         """What the operator said last."""
@@ -129,6 +145,10 @@ class Stage:
         """Ends the operator, its programs and the agents."""
         self.recorder.strike = None
         await self.kill()
+        for process in self._others:
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
         for running in self._agents:
             await asyncio.to_thread(running.close)
         for folder in (self.folder / "state" / "programs").glob("*"):

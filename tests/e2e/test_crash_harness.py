@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import pathlib
 
 import pytest
@@ -33,7 +34,7 @@ async def training_has_its_one_end(here: Stage) -> None:
     said = status(run)
     assert (said["phase"], said["reason"]) == ("Succeeded", "Trained"), told(run)
     assert said["model"]["version"] == "v1.1.0-rc.1"
-    jobs = here.cloud.jobs_of(uid)
+    jobs = await asyncio.to_thread(here.cloud.jobs_of, uid)
     assert jobs == [said["job"]["id"]]
     record = await here.record()
     assert not record.reservations
@@ -50,7 +51,12 @@ async def training_has_its_one_end(here: Stage) -> None:
 async def rollout_begins(here: Stage) -> None:
     here.agents(rate=5)
     await here.agent_model()
-    await here.api.create(manifests.rollout("life", {"model": here.cloud.candidate()}))
+    candidate = await asyncio.to_thread(here.cloud.candidate)
+    quick = {
+        "strategy": {"canary": {"steps": [{"setWeight": 50}, {"setWeight": 100}]}},
+        "evaluation": {**manifests.EVALUATION, "maxExamples": 12},
+    }
+    await here.api.create(manifests.rollout("life", {"model": candidate}, **quick))
 
 
 async def rollout_has_its_one_end(here: Stage) -> None:
@@ -72,7 +78,7 @@ async def rollout_has_its_one_end(here: Stage) -> None:
     assert [done.outcome for done in record.completed.values()] == ["Promoted"]
     assert sorted(record.allocated) == ["v1.0.0", "v1.1.0"]
     assert [(e.role, e.repo) for e in record.endpoints] == [("stable", repo)]
-    assert here.cloud.endpoints_of(repo) == [record.endpoints[0].name]
+    assert await asyncio.to_thread(here.cloud.endpoints_of, repo) == [record.endpoints[0].name]
     assert list(record.looks.values()) == [1]
 
 

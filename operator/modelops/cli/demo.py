@@ -28,9 +28,7 @@ def register(subparsers: Any) -> None:
     demo.add_argument("--dir", type=Path, default=Path(".demo"), help="where its files go (default: .demo)")
     demo.add_argument("--keep", action="store_true", help="leave it running at the end; KEEP=1 does the same")
     demo.add_argument("--plain", action="store_true", help="lines instead of the live view")
-    demo.add_argument(
-        "--act-seconds", type=float, default=180.0, help="longest time of one act (default: 180)"
-    )
+    demo.add_argument("--act-seconds", type=float, default=180.0, help="longest time of one act (180)")
     demo.add_argument("--picture", type=Path, metavar="SVG", help="also draw the last view into a file")
     demo.set_defaults(run=_play)
     verbs = demo.add_subparsers(metavar="VERB")

@@ -13,7 +13,7 @@ _CANARY_REQUESTS = 5
 
 def play(scene: Scene) -> Ending:
     """Raises ActFailedError where it does not go so."""
-    created = endpoints_created(scene.stage.sandbox)
+    before, created = scene.stable, endpoints_created(scene.stage.sandbox)
     pids = {agent["pid"] for agent in scene.board.agents}
     scene.apply()
     scene.until_run("the job trains", lambda s: s.get("phase") == "Running" and s.get("progress"))
@@ -26,7 +26,8 @@ def play(scene: Scene) -> Ending:
     scene.until("agents call the canary", lambda: canary_requests(scene, version) >= _CANARY_REQUESTS)
     scene.kill_operator("while the canary has 20 %")
     scene.until_rollout("the candidate is stable", lambda s: s.get("phase") == "Succeeded")
-    stable = str(status_of(scene.agent_model)["stable"]["version"])
+    scene.until("the AgentModel shows the new version", lambda: scene.stable != before)
+    stable = scene.stable
     scene.until(
         f"every agent is served by {stable}",
         lambda: all(agent["stable"] == stable for agent in scene.board.agents),

@@ -6,14 +6,14 @@ from modelops.demo.act1 import canary_requests
 from modelops.demo.bill import calls_to
 from modelops.demo.board import Tone
 from modelops.demo.ending import Ending
-from modelops.demo.objects import gate, message_of, status_of, usd
+from modelops.demo.objects import message_of, status_of, usd
 from modelops.demo.scene import Scene
 
 
 def play(scene: Scene) -> Ending:
     """Raises ActFailedError where it does not go so."""
-    stable = str(status_of(scene.agent_model)["stable"]["version"])
-    file_before = scene.facts.config_map("agents")["data"]["agents.yaml"]
+    stable = scene.stable
+    file_before = scene.file
     scene.apply()
     scene.until_run("the model is trained", lambda s: s.get("phase") == "Succeeded")
     scene.until("the Rollout has ended", lambda: status_of(scene.rollout).get("finishedAt"))
@@ -28,10 +28,7 @@ def play(scene: Scene) -> Ending:
         asked == evaluation["examples"],
         f"its endpoint was called for the {evaluation['examples']} held-out examples only, not {asked} times",
     )
-    scene.demand(
-        scene.facts.config_map("agents")["data"]["agents.yaml"] == file_before,
-        "the agents' file is untouched",
-    )
+    scene.demand(scene.file == file_before, "the agents' file is untouched")
     scene.tell(
         f"its endpoint has answered {asked} calls, all of them the evaluation's; no agent request reached it",
         Tone.GOOD,
@@ -41,8 +38,5 @@ def play(scene: Scene) -> Ending:
         result=f"rejected: {stable} goes on",
         why=message_of(scene.rollout),
         paid=usd(status_of(scene.run).get("costUSD")),
-        shown=(
-            gate(scene.rollout),
-            f"0 agent requests to it; the log of its endpoint has the {asked} of the evaluation",
-        ),
+        shown=(f"no agent request reached it: its endpoint has answered the evaluation's {asked}",),
     )

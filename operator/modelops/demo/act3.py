@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from modelops.demo.act1 import canary_requests
-from modelops.demo.board import Tone
+from modelops.demo.board import Json, Tone
 from modelops.demo.ending import Ending
 from modelops.demo.objects import gate, message_of, status_of, usd
 from modelops.demo.scene import Scene
@@ -17,7 +17,7 @@ ERROR_RATE = 0.6
 
 def play(scene: Scene) -> Ending:
     """Raises ActFailedError where it does not go so."""
-    stable = str(status_of(scene.agent_model)["stable"]["version"])
+    stable = scene.stable
     scene.apply()
     scene.until_run("the model is trained", lambda s: s.get("phase") == "Succeeded")
     scene.until_rollout("the canary is watched at 20 %", lambda s: s.get("weight") == 20)
@@ -39,8 +39,7 @@ def play(scene: Scene) -> Ending:
         lambda: all(agent["weight"] == 0 and agent["stable"] == stable for agent in scene.board.agents),
     )
     scene.until("the operator knows that", lambda: _rollback(scene).get("effectMs") is not None)
-    serving = str(status_of(scene.agent_model)["stable"]["version"])
-    scene.demand(serving == stable, f"{stable} still serves the agent, not {serving}")
+    scene.demand(scene.stable == stable, f"{stable} still serves the agent, not {scene.stable}")
     lines = (_by_our_clock(scene, fault), _by_the_operator(scene))
     for line in lines:
         scene.tell(line, Tone.GOOD)
@@ -65,10 +64,7 @@ def _by_our_clock(scene: Scene, fault: float) -> str:
     written = next(
         (at for at, text in scene.facts.file_changes if at > fault and "state: Aborted" in text), None
     )
-    back = max(
-        next((c["t"] for c in agent["changes"] if c["t"] > fault and c["weight"] == 0), fault)
-        for agent in agents
-    )
+    back = max(_back_on_stable(agent, fault) for agent in agents)
     last = max(agent["lastCanary"] for agent in agents)
     first = f"{min(errors) - fault:.2f} s first failed request" if errors else "no request failed"
     wrote = f"{written - fault:.2f} s routing written" if written else "no routing seen"
@@ -78,11 +74,16 @@ def _by_our_clock(scene: Scene, fault: float) -> str:
     )
 
 
+def _back_on_stable(agent: Json, fault: float) -> float:
+    """When the agent's router took up the routing without a canary."""
+    return next((float(c["t"]) for c in agent["changes"] if c["t"] > fault and c["weight"] == 0), fault)
+
+
 def _by_the_operator(scene: Scene) -> str:
     """status.rollback: each part by itself."""
     times = _rollback(scene)
     return (
-        f"by the operator (status.rollback): detection {times.get('detectMs')} ms after the first bad report, "
-        f"decision {times.get('decideMs')} ms, write {times.get('writeMs')} ms, "
+        f"by the operator (status.rollback): detection {times.get('detectMs')} ms after the first bad "
+        f"report, decision {times.get('decideMs')} ms, write {times.get('writeMs')} ms, "
         f"last agent confirmed {times.get('effectMs')} ms after that"
     )

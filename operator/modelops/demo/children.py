@@ -62,7 +62,8 @@ def start(
 ) -> Child:
     """`python -m module`, with no more of our environment than a program needs.
 
-    Call it from the main thread: without `outlive` the process is killed when the thread that started it ends.
+    Call it from the main thread: without `outlive` the process is killed when the thread that started it
+    ends.
     """
     command = [sys.executable, "-m", module, *map(str, arguments)]
     if not outlive:

@@ -23,7 +23,8 @@ class Facts:
     """The newest state of every object of one namespace. `changed` is notified after each event."""
 
     def __init__(self, kubeconfig: Path, namespace: str) -> None:
-        self._api = config.new_client_from_config(str(kubeconfig))
+        connect: Callable[[str], Any] = config.new_client_from_config
+        self._api = connect(str(kubeconfig))
         self._namespace = namespace
         self._objects: dict[tuple[str, str], Json] = {}
         self._ended = threading.Event()
@@ -76,9 +77,10 @@ class Facts:
         yield CONFIG_MAP, config_maps
 
     def _follow(self, kind: str, listing: Callable[..., Any]) -> None:
+        make: Callable[[], Any] = watch.Watch
         while not self._ended.is_set():
             try:
-                for event in watch.Watch(return_type=object).stream(listing, timeout_seconds=_WATCH_SECONDS):
+                for event in make().stream(listing, timeout_seconds=_WATCH_SECONDS):
                     if self._ended.is_set():
                         return
                     self._take(kind, cast(str, event["type"]), cast(Json, event["raw_object"]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from modelops.demo.board import Board, Json, Tone
-from modelops.demo.objects import message_of, status_of, usd
+from modelops.demo.objects import gate, message_of, status_of, usd
 
 _PERCENT_STEP = 25
 _BAD = {"Failed", "Rejected", "Aborted"}
@@ -23,7 +23,7 @@ class Follower:
     def look(self, *, run: Json, rollout: Json) -> None:
         """Compares with what was told before."""
         self._look_at_run(status_of(run), message_of(run))
-        self._look_at_rollout(status_of(rollout), message_of(rollout))
+        self._look_at_rollout(rollout)
 
     def _look_at_run(self, status: Json, message: str) -> None:
         phase = status.get("phase")
@@ -45,11 +45,13 @@ class Follower:
             )
         if progress and phase == "Running":
             self._look_at_progress(progress)
-        self._moved("TrainingRun", str(phase), str(status.get("reason", "")), message)
+        if status.get("reason") not in ("DatasetPrepared", "Trained"):
+            self._moved("TrainingRun", str(phase), str(status.get("reason", "")), message)
         if phase == "Succeeded":
             cost = usd(status.get("costUSD"))
-            version = (status.get("model") or {}).get("version")
-            self._once("trained", f"{version} is trained and verified on the Hub; billed {cost}", Tone.GOOD)
+            model = status.get("model") or {}
+            trained = f"{model.get('version')} is trained and verified on the Hub as {model.get('repo')}"
+            self._once("trained", f"{trained}; billed {cost}", Tone.GOOD)
 
     def _look_at_progress(self, progress: Json) -> None:
         percent = int(progress.get("percent", 0))
@@ -67,10 +69,14 @@ class Follower:
                 f"loss {loss:.3f}{left}"
             )
 
-    def _look_at_rollout(self, status: Json, message: str) -> None:
+    def _look_at_rollout(self, rollout: Json) -> None:
+        status, message = status_of(rollout), message_of(rollout)
         phase, reason = str(status.get("phase", "")), str(status.get("reason", ""))
         if not phase or reason == "WaitingForCandidate":
             return
+        if status.get("evaluation"):
+            passed = status["evaluation"].get("verdict") == "pass"
+            self._once("gate", gate(rollout), Tone.GOOD if passed else Tone.BAD)
         intent = status.get("intent")
         if intent:
             weight = status.get("weight", 0)
@@ -78,11 +84,11 @@ class Follower:
             self._once(
                 f"intent {intent['generation']}", f"routing: {said}, generation {intent['generation']}"
             )
-        self._moved("Rollout", phase, reason, message)
+        if not reason.startswith("Evaluation"):
+            self._moved("Rollout", phase, reason, message)
 
     def _moved(self, kind: str, phase: str, reason: str, message: str) -> None:
-        good, bad = phase in _GOOD or reason == "EvaluationPassed", phase in _BAD
-        tone = Tone.BAD if bad else Tone.GOOD if good else Tone.PLAIN
+        tone = Tone.BAD if phase in _BAD else Tone.GOOD if phase in _GOOD else Tone.PLAIN
         self._once(f"{kind} {phase} {reason}", f"{kind} {phase}/{reason}: {message}", tone)
 
     def _once(self, key: str, text: str, tone: Tone = Tone.PLAIN) -> None:

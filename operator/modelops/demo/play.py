@@ -52,7 +52,8 @@ def play(folder: DemoFolder, board: Board, *, keep: bool, act_seconds: float) ->
     """Plays all of it.
 
     Raises:
-        ActFailedError: an act did not end as told. StageError, ClusterError, RuntimeError: something did not run.
+        ActFailedError: an act did not end as told.
+        StageError, ClusterError, RuntimeError: something did not run.
     """
     with folder.held(), set_up(folder, keep=keep, tell=board.tell) as stage:
         assert stage.operator is not None
@@ -60,7 +61,7 @@ def play(folder: DemoFolder, board: Board, *, keep: bool, act_seconds: float) ->
         facts = Facts(stage.kubectl.kubeconfig, NAMESPACE)
         with facts.watched():
             endings = _acts(stage, facts, board, act_seconds=act_seconds)
-            file = facts.config_map("agents")["data"]["agents.yaml"]
+            file = str(facts.config_map("agents")["data"]["agents.yaml"])
             _demand_file_kept(facts.file_changes[0][1], file)
         summary = summarise(
             endings, agent_model=board.agent_model, agents=board.agents, file=file, seconds=board.seconds

@@ -50,6 +50,16 @@ class Scene:
     def agent_model(self) -> Json:
         return self.facts.agent_model("docs")
 
+    @property
+    def file(self) -> str:
+        """The agents' file."""
+        return str(self.facts.config_map("agents")["data"]["agents.yaml"])
+
+    @property
+    def stable(self) -> str:
+        """The version that the AgentModel says serves the agent."""
+        return str((status_of(self.agent_model).get("stable") or {}).get("version", ""))
+
     def tell(self, text: str, tone: Tone = Tone.PLAIN) -> None:
         self.board.tell(text, tone)
 
@@ -67,9 +77,8 @@ class Scene:
             if found:
                 return found
             if time.monotonic() - self._began > self.seconds:
-                raise ActFailedError(
-                    f"after {self.seconds:.0f} s the demo still waits until {what}; {self.state()}"
-                )
+                waited = f"after {self.seconds:.0f} s the demo still waits until {what}"
+                raise ActFailedError(f"{waited}; {self.state()}")
             with self.facts.changed:
                 self.facts.changed.wait(_LOOK_SECONDS)
 
@@ -132,8 +141,6 @@ class Scene:
         parts = []
         for kind, item in (("TrainingRun", self.run), ("Rollout", self.rollout)):
             status = status_of(item)
-            parts.append(
-                f"{kind} {NAMESPACE}/{self.name} is {status.get('phase', 'absent')}/{status.get('reason', '')}: "
-                f"{message_of(item)}"
-            )
+            where = f"{status.get('phase', 'absent')}/{status.get('reason', '')}"
+            parts.append(f"{kind} {NAMESPACE}/{self.name} is {where}: {message_of(item)}")
         return "; ".join(parts)

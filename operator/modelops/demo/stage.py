@@ -1,4 +1,4 @@
-"""What runs in the demo: a control plane, the sandbox, the operator and the agents; how they start and end."""
+"""What runs in the demo: control plane, sandbox, operator and agents; how they start and end."""
 
 from __future__ import annotations
 
@@ -109,12 +109,8 @@ class Stage:
             "MODELOPS_REPORT_TOKEN": self.report_token,
         }
         for name in AGENTS:
-            arguments = [
-                name,
-                *("--tasks", folder / "tasks.json"),
-                *("--watch", folder / "watch.json"),
-                *("--status", folder / f"{name}.json"),
-            ]
+            arguments: list[str | Path] = [name, "--tasks", folder / "tasks.json"]
+            arguments += ["--watch", folder / "watch.json", "--status", folder / f"{name}.json"]
             self.agents.append(
                 children.start(
                     name,
@@ -188,9 +184,7 @@ def set_up(folder: DemoFolder, *, keep: bool, tell: Tell) -> Iterator[Stage]:
         starting = pool.submit(_start_cluster, folder, stack, tell)
         try:
             sandbox = _start_sandbox(folder, stack, keep=keep)
-            tell(
-                f"sandbox: Hugging Face Hub, Jobs, Endpoints, LangSmith and OpenRouter on {sandbox.hub} and on"
-            )
+            tell(f"sandbox: Hugging Face Hub ({sandbox.hub}), Jobs, Endpoints, LangSmith, OpenRouter")
             seeding = pool.submit(seed, sandbox)
             cluster = starting.result()
         except BaseException:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rich.columns import Columns
-from rich.console import Console, Group, RenderableType
+from rich._export_format import CONSOLE_SVG_FORMAT
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
 from rich.panel import Panel
 from rich.table import Table
@@ -22,9 +23,14 @@ _STYLES = {Tone.PLAIN: "", Tone.GOOD: "green", Tone.BAD: "red", Tone.STRONG: "bo
 _PHASES = {"Succeeded": "green", "Rejected": "red", "Aborted": "red", "Failed": "red"}
 _TRACKS = ("cyan", "magenta", "yellow", "green", "blue")
 _SPARKS = "▁▂▃▄▅▆▇█"
-_LINES = 12
+_ROWS = 14
+_OTHER_ROWS = 24
+_TIME_WIDTH = 13
+_WRAPPING_LOSS = 8
 _BAR = 24
 _PICTURE_WIDTH = 132
+_SVG_FORMAT = re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
+"""Without the fonts that rich would have the picture fetch from elsewhere."""
 
 
 class View:
@@ -33,13 +39,24 @@ class View:
     def __init__(self, board: Board) -> None:
         self._board = board
 
-    def __rich__(self) -> RenderableType:
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         board = self._board
-        return Group(
+        rows = min(_ROWS, max(3, console.size.height - _OTHER_ROWS)) if console.is_terminal else _ROWS
+        halves = Table.grid(expand=True)
+        halves.add_column(ratio=1)
+        halves.add_column(ratio=1)
+        halves.add_row(self._training(), self._rollout())
+        yield Group(
             self._acts(),
-            Columns([self._training(), self._rollout()], expand=True, equal=True),
+            halves,
             self._agents(),
-            Panel(self._lines(), title="what happens", title_align="left", border_style="dim"),
+            Panel(
+                self._lines(rows=rows, width=options.max_width - _TIME_WIDTH),
+                title="what happens",
+                title_align="left",
+                border_style="dim",
+                height=rows + 2,
+            ),
             Text(
                 f"{board.seconds:5.0f} s   operator: {board.operator}   Ctrl-C ends everything", style="dim"
             ),
@@ -64,9 +81,10 @@ class View:
         dataset, estimate = status.get("dataset") or {}, status.get("estimate") or {}
         progress = status.get("progress") or {}
         table.add_row("phase", _phase(status))
-        table.add_row(
-            "dataset", f"{dataset['train']:,} + {dataset['test']:,}" if dataset.get("train") else ""
+        rows = (
+            f"{dataset['train']:,} to train on, {dataset['test']:,} held out" if dataset.get("train") else ""
         )
+        table.add_row("dataset", rows)
         table.add_row(
             "estimate", f"{usd(estimate['lowUSD'])} to {usd(estimate['highUSD'])}" if estimate else ""
         )
@@ -95,30 +113,37 @@ class View:
         agents = self._board.agents
         versions = list(dict.fromkeys(version for agent in agents for version in agent["requests"]))
         table = Table(expand=True, box=None, padding=(0, 2), header_style="dim")
-        for heading in ("agent", "process", "stable", "canary"):
+        for heading in ("agent", "process", "stable", "canary", "requests by version:"):
             table.add_column(heading, no_wrap=True)
         for version in versions:
-            table.add_column(f"requests to {version}", justify="right")
+            table.add_column(version, justify="right", no_wrap=True)
         for agent in agents:
             cells = [
                 _count(agent, version, _TRACKS[place % len(_TRACKS)])
                 for place, version in enumerate(versions)
             ]
             weight = f"{agent['weight']} %" if agent["weight"] else ""
-            table.add_row(agent["name"], str(agent["pid"]), agent["stable"], Text(weight, "magenta"), *cells)
+            who = (agent["name"], str(agent["pid"]), agent["stable"])
+            table.add_row(*who, Text(weight, "magenta"), "", *cells)
         spend = status_of(self._board.agent_model).get("spend") or {}
         cost = f"billed {usd(spend.get('settledUSD'))}, reserved {usd(spend.get('reservedUSD'))}"
         return Panel(
             table, title=f"agents that call the models   this month: {cost}", title_align="left", height=6
         )
 
-    def _lines(self) -> RenderableType:
+    def _lines(self, *, rows: int, width: int) -> RenderableType:
+        """The newest lines, as many as fit."""
         table = Table.grid(padding=(0, 2))
-        table.add_column(justify="right", style="dim", no_wrap=True)
-        table.add_column(no_wrap=True, overflow="ellipsis")
-        for line in list(self._board.lines)[-_LINES:]:
-            text = Text(line.text, _STYLES[line.tone], no_wrap=True, overflow="ellipsis")
-            table.add_row(f"{line.seconds:.1f} s", text)
+        table.add_column(justify="right", style="dim", no_wrap=True, min_width=7)
+        table.add_column(ratio=1)
+        shown: list[tuple[str, Text]] = []
+        for line in reversed(list(self._board.lines)):
+            rows -= -(-len(line.text) // max(1, width - _WRAPPING_LOSS))
+            if rows < 0:
+                break
+            shown.append((f"{line.seconds:.1f} s", Text(line.text, _STYLES[line.tone])))
+        for seconds, text in reversed(shown):
+            table.add_row(seconds, text)
         return table
 
 
@@ -145,7 +170,7 @@ def picture(board: Board, summary: Summary | None, file: Path) -> None:
         console.print(View(board))
         if summary is not None:
             console.print(summary_panel(summary))
-    console.save_svg(str(file), title="make demo")
+    console.save_svg(str(file), title="make demo", code_format=_SVG_FORMAT)
 
 
 def _grid() -> Table:
@@ -196,11 +221,8 @@ def _gate(evaluation: Json) -> Text:
     passed = evaluation.get("verdict") == "pass"
     base, candidate = evaluation.get("baseline") or {}, evaluation.get("candidate") or {}
     interval = ", ".join(evaluation.get("intervalPoints") or ())
-    return Text(
-        f"{evaluation.get('verdict')}: {percent(base.get('success'))} -> {percent(candidate.get('success'))}  "
-        f"[{interval}]",
-        "green" if passed else "red",
-    )
+    change = f"{percent(base.get('success'))} -> {percent(candidate.get('success'))}"
+    return Text(f"{evaluation.get('verdict')}: {change}  [{interval}]", "green" if passed else "red")
 
 
 def _analysis(status: Json) -> str:

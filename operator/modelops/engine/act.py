@@ -6,10 +6,10 @@ into the cache, so that the next decision is made from what is true.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from time import monotonic
 from typing import Any, Final, Literal
 
 from modelops.api.v1alpha1.names import MANAGED_LABEL
@@ -24,7 +24,8 @@ from modelops.domain.plan import (
     WriteStatus,
 )
 from modelops.engine.cache import ObjectCache, version_of
-from modelops.ports import Conflict, Json, Kube, Missing, Resource, Traces, Unavailable, Uncertain
+from modelops.engine.clock import SystemClock
+from modelops.ports import Clock, Conflict, Json, Kube, Missing, Resource, Traces, Unavailable, Uncertain
 
 CONFIG_MAPS: Final = Resource(group="", version="v1", plural="configmaps", kind="ConfigMap")
 
@@ -69,6 +70,10 @@ class Executed:
     file_written_at: float | None = None
 
 
+class _Overtaken(Exception):
+    """The cache already has what a live read after a conflict would show."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Target:
     """Where the steps of one plan go."""
@@ -82,10 +87,19 @@ class _Target:
 class Executor:
     """Carries out plans against the Kubernetes API; shared by the reconcilers of all kinds."""
 
-    def __init__(self, kube: Kube, cache: ObjectCache, *, traces: Traces | None = None) -> None:
+    def __init__(
+        self,
+        kube: Kube,
+        cache: ObjectCache,
+        *,
+        traces: Traces | None = None,
+        clock: Clock | None = None,
+    ) -> None:
         self._kube = kube
         self._cache = cache
         self._traces = traces
+        self._record_locks: dict[tuple[str, str], asyncio.Lock] = {}
+        self._clock = clock or SystemClock()
 
     async def carry_out(
         self,
@@ -113,7 +127,10 @@ class Executor:
             try:
                 wrote += await self._take(step, held, target, do)
                 if isinstance(step, WriteFile):
-                    file_written_at = monotonic()
+                    file_written_at = self._clock.monotonic()
+            except _Overtaken as error:
+                _log.debug("%s is not what was decided from: %s", part, error, extra=_who(held.object))
+                return Executed(done=False, conflict=part, wrote=wrote)
             except (Conflict, Missing) as error:
                 _log.info("%s is not what was decided from: %s", part, error, extra=_who(held.object))
                 if part is None:
@@ -121,16 +138,23 @@ class Executor:
                 await self._read(part, held, target)
                 sent_once = isinstance(step, WriteFile) and isinstance(error, Conflict)
                 rebase = step.intended if sent_once and isinstance(step, WriteFile) else None
-                return Executed(done=False, conflict=part, rebase=rebase, wrote=wrote)
+                return Executed(
+                    done=False, conflict=part, rebase=rebase, wrote=wrote, file_written_at=file_written_at
+                )
             except Uncertain as error:
                 _log.warning("an answer was lost: %s", error, extra=_who(held.object))
                 if part is not None:
                     await self._read(part, held, target)
-                return Executed(done=False, retry_after=0.0 if part else _RETRY_SECONDS, wrote=wrote)
+                retry_after = 0.0 if part else _RETRY_SECONDS
+                return Executed(
+                    done=False, retry_after=retry_after, wrote=wrote, file_written_at=file_written_at
+                )
             except Unavailable as error:
                 _log.warning("unavailable: %s", error, extra=_who(held.object))
                 retry_after = _RETRY_SECONDS if error.retry_after is None else error.retry_after
-                return Executed(done=False, retry_after=retry_after, wrote=wrote)
+                return Executed(
+                    done=False, retry_after=retry_after, wrote=wrote, file_written_at=file_written_at
+                )
         return Executed(done=True, wrote=wrote, file_written_at=file_written_at)
 
     async def _take(
@@ -175,6 +199,17 @@ class Executor:
         return 1
 
     async def _write_record(self, step: WriteRecord, held: Held, target: _Target) -> int:
+        """One at a time for each record. Where somebody else here wrote it since, nothing is sent."""
+        namespace, name, _ = target.record
+        lock = self._record_locks.setdefault((namespace, name), asyncio.Lock())
+        async with lock:
+            newest = self._cache.get(CONFIG_MAPS, namespace, name)
+            if newest is not None and (held.record is None or version_of(newest) > version_of(held.record)):
+                held.record = newest
+                raise _Overtaken(f"{name} was written since it was read")
+            return await self._send_record(step, held, target)
+
+    async def _send_record(self, step: WriteRecord, held: Held, target: _Target) -> int:
         namespace, name, labels = target.record
         data = step.record.to_data()
         if held.record is None:

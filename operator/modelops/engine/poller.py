@@ -95,11 +95,16 @@ class SharedJobPoller:
         self._tails = asyncio.Semaphore(TAILS_AT_ONCE)
         self._due = asyncio.Event()
 
-    def watch(self, watch: Watch) -> Sighting:
-        """Waits for this job from now on, and says what is known of it; the same again changes nothing."""
+    def watch(self, watch: Watch, *, known: Job | None = None) -> Sighting:
+        """Waits for this job from now on, and says what is known of it; the same again changes nothing.
+
+        `known`: the job as its submission was answered, which counts as the first look.
+        """
         entry = self._entries.get(watch.key)
         if entry is None or entry.watch.job_id != watch.job_id:
             entry = self._entries[watch.key] = _Entry(watch)
+            if known is not None and known.id == watch.job_id:
+                entry.sighting = Sighting(job=known, seen_at=self._clock.monotonic())
         else:
             entry.watch = watch
         return entry.sighting

@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from modelops.domain.plan import Do, Plan
 from modelops.engine.act import Executed, FileRef, Held, RecordRef
+from modelops.engine.patience import Patience
 from modelops.engine.world import World, outage
 from modelops.ports import Credentials, Refused, Resource, Unavailable, Uncertain
 
@@ -40,31 +41,58 @@ class Reconciler(ABC, Generic[Seen]):
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._patience = Patience(world.clock.monotonic)
+        self._refusals: dict[tuple[str, str], str] = {}
 
     async def reconcile(self, namespace: str, name: str) -> float | None:
         """Returns seconds until the next look if nothing happens; None: only on events."""
+        key = namespace, name
         for _ in range(MOST_ROUNDS):
             scene = await self._observe(namespace, name)
             if scene is None:
+                self._patience.forget(key)
+                self._refusals.pop(key, None)
                 return None
             plan, seen = await self._decided(scene)
             if plan.empty:
-                return plan.requeue_after
+                # Nothing to do, and at once again, would be for ever.
+                after = PAUSE_SECONDS if plan.requeue_after == 0 else plan.requeue_after
+                return self._patience.stretched(key, after)
+            done = await self._carried_out(plan, seen, scene)
+            if done.wrote:
+                self._patience.forget(key)
+            if done.retry_after:
+                return done.retry_after
+            if done.done and plan.requeue_after != 0:
+                return self._patience.stretched(key, plan.requeue_after)
+        return PAUSE_SECONDS
+
+    async def _carried_out(self, plan: Plan, seen: Seen, scene: Scene[Seen]) -> Executed:
+        """Carries the plan out. What somebody refuses is said once on the object, and then raised."""
+        metadata = scene.held.object["metadata"]
+        key = metadata["namespace"], metadata["name"]
+        self._acts(scene, plan)
+        try:
             done = await self._world.executor.carry_out(
                 plan,
                 scene.held,
                 resource=self.resource,
                 record_ref=scene.record_ref,
                 file_ref=scene.file_ref,
-                do=lambda step, s=scene, o=seen: self._do(step, o, s),  # type: ignore[misc]
+                do=lambda step: self._do(step, seen, scene),
                 agent=scene.agent,
             )
-            self._acted(scene, plan, done)
-            if done.retry_after:
-                return done.retry_after
-            if done.done and plan.requeue_after != 0:
-                return plan.requeue_after
-        return PAUSE_SECONDS
+        except Refused as error:
+            if self._refusals.get(key) != str(error):
+                self._refusals[key] = str(error)
+                message = f"{error}; trying again"
+                await self._world.kube.event(
+                    scene.held.object, reason="Refused", message=message, warning=True
+                )
+            raise
+        self._refusals.pop(key, None)
+        self._acted(scene, plan, done)
+        return done
 
     async def _decided(self, scene: Scene[Seen]) -> tuple[Plan, Seen]:
         """The plan; facts that it lacks are fetched one by one."""
@@ -98,6 +126,9 @@ class Reconciler(ABC, Generic[Seen]):
     @abstractmethod
     async def _do(self, step: Do, seen: Seen, scene: Scene[Seen]) -> None:
         """An action outside Kubernetes."""
+
+    def _acts(self, scene: Scene[Seen], plan: Plan) -> None:
+        """Right before a plan is carried out."""
 
     def _acted(self, scene: Scene[Seen], plan: Plan, done: Executed) -> None:
         """After a plan: what this process remembers."""

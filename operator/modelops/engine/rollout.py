@@ -9,20 +9,29 @@ from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.rollout import Rollout
 from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain.agentsfile import RoutingBlock
+from modelops.domain.facts import Outage
 from modelops.domain.plan import Do, Plan, WriteFile
 from modelops.domain.record import Record
 from modelops.domain.rollout.analysis import Health, judge
 from modelops.domain.rollout.claim import endpoint_name
 from modelops.domain.rollout.decide import decide
 from modelops.domain.rollout.observed import Observed, RolloutSettings, Watched
+from modelops.domain.rollout.promoted import candidate_target
 from modelops.domain.rollout.status import TERMINAL
 from modelops.engine.act import Executed, Held
+from modelops.engine.memories import Memories
 from modelops.engine.reconciler import Reconciler, Scene
 from modelops.engine.resources import ROLLOUTS, TRAINING_RUNS
 from modelops.engine.world import World, identity, parsed
-from modelops.ports import AgentReports, EndpointRequest
+from modelops.ports import AgentReports, EndpointRequest, Json, ProgramState, Unavailable
 
 PROGRAM = "modelops.evaluation"
+LONGEST_GAP = 3
+"""Looks that may be missed before the time between two of them counts no more: nobody has seen it healthy."""
+STALE_SECONDS = 90.0
+"""How long a watch may be silent: it is begun anew after 70 s without a bookmark."""
+CONFIRM_SECONDS = 30.0
+"""How old the last certain sight of an active rollout may be: a watch can be dead without saying so."""
 
 
 @dataclass
@@ -32,12 +41,16 @@ class Memory:
     rebase: tuple[str, RoutingBlock | None] | None = None
     healthy_seconds: float = 0.0
     last_healthy: float | None = None
-    step: int = -1
+    pause: tuple[int, int] = (-1, 0)
+    """Step, and healthy seconds of it that the status has; the two before count what came since."""
     first_bad: float | None = None
     tombstoned: float | None = None
     write_ms: int | None = None
     effect_ms: int | None = None
     not_before: dict[str, float] = field(default_factory=dict)
+    confirmed: tuple[str, float] = ("", 0.0)
+    """resourceVersion that the API server confirmed, and when."""
+    tidied: bool = False
 
 
 class RolloutReconciler(Reconciler[Observed]):
@@ -48,8 +61,7 @@ class RolloutReconciler(Reconciler[Observed]):
     def __init__(self, world: World, settings: RolloutSettings) -> None:
         super().__init__(world)
         self._settings = settings
-        self._memories: dict[str, Memory] = {}
-        self._tidied: set[str] = set()
+        self._memories = Memories(Memory)
 
     def _decide(self, seen: Observed) -> Plan:
         return decide(seen)
@@ -57,12 +69,22 @@ class RolloutReconciler(Reconciler[Observed]):
     async def _observe(self, namespace: str, name: str) -> Scene[Observed] | None:
         world = self._world
         item = world.cache.get(ROLLOUTS, namespace, name)
+        known = self._memories.uid(namespace, name)
+        if known and (item is None or item["metadata"]["uid"] != known):
+            self._memories.forget(namespace, name)
+            await world.programs.stop(f"evaluation-{known}")
         rollout = parsed(Rollout, item) if item is not None else None
         if item is None or rollout is None:
             return None
+        if rollout.status.intent is not None and rollout.status.phase not in TERMINAL:
+            sure = await self._confirmed(item, rollout)
+            if sure is None:
+                return None
+            item, rollout = sure
         reference = rollout.spec.agent_model_ref.name
-        if rollout.status.phase in TERMINAL and rollout.metadata.uid not in self._tidied:
-            self._tidied.add(rollout.metadata.uid)
+        memory = self._memory(rollout)
+        if rollout.status.phase in TERMINAL and not memory.tidied:
+            memory.tidied = True
             await world.programs.stop(f"evaluation-{rollout.metadata.uid}")
         agent = world.agent_model(namespace, reference)
         record_item, record, _ = await world.record(namespace, reference)
@@ -71,7 +93,6 @@ class RolloutReconciler(Reconciler[Observed]):
         file_item, file, file_problem = (
             await world.file(namespace, *where) if where else (None, None, "the AgentModel does not exist")
         )
-        memory = self._memory(rollout)
         seen = Observed(
             now=world.clock.now(),
             rollout=rollout,
@@ -110,35 +131,73 @@ class RolloutReconciler(Reconciler[Observed]):
         if seen.record is None or intent is None:
             return None
         generation = block.generation if block is not None and block.salt == seen.uid else intent.generation
-        return self._world.agent_reports(
-            seen.rollout.metadata.namespace, agent, seen.record.agent, generation=generation, salt=seen.uid
+        namespace = seen.rollout.metadata.namespace
+        reports = self._world.agent_reports(
+            namespace, agent, seen.record.agent, generation=generation, salt=seen.uid
         )
+        if self._world.silence(namespace, agent) > STALE_SECONDS:
+            # Nobody knows which Pods there are or what the file says: no time counts and nothing is raised.
+            return replace(reports, in_sync=0)
+        return reports
+
+    async def _confirmed(self, item: Json, rollout: Rollout) -> tuple[Json, Rollout] | None:
+        """The rollout as it is for certain: an abort must not wait for a watch that is silently dead.
+
+        None where it is gone. Raises Unavailable where that cannot be told at the moment.
+        """
+        meta, memory = rollout.metadata, self._memory(rollout)
+        version, now = str(item["metadata"]["resourceVersion"]), self._world.clock.monotonic()
+        if memory.confirmed[0] != version:
+            memory.confirmed = version, now
+        elif now - memory.confirmed[1] > CONFIRM_SECONDS:
+            live = await self._world.raw(ROLLOUTS, meta.namespace, meta.name, live=True)
+            read = parsed(Rollout, live) if live is not None else None
+            if live is None or read is None or read.metadata.uid != meta.uid:
+                return None
+            memory.confirmed = str(live["metadata"]["resourceVersion"]), now
+            return live, read
+        return item, rollout
 
     def _memory(self, rollout: Rollout) -> Memory:
-        memory = self._memories.setdefault(rollout.metadata.uid, Memory())
-        if memory.step != rollout.status.step:
-            memory.step = rollout.status.step
+        meta, analysis = rollout.metadata, rollout.status.analysis
+        memory = self._memories.of(meta.namespace, meta.name, meta.uid)
+        pause = (rollout.status.step, analysis.healthy_seconds if analysis else 0)
+        if memory.pause != pause:
+            memory.pause = pause
             memory.healthy_seconds, memory.last_healthy = 0.0, None
         return memory
 
+    def _since_healthy(self, memory: Memory) -> float:
+        """Seconds since the last healthy look that may count: not those in which nobody looked."""
+        if memory.last_healthy is None:
+            return 0.0
+        longest = LONGEST_GAP * self._settings.look_seconds
+        return min(self._world.clock.monotonic() - memory.last_healthy, longest)
+
     def _watched(self, seen: Observed, memory: Memory, reports: AgentReports | None) -> Watched:
         now = self._world.clock.monotonic()
-        if reports is not None and memory.first_bad is None and bad(seen, reports):
+        if reports is None or not bad(seen, reports):
+            memory.first_bad = None
+        elif memory.first_bad is None:
             memory.first_bad = now - reports.newest_seconds
         in_sync = reports is not None and reports.expected > 0 and reports.in_sync >= reports.expected
         if memory.tombstoned is not None and memory.effect_ms is None and in_sync:
             memory.effect_ms = round((now - memory.tombstoned) * 1000)
         return Watched(
-            healthy_seconds=memory.healthy_seconds
-            + (now - memory.last_healthy if memory.last_healthy else 0.0),
+            healthy_seconds=memory.healthy_seconds + self._since_healthy(memory),
             first_bad_ms=round((now - memory.first_bad) * 1000) if memory.first_bad is not None else None,
             arrived_ms=round(reports.newest_seconds * 1000) if reports is not None else 0,
             write_ms=memory.write_ms,
             effect_ms=memory.effect_ms,
         )
 
+    def _acts(self, scene: Scene[Observed], plan: Plan) -> None:  # noqa: ARG002
+        # Whatever comes of the plan, the write before it no longer stands for anything.
+        self._memory(scene.seen.rollout).rebase = None
+
     def _acted(self, scene: Scene[Observed], plan: Plan, done: Executed) -> None:
-        memory = self._memories[scene.seen.uid]
+        meta = scene.seen.rollout.metadata
+        memory = self._memories.of(meta.namespace, meta.name, meta.uid)
         memory.rebase = done.rebase
         for step in plan.steps:
             if (
@@ -175,16 +234,39 @@ class RolloutReconciler(Reconciler[Observed]):
             case "answers":
                 return await world.endpoints.answers(token, getattr(seen.endpoint, "url", ""))
             case "evaluation":
+                refused = self._host_refusal(seen)
+                if refused:
+                    return ProgramState(result={"ok": False, "reason": "HostNotAllowed", "message": refused})
                 return await world.programs.observe(f"evaluation-{seen.uid}")
         raise ValueError(f"no such fact: {fact}")
 
     def _with_fact(self, seen: Observed, name: str, fact: Any, scene: Scene[Observed]) -> Observed:
         if name == "file_live":
             if not isinstance(fact, tuple):
-                raise RuntimeError(f"the agents' file could not be read: {fact.message}")
+                raise Unavailable(f"the agents' file could not be read: {fact.message}")
             file, problem = fact
-            return replace(seen, file=file, file_problem=problem, file_missing=scene.held.file is None)
+            return replace(
+                seen,
+                file=file,
+                file_problem=problem,
+                file_missing=scene.held.file is None,
+                file_is_live=True,
+            )
+        if name == "answers" and isinstance(fact, Outage):
+            fact = False
         return super()._with_fact(seen, name, fact, scene)
+
+    def _host_refusal(self, seen: Observed) -> str:
+        """Why a model of the evaluation may not be sent the agent's token; empty where both may."""
+        record, candidate = seen.record, candidate_target(seen)
+        assert record is not None
+        for what, target in (("the baseline", record.stable), ("the candidate", candidate)):
+            if target is not None:
+                who = f"{what} {target.version}"
+                refused = self._world.host_refusal(target.endpoint_url, target.endpoint, who)
+                if refused:
+                    return refused
+        return ""
 
     def _endpoint_request(self, seen: Observed) -> EndpointRequest:
         agent = seen.agent_model
@@ -204,7 +286,8 @@ class RolloutReconciler(Reconciler[Observed]):
         )
 
     async def _do(self, step: Do, seen: Observed, scene: Scene[Observed]) -> None:
-        world, memory, now = self._world, self._memories[seen.uid], self._world.clock.monotonic()
+        world, now, meta = self._world, self._world.clock.monotonic(), seen.rollout.metadata
+        memory = self._memories.of(meta.namespace, meta.name, meta.uid)
         name = f"evaluation-{seen.uid}"
         match step.action:
             case "start_evaluation":
@@ -217,10 +300,14 @@ class RolloutReconciler(Reconciler[Observed]):
                     del memory.not_before["evaluation"]
                     await world.programs.retry(name)
             case "tick":
-                if memory.last_healthy is not None:
-                    memory.healthy_seconds += now - memory.last_healthy
+                if step.arguments["healthy"]:
+                    memory.healthy_seconds += self._since_healthy(memory)
                 memory.last_healthy = now if step.arguments["healthy"] else None
             case "tick_reset":
+                # The status was written just before: what it counts now must not count here again.
+                written = parsed(Rollout, scene.held.object)
+                if written is not None:
+                    self._memory(written)
                 memory.healthy_seconds, memory.last_healthy = 0.0, None
             case _:
                 raise ValueError(f"no such action: {step.action}")
@@ -228,14 +315,16 @@ class RolloutReconciler(Reconciler[Observed]):
     def _environment(self, seen: Observed, scene: Scene[Observed]) -> dict[str, str]:
         """Secrets of the evaluation, by environment only."""
         given = scene.credentials
-        record = seen.record
+        record, candidate = seen.record, candidate_target(seen)
         assert record is not None
         openrouter = record.stable.endpoint == "openrouter"
         return {
             "HF_TOKEN": given.hugging_face,
             "LANGSMITH_API_KEY": given.langsmith,
             "MODELOPS_BASELINE_KEY": given.open_router if openrouter else given.hugging_face,
-            "MODELOPS_CANDIDATE_KEY": given.hugging_face,
+            "MODELOPS_CANDIDATE_KEY": given.open_router
+            if candidate is not None and candidate.endpoint == "openrouter"
+            else given.hugging_face,
         }
 
 

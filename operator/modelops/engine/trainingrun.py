@@ -15,15 +15,20 @@ from modelops.domain.training.naming import model_repository
 from modelops.domain.training.observed import Observed, Submission, TrainingSettings
 from modelops.domain.training.status import TERMINAL
 from modelops.engine.act import Held
+from modelops.engine.memories import Memories
 from modelops.engine.poller import SharedJobPoller, Watch
 from modelops.engine.queue import Key
 from modelops.engine.reconciler import Reconciler, Scene
+from modelops.engine.remembered import Remembered
 from modelops.engine.resources import TRAINING_RUNS
 from modelops.engine.world import World, identity, parsed
-from modelops.ports import JobRequest, Refused, Unavailable, Uncertain
+from modelops.ports import Flavor, JobRequest, ModelInfo, Refused, Unavailable, Uncertain
 
 PROGRAM = "modelops.datasets"
 LOOK_SECONDS = 5.0
+PRICE_SECONDS = 60.0
+BASE_SECONDS = 10.0
+"""How old a price list and the head of a base model may be."""
 
 
 @dataclass
@@ -35,6 +40,7 @@ class Memory:
     submission: Submission | None = None
     settling_since: float | None = None
     not_before: dict[str, float] = field(default_factory=dict)
+    tidied: bool = False
 
 
 class TrainingRunReconciler(Reconciler[Observed]):
@@ -46,8 +52,9 @@ class TrainingRunReconciler(Reconciler[Observed]):
         super().__init__(world)
         self._poller = poller
         self._settings = settings
-        self._memories: dict[str, Memory] = {}
-        self._tidied: set[str] = set()
+        self._memories = Memories(Memory)
+        self._prices: Remembered[tuple[Flavor, ...]] = Remembered(world.clock, seconds=PRICE_SECONDS)
+        self._bases: Remembered[ModelInfo | None] = Remembered(world.clock, seconds=BASE_SECONDS)
 
     def _decide(self, seen: Observed) -> Plan:
         return decide(seen)
@@ -55,10 +62,15 @@ class TrainingRunReconciler(Reconciler[Observed]):
     async def _observe(self, namespace: str, name: str) -> Scene[Observed] | None:
         world = self._world
         item = world.cache.get(TRAINING_RUNS, namespace, name)
+        known = self._memories.uid(namespace, name)
+        if known and (item is None or item["metadata"]["uid"] != known):
+            self._memories.forget(namespace, name)
+            await self._tidy(known)
         run = parsed(TrainingRun, item) if item is not None else None
         if item is None or run is None:
             return None
-        if run.status.phase in TERMINAL and run.metadata.uid not in self._tidied:
+        if run.status.phase in TERMINAL and not self._memory(run).tidied:
+            self._memory(run).tidied = True
             await self._tidy(run.metadata.uid)
         agent = world.agent_model(namespace, run.spec.agent_model_ref.name)
         record_item, record, _ = await world.record(namespace, run.spec.agent_model_ref.name)
@@ -92,7 +104,8 @@ class TrainingRunReconciler(Reconciler[Observed]):
         return now - memory.settling_since >= self._settings.settle_seconds
 
     def _memory(self, run: TrainingRun) -> Memory:
-        memory = self._memories.setdefault(run.metadata.uid, Memory())
+        meta = run.metadata
+        memory = self._memories.of(meta.namespace, meta.name, meta.uid)
         job = run.status.job
         intent = (job.attempt, job.post) if job else (0, 0)
         if memory.intent != intent:
@@ -101,9 +114,7 @@ class TrainingRunReconciler(Reconciler[Observed]):
         return memory
 
     async def _tidy(self, uid: str) -> None:
-        """The run ended: its job is watched no longer, and its program's folder goes."""
-        self._tidied.add(uid)
-        self._memories.pop(uid, None)
+        """The run ended or is gone: its job is watched no longer, and its program's folder goes."""
         self._poller.forget(uid)
         await self._world.programs.stop(f"dataset-{uid}")
 
@@ -129,9 +140,10 @@ class TrainingRunReconciler(Reconciler[Observed]):
         job = seen.run.status.job
         match fact:
             case "flavors":
-                return await world.jobs.flavors(token)
+                return await self._prices.get(token, lambda: world.jobs.flavors(token))
             case "base":
-                return await world.hub.model(token, seen.run.spec.base_model)
+                base = seen.run.spec.base_model
+                return await self._bases.get((token, base), lambda: world.hub.model(token, base))
             case "dataset":
                 return await world.programs.observe(f"dataset-{seen.uid}")
             case "job" | "report":
@@ -156,7 +168,8 @@ class TrainingRunReconciler(Reconciler[Observed]):
         assert job is not None
         namespace = self._namespace(seen)
         watch = Watch(key=seen.uid, token=token, namespace=namespace, job_id=job.id, nonce=self._nonce(seen))
-        sighting = self._poller.watch(watch)
+        submission = self._memory(seen.run).submission
+        sighting = self._poller.watch(watch, known=submission.job if submission else None)
         if sighting.job is None and not sighting.gone:
             self._poller.soon()
             raise Unavailable(sighting.problem or "the job was not looked at yet", retry_after=LOOK_SECONDS)

@@ -6,7 +6,8 @@ import base64
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import lru_cache
+from typing import Any, TypeVar
 
 from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.meta import SecretKeyReference
@@ -38,11 +39,19 @@ from modelops.ports import (
     Unavailable,
 )
 
+Seen = TypeVar("Seen")
+Read = TypeVar("Read")
+
 SECRET_SECONDS = 30.0
 MISSING_SECRET_SECONDS = 2.0
 MOST_READ = 4096
 _READ: OrderedDict[tuple[str, str], object] = OrderedDict()
 """Objects by uid and resourceVersion: each version is parsed once."""
+_RECORDS: OrderedDict[tuple[str, str], Record] = OrderedDict()
+"""Records, likewise."""
+_IDENTITIES: OrderedDict[tuple[str, int], str] = OrderedDict()
+"""Identities by uid and generation: what they cover changes with neither."""
+_parse_file = lru_cache(maxsize=256)(agentsfile.parse)
 
 
 @dataclass
@@ -62,6 +71,10 @@ class World:
     hub_org: str
     gate: Callable[[], None] = lambda: None
     """Raises NotLeader; asked before every write outside Kubernetes."""
+    host_refusal: Callable[[str, str, str], str] = lambda _url, _service, _what: ""
+    """Why a token of this service may not be sent to this address of `what`; empty where it may be."""
+    silence: Callable[[str, AgentModel | None], float] = lambda _namespace, _agent: 0.0
+    """Seconds since the watches of the agent's ConfigMaps and Pods last said anything, bookmarks included."""
     program_environment: Mapping[str, str] = field(default_factory=dict)
     """Service URLs for our own programs; never secrets."""
     fallback: Credentials = field(default_factory=Credentials)
@@ -107,8 +120,11 @@ class World:
         item = await self.raw(CONFIG_MAPS, namespace, record_name(agent_model))
         if item is None:
             return None, None, ""
+        key = (item["metadata"]["uid"], item["metadata"]["resourceVersion"])
         try:
-            return item, Record.from_data(item.get("data") or {}), ""
+            record = _RECORDS.get(key) or Record.from_data(item.get("data") or {})
+            _remember(_RECORDS, key, record)
+            return item, record, ""
         except MalformedRecord as error:
             return (
                 item,
@@ -149,7 +165,7 @@ class World:
                 f"ConfigMap {config_map} has no key {key} (spec.config.configMapRef.key): add it",
             )
         try:
-            entry = agentsfile.parse(text, agent)
+            entry = _parse_file(text, agent)
         except agentsfile.AgentsFileError as error:
             return item, None, f"ConfigMap {config_map}, key {key}: {error}"
         version = item["metadata"]["resourceVersion"]
@@ -246,17 +262,28 @@ def parsed(kind: type[KindT], item: Json) -> KindT | None:
     key = (metadata["uid"], metadata["resourceVersion"])
     found = _READ.get(key)
     if found is None:
-        found = _READ[key] = read(kind, item).value
-        while len(_READ) > MOST_READ:
-            _READ.popitem(last=False)
-    else:
-        _READ.move_to_end(key)
+        found = read(kind, item).value
+    _remember(_READ, key, found)
     return found if isinstance(found, kind) else None
+
+
+def _remember(known: OrderedDict[Seen, Read], key: Seen, value: Read) -> None:
+    """Keeps the `MOST_READ` that were asked for last."""
+    known[key] = value
+    known.move_to_end(key)
+    while len(known) > MOST_READ:
+        known.popitem(last=False)
 
 
 def identity(item: Json) -> str:
     """The digest that makes a re-created object the same one."""
-    return identity_digest(kind=item["kind"], name=item["metadata"]["name"], spec=item["spec"])
+    metadata = item["metadata"]
+    key = (metadata["uid"], metadata["generation"])
+    found = _IDENTITIES.get(key)
+    if found is None:
+        found = identity_digest(kind=item["kind"], name=metadata["name"], spec=item["spec"])
+    _remember(_IDENTITIES, key, found)
+    return found
 
 
 def outage(service: str, error: Exception) -> Any:

@@ -14,6 +14,9 @@ from modelops.runtime.logs import set_up
 from modelops.runtime.process import FAILED, OperatorProcess
 from modelops.runtime.settings import Settings, SettingsError, described, load
 
+SWITCH_SECONDS = 0.0005
+"""How long an SDK's thread may hold up the event loop at a time; Python has 5 ms, at each socket call."""
+
 _log = logging.getLogger("modelops.runtime")
 
 
@@ -31,6 +34,7 @@ def main() -> int:
     values = (getattr(settings, name) for name in Settings.model_fields)
     set_up(settings.log_level, secrets=(v.get_secret_value() for v in values if isinstance(v, SecretStr)))
     _log.info("settings", extra={"details": described(settings, sources)})
+    sys.setswitchinterval(SWITCH_SECONDS)
     try:
         return asyncio.run(_run(settings))
     except (ConfigurationError, Refused, OSError) as error:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import (
@@ -18,9 +19,11 @@ from pydantic import (
     field_validator,
 )
 
+from modelops.domain.model_hosts import ModelHosts, entries, is_loopback
 from modelops.loopback import NotLoopbackError, assert_loopback
 
 ENV_FILE = "MODELOPS_ENV_FILE"
+SHORTEST_SECRET = 16
 
 
 class SettingsError(Exception):
@@ -28,8 +31,10 @@ class SettingsError(Exception):
 
 
 def _url(value: object) -> object:
-    if not isinstance(value, str) or not value.startswith(("http://", "https://")):
+    if not isinstance(value, str) or not value.startswith(("http://", "https://")) or "@" in value:
         raise ValueError("write a URL that begins with http:// or https://")
+    if not urlsplit(value).hostname:
+        raise ValueError("the URL names no host")
     return value.rstrip("/")
 
 
@@ -61,6 +66,8 @@ class Settings(BaseModel):
     """For the operator's own traces; empty: none are sent."""
     openrouter_base_url: Url = Field("https://openrouter.ai/api/v1", alias="OPENROUTER_BASE_URL")
     openrouter_api_key: SecretStr = Field(SecretStr(""), alias="OPENROUTER_API_KEY")
+    model_host_list: tuple[str, ...] = Field((), alias="MODELOPS_MODEL_HOSTS")
+    """Hosts besides the services' own where models are asked with an agent's token, separated by commas."""
     sandbox: bool = Field(False, alias="MODELOPS_SANDBOX")
     """True: refuses to start unless every service is on this machine."""
     state_dir: Path = Field(default_factory=_state_dir, alias="MODELOPS_STATE_DIR")
@@ -96,6 +103,36 @@ class Settings(BaseModel):
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+
+    @field_validator("model_host_list", mode="before")
+    @classmethod
+    def _hosts(cls, value: object) -> object:
+        return entries(value.split(",")) if isinstance(value, str) else value
+
+    @field_validator("report_token")
+    @classmethod
+    def _long_enough(cls, value: SecretStr) -> SecretStr:
+        if 0 < len(value.get_secret_value()) < SHORTEST_SECRET:
+            raise ValueError(f"it has less than {SHORTEST_SECRET} characters; make a longer secret")
+        return value
+
+    @field_validator("training_defaults")
+    @classmethod
+    def _is_there(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_file():
+            raise ValueError("there is no such file")
+        return value
+
+    @property
+    def model_hosts(self) -> ModelHosts:
+        """Where a model may be asked with an agent's token."""
+        address = urlsplit(self.openrouter_base_url)
+        own = ("http://" if address.scheme == "http" else "") + address.netloc.lower()
+        return ModelHosts(
+            added=self.model_host_list,
+            openrouter=() if is_loopback(self.openrouter_base_url) else (own,),
+            loopback=self.sandbox or is_loopback(self.hf_endpoint),
+        )
 
     @property
     def host(self) -> str:

@@ -20,20 +20,29 @@ from modelops.adapters.langsmith.connection import LangSmithConnection
 from modelops.adapters.langsmith.tracing import ActionTraces
 from modelops.adapters.programs import LocalPrograms
 from modelops.adapters.reports import ReportBook, ReportServer, TokenCheck, shared_secret, token_review
+from modelops.api.v1alpha1.agentmodel import AgentModel
+from modelops.api.v1alpha1.names import MANAGED_LABEL
+from modelops.domain.model_hosts import Service
 from modelops.domain.rollout.observed import RolloutSettings
 from modelops.domain.training.observed import TrainingSettings
-from modelops.engine.act import Executor
+from modelops.engine.act import CONFIG_MAPS, Executor
 from modelops.engine.agentmodel import AgentModelReconciler
 from modelops.engine.cache import ObjectCache
 from modelops.engine.interest import concerned, concerned_by_report, with_uid
 from modelops.engine.poller import SharedJobPoller
 from modelops.engine.queue import Key, KeyedQueue
+from modelops.engine.resources import PODS
 from modelops.engine.rollout import RolloutReconciler
+from modelops.engine.shared_endpoints import SharedEndpoints
 from modelops.engine.trainingrun import TrainingRunReconciler
 from modelops.engine.world import World
 from modelops.ports import Clock, Credentials, Json, Resource
+from modelops.runtime.following import watch_name
 from modelops.runtime.metrics import Metrics
 from modelops.runtime.settings import Settings
+
+ENDPOINTS_SECONDS = 5.0
+"""Between two listings of an account's endpoints, at most."""
 
 Adapter = TypeVar("Adapter")
 _TOKEN_REVIEWS = Resource(
@@ -85,7 +94,12 @@ def put_together(
             queue.add(key)
 
     cache.listen(lambda resource, item: wake(concerned(cache, resource, item)))
-    hugging_face = HuggingFaceConnection(hub_url=settings.hf_endpoint, endpoints_url=settings.endpoints_url)
+    hugging_face = HuggingFaceConnection(
+        hub_url=settings.hf_endpoint,
+        endpoints_url=settings.endpoints_url,
+        model_hosts=settings.model_hosts,
+        gate=kube.gate,
+    )
     jobs = counted(HuggingFaceJobs(hugging_face), service="jobs", metrics=metrics)
     book = ReportBook(clock=clock, changed=lambda ns, agent: wake(concerned_by_report(cache, ns, agent)))
     poller = SharedJobPoller(
@@ -103,7 +117,11 @@ def put_together(
         clock=clock,
         jobs=jobs,
         hub=counted(HuggingFaceHub(hugging_face), service="hub", metrics=metrics),
-        endpoints=counted(HuggingFaceEndpoints(hugging_face), service="endpoints", metrics=metrics),
+        endpoints=SharedEndpoints(
+            counted(HuggingFaceEndpoints(hugging_face), service="endpoints", metrics=metrics),
+            clock=clock,
+            interval_seconds=min(settings.poll_seconds, ENDPOINTS_SECONDS),
+        ),
         programs=LocalPrograms(
             settings.state_dir,
             ended=lambda name: wake(with_uid(cache, name.partition("-")[2])),
@@ -112,6 +130,8 @@ def put_together(
         enqueue=queue.add,
         hub_org=settings.hub_org,
         gate=kube.gate,
+        silence=_silence(cache),
+        host_refusal=_host_refusal(settings),
         program_environment=_program_environment(settings),
         fallback=_credentials(settings),
     )
@@ -133,6 +153,27 @@ def put_together(
     )
     closers = [hugging_face.close, *([traces.close] if traces else [])]
     return Parts(queue=queue, reconcilers=reconcilers, reports=server, poller=poller, _closers=closers)
+
+
+def _silence(cache: ObjectCache) -> Callable[[str, AgentModel | None], float]:
+    def silence(namespace: str, agent: AgentModel | None) -> float:
+        labels = {MANAGED_LABEL: "true"}
+        files = min(cache.age(watch_name(CONFIG_MAPS, of, labels)) for of in (namespace, None))
+        selector = agent.spec.config.workload_selector if agent else None
+        pods = cache.age(watch_name(PODS, namespace, selector.match_labels)) if selector else 0.0
+        return max(files, pods)
+
+    return silence
+
+
+def _host_refusal(settings: Settings) -> Callable[[str, str, str], str]:
+    hosts = settings.model_hosts
+
+    def refusal(url: str, service: str, what: str) -> str:
+        of: Service = "openrouter" if service == "openrouter" else "huggingface"
+        return hosts.refusal(url, service=of, what=what)
+
+    return refusal
 
 
 def counted(adapter: Adapter, *, service: str, metrics: Metrics) -> Adapter:

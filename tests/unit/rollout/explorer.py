@@ -81,7 +81,9 @@ class Run:
         self.scenario = scenario
         found: dict[Name, Json] = {}
         self.safety = Safety(found)
-        self.server = ApiServer(self.safety)
+        self.before: dict[Name, Json] = {}
+        """The version before the newest of each object."""
+        self.server = ApiServer(self._written)
         self.server.objects = found
         self.time, self.cloud = Time(), Cloud()
         self.moves: list[str] = []
@@ -103,15 +105,20 @@ class Run:
         self.leader = Process(self.server, self.cloud, self.time)
         self._watch_all()
 
+    def _written(self, name: Name, before: Json | None, after: Json | None, ours: bool) -> None:
+        if before is not None:
+            self.before[name] = before
+        self.safety(name, before, after, ours)
+
     # --- what can happen
 
     def enabled(self) -> list[tuple[float, str]]:
         """Moves with their weights."""
         found: list[tuple[float, str]] = []
         for name, worker in self.leader.workers.items():
-            assert worker.request is not None
-            found.append((8.0, f"answer {name[0]}/{name[1]}"))
-            if self.left["lost"]:
+            if worker.may_go_on:
+                found.append((8.0, f"answer {name[0]}/{name[1]}"))
+            if self.left["lost"] and worker.request is not None:
                 found.append((0.5, f"busy {name[0]}/{name[1]}"))
                 found.append((0.7, f"lose {name[0]}/{name[1]}"))
                 if worker.request.writes:
@@ -123,7 +130,7 @@ class Run:
         found += [(1.5, f"land {i}") for i in range(len(self.flying))]
         found.append((0.6, "tick"))
         if self.left["takeover"]:
-            found += [(0.25, "takeover fresh"), (0.25, "takeover stale")]
+            found += [(0.2, f"takeover {knowing}") for knowing in ("fresh", "stale", "behind")]
         found += [(1.0, f"create {i}") for i in range(len(self.later))]
         if self.left["event"]:
             found += [(0.5, event) for event in self._events()]
@@ -223,7 +230,7 @@ class Run:
             case "tick":
                 self.time.seconds += TICK_SECONDS
             case "takeover":
-                self._takeover(stale=rest == "stale")
+                self._takeover(knowing=rest)
             case "create":
                 self.server.create(ROLLOUTS, self.later.pop(int(rest)), ours=False)
             case "remember":
@@ -241,16 +248,24 @@ class Run:
         except Exception:  # noqa: BLE001, S110  # nobody hears the answer
             pass
 
-    def _takeover(self, *, stale: bool) -> None:
+    def _takeover(self, *, knowing: str) -> None:
+        """Another process leads: `fresh` from a list, `stale` as the old one, `behind` by one version of each object."""
         self.left["takeover"] -= 1
         old = self.leader
         self.flying += old.stop()
         self.leader = Process(self.server, self.cloud, self.time)
         for name in self._all_names():
-            self.leader.learn(name, old.knows(name) if stale else self.server.objects.get(name))
+            there = self.server.objects.get(name)
+            if knowing == "stale":
+                there = old.knows(name)
+            elif knowing == "behind" and there is not None:
+                there = self.before.get(name, there)
+            self.leader.learn(name, there)
 
     def _event(self, verb: str, rest: str) -> None:
-        if verb != "edit" or rest == "stable":
+        crashes = self.scenario.takeovers + self.scenario.lost_answers > 0
+        if verb != "edit" or rest == "stable" or crashes:
+            # A crash between intent and file, and a new resourceVersion by a stranger: nobody can tell any more.
             self.disturbed = True
         match verb:
             case "abort":
@@ -308,7 +323,7 @@ class Run:
         self._watch_all()
         for _ in range(400):
             if self.leader.workers:
-                self.leader.carry_out(next(iter(self.leader.workers)))
+                self.leader.carry_out(next(n for n, w in self.leader.workers.items() if w.may_go_on))
                 self._watch_all()
                 continue
             idle = [n for n in self._reconciled() if self._ran.get(n) != self._moment(n)]

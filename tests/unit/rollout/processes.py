@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -29,6 +30,8 @@ from modelops.ports import (
 from tests.unit.rollout.api_server import ApiServer, Name
 from tests.unit.rollout.objects import EVALUATION_PASSED, NAMESPACE, START, Json
 
+_LOOP = asyncio.new_event_loop()
+"""Never runs: locks between workers ask for one, and their futures are looked at here."""
 RESOURCES: dict[str, Resource] = {r.plural: r for r in (AGENT_MODELS, ROLLOUTS, CONFIG_MAPS)}
 
 
@@ -171,10 +174,15 @@ class Cloud:
 
 @dataclass
 class Worker:
-    """One key being reconciled: the real coroutine, and the request that it waits for."""
+    """One key being reconciled: the real coroutine, and the request or the other worker that it waits for."""
 
     coroutine: Coroutine[Any, Any, float | None]
     request: Request | None = None
+    turn: asyncio.Future[Any] | None = None
+
+    @property
+    def may_go_on(self) -> bool:
+        return self.request is not None or (self.turn is not None and self.turn.done())
 
 
 class Process:
@@ -187,7 +195,7 @@ class Process:
         world = World(
             kube=kube,
             cache=self.cache,
-            executor=Executor(kube, self.cache),
+            executor=Executor(kube, self.cache, clock=time),
             clock=time,
             jobs=anything,
             hub=anything,
@@ -226,9 +234,12 @@ class Process:
         self._advance(name, worker, lambda: worker.coroutine.send(None))
 
     def carry_out(self, name: Name) -> None:
-        """The request is carried out and answered."""
+        """The request is carried out and answered; or it is the worker's turn."""
         worker = self.workers[name]
         request = worker.request
+        if worker.turn is not None:
+            self._advance(name, worker, lambda: worker.coroutine.send(None))
+            return
         assert request is not None
         try:
             answer = request.run()
@@ -257,17 +268,24 @@ class Process:
         self._advance(name, worker, lambda: worker.coroutine.throw(Unavailable("busy", retry_after=1.0)))
 
     def _advance(self, name: Name, worker: Worker, go: Callable[[], Any]) -> None:
+        asyncio._set_running_loop(_LOOP)
         try:
-            worker.request = go()
+            halted = go()
+            worker.request = halted if isinstance(halted, Request) else None
+            worker.turn = None if worker.request else halted
         except StopIteration:
             del self.workers[name]
         except (Unavailable, Uncertain):
             del self.workers[name]
+        finally:
+            asyncio._set_running_loop(None)
 
     def stop(self) -> list[Request]:
         """The process dies; what it had sent may still land."""
         flying = [w.request for w in self.workers.values() if w.request and w.request.writes]
+        asyncio._set_running_loop(_LOOP)
         for worker in self.workers.values():
             worker.coroutine.close()
+        asyncio._set_running_loop(None)
         self.workers.clear()
         return flying

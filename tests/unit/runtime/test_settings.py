@@ -89,3 +89,29 @@ def test_a_log_line_is_json_and_hides_known_and_likely_secrets() -> None:
     line = json.loads(JsonFormatter(["letmein-42"]).format(record))
     assert line["msg"] == "token [secret] and [secret]"
     assert (line["kind"], line["namespace"], line["name"]) == ("Rollout", "team", "docs")
+
+
+def test_hosts_that_are_sent_tokens_come_from_the_list_and_the_service_addresses() -> None:
+    settings, _ = load({"MODELOPS_MODEL_HOSTS": "*.models.example.com, http://vllm.team-a.svc:8000"})
+    hosts = settings.model_hosts
+    assert hosts.allow("https://a.models.example.com/v1", service="huggingface")
+    assert hosts.allow("http://vllm.team-a.svc:8000/v1", service="huggingface")
+    assert hosts.allow("https://openrouter.ai/api/v1", service="openrouter")
+    assert not hosts.allow("http://127.0.0.1:1/v1", service="openrouter")
+    own, _ = load({"OPENROUTER_BASE_URL": "https://gateway.example.com/api/v1"})
+    assert own.model_hosts.allow("https://gateway.example.com/api/v1", service="openrouter")
+    assert not own.model_hosts.allow("https://gateway.example.com/api/v1", service="huggingface")
+
+
+def test_what_would_only_fail_after_the_lease_is_told_at_the_start(tmp_path: Path) -> None:
+    wrong = {
+        "MODELOPS_REPORT_TOKEN": "short-secret",
+        "MODELOPS_TRAINING_DEFAULTS": str(tmp_path / "missing.yaml"),
+        "MODELOPS_MODEL_HOSTS": "https://a.example.com/v1",
+        "OPENROUTER_BASE_URL": "https://:443",
+    }
+    with pytest.raises(SettingsError) as told:
+        load(wrong)
+    message = str(told.value)
+    assert all(variable in message for variable in wrong)
+    assert "short-secret" not in message

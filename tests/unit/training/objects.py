@@ -55,10 +55,17 @@ def agent_model_json(*, uid: str = "agent-uid", **spec: Any) -> Json:
         **spec,
     }
     kept = {key: value for key, value in fields.items() if value is not None}
-    return {"apiVersion": API_VERSION, "kind": "AgentModel", "metadata": metadata(AGENT, uid=uid), "spec": kept}
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "AgentModel",
+        "metadata": metadata(AGENT, uid=uid),
+        "spec": kept,
+    }
 
 
-def run_json(*, uid: str = RUN_UID, status: Json | None = None, meta: Json | None = None, **spec: Any) -> Json:
+def run_json(
+    *, uid: str = RUN_UID, status: Json | None = None, meta: Json | None = None, **spec: Any
+) -> Json:
     fields: Json = {
         "agentModelRef": {"name": AGENT},
         "baseModel": "Qwen/Qwen2.5-Coder-7B",
@@ -72,7 +79,7 @@ def run_json(*, uid: str = RUN_UID, status: Json | None = None, meta: Json | Non
     return {
         "apiVersion": API_VERSION,
         "kind": "TrainingRun",
-        "metadata": metadata(RUN, uid=uid, finalizers=[FINALIZER], **(meta or {})),
+        "metadata": metadata(RUN, uid=uid, **{"finalizers": [FINALIZER], **(meta or {})}),
         "spec": fields,
         "status": status or {},
     }

@@ -1,4 +1,4 @@
-"""One TrainingRun in a hostile world: the real reconciler and decision, services in memory, a tape of choices.
+"""One TrainingRun in a hostile world: the real reconciler, services in memory, a tape of choices.
 
 The tape decides what happens next among everything that can: a request lands, its answer is lost, the leader
 dies or pauses with one request under way that lands later, another takes over with a fresh or an old cache,
@@ -28,10 +28,19 @@ from tests.unit.training.objects import (
     run_json,
     secret_json,
 )
-from tests.unit.training.services import ApiServer, Hub, JobService, KubeClient, Name, PaidJob, Programs, Time
-from tests.unit.training.services import CANCELLED as JOB_CANCELLED
-from tests.unit.training.services import FAILED as JOB_FAILED
-from tests.unit.training.services import QUEUED, TRAINING
+from tests.unit.training.services import (
+    FAILED,
+    QUEUED,
+    TRAINING,
+    ApiServer,
+    Hub,
+    JobService,
+    KubeClient,
+    Name,
+    PaidJob,
+    Programs,
+    Time,
+)
 from tests.unit.training.stepping import Process, Request
 
 from modelops.api.v1alpha1.names import record_name
@@ -47,7 +56,7 @@ from modelops.ports import Conflict, Missing, Refused, Unavailable, Uncertain
 
 SETTLE_SECONDS = 45.0
 REQUEST_SECONDS = 30.0
-"""No submission lands later than this after it was sent, where the service keeps what the protocol assumes."""
+"""No submission lands later than this after it was sent, where the service is prompt."""
 LISTED_SECONDS = 10.0
 """Nor is a job listed later than this."""
 RUN_NAME: Name = ("TrainingRun", RUN)
@@ -90,10 +99,13 @@ class Reconciler(TrainingRunReconciler):
 class PaidWorld:
     """The state, and what can happen in it."""
 
-    def __init__(self, faults: Faults, *, decision: Decision = decide, prepared: bool = True) -> None:
+    def __init__(
+        self, faults: Faults, *, decision: Decision = decide, prepared: bool = True, stepped: bool = True
+    ) -> None:
+        """`prepared`: dataset and price are known; `stepped`: False for a world that an event loop runs."""
         self.faults, self.decision = faults, decision
         self.left = dict(vars(faults))
-        self.time = Time()
+        self.time = Time(stepped=stepped)
         self.server, self.jobs, self.hub = ApiServer(self.time), JobService(self.time), Hub(self.time)
         dataset = prepared_status()["dataset"]
         self.programs = Programs({"ok": True, **dataset, "dataset_id": dataset["langsmithId"]})
@@ -168,8 +180,7 @@ class PaidWorld:
             try:
                 process.waiting.land()
             except (Conflict, Missing) as definite:
-                self._step(lambda: process.fail(definite))
-                return
+                error = definite
         self._step(lambda: process.fail(error))
 
     def take_over(self, *, in_flight: bool, stale: bool) -> None:
@@ -188,12 +199,16 @@ class PaidWorld:
             self.history.append("  (in vain)")
 
     def pass_time(self, seconds: float) -> None:
-        """Requests end, and jobs are listed, in the time that the protocol assumes, if the service is prompt."""
+        """A prompt service carries out and lists within the times that the settle period assumes."""
         self.time.seconds += seconds
         if not self.faults.prompt:
             return
         now = self.time.seconds
-        if self.ghost is not None and self.ghost.name == "post" and now - self.ghost.sent_at >= REQUEST_SECONDS:
+        if (
+            self.ghost is not None
+            and self.ghost.name == "post"
+            and now - self.ghost.sent_at >= REQUEST_SECONDS
+        ):
             self.ghost = None
         for job in self.jobs.jobs:
             job.listed = job.listed or now - job.created_at >= LISTED_SECONDS
@@ -208,7 +223,9 @@ class PaidWorld:
 
     def stale(self, name: Name) -> bool:
         held, live = self.cache.get(RESOURCES[name], NAMESPACE, name[1]), self.server.live(name)
-        return (held and held["metadata"]["resourceVersion"]) != (live and live["metadata"]["resourceVersion"])
+        return (held and held["metadata"]["resourceVersion"]) != (
+            live and live["metadata"]["resourceVersion"]
+        )
 
     def end_by_person(self, *, delete: bool) -> None:
         def edit(item: Any) -> None:
@@ -227,14 +244,15 @@ class PaidWorld:
         for name in (RUN_NAME, RECORD_NAME):
             if self.stale(name):
                 yield f"watch delivers {name[0]}", lambda name=name: self.deliver(name)  # type: ignore[misc]
-        if self.ghost is not None:
+        if self.ghost is not None and len(self.history) % 4 == 0:  # late rather than at once
             yield f"OLD {self.ghost.name} lands", self.ghost_lands
             yield f"OLD {self.ghost.name} is lost", lambda: setattr(self, "ghost", None)
         if self.process is None:
             yield "50 s pass", lambda: self.pass_time(50)
         run = self.server.live(RUN_NAME)
         untouched = run and not run["spec"].get("cancel") and not run["metadata"].get("deletionTimestamp")
-        if self.left["endings"] and untouched:
+        # Mostly once there is something to end.
+        if self.left["endings"] and untouched and ("job" in self.status() or len(self.history) % 8 == 0):
             yield "person cancels", self._once("endings", lambda: self.end_by_person(delete=False))
             yield "person deletes", self._once("endings", lambda: self.end_by_person(delete=True))
 
@@ -261,7 +279,8 @@ class PaidWorld:
                     self._once("refusals", lambda: self.fail(Unavailable("429", retry_after=7.0))),
                 )
         if self.left["takeovers"]:
-            for stale, in_flight in itertools.product((False, True), (False, True) if sent else (False,)):
+            flying = (False, True, True, True) if sent and sent.name == "post" else (False, bool(sent))
+            for stale, in_flight in itertools.product((False, True), flying):
                 words = f"{sent.name} in flight" if sent and in_flight else "nothing in flight"
                 yield (
                     f"takeover with {words}, {'old' if stale else 'fresh'} cache",
@@ -282,7 +301,7 @@ class PaidWorld:
             if job.running and self.left["job_failures"]:
                 yield (
                     f"{job.id} fails",
-                    self._once("job_failures", lambda job=job: setattr(job, "state", JOB_FAILED)),  # type: ignore[misc]
+                    self._once("job_failures", lambda job=job: setattr(job, "state", FAILED)),  # type: ignore[misc]
                 )
 
     def finish(self, job: PaidJob) -> None:
@@ -332,7 +351,9 @@ class PaidWorld:
             raise self.broken("a reservation is left")
         if any(job.running for job in self.jobs.jobs):
             raise self.broken("a job runs on")
-        if any(job.trained for job in self.jobs.jobs) and not ledger["settlements"].get(key, {}).get("usd_micro"):
+        if any(job.trained for job in self.jobs.jobs) and not ledger["settlements"].get(key, {}).get(
+            "usd_micro"
+        ):
             raise self.broken("released although a job trained")
         finished = any(job.state == "done" for job in self.jobs.jobs)
         if finished and phase != "Succeeded" and not self.ended_by_person:
@@ -359,6 +380,12 @@ def play(tape: Sequence[int], faults: Faults, *, decision: Decision = decide) ->
         world.history.append(name)
         act()
         world.check()
+    if sum(tape) % 2:
+        rest(world)
+    if world.ghost is not None:
+        world.history.append(f"OLD {world.ghost.name} lands")
+        world.ghost_lands()
+        world.check()
     rest(world)
     world.check_rest()
     restart_writes_nothing(world)
@@ -368,10 +395,6 @@ def play(tape: Sequence[int], faults: Faults, *, decision: Decision = decide) ->
 def rest(world: PaidWorld, *, most: int = 200) -> None:
     """No more faults: requests are carried out, watches deliver, jobs run, until nothing changes."""
     world.history.append("-- to rest")
-    if world.ghost is not None:
-        world.history.append(f"OLD {world.ghost.name} lands")
-        world.ghost_lands()
-        world.check()
     quiet = 0
     for _ in range(most):
         before = (world.server.revision, [job.state for job in world.jobs.jobs], dict(world.hub.claims))
@@ -413,4 +436,4 @@ def restart_writes_nothing(world: PaidWorld) -> None:
         raise world.broken(f"a restart at rest sends {sent.name if sent else ''}")
 
 
-__all__ = ["JOB_CANCELLED", "Decision", "Faults", "PaidWorld", "Violation", "play", "rest", "run_once"]
+__all__ = ["Decision", "Faults", "PaidWorld", "Violation", "play", "rest", "run_once"]

@@ -37,6 +37,11 @@ class Time:
     """Seconds since the world began."""
 
     seconds: float = 0.0
+    stepped: bool = True
+    """Whether requests wait to be carried out."""
+
+    def request(self, name: str, land: Callable[[], Any]) -> Request:
+        return self.time.request(name, land, sent_at=self.seconds, at_once=not self.stepped)
 
     def now(self) -> Any:
         return NOW + timedelta(seconds=self.seconds)
@@ -141,7 +146,7 @@ class KubeClient:
         self.events.append(f"{reason}: {message}")
 
     async def _sent(self, name: str, land: Callable[[], Any]) -> Any:
-        return await Request(name=name, land=land, sent_at=self._server.time.seconds)
+        return await Request(name=name, land=land)
 
 
 @dataclass
@@ -160,7 +165,7 @@ class PaidJob:
 
 
 class JobService:
-    """`ports.Jobs` and the poller. A new job is found by its id at once, by its label only when it is listed."""
+    """`ports.Jobs` and the poller. A job is found by its id at once, by its label when it is listed."""
 
     def __init__(self, time: Time) -> None:
         self.time = time
@@ -168,9 +173,7 @@ class JobService:
         self.requests: list[JobRequest] = []
 
     def create(self, request: JobRequest) -> Job:
-        job = PaidJob(
-            id=f"job{len(self.jobs) + 1}", label=request.label, created_at=self.time.seconds
-        )
+        job = PaidJob(id=f"job{len(self.jobs) + 1}", label=request.label, created_at=self.time.seconds)
         self.jobs.append(job)
         self.requests.append(request)
         return self.shown(job)
@@ -187,9 +190,7 @@ class JobService:
 
     async def submit(self, token: str, request: JobRequest) -> Job:
         assert token, "a job without a token"
-        answer = await Request(
-            name="post", land=lambda: self.create(request), sent_at=self.time.seconds
-        )
+        answer = await self.time.request("post", lambda: self.create(request))
         assert isinstance(answer, Job)
         return answer
 
@@ -202,12 +203,12 @@ class JobService:
                 if job.id == job_id and job.running:
                     job.state = CANCELLED
 
-        await Request(name="cancel", land=land, sent_at=self.time.seconds)
+        await self.time.request("cancel", land)
 
     async def flavors(self, token: str) -> tuple[Flavor, ...]:
         return (Flavor(name="a10g-large", usd_micro_per_hour=1_500_000, accelerator="1x A10G 24 GB"),)
 
-    def watch(self, watch: Watch) -> Sighting:
+    def watch(self, watch: Watch, *, known: Job | None = None) -> Sighting:
         found = next((self.shown(job) for job in self.jobs if job.id == watch.job_id), None)
         return Sighting(job=found, gone=found is None)
 
@@ -236,7 +237,7 @@ class Hub:
         def land() -> Claim:
             return self.claims.setdefault(attempt, Claim(closed=True))
 
-        answer = await Request(name="close", land=land, sent_at=self.time.seconds)
+        answer = await self.time.request("close", land)
         assert isinstance(answer, Claim)
         return answer
 

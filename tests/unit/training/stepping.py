@@ -17,10 +17,11 @@ class Request:
     name: str
     land: Callable[[], Any]
     sent_at: float
-    cancel_safe: bool = False
+    at_once: bool = False
+    """Carried out where it is awaited, for a world that nobody steps."""
 
     def __await__(self) -> Generator[Request, Any, Any]:
-        return (yield self)
+        return self.land() if self.at_once else (yield self)
 
 
 class Process:

@@ -1,23 +1,27 @@
-"""The life of a paid job on a calm day, through the real reconciler: what is written, and when."""
+"""The life of a paid job on a calm day, through the real reconciler: what is written, and in which order."""
 
 from __future__ import annotations
 
-import json
+from tests.unit.training.objects import AGENT, NAMESPACE, RUN
+from tests.unit.training.paid_world import Faults, PaidWorld
 
-from tests.unit.training.paid_world import Faults, PaidWorld, run_once
+from modelops.api.v1alpha1.names import record_name
+from modelops.engine.act import CONFIG_MAPS
+from modelops.engine.resources import TRAINING_RUNS
 
 CALM = Faults(takeovers=0, lost_answers=0)
 
 
-def test_a_run_becomes_a_registered_model_in_eleven_writes() -> None:
-    world = PaidWorld(CALM, prepared=False)
-    for _ in range(20):
-        run_once(world)
+async def test_a_run_becomes_a_registered_model_in_ten_writes() -> None:
+    world = PaidWorld(CALM, prepared=False, stepped=False)
+    for _ in range(8):
+        await world.reconciler.reconcile(NAMESPACE, RUN)
         for job in world.jobs.jobs:
             if job.state == "training":
                 world.finish(job)
             if job.state == "queued":
                 world.hub.starts(job, 1)
+    world.check_rest()
     assert world.server.writes == [
         "finalizers",
         "status Preparing/PreparingDataset",
@@ -30,3 +34,31 @@ def test_a_run_becomes_a_registered_model_in_eleven_writes() -> None:
         "status Succeeded/Trained",
         "finalizers",
     ]
+    assert world.kube.events == [
+        "PreparingDataset: reading ls://docs-examples",
+        "DatasetPrepared: 135 examples to train on, 15 held out; estimated $0.20 to $0.50",
+        "Submitting: up to $0.50 reserved; submitting to a10g-large",
+        "JobSubmitted: job job1 waits for hardware",
+        "JobRunning: job job1 trains",
+        f"Trained: appsmithery/code-chef-docs-20251209-210000-{world.uid[:6]} is on the Hub and in the registry",
+    ]
+
+
+async def test_a_new_process_finds_nothing_to_write_after_it() -> None:
+    world = PaidWorld(CALM, stepped=False)
+    await world.reconciler.reconcile(NAMESPACE, RUN)
+    written = list(world.server.writes)
+    for _ in range(3):
+        world.lead(stale=False)
+        await world.reconciler.reconcile(NAMESPACE, RUN)
+    assert world.server.writes == written
+    assert len(world.jobs.jobs) == 1
+
+
+async def test_the_record_is_read_from_what_the_server_has() -> None:
+    world = PaidWorld(CALM, stepped=False)
+    await world.reconciler.reconcile(NAMESPACE, RUN)
+    held = world.cache.get(CONFIG_MAPS, NAMESPACE, record_name(AGENT))
+    run = world.cache.get(TRAINING_RUNS, NAMESPACE, RUN)
+    assert held == world.server.live(("ConfigMap", record_name(AGENT)))
+    assert run == world.server.live(("TrainingRun", RUN))

@@ -7,9 +7,9 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, TypeVar
-from urllib.parse import urlsplit
 
 from modelops.adapters.huggingface.errors import reported
+from modelops.domain.model_hosts import ModelHosts, is_loopback
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -18,7 +18,6 @@ T = TypeVar("T")
 
 HUB_URL: Final = "https://huggingface.co"
 ENDPOINTS_URL: Final = "https://api.endpoints.huggingface.cloud/v2"
-SERVED_HOSTS: Final = (".endpoints.huggingface.cloud",)
 THREADS: Final = 8
 
 _prepared = threading.Lock()
@@ -28,8 +27,8 @@ class HuggingFaceConnection:
     """Where Hugging Face is, and the threads that speak to it. One per process: the SDK's client is global.
 
     `hub_url` is the Hub with its Jobs, `endpoints_url` the management API of Inference Endpoints with its
-    version segment. `served_hosts` are the ends of host names that a served model may have; where the Hub is
-    on loopback, loopback is one of them.
+    version segment. `model_hosts` says where a served model may be asked with a token. `gate` is asked right
+    before every request that may change something (it raises NotLeader), in the thread that sends it.
     """
 
     def __init__(
@@ -37,11 +36,13 @@ class HuggingFaceConnection:
         *,
         hub_url: str = HUB_URL,
         endpoints_url: str = ENDPOINTS_URL,
-        served_hosts: tuple[str, ...] = SERVED_HOSTS,
+        model_hosts: ModelHosts | None = None,
+        gate: Callable[[], None] = lambda: None,
     ) -> None:
         self.hub_url = hub_url.rstrip("/")
         self.endpoints_url = endpoints_url.rstrip("/")
-        self._served_hosts = served_hosts
+        self._model_hosts = model_hosts or ModelHosts(loopback=is_loopback(self.hub_url))
+        self._gate = gate
         self._threads = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="huggingface")
         self._ready = False
 
@@ -71,11 +72,7 @@ class HuggingFaceConnection:
 
     def serves(self, url: str) -> bool:
         """Whether a token may be sent to this address of a served model."""
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        if _is_loopback(host):
-            return _is_loopback(urlsplit(self.hub_url).hostname or "")
-        return parts.scheme == "https" and host.endswith(self._served_hosts)
+        return self._model_hosts.allow(url, service="huggingface")
 
     def _run(self, work: Callable[[HfApi], T], *, doing: str, token: str, writes: bool, also: str) -> T:
         self._prepare()
@@ -86,7 +83,7 @@ class HuggingFaceConnection:
         addresses = (self.hub_url, self.endpoints_url, *([also] if also else []))
         with (
             reported(doing=doing, url=also or self.hub_url, token=token, writes=writes),
-            only_to(frozenset(map(origin, addresses))),
+            only_to(frozenset(map(origin, addresses)), gate=self._gate),
         ):
             if self.endpoints_url != constants.INFERENCE_ENDPOINTS_ENDPOINT:
                 raise RuntimeError(
@@ -110,7 +107,3 @@ class HuggingFaceConnection:
             constants.HF_HUB_DISABLE_EXPERIMENTAL_WARNING = True
             set_client_factory(client)
             self._ready = True
-
-
-def _is_loopback(host: str) -> bool:
-    return host in {"localhost", "::1"} or host.startswith("127.")

@@ -36,7 +36,14 @@ class HuggingFaceHub:
         """Raises Refused where it exists and is public: a run's data must not go there."""
 
         def work(api: HfApi) -> None:
-            api.create_repo(repo, repo_type="model", private=True, exist_ok=True)
+            from huggingface_hub.errors import HfHubHTTPError
+
+            try:
+                api.create_repo(repo, repo_type="model", private=True)
+                return
+            except HfHubHTTPError as error:
+                if error.response.status_code != 409:
+                    raise
             if not api.model_info(repo, timeout=TIMEOUT_SECONDS).private:
                 raise Refused(
                     f"model repository {repo} exists and is public; nothing is written to it. "

@@ -9,7 +9,7 @@ Imported only where the SDK is needed: it brings `httpx2` with it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -25,21 +25,29 @@ from huggingface_hub.utils._http import (
 
 from modelops.adapters.huggingface.errors import Answered, LostAnswer, NotAllowed, NotSent
 
-TIMEOUT = httpx2.Timeout(30.0, connect=10.0)
+TIMEOUT = httpx2.Timeout(connect=5.0, pool=5.0, write=10.0, read=20.0)
+"""Together less than the settle period: a submission is over before it is looked for by its label."""
 LATER = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses that the SDK would retry by itself."""
 
+READS = frozenset({"GET", "HEAD", "OPTIONS"})
+
 _allowed: ContextVar[frozenset[str]] = ContextVar("modelops_allowed_origins", default=frozenset())
+_gate: ContextVar[Callable[[], None] | None] = ContextVar("modelops_gate", default=None)
 
 
 @contextmanager
-def only_to(origins: frozenset[str]) -> Iterator[None]:
-    """Inside the block requests of this thread go to these origins, and nowhere else."""
-    token = _allowed.set(origins)
+def only_to(origins: frozenset[str], *, gate: Callable[[], None] | None = None) -> Iterator[None]:
+    """Inside the block requests of this thread go to these origins, and nowhere else.
+
+    `gate` is asked right before every request that may change something; what it raises ends the call.
+    """
+    allowed, asked = _allowed.set(origins), _gate.set(gate)
     try:
         yield
     finally:
-        _allowed.reset(token)
+        _gate.reset(asked)
+        _allowed.reset(allowed)
 
 
 def origin(url: str | httpx2.URL) -> str:
@@ -53,9 +61,13 @@ class Client(httpx2.Client):
     """`httpx2.Client` with errors that say what happened, and a list of hosts that it may speak to."""
 
     def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
-        """Raises NotAllowed, NotSent, LostAnswer, and Answered for `LATER` statuses."""
+        """Raises NotAllowed, NotSent, LostAnswer, Answered for `LATER` statuses, and what the gate raises."""
         if origin(request.url) not in _allowed.get():
             raise NotAllowed(origin(request.url))
+        gate = _gate.get()
+        if gate is not None and request.method.upper() not in READS:
+            # Here, not where the call began: it may have waited for a thread longer than a lease lasts.
+            gate()
         # The SDK passes timeout=None here and there, which means for ever.
         timeouts: dict[str, float | None] = request.extensions.setdefault("timeout", {})
         for name, seconds in TIMEOUT.as_dict().items():

@@ -27,6 +27,7 @@ class EventPoster:
         self._create = create
         self._waiting: asyncio.Queue[Json] = asyncio.Queue(_WAITING)
         self._task: asyncio.Task[None] | None = None
+        self._dropped = 0
 
     def start(self) -> None:
         """Posts from now on."""
@@ -47,8 +48,11 @@ class EventPoster:
         """Queues one; where 256 wait already it is dropped."""
         try:
             self._waiting.put_nowait(event_body(regarding, reason=reason, message=message, warning=warning))
+            self._dropped = 0
         except asyncio.QueueFull:
-            _log.warning("an Event was dropped, %d wait already: %s: %s", _WAITING, reason, message)
+            self._dropped += 1
+            if self._dropped == 1:
+                _log.warning("Events are dropped, %d wait already: %s: %s", _WAITING, reason, message)
 
     async def _post_all(self) -> None:
         while True:

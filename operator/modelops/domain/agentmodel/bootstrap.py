@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from modelops.api.v1alpha1.rollout import Rollout, RolloutPhase
+from datetime import timedelta
+
+from modelops.api.v1alpha1.agentmodel import EndpointRole, EndpointStatus
+from modelops.api.v1alpha1.rollout import CandidateStatus, Rollout, RolloutPhase
 from modelops.api.v1alpha1.trainingrun import TrainingPhase, TrainingRun
 from modelops.domain.agentmodel.observed import Observed
 from modelops.domain.money import micro
@@ -140,19 +143,23 @@ def with_run(record: Record, seen: Observed, identity: str, run: TrainingRun) ->
     return changed.with_(history=(*changed.history, entry), allocated={**changed.allocated, version: {}})
 
 
+HOURS_PER_MONTH = 730
+ENDED = frozenset({RolloutPhase.SUCCEEDED, RolloutPhase.REJECTED, RolloutPhase.ABORTED, RolloutPhase.FAILED})
+
+
 def with_rollout(record: Record, identity: str, rollout: Rollout) -> Record:
-    """What a Rollout's status remembers: that it ended, or that it held the agent."""
+    """What a Rollout's status remembers: that it ended, or that it held the agent.
+
+    A promotion that reached the file counts as done: whether it was committed is lost, and the file is what serves.
+    """
     status, meta = rollout.status, rollout.metadata
     version = status.candidate.version if status.candidate else ""
-    if status.phase in (
-        RolloutPhase.SUCCEEDED,
-        RolloutPhase.REJECTED,
-        RolloutPhase.ABORTED,
-        RolloutPhase.FAILED,
-    ):
+    serves = status.candidate is not None and record.stable.model == status.candidate.model
+    promoted = status.promoting and serves
+    if promoted or status.phase in ENDED:
         known = {reason.value for reason in RolloutReason}
         outcome = status.aborting or (status.reason if status.reason in known else "")
-        if status.phase is RolloutPhase.SUCCEEDED and status.promoting:
+        if promoted or (status.phase is RolloutPhase.SUCCEEDED and status.promoting):
             outcome = RolloutReason.PROMOTED.value
         done = Completed(
             kind="Rollout",
@@ -161,11 +168,12 @@ def with_rollout(record: Record, identity: str, rollout: Rollout) -> Record:
             outcome=outcome or RolloutReason.ABORTED_BY_USER.value,
             version=version,
         )
-        return record.with_(completed={**record.completed, identity: done})
+        changed = record.with_(completed={**record.completed, identity: done})
+        return with_endpoint_of_stable(changed, status.candidate) if promoted else changed
     if status.started_at is None or status.candidate is None or record.active is not None:
         return record
     found = status.candidate
-    candidate = Target(
+    candidate = record.served.get(found.version) or Target(
         version=found.version,
         model=found.model,
         endpoint=found.endpoint,
@@ -174,23 +182,73 @@ def with_rollout(record: Record, identity: str, rollout: Rollout) -> Record:
         endpoint_name=found.endpoint_name,
         revision=found.revision,
     )
-    return record.with_(active=Active(uid=meta.uid, name=meta.name, digest=identity, candidate=candidate))
+    active = Active(uid=meta.uid, name=meta.name, digest=identity, candidate=candidate)
+    allocated = {**record.allocated, candidate.version: record.allocated.get(candidate.version, {})}
+    return record.with_(active=active, allocated=allocated)
+
+
+def with_endpoint_of_stable(record: Record, found: CandidateStatus | None) -> Record:
+    """Stable, which was read from the file, with what only the rollout that promoted it remembers."""
+    if found is None or record.stable.endpoint_name:
+        return record
+    stable = record.stable.model_copy(
+        update={"endpoint_name": found.endpoint_name, "revision": found.revision}
+    )
+    return record.with_(stable=stable, served={**record.served, stable.version: stable})
+
+
+def endpoint_of_active(seen: Observed, record: Record) -> EndpointEntry | None:
+    """The active candidate's endpoint, where no status shows it yet."""
+    active = record.active
+    if active is None or not active.candidate.endpoint_name:
+        return None
+    rollout = next(r for r in seen.rollouts.values() if r.metadata.uid == active.uid)
+    standing = micro(rollout.status.standing_usd_per_month or "0")
+    return EndpointEntry(
+        name=active.candidate.endpoint_name,
+        role=EndpointRole.CANARY.value,
+        repo=active.candidate.model,
+        revision=active.candidate.revision,
+        version=active.candidate.version,
+        usd_micro_per_hour=-(-standing // HOURS_PER_MONTH),
+        instance=seen.agent_model.spec.serving.wire(),
+        since=(rollout.status.started_at or seen.now).isoformat(timespec="seconds"),
+    )
 
 
 def with_endpoints(seen: Observed, record: Record) -> Record:
-    """Every endpoint that the status names is put back on record: it bills."""
+    """Every endpoint that a status names is put back on record: it bills."""
+    stable = record.stable.endpoint_name
     entries = tuple(
         EndpointEntry(
             name=e.name,
-            role=e.role.value,
+            role=EndpointRole.STABLE.value if e.name == stable else former(e.role),
             repo=e.model,
             revision=e.revision,
             version="",
             usd_micro_per_hour=micro(e.usd_per_hour),
             instance=seen.agent_model.spec.serving.wire(),
             since=(e.since or seen.now).isoformat(timespec="seconds"),
-            stop_after=e.stop_after.isoformat(timespec="seconds") if e.stop_after else "",
+            stop_after=stop_after(seen, e) if e.name != stable else "",
         )
         for e in seen.agent_model.status.endpoints
     )
+    active = endpoint_of_active(seen, record)
+    if active is not None and all(e.name != active.name for e in entries):
+        entries = (*entries, active)
     return record.with_(endpoints=entries)
+
+
+def former(role: EndpointRole) -> str:
+    """The role of an endpoint that does not serve stable: what did serves the previous model now."""
+    return EndpointRole.PREVIOUS.value if role is EndpointRole.STABLE else role.value
+
+
+def stop_after(seen: Observed, found: EndpointStatus) -> str:
+    """As the status says; for what was stable until now, the rollback window."""
+    if found.stop_after is not None:
+        return found.stop_after.isoformat(timespec="seconds")
+    if found.role is not EndpointRole.STABLE:
+        return ""
+    window = timedelta(seconds=seen.agent_model.spec.rollback_window_seconds)
+    return (seen.now + window).isoformat(timespec="seconds")

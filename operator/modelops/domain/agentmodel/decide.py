@@ -49,7 +49,7 @@ def deletion_is_asked(seen: Observed) -> Plan | None:
         message = f"LEAK: endpoints {names} may still run and bill; delete them by hand"
         return Plan(steps=(Announce(reason="Leaked", message=message, warning=True), *leaving))
     if record.active is not None:
-        return retreat_without_rollout(seen, record)
+        return retreat_without_rollout(seen, record, f"AgentModel {meta.name} was deleted")
     stopping = tuple(
         entry.model_copy(
             update={"role": EndpointRole.STOPPING.value, "stop_after": seen.now.isoformat(timespec="seconds")}
@@ -94,10 +94,11 @@ def active_rollout_is_gone(seen: Observed) -> Plan | None:
     assert record is not None
     if record.active is None or any(r.metadata.uid == record.active.uid for r in seen.rollouts.values()):
         return None
-    return retreat_without_rollout(seen, record)
+    return retreat_without_rollout(seen, record, "the Rollout was deleted")
 
 
-def retreat_without_rollout(seen: Observed, record: Record) -> Plan:
+def retreat_without_rollout(seen: Observed, record: Record, what: str) -> Plan:
+    """Retreat 2 to 4. Whether routing was ever intended is not known here, so the tombstone is always written."""
     active = record.active
     assert active is not None
     if not active.aborting and not same_target(stable_keys(record.stable), active.candidate):
@@ -128,7 +129,7 @@ def retreat_without_rollout(seen: Observed, record: Record) -> Plan:
         uid=active.uid,
         outcome=RolloutReason.DELETED.value,
         version=active.candidate.version,
-        message="the Rollout was deleted: everything is back on stable",
+        message=f"{what}: everything is back on stable",
         finished_at=seen.now.isoformat(timespec="seconds"),
     )
     stop = seen.now.isoformat(timespec="seconds")
@@ -148,7 +149,10 @@ def retreat_without_rollout(seen: Observed, record: Record) -> Plan:
 
 
 def orphan_block_raises(seen: Observed) -> Plan | None:
-    """Recovery 8: a block with weight whose rollout does not hold the agent is taken down, whoever wrote it."""
+    """Recovery 8: a block with weight whose rollout does not hold the agent is taken down, whoever wrote it.
+
+    The record may be an old copy from before the claim: writing it unchanged fails unless it is the newest.
+    """
     record, file = seen.record, seen.file
     assert record is not None
     block = file.entry.routing if file else None
@@ -161,6 +165,7 @@ def orphan_block_raises(seen: Observed) -> Plan | None:
     message = f"routing of {block.salt} with weight {block.weight} has no rollout that holds the agent: back to stable"
     return Plan(
         steps=(
+            WriteRecord(record=record, why="unchanged: proves that it is the newest"),
             WriteFile(text=edit(file.text, record.agent, routing=tombstone), why=message),
             Announce(reason="OrphanRouting", message=message, warning=True),
         ),
@@ -194,7 +199,7 @@ def endpoints_are_unseen(seen: Observed) -> Plan | None:
 
 
 def endpoint_is_not_started(seen: Observed) -> Plan | None:
-    """Whatever the record names with a role that serves is there."""
+    """Whatever the record names with a role that serves is there; the status remembers it first, as it will bill."""
     record = seen.record
     assert record is not None
     if seen.endpoints is UNSEEN or isinstance(seen.endpoints, Outage):
@@ -203,6 +208,11 @@ def endpoint_is_not_started(seen: Observed) -> Plan | None:
     missing = [e for e in record.endpoints if e.name not in listed and e.role != EndpointRole.STOPPING.value]
     if not missing:
         return None
+    remembered = {endpoint.name for endpoint in seen.agent_model.status.endpoints}
+    if any(entry.name not in remembered for entry in missing):
+        plan = shown(seen, 0)
+        if not plan.empty:
+            return plan
     return Plan(
         steps=tuple(Do(action="create_endpoint", arguments={"entry": entry}) for entry in missing),
         requeue_after=ENDPOINT_POLL_SECONDS / 10,
@@ -221,6 +231,14 @@ def in_use(seen: Observed) -> bool:
     return reports is not None and reports.expected > 0 and reports.in_sync < reports.expected
 
 
+def models_in_file(seen: Observed) -> set[str]:
+    """What the agents' file names, whoever wrote it there: it is kept running."""
+    entry = seen.file.entry if seen.file else None
+    stable = entry.stable.model if entry and entry.stable else None
+    canary = entry.routing.canary if entry and entry.routing else None
+    return {name for name in (stable, canary.model if canary else None) if name}
+
+
 def endpoints_are_stopped(seen: Observed) -> Plan | None:
     """Those whose time is up: deleted first, then off the record with what they cost, once they are gone."""
     record = seen.record
@@ -230,7 +248,7 @@ def endpoints_are_stopped(seen: Observed) -> Plan | None:
         return None
     named = {record.stable.endpoint_name, record.active.candidate.endpoint_name if record.active else ""}
     if seen.agent_model.metadata.deletion_timestamp is None:
-        over = [entry for entry in over if entry.name not in named]
+        over = [e for e in over if e.name not in named and e.repo not in models_in_file(seen)]
     listed = {endpoint.name for endpoint in seen.endpoints}
     running = [entry for entry in over if entry.name in listed]
     if running:

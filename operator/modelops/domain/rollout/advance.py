@@ -5,11 +5,13 @@ A raise or a promotion starts with a conditional status write of its intent; the
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from modelops.api.v1alpha1.agentmodel import EndpointRole
 from modelops.api.v1alpha1.rollout import Intent, RolloutPhase
-from modelops.domain.agentsfile import KEEP, edit
+from modelops.domain.agentsfile import KEEP, RoutingBlock, edit
 from modelops.domain.plan import Plan, WriteFile, WriteRecord, WriteStatus
 from modelops.domain.reasons import RolloutReason as Why
 from modelops.domain.record import Completed, EndpointEntry, Record
@@ -135,8 +137,6 @@ def committed(seen: Observed) -> Record:
 
 def reroled(seen: Observed, record: Record) -> tuple[EndpointEntry, ...]:
     """The candidate's endpoint becomes stable's; the old stable's stays warm for the rollback window."""
-    from datetime import timedelta
-
     window = seen.agent_model.spec.rollback_window_seconds if seen.agent_model else 86400
     stop = (seen.now + timedelta(seconds=window)).isoformat(timespec="seconds")
     mine = own_endpoint(record)
@@ -169,7 +169,7 @@ def intent_is_unfinished(seen: Observed) -> Plan | None:
     assert target is not None
     assert canary is not None
     if file is None:
-        if not seen.file_problem:
+        if not seen.file_is_live:
             return Plan(needs="file_live")
         return latch(seen, Why.CONFIG_NOT_USABLE, seen.file_problem)
     promoting = intent.state == "Promoting"
@@ -188,7 +188,7 @@ def intent_is_unfinished(seen: Observed) -> Plan | None:
         )
     if not promoting and equals_intent(seen, canary) and same_target(file.entry.stable, record.stable):
         return None
-    rebased = seen.rebase == (seen.uid, file.entry.routing) and same_target(file.entry.stable, record.stable)
+    rebased = unchanged_since_decided(seen) and same_target(file.entry.stable, record.stable)
     if intent.basis == file.resource_version or rebased:
         again = intent.model_copy(update={"basis": file.resource_version, "attempt": intent.attempt + 1})
         text = edit(
@@ -207,9 +207,25 @@ def intent_is_unfinished(seen: Observed) -> Plan | None:
             steps=(WriteStatus(status=status.model_copy(update={"intent": again})), write, *commit),
             requeue_after=0,
         )
-    if not file.live:
+    if not seen.file_is_live:
         return Plan(needs="file_live")
     return latch(seen, Why.ROUTING_MISMATCH, mismatch(seen))
+
+
+def unchanged_since_decided(seen: Observed) -> bool:
+    """Advance 4: our one write definitely did not land, and the live block is the one it was decided from.
+
+    `canary_until` may have been renewed meanwhile by a leader before us.
+    """
+    if seen.rebase is None:
+        return False
+    uid, decided_from = seen.rebase
+    return uid == seen.uid and lasting(decided_from) == lasting(seen.block)
+
+
+def lasting(block: RoutingBlock | None) -> RoutingBlock | None:
+    """The block without the moment that is renewed."""
+    return None if block is None else replace(block, canary_until=None)
 
 
 def mismatch(seen: Observed) -> str:
@@ -236,12 +252,9 @@ def mismatch(seen: Observed) -> str:
 
 
 def expiry_is_near(seen: Observed) -> Plan | None:
-    """`canary_until` is renewed with the generation unchanged; when the operator is gone it runs out by itself."""
-    from dataclasses import replace
-    from datetime import datetime
-
+    """`canary_until` is renewed with the generation unchanged; without an operator it runs out by itself."""
     block, file = seen.block, seen.file
-    if block is None or file is None or block.canary_until is None:
+    if seen.rollout.status.intent is None or block is None or file is None or block.canary_until is None:
         return None
     until = datetime.fromisoformat(block.canary_until.replace("Z", "+00:00"))
     left = (until - seen.now).total_seconds()

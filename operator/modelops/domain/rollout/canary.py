@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Final
 
 from modelops.api.v1alpha1.rollout import (
     AnalysisStatus,
@@ -13,12 +14,15 @@ from modelops.api.v1alpha1.rollout import (
 )
 from modelops.domain.plan import Do, Plan
 from modelops.domain.reasons import RolloutReason as Why
-from modelops.domain.rollout.advance import advance, expiry_is_near, promote
+from modelops.domain.rollout.advance import advance, promote
 from modelops.domain.rollout.analysis import Finding, Health, judge
-from modelops.domain.rollout.observed import Observed
+from modelops.domain.rollout.observed import Observed, same_target
 from modelops.domain.rollout.retreat import latch
 from modelops.domain.rollout.status import moved, said, wait
 from modelops.ports import Track
+
+SETTLE_SECONDS: Final = 15.0
+"""Agents report every 5 s and count for 15 s: only a longer wait is worth telling."""
 
 
 def steps_of(seen: Observed) -> tuple[CanaryStep, ...]:
@@ -69,11 +73,9 @@ def canary_is_not_armed(seen: Observed) -> Plan | None:
             seen.file_problem or "the agents' file was not read yet",
             after=2.0,
         )
-    from modelops.domain.rollout.observed import same_target
-
     assert seen.record is not None
     if not same_target(seen.file.entry.stable, seen.record.stable):
-        if not seen.file.live:
+        if not seen.file_is_live:
             return Plan(needs="file_live")
         return latch(
             seen, Why.ROUTING_MISMATCH, "the agents' file names another stable model than the record"
@@ -105,16 +107,24 @@ def agents_are_not_in_sync(seen: Observed) -> Plan | None:
 def held(seen: Observed, reason: Why, message: str, *, after: float) -> Plan:
     """Waiting; the time does not count as healthy. Written when the reason is new, not for every count."""
     tick = Do(action="tick", arguments={"healthy": False})
-    if seen.rollout.status.reason == reason.value:
+    if seen.rollout.status.reason == reason.value or settles(seen, reason):
         return Plan(steps=(tick,), requeue_after=after)
     plan = wait(seen, RolloutPhase.PROGRESSING, reason, message, after=after)
     return Plan(steps=(*plan.steps, tick), requeue_after=after)
 
 
+def settles(seen: Observed, reason: Why) -> bool:
+    """Whether the step only just began, so that agents are expected to be on their way."""
+    began = seen.rollout.status.step_started_at
+    if reason is Why.PAUSED or began is None:
+        return False
+    return (seen.now - began).total_seconds() < SETTLE_SECONDS
+
+
 def rollout_is_paused(seen: Observed) -> Plan | None:
     if not seen.rollout.spec.paused:
         return None
-    return expiry_is_near(seen) or held(
+    return held(
         seen,
         Why.PAUSED,
         "spec.paused holds the rollout before its next step",
@@ -170,13 +180,26 @@ def pause_is_not_over(seen: Observed, step: CanaryStep) -> Plan | None:
     counted = known + seen.watched.healthy_seconds
     if found.health is Health.HEALTHY and counted >= step.pause.duration_seconds:
         return None
-    renewal = expiry_is_near(seen)
-    if renewal is not None:
-        return renewal
     tick = Do(action="tick", arguments={"healthy": found.health is Health.HEALTHY})
     left = max(0.05, step.pause.duration_seconds - counted) if found.health is Health.HEALTHY else 60.0
     after = min(seen.settings.look_seconds, left)
     worth = max(5.0, step.pause.duration_seconds / 20)
+    began = seen.rollout.status.step_started_at
+    overdue = began is not None and seen.now - began >= timedelta(seconds=step.pause.duration_seconds)
+    reason = found.reason if found.health is Health.HEALTHY or overdue else Why.WATCHING
+    if seen.rollout.status.reason != reason.value:
+        status = moved(
+            seen,
+            RolloutPhase.PROGRESSING,
+            reason,
+            found.message,
+            facts={"RoutingPropagated": True},
+            analysis=summary(seen, found, int(counted)),
+        )
+        return Plan(
+            steps=(*said(seen, status, reason, found.message), Do(action="tick_reset"), tick),
+            requeue_after=after,
+        )
     if seen.watched.healthy_seconds >= worth and found.health is Health.HEALTHY:
         status = seen.rollout.status.model_copy(update={"analysis": summary(seen, found, int(counted))})
         return Plan(

@@ -16,7 +16,7 @@ from modelops.domain.reasons import RolloutReason as Why
 from modelops.domain.record import Active, EndpointEntry, Reservation, Target
 from modelops.domain.rollout.booking import evaluation_dataset, planned_micro_usd
 from modelops.domain.rollout.observed import Observed, same_target
-from modelops.domain.rollout.retreat import latch
+from modelops.domain.rollout.retreat import ended, latch
 from modelops.domain.rollout.status import moved, said, wait
 from modelops.domain.versions import Inputs, next_version
 
@@ -144,6 +144,8 @@ def agent_model_is_missing(seen: Observed) -> Plan | None:
         message = f"AgentModel {name} has no record yet: see its conditions"
     else:
         return None
+    if seen.agent_model is None and seen.holds_claim:
+        return latch(seen, Why.WAITING_FOR_AGENT_MODEL, f"{message}. Everything goes back to stable")
     return wait(seen, seen.rollout.status.phase, Why.WAITING_FOR_AGENT_MODEL, message, after=LOOK_AGAIN)
 
 
@@ -161,23 +163,21 @@ def agent_is_not_claimed(seen: Observed) -> Plan | None:
     if seen.holds_claim:
         return None
     if seen.rollout.status.intent is not None or seen.rollout.status.started_at is not None:
-        return latch(
-            seen, Why.CLAIM_LOST, "the record no longer names this rollout: everything goes back to stable"
-        )
+        return claim_is_lost(seen)
     found = resolve(seen)
     if isinstance(found, Plan):
         return found
-    same = found.target.version in (record.stable.version,) or found.target.model == record.stable.model
-    if same:
+    if serves(record.stable, found.target):
         return latch(
             seen,
             Why.CANDIDATE_NOT_FOUND,
             f"the candidate {found.target.version} ({found.target.model}) already is what serves {record.agent}",
         )
-    if agent.spec.prompt is None and not found.undo:
+    proven = found.undo and seen.rollout.spec.strategy.evaluate_only is None
+    if agent.spec.prompt is None and not proven:
         message = f"AgentModel {agent.metadata.name} has no spec.prompt: add the prompt contract that the agent really uses"
         return wait(seen, RolloutPhase.PENDING, Why.NO_PROMPT_CONTRACT, message, after=None)
-    if not found.undo and not evaluation_dataset(seen):
+    if not proven and not evaluation_dataset(seen):
         return latch(
             seen,
             Why.NO_DATASET,
@@ -204,6 +204,21 @@ def agent_is_not_claimed(seen: Observed) -> Plan | None:
     return covered(seen, found)
 
 
+def claim_is_lost(seen: Observed) -> Plan:
+    """A record that does not name us may only be an old copy in the cache: the write proves that it is not."""
+    assert seen.record is not None
+    message = "the record no longer names this rollout: everything goes back to stable"
+    lost = ended(seen, seen.record, Why.CLAIM_LOST, message)
+    return Plan(steps=(WriteRecord(record=lost, why=f"release: {Why.CLAIM_LOST.value}"),), requeue_after=0)
+
+
+def serves(stable: Target, candidate: Target) -> bool:
+    """Whether the candidate already is stable."""
+    if candidate.version == stable.version:
+        return True
+    return (candidate.model, candidate.revision) == (stable.model, stable.revision)
+
+
 def covered(seen: Observed, found: Resolved) -> Plan:
     """The endpoint's price is known and covered; then finalizer and claim."""
     record, agent, serving = seen.record, seen.agent_model, None
@@ -211,7 +226,8 @@ def covered(seen: Observed, found: Resolved) -> Plan:
     assert agent is not None
     serving = agent.spec.serving
     target = found.target
-    own = bool(target.endpoint_name) and all(e.name != target.endpoint_name for e in record.endpoints)
+    known = next((e for e in record.endpoints if e.name == target.endpoint_name), None)
+    own = bool(target.endpoint_name) and (known is None or known.role == EndpointRole.STOPPING.value)
     per_hour = 0
     if own:
         if seen.price is UNSEEN:
@@ -247,9 +263,10 @@ def covered(seen: Observed, found: Resolved) -> Plan:
             version=target.version,
             usd_micro_per_hour=per_hour * serving.max_replica,
             instance=serving.wire(),
-            since=since,
+            since=known.since if known else since,
         )
-        changes["endpoints"] = (*record.endpoints, entry)
+        others = tuple(e for e in record.endpoints if e.name != entry.name)
+        changes["endpoints"] = (*others, entry)
         changes["reservations"] = {
             **record.reservations,
             f"{seen.uid}/1": Reservation(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
+from modelops.domain.agentsfile import UneditableAgentsFile
 from modelops.domain.plan import Plan
 from modelops.domain.rollout import advance, canary, claim, finish, judge, retreat
 from modelops.domain.rollout.observed import Observed
@@ -17,6 +19,7 @@ STEPS: tuple[Callable[[Observed], Plan | None], ...] = (
     canary.deadline_has_passed,
     advance.intent_is_unfinished,
     canary.canary_is_breached,
+    advance.expiry_is_near,
     claim.secret_is_not_usable,
     claim.claim_is_not_shown,
     judge.endpoint_is_not_ready,
@@ -31,6 +34,14 @@ STEPS: tuple[Callable[[Observed], Plan | None], ...] = (
 
 def decide(seen: Observed) -> Plan:
     """What to do now about the rollout."""
+    try:
+        return first(seen)
+    except UneditableAgentsFile as error:
+        return first(replace(seen, file=None, file_problem=str(error), file_is_live=True))
+
+
+def first(seen: Observed) -> Plan:
+    """The first step that has something to say."""
     for step in STEPS:
         plan = step(seen)
         if plan is not None:

@@ -9,7 +9,7 @@ from modelops.api.v1alpha1.rollout import RollbackTimes, RolloutPhase
 from modelops.domain.plan import Plan, Step, WriteFinalizers, WriteStatus
 from modelops.domain.reasons import RolloutReason as Why
 from modelops.domain.rollout.observed import Observed
-from modelops.domain.rollout.retreat import phase_of
+from modelops.domain.rollout.retreat import phase_of, reason_named
 from modelops.domain.rollout.status import TERMINAL, moved, said
 
 EFFECT_WAIT_SECONDS = 120
@@ -57,7 +57,7 @@ def record_says_done(seen: Observed) -> Plan | None:
     if done is None or seen.holds_claim:
         return None
     ours = done.uid == seen.uid
-    reason = Why.named(done.outcome)
+    reason = reason_named(done.outcome)
     phase, message = phase_of(reason), done.message
     if not ours:
         message = (

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from modelops.api.v1alpha1.agentmodel import EndpointRole
 from modelops.api.v1alpha1.rollout import ArmResult, EvaluationStatus, Goal, RolloutPhase
 from modelops.domain.facts import UNSEEN, Outage
-from modelops.domain.plan import Do, Plan, WriteRecord
+from modelops.domain.plan import Announce, Do, Plan, WriteRecord
 from modelops.domain.reasons import RolloutReason as Why
 from modelops.domain.record import Completed
 from modelops.domain.rollout.booking import (
@@ -16,6 +18,7 @@ from modelops.domain.rollout.booking import (
     settled,
     with_scores,
 )
+from modelops.domain.rollout.canary import canary_is_not_armed
 from modelops.domain.rollout.observed import Observed
 from modelops.domain.rollout.promoted import candidate_target
 from modelops.domain.rollout.retreat import latch
@@ -61,14 +64,15 @@ def endpoint_is_not_ready(seen: Observed) -> Plan | None:
     return Plan(steps=said(seen, changed, Why.EVALUATING, message), requeue_after=0)
 
 
-def is_undo(seen: Observed) -> bool:
+def is_proven(seen: Observed) -> bool:
     """A version that was stable before needs no new proof, only an endpoint that answers."""
     version = seen.rollout.spec.candidate.version
-    return version is not None and seen.record is not None and version in seen.record.served
+    served = version is not None and seen.record is not None and version in seen.record.served
+    return served and seen.rollout.spec.strategy.evaluate_only is None
 
 
 def candidate_is_not_judged(seen: Observed) -> Plan | None:
-    if seen.rollout.status.evaluation is not None or is_undo(seen):
+    if seen.rollout.status.evaluation is not None or is_proven(seen):
         return None
     if seen.evaluation is UNSEEN:
         return Plan(needs="evaluation")
@@ -101,8 +105,7 @@ def not_judged(seen: Observed, result: dict[str, Any]) -> Plan:
 
 def judged(seen: Observed, verdict: EvaluationStatus, explain: str) -> Plan:
     """The verdict goes into the status in the same write that goes on or turns back."""
-    passed = verdict.verdict == "pass"
-    if passed:
+    if verdict.verdict == "pass":
         status = moved(
             seen,
             RolloutPhase.EVALUATING,
@@ -111,7 +114,13 @@ def judged(seen: Observed, verdict: EvaluationStatus, explain: str) -> Plan:
             facts={"Evaluated": True},
             evaluation=verdict,
         )
-        return Plan(steps=said(seen, status, Why.EVALUATION_PASSED, explain), requeue_after=0)
+        if seen.rollout.spec.strategy.evaluate_only is not None:
+            return Plan(steps=said(seen, status, Why.EVALUATION_PASSED, explain), requeue_after=0)
+        passed = seen.rollout.model_copy(update={"status": status})
+        plan = canary_is_not_armed(replace(seen, rollout=passed))
+        assert plan is not None
+        announced = Announce(reason=Why.EVALUATION_PASSED.value, message=explain)
+        return replace(plan, steps=(*plan.steps, announced)) if plan.steps else plan
     reason = Why.EVALUATION_FAILED if verdict.verdict == "fail" else Why.EVALUATION_INCONCLUSIVE
     status = moved(
         seen,
@@ -206,8 +215,6 @@ def evaluation_input(seen: Observed) -> dict[str, Any]:
 
 def only_an_evaluation_was_asked(seen: Observed) -> Plan | None:
     """evaluateOnly: the verdict is the result; nothing moves and the endpoint goes."""
-    from modelops.api.v1alpha1.agentmodel import EndpointRole
-
     if seen.rollout.spec.strategy.evaluate_only is None:
         return None
     record, candidate = seen.record, seen.rollout.status.candidate
@@ -224,7 +231,9 @@ def only_an_evaluation_was_asked(seen: Observed) -> Plan | None:
     )
     changed = settled(seen, released_endpoints(seen, record, EndpointRole.STOPPING))
     changed = with_scores(seen, changed, candidate.version)
-    changed = changed.with_entry(candidate.version, deployment_status="evaluated").with_(
+    if candidate.version not in record.served:
+        changed = changed.with_entry(candidate.version, deployment_status="evaluated")
+    changed = changed.with_(
         completed={**record.completed, seen.identity: done}, looks=looked(seen, changed), active=None
     )
     return Plan(steps=(WriteRecord(record=changed, why="release: evaluated only"),), requeue_after=0)

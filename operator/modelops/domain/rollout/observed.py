@@ -69,6 +69,8 @@ class Observed:
     file_problem: str = ""
     file_missing: bool = False
     """The ConfigMap does not exist, so there is nothing to put back; a malformed file is waited for instead."""
+    file_is_live: bool = False
+    """Whether `file`, or why there is none, was read from the API server for this decision."""
     secret_problem: str = ""
     rebase: tuple[str, RoutingBlock | None] | None = None
     """This process wrote an intent from scratch, sent its file write once, and it definitely did not land:

@@ -1,8 +1,8 @@
 """Retreat: everything back to stable. Protocol "Retreat", numbered as there.
 
 A latch is never taken back, and the tombstone is written even where the block is gone already: a write that changes
-nothing fences nothing. Where no routing was ever intended, no file write can be under way (each follows a conditional
-status write that the latch makes fail), so the file is left alone.
+nothing fences nothing. Where no routing was ever intended, no file write can be under way, so the file is left alone:
+each follows a conditional status write, and the abort, the deletion or the latch makes an older one fail.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 from modelops.api.v1alpha1.agentmodel import EndpointRole
 from modelops.api.v1alpha1.rollout import RollbackTimes, RolloutPhase
 from modelops.domain.agentsfile import RoutingBlock, edit
-from modelops.domain.conditions import condition_of
-from modelops.domain.plan import Plan, Step, WriteFile, WriteRecord
+from modelops.domain.conditions import condition_of, with_condition
+from modelops.domain.plan import Plan, Step, WriteFile, WriteRecord, WriteStatus
 from modelops.domain.reasons import RolloutReason as Why
 from modelops.domain.record import Completed, Record
 from modelops.domain.rollout.booking import looked, released_endpoints, settled, with_scores
@@ -32,6 +32,17 @@ FAILURES = frozenset(
         Why.EVALUATION_REFUSED,
     }
 )
+
+
+AWAIT_SECONDS = 2.0
+
+
+def reason_named(word: str) -> Why:
+    """The reason; one that only a newer operator knows counts as an abort."""
+    try:
+        return Why.named(word)
+    except ValueError:
+        return Why.RETREATING
 
 
 def phase_of(reason: Why) -> RolloutPhase:
@@ -69,17 +80,55 @@ def must_retreat(seen: Observed) -> Plan | None:
     if not (seen.asked_to_stop or status.aborting or fenced):
         return None
     if seen.record is None:
-        return gone(seen)
-    if seen.file is None and not seen.file_missing and seen.holds_claim and status.intent is not None:
-        return Plan(requeue_after=2.0)
+        return gone(seen) if seen.agent_model is None else record_is_awaited(seen)
+    if not (seen.asked_to_stop or status.aborting):
+        return latch(seen, Why.CLAIM_LOST, "the agent was taken back: everything goes back to stable")
     reason, message = why(seen)
-    return Plan(steps=retreat_steps(seen, reason, message), requeue_after=0)
+    steps = retreat_steps(seen, reason, message)
+    if not steps:
+        return stuck(
+            seen, Why.CONFIG_NOT_USABLE, f"{message}; that waits for the agents' file: {seen.file_problem}"
+        )
+    return Plan(steps=steps, requeue_after=0)
+
+
+def record_is_awaited(seen: Observed) -> Plan:
+    """Without its record the agent goes back at once where our weight is in the file; the rest follows the record."""
+    agent, file, block, intent = seen.agent_model, seen.file, seen.block, seen.rollout.status.intent
+    assert agent is not None
+    if intent is not None and file is not None and block is not None:
+        ours = block.salt == seen.uid
+        if ours and block.rollout.state == "Progressing":
+            tombstone = RoutingBlock.aborted(uid=seen.uid, step=intent.step, generation=next_generation(seen))
+            text = edit(file.text, agent.spec.agent, routing=tombstone)
+            return Plan(
+                steps=(WriteFile(text=text, why="abort: the record cannot be read"),), requeue_after=0
+            )
+    message = f"AgentModel {agent.metadata.name} has no record that can be read: see its conditions"
+    return stuck(seen, Why.WAITING_FOR_AGENT_MODEL, message)
+
+
+def stuck(seen: Observed, reason: Why, message: str) -> Plan:
+    """What the retreat waits for, on a condition of its own: why it goes back stays readable."""
+    status = seen.rollout.status
+    conditions = with_condition(
+        status.conditions,
+        "RoutingPropagated",
+        False,
+        reason=reason.value,
+        message=message,
+        generation=seen.rollout.metadata.generation,
+        now=seen.now,
+    )
+    changed = status.model_copy(update={"conditions": conditions})
+    steps = (WriteStatus(status=changed),) if changed != status else ()
+    return Plan(steps=steps, requeue_after=AWAIT_SECONDS)
 
 
 def why(seen: Observed) -> tuple[Why, str]:
     """The reason that counts: a latch first, then the spec, then the deletion."""
     if seen.rollout.status.aborting:
-        reason = Why.named(seen.rollout.status.aborting)
+        reason = reason_named(seen.rollout.status.aborting)
         ready = condition_of(seen.rollout.status.conditions, "Ready")
         return reason, ready.message if ready else reason.doc
     if seen.rollout.spec.abort:
@@ -90,7 +139,7 @@ def why(seen: Observed) -> tuple[Why, str]:
 
 
 def gone(seen: Observed) -> Plan:
-    """No record: nothing was ever claimed that could be put back."""
+    """Neither AgentModel nor record: nobody knows a file in which anything could be put back."""
     from modelops.domain.rollout.finish import released
 
     reason, message = why(seen)
@@ -99,6 +148,7 @@ def gone(seen: Observed) -> Plan:
 
 
 def retreat_steps(seen: Observed, reason: Why, message: str) -> tuple[Step, ...]:
+    """2 to 4. Nothing where the file must be written and cannot be read: then it is waited for."""
     record = seen.record
     assert record is not None
     active = record.active
@@ -107,7 +157,10 @@ def retreat_steps(seen: Observed, reason: Why, message: str) -> tuple[Step, ...]
         fence = record.with_(active=active.model_copy(update={"aborting": True}))
         return (WriteRecord(record=fence, why=f"fence the promotion of {seen.rollout.metadata.name}"),)
     steps: list[Step] = []
-    if ours and seen.file is not None and seen.rollout.status.intent is not None:
+    intended = ours and seen.rollout.status.intent is not None
+    if intended and seen.file is None and not seen.file_missing:
+        return ()
+    if intended and seen.file is not None:
         text = tombstoned(seen, record)
         if text is not None:
             steps.append(WriteFile(text=text, why=f"abort: {reason.value}"))
@@ -116,11 +169,10 @@ def retreat_steps(seen: Observed, reason: Why, message: str) -> tuple[Step, ...]
 
 
 def tombstoned(seen: Observed, record: Record) -> str | None:
-    """3. The file with our tombstone, and the stable keys restored where they name the uncommitted candidate."""
+    """3. The file with our tombstone, and stable's keys restored where they name the uncommitted candidate."""
     file, status = seen.file, seen.rollout.status
     assert file is not None
     assert status.intent is not None
-    assert seen.agent_model is not None or record.agent
     candidate = promoted_target(seen)
     uncommitted = (
         candidate is not None
@@ -155,6 +207,8 @@ def ended(seen: Observed, record: Record, reason: Why, message: str) -> Record:
     entry = record.entry(done.version)
     if entry is not None and reason in REJECTIONS:
         changed = changed.with_entry(done.version, deployment_status="rejected")
+    elif entry is not None and done.version in record.served:
+        pass
     elif entry is not None and seen.rollout.status.intent is not None:
         changed = changed.with_entry(done.version, deployment_status="rolled_back")
     elif entry is not None and seen.rollout.status.evaluation is not None:

@@ -209,12 +209,5 @@ def released(seen: Observed) -> tuple[Step, ...]:
 
 
 def is_over(seen: Observed) -> Plan | None:
-    """A run that ended: release what was reserved without ever being intended, then the finalizer."""
-    if seen.run.status.phase not in TERMINAL:
-        return None
-    record = seen.record
-    if record is not None and seen.reservation_key in record.reservations and seen.run.status.job is None:
-        kept = {k: v for k, v in record.reservations.items() if k != seen.reservation_key}
-        why = f"release {seen.run.metadata.name}"
-        return Plan(steps=(WriteRecord(record=record.with_(reservations=kept), why=why),), requeue_after=0)
-    return Plan(steps=released(seen))
+    """A run that ended: nothing is left but the finalizer."""
+    return Plan(steps=released(seen)) if seen.run.status.phase in TERMINAL else None

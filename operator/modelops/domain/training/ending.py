@@ -17,10 +17,16 @@ STOPPING_SECONDS = 1.0
 
 
 def ended_before_any_intent(seen: Observed) -> Plan | None:
-    """No submission was intended and none can be any more once the status says that it ended."""
-    if not seen.stopping or seen.run.status.job is not None:
+    """No submission was intended, and none can be any more once the status says that it ended.
+
+    From the estimate on a reservation may be there, or under way: then the record is written first, which
+    also makes a late reservation fail.
+    """
+    run, message = seen.run, "cancelled before anything was submitted"
+    if not seen.stopping or run.status.job is not None:
         return None
-    message = "cancelled before anything was submitted"
+    if run.status.estimate is not None and seen.record is not None:
+        return conclude(seen, Why.CANCELLED, message)
     status = moved(seen, TrainingPhase.CANCELLED, Why.CANCELLED, message)
     steps = (Do(action="stop_dataset"), *said(seen, status, Why.CANCELLED, message))
     return Plan(steps=steps, requeue_after=0)

@@ -8,6 +8,7 @@ from modelops.domain.money import micro, shown
 from modelops.domain.plan import Do, Plan, WriteRecord, WriteStatus
 from modelops.domain.reasons import TrainingReason as Why
 from modelops.domain.record import Reservation
+from modelops.domain.training.conclude import conclude
 from modelops.domain.training.given import (
     agent_name,
     billed_namespace,
@@ -18,7 +19,7 @@ from modelops.domain.training.given import (
 from modelops.domain.training.naming import attempt_label
 from modelops.domain.training.observed import Observed
 from modelops.domain.training.price import over_budget
-from modelops.domain.training.status import RETRY_SECONDS, failed, moved, said, unanswered, wait
+from modelops.domain.training.status import RETRY_SECONDS, moved, said, unanswered, wait
 from modelops.domain.versions import next_version
 
 REFUSAL_SECONDS = 10.0
@@ -35,7 +36,7 @@ def submission_is_not_intended(seen: Observed) -> Plan | None:
     high = micro(run.status.estimate.high_usd)
     existing = record.reservations.get(seen.reservation_key)
     if existing is None and (message := over_budget(seen, high)):
-        return failed(seen, Why.OVER_BUDGET, message)
+        return conclude(seen, Why.OVER_BUDGET, message)
     reservation, reserve = (existing, ()) if existing else reserved(seen, high)
     message = f"up to {shown(high)} reserved; submitting to {run.status.estimate.flavor}"
     job = first_intent(seen)

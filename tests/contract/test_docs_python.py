@@ -1,0 +1,52 @@
+"""The Python that the documentation shows runs, against the sandbox's own models."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from modelops.router import Router
+from modelops.sandbox.client import SandboxInfo
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "docs"))
+
+from pages import ROOT, blocks  # noqa: E402
+
+PAGES = [ROOT / "README.md", ROOT / "docs" / "guides" / "agents.md"]
+MESSAGES = [{"role": "user", "content": "def read_lines(path): ..."}]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_an_agent_of_the_page_is_answered(
+    page: Path, sandbox: SandboxInfo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "agents.yaml"
+    file.write_text(
+        "agents:\n  docs:\n    model: modelops-sandbox/name-as-sentence\n    endpoint: openrouter\n"
+        f"    endpoint_url: {sandbox.openrouter}\n    api_key_env: OPENROUTER_API_KEY\n"
+    )
+    monkeypatch.setenv("MODELOPS_AGENTS_FILE", str(file))
+    monkeypatch.setenv("OPENROUTER_API_KEY", sandbox.openrouter_key)
+    (block,) = [block for block in blocks(page) if block.test == "python"]
+    given: dict[str, object] = {"chat": _chat, "thread_id": "thread-1", "os": __import__("os")}
+
+    exec(compile(block.text, str(page), "exec"), given)
+
+    answer = given.get("answer")
+    if callable(answer):
+        assert answer("thread-1", MESSAGES) == "Read lines."
+    calls = sandbox.requests(service="openrouter", method="POST", path_regex="/chat/completions$")
+    assert [call["status"] for call in calls] == [200]
+    router = given["router"]
+    assert isinstance(router, Router)
+    router.close()
+
+
+def _chat(url: str, *, model: str) -> object:
+    """What the README leaves to the reader."""
+    import os
+
+    from openai import OpenAI
+
+    client = OpenAI(base_url=url, api_key=os.environ["OPENROUTER_API_KEY"])
+    return client.chat.completions.create(model=model, messages=MESSAGES)  # type: ignore[call-overload]

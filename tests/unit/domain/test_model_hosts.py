@@ -1,0 +1,58 @@
+"""Which addresses are sent a token."""
+
+from __future__ import annotations
+
+import pytest
+
+from modelops.domain.model_hosts import ModelHosts, Service, entries
+
+
+@pytest.mark.parametrize(
+    ("url", "service"),
+    [
+        ("https://abc.us-east-1.aws.endpoints.huggingface.cloud/v1", "huggingface"),
+        ("https://openrouter.ai/api/v1", "openrouter"),
+        ("https://openrouter.ai:443/api/v1", "openrouter"),
+        ("https://models.example.com/v1", "huggingface"),
+        ("http://vllm.team-a.svc:8000/v1", "openrouter"),
+    ],
+)
+def test_a_token_is_sent_to_a_host_on_the_list(url: str, service: Service) -> None:
+    hosts = ModelHosts(added=entries(["*.example.com", "http://vllm.team-a.svc:8000"]))
+    assert hosts.allow(url, service=service)
+
+
+@pytest.mark.parametrize(
+    ("url", "service"),
+    [
+        ("https://evil.example.org/v1", "huggingface"),
+        ("http://abc.endpoints.huggingface.cloud/v1", "huggingface"),
+        ("https://endpoints.huggingface.cloud.evil.org/v1", "huggingface"),
+        ("https://evilendpoints.huggingface.cloud/v1", "huggingface"),
+        ("https://x.endpoints.huggingface.cloud@evil.org/v1", "huggingface"),
+        ("https://evil.org\\@x.endpoints.huggingface.cloud/v1", "huggingface"),
+        ("https://x.endpoints.huggingface.cloud:8443/v1", "huggingface"),
+        ("https://openrouter.ai/api/v1", "huggingface"),
+        ("https://x.endpoints.huggingface.cloud/v1", "openrouter"),
+        ("http://127.0.0.1:8000/v1", "huggingface"),
+        ("https://127.evil.org/v1", "huggingface"),
+        ("file:///etc/passwd", "huggingface"),
+        ("https://x:99999999/v1", "huggingface"),
+        ("", "huggingface"),
+    ],
+)
+def test_no_token_is_sent_anywhere_else(url: str, service: Service) -> None:
+    assert not ModelHosts().allow(url, service=service)
+    assert "MODELOPS_MODEL_HOSTS" in ModelHosts().refusal(url, service=service, what="the baseline")
+
+
+def test_this_machine_counts_only_in_the_sandbox() -> None:
+    assert ModelHosts(loopback=True).allow("http://127.0.0.1:8000/v1", service="huggingface")
+    assert ModelHosts(loopback=True).allow("http://[::1]:8000/v1", service="openrouter")
+    assert not ModelHosts(loopback=True).allow("http://127.evil.org/v1", service="huggingface")
+
+
+@pytest.mark.parametrize("entry", ["https://x.org", "*", "*.", "x.org/path", "x y", "http://"])
+def test_an_entry_of_another_form_is_refused_with_its_text(entry: str) -> None:
+    with pytest.raises(ValueError, match="is no host"):
+        entries([entry])

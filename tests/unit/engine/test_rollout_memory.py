@@ -1,0 +1,343 @@
+"""What the rollout reconciler remembers: which time counts as healthy, when a write may be rebased, and whom
+it asks with a token.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from modelops.domain.agentsfile import parse
+from modelops.domain.model_hosts import ModelHosts
+from modelops.domain.plan import Do, Plan, WriteFile, WriteStatus
+from modelops.domain.record import Active, Record, Target, initial_record
+from modelops.domain.rollout.observed import Observed, RolloutSettings
+from modelops.engine.act import CONFIG_MAPS, Executor
+from modelops.engine.cache import ObjectCache
+from modelops.engine.reconciler import Scene
+from modelops.engine.resources import AGENT_MODELS, ROLLOUTS
+from modelops.engine.rollout import RolloutReconciler
+from modelops.engine.world import World
+from modelops.ports import AgentReports, Conflict, Json, NotLeader, ProgramState, Resource, Track, Uncertain
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+FILE = "agents:\n  docs:\n    model: m\n    version: v1.0.0\n"
+STABLE = Target(
+    version="v1.0.0", model="m", endpoint="openrouter", endpoint_url="https://openrouter.ai/api/v1", api_key_env="K"
+)
+CANDIDATE = Target(
+    version="v1.1.0-rc.1", model="org/c", endpoint="huggingface", endpoint_url="", api_key_env="HF_TOKEN"
+)
+
+
+@dataclass
+class Time:
+    seconds: float = 1000.0
+
+    def now(self) -> datetime:
+        return NOW + timedelta(seconds=self.seconds)
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
+@dataclass
+class Api:
+    """Objects by name, with resourceVersions; `before` runs before a write and may raise or change things."""
+
+    objects: dict[str, Json] = field(default_factory=dict)
+    version: int = 100
+    reads: list[str] = field(default_factory=list)
+    troubles: list[Exception] = field(default_factory=list)
+    events: list[str] = field(default_factory=list)
+
+    def put(self, item: Json) -> Json:
+        self.version += 1
+        kept = copy.deepcopy(item)
+        kept["metadata"]["resourceVersion"] = str(self.version)
+        self.objects[kept["metadata"]["name"]] = kept
+        return copy.deepcopy(kept)
+
+    async def get(self, resource: Resource, namespace: str, name: str) -> Json | None:
+        self.reads.append(name)
+        return copy.deepcopy(self.objects.get(name))
+
+    async def replace_status(self, resource: Resource, body: Json) -> Json:
+        return self._write({**self.objects[body["metadata"]["name"]], "status": body["status"]}, body)
+
+    async def patch(self, resource: Resource, namespace: str, name: str, merge: Json) -> Json:
+        held = self.objects[name]
+        return self._write({**held, "data": {**held.get("data", {}), **merge.get("data", {})}}, merge)
+
+    def _write(self, new: Json, sent: Json) -> Json:
+        if self.troubles:
+            trouble = self.troubles.pop(0)
+            if isinstance(trouble, Uncertain):
+                self.put(new)
+            raise trouble
+        name = new["metadata"]["name"]
+        if sent["metadata"]["resourceVersion"] != self.objects[name]["metadata"]["resourceVersion"]:
+            raise Conflict(name)
+        return self.put(new)
+
+    async def event(self, regarding: Json, *, reason: str, message: str, warning: bool = False) -> None:
+        self.events.append(reason)
+
+
+@dataclass
+class Outside:
+    """Programs and reports."""
+
+    reports: AgentReports = field(
+        default_factory=lambda: AgentReports(
+            expected=2, heard=2, in_sync=2, canary_reachable=2, canary=Track(requests=100)
+        )
+    )
+    stopped: list[str] = field(default_factory=list)
+
+    async def observe(self, name: str) -> ProgramState | None:
+        return None
+
+    async def stop(self, name: str) -> None:
+        self.stopped.append(name)
+
+    async def start(self, name: str, module: str, given: Json, environment: Mapping[str, str]) -> None:
+        raise AssertionError("not in these tests")
+
+    def summary(
+        self, namespace: str, agent: str, *, generation: int, salt: str, pods: Sequence[str] | None
+    ) -> AgentReports:
+        return self.reports
+
+
+class Bench:
+    def __init__(self) -> None:
+        self.time, self.api, self.outside = Time(), Api(), Outside()
+        self.cache = ObjectCache(monotonic=self.time.monotonic)
+        self.silence = 0.0
+        world: Any = World(
+            kube=self.api,  # type: ignore[arg-type]
+            cache=self.cache,
+            executor=Executor(self.api, self.cache, clock=self.time),  # type: ignore[arg-type]
+            clock=self.time,
+            jobs=None,  # type: ignore[arg-type]
+            hub=None,  # type: ignore[arg-type]
+            endpoints=None,  # type: ignore[arg-type]
+            programs=self.outside,  # type: ignore[arg-type]
+            reports=self.outside,
+            enqueue=lambda _: None,
+            hub_org="org",
+            silence=lambda _namespace, _agent: self.silence,
+            host_refusal=lambda url, service, what: ModelHosts().refusal(
+                url, service="openrouter" if service == "openrouter" else "huggingface", what=what
+            ),
+        )
+        self.engine = RolloutReconciler(world, RolloutSettings())
+        self.plans: list[Plan] = []
+        self.engine._decide = lambda seen: self.decided(seen)  # type: ignore[method-assign]
+        self.seen: list[Observed] = []
+        self.cache.put(AGENT_MODELS, self.api.put(agent_model()))
+        self.cache.put(ROLLOUTS, self.api.put(rollout()))
+        self.cache.put(CONFIG_MAPS, self.api.put(config_map("agents", {"agents.yaml": FILE})))
+        self.cache.put(CONFIG_MAPS, self.api.put(config_map("docs-modelops-record", record().to_data())))
+
+    def decided(self, seen: Observed) -> Plan:
+        self.seen.append(seen)
+        return self.plans.pop(0) if self.plans else Plan()
+
+    async def look(self, *plans: Plan) -> Observed:
+        """One reconcile in which these plans are decided; what was seen last."""
+        self.plans = list(plans)
+        await self.engine.reconcile("team", "r1")
+        return self.seen[-1]
+
+    async def tick(self, *, healthy: bool = True) -> float:
+        """What counts as healthy now, and then a look that finds this."""
+        plan = Plan(steps=(Do(action="tick", arguments={"healthy": healthy}),), requeue_after=5.0)
+        return (await self.look(plan)).watched.healthy_seconds
+
+
+def agent_model() -> Json:
+    return {
+        "apiVersion": "modelops.code-chef.dev/v1alpha1",
+        "kind": "AgentModel",
+        "metadata": {"namespace": "team", "name": "docs", "uid": "a", "generation": 1},
+        "spec": {
+            "agent": "docs",
+            "baseline": {"model": "m", "endpoint": "openrouter", "endpointUrl": "https://openrouter.ai/api/v1"},
+            "config": {"configMapRef": {"name": "agents", "key": "agents.yaml"}},
+        },
+    }
+
+
+def rollout(uid: str = "r", **status: Any) -> Json:
+    intent = {"step": 1, "weight": 20, "generation": 5, "basis": "1", "attempt": 1}
+    return {
+        "apiVersion": "modelops.code-chef.dev/v1alpha1",
+        "kind": "Rollout",
+        "metadata": {"namespace": "team", "name": "r1", "uid": uid, "generation": 1},
+        "spec": {
+            "agentModelRef": {"name": "docs"},
+            "candidate": {"model": {"repo": "org/c", "revision": "a" * 40}},
+            "maxUSD": "5",
+        },
+        "status": {"phase": "Progressing", "step": 1, "intent": intent, **status},
+    }
+
+
+def config_map(name: str, data: Json) -> Json:
+    labels = {"modelops.code-chef.dev/managed": "true"}
+    metadata = {"namespace": "team", "name": name, "uid": name, "labels": labels}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
+
+
+def record() -> Record:
+    made = initial_record(agent="docs", config_map="agents", config_key="agents.yaml", stable=STABLE, now="n")
+    return made.with_(active=Active(uid="r", name="r1", digest="d", candidate=CANDIDATE))
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+async def test_time_between_healthy_looks_counts(bench: Bench) -> None:
+    await bench.tick()
+    bench.time.seconds += 5
+    await bench.tick()
+    bench.time.seconds += 5
+    assert await bench.tick() == 10.0
+
+
+async def test_a_night_in_which_nobody_looked_does_not_count(bench: Bench) -> None:
+    await bench.tick()
+    bench.time.seconds += 8 * 3600
+    assert await bench.tick() <= 15.0
+
+
+async def test_time_before_an_unhealthy_look_does_not_count(bench: Bench) -> None:
+    await bench.tick()
+    bench.time.seconds += 5
+    await bench.tick(healthy=False)
+    bench.time.seconds += 5
+    assert await bench.tick() == 0.0
+
+
+async def test_time_whose_write_had_no_answer_counts_once(bench: Bench) -> None:
+    await bench.tick()
+    bench.time.seconds += 5
+    seen = await bench.look(Plan(steps=(Do(action="tick", arguments={"healthy": True}),)))
+    counted = seen.rollout.status.model_copy(
+        update={"analysis": {"healthySeconds": 5}}
+    )
+    counted = type(counted).model_validate({**seen.rollout.status.wire(), "analysis": {"healthySeconds": 5}})
+    bench.api.troubles.append(Uncertain("lost"))
+    steps = (WriteStatus(status=counted), Do(action="tick_reset"), Do(action="tick", arguments={"healthy": True}))
+    seen = await bench.look(Plan(steps=steps, requeue_after=5.0))
+    assert seen.rollout.status.analysis is not None
+    assert seen.rollout.status.analysis.healthy_seconds == 5
+    assert seen.watched.healthy_seconds == 0.0
+
+
+async def test_after_a_written_count_the_time_goes_on_counting(bench: Bench) -> None:
+    seen = await bench.look(Plan(steps=(Do(action="tick", arguments={"healthy": True}),)))
+    counted = type(seen.rollout.status).model_validate(
+        {**seen.rollout.status.wire(), "analysis": {"healthySeconds": 5}}
+    )
+    steps = (WriteStatus(status=counted), Do(action="tick_reset"), Do(action="tick", arguments={"healthy": True}))
+    await bench.look(Plan(steps=steps, requeue_after=5.0))
+    bench.time.seconds += 5
+    assert await bench.tick() == 5.0
+
+
+async def test_while_a_watch_is_silent_no_agent_counts_as_in_sync(bench: Bench) -> None:
+    reports = (await bench.look()).reports
+    assert reports is not None
+    assert reports.in_sync == 2
+    bench.silence = 91.0
+    reports = (await bench.look()).reports
+    assert reports is not None
+    assert (reports.expected, reports.in_sync) == (2, 0)
+
+
+async def test_an_abort_is_seen_though_the_watch_is_dead(bench: Bench) -> None:
+    await bench.look()
+    aborted = rollout()
+    aborted["spec"]["abort"] = True
+    aborted["metadata"]["generation"] = 2
+    bench.api.put(aborted)
+    bench.time.seconds += 5
+    assert not (await bench.look()).rollout.spec.abort
+    bench.time.seconds += 30
+    assert (await bench.look()).rollout.spec.abort
+
+
+def raises(bench: Bench, text: str = "# 20 percent\n") -> Plan:
+    block = parse(FILE, "docs").routing
+    status = bench.seen[-1].rollout.status
+    intent = status.intent
+    assert intent is not None
+    again = status.model_copy(update={"intent": intent.model_copy(update={"attempt": intent.attempt + 1})})
+    return Plan(
+        steps=(WriteStatus(status=again), WriteFile(text=text + FILE, why="raise", intended=("r", block))),
+        requeue_after=0,
+    )
+
+
+def edited_beside(bench: Bench) -> None:
+    bench.api.put(config_map("agents", {"agents.yaml": FILE, "other": "x"}))
+
+
+async def test_a_write_that_definitely_did_not_land_may_be_rebased_once(bench: Bench) -> None:
+    await bench.look()
+    edited_beside(bench)
+    assert (await bench.look(raises(bench))).rebase == ("r", None)
+
+
+async def test_after_a_further_plan_that_failed_nothing_is_rebased(bench: Bench) -> None:
+    await bench.look()
+    edited_beside(bench)
+    bench.plans = []
+    await bench.look(raises(bench))
+    bench.api.troubles.append(NotLeader("lost"))
+    with pytest.raises(NotLeader):
+        await bench.look(raises(bench))
+    assert (await bench.look()).rebase is None
+
+
+async def test_a_recreated_rollout_begins_with_no_memory_and_the_old_program_ends(bench: Bench) -> None:
+    await bench.tick()
+    bench.cache.put(ROLLOUTS, bench.api.put(rollout(uid="r2")))
+    bench.time.seconds += 5
+    assert await bench.tick() == 0.0
+    assert bench.outside.stopped == ["evaluation-r"]
+
+
+async def test_a_token_goes_to_no_host_that_is_not_on_the_list(bench: Bench) -> None:
+    seen = await bench.look()
+    assert seen.record is not None
+    stolen = seen.record.stable.model_copy(update={"endpoint_url": "https://evil.example.org/v1"})
+    seen = replace(seen, record=seen.record.with_(stable=stolen))
+    scene: Scene[Observed] = bench_scene(bench, seen)
+    fact = await bench.engine._fetch("evaluation", seen, scene)
+    assert isinstance(fact, ProgramState)
+    assert fact.result is not None
+    assert fact.result["reason"] == "HostNotAllowed"
+    assert "evil.example.org" in fact.result["message"]
+    assert not fact.result["ok"]
+
+
+def bench_scene(bench: Bench, seen: Observed) -> Scene[Observed]:
+    scene = asyncio.get_running_loop()
+    del scene
+    from modelops.engine.act import Held
+    from modelops.ports import Credentials
+
+    held = Held(object=bench.api.objects["r1"])
+    return Scene(seen=seen, held=held, credentials=Credentials(), record_ref=("team", "x", {}))

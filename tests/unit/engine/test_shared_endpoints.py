@@ -1,0 +1,139 @@
+"""One listing per account and interval, whoever asks; refusals show as failed endpoints."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import pytest
+
+from modelops.engine.shared_endpoints import SharedEndpoints
+from modelops.ports import Endpoint, EndpointRequest, Refused, Unavailable
+
+REQUEST = EndpointRequest(
+    name="mo-1",
+    repo="org/m",
+    revision="r",
+    vendor="aws",
+    region="us-east-1",
+    accelerator="gpu",
+    instance_type="nvidia-l4",
+    instance_size="x1",
+    min_replica=1,
+    max_replica=1,
+)
+
+
+@dataclass
+class Time:
+    seconds: float = 0.0
+
+    def now(self) -> datetime:
+        return datetime(2026, 1, 1, tzinfo=UTC)
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
+@dataclass
+class Service:
+    listed: int = 0
+    tried: int = 0
+    there: dict[str, Endpoint] = field(default_factory=dict)
+    problem: Exception | None = None
+    refuses: str = ""
+
+    async def list(self, token: str, namespace: str) -> tuple[Endpoint, ...]:
+        self.listed += 1
+        await asyncio.sleep(0)
+        if self.problem is not None:
+            raise self.problem
+        return tuple(self.there.values())
+
+    async def create(self, token: str, namespace: str, request: EndpointRequest) -> Endpoint:
+        self.tried += 1
+        if self.refuses:
+            raise Refused(self.refuses)
+        made = Endpoint(name=request.name, state="pending", url="", repo=request.repo, revision="r")
+        self.there[request.name] = made
+        return made
+
+    async def delete(self, token: str, namespace: str, name: str) -> None:
+        self.there.pop(name, None)
+
+    async def usd_micro_per_hour(self, token: str, namespace: str, request: EndpointRequest) -> int | None:
+        return 1
+
+    async def answers(self, token: str, url: str) -> bool:
+        return True
+
+
+@pytest.fixture
+def service() -> Service:
+    return Service()
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def shared(service: Service, time: Time) -> SharedEndpoints:
+    return SharedEndpoints(service, clock=time, interval_seconds=5.0)
+
+
+async def test_a_hundred_rollouts_cost_one_listing_per_interval(
+    shared: SharedEndpoints, service: Service, time: Time
+) -> None:
+    await asyncio.gather(*(shared.list("t", "org") for _ in range(100)))
+    time.seconds = 4.9
+    await shared.list("t", "org")
+    assert service.listed == 1
+    time.seconds = 5.1
+    await asyncio.gather(*(shared.list("t", "org") for _ in range(100)))
+    assert service.listed == 2
+
+
+async def test_what_we_created_or_deleted_is_seen_at_once(shared: SharedEndpoints) -> None:
+    assert await shared.list("t", "org") == ()
+    await shared.create("t", "org", REQUEST)
+    assert [e.name for e in await shared.list("t", "org")] == ["mo-1"]
+    await shared.delete("t", "org", "mo-1")
+    assert await shared.list("t", "org") == ()
+
+
+async def test_a_service_that_is_away_is_left_alone_for_as_long_as_it_asks(
+    shared: SharedEndpoints, service: Service, time: Time
+) -> None:
+    service.problem = Unavailable("busy", retry_after=30)
+    for _ in range(10):
+        with pytest.raises(Unavailable):
+            await shared.list("t", "org")
+    time.seconds = 29
+    with pytest.raises(Unavailable):
+        await shared.list("t", "org")
+    assert service.listed == 1
+    service.problem, time.seconds = None, 31
+    assert await shared.list("t", "org") == ()
+
+
+async def test_a_refused_creation_shows_as_a_failed_endpoint_with_the_services_words(
+    shared: SharedEndpoints, service: Service, time: Time
+) -> None:
+    service.refuses = "quota of nvidia-l4 exceeded"
+    made = await shared.create("t", "org", REQUEST)
+    assert (made.state, made.message) == ("failed", "quota of nvidia-l4 exceeded")
+    assert await shared.list("t", "org") == (made,)
+    await shared.create("t", "org", REQUEST)
+    assert service.tried == 1
+    service.refuses, time.seconds = "", 61
+    assert await shared.list("t", "org") == ()
+    assert (await shared.create("t", "org", REQUEST)).state == "pending"
+
+
+async def test_accounts_do_not_see_each_other(shared: SharedEndpoints, service: Service) -> None:
+    service.refuses = "no"
+    await shared.create("t", "org", REQUEST)
+    assert await shared.list("other", "org") == ()

@@ -1,0 +1,235 @@
+"""A rollout's life without a cluster: observe, decide, and take every write as carried out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+from modelops.api.v1alpha1.agentmodel import AgentModel
+from modelops.api.v1alpha1.reading import KindT, read
+from modelops.api.v1alpha1.rollout import Rollout
+from modelops.domain import agentsfile
+from modelops.domain.facts import UNSEEN
+from modelops.domain.plan import (
+    Announce,
+    Do,
+    Plan,
+    WriteFile,
+    WriteFinalizers,
+    WriteRecord,
+    WriteStatus,
+)
+from modelops.domain.record import Record, RegistryEntry, Target, initial_record
+from modelops.domain.rollout.decide import decide
+from modelops.domain.rollout.observed import File, Observed, RolloutSettings, Watched
+from modelops.ports import AgentReports, Endpoint, ModelInfo, ProgramState, Track
+from tests.unit.rollout import objects
+from tests.unit.rollout.objects import AGENT, FILE, START, Json
+from tests.unit.rollout.safety import identity
+
+HEALTHY = AgentReports(
+    expected=2,
+    heard=2,
+    in_sync=2,
+    canary_reachable=2,
+    stable=Track(requests=2000, errors=4, p95_ms=90),
+    canary=Track(requests=500, errors=1, p95_ms=80),
+)
+BASELINE = Target(
+    version="v1.0.0",
+    model=objects.BASELINE["model"],
+    endpoint=objects.BASELINE["endpoint"],
+    endpoint_url=objects.BASELINE["endpointUrl"],
+    api_key_env=objects.BASELINE["apiKeyEnv"],
+)
+STOPPERS = ("record", "file")
+
+
+def parsed(kind: type[KindT], item: Json) -> KindT:
+    reading = read(kind, item)
+    assert reading.value is not None, reading.problems
+    return reading.value
+
+
+def a_record(**changes: Any) -> Record:
+    record = initial_record(
+        agent=AGENT, config_map=FILE, config_key="agents.yaml", stable=BASELINE, now="2025-12-01T00:00:00Z"
+    )
+    return record.with_(**changes)
+
+
+def an_entry(version: str = "v1.1.0-rc.1", **changes: Any) -> RegistryEntry:
+    given: dict[str, Any] = {
+        "version": version,
+        "model": "org/candidate-of-r1",
+        "base_model": "Qwen/Qwen2.5-Coder-7B",
+        "training_method": "sft",
+        "training_dataset": "ls://docs-train",
+        "trained_at": "2025-12-09T22:00:00Z",
+        "hub_repo": "org/candidate-of-r1",
+        "deployment_status": "trained",
+        "lineage": {"revision": "a" * 40},
+    }
+    return RegistryEntry(**{**given, **changes})
+
+
+def a_file(text: str = objects.FILE_TEXT, version: str = "1") -> File:
+    return File(resource_version=version, text=text, entry=agentsfile.parse(text, AGENT))
+
+
+def observed(item: Json | None = None, *, agent: Json | None = None, **changes: Any) -> Observed:
+    """One moment, before anything happened unless `changes` say otherwise."""
+    item = item or objects.rollout()
+    given: dict[str, Any] = {
+        "now": START,
+        "rollout": parsed(Rollout, item),
+        "identity": identity(item),
+        "settings": RolloutSettings(),
+        "agent_model": parsed(AgentModel, agent or objects.agent_model()),
+        "record": a_record(),
+        "file": a_file(),
+        "reports": HEALTHY,
+    }
+    return Observed(**{**given, **changes})
+
+
+@dataclass
+class Life:
+    """Decides and carries out, fact by fact; `written` names every write."""
+
+    seen: Observed
+    facts: dict[str, Any] = field(default_factory=dict)
+    written: list[str] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
+    done: list[str] = field(default_factory=list)
+
+    def facts_of_a_good_world(self) -> dict[str, Any]:
+        return {
+            "candidate_model": ModelInfo(repo="org/candidate-of-r1", revision="a" * 40),
+            "price": 1_000_000,
+            "endpoint": Endpoint(
+                name="mo", state="running", url="https://canary.example/v1", repo="", revision=""
+            ),
+            "answers": True,
+            "evaluation": ProgramState(result=objects.EVALUATION_PASSED),
+            **self.facts,
+        }
+
+    def plan(self) -> Plan:
+        """The decision, with every fact that it asks for."""
+        plan = decide(self.seen)
+        for _ in range(12):
+            if not plan.needs:
+                return plan
+            if plan.needs == "file_live":
+                self.seen = replace(self.seen, file_is_live=True)
+            else:
+                self.seen = replace(self.seen, **{plan.needs: self.facts_of_a_good_world()[plan.needs]})
+            plan = decide(self.seen)
+        raise AssertionError(f"the decision asks for {plan.needs} again and again")
+
+    def step(self, *, without: int = 0) -> Plan:
+        """One plan, carried out but for its last `without` steps; the next moment knows no facts."""
+        plan = self.plan()
+        for step in plan.steps[: len(plan.steps) - without]:
+            self._take(step)
+        self.seen = replace(
+            self.seen,
+            file_is_live=False,
+            **dict.fromkeys(("candidate_model", "price", "endpoint", "answers", "evaluation"), UNSEEN),
+        )
+        return plan
+
+    def _take(self, step: object) -> None:
+        match step:
+            case WriteStatus(status=status):
+                self.seen = replace(self.seen, rollout=self.seen.rollout.model_copy(update={"status": status}))
+                self.written.append(f"status {self.seen.rollout.status.reason}")
+            case WriteFinalizers(finalizers=finalizers):
+                metadata = self.seen.rollout.metadata.model_copy(update={"finalizers": finalizers})
+                self.seen = replace(self.seen, rollout=self.seen.rollout.model_copy(update={"metadata": metadata}))
+                self.written.append(f"finalizers {len(finalizers)}")
+            case WriteRecord(record=record, why=why):
+                self.seen = replace(self.seen, record=record)
+                self.written.append(f"record {why.split(' ')[0].rstrip(':')}")
+            case WriteFile(text=text):
+                assert self.seen.file is not None
+                version = str(int(self.seen.file.resource_version) + 1)
+                self.seen = replace(self.seen, file=a_file(text, version))
+                block = self.seen.block
+                assert block is not None
+                self.written.append(f"file {block.rollout.state} {block.weight}")
+            case Do(action=action):
+                self.done.append(action)
+            case Announce(reason=reason):
+                self.told.append(reason)
+
+    def until(self, holds: Callable[[Observed], bool], *, most: int = 40) -> Life:
+        """Lives on until it holds; time passes where nothing is to be done at once."""
+        for _ in range(most):
+            if holds(self.seen):
+                return self
+            plan = self.step()
+            if plan.requeue_after != 0:
+                self.passes(11)
+        raise AssertionError(f"never came to be: {self.reason} after {self.written}")
+
+    def passes(self, seconds: float, *, healthy: bool = True) -> None:
+        """Time passes; healthy time is watched."""
+        watched = Watched(healthy_seconds=seconds) if healthy else Watched()
+        self.seen = replace(self.seen, now=self.seen.now + timedelta(seconds=seconds), watched=watched)
+
+    def rest(self) -> Life:
+        """Until nothing more is to be done now."""
+        for _ in range(12):
+            before = len(self.written)
+            plan = self.step()
+            if len(self.written) == before and plan.requeue_after != 0:
+                return self
+        raise AssertionError(f"never comes to rest: {self.written}")
+
+    def writes_text(self, text: str) -> None:
+        """Somebody else writes the file."""
+        assert self.seen.file is not None
+        self.seen = replace(self.seen, file=a_file(text, str(int(self.seen.file.resource_version) + 1)))
+
+    def asks(self, **spec: Any) -> None:
+        """Somebody changes the spec."""
+        changed = self.seen.rollout.spec.model_copy(update=spec)
+        self.seen = replace(self.seen, rollout=self.seen.rollout.model_copy(update={"spec": changed}))
+
+    def deletes(self) -> None:
+        metadata = self.seen.rollout.metadata.model_copy(update={"deletion_timestamp": self.seen.now})
+        self.seen = replace(self.seen, rollout=self.seen.rollout.model_copy(update={"metadata": metadata}))
+
+    @property
+    def reason(self) -> str:
+        return self.seen.rollout.status.reason
+
+    @property
+    def phase(self) -> str:
+        return self.seen.rollout.status.phase.value
+
+    @property
+    def message(self) -> str:
+        ready = [c for c in self.seen.rollout.status.conditions if c.type == "Ready"]
+        return ready[0].message if ready else ""
+
+
+def over(seen: Observed) -> bool:
+    status = seen.rollout.status
+    return status.finished_at is not None and not seen.rollout.metadata.finalizers
+
+
+def at_weight(weight: int) -> Callable[[Observed], bool]:
+    return lambda seen: seen.block is not None and seen.block.weight == weight and seen.block.salt == seen.uid
+
+
+def armed(seen: Observed) -> bool:
+    return seen.block is not None and seen.block.canary is not None and seen.block.salt == seen.uid
+
+
+def watching(seen: Observed) -> bool:
+    return seen.rollout.status.reason == "Watching"

@@ -1,0 +1,74 @@
+"""Decisions that are wrong in one way each: what the protocol's order is there to prevent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from modelops.domain.facts import UNSEEN, Outage
+from modelops.domain.plan import Do, Plan, WriteRecord, WriteStatus
+from modelops.domain.training.conclude import record_says_done
+from modelops.domain.training.decide import decide
+from modelops.domain.training.observed import Observed
+from modelops.ports import Claim
+
+
+def status_before_record(seen: Observed) -> Plan:
+    """Says that the run ended, and books it afterwards."""
+    plan = decide(seen)
+    writes = [step for step in plan.steps if isinstance(step, WriteRecord)]
+    if len(plan.steps) == 1 and writes and seen.identity in writes[0].record.completed:
+        told = record_says_done(replace(seen, record=writes[0].record))
+        assert told is not None
+        return Plan(steps=(*(s for s in told.steps if isinstance(s, WriteStatus)), *writes), requeue_after=0)
+    return plan
+
+
+def post_without_settle(seen: Observed) -> Plan:
+    """Looks for the job at once after a restart or a lost answer."""
+    return decide(replace(seen, settled=True))
+
+
+def cancel_before_a_claim(seen: Observed) -> Plan:
+    """Cancels what it takes for duplicates before anybody claimed."""
+    job = seen.run.status.job
+    if job is not None and job.id and not seen.run.status.finished_at:
+        if seen.labelled is UNSEEN:
+            return Plan(needs="labelled")
+        others = () if isinstance(seen.labelled, Outage) else seen.labelled
+        wrong = [item for item in others if item.id != job.id and not item.ended]
+        if wrong:
+            return Plan(steps=(Do(action="cancel", arguments={"job": wrong[0].id}),), requeue_after=1.0)
+    return decide(seen)
+
+
+def settle_without_close(seen: Observed) -> Plan:
+    """Takes an attempt that nobody claimed for over."""
+    return decide(replace(seen, claim=Claim(closed=True)) if seen.claim is None else seen)
+
+
+def intent_without_reservation(seen: Observed) -> Plan:
+    """Submits what nothing covers."""
+    plan = decide(seen)
+    posts = any(isinstance(step, Do) and step.action == "submit" for step in plan.steps)
+    kept = tuple(step for step in plan.steps if not (posts and isinstance(step, WriteRecord)))
+    return replace(plan, steps=kept)
+
+
+def post_without_intent(seen: Observed) -> Plan:
+    """Submits first, and writes down afterwards that it wanted to."""
+    plan = decide(seen)
+    posts = tuple(step for step in plan.steps if isinstance(step, Do) and step.action == "submit")
+    first = tuple(step for step in plan.steps if isinstance(step, WriteRecord))
+    rest = tuple(step for step in plan.steps if step not in posts and step not in first)
+    return replace(plan, steps=(*first, *posts, *rest)) if posts else plan
+
+
+MUTANTS: tuple[Callable[[Observed], Plan], ...] = (
+    status_before_record,
+    post_without_settle,
+    cancel_before_a_claim,
+    settle_without_close,
+    intent_without_reservation,
+    post_without_intent,
+)

@@ -1,0 +1,130 @@
+"""Builds what a decision is made from; a test says only what matters to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.unit.training.objects import (
+    DEFAULTS,
+    INSTALLATION,
+    NOW,
+    ORG,
+    RUN_UID,
+    agent_model_json,
+    empty_record,
+    prepared_status,
+    run_json,
+)
+
+from modelops.api.v1alpha1.agentmodel import AgentModel
+from modelops.api.v1alpha1.trainingrun import TrainingRun
+from modelops.domain.digest import identity_digest
+from modelops.domain.plan import Announce, Do, Plan, WriteFinalizers, WriteRecord, WriteStatus
+from modelops.domain.record import Record, Reservation
+from modelops.domain.training.decide import decide
+from modelops.domain.training.observed import Observed, TrainingSettings
+from modelops.ports import Claim, Flavor, Job, Json, ModelInfo, ProgramState
+
+KEY = f"{RUN_UID}/1"
+LABEL = f"{INSTALLATION}-{RUN_UID}-1"
+FLAVOR = Flavor(name="a10g-large", usd_micro_per_hour=1_500_000, accelerator="1x A10G 24 GB")
+BASE = ModelInfo(repo="Qwen/Qwen2.5-Coder-7B", revision="b" * 40, parameters=7_600_000_000)
+DATASET_RESULT: Json = {
+    "ok": True,
+    **prepared_status()["dataset"],
+    "dataset_id": prepared_status()["dataset"]["langsmithId"],
+    "as_of": prepared_status()["dataset"]["asOf"],
+}
+KNOWN: dict[str, Any] = {
+    "dataset": ProgramState(result=DATASET_RESULT),
+    "flavors": (FLAVOR,),
+    "base": BASE,
+}
+"""Facts of a run that goes well, up to its submission."""
+
+
+def run(status: Json | None = None, *, meta: Json | None = None, **spec: Any) -> TrainingRun:
+    return TrainingRun.model_validate(run_json(status=status, meta=meta, **spec))
+
+
+def agent_model(**spec: Any) -> AgentModel:
+    return AgentModel.model_validate(agent_model_json(**spec))
+
+
+def submitted(*, id: str = "", post: int = 1, intended_at: str = "2025-12-09T21:50:00Z", **more: Any) -> Json:
+    """The status of a run whose submission is on record, and the job's id where it is known."""
+    job = {"attempt": 1, "label": LABEL, "post": post, "id": id, "intendedAt": intended_at}
+    phase, reason = ("Scheduling", "JobSubmitted") if id else ("Submitting", "Submitting")
+    return {
+        **prepared_status(),
+        "phase": phase,
+        "reason": reason,
+        "job": {**job, "timeoutSeconds": 900, "url": f"https://hf.co/jobs/{id}" if id else ""},
+        **more,
+    }
+
+
+def reserved(record: Record | None = None) -> Record:
+    """The record with the run's cover in it."""
+    record = record or empty_record()
+    cover = Reservation(usd_micro=375_000, month="2025-12", name="docs-1", version="v1.1.0-rc.1")
+    inputs = {"base_model": "m", "prompt_digest": "p", "dataset_digest": "d", "recipe_digest": "r"}
+    return record.with_(reservations={KEY: cover}, allocated={**record.allocated, "v1.1.0-rc.1": inputs})
+
+
+def job(stage: str = "RUNNING", *, id: str = "job1", **more: Any) -> Job:
+    return Job(id=id, label=LABEL, stage=stage, **more)
+
+
+def won(id: str = "job1") -> Claim:
+    return Claim(job=id)
+
+
+CLOSED = Claim(closed=True)
+
+
+def seen(of: TrainingRun | None = None, **changes: Any) -> Observed:
+    """A moment; `of`: the run, by default a new one with its finalizer."""
+    of = of or run()
+    spec = of.spec.model_dump(mode="json", by_alias=True, exclude_none=True)
+    fields: dict[str, Any] = {
+        "now": NOW,
+        "run": of,
+        "identity": identity_digest(kind="TrainingRun", name=of.metadata.name, spec=spec),
+        "settings": TrainingSettings(installation=INSTALLATION, hub_org=ORG, defaults=DEFAULTS),
+        "agent_model": agent_model(),
+        "record": reserved() if of.status.job else empty_record(),
+        **changes,
+    }
+    return Observed(**fields)
+
+
+def said(plan: Plan) -> Any:
+    """The status that the plan writes."""
+    return next(step.status for step in plan.steps if isinstance(step, WriteStatus))
+
+
+def message(plan: Plan) -> str:
+    """The words of the condition Ready in the status that the plan writes."""
+    return next(str(c.message) for c in said(plan).conditions if c.type == "Ready")
+
+
+def booked(plan: Plan) -> Record:
+    """The record that the plan writes."""
+    return next(step.record for step in plan.steps if isinstance(step, WriteRecord))
+
+
+def actions(plan: Plan) -> list[str]:
+    """The plan's steps in order: what is written, and what is done outside."""
+    names = {WriteStatus: "status", WriteRecord: "record", WriteFinalizers: "finalizers"}
+    found = []
+    for step in plan.steps:
+        if isinstance(step, Do):
+            found.append(" ".join([step.action, *(str(v) for k, v in step.arguments.items() if k == "job")]))
+        elif not isinstance(step, Announce):
+            found.append(names[type(step)])  # type: ignore[index]
+    return found
+
+
+def decided(of: TrainingRun | None = None, **changes: Any) -> Plan:
+    return decide(seen(of, **changes))

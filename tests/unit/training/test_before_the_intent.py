@@ -1,0 +1,245 @@
+"""A TrainingRun before its submission: what is checked, what it says, and that nothing is spent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.unit.training.objects import NOW, empty_record, prepared_status
+from tests.unit.training.observation import (
+    DATASET_RESULT,
+    FLAVOR,
+    KEY,
+    KNOWN,
+    actions,
+    agent_model,
+    booked,
+    decided,
+    message,
+    reserved,
+    run,
+    said,
+    seen,
+)
+
+from modelops.domain.facts import Outage
+from modelops.domain.plan import Do, Plan
+from modelops.domain.record import Reservation
+from modelops.domain.training.observed import TrainingSettings
+from modelops.ports import Flavor, ModelInfo, ProgramState
+
+BAD_DATA = {
+    "ok": False,
+    "reason": "DatasetTooSmall",
+    "message": "dataset 'docs' has 3 usable examples",
+    "transient": False,
+}
+DISABLED = TrainingSettings(installation="0a1b2c3d", hub_org="appsmithery", jobs_enabled=False)
+HUGE = {**DATASET_RESULT, "tokens": 10**9}
+POOR: dict[str, Any] = {"budget": {"monthlyUSD": "0.10", "approvalAboveUSD": "10"}}
+
+FAILS: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
+    "no dataset": (
+        {"agent_model": agent_model(langsmith=None)},
+        "NoDataset",
+        ("spec.dataset.langsmith", "AgentModel docs", "set"),
+    ),
+    "flavor not offered": (
+        {"flavors": (Flavor(name="cpu-basic", usd_micro_per_hour=10_000),)},
+        "FlavorUnknown",
+        ("spec.backend.huggingFace.flavor", "'a10g-large'", "choose one of cpu-basic"),
+    ),
+    "prices refused": (
+        {"flavors": Outage(service="hf", message="answered 401: check the Secret", refused=True)},
+        "PriceUnknown",
+        ("a10g-large", "401", "check the Secret", "new run"),
+    ),
+    "base model missing": (
+        {"base": None},
+        "BaseModelNotFound",
+        ("spec.baseModel Qwen/Qwen2.5-Coder-7B", "check the name", "terms"),
+    ),
+    "base model refused": (
+        {"base": Outage(service="hf", message="answered 401", refused=True)},
+        "BaseModelNotFound",
+        ("spec.baseModel", "401", "check the name"),
+    ),
+    "bad data": (
+        {"dataset": ProgramState(result=BAD_DATA)},
+        "DatasetRefused",
+        ("DatasetTooSmall", "3 usable examples"),
+    ),
+    "size unknown": (
+        {"base": ModelInfo(repo="Qwen/Qwen2.5-Coder", revision="b"), "of": run(baseModel="acme/mystery")},
+        "PriceUnknown",
+        ("spec.baseModel acme/mystery", "choose"),
+    ),
+    "speed unknown": (
+        {
+            "flavors": (Flavor(name="abacus", usd_micro_per_hour=1),),
+            "of": run(backend={"huggingFace": {"flavor": "abacus"}}),
+        },
+        "PriceUnknown",
+        ("spec.backend.huggingFace.flavor abacus", "choose"),
+    ),
+    "above its own limit": ({"of": run(maxUSD="0.2")}, "OverMaxUSD", ("spec.maxUSD is $0.2", "raise it")),
+    "above the approval limit": (
+        {"dataset": ProgramState(result=HUGE), "of": run(maxUSD="9999999")},
+        "NeedsApproval",
+        ("spec.budget.approvalAboveUSD $10", "AgentModel docs", "raise that"),
+    ),
+    "above the month's budget": (
+        {"agent_model": agent_model(**POOR)},
+        "OverBudget",
+        ("$0.10", "spec.budget.monthlyUSD", "AgentModel docs", "raise the budget"),
+    ),
+}
+
+WAITS: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
+    "no AgentModel": (
+        {"agent_model": None, "record": None},
+        "AgentModelNotFound",
+        ("AgentModel docs", "spec.agentModelRef", "create it"),
+    ),
+    "no record": ({"record": None}, "AgentModelNotFound", ("AgentModel docs", "record", "conditions")),
+    "Secret": (
+        {"secret_problem": "Secret tokens does not exist: create it"},
+        "SecretNotUsable",
+        ("Secret tokens",),
+    ),
+    "jobs disabled": ({"settings": DISABLED}, "JobsDisabled", ("HUGGINGFACE_JOBS_ENABLED", "set it to true")),
+    "no prompt": (
+        {"agent_model": agent_model(prompt=None)},
+        "NoPromptContract",
+        ("AgentModel docs", "spec.prompt", "add"),
+    ),
+    "prices away": (
+        {"flavors": Outage(service="hf", message="answered 503")},
+        "PriceUnknown",
+        ("a10g-large", "503", "trying again"),
+    ),
+    "no price listed": (
+        {"flavors": (Flavor(name="a10g-large", usd_micro_per_hour=0),)},
+        "PriceUnknown",
+        ("a10g-large", "nothing is spent"),
+    ),
+    "Hub away": (
+        {"base": Outage(service="hf", message="answered 503")},
+        "HubUnavailable",
+        ("spec.baseModel", "503", "trying again"),
+    ),
+    "LangSmith away": (
+        {"dataset": ProgramState(result={**BAD_DATA, "reason": "LangSmithUnavailable", "transient": True})},
+        "LangSmithUnavailable",
+        ("usable",),
+    ),
+    "Hub away from the program": (
+        {"dataset": ProgramState(result={**BAD_DATA, "reason": "HubUnavailable", "transient": True})},
+        "HubUnavailable",
+        ("usable",),
+    ),
+}
+
+
+def spends(plan: Plan) -> bool:
+    return any(name in ("record", "submit") for name in actions(plan))
+
+
+@pytest.mark.parametrize(("changes", "reason", "words"), FAILS.values(), ids=FAILS.keys())
+def test_bad_input_ends_the_run_with_object_field_and_remedy(
+    changes: dict[str, Any], reason: str, words: tuple[str, ...]
+) -> None:
+    plan = decided(**{**KNOWN, **changes})
+    assert (said(plan).phase, said(plan).reason) == ("Failed", reason)
+    assert not [word for word in words if word not in message(plan)], message(plan)
+    assert not spends(plan)
+
+
+@pytest.mark.parametrize(("changes", "reason", "words"), WAITS.values(), ids=WAITS.keys())
+def test_what_may_come_right_is_waited_for(
+    changes: dict[str, Any], reason: str, words: tuple[str, ...]
+) -> None:
+    plan = decided(**{**KNOWN, **changes})
+    assert said(plan).reason == reason
+    assert said(plan).finished_at is None
+    assert not [word for word in words if word not in message(plan)], message(plan)
+    assert not spends(plan)
+
+
+@pytest.mark.parametrize(("changes", "reason", "words"), WAITS.values(), ids=WAITS.keys())
+def test_a_wait_is_written_once(changes: dict[str, Any], reason: str, words: tuple[str, ...]) -> None:
+    first = decided(**{**KNOWN, **changes})
+    waiting = run(said(first).wire())
+    again = decided(waiting, **{**KNOWN, **changes})
+    assert "status" not in actions(again)
+
+
+def test_the_finalizer_comes_first() -> None:
+    plan = decided(run(meta={"finalizers": ["other/one"]}))
+    assert actions(plan) == ["finalizers"]
+    assert plan.steps[0].finalizers == ("other/one", "modelops.code-chef.dev/cleanup")  # type: ignore[union-attr]
+
+
+def test_no_service_is_asked_while_the_dataset_is_being_prepared() -> None:
+    plan = decided(dataset=ProgramState(running=True))
+    assert not plan.needs
+    assert plan.empty
+
+
+def test_price_and_base_model_are_asked_for_before_the_dataset_is_read() -> None:
+    assert decided(dataset=None).needs == "flavors"
+    assert decided(dataset=None, flavors=(FLAVOR,)).needs == "base"
+    assert actions(decided(**{**KNOWN, "dataset": None})) == ["status", "start_dataset"]
+
+
+def test_a_program_that_died_is_started_again_and_says_nothing_new() -> None:
+    first = decided(**{**KNOWN, "dataset": None})
+    again = decided(run(said(first).wire()), **{**KNOWN, "dataset": ProgramState()})
+    assert actions(again) == ["start_dataset"]
+
+
+def test_dataset_price_and_base_revision_are_fixed_in_one_write() -> None:
+    status = said(decided(**KNOWN))
+    assert (status.dataset.train, status.base_revision, status.estimate.flavor) == (
+        135,
+        "b" * 40,
+        "a10g-large",
+    )
+
+
+def test_a_submission_is_reserved_then_intended_then_sent() -> None:
+    plan = decided(run(prepared_status()))
+    assert actions(plan) == ["record", "status", "submit"]
+    assert booked(plan).reservations[KEY] == Reservation(
+        usd_micro=375_000,
+        month="2025-12",
+        name="docs-1",
+        version="v1.1.0-rc.1",
+        reserved_at=NOW.isoformat(timespec="seconds"),
+    )
+    job = said(plan).job
+    assert (job.post, job.id, job.timeout_seconds) == (1, "", 900)
+    sent = next(step for step in plan.steps if isinstance(step, Do)).arguments
+    assert (sent["label"], sent["run"]["version"]) == (job.label, "v1.1.0-rc.1")
+
+
+def test_an_existing_reservation_is_used_after_a_crash() -> None:
+    plan = decided(run(prepared_status()), record=reserved())
+    assert actions(plan) == ["status", "submit"]
+
+
+def test_a_budget_that_is_gone_meanwhile_ends_the_run() -> None:
+    others = {f"other-{n}/1": Reservation(usd_micro=10**7, month="2025-12", name="o") for n in range(10)}
+    plan = decided(run(prepared_status()), record=empty_record().with_(reservations=others))
+    ended = booked(plan)
+    assert actions(plan) == ["record"]
+    assert ended.completed[seen(run(prepared_status())).identity].outcome == "OverBudget"
+    assert KEY not in ended.reservations
+
+
+def test_last_month_does_not_count() -> None:
+    old = {"other/1": Reservation(usd_micro=10**8, month="2025-11", name="o")}
+    assert (
+        actions(decided(run(prepared_status()), record=empty_record().with_(reservations=old)))[-1]
+        == "submit"
+    )

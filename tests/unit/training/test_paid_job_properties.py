@@ -1,0 +1,53 @@
+"""What holds whatever happens to a paid job, for the real decision in the real reconciler.
+
+MODELOPS_PROPERTY_EXAMPLES: how many histories are played for each kind of world; by default few, for CI.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.unit.training.mutants import MUTANTS
+from tests.unit.training.paid_world import Faults, Violation, play
+
+from modelops.domain.plan import Plan
+from modelops.domain.training.observed import Observed
+
+EXAMPLES = int(os.environ.get("MODELOPS_PROPERTY_EXAMPLES", "60"))
+MOST_SEEDS = 3000
+WORLDS = {
+    "crashes": Faults(),
+    "crashes and a service that is later than the settle period": Faults(prompt=False),
+    "failing jobs and refusals": Faults(job_failures=1, refusals=1),
+    "failing jobs, refusals and a late service": Faults(job_failures=1, refusals=1, prompt=False),
+    "cancel, deletion and failing jobs": Faults(endings=2, job_failures=1),
+    "everything at once": Faults(endings=2, job_failures=1, refusals=1, lost_answers=2, prompt=False),
+}
+TAPES = st.lists(st.integers(0, 2**16 - 1), min_size=15, max_size=45)
+
+
+@pytest.mark.parametrize("faults", WORLDS.values(), ids=WORLDS.keys())
+@settings(
+    max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+@given(tape=TAPES)
+def test_money_is_spent_once_covered_and_booked_and_every_run_ends(faults: Faults, tape: list[int]) -> None:
+    play(tape, faults)
+
+
+@pytest.mark.parametrize("wrong", MUTANTS, ids=lambda mutant: mutant.__name__)
+def test_a_decision_in_another_order_is_caught(wrong: Callable[[Observed], Plan]) -> None:
+    for seed in range(MOST_SEEDS):
+        chance = random.Random(seed)
+        tape = [chance.randrange(2**16) for _ in range(chance.randrange(5, 45))]
+        for faults in (Faults(), Faults(prompt=False), Faults(endings=1, job_failures=1, prompt=False)):
+            try:
+                play(tape, faults, decision=wrong)
+            except Violation:
+                return
+    pytest.fail(f"{wrong.__name__} breaks nothing that is checked")
