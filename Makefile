@@ -41,7 +41,7 @@ verify: setup
 
 bench: setup
 	@$(BIN)/modelops cluster build >/dev/null
-	@$(BIN)/pytest -q -s tests/bench $(ARGS)
+	@$(PYTHON) -m tests.bench $(ARGS)
 
 format: setup
 	$(BIN)/ruff format .

@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from huggingface_hub import CommitOperationAdd, HfApi
 from tests.bench.agents import AgentProcess, agent_processes
+from tests.bench.hub_content import add_models
 from tests.bench.operators import INSTANT, operator
 from tests.bench.recording_proxy import RecordingProxy, recording_proxy
-from tests.bench.stage import ORG, Stage, eventually
+from tests.bench.stage import Stage, eventually
 from tests.bench.table import Row, milliseconds, quantile
 
 from modelops.api.v1alpha1.names import record_name
@@ -35,7 +35,7 @@ class Abort:
 
 async def measure(stage: Stage) -> list[Row]:
     """One row up to the routing, one up to the agents."""
-    candidates = await asyncio.to_thread(_candidates, stage, len(AGENTS) * ROUNDS)
+    candidates = await asyncio.to_thread(add_models, stage, len(AGENTS) * ROUNDS)
     aborts: list[Abort] = []
     turn = asyncio.Lock()
     async with (
@@ -142,16 +142,3 @@ def _spec(agent: str, repo: str, revision: str) -> Json:
         "progressDeadlineSeconds": 1200,
     }
 
-
-def _candidates(stage: Stage, count: int) -> list[tuple[str, str]]:
-    """Models on the Hub that the sandbox can serve: copies of the base model."""
-    api = HfApi(endpoint=stage.sandbox.hub, token=stage.sandbox.hf_token)
-    content = b'{"format": "modelops-tiny/1"}'
-    found = []
-    for number in range(count):
-        repo = f"{ORG}/bench-candidate-{number}"
-        api.create_repo(repo, private=True)
-        files = [CommitOperationAdd("model.json", content)]
-        commit = api.create_commit(repo, files, commit_message="A model of the bench")
-        found.append((repo, str(commit.oid)))
-    return found

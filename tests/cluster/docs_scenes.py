@@ -1,4 +1,4 @@
-"""What must have happened before a command of the documentation: written as the operator would have written it."""
+"""What must have happened before a command of the documentation, written as the operator would write it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,9 @@ class Scenes:
         """The AgentModel is ready and has a record."""
         self._apply("agents-configmap.yaml", "agentmodel-docs.yaml")
         self._status("agentmodels", "docs", {"conditions": [_condition("Ready", "Reconciled")]})
-        stable = Target(version="v1.0.0", model="m", endpoint="openrouter", endpoint_url="http://x", api_key_env="K")
+        stable = Target(
+            version="v1.0.0", model="m", endpoint="openrouter", endpoint_url="http://x", api_key_env="K"
+        )
         record = initial_record(
             agent="docs", config_map="agents", config_key="agents.yaml", stable=stable, now=MOMENT
         )

@@ -11,15 +11,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.cluster.docs_scenes import SAMPLES, Scenes
+from tests.unit.docs.pages import ROOT, Block, blocks, guides
 
+from modelops.domain import agentsfile
 from modelops.localcluster import LocalCluster
-
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "unit" / "docs")]
-
-from docs_scenes import SAMPLES, Scenes  # noqa: E402
-from pages import ROOT, Block, blocks, guides  # noqa: E402
-
-from modelops.domain import agentsfile  # noqa: E402
 
 Kubectl = Callable[..., "subprocess.CompletedProcess[str]"]
 Shell = Callable[..., str]

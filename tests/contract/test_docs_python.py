@@ -1,16 +1,12 @@
 """The Python that the documentation shows runs, against the sandbox's own models."""
 
-import sys
 from pathlib import Path
 
 import pytest
+from tests.unit.docs.pages import ROOT, blocks
 
 from modelops.router import Router
 from modelops.sandbox.client import SandboxInfo
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "docs"))
-
-from pages import ROOT, blocks  # noqa: E402
 
 PAGES = [ROOT / "README.md", ROOT / "docs" / "guides" / "agents.md"]
 MESSAGES = [{"role": "user", "content": "def read_lines(path): ..."}]
@@ -49,4 +45,4 @@ def _chat(url: str, *, model: str) -> object:
     from openai import OpenAI
 
     client = OpenAI(base_url=url, api_key=os.environ["OPENROUTER_API_KEY"])
-    return client.chat.completions.create(model=model, messages=MESSAGES)  # type: ignore[call-overload]
+    return client.chat.completions.create(model=model, messages=MESSAGES)  # type: ignore[arg-type]

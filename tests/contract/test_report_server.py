@@ -20,7 +20,7 @@ from modelops.adapters.reports import (
     token_review,
 )
 from modelops.adapters.reports.body import LARGEST_BODY
-from modelops.ports import Unavailable
+from modelops.ports import Refused, Unavailable
 from modelops.router import Router
 
 SECRET = "a-shared-secret-of-the-test"
@@ -186,24 +186,74 @@ async def test_a_service_account_counts_in_its_namespace_and_pod_and_is_reviewed
 ) -> None:
     asked: list[str] = []
     person = {"authenticated": True, "user": {"username": "alice"}}
-    statuses = {"agent": AGENT, "person": person, "nobody": {"authenticated": False}}
+    statuses = {"a.agent.c": AGENT, "a.person.c": person, "a.nobody.c": {"authenticated": False}}
     server = ReportServer(book, token_review(review_of(statuses, asked), clock=RealClock()))
     await server.start()
     try:
         lies = report(pod="another", namespace="other")
-        assert (await post(server.url, lies, token="agent"))[0] == 204
-        assert (await post(server.url, lies, token="agent"))[0] == 204
-        assert (await post(server.url, report(), token="person"))[0] == 401
-        assert (await post(server.url, report(), token="nobody"))[0] == 401
-        assert (await post(server.url, report(), token="later"))[0] == 503
+        assert (await post(server.url, lies, token="a.agent.c"))[0] == 204
+        assert (await post(server.url, lies, token="a.agent.c"))[0] == 204
+        assert (await post(server.url, report(), token="a.person.c"))[0] == 401
+        assert (await post(server.url, report(), token="a.nobody.c"))[0] == 401
+        assert (await post(server.url, report(), token="a.later.c"))[0] == 503
     finally:
         await server.close()
-    assert asked == ["agent", "person", "nobody", "later"]
+    assert asked == ["a.agent.c", "a.person.c", "a.nobody.c", "a.later.c"]
     assert [entry.report.pod for entry in book.processes("team", "docs")] == ["docs-5d9-x2"]
     assert book.processes("other", "docs") == ()
 
 
 async def test_a_token_without_a_pod_keeps_the_pod_that_was_said() -> None:
     status = {"authenticated": True, "user": {"username": "system:serviceaccount:team:docs-agent"}}
-    check = token_review(review_of({"t": status}, []), clock=RealClock())
-    assert await check("t") == Caller(namespace="team")
+    check = token_review(review_of({"a.t.c": status}, []), clock=RealClock())
+    assert await check("a.t.c") == Caller(namespace="team")
+
+
+async def test_what_is_no_service_account_token_is_never_reviewed() -> None:
+    asked: list[str] = []
+    check = token_review(review_of({}, asked), clock=RealClock())
+    for token in ("x", "a.b", "a.b.c.d", "ä.b.c", "a." + "b" * 9000 + ".c"):
+        assert await check(token) is None
+    assert asked == []
+
+
+async def test_a_flood_of_unknown_tokens_does_not_reach_the_api_server() -> None:
+    asked: list[str] = []
+    hold = asyncio.Event()
+
+    async def review(token: str) -> dict[str, Any]:
+        asked.append(token)
+        await hold.wait()
+        return {"authenticated": False}
+
+    check = token_review(review, clock=RealClock())
+    flood = [asyncio.create_task(check(f"a.{number}.c")) for number in range(500)]
+    await asyncio.wait(flood, timeout=5, return_when=asyncio.FIRST_EXCEPTION)
+    assert len(asked) <= 8
+    hold.set()
+    answers = await asyncio.gather(*flood, return_exceptions=True)
+    assert len(asked) <= 64
+    assert sum(isinstance(answer, Unavailable) for answer in answers) >= 436
+
+
+async def test_bad_tokens_push_out_no_good_ones() -> None:
+    asked: list[str] = []
+    statuses = {f"a.{number}.c": {"authenticated": False} for number in range(2100)}
+    check = token_review(review_of({**statuses, "a.agent.c": AGENT}, asked), clock=RealClock())
+    await check("a.agent.c")
+    for token in statuses:
+        await check(token)
+    assert await check("a.agent.c") == Caller(namespace="team", pod="docs-5d9-x2")
+    assert asked.count("a.agent.c") == 1
+
+
+async def test_a_review_that_is_refused_says_later_instead_of_failing(book: ReportBook) -> None:
+    async def review(_: str) -> dict[str, Any]:
+        raise Refused("tokenreviews is forbidden")
+
+    server = ReportServer(book, token_review(review, clock=RealClock()))
+    await server.start()
+    try:
+        assert (await post(server.url, report(), token="a.b.c"))[0] == 503
+    finally:
+        await server.close()

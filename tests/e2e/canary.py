@@ -8,12 +8,13 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from modelops.ports import Json
 from tests.e2e import manifests
 from tests.e2e.agents import Agents
 from tests.e2e.api import status, told
 from tests.e2e.recording_proxy import Write
 from tests.e2e.stage import Stage
+
+from modelops.ports import Json
 
 QUICK = {**manifests.EVALUATION, "maxExamples": 12}
 LONG_PAUSE = {"canary": {"steps": [{"setWeight": 50}, {"pause": {"durationSeconds": 500}}, {"setWeight": 100}]}}

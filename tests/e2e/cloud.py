@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from huggingface_hub import CommitOperationAdd, HfApi
+from tests.contract.learning import fill_dataset, langsmith_examples
 
 from modelops.demo.stdlib_examples import StdlibExample
 from modelops.sandbox.client import SandboxInfo
 from modelops.sandbox.tokens import USER
 from modelops.trainers import tiny
-from tests.contract.learning import fill_dataset, langsmith_examples
 
 TRAIN, HELD_OUT = "e2e-train", "e2e-held-out"
 

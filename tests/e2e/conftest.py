@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 from huggingface_hub import HfApi, constants
+from tests.e2e.cloud import Cloud, seed
+from tests.e2e.stage import Stage, stage
 
 from modelops.demo.stdlib_examples import read_examples
 from modelops.localcluster import LocalCluster
 from modelops.sandbox.client import start
-from tests.e2e.cloud import Cloud, seed
-from tests.e2e.stage import Stage, stage
 
 
 @pytest.fixture(scope="session")

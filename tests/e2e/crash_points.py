@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from modelops.localcluster import LocalCluster
 from tests.conftest import Kubectl
 from tests.e2e.cloud import Cloud
 from tests.e2e.recording_proxy import Moment, Strike
 from tests.e2e.stage import Stage, stage
+
+from modelops.localcluster import LocalCluster
 
 ALL = "MODELOPS_CRASH_POINTS"
 """Set to `all`: every write at every moment. Otherwise every write with its answer lost, and a third of the

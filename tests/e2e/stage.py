@@ -14,6 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from tests.cluster.operator_process import kubeconfig_through
+from tests.e2e import manifests
+from tests.e2e.agents import Agents, free_port
+from tests.e2e.api import Api
+from tests.e2e.cloud import HELD_OUT, TRAIN, Cloud
+from tests.e2e.recording_proxy import Recorder, RecordingProxy
 
 from modelops.adapters.kube import Connection
 from modelops.domain import agentsfile
@@ -21,12 +27,6 @@ from modelops.domain.record import Record
 from modelops.localcluster import LocalCluster
 from modelops.ports import Json
 from modelops.sandbox.tokens import USER
-from tests.cluster.operator_process import kubeconfig_through
-from tests.e2e import manifests
-from tests.e2e.agents import Agents, free_port
-from tests.e2e.api import Api
-from tests.e2e.cloud import HELD_OUT, TRAIN, Cloud
-from tests.e2e.recording_proxy import Recorder, RecordingProxy
 
 REPORT_TOKEN = "a-shared-secret-of-the-test"
 SETTLE_SECONDS = 1.0

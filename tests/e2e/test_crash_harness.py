@@ -6,15 +6,15 @@ import asyncio
 import pathlib
 
 import pytest
-
-from modelops.localcluster import LocalCluster
-from modelops.sandbox.hub.seeds import BASE_MODEL
 from tests.conftest import Kubectl
 from tests.e2e import manifests
 from tests.e2e.api import condition, status, told
 from tests.e2e.cloud import Cloud
 from tests.e2e.crash_points import Harness, points
 from tests.e2e.stage import Stage
+
+from modelops.localcluster import LocalCluster
+from modelops.sandbox.hub.seeds import BASE_MODEL
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def harness(cluster: LocalCluster, cloud: Cloud, kubectl: Kubectl, tmp_path: pat
 
 async def training_begins(here: Stage) -> None:
     await here.agent_model()
-    await here.api.create(manifests.training_run("life", base=BASE_MODEL))
+    await here.api.create(manifests.training_run("life", base_model=BASE_MODEL))
 
 
 async def training_has_its_one_end(here: Stage) -> None:

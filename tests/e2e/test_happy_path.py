@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from modelops.sandbox.hub.seeds import BASE_MODEL
 from tests.e2e import manifests
 from tests.e2e.api import status
 from tests.e2e.stage import Stage
+
+from modelops.sandbox.hub.seeds import BASE_MODEL
 
 
 async def test_training_makes_one_version_for_one_job(here: Stage) -> None:
     await here.agent_model()
     await here.start()
-    await here.api.create(manifests.training_run("first", base=BASE_MODEL))
+    await here.api.create(manifests.training_run("first", base_model=BASE_MODEL))
     run = await here.api.complete("TrainingRun", "first")
     said = status(run)
     print("\n".join(await here.quiet()))

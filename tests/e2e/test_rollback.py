@@ -9,14 +9,14 @@ import subprocess
 import sys
 
 import pytest
-
-from modelops.domain import agentsfile
 from tests.e2e import canary as canaries
 from tests.e2e import manifests
 from tests.e2e.api import condition, status
 from tests.e2e.canary import NAME, begun, ends_on_stable, is_file_write, is_promotion, is_tombstone, raises
 from tests.e2e.recording_proxy import Moment, Strike
 from tests.e2e.stage import Stage
+
+from modelops.domain import agentsfile
 
 ABORT = {"spec": {"abort": True}}
 

@@ -27,6 +27,13 @@ def register(subparsers: Any) -> None:
     )
     demo.add_argument("--dir", type=Path, default=Path(".demo"), help="where its files go (default: .demo)")
     demo.add_argument("--keep", action="store_true", help="leave it running at the end; KEEP=1 does the same")
+    demo.add_argument(
+        "--acts",
+        type=int,
+        choices=range(4),
+        default=3,
+        help="play only the first so many; 0: only set up",
+    )
     demo.add_argument("--plain", action="store_true", help="lines instead of the live view")
     demo.add_argument("--act-seconds", type=float, default=180.0, help="longest time of one act (180)")
     demo.add_argument("--picture", type=Path, metavar="SVG", help="also draw the last view into a file")
@@ -48,7 +55,11 @@ def _play(arguments: argparse.Namespace) -> int:
     try:
         with _shown(board, console, printer):
             played = play(
-                DemoFolder(arguments.dir.resolve()), board, keep=keep, act_seconds=arguments.act_seconds
+                DemoFolder(arguments.dir.resolve()),
+                board,
+                acts=arguments.acts,
+                keep=keep,
+                act_seconds=arguments.act_seconds,
             )
     except KeyboardInterrupt:
         print("\ninterrupted: everything that the demo had started is ended", file=sys.stderr)

@@ -58,7 +58,7 @@ def identity(kubectl: Kubectl, *, account: str, namespace: str, folder: Path) ->
     """Asks the API server for a token of a service account, and writes what a process needs to use it."""
     config = json.loads(kubectl("config", "view", "--raw", "--minify", "-o", "json"))
     cluster = config["clusters"][0]["cluster"]
-    ca = base64.b64decode(cluster.get("certificate-authority-data", "")) or _ca_of(cluster)
+    ca = base64.b64decode(cluster["certificate-authority-data"])
     token = kubectl("create", "token", account, "-n", namespace, "--duration=24h").strip()
     ca_file, token_file = folder / "ca.crt", folder / f"{account}.token"
     ca_file.write_bytes(ca)
@@ -83,11 +83,6 @@ def identity(kubectl: Kubectl, *, account: str, namespace: str, folder: Path) ->
     }
     _write_secret(folder / f"{account}.kubeconfig", json.dumps(kubeconfig, indent=1))
     return Identity(cluster["server"], ca_file, token_file, folder / f"{account}.kubeconfig")
-
-
-def _ca_of(cluster: dict[str, Any]) -> bytes:
-    file = cluster.get("certificate-authority")
-    return Path(file).read_bytes() if file else b""
 
 
 def _write_secret(file: Path, text: str) -> None:

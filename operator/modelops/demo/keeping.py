@@ -23,10 +23,7 @@ _PATIENCE_SECONDS = 10.0
 def remember(stage: Stage) -> None:
     """Writes down what runs. A process id alone could later be somebody else's, so its start goes with it."""
     running = [child for child in (stage.operator, *stage.agents) if child is not None]
-    kept = {
-        "processes": [{"name": c.name, "pid": c.pid, "started": _started(c.pid)} for c in running],
-        "external": stage.cluster.external,
-    }
+    kept = [{"name": child.name, "pid": child.pid, "started": _started(child.pid)} for child in running]
     stage.folder.kept.write_text(json.dumps(kept, indent=1))
 
 
@@ -35,7 +32,7 @@ def stop(folder: DemoFolder, tell: Callable[[str], None]) -> bool:
     if not folder.kept.exists():
         return False
     kept = json.loads(folder.kept.read_text())
-    mine = [p for p in kept["processes"] if _started(p["pid"]) == p["started"]]
+    mine = [process for process in kept if _started(process["pid"]) == process["started"]]
     for process in mine:
         tell(f"stopping {process['name']} (process {process['pid']})")
         with suppress(ProcessLookupError):
@@ -46,9 +43,8 @@ def stop(folder: DemoFolder, tell: Callable[[str], None]) -> bool:
         end_program(program)
     tell("stopping the sandbox")
     sandbox_client.shut_down(folder.sandbox)
-    if not kept["external"]:
-        tell("stopping the control plane")
-        _stop_cluster(folder.cluster)
+    tell("stopping the control plane")
+    _stop_cluster(folder.cluster)
     folder.kept.unlink()
     return True
 

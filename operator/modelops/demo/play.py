@@ -48,8 +48,8 @@ def fresh_board() -> Board:
     return Board(acts=tuple(ActState(act.title) for act in ACTS))
 
 
-def play(folder: DemoFolder, board: Board, *, keep: bool, act_seconds: float) -> Played:
-    """Plays all of it.
+def play(folder: DemoFolder, board: Board, *, acts: int, keep: bool, act_seconds: float) -> Played:
+    """Plays the first `acts` acts; 0 only sets everything up.
 
     Raises:
         ActFailedError: an act did not end as told.
@@ -60,7 +60,7 @@ def play(folder: DemoFolder, board: Board, *, keep: bool, act_seconds: float) ->
         board.operator = f"process {stage.operator.pid}"
         facts = Facts(stage.kubectl.kubeconfig, NAMESPACE)
         with facts.watched():
-            endings = _acts(stage, facts, board, act_seconds=act_seconds)
+            endings = _acts(stage, facts, board, acts=acts, act_seconds=act_seconds)
             file = str(facts.config_map("agents")["data"]["agents.yaml"])
             _demand_file_kept(facts.file_changes[0][1], file)
         summary = summarise(
@@ -74,16 +74,16 @@ def play(folder: DemoFolder, board: Board, *, keep: bool, act_seconds: float) ->
         return Played(summary, where_to_look(stage) if keep else ())
 
 
-def _acts(stage: Stage, facts: Facts, board: Board, *, act_seconds: float) -> list[Ending]:
+def _acts(stage: Stage, facts: Facts, board: Board, *, acts: int, act_seconds: float) -> list[Ending]:
     endings = []
-    for act, state in zip(ACTS, board.acts, strict=True):
+    Scene(stage, facts, board, "set-up", "", act_seconds).until_ready(len(AGENTS))
+    for act, state in list(zip(ACTS, board.acts, strict=True))[:acts]:
         board.where = act.title.partition(":")[0].lower()
         state.began = time.monotonic()
         scene = Scene(stage, facts, board, act.name, act.manifest, act_seconds)
-        scene.until("every agent works", lambda: len(board.agents) == len(AGENTS))
-        scene.until("the AgentModel has a stable version", lambda: facts.agent_model("docs").get("status"))
         try:
             ending = act.play(scene)
+            scene.until_released()
         except BaseException:
             state.failed, state.seconds = True, time.monotonic() - state.began
             raise

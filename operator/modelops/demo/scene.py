@@ -90,6 +90,18 @@ class Scene:
         board.training_run, board.rollout, board.agent_model = run, rollout, self.agent_model
         self._follower.look(run=run, rollout=rollout)
 
+    def until_ready(self, agents: int) -> None:
+        """Waits for the first answers of the agents and of the operator."""
+        self.until("every agent works", lambda: len(self.board.agents) == agents)
+        self.until("the AgentModel has a stable version", lambda: self.stable)
+        self.until("the agents' file is known", lambda: self.facts.file_changes)
+
+    def until_released(self) -> None:
+        """Waits until the AgentModel shows that no rollout holds the agent."""
+        self.until(
+            "the AgentModel is free again", lambda: not status_of(self.agent_model).get("activeRollout")
+        )
+
     def until_run(self, what: str, check: Callable[[Json], object]) -> None:
         """Waits for the TrainingRun; its end is the end of waiting."""
 

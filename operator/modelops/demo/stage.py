@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import socket
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from modelops.demo.cluster_access import Identity, Kubectl, identity
 from modelops.demo.folder import DemoFolder
 from modelops.demo.seed import Datasets, seed
 from modelops.localcluster import LocalCluster, open_cluster
+from modelops.localcluster.binaries import find_binaries
 from modelops.sandbox import client as sandbox_client
 from modelops.sandbox.client import SandboxInfo
 
@@ -180,8 +182,11 @@ def set_up(folder: DemoFolder, *, keep: bool, tell: Tell) -> Iterator[Stage]:
     Raises:
         StageError, ClusterError, RuntimeError: what did not start, and why.
     """
+    # Never somebody's own cluster. A first build takes minutes: in this thread Ctrl-C ends it.
+    environ = {name: value for name, value in os.environ.items() if name != "MODELOPS_KUBECONFIG"}
+    find_binaries(controllers=True, progress=tell, environ=environ)
     with ExitStack() as stack, ThreadPoolExecutor(2) as pool:
-        starting = pool.submit(_start_cluster, folder, stack, tell)
+        starting = pool.submit(_start_cluster, folder, stack, environ)
         try:
             sandbox = _start_sandbox(folder, stack, keep=keep)
             tell(f"sandbox: Hugging Face Hub ({sandbox.hub}), Jobs, Endpoints, LangSmith, OpenRouter")
@@ -221,8 +226,8 @@ def set_up(folder: DemoFolder, *, keep: bool, tell: Tell) -> Iterator[Stage]:
             stack.pop_all()
 
 
-def _start_cluster(folder: DemoFolder, stack: ExitStack, tell: Tell) -> LocalCluster:
-    cluster = open_cluster(folder.cluster, controllers=True, progress=tell)
+def _start_cluster(folder: DemoFolder, stack: ExitStack, environ: Mapping[str, str]) -> LocalCluster:
+    cluster = open_cluster(folder.cluster, controllers=True, environ=environ)
     stack.callback(cluster.stop)
     return cluster
 

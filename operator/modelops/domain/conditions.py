@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from modelops.api.v1alpha1.meta import Condition, ConditionStatus
@@ -47,3 +47,20 @@ def with_condition(
     if old is None:
         return (*conditions, new)
     return tuple(new if c.type == kind else c for c in conditions)
+
+
+def with_conditions(
+    conditions: tuple[Condition, ...],
+    statuses: Mapping[str, ConditionStatus | bool],
+    *,
+    reason: str,
+    message: str,
+    generation: int,
+    now: datetime,
+) -> tuple[Condition, ...]:
+    """The conditions with all of these set, for one reason and in the same words."""
+    for kind, status in statuses.items():
+        conditions = with_condition(
+            conditions, kind, status, reason=reason, message=message, generation=generation, now=now
+        )
+    return conditions

@@ -66,7 +66,7 @@ class TrainingReason(Reason):
     FLAVOR_UNKNOWN = "FlavorUnknown", "spec.backend.huggingFace.flavor is not in the service's list."
     PRICE_UNKNOWN = (
         "PriceUnknown",
-        "No price could be had for the flavor; nothing is spent without one. It is tried again.",
+        "No price could be had, or the speed is not known; nothing is spent without an estimate.",
     )
     OVER_MAX_USD = "OverMaxUSD", "The high estimate is above spec.maxUSD."
     OVER_BUDGET = (
@@ -202,7 +202,7 @@ class AgentModelReason(Reason):
     BUDGET_EXHAUSTED = "BudgetExhausted", "This month's budget is spent or reserved."
     BASELINE_EDITED = (
         "BaselineEdited",
-        "spec.baseline was edited after the first promotion; it changes nothing. Use a Rollout.",
+        "spec.baseline was edited; it only says what the record began with. Use a Rollout.",
     )
     BASELINE_CURRENT = "BaselineCurrent", "spec.baseline is what the record began with."
     ENDPOINT_SERVICE_UNAVAILABLE = (

@@ -23,9 +23,21 @@ from modelops.domain.plan import (
     WriteRecord,
     WriteStatus,
 )
+from modelops.engine.action_log import ActionLog
 from modelops.engine.cache import ObjectCache, version_of
 from modelops.engine.clock import SystemClock
-from modelops.ports import Clock, Conflict, Json, Kube, Missing, Resource, Traces, Unavailable, Uncertain
+from modelops.ports import (
+    Clock,
+    Conflict,
+    Json,
+    Kube,
+    Missing,
+    Refused,
+    Resource,
+    Traces,
+    Unavailable,
+    Uncertain,
+)
 
 CONFIG_MAPS: Final = Resource(group="", version="v1", plural="configmaps", kind="ConfigMap")
 
@@ -97,7 +109,7 @@ class Executor:
     ) -> None:
         self._kube = kube
         self._cache = cache
-        self._traces = traces
+        self._log = ActionLog(traces)
         self._record_locks: dict[tuple[str, str], asyncio.Lock] = {}
         self._clock = clock or SystemClock()
 
@@ -109,7 +121,7 @@ class Executor:
         resource: Resource,
         record_ref: RecordRef,
         file_ref: FileRef | None,
-        do: Callable[[Do], Awaitable[None]],
+        do: Callable[[Do], Awaitable[Mapping[str, Any] | None]],
         agent: str = "",
     ) -> Executed:
         """Does the plan's steps in order; `do` knows what is outside Kubernetes, `agent` names the traces.
@@ -128,6 +140,8 @@ class Executor:
                 wrote += await self._take(step, held, target, do)
                 if isinstance(step, WriteFile):
                     file_written_at = self._clock.monotonic()
+                if not isinstance(step, Do):
+                    self._log.note(step, held.object, agent=agent, outcome="done")
             except _Overtaken as error:
                 _log.debug("%s is not what was decided from: %s", part, error, extra=_who(held.object))
                 return Executed(done=False, conflict=part, wrote=wrote)
@@ -143,6 +157,7 @@ class Executor:
                 )
             except Uncertain as error:
                 _log.warning("an answer was lost: %s", error, extra=_who(held.object))
+                self._log.note(step, held.object, agent=agent, outcome=f"answer lost: {error}")
                 if part is not None:
                     await self._read(part, held, target)
                 retry_after = 0.0 if part else _RETRY_SECONDS
@@ -151,14 +166,22 @@ class Executor:
                 )
             except Unavailable as error:
                 _log.warning("unavailable: %s", error, extra=_who(held.object))
-                retry_after = _RETRY_SECONDS if error.retry_after is None else error.retry_after
+                self._log.note(step, held.object, agent=agent, outcome=f"not done: {error}")
+                retry_after = error.retry_after or _RETRY_SECONDS
                 return Executed(
                     done=False, retry_after=retry_after, wrote=wrote, file_written_at=file_written_at
                 )
+            except Refused as error:
+                self._log.note(step, held.object, agent=agent, outcome=f"refused: {error}")
+                raise
         return Executed(done=True, wrote=wrote, file_written_at=file_written_at)
 
     async def _take(
-        self, step: Step, held: Held, target: _Target, do: Callable[[Do], Awaitable[None]]
+        self,
+        step: Step,
+        held: Held,
+        target: _Target,
+        do: Callable[[Do], Awaitable[Mapping[str, Any] | None]],
     ) -> int:
         """One step; returns how many writes to the Kubernetes API it took."""
         match step:
@@ -171,9 +194,12 @@ class Executor:
             case WriteFile():
                 return await self._write_file(step, held, target)
             case Do():
-                await do(step)
+                told = await do(step)
+                self._log.note(step, held.object, agent=target.agent, outcome="done", told=told)
             case Announce():
-                await self._announce(step, held, target)
+                await self._kube.event(
+                    held.object, reason=step.reason, message=step.message, warning=step.warning
+                )
         return 0
 
     async def _write_status(self, step: WriteStatus, held: Held, target: _Target) -> int:
@@ -241,20 +267,6 @@ class Executor:
         held.file = self._take_in(CONFIG_MAPS, await self._kube.patch(CONFIG_MAPS, namespace, name, merge))
         _log.info("agents' file written: %s", step.why, extra=_who(held.object))
         return 1
-
-    async def _announce(self, step: Announce, held: Held, target: _Target) -> None:
-        await self._kube.event(held.object, reason=step.reason, message=step.message, warning=step.warning)
-        if self._traces is not None:
-            metadata = held.object["metadata"]
-            self._traces.action(
-                step.reason,
-                kind=target.resource.kind,
-                namespace=metadata["namespace"],
-                name=metadata["name"],
-                uid=metadata["uid"],
-                agent=target.agent,
-                outputs={"message": step.message, "warning": step.warning},
-            )
 
     def _take_in(self, resource: Resource, answer: Json) -> Json:
         self._cache.put(resource, answer)

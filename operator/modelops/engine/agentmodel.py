@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from modelops.api.v1alpha1.agentmodel import AgentModel
@@ -11,6 +12,7 @@ from modelops.domain.plan import Do, Plan, WriteRecord
 from modelops.domain.record import EndpointEntry, Record, Settlement
 from modelops.domain.training.naming import attempt_label
 from modelops.engine.act import Held
+from modelops.engine.interest import with_uid
 from modelops.engine.reconciler import Reconciler, Scene
 from modelops.engine.resources import AGENT_MODELS
 from modelops.engine.world import World, parsed
@@ -22,9 +24,11 @@ class AgentModelReconciler(Reconciler[Observed]):
 
     resource = AGENT_MODELS
 
-    def __init__(self, world: World, *, installation: str) -> None:
+    def __init__(self, world: World, *, installation: str, settle_seconds: float = 45.0) -> None:
         super().__init__(world)
         self._installation = installation
+        self._settle_seconds = settle_seconds
+        self._quiet_since: dict[str, float] = {}
 
     def _decide(self, seen: Observed) -> Plan:
         return decide(seen)
@@ -91,34 +95,51 @@ class AgentModelReconciler(Reconciler[Observed]):
         assert fact == "endpoints"
         return await self._world.endpoints.list(scene.credentials.hugging_face, self._world.hub_org)
 
-    async def _do(self, step: Do, seen: Observed, scene: Scene[Observed]) -> None:  # noqa: ARG002
+    async def _do(self, step: Do, seen: Observed, scene: Scene[Observed]) -> Mapping[str, Any] | None:
         world, token = self._world, scene.credentials.hugging_face
         world.gate()
         match step.action:
             case "create_endpoint":
-                await world.endpoints.create(token, world.hub_org, request_of(step.arguments["entry"]))
+                request = request_of(step.arguments["entry"])
+                made = await world.endpoints.create(token, world.hub_org, request)
+                return {"state": made.state, "message": made.message}
             case "delete_endpoint":
                 await world.endpoints.delete(token, world.hub_org, step.arguments["name"])
             case "sweep":
-                await self._sweep(step, scene)
+                return await self._sweep(step, seen, scene)
             case _:
                 raise ValueError(f"no such action: {step.action}")
+        return None
 
-    async def _sweep(self, step: Do, scene: Scene[Observed]) -> None:
-        """Paid job 11, for a run that is gone: stop and list its jobs, then settle the reservation."""
-        world, token, record = self._world, scene.credentials.hugging_face, scene.seen.record
+    async def _sweep(self, step: Do, seen: Observed, scene: Scene[Observed]) -> Mapping[str, Any] | None:
+        """Paid job 11, for a run that is gone: stop and list its jobs, then settle the reservation.
+
+        It is settled only when no job was seen to run for as long as a lost submission may take to show up.
+        """
+        world, token, record = self._world, scene.credentials.hugging_face, seen.record
         assert record is not None
         uid, attempt, key = step.arguments["uid"], step.arguments["attempt"], step.arguments["key"]
+        if next(with_uid(world.cache, uid), None) is not None:
+            return {"outcome": "the object is there, but this operator cannot read it"}
+        if seen.secret_problem:
+            return {"outcome": f"waits for credentials: {seen.secret_problem}"}
         label = attempt_label(installation=self._installation, uid=uid, attempt=attempt)
         jobs = await world.jobs.list_labelled(token, world.hub_org, label)
         running = [job for job in jobs if not job.ended]
         for job in running:
             await world.jobs.cancel(token, world.hub_org, job.id)
+        now = world.clock.monotonic()
         if running:
-            return
+            self._quiet_since.pop(key, None)
+            return {"outcome": "cancelled", "jobs": ", ".join(job.id for job in running)}
+        if now - self._quiet_since.setdefault(key, now) < self._settle_seconds:
+            return {"outcome": "settling"}
         await self._settle(record, key, jobs, scene)
+        self._quiet_since.pop(key, None)
+        return {"outcome": "settled"}
 
     async def _settle(self, record: Record, key: str, jobs: Any, scene: Scene[Observed]) -> None:
+        from modelops.domain.training.conclude import billed_seconds
         from modelops.domain.training.estimate import billed_micro_usd
 
         flavors = (
@@ -126,12 +147,13 @@ class AgentModelReconciler(Reconciler[Observed]):
             if jobs
             else {}
         )
-        cost = sum(
-            billed_micro_usd(job.running_seconds, flavors[job.flavor].usd_micro_per_hour)
-            for job in jobs
-            if job.flavor in flavors
-        )
         reservation = record.reservations[key]
+        cost = sum(
+            billed_micro_usd(billed_seconds(job), flavors[job.flavor].usd_micro_per_hour)
+            if job.flavor in flavors
+            else reservation.usd_micro
+            for job in jobs
+        )
         settled = record.with_(
             reservations={k: v for k, v in record.reservations.items() if k != key},
             settlements={

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
@@ -124,8 +125,8 @@ class Reconciler(ABC, Generic[Seen]):
         """A fact from outside Kubernetes."""
 
     @abstractmethod
-    async def _do(self, step: Do, seen: Seen, scene: Scene[Seen]) -> None:
-        """An action outside Kubernetes."""
+    async def _do(self, step: Do, seen: Seen, scene: Scene[Seen]) -> Mapping[str, Any] | None:
+        """An action outside Kubernetes; returns what its trace says of the outcome."""
 
     def _acts(self, scene: Scene[Seen], plan: Plan) -> None:
         """Right before a plan is carried out."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -175,7 +176,7 @@ class TrainingRunReconciler(Reconciler[Observed]):
             raise Unavailable(sighting.problem or "the job was not looked at yet", retry_after=LOOK_SECONDS)
         return sighting.report if fact == "report" else sighting.job
 
-    async def _do(self, step: Do, seen: Observed, scene: Scene[Observed]) -> None:
+    async def _do(self, step: Do, seen: Observed, scene: Scene[Observed]) -> Mapping[str, Any] | None:
         world, credentials, memory = self._world, scene.credentials, self._memory(seen.run)
         token = credentials.hugging_face
         world.gate()
@@ -190,7 +191,7 @@ class TrainingRunReconciler(Reconciler[Observed]):
             case "stop_dataset":
                 await world.programs.stop(f"dataset-{seen.uid}")
             case "submit":
-                await self._submit(given, seen, token)
+                return await self._submit(given, seen, token)
             case "forget_submission":
                 if self._due(memory, "submission", given["after"]):
                     memory.submission = None
@@ -203,6 +204,7 @@ class TrainingRunReconciler(Reconciler[Observed]):
                 self._poller.soon()
             case _:
                 raise ValueError(f"no such action: {step.action}")
+        return None
 
     def _due(self, memory: Memory, what: str, after: float) -> bool:
         """Whether the pause before trying again has passed; starts it at the first call."""
@@ -213,12 +215,12 @@ class TrainingRunReconciler(Reconciler[Observed]):
         del memory.not_before[what]
         return True
 
-    async def _submit(self, given: dict[str, Any], seen: Observed, token: str) -> None:
+    async def _submit(self, given: dict[str, Any], seen: Observed, token: str) -> Mapping[str, Any] | None:
         """The POST, because the intent was written just before; its answer is remembered, not assumed."""
         item = self._world.cache.get(TRAINING_RUNS, seen.run.metadata.namespace, seen.run.metadata.name)
         run = parsed(TrainingRun, item) if item is not None else None
         if run is None:
-            return
+            return None
         memory = self._memory(run)
         request = JobRequest(
             namespace=given["namespace"],
@@ -238,10 +240,15 @@ class TrainingRunReconciler(Reconciler[Observed]):
             await self._world.hub.ensure_model_repo(token, given["run"]["output"]["repo"])
             job = await self._world.jobs.submit(token, request)
             memory.submission = Submission(job=job)
+            told = {"outcome": "submitted", "job": job.id}
         except Refused as error:
             memory.submission = Submission(refused=str(error))
+            told = {"outcome": f"refused: {error}"}
         except Unavailable as error:
             memory.submission = Submission(unavailable=str(error), retry_after=error.retry_after)
-        except Uncertain:
+            told = {"outcome": f"not done: {error}"}
+        except Uncertain as error:
             memory.settling_since = self._world.clock.monotonic()
+            told = {"outcome": f"answer lost: {error}"}
         self._world.enqueue(Key(kind="TrainingRun", namespace=run.metadata.namespace, name=run.metadata.name))
+        return told

@@ -10,6 +10,7 @@ from modelops.router.table import CANARY, STABLE, Route, RoutingTable, State
 
 if TYPE_CHECKING:
     from ruamel.yaml import YAML
+    from ruamel.yaml.constructor import SafeConstructor
 
 MAX_CHARACTERS: Final = 2 * 1024 * 1024
 """A ConfigMap holds at most 1 MiB; anything larger is not ours."""
@@ -34,16 +35,22 @@ class RoutingProblem(ConfigProblem):
 
 
 @cache
-def _yaml() -> YAML:
-    from ruamel.yaml import YAML
+def _constructor() -> type[SafeConstructor]:
     from ruamel.yaml.constructor import SafeConstructor
 
     class TimestampsAsText(SafeConstructor):
         """`canary_until` and a version such as 2025-12-10 stay the text that was written."""
 
     TimestampsAsText.add_constructor("tag:yaml.org,2002:timestamp", lambda _, node: node.value)
+    return TimestampsAsText
+
+
+def _yaml() -> YAML:
+    """A loader of one document: it keeps its place in itself, and a process may have a router per agent."""
+    from ruamel.yaml import YAML
+
     yaml = YAML(typ="safe", pure=True)
-    yaml.Constructor = TimestampsAsText
+    yaml.Constructor = _constructor()
     return yaml
 
 

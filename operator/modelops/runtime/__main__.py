@@ -13,6 +13,7 @@ from modelops.ports import Refused
 from modelops.runtime.logs import set_up
 from modelops.runtime.process import FAILED, OperatorProcess
 from modelops.runtime.settings import Settings, SettingsError, described, load
+from modelops.runtime.training_defaults import TrainingDefaultsError, load_training_defaults
 
 SWITCH_SECONDS = 0.0005
 """How long an SDK's thread may hold up the event loop at a time; Python has 5 ms, at each socket call."""
@@ -28,7 +29,8 @@ def main() -> int:
     """Runs the operator; returns its exit code: 0 stopped, 1 failed, 2 wrong environment, 3 lease lost."""
     try:
         settings, sources = load()
-    except SettingsError as error:
+        load_training_defaults(settings.training_defaults)
+    except (SettingsError, TrainingDefaultsError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     values = (getattr(settings, name) for name in Settings.model_fields)

@@ -182,6 +182,7 @@ class Following:
 
     def _forget(self, feed: CacheFeed) -> None:
         self._cache.forget_watch(feed.name)
+        self._metrics.forget_watch(feed.name)
         for pod in list(self._cache.list(PODS, namespace=feed.namespace, labels=feed.labels)):
             take_deletion(self._cache, PODS, pod)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
@@ -92,6 +93,11 @@ class Metrics:
     def watch_age(self, watch: str, age: Callable[[], float]) -> None:
         """Shows a watch's age at the time of asking."""
         self._watch_age.labels(watch).set_function(age)
+
+    def forget_watch(self, watch: str) -> None:
+        """A watch has ended."""
+        with contextlib.suppress(KeyError):
+            self._watch_age.remove(watch)
 
     async def measure_lag(self) -> None:
         """Measures until cancelled: a sleep that takes longer than asked for was held up by that much."""

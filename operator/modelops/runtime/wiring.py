@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any, Protocol, TypeVar, cast
 
-from ruamel.yaml import YAML
-
 from modelops.adapters.huggingface import (
     HuggingFaceConnection,
     HuggingFaceEndpoints,
@@ -36,10 +34,11 @@ from modelops.engine.rollout import RolloutReconciler
 from modelops.engine.shared_endpoints import SharedEndpoints
 from modelops.engine.trainingrun import TrainingRunReconciler
 from modelops.engine.world import World
-from modelops.ports import Clock, Credentials, Json, Resource
+from modelops.ports import Clock, Credentials, Resource
 from modelops.runtime.following import watch_name
 from modelops.runtime.metrics import Metrics
 from modelops.runtime.settings import Settings
+from modelops.runtime.training_defaults import load_training_defaults
 
 ENDPOINTS_SECONDS = 5.0
 """Between two listings of an account's endpoints, at most."""
@@ -139,12 +138,14 @@ def put_together(
         installation=installation,
         hub_org=settings.hub_org,
         jobs_enabled=settings.jobs_enabled,
-        defaults=_training_defaults(settings),
+        defaults=load_training_defaults(settings.training_defaults),
         poll_seconds=settings.poll_seconds,
         settle_seconds=settings.settle_seconds,
     )
     reconcilers |= {
-        "AgentModel": AgentModelReconciler(world, installation=installation),
+        "AgentModel": AgentModelReconciler(
+            world, installation=installation, settle_seconds=settings.settle_seconds
+        ),
         "TrainingRun": TrainingRunReconciler(world, poller, training),
         "Rollout": RolloutReconciler(world, RolloutSettings(installation=installation)),
     }
@@ -219,13 +220,6 @@ def _program_environment(settings: Settings) -> dict[str, str]:
         "MODELOPS_ENDPOINTS_URL": settings.endpoints_url,
     }
     return {**environment, "MODELOPS_SANDBOX": "1"} if settings.sandbox else environment
-
-
-def _training_defaults(settings: Settings) -> Json:
-    if settings.training_defaults is None:
-        return {}
-    loaded: Json = YAML(typ="safe", pure=True).load(settings.training_defaults.read_text()) or {}
-    return loaded
 
 
 def _traces(settings: Settings) -> ActionTraces | None:

@@ -203,3 +203,11 @@ def test_percentiles_are_those_of_the_router(latencies: list[float], share: floa
 def test_an_impossible_report_is_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         body(**fields)
+
+
+def test_a_flood_of_processes_of_one_namespace_pushes_out_nobody_elses(book: ReportBook) -> None:
+    book.take(body("ours"), namespace="team-a")
+    for number in range(3000):
+        book.take(body(f"flood-{number}"), namespace="team-b")
+    assert [entry.report.process for entry in book.processes("team-a", "docs")] == ["ours"]
+    assert len(book.processes("team-b", "docs")) == 500

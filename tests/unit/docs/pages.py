@@ -9,13 +9,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
 _FENCE = re.compile(
-    r"(?:^<!-- (?P<marker>(?:test|not run): [^\n]*?) -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.M | re.S
+    r"(?:^<!-- (?P<marker>(?:test|not run): [^\n]*?) -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$",
+    re.M | re.S,
 )
 
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block. `marker` is the comment above it: `test: cluster; scene: agent`, `not run: why`, or empty."""
+    """A fenced block. `marker`: the comment above, `test: cluster; scene: agent`, `not run: why`."""
 
     page: Path
     language: str
@@ -45,7 +46,11 @@ def pages() -> list[Path]:
 
 def guides() -> list[Path]:
     """Pages for users, whose commands must run."""
-    return [ROOT / "README.md", ROOT / "docs" / "MODELOPS.md", *sorted((ROOT / "docs" / "guides").glob("*.md"))]
+    return [
+        ROOT / "README.md",
+        ROOT / "docs" / "MODELOPS.md",
+        *sorted((ROOT / "docs" / "guides").glob("*.md")),
+    ]
 
 
 def blocks(page: Path) -> list[Block]:

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import re
-import sys
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel, SecretStr
+from tests.unit.docs.pages import ROOT, anchors, blocks, guides, links, pages, prose, table
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from pages import ROOT, anchors, blocks, guides, links, pages, prose, table  # noqa: E402
-
-from modelops.adapters.huggingface import HuggingFaceEndpoints, HuggingFaceHub, HuggingFaceJobs  # noqa: E402
-from modelops.api.v1alpha1 import AgentModel, Rollout, TrainingRun  # noqa: E402
-from modelops.domain.reasons import AgentModelReason, RolloutReason, TrainingReason  # noqa: E402
-from modelops.domain.training.estimate import estimate  # noqa: E402
-from modelops.ports import Flavor  # noqa: E402
-from modelops.router import RouterState  # noqa: E402
-from modelops.runtime.metrics import Metrics  # noqa: E402
-from modelops.runtime.settings import Settings  # noqa: E402
+from modelops.adapters.huggingface import HuggingFaceEndpoints, HuggingFaceHub, HuggingFaceJobs
+from modelops.api.v1alpha1 import Rollout, TrainingRun
+from modelops.domain.reasons import AgentModelReason, RolloutReason, TrainingReason
+from modelops.domain.training.estimate import estimate
+from modelops.ports import Flavor
+from modelops.router import RouterState
+from modelops.runtime.metrics import Metrics
+from modelops.runtime.settings import Settings
 
 OPERATING = ROOT / "docs" / "guides" / "operating.md"
 TROUBLESHOOTING = ROOT / "docs" / "guides" / "troubleshooting.md"
@@ -44,14 +41,15 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert file.exists(), f"{page.name} links to {target}, which does not exist"
         assert file.is_relative_to(ROOT), f"{page.name} links out of the repository: {target}"
         if anchor:
-            assert anchor in anchors(file), f"{page.name} links to {target}; {file.name} has {sorted(anchors(file))}"
+            assert anchor in anchors(file), f"{page.name}: no heading of {file.name} makes {target}"
 
 
 @every_page
 def test_files_that_are_named_exist(page: Path) -> None:
     """A path in backticks that begins in a folder of the repository is one of its files."""
-    named = re.findall(r"`((?:operator/modelops|tests|config|crds|docs|requirements)/[\w./*-]*)`", prose(page))
-    asked_for = {"config/models/registry.json"} if page in (TOOLS,) else set()
+    folders = "operator/modelops|tests|config|crds|docs|requirements"
+    named = re.findall(rf"`((?:{folders})/[\w./*-]*)`", prose(page))
+    asked_for = {"config/models/registry.json"} if page == TOOLS else set()
     missing = [name for name in named if name not in asked_for and not list(ROOT.glob(name.rstrip("/")))]
     assert not missing
 
@@ -71,8 +69,8 @@ def test_modules_of_a_design_exist(page: Path) -> None:
 def test_page_stands_alone(page: Path) -> None:
     """No page names a place outside the repository, a package index, or a real token."""
     text = page.read_text(encoding="utf-8")
-    forbidden = r"\.\./shared|/work/|/root/|/tmp/|pypi\.|index-url|registry\.npmjs|proxy\.golang|hf_[A-Za-z0-9]{20,}"
-    assert not re.findall(forbidden, text)
+    places = r"\.\./shared|/work/|/root/|/tmp/|pypi\.|index-url|registry\.npmjs|proxy\.golang"
+    assert not re.findall(rf"{places}|hf_[A-Za-z0-9]{{20,}}", text)
     assert "\t" not in text
     assert text.endswith("\n")
 
@@ -81,7 +79,7 @@ def test_page_stands_alone(page: Path) -> None:
 def test_every_command_is_run_or_says_why_not(page: Path) -> None:
     for block in blocks(page):
         if block.language in ("sh", "python", "bash", "yaml"):
-            assert block.marker, f"{page.name}: a {block.language} block has no `test:` or `not run:` comment above"
+            assert block.marker, f"no `test:` or `not run:` comment above:\n{block.text}"
             assert block.test in ("cluster", "python", "manifest") or block.marker.startswith("not run: ")
 
 
@@ -92,10 +90,13 @@ def test_settings_are_all_there_with_their_defaults() -> None:
     for alias, field in fields.items():
         if alias == "MODELOPS_STATE_DIR":
             continue
-        default: Any = field.default
-        shown = "" if not default else str(default)
-        shown = str(default).lower() if isinstance(default, bool) else "" if "SecretStr" in repr(default) else shown
-        assert rows[alias] == shown, alias
+        assert rows[alias] == _shown(field.default), alias
+
+
+def _shown(default: Any) -> str:
+    if isinstance(default, bool):
+        return str(default).lower()
+    return "" if not default or isinstance(default, SecretStr) else str(default)
 
 
 def test_template_of_the_environment_has_every_setting() -> None:
@@ -164,7 +165,7 @@ def test_fields_of_the_routers_state_exist() -> None:
 
 
 def test_status_fields_of_the_tools_page_exist() -> None:
-    kinds = {"TrainingRun": TrainingRun, "Rollout": Rollout, "AgentModel": AgentModel}
+    kinds: dict[str, type[BaseModel]] = {"TrainingRun": TrainingRun, "Rollout": Rollout}
     found = re.findall(r"(TrainingRun|Rollout) ((?:`[\w.]+`(?:, )?)+)", prose(TOOLS))
     assert found
     for kind, paths in found:

@@ -4,8 +4,8 @@ it asks with a token.
 
 from __future__ import annotations
 
-import asyncio
 import copy
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -18,18 +18,34 @@ from modelops.domain.model_hosts import ModelHosts
 from modelops.domain.plan import Do, Plan, WriteFile, WriteStatus
 from modelops.domain.record import Active, Record, Target, initial_record
 from modelops.domain.rollout.observed import Observed, RolloutSettings
-from modelops.engine.act import CONFIG_MAPS, Executor
+from modelops.engine.act import CONFIG_MAPS, Executor, Held
 from modelops.engine.cache import ObjectCache
 from modelops.engine.reconciler import Scene
 from modelops.engine.resources import AGENT_MODELS, ROLLOUTS
 from modelops.engine.rollout import RolloutReconciler
 from modelops.engine.world import World
-from modelops.ports import AgentReports, Conflict, Json, NotLeader, ProgramState, Resource, Track, Uncertain
+from modelops.ports import (
+    AgentReports,
+    Conflict,
+    Credentials,
+    Json,
+    NotLeader,
+    ProgramState,
+    Resource,
+    Track,
+    Uncertain,
+)
 
+VERSIONS = itertools.count(100)
+"""Of the whole module: the engine reads each uid and version once in a process."""
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 FILE = "agents:\n  docs:\n    model: m\n    version: v1.0.0\n"
 STABLE = Target(
-    version="v1.0.0", model="m", endpoint="openrouter", endpoint_url="https://openrouter.ai/api/v1", api_key_env="K"
+    version="v1.0.0",
+    model="m",
+    endpoint="openrouter",
+    endpoint_url="https://openrouter.ai/api/v1",
+    api_key_env="K",
 )
 CANDIDATE = Target(
     version="v1.1.0-rc.1", model="org/c", endpoint="huggingface", endpoint_url="", api_key_env="HF_TOKEN"
@@ -52,15 +68,13 @@ class Api:
     """Objects by name, with resourceVersions; `before` runs before a write and may raise or change things."""
 
     objects: dict[str, Json] = field(default_factory=dict)
-    version: int = 100
     reads: list[str] = field(default_factory=list)
     troubles: list[Exception] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
 
     def put(self, item: Json) -> Json:
-        self.version += 1
         kept = copy.deepcopy(item)
-        kept["metadata"]["resourceVersion"] = str(self.version)
+        kept["metadata"]["resourceVersion"] = str(next(VERSIONS))
         self.objects[kept["metadata"]["name"]] = kept
         return copy.deepcopy(kept)
 
@@ -170,7 +184,11 @@ def agent_model() -> Json:
         "metadata": {"namespace": "team", "name": "docs", "uid": "a", "generation": 1},
         "spec": {
             "agent": "docs",
-            "baseline": {"model": "m", "endpoint": "openrouter", "endpointUrl": "https://openrouter.ai/api/v1"},
+            "baseline": {
+                "model": "m",
+                "endpoint": "openrouter",
+                "endpointUrl": "https://openrouter.ai/api/v1",
+            },
             "config": {"configMapRef": {"name": "agents", "key": "agents.yaml"}},
         },
     }
@@ -233,12 +251,15 @@ async def test_time_whose_write_had_no_answer_counts_once(bench: Bench) -> None:
     await bench.tick()
     bench.time.seconds += 5
     seen = await bench.look(Plan(steps=(Do(action="tick", arguments={"healthy": True}),)))
-    counted = seen.rollout.status.model_copy(
-        update={"analysis": {"healthySeconds": 5}}
+    counted = type(seen.rollout.status).model_validate(
+        {**seen.rollout.status.wire(), "analysis": {"healthySeconds": 5}}
     )
-    counted = type(counted).model_validate({**seen.rollout.status.wire(), "analysis": {"healthySeconds": 5}})
     bench.api.troubles.append(Uncertain("lost"))
-    steps = (WriteStatus(status=counted), Do(action="tick_reset"), Do(action="tick", arguments={"healthy": True}))
+    steps = (
+        WriteStatus(status=counted),
+        Do(action="tick_reset"),
+        Do(action="tick", arguments={"healthy": True}),
+    )
     seen = await bench.look(Plan(steps=steps, requeue_after=5.0))
     assert seen.rollout.status.analysis is not None
     assert seen.rollout.status.analysis.healthy_seconds == 5
@@ -250,7 +271,11 @@ async def test_after_a_written_count_the_time_goes_on_counting(bench: Bench) -> 
     counted = type(seen.rollout.status).model_validate(
         {**seen.rollout.status.wire(), "analysis": {"healthySeconds": 5}}
     )
-    steps = (WriteStatus(status=counted), Do(action="tick_reset"), Do(action="tick", arguments={"healthy": True}))
+    steps = (
+        WriteStatus(status=counted),
+        Do(action="tick_reset"),
+        Do(action="tick", arguments={"healthy": True}),
+    )
     await bench.look(Plan(steps=steps, requeue_after=5.0))
     bench.time.seconds += 5
     assert await bench.tick() == 5.0
@@ -324,20 +349,11 @@ async def test_a_token_goes_to_no_host_that_is_not_on_the_list(bench: Bench) -> 
     assert seen.record is not None
     stolen = seen.record.stable.model_copy(update={"endpoint_url": "https://evil.example.org/v1"})
     seen = replace(seen, record=seen.record.with_(stable=stolen))
-    scene: Scene[Observed] = bench_scene(bench, seen)
+    held = Held(object=bench.api.objects["r1"])
+    scene = Scene(seen=seen, held=held, credentials=Credentials(), record_ref=("team", "x", {}))
     fact = await bench.engine._fetch("evaluation", seen, scene)
     assert isinstance(fact, ProgramState)
     assert fact.result is not None
     assert fact.result["reason"] == "HostNotAllowed"
     assert "evil.example.org" in fact.result["message"]
     assert not fact.result["ok"]
-
-
-def bench_scene(bench: Bench, seen: Observed) -> Scene[Observed]:
-    scene = asyncio.get_running_loop()
-    del scene
-    from modelops.engine.act import Held
-    from modelops.ports import Credentials
-
-    held = Held(object=bench.api.objects["r1"])
-    return Scene(seen=seen, held=held, credentials=Credentials(), record_ref=("team", "x", {}))

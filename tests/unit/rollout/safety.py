@@ -45,12 +45,14 @@ class Safety:
     raised_after_stop: dict[str, int] = field(default_factory=dict)
     order: list[str] = field(default_factory=list)
     stable_edited: bool = False
+    theirs: bool = False
+    """Whether somebody else wrote the routing last."""
     candidates: dict[str, str] = field(default_factory=dict)
     """Model by rollout uid."""
     log: list[str] = field(default_factory=list)
 
     def __call__(self, name: Name, before: Json | None, after: Json | None, ours: bool) -> None:
-        if name == ("configmaps", FILE):
+        if name == ("configmaps", FILE) and before is not None:
             self._file(entry_of(before), entry_of(after), ours)
         elif name == ("configmaps", RECORD):
             self._record(before, after, ours)
@@ -75,7 +77,9 @@ class Safety:
                 self.lowered.discard(new.salt)
             if before.stable != after.stable:
                 self.stable_edited = True
+            self.theirs = new is not None
             return
+        self.theirs = False
         if new is not None and weight_of(new) > 0 and (
             old is None or old.salt != new.salt or weight_of(new) > weight_of(old)
         ):
@@ -132,6 +136,7 @@ class Safety:
         if old.active and new.active and old.active.aborting and not new.active.aborting:
             raise Violated("FENCE_TAKEN_BACK")
         if old.stable.model == new.stable.model:
+            self._released(old, new)
             return
         if old.active is None:
             raise Violated("COMMIT_WITHOUT_CLAIM")
@@ -142,6 +147,13 @@ class Safety:
         stable = entry_of(self.objects.get(("configmaps", FILE))).stable
         if (stable is None or stable.model != new.stable.model) and not self.stable_edited:
             raise Violated(f"COMMIT_BUT_FILE_DIFFERS record={new.stable.model} file={stable}")
+
+    def _released(self, old: Record, new: Record) -> None:
+        block = entry_of(self.objects.get(("configmaps", FILE))).routing
+        if old.active is None or new.active is not None or block is None or self.theirs:
+            return
+        if block.salt == old.active.uid and block.weight > 0:
+            raise Violated(f"RELEASED_WITH_WEIGHT {block.weight} of {block.salt}")
 
     def _rollout(self, before: Json | None, after: Json | None, ours: bool) -> None:
         if before is None or after is None or before["metadata"]["uid"] != after["metadata"]["uid"]:

@@ -79,7 +79,7 @@ def run_json(
     return {
         "apiVersion": API_VERSION,
         "kind": "TrainingRun",
-        "metadata": metadata(RUN, uid=uid, **{"finalizers": [FINALIZER], **(meta or {})}),
+        "metadata": {**metadata(RUN, uid=uid, finalizers=[FINALIZER]), **(meta or {})},
         "spec": fields,
         "status": status or {},
     }

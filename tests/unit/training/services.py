@@ -41,7 +41,7 @@ class Time:
     """Whether requests wait to be carried out."""
 
     def request(self, name: str, land: Callable[[], Any]) -> Request:
-        return self.time.request(name, land, sent_at=self.seconds, at_once=not self.stepped)
+        return Request(name=name, land=land, sent_at=self.seconds, at_once=not self.stepped)
 
     def now(self) -> Any:
         return NOW + timedelta(seconds=self.seconds)
@@ -146,7 +146,7 @@ class KubeClient:
         self.events.append(f"{reason}: {message}")
 
     async def _sent(self, name: str, land: Callable[[], Any]) -> Any:
-        return await Request(name=name, land=land)
+        return await self._server.time.request(name, land)
 
 
 @dataclass

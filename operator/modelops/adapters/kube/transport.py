@@ -58,6 +58,7 @@ class Transport:
         self._timeout = aiohttp.ClientTimeout(total=request_seconds, sock_connect=CONNECT_SECONDS)
         self._headers: dict[str, str] = {}
         self._session: aiohttp.ClientSession | None = None
+        self._streams: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         context = self.connection.ssl_context()
@@ -70,14 +71,20 @@ class Transport:
         # aiohttp sends a PUT or DELETE again when a kept-alive connection turns out closed; there is no
         # public switch. Whether the first one was carried out is then unknown, and that is ours to judge.
         self._session._retry_connection = False
+        # Watches have connections of their own: each holds one, and together they would starve the lease.
+        self._streams = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ssl=True if context is None else context),
+            headers={"User-Agent": "modelops-operator", "Accept": "application/json"},
+        )
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        for session in (self._session, self._streams):
+            if session is not None:
+                await session.close()
+        self._session = self._streams = None
 
     async def call(
         self,
@@ -131,8 +138,7 @@ class Transport:
             content = await response.read()
         self.on_call(verb, plural, str(response.status))
         if response.status < 300:
-            answer: Json = json.loads(content)
-            return answer
+            return _understood(verb, content)
         raise outcome(verb, response.status, content, retry_after=response.headers.get("Retry-After"))
 
     def _give_up(self, verb: Verb, plural: str, error: Exception, *, last: bool) -> bool:
@@ -154,7 +160,9 @@ class Transport:
         """An open-ended GET, as an aiohttp context manager; `silence`: seconds without a byte that end it."""
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=silence)
         url = self.connection.server + path
-        return self.session.get(
+        if self._streams is None:
+            raise RuntimeError("the transport is not open: use `async with Transport(...)`")
+        return self._streams.get(
             url, params=params, headers=self._headers, timeout=timeout, read_bufsize=2**20
         )
 
@@ -193,6 +201,18 @@ def outcome(verb: Verb, status: int, content: bytes, *, retry_after: str | None)
     if verb in READS:
         return Unavailable(message, retry_after=_seconds(retry_after))
     return Uncertain(message)
+
+
+def _understood(verb: Verb, content: bytes) -> Json:
+    """A good answer's JSON. One that is none comes from somebody between us and the API server."""
+    try:
+        answer = json.loads(content)
+    except ValueError:
+        answer = None
+    if isinstance(answer, dict):
+        return answer
+    message = f"{verb}: the answer is not a JSON object"
+    raise Unavailable(message) if verb in READS else Uncertain(message)
 
 
 def status_message(content: bytes) -> str:

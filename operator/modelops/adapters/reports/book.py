@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -14,6 +14,8 @@ from modelops.ports import AgentReports, Clock, Track
 IN_SYNC_SECONDS: Final = 15.0
 EXPIRES_SECONDS: Final = 60.0
 MOST_PROCESSES: Final = 2_000
+MOST_OF_ONE: Final = 500
+"""Processes of one namespace: a flood of them pushes out its own, and nobody else's."""
 MOST_ERRORS_SHOWN: Final = 5
 
 
@@ -28,7 +30,8 @@ class Entry:
 
 
 class ReportBook:
-    """`ports.Reports`. At most `most_processes` are kept, the one that was silent longest goes first.
+    """`ports.Reports`. At most `most_processes` are kept, the one that was silent longest goes first, and at most
+    `MOST_OF_ONE` of a namespace that a token vouches for.
 
     `changed(namespace, agent)` is called in the event loop after a report that says something new: a process
     or generation not seen before, another reachability, the canary's first request, error or fallback.
@@ -47,17 +50,31 @@ class ReportBook:
         self._changed = changed
         self._most_processes = most_processes
         self._entries: OrderedDict[tuple[str, str, str], Entry] = OrderedDict()
+        self._counts: Counter[str] = Counter()
 
     def take(self, report: ReportBody, *, namespace: str = "") -> None:
         """Keeps it in the place of the process' last one."""
         key = (namespace, report.agent, report.process)
         before = self._entries.pop(key, None)
         self._entries[key] = Entry(namespace=namespace, report=report, arrived=self._clock.monotonic())
-        while len(self._entries) > self._most_processes:
-            self._entries.popitem(last=False)
+        if before is None:
+            self._make_room(namespace)
         if before is None or _news(before.report) != _news(report):
             self.version += 1
             self._changed(namespace, report.agent)
+
+    def _make_room(self, namespace: str) -> None:
+        count = self._counts[namespace] = self._counts[namespace] + 1
+        if namespace and count > MOST_OF_ONE:
+            self._drop(next(key for key in self._entries if key[0] == namespace))
+        while len(self._entries) > self._most_processes:
+            self._drop(next(iter(self._entries)))
+
+    def _drop(self, key: tuple[str, str, str]) -> None:
+        del self._entries[key]
+        self._counts[key[0]] -= 1
+        if not self._counts[key[0]]:
+            del self._counts[key[0]]
 
     def summary(
         self, namespace: str, agent: str, *, generation: int, salt: str, pods: Sequence[str] | None

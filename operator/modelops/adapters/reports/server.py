@@ -6,6 +6,8 @@ from which namespace and Pod.
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import hmac
 import logging
 from collections import OrderedDict
@@ -18,7 +20,7 @@ from pydantic import ValidationError
 
 from modelops.adapters.reports.body import LARGEST_BODY, ReportBody
 from modelops.adapters.reports.book import ReportBook
-from modelops.ports import Clock, Unavailable
+from modelops.ports import Clock, NotLeader, Refused, Unavailable, Uncertain
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +28,12 @@ PATH: Final = "/v1/report"
 POD_NAME: Final = "authentication.kubernetes.io/pod-name"
 REVIEW_SECONDS: Final = 60.0
 MOST_REVIEWS: Final = 2_000
+REVIEWS_AT_ONCE: Final = 8
+REVIEWS_WAITING: Final = 64
+"""Further unknown tokens are told to come again: a flood of them must not reach the API server."""
+LARGEST_TOKEN: Final = 8 * 1024
+BODY_SECONDS: Final = 10.0
+"""A body that takes longer is given up."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +54,8 @@ def shared_secret(secret: str) -> TokenCheck:
         raise ValueError("the shared secret of reports has less than 16 characters; make a longer one")
 
     async def check(token: str) -> Caller | None:
-        return Caller() if hmac.compare_digest(token.encode(), secret.encode()) else None
+        given = token.encode(errors="surrogateescape")
+        return Caller() if hmac.compare_digest(given, secret.encode()) else None
 
     return check
 
@@ -56,17 +65,36 @@ def token_review(
 ) -> TokenCheck:
     """Service accounts of the cluster. `review` posts a TokenReview and returns its `status`.
 
-    An answer is remembered for `seconds`, keyed by the token; the newest `MOST_REVIEWS` are.
+    An answer is remembered for `seconds`, keyed by the token's digest; the newest `MOST_REVIEWS` of good ones
+    and as many of bad ones are, so that bad tokens push out no good ones. What cannot be a token of a service
+    account is not asked about.
     """
-    known: OrderedDict[str, tuple[float, Caller | None]] = OrderedDict()
+    good: OrderedDict[bytes, tuple[float, Caller | None]] = OrderedDict()
+    bad: OrderedDict[bytes, tuple[float, Caller | None]] = OrderedDict()
+    turn = asyncio.Semaphore(REVIEWS_AT_ONCE)
+    waiting = 0
 
     async def check(token: str) -> Caller | None:
-        at, caller = known.get(token, (float("-inf"), None))
-        if clock.monotonic() - at <= seconds:
-            return caller
-        caller = caller_of(await review(token))
-        known[token] = (clock.monotonic(), caller)
-        known.move_to_end(token)
+        nonlocal waiting
+        if len(token) > LARGEST_TOKEN or not token.isascii() or token.count(".") != 2:
+            return None
+        key = hashlib.sha256(token.encode()).digest()
+        for known in (good, bad):
+            at, caller = known.get(key, (float("-inf"), None))
+            if clock.monotonic() - at <= seconds:
+                return caller
+        if waiting >= REVIEWS_WAITING:
+            raise Unavailable("too many unknown tokens wait to be checked")
+        waiting += 1
+        try:
+            async with turn:
+                caller = caller_of(await review(token))
+        finally:
+            waiting -= 1
+        good.pop(key, None)
+        known = bad if caller is None else good
+        known[key] = (clock.monotonic(), caller)
+        known.move_to_end(key)
         while len(known) > MOST_REVIEWS:
             known.popitem(last=False)
         return caller
@@ -126,12 +154,17 @@ class ReportServer:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         try:
             caller = await self._token_check(token) if scheme.lower() == "bearer" and token else None
-        except Unavailable:
+        except (Unavailable, Uncertain, Refused, NotLeader) as error:
+            logger.warning("a token of a report cannot be checked: %s", error)
             return _refusal(503, "tokens cannot be checked at the moment; report again")
         if caller is None:
             return _refusal(401, "reports need a bearer token of the operator's cluster or its shared secret")
         try:
-            report = ReportBody.model_validate_json(await request.read())
+            async with asyncio.timeout(BODY_SECONDS):
+                body = await request.read()
+            report = ReportBody.model_validate_json(body)
+        except TimeoutError:
+            return _refusal(408, f"the body did not come within {BODY_SECONDS:.0f} s")
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
             place = ".".join(map(str, first["loc"])) or "the body"

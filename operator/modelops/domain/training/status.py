@@ -6,7 +6,7 @@ from typing import Any
 
 from modelops.api.v1alpha1.meta import ConditionStatus
 from modelops.api.v1alpha1.trainingrun import TrainingPhase, TrainingRunStatus
-from modelops.domain.conditions import with_condition
+from modelops.domain.conditions import with_conditions
 from modelops.domain.facts import Outage
 from modelops.domain.plan import Announce, Plan, Step, WriteStatus
 from modelops.domain.reasons import TrainingReason
@@ -33,25 +33,15 @@ def moved(
     generation = seen.run.metadata.generation
     ready = phase is TrainingPhase.SUCCEEDED
     terminal = phase in TERMINAL
-    conditions = old.conditions
-
-    def put(kind: str, status: ConditionStatus | bool) -> None:
-        nonlocal conditions
-        conditions = with_condition(
-            conditions,
-            kind,
-            status,
-            reason=reason.value,
-            message=message,
-            generation=generation,
-            now=seen.now,
-        )
-
-    put("Ready", ready)
-    for kind, holds in (facts or {}).items():
-        put(kind, holds)
-    put("Complete", terminal)
-    put("Succeeded", ready if terminal else ConditionStatus.UNKNOWN)
+    succeeded = ready if terminal else ConditionStatus.UNKNOWN
+    conditions = with_conditions(
+        old.conditions,
+        {"Ready": ready, **(facts or {}), "Complete": terminal, "Succeeded": succeeded},
+        reason=reason.value,
+        message=message,
+        generation=generation,
+        now=seen.now,
+    )
     moment = seen.now.replace(microsecond=0)
     return old.model_copy(
         update={

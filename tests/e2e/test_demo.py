@@ -1,0 +1,144 @@
+"""`modelops demo` as a stranger runs it: the whole story on real parts, and nothing left behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+STORY_SECONDS = 600.0
+SET_UP_SECONDS = 180.0
+GONE_SECONDS = 30.0
+SET_UP = "agents: 3 processes"
+
+
+def demo(*arguments: str | Path, folder: Path) -> list[str]:
+    return [sys.executable, "-m", "modelops.cli", "demo", *map(str, arguments), "--dir", str(folder)]
+
+
+def environment(**more: str) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if name not in ("KEEP", "KUBECONFIG")}
+    return {**inherited, **more}
+
+
+def left_running(folder: Path) -> list[str]:
+    """Processes of the demo in `folder`: they work in it, or name it."""
+    found = []
+    for process in psutil.process_iter(["pid", "cmdline", "cwd"]):
+        said = " ".join(process.info["cmdline"] or ())
+        if process.pid != os.getpid() and str(folder) in f"{said} {process.info['cwd']}":
+            found.append(f"{process.pid}: {said[:200]}")
+    return found
+
+
+def wait_until_gone(folder: Path) -> None:
+    deadline = time.monotonic() + GONE_SECONDS
+    while left := left_running(folder):
+        assert time.monotonic() < deadline, f"still running after {GONE_SECONDS:.0f} s: {left}"
+        time.sleep(0.1)
+
+
+@contextmanager
+def set_up_demo(folder: Path, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
+    """A demo under way, when everything of it runs."""
+    process = subprocess.Popen(
+        demo(*arguments, folder=folder),
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    watchdog = threading.Timer(SET_UP_SECONDS, process.kill)
+    watchdog.start()
+    try:
+        assert process.stdout is not None
+        said = []
+        for line in process.stdout:
+            said.append(line)
+            if SET_UP in line:
+                break
+        else:
+            pytest.fail(f"the demo ended before it was set up:\n{''.join(said)}")
+        yield process
+    finally:
+        watchdog.cancel()
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """Of one demo; a test that fails leaves nothing running either."""
+    folder = tmp_path / "demo"
+    yield folder
+    subprocess.run(demo("stop", folder=folder), capture_output=True)
+
+
+def test_all_three_acts_go_as_told_and_leave_nothing_running(folder: Path) -> None:
+    done = subprocess.run(
+        demo(folder=folder), env=environment(), capture_output=True, text=True, timeout=STORY_SECONDS
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert left_running(folder) == []
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["title"].startswith("All three acts went as told")
+    text = "\n".join(summary["lines"])
+    assert "Act 1  A better model: promoted: v1.1.0 serves the agent" in text
+    assert "Act 2  A worse model: rejected: v1.1.0 goes on" in text
+    assert "Act 3  A model that fails in production: aborted: back on v1.1.0" in text
+    for line in ("gate: pass", "gate: fail", "SIGKILL to the operator", "one job and one endpoint"):
+        assert line in done.stdout
+    assert "\x1b" not in done.stdout, "no terminal, no escape sequences"
+
+
+@pytest.mark.parametrize(
+    ("end", "code"),
+    [
+        pytest.param(lambda process: process.send_signal(signal.SIGINT), 130, id="interrupted"),
+        pytest.param(lambda process: process.terminate(), 130, id="terminated"),
+        pytest.param(lambda process: process.kill(), -signal.SIGKILL, id="killed"),
+    ],
+)
+def test_demo_that_is_ended_leaves_nothing_running(
+    folder: Path, end: Callable[["subprocess.Popen[str]"], None], code: int
+) -> None:
+    with set_up_demo(folder) as process:
+        assert len(left_running(folder)) > 6
+        end(process)
+        assert process.wait(timeout=GONE_SECONDS) == code
+    wait_until_gone(folder)
+
+
+def test_kept_demo_goes_on_until_it_is_stopped(folder: Path) -> None:
+    started = subprocess.run(
+        demo("--acts", "0", folder=folder),
+        env=environment(KEEP="1"),
+        capture_output=True,
+        text=True,
+        timeout=SET_UP_SECONDS,
+    )
+    assert started.returncode == 0, started.stdout + started.stderr
+    assert f"export KUBECONFIG={folder}/cluster/kubeconfig" in started.stdout
+    kubectl = started.stdout.partition("alias kubectl=")[2].split()[0]
+    kubeconfig = folder / "cluster" / "kubeconfig"
+    shown = subprocess.run(
+        [kubectl, "--kubeconfig", kubeconfig, "-n", "code-chef", "get", "modelops"],
+        capture_output=True,
+        text=True,
+    )
+    assert "agentmodel.modelops.code-chef.dev/docs" in shown.stdout
+    again = subprocess.run(demo(folder=folder), env=environment(), capture_output=True, text=True)
+    assert again.returncode == 1
+    assert "modelops demo stop" in again.stderr
+    stopped = subprocess.run(demo("stop", folder=folder), capture_output=True, text=True)
+    assert stopped.returncode == 0, stopped.stderr
+    wait_until_gone(folder)

@@ -1,0 +1,217 @@
+"""The explorer finds what it is for: each rule of the protocol, broken on purpose, is caught."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from modelops.domain.agentmodel import decide as of_agent
+from modelops.domain.plan import Plan, WriteFile, WriteRecord, WriteStatus
+from modelops.domain.rollout import advance, canary, claim, decide, judge, retreat, routing
+from modelops.domain.rollout.observed import Observed
+from tests.unit.rollout import objects
+from tests.unit.rollout.explorer import Moves, Run, Scenario, drawn, injected, parsed_once
+
+Patch = pytest.MonkeyPatch
+HUMANS = frozenset({"abort", "delete", "recreate", "remove", "lower", "restore", "stable"})
+
+
+@pytest.fixture(autouse=True)
+def _fast() -> Iterator[None]:
+    with parsed_once():
+        yield
+
+
+def everywhere(patch: Patch, name: str, new: Any) -> None:
+    """A function under every name that it was imported by."""
+    for module in (advance, canary, claim, judge, retreat, decide):
+        if hasattr(module, name):
+            patch.setattr(module, name, new)
+
+
+def without(steps: tuple[Any, ...], kind: type) -> tuple[Any, ...]:
+    return tuple(step for step in steps if not isinstance(step, kind))
+
+
+def in_steps(patch: Patch, old: Callable[..., Any], new: Callable[..., Any] | None) -> None:
+    for module in (decide, of_agent):
+        kept = tuple(new if step is old else step for step in module.STEPS)
+        patch.setattr(module, "STEPS", tuple(step for step in kept if step is not None))
+
+
+def skips_the_latch(patch: Patch) -> None:
+    """A mismatch is acted on but not remembered."""
+    original = retreat.latch
+
+    def latch(*given: Any, **named: Any) -> Plan:
+        plan = original(*given, **named)
+        return replace(plan, steps=without(plan.steps, WriteStatus))
+
+    everywhere(patch, "latch", latch)
+
+
+def heals_upwards(patch: Patch) -> None:
+    """A block that is not the intended one is written again, whoever changed it."""
+    original = advance.intent_is_unfinished
+
+    def heal(seen: Observed) -> Plan | None:
+        status, file = seen.rollout.status, seen.file
+        if status.intent is None or file is None:
+            return original(seen)
+        intent = status.intent.model_copy(update={"basis": file.resource_version})
+        changed = seen.rollout.model_copy(update={"status": status.model_copy(update={"intent": intent})})
+        return original(replace(seen, rollout=changed))
+
+    in_steps(patch, original, heal)
+
+
+def numbers_a_repeat_anew(patch: Patch) -> None:
+    """A repeated intent takes a new generation."""
+    original = advance.intent_is_unfinished
+
+    def renumbered(seen: Observed) -> Plan | None:
+        plan = original(seen)
+        status = seen.rollout.status
+        if status.intent is None or plan is None or not any(isinstance(s, WriteFile) for s in plan.steps):
+            return plan
+        if status.aborting or isinstance(plan.steps[0], WriteStatus) and plan.steps[0].status.aborting:  # type: ignore[attr-defined]
+            return plan
+        intent = status.intent.model_copy(update={"generation": routing.next_generation(seen)})
+        changed = seen.rollout.model_copy(update={"status": status.model_copy(update={"intent": intent})})
+        return original(replace(seen, rollout=changed))
+
+    in_steps(patch, original, renumbered)
+
+
+def releases_before_the_tombstone(patch: Patch) -> None:
+    """The claim is given back while the canary still has its weight."""
+    original = retreat.retreat_steps
+    patch.setattr(retreat, "retreat_steps", lambda *given: tuple(reversed(original(*given))))
+
+
+def forgets_the_fence(patch: Patch) -> None:
+    """A promotion that was intended is put back without telling the record first."""
+    original = retreat.retreat_steps
+
+    def unfenced(seen: Observed, *given: Any) -> Any:
+        status = seen.rollout.status.model_copy(update={"promoting": False})
+        return original(replace(seen, rollout=seen.rollout.model_copy(update={"status": status})), *given)
+
+    patch.setattr(retreat, "retreat_steps", unfenced)
+
+
+def leaves_orphans(patch: Patch) -> None:
+    """A weight whose rollout is over stays."""
+    in_steps(patch, of_agent.orphan_block_raises, None)
+
+
+def writes_the_file_first(patch: Patch) -> None:
+    """The raise comes before its intent."""
+    original = advance.advance
+
+    def hasty(*given: Any, **named: Any) -> Plan:
+        plan = original(*given, **named)
+        return replace(plan, steps=(*without(plan.steps, WriteStatus), *(
+            s for s in plan.steps if isinstance(s, WriteStatus)
+        )))
+
+    everywhere(patch, "advance", hasty)
+
+
+def commits_first(patch: Patch) -> None:
+    """The record is promoted before the file."""
+    original = canary.promote
+
+    def hasty(seen: Observed) -> Plan:
+        plan = original(seen)
+        status, *rest = plan.steps
+        record = [s for s in rest if isinstance(s, WriteRecord)]
+        return replace(plan, steps=(status, *record, *without(tuple(rest), WriteRecord)))
+
+    patch.setattr(canary, "promote", hasty)
+
+
+def forgets_who_is_done(patch: Patch) -> None:
+    """A re-created object acts again."""
+    from modelops.domain.rollout import finish
+
+    original = finish.record_says_done
+
+    def only_ours(seen: Observed) -> Plan | None:
+        done = seen.record.completed.get(seen.identity) if seen.record else None
+        return original(seen) if done is not None and done.uid == seen.uid else None
+
+    in_steps(patch, original, only_ours)
+
+
+def believes_an_old_record(patch: Patch) -> None:
+    """A claim that the cached record does not show is given up at once."""
+    patch.setattr(
+        claim,
+        "claim_is_lost",
+        lambda seen: retreat.latch(seen, retreat.Why.CLAIM_LOST, "the record no longer names this rollout"),
+    )
+
+
+def cuts_the_last_wait_for_the_abort(patch: Patch) -> None:
+    """An abort is looked at after the next step instead of before it."""
+    original = retreat.must_retreat
+
+    def later(seen: Observed) -> Plan | None:
+        if not seen.rollout.status.aborting and seen.holds_claim and seen.rollout.status.weight < 100:
+            return None
+        return original(seen)
+
+    in_steps(patch, original, later)
+
+
+@pytest.mark.parametrize(
+    ("mutant", "scenario", "pairs"),
+    [
+        (skips_the_latch, Scenario(events=frozenset({"lower", "restore", "remove"}), event_count=3, takeovers=1), (
+            ("remember file", "lower weight", "takeover fresh"),
+        )),
+        (heals_upwards, Scenario(events=HUMANS, event_count=1), (("remove routing",), ("lower weight",))),
+        (numbers_a_repeat_anew, Scenario(takeovers=1, lost_answers=1), (("delay rollouts/r1",), ("takeover fresh",))),
+        (releases_before_the_tombstone, Scenario(events=HUMANS, event_count=1, takeovers=1), (("abort r1",),)),
+        (forgets_the_fence, Scenario(events=HUMANS, event_count=1, takeovers=1), (("takeover fresh", "abort r1"),)),
+        (leaves_orphans, Scenario(events=HUMANS, event_count=2), (("abort r1", "restore 1"),)),
+        (writes_the_file_first, Scenario(takeovers=1), (("takeover fresh",),)),
+        (commits_first, Scenario(takeovers=1), (("takeover fresh",),)),
+        (forgets_who_is_done, Scenario(events=HUMANS, event_count=2), (("delete r1", "recreate r1"),)),
+        (believes_an_old_record, Scenario(takeovers=1), (("takeover behind",),)),
+        (cuts_the_last_wait_for_the_abort, Scenario(events=HUMANS, event_count=1), (("abort r1",),)),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_a_broken_rule_is_found(
+    mutant: Callable[[Patch], None],
+    scenario: Scenario,
+    pairs: tuple[Moves, ...],
+    monkeypatch: Patch,
+) -> None:
+    for moves in pairs:
+        assert not isinstance(injected(scenario, 0, ()), bool)
+        for at in range(60):
+            assert injected(scenario, at, moves) is None or True
+            break
+    mutant(monkeypatch)
+    for moves in pairs:
+        for at in range(60):
+            found = injected(scenario, at, moves)
+            if found is False:
+                break
+            if found is not None:
+                print(mutant.__name__, "injected", at, moves, str(found)[:200])
+                return
+    for seed in range(1500):
+        if (found := drawn(scenario, seed)) is not None:
+            print(mutant.__name__, "seed", seed, found.what[:200])
+            return
+    pytest.fail("nothing was found")
+
+
+_ = Run, objects

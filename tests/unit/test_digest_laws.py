@@ -1,0 +1,49 @@
+"""Digests: equal content, equal digest; nothing else counts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from modelops.domain.digest import CONTROL_FIELDS, digest_of, identity_digest
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=12,
+)
+SPECS = st.dictionaries(st.text(max_size=8), JSON, max_size=5).filter(lambda s: not CONTROL_FIELDS & set(s))
+
+
+def identity(spec: Any, *, kind: str = "TrainingRun", name: str = "docs-1") -> str:
+    return identity_digest(kind=kind, name=name, spec=spec)
+
+
+@given(SPECS, st.dictionaries(st.sampled_from(sorted(CONTROL_FIELDS)), JSON))
+def test_control_fields_do_not_matter(spec: dict[str, Any], control: dict[str, Any]) -> None:
+    assert identity({**spec, **control}) == identity(spec)
+
+
+@given(SPECS)
+def test_the_order_of_keys_does_not_matter(spec: dict[str, Any]) -> None:
+    assert identity(dict(reversed(spec.items()))) == identity(spec)
+
+
+@given(SPECS, SPECS)
+def test_every_other_field_matters(one: dict[str, Any], other: dict[str, Any]) -> None:
+    assume(digest_of("content", one) != digest_of("content", other))
+    assert identity(one) != identity(other)
+
+
+@given(SPECS)
+def test_kind_name_and_form_matter(spec: dict[str, Any]) -> None:
+    assert len({identity(spec), identity(spec, kind="Rollout"), identity(spec, name="docs-2")}) == 3
+    assert digest_of("recipe/v1", spec) != digest_of("recipe/v2", spec)
+
+
+def test_a_digest_is_sha256_of_the_canonical_form() -> None:
+    # printf '{"content":{"a":1},"form":"f"}' | sha256sum
+    expected = "sha256:77e50b6ab5529e9174dd73ff3c0c74b9752b2dc48e0df736a9b30a3af3ef1957"
+    assert digest_of("f", {"a": 1}) == expected

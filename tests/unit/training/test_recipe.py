@@ -1,0 +1,52 @@
+"""A run's training values: whose word counts, under which name."""
+
+from __future__ import annotations
+
+from modelops.api.v1alpha1.training_config import TrainingConfig
+from modelops.domain.training.given import recipe_digest
+from modelops.domain.training.recipe import recipe
+
+DEFAULTS = {
+    "default_training_config": {"learning_rate": 2e-5, "num_epochs": 3, "lora_rank": 32, "batch_size": 4},
+    "methods": {"sft": {"learning_rate": 2e-4, "num_epochs": 4, "batch_size": 8}},
+}
+
+
+def test_the_run_goes_before_the_agent_before_the_method_before_the_defaults() -> None:
+    found = recipe(
+        method="sft",
+        run=TrainingConfig(num_epochs=1),
+        agent=TrainingConfig(num_epochs=2, batch_size=2, learning_rate="1e-4"),
+        defaults=DEFAULTS,
+    )
+    assert found == {"learning_rate": 1e-4, "num_epochs": 1, "lora_rank": 32, "batch_size": 2}
+
+
+def test_another_method_has_the_defaults_alone() -> None:
+    assert recipe(method="dpo", run=None, agent=None, defaults=DEFAULTS)["learning_rate"] == 2e-5
+
+
+def test_every_name_is_the_files_and_fractions_are_numbers() -> None:
+    every = TrainingConfig(
+        learning_rate="2e-4",
+        num_epochs=1,
+        batch_size=1,
+        gradient_accumulation_steps=1,
+        warmup_ratio="0.1",
+        lora_rank=8,
+        lora_alpha=16,
+        target_modules=("q_proj",),
+        max_seq_length=512,
+    )
+    found = recipe(method="sft", run=every, agent=None, defaults={})
+    assert set(found) == set(TrainingConfig.model_fields)
+    assert (found["learning_rate"], found["warmup_ratio"]) == (2e-4, 0.1)
+
+
+def test_the_spelling_of_a_fraction_makes_no_other_recipe() -> None:
+    spelt = [
+        recipe(method="sft", run=TrainingConfig(learning_rate=t), agent=None, defaults={})
+        for t in ("2e-4", "0.0002")
+    ]
+    assert recipe_digest("sft", spelt[0]) == recipe_digest("sft", spelt[1])
+    assert recipe_digest("sft", {"num_epochs": 1}) != recipe_digest("sft", {"num_epochs": 2})

@@ -1,0 +1,85 @@
+"""The installation's training defaults: the shipped file, one of one's own, and what is wrong with one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from modelops.runtime.training_defaults import (
+    REPOSITORY,
+    TrainingDefaultsError,
+    load_training_defaults,
+)
+
+
+def test_the_shipped_file_has_the_missions_values() -> None:
+    found = load_training_defaults()
+    assert found["default_training_config"] == {
+        "learning_rate": 2e-5,
+        "num_epochs": 3,
+        "batch_size": 4,
+        "gradient_accumulation_steps": 4,
+        "warmup_ratio": 0.1,
+        "lora_rank": 32,
+        "lora_alpha": 64,
+        "target_modules": ["q_proj", "v_proj", "k_proj", "o_proj"],
+        "max_seq_length": 8192,
+    }
+    assert found["gpu_selection"]["large"] == {"gpu_type": "h100", "num_gpus": 1}
+    assert found["cost_estimates"] == {
+        "a10g_per_hour": 1.10,
+        "h100_per_hour": 4.50,
+        "avg_training_hours": 2,
+    }
+
+
+def test_it_is_the_repositorys_file() -> None:
+    assert load_training_defaults(REPOSITORY) == load_training_defaults()
+
+
+def test_an_adapter_learns_faster_than_the_whole_model() -> None:
+    assert load_training_defaults()["methods"]["sft"] == {"learning_rate": 2e-4}
+
+
+def test_a_file_of_ones_own_stands_alone(tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text("default_training_config: {num_epochs: 1}\n")
+    assert load_training_defaults(own)["default_training_config"] == {"num_epochs": 1}
+
+
+def test_an_empty_file_says_nothing(tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text("# nothing\n")
+    assert load_training_defaults(own)["default_training_config"] == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("default_training_config: {num_epochs: 0}", ("default_training_config.num_epochs", "it is 0")),
+        ("default_training_config: {learning_rate: fast}", ("learning_rate", "'fast'")),
+        ("default_training_config: {learning_rate: .nan}", ("learning_rate", "nan")),
+        ("default_training_config: {epochs: 3}", ("default_training_config.epochs", "Extra inputs")),
+        ("methods: {magic: {}}", ("methods.magic",)),
+        ("[]", ("the file",)),
+        ("a: [", ("is not YAML",)),
+        ("a: 1\na: 2", ("is not YAML",)),
+    ],
+)
+def test_what_cannot_be_used_is_named_with_its_file_and_value(
+    tmp_path: Path, text: str, words: tuple[str, ...]
+) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text(text)
+    with pytest.raises(TrainingDefaultsError) as caught:
+        load_training_defaults(own)
+    told = str(caught.value)
+    assert str(own) in told
+    assert "MODELOPS_TRAINING_DEFAULTS" in told
+    assert not [word for word in words if word not in told], told
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(TrainingDefaultsError, match=r"missing\.yaml .* cannot be read"):
+        load_training_defaults(tmp_path / "missing.yaml")
