@@ -37,6 +37,7 @@ ROWS: dict[str, Measure] = {
     "restart": restart.measure,
     "polling": polling.measure,
     "memory": memory.measure,
+    "router": bench_router.measure,
 }
 
 

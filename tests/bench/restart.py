@@ -120,11 +120,8 @@ async def _settled(stage: Stage) -> Counter[str]:
 
 
 async def _phases(stage: Stage) -> Counter[str]:
-    return Counter(
-        f"{item['kind']} {item['status']['phase']}"
-        for resource in (TRAINING_RUNS, ROLLOUTS)
-        for item in await stage.items(resource)
-    )
+    items = [*await stage.items(TRAINING_RUNS), *await stage.items(ROLLOUTS)]
+    return Counter(f"{item['kind']} {item['status']['phase']}" for item in items)
 
 
 async def _run(stage: Stage, name: str, agent: str, **given: str) -> None:

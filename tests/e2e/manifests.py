@@ -88,7 +88,7 @@ def training_run(name: str, *, base_model: str, agent: str = "docs", **spec: Any
         name,
         {
             "agentModelRef": {"name": agent},
-            "base_model": baseModel,
+            "baseModel": base_model,
             "maxUSD": "5",
             "backend": {"huggingFace": {"flavor": "cpu-basic"}},
             "config": {"numEpochs": 1},

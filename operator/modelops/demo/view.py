@@ -165,11 +165,10 @@ def live(board: Board, console: Console) -> Iterator[None]:
 
 def picture(board: Board, summary: Summary | None, file: Path) -> None:
     """What the terminal shows, as an SVG."""
-    with file.with_suffix(".txt").open("w") as plain:
-        console = Console(record=True, width=_PICTURE_WIDTH, file=plain, force_terminal=False)
-        console.print(View(board))
-        if summary is not None:
-            console.print(summary_panel(summary))
+    console = Console(record=True, width=_PICTURE_WIDTH, file=StringIO())
+    console.print(View(board))
+    if summary is not None:
+        console.print(summary_panel(summary))
     console.save_svg(str(file), title="make demo", code_format=_SVG_FORMAT)
 
 

@@ -1,7 +1,7 @@
 """The record: what must never be forgotten about an agent, in one operator-owned ConfigMap.
 
-Status is a projection of it. `registry.json` has the mission's schema for this agent; `ledger.json` has money,
-the active rollout, what serves the agent in full, endpoints, and everything that is already done.
+Status is a projection of it. `registry.json` has the mission's schema for this agent; `ledger.json` has
+money, the active rollout, what serves the agent in full, endpoints, and everything that is already done.
 """
 
 from __future__ import annotations
@@ -50,6 +50,10 @@ class Reservation(_Part):
     name: str
     version: str = ""
     reserved_at: str = ""
+    repo: str = ""
+    """Of a run: its model repository, where its attempts are claimed and closed."""
+    account: str = ""
+    """Of a run: who is billed for its jobs."""
 
 
 class Settlement(_Part):

@@ -112,7 +112,7 @@ class AgentModelReconciler(Reconciler[Observed]):
         return None
 
     async def _sweep(self, step: Do, seen: Observed, scene: Scene[Observed]) -> Mapping[str, Any] | None:
-        """Paid job 11, for a run that is gone: stop and list its jobs, then settle the reservation.
+        """Paid job 11, for a run that is gone: close, stop and list its jobs, then settle the reservation.
 
         It is settled only when no job was seen to run for as long as a lost submission may take to show up.
         """
@@ -124,10 +124,15 @@ class AgentModelReconciler(Reconciler[Observed]):
         if seen.secret_problem:
             return {"outcome": f"waits for credentials: {seen.secret_problem}"}
         label = attempt_label(installation=self._installation, uid=uid, attempt=attempt)
-        jobs = await world.jobs.list_labelled(token, world.hub_org, label)
+        reservation = record.reservations[key]
+        account = reservation.account or world.hub_org
+        if reservation.repo and await world.hub.claim(token, reservation.repo, attempt) is None:
+            await world.hub.ensure_model_repo(token, reservation.repo)
+            await world.hub.close(token, reservation.repo, attempt)
+        jobs = await world.jobs.list_labelled(token, account, label)
         running = [job for job in jobs if not job.ended]
         for job in running:
-            await world.jobs.cancel(token, world.hub_org, job.id)
+            await world.jobs.cancel(token, account, job.id)
         now = world.clock.monotonic()
         if running:
             self._quiet_since.pop(key, None)

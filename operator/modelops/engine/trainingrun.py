@@ -75,7 +75,8 @@ class TrainingRunReconciler(Reconciler[Observed]):
             await self._tidy(run.metadata.uid)
         agent = world.agent_model(namespace, run.spec.agent_model_ref.name)
         record_item, record, _ = await world.record(namespace, run.spec.agent_model_ref.name)
-        credentials, problem = await world.credentials(namespace, agent)
+        under_way = run.status.job is not None
+        credentials, problem = await world.credentials(namespace, agent, only_hugging_face=under_way)
         memory = self._memory(run)
         seen = Observed(
             now=world.clock.now(),

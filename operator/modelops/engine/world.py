@@ -171,8 +171,13 @@ class World:
         version = item["metadata"]["resourceVersion"]
         return item, File(resource_version=version, text=text, entry=entry, live=live), ""
 
-    async def credentials(self, namespace: str, agent: AgentModel | None) -> tuple[Credentials, str]:
-        """The agent's tokens, and what is wrong with a Secret; without an agent the installation's own."""
+    async def credentials(
+        self, namespace: str, agent: AgentModel | None, *, only_hugging_face: bool = False
+    ) -> tuple[Credentials, str]:
+        """The agent's tokens, and what is wrong with a Secret; without an agent the installation's own.
+
+        `only_hugging_face`: a job that is under way is followed and stopped whatever the other Secrets say.
+        """
         if agent is None:
             return (
                 self.fallback,
@@ -187,7 +192,7 @@ class World:
             ("langsmith", "langsmith", refs.langsmith),
             ("open_router", "openRouter", refs.open_router),
         ):
-            if reference is None:
+            if reference is None or (only_hugging_face and kind != "hugging_face"):
                 continue
             value, problem = await self._secret(namespace, reference, f"spec.secretRefs.{path}")
             if problem:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -12,17 +12,10 @@ from modelops.domain.agentmodel import decide as of_agent
 from modelops.domain.plan import Plan, WriteFile, WriteRecord, WriteStatus
 from modelops.domain.rollout import advance, canary, claim, decide, judge, retreat, routing
 from modelops.domain.rollout.observed import Observed
-from tests.unit.rollout import objects
-from tests.unit.rollout.explorer import Moves, Run, Scenario, drawn, injected, parsed_once
+from tests.unit.rollout.explorer import Failure, Moves, Scenario, drawn, injected, shortened
 
 Patch = pytest.MonkeyPatch
 HUMANS = frozenset({"abort", "delete", "recreate", "remove", "lower", "restore", "stable"})
-
-
-@pytest.fixture(autouse=True)
-def _fast() -> Iterator[None]:
-    with parsed_once():
-        yield
 
 
 def everywhere(patch: Patch, name: str, new: Any) -> None:
@@ -156,7 +149,7 @@ def believes_an_old_record(patch: Patch) -> None:
     )
 
 
-def cuts_the_last_wait_for_the_abort(patch: Patch) -> None:
+def looks_at_the_abort_too_late(patch: Patch) -> None:
     """An abort is looked at after the next step instead of before it."""
     original = retreat.must_retreat
 
@@ -168,50 +161,48 @@ def cuts_the_last_wait_for_the_abort(patch: Patch) -> None:
     in_steps(patch, original, later)
 
 
-@pytest.mark.parametrize(
-    ("mutant", "scenario", "pairs"),
-    [
-        (skips_the_latch, Scenario(events=frozenset({"lower", "restore", "remove"}), event_count=3, takeovers=1), (
-            ("remember file", "lower weight", "takeover fresh"),
-        )),
-        (heals_upwards, Scenario(events=HUMANS, event_count=1), (("remove routing",), ("lower weight",))),
-        (numbers_a_repeat_anew, Scenario(takeovers=1, lost_answers=1), (("delay rollouts/r1",), ("takeover fresh",))),
-        (releases_before_the_tombstone, Scenario(events=HUMANS, event_count=1, takeovers=1), (("abort r1",),)),
-        (forgets_the_fence, Scenario(events=HUMANS, event_count=1, takeovers=1), (("takeover fresh", "abort r1"),)),
-        (leaves_orphans, Scenario(events=HUMANS, event_count=2), (("abort r1", "restore 1"),)),
-        (writes_the_file_first, Scenario(takeovers=1), (("takeover fresh",),)),
-        (commits_first, Scenario(takeovers=1), (("takeover fresh",),)),
-        (forgets_who_is_done, Scenario(events=HUMANS, event_count=2), (("delete r1", "recreate r1"),)),
-        (believes_an_old_record, Scenario(takeovers=1), (("takeover behind",),)),
-        (cuts_the_last_wait_for_the_abort, Scenario(events=HUMANS, event_count=1), (("abort r1",),)),
-    ],
-    ids=lambda value: getattr(value, "__name__", ""),
+LATE_COMMIT = (
+    "takeover fresh",
+    "abort r1",
+    "watch rollouts/r1",
+    "start rollouts/r1",
+    *("answer rollouts/r1",) * 2,
+    "land 0",
 )
+MUTANTS: tuple[tuple[Callable[[Patch], None], Scenario, Moves], ...] = (
+    (skips_the_latch, Scenario(events=frozenset({"lower", "restore", "remove"}), event_count=3, takeovers=1), (
+        "remember file", "lower weight", "watch configmaps/agents", "start rollouts/r1",
+        "answer rollouts/r1", "answer rollouts/r1", "answer rollouts/r1", "restore 1", "takeover fresh",
+    )),
+    (heals_upwards, Scenario(events=HUMANS, event_count=1), ("lower weight",)),
+    (numbers_a_repeat_anew, Scenario(takeovers=1, lost_answers=1), ("delay rollouts/r1",)),
+    (releases_before_the_tombstone, Scenario(events=HUMANS, event_count=1, takeovers=1), ("abort r1",)),
+    (forgets_the_fence, Scenario(events=HUMANS, event_count=1, takeovers=1), LATE_COMMIT),
+    (leaves_orphans, Scenario(events=HUMANS, event_count=3), ("remember file", "abort r1")),
+    (writes_the_file_first, Scenario(takeovers=1), ("takeover fresh",)),
+    (commits_first, Scenario(takeovers=1), ("takeover fresh",)),
+    (forgets_who_is_done, Scenario(events=HUMANS, event_count=2), ("delete r1", "recreate r1")),
+    (believes_an_old_record, Scenario(takeovers=1), ("takeover behind",)),
+    (looks_at_the_abort_too_late, Scenario(events=HUMANS, event_count=1), ("abort r1",)),
+)
+
+
+@pytest.mark.usefixtures("fast_files")
+@pytest.mark.parametrize(("mutant", "scenario", "moves"), MUTANTS, ids=[m[0].__name__ for m in MUTANTS])
 def test_a_broken_rule_is_found(
-    mutant: Callable[[Patch], None],
-    scenario: Scenario,
-    pairs: tuple[Moves, ...],
-    monkeypatch: Patch,
+    mutant: Callable[[Patch], None], scenario: Scenario, moves: Moves, monkeypatch: Patch
 ) -> None:
-    for moves in pairs:
-        assert not isinstance(injected(scenario, 0, ()), bool)
-        for at in range(60):
-            assert injected(scenario, at, moves) is None or True
-            break
     mutant(monkeypatch)
-    for moves in pairs:
-        for at in range(60):
-            found = injected(scenario, at, moves)
-            if found is False:
-                break
-            if found is not None:
-                print(mutant.__name__, "injected", at, moves, str(found)[:200])
-                return
-    for seed in range(1500):
-        if (found := drawn(scenario, seed)) is not None:
-            print(mutant.__name__, "seed", seed, found.what[:200])
+    for at in range(60):
+        found = injected(scenario, at, moves)
+        if isinstance(found, Failure):
+            print("INJ",at,found.what[:100])
+            return
+        if found is False:
+            break
+    for seed in range(1200):
+        found = drawn(scenario, seed)
+        if found is not None:
+            print("SEED",seed,shortened(scenario,found,most=150))
             return
     pytest.fail("nothing was found")
-
-
-_ = Run, objects

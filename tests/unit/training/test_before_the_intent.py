@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.unit.training.objects import NOW, empty_record, prepared_status
+from tests.unit.training.objects import NOW, ORG, empty_record, prepared_status
 from tests.unit.training.observation import (
     DATASET_RESULT,
     FLAVOR,
@@ -207,6 +207,10 @@ def test_dataset_price_and_base_revision_are_fixed_in_one_write() -> None:
     )
 
 
+def sent_run(plan: Plan) -> dict[str, Any]:
+    return next(step for step in plan.steps if isinstance(step, Do)).arguments["run"]
+
+
 def test_a_submission_is_reserved_then_intended_then_sent() -> None:
     plan = decided(run(prepared_status()))
     assert actions(plan) == ["record", "status", "submit"]
@@ -216,6 +220,8 @@ def test_a_submission_is_reserved_then_intended_then_sent() -> None:
         name="docs-1",
         version="v1.1.0-rc.1",
         reserved_at=NOW.isoformat(timespec="seconds"),
+        repo=sent_run(plan)["output"]["repo"],
+        account=ORG,
     )
     job = said(plan).job
     assert (job.post, job.id, job.timeout_seconds) == (1, "", 900)

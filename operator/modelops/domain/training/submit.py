@@ -59,6 +59,8 @@ def reserved(seen: Observed, high: int) -> tuple[Reservation, tuple[WriteRecord,
         name=run.metadata.name,
         version=version,
         reserved_at=seen.now.isoformat(timespec="seconds"),
+        repo=output_repository(seen),
+        account=billed_namespace(seen),
     )
     covered = record.with_(
         reservations={**record.reservations, seen.reservation_key: reservation},

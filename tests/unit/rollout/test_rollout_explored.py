@@ -1,0 +1,88 @@
+"""The real operator, played against crashes, late writes, people and GitOps: the protocol's properties hold.
+
+`MODELOPS_EXPLORE=50` plays fifty times as much (minutes), and at every moment.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.unit.rollout import objects
+from tests.unit.rollout.explorer import Moves, Run, Scenario, drawn, injected, shortened, usual
+
+TIMES = int(os.environ.get("MODELOPS_EXPLORE", "1"))
+SEEDS = 25 * TIMES
+EVERY = 1 if TIMES > 1 else 5
+"""In how many moments of the usual course one is tried."""
+
+HUMANS = frozenset({"abort", "delete", "recreate", "remove", "lower", "restore", "stable", "foreign"})
+SECOND = (objects.rollout("r2"),)
+AT_ONCE = (objects.rollout("r2", strategy={"immediate": {}}),)
+BOTH = (objects.rollout("r1"), objects.rollout("r2"))
+
+SCENARIOS = {
+    "crashes only": Scenario(takeovers=2),
+    "lost answers and late landings": Scenario(takeovers=1, lost_answers=2),
+    "two in the same instant": Scenario(first=BOTH, takeovers=1, lost_answers=1),
+    "a second one later": Scenario(later=SECOND, takeovers=1, lost_answers=1),
+    "people and GitOps": Scenario(events=HUMANS, event_count=2, takeovers=1),
+    "everything": Scenario(
+        later=AT_ONCE, events=HUMANS | {"record"}, event_count=3, takeovers=2, lost_answers=2
+    ),
+}
+
+INJECTED: tuple[Moves, ...] = (
+    ("abort r1",),
+    ("delete r1",),
+    ("delete r1", "recreate r1"),
+    ("remove routing",),
+    ("lower weight",),
+    ("edit stable",),
+    ("restore 0",),
+    ("delete record",),
+    ("edit another agent",),
+    ("takeover fresh",),
+    ("takeover stale",),
+    ("takeover behind",),
+    ("takeover fresh", "land 0"),
+    ("takeover fresh", "abort r1", "land 0"),
+    ("takeover fresh", "remove routing", "land 0"),
+    ("abort r1", "takeover stale"),
+    ("lose rollouts/r1",),
+    ("delay rollouts/r1",),
+)
+ONE = Scenario(events=HUMANS | {"record"}, event_count=3, takeovers=1, lost_answers=1)
+
+pytestmark = pytest.mark.usefixtures("fast_files")
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_no_order_of_crashes_and_edits_breaks_a_property(name: str) -> None:
+    scenario = SCENARIOS[name]
+    for seed in range(SEEDS):
+        failure = drawn(scenario, seed)
+        if failure is not None:
+            pytest.fail(f"seed {seed}: {shortened(scenario, failure)}")
+
+
+@pytest.mark.parametrize("moves", INJECTED, ids=" + ".join)
+def test_it_ends_well_whenever_it_happens(moves: Moves) -> None:
+    for at in range(INJECTED.index(moves) % EVERY, 60, EVERY):
+        failure = injected(ONE, at, moves)
+        if failure is False:
+            return
+        assert failure is None, f"at move {at}: {failure}"
+    pytest.fail("the usual course never ends")
+
+
+def test_the_usual_course_ends_with_the_candidate_stable() -> None:
+    run = Run(Scenario())
+    while (move := usual(run)) is not None:
+        run.play(move)
+    run.close()
+    assert run.record().stable.model == objects.repo_of("r1")
+    life = [w for w in run.server.writes if "docs-modelops-record" not in w or "create" not in w]
+    assert len(life) <= 20, life
+    assert sum("agentmodels" in w for w in life) <= 3, life
