@@ -8,9 +8,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from modelops.localcluster import ClusterError, LocalCluster, open_cluster
 from modelops.localcluster.lock import exclusive
+
+# A busy machine is no failure, and a failure in CI can be had again.
+settings.register_profile("modelops", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("modelops")
 
 CRDS = Path(__file__).parent.parent / "crds"
 # In the API server's token file, without any right of their own; a test binds roles to them.

@@ -68,7 +68,7 @@ async def measure(stage: Stage) -> list[Row]:
             limit="p99 < 200 ms",
             over=quantile(written, 0.99) >= WRITTEN_SECONDS,
             notes=(
-                "from just before an agent process sends the report with the errors; agents send one every 5 s",
+                "from just before an agent process sends the report with the errors; one is sent every 5 s",
             ),
         ),
         Row(
@@ -76,9 +76,7 @@ async def measure(stage: Stage) -> list[Row]:
             measured=milliseconds(stable),
             limit="p99 < 1000 ms",
             over=quantile(stable, 0.99) >= STABLE_SECONDS,
-            notes=(
-                f"{len(AGENTS)} agents of {PROCESSES} processes each with a router that watches the API",
-            ),
+            notes=(f"{len(AGENTS)} agents of {PROCESSES} processes each with a router that watches the API",),
         ),
     ]
 
@@ -98,9 +96,7 @@ async def _at_full_weight(stage: Stage, name: str, processes: Sequence[AgentProc
         await process.ask("requests", 200, True)
 
 
-async def _abort(
-    stage: Stage, proxy: RecordingProxy, agent: str, processes: Sequence[AgentProcess]
-) -> Abort:
+async def _abort(stage: Stage, proxy: RecordingProxy, agent: str, processes: Sequence[AgentProcess]) -> Abort:
     answer = await processes[0].ask("break", ERRORS)
     breach: float = answer["at"]
 
@@ -141,4 +137,3 @@ def _spec(agent: str, repo: str, revision: str) -> Json:
         "analysis": {"minRequests": 20},
         "progressDeadlineSeconds": 1200,
     }
-

@@ -1,8 +1,8 @@
 """Agent processes that hold a real Router: API watch, reports to the operator, traffic as asked for.
 
-`python -m tests.bench.agents AGENT` reads commands, one JSON list a line, and prints one JSON object a line:
-`["requests", n, ok]`: n finished requests of new sessions; `["break", n]`: n failed ones on the canary, then a
-report at once, answered with the moment before it. Each change of the routing is printed by itself.
+`python -m tests.bench.agents AGENT` reads commands, a JSON list a line, and prints a JSON object a line.
+`["requests", n, ok]`: n finished requests of new sessions. `["break", n]`: n failed ones on the canary, then
+a report at once, answered with the moment before it. Each change of the routing is printed by itself.
 """
 
 from __future__ import annotations

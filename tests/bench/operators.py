@@ -100,7 +100,9 @@ async def operator(
         "LANGSMITH_API_KEY": "",
         **(environ or {}),
     }
-    process = await asyncio.create_subprocess_exec(python, "-m", module, env=environment, stderr=PIPE, limit=2**20)
+    process = await asyncio.create_subprocess_exec(
+        python, "-m", module, env=environment, stderr=PIPE, limit=2**20
+    )
     running = Operator(process, state)
     reading = asyncio.create_task(_read(running))
     try:

@@ -79,9 +79,7 @@ def _counted(metrics: Metrics) -> dict[str, int]:
     names = {"logs": "tail", "inspections": "inspect"}
     asked = {name: {"service": "jobs", "operation": what, "outcome": "ok"} for name, what in names.items()}
     value = metrics.registry.get_sample_value
-    return {
-        name: int(value("modelops_external_calls_total", labels) or 0) for name, labels in asked.items()
-    }
+    return {name: int(value("modelops_external_calls_total", labels) or 0) for name, labels in asked.items()}
 
 
 def _request(number: int) -> JobRequest:

@@ -32,7 +32,7 @@ def server_pids(cluster: LocalCluster) -> dict[str, int]:
 
 
 def wait_until_idle(cluster: LocalCluster) -> None:
-    """A fresh API server is busy with itself (OpenAPI, default roles) for some seconds; waits 40 s at most."""
+    """Waits, 40 s at most: a fresh API server is busy with itself for a while (OpenAPI, default roles)."""
     pid = server_pids(cluster).get("API server")
     deadline = time.monotonic() + _LONGEST_SECONDS
     while pid is not None and time.monotonic() < deadline:

@@ -21,7 +21,7 @@ from modelops.ports import Json
 AGENTS = ("docs", "review", "cicd", "infra")
 TRAINED, FAILED, CANCELLED, HELD = 6, 12, 12, 60
 POLL_SECONDS = 1
-WATCHED_SECONDS = 20.0
+WATCHED_SECONDS = 15.0
 
 
 async def measure(stage: Stage) -> list[Row]:
@@ -40,18 +40,21 @@ async def measure(stage: Stage) -> list[Row]:
             await _make_rollouts(stage, models, agents)
             phases = await _settled(stage)
         stage.sandbox.forget_requests()
-        async with recording_proxy(stage.connection, stage.folder, namespace=stage.namespace) as (proxy, config):
-            async with operator(stage, environ=environ, kubeconfig=config):
-                await asyncio.sleep(WATCHED_SECONDS)
-                written = list(proxy.writes)
-                polls = await asyncio.to_thread(
-                    stage.sandbox.requests, service="hub", method="GET", path_regex="stage=SCHEDULING"
-                )
+        async with recording_proxy(stage.connection, stage.folder, namespace=stage.namespace) as (
+            proxy,
+            config,
+        ), operator(stage, environ=environ, kubeconfig=config):
+            await asyncio.sleep(WATCHED_SECONDS)
+            written = list(proxy.writes)
+            polls = await asyncio.to_thread(
+                stage.sandbox.requests, service="hub", method="GET", path_regex="stage=SCHEDULING"
+            )
     after = await _phases(stage)
     kept = [write for write in written if write.resource not in ("leases", "events")]
     count = sum(phases.values()) + len(AGENTS)
     notes = [
-        f"{count} objects: {len(AGENTS)} AgentModels, " + ", ".join(f"{n} {p}" for p, n in sorted(phases.items())),
+        f"{count} objects: {len(AGENTS)} AgentModels, "
+        + ", ".join(f"{n} {p}" for p, n in sorted(phases.items())),
         f"watched for {WATCHED_SECONDS:.0f} s: {len(polls)} lists of jobs, {_events(written)} Events, "
         + ("phases unchanged" if after == phases else f"then {after}"),
         *(f"{write.method} {write.resource} {write.name} {_reason(write)}" for write in kept[:12]),
@@ -82,7 +85,9 @@ async def _make_runs(stage: Stage) -> None:
         await _run(stage, f"held-{number:02}", AGENTS[number % 4])
     for number in range(CANCELLED):
         await _run(stage, f"cancelled-{number}", AGENTS[number % 4])
-    await eventually(lambda: _count(stage, "Scheduling", HELD + CANCELLED), what="the waiting jobs", seconds=90)
+    await eventually(
+        lambda: _count(stage, "Scheduling", HELD + CANCELLED), what="the waiting jobs", seconds=90
+    )
     for number in range(CANCELLED):
         await stage.edit(TRAINING_RUNS, f"cancelled-{number}", cancel=True)
     await eventually(lambda: _count(stage, "Cancelled", CANCELLED), what="the cancelled runs", seconds=90)

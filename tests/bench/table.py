@@ -34,7 +34,9 @@ def quantile(values: Sequence[float], share: float) -> float:
 
 def milliseconds(seconds: Sequence[float]) -> str:
     """`p50 31 ms, p99 88 ms (200)`."""
-    shown = ", ".join(f"p{round(share * 100)} {quantile(seconds, share) * 1000:.0f} ms" for share in (0.5, 0.99))
+    shown = ", ".join(
+        f"p{round(share * 100)} {quantile(seconds, share) * 1000:.0f} ms" for share in (0.5, 0.99)
+    )
     return f"{shown} ({len(seconds)})"
 
 

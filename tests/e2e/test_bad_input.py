@@ -185,8 +185,13 @@ async def one_operator_for(
         await first.start(MODELOPS_WATCH_NAMESPACES=watched)
         await first.leading()
         yield stages
+        owners = {
+            run["metadata"]["uid"].encode(): name
+            for name, here in stages.items()
+            for run in await here.api.list("TrainingRun")
+        }
         spent = [
-            write.line
+            f"{write.line} for {[name for uid, name in owners.items() if uid in write.body]}"
             for write in first.recorder.writes
             if write.service == "endpoints" or "/api/jobs/" in write.path or is_file_write(write)
         ]

@@ -1,7 +1,7 @@
 """Reports to the operator: what this process uses and what came of it.
 
-A POST every 5 s and at once after a change. The counters are cumulative, so a report that is lost is made
-good by the next one and nothing is queued.
+A POST every 5 s, at once after a change, and within a second after the canary failed. The counters are
+cumulative, so a report that is lost is made good by the next one and nothing is queued.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from modelops.router.connections import connection_to, path_of
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from http.client import HTTPConnection
 
 REPORT_SECONDS: Final = 5.0
+ALARM_SECONDS: Final = 1.0
 RETRY_SECONDS: Final = 0.5
 TIMEOUT_SECONDS: Final = 2.0
 
@@ -51,16 +53,23 @@ class Reporter:
         self._stopped = stopped
         self._due = threading.Event()
         self._failures_in_a_row = 0
+        self._reported_at = float("-inf")
         self._connection: HTTPConnection | None = None
 
     def soon(self) -> None:
         """Something changed: report at once."""
         self._due.set()
 
+    def alarm(self) -> None:
+        """The canary failed a request: report at once, but not more often than every second."""
+        if monotonic() - self._reported_at >= ALARM_SECONDS:
+            self._due.set()
+
     def run(self) -> None:
         """Reports until stopped, and once more then."""
         while not self._stopped.is_set():
             self._due.clear()
+            self._reported_at = monotonic()
             sent = self._send()
             self._due.wait(REPORT_SECONDS if sent else self._retry_seconds())
         self._send()

@@ -196,6 +196,8 @@ class Router:
             cost_micro_usd=cost_micro_usd,
             fallback=fallback,
         )
+        if self._reporter and route.track == "canary" and (fallback or not ok):
+            self._reporter.alarm()
 
     def request(self, session_key: str | None) -> Request:
         """`with router.request(key) as request:` picks, times and observes."""
@@ -286,8 +288,17 @@ class Router:
             "canaryReachable": self._check.reachable,
             "canaryError": self._check.error,
             "configErrors": self._routing.errors,
+            "models": self._tally.models(self._routable()),
             **self._tally.as_report(),
         }
+
+    def _routable(self) -> list[Route]:
+        """Where a request that comes now may go."""
+        table = self._routing.table
+        if table is None:
+            return []
+        canary = table.canary if table.canary_buckets and self._clock() < table.canary_until else None
+        return [table.stable, *([canary] if canary else [])]
 
     def _nothing_known(self) -> str:
         why = self._routing.last_error or "no source has answered yet"

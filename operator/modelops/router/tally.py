@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Iterable
 from typing import Any, Final
 
 from modelops.router.latency import LATENCY_BUCKETS_MS, latency_bucket, latency_quantile
 from modelops.router.table import Route, Track
 
+MODELS_REPORTED: Final = 8
+LONGEST_MODEL: Final = 253
+IN_USE_SECONDS: Final = 60.0
+"""How long after its last request a model is reported as in use."""
 SESSIONS_REMEMBERED: Final = 16_384
 """Per track and half: a session that comes back after as many others counts again. About 2 MB at most."""
 
@@ -52,6 +58,7 @@ class Tally:
         self.unkeyed = 0
         self._lock = threading.Lock()
         self._tracks: dict[Track, TrackCounters] = {}
+        self._used: dict[str, float] = {}
         self._reset()
 
     def _reset(self) -> None:
@@ -88,6 +95,7 @@ class Tally:
         """Counts one finished request, unless its rollout is over and another one has begun."""
         place = latency_bucket(latency_ms)
         with self._lock:
+            self._used[route.served_model] = time.monotonic()
             if route.salt != self.salt and (route.salt or route.track == "canary"):
                 return
             counters = self._tracks[route.track]
@@ -97,6 +105,18 @@ class Tally:
             counters.tokens += max(0, int(tokens))
             counters.cost_micro_usd += max(0, int(cost_micro_usd))
             counters.latencies[place] += 1
+
+    def models(self, routable: Iterable[Route]) -> list[str]:
+        """Models that may be in use: those that requests go to now, and those that any went to lately.
+
+        At most `MODELS_REPORTED`, the routable ones first, then the newest.
+        """
+        now = time.monotonic()
+        with self._lock:
+            self._used = {m: t for m, t in self._used.items() if now - t <= IN_USE_SECONDS}
+            lately = sorted(self._used, key=self._used.__getitem__, reverse=True)
+        names = dict.fromkeys([*(route.served_model for route in routable), *lately])
+        return [name[:LONGEST_MODEL] for name in names if name][:MODELS_REPORTED]
 
     def as_report(self) -> dict[str, Any]:
         """`salt`, `unkeyed` and `tracks`, all of the same moment."""

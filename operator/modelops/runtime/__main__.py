@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import resource
 import sys
 
 from pydantic import SecretStr
 
 from modelops.adapters.kube import ConfigurationError
-from modelops.ports import Refused
+from modelops.ports import NotLeader, Refused, Unavailable, Uncertain
 from modelops.runtime.logs import set_up
 from modelops.runtime.process import FAILED, OperatorProcess
 from modelops.runtime.settings import Settings, SettingsError, described, load
@@ -37,9 +38,11 @@ def main() -> int:
     set_up(settings.log_level, secrets=(v.get_secret_value() for v in values if isinstance(v, SecretStr)))
     _log.info("settings", extra={"details": described(settings, sources)})
     sys.setswitchinterval(SWITCH_SECONDS)
+    # Tokens are in our memory and in the environment of our programs, which inherit this.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
         return asyncio.run(_run(settings))
-    except (ConfigurationError, Refused, OSError) as error:
+    except (ConfigurationError, Refused, Unavailable, Uncertain, NotLeader, OSError) as error:
         _log.error("the operator cannot start: %s", error)
         return FAILED
 

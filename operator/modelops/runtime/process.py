@@ -65,7 +65,7 @@ class OperatorProcess:
                 return await self._stand_by(kube, connection)
         finally:
             await server.close()
-            self._address_file.unlink(missing_ok=True)
+            self._remove_address()
 
     async def _stand_by(self, kube: KubeClient, connection: Connection) -> int:
         """Waits for our kinds and for the lease, then leads."""
@@ -144,11 +144,12 @@ class OperatorProcess:
             return await self._until_one_ends(running, held)
         finally:
             _log.info("stopping")
+            self._health.phase = "stopping"
             await parts.queue.close(grace=_GRACE_SECONDS)
             await following.close()
             await _cancelled(running)
             await parts.reports.close()
-            parts.close()
+            await asyncio.to_thread(parts.close)
 
     async def _until_one_ends(self, running: list[asyncio.Task[None]], held: asyncio.Task[None]) -> int:
         stopped = asyncio.create_task(self._stop.wait(), name="stop")
@@ -221,6 +222,15 @@ class OperatorProcess:
         fresh = self._address_file.with_suffix(".new")
         fresh.write_text(text)
         fresh.replace(self._address_file)
+
+    def _remove_address(self) -> None:
+        """Unless it is that of another operator, which leads by now."""
+        try:
+            ours = json.loads(self._address_file.read_text()).get("pid") == os.getpid()
+        except (OSError, ValueError):
+            return
+        if ours:
+            self._address_file.unlink(missing_ok=True)
 
     @property
     def _address_file(self) -> Path:

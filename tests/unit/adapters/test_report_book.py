@@ -154,7 +154,7 @@ def test_only_what_is_new_wakes_somebody_up(book: ReportBook, told: list[tuple[s
         book.take(news)
         assert (len(told), book.version) == (before[0] + 1, before[1] + 1)
     before = (len(told), book.version)
-    book.take(body(generation=8, canaryReachable=True, canary=track(50, errors=7)))
+    book.take(body(generation=8, canaryReachable=True, canary=track(2, errors=1), stable=track(50, errors=7)))
     assert (len(told), book.version) == before
 
 

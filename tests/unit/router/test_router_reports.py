@@ -9,6 +9,8 @@ from tests.unit.router.loopback import SALT, Mount, Recorder, agents_yaml, event
 from modelops.router import Router
 from modelops.router import reports as reports_module
 from modelops.router import router as router_module
+from modelops.router import tally as tally_module
+from modelops.router.table import Route
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +37,7 @@ def test_a_report_has_the_agreed_form(mount: Mount, recorder: Recorder) -> None:
     assert (method, path, authorization) == ("POST", "/v1/reports", "Bearer secret")
     assert set(report) == {
         "agent", "process", "pod", "generation", "salt", "canaryReachable", "canaryError", "configErrors",
-        "unkeyed", "tracks",
+        "unkeyed", "tracks", "models",
     }  # fmt: skip
     assert set(report["tracks"]["stable"]) == {
         "sessions", "requests", "errors", "fallbacks", "latencyMs", "tokens", "costMicroUSD",
@@ -116,3 +118,32 @@ def test_closing_sends_a_last_report(mount: Mount, recorder: Recorder) -> None:
         eventually(lambda: recorder.reports)
         router.observe(router.pick("session"), ok=True, latency_ms=5.0)
     assert recorder.reports[-1]["tracks"]["stable"]["requests"] == 1
+
+
+def test_models_that_requests_go_to_or_went_to_lately_are_reported(
+    mount: Mount, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mount.write(agents_yaml(weight=50, generation=7))
+    with router_for(mount, recorder) as router:
+        both = eventually(lambda: [r["models"] for r in recorder.reports if r["generation"] == 7])[0]
+        assert len(both) == 2
+        while True:
+            with router.request(None) as request:
+                if request.route.track == "canary":
+                    break
+        mount.write(agents_yaml())
+        lately = eventually(lambda: [r["models"] for r in recorder.reports if r["generation"] == 0])[-1]
+        assert lately == both
+    monkeypatch.setattr(tally_module, "IN_USE_SECONDS", -1.0)
+    assert len(router._as_report()["models"]) == 1
+
+
+def test_the_list_of_models_is_bounded() -> None:
+    tally = tally_module.Tally()
+    for number in range(100):
+        route = Route(track="stable", model=f"m{number}", served_model=f"m{number}" + "x" * 300)
+        tally.observe(route, ok=True, latency_ms=1, tokens=0, cost_micro_usd=0, fallback=False)
+    named = tally.models([Route(track="stable", model="now", served_model="now")])
+    assert named[0] == "now"
+    assert len(named) == 8
+    assert max(map(len, named)) <= 253

@@ -94,6 +94,9 @@ def _model(api: HfApi, repo: str, revision: str | None) -> ModelInfo | None:
 
     try:
         info = api.model_info(repo, revision=revision, timeout=TIMEOUT_SECONDS)
+        if info.gated:
+            # Everybody may read what a gated repository is; only some may read its files.
+            api.auth_check(repo)
     except (RepositoryNotFoundError, RevisionNotFoundError):
         return None
     except HfHubHTTPError as error:

@@ -82,7 +82,7 @@ class Watch:
                 _log.error("the watch of %s is refused: %s", self, error)
                 self._client.transport.renew_token()
                 version = ""
-            except Exception:  # the loop's edge: without it this watch would be dead and nobody would know
+            except Exception:  # noqa: BLE001 - the loop's edge: nobody else would notice a dead watch
                 _log.exception("the watch of %s failed; it begins anew", self)
                 version = ""
             await asyncio.sleep(self._backoff * random.uniform(0.5, 1.0))

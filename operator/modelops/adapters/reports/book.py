@@ -30,11 +30,11 @@ class Entry:
 
 
 class ReportBook:
-    """`ports.Reports`. At most `most_processes` are kept, the one that was silent longest goes first, and at most
-    `MOST_OF_ONE` of a namespace that a token vouches for.
+    """`ports.Reports`. At most `most_processes` are kept, and at most `MOST_OF_ONE` of a namespace; the one that
+    was silent longest goes first.
 
     `changed(namespace, agent)` is called in the event loop after a report that says something new: a process
-    or generation not seen before, another reachability, the canary's first request, error or fallback.
+    or generation not seen before, another reachability, or another count of the canary.
     `version` grows with it.
     """
 
@@ -163,8 +163,8 @@ def _news(report: ReportBody) -> tuple[object, ...]:
         report.salt,
         report.canary_reachable,
         report.canary_error,
-        canary.requests > 0,
-        canary.errors > 0,
-        canary.fallbacks > 0,
+        canary.requests,
+        canary.errors,
+        canary.fallbacks,
         report.pod,
     )

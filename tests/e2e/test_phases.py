@@ -1,0 +1,124 @@
+"""An abort and a cancel in every phase, and two rollouts at once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from modelops.sandbox.hub.seeds import BASE_MODEL
+from tests.e2e import manifests
+from tests.e2e.api import status, told
+from tests.e2e.canary import LONG_PAUSE, NAME, QUICK, Canary, is_file_write, is_on_stable, text_of
+from tests.e2e.stage import Stage
+
+
+@dataclass(frozen=True)
+class Phase:
+    """How a rollout is kept in a phase."""
+
+    reason: str
+    agents: int = 2
+    fault: tuple[str, str, dict[str, Any]] | None = None
+    spec: dict[str, Any] | None = None
+
+
+PHASES = {
+    "pending": Phase("WaitingForCandidate", spec={"candidate": {"trainingRunRef": {"name": "later"}}}),
+    "provisioning": Phase("Provisioning", fault=("models", "status", {"status": 503, "path_regex": "health|models$"})),
+    "evaluating": Phase("Evaluating", fault=("models", "stall", {"seconds": 60, "path_regex": "completions"})),
+    "waiting-for-agents": Phase("WaitingForAgents", agents=0),
+    "unreachable": Phase("CanaryUnreachable", fault=("models", "status", {"status": 403, "method": "GET", "path_regex": "v1/models"})),
+    "paused": Phase("Paused", spec={"paused": True}),
+    "watching": Phase("Watching"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PHASES)
+async def test_an_abort_in_any_phase_ends_on_stable(here: Stage, name: str) -> None:
+    phase = PHASES[name]
+    agents = here.agents(max(1, phase.agents)) if phase.agents else here.agents(1)
+    if not phase.agents:
+        await asyncio.to_thread(agents.close)
+    if phase.fault:
+        service, kind, fields = phase.fault
+        here.cloud.sandbox.fault(service, kind, times=None, **fields)
+    await here.agent_model()
+    candidate = await asyncio.to_thread(here.cloud.candidate)
+    given = {"candidate": {"model": candidate}, "strategy": LONG_PAUSE, "evaluation": QUICK, **(phase.spec or {})}
+    made = await here.api.create(manifests.rollout(NAME, **given))
+    await here.start()
+    await here.api.until("Rollout", NAME, lambda o: status(o).get("reason") == phase.reason, say=phase.reason)
+    await here.api.patch("Rollout", NAME, {"spec": {"abort": True}})
+    rollout = await here.api.complete("Rollout", NAME)
+    assert (status(rollout)["phase"], status(rollout)["reason"]) == ("Aborted", "AbortedByUser"), told(rollout)
+    _, entry = await here.file()
+    assert entry.stable.model == manifests.BASELINE
+    assert entry.routing is None or entry.routing.weight == 0
+    record = await here.record()
+    assert (record.active, record.reservations) == (None, {})
+    if phase.agents:
+        await is_on_stable(here, Canary(made["metadata"]["uid"], candidate["repo"], agents))
+    here.cloud.sandbox.clear()
+
+
+async def test_two_rollouts_created_in_the_same_instant_act_one_after_the_other(here: Stage) -> None:
+    await asyncio.to_thread(here.agents)
+    await here.agent_model()
+    await here.start()
+    await here.leading()
+    candidates = [await asyncio.to_thread(here.cloud.candidate) for _ in range(2)]
+    strategy = {"canary": {"steps": [{"setWeight": 50}]}}
+    made = await asyncio.gather(
+        *(
+            here.api.create(manifests.rollout(f"twin-{n}", {"model": c}, strategy=strategy, evaluation=QUICK))
+            for n, c in enumerate(candidates)
+        )
+    )
+    ended = [await here.api.complete("Rollout", f"twin-{n}") for n in range(2)]
+    assert [status(o)["reason"] for o in ended] == ["Promoted", "Promoted"], [told(o) for o in ended]
+    assert len(turns([active_in(write.body) for write in here.recorder.writes if is_record(write)])) == 2
+    writes = [text_of(write.body) for write in here.recorder.writes if is_file_write(write)]
+    salts = [uid for text in writes for uid in (o["metadata"]["uid"] for o in made) if f"salt: {uid}" in text]
+    assert len(turns(salts)) == 2
+
+
+def turns(holders: list[str]) -> list[str]:
+    """Who held it, each turn once."""
+    held = [holder for holder in holders if holder]
+    return [holder for n, holder in enumerate(held) if n == 0 or held[n - 1] != holder]
+
+
+def is_record(write: Any) -> bool:
+    """Whether it writes the docs agent's record."""
+    return "docs-modelops-record" in write.path and write.status == 200
+
+
+def active_in(body: bytes) -> str:
+    """Who holds the agent by a write of its record."""
+    active = json.loads(json.loads(body)["data"]["ledger.json"])["active"]
+    return str(active["uid"]) if active else ""
+
+
+@pytest.mark.parametrize("how", ["cancel", "delete"])
+async def test_a_training_that_is_stopped_runs_no_job_and_holds_no_money(here: Stage, how: str) -> None:
+    here.cloud.sandbox.hold_jobs()
+    await here.agent_model()
+    made = await here.api.create(manifests.training_run("first", base_model=BASE_MODEL))
+    await here.start()
+    await here.api.until("TrainingRun", "first", lambda o: status(o).get("phase") == "Scheduling")
+    if how == "cancel":
+        await here.api.patch("TrainingRun", "first", {"spec": {"cancel": True}})
+        run = await here.api.complete("TrainingRun", "first")
+        assert (status(run)["phase"], status(run)["reason"]) == ("Cancelled", "Cancelled"), told(run)
+    else:
+        await here.api.delete("TrainingRun", "first")
+        await here.api.gone("TrainingRun", "first")
+    uid = made["metadata"]["uid"]
+    billing = await asyncio.to_thread(here.cloud.sandbox.job_billing)
+    assert [job["stage"] for job in billing if uid in str(job["labels"].get("modelops-attempt"))] == ["CANCELED"]
+    record = await here.record()
+    assert (record.reservations, len(record.settlements)) == ({}, 1)
