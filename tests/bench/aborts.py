@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from tests.bench.agents import AgentProcess, agent_processes
 from tests.bench.hub_content import add_models
@@ -55,7 +56,7 @@ async def measure(stage: Stage) -> list[Row]:
                     # Others may prepare meanwhile, but only one is aborted at a time.
                     async with turn:
                         aborts.append(await _abort(stage, proxy, agent, processes))
-                    await eventually(lambda n=name: _over(stage, n), what=f"{name} is aborted")
+                    await eventually(partial(_over, stage, name), what=f"{name} is aborted")
 
         async with asyncio.TaskGroup() as group:
             for place, agent in enumerate(AGENTS):

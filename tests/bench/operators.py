@@ -5,26 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import re
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 from tests.bench.stage import ORG, REPORT_TOKEN, Stage, eventually
 
 REAL = "modelops.runtime"
 INSTANT = "tests.bench.instant_operator"
 _ROOT = Path(__file__).parents[2]
 _STOP_SECONDS = 15.0
-_REQUESTS = re.compile(
-    r'^modelops_kubernetes_requests_total\{code="(.*?)",resource="(.*?)",verb="(.*?)"\} (\S+)$', re.M
-)
 
 
 @dataclass
@@ -48,18 +42,6 @@ class Operator:
             raise RuntimeError(f"the operator ended with code {self.process.returncode}:\n{said}")
         file = self.state / "operator.json"
         return file.exists() and self.addresses["pid"] == self.process.pid
-
-    async def requests(self) -> Counter[tuple[str, str, str]]:
-        """Requests to the API server so far by verb, resource and code, from /metrics."""
-        async with (
-            aiohttp.ClientSession() as session,
-            session.get(self.addresses["metrics"] + "/metrics") as answer,
-        ):
-            text = await answer.text()
-        found: Counter[tuple[str, str, str]] = Counter()
-        for code, resource, verb, count in _REQUESTS.findall(text):
-            found[verb, resource, code] += int(float(count))
-        return found
 
     async def stop(self) -> None:
         """SIGTERM, and SIGKILL where that takes too long."""

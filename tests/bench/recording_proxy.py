@@ -112,4 +112,5 @@ async def recording_proxy(
             kubeconfig = folder / "kubeconfig-through-proxy"
             yield proxy, kubeconfig_through(upstream, proxy.url, kubeconfig, namespace=namespace)
         finally:
+            await proxy.session.close()  # ends the watches, whose handlers would else be waited for
             await runner.cleanup()

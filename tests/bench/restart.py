@@ -1,4 +1,4 @@
-"""Row 4: what an operator writes when it starts again over a hundred objects that did not change meanwhile."""
+"""Row 4: what an operator writes when it starts again over a hundred unchanged objects."""
 
 from __future__ import annotations
 
@@ -34,16 +34,23 @@ async def measure(stage: Stage) -> list[Row]:
         "MODELOPS_POLL_SECONDS": str(POLL_SECONDS),
     }
     reports = f"http://127.0.0.1:{environ['MODELOPS_REPORT_PORT']}/v1/report"
-    async with agent_processes(AGENTS[1], count=3, stage=stage, report_url=reports) as agents:
+    async with (
+        agent_processes(AGENTS[0], count=1, stage=stage, report_url=reports),
+        agent_processes(AGENTS[1], count=3, stage=stage, report_url=reports) as agents,
+    ):
         async with operator(stage, module=INSTANT, environ=environ):
-            await _make_runs(stage)
+            await _make_agents(stage)
             await _make_rollouts(stage, models, agents)
+            await _make_runs(stage)
             phases = await _settled(stage)
         stage.sandbox.forget_requests()
-        async with recording_proxy(stage.connection, stage.folder, namespace=stage.namespace) as (
-            proxy,
-            config,
-        ), operator(stage, environ=environ, kubeconfig=config):
+        async with (
+            recording_proxy(stage.connection, stage.folder, namespace=stage.namespace) as (
+                proxy,
+                config,
+            ),
+            operator(stage, environ=environ, kubeconfig=config),
+        ):
             await asyncio.sleep(WATCHED_SECONDS)
             written = list(proxy.writes)
             polls = await asyncio.to_thread(
@@ -71,13 +78,17 @@ async def measure(stage: Stage) -> list[Row]:
     ]
 
 
-async def _make_runs(stage: Stage) -> None:
+async def _make_agents(stage: Stage) -> None:
+    """The AgentModels, and the first models of theirs."""
     for agent in AGENTS:
         await stage.add_agent(agent)
     await eventually(lambda: _records(stage), what="the records of the AgentModels")
     for number in range(TRAINED):
         await _run(stage, f"trained-{number}", AGENTS[number % 4])
     await eventually(lambda: _count(stage, "Succeeded", TRAINED), what=f"{TRAINED} models")
+
+
+async def _make_runs(stage: Stage) -> None:
     stage.sandbox.hold_jobs()
     for number in range(FAILED):
         await _run(stage, f"failed-{number}", AGENTS[number % 4], base_model="modelops-sandbox/no-such-model")
@@ -105,6 +116,7 @@ async def _make_rollouts(stage: Stage, models: list[tuple[str, str]], agents: li
     for agent in agents:
         await agent.ask("requests", 200, True)
     await eventually(lambda: _has_phase(stage, "aborted", "Progressing"), what="the canary to abort")
+    await eventually(lambda: _has_phase(stage, "promoted", "Succeeded"), what="the promoted rollout")
     await stage.edit(ROLLOUTS, "aborted", abort=True)
     await eventually(lambda: _has_phase(stage, "aborted", "Aborted"), what="the aborted rollout")
 

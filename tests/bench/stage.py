@@ -1,4 +1,4 @@
-"""What the rows share: one real API server, a sandbox for each row, and objects made through a real client."""
+"""What the rows share: one real API server, a sandbox for each row, objects made by a real client."""
 
 from __future__ import annotations
 

@@ -42,7 +42,6 @@ async def measure(stage: Stage, environ: dict[str, str] | None = None) -> list[R
         created = await _creations(stage, agents)
         await eventually(lambda: _submitted(stage, len(created)), what=f"{len(created)} submissions")
         after = processor_seconds(stage, running.process.pid)
-        requests = await running.requests()
         posts = await asyncio.to_thread(_posts, stage)
         jobs = await asyncio.to_thread(_jobs, stage)
     taken = [jobs[uid] - at for uid, at in created.items()]
@@ -54,8 +53,8 @@ async def measure(stage: Stage, environ: dict[str, str] | None = None) -> list[R
             limit="p50 < 50 ms, p99 < 250 ms",
             over=over,
             notes=(
-                f"{AGENTS} agents, {len(created)} TrainingRuns, {len(posts)} POSTs; dataset program replaced by "
-                "one that has finished when started, jobs held in scheduling",
+                f"{AGENTS} agents, {len(created)} TrainingRuns, {len(posts)} POSTs; jobs held in scheduling, "
+                "the dataset program replaced by one that has finished when started",
                 f"processor time of one run: {each(before, after, len(created))}",
             ),
         )

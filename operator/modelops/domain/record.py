@@ -147,7 +147,7 @@ class Record(_Part):
     looks: dict[str, int] = Field(default_factory=dict)
     """How many candidates were judged on a dataset version, by `<dataset>@<as of>`."""
     endpoint_spend: dict[str, int] = Field(default_factory=dict)
-    """Micro-USD of stopped endpoints, by month."""
+    """Micro-USD of stopped endpoints, and of settlements that were folded, by month."""
     history: tuple[RegistryEntry, ...] = ()
 
     def to_data(self) -> dict[str, str]:

@@ -23,6 +23,7 @@ from modelops.domain.plan import (
     WriteRecord,
     WriteStatus,
 )
+from modelops.domain.record_bound import bounded_data
 from modelops.engine.action_log import ActionLog
 from modelops.engine.cache import ObjectCache, version_of
 from modelops.engine.clock import SystemClock
@@ -237,7 +238,7 @@ class Executor:
 
     async def _send_record(self, step: WriteRecord, held: Held, target: _Target) -> int:
         namespace, name, labels = target.record
-        data = step.record.to_data()
+        data = bounded_data(step.record)
         if held.record is None:
             body: Json = {
                 "apiVersion": "v1",

@@ -206,6 +206,9 @@ class World:
         kept = SECRET_SECONDS if known is not None and known[1] is not None else MISSING_SECRET_SECONDS
         if known is None or now - known[0] > kept:
             item = await self.kube.get(SECRETS, namespace, reference.name)
+            # What nobody asks for any more is not kept.
+            for old in [k for k, (read_at, _) in self._secrets.items() if now - read_at > SECRET_SECONDS]:
+                del self._secrets[old]
             known = self._secrets[namespace, reference.name] = (now, item)
         item = known[1]
         where = f"Secret {reference.name} ({path})"

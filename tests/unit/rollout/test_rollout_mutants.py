@@ -12,7 +12,7 @@ from modelops.domain.agentmodel import decide as of_agent
 from modelops.domain.plan import Plan, WriteFile, WriteRecord, WriteStatus
 from modelops.domain.rollout import advance, canary, claim, decide, judge, retreat, routing
 from modelops.domain.rollout.observed import Observed
-from tests.unit.rollout.explorer import Failure, Moves, Scenario, drawn, injected, shortened
+from tests.unit.rollout.explorer import Failure, Moves, Scenario, injected
 
 Patch = pytest.MonkeyPatch
 HUMANS = frozenset({"abort", "delete", "recreate", "remove", "lower", "restore", "stable"})
@@ -161,34 +161,47 @@ def looks_at_the_abort_too_late(patch: Patch) -> None:
     in_steps(patch, original, later)
 
 
-LATE_COMMIT = (
-    "takeover fresh",
-    "abort r1",
-    "watch rollouts/r1",
-    "start rollouts/r1",
-    *("answer rollouts/r1",) * 2,
-    "land 0",
-)
-MUTANTS: tuple[tuple[Callable[[Patch], None], Scenario, Moves], ...] = (
-    (skips_the_latch, Scenario(events=frozenset({"lower", "restore", "remove"}), event_count=3, takeovers=1), (
-        "remember file", "lower weight", "watch configmaps/agents", "start rollouts/r1",
-        "answer rollouts/r1", "answer rollouts/r1", "answer rollouts/r1", "restore 1", "takeover fresh",
-    )),
-    (heals_upwards, Scenario(events=HUMANS, event_count=1), ("lower weight",)),
-    (numbers_a_repeat_anew, Scenario(takeovers=1, lost_answers=1), ("delay rollouts/r1",)),
-    (releases_before_the_tombstone, Scenario(events=HUMANS, event_count=1, takeovers=1), ("abort r1",)),
-    (forgets_the_fence, Scenario(events=HUMANS, event_count=1, takeovers=1), LATE_COMMIT),
-    (leaves_orphans, Scenario(events=HUMANS, event_count=3), ("remember file", "abort r1")),
-    (writes_the_file_first, Scenario(takeovers=1), ("takeover fresh",)),
-    (commits_first, Scenario(takeovers=1), ("takeover fresh",)),
-    (forgets_who_is_done, Scenario(events=HUMANS, event_count=2), ("delete r1", "recreate r1")),
-    (believes_an_old_record, Scenario(takeovers=1), ("takeover behind",)),
-    (looks_at_the_abort_too_late, Scenario(events=HUMANS, event_count=1), ("abort r1",)),
+AGENT_MODEL, ROLLOUT = "agentmodels/docs", "rollouts/r1"
+
+CRASHES = Scenario(takeovers=1)
+PEOPLE = Scenario(events=HUMANS, event_count=3, takeovers=1)
+
+# Each is played at every moment of the usual course.
+AT_SOME_MOMENT: tuple[tuple[Callable[[Patch], None], Scenario, Moves], ...] = (
+    (
+        skips_the_latch,
+        PEOPLE,
+        (
+            "remember file",
+            "lower weight",
+            "watch configmaps/agents",
+            f"start {ROLLOUT}",
+            *(f"answer {ROLLOUT}",) * 3,
+            "restore 1",
+            "takeover fresh",
+        ),
+    ),
+    (heals_upwards, PEOPLE, ("lower weight",)),
+    (releases_before_the_tombstone, PEOPLE, ("abort r1",)),
+    (
+        forgets_the_fence,
+        PEOPLE,
+        ("takeover fresh", "abort r1", f"watch {ROLLOUT}", f"start {ROLLOUT}", f"answer {ROLLOUT}", "land 0"),
+    ),
+    (writes_the_file_first, CRASHES, ("takeover fresh",)),
+    (commits_first, CRASHES, ()),
+    (looks_at_the_abort_too_late, PEOPLE, ("abort r1",)),
+    (numbers_a_repeat_anew, CRASHES, ("takeover stale", f"start {ROLLOUT}", "land 0")),
+    (believes_an_old_record, CRASHES, ("takeover behind", f"start {ROLLOUT}", *(f"answer {ROLLOUT}",) * 3)),
+    (forgets_who_is_done, PEOPLE, ("delete r1", *(f"answer {ROLLOUT}",) * 6, "recreate r1")),
+    (leaves_orphans, PEOPLE, ("remember file", "delete r1", *(f"answer {ROLLOUT}",) * 3, "restore 1")),
 )
 
 
 @pytest.mark.usefixtures("fast_files")
-@pytest.mark.parametrize(("mutant", "scenario", "moves"), MUTANTS, ids=[m[0].__name__ for m in MUTANTS])
+@pytest.mark.parametrize(
+    ("mutant", "scenario", "moves"), AT_SOME_MOMENT, ids=[m[0].__name__ for m in AT_SOME_MOMENT]
+)
 def test_a_broken_rule_is_found(
     mutant: Callable[[Patch], None], scenario: Scenario, moves: Moves, monkeypatch: Patch
 ) -> None:
@@ -196,13 +209,8 @@ def test_a_broken_rule_is_found(
     for at in range(60):
         found = injected(scenario, at, moves)
         if isinstance(found, Failure):
-            print("INJ",at,found.what[:100])
+            print("INJ", at, found.what[:100])
             return
         if found is False:
             break
-    for seed in range(1200):
-        found = drawn(scenario, seed)
-        if found is not None:
-            print("SEED",seed,shortened(scenario,found,most=150))
-            return
     pytest.fail("nothing was found")

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import threading
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -36,6 +35,8 @@ INHERITED: Final = (
     "no_proxy",
 )
 """What a program gets of the operator's own environment; everything else is given to it by name."""
+LOCKS: Final = 64
+"""Shared by all names, so that they do not become more with every program that ever was."""
 
 
 class LocalPrograms:
@@ -60,7 +61,7 @@ class LocalPrograms:
         self._most = most
         self._children: set[str] = set()
         self._secrets: dict[str, tuple[str, ...]] = {}
-        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._locks = tuple(threading.Lock() for _ in range(LOCKS))
 
     async def observe(self, name: str) -> ProgramState | None:
         """A program that died three times in a row without progress has failed; before that, start it."""
@@ -93,7 +94,7 @@ class LocalPrograms:
 
     def _observe(self, name: str) -> ProgramState | None:
         folder = ProgramFolder.of(self._programs, name)
-        with self._locks[name]:
+        with self._locks[hash(name) % LOCKS]:
             if not folder.exists:
                 return None
             folder.bound_log()
@@ -109,7 +110,7 @@ class LocalPrograms:
         self, name: str, module: str, given: Json, environment: Mapping[str, str]
     ) -> subprocess.Popen[bytes] | None:
         folder = ProgramFolder.of(self._programs, name)
-        with self._locks[name]:
+        with self._locks[hash(name) % LOCKS]:
             folder.give(given)
             self._secrets[name] = tuple(value for value in environment.values() if len(value) >= 8)
             if not is_running(folder.path) and folder.result is None:
@@ -126,14 +127,14 @@ class LocalPrograms:
 
     def _retry(self, name: str) -> None:
         folder = ProgramFolder.of(self._programs, name)
-        with self._locks[name]:
+        with self._locks[hash(name) % LOCKS]:
             result = folder.result if folder.exists and not is_running(folder.path) else None
             if result is not None and not result["ok"] and result.get("transient"):
                 folder.forget_result()
 
     def _stop(self, name: str) -> None:
         folder = ProgramFolder.of(self._programs, name)
-        with self._locks[name]:
+        with self._locks[hash(name) % LOCKS]:
             if folder.path.is_dir():
                 end(folder.path)
                 folder.remove()

@@ -235,7 +235,7 @@ def models_in_file(seen: Observed) -> set[str]:
     """What the agents' file names, whoever wrote it there: it is kept running."""
     entry = seen.file.entry if seen.file else None
     stable = entry.stable.model if entry and entry.stable else None
-    canary = entry.routing.canary if entry and entry.routing else None
+    canary = entry.routing.canary if entry and entry.routing and entry.routing.weight else None
     return {name for name in (stable, canary.model if canary else None) if name}
 
 
