@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
@@ -52,6 +53,7 @@ class RecordingProxy:
     url: str = ""
     writes: list[Write] = field(default_factory=list)
     session: aiohttp.ClientSession | None = None
+    streams: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Passes one request on; watches are streamed."""
@@ -72,11 +74,16 @@ class RecordingProxy:
     async def _streamed(self, request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
         response = web.StreamResponse(status=answer.status, headers={"Content-Type": "application/json"})
         await response.prepare(request)
+        stream = asyncio.current_task()
+        assert stream is not None
+        self.streams.add(stream)
         try:
             async for chunk in answer.content.iter_any():
                 await response.write(chunk)
         except (aiohttp.ClientError, ConnectionResetError, TimeoutError):
             pass
+        finally:
+            self.streams.discard(stream)
         return response
 
     def _keep(self, request: web.Request, status: int, sent: bytes, content: bytes) -> None:
@@ -112,5 +119,7 @@ async def recording_proxy(
             kubeconfig = folder / "kubeconfig-through-proxy"
             yield proxy, kubeconfig_through(upstream, proxy.url, kubeconfig, namespace=namespace)
         finally:
-            await proxy.session.close()  # ends the watches, whose handlers would else be waited for
+            for stream in proxy.streams:
+                stream.cancel()
+            await asyncio.gather(*proxy.streams, return_exceptions=True)
             await runner.cleanup()

@@ -56,6 +56,7 @@ class AgentModelReconciler(Reconciler[Observed]):
             file_problem=file_problem,
             secret_problem=secret_problem,
             rollouts=world.rollouts_of(namespace, name),
+            unreadable=world.unreadable_rollouts(namespace),
             runs=world.runs_of(namespace, name),
             reports=world.agent_reports(
                 namespace,

@@ -62,6 +62,7 @@ class RolloutReconciler(Reconciler[Observed]):
         super().__init__(world)
         self._settings = settings
         self._memories = Memories(Memory)
+        self._listening_since = world.clock.monotonic()
 
     def _decide(self, seen: Observed) -> Plan:
         return decide(seen)
@@ -188,6 +189,7 @@ class RolloutReconciler(Reconciler[Observed]):
             first_bad_ms=round((now - memory.first_bad) * 1000) if memory.first_bad is not None else None,
             arrived_ms=round(reports.newest_seconds * 1000) if reports is not None else 0,
             write_ms=memory.write_ms,
+            listening_seconds=now - self._listening_since,
             effect_ms=memory.effect_ms,
         )
 

@@ -115,6 +115,14 @@ class World:
             and rollout.spec.agent_model_ref.name == agent_model
         }
 
+    def unreadable_rollouts(self, namespace: str) -> frozenset[str]:
+        """Uids of the Rollouts that an older or newer schema let in and that cannot be read."""
+        return frozenset(
+            item["metadata"]["uid"]
+            for item in self.cache.list(ROLLOUTS, namespace=namespace)
+            if parsed(Rollout, item) is None
+        )
+
     async def record(self, namespace: str, agent_model: str) -> tuple[Json | None, Record | None, str]:
         """The record's ConfigMap, the record, and why it cannot be read where it cannot."""
         item = await self.raw(CONFIG_MAPS, namespace, record_name(agent_model))

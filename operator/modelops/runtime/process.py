@@ -126,6 +126,7 @@ class OperatorProcess:
                 return STOPPED if self._stop.is_set() else LEASE_LOST
             running += [
                 asyncio.create_task(parts.poller.run(), name="job poller"),
+                asyncio.create_task(parts.strays.run(), name="stray jobs"),
                 asyncio.create_task(following.list_kinds_every(settings.resync_seconds), name="full listing"),
             ]
             parts.queue.start()

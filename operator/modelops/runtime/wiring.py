@@ -32,6 +32,7 @@ from modelops.engine.queue import Key, KeyedQueue
 from modelops.engine.resources import PODS
 from modelops.engine.rollout import RolloutReconciler
 from modelops.engine.shared_endpoints import SharedEndpoints
+from modelops.engine.strays import Strays
 from modelops.engine.trainingrun import TrainingRunReconciler
 from modelops.engine.world import World
 from modelops.ports import Clock, Credentials, Resource
@@ -63,6 +64,7 @@ class Parts:
     reconcilers: Mapping[str, Reconciler]
     reports: ReportServer
     poller: SharedJobPoller
+    strays: Strays
     _closers: list[Callable[[], None]] = field(default_factory=list)
 
     def close(self) -> None:
@@ -153,7 +155,15 @@ def put_together(
         book, _token_check(settings, kube, clock), host=settings.host, port=settings.report_port
     )
     closers = [hugging_face.close, *([traces.close] if traces else [])]
-    return Parts(queue=queue, reconcilers=reconcilers, reports=server, poller=poller, _closers=closers)
+    strays = Strays(world, installation=installation, interval_seconds=settings.resync_seconds)
+    return Parts(
+        queue=queue,
+        reconcilers=reconcilers,
+        reports=server,
+        poller=poller,
+        strays=strays,
+        _closers=closers,
+    )
 
 
 def _silence(cache: ObjectCache) -> Callable[[str, AgentModel | None], float]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import zlib
 from datetime import UTC, datetime
 from typing import Any
 
@@ -82,6 +84,11 @@ def canary(*steps: Json) -> Json:
     return {"canary": {"steps": list(steps or usual)}}
 
 
+def uid_of(name: str, spec: Json) -> str:
+    """A uid never comes twice with different specs, as in a cluster: what the operator keeps by it stays true."""
+    return f"uid-{name}-{zlib.crc32(json.dumps(spec, sort_keys=True).encode()):08x}" if spec else f"uid-{name}"
+
+
 def rollout(name: str = "r1", *, uid: str | None = None, **spec: Any) -> Json:
     return {
         "apiVersion": API_VERSION,
@@ -89,7 +96,7 @@ def rollout(name: str = "r1", *, uid: str | None = None, **spec: Any) -> Json:
         "metadata": {
             "namespace": NAMESPACE,
             "name": name,
-            "uid": uid or f"uid-{name}",
+            "uid": uid or uid_of(name, spec),
             "resourceVersion": "1",
             "generation": 1,
             "creationTimestamp": "2025-12-10T08:59:00Z",

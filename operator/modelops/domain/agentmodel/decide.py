@@ -92,7 +92,9 @@ def active_rollout_is_gone(seen: Observed) -> Plan | None:
     """Recovery 8: the record names a rollout that no object stands for: Retreat 2 to 4."""
     record = seen.record
     assert record is not None
-    if record.active is None or any(r.metadata.uid == record.active.uid for r in seen.rollouts.values()):
+    if record.active is None or record.active.uid in seen.unreadable:
+        return None
+    if any(r.metadata.uid == record.active.uid for r in seen.rollouts.values()):
         return None
     return retreat_without_rollout(seen, record, "the Rollout was deleted")
 
@@ -225,10 +227,20 @@ def due(entry: EndpointEntry, now: datetime) -> bool:
     return ends and bool(entry.stop_after) and datetime.fromisoformat(entry.stop_after) <= now
 
 
-def in_use(seen: Observed) -> bool:
-    """Whether any agent may still be on an older routing."""
-    reports = seen.reports
-    return reports is not None and reports.expected > 0 and reports.in_sync < reports.expected
+def in_use(seen: Observed, entry: EndpointEntry) -> bool:
+    """Whether an agent reports the endpoint's model, or may still be on an older routing.
+
+    A Pod that never reports keeps it for an hour, not for ever.
+    """
+    reports, record = seen.reports, seen.record
+    assert record is not None
+    if reports is None or reports.expected == 0:
+        return False
+    serving = {record.stable.model, record.active.candidate.model if record.active else ""}
+    if entry.repo in reports.models_in_use and entry.repo not in serving:
+        return True
+    late = (seen.now - datetime.fromisoformat(entry.stop_after)).total_seconds() > ESCAPE_SECONDS
+    return reports.in_sync < reports.expected and not late
 
 
 def models_in_file(seen: Observed) -> set[str]:
@@ -243,9 +255,9 @@ def endpoints_are_stopped(seen: Observed) -> Plan | None:
     """Those whose time is up: deleted first, then off the record with what they cost, once they are gone."""
     record = seen.record
     assert record is not None
-    over = [entry for entry in record.endpoints if due(entry, seen.now)]
-    if seen.endpoints is UNSEEN or isinstance(seen.endpoints, Outage) or not over or in_use(seen):
+    if seen.endpoints is UNSEEN or isinstance(seen.endpoints, Outage):
         return None
+    over = [entry for entry in record.endpoints if due(entry, seen.now) and not in_use(seen, entry)]
     named = {record.stable.endpoint_name, record.active.candidate.endpoint_name if record.active else ""}
     if seen.agent_model.metadata.deletion_timestamp is None:
         over = [e for e in over if e.name not in named and e.repo not in models_in_file(seen)]
@@ -298,10 +310,10 @@ STEPS: tuple[Callable[[Observed], Plan | None], ...] = (
     record_is_missing,
     active_rollout_is_gone,
     orphan_block_raises,
-    reservation_is_left_over,
     endpoints_are_unseen,
     endpoint_is_not_started,
     endpoints_are_stopped,
+    reservation_is_left_over,
 )
 
 

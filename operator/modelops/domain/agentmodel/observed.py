@@ -30,6 +30,8 @@ class Observed:
     secret_problem: str = ""
     rollouts: Mapping[str, Rollout]
     runs: Mapping[str, TrainingRun]
+    unreadable: frozenset[str] = frozenset()
+    """Uids of rollouts that exist and cannot be read: they are not gone."""
     reports: AgentReports | None = None
     endpoints: tuple[Endpoint, ...] | Outage | Unseen = UNSEEN
     """The endpoints that the service has, by the names on record; asked only where the record has any."""

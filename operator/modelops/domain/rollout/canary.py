@@ -114,10 +114,12 @@ def held(seen: Observed, reason: Why, message: str, *, after: float) -> Plan:
 
 
 def settles(seen: Observed, reason: Why) -> bool:
-    """Whether the step only just began, so that agents are expected to be on their way."""
+    """Whether the step or this process only just began, so that agents' reports are on their way."""
     began = seen.rollout.status.step_started_at
     if reason is Why.PAUSED or began is None:
         return False
+    if seen.watched.listening_seconds < SETTLE_SECONDS:
+        return True
     return (seen.now - began).total_seconds() < SETTLE_SECONDS
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import inf
 
 from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.rollout import Rollout
@@ -49,6 +50,8 @@ class Watched:
     """Milliseconds since the newest report came in."""
     write_ms: int | None = None
     """Milliseconds from the decision to go back to the tombstone's answer."""
+    listening_seconds: float = inf
+    """How long this process has been taking reports; agents send one every 5 s."""
     effect_ms: int | None = None
     """Milliseconds from the tombstone's write to the last agent's confirmation."""
 

@@ -1,0 +1,121 @@
+"""Paid job 11: a job of ours that runs although its run has ended is stopped, and what it cost is booked.
+
+A submission whose answer was lost can be accepted long after everybody stopped looking for it. The job itself
+finds its attempt claimed or closed and exits; this is for one that never gets that far.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator
+
+from modelops.api.v1alpha1.agentmodel import AgentModel
+from modelops.api.v1alpha1.trainingrun import TrainingRun
+from modelops.domain.money import micro
+from modelops.domain.plan import Plan, WriteRecord
+from modelops.domain.record import Record, Settlement
+from modelops.domain.training.conclude import billed_seconds
+from modelops.domain.training.estimate import billed_micro_usd
+from modelops.domain.training.status import TERMINAL
+from modelops.engine.act import Held
+from modelops.engine.resources import AGENT_MODELS, TRAINING_RUNS
+from modelops.engine.world import World, parsed
+from modelops.ports import Credentials, Job, Refused, Unavailable, Uncertain
+
+logger = logging.getLogger(__name__)
+
+
+class Strays:
+    """One listing per account and `interval_seconds`."""
+
+    def __init__(self, world: World, *, installation: str, interval_seconds: float) -> None:
+        self._world = world
+        self._installation = installation
+        self._interval_seconds = interval_seconds
+
+    async def run(self) -> None:
+        """Sweeps until cancelled."""
+        while True:
+            await asyncio.sleep(self._interval_seconds)
+            try:
+                await self.sweep()
+            except (Unavailable, Uncertain, Refused) as error:
+                logger.warning("looking for stray jobs failed, again later: %s", error)
+
+    async def sweep(self) -> None:
+        """Stops every job of ours whose run has ended."""
+        seen: set[tuple[str, str]] = set()
+        for item in list(self._world.cache.list(AGENT_MODELS)):
+            agent = parsed(AgentModel, item)
+            if agent is None:
+                continue
+            credentials, problem = await self._world.credentials(
+                agent.metadata.namespace, agent, only_hugging_face=True
+            )
+            if problem:
+                continue
+            for account in self._accounts(agent):
+                if (account, credentials.hugging_face) in seen:
+                    continue
+                seen.add((account, credentials.hugging_face))
+                for job in await self._world.jobs.list_active(credentials.hugging_face, account):
+                    await self._judge(job, account, credentials)
+
+    def _accounts(self, agent: AgentModel) -> set[str]:
+        """Who is billed for the agent's runs."""
+        runs = self._world.runs_of(agent.metadata.namespace, agent.metadata.name).values()
+        named = {run.spec.backend.hugging_face.namespace for run in runs if run.spec.backend.hugging_face}
+        return {self._world.hub_org, *(name for name in named if name)}
+
+    async def _judge(self, job: Job, account: str, credentials: Credentials) -> None:
+        for run in self._ended():
+            status = run.status.job
+            if status is None or status.label != job.label or not job.label.startswith(self._installation):
+                continue
+            if await self._booked(job, run):
+                logger.warning("job %s of %s runs although the run ended: stopped", job.id, run.metadata.name)
+                self._world.gate()
+                await self._world.jobs.cancel(credentials.hugging_face, account, job.id)
+
+    def _ended(self) -> Iterator[TrainingRun]:
+        for item in list(self._world.cache.list(TRAINING_RUNS)):
+            run = parsed(TrainingRun, item)
+            if run is not None and run.status.phase in TERMINAL:
+                yield run
+
+    async def _booked(self, job: Job, run: TrainingRun) -> bool:
+        """Whether the record has what the job cost; it is written before the job is stopped."""
+        namespace, agent_model = run.metadata.namespace, run.spec.agent_model_ref.name
+        item, record, _ = await self._world.record(namespace, agent_model)
+        holder = self._world.cache.get(AGENT_MODELS, namespace, agent_model)
+        if record is None or holder is None:
+            return False
+        changed = booked(record, job, run, month=f"{self._world.clock.now():%Y-%m}")
+        done = await self._world.executor.carry_out(
+            Plan(steps=(WriteRecord(record=changed, why=f"job {job.id} ran after its run ended"),)),
+            Held(object=holder, record=item),
+            resource=AGENT_MODELS,
+            record_ref=self._world.record_reference(namespace, agent_model),
+            file_ref=None,
+            do=_nothing,
+            agent=record.agent,
+        )
+        return done.done
+
+
+def booked(record: Record, job: Job, run: TrainingRun, *, month: str) -> Record:
+    """The record with the job's cost in its attempt's settlement; booked once."""
+    attempt = run.status.job.attempt if run.status.job else 1
+    key = f"{run.metadata.uid}/{attempt}"
+    old = record.settlements.get(key, Settlement(usd_micro=0, month=month))
+    if job.id in old.jobs:
+        return record
+    price = micro(run.status.estimate.usd_per_hour) if run.status.estimate else 0
+    cost = billed_micro_usd(billed_seconds(job), price)
+    changed = old.model_copy(update={"usd_micro": old.usd_micro + cost, "jobs": (*old.jobs, job.id)})
+    return record.with_(settlements={**record.settlements, key: changed})
+
+
+async def _nothing(_: object) -> None:
+    """The plan has no action outside Kubernetes."""
