@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 
@@ -23,6 +24,8 @@ AGENTS = ("docs", "review", "cicd", "infra")
 ROUNDS = 6
 PROCESSES = 3
 ERRORS = 40
+PAUSE_SECONDS = 0.5
+"""After an abort, so that its last writes are not in the way of the next one."""
 WRITTEN_SECONDS, STABLE_SECONDS = 0.2, 1.0
 
 
@@ -38,29 +41,28 @@ async def measure(stage: Stage) -> list[Row]:
     """One row up to the routing, one up to the agents."""
     candidates = await asyncio.to_thread(add_models, stage, len(AGENTS) * ROUNDS)
     aborts: list[Abort] = []
-    turn = asyncio.Lock()
-    async with (
-        recording_proxy(stage.connection, stage.folder, namespace=stage.namespace) as (proxy, config),
-        operator(stage, module=INSTANT, kubeconfig=config) as running,
-    ):
-        reports = running.addresses["reports"]
-
-        async def rounds(agent: str, models: Sequence[tuple[str, str]]) -> None:
+    async with AsyncExitStack() as running:
+        proxy, config = await running.enter_async_context(
+            recording_proxy(stage.connection, stage.folder, namespace=stage.namespace)
+        )
+        started = await running.enter_async_context(operator(stage, module=INSTANT, kubeconfig=config))
+        reports, processes = started.addresses["reports"], {}
+        for agent in AGENTS:
             await stage.add_agent(agent)
-            await eventually(lambda: _has_record(stage, agent), what=f"the record of {agent}")
-            async with agent_processes(agent, count=PROCESSES, stage=stage, report_url=reports) as processes:
-                for number, (repo, revision) in enumerate(models):
-                    name = f"{agent}-{number}"
-                    await stage.create(ROLLOUTS, name, spec=_spec(agent, repo, revision))
-                    await _at_full_weight(stage, name, processes)
-                    # Others may prepare meanwhile, but only one is aborted at a time.
-                    async with turn:
-                        aborts.append(await _abort(stage, proxy, agent, processes))
-                    await eventually(partial(_over, stage, name), what=f"{name} is aborted")
-
-        async with asyncio.TaskGroup() as group:
-            for place, agent in enumerate(AGENTS):
-                group.create_task(rounds(agent, candidates[place * ROUNDS : (place + 1) * ROUNDS]))
+            processes[agent] = await running.enter_async_context(
+                agent_processes(agent, count=PROCESSES, stage=stage, report_url=reports)
+            )
+            await eventually(partial(_has_record, stage, agent), what=f"the record of {agent}")
+        for number in range(ROUNDS):
+            names = {agent: f"{agent}-{number}" for agent in AGENTS}
+            for agent, name in names.items():
+                await stage.create(ROLLOUTS, name, spec=_spec(agent, *candidates.pop()))
+            for agent, name in names.items():
+                await _under_way(stage, name, processes[agent])
+            for agent in AGENTS:
+                aborts.append(await _abort(stage, proxy, agent, processes[agent]))
+                await eventually(partial(_over, stage, names[agent]), what=f"{names[agent]} is aborted")
+                await asyncio.sleep(PAUSE_SECONDS)
     written, stable = [abort.written for abort in aborts], [abort.stable for abort in aborts]
     return [
         Row(
@@ -82,7 +84,7 @@ async def measure(stage: Stage) -> list[Row]:
     ]
 
 
-async def _at_full_weight(stage: Stage, name: str, processes: Sequence[AgentProcess]) -> None:
+async def _under_way(stage: Stage, name: str, processes: Sequence[AgentProcess]) -> None:
     """The canary has its traffic, and the rollout watches it."""
 
     async def watching() -> bool:

@@ -22,6 +22,7 @@ AGENTS = ("docs", "review", "cicd", "infra")
 TRAINED, FAILED, CANCELLED, HELD = 6, 12, 12, 60
 POLL_SECONDS = 1
 WATCHED_SECONDS = 15.0
+QUIET_SECONDS = 8.0
 
 
 async def measure(stage: Stage) -> list[Row]:
@@ -108,11 +109,14 @@ async def _make_rollouts(stage: Stage, models: list[tuple[str, str]], agents: li
     """One promoted, one half-way, one aborted by hand, one rejected for its price, two that wait."""
     await _rollout(stage, "promoted", AGENTS[0], {"trainingRunRef": {"name": "trained-0"}}, immediate=True)
     await _rollout(stage, "half-way", AGENTS[1], _model(models[0]))
-    await _rollout(stage, "waits-for-turn", AGENTS[1], _model(models[1]))
     await _rollout(stage, "aborted", AGENTS[2], _model(models[2]))
     await _rollout(stage, "too-dear", AGENTS[2], {"trainingRunRef": {"name": "trained-2"}}, most="0.000001")
     await _rollout(stage, "waits-for-run", AGENTS[3], {"trainingRunRef": {"name": "held-03"}})
-    await eventually(lambda: _has_reason(stage, "half-way", "Watching"), what="half-way", seconds=60)
+    try:
+        await eventually(lambda: _has_reason(stage, "half-way", "Watching"), what="half-way")
+    except TimeoutError as error:
+        raise TimeoutError(f"half-way is {(await _status(stage, 'half-way')).get('reason')}") from error
+    await _rollout(stage, "waits-for-turn", AGENTS[1], _model(models[1]))
     for agent in agents:
         await agent.ask("requests", 200, True)
     await eventually(lambda: _has_phase(stage, "aborted", "Progressing"), what="the canary to abort")
@@ -122,18 +126,18 @@ async def _make_rollouts(stage: Stage, models: list[tuple[str, str]], agents: li
 
 
 async def _settled(stage: Stage) -> Counter[str]:
-    """The phases, when the objects have not changed for five seconds."""
+    """The phases, when nothing has changed for so long that nothing more is due, such as a stopped endpoint."""
     known: list[str] = []
     while True:
         found = [
             item["metadata"]["resourceVersion"]
-            for resource in (TRAINING_RUNS, ROLLOUTS, AGENT_MODELS)
+            for resource in (TRAINING_RUNS, ROLLOUTS, AGENT_MODELS, CONFIG_MAPS)
             for item in await stage.items(resource)
         ]
         if found == known:
             return await _phases(stage)
         known = found
-        await asyncio.sleep(5)
+        await asyncio.sleep(QUIET_SECONDS)
 
 
 async def _phases(stage: Stage) -> Counter[str]:

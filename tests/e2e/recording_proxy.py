@@ -69,6 +69,7 @@ class Recorder:
         self.writes: list[Write] = []
         self.strike: Strike | None = None
         self.struck: Write | None = None
+        self._acting: asyncio.Task[None] | None = None
         self.acted = asyncio.Event()
         """The strike has done its work."""
         self.held = asyncio.Event()
@@ -105,9 +106,14 @@ class Recorder:
         return strike
 
     async def act(self, strike: Strike) -> None:
-        """Does what the strike is for."""
-        await strike.act()
-        self.acted.set()
+        """Does what the strike is for, also where the caller's end cancels its request."""
+
+        async def whole() -> None:
+            await strike.act()
+            self.acted.set()
+
+        self._acting = asyncio.create_task(whole())
+        await asyncio.shield(self._acting)
 
 
 class RecordingProxy:

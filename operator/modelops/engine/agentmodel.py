@@ -54,6 +54,7 @@ class AgentModelReconciler(Reconciler[Observed]):
             older=self._older(agent),
             file=file,
             file_problem=file_problem,
+            file_missing=file_item is None,
             secret_problem=secret_problem,
             rollouts=world.rollouts_of(namespace, name),
             unreadable=world.unreadable_rollouts(namespace),

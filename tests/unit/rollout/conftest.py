@@ -1,13 +1,19 @@
-"""Shared by the plays of whole operators."""
+"""Shared by the plays of whole operators; the same examples every time, unless more are asked for."""
 
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.unit.rollout.explorer import parsed_once
+
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("explore", max_examples=5000, deadline=None)
+settings.load_profile("explore" if os.environ.get("MODELOPS_EXPLORE") else "same")
 
 
 @pytest.fixture

@@ -56,7 +56,7 @@ class Scenario:
     later: tuple[Json, ...] = ()
     """Rollouts that somebody creates at some moment."""
     events: frozenset[str] = frozenset()
-    """Of: abort, delete, recreate, remove, lower, restore, stable, foreign, record."""
+    """Of: abort, delete, recreate, remove, lower, restore, stable, spoil, foreign, record."""
     event_count: int = 0
     takeovers: int = 0
     lost_answers: int = 0
@@ -81,6 +81,8 @@ class Run:
         self.time, self.cloud = Time(), Cloud()
         self.moves: list[str] = []
         self.flying: list[Request] = []
+        self.spoilt = ""
+        """The file as it was before somebody made it unreadable."""
         self.copies: list[str] = [objects.FILE_TEXT]
         self.later = list(scenario.later)
         self.left = {
@@ -159,7 +161,7 @@ class Run:
 
     def _events(self) -> Iterable[str]:
         allowed = self.scenario.events
-        block = entry_of(self.server.objects.get(FILE_NAME)).routing
+        block = None if self.spoilt else entry_of(self.server.objects.get(FILE_NAME)).routing
         for name in (R1, R2):
             item = self.server.objects.get(name)
             if item is None:
@@ -181,8 +183,10 @@ class Run:
                     yield f"restore {i}"
             if block is not None and now not in self.copies and len(self.copies) < 3:
                 yield "remember file"
-        if "stable" in allowed:
+        if "stable" in allowed and not self.spoilt:
             yield "edit stable"
+        if "spoil" in allowed:
+            yield "repair file" if self.spoilt else "spoil file"
         if "foreign" in allowed:
             yield "edit another agent"
         if "record" in allowed and RECORD_NAME in self.server.objects:
@@ -279,12 +283,18 @@ class Run:
                 self._write(lower(self.text()))
             case "restore":
                 self._write(self.copies[int(rest)])
+            case "spoil":
+                self.spoilt = self.text()
+                self._write("agents: [")
+            case "repair":
+                self._write(self.spoilt)
             case "edit" if rest == "stable":
                 self._write(self.text().replace("    model: ", "    model: elsewhere/", 1))
             case "edit":
                 self._write(self.text() + f"# edited at {self.time.seconds}\n")
 
     def _write(self, text: str) -> None:
+        self.spoilt = "" if text != "agents: [" else self.spoilt
         self.server.edit(FILE_NAME, lambda item: item["data"].update({"agents.yaml": text}))
 
     def _watch_all(self) -> None:
@@ -296,6 +306,8 @@ class Run:
     def close(self) -> None:
         """No more faults: what flies is lost, the watches deliver, the leader works until nothing is left to do."""
         self.flying.clear()
+        if self.spoilt:
+            self._write(self.spoilt)
         for item in self.later:
             self.server.create(ROLLOUTS, item, ours=False)
         self.later.clear()

@@ -22,10 +22,15 @@ class Violated(AssertionError):
 
 def entry_of(item: Json | None) -> AgentEntry:
     """The agent's entry; an unreadable file says nothing."""
+    return readable(item) or AgentEntry()
+
+
+def readable(item: Json | None) -> AgentEntry | None:
+    """The agent's entry, None where the file cannot be read."""
     try:
         return agentsfile.parse(item["data"]["agents.yaml"], AGENT) if item else AgentEntry()
     except agentsfile.AgentsFileError:
-        return AgentEntry()
+        return None
 
 
 def weight_of(block: RoutingBlock | None) -> int:
@@ -49,11 +54,15 @@ class Safety:
     """Whether somebody else wrote the routing last."""
     candidates: dict[str, str] = field(default_factory=dict)
     """Model by rollout uid."""
-    log: list[str] = field(default_factory=list)
+    last_read: AgentEntry = field(default_factory=AgentEntry)
+    """What agents go by: they keep the last file that they could read."""
 
     def __call__(self, name: Name, before: Json | None, after: Json | None, ours: bool) -> None:
-        if name == ("configmaps", FILE) and before is not None:
-            self._file(entry_of(before), entry_of(after), ours)
+        if name == ("configmaps", FILE):
+            old, new = self.last_read, readable(after)
+            self.last_read = new or old
+            if before is not None and new is not None:
+                self._file(old, new, ours)
         elif name == ("configmaps", RECORD):
             self._record(before, after, ours)
         elif name[0] == "rollouts":
@@ -144,12 +153,12 @@ class Safety:
             raise Violated("COMMIT_BEHIND_THE_FENCE")
         if old.active.uid in self.stopped_early:
             raise Violated(f"I3_PROMOTED_AFTER_ABORT {old.active.uid}")
-        stable = entry_of(self.objects.get(("configmaps", FILE))).stable
+        stable = self.last_read.stable
         if (stable is None or stable.model != new.stable.model) and not self.stable_edited:
             raise Violated(f"COMMIT_BUT_FILE_DIFFERS record={new.stable.model} file={stable}")
 
     def _released(self, old: Record, new: Record) -> None:
-        block = entry_of(self.objects.get(("configmaps", FILE))).routing
+        block = self.last_read.routing
         if old.active is None or new.active is not None or block is None or self.theirs:
             return
         if block.salt == old.active.uid and block.weight > 0:

@@ -17,7 +17,7 @@ SEEDS = 25 * TIMES
 EVERY = 1 if TIMES > 1 else 5
 """In how many moments of the usual course one is tried."""
 
-HUMANS = frozenset({"abort", "delete", "recreate", "remove", "lower", "restore", "stable", "foreign"})
+HUMANS = frozenset({"abort", "delete", "recreate", "remove", "lower", "restore", "stable", "spoil", "foreign"})
 SECOND = (objects.rollout("r2"),)
 AT_ONCE = (objects.rollout("r2", strategy={"immediate": {}}),)
 BOTH = (objects.rollout("r1"), objects.rollout("r2"))
@@ -41,6 +41,9 @@ INJECTED: tuple[Moves, ...] = (
     ("lower weight",),
     ("edit stable",),
     ("restore 0",),
+    ("spoil file",),
+    ("spoil file", "abort r1"),
+    ("spoil file", "delete r1"),
     ("delete record",),
     ("edit another agent",),
     ("takeover fresh",),

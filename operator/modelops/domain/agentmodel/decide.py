@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from modelops.api.v1alpha1.agentmodel import EndpointRole
@@ -10,7 +11,7 @@ from modelops.api.v1alpha1.names import FINALIZER
 from modelops.domain.agentmodel.bootstrap import first_record
 from modelops.domain.agentmodel.observed import Observed
 from modelops.domain.agentmodel.project import differs, projected
-from modelops.domain.agentsfile import RoutingBlock, edit
+from modelops.domain.agentsfile import RoutingBlock, UneditableAgentsFile, edit
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.plan import (
     Announce,
@@ -106,6 +107,8 @@ def retreat_without_rollout(seen: Observed, record: Record, what: str) -> Plan:
     if not active.aborting and not same_target(stable_keys(record.stable), active.candidate):
         fence = record.with_(active=active.model_copy(update={"aborting": True}))
         return Plan(steps=(WriteRecord(record=fence, why=f"fence {active.name}"),), requeue_after=0)
+    if seen.file is None and not seen.file_missing:
+        return shown(seen, ENDPOINT_POLL_SECONDS)
     steps: list[Step] = []
     if seen.file is not None:
         block, stable = seen.file.entry.routing, seen.file.entry.stable
@@ -319,6 +322,14 @@ STEPS: tuple[Callable[[Observed], Plan | None], ...] = (
 
 def decide(seen: Observed) -> Plan:
     """What to do now about the agent."""
+    try:
+        return first(seen)
+    except UneditableAgentsFile as error:
+        return first(replace(seen, file=None, file_problem=str(error)))
+
+
+def first(seen: Observed) -> Plan:
+    """The first step that has something to say, or the status."""
     for step in STEPS:
         plan = step(seen)
         if plan is not None:

@@ -27,6 +27,8 @@ class Observed:
     """Name of an older AgentModel over the same agent in the same ConfigMap."""
     file: File | None = None
     file_problem: str = ""
+    file_missing: bool = False
+    """The ConfigMap does not exist, so there is nothing to put back; a malformed file is waited for instead."""
     secret_problem: str = ""
     rollouts: Mapping[str, Rollout]
     runs: Mapping[str, TrainingRun]

@@ -9,6 +9,7 @@ from modelops.api.v1alpha1.agentmodel import EndpointRole
 from modelops.api.v1alpha1.names import FINALIZER
 from modelops.api.v1alpha1.rollout import CandidateStatus, RolloutPhase
 from modelops.api.v1alpha1.trainingrun import TrainingPhase
+from modelops.domain.agentsfile import RoutingBlock, edit
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.money import dollars, micro, shown
 from modelops.domain.plan import Plan, WriteFinalizers, WriteRecord
@@ -201,6 +202,8 @@ def agent_is_not_claimed(seen: Observed) -> Plan | None:
             f"{record.stable.model} ({record.stable.version}): make them agree"
         )
         return wait(seen, RolloutPhase.PENDING, Why.STABLE_DRIFT, message, after=LOOK_AGAIN)
+    # Raises UneditableAgentsFile now, not when traffic is to be moved.
+    edit(seen.file.text, record.agent, routing=RoutingBlock.aborted(uid=seen.uid, step=0, generation=0))
     return covered(seen, found)
 
 

@@ -1,0 +1,450 @@
+"""What is decided about an agent: its record, what bills, and what is left over from rollouts that are gone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from modelops.api.v1alpha1.agentmodel import AgentModel
+from modelops.domain.agentmodel.decide import decide
+from modelops.domain.agentmodel.observed import Observed
+from modelops.domain.agentsfile import with_routing
+from modelops.domain.facts import UNSEEN, Outage
+from modelops.domain.plan import Announce, Do, Plan, WriteFile, WriteFinalizers, WriteRecord, WriteStatus
+from modelops.domain.record import Record
+from modelops.domain.rollout.observed import Observed as RolloutObserved
+from modelops.ports import AgentReports, Endpoint
+from tests.unit.rollout import objects
+from tests.unit.rollout.objects import AGENT, START, Json
+from tests.unit.rollout.observing import Life, a_file, at_weight, observed, over, parsed, watching
+
+
+@dataclass
+class Care:
+    """Decides and carries out about one AgentModel; the cloud does what it is told."""
+
+    seen: Observed
+    cloud: dict[str, Endpoint] = field(default_factory=dict)
+    written: list[str] = field(default_factory=list)
+    did: list[str] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
+
+    def step(self) -> Plan:
+        plan = decide(self.seen)
+        if plan.needs == "endpoints":
+            self.seen = replace(self.seen, endpoints=tuple(self.cloud.values()))
+            plan = decide(self.seen)
+        assert not plan.needs
+        for step in plan.steps:
+            self._take(step)
+        self.seen = replace(self.seen, endpoints=UNSEEN)
+        return plan
+
+    def _take(self, step: object) -> None:
+        agent = self.seen.agent_model
+        match step:
+            case WriteStatus(status=status):
+                self.seen = replace(self.seen, agent_model=agent.model_copy(update={"status": status}))
+                self.written.append("status")
+            case WriteFinalizers(finalizers=finalizers):
+                metadata = agent.metadata.model_copy(update={"finalizers": finalizers})
+                self.seen = replace(self.seen, agent_model=agent.model_copy(update={"metadata": metadata}))
+                self.written.append("finalizers")
+            case WriteRecord(record=record, why=why):
+                self.seen = replace(self.seen, record=record)
+                self.written.append(f"record {why.split(' ')[0].rstrip(':')}")
+            case WriteFile(text=text):
+                assert self.seen.file is not None
+                version = str(int(self.seen.file.resource_version) + 1)
+                self.seen = replace(self.seen, file=a_file(text, version))
+                self.written.append("file")
+            case Do(action="create_endpoint", arguments={"entry": entry}):
+                self.cloud[entry.name] = Endpoint(
+                    name=entry.name, state="running", url="https://e/v1", repo=entry.repo, revision=""
+                )
+                self.did.append("create")
+            case Do(action="delete_endpoint", arguments={"name": name}):
+                self.cloud.pop(name, None)
+                self.did.append("delete")
+            case Do(action=action):
+                self.did.append(action)
+            case Announce(reason=reason):
+                self.told.append(reason)
+
+    def rest(self) -> Care:
+        """Until nothing more is to be done now."""
+        for _ in range(12):
+            before = (len(self.written), len(self.did))
+            plan = self.step()
+            if (len(self.written), len(self.did)) == before and plan.requeue_after != 0:
+                return self
+        raise AssertionError(f"never comes to rest: {self.written} {self.did}")
+
+    def passes(self, seconds: float) -> None:
+        self.seen = replace(self.seen, now=self.seen.now + timedelta(seconds=seconds))
+
+    @property
+    def record(self) -> Record:
+        assert self.seen.record is not None
+        return self.seen.record
+
+    def condition(self, kind: str) -> tuple[str, str, str]:
+        found = next(c for c in self.seen.agent_model.status.conditions if c.type == kind)
+        return found.status.value, found.reason, found.message
+
+
+def about(item: Json | None = None, **changes: Any) -> Observed:
+    given: dict[str, Any] = {
+        "now": START,
+        "agent_model": parsed(AgentModel, item or objects.agent_model()),
+        "record": None,
+        "file": a_file(),
+        "rollouts": {},
+        "runs": {},
+    }
+    return Observed(**{**given, **changes})
+
+
+def beside(life: Life, **changes: Any) -> Care:
+    """The agent at a moment of a rollout's life."""
+    seen: RolloutObserved = life.seen
+    rollouts = changes.pop("rollouts", {seen.identity: seen.rollout})
+    return Care(about(record=seen.record, file=seen.file, now=seen.now, rollouts=rollouts, **changes))
+
+
+def deleted(item: Json) -> Json:
+    return {**item, "metadata": {**item["metadata"], "deletionTimestamp": "2025-12-10T09:00:00Z"}}
+
+
+# --- the record
+
+
+def test_a_new_agent_gets_finalizer_record_and_status_and_then_rests() -> None:
+    item = objects.agent_model()
+    del item["metadata"]["finalizers"]
+    care = Care(about(item)).rest()
+    assert care.written == ["finalizers", "record first", "status"]
+    assert care.record.stable.version == "v1.0.0"
+    assert care.record.served == {"v1.0.0": care.record.stable}
+    assert care.condition("Ready")[:2] == ("True", "Reconciled")
+    care.passes(3600)
+    assert care.step().steps == ()
+
+
+def test_no_record_is_made_before_the_file_can_be_read() -> None:
+    care = Care(about(file=None, file_problem="ConfigMap agents does not exist in namespace team: create it"))
+    care.rest()
+    assert care.written == ["status"]
+    assert care.condition("InSync")[1:] == (
+        "ConfigNotUsable",
+        "ConfigMap agents does not exist in namespace team: create it",
+    )
+
+
+def test_a_record_that_cannot_be_read_is_left_alone() -> None:
+    care = Care(about(record_problem="ConfigMap docs-modelops-record: the record cannot be read")).rest()
+    assert care.written == ["status"]
+    assert care.condition("Ready")[1] == "RecordNotReadable"
+
+
+def test_a_second_agent_model_over_the_same_agent_does_nothing() -> None:
+    care = Care(about(older="first")).rest()
+    assert care.written == ["status"]
+    assert care.condition("TargetConflict")[:2] == ("True", "TargetConflict")
+
+
+def test_drift_is_shown_and_not_healed() -> None:
+    text = objects.FILE_TEXT.replace("claude-3.5-sonnet", "other")
+    care = Care(about(record=None)).rest()
+    care.seen = replace(care.seen, file=a_file(text, "9"))
+    care.rest()
+    assert care.condition("InSync")[1] == "StableDrift"
+    assert "file" not in care.written
+
+
+# --- a record that was lost
+
+
+def lost(life: Life, before: Care) -> Care:
+    """The same moment without the record; the AgentModel's status remembers."""
+    return Care(replace(before.seen, record=None), cloud=before.cloud)
+
+
+MOMENTS: dict[str, Callable[[RolloutObserved], bool]] = {
+    "claimed": lambda seen: seen.rollout.status.started_at is not None,
+    "at twenty": at_weight(20),
+    "watching": watching,
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_lost_record_is_rebuilt_and_the_rollout_goes_on(moment: str) -> None:
+    life = Life(observed()).until(MOMENTS[moment])
+    care = lost(life, beside(life).rest()).rest()
+    before, after = life.seen.record, care.record
+    assert before is not None
+    assert after.active == before.active
+    assert [(e.name, e.role) for e in after.endpoints] == [(e.name, e.role) for e in before.endpoints]
+    assert after.stable == before.stable
+    assert len(care.cloud) == 1
+    life.seen = replace(life.seen, record=after)
+    assert life.until(over).phase == "Succeeded"
+
+
+def test_a_lost_record_knows_what_was_promoted() -> None:
+    life = Life(observed()).until(over)
+    care = lost(life, beside(life).rest()).rest()
+    assert care.record.completed[life.seen.identity].outcome == "Promoted"
+    assert (care.record.stable.version, care.record.stable.model) == ("v1.1.0", "org/candidate-of-r1")
+    assert care.record.previous is not None
+    assert care.record.previous.version == "v1.0.0"
+    assert set(care.record.served) == {"v1.0.0", "v1.1.0"}
+    assert [e.role for e in care.record.endpoints] == ["stable"]
+
+
+@pytest.mark.parametrize("without", [1, 0])
+def test_a_record_lost_during_the_promotion_takes_the_file_at_its_word(without: int) -> None:
+    life = Life(observed()).until(at_weight(100))
+    before = beside(life).rest()
+    life.step(without=without)
+    before.seen = replace(before.seen, file=life.seen.file, rollouts={life.seen.identity: life.seen.rollout})
+    care = lost(life, before).rest()
+    assert care.record.stable.model == "org/candidate-of-r1"
+    assert care.record.active is None
+    assert [(e.role, e.stop_after) for e in care.record.endpoints] == [("stable", "")]
+    life.seen = replace(life.seen, record=care.record)
+    assert life.until(over).phase == "Succeeded"
+
+
+def test_a_lost_record_knows_what_was_rejected() -> None:
+    life = Life(observed(objects.rollout(maxUSD="1"))).until(over)
+    care = lost(life, beside(life).rest()).rest()
+    assert care.record.completed[life.seen.identity].outcome == "OverMaxUSD"
+
+
+# --- a rollout that is gone
+
+
+def test_a_rollout_that_vanished_is_put_back_and_its_spec_never_acts_again() -> None:
+    life = Life(observed()).until(at_weight(20))
+    care = beside(life, rollouts={}).rest()
+    assert [w for w in care.written if w != "status"] == ["record fence", "file", "record release"]
+    assert care.seen.file is not None
+    assert care.seen.file.entry.routing is not None
+    assert care.seen.file.entry.routing.rollout.state == "Aborted"
+    assert care.record.completed[life.seen.identity].outcome == "Deleted"
+    assert care.record.reservations == {}
+    assert [e.role for e in care.record.endpoints] in ([], ["stopping"])
+
+
+def test_a_vanished_promotion_that_was_not_committed_gets_stable_back() -> None:
+    life = Life(observed()).until(at_weight(100))
+    life.step(without=1)
+    care = beside(life, rollouts={}).rest()
+    assert care.seen.file is not None
+    assert care.seen.file.entry.stable is not None
+    assert care.seen.file.entry.stable.model == "anthropic/claude-3.5-sonnet"
+    assert care.record.stable.version == "v1.0.0"
+
+
+def test_nothing_is_released_while_the_file_cannot_be_read() -> None:
+    life = Life(observed()).until(at_weight(20))
+    care = beside(life, rollouts={})
+    held = care.seen.file
+    care.seen = replace(care.seen, file=None, file_problem="not YAML")
+    for _ in range(4):
+        care.step()
+    assert care.record.active is not None
+    assert care.record.active.aborting
+    care.seen = replace(care.seen, file=held, file_problem="")
+    assert care.rest().record.active is None
+
+
+def test_a_weight_that_nobody_holds_is_taken_down() -> None:
+    life = Life(observed()).until(at_weight(20))
+    assert life.seen.file is not None
+    text = life.seen.file.text
+    life.asks(abort=True)
+    life.until(over)
+    care = beside(life)
+    care.seen = replace(care.seen, file=a_file(text, "99"))
+    care.rest()
+    assert care.told == ["OrphanRouting"]
+    assert care.seen.file is not None
+    assert care.seen.file.entry.routing is not None
+    assert care.seen.file.entry.routing.weight == 0
+
+
+def test_the_weight_of_the_rollout_that_holds_the_agent_is_left_alone() -> None:
+    care = beside(Life(observed()).until(at_weight(20))).rest()
+    assert "file" not in care.written
+
+
+# --- what bills
+
+
+def test_an_endpoint_is_remembered_twice_before_it_is_started() -> None:
+    life = Life(observed()).until(lambda seen: seen.record is not None and seen.record.active is not None)
+    care = beside(life)
+    care.step()
+    assert (care.written, care.did) == (["status"], [])
+    care.step()
+    assert care.did == ["create"]
+    care.rest()
+    assert care.did == ["create"]
+
+
+def test_a_released_endpoint_is_stopped_and_booked() -> None:
+    life = Life(observed()).until(watching)
+    care = beside(life).rest()
+    life.asks(abort=True)
+    life.until(over)
+    assert life.seen.record is not None
+    care.seen = replace(
+        care.seen, record=life.seen.record, file=life.seen.file, rollouts={life.seen.identity: life.seen.rollout}
+    )
+    care.rest()
+    assert len(care.cloud) == 1
+    care.passes(120)
+    care.rest()
+    assert care.cloud == {}
+    assert care.record.endpoints == ()
+    # Two minutes and eleven seconds at a dollar an hour, by the started minute.
+    assert 0 < sum(care.record.endpoint_spend.values()) <= 4 * 1_000_000 // 60 + 4
+
+
+def promoted() -> Care:
+    life = Life(observed()).until(over)
+    care = beside(life)
+    undo = Life(
+        observed(
+            objects.rollout("undo", candidate={"version": "v1.0.0"}),
+            record=life.seen.record,
+            file=life.seen.file,
+            now=life.seen.now,
+        )
+    ).until(over)
+    care.seen = replace(
+        care.seen, record=undo.seen.record, file=undo.seen.file, now=undo.seen.now, rollouts={}
+    )
+    return care
+
+
+def test_the_previous_endpoint_stays_warm_for_the_rollback_window() -> None:
+    care = promoted().rest()
+    assert len(care.cloud) == 1
+    care.passes(86_000)
+    care.rest()
+    assert len(care.cloud) == 1
+    care.passes(800)
+    care.rest()
+    assert care.cloud == {}
+
+
+def test_what_the_file_names_is_kept_running_whoever_wrote_it_there() -> None:
+    care = promoted().rest()
+    text = objects.FILE_TEXT.replace("anthropic/claude-3.5-sonnet", "org/candidate-of-r1")
+    care.seen = replace(care.seen, file=a_file(text, "99"))
+    care.passes(90_000)
+    care.rest()
+    assert len(care.cloud) == 1
+    assert care.condition("InSync")[1] == "StableDrift"
+
+
+def test_what_an_agent_still_uses_is_kept_running() -> None:
+    care = promoted().rest()
+    behind = AgentReports(expected=2, heard=2, in_sync=1, canary_reachable=1)
+    care.seen = replace(care.seen, reports=behind)
+    care.passes(90_000)
+    care.rest()
+    assert len(care.cloud) == 1
+    care.seen = replace(care.seen, reports=replace(behind, in_sync=2))
+    care.rest()
+    assert care.cloud == {}
+
+
+def test_a_service_that_does_not_answer_is_said_and_nothing_is_done() -> None:
+    life = Life(observed()).until(watching)
+    care = beside(life)
+    care.seen = replace(care.seen, endpoints=Outage(service="Endpoints", message="Endpoints: 503"))
+    care.step()
+    assert care.did == []
+    assert care.condition("Ready")[1:] == ("EndpointServiceUnavailable", "Endpoints: 503")
+
+
+# --- its deletion
+
+
+def test_a_deletion_stops_what_bills_and_lets_go() -> None:
+    care = promoted().rest()
+    care.seen = replace(care.seen, agent_model=parsed(AgentModel, deleted(objects.agent_model())))
+    care.rest()
+    assert care.cloud == {}
+    assert care.seen.agent_model.metadata.finalizers == ()
+
+
+def test_a_deletion_during_a_canary_goes_back_to_stable_first() -> None:
+    life = Life(observed()).until(at_weight(20))
+    care = beside(life).rest()
+    care.seen = replace(care.seen, agent_model=parsed(AgentModel, deleted(objects.agent_model())))
+    care.rest()
+    assert care.seen.file is not None
+    assert care.seen.file.entry.routing is not None
+    assert care.seen.file.entry.routing.rollout.state == "Aborted"
+    assert care.cloud == {}
+    done = care.record.completed[life.seen.identity]
+    assert done.message == "AgentModel docs was deleted: everything is back on stable"
+    life.seen = replace(life.seen, record=care.record, file=care.seen.file, agent_model=None)
+    assert life.until(over).phase == "Aborted"
+
+
+def test_after_an_hour_a_deletion_lets_go_and_says_what_may_bill() -> None:
+    care = promoted().rest()
+    care.seen = replace(care.seen, agent_model=parsed(AgentModel, deleted(objects.agent_model())))
+    care.passes(200_000)
+    care.seen = replace(care.seen, endpoints=Outage(service="Endpoints", message="503"))
+    care.step()
+    assert care.told == ["Leaked"]
+    assert care.seen.agent_model.metadata.finalizers == ()
+
+
+# --- a fixpoint
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_restart_writes_nothing(moment: str) -> None:
+    care = beside(Life(observed()).until(MOMENTS[moment])).rest()
+    writes, did = len(care.written), len(care.did)
+    for _ in range(3):
+        care.step()
+    assert (len(care.written), len(care.did)) == (writes, did)
+
+
+def test_counts_of_agents_alone_are_no_reason_to_write() -> None:
+    care = beside(Life(observed()).until(watching)).rest()
+    care.seen = replace(
+        care.seen, reports=AgentReports(expected=5, heard=5, in_sync=5, canary_reachable=5)
+    )
+    assert care.step().steps == ()
+
+
+def test_a_file_that_cannot_be_edited_is_a_condition_and_no_crash() -> None:
+    life = Life(observed()).until(at_weight(20))
+    care = beside(life, rollouts={})
+    text = "x: &a {model: anthropic/claude-3.5-sonnet}\nagents:\n  docs: *a\n"
+    care.seen = replace(care.seen, file=a_file(text, "99"))
+    for _ in range(3):
+        care.step()
+    assert care.condition("InSync")[1] == "ConfigNotUsable"
+    assert "write it out" in care.condition("InSync")[2]
+
+
+def test_a_routing_block_of_somebody_else_without_weight_is_left_alone() -> None:
+    care = Care(about()).rest()
+    text = with_routing(objects.FILE_TEXT, AGENT, None)
+    care.seen = replace(care.seen, file=a_file(text, "9"))
+    assert care.step().steps == ()

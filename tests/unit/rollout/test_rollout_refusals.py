@@ -1,0 +1,295 @@
+"""What a rollout refuses or waits for: each says object, field and remedy, spends nothing and moves nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from modelops.api.v1alpha1.trainingrun import TrainingRun
+from modelops.domain.facts import Outage
+from modelops.domain.plan import Plan
+from modelops.domain.record import Active, EndpointEntry, Settlement
+from modelops.domain.rollout.claim import endpoint_name
+from modelops.domain.rollout.decide import decide
+from modelops.ports import Endpoint, ProgramState
+from tests.unit.rollout import objects
+from tests.unit.rollout.objects import Json
+from tests.unit.rollout.observing import BASELINE, Life, a_file, a_record, an_entry, observed, over, parsed
+
+RUN: Json = {
+    "apiVersion": "modelops.code-chef.dev/v1alpha1",
+    "kind": "TrainingRun",
+    "metadata": {"name": "t1", "namespace": "team", "uid": "uid-t1", "resourceVersion": "1"},
+    "spec": {
+        "agentModelRef": {"name": "docs"},
+        "baseModel": "Qwen/Qwen2.5-Coder-7B",
+        "method": "sft",
+        "backend": {"huggingFace": {"flavor": "a10g-large"}},
+        "maxUSD": "5",
+    },
+    "status": {},
+}
+
+
+def a_run(phase: str, *, agent: str = "docs", **status: Any) -> TrainingRun:
+    spec = {**RUN["spec"], "agentModelRef": {"name": agent}}
+    return parsed(TrainingRun, {**RUN, "spec": spec, "status": {"phase": phase, **status}})
+
+
+OF_RUN = objects.rollout(candidate={"trainingRunRef": {"name": "t1"}})
+OF_VERSION = objects.rollout(candidate={"version": "v9.0.0"})
+MODEL = {"repo": "org/m", "revision": "a" * 40, "version": "v1.1.0-rc.1"}
+
+REFUSALS: dict[str, tuple[Life, str, str]] = {
+    "a version that was never there": (
+        Life(observed(OF_VERSION)),
+        "CandidateNotFound",
+        "spec.candidate.version v9.0.0 is not in the history of docs; it has v1.0.0",
+    ),
+    "a model that is not on the Hub": (
+        Life(observed(), facts={"candidate_model": None}),
+        "CandidateNotFound",
+        "spec.candidate.model org/candidate-of-r1",
+    ),
+    "a model that the Hub refuses to show": (
+        Life(observed(), facts={"candidate_model": Outage(service="Hub", message="403", refused=True)}),
+        "CandidateNotFound",
+        "spec.candidate.model",
+    ),
+    "a run that failed": (
+        Life(observed(OF_RUN, run=a_run("Failed", reason="OutOfMemory"))),
+        "CandidateNotFound",
+        "TrainingRun t1 ended as Failed (OutOfMemory)",
+    ),
+    "a run of another agent": (
+        Life(observed(OF_RUN, run=a_run("Succeeded", agent="cicd", model=MODEL))),
+        "CandidateNotFound",
+        "trained for AgentModel cicd, not for docs",
+    ),
+    "what serves already": (
+        Life(observed(objects.rollout(candidate={"version": "v1.0.0"}))),
+        "CandidateNotFound",
+        "already is what serves docs",
+    ),
+    "no held-out dataset": (
+        Life(observed(agent=objects.agent_model(langsmith={}))),
+        "NoDataset",
+        "spec.evaluation.dataset",
+    ),
+    "more than maxUSD": (Life(observed(objects.rollout(maxUSD="1"))), "OverMaxUSD", "spec.maxUSD is $1"),
+    "more than may go unapproved": (
+        Life(observed(agent=objects.agent_model(budget={"monthlyUSD": "100", "approvalAboveUSD": "0.5"}))),
+        "NeedsApproval",
+        "budget.approvalAboveUSD $0.5 of AgentModel docs",
+    ),
+    "more than the budget has left": (
+        Life(
+            observed(
+                agent=objects.agent_model(budget={"monthlyUSD": "10", "approvalAboveUSD": "10"}),
+                record=a_record(settlements={"x/1": Settlement(usd_micro=9_500_000, month="2025-12")}),
+            )
+        ),
+        "OverBudget",
+        "$0.50 of budget.monthlyUSD $10",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_a_refusal_ends_before_anything_is_claimed(case: str) -> None:
+    life, reason, words = REFUSALS[case]
+    life = replace(life, written=[], told=[], done=[]).until(over)
+    record = life.seen.record
+    assert record is not None
+    assert (life.phase, life.reason) == ("Failed", reason)
+    assert words in life.message
+    assert life.written == ["status Retreating", "record release", f"status {reason}"]
+    assert record.active is None
+    assert record.endpoints == ()
+    assert life.seen.identity in record.completed
+
+
+WAITS: dict[str, tuple[Life, str, str]] = {
+    "for a run that does not exist": (Life(observed(OF_RUN)), "WaitingForCandidate", "TrainingRun t1"),
+    "for a run that trains": (
+        Life(observed(OF_RUN, run=a_run("Running"))),
+        "WaitingForCandidate",
+        "TrainingRun t1 is Running",
+    ),
+    "for a prompt contract": (
+        Life(observed(agent={**objects.agent_model(), "spec": {
+            k: v for k, v in objects.agent_model()["spec"].items() if k != "prompt"
+        }})),
+        "NoPromptContract",
+        "AgentModel docs has no spec.prompt",
+    ),
+    "for its turn": (
+        Life(observed(record=a_record(active=Active(uid="x", name="r0", digest="d", candidate=BASELINE)))),
+        "AnotherRolloutActive",
+        "Rollout r0 holds docs",
+    ),
+    "for a file that can be read": (
+        Life(observed(file=None, file_problem="ConfigMap agents does not exist")),
+        "ConfigNotUsable",
+        "ConfigMap agents",
+    ),
+    "for a file that can be edited": (
+        Life(observed(file=a_file("x: &a {model: anthropic/claude-3.5-sonnet}\nagents:\n  docs: *a\n"))),
+        "ConfigNotUsable",
+        "write it out",
+    ),
+    "for file and record to agree": (
+        Life(observed(file=a_file(objects.FILE_TEXT.replace("claude-3.5-sonnet", "other")))),
+        "StableDrift",
+        "anthropic/other",
+    ),
+    "for a price": (Life(observed(), facts={"price": None}), "PriceUnknown", "nvidia-a10g x1"),
+    "for the AgentModel": (
+        Life(replace(observed(), agent_model=None, record=None)),
+        "AgentModelNotFound",
+        "AgentModel docs (spec.agentModelRef) does not exist in namespace team: create it",
+    ),
+    "for the record": (Life(observed(record=None)), "AgentModelNotFound", "has no record yet"),
+}
+
+
+@pytest.mark.parametrize("case", WAITS)
+def test_a_wait_is_said_once_and_does_nothing(case: str) -> None:
+    life, reason, words = WAITS[case]
+    life = replace(life, written=[], told=[], done=[])
+    life.step()
+    assert (life.phase, life.reason) == ("Pending", reason)
+    assert words in life.message
+    assert life.written == [f"status {reason}"]
+    life.step()
+    life.passes(30)
+    life.step()
+    assert life.written == [f"status {reason}"]
+
+
+def test_an_unanswering_hub_is_asked_again_without_a_word() -> None:
+    life = Life(observed(), facts={"candidate_model": Outage(service="Hub", message="502", retry_after=7)})
+    assert life.step() == Plan(requeue_after=7)
+
+
+def claimed(**facts: Any) -> Life:
+    return Life(observed(), facts=facts).until(lambda seen: seen.rollout.status.started_at is not None)
+
+
+def test_an_endpoint_that_fails_ends_the_rollout() -> None:
+    broken = Endpoint(name="mo", state="failed", url="", repo="", revision="", message="quota exceeded")
+    life = claimed(endpoint=broken).until(over)
+    assert (life.phase, life.reason) == ("Failed", "EndpointFailed")
+    assert "quota exceeded" in life.message
+    assert not [w for w in life.written if w.startswith("file")]
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"endpoint": None},
+        {"endpoint": Outage(service="Endpoints", message="503")},
+        {"endpoint": Endpoint(name="mo", state="pending", url="", repo="", revision="")},
+        {"answers": False},
+    ],
+)
+def test_an_endpoint_is_waited_for_in_silence(facts: dict[str, Any]) -> None:
+    life = claimed(**facts)
+    plan = life.step()
+    assert plan.steps == ()
+    assert plan.requeue_after
+
+
+@pytest.mark.parametrize(
+    ("verdict", "reason"), [("fail", "EvaluationFailed"), ("inconclusive", "EvaluationInconclusive")]
+)
+def test_a_candidate_that_is_not_proven_is_rejected(verdict: str, reason: str) -> None:
+    result = {**objects.EVALUATION_PASSED, "verdict": verdict, "recommendation": "reject"}
+    history = (an_entry("v1.1.0-rc.1"),)
+    seen = observed(
+        objects.rollout(candidate={"version": "v1.1.0-rc.1"}), record=a_record(history=history)
+    )
+    life = Life(seen, facts={"evaluation": ProgramState(result=result)}).until(over)
+    record = life.seen.record
+    assert record is not None
+    assert (life.phase, life.reason) == ("Rejected", reason)
+    assert life.message == result["explain"]
+    assert not [w for w in life.written if w.startswith("file")]
+    assert record.history[0].deployment_status == "rejected"
+    assert record.history[0].eval_scores["accuracy"] == 0.74
+    assert [e.role for e in record.endpoints] == ["stopping"]
+    assert record.looks == {"ls://docs-eval@2025-12-10T00:00:00Z": 1}
+
+
+def test_an_evaluation_that_cannot_be_made_ends_the_rollout() -> None:
+    result = {"ok": False, "reason": "EmptyDataset", "message": "ls://docs-eval has no examples: add some"}
+    life = claimed(evaluation=ProgramState(result=result)).until(over)
+    assert (life.phase, life.reason) == ("Failed", "EvaluationRefused")
+    assert life.message == "EmptyDataset: ls://docs-eval has no examples: add some"
+
+
+def test_langsmith_that_does_not_answer_is_waited_for() -> None:
+    result = {"ok": False, "reason": "X", "message": "LangSmith: 503", "transient": True}
+    life = claimed(evaluation=ProgramState(result=result))
+    life.step()
+    life.step()
+    assert (life.phase, life.reason) == ("Evaluating", "LangSmithUnavailable")
+    assert "retry_evaluation" in life.done
+    del life.facts["evaluation"]
+    assert life.until(over).phase == "Succeeded"
+
+
+def test_the_same_rollout_created_again_does_nothing() -> None:
+    first = Life(observed()).until(over).seen
+    item = objects.rollout(uid="another")
+    life = Life(observed(item, record=first.record, file=first.file)).until(over)
+    assert (life.phase, life.reason) == ("Succeeded", "AlreadyCompleted")
+    assert "use a new name" in life.message
+    assert life.written == ["status AlreadyCompleted"]
+    assert life.seen.rollout.status.weight == 0
+
+
+def test_a_refused_rollout_created_again_is_refused_again() -> None:
+    first = Life(observed(OF_VERSION)).until(over).seen
+    life = Life(observed(OF_VERSION | {"metadata": {**OF_VERSION["metadata"], "uid": "another"}}, record=first.record))
+    assert life.until(over).phase == "Failed"
+    assert life.reason == "AlreadyCompleted"
+
+
+def test_an_endpoint_on_its_way_out_is_taken_into_service_again() -> None:
+    name = endpoint_name("org/candidate-of-r1", objects.revision_of("r1"))
+    stopping = EndpointEntry(
+        name=name,
+        role="stopping",
+        repo="org/candidate-of-r1",
+        revision=objects.revision_of("r1"),
+        version="v1.1.0-rc.1",
+        usd_micro_per_hour=1_000_000,
+        instance={},
+        since="2025-12-10T08:00:00+00:00",
+        stop_after="2025-12-10T08:59:00+00:00",
+    )
+    life = Life(observed(record=a_record(endpoints=(stopping,)))).until(
+        lambda seen: seen.rollout.status.started_at is not None
+    )
+    record = life.seen.record
+    assert record is not None
+    assert [(e.role, e.stop_after, e.since) for e in record.endpoints] == [("canary", "", stopping.since)]
+    assert list(record.reservations) == ["uid-r1/1"]
+
+
+def test_another_revision_of_the_model_that_serves_is_another_candidate() -> None:
+    stable = BASELINE.model_copy(update={"model": "org/candidate-of-r1", "revision": "b" * 40})
+    text = objects.FILE_TEXT.replace("anthropic/claude-3.5-sonnet", "org/candidate-of-r1")
+    life = Life(observed(record=a_record(stable=stable), file=a_file(text))).until(over)
+    assert life.phase == "Succeeded"
+
+
+def test_a_secret_that_cannot_be_read_holds_the_rollout() -> None:
+    life = claimed()
+    life.seen = replace(life.seen, secret_problem="Secret tokens (spec.secretRefs.huggingFace) does not exist")
+    life.step()
+    assert life.reason == "SecretNotUsable"
+    assert decide(life.seen).steps == ()
