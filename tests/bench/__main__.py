@@ -33,13 +33,13 @@ LOOPBACK = {
 
 Measure = Callable[[Stage], Awaitable[list[Row]]]
 ROWS: dict[str, Measure] = {
+    "router": bench_router.measure,
+    "memory": memory.measure,
+    "polling": polling.measure,
     "writes": writes.measure,
     "aborts": aborts.measure,
     "submissions": submissions.measure,
     "restart": restart.measure,
-    "polling": polling.measure,
-    "memory": memory.measure,
-    "router": bench_router.measure,
 }
 
 
@@ -57,7 +57,8 @@ async def measured(names: list[str]) -> list[Row]:
                 async with asyncio.timeout(left), stage_for(name, cluster, Path(folder)) as stage:
                     rows += await ROWS[name](stage)
             except Exception as error:  # noqa: BLE001 - said in the table, and the other rows go on
-                traceback.print_exc()
+                if not isinstance(error, TimeoutError):
+                    traceback.print_exc()
                 why = f"{type(error).__name__} {error}".strip().splitlines()[0][:90]
                 rows.append(Row(what=name, measured=f"not measured: {why}", over=True))
             print(f"{name}: {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)

@@ -87,14 +87,20 @@ async def measure(stage: Stage) -> list[Row]:
 async def _under_way(stage: Stage, name: str, processes: Sequence[AgentProcess]) -> None:
     """The canary has its traffic, and the rollout watches it."""
 
+    status: Json = {}
+
     async def watching() -> bool:
+        nonlocal status
         item = await stage.kube.get(ROLLOUTS, stage.namespace, name)
         status = (item or {}).get("status") or {}
         if status.get("phase") in ("Failed", "Rejected", "Aborted", "Succeeded"):
             raise RuntimeError(f"{name} ended as {status['phase']}: {status.get('reason')}")
         return bool(status.get("reason") == "Watching")
 
-    await eventually(watching, what=f"{name} watches its canary")
+    try:
+        await eventually(watching, what=f"{name} watches its canary")
+    except TimeoutError as error:
+        raise TimeoutError(f"{error}: {status.get('reason')}") from error
     for process in processes:
         await process.ask("requests", 200, True)
 

@@ -126,7 +126,7 @@ async def _make_rollouts(stage: Stage, models: list[tuple[str, str]], agents: li
 
 
 async def _settled(stage: Stage) -> Counter[str]:
-    """The phases, when nothing has changed for so long that nothing more is due, such as a stopped endpoint."""
+    """The phases, when nothing has changed for so long that nothing is due, such as an endpoint's end."""
     known: list[str] = []
     while True:
         found = [

@@ -79,7 +79,9 @@ class Api:
             if found is not None and holds(found):
                 return found
             if time.monotonic() > deadline:
-                raise AssertionError(f"{kind} {name}: not {say or 'so'} within {seconds:.0f} s: {told(found)}")
+                raise AssertionError(
+                    f"{kind} {name}: not {say or 'so'} within {seconds:.0f} s: {told(found)}"
+                )
             await asyncio.sleep(_TICK)
 
     async def gone(self, kind: str, name: str, *, seconds: float = 60) -> None:

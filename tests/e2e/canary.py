@@ -17,7 +17,9 @@ from tests.e2e.stage import Stage
 from modelops.ports import Json
 
 QUICK = {**manifests.EVALUATION, "maxExamples": 12}
-LONG_PAUSE = {"canary": {"steps": [{"setWeight": 50}, {"pause": {"durationSeconds": 500}}, {"setWeight": 100}]}}
+LONG_PAUSE = {
+    "canary": {"steps": [{"setWeight": 50}, {"pause": {"durationSeconds": 500}}, {"setWeight": 100}]}
+}
 NAME = "canary"
 
 

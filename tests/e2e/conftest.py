@@ -30,9 +30,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 
 
 @pytest.fixture
-async def here(
-    cluster: LocalCluster, cloud: Cloud, namespace: str, tmp_path: Path
-) -> AsyncIterator[Stage]:
+async def here(cluster: LocalCluster, cloud: Cloud, namespace: str, tmp_path: Path) -> AsyncIterator[Stage]:
     """A namespace with an agent's file and tokens; nothing runs in it yet."""
     cloud.sandbox.clear()
     async with stage(cluster, cloud, namespace, tmp_path) as made:

@@ -107,7 +107,9 @@ class Harness:
         namespace = f"crash-{uuid.uuid4().hex[:8]}"
         await asyncio.to_thread(self.kubectl, "create", "namespace", namespace, check=True)
         try:
-            async with stage(self.cluster, self.cloud, namespace, self.folder / f"{name}-{namespace}") as here:
+            async with stage(
+                self.cluster, self.cloud, namespace, self.folder / f"{name}-{namespace}"
+            ) as here:
                 yield here
         finally:
             await asyncio.to_thread(self.kubectl, "delete", "namespace", namespace, "--wait=false")

@@ -229,9 +229,7 @@ async def stage(
         }
         at = {name: await stack.enter_async_context(proxy.serving()) for name, proxy in urls.items()}
         stack.push_async_callback(here.close)
-        kubeconfig = kubeconfig_through(
-            connection, at["kube"], folder / "kubeconfig", namespace=namespace
-        )
+        kubeconfig = kubeconfig_through(connection, at["kube"], folder / "kubeconfig", namespace=namespace)
         given = sandbox.environment()
         del given["LANGSMITH_API_KEY"], given["OPENROUTER_API_KEY"], given["HF_TOKEN"]
         del given["HUGGINGFACE_HUB_TOKEN"]

@@ -11,9 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from modelops.localcluster import LocalCluster
-from modelops.sandbox.hub.seeds import BASE_MODEL, GATED_MODEL
 from tests.conftest import Kubectl
 from tests.contract.learning import fill_dataset, langsmith_examples
 from tests.e2e import manifests
@@ -21,6 +18,9 @@ from tests.e2e.api import status, told
 from tests.e2e.canary import is_file_write
 from tests.e2e.cloud import HELD_OUT, TRAIN, Cloud
 from tests.e2e.stage import Stage, stage
+
+from modelops.localcluster import LocalCluster
+from modelops.sandbox.hub.seeds import BASE_MODEL, GATED_MODEL
 
 Prepare = Callable[[Stage], Awaitable[Any]]
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import subprocess
 
-from modelops.ports import Json
-from modelops.sandbox.hub.seeds import BASE_MODEL
 from tests.conftest import Kubectl
 from tests.e2e import manifests
 from tests.e2e.api import condition, status, told
 from tests.e2e.canary import QUICK
 from tests.e2e.stage import Stage
+
+from modelops.ports import Json
+from modelops.sandbox.hub.seeds import BASE_MODEL
 
 RUN, ROLLOUT = "trainingruns.modelops.code-chef.dev", "rollouts.modelops.code-chef.dev"
 STEPS = {"canary": {"steps": [{"setWeight": 50}, {"pause": {"durationSeconds": 1}}, {"setWeight": 100}]}}

@@ -24,11 +24,9 @@ import json
 import os
 from pathlib import Path
 
-from modelops.sandbox.hub.seeds import BASE_MODEL
 from tests.e2e import manifests
 from tests.e2e.api import status, told
 from tests.e2e.canary import (
-    LONG_PAUSE,
     NAME,
     QUICK,
     begun,
@@ -40,6 +38,8 @@ from tests.e2e.canary import (
 )
 from tests.e2e.recording_proxy import Write
 from tests.e2e.stage import Stage
+
+from modelops.sandbox.hub.seeds import BASE_MODEL
 
 ABORT = {"spec": {"abort": True}}
 
@@ -153,7 +153,12 @@ async def test_invariant_07_a_restart_writes_nothing_and_resumes(here: Stage) ->
 
 
 async def test_invariant_08_a_session_stays_where_it_is(here: Stage) -> None:
-    steps = [{"setWeight": 20}, {"pause": {"durationSeconds": 1}}, {"setWeight": 60}, {"pause": {"durationSeconds": 500}}]
+    steps = [
+        {"setWeight": 20},
+        {"pause": {"durationSeconds": 1}},
+        {"setWeight": 60},
+        {"pause": {"durationSeconds": 500}},
+    ]
     canary = await begun(here, wait=False, strategy={"canary": {"steps": steps}})
     sessions = [f"session-{n}" for n in range(300)]
 
@@ -193,7 +198,11 @@ async def test_invariant_09_other_peoples_keys_are_left_alone(here: Stage) -> No
     assert status(rollout)["reason"] == "Promoted", told(rollout)
     after, entry = await here.file()
     assert entry.stable.version == "v1.1.0"
-    for line in ("# who serves whom", "  docs: # writes docstrings", f"    model: {manifests.BASELINE} # not ours"):
+    for line in (
+        "# who serves whom",
+        "  docs: # writes docstrings",
+        f"    model: {manifests.BASELINE} # not ours",
+    ):
         assert line in before
         assert line in after
     assert f"owner: {edits}, " in after

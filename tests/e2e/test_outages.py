@@ -6,14 +6,18 @@ import asyncio
 from typing import Any
 
 import pytest
-
-from modelops.sandbox.hub.seeds import BASE_MODEL
 from tests.e2e import manifests
 from tests.e2e.api import status, told
 from tests.e2e.canary import QUICK
 from tests.e2e.stage import Stage
 
-KINDS: list[tuple[str, dict[str, Any]]] = [("drop_before", {}), ("status", {"status": 500}), ("stall", {"seconds": 3})]
+from modelops.sandbox.hub.seeds import BASE_MODEL
+
+KINDS: list[tuple[str, dict[str, Any]]] = [
+    ("drop_before", {}),
+    ("status", {"status": 500}),
+    ("stall", {"seconds": 3}),
+]
 
 
 @pytest.mark.parametrize(("kind", "fields"), KINDS, ids=[kind for kind, _ in KINDS])

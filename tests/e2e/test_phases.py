@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-
-from modelops.sandbox.hub.seeds import BASE_MODEL
 from tests.e2e import manifests
 from tests.e2e.api import status, told
 from tests.e2e.canary import LONG_PAUSE, NAME, QUICK, Canary, is_on_stable
 from tests.e2e.stage import Stage
+
+from modelops.sandbox.hub.seeds import BASE_MODEL
 
 
 @dataclass(frozen=True)
@@ -52,13 +52,20 @@ async def test_an_abort_in_any_phase_ends_on_stable(
         here.cloud.sandbox.fault(service, kind, times=None, **fields)
     await here.agent_model()
     candidate = await asyncio.to_thread(here.cloud.candidate)
-    given = {"candidate": {"model": candidate}, "strategy": LONG_PAUSE, "evaluation": QUICK, **(phase.spec or {})}
+    given = {
+        "candidate": {"model": candidate},
+        "strategy": LONG_PAUSE,
+        "evaluation": QUICK,
+        **(phase.spec or {}),
+    }
     made = await here.api.create(manifests.rollout(NAME, **given))
     await here.start()
     await here.api.until("Rollout", NAME, lambda o: status(o).get("reason") == phase.reason, say=phase.reason)
     await here.api.patch("Rollout", NAME, {"spec": {"abort": True}})
     rollout = await here.api.complete("Rollout", NAME)
-    assert (status(rollout)["phase"], status(rollout)["reason"]) == ("Aborted", "AbortedByUser"), told(rollout)
+    assert (status(rollout)["phase"], status(rollout)["reason"]) == ("Aborted", "AbortedByUser"), told(
+        rollout
+    )
     _, entry = await here.file()
     assert entry.stable.model == manifests.BASELINE
     assert entry.routing is None or entry.routing.weight == 0
@@ -85,6 +92,8 @@ async def test_a_training_that_is_stopped_runs_no_job_and_holds_no_money(here: S
         await here.api.gone("TrainingRun", "first")
     uid = made["metadata"]["uid"]
     billing = await asyncio.to_thread(here.cloud.sandbox.job_billing)
-    assert [job["stage"] for job in billing if uid in str(job["labels"].get("modelops-attempt"))] == ["CANCELED"]
+    assert [job["stage"] for job in billing if uid in str(job["labels"].get("modelops-attempt"))] == [
+        "CANCELED"
+    ]
     record = await here.record()
     assert (record.reservations, len(record.settlements)) == ({}, 1)

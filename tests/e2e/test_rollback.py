@@ -88,7 +88,11 @@ def raised_by_hand(now: str, _before: str) -> str:
 
 
 def other_stable(now: str, _before: str) -> str:
-    return now.replace(f"model: {manifests.BASELINE}\n    endpoint: openrouter", "model: other/model\n    endpoint: openrouter", 1)
+    return now.replace(
+        f"model: {manifests.BASELINE}\n    endpoint: openrouter",
+        "model: other/model\n    endpoint: openrouter",
+        1,
+    )
 
 
 @pytest.mark.parametrize("down", [True, False], ids=["operator-down", "operator-up"])
@@ -179,5 +183,7 @@ async def test_a_breach_aborts_the_canary(here: Stage) -> None:
     record = await here.record()
     here.cloud.sandbox.break_endpoint(record.endpoints[0].name, error_rate=1.0)
     rollout = await ends_on_stable(here, canary, "ErrorRateBreached")
-    await here.api.until("Rollout", NAME, lambda o: (status(o).get("rollback") or {}).get("effectMs") is not None)
+    await here.api.until(
+        "Rollout", NAME, lambda o: (status(o).get("rollback") or {}).get("effectMs") is not None
+    )
     assert condition(rollout, "Succeeded") == "False"

@@ -44,10 +44,9 @@ def render(
     `inputs.messages` passes through verbatim, in place of the templates `system` and `user`.
     Raises PromptError.
     """
-    if "messages" in inputs:
-        messages = _verbatim(inputs["messages"])
-    else:
-        messages = _from_templates(prompt, {"inputs": inputs})
+    messages = (
+        _verbatim(inputs["messages"]) if "messages" in inputs else _from_templates(prompt, {"inputs": inputs})
+    )
     if outputs is None:
         return messages
     return [*messages, {"role": "assistant", "content": target(prompt, inputs, outputs)}]

@@ -66,9 +66,7 @@ class ApiServer:
         """Somebody else's deletion."""
         held = self.objects[name]
         if held["metadata"].get("finalizers"):
-            self.edit(
-                name, lambda item: item["metadata"].update(deletionTimestamp="2025-12-10T10:00:00Z")
-            )
+            self.edit(name, lambda item: item["metadata"].update(deletionTimestamp="2025-12-10T10:00:00Z"))
             return
         del self.objects[name]
         self._watcher(name, held, None, False)

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
-
 from tests.unit.rollout.explorer import parsed_once
 
 settings.register_profile("same", derandomize=True, deadline=None)

@@ -13,17 +13,17 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 import pytest
+from tests.unit.rollout import objects
+from tests.unit.rollout.api_server import ApiServer, Name
+from tests.unit.rollout.objects import AGENT, FILE, RECORD, Json
+from tests.unit.rollout.processes import Cloud, Process, Request, Time
+from tests.unit.rollout.safety import ENDED, Safety, Violated, entry_of, identity, weight_of
 
 from modelops.domain import agentsfile
 from modelops.domain.agentsfile import editing
 from modelops.domain.record import Record
 from modelops.engine.act import CONFIG_MAPS
 from modelops.engine.resources import AGENT_MODELS, ROLLOUTS
-from tests.unit.rollout import objects
-from tests.unit.rollout.api_server import ApiServer, Name
-from tests.unit.rollout.objects import AGENT, FILE, RECORD, Json
-from tests.unit.rollout.processes import Cloud, Process, Request, Time
-from tests.unit.rollout.safety import ENDED, Safety, Violated, entry_of, identity, weight_of
 
 FILE_NAME: Name = ("configmaps", FILE)
 RECORD_NAME: Name = ("configmaps", RECORD)
@@ -136,8 +136,7 @@ class Run:
         return sorted(names)
 
     def leader_names(self) -> set[Name]:
-        known = {n for n in self._all_names() if self.leader.knows(n) is not None}
-        return known
+        return {n for n in self._all_names() if self.leader.knows(n) is not None}
 
     def _all_names(self) -> set[Name]:
         return {*self.server.objects, R1, R2, RECORD_NAME}
@@ -154,7 +153,12 @@ class Run:
     def _moment(self, name: Name) -> object:
         """What a reconcile of this key would be made from."""
         versions = tuple(
-            (n, (self.leader.knows(n) or {"metadata": {"resourceVersion": ""}})["metadata"]["resourceVersion"])
+            (
+                n,
+                (self.leader.knows(n) or {"metadata": {"resourceVersion": ""}})["metadata"][
+                    "resourceVersion"
+                ],
+            )
             for n in sorted(self._all_names())
         )
         return id(self.leader), self.time.seconds, versions
@@ -242,7 +246,7 @@ class Run:
             request.run()
         except Violated:
             raise
-        except Exception:  # noqa: BLE001, S110  # nobody hears the answer
+        except Exception:  # noqa: BLE001  # nobody hears the answer
             pass
 
     def _takeover(self, *, knowing: str) -> None:
@@ -351,7 +355,11 @@ class Run:
         return Record.from_data(self.server.objects[RECORD_NAME]["data"])
 
     def _end(self) -> None:
-        entry, record, edited = entry_of(self.server.objects[FILE_NAME]), self.record(), self.safety.stable_edited
+        entry, record, edited = (
+            entry_of(self.server.objects[FILE_NAME]),
+            self.record(),
+            self.safety.stable_edited,
+        )
         stable = entry.stable.model if entry.stable else None
         problems: list[str] = []
         if weight_of(entry.routing) > 0:
@@ -494,7 +502,7 @@ def usual(run: Run) -> str | None:
     return "tick" if any(not over(item) for item in rollouts) else None
 
 
-def injected(scenario: Scenario, at: int, moves: Moves) -> Failure | None | bool:
+def injected(scenario: Scenario, at: int, moves: Moves) -> Failure | bool | None:
     """The usual course with `moves` made before its move number `at`; False where it has no such move."""
     run = Run(deepcopy(scenario))
     reached = False

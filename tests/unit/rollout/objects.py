@@ -86,7 +86,9 @@ def canary(*steps: Json) -> Json:
 
 def uid_of(name: str, spec: Json) -> str:
     """A uid never comes twice with different specs, as in a cluster: what the operator keeps by it stays true."""
-    return f"uid-{name}-{zlib.crc32(json.dumps(spec, sort_keys=True).encode()):08x}" if spec else f"uid-{name}"
+    return (
+        f"uid-{name}-{zlib.crc32(json.dumps(spec, sort_keys=True).encode()):08x}" if spec else f"uid-{name}"
+    )
 
 
 def rollout(name: str = "r1", *, uid: str | None = None, **spec: Any) -> Json:

@@ -7,6 +7,10 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
+from tests.unit.rollout import objects
+from tests.unit.rollout.objects import AGENT, FILE, START, Json
+from tests.unit.rollout.safety import identity
+
 from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.reading import KindT, read
 from modelops.api.v1alpha1.rollout import Rollout
@@ -25,9 +29,6 @@ from modelops.domain.record import Record, RegistryEntry, Target, initial_record
 from modelops.domain.rollout.decide import decide
 from modelops.domain.rollout.observed import File, Observed, RolloutSettings, Watched
 from modelops.ports import AgentReports, Endpoint, ModelInfo, ProgramState, Track
-from tests.unit.rollout import objects
-from tests.unit.rollout.objects import AGENT, FILE, START, Json
-from tests.unit.rollout.safety import identity
 
 HEALTHY = AgentReports(
     expected=2,
@@ -145,11 +146,15 @@ class Life:
     def _take(self, step: object) -> None:
         match step:
             case WriteStatus(status=status):
-                self.seen = replace(self.seen, rollout=self.seen.rollout.model_copy(update={"status": status}))
+                self.seen = replace(
+                    self.seen, rollout=self.seen.rollout.model_copy(update={"status": status})
+                )
                 self.written.append(f"status {self.seen.rollout.status.reason}")
             case WriteFinalizers(finalizers=finalizers):
                 metadata = self.seen.rollout.metadata.model_copy(update={"finalizers": finalizers})
-                self.seen = replace(self.seen, rollout=self.seen.rollout.model_copy(update={"metadata": metadata}))
+                self.seen = replace(
+                    self.seen, rollout=self.seen.rollout.model_copy(update={"metadata": metadata})
+                )
                 self.written.append(f"finalizers {len(finalizers)}")
             case WriteRecord(record=record, why=why):
                 self.seen = replace(self.seen, record=record)

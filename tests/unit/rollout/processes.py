@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+
+from tests.unit.rollout.api_server import ApiServer, Name
+from tests.unit.rollout.objects import EVALUATION_PASSED, NAMESPACE, START, Json
 
 from modelops.domain.rollout.observed import RolloutSettings
 from modelops.engine.act import CONFIG_MAPS, Executor
@@ -27,8 +31,6 @@ from modelops.ports import (
     Unavailable,
     Uncertain,
 )
-from tests.unit.rollout.api_server import ApiServer, Name
-from tests.unit.rollout.objects import EVALUATION_PASSED, NAMESPACE, START, Json
 
 _LOOP = asyncio.new_event_loop()
 """Never runs: locks between workers ask for one, and their futures are looked at here."""
@@ -188,7 +190,9 @@ class Worker:
 class Process:
     """One operator process: a cache, memory, and one worker per key at most."""
 
-    def __init__(self, server: ApiServer, cloud: Cloud, time: Time, *, settings: RolloutSettings | None = None) -> None:
+    def __init__(
+        self, server: ApiServer, cloud: Cloud, time: Time, *, settings: RolloutSettings | None = None
+    ) -> None:
         self.cache = ObjectCache(monotonic=time.monotonic)
         kube: Any = SteppedKube(server)
         anything: Any = cloud
@@ -255,10 +259,8 @@ class Process:
         request = worker.request
         assert request is not None
         if carried_out:
-            try:
+            with suppress(Exception):
                 request.run()
-            except Exception:  # noqa: BLE001, S110
-                pass
         self._advance(name, worker, lambda: worker.coroutine.throw(Uncertain("no answer")))
         return request
 

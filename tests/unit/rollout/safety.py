@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from tests.unit.rollout.api_server import Name
+from tests.unit.rollout.objects import AGENT, FILE, RECORD, Json
+
 from modelops.api.v1alpha1.reading import read
 from modelops.api.v1alpha1.rollout import Rollout
 from modelops.domain import agentsfile
 from modelops.domain.agentsfile import AgentEntry, RoutingBlock
 from modelops.domain.digest import identity_digest
 from modelops.domain.record import Record
-from tests.unit.rollout.api_server import Name
-from tests.unit.rollout.objects import AGENT, FILE, RECORD, Json
 
 ENDED = ("Succeeded", "Rejected", "Aborted", "Failed")
 
@@ -89,14 +90,20 @@ class Safety:
             self.theirs = new is not None
             return
         self.theirs = False
-        if new is not None and weight_of(new) > 0 and (
-            old is None or old.salt != new.salt or weight_of(new) > weight_of(old)
+        if (
+            new is not None
+            and weight_of(new) > 0
+            and (old is None or old.salt != new.salt or weight_of(new) > weight_of(old))
         ):
             self._raised(new)
-        if new is not None and new.rollout.state == "Promoted" and (
-            new.salt in self.lowered
-            or new.salt in self.retreated
-            or (old is not None and old.salt in self.lowered and weight_of(old) < 100)
+        if (
+            new is not None
+            and new.rollout.state == "Promoted"
+            and (
+                new.salt in self.lowered
+                or new.salt in self.retreated
+                or (old is not None and old.salt in self.lowered and weight_of(old) < 100)
+            )
         ):
             raise Violated(f"PROMOTE_AFTER_LOWERED {new.salt}")
         if before.stable != after.stable:
@@ -177,7 +184,9 @@ class Safety:
                 raise Violated(f"END_TAKEN_BACK {old.get('phase')} -> {new.get('phase')}")
             if read(Rollout, after).problems:
                 raise Violated(f"UNREADABLE_STATUS {read(Rollout, after).problems}")
-        elif stops(after) and not stops(before) and not old.get("promoting") and old.get("phase") not in ENDED:
+        elif (
+            stops(after) and not stops(before) and not old.get("promoting") and old.get("phase") not in ENDED
+        ):
             self.stopped_early.add(after["metadata"]["uid"])
 
 

@@ -15,7 +15,9 @@ from modelops.ports import Track
 @st.composite
 def tracks(draw: st.DrawFn) -> Track:
     requests = draw(st.integers(0, 5000))
-    return Track(requests=requests, errors=draw(st.integers(0, requests)), p95_ms=draw(st.integers(0, 20_000)))
+    return Track(
+        requests=requests, errors=draw(st.integers(0, requests)), p95_ms=draw(st.integers(0, 20_000))
+    )
 
 
 limits = st.builds(

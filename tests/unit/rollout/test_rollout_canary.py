@@ -6,12 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-
-from modelops.domain import agentsfile
-from modelops.domain.plan import WriteFile, WriteStatus
-from modelops.domain.record import Record
-from modelops.domain.rollout.observed import Watched
-from modelops.ports import AgentReports, Track
 from tests.unit.rollout import objects
 from tests.unit.rollout.explorer import lower
 from tests.unit.rollout.objects import AGENT
@@ -25,6 +19,12 @@ from tests.unit.rollout.observing import (
     over,
     watching,
 )
+
+from modelops.domain import agentsfile
+from modelops.domain.plan import WriteFile, WriteStatus
+from modelops.domain.record import Record
+from modelops.domain.rollout.observed import Watched
+from modelops.ports import AgentReports, Track
 
 
 def at_twenty() -> Life:
@@ -331,7 +331,9 @@ def test_a_file_that_went_bad_aborts_and_is_waited_for() -> None:
 
 def test_a_file_that_is_gone_has_nothing_to_put_back() -> None:
     life = at_twenty()
-    life.seen = replace(life.seen, file=None, file_missing=True, file_problem="ConfigMap agents does not exist")
+    life.seen = replace(
+        life.seen, file=None, file_missing=True, file_problem="ConfigMap agents does not exist"
+    )
     back_on_stable(life.until(over), reason="ConfigNotUsable")
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 
 import pytest
-
 from tests.unit.rollout import objects
 from tests.unit.rollout.explorer import Moves, Run, Scenario, drawn, injected, shortened, usual
 
@@ -17,7 +16,9 @@ SEEDS = 25 * TIMES
 EVERY = 1 if TIMES > 1 else 5
 """In how many moments of the usual course one is tried."""
 
-HUMANS = frozenset({"abort", "delete", "recreate", "remove", "lower", "restore", "stable", "spoil", "foreign"})
+HUMANS = frozenset(
+    {"abort", "delete", "recreate", "remove", "lower", "restore", "stable", "spoil", "foreign"}
+)
 SECOND = (objects.rollout("r2"),)
 AT_ONCE = (objects.rollout("r2", strategy={"immediate": {}}),)
 BOTH = (objects.rollout("r1"), objects.rollout("r2"))

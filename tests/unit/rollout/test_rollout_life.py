@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
-from modelops.domain.facts import UNSEEN
-from modelops.domain.plan import WriteFile, WriteRecord, WriteStatus
-from modelops.ports import ProgramState
 from tests.unit.rollout import objects
 from tests.unit.rollout.observing import (
     Life,
@@ -18,6 +14,10 @@ from tests.unit.rollout.observing import (
     observed,
     over,
 )
+
+from modelops.domain.facts import UNSEEN
+from modelops.domain.plan import WriteFile, WriteRecord, WriteStatus
+from modelops.ports import ProgramState
 
 THE_WHOLE_LIFE = [
     "finalizers 1",
@@ -99,7 +99,9 @@ def test_a_raise_and_a_promotion_begin_with_their_intent_in_the_same_plan() -> N
 def test_the_registry_names_the_release_its_scores_and_what_it_superseded() -> None:
     history = (an_entry("v1.1.0-rc.1"),)
     item = objects.rollout(candidate={"version": "v1.1.0-rc.1"})
-    seen = observed(item, record=a_record(history=history, allocated={"v1.0.0": {}, "v1.1.0-rc.1": {"a": "b"}}))
+    seen = observed(
+        item, record=a_record(history=history, allocated={"v1.0.0": {}, "v1.1.0-rc.1": {"a": "b"}})
+    )
     record = Life(seen).until(over).seen.record
     assert record is not None
     entry = record.entry("v1.1.0")

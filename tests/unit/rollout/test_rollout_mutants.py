@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.unit.rollout.explorer import Failure, Moves, Scenario, injected
 
 from modelops.domain.agentmodel import decide as of_agent
 from modelops.domain.plan import Plan, WriteFile, WriteRecord, WriteStatus
 from modelops.domain.rollout import advance, canary, claim, decide, judge, retreat, routing
 from modelops.domain.rollout.observed import Observed
-from tests.unit.rollout.explorer import Failure, Moves, Scenario, injected
 
 Patch = pytest.MonkeyPatch
 HUMANS = frozenset({"abort", "delete", "recreate", "remove", "lower", "restore", "stable"})
@@ -70,7 +70,7 @@ def numbers_a_repeat_anew(patch: Patch) -> None:
         status = seen.rollout.status
         if status.intent is None or plan is None or not any(isinstance(s, WriteFile) for s in plan.steps):
             return plan
-        if status.aborting or isinstance(plan.steps[0], WriteStatus) and plan.steps[0].status.aborting:  # type: ignore[attr-defined]
+        if status.aborting or (isinstance(plan.steps[0], WriteStatus) and plan.steps[0].status.aborting):  # type: ignore[attr-defined]
             return plan
         intent = status.intent.model_copy(update={"generation": routing.next_generation(seen)})
         changed = seen.rollout.model_copy(update={"status": status.model_copy(update={"intent": intent})})
@@ -107,9 +107,10 @@ def writes_the_file_first(patch: Patch) -> None:
 
     def hasty(*given: Any, **named: Any) -> Plan:
         plan = original(*given, **named)
-        return replace(plan, steps=(*without(plan.steps, WriteStatus), *(
-            s for s in plan.steps if isinstance(s, WriteStatus)
-        )))
+        return replace(
+            plan,
+            steps=(*without(plan.steps, WriteStatus), *(s for s in plan.steps if isinstance(s, WriteStatus))),
+        )
 
     everywhere(patch, "advance", hasty)
 
@@ -209,7 +210,6 @@ def test_a_broken_rule_is_found(
     for at in range(60):
         found = injected(scenario, at, moves)
         if isinstance(found, Failure):
-            print("INJ", at, found.what[:100])
             return
         if found is False:
             break

@@ -6,6 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.unit.rollout import objects
+from tests.unit.rollout.objects import Json
+from tests.unit.rollout.observing import BASELINE, Life, a_file, a_record, an_entry, observed, over, parsed
 
 from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain.facts import Outage
@@ -14,9 +17,6 @@ from modelops.domain.record import Active, EndpointEntry, Settlement
 from modelops.domain.rollout.claim import endpoint_name
 from modelops.domain.rollout.decide import decide
 from modelops.ports import Endpoint, ProgramState
-from tests.unit.rollout import objects
-from tests.unit.rollout.objects import Json
-from tests.unit.rollout.observing import BASELINE, Life, a_file, a_record, an_entry, observed, over, parsed
 
 RUN: Json = {
     "apiVersion": "modelops.code-chef.dev/v1alpha1",
@@ -119,9 +119,14 @@ WAITS: dict[str, tuple[Life, str, str]] = {
         "TrainingRun t1 is Running",
     ),
     "for a prompt contract": (
-        Life(observed(agent={**objects.agent_model(), "spec": {
-            k: v for k, v in objects.agent_model()["spec"].items() if k != "prompt"
-        }})),
+        Life(
+            observed(
+                agent={
+                    **objects.agent_model(),
+                    "spec": {k: v for k, v in objects.agent_model()["spec"].items() if k != "prompt"},
+                }
+            )
+        ),
         "NoPromptContract",
         "AgentModel docs has no spec.prompt",
     ),
@@ -208,9 +213,7 @@ def test_an_endpoint_is_waited_for_in_silence(facts: dict[str, Any]) -> None:
 def test_a_candidate_that_is_not_proven_is_rejected(verdict: str, reason: str) -> None:
     result = {**objects.EVALUATION_PASSED, "verdict": verdict, "recommendation": "reject"}
     history = (an_entry("v1.1.0-rc.1"),)
-    seen = observed(
-        objects.rollout(candidate={"version": "v1.1.0-rc.1"}), record=a_record(history=history)
-    )
+    seen = observed(objects.rollout(candidate={"version": "v1.1.0-rc.1"}), record=a_record(history=history))
     life = Life(seen, facts={"evaluation": ProgramState(result=result)}).until(over)
     record = life.seen.record
     assert record is not None
@@ -253,7 +256,9 @@ def test_the_same_rollout_created_again_does_nothing() -> None:
 
 def test_a_refused_rollout_created_again_is_refused_again() -> None:
     first = Life(observed(OF_VERSION)).until(over).seen
-    life = Life(observed(OF_VERSION | {"metadata": {**OF_VERSION["metadata"], "uid": "another"}}, record=first.record))
+    life = Life(
+        observed(OF_VERSION | {"metadata": {**OF_VERSION["metadata"], "uid": "another"}}, record=first.record)
+    )
     assert life.until(over).phase == "Failed"
     assert life.reason == "AlreadyCompleted"
 
@@ -289,7 +294,9 @@ def test_another_revision_of_the_model_that_serves_is_another_candidate() -> Non
 
 def test_a_secret_that_cannot_be_read_holds_the_rollout() -> None:
     life = claimed()
-    life.seen = replace(life.seen, secret_problem="Secret tokens (spec.secretRefs.huggingFace) does not exist")
+    life.seen = replace(
+        life.seen, secret_problem="Secret tokens (spec.secretRefs.huggingFace) does not exist"
+    )
     life.step()
     assert life.reason == "SecretNotUsable"
     assert decide(life.seen).steps == ()

@@ -6,7 +6,8 @@ from modelops.router.agents_yaml import read_table
 
 AGENTS = ("feature_dev", "code_review", "cicd", "docs")
 FILE = "agents:\n" + "".join(
-    f"  {agent}:\n    model: org/{agent}\n    endpoint: huggingface\n    version: v1.0.0\n" for agent in AGENTS
+    f"  {agent}:\n    model: org/{agent}\n    endpoint: huggingface\n    version: v1.0.0\n"
+    for agent in AGENTS
 )
 
 

@@ -62,7 +62,9 @@ def deletion_is_asked(seen: Observed) -> Plan | None:
             steps=(WriteRecord(record=record.with_(endpoints=stopping), why="the AgentModel is deleted"),),
             requeue_after=0,
         )
-    return endpoints_are_stopped(seen) or Plan(requeue_after=ENDPOINT_POLL_SECONDS)
+    return (
+        endpoints_are_unseen(seen) or endpoints_are_stopped(seen) or Plan(requeue_after=ENDPOINT_POLL_SECONDS)
+    )
 
 
 def another_owns_the_target(seen: Observed) -> Plan | None:
@@ -204,13 +206,21 @@ def endpoints_are_unseen(seen: Observed) -> Plan | None:
 
 
 def endpoint_is_not_started(seen: Observed) -> Plan | None:
-    """Whatever the record names with a role that serves is there; the status remembers it first, as it will bill."""
+    """Whatever the record names with a role that serves is there; the status remembers it first, as it will bill.
+
+    One whose time is up is not started again between its deletion and its removal from the record.
+    """
     record = seen.record
     assert record is not None
     if seen.endpoints is UNSEEN or isinstance(seen.endpoints, Outage):
         return None
     listed = {endpoint.name for endpoint in seen.endpoints}
-    missing = [e for e in record.endpoints if e.name not in listed and e.role != EndpointRole.STOPPING.value]
+    done_with = {entry.name for entry in over(seen)}
+    missing = [
+        e
+        for e in record.endpoints
+        if e.name not in listed | done_with and e.role != EndpointRole.STOPPING.value
+    ]
     if not missing:
         return None
     remembered = {endpoint.name for endpoint in seen.agent_model.status.endpoints}
@@ -254,28 +264,36 @@ def models_in_file(seen: Observed) -> set[str]:
     return {name for name in (stable, canary.model if canary else None) if name}
 
 
+def over(seen: Observed) -> tuple[EndpointEntry, ...]:
+    """Whose time is up, but for what stable, the active candidate or the agents' file names."""
+    record = seen.record
+    assert record is not None
+    ended = tuple(entry for entry in record.endpoints if due(entry, seen.now))
+    if seen.agent_model.metadata.deletion_timestamp is not None:
+        return ended
+    named = {record.stable.endpoint_name, record.active.candidate.endpoint_name if record.active else ""}
+    return tuple(e for e in ended if e.name not in named and e.repo not in models_in_file(seen))
+
+
 def endpoints_are_stopped(seen: Observed) -> Plan | None:
     """Those whose time is up: deleted first, then off the record with what they cost, once they are gone."""
     record = seen.record
     assert record is not None
     if seen.endpoints is UNSEEN or isinstance(seen.endpoints, Outage):
         return None
-    over = [entry for entry in record.endpoints if due(entry, seen.now) and not in_use(seen, entry)]
-    named = {record.stable.endpoint_name, record.active.candidate.endpoint_name if record.active else ""}
-    if seen.agent_model.metadata.deletion_timestamp is None:
-        over = [e for e in over if e.name not in named and e.repo not in models_in_file(seen)]
+    stopped = [entry for entry in over(seen) if not in_use(seen, entry)]
     listed = {endpoint.name for endpoint in seen.endpoints}
-    running = [entry for entry in over if entry.name in listed]
+    running = [entry for entry in stopped if entry.name in listed]
     if running:
         return Plan(
             steps=tuple(Do(action="delete_endpoint", arguments={"name": entry.name}) for entry in running),
             requeue_after=ENDPOINT_POLL_SECONDS / 10,
         )
-    if not over:
+    if not stopped:
         return None
     month = f"{seen.now:%Y-%m}"
-    cost = sum(endpoint_micro_usd(entry, seen.now) for entry in over)
-    gone = {entry.name for entry in over}
+    cost = sum(endpoint_micro_usd(entry, seen.now) for entry in stopped)
+    gone = {entry.name for entry in stopped}
     changed = record.with_(
         endpoints=tuple(entry for entry in record.endpoints if entry.name not in gone),
         endpoint_spend={**record.endpoint_spend, month: record.endpoint_spend.get(month, 0) + cost},

@@ -96,7 +96,8 @@ def conditions(seen: Observed) -> tuple[Condition, ...]:
             "TargetConflict",
             True,
             Why.TARGET_CONFLICT,
-            f"AgentModel {seen.older} already owns {spec.agent} in ConfigMap {spec.config.config_map_ref.name}: delete one of them",
+            f"AgentModel {seen.older} already owns {spec.agent} in ConfigMap "
+            f"{spec.config.config_map_ref.name}: delete one of them",
         )
         if seen.older
         else ("TargetConflict", False, Why.NO_CONFLICT, "")
@@ -105,7 +106,11 @@ def conditions(seen: Observed) -> tuple[Condition, ...]:
     if seen.file is None:
         found.append(("InSync", False, Why.CONFIG_NOT_USABLE, seen.file_problem))
     elif record is not None and not same_target(stable, record.stable) and record.active is None:
-        words = f"the agents' file names {stable.model if stable else 'no model'} ({stable.version if stable else 'no version'}) as stable, the record {record.stable.model} ({record.stable.version}): nothing is claimed until they agree"
+        words = (
+            f"the agents' file names {stable.model if stable else 'no model'} "
+            f"({stable.version if stable else 'no version'}) as stable, the record {record.stable.model} "
+            f"({record.stable.version}): nothing is claimed until they agree"
+        )
         found.append(("InSync", False, Why.STABLE_DRIFT, words))
     else:
         found.append(("InSync", True, Why.IN_SYNC, ""))
@@ -118,7 +123,8 @@ def conditions(seen: Observed) -> tuple[Condition, ...]:
                 "BudgetAvailable",
                 False,
                 Why.BUDGET_EXHAUSTED,
-                f"budget.monthlyUSD ${spec.budget.monthly_usd} is spent or reserved: raise it, or wait for the next month (UTC)",
+                f"budget.monthlyUSD ${spec.budget.monthly_usd} is spent or reserved: raise it, or wait for the "
+                "next month (UTC)",
             )
         )
         first = record.served.get("v1.0.0")

@@ -41,7 +41,8 @@ def deadline_has_passed(seen: Observed) -> Plan | None:
     return latch(
         seen,
         Why.DEADLINE_EXCEEDED,
-        f"spec.progressDeadlineSeconds {seconds} passed at {seen.rollout.status.reason}; everything goes back to stable",
+        f"spec.progressDeadlineSeconds {seconds} passed at {seen.rollout.status.reason}; "
+        "everything goes back to stable",
     )
 
 
@@ -95,11 +96,13 @@ def agents_are_not_in_sync(seen: Observed) -> Plan | None:
         )
         return held(seen, Why.WAITING_FOR_AGENTS, message, after=look)
     if reports.in_sync < reports.expected:
-        message = f"{reports.in_sync} of {reports.expected} agent processes have confirmed generation {intent.generation}"
+        agents = f"{reports.in_sync} of {reports.expected} agent processes"
+        message = f"{agents} have confirmed generation {intent.generation}"
         return held(seen, Why.WAITING_FOR_AGENTS, message, after=look)
     if intent.weight == 0 and reports.canary_reachable < reports.expected:
         words = f" ({'; '.join(reports.canary_errors[:3])})" if reports.canary_errors else ""
-        message = f"{reports.canary_reachable} of {reports.expected} agent processes reach the canary with their own credentials{words}"
+        agents = f"{reports.canary_reachable} of {reports.expected} agent processes"
+        message = f"{agents} reach the canary with their own credentials{words}"
         return held(seen, Why.CANARY_UNREACHABLE, message, after=look)
     return None
 

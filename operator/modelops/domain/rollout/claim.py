@@ -1,4 +1,7 @@
-"""Resolving the candidate, covering its cost, and claiming the agent: protocol "Claim". Nothing before the claim acts."""
+"""Resolving the candidate, covering its cost, and claiming the agent: protocol "Claim".
+
+Nothing before the claim acts.
+"""
 
 from __future__ import annotations
 
@@ -82,7 +85,8 @@ def resolve(seen: Observed) -> Resolved | Plan:
             return latch(
                 seen,
                 Why.CANDIDATE_NOT_FOUND,
-                f"spec.candidate.model {candidate.model.repo} at {candidate.model.revision} is not on the Hub, or the token may not read it",
+                f"spec.candidate.model {candidate.model.repo} at {candidate.model.revision} is not on the Hub, "
+                "or the token may not read it",
             )
         inputs = Inputs(
             base_model="",
@@ -140,7 +144,8 @@ def of_run(seen: Observed) -> Resolved | Plan:
 def agent_model_is_missing(seen: Observed) -> Plan | None:
     name = seen.rollout.spec.agent_model_ref.name
     if seen.agent_model is None:
-        message = f"AgentModel {name} (spec.agentModelRef) does not exist in namespace {seen.rollout.metadata.namespace}: create it"
+        namespace = seen.rollout.metadata.namespace
+        message = f"AgentModel {name} (spec.agentModelRef) does not exist in namespace {namespace}: create it"
     elif seen.record is None:
         message = f"AgentModel {name} has no record yet: see its conditions"
     else:
@@ -176,13 +181,15 @@ def agent_is_not_claimed(seen: Observed) -> Plan | None:
         )
     proven = found.undo and seen.rollout.spec.strategy.evaluate_only is None
     if agent.spec.prompt is None and not proven:
-        message = f"AgentModel {agent.metadata.name} has no spec.prompt: add the prompt contract that the agent really uses"
+        name = agent.metadata.name
+        message = f"AgentModel {name} has no spec.prompt: add the prompt contract that the agent really uses"
         return wait(seen, RolloutPhase.PENDING, Why.NO_PROMPT_CONTRACT, message, after=None)
     if not proven and not evaluation_dataset(seen):
         return latch(
             seen,
             Why.NO_DATASET,
-            f"no held-out dataset: set spec.evaluation.dataset, or spec.langsmith.evaluationDataset of AgentModel {agent.metadata.name}",
+            "no held-out dataset: set spec.evaluation.dataset, or spec.langsmith.evaluationDataset of AgentModel "
+            f"{agent.metadata.name}",
         )
     if record.active is not None:
         message = f"Rollout {record.active.name} holds {record.agent}; this one waits for its end"
@@ -291,7 +298,8 @@ def not_covered(seen: Observed, planned: int) -> Plan | None:
     budget, most = agent.spec.budget, seen.rollout.spec.max_usd
     if planned > micro(most):
         message = (
-            f"evaluating and trying the candidate may cost up to {shown(planned)} and spec.maxUSD is ${most}: raise it in "
+            f"evaluating and trying the candidate may cost up to {shown(planned)} and spec.maxUSD is ${most}: "
+            "raise it in "
             f"a new rollout, or shorten the pauses"
         )
         return latch(seen, Why.OVER_MAX_USD, message)
