@@ -19,6 +19,7 @@ from modelops.engine.act import CONFIG_MAPS
 from modelops.engine.resources import TRAINING_RUNS
 
 RATE = 20
+CALM_RATE = 1
 SECONDS = 10
 AGENTS = 4
 WARM_UP = 2
@@ -37,9 +38,11 @@ async def measure(stage: Stage, environ: dict[str, str] | None = None) -> list[R
             await _create(stage, f"warm-{number}", agents[number % AGENTS])
         await eventually(lambda: _submitted(stage, WARM_UP * AGENTS), what="the first submissions")
         await asyncio.sleep(2)
+        calm = await _creations(stage, agents, rate=CALM_RATE, prefix="calm")
+        await eventually(lambda: _submitted(stage, WARM_UP * AGENTS + len(calm)), what="calm submissions")
         stage.sandbox.forget_requests()
         before = processor_seconds(stage, running.process.pid)
-        created = await _creations(stage, agents)
+        created = await _creations(stage, agents, rate=RATE, prefix="run")
         await eventually(lambda: _submitted(stage, len(created)), what=f"{len(created)} submissions")
         after = processor_seconds(stage, running.process.pid)
         posts = await asyncio.to_thread(_posts, stage)
@@ -57,21 +60,25 @@ async def measure(stage: Stage, environ: dict[str, str] | None = None) -> list[R
                 "the dataset program replaced by one that has finished when started",
                 f"processor time of one run: {each(before, after, len(created))}",
             ),
-        )
+        ),
+        Row(
+            what=f"the same at {CALM_RATE} creations/s",
+            measured=milliseconds([jobs[uid] - at for uid, at in calm.items()]),
+        ),
     ]
 
 
-async def _creations(stage: Stage, agents: list[str]) -> dict[str, float]:
-    """Unix time of each creation's request, by uid."""
+async def _creations(stage: Stage, agents: list[str], *, rate: int, prefix: str) -> dict[str, float]:
+    """Unix time of each creation's request, by uid; `rate` a second."""
     begun = time.monotonic()
 
     async def one(number: int) -> tuple[str, float]:
-        await asyncio.sleep(max(0.0, begun + number / RATE - time.monotonic()))
+        await asyncio.sleep(max(0.0, begun + number / rate - time.monotonic()))
         at = time.time()
-        uid = await _create(stage, f"run-{number:03}", agents[number % len(agents)])
+        uid = await _create(stage, f"{prefix}-{number:03}", agents[number % len(agents)])
         return uid, at
 
-    return dict(await asyncio.gather(*(one(number) for number in range(RATE * SECONDS))))
+    return dict(await asyncio.gather(*(one(number) for number in range(rate * SECONDS))))
 
 
 async def _create(stage: Stage, name: str, agent: str) -> str:

@@ -22,7 +22,7 @@ _PATHS = {
     "Event": ("/api/v1", "events"),
     "Namespace": ("/api/v1", "namespaces"),
 }
-_TICK = 0.1
+_TICK = 0.15
 
 
 class Api:

@@ -16,8 +16,8 @@ from tests.e2e.stage import Stage
 
 from modelops.ports import Json
 
-QUICK = {**manifests.EVALUATION, "maxExamples": 12}
-LONG_PAUSE = {
+QUICK: manifests.Manifest = {**manifests.EVALUATION, "maxExamples": 12}
+LONG_PAUSE: manifests.Manifest = {
     "canary": {"steps": [{"setWeight": 50}, {"pause": {"durationSeconds": 500}}, {"setWeight": 100}]}
 }
 NAME = "canary"
@@ -58,7 +58,7 @@ async def ends_on_stable(here: Stage, canary: Canary, *reasons: str, phase: str 
 async def is_on_stable(here: Stage, canary: Canary) -> None:
     """File, agents and record; the canary's endpoint goes after its grace."""
     _, entry = await here.file()
-    assert entry.stable.model == manifests.BASELINE
+    assert (await here.stable()).model == manifests.BASELINE
     assert entry.routing is None or (entry.routing.rollout.state, entry.routing.weight) == ("Aborted", 0)
     await here.until(lambda: canary.agents.weights() == {0}, seconds=15, say="back on stable")
     assert canary.agents.models() == {manifests.BASELINE}

@@ -13,11 +13,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 from tests.cluster.operator_process import kubeconfig_through
 from tests.e2e import manifests
 from tests.e2e.agents import Agents, free_port
-from tests.e2e.api import Api
+from tests.e2e.api import Api, connected
 from tests.e2e.cloud import HELD_OUT, TRAIN, Cloud
 from tests.e2e.recording_proxy import Recorder, RecordingProxy
 
@@ -177,6 +176,12 @@ class Stage:
         text = found["data"]["agents.yaml"]
         return text, agentsfile.parse(text, "docs")
 
+    async def stable(self) -> agentsfile.StableTarget:
+        """What the file names as the docs agent's stable model."""
+        _, entry = await self.file()
+        assert entry.stable is not None
+        return entry.stable
+
     async def write_file(self, text: str) -> None:
         """Writes agents.yaml as a person does."""
         await self.api.patch("ConfigMap", "agents", {"data": {"agents.yaml": text}})
@@ -213,17 +218,11 @@ async def stage(
     sandbox, recorder = cloud.sandbox, Recorder()
     folder.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
-        context = connection.ssl_context()
-        session = await stack.enter_async_context(
-            aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, ssl=True if context is None else context),
-                headers=connection.headers(),
-            )
-        )
+        session = await stack.enter_async_context(connected(connection))
         api = Api(session, connection.server, namespace)
         here = Stage(cluster, cloud, api, recorder, folder)
         urls = {
-            "kube": RecordingProxy("kube", connection.server, recorder, tls=context),
+            "kube": RecordingProxy("kube", connection.server, recorder, tls=connection.ssl_context()),
             "hub": RecordingProxy("hub", sandbox.hub, recorder),
             "endpoints": RecordingProxy("endpoints", sandbox.endpoints, recorder),
         }

@@ -6,11 +6,10 @@ import asyncio
 import pathlib
 
 import pytest
-from tests.conftest import Kubectl
 from tests.e2e import manifests
 from tests.e2e.api import condition, status, told
 from tests.e2e.cloud import Cloud
-from tests.e2e.crash_points import Harness, points
+from tests.e2e.crash_points import Harness, Point, points
 from tests.e2e.stage import Stage
 
 from modelops.localcluster import LocalCluster
@@ -18,8 +17,8 @@ from modelops.sandbox.hub.seeds import BASE_MODEL
 
 
 @pytest.fixture
-def harness(cluster: LocalCluster, cloud: Cloud, kubectl: Kubectl, tmp_path: pathlib.Path) -> Harness:
-    return Harness(cluster, cloud, kubectl, tmp_path)
+def harness(cluster: LocalCluster, cloud: Cloud, tmp_path: pathlib.Path) -> Harness:
+    return Harness(cluster, cloud, tmp_path)
 
 
 async def training_begins(here: Stage) -> None:
@@ -52,7 +51,7 @@ async def rollout_begins(here: Stage) -> None:
     here.agents(rate=5)
     await here.agent_model()
     candidate = await asyncio.to_thread(here.cloud.candidate)
-    quick = {
+    quick: manifests.Manifest = {
         "strategy": {"canary": {"steps": [{"setWeight": 50}, {"setWeight": 100}]}},
         "evaluation": {**manifests.EVALUATION, "maxExamples": 12},
     }
@@ -66,6 +65,7 @@ async def rollout_has_its_one_end(here: Stage) -> None:
     repo = rollout["spec"]["candidate"]["model"]["repo"]
     assert (said["phase"], said["reason"]) == ("Succeeded", "Promoted"), told(rollout)
     text, entry = await here.file()
+    assert entry.stable is not None
     assert (entry.stable.model, entry.stable.version) == (repo, "v1.1.0")
     assert entry.routing is not None
     assert (entry.routing.salt, entry.routing.rollout.state, entry.routing.weight) == (uid, "Promoted", 0)
@@ -98,7 +98,7 @@ async def test_a_rollout_that_is_killed_at_any_write_ends_in_the_same_state(harn
     assert not wrong, report(wrong, of=len(due))
 
 
-def report(wrong: dict[object, str], *, of: int) -> str:
+def report(wrong: dict[Point, str], *, of: int) -> str:
     """Every point that went wrong."""
     listed = "\n\n".join(f"--- {point}\n{error}" for point, error in wrong.items())
     return f"{len(wrong)} of {of} points ended wrong:\n{listed}"

@@ -55,7 +55,8 @@ async def test_a_better_model_is_trained_judged_promoted_and_undone(here: Stage,
     ]
     assert [job["id"] for job in jobs] == [said["job"]["id"]]
     record = await here.record()
-    assert record.settlements[f"{uid}/1"].jobs == (said["job"]["id"],)
+    settled = record.settlements[f"{uid}/1"]
+    assert (settled.jobs, settled.usd_micro) == ((said["job"]["id"],), jobs[0]["costMicroUSD"])
     entry = record.registry()["docs"]["history"][0]
     assert (entry["version"], entry["deployment_status"]) == ("v1.1.0-rc.1", "trained")
     assert (entry["eval_scores"], entry["hub_repo"]) == ({}, said["model"]["repo"])
@@ -65,7 +66,7 @@ async def test_a_better_model_is_trained_judged_promoted_and_undone(here: Stage,
     assert "Succeeded" in await told_by(kubectl, here, "get", RUN)
 
     # It becomes stable.
-    given = {"strategy": STEPS, "evaluation": QUICK}
+    given: manifests.Manifest = {"strategy": STEPS, "evaluation": QUICK}
     await here.api.create(manifests.rollout("second", {"trainingRunRef": {"name": "first"}}, **given))
     rollout = await here.api.complete("Rollout", "second")
     assert status(rollout)["reason"] == "Promoted", told(rollout)
@@ -113,7 +114,7 @@ async def test_a_better_model_is_trained_judged_promoted_and_undone(here: Stage,
     assert rebuilt.completed.keys() == before.completed.keys()
     assert [e.name for e in rebuilt.endpoints] == [e.name for e in before.endpoints]
     assert {"v1.0.0", "v1.1.0"} <= rebuilt.allocated.keys()
-    assert (await here.file())[1].stable.model == repo
+    assert (await here.stable()).model == repo
 
     # An undo.
     await here.api.create(manifests.rollout("undo", {"version": "v1.0.0"}, strategy=STEPS))

@@ -67,7 +67,7 @@ async def test_an_abort_in_any_phase_ends_on_stable(
         rollout
     )
     _, entry = await here.file()
-    assert entry.stable.model == manifests.BASELINE
+    assert (await here.stable()).model == manifests.BASELINE
     assert entry.routing is None or entry.routing.weight == 0
     record = await here.record()
     assert (record.active, record.reservations) == (None, {})

@@ -45,7 +45,6 @@ BASELINE = Target(
     endpoint_url=objects.BASELINE["endpointUrl"],
     api_key_env=objects.BASELINE["apiKeyEnv"],
 )
-STOPPERS = ("record", "file")
 
 
 def parsed(kind: type[KindT], item: Json) -> KindT:
@@ -139,7 +138,11 @@ class Life:
         self.seen = replace(
             self.seen,
             file_is_live=False,
-            **dict.fromkeys(("candidate_model", "price", "endpoint", "answers", "evaluation"), UNSEEN),
+            candidate_model=UNSEEN,
+            price=UNSEEN,
+            endpoint=UNSEEN,
+            answers=UNSEEN,
+            evaluation=UNSEEN,
         )
         return plan
 

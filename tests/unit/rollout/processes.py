@@ -21,9 +21,11 @@ from modelops.engine.rollout import RolloutReconciler
 from modelops.engine.world import World
 from modelops.ports import (
     AgentReports,
+    Conflict,
     Credentials,
     Endpoint,
     EndpointRequest,
+    Missing,
     ModelInfo,
     ProgramState,
     Resource,
@@ -247,7 +249,7 @@ class Process:
         assert request is not None
         try:
             answer = request.run()
-        except Exception as error:  # noqa: BLE001  # the server's answer
+        except (Conflict, Missing) as error:
             told = error
             self._advance(name, worker, lambda: worker.coroutine.throw(told))
             return
@@ -259,7 +261,7 @@ class Process:
         request = worker.request
         assert request is not None
         if carried_out:
-            with suppress(Exception):
+            with suppress(Conflict, Missing):
                 request.run()
         self._advance(name, worker, lambda: worker.coroutine.throw(Uncertain("no answer")))
         return request

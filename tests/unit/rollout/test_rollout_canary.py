@@ -107,7 +107,7 @@ def test_a_pause_ends_only_after_its_healthy_seconds() -> None:
     assert life.seen.block.weight == 20
     life.seen = replace(life.seen, watched=Watched(healthy_seconds=10.0))
     life.step()
-    assert life.seen.block.weight == 100
+    assert at_weight(100)(life.seen)
 
 
 def test_healthy_seconds_survive_a_restart() -> None:

@@ -9,7 +9,8 @@ import os
 
 import pytest
 from tests.unit.rollout import objects
-from tests.unit.rollout.explorer import Moves, Run, Scenario, drawn, injected, shortened, usual
+from tests.unit.rollout.explorer import Moves, Run, Scenario
+from tests.unit.rollout.playing import drawn, injected, shortened, usual
 
 TIMES = int(os.environ.get("MODELOPS_EXPLORE", "1"))
 SEEDS = 25 * TIMES

@@ -7,10 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.unit.rollout.explorer import Failure, Moves, Scenario, injected
+from tests.unit.rollout.explorer import Moves, Scenario
+from tests.unit.rollout.playing import Failure, injected
 
 from modelops.domain.agentmodel import decide as of_agent
 from modelops.domain.plan import Plan, WriteFile, WriteRecord, WriteStatus
+from modelops.domain.reasons import RolloutReason
 from modelops.domain.rollout import advance, canary, claim, decide, judge, retreat, routing
 from modelops.domain.rollout.observed import Observed
 
@@ -117,7 +119,7 @@ def writes_the_file_first(patch: Patch) -> None:
 
 def commits_first(patch: Patch) -> None:
     """The record is promoted before the file."""
-    original = canary.promote
+    original = advance.promote
 
     def hasty(seen: Observed) -> Plan:
         plan = original(seen)
@@ -146,7 +148,7 @@ def believes_an_old_record(patch: Patch) -> None:
     patch.setattr(
         claim,
         "claim_is_lost",
-        lambda seen: retreat.latch(seen, retreat.Why.CLAIM_LOST, "the record no longer names this rollout"),
+        lambda seen: retreat.latch(seen, RolloutReason.CLAIM_LOST, "the record no longer names this rollout"),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -145,7 +146,7 @@ def _job(info: JobInfo) -> Job:
         created_at=info.created_at,
         started_at=info.started_at,
         finished_at=info.finished_at,
-        running_seconds=int((info.durations.running_secs if info.durations else None) or 0),
+        running_seconds=math.ceil((info.durations.running_secs if info.durations else None) or 0),
     )
 
 
