@@ -169,7 +169,10 @@ class RolloutReason(Reason):
     ROUTING_MISMATCH = "RoutingMismatch", "The routing in the agents' file is not the one that was intended."
     ABORTED_BY_USER = "AbortedByUser", "spec.abort was set."
     DELETED = "Deleted", "The Rollout was deleted."
-    DEADLINE_EXCEEDED = "DeadlineExceeded", "spec.progressDeadlineSeconds passed."
+    DEADLINE_EXCEEDED = (
+        "DeadlineExceeded",
+        "spec.progressDeadlineSeconds, or the time that the reservation covers, passed.",
+    )
     CLAIM_LOST = "ClaimLost", "The record no longer names this rollout."
     RETREATING = "Retreating", "Everything is being put back."
     PROMOTING = "Promoting", "The candidate is becoming stable."

@@ -23,6 +23,7 @@ from tests.unit.rollout.observing import (
 from modelops.domain import agentsfile
 from modelops.domain.plan import WriteFile, WriteStatus
 from modelops.domain.record import Record
+from modelops.domain.rollout.booking import planned_seconds
 from modelops.domain.rollout.observed import Watched
 from modelops.ports import AgentReports, Track
 
@@ -240,6 +241,13 @@ def test_the_deadline_decides_towards_stable() -> None:
     life = in_pause()
     life.seen = replace(life.seen, reports=None)
     life.passes(172801)
+    back_on_stable(life.until(over), reason="DeadlineExceeded")
+
+
+def test_an_endpoint_never_runs_longer_than_what_was_reserved_for_it() -> None:
+    life = in_pause()
+    life.seen = replace(life.seen, reports=None)
+    life.passes(planned_seconds(life.seen) + 1)
     back_on_stable(life.until(over), reason="DeadlineExceeded")
 
 

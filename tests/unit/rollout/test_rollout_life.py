@@ -202,7 +202,7 @@ def test_the_candidate_is_told_by_the_status_as_soon_as_it_is_claimed() -> None:
     status = life.seen.rollout.status
     assert status.candidate is not None
     assert status.candidate.version == "v1.1.0-rc.1"
-    assert status.estimate_usd == "1.002778"
+    assert status.estimate_usd == "1.003612"
     assert status.standing_usd_per_month == "730.00"
 
 

@@ -12,14 +12,16 @@ from modelops.domain.rollout.observed import Observed
 
 SETUP_SECONDS = 3600
 """Provisioning and evaluation, added to the strategy's own pauses."""
+PAUSE_SHARE = 1.25
+"""Of a pause's healthy seconds: waiting for agents and samples costs time as well."""
 STOP_GRACE_SECONDS = 60
 
 
 def planned_seconds(seen: Observed) -> int:
-    """How long the candidate's endpoint will run before it is stable or gone."""
+    """How long the candidate's endpoint may run before it is stable or gone: what is reserved, and no longer."""
     canary = seen.rollout.spec.strategy.canary
     pauses = sum(step.pause.duration_seconds for step in canary.steps if step.pause) if canary else 0
-    return SETUP_SECONDS + pauses
+    return SETUP_SECONDS + math.ceil(pauses * PAUSE_SHARE)
 
 
 def planned_micro_usd(seen: Observed, per_hour: int, replicas: int) -> int:

@@ -16,6 +16,7 @@ from modelops.domain.plan import Do, Plan
 from modelops.domain.reasons import RolloutReason as Why
 from modelops.domain.rollout.advance import advance, promote
 from modelops.domain.rollout.analysis import Finding, Health, judge
+from modelops.domain.rollout.booking import planned_seconds
 from modelops.domain.rollout.observed import Observed, same_target
 from modelops.domain.rollout.retreat import latch
 from modelops.domain.rollout.status import moved, said, wait
@@ -32,18 +33,21 @@ def steps_of(seen: Observed) -> tuple[CanaryStep, ...]:
 
 
 def deadline_has_passed(seen: Observed) -> Plan | None:
+    """The rollout's own deadline, and the end of what was reserved for its endpoint: nothing runs uncovered."""
     started = seen.rollout.status.started_at
     if started is None:
         return None
+    at, end = seen.rollout.status.reason, "everything goes back to stable"
     seconds = seen.rollout.spec.progress_deadline_seconds
-    if seen.now < started + timedelta(seconds=seconds):
-        return None
-    return latch(
-        seen,
-        Why.DEADLINE_EXCEEDED,
-        f"spec.progressDeadlineSeconds {seconds} passed at {seen.rollout.status.reason}; "
-        "everything goes back to stable",
-    )
+    if seen.now >= started + timedelta(seconds=seconds):
+        message = f"spec.progressDeadlineSeconds {seconds} passed at {at}; {end}"
+        return latch(seen, Why.DEADLINE_EXCEEDED, message)
+    covered = planned_seconds(seen)
+    paid = seen.record is not None and f"{seen.uid}/1" in seen.record.reservations
+    if paid and seen.now >= started + timedelta(seconds=covered):
+        message = f"what was reserved for the endpoint covers {covered} s, and they passed at {at}; {end}"
+        return latch(seen, Why.DEADLINE_EXCEEDED, message)
+    return None
 
 
 def canary_is_breached(seen: Observed) -> Plan | None:
