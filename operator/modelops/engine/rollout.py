@@ -275,7 +275,7 @@ class RolloutReconciler(Reconciler[Observed]):
         assert agent is not None
         serving = agent.spec.serving
         return EndpointRequest(
-            name=endpoint_name(seen.uid, ""),
+            name=endpoint_name(seen, "", ""),
             repo="",
             revision="",
             vendor=serving.vendor,

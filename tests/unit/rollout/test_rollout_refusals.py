@@ -264,7 +264,7 @@ def test_a_refused_rollout_created_again_is_refused_again() -> None:
 
 
 def test_an_endpoint_on_its_way_out_is_taken_into_service_again() -> None:
-    name = endpoint_name("org/candidate-of-r1", objects.revision_of("r1"))
+    name = endpoint_name(observed(), "org/candidate-of-r1", objects.revision_of("r1"))
     stopping = EndpointEntry(
         name=name,
         role="stopping",

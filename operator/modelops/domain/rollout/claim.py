@@ -37,19 +37,24 @@ class Resolved:
     unversioned: bool = False
 
 
-def endpoint_name(repo: str, revision: str) -> str:
-    """At most 32 characters; follows from the model, so that a crash makes no second one."""
-    return "mo-" + hashlib.sha256(f"{repo}@{revision}".encode()).hexdigest()[:20]
+def endpoint_name(seen: Observed, repo: str, revision: str) -> str:
+    """At most 32 characters; follows from owner and model, so that a crash makes no second one.
+
+    The owner is the AgentModel: two agents that try the same model never share what one of them would stop.
+    """
+    meta, owner = seen.rollout.metadata, seen.rollout.spec.agent_model_ref.name
+    text = f"{seen.settings.installation}/{meta.namespace}/{owner}/{repo}@{revision}"
+    return "mo-" + hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
-def hugging_face_target(*, repo: str, revision: str, version: str) -> Target:
+def hugging_face_target(seen: Observed, *, repo: str, revision: str, version: str) -> Target:
     return Target(
         version=version,
         model=repo,
         endpoint="huggingface",
         endpoint_url="",
         api_key_env=API_KEY_ENV,
-        endpoint_name=endpoint_name(repo, revision),
+        endpoint_name=endpoint_name(seen, repo, revision),
         revision=revision,
     )
 
@@ -74,7 +79,7 @@ def resolve(seen: Observed) -> Resolved | Plan:
             )
         revision = str(entry.lineage.get("revision", ""))
         return Resolved(
-            target=hugging_face_target(repo=entry.hub_repo, revision=revision, version=entry.version)
+            target=hugging_face_target(seen, repo=entry.hub_repo, revision=revision, version=entry.version)
         )
     if candidate.model is not None:
         if seen.candidate_model is UNSEEN:
@@ -96,7 +101,7 @@ def resolve(seen: Observed) -> Resolved | Plan:
         )
         version = next_version(record.allocated, inputs=inputs, latest=None)
         target = hugging_face_target(
-            repo=candidate.model.repo, revision=candidate.model.revision, version=version
+            seen, repo=candidate.model.repo, revision=candidate.model.revision, version=version
         )
         return Resolved(target=target, unversioned=True)
     return of_run(seen)
@@ -137,7 +142,7 @@ def of_run(seen: Observed) -> Resolved | Plan:
             after=None,
         )
     return Resolved(
-        target=hugging_face_target(repo=model.repo, revision=model.revision, version=model.version)
+        target=hugging_face_target(seen, repo=model.repo, revision=model.revision, version=model.version)
     )
 
 
