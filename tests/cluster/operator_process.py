@@ -109,6 +109,7 @@ async def operator(
         "MODELOPS_METRICS_PORT": "0",
         "MODELOPS_REPORT_PORT": "0",
         "MODELOPS_REPORT_TOKEN": "a-shared-secret-of-the-test",
+        "MODELOPS_WATCH_NAMESPACES": _own_namespace(kubeconfig),
         **(environ or {}),
     }
     process = await asyncio.create_subprocess_exec(
@@ -123,6 +124,12 @@ async def operator(
             process.kill()
         await process.wait()
         await reading
+
+
+def _own_namespace(kubeconfig: Path) -> str:
+    """The test's own: other tests' objects are on the same API server."""
+    context: dict[str, Any] = json.loads(kubeconfig.read_text())["contexts"][0]["context"]
+    return str(context["namespace"])
 
 
 async def _read(running: Operator) -> None:

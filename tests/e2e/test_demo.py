@@ -16,7 +16,7 @@ import pytest
 
 STORY_SECONDS = 600.0
 SET_UP_SECONDS = 180.0
-GONE_SECONDS = 30.0
+GONE_SECONDS = 120.0
 SET_UP = "agents: 3 processes"
 
 

@@ -53,7 +53,9 @@ def test_it_switches_models_without_a_restart_and_reports_what_came_of_it(
             eventually(lambda: models_asked(endpoint) == {"org/base"}, within=15)
             canary = agents_yaml(weight=100, endpoint_url=f"{endpoint.url}/e/c/v1")
             mount.write(canary.replace("    routing:\n", f"{stable}    routing:\n"))
-            eventually(lambda: "tuned" in models_asked(endpoint))
+            eventually(
+                lambda: operator.reports and operator.reports[-1]["tracks"]["canary"]["requests"], within=20
+            )
             process.send_signal(signal.SIGTERM)
             assert process.wait(20) == 0
     asked = {found[:3] for found in endpoint.requests}
