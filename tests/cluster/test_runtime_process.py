@@ -99,7 +99,9 @@ async def test_an_operator_that_lost_its_lease_ends(
         assert lease["spec"]["holderIdentity"] == "thief"
 
 
-async def test_probes_metrics_and_logs_tell_what_it_does(kubeconfig: Path, tmp_path: Path) -> None:
+async def test_probes_metrics_and_logs_tell_what_it_does(
+    kubeconfig: Path, tmp_path: Path, namespace: str
+) -> None:
     secret = {"HUGGINGFACE_HUB_TOKEN": "hf_abcdefghijklmnop"}
     async with operator(kubeconfig, tmp_path / "state", environ=secret) as running:
         await running.ready()
@@ -113,7 +115,8 @@ async def test_probes_metrics_and_logs_tell_what_it_does(kubeconfig: Path, tmp_p
         assert 'modelops_kubernetes_requests_total{code="201",resource="leases",verb="create"} 1.0' in metrics
         assert "modelops_leader 1.0" in metrics
         assert (
-            'modelops_watch_age_seconds{watch="configmaps/*?modelops.code-chef.dev/managed=true"}' in metrics
+            f'modelops_watch_age_seconds{{watch="configmaps/{namespace}?modelops.code-chef.dev/managed=true"}}'
+            in metrics
         )
         assert {"ts", "level", "logger", "msg"} <= running.lines[0].keys()
         shown = {line["variable"]: line for line in running.lines[0]["details"]}
