@@ -109,7 +109,7 @@ async def test_invariant_04_rollback_needs_only_the_kubernetes_api(here: Stage) 
 async def test_invariant_05_no_promotion_on_silence(here: Stage) -> None:
     steps = [{"setWeight": 50}, {"pause": {"durationSeconds": 1}}, {"setWeight": 100}]
     strategy = {"canary": {"steps": steps}}
-    analysis = {"minRequests": 1_000_000}
+    analysis = {"minRequests": 1_000_000, "latencyFloorMilliseconds": 60_000}
     canary = await begun(here, strategy=strategy, analysis=analysis, progressDeadlineSeconds=25)
     await ends_on_stable(here, canary, "DeadlineExceeded")
     assert max(map(raises, here.recorder.writes)) == 50
