@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 from modelops.api.v1alpha1.names import GROUP, RECORD_LABEL, VERSION
+from modelops.cli.kube_access import add_arguments, connected
 from modelops.domain.record import REGISTRY_KEY
 
 
@@ -20,19 +21,15 @@ def register(subparsers: Any) -> None:
     )
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     export = verbs.add_parser("export", help="print registry.json")
-    export.add_argument("-n", "--namespace", default="default", help="namespace (default: default)")
-    export.add_argument("--kubeconfig", help="kubeconfig file (default: as kubectl chooses)")
+    add_arguments(export)
     export.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints the registry; exit status 2 where there is no cluster."""
-    from kubernetes import client, config
+    from kubernetes import client
 
-    try:
-        config.load_kube_config(config_file=arguments.kubeconfig)  # type: ignore[no-untyped-call]
-    except config.ConfigException as error:
-        print(f"modelops registry: no cluster: {error}; name one with --kubeconfig", file=sys.stderr)
+    if not connected(arguments, command="registry"):
         return 2
     core, objects = client.CoreV1Api(), client.CustomObjectsApi()
     records = core.list_namespaced_config_map(arguments.namespace, label_selector=RECORD_LABEL).items

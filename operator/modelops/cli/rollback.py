@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from modelops.api.v1alpha1.names import GROUP, VERSION
+from modelops.cli.kube_access import add_arguments, connected
 from modelops.domain import agentsfile
 
 if TYPE_CHECKING:
@@ -31,10 +32,7 @@ def register(subparsers: Any) -> None:
         ),
     )
     parser.add_argument("agent_model", help="name of the AgentModel, such as docs")
-    parser.add_argument(
-        "-n", "--namespace", default="default", help="namespace of the AgentModel (default: default)"
-    )
-    parser.add_argument("--kubeconfig", help="kubeconfig file (default: as kubectl chooses)")
+    add_arguments(parser)
     parser.add_argument(
         "--direct", action="store_true", help="write the agents' file itself, without the operator"
     )
@@ -48,12 +46,9 @@ def register(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit status 0 where the agent is back on stable or nothing was active."""
-    from kubernetes import client, config
+    from kubernetes import client
 
-    try:
-        config.load_kube_config(config_file=arguments.kubeconfig)  # type: ignore[no-untyped-call]
-    except config.ConfigException as error:
-        print(f"modelops rollback: no cluster: {error}; name one with --kubeconfig", file=sys.stderr)
+    if not connected(arguments, command="rollback"):
         return 2
     try:
         if arguments.direct:

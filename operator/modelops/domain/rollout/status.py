@@ -6,7 +6,7 @@ from typing import Any
 
 from modelops.api.v1alpha1.meta import ConditionStatus
 from modelops.api.v1alpha1.rollout import RolloutPhase, RolloutStatus
-from modelops.domain.conditions import with_condition
+from modelops.domain.conditions import with_conditions
 from modelops.domain.plan import Announce, Plan, Step, WriteStatus
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.rollout.observed import Observed
@@ -29,26 +29,16 @@ def moved(
     old = seen.rollout.status
     generation = seen.rollout.metadata.generation
     terminal = phase in TERMINAL
-    succeeded = phase is RolloutPhase.SUCCEEDED
-    conditions = old.conditions
-
-    def put(kind: str, status: ConditionStatus | bool) -> None:
-        nonlocal conditions
-        conditions = with_condition(
-            conditions,
-            kind,
-            status,
-            reason=reason.value,
-            message=message,
-            generation=generation,
-            now=seen.now,
-        )
-
-    put("Ready", succeeded)
-    for kind, holds in (facts or {}).items():
-        put(kind, holds)
-    put("Complete", terminal)
-    put("Succeeded", succeeded if terminal else ConditionStatus.UNKNOWN)
+    ready = phase is RolloutPhase.SUCCEEDED
+    succeeded = ready if terminal else ConditionStatus.UNKNOWN
+    conditions = with_conditions(
+        old.conditions,
+        {"Ready": ready, **(facts or {}), "Complete": terminal, "Succeeded": succeeded},
+        reason=reason.value,
+        message=message,
+        generation=generation,
+        now=seen.now,
+    )
     moment = seen.now.replace(microsecond=0)
     return old.model_copy(
         update={
