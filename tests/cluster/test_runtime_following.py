@@ -89,7 +89,7 @@ async def test_a_full_listing_finds_what_was_deleted_unseen_and_tells_it(
     try:
         await following.list_kinds()
         assert cache.get(AGENT_MODELS, namespace, name) is not None
-        cache.listen(lambda resource, item: told.append((resource, item["metadata"]["name"])))
+        cache.listen(lambda resource, item, _: told.append((resource, item["metadata"]["name"])))
         await following.list_kinds()
         assert told == []
         await kube.delete(AGENT_MODELS, namespace, name)

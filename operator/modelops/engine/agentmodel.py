@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.domain.agentmodel.decide import decide
 from modelops.domain.agentmodel.observed import Observed
-from modelops.domain.plan import Do, Plan, WriteRecord
+from modelops.domain.plan import Do, Plan, WriteRecord, WriteStatus
 from modelops.domain.record import EndpointEntry, Record, Settlement
 from modelops.domain.training.naming import attempt_label
-from modelops.engine.act import Held
+from modelops.engine.act import Executed, Held
 from modelops.engine.interest import with_uid
+from modelops.engine.memories import Memories
 from modelops.engine.reconciler import Reconciler, Scene
 from modelops.engine.resources import AGENT_MODELS
 from modelops.engine.world import World, parsed
 from modelops.ports import EndpointRequest
+
+
+STATUS_SECONDS = 1.0
+"""Between two writes of a status that only shows what the record says; many runs of one agent share it."""
+
+
+@dataclass
+class Memory:
+    """What this process knows of an AgentModel beyond its status."""
+
+    shown_at: float = float("-inf")
+    """When the status was written, on the monotonic clock."""
 
 
 class AgentModelReconciler(Reconciler[Observed]):
@@ -29,6 +43,7 @@ class AgentModelReconciler(Reconciler[Observed]):
         self._installation = installation
         self._settle_seconds = settle_seconds
         self._quiet_since: dict[str, float] = {}
+        self._memories = Memories(Memory)
 
     def _decide(self, seen: Observed) -> Plan:
         return decide(seen)
@@ -38,6 +53,7 @@ class AgentModelReconciler(Reconciler[Observed]):
         item = world.cache.get(AGENT_MODELS, namespace, name)
         agent = parsed(AgentModel, item) if item is not None else None
         if item is None or agent is None:
+            self._memories.forget(namespace, name)
             return None
         reference = agent.spec.config.config_map_ref
         record_item, record, record_problem = await world.record(namespace, name)
@@ -66,6 +82,7 @@ class AgentModelReconciler(Reconciler[Observed]):
                 generation=block.generation if block else 0,
                 salt=block.salt if block else "",
             ),
+            rest_seconds=self._memory(agent).shown_at + STATUS_SECONDS - world.clock.monotonic(),
         )
         return Scene(
             seen=seen,
@@ -75,6 +92,14 @@ class AgentModelReconciler(Reconciler[Observed]):
             file_ref=(namespace, reference.name, reference.key),
             agent=agent.spec.agent,
         )
+
+    def _memory(self, agent: AgentModel) -> Memory:
+        meta = agent.metadata
+        return self._memories.of(meta.namespace, meta.name, meta.uid)
+
+    def _acted(self, scene: Scene[Observed], plan: Plan, done: Executed) -> None:
+        if done.wrote and any(isinstance(step, WriteStatus) for step in plan.steps):
+            self._memory(scene.seen.agent_model).shown_at = self._world.clock.monotonic()
 
     def _older(self, agent: AgentModel) -> str:
         """Name of an older AgentModel over the same agent in the same ConfigMap; empty: there is none."""

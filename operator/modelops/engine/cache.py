@@ -13,8 +13,9 @@ from typing import Any
 from modelops.ports import Json, Resource
 
 Key = tuple[Resource, str, str]
-Listener = Callable[[Resource, Json], None]
-"""Called with an object that is new here, changed, or gone (then as it last was)."""
+Listener = Callable[[Resource, Json, Json | None], None]
+"""Called with an object that is new here, changed, or gone (then as it last was), and with what was held of it
+before a change; None where it is new or gone."""
 
 _TOMBSTONES = 4096
 
@@ -71,7 +72,7 @@ class ObjectCache:
             return False
         self._tombstones.pop(key, None)
         self._kinds[resource][key[1:]] = slim = _slim(item)
-        self._tell(resource, slim)
+        self._tell(resource, slim, held)
         return True
 
     def remove(self, resource: Resource, namespace: str, name: str, *, version: int | None = None) -> bool:
@@ -88,7 +89,7 @@ class ObjectCache:
         if held is None:
             return False
         del self._kinds[resource][(namespace, name)]
-        self._tell(resource, held)
+        self._tell(resource, held, None)
         return True
 
     def absent(self, resource: Resource, namespace: str, name: str, *, before: Json | None) -> None:
@@ -145,9 +146,9 @@ class ObjectCache:
     def __len__(self) -> int:
         return sum(map(len, self._kinds.values()))
 
-    def _tell(self, resource: Resource, item: Json) -> None:
+    def _tell(self, resource: Resource, item: Json, before: Json | None) -> None:
         for listener in self._listeners:
-            listener(resource, item)
+            listener(resource, item, before)
 
     def _bury(self, key: Key, version: int) -> None:
         self._tombstones[key] = max(version, self._tombstones.pop(key, -1))

@@ -16,20 +16,26 @@ from modelops.engine.resources import AGENT_MODELS, PODS, ROLLOUTS, TRAINING_RUN
 from modelops.ports import Json, Resource
 
 
-def concerned(cache: ObjectCache, resource: Resource, item: Json) -> Iterator[Key]:
-    """Keys to reconcile after `item` changed or went."""
+def concerned(
+    cache: ObjectCache, resource: Resource, item: Json, before: Json | None = None
+) -> Iterator[Key]:
+    """Keys to reconcile after `item` changed or went; `before`: what was held of it before a change."""
     namespace, name = item["metadata"].get("namespace", ""), item["metadata"]["name"]
     if resource == AGENT_MODELS:
         yield Key("AgentModel", namespace, name)
+        if before is not None and (_asked(item), _ready(item)) == (_asked(before), _ready(before)):
+            return
         yield from _unfinished(cache, TRAINING_RUNS, namespace, name)
         yield from _unfinished(cache, ROLLOUTS, namespace, name)
     elif resource == TRAINING_RUNS:
         yield Key("TrainingRun", namespace, name)
-        yield Key("AgentModel", namespace, _agent_model(item))
+        if before is None or _asked(item) != _asked(before):
+            yield Key("AgentModel", namespace, _agent_model(item))
         yield from _rollouts_of_run(cache, namespace, name)
     elif resource == ROLLOUTS:
         yield Key("Rollout", namespace, name)
-        yield Key("AgentModel", namespace, _agent_model(item))
+        if before is None or _asked(item) != _asked(before):
+            yield Key("AgentModel", namespace, _agent_model(item))
     elif resource == CONFIG_MAPS:
         yield from _users_of_config_map(cache, item)
     elif resource == PODS:
@@ -60,6 +66,17 @@ def finished(item: Json) -> bool:
     """Whether the condition Complete is True."""
     conditions = (item.get("status") or {}).get("conditions") or ()
     return any(c["type"] == "Complete" and c["status"] == "True" for c in conditions)
+
+
+def _asked(item: Json) -> tuple[object, ...]:
+    """What somebody asked of it. A status that we wrote follows from others, which need not look at it again."""
+    metadata = item["metadata"]
+    return metadata["uid"], metadata.get("generation"), metadata.get("deletionTimestamp")
+
+
+def _ready(item: Json) -> list[object]:
+    conditions = (item.get("status") or {}).get("conditions") or ()
+    return [c["status"] for c in conditions if c["type"] == "Ready"]
 
 
 def _users_of_config_map(cache: ObjectCache, item: Json) -> Iterator[Key]:

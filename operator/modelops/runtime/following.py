@@ -144,7 +144,7 @@ class Following:
         else:
             self._cache.put(resource, item)
 
-    def _follow_pods(self, resource: Resource, _: Json) -> None:
+    def _follow_pods(self, resource: Resource, *_: Json | None) -> None:
         """After any change of an AgentModel: exactly the Pods that AgentModels select are watched."""
         if resource != AGENT_MODELS:
             return

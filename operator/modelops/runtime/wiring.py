@@ -94,7 +94,7 @@ def put_together(
         for key in keys:
             queue.add(key)
 
-    cache.listen(lambda resource, item: wake(concerned(cache, resource, item)))
+    cache.listen(lambda resource, item, before: wake(concerned(cache, resource, item, before)))
     hugging_face = HuggingFaceConnection(
         hub_url=settings.hf_endpoint,
         endpoints_url=settings.endpoints_url,

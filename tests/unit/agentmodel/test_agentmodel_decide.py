@@ -157,6 +157,16 @@ def test_a_second_agent_model_over_the_same_agent_does_nothing() -> None:
     assert care.condition("TargetConflict")[:2] == ("True", "TargetConflict")
 
 
+def test_what_is_only_shown_waits_until_the_last_status_has_stood_for_its_second() -> None:
+    care = Care(about(record=None)).rest()
+    spent = care.record.with_(endpoint_spend={f"{START:%Y-%m}": 1_000_000})
+    care.seen = replace(care.seen, record=spent, rest_seconds=0.4)
+    plan = decide(care.seen)
+    assert (plan.steps, plan.requeue_after) == ((), 0.4)
+    care.seen = replace(care.seen, rest_seconds=-0.1)
+    assert [type(step) for step in decide(care.seen).steps] == [WriteStatus]
+
+
 def test_drift_is_shown_and_not_healed() -> None:
     text = objects.FILE_TEXT.replace("claude-3.5-sonnet", "other")
     care = Care(about(record=None)).rest()

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelops.engine.cache import ObjectCache
-from modelops.ports import Resource
+from modelops.ports import Json, Resource
 
 PODS = Resource(group="", version="v1", plural="pods", kind="Pod")
 
@@ -132,15 +132,19 @@ def test_the_age_of_a_watch_is_the_time_since_it_last_said_something() -> None:
 
 def test_listeners_hear_of_every_change_once_and_of_nothing_else() -> None:
     cache = new_cache()
-    heard: list[str] = []
-    cache.listen(lambda _, item: heard.append(item["metadata"]["resourceVersion"]))
+    heard: list[tuple[str | None, str | None]] = []
+
+    def version(of: Json | None) -> str | None:
+        return of["metadata"]["resourceVersion"] if of else None
+
+    cache.listen(lambda _, item, before: heard.append((version(item), version(before))))
     cache.put(PODS, pod(version=5))
     cache.put(PODS, pod(version=5))
     cache.put(PODS, pod(version=4))
     cache.put(PODS, pod(version=6))
     cache.remove(PODS, "team", "p", version=7)
     cache.remove(PODS, "team", "p", version=7)
-    assert heard == ["5", "6", "6"]
+    assert heard == [("5", None), ("6", "5"), ("6", None)]
 
 
 def test_a_list_limited_to_labels_collects_only_what_has_them() -> None:

@@ -73,6 +73,24 @@ def test_a_change_wakes_exactly_who_is_concerned(
     assert set(concerned(cache, resource, changed)) == woken
 
 
+def test_a_status_that_follows_from_runs_and_rollouts_does_not_wake_them(cache: ObjectCache) -> None:
+    ready = {"conditions": [{"type": "Ready", "status": "True"}]}
+    settled = {**DOCS, "status": ready}
+    spent = {**DOCS, "status": {**ready, "spend": {"reservedUSD": "1"}}}
+    assert set(concerned(cache, AGENT_MODELS, spent, settled)) == {DOCS_AGENT}
+    edited = {**spent, "metadata": {**spent["metadata"], "generation": 2}}
+    for after, before in ((settled, DOCS), (edited, settled), (spent, None)):
+        assert set(concerned(cache, AGENT_MODELS, after, before)) == {DOCS_AGENT, RUN, ROLLOUT}
+
+
+def test_progress_of_a_run_or_rollout_does_not_wake_the_agent_but_a_deletion_does(cache: ObjectCache) -> None:
+    for resource, was, alone in ((TRAINING_RUNS, TRAINING, {RUN, ROLLOUT}), (ROLLOUTS, CANARY, {ROLLOUT})):
+        further = {**was, "status": {"phase": "Running"}}
+        assert set(concerned(cache, resource, further, was)) == alone
+        going = {**was, "metadata": {**was["metadata"], "deletionTimestamp": "2026-01-01T00:00:00Z"}}
+        assert set(concerned(cache, resource, going, was)) == {*alone, DOCS_AGENT}
+
+
 def test_a_report_wakes_the_agent_and_its_rollouts(cache: ObjectCache) -> None:
     assert set(concerned_by_report(cache, "team", "docs")) == {DOCS_AGENT, ROLLOUT}
     assert set(concerned_by_report(cache, "", "docs")) == {DOCS_AGENT, ROLLOUT}

@@ -320,7 +320,8 @@ def next_look(seen: Observed) -> Plan:
         if entry.stop_after:
             left = (datetime.fromisoformat(entry.stop_after) - seen.now) / timedelta(seconds=1)
             after = min(after, max(ENDPOINT_POLL_SECONDS / 5, left + 0.1))
-    return shown(seen, after)
+    plan = shown(seen, after)
+    return plan if plan.empty or seen.rest_seconds <= 0 else Plan(requeue_after=seen.rest_seconds)
 
 
 STEPS: tuple[Callable[[Observed], Plan | None], ...] = (

@@ -35,5 +35,7 @@ class Observed:
     unreadable: frozenset[str] = frozenset()
     """Uids of rollouts that exist and cannot be read: they are not gone."""
     reports: AgentReports | None = None
+    rest_seconds: float = 0.0
+    """For how long the status that was just written is let be: what is only shown may be a second late."""
     endpoints: tuple[Endpoint, ...] | Outage | Unseen = UNSEEN
     """The endpoints that the service has, by the names on record; asked only where the record has any."""
