@@ -20,7 +20,6 @@ from modelops.engine.resources import AGENT_MODELS
 from modelops.engine.world import World, parsed
 from modelops.ports import EndpointRequest
 
-
 STATUS_SECONDS = 1.0
 """Between two writes of a status that only shows what the record says; many runs of one agent share it."""
 
