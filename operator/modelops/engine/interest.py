@@ -30,12 +30,12 @@ def concerned(
     elif resource == TRAINING_RUNS:
         yield Key("TrainingRun", namespace, name)
         if before is None or _asked(item) != _asked(before):
-            yield Key("AgentModel", namespace, _agent_model(item))
+            yield Key("AgentModel", namespace, agent_model_of(item))
         yield from _rollouts_of_run(cache, namespace, name)
     elif resource == ROLLOUTS:
         yield Key("Rollout", namespace, name)
         if before is None or _asked(item) != _asked(before):
-            yield Key("AgentModel", namespace, _agent_model(item))
+            yield Key("AgentModel", namespace, agent_model_of(item))
     elif resource == CONFIG_MAPS:
         yield from _users_of_config_map(cache, item)
     elif resource == PODS:
@@ -96,7 +96,7 @@ def _agent_and_rollouts(cache: ObjectCache, namespace: str, agent_model: str) ->
 
 def _unfinished(cache: ObjectCache, resource: Resource, namespace: str, agent_model: str) -> Iterator[Key]:
     for item in cache.list(resource, namespace=namespace):
-        if _agent_model(item) == agent_model and not finished(item):
+        if agent_model_of(item) == agent_model and not finished(item):
             yield Key(resource.kind, namespace, item["metadata"]["name"])
 
 
@@ -107,5 +107,6 @@ def _rollouts_of_run(cache: ObjectCache, namespace: str, run: str) -> Iterator[K
             yield Key("Rollout", namespace, item["metadata"]["name"])
 
 
-def _agent_model(item: Json) -> str:
+def agent_model_of(item: Json) -> str:
+    """Name of the AgentModel that a run or rollout is for; it cannot change."""
     return str(item["spec"]["agentModelRef"]["name"])

@@ -21,6 +21,7 @@ from modelops.domain.record import MalformedRecord, Record
 from modelops.domain.rollout.observed import File
 from modelops.engine.act import CONFIG_MAPS, Executor
 from modelops.engine.cache import ObjectCache
+from modelops.engine.interest import agent_model_of
 from modelops.engine.queue import Key
 from modelops.engine.resources import AGENT_MODELS, PODS, ROLLOUTS, SECRETS, TRAINING_RUNS
 from modelops.ports import (
@@ -103,7 +104,7 @@ class World:
         return {
             identity(item): run
             for item in self.cache.list(TRAINING_RUNS, namespace=namespace)
-            if (run := parsed(TrainingRun, item)) is not None and run.spec.agent_model_ref.name == agent_model
+            if agent_model_of(item) == agent_model and (run := parsed(TrainingRun, item)) is not None
         }
 
     def rollouts_of(self, namespace: str, agent_model: str) -> dict[str, Rollout]:
@@ -111,8 +112,7 @@ class World:
         return {
             identity(item): rollout
             for item in self.cache.list(ROLLOUTS, namespace=namespace)
-            if (rollout := parsed(Rollout, item)) is not None
-            and rollout.spec.agent_model_ref.name == agent_model
+            if agent_model_of(item) == agent_model and (rollout := parsed(Rollout, item)) is not None
         }
 
     def unreadable_rollouts(self, namespace: str) -> frozenset[str]:

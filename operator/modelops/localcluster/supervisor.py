@@ -22,6 +22,7 @@ from typing import Any
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _GRACE_SECONDS = 5.0
+_GOGC = "300"  # a fifth of kube-apiserver's time was garbage collection; these servers live for minutes
 
 
 class Supervisor:
@@ -80,6 +81,7 @@ class Supervisor:
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     cwd=self._directory,
+                    env={"GOGC": _GOGC, **os.environ},
                     preexec_fn=self._die_with_supervisor,
                 )
         except OSError as error:

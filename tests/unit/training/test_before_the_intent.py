@@ -16,7 +16,6 @@ from tests.unit.training.observation import (
     booked,
     decided,
     message,
-    reserved,
     run,
     said,
     seen,
@@ -230,8 +229,39 @@ def test_a_submission_is_reserved_then_intended_then_sent() -> None:
 
 
 def test_an_existing_reservation_is_used_after_a_crash() -> None:
-    plan = decided(run(prepared_status()), record=reserved())
-    assert actions(plan) == ["status", "submit"]
+    before = booked(decided(run(prepared_status())))
+    assert actions(decided(run(prepared_status()), record=before)) == ["status", "submit"]
+
+
+def test_a_reservation_is_raised_where_the_price_rose_between_it_and_the_intent() -> None:
+    before = booked(decided(run(prepared_status())))
+    dearer = prepared_status()
+    dearer["estimate"]["highUSD"] = "0.5"
+    plan = decided(run(dearer), record=before)
+    assert actions(plan) == ["record", "status", "submit"]
+    assert booked(plan).reservations[KEY].usd_micro == 500_000
+    rest = {"other/1": Reservation(usd_micro=100_000_000 - 400_000, month="2025-12", name="o")}
+    tight = before.with_(reservations={**before.reservations, **rest})
+    assert (
+        booked(decided(run(dearer), record=tight)).completed[seen(run(dearer)).identity].outcome
+        == "OverBudget"
+    )
+
+
+def test_data_that_were_read_anew_since_the_reservation_get_a_version_of_their_own() -> None:
+    before = booked(decided(run(prepared_status())))
+    other = prepared_status()
+    other["dataset"]["digest"] = "sha256:" + "e" * 64
+    after = booked(decided(run(other), record=before))
+    assert after.reservations[KEY].version == "v1.2.0-rc.1"
+    assert after.allocated["v1.2.0-rc.1"]["dataset_digest"] == other["dataset"]["digest"]
+
+
+def test_the_dataset_is_fixed_by_the_write_of_the_intent() -> None:
+    plan = decided(**KNOWN)
+    assert actions(plan) == ["record", "status", "submit"]
+    assert said(plan).dataset is not None
+    assert said(plan).job is not None
 
 
 def test_a_budget_that_is_gone_meanwhile_ends_the_run() -> None:

@@ -12,7 +12,7 @@ from modelops.engine.resources import TRAINING_RUNS
 CALM = Faults(takeovers=0, lost_answers=0)
 
 
-async def test_a_run_becomes_a_registered_model_in_ten_writes() -> None:
+async def test_a_run_becomes_a_registered_model_in_nine_writes() -> None:
     world = PaidWorld(CALM, prepared=False, stepped=False)
     for _ in range(8):
         await world.reconciler.reconcile(NAMESPACE, RUN)
@@ -25,7 +25,6 @@ async def test_a_run_becomes_a_registered_model_in_ten_writes() -> None:
     assert world.server.writes == [
         "finalizers",
         "status Preparing/PreparingDataset",
-        "status Submitting/DatasetPrepared",
         "record",
         "status Submitting/Submitting",
         "status Scheduling/JobSubmitted",

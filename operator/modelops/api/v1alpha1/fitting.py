@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar, cast, get_args
+from functools import cache
+from typing import Any, NamedTuple, TypeVar, cast, get_args
 
 from annotated_types import MaxLen
 from pydantic import BaseModel
@@ -10,27 +11,46 @@ from pydantic import BaseModel
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
+class _Limit(NamedTuple):
+    """Longest text or list of a field, and longest text of a list's items; None: as long as it likes."""
+
+    field: str
+    own: int | None
+    items: int | None
+
+
 def fitted(model: ModelT) -> ModelT:
     """The model with strings and lists cut to their `max_length`, at every depth; itself where all fits."""
     changes: dict[str, Any] = {}
-    for name, field in type(model).model_fields.items():
-        value = getattr(model, name)
-        short = _cut(value, field.metadata, get_args(field.annotation))
+    for limit in _limits(type(model)):
+        value = getattr(model, limit.field)
+        short = _cut(value, limit.own, limit.items)
         if short is not value:
-            changes[name] = short
+            changes[limit.field] = short
     return model.model_copy(update=changes) if changes else model
 
 
-def _cut(value: Any, metadata: list[Any], inner: tuple[Any, ...]) -> Any:
+@cache
+def _limits(kind: type[BaseModel]) -> tuple[_Limit, ...]:
+    return tuple(
+        _Limit(name, _longest(field.metadata), _longest(_notes(get_args(field.annotation))))
+        for name, field in kind.model_fields.items()
+    )
+
+
+def _longest(metadata: list[Any]) -> int | None:
+    return next((note.max_length for note in metadata if isinstance(note, MaxLen)), None)
+
+
+def _cut(value: Any, own: int | None, items: int | None) -> Any:
+    if isinstance(value, str):
+        return value if own is None or len(value) <= own else value[: own - 1] + "…"
     if isinstance(value, BaseModel):
         return fitted(value)
-    limit = next((note.max_length for note in metadata if isinstance(note, MaxLen)), None)
-    if isinstance(value, str) and limit is not None and len(value) > limit:
-        return value[: limit - 1] + "…"
     if isinstance(value, tuple):
-        items = tuple(_cut(item, _notes(inner), ()) for item in value[:limit])
-        unchanged = len(items) == len(value) and all(a is b for a, b in zip(items, value, strict=True))
-        return value if unchanged else items
+        kept = tuple(_cut(item, items, None) for item in value[:own])
+        unchanged = len(kept) == len(value) and all(a is b for a, b in zip(kept, value, strict=True))
+        return value if unchanged else kept
     return value
 
 

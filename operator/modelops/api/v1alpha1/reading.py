@@ -37,13 +37,15 @@ class Reading(Generic[KindT]):
 def read(kind: type[KindT], stored: Mapping[str, Any]) -> Reading[KindT]:
     """Read an object as the API server returns it. Raises ValidationError where metadata has no name."""
     metadata = ObjectMeta.model_validate(stored.get("metadata") or {})
-    left = {**stored, "status": deepcopy(stored.get("status") or {})}
+    left = {**stored, "status": stored.get("status") or {}}
     problems: list[str] = []
     while True:
         try:
             return Reading(metadata, kind.model_validate(left, extra="ignore"), tuple(problems))
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
+            if not problems:
+                left["status"] = deepcopy(left["status"])
             problems.append(f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
             if first["loc"][:1] != ("status",) or not _drop(left, first["loc"]):
                 return Reading(metadata, None, tuple(problems))

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from modelops.api.v1alpha1.trainingrun import PreparedDataset, TrainingPhase
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.money import micro
-from modelops.domain.plan import Do, Plan
+from modelops.domain.plan import Announce, Do, Plan
 from modelops.domain.reasons import TrainingReason as Why
 from modelops.domain.training.estimate import CannotEstimate
 from modelops.domain.training.given import training_dataset
 from modelops.domain.training.naming import dataset_repository
 from modelops.domain.training.observed import Observed
 from modelops.domain.training.price import base_model, priced, refusal
-from modelops.domain.training.status import RETRY_SECONDS, failed, moved, said, wait
+from modelops.domain.training.status import RETRY_SECONDS, failed, moved, wait
+from modelops.domain.training.submit import submission_is_not_intended
 
 LOOK_SECONDS = 0.25
 START_SECONDS = 1.0
@@ -64,7 +66,7 @@ def started(seen: Observed) -> Plan:
 
 
 def prepared(seen: Observed, result: Mapping[str, Any]) -> Plan:
-    """The dataset, the base model's revision and the price are fixed in one write; or the run ends unpaid."""
+    """The run ends unpaid; or dataset, base model's revision and price are fixed by the write of the intent."""
     dataset = dataset_of(result)
     try:
         price = priced(seen, dataset)
@@ -85,7 +87,10 @@ def prepared(seen: Observed, result: Mapping[str, Any]) -> Plan:
     status = moved(
         seen, TrainingPhase.SUBMITTING, Why.DATASET_PREPARED, message, facts={"DatasetReady": True}, **fixed
     )
-    return Plan(steps=said(seen, status, Why.DATASET_PREPARED, message), requeue_after=0)
+    fixed_run = seen.run.model_copy(update={"status": status})
+    plan = submission_is_not_intended(replace(seen, run=fixed_run))
+    assert plan is not None
+    return replace(plan, steps=(Announce(reason=Why.DATASET_PREPARED.value, message=message), *plan.steps))
 
 
 def dataset_of(result: Mapping[str, Any]) -> PreparedDataset:

@@ -35,9 +35,11 @@ def submission_is_not_intended(seen: Observed) -> Plan | None:
     assert run.status.estimate is not None
     high = micro(run.status.estimate.high_usd)
     existing = record.reservations.get(seen.reservation_key)
-    if existing is None and (message := over_budget(seen, high)):
+    missing = high - (existing.usd_micro if existing else 0)
+    if missing > 0 and (message := over_budget(seen, missing)):
         return conclude(seen, Why.OVER_BUDGET, message)
-    reservation, reserve = (existing, ()) if existing else reserved(seen, high)
+    covers = existing is not None and missing <= 0 and same_inputs(seen, existing)
+    reservation, reserve = (existing, ()) if existing and covers else reserved(seen, high)
     message = f"up to {shown(high)} reserved; submitting to {run.status.estimate.flavor}"
     job = first_intent(seen)
     status = moved(
@@ -45,6 +47,13 @@ def submission_is_not_intended(seen: Observed) -> Plan | None:
     )
     intent = said(seen, status, Why.SUBMITTING, message)
     return Plan(steps=(*reserve, *intent, submit(seen, job, reservation.version)), requeue_after=0)
+
+
+def same_inputs(seen: Observed, existing: Reservation) -> bool:
+    """Whether its version was allocated for what would be trained now: a crash may have come before the intent,
+    and the data be read anew since."""
+    assert seen.record is not None
+    return seen.record.allocated.get(existing.version) == vars(inputs_of(seen))
 
 
 def reserved(seen: Observed, high: int) -> tuple[Reservation, tuple[WriteRecord, ...]]:
