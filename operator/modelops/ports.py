@@ -277,7 +277,7 @@ class Programs(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Track:
-    """Counters of one track since the rollout began (or the process), summed over processes."""
+    """Counters of one track since the rollout began (or the process), summed over processes, gone ones too."""
 
     requests: int = 0
     errors: int = 0

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
@@ -110,6 +111,38 @@ async def test_a_real_router_is_heard_with_its_generation_and_counters(
     said = _said(book)
     assert (said.canary.errors, said.canary_reachable) == (1, 0)
     assert said.canary_errors == ("ConnectionRefused",)
+
+
+AGENT_THAT_CRASHES = """
+import sys, time
+from modelops.router import Router
+
+router = Router("docs", file=sys.argv[1], watch=None, report_url=sys.argv[2], report_token=sys.argv[3])
+while not router.state().reports_sent:
+    time.sleep(0.01)
+for session in "abc":
+    router.observe(router.pick(session), ok=False, latency_ms=12.0)
+raise RuntimeError("as an agent may when its model answers nonsense")
+"""
+
+
+async def test_the_errors_of_an_agent_that_crashes_at_once_are_heard(
+    server: ReportServer, book: ReportBook, tmp_path: Path
+) -> None:
+    file = tmp_path / "agents.yaml"
+    file.write_text(AGENTS)
+    agent = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        AGENT_THAT_CRASHES,
+        str(file),
+        server.url,
+        SECRET,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, stderr = await asyncio.wait_for(agent.communicate(), 30)
+    assert stderr.decode().strip().endswith("answers nonsense")
+    assert _said(book).canary.errors == 3
 
 
 def _said(book: ReportBook) -> Any:

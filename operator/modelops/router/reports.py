@@ -1,14 +1,16 @@
 """Reports to the operator: what this process uses and what came of it.
 
-A POST every 5 s, at once after a change, and within a second after the canary failed. The counters are
-cumulative, so a report that is lost is made good by the next one and nothing is queued.
+A POST every 5 s, at once after a change, within a second after the canary failed, and at the interpreter's exit.
+The counters are cumulative, so a report that is lost is made good by the next one and nothing is queued.
 """
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import threading
+import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from time import monotonic
@@ -23,6 +25,10 @@ REPORT_SECONDS: Final = 5.0
 ALARM_SECONDS: Final = 1.0
 RETRY_SECONDS: Final = 0.5
 TIMEOUT_SECONDS: Final = 2.0
+EXIT_SECONDS: Final = 1.0
+"""How long an exit waits for the last report, of all reporters together."""
+
+_reporting: Final[weakref.WeakKeyDictionary[threading.Thread, Reporter]] = weakref.WeakKeyDictionary()
 
 
 def report_token(environ: Mapping[str, str] = os.environ) -> str | None:
@@ -52,6 +58,7 @@ class Reporter:
         self._report = report
         self._stopped = stopped
         self._due = threading.Event()
+        self._alarmed = False
         self._failures_in_a_row = 0
         self._reported_at = float("-inf")
         self._connection: HTTPConnection | None = None
@@ -62,16 +69,25 @@ class Reporter:
 
     def alarm(self) -> None:
         """The canary failed a request: report at once, but not more often than every second."""
+        self._alarmed = True
         if monotonic() - self._reported_at >= ALARM_SECONDS:
             self._due.set()
+
+    def end(self) -> None:
+        """Lets `run` send a last report and return."""
+        self._stopped.set()
+        self._due.set()
 
     def run(self) -> None:
         """Reports until stopped, and once more then."""
         while not self._stopped.is_set():
             self._due.clear()
+            self._alarmed = False
             self._reported_at = monotonic()
-            sent = self._send()
-            self._due.wait(REPORT_SECONDS if sent else self._retry_seconds())
+            seconds = REPORT_SECONDS if self._send() else self._retry_seconds()
+            # An alarm of the first second is not due before the second is over.
+            if not self._due.wait(min(seconds, ALARM_SECONDS)) and not self._alarmed:
+                self._due.wait(max(0.0, seconds - ALARM_SECONDS))
         self._send()
         self._disconnect()
 
@@ -119,3 +135,18 @@ class Reporter:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+
+
+def report_at_exit(reporter: Reporter, thread: threading.Thread) -> None:
+    """What `reporter` has to say is not lost where the process ends without closing its router."""
+    _reporting[thread] = reporter
+
+
+@atexit.register
+def _report() -> None:
+    deadline = monotonic() + EXIT_SECONDS
+    alive = [(thread, reporter) for thread, reporter in _reporting.items() if thread.is_alive()]
+    for _, reporter in alive:
+        reporter.end()
+    for thread, _ in alive:
+        thread.join(max(0.0, deadline - monotonic()))

@@ -152,12 +152,14 @@ class Router:
 
     def _start_reports(self) -> None:
         if self._report_url:
-            from modelops.router.reports import Reporter
+            from modelops.router.reports import Reporter, report_at_exit
 
             self._reporter = Reporter(
                 self._report_url, token=self._report_token, report=self._as_report, stopped=self._stopped
             )
-            self._threads.append(_daemon("reports", self._reporter.run))
+            thread = _daemon("reports", self._reporter.run)
+            self._threads.append(thread)
+            report_at_exit(self._reporter, thread)
 
     def pick(self, session_key: str | None) -> Route:
         """The route of a session: always the same one while the routing does not change.

@@ -1,5 +1,6 @@
 """What the agents' processes say together."""
 
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +11,8 @@ from pydantic import ValidationError
 
 from modelops.adapters.reports import ReportBody, ReportBook
 from modelops.adapters.reports.latency import LATENCY_BUCKETS_MS, PLACES, quantile
+from modelops.api.v1alpha1.rollout import Analysis
+from modelops.domain.rollout.analysis import Health, judge
 from modelops.ports import AgentReports, Track
 from modelops.router.latency import LATENCY_BUCKETS_MS as ROUTERS
 from modelops.router.latency import latency_bucket, latency_quantile
@@ -105,10 +108,55 @@ def test_in_sync_is_exactly_the_asked_generation_within_15_seconds(book: ReportB
     assert summary(book).newest_seconds == 2
 
 
-def test_a_silent_process_is_forgotten_after_60_seconds(book: ReportBook, clock: SetClock) -> None:
-    book.take(body(stable=track(5)))
+def test_a_process_that_is_silent_for_60_seconds_is_expected_no_more_and_its_counters_stay(
+    book: ReportBook, clock: SetClock
+) -> None:
+    book.take(body(canary=track(5, errors=2), canaryReachable=False, canaryError="Timeout", models=["m"]))
+    counted = summary(book).canary
     clock.seconds += 61
-    assert summary(book) == AgentReports(expected=0, heard=0, in_sync=0, canary_reachable=0)
+    assert (counted.requests, counted.errors) == (5, 2)
+    assert summary(book) == AgentReports(
+        expected=0, heard=0, in_sync=0, canary_reachable=0, canary=counted, stable=Track()
+    )
+
+
+def test_a_canary_that_crashes_its_agents_is_judged_by_them_too(book: ReportBook, clock: SetClock) -> None:
+    for process in ("crashed-1", "crashed-2", "crashed-3"):
+        book.take(body(process, canary=track(2, errors=1)))
+    clock.seconds += 3600
+    book.take(body("alive", stable=track(100), canary=track(5)))
+    said = summary(book)
+    assert said.heard == 1
+    assert judge(said.stable, said.canary, Analysis()).health is Health.BREACHED
+
+
+def test_a_process_that_speaks_again_counts_once(book: ReportBook, clock: SetClock) -> None:
+    book.take(body(canary=track(5, errors=2)))
+    clock.seconds += 3600
+    assert summary(book).canary.requests == 5
+    book.take(body(canary=track(7, errors=3)))
+    assert (summary(book).canary.requests, summary(book).canary.errors) == (7, 3)
+
+
+def test_a_process_whose_pod_is_gone_still_counts(book: ReportBook) -> None:
+    book.take(body("p1", pod="a", canary=track(5, errors=2)))
+    assert summary(book, pods=["a", "b"]).canary.errors == 2
+    said = summary(book, pods=["b"])
+    assert (said.heard, said.canary.errors) == (0, 2)
+
+
+def test_a_process_that_begins_in_a_pod_that_is_no_longer_ready_counts(book: ReportBook) -> None:
+    book.take(body("p1", pod="a", canary=track(1, errors=1)))
+    summary(book, pods=["a"])
+    book.take(body("p2", pod="a", canary=track(1, errors=1)))
+    assert summary(book, pods=[]).canary.errors == 2
+
+
+def test_a_pod_that_was_never_expected_counts_nothing(book: ReportBook, clock: SetClock) -> None:
+    book.take(body("stranger", pod="else", canary=track(100, errors=100)))
+    assert summary(book, pods=["a"]).canary == Track()
+    clock.seconds += 61
+    assert summary(book, pods=["a"]).canary == Track()
 
 
 def test_expected_are_the_pods_that_are_given(book: ReportBook) -> None:
@@ -163,6 +211,66 @@ def test_the_process_that_was_silent_longest_makes_room(clock: SetClock) -> None
     for process in ("p1", "p2", "p1", "p3"):
         book.take(body(process))
     assert sorted(entry.report.process for entry in book.processes("team", "docs")) == ["p1", "p3"]
+
+
+def test_what_a_gone_process_counted_stays_when_others_take_its_place(
+    book: ReportBook, clock: SetClock
+) -> None:
+    stays = body("gone", pod="a", canary=track(9, errors=3, fallbacks=2, tokens=5, costMicroUSD=7))
+    book.take(stays, namespace="team")
+    book.take(body("stranger", pod="else", canary=track(1)), namespace="team")
+    book.take(body("elsewhere", pod="a", canary=track(1)), namespace="others")
+    before = summary(book, pods=["a"]).canary
+    clock.seconds += 61
+    for namespace in ("team", "others"):
+        for number in range(600):
+            book.take(body(f"p{number}", salt="rollout-2"), namespace=namespace)
+    assert summary(book, pods=["b"]).canary == before
+    assert (before.requests, before.errors) == (9, 3)
+    assert summary(book, salt="rollout-2").canary == Track()
+
+
+def test_processes_that_there_is_no_room_for_are_not_counted_again_at_each_report(clock: SetClock) -> None:
+    book = ReportBook(clock=clock, most_processes=2)
+    for _ in range(50):
+        clock.seconds += 5
+        for process in ("p1", "p2", "p3"):
+            book.take(body(process, canary=track(10)))
+            assert summary(book).canary.requests <= 30
+
+
+def test_the_salt_that_is_asked_for_outlives_any_number_of_others(clock: SetClock) -> None:
+    book = ReportBook(clock=clock, most_processes=1)
+    book.take(body("gone", canary=track(4, errors=4)))
+    assert summary(book).canary.errors == 4
+    clock.seconds += 61
+    for number in range(1200):
+        book.take(body("next", salt=f"other-{number}"))
+        summary(book, salt=f"other-{number}")
+        summary(book, salt=f"nobody-reports-{number}")
+        assert summary(book).canary.errors == 4
+
+
+def test_the_salt_that_nobody_asked_for_longest_is_forgotten(clock: SetClock) -> None:
+    book = ReportBook(clock=clock, most_processes=1)
+    book.take(body("gone", canary=track(4, errors=4)))
+    summary(book)
+    clock.seconds += 61
+    for number in range(1200):
+        book.take(body("next", salt=f"other-{number}"))
+        summary(book, salt=f"other-{number}")
+    assert summary(book).canary == Track()
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcde"), st.integers(0, 3), st.sampled_from([1, 5, 40, 90]))))
+def test_silence_never_takes_a_request_out_of_the_sums(said: list[tuple[str, int, int]]) -> None:
+    clock, counted = SetClock(), Counter[str]()
+    book = ReportBook(clock=clock)
+    for process, more, seconds in said:
+        counted[process] += more
+        book.take(body(process, canary=track(counted[process])))
+        assert summary(book).canary.requests == counted.total()
+        clock.seconds += seconds
 
 
 def test_models_in_use_are_named_once(book: ReportBook) -> None:

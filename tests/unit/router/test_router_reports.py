@@ -1,5 +1,8 @@
 """What the operator is told, and what a broken operator does to requests: nothing."""
 
+import socket
+import subprocess
+import sys
 import time
 from typing import Any
 
@@ -100,6 +103,49 @@ def test_why_a_canary_is_not_reached(
     with Router("docs", file=mount.file, watch=None) as router:
         eventually(lambda: router.state().canary_reachable is False)
         assert router.state().canary_error == error
+
+
+def test_a_canary_that_fails_right_after_a_report_is_reported_within_a_second(
+    mount: Mount, recorder: Recorder
+) -> None:
+    mount.write(agents_yaml(weight=100))
+    with router_for(mount, recorder) as router:
+        eventually(lambda: recorder.reports and canary_reports(recorder)[-1][0] is False)
+        failed = time.monotonic()
+        router.observe(router.pick("session"), ok=False, latency_ms=5.0)
+        eventually(lambda: recorder.reports[-1]["tracks"]["canary"]["errors"] == 1)
+        assert time.monotonic() - failed < 2.0
+
+
+def test_a_canary_that_always_fails_is_reported_once_a_second(mount: Mount, recorder: Recorder) -> None:
+    mount.write(agents_yaml(weight=100))
+    with router_for(mount, recorder) as router:
+        eventually(lambda: recorder.reports and canary_reports(recorder)[-1][0] is False)
+        before, until = len(recorder.reports), time.monotonic() + 2.5
+        while time.monotonic() < until:
+            router.observe(router.pick("session"), ok=False, latency_ms=5.0)
+        assert 1 <= len(recorder.reports) - before <= 4
+
+
+@pytest.mark.parametrize("routers", [1, 4])
+def test_an_operator_that_does_not_answer_holds_up_an_exit_for_a_second_at_most(
+    mount: Mount, routers: int
+) -> None:
+    mount.write(agents_yaml(weight=100))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        code = (
+            "import sys; from modelops.router import Router\n"
+            f"kept = [Router('docs', file=sys.argv[1], watch=None, report_url=sys.argv[2]) for _ in range({routers})]\n"
+            "print('leaves', flush=True)"
+        )
+        command = [sys.executable, "-c", code, str(mount.file), url]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as agent:
+            assert agent.stdout is not None
+            assert agent.stdout.readline() == "leaves\n"
+            left = time.monotonic()
+            assert agent.wait(20) == 0
+            assert time.monotonic() - left < 2.0
 
 
 def test_an_operator_that_fails_is_asked_again_and_holds_up_no_pick(mount: Mount, recorder: Recorder) -> None:

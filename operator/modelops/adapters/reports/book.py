@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from modelops.adapters.reports.body import ReportBody, TrackBody
-from modelops.adapters.reports.latency import PLACES, added, quantile
+from modelops.adapters.reports.asked import Asked
+from modelops.adapters.reports.body import ReportBody
 from modelops.ports import AgentReports, Clock, Track
 
 IN_SYNC_SECONDS: Final = 15.0
@@ -16,6 +16,8 @@ EXPIRES_SECONDS: Final = 60.0
 MOST_PROCESSES: Final = 2_000
 MOST_OF_ONE: Final = 500
 """Processes of one namespace: a flood of them pushes out its own, and nobody else's."""
+MOST_SALTS: Final = 500
+"""About 10 KB each; the one that nobody asked about for longest goes first."""
 MOST_ERRORS_SHOWN: Final = 5
 
 
@@ -31,7 +33,8 @@ class Entry:
 
 class ReportBook:
     """`ports.Reports`. At most `most_processes` are kept, and at most `MOST_OF_ONE` of a namespace; the one that
-    was silent longest goes first.
+    was silent longest goes first. What it counted stays in the sums of its salt while somebody asks about that salt;
+    a process that comes back all the same is a new one, since not all that ever were are remembered.
 
     `changed(namespace, agent)` is called in the event loop after a report that says something new: a process
     or generation not seen before, another reachability, or another count of the canary.
@@ -51,6 +54,7 @@ class ReportBook:
         self._most_processes = most_processes
         self._entries: OrderedDict[tuple[str, str, str], Entry] = OrderedDict()
         self._counts: Counter[str] = Counter()
+        self._asked: OrderedDict[tuple[str, str, str], Asked] = OrderedDict()
 
     def take(self, report: ReportBody, *, namespace: str = "") -> None:
         """Keeps it in the place of the process' last one."""
@@ -71,17 +75,27 @@ class ReportBook:
             self._drop(next(iter(self._entries)))
 
     def _drop(self, key: tuple[str, str, str]) -> None:
-        del self._entries[key]
+        entry = self._entries.pop(key)
+        # One that was heard lately will speak again, and then says all that it ever counted.
+        if self._clock.monotonic() - entry.arrived > EXPIRES_SECONDS:
+            self._keep(entry)
         self._counts[key[0]] -= 1
         if not self._counts[key[0]]:
             del self._counts[key[0]]
+
+    def _keep(self, entry: Entry) -> None:
+        report = entry.report
+        for (namespace, agent, salt), asked in self._asked.items():
+            if (agent, salt) == (report.agent, report.salt) and entry.namespace in {"", namespace}:
+                asked.keep(report)
 
     def summary(
         self, namespace: str, agent: str, *, generation: int, salt: str, pods: Sequence[str] | None
     ) -> AgentReports:
         """Counts Pods where they are given, else processes; a Pod is in sync when all its processes are.
 
-        Counters are those of processes that count under `salt`; one that has not taken it up counts nothing.
+        Counters are those of processes that count under `salt`; one that has not taken it up counts nothing. One that
+        has fallen silent, or whose Pod is gone, is not expected any more, but what it counted stays.
         """
         now = self._clock.monotonic()
         heard = [
@@ -91,21 +105,37 @@ class ReportBook:
         ]
         synced = [entry for entry in heard if _in_sync(entry, generation=generation, now=now)]
         reaching = [entry for entry in synced if entry.report.canary_reachable is True]
-        counted = [entry.report.tracks for entry in heard if entry.report.salt == salt]
+        stable, canary = self._tracks(namespace, agent, salt, pods=pods)
         return AgentReports(
             expected=len({entry.report.process for entry in heard} if pods is None else set(pods)),
             heard=_units(heard, pods, of=heard),
             in_sync=_units(synced, pods, of=heard),
             canary_reachable=_units(reaching, pods, of=heard),
             canary_errors=_errors(heard),
-            stable=_summed(tracks.stable for tracks in counted),
-            canary=_summed(tracks.canary for tracks in counted),
+            stable=stable,
+            canary=canary,
             newest_seconds=min((now - entry.arrived for entry in heard), default=0.0),
             models_in_use=tuple(sorted({model for entry in heard for model in entry.report.models})),
         )
 
+    def _tracks(
+        self, namespace: str, agent: str, salt: str, *, pods: Sequence[str] | None
+    ) -> tuple[Track, Track]:
+        """Stable and canary, of every process that counts under the salt, gone or not."""
+        reports = [entry.report for entry in self._of(namespace, agent) if entry.report.salt == salt]
+        asked = self._asked.pop((namespace, agent, salt), None)
+        if asked is None:
+            if not reports:
+                return Track(), Track()
+            asked = Asked()
+        self._asked[namespace, agent, salt] = asked
+        if len(self._asked) > MOST_SALTS:
+            self._asked.popitem(last=False)
+        asked.expect(pods, reports=reports)
+        return asked.tracks(reports)
+
     def processes(self, namespace: str, agent: str) -> tuple[Entry, ...]:
-        """The entries that a summary is made of, for people and metrics."""
+        """The entries that are heard, for people and metrics."""
         now = self._clock.monotonic()
         return tuple(entry for entry in self._of(namespace, agent) if now - entry.arrived <= EXPIRES_SECONDS)
 
@@ -137,22 +167,6 @@ def _errors(entries: Sequence[Entry]) -> tuple[str, ...]:
         if entry.report.canary_error and entry.report.canary_reachable is False
     }
     return tuple(sorted(said))[:MOST_ERRORS_SHOWN]
-
-
-def _summed(tracks: Iterable[TrackBody]) -> Track:
-    every = list(tracks)
-    buckets: tuple[int, ...] = (0,) * PLACES
-    for track in every:
-        buckets = added(buckets, track.latency_ms.buckets)
-    return Track(
-        requests=sum(track.requests for track in every),
-        errors=sum(track.errors for track in every),
-        fallbacks=sum(track.fallbacks for track in every),
-        p50_ms=round(quantile(buckets, 0.50)),
-        p95_ms=round(quantile(buckets, 0.95)),
-        tokens=sum(track.tokens for track in every),
-        cost_micro_usd=sum(track.cost_micro_usd for track in every),
-    )
 
 
 def _news(report: ReportBody) -> tuple[object, ...]:

@@ -6,7 +6,7 @@ with another version of the router too, so the form of a report is a contract, n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 LATENCY_BUCKETS_MS: Final[tuple[float, ...]] = tuple(round(2 ** (step / 8), 3) for step in range(161))
@@ -31,6 +31,6 @@ def quantile(counts: Sequence[int], share: float) -> float:
     return LATENCY_BUCKETS_MS[-1]
 
 
-def added(left: Sequence[int], right: Sequence[int]) -> tuple[int, ...]:
-    """Both counts together."""
-    return tuple(one + other for one, other in zip(left, right, strict=True))
+def added(every: Iterable[Sequence[int]]) -> tuple[int, ...]:
+    """All counts together, place by place."""
+    return tuple(map(sum, zip(*every, strict=True)))
