@@ -35,6 +35,7 @@ from modelops.engine.shared_endpoints import SharedEndpoints
 from modelops.engine.strays import Strays
 from modelops.engine.trainingrun import TrainingRunReconciler
 from modelops.engine.world import World
+from modelops.loopback import assert_loopback
 from modelops.ports import Clock, Credentials, Resource
 from modelops.runtime.following import watch_name
 from modelops.runtime.metrics import Metrics
@@ -100,6 +101,7 @@ def put_together(
         endpoints_url=settings.endpoints_url,
         model_hosts=settings.model_hosts,
         gate=kube.gate,
+        guard=lambda: assert_loopback(_program_environment(settings)),
     )
     jobs = counted(HuggingFaceJobs(hugging_face), service="jobs", metrics=metrics)
     book = ReportBook(clock=clock, changed=lambda ns, agent: wake(concerned_by_report(cache, ns, agent)))

@@ -12,14 +12,14 @@ from modelops.domain.training.naming import attempt_label
 
 
 def test_payload_holds_the_trainer_under_the_names_that_the_command_runs() -> None:
-    sources = {"job.py": "job.py", "train.py": "tiny.py"}
+    sources = {"job.py": "trainers/job.py", "loopback.py": "loopback.py", "train.py": "trainers/tiny.py"}
     content = io.BytesIO(base64.b64decode(payload_base64()))
     with tarfile.open(fileobj=content, mode="r:gz") as archive:
         assert archive.getnames() == sorted(sources)
         for name, source in sources.items():
             member = archive.extractfile(name)
             assert member is not None
-            assert member.read() == (files("modelops.trainers") / source).read_bytes()
+            assert member.read() == (files("modelops") / source).read_bytes()
     assert COMMAND[-1].endswith("python train.py")
 
 
