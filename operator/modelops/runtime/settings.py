@@ -66,6 +66,7 @@ class Settings(BaseModel):
     """For the operator's own traces; empty: none are sent."""
     openrouter_base_url: Url = Field("https://openrouter.ai/api/v1", alias="OPENROUTER_BASE_URL")
     openrouter_api_key: SecretStr = Field(SecretStr(""), alias="OPENROUTER_API_KEY")
+    """Of no use to the operator, since agents bring their own; known, so that it is kept out of logs."""
     model_host_list: tuple[str, ...] = Field((), alias="MODELOPS_MODEL_HOSTS")
     """Hosts besides the services' own where models are asked with an agent's token, separated by commas."""
     sandbox: bool = Field(False, alias=SWITCH)

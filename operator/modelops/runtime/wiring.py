@@ -217,11 +217,8 @@ class _Counted:
 
 
 def _credentials(settings: Settings) -> Credentials:
-    return Credentials(
-        hugging_face=settings.hub_token.get_secret_value(),
-        langsmith=settings.langsmith_api_key.get_secret_value(),
-        open_router=settings.openrouter_api_key.get_secret_value(),
-    )
+    """What cleans up where an agent's Secret is gone: the other services hold nothing that bills."""
+    return Credentials(hugging_face=settings.hub_token.get_secret_value())
 
 
 def _program_environment(settings: Settings) -> dict[str, str]:
