@@ -13,6 +13,7 @@ from modelops.adapters.huggingface import (
     HuggingFaceHub,
     HuggingFaceJobs,
 )
+from modelops.adapters.huggingface.payload import trainer
 from modelops.adapters.kube import KubeClient
 from modelops.adapters.langsmith.connection import LangSmithConnection
 from modelops.adapters.langsmith.tracing import ActionTraces
@@ -150,7 +151,7 @@ def put_together(
         "AgentModel": AgentModelReconciler(
             world, installation=installation, settle_seconds=settings.settle_seconds
         ),
-        "TrainingRun": TrainingRunReconciler(world, poller, training),
+        "TrainingRun": TrainingRunReconciler(world, poller, training, trainer=trainer()),
         "Rollout": RolloutReconciler(world, RolloutSettings(installation=installation)),
     }
     server = ReportServer(

@@ -7,7 +7,7 @@ from importlib.resources import files
 
 import pytest
 
-from modelops.adapters.huggingface.payload import COMMAND, LARGEST, job_label, payload_base64
+from modelops.adapters.huggingface.payload import COMMAND, IMAGE, LARGEST, job_label, payload_base64, trainer
 from modelops.domain.training.naming import attempt_label
 
 
@@ -21,6 +21,13 @@ def test_payload_holds_the_trainer_under_the_names_that_the_command_runs() -> No
             assert member is not None
             assert member.read() == (files("modelops") / source).read_bytes()
     assert COMMAND[-1].endswith("python train.py")
+
+
+def test_the_trainer_is_the_payload_and_the_command_that_unpacks_it() -> None:
+    shipped = trainer()
+    assert (shipped.image, shipped.command) == (IMAGE, COMMAND)
+    assert shipped.environment == {"MODELOPS_PAYLOAD": payload_base64()}
+    assert payload_base64() not in repr(shipped)
 
 
 def test_payload_is_the_same_bytes_each_time() -> None:

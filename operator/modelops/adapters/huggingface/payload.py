@@ -14,6 +14,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Final
 
+from modelops.ports import Trainer
+
 FILES: Final = {"job.py": "trainers/job.py", "loopback.py": "loopback.py", "train.py": "trainers/tiny.py"}
 """Name in the job's folder: path in `modelops`."""
 LARGEST: Final = 96 * 1024
@@ -27,6 +29,11 @@ COMMAND: Final = (
     'echo "$MODELOPS_PAYLOAD" | base64 -d | tar xz && exec python train.py',
 )
 """One line: the service has been seen to flatten several."""
+
+
+def trainer() -> Trainer:
+    """What the operator submits. Raises RuntimeError as `payload_base64`."""
+    return Trainer(image=IMAGE, command=COMMAND, environment={"MODELOPS_PAYLOAD": payload_base64()})
 
 
 @cache
