@@ -99,6 +99,15 @@ class Credentials:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Trainer:
+    """What a training job runs. `environment` brings the trainer itself into the image."""
+
+    image: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
 class JobRequest:
     """A paid job as it is submitted. `secrets` are never shown."""
 

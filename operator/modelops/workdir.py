@@ -18,6 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from modelops.loopback import NotLoopbackError, assert_loopback
+
 SUCCEEDED, FAILED, ALREADY_RUNNING = 0, 1, 75
 """Exit codes of a program; `result.json` says the rest."""
 
@@ -89,7 +91,8 @@ class WorkDir:
 def run_program(main: Callable[[WorkDir], Mapping[str, Any]], folder: Path) -> int:
     """Run `main` in the folder unless it has been done; every end is written to `result.json`.
 
-    A result that was transient is thrown away: being started again means to try again.
+    A result that was transient is thrown away: being started again means to try again. A sandboxed program
+    whose services are not all on this machine ends before `main`.
     """
     work = WorkDir(folder)
     try:
@@ -107,9 +110,12 @@ def run_program(main: Callable[[WorkDir], Mapping[str, Any]], folder: Path) -> i
 
 def _outcome(main: Callable[[WorkDir], Mapping[str, Any]], work: WorkDir) -> dict[str, Any]:
     try:
+        assert_loopback(os.environ)
         return {"ok": True, **main(work)}
     except ProgramFailure as failure:
         reason, message, transient = failure.reason, str(failure), failure.transient
+    except NotLoopbackError as refused:
+        reason, message, transient = "HostNotAllowed", str(refused), False
     except Exception as error:  # noqa: BLE001 - the program's edge: the operator has to hear of every end
         traceback.print_exc()
         reason, transient = "InternalError", False

@@ -70,6 +70,7 @@ class Scenes:
     def _canary(self) -> None:
         """The Rollout holds the agent and has 20 percent."""
         uid = self._get(f"rollouts.{GROUP}", "docs-v1-1")["metadata"]["uid"]
+        self._status("rollouts", "docs-v1-1", {"phase": "Progressing", "conditions": []})
         self._status("agentmodels", "docs", {"activeRollout": {"name": "docs-v1-1", "uid": uid}})
         canary = CanaryTarget(weight=20, model="a/b", endpoint="huggingface", version="v1.1.0-rc.1")
         block = RoutingBlock(

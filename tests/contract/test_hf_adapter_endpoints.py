@@ -10,6 +10,7 @@ import pytest
 
 from modelops.adapters.huggingface import HuggingFaceConnection, HuggingFaceEndpoints
 from modelops.adapters.huggingface.endpoints import openai_base
+from modelops.domain.model_hosts import ModelHosts
 from modelops.ports import Endpoint, EndpointRequest, Refused, Unavailable, Uncertain
 from modelops.sandbox.client import SandboxInfo
 from modelops.sandbox.hub.seeds import BASE_MODEL
@@ -18,7 +19,9 @@ from modelops.sandbox.tokens import USER
 
 @pytest.fixture
 def connection(sandbox: SandboxInfo) -> Any:
-    made = HuggingFaceConnection(hub_url=sandbox.hub, endpoints_url=sandbox.endpoints)
+    made = HuggingFaceConnection(
+        hub_url=sandbox.hub, endpoints_url=sandbox.endpoints, model_hosts=ModelHosts(loopback=True)
+    )
     yield made
     made.close()
 

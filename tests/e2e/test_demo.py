@@ -118,6 +118,24 @@ def test_demo_that_is_ended_leaves_nothing_running(
     wait_until_gone(folder)
 
 
+def test_demo_that_is_over_names_the_files_that_are_left(folder: Path) -> None:
+    done = subprocess.run(
+        demo("--acts", "0", folder=folder),
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=SET_UP_SECONDS,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert left_running(folder) == []
+    said = done.stdout.partition("Nothing is left running")[2]
+    named = [Path(word) for word in said.split() if word.startswith(str(folder))]
+    for file in ("summary.json", "operator/operator.log", "sandbox/sandbox.log", "agents/*.log"):
+        assert folder / file in named
+    assert [path for path in named if not list(path.parent.glob(path.name))] == []
+    assert json.loads((folder / "summary.json").read_text())["title"] in done.stdout
+
+
 def test_kept_demo_goes_on_until_it_is_stopped(folder: Path) -> None:
     started = subprocess.run(
         demo("--acts", "0", folder=folder),

@@ -87,14 +87,6 @@ def raised_by_hand(now: str, _before: str) -> str:
     return re.sub(r"weight: 50", "weight: 100", now)
 
 
-def other_stable(now: str, _before: str) -> str:
-    return now.replace(
-        f"model: {manifests.BASELINE}\n    endpoint: openrouter",
-        "model: other/model\n    endpoint: openrouter",
-        1,
-    )
-
-
 @pytest.mark.parametrize("down", [True, False], ids=["operator-down", "operator-up"])
 @pytest.mark.parametrize("edit", [without_routing, old_copy, raised_by_hand])
 async def test_routing_changed_by_hand_ends_on_stable(here: Stage, edit: object, down: bool) -> None:

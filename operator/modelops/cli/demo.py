@@ -74,11 +74,12 @@ def _play(arguments: argparse.Namespace) -> int:
         console.print(summary_panel(played.summary))
     else:
         printer.summary(played.summary)
-    if played.where:
+    if played.running:
         print("Everything is still running. Look at it:")
-        print("\n".join(f"  {line}" for line in played.where))
     else:
         print("Nothing is left running. KEEP=1 make demo leaves it on, to explore it with kubectl.")
+        print("What it wrote is left until the next demo:")
+    print("\n".join(f"  {line}" for line in played.where))
     return 0
 
 

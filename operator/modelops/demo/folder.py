@@ -47,6 +47,11 @@ class DemoFolder:
         return self.root / "manifests"
 
     @property
+    def summary(self) -> Path:
+        """How it ended."""
+        return self.root / "summary.json"
+
+    @property
     def kept(self) -> Path:
         """What KEEP=1 left running, for `modelops demo stop`."""
         return self.root / "kept.json"

@@ -15,7 +15,7 @@ from modelops.demo.folder import DemoFolder
 from modelops.demo.keeping import remember
 from modelops.demo.scene import ActFailedError, Scene
 from modelops.demo.stage import AGENTS, NAMESPACE, Stage, set_up
-from modelops.demo.summary import Summary, file_is_kept, summarise, where_to_look
+from modelops.demo.summary import Summary, file_is_kept, summarise, what_is_left, where_to_look
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,10 @@ ACTS = (
 
 @dataclass(frozen=True)
 class Played:
-    """`where` is empty unless everything was left running."""
+    """`running`: everything was left so. `where` to look, then or in the files that are left."""
 
     summary: Summary
+    running: bool
     where: tuple[str, ...]
 
 
@@ -66,12 +67,10 @@ def play(folder: DemoFolder, board: Board, *, acts: int, keep: bool, act_seconds
         summary = summarise(
             endings, agent_model=board.agent_model, agents=board.agents, file=file, seconds=board.seconds
         )
-        (folder.root / "summary.json").write_text(
-            json.dumps({"title": summary.title, "lines": summary.lines}, indent=1)
-        )
+        folder.summary.write_text(json.dumps({"title": summary.title, "lines": summary.lines}, indent=1))
         if keep:
             remember(stage)
-        return Played(summary, where_to_look(stage) if keep else ())
+        return Played(summary, keep, where_to_look(stage) if keep else what_is_left(folder))
 
 
 def _acts(stage: Stage, facts: Facts, board: Board, *, acts: int, act_seconds: float) -> list[Ending]:

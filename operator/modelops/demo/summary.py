@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from modelops.demo.board import Json
 from modelops.demo.ending import Ending
+from modelops.demo.folder import DemoFolder
 from modelops.demo.objects import status_of, usd
 from modelops.demo.stage import NAMESPACE, Stage
 
@@ -64,6 +65,17 @@ def where_to_look(stage: Stage) -> tuple[str, ...]:
         f"kubectl -n {NAMESPACE} get configmap agents docs-modelops-record -o yaml",
         f"tail -f {stage.folder.operator}/operator.log   # and {stage.folder.agents}/*.json",
         f"modelops demo stop --dir {stage.folder.root}   # ends all of it",
+    )
+
+
+def what_is_left(folder: DemoFolder) -> tuple[str, ...]:
+    """Of a demo that is over, until the next one in its folder."""
+    return (
+        f"{folder.summary}   # this summary",
+        f"{folder.operator}/operator.log   # what it did, as JSON",
+        f"{folder.agents}/*.log   # and *.json: what each agent said of itself last",
+        f"{folder.sandbox}/sandbox.log",
+        f"{folder.manifests}/*.yaml   # what was applied",
     )
 
 

@@ -28,7 +28,7 @@ class ModelHosts:
     """The list. `added`: entries of the installation's own, for the tokens of both services.
 
     An entry is `host`, `*.domain` or `host:port`, reached by https; `http://` before it allows http instead.
-    `loopback`: this machine's own addresses count as well, as in the sandbox.
+    `loopback`: the sandbox, in which this machine's own addresses count and no others. Otherwise they never do.
     """
 
     added: tuple[str, ...] = ()
@@ -41,8 +41,9 @@ class ModelHosts:
         parts = _read(url)
         if parts is None or parts.hostname is None:
             return False
-        if is_loopback(url):
-            return self.loopback
+        local = is_loopback(url)
+        if local or self.loopback:
+            return local and self.loopback
         own = (*DEFAULT_HOSTS[service], *(self.openrouter if service == "openrouter" else ()))
         return any(_matches(parts, entry) for entry in (*own, *self.added))
 
@@ -52,6 +53,11 @@ class ModelHosts:
             return ""
         parts = _read(url)
         host = parts.hostname if parts and parts.hostname else "an address that cannot be read"
+        if self.loopback:
+            return (
+                f"{what} is at {host}, which is not 127.0.0.1, ::1 or localhost, and with MODELOPS_SANDBOX on no "
+                "token is sent elsewhere: correct the address, or unset MODELOPS_SANDBOX to use real services"
+            )
         return (
             f"{what} is at {host}, which is not on the operator's list of hosts that are sent the "
             f"{'OpenRouter' if service == 'openrouter' else 'Hugging Face'} token by https: correct the "

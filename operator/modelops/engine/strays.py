@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain.money import micro
-from modelops.domain.plan import Plan, WriteRecord
+from modelops.domain.plan import Do, Plan, WriteRecord
 from modelops.domain.record import Record, Settlement
 from modelops.domain.training.conclude import billed_seconds
 from modelops.domain.training.estimate import billed_micro_usd
@@ -73,10 +73,7 @@ class Strays:
             status = run.status.job
             if status is None or status.label != job.label or not job.label.startswith(self._installation):
                 continue
-            if await self._booked(job, run):
-                logger.warning("job %s of %s runs although the run ended: stopped", job.id, run.metadata.name)
-                self._world.gate()
-                await self._world.jobs.cancel(credentials.hugging_face, account, job.id)
+            await self._stop(job, run, account, credentials)
 
     def _ended(self) -> Iterator[TrainingRun]:
         for item in list(self._world.cache.list(TRAINING_RUNS)):
@@ -84,24 +81,36 @@ class Strays:
             if run is not None and run.status.phase in TERMINAL:
                 yield run
 
-    async def _booked(self, job: Job, run: TrainingRun) -> bool:
-        """Whether the record has what the job cost; it is written before the job is stopped."""
+    async def _stop(self, job: Job, run: TrainingRun, account: str, credentials: Credentials) -> None:
+        """The record has what the job cost before it is stopped."""
         namespace, agent_model = run.metadata.namespace, run.spec.agent_model_ref.name
         item, record, _ = await self._world.record(namespace, agent_model)
         holder = self._world.cache.get(AGENT_MODELS, namespace, agent_model)
-        if record is None or holder is None:
-            return False
+        ended = self._world.cache.get(TRAINING_RUNS, namespace, run.metadata.name)
+        if record is None or holder is None or ended is None:
+            return
+
+        async def cancel(_: Do) -> None:
+            self._world.gate()
+            await self._world.jobs.cancel(credentials.hugging_face, account, job.id)
+            logger.warning("job %s of %s ran although the run ended: stopped", job.id, run.metadata.name)
+
+        why = f"job {job.id} ran after its run ended"
         changed = booked(record, job, run, month=f"{self._world.clock.now():%Y-%m}")
-        done = await self._world.executor.carry_out(
-            Plan(steps=(WriteRecord(record=changed, why=f"job {job.id} ran after its run ended"),)),
-            Held(object=holder, record=item),
-            resource=AGENT_MODELS,
+        await self._world.executor.carry_out(
+            Plan(
+                steps=(
+                    WriteRecord(record=changed, why=why),
+                    Do(action="cancel", arguments={"job": job.id, "why": why}),
+                )
+            ),
+            Held(object=ended, record=item),
+            resource=TRAINING_RUNS,
             record_ref=self._world.record_reference(namespace, agent_model),
             file_ref=None,
-            do=_nothing,
+            do=cancel,
             agent=record.agent,
         )
-        return done.done
 
 
 def booked(record: Record, job: Job, run: TrainingRun, *, month: str) -> Record:
@@ -115,7 +124,3 @@ def booked(record: Record, job: Job, run: TrainingRun, *, month: str) -> Record:
     cost = billed_micro_usd(billed_seconds(job), price)
     changed = old.model_copy(update={"usd_micro": old.usd_micro + cost, "jobs": (*old.jobs, job.id)})
     return record.with_(settlements={**record.settlements, key: changed})
-
-
-async def _nothing(_: object) -> None:
-    """The plan has no action outside Kubernetes."""

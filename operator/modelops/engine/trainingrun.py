@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from modelops.adapters.huggingface.payload import COMMAND, IMAGE, payload_base64
 from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain.plan import Do, Plan
 from modelops.domain.training.decide import decide
@@ -23,7 +22,7 @@ from modelops.engine.reconciler import Reconciler, Scene
 from modelops.engine.remembered import Remembered
 from modelops.engine.resources import TRAINING_RUNS
 from modelops.engine.world import World, identity, parsed
-from modelops.ports import Flavor, JobRequest, ModelInfo, Refused, Unavailable, Uncertain
+from modelops.ports import Flavor, JobRequest, ModelInfo, Refused, Trainer, Unavailable, Uncertain
 
 PROGRAM = "modelops.datasets"
 LOOK_SECONDS = 5.0
@@ -49,10 +48,13 @@ class TrainingRunReconciler(Reconciler[Observed]):
 
     resource = TRAINING_RUNS
 
-    def __init__(self, world: World, poller: SharedJobPoller, settings: TrainingSettings) -> None:
+    def __init__(
+        self, world: World, poller: SharedJobPoller, settings: TrainingSettings, *, trainer: Trainer
+    ) -> None:
         super().__init__(world)
         self._poller = poller
         self._settings = settings
+        self._trainer = trainer
         self._memories = Memories(Memory)
         self._prices: Remembered[tuple[Flavor, ...]] = Remembered(world.clock, seconds=PRICE_SECONDS)
         self._bases: Remembered[ModelInfo | None] = Remembered(world.clock, seconds=BASE_SECONDS)
@@ -228,10 +230,10 @@ class TrainingRunReconciler(Reconciler[Observed]):
             label=given["label"],
             flavor=given["flavor"],
             timeout_seconds=given["timeout_seconds"],
-            image=IMAGE,
-            command=COMMAND,
+            image=self._trainer.image,
+            command=self._trainer.command,
             environment={
-                "MODELOPS_PAYLOAD": payload_base64(),
+                **self._trainer.environment,
                 "MODELOPS_RUN": json.dumps(given["run"], sort_keys=True),
                 "MODELOPS_NONCE": self._nonce(seen),
             },

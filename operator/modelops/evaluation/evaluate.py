@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from modelops.evaluation.questions import Question, choose, trained_on
 from modelops.evaluation.recording import record
 from modelops.evaluation.request import ARMS, Request
 from modelops.evaluation.result import document
+from modelops.loopback import assert_address
 from modelops.workdir import ProgramFailure, WorkDir
 
 MOST_BASELINE_ERRORS = 0.1
@@ -22,8 +24,10 @@ FEW_EXAMPLES = 50
 
 
 def evaluate(work: WorkDir) -> dict[str, Any]:
-    """Read, ask, judge, record; returns what `result.json` says of it. Raises ProgramFailure."""
+    """Read, ask, judge, record; returns what `result.json` says of it. Raises ProgramFailure, NotLoopbackError."""
     request = Request.of(work.input())
+    for name in ARMS:
+        assert_address(f"arms.{name}.base_url", request.arms[name].base_url, os.environ)
     findings: list[str] = []
     work.progress("reading")
     found = snapshot(work, "source", request.dataset, as_of=request.as_of)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import resource
 import sys
 
@@ -37,6 +38,8 @@ def main() -> int:
     values = (getattr(settings, name) for name in Settings.model_fields)
     set_up(settings.log_level, secrets=(v.get_secret_value() for v in values if isinstance(v, SecretStr)))
     _log.info("settings", extra={"details": described(settings, sources)})
+    # The SDK takes the Hub's address at its import, from the environment alone; ours may be from a file.
+    os.environ["HF_ENDPOINT"] = settings.hf_endpoint
     sys.setswitchinterval(SWITCH_SECONDS)
     # Tokens are in our memory and in the environment of our programs, which inherit this.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

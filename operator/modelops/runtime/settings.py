@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from modelops.domain.model_hosts import ModelHosts, entries, is_loopback
-from modelops.loopback import NotLoopbackError, assert_loopback
+from modelops.loopback import SWITCH, NotLoopbackError, assert_loopback, sandboxed
 
 ENV_FILE = "MODELOPS_ENV_FILE"
 SHORTEST_SECRET = 16
@@ -66,9 +66,10 @@ class Settings(BaseModel):
     """For the operator's own traces; empty: none are sent."""
     openrouter_base_url: Url = Field("https://openrouter.ai/api/v1", alias="OPENROUTER_BASE_URL")
     openrouter_api_key: SecretStr = Field(SecretStr(""), alias="OPENROUTER_API_KEY")
+    """Of no use to the operator, since agents bring their own; known, so that it is kept out of logs."""
     model_host_list: tuple[str, ...] = Field((), alias="MODELOPS_MODEL_HOSTS")
     """Hosts besides the services' own where models are asked with an agent's token, separated by commas."""
-    sandbox: bool = Field(False, alias="MODELOPS_SANDBOX")
+    sandbox: bool = Field(False, alias=SWITCH)
     """True: refuses to start unless every service is on this machine."""
     state_dir: Path = Field(default_factory=_state_dir, alias="MODELOPS_STATE_DIR")
     """Working folders of the dataset and evaluation programs."""
@@ -109,6 +110,11 @@ class Settings(BaseModel):
     def _hosts(cls, value: object) -> object:
         return entries(value.split(",")) if isinstance(value, str) else value
 
+    @field_validator("sandbox", mode="before")
+    @classmethod
+    def _switched(cls, value: object) -> object:
+        return sandboxed(value) if isinstance(value, str) else value
+
     @field_validator("report_token")
     @classmethod
     def _long_enough(cls, value: SecretStr) -> SecretStr:
@@ -131,7 +137,7 @@ class Settings(BaseModel):
         return ModelHosts(
             added=self.model_host_list,
             openrouter=() if is_loopback(self.openrouter_base_url) else (own,),
-            loopback=self.sandbox or is_loopback(self.hf_endpoint),
+            loopback=self.sandbox,
         )
 
     @property
@@ -159,7 +165,11 @@ def load(environ: Mapping[str, str] = os.environ) -> tuple[Settings, dict[str, s
     try:
         settings = Settings.model_validate({alias: merged[alias] for alias in _aliases() if alias in merged})
     except ValidationError as error:
-        problems += (f"{problem['loc'][0]}: {_said(problem)}" for problem in error.errors(include_url=False))
+        problems += (
+            f"{problem['loc'][0]}: {_said(problem)}"
+            for problem in error.errors(include_url=False)
+            if problem["loc"][0] != SWITCH  # The guard tells of that one.
+        )
     try:
         assert_loopback(merged)
     except NotLoopbackError as error:

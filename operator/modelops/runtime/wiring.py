@@ -13,6 +13,7 @@ from modelops.adapters.huggingface import (
     HuggingFaceHub,
     HuggingFaceJobs,
 )
+from modelops.adapters.huggingface.payload import trainer
 from modelops.adapters.kube import KubeClient
 from modelops.adapters.langsmith.connection import LangSmithConnection
 from modelops.adapters.langsmith.tracing import ActionTraces
@@ -35,6 +36,7 @@ from modelops.engine.shared_endpoints import SharedEndpoints
 from modelops.engine.strays import Strays
 from modelops.engine.trainingrun import TrainingRunReconciler
 from modelops.engine.world import World
+from modelops.loopback import assert_loopback
 from modelops.ports import Clock, Credentials, Resource
 from modelops.runtime.following import watch_name
 from modelops.runtime.metrics import Metrics
@@ -100,6 +102,7 @@ def put_together(
         endpoints_url=settings.endpoints_url,
         model_hosts=settings.model_hosts,
         gate=kube.gate,
+        guard=lambda: assert_loopback(_program_environment(settings)),
     )
     jobs = counted(HuggingFaceJobs(hugging_face), service="jobs", metrics=metrics)
     book = ReportBook(clock=clock, changed=lambda ns, agent: wake(concerned_by_report(cache, ns, agent)))
@@ -148,7 +151,7 @@ def put_together(
         "AgentModel": AgentModelReconciler(
             world, installation=installation, settle_seconds=settings.settle_seconds
         ),
-        "TrainingRun": TrainingRunReconciler(world, poller, training),
+        "TrainingRun": TrainingRunReconciler(world, poller, training, trainer=trainer()),
         "Rollout": RolloutReconciler(world, RolloutSettings(installation=installation)),
     }
     server = ReportServer(
@@ -215,11 +218,8 @@ class _Counted:
 
 
 def _credentials(settings: Settings) -> Credentials:
-    return Credentials(
-        hugging_face=settings.hub_token.get_secret_value(),
-        langsmith=settings.langsmith_api_key.get_secret_value(),
-        open_router=settings.openrouter_api_key.get_secret_value(),
-    )
+    """What cleans up where an agent's Secret is gone: the other services hold nothing that bills."""
+    return Credentials(hugging_face=settings.hub_token.get_secret_value())
 
 
 def _program_environment(settings: Settings) -> dict[str, str]:

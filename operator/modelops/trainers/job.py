@@ -1,7 +1,7 @@
 """What every training job does: claim its attempt on the Hub, report, publish, and exit with a meaning.
 
-This file travels into the job beside the trainer. It needs the standard library and `huggingface_hub`,
-nothing of the package that it comes from.
+This file travels into the job beside the trainer. It needs the standard library and `huggingface_hub`, and of
+the package that it comes from the guard of sandboxed processes, which travels with it.
 
 Environment: `MODELOPS_RUN` (JSON, see `Run`), `MODELOPS_NONCE`, `HF_TOKEN`, and `JOB_ID` from the service.
 """
@@ -20,6 +20,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+
+if TYPE_CHECKING or __package__:
+    from modelops.loopback import NotLoopbackError, assert_loopback
+else:
+    from loopback import NotLoopbackError, assert_loopback
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -244,11 +249,18 @@ class Job:
 
 
 def main(train: Callable[[Job], None]) -> int:
-    """Claim, train, and turn every outcome into an exit code; each failure is reported first."""
-    from huggingface_hub import HfApi
+    """Claim, train, and turn every outcome into an exit code; each failure is reported first.
 
+    In the sandbox nothing is claimed unless the Hub is on this machine.
+    """
     run = Run.from_json(os.environ["MODELOPS_RUN"])
     reporter = Reporter(nonce=os.environ["MODELOPS_NONCE"])
+    try:
+        assert_loopback(os.environ, needed=("HF_ENDPOINT",))
+    except NotLoopbackError as error:
+        return _failed(reporter, error, reason=type(error).__name__, code=FAILED)
+    from huggingface_hub import HfApi
+
     api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"), token=os.environ["HF_TOKEN"])
     job_id = os.environ.get("JOB_ID") or f"anonymous-{secrets.token_hex(16)}"
     attempt = Attempt(

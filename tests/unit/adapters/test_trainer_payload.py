@@ -7,20 +7,27 @@ from importlib.resources import files
 
 import pytest
 
-from modelops.adapters.huggingface.payload import COMMAND, LARGEST, job_label, payload_base64
+from modelops.adapters.huggingface.payload import COMMAND, IMAGE, LARGEST, job_label, payload_base64, trainer
 from modelops.domain.training.naming import attempt_label
 
 
 def test_payload_holds_the_trainer_under_the_names_that_the_command_runs() -> None:
-    sources = {"job.py": "job.py", "train.py": "tiny.py"}
+    sources = {"job.py": "trainers/job.py", "loopback.py": "loopback.py", "train.py": "trainers/tiny.py"}
     content = io.BytesIO(base64.b64decode(payload_base64()))
     with tarfile.open(fileobj=content, mode="r:gz") as archive:
         assert archive.getnames() == sorted(sources)
         for name, source in sources.items():
             member = archive.extractfile(name)
             assert member is not None
-            assert member.read() == (files("modelops.trainers") / source).read_bytes()
+            assert member.read() == (files("modelops") / source).read_bytes()
     assert COMMAND[-1].endswith("python train.py")
+
+
+def test_the_trainer_is_the_payload_and_the_command_that_unpacks_it() -> None:
+    shipped = trainer()
+    assert (shipped.image, shipped.command) == (IMAGE, COMMAND)
+    assert shipped.environment == {"MODELOPS_PAYLOAD": payload_base64()}
+    assert payload_base64() not in repr(shipped)
 
 
 def test_payload_is_the_same_bytes_each_time() -> None:

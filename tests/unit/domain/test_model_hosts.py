@@ -46,6 +46,28 @@ def test_no_token_is_sent_anywhere_else(url: str, service: Service) -> None:
     assert "MODELOPS_MODEL_HOSTS" in ModelHosts().refusal(url, service=service, what="the baseline")
 
 
+@pytest.mark.parametrize(
+    ("url", "service"),
+    [
+        ("https://x.endpoints.huggingface.cloud/v1", "huggingface"),
+        ("https://router.huggingface.co/v1", "huggingface"),
+        ("https://openrouter.ai/api/v1", "openrouter"),
+        ("https://gateway.example.org/v1", "openrouter"),
+        ("https://models.example.com/v1", "huggingface"),
+    ],
+)
+def test_in_the_sandbox_nothing_but_this_machine_counts_whatever_is_listed(
+    url: str, service: Service
+) -> None:
+    listed = {"added": entries(["models.example.com"]), "openrouter": ("gateway.example.org",)}
+    assert ModelHosts(**listed).allow(url, service=service)  # type: ignore[arg-type]
+    hosts = ModelHosts(**listed, loopback=True)  # type: ignore[arg-type]
+    assert not hosts.allow(url, service=service)
+    refusal = hosts.refusal(url, service=service, what="the baseline")
+    assert "MODELOPS_SANDBOX" in refusal
+    assert "MODELOPS_MODEL_HOSTS" not in refusal
+
+
 def test_this_machine_counts_only_in_the_sandbox() -> None:
     assert ModelHosts(loopback=True).allow("http://127.0.0.1:8000/v1", service="huggingface")
     assert ModelHosts(loopback=True).allow("http://[::1]:8000/v1", service="openrouter")

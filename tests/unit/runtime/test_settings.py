@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from modelops.loopback import HUB_CONSTANTS, SERVICE_VARIABLES
 from modelops.runtime.logs import JsonFormatter
 from modelops.runtime.settings import Settings, SettingsError, described, load
 
@@ -41,6 +42,13 @@ def test_a_sandboxed_operator_refuses_a_real_service() -> None:
     }
     with pytest.raises(SettingsError, match="LANGSMITH_ENDPOINT"):
         load({**loopback, "MODELOPS_SANDBOX": "1", "LANGSMITH_ENDPOINT": "https://api.smith.langchain.com"})
+
+
+def test_the_switch_that_cannot_be_read_is_told_once_with_what_to_write() -> None:
+    with pytest.raises(SettingsError) as told:
+        load({"MODELOPS_SANDBOX": "maybe"})
+    assert str(told.value).count("MODELOPS_SANDBOX") == 1
+    assert "MODELOPS_SANDBOX=maybe is neither on nor off: write 1 " in str(told.value)
 
 
 def test_the_environment_goes_before_the_file_and_each_source_is_named(tmp_path: Path) -> None:
@@ -101,6 +109,19 @@ def test_hosts_that_are_sent_tokens_come_from_the_list_and_the_service_addresses
     own, _ = load({"OPENROUTER_BASE_URL": "https://gateway.example.com/api/v1"})
     assert own.model_hosts.allow("https://gateway.example.com/api/v1", service="openrouter")
     assert not own.model_hosts.allow("https://gateway.example.com/api/v1", service="huggingface")
+
+
+def test_which_machine_models_are_on_is_said_by_the_sandbox_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+
+    for name in HUB_CONSTANTS:
+        monkeypatch.setattr(constants, name, "http://127.0.0.1:1")
+    here = dict.fromkeys(SERVICE_VARIABLES, "http://127.0.0.1:1")
+    sandboxed, _ = load({**here, "MODELOPS_SANDBOX": "true", "MODELOPS_MODEL_HOSTS": "models.example.com"})
+    assert sandboxed.model_hosts.allow("http://127.0.0.1:1/v1", service="huggingface")
+    assert not sandboxed.model_hosts.allow("https://models.example.com/v1", service="huggingface")
+    real, _ = load(here)
+    assert not real.model_hosts.allow("http://127.0.0.1:1/v1", service="huggingface")
 
 
 def test_what_would_only_fail_after_the_lease_is_told_at_the_start(tmp_path: Path) -> None:

@@ -1,8 +1,16 @@
 """A sandboxed process refuses to start when it could reach a real service."""
 
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
-from modelops.loopback import SERVICE_VARIABLES, NotLoopbackError, assert_loopback, is_loopback
+from modelops.loopback import (
+    SERVICE_VARIABLES,
+    NotLoopbackError,
+    assert_address,
+    assert_loopback,
+    is_loopback,
+    sandboxed,
+)
 
 SAFE = {"MODELOPS_SANDBOX": "1", **dict.fromkeys(SERVICE_VARIABLES, "http://127.0.0.1:1")}
 
@@ -21,6 +29,52 @@ def test_loopback_addresses_pass() -> None:
 
 def test_real_services_pass_outside_the_sandbox() -> None:
     assert_loopback({"HF_ENDPOINT": "https://huggingface.co"})
+
+
+@pytest.mark.parametrize("value", ["1", "true", "True", "TRUE", "t", "yes", "Y", "on"])
+def test_every_spelling_of_on_guards(value: str) -> None:
+    with pytest.raises(NotLoopbackError, match=f"MODELOPS_SANDBOX={value} but HF_ENDPOINT="):
+        assert_loopback({**SAFE, "MODELOPS_SANDBOX": value, "HF_ENDPOINT": "https://huggingface.co"})
+
+
+@pytest.mark.parametrize("value", ["", "0", "false", "False", "f", "no", "N", "off"])
+def test_every_spelling_of_off_leaves_the_real_services(value: str) -> None:
+    assert_loopback({"MODELOPS_SANDBOX": value, "HF_ENDPOINT": "https://huggingface.co"})
+
+
+@pytest.mark.parametrize("value", ["maybe", "2", "ture", " 1"])
+def test_what_is_neither_on_nor_off_is_refused_with_what_to_write(value: str) -> None:
+    with pytest.raises(NotLoopbackError, match=r"MODELOPS_SANDBOX=.* is neither on nor off: write 1 "):
+        assert_loopback({**SAFE, "MODELOPS_SANDBOX": value})
+
+
+@pytest.mark.parametrize(
+    "value", ["1", "0", "t", "F", "True", "no", "YES", "on", "Off", "y", "n", "2", "enabled", "maybe", "-1"]
+)
+def test_the_switch_is_read_as_the_other_switches_of_the_settings(value: str) -> None:
+    try:
+        expected = TypeAdapter(bool).validate_python(value)
+    except ValidationError:
+        with pytest.raises(ValueError, match="neither on nor off"):
+            sandboxed(value)
+    else:
+        assert sandboxed(value) is expected
+
+
+def test_a_process_names_the_services_it_needs_and_none_that_is_set_is_let_through() -> None:
+    job = {"MODELOPS_SANDBOX": "1", "HF_ENDPOINT": "http://127.0.0.1:1"}
+    assert_loopback(job, needed=("HF_ENDPOINT",))
+    with pytest.raises(NotLoopbackError, match="HF_ENDPOINT is not set"):
+        assert_loopback({"MODELOPS_SANDBOX": "1"}, needed=("HF_ENDPOINT",))
+    with pytest.raises(NotLoopbackError, match=r"OPENROUTER_BASE_URL=https://openrouter\.invalid"):
+        assert_loopback({**job, "OPENROUTER_BASE_URL": "https://openrouter.invalid"}, needed=("HF_ENDPOINT",))
+
+
+def test_an_address_that_is_in_no_variable_is_guarded_alike() -> None:
+    assert_address("arms.candidate.base_url", "http://127.0.0.1:1/v1", SAFE)
+    assert_address("arms.candidate.base_url", "https://openrouter.invalid/v1", {})
+    with pytest.raises(NotLoopbackError, match=r"arms\.candidate\.base_url=https://openrouter\.invalid"):
+        assert_address("arms.candidate.base_url", "https://openrouter.invalid/v1", SAFE)
 
 
 @pytest.mark.parametrize("name", SERVICE_VARIABLES)
@@ -47,6 +101,7 @@ def test_constant_that_ignores_the_environment_is_refused(monkeypatch: pytest.Mo
         ("http://0.0.0.0:80", False),
         ("http://10.0.0.1", False),
         ("no-such-host", False),
+        ("http://[::1", False),
     ],
 )
 def test_only_this_machine_is_loopback(url: str, local: bool) -> None:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from modelops.adapters.huggingface.errors import reported
-from modelops.domain.model_hosts import ModelHosts, is_loopback
+from modelops.domain.model_hosts import ModelHosts
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -28,7 +28,8 @@ class HuggingFaceConnection:
 
     `hub_url` is the Hub with its Jobs, `endpoints_url` the management API of Inference Endpoints with its
     version segment. `model_hosts` says where a served model may be asked with a token. `gate` is asked right
-    before every request that may change something (it raises NotLeader), in the thread that sends it.
+    before every request that may change something (it raises NotLeader), in the thread that sends it. `guard`
+    is asked when the SDK has fixed its addresses; what it raises ends the call before anything is sent.
     """
 
     def __init__(
@@ -38,11 +39,13 @@ class HuggingFaceConnection:
         endpoints_url: str = ENDPOINTS_URL,
         model_hosts: ModelHosts | None = None,
         gate: Callable[[], None] = lambda: None,
+        guard: Callable[[], None] = lambda: None,
     ) -> None:
         self.hub_url = hub_url.rstrip("/")
         self.endpoints_url = endpoints_url.rstrip("/")
-        self._model_hosts = model_hosts or ModelHosts(loopback=is_loopback(self.hub_url))
+        self._model_hosts = model_hosts or ModelHosts()
         self._gate = gate
+        self._guard = guard
         self._threads = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="huggingface")
         self._ready = False
 
@@ -104,6 +107,7 @@ class HuggingFaceConnection:
 
             # The SDK has no argument and no variable for this address.
             constants.INFERENCE_ENDPOINTS_ENDPOINT = self.endpoints_url
+            self._guard()
             constants.HF_HUB_DISABLE_EXPERIMENTAL_WARNING = True
             set_client_factory(client)
             self._ready = True

@@ -1,4 +1,4 @@
-"""What is shipped into a training job: our trainer, as one environment variable.
+"""What is shipped into a training job: our trainer and the guard of the sandbox, as one environment variable.
 
 The service takes no files with a job; the SDK's own way for local scripts needs a bucket. A variable was the
 SDK's way before (huggingface_hub pull request 4025), and the trainer is small.
@@ -14,8 +14,10 @@ from functools import cache
 from importlib.resources import files
 from typing import Final
 
-FILES: Final = {"job.py": "job.py", "train.py": "tiny.py"}
-"""Name in the job's folder: name in `modelops.trainers`."""
+from modelops.ports import Trainer
+
+FILES: Final = {"job.py": "trainers/job.py", "loopback.py": "loopback.py", "train.py": "trainers/tiny.py"}
+"""Name in the job's folder: path in `modelops`."""
 LARGEST: Final = 96 * 1024
 """Characters; Linux bounds one variable at 128 KiB (MAX_ARG_STRLEN)."""
 
@@ -29,6 +31,11 @@ COMMAND: Final = (
 """One line: the service has been seen to flatten several."""
 
 
+def trainer() -> Trainer:
+    """What the operator submits. Raises RuntimeError as `payload_base64`."""
+    return Trainer(image=IMAGE, command=COMMAND, environment={"MODELOPS_PAYLOAD": payload_base64()})
+
+
 @cache
 def payload_base64() -> str:
     """The value of `MODELOPS_PAYLOAD`: base64 of a tar.gz, the same bytes for the same files.
@@ -38,7 +45,7 @@ def payload_base64() -> str:
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for name, source in sorted(FILES.items()):
-            content = (files("modelops.trainers") / source).read_bytes()
+            content = (files("modelops") / source).read_bytes()
             entry = tarfile.TarInfo(name)
             entry.size, entry.mode = len(content), 0o644
             tar.addfile(entry, io.BytesIO(content))

@@ -1,0 +1,138 @@
+"""`modelops rollback` believes the agents' file and the record, not a status that lags behind them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from tests.cluster.docs_scenes import GROUP, Kubectl, Scenes
+
+from modelops.api.v1alpha1.names import record_name
+from modelops.domain.record import Active, Record, Target
+from modelops.localcluster import LocalCluster
+
+ROLLOUT = "docs-v1-1"
+CANDIDATE = Target(
+    version="v1.1.0-rc.1", model="a/b", endpoint="huggingface", endpoint_url="http://x", api_key_env="K"
+)
+
+
+class Agent:
+    """The agent `docs` in a namespace, whose operator does nothing."""
+
+    def __init__(self, cluster: LocalCluster, kubectl: Kubectl, namespace: str) -> None:
+        self._cluster, self._kubectl, self.namespace = cluster, kubectl, namespace
+        self.scenes = Scenes(kubectl, namespace)
+
+    def rollback(self) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "modelops.cli", "rollback", "docs", "-n", self.namespace]
+        command += ["--kubeconfig", str(self._cluster.kubeconfig)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+    def get(self, kind: str, name: str) -> dict[str, Any]:
+        shown = self._kubectl("get", kind, name, "-o", "json", namespace=self.namespace, check=True).stdout
+        found: dict[str, Any] = json.loads(shown)
+        return found
+
+    def patch(self, kind: str, name: str, change: dict[str, Any], *more: str) -> None:
+        patch = ("--type=merge", "-p", json.dumps(change))
+        self._kubectl("patch", kind, name, *patch, *more, namespace=self.namespace, check=True)
+
+    def status(self, plural: str, name: str, change: dict[str, Any]) -> None:
+        self.patch(f"{plural}.{GROUP}", name, {"status": change}, "--subresource=status")
+
+    def delete_rollout(self) -> None:
+        self._kubectl("delete", f"rollouts.{GROUP}", ROLLOUT, namespace=self.namespace, check=True)
+
+    def without_routing(self) -> None:
+        self.patch("configmap", "agents", {"data": {"agents.yaml": self.before}})
+
+    def begun(self) -> str:
+        """A canary with 20 percent; the rollout's uid."""
+        self.scenes.play("agent")
+        self.before = self.scenes.file()
+        self.scenes.play("rollout")
+        self.scenes.play("canary")
+        uid: str = self.get(f"rollouts.{GROUP}", ROLLOUT)["metadata"]["uid"]
+        return uid
+
+    @property
+    def aborting(self) -> bool:
+        return bool(self.get(f"rollouts.{GROUP}", ROLLOUT)["spec"].get("abort"))
+
+
+@pytest.fixture
+def agent(cluster: LocalCluster, kubectl: Kubectl, namespace: str) -> Agent:
+    return Agent(cluster, kubectl, namespace)
+
+
+def test_a_canary_that_the_status_does_not_show_yet_is_aborted(agent: Agent) -> None:
+    agent.begun()
+    agent.status("agentmodels", "docs", {"activeRollout": None})
+    done = agent.rollback()
+    assert (done.returncode, agent.aborting) == (0, True), done
+    assert f"rollout {ROLLOUT} is being aborted" in done.stdout
+    assert "on stable" not in done.stdout
+
+
+def test_a_rollout_that_has_no_traffic_yet_is_found_in_the_record(agent: Agent) -> None:
+    uid = agent.begun()
+    agent.without_routing()
+    agent.status("agentmodels", "docs", {"activeRollout": None})
+    record = Record.from_data(agent.get("configmap", record_name("docs"))["data"])
+    active = Active(uid=uid, name=ROLLOUT, digest="d", candidate=CANDIDATE)
+    agent.patch("configmap", record_name("docs"), {"data": record.with_(active=active).to_data()})
+    done = agent.rollback()
+    assert (done.returncode, agent.aborting) == (0, True), done
+
+
+def test_a_canary_of_no_rollout_is_not_called_stable(agent: Agent) -> None:
+    agent.begun()
+    agent.status("agentmodels", "docs", {"activeRollout": None})
+    agent.delete_rollout()
+    done = agent.rollback()
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "20 percent" in done.stderr
+    assert f"modelops rollback docs -n {agent.namespace} --direct" in done.stderr
+
+
+def test_a_rollout_that_has_ended_is_no_answer_to_a_canary_in_the_file(agent: Agent) -> None:
+    agent.begun()
+    agent.status("rollouts", ROLLOUT, {"phase": "Succeeded"})
+    done = agent.rollback()
+    assert (done.returncode, done.stdout, agent.aborting) == (1, "", False)
+    assert "--direct" in done.stderr
+
+
+def test_a_status_that_still_shows_an_ended_rollout_aborts_nothing(agent: Agent) -> None:
+    agent.begun()
+    agent.without_routing()
+    agent.status("rollouts", ROLLOUT, {"phase": "Succeeded"})
+    done = agent.rollback()
+    assert (done.returncode, agent.aborting) == (0, False), done
+    assert "no Rollout is active for docs: it is on stable" in done.stdout
+
+
+def test_a_file_that_cannot_be_read_is_not_called_stable(agent: Agent) -> None:
+    agent.scenes.play("agent")
+    agent.patch("configmap", "agents", {"data": {"agents.yaml": "agents: ["}})
+    done = agent.rollback()
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "ConfigMap agents, key agents.yaml" in done.stderr
+
+
+def test_the_holder_is_aborted_whatever_the_file_says(agent: Agent) -> None:
+    agent.begun()
+    agent.patch("configmap", "agents", {"data": {"agents.yaml": "agents: ["}})
+    done = agent.rollback()
+    assert (done.returncode, agent.aborting) == (0, True), done
+
+
+def test_an_agent_without_a_canary_is_on_stable(agent: Agent) -> None:
+    agent.scenes.play("agent")
+    done = agent.rollback()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "no Rollout is active for docs: it is on stable" in done.stdout

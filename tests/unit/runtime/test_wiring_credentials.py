@@ -1,0 +1,29 @@
+"""Which of the installation's own keys may stand in for an agent's."""
+
+from __future__ import annotations
+
+from modelops.adapters.kube import Connection, KubeClient, Transport
+from modelops.engine.cache import ObjectCache
+from modelops.engine.clock import SystemClock
+from modelops.ports import Credentials
+from modelops.runtime.metrics import Metrics
+from modelops.runtime.settings import Settings
+from modelops.runtime.wiring import put_together
+
+
+async def test_only_the_hub_token_cleans_up_after_an_agent_that_is_gone() -> None:
+    keys = {"HUGGINGFACE_HUB_TOKEN": "hub", "LANGSMITH_API_KEY": "traces", "OPENROUTER_API_KEY": "router"}
+    clock = SystemClock()
+    parts = put_together(
+        Settings.model_validate(keys),
+        kube=KubeClient(Transport(Connection(server="http://127.0.0.1:9", source="test"))),
+        cache=ObjectCache(monotonic=clock.monotonic),
+        clock=clock,
+        metrics=Metrics(),
+        installation="0badcafe",
+    )
+    try:
+        given, problem = await parts.strays._world.credentials("team", None)
+    finally:
+        parts.close()
+    assert (given, problem) == (Credentials(hugging_face="hub"), "")
