@@ -204,6 +204,16 @@ async def test_events_are_posted_beside_the_reconcile(kube: KubeClient, namespac
     assert event["involvedObject"]["uid"] == made["metadata"]["uid"]
 
 
+async def test_events_of_one_second_are_listed_in_their_order(kube: KubeClient, namespace: str) -> None:
+    made = await kube.create(CONFIG_MAPS, config_map(namespace))
+    reasons = [f"Step{number}" for number in (3, 1, 4, 1, 5, 9, 2, 6)]
+    for reason in reasons:
+        await kube.event(made, reason=reason, message="")
+    await kube._events.close()
+    listed, _ = await kube.list(EVENTS, namespace=namespace)
+    assert [event["reason"] for event in listed] == reasons
+
+
 async def test_an_event_that_cannot_be_posted_fails_nothing(kube: KubeClient) -> None:
     gone = {"kind": "ConfigMap", "metadata": {"name": "c", "namespace": "no-such-namespace", "uid": "u"}}
     await kube.event(gone, reason="Tested", message="")

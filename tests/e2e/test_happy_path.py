@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 
 from tests.conftest import Kubectl
@@ -15,7 +16,16 @@ from modelops.ports import Json
 from modelops.sandbox.hub.seeds import BASE_MODEL
 
 RUN, ROLLOUT = "trainingruns.modelops.code-chef.dev", "rollouts.modelops.code-chef.dev"
+AGENT = "agentmodels.modelops.code-chef.dev"
 STEPS = {"canary": {"steps": [{"setWeight": 50}, {"pause": {"durationSeconds": 1}}, {"setWeight": 100}]}}
+STEPS_TOLD = (
+    "Of 12 held-out",
+    "agents test whether they reach the canary, at weight 0",
+    "step 1 of 3: 50 percent of sessions",
+    "step 2 of 3: watching for 1 healthy seconds",
+    "step 3 of 3: 100 percent of sessions",
+    "v1.1.0 becomes stable",
+)
 
 
 async def told_by(kubectl: Kubectl, here: Stage, *arguments: str) -> str:
@@ -24,6 +34,27 @@ async def told_by(kubectl: Kubectl, here: Stage, *arguments: str) -> str:
         kubectl, *arguments, namespace=here.api.namespace, check=True
     )
     return done.stdout
+
+
+async def described(kubectl: Kubectl, here: Stage, name: str) -> str:
+    """`kubectl describe` with each run of white space as one space: its columns differ with what is in them."""
+    return " ".join((await told_by(kubectl, here, "describe", name)).split())
+
+
+async def announced(here: Stage, item: Json, *, last: str) -> list[str]:
+    """The messages of an object's Events as they are listed; they are posted beside the work, so wait for one."""
+    uid, messages = item["metadata"]["uid"], list[str]()
+    async with asyncio.timeout(30):
+        while last not in messages:
+            await asyncio.sleep(0.1)
+            events = await here.api.list("Event")
+            messages = [e["message"] for e in events if e["involvedObject"]["uid"] == uid]
+    return messages
+
+
+def percent(arm: Json) -> str:
+    """An arm's success rate as it is told."""
+    return f"{float(arm['success']) * 100:.1f}"
 
 
 async def done_again(here: Stage, kind: str, name: str) -> Json:
@@ -68,6 +99,7 @@ async def test_a_better_model_is_trained_judged_promoted_and_undone(here: Stage,
     # It becomes stable.
     given: manifests.Manifest = {"strategy": STEPS, "evaluation": QUICK}
     await here.api.create(manifests.rollout("second", {"trainingRunRef": {"name": "first"}}, **given))
+    await told_by(kubectl, here, "wait", "--for=condition=Complete", "--timeout=90s", f"{ROLLOUT}/second")
     rollout = await here.api.complete("Rollout", "second")
     assert status(rollout)["reason"] == "Promoted", told(rollout)
     repo = said["model"]["repo"]
@@ -77,9 +109,39 @@ async def test_a_better_model_is_trained_judged_promoted_and_undone(here: Stage,
     entry = record.registry()["docs"]["history"][0]
     assert (entry["version"], entry["deployment_status"]) == ("v1.1.0", "deployed")
     assert entry["eval_scores"]["accuracy"] > 0
-    story = await told_by(kubectl, here, "describe", f"{ROLLOUT}/second")
-    for word in ("EvaluationPassed", "Advancing", "Promoted", "held-out examples"):
-        assert word in story, story
+    verdict, end = status(rollout)["evaluation"], f"v1.1.0 ({repo}) is stable; v1.0.0 is kept for an undo"
+    events = await announced(here, rollout, last=end)
+    story = await described(kubectl, here, f"{ROLLOUT}/second")
+    for words in (
+        f"Of 12 held-out examples v1.1.0-rc.1 on {percent(verdict['candidate'])} % and v1.0.0 on "
+        f"{percent(verdict['baseline'])} % succeed: a difference of ",
+        f"Difference Points: {verdict['differencePoints']} Examples: 12 ",
+        f"Interval Points: {' '.join(verdict['intervalPoints'])} Looks: 1 Margin Points: 60 ",
+        "Recommendation: deploy Recorded: true Verdict: pass ",
+        "Weight: 100 Events: ",
+        *events,
+    ):
+        assert words in story, story
+    begun = [text.partition(" examples ")[0] for text in events]
+    assert [text for text in begun if text in STEPS_TOLD] == list(STEPS_TOLD)
+    assert condition(rollout, "RoutingPropagated") == "True"
+    assert events[-1] == end
+    row = (await told_by(kubectl, here, "get", ROLLOUT, "--no-headers")).split()
+    assert row[:-1] == ["second", "docs", "v1.1.0-rc.1", "Succeeded", "3", "100", "pass", "Promoted"]
+
+    # And so does the agent's own story.
+    await here.api.until("AgentModel", "docs", lambda o: status(o)["stable"]["version"] == "v1.1.0")
+    story = await described(kubectl, here, f"{AGENT}/docs")
+    for words in (
+        rf"Stable: Endpoint: huggingface Endpoint URL: \S+ Model: {repo} Since: \S+ Version: v1\.1\.0 ",
+        rf"Previous: .* Model: {manifests.BASELINE} Version: v1\.0\.0 ",
+        rf"Versions: Deployment Status: deployed Model: {repo} Trained At: \S+ Version: v1\.1\.0 ",
+        rf"Endpoints: Model: {repo} Name: \S+ Revision: {said['model']['revision']} Role: stable ",
+        r"Spend: Budget USD: 100 Month: \S+ Reserved USD: 0\.00 Settled USD: 0\.0\d+ ",
+    ):
+        assert re.search(words, story), f"{words}\n{story}"
+    row = (await told_by(kubectl, here, "get", AGENT, "--no-headers")).split()
+    assert row[:3] == ["docs", "docs", "v1.1.0"]
 
     # Nothing of it is done again.
     await here.quiet()

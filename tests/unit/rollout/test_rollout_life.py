@@ -62,14 +62,20 @@ def test_every_transition_is_announced_once() -> None:
     assert told.told == [
         "Provisioning",
         "Evaluating",
-        "Arming",
         "EvaluationPassed",
+        "Arming",
         "Advancing",
         "Watching",
         "Advancing",
         "Promoting",
         "Promoted",
     ]
+
+
+def test_each_weight_is_announced_also_without_a_pause_between() -> None:
+    steps = {"steps": [{"setWeight": weight} for weight in (10, 50, 100)]}
+    told = Life(observed(objects.rollout(strategy={"canary": steps}))).until(over).told
+    assert told[told.index("Arming") :] == ["Arming", *["Advancing"] * 3, "Promoting", "Promoted"]
 
 
 def test_the_verdict_is_kept_though_arming_took_its_write() -> None:

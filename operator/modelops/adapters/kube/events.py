@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
+import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
@@ -73,7 +74,11 @@ def event_body(regarding: Json, *, reason: str, message: str, warning: bool) -> 
     return {
         "apiVersion": "v1",
         "kind": "Event",
-        "metadata": {"name": f"{metadata['name']}.{secrets.token_hex(8)}", "namespace": namespace},
+        # kubectl sorts by whole seconds, and leaves those of one second as they are listed: by name.
+        "metadata": {
+            "name": f"{metadata['name']}.{time.time_ns():016x}{secrets.token_hex(2)}",
+            "namespace": namespace,
+        },
         "involvedObject": {
             "apiVersion": regarding.get("apiVersion", ""),
             "kind": regarding.get("kind", ""),

@@ -72,7 +72,16 @@ def promote(seen: Observed) -> Plan:
         attempt=1,
     )
     message = f"{target.version} becomes stable"
-    status = moved(seen, RolloutPhase.PROMOTING, Why.PROMOTING, message, intent=intent, promoting=True)
+    # Whoever promotes has seen every agent confirm the last step.
+    status = moved(
+        seen,
+        RolloutPhase.PROMOTING,
+        Why.PROMOTING,
+        message,
+        facts={"RoutingPropagated": True},
+        intent=intent,
+        promoting=True,
+    )
     return Plan(
         steps=(
             *said(seen, status, Why.PROMOTING, message),

@@ -120,7 +120,8 @@ def judged(seen: Observed, verdict: EvaluationStatus, explain: str) -> Plan:
         plan = canary_is_not_armed(replace(seen, rollout=passed))
         assert plan is not None
         announced = Announce(reason=Why.EVALUATION_PASSED.value, message=explain)
-        return replace(plan, steps=(*plan.steps, announced)) if plan.steps else plan
+        # The verdict is told first: it is why the canary is armed.
+        return replace(plan, steps=(*plan.steps[:1], announced, *plan.steps[1:])) if plan.steps else plan
     reason = Why.EVALUATION_FAILED if verdict.verdict == "fail" else Why.EVALUATION_INCONCLUSIVE
     status = moved(
         seen,

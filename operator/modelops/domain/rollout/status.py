@@ -53,11 +53,11 @@ def moved(
 
 
 def said(seen: Observed, status: RolloutStatus, reason: RolloutReason, message: str) -> tuple[Step, ...]:
-    """The status write, with an Event where the reason or phase is new."""
+    """The status write, with an Event where the reason, the phase or the step is new."""
     if status == seen.rollout.status:
         return ()
     old = seen.rollout.status
-    if (old.reason, old.phase) == (status.reason, status.phase):
+    if (old.reason, old.phase, old.step) == (status.reason, status.phase, status.step):
         return (WriteStatus(status=status),)
     warning = status.phase in {RolloutPhase.FAILED, RolloutPhase.ABORTED, RolloutPhase.REJECTED}
     return (WriteStatus(status=status), Announce(reason=reason.value, message=message, warning=warning))
