@@ -167,6 +167,14 @@ class Estimate(StatusModel):
     flavor: str = Field(max_length=64, description="Hardware.")
     usd_per_hour: Money = Field(alias="usdPerHour", description="Price of the hardware.")
     source: str = Field(default="", max_length=256, description="Where the price and the speed come from.")
+    parts: tuple[Annotated[str, Field(max_length=64)], ...] = Field(
+        default=(), max_length=8, description="What the minutes are made of; the high end has a quarter more."
+    )
+    considered: tuple[Annotated[str, Field(max_length=256)], ...] = Field(
+        default=(),
+        max_length=16,
+        description="With `flavor: auto`: the other hardware, and what speaks against it.",
+    )
 
 
 class PreparedDataset(StatusModel):
