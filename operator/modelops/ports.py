@@ -144,11 +144,12 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Flavor:
-    """Hardware and its price."""
+    """Hardware and its price. `devices`: how many accelerators."""
 
     name: str
     usd_micro_per_hour: int
     accelerator: str = ""
+    devices: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

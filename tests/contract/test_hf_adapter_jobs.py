@@ -229,6 +229,7 @@ async def test_prices_are_per_hour(jobs: HuggingFaceJobs, token: str) -> None:
     assert abs(prices["a10g-large"].usd_micro_per_hour - 1_500_000) < 1_000
     assert "A10G" in prices["a10g-large"].accelerator
     assert prices["cpu-basic"].accelerator == ""
+    assert [prices[name].devices for name in ("cpu-basic", "a10g-large", "a10g-largex4")] == [0, 1, 4]
 
 
 async def test_no_timeout_is_refused_before_anything_is_sent(

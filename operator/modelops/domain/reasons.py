@@ -64,6 +64,14 @@ class TrainingReason(Reason):
         "spec.baseModel is not on the Hub, or the token may not read it.",
     )
     FLAVOR_UNKNOWN = "FlavorUnknown", "spec.backend.huggingFace.flavor is not in the service's list."
+    DOES_NOT_FIT = (
+        "DoesNotFit",
+        "The training needs more memory than a device of the flavor has; the message shows the arithmetic.",
+    )
+    NO_FLAVOR_FITS = (
+        "NoFlavorFits",
+        "With flavor auto: no offered hardware is large enough, fast enough and allowed; the message says why.",
+    )
     PRICE_UNKNOWN = (
         "PriceUnknown",
         "No price could be had, or the speed is not known; nothing is spent without an estimate.",

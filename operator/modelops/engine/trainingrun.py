@@ -22,13 +22,15 @@ from modelops.engine.reconciler import Reconciler, Scene
 from modelops.engine.remembered import Remembered
 from modelops.engine.resources import TRAINING_RUNS
 from modelops.engine.world import World, identity, parsed
-from modelops.ports import Flavor, JobRequest, ModelInfo, Refused, Trainer, Unavailable, Uncertain
+from modelops.ports import Flavor, JobRequest, Json, ModelInfo, Refused, Trainer, Unavailable, Uncertain
 
 PROGRAM = "modelops.datasets"
 LOOK_SECONDS = 5.0
 PRICE_SECONDS = 60.0
 BASE_SECONDS = 10.0
 """How old a price list and the head of a base model may be."""
+CONFIG_SECONDS = 3600.0
+"""For how long a base model's configuration is remembered: a revision never changes."""
 
 
 @dataclass
@@ -57,6 +59,7 @@ class TrainingRunReconciler(Reconciler[Observed]):
         self._trainer = trainer
         self._memories = Memories(Memory)
         self._prices: Remembered[tuple[Flavor, ...]] = Remembered(world.clock, seconds=PRICE_SECONDS)
+        self._configs: Remembered[Json | None] = Remembered(world.clock, seconds=CONFIG_SECONDS)
         self._bases: Remembered[ModelInfo | None] = Remembered(world.clock, seconds=BASE_SECONDS)
 
     def _decide(self, seen: Observed) -> Plan:
@@ -148,6 +151,8 @@ class TrainingRunReconciler(Reconciler[Observed]):
             case "base":
                 base = seen.run.spec.base_model
                 return await self._bases.get((token, base), lambda: world.hub.model(token, base))
+            case "base_config":
+                return await self._base_config(seen, token)
             case "dataset":
                 return await world.programs.observe(f"dataset-{seen.uid}")
             case "job" | "report":
@@ -165,6 +170,15 @@ class TrainingRunReconciler(Reconciler[Observed]):
                     return None
                 return await world.hub.read_json(token, self._repository(seen), revision, "modelops.json")
         raise ValueError(f"no such fact: {fact}")
+
+    async def _base_config(self, seen: Observed, token: str) -> Mapping[str, Any] | None:
+        base = seen.base
+        if not isinstance(base, ModelInfo) or "config.json" not in base.files:
+            return None
+        key = (token, base.repo, base.revision)
+        return await self._configs.get(
+            key, lambda: self._world.hub.read_json(token, base.repo, base.revision, "config.json")
+        )
 
     def _sighted(self, fact: str, seen: Observed, token: str) -> Any:
         """From the shared poller, which reads the last log before it tells of an end."""

@@ -46,10 +46,11 @@ class Values(_Part):
     lora_alpha: StrictInt | None = Field(default=None, ge=1, le=1024)
     target_modules: tuple[Module, ...] | None = Field(default=None, max_length=32)
     max_seq_length: StrictInt | None = Field(default=None, ge=16, le=262144)
+    beta: Rate | None = None
 
 
 class TrainingDefaults(_Part):
-    """The whole file. `gpu_selection` and `cost_estimates` are for people: nothing is decided by them."""
+    """The whole file. `gpu_selection` bounds `flavor: auto`; `cost_estimates` are for people."""
 
     default_training_config: Values = Field(default_factory=Values)
     methods: dict[Method, Values] = Field(default_factory=dict)

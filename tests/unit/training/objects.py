@@ -100,6 +100,7 @@ def prepared_status() -> Json:
             "train": 135,
             "test": 15,
             "tokens": 30000,
+            "longestTokens": 512,
             "digest": "sha256:" + "d" * 64,
             "repo": f"{ORG}/code-chef-docs-20251209-210000-7f3c1c-data",
             "revision": "d" * 40,

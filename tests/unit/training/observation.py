@@ -31,6 +31,7 @@ FLAVOR = Flavor(name="a10g-large", usd_micro_per_hour=1_500_000, accelerator="1x
 BASE = ModelInfo(repo="Qwen/Qwen2.5-Coder-7B", revision="b" * 40, parameters=7_600_000_000)
 DATASET_RESULT: Json = {
     "ok": True,
+    "max_tokens": 512,
     **prepared_status()["dataset"],
     "dataset_id": prepared_status()["dataset"]["langsmithId"],
     "as_of": prepared_status()["dataset"]["asOf"],
@@ -39,6 +40,7 @@ KNOWN: dict[str, Any] = {
     "dataset": ProgramState(result=DATASET_RESULT),
     "flavors": (FLAVOR,),
     "base": BASE,
+    "base_config": None,
 }
 """Facts of a run that goes well, up to its submission."""
 

@@ -107,7 +107,7 @@ class PaidWorld:
         self.left = dict(vars(faults))
         self.time = Time(stepped=stepped)
         self.server, self.jobs, self.hub = ApiServer(self.time), JobService(self.time), Hub(self.time)
-        dataset = prepared_status()["dataset"]
+        dataset = {**prepared_status()["dataset"], "max_tokens": 512}
         self.programs = Programs({"ok": True, **dataset, "dataset_id": dataset["langsmithId"]})
         number = next(_uids)
         self.uid = f"{number:08x}-0000-4000-8000-000000000000"

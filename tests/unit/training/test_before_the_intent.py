@@ -46,7 +46,7 @@ FAILS: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
     "flavor not offered": (
         {"flavors": (Flavor(name="cpu-basic", usd_micro_per_hour=10_000),)},
         "FlavorUnknown",
-        ("spec.backend.huggingFace.flavor", "'a10g-large'", "choose one of cpu-basic"),
+        ("spec.backend.huggingFace.flavor", "'a10g-large'", "choose one of auto, cpu-basic"),
     ),
     "prices refused": (
         {"flavors": Outage(service="hf", message="answered 401: check the Secret", refused=True)},
@@ -204,6 +204,55 @@ def test_dataset_price_and_base_revision_are_fixed_in_one_write() -> None:
         "b" * 40,
         "a10g-large",
     )
+
+
+AUTO = {"backend": {"huggingFace": {}}}
+OFFERED = (
+    FLAVOR,
+    Flavor(name="l40sx1", usd_micro_per_hour=1_800_000, devices=1),
+    Flavor(name="t4-small", usd_micro_per_hour=400_000, devices=1),
+)
+
+
+def test_auto_submits_to_the_cheapest_that_fits_and_says_why() -> None:
+    plan = decided(run(**AUTO), **{**KNOWN, "flavors": OFFERED})
+    estimate = said(plan).estimate
+    assert estimate.flavor == "l40sx1"
+    assert [line.split(":")[0] for line in estimate.considered] == ["a10g-large", "t4-small is too small"]
+    submission = next(step for step in plan.steps if isinstance(step, Do))
+    assert submission.arguments["flavor"] == "l40sx1"
+
+
+def test_nothing_that_fits_ends_the_run_unpaid_with_every_reason() -> None:
+    plan = decided(run(**AUTO), **{**KNOWN, "flavors": OFFERED[2:]})
+    assert (said(plan).phase, said(plan).reason) == ("Failed", "NoFlavorFits")
+    assert "t4-small is too small" in message(plan)
+    assert actions(plan) == ["status"]
+
+
+def test_a_named_flavor_that_is_too_small_ends_the_run_with_the_arithmetic() -> None:
+    small = {"backend": {"huggingFace": {"flavor": "t4-small"}}}
+    plan = decided(run(**small), **{**KNOWN, "flavors": OFFERED})
+    assert said(plan).reason == "DoesNotFit"
+    assert "15.2 weights" in message(plan)
+
+
+def test_the_base_models_own_shape_counts_where_the_hub_has_it() -> None:
+    config = {
+        "hidden_size": 3584,
+        "num_hidden_layers": 28,
+        "intermediate_size": 18944,
+        "vocab_size": 10**7,
+        "num_attention_heads": 28,
+    }
+    plan = decided(**{**KNOWN, "base_config": config})
+    assert said(plan).reason == "DoesNotFit"
+    assert "the model's config.json" in message(plan)
+
+
+def test_a_recipe_that_learns_little_is_a_finding() -> None:
+    findings = said(decided(**KNOWN)).dataset.findings
+    assert any("little will be learnt" in finding for finding in findings), findings
 
 
 def sent_run(plan: Plan) -> dict[str, Any]:

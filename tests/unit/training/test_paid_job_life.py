@@ -36,8 +36,8 @@ async def test_a_run_becomes_a_registered_model_in_nine_writes() -> None:
     repository = f"appsmithery/code-chef-docs-20251209-210000-{world.uid[:6]}"
     assert world.kube.events == [
         "PreparingDataset: reading ls://docs-examples",
-        "DatasetPrepared: 135 examples to train on, 15 held out; estimated $0.15 to $0.375",
-        "Submitting: up to $0.38 reserved; submitting to a10g-large",
+        "DatasetPrepared: 135 examples to train on, 15 held out; estimated $0.175 to $0.50",
+        "Submitting: up to $0.50 reserved; submitting to a10g-large",
         "JobSubmitted: job job1 waits for hardware",
         "JobRunning: job job1 trains",
         f"Trained: {repository} is on the Hub and in the registry",

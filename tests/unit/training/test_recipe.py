@@ -37,6 +37,7 @@ def test_every_name_is_the_files_and_fractions_are_numbers() -> None:
         lora_alpha=16,
         target_modules=("q_proj",),
         max_seq_length=512,
+        beta="0.1",
     )
     found = recipe(method="sft", run=every, agent=None, defaults={})
     assert set(found) == set(TrainingConfig.model_fields)

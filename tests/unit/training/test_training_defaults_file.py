@@ -39,7 +39,17 @@ def test_it_is_the_repositorys_file() -> None:
 
 
 def test_an_adapter_learns_faster_than_the_whole_model() -> None:
-    assert load_training_defaults()["methods"]["sft"] == {"learning_rate": 2e-4}
+    methods = load_training_defaults()["methods"]
+    assert {name: values["learning_rate"] for name, values in methods.items()} == {
+        "sft": 2e-4,
+        "dpo": 5e-6,
+        "orpo": 5e-6,
+    }
+
+
+def test_every_method_updates_by_sixteen_examples_in_steps_of_one() -> None:
+    for values in load_training_defaults()["methods"].values():
+        assert (values["batch_size"], values["gradient_accumulation_steps"]) == (1, 16)
 
 
 def test_a_file_of_ones_own_stands_alone(tmp_path: Path) -> None:

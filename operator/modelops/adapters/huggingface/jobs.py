@@ -118,6 +118,7 @@ class HuggingFaceJobs:
                     name=item.name,
                     usd_micro_per_hour=item.unit_cost_micro_usd * UNITS_PER_HOUR[item.unit_label],
                     accelerator=_accelerator(item.accelerator),
+                    devices=_devices(item.accelerator),
                 )
                 for item in api.list_jobs_hardware()
                 if item.unit_label in UNITS_PER_HOUR
@@ -153,6 +154,11 @@ def _job(info: JobInfo) -> Job:
 def _in_order(jobs: Iterable[Job]) -> tuple[Job, ...]:
     never = datetime.max.replace(tzinfo=UTC)
     return tuple(sorted(jobs, key=lambda job: (job.created_at or never, job.id)))
+
+
+def _devices(given: object) -> int:
+    quantity = str(getattr(given, "quantity", "") or "")
+    return int(quantity) if quantity.isdigit() else 0
 
 
 def _accelerator(given: object) -> str:

@@ -33,6 +33,10 @@ class TrainingConfig(ApiModel):
     target_modules: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] | None = Field(
         default=None, max_length=32, description="Modules of the model that get an adapter, such as `q_proj`."
     )
+    beta: Annotated[Share, Rule("double(self) > 0.0", "write a beta above 0")] | None = Field(
+        default=None,
+        description='Of dpo and orpo: how much the preference counts, as a decimal string, such as "0.1".',
+    )
     max_seq_length: int | None = Field(
         default=None, ge=16, le=262144, description="Longest example, in tokens."
     )

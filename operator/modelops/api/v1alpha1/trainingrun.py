@@ -47,18 +47,20 @@ class DatasetSelection(ApiModel):
 
 class Method(StrEnum):
     SFT = "sft"
+    DPO = "dpo"
+    ORPO = "orpo"
 
 
 class HuggingFaceBackend(ApiModel):
     """A Hugging Face job."""
 
     flavor: str = Field(
-        default="a10g-large",
+        default="auto",
         min_length=1,
         max_length=64,
         pattern=r"^[a-z0-9-]+$",
-        description="Hardware flavor, as the service lists it, such as `a10g-large`. Its price is asked for "
-        "before anything is spent.",
+        description="Hardware flavor, as the service lists it, such as `a10g-large`; its price is asked for before "
+        "anything is spent. `auto`: the cheapest that the training fits and that ends it before the deadline.",
     )
     namespace: str | None = Field(
         default=None,
@@ -115,7 +117,8 @@ class TrainingRunSpec(
     )
     method: Method = Field(
         default=Method.SFT,
-        description="Training method. sft: supervised fine-tuning on the examples' answers.",
+        description="Training method. sft: supervised fine-tuning on the examples' answers. dpo: direct preference "
+        "optimisation on pairs of a better and a worse answer. orpo: both at once, on the same pairs.",
     )
     config: TrainingConfig | None = Field(
         default=None,
@@ -167,6 +170,14 @@ class Estimate(StatusModel):
     flavor: str = Field(max_length=64, description="Hardware.")
     usd_per_hour: Money = Field(alias="usdPerHour", description="Price of the hardware.")
     source: str = Field(default="", max_length=256, description="Where the price and the speed come from.")
+    parts: tuple[Annotated[str, Field(max_length=64)], ...] = Field(
+        default=(), max_length=8, description="What the minutes are made of; the high end has a quarter more."
+    )
+    considered: tuple[Annotated[str, Field(max_length=256)], ...] = Field(
+        default=(),
+        max_length=16,
+        description="With `flavor: auto`: the other hardware, and what speaks against it.",
+    )
 
 
 class PreparedDataset(StatusModel):
@@ -178,6 +189,7 @@ class PreparedDataset(StatusModel):
     train: int = Field(default=0, ge=0, description="Examples trained on.")
     test: int = Field(default=0, ge=0, description="Examples held out by the run.")
     tokens: int = Field(default=0, ge=0, description="Estimated tokens trained on in one epoch.")
+    longest_tokens: int = Field(default=0, ge=0, description="Estimated tokens of the longest example.")
     digest: str = Field(default="", max_length=80, description="Digest of the rendered data.")
     repo: str = Field(default="", max_length=193, description="Dataset repository on the Hub.")
     revision: str = Field(default="", max_length=64, description="Its revision.")

@@ -11,8 +11,10 @@ from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.money import micro
 from modelops.domain.plan import Announce, Do, Plan
 from modelops.domain.reasons import TrainingReason as Why
-from modelops.domain.training.estimate import CannotEstimate
-from modelops.domain.training.given import training_dataset
+from modelops.domain.training.advice import advice
+from modelops.domain.training.choice import NothingFits
+from modelops.domain.training.estimate import CannotEstimate, DoesNotFit
+from modelops.domain.training.given import training_dataset, training_values
 from modelops.domain.training.naming import dataset_repository
 from modelops.domain.training.observed import Observed
 from modelops.domain.training.price import base_model, priced, refusal
@@ -67,11 +69,11 @@ def started(seen: Observed) -> Plan:
 
 def prepared(seen: Observed, result: Mapping[str, Any]) -> Plan:
     """The run ends unpaid; or dataset, base model's revision and price are fixed by the write of the intent."""
-    dataset = dataset_of(result)
+    dataset = with_advice(seen, dataset_of(result))
     try:
         price = priced(seen, dataset)
     except CannotEstimate as error:
-        return failed(seen, Why.PRICE_UNKNOWN, str(error), facts={"DatasetReady": True}, dataset=dataset)
+        return failed(seen, why_not(error), str(error), facts={"DatasetReady": True}, dataset=dataset)
     fixed: dict[str, Any] = {
         "dataset": dataset,
         "estimate": price,
@@ -93,6 +95,18 @@ def prepared(seen: Observed, result: Mapping[str, Any]) -> Plan:
     return replace(plan, steps=(Announce(reason=Why.DATASET_PREPARED.value, message=message), *plan.steps))
 
 
+def with_advice(seen: Observed, dataset: PreparedDataset) -> PreparedDataset:
+    """What the recipe makes of so many examples is a finding like those about the data."""
+    said = advice(seen.run.spec.method.value, training_values(seen), examples=dataset.train)
+    return dataset.model_copy(update={"findings": (*dataset.findings, *said)[:32]})
+
+
+def why_not(error: CannotEstimate) -> Why:
+    if isinstance(error, DoesNotFit):
+        return Why.DOES_NOT_FIT
+    return Why.NO_FLAVOR_FITS if isinstance(error, NothingFits) else Why.PRICE_UNKNOWN
+
+
 def dataset_of(result: Mapping[str, Any]) -> PreparedDataset:
     """The program's `result.json` as the status shows it."""
     return PreparedDataset(
@@ -102,6 +116,7 @@ def dataset_of(result: Mapping[str, Any]) -> PreparedDataset:
         train=int(result["train"]),
         test=int(result["test"]),
         tokens=int(result.get("tokens", 0)),
+        longest_tokens=int(result.get("max_tokens", result.get("p99_tokens", 0))),
         digest=str(result["digest"]),
         repo=str(result["repo"]),
         revision=str(result["revision"]),

@@ -17,6 +17,7 @@ BEFORE_THE_INTENT: tuple[Step, ...] = (
     dataset.dataset_is_being_prepared,
     price.hardware_is_not_priced,
     price.base_model_is_not_found,
+    price.base_config_is_unseen,
     dataset.dataset_is_not_prepared,
     submit.submission_is_not_intended,
 )

@@ -61,6 +61,8 @@ class Observed:
     dataset: ProgramState | Outage | Unseen | None = UNSEEN
     flavors: tuple[Flavor, ...] | Outage | Unseen = UNSEEN
     base: ModelInfo | Outage | Unseen | None = UNSEEN
+    base_config: Mapping[str, Any] | Outage | Unseen | None = UNSEEN
+    """The base model's `config.json`; None where it has none."""
     job: Job | Outage | Unseen | None = UNSEEN
     """The recorded job."""
     labelled: tuple[Job, ...] | Outage | Unseen = UNSEEN

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from modelops.api.v1alpha1.trainingrun import Estimate, PreparedDataset, TrainingPhase
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.money import dollars, micro, shown
 from modelops.domain.plan import Plan
 from modelops.domain.reasons import TrainingReason as Why
-from modelops.domain.training.estimate import estimate
+from modelops.domain.training.choice import AUTO, chosen
+from modelops.domain.training.estimate import Work, estimate, hardware_of, parameters_of
 from modelops.domain.training.given import training_values
+from modelops.domain.training.memory import Load
 from modelops.domain.training.observed import Observed
+from modelops.domain.training.shape import ALL_LINEAR, of_config, of_size
 from modelops.domain.training.status import RETRY_SECONDS, failed, wait
 from modelops.ports import Flavor, ModelInfo
 
@@ -30,8 +35,15 @@ def hardware_is_not_priced(seen: Observed) -> Plan | None:
             return failed(seen, Why.PRICE_UNKNOWN, f"{message}; create a new run when that is put right")
         return priceless(seen, f"{message}; trying again", after=seen.flavors.retry_after or RETRY_SECONDS)
     listed = {flavor.name: flavor for flavor in seen.flavors}
+    if backend.flavor == AUTO:
+        if any(flavor.usd_micro_per_hour > 0 for flavor in seen.flavors):
+            return None
+        message = f"the service lists no priced hardware for {FIELD} auto; nothing is spent without a price"
+        return priceless(seen, message, after=RETRY_SECONDS * 4)
     if backend.flavor not in listed:
-        message = f"{FIELD} {backend.flavor!r} is not offered; choose one of {', '.join(sorted(listed))}"
+        message = (
+            f"{FIELD} {backend.flavor!r} is not offered; choose one of auto, {', '.join(sorted(listed))}"
+        )
         return failed(seen, Why.FLAVOR_UNKNOWN, message)
     if listed[backend.flavor].usd_micro_per_hour <= 0:
         message = f"the service lists no price for {FIELD} {backend.flavor!r}; nothing is spent without one"
@@ -63,16 +75,55 @@ def base_model_is_not_found(seen: Observed) -> Plan | None:
     return None
 
 
+def base_config_is_unseen(seen: Observed) -> Plan | None:
+    """Its shape decides the memory; without one a typical model of its size is taken."""
+    if seen.run.status.estimate is not None:
+        return None
+    if seen.base_config is UNSEEN:
+        return Plan(needs="base_config")
+    if isinstance(seen.base_config, Outage) and not seen.base_config.refused:
+        message = (
+            f"the Hub did not answer about config.json of spec.baseModel {seen.run.spec.base_model}: "
+            f"{seen.base_config.message}; trying again"
+        )
+        after = seen.base_config.retry_after or RETRY_SECONDS
+        return wait(seen, TrainingPhase.PENDING, Why.HUB_UNAVAILABLE, message, after=after)
+    return None
+
+
 def priced(seen: Observed, dataset: PreparedDataset) -> Estimate:
-    """The estimate for what was prepared. Raises CannotEstimate."""
+    """The estimate for what was prepared, on the flavor that is named or on the cheapest. Raises CannotEstimate."""
     backend = seen.run.spec.backend.hugging_face
     assert backend is not None
-    return estimate(
-        repo=seen.run.spec.base_model,
-        parameters=base_model(seen).parameters,
+    wanted = work(seen, dataset)
+    if backend.flavor != AUTO:
+        flavor = next(flavor for flavor in listed_flavors(seen) if flavor.name == backend.flavor)
+        return estimate(wanted, hardware_of(flavor))
+    return chosen(
+        wanted,
+        listed_flavors(seen),
+        minutes=seen.run.spec.active_deadline_seconds // 60,
+        defaults=seen.settings.defaults,
+    )
+
+
+def work(seen: Observed, dataset: PreparedDataset) -> Work:
+    """What is to be trained. Raises CannotEstimate where the model's size is not known."""
+    values = training_values(seen)
+    parameters = parameters_of(seen.run.spec.base_model, base_model(seen).parameters)
+    config = seen.base_config if isinstance(seen.base_config, Mapping) else {}
+    longest = int(values.get("max_seq_length", 8192))
+    return Work(
+        shape=of_config(config, parameters=parameters) or of_size(parameters),
+        load=Load(
+            method=seen.run.spec.method.value,
+            batch=int(values.get("batch_size", 1)),
+            length=min(longest, dataset.longest_tokens or longest),
+            rank=int(values.get("lora_rank", 32)),
+            targets=tuple(values.get("target_modules", (ALL_LINEAR,))),
+        ),
         tokens=max(1, dataset.tokens),
-        epochs=int(training_values(seen).get("num_epochs", 3)),
-        flavor=next(flavor for flavor in listed_flavors(seen) if flavor.name == backend.flavor),
+        epochs=int(values.get("num_epochs", 3)),
     )
 
 

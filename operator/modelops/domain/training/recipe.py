@@ -9,7 +9,7 @@ from pydantic.alias_generators import to_snake
 
 from modelops.api.v1alpha1.training_config import TrainingConfig
 
-_FRACTIONS = frozenset({"learning_rate", "warmup_ratio"})
+_FRACTIONS = frozenset({"beta", "learning_rate", "warmup_ratio"})
 
 
 def file_names(config: TrainingConfig | None) -> dict[str, Any]:

@@ -91,15 +91,15 @@ def first_intent(seen: Observed) -> JobStatus:
 
 
 def submit(seen: Observed, job: JobStatus, version: str) -> Do:
-    run, dataset, backend = seen.run, seen.run.status.dataset, seen.run.spec.backend.hugging_face
+    run, dataset, estimate = seen.run, seen.run.status.dataset, seen.run.status.estimate
     assert dataset is not None
-    assert backend is not None
+    assert estimate is not None
     return Do(
         action="submit",
         arguments={
             "namespace": billed_namespace(seen),
             "label": job.label,
-            "flavor": backend.flavor,
+            "flavor": estimate.flavor,
             "timeout_seconds": job.timeout_seconds,
             "run": {
                 "v": 1,

@@ -1,0 +1,61 @@
+"""What a flavor is made of: how many devices, their memory, and their speed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from modelops.ports import Flavor
+
+
+class Device(NamedTuple):
+    """One accelerator, or the processors of a flavor without any.
+
+    `peak_tflops`: dense in bf16 (T4: fp16), what L4 and RTX PRO 6000 sustain within their power limits.
+    `gigabytes`: nominal memory; 0 for processors, whose memory is not checked.
+    """
+
+    peak_tflops: float
+    gigabytes: int
+
+
+DEVICES: dict[str, Device] = {
+    "cpu-basic": Device(0.05, 0),
+    "cpu-upgrade": Device(0.2, 0),
+    "cpu-xl": Device(0.4, 0),
+    "cpu-performance": Device(0.8, 0),
+    "t4": Device(65.0, 16),
+    "l4": Device(60.0, 24),
+    "a10g": Device(70.0, 24),
+    "l40s": Device(362.0, 48),
+    "a100": Device(312.0, 80),
+    "rtx-pro-6000": Device(250.0, 96),
+    "h100": Device(989.0, 80),
+    "h200": Device(989.0, 141),
+}
+"""By the prefix of the flavor's name: the makers' data sheets."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hardware:
+    """A flavor that this operator knows."""
+
+    flavor: Flavor
+    kind: str
+    device: Device
+    devices: int
+
+    @property
+    def gigabytes(self) -> int:
+        """Memory of all devices together."""
+        return self.device.gigabytes * self.devices
+
+
+def known(flavor: Flavor) -> Hardware | None:
+    """The flavor's hardware; None where its kind is not in the table."""
+    name = flavor.name
+    fitting = [kind for kind in DEVICES if name == kind or name.startswith((kind + "-", kind + "x"))]
+    if not fitting:
+        return None
+    kind = max(fitting, key=len)
+    return Hardware(flavor=flavor, kind=kind, device=DEVICES[kind], devices=max(1, flavor.devices))

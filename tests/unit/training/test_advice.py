@@ -1,0 +1,33 @@
+"""Findings about a recipe: too few updates, a rate that is far from the usual one."""
+
+from __future__ import annotations
+
+import pytest
+
+from modelops.domain.training.advice import advice
+
+SIXTEEN = {"batch_size": 1, "gradient_accumulation_steps": 16, "num_epochs": 3, "learning_rate": 2e-4}
+
+
+def test_120_examples_in_sixteens_for_three_epochs_are_24_updates() -> None:
+    (said,) = advice("sft", SIXTEEN, examples=120)
+    assert "are 24 updates" in said
+    assert "gradientAccumulationSteps" in said
+    assert advice("sft", SIXTEEN, examples=267) == ()
+
+
+@pytest.mark.parametrize(
+    ("method", "rate", "words"),
+    [
+        ("sft", 2e-5, "little will be learnt"),
+        ("sft", 4e-5, None),
+        ("sft", 1e-3, None),
+        ("sft", 2e-3, "may not converge"),
+        ("dpo", 5e-6, None),
+        ("dpo", 2e-4, "may not converge"),
+        ("orpo", 5e-7, "little will be learnt"),
+    ],
+)
+def test_a_rate_outside_a_fifth_to_five_times_is_told(method: str, rate: float, words: str | None) -> None:
+    found = advice(method, {**SIXTEEN, "learning_rate": rate}, examples=10_000)
+    assert (words in found[0]) if words else found == ()
