@@ -52,9 +52,10 @@ from modelops.engine.cache import ObjectCache
 from modelops.engine.resources import AGENT_MODELS, TRAINING_RUNS
 from modelops.engine.trainingrun import TrainingRunReconciler
 from modelops.engine.world import World
-from modelops.ports import Conflict, Missing, Refused, Unavailable, Uncertain
+from modelops.ports import Conflict, Missing, Refused, Trainer, Unavailable, Uncertain
 
 SETTLE_SECONDS = 45.0
+TRAINER = Trainer(image="any", command=("train",), environment={})
 REQUEST_SECONDS = 30.0
 """No submission lands later than this after it was sent, where the service is prompt."""
 LISTED_SECONDS = 10.0
@@ -150,7 +151,7 @@ class PaidWorld:
         settings = TrainingSettings(
             installation=INSTALLATION, hub_org=ORG, defaults=DEFAULTS, settle_seconds=SETTLE_SECONDS
         )
-        self.reconciler = Reconciler(world, cast("Any", self.jobs), settings)
+        self.reconciler = Reconciler(world, cast("Any", self.jobs), settings, trainer=TRAINER)
         self.reconciler.decision = self.decision  # type: ignore[method-assign]
 
     def reconcile(self) -> None:
