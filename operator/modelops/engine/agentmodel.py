@@ -43,6 +43,7 @@ class AgentModelReconciler(Reconciler[Observed]):
         self._settle_seconds = settle_seconds
         self._quiet_since: dict[str, float] = {}
         self._memories = Memories(Memory)
+        self._listening_since = world.clock.monotonic()
 
     def _decide(self, seen: Observed) -> Plan:
         return decide(seen)
@@ -81,6 +82,7 @@ class AgentModelReconciler(Reconciler[Observed]):
                 generation=block.generation if block else 0,
                 salt=block.salt if block else "",
             ),
+            listening_seconds=world.clock.monotonic() - self._listening_since,
             rest_seconds=self._memory(agent).shown_at + STATUS_SECONDS - world.clock.monotonic(),
         )
         return Scene(

@@ -400,6 +400,48 @@ def test_a_deletion_stops_what_bills_and_lets_go() -> None:
     assert care.seen.agent_model.metadata.finalizers == ()
 
 
+def used_and_deleted() -> Care:
+    """Both agents serve from the stable endpoint of an AgentModel that is deleted."""
+    care = beside(Life(observed()).until(over)).rest()
+    assert [e.role for e in care.record.endpoints] == ["stable"]
+    both = AgentReports(
+        expected=2, heard=2, in_sync=2, canary_reachable=2, models_in_use=(care.record.stable.model,)
+    )
+    gone = parsed(AgentModel, deleted(objects.agent_model()))
+    care.seen = replace(care.seen, reports=both, agent_model=gone)
+    return care.rest()
+
+
+def test_a_deletion_waits_for_agents_that_use_what_it_would_stop() -> None:
+    care = used_and_deleted()
+    assert len(care.cloud) == 1
+    assert care.seen.agent_model.metadata.finalizers
+    assert care.seen.reports is not None
+    care.seen = replace(care.seen, reports=replace(care.seen.reports, models_in_use=("elsewhere",)))
+    care.rest()
+    assert care.cloud == {}
+    assert care.seen.agent_model.metadata.finalizers == ()
+    assert care.told == []
+
+
+def test_a_process_that_has_only_begun_to_listen_stops_nothing() -> None:
+    care = used_and_deleted()
+    care.seen = replace(care.seen, reports=None, listening_seconds=4.0)
+    care.rest()
+    assert len(care.cloud) == 1
+    care.seen = replace(care.seen, listening_seconds=15.0)
+    assert care.rest().cloud == {}
+
+
+def test_after_an_hour_a_deletion_leaves_agents_what_they_use_and_says_that_it_bills() -> None:
+    care = used_and_deleted()
+    care.passes(3600)
+    care.step()
+    assert care.told == ["Leaked"]
+    assert len(care.cloud) == len(care.record.endpoints) == 1
+    assert care.seen.agent_model.metadata.finalizers == ()
+
+
 def test_a_deletion_during_a_canary_goes_back_to_stable_first() -> None:
     life = Life(observed()).until(at_weight(20))
     care = beside(life).rest()

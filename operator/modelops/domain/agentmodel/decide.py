@@ -32,6 +32,8 @@ from modelops.domain.versions import released
 LOOK_SECONDS = 60.0
 ENDPOINT_POLL_SECONDS = 5.0
 ESCAPE_SECONDS = 3600.0
+HEARD_SECONDS = 15.0
+"""After this long every agent that lives has reported: they do so every 5 s."""
 
 
 def deletion_is_asked(seen: Observed) -> Plan | None:
@@ -47,7 +49,9 @@ def deletion_is_asked(seen: Observed) -> Plan | None:
         return Plan(steps=leaving)
     if (seen.now - meta.deletion_timestamp).total_seconds() > ESCAPE_SECONDS:
         names = ", ".join(entry.name for entry in record.endpoints)
-        message = f"LEAK: endpoints {names} may still run and bill; delete them by hand"
+        message = (
+            f"LEAK: endpoints {names} may still run and bill; delete them by hand when no agent uses them"
+        )
         return Plan(steps=(Announce(reason="Leaked", message=message, warning=True), *leaving))
     if record.active is not None:
         return retreat_without_rollout(seen, record, f"AgentModel {meta.name} was deleted")
@@ -245,15 +249,27 @@ def in_use(seen: Observed, entry: EndpointEntry) -> bool:
 
     A Pod that never reports keeps it for an hour, not for ever.
     """
-    reports, record = seen.reports, seen.record
-    assert record is not None
+    reports = seen.reports
+    if seen.listening_seconds < HEARD_SECONDS:
+        return True
     if reports is None or reports.expected == 0:
         return False
-    serving = {record.stable.model, record.active.candidate.model if record.active else ""}
-    if entry.repo in reports.models_in_use and entry.repo not in serving:
+    if entry.repo in reports.models_in_use and entry.repo not in served_elsewhere(seen):
         return True
     late = (seen.now - datetime.fromisoformat(entry.stop_after)).total_seconds() > ESCAPE_SECONDS
     return reports.in_sync < reports.expected and not late
+
+
+def served_elsewhere(seen: Observed) -> set[str]:
+    """Models that an endpoint serves which is kept in any case: that agents use them says nothing of another one.
+
+    A deletion keeps none.
+    """
+    record = seen.record
+    assert record is not None
+    if seen.agent_model.metadata.deletion_timestamp is not None:
+        return set()
+    return {record.stable.model, record.active.candidate.model if record.active else ""}
 
 
 def models_in_file(seen: Observed) -> set[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from math import inf
 
 from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.rollout import Rollout
@@ -35,6 +36,8 @@ class Observed:
     unreadable: frozenset[str] = frozenset()
     """Uids of rollouts that exist and cannot be read: they are not gone."""
     reports: AgentReports | None = None
+    listening_seconds: float = inf
+    """How long this process has been taking reports: before agents had time to send one, nobody knows what is used."""
     rest_seconds: float = 0.0
     """For how long the status that was just written is let be: what is only shown may be a second late."""
     endpoints: tuple[Endpoint, ...] | Outage | Unseen = UNSEEN
