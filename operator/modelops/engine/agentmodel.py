@@ -72,6 +72,7 @@ class AgentModelReconciler(Reconciler[Observed]):
             file_problem=file_problem,
             file_missing=file_item is None,
             secret_problem=secret_problem,
+            can_clean_up=bool(credentials.hugging_face),
             rollouts=world.rollouts_of(namespace, name),
             unreadable=world.unreadable_rollouts(namespace),
             runs=world.runs_of(namespace, name),
@@ -149,7 +150,7 @@ class AgentModelReconciler(Reconciler[Observed]):
         uid, attempt, key = step.arguments["uid"], step.arguments["attempt"], step.arguments["key"]
         if next(with_uid(world.cache, uid), None) is not None:
             return {"outcome": "the object is there, but this operator cannot read it"}
-        if seen.secret_problem:
+        if seen.secret_problem and not seen.can_clean_up:
             return {"outcome": f"waits for credentials: {seen.secret_problem}"}
         label = attempt_label(installation=self._installation, uid=uid, attempt=attempt)
         reservation = record.reservations[key]

@@ -442,6 +442,22 @@ def test_after_an_hour_a_deletion_leaves_agents_what_they_use_and_says_that_it_b
     assert care.seen.agent_model.metadata.finalizers == ()
 
 
+def test_a_deletion_after_its_secret_stops_what_bills_where_another_token_can() -> None:
+    care = promoted().rest()
+    gone = parsed(AgentModel, deleted(objects.agent_model()))
+    care.seen = replace(care.seen, agent_model=gone, secret_problem="Secret tokens does not exist")
+    assert len(care.rest().cloud) == 1
+    care.seen = replace(care.seen, can_clean_up=True)
+    assert care.rest().cloud == {}
+    assert care.seen.agent_model.metadata.finalizers == ()
+
+
+def test_nothing_is_started_while_a_secret_is_not_usable() -> None:
+    life = Life(observed()).until(lambda seen: seen.record is not None and seen.record.active is not None)
+    care = beside(life, secret_problem="Secret tokens does not exist", can_clean_up=True).rest()
+    assert (care.did, care.condition("Ready")[1]) == ([], "SecretNotUsable")
+
+
 def test_a_deletion_during_a_canary_goes_back_to_stable_first() -> None:
     life = Life(observed()).until(at_weight(20))
     care = beside(life).rest()

@@ -292,6 +292,12 @@ def test_another_revision_of_the_model_that_serves_is_another_candidate() -> Non
     assert life.phase == "Succeeded"
 
 
+def test_nothing_is_claimed_without_the_agents_secret() -> None:
+    life = Life(observed(secret_problem="Secret tokens does not exist")).rest()
+    assert life.reason == "SecretNotUsable"
+    assert not [write for write in life.written if write.startswith("record")]
+
+
 def test_a_secret_that_cannot_be_read_holds_the_rollout() -> None:
     life = claimed()
     life.seen = replace(

@@ -204,7 +204,9 @@ def endpoints_are_unseen(seen: Observed) -> Plan | None:
     """Asked only where any is on record."""
     record = seen.record
     assert record is not None
-    if not record.endpoints or seen.endpoints is not UNSEEN or seen.secret_problem:
+    if not record.endpoints or seen.endpoints is not UNSEEN:
+        return None
+    if seen.secret_problem and not seen.can_clean_up:
         return None
     return Plan(needs="endpoints")
 
@@ -216,7 +218,7 @@ def endpoint_is_not_started(seen: Observed) -> Plan | None:
     """
     record = seen.record
     assert record is not None
-    if seen.endpoints is UNSEEN or isinstance(seen.endpoints, Outage):
+    if seen.secret_problem or seen.endpoints is UNSEEN or isinstance(seen.endpoints, Outage):
         return None
     listed = {endpoint.name for endpoint in seen.endpoints}
     done_with = {entry.name for entry in over(seen)}

@@ -31,6 +31,8 @@ class Observed:
     file_missing: bool = False
     """The ConfigMap does not exist, so there is nothing to put back; a malformed file is waited for instead."""
     secret_problem: str = ""
+    can_clean_up: bool = False
+    """Whether there is a token to end what bills with, although a Secret is not usable."""
     rollouts: Mapping[str, Rollout]
     runs: Mapping[str, TrainingRun]
     unreadable: frozenset[str] = frozenset()

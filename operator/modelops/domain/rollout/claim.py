@@ -175,6 +175,8 @@ def agent_is_not_claimed(seen: Observed) -> Plan | None:
         return None
     if seen.rollout.status.intent is not None or seen.rollout.status.started_at is not None:
         return claim_is_lost(seen)
+    if seen.secret_problem:
+        return secret_is_not_usable(seen)
     found = resolve(seen)
     if isinstance(found, Plan):
         return found
