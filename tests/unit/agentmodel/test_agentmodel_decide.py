@@ -347,6 +347,44 @@ def promoted() -> Care:
     return care
 
 
+def test_the_cost_of_a_stopped_endpoint_is_split_at_the_end_of_the_month() -> None:
+    care = promoted()
+    (entry,) = care.record.endpoints
+    standing = entry.model_copy(update={"since": "2025-11-30T22:00:00+00:00"})
+    care.seen = replace(care.seen, record=care.record.with_(endpoints=(standing,), endpoint_spend={}))
+    care.rest()
+    assert care.record.endpoint_spend == {}
+    care.passes(90_000)
+    care.rest()
+    assert care.record.endpoints == ()
+    spend = care.record.endpoint_spend
+    assert (list(spend), spend["2025-11"]) == (["2025-11", "2025-12"], 2_000_000)
+    assert spend["2025-12"] == sum(standing.micro_usd_by_month(care.seen.now).values()) - 2_000_000
+
+
+def test_a_standing_endpoint_uses_up_the_budget_and_is_no_reason_to_write_until_then() -> None:
+    agent = objects.agent_model(budget={"monthlyUSD": "100", "approvalAboveUSD": "50"})
+    care = beside(Life(observed(agent=agent)).until(over))
+    care.seen = replace(care.seen, agent_model=parsed(AgentModel, agent))
+    care.rest()
+    assert [e.role for e in care.record.endpoints] == ["stable"]
+    writes = len(care.written)
+    for _ in range(3):
+        care.passes(86_400)
+        assert care.step().steps == ()
+    assert care.condition("BudgetAvailable")[0] == "True"
+    care.passes(2 * 86_400)
+    care.rest()
+    assert care.condition("BudgetAvailable")[:2] == ("False", "BudgetExhausted")
+    assert len(care.written) == writes + 1
+    spend = care.seen.agent_model.status.spend
+    assert spend is not None
+    assert 100 < float(spend.standing_usd) < 121
+    assert float(spend.settled_usd) < 1
+    care.passes(86_400)
+    assert care.step().steps == ()
+
+
 def test_the_previous_endpoint_stays_warm_for_the_rollback_window() -> None:
     care = promoted().rest()
     assert len(care.cloud) == 1

@@ -25,7 +25,6 @@ from modelops.domain.plan import (
 )
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.record import Completed, EndpointEntry, Record
-from modelops.domain.rollout.booking import endpoint_micro_usd
 from modelops.domain.rollout.observed import same_target, stable_keys
 from modelops.domain.versions import released
 
@@ -309,12 +308,9 @@ def endpoints_are_stopped(seen: Observed) -> Plan | None:
         )
     if not stopped:
         return None
-    month = f"{seen.now:%Y-%m}"
-    cost = sum(endpoint_micro_usd(entry, seen.now) for entry in stopped)
     gone = {entry.name for entry in stopped}
-    changed = record.with_(
-        endpoints=tuple(entry for entry in record.endpoints if entry.name not in gone),
-        endpoint_spend={**record.endpoint_spend, month: record.endpoint_spend.get(month, 0) + cost},
+    changed = record.with_spent(*stopped, until=seen.now).with_(
+        endpoints=tuple(entry for entry in record.endpoints if entry.name not in gone)
     )
     return Plan(
         steps=(WriteRecord(record=changed, why=f"stopped {', '.join(sorted(gone))}"),), requeue_after=0
