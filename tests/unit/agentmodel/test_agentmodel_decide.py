@@ -19,6 +19,7 @@ from modelops.domain.agentsfile import with_routing
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.plan import Announce, Do, Plan, WriteFile, WriteFinalizers, WriteRecord, WriteStatus
 from modelops.domain.record import Record
+from modelops.domain.rollout.booking import planned_seconds
 from modelops.domain.rollout.observed import Observed as RolloutObserved
 from modelops.ports import AgentReports, Endpoint
 
@@ -198,11 +199,23 @@ def test_a_lost_record_is_rebuilt_and_the_rollout_goes_on(moment: str) -> None:
     before, after = life.seen.record, care.record
     assert before is not None
     assert after.active == before.active
+    assert after.reservations == before.reservations
     assert [(e.name, e.role) for e in after.endpoints] == [(e.name, e.role) for e in before.endpoints]
     assert after.stable == before.stable
     assert len(care.cloud) == 1
     life.seen = replace(life.seen, record=after)
     assert life.until(over).phase == "Succeeded"
+
+
+def test_a_rollout_whose_record_was_lost_runs_no_longer_than_it_has_reserved() -> None:
+    life = Life(observed()).until(watching)
+    life.seen = replace(life.seen, record=lost(life, beside(life).rest()).rest().record)
+    life.passes(planned_seconds(life.seen), healthy=False)
+    life.until(over)
+    assert (life.phase, life.reason) == ("Aborted", "DeadlineExceeded")
+    assert life.seen.record is not None
+    assert list(life.seen.record.settlements) == ["uid-r1/1"]
+    assert life.seen.record.reservations == {}
 
 
 def test_a_lost_record_knows_what_was_promoted() -> None:
