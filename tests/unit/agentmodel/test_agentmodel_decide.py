@@ -503,6 +503,34 @@ def test_a_deletion_after_its_secret_stops_what_bills_where_another_token_can() 
     assert care.seen.agent_model.metadata.finalizers == ()
 
 
+@pytest.mark.parametrize("problem", ["", "ConfigMap docs-modelops-record: the record cannot be read"])
+def test_a_deletion_after_its_record_stops_what_the_status_names(problem: str) -> None:
+    care = beside(Life(observed()).until(over)).rest()
+    status = care.seen.agent_model.status
+    gone = parsed(AgentModel, deleted(objects.agent_model())).model_copy(update={"status": status})
+    lost = replace(care.seen, agent_model=gone, record=None, record_problem=problem, file=None)
+    used = AgentReports(
+        expected=1, heard=1, in_sync=1, canary_reachable=1, models_in_use=("org/candidate-of-r1",)
+    )
+    care = Care(replace(lost, reports=used), cloud=care.cloud).rest()
+    assert len(care.cloud) == 1
+    assert care.seen.agent_model.metadata.finalizers
+    care.seen = replace(care.seen, reports=None)
+    assert care.rest().cloud == {}
+    assert (care.written, care.told) == (["finalizers"], [])
+
+
+def test_a_deletion_after_its_record_says_after_an_hour_what_may_bill() -> None:
+    care = beside(Life(observed()).until(over)).rest()
+    status = care.seen.agent_model.status
+    gone = parsed(AgentModel, deleted(objects.agent_model())).model_copy(update={"status": status})
+    care.seen = replace(care.seen, agent_model=gone, record=None, secret_problem="Secret tokens is gone")
+    assert care.rest().written.count("finalizers") == 0
+    care.passes(3600)
+    care.step()
+    assert (care.told, care.written[-1]) == (["Leaked"], "finalizers")
+
+
 def test_nothing_is_started_while_a_secret_is_not_usable() -> None:
     life = Life(observed()).until(lambda seen: seen.record is not None and seen.record.active is not None)
     care = beside(life, secret_problem="Secret tokens does not exist", can_clean_up=True).rest()

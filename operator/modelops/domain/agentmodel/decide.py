@@ -37,14 +37,17 @@ HEARD_SECONDS = 15.0
 
 def deletion_is_asked(seen: Observed) -> Plan | None:
     """What bills is stopped first; what agents use is not. After an hour it lets go and says what may still bill."""
-    meta, record = seen.agent_model.metadata, seen.record
+    meta = seen.agent_model.metadata
     if meta.deletion_timestamp is None:
         return None
     kept = tuple(name for name in meta.finalizers if name != FINALIZER)
     if FINALIZER not in meta.finalizers:
         return Plan()
     leaving = (WriteFinalizers(finalizers=kept),)
-    if record is None or not (record.endpoints or record.active):
+    seen = seen if seen.record is not None else remembered(seen)
+    record = seen.record
+    assert record is not None
+    if not (record.endpoints or record.active):
         return Plan(steps=leaving)
     if (seen.now - meta.deletion_timestamp).total_seconds() > ESCAPE_SECONDS:
         names = ", ".join(entry.name for entry in record.endpoints)
@@ -54,13 +57,8 @@ def deletion_is_asked(seen: Observed) -> Plan | None:
         return Plan(steps=(Announce(reason="Leaked", message=message, warning=True), *leaving))
     if record.active is not None:
         return retreat_without_rollout(seen, record, f"AgentModel {meta.name} was deleted")
-    stopping = tuple(
-        entry.model_copy(
-            update={"role": EndpointRole.STOPPING.value, "stop_after": seen.now.isoformat(timespec="seconds")}
-        )
-        for entry in record.endpoints
-    )
     if any(entry.role != EndpointRole.STOPPING.value for entry in record.endpoints):
+        stopping = stopped_now(record.endpoints, seen.now)
         return Plan(
             steps=(WriteRecord(record=record.with_(endpoints=stopping), why="the AgentModel is deleted"),),
             requeue_after=0,
@@ -68,6 +66,25 @@ def deletion_is_asked(seen: Observed) -> Plan | None:
     return (
         endpoints_are_unseen(seen) or endpoints_are_stopped(seen) or Plan(requeue_after=ENDPOINT_POLL_SECONDS)
     )
+
+
+def remembered(seen: Observed) -> Observed:
+    """A deletion whose record went first, as where the namespace is deleted: nothing can be written there any more.
+
+    What the statuses name, and the service still has, is stopped as if it were on record; it is booked nowhere.
+    """
+    record = first_record(seen)
+    bill = record.endpoints
+    if seen.endpoints is not UNSEEN and not isinstance(seen.endpoints, Outage):
+        listed = {endpoint.name for endpoint in seen.endpoints}
+        bill = tuple(entry for entry in bill if entry.name in listed)
+    return replace(seen, record=record.with_(active=None, endpoints=stopped_now(bill, seen.now)))
+
+
+def stopped_now(entries: tuple[EndpointEntry, ...], now: datetime) -> tuple[EndpointEntry, ...]:
+    """The endpoints on their way out, due at once."""
+    ends = {"role": EndpointRole.STOPPING.value, "stop_after": now.isoformat(timespec="seconds")}
+    return tuple(entry.model_copy(update=ends) for entry in entries)
 
 
 def another_owns_the_target(seen: Observed) -> Plan | None:
