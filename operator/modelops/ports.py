@@ -96,6 +96,8 @@ class Credentials:
     hugging_face: str = field(repr=False, default="")
     langsmith: str = field(repr=False, default="")
     open_router: str = field(repr=False, default="")
+    borrowed: bool = False
+    """Whether they are the installation's own, in the place of an agent's: they end what bills, and start nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from tests.unit.training.objects import RUN_UID, empty_record
+from tests.unit.training.objects import NOW, RUN_UID, STABLE, empty_record
 from tests.unit.training.observation import KEY, reserved
 
 from modelops.domain.record import (
     LEDGER_KEY,
     REGISTRY_KEY,
+    Active,
+    EndpointEntry,
     MalformedRecord,
     Record,
     RegistryEntry,
+    Reservation,
     Settlement,
 )
 from modelops.domain.versions import Inputs
@@ -28,6 +32,20 @@ ENTRY = RegistryEntry(
     hub_repo="appsmithery/x",
     deployment_status="trained",
 )
+
+
+def an_endpoint(*, since: str) -> EndpointEntry:
+    """At a dollar an hour."""
+    return EndpointEntry(
+        name="mo-1",
+        role="stable",
+        repo="org/m",
+        revision="",
+        version="v1.1.0",
+        usd_micro_per_hour=1_000_000,
+        instance={},
+        since=since,
+    )
 
 
 def test_what_is_written_is_read_back() -> None:
@@ -78,8 +96,31 @@ def test_a_months_commitments_are_what_is_reserved_settled_and_spent_on_endpoint
         },
         endpoint_spend={"2025-12": 100, "2025-11": 1000},
     )
-    assert record.committed("2025-12") == 375_000 + 10 + 100
-    assert record.committed("2025-11") == 1005
+    assert record.committed("2025-12", NOW) == 375_000 + 10 + 100
+    assert record.committed("2025-11", NOW) == 1005
+
+
+def test_a_standing_endpoint_counts_in_each_month_by_its_hours_there() -> None:
+    record = reserved().with_(endpoints=(an_endpoint(since="2025-11-30T14:00:00+00:00"),))
+    now = datetime(2025, 12, 2, 6, tzinfo=UTC)
+    assert record.committed("2025-11", now) == 10_000_000
+    assert record.committed("2025-12", now) == 30_000_000 + 375_000
+    assert record.committed("2026-01", now) == 0
+
+
+def test_an_active_rollouts_endpoint_is_covered_by_its_reservation_until_it_costs_more() -> None:
+    own = an_endpoint(since="2025-11-30T20:00:00+00:00")
+    record = empty_record().with_(
+        endpoints=(own,),
+        active=Active(
+            uid="r", name="r1", digest="d", candidate=STABLE.model_copy(update={"endpoint_name": own.name})
+        ),
+        reservations={"r/1": Reservation(usd_micro=5_000_000, month="2025-11", name="r1")},
+    )
+    for hour, committed in ((21, 5_000_000), (25, 5_000_000), (30, 10_000_000)):
+        now = datetime(2025, 11, 30, tzinfo=UTC) + timedelta(hours=hour)
+        assert record.committed("2025-11", now) == committed
+        assert record.committed("2025-12", now) == 0
 
 
 def test_inputs_are_known_only_for_versions_that_were_trained_here() -> None:

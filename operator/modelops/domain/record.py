@@ -7,6 +7,8 @@ money, the active rollout, what serves the agent in full, endpoints, and everyth
 from __future__ import annotations
 
 import json
+import math
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -98,7 +100,30 @@ class EndpointEntry(_Part):
     usd_micro_per_hour: int
     instance: dict[str, Any]
     since: str
+    """When it was put on record; later, up to when its cost is booked."""
     stop_after: str = ""
+
+    def micro_usd(self, until: datetime) -> int:
+        """What it has cost since `since`, by the started minute."""
+        seconds = (until - datetime.fromisoformat(self.since)) / timedelta(seconds=1)
+        minutes = max(1, math.ceil(seconds / 60))
+        return -(-minutes * self.usd_micro_per_hour // 60)
+
+    def micro_usd_by_month(self, until: datetime) -> dict[str, int]:
+        """The same by month (UTC); a minute that two of them share belongs to the first."""
+        start, before, months = datetime.fromisoformat(self.since).astimezone(UTC), 0, {}
+        while True:
+            end = _end_of_month(start)
+            cost = self.micro_usd(min(end, until))
+            months[f"{start:%Y-%m}"] = cost - before
+            if until <= end:
+                return months
+            start, before = end, cost
+
+
+def _end_of_month(moment: datetime) -> datetime:
+    first = moment.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    return (first + timedelta(days=32)).replace(day=1)
 
 
 class RegistryEntry(_Part):
@@ -211,13 +236,41 @@ class Record(_Part):
         known = self.allocated[max(self.allocated, key=parse)]
         return Inputs(**known) if set(known) == set(Inputs.__dataclass_fields__) else None
 
-    def committed(self, month: str) -> int:
-        """Micro-USD of a month: reserved, settled, and endpoints that were stopped."""
-        return (
-            sum(r.usd_micro for r in self.reservations.values() if r.month == month)
-            + sum(s.usd_micro for s in self.settlements.values() if s.month == month)
-            + self.endpoint_spend.get(month, 0)
-        )
+    def committed(self, month: str, now: datetime) -> int:
+        """Micro-USD of a month: reserved, booked, and what standing endpoints have cost in it."""
+        return self.reserved(month) + self.booked(month) + self.standing(month, now)
+
+    def reserved(self, month: str) -> int:
+        """Micro-USD of a month that are covered and not yet booked."""
+        return sum(r.usd_micro for r in self.reservations.values() if r.month == month)
+
+    def booked(self, month: str) -> int:
+        """Micro-USD of a month that were settled, or cost by endpoints that were stopped."""
+        settled = sum(s.usd_micro for s in self.settlements.values() if s.month == month)
+        return settled + self.endpoint_spend.get(month, 0)
+
+    def standing(self, month: str, now: datetime) -> int:
+        """Micro-USD of a month that endpoints have cost and that are not booked yet.
+
+        The active rollout's own endpoint is covered by its reservation; what it costs above counts in the same month.
+        """
+        own = self.active.candidate.endpoint_name if self.active else ""
+        cover = self.reservations.get(f"{self.active.uid}/1") if self.active else None
+        total = 0
+        for entry in self.endpoints:
+            if cover is None or entry.name != own:
+                total += entry.micro_usd_by_month(now).get(month, 0)
+            elif cover.month == month:
+                total += max(0, entry.micro_usd(now) - cover.usd_micro)
+        return total
+
+    def with_spent(self, *entries: EndpointEntry, until: datetime) -> Record:
+        """A copy in which what these endpoints have cost is booked, each part in its month."""
+        spend = dict(self.endpoint_spend)
+        for entry in entries:
+            for month, cost in entry.micro_usd_by_month(until).items():
+                spend[month] = spend.get(month, 0) + cost
+        return self.with_(endpoint_spend=spend)
 
 
 def initial_record(*, agent: str, config_map: str, config_key: str, stable: Target, now: str) -> Record:

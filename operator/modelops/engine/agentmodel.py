@@ -43,6 +43,7 @@ class AgentModelReconciler(Reconciler[Observed]):
         self._settle_seconds = settle_seconds
         self._quiet_since: dict[str, float] = {}
         self._memories = Memories(Memory)
+        self._listening_since = world.clock.monotonic()
 
     def _decide(self, seen: Observed) -> Plan:
         return decide(seen)
@@ -71,6 +72,7 @@ class AgentModelReconciler(Reconciler[Observed]):
             file_problem=file_problem,
             file_missing=file_item is None,
             secret_problem=secret_problem,
+            can_clean_up=bool(credentials.hugging_face),
             rollouts=world.rollouts_of(namespace, name),
             unreadable=world.unreadable_rollouts(namespace),
             runs=world.runs_of(namespace, name),
@@ -81,6 +83,7 @@ class AgentModelReconciler(Reconciler[Observed]):
                 generation=block.generation if block else 0,
                 salt=block.salt if block else "",
             ),
+            listening_seconds=world.clock.monotonic() - self._listening_since,
             rest_seconds=self._memory(agent).shown_at + STATUS_SECONDS - world.clock.monotonic(),
         )
         return Scene(
@@ -147,7 +150,7 @@ class AgentModelReconciler(Reconciler[Observed]):
         uid, attempt, key = step.arguments["uid"], step.arguments["attempt"], step.arguments["key"]
         if next(with_uid(world.cache, uid), None) is not None:
             return {"outcome": "the object is there, but this operator cannot read it"}
-        if seen.secret_problem:
+        if seen.secret_problem and not seen.can_clean_up:
             return {"outcome": f"waits for credentials: {seen.secret_problem}"}
         label = attempt_label(installation=self._installation, uid=uid, attempt=attempt)
         reservation = record.reservations[key]

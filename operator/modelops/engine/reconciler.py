@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from modelops.domain.plan import Do, Plan
 from modelops.engine.act import Executed, FileRef, Held, RecordRef
@@ -14,6 +14,10 @@ from modelops.engine.world import World, outage
 from modelops.ports import Credentials, Refused, Resource, Unavailable, Uncertain
 
 Seen = TypeVar("Seen")
+
+ENDS_WHAT_BILLS: Final = frozenset({"cancel", "close", "delete_endpoint", "sweep"})
+"""What may be done with the installation's token in the place of an agent's."""
+WITHOUT_TOKEN: Final = frozenset({"stop_dataset", "forget_submission", "tick", "tick_reset"})
 
 MOST_ROUNDS = 32
 PAUSE_SECONDS = 0.5
@@ -80,7 +84,7 @@ class Reconciler(ABC, Generic[Seen]):
                 resource=self.resource,
                 record_ref=scene.record_ref,
                 file_ref=scene.file_ref,
-                do=lambda step: self._do(step, seen, scene),
+                do=lambda step: self._allowed(step, seen, scene),
                 agent=scene.agent,
             )
         except Refused as error:
@@ -94,6 +98,14 @@ class Reconciler(ABC, Generic[Seen]):
         self._refusals.pop(key, None)
         self._acted(scene, plan, done)
         return done
+
+    async def _allowed(self, step: Do, seen: Seen, scene: Scene[Seen]) -> Mapping[str, Any] | None:
+        """The action, unless it would start something with a token that is not the agent's."""
+        if scene.credentials.borrowed and step.action not in ENDS_WHAT_BILLS | WITHOUT_TOKEN:
+            raise Refused(
+                f"{step.action} needs the agent's own token: the installation's only ends what bills"
+            )
+        return await self._do(step, seen, scene)
 
     async def _decided(self, scene: Scene[Seen]) -> tuple[Plan, Seen]:
         """The plan; facts that it lacks are fetched one by one."""

@@ -50,10 +50,10 @@ class Strays:
             agent = parsed(AgentModel, item)
             if agent is None:
                 continue
-            credentials, problem = await self._world.credentials(
+            credentials, _ = await self._world.credentials(
                 agent.metadata.namespace, agent, only_hugging_face=True
             )
-            if problem:
+            if not credentials.hugging_face:
                 continue
             for account in self._accounts(agent):
                 if (account, credentials.hugging_face) in seen:

@@ -91,6 +91,7 @@ class TrainingRunReconciler(Reconciler[Observed]):
             agent_model=agent,
             record=record,
             secret_problem=problem,
+            can_clean_up=bool(credentials.hugging_face),
             submission=memory.submission,
             settled=self._settled(run, memory),
         )

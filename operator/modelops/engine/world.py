@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -184,17 +184,19 @@ class World:
     ) -> tuple[Credentials, str]:
         """The agent's tokens, and what is wrong with a Secret; without an agent the installation's own.
 
+        Where a Secret is not usable, the token for Hugging Face is there if what bills can be ended with it: the
+        agent's, or the installation's where the Secret with the agent's is gone.
         `only_hugging_face`: a job that is under way is followed and stopped whatever the other Secrets say.
         """
         if agent is None:
             return (
-                self.fallback,
+                replace(self.fallback, borrowed=True),
                 ""
                 if self.fallback.hugging_face
                 else "the AgentModel is gone and the installation has no token",
             )
         refs = agent.spec.secret_refs
-        values: dict[str, str] = {}
+        tokens, first = {"hugging_face": "", "langsmith": "", "open_router": ""}, ""
         for kind, path, reference in (
             ("hugging_face", "huggingFace", refs.hugging_face),
             ("langsmith", "langsmith", refs.langsmith),
@@ -202,11 +204,23 @@ class World:
         ):
             if reference is None or (only_hugging_face and kind != "hugging_face"):
                 continue
-            value, problem = await self._secret(namespace, reference, f"spec.secretRefs.{path}")
-            if problem:
-                return self.fallback, problem
-            values[kind] = value
-        return Credentials(**values), ""
+            tokens[kind], problem = await self._secret(namespace, reference, f"spec.secretRefs.{path}")
+            first = first or problem
+        if not tokens["hugging_face"] and self._is_gone(namespace, refs.hugging_face):
+            return replace(self.fallback, borrowed=True), first
+        return (
+            Credentials(
+                hugging_face=tokens["hugging_face"],
+                langsmith=tokens["langsmith"],
+                open_router=tokens["open_router"],
+            ),
+            first,
+        )
+
+    def _is_gone(self, namespace: str, reference: SecretKeyReference) -> bool:
+        """Whether the Secret did not exist when it was last asked for; one without label or key is not gone."""
+        _, item = self._secrets.get((namespace, reference.name), (0.0, {}))
+        return item is None
 
     async def _secret(self, namespace: str, reference: SecretKeyReference, path: str) -> tuple[str, str]:
         known = self._secrets.get((namespace, reference.name))

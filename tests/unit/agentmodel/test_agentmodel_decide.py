@@ -19,6 +19,7 @@ from modelops.domain.agentsfile import with_routing
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.plan import Announce, Do, Plan, WriteFile, WriteFinalizers, WriteRecord, WriteStatus
 from modelops.domain.record import Record
+from modelops.domain.rollout.booking import planned_seconds
 from modelops.domain.rollout.observed import Observed as RolloutObserved
 from modelops.ports import AgentReports, Endpoint
 
@@ -198,11 +199,23 @@ def test_a_lost_record_is_rebuilt_and_the_rollout_goes_on(moment: str) -> None:
     before, after = life.seen.record, care.record
     assert before is not None
     assert after.active == before.active
+    assert after.reservations == before.reservations
     assert [(e.name, e.role) for e in after.endpoints] == [(e.name, e.role) for e in before.endpoints]
     assert after.stable == before.stable
     assert len(care.cloud) == 1
     life.seen = replace(life.seen, record=after)
     assert life.until(over).phase == "Succeeded"
+
+
+def test_a_rollout_whose_record_was_lost_runs_no_longer_than_it_has_reserved() -> None:
+    life = Life(observed()).until(watching)
+    life.seen = replace(life.seen, record=lost(life, beside(life).rest()).rest().record)
+    life.passes(planned_seconds(life.seen), healthy=False)
+    life.until(over)
+    assert (life.phase, life.reason) == ("Aborted", "DeadlineExceeded")
+    assert life.seen.record is not None
+    assert list(life.seen.record.settlements) == ["uid-r1/1"]
+    assert life.seen.record.reservations == {}
 
 
 def test_a_lost_record_knows_what_was_promoted() -> None:
@@ -347,6 +360,44 @@ def promoted() -> Care:
     return care
 
 
+def test_the_cost_of_a_stopped_endpoint_is_split_at_the_end_of_the_month() -> None:
+    care = promoted()
+    (entry,) = care.record.endpoints
+    standing = entry.model_copy(update={"since": "2025-11-30T22:00:00+00:00"})
+    care.seen = replace(care.seen, record=care.record.with_(endpoints=(standing,), endpoint_spend={}))
+    care.rest()
+    assert care.record.endpoint_spend == {}
+    care.passes(90_000)
+    care.rest()
+    assert care.record.endpoints == ()
+    spend = care.record.endpoint_spend
+    assert (list(spend), spend["2025-11"]) == (["2025-11", "2025-12"], 2_000_000)
+    assert spend["2025-12"] == sum(standing.micro_usd_by_month(care.seen.now).values()) - 2_000_000
+
+
+def test_a_standing_endpoint_uses_up_the_budget_and_is_no_reason_to_write_until_then() -> None:
+    agent = objects.agent_model(budget={"monthlyUSD": "100", "approvalAboveUSD": "50"})
+    care = beside(Life(observed(agent=agent)).until(over))
+    care.seen = replace(care.seen, agent_model=parsed(AgentModel, agent))
+    care.rest()
+    assert [e.role for e in care.record.endpoints] == ["stable"]
+    writes = len(care.written)
+    for _ in range(3):
+        care.passes(86_400)
+        assert care.step().steps == ()
+    assert care.condition("BudgetAvailable")[0] == "True"
+    care.passes(2 * 86_400)
+    care.rest()
+    assert care.condition("BudgetAvailable")[:2] == ("False", "BudgetExhausted")
+    assert len(care.written) == writes + 1
+    spend = care.seen.agent_model.status.spend
+    assert spend is not None
+    assert 100 < float(spend.standing_usd) < 121
+    assert float(spend.settled_usd) < 1
+    care.passes(86_400)
+    assert care.step().steps == ()
+
+
 def test_the_previous_endpoint_stays_warm_for_the_rollback_window() -> None:
     care = promoted().rest()
     assert len(care.cloud) == 1
@@ -398,6 +449,92 @@ def test_a_deletion_stops_what_bills_and_lets_go() -> None:
     care.rest()
     assert care.cloud == {}
     assert care.seen.agent_model.metadata.finalizers == ()
+
+
+def used_and_deleted() -> Care:
+    """Both agents serve from the stable endpoint of an AgentModel that is deleted."""
+    care = beside(Life(observed()).until(over)).rest()
+    assert [e.role for e in care.record.endpoints] == ["stable"]
+    both = AgentReports(
+        expected=2, heard=2, in_sync=2, canary_reachable=2, models_in_use=(care.record.stable.model,)
+    )
+    gone = parsed(AgentModel, deleted(objects.agent_model()))
+    care.seen = replace(care.seen, reports=both, agent_model=gone)
+    return care.rest()
+
+
+def test_a_deletion_waits_for_agents_that_use_what_it_would_stop() -> None:
+    care = used_and_deleted()
+    assert len(care.cloud) == 1
+    assert care.seen.agent_model.metadata.finalizers
+    assert care.seen.reports is not None
+    care.seen = replace(care.seen, reports=replace(care.seen.reports, models_in_use=("elsewhere",)))
+    care.rest()
+    assert care.cloud == {}
+    assert care.seen.agent_model.metadata.finalizers == ()
+    assert care.told == []
+
+
+def test_a_process_that_has_only_begun_to_listen_stops_nothing() -> None:
+    care = used_and_deleted()
+    care.seen = replace(care.seen, reports=None, listening_seconds=4.0)
+    care.rest()
+    assert len(care.cloud) == 1
+    care.seen = replace(care.seen, listening_seconds=15.0)
+    assert care.rest().cloud == {}
+
+
+def test_after_an_hour_a_deletion_leaves_agents_what_they_use_and_says_that_it_bills() -> None:
+    care = used_and_deleted()
+    care.passes(3600)
+    care.step()
+    assert care.told == ["Leaked"]
+    assert len(care.cloud) == len(care.record.endpoints) == 1
+    assert care.seen.agent_model.metadata.finalizers == ()
+
+
+def test_a_deletion_after_its_secret_stops_what_bills_where_another_token_can() -> None:
+    care = promoted().rest()
+    gone = parsed(AgentModel, deleted(objects.agent_model()))
+    care.seen = replace(care.seen, agent_model=gone, secret_problem="Secret tokens does not exist")
+    assert len(care.rest().cloud) == 1
+    care.seen = replace(care.seen, can_clean_up=True)
+    assert care.rest().cloud == {}
+    assert care.seen.agent_model.metadata.finalizers == ()
+
+
+@pytest.mark.parametrize("problem", ["", "ConfigMap docs-modelops-record: the record cannot be read"])
+def test_a_deletion_after_its_record_stops_what_the_status_names(problem: str) -> None:
+    care = beside(Life(observed()).until(over)).rest()
+    status = care.seen.agent_model.status
+    gone = parsed(AgentModel, deleted(objects.agent_model())).model_copy(update={"status": status})
+    lost = replace(care.seen, agent_model=gone, record=None, record_problem=problem, file=None)
+    used = AgentReports(
+        expected=1, heard=1, in_sync=1, canary_reachable=1, models_in_use=("org/candidate-of-r1",)
+    )
+    care = Care(replace(lost, reports=used), cloud=care.cloud).rest()
+    assert len(care.cloud) == 1
+    assert care.seen.agent_model.metadata.finalizers
+    care.seen = replace(care.seen, reports=None)
+    assert care.rest().cloud == {}
+    assert (care.written, care.told) == (["finalizers"], [])
+
+
+def test_a_deletion_after_its_record_says_after_an_hour_what_may_bill() -> None:
+    care = beside(Life(observed()).until(over)).rest()
+    status = care.seen.agent_model.status
+    gone = parsed(AgentModel, deleted(objects.agent_model())).model_copy(update={"status": status})
+    care.seen = replace(care.seen, agent_model=gone, record=None, secret_problem="Secret tokens is gone")
+    assert care.rest().written.count("finalizers") == 0
+    care.passes(3600)
+    care.step()
+    assert (care.told, care.written[-1]) == (["Leaked"], "finalizers")
+
+
+def test_nothing_is_started_while_a_secret_is_not_usable() -> None:
+    life = Life(observed()).until(lambda seen: seen.record is not None and seen.record.active is not None)
+    care = beside(life, secret_problem="Secret tokens does not exist", can_clean_up=True).rest()
+    assert (care.did, care.condition("Ready")[1]) == ([], "SecretNotUsable")
 
 
 def test_a_deletion_during_a_canary_goes_back_to_stable_first() -> None:

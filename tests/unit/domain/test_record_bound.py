@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from modelops.domain.record import Completed, Record, RegistryEntry, Settlement, Target, initial_record
 from modelops.domain.record_bound import LARGEST, bounded_data
 
 STABLE = Target(version="v1.0.0", model="m", endpoint="openrouter", endpoint_url="https://x", api_key_env="K")
 MIB = 1024 * 1024
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def entry(number: int) -> RegistryEntry:
@@ -79,7 +82,7 @@ def test_what_decides_is_never_dropped() -> None:
     }
     assert set(read.allocated) == set(record.allocated)
     months = {s.month for s in record.settlements.values()}
-    assert {m: read.committed(m) for m in months} == {m: record.committed(m) for m in months}
+    assert {m: read.committed(m, NOW) for m in months} == {m: record.committed(m, NOW) for m in months}
     assert (read.stable, read.served, read.latest_inputs()) == (
         record.stable,
         record.served,

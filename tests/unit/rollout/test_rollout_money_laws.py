@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import jsonschema
 import pytest
@@ -23,7 +23,7 @@ from modelops.domain.record import (
     Reservation,
     Settlement,
 )
-from modelops.domain.rollout.booking import endpoint_micro_usd, planned_micro_usd, settled
+from modelops.domain.rollout.booking import planned_micro_usd, settled
 
 REGISTRY_SCHEMA: Json = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -201,10 +201,57 @@ def test_a_reservation_is_settled_exactly_once(ending: str, when: str, seconds: 
     assert booked.month == reserved.month
     ended = life.seen.rollout.status.finished_at
     assert ended is not None
-    assert booked.usd_micro == endpoint_micro_usd(claimed.endpoints[0], ended)
+    assert booked.usd_micro == claimed.endpoints[0].micro_usd(ended)
     # From the settlement on the endpoint is booked by its role: no minute twice, none left out.
     assert entry.since == ended.isoformat(timespec="seconds")
     assert settled(life.seen, record) == record
+
+
+def spent(record: Record, now: datetime) -> int:
+    """All that was ever billed, as far as the record knows."""
+    booked = sum(s.usd_micro for s in record.settlements.values()) + sum(record.endpoint_spend.values())
+    return booked + sum(entry.micro_usd(now) for entry in record.endpoints)
+
+
+def test_nothing_that_was_billed_is_forgotten_or_booked_twice() -> None:
+    life = Life(observed(record=a_record(endpoint_spend={"2025-11": 5}))).until(watching)
+    record = life.seen.record
+    assert record is not None
+    began = datetime.fromisoformat(record.endpoints[0].since)
+    life.until(over)
+    life.passes(86_400 * 40)
+    record, now = life.seen.record, life.seen.now
+    assert record is not None
+    minutes = (now - began).total_seconds() / 60
+    # Each change of hands may begin another minute.
+    assert spent(record, now) - 5 == pytest.approx(minutes * 1_000_000 / 60, abs=2 * 1_000_000 / 60 + 2)
+    assert record.reservations == {}
+    by_month = {month: record.committed(month, now) for month in ("2025-11", "2025-12", "2026-01", "2026-02")}
+    assert sum(by_month.values()) == spent(record, now)
+    assert (by_month["2025-11"], by_month["2026-02"]) == (5, 0)
+
+
+@given(st.integers(0, 10**7), st.integers(0, 10**7), st.integers(0, 400 * 86_400))
+def test_the_months_of_an_endpoint_add_up_to_what_it_has_cost(
+    per_hour: int, since: int, seconds: int
+) -> None:
+    began = objects.START + timedelta(seconds=since)
+    entry = EndpointEntry(
+        name="mo",
+        role="stable",
+        repo="org/m",
+        revision="",
+        version="v1.1.0",
+        usd_micro_per_hour=per_hour,
+        instance={},
+        since=began.isoformat(),
+    )
+    until = began + timedelta(seconds=seconds)
+    months = entry.micro_usd_by_month(until)
+    assert sum(months.values()) == entry.micro_usd(until)
+    assert list(months) == sorted(months)
+    assert {f"{began:%Y-%m}"} <= set(months) <= {f"{began + timedelta(days=d):%Y-%m}" for d in range(402)}
+    assert all(cost <= (31 * 24 * 60 + 1) * per_hour / 60 + 1 for cost in months.values())
 
 
 @given(st.integers(0, 10**6), st.integers(0, 10**7))
@@ -219,6 +266,6 @@ def test_an_endpoint_bills_by_the_started_minute(seconds: int, per_hour: int) ->
         instance={},
         since=objects.START.isoformat(),
     )
-    cost = endpoint_micro_usd(entry, objects.START + timedelta(seconds=seconds))
+    cost = entry.micro_usd(objects.START + timedelta(seconds=seconds))
     assert cost >= seconds * per_hour / 3600 - 1
     assert cost <= (seconds / 60 + 1) * per_hour / 60 + 1

@@ -42,6 +42,17 @@ OF_RUN = objects.rollout(candidate={"trainingRunRef": {"name": "t1"}})
 OF_VERSION = objects.rollout(candidate={"version": "v9.0.0"})
 MODEL = {"repo": "org/m", "revision": "a" * 40, "version": "v1.1.0-rc.1"}
 
+STANDING = EndpointEntry(
+    name="mo-stable",
+    role="stable",
+    repo="org/m",
+    revision="a" * 40,
+    version="v1.1.0",
+    usd_micro_per_hour=1_000_000,
+    instance={},
+    since="2025-11-01T00:00:00+00:00",
+)
+
 REFUSALS: dict[str, tuple[Life, str, str]] = {
     "a version that was never there": (
         Life(observed(OF_VERSION)),
@@ -94,20 +105,32 @@ REFUSALS: dict[str, tuple[Life, str, str]] = {
         "OverBudget",
         "$0.50 of budget.monthlyUSD $10",
     ),
+    "more than a standing endpoint has left of it": (
+        Life(
+            observed(
+                agent=objects.agent_model(budget={"monthlyUSD": "225.50", "approvalAboveUSD": "10"}),
+                record=a_record(endpoints=(STANDING,)),
+            )
+        ),
+        "OverBudget",
+        "$0.50 of budget.monthlyUSD $225.50",
+    ),
 }
 
 
 @pytest.mark.parametrize("case", REFUSALS)
 def test_a_refusal_ends_before_anything_is_claimed(case: str) -> None:
     life, reason, words = REFUSALS[case]
-    life = replace(life, written=[], told=[], done=[]).until(over)
-    record = life.seen.record
+    life = replace(life, written=[], told=[], done=[])
+    before = life.seen.record
+    record = life.until(over).seen.record
+    assert before is not None
     assert record is not None
     assert (life.phase, life.reason) == ("Failed", reason)
     assert words in life.message
     assert life.written == ["status Retreating", "record release", f"status {reason}"]
     assert record.active is None
-    assert record.endpoints == ()
+    assert record.endpoints == before.endpoints
     assert life.seen.identity in record.completed
 
 
@@ -265,23 +288,26 @@ def test_a_refused_rollout_created_again_is_refused_again() -> None:
 
 def test_an_endpoint_on_its_way_out_is_taken_into_service_again() -> None:
     name = endpoint_name(observed(), "org/candidate-of-r1", objects.revision_of("r1"))
-    stopping = EndpointEntry(
-        name=name,
-        role="stopping",
-        repo="org/candidate-of-r1",
-        revision=objects.revision_of("r1"),
-        version="v1.1.0-rc.1",
-        usd_micro_per_hour=1_000_000,
-        instance={},
-        since="2025-12-10T08:00:00+00:00",
-        stop_after="2025-12-10T08:59:00+00:00",
+    stopping = STANDING.model_copy(
+        update={
+            "name": name,
+            "role": "stopping",
+            "repo": "org/candidate-of-r1",
+            "revision": objects.revision_of("r1"),
+            "since": "2025-12-10T08:00:00+00:00",
+            "stop_after": "2025-12-10T08:59:00+00:00",
+        }
     )
     life = Life(observed(record=a_record(endpoints=(stopping,)))).until(
         lambda seen: seen.rollout.status.started_at is not None
     )
     record = life.seen.record
     assert record is not None
-    assert [(e.role, e.stop_after, e.since) for e in record.endpoints] == [("canary", "", stopping.since)]
+    # Booked up to the claim; from there on it is covered by the reservation.
+    assert [(e.role, e.stop_after, e.since) for e in record.endpoints] == [
+        ("canary", "", record.reservations["uid-r1/1"].reserved_at)
+    ]
+    assert record.endpoint_spend == {"2025-12": 1_000_000}
     assert list(record.reservations) == ["uid-r1/1"]
 
 
@@ -290,6 +316,12 @@ def test_another_revision_of_the_model_that_serves_is_another_candidate() -> Non
     text = objects.FILE_TEXT.replace("anthropic/claude-3.5-sonnet", "org/candidate-of-r1")
     life = Life(observed(record=a_record(stable=stable), file=a_file(text))).until(over)
     assert life.phase == "Succeeded"
+
+
+def test_nothing_is_claimed_without_the_agents_secret() -> None:
+    life = Life(observed(secret_problem="Secret tokens does not exist")).rest()
+    assert life.reason == "SecretNotUsable"
+    assert not [write for write in life.written if write.startswith("record")]
 
 
 def test_a_secret_that_cannot_be_read_holds_the_rollout() -> None:

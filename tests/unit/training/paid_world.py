@@ -52,7 +52,7 @@ from modelops.engine.cache import ObjectCache
 from modelops.engine.resources import AGENT_MODELS, TRAINING_RUNS
 from modelops.engine.trainingrun import TrainingRunReconciler
 from modelops.engine.world import World
-from modelops.ports import Conflict, Missing, Refused, Trainer, Unavailable, Uncertain
+from modelops.ports import Conflict, Credentials, Missing, Refused, Trainer, Unavailable, Uncertain
 
 SETTLE_SECONDS = 45.0
 TRAINER = Trainer(image="any", command=("train",), environment={})
@@ -60,6 +60,8 @@ REQUEST_SECONDS = 30.0
 """No submission lands later than this after it was sent, where the service is prompt."""
 LISTED_SECONDS = 10.0
 """Nor is a job listed later than this."""
+INSTALLATIONS_TOKEN = "of the installation"
+SECRET_NAME: Name = ("Secret", "tokens")
 RUN_NAME: Name = ("TrainingRun", RUN)
 RECORD_NAME: Name = ("ConfigMap", record_name(AGENT))
 RESOURCES = {RUN_NAME: TRAINING_RUNS, RECORD_NAME: CONFIG_MAPS, ("AgentModel", AGENT): AGENT_MODELS}
@@ -147,6 +149,7 @@ class PaidWorld:
             reports=unused,
             enqueue=lambda _: None,
             hub_org=ORG,
+            fallback=Credentials(hugging_face=INSTALLATIONS_TOKEN),
         )
         settings = TrainingSettings(
             installation=INSTALLATION, hub_org=ORG, defaults=DEFAULTS, settle_seconds=SETTLE_SECONDS

@@ -171,6 +171,8 @@ class JobService:
         self.time = time
         self.jobs: list[PaidJob] = []
         self.requests: list[JobRequest] = []
+        self.tokens: list[str] = []
+        """By which jobs were submitted and cancelled."""
 
     def create(self, request: JobRequest) -> Job:
         job = PaidJob(id=f"job{len(self.jobs) + 1}", label=request.label, created_at=self.time.seconds)
@@ -190,6 +192,7 @@ class JobService:
 
     async def submit(self, token: str, request: JobRequest) -> Job:
         assert token, "a job without a token"
+        self.tokens.append(token)
         answer = await self.time.request("post", lambda: self.create(request))
         assert isinstance(answer, Job)
         return answer
@@ -198,6 +201,8 @@ class JobService:
         return tuple(self.shown(job) for job in self.jobs if job.listed and job.label == label)
 
     async def cancel(self, token: str, namespace: str, job_id: str) -> None:
+        self.tokens.append(token)
+
         def land() -> None:
             for job in self.jobs:
                 if job.id == job_id and job.running:

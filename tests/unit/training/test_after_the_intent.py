@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from tests.unit.training import observation
 from tests.unit.training.objects import NOW, RUN_UID, empty_record, prepared_status
 from tests.unit.training.observation import (
     CLOSED,
@@ -25,6 +26,7 @@ from tests.unit.training.observation import (
     won,
 )
 
+from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.jobreport import JobReport
 from modelops.domain.plan import Announce
@@ -395,6 +397,34 @@ def test_a_deletion_without_means_lets_go_after_an_hour_and_says_what_may_bill(
     assert actions(plan) == ["finalizers"]
     gone = run(submitted(id="job1"), meta={**DELETED, "finalizers": ["other/one"]})
     assert "LEAK" not in str(decided(gone, **hindrance, now=NOW + timedelta(hours=1)))
+
+
+GONE: dict[str, Any] = {"secret_problem": "Secret tokens is gone", "can_clean_up": True}
+
+
+@pytest.mark.parametrize(
+    "of",
+    [
+        run(submitted(id="job1"), meta=DELETED),
+        run(submitted(id="job1"), cancel=True),
+        run(submitted(id="job1", ending="DeadlineExceeded")),
+    ],
+    ids=["deleted", "cancelled", "late"],
+)
+def test_what_is_to_end_ends_with_the_installations_token_where_the_secret_is_gone(of: TrainingRun) -> None:
+    assert "cancel job1" in actions(decided(of, job=job(), **GONE))
+    assert actions(decided(of, job=job("CANCELED"), claim=None, **GONE)) == ["close"]
+
+
+def test_nothing_else_goes_on_with_the_installations_token() -> None:
+    for of in (run(submitted(id="job1")), run(submitted()), run(prepared_status())):
+        plan = decided(of, **observation.KNOWN, settled=True, labelled=(), **GONE)
+        assert (actions(plan), said(plan).reason) == (["status"], "SecretNotUsable")
+
+
+def test_a_deadline_passes_also_while_the_secret_is_gone() -> None:
+    late = run(submitted(id="job1"), activeDeadlineSeconds=60)
+    assert said(decided(late, **GONE)).ending == "DeadlineExceeded"
 
 
 def test_the_version_is_allocated_late_where_the_record_was_rebuilt() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.training.objects import empty_record, prepared_status
+from tests.unit.training.objects import NOW, empty_record, prepared_status
 from tests.unit.training.observation import agent_model, decided, job, run, won
 
 from modelops.domain.money import micro
@@ -89,7 +89,7 @@ def test_what_is_reserved_and_settled_never_exceeds_the_months_budget(
             step, rest = runner.plan.steps[0], runner.plan.steps[1:]
             runner.plan = replace(runner.plan, steps=rest)
             held = runner.take(step, held)
-        assert held[1].committed(MONTH) <= micro(budget)
+        assert held[1].committed(MONTH, NOW) <= micro(budget)
     assert all(version.startswith("v1.") for version in held[1].allocated)
     made = [done.version for done in held[1].completed.values() if done.version]
     assert len(made) == len(set(made))

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
 from tests.unit.training.objects import AGENT, NAMESPACE, RUN
-from tests.unit.training.paid_world import Faults, PaidWorld
+from tests.unit.training.paid_world import (
+    INSTALLATIONS_TOKEN,
+    RUN_NAME,
+    SECRET_NAME,
+    Faults,
+    PaidWorld,
+)
 
 from modelops.api.v1alpha1.names import record_name
+from modelops.domain.training.decide import decide
 from modelops.engine.act import CONFIG_MAPS
 from modelops.engine.resources import TRAINING_RUNS
+from modelops.ports import Refused
 
 CALM = Faults(takeovers=0, lost_answers=0)
 
@@ -62,3 +73,30 @@ async def test_the_record_is_read_from_what_the_server_has() -> None:
     run = world.cache.get(TRAINING_RUNS, NAMESPACE, RUN)
     assert held == world.server.live(("ConfigMap", record_name(AGENT)))
     assert run == world.server.live(("TrainingRun", RUN))
+
+
+async def test_a_run_deleted_after_its_secret_is_ended_and_booked_with_the_installations_token() -> None:
+    world = PaidWorld(replace(CALM, endings=1), stepped=False)
+    await world.reconciler.reconcile(NAMESPACE, RUN)
+    (job,) = world.jobs.jobs
+    world.hub.starts(job, 1)
+    world.server.gone.add(SECRET_NAME)
+    world.pass_time(60)
+    await world.reconciler.reconcile(NAMESPACE, RUN)
+    assert (world.status()["reason"], job.state) == ("SecretNotUsable", "training")
+    world.left["endings"] = 0
+    world.end_by_person(delete=True)
+    for _ in range(4):
+        world.deliver(RUN_NAME)
+        await world.reconciler.reconcile(NAMESPACE, RUN)
+    assert world.jobs.tokens[1:] == [INSTALLATIONS_TOKEN]
+    assert job.state == "cancelled"
+    world.check_rest()
+
+
+async def test_nothing_is_submitted_with_the_installations_token_whatever_is_decided() -> None:
+    world = PaidWorld(CALM, stepped=False, decision=lambda seen: decide(replace(seen, secret_problem="")))
+    world.server.gone.add(SECRET_NAME)
+    with pytest.raises(Refused, match="submit needs the agent's own token"):
+        await world.reconciler.reconcile(NAMESPACE, RUN)
+    assert world.jobs.jobs == []

@@ -357,6 +357,12 @@ class Spend(StatusModel):
     month: str = Field(default="", max_length=7, description="YYYY-MM.")
     reserved_usd: Money = Field(default="0", alias="reservedUSD", description="Covered but not yet billed.")
     settled_usd: Money = Field(default="0", alias="settledUSD", description="Billed.")
+    standing_usd: Money = Field(
+        default="0",
+        alias="standingUSD",
+        description="What endpoints that still stand have cost this month beyond that, when this status was "
+        "last written. It counts in the budget by the minute.",
+    )
     budget_usd: Money = Field(default="0", alias="budgetUSD", description="The month's budget.")
 
 

@@ -184,7 +184,22 @@ def with_rollout(record: Record, identity: str, rollout: Rollout) -> Record:
     )
     active = Active(uid=meta.uid, name=meta.name, digest=identity, candidate=candidate)
     allocated = {**record.allocated, candidate.version: record.allocated.get(candidate.version, {})}
-    return record.with_(active=active, allocated=allocated)
+    return with_cover(record.with_(active=active, allocated=allocated), rollout)
+
+
+def with_cover(record: Record, rollout: Rollout) -> Record:
+    """What the rollout has reserved for its endpoint: while it is on record, nothing runs longer than it covers."""
+    status, meta = rollout.status, rollout.metadata
+    assert status.started_at is not None
+    cover = Reservation(
+        usd_micro=micro(status.estimate_usd or "0"),
+        month=f"{status.started_at:%Y-%m}",
+        name=meta.name,
+        reserved_at=status.started_at.isoformat(timespec="seconds"),
+    )
+    if not cover.usd_micro:
+        return record
+    return record.with_(reservations={**record.reservations, f"{meta.uid}/1": cover})
 
 
 def with_endpoint_of_stable(record: Record, found: CandidateStatus | None) -> Record:

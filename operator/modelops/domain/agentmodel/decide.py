@@ -25,39 +25,40 @@ from modelops.domain.plan import (
 )
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.record import Completed, EndpointEntry, Record
-from modelops.domain.rollout.booking import endpoint_micro_usd
 from modelops.domain.rollout.observed import same_target, stable_keys
 from modelops.domain.versions import released
 
 LOOK_SECONDS = 60.0
 ENDPOINT_POLL_SECONDS = 5.0
 ESCAPE_SECONDS = 3600.0
+HEARD_SECONDS = 15.0
+"""After this long every agent that lives has reported: they do so every 5 s."""
 
 
 def deletion_is_asked(seen: Observed) -> Plan | None:
     """What bills is stopped first; what agents use is not. After an hour it lets go and says what may still bill."""
-    meta, record = seen.agent_model.metadata, seen.record
+    meta = seen.agent_model.metadata
     if meta.deletion_timestamp is None:
         return None
     kept = tuple(name for name in meta.finalizers if name != FINALIZER)
     if FINALIZER not in meta.finalizers:
         return Plan()
     leaving = (WriteFinalizers(finalizers=kept),)
-    if record is None or not (record.endpoints or record.active):
+    seen = seen if seen.record is not None else remembered(seen)
+    record = seen.record
+    assert record is not None
+    if not (record.endpoints or record.active):
         return Plan(steps=leaving)
     if (seen.now - meta.deletion_timestamp).total_seconds() > ESCAPE_SECONDS:
         names = ", ".join(entry.name for entry in record.endpoints)
-        message = f"LEAK: endpoints {names} may still run and bill; delete them by hand"
+        message = (
+            f"LEAK: endpoints {names} may still run and bill; delete them by hand when no agent uses them"
+        )
         return Plan(steps=(Announce(reason="Leaked", message=message, warning=True), *leaving))
     if record.active is not None:
         return retreat_without_rollout(seen, record, f"AgentModel {meta.name} was deleted")
-    stopping = tuple(
-        entry.model_copy(
-            update={"role": EndpointRole.STOPPING.value, "stop_after": seen.now.isoformat(timespec="seconds")}
-        )
-        for entry in record.endpoints
-    )
     if any(entry.role != EndpointRole.STOPPING.value for entry in record.endpoints):
+        stopping = stopped_now(record.endpoints, seen.now)
         return Plan(
             steps=(WriteRecord(record=record.with_(endpoints=stopping), why="the AgentModel is deleted"),),
             requeue_after=0,
@@ -65,6 +66,25 @@ def deletion_is_asked(seen: Observed) -> Plan | None:
     return (
         endpoints_are_unseen(seen) or endpoints_are_stopped(seen) or Plan(requeue_after=ENDPOINT_POLL_SECONDS)
     )
+
+
+def remembered(seen: Observed) -> Observed:
+    """A deletion whose record went first, as where the namespace is deleted: nothing can be written there any more.
+
+    What the statuses name, and the service still has, is stopped as if it were on record; it is booked nowhere.
+    """
+    record = first_record(seen)
+    bill = record.endpoints
+    if seen.endpoints is not UNSEEN and not isinstance(seen.endpoints, Outage):
+        listed = {endpoint.name for endpoint in seen.endpoints}
+        bill = tuple(entry for entry in bill if entry.name in listed)
+    return replace(seen, record=record.with_(active=None, endpoints=stopped_now(bill, seen.now)))
+
+
+def stopped_now(entries: tuple[EndpointEntry, ...], now: datetime) -> tuple[EndpointEntry, ...]:
+    """The endpoints on their way out, due at once."""
+    ends = {"role": EndpointRole.STOPPING.value, "stop_after": now.isoformat(timespec="seconds")}
+    return tuple(entry.model_copy(update=ends) for entry in entries)
 
 
 def another_owns_the_target(seen: Observed) -> Plan | None:
@@ -200,7 +220,9 @@ def endpoints_are_unseen(seen: Observed) -> Plan | None:
     """Asked only where any is on record."""
     record = seen.record
     assert record is not None
-    if not record.endpoints or seen.endpoints is not UNSEEN or seen.secret_problem:
+    if not record.endpoints or seen.endpoints is not UNSEEN:
+        return None
+    if seen.secret_problem and not seen.can_clean_up:
         return None
     return Plan(needs="endpoints")
 
@@ -212,7 +234,7 @@ def endpoint_is_not_started(seen: Observed) -> Plan | None:
     """
     record = seen.record
     assert record is not None
-    if seen.endpoints is UNSEEN or isinstance(seen.endpoints, Outage):
+    if seen.secret_problem or seen.endpoints is UNSEEN or isinstance(seen.endpoints, Outage):
         return None
     listed = {endpoint.name for endpoint in seen.endpoints}
     done_with = {entry.name for entry in over(seen)}
@@ -245,15 +267,27 @@ def in_use(seen: Observed, entry: EndpointEntry) -> bool:
 
     A Pod that never reports keeps it for an hour, not for ever.
     """
-    reports, record = seen.reports, seen.record
-    assert record is not None
+    reports = seen.reports
+    if seen.listening_seconds < HEARD_SECONDS:
+        return True
     if reports is None or reports.expected == 0:
         return False
-    serving = {record.stable.model, record.active.candidate.model if record.active else ""}
-    if entry.repo in reports.models_in_use and entry.repo not in serving:
+    if entry.repo in reports.models_in_use and entry.repo not in served_elsewhere(seen):
         return True
     late = (seen.now - datetime.fromisoformat(entry.stop_after)).total_seconds() > ESCAPE_SECONDS
     return reports.in_sync < reports.expected and not late
+
+
+def served_elsewhere(seen: Observed) -> set[str]:
+    """Models that an endpoint serves which is kept in any case: that agents use them says nothing of another one.
+
+    A deletion keeps none.
+    """
+    record = seen.record
+    assert record is not None
+    if seen.agent_model.metadata.deletion_timestamp is not None:
+        return set()
+    return {record.stable.model, record.active.candidate.model if record.active else ""}
 
 
 def models_in_file(seen: Observed) -> set[str]:
@@ -291,12 +325,9 @@ def endpoints_are_stopped(seen: Observed) -> Plan | None:
         )
     if not stopped:
         return None
-    month = f"{seen.now:%Y-%m}"
-    cost = sum(endpoint_micro_usd(entry, seen.now) for entry in stopped)
     gone = {entry.name for entry in stopped}
-    changed = record.with_(
-        endpoints=tuple(entry for entry in record.endpoints if entry.name not in gone),
-        endpoint_spend={**record.endpoint_spend, month: record.endpoint_spend.get(month, 0) + cost},
+    changed = record.with_spent(*stopped, until=seen.now).with_(
+        endpoints=tuple(entry for entry in record.endpoints if entry.name not in gone)
     )
     return Plan(
         steps=(WriteRecord(record=changed, why=f"stopped {', '.join(sorted(gone))}"),), requeue_after=0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from math import inf
 
 from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.rollout import Rollout
@@ -30,11 +31,15 @@ class Observed:
     file_missing: bool = False
     """The ConfigMap does not exist, so there is nothing to put back; a malformed file is waited for instead."""
     secret_problem: str = ""
+    can_clean_up: bool = False
+    """Whether there is a token to end what bills with, although a Secret is not usable."""
     rollouts: Mapping[str, Rollout]
     runs: Mapping[str, TrainingRun]
     unreadable: frozenset[str] = frozenset()
     """Uids of rollouts that exist and cannot be read: they are not gone."""
     reports: AgentReports | None = None
+    listening_seconds: float = inf
+    """How long this process has been taking reports: before agents had time to send one, nobody knows what is used."""
     rest_seconds: float = 0.0
     """For how long the status that was just written is let be: what is only shown may be a second late."""
     endpoints: tuple[Endpoint, ...] | Outage | Unseen = UNSEEN

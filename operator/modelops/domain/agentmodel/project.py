@@ -79,11 +79,11 @@ def endpoints(seen: Observed, record: Record) -> tuple[EndpointStatus, ...]:
 
 def spend(seen: Observed, record: Record) -> Spend:
     month = f"{seen.now:%Y-%m}"
-    reserved = sum(r.usd_micro for r in record.reservations.values() if r.month == month)
     return Spend(
         month=month,
-        reserved_usd=dollars(reserved),
-        settled_usd=dollars(record.committed(month) - reserved),
+        reserved_usd=dollars(record.reserved(month)),
+        settled_usd=dollars(record.booked(month)),
+        standing_usd=dollars(record.standing(month, seen.now)),
         budget_usd=seen.agent_model.spec.budget.monthly_usd,
     )
 
@@ -115,7 +115,7 @@ def conditions(seen: Observed) -> tuple[Condition, ...]:
     else:
         found.append(("InSync", True, Why.IN_SYNC, ""))
     if record is not None:
-        left = micro(spec.budget.monthly_usd) - record.committed(f"{seen.now:%Y-%m}")
+        left = micro(spec.budget.monthly_usd) - record.committed(f"{seen.now:%Y-%m}", seen.now)
         found.append(
             ("BudgetAvailable", True, Why.WITHIN_BUDGET, "")
             if left > 0
@@ -208,12 +208,17 @@ def projected(seen: Observed) -> AgentModelStatus:
 
 
 def differs(new: AgentModelStatus, old: AgentModelStatus) -> bool:
-    """Whether it is worth a write: counts of agents, generations and endpoint states ride along with other changes."""
+    """Whether it is worth a write.
+
+    Counts of agents, generations, endpoint states and what grows with time ride along with other changes.
+    """
 
     def core(status: AgentModelStatus) -> AgentModelStatus:
+        spend = status.spend
         return status.model_copy(
             update={
                 "routing": None,
+                "spend": spend.model_copy(update={"standing_usd": "0"}) if spend else None,
                 "endpoints": tuple(e.model_copy(update={"state": ""}) for e in status.endpoints),
             }
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from modelops.api.v1alpha1.agentmodel import EndpointRole
@@ -26,12 +26,6 @@ def planned_seconds(seen: Observed) -> int:
 
 def planned_micro_usd(seen: Observed, per_hour: int, replicas: int) -> int:
     return math.ceil(planned_seconds(seen) / 3600 * per_hour * replicas)
-
-
-def endpoint_micro_usd(entry: EndpointEntry, now: datetime) -> int:
-    """What an endpoint has cost since it was put on record, by the started minute."""
-    minutes = max(1, math.ceil((now - datetime.fromisoformat(entry.since)).total_seconds() / 60))
-    return math.ceil(minutes * entry.usd_micro_per_hour / 60)
 
 
 def own_endpoint(record: Record) -> EndpointEntry | None:
@@ -59,7 +53,7 @@ def settled(seen: Observed, record: Record) -> Record:
     if reservation is None:
         return record
     mine = own_endpoint(record)
-    cost = endpoint_micro_usd(mine, seen.now) if mine is not None else 0
+    cost = mine.micro_usd(seen.now) if mine is not None else 0
     endpoints = tuple(
         e.model_copy(update={"since": seen.now.isoformat(timespec="seconds")})
         if mine and e.name == mine.name

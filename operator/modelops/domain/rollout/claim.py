@@ -175,6 +175,8 @@ def agent_is_not_claimed(seen: Observed) -> Plan | None:
         return None
     if seen.rollout.status.intent is not None or seen.rollout.status.started_at is not None:
         return claim_is_lost(seen)
+    if seen.secret_problem:
+        return secret_is_not_usable(seen)
     found = resolve(seen)
     if isinstance(found, Plan):
         return found
@@ -278,8 +280,10 @@ def covered(seen: Observed, found: Resolved) -> Plan:
             version=target.version,
             usd_micro_per_hour=per_hour * serving.max_replica,
             instance=serving.wire(),
-            since=known.since if known else since,
+            since=since,
         )
+        if known is not None:
+            record = record.with_spent(known, until=seen.now)
         others = tuple(e for e in record.endpoints if e.name != entry.name)
         changes["endpoints"] = (*others, entry)
         changes["reservations"] = {
@@ -314,7 +318,7 @@ def not_covered(seen: Observed, planned: int) -> Plan | None:
             f"${budget.approval_above_usd} of AgentModel {agent.metadata.name}: raise that, or shorten the pauses"
         )
         return latch(seen, Why.NEEDS_APPROVAL, message)
-    left = micro(budget.monthly_usd) - record.committed(f"{seen.now:%Y-%m}")
+    left = micro(budget.monthly_usd) - record.committed(f"{seen.now:%Y-%m}", seen.now)
     if planned > left:
         message = (
             f"up to {shown(planned)} is needed and ${dollars(max(0, left))} of budget.monthlyUSD ${budget.monthly_usd} "

@@ -53,6 +53,8 @@ class Observed:
     agent_model: AgentModel | None
     record: Record | None
     secret_problem: str = ""
+    can_clean_up: bool = False
+    """Whether there is a token to end what bills with, although the Secret is not usable."""
     submission: Submission | None = None
     """None: this process did not submit the current intent, or its answer was lost."""
     settled: bool = False

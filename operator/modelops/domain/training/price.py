@@ -164,7 +164,7 @@ def over_budget(seen: Observed, high: int) -> str:
     assert agent is not None
     assert record is not None
     monthly = agent.spec.budget.monthly_usd
-    left = micro(monthly) - record.committed(f"{seen.now:%Y-%m}")
+    left = micro(monthly) - record.committed(f"{seen.now:%Y-%m}", seen.now)
     if high <= left:
         return ""
     return (
