@@ -8,7 +8,17 @@ from typing import Any
 import pytest
 from tests.unit.rollout import objects
 from tests.unit.rollout.objects import Json
-from tests.unit.rollout.observing import BASELINE, Life, a_file, a_record, an_entry, observed, over, parsed
+from tests.unit.rollout.observing import (
+    BASELINE,
+    Life,
+    a_file,
+    a_record,
+    an_entry,
+    at_weight,
+    observed,
+    over,
+    parsed,
+)
 
 from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain.facts import Outage
@@ -151,6 +161,13 @@ WAITS: dict[str, tuple[Life, str, str]] = {
         "anthropic/other",
     ),
     "for a price": (Life(observed(), facts={"price": None}), "PriceUnknown", "nvidia-a10g x1"),
+    "for a Secret that can be read": (
+        Life(
+            observed(secret_problem="Secret tokens (spec.secretRefs.huggingFace) does not exist: create it")
+        ),
+        "SecretNotUsable",
+        "Secret tokens",
+    ),
     "for the AgentModel": (
         Life(replace(observed(), agent_model=None, record=None)),
         "AgentModelNotFound",
@@ -292,11 +309,36 @@ def test_another_revision_of_the_model_that_serves_is_another_candidate() -> Non
     assert life.phase == "Succeeded"
 
 
-def test_a_secret_that_cannot_be_read_holds_the_rollout() -> None:
-    life = claimed()
+def without_secret(life: Life) -> Life:
     life.seen = replace(
         life.seen, secret_problem="Secret tokens (spec.secretRefs.huggingFace) does not exist"
     )
+    return life
+
+
+def test_a_secret_that_cannot_be_read_holds_the_rollout() -> None:
+    life = without_secret(claimed())
     life.step()
     assert life.reason == "SecretNotUsable"
     assert decide(life.seen).steps == ()
+
+
+def test_without_a_secret_nobody_is_asked_for_a_candidate_that_is_not_claimed() -> None:
+    assert decide(without_secret(Life(observed())).seen).needs == ""
+
+
+def test_a_claim_goes_back_without_a_secret() -> None:
+    aborted, late, edited, lost = (Life(observed()).until(at_weight(20)) for _ in range(4))
+    aborted.asks(abort=True)
+    late.passes(172800)
+    edited.writes_text(objects.FILE_TEXT)
+    assert lost.seen.record is not None
+    lost.seen = replace(lost.seen, record=lost.seen.record.with_(active=None))
+    for life, reason in (
+        (aborted, "AbortedByUser"),
+        (late, "DeadlineExceeded"),
+        (edited, "RoutingMismatch"),
+        (lost, "ClaimLost"),
+    ):
+        assert without_secret(life).until(over).phase == "Aborted"
+        assert life.reason == reason

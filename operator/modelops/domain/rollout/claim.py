@@ -161,6 +161,7 @@ def agent_model_is_missing(seen: Observed) -> Plan | None:
 
 
 def secret_is_not_usable(seen: Observed) -> Plan | None:
+    """Without the agent's own tokens nobody is asked: what is at hand then are the installation's, for cleaning up."""
     if not seen.secret_problem:
         return None
     return wait(seen, seen.rollout.status.phase, Why.SECRET_NOT_USABLE, seen.secret_problem, after=LOOK_AGAIN)
@@ -175,6 +176,9 @@ def agent_is_not_claimed(seen: Observed) -> Plan | None:
         return None
     if seen.rollout.status.intent is not None or seen.rollout.status.started_at is not None:
         return claim_is_lost(seen)
+    unusable = secret_is_not_usable(seen)
+    if unusable is not None:
+        return unusable
     found = resolve(seen)
     if isinstance(found, Plan):
         return found
