@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from huggingface_hub import CommitOperationAdd
 from tests.conftest import Kubectl
 from tests.contract.learning import fill_dataset, langsmith_examples
 from tests.e2e import manifests
@@ -19,8 +21,12 @@ from tests.e2e.canary import is_file_write
 from tests.e2e.cloud import HELD_OUT, TRAIN, Cloud
 from tests.e2e.stage import Stage, stage
 
+from modelops.api.v1alpha1.names import RECORD_LABEL, record_name
+from modelops.datasets.groups import digest
+from modelops.domain.record import RegistryEntry, Target, initial_record
 from modelops.localcluster import LocalCluster
 from modelops.sandbox.hub.seeds import BASE_MODEL, GATED_MODEL
+from modelops.sandbox.tokens import USER
 
 Prepare = Callable[[Stage], Awaitable[Any]]
 
@@ -43,8 +49,53 @@ def without_key(name: str, key: str) -> Prepare:
     return lambda here: here.api.patch("Secret", name, {"data": {key: None}})
 
 
+def with_key(name: str, key: str, value: str) -> Prepare:
+    return lambda here: here.api.patch("Secret", name, {"stringData": {key: value}})
+
+
 def file(text: str) -> Prepare:
     return lambda here: here.write_file(text)
+
+
+async def trained_on_the_held_out(here: Stage) -> None:
+    """A version of the agent that was trained on exactly what it would be judged on, on the Hub and on record."""
+    cloud, repo = here.cloud, f"{USER}/data-{uuid.uuid4().hex[:8]}"
+    groups = {"form": "groups/v1", "train": [digest(e["inputs"]) for e in langsmith_examples(cloud.held_out)]}
+    adds = [CommitOperationAdd("groups.json", json.dumps(groups).encode())]
+    await asyncio.to_thread(cloud.hf.create_repo, repo, repo_type="dataset", private=True)
+    commit = await asyncio.to_thread(
+        cloud.hf.create_commit, repo, adds, commit_message="groups", repo_type="dataset"
+    )
+    model = {"name": f"{USER}/learnt-by-heart", "revision": "a" * 40}
+    stable = Target(
+        version="v1.0.0",
+        model=manifests.BASELINE,
+        endpoint="openrouter",
+        endpoint_url=cloud.sandbox.openrouter,
+        api_key_env="OPENROUTER_API_KEY",
+    )
+    entry = RegistryEntry(
+        version="v1.1.0-rc.1",
+        model=model["name"],
+        base_model=BASE_MODEL,
+        training_method="sft",
+        training_dataset=f"ls://{HELD_OUT}",
+        trained_at="2025-12-09T22:00:00Z",
+        hub_repo=model["name"],
+        deployment_status="trained",
+        lineage={"revision": model["revision"], "dataset": {"repo": repo, "revision": str(commit.oid)}},
+    )
+    record = initial_record(
+        agent="docs", config_map="agents", config_key="agents.yaml", stable=stable, now=entry.trained_at
+    ).with_(history=(entry,))
+    made = manifests.config_map(record_name("docs"), dict(record.to_data()))
+    made["metadata"]["labels"] = {**manifests.MANAGED, RECORD_LABEL: "docs"}
+    await here.api.create(made)
+
+
+def judged_on(dataset: str) -> dict[str, Any]:
+    """A Rollout's spec with this evaluation dataset."""
+    return {"evaluation": {**manifests.EVALUATION, "dataset": f"ls://{dataset}"}}
 
 
 @dataclass(frozen=True)
@@ -87,6 +138,9 @@ RUNS = (
     Bad("over-approval", "NeedsApproval", ("budget.approvalAboveUSD", "AgentModel docs", "raise that"), agent={"budget": {"approvalAboveUSD": "0.0001"}}),
     Bad("over-budget", "OverBudget", ("budget.monthlyUSD", "AgentModel docs"), agent={"budget": {"monthlyUSD": "0.0001"}}),
 )  # fmt: skip
+TWO_KEYS = {
+    kind: {"name": "tokens", "key": key} for kind, key in (("huggingFace", "hf"), ("langsmith", "langsmith"))
+}
 SERVING = {"accelerator": "cpu", "instanceType": "abacus", "instanceSize": "x1"}
 ROLLOUTS = of_kind(
     "Rollout",
@@ -101,6 +155,12 @@ ROLLOUTS = of_kind(
     Bad("unknown-version", "CandidateNotFound", ("spec.candidate.version v9.9.9", "v1.0.0"), spec={"candidate": {"version": "v9.9.9"}}),
     Bad("unknown-model", "CandidateNotFound", ("spec.candidate.model nobody/nothing", "Hub"), spec={"candidate": {"model": {"repo": "nobody/nothing", "revision": "0" * 40}}}),
     Bad("already-stable", "CandidateNotFound", ("v1.0.0", "already"), spec={"candidate": {"version": "v1.0.0"}}),
+    Bad("no-openrouter-key", "SecretNotUsable", ("AgentModel docs", "spec.secretRefs.openRouter", "name the Secret"), agent={"secretRefs": TWO_KEYS}),
+    Bad("wrong-openrouter-key", "EvaluationRefused", ("AgentModel docs", "spec.secretRefs.openRouter", "correct the Secret"), prepare=with_key("tokens", "openrouter", "sk-or-v1-wrong")),
+    Bad("no-such-dataset", "EvaluationRefused", ("e2e-nobody", "check the name"), spec=judged_on("e2e-nobody")),
+    Bad("empty-dataset", "EvaluationRefused", ("'e2e-empty'", "add some"), spec=judged_on("e2e-empty")),
+    Bad("wrong-shape", "EvaluationRefused", ("spec.prompt.assistant", "docstring", "correct the template"), spec=judged_on("e2e-shape")),
+    Bad("overlap", "EvaluationRefused", ("'e2e-held-out'", "trained on", "spec.evaluation.dataset"), prepare=trained_on_the_held_out, spec={"candidate": {"version": "v1.1.0-rc.1"}}),
     Bad("over-max", "OverMaxUSD", ("spec.maxUSD",), spec={"maxUSD": "0.0001"}),
     Bad("over-approval", "NeedsApproval", ("budget.approvalAboveUSD",), agent={"budget": {"approvalAboveUSD": "0.0001"}}),
     Bad("over-budget", "OverBudget", ("budget.monthlyUSD",), agent={"budget": {"monthlyUSD": "0.0001"}}),

@@ -120,7 +120,8 @@ class RolloutReason(Reason):
     )
     SECRET_NOT_USABLE = (
         "SecretNotUsable",
-        "A Secret of the AgentModel is missing, unlabelled, or lacks the key.",
+        "A Secret of the AgentModel is missing, unlabelled, or lacks the key; or none is named for OpenRouter, which the "
+        "evaluation needs.",
     )
     CONFIG_NOT_USABLE = (
         "ConfigNotUsable",

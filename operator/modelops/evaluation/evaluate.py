@@ -6,11 +6,10 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from modelops.datasets.source import snapshot
 from modelops.evaluation.asking import ask_all
 from modelops.evaluation.journal import Answer, Journal
 from modelops.evaluation.outcome import Outcome, compare, scores_of
-from modelops.evaluation.questions import Question, choose, trained_on
+from modelops.evaluation.questions import Question, read_and_choose
 from modelops.evaluation.recording import record
 from modelops.evaluation.request import ARMS, Request
 from modelops.evaluation.result import document
@@ -25,9 +24,7 @@ def evaluate(work: WorkDir) -> dict[str, Any]:
     """Read, ask, judge, record; returns what `result.json` says of it. Raises ProgramFailure."""
     request = Request.of(work.input())
     findings: list[str] = []
-    work.progress("reading")
-    found = snapshot(work, "source", request.dataset, as_of=request.as_of)
-    questions = choose(found, request, trained=trained_on(work, request), findings=findings)
+    found, questions = read_and_choose(work, request, findings=findings)
     answers = _answers(work, request, questions)
     work.progress("judging", done=len(answers), total=len(answers))
     scores = scores_of(request, questions, answers)

@@ -11,7 +11,7 @@ from typing import Any
 
 from modelops.datasets.files import GROUPS
 from modelops.datasets.groups import digest
-from modelops.datasets.source import Example, Snapshot
+from modelops.datasets.source import Example, Snapshot, snapshot
 from modelops.domain import prompt as prompts
 from modelops.domain.prompt import Message
 from modelops.evaluation.request import Request
@@ -29,6 +29,18 @@ class Question:
     inputs: Mapping[str, Any]
     messages: tuple[Message, ...]
     target: str
+
+
+def read_and_choose(
+    work: WorkDir, request: Request, *, findings: list[str]
+) -> tuple[Snapshot, list[Question]]:
+    """The dataset and the questions of it, from this folder's journals where they are there.
+
+    Raises ProgramFailure: LangSmith's reasons, and those of `trained_on` and `choose`.
+    """
+    work.progress("reading")
+    found = snapshot(work, "source", request.dataset, as_of=request.as_of)
+    return found, choose(found, request, trained=trained_on(work, request), findings=findings)
 
 
 def trained_on(work: WorkDir, request: Request) -> frozenset[str] | None:

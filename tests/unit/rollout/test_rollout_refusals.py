@@ -21,7 +21,7 @@ from tests.unit.rollout.observing import (
 )
 
 from modelops.api.v1alpha1.trainingrun import TrainingRun
-from modelops.domain.facts import Outage
+from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.plan import Plan
 from modelops.domain.record import Active, EndpointEntry, Settlement
 from modelops.domain.rollout.claim import endpoint_name
@@ -51,6 +51,8 @@ def a_run(phase: str, *, agent: str = "docs", **status: Any) -> TrainingRun:
 OF_RUN = objects.rollout(candidate={"trainingRunRef": {"name": "t1"}})
 OF_VERSION = objects.rollout(candidate={"version": "v9.0.0"})
 MODEL = {"repo": "org/m", "revision": "a" * 40, "version": "v1.1.0-rc.1"}
+
+EMPTY: Json = {"ok": False, "reason": "DatasetEmpty", "message": "ls://docs-eval has no examples: add some"}
 
 REFUSALS: dict[str, tuple[Life, str, str]] = {
     "a version that was never there": (
@@ -88,6 +90,11 @@ REFUSALS: dict[str, tuple[Life, str, str]] = {
         "NoDataset",
         "spec.evaluation.dataset",
     ),
+    "a held-out dataset that cannot be used": (
+        Life(observed(), facts={"check": ProgramState(result=EMPTY)}),
+        "EvaluationRefused",
+        "DatasetEmpty: ",
+    ),
     "more than maxUSD": (Life(observed(objects.rollout(maxUSD="1"))), "OverMaxUSD", "spec.maxUSD is $1"),
     "more than may go unapproved": (
         Life(observed(agent=objects.agent_model(budget={"monthlyUSD": "100", "approvalAboveUSD": "0.5"}))),
@@ -120,6 +127,8 @@ def test_a_refusal_ends_before_anything_is_claimed(case: str) -> None:
     assert record.endpoints == ()
     assert life.seen.identity in record.completed
 
+
+NO_OPEN_ROUTER: Json = {"huggingFace": {"name": "tokens", "key": "hf"}}
 
 WAITS: dict[str, tuple[Life, str, str]] = {
     "for a run that does not exist": (Life(observed(OF_RUN)), "WaitingForCandidate", "TrainingRun t1"),
@@ -168,6 +177,11 @@ WAITS: dict[str, tuple[Life, str, str]] = {
         "SecretNotUsable",
         "Secret tokens",
     ),
+    "for the key of what serves now": (
+        Life(observed(agent=objects.agent_model(secretRefs=NO_OPEN_ROUTER))),
+        "SecretNotUsable",
+        "AgentModel docs has no spec.secretRefs.openRouter",
+    ),
     "for the AgentModel": (
         Life(replace(observed(), agent_model=None, record=None)),
         "AgentModelNotFound",
@@ -189,6 +203,49 @@ def test_a_wait_is_said_once_and_does_nothing(case: str) -> None:
     life.passes(30)
     life.step()
     assert life.written == [f"status {reason}"]
+
+
+def test_a_baseline_elsewhere_needs_no_openrouter_key() -> None:
+    stable = BASELINE.model_copy(update={"endpoint": "huggingface"})
+    text = objects.FILE_TEXT.replace("endpoint: openrouter", "endpoint: huggingface")
+    agent = objects.agent_model(secretRefs=NO_OPEN_ROUTER)
+    life = Life(observed(agent=agent, record=a_record(stable=stable), file=a_file(text)))
+    assert life.until(over).phase == "Succeeded"
+
+
+def test_the_held_out_examples_are_looked_at_before_anything_is_claimed() -> None:
+    life = Life(observed(), facts={"check": None})
+    life.step()
+    assert (life.done, life.written) == (["start_check"], [])
+    life.facts = {"check": ProgramState(running=True)}
+    plan = life.step()
+    assert (plan.steps, life.written) == ((), [])
+    assert plan.requeue_after
+    assert life.seen.candidate_model is UNSEEN
+    life.facts = {}
+    assert life.until(over).phase == "Succeeded"
+
+
+def test_a_look_at_the_examples_that_langsmith_does_not_answer_is_made_again() -> None:
+    result = {"ok": False, "reason": "LangSmithUnavailable", "message": "LangSmith: 503", "transient": True}
+    life = Life(observed(), facts={"check": ProgramState(result=result)})
+    life.step()
+    life.step()
+    assert (life.phase, life.reason) == ("Pending", "LangSmithUnavailable")
+    assert life.written == ["status LangSmithUnavailable"]
+    assert life.done == ["retry_check", "retry_check"]
+    life.facts = {}
+    assert life.until(over).phase == "Succeeded"
+
+
+def test_a_look_that_is_too_old_when_the_turn_comes_is_made_again() -> None:
+    another = Active(uid="x", name="r0", digest="d", candidate=BASELINE)
+    life = Life(observed(record=a_record(active=another)))
+    life.step()
+    assert (life.reason, life.done) == ("AnotherRolloutActive", ["stop_check"])
+    life.facts = {"check": None}
+    life.step()
+    assert life.done == ["stop_check"]
 
 
 def test_an_unanswering_hub_is_asked_again_without_a_word() -> None:

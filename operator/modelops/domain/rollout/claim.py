@@ -6,7 +6,7 @@ Nothing before the claim acts.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from modelops.api.v1alpha1.agentmodel import EndpointRole
 from modelops.api.v1alpha1.names import FINALIZER
@@ -19,6 +19,7 @@ from modelops.domain.plan import Plan, WriteFinalizers, WriteRecord
 from modelops.domain.reasons import RolloutReason as Why
 from modelops.domain.record import Active, EndpointEntry, Reservation, Target
 from modelops.domain.rollout.booking import evaluation_dataset, planned_micro_usd
+from modelops.domain.rollout.evaluation import evaluation_is_not_checked, is_proven, outdated
 from modelops.domain.rollout.observed import Observed, same_target
 from modelops.domain.rollout.retreat import ended, latch
 from modelops.domain.rollout.status import moved, said, wait
@@ -30,10 +31,9 @@ LOOK_AGAIN = 15.0
 
 @dataclass(frozen=True, kw_only=True)
 class Resolved:
-    """What the candidate is; `undo` where it was stable before, `known` where it has an endpoint on record."""
+    """What the candidate is; `unversioned` where its version is allocated with the claim."""
 
     target: Target
-    undo: bool = False
     unversioned: bool = False
 
 
@@ -66,7 +66,7 @@ def resolve(seen: Observed) -> Resolved | Plan:
     if candidate.version is not None:
         served = record.served.get(candidate.version)
         if served is not None:
-            return Resolved(target=served, undo=True)
+            return Resolved(target=served)
         entry = record.entry(candidate.version)
         if entry is None:
             known = ", ".join(
@@ -188,7 +188,7 @@ def agent_is_not_claimed(seen: Observed) -> Plan | None:
             Why.CANDIDATE_NOT_FOUND,
             f"the candidate {found.target.version} ({found.target.model}) already is what serves {record.agent}",
         )
-    proven = found.undo and seen.rollout.spec.strategy.evaluate_only is None
+    proven = is_proven(seen)
     if agent.spec.prompt is None and not proven:
         name = agent.metadata.name
         message = f"AgentModel {name} has no spec.prompt: add the prompt contract that the agent really uses"
@@ -200,9 +200,13 @@ def agent_is_not_claimed(seen: Observed) -> Plan | None:
             "no held-out dataset: set spec.evaluation.dataset, or spec.langsmith.evaluationDataset of AgentModel "
             f"{agent.metadata.name}",
         )
+    unnamed = None if proven else open_router_key_is_not_named(seen, found.target)
+    if unnamed is not None:
+        return unnamed
     if record.active is not None:
         message = f"Rollout {record.active.name} holds {record.agent}; this one waits for its end"
-        return wait(seen, RolloutPhase.PENDING, Why.WAITING_FOR_TURN, message, after=None)
+        plan = wait(seen, RolloutPhase.PENDING, Why.WAITING_FOR_TURN, message, after=None)
+        return replace(plan, steps=(*plan.steps, *outdated(seen)))
     if seen.file is None:
         return wait(
             seen,
@@ -223,6 +227,21 @@ def agent_is_not_claimed(seen: Observed) -> Plan | None:
     return covered(seen, found)
 
 
+def open_router_key_is_not_named(seen: Observed, candidate: Target) -> Plan | None:
+    """The evaluation asks OpenRouter's models with the operator's key, not with the agent's."""
+    record, agent = seen.record, seen.agent_model
+    assert record is not None
+    assert agent is not None
+    asked = next((t.model for t in (record.stable, candidate) if t.endpoint == "openrouter"), None)
+    if asked is None or agent.spec.secret_refs.open_router is not None:
+        return None
+    message = (
+        f"AgentModel {agent.metadata.name} has no spec.secretRefs.openRouter, and the evaluation asks {asked} at "
+        "OpenRouter: name the Secret and the key in it"
+    )
+    return wait(seen, RolloutPhase.PENDING, Why.SECRET_NOT_USABLE, message, after=None)
+
+
 def claim_is_lost(seen: Observed) -> Plan:
     """A record that does not name us may only be an old copy in the cache: the write proves that it is not."""
     assert seen.record is not None
@@ -239,7 +258,7 @@ def serves(stable: Target, candidate: Target) -> bool:
 
 
 def covered(seen: Observed, found: Resolved) -> Plan:
-    """The endpoint's price is known and covered; then finalizer and claim."""
+    """The endpoint's price is known and covered, and the evaluation can be made; then finalizer and claim."""
     record, agent, serving = seen.record, seen.agent_model, None
     assert record is not None
     assert agent is not None
@@ -263,9 +282,9 @@ def covered(seen: Observed, found: Resolved) -> Plan:
             )
         per_hour = seen.price
     planned = planned_micro_usd(seen, per_hour, serving.max_replica)
-    refusal = not_covered(seen, planned)
-    if refusal is not None:
-        return refusal
+    hindrance = not_covered(seen, planned) or evaluation_is_not_checked(seen, target)
+    if hindrance is not None:
+        return hindrance
     meta = seen.rollout.metadata
     if FINALIZER not in meta.finalizers:
         return Plan(steps=(WriteFinalizers(finalizers=(*meta.finalizers, FINALIZER)),), requeue_after=0)

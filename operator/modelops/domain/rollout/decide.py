@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from modelops.domain.agentsfile import UneditableAgentsFile
 from modelops.domain.plan import Plan
-from modelops.domain.rollout import advance, canary, claim, finish, judge, retreat
+from modelops.domain.rollout import advance, canary, claim, evaluation, finish, judge, retreat
 from modelops.domain.rollout.observed import Observed
 
 STEPS: tuple[Callable[[Observed], Plan | None], ...] = (
@@ -15,6 +15,7 @@ STEPS: tuple[Callable[[Observed], Plan | None], ...] = (
     finish.record_says_done,
     retreat.must_retreat,
     claim.agent_model_is_missing,
+    evaluation.check_is_under_way,
     claim.agent_is_not_claimed,
     canary.deadline_has_passed,
     advance.intent_is_unfinished,
