@@ -136,7 +136,8 @@ def _groups(repo: str, revision: str) -> list[str] | None:
 
     if not os.environ.get("HF_TOKEN"):
         raise ProgramFailure(
-            "HubUnauthorized", "HF_TOKEN is not set for this program; name a Secret in secretRefs.huggingFace"
+            "HubUnauthorized",
+            "HF_TOKEN is not set for this program; name a Secret in spec.secretRefs.huggingFace",
         )
     api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"), token=os.environ["HF_TOKEN"])
     source = Repository(api, repo, repo_type="dataset", patience_seconds=HUB_PATIENCE_SECONDS)
@@ -144,7 +145,7 @@ def _groups(repo: str, revision: str) -> list[str] | None:
         content = source.read(GROUPS, revision=revision)
     except HubRefused as error:
         raise ProgramFailure(
-            "HubUnauthorized", f"{error}; the token of secretRefs.huggingFace needs to read it"
+            "HubUnauthorized", f"{error}; the token of spec.secretRefs.huggingFace needs to read it"
         ) from error
     except HubSilent as error:
         raise ProgramFailure("HubUnavailable", f"{error}; it is tried again", transient=True) from error

@@ -54,52 +54,92 @@ MODEL = {"repo": "org/m", "revision": "a" * 40, "version": "v1.1.0-rc.1"}
 
 EMPTY: Json = {"ok": False, "reason": "DatasetEmpty", "message": "ls://docs-eval has no examples: add some"}
 
-REFUSALS: dict[str, tuple[Life, str, str]] = {
+REFUSALS: dict[str, tuple[Life, str, tuple[str, ...]]] = {
     "a version that was never there": (
         Life(observed(OF_VERSION)),
         "CandidateNotFound",
-        "spec.candidate.version v9.0.0 is not in the history of docs; it has v1.0.0",
+        ("spec.candidate.version v9.0.0 of Rollout r1 is not in the history of docs", "new rollout: v1.0.0"),
     ),
     "a model that is not on the Hub": (
         Life(observed(), facts={"candidate_model": None}),
         "CandidateNotFound",
-        "spec.candidate.model org/candidate-of-r1",
+        (
+            "spec.candidate.model org/candidate-of-r1",
+            "of Rollout r1",
+            "spec.secretRefs.huggingFace of AgentModel docs",
+            "new rollout",
+        ),
     ),
     "a model that the Hub refuses to show": (
         Life(observed(), facts={"candidate_model": Outage(service="Hub", message="403", refused=True)}),
         "CandidateNotFound",
-        "spec.candidate.model",
+        ("spec.candidate.model", "of Rollout r1", "403", "new rollout"),
     ),
     "a run that failed": (
         Life(observed(OF_RUN, run=a_run("Failed", reason="OutOfMemory"))),
         "CandidateNotFound",
-        "TrainingRun t1 ended as Failed (OutOfMemory)",
+        (
+            "TrainingRun t1 (spec.candidate.trainingRunRef of Rollout r1) ended as Failed (OutOfMemory)",
+            "new rollout",
+        ),
     ),
     "a run of another agent": (
         Life(observed(OF_RUN, run=a_run("Succeeded", agent="cicd", model=MODEL))),
         "CandidateNotFound",
-        "trained for AgentModel cicd, not for docs",
+        (
+            "TrainingRun t1 (spec.candidate.trainingRunRef of Rollout r1)",
+            "for AgentModel cicd, not for docs",
+            "new rollout",
+        ),
     ),
     "what serves already": (
         Life(observed(objects.rollout(candidate={"version": "v1.0.0"}))),
         "CandidateNotFound",
-        "already is what serves docs",
+        ("spec.candidate.version of Rollout r1", "already serves docs", "new rollout"),
+    ),
+    "what serves already, by its commit": (
+        Life(
+            observed(
+                record=a_record(
+                    stable=BASELINE.model_copy(
+                        update={"model": "org/candidate-of-r1", "revision": objects.revision_of("r1")}
+                    )
+                )
+            )
+        ),
+        "CandidateNotFound",
+        ("spec.candidate.model of Rollout r1", "already serves docs", "new rollout"),
     ),
     "no held-out dataset": (
         Life(observed(agent=objects.agent_model(langsmith={}))),
         "NoDataset",
-        "spec.evaluation.dataset",
+        ("spec.evaluation.dataset", "AgentModel docs", "set"),
     ),
     "a held-out dataset that cannot be used": (
         Life(observed(), facts={"check": ProgramState(result=EMPTY)}),
         "EvaluationRefused",
-        "DatasetEmpty: ",
+        (
+            "DatasetEmpty: spec.langsmith.evaluationDataset ls://docs-eval of AgentModel docs: ",
+            "add some; then create a new rollout",
+        ),
     ),
-    "more than maxUSD": (Life(observed(objects.rollout(maxUSD="1"))), "OverMaxUSD", "spec.maxUSD is $1"),
+    "a held-out dataset of its own that cannot be used": (
+        Life(
+            observed(objects.rollout(evaluation={"dataset": "mine"})),
+            facts={"check": ProgramState(result=EMPTY)},
+        ),
+        "EvaluationRefused",
+        ("spec.evaluation.dataset ls://mine of Rollout r1: ",),
+    ),
+    "more than maxUSD": (
+        Life(observed(objects.rollout(maxUSD="1"))),
+        "OverMaxUSD",
+        ("spec.maxUSD of Rollout r1 is $1", "raise it"),
+    ),
     "more than may go unapproved": (
         Life(observed(agent=objects.agent_model(budget={"monthlyUSD": "100", "approvalAboveUSD": "0.5"}))),
         "NeedsApproval",
-        "budget.approvalAboveUSD $0.5 of AgentModel docs",
+        ("spec.budget.approvalAboveUSD $0.5 of AgentModel docs", "raise that", "new rollout"),
     ),
     "more than the budget has left": (
         Life(
@@ -109,7 +149,7 @@ REFUSALS: dict[str, tuple[Life, str, str]] = {
             )
         ),
         "OverBudget",
-        "$0.50 of budget.monthlyUSD $10",
+        ("$0.50 of spec.budget.monthlyUSD $10 of AgentModel docs", "raise the budget", "new rollout"),
     ),
 }
 
@@ -121,7 +161,7 @@ def test_a_refusal_ends_before_anything_is_claimed(case: str) -> None:
     record = life.seen.record
     assert record is not None
     assert (life.phase, life.reason) == ("Failed", reason)
-    assert words in life.message
+    assert not [word for word in words if word not in life.message], life.message
     assert life.written == ["status Retreating", "record release", f"status {reason}"]
     assert record.active is None
     assert record.endpoints == ()
@@ -162,14 +202,18 @@ WAITS: dict[str, tuple[Life, str, str]] = {
     "for a file that can be edited": (
         Life(observed(file=a_file("x: &a {model: anthropic/claude-3.5-sonnet}\nagents:\n  docs: *a\n"))),
         "ConfigNotUsable",
-        "write it out",
+        "ConfigMap agents, key agents.yaml (spec.config.configMapRef): agents.docs",
     ),
     "for file and record to agree": (
         Life(observed(file=a_file(objects.FILE_TEXT.replace("claude-3.5-sonnet", "other")))),
         "StableDrift",
         "anthropic/other",
     ),
-    "for a price": (Life(observed(), facts={"price": None}), "PriceUnknown", "nvidia-a10g x1"),
+    "for a price": (
+        Life(observed(), facts={"price": None}),
+        "PriceUnknown",
+        "nvidia-a10g x1 of AgentModel docs: the service lists none: choose",
+    ),
     "for a Secret that can be read": (
         Life(
             observed(secret_problem="Secret tokens (spec.secretRefs.huggingFace) does not exist: create it")
@@ -187,7 +231,11 @@ WAITS: dict[str, tuple[Life, str, str]] = {
         "AgentModelNotFound",
         "AgentModel docs (spec.agentModelRef) does not exist in namespace team: create it",
     ),
-    "for the record": (Life(observed(record=None)), "AgentModelNotFound", "has no record yet"),
+    "for the record": (
+        Life(observed(record=None)),
+        "AgentModelNotFound",
+        "AgentModel docs (spec.agentModelRef) has no record yet: see its conditions",
+    ),
 }
 
 
@@ -301,10 +349,12 @@ def test_a_candidate_that_is_not_proven_is_rejected(verdict: str, reason: str) -
 
 
 def test_an_evaluation_that_cannot_be_made_ends_the_rollout() -> None:
-    result = {"ok": False, "reason": "EmptyDataset", "message": "ls://docs-eval has no examples: add some"}
-    life = claimed(evaluation=ProgramState(result=result)).until(over)
+    life = claimed(evaluation=ProgramState(result=EMPTY)).until(over)
     assert (life.phase, life.reason) == ("Failed", "EvaluationRefused")
-    assert life.message == "EmptyDataset: ls://docs-eval has no examples: add some"
+    assert life.message == (
+        "DatasetEmpty: spec.langsmith.evaluationDataset ls://docs-eval of AgentModel docs: ls://docs-eval has no "
+        "examples: add some; then create a new rollout"
+    )
 
 
 def test_langsmith_that_does_not_answer_is_waited_for() -> None:

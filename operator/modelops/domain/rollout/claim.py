@@ -62,6 +62,7 @@ def hugging_face_target(seen: Observed, *, repo: str, revision: str, version: st
 def resolve(seen: Observed) -> Resolved | Plan:
     """The candidate, or the plan that waits for it or ends the rollout."""
     candidate, record = seen.rollout.spec.candidate, seen.record
+    name, agent = seen.rollout.metadata.name, seen.rollout.spec.agent_model_ref.name
     assert record is not None
     if candidate.version is not None:
         served = record.served.get(candidate.version)
@@ -75,7 +76,8 @@ def resolve(seen: Observed) -> Resolved | Plan:
             return latch(
                 seen,
                 Why.CANDIDATE_NOT_FOUND,
-                f"spec.candidate.version {candidate.version} is not in the history of {record.agent}; it has {known}",
+                f"spec.candidate.version {candidate.version} of Rollout {name} is not in the history of "
+                f"{record.agent}: name one that is, in a new rollout: {known}",
             )
         revision = str(entry.lineage.get("revision", ""))
         return Resolved(
@@ -87,11 +89,13 @@ def resolve(seen: Observed) -> Resolved | Plan:
         if isinstance(seen.candidate_model, Outage) and not seen.candidate_model.refused:
             return Plan(requeue_after=seen.candidate_model.retry_after or LOOK_AGAIN)
         if seen.candidate_model is None or isinstance(seen.candidate_model, Outage):
+            words = f" ({seen.candidate_model.message})" if seen.candidate_model is not None else ""
             return latch(
                 seen,
                 Why.CANDIDATE_NOT_FOUND,
-                f"spec.candidate.model {candidate.model.repo} at {candidate.model.revision} is not on the Hub, "
-                "or the token may not read it",
+                f"spec.candidate.model {candidate.model.repo} at {candidate.model.revision} of Rollout {name} is not "
+                f"on the Hub, or the token may not read it{words}: check repository and commit, and the token in "
+                f"spec.secretRefs.huggingFace of AgentModel {agent}; then create a new rollout",
             )
         inputs = Inputs(
             base_model="",
@@ -111,26 +115,28 @@ def of_run(seen: Observed) -> Resolved | Plan:
     reference = seen.rollout.spec.candidate.training_run_ref
     assert reference is not None
     run = seen.run
+    named = f"TrainingRun {reference.name} (spec.candidate.trainingRunRef of Rollout {seen.rollout.metadata.name})"
     if run is None:
         return wait(
             seen,
             RolloutPhase.PENDING,
             Why.WAITING_FOR_CANDIDATE,
-            f"TrainingRun {reference.name} (spec.candidate.trainingRunRef) does not exist yet",
+            f"{named} does not exist yet: create it",
             after=None,
         )
     if run.spec.agent_model_ref.name != seen.rollout.spec.agent_model_ref.name:
         return latch(
             seen,
             Why.CANDIDATE_NOT_FOUND,
-            f"TrainingRun {reference.name} trained for AgentModel {run.spec.agent_model_ref.name}, not for "
-            f"{seen.rollout.spec.agent_model_ref.name}",
+            f"{named} is for AgentModel {run.spec.agent_model_ref.name}, not for "
+            f"{seen.rollout.spec.agent_model_ref.name}: name one of its runs in a new rollout",
         )
     if run.status.phase in (TrainingPhase.FAILED, TrainingPhase.CANCELLED):
         return latch(
             seen,
             Why.CANDIDATE_NOT_FOUND,
-            f"TrainingRun {reference.name} ended as {run.status.phase.value} ({run.status.reason}): there is no model",
+            f"{named} ended as {run.status.phase.value} ({run.status.reason}) and has no model: name a run that "
+            "succeeded in a new rollout",
         )
     model = run.status.model
     if run.status.phase is not TrainingPhase.SUCCEEDED or model is None:
@@ -152,7 +158,7 @@ def agent_model_is_missing(seen: Observed) -> Plan | None:
         namespace = seen.rollout.metadata.namespace
         message = f"AgentModel {name} (spec.agentModelRef) does not exist in namespace {namespace}: create it"
     elif seen.record is None:
-        message = f"AgentModel {name} has no record yet: see its conditions"
+        message = f"AgentModel {name} (spec.agentModelRef) has no record yet: see its conditions"
     else:
         return None
     if seen.agent_model is None and seen.holds_claim:
@@ -186,7 +192,8 @@ def agent_is_not_claimed(seen: Observed) -> Plan | None:
         return latch(
             seen,
             Why.CANDIDATE_NOT_FOUND,
-            f"the candidate {found.target.version} ({found.target.model}) already is what serves {record.agent}",
+            f"{member_of(seen)} of Rollout {seen.rollout.metadata.name} is {found.target.version} "
+            f"({found.target.model}), which already serves {record.agent}: name another one in a new rollout",
         )
     proven = is_proven(seen)
     if agent.spec.prompt is None and not proven:
@@ -197,8 +204,8 @@ def agent_is_not_claimed(seen: Observed) -> Plan | None:
         return latch(
             seen,
             Why.NO_DATASET,
-            "no held-out dataset: set spec.evaluation.dataset, or spec.langsmith.evaluationDataset of AgentModel "
-            f"{agent.metadata.name}",
+            "no held-out dataset: set spec.evaluation.dataset in a new rollout, or spec.langsmith.evaluationDataset "
+            f"of AgentModel {agent.metadata.name} before it",
         )
     unnamed = None if proven else open_router_key_is_not_named(seen, found.target)
     if unnamed is not None:
@@ -242,6 +249,14 @@ def open_router_key_is_not_named(seen: Observed, candidate: Target) -> Plan | No
     return wait(seen, RolloutPhase.PENDING, Why.SECRET_NOT_USABLE, message, after=None)
 
 
+def member_of(seen: Observed) -> str:
+    """The field that names the candidate."""
+    candidate = seen.rollout.spec.candidate
+    if candidate.version is not None:
+        return "spec.candidate.version"
+    return "spec.candidate.model" if candidate.model is not None else "spec.candidate.trainingRunRef"
+
+
 def claim_is_lost(seen: Observed) -> Plan:
     """A record that does not name us may only be an old copy in the cache: the write proves that it is not."""
     assert seen.record is not None
@@ -271,7 +286,11 @@ def covered(seen: Observed, found: Resolved) -> Plan:
         if seen.price is UNSEEN:
             return Plan(needs="price")
         if seen.price is None or isinstance(seen.price, Outage):
-            words = seen.price.message if isinstance(seen.price, Outage) else "the service lists none"
+            words = (
+                f"{seen.price.message}; it is tried again"
+                if isinstance(seen.price, Outage)
+                else "the service lists none: choose a place and hardware that it offers"
+            )
             return wait(
                 seen,
                 RolloutPhase.PENDING,
@@ -323,25 +342,26 @@ def not_covered(seen: Observed, planned: int) -> Plan | None:
     agent, record = seen.agent_model, seen.record
     assert agent is not None
     assert record is not None
-    budget, most = agent.spec.budget, seen.rollout.spec.max_usd
+    budget, most, name = agent.spec.budget, seen.rollout.spec.max_usd, seen.rollout.metadata.name
     if planned > micro(most):
         message = (
-            f"evaluating and trying the candidate may cost up to {shown(planned)} and spec.maxUSD is ${most}: "
-            "raise it in "
-            f"a new rollout, or shorten the pauses"
+            f"evaluating and trying the candidate may cost up to {shown(planned)} and spec.maxUSD of Rollout {name} "
+            f"is ${most}: raise it in a new rollout, or shorten the pauses"
         )
         return latch(seen, Why.OVER_MAX_USD, message)
     if planned > micro(budget.approval_above_usd):
         message = (
-            f"evaluating and trying the candidate may cost up to {shown(planned)}, above budget.approvalAboveUSD "
-            f"${budget.approval_above_usd} of AgentModel {agent.metadata.name}: raise that, or shorten the pauses"
+            f"evaluating and trying the candidate may cost up to {shown(planned)}, above "
+            f"spec.budget.approvalAboveUSD ${budget.approval_above_usd} of AgentModel {agent.metadata.name}: raise "
+            "that, or shorten the pauses; then create a new rollout"
         )
         return latch(seen, Why.NEEDS_APPROVAL, message)
     left = micro(budget.monthly_usd) - record.committed(f"{seen.now:%Y-%m}")
     if planned > left:
         message = (
-            f"up to {shown(planned)} is needed and ${dollars(max(0, left))} of budget.monthlyUSD ${budget.monthly_usd} "
-            f"of AgentModel {agent.metadata.name} is left this month (UTC)"
+            f"up to {shown(planned)} is needed and ${dollars(max(0, left))} of spec.budget.monthlyUSD "
+            f"${budget.monthly_usd} of AgentModel {agent.metadata.name} is left this month (UTC): raise the budget, "
+            "shorten the pauses, or wait for the next month; then create a new rollout"
         )
         return latch(seen, Why.OVER_BUDGET, message)
     return None

@@ -12,6 +12,7 @@ from modelops.domain.facts import UNSEEN, Outage, Unseen
 from modelops.domain.plan import Do, Plan
 from modelops.domain.reasons import RolloutReason as Why
 from modelops.domain.record import Target
+from modelops.domain.refusals import Given, told
 from modelops.domain.rollout.booking import evaluation_dataset
 from modelops.domain.rollout.observed import Observed
 from modelops.domain.rollout.retreat import latch
@@ -65,20 +66,32 @@ def known(program: ProgramState | Outage | Unseen | None) -> ProgramState | None
 
 
 def started(seen: Observed, program: Program, candidate: Target) -> Plan:
-    given = evaluation_input(seen, candidate)
-    return Plan(
-        steps=(Do(action=f"start_{program}", arguments={"given": given}),), requeue_after=LOOK_SECONDS
-    )
+    start = Do(action=f"start_{program}", arguments={"given": evaluation_input(seen, candidate)})
+    return Plan(steps=(start,), requeue_after=LOOK_SECONDS)
 
 
 def not_made(seen: Observed, program: Program, result: dict[str, Any], *, phase: RolloutPhase) -> Plan:
     """A service was away: again later. What was given is not fit: the rollout ends."""
-    reason, message = str(result.get("reason", "")), str(result.get("message", ""))
     if not result.get("transient"):
-        return latch(seen, Why.EVALUATION_REFUSED, f"{reason}: {message}")
+        return latch(seen, Why.EVALUATION_REFUSED, told(result, given(seen)))
+    message = str(result.get("message", ""))
     plan = wait(seen, phase, Why.LANGSMITH_UNAVAILABLE, message, after=RETRY_SECONDS)
     retry = Do(action=f"retry_{program}", arguments={"after": RETRY_SECONDS})
     return Plan(steps=(*plan.steps, retry), requeue_after=RETRY_SECONDS)
+
+
+def given(seen: Observed) -> Given:
+    """Where a person finds what the programs were given."""
+    meta, agent = seen.rollout.metadata, seen.rollout.spec.agent_model_ref.name
+    dataset = evaluation_dataset(seen)
+    own = seen.rollout.spec.evaluation.dataset
+    return Given(
+        agent_model=agent,
+        dataset=f"spec.evaluation.dataset {dataset} of Rollout {meta.name}"
+        if own
+        else f"spec.langsmith.evaluationDataset {dataset} of AgentModel {agent}",
+        again="a new rollout",
+    )
 
 
 def evaluation_input(seen: Observed, candidate: Target) -> dict[str, Any]:
