@@ -25,12 +25,16 @@ SUCCEEDED, FAILED, ALREADY_RUNNING = 0, 1, 75
 
 
 class ProgramFailure(Exception):
-    """An end that a person should hear of: `reason` for a condition, the message for a person."""
+    """An end that a person should hear of: `reason` for a condition, the message for a person.
 
-    def __init__(self, reason: str, message: str, *, transient: bool = False) -> None:
+    `about` is the part of the input that it is about, where it is not the one that the program is for.
+    """
+
+    def __init__(self, reason: str, message: str, *, transient: bool = False, about: str = "") -> None:
         super().__init__(message)
         self.reason = reason
         self.transient = transient
+        self.about = about
 
 
 class AlreadyRunning(Exception):
@@ -113,11 +117,11 @@ def _outcome(main: Callable[[WorkDir], Mapping[str, Any]], work: WorkDir) -> dic
         assert_loopback(os.environ)
         return {"ok": True, **main(work)}
     except ProgramFailure as failure:
-        reason, message, transient = failure.reason, str(failure), failure.transient
+        told = {"reason": failure.reason, "message": str(failure), "transient": failure.transient}
+        return {"ok": False, **told, **({"about": failure.about} if failure.about else {})}
     except NotLoopbackError as refused:
-        reason, message, transient = "HostNotAllowed", str(refused), False
+        return {"ok": False, "reason": "HostNotAllowed", "message": str(refused), "transient": False}
     except Exception as error:  # noqa: BLE001 - the program's edge: the operator has to hear of every end
         traceback.print_exc()
-        reason, transient = "InternalError", False
         message = f"{type(error).__name__} in a program of ModelOps; its stderr says where. Please report it."
-    return {"ok": False, "reason": reason, "message": message, "transient": transient}
+        return {"ok": False, "reason": "InternalError", "message": message, "transient": False}

@@ -271,6 +271,15 @@ def test_unknown_dataset_is_named(sandbox: SandboxInfo, given: Given, tmp_path: 
     assert "no such dataset" in result["message"]
 
 
+def test_unknown_evaluation_dataset_is_told_apart(
+    sandbox: SandboxInfo, fill: Fill, given: Given, tmp_path: Path
+) -> None:
+    given["langsmith"]["dataset"] = fill(numbered(6))
+    given["evaluation_dataset"] = "ls://no such dataset"
+    result = run_program(sandbox, MODULE, tmp_path / "p", given)
+    assert (result["reason"], result["about"]) == ("DatasetNotFound", "evaluation_dataset")
+
+
 def test_wrong_keys_are_named_and_not_shown(
     sandbox: SandboxInfo, fill: Fill, given: Given, tmp_path: Path
 ) -> None:

@@ -19,7 +19,7 @@ from modelops.sandbox.hub.seeds import BASE_MODEL
 from modelops.sandbox.tokens import USER
 from modelops.trainers import tiny
 
-MODULE = "modelops.evaluation"
+MODULE, CHECK = "modelops.evaluation", "modelops.evaluation.check"
 Given = dict[str, Any]
 Serve = Callable[..., dict[str, Any]]
 
@@ -318,3 +318,90 @@ def test_several_repetitions_are_averaged_within_the_example(
     assert result["verdict"] == "pass", result
     assert (result["n"], result["candidate"]["calls"]) == (len(held_out), 2 * len(held_out))
     assert result["discordant"] is None
+
+
+@pytest.fixture
+def unserved(sandbox: SandboxInfo, client: Client, held_out: list[StdlibExample], unique: Any) -> Given:
+    """An evaluation whose candidate has no endpoint yet, against a baseline at OpenRouter."""
+    name = unique("held out")
+    fill_dataset(client, name, langsmith_examples(held_out))
+    baseline = {
+        "model": "modelops-sandbox/name-as-sentence",
+        "base_url": sandbox.openrouter,
+        "api_key_env": "MODELOPS_BASELINE_KEY",
+        "version": "v1.0.0",
+        "service": "openrouter",
+        "key_name": "AgentModel docs spec.secretRefs.openRouter",
+    }
+    candidate = {"model": "org/m", "base_url": "", "api_key_env": "HF_TOKEN", "version": "v1.1.0-rc.1"}
+    return {
+        "v": 1,
+        "rollout": unique("uid"),
+        "agent": "docs",
+        "dataset": f"ls://{name}",
+        "arms": {"baseline": baseline, "candidate": candidate},
+        "prompt": PROMPT,
+        "scorer": {"type": "tokenF1", "threshold": "0.35"},
+        "margin_points": "5",
+        "goal": "nonInferior",
+        "max_examples": 10,
+    }
+
+
+def test_check_chooses_the_examples_and_asks_no_model(
+    sandbox: SandboxInfo, unserved: Given, tmp_path: Path
+) -> None:
+    sandbox.forget_requests()
+    key = {"MODELOPS_BASELINE_KEY": sandbox.openrouter_key}
+    result = run_program(sandbox, CHECK, tmp_path / "p", unserved, **key)
+    assert (result["ok"], result["examples"]) == (True, 10), result
+    assert chats(sandbox) == 0
+    assert sandbox.requests(service="openrouter", path_regex="chat") == []
+
+
+@pytest.mark.parametrize(
+    ("content", "reason", "says"),
+    [
+        (None, "DatasetNotFound", "no dataset"),
+        ([], "DatasetEmpty", "add some"),
+        ([{"inputs": {"task": "x"}, "outputs": {}}], "PromptRenderFailed", "docstring"),
+    ],
+)
+def test_check_refuses_what_the_evaluation_would(
+    sandbox: SandboxInfo,
+    client: Client,
+    unserved: Given,
+    unique: Callable[[str], str],
+    tmp_path: Path,
+    content: list[dict[str, Any]] | None,
+    reason: str,
+    says: str,
+) -> None:
+    name = unique("bad")
+    if content is not None:
+        fill_dataset(client, name, content)
+    result = run_program(sandbox, CHECK, tmp_path / "p", {**unserved, "dataset": f"ls://{name}"})
+    assert (result["reason"], result["transient"]) == (reason, False), result
+    assert says in result["message"]
+
+
+@pytest.mark.parametrize("module", [CHECK, MODULE])
+@pytest.mark.parametrize(("key", "says"), [("sk-or-v1-wrong", "wrong"), ("", "not set")])
+def test_key_that_openrouter_does_not_take_is_named_by_its_field(
+    sandbox: SandboxInfo, unserved: Given, tmp_path: Path, module: str, key: str, says: str
+) -> None:
+    result = run_program(sandbox, module, tmp_path / "p", unserved, MODELOPS_BASELINE_KEY=key)
+    assert (result["reason"], result["transient"]) == ("ModelUnauthorized", False), result
+    assert "AgentModel docs spec.secretRefs.openRouter" in result["message"]
+    assert says in result["message"]
+    assert "MODELOPS_BASELINE_KEY" not in result["message"]
+    assert "sk-or-v1-wrong" not in result["message"]
+
+
+def test_key_cannot_be_checked_where_openrouter_does_not_answer(
+    sandbox: SandboxInfo, unserved: Given, tmp_path: Path
+) -> None:
+    number = sandbox.fault("openrouter", "status", status=500, times=None)
+    result = run_program(sandbox, CHECK, tmp_path / "p", unserved, MODELOPS_BASELINE_KEY="anything")
+    sandbox.remove_fault(number)
+    assert result["ok"], result

@@ -43,7 +43,7 @@ def connect() -> Client:
         if not os.environ.get(variable):
             raise ProgramFailure(
                 "LangSmithUnauthorized",
-                f"{variable} is not set for this program; name a Secret in secretRefs.langsmith",
+                f"{variable} is not set for this program; name a Secret in spec.secretRefs.langsmith",
             )
     return LangSmithConnection(
         api_url=os.environ["LANGSMITH_ENDPOINT"],
@@ -76,14 +76,14 @@ def evaluation_inputs(work: WorkDir, ref: str) -> tuple[str, frozenset[str]]:
     """The evaluation dataset's name and the digests of its examples' inputs; no more of it is kept."""
     known = work.read("evaluation.json")
     if known is None:
-        found = _read(ref, as_of=None, splits=())
+        found = _read(ref, as_of=None, splits=(), about="evaluation_dataset")
         digests = sorted({digest(e.inputs) for e in found.examples if isinstance(e.inputs, dict)})
         known = {"name": found.name, "digests": digests}
         work.write("evaluation.json", known)
     return known["name"], frozenset(known["digests"])
 
 
-def _read(ref: str, *, as_of: str | None, splits: Sequence[str]) -> Snapshot:
+def _read(ref: str, *, as_of: str | None, splits: Sequence[str], about: str = "") -> Snapshot:
     client = connect()
     try:
         found = resolve_dataset(client, ref, as_of=as_of or LATEST)
@@ -96,7 +96,7 @@ def _read(ref: str, *, as_of: str | None, splits: Sequence[str]) -> Snapshot:
                 for e in listed
             ]
     except LangSmithError as error:
-        raise ProgramFailure(error.reason, str(error), transient=error.transient) from error
+        raise ProgramFailure(error.reason, str(error), transient=error.transient, about=about) from error
     finally:
         client.close(timeout=0)
     return Snapshot(

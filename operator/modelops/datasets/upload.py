@@ -25,7 +25,8 @@ def upload(bundle: Bundle, *, repo: str) -> str:
 
     if not os.environ.get("HF_TOKEN"):
         raise ProgramFailure(
-            "HubUnauthorized", "HF_TOKEN is not set for this program; name a Secret in secretRefs.huggingFace"
+            "HubUnauthorized",
+            "HF_TOKEN is not set for this program; name a Secret in spec.secretRefs.huggingFace",
         )
     api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"), token=os.environ["HF_TOKEN"])
     target = Repository(api, repo, repo_type="dataset", patience_seconds=PATIENCE_SECONDS)
@@ -40,7 +41,7 @@ def upload(bundle: Bundle, *, repo: str) -> str:
     except HubRefused as error:
         raise ProgramFailure(
             "HubUnauthorized",
-            f"{error}; the token of secretRefs.huggingFace needs to write datasets of {repo.split('/')[0]!r}",
+            f"{error}; the token of spec.secretRefs.huggingFace needs to write datasets of {repo.split('/')[0]!r}",
         ) from error
     except HubSilent as error:
         raise ProgramFailure("HubUnavailable", f"{error}; it is tried again", transient=True) from error

@@ -81,7 +81,10 @@ class TrainingReason(Reason):
         "OverBudget",
         "The high estimate does not fit into what is left of the AgentModel's monthly budget.",
     )
-    NEEDS_APPROVAL = "NeedsApproval", "The high estimate is above the AgentModel's budget.approvalAboveUSD."
+    NEEDS_APPROVAL = (
+        "NeedsApproval",
+        "The high estimate is above the AgentModel's spec.budget.approvalAboveUSD.",
+    )
     SUBMITTING = "Submitting", "The job's submission is on record."
     SUBMISSION_UNCERTAIN = (
         "SubmissionUncertain",
@@ -128,7 +131,8 @@ class RolloutReason(Reason):
     )
     SECRET_NOT_USABLE = (
         "SecretNotUsable",
-        "A Secret of the AgentModel is missing, unlabelled, or lacks the key.",
+        "A Secret of the AgentModel is missing, unlabelled, or lacks the key; or none is named for OpenRouter, which the "
+        "evaluation needs.",
     )
     CONFIG_NOT_USABLE = (
         "ConfigNotUsable",
@@ -145,7 +149,7 @@ class RolloutReason(Reason):
         "OverBudget",
         "The estimate does not fit into what is left of the AgentModel's monthly budget.",
     )
-    NEEDS_APPROVAL = "NeedsApproval", "The estimate is above the AgentModel's budget.approvalAboveUSD."
+    NEEDS_APPROVAL = "NeedsApproval", "The estimate is above the AgentModel's spec.budget.approvalAboveUSD."
     CLAIMED = "Claimed", "The rollout holds the agent."
     PROVISIONING = "Provisioning", "The candidate's endpoint is starting."
     ENDPOINT_READY = "EndpointReady", "The candidate's endpoint answers."

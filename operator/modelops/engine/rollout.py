@@ -23,9 +23,9 @@ from modelops.engine.memories import Memories
 from modelops.engine.reconciler import Reconciler, Scene
 from modelops.engine.resources import ROLLOUTS, TRAINING_RUNS
 from modelops.engine.world import World, identity, parsed
-from modelops.ports import AgentReports, EndpointRequest, Json, ProgramState, Unavailable
+from modelops.ports import AgentReports, Credentials, EndpointRequest, Json, ProgramState, Unavailable
 
-PROGRAM = "modelops.evaluation"
+PROGRAMS = {"check": "modelops.evaluation.check", "evaluation": "modelops.evaluation"}
 LONGEST_GAP = 3
 """Looks that may be missed before the time between two of them counts no more: nobody has seen it healthy."""
 STALE_SECONDS = 90.0
@@ -73,7 +73,7 @@ class RolloutReconciler(Reconciler[Observed]):
         known = self._memories.uid(namespace, name)
         if known and (item is None or item["metadata"]["uid"] != known):
             self._memories.forget(namespace, name)
-            await world.programs.stop(f"evaluation-{known}")
+            await self._tidy(known)
         rollout = parsed(Rollout, item) if item is not None else None
         if item is None or rollout is None:
             return None
@@ -86,7 +86,7 @@ class RolloutReconciler(Reconciler[Observed]):
         memory = self._memory(rollout)
         if rollout.status.phase in TERMINAL and not memory.tidied:
             memory.tidied = True
-            await world.programs.stop(f"evaluation-{rollout.metadata.uid}")
+            await self._tidy(rollout.metadata.uid)
         agent = world.agent_model(namespace, reference)
         record_item, record, _ = await world.record(namespace, reference)
         credentials, problem = await world.credentials(namespace, agent)
@@ -119,6 +119,11 @@ class RolloutReconciler(Reconciler[Observed]):
             agent=record.agent if record else "",
             began=world.clock.monotonic(),
         )
+
+    async def _tidy(self, uid: str) -> None:
+        """The rollout ended or is gone: its programs' folders go."""
+        for program in PROGRAMS:
+            await self._world.programs.stop(f"{program}-{uid}")
 
     def _run(self, rollout: Rollout) -> TrainingRun | None:
         reference = rollout.spec.candidate.training_run_ref
@@ -235,11 +240,11 @@ class RolloutReconciler(Reconciler[Observed]):
                 return next((e for e in listed if e.name == candidate.endpoint_name), None)
             case "answers":
                 return await world.endpoints.answers(token, getattr(seen.endpoint, "url", ""))
-            case "evaluation":
+            case "check" | "evaluation":
                 refused = self._host_refusal(seen)
                 if refused:
                     return ProgramState(result={"ok": False, "reason": "HostNotAllowed", "message": refused})
-                return await world.programs.observe(f"evaluation-{seen.uid}")
+                return await world.programs.observe(f"{fact}-{seen.uid}")
         raise ValueError(f"no such fact: {fact}")
 
     def _with_fact(self, seen: Observed, name: str, fact: Any, scene: Scene[Observed]) -> Observed:
@@ -290,17 +295,22 @@ class RolloutReconciler(Reconciler[Observed]):
     async def _do(self, step: Do, seen: Observed, scene: Scene[Observed]) -> None:
         world, now, meta = self._world, self._world.clock.monotonic(), seen.rollout.metadata
         memory = self._memories.of(meta.namespace, meta.name, meta.uid)
-        name = f"evaluation-{seen.uid}"
+        _, _, program = step.action.partition("_")
+        name = f"{program}-{seen.uid}"
         match step.action:
-            case "start_evaluation":
+            case "start_check" | "start_evaluation":
                 world.gate()
-                given, environment = step.arguments["given"], self._environment(seen, scene)
-                await world.start_program(name, PROGRAM, given, environment)
-            case "retry_evaluation":
-                due = memory.not_before.setdefault("evaluation", now + step.arguments["after"])
+                given = step.arguments["given"]
+                await world.start_program(
+                    name, PROGRAMS[program], given, environment(given, scene.credentials)
+                )
+            case "retry_check" | "retry_evaluation":
+                due = memory.not_before.setdefault(program, now + step.arguments["after"])
                 if now >= due:
-                    del memory.not_before["evaluation"]
+                    del memory.not_before[program]
                     await world.programs.retry(name)
+            case "stop_check":
+                await world.programs.stop(name)
             case "tick":
                 if step.arguments["healthy"]:
                     memory.healthy_seconds += self._since_healthy(memory)
@@ -314,20 +324,20 @@ class RolloutReconciler(Reconciler[Observed]):
             case _:
                 raise ValueError(f"no such action: {step.action}")
 
-    def _environment(self, seen: Observed, scene: Scene[Observed]) -> dict[str, str]:
-        """Secrets of the evaluation, by environment only."""
-        given = scene.credentials
-        record, candidate = seen.record, candidate_target(seen)
-        assert record is not None
-        openrouter = record.stable.endpoint == "openrouter"
-        return {
-            "HF_TOKEN": given.hugging_face,
-            "LANGSMITH_API_KEY": given.langsmith,
-            "MODELOPS_BASELINE_KEY": given.open_router if openrouter else given.hugging_face,
-            "MODELOPS_CANDIDATE_KEY": given.open_router
-            if candidate is not None and candidate.endpoint == "openrouter"
-            else given.hugging_face,
-        }
+
+def environment(given: Json, credentials: Credentials) -> dict[str, str]:
+    """Secrets of an evaluation's programs, by environment only."""
+
+    def key(arm: str) -> str:
+        at_openrouter = given["arms"][arm]["service"] == "openrouter"
+        return credentials.open_router if at_openrouter else credentials.hugging_face
+
+    return {
+        "HF_TOKEN": credentials.hugging_face,
+        "LANGSMITH_API_KEY": credentials.langsmith,
+        "MODELOPS_BASELINE_KEY": key("baseline"),
+        "MODELOPS_CANDIDATE_KEY": key("candidate"),
+    }
 
 
 def file_of(agent: AgentModel | None, record: Record | None) -> tuple[str, str, str] | None:

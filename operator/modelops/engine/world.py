@@ -175,7 +175,7 @@ class World:
         try:
             entry = _parse_file(text, agent)
         except agentsfile.AgentsFileError as error:
-            return item, None, f"ConfigMap {config_map}, key {key}: {error}"
+            return item, None, f"ConfigMap {config_map}, key {key} (spec.config.configMapRef): {error}"
         version = item["metadata"]["resourceVersion"]
         return item, File(resource_version=version, text=text, entry=entry, live=live), ""
 

@@ -24,10 +24,10 @@ LONGEST_WAIT_SECONDS = 30.0
 _BUSY = (429, 503)
 """Too many requests, or an endpoint that scales up: neither says anything about the model."""
 _HOPELESS = {
-    401: ("ModelUnauthorized", "the key in {key} is wrong"),
-    402: ("CreditsExhausted", "the account behind {key} has no credits left"),
-    403: ("ModelUnauthorized", "the key in {key} may not use this model"),
-    404: ("ModelNotFound", "there is no such model or address"),
+    401: ("ModelUnauthorized", "the key in {key} is wrong: correct the Secret"),
+    402: ("CreditsExhausted", "the account behind {key} has no credits left: add some"),
+    403: ("ModelUnauthorized", "the key in {key} may not use this model: use another one"),
+    404: ("ModelNotFound", "there is no such model or address: correct what serves the agent"),
 }
 
 
@@ -49,16 +49,34 @@ class Reply:
     retry_after: float | None = None
 
 
+def key_of(name: ArmName, arm: Arm) -> str:
+    """The arm's key. Raises ProgramFailure where it is not in the environment."""
+    key = os.environ.get(arm.api_key_env)
+    if not key:
+        raise ProgramFailure(
+            "ModelUnauthorized",
+            f"{arm.key} is not set, so the {name} {arm.version} cannot be asked: name the Secret and its key",
+        )
+    return key
+
+
+def refusal(name: ArmName, arm: Arm, status: int) -> ProgramFailure | None:
+    """What an HTTP status says of every further call to this arm; None where it says nothing."""
+    if status not in _HOPELESS:
+        return None
+    reason, why = _HOPELESS[status]
+    return ProgramFailure(
+        reason,
+        f"the {name} {arm.version} ({arm.model} at {arm.base_url}) answered {status}: {why.format(key=arm.key)}",
+    )
+
+
 class Caller:
     """Asks one arm's model, with the prompt contract's sampling."""
 
     def __init__(self, name: ArmName, arm: Arm, *, prompt: PromptContract) -> None:
         """Raises ProgramFailure where the arm's key is not in the environment."""
-        if not os.environ.get(arm.api_key_env):
-            raise ProgramFailure(
-                "ModelUnauthorized",
-                f"{arm.api_key_env} is not set, so the {name} {arm.version} cannot be asked",
-            )
+        key_of(name, arm)
         self._name = name
         self._arm = arm
         self._client = _client(arm)
@@ -77,14 +95,7 @@ class Caller:
 
     def refusal(self, reply: Reply) -> ProgramFailure | None:
         """The end of the evaluation that this reply means, where every further call would fail alike."""
-        if reply.status not in _HOPELESS:
-            return None
-        reason, why = _HOPELESS[reply.status]
-        return ProgramFailure(
-            reason,
-            f"the {self._name} {self._arm.version} ({self._arm.model} at {self._arm.base_url}) answered "
-            f"{reply.status}: {why.format(key=self._arm.api_key_env)}",
-        )
+        return None if reply.status is None else refusal(self._name, self._arm, reply.status)
 
     async def close(self) -> None:
         """Close the connections."""

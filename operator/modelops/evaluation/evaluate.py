@@ -7,11 +7,10 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from modelops.datasets.source import snapshot
 from modelops.evaluation.asking import ask_all
 from modelops.evaluation.journal import Answer, Journal
 from modelops.evaluation.outcome import Outcome, compare, scores_of
-from modelops.evaluation.questions import Question, choose, trained_on
+from modelops.evaluation.questions import Question, read_and_choose
 from modelops.evaluation.recording import record
 from modelops.evaluation.request import ARMS, Request
 from modelops.evaluation.result import document
@@ -29,9 +28,7 @@ def evaluate(work: WorkDir) -> dict[str, Any]:
     for name in ARMS:
         assert_address(f"arms.{name}.base_url", request.arms[name].base_url, os.environ)
     findings: list[str] = []
-    work.progress("reading")
-    found = snapshot(work, "source", request.dataset, as_of=request.as_of)
-    questions = choose(found, request, trained=trained_on(work, request), findings=findings)
+    found, questions = read_and_choose(work, request, findings=findings)
     answers = _answers(work, request, questions)
     work.progress("judging", done=len(answers), total=len(answers))
     scores = scores_of(request, questions, answers)

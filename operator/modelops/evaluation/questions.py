@@ -11,7 +11,7 @@ from typing import Any
 
 from modelops.datasets.files import GROUPS
 from modelops.datasets.groups import digest
-from modelops.datasets.source import Example, Snapshot
+from modelops.datasets.source import Example, Snapshot, snapshot
 from modelops.domain import prompt as prompts
 from modelops.domain.prompt import Message
 from modelops.evaluation.request import Request
@@ -29,6 +29,18 @@ class Question:
     inputs: Mapping[str, Any]
     messages: tuple[Message, ...]
     target: str
+
+
+def read_and_choose(
+    work: WorkDir, request: Request, *, findings: list[str]
+) -> tuple[Snapshot, list[Question]]:
+    """The dataset and the questions of it, from this folder's journals where they are there.
+
+    Raises ProgramFailure: LangSmith's reasons, and those of `trained_on` and `choose`.
+    """
+    work.progress("reading")
+    found = snapshot(work, "source", request.dataset, as_of=request.as_of)
+    return found, choose(found, request, trained=trained_on(work, request), findings=findings)
 
 
 def trained_on(work: WorkDir, request: Request) -> frozenset[str] | None:
@@ -124,7 +136,8 @@ def _groups(repo: str, revision: str) -> list[str] | None:
 
     if not os.environ.get("HF_TOKEN"):
         raise ProgramFailure(
-            "HubUnauthorized", "HF_TOKEN is not set for this program; name a Secret in secretRefs.huggingFace"
+            "HubUnauthorized",
+            "HF_TOKEN is not set for this program; name a Secret in spec.secretRefs.huggingFace",
         )
     api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"), token=os.environ["HF_TOKEN"])
     source = Repository(api, repo, repo_type="dataset", patience_seconds=HUB_PATIENCE_SECONDS)
@@ -132,7 +145,7 @@ def _groups(repo: str, revision: str) -> list[str] | None:
         content = source.read(GROUPS, revision=revision)
     except HubRefused as error:
         raise ProgramFailure(
-            "HubUnauthorized", f"{error}; the token of secretRefs.huggingFace needs to read it"
+            "HubUnauthorized", f"{error}; the token of spec.secretRefs.huggingFace needs to read it"
         ) from error
     except HubSilent as error:
         raise ProgramFailure("HubUnavailable", f"{error}; it is tried again", transient=True) from error

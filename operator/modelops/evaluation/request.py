@@ -22,6 +22,7 @@ class _Part(BaseModel):
 class Arm(_Part):
     """One side: a model at an OpenAI-compatible `base_url`, its key in the variable `api_key_env`.
 
+    `service` is `openrouter` or `huggingface`; `key_name` is what a person knows the key by, object and field.
     `usd_per_hour` is the standing price of its endpoint; None where calls are billed.
     """
 
@@ -29,7 +30,14 @@ class Arm(_Part):
     base_url: str
     api_key_env: str
     version: str
+    service: str = ""
+    key_name: str = ""
     usd_per_hour: Decimal | None = None
+
+    @property
+    def key(self) -> str:
+        """Where the key comes from, for a message."""
+        return self.key_name or self.api_key_env
 
 
 class Arms(_Part):

@@ -589,6 +589,7 @@ def test_a_file_that_cannot_be_edited_is_a_condition_and_no_crash() -> None:
         care.step()
     assert care.condition("InSync")[1] == "ConfigNotUsable"
     assert "write it out" in care.condition("InSync")[2]
+    assert "ConfigMap agents, key agents.yaml (spec.config.configMapRef)" in care.condition("InSync")[2]
 
 
 def test_a_routing_block_of_somebody_else_without_weight_is_left_alone() -> None:

@@ -341,17 +341,18 @@ async def test_a_recreated_rollout_begins_with_no_memory_and_the_old_program_end
     bench.cache.put(ROLLOUTS, bench.api.put(rollout(uid="r2")))
     bench.time.seconds += 5
     assert await bench.tick() == 0.0
-    assert bench.outside.stopped == ["evaluation-r"]
+    assert bench.outside.stopped == ["check-r", "evaluation-r"]
 
 
-async def test_a_token_goes_to_no_host_that_is_not_on_the_list(bench: Bench) -> None:
+@pytest.mark.parametrize("fact_of", ["check", "evaluation"])
+async def test_a_token_goes_to_no_host_that_is_not_on_the_list(bench: Bench, fact_of: str) -> None:
     seen = await bench.look()
     assert seen.record is not None
     stolen = seen.record.stable.model_copy(update={"endpoint_url": "https://evil.example.org/v1"})
     seen = replace(seen, record=seen.record.with_(stable=stolen))
     held = Held(object=bench.api.objects["r1"])
     scene = Scene(seen=seen, held=held, credentials=Credentials(), record_ref=("team", "x", {}))
-    fact = await bench.engine._fetch("evaluation", seen, scene)
+    fact = await bench.engine._fetch(fact_of, seen, scene)
     assert isinstance(fact, ProgramState)
     assert fact.result is not None
     assert fact.result["reason"] == "HostNotAllowed"

@@ -67,7 +67,10 @@ def agent_model(**spec: Any) -> Json:
             "prompt": {"user": "{{ inputs.task }}", "assistant": "{{ outputs.docstring }}"},
             "langsmith": {"evaluationDataset": "ls://docs-eval"},
             "budget": {"monthlyUSD": "1000", "approvalAboveUSD": "500"},
-            "secretRefs": {"huggingFace": {"name": "tokens", "key": "hf"}},
+            "secretRefs": {
+                "huggingFace": {"name": "tokens", "key": "hf"},
+                "openRouter": {"name": "tokens", "key": "openrouter"},
+            },
             **spec,
         },
         "status": {},

@@ -113,6 +113,7 @@ class Life:
                 name="mo", state="running", url="https://canary.example/v1", repo="", revision=""
             ),
             "answers": True,
+            "check": ProgramState(result={"ok": True, "examples": 60}),
             "evaluation": ProgramState(result=objects.EVALUATION_PASSED),
             **self.facts,
         }
@@ -142,6 +143,7 @@ class Life:
             price=UNSEEN,
             endpoint=UNSEEN,
             answers=UNSEEN,
+            check=UNSEEN,
             evaluation=UNSEEN,
         )
         return plan

@@ -75,7 +75,7 @@ class SteppedKube:
             return {
                 "kind": "Secret",
                 "metadata": {"name": name, "labels": {"modelops.code-chef.dev/managed": "true"}},
-                "data": {"hf": "dG9rZW4="},
+                "data": {"hf": "dG9rZW4=", "openrouter": "dG9rZW4="},
             }
         answer: Json | None = await Request(
             f"get {name}", lambda: self.server.read(resource, name), writes=False

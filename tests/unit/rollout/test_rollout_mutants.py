@@ -13,7 +13,7 @@ from tests.unit.rollout.playing import Failure, injected
 from modelops.domain.agentmodel import decide as of_agent
 from modelops.domain.plan import Plan, WriteFile, WriteRecord, WriteStatus
 from modelops.domain.reasons import RolloutReason
-from modelops.domain.rollout import advance, canary, claim, decide, judge, retreat, routing
+from modelops.domain.rollout import advance, canary, claim, decide, evaluation, judge, retreat, routing
 from modelops.domain.rollout.observed import Observed
 
 Patch = pytest.MonkeyPatch
@@ -22,7 +22,7 @@ HUMANS = frozenset({"abort", "delete", "recreate", "remove", "lower", "restore",
 
 def everywhere(patch: Patch, name: str, new: Any) -> None:
     """A function under every name that it was imported by."""
-    for module in (advance, canary, claim, judge, retreat, decide):
+    for module in (advance, canary, claim, evaluation, judge, retreat, decide):
         if hasattr(module, name):
             patch.setattr(module, name, new)
 

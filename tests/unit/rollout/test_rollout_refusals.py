@@ -8,10 +8,20 @@ from typing import Any
 import pytest
 from tests.unit.rollout import objects
 from tests.unit.rollout.objects import Json
-from tests.unit.rollout.observing import BASELINE, Life, a_file, a_record, an_entry, observed, over, parsed
+from tests.unit.rollout.observing import (
+    BASELINE,
+    Life,
+    a_file,
+    a_record,
+    an_entry,
+    at_weight,
+    observed,
+    over,
+    parsed,
+)
 
 from modelops.api.v1alpha1.trainingrun import TrainingRun
-from modelops.domain.facts import Outage
+from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.plan import Plan
 from modelops.domain.record import Active, EndpointEntry, Settlement
 from modelops.domain.rollout.claim import endpoint_name
@@ -52,48 +62,94 @@ STANDING = EndpointEntry(
     instance={},
     since="2025-11-01T00:00:00+00:00",
 )
+EMPTY: Json = {"ok": False, "reason": "DatasetEmpty", "message": "ls://docs-eval has no examples: add some"}
 
-REFUSALS: dict[str, tuple[Life, str, str]] = {
+REFUSALS: dict[str, tuple[Life, str, tuple[str, ...]]] = {
     "a version that was never there": (
         Life(observed(OF_VERSION)),
         "CandidateNotFound",
-        "spec.candidate.version v9.0.0 is not in the history of docs; it has v1.0.0",
+        ("spec.candidate.version v9.0.0 of Rollout r1 is not in the history of docs", "new rollout: v1.0.0"),
     ),
     "a model that is not on the Hub": (
         Life(observed(), facts={"candidate_model": None}),
         "CandidateNotFound",
-        "spec.candidate.model org/candidate-of-r1",
+        (
+            "spec.candidate.model org/candidate-of-r1",
+            "of Rollout r1",
+            "spec.secretRefs.huggingFace of AgentModel docs",
+            "new rollout",
+        ),
     ),
     "a model that the Hub refuses to show": (
         Life(observed(), facts={"candidate_model": Outage(service="Hub", message="403", refused=True)}),
         "CandidateNotFound",
-        "spec.candidate.model",
+        ("spec.candidate.model", "of Rollout r1", "403", "new rollout"),
     ),
     "a run that failed": (
         Life(observed(OF_RUN, run=a_run("Failed", reason="OutOfMemory"))),
         "CandidateNotFound",
-        "TrainingRun t1 ended as Failed (OutOfMemory)",
+        (
+            "TrainingRun t1 (spec.candidate.trainingRunRef of Rollout r1) ended as Failed (OutOfMemory)",
+            "new rollout",
+        ),
     ),
     "a run of another agent": (
         Life(observed(OF_RUN, run=a_run("Succeeded", agent="cicd", model=MODEL))),
         "CandidateNotFound",
-        "trained for AgentModel cicd, not for docs",
+        (
+            "TrainingRun t1 (spec.candidate.trainingRunRef of Rollout r1)",
+            "for AgentModel cicd, not for docs",
+            "new rollout",
+        ),
     ),
     "what serves already": (
         Life(observed(objects.rollout(candidate={"version": "v1.0.0"}))),
         "CandidateNotFound",
-        "already is what serves docs",
+        ("spec.candidate.version of Rollout r1", "already serves docs", "new rollout"),
+    ),
+    "what serves already, by its commit": (
+        Life(
+            observed(
+                record=a_record(
+                    stable=BASELINE.model_copy(
+                        update={"model": "org/candidate-of-r1", "revision": objects.revision_of("r1")}
+                    )
+                )
+            )
+        ),
+        "CandidateNotFound",
+        ("spec.candidate.model of Rollout r1", "already serves docs", "new rollout"),
     ),
     "no held-out dataset": (
         Life(observed(agent=objects.agent_model(langsmith={}))),
         "NoDataset",
-        "spec.evaluation.dataset",
+        ("spec.evaluation.dataset", "AgentModel docs", "set"),
     ),
-    "more than maxUSD": (Life(observed(objects.rollout(maxUSD="1"))), "OverMaxUSD", "spec.maxUSD is $1"),
+    "a held-out dataset that cannot be used": (
+        Life(observed(), facts={"check": ProgramState(result=EMPTY)}),
+        "EvaluationRefused",
+        (
+            "DatasetEmpty: spec.langsmith.evaluationDataset ls://docs-eval of AgentModel docs: ",
+            "add some; then create a new rollout",
+        ),
+    ),
+    "a held-out dataset of its own that cannot be used": (
+        Life(
+            observed(objects.rollout(evaluation={"dataset": "mine"})),
+            facts={"check": ProgramState(result=EMPTY)},
+        ),
+        "EvaluationRefused",
+        ("spec.evaluation.dataset ls://mine of Rollout r1: ",),
+    ),
+    "more than maxUSD": (
+        Life(observed(objects.rollout(maxUSD="1"))),
+        "OverMaxUSD",
+        ("spec.maxUSD of Rollout r1 is $1", "raise it"),
+    ),
     "more than may go unapproved": (
         Life(observed(agent=objects.agent_model(budget={"monthlyUSD": "100", "approvalAboveUSD": "0.5"}))),
         "NeedsApproval",
-        "budget.approvalAboveUSD $0.5 of AgentModel docs",
+        ("spec.budget.approvalAboveUSD $0.5 of AgentModel docs", "raise that", "new rollout"),
     ),
     "more than the budget has left": (
         Life(
@@ -103,7 +159,7 @@ REFUSALS: dict[str, tuple[Life, str, str]] = {
             )
         ),
         "OverBudget",
-        "$0.50 of budget.monthlyUSD $10",
+        ("$0.50 of spec.budget.monthlyUSD $10 of AgentModel docs", "raise the budget", "new rollout"),
     ),
     "more than a standing endpoint has left of it": (
         Life(
@@ -113,7 +169,7 @@ REFUSALS: dict[str, tuple[Life, str, str]] = {
             )
         ),
         "OverBudget",
-        "$0.50 of budget.monthlyUSD $225.50",
+        ("$0.50 of spec.budget.monthlyUSD $225.50",),
     ),
 }
 
@@ -127,12 +183,14 @@ def test_a_refusal_ends_before_anything_is_claimed(case: str) -> None:
     assert before is not None
     assert record is not None
     assert (life.phase, life.reason) == ("Failed", reason)
-    assert words in life.message
+    assert not [word for word in words if word not in life.message], life.message
     assert life.written == ["status Retreating", "record release", f"status {reason}"]
     assert record.active is None
     assert record.endpoints == before.endpoints
     assert life.seen.identity in record.completed
 
+
+NO_OPEN_ROUTER: Json = {"huggingFace": {"name": "tokens", "key": "hf"}}
 
 WAITS: dict[str, tuple[Life, str, str]] = {
     "for a run that does not exist": (Life(observed(OF_RUN)), "WaitingForCandidate", "TrainingRun t1"),
@@ -166,20 +224,40 @@ WAITS: dict[str, tuple[Life, str, str]] = {
     "for a file that can be edited": (
         Life(observed(file=a_file("x: &a {model: anthropic/claude-3.5-sonnet}\nagents:\n  docs: *a\n"))),
         "ConfigNotUsable",
-        "write it out",
+        "ConfigMap agents, key agents.yaml (spec.config.configMapRef): agents.docs",
     ),
     "for file and record to agree": (
         Life(observed(file=a_file(objects.FILE_TEXT.replace("claude-3.5-sonnet", "other")))),
         "StableDrift",
         "anthropic/other",
     ),
-    "for a price": (Life(observed(), facts={"price": None}), "PriceUnknown", "nvidia-a10g x1"),
+    "for a price": (
+        Life(observed(), facts={"price": None}),
+        "PriceUnknown",
+        "nvidia-a10g x1 of AgentModel docs: the service lists none: choose",
+    ),
+    "for a Secret that can be read": (
+        Life(
+            observed(secret_problem="Secret tokens (spec.secretRefs.huggingFace) does not exist: create it")
+        ),
+        "SecretNotUsable",
+        "Secret tokens",
+    ),
+    "for the key of what serves now": (
+        Life(observed(agent=objects.agent_model(secretRefs=NO_OPEN_ROUTER))),
+        "SecretNotUsable",
+        "AgentModel docs has no spec.secretRefs.openRouter",
+    ),
     "for the AgentModel": (
         Life(replace(observed(), agent_model=None, record=None)),
         "AgentModelNotFound",
         "AgentModel docs (spec.agentModelRef) does not exist in namespace team: create it",
     ),
-    "for the record": (Life(observed(record=None)), "AgentModelNotFound", "has no record yet"),
+    "for the record": (
+        Life(observed(record=None)),
+        "AgentModelNotFound",
+        "AgentModel docs (spec.agentModelRef) has no record yet: see its conditions",
+    ),
 }
 
 
@@ -195,6 +273,49 @@ def test_a_wait_is_said_once_and_does_nothing(case: str) -> None:
     life.passes(30)
     life.step()
     assert life.written == [f"status {reason}"]
+
+
+def test_a_baseline_elsewhere_needs_no_openrouter_key() -> None:
+    stable = BASELINE.model_copy(update={"endpoint": "huggingface"})
+    text = objects.FILE_TEXT.replace("endpoint: openrouter", "endpoint: huggingface")
+    agent = objects.agent_model(secretRefs=NO_OPEN_ROUTER)
+    life = Life(observed(agent=agent, record=a_record(stable=stable), file=a_file(text)))
+    assert life.until(over).phase == "Succeeded"
+
+
+def test_the_held_out_examples_are_looked_at_before_anything_is_claimed() -> None:
+    life = Life(observed(), facts={"check": None})
+    life.step()
+    assert (life.done, life.written) == (["start_check"], [])
+    life.facts = {"check": ProgramState(running=True)}
+    plan = life.step()
+    assert (plan.steps, life.written) == ((), [])
+    assert plan.requeue_after
+    assert life.seen.candidate_model is UNSEEN
+    life.facts = {}
+    assert life.until(over).phase == "Succeeded"
+
+
+def test_a_look_at_the_examples_that_langsmith_does_not_answer_is_made_again() -> None:
+    result = {"ok": False, "reason": "LangSmithUnavailable", "message": "LangSmith: 503", "transient": True}
+    life = Life(observed(), facts={"check": ProgramState(result=result)})
+    life.step()
+    life.step()
+    assert (life.phase, life.reason) == ("Pending", "LangSmithUnavailable")
+    assert life.written == ["status LangSmithUnavailable"]
+    assert life.done == ["retry_check", "retry_check"]
+    life.facts = {}
+    assert life.until(over).phase == "Succeeded"
+
+
+def test_a_look_that_is_too_old_when_the_turn_comes_is_made_again() -> None:
+    another = Active(uid="x", name="r0", digest="d", candidate=BASELINE)
+    life = Life(observed(record=a_record(active=another)))
+    life.step()
+    assert (life.reason, life.done) == ("AnotherRolloutActive", ["stop_check"])
+    life.facts = {"check": None}
+    life.step()
+    assert life.done == ["stop_check"]
 
 
 def test_an_unanswering_hub_is_asked_again_without_a_word() -> None:
@@ -250,10 +371,12 @@ def test_a_candidate_that_is_not_proven_is_rejected(verdict: str, reason: str) -
 
 
 def test_an_evaluation_that_cannot_be_made_ends_the_rollout() -> None:
-    result = {"ok": False, "reason": "EmptyDataset", "message": "ls://docs-eval has no examples: add some"}
-    life = claimed(evaluation=ProgramState(result=result)).until(over)
+    life = claimed(evaluation=ProgramState(result=EMPTY)).until(over)
     assert (life.phase, life.reason) == ("Failed", "EvaluationRefused")
-    assert life.message == "EmptyDataset: ls://docs-eval has no examples: add some"
+    assert life.message == (
+        "DatasetEmpty: spec.langsmith.evaluationDataset ls://docs-eval of AgentModel docs: ls://docs-eval has no "
+        "examples: add some; then create a new rollout"
+    )
 
 
 def test_langsmith_that_does_not_answer_is_waited_for() -> None:
@@ -324,11 +447,36 @@ def test_nothing_is_claimed_without_the_agents_secret() -> None:
     assert not [write for write in life.written if write.startswith("record")]
 
 
-def test_a_secret_that_cannot_be_read_holds_the_rollout() -> None:
-    life = claimed()
+def without_secret(life: Life) -> Life:
     life.seen = replace(
         life.seen, secret_problem="Secret tokens (spec.secretRefs.huggingFace) does not exist"
     )
+    return life
+
+
+def test_a_secret_that_cannot_be_read_holds_the_rollout() -> None:
+    life = without_secret(claimed())
     life.step()
     assert life.reason == "SecretNotUsable"
     assert decide(life.seen).steps == ()
+
+
+def test_without_a_secret_nobody_is_asked_for_a_candidate_that_is_not_claimed() -> None:
+    assert decide(without_secret(Life(observed())).seen).needs == ""
+
+
+def test_a_claim_goes_back_without_a_secret() -> None:
+    aborted, late, edited, lost = (Life(observed()).until(at_weight(20)) for _ in range(4))
+    aborted.asks(abort=True)
+    late.passes(172800)
+    edited.writes_text(objects.FILE_TEXT)
+    assert lost.seen.record is not None
+    lost.seen = replace(lost.seen, record=lost.seen.record.with_(active=None))
+    for life, reason in (
+        (aborted, "AbortedByUser"),
+        (late, "DeadlineExceeded"),
+        (edited, "RoutingMismatch"),
+        (lost, "ClaimLost"),
+    ):
+        assert without_secret(life).until(over).phase == "Aborted"
+        assert life.reason == reason

@@ -33,6 +33,7 @@ BAD_DATA = {
     "message": "dataset 'docs' has 3 usable examples",
     "transient": False,
 }
+DATASETS = {"trainingDataset": "ls://docs-examples"}
 DISABLED = TrainingSettings(installation="0a1b2c3d", hub_org="appsmithery", jobs_enabled=False)
 HUGE = {**DATASET_RESULT, "tokens": 10**9}
 POOR: dict[str, Any] = {"budget": {"monthlyUSD": "0.10", "approvalAboveUSD": "10"}}
@@ -46,17 +47,20 @@ FAILS: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
     "flavor not offered": (
         {"flavors": (Flavor(name="cpu-basic", usd_micro_per_hour=10_000),)},
         "FlavorUnknown",
-        ("spec.backend.huggingFace.flavor", "'a10g-large'", "choose one of auto, cpu-basic"),
+        (
+            "spec.backend.huggingFace.flavor 'a10g-large' of TrainingRun docs-1",
+            "choose one of auto, cpu-basic",
+        ),
     ),
     "prices refused": (
         {"flavors": Outage(service="hf", message="answered 401: check the Secret", refused=True)},
         "PriceUnknown",
-        ("a10g-large", "401", "check the Secret", "new run"),
+        ("'a10g-large' of TrainingRun docs-1", "401", "check the Secret", "new run"),
     ),
     "base model missing": (
         {"base": None},
         "BaseModelNotFound",
-        ("spec.baseModel Qwen/Qwen2.5-Coder-7B", "check the name", "terms"),
+        ("spec.baseModel Qwen/Qwen2.5-Coder-7B of TrainingRun docs-1", "check the name", "terms"),
     ),
     "base model refused": (
         {"base": Outage(service="hf", message="answered 401", refused=True)},
@@ -66,12 +70,43 @@ FAILS: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
     "bad data": (
         {"dataset": ProgramState(result=BAD_DATA)},
         "DatasetRefused",
-        ("DatasetTooSmall", "3 usable examples"),
+        (
+            "DatasetTooSmall: spec.langsmith.trainingDataset ls://docs-examples of AgentModel docs: ",
+            "3 usable examples",
+            "new run",
+        ),
+    ),
+    "bad data of its own": (
+        {
+            "dataset": ProgramState(result=BAD_DATA),
+            "of": run(dataset={"langsmith": "ls://other", "asOf": "2025-12-01T00:00:00Z"}),
+        },
+        "DatasetRefused",
+        ("spec.dataset.langsmith ls://other of TrainingRun docs-1: dataset",),
+    ),
+    "bad data to be judged on": (
+        {
+            "dataset": ProgramState(result={**BAD_DATA, "about": "evaluation_dataset"}),
+            "agent_model": agent_model(langsmith={**DATASETS, "evaluationDataset": "ls://docs-eval"}),
+        },
+        "DatasetRefused",
+        ("spec.langsmith.evaluationDataset ls://docs-eval of AgentModel docs: dataset",),
+    ),
+    "data in both": (
+        {
+            "dataset": ProgramState(result={**BAD_DATA, "reason": "TrainTestOverlap"}),
+            "agent_model": agent_model(langsmith={**DATASETS, "evaluationDataset": "ls://docs-eval"}),
+        },
+        "DatasetRefused",
+        (
+            "spec.langsmith.trainingDataset ls://docs-examples of AgentModel docs and "
+            "spec.langsmith.evaluationDataset ls://docs-eval of AgentModel docs: ",
+        ),
     ),
     "size unknown": (
         {"base": ModelInfo(repo="Qwen/Qwen2.5-Coder", revision="b"), "of": run(baseModel="acme/mystery")},
         "PriceUnknown",
-        ("spec.baseModel acme/mystery", "choose"),
+        ("TrainingRun docs-1", "spec.baseModel acme/mystery", "choose", "new run"),
     ),
     "speed unknown": (
         {
@@ -79,9 +114,13 @@ FAILS: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
             "of": run(backend={"huggingFace": {"flavor": "abacus"}}),
         },
         "PriceUnknown",
-        ("spec.backend.huggingFace.flavor abacus", "choose"),
+        ("TrainingRun docs-1", "spec.backend.huggingFace.flavor abacus", "choose", "new run"),
     ),
-    "above its own limit": ({"of": run(maxUSD="0.2")}, "OverMaxUSD", ("spec.maxUSD is $0.2", "raise it")),
+    "above its own limit": (
+        {"of": run(maxUSD="0.2")},
+        "OverMaxUSD",
+        ("spec.maxUSD of TrainingRun docs-1 is $0.2", "raise it"),
+    ),
     "above the approval limit": (
         {"dataset": ProgramState(result=HUGE), "of": run(maxUSD="9999999")},
         "NeedsApproval",
@@ -120,7 +159,7 @@ WAITS: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
     "no price listed": (
         {"flavors": (Flavor(name="a10g-large", usd_micro_per_hour=0),)},
         "PriceUnknown",
-        ("a10g-large", "nothing is spent"),
+        ("'a10g-large' of TrainingRun docs-1", "nothing is spent", "new run"),
     ),
     "Hub away": (
         {"base": Outage(service="hf", message="answered 503")},

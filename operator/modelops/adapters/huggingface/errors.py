@@ -90,7 +90,7 @@ def _unknown(message: str, *, writes: bool, retry_after: float | None = None) ->
 
 def _remedy(status: int) -> str:
     if status == 401:
-        return ". Check the Secret that secretRefs.huggingFace names: the token is wrong or expired."
+        return ". Check the Secret that spec.secretRefs.huggingFace names: the token is wrong or expired."
     if status == 402:
         return ". The account has no credit or no payment method for this."
     if status == 403:

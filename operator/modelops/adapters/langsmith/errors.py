@@ -94,7 +94,7 @@ def _translated(status: int | None, *, doing: str, url: str) -> LangSmithError:
     if status in {401, 403}:
         return LangSmithUnauthorized(
             f"LangSmith at {url} answered {status} while {doing}: the key is wrong or may not do this. "
-            "Check the Secret that secretRefs.langsmith names and the workspace that the key belongs to."
+            "Check the Secret that spec.secretRefs.langsmith names and the workspace that the key belongs to."
         )
     if status == 404:
         return NotFound(

@@ -375,7 +375,9 @@ def decide(seen: Observed) -> Plan:
     try:
         return first(seen)
     except UneditableAgentsFile as error:
-        return first(replace(seen, file=None, file_problem=str(error)))
+        reference = seen.agent_model.spec.config.config_map_ref
+        where = f"ConfigMap {reference.name}, key {reference.key} (spec.config.configMapRef)"
+        return first(replace(seen, file=None, file_problem=f"{where}: {error}"))
 
 
 def first(seen: Observed) -> Plan:

@@ -123,8 +123,8 @@ def conditions(seen: Observed) -> tuple[Condition, ...]:
                 "BudgetAvailable",
                 False,
                 Why.BUDGET_EXHAUSTED,
-                f"budget.monthlyUSD ${spec.budget.monthly_usd} is spent or reserved: raise it, or wait for the "
-                "next month (UTC)",
+                f"spec.budget.monthlyUSD ${spec.budget.monthly_usd} of AgentModel {meta.name} is spent or reserved: "
+                "raise it, or wait for the next month (UTC)",
             )
         )
         first = record.served.get("v1.0.0")

@@ -6,7 +6,7 @@ Nothing before the claim acts.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from modelops.api.v1alpha1.agentmodel import EndpointRole
 from modelops.api.v1alpha1.names import FINALIZER
@@ -19,6 +19,7 @@ from modelops.domain.plan import Plan, WriteFinalizers, WriteRecord
 from modelops.domain.reasons import RolloutReason as Why
 from modelops.domain.record import Active, EndpointEntry, Reservation, Target
 from modelops.domain.rollout.booking import evaluation_dataset, planned_micro_usd
+from modelops.domain.rollout.evaluation import evaluation_is_not_checked, is_proven, outdated
 from modelops.domain.rollout.observed import Observed, same_target
 from modelops.domain.rollout.retreat import ended, latch
 from modelops.domain.rollout.status import moved, said, wait
@@ -30,10 +31,9 @@ LOOK_AGAIN = 15.0
 
 @dataclass(frozen=True, kw_only=True)
 class Resolved:
-    """What the candidate is; `undo` where it was stable before, `known` where it has an endpoint on record."""
+    """What the candidate is; `unversioned` where its version is allocated with the claim."""
 
     target: Target
-    undo: bool = False
     unversioned: bool = False
 
 
@@ -62,11 +62,12 @@ def hugging_face_target(seen: Observed, *, repo: str, revision: str, version: st
 def resolve(seen: Observed) -> Resolved | Plan:
     """The candidate, or the plan that waits for it or ends the rollout."""
     candidate, record = seen.rollout.spec.candidate, seen.record
+    name, agent = seen.rollout.metadata.name, seen.rollout.spec.agent_model_ref.name
     assert record is not None
     if candidate.version is not None:
         served = record.served.get(candidate.version)
         if served is not None:
-            return Resolved(target=served, undo=True)
+            return Resolved(target=served)
         entry = record.entry(candidate.version)
         if entry is None:
             known = ", ".join(
@@ -75,7 +76,8 @@ def resolve(seen: Observed) -> Resolved | Plan:
             return latch(
                 seen,
                 Why.CANDIDATE_NOT_FOUND,
-                f"spec.candidate.version {candidate.version} is not in the history of {record.agent}; it has {known}",
+                f"spec.candidate.version {candidate.version} of Rollout {name} is not in the history of "
+                f"{record.agent}: name one that is, in a new rollout: {known}",
             )
         revision = str(entry.lineage.get("revision", ""))
         return Resolved(
@@ -87,11 +89,13 @@ def resolve(seen: Observed) -> Resolved | Plan:
         if isinstance(seen.candidate_model, Outage) and not seen.candidate_model.refused:
             return Plan(requeue_after=seen.candidate_model.retry_after or LOOK_AGAIN)
         if seen.candidate_model is None or isinstance(seen.candidate_model, Outage):
+            words = f" ({seen.candidate_model.message})" if seen.candidate_model is not None else ""
             return latch(
                 seen,
                 Why.CANDIDATE_NOT_FOUND,
-                f"spec.candidate.model {candidate.model.repo} at {candidate.model.revision} is not on the Hub, "
-                "or the token may not read it",
+                f"spec.candidate.model {candidate.model.repo} at {candidate.model.revision} of Rollout {name} is not "
+                f"on the Hub, or the token may not read it{words}: check repository and commit, and the token in "
+                f"spec.secretRefs.huggingFace of AgentModel {agent}; then create a new rollout",
             )
         inputs = Inputs(
             base_model="",
@@ -111,26 +115,28 @@ def of_run(seen: Observed) -> Resolved | Plan:
     reference = seen.rollout.spec.candidate.training_run_ref
     assert reference is not None
     run = seen.run
+    named = f"TrainingRun {reference.name} (spec.candidate.trainingRunRef of Rollout {seen.rollout.metadata.name})"
     if run is None:
         return wait(
             seen,
             RolloutPhase.PENDING,
             Why.WAITING_FOR_CANDIDATE,
-            f"TrainingRun {reference.name} (spec.candidate.trainingRunRef) does not exist yet",
+            f"{named} does not exist yet: create it",
             after=None,
         )
     if run.spec.agent_model_ref.name != seen.rollout.spec.agent_model_ref.name:
         return latch(
             seen,
             Why.CANDIDATE_NOT_FOUND,
-            f"TrainingRun {reference.name} trained for AgentModel {run.spec.agent_model_ref.name}, not for "
-            f"{seen.rollout.spec.agent_model_ref.name}",
+            f"{named} is for AgentModel {run.spec.agent_model_ref.name}, not for "
+            f"{seen.rollout.spec.agent_model_ref.name}: name one of its runs in a new rollout",
         )
     if run.status.phase in (TrainingPhase.FAILED, TrainingPhase.CANCELLED):
         return latch(
             seen,
             Why.CANDIDATE_NOT_FOUND,
-            f"TrainingRun {reference.name} ended as {run.status.phase.value} ({run.status.reason}): there is no model",
+            f"{named} ended as {run.status.phase.value} ({run.status.reason}) and has no model: name a run that "
+            "succeeded in a new rollout",
         )
     model = run.status.model
     if run.status.phase is not TrainingPhase.SUCCEEDED or model is None:
@@ -152,7 +158,7 @@ def agent_model_is_missing(seen: Observed) -> Plan | None:
         namespace = seen.rollout.metadata.namespace
         message = f"AgentModel {name} (spec.agentModelRef) does not exist in namespace {namespace}: create it"
     elif seen.record is None:
-        message = f"AgentModel {name} has no record yet: see its conditions"
+        message = f"AgentModel {name} (spec.agentModelRef) has no record yet: see its conditions"
     else:
         return None
     if seen.agent_model is None and seen.holds_claim:
@@ -161,6 +167,7 @@ def agent_model_is_missing(seen: Observed) -> Plan | None:
 
 
 def secret_is_not_usable(seen: Observed) -> Plan | None:
+    """Without the agent's own tokens nobody is asked: what is at hand then are the installation's, for cleaning up."""
     if not seen.secret_problem:
         return None
     return wait(seen, seen.rollout.status.phase, Why.SECRET_NOT_USABLE, seen.secret_problem, after=LOOK_AGAIN)
@@ -175,8 +182,9 @@ def agent_is_not_claimed(seen: Observed) -> Plan | None:
         return None
     if seen.rollout.status.intent is not None or seen.rollout.status.started_at is not None:
         return claim_is_lost(seen)
-    if seen.secret_problem:
-        return secret_is_not_usable(seen)
+    unusable = secret_is_not_usable(seen)
+    if unusable is not None:
+        return unusable
     found = resolve(seen)
     if isinstance(found, Plan):
         return found
@@ -184,9 +192,10 @@ def agent_is_not_claimed(seen: Observed) -> Plan | None:
         return latch(
             seen,
             Why.CANDIDATE_NOT_FOUND,
-            f"the candidate {found.target.version} ({found.target.model}) already is what serves {record.agent}",
+            f"{member_of(seen)} of Rollout {seen.rollout.metadata.name} is {found.target.version} "
+            f"({found.target.model}), which already serves {record.agent}: name another one in a new rollout",
         )
-    proven = found.undo and seen.rollout.spec.strategy.evaluate_only is None
+    proven = is_proven(seen)
     if agent.spec.prompt is None and not proven:
         name = agent.metadata.name
         message = f"AgentModel {name} has no spec.prompt: add the prompt contract that the agent really uses"
@@ -195,12 +204,16 @@ def agent_is_not_claimed(seen: Observed) -> Plan | None:
         return latch(
             seen,
             Why.NO_DATASET,
-            "no held-out dataset: set spec.evaluation.dataset, or spec.langsmith.evaluationDataset of AgentModel "
-            f"{agent.metadata.name}",
+            "no held-out dataset: set spec.evaluation.dataset in a new rollout, or spec.langsmith.evaluationDataset "
+            f"of AgentModel {agent.metadata.name} before it",
         )
+    unnamed = None if proven else open_router_key_is_not_named(seen, found.target)
+    if unnamed is not None:
+        return unnamed
     if record.active is not None:
         message = f"Rollout {record.active.name} holds {record.agent}; this one waits for its end"
-        return wait(seen, RolloutPhase.PENDING, Why.WAITING_FOR_TURN, message, after=None)
+        plan = wait(seen, RolloutPhase.PENDING, Why.WAITING_FOR_TURN, message, after=None)
+        return replace(plan, steps=(*plan.steps, *outdated(seen)))
     if seen.file is None:
         return wait(
             seen,
@@ -221,6 +234,29 @@ def agent_is_not_claimed(seen: Observed) -> Plan | None:
     return covered(seen, found)
 
 
+def open_router_key_is_not_named(seen: Observed, candidate: Target) -> Plan | None:
+    """The evaluation asks OpenRouter's models with the operator's key, not with the agent's."""
+    record, agent = seen.record, seen.agent_model
+    assert record is not None
+    assert agent is not None
+    asked = next((t.model for t in (record.stable, candidate) if t.endpoint == "openrouter"), None)
+    if asked is None or agent.spec.secret_refs.open_router is not None:
+        return None
+    message = (
+        f"AgentModel {agent.metadata.name} has no spec.secretRefs.openRouter, and the evaluation asks {asked} at "
+        "OpenRouter: name the Secret and the key in it"
+    )
+    return wait(seen, RolloutPhase.PENDING, Why.SECRET_NOT_USABLE, message, after=None)
+
+
+def member_of(seen: Observed) -> str:
+    """The field that names the candidate."""
+    candidate = seen.rollout.spec.candidate
+    if candidate.version is not None:
+        return "spec.candidate.version"
+    return "spec.candidate.model" if candidate.model is not None else "spec.candidate.trainingRunRef"
+
+
 def claim_is_lost(seen: Observed) -> Plan:
     """A record that does not name us may only be an old copy in the cache: the write proves that it is not."""
     assert seen.record is not None
@@ -237,7 +273,7 @@ def serves(stable: Target, candidate: Target) -> bool:
 
 
 def covered(seen: Observed, found: Resolved) -> Plan:
-    """The endpoint's price is known and covered; then finalizer and claim."""
+    """The endpoint's price is known and covered, and the evaluation can be made; then finalizer and claim."""
     record, agent, serving = seen.record, seen.agent_model, None
     assert record is not None
     assert agent is not None
@@ -250,7 +286,11 @@ def covered(seen: Observed, found: Resolved) -> Plan:
         if seen.price is UNSEEN:
             return Plan(needs="price")
         if seen.price is None or isinstance(seen.price, Outage):
-            words = seen.price.message if isinstance(seen.price, Outage) else "the service lists none"
+            words = (
+                f"{seen.price.message}; it is tried again"
+                if isinstance(seen.price, Outage)
+                else "the service lists none: choose a place and hardware that it offers"
+            )
             return wait(
                 seen,
                 RolloutPhase.PENDING,
@@ -261,9 +301,9 @@ def covered(seen: Observed, found: Resolved) -> Plan:
             )
         per_hour = seen.price
     planned = planned_micro_usd(seen, per_hour, serving.max_replica)
-    refusal = not_covered(seen, planned)
-    if refusal is not None:
-        return refusal
+    hindrance = not_covered(seen, planned) or evaluation_is_not_checked(seen, target)
+    if hindrance is not None:
+        return hindrance
     meta = seen.rollout.metadata
     if FINALIZER not in meta.finalizers:
         return Plan(steps=(WriteFinalizers(finalizers=(*meta.finalizers, FINALIZER)),), requeue_after=0)
@@ -304,25 +344,26 @@ def not_covered(seen: Observed, planned: int) -> Plan | None:
     agent, record = seen.agent_model, seen.record
     assert agent is not None
     assert record is not None
-    budget, most = agent.spec.budget, seen.rollout.spec.max_usd
+    budget, most, name = agent.spec.budget, seen.rollout.spec.max_usd, seen.rollout.metadata.name
     if planned > micro(most):
         message = (
-            f"evaluating and trying the candidate may cost up to {shown(planned)} and spec.maxUSD is ${most}: "
-            "raise it in "
-            f"a new rollout, or shorten the pauses"
+            f"evaluating and trying the candidate may cost up to {shown(planned)} and spec.maxUSD of Rollout {name} "
+            f"is ${most}: raise it in a new rollout, or shorten the pauses"
         )
         return latch(seen, Why.OVER_MAX_USD, message)
     if planned > micro(budget.approval_above_usd):
         message = (
-            f"evaluating and trying the candidate may cost up to {shown(planned)}, above budget.approvalAboveUSD "
-            f"${budget.approval_above_usd} of AgentModel {agent.metadata.name}: raise that, or shorten the pauses"
+            f"evaluating and trying the candidate may cost up to {shown(planned)}, above "
+            f"spec.budget.approvalAboveUSD ${budget.approval_above_usd} of AgentModel {agent.metadata.name}: raise "
+            "that, or shorten the pauses; then create a new rollout"
         )
         return latch(seen, Why.NEEDS_APPROVAL, message)
     left = micro(budget.monthly_usd) - record.committed(f"{seen.now:%Y-%m}", seen.now)
     if planned > left:
         message = (
-            f"up to {shown(planned)} is needed and ${dollars(max(0, left))} of budget.monthlyUSD ${budget.monthly_usd} "
-            f"of AgentModel {agent.metadata.name} is left this month (UTC)"
+            f"up to {shown(planned)} is needed and ${dollars(max(0, left))} of spec.budget.monthlyUSD "
+            f"${budget.monthly_usd} of AgentModel {agent.metadata.name} is left this month (UTC): raise the budget, "
+            "shorten the pauses, or wait for the next month; then create a new rollout"
         )
         return latch(seen, Why.OVER_BUDGET, message)
     return None

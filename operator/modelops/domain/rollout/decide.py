@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from modelops.domain.agentsfile import UneditableAgentsFile
 from modelops.domain.plan import Plan
-from modelops.domain.rollout import advance, canary, claim, finish, judge, retreat
+from modelops.domain.rollout import advance, canary, claim, evaluation, finish, judge, retreat
 from modelops.domain.rollout.observed import Observed
 
 STEPS: tuple[Callable[[Observed], Plan | None], ...] = (
@@ -15,6 +15,7 @@ STEPS: tuple[Callable[[Observed], Plan | None], ...] = (
     finish.record_says_done,
     retreat.must_retreat,
     claim.agent_model_is_missing,
+    evaluation.check_is_under_way,
     claim.agent_is_not_claimed,
     canary.deadline_has_passed,
     advance.intent_is_unfinished,
@@ -37,7 +38,19 @@ def decide(seen: Observed) -> Plan:
     try:
         return first(seen)
     except UneditableAgentsFile as error:
-        return first(replace(seen, file=None, file_problem=str(error), file_is_live=True))
+        problem = f"{place_of(seen)}: {error}"
+        return first(replace(seen, file=None, file_problem=problem, file_is_live=True))
+
+
+def place_of(seen: Observed) -> str:
+    """Where the agents' file is, for a person."""
+    record, agent = seen.record, seen.agent_model
+    if record is not None:
+        name, key = record.config_map, record.config_key
+    else:
+        assert agent is not None
+        name, key = agent.spec.config.config_map_ref.name, agent.spec.config.config_map_ref.key
+    return f"ConfigMap {name}, key {key} (spec.config.configMapRef)"
 
 
 def first(seen: Observed) -> Plan:

@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from modelops.api.v1alpha1.agentmodel import EndpointRole
-from modelops.api.v1alpha1.rollout import ArmResult, EvaluationStatus, Goal, RolloutPhase
+from modelops.api.v1alpha1.rollout import ArmResult, EvaluationStatus, RolloutPhase
 from modelops.domain.facts import UNSEEN, Outage
-from modelops.domain.plan import Announce, Do, Plan, WriteRecord
+from modelops.domain.plan import Announce, Plan, WriteRecord
 from modelops.domain.reasons import RolloutReason as Why
 from modelops.domain.record import Completed
 from modelops.domain.rollout.booking import (
@@ -19,13 +19,11 @@ from modelops.domain.rollout.booking import (
     with_scores,
 )
 from modelops.domain.rollout.canary import canary_is_not_armed
+from modelops.domain.rollout.evaluation import LOOK_SECONDS, is_proven, known, not_made, started
 from modelops.domain.rollout.observed import Observed
 from modelops.domain.rollout.promoted import candidate_target
 from modelops.domain.rollout.retreat import latch
-from modelops.domain.rollout.status import moved, said, wait
-
-RETRY_SECONDS = 15.0
-LOOK_SECONDS = 0.25
+from modelops.domain.rollout.status import moved, said
 
 
 def endpoint_is_not_ready(seen: Observed) -> Plan | None:
@@ -64,43 +62,24 @@ def endpoint_is_not_ready(seen: Observed) -> Plan | None:
     return Plan(steps=said(seen, changed, Why.EVALUATING, message), requeue_after=0)
 
 
-def is_proven(seen: Observed) -> bool:
-    """A version that was stable before needs no new proof, only an endpoint that answers."""
-    version = seen.rollout.spec.candidate.version
-    served = version is not None and seen.record is not None and version in seen.record.served
-    return served and seen.rollout.spec.strategy.evaluate_only is None
-
-
 def candidate_is_not_judged(seen: Observed) -> Plan | None:
     if seen.rollout.status.evaluation is not None or is_proven(seen):
         return None
     if seen.evaluation is UNSEEN:
         return Plan(needs="evaluation")
-    state = None if isinstance(seen.evaluation, Outage) else seen.evaluation
+    state = known(seen.evaluation)
     if state is None or (not state.running and state.result is None):
-        return Plan(
-            steps=(Do(action="start_evaluation", arguments={"given": evaluation_input(seen)}),),
-            requeue_after=LOOK_SECONDS,
-        )
+        candidate = candidate_target(seen)
+        assert candidate is not None
+        return started(seen, "evaluation", candidate)
     if state.result is None:
         return Plan(requeue_after=LOOK_SECONDS)
     result = state.result
     if not result.get("ok"):
-        return not_judged(seen, result)
+        return not_made(seen, "evaluation", result, phase=RolloutPhase.EVALUATING)
     verdict = verdict_of(seen, result)
     explain = str(result.get("explain", ""))[:1024]
     return judged(seen, verdict, explain)
-
-
-def not_judged(seen: Observed, result: dict[str, Any]) -> Plan:
-    reason, message = str(result.get("reason", "")), str(result.get("message", ""))
-    if not result.get("transient"):
-        return latch(seen, Why.EVALUATION_REFUSED, f"{reason}: {message}")
-    plan = wait(seen, RolloutPhase.EVALUATING, Why.LANGSMITH_UNAVAILABLE, message, after=RETRY_SECONDS)
-    return Plan(
-        steps=(*plan.steps, Do(action="retry_evaluation", arguments={"after": RETRY_SECONDS})),
-        requeue_after=RETRY_SECONDS,
-    )
 
 
 def judged(seen: Observed, verdict: EvaluationStatus, explain: str) -> Plan:
@@ -163,55 +142,6 @@ def arm(side: dict[str, Any]) -> ArmResult:
         cost_per_1k=str(side.get("cost_per_1k") or "0"),
         errors=int(side.get("errors") or 0),
     )
-
-
-def evaluation_input(seen: Observed) -> dict[str, Any]:
-    """`input.json` of the evaluation program. Keys of models come by environment."""
-    record, agent, rollout = seen.record, seen.agent_model, seen.rollout
-    candidate = candidate_target(seen)
-    assert record is not None
-    assert agent is not None
-    assert agent.spec.prompt is not None
-    assert candidate is not None
-    entry = next((e for e in record.endpoints if e.name == candidate.endpoint_name), None)
-    stable = next((e for e in record.endpoints if e.name == record.stable.endpoint_name), None)
-    trained = record.entry(candidate.version)
-    lineage = trained.lineage.get("dataset", {}) if trained else {}
-    spec = rollout.spec.evaluation
-
-    def side(target: Any, env: str, per_hour: int | None) -> dict[str, Any]:
-        return {
-            "model": target.served_model or target.model,
-            "base_url": target.endpoint_url,
-            "api_key_env": env,
-            "version": target.version,
-            "usd_per_hour": str(per_hour / 1_000_000) if per_hour is not None else None,
-        }
-
-    return {
-        "v": 1,
-        "rollout": seen.uid,
-        "agent": record.agent,
-        "dataset": evaluation_dataset(seen),
-        "as_of": None,
-        "arms": {
-            "baseline": side(
-                record.stable, "MODELOPS_BASELINE_KEY", stable.usd_micro_per_hour if stable else None
-            ),
-            "candidate": side(
-                candidate, "MODELOPS_CANDIDATE_KEY", entry.usd_micro_per_hour if entry else None
-            ),
-        },
-        "prompt": agent.spec.prompt.wire(),
-        "scorer": {"type": spec.scorer.type.value, "threshold": spec.scorer.threshold},
-        "margin_points": spec.margin_points,
-        "goal": "superior" if spec.goal is Goal.SUPERIOR else "nonInferior",
-        "alpha": "0.05",
-        "repetitions": 1,
-        "concurrency": spec.concurrency,
-        "max_examples": spec.max_examples,
-        "training_dataset": {"repo": lineage.get("repo", ""), "revision": lineage.get("revision", "")},
-    }
 
 
 def only_an_evaluation_was_asked(seen: Observed) -> Plan | None:

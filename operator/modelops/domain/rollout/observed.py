@@ -87,6 +87,8 @@ class Observed:
     price: int | Outage | Unseen | None = UNSEEN
     """Micro-USD per hour of one replica of the candidate's endpoint."""
     candidate_model: ModelInfo | Outage | Unseen | None = UNSEEN
+    check: ProgramState | Outage | Unseen | None = UNSEEN
+    """Whether the evaluation can be made: asked before the claim."""
     evaluation: ProgramState | Outage | Unseen | None = UNSEEN
 
     @property

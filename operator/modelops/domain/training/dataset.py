@@ -11,6 +11,7 @@ from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.money import micro
 from modelops.domain.plan import Announce, Do, Plan
 from modelops.domain.reasons import TrainingReason as Why
+from modelops.domain.refusals import Given, told
 from modelops.domain.training.advice import advice
 from modelops.domain.training.choice import NothingFits
 from modelops.domain.training.estimate import CannotEstimate, DoesNotFit
@@ -73,7 +74,8 @@ def prepared(seen: Observed, result: Mapping[str, Any]) -> Plan:
     try:
         price = priced(seen, dataset)
     except CannotEstimate as error:
-        return failed(seen, why_not(error), str(error), facts={"DatasetReady": True}, dataset=dataset)
+        message = f"TrainingRun {seen.run.metadata.name}: {error}; then create a new run"
+        return failed(seen, why_not(error), message, facts={"DatasetReady": True}, dataset=dataset)
     fixed: dict[str, Any] = {
         "dataset": dataset,
         "estimate": price,
@@ -129,11 +131,29 @@ def unusable(seen: Observed, result: Mapping[str, Any]) -> Plan:
     reason, message = str(result.get("reason", "")), str(result.get("message", ""))
     facts = {"DatasetReady": False}
     if not result.get("transient"):
-        return failed(seen, Why.DATASET_REFUSED, f"{reason}: {message}", facts=facts)
+        return failed(seen, Why.DATASET_REFUSED, told(result, given(seen, reason)), facts=facts)
     why = Why.LANGSMITH_UNAVAILABLE if reason.startswith("LangSmith") else Why.HUB_UNAVAILABLE
     plan = wait(seen, TrainingPhase.PREPARING, why, message, after=RETRY_SECONDS, facts=facts)
     retry = Do(action="retry_dataset", arguments={"after": RETRY_SECONDS})
     return Plan(steps=(*plan.steps, retry), requeue_after=RETRY_SECONDS)
+
+
+def given(seen: Observed, reason: str) -> Given:
+    """Where a person finds what the program was given."""
+    run, agent = seen.run, seen.run.spec.agent_model_ref.name
+    settings, own = seen.agent_model.spec.langsmith if seen.agent_model else None, run.spec.dataset
+    dataset = f"spec.langsmith.trainingDataset {training_dataset(seen)} of AgentModel {agent}"
+    if own.langsmith:
+        dataset = f"spec.dataset.langsmith {own.langsmith} of TrainingRun {run.metadata.name}"
+    if own.as_of and reason == "DatasetVersionNotFound":
+        dataset = f"spec.dataset.asOf of TrainingRun {run.metadata.name}"
+    held_out = (settings.evaluation_dataset if settings else None) or ""
+    return Given(
+        agent_model=agent,
+        dataset=dataset,
+        evaluation_dataset=f"spec.langsmith.evaluationDataset {held_out} of AgentModel {agent}",
+        again="a new run",
+    )
 
 
 def dataset_input(seen: Observed) -> dict[str, Any]:

@@ -29,8 +29,9 @@ def hardware_is_not_priced(seen: Observed) -> Plan | None:
     assert backend is not None
     if seen.flavors is UNSEEN:
         return Plan(needs="flavors")
+    asked = f"{FIELD} {backend.flavor!r} of TrainingRun {seen.run.metadata.name}"
     if isinstance(seen.flavors, Outage):
-        message = f"no price for {FIELD} {backend.flavor!r}: {seen.flavors.message}"
+        message = f"no price for {asked}: {seen.flavors.message}"
         if seen.flavors.refused:
             return failed(seen, Why.PRICE_UNKNOWN, f"{message}; create a new run when that is put right")
         return priceless(seen, f"{message}; trying again", after=seen.flavors.retry_after or RETRY_SECONDS)
@@ -41,12 +42,13 @@ def hardware_is_not_priced(seen: Observed) -> Plan | None:
         message = f"the service lists no priced hardware for {FIELD} auto; nothing is spent without a price"
         return priceless(seen, message, after=RETRY_SECONDS * 4)
     if backend.flavor not in listed:
-        message = (
-            f"{FIELD} {backend.flavor!r} is not offered; choose one of auto, {', '.join(sorted(listed))}"
-        )
+        message = f"{asked} is not offered; choose one of auto, {', '.join(sorted(listed))} in a new run"
         return failed(seen, Why.FLAVOR_UNKNOWN, message)
     if listed[backend.flavor].usd_micro_per_hour <= 0:
-        message = f"the service lists no price for {FIELD} {backend.flavor!r}; nothing is spent without one"
+        message = (
+            f"the service lists no price for {asked}; nothing is spent without one: wait for it, or choose another "
+            "flavor in a new run"
+        )
         return priceless(seen, message, after=RETRY_SECONDS * 4)
     return None
 
@@ -68,8 +70,8 @@ def base_model_is_not_found(seen: Observed) -> Plan | None:
     if seen.base is None or isinstance(seen.base, Outage):
         words = f" ({seen.base.message})" if seen.base is not None else ""
         message = (
-            f"spec.baseModel {model} is not on the Hub, or the token may not read it{words}: check the name, "
-            "and accept the model's terms if it is gated; then create a new run"
+            f"spec.baseModel {model} of TrainingRun {seen.run.metadata.name} is not on the Hub, or the token may "
+            f"not read it{words}: check the name, and accept the model's terms if it is gated; then create a new run"
         )
         return failed(seen, Why.BASE_MODEL_NOT_FOUND, message)
     return None
@@ -146,8 +148,8 @@ def refusal(seen: Observed, high: int) -> tuple[Why, str] | None:
     approval = agent.spec.budget.approval_above_usd
     if high > micro(run.spec.max_usd):
         return Why.OVER_MAX_USD, (
-            f"the training may cost up to {shown(high)} and spec.maxUSD is ${run.spec.max_usd}: raise it in "
-            "a new run, choose a cheaper flavor, or train on less"
+            f"the training may cost up to {shown(high)} and spec.maxUSD of TrainingRun {run.metadata.name} is "
+            f"${run.spec.max_usd}: raise it in a new run, choose a cheaper flavor, or train on less"
         )
     if high > micro(approval):
         return Why.NEEDS_APPROVAL, (
