@@ -233,7 +233,7 @@ async def stage(
         del given["LANGSMITH_API_KEY"], given["OPENROUTER_API_KEY"], given["HF_TOKEN"]
         del given["HUGGINGFACE_HUB_TOKEN"]
         here.environment = {
-            **{key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ},
+            **{key: os.environ[key] for key in ("PATH", "HOME", "PYTHONPATH") if key in os.environ},
             **given,
             "HF_ENDPOINT": at["hub"],
             "MODELOPS_ENDPOINTS_URL": at["endpoints"],

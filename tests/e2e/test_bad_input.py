@@ -162,7 +162,7 @@ RUNS = (
     Bad("unknown-flavor", "FlavorUnknown", "TrainingRun bad", "spec.backend.huggingFace.flavor 'abacus'", "choose one of", spec={"backend": {"huggingFace": {"flavor": "abacus"}}}),
     Bad("price-unknown", "PriceUnknown", "TrainingRun bad", f"spec.baseModel {UNSIZED}", "choose a model that has one", prepare=model_without_a_size, spec={"base_model": UNSIZED}, uploads=True),
     Bad("over-max", "OverMaxUSD", "TrainingRun bad", "spec.maxUSD", "raise it in a new run", spec={"maxUSD": "0.0001"}, uploads=True),
-    Bad("over-approval", "NeedsApproval", "AgentModel docs", "spec.budget.approvalAboveUSD", "raise that", agent={"budget": {"approvalAboveUSD": "0.0001"}}, uploads=True),
+    Bad("over-approval", "NeedsApproval", "AgentModel docs", "spec.budget.approvalAboveUSD", "approve it with", agent={"budget": {"approvalAboveUSD": "0.0001"}}, uploads=True),
     Bad("over-budget", "OverBudget", "AgentModel docs", "spec.budget.monthlyUSD", "raise the budget", agent={"budget": {"monthlyUSD": "0.0001"}}, uploads=True),
 )  # fmt: skip
 TWO_KEYS = {

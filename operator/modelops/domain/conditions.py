@@ -19,6 +19,11 @@ def is_true(conditions: Iterable[Condition], kind: str) -> bool:
     return found is not None and found.status is ConditionStatus.TRUE
 
 
+def without_condition(conditions: Iterable[Condition], kind: str) -> tuple[Condition, ...]:
+    """The conditions but this one."""
+    return tuple(c for c in conditions if c.type != kind)
+
+
 def with_condition(
     conditions: tuple[Condition, ...],
     kind: str,

@@ -9,8 +9,9 @@ from typing import Any
 import rfc8785
 
 CONTROL_FIELDS = frozenset(
-    {"paused", "abort", "cancel", "suspend", "promote", "approval", "ttlSecondsAfterFinished"}
+    {"paused", "abort", "cancel", "suspend", "promote", "approval", "requestedBy", "ttlSecondsAfterFinished"}
 )
+"""What does not say what is done. `requestedBy`: the same run restored by somebody else is the same run."""
 
 
 def digest_of(form: str, content: Any) -> str:

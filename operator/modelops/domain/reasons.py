@@ -83,8 +83,18 @@ class TrainingReason(Reason):
     )
     NEEDS_APPROVAL = (
         "NeedsApproval",
-        "The high estimate is above the AgentModel's spec.budget.approvalAboveUSD.",
+        "The high estimate is above the AgentModel's spec.budget.approvalAboveUSD; a person is asked, and nothing is reserved.",
     )
+    APPROVAL_STALE = (
+        "ApprovalStale",
+        "spec.approval is of another offer than the one that stands: it was renewed, or what would be trained has changed.",
+    )
+    SELF_APPROVAL = (
+        "SelfApproval",
+        "The AgentModel forbids that who asks for a run approves it, or the run does not say who asks.",
+    )
+    APPROVED = "Approved", "A person approved the offer; the cost is being reserved."
+    APPROVAL_EXPIRED = "ApprovalExpired", "Nobody approved for as long as the run asks; nothing was spent."
     SUBMITTING = "Submitting", "The job's submission is on record."
     SUBMISSION_UNCERTAIN = (
         "SubmissionUncertain",

@@ -94,6 +94,8 @@ class Settings(BaseModel):
     """Between two readings of a running job's own reports (loss, percent)."""
     settle_seconds: float = Field(45.0, alias="MODELOPS_SETTLE_SECONDS", ge=0.05)
     """After a lost answer to a submission, before the job is looked for by its label."""
+    approval_seconds: float = Field(86400.0, alias="MODELOPS_APPROVAL_SECONDS", ge=1, le=31536000)
+    """How long an offer may be approved before it is made anew, with the price of that day."""
     resync_seconds: float = Field(600.0, alias="MODELOPS_RESYNC_SECONDS", ge=1)
     """Between two full listings, which collect missed deletions."""
     workers: int = Field(16, alias="MODELOPS_WORKERS", ge=1, le=256)

@@ -146,6 +146,7 @@ def put_together(
         defaults=load_training_defaults(settings.training_defaults),
         poll_seconds=settings.poll_seconds,
         settle_seconds=settings.settle_seconds,
+        approval_seconds=settings.approval_seconds,
     )
     reconcilers |= {
         "AgentModel": AgentModelReconciler(

@@ -64,6 +64,16 @@ def post_without_intent(seen: Observed) -> Plan:
     return replace(plan, steps=(*first, *posts, *rest)) if posts else plan
 
 
+def approval_is_assumed(seen: Observed) -> Plan:
+    """Takes any approval for one of what is asked."""
+    run, asked = seen.run, seen.run.status.approval_digest
+    if run.spec.approval is None or not asked:
+        return decide(seen)
+    approval = run.spec.approval.model_copy(update={"digest": asked})
+    spec = run.spec.model_copy(update={"approval": approval})
+    return decide(replace(seen, run=run.model_copy(update={"spec": spec})))
+
+
 MUTANTS: tuple[Callable[[Observed], Plan], ...] = (
     status_before_record,
     post_without_settle,
@@ -71,4 +81,5 @@ MUTANTS: tuple[Callable[[Observed], Plan], ...] = (
     settle_without_close,
     intent_without_reservation,
     post_without_intent,
+    approval_is_assumed,
 )

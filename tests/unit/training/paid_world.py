@@ -44,11 +44,13 @@ from tests.unit.training.services import (
 from tests.unit.training.stepping import Process, Request
 
 from modelops.api.v1alpha1.names import record_name
+from modelops.domain.money import micro
 from modelops.domain.plan import Plan
 from modelops.domain.training.decide import decide
 from modelops.domain.training.observed import Observed, TrainingSettings
 from modelops.engine.act import CONFIG_MAPS, Executor
 from modelops.engine.cache import ObjectCache
+from modelops.engine.reconciler import Scene
 from modelops.engine.resources import AGENT_MODELS, TRAINING_RUNS
 from modelops.engine.trainingrun import TrainingRunReconciler
 from modelops.engine.world import World
@@ -58,6 +60,7 @@ SETTLE_SECONDS = 45.0
 TRAINER = Trainer(image="any", command=("train",), environment={})
 REQUEST_SECONDS = 30.0
 """No submission lands later than this after it was sent, where the service is prompt."""
+APPROVAL_SECONDS = 120.0
 LISTED_SECONDS = 10.0
 """Nor is a job listed later than this."""
 INSTALLATIONS_TOKEN = "of the installation"
@@ -83,20 +86,33 @@ class Faults:
     job_failures: int = 0
     refusals: int = 0
     endings: int = 0
+    approvals: int = 0
+    """Above 0 the run needs one, and so many wrong or stale ones are given."""
     prompt: bool = True
 
     @property
     def crash_only(self) -> bool:
-        return not (self.job_failures or self.refusals or self.endings)
+        return not (self.job_failures or self.refusals or self.endings or self.approvals)
 
 
 class Reconciler(TrainingRunReconciler):
-    """The real one, with another decision where a test asks what would happen."""
+    """The real one, with another decision where a test asks what would happen; it remembers no prices, since
+    that needs an event loop."""
 
     decision: Decision = staticmethod(decide)
 
     def _decide(self, seen: Observed) -> Plan:
         return self.decision(seen)
+
+    async def _fetch(self, fact: str, seen: Observed, scene: Scene[Observed]) -> Any:
+        world, token = self._world, scene.credentials.hugging_face
+        if fact == "flavors":
+            return await world.jobs.flavors(token)
+        if fact == "base":
+            return await world.hub.model(token, seen.run.spec.base_model)
+        if fact == "base_config":
+            return None
+        return await super()._fetch(fact, seen, scene)
 
 
 class PaidWorld:
@@ -114,7 +130,9 @@ class PaidWorld:
         self.programs = Programs({"ok": True, **dataset, "dataset_id": dataset["langsmithId"]})
         number = next(_uids)
         self.uid = f"{number:08x}-0000-4000-8000-000000000000"
-        self.server.seed(agent_model_json(uid=f"agent-{number}"))
+        limits = {"monthlyUSD": "100", "approvalAboveUSD": "0.01" if faults.approvals else "10"}
+        self.server.seed(agent_model_json(uid=f"agent-{number}", budget=limits))
+        self.approved: set[str] = set()
         self.server.seed(record_json(empty_record(), uid=f"record-{number}"))
         self.server.seed(secret_json())
         self.server.seed(run_json(uid=self.uid, status=prepared_status() if prepared else None))
@@ -152,7 +170,11 @@ class PaidWorld:
             fallback=Credentials(hugging_face=INSTALLATIONS_TOKEN),
         )
         settings = TrainingSettings(
-            installation=INSTALLATION, hub_org=ORG, defaults=DEFAULTS, settle_seconds=SETTLE_SECONDS
+            installation=INSTALLATION,
+            hub_org=ORG,
+            defaults=DEFAULTS,
+            settle_seconds=SETTLE_SECONDS,
+            approval_seconds=APPROVAL_SECONDS,
         )
         self.reconciler = Reconciler(world, cast("Any", self.jobs), settings, trainer=TRAINER)
         self.reconciler.decision = self.decision  # type: ignore[method-assign]
@@ -241,10 +263,38 @@ class PaidWorld:
 
         self.server.user_edits(RUN_NAME, edit)
 
+    def approve(self, digest: str) -> None:
+        """A person approves; the admission policies let nobody approve what is not asked now."""
+        if digest == self.status().get("approvalDigest"):
+            self.approved.add(digest)
+
+        def edit(item: Any) -> None:
+            item["metadata"]["generation"] += 1
+            item["spec"]["approval"] = {"approvedBy": "alice", "digest": digest}
+
+        self.server.user_edits(RUN_NAME, edit)
+
+    def _approval_choices(self) -> Iterator[tuple[str, Callable[[], None]]]:
+        """What was asked may be approved, or an offer of before, or nobody's."""
+        if not self.faults.approvals or "job" in self.status():
+            return
+        asked = {item.get("status", {}).get("approvalDigest") for item in self.server.versions[RUN_NAME]}
+        now = self.status().get("approvalDigest")
+        if now:
+            yield "person approves", lambda: self.approve(now)
+            yield "prices change", lambda: self.jobs.raise_price()
+        for digest in sorted(filter(None, asked - {now})) or ["sha256:" + "0" * 64]:
+            if self.left["approvals"]:
+                yield (
+                    "person approves what is not asked",
+                    self._once("approvals", lambda digest=digest: self.approve(digest)),  # type: ignore[misc]
+                )
+
     def choices(self) -> Iterator[tuple[str, Callable[[], None]]]:
         """Everything that can happen now; what is named twice is twice as likely."""
         yield from self._leader_choices()
         yield from self._job_choices()
+        yield from self._approval_choices()
         for name in (RUN_NAME, RECORD_NAME):
             if self.stale(name):
                 yield f"watch delivers {name[0]}", lambda name=name: self.deliver(name)  # type: ignore[misc]
@@ -334,6 +384,12 @@ class PaidWorld:
     def check(self) -> None:
         """What holds at every moment."""
         trained = [job for job in self.jobs.jobs if job.trained]
+        if (
+            self.faults.approvals
+            and self.jobs.jobs
+            and self.status().get("approvalDigest") not in self.approved
+        ):
+            raise self.broken("a job was made that nobody approved")
         if len(trained) > 1:
             raise self.broken("two jobs train one attempt")
         if self.faults.prompt and len(self.jobs.jobs) > 1:
@@ -344,6 +400,8 @@ class PaidWorld:
                 raise self.broken("a job trains after the settlement")
             if key not in ledger["reservations"]:
                 raise self.broken("a job trains without cover")
+            if ledger["reservations"][key]["usd_micro"] < micro(self.status()["estimate"]["highUSD"]):
+                raise self.broken("a job trains with too little cover")
 
     def check_rest(self) -> None:
         """What holds when nothing happens any more."""
@@ -403,6 +461,8 @@ def rest(world: PaidWorld, *, most: int = 200) -> None:
     for _ in range(most):
         before = (world.server.revision, [job.state for job in world.jobs.jobs], dict(world.hub.claims))
         run_once(world)
+        if world.faults.approvals and world.status().get("phase") == "AwaitingApproval":
+            world.approve(world.status()["approvalDigest"])
         for job in world.jobs.jobs:
             job.listed = True
             if job.state == TRAINING:

@@ -170,6 +170,7 @@ class JobService:
     def __init__(self, time: Time) -> None:
         self.time = time
         self.jobs: list[PaidJob] = []
+        self.usd_micro_per_hour = 1_500_000
         self.requests: list[JobRequest] = []
         self.tokens: list[str] = []
         """By which jobs were submitted and cancelled."""
@@ -211,7 +212,12 @@ class JobService:
         await self.time.request("cancel", land)
 
     async def flavors(self, token: str) -> tuple[Flavor, ...]:
-        return (Flavor(name="a10g-large", usd_micro_per_hour=1_500_000, accelerator="1x A10G 24 GB"),)
+        price = self.usd_micro_per_hour
+        return (Flavor(name="a10g-large", usd_micro_per_hour=price, accelerator="1x A10G 24 GB"),)
+
+    def raise_price(self) -> None:
+        """From now on; the operator may know the old one for a while."""
+        self.usd_micro_per_hour += 300_000
 
     def watch(self, watch: Watch, *, known: Job | None = None) -> Sighting:
         found = next((self.shown(job) for job in self.jobs if job.id == watch.job_id), None)

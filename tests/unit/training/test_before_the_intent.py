@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from tests.unit.training.objects import NOW, ORG, empty_record, prepared_status
 from tests.unit.training.observation import (
-    DATASET_RESULT,
     FLAVOR,
     KEY,
     KNOWN,
@@ -35,7 +34,7 @@ BAD_DATA = {
 }
 DATASETS = {"trainingDataset": "ls://docs-examples"}
 DISABLED = TrainingSettings(installation="0a1b2c3d", hub_org="appsmithery", jobs_enabled=False)
-HUGE = {**DATASET_RESULT, "tokens": 10**9}
+STRICT = {"monthlyUSD": "100", "approvalAboveUSD": "0.1"}
 POOR: dict[str, Any] = {"budget": {"monthlyUSD": "0.10", "approvalAboveUSD": "10"}}
 
 FAILS: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
@@ -121,10 +120,10 @@ FAILS: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
         "OverMaxUSD",
         ("spec.maxUSD of TrainingRun docs-1 is $0.2", "raise it"),
     ),
-    "above the approval limit": (
-        {"dataset": ProgramState(result=HUGE), "of": run(maxUSD="9999999")},
-        "NeedsApproval",
-        ("spec.budget.approvalAboveUSD $10", "AgentModel docs", "raise that"),
+    "nobody may approve": (
+        {"agent_model": agent_model(budget=STRICT, approvalPolicy={"forbidSelfApproval": True})},
+        "SelfApproval",
+        ("spec.budget.approvalAboveUSD $0.1", "AgentModel docs", "spec.requestedBy of a new run"),
     ),
     "above the month's budget": (
         {"agent_model": agent_model(**POOR)},

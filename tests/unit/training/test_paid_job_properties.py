@@ -26,6 +26,8 @@ WORLDS = {
     "failing jobs and refusals": Faults(job_failures=1, refusals=1),
     "failing jobs, refusals and a late service": Faults(job_failures=1, refusals=1, prompt=False),
     "cancel, deletion and failing jobs": Faults(endings=2, job_failures=1),
+    "approvals, crashes and a cancel": Faults(approvals=2, endings=1),
+    "approvals and a late service": Faults(approvals=1, job_failures=1, refusals=1, prompt=False),
     "everything at once": Faults(endings=2, job_failures=1, refusals=1, lost_answers=2, prompt=False),
 }
 TAPES = st.lists(st.integers(0, 2**16 - 1), min_size=15, max_size=45)
@@ -45,7 +47,12 @@ def test_a_decision_in_another_order_is_caught(wrong: Callable[[Observed], Plan]
     for seed in range(MOST_SEEDS):
         chance = random.Random(seed)
         tape = [chance.randrange(2**16) for _ in range(chance.randrange(5, 45))]
-        for faults in (Faults(), Faults(prompt=False), Faults(endings=1, job_failures=1, prompt=False)):
+        for faults in (
+            Faults(),
+            Faults(prompt=False),
+            Faults(endings=1, job_failures=1, prompt=False),
+            Faults(approvals=2),
+        ):
             try:
                 play(tape, faults, decision=wrong)
             except Violation:

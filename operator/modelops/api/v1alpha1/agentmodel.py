@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from modelops.api.v1alpha1.approval import ApprovalPolicy
 from modelops.api.v1alpha1.cel import Rule, immutable, matches, rules
 from modelops.api.v1alpha1.meta import (
     AgentName,
@@ -239,7 +240,8 @@ class Budget(ApiModel):
     approval_above_usd: Money = Field(
         default="10",
         alias="approvalAboveUSD",
-        description="An estimate in US dollars above this is refused.",
+        description="A TrainingRun whose high estimate in US dollars is above this waits for a person's "
+        "approval. A Rollout above it is refused.",
     )
 
 
@@ -293,7 +295,10 @@ class AgentModelSpec(
         description="How fine-tuned models are served: the hardware of their Inference Endpoints.",
     )
     budget: Budget = Field(
-        default_factory=Budget, description="What the agent may spend, and above what it is refused."
+        default_factory=Budget, description="What the agent may spend, and above what a person is asked."
+    )
+    approval_policy: ApprovalPolicy = Field(
+        default_factory=ApprovalPolicy, description="Who may approve what is above the budget's threshold."
     )
     secret_refs: SecretRefs = Field(
         description="The credentials that the operator uses for this agent, as keys of Secrets in the same "

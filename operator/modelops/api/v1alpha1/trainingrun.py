@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from modelops.api.v1alpha1.approval import Approval, Username
 from modelops.api.v1alpha1.cel import Rule, immutable, latch, rules
 from modelops.api.v1alpha1.meta import (
     LABEL_NAME,
@@ -93,6 +94,7 @@ _IMMUTABLE = (
     "backend",
     "maxUSD",
     "activeDeadlineSeconds",
+    "requestedBy",
 )
 
 
@@ -103,7 +105,7 @@ class TrainingRunSpec(
         latch("cancel", "create a new TrainingRun"),
     ),
 ):
-    """What people write. Immutable but for `cancel`: to train again, create another."""
+    """What people write. Immutable but for `cancel` and `approval`: to train again, create another."""
 
     agent_model_ref: LocalReference = Field(
         description="The AgentModel, in the same namespace, of the agent that is trained."
@@ -146,11 +148,23 @@ class TrainingRunSpec(
         description="Set to true to stop the run and its job. Cannot be taken back; what was billed stays "
         "billed.",
     )
+    requested_by: Username | None = Field(
+        default=None,
+        description="Who asks for the run, as the API server knows them. The admission policies let nobody "
+        "write another's name without the verb `request-for`. Needed where the AgentModel's approvalPolicy "
+        "forbids self-approval.",
+    )
+    approval: Approval | None = Field(
+        default=None,
+        description="The approval that a run in the phase AwaitingApproval waits for; `modelops approve` "
+        "writes it. The admission policies ask for the verb `approve`.",
+    )
 
 
 class TrainingPhase(StrEnum):
     PENDING = "Pending"
     PREPARING = "Preparing"
+    AWAITING_APPROVAL = "AwaitingApproval"
     SUBMITTING = "Submitting"
     SCHEDULING = "Scheduling"
     RUNNING = "Running"
@@ -170,6 +184,9 @@ class Estimate(StatusModel):
     flavor: str = Field(max_length=64, description="Hardware.")
     usd_per_hour: Money = Field(alias="usdPerHour", description="Price of the hardware.")
     source: str = Field(default="", max_length=256, description="Where the price and the speed come from.")
+    valid_until: datetime | None = Field(
+        default=None, description="Until when it may be approved; only where an approval is needed."
+    )
     parts: tuple[Annotated[str, Field(max_length=64)], ...] = Field(
         default=(), max_length=8, description="What the minutes are made of; the high end has a quarter more."
     )
@@ -243,6 +260,12 @@ class TrainingRunStatus(StatusModel):
         default="", max_length=64, description="Revision of the base model that is trained."
     )
     estimate: Estimate | None = Field(default=None, description="Expected cost.")
+    approval_digest: str = Field(
+        default="",
+        max_length=80,
+        description="What an approval must name: the digest of this run, its data and base model, its hardware "
+        "and price, frozen when the approval was asked for.",
+    )
     job: JobStatus | None = Field(default=None, description="The job of the current attempt.")
     progress: Progress | None = Field(default=None, description="How far it is.")
     cost_usd: Money | None = Field(default=None, alias="costUSD", description="What was billed.")
@@ -253,7 +276,7 @@ class TrainingRunStatus(StatusModel):
     started_at: datetime | None = Field(default=None, description="When the operator took the run up.")
     finished_at: datetime | None = Field(default=None, description="When it ended.")
     conditions: Conditions = Field(
-        default=(), description="Ready, DatasetReady, Submitted, Complete, Succeeded."
+        default=(), description="Ready, DatasetReady, Approved, Submitted, Complete, Succeeded."
     )
 
 

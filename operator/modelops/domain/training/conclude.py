@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from modelops.api.v1alpha1.names import FINALIZER
-from modelops.api.v1alpha1.trainingrun import TrainedModel, TrainingPhase
+from modelops.api.v1alpha1.trainingrun import TrainedModel, TrainingPhase, TrainingRunStatus
+from modelops.domain.conditions import condition_of
 from modelops.domain.digest import digest_of
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.money import dollars, micro, shown
-from modelops.domain.plan import Plan, Step, WriteFinalizers, WriteRecord
+from modelops.domain.plan import Plan, Step, WriteFinalizers, WriteRecord, WriteStatus
 from modelops.domain.reasons import TrainingReason as Why
 from modelops.domain.record import Completed, Record, RegistryEntry, Settlement
 from modelops.domain.training.estimate import billed_micro_usd
@@ -41,6 +42,17 @@ def conclude(seen: Observed, reason: Why, message: str) -> Plan:
         finished_at=seen.now.isoformat(timespec="seconds"),
     )
     return written(seen, settled(seen, seen.record), done)
+
+
+def through_the_record(seen: Observed, plan: Plan) -> Plan:
+    """A run that had its data may have a reservation, or one under way: its end is written there first."""
+    ended = next((s.status for s in plan.steps if isinstance(s, WriteStatus)), None)
+    if not isinstance(ended, TrainingRunStatus) or ended.phase not in TERMINAL or seen.record is None:
+        return plan
+    if seen.run.status.dataset is None and seen.reservation_key not in seen.record.reservations:
+        return plan
+    words = condition_of(ended.conditions, "Ready")
+    return conclude(seen, Why.named(ended.reason), words.message if words else "")
 
 
 def conclude_trained(seen: Observed, message: str, *, revision: str, trained_as: dict[str, Any]) -> Plan:

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from modelops.api.v1alpha1.trainingrun import PreparedDataset, TrainingPhase
 from modelops.domain.facts import UNSEEN, Outage
-from modelops.domain.money import micro
-from modelops.domain.plan import Announce, Do, Plan
+from modelops.domain.plan import Do, Plan
 from modelops.domain.reasons import TrainingReason as Why
 from modelops.domain.refusals import Given, told
 from modelops.domain.training.advice import advice
-from modelops.domain.training.choice import NothingFits
-from modelops.domain.training.estimate import CannotEstimate, DoesNotFit
 from modelops.domain.training.given import training_dataset, training_values
 from modelops.domain.training.naming import dataset_repository
 from modelops.domain.training.observed import Observed
-from modelops.domain.training.price import base_model, priced, refusal
-from modelops.domain.training.status import RETRY_SECONDS, failed, moved, wait
-from modelops.domain.training.submit import submission_is_not_intended
+from modelops.domain.training.offer import fixed
+from modelops.domain.training.status import RETRY_SECONDS, as_if, failed, wait
 
 LOOK_SECONDS = 0.25
 START_SECONDS = 1.0
@@ -69,44 +64,15 @@ def started(seen: Observed) -> Plan:
 
 
 def prepared(seen: Observed, result: Mapping[str, Any]) -> Plan:
-    """The run ends unpaid; or dataset, base model's revision and price are fixed by the write of the intent."""
+    """The dataset is fixed by the same write as what follows: the intent, the offer, or the end."""
     dataset = with_advice(seen, dataset_of(result))
-    try:
-        price = priced(seen, dataset)
-    except CannotEstimate as error:
-        message = f"TrainingRun {seen.run.metadata.name}: {error}; then create a new run"
-        return failed(seen, why_not(error), message, facts={"DatasetReady": True}, dataset=dataset)
-    fixed: dict[str, Any] = {
-        "dataset": dataset,
-        "estimate": price,
-        "base_revision": base_model(seen).revision,
-    }
-    refused = refusal(seen, micro(price.high_usd))
-    if refused is not None:
-        return failed(seen, *refused, facts={"DatasetReady": True}, **fixed)
-    message = (
-        f"{dataset.train} examples to train on, {dataset.test} held out; "
-        f"estimated ${price.low_usd} to ${price.high_usd}"
-    )
-    status = moved(
-        seen, TrainingPhase.SUBMITTING, Why.DATASET_PREPARED, message, facts={"DatasetReady": True}, **fixed
-    )
-    fixed_run = seen.run.model_copy(update={"status": status})
-    plan = submission_is_not_intended(replace(seen, run=fixed_run))
-    assert plan is not None
-    return replace(plan, steps=(Announce(reason=Why.DATASET_PREPARED.value, message=message), *plan.steps))
+    return fixed(as_if(seen, seen.run.status.model_copy(update={"dataset": dataset})))
 
 
 def with_advice(seen: Observed, dataset: PreparedDataset) -> PreparedDataset:
     """What the recipe makes of so many examples is a finding like those about the data."""
     said = advice(seen.run.spec.method.value, training_values(seen), examples=dataset.train)
     return dataset.model_copy(update={"findings": (*dataset.findings, *said)[:32]})
-
-
-def why_not(error: CannotEstimate) -> Why:
-    if isinstance(error, DoesNotFit):
-        return Why.DOES_NOT_FIT
-    return Why.NO_FLAVOR_FITS if isinstance(error, NothingFits) else Why.PRICE_UNKNOWN
 
 
 def dataset_of(result: Mapping[str, Any]) -> PreparedDataset:

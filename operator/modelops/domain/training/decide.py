@@ -5,20 +5,34 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from modelops.domain.plan import Plan
-from modelops.domain.training import conclude, dataset, ending, follow, prepare, price, submit
+from modelops.domain.training import (
+    approval,
+    conclude,
+    dataset,
+    ending,
+    follow,
+    offer,
+    prepare,
+    price,
+    submit,
+)
 from modelops.domain.training.observed import Observed
 
 Step = Callable[[Observed], Plan | None]
 
 BEFORE_THE_INTENT: tuple[Step, ...] = (
+    approval.nobody_approved,
     prepare.jobs_are_disabled,
     prepare.prompt_contract_is_missing,
     prepare.dataset_is_not_named,
+    approval.offer_has_changed,
     dataset.dataset_is_being_prepared,
     price.hardware_is_not_priced,
     price.base_model_is_not_found,
     price.base_config_is_unseen,
     dataset.dataset_is_not_prepared,
+    offer.price_does_not_stand,
+    approval.approval_is_awaited,
     submit.submission_is_not_intended,
 )
 
@@ -27,7 +41,8 @@ def nothing_is_intended_yet(seen: Observed) -> Plan | None:
     """Check, prepare, price, cover, submit. Once a submission is on record, no edit elsewhere matters."""
     if seen.run.status.job is not None:
         return None
-    return first(BEFORE_THE_INTENT, seen)
+    plan = first(BEFORE_THE_INTENT, seen)
+    return conclude.through_the_record(seen, plan) if plan is not None else None
 
 
 STEPS: tuple[Step, ...] = (

@@ -29,6 +29,8 @@ class TrainingSettings:
     """Longer than a submission can be under way plus the lag of the service's list."""
     poll_seconds: float = 15.0
     min_examples: int = 20
+    approval_seconds: float = 86400.0
+    """How long an offer may be approved before it is made anew."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,9 +21,25 @@ from modelops.ports import Flavor, ModelInfo
 FIELD = "spec.backend.huggingFace.flavor"
 
 
+def stands(seen: Observed) -> bool:
+    """Whether the price is fixed: an offer until it expires, and no price that lacks the approval it needs."""
+    offer = seen.run.status.estimate
+    if offer is None:
+        return False
+    if offer.valid_until is None:
+        return not needs_approval(seen, micro(offer.high_usd))
+    return seen.now < offer.valid_until
+
+
+def needs_approval(seen: Observed, high: int) -> bool:
+    """Whether a person must approve so much."""
+    assert seen.agent_model is not None
+    return high > micro(seen.agent_model.spec.budget.approval_above_usd)
+
+
 def hardware_is_not_priced(seen: Observed) -> Plan | None:
     """Cheap questions come first: flavor and base model, before the dataset is read."""
-    if seen.run.status.estimate is not None:
+    if stands(seen):
         return None
     backend = seen.run.spec.backend.hugging_face
     assert backend is not None
@@ -58,7 +74,7 @@ def priceless(seen: Observed, message: str, *, after: float) -> Plan:
 
 
 def base_model_is_not_found(seen: Observed) -> Plan | None:
-    if seen.run.status.estimate is not None:
+    if stands(seen):
         return None
     if seen.base is UNSEEN:
         return Plan(needs="base")
@@ -79,7 +95,7 @@ def base_model_is_not_found(seen: Observed) -> Plan | None:
 
 def base_config_is_unseen(seen: Observed) -> Plan | None:
     """Its shape decides the memory; without one a typical model of its size is taken."""
-    if seen.run.status.estimate is not None:
+    if stands(seen):
         return None
     if seen.base_config is UNSEEN:
         return Plan(needs="base_config")
@@ -142,19 +158,12 @@ def listed_flavors(seen: Observed) -> tuple[Flavor, ...]:
 
 
 def refusal(seen: Observed, high: int) -> tuple[Why, str] | None:
-    """Why so much may not be spent on this run; None where it may."""
-    run, agent = seen.run, seen.agent_model
-    assert agent is not None
-    approval = agent.spec.budget.approval_above_usd
+    """Why so much may not be spent on this run, whoever approves; None where it may."""
+    run = seen.run
     if high > micro(run.spec.max_usd):
         return Why.OVER_MAX_USD, (
             f"the training may cost up to {shown(high)} and spec.maxUSD of TrainingRun {run.metadata.name} is "
             f"${run.spec.max_usd}: raise it in a new run, choose a cheaper flavor, or train on less"
-        )
-    if high > micro(approval):
-        return Why.NEEDS_APPROVAL, (
-            f"the training may cost up to {shown(high)}, above spec.budget.approvalAboveUSD ${approval} of "
-            f"AgentModel {agent.metadata.name}: raise that, or make the run cheaper; then create a new run"
         )
     message = over_budget(seen, high)
     return (Why.OVER_BUDGET, message) if message else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from modelops.api.v1alpha1.meta import ConditionStatus
@@ -80,6 +81,11 @@ def said(seen: Observed, status: TrainingRunStatus, reason: TrainingReason, mess
         return (WriteStatus(status=status),)
     warning = status.phase is TrainingPhase.FAILED
     return (WriteStatus(status=status), Announce(reason=reason.value, message=message, warning=warning))
+
+
+def as_if(seen: Observed, status: TrainingRunStatus) -> Observed:
+    """The moment in which the run has this status already: a plan writes both at once."""
+    return replace(seen, run=seen.run.model_copy(update={"status": status}))
 
 
 def failed(

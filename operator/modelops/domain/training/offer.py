@@ -1,0 +1,59 @@
+"""What was prepared gets its price: then the run goes on, asks for an approval, or ends unpaid."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from modelops.api.v1alpha1.trainingrun import TrainingPhase
+from modelops.domain.conditions import without_condition
+from modelops.domain.money import micro
+from modelops.domain.plan import Announce, Plan
+from modelops.domain.reasons import TrainingReason as Why
+from modelops.domain.training.approval import asked
+from modelops.domain.training.choice import NothingFits
+from modelops.domain.training.estimate import CannotEstimate, DoesNotFit
+from modelops.domain.training.observed import Observed
+from modelops.domain.training.price import base_model, needs_approval, priced, refusal, stands
+from modelops.domain.training.status import as_if, failed, moved
+from modelops.domain.training.submit import submission_is_not_intended
+
+
+def price_does_not_stand(seen: Observed) -> Plan | None:
+    """There is none yet, or the offer that was made expired."""
+    return None if stands(seen) else fixed(seen)
+
+
+def fixed(seen: Observed) -> Plan:
+    """Base model's revision and price are fixed by the write of the intent, or of the offer."""
+    old = seen.run.status
+    assert old.dataset is not None
+    known = {"DatasetReady": True}
+    try:
+        price = priced(seen, old.dataset)
+    except CannotEstimate as error:
+        message = f"TrainingRun {seen.run.metadata.name}: {error}; then create a new run"
+        return failed(seen, why_not(error), message, facts=known)
+    terms: dict[str, Any] = {"base_revision": base_model(seen).revision, "approval_digest": ""}
+    at_price = as_if(seen, old.model_copy(update={**terms, "estimate": price}))
+    high = micro(price.high_usd)
+    refused = refusal(seen, high)
+    if refused is not None:
+        return failed(at_price, *refused, facts=known)
+    if needs_approval(seen, high):
+        return asked(at_price, price)
+    message = (
+        f"{old.dataset.train} examples to train on, {old.dataset.test} held out; "
+        f"estimated ${price.low_usd} to ${price.high_usd}"
+    )
+    status = moved(at_price, TrainingPhase.SUBMITTING, Why.DATASET_PREPARED, message, facts=known)
+    unasked = status.model_copy(update={"conditions": without_condition(status.conditions, "Approved")})
+    plan = submission_is_not_intended(as_if(seen, unasked))
+    assert plan is not None
+    return replace(plan, steps=(Announce(reason=Why.DATASET_PREPARED.value, message=message), *plan.steps))
+
+
+def why_not(error: CannotEstimate) -> Why:
+    if isinstance(error, DoesNotFit):
+        return Why.DOES_NOT_FIT
+    return Why.NO_FLAVOR_FITS if isinstance(error, NothingFits) else Why.PRICE_UNKNOWN
