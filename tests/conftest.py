@@ -89,7 +89,7 @@ def apply_crds(cluster: LocalCluster) -> None:
             pytest.fail(f"kubectl {command[0]} of {CRDS} failed: {done.stderr}")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def kubectl(cluster: LocalCluster) -> Kubectl:
     """The real kubectl: `kubectl("get", "pods", namespace=ns, user="alice", input=manifest, check=True)`.
 
