@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,13 @@ class Scenes:
 
     def play(self, name: str) -> None:
         """Raises KeyError for a scene that there is not."""
-        {"agent": self._agent, "run": self._run, "rollout": self._rollout, "canary": self._canary}[name]()
+        {
+            "agent": self._agent,
+            "run": self._run,
+            "asked": self._asked,
+            "rollout": self._rollout,
+            "canary": self._canary,
+        }[name]()
 
     def file(self) -> str:
         """The agents' file."""
@@ -60,6 +67,16 @@ class Scenes:
         self._apply("agentmodel-docs.yaml", "trainingrun-docs.yaml")
         ended = {"phase": "Succeeded", "costUSD": "0.87", "conditions": [_condition("Complete", "Trained")]}
         self._status("trainingruns", "docs-2025-12-09", ended)
+
+    def _asked(self) -> None:
+        """The TrainingRun waits for an approval."""
+        self._apply("agentmodel-docs.yaml", "trainingrun-docs.yaml")
+        until = f"{datetime.now(UTC) + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
+        money = {"lowUSD": "8", "highUSD": "12", "usdPerHour": "1.50"}
+        offer = {**money, "lowMinutes": 320, "highMinutes": 480, "flavor": "a10g-large", "validUntil": until}
+        asked = {"phase": "AwaitingApproval", "estimate": offer, "approvalDigest": f"sha256:{'a' * 64}"}
+        nothing = dict.fromkeys(("costUSD", "job", "finishedAt"))
+        self._status("trainingruns", "docs-2025-12-09", {**asked, **nothing, "conditions": []})
 
     def _rollout(self) -> None:
         """The Rollout has succeeded."""

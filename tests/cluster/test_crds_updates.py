@@ -63,6 +63,7 @@ IMMUTABLE = [
     (RUN, {"backend": {"huggingFace": {"flavor": "h100"}}}, "backend is immutable"),
     (RUN, {"maxUSD": "50"}, "maxUSD is immutable: a run is done once; create a new TrainingRun"),
     (RUN, {"activeDeadlineSeconds": 9000}, "activeDeadlineSeconds is immutable"),
+    (RUN, {"requestedBy": "somebody"}, "requestedBy is immutable"),
     (ROLLOUT, {"agentModelRef": {"name": "other"}}, "agentModelRef is immutable"),
     (ROLLOUT, {"candidate": {"trainingRunRef": {"name": "other"}}}, "candidate is immutable"),
     (ROLLOUT, {"candidate": {"trainingRunRef": None, "version": "v1.0.0"}}, "candidate is immutable"),
@@ -89,6 +90,8 @@ MUTABLE = [
     (AGENT, {"serving": {"maxReplica": 2}}),
     (AGENT, {"config": {"workloadSelector": None}}),
     (RUN, {"cancel": True}),
+    (RUN, {"approval": {"approvedBy": "alice", "digest": "sha256:" + "a" * 64}}),
+    (AGENT, {"approvalPolicy": {"forbidSelfApproval": True}}),
     (ROLLOUT, {"paused": True}),
     (ROLLOUT, {"abort": True}),
 ]

@@ -23,6 +23,7 @@ COMMANDS = {
     "cluster": Command("modelops.cli.cluster", "run a real control plane on this machine"),
     "sandbox": Command("modelops.cli.sandbox", "run the loopback Hugging Face, LangSmith and OpenRouter"),
     "demo": Command("modelops.cli.demo", "play the whole story on this machine"),
+    "approve": Command("modelops.cli.approve", "approve what a training will cost"),
     "rollback": Command("modelops.cli.rollback", "put an agent back on its stable model"),
     "registry": Command("modelops.cli.registry", "show which models there are and where they came from"),
     "operator": Command("modelops.cli.operator", "run the operator, as its environment says"),
