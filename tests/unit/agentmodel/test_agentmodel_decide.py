@@ -168,6 +168,18 @@ def test_what_is_only_shown_waits_until_the_last_status_has_stood_for_its_second
     assert [type(step) for step in decide(care.seen).steps] == [WriteStatus]
 
 
+def test_conditions_that_turn_are_told_as_events() -> None:
+    care = Care(about(record=None)).rest()
+    assert care.told == ["Reconciled"]
+    care.seen = replace(care.seen, secret_problem="Secret tokens does not exist")
+    care.rest()
+    care.seen = replace(care.seen, secret_problem="")
+    care.rest()
+    assert care.told == ["Reconciled", "SecretNotUsable", "Reconciled"]
+    care.rest()
+    assert len(care.told) == 3
+
+
 def test_drift_is_shown_and_not_healed() -> None:
     text = objects.FILE_TEXT.replace("claude-3.5-sonnet", "other")
     care = Care(about(record=None)).rest()
@@ -296,7 +308,7 @@ def test_a_weight_that_nobody_holds_is_taken_down() -> None:
     care = beside(life)
     care.seen = replace(care.seen, file=a_file(text, "99"))
     care.rest()
-    assert care.told == ["OrphanRouting"]
+    assert care.told == ["OrphanRouting", "Reconciled"]
     assert care.seen.file is not None
     assert care.seen.file.entry.routing is not None
     assert care.seen.file.entry.routing.weight == 0
@@ -472,7 +484,7 @@ def test_a_deletion_waits_for_agents_that_use_what_it_would_stop() -> None:
     care.rest()
     assert care.cloud == {}
     assert care.seen.agent_model.metadata.finalizers == ()
-    assert care.told == []
+    assert care.told == ["Reconciled"]
 
 
 def test_a_process_that_has_only_begun_to_listen_stops_nothing() -> None:
@@ -488,7 +500,7 @@ def test_after_an_hour_a_deletion_leaves_agents_what_they_use_and_says_that_it_b
     care = used_and_deleted()
     care.passes(3600)
     care.step()
-    assert care.told == ["Leaked"]
+    assert care.told == ["Reconciled", "Leaked"]
     assert len(care.cloud) == len(care.record.endpoints) == 1
     assert care.seen.agent_model.metadata.finalizers == ()
 
@@ -528,7 +540,7 @@ def test_a_deletion_after_its_record_says_after_an_hour_what_may_bill() -> None:
     assert care.rest().written.count("finalizers") == 0
     care.passes(3600)
     care.step()
-    assert (care.told, care.written[-1]) == (["Leaked"], "finalizers")
+    assert (care.told, care.written[-1]) == (["Reconciled", "Leaked"], "finalizers")
 
 
 def test_nothing_is_started_while_a_secret_is_not_usable() -> None:
@@ -558,7 +570,7 @@ def test_after_an_hour_a_deletion_lets_go_and_says_what_may_bill() -> None:
     care.passes(200_000)
     care.seen = replace(care.seen, endpoints=Outage(service="Endpoints", message="503"))
     care.step()
-    assert care.told == ["Leaked"]
+    assert care.told == ["Reconciled", "Leaked"]
     assert care.seen.agent_model.metadata.finalizers == ()
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from modelops.api.v1alpha1.agentmodel import EndpointRole
+from modelops.api.v1alpha1.agentmodel import AgentModelStatus, EndpointRole
+from modelops.api.v1alpha1.meta import ConditionStatus
 from modelops.api.v1alpha1.names import FINALIZER
 from modelops.domain.agentmodel.bootstrap import first_record
 from modelops.domain.agentmodel.observed import Observed
@@ -31,6 +32,7 @@ from modelops.domain.versions import released
 LOOK_SECONDS = 60.0
 ENDPOINT_POLL_SECONDS = 5.0
 ESCAPE_SECONDS = 3600.0
+GOOD_WHEN_TRUE = frozenset({"Ready", "InSync", "BudgetAvailable"})
 HEARD_SECONDS = 15.0
 """After this long every agent that lives has reported: they do so every 5 s."""
 
@@ -335,11 +337,21 @@ def endpoints_are_stopped(seen: Observed) -> Plan | None:
 
 
 def shown(seen: Observed, after: float | None) -> Plan:
-    status = projected(seen)
-    steps: tuple[Step, ...] = (
-        (WriteStatus(status=status),) if differs(status, seen.agent_model.status) else ()
-    )
-    return Plan(steps=steps, requeue_after=after)
+    status, old = projected(seen), seen.agent_model.status
+    if not differs(status, old):
+        return Plan(requeue_after=after)
+    return Plan(steps=(WriteStatus(status=status), *turned(old, status)), requeue_after=after)
+
+
+def turned(old: AgentModelStatus, new: AgentModelStatus) -> Iterator[Announce]:
+    """An Event for each condition that turned; of a new AgentModel, for what is wrong and for Ready."""
+    before = {condition.type: condition.status for condition in old.conditions}
+    for condition in new.conditions:
+        good = (condition.status is ConditionStatus.TRUE) == (condition.type in GOOD_WHEN_TRUE)
+        expected = ConditionStatus(condition.status) if good and condition.type != "Ready" else None
+        if before.get(condition.type, expected) is not condition.status:
+            message = condition.message or f"{condition.type} is {condition.status.value}"
+            yield Announce(reason=condition.reason, message=message, warning=not good)
 
 
 def next_look(seen: Observed) -> Plan:
