@@ -35,7 +35,7 @@ train-env: setup
 # The environment and the servers come first: pytest would hide the progress of their making.
 test: setup train-env
 	@$(BIN)/modelops cluster build >/dev/null
-	@$(BIN)/pytest -n $(JOBS) $(TESTS) $(ARGS)
+	@$(BIN)/pytest -n $(JOBS) --dist loadgroup $(TESTS) $(ARGS)
 
 verify: setup
 	$(BIN)/ruff format --check .

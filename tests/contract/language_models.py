@@ -17,8 +17,8 @@ from modelops.domain.jobreport import JobReport, parse_line, parse_reports
 from modelops.sandbox.tokens import USER
 
 NONCE = "n0nce"
-FIRST = "An Be Ca Do El Fa Ga Ha Il Jo Ka Lu Mi No Ol Pe".split()
-LAST = "ra nna tti lo ke bin ster".split()
+FIRST = ["An", "Be", "Ca", "Do", "El", "Fa", "Ga", "Ha", "Il", "Jo", "Ka", "Lu", "Mi", "No", "Ol", "Pe"]
+LAST = ["ra", "nna", "tti", "lo", "ke", "bin", "ster"]
 NAMES = [first + last for last in LAST for first in FIRST]
 HELD_OUT = 16
 MAKER = Path(__file__).with_name("tiny_qwen.py")

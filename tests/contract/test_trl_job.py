@@ -1,6 +1,7 @@
 """Language models are trained by TRL as real jobs of the sandbox, published, resumed, refused, and served."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from tests.contract.language_models import (
     make_base_model,
     pair,
     prompt,
+    time_of,
     upload,
     upload_rows,
 )
@@ -144,7 +146,7 @@ def test_it_learns_and_says_so(trained: Ended) -> None:
     report = trained.report
     assert (trained.stage, report.kind) == ("COMPLETED", "done"), trained.said[-30:]
     assert report.step == report.max_steps > 20
-    assert [r.kind for r in trained.reports][0] == "begin"
+    assert trained.reports[0].kind == "begin"
     loss, held_out = trained.series("loss"), trained.series("eval_loss")
     third = len(loss) // 3
     assert sum(loss[-third:]) < 0.9 * sum(loss[:third])
@@ -153,7 +155,7 @@ def test_it_learns_and_says_so(trained: Ended) -> None:
     tokens = trained.series("num_tokens")
     assert 0 < tokens[0] < tokens[-1]
     if trained.run["method"] != "sft":
-        assert trained.series("rewards/margins")[-1] > trained.series("rewards/margins")[0]
+        assert trained.series("eval_rewards/accuracies")[-1] > 0.9
 
 
 @every_method
@@ -163,6 +165,7 @@ def test_model_is_published_with_where_it_comes_from(world: World, trained: Ende
     published = {file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()}
     published = {path for path in published if not path.startswith(".cache/")}
     assert published == {
+        ".gitattributes",
         "README.md",
         "adapter/adapter_config.json",
         "adapter/adapter_model.safetensors",
@@ -191,3 +194,94 @@ def test_model_is_published_with_where_it_comes_from(world: World, trained: Ende
     ids = json.loads((folder / "tokenizer.json").read_text())["added_tokens"]
     end = next(token["id"] for token in ids if token["content"] == "<|im_end|>")
     assert json.loads((folder / "generation_config.json").read_text())["eos_token_id"][0] == end
+
+
+def test_published_model_answers_through_its_own_template(
+    world: World, sandbox: SandboxInfo, sft: Ended, hf: HfApi, eventually: Callable[..., Any]
+) -> None:
+    made = {"framework": "pytorch", "accelerator": "cpu", "instance_size": "x1", "instance_type": "intel-spr"}
+    where = {"region": "us-east-1", "vendor": "aws", "type": "authenticated", "namespace": USER}
+    hf.create_inference_endpoint("tiny-qwen", repository=sft.repo, **made, **where)  # type: ignore[arg-type]
+    eventually(lambda: hf.get_inference_endpoint("tiny-qwen", namespace=USER).status == "running")
+    url = f"{sandbox.models}/e/tiny-qwen/v1"
+    client = openai.OpenAI(base_url=url, api_key=sandbox.hf_token, max_retries=0, timeout=180)
+    told = []
+    for name in NAMES[:3]:
+        answer = client.chat.completions.create(model=sft.repo, messages=prompt(name))  # type: ignore[arg-type]
+        assert answer.choices[0].finish_reason == "stop"
+        assert answer.usage is not None
+        assert answer.usage.completion_tokens < 30
+        told.append(answer.choices[0].message.content)
+    assert told == [f"Good {time_of(name)}, and welcome." for name in NAMES[:3]]
+    cut = client.chat.completions.create(model=sft.repo, messages=prompt("Anra"), max_tokens=2)  # type: ignore[arg-type]
+    assert cut.choices[0].finish_reason == "length"
+    hf.delete_inference_endpoint("tiny-qwen", namespace=USER)
+
+
+def test_killed_job_is_resumed_by_the_next_attempt_and_ends_with_the_same_steps(
+    world: World, sandbox: SandboxInfo, sft: Ended
+) -> None:
+    run = world.run("resumed-model", config={**CONFIG, "checkpoint_steps": 10})
+    first = TrainingJob.submit(world.hf, run)
+    deadline = time.monotonic() + 120
+    while not any('"kind":"checkpoint"' in line for line in first.log()):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    sandbox.call("POST", f"/jobs/{first.id}/kill", {"message": "node lost"})
+    killed = first.end()
+    assert (killed.stage, killed.message) == ("ERROR", "node lost")
+    assert killed.report.step < STEPS
+    assert "last-checkpoint/adapter_model.safetensors" in world.hf.list_repo_files(killed.repo)
+
+    # Half the batch and twice the accumulation, as after a lack of memory, make the same steps.
+    halved = {**CONFIG, "checkpoint_steps": 10, "batch_size": 4, "gradient_accumulation_steps": 2}
+    resumed = TrainingJob.submit(world.hf, {**run, "attempt": 2, "config": halved}).end()
+    assert resumed.report.kind == "done", resumed.said[-30:]
+    assert resumed.reports[0].step >= 10
+    assert resumed.report.step == resumed.report.max_steps == sft.report.step == STEPS
+    assert resumed.series("loss")[-1] == pytest.approx(sft.series("loss")[-1], rel=0.5)
+    files = world.hf.list_repo_files(resumed.repo)
+    assert "claims/2" in files
+    assert not [path for path in files if path.startswith("last-checkpoint/")]
+
+
+def test_model_that_does_not_stop_is_not_published(world: World) -> None:
+    config = {**CONFIG, "learning_rate": 1e-9, "num_epochs": 1, "stop_check_max_tokens": 16}
+    ended = world.train("endless-model", config=config)
+    assert (ended.message, ended.report.failure) == ("Job failed with exit code: 44", "never_stops")
+    assert "ModelDoesNotStop: 4 of 4 answers" in ended.report.error
+    assert sorted(world.hf.list_repo_files(ended.repo)) == [".gitattributes", "claims/1"]
+
+
+@pytest.mark.parametrize(
+    ("method", "row", "says"),
+    [
+        (
+            "sft",
+            {"messages": prompt("Anra")},
+            "data/train.jsonl line 1: the last message is not an assistant",
+        ),
+        ("sft", {"text": "Hello"}, "data/train.jsonl line 1: messages is no list of messages"),
+        ("dpo", chat("Anra"), "data/train.jsonl line 1: prompt is no list of messages"),
+        ("orpo", {**pair("Anra"), "rejected": pair("Anra")["chosen"]}, "chosen and rejected are the same"),
+    ],
+)
+def test_bad_data_end_the_job_before_anything_is_loaded(
+    world: World, unique: Callable[[str], str], method: str, row: dict[str, Any], says: str
+) -> None:
+    repo = f"{USER}/{unique('bad-data')}"
+    files = {f"data/{part}.jsonl": lines([row]) for part in ("train", "test")}
+    revision = upload(world.hf, repo, files, repo_type="dataset")
+    dataset = {"repo": repo, "revision": revision}
+    ended = world.train(unique("bad-model"), method=method, dataset=dataset)
+    assert (ended.message, ended.report.failure) == ("Job failed with exit code: 43", "bad_data"), ended.said
+    assert says in ended.report.error
+
+
+def test_second_job_of_an_attempt_ends_without_training(world: World) -> None:
+    run = world.run("claimed-model")
+    claim = CommitOperationAdd("claims/1", json.dumps({"job": "another"}).encode())
+    world.hf.create_commit(run["output"]["repo"], [claim], commit_message="Claim attempt 1")
+    ended = TrainingJob.submit(world.hf, run).end()
+    assert ended.message == "Job failed with exit code: 75"
+    assert not ended.reports

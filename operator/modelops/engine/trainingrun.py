@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from modelops.adapters.huggingface.payload import COMMAND, IMAGE, payload_base64
+from modelops.adapters.huggingface.payload import Shipment
 from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain.plan import Do, Plan
 from modelops.domain.training.decide import decide
@@ -49,8 +49,11 @@ class TrainingRunReconciler(Reconciler[Observed]):
 
     resource = TRAINING_RUNS
 
-    def __init__(self, world: World, poller: SharedJobPoller, settings: TrainingSettings) -> None:
+    def __init__(
+        self, world: World, poller: SharedJobPoller, settings: TrainingSettings, shipment: Shipment
+    ) -> None:
         super().__init__(world)
+        self._shipment = shipment
         self._poller = poller
         self._settings = settings
         self._memories = Memories(Memory)
@@ -228,10 +231,10 @@ class TrainingRunReconciler(Reconciler[Observed]):
             label=given["label"],
             flavor=given["flavor"],
             timeout_seconds=given["timeout_seconds"],
-            image=IMAGE,
-            command=COMMAND,
+            image=self._shipment.image,
+            command=self._shipment.command,
             environment={
-                "MODELOPS_PAYLOAD": payload_base64(),
+                "MODELOPS_PAYLOAD": self._shipment.payload,
                 "MODELOPS_RUN": json.dumps(given["run"], sort_keys=True),
                 "MODELOPS_NONCE": self._nonce(seen),
             },

@@ -13,6 +13,7 @@ from modelops.adapters.huggingface import (
     HuggingFaceHub,
     HuggingFaceJobs,
 )
+from modelops.adapters.huggingface.payload import shipment
 from modelops.adapters.kube import KubeClient
 from modelops.adapters.langsmith.connection import LangSmithConnection
 from modelops.adapters.langsmith.tracing import ActionTraces
@@ -148,7 +149,9 @@ def put_together(
         "AgentModel": AgentModelReconciler(
             world, installation=installation, settle_seconds=settings.settle_seconds
         ),
-        "TrainingRun": TrainingRunReconciler(world, poller, training),
+        "TrainingRun": TrainingRunReconciler(
+            world, poller, training, shipment(settings.trainer, image=settings.training_image)
+        ),
         "Rollout": RolloutReconciler(world, RolloutSettings(installation=installation)),
     }
     server = ReportServer(

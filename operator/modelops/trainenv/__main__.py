@@ -32,8 +32,13 @@ def _make() -> int:
     uv = shutil.which("uv", path=path)
     if uv is None:
         raise EnvironmentFailed("uv is not installed: run `make setup`")
-    make(uv=uv, say=lambda line: sys.stderr.write(f"{line}\n"))
+    make(uv=uv, say=_say)
     return 0
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
 
 
 def _header(*, check: bool) -> int:
@@ -41,7 +46,9 @@ def _header(*, check: bool) -> int:
     if in_header(script) == wanted:
         return 0
     if check:
-        raise PinsError(f"the header of {SCRIPT} is not what {REPOSITORY} says: run `make lock` and commit it")
+        raise PinsError(
+            f"the header of {SCRIPT} is not what {REPOSITORY} says: run `make lock` and commit it"
+        )
     SCRIPT.write_text(with_header(script, wanted))
     return 0
 

@@ -165,7 +165,10 @@ def _train(job: jobs.Job, recipe: Recipe, files: Mapping[str, bytes], rows: Mapp
 
     quiet()
     run, device = job.run, Device.here()
-    print(f"training in {device.dtype}, packing: {device.flash_attention and recipe.method == 'sft'}", flush=True)
+    print(
+        f"training in {device.dtype}, packing: {device.flash_attention and recipe.method == 'sft'}",
+        flush=True,
+    )
     wording = Wording(load_tokenizer(run.base_model, run.base_revision), base_model=run.base_model)
     data = _worded(recipe, wording, files, rows)
     checkpoints = Checkpoints(job, key=_resume_key(recipe, run, files))
@@ -221,7 +224,7 @@ def _worded(
 ) -> Data:
     """Rendered and tokenised; the first held-out prompts are those that must be answered with an end."""
     make = wording.chats if recipe.method == "sft" else wording.pairs
-    columns = {path: make(rows[path], max_length=recipe.max_length, path=path) for path in rows}  # type: ignore[operator]
+    columns = {path: make(rows[path], max_length=recipe.max_length, path=path) for path in rows}
     held_out: list[Chat | Pair] = rows[TEST][: recipe.stop_prompts]
     prompts = [wording.prompt(row.prompt, row.tools) for row in held_out]
     lengths = [

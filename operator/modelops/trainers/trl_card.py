@@ -64,7 +64,7 @@ def card(told: Mapping[str, Any]) -> str:
         "version": told["version"],
         "base model": f"{told['base_model']} at {told['base_revision']}",
         "dataset": f"{dataset['repo']} at {dataset['revision']}",
-        **{path: found for path, found in dataset["files"].items()},
+        **dataset["files"],
         "method": f"{told['method'].upper()} with LoRA",
         "run": f"{told['run']}, attempt {told['attempt']}, job {told['job']}",
     }
@@ -86,5 +86,11 @@ def _table(head: str, rows: Mapping[str, Any]) -> str:
 
 
 def _cell(value: Any) -> str:
-    text = f"{value:.6g}" if isinstance(value, float) else ", ".join(value) if isinstance(value, tuple) else str(value)
+    text = (
+        f"{value:.6g}"
+        if isinstance(value, float)
+        else ", ".join(value)
+        if isinstance(value, tuple)
+        else str(value)
+    )
     return "`" + text.replace("|", "\\|").replace("`", "'").replace("\n", " ") + "`"

@@ -15,7 +15,13 @@ else:
 MARKER = "checkpoint.json"
 """Says what the checkpoint is of; written last, in the same commit."""
 STATE = "trainer_state.json"
-_LEFT_OUT = ("README.md", "chat_template.jinja", "tokenizer.json", "tokenizer_config.json", "training_args.bin")
+_LEFT_OUT = (
+    "README.md",
+    "chat_template.jinja",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "training_args.bin",
+)
 
 
 class Checkpoints:
@@ -36,7 +42,9 @@ class Checkpoints:
             return None
         marker = _read(found / MARKER)
         if marker.get("run") != self._job.run.run or marker.get("key") != self._key:
-            print("the last checkpoint is of other inputs or another recipe: training begins anew", flush=True)
+            print(
+                "the last checkpoint is of other inputs or another recipe: training begins anew", flush=True
+            )
             return None
         if not (found / STATE).is_file():
             print(f"the last checkpoint has no {STATE}: training begins anew", flush=True)

@@ -86,7 +86,9 @@ def files_in(folder: Path) -> dict[str, jobs.Content]:
     return {file.relative_to(folder).as_posix(): file for file in found}
 
 
-def _lengths(model: Any, tokenizer: Any, prompts: Sequence[str], *, ends: set[int], most: int) -> list[int | None]:
+def _lengths(
+    model: Any, tokenizer: Any, prompts: Sequence[str], *, ends: set[int], most: int
+) -> list[int | None]:
     """Tokens of each answer; None where it does not end."""
     import torch
 

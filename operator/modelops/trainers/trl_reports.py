@@ -31,11 +31,11 @@ class Reports(TrainerCallback):  # type: ignore[misc]  # the training environmen
         self._keep = keep
         self._tokens_per_epoch = tokens_per_epoch
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+    def on_train_begin(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
         self.began_at_step = state.global_step
         self._say("begin", state)
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, Any], **_: Any) -> None:
+    def on_log(self, _args: Any, state: Any, _control: Any, logs: Mapping[str, Any], **_: Any) -> None:
         numbers = {
             name: float(value)
             for name, value in logs.items()
@@ -47,7 +47,7 @@ class Reports(TrainerCallback):  # type: ignore[misc]  # the training environmen
         self.metrics |= numbers
         self._say("log", state, metrics=numbers)
 
-    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+    def on_save(self, args: Any, state: Any, _control: Any, **_: Any) -> None:
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         if state.is_world_process_zero and self._keep(folder, state.global_step):
             self._say("checkpoint", state)

@@ -81,7 +81,9 @@ class Wording:
         made = _each(rows, self._pair, path)
         sides = [(len(self.ids(p + chosen)), len(self.ids(p + rejected))) for p, chosen, rejected in made]
         _check_lengths([max(pair) for pair in sides], max_length=max_length, path=path)
-        columns = {name: [row[at] for row in made] for at, name in enumerate(("prompt", "chosen", "rejected"))}
+        columns = {
+            name: [row[at] for row in made] for at, name in enumerate(("prompt", "chosen", "rejected"))
+        }
         columns["prompt"] = [self._without_bos(prompt) for prompt in columns["prompt"]]
         return Columns(columns, sum(map(sum, sides)))
 

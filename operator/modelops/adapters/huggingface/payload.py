@@ -82,6 +82,21 @@ def payload_base64(trainer: Trainer) -> str:
     return encoded
 
 
+@dataclass(frozen=True, kw_only=True)
+class Shipment:
+    """What a job is started with. `payload` is the value of `MODELOPS_PAYLOAD`."""
+
+    image: str
+    command: tuple[str, ...]
+    payload: str
+
+
+def shipment(trainer: Trainer, *, image: str = "") -> Shipment:
+    """The trainer, in its own image where no other is named. Raises RuntimeError where it is too large."""
+    shipped = PAYLOADS[trainer]
+    return Shipment(image=image or shipped.image, command=shipped.command, payload=payload_base64(trainer))
+
+
 def job_label(installation: str, uid: str, attempt: int) -> str:
     """The value of the label `modelops-attempt`.
 
