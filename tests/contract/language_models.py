@@ -96,12 +96,15 @@ class TrainingJob:
     id: str
 
     @classmethod
-    def submit(cls, hf: HfApi, run: Mapping[str, Any]) -> "TrainingJob":
-        """As the operator does it."""
+    def submit(
+        cls, hf: HfApi, run: Mapping[str, Any], *, instead: Callable[[str], str] = str
+    ) -> "TrainingJob":
+        """As the operator does it; `instead` makes another shell command of the payload's."""
         payload = PAYLOADS["trl"]
+        shell, login, command = payload.command
         job = hf.run_job(
             image=payload.image,
-            command=list(payload.command),
+            command=[shell, login, instead(command)],
             env={
                 **ENVIRONMENT,
                 "MODELOPS_PAYLOAD": payload_base64("trl"),

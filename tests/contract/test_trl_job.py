@@ -101,7 +101,8 @@ def world(sandbox_process: SandboxInfo, tmp_path_factory: pytest.TempPathFactory
         }
         for name, make in (("chats", chat), ("pairs", pair)):
             repo = f"{USER}/{name}-data"
-            made[name] = {"repo": repo, "revision": upload_rows(hf, repo, make)}
+            digest = f"sha256:of-{name}"
+            made[name] = {"repo": repo, "revision": upload_rows(hf, repo, make), "digest": digest}
         yield World(hf, **made)
 
 
@@ -186,7 +187,7 @@ def test_model_is_published_with_where_it_comes_from(world: World, trained: Ende
     assert (lineage["job"], lineage["steps"]) == (trained.id, trained.report.max_steps)
     assert lineage["packages"]["trl"] == "1.16.0"
     card = (folder / "README.md").read_text()
-    told = [run["base_model"], run["base_revision"], run["dataset"]["revision"], run["run"], *files.values()]
+    told = [run["base_model"], run["base_revision"], *run["dataset"].values(), run["run"], *files.values()]
     assert [fact for fact in told if fact not in card] == []
     config = json.loads((folder / "config.json").read_text())
     assert config["use_cache"] is True
@@ -251,6 +252,31 @@ def test_model_that_does_not_stop_is_not_published(world: World) -> None:
     assert (ended.message, ended.report.failure) == ("Job failed with exit code: 44", "never_stops")
     assert "ModelDoesNotStop: 4 of 4 answers" in ended.report.error
     assert sorted(world.hf.list_repo_files(ended.repo)) == [".gitattributes", "claims/1"]
+
+
+def test_lack_of_memory_is_told(world: World) -> None:
+    """A real one: adapters of 100 MB for each layer, in a process that may have 7 GB of addresses."""
+    run = world.run("large-model", config={**CONFIG, "lora_rank": 100_000})
+    ended = TrainingJob.submit(world.hf, run, instead=lambda command: f"ulimit -v 7000000; {command}").end()
+    assert (ended.message, ended.report.failure) == ("Job failed with exit code: 42", "out_of_memory")
+    assert "can't allocate memory" in ended.report.error
+
+
+def test_several_processes_train_one_model_and_one_of_them_speaks(world: World) -> None:
+    """As `accelerate launch` starts them on several GPUs; on CPUs it would start one."""
+    launch = f"{PYTHON} -m torch.distributed.run --standalone --nproc_per_node 2 train.py"
+    run = world.run("shared-model", config={**CONFIG, "batch_size": 4})
+    job = TrainingJob.submit(
+        world.hf,
+        run,
+        instead=lambda command: command.replace("uv run --no-project train.py", launch),
+    )
+    ended = job.end()
+    assert (ended.stage, ended.report.kind) == ("COMPLETED", "done"), ended.said[-30:]
+    assert ended.report.step == ended.report.max_steps == STEPS
+    assert [report.kind for report in ended.reports].count("begin") == 1
+    titles = [commit.title for commit in world.hf.list_repo_commits(ended.repo)]
+    assert titles[:2] == ["Model v1.1.0-rc.1", "Claim attempt 1"]
 
 
 @pytest.mark.parametrize(

@@ -95,14 +95,21 @@ class Run:
 
 
 class Reporter:
-    """Writes report lines: a prefix with the run's nonce, then JSON with sorted keys. One flush per line."""
+    """Writes report lines: a prefix with the run's nonce, then JSON with sorted keys. One flush per line.
 
-    def __init__(self, *, nonce: str, stream: TextIO | None = None) -> None:
+    Of several processes of a job, those that are not the `first` tell only a failure that has a meaning of its
+    own: when one of them dies, the others' errors are its echo.
+    """
+
+    def __init__(self, *, nonce: str, stream: TextIO | None = None, first: bool = True) -> None:
         self._prefix = f"@@modelops:{nonce}@@ "
         self._stream = stream or sys.stdout
+        self._first = first
 
     def say(self, kind: str, *, metrics: Mapping[str, float] | None = None, **fields: Any) -> None:
         """`kind` is begin, log, checkpoint, error or done. Metrics that are not finite are left out."""
+        if not self._first and fields.get("exit_code", FAILED) == FAILED:
+            return
         report: dict[str, Any] = {"v": 1, "kind": kind, "t": round(time.time(), 3), **fields}
         if metrics is not None:
             report["metrics"] = {k: _short(v) for k, v in metrics.items() if math.isfinite(v)}
@@ -322,7 +329,7 @@ def main(train: Callable[[Job], None]) -> int:
     from huggingface_hub import HfApi
 
     run = Run.from_json(os.environ["MODELOPS_RUN"])
-    reporter = Reporter(nonce=os.environ["MODELOPS_NONCE"])
+    reporter = Reporter(nonce=os.environ["MODELOPS_NONCE"], first=leads())
     api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"), token=os.environ["HF_TOKEN"])
     job_id = os.environ.get("JOB_ID") or f"anonymous-{secrets.token_hex(16)}"
     os.environ["JOB_ID"] = job_id  # Of all processes that this one may become.

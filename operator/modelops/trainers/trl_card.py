@@ -64,6 +64,7 @@ def card(told: Mapping[str, Any]) -> str:
         "version": told["version"],
         "base model": f"{told['base_model']} at {told['base_revision']}",
         "dataset": f"{dataset['repo']} at {dataset['revision']}",
+        **({"dataset digest": dataset["digest"]} if dataset.get("digest") else {}),
         **dataset["files"],
         "method": f"{told['method'].upper()} with LoRA",
         "run": f"{told['run']}, attempt {told['attempt']}, job {told['job']}",

@@ -43,6 +43,7 @@ from tests.unit.training.services import (
 )
 from tests.unit.training.stepping import Process, Request
 
+from modelops.adapters.huggingface.payload import shipment
 from modelops.api.v1alpha1.names import record_name
 from modelops.domain.plan import Plan
 from modelops.domain.training.decide import decide
@@ -150,7 +151,7 @@ class PaidWorld:
         settings = TrainingSettings(
             installation=INSTALLATION, hub_org=ORG, defaults=DEFAULTS, settle_seconds=SETTLE_SECONDS
         )
-        self.reconciler = Reconciler(world, cast("Any", self.jobs), settings)
+        self.reconciler = Reconciler(world, cast("Any", self.jobs), settings, shipment("tiny"))
         self.reconciler.decision = self.decision  # type: ignore[method-assign]
 
     def reconcile(self) -> None:
