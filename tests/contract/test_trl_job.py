@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import openai
+import psutil
 import pytest
 from huggingface_hub import CommitOperationAdd, HfApi, constants
 from tests.contract.language_models import (
@@ -197,26 +198,43 @@ def test_model_is_published_with_where_it_comes_from(world: World, trained: Ende
     assert json.loads((folder / "generation_config.json").read_text())["eos_token_id"][0] == end
 
 
-def test_published_model_answers_through_its_own_template(
-    world: World, sandbox: SandboxInfo, sft: Ended, hf: HfApi, eventually: Callable[..., Any]
-) -> None:
+def chat_client(
+    hf: HfApi, sandbox: SandboxInfo, model: Ended, eventually: Callable[..., Any]
+) -> openai.OpenAI:
+    """Of an endpoint that serves the model."""
+    name = model.repo.rpartition("/")[2]
     made = {"framework": "pytorch", "accelerator": "cpu", "instance_size": "x1", "instance_type": "intel-spr"}
     where = {"region": "us-east-1", "vendor": "aws", "type": "authenticated", "namespace": USER}
-    hf.create_inference_endpoint("tiny-qwen", repository=sft.repo, **made, **where)  # type: ignore[arg-type]
-    eventually(lambda: hf.get_inference_endpoint("tiny-qwen", namespace=USER).status == "running")
-    url = f"{sandbox.models}/e/tiny-qwen/v1"
-    client = openai.OpenAI(base_url=url, api_key=sandbox.hf_token, max_retries=0, timeout=180)
-    told = []
-    for name in NAMES[:3]:
-        answer = client.chat.completions.create(model=sft.repo, messages=prompt(name))  # type: ignore[arg-type]
-        assert answer.choices[0].finish_reason == "stop"
-        assert answer.usage is not None
-        assert answer.usage.completion_tokens < 30
-        told.append(answer.choices[0].message.content)
-    assert told == [f"Good {time_of(name)}, and welcome." for name in NAMES[:3]]
-    cut = client.chat.completions.create(model=sft.repo, messages=prompt("Anra"), max_tokens=2)  # type: ignore[arg-type]
+    hf.create_inference_endpoint(name, repository=model.repo, **made, **where)  # type: ignore[arg-type]
+    eventually(lambda: hf.get_inference_endpoint(name, namespace=USER).status == "running")
+    url = f"{sandbox.models}/e/{name}/v1"
+    return openai.OpenAI(base_url=url, api_key=sandbox.hf_token, max_retries=0, timeout=180)
+
+
+def test_published_models_answer_through_their_own_template(
+    sandbox: SandboxInfo, sft: Ended, preferred: dict[str, Ended], hf: HfApi, eventually: Callable[..., Any]
+) -> None:
+    """Three of them, one more than the sandbox keeps in memory."""
+    for model in (sft, *preferred.values()):
+        client = chat_client(hf, sandbox, model, eventually)
+        told = []
+        for name in NAMES[:3]:
+            answer = client.chat.completions.create(model=model.repo, messages=prompt(name))  # type: ignore[arg-type]
+            assert answer.choices[0].finish_reason == "stop"
+            assert answer.usage is not None
+            assert answer.usage.completion_tokens < 30
+            told.append(answer.choices[0].message.content or "")
+        assert all(
+            text.startswith(f"Good {time_of(name)}") for text, name in zip(told, NAMES[:3], strict=True)
+        )
+    cut = client.chat.completions.create(model=model.repo, messages=prompt("Anra"), max_tokens=2)  # type: ignore[arg-type]
     assert cut.choices[0].finish_reason == "length"
-    hf.delete_inference_endpoint("tiny-qwen", namespace=USER)
+
+    def workers() -> int:
+        children = psutil.Process(sandbox.pid).children()
+        return sum(any("serving/worker.py" in word for word in child.cmdline()) for child in children)
+
+    eventually(lambda: workers() == 2)
 
 
 def test_killed_job_is_resumed_by_the_next_attempt_and_ends_with_the_same_steps(
