@@ -6,6 +6,7 @@ from typing import Any
 
 from modelops.domain.digest import digest_of
 from modelops.domain.prompt import digest as prompt_digest
+from modelops.domain.training.checkpoints import STEPS_KEY
 from modelops.domain.training.naming import model_repository
 from modelops.domain.training.observed import Observed
 from modelops.domain.training.recipe import recipe
@@ -25,7 +26,8 @@ def training_values(seen: Observed) -> dict[str, Any]:
 
 def recipe_digest(method: str, values: dict[str, Any]) -> str:
     """Digest of the values; fractions as text, so that no float's spelling makes another recipe."""
-    text = {key: str(value) if isinstance(value, float) else value for key, value in values.items()}
+    recipe_values = {key: value for key, value in values.items() if key != STEPS_KEY}
+    text = {key: str(value) if isinstance(value, float) else value for key, value in recipe_values.items()}
     return digest_of("recipe/v1", {"method": method, **text})
 
 
