@@ -37,3 +37,5 @@ class Observed:
     reports: AgentReports | None = None
     endpoints: tuple[Endpoint, ...] | Outage | Unseen = UNSEEN
     """The endpoints that the service has, by the names on record; asked only where the record has any."""
+    live: bool = False
+    """Whether file, AgentModel, runs and rollouts were read from the API server for this decision, not from caches."""
