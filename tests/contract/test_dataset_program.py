@@ -20,8 +20,10 @@ from tests.contract.learning import (
 )
 
 from modelops.adapters.langsmith.connection import LangSmithConnection
+from modelops.api.v1alpha1.agentmodel import PromptContract
 from modelops.datasets.groups import digest
 from modelops.demo.stdlib_examples import read_examples
+from modelops.domain.prompt import digest as prompt_digest
 from modelops.sandbox.client import SandboxInfo
 from modelops.sandbox.tokens import USER
 
@@ -92,6 +94,7 @@ def test_real_functions_become_private_rows(
     assert result["rows"] == result["train"] + result["test"] <= 200
     assert result["test"] == pytest.approx(0.2 * result["rows"], abs=4)
     assert result["tokens"] > result["train"] * 10
+    assert result["prompt_digest"] == prompt_digest(PromptContract.model_validate(given["prompt"]))
     assert hf.repo_info(result["repo"], repo_type="dataset").private
     assert hf.repo_info(result["repo"], repo_type="dataset").sha == result["revision"]
 

@@ -34,6 +34,7 @@ def prepare(work: WorkDir) -> dict[str, Any]:
         "train": len(train),
         "test": len(test),
         "digest": packed.digest,
+        "prompt_digest": packed.lineage["prompt"],
         "repo": request.hub.repo,
         "revision": revision,
         "dataset_id": found.dataset_id,

@@ -191,6 +191,11 @@ class PreparedDataset(StatusModel):
     tokens: int = Field(default=0, ge=0, description="Estimated tokens trained on in one epoch.")
     longest_tokens: int = Field(default=0, ge=0, description="Estimated tokens of the longest example.")
     digest: str = Field(default="", max_length=80, description="Digest of the rendered data.")
+    prompt_digest: str = Field(
+        default="",
+        max_length=80,
+        description="Digest of the prompt contract that the data was rendered by.",
+    )
     repo: str = Field(default="", max_length=193, description="Dataset repository on the Hub.")
     revision: str = Field(default="", max_length=64, description="Its revision.")
     findings: tuple[Annotated[str, Field(max_length=512)], ...] = Field(

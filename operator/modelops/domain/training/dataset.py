@@ -15,7 +15,7 @@ from modelops.domain.refusals import Given, told
 from modelops.domain.training.advice import advice
 from modelops.domain.training.choice import NothingFits
 from modelops.domain.training.estimate import CannotEstimate, DoesNotFit
-from modelops.domain.training.given import training_dataset, training_values
+from modelops.domain.training.given import current_prompt_digest, training_dataset, training_values
 from modelops.domain.training.naming import dataset_repository
 from modelops.domain.training.observed import Observed
 from modelops.domain.training.price import base_model, priced, refusal
@@ -42,20 +42,33 @@ def dataset_is_being_prepared(seen: Observed) -> Plan | None:
 
 
 def dataset_is_not_prepared(seen: Observed) -> Plan | None:
-    """Starts the program, starts it again where it died, and takes its result."""
+    """Starts the program, starts it again where it died, and takes its result if it follows the contract of now."""
     if is_prepared(seen):
         return None
     assert seen.dataset is not UNSEEN
     known = None if isinstance(seen.dataset, Outage) else seen.dataset
     if known is None or known.result is None:
-        return started(seen)
+        return started(seen, f"reading {training_dataset(seen)}")
     if not known.result.get("ok"):
         return unusable(seen, known.result)
+    if rendered_by_another(seen, known.result):
+        return started_anew(seen)
     return prepared(seen, known.result)
 
 
-def started(seen: Observed) -> Plan:
-    message = f"reading {training_dataset(seen)}"
+def rendered_by_another(seen: Observed, result: Mapping[str, Any]) -> bool:
+    """Whether the prompt contract was edited since the program was given it; an older program does not say."""
+    used = result.get("prompt_digest")
+    return used is not None and used != current_prompt_digest(seen)
+
+
+def started_anew(seen: Observed) -> Plan:
+    name = seen.run.spec.agent_model_ref.name
+    message = f"spec.prompt of AgentModel {name} was edited meanwhile: reading {training_dataset(seen)} again"
+    return started(seen, message, Do(action="stop_dataset"))
+
+
+def started(seen: Observed, message: str, *before: Do) -> Plan:
     plan = wait(
         seen,
         TrainingPhase.PREPARING,
@@ -65,7 +78,7 @@ def started(seen: Observed) -> Plan:
         facts={"DatasetReady": False},
     )
     start = Do(action="start_dataset", arguments={"given": dataset_input(seen)})
-    return Plan(steps=(*plan.steps, start), requeue_after=START_SECONDS)
+    return Plan(steps=(*plan.steps, *before, start), requeue_after=START_SECONDS)
 
 
 def prepared(seen: Observed, result: Mapping[str, Any]) -> Plan:
@@ -120,6 +133,7 @@ def dataset_of(result: Mapping[str, Any]) -> PreparedDataset:
         tokens=int(result.get("tokens", 0)),
         longest_tokens=int(result.get("max_tokens", result.get("p99_tokens", 0))),
         digest=str(result["digest"]),
+        prompt_digest=str(result.get("prompt_digest", "")),
         repo=str(result["repo"]),
         revision=str(result["revision"]),
         findings=tuple(str(finding)[:512] for finding in result.get("findings", ()))[:32],

@@ -62,15 +62,24 @@ def billed_namespace(seen: Observed) -> str:
     return (backend.namespace if backend else None) or seen.settings.hub_org
 
 
-def inputs_of(seen: Observed) -> Inputs:
-    """What the version will have been made from."""
-    run, agent = seen.run, seen.agent_model
+def current_prompt_digest(seen: Observed) -> str:
+    """Digest of the prompt contract that the AgentModel has now."""
+    agent = seen.agent_model
     assert agent is not None
     assert agent.spec.prompt is not None
-    assert run.status.dataset is not None
+    return prompt_digest(agent.spec.prompt)
+
+
+def inputs_of(seen: Observed) -> Inputs:
+    """What the version will have been made from. The contract is the one of the data, whatever was edited since.
+
+    A status that an older operator wrote does not name it: then it is taken for the one of now.
+    """
+    run, dataset = seen.run, seen.run.status.dataset
+    assert dataset is not None
     return Inputs(
         base_model=run.spec.base_model,
-        prompt_digest=prompt_digest(agent.spec.prompt),
-        dataset_digest=run.status.dataset.digest,
+        prompt_digest=dataset.prompt_digest or current_prompt_digest(seen),
+        dataset_digest=dataset.digest,
         recipe_digest=recipe_digest(run.spec.method.value, training_values(seen)),
     )
