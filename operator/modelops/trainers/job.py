@@ -126,10 +126,11 @@ class Repository:
         found = self.patiently(lambda: (self.look(path, revision=revision),))
         return found[0]
 
-    def commit(self, files: Mapping[str, bytes], *, title: str, there: Callable[[str], bool]) -> str:
+    def commit(self, files: Mapping[str, bytes | Path], *, title: str, there: Callable[[str], bool]) -> str:
         """Commit the files at once, unless `there(head)` says that they are; returns a head that has them.
 
-        A conflict and a lost answer are settled alike: by looking at the new head.
+        A file is its content, or where it lies on this machine. A conflict and a lost answer are settled
+        alike: by looking at the new head.
         """
         from huggingface_hub import CommitOperationAdd
 
