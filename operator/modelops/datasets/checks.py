@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from statistics import median
 
+from modelops.api.v1alpha1.trainingrun import SensitiveKind as Kind
 from modelops.datasets.choosing import Row
 from modelops.datasets.lengths import MOST_TOO_LONG
 from modelops.datasets.refusals import named
 from modelops.datasets.report import Report
 from modelops.datasets.request import Request
-from modelops.datasets.sensitive import Kind
 from modelops.workdir import ProgramFailure
 
 TIMES_THE_MEDIAN = 10

@@ -83,7 +83,7 @@ def bundle(
         **data,
         LINEAGE: as_json(lineage),
         GROUPS: as_json({"form": "groups/v1", "train": sorted({row.group for row in train})}),
-        NEAR: as_json(near),
+        NEAR: json.dumps(near, sort_keys=True).encode(),
     }
     return Bundle(files=files, digest=digest, lineage=lineage)
 

@@ -18,7 +18,7 @@ TOKENIZER = "tokenizer.json"
 _T = TypeVar("_T")
 
 
-def tokenizer_file(work: WorkDir, repo: str, *, revision: str | None) -> Path | None:
+def tokenizer_file(work: WorkDir, repo: str) -> Path | None:
     """The model's `tokenizer.json` in the work folder; None where there is none, or none to be read.
 
     Raises ProgramFailure HubUnavailable.
@@ -26,7 +26,7 @@ def tokenizer_file(work: WorkDir, repo: str, *, revision: str | None) -> Path | 
     path = work.folder / TOKENIZER
     if path.exists():
         return path
-    content = _asked(repo, lambda model, _: model.read(TOKENIZER, revision=revision or "main"))
+    content = _asked(repo, lambda model, _: model.read(TOKENIZER, revision="main"))
     if not content:
         return None
     part = work.folder / f".{TOKENIZER}.part"

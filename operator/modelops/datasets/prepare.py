@@ -108,7 +108,7 @@ def _counter(work: WorkDir, request: Request, report: Report) -> Counter:
     if request.base_model is None:
         return Estimate()
     repo = request.base_model.repo
-    file = tokenizer_file(work, repo, revision=request.base_model.revision)
+    file = tokenizer_file(work, repo)
     if file is None:
         report.find(f"lengths are estimated: {repo} has no tokenizer.json on the Hub that can be read")
         return Estimate()

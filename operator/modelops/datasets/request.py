@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from modelops.api.v1alpha1.agentmodel import PromptContract
-from modelops.datasets.sensitive import Kind
+from modelops.api.v1alpha1.trainingrun import SensitiveKind
 from modelops.workdir import ProgramFailure
 
 
@@ -41,10 +41,9 @@ class SplitRule(_Part):
 
 
 class BaseModelFacts(_Part):
-    """The model that is trained: its tokenizer counts, its licence counts."""
+    """The model that is trained, at its newest revision: its tokenizer and its licence are looked at."""
 
     repo: str
-    revision: str | None = None
 
 
 class Request(_Part):
@@ -72,7 +71,7 @@ class Request(_Part):
     base_model: BaseModelFacts | None = None
     source: str | None = None
     allowed_licences: tuple[str, ...] = ()
-    allow_sensitive: tuple[Kind, ...] = ()
+    allow_sensitive: tuple[SensitiveKind, ...] = ()
     project: str | None = None
 
     @classmethod

@@ -15,6 +15,7 @@ from itertools import islice
 from typing import Any
 
 from modelops.api.v1alpha1.agentmodel import PromptContract
+from modelops.api.v1alpha1.trainingrun import SensitiveKind as Kind
 from modelops.datasets.labels import Labels
 from modelops.datasets.lengths import Counter
 from modelops.datasets.near import Shingles
@@ -22,7 +23,7 @@ from modelops.datasets.production import Trained
 from modelops.datasets.rendering import Rendered, rendered
 from modelops.datasets.report import Report
 from modelops.datasets.request import Request
-from modelops.datasets.sensitive import Kind, sensitive
+from modelops.datasets.sensitive import sensitive
 from modelops.datasets.source import Example, Journal
 from modelops.datasets.spool import Spool
 from modelops.domain.prompt import PromptError, check

@@ -11,21 +11,13 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from enum import StrEnum
+
+from modelops.api.v1alpha1.trainingrun import SensitiveKind as Kind
 
 LEAST_ENTROPY = 3.0
 """Bits for each character. Placeholders have less, issued keys of 16 and more characters have more."""
 LEAST_ENTROPY_OF_UNKNOWN = 3.7
 """The same for a value whose issuer is not known, which is only suspected for the name it is given."""
-
-
-class Kind(StrEnum):
-    """What was found."""
-
-    PRIVATE_KEY = "private-key"
-    KEY = "key"
-    EMAIL = "email"
-    PHONE = "phone"
 
 
 _KEYS = {
