@@ -23,7 +23,7 @@ PROMPT = {
 
 def environment(sandbox: SandboxInfo, **more: str) -> dict[str, str]:
     """Of a program: the sandbox's addresses and keys, and what a process needs."""
-    inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ}
     return {**inherited, **sandbox.environment(), **more}
 
 
