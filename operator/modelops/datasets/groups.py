@@ -20,9 +20,13 @@ _ASCII = str.maketrans({code: " " for code in range(128) if not chr(code).isalnu
 
 def normalised(text: str) -> str:
     """The words and numbers of a text, in lower case, with single spaces between them."""
+    return " ".join(_words(text))
+
+
+def _words(text: str) -> list[str]:
     if text.isascii():  # The same by another way, ten times as fast.
-        return " ".join(text.translate(_ASCII).lower().split())
-    return _BETWEEN_WORDS.sub(" ", unicodedata.normalize("NFKC", text).casefold()).strip()
+        return text.translate(_ASCII).lower().split()
+    return _BETWEEN_WORDS.sub(" ", unicodedata.normalize("NFKC", text).casefold()).strip().split(" ")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,10 +43,13 @@ def likeness(inputs: Mapping[str, Any]) -> Likeness:
     Inputs of nothing but punctuation are taken as they are.
     """
     leaves = list(_leaves(inputs))
-    plain = [normalised(leaf) for _, leaf in leaves]
+    words = [_words(leaf) for _, leaf in leaves]
+    plain = [" ".join(own) for own in words]
     shown = plain if any(plain) else [leaf for _, leaf in leaves]
     text = "\n".join(f"{path} {leaf}" for (path, _), leaf in zip(leaves, shown, strict=True))
-    return Likeness(digest=hashlib.sha256(text.encode()).hexdigest()[:32], words=" ".join(plain).split())
+    return Likeness(
+        digest=hashlib.sha256(text.encode()).hexdigest()[:32], words=[w for own in words for w in own if w]
+    )
 
 
 def digest(inputs: Mapping[str, Any]) -> str:
@@ -90,7 +97,9 @@ def held_out(groups: Sequence[str], *, fraction: float, seed: str) -> set[str]:
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    if isinstance(value, Mapping):
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, dict):
         for key in sorted(value, key=str):
             yield from _leaves(value[key], f"{path}.{key}")
     elif isinstance(value, list | tuple):

@@ -12,6 +12,7 @@ import base64
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ ALIKE = 0.8
 BUCKETS = 1 << 22
 SHARED_BY, SHARED_BY_LEAST = 0.1, 10
 """A shingle in more than a tenth of the examples, and in more than 10, is boilerplate."""
-_DOCUMENTS_AT_ONCE, _LEADERS = 1024, 16
+_DOCUMENTS_AT_ONCE, _PARTS_AT_ONCE, _LEADERS = 1024, 64, 16
 
 Hashes = npt.NDArray[np.uint32]
 Signatures = npt.NDArray[np.uint16]
@@ -55,7 +56,8 @@ class Shingles:
         """The words of some texts. A text of fewer than three words has no shingles."""
         lengths = np.array([len(words) for words in texts], dtype=np.int64)
         known = self._words
-        flat = np.array([known[word] for words in texts for word in words], dtype=np.uint32)
+        hashes = map(known.__getitem__, chain.from_iterable(texts))
+        flat = np.fromiter(hashes, dtype=np.uint32, count=int(lengths.sum()))
         owner = np.repeat(np.arange(len(texts), dtype=np.uint64), lengths)
         if len(flat) < WORDS:
             self._lengths.append(np.zeros(len(texts), dtype=np.int64))
@@ -65,15 +67,17 @@ class Shingles:
         for place, factor in enumerate(_PLACES):
             mixed = _mixed(mixed ^ flat[place : place + size]) * factor
         whole = owner[:size] == owner[WORDS - 1 :]
-        keys = np.unique((owner[:size][whole] << np.uint64(32)) | _mixed(mixed)[whole])
+        keys = np.sort((owner[:size][whole] << np.uint64(32)) | _mixed(mixed)[whole])
+        keys = keys[np.concatenate([[True], keys[1:] != keys[:-1]])] if len(keys) else keys
         self._hashes.append((keys & np.uint64(0xFFFFFFFF)).astype(np.uint32))
         self._lengths.append(np.bincount((keys >> np.uint64(32)).astype(np.int64), minlength=len(texts)))
 
     def boilerplate(self) -> npt.NDArray[np.int64]:
         """The buckets of shingles that too many texts share."""
-        count = np.zeros(BUCKETS, dtype=np.int32)
-        for part in self._hashes:
-            count += np.bincount(part % BUCKETS, minlength=BUCKETS).astype(np.int32)
+        count = np.zeros(BUCKETS, dtype=np.int64)
+        for first in range(0, len(self._hashes), _PARTS_AT_ONCE):
+            part = np.concatenate(self._hashes[first : first + _PARTS_AT_ONCE])
+            count += np.bincount(part % BUCKETS, minlength=BUCKETS)
         texts = sum(len(part) for part in self._lengths)
         return np.flatnonzero(count > max(SHARED_BY_LEAST, SHARED_BY * texts))
 
@@ -116,7 +120,7 @@ def near_pairs(signatures: Signatures, known: npt.NDArray[np.bool_]) -> Iterable
                 if len(members) < 2:
                     break
                 leader, others = members[0], members[1:]
-                alike = (signatures[others] == signatures[leader]).mean(axis=1) >= ALIKE
+                alike = _alike(signatures[others], signatures[leader])
                 for other in others[alike]:
                     yield int(leader), int(other)
                 members = others[~alike]
@@ -134,18 +138,18 @@ class NearIndex:
         shingles = Shingles()
         shingles.add(texts)
         asked, known = shingles.signatures(without=self.boilerplate)
-        holders: list[dict[int, list[int]]] = []
-        for band in _bands(self.signatures):
-            wanted: dict[int, list[int]] = {}
-            for row, key in enumerate(band.tolist()):
-                wanted.setdefault(key, []).append(row)
-            holders.append(wanted)
-        return [bool(known[row]) and self._holds(asked[row], holders) for row in range(len(texts))]
-
-    def _holds(self, signature: npt.NDArray[np.uint16], holders: list[dict[int, list[int]]]) -> bool:
-        keys = [int(band[0]) for band in _bands(signature.reshape(1, -1))]
-        rows = sorted({row for key, wanted in zip(keys, holders, strict=True) for row in wanted.get(key, ())})
-        return bool(rows) and bool(((self.signatures[rows] == signature).mean(axis=1) >= ALIKE).any())
+        candidates: list[list[int]] = [[] for _ in texts]
+        for own, band in zip(_bands(asked), _bands(self.signatures), strict=True):
+            order = np.argsort(own, kind="stable")
+            first = np.searchsorted(own[order], band, side="left")
+            last = np.searchsorted(own[order], band, side="right")
+            for row in np.flatnonzero(last > first):
+                for number in order[first[row] : last[row]]:
+                    candidates[number].append(int(row))
+        return [
+            bool(known[number]) and bool(_alike(self.signatures[sorted(set(rows))], asked[number]).any())
+            for number, rows in enumerate(candidates)
+        ]
 
     def document(self) -> dict[str, Any]:
         """As JSON."""
@@ -170,6 +174,11 @@ class NearIndex:
 def _bands(signatures: Signatures) -> list[npt.NDArray[np.uint64]]:
     keys = np.ascontiguousarray(signatures).view(np.uint64).reshape(len(signatures), BANDS)
     return [np.ascontiguousarray(keys[:, band]) for band in range(BANDS)]
+
+
+def _alike(many: Signatures, one: npt.NDArray[np.uint16]) -> npt.NDArray[np.bool_]:
+    enough: npt.NDArray[np.bool_] = np.count_nonzero(many == one, axis=1) >= ALIKE * PERMUTATIONS
+    return enough
 
 
 def _mixed(values: Hashes) -> Hashes:

@@ -113,7 +113,7 @@ def _counter(work: WorkDir, request: Request, report: Report) -> Counter:
         report.find(f"lengths are estimated: {repo} has no tokenizer.json on the Hub that can be read")
         return Estimate()
     try:
-        return ModelTokenizer(file, repo=repo)
+        return ModelTokenizer(file, repo=repo, limit=request.max_seq_length)
     except ValueError as error:
         report.find(f"lengths are estimated: {error}")
         return Estimate()

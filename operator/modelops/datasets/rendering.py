@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,23 +27,11 @@ class Rendered:
     answer: list[Message]
     tools: str | None
     likeness: Likeness
-    preferred: bool | None = None
-
-    @property
-    def text(self) -> str:
-        """All that a model would read."""
-        parts = [_text(message) for message in (*self.prompt, *self.answer)]
-        return "\n".join([*parts, self.tools] if self.tools else parts)
-
-    @property
-    def target(self) -> str:
-        """What the answer says, without space around it: equal for equal answers, and empty for none."""
-        return "\n".join(_text(message).strip() for message in self.answer).strip()
-
-    @property
-    def target_digest(self) -> bytes:
-        """16 bytes of the target."""
-        return hashlib.sha256(self.target.encode()).digest()[:16]
+    preferred: bool | None
+    text: str
+    """All that a model would read."""
+    target: str
+    """What the answer says, without space around it: equal for equal answers, and empty for none."""
 
 
 def rendered(example: Example, *, prompt: PromptContract, pairs: bool) -> Iterator[Rendered]:
@@ -59,20 +46,35 @@ def rendered(example: Example, *, prompt: PromptContract, pairs: bool) -> Iterat
     if pairs and {"chosen", "rejected"} <= outputs.keys():
         for name, preferred in (("chosen", True), ("rejected", False)):
             answer = _paired(prompt, example.inputs, outputs[name], name)
-            yield Rendered(
-                example=example,
-                prompt=question,
-                answer=answer,
-                tools=tools,
-                likeness=alike,
-                preferred=preferred,
-            )
+            yield _made(example, question, answer, tools=tools, alike=alike, preferred=preferred)
         return
     message: Message = {"role": "assistant", "content": prompts.target(prompt, example.inputs, outputs)}
     calls = outputs.get("tool_calls")
     if isinstance(calls, list) and calls:
         message["tool_calls"] = calls
-    yield Rendered(example=example, prompt=question, answer=[message], tools=tools, likeness=alike)
+    yield _made(example, question, [message], tools=tools, alike=alike, preferred=None)
+
+
+def _made(
+    example: Example,
+    question: list[Message],
+    answer: list[Message],
+    *,
+    tools: str | None,
+    alike: Likeness,
+    preferred: bool | None,
+) -> Rendered:
+    asked, said = [_text(message) for message in question], [_text(message) for message in answer]
+    return Rendered(
+        example=example,
+        prompt=question,
+        answer=answer,
+        tools=tools,
+        likeness=alike,
+        preferred=preferred,
+        text="\n".join([*asked, *said, tools] if tools else [*asked, *said]),
+        target="\n".join(text.strip() for text in said).strip(),
+    )
 
 
 def _paired(prompt: PromptContract, inputs: Mapping[str, Any], value: Any, name: str) -> list[Message]:

@@ -6,6 +6,7 @@ message: they may be anybody's code.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections import Counter as Counts
@@ -30,6 +31,7 @@ from modelops.domain.prompt import PromptError, check
 from modelops.workdir import ProgramFailure
 
 _AT_ONCE = 512
+_ENCODER = json.JSONEncoder(sort_keys=True)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,13 +97,14 @@ def _add(found: Candidates, own: list[Rendered], *, request: Request, counter: C
             found.sensitive.setdefault(kind, []).append(example.id)
         if one.preferred is not False:
             found.labels.add(example.metadata)
-            found.trained.add(one.prompt, tools=one.tools)
+            if request.project:
+                found.trained.add(one.prompt, tools=one.tools)
         candidate = Candidate(
             id=example.id,
             number=len(found.kept),
             place=spool.add(_line(one, method=request.method)),
             group=one.likeness.digest,
-            target=one.target_digest,
+            target=hashlib.sha256(one.target.encode()).digest()[:16],
             tokens=length,
             success=_succeeded(example),
             preferred=one.preferred,
@@ -120,7 +123,7 @@ def _line(one: Rendered, *, method: str) -> bytes:
         document |= {"prompt": one.prompt, "answer": one.answer}
     if one.tools:
         document["tools"] = one.tools
-    return json.dumps(document, sort_keys=True).encode() + b"\n"
+    return _ENCODER.encode(document).encode() + b"\n"
 
 
 @dataclass(kw_only=True)

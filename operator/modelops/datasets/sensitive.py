@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from collections.abc import Iterator
 
 from modelops.api.v1alpha1.trainingrun import SensitiveKind as Kind
 
@@ -42,11 +43,13 @@ _KEYS = {
 }
 _ISSUED = tuple((prefix, re.compile(pattern)) for prefix, pattern in _KEYS.items())
 _PRIVATE_KEY = re.compile(r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----\s*[A-Za-z0-9+/=:]")
-_NAMED = re.compile(
-    r"(?i:secret|passwd|password|api[_-]?key|auth[_-]?token|access[_-]?key|access[_-]?token)"
-    r"['\"]?\s{0,3}[:=]\s{0,3}['\"]([A-Za-z0-9+/_=-]{20,})['\"]"
+_VALUE = re.compile(r"[:=]\s{0,3}['\"]([A-Za-z0-9+/_=-]{20,})['\"]")
+_A_NAME = re.compile(
+    r"(?:secret|passwd|password|api[_-]?key|auth[_-]?token|access[_-]?key|access[_-]?token)['\"]?\s{0,3}$",
+    re.IGNORECASE,
 )
-_NAMES = ("ecret", "ECRET", "passw", "PASSW", "key", "KEY", "Key", "token", "TOKEN", "Token")
+_NAME_BEFORE = 24
+"""Characters before a value in which its name ends."""
 _EMAIL = re.compile(
     r"(?<![\w.+/:@-])([A-Za-z0-9][\w.+-]{0,63})@((?:[A-Za-z0-9-]{1,63}\.){1,4}[A-Za-z]{2,24})(?![\w@(:/])"
 )
@@ -54,12 +57,15 @@ _RESERVED = re.compile(r"(?i)(?:^|\.)(?:example(?:\.(?:com|org|net|edu))?|test|i
 _NOBODY = frozenset(
     {"git", "noreply", "no-reply", "user", "username", "name", "you", "someone", "foo", "bar"}
 )
-_PHONE = re.compile(
-    r"(?<![\w.+/-])(?:\+[1-9]\d{0,2}[ .-]\(?\d{1,4}\)?(?:[ .-]\d{2,5}){1,4}"
-    r"|\+[1-9]\d{9,13}"
-    r"|\(\d{3}\) ?\d{3}-\d{4}|[2-9]\d{2}-[2-9]\d{2}-\d{4})(?![\w/-])"
+_INTERNATIONAL = re.compile(
+    r"\+(?<![\w.+/-]\+)(?:[1-9]\d{0,2}[ .-]\(?\d{1,4}\)?(?:[ .-]\d{2,5}){1,4}|[1-9]\d{9,13})(?![\w/-])"
 )
-_DIGITS = re.compile(r"\d{3}")
+_LAST_FOUR = re.compile(r"-\d{4}(?![\w/-])")
+_BEFORE_THEM = re.compile(r"(?<![\w.+/-])(?:\(\d{3}\) ?\d{3}|[2-9]\d{2}-[2-9]\d{2})$")
+"""Of a number in North America, such as (212) 736-5000."""
+_LONGEST_BEFORE = 12
+_FEWEST_DIGITS, _MOST_DIGITS = 10, 15
+"""Of a telephone number with its area: E.164 allows 15."""
 _FICTIONAL = re.compile(r"555\D?01\d\d$")
 
 
@@ -72,7 +78,7 @@ def sensitive(text: str) -> frozenset[Kind]:
         found.add(Kind.KEY)
     if "@" in text and any(_is_somebody(*match.groups()) for match in _EMAIL.finditer(text)):
         found.add(Kind.EMAIL)
-    if _DIGITS.search(text) and any(_is_a_number(match.group()) for match in _PHONE.finditer(text)):
+    if any(_is_a_number(number) for number in _numbers(text)):
         found.add(Kind.PHONE)
     return frozenset(found)
 
@@ -87,9 +93,10 @@ def _has_key(text: str) -> bool:
     for prefix, pattern in _ISSUED:
         if prefix in text and any(_is_random(match.group(1)) for match in pattern.finditer(text)):
             return True
-    if not any(name in text for name in _NAMES):
-        return False
-    return any(_is_a_secret(match.group(1)) for match in _NAMED.finditer(text))
+    return any(
+        _is_a_secret(match.group(1)) and _A_NAME.search(text[: match.start()][-_NAME_BEFORE:])
+        for match in _VALUE.finditer(text)
+    )
 
 
 def _is_random(value: str) -> bool:
@@ -105,6 +112,16 @@ def _is_somebody(local: str, domain: str) -> bool:
     return local.lower() not in _NOBODY and not _RESERVED.search(domain)
 
 
+def _numbers(text: str) -> Iterator[str]:
+    """Both patterns begin with a letter that is rare, so that most of a text is passed over quickly."""
+    if "+" in text:
+        yield from _INTERNATIONAL.findall(text)
+    for last in _LAST_FOUR.finditer(text) if "-" in text else ():
+        before = _BEFORE_THEM.search(text[max(0, last.start() - _LONGEST_BEFORE) : last.start()])
+        if before:
+            yield before.group() + last.group()
+
+
 def _is_a_number(text: str) -> bool:
     digits = sum(character.isdigit() for character in text)
-    return 10 <= digits <= 15 and not _FICTIONAL.search(text)
+    return _FEWEST_DIGITS <= digits <= _MOST_DIGITS and not _FICTIONAL.search(text)
