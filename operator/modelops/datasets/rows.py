@@ -1,33 +1,26 @@
-"""From examples to candidates for rows: checked and rendered by the prompt contract.
-
-Every refusal says how many examples are concerned, names one, and says what to do. Contents never appear in a
-message: they may be anybody's code.
-"""
+"""From examples to candidates for rows: checked and rendered by the prompt contract, in one pass."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
-from collections import Counter as Counts
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from modelops.api.v1alpha1.agentmodel import PromptContract
 from modelops.api.v1alpha1.trainingrun import SensitiveKind as Kind
+from modelops.datasets.census import Census, check_prompt, succeeded
 from modelops.datasets.labels import Labels
 from modelops.datasets.lengths import Counter
 from modelops.datasets.near import Shingles
 from modelops.datasets.production import Trained
-from modelops.datasets.rendering import Rendered, rendered
+from modelops.datasets.rendering import Rendered
 from modelops.datasets.report import Report
 from modelops.datasets.request import Request
 from modelops.datasets.sensitive import sensitive
 from modelops.datasets.source import Example, Journal
 from modelops.datasets.spool import Spool
-from modelops.domain.prompt import PromptError, check
 from modelops.workdir import ProgramFailure
 
 _AT_ONCE = 512
@@ -74,9 +67,9 @@ def candidates(
         raise ProgramFailure(
             "DatasetEmpty", f"dataset {dataset!r} has no examples in the chosen version and splits; add some"
         )
-    _check_prompt(request.prompt)
+    check_prompt(request.prompt)
     pairs = request.method != "sft"
-    census = _Census(request=request, learns_from_failures=pairs or request.include_failures)
+    census = Census(request=request, learns_from_failures=pairs or request.include_failures)
     found = Candidates()
     for batch in _batches(source):
         own = [
@@ -106,7 +99,7 @@ def _add(found: Candidates, own: list[Rendered], *, request: Request, counter: C
             group=one.likeness.digest,
             target=hashlib.sha256(one.target.encode()).digest()[:16],
             tokens=length,
-            success=_succeeded(example),
+            success=succeeded(example),
             preferred=one.preferred,
             key=_key(example, request.group_key),
             source_run=example.source_run,
@@ -126,105 +119,10 @@ def _line(one: Rendered, *, method: str) -> bytes:
     return _ENCODER.encode(document).encode() + b"\n"
 
 
-@dataclass(kw_only=True)
-class _Census:
-    """Counts what cannot be used, and refuses at the end: one pass, and yet a message with all numbers."""
-
-    request: Request
-    learns_from_failures: bool
-    bad: list[tuple[str, str]] = field(default_factory=list)
-    others: Counts[str] = field(default_factory=Counts)
-    failures: int = 0
-    usable: int = 0
-    empty: list[str] = field(default_factory=list)
-    misfit: tuple[str, PromptError] | None = None
-
-    def accepts(self, example: Example) -> bool:
-        if not (_sound(example.inputs) and _sound(example.outputs)):
-            self.bad.append((example.id, "outputs" if _sound(example.inputs) else "inputs"))
-            return False
-        if not _is_for(self.request.agent, example):
-            self.others[str(example.metadata["agent"])] += 1
-            return False
-        if not _succeeded(example) and not self.learns_from_failures:
-            self.failures += 1
-            return False
-        self.usable += 1
-        return True
-
-    def rendered(self, example: Example, *, pairs: bool) -> Iterator[Rendered]:
-        try:
-            found = list(rendered(example, prompt=self.request.prompt, pairs=pairs))
-        except PromptError as error:
-            self.misfit = self.misfit or (example.id, error)
-            return
-        if any(not one.target for one in found):
-            self.empty.append(example.id)
-            return
-        yield from found
-
-    def judge(self, total: int, *, dataset: str, report: Report) -> None:
-        """The first thing that is wrong with the whole; what was left out becomes findings."""
-        if self.bad:
-            first, part = self.bad[0]
-            raise ProgramFailure(
-                "DatasetShapeInvalid",
-                f"{len(self.bad)} of {total} examples of dataset {dataset!r} lack inputs or outputs as an "
-                f"object with keys; the first is example {first}, its `{part}`. Correct or remove them",
-            )
-        others = sorted(self.others)
-        if self.others.total() == total:
-            raise ProgramFailure(
-                "DatasetShapeInvalid",
-                f"all {total} examples of dataset {dataset!r} have metadata.agent {', '.join(others)!r}, "
-                f"not {self.request.agent!r}; choose that agent's dataset",
-            )
-        if others:
-            report.find(f"{self.others.total()} examples of other agents ({', '.join(others)}) were left out")
-        if not self.usable:
-            raise ProgramFailure(
-                "DatasetShapeInvalid",
-                f"no example of dataset {dataset!r} has metadata.success true; failures are not learnt from",
-            )
-        if self.failures:
-            report.find(f"{self.failures} examples without metadata.success true were left out")
-        if self.misfit:
-            example, error = self.misfit
-            raise ProgramFailure(
-                "PromptRenderFailed",
-                f"example {example} (of {self.usable}) does not fit the AgentModel's spec.{error}",
-            ) from error
-        if self.empty:
-            raise ProgramFailure(
-                "DatasetShapeInvalid",
-                f"{len(self.empty)} of {self.usable} examples of dataset {dataset!r} have an empty target after "
-                f"prompt.assistant; the first is example {self.empty[0]}. Correct or remove them",
-            )
-        report.figures["left_out"] = {"other_agents": self.others.total(), "failures": self.failures}
-
-
 def _batches(source: Journal) -> Iterator[list[Example]]:
     remaining = iter(source)
     while batch := list(islice(remaining, _AT_ONCE)):
         yield batch
-
-
-def _sound(part: object) -> bool:
-    return isinstance(part, dict) and bool(part)
-
-
-def _is_for(agent: str, example: Example) -> bool:
-    named = example.metadata.get("agent")
-    return named is None or named == agent or _plain(str(named)) == _plain(agent)
-
-
-def _plain(agent: str) -> str:
-    """feature_dev, feature-dev and FeatureDev are one agent."""
-    return re.sub(r"[-_\s]", "", agent).lower()
-
-
-def _succeeded(example: Example) -> bool:
-    return example.metadata.get("success", True) is True
 
 
 def _key(example: Example, path: str | None) -> str | None:
@@ -239,10 +137,3 @@ def _key(example: Example, path: str | None) -> str | None:
         if value is not None:
             return json.dumps(value, sort_keys=True)
     return None
-
-
-def _check_prompt(prompt: PromptContract) -> None:
-    try:
-        check(prompt)
-    except PromptError as error:
-        raise ProgramFailure("PromptRenderFailed", f"the AgentModel's spec.{error}") from error
