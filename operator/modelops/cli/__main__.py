@@ -25,6 +25,7 @@ COMMANDS = {
     "demo": Command("modelops.cli.demo", "play the whole story on this machine"),
     "rollback": Command("modelops.cli.rollback", "put an agent back on its stable model"),
     "registry": Command("modelops.cli.registry", "show which models there are and where they came from"),
+    "dataset": Command("modelops.cli.dataset", "check a dataset before it is trained on"),
     "operator": Command("modelops.cli.operator", "run the operator, as its environment says"),
     "crds": Command("modelops.cli.crds", "print the custom resource definitions"),
 }

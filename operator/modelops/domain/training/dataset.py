@@ -177,7 +177,8 @@ def dataset_input(seen: Observed) -> dict[str, Any]:
     assert agent.spec.prompt is not None
     assert run.metadata.creation_timestamp is not None
     settings = agent.spec.langsmith
-    as_of = run.spec.dataset.as_of
+    selection = run.spec.dataset
+    as_of = selection.as_of
     repo = dataset_repository(
         org=seen.settings.hub_org,
         agent=agent.spec.agent,
@@ -190,8 +191,9 @@ def dataset_input(seen: Observed) -> dict[str, Any]:
         "agent": agent.spec.agent,
         "langsmith": {
             "dataset": training_dataset(seen),
+            "field": _dataset_field(seen),
             "as_of": as_of.isoformat() if as_of else None,
-            "splits": list(run.spec.dataset.splits),
+            "splits": list(selection.splits),
         },
         "evaluation_dataset": settings.evaluation_dataset if settings else None,
         "prompt": agent.spec.prompt.wire(),
@@ -199,4 +201,20 @@ def dataset_input(seen: Observed) -> dict[str, Any]:
         "hub": {"repo": repo},
         "min_examples": seen.settings.min_examples,
         "split": {"test_fraction": 0.1, "seed": run.metadata.uid},
+        "max_seq_length": training_values(seen).get("max_seq_length"),
+        "base_model": {"repo": run.spec.base_model},
+        "include_failures": selection.include_failures,
+        "feedback_key": selection.feedback_key,
+        "group_key": selection.group_key,
+        "source": selection.source,
+        "allowed_licences": list(agent.spec.allowed_licences),
+        "allow_sensitive": [kind.value for kind in selection.allow_sensitive],
+        "project": settings.project if settings else None,
     }
+
+
+def _dataset_field(seen: Observed) -> str:
+    """Where a person has written which dataset it is."""
+    if seen.run.spec.dataset.langsmith:
+        return "spec.dataset.langsmith"
+    return "the AgentModel's spec.langsmith.trainingDataset"
