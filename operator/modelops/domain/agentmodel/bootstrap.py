@@ -183,7 +183,9 @@ def with_rollout(record: Record, identity: str, rollout: Rollout) -> Record:
         )
         held = record.active is not None and record.active.uid == meta.uid
         changed = record.with_(
-            completed={**record.completed, identity: done}, active=None if held else record.active
+            completed={**record.completed, identity: done},
+            active=None if held else record.active,
+            reservations={k: v for k, v in record.reservations.items() if k != f"{meta.uid}/1"},
         )
         return with_endpoint_of_stable(changed, status.candidate) if promoted else changed
     if status.started_at is None or status.candidate is None or record.active is not None:
