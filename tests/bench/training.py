@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import io
 import json
 import os
-import tarfile
 from asyncio.subprocess import PIPE
 from pathlib import Path
 
 from tests.bench.stage import Stage
 from tests.bench.table import Row
-from tests.contract.language_models import ENVIRONMENT, HELD_OUT, NAMES, chat, lines, make_base_model
+from tests.contract.language_models import (
+    ENVIRONMENT,
+    HELD_OUT,
+    NAMES,
+    chat,
+    lines,
+    make_base_model,
+    unpack_payload,
+)
 
-from modelops.adapters.huggingface.payload import payload_base64
 from modelops.trainenv.environment import MAKE, find_python
 
 LIMIT = 0.95
@@ -61,8 +65,7 @@ async def measure(stage: Stage) -> list[Row]:
 def _prepare(folder: Path, python: Path) -> None:
     """The payload unpacked, a base model, and rows."""
     folder.mkdir(parents=True)
-    with tarfile.open(fileobj=io.BytesIO(base64.b64decode(payload_base64("trl")))) as archive:
-        archive.extractall(folder, filter="data")
+    unpack_payload(folder)
     make_base_model(python, folder / "base")
     (folder / "train.jsonl").write_bytes(lines(map(chat, NAMES[HELD_OUT:])))
     (folder / "test.jsonl").write_bytes(lines(map(chat, NAMES[:HELD_OUT])))

@@ -1,8 +1,11 @@
 """Language models small enough to be trained in a test: what a run of `trainers/trl.py` needs, and its end."""
 
+import base64
+import io
 import json
 import os
 import subprocess
+import tarfile
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -66,6 +69,12 @@ def make_base_model(python: Path, folder: Path) -> Path:
     environment = {**os.environ, **ENVIRONMENT}
     subprocess.run([python, MAKER, folder, text], check=True, env=environment, capture_output=True)
     return folder
+
+
+def unpack_payload(folder: Path) -> None:
+    """The files of the trainer, as a job has them."""
+    with tarfile.open(fileobj=io.BytesIO(base64.b64decode(payload_base64("trl")))) as archive:
+        archive.extractall(folder, filter="data")
 
 
 def upload(hf: HfApi, repo: str, files: Mapping[str, bytes | Path], *, repo_type: str = "model") -> str:

@@ -190,6 +190,8 @@ def test_model_is_published_with_where_it_comes_from(world: World, trained: Ende
     card = (folder / "README.md").read_text()
     told = [run["base_model"], run["base_revision"], *run["dataset"].values(), run["run"], *files.values()]
     assert [fact for fact in told if fact not in card] == []
+    sizes = [world.hf.model_info(repo).safetensors for repo in (trained.repo, run["base_model"])]
+    assert sizes[0] == sizes[1] is not None
     config = json.loads((folder / "config.json").read_text())
     assert config["use_cache"] is True
     # The template's end token, which the base model's own settings do not name.

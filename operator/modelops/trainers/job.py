@@ -40,6 +40,8 @@ HUB_PATIENCE_SECONDS = 180.0
 """How long a Hub that answers nothing useful is asked again before the job gives up."""
 CHECKPOINT_FOLDER = "last-checkpoint"
 """In the output repository, as `hub_strategy="checkpoint"` of transformers calls it."""
+KEEP_PATIENCE_SECONDS = 60.0
+"""The same for a checkpoint: meanwhile the hardware is paid for and does nothing."""
 PUBLISH_PATIENCE_SECONDS = 1800.0
 """The same for a finished model: hours of training are not given up for a quarter of an hour's outage."""
 
@@ -281,7 +283,8 @@ class Attempt:
 
         Raises ClaimedByAnother where the claim is not this job's.
         """
-        return self._output.commit(files, title=title, there=self._proof(proof, files))
+        there = self._proof(proof, files)
+        return self._output.commit(files, title=title, there=there, patience_seconds=KEEP_PATIENCE_SECONDS)
 
     def kept(self, *, into: Path) -> Path | None:
         """The last checkpoint of this run, of whichever attempt, on disk; None where there is none."""

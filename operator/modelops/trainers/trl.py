@@ -165,10 +165,8 @@ def _train(job: jobs.Job, recipe: Recipe, files: Mapping[str, bytes], rows: Mapp
 
     quiet()
     run, device = job.run, Device.here()
-    print(
-        f"training in {device.dtype}, packing: {device.flash_attention and recipe.method == 'sft'}",
-        flush=True,
-    )
+    packing = device.flash_attention and recipe.method == "sft"
+    print(f"training in {device.dtype}, packing: {packing}", flush=True)
     wording = Wording(load_tokenizer(run.base_model, run.base_revision), base_model=run.base_model)
     data = _worded(recipe, wording, files, rows)
     checkpoints = Checkpoints(job, key=_resume_key(recipe, run, files))
@@ -189,34 +187,36 @@ def _train(job: jobs.Job, recipe: Recipe, files: Mapping[str, bytes], rows: Mapp
     begun = checkpoints.find(Path(f"resumed-{os.environ.get('RANK', '0')}"))
     trainer.train(resume_from_checkpoint=str(begun) if begun else None)
     _evaluate_the_end(trainer)
-    steps, epoch = trainer.state.global_step, round(float(trainer.state.epoch or 0.0), 3)
-    metrics = {**reports.metrics, **_peak_memory(device)}
     if not jobs.leads():
         return
+    facts = {
+        "dtype": device.dtype,
+        "steps": trainer.state.global_step,
+        "resumed_at_step": reports.began_at_step,
+    }
     merged.save_merged(trainer, wording.tokenizer, end_id=wording.end_id, folder=MODEL_FOLDER)
-    del trainer
-    stop = merged.Stop(
-        data.prompts, merged.answer_bound(recipe.stop_tokens, data.longest_answer, recipe.max_length)
+    del trainer  # There is room for one model.
+    bound = merged.answer_bound(recipe.stop_tokens, data.longest_answer, recipe.max_length)
+    longest = merged.check_stops(MODEL_FOLDER, device=device, stop=merged.Stop(data.prompts, bound))
+    metrics = {**reports.metrics, **_peak_memory(device), "longest_checked_answer": longest}
+    told = trl_card.lineage(job, recipe, files=files, metrics=metrics, **facts)
+    _publish(job, merged.files_in(MODEL_FOLDER), told, epochs=recipe.epochs)
+
+
+def _publish(
+    job: jobs.Job, model: Mapping[str, jobs.Content], told: Mapping[str, Any], *, epochs: int
+) -> None:
+    """One commit with everything, and the last report."""
+    papers = {"modelops.json": trl_card.as_bytes(told), "README.md": trl_card.card(told).encode()}
+    revision = job.attempt.publish({**model, **papers})
+    job.reporter.say(
+        "done",
+        step=told["steps"],
+        max_steps=told["steps"],
+        epoch=float(epochs),
+        metrics=told["metrics"],
+        model={"repo": job.run.output_repo, "revision": revision},
     )
-    metrics["longest_checked_answer"] = merged.check_stops(MODEL_FOLDER, device=device, stop=stop)
-    told = trl_card.lineage(
-        job,
-        recipe,
-        files=files,
-        metrics=metrics,
-        dtype=device.dtype,
-        steps=steps,
-        resumed_at_step=reports.began_at_step,
-    )
-    revision = job.attempt.publish(
-        {
-            **merged.files_in(MODEL_FOLDER),
-            "modelops.json": trl_card.as_bytes(told),
-            "README.md": trl_card.card(told).encode(),
-        }
-    )
-    model = {"repo": run.output_repo, "revision": revision}
-    job.reporter.say("done", step=steps, max_steps=steps, epoch=epoch, metrics=metrics, model=model)
 
 
 def _worded(

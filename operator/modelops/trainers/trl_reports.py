@@ -43,7 +43,8 @@ class Reports(TrainerCallback):  # type: ignore[misc]  # the training environmen
         }
         epoch = numbers.pop("epoch", 0.0)
         numbers.setdefault("num_tokens", round(self._tokens_per_epoch * epoch))
-        numbers.pop("total_flos", None)  # An estimate that knows no adapters.
+        for misleading in ("total_flos", "train_loss"):  # They know no adapters, and no resumption.
+            numbers.pop(misleading, None)
         self.metrics |= numbers
         self._say("log", state, metrics=numbers)
 
