@@ -10,7 +10,7 @@ COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-ha
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test verify format bench generate lock clean
+.PHONY: help setup train-env demo test verify format bench generate lock clean
 
 help:
 	@echo 'make demo      play the whole story on this machine (KEEP=1 leaves it running)'
@@ -20,6 +20,7 @@ help:
 	@echo 'make format    format the code and fix what ruff can fix'
 	@echo 'make generate  write what is generated: the CRDs'
 	@echo 'make lock      write requirements/*.txt from pyproject.toml'
+	@echo 'make train-env the environment of training jobs in the sandbox (5.6 GB in ~/.cache/modelops/train, once)'
 	@echo 'make clean     remove .venv and every cache in this folder'
 
 setup: $(VENV)/.ready
@@ -27,10 +28,14 @@ setup: $(VENV)/.ready
 demo: setup
 	@$(BIN)/modelops demo
 
-# The servers come first: pytest would hide the progress of their build.
-test: setup
+# Made once for the pins of requirements/train.txt; instant after that.
+train-env: setup
+	@$(PYTHON) -m modelops.trainenv make
+
+# The environment and the servers come first: pytest would hide the progress of their making.
+test: setup train-env
 	@$(BIN)/modelops cluster build >/dev/null
-	@$(BIN)/pytest -n $(JOBS) $(TESTS) $(ARGS)
+	@$(BIN)/pytest -n $(JOBS) --dist loadgroup $(TESTS) $(ARGS)
 
 verify: setup
 	$(BIN)/ruff format --check .
@@ -38,6 +43,7 @@ verify: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(PYTHON) -m modelops.crdgen --check
+	$(PYTHON) -m modelops.trainenv header --check
 
 bench: setup
 	@$(BIN)/modelops cluster build >/dev/null
@@ -52,7 +58,9 @@ generate: setup
 
 lock: setup
 	$(COMPILE) --extra operator -o requirements/operator.txt
-	$(COMPILE) --all-extras --group dev -o requirements/dev.txt
+	$(COMPILE) --extra operator --extra evaluation --extra cli --extra sandbox --group dev -o requirements/dev.txt
+	$(COMPILE) --extra train -o requirements/train.txt
+	$(PYTHON) -m modelops.trainenv header
 
 clean:
 	rm -rf $(VENV) .demo dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache

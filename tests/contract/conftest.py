@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from langsmith import Client
+from tests.contract.learning import PROMPT, Fill, Given, fill_dataset
 
+from modelops.adapters.langsmith.connection import LangSmithConnection
 from modelops.sandbox.client import SandboxInfo, start
 from modelops.sandbox.tokens import USER
 
@@ -88,3 +91,43 @@ def eventually() -> Callable[..., Any]:
         return answer
 
     return ask
+
+
+@pytest.fixture
+def client(sandbox: SandboxInfo) -> Iterator[Client]:
+    """LangSmith's, of the sandbox's user."""
+    client = LangSmithConnection(
+        api_url=sandbox.langsmith, api_key=sandbox.langsmith_key, attempts=1
+    ).client()
+    yield client
+    client.close(timeout=0)
+
+
+@pytest.fixture
+def fill(client: Client) -> Fill:
+    """Makes a dataset of these examples; returns its name."""
+
+    def make(examples: list[dict[str, Any]]) -> str:
+        name = f"data {uuid.uuid4().hex}"
+        fill_dataset(client, name, examples)
+        return name
+
+    return make
+
+
+@pytest.fixture
+def given(unique: Callable[[str], str]) -> Given:
+    """An input that lacks only `langsmith.dataset`."""
+    run = unique("uid")
+    return {
+        "v": 1,
+        "run": run,
+        "agent": "docs",
+        "langsmith": {"dataset": "", "as_of": None, "splits": []},
+        "evaluation_dataset": None,
+        "prompt": PROMPT,
+        "method": "sft",
+        "hub": {"repo": f"{USER}/{unique('docs')}-data"},
+        "min_examples": 4,
+        "split": {"test_fraction": 0.1, "seed": run},
+    }

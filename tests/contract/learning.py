@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,11 @@ from langsmith import Client
 
 from modelops.demo.stdlib_examples import StdlibExample
 from modelops.sandbox.client import SandboxInfo
+
+Given = dict[str, Any]
+"""A program's input."""
+Fill = Callable[[list[dict[str, Any]]], str]
+"""Makes a dataset of these examples; returns its name."""
 
 PROMPT = {
     "system": "Say in one paragraph what the function does.",
@@ -23,7 +28,7 @@ PROMPT = {
 
 def environment(sandbox: SandboxInfo, **more: str) -> dict[str, str]:
     """Of a program: the sandbox's addresses and keys, and what a process needs."""
-    inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ}
     return {**inherited, **sandbox.environment(), **more}
 
 
@@ -90,3 +95,15 @@ def row(example: StdlibExample) -> str:
         {"role": "assistant", "content": example.docstring},
     ]
     return json.dumps({"id": example.id, "messages": messages})
+
+
+def numbered(count: int, **metadata: Any) -> list[dict[str, Any]]:
+    """Small examples that are all different."""
+    return [
+        {
+            "inputs": {"task": f"def number_{n}():\n    return {n}"},
+            "outputs": {"docstring": f"Return the number {n}."},
+            "metadata": {"agent": "docs", "success": True, **metadata},
+        }
+        for n in range(count)
+    ]

@@ -3,81 +3,30 @@
 import json
 import re
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from huggingface_hub import HfApi
 from langsmith import Client
 from tests.contract.learning import (
     PROMPT,
-    fill_dataset,
+    Fill,
+    Given,
     langsmith_examples,
+    numbered,
     run_program,
     start_program,
 )
 
-from modelops.adapters.langsmith.connection import LangSmithConnection
+from modelops.api.v1alpha1.agentmodel import PromptContract
 from modelops.datasets.groups import digest
 from modelops.demo.stdlib_examples import read_examples
+from modelops.domain.prompt import digest as prompt_digest
 from modelops.sandbox.client import SandboxInfo
-from modelops.sandbox.tokens import USER
 
 MODULE = "modelops.datasets"
-Given = dict[str, Any]
-Fill = Callable[[list[dict[str, Any]]], str]
-
-
-@pytest.fixture
-def client(sandbox: SandboxInfo) -> Iterator[Client]:
-    client = LangSmithConnection(
-        api_url=sandbox.langsmith, api_key=sandbox.langsmith_key, attempts=1
-    ).client()
-    yield client
-    client.close(timeout=0)
-
-
-@pytest.fixture
-def fill(client: Client) -> Fill:
-    """Makes a dataset of these examples; returns its name."""
-
-    def make(examples: list[dict[str, Any]]) -> str:
-        name = f"data {uuid4().hex}"
-        fill_dataset(client, name, examples)
-        return name
-
-    return make
-
-
-@pytest.fixture
-def given(unique: Callable[[str], str]) -> Given:
-    """An input that lacks only `langsmith.dataset`."""
-    run = unique("uid")
-    return {
-        "v": 1,
-        "run": run,
-        "agent": "docs",
-        "langsmith": {"dataset": "", "as_of": None, "splits": []},
-        "evaluation_dataset": None,
-        "prompt": PROMPT,
-        "method": "sft",
-        "hub": {"repo": f"{USER}/{unique('docs')}-data"},
-        "min_examples": 4,
-        "split": {"test_fraction": 0.1, "seed": run},
-    }
-
-
-def numbered(count: int, **metadata: Any) -> list[dict[str, Any]]:
-    return [
-        {
-            "inputs": {"task": f"def number_{n}():\n    return {n}"},
-            "outputs": {"docstring": f"Return the number {n}."},
-            "metadata": {"agent": "docs", "success": True, **metadata},
-        }
-        for n in range(count)
-    ]
 
 
 def test_real_functions_become_private_rows(
@@ -92,6 +41,7 @@ def test_real_functions_become_private_rows(
     assert result["rows"] == result["train"] + result["test"] <= 200
     assert result["test"] == pytest.approx(0.2 * result["rows"], abs=4)
     assert result["tokens"] > result["train"] * 10
+    assert result["prompt_digest"] == prompt_digest(PromptContract.model_validate(given["prompt"]))
     assert hf.repo_info(result["repo"], repo_type="dataset").private
     assert hf.repo_info(result["repo"], repo_type="dataset").sha == result["revision"]
 

@@ -12,7 +12,8 @@ from langsmith import Client
 from tests.contract.learning import PROMPT, fill_dataset, langsmith_examples, run_program, start_program
 
 from modelops.adapters.langsmith.connection import LangSmithConnection
-from modelops.datasets.groups import digest
+from modelops.datasets.groups import digest, likeness
+from modelops.datasets.near import NearIndex, Shingles
 from modelops.demo.stdlib_examples import StdlibExample, read_examples, spoil
 from modelops.sandbox.client import SandboxInfo
 from modelops.sandbox.hub.seeds import BASE_MODEL
@@ -274,6 +275,35 @@ def test_examples_that_were_trained_on_are_left_out(
     result = run_program(sandbox, MODULE, tmp_path / "p", given)
     assert result["n"] == len(held_out) - 7
     assert result["findings"] == ["7 examples were trained on (same inputs) and left out"]
+
+
+def test_near_copies_of_what_was_trained_on_are_left_out_and_counted(
+    sandbox: SandboxInfo,
+    hf: HfApi,
+    given: Given,
+    held_out: list[StdlibExample],
+    unique: Callable[[str], str],
+    tmp_path: Path,
+) -> None:
+    long = [e for e in held_out if len(e.task.split()) > 60][:4]
+    assert len(long) == 4
+    edited = [{**e.langsmith()["inputs"], "name": "renamed"} for e in long]  # type: ignore[dict-item]
+    shingles = Shingles()
+    shingles.add([likeness(inputs).words for inputs in edited])
+    signatures, _ = shingles.signatures(without=shingles.boilerplate())
+    near = NearIndex(signatures=signatures, boilerplate=shingles.boilerplate()).document()
+    groups = {"form": "groups/v1", "train": [digest(inputs) for inputs in edited]}
+    repo = f"{USER}/{unique('data')}"
+    hf.create_repo(repo, repo_type="dataset", private=True)
+    adds = [
+        CommitOperationAdd(path, json.dumps(content).encode())
+        for path, content in (("groups.json", groups), ("near.json", near))
+    ]
+    revision = hf.create_commit(repo, adds, commit_message="groups", repo_type="dataset").oid
+    given = {**given, "train_digests": [], "training_dataset": {"repo": repo, "revision": revision}}
+    result = run_program(sandbox, MODULE, tmp_path / "p", given)
+    assert result["n"] == len(held_out) - 4
+    assert result["findings"] == ["4 examples are near-copies of examples trained on and left out"]
 
 
 def test_nothing_but_trained_on_examples_is_refused(

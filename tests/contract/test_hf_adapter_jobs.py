@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from modelops.adapters.huggingface import HuggingFaceConnection, HuggingFaceJobs
-from modelops.adapters.huggingface.payload import COMMAND, IMAGE, job_label, payload_base64
+from modelops.adapters.huggingface.payload import PAYLOADS, job_label, payload_base64
 from modelops.ports import JobRequest, Refused, Unavailable, Uncertain
 from modelops.sandbox.client import SandboxInfo
 from modelops.sandbox.tokens import USER
@@ -42,7 +42,7 @@ def wanted(unique: Callable[[str], str]) -> JobRequest:
         label=job_label("0badcafe", unique("u"), 1),
         flavor="cpu-basic",
         timeout_seconds=60,
-        image=IMAGE,
+        image=PAYLOADS["tiny"].image,
         command=("python", "-c", PRINTS.format(count=3)),
         environment={"GREETING": "hello"},
         secrets={"HF_TOKEN": "hf_secretsecret"},
@@ -80,7 +80,9 @@ async def test_the_trainer_that_is_shipped_starts_in_a_job(
     jobs: HuggingFaceJobs, token: str, wanted: JobRequest
 ) -> None:
     """Without MODELOPS_RUN it fails, but only after it was unpacked and imported."""
-    shipped = replace(wanted, command=COMMAND, environment={"MODELOPS_PAYLOAD": payload_base64()})
+    shipped = replace(
+        wanted, command=PAYLOADS["tiny"].command, environment={"MODELOPS_PAYLOAD": payload_base64("tiny")}
+    )
     job = await jobs.submit(token, shipped)
     assert (await ended(jobs, token, job.id)).stage == "ERROR"
     assert "KeyError: 'MODELOPS_RUN'" in await jobs.tail(token, USER, job.id, 5)

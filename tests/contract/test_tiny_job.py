@@ -14,7 +14,7 @@ import pytest
 from huggingface_hub import CommitOperationAdd, HfApi
 from tests.contract.learning import environment, upload_rows
 
-from modelops.adapters.huggingface.payload import COMMAND, payload_base64
+from modelops.adapters.huggingface.payload import PAYLOADS, payload_base64
 from modelops.demo.stdlib_examples import StdlibExample, read_examples
 from modelops.domain.jobreport import parse_line, parse_reports
 from modelops.sandbox.client import SandboxInfo
@@ -61,7 +61,7 @@ def run(hf: HfApi, repo: str, unique: Callable[[str], str], examples: list[Stdli
 def start(sandbox: SandboxInfo, folder: Path, run: Run, *, job_id: str) -> subprocess.Popen[str]:
     """The payload as a process, without the service around it: its exit code is to be seen."""
     folder.mkdir()
-    with tarfile.open(fileobj=io.BytesIO(base64.b64decode(payload_base64()))) as archive:
+    with tarfile.open(fileobj=io.BytesIO(base64.b64decode(payload_base64("tiny")))) as archive:
         archive.extractall(folder, filter="data")
     own = {"MODELOPS_RUN": json.dumps(run), "MODELOPS_NONCE": NONCE, "JOB_ID": job_id, "PYTHONSAFEPATH": ""}
     return subprocess.Popen(
@@ -93,9 +93,9 @@ def test_job_of_the_service_learns_and_publishes(
 ) -> None:
     job = hf.run_job(
         image="python:3.11",
-        command=list(COMMAND),
+        command=list(PAYLOADS["tiny"].command),
         env={
-            "MODELOPS_PAYLOAD": payload_base64(),
+            "MODELOPS_PAYLOAD": payload_base64("tiny"),
             "MODELOPS_RUN": json.dumps(run),
             "MODELOPS_NONCE": NONCE,
         },

@@ -26,6 +26,7 @@ COMMANDS = {
     "approve": Command("modelops.cli.approve", "approve what a training will cost"),
     "rollback": Command("modelops.cli.rollback", "put an agent back on its stable model"),
     "registry": Command("modelops.cli.registry", "show which models there are and where they came from"),
+    "dataset": Command("modelops.cli.dataset", "check a dataset before it is trained on"),
     "operator": Command("modelops.cli.operator", "run the operator, as its environment says"),
     "crds": Command("modelops.cli.crds", "print the custom resource definitions"),
 }

@@ -5,32 +5,59 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import rfc8785
 
+from modelops.datasets.choosing import Row
+from modelops.datasets.lengths import rounded_up
 from modelops.datasets.request import Request
-from modelops.datasets.rows import Row
-from modelops.datasets.source import Snapshot
+from modelops.datasets.source import Version
+from modelops.datasets.spool import Spool
 from modelops.domain import prompt as prompts
+from modelops.workdir import WorkDir
 
-TRAIN, TEST, LINEAGE, GROUPS = "data/train.jsonl", "data/test.jsonl", "modelops.json", "groups.json"
+TRAIN, TEST, LINEAGE, GROUPS, NEAR, CARD = (
+    "data/train.jsonl",
+    "data/test.jsonl",
+    "modelops.json",
+    "groups.json",
+    "near.json",
+    "README.md",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bundle:
-    """Everything that is uploaded, and the digest of what it means."""
+    """Everything that is uploaded but for the card, and the digest of what it means."""
 
-    files: Mapping[str, bytes]
+    files: Mapping[str, bytes | Path]
     digest: str
     lineage: Mapping[str, Any]
 
 
-def bundle(request: Request, source: Snapshot, *, train: Sequence[Row], test: Sequence[Row]) -> Bundle:
-    """`modelops.json` says where the rows come from; `groups.json` shows evaluations what was trained on."""
-    data = {TRAIN: _lines(train), TEST: _lines(test)}
+def bundle(
+    work: WorkDir,
+    request: Request,
+    source: Version,
+    spool: Spool,
+    *,
+    train: Sequence[Row],
+    test: Sequence[Row],
+    near: Mapping[str, Any],
+) -> Bundle:
+    """`modelops.json` says where the rows come from; the groups show evaluations what was trained on.
+
+    The rows are copied from the spool into the work folder: they are never in memory at once.
+    """
+    data = {TRAIN: work.folder / "train.jsonl", TEST: work.folder / "test.jsonl"}
+    sums = {
+        TRAIN: _written(data[TRAIN], train, spool, method=request.method),
+        TEST: _written(data[TEST], test, spool, method=request.method),
+    }
     covered: dict[str, Any] = {
         "form": "dataset/v1",
         "agent": request.agent,
@@ -38,9 +65,10 @@ def bundle(request: Request, source: Snapshot, *, train: Sequence[Row], test: Se
         "prompt": prompts.digest(request.prompt),
         "dataset_id": source.dataset_id,
         "as_of": source.as_of,
-        "files": {path: hashlib.sha256(content).hexdigest() for path, content in data.items()},
+        "files": sums,
     }
     digest = "sha256:" + hashlib.sha256(rfc8785.dumps(covered)).hexdigest()
+    p99 = percentile([row.longest for row in [*train, *test]], 0.99)
     lineage = {
         **covered,
         "digest": digest,
@@ -48,13 +76,14 @@ def bundle(request: Request, source: Snapshot, *, train: Sequence[Row], test: Se
         "dataset": source.name,
         "rows": {"train": len(train), "test": len(test)},
         "tokens": sum(row.tokens for row in train),
-        "p99_tokens": percentile([row.tokens for row in [*train, *test]], 0.99),
+        "p99_tokens": p99,
+        "max_tokens": rounded_up(p99),
     }
-    files = {
+    files: dict[str, bytes | Path] = {
         **data,
-        LINEAGE: _json(lineage),
-        GROUPS: _json({"form": "groups/v1", "train": sorted({row.group for row in train})}),
-        "README.md": _card(request, source, lineage),
+        LINEAGE: as_json(lineage),
+        GROUPS: as_json({"form": "groups/v1", "train": sorted({row.group for row in train})}),
+        NEAR: json.dumps(near, sort_keys=True).encode(),
     }
     return Bundle(files=files, digest=digest, lineage=lineage)
 
@@ -64,21 +93,36 @@ def percentile(values: Sequence[int], share: float) -> int:
     return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
 
 
-def _lines(rows: Sequence[Row]) -> bytes:
-    return b"".join(
-        json.dumps({"id": row.id, "messages": row.messages}, sort_keys=True).encode() + b"\n" for row in rows
-    )
-
-
-def _json(document: Mapping[str, Any]) -> bytes:
+def as_json(document: Mapping[str, Any]) -> bytes:
+    """A JSON file of the repository."""
     return json.dumps(document, sort_keys=True, indent=1).encode()
 
 
-def _card(request: Request, source: Snapshot, lineage: Mapping[str, Any]) -> bytes:
-    return (
-        "---\nconfigs:\n- config_name: default\n  data_files:\n"
-        f"  - split: train\n    path: {TRAIN}\n  - split: test\n    path: {TEST}\ntags:\n- modelops\n---\n"
-        f"# Training data of {request.agent}\n\n"
-        f"Made by ModelOps run `{request.run}` from LangSmith dataset `{source.dataset_id}` as of "
-        f"`{source.as_of}`. Digest `{lineage['digest']}`.\n"
-    ).encode()
+def _written(path: Path, rows: Sequence[Row], spool: Spool, *, method: str) -> str:
+    """The file's SHA-256."""
+    checksum = hashlib.sha256()
+    with Spool(path) as file:
+        for line in _lines(rows, spool, method=method):
+            checksum.update(line)
+            file.add(line)
+    return checksum.hexdigest()
+
+
+def _lines(rows: Sequence[Row], spool: Spool, *, method: str) -> Iterator[bytes]:
+    """SFT: `messages`. DPO and ORPO: `prompt`, `chosen`, `rejected`, each a list of messages (TRL's form)."""
+    for row in rows:
+        line = spool.line(row.better.place)
+        if method == "sft" or row.worse is None:
+            yield line
+            continue
+        better, worse = json.loads(line), json.loads(spool.line(row.worse.place))
+        document = {
+            "id": row.id,
+            "rejected_id": row.worse.id,
+            "prompt": better["prompt"],
+            "chosen": better["answer"],
+            "rejected": worse["answer"],
+        }
+        if "tools" in better:
+            document["tools"] = better["tools"]
+        yield json.dumps(document, sort_keys=True).encode() + b"\n"

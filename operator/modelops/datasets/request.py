@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from modelops.api.v1alpha1.agentmodel import PromptContract
+from modelops.api.v1alpha1.trainingrun import SensitiveKind
 from modelops.workdir import ProgramFailure
 
 
@@ -15,9 +16,13 @@ class _Part(BaseModel):
 
 
 class Source(_Part):
-    """A LangSmith dataset, `ls://<id or exact name>`, at a version (None: the newest) and in some splits."""
+    """A LangSmith dataset, `ls://<id or exact name>`, at a version (None: the newest) and in some splits.
+
+    `field` is where a person has written it: refusals name it.
+    """
 
     dataset: str
+    field: str = ""
     as_of: str | None = None
     splits: tuple[str, ...] = ()
 
@@ -35,8 +40,19 @@ class SplitRule(_Part):
     seed: str
 
 
+class BaseModelFacts(_Part):
+    """The model that is trained, at its newest revision: its tokenizer and its licence are looked at."""
+
+    repo: str
+
+
 class Request(_Part):
-    """One preparation of a dataset. `run` is the TrainingRun's uid; `min_examples` counts usable examples."""
+    """One preparation of a dataset. `run` is the TrainingRun's uid; `min_examples` counts usable examples.
+
+    `hub` None: everything is checked and nothing uploaded. `max_seq_length` is in tokens. `source` says who
+    wrote the answers: `human`, or `model:<id>`. `group_key` is a dotted path into inputs or metadata.
+    `project` is the agent's LangSmith project, to compare with what was asked in production.
+    """
 
     v: Literal[1]
     run: str
@@ -44,10 +60,19 @@ class Request(_Part):
     langsmith: Source
     evaluation_dataset: str | None = None
     prompt: PromptContract
-    method: Literal["sft"]
-    hub: HubTarget
+    method: Literal["sft", "dpo", "orpo"]
+    hub: HubTarget | None
     min_examples: int = Field(ge=2)
     split: SplitRule
+    include_failures: bool = False
+    feedback_key: str | None = None
+    group_key: str | None = None
+    max_seq_length: int | None = Field(default=None, ge=1)
+    base_model: BaseModelFacts | None = None
+    source: str | None = None
+    allowed_licences: tuple[str, ...] = ()
+    allow_sensitive: tuple[SensitiveKind, ...] = ()
+    project: str | None = None
 
     @classmethod
     def of(cls, document: Any) -> Request:

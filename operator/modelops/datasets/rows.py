@@ -1,154 +1,139 @@
-"""From examples to rows: checked, rendered by the prompt contract, free of duplicates.
-
-Every refusal says how many examples are concerned, names one, and says what to do. Contents never appear in a
-message: they may be anybody's code.
-"""
+"""From examples to candidates for rows: checked and rendered by the prompt contract, in one pass."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
 
-from modelops.api.v1alpha1.agentmodel import PromptContract
-from modelops.datasets import groups
-from modelops.datasets.source import Example
-from modelops.domain.prompt import Message, PromptError, check, render
+from modelops.api.v1alpha1.trainingrun import SensitiveKind as Kind
+from modelops.datasets.census import Census, check_prompt, succeeded
+from modelops.datasets.labels import Labels
+from modelops.datasets.lengths import Counter
+from modelops.datasets.near import Shingles
+from modelops.datasets.production import Trained
+from modelops.datasets.rendering import Rendered
+from modelops.datasets.report import Report
+from modelops.datasets.request import Request
+from modelops.datasets.sensitive import sensitive
+from modelops.datasets.source import Example, Journal
+from modelops.datasets.spool import Spool
 from modelops.workdir import ProgramFailure
 
-_PIECES = re.compile(r"\w+|[^\w\s]")
+_AT_ONCE = 512
+_ENCODER = json.JSONEncoder(sort_keys=True)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """One training row; `group` is what its inputs have in common with near-copies, `tokens` an estimate."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Candidate:
+    """One question with one answer; its messages lie in the spool at `place`.
+
+    `group` is the digest of its inputs, `key` the value of the request's `group_key` (None: it has none),
+    `number` its place among all candidates, `preferred` its side of a pair in one example.
+    """
 
     id: str
-    messages: tuple[Message, ...]
+    number: int
+    place: int
     group: str
+    target: bytes
     tokens: int
+    success: bool
+    preferred: bool | None
+    key: str | None
+    source_run: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Rows:
-    """The usable rows and what a person should know about the rest."""
+@dataclass(kw_only=True)
+class Candidates:
+    """All of them in the order of the examples' ids, and what was seen on the way."""
 
-    rows: tuple[Row, ...]
-    findings: tuple[str, ...]
+    kept: list[Candidate] = field(default_factory=list)
+    shingles: Shingles = field(default_factory=Shingles)
+    sensitive: dict[Kind, list[str]] = field(default_factory=dict)
+    labels: Labels = field(default_factory=Labels)
+    trained: Trained = field(default_factory=Trained)
 
 
-def make_rows(examples: Sequence[Example], *, agent: str, prompt: PromptContract, dataset: str) -> Rows:
+def candidates(
+    source: Journal, request: Request, *, counter: Counter, spool: Spool, report: Report
+) -> Candidates:
     """Raises ProgramFailure: DatasetEmpty, DatasetShapeInvalid, PromptRenderFailed."""
-    if not examples:
+    dataset = source.version.name
+    if not source.version.count:
         raise ProgramFailure(
             "DatasetEmpty", f"dataset {dataset!r} has no examples in the chosen version and splits; add some"
         )
-    findings: list[str] = []
-    _check_shapes(examples, dataset=dataset)
-    usable = _of_this_agent(examples, agent=agent, dataset=dataset, findings=findings)
-    usable = _successes(usable, dataset=dataset, findings=findings)
-    _check_prompt(prompt)
-    rendered = [_row(example, prompt=prompt, total=len(usable)) for example in usable]
-    _check_targets(rendered, dataset=dataset)
-    return Rows(rows=_distinct(rendered, findings=findings), findings=tuple(findings))
+    check_prompt(request.prompt)
+    pairs = request.method != "sft"
+    census = Census(request=request, learns_from_failures=pairs or request.include_failures)
+    found = Candidates()
+    for batch in _batches(source):
+        own = [
+            r for example in batch if census.accepts(example) for r in census.rendered(example, pairs=pairs)
+        ]
+        _add(found, own, request=request, counter=counter, spool=spool)
+    census.judge(source.version.count, dataset=dataset, report=report)
+    return found
 
 
-def _check_shapes(examples: Sequence[Example], *, dataset: str) -> None:
-    def sound(part: object) -> bool:
-        return isinstance(part, dict) and bool(part)
-
-    bad = [e for e in examples if not (sound(e.inputs) and sound(e.outputs))]
-    if bad:
-        part = "outputs" if sound(bad[0].inputs) else "inputs"
-        raise ProgramFailure(
-            "DatasetShapeInvalid",
-            f"{len(bad)} of {len(examples)} examples of dataset {dataset!r} lack inputs or outputs as an "
-            f"object with keys; the first is example {bad[0].id}, its `{part}`. Correct or remove them",
+def _add(found: Candidates, own: list[Rendered], *, request: Request, counter: Counter, spool: Spool) -> None:
+    texts = [one.text for one in own]
+    tokens = counter.count(texts, [len(one.prompt) + len(one.answer) for one in own])
+    found.shingles.add([one.likeness.words for one in own])
+    for one, text, length in zip(own, texts, tokens, strict=True):
+        example = one.example
+        for kind in sensitive(text):
+            found.sensitive.setdefault(kind, []).append(example.id)
+        if one.preferred is not False:
+            found.labels.add(example.metadata)
+            if request.project:
+                found.trained.add(one.prompt, tools=one.tools)
+        candidate = Candidate(
+            id=example.id,
+            number=len(found.kept),
+            place=spool.add(_line(one, method=request.method)),
+            group=one.likeness.digest,
+            target=hashlib.sha256(one.target.encode()).digest()[:16],
+            tokens=length,
+            success=succeeded(example),
+            preferred=one.preferred,
+            key=_key(example, request.group_key),
+            source_run=example.source_run,
         )
+        found.kept.append(candidate)
 
 
-def _of_this_agent(
-    examples: Sequence[Example], *, agent: str, dataset: str, findings: list[str]
-) -> list[Example]:
-    others = sorted({str(e.metadata["agent"]) for e in examples if not _is_for(agent, e)})
-    kept = [e for e in examples if _is_for(agent, e)]
-    if not kept:
-        raise ProgramFailure(
-            "DatasetShapeInvalid",
-            f"all {len(examples)} examples of dataset {dataset!r} have metadata.agent {', '.join(others)!r}, "
-            f"not {agent!r}; choose that agent's dataset",
-        )
-    if others:
-        findings.append(
-            f"{len(examples) - len(kept)} examples of other agents ({', '.join(others)}) were left out"
-        )
-    return kept
+def _line(one: Rendered, *, method: str) -> bytes:
+    """For SFT the row as it is uploaded, so that it only has to be copied."""
+    document: dict[str, Any] = {"id": one.example.id}
+    if method == "sft":
+        document["messages"] = [*one.prompt, *one.answer]
+    else:
+        document |= {"prompt": one.prompt, "answer": one.answer}
+    if one.tools:
+        document["tools"] = one.tools
+    return _ENCODER.encode(document).encode() + b"\n"
 
 
-def _is_for(agent: str, example: Example) -> bool:
-    named = example.metadata.get("agent")
-    return named is None or _plain(str(named)) == _plain(agent)
+def _batches(source: Journal) -> Iterator[list[Example]]:
+    remaining = iter(source)
+    while batch := list(islice(remaining, _AT_ONCE)):
+        yield batch
 
 
-def _plain(agent: str) -> str:
-    """feature_dev, feature-dev and FeatureDev are one agent."""
-    return re.sub(r"[-_\s]", "", agent).lower()
-
-
-def _successes(examples: Sequence[Example], *, dataset: str, findings: list[str]) -> list[Example]:
-    kept = [e for e in examples if e.metadata.get("success", True) is True]
-    if not kept:
-        raise ProgramFailure(
-            "DatasetShapeInvalid",
-            f"no example of dataset {dataset!r} has metadata.success true; failures are not learnt from",
-        )
-    if len(kept) < len(examples):
-        findings.append(f"{len(examples) - len(kept)} examples without metadata.success true were left out")
-    return kept
-
-
-def _check_prompt(prompt: PromptContract) -> None:
-    try:
-        check(prompt)
-    except PromptError as error:
-        raise ProgramFailure("PromptRenderFailed", f"the AgentModel's spec.{error}") from error
-
-
-def _row(example: Example, *, prompt: PromptContract, total: int) -> Row:
-    try:
-        messages = render(prompt, example.inputs, example.outputs)
-    except PromptError as error:
-        raise ProgramFailure(
-            "PromptRenderFailed",
-            f"example {example.id} (of {total}) does not fit the AgentModel's spec.{error}",
-        ) from error
-    text = "\n".join(str(message.get("content") or "") for message in messages)
-    return Row(
-        id=example.id,
-        messages=tuple(messages),
-        group=groups.digest(example.inputs),
-        tokens=len(_PIECES.findall(text)),
-    )
-
-
-def _check_targets(rows: Sequence[Row], *, dataset: str) -> None:
-    empty = [row for row in rows if not str(row.messages[-1]["content"]).strip()]
-    if empty:
-        raise ProgramFailure(
-            "DatasetShapeInvalid",
-            f"{len(empty)} of {len(rows)} examples of dataset {dataset!r} have an empty target after "
-            f"prompt.assistant; the first is example {empty[0].id}. Correct or remove them",
-        )
-
-
-def _distinct(rows: Sequence[Row], *, findings: list[str]) -> tuple[Row, ...]:
-    """One row of each question and target; the same question with other targets stays, in one group."""
-    first: dict[tuple[str, str], Row] = {}
-    for row in rows:
-        first.setdefault((row.group, str(row.messages[-1]["content"]).strip()), row)
-    if len(first) < len(rows):
-        findings.append(f"{len(rows) - len(first)} duplicates were left out")
-    conflicting = len(first) - len({row.group for row in first.values()})
-    if conflicting:
-        findings.append(f"{conflicting} examples have the same inputs as another one but a different target")
-    return tuple(first.values())
+def _key(example: Example, path: str | None) -> str | None:
+    """What a dotted path leads to, in the example's inputs or metadata, or from one of these words on."""
+    if not path:
+        return None
+    parts = path.split(".")
+    for start in ({"inputs": example.inputs, "metadata": example.metadata}, example.inputs, example.metadata):
+        value: Any = start
+        for part in parts:
+            value = value.get(part) if isinstance(value, dict) else None
+        if value is not None:
+            return json.dumps(value, sort_keys=True)
+    return None

@@ -1,40 +1,71 @@
-"""Reading LangSmith: one version of the dataset, once, into a journal that a restart goes on from."""
+"""Reading LangSmith: one version of the dataset, once, into a journal that a restart goes on from.
+
+The journal is `<name>.jsonl`, one example a line in the order of their ids, and `<name>.json`, which is
+written last. Fifty thousand examples are never in memory at once.
+"""
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelops.adapters.langsmith.connection import LangSmithConnection
 from modelops.adapters.langsmith.datasets import LATEST, resolve_dataset
 from modelops.adapters.langsmith.errors import LangSmithError, reported
-from modelops.datasets.groups import digest
+from modelops.datasets.spool import Spool
 from modelops.workdir import ProgramFailure, WorkDir
 
 if TYPE_CHECKING:
     from langsmith import Client
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Example:
-    """One example as LangSmith has it; the shapes are not yet checked."""
+    """One example as LangSmith has it; the shapes are not yet checked.
+
+    `source_run` is the id of the run that it was made from, empty where there is none.
+    """
 
     id: str
     inputs: Any
     outputs: Any
     metadata: dict[str, Any]
+    source_run: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Snapshot:
-    """All examples of one version of a dataset, ordered by id. `as_of` is that version's own time."""
+class Version:
+    """One version of a dataset. `as_of` is its own time; `licence` what the dataset's metadata say of it."""
 
     dataset_id: str
     name: str
     as_of: str
+    count: int = 0
+    licence: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot(Version):
+    """All examples of one version of a dataset, ordered by id."""
+
     examples: tuple[Example, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Journal:
+    """One version of a dataset on disk; iterated over, its examples ordered by id."""
+
+    version: Version
+    path: Path
+
+    def __iter__(self) -> Iterator[Example]:
+        with self.path.open("rb") as lines:
+            for line in lines:
+                yield Example(**json.loads(line))
 
 
 def connect() -> Client:
@@ -53,37 +84,44 @@ def connect() -> Client:
     ).client()
 
 
+def journal(
+    work: WorkDir,
+    name: str,
+    ref: str,
+    *,
+    as_of: str | None,
+    splits: Sequence[str] = (),
+    about: str = "",
+) -> Journal:
+    """The dataset's examples as this program has read them before, or from LangSmith.
+
+    Raises ProgramFailure with LangSmith's reason; `about`: which dataset of the input it speaks of, if not the first.
+    """
+    path = work.folder / f"{name}.jsonl"
+    known = work.read(f"{name}.json")
+    if known is None:
+        with Spool(work.folder / f".{name}.part") as unordered:
+            version, places = _read(unordered, ref, as_of=as_of, splits=splits, about=about)
+            with Spool(path) as ordered:
+                for _, place in sorted(places):
+                    ordered.add(unordered.line(place))
+            unordered.path.unlink()
+        known = asdict(version)
+        work.write(f"{name}.json", known)
+    return Journal(version=Version(**known), path=path)
+
+
 def snapshot(
     work: WorkDir, name: str, ref: str, *, as_of: str | None, splits: Sequence[str] = ()
 ) -> Snapshot:
-    """The dataset's examples from the journal `<name>.json`, or from LangSmith and then into it.
-
-    Raises ProgramFailure with LangSmith's reason.
-    """
-    known = work.read(f"{name}.json")
-    if known is None:
-        known = asdict(_read(ref, as_of=as_of, splits=splits))
-        work.write(f"{name}.json", known)
-    return Snapshot(
-        dataset_id=known["dataset_id"],
-        name=known["name"],
-        as_of=known["as_of"],
-        examples=tuple(Example(**example) for example in known["examples"]),
-    )
+    """`journal`, with all examples in memory: for an evaluation, which asks few."""
+    found = journal(work, name, ref, as_of=as_of, splits=splits)
+    return Snapshot(**asdict(found.version), examples=tuple(found))
 
 
-def evaluation_inputs(work: WorkDir, ref: str) -> tuple[str, frozenset[str]]:
-    """The evaluation dataset's name and the digests of its examples' inputs; no more of it is kept."""
-    known = work.read("evaluation.json")
-    if known is None:
-        found = _read(ref, as_of=None, splits=(), about="evaluation_dataset")
-        digests = sorted({digest(e.inputs) for e in found.examples if isinstance(e.inputs, dict)})
-        known = {"name": found.name, "digests": digests}
-        work.write("evaluation.json", known)
-    return known["name"], frozenset(known["digests"])
-
-
-def _read(ref: str, *, as_of: str | None, splits: Sequence[str], about: str = "") -> Snapshot:
+def _read(
+    into: Spool, ref: str, *, as_of: str | None, splits: Sequence[str], about: str = ""
+) -> tuple[Version, list[tuple[str, int]]]:
     client = connect()
     try:
         found = resolve_dataset(client, ref, as_of=as_of or LATEST)
@@ -91,17 +129,27 @@ def _read(ref: str, *, as_of: str | None, splits: Sequence[str], about: str = ""
             listed = client.list_examples(
                 dataset_id=found.id, as_of=found.version, splits=list(splits) or None
             )
-            examples = [
-                Example(id=str(e.id), inputs=e.inputs, outputs=e.outputs, metadata=e.metadata or {})
-                for e in listed
-            ]
+            places = [(str(e.id), into.add(_line(e))) for e in listed]
     except LangSmithError as error:
         raise ProgramFailure(error.reason, str(error), transient=error.transient, about=about) from error
     finally:
         client.close(timeout=0)
-    return Snapshot(
+    version = Version(
         dataset_id=found.id,
         name=found.name,
         as_of=found.version,
-        examples=tuple(sorted(examples, key=lambda example: example.id)),
+        count=len(places),
+        licence=found.licence,
     )
+    return version, places
+
+
+def _line(example: Any) -> bytes:
+    document = {
+        "id": str(example.id),
+        "inputs": example.inputs,
+        "outputs": example.outputs,
+        "metadata": example.metadata or {},
+        "source_run": str(example.source_run_id or ""),
+    }
+    return json.dumps(document).encode() + b"\n"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelops.datasets.files import LINEAGE, Bundle
+from modelops.datasets.files import LINEAGE
 from modelops.trainers.job import HubRefused, HubSilent, Repository
 from modelops.workdir import ProgramFailure
 
@@ -16,8 +18,8 @@ if TYPE_CHECKING:
 PATIENCE_SECONDS = 60.0
 
 
-def upload(bundle: Bundle, *, repo: str) -> str:
-    """The commit of the private dataset repository `repo` that holds the bundle.
+def upload(files: Mapping[str, bytes | Path], *, digest: str, repo: str) -> str:
+    """The commit of the private dataset repository `repo` that holds the files; `digest` tells them apart.
 
     Raises ProgramFailure: HubUnauthorized, HubUnavailable, HubRepositoryPublic.
     """
@@ -33,11 +35,11 @@ def upload(bundle: Bundle, *, repo: str) -> str:
 
     def there(head: str) -> bool:
         lineage = target.look(LINEAGE, revision=head)
-        return lineage is not None and json.loads(lineage).get("digest") == bundle.digest
+        return lineage is not None and json.loads(lineage).get("digest") == digest
 
     try:
         target.patiently(lambda: _private_repository(api, repo))
-        return target.commit(bundle.files, title=f"Dataset {bundle.digest[:19]}", there=there)
+        return target.commit(files, title=f"Dataset {digest[:19]}", there=there)
     except HubRefused as error:
         raise ProgramFailure(
             "HubUnauthorized",

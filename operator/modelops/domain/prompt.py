@@ -127,6 +127,8 @@ def _compile(name: str, source: str) -> jinja2.Template:
         tree = _ENVIRONMENT.parse(source)
         unknown = sorted(jinja2.meta.find_undeclared_variables(tree) - {"inputs", "outputs"})
         template = _ENVIRONMENT.from_string(tree)
+        # As it is, a ChainMap, which every rendering copies key by key.
+        template.globals = dict(template.globals)
     except jinja2.TemplateSyntaxError as error:
         raise PromptError(
             f"prompt.{name}: line {error.lineno}: {error.message}; correct the template"
@@ -139,7 +141,15 @@ def _compile(name: str, source: str) -> jinja2.Template:
     return template
 
 
+@lru_cache(maxsize=64)
+def _constant(source: str) -> bool:
+    """Whether a template is nothing but text, as many system prompts are."""
+    return not any(mark in source for mark in ("{{", "{%", "{#", "\n", "\r"))
+
+
 def _render(name: str, source: str, values: Mapping[str, Any]) -> str:
+    if _constant(source):
+        return source
     template = _compile(name, source)
     try:
         return template.render(values)

@@ -11,8 +11,12 @@ OF_THE_DATASET = frozenset(
         "DatasetNotFound",
         "DatasetVersionNotFound",
         "DatasetEmpty",
+        "DatasetTooLong",
         "DatasetTooSmall",
         "DatasetShapeInvalid",
+        "LicenceNotAllowed",
+        "MethodNotServed",
+        "SensitiveContent",
         "TrainTestOverlap",
         "LangSmithRefused",
     }

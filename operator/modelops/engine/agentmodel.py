@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.domain.agentmodel.decide import decide
 from modelops.domain.agentmodel.observed import Observed
+from modelops.domain.facts import Outage
 from modelops.domain.plan import Do, Plan, WriteRecord, WriteStatus
 from modelops.domain.record import EndpointEntry, Record, Settlement
 from modelops.domain.training.naming import attempt_label
-from modelops.engine.act import Executed, Held
+from modelops.engine.act import CONFIG_MAPS, Executed, Held
 from modelops.engine.interest import with_uid
 from modelops.engine.memories import Memories
 from modelops.engine.reconciler import Reconciler, Scene
-from modelops.engine.resources import AGENT_MODELS
+from modelops.engine.resources import AGENT_MODELS, ROLLOUTS, TRAINING_RUNS
 from modelops.engine.world import World, parsed
-from modelops.ports import EndpointRequest
+from modelops.ports import EndpointRequest, Unavailable
 
 STATUS_SECONDS = 1.0
 """Between two writes of a status that only shows what the record says; many runs of one agent share it."""
@@ -120,9 +121,33 @@ class AgentModelReconciler(Reconciler[Observed]):
                 return other.metadata.name
         return ""
 
-    async def _fetch(self, fact: str, seen: Observed, scene: Scene[Observed]) -> Any:  # noqa: ARG002
-        assert fact == "endpoints"
-        return await self._world.endpoints.list(scene.credentials.hugging_face, self._world.hub_org)
+    async def _fetch(self, fact: str, seen: Observed, scene: Scene[Observed]) -> Any:
+        match fact:
+            case "endpoints":
+                return await self._world.endpoints.list(scene.credentials.hugging_face, self._world.hub_org)
+            case "live":
+                return await self._observed_live(seen.agent_model)
+        raise ValueError(f"no such fact: {fact}")
+
+    async def _observed_live(self, agent: AgentModel) -> Scene[Observed] | None:
+        """Past the cache, which learns it. The file first: what it names was intended in a status before."""
+        world, namespace = self._world, agent.metadata.namespace
+        await world.raw(CONFIG_MAPS, namespace, agent.spec.config.config_map_ref.name, live=True)
+        for resource in (AGENT_MODELS, TRAINING_RUNS, ROLLOUTS):
+            items, version = await world.kube.list(resource, namespace=namespace)
+            world.cache.replace_all(resource, items, resource_version=version, namespace=namespace)
+        return await self._observe(namespace, agent.metadata.name)
+
+    def _with_fact(self, seen: Observed, name: str, fact: Any, scene: Scene[Observed]) -> Observed:
+        if name != "live":
+            return super()._with_fact(seen, name, fact, scene)
+        if not isinstance(fact, Scene):
+            why = fact.message if isinstance(fact, Outage) else "it is gone"
+            raise Unavailable(f"AgentModel {seen.agent_model.metadata.name} could not be read: {why}")
+        found: Observed = fact.seen
+        held, live = scene.held, fact.held
+        held.object, held.record, held.file = live.object, live.record, live.file
+        return replace(found, live=True)
 
     async def _do(self, step: Do, seen: Observed, scene: Scene[Observed]) -> Mapping[str, Any] | None:
         world, token = self._world, scene.credentials.hugging_face

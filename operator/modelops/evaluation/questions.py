@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from modelops.datasets.files import GROUPS
-from modelops.datasets.groups import digest
+from modelops.datasets.files import GROUPS, NEAR
+from modelops.datasets.groups import likeness
+from modelops.datasets.near import NearIndex
 from modelops.datasets.source import Example, Snapshot, snapshot
 from modelops.domain import prompt as prompts
 from modelops.domain.prompt import Message
@@ -43,23 +44,34 @@ def read_and_choose(
     return found, choose(found, request, trained=trained_on(work, request), findings=findings)
 
 
-def trained_on(work: WorkDir, request: Request) -> frozenset[str] | None:
-    """Digests of what the candidate was trained on, or None where nobody knows.
+@dataclass(frozen=True, kw_only=True)
+class TrainedOn:
+    """What the candidate has seen: digests of inputs, and where it is known, an index of near-copies."""
+
+    digests: frozenset[str]
+    near: NearIndex | None = None
+
+
+def trained_on(work: WorkDir, request: Request) -> TrainedOn | None:
+    """None where nobody knows.
 
     Raises ProgramFailure: HubUnauthorized, HubUnavailable.
     """
     where = request.training_dataset
     if request.train_digests or not where.repo:
-        return frozenset(request.train_digests) or None
+        return TrainedOn(digests=frozenset(request.train_digests)) if request.train_digests else None
     known = work.read("trained_on.json")
     if known is None:
-        known = {"train": _groups(where.repo, where.revision)}
+        groups, near = _files(where.repo, where.revision)
+        known = {"train": groups and [str(group) for group in groups["train"]], "near": near}
         work.write("trained_on.json", known)
-    return None if known["train"] is None else frozenset(known["train"])
+    if known["train"] is None:
+        return None
+    return TrainedOn(digests=frozenset(known["train"]), near=NearIndex.of(known.get("near")))
 
 
 def choose(
-    found: Snapshot, request: Request, *, trained: frozenset[str] | None, findings: list[str]
+    found: Snapshot, request: Request, *, trained: TrainedOn | None, findings: list[str]
 ) -> list[Question]:
     """The examples to ask: none that was trained on, and always the same ones where only some are asked.
 
@@ -76,20 +88,28 @@ def choose(
     return [_question(example, request=request) for example in sorted(unseen, key=lambda e: e.id)]
 
 
-def _unseen(found: Snapshot, *, trained: frozenset[str] | None, findings: list[str]) -> list[Example]:
+def _unseen(found: Snapshot, *, trained: TrainedOn | None, findings: list[str]) -> list[Example]:
     if trained is None:
         findings.append("what the candidate was trained on is not known, so an overlap cannot be ruled out")
         return list(found.examples)
-    unseen = [e for e in found.examples if digest(e.inputs) not in trained]
-    seen = len(found.examples) - len(unseen)
+    alike = [likeness(example.inputs) for example in found.examples]
+    equal = [one.digest in trained.digests for one in alike]
+    near = trained.near.near([one.words for one in alike]) if trained.near else [False] * len(alike)
+    unseen = [example for example, *known in zip(found.examples, equal, near, strict=True) if not any(known)]
+    seen = sum(equal)
     if not unseen:
         raise ProgramFailure(
             "TrainTestOverlap",
-            f"all {seen} examples of evaluation dataset {found.name!r} were trained on; give the "
+            f"all {len(found.examples)} examples of evaluation dataset {found.name!r} were trained on; give the "
             "Rollout's spec.evaluation.dataset examples that were not trained on",
         )
     if seen:
         findings.append(f"{seen} examples were trained on (same inputs) and left out")
+    if len(found.examples) - len(unseen) > seen:
+        findings.append(
+            f"{len(found.examples) - len(unseen) - seen} examples are near-copies of examples trained on and "
+            "left out"
+        )
     return unseen
 
 
@@ -131,7 +151,8 @@ def _chance(example: Example) -> bytes:
     return hashlib.sha256(example.id.encode()).digest()
 
 
-def _groups(repo: str, revision: str) -> list[str] | None:
+def _files(repo: str, revision: str) -> tuple[Any, Any]:
+    """`groups.json` and `near.json` of a dataset repository, each None where it is not there."""
     from huggingface_hub import HfApi
 
     if not os.environ.get("HF_TOKEN"):
@@ -142,13 +163,12 @@ def _groups(repo: str, revision: str) -> list[str] | None:
     api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"), token=os.environ["HF_TOKEN"])
     source = Repository(api, repo, repo_type="dataset", patience_seconds=HUB_PATIENCE_SECONDS)
     try:
-        content = source.read(GROUPS, revision=revision)
+        contents = [source.read(path, revision=revision) for path in (GROUPS, NEAR)]
     except HubRefused as error:
         raise ProgramFailure(
             "HubUnauthorized", f"{error}; the token of spec.secretRefs.huggingFace needs to read it"
         ) from error
     except HubSilent as error:
         raise ProgramFailure("HubUnavailable", f"{error}; it is tried again", transient=True) from error
-    if content is None:
-        return None
-    return [str(group) for group in json.loads(content)["train"]]
+    groups, near = (content and json.loads(content) for content in contents)
+    return groups or None, near or None

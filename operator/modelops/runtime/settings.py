@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
@@ -17,8 +17,10 @@ from pydantic import (
     SecretStr,
     ValidationError,
     field_validator,
+    model_validator,
 )
 
+from modelops.adapters.huggingface.payload import TrainerName
 from modelops.domain.model_hosts import ModelHosts, entries, is_loopback
 from modelops.loopback import SWITCH, NotLoopbackError, assert_loopback, sandboxed
 
@@ -73,6 +75,12 @@ class Settings(BaseModel):
     """True: refuses to start unless every service is on this machine."""
     state_dir: Path = Field(default_factory=_state_dir, alias="MODELOPS_STATE_DIR")
     """Working folders of the dataset and evaluation programs."""
+    trainer: TrainerName = Field("trl", alias="MODELOPS_TRAINER")
+    """What is shipped into a job: trl trains language models; tiny, in seconds, is for the sandbox only."""
+    training_image: str = Field(
+        "", alias="MODELOPS_TRAINING_IMAGE", max_length=255, pattern=r"^$|^[A-Za-z0-9][A-Za-z0-9_.:/@-]*$"
+    )
+    """A container image of your own for training jobs, with uv; empty: the trainer's, pinned by its digest."""
     training_defaults: Path | None = Field(None, alias="MODELOPS_TRAINING_DEFAULTS")
     """A training_defaults.yaml of your own."""
     bind_address: str = Field("", alias="MODELOPS_BIND_ADDRESS")
@@ -124,6 +132,14 @@ class Settings(BaseModel):
             raise ValueError(f"it has less than {SHORTEST_SECRET} characters; make a longer secret")
         return value
 
+    @model_validator(mode="after")
+    def _real_trainer(self) -> Self:
+        if self.trainer == "tiny" and not self.sandbox:
+            raise ValueError(
+                "MODELOPS_TRAINER=tiny trains no language model: leave it out, or use the sandbox"
+            )
+        return self
+
     @field_validator("training_defaults")
     @classmethod
     def _is_there(cls, value: Path | None) -> Path | None:
@@ -168,9 +184,9 @@ def load(environ: Mapping[str, str] = os.environ) -> tuple[Settings, dict[str, s
         settings = Settings.model_validate({alias: merged[alias] for alias in _aliases() if alias in merged})
     except ValidationError as error:
         problems += (
-            f"{problem['loc'][0]}: {_said(problem)}"
+            _problem(problem)
             for problem in error.errors(include_url=False)
-            if problem["loc"][0] != SWITCH  # The guard tells of that one.
+            if problem["loc"][:1] != (SWITCH,)  # The guard tells of that one.
         )
     try:
         assert_loopback(merged)
@@ -201,8 +217,17 @@ def _aliases() -> list[str]:
     return [str(field.alias) for field in Settings.model_fields.values()]
 
 
+def _problem(problem: Any) -> str:
+    """With the variable that it is about, unless it is about several."""
+    return f"{problem['loc'][0]}: {_said(problem)}" if problem["loc"] else _message(problem)
+
+
+def _message(problem: Any) -> str:
+    return str(problem["msg"]).removeprefix("Value error, ")
+
+
 def _said(problem: Any) -> str:
-    message = str(problem["msg"]).removeprefix("Value error, ")
+    message = _message(problem)
     field = next(f for f in Settings.model_fields.values() if f.alias == problem["loc"][0])
     secret = field.annotation is SecretStr
     return message if secret else f"{message} (it is {problem['input']!r})"

@@ -13,7 +13,7 @@ from modelops.adapters.huggingface import (
     HuggingFaceHub,
     HuggingFaceJobs,
 )
-from modelops.adapters.huggingface.payload import trainer
+from modelops.adapters.huggingface.payload import shipped
 from modelops.adapters.kube import KubeClient
 from modelops.adapters.langsmith.connection import LangSmithConnection
 from modelops.adapters.langsmith.tracing import ActionTraces
@@ -152,7 +152,9 @@ def put_together(
         "AgentModel": AgentModelReconciler(
             world, installation=installation, settle_seconds=settings.settle_seconds
         ),
-        "TrainingRun": TrainingRunReconciler(world, poller, training, trainer=trainer()),
+        "TrainingRun": TrainingRunReconciler(
+            world, poller, training, trainer=shipped(settings.trainer, image=settings.training_image)
+        ),
         "Rollout": RolloutReconciler(world, RolloutSettings(installation=installation)),
     }
     server = ReportServer(

@@ -40,9 +40,10 @@ class SandboxInfo:
         return cls(**json.loads(file.read_text()))
 
     def environment(self) -> dict[str, str]:
-        """The variables that send every SDK to the sandbox and to nowhere else."""
+        """The variables that send every SDK to the sandbox and to nowhere else, with the trainer of seconds."""
         return {
             "MODELOPS_SANDBOX": "1",
+            "MODELOPS_TRAINER": "tiny",
             "HF_ENDPOINT": self.hub,
             "HF_TOKEN": self.hf_token,
             "HUGGINGFACE_HUB_TOKEN": self.hf_token,

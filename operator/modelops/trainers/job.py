@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
@@ -30,16 +30,28 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 _T = TypeVar("_T")
+Content = bytes | Path
+"""Of a file to commit: its bytes, or where it lies on disk; only the latter may be large."""
 
 DONE, FAILED, OUT_OF_MEMORY, BAD_DATA, NEVER_STOPS, ALREADY_CLAIMED = 0, 1, 42, 43, 44, 75
 """Exit codes; reports say the same, since the service does not tell a job's exit code."""
 
 HUB_PATIENCE_SECONDS = 180.0
 """How long a Hub that answers nothing useful is asked again before the job gives up."""
+CHECKPOINT_FOLDER = "last-checkpoint"
+"""In the output repository, as `hub_strategy="checkpoint"` of transformers calls it."""
+KEEP_PATIENCE_SECONDS = 60.0
+"""The same for a checkpoint: meanwhile the hardware is paid for and does nothing."""
+PUBLISH_PATIENCE_SECONDS = 1800.0
+"""The same for a finished model: hours of training are not given up for a quarter of an hour's outage."""
 
 
 class BadData(Exception):
     """The dataset cannot be trained on; another attempt would end the same way."""
+
+
+class NeverStops(Exception):
+    """The trained model does not end its answers; served, it would fill every request to its limit."""
 
 
 class ClaimedByAnother(Exception):
@@ -90,14 +102,21 @@ class Run:
 
 
 class Reporter:
-    """Writes report lines: a prefix with the run's nonce, then JSON with sorted keys. One flush per line."""
+    """Writes report lines: a prefix with the run's nonce, then JSON with sorted keys. One flush per line.
 
-    def __init__(self, *, nonce: str, stream: TextIO | None = None) -> None:
+    Of several processes of a job, those that are not the `first` tell only a failure that has a meaning of its
+    own: when one of them dies, the others' errors are its echo.
+    """
+
+    def __init__(self, *, nonce: str, stream: TextIO | None = None, first: bool = True) -> None:
         self._prefix = f"@@modelops:{nonce}@@ "
         self._stream = stream or sys.stdout
+        self._first = first
 
     def say(self, kind: str, *, metrics: Mapping[str, float] | None = None, **fields: Any) -> None:
         """`kind` is begin, log, checkpoint, error or done. Metrics that are not finite are left out."""
+        if not self._first and fields.get("exit_code", FAILED) == FAILED:
+            return
         report: dict[str, Any] = {"v": 1, "kind": kind, "t": round(time.time(), 3), **fields}
         if metrics is not None:
             report["metrics"] = {k: _short(v) for k, v in metrics.items() if math.isfinite(v)}
@@ -131,24 +150,61 @@ class Repository:
         found = self.patiently(lambda: (self.look(path, revision=revision),))
         return found[0]
 
-    def commit(self, files: Mapping[str, bytes], *, title: str, there: Callable[[str], bool]) -> str:
+    def commit(
+        self,
+        files: Mapping[str, Content],
+        *,
+        title: str,
+        there: Callable[[str], bool],
+        without: Sequence[str] = (),
+        patience_seconds: float | None = None,
+    ) -> str:
         """Commit the files at once, unless `there(head)` says that they are; returns a head that has them.
 
-        A conflict and a lost answer are settled alike: by looking at the new head.
+        A conflict and a lost answer are settled alike: by looking at the new head. What a failed try has
+        uploaded is hashed again, but not sent again. The folders of `without` go in the same commit.
         """
-        from huggingface_hub import CommitOperationAdd
+        from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
         def once() -> str | None:
             head = str(self._api.repo_info(self.repo, repo_type=self._repo_type).sha)
             if there(head):
                 return head
             adds = [CommitOperationAdd(path, body) for path, body in sorted(files.items())]
+            gone = [f"{folder}/" for folder in without if self.files(folder, revision=head)]
+            deletes = [CommitOperationDelete(folder, is_folder=True) for folder in gone]
             self._api.create_commit(
-                self.repo, adds, commit_message=title, parent_commit=head, repo_type=self._repo_type
+                self.repo,
+                [*adds, *deletes],
+                commit_message=title,
+                parent_commit=head,
+                repo_type=self._repo_type,
             )
             return None  # The look at the new head is the proof.
 
-        return self.patiently(once)
+        return self.patiently(once, seconds=patience_seconds)
+
+    def files(self, folder: str, *, revision: str) -> list[str]:
+        """Paths of the files in a folder; without patience, as `look`."""
+        paths = self._api.list_repo_files(self.repo, revision=revision, repo_type=self._repo_type)
+        return [path for path in paths if path.startswith(f"{folder}/")]
+
+    def fetch(self, folder: str, *, revision: str, into: Path) -> Path | None:
+        """A folder's files on disk, or None where there is no such folder."""
+
+        def once() -> tuple[Path | None]:
+            paths = self.files(folder, revision=revision)
+            for path in paths:
+                self._api.hf_hub_download(
+                    self.repo, path, revision=revision, repo_type=self._repo_type, local_dir=into
+                )
+            return (into / folder if paths else None,)
+
+        return self.patiently(once)[0]
+
+    def head(self) -> str:
+        """The newest commit."""
+        return self.patiently(lambda: str(self._api.repo_info(self.repo, repo_type=self._repo_type).sha))
 
     def look(self, path: str, *, revision: str) -> bytes | None:
         """`read` without patience: what `there` uses, so that one deadline holds for the whole commit."""
@@ -163,12 +219,13 @@ class Repository:
                 return None
             return Path(file).read_bytes()
 
-    def patiently(self, ask: Callable[[], _T | None]) -> _T:
-        """Ask until there is an answer that is not None."""
+    def patiently(self, ask: Callable[[], _T | None], *, seconds: float | None = None) -> _T:
+        """Ask until there is an answer that is not None; `seconds` in place of the usual patience."""
         from huggingface_hub import errors
 
         transport_error: type[Exception] = errors.HTTPError  # type: ignore[attr-defined]  # the SDK's httpx
-        deadline = time.monotonic() + self._patience_seconds
+        patience = self._patience_seconds if seconds is None else seconds
+        deadline = time.monotonic() + patience
         pause, last = 0.1, "no answer"
         while True:
             try:
@@ -184,9 +241,7 @@ class Repository:
                 if answer is not None:
                     return answer
             if time.monotonic() > deadline:
-                raise HubSilent(
-                    f"no usable answer about {self.repo} for {self._patience_seconds:.0f} s: {last}"
-                )
+                raise HubSilent(f"no usable answer about {self.repo} for {patience:.0f} s: {last}")
 
 
 class Attempt:
@@ -199,26 +254,50 @@ class Attempt:
         self._number = number
         self._version = version
 
-    def claim(self) -> None:
-        """Take the attempt for this job, or find that this job took it before. Raises ClaimedByAnother."""
+    def claim(self) -> str:
+        """Take the attempt for this job, or find that this job took it before; returns the head.
+
+        Raises ClaimedByAnother.
+        """
         content = json.dumps({"job": self.job_id}).encode()
-        self._output.commit(
+        return self._output.commit(
             {self.claim_path: content}, title=f"Claim attempt {self._number}", there=self._ours
         )
 
-    def publish(self, files: Mapping[str, bytes]) -> str:
-        """Commit the model's files at once, on top of the claim; returns the commit.
+    def publish(self, files: Mapping[str, Content]) -> str:
+        """Commit the model's files at once, on top of the claim; returns the commit. Checkpoints go.
 
-        `modelops.json` must be among them: reading it tells whether a commit whose answer was lost is there.
+        `modelops.json` must be among them, as bytes: reading it tells whether a commit whose answer was lost
+        is there. Raises ClaimedByAnother where the claim is not this job's.
+        """
+        return self._output.commit(
+            files,
+            title=f"Model {self._version}",
+            there=self._proof("modelops.json", files),
+            without=(CHECKPOINT_FOLDER,),
+            patience_seconds=PUBLISH_PATIENCE_SECONDS,
+        )
+
+    def keep(self, files: Mapping[str, Content], *, proof: str, title: str) -> str:
+        """Commit a checkpoint on top of the claim. `proof`, as bytes among the files, differs each time.
+
         Raises ClaimedByAnother where the claim is not this job's.
         """
+        there = self._proof(proof, files)
+        return self._output.commit(files, title=title, there=there, patience_seconds=KEEP_PATIENCE_SECONDS)
 
+    def kept(self, *, into: Path) -> Path | None:
+        """The last checkpoint of this run, of whichever attempt, on disk; None where there is none."""
+        head = self._output.head()
+        return self._output.fetch(CHECKPOINT_FOLDER, revision=head, into=into)
+
+    def _proof(self, path: str, files: Mapping[str, Content]) -> Callable[[str], bool]:
         def there(head: str) -> bool:
             if not self._ours(head):
                 raise ClaimedByAnother(f"{self.claim_path} is gone at {head}; nothing is published")
-            return self._output.look("modelops.json", revision=head) == files["modelops.json"]
+            return self._output.look(path, revision=head) == files[path]
 
-        return self._output.commit(files, title=f"Model {self._version}", there=there)
+        return there
 
     def _ours(self, head: str) -> bool:
         content = self._output.look(self.claim_path, revision=head)
@@ -248,13 +327,18 @@ class Job:
         return content
 
 
+def leads() -> bool:
+    """Whether this process speaks for the job: of several that train together (torchrun's RANK), the first."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def main(train: Callable[[Job], None]) -> int:
     """Claim, train, and turn every outcome into an exit code; each failure is reported first.
 
     In the sandbox nothing is claimed unless the Hub is on this machine.
     """
     run = Run.from_json(os.environ["MODELOPS_RUN"])
-    reporter = Reporter(nonce=os.environ["MODELOPS_NONCE"])
+    reporter = Reporter(nonce=os.environ["MODELOPS_NONCE"], first=leads())
     try:
         assert_loopback(os.environ, needed=("HF_ENDPOINT",))
     except NotLoopbackError as error:
@@ -263,24 +347,37 @@ def main(train: Callable[[Job], None]) -> int:
 
     api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"), token=os.environ["HF_TOKEN"])
     job_id = os.environ.get("JOB_ID") or f"anonymous-{secrets.token_hex(16)}"
+    os.environ["JOB_ID"] = job_id  # Of all processes that this one may become.
     attempt = Attempt(
         output=Repository(api, run.output_repo), number=run.attempt, version=run.version, job_id=job_id
     )
     dataset = Repository(api, run.dataset_repo, repo_type="dataset")
     try:
-        attempt.claim()
+        if leads():
+            attempt.claim()
         train(Job(run=run, dataset=dataset, attempt=attempt, reporter=reporter))
     except ClaimedByAnother as error:
         print(f"{error}: this job ends without training", flush=True)
         return ALREADY_CLAIMED
     except BadData as error:
         return _failed(reporter, error, reason="BadData", code=BAD_DATA)
-    except MemoryError as error:
-        return _failed(reporter, error, reason="OutOfMemory", code=OUT_OF_MEMORY)
+    except NeverStops as error:
+        return _failed(reporter, error, reason="ModelDoesNotStop", code=NEVER_STOPS)
     except Exception as error:  # noqa: BLE001 - the job's edge: whatever it was, the operator has to hear of it
         traceback.print_exc()
+        if out_of_memory(error):
+            return _failed(reporter, error, reason="OutOfMemory", code=OUT_OF_MEMORY)
         return _failed(reporter, error, reason=type(error).__name__, code=FAILED)
     return DONE
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Of the device or of the machine: Python's MemoryError, `torch.OutOfMemoryError`, and what older
+    allocators and libraries (cuBLAS, NCCL, PyTorch's on a CPU) say in words."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    said = str(error).lower()
+    return any(words in said for words in ("out of memory", "can't allocate memory", "alloc_failed"))
 
 
 def _failed(reporter: Reporter, error: BaseException, *, reason: str, code: int) -> int:

@@ -2,46 +2,77 @@
 
 import base64
 import io
+import re
 import tarfile
 from importlib.resources import files
 
 import pytest
 
-from modelops.adapters.huggingface.payload import COMMAND, IMAGE, LARGEST, job_label, payload_base64, trainer
+from modelops.adapters.huggingface.payload import (
+    LARGEST,
+    PAYLOADS,
+    TRAINERS,
+    TrainerName,
+    job_label,
+    payload_base64,
+    shipped,
+)
 from modelops.domain.training.naming import attempt_label
 
+every_trainer = pytest.mark.parametrize("trainer", TRAINERS)
 
-def test_payload_holds_the_trainer_under_the_names_that_the_command_runs() -> None:
-    sources = {"job.py": "trainers/job.py", "loopback.py": "loopback.py", "train.py": "trainers/tiny.py"}
-    content = io.BytesIO(base64.b64decode(payload_base64()))
+
+@every_trainer
+def test_payload_holds_the_trainer_under_the_names_that_the_command_runs(trainer: TrainerName) -> None:
+    sources = PAYLOADS[trainer].files
+    content = io.BytesIO(base64.b64decode(payload_base64(trainer)))
     with tarfile.open(fileobj=content, mode="r:gz") as archive:
         assert archive.getnames() == sorted(sources)
         for name, source in sources.items():
             member = archive.extractfile(name)
             assert member is not None
             assert member.read() == (files("modelops") / source).read_bytes()
-    assert COMMAND[-1].endswith("python train.py")
+    assert PAYLOADS[trainer].command[-1].endswith(" train.py")
 
 
-def test_the_trainer_is_the_payload_and_the_command_that_unpacks_it() -> None:
-    shipped = trainer()
-    assert (shipped.image, shipped.command) == (IMAGE, COMMAND)
-    assert shipped.environment == {"MODELOPS_PAYLOAD": payload_base64()}
-    assert payload_base64() not in repr(shipped)
+def test_every_file_of_the_trainer_of_language_models_is_shipped() -> None:
+    own = {f"trainers/{f.name}" for f in files("modelops.trainers").iterdir() if f.name.startswith("trl")}
+    assert set(PAYLOADS["trl"].files.values()) == own | {"trainers/job.py", "loopback.py"}
 
 
-def test_payload_is_the_same_bytes_each_time() -> None:
-    first = payload_base64()
+@every_trainer
+def test_the_trainer_is_the_payload_and_the_command_that_unpacks_it(trainer: TrainerName) -> None:
+    sent = shipped(trainer)
+    assert sent.command == PAYLOADS[trainer].command
+    assert sent.environment == {"MODELOPS_PAYLOAD": payload_base64(trainer)}
+    assert payload_base64(trainer) not in repr(sent)
+
+
+@every_trainer
+def test_payload_is_the_same_bytes_each_time(trainer: TrainerName) -> None:
+    first = payload_base64(trainer)
     payload_base64.cache_clear()
-    assert payload_base64() == first
+    assert payload_base64(trainer) == first
 
 
-def test_payload_fits_into_a_variable() -> None:
-    assert len(payload_base64()) < LARGEST
+@every_trainer
+def test_payload_fits_into_a_variable(trainer: TrainerName) -> None:
+    assert len(payload_base64(trainer)) < LARGEST
 
 
-def test_command_is_one_line() -> None:
-    assert "\n" not in " ".join(COMMAND)
+@every_trainer
+def test_command_is_one_line_without_a_token(trainer: TrainerName) -> None:
+    command = " ".join(PAYLOADS[trainer].command)
+    assert "\n" not in command
+    assert "HF_TOKEN" not in command
+
+
+def test_image_of_the_trainer_of_language_models_is_fixed_by_its_digest() -> None:
+    assert re.fullmatch(r"[a-z0-9./-]+@sha256:[0-9a-f]{64}", shipped("trl").image)
+
+
+def test_image_of_the_settings_goes_before_it() -> None:
+    assert shipped("trl", image="registry.example/train:1").image == "registry.example/train:1"
 
 
 def test_label_is_the_domains() -> None:

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from tests.unit.rollout import objects
 from tests.unit.rollout.objects import AGENT, START, Json
-from tests.unit.rollout.observing import Life, a_file, at_weight, observed, over, parsed, watching
+from tests.unit.rollout.observing import Life, a_file, a_record, at_weight, observed, over, parsed, watching
+from tests.unit.training import objects as training
 
 from modelops.api.v1alpha1.agentmodel import AgentModel
+from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain.agentmodel.decide import decide
 from modelops.domain.agentmodel.observed import Observed
 from modelops.domain.agentsfile import with_routing
@@ -22,6 +24,8 @@ from modelops.domain.record import Record
 from modelops.domain.rollout.booking import planned_seconds
 from modelops.domain.rollout.observed import Observed as RolloutObserved
 from modelops.ports import AgentReports, Endpoint
+
+JOB: Json = {"attempt": 1, "label": "0a1b2c3d-run-1", "id": "job-1", "post": 1}
 
 
 @dataclass
@@ -36,14 +40,16 @@ class Care:
 
     def step(self) -> Plan:
         plan = decide(self.seen)
-        if plan.needs == "endpoints":
-            self.seen = replace(self.seen, endpoints=tuple(self.cloud.values()))
+        while plan.needs:
+            self.seen = replace(self.seen, **self._fact(plan.needs))
             plan = decide(self.seen)
-        assert not plan.needs
         for step in plan.steps:
             self._take(step)
-        self.seen = replace(self.seen, endpoints=UNSEEN)
+        self.seen = replace(self.seen, endpoints=UNSEEN, live=False)
         return plan
+
+    def _fact(self, name: str) -> dict[str, Any]:
+        return {"endpoints": tuple(self.cloud.values())} if name == "endpoints" else {name: True}
 
     def _take(self, step: object) -> None:
         agent = self.seen.agent_model
@@ -168,6 +174,18 @@ def test_what_is_only_shown_waits_until_the_last_status_has_stood_for_its_second
     assert [type(step) for step in decide(care.seen).steps] == [WriteStatus]
 
 
+def test_conditions_that_turn_are_told_as_events() -> None:
+    care = Care(about(record=None)).rest()
+    assert care.told == ["Reconciled"]
+    care.seen = replace(care.seen, secret_problem="Secret tokens does not exist")
+    care.rest()
+    care.seen = replace(care.seen, secret_problem="")
+    care.rest()
+    assert care.told == ["Reconciled", "SecretNotUsable", "Reconciled"]
+    care.rest()
+    assert len(care.told) == 3
+
+
 def test_drift_is_shown_and_not_healed() -> None:
     text = objects.FILE_TEXT.replace("claude-3.5-sonnet", "other")
     care = Care(about(record=None)).rest()
@@ -249,6 +267,88 @@ def test_a_lost_record_knows_what_was_rejected() -> None:
     assert care.record.completed[life.seen.identity].outcome == "OverMaxUSD"
 
 
+def test_a_lost_record_is_rebuilt_from_what_the_api_server_has() -> None:
+    life = Life(observed()).until(watching)
+    assert decide(lost(life, beside(life).rest()).seen).needs == "live"
+
+
+def test_a_lost_record_knows_what_was_stable_before_the_last_promotion() -> None:
+    life = Life(observed()).until(over)
+    care = beside(life).rest()
+    text = objects.FILE_TEXT.replace("anthropic/claude-3.5-sonnet", "org/newer").replace("v1.0.0", "v1.2.0")
+    care.seen = replace(care.seen, file=a_file(text, "99"))
+    care = lost(life, care).rest()
+    assert care.record.stable.version == "v1.2.0"
+    assert care.record.previous is not None
+    assert care.record.previous.version == "v1.1.0"
+    assert [e.role for e in care.record.endpoints] == ["previous"]
+
+
+# --- a record that remembers less than the statuses do
+
+
+def restored(life: Life, care: Care, **changes: Any) -> Care:
+    """The record as it was before anything happened, over what there is by now."""
+    return Care(replace(care.seen, record=a_record(), **changes), cloud=care.cloud)
+
+
+def test_an_endpoint_that_only_the_status_remembers_is_stopped() -> None:
+    life = Life(observed()).until(watching)
+    care = restored(life, beside(life).rest()).rest()
+    assert [e.role for e in care.record.endpoints] == ["stopping"]
+    care.passes(120)
+    care.rest()
+    assert care.cloud == {}
+    assert care.record.endpoints == ()
+
+
+def test_an_endpoint_on_its_way_out_serves_again_where_its_rollout_turns_out_to_hold_the_agent() -> None:
+    life = Life(observed()).until(watching)
+    stopping = restored(life, beside(life).rest()).rest()
+    care = lost(life, Care(replace(stopping.seen), cloud=stopping.cloud)).rest()
+    assert care.record.active is not None
+    assert [(e.role, e.stop_after) for e in care.record.endpoints] == [("canary", "")]
+
+
+def test_what_the_status_remembers_is_put_on_record_only_from_its_newest_copy() -> None:
+    life = Life(observed()).until(watching)
+    care = restored(life, beside(life).rest())
+    before = care.seen.agent_model.status
+    status, record = care.step().steps
+    assert isinstance(status, WriteStatus)
+    assert isinstance(record, WriteRecord)
+    assert status.status == before
+
+
+def test_a_rollout_that_ended_is_on_record_again_and_holds_nothing() -> None:
+    life = Life(observed()).until(watching)
+    claimed = life.seen.record
+    care = beside(life).rest()
+    life.asks(abort=True)
+    life.until(over)
+    care.seen = replace(
+        care.seen, record=claimed, file=life.seen.file, rollouts={life.seen.identity: life.seen.rollout}
+    )
+    care.rest()
+    assert care.record.completed[life.seen.identity].outcome == "AbortedByUser"
+    assert care.record.active is None
+    assert [e.role for e in care.record.endpoints] == ["stopping"]
+
+
+def test_a_job_that_only_its_run_remembers_is_covered_again_and_booked_once() -> None:
+    item = training.run_json(status={**training.prepared_status(), "job": JOB, "phase": "Running"})
+    run = parsed(TrainingRun, item)
+    care = Care(about(record=a_record(), runs={"digest": run})).rest()
+    assert [r.usd_micro for r in care.record.reservations.values()] == [375_000]
+    done = {"phase": "Failed", "reason": "JobFailed", "costUSD": "0.20", "finishedAt": training.CREATED}
+    ended = parsed(TrainingRun, {**item, "status": {**item["status"], **done}})
+    care.seen = replace(care.seen, runs={"digest": ended})
+    care.rest()
+    assert care.record.reservations == {}
+    assert [s.usd_micro for s in care.record.settlements.values()] == [200_000]
+    assert care.record.completed["digest"].outcome == "JobFailed"
+
+
 # --- a rollout that is gone
 
 
@@ -296,7 +396,7 @@ def test_a_weight_that_nobody_holds_is_taken_down() -> None:
     care = beside(life)
     care.seen = replace(care.seen, file=a_file(text, "99"))
     care.rest()
-    assert care.told == ["OrphanRouting"]
+    assert care.told == ["OrphanRouting", "Reconciled"]
     assert care.seen.file is not None
     assert care.seen.file.entry.routing is not None
     assert care.seen.file.entry.routing.weight == 0
@@ -313,12 +413,28 @@ def test_the_weight_of_the_rollout_that_holds_the_agent_is_left_alone() -> None:
 def test_an_endpoint_is_remembered_twice_before_it_is_started() -> None:
     life = Life(observed()).until(lambda seen: seen.record is not None and seen.record.active is not None)
     care = beside(life)
-    care.step()
-    assert (care.written, care.did) == (["status"], [])
-    care.step()
-    assert care.did == ["create"]
+    status, record, create = care.step().steps
+    assert isinstance(status, WriteStatus)
+    assert isinstance(record, WriteRecord)
+    assert isinstance(create, Do)
+    assert [e.name for e in status.status.endpoints] == [create.arguments["entry"].name]  # type: ignore[attr-defined]
+    assert record.record == life.seen.record
     care.rest()
     assert care.did == ["create"]
+
+
+def test_a_stopped_endpoint_leaves_the_status_before_the_record() -> None:
+    life = Life(observed()).until(watching)
+    care = beside(life).rest()
+    life.asks(abort=True)
+    life.until(over)
+    care.seen = replace(care.seen, record=life.seen.record, file=life.seen.file)
+    care.cloud.clear()
+    care.passes(120)
+    status, record = care.step().steps
+    assert isinstance(status, WriteStatus)
+    assert isinstance(record, WriteRecord)
+    assert (status.status.endpoints, record.record.endpoints) == ((), ())  # type: ignore[attr-defined]
 
 
 def test_a_released_endpoint_is_stopped_and_booked() -> None:

@@ -29,6 +29,11 @@ class ApiServer:
     def read(self, resource: Resource, name: str) -> Json | None:
         return self.objects.get((resource.plural, name))
 
+    def list(self, resource: Resource) -> tuple[list[Json], str]:
+        """All objects of a kind, and the moment at which they were these."""
+        found = [item for name, item in self.objects.items() if name[0] == resource.plural]
+        return found, str(next(_VERSIONS))
+
     def create(self, resource: Resource, body: Json, *, ours: bool = True) -> Json:
         name = (resource.plural, body["metadata"]["name"])
         if name in self.objects:

@@ -14,7 +14,7 @@ from functools import lru_cache
 import pytest
 from tests.unit.rollout import objects
 from tests.unit.rollout.api_server import ApiServer, Name
-from tests.unit.rollout.objects import AGENT, FILE, RECORD, Json
+from tests.unit.rollout.objects import AGENT, AGENT_MODEL, FILE, RECORD, Json
 from tests.unit.rollout.processes import Cloud, Process, Request, Time
 from tests.unit.rollout.safety import ENDED, Safety, Violated, entry_of, identity, weight_of
 
@@ -27,6 +27,7 @@ from modelops.ports import Conflict, Missing
 
 FILE_NAME: Name = ("configmaps", FILE)
 RECORD_NAME: Name = ("configmaps", RECORD)
+AGENT_MODEL_NAME: Name = ("agentmodels", AGENT_MODEL)
 R1: Name = ("rollouts", "r1")
 R2: Name = ("rollouts", "r2")
 TICK_SECONDS = 6.0
@@ -78,7 +79,7 @@ class Run:
         """The version before the newest of each object."""
         self.server = ApiServer(self._written)
         self.server.objects = found
-        self.time, self.cloud = Time(), Cloud()
+        self.time, self.cloud = Time(), Cloud(starting=self._remembered)
         self.moves: list[str] = []
         self.flying: list[Request] = []
         self.spoilt = ""
@@ -90,7 +91,7 @@ class Run:
             "takeover": scenario.takeovers,
             "lost": scenario.lost_answers,
         }
-        self.disturbed = self.record_deleted = False
+        self.disturbed = False
         self._ran: dict[Name, object] = {}
         self._uids = 0
         self.server.create(AGENT_MODELS, objects.agent_model(), ours=False)
@@ -104,6 +105,14 @@ class Run:
         if before is not None:
             self.before[name] = before
         self.safety(name, before, after, ours)
+
+    def _remembered(self, endpoint: str) -> None:
+        """Whatever bills is on record before it exists, and the status remembers it."""
+        agent, record = self.server.objects[AGENT_MODEL_NAME], self.server.objects.get(RECORD_NAME)
+        shown = {e["name"] for e in agent["status"].get("endpoints", ())}
+        recorded = {e.name for e in Record.from_data(record["data"]).endpoints} if record else set()
+        if endpoint not in shown & recorded:
+            raise Violated(f"I6_STARTED_OFF_THE_RECORD {endpoint}: record {recorded}, status {shown}")
 
     # --- what can happen
 
@@ -268,7 +277,6 @@ class Run:
             case "abort":
                 self.server.edit(("rollouts", rest), lambda item: item["spec"].update(abort=True))
             case "delete" if rest == "record":
-                self.record_deleted = True
                 self.server.delete(RECORD_NAME)
             case "delete":
                 self.server.delete(("rollouts", rest))
@@ -375,8 +383,6 @@ class Run:
             raise Violated("; ".join(problems))
 
     def _end_of_endpoints(self, record: Record) -> Iterator[str]:
-        if self.record_deleted and self.scenario.takeovers:
-            return  # rebuilt from a status that another leader's watch may not have delivered yet
         kept = {record.stable.endpoint_name, record.previous.endpoint_name if record.previous else ""}
         if wasted := set(self.cloud.endpoints) - kept:
             yield f"END endpoints {wasted} bill for nothing"

@@ -85,7 +85,10 @@ class SteppedKube:
     async def list(
         self, resource: Resource, *, namespace: str | None = None, label_selector: str | None = None
     ) -> tuple[list[Json], str]:
-        raise NotImplementedError
+        answer: tuple[list[Json], str] = await Request(
+            f"list {resource.plural}", lambda: self.server.list(resource), writes=False
+        )
+        return answer
 
     async def create(self, resource: Resource, body: Json) -> Json:
         name = body["metadata"]["name"]
@@ -117,6 +120,8 @@ class Cloud:
 
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
     created: list[str] = field(default_factory=list)
+    starting: Callable[[str], None] = lambda _: None
+    """Told of each endpoint's name right before it bills."""
     evaluations: dict[str, int] = field(default_factory=dict)
     in_sync: bool = True
     canary: Track = field(default_factory=lambda: Track(requests=500, errors=0, p95_ms=80))
@@ -131,6 +136,7 @@ class Cloud:
 
     async def create(self, token: str, namespace: str, request: EndpointRequest) -> Endpoint:
         if request.name not in self.endpoints:
+            self.starting(request.name)
             self.created.append(request.name)
             self.endpoints[request.name] = Endpoint(
                 name=request.name,

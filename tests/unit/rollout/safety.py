@@ -49,6 +49,8 @@ class Safety:
     stopped_early: set[str] = field(default_factory=set)
     """Aborted or deleted before a promotion was intended."""
     raised_after_stop: dict[str, int] = field(default_factory=dict)
+    bereft: set[str] = field(default_factory=set)
+    """Rollouts whose claim somebody deleted with the record: one raise may have been under way."""
     order: list[str] = field(default_factory=list)
     stable_edited: bool = False
     theirs: bool = False
@@ -118,6 +120,9 @@ class Safety:
         if record is None:
             return  # somebody deleted it; the file's write cannot depend on that
         if record.active is None or record.active.uid != uid:
+            if uid in self.bereft:
+                self.bereft.discard(uid)
+                return
             raise Violated(f"I12_RAISE_WITHOUT_CLAIM {uid}")
         if not self.order or self.order[-1] != uid:
             if uid in self.order:
@@ -142,9 +147,14 @@ class Safety:
             raise Violated(f"I4_STABLE_NOT_ON_RECORD {named}")
 
     def _record(self, before: Json | None, after: Json | None, ours: bool) -> None:
-        if not ours or before is None or after is None:
+        if before is None:
             return
-        old, new = Record.from_data(before["data"]), Record.from_data(after["data"])
+        old = Record.from_data(before["data"])
+        if after is None and old.active is not None:
+            self.bereft.add(old.active.uid)
+        if not ours or after is None:
+            return
+        new = Record.from_data(after["data"])
         if set(old.completed) - set(new.completed):
             raise Violated("COMPLETED_FORGOTTEN")
         if old.active is not None and new.active is not None and old.active.uid != new.active.uid:

@@ -30,6 +30,13 @@ SCENARIOS = {
     "two in the same instant": Scenario(first=BOTH, takeovers=1, lost_answers=1),
     "a second one later": Scenario(later=SECOND, takeovers=1, lost_answers=1),
     "people and GitOps": Scenario(events=HUMANS, event_count=2, takeovers=1),
+    "a lost record": Scenario(
+        later=AT_ONCE,
+        events=frozenset({"record", "abort", "delete"}),
+        event_count=3,
+        takeovers=2,
+        lost_answers=1,
+    ),
     "everything": Scenario(
         later=AT_ONCE, events=HUMANS | {"record"}, event_count=3, takeovers=2, lost_answers=2
     ),
@@ -60,6 +67,24 @@ INJECTED: tuple[Moves, ...] = (
 )
 ONE = Scenario(events=HUMANS | {"record"}, event_count=3, takeovers=1, lost_answers=1)
 
+ABORTING = ("abort r1", "watch rollouts/r1", "start rollouts/r1", *("answer rollouts/r1",) * 2)
+"""At a weight: what is left of the retreat is the status, which is under way."""
+REBUILD = ("start agentmodels/docs", *("answer agentmodels/docs",) * 10)
+"""The agent's record is rebuilt before any watch has delivered anything."""
+LOST = ("delete record", "watch configmaps/docs-modelops-record")
+LOST_RECORD: tuple[Moves, ...] = (
+    LOST,
+    ("delete record", "takeover fresh"),
+    ("delete record", "takeover stale"),
+    ("delete record", "takeover behind"),
+    ("delete record", "takeover behind", "land 0"),
+    ("abort r1", "delete record", "takeover behind"),
+    (*ABORTING, *LOST),
+    (*ABORTING, "delete record", "takeover behind", "land 0"),
+    ("start agentmodels/docs", "answer agentmodels/docs", *LOST, *REBUILD, "answer rollouts/r1", *LOST),
+    ("delay agentmodels/docs", "delete record", "takeover behind", "land 0"),
+)
+
 pytestmark = pytest.mark.usefixtures("fast_files")
 
 
@@ -76,6 +101,16 @@ def test_no_order_of_crashes_and_edits_breaks_a_property(name: str) -> None:
 def test_it_ends_well_whenever_it_happens(moves: Moves) -> None:
     for at in range(INJECTED.index(moves) % EVERY, 60, EVERY):
         failure = injected(ONE, at, moves)
+        if failure is False:
+            return
+        assert failure is None, f"at move {at}: {failure}"
+    pytest.fail("the usual course never ends")
+
+
+@pytest.mark.parametrize("moves", LOST_RECORD, ids=" + ".join)
+def test_a_lost_record_forgets_nothing_whatever_the_next_leader_knows(moves: Moves) -> None:
+    for at in range(60):
+        failure = injected(ONE, at, (*moves, *REBUILD))
         if failure is False:
             return
         assert failure is None, f"at move {at}: {failure}"

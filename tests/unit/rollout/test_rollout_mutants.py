@@ -164,9 +164,32 @@ def looks_at_the_abort_too_late(patch: Patch) -> None:
     in_steps(patch, original, later)
 
 
+def rebuilds_from_old_copies(patch: Patch) -> None:
+    """A lost record is rebuilt from what the watches have delivered so far."""
+    original = of_agent.record_is_missing
+    in_steps(patch, original, lambda seen: original(replace(seen, live=True)))
+
+
+def forgets_what_statuses_remember(patch: Patch) -> None:
+    """What was under way while a lost record was rebuilt stays unknown to it."""
+    in_steps(patch, of_agent.statuses_remember_more, None)
+
+
+def starts_from_old_copies(patch: Patch) -> None:
+    """An endpoint is created although status and record may not name it any more."""
+    original = of_agent.endpoint_is_not_started
+
+    def hasty(seen: Any) -> Plan | None:
+        plan = original(seen)
+        return plan and replace(plan, steps=without(without(plan.steps, WriteStatus), WriteRecord))
+
+    in_steps(patch, original, hasty)
+
+
 AGENT_MODEL, ROLLOUT = "agentmodels/docs", "rollouts/r1"
 
 CRASHES = Scenario(takeovers=1)
+LOSSES = Scenario(events=HUMANS | {"record"}, event_count=3, takeovers=1, lost_answers=1)
 PEOPLE = Scenario(events=HUMANS, event_count=3, takeovers=1)
 
 # Each is played at every moment of the usual course.
@@ -197,6 +220,26 @@ AT_SOME_MOMENT: tuple[tuple[Callable[[Patch], None], Scenario, Moves], ...] = (
     (numbers_a_repeat_anew, CRASHES, ("takeover stale", f"start {ROLLOUT}", "land 0")),
     (believes_an_old_record, CRASHES, ("takeover behind", f"start {ROLLOUT}", *(f"answer {ROLLOUT}",) * 3)),
     (forgets_who_is_done, PEOPLE, ("delete r1", *(f"answer {ROLLOUT}",) * 6, "recreate r1")),
+    (
+        rebuilds_from_old_copies,
+        LOSSES,
+        ("delete record", "takeover behind", f"start {AGENT_MODEL}", *(f"answer {AGENT_MODEL}",) * 3),
+    ),
+    (
+        forgets_what_statuses_remember,
+        LOSSES,
+        (
+            "abort r1",
+            f"watch {ROLLOUT}",
+            f"start {ROLLOUT}",
+            *(f"answer {ROLLOUT}",) * 2,
+            "delete record",
+            "watch configmaps/docs-modelops-record",
+            f"start {AGENT_MODEL}",
+            *(f"answer {AGENT_MODEL}",) * 8,
+        ),
+    ),
+    (starts_from_old_copies, LOSSES, ("delete record", f"start {AGENT_MODEL}")),
     (leaves_orphans, PEOPLE, ("remember file", "delete r1", *(f"answer {ROLLOUT}",) * 3, "restore 1")),
 )
 

@@ -136,3 +136,11 @@ def test_what_would_only_fail_after_the_lease_is_told_at_the_start(tmp_path: Pat
     message = str(told.value)
     assert all(variable in message for variable in wrong)
     assert "short-secret" not in message
+
+
+def test_trainer_of_language_models_is_the_default_and_the_tiny_one_is_for_the_sandbox() -> None:
+    assert load({})[0].trainer == "trl"
+    with pytest.raises(SettingsError, match="MODELOPS_TRAINER=tiny trains no language model"):
+        load({"MODELOPS_TRAINER": "tiny"})
+    with pytest.raises(SettingsError, match="MODELOPS_TRAINING_IMAGE"):
+        load({"MODELOPS_TRAINING_IMAGE": "an image; rm"})

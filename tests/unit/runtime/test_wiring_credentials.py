@@ -26,4 +26,4 @@ async def test_only_the_hub_token_cleans_up_after_an_agent_that_is_gone() -> Non
         given, problem = await parts.strays._world.credentials("team", None)
     finally:
         parts.close()
-    assert (given, problem) == (Credentials(hugging_face="hub"), "")
+    assert (given, problem) == (Credentials(hugging_face="hub", borrowed=True), "")

@@ -100,7 +100,7 @@ def test_an_evaluation_asks_no_model_elsewhere(tmp_path: Path, arm: str) -> None
     ],
 )
 def test_a_job_claims_nothing(tmp_path: Path, environ: dict[str, str], says: str) -> None:
-    with tarfile.open(fileobj=io.BytesIO(base64.b64decode(payload_base64()))) as archive:
+    with tarfile.open(fileobj=io.BytesIO(base64.b64decode(payload_base64("tiny")))) as archive:
         archive.extractall(tmp_path, filter="data")
     wanted = {
         "v": 1,

@@ -24,3 +24,15 @@ def test_operator_reads_what_the_job_says() -> None:
 def test_run_of_another_form_is_refused() -> None:
     with pytest.raises(ValueError, match="form 2"):
         Run.from_json('{"v": 2}')
+
+
+def test_of_several_processes_the_first_speaks_and_the_others_tell_what_they_failed_of() -> None:
+    stream = io.StringIO()
+    other = Reporter(nonce="abc", stream=stream, first=False)
+    other.say("log", step=1, max_steps=2, epoch=0.5)
+    other.say("error", reason="RuntimeError", message="connection closed by peer", exit_code=1)
+    assert not stream.getvalue()
+    other.say("error", reason="OutOfMemory", message="CUDA out of memory", exit_code=42)
+    report = parse_line(stream.getvalue(), "abc")
+    assert report is not None
+    assert report.failure == "out_of_memory"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from tests.unit.training.objects import NOW, ORG, empty_record, prepared_status
 from tests.unit.training.observation import (
+    DATASET_RESULT,
     FLAVOR,
     KEY,
     KNOWN,
@@ -20,9 +22,13 @@ from tests.unit.training.observation import (
     seen,
 )
 
+from modelops.api.v1alpha1.agentmodel import AgentModel
+from modelops.datasets.request import Request
 from modelops.domain.facts import Outage
 from modelops.domain.plan import Do, Plan
+from modelops.domain.prompt import digest as prompt_digest
 from modelops.domain.record import Reservation
+from modelops.domain.training.dataset import dataset_input
 from modelops.domain.training.observed import TrainingSettings
 from modelops.ports import Flavor, ModelInfo, ProgramState
 
@@ -291,6 +297,49 @@ def test_the_base_models_own_shape_counts_where_the_hub_has_it() -> None:
 def test_a_recipe_that_learns_little_is_a_finding() -> None:
     findings = said(decided(**KNOWN)).dataset.findings
     assert any("little will be learnt" in finding for finding in findings), findings
+
+
+EDITED = agent_model(prompt={"user": "edited: {{ inputs.task }}", "assistant": "{{ outputs.docstring }}"})
+
+
+def rendered_by(contract: AgentModel) -> ProgramState:
+    assert contract.spec.prompt is not None
+    return ProgramState(result={**DATASET_RESULT, "prompt_digest": prompt_digest(contract.spec.prompt)})
+
+
+def test_the_contract_that_the_data_was_rendered_by_is_fixed_with_it() -> None:
+    status = said(decided(**{**KNOWN, "dataset": rendered_by(agent_model())}))
+    assert status.dataset.prompt_digest == prompt_digest(agent_model().spec.prompt)
+
+
+def test_a_version_is_made_from_the_contract_of_its_data_whatever_was_edited_since() -> None:
+    prepared = prepared_status()
+    prepared["dataset"]["promptDigest"] = prompt_digest(agent_model().spec.prompt)
+    plan = decided(run(prepared), agent_model=EDITED)
+    inputs = booked(plan).allocated["v1.1.0-rc.1"]
+    assert inputs["prompt_digest"] == prompt_digest(agent_model().spec.prompt)
+
+
+def test_a_status_that_names_no_contract_counts_as_rendered_by_the_one_of_today() -> None:
+    plan = decided(run(prepared_status()))
+    inputs = booked(plan).allocated["v1.1.0-rc.1"]
+    assert inputs["prompt_digest"] == prompt_digest(agent_model().spec.prompt)
+
+
+def test_data_of_a_contract_that_was_edited_meanwhile_are_prepared_anew() -> None:
+    plan = decided(**{**KNOWN, "dataset": rendered_by(agent_model()), "agent_model": EDITED})
+    assert actions(plan) == ["status", "stop_dataset", "start_dataset"]
+    assert "spec.prompt" in message(plan)
+    given = next(s for s in plan.steps if isinstance(s, Do) and s.action == "start_dataset").arguments[
+        "given"
+    ]
+    assert given["prompt"] == EDITED.spec.prompt.wire()
+    assert said(plan).dataset is None
+
+
+def test_the_program_reads_the_contract_as_the_operator_has_it() -> None:
+    given = json.loads(json.dumps(dataset_input(seen(agent_model=EDITED))))
+    assert prompt_digest(Request.of(given).prompt) == prompt_digest(EDITED.spec.prompt)
 
 
 def sent_run(plan: Plan) -> dict[str, Any]:

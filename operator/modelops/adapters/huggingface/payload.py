@@ -1,7 +1,7 @@
-"""What is shipped into a training job: our trainer and the guard of the sandbox, as one environment variable.
+"""What is shipped into a training job: a trainer of ours and the guard of the sandbox, as one environment variable.
 
 The service takes no files with a job; the SDK's own way for local scripts needs a bucket. A variable was the
-SDK's way before (huggingface_hub pull request 4025), and the trainer is small.
+SDK's way before (huggingface_hub pull request 4025), and the trainers are small.
 """
 
 from __future__ import annotations
@@ -10,49 +10,86 @@ import base64
 import gzip
 import io
 import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Final
+from typing import Final, Literal, get_args
 
 from modelops.ports import Trainer
 
-FILES: Final = {"job.py": "trainers/job.py", "loopback.py": "loopback.py", "train.py": "trainers/tiny.py"}
-"""Name in the job's folder: path in `modelops`."""
+TrainerName = Literal["trl", "tiny"]
+
+TRAINERS: Final[tuple[TrainerName, ...]] = get_args(TrainerName)
 LARGEST: Final = 96 * 1024
 """Characters; Linux bounds one variable at 128 KiB (MAX_ARG_STRLEN)."""
-
-IMAGE: Final = "huggingface/trl"
-"""An image with Python and `huggingface_hub`, named in the service's documentation of training jobs."""
-COMMAND: Final = (
-    "bash",
-    "-lc",
-    'echo "$MODELOPS_PAYLOAD" | base64 -d | tar xz && exec python train.py',
+UV_IMAGE: Final = (
+    "ghcr.io/astral-sh/uv@sha256:85d4cb1afa769a7338e095b927bee941cf5ec92266c7424b3f6c0f2748567248"
 )
-"""One line: the service has been seen to flatten several."""
+"""`ghcr.io/astral-sh/uv:0.9.30-python3.12-bookworm`, which is the image of `huggingface_hub`'s `run_uv_job`: an
+index for amd64 and arm64. Public code names the tag and the digest together."""
 
 
-def trainer() -> Trainer:
-    """What the operator submits. Raises RuntimeError as `payload_base64`."""
-    return Trainer(image=IMAGE, command=COMMAND, environment={"MODELOPS_PAYLOAD": payload_base64()})
+@dataclass(frozen=True, kw_only=True)
+class Payload:
+    """How a trainer is shipped. `files`: name in the job's folder, and path in `modelops`."""
+
+    files: Mapping[str, str]
+    image: str
+    command: tuple[str, ...]
+
+
+def _command(run: str) -> tuple[str, ...]:
+    """One line: the service has been seen to flatten several."""
+    return "bash", "-lc", f'echo "$MODELOPS_PAYLOAD" | base64 -d | tar xz && exec {run}'
+
+
+_EVERY = {"job.py": "trainers/job.py", "loopback.py": "loopback.py"}
+_PARTS = ("recipe", "rows", "tokens", "trainer", "reports", "checkpoints", "merged", "card")
+
+PAYLOADS: Final[Mapping[TrainerName, Payload]] = {
+    "trl": Payload(
+        files={
+            **_EVERY,
+            "train.py": "trainers/trl.py",
+            **{f"trl_{part}.py": f"trainers/trl_{part}.py" for part in _PARTS},
+        },
+        image=UV_IMAGE,
+        command=_command("uv run --no-project train.py"),
+    ),
+    "tiny": Payload(
+        files={**_EVERY, "train.py": "trainers/tiny.py"},
+        image="huggingface/trl",
+        command=_command("python train.py"),
+    ),
+}
+"""`tiny` needs an image with Python and `huggingface_hub`; it is for the sandbox."""
 
 
 @cache
-def payload_base64() -> str:
+def payload_base64(trainer: TrainerName) -> str:
     """The value of `MODELOPS_PAYLOAD`: base64 of a tar.gz, the same bytes for the same files.
 
     Raises RuntimeError where the trainer has grown too large for a variable.
     """
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        for name, source in sorted(FILES.items()):
+        for name, source in sorted(PAYLOADS[trainer].files.items()):
             content = (files("modelops") / source).read_bytes()
             entry = tarfile.TarInfo(name)
             entry.size, entry.mode = len(content), 0o644
             tar.addfile(entry, io.BytesIO(content))
     encoded = base64.b64encode(gzip.compress(archive.getvalue(), mtime=0)).decode()
     if len(encoded) > LARGEST:
-        raise RuntimeError(f"the trainer's payload has {len(encoded)} characters; the bound is {LARGEST}")
+        raise RuntimeError(f"the payload {trainer} has {len(encoded)} characters; the bound is {LARGEST}")
     return encoded
+
+
+def shipped(trainer: TrainerName, *, image: str = "") -> Trainer:
+    """The trainer as jobs run it; `image`: instead of its own. Raises RuntimeError where it is too large."""
+    payload = PAYLOADS[trainer]
+    environment = {"MODELOPS_PAYLOAD": payload_base64(trainer)}
+    return Trainer(image=image or payload.image, command=payload.command, environment=environment)
 
 
 def job_label(installation: str, uid: str, attempt: int) -> str:

@@ -30,7 +30,8 @@ class ResolvedDataset:
 
     `version` is the version's own time (ISO 8601 with an offset), to be passed as `as_of` to `list_examples`:
     examples added later do not appear in it. `example_count` counts the dataset's newest version (LangSmith
-    keeps no count per version); 0 means that there is nothing to work with.
+    keeps no count per version); 0 means that there is nothing to work with. `licence` is the dataset's
+    metadata key `licence` or `license`, empty where it has neither.
     """
 
     id: str
@@ -38,6 +39,7 @@ class ResolvedDataset:
     version: str
     example_count: int
     url: str
+    licence: str = ""
 
 
 def resolve_dataset(client: Client, ref: str, *, as_of: str = LATEST) -> ResolvedDataset:
@@ -64,7 +66,13 @@ def resolve_dataset(client: Client, ref: str, *, as_of: str = LATEST) -> Resolve
         version=_version(client, dataset, as_of),
         example_count=dataset.example_count or 0,
         url=dataset.url or "",
+        licence=_licence(dataset),
     )
+
+
+def _licence(dataset: Dataset) -> str:
+    said = dataset.metadata or {}
+    return str(said.get("licence") or said.get("license") or "")
 
 
 def _by_id(client: Client, wanted: str) -> Dataset | None:

@@ -304,6 +304,13 @@ class AgentModelSpec(
         description="The credentials that the operator uses for this agent, as keys of Secrets in the same "
         "namespace that carry the label modelops.code-chef.dev/managed=true."
     )
+    allowed_licences: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = Field(
+        default=(),
+        max_length=32,
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+        description="Licences, such as `apache-2.0`, that base models, datasets and the models that wrote them "
+        "may have; a training from anything else is refused. By default licences are not looked at.",
+    )
     rollback_window_seconds: int = Field(
         default=86400,
         ge=0,

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from modelops.api.v1alpha1.approval import Approval, Username
-from modelops.api.v1alpha1.cel import Rule, immutable, latch, rules
+from modelops.api.v1alpha1.cel import Rule, immutable, latch, matches, rules
 from modelops.api.v1alpha1.meta import (
     LABEL_NAME,
     ApiModel,
@@ -23,6 +23,16 @@ from modelops.api.v1alpha1.meta import (
     StatusModel,
 )
 from modelops.api.v1alpha1.training_config import TrainingConfig
+
+_SOURCE = r"^(human|model:\S+)$"
+_PATH = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$"
+
+
+class SensitiveKind(StrEnum):
+    PRIVATE_KEY = "private-key"
+    KEY = "key"
+    EMAIL = "email"
+    PHONE = "phone"
 
 
 class DatasetSelection(ApiModel):
@@ -43,6 +53,40 @@ class DatasetSelection(ApiModel):
         max_length=8,
         json_schema_extra={"x-kubernetes-list-type": "set"},
         description="Splits of the dataset to read, such as `train`; by default all.",
+    )
+    include_failures: bool = Field(
+        default=False,
+        description="For sft: also learns from examples whose metadata.success is not true. dpo and orpo "
+        "always read them, as the worse answers.",
+    )
+    feedback_key: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=180,
+        description="For dpo and orpo: the LangSmith feedback, on the runs that the examples were made from, "
+        "whose higher score is the better answer; by default the only one that there is.",
+    )
+    group_key: (
+        Annotated[str, matches(_PATH, "write a path of names and dots, such as `metadata.repository`")] | None
+    ) = Field(
+        default=None,
+        pattern=_PATH,
+        max_length=200,
+        description="Dotted path into an example's inputs or metadata, such as `metadata.repository`: "
+        "examples with the same value stay on one side of the split; by default near-copies do.",
+    )
+    source: Annotated[str, matches(_SOURCE, "write `human`, or `model:<id>` of the author")] | None = Field(
+        default=None,
+        pattern=_SOURCE,
+        max_length=200,
+        description="Who wrote the answers: `human`, or `model:<id>`, whose licence is then checked, too.",
+    )
+    allow_sensitive: tuple[SensitiveKind, ...] = Field(
+        default=(),
+        max_length=4,
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+        description="Secrets and personal data that may be learnt: private-key, key, email, phone. By default "
+        "a dataset with any of them is refused.",
     )
 
 
@@ -208,6 +252,11 @@ class PreparedDataset(StatusModel):
     tokens: int = Field(default=0, ge=0, description="Estimated tokens trained on in one epoch.")
     longest_tokens: int = Field(default=0, ge=0, description="Estimated tokens of the longest example.")
     digest: str = Field(default="", max_length=80, description="Digest of the rendered data.")
+    prompt_digest: str = Field(
+        default="",
+        max_length=80,
+        description="Digest of the prompt contract that the data was rendered by.",
+    )
     repo: str = Field(default="", max_length=193, description="Dataset repository on the Hub.")
     revision: str = Field(default="", max_length=64, description="Its revision.")
     findings: tuple[Annotated[str, Field(max_length=512)], ...] = Field(

@@ -21,6 +21,7 @@ from modelops.domain.record import (
     Target,
     initial_record,
 )
+from modelops.domain.rollout.booking import STOP_GRACE_SECONDS
 from modelops.domain.versions import BASELINE
 
 
@@ -47,15 +48,24 @@ def first_record(seen: Observed) -> Record:
         now=seen.now.strftime("%Y-%m-%dT%H:%M:%SZ"),
     )
     record = with_stable(seen, record)
-    for identity, run in seen.runs.items():
-        record = with_run(record, seen, identity, run)
     for identity, rollout in seen.rollouts.items():
         record = with_rollout(record, identity, rollout)
-    return with_endpoints(seen, record)
+    return with_statuses(seen, record)
+
+
+def with_statuses(seen: Observed, record: Record) -> Record:
+    """With what statuses remember and the record does not: runs, rollouts that ended, endpoints."""
+    for identity, run in seen.runs.items():
+        if identity not in record.completed:
+            record = with_run(record, seen, identity, run)
+    for identity, rollout in seen.rollouts.items():
+        if identity not in record.completed and rollout.status.phase in ENDED:
+            record = with_rollout(record, identity, rollout)
+    return with_owners(seen, with_endpoints(seen, record))
 
 
 def with_stable(seen: Observed, record: Record) -> Record:
-    """Stable: what the file names, which is what serves; previous: what the status remembers."""
+    """Stable: what the file names, which is what serves; previous: what the status remembers, or still calls stable."""
     status = seen.agent_model.status
     found = seen.file.entry.stable if seen.file else None
     if status.stable is None or found is None or found.model is None or found.model == record.stable.model:
@@ -71,8 +81,8 @@ def with_stable(seen: Observed, record: Record) -> Record:
     )
     served = {**record.served, stable.version: stable}
     previous = record.stable
-    if status.previous is not None and status.previous.model not in (stable.model, previous.model):
-        old = status.previous
+    old = status.previous if status.stable.model == stable.model else status.stable
+    if old is not None and old.model not in (stable.model, previous.model):
         previous = Target(
             version=old.version,
             model=old.model,
@@ -93,7 +103,7 @@ def with_run(record: Record, seen: Observed, identity: str, run: TrainingRun) ->
     key = f"{meta.uid}/{status.job.attempt if status.job else 1}"
     month = f"{seen.now:%Y-%m}"
     if status.phase not in (TrainingPhase.SUCCEEDED, TrainingPhase.FAILED, TrainingPhase.CANCELLED):
-        if status.job is None or status.estimate is None:
+        if status.job is None or status.estimate is None or key in record.reservations:
             return record
         reserved = Reservation(usd_micro=micro(status.estimate.high_usd), month=month, name=meta.name)
         return record.with_(reservations={**record.reservations, key: reserved})
@@ -115,13 +125,16 @@ def with_run(record: Record, seen: Observed, identity: str, run: TrainingRun) ->
         version=version,
         revision=status.model.revision if status.model else "",
     )
-    changed = record.with_(completed={**record.completed, identity: done})
-    if status.cost_usd is not None:
+    changed = record.with_(
+        completed={**record.completed, identity: done},
+        reservations={k: v for k, v in record.reservations.items() if k != key},
+    )
+    if status.cost_usd is not None and key not in record.settlements:
         settled = Settlement(
             usd_micro=micro(status.cost_usd), month=month, jobs=(status.job.id,) if status.job else ()
         )
         changed = changed.with_(settlements={**changed.settlements, key: settled})
-    if status.model is None:
+    if status.model is None or record.entry(version) is not None:
         return changed
     finished = status.finished_at.strftime("%Y-%m-%dT%H:%M:%SZ") if status.finished_at else ""
     entry = RegistryEntry(
@@ -168,7 +181,12 @@ def with_rollout(record: Record, identity: str, rollout: Rollout) -> Record:
             outcome=outcome or RolloutReason.ABORTED_BY_USER.value,
             version=version,
         )
-        changed = record.with_(completed={**record.completed, identity: done})
+        held = record.active is not None and record.active.uid == meta.uid
+        changed = record.with_(
+            completed={**record.completed, identity: done},
+            active=None if held else record.active,
+            reservations={k: v for k, v in record.reservations.items() if k != f"{meta.uid}/1"},
+        )
         return with_endpoint_of_stable(changed, status.candidate) if promoted else changed
     if status.started_at is None or status.candidate is None or record.active is not None:
         return record
@@ -217,7 +235,9 @@ def endpoint_of_active(seen: Observed, record: Record) -> EndpointEntry | None:
     active = record.active
     if active is None or not active.candidate.endpoint_name:
         return None
-    rollout = next(r for r in seen.rollouts.values() if r.metadata.uid == active.uid)
+    rollout = next((r for r in seen.rollouts.values() if r.metadata.uid == active.uid), None)
+    if rollout is None:
+        return None
     standing = micro(rollout.status.standing_usd_per_month or "0")
     return EndpointEntry(
         name=active.candidate.endpoint_name,
@@ -232,8 +252,8 @@ def endpoint_of_active(seen: Observed, record: Record) -> EndpointEntry | None:
 
 
 def with_endpoints(seen: Observed, record: Record) -> Record:
-    """Every endpoint that a status names is put back on record: it bills."""
-    stable = record.stable.endpoint_name
+    """Every endpoint that a status names is on record: it bills."""
+    stable, known = record.stable.endpoint_name, {entry.name for entry in record.endpoints}
     entries = tuple(
         EndpointEntry(
             name=e.name,
@@ -247,11 +267,27 @@ def with_endpoints(seen: Observed, record: Record) -> Record:
             stop_after=stop_after(seen, e) if e.name != stable else "",
         )
         for e in seen.agent_model.status.endpoints
+        if e.name not in known
     )
     active = endpoint_of_active(seen, record)
-    if active is not None and all(e.name != active.name for e in entries):
+    if active is not None and all(e.name != active.name for e in (*record.endpoints, *entries)):
         entries = (*entries, active)
-    return record.with_(endpoints=entries)
+    return record.with_(endpoints=(*record.endpoints, *entries))
+
+
+def with_owners(seen: Observed, record: Record) -> Record:
+    """Whatever bills has one owner: what the active rollout tries is a canary, any other canary is on its way out."""
+    tried = record.active.candidate.endpoint_name if record.active else ""
+    stop = (seen.now + timedelta(seconds=STOP_GRACE_SECONDS)).isoformat(timespec="seconds")
+
+    def owned(entry: EndpointEntry) -> EndpointEntry:
+        if entry.name == tried and entry.role == EndpointRole.STOPPING.value:
+            return entry.model_copy(update={"role": EndpointRole.CANARY.value, "stop_after": ""})
+        if entry.name != tried and entry.role == EndpointRole.CANARY.value:
+            return entry.model_copy(update={"role": EndpointRole.STOPPING.value, "stop_after": stop})
+        return entry
+
+    return record.with_(endpoints=tuple(owned(entry) for entry in record.endpoints))
 
 
 def former(role: EndpointRole) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from modelops.api.v1alpha1.agentmodel import EndpointRole
+from modelops.api.v1alpha1.agentmodel import AgentModelStatus, EndpointRole
+from modelops.api.v1alpha1.meta import ConditionStatus
 from modelops.api.v1alpha1.names import FINALIZER
-from modelops.domain.agentmodel.bootstrap import first_record
+from modelops.domain.agentmodel.bootstrap import first_record, with_statuses
 from modelops.domain.agentmodel.observed import Observed
 from modelops.domain.agentmodel.project import differs, projected
 from modelops.domain.agentsfile import RoutingBlock, UneditableAgentsFile, edit
@@ -31,6 +32,7 @@ from modelops.domain.versions import released
 LOOK_SECONDS = 60.0
 ENDPOINT_POLL_SECONDS = 5.0
 ESCAPE_SECONDS = 3600.0
+GOOD_WHEN_TRUE = frozenset({"Ready", "InSync", "BudgetAvailable"})
 HEARD_SECONDS = 15.0
 """After this long every agent that lives has reported: they do so every 5 s."""
 
@@ -103,12 +105,36 @@ def finalizer_is_missing(seen: Observed) -> Plan | None:
 
 
 def record_is_missing(seen: Observed) -> Plan | None:
-    """A new agent's record, or a deleted one rebuilt. Not before the file could be read: stable is what it names."""
+    """A new agent's record, or a deleted one rebuilt. Not before the file could be read: stable is what it names.
+
+    Made from what is, not from what the watches have delivered: what an old copy of a status does not name would
+    be forgotten.
+    """
     if seen.record is not None:
         return None
     if seen.file is None:
         return shown(seen, LOOK_SECONDS / 4)
+    if not seen.live:
+        return Plan(needs="live")
     return Plan(steps=(WriteRecord(record=first_record(seen), why="first record"),), requeue_after=0)
+
+
+def statuses_remember_more(seen: Observed) -> Plan | None:
+    """Statuses follow from the record. One that says more was under way while the record was rebuilt or restored.
+
+    Our own may only be an old copy: the write proves that it is not.
+    """
+    assert seen.record is not None
+    whole = with_statuses(seen, seen.record)
+    if whole == seen.record:
+        return None
+    return Plan(
+        steps=(
+            WriteStatus(status=seen.agent_model.status),
+            WriteRecord(record=whole, why="as the statuses remember"),
+        ),
+        requeue_after=0,
+    )
 
 
 def active_rollout_is_gone(seen: Observed) -> Plan | None:
@@ -228,9 +254,10 @@ def endpoints_are_unseen(seen: Observed) -> Plan | None:
 
 
 def endpoint_is_not_started(seen: Observed) -> Plan | None:
-    """Whatever the record names with a role that serves is there; the status remembers it first, as it will bill.
+    """Whatever the record names with a role that serves is there. It will bill: status and record name it right before.
 
-    One whose time is up is not started again between its deletion and its removal from the record.
+    Both writes fail unless they were decided from the newest copies. One whose time is up is not started again
+    between its deletion and its removal from the record.
     """
     record = seen.record
     assert record is not None
@@ -245,13 +272,12 @@ def endpoint_is_not_started(seen: Observed) -> Plan | None:
     ]
     if not missing:
         return None
-    remembered = {endpoint.name for endpoint in seen.agent_model.status.endpoints}
-    if any(entry.name not in remembered for entry in missing):
-        plan = shown(seen, 0)
-        if not plan.empty:
-            return plan
     return Plan(
-        steps=tuple(Do(action="create_endpoint", arguments={"entry": entry}) for entry in missing),
+        steps=(
+            WriteStatus(status=projected(seen)),
+            WriteRecord(record=record, why="unchanged: proves that it is the newest"),
+            *(Do(action="create_endpoint", arguments={"entry": entry}) for entry in missing),
+        ),
         requeue_after=ENDPOINT_POLL_SECONDS / 10,
     )
 
@@ -310,7 +336,10 @@ def over(seen: Observed) -> tuple[EndpointEntry, ...]:
 
 
 def endpoints_are_stopped(seen: Observed) -> Plan | None:
-    """Those whose time is up: deleted first, then off the record with what they cost, once they are gone."""
+    """Those whose time is up: deleted; once they are gone, off the status, then off the record with what they cost.
+
+    In this order, so that a name that only the status has is one that the record has lost.
+    """
     record = seen.record
     assert record is not None
     if seen.endpoints is UNSEEN or isinstance(seen.endpoints, Outage):
@@ -330,16 +359,30 @@ def endpoints_are_stopped(seen: Observed) -> Plan | None:
         endpoints=tuple(entry for entry in record.endpoints if entry.name not in gone)
     )
     return Plan(
-        steps=(WriteRecord(record=changed, why=f"stopped {', '.join(sorted(gone))}"),), requeue_after=0
+        steps=(
+            WriteStatus(status=projected(replace(seen, record=changed))),
+            WriteRecord(record=changed, why=f"stopped {', '.join(sorted(gone))}"),
+        ),
+        requeue_after=0,
     )
 
 
 def shown(seen: Observed, after: float | None) -> Plan:
-    status = projected(seen)
-    steps: tuple[Step, ...] = (
-        (WriteStatus(status=status),) if differs(status, seen.agent_model.status) else ()
-    )
-    return Plan(steps=steps, requeue_after=after)
+    status, old = projected(seen), seen.agent_model.status
+    if not differs(status, old):
+        return Plan(requeue_after=after)
+    return Plan(steps=(WriteStatus(status=status), *turned(old, status)), requeue_after=after)
+
+
+def turned(old: AgentModelStatus, new: AgentModelStatus) -> Iterator[Announce]:
+    """An Event for each condition that turned; of a new AgentModel, for what is wrong and for Ready."""
+    before = {condition.type: condition.status for condition in old.conditions}
+    for condition in new.conditions:
+        good = (condition.status is ConditionStatus.TRUE) == (condition.type in GOOD_WHEN_TRUE)
+        expected = ConditionStatus(condition.status) if good and condition.type != "Ready" else None
+        if before.get(condition.type, expected) is not condition.status:
+            message = condition.message or f"{condition.type} is {condition.status.value}"
+            yield Announce(reason=condition.reason, message=message, warning=not good)
 
 
 def next_look(seen: Observed) -> Plan:
@@ -361,6 +404,7 @@ STEPS: tuple[Callable[[Observed], Plan | None], ...] = (
     record_is_not_readable,
     finalizer_is_missing,
     record_is_missing,
+    statuses_remember_more,
     active_rollout_is_gone,
     orphan_block_raises,
     endpoints_are_unseen,

@@ -44,3 +44,5 @@ class Observed:
     """For how long the status that was just written is let be: what is only shown may be a second late."""
     endpoints: tuple[Endpoint, ...] | Outage | Unseen = UNSEEN
     """The endpoints that the service has, by the names on record; asked only where the record has any."""
+    live: bool = False
+    """Whether file, AgentModel, runs and rollouts were read from the API server for this decision, not from caches."""

@@ -160,7 +160,7 @@ def next_step(seen: Observed) -> Plan:
             weight=upcoming.set_weight,
             reason=Why.ADVANCING,
             message=message,
-            analysis=summary(seen, None, 0),
+            analysis=unwatched(seen),
         )
     assert upcoming.pause is not None
     message = (
@@ -216,6 +216,12 @@ def pause_is_not_over(seen: Observed, step: CanaryStep) -> Plan | None:
             requeue_after=after,
         )
     return Plan(steps=(tick,), requeue_after=after)
+
+
+def unwatched(seen: Observed) -> AnalysisStatus:
+    """At a weight that no pause watches the last verdict stands, so that an ended rollout still shows it."""
+    now, old = summary(seen, None, 0), seen.rollout.status.analysis
+    return now if old is None else now.model_copy(update={"verdict": old.verdict, "message": old.message})
 
 
 def summary(seen: Observed, found: Finding | None, healthy: int) -> AnalysisStatus:

@@ -14,7 +14,7 @@ from modelops.domain.money import micro, shown
 from modelops.domain.plan import Announce, Do, Plan, WriteStatus
 from modelops.domain.reasons import TrainingReason as Why
 from modelops.domain.training.conclude import conclude
-from modelops.domain.training.given import billed_namespace, inputs_of
+from modelops.domain.training.given import billed_namespace, current_prompt_digest, inputs_of
 from modelops.domain.training.observed import Observed
 from modelops.domain.training.price import stands
 from modelops.domain.training.status import as_if, failed, moved, said, wait
@@ -111,6 +111,7 @@ def offer_digest(seen: Observed, offer: Estimate) -> str:
         "run": seen.uid,
         "identity": seen.identity,
         "inputs": dict(vars(inputs_of(seen))),
+        "prompt": current_prompt_digest(seen),
         "dataset_revision": status.dataset.revision,
         "base_revision": status.base_revision,
         "account": billed_namespace(seen),

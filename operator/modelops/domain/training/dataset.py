@@ -11,7 +11,7 @@ from modelops.domain.plan import Do, Plan
 from modelops.domain.reasons import TrainingReason as Why
 from modelops.domain.refusals import Given, told
 from modelops.domain.training.advice import advice
-from modelops.domain.training.given import training_dataset, training_values
+from modelops.domain.training.given import current_prompt_digest, training_dataset, training_values
 from modelops.domain.training.naming import dataset_repository
 from modelops.domain.training.observed import Observed
 from modelops.domain.training.offer import fixed
@@ -37,20 +37,33 @@ def dataset_is_being_prepared(seen: Observed) -> Plan | None:
 
 
 def dataset_is_not_prepared(seen: Observed) -> Plan | None:
-    """Starts the program, starts it again where it died, and takes its result."""
+    """Starts the program, starts it again where it died, and takes its result if it follows the contract of now."""
     if is_prepared(seen):
         return None
     assert seen.dataset is not UNSEEN
     known = None if isinstance(seen.dataset, Outage) else seen.dataset
     if known is None or known.result is None:
-        return started(seen)
+        return started(seen, f"reading {training_dataset(seen)}")
     if not known.result.get("ok"):
         return unusable(seen, known.result)
+    if rendered_by_another(seen, known.result):
+        return started_anew(seen)
     return prepared(seen, known.result)
 
 
-def started(seen: Observed) -> Plan:
-    message = f"reading {training_dataset(seen)}"
+def rendered_by_another(seen: Observed, result: Mapping[str, Any]) -> bool:
+    """Whether the prompt contract was edited since the program was given it; an older program does not say."""
+    used = result.get("prompt_digest")
+    return used is not None and used != current_prompt_digest(seen)
+
+
+def started_anew(seen: Observed) -> Plan:
+    name = seen.run.spec.agent_model_ref.name
+    message = f"spec.prompt of AgentModel {name} was edited meanwhile: reading {training_dataset(seen)} again"
+    return started(seen, message, Do(action="stop_dataset"))
+
+
+def started(seen: Observed, message: str, *before: Do) -> Plan:
     plan = wait(
         seen,
         TrainingPhase.PREPARING,
@@ -60,7 +73,7 @@ def started(seen: Observed) -> Plan:
         facts={"DatasetReady": False},
     )
     start = Do(action="start_dataset", arguments={"given": dataset_input(seen)})
-    return Plan(steps=(*plan.steps, start), requeue_after=START_SECONDS)
+    return Plan(steps=(*plan.steps, *before, start), requeue_after=START_SECONDS)
 
 
 def prepared(seen: Observed, result: Mapping[str, Any]) -> Plan:
@@ -86,6 +99,7 @@ def dataset_of(result: Mapping[str, Any]) -> PreparedDataset:
         tokens=int(result.get("tokens", 0)),
         longest_tokens=int(result.get("max_tokens", result.get("p99_tokens", 0))),
         digest=str(result["digest"]),
+        prompt_digest=str(result.get("prompt_digest", "")),
         repo=str(result["repo"]),
         revision=str(result["revision"]),
         findings=tuple(str(finding)[:512] for finding in result.get("findings", ()))[:32],
@@ -129,7 +143,8 @@ def dataset_input(seen: Observed) -> dict[str, Any]:
     assert agent.spec.prompt is not None
     assert run.metadata.creation_timestamp is not None
     settings = agent.spec.langsmith
-    as_of = run.spec.dataset.as_of
+    selection = run.spec.dataset
+    as_of = selection.as_of
     repo = dataset_repository(
         org=seen.settings.hub_org,
         agent=agent.spec.agent,
@@ -142,8 +157,9 @@ def dataset_input(seen: Observed) -> dict[str, Any]:
         "agent": agent.spec.agent,
         "langsmith": {
             "dataset": training_dataset(seen),
+            "field": _dataset_field(seen),
             "as_of": as_of.isoformat() if as_of else None,
-            "splits": list(run.spec.dataset.splits),
+            "splits": list(selection.splits),
         },
         "evaluation_dataset": settings.evaluation_dataset if settings else None,
         "prompt": agent.spec.prompt.wire(),
@@ -151,4 +167,20 @@ def dataset_input(seen: Observed) -> dict[str, Any]:
         "hub": {"repo": repo},
         "min_examples": seen.settings.min_examples,
         "split": {"test_fraction": 0.1, "seed": run.metadata.uid},
+        "max_seq_length": training_values(seen).get("max_seq_length"),
+        "base_model": {"repo": run.spec.base_model},
+        "include_failures": selection.include_failures,
+        "feedback_key": selection.feedback_key,
+        "group_key": selection.group_key,
+        "source": selection.source,
+        "allowed_licences": list(agent.spec.allowed_licences),
+        "allow_sensitive": [kind.value for kind in selection.allow_sensitive],
+        "project": settings.project if settings else None,
     }
+
+
+def _dataset_field(seen: Observed) -> str:
+    """Where a person has written which dataset it is."""
+    if seen.run.spec.dataset.langsmith:
+        return "spec.dataset.langsmith"
+    return "the AgentModel's spec.langsmith.trainingDataset"

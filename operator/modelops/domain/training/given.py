@@ -6,6 +6,7 @@ from typing import Any
 
 from modelops.domain.digest import digest_of
 from modelops.domain.prompt import digest as prompt_digest
+from modelops.domain.training.checkpoints import STEPS_KEY
 from modelops.domain.training.naming import model_repository
 from modelops.domain.training.observed import Observed
 from modelops.domain.training.recipe import recipe
@@ -25,7 +26,8 @@ def training_values(seen: Observed) -> dict[str, Any]:
 
 def recipe_digest(method: str, values: dict[str, Any]) -> str:
     """Digest of the values; fractions as text, so that no float's spelling makes another recipe."""
-    text = {key: str(value) if isinstance(value, float) else value for key, value in values.items()}
+    recipe_values = {key: value for key, value in values.items() if key != STEPS_KEY}
+    text = {key: str(value) if isinstance(value, float) else value for key, value in recipe_values.items()}
     return digest_of("recipe/v1", {"method": method, **text})
 
 
@@ -60,15 +62,24 @@ def billed_namespace(seen: Observed) -> str:
     return (backend.namespace if backend else None) or seen.settings.hub_org
 
 
-def inputs_of(seen: Observed) -> Inputs:
-    """What the version will have been made from."""
-    run, agent = seen.run, seen.agent_model
+def current_prompt_digest(seen: Observed) -> str:
+    """Digest of the prompt contract that the AgentModel has now."""
+    agent = seen.agent_model
     assert agent is not None
     assert agent.spec.prompt is not None
-    assert run.status.dataset is not None
+    return prompt_digest(agent.spec.prompt)
+
+
+def inputs_of(seen: Observed) -> Inputs:
+    """What the version will have been made from. The contract is the one of the data, whatever was edited since.
+
+    A status that an older operator wrote does not name it: then it is taken for the one of now.
+    """
+    run, dataset = seen.run, seen.run.status.dataset
+    assert dataset is not None
     return Inputs(
         base_model=run.spec.base_model,
-        prompt_digest=prompt_digest(agent.spec.prompt),
-        dataset_digest=run.status.dataset.digest,
+        prompt_digest=dataset.prompt_digest or current_prompt_digest(seen),
+        dataset_digest=dataset.digest,
         recipe_digest=recipe_digest(run.spec.method.value, training_values(seen)),
     )

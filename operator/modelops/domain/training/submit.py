@@ -8,6 +8,7 @@ from modelops.domain.money import micro, shown
 from modelops.domain.plan import Do, Plan, WriteRecord, WriteStatus
 from modelops.domain.reasons import TrainingReason as Why
 from modelops.domain.record import Reservation
+from modelops.domain.training.checkpoints import STEPS_KEY, checkpoint_steps
 from modelops.domain.training.conclude import conclude
 from modelops.domain.training.given import (
     agent_name,
@@ -94,6 +95,8 @@ def submit(seen: Observed, job: JobStatus, version: str) -> Do:
     run, dataset, estimate = seen.run, seen.run.status.dataset, seen.run.status.estimate
     assert dataset is not None
     assert estimate is not None
+    values = training_values(seen)
+    steps = checkpoint_steps(examples=dataset.train, values=values, high_minutes=estimate.high_minutes)
     return Do(
         action="submit",
         arguments={
@@ -109,8 +112,8 @@ def submit(seen: Observed, job: JobStatus, version: str) -> Do:
                 "base_model": run.spec.base_model,
                 "base_revision": run.status.base_revision,
                 "method": run.spec.method.value,
-                "config": training_values(seen),
-                "dataset": {"repo": dataset.repo, "revision": dataset.revision},
+                "config": {**values, STEPS_KEY: steps},
+                "dataset": {"repo": dataset.repo, "revision": dataset.revision, "digest": dataset.digest},
                 "output": {"repo": output_repository(seen)},
                 "version": version,
             },

@@ -12,6 +12,9 @@ from modelops.sandbox.hub.store import RepoStore
 from modelops.sandbox.state import ServiceState, read_json
 from modelops.trainers.tiny import MODEL_FILE
 
+SERVED = ({MODEL_FILE}, {"config.json", "model.safetensors"})
+"""Files of the models that the serving side knows: the sandbox's own, and those of transformers."""
+
 
 class EndpointStore:
     """All endpoints of a sandbox. Names are unique over all namespaces, since addresses are made of them."""
@@ -81,8 +84,12 @@ class EndpointStore:
         commit = self._repos.commit_at(repo, revision)
         if commit is None:
             return None, f"Endpoint failed to start: {repo.id} has no revision {revision}"
-        if MODEL_FILE not in commit.files:
-            return None, f"Endpoint failed to start: {repo.id} at {commit.oid} holds no {MODEL_FILE} to serve"
+        if not any(commit.files.keys() >= model for model in SERVED):
+            needed = " nor ".join(" and ".join(sorted(model)) for model in SERVED)
+            return (
+                None,
+                f"Endpoint failed to start: {repo.id} at {commit.oid} holds neither {needed} to serve",
+            )
         return commit.oid, None
 
     def _keep(self, endpoint: Endpoint) -> Endpoint:

@@ -1,6 +1,7 @@
 """Routes about whole repositories: create, delete, information, lists, access checks."""
 
 import re
+from contextlib import suppress
 from typing import Annotated, Any, Literal, TypeVar
 
 from aiohttp import web
@@ -191,14 +192,22 @@ def described(store: RepoStore, repo: Repo, commit: Commit, *, blobs: bool) -> d
     for key in ("library_name", "pipeline_tag"):
         if key in metadata:
             first[key] = metadata[key]
-    counts: dict[str, int] = {}
-    for path, entry in commit.files.items():
-        if path.endswith(".safetensors"):
-            for dtype, count in safetensors.parameters(store.blob(entry.sha256)).items():
-                counts[dtype] = counts.get(dtype, 0) + count
+    counts = _parameters(store, commit)
     if counts:
         first["safetensors"] = {"parameters": counts, "total": sum(counts.values())}
     return first
+
+
+def _parameters(store: RepoStore, commit: Commit) -> dict[str, int]:
+    """Of the weights at the root: adapters and checkpoints in folders are not the model."""
+    counts: dict[str, int] = {}
+    for path, entry in commit.files.items():
+        if "/" in path or not path.endswith(".safetensors"):
+            continue
+        with suppress(ValueError):
+            for dtype, count in safetensors.parameters(store.blob(entry.sha256)).items():
+                counts[dtype] = counts.get(dtype, 0) + count
+    return counts
 
 
 def _sibling(path: str, entry: Entry, *, blobs: bool) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from modelops.sandbox.jobs import uv_shim
 from modelops.sandbox.jobs.hardware import FLAVORS
 from modelops.sandbox.jobs.logs import JobLog
 from modelops.sandbox.jobs.records import Job
@@ -33,9 +34,11 @@ class JobProcess:
         """Starts a job in a fresh folder. `service` is the environment that the service itself gives."""
         for name in ("home", "work"):
             (folder / name).mkdir(parents=True)
-        path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"
+        uv_shim.install(folder / "bin")
+        first = f"{folder / 'bin'}:{Path(sys.executable).parent}"
+        path = f"{first}:{os.environ.get('PATH', os.defpath)}"
         # A login shell (`bash -l`) resets PATH from /etc/profile and then reads this file.
-        (folder / "home" / ".profile").write_text(f'export PATH="{Path(sys.executable).parent}:$PATH"\n')
+        (folder / "home" / ".profile").write_text(f'export PATH="{first}:$PATH"\n')
         flavor = FLAVORS[job.flavor]
         environment = {
             "PATH": path,

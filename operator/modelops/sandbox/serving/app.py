@@ -13,6 +13,7 @@ from modelops.sandbox.endpoints.records import Endpoint
 from modelops.sandbox.endpoints.store import ENDPOINTS, EndpointStore
 from modelops.sandbox.faults import Faults
 from modelops.sandbox.hub.access import TOKENS
+from modelops.sandbox.serving.answers import Answer, ModelFailed, Question
 from modelops.sandbox.serving.bodies import ChatBody
 from modelops.sandbox.serving.models import ModelCache
 from modelops.sandbox.state import ServiceState
@@ -27,6 +28,7 @@ def build(state: ServiceState, faults: Faults, tokens: Tokens) -> web.Applicatio
     app = web.Application(client_max_size=16 * 1024 * 1024)
     app[STATE], app[TOKENS] = state, tokens
     app[ENDPOINTS], app[MODELS] = EndpointStore(state), ModelCache(state)
+    app.on_cleanup.append(lambda _: app[MODELS].close())
     app.add_routes(
         [
             web.get("/e/{endpoint}/health", _health),
@@ -61,22 +63,20 @@ async def _chat(request: web.Request) -> web.Response:
         raise _refusal(404, f"The model {body.model!r} does not exist: this endpoint serves {repository!r}")
     if body.stream:
         raise _refusal(400, "stream: the sandbox answers in one piece only")
+    question = Question([message.plain() for message in body.messages], body.limit, body.tools)
     try:
         model = await request.app[MODELS].get(repository, commit)
-    except (LookupError, ValueError, OSError) as error:
-        raise _refusal(500, f"the model cannot be loaded: {error}") from error
-    messages = [{"role": message.role, "content": message.text} for message in body.messages]
-    answer = await asyncio.to_thread(model.generate, messages)
+        answer = await model.answer(question)
+    except ModelFailed as error:
+        request.app[MODELS].forget(commit)
+        raise _refusal(500, str(error)) from error
     await asyncio.sleep(request.app[STATE].profile.answer * random.uniform(0.7, 1.3))
-    return web.json_response(_completion(repository, body, answer))
+    return web.json_response(_completion(repository, answer))
 
 
-def _completion(repository: str, body: ChatBody, answer: str) -> dict[str, Any]:
-    """The answer in OpenAI's form. A token is a word here."""
-    words = answer.split()
-    cut = body.limit is not None and len(words) > body.limit
-    text = " ".join(words[: body.limit]) if cut else answer
-    asked, said = sum(len(message.text.split()) for message in body.messages), len(text.split())
+def _completion(repository: str, answer: Answer) -> dict[str, Any]:
+    """The answer in OpenAI's form."""
+    asked, said = answer.prompt_tokens, answer.completion_tokens
     return {
         "id": f"chatcmpl-{token_hex(12)}",
         "object": "chat.completion",
@@ -85,9 +85,9 @@ def _completion(repository: str, body: ChatBody, answer: str) -> dict[str, Any]:
         "choices": [
             {
                 "index": 0,
-                "message": {"role": "assistant", "content": text},
+                "message": {"role": "assistant", "content": answer.text},
                 "logprobs": None,
-                "finish_reason": "length" if cut else "stop",
+                "finish_reason": answer.finish_reason,
             }
         ],
         "usage": {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said},

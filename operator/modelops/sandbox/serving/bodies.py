@@ -1,4 +1,4 @@
-"""The body of a chat completion, as far as a tiny model can honour it."""
+"""The body of a chat completion, as far as the sandbox can honour it."""
 
 from typing import Annotated, Any, Literal
 
@@ -11,18 +11,24 @@ class ChatMessage(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     role: Literal["system", "user", "assistant", "tool"]
-    content: str | list[dict[str, Any]]
+    content: str | list[dict[str, Any]] | None
+    tool_calls: list[dict[str, Any]] | None = None
 
     @property
     def text(self) -> str:
         """The content as plain text: the text parts, where it comes in parts."""
-        if isinstance(self.content, str):
-            return self.content
+        if self.content is None or isinstance(self.content, str):
+            return self.content or ""
         return "\n".join(str(part["text"]) for part in self.content if part.get("type") == "text")
+
+    def plain(self) -> dict[str, Any]:
+        """The message as a chat template takes it."""
+        calls = {"tool_calls": self.tool_calls} if self.tool_calls else {}
+        return {"role": self.role, "content": self.text, **calls}
 
 
 class ChatBody(BaseModel):
-    """Body of `POST /v1/chat/completions`. Sampling values are accepted; the model is deterministic."""
+    """Body of `POST /v1/chat/completions`. Sampling values are accepted; models are deterministic."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -30,6 +36,7 @@ class ChatBody(BaseModel):
     messages: Annotated[list[ChatMessage], Field(min_length=1)]
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+    tools: list[dict[str, Any]] | None = None
     stream: bool = False
     n: Literal[1] = 1
 

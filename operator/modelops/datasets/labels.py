@@ -1,0 +1,54 @@
+"""Balance: how the examples are spread over the labels in their metadata."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from modelops.datasets.report import Report, share
+
+ONE_SIDED = 0.9
+"""Share of one value of a label from which a model sees little else."""
+_MOST_VALUES = 20
+_NOT_LABELS = frozenset({"agent", "success", "dataset_split"})
+_A_LABEL = re.compile(r"[\w .:/+#-]{1,40}")
+
+
+class Labels:
+    """Metadata keys whose values are short words, twenty different ones at most."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, Counter[str]] = {}
+        self._no_labels: set[str] = set(_NOT_LABELS)
+
+    def add(self, metadata: Mapping[str, Any]) -> None:
+        """One example's."""
+        for key, value in metadata.items():
+            if key in self._no_labels:
+                continue
+            counts = self._counts.setdefault(key, Counter())
+            text = value if isinstance(value, str) else str(value) if isinstance(value, bool | int) else ""
+            if _A_LABEL.fullmatch(text):
+                counts[text] += 1
+            if len(counts) > _MOST_VALUES or not _A_LABEL.fullmatch(text):
+                self._no_labels.add(key)
+                del self._counts[key]
+
+    def say(self, report: Report) -> None:
+        """Shares into the figures; a finding where one value leaves little room for others."""
+        shares = dict(self._shares())
+        if shares:
+            report.figures["labels"] = shares
+        for key, values in shares.items():
+            value, most = next(iter(values.items()))
+            if len(values) > 1 and most >= ONE_SIDED:
+                report.find(
+                    f"{most:.0%} of the examples have metadata.{key} {value!r}: the model learns little of the rest"
+                )
+
+    def _shares(self) -> Iterator[tuple[str, dict[str, float]]]:
+        for key, counts in sorted(self._counts.items()):
+            ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+            yield key, {value: share(count, counts.total()) for value, count in ordered}

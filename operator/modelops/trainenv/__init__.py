@@ -1,0 +1,1 @@
+"""What a training job installs: its pins, and on this machine an environment that has them already."""

@@ -1,0 +1,175 @@
+"""Language models small enough to be trained in a test: what a run of `trainers/trl.py` needs, and its end."""
+
+import base64
+import io
+import json
+import os
+import subprocess
+import tarfile
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import CommitOperationAdd, HfApi
+
+from modelops.adapters.huggingface.payload import PAYLOADS, payload_base64
+from modelops.domain.jobreport import JobReport, parse_line, parse_reports
+from modelops.sandbox.tokens import USER
+
+NONCE = "n0nce"
+FIRST = ["An", "Be", "Ca", "Do", "El", "Fa", "Ga", "Ha", "Il", "Jo", "Ka", "Lu", "Mi", "No", "Ol", "Pe"]
+LAST = ["ra", "nna", "tti", "lo", "ke", "bin", "ster"]
+NAMES = [first + last for last in LAST for first in FIRST]
+HELD_OUT = 16
+MAKER = Path(__file__).with_name("tiny_qwen.py")
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+Row = Mapping[str, Any]
+
+
+def prompt(name: str) -> list[dict[str, str]]:
+    """The question of an example."""
+    return [
+        {"role": "system", "content": "Greet people."},
+        {"role": "user", "content": f"Greet {name} in the {time_of(name)}."},
+    ]
+
+
+def time_of(name: str) -> str:
+    """When a person is greeted."""
+    return ("morning", "afternoon", "evening")[NAMES.index(name) % 3]
+
+
+def polite(name: str) -> dict[str, str]:
+    """The answer to learn: what it says follows from the question, also for names that were not seen."""
+    return {"role": "assistant", "content": f"Good {time_of(name)}, and welcome."}
+
+
+def chat(name: str) -> Row:
+    """A row for SFT."""
+    return {"messages": [*prompt(name), polite(name)]}
+
+
+def pair(name: str) -> Row:
+    """A row for DPO and ORPO."""
+    rude = {"role": "assistant", "content": f"Bad {time_of(name)}, and go away."}
+    return {"prompt": prompt(name), "chosen": [polite(name)], "rejected": [rude]}
+
+
+def make_base_model(python: Path, folder: Path) -> Path:
+    """A folder with a base model whose tokenizer has learnt from the training rows."""
+    folder.mkdir()
+    text = folder.with_suffix(".txt")
+    rows = [pair(name) for name in NAMES[HELD_OUT:]]
+    said = [m["content"] for row in rows for key in ("prompt", "chosen", "rejected") for m in row[key]]
+    text.write_text("\n".join(said))
+    environment = {**os.environ, **ENVIRONMENT}
+    subprocess.run([python, MAKER, folder, text], check=True, env=environment, capture_output=True)
+    return folder
+
+
+def unpack_payload(folder: Path) -> None:
+    """The files of the trainer, as a job has them."""
+    with tarfile.open(fileobj=io.BytesIO(base64.b64decode(payload_base64("trl")))) as archive:
+        archive.extractall(folder, filter="data")
+
+
+def upload(hf: HfApi, repo: str, files: Mapping[str, bytes | Path], *, repo_type: str = "model") -> str:
+    """A new private repository; its revision."""
+    hf.create_repo(repo, repo_type=repo_type, private=True)
+    adds = [CommitOperationAdd(path, content) for path, content in files.items()]
+    return str(hf.create_commit(repo, adds, commit_message="files", repo_type=repo_type).oid)
+
+
+def upload_rows(hf: HfApi, repo: str, make: Callable[[str], Row]) -> str:
+    """A dataset repository as the dataset program makes it; its revision."""
+    parts = {"data/train.jsonl": NAMES[HELD_OUT:], "data/test.jsonl": NAMES[:HELD_OUT]}
+    files = {path: lines(make(name) for name in names) for path, names in parts.items()}
+    return upload(hf, repo, files, repo_type="dataset")
+
+
+def lines(rows: Iterable[Row]) -> bytes:
+    """JSONL."""
+    return "".join(json.dumps(row) + "\n" for row in rows).encode()
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """A job of the service that runs the payload `trl`."""
+
+    hf: HfApi
+    run: Mapping[str, Any]
+    id: str
+
+    @classmethod
+    def submit(
+        cls, hf: HfApi, run: Mapping[str, Any], *, instead: Callable[[str], str] = str
+    ) -> "TrainingJob":
+        """As the operator does it; `instead` makes another shell command of the payload's."""
+        payload = PAYLOADS["trl"]
+        shell, login, command = payload.command
+        job = hf.run_job(
+            image=payload.image,
+            command=[shell, login, instead(command)],
+            env={
+                **ENVIRONMENT,
+                "MODELOPS_PAYLOAD": payload_base64("trl"),
+                "MODELOPS_RUN": json.dumps(run),
+                "MODELOPS_NONCE": NONCE,
+            },
+            secrets={"HF_TOKEN": str(hf.token)},
+            flavor="a10g-large",
+            namespace=USER,
+            timeout=600,
+        )
+        return cls(hf, run, job.id)
+
+    def log(self) -> list[str]:
+        """What it has said so far."""
+        return list(self.hf.fetch_job_logs(job_id=self.id, namespace=USER))
+
+    def end(self, *, seconds: float = 240.0) -> "Ended":
+        """Waits for its end."""
+        deadline = time.monotonic() + seconds
+        while True:
+            status = self.hf.inspect_job(job_id=self.id, namespace=USER).status
+            if status.stage in ("COMPLETED", "ERROR", "CANCELED"):
+                return Ended(self.run, self.id, str(status.stage), status.message or "", tuple(self.log()))
+            assert time.monotonic() < deadline, self.log()[-20:]
+            time.sleep(0.2)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A job that has ended."""
+
+    run: Mapping[str, Any]
+    id: str
+    stage: str
+    message: str
+    said: tuple[str, ...] = field(repr=False)
+
+    @property
+    def repo(self) -> str:
+        """Where its model is."""
+        return str(self.run["output"]["repo"])
+
+    @cached_property
+    def reports(self) -> list[JobReport]:
+        """Every report line."""
+        found = (parse_line(line, NONCE) for line in self.said)
+        return [report for report in found if report is not None]
+
+    @property
+    def report(self) -> JobReport:
+        """What they add up to; fails with the log where there is none."""
+        report = parse_reports(self.said, NONCE)
+        assert report is not None, "\n".join(self.said)
+        return report
+
+    def series(self, metric: str) -> list[float]:
+        """A metric's values in the order of the steps."""
+        return [report.metrics[metric] for report in self.reports if metric in report.metrics]

@@ -1,0 +1,91 @@
+"""`modelops dataset check`: the report without a cluster; nothing is uploaded."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.contract.learning import PROMPT, Fill, numbered
+
+from modelops.cli.__main__ import main
+from modelops.sandbox.client import SandboxInfo
+
+AGENT = Path(__file__).parents[2] / "config" / "samples" / "agentmodel-docs.yaml"
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> Path:
+    """The docs agent's manifest, without datasets and a project."""
+    lines = AGENT.read_text().splitlines()
+    start = lines.index("  langsmith:")
+    kept = [*lines[:start], *lines[start + 4 :]]
+    path = tmp_path / "agent.yaml"
+    path.write_text("\n".join(kept) + "\n")
+    return path
+
+
+@pytest.fixture
+def environment(sandbox: SandboxInfo, monkeypatch: pytest.MonkeyPatch) -> SandboxInfo:
+    for name, value in sandbox.environment().items():
+        monkeypatch.setenv(name, value)
+    return sandbox
+
+
+def test_report_is_printed_and_nothing_uploaded(
+    environment: SandboxInfo, fill: Fill, agent: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = fill(numbered(24))
+    assert main(["dataset", "check", f"ls://{name}", "-f", str(agent)]) == 0
+    shown = capsys.readouterr().out
+    assert f"- dataset: {name}" in shown
+    assert "- train: 22" in shown
+    assert shown.endswith("It may be trained on.\n")
+    assert environment.requests(service="hub", method="POST") == []
+
+
+def test_refusal_is_status_1_and_says_what_was_seen(
+    environment: SandboxInfo, fill: Fill, agent: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = fill([*numbered(4), *numbered(2, success=False)])
+    assert main(["dataset", "check", f"ls://{name}", "-f", str(agent), "--json"]) == 1
+    said: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert (said["ok"], said["reason"]) == (False, "DatasetTooSmall")
+    assert said["report"]["findings"] == ["2 examples without metadata.success true were left out"]
+
+
+def test_a_training_runs_manifest_is_heeded(
+    environment: SandboxInfo, fill: Fill, agent: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = fill([*numbered(12, repo="a"), *numbered(18, repo="b", success=False)[12:]])
+    run = tmp_path / "run.yaml"
+    run.write_text(
+        "apiVersion: modelops.code-chef.dev/v1alpha1\nkind: TrainingRun\nmetadata: {name: docs-1}\nspec:\n"
+        "  agentModelRef: {name: docs}\n  baseModel: nobody/nothing\n  maxUSD: '5'\n"
+        f"  dataset: {{langsmith: 'ls://{name}', groupKey: metadata.repo, includeFailures: true}}\n"
+    )
+    arguments = ["-f", str(agent), "-f", str(run), "--min-examples", "18", "--json"]
+    assert main(["dataset", "check", *arguments]) == 0
+    report = json.loads(capsys.readouterr().out)["report"]
+    assert (report["groups"]["by"], report["groups"]["count"]) == ("metadata.repo", 2)
+    assert {report["train"], report["test"]} == {6, 12}
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("kind: ConfigMap\n", "no file has an AgentModel"),
+        ("kind: AgentModel\nmetadata: {name: x}\n", "AgentModel: "),
+        ("a: [", "agent.yaml"),
+    ],
+)
+def test_wrong_files_are_status_2(
+    tmp_path: Path, content: str, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "agent.yaml"
+    path.write_text(content)
+    assert main(["dataset", "check", "ls://x", "-f", str(path)]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_the_samples_prompt_is_that_of_these_tests() -> None:
+    assert f'"{PROMPT["user"]}"' in AGENT.read_text()

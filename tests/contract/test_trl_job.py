@@ -1,0 +1,333 @@
+"""Language models are trained by TRL as real jobs of the sandbox, published, resumed, refused, and served."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import openai
+import psutil
+import pytest
+from huggingface_hub import CommitOperationAdd, HfApi, constants
+from tests.contract.language_models import (
+    HELD_OUT,
+    NAMES,
+    Ended,
+    TrainingJob,
+    chat,
+    lines,
+    make_base_model,
+    pair,
+    prompt,
+    time_of,
+    upload,
+    upload_rows,
+)
+
+from modelops.sandbox.client import SandboxInfo
+from modelops.sandbox.tokens import USER
+from modelops.trainenv.environment import MAKE, find_python
+
+PYTHON = find_python()
+pytestmark = [
+    pytest.mark.skipif(PYTHON is None, reason=f"no training environment: {MAKE}"),
+    pytest.mark.xdist_group("trl"),
+]
+
+CONFIG = {
+    "learning_rate": 5e-3,
+    "num_epochs": 4,
+    "batch_size": 8,
+    "gradient_accumulation_steps": 1,
+    "lora_rank": 16,
+    "lora_alpha": 32,
+    "target_modules": ["all-linear"],
+    "max_seq_length": 128,
+    "stop_check_prompts": 4,
+}
+PREFERENCES = {**CONFIG, "learning_rate": 1e-3, "num_epochs": 2}
+STEPS = 4 * (len(NAMES) - HELD_OUT) // 8
+
+
+@dataclass(frozen=True)
+class World:
+    """Repositories that the runs share; making them costs more than a test should."""
+
+    hf: HfApi
+    base: dict[str, str]
+    chats: dict[str, str]
+    pairs: dict[str, str]
+
+    def run(self, name: str, **changes: Any) -> dict[str, Any]:
+        """`MODELOPS_RUN` of a run with an output repository of its own."""
+        output = f"{USER}/{name}"
+        self.hf.create_repo(output, private=True, exist_ok=True)
+        return {
+            "v": 1,
+            "run": f"uid-{name}",
+            "attempt": 1,
+            "agent": "docs",
+            "base_model": self.base["repo"],
+            "base_revision": self.base["revision"],
+            "method": "sft",
+            "config": CONFIG,
+            "dataset": self.chats,
+            "output": {"repo": output},
+            "version": "v1.1.0-rc.1",
+            **changes,
+        }
+
+    def train(self, name: str, **changes: Any) -> Ended:
+        """A job to its end."""
+        return TrainingJob.submit(self.hf, self.run(name, **changes)).end()
+
+
+@pytest.fixture(scope="module")
+def world(sandbox_process: SandboxInfo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    assert PYTHON is not None
+    folder = make_base_model(PYTHON, tmp_path_factory.mktemp("base") / "model")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NO_PROXY", "127.0.0.1,localhost")
+        patch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        hf = HfApi(endpoint=sandbox_process.hub, token=sandbox_process.hf_token)
+        base = f"{USER}/tiny-qwen"
+        made = {
+            "base": {
+                "repo": base,
+                "revision": upload(hf, base, {file.name: file for file in folder.iterdir()}),
+            }
+        }
+        for name, make in (("chats", chat), ("pairs", pair)):
+            repo = f"{USER}/{name}-data"
+            digest = f"sha256:of-{name}"
+            made[name] = {"repo": repo, "revision": upload_rows(hf, repo, make), "digest": digest}
+        yield World(hf, **made)
+
+
+@pytest.fixture(scope="module")
+def sft(world: World) -> Ended:
+    """A conversation model, trained from the random one."""
+    return world.train("sft-model")
+
+
+@pytest.fixture(scope="module")
+def preferred(world: World, sft: Ended) -> dict[str, Ended]:
+    """DPO and ORPO start from it, both at once: they are for models that can talk."""
+    changes = {
+        "base_model": sft.repo,
+        "base_revision": sft.report.revision,
+        "dataset": world.pairs,
+        "config": PREFERENCES,
+    }
+    with ThreadPoolExecutor() as threads:
+        ends = {
+            method: threads.submit(world.train, f"{method}-model", method=method, **changes)
+            for method in ("dpo", "orpo")
+        }
+        return {method: end.result() for method, end in ends.items()}
+
+
+@pytest.fixture
+def trained(request: pytest.FixtureRequest) -> Ended:
+    """The job of the method that the test is given."""
+    if request.param == "sft":
+        ended: Ended = request.getfixturevalue("sft")
+        return ended
+    both: dict[str, Ended] = request.getfixturevalue("preferred")
+    return both[request.param]
+
+
+every_method = pytest.mark.parametrize("trained", ["sft", "dpo", "orpo"], indirect=True)
+
+
+@every_method
+def test_it_learns_and_says_so(trained: Ended) -> None:
+    report = trained.report
+    assert (trained.stage, report.kind) == ("COMPLETED", "done"), trained.said[-30:]
+    assert report.step == report.max_steps > 20
+    assert trained.reports[0].kind == "begin"
+    loss, held_out = trained.series("loss"), trained.series("eval_loss")
+    third = len(loss) // 3
+    assert sum(loss[-third:]) < 0.9 * sum(loss[:third])
+    assert len(held_out) >= 5
+    assert held_out[-1] < held_out[0]
+    tokens = trained.series("num_tokens")
+    assert 0 < tokens[0] < tokens[-1]
+    if trained.run["method"] != "sft":
+        assert trained.series("eval_rewards/accuracies")[-1] > 0.9
+
+
+@every_method
+def test_model_is_published_with_where_it_comes_from(world: World, trained: Ended, tmp_path: Path) -> None:
+    folder = Path(world.hf.snapshot_download(trained.repo, local_dir=tmp_path))
+    assert trained.report.revision == world.hf.repo_info(trained.repo).sha
+    published = {file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()}
+    published = {path for path in published if not path.startswith(".cache/")}
+    assert published == {
+        ".gitattributes",
+        "README.md",
+        "adapter/adapter_config.json",
+        "adapter/adapter_model.safetensors",
+        "chat_template.jinja",
+        "claims/1",
+        "config.json",
+        "generation_config.json",
+        "model.safetensors",
+        "modelops.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+    }
+    lineage = json.loads((folder / "modelops.json").read_text())
+    run = dict(trained.run)
+    files = lineage["dataset"].pop("files")
+    assert {key: lineage[key] for key in run} == run
+    assert sorted(files) == ["data/test.jsonl", "data/train.jsonl"]
+    assert (lineage["job"], lineage["steps"]) == (trained.id, trained.report.max_steps)
+    assert lineage["packages"]["trl"] == "1.16.0"
+    card = (folder / "README.md").read_text()
+    told = [run["base_model"], run["base_revision"], *run["dataset"].values(), run["run"], *files.values()]
+    assert [fact for fact in told if fact not in card] == []
+    sizes = [world.hf.model_info(repo).safetensors for repo in (trained.repo, run["base_model"])]
+    assert sizes[0] == sizes[1] is not None
+    config = json.loads((folder / "config.json").read_text())
+    assert config["use_cache"] is True
+    # The template's end token, which the base model's own settings do not name.
+    ids = json.loads((folder / "tokenizer.json").read_text())["added_tokens"]
+    end = next(token["id"] for token in ids if token["content"] == "<|im_end|>")
+    assert json.loads((folder / "generation_config.json").read_text())["eos_token_id"][0] == end
+
+
+def chat_client(
+    hf: HfApi, sandbox: SandboxInfo, model: Ended, eventually: Callable[..., Any]
+) -> openai.OpenAI:
+    """Of an endpoint that serves the model."""
+    name = model.repo.rpartition("/")[2]
+    made = {"framework": "pytorch", "accelerator": "cpu", "instance_size": "x1", "instance_type": "intel-spr"}
+    where = {"region": "us-east-1", "vendor": "aws", "type": "authenticated", "namespace": USER}
+    hf.create_inference_endpoint(name, repository=model.repo, **made, **where)  # type: ignore[arg-type]
+    eventually(lambda: hf.get_inference_endpoint(name, namespace=USER).status == "running")
+    url = f"{sandbox.models}/e/{name}/v1"
+    return openai.OpenAI(base_url=url, api_key=sandbox.hf_token, max_retries=0, timeout=180)
+
+
+def test_published_models_answer_through_their_own_template(
+    sandbox: SandboxInfo, sft: Ended, preferred: dict[str, Ended], hf: HfApi, eventually: Callable[..., Any]
+) -> None:
+    """Three of them, one more than the sandbox keeps in memory."""
+    for model in (sft, *preferred.values()):
+        client = chat_client(hf, sandbox, model, eventually)
+        told = []
+        for name in NAMES[:3]:
+            answer = client.chat.completions.create(model=model.repo, messages=prompt(name))  # type: ignore[arg-type]
+            assert answer.choices[0].finish_reason == "stop"
+            assert answer.usage is not None
+            assert answer.usage.completion_tokens < 30
+            told.append(answer.choices[0].message.content or "")
+        assert all(
+            text.startswith(f"Good {time_of(name)}") for text, name in zip(told, NAMES[:3], strict=True)
+        )
+    cut = client.chat.completions.create(model=model.repo, messages=prompt("Anra"), max_tokens=2)  # type: ignore[arg-type]
+    assert cut.choices[0].finish_reason == "length"
+
+    def workers() -> int:
+        children = psutil.Process(sandbox.pid).children()
+        return sum(any("serving/worker.py" in word for word in child.cmdline()) for child in children)
+
+    eventually(lambda: workers() == 2)
+
+
+def test_killed_job_is_resumed_by_the_next_attempt_and_ends_with_the_same_steps(
+    world: World, sandbox: SandboxInfo, sft: Ended
+) -> None:
+    run = world.run("resumed-model", config={**CONFIG, "checkpoint_steps": 10})
+    first = TrainingJob.submit(world.hf, run)
+    deadline = time.monotonic() + 120
+    while not any('"kind":"checkpoint"' in line for line in first.log()):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    sandbox.call("POST", f"/jobs/{first.id}/kill", {"message": "node lost"})
+    killed = first.end()
+    assert (killed.stage, killed.message) == ("ERROR", "node lost")
+    assert killed.report.step < STEPS
+    assert "last-checkpoint/adapter_model.safetensors" in world.hf.list_repo_files(killed.repo)
+
+    # Half the batch and twice the accumulation, as after a lack of memory, make the same steps.
+    halved = {**CONFIG, "checkpoint_steps": 10, "batch_size": 4, "gradient_accumulation_steps": 2}
+    resumed = TrainingJob.submit(world.hf, {**run, "attempt": 2, "config": halved}).end()
+    assert resumed.report.kind == "done", resumed.said[-30:]
+    assert resumed.reports[0].step >= 10
+    assert resumed.report.step == resumed.report.max_steps == sft.report.step == STEPS
+    assert resumed.series("loss")[-1] == pytest.approx(sft.series("loss")[-1], rel=0.5)
+    files = world.hf.list_repo_files(resumed.repo)
+    assert "claims/2" in files
+    assert not [path for path in files if path.startswith("last-checkpoint/")]
+
+
+def test_model_that_does_not_stop_is_not_published(world: World) -> None:
+    config = {**CONFIG, "learning_rate": 1e-9, "num_epochs": 1, "stop_check_max_tokens": 16}
+    ended = world.train("endless-model", config=config)
+    assert (ended.message, ended.report.failure) == ("Job failed with exit code: 44", "never_stops")
+    assert "ModelDoesNotStop: 4 of 4 answers" in ended.report.error
+    assert sorted(world.hf.list_repo_files(ended.repo)) == [".gitattributes", "claims/1"]
+
+
+def test_lack_of_memory_is_told(world: World) -> None:
+    """A real one: adapters of 100 MB for each layer, in a process that may have 7 GB of addresses."""
+    run = world.run("large-model", config={**CONFIG, "lora_rank": 100_000})
+    ended = TrainingJob.submit(world.hf, run, instead=lambda command: f"ulimit -v 7000000; {command}").end()
+    assert (ended.message, ended.report.failure) == ("Job failed with exit code: 42", "out_of_memory")
+    assert "can't allocate memory" in ended.report.error
+
+
+def test_several_processes_train_one_model_and_one_of_them_speaks(world: World) -> None:
+    """As `accelerate launch` starts them on several GPUs; on CPUs it would start one."""
+    launch = f"{PYTHON} -m torch.distributed.run --standalone --nproc_per_node 2 train.py"
+    run = world.run("shared-model", config={**CONFIG, "batch_size": 4})
+    job = TrainingJob.submit(
+        world.hf,
+        run,
+        instead=lambda command: command.replace("uv run --no-project train.py", launch),
+    )
+    ended = job.end()
+    assert (ended.stage, ended.report.kind) == ("COMPLETED", "done"), ended.said[-30:]
+    assert ended.report.step == ended.report.max_steps == STEPS
+    assert [report.kind for report in ended.reports].count("begin") == 1
+    titles = [commit.title for commit in world.hf.list_repo_commits(ended.repo)]
+    assert titles[:2] == ["Model v1.1.0-rc.1", "Claim attempt 1"]
+
+
+@pytest.mark.parametrize(
+    ("method", "row", "says"),
+    [
+        (
+            "sft",
+            {"messages": prompt("Anra")},
+            "data/train.jsonl line 1: the last message is not an assistant",
+        ),
+        ("sft", {"text": "Hello"}, "data/train.jsonl line 1: messages is no list of messages"),
+        ("dpo", chat("Anra"), "data/train.jsonl line 1: prompt is no list of messages"),
+        ("orpo", {**pair("Anra"), "rejected": pair("Anra")["chosen"]}, "chosen and rejected are the same"),
+    ],
+)
+def test_bad_data_end_the_job_before_anything_is_loaded(
+    world: World, unique: Callable[[str], str], method: str, row: dict[str, Any], says: str
+) -> None:
+    repo = f"{USER}/{unique('bad-data')}"
+    files = {f"data/{part}.jsonl": lines([row]) for part in ("train", "test")}
+    revision = upload(world.hf, repo, files, repo_type="dataset")
+    dataset = {"repo": repo, "revision": revision}
+    ended = world.train(unique("bad-model"), method=method, dataset=dataset)
+    assert (ended.message, ended.report.failure) == ("Job failed with exit code: 43", "bad_data"), ended.said
+    assert says in ended.report.error
+
+
+def test_second_job_of_an_attempt_ends_without_training(world: World) -> None:
+    run = world.run("claimed-model")
+    claim = CommitOperationAdd("claims/1", json.dumps({"job": "another"}).encode())
+    world.hf.create_commit(run["output"]["repo"], [claim], commit_message="Claim attempt 1")
+    ended = TrainingJob.submit(world.hf, run).end()
+    assert ended.message == "Job failed with exit code: 75"
+    assert not ended.reports

@@ -1,0 +1,84 @@
+"""What a language model is trained on: the loss is on answers, nothing is cut, and an answer has an end."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.contract.language_models import ENVIRONMENT, make_base_model, unpack_payload
+
+from modelops.trainenv.environment import MAKE, find_python
+
+PYTHON = find_python()
+pytestmark = [
+    pytest.mark.skipif(PYTHON is None, reason=f"no training environment: {MAKE}"),
+    pytest.mark.xdist_group("trl"),
+]
+CASES = Path(__file__).with_name("wording_cases.py")
+START, END = "<|im_start|>", "<|im_end|>"
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Every case at once: a process of the training environment takes seconds to start."""
+    assert PYTHON is not None
+    folder = tmp_path_factory.mktemp("wording")
+    base = make_base_model(PYTHON, folder / "base")
+    unpack_payload(folder)
+    done = subprocess.run(
+        [PYTHON, CASES, base],
+        env={**os.environ, **ENVIRONMENT, "PYTHONPATH": str(folder)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    cases: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return cases
+
+
+def test_loss_is_on_the_answer_and_its_end(found: dict[str, Any]) -> None:
+    assert found["one answer"]["text"] == f"{START}user\nGreet.{END}\n{START}assistant\nGood morning.{END}"
+    assert found["one answer"]["learnt"] == f"Good morning.{END}"
+
+
+def test_of_several_answers_all_are_learnt_where_the_template_marks_them(found: dict[str, Any]) -> None:
+    assert found["several, marked"]["learnt"] == f"Good morning.{END}Good evening.{END}"
+    assert found["several, unmarked"]["learnt"] == f"Good evening.{END}"
+
+
+def test_calls_of_tools_are_kept(found: dict[str, Any]) -> None:
+    call = '{"name": "clock", "arguments": {"zone": "UTC"}}'
+    assert found["call"] == {
+        "text": f"clock{START}user\nGreet.{END}\n{START}assistant\n{call}{END}",
+        "learnt": f"{call}{END}",
+    }
+    assert call in found["tools"]["text"]
+    assert found["tools"]["learnt"] == f"Good morning.{END}"
+
+
+def test_pairs_share_their_prompt_and_end(found: dict[str, Any]) -> None:
+    pair = {name: values[0] for name, values in found["pair"].items()}
+    assert pair["prompt"] == f"{START}user\nGreet.{END}\n{START}assistant\n"
+    assert pair["chosen"] == f"Good morning.{END}"
+    assert pair["rejected"].startswith('{"name": "clock"')
+    assert pair["rejected"].endswith(f"Good morning.{END}")
+
+
+def test_end_of_the_template_becomes_the_end_of_the_text(found: dict[str, Any]) -> None:
+    assert found["eos"] == [END, END]
+
+
+@pytest.mark.parametrize(
+    ("case", "says"),
+    [
+        ("too long", "p: 2 of 2 rows are longer than max_seq_length 5 tokens"),
+        ("pair too long", "p: 1 of 1 rows are longer than max_seq_length 5 tokens"),
+        ("no template", "base has no chat template: choose its -Instruct sibling"),
+        ("no end", "ends an answer with no special token"),
+        ("template raises", "p line 1: the chat template refuses it: TemplateError two at most"),
+    ],
+)
+def test_what_cannot_be_learnt_is_refused(found: dict[str, Any], case: str, says: str) -> None:
+    assert says in found[case]

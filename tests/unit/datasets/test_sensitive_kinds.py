@@ -1,0 +1,110 @@
+"""Keys and people's addresses are seen, placeholders and code are not. Keys are put together here: none is real."""
+
+import random
+import string
+
+import pytest
+
+from modelops.api.v1alpha1.trainingrun import SensitiveKind as Kind
+from modelops.datasets.sensitive import entropy, sensitive
+
+
+def random_text(size: int, letters: str = string.ascii_letters + string.digits) -> str:
+    return "".join(random.Random(size).choices(letters, k=size))
+
+
+KEYS = [
+    "AKIA" + random_text(16, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"),
+    "ghp_" + random_text(36),
+    "github_pat_" + random_text(82),
+    "glpat-" + random_text(20),
+    "xoxb-" + random_text(40),
+    "sk_live_" + random_text(24),
+    "sk-" + "ant-" + random_text(60),
+    "sk-" + random_text(48),
+    "hf_" + random_text(34),
+    "lsv2_pt_" + random_text(32, "0123456789abcdef") + "_" + random_text(10, "0123456789abcdef"),
+    "AIza" + random_text(35),
+    "npm_" + random_text(36),
+    "ey" + "J" + random_text(20) + ".ey" + "J" + random_text(30) + "." + random_text(40),
+    f'API_KEY = "{random_text(32)}"',
+    f"'auth_token': '{random_text(40)}'",
+]
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_issued_keys_are_seen(key: str) -> None:
+    assert sensitive(f"config:\n  value {key}\nend") == {Kind.KEY}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "AKIA" + "IOSFODNN7" + "EXAMPLE",
+        "ghp_" + "x" * 36,
+        "sk-" + "0" * 40,
+        "API_KEY = os.environ['SERVICE_API_KEY_FOR_THE_DEPLOYMENT']",
+        'password = "correct horse battery staple"',
+        "commit 2fd4e1c67a2d28fced849ee1bb76e7391b93eb12",
+        "token = 'thequickbrownfoxjumpsoverthelazydog'",
+        "task-" + "sk-learn-estimators",
+    ],
+)
+def test_placeholders_and_code_are_not_keys(text: str) -> None:
+    assert sensitive(text) == frozenset()
+
+
+def test_private_keys_are_seen_and_their_mere_name_is_not() -> None:
+    begin = "-----BEGIN " + "RSA PRIVATE KEY-----"
+    assert sensitive(f"{begin}\nMIIEpAIBAAKCAQEA") == {Kind.PRIVATE_KEY}
+    assert sensitive(f'if line == "{begin}":') == frozenset()
+
+
+@pytest.mark.parametrize("text", ["write to jane.doe@acme-corp.com", "<j.doe+x@mail.acme.co.uk>", "a@b.io,"])
+def test_addresses_of_people_are_seen(text: str) -> None:
+    assert sensitive(text) == {Kind.EMAIL}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "user@example.com",
+        "a@host.test",
+        "git@github.com:org/repo.git",
+        "noreply@acme.com",
+        "@app.route('/x')",
+        "https://u@v.com/x",
+        "x = a@b.T",
+        "ssh root@host.local",
+    ],
+)
+def test_addresses_of_nobody_are_not(text: str) -> None:
+    assert sensitive(text) == frozenset()
+
+
+@pytest.mark.parametrize("text", ["call +44 20 7946 0958", "+14155552671", "(212) 736-5000", "212-736-5000"])
+def test_phone_numbers_are_seen(text: str) -> None:
+    assert sensitive(text) == {Kind.PHONE}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "212-555-0123",
+        "1234567890123",
+        "2024-12-01 10:00:00.123456",
+        "x = 100 + 200 - 3000",
+        "192.168.100.200",
+        "0x1234567890",
+        "seq-123-456-7890-1",
+        "3.14159265358979",
+    ],
+)
+def test_other_numbers_are_not(text: str) -> None:
+    assert sensitive(text) == frozenset()
+
+
+def test_entropy_in_bits() -> None:
+    assert entropy("") == 0
+    assert entropy("aaaa") == 0
+    assert entropy("abcd") == 2

@@ -1,0 +1,73 @@
+"""The trainer's header, the locked requirements and the environment of the sandbox's jobs agree."""
+
+from pathlib import Path
+
+import pytest
+
+from modelops.trainenv.environment import MAKE, READY, VARIABLE, find_python, folder
+from modelops.trainenv.pins import (
+    REPOSITORY,
+    SCRIPT,
+    PinsError,
+    in_header,
+    locked,
+    requirements_file,
+    with_header,
+)
+
+LOCK = """\
+trl==1.16.0 \\
+    --hash=sha256:00 \\
+    --hash=sha256:11
+triton==3.9.0 ; sys_platform == 'linux' \\
+    --hash=sha256:22
+"""
+
+
+def test_header_pins_what_the_requirements_pin() -> None:
+    assert in_header(SCRIPT.read_text()) == locked(REPOSITORY.read_text())
+
+
+def test_every_pin_is_exact_and_has_hashes_and_no_address() -> None:
+    text = REPOSITORY.read_text()
+    assert all("==" in pin for pin in locked(text))
+    assert text.count("--hash=") >= len(locked(text))
+    assert "://" not in text
+
+
+def test_header_is_written_from_the_lock() -> None:
+    script = with_header(SCRIPT.read_text(), locked(LOCK))
+    assert in_header(script) == ["trl==1.16.0", "triton==3.9.0 ; sys_platform == 'linux'"]
+    assert script.endswith(SCRIPT.read_text().partition("# ///\n")[2].partition("# ///\n")[2])
+
+
+def test_script_without_a_header_is_an_error() -> None:
+    with pytest.raises(PinsError, match="PEP 723"):
+        in_header("print()\n")
+
+
+def test_environment_is_named_after_its_pins_and_used_once_it_is_complete(tmp_path: Path) -> None:
+    environ = {"XDG_CACHE_HOME": str(tmp_path)}
+    place = folder(environ)
+    assert place.parent == tmp_path / "modelops" / "train"
+    assert find_python(environ) is None
+    place.mkdir(parents=True)
+    assert find_python(environ) is None
+    (place / READY).touch()
+    assert find_python(environ) == place / "bin" / "python"
+
+
+def test_interpreter_of_ones_own_goes_before_it(tmp_path: Path) -> None:
+    own = tmp_path / "python"
+    assert find_python({VARIABLE: str(own)}) is None
+    own.touch()
+    assert find_python({VARIABLE: str(own)}) == own
+
+
+def test_requirements_are_those_of_the_repository() -> None:
+    assert requirements_file() == REPOSITORY
+
+
+def test_make_has_the_target_that_people_are_told_of() -> None:
+    target = MAKE.removeprefix("make ")
+    assert f"\n{target}:" in (REPOSITORY.parents[1] / "Makefile").read_text()

@@ -1,0 +1,174 @@
+"""The parts of the trainer of language models that need no PyTorch: recipe, rows, checkpoints, outcomes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelops.trainers import job as jobs
+from modelops.trainers.trl_checkpoints import MARKER, STATE, Checkpoints
+from modelops.trainers.trl_recipe import ALL_LINEAR, Recipe, resume_key
+from modelops.trainers.trl_rows import read_chats, read_pairs
+
+USER = {"role": "user", "content": "Say hello."}
+HELLO = {"role": "assistant", "content": "Hello."}
+BYE = {"role": "assistant", "content": "Go away."}
+
+
+def line(row: object) -> bytes:
+    return json.dumps(row).encode()
+
+
+def test_recipe_takes_the_missions_names() -> None:
+    recipe = Recipe.of("dpo", {"lora_rank": 8, "max_seq_length": 512, "target_modules": ["q_proj", "v_proj"]})
+    assert (recipe.lora_rank, recipe.max_length, recipe.learning_rate) == (8, 512, 5e-6)
+    assert recipe.target_modules == ("q_proj", "v_proj")
+
+
+@pytest.mark.parametrize("given", ["all-linear", ["all-linear"], ["q_proj", "all-linear"], []])
+def test_every_linear_layer_is_one_word_for_peft(given: Any) -> None:
+    assert Recipe.of("sft", {"target_modules": given}).target_modules == ALL_LINEAR
+
+
+@pytest.mark.parametrize(
+    ("config", "named"),
+    [({"batch_size": 0}, "batch_size"), ({"warmup_ratio": 1}, "warmup_ratio"), ({"beta": 0}, "beta")],
+)
+def test_value_that_cannot_be_trained_with_is_named(config: dict[str, Any], named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        Recipe.of("sft", config)
+    with pytest.raises(ValueError, match="grpo"):
+        Recipe.of("grpo", {})
+
+
+def key(processes: int = 1, data: str = "d", **config: Any) -> str:
+    return resume_key(Recipe.of("sft", config), inputs={"data": data}, processes=processes)
+
+
+def test_checkpoint_fits_where_the_steps_are_the_same() -> None:
+    whole = key(batch_size=8, gradient_accumulation_steps=2)
+    assert whole == key(batch_size=4, gradient_accumulation_steps=4, checkpoint_steps=7)
+    assert whole == key(batch_size=4, gradient_accumulation_steps=2, processes=2)
+    assert whole != key(batch_size=4, gradient_accumulation_steps=2)
+    assert whole != key(batch_size=8, gradient_accumulation_steps=2, learning_rate=1e-3)
+    assert whole != key(batch_size=8, gradient_accumulation_steps=2, data="other")
+
+
+def test_rows_of_a_conversation_lose_nulls_and_join_parts_of_text() -> None:
+    parts = {"role": "assistant", "tool_calls": None, "content": [{"type": "text", "text": "Hello."}]}
+    (chat,) = read_chats(line({"messages": [USER, parts], "tools": '[{"name": "f"}]'}), path="p")
+    assert chat.messages == (USER, HELLO)
+    assert chat.tools == ({"name": "f"},)
+    call = {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [{"function": {"name": "f", "arguments": {}}}],
+    }
+    (called,) = read_chats(
+        line({"messages": [USER, call, {"role": "tool", "content": "1"}, HELLO]}), path="p"
+    )
+    assert called.answers == 2
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        (b"{not json", "line 1: "),
+        (b"[]", "line 1: no JSON object"),
+        (line({"messages": []}), "line 1: messages is no list of messages"),
+        (line({"messages": [HELLO]}), "nothing before it"),
+        (line({"messages": [USER, USER]}), "not an assistant's answer"),
+        (line({"messages": [USER, {"role": "assistant", "content": " "}]}), "is empty and calls no tool"),
+        (line({"messages": [{"role": "bot", "content": "x"}, HELLO]}), "has the role 'bot'"),
+        (line({"messages": [USER, {**HELLO, "content": [{"type": "image_url"}]}]}), "list of text parts"),
+        (line({"messages": [USER, HELLO], "tools": "{}x"}), "line 1: "),
+        (b"\xff", "not UTF-8"),
+    ],
+)
+def test_conversation_that_cannot_be_learnt_is_named_with_its_line(row: bytes, says: str) -> None:
+    with pytest.raises(jobs.BadData, match=says):
+        read_chats(row, path="data/train.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ({"prompt": [USER], "chosen": [HELLO], "rejected": [HELLO]}, "are the same"),
+        ({"prompt": [USER, HELLO], "chosen": [HELLO], "rejected": [BYE]}, "prompt ends with"),
+        ({"prompt": [USER], "chosen": [USER], "rejected": [BYE]}, "chosen does not begin"),
+        ({"prompt": "Say hello.", "chosen": [HELLO], "rejected": [BYE]}, "prompt is no list"),
+    ],
+)
+def test_pair_that_cannot_be_learnt_is_named_with_its_line(row: Any, says: str) -> None:
+    good = line({"prompt": [USER], "chosen": [HELLO], "rejected": [BYE]})
+    assert len(read_pairs(good, path="p")) == 1
+    with pytest.raises(jobs.BadData, match=f"p line 2: .*{says}"):
+        read_pairs(good + b"\n" + line(row), path="p")
+
+
+class OutOfMemoryError(RuntimeError):
+    """As `torch.OutOfMemoryError` is called."""
+
+
+@pytest.mark.parametrize(
+    ("error", "is_one"),
+    [
+        (MemoryError(), True),
+        (OutOfMemoryError("CUDA"), True),
+        (RuntimeError("CUDA error: out of memory"), True),
+        (RuntimeError("CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"), True),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"), True),
+        (RuntimeError("shapes do not fit"), False),
+        (ValueError("memory"), False),
+    ],
+)
+def test_lack_of_memory_is_told_from_other_failures(error: Exception, is_one: bool) -> None:
+    assert jobs.out_of_memory(error) is is_one
+
+
+class KeptBefore:
+    """An attempt that finds what another one has kept."""
+
+    job_id = "j2"
+
+    def __init__(self, marker: dict[str, Any], *, state: bool = True) -> None:
+        self._files = {MARKER: json.dumps(marker), **({STATE: "{}"} if state else {})}
+
+    def kept(self, *, into: Path) -> Path:
+        for name, content in self._files.items():
+            (into / name).write_text(content)
+        return into
+
+
+@pytest.mark.parametrize(
+    ("marker", "state", "fits"),
+    [
+        ({"run": "uid", "key": "k"}, True, True),
+        ({"run": "uid", "key": "another recipe"}, True, False),
+        ({"run": "another run", "key": "k"}, True, False),
+        ({"run": "uid", "key": "k"}, False, False),
+    ],
+)
+def test_checkpoint_of_other_inputs_is_not_resumed(
+    tmp_path: Path, marker: dict[str, Any], state: bool, fits: bool
+) -> None:
+    run = {
+        "v": 1,
+        "run": "uid",
+        "attempt": 2,
+        **dict.fromkeys(("agent", "base_model", "base_revision", "method", "version"), "x"),
+        "dataset": {"repo": "d", "revision": "r"},
+        "output": {"repo": "o"},
+        "config": {},
+    }
+    job: Any = jobs.Job(
+        run=jobs.Run.from_json(json.dumps(run)),
+        dataset=None,  # type: ignore[arg-type]
+        attempt=KeptBefore(marker, state=state),  # type: ignore[arg-type]
+        reporter=jobs.Reporter(nonce="n"),
+    )
+    found = Checkpoints(job, key="k").find(tmp_path)
+    assert (found is not None) is fits

@@ -1,0 +1,40 @@
+"""What the operator asks the dataset program for is what the program takes."""
+
+from tests.unit.training.observation import agent_model, run, seen
+
+from modelops.datasets.request import Request
+from modelops.domain.training.dataset import dataset_input
+
+
+def test_every_choice_of_run_and_agent_arrives() -> None:
+    dataset = {
+        "langsmith": "ls://own",
+        "includeFailures": True,
+        "feedbackKey": "helpful",
+        "groupKey": "metadata.repo",
+        "source": "model:org/teacher",
+        "allowSensitive": ["email"],
+    }
+    asked = seen(
+        run(dataset=dataset, config={"maxSeqLength": 512}), agent_model=agent_model(allowedLicences=["mit"])
+    )
+    request = Request.of(dataset_input(asked))
+    assert (request.langsmith.dataset, request.langsmith.field) == ("ls://own", "spec.dataset.langsmith")
+    assert (request.include_failures, request.feedback_key, request.group_key) == (
+        True,
+        "helpful",
+        "metadata.repo",
+    )
+    assert (request.source, request.allowed_licences, request.max_seq_length) == (
+        "model:org/teacher",
+        ("mit",),
+        512,
+    )
+    assert [kind.value for kind in request.allow_sensitive] == ["email"]
+    assert request.base_model is not None
+    assert request.base_model.repo == asked.run.spec.base_model
+
+
+def test_the_agents_dataset_is_named_by_the_agents_field() -> None:
+    request = Request.of(dataset_input(seen()))
+    assert request.langsmith.field == "the AgentModel's spec.langsmith.trainingDataset"
