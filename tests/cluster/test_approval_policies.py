@@ -313,6 +313,29 @@ def test_a_role_with_every_verb_may_approve_and_set_budgets_but_only_in_its_own_
     kubectl("delete", "rolebinding", role, namespace=run.namespace, check=True)
 
 
+# The operator, and rollouts.
+
+
+def test_the_operator_does_its_work_on_an_approved_run_and_approves_nothing(run: Team) -> None:
+    refused(run.approve(OPERATOR), "the verb approve")
+    accepted(run.approve(APPROVER))
+    accepted(run.patch(OPERATOR, "run", {"metadata": {"finalizers": [f"{GROUP}/cleanup"]}}))
+    run.asked(ANOTHER)
+    accepted(run.patch(OPERATOR, "run", {"metadata": {"finalizers": []}}))
+    assert run.get()["spec"]["approval"]["digest"] == ASKED
+
+
+def test_rollouts_are_made_and_changed_as_before(team: Team) -> None:
+    accepted(team.create(DEVELOPER, "canary", kind="Rollout"))
+    accepted(team.patch(DEVELOPER, "canary", {"spec": {"paused": True}}, kind="rollouts"))
+    status = {"status": {"phase": "Promoting"}}
+    refused(
+        team.patch(DEVELOPER, "canary", status, "--subresource=status", kind="rollouts"),
+        "by the operator alone",
+    )
+    accepted(team.patch(OPERATOR, "canary", status, "--subresource=status", kind="rollouts"))
+
+
 def test_the_policies_name_rollouts_too() -> None:
     text = {path.stem: path.read_text(encoding="utf-8") for path in POLICIES}
     assert set(text) == {"approval", "budget", "requested-by", "status"}

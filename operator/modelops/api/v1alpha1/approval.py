@@ -15,7 +15,7 @@ Username = Annotated[
     str,
     Field(
         min_length=1,
-        max_length=256,
+        max_length=512,
         description="A user's name, as the API server knows it (`kubectl auth whoami`).",
     ),
 ]

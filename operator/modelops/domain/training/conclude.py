@@ -45,11 +45,12 @@ def conclude(seen: Observed, reason: Why, message: str) -> Plan:
 
 
 def through_the_record(seen: Observed, plan: Plan) -> Plan:
-    """A run that had its data may have a reservation, or one under way: its end is written there first."""
+    """A run that asked for approval may have a reservation, or one under way: its end is written there first."""
     ended = next((s.status for s in plan.steps if isinstance(s, WriteStatus)), None)
     if not isinstance(ended, TrainingRunStatus) or ended.phase not in TERMINAL or seen.record is None:
         return plan
-    if seen.run.status.dataset is None and seen.reservation_key not in seen.record.reservations:
+    asked = condition_of(seen.run.status.conditions, "Approved") is not None
+    if not asked and seen.reservation_key not in seen.record.reservations:
         return plan
     words = condition_of(ended.conditions, "Ready")
     return conclude(seen, Why.named(ended.reason), words.message if words else "")
