@@ -7,7 +7,7 @@ from statistics import median
 
 from modelops.api.v1alpha1.trainingrun import SensitiveKind as Kind
 from modelops.datasets.choosing import Row
-from modelops.datasets.lengths import MOST_TOO_LONG
+from modelops.datasets.lengths import MOST_TOO_LONG, percentile, rounded_up
 from modelops.datasets.refusals import named
 from modelops.datasets.report import Report
 from modelops.datasets.request import Request
@@ -57,6 +57,25 @@ def refuse_few_pairs(rows: Sequence[Row], *, request: Request, name: str, exampl
 
 def without_long(rows: Sequence[Row], *, request: Request, name: str, report: Report) -> list[Row]:
     """Never cut, always counted. Raises ProgramFailure DatasetTooLong above 5 percent."""
+    return _without_outliers(_within(rows, request=request, name=name, report=report), report=report)
+
+
+def _without_outliers(rows: Sequence[Row], *, report: Report) -> list[Row]:
+    """One row in a hundred may be left out, where it alone would decide how much memory every step needs."""
+    if not rows:
+        return []
+    usual = rounded_up(percentile([row.longest for row in rows], 0.99))
+    kept = [row for row in rows if row.longest <= usual]
+    if len(kept) < len(rows):
+        report.figures.setdefault("left_out", {})["longer_than_the_rest"] = len(rows) - len(kept)
+        report.find(
+            f"{len(rows) - len(kept)} examples longer than {usual} tokens, which 99 in 100 are not, were left out"
+        )
+    return kept
+
+
+def _within(rows: Sequence[Row], *, request: Request, name: str, report: Report) -> list[Row]:
+    """Those within config.maxSeqLength."""
     limit = request.max_seq_length
     if limit is None:
         return list(rows)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 import rfc8785
 
 from modelops.datasets.choosing import Row
-from modelops.datasets.lengths import rounded_up
+from modelops.datasets.lengths import percentile, rounded_up
 from modelops.datasets.request import Request
 from modelops.datasets.source import Version
 from modelops.datasets.spool import Spool
@@ -48,8 +47,11 @@ def bundle(
     train: Sequence[Row],
     test: Sequence[Row],
     near: Mapping[str, Any],
+    slack: float,
 ) -> Bundle:
     """`modelops.json` says where the rows come from; the groups show evaluations what was trained on.
+
+    `max_tokens`: the longest row times `slack`, rounded up: no row is longer in the training.
 
     The rows are copied from the spool into the work folder: they are never in memory at once.
     """
@@ -68,7 +70,7 @@ def bundle(
         "files": sums,
     }
     digest = "sha256:" + hashlib.sha256(rfc8785.dumps(covered)).hexdigest()
-    p99 = percentile([row.longest for row in [*train, *test]], 0.99)
+    lengths = [row.longest for row in [*train, *test]]
     lineage = {
         **covered,
         "digest": digest,
@@ -76,8 +78,8 @@ def bundle(
         "dataset": source.name,
         "rows": {"train": len(train), "test": len(test)},
         "tokens": sum(row.tokens for row in train),
-        "p99_tokens": p99,
-        "max_tokens": rounded_up(p99),
+        "p99_tokens": percentile(lengths, 0.99),
+        "max_tokens": rounded_up(max(lengths) * slack),
     }
     files: dict[str, bytes | Path] = {
         **data,
@@ -86,11 +88,6 @@ def bundle(
         NEAR: json.dumps(near, sort_keys=True).encode(),
     }
     return Bundle(files=files, digest=digest, lineage=lineage)
-
-
-def percentile(values: Sequence[int], share: float) -> int:
-    """The nearest-rank percentile."""
-    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
 
 
 def as_json(document: Mapping[str, Any]) -> bytes:

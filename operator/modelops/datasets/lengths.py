@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
@@ -25,6 +26,9 @@ _NO_MARKS = bytes(code for code in range(128) if re.match(r"[\w\s]", chr(code)))
 class Counter(Protocol):
     """Counts tokens."""
 
+    slack: float
+    """How many times as long a row may turn out to be in the training, which renders it by the model's template."""
+
     @property
     def how(self) -> str:
         """Completes "tokens counted by"."""
@@ -37,6 +41,7 @@ class Estimate:
     """Words and punctuation marks: nobody's tokenizer, within a third of most for code and English."""
 
     how = "an estimate: words and punctuation marks"
+    slack = 1.5
 
     def count(self, texts: Sequence[str], messages: Sequence[int]) -> list[int]:
         """See Counter. The marks of a chat template are not counted."""
@@ -52,6 +57,8 @@ class ModelTokenizer:
     that may be over it is guessed (a token has a byte at least). The rest are their bytes at the rate of those
     counted.
     """
+
+    slack = 1.15
 
     def __init__(self, path: Path, *, repo: str, limit: int | None) -> None:
         """Raises ValueError where the file is not a tokenizer, or `tokenizers` is not installed."""
@@ -106,9 +113,14 @@ class ModelTokenizer:
         return float(min(usual, most))
 
 
-def rounded_up(tokens: int) -> int:
+def rounded_up(tokens: float) -> int:
     """To the next multiple of 64."""
-    return -(-tokens // ROUNDED_TO) * ROUNDED_TO
+    return math.ceil(tokens / ROUNDED_TO) * ROUNDED_TO
+
+
+def percentile(values: Sequence[int], share: float) -> int:
+    """The nearest-rank percentile."""
+    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
 
 
 def _pieces(text: str) -> int:

@@ -97,6 +97,7 @@ def check(work: WorkDir, request: Request, report: Report) -> Checked:
             train=[rows[number] for number in train],
             test=[rows[number] for number in test],
             near=clusters.index(train).document(),
+            slack=counter.slack,
         )
     _say(rows, made, packed, counter=counter, report=report)
     report.figures |= {"train": len(train), "test": len(test)}

@@ -250,7 +250,9 @@ class PreparedDataset(StatusModel):
     train: int = Field(default=0, ge=0, description="Examples trained on.")
     test: int = Field(default=0, ge=0, description="Examples held out by the run.")
     tokens: int = Field(default=0, ge=0, description="Estimated tokens trained on in one epoch.")
-    longest_tokens: int = Field(default=0, ge=0, description="Estimated tokens of the longest example.")
+    longest_tokens: int = Field(
+        default=0, ge=0, description="Tokens that the longest example has at most; what a step has room for."
+    )
     digest: str = Field(default="", max_length=80, description="Digest of the rendered data.")
     prompt_digest: str = Field(
         default="",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from modelops.api.v1alpha1.trainingrun import PreparedDataset
 from modelops.domain.digest import digest_of
 from modelops.domain.prompt import digest as prompt_digest
 from modelops.domain.training.checkpoints import STEPS_KEY
@@ -22,6 +23,11 @@ def training_values(seen: Observed) -> dict[str, Any]:
         agent=agent.spec.training_defaults if agent else None,
         defaults=seen.settings.defaults,
     )
+
+
+def longest_tokens(seen: Observed, dataset: PreparedDataset) -> int:
+    """What a step must have room for: the longest example as it was prepared; else the most that is allowed."""
+    return dataset.longest_tokens or int(training_values(seen).get("max_seq_length", 8192))
 
 
 def recipe_digest(method: str, values: dict[str, Any]) -> str:

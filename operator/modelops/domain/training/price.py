@@ -11,7 +11,7 @@ from modelops.domain.plan import Plan
 from modelops.domain.reasons import TrainingReason as Why
 from modelops.domain.training.choice import AUTO, chosen
 from modelops.domain.training.estimate import Work, estimate, hardware_of, parameters_of
-from modelops.domain.training.given import training_values
+from modelops.domain.training.given import longest_tokens, training_values
 from modelops.domain.training.memory import Load
 from modelops.domain.training.observed import Observed
 from modelops.domain.training.shape import ALL_LINEAR, of_config, of_size
@@ -130,13 +130,12 @@ def work(seen: Observed, dataset: PreparedDataset) -> Work:
     values = training_values(seen)
     parameters = parameters_of(seen.run.spec.base_model, base_model(seen).parameters)
     config = seen.base_config if isinstance(seen.base_config, Mapping) else {}
-    longest = int(values.get("max_seq_length", 8192))
     return Work(
         shape=of_config(config, parameters=parameters) or of_size(parameters),
         load=Load(
             method=seen.run.spec.method.value,
             batch=int(values.get("batch_size", 1)),
-            length=min(longest, dataset.longest_tokens or longest),
+            length=longest_tokens(seen, dataset),
             rank=int(values.get("lora_rank", 32)),
             targets=tuple(values.get("target_modules", (ALL_LINEAR,))),
         ),

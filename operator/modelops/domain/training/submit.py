@@ -14,6 +14,7 @@ from modelops.domain.training.given import (
     agent_name,
     billed_namespace,
     inputs_of,
+    longest_tokens,
     output_repository,
     training_values,
 )
@@ -112,7 +113,7 @@ def submit(seen: Observed, job: JobStatus, version: str) -> Do:
                 "base_model": run.spec.base_model,
                 "base_revision": run.status.base_revision,
                 "method": run.spec.method.value,
-                "config": {**values, STEPS_KEY: steps},
+                "config": {**values, "max_seq_length": longest_tokens(seen, dataset), STEPS_KEY: steps},
                 "dataset": {"repo": dataset.repo, "revision": dataset.revision, "digest": dataset.digest},
                 "output": {"repo": output_repository(seen)},
                 "version": version,
