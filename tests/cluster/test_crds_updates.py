@@ -225,4 +225,11 @@ def test_defaults_of_server_and_models_are_the_same(
     server = stored(target)
     reading = read(kind, server)
     assert reading.problems == ()
-    assert reading.value.spec.wire() == server["spec"]
+    assert _without_empty_lists(reading.value.spec.wire()) == server["spec"]
+
+
+def _without_empty_lists(value: Any) -> Any:
+    """The server stores no default for a list: an absent one is an empty one."""
+    if not isinstance(value, dict):
+        return value
+    return {key: _without_empty_lists(part) for key, part in value.items() if part != []}
