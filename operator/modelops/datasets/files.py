@@ -12,7 +12,7 @@ from typing import Any
 import rfc8785
 
 from modelops.datasets.choosing import Row
-from modelops.datasets.lengths import percentile, rounded_up
+from modelops.datasets.lengths import percentile, room_for
 from modelops.datasets.request import Request
 from modelops.datasets.source import Version
 from modelops.datasets.spool import Spool
@@ -48,10 +48,11 @@ def bundle(
     test: Sequence[Row],
     near: Mapping[str, Any],
     slack: float,
+    tools: bool,
 ) -> Bundle:
     """`modelops.json` says where the rows come from; the groups show evaluations what was trained on.
 
-    `max_tokens`: the longest row times `slack`, rounded up: no row is longer in the training.
+    `max_tokens`: no row is longer in the training.
 
     The rows are copied from the spool into the work folder: they are never in memory at once.
     """
@@ -79,7 +80,7 @@ def bundle(
         "rows": {"train": len(train), "test": len(test)},
         "tokens": sum(row.tokens for row in train),
         "p99_tokens": percentile(lengths, 0.99),
-        "max_tokens": rounded_up(max(lengths) * slack),
+        "max_tokens": room_for(max(lengths), slack=slack, tools=tools),
     }
     files: dict[str, bytes | Path] = {
         **data,

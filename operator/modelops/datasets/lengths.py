@@ -41,7 +41,7 @@ class Estimate:
     """Words and punctuation marks: nobody's tokenizer, within a third of most for code and English."""
 
     how = "an estimate: words and punctuation marks"
-    slack = 1.5
+    slack = 2.0
 
     def count(self, texts: Sequence[str], messages: Sequence[int]) -> list[int]:
         """See Counter. The marks of a chat template are not counted."""
@@ -113,6 +113,15 @@ class ModelTokenizer:
         return float(min(usual, most))
 
 
+TEMPLATE_TOKENS, TOOLS_TOKENS = 64, 256
+"""What a model's chat template may add to a row by itself: a default system message or a date; how tools are called."""
+
+
+def room_for(longest: int, *, slack: float, tools: bool) -> int:
+    """Tokens that a step must have room for: no row is longer in the training, whatever its template adds."""
+    return rounded_up(longest * slack + TEMPLATE_TOKENS + (TOOLS_TOKENS if tools else 0))
+
+
 def rounded_up(tokens: float) -> int:
     """To the next multiple of 64."""
     return math.ceil(tokens / ROUNDED_TO) * ROUNDED_TO
@@ -125,6 +134,7 @@ def percentile(values: Sequence[int], share: float) -> int:
 
 def _pieces(text: str) -> int:
     if not text.isascii():
-        return len(_PIECES.findall(text))
+        # Scripts without spaces: about a token for each character.
+        return len(_PIECES.findall(text)) + sum(not char.isascii() for char in text)
     content = text.encode()  # The same by another way, several times as fast.
     return len(content.translate(_WORDS).split()) + len(content.translate(None, _NO_MARKS))

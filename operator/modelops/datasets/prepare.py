@@ -98,6 +98,7 @@ def check(work: WorkDir, request: Request, report: Report) -> Checked:
             test=[rows[number] for number in test],
             near=clusters.index(train).document(),
             slack=counter.slack,
+            tools=bool(made.trained.tools),
         )
     _say(rows, made, packed, counter=counter, report=report)
     report.figures |= {"train": len(train), "test": len(test)}

@@ -69,9 +69,10 @@ def finished(item: Json) -> bool:
 
 
 def _asked(item: Json) -> tuple[object, ...]:
-    """What somebody asked of it. A status that we wrote follows from others, which need not look at it again."""
-    metadata = item["metadata"]
-    return metadata["uid"], metadata.get("generation"), metadata.get("deletionTimestamp")
+    """What others look at again: what somebody asked of it, and that a job of it may bill. The rest of a status follows
+    from them."""
+    metadata, submitted = item["metadata"], bool((item.get("status") or {}).get("job"))
+    return metadata["uid"], metadata.get("generation"), metadata.get("deletionTimestamp"), submitted
 
 
 def _ready(item: Json) -> list[object]:

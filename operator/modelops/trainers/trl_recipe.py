@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal, cast
@@ -49,12 +51,13 @@ class Recipe:
         if method not in METHODS:
             raise ValueError(f"method {method!r} is not one of {', '.join(METHODS)}")
         known = cast(Method, method)
+        processes = int(os.environ.get("WORLD_SIZE", "1"))  # They share the examples of an update.
         recipe = cls(
             method=known,
             learning_rate=float(config.get("learning_rate", LEARNING_RATES[known])),
             epochs=int(config.get("num_epochs", 3)),
             batch=int(config.get("batch_size", 1)),
-            accumulation=int(config.get("gradient_accumulation_steps", 16)),
+            accumulation=math.ceil(int(config.get("gradient_accumulation_steps", 16)) / processes),
             warmup_ratio=float(config.get("warmup_ratio", 0.1)),
             lora_rank=int(config.get("lora_rank", 32)),
             lora_alpha=int(config.get("lora_alpha", 64)),

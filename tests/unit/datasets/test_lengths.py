@@ -8,10 +8,10 @@ import pytest
 from modelops.datasets.lengths import COUNTED_FIRST, Estimate, ModelTokenizer, rounded_up
 
 
-def test_estimate_counts_words_and_marks_alike_in_all_scripts() -> None:
+def test_estimate_counts_words_marks_and_every_letter_beyond_ascii() -> None:
     texts = ["def f_1(a, b):\n    return a + b  # ok", "naïve — déjà vu!", "", "汉字 x"]
-    assert Estimate().count(texts, [1] * 4) == [14, 5, 0, 2]
-    assert Estimate().count([text + " é" for text in texts[:1]], [1]) == [15]
+    assert Estimate().count(texts, [1] * 4) == [14, 9, 0, 4]
+    assert Estimate().count([text + " é" for text in texts[:1]], [1]) == [16]
 
 
 def test_lengths_are_rounded_up_to_64() -> None:

@@ -284,8 +284,18 @@ ended = pytest.mark.parametrize(("how", "latch"), ENDINGS.values(), ids=ENDINGS.
 
 
 @pytest.mark.parametrize("how", [{"cancel": True}, {"meta": DELETED}], ids=["cancel", "deletion"])
-def test_before_the_price_is_known_an_ended_run_is_just_over(how: dict[str, Any]) -> None:
-    plan = decided(run(**how))
+def test_before_the_price_is_known_an_ended_run_ends_in_the_record_too(how: dict[str, Any]) -> None:
+    """A reservation may be under way, or have been written just before the status that names it was refused."""
+    for record in (empty_record(), reserved()):
+        plan = decided(run(**how), record=record)
+        assert actions(plan) == ["record"]
+        assert KEY not in booked(plan).reservations
+        assert [done.outcome for done in booked(plan).completed.values()] == ["Cancelled"]
+
+
+@pytest.mark.parametrize("how", [{"cancel": True}, {"meta": DELETED}], ids=["cancel", "deletion"])
+def test_without_a_record_an_ended_run_is_just_over(how: dict[str, Any]) -> None:
+    plan = decided(run(**how), record=None)
     assert actions(plan) == ["stop_dataset", "status"]
     assert said(plan).phase == "Cancelled"
 

@@ -278,7 +278,15 @@ def test_a_named_flavor_that_is_too_small_ends_the_run_with_the_arithmetic() -> 
     small = {"backend": {"huggingFace": {"flavor": "t4-small"}}}
     plan = decided(run(**small), **{**KNOWN, "flavors": OFFERED})
     assert said(plan).reason == "DoesNotFit"
-    assert "15.2 weights" in message(plan)
+    assert "30.4 weights" in message(plan)  # A T4 has no bf16.
+
+
+def test_a_runs_own_reservation_does_not_count_against_it() -> None:
+    before = booked(decided(**KNOWN))
+    high = before.reservations[KEY].usd_micro
+    rest = {"other/1": Reservation(usd_micro=100_000_000 - high - 1, month="2025-12", name="o")}
+    tight = before.with_(reservations={**before.reservations, **rest})
+    assert actions(decided(**KNOWN, record=tight)) == ["status", "submit"]
 
 
 def test_the_base_models_own_shape_counts_where_the_hub_has_it() -> None:

@@ -128,6 +128,8 @@ def statuses_remember_more(seen: Observed) -> Plan | None:
     whole = with_statuses(seen, seen.record)
     if whole == seen.record:
         return None
+    if not seen.live:
+        return Plan(needs="live")
     return Plan(
         steps=(
             WriteStatus(status=seen.agent_model.status),

@@ -59,6 +59,8 @@ def chosen(work: Work, flavors: Sequence[Flavor], *, minutes: int, defaults: Map
 
 def left_out(here: Estimate, hardware: Hardware, *, minutes: int, bound: int) -> str:
     """Why it is not taken although the training fits; empty where nothing speaks against it."""
+    if not hardware.device.gigabytes:
+        return f"{here.flavor}: has no accelerator; name it to take it"
     if here.high_minutes > minutes:
         return f"{here.flavor}: may take {here.high_minutes} min, and spec.activeDeadlineSeconds leaves {minutes} min"
     if hardware.gigabytes > bound:

@@ -19,13 +19,12 @@ STOPPING_SECONDS = 1.0
 def ended_before_any_intent(seen: Observed) -> Plan | None:
     """No submission was intended, and none can be any more once the status says that it ended.
 
-    From the estimate on a reservation may be there, or under way: then the record is written first, which
-    also makes a late reservation fail.
+    A reservation may be there, or under way: so the record is written first, which makes a late one fail.
     """
     run, message = seen.run, "cancelled before anything was submitted"
     if not seen.stopping or run.status.job is not None:
         return None
-    if run.status.estimate is not None and seen.record is not None:
+    if seen.record is not None:
         return conclude(seen, Why.CANCELLED, message)
     status = moved(seen, TrainingPhase.CANCELLED, Why.CANCELLED, message)
     steps = (Do(action="stop_dataset"), *said(seen, status, Why.CANCELLED, message))

@@ -73,9 +73,9 @@ def estimate(work: Work, hardware: Hardware) -> Estimate:
         CannotEstimate: the cost is beyond reason.
     """
     flavor, shape = hardware.flavor, work.shape
-    if hardware.device.gigabytes and (
-        why := misfit(shape, work.load, device_gigabytes=hardware.device.gigabytes)
-    ):
+    device = hardware.device
+    why = misfit(shape, work.load, device_gigabytes=device.gigabytes, bytes_per_value=device.bytes_per_value)
+    if device.gigabytes and why:
         raise DoesNotFit(f"{flavor.name} is too small: {why}")
     time = duration(
         hardware,

@@ -11,20 +11,23 @@ from modelops.ports import Flavor
 class Device(NamedTuple):
     """One accelerator, or the processors of a flavor without any.
 
-    `peak_tflops`: dense in bf16 (T4: fp16), what L4 and RTX PRO 6000 sustain within their power limits.
+    `peak_tflops`: dense, in what the trainer computes in: bf16, or fp32 where there is none (T4, processors); what L4
+    and RTX PRO 6000 sustain within their power limits.
     `gigabytes`: nominal memory; 0 for processors, whose memory is not checked.
+    `bytes_per_value`: of weights and activations: 2 in bf16, 4 in fp32.
     """
 
     peak_tflops: float
     gigabytes: int
+    bytes_per_value: int = 2
 
 
 DEVICES: dict[str, Device] = {
-    "cpu-basic": Device(0.05, 0),
-    "cpu-upgrade": Device(0.2, 0),
-    "cpu-xl": Device(0.4, 0),
-    "cpu-performance": Device(0.8, 0),
-    "t4": Device(65.0, 16),
+    "cpu-basic": Device(0.05, 0, 4),
+    "cpu-upgrade": Device(0.2, 0, 4),
+    "cpu-xl": Device(0.4, 0, 4),
+    "cpu-performance": Device(0.8, 0, 4),
+    "t4": Device(8.1, 16, 4),
     "l4": Device(60.0, 24),
     "a10g": Device(70.0, 24),
     "l40s": Device(362.0, 48),

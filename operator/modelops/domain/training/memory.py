@@ -4,10 +4,10 @@ Per device, in bytes, with T the tokens of one step on it (batch x sequences of 
 
 | part | bytes | why |
 |---|---|---|
-| weights | 2 P | the base model in bf16 |
+| weights | v P | the base model; v is 2 in bf16, 4 where a device has only fp32 |
 | adapter | 16 A | its weights, gradients and two Adam moments, in fp32 |
-| checkpoints | 2 L T h | gradient checkpointing keeps each layer's input |
-| one layer | 2 T (6 h + 3 f) | recomputed in the backward pass |
+| checkpoints | v L T h | gradient checkpointing keeps each layer's input |
+| one layer | v T (6 h + 3 f) | recomputed in the backward pass |
 | logits | 12 T V | in bf16, their copy in fp32, and the gradients of both |
 | runtime | 1 GB | CUDA context, kernels, fragments |
 
@@ -70,22 +70,23 @@ class Need:
         return " + ".join(f"{count / GIGABYTE:.1f} {name}" for name, count in parts.items())
 
 
-def need(shape: ModelShape, load: Load) -> Need:
+def need(shape: ModelShape, load: Load, *, bytes_per_value: int = 2) -> Need:
     """The peak of one device."""
     tokens = load.tokens
-    checkpoints = 2 * shape.layers * tokens * shape.hidden
-    layer = 2 * tokens * (6 * shape.hidden + 3 * shape.feed_forward)
+    checkpoints = bytes_per_value * shape.layers * tokens * shape.hidden
+    layer = bytes_per_value * tokens * (6 * shape.hidden + 3 * shape.feed_forward)
     return Need(
-        weights=2 * shape.parameters,
+        weights=bytes_per_value * shape.parameters,
         adapter=16 * shape.adapter_parameters(rank=load.rank, targets=load.targets),
         activations=checkpoints + layer,
         logits=12 * tokens * shape.vocabulary,
     )
 
 
-def misfit(shape: ModelShape, load: Load, *, device_gigabytes: int) -> str:
+def misfit(shape: ModelShape, load: Load, *, device_gigabytes: int, bytes_per_value: int = 2) -> str:
     """Why a device with so much memory is too small, with the arithmetic; empty where it fits."""
-    needed, usable = need(shape, load), int(device_gigabytes * GIGABYTE * USABLE)
+    needed = need(shape, load, bytes_per_value=bytes_per_value)
+    usable = int(device_gigabytes * GIGABYTE * USABLE)
     if needed.total <= usable:
         return ""
     return (

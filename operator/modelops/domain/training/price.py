@@ -164,8 +164,14 @@ def refusal(seen: Observed, high: int) -> tuple[Why, str] | None:
             f"the training may cost up to {shown(high)} and spec.maxUSD of TrainingRun {run.metadata.name} is "
             f"${run.spec.max_usd}: raise it in a new run, choose a cheaper flavor, or train on less"
         )
-    message = over_budget(seen, high)
+    message = over_budget(seen, uncovered(seen, high))
     return (Why.OVER_BUDGET, message) if message else None
+
+
+def uncovered(seen: Observed, high: int) -> int:
+    """What the attempt needs beyond its own reservation: a crash may have come between that and the intent."""
+    own = seen.record.reservations.get(seen.reservation_key) if seen.record else None
+    return max(0, high - (own.usd_micro if own else 0))
 
 
 def over_budget(seen: Observed, high: int) -> str:

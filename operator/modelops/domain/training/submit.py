@@ -20,7 +20,7 @@ from modelops.domain.training.given import (
 )
 from modelops.domain.training.naming import attempt_label
 from modelops.domain.training.observed import Observed
-from modelops.domain.training.price import over_budget
+from modelops.domain.training.price import over_budget, uncovered
 from modelops.domain.training.status import RETRY_SECONDS, moved, said, unanswered, wait
 from modelops.domain.versions import next_version
 
@@ -37,7 +37,7 @@ def submission_is_not_intended(seen: Observed) -> Plan | None:
     assert run.status.estimate is not None
     high = micro(run.status.estimate.high_usd)
     existing = record.reservations.get(seen.reservation_key)
-    missing = high - (existing.usd_micro if existing else 0)
+    missing = uncovered(seen, high)
     if missing > 0 and (message := over_budget(seen, missing)):
         return conclude(seen, Why.OVER_BUDGET, message)
     covers = existing is not None and missing <= 0 and same_inputs(seen, existing)
