@@ -23,7 +23,15 @@ from modelops.engine.memories import Memories
 from modelops.engine.reconciler import Reconciler, Scene
 from modelops.engine.resources import ROLLOUTS, TRAINING_RUNS
 from modelops.engine.world import World, identity, parsed
-from modelops.ports import AgentReports, Credentials, EndpointRequest, Json, ProgramState, Unavailable
+from modelops.ports import (
+    AgentReports,
+    Credentials,
+    EndpointRequest,
+    Json,
+    ProgramState,
+    Refused,
+    Unavailable,
+)
 
 PROGRAMS = {"check": "modelops.evaluation.check", "evaluation": "modelops.evaluation"}
 LONGEST_GAP = 3
@@ -301,6 +309,13 @@ class RolloutReconciler(Reconciler[Observed]):
             case "start_check" | "start_evaluation":
                 world.gate()
                 given = step.arguments["given"]
+                for side, arm in given["arms"].items():
+                    who = f"the {side} {arm['version']}"
+                    # The candidate is not claimed yet where it is only checked: no fact has looked at its host.
+                    if refused := arm["base_url"] and world.host_refusal(
+                        arm["base_url"], arm["service"], who
+                    ):
+                        raise Refused(refused)
                 await world.start_program(
                     name, PROGRAMS[program], given, environment(given, scene.credentials)
                 )

@@ -31,6 +31,7 @@ from modelops.ports import (
     Json,
     NotLeader,
     ProgramState,
+    Refused,
     Resource,
     Track,
     Uncertain,
@@ -358,3 +359,13 @@ async def test_a_token_goes_to_no_host_that_is_not_on_the_list(bench: Bench, fac
     assert fact.result["reason"] == "HostNotAllowed"
     assert "evil.example.org" in fact.result["message"]
     assert not fact.result["ok"]
+
+
+async def test_no_program_is_given_a_key_for_a_candidates_host_that_is_not_on_the_list(bench: Bench) -> None:
+    seen = await bench.look()
+    arm = {"base_url": "https://openrouter.ai/api/v1", "service": "openrouter", "version": "v1.0.0"}
+    arms = {"baseline": arm, "candidate": {**arm, "base_url": "https://evil.example.org/v1"}}
+    held = Held(object=bench.api.objects["r1"])
+    scene = Scene(seen=seen, held=held, credentials=Credentials(), record_ref=("team", "x", {}))
+    with pytest.raises(Refused, match=r"evil\.example\.org"):
+        await bench.engine._do(Do(action="start_check", arguments={"given": {"arms": arms}}), seen, scene)
