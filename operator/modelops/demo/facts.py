@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,6 +17,7 @@ Json = dict[str, Any]
 CONFIG_MAP = "ConfigMap"
 _AGAIN_SECONDS = 0.5
 _WATCH_SECONDS = 300
+_END_SECONDS = 2.0
 
 
 class Facts:
@@ -28,6 +29,7 @@ class Facts:
         self._namespace = namespace
         self._objects: dict[tuple[str, str], Json] = {}
         self._ended = threading.Event()
+        self._streams: dict[str, Any] = {}
         self.changed = threading.Condition()
         self.file_changes: list[tuple[float, str]] = []
         """When the agents' file changed, by our clock, and its text."""
@@ -35,14 +37,25 @@ class Facts:
     @contextmanager
     def watched(self) -> Iterator[None]:
         """Watches for the time of the block."""
-        for kind, listing in self._listings():
-            threading.Thread(
-                target=self._follow, args=(kind, listing), name=f"watch {kind}", daemon=True
-            ).start()
+        threads = [
+            threading.Thread(target=self._follow, args=(kind, listing), name=f"watch {kind}", daemon=True)
+            for kind, listing in self._listings()
+        ]
+        for thread in threads:
+            thread.start()
         try:
             yield
         finally:
-            self._ended.set()
+            self._end(threads)
+
+    def _end(self, threads: Sequence[threading.Thread]) -> None:
+        """A thread that still reads when the interpreter ends can take the process down with it."""
+        self._ended.set()
+        for stream in list(self._streams.values()):
+            with suppress(Exception):  # it has ended by itself
+                stream.shutdown()
+        for thread in threads:
+            thread.join(_END_SECONDS)
 
     def agent_model(self, name: str) -> Json:
         return self._get(AGENT_MODELS.kind, name)
@@ -78,9 +91,14 @@ class Facts:
 
     def _follow(self, kind: str, listing: Callable[..., Any]) -> None:
         make: Callable[[], Any] = watch.Watch
+
+        def opened(**options: Any) -> Any:
+            stream = self._streams[kind] = listing(**options)
+            return stream
+
         while not self._ended.is_set():
             try:
-                for event in make().stream(listing, timeout_seconds=_WATCH_SECONDS):
+                for event in make().stream(opened, timeout_seconds=_WATCH_SECONDS):
                     if self._ended.is_set():
                         return
                     self._take(kind, cast(str, event["type"]), cast(Json, event["raw_object"]))
