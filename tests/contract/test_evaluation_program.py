@@ -420,10 +420,12 @@ def test_check_refuses_what_the_evaluation_would(
 def test_key_that_openrouter_does_not_take_is_named_by_its_field(
     sandbox: SandboxInfo, unserved: Given, tmp_path: Path, module: str, key: str, says: str
 ) -> None:
-    if module == MODULE:
-        candidate = {**unserved["arms"]["candidate"], "base_url": sandbox.openrouter}
-        unserved = {**unserved, "arms": {**unserved["arms"], "candidate": candidate}}
-    result = run_program(sandbox, module, tmp_path / "p", unserved, MODELOPS_BASELINE_KEY=key)
+    keys = {"MODELOPS_BASELINE_KEY": key, "MODELOPS_CANDIDATE_KEY": sandbox.openrouter_key}
+    if module == MODULE:  # There the candidate is served, and its own key is taken.
+        baseline = unserved["arms"]["baseline"]
+        candidate = {**baseline, "version": "v1.1.0-rc.1", "api_key_env": "MODELOPS_CANDIDATE_KEY"}
+        unserved = {**unserved, "arms": {"baseline": baseline, "candidate": candidate}}
+    result = run_program(sandbox, module, tmp_path / "p", unserved, **keys)
     assert (result["reason"], result["transient"]) == ("ModelUnauthorized", False), result
     assert "AgentModel docs spec.secretRefs.openRouter" in result["message"]
     assert says in result["message"]

@@ -2,8 +2,10 @@
 
 import base64
 import json
+import os
 import secrets
 import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,7 +91,8 @@ def read_kubeconfig(kubectl: Path, path: Path) -> dict[str, list[dict[str, dict[
 
 
 def write_secret(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, from its first byte on."""
-    path.unlink(missing_ok=True)
-    path.touch(mode=0o600)
-    path.write_text(text)
+    """Write a file that only its owner can read, from its first byte on; who reads it meanwhile finds it whole."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+    Path(name).replace(path)
