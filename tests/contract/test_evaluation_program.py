@@ -11,7 +11,6 @@ from huggingface_hub import CommitOperationAdd, HfApi
 from langsmith import Client
 from tests.contract.learning import PROMPT, fill_dataset, langsmith_examples, run_program, start_program
 
-from modelops.adapters.langsmith.connection import LangSmithConnection
 from modelops.datasets.groups import digest, likeness
 from modelops.datasets.near import NearIndex, Shingles
 from modelops.demo.stdlib_examples import StdlibExample, read_examples, spoil
@@ -38,14 +37,6 @@ def held_out(examples: list[StdlibExample]) -> list[StdlibExample]:
 @pytest.fixture(scope="module")
 def trained(examples: list[StdlibExample]) -> list[StdlibExample]:
     return [e for e in examples if e.split == "train"]
-
-
-@pytest.fixture
-def client(sandbox: SandboxInfo) -> Iterator[Client]:
-    connection = LangSmithConnection(api_url=sandbox.langsmith, api_key=sandbox.langsmith_key, attempts=1)
-    client = connection.client()
-    yield client
-    client.close(timeout=0)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Experiments: the SDK's own evaluate() runs against the sandbox, and ours are found and repeated safely."""
 
-from collections.abc import Iterator
 from decimal import Decimal
 from uuid import uuid4
 
@@ -9,7 +8,6 @@ from langsmith import Client
 from langsmith.schemas import Example
 
 from modelops.adapters.langsmith.answers import Answer, log_answers
-from modelops.adapters.langsmith.connection import LangSmithConnection
 from modelops.adapters.langsmith.errors import LangSmithRefused, LangSmithUnavailable
 from modelops.adapters.langsmith.experiments import (
     Arm,
@@ -23,15 +21,6 @@ from modelops.adapters.langsmith.experiments import (
 from modelops.sandbox.client import SandboxInfo
 
 pytestmark = pytest.mark.filterwarnings("ignore:(list_runs|read_run).*:DeprecationWarning")
-
-
-@pytest.fixture
-def client(sandbox: SandboxInfo) -> Iterator[Client]:
-    client = LangSmithConnection(
-        api_url=sandbox.langsmith, api_key=sandbox.langsmith_key, attempts=1
-    ).client()
-    yield client
-    client.close(timeout=0)
 
 
 @pytest.fixture

@@ -133,15 +133,6 @@ def recorded(client: Client, project: str, **fields: object) -> dict[str, object
     return run
 
 
-@pytest.fixture
-def client(sandbox: SandboxInfo) -> Iterator[Client]:
-    client = LangSmithConnection(
-        api_url=sandbox.langsmith, api_key=sandbox.langsmith_key, attempts=1
-    ).client()
-    yield client
-    client.close(timeout=0)
-
-
 def test_runs_are_filtered_by_what_they_say(client: Client, project: str) -> None:
     for track, tags in (("stable", ["a"]), ("canary", ["b"]), ("canary", ["a"])):
         metadata = {"agent": "docs", "track": track, "stable": "canary"}

@@ -165,7 +165,7 @@ def test_auto_takes_the_cheapest_and_says_what_speaks_against_the_others() -> No
     said = " ".join(best.considered)
     assert "a10g-large: up to $" in said
     assert "t4-small is too small" in said
-    assert "cpu-basic: may take" in said or "cpu-basic: has no accelerator" in said
+    assert "cpu-basic: has no accelerator" in said
     assert "a100-large: 80 GB, gpu_selection allows 48 GB" in said
 
 
