@@ -103,10 +103,37 @@ class TrainingReason(Reason):
     SUBMISSION_REFUSED = "SubmissionRefused", "The service refused the job; the message has its words."
     JOB_SUBMITTED = "JobSubmitted", "The service has the job."
     JOB_RUNNING = "JobRunning", "The job trains."
-    JOB_FAILED = "JobFailed", "The job ended in an error; the message has its class and last words."
-    OUT_OF_MEMORY = "OutOfMemory", "The job ran out of memory."
+    RETRYING = "Retrying", "An attempt failed for a reason that another may not meet; status.attempts has it."
+    SUSPENDING = "Suspending", "spec.suspend: the job is being stopped."
+    SUSPENDED = "Suspended", "spec.suspend is true; nothing runs, and nothing is spent."
+    JOB_FAILED = "JobFailed", "The job ended in an error of its own, which another attempt would meet again."
+    JOB_LOST = (
+        "JobLost",
+        "The job ended without a word of its own, or by broken hardware: another attempt follows after a pause.",
+    )
+    JOB_STOPPED = "JobStopped", "Somebody stopped the job at the service; the run ends."
+    OUT_OF_MEMORY = (
+        "OutOfMemory",
+        "The job ran out of memory: another attempt has half the batch, then, with flavor auto, larger hardware.",
+    )
     BAD_DATA = "BadData", "The job found the data unusable."
-    TIMED_OUT = "TimedOut", "The job reached its timeout."
+    MODEL_DOES_NOT_STOP = (
+        "ModelDoesNotStop",
+        "The trained model does not end its answers; nothing was published.",
+    )
+    TIMED_OUT = (
+        "TimedOut",
+        "The job reached its timeout: another attempt goes on from its checkpoint, if it kept one.",
+    )
+    TOO_SLOW = (
+        "TooSlow",
+        "The job saw in its first steps that it would not end in time, kept a checkpoint and stopped: another attempt "
+        "goes on with the time that it measured, if the money allows.",
+    )
+    STUCK_IN_SCHEDULING = (
+        "StuckInScheduling",
+        "The job got no hardware for long: with flavor auto, other hardware is tried.",
+    )
     DEADLINE_EXCEEDED = "DeadlineExceeded", "spec.activeDeadlineSeconds passed."
     VERIFYING = "Verifying", "The job ended well; its model is looked for on the Hub."
     WEIGHTS_MISSING = "WeightsMissing", "The job ended well but its model is not on the Hub."

@@ -64,6 +64,8 @@ class Settlement(_Part):
     usd_micro: int
     month: str
     jobs: tuple[str, ...] = ()
+    version: str = ""
+    """Of a run's attempt: the version that it would have become; the next attempt has the same."""
 
 
 class Completed(_Part):
@@ -235,6 +237,10 @@ class Record(_Part):
             return None
         known = self.allocated[max(self.allocated, key=parse)]
         return Inputs(**known) if set(known) == set(Inputs.__dataclass_fields__) else None
+
+    def spent_by(self, uid: str) -> int:
+        """Micro-USD that were booked for all attempts of a run."""
+        return sum(s.usd_micro for key, s in self.settlements.items() if key.startswith(f"{uid}/"))
 
     def committed(self, month: str, now: datetime) -> int:
         """Micro-USD of a month: reserved, booked, and what standing endpoints have cost in it."""

@@ -17,7 +17,7 @@ Seen = TypeVar("Seen")
 
 ENDS_WHAT_BILLS: Final = frozenset({"cancel", "close", "delete_endpoint", "sweep"})
 """What may be done with the installation's token in the place of an agent's."""
-WITHOUT_TOKEN: Final = frozenset({"stop_dataset", "forget_submission", "tick", "tick_reset"})
+WITHOUT_TOKEN: Final = frozenset({"stop_dataset", "forget_submission", "tick", "tick_reset", "delete_run"})
 
 MOST_ROUNDS = 32
 PAUSE_SECONDS = 0.5

@@ -150,8 +150,12 @@ class TrainingRunReconciler(Reconciler[Observed]):
             case "flavors":
                 return await self._prices.get(token, lambda: world.jobs.flavors(token))
             case "base":
+                # A further attempt goes on with the revision of the first.
                 base = seen.run.spec.base_model
-                return await self._bases.get((token, base), lambda: world.hub.model(token, base))
+                revision = seen.run.status.base_revision if seen.run.status.recipe else None
+                return await self._bases.get(
+                    (token, base, revision), lambda: world.hub.model(token, base, revision or None)
+                )
             case "base_config":
                 return await self._base_config(seen, token)
             case "dataset":
@@ -217,6 +221,14 @@ class TrainingRunReconciler(Reconciler[Observed]):
             case "close":
                 await world.hub.ensure_model_repo(token, self._repository(seen))
                 await world.hub.close(token, self._repository(seen), seen.attempt)
+            case "delete_run":
+                meta = seen.run.metadata
+                await world.kube.delete(
+                    TRAINING_RUNS,
+                    meta.namespace,
+                    meta.name,
+                    resource_version=scene.held.object["metadata"]["resourceVersion"],
+                )
             case "cancel":
                 await world.jobs.cancel(token, self._namespace(seen), given["job"])
                 self._poller.soon()

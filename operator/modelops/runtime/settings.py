@@ -104,6 +104,10 @@ class Settings(BaseModel):
     """After a lost answer to a submission, before the job is looked for by its label."""
     approval_seconds: float = Field(86400.0, alias="MODELOPS_APPROVAL_SECONDS", ge=1, le=31536000)
     """How long an offer may be approved before it is made anew, with the price of that day."""
+    retry_seconds: float = Field(30.0, alias="MODELOPS_RETRY_SECONDS", ge=0.05, le=600)
+    """After a job that was lost, before the next attempt; twice as long after each further one, 600 at most."""
+    scheduling_seconds: float = Field(1800.0, alias="MODELOPS_SCHEDULING_SECONDS", ge=1)
+    """How long a job waits for hardware before, with flavor auto, other hardware is tried."""
     resync_seconds: float = Field(600.0, alias="MODELOPS_RESYNC_SECONDS", ge=1)
     """Between two full listings, which collect missed deletions."""
     workers: int = Field(16, alias="MODELOPS_WORKERS", ge=1, le=256)

@@ -147,6 +147,8 @@ def put_together(
         poll_seconds=settings.poll_seconds,
         settle_seconds=settings.settle_seconds,
         approval_seconds=settings.approval_seconds,
+        retry_seconds=settings.retry_seconds,
+        scheduling_seconds=settings.scheduling_seconds,
     )
     reconcilers |= {
         "AgentModel": AgentModelReconciler(

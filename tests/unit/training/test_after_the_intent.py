@@ -248,15 +248,37 @@ FAILURES: dict[str, tuple[dict[str, Any], str, str]] = {
         "JobFailed",
         "boom",
     ),
-    "the service's words": ({"job": job("ERROR", message="node lost")}, "JobFailed", "node lost"),
-    "forgotten": ({"job": None, "labelled": ()}, "JobFailed", "not known to the service"),
+    "the service's words": ({"job": job("ERROR", message="node lost")}, "JobLost", "node lost"),
+    "forgotten": ({"job": None, "labelled": ()}, "JobLost", "not known to the service"),
+    "killed for memory": (
+        {"job": job("ERROR", message="container ended with 137")},
+        "OutOfMemory",
+        "spec.config.batchSize",
+    ),
+    "broken hardware": (
+        {"report": report(kind="error", failure="failed", error="RuntimeError: uncorrectable ECC error")},
+        "JobLost",
+        "broken hardware",
+    ),
+    "the Hub was away": (
+        {"report": report(kind="error", failure="failed", error="HubSilent: no usable answer")},
+        "HubUnavailable",
+        "no answer from the Hub",
+    ),
+    "stopped by somebody": ({"job": job("CANCELED")}, "JobStopped", "by somebody else"),
+    "never stops": (
+        {"report": report(kind="error", failure="never_stops", error="ModelDoesNotStop: prompt 3")},
+        "ModelDoesNotStop",
+        "prompt 3",
+    ),
 }
+ONCE = run(submitted(id="job1"), retryLimit=0)
 
 
 @pytest.mark.parametrize(("changes", "outcome", "words"), FAILURES.values(), ids=FAILURES.keys())
 def test_a_failed_job_ends_the_run_with_its_class(changes: dict[str, Any], outcome: str, words: str) -> None:
     facts = {"job": job("ERROR"), "claim": CLOSED, "labelled": (), "report": None}
-    done = booked(decided(KNOWN, **{**facts, **changes})).completed[seen(KNOWN).identity]
+    done = booked(decided(ONCE, **{**facts, **changes})).completed[seen(ONCE).identity]
     assert done.outcome == outcome
     assert words in done.message
 

@@ -138,6 +138,7 @@ _IMMUTABLE = (
     "backend",
     "maxUSD",
     "activeDeadlineSeconds",
+    "retryLimit",
     "requestedBy",
 )
 
@@ -149,7 +150,8 @@ class TrainingRunSpec(
         latch("cancel", "create a new TrainingRun"),
     ),
 ):
-    """What people write. Immutable but for `cancel` and `approval`: to train again, create another."""
+    """What people write. Immutable but for `suspend`, `cancel`, `approval` and `ttlSecondsAfterFinished`: to train
+    again, create another."""
 
     agent_model_ref: LocalReference = Field(
         description="The AgentModel, in the same namespace, of the agent that is trained."
@@ -177,15 +179,28 @@ class TrainingRunSpec(
     )
     max_usd: Money = Field(
         alias="maxUSD",
-        description='Most that this run may cost in US dollars, such as "5". A higher estimate is refused '
-        "before anything is spent.",
+        description='Most that this run may cost in US dollars, such as "5", all its attempts together. A higher '
+        "estimate is refused before anything is spent.",
     )
     active_deadline_seconds: int = Field(
         default=14400,
         ge=60,
         le=604800,
-        description="Longest time in seconds from the job's submission to its end, waiting for hardware "
-        "included.",
+        description="Longest time in seconds from the first job's submission to the end, waiting for hardware and "
+        "further attempts included. A suspension starts it anew.",
+    )
+    retry_limit: int | None = Field(
+        default=None,
+        ge=0,
+        le=10,
+        description="How many further attempts may follow one that failed for a reason that another may not meet: "
+        "lost hardware, too little memory, too little time. They go on from the last checkpoint where there is one. "
+        "By default 2; 0: none.",
+    )
+    suspend: bool = Field(
+        default=False,
+        description="Set to true to stop the run's job and start no other, to false to go on from the last "
+        "checkpoint with another job; a run without checkpoints begins anew.",
     )
     cancel: bool = Field(
         default=False,
@@ -203,6 +218,13 @@ class TrainingRunSpec(
         description="The approval that a run in the phase AwaitingApproval waits for; `modelops approve` "
         "writes it. The admission policies ask for the verb `approve`.",
     )
+    ttl_seconds_after_finished: int | None = Field(
+        default=None,
+        ge=0,
+        le=315360000,
+        description="Deletes the TrainingRun so many seconds after it ended; by default never. Its model, cost and "
+        "version stay in the registry.",
+    )
 
 
 class TrainingPhase(StrEnum):
@@ -216,6 +238,7 @@ class TrainingPhase(StrEnum):
     SUCCEEDED = "Succeeded"
     FAILED = "Failed"
     CANCELLED = "Cancelled"
+    SUSPENDED = "Suspended"
 
 
 class Estimate(StatusModel):
@@ -277,10 +300,40 @@ class JobStatus(StatusModel):
     stage: str = Field(default="", max_length=32, description="Stage, as the service says it.")
     timeout_seconds: int = Field(default=0, ge=0, description="The service ends the job after this.")
     intended_at: datetime | None = Field(default=None, description="When the submission was intended.")
+    batch_size: int = Field(
+        default=0,
+        ge=0,
+        description="Examples per device and step, where an earlier attempt changed it; else 0.",
+    )
+    gradient_accumulation_steps: int = Field(
+        default=0,
+        ge=0,
+        description="Steps that make one update, where an earlier attempt changed it; else 0.",
+    )
+
+
+class AttemptStatus(StatusModel):
+    """An attempt that is over, and was not the last one."""
+
+    attempt: int = Field(ge=1, description="Attempt, from 1.")
+    label: str = Field(default="", max_length=100, description="Label that its jobs are found by.")
+    job: str = Field(default="", max_length=64, description="Id of its job at the service.")
+    flavor: str = Field(default="", max_length=64, description="Hardware.")
+    reason: str = Field(max_length=64, description="Why it ended.")
+    message: str = Field(default="", max_length=512, description="The same for people.")
+    cost_usd: Money = Field(default="0", alias="costUSD", description="What was billed for it.")
+    usd_per_hour: Money = Field(default="0", alias="usdPerHour", description="Price of its hardware.")
+    batch_size: int = Field(default=0, ge=0, description="Examples per device and step.")
+    gradient_accumulation_steps: int = Field(default=0, ge=0, description="Steps that made one update.")
+    seconds_left: int = Field(
+        default=0, ge=0, description="What the rest needs by the job's own measure; 0 where it did not say."
+    )
+    intended_at: datetime | None = Field(default=None, description="When its submission was intended.")
+    finished_at: datetime | None = Field(default=None, description="When it was found to be over.")
 
 
 class Progress(StatusModel):
-    """How far the training is, from the job's own reports; it never goes backwards."""
+    """How far the current attempt is, from the job's own reports; it never goes backwards."""
 
     percent: int = Field(default=0, ge=0, le=100, description="Part done.")
     step: int = Field(default=0, ge=0, description="Step.")
@@ -317,9 +370,23 @@ class TrainingRunStatus(StatusModel):
         description="What an approval must name: the digest of this run, its data and base model, its hardware "
         "and price, frozen when the approval was asked for.",
     )
+    recipe: str = Field(
+        default="",
+        max_length=8192,
+        description="The training values of every attempt, as JSON with the names of training_defaults.yaml; fixed "
+        "by the first submission.",
+    )
+    attempts: tuple[AttemptStatus, ...] = Field(
+        default=(), max_length=32, description="Attempts that are over, but for the last; the newest 32."
+    )
+    active_since: datetime | None = Field(
+        default=None, description="Since when spec.activeDeadlineSeconds counts."
+    )
     job: JobStatus | None = Field(default=None, description="The job of the current attempt.")
     progress: Progress | None = Field(default=None, description="How far it is.")
-    cost_usd: Money | None = Field(default=None, alias="costUSD", description="What was billed.")
+    cost_usd: Money | None = Field(
+        default=None, alias="costUSD", description="What was billed, for all attempts."
+    )
     model: TrainedModel | None = Field(default=None, description="The result.")
     ending: str = Field(
         default="", max_length=64, description="Why the attempt is being ended early; never taken back."

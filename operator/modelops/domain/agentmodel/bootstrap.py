@@ -100,8 +100,9 @@ def with_stable(seen: Observed, record: Record) -> Record:
 def with_run(record: Record, seen: Observed, identity: str, run: TrainingRun) -> Record:
     """What a TrainingRun's status remembers: that it ended, its version, what it cost, what it has reserved."""
     status, meta = run.status, run.metadata
-    key = f"{meta.uid}/{status.job.attempt if status.job else 1}"
     month = f"{seen.now:%Y-%m}"
+    record = with_attempts(record, run, month=month)
+    key = f"{meta.uid}/{attempt_of(run)}"
     if status.phase not in (TrainingPhase.SUCCEEDED, TrainingPhase.FAILED, TrainingPhase.CANCELLED):
         if status.job is None or status.estimate is None or key in record.reservations:
             return record
@@ -109,7 +110,7 @@ def with_run(record: Record, seen: Observed, identity: str, run: TrainingRun) ->
         return record.with_(reservations={**record.reservations, key: reserved})
     if status.reason == TrainingReason.ALREADY_COMPLETED.value:
         pass
-    elif status.job is None:
+    elif status.job is None and not status.attempts:
         return record
     outcome = (
         TrainingReason.TRAINED.value
@@ -130,8 +131,11 @@ def with_run(record: Record, seen: Observed, identity: str, run: TrainingRun) ->
         reservations={k: v for k, v in record.reservations.items() if k != key},
     )
     if status.cost_usd is not None and key not in record.settlements:
+        before = sum(micro(past.cost_usd) for past in status.attempts)
         settled = Settlement(
-            usd_micro=micro(status.cost_usd), month=month, jobs=(status.job.id,) if status.job else ()
+            usd_micro=max(0, micro(status.cost_usd) - before),
+            month=month,
+            jobs=(status.job.id,) if status.job else (),
         )
         changed = changed.with_(settlements={**changed.settlements, key: settled})
     if status.model is None or record.entry(version) is not None:
@@ -154,6 +158,25 @@ def with_run(record: Record, seen: Observed, identity: str, run: TrainingRun) ->
         },
     )
     return changed.with_(history=(*changed.history, entry), allocated={**changed.allocated, version: {}})
+
+
+def attempt_of(run: TrainingRun) -> int:
+    """The number of the attempt that is under way, or was the last."""
+    status = run.status
+    if status.job is not None:
+        return status.job.attempt
+    return status.attempts[-1].attempt if status.attempts else 1
+
+
+def with_attempts(record: Record, run: TrainingRun, *, month: str) -> Record:
+    """With what a run's earlier attempts cost."""
+    found = {
+        f"{run.metadata.uid}/{past.attempt}": Settlement(
+            usd_micro=micro(past.cost_usd), month=month, jobs=(past.job,) if past.job else ()
+        )
+        for past in run.status.attempts
+    }
+    return record.with_(settlements={**found, **record.settlements})
 
 
 HOURS_PER_MONTH = 730

@@ -13,10 +13,11 @@ from modelops.domain.digest import digest_of
 from modelops.domain.money import micro, shown
 from modelops.domain.plan import Announce, Do, Plan, WriteStatus
 from modelops.domain.reasons import TrainingReason as Why
+from modelops.domain.training.attempts import retry_limit
 from modelops.domain.training.conclude import conclude
 from modelops.domain.training.given import billed_namespace, current_prompt_digest, inputs_of
 from modelops.domain.training.observed import Observed
-from modelops.domain.training.price import stands
+from modelops.domain.training.price import spent, stands
 from modelops.domain.training.status import as_if, failed, moved, said, wait
 from modelops.domain.training.submit import submission_is_not_intended
 
@@ -121,6 +122,8 @@ def offer_digest(seen: Observed, offer: Estimate) -> str:
         "usd_per_hour": offer.usd_per_hour,
         "valid_until": offer.valid_until.isoformat(timespec="seconds"),
     }
+    if seen.attempt > 1:
+        content["attempt"] = seen.attempt
     return digest_of(FORM, content)
 
 
@@ -151,10 +154,15 @@ def what_is_lacking(seen: Observed, offer: Estimate) -> tuple[Why, str]:
 
 
 def offered(seen: Observed, offer: Estimate) -> str:
-    agent = seen.agent_model
+    agent, before, high = seen.agent_model, spent(seen), shown(micro(offer.high_usd))
     assert agent is not None
+    cost = f"the training may cost up to {high}"
+    if before:
+        cost = f"attempt {seen.attempt} may cost up to {high} after {shown(before)} for those before"
+    elif retry_limit(seen):
+        cost = f"{cost}, with further attempts up to spec.maxUSD ${seen.run.spec.max_usd}"
     return (
-        f"the training may cost up to {shown(micro(offer.high_usd))}, above spec.budget.approvalAboveUSD "
+        f"{cost}; that is above spec.budget.approvalAboveUSD "
         f"${agent.spec.budget.approval_above_usd} of AgentModel {agent.metadata.name}"
     )
 

@@ -10,7 +10,7 @@ from modelops.domain.conditions import condition_of
 from modelops.domain.digest import digest_of
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.money import dollars, micro, shown
-from modelops.domain.plan import Plan, Step, WriteFinalizers, WriteRecord, WriteStatus
+from modelops.domain.plan import Do, Plan, Step, WriteFinalizers, WriteRecord, WriteStatus
 from modelops.domain.reasons import TrainingReason as Why
 from modelops.domain.record import Completed, Record, RegistryEntry, Settlement
 from modelops.domain.training.estimate import billed_micro_usd
@@ -50,7 +50,8 @@ def through_the_record(seen: Observed, plan: Plan) -> Plan:
     if not isinstance(ended, TrainingRunStatus) or ended.phase not in TERMINAL or seen.record is None:
         return plan
     asked = condition_of(seen.run.status.conditions, "Approved") is not None
-    if not asked and seen.reservation_key not in seen.record.reservations:
+    begun = bool(seen.run.status.attempts)
+    if not asked and not begun and seen.reservation_key not in seen.record.reservations:
         return plan
     words = condition_of(ended.conditions, "Ready")
     return conclude(seen, Why.named(ended.reason), words.message if words else "")
@@ -65,8 +66,9 @@ def conclude_trained(seen: Observed, message: str, *, revision: str, trained_as:
         inputs = inputs_of(seen)
         version = next_version(record.allocated, inputs=inputs, latest=record.latest_inputs())
         record = record.with_(allocated={**record.allocated, version: dict(vars(inputs))})
-    entry = registry_entry(seen, version=version, revision=revision, trained_as=trained_as)
     booked = settled(seen, record)
+    cost = booked.spent_by(seen.uid)
+    entry = registry_entry(seen, version=version, revision=revision, trained_as=trained_as, cost=cost)
     done = Completed(
         kind="TrainingRun",
         name=seen.run.metadata.name,
@@ -81,7 +83,7 @@ def conclude_trained(seen: Observed, message: str, *, revision: str, trained_as:
 
 
 def written(seen: Observed, record: Record, done: Completed) -> Plan:
-    cost = record.settlements[seen.reservation_key].usd_micro
+    cost = record.spent_by(seen.uid)
     ended = record.with_(completed={**record.completed, seen.identity: done})
     why = f"settle {shown(cost)} of {seen.run.metadata.name}"
     return Plan(steps=(WriteRecord(record=ended, why=why),), requeue_after=0)
@@ -90,17 +92,22 @@ def written(seen: Observed, record: Record, done: Completed) -> Plan:
 def reserved_version(seen: Observed) -> str:
     assert seen.record is not None
     reservation = seen.record.reservations.get(seen.reservation_key)
-    return reservation.version if reservation else ""
+    settlement = seen.record.settlements.get(seen.reservation_key)
+    return reservation.version if reservation else settlement.version if settlement else ""
 
 
 def settled(seen: Observed, record: Record) -> Record:
-    """The record with the reservation turned into what was billed."""
-    reservation = record.reservations.get(seen.reservation_key)
+    """The record with the attempt's reservation turned into what was billed, once; as it is before there was one."""
+    key, reservation = seen.reservation_key, record.reservations.get(seen.reservation_key)
+    not_begun = seen.run.status.job is None and seen.attempt > 1
+    if reservation is None and (key in record.settlements or not_begun):
+        return record
     jobs = known_jobs(seen)
     booked = Settlement(
         usd_micro=cost_of(seen, jobs, reserved=reservation.usd_micro if reservation else 0),
         month=reservation.month if reservation else f"{seen.now:%Y-%m}",
         jobs=tuple(sorted(jobs)),
+        version=reservation.version if reservation else "",
     )
     return record.with_(
         reservations={k: v for k, v in record.reservations.items() if k != seen.reservation_key},
@@ -134,9 +141,12 @@ def billed_seconds(job: Job) -> int:
 
 
 def registry_entry(
-    seen: Observed, *, version: str, revision: str, trained_as: dict[str, Any]
+    seen: Observed, *, version: str, revision: str, trained_as: dict[str, Any], cost: int
 ) -> RegistryEntry:
-    """The version in the mission's form, as `trained`; the recipe is the one that the job says it used."""
+    """The version in the mission's form, as `trained`; the recipe is the one that the job says it used.
+
+    `cost`: micro-USD of all attempts.
+    """
     run, dataset, record = seen.run, seen.run.status.dataset, seen.record
     assert dataset is not None
     assert record is not None
@@ -154,7 +164,7 @@ def registry_entry(
             **{k: str(v) for k, v in values.items()},
         },
         "job": run.status.job.id if run.status.job else "",
-        "cost_usd": dollars(cost_of(seen, known_jobs(seen), reserved=0)),
+        "cost_usd": dollars(cost),
     }
     langsmith = training_dataset(seen)
     return RegistryEntry(
@@ -203,9 +213,8 @@ def ended_with(seen: Observed, done: Completed, *, ours: bool) -> dict[str, Any]
     record, progress = seen.record, seen.run.status.progress
     assert record is not None
     changes: dict[str, Any] = {}
-    settlement = record.settlements.get(seen.reservation_key)
-    if settlement is not None and ours:
-        changes["cost_usd"] = dollars(settlement.usd_micro)
+    if ours and any(key.startswith(f"{seen.uid}/") for key in record.settlements):
+        changes["cost_usd"] = dollars(record.spent_by(seen.uid))
     entry = record.entry(done.version) if done.outcome == Why.TRAINED.value else None
     if entry is not None:
         changes["model"] = TrainedModel(repo=entry.hub_repo, revision=done.revision, version=done.version)
@@ -222,5 +231,16 @@ def released(seen: Observed) -> tuple[Step, ...]:
 
 
 def is_over(seen: Observed) -> Plan | None:
-    """A run that ended: nothing is left but the finalizer."""
-    return Plan(steps=released(seen)) if seen.run.status.phase in TERMINAL else None
+    """A run that ended: nothing is left but the finalizer, and in its time the object itself."""
+    status, lifetime = seen.run.status, seen.run.spec.ttl_seconds_after_finished
+    if status.phase not in TERMINAL:
+        return None
+    steps = released(seen)
+    # What Git re-creates at once is kept: it would come and go for ever.
+    kept = lifetime is None or status.finished_at is None or status.reason == Why.ALREADY_COMPLETED.value
+    if steps or kept or seen.run.metadata.deletion_timestamp is not None:
+        return Plan(steps=steps)
+    assert lifetime is not None
+    assert status.finished_at is not None
+    left = lifetime - (seen.now - status.finished_at).total_seconds()
+    return Plan(requeue_after=left) if left > 0 else Plan(steps=(Do(action="delete_run"),))

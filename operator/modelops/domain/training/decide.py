@@ -7,6 +7,7 @@ from collections.abc import Callable
 from modelops.domain.plan import Plan
 from modelops.domain.training import (
     approval,
+    attempts,
     conclude,
     dataset,
     ending,
@@ -21,6 +22,7 @@ from modelops.domain.training.observed import Observed
 Step = Callable[[Observed], Plan | None]
 
 BEFORE_THE_INTENT: tuple[Step, ...] = (
+    attempts.run_is_suspended,
     approval.nobody_approved,
     prepare.jobs_are_disabled,
     prepare.prompt_contract_is_missing,
@@ -37,11 +39,28 @@ BEFORE_THE_INTENT: tuple[Step, ...] = (
 )
 
 
+BEFORE_ANOTHER_INTENT: tuple[Step, ...] = (
+    attempts.run_is_suspended,
+    attempts.backoff_is_not_over,
+    approval.nobody_approved,
+    prepare.jobs_are_disabled,
+    price.hardware_is_not_priced,
+    price.base_model_is_not_found,
+    price.base_config_is_unseen,
+    offer.price_does_not_stand,
+    approval.approval_is_awaited,
+    submit.submission_is_not_intended,
+)
+
+
 def nothing_is_intended_yet(seen: Observed) -> Plan | None:
-    """Check, prepare, price, cover, submit. Once a submission is on record, no edit elsewhere matters."""
+    """Check, prepare, price, cover, submit. Once a submission is on record, no edit elsewhere matters.
+
+    Another attempt has the data and the recipe of the first, and a price of its own.
+    """
     if seen.run.status.job is not None:
         return None
-    plan = first(BEFORE_THE_INTENT, seen)
+    plan = first(BEFORE_ANOTHER_INTENT if seen.run.status.attempts else BEFORE_THE_INTENT, seen)
     return conclude.through_the_record(seen, plan) if plan is not None else None
 
 

@@ -7,6 +7,7 @@ from modelops.api.v1alpha1.trainingrun import JobStatus, TrainingPhase
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.plan import Announce, Do, Plan, WriteStatus
 from modelops.domain.reasons import TrainingReason as Why
+from modelops.domain.training.attempts import attempt_is_over
 from modelops.domain.training.conclude import conclude, released
 from modelops.domain.training.observed import Observed
 from modelops.domain.training.status import moved, said, unanswered
@@ -17,15 +18,16 @@ STOPPING_SECONDS = 1.0
 
 
 def ended_before_any_intent(seen: Observed) -> Plan | None:
-    """No submission was intended, and none can be any more once the status says that it ended.
+    """No submission of this attempt was intended, and none can be any more once the status says that it ended.
 
     A reservation may be there, or under way: so the record is written first, which makes a late one fail.
     """
-    run, message = seen.run, "cancelled before anything was submitted"
-    if not seen.stopping or run.status.job is not None:
+    run, again = seen.run, bool(seen.run.status.attempts)
+    if not (seen.stopping or run.status.ending) or run.status.job is not None:
         return None
+    message = "cancelled between two attempts" if again else "cancelled before anything was submitted"
     if seen.record is not None:
-        return conclude(seen, Why.CANCELLED, message)
+        return conclude(seen, Why.CANCELLED, message) if seen.stopping else conclude(seen, *why(seen))
     status = moved(seen, TrainingPhase.CANCELLED, Why.CANCELLED, message)
     steps = (Do(action="stop_dataset"), *said(seen, status, Why.CANCELLED, message))
     return Plan(steps=steps, requeue_after=0)
@@ -51,12 +53,12 @@ def cannot_be_cleaned_up(seen: Observed) -> Plan | None:
 def ended_with_an_intent_only(seen: Observed) -> Plan | None:
     """No job is recorded: whoever claimed is now; else close, settle, list, cancel what runs, and book."""
     job = seen.run.status.job
-    if job is None or job.id or not (seen.stopping or seen.run.status.ending):
+    if job is None or job.id or not seen.ends:
         return None
     if seen.submission is not None and seen.submission.job is not None:
         return None
     if nothing_was_created(seen, job):
-        return conclude(seen, *why(seen))
+        return attempt_is_over(seen, *why(seen))
     if seen.claim is UNSEEN:
         return Plan(needs="claim")
     if isinstance(seen.claim, Outage):
@@ -67,7 +69,7 @@ def ended_with_an_intent_only(seen: Observed) -> Plan | None:
         return winner_recorded(seen, job, seen.claim.job)
     if not seen.answered:
         return Plan(requeue_after=STOPPING_SECONDS)
-    return others_are_stopped(seen) or conclude(seen, *why(seen))
+    return others_are_stopped(seen) or attempt_is_over(seen, *why(seen))
 
 
 def nothing_was_created(seen: Observed, job: JobStatus) -> bool:
@@ -104,6 +106,10 @@ def why(seen: Observed) -> tuple[Why, str]:
         refused = seen.submission.refused if seen.submission else ""
         words = f": {refused}" if refused else "; its words are in the run's events"
         return Why.SUBMISSION_REFUSED, f"the service refused the job{words}"
+    if run.status.ending == Why.STUCK_IN_SCHEDULING.value:
+        return Why.STUCK_IN_SCHEDULING, "the job got no hardware"
+    if not run.status.ending:
+        return Why.SUSPENDED, "suspended by spec.suspend before the job trained"
     return (
         Why.DEADLINE_EXCEEDED,
         f"spec.activeDeadlineSeconds {run.spec.active_deadline_seconds} passed before the job trained",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from modelops.api.v1alpha1.trainingrun import Estimate
-from modelops.domain.money import dollars
+from modelops.domain.money import dollars, micro
 from modelops.domain.training.hardware import DEVICES, Hardware, known
 from modelops.domain.training.memory import Load, misfit
 from modelops.domain.training.shape import ModelShape
@@ -100,6 +100,40 @@ def estimate(work: Work, hardware: Hardware) -> Estimate:
         source=f"price: the service's list; speed and memory: modelled for {shape.parameters / 1e9:.3g}B parameters, "
         f"{work.tokens} tokens x {work.epochs} epochs",
         parts=tuple(str(part) for part in time.parts),
+    )
+
+
+MARGIN = Decimal("1.25")
+"""Of the high end, on a time that was measured."""
+
+
+def taking(found: Estimate, *, seconds: int, source: str) -> Estimate:
+    """The estimate of something that takes so many seconds on the same hardware."""
+    low = max(1, math.ceil(seconds / 60))
+    return _lasting(found, low=low, high=math.ceil(low * MARGIN), source=source, parts=())
+
+
+def within(money: int, found: Estimate) -> Estimate:
+    """The estimate with a high end that costs at most `money` micro-USD, unless that is below its low end."""
+    per_hour = micro(found.usd_per_hour)
+    minutes = money * 60 // per_hour if per_hour else found.high_minutes
+    if minutes >= found.high_minutes or minutes < found.low_minutes:
+        return found
+    source = f"{found.source}; bounded by what is left of spec.maxUSD"
+    return _lasting(found, low=found.low_minutes, high=minutes, source=source, parts=found.parts)
+
+
+def _lasting(found: Estimate, *, low: int, high: int, source: str, parts: tuple[str, ...]) -> Estimate:
+    per_hour = micro(found.usd_per_hour)
+    return found.model_copy(
+        update={
+            "low_minutes": low,
+            "high_minutes": high,
+            "low_usd": dollars(low * per_hour // 60),
+            "high_usd": dollars(-(-high * per_hour // 60)),
+            "source": source[:256],
+            "parts": parts,
+        }
     )
 
 

@@ -9,10 +9,13 @@ from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.jobreport import JobReport
 from modelops.domain.plan import Do, Plan
 from modelops.domain.reasons import TrainingReason as Why
-from modelops.domain.training.conclude import conclude, conclude_trained
-from modelops.domain.training.ending import STOPPING_SECONDS, others_are_stopped, why, winner_recorded
+from modelops.domain.training.attempts import attempt_is_over
+from modelops.domain.training.conclude import conclude_trained
+from modelops.domain.training.ending import STOPPING_SECONDS, others_are_stopped, winner_recorded
+from modelops.domain.training.failures import MAYBE_PUBLISHED, failure
 from modelops.domain.training.given import output_repository
 from modelops.domain.training.observed import Observed
+from modelops.domain.training.scheduling import job_is_stuck
 from modelops.domain.training.status import moved, said, unanswered, wait
 from modelops.domain.training.submit import waiting_for_hardware
 from modelops.ports import Claim, Job, ModelInfo
@@ -21,12 +24,12 @@ from modelops.ports import Claim, Job, ModelInfo
 def deadline_has_passed(seen: Observed) -> Plan | None:
     """Latched: a clock that goes back does not take it back."""
     status, seconds = seen.run.status, seen.run.spec.active_deadline_seconds
-    intended = status.job.intended_at if status.job else None
-    if status.ending == Why.DEADLINE_EXCEEDED.value or intended is None:
+    since = status.active_since or (status.job.intended_at if status.job else None)
+    if status.ending == Why.DEADLINE_EXCEEDED.value or since is None:
         return None
-    if seen.now < intended + timedelta(seconds=seconds):
+    if seen.now < since + timedelta(seconds=seconds):
         return None
-    message = f"spec.activeDeadlineSeconds {seconds} passed; the job is being stopped"
+    message = f"spec.activeDeadlineSeconds {seconds} passed; the run is being ended"
     ended = moved(seen, status.phase, Why.DEADLINE_EXCEEDED, message, ending=Why.DEADLINE_EXCEEDED.value)
     return Plan(steps=said(seen, ended, Why.DEADLINE_EXCEEDED, message), requeue_after=0)
 
@@ -55,9 +58,11 @@ def job_is_under_way(seen: Observed) -> Plan | None:
         return Plan(requeue_after=seen.job.retry_after or seen.settings.poll_seconds)
     if seen.job is None or seen.job.ended:
         return None
-    late = seen.run.status.ending == Why.DEADLINE_EXCEEDED.value
-    if seen.stopping or late:
-        reason = Why.CANCELLING if seen.stopping else Why.DEADLINE_EXCEEDED
+    # A refused second submission says nothing about the first one's job, which is followed.
+    ending = seen.run.status.ending
+    early = ending if ending != Why.SUBMISSION_REFUSED.value else ""
+    if seen.stopping or early or seen.run.spec.suspend:
+        reason = Why.CANCELLING if seen.stopping else Why.named(early) if early else Why.SUSPENDING
         message = f"stopping job {seen.job.id}"
         plan = wait(seen, seen.run.status.phase, reason, message, after=STOPPING_SECONDS)
         stop = Do(action="cancel", arguments={"job": seen.job.id})
@@ -70,6 +75,9 @@ def told(seen: Observed, job: Job) -> Plan:
     recorded, after = seen.run.status.job, seen.settings.poll_seconds
     assert recorded is not None
     if job.stage != "RUNNING":
+        stuck = job_is_stuck(seen, job)
+        if stuck is not None:
+            return stuck
         message = waiting_for_hardware(job.id, job.stage)
         return wait(seen, TrainingPhase.SCHEDULING, Why.JOB_SUBMITTED, message, after=after)
     if seen.report is UNSEEN:
@@ -122,7 +130,10 @@ def attempt_is_not_closed(seen: Observed) -> Plan | None:
 
 
 def outcome(seen: Observed) -> Plan:
-    """The attempt is over and nothing of it runs: verify, then conclude."""
+    """The attempt is over and nothing of it runs: verify, or say why there is no model.
+
+    A job that was lost, or ran out of time, may have published its model before.
+    """
     recorded = seen.run.status.job
     assert recorded is not None
     job = seen.job if isinstance(seen.job, Job) else None
@@ -131,48 +142,20 @@ def outcome(seen: Observed) -> Plan:
         return verified(seen, job)
     if seen.report is UNSEEN:
         return Plan(needs="report")
-    report = seen.report if isinstance(seen.report, JobReport) else None
-    return conclude(seen, *failure(seen, job, report))
+    why, message = failure(seen, job, seen.report if isinstance(seen.report, JobReport) else None)
+    if won and why in MAYBE_PUBLISHED:
+        if seen.result is UNSEEN:
+            return Plan(needs="result")
+        if isinstance(seen.result, ModelInfo) and seen.lineage is UNSEEN:
+            return Plan(needs="lineage")
+        if made_by_this_run(seen):
+            return verified(seen, job)
+    return attempt_is_over(seen, why, message)
 
 
-def failure(seen: Observed, job: Job | None, report: JobReport | None) -> tuple[Why, str]:
-    """Why the attempt did not make a model, as class and words for a person."""
-    run, recorded = seen.run, seen.run.status.job
-    assert recorded is not None
-    if seen.stopping:
-        asked = "cancelled by spec.cancel" if run.spec.cancel else "the TrainingRun was deleted"
-        return Why.CANCELLED, f"{asked}; job {recorded.id} was stopped"
-    if run.status.ending == Why.DEADLINE_EXCEEDED.value:
-        seconds = run.spec.active_deadline_seconds
-        return Why.DEADLINE_EXCEEDED, (
-            f"spec.activeDeadlineSeconds {seconds} passed; job {recorded.id} was stopped"
-        )
-    if run.status.ending:
-        return why(seen)
-    if job is None:
-        return Why.JOB_FAILED, (
-            f"job {recorded.id} is not known to the service any more; what was reserved is booked as spent"
-        )
-    return failure_of(job, report, timeout_seconds=recorded.timeout_seconds, url=job.url or recorded.url)
-
-
-def failure_of(job: Job, report: JobReport | None, *, timeout_seconds: int, url: str) -> tuple[Why, str]:
-    """What the job's own report and the service say."""
-    words = f": {report.error}" if report is not None and report.error else ""
-    if report is not None and report.failure == "out_of_memory":
-        return Why.OUT_OF_MEMORY, (
-            f"job {job.id} ran out of memory{words}: choose a larger spec.backend.huggingFace.flavor or a "
-            "smaller spec.config.batchSize in a new run"
-        )
-    if report is not None and report.failure == "bad_data":
-        return Why.BAD_DATA, f"job {job.id} found the data unusable{words}"
-    if timeout_seconds and job.running_seconds >= timeout_seconds:
-        return Why.TIMED_OUT, (
-            f"job {job.id} reached its timeout of {timeout_seconds} s, the high end of the estimate: choose "
-            "a faster spec.backend.huggingFace.flavor or fewer spec.config.numEpochs in a new run"
-        )
-    words = words or (f": {job.message}" if job.message else "")
-    return Why.JOB_FAILED, f"job {job.id} ended as {job.stage}{words}; its log: {url}"
+def made_by_this_run(seen: Observed) -> bool:
+    made_as = seen.lineage if isinstance(seen.lineage, dict) else {}
+    return isinstance(seen.result, ModelInfo) and made_as.get("run") == seen.uid
 
 
 def verified(seen: Observed, job: Job | None) -> Plan:
@@ -183,16 +166,18 @@ def verified(seen: Observed, job: Job | None) -> Plan:
         if isinstance(fact, Outage):
             # An answer that is a no is waited for only as long as the run may take.
             if fact.refused and (seen.stopping or seen.run.status.ending):
-                return conclude(seen, Why.WEIGHTS_MISSING, f"the model could not be verified: {fact.message}")
+                unread = f"the model could not be verified: {fact.message}"
+                return attempt_is_over(seen, Why.WEIGHTS_MISSING, unread)
             return unanswered(seen, fact, "the model cannot be verified")
     recorded, repo = seen.run.status.job, output_repository(seen)
     assert recorded is not None
-    made_as = seen.lineage if isinstance(seen.lineage, dict) else {}
-    if isinstance(seen.result, ModelInfo) and made_as.get("run") == seen.uid:
+    if made_by_this_run(seen):
+        assert isinstance(seen.result, ModelInfo)
+        assert isinstance(seen.lineage, dict)
         message = f"{repo} is on the Hub and in the registry"
-        return conclude_trained(seen, message, revision=seen.result.revision, trained_as=made_as)
+        return conclude_trained(seen, message, revision=seen.result.revision, trained_as=seen.lineage)
     if job is None:
-        return conclude(seen, *failure(seen, None, None))
+        return attempt_is_over(seen, *failure(seen, None, None))
     settle = seen.settings.settle_seconds
     since = (seen.now - job.finished_at).total_seconds() if job.finished_at else settle
     if since < settle:
@@ -200,4 +185,4 @@ def verified(seen: Observed, job: Job | None) -> Plan:
         return wait(seen, TrainingPhase.VERIFYING, Why.VERIFYING, message, after=STOPPING_SECONDS)
     log = job.url or recorded.url
     message = f"job {job.id} ended well but {repo} holds no model of this run; its log: {log}"
-    return conclude(seen, Why.WEIGHTS_MISSING, message)
+    return attempt_is_over(seen, Why.WEIGHTS_MISSING, message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from modelops.api.v1alpha1.trainingrun import PreparedDataset
@@ -15,7 +16,10 @@ from modelops.domain.versions import Inputs
 
 
 def training_values(seen: Observed) -> dict[str, Any]:
-    """The run's training values under their snake_case names."""
+    """The run's training values under their snake_case names: once submitted, those of the first submission."""
+    if seen.run.status.recipe:
+        fixed: dict[str, Any] = json.loads(seen.run.status.recipe)
+        return fixed
     agent = seen.agent_model
     return recipe(
         method=seen.run.spec.method.value,
@@ -69,8 +73,10 @@ def billed_namespace(seen: Observed) -> str:
 
 
 def current_prompt_digest(seen: Observed) -> str:
-    """Digest of the prompt contract that the AgentModel has now."""
-    agent = seen.agent_model
+    """Digest of the prompt contract that the AgentModel has now; after the first attempt, of the one that it had."""
+    agent, dataset = seen.agent_model, seen.run.status.dataset
+    if seen.run.status.attempts and dataset is not None and dataset.prompt_digest:
+        return dataset.prompt_digest
     assert agent is not None
     assert agent.spec.prompt is not None
     return prompt_digest(agent.spec.prompt)

@@ -31,6 +31,10 @@ class TrainingSettings:
     min_examples: int = 20
     approval_seconds: float = 86400.0
     """How long an offer may be approved before it is made anew."""
+    retry_seconds: float = 30.0
+    """After a lost job, before the next attempt; twice as long after each further one."""
+    scheduling_seconds: float = 1800.0
+    """How long a job waits for hardware before another flavor is tried, where the choice is the operator's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +86,11 @@ class Observed:
 
     @property
     def attempt(self) -> int:
-        return self.run.status.job.attempt if self.run.status.job else 1
+        """The attempt under way, or the one to come."""
+        status = self.run.status
+        if status.job is not None:
+            return status.job.attempt
+        return status.attempts[-1].attempt + 1 if status.attempts else 1
 
     @property
     def reservation_key(self) -> str:
@@ -97,3 +105,8 @@ class Observed:
     def stopping(self) -> bool:
         """Whether a person wants it to end."""
         return self.run.spec.cancel or self.run.metadata.deletion_timestamp is not None
+
+    @property
+    def ends(self) -> bool:
+        """Whether the attempt under way is to end: with the run, or for another one."""
+        return self.stopping or bool(self.run.status.ending) or self.run.spec.suspend

@@ -34,7 +34,9 @@ def fixed(seen: Observed) -> Plan:
     except CannotEstimate as error:
         message = f"TrainingRun {seen.run.metadata.name}: {error}; then create a new run"
         return failed(seen, why_not(error), message, facts=known)
-    terms: dict[str, Any] = {"base_revision": base_model(seen).revision, "approval_digest": ""}
+    # A further attempt goes on with the base model that the first one had.
+    revision = old.base_revision if old.attempts else base_model(seen).revision
+    terms: dict[str, Any] = {"base_revision": revision, "approval_digest": ""}
     at_price = as_if(seen, old.model_copy(update={**terms, "estimate": price}))
     high = micro(price.high_usd)
     refused = refusal(seen, high)
@@ -47,9 +49,12 @@ def fixed(seen: Observed) -> Plan:
         f"estimated ${price.low_usd} to ${price.high_usd}"
     )
     status = moved(at_price, TrainingPhase.SUBMITTING, Why.DATASET_PREPARED, message, facts=known)
-    unasked = status.model_copy(update={"conditions": without_condition(status.conditions, "Approved")})
-    plan = submission_is_not_intended(as_if(seen, unasked))
+    if not old.attempts:
+        status = status.model_copy(update={"conditions": without_condition(status.conditions, "Approved")})
+    plan = submission_is_not_intended(as_if(seen, status))
     assert plan is not None
+    if old.attempts:
+        return plan
     return replace(plan, steps=(Announce(reason=Why.DATASET_PREPARED.value, message=message), *plan.steps))
 
 

@@ -36,7 +36,7 @@ def agent_model_is_missing(seen: Observed) -> Plan | None:
 
 def secret_is_not_usable(seen: Observed) -> Plan | None:
     """What is to end ends all the same, where there is a token for that; nothing else goes on."""
-    ends = seen.stopping or seen.run.status.ending
+    ends = seen.ends and seen.run.status.job is not None
     if not seen.secret_problem or (ends and seen.can_clean_up):
         return None
     return wait(seen, seen.run.status.phase, Why.SECRET_NOT_USABLE, seen.secret_problem, after=RETRY_SECONDS)

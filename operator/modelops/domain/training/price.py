@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from modelops.api.v1alpha1.meta import ConditionStatus
 from modelops.api.v1alpha1.trainingrun import Estimate, PreparedDataset, TrainingPhase
+from modelops.domain.conditions import condition_of
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.money import dollars, micro, shown
 from modelops.domain.plan import Plan
 from modelops.domain.reasons import TrainingReason as Why
+from modelops.domain.training.attempts import attempt_values, hardware_for, last
 from modelops.domain.training.choice import AUTO, chosen
-from modelops.domain.training.estimate import Work, estimate, hardware_of, parameters_of
-from modelops.domain.training.given import longest_tokens, training_values
+from modelops.domain.training.estimate import Work, estimate, hardware_of, parameters_of, taking, within
+from modelops.domain.training.given import longest_tokens
 from modelops.domain.training.memory import Load
 from modelops.domain.training.observed import Observed
 from modelops.domain.training.shape import ALL_LINEAR, of_config, of_size
@@ -32,9 +35,21 @@ def stands(seen: Observed) -> bool:
 
 
 def needs_approval(seen: Observed, high: int) -> bool:
-    """Whether a person must approve so much."""
+    """Whether a person must approve so much, on top of what earlier attempts cost.
+
+    Who approved the first attempt approved the whole of spec.maxUSD.
+    """
     assert seen.agent_model is not None
-    return high > micro(seen.agent_model.spec.budget.approval_above_usd)
+    status = seen.run.status
+    approved = condition_of(status.conditions, "Approved")
+    if status.attempts and approved is not None and approved.status is ConditionStatus.TRUE:
+        return False
+    return spent(seen) + high > micro(seen.agent_model.spec.budget.approval_above_usd)
+
+
+def spent(seen: Observed) -> int:
+    """Micro-USD of the run's attempts that are over."""
+    return seen.record.spent_by(seen.uid) if seen.record else 0
 
 
 def hardware_is_not_priced(seen: Observed) -> Plan | None:
@@ -110,24 +125,49 @@ def base_config_is_unseen(seen: Observed) -> Plan | None:
 
 
 def priced(seen: Observed, dataset: PreparedDataset) -> Estimate:
-    """The estimate for what was prepared, on the flavor that is named or on the cheapest. Raises CannotEstimate."""
+    """The estimate for what was prepared, on the flavor that is named or on the cheapest. Raises CannotEstimate.
+
+    Of a further attempt it is bounded by what is left of spec.maxUSD, as long as that is a sensible time.
+    """
     backend = seen.run.spec.backend.hugging_face
     assert backend is not None
     wanted = work(seen, dataset)
     if backend.flavor != AUTO:
         flavor = next(flavor for flavor in listed_flavors(seen) if flavor.name == backend.flavor)
-        return estimate(wanted, hardware_of(flavor))
-    return chosen(
-        wanted,
-        listed_flavors(seen),
-        minutes=seen.run.spec.active_deadline_seconds // 60,
-        defaults=seen.settings.defaults,
-    )
+        found = estimate(wanted, hardware_of(flavor))
+    else:
+        found = chosen(
+            wanted,
+            hardware_for(seen, listed_flavors(seen)),
+            minutes=minutes_left(seen),
+            defaults=seen.settings.defaults,
+        )
+    return within(money_left(seen), as_measured(seen, found)) if last(seen) else found
+
+
+def minutes_left(seen: Observed) -> int:
+    """Until the deadline."""
+    since = seen.run.status.active_since
+    passed = (seen.now - since).total_seconds() if since else 0.0
+    return int((seen.run.spec.active_deadline_seconds - passed) // 60)
+
+
+def money_left(seen: Observed) -> int:
+    """Micro-USD of spec.maxUSD that no attempt has cost yet."""
+    return max(0, micro(seen.run.spec.max_usd) - spent(seen))
+
+
+def as_measured(seen: Observed, found: Estimate) -> Estimate:
+    """Where the attempt before measured how long the rest takes on this hardware, that and nothing modelled."""
+    before = last(seen)
+    if before is None or not before.seconds_left or before.flavor != found.flavor:
+        return found
+    return taking(found, seconds=before.seconds_left, source=f"time: measured by attempt {before.attempt}")
 
 
 def work(seen: Observed, dataset: PreparedDataset) -> Work:
     """What is to be trained. Raises CannotEstimate where the model's size is not known."""
-    values = training_values(seen)
+    values = attempt_values(seen)
     parameters = parameters_of(seen.run.spec.base_model, base_model(seen).parameters)
     config = seen.base_config if isinstance(seen.base_config, Mapping) else {}
     return Work(
@@ -158,7 +198,12 @@ def listed_flavors(seen: Observed) -> tuple[Flavor, ...]:
 
 def refusal(seen: Observed, high: int) -> tuple[Why, str] | None:
     """Why so much may not be spent on this run, whoever approves; None where it may."""
-    run = seen.run
+    run, before = seen.run, spent(seen)
+    if before and before + high > micro(run.spec.max_usd):
+        return Why.OVER_MAX_USD, (
+            f"another attempt may cost up to {shown(high)}, those so far cost {shown(before)}, and spec.maxUSD of "
+            f"TrainingRun {run.metadata.name} is ${run.spec.max_usd}: raise it in a new run, or train on less"
+        )
     if high > micro(run.spec.max_usd):
         return Why.OVER_MAX_USD, (
             f"the training may cost up to {shown(high)} and spec.maxUSD of TrainingRun {run.metadata.name} is "

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 from modelops.api.v1alpha1.trainingrun import JobStatus, TrainingPhase
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.money import micro, shown
 from modelops.domain.plan import Do, Plan, WriteRecord, WriteStatus
 from modelops.domain.reasons import TrainingReason as Why
 from modelops.domain.record import Reservation
+from modelops.domain.training.attempts import attempt_values, sizes
 from modelops.domain.training.checkpoints import STEPS_KEY, checkpoint_steps
 from modelops.domain.training.conclude import conclude
 from modelops.domain.training.given import (
@@ -21,7 +24,7 @@ from modelops.domain.training.given import (
 from modelops.domain.training.naming import attempt_label
 from modelops.domain.training.observed import Observed
 from modelops.domain.training.price import over_budget, uncovered
-from modelops.domain.training.status import RETRY_SECONDS, moved, said, unanswered, wait
+from modelops.domain.training.status import RETRY_SECONDS, as_if, moved, said, unanswered, wait
 from modelops.domain.versions import next_version
 
 REFUSAL_SECONDS = 10.0
@@ -45,7 +48,14 @@ def submission_is_not_intended(seen: Observed) -> Plan | None:
     message = f"up to {shown(high)} reserved; submitting to {run.status.estimate.flavor}"
     job = first_intent(seen)
     status = moved(
-        seen, TrainingPhase.SUBMITTING, Why.SUBMITTING, message, facts={"Submitted": False}, job=job
+        seen,
+        TrainingPhase.SUBMITTING,
+        Why.SUBMITTING,
+        message,
+        facts={"Submitted": False},
+        job=job,
+        recipe=json.dumps(training_values(seen), sort_keys=True, separators=(",", ":")),
+        active_since=run.status.active_since or job.intended_at,
     )
     intent = said(seen, status, Why.SUBMITTING, message)
     return Plan(steps=(*reserve, *intent, submit(seen, job, reservation.version)), requeue_after=0)
@@ -63,7 +73,9 @@ def reserved(seen: Observed, high: int) -> tuple[Reservation, tuple[WriteRecord,
     run, record = seen.run, seen.record
     assert record is not None
     inputs = inputs_of(seen)
-    version = next_version(record.allocated, inputs=inputs, latest=record.latest_inputs())
+    version = version_of_attempts(seen) or next_version(
+        record.allocated, inputs=inputs, latest=record.latest_inputs()
+    )
     reservation = Reservation(
         usd_micro=high,
         month=f"{seen.now:%Y-%m}",
@@ -80,23 +92,37 @@ def reserved(seen: Observed, high: int) -> tuple[Reservation, tuple[WriteRecord,
     return reservation, (WriteRecord(record=covered, why=f"reserve {shown(high)} for {run.metadata.name}"),)
 
 
+def version_of_attempts(seen: Observed) -> str:
+    """The version that was allocated for an earlier attempt; empty where there is none."""
+    assert seen.record is not None
+    booked = (seen.record.settlements.get(f"{seen.uid}/{past.attempt}") for past in seen.run.status.attempts)
+    return next((settlement.version for settlement in booked if settlement and settlement.version), "")
+
+
 def first_intent(seen: Observed) -> JobStatus:
+    """The intent of an attempt's first submission."""
     estimate = seen.run.status.estimate
     assert estimate is not None
+    batch, accumulation = sizes(seen)
     return JobStatus(
-        attempt=1,
-        label=attempt_label(installation=seen.settings.installation, uid=seen.uid, attempt=1),
+        attempt=seen.attempt,
+        label=attempt_label(installation=seen.settings.installation, uid=seen.uid, attempt=seen.attempt),
         post=1,
+        batch_size=batch,
+        gradient_accumulation_steps=accumulation,
         timeout_seconds=estimate.high_minutes * 60,
         intended_at=seen.now.replace(microsecond=0),
     )
 
 
 def submit(seen: Observed, job: JobStatus, version: str) -> Do:
+    """The POST of the intent `job`."""
+    intended = seen.run.status.model_copy(update={"job": job})
+    seen = as_if(seen, intended)
     run, dataset, estimate = seen.run, seen.run.status.dataset, seen.run.status.estimate
     assert dataset is not None
     assert estimate is not None
-    values = training_values(seen)
+    values = attempt_values(seen)
     steps = checkpoint_steps(examples=dataset.train, values=values, high_minutes=estimate.high_minutes)
     return Do(
         action="submit",

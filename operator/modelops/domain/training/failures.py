@@ -1,0 +1,89 @@
+"""Why an attempt did not make a model: a class that decides what follows, and words for a person."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from modelops.domain.jobreport import JobReport
+from modelops.domain.reasons import TrainingReason as Why
+from modelops.domain.training.ending import why
+from modelops.domain.training.observed import Observed
+from modelops.ports import Job
+
+MAYBE_PUBLISHED: Final = frozenset({Why.JOB_LOST, Why.TIMED_OUT})
+"""Ends that say nothing about what the job did before."""
+_NO_MEMORY: Final = re.compile(r"\b137\b|oom|out of memory", re.IGNORECASE)
+"""What a service says of a container that the kernel ended for memory."""
+_HARDWARE: Final = re.compile(
+    r"uncorrectable ecc|\bnccl\b|unspecified launch failure|fell off the bus", re.IGNORECASE
+)
+"""What PyTorch says where a device or a link is broken, and not the training."""
+
+
+def failure(seen: Observed, job: Job | None, report: JobReport | None) -> tuple[Why, str]:
+    """Of an attempt whose recorded job has ended; `job`: None where the service does not know it any more."""
+    run, recorded = seen.run, seen.run.status.job
+    assert recorded is not None
+    if seen.stopping:
+        asked = "cancelled by spec.cancel" if run.spec.cancel else "the TrainingRun was deleted"
+        return Why.CANCELLED, f"{asked}; job {recorded.id} was stopped"
+    if run.status.ending == Why.DEADLINE_EXCEEDED.value:
+        seconds = run.spec.active_deadline_seconds
+        return (
+            Why.DEADLINE_EXCEEDED,
+            f"spec.activeDeadlineSeconds {seconds} passed; job {recorded.id} was stopped",
+        )
+    if run.status.ending:
+        return why(seen)
+    if job is None:
+        return Why.JOB_LOST, (
+            f"job {recorded.id} is not known to the service any more; what was reserved is booked as spent"
+        )
+    if run.spec.suspend and job.stage == "CANCELED":
+        return Why.SUSPENDED, f"suspended by spec.suspend; job {recorded.id} was stopped"
+    return failure_of(job, report, timeout_seconds=recorded.timeout_seconds, url=job.url or recorded.url)
+
+
+def failure_of(job: Job, report: JobReport | None, *, timeout_seconds: int, url: str) -> tuple[Why, str]:
+    """What the job's own report says, else what the service shows."""
+    if report is not None and report.failure:
+        return reported(job, report, url=url)
+    if timeout_seconds and job.running_seconds >= timeout_seconds:
+        return Why.TIMED_OUT, (
+            f"job {job.id} reached its timeout of {timeout_seconds} s, the high end of the estimate: choose "
+            "a faster spec.backend.huggingFace.flavor or fewer spec.config.numEpochs in a new run"
+        )
+    words = f": {job.message}" if job.message else ""
+    if job.stage in ("CANCELED", "DELETED"):
+        return Why.JOB_STOPPED, f"job {job.id} was stopped at the service by somebody else{words}"
+    if _NO_MEMORY.search(job.message):
+        return Why.OUT_OF_MEMORY, f"job {job.id} ran out of memory{words}: {MORE_MEMORY}"
+    return Why.JOB_LOST, f"job {job.id} ended as {job.stage} without a word of its own{words}; its log: {url}"
+
+
+MORE_MEMORY: Final = (
+    "choose a larger spec.backend.huggingFace.flavor or a smaller spec.config.batchSize in a new run"
+)
+
+
+def reported(job: Job, report: JobReport, *, url: str) -> tuple[Why, str]:
+    """The class of an end that the job told itself."""
+    words = f": {report.error}" if report.error else ""
+    match report.failure:
+        case "out_of_memory":
+            return Why.OUT_OF_MEMORY, f"job {job.id} ran out of memory{words}: {MORE_MEMORY}"
+        case "bad_data":
+            return Why.BAD_DATA, f"job {job.id} found the data unusable{words}"
+        case "never_stops":
+            return Why.MODEL_DOES_NOT_STOP, (
+                f"job {job.id} trained a model that does not end its answers{words}: train longer, or on answers that "
+                "end, in a new run"
+            )
+        case "too_slow":
+            return Why.TOO_SLOW, f"job {job.id} would not have ended in time, and kept a checkpoint{words}"
+    if report.error.startswith("HubSilent"):
+        return Why.HUB_UNAVAILABLE, f"job {job.id} got no answer from the Hub{words}"
+    if _HARDWARE.search(report.error):
+        return Why.JOB_LOST, f"job {job.id} met broken hardware{words}; its log: {url}"
+    return Why.JOB_FAILED, f"job {job.id} ended as {job.stage}{words}; its log: {url}"
