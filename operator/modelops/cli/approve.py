@@ -109,7 +109,14 @@ def shown(asked: TrainingRun) -> list[tuple[str, str]]:
     if data is not None:
         rows = f"{data.rows} rows: {data.train} to train on, {data.test} held out"
         lines.append(("dataset", f"{rows} ({data.repo} @ {data.revision[:12]})"))
-    return [*lines, *priced(offer), ("digest", status.approval_digest)]
+    return [*lines, *priced(offer), ("in all", in_all(asked)), ("digest", status.approval_digest)]
+
+
+def in_all(asked: TrainingRun) -> str:
+    """What the approval may come to where attempts fail."""
+    most = f"at most ${asked.spec.max_usd} (spec.maxUSD), with attempts that fail"
+    paid = asked.status.cost_usd
+    return f"{most}; ${paid} so far" if asked.status.attempts and paid else most
 
 
 def priced(offer: Estimate) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Paid job 11: a job of ours that runs although its run has ended is stopped, and what it cost is booked.
+"""Paid job 11: a job of ours that runs although its attempt is over is stopped, and what it cost is booked.
 
 A submission whose answer was lost can be accepted long after everybody stopped looking for it. The job itself
 finds its attempt claimed or closed and exits; this is for one that never gets that far.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.trainingrun import TrainingRun
@@ -44,7 +45,7 @@ class Strays:
                 logger.warning("looking for stray jobs failed, again later: %s", error)
 
     async def sweep(self) -> None:
-        """Stops every job of ours whose run has ended."""
+        """Stops every job of ours whose run, or attempt, has ended."""
         seen: set[tuple[str, str]] = set()
         for item in list(self._world.cache.list(AGENT_MODELS)):
             agent = parsed(AgentModel, item)
@@ -69,34 +70,35 @@ class Strays:
         return {self._world.hub_org, *(name for name in named if name)}
 
     async def _judge(self, job: Job, account: str, credentials: Credentials) -> None:
-        for run in self._ended():
-            status = run.status.job
-            if status is None or status.label != job.label or not job.label.startswith(self._installation):
-                continue
-            await self._stop(job, run, account, credentials)
+        for run, ended in self._ended():
+            if ended.label == job.label and job.label.startswith(self._installation):
+                await self._stop(job, run, ended, account, credentials)
 
-    def _ended(self) -> Iterator[TrainingRun]:
+    def _ended(self) -> Iterator[tuple[TrainingRun, Ended]]:
         for item in list(self._world.cache.list(TRAINING_RUNS)):
             run = parsed(TrainingRun, item)
-            if run is not None and run.status.phase in TERMINAL:
-                yield run
+            if run is not None:
+                for ended in ended_attempts(run):
+                    yield run, ended
 
-    async def _stop(self, job: Job, run: TrainingRun, account: str, credentials: Credentials) -> None:
+    async def _stop(
+        self, job: Job, run: TrainingRun, ended: Ended, account: str, credentials: Credentials
+    ) -> None:
         """The record has what the job cost before it is stopped."""
         namespace, agent_model = run.metadata.namespace, run.spec.agent_model_ref.name
         item, record, _ = await self._world.record(namespace, agent_model)
         holder = self._world.cache.get(AGENT_MODELS, namespace, agent_model)
-        ended = self._world.cache.get(TRAINING_RUNS, namespace, run.metadata.name)
-        if record is None or holder is None or ended is None:
+        held = self._world.cache.get(TRAINING_RUNS, namespace, run.metadata.name)
+        if record is None or holder is None or held is None:
             return
 
         async def cancel(_: Do) -> None:
             self._world.gate()
             await self._world.jobs.cancel(credentials.hugging_face, account, job.id)
-            logger.warning("job %s of %s ran although the run ended: stopped", job.id, run.metadata.name)
+            logger.warning("job %s of %s ran although its attempt ended: stopped", job.id, run.metadata.name)
 
-        why = f"job {job.id} ran after its run ended"
-        changed = booked(record, job, run, month=f"{self._world.clock.now():%Y-%m}")
+        why = f"job {job.id} ran after its attempt ended"
+        changed = booked(record, job, run, ended, month=f"{self._world.clock.now():%Y-%m}")
         await self._world.executor.carry_out(
             Plan(
                 steps=(
@@ -104,7 +106,7 @@ class Strays:
                     Do(action="cancel", arguments={"job": job.id, "why": why}),
                 )
             ),
-            Held(object=ended, record=item),
+            Held(object=held, record=item),
             resource=TRAINING_RUNS,
             record_ref=self._world.record_reference(namespace, agent_model),
             file_ref=None,
@@ -113,14 +115,31 @@ class Strays:
         )
 
 
-def booked(record: Record, job: Job, run: TrainingRun, *, month: str) -> Record:
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """An attempt that is over; no job of it should run."""
+
+    attempt: int
+    label: str
+    usd_per_hour: str
+
+
+def ended_attempts(run: TrainingRun) -> Iterator[Ended]:
+    """Those before the last one, and of a run that ended the last one, too."""
+    status = run.status
+    for past in status.attempts:
+        yield Ended(attempt=past.attempt, label=past.label, usd_per_hour=past.usd_per_hour)
+    if status.phase in TERMINAL and status.job is not None:
+        price = status.estimate.usd_per_hour if status.estimate else "0"
+        yield Ended(attempt=status.job.attempt, label=status.job.label, usd_per_hour=price)
+
+
+def booked(record: Record, job: Job, run: TrainingRun, ended: Ended, *, month: str) -> Record:
     """The record with the job's cost in its attempt's settlement; booked once."""
-    attempt = run.status.job.attempt if run.status.job else 1
-    key = f"{run.metadata.uid}/{attempt}"
+    key = f"{run.metadata.uid}/{ended.attempt}"
     old = record.settlements.get(key, Settlement(usd_micro=0, month=month))
     if job.id in old.jobs:
         return record
-    price = micro(run.status.estimate.usd_per_hour) if run.status.estimate else 0
-    cost = billed_micro_usd(billed_seconds(job), price)
+    cost = billed_micro_usd(billed_seconds(job), micro(ended.usd_per_hour))
     changed = old.model_copy(update={"usd_micro": old.usd_micro + cost, "jobs": (*old.jobs, job.id)})
     return record.with_(settlements={**record.settlements, key: changed})

@@ -22,12 +22,12 @@ from tests.unit.training.objects import (
 )
 
 from modelops.api.v1alpha1.names import record_name
-from modelops.api.v1alpha1.trainingrun import JobStatus, TrainingRun
+from modelops.api.v1alpha1.trainingrun import AttemptStatus, JobStatus, TrainingPhase, TrainingRun
 from modelops.domain.record import Record, Settlement
 from modelops.engine.act import CONFIG_MAPS, Executor
 from modelops.engine.cache import ObjectCache
 from modelops.engine.resources import AGENT_MODELS, TRAINING_RUNS
-from modelops.engine.strays import Strays, booked
+from modelops.engine.strays import Strays, booked, ended_attempts
 from modelops.engine.world import World
 from modelops.ports import Job, Json, Refused, Resource, Unavailable
 
@@ -41,6 +41,7 @@ def ended_run() -> TrainingRun:
             "spec": {"agentModelRef": {"name": "docs"}, "baseModel": "org/base", "maxUSD": "4"},
             "status": {
                 **prepared_status(),
+                "phase": "Succeeded",
                 "job": JobStatus(attempt=1, label="0a1b2c3d-8f6e-1", id="first").wire(),
             },
         }
@@ -48,19 +49,32 @@ def ended_run() -> TrainingRun:
 
 
 def test_a_stray_job_is_added_to_what_its_attempt_cost() -> None:
+    (ended,) = ended_attempts(ended_run())
     before = empty_record().with_(
         settlements={KEY: Settlement(usd_micro=100, month="2025-12", jobs=("first",))}
     )
     stray = Job(id="late", label="0a1b2c3d-8f6e-1", stage="RUNNING", running_seconds=61)
-    after = booked(before, stray, ended_run(), month="2025-12")
+    after = booked(before, stray, ended_run(), ended, month="2025-12")
     assert after.settlements[KEY].jobs == ("first", "late")
     assert after.settlements[KEY].usd_micro > 100
 
 
 def test_a_stray_job_is_booked_once() -> None:
     stray = Job(id="late", label="0a1b2c3d-8f6e-1", stage="RUNNING", running_seconds=61)
-    once = booked(empty_record(), stray, ended_run(), month="2025-12")
-    assert booked(once, stray, ended_run(), month="2026-01") == once
+    (ended,) = ended_attempts(ended_run())
+    once = booked(empty_record(), stray, ended_run(), ended, month="2025-12")
+    assert booked(once, stray, ended_run(), ended, month="2026-01") == once
+
+
+def test_an_attempt_before_the_last_is_over_although_its_run_goes_on() -> None:
+    of = ended_run()
+    past = AttemptStatus(attempt=1, label="0a1b2c3d-8f6e-1", reason="JobLost", usd_per_hour="1.5")
+    second = JobStatus(attempt=2, label="0a1b2c3d-8f6e-2", id="second")
+    going = of.status.model_copy(update={"phase": TrainingPhase.RUNNING, "attempts": (past,), "job": second})
+    (ended,) = ended_attempts(of.model_copy(update={"status": going}))
+    stray = Job(id="late", label=past.label, stage="RUNNING", running_seconds=61)
+    after = booked(empty_record(), stray, of, ended, month="2025-12")
+    assert {key: found.usd_micro for key, found in after.settlements.items()} == {KEY: 50_000}
 
 
 LABEL = f"{INSTALLATION}-{RUN_UID}-1"

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from modelops.api.v1alpha1.trainingrun import TrainingRunStatus
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.plan import Do, Plan, WriteRecord, WriteStatus
+from modelops.domain.reasons import TrainingReason as Why
 from modelops.domain.training.conclude import record_says_done
 from modelops.domain.training.decide import decide
 from modelops.domain.training.observed import Observed
@@ -74,6 +76,33 @@ def approval_is_assumed(seen: Observed) -> Plan:
     return decide(replace(seen, run=run.model_copy(update={"spec": spec})))
 
 
+def retry_without_settling(seen: Observed) -> Plan:
+    """Goes on to the next attempt and leaves the last one's cover where it is."""
+    plan = decide(seen)
+    goes_on = any(
+        isinstance(step, WriteStatus)
+        and isinstance(step.status, TrainingRunStatus)
+        and len(step.status.attempts) > len(seen.run.status.attempts)
+        for step in plan.steps
+    )
+    kept = tuple(step for step in plan.steps if not (goes_on and isinstance(step, WriteRecord)))
+    return replace(plan, steps=kept)
+
+
+def suspend_without_latch(seen: Observed) -> Plan:
+    """Stops the job of a suspended run without having written down why."""
+    plan, job = decide(seen), seen.run.status.job
+    latches = any(
+        isinstance(step, WriteStatus)
+        and isinstance(step.status, TrainingRunStatus)
+        and step.status.ending == Why.SUSPENDING.value != seen.run.status.ending
+        for step in plan.steps
+    )
+    if latches and job is not None and job.id:
+        return Plan(steps=(Do(action="cancel", arguments={"job": job.id}),), requeue_after=1.0)
+    return plan
+
+
 MUTANTS: tuple[Callable[[Observed], Plan], ...] = (
     status_before_record,
     post_without_settle,
@@ -82,4 +111,6 @@ MUTANTS: tuple[Callable[[Observed], Plan], ...] = (
     intent_without_reservation,
     post_without_intent,
     approval_is_assumed,
+    retry_without_settling,
+    suspend_without_latch,
 )

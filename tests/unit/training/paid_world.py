@@ -46,6 +46,7 @@ from tests.unit.training.stepping import Process, Request
 from modelops.api.v1alpha1.names import record_name
 from modelops.domain.money import micro
 from modelops.domain.plan import Plan
+from modelops.domain.training.attempts import RETRY_LIMIT
 from modelops.domain.training.decide import decide
 from modelops.domain.training.observed import Observed, TrainingSettings
 from modelops.engine.act import CONFIG_MAPS, Executor
@@ -69,6 +70,7 @@ RUN_NAME: Name = ("TrainingRun", RUN)
 RECORD_NAME: Name = ("ConfigMap", record_name(AGENT))
 RESOURCES = {RUN_NAME: TRAINING_RUNS, RECORD_NAME: CONFIG_MAPS, ("AgentModel", AGENT): AGENT_MODELS}
 TERMINAL = ("Succeeded", "Failed", "Cancelled")
+MOST_USD = "10"
 Decision = Callable[[Observed], Plan]
 _uids = itertools.count()
 
@@ -86,13 +88,20 @@ class Faults:
     job_failures: int = 0
     refusals: int = 0
     endings: int = 0
+    suspensions: int = 0
     approvals: int = 0
     """Above 0 the run needs one, and so many wrong or stale ones are given."""
     prompt: bool = True
 
     @property
     def crash_only(self) -> bool:
-        return not (self.job_failures or self.refusals or self.endings or self.approvals)
+        others = self.job_failures or self.refusals or self.endings or self.approvals or self.suspensions
+        return not others
+
+    @property
+    def mends(self) -> bool:
+        """Whether every failure is followed by another attempt, and nobody ends the run."""
+        return self.job_failures <= RETRY_LIMIT and not self.endings and not self.approvals
 
 
 class Reconciler(TrainingRunReconciler):
@@ -263,6 +272,13 @@ class PaidWorld:
 
         self.server.user_edits(RUN_NAME, edit)
 
+    def suspend(self, value: bool) -> None:
+        def edit(item: Any) -> None:
+            item["metadata"]["generation"] += 1
+            item["spec"]["suspend"] = value
+
+        self.server.user_edits(RUN_NAME, edit)
+
     def approve(self, digest: str) -> None:
         """A person approves; the admission policies let nobody approve what is not asked now."""
         if digest == self.status().get("approvalDigest"):
@@ -309,6 +325,10 @@ class PaidWorld:
         if self.left["endings"] and untouched and ("job" in self.status() or len(self.history) % 8 == 0):
             yield "person cancels", self._once("endings", lambda: self.end_by_person(delete=False))
             yield "person deletes", self._once("endings", lambda: self.end_by_person(delete=True))
+        if run and run["spec"].get("suspend"):
+            yield "person goes on", lambda: self.suspend(False)
+        elif self.left["suspensions"] and run and len(self.history) % 2:
+            yield "person suspends", self._once("suspensions", lambda: self.suspend(True))
 
     def _leader_choices(self) -> Iterator[tuple[str, Callable[[], None]]]:
         sent = self.process.waiting if self.process else None
@@ -349,7 +369,7 @@ class PaidWorld:
             if not job.listed:
                 yield f"{job.id} becomes listed", lambda job=job: setattr(job, "listed", True)  # type: ignore[misc]
             if job.state == QUEUED:
-                yield f"{job.id} starts", lambda job=job: self.hub.starts(job, 1)  # type: ignore[misc]
+                yield f"{job.id} starts", lambda job=job: self.hub.starts(job)  # type: ignore[misc]
             if job.state == TRAINING:
                 yield f"{job.id} is done", lambda job=job: self.finish(job)  # type: ignore[misc]
             if job.running and self.left["job_failures"]:
@@ -390,38 +410,50 @@ class PaidWorld:
             and self.status().get("approvalDigest") not in self.approved
         ):
             raise self.broken("a job was made that nobody approved")
-        if len(trained) > 1:
+        if len({job.attempt for job in trained}) < len(trained):
             raise self.broken("two jobs train one attempt")
-        if self.faults.prompt and len(self.jobs.jobs) > 1:
-            raise self.broken("a second job was made although the service is prompt")
-        if any(job.state == TRAINING for job in trained):
-            ledger, key = self.ledger(), f"{self.uid}/1"
+        if self.faults.prompt and len({job.attempt for job in self.jobs.jobs}) < len(self.jobs.jobs):
+            raise self.broken("a second job was made for an attempt although the service is prompt")
+        training = [job for job in trained if job.state == TRAINING]
+        if len(training) > 1:
+            raise self.broken("two attempts train at once")
+        for job in training:
+            ledger, key = self.ledger(), f"{self.uid}/{job.attempt}"
             if key in ledger["settlements"]:
                 raise self.broken("a job trains after the settlement")
             if key not in ledger["reservations"]:
                 raise self.broken("a job trains without cover")
             if ledger["reservations"][key]["usd_micro"] < micro(self.status()["estimate"]["highUSD"]):
                 raise self.broken("a job trains with too little cover")
+            booked = sum(item["usd_micro"] for item in ledger["settlements"].values())
+            if booked + ledger["reservations"][key]["usd_micro"] > micro(MOST_USD):
+                raise self.broken("the attempts may cost more than the run may")
 
     def check_rest(self) -> None:
         """What holds when nothing happens any more."""
         status, ledger, trained = self.status(), self.ledger(), [j for j in self.jobs.jobs if j.trained]
-        phase, key = status.get("phase"), f"{self.uid}/1"
+        phase = status.get("phase")
         if phase not in TERMINAL:
             raise self.broken(f"the run is stuck in {phase}/{status.get('reason')}")
-        if key in ledger["reservations"]:
+        if ledger["reservations"]:
             raise self.broken("a reservation is left")
         if any(job.running for job in self.jobs.jobs):
             raise self.broken("a job runs on")
-        if any(job.trained for job in self.jobs.jobs) and not ledger["settlements"].get(key, {}).get(
-            "usd_micro"
-        ):
-            raise self.broken("released although a job trained")
+        for job in trained:
+            if not ledger["settlements"].get(f"{self.uid}/{job.attempt}", {}).get("usd_micro"):
+                raise self.broken("released although a job trained")
+        booked = sum(item["usd_micro"] for item in ledger["settlements"].values())
+        if booked != micro(status.get("costUSD", "0")):
+            raise self.broken(f"{booked} micro-USD were booked, and the status says {status.get('costUSD')}")
         finished = any(job.state == "done" for job in self.jobs.jobs)
         if finished and phase != "Succeeded" and not self.ended_by_person:
             raise self.broken("a trained model is thrown away")
         if phase == "Succeeded" and not finished:
             raise self.broken("succeeded without training")
+        if len({job.attempt for job in self.jobs.jobs}) > 1 + RETRY_LIMIT + self.faults.suspensions:
+            raise self.broken("more attempts than were allowed")
+        if self.faults.mends and phase != "Succeeded" and not self.refused:
+            raise self.broken(f"another attempt would have mended it, but the run is {phase}")
         if self.faults.crash_only and (phase != "Succeeded" or len(trained) != 1):
             raise self.broken(f"only crashes, but the run is {phase} and {len(trained)} jobs trained")
         run = self.server.live(RUN_NAME)
@@ -431,6 +463,10 @@ class PaidWorld:
     @property
     def ended_by_person(self) -> bool:
         return self.left["endings"] < self.faults.endings
+
+    @property
+    def refused(self) -> bool:
+        return self.left["refusals"] < self.faults.refusals
 
 
 def play(tape: Sequence[int], faults: Faults, *, decision: Decision = decide) -> PaidWorld:
@@ -458,6 +494,8 @@ def rest(world: PaidWorld, *, most: int = 200) -> None:
     """No more faults: requests are carried out, watches deliver, jobs run, until nothing changes."""
     world.history.append("-- to rest")
     quiet = 0
+    if (world.server.live(RUN_NAME) or {"spec": {}})["spec"].get("suspend"):
+        world.suspend(False)
     for _ in range(most):
         before = (world.server.revision, [job.state for job in world.jobs.jobs], dict(world.hub.claims))
         run_once(world)
@@ -468,7 +506,7 @@ def rest(world: PaidWorld, *, most: int = 200) -> None:
             if job.state == TRAINING:
                 world.finish(job)
             elif job.state == QUEUED:
-                world.hub.starts(job, 1)
+                world.hub.starts(job)
         world.check()
         world.pass_time(50)
         after = (world.server.revision, [job.state for job in world.jobs.jobs], dict(world.hub.claims))

@@ -160,6 +160,11 @@ class PaidJob:
     claims: bool = True
 
     @property
+    def attempt(self) -> int:
+        """What its label says."""
+        return int(self.label.rpartition("-")[2])
+
+    @property
     def running(self) -> bool:
         return self.state in (QUEUED, TRAINING)
 
@@ -255,9 +260,9 @@ class Hub:
     async def read_json(self, token: str, repo: str, revision: str, path: str) -> Json | None:
         return copy.deepcopy(self.published)
 
-    def starts(self, job: PaidJob, attempt: int) -> None:
+    def starts(self, job: PaidJob) -> None:
         """What `trainers/job.py` does first: claim the attempt, or leave."""
-        if not job.claims or self.claims.setdefault(attempt, Claim(job=job.id)).job == job.id:
+        if not job.claims or self.claims.setdefault(job.attempt, Claim(job=job.id)).job == job.id:
             job.state, job.trained = TRAINING, True
         else:
             job.state = EXIT_75

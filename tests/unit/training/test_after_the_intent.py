@@ -251,7 +251,7 @@ FAILURES: dict[str, tuple[dict[str, Any], str, str]] = {
     "the service's words": ({"job": job("ERROR", message="node lost")}, "JobLost", "node lost"),
     "forgotten": ({"job": None, "labelled": ()}, "JobLost", "not known to the service"),
     "killed for memory": (
-        {"job": job("ERROR", message="container ended with 137")},
+        {"job": job("ERROR", message="exit code: 137, OOMKilled")},
         "OutOfMemory",
         "spec.config.batchSize",
     ),

@@ -31,7 +31,7 @@ async def test_a_run_becomes_a_registered_model_in_nine_writes() -> None:
             if job.state == "training":
                 world.finish(job)
             if job.state == "queued":
-                world.hub.starts(job, 1)
+                world.hub.starts(job)
     world.check_rest()
     assert world.server.writes == [
         "finalizers",
@@ -79,7 +79,7 @@ async def test_a_run_deleted_after_its_secret_is_ended_and_booked_with_the_insta
     world = PaidWorld(replace(CALM, endings=1), stepped=False)
     await world.reconciler.reconcile(NAMESPACE, RUN)
     (job,) = world.jobs.jobs
-    world.hub.starts(job, 1)
+    world.hub.starts(job)
     world.server.gone.add(SECRET_NAME)
     world.pass_time(60)
     await world.reconciler.reconcile(NAMESPACE, RUN)

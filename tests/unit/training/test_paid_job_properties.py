@@ -26,9 +26,15 @@ WORLDS = {
     "failing jobs and refusals": Faults(job_failures=1, refusals=1),
     "failing jobs, refusals and a late service": Faults(job_failures=1, refusals=1, prompt=False),
     "cancel, deletion and failing jobs": Faults(endings=2, job_failures=1),
+    "three failing jobs": Faults(job_failures=3, takeovers=1),
+    "suspensions and crashes": Faults(suspensions=2),
+    "suspensions, failing jobs and a late service": Faults(suspensions=1, job_failures=2, prompt=False),
+    "approvals, suspensions and failing jobs": Faults(approvals=1, suspensions=1, job_failures=1),
     "approvals, crashes and a cancel": Faults(approvals=2, endings=1),
     "approvals and a late service": Faults(approvals=1, job_failures=1, refusals=1, prompt=False),
-    "everything at once": Faults(endings=2, job_failures=1, refusals=1, lost_answers=2, prompt=False),
+    "everything at once": Faults(
+        endings=2, job_failures=2, refusals=1, suspensions=1, lost_answers=2, prompt=False
+    ),
 }
 TAPES = st.lists(st.integers(0, 2**16 - 1), min_size=15, max_size=45)
 
@@ -52,6 +58,7 @@ def test_a_decision_in_another_order_is_caught(wrong: Callable[[Observed], Plan]
             Faults(prompt=False),
             Faults(endings=1, job_failures=1, prompt=False),
             Faults(approvals=2),
+            Faults(job_failures=1, suspensions=1),
         ):
             try:
                 play(tape, faults, decision=wrong)

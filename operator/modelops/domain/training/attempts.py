@@ -25,6 +25,7 @@ from modelops.ports import Flavor
 
 RETRY_LIMIT: Final = 2
 """Where spec.retryLimit says nothing."""
+SET_IT_TO_FALSE: Final = "spec.suspend is true: set it to false to go on"
 MOST_KEPT: Final = 32
 WORDS: Final = 400
 
@@ -108,7 +109,7 @@ def followed(seen: Observed, reason: Why, message: str) -> Plan:
     cost = booked.settlements[seen.reservation_key].usd_micro
     past = passed(seen, job, reason, message, cost=cost)
     suspended = reason is Why.SUSPENDED
-    told = message if suspended else f"{message[:WORDS]}; attempt {job.attempt + 1} follows"
+    told = SET_IT_TO_FALSE if suspended else f"{message[:WORDS]}; attempt {job.attempt + 1} follows"
     why = Why.SUSPENDED if suspended else Why.RETRYING
     status = moved(
         seen,
@@ -172,8 +173,7 @@ def backoff_is_not_over(seen: Observed) -> Plan | None:
 def run_is_suspended(seen: Observed) -> Plan | None:
     if not seen.run.spec.suspend:
         return None
-    message = "spec.suspend is true: set it to false to go on"
-    return wait(seen, TrainingPhase.SUSPENDED, Why.SUSPENDED, message, after=None)
+    return wait(seen, TrainingPhase.SUSPENDED, Why.SUSPENDED, SET_IT_TO_FALSE, after=None)
 
 
 def smaller(seen: Observed) -> tuple[int, int] | None:

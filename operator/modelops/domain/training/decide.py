@@ -72,6 +72,7 @@ STEPS: tuple[Step, ...] = (
     prepare.finalizer_is_missing,
     prepare.agent_model_is_missing,
     follow.deadline_has_passed,
+    follow.suspension_is_asked,
     prepare.secret_is_not_usable,
     ending.ended_with_an_intent_only,
     nothing_is_intended_yet,

@@ -108,8 +108,10 @@ def why(seen: Observed) -> tuple[Why, str]:
         return Why.SUBMISSION_REFUSED, f"the service refused the job{words}"
     if run.status.ending == Why.STUCK_IN_SCHEDULING.value:
         return Why.STUCK_IN_SCHEDULING, "the job got no hardware"
-    if not run.status.ending:
-        return Why.SUSPENDED, "suspended by spec.suspend before the job trained"
+    if run.status.ending == Why.SUSPENDING.value:
+        job = run.status.job
+        words = f"; job {job.id} was stopped" if job and job.id else " before a job was known"
+        return Why.SUSPENDED, f"suspended by spec.suspend{words}"
     return (
         Why.DEADLINE_EXCEEDED,
         f"spec.activeDeadlineSeconds {run.spec.active_deadline_seconds} passed before the job trained",

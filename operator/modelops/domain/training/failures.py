@@ -11,10 +11,10 @@ from modelops.domain.training.ending import why
 from modelops.domain.training.observed import Observed
 from modelops.ports import Job
 
-MAYBE_PUBLISHED: Final = frozenset({Why.JOB_LOST, Why.TIMED_OUT})
+MAYBE_PUBLISHED: Final = frozenset({Why.JOB_LOST, Why.TIMED_OUT, Why.SUSPENDED})
 """Ends that say nothing about what the job did before."""
-_NO_MEMORY: Final = re.compile(r"\b137\b|oom|out of memory", re.IGNORECASE)
-"""What a service says of a container that the kernel ended for memory."""
+_NO_MEMORY: Final = re.compile(r"oom|out of memory", re.IGNORECASE)
+"""What a service says of a container that the kernel ended for memory. Exit code 137 alone can be any kill."""
 _HARDWARE: Final = re.compile(
     r"uncorrectable ecc|\bnccl\b|unspecified launch failure|fell off the bus", re.IGNORECASE
 )
@@ -40,8 +40,6 @@ def failure(seen: Observed, job: Job | None, report: JobReport | None) -> tuple[
         return Why.JOB_LOST, (
             f"job {recorded.id} is not known to the service any more; what was reserved is booked as spent"
         )
-    if run.spec.suspend and job.stage == "CANCELED":
-        return Why.SUSPENDED, f"suspended by spec.suspend; job {recorded.id} was stopped"
     return failure_of(job, report, timeout_seconds=recorded.timeout_seconds, url=job.url or recorded.url)
 
 

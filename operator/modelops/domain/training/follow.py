@@ -34,6 +34,16 @@ def deadline_has_passed(seen: Observed) -> Plan | None:
     return Plan(steps=said(seen, ended, Why.DEADLINE_EXCEEDED, message), requeue_after=0)
 
 
+def suspension_is_asked(seen: Observed) -> Plan | None:
+    """Latched, too: what was stopped for it was stopped by nobody else, whatever is asked meanwhile."""
+    status = seen.run.status
+    if not seen.run.spec.suspend or status.job is None or status.ending or seen.stopping:
+        return None
+    message = "spec.suspend is true; the job is being stopped"
+    latched = moved(seen, status.phase, Why.SUSPENDING, message, ending=Why.SUSPENDING.value)
+    return Plan(steps=said(seen, latched, Why.SUSPENDING, message), requeue_after=0)
+
+
 def another_job_has_the_claim(seen: Observed) -> Plan | None:
     """Where more than one job may exist, the claim says which one counts before the recorded one has ended.
 
@@ -61,8 +71,8 @@ def job_is_under_way(seen: Observed) -> Plan | None:
     # A refused second submission says nothing about the first one's job, which is followed.
     ending = seen.run.status.ending
     early = ending if ending != Why.SUBMISSION_REFUSED.value else ""
-    if seen.stopping or early or seen.run.spec.suspend:
-        reason = Why.CANCELLING if seen.stopping else Why.named(early) if early else Why.SUSPENDING
+    if seen.stopping or early:
+        reason = Why.CANCELLING if seen.stopping else Why.named(early)
         message = f"stopping job {seen.job.id}"
         plan = wait(seen, seen.run.status.phase, reason, message, after=STOPPING_SECONDS)
         stop = Do(action="cancel", arguments={"job": seen.job.id})

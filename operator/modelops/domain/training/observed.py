@@ -109,4 +109,4 @@ class Observed:
     @property
     def ends(self) -> bool:
         """Whether the attempt under way is to end: with the run, or for another one."""
-        return self.stopping or bool(self.run.status.ending) or self.run.spec.suspend
+        return self.stopping or bool(self.run.status.ending)

@@ -34,9 +34,10 @@ def fixed(seen: Observed) -> Plan:
     except CannotEstimate as error:
         message = f"TrainingRun {seen.run.metadata.name}: {error}; then create a new run"
         return failed(seen, why_not(error), message, facts=known)
-    # A further attempt goes on with the base model that the first one had.
-    revision = old.base_revision if old.attempts else base_model(seen).revision
-    terms: dict[str, Any] = {"base_revision": revision, "approval_digest": ""}
+    # A further attempt goes on with the base model that the first one had, and with its approval.
+    terms: dict[str, Any] = {"base_revision": base_model(seen).revision, "approval_digest": ""}
+    if old.attempts:
+        terms = {}
     at_price = as_if(seen, old.model_copy(update={**terms, "estimate": price}))
     high = micro(price.high_usd)
     refused = refusal(seen, high)

@@ -1,0 +1,127 @@
+"""A job that is lost, has too little memory or gets no hardware is followed by another; a run can be suspended."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from tests.e2e import manifests
+from tests.e2e.api import status, told
+from tests.e2e.stage import Stage
+
+from modelops.ports import Json
+from modelops.sandbox.hub.seeds import BASE_MODEL
+
+RETRY = {"MODELOPS_RETRY_SECONDS": "0.2"}
+DATA = "/resolve/.*/data/"
+
+
+async def created(here: Stage, **spec: Any) -> str:
+    """A TrainingRun `first`; its uid."""
+    await here.agent_model()
+    made = await here.api.create(manifests.training_run("first", base_model=BASE_MODEL, **spec))
+    return str(made["metadata"]["uid"])
+
+
+async def held_in_training(here: Stage) -> Json:
+    """The run once its job reads its data, where a fault keeps it."""
+    run = await here.api.until("TrainingRun", "first", lambda o: status(o).get("phase") == "Running")
+    sandbox = here.cloud.sandbox
+    await here.until(lambda: sandbox.requests(service="hub", path_regex=DATA), say="reading its data")
+    return run
+
+
+async def billed(here: Stage, uid: str) -> list[Json]:
+    """What the service says of the run's jobs, by attempt."""
+    every = await asyncio.to_thread(here.cloud.sandbox.job_billing)
+    ours = [job for job in every if uid in str(job["labels"].get("modelops-attempt"))]
+    return sorted(ours, key=lambda job: str(job["labels"]["modelops-attempt"]))
+
+
+async def test_a_lost_job_is_followed_by_another_and_both_are_booked(here: Stage) -> None:
+    sandbox = here.cloud.sandbox
+    sandbox.forget_requests()
+    stalled = sandbox.fault("hub", "stall", times=None, seconds=30, path_regex=DATA)
+    uid = await created(here)
+    await here.start(**RETRY)
+    run = await held_in_training(here)
+    sandbox.call("POST", f"/jobs/{status(run)['job']['id']}/kill", {"message": "node lost"})
+    sandbox.remove_fault(stalled)
+    run = await here.api.complete("TrainingRun", "first")
+    assert status(run)["reason"] == "Trained", told(run)
+    (past,) = status(run)["attempts"]
+    assert (past["attempt"], past["reason"]) == (1, "JobLost")
+    assert "node lost" in past["message"]
+    assert status(run)["job"]["attempt"] == 2
+    jobs = await billed(here, uid)
+    assert [job["stage"] for job in jobs] == ["ERROR", "COMPLETED"]
+    record = await here.record()
+    assert (record.reservations, sorted(record.settlements)) == ({}, [f"{uid}/1", f"{uid}/2"])
+    assert record.spent_by(uid) == sum(job["costMicroUSD"] for job in jobs)
+    assert [entry.version for entry in record.history] == ["v1.1.0-rc.1"]
+    reasons = [event["reason"] for event in await here.api.list("Event")]
+    assert "Retrying" in reasons
+
+
+async def test_a_job_without_memory_is_followed_by_one_with_half_the_batch(here: Stage) -> None:
+    sandbox = here.cloud.sandbox
+    sandbox.forget_requests()
+    stalled = sandbox.fault("hub", "stall", times=None, seconds=30, path_regex=DATA)
+    uid = await created(here, config={"numEpochs": 1, "batchSize": 4, "gradientAccumulationSteps": 4})
+    await here.start(**RETRY)
+    run = await held_in_training(here)
+    sandbox.call("POST", f"/jobs/{status(run)['job']['id']}/kill", {"message": "OOMKilled"})
+    sandbox.remove_fault(stalled)
+    run = await here.api.complete("TrainingRun", "first")
+    assert status(run)["reason"] == "Trained", told(run)
+    assert [past["reason"] for past in status(run)["attempts"]] == ["OutOfMemory"]
+    job = status(run)["job"]
+    assert (job["batchSize"], job["gradientAccumulationSteps"]) == (2, 8)
+    entry = (await here.record()).history[-1]
+    assert (entry.lineage["recipe"]["batch_size"], entry.lineage["run"]) == ("2", uid)
+
+
+async def test_a_job_without_hardware_is_given_up_for_another_flavor(here: Stage) -> None:
+    sandbox = here.cloud.sandbox
+    sandbox.hold_jobs()
+    uid = await created(here, backend={"huggingFace": {"flavor": "auto"}})
+    await here.start(MODELOPS_SCHEDULING_SECONDS="1", **RETRY)
+    run = await here.api.until(
+        "TrainingRun", "first", lambda o: status(o).get("job", {}).get("attempt") == 2, say="at attempt 2"
+    )
+    (past,) = status(run)["attempts"]
+    assert past["reason"] == "StuckInScheduling"
+    assert past["flavor"] != status(run)["estimate"]["flavor"]
+    sandbox.hold_jobs(held=False)
+    run = await here.api.complete("TrainingRun", "first")
+    assert status(run)["reason"] == "Trained", told(run)
+    jobs = await billed(here, uid)
+    assert jobs[0]["stage"] == "CANCELED"
+    assert jobs[0]["costMicroUSD"] == 0
+
+
+async def test_a_run_is_suspended_goes_on_and_is_deleted_in_its_time(here: Stage) -> None:
+    sandbox = here.cloud.sandbox
+    sandbox.hold_jobs()
+    uid = await created(here, retryLimit=0)
+    await here.start(**RETRY)
+    await here.api.until("TrainingRun", "first", lambda o: status(o).get("phase") == "Scheduling")
+    await here.api.patch("TrainingRun", "first", {"spec": {"suspend": True}})
+    run = await here.api.until("TrainingRun", "first", lambda o: status(o).get("phase") == "Suspended")
+    assert "set it to false" in told(run)
+    record = await here.record()
+    assert (record.reservations, list(record.settlements)) == ({}, [f"{uid}/1"])
+    assert [job["stage"] for job in await billed(here, uid)] == ["CANCELED"]
+    written = await here.quiet()
+    await here.kill()
+    await here.start(**RETRY)
+    await here.leading()
+    assert await here.quiet() == written, "a restart wrote about a suspended run"
+    sandbox.hold_jobs(held=False)
+    await here.api.patch("TrainingRun", "first", {"spec": {"suspend": False}})
+    run = await here.api.complete("TrainingRun", "first")
+    assert status(run)["reason"] == "Trained", told(run)
+    assert status(run)["job"]["attempt"] == 2
+    await here.api.patch("TrainingRun", "first", {"spec": {"ttlSecondsAfterFinished": 1}})
+    await here.api.gone("TrainingRun", "first")
+    assert [entry.deployment_status for entry in (await here.record()).history] == ["trained"]
