@@ -31,7 +31,7 @@ def test_fields_of_a_newer_schema_are_ignored() -> None:
 @pytest.mark.parametrize(
     ("status", "named"),
     [
-        ({"phase": "Suspended"}, "status.phase"),
+        ({"phase": "Dreaming"}, "status.phase"),
         ({"estimate": {"lowUSD": "1"}}, "status.estimate.highUSD"),
         ({"progress": 3}, "status.progress"),
         ({"conditions": [{"type": "Ready"}]}, "status.conditions.0.status"),
