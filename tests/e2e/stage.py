@@ -247,6 +247,7 @@ async def stage(
             "MODELOPS_REPORT_TOKEN": REPORT_TOKEN,
             "MODELOPS_POLL_SECONDS": "0.25",
             "MODELOPS_SETTLE_SECONDS": str(SETTLE_SECONDS),
+            "MODELOPS_RETRY_SECONDS": "0.2",
             **environ,
         }
         tokens = {"hf": sandbox.hf_token, "langsmith": sandbox.langsmith_key}

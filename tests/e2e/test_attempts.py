@@ -12,7 +12,6 @@ from tests.e2e.stage import Stage
 from modelops.ports import Json
 from modelops.sandbox.hub.seeds import BASE_MODEL
 
-RETRY = {"MODELOPS_RETRY_SECONDS": "0.2"}
 DATA = "/resolve/.*/data/"
 
 
@@ -43,7 +42,7 @@ async def test_a_lost_job_is_followed_by_another_and_both_are_booked(here: Stage
     sandbox.forget_requests()
     stalled = sandbox.fault("hub", "stall", times=None, seconds=30, path_regex=DATA)
     uid = await created(here)
-    await here.start(**RETRY)
+    await here.start()
     run = await held_in_training(here)
     sandbox.call("POST", f"/jobs/{status(run)['job']['id']}/kill", {"message": "node lost"})
     sandbox.remove_fault(stalled)
@@ -68,7 +67,7 @@ async def test_a_job_without_memory_is_followed_by_one_with_half_the_batch(here:
     sandbox.forget_requests()
     stalled = sandbox.fault("hub", "stall", times=None, seconds=30, path_regex=DATA)
     uid = await created(here, config={"numEpochs": 1, "batchSize": 4, "gradientAccumulationSteps": 4})
-    await here.start(**RETRY)
+    await here.start()
     run = await held_in_training(here)
     sandbox.call("POST", f"/jobs/{status(run)['job']['id']}/kill", {"message": "OOMKilled"})
     sandbox.remove_fault(stalled)
@@ -85,7 +84,7 @@ async def test_a_job_without_hardware_is_given_up_for_another_flavor(here: Stage
     sandbox = here.cloud.sandbox
     sandbox.hold_jobs()
     uid = await created(here, backend={"huggingFace": {"flavor": "auto"}})
-    await here.start(MODELOPS_SCHEDULING_SECONDS="1", **RETRY)
+    await here.start(MODELOPS_SCHEDULING_SECONDS="1")
     run = await here.api.until(
         "TrainingRun", "first", lambda o: status(o).get("job", {}).get("attempt") == 2, say="at attempt 2"
     )
@@ -104,7 +103,7 @@ async def test_a_run_is_suspended_goes_on_and_is_deleted_in_its_time(here: Stage
     sandbox = here.cloud.sandbox
     sandbox.hold_jobs()
     uid = await created(here, retryLimit=0)
-    await here.start(**RETRY)
+    await here.start()
     await here.api.until("TrainingRun", "first", lambda o: status(o).get("phase") == "Scheduling")
     await here.api.patch("TrainingRun", "first", {"spec": {"suspend": True}})
     run = await here.api.until("TrainingRun", "first", lambda o: status(o).get("phase") == "Suspended")
@@ -114,7 +113,7 @@ async def test_a_run_is_suspended_goes_on_and_is_deleted_in_its_time(here: Stage
     assert [job["stage"] for job in await billed(here, uid)] == ["CANCELED"]
     written = await here.quiet()
     await here.kill()
-    await here.start(**RETRY)
+    await here.start()
     await here.leading()
     assert await here.quiet() == written, "a restart wrote about a suspended run"
     sandbox.hold_jobs(held=False)

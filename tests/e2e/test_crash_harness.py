@@ -15,6 +15,9 @@ from tests.e2e.stage import Stage
 from modelops.localcluster import LocalCluster
 from modelops.sandbox.hub.seeds import BASE_MODEL
 
+SAME_AS_BEFORE = 9
+"""So many writes of a run whose first job is lost are those of any run, which another test is about."""
+
 
 @pytest.fixture
 def harness(cluster: LocalCluster, cloud: Cloud, tmp_path: pathlib.Path) -> Harness:
@@ -45,6 +48,46 @@ async def training_has_its_one_end(here: Stage) -> None:
         "AgentModel", "docs", lambda o: condition(o, "Ready") == "True" and status(o)["versions"]
     )
     assert status(agent)["versions"][0]["version"] == "v1.1.0-rc.1"
+
+
+async def training_begins_badly(here: Stage) -> None:
+    """Its first job is kept where it reads the data, until its machine is lost."""
+    await here.agent_model()
+    made = await here.api.create(manifests.training_run("life", base_model=BASE_MODEL))
+    data = f"-{made['metadata']['uid'][:6]}-data/resolve/.*/data/"
+    here.cloud.sandbox.fault("hub", "stall", times=1, seconds=120, path_regex=data)
+
+
+async def training_ends_at_the_second_attempt(here: Stage) -> None:
+    run = await here.api.get("TrainingRun", "life")
+    assert run is not None
+    uid = run["metadata"]["uid"]
+    await here.until(lambda: lost(here, uid), seconds=90, say="lost")
+    run = await here.api.complete("TrainingRun", "life", seconds=120)
+    run = await here.api.until("TrainingRun", "life", lambda o: not o["metadata"].get("finalizers"))
+    said = status(run)
+    assert (said["phase"], said["reason"]) == ("Succeeded", "Trained"), told(run)
+    first, second = await asyncio.to_thread(here.cloud.jobs_of, uid)
+    assert [(past["attempt"], past["job"], past["reason"]) for past in said["attempts"]] == [
+        (1, first, "JobLost")
+    ]
+    assert (said["job"]["attempt"], said["job"]["id"]) == (2, second)
+    record = await here.record()
+    assert not record.reservations
+    assert {key: s.jobs for key, s in record.settlements.items()} == {
+        f"{uid}/1": (first,),
+        f"{uid}/2": (second,),
+    }
+    assert [(e.version, e.deployment_status) for e in record.history] == [("v1.1.0-rc.1", "trained")]
+    assert sorted(record.allocated) == ["v1.0.0", "v1.1.0-rc.1"]
+
+
+def lost(here: Stage, uid: str) -> bool:
+    """Whether the first job is lost; it is as soon as it runs."""
+    of_run = [j for j in here.cloud.sandbox.job_billing() if uid in str(j["labels"].get("modelops-attempt"))]
+    if of_run and of_run[0]["stage"] == "RUNNING":
+        here.cloud.sandbox.call("POST", f"/jobs/{of_run[0]['id']}/kill", {"message": "node lost"})
+    return bool(of_run) and of_run[0]["stage"] == "ERROR"
 
 
 async def rollout_begins(here: Stage) -> None:
@@ -87,6 +130,17 @@ async def test_a_training_that_is_killed_at_any_write_ends_in_the_same_state(har
     print("\n".join(writes))
     due = points(len(writes))
     wrong = await harness.crash_everywhere(due, training_begins, training_has_its_one_end)
+    assert not wrong, report(wrong, of=len(due))
+
+
+async def test_a_training_whose_job_is_lost_is_killed_at_any_write_and_ends_in_the_same_state(
+    harness: Harness,
+) -> None:
+    begins, ends = training_begins_badly, training_ends_at_the_second_attempt
+    writes = await harness.undisturbed(begins, ends)
+    print("\n".join(writes))
+    due = [point for point in points(len(writes)) if point.number > SAME_AS_BEFORE]
+    wrong = await harness.crash_everywhere(due, begins, ends)
     assert not wrong, report(wrong, of=len(due))
 
 

@@ -20,7 +20,7 @@ from modelops.domain.agentmodel.observed import Observed
 from modelops.domain.agentsfile import with_routing
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.plan import Announce, Do, Plan, WriteFile, WriteFinalizers, WriteRecord, WriteStatus
-from modelops.domain.record import Record
+from modelops.domain.record import Record, Settlement
 from modelops.domain.rollout.booking import planned_seconds
 from modelops.domain.rollout.observed import Observed as RolloutObserved
 from modelops.ports import AgentReports, Endpoint
@@ -347,6 +347,38 @@ def test_a_job_that_only_its_run_remembers_is_covered_again_and_booked_once() ->
     assert care.record.reservations == {}
     assert [s.usd_micro for s in care.record.settlements.values()] == [200_000]
     assert care.record.completed["digest"].outcome == "JobFailed"
+
+
+def test_an_attempt_that_was_settled_a_moment_ago_is_not_covered_again() -> None:
+    """The record is written before the status, and other changes of the record may come in between."""
+    run = parsed(
+        TrainingRun, training.run_json(status={**training.prepared_status(), "job": JOB, "phase": "Running"})
+    )
+    settled = {f"{run.metadata.uid}/1": Settlement(usd_micro=20_000, month="2025-12")}
+    care = Care(about(record=a_record().with_(settlements=settled), runs={"digest": run})).rest()
+    assert care.record.reservations == {}
+    assert care.record.settlements == settled
+
+
+def test_a_lost_record_knows_what_the_attempts_of_a_run_cost() -> None:
+    past = {"attempt": 1, "reason": "JobLost", "costUSD": "0.10", "job": "job1"}
+    status = {
+        **training.prepared_status(),
+        "attempts": [past],
+        "job": {**JOB, "attempt": 2},
+        "phase": "Running",
+    }
+    item = training.run_json(status=status)
+    run = parsed(TrainingRun, item)
+    uid = run.metadata.uid
+    care = Care(about(record=a_record(), runs={"digest": run})).rest()
+    assert (list(care.record.reservations), care.record.spent_by(uid)) == ([f"{uid}/2"], 100_000)
+    done = {"phase": "Failed", "reason": "JobFailed", "costUSD": "0.30", "finishedAt": training.CREATED}
+    ended = parsed(TrainingRun, {**item, "status": {**status, **done}})
+    care.seen = replace(care.seen, runs={"digest": ended})
+    care.rest()
+    booked = {key: settlement.usd_micro for key, settlement in care.record.settlements.items()}
+    assert (booked, care.record.reservations) == ({f"{uid}/1": 100_000, f"{uid}/2": 200_000}, {})
 
 
 # --- a rollout that is gone

@@ -104,7 +104,9 @@ def with_run(record: Record, seen: Observed, identity: str, run: TrainingRun) ->
     record = with_attempts(record, run, month=month)
     key = f"{meta.uid}/{attempt_of(run)}"
     if status.phase not in (TrainingPhase.SUCCEEDED, TrainingPhase.FAILED, TrainingPhase.CANCELLED):
-        if status.job is None or status.estimate is None or key in record.reservations:
+        # A settled attempt, which its status has not been told of yet, is covered no more.
+        known = key in record.reservations or key in record.settlements
+        if status.job is None or status.estimate is None or known:
             return record
         reserved = Reservation(usd_micro=micro(status.estimate.high_usd), month=month, name=meta.name)
         return record.with_(reservations={**record.reservations, key: reserved})
