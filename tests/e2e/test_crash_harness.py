@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import pathlib
+from contextlib import suppress
+from urllib.error import HTTPError
 
 import pytest
 from tests.e2e import manifests
@@ -86,7 +88,8 @@ def lost(here: Stage, uid: str) -> bool:
     """Whether the first job is lost; it is as soon as it runs."""
     of_run = [j for j in here.cloud.sandbox.job_billing() if uid in str(j["labels"].get("modelops-attempt"))]
     if of_run and of_run[0]["stage"] == "RUNNING":
-        here.cloud.sandbox.call("POST", f"/jobs/{of_run[0]['id']}/kill", {"message": "node lost"})
+        with suppress(HTTPError):  # it has just ended
+            here.cloud.sandbox.call("POST", f"/jobs/{of_run[0]['id']}/kill", {"message": "node lost"})
     return bool(of_run) and of_run[0]["stage"] == "ERROR"
 
 
