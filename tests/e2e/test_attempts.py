@@ -11,6 +11,7 @@ from tests.e2e.stage import Stage
 
 from modelops.ports import Json
 from modelops.sandbox.hub.seeds import BASE_MODEL
+from modelops.sandbox.tokens import USER
 
 DATA = "/resolve/.*/data/"
 
@@ -124,3 +125,43 @@ async def test_a_run_is_suspended_goes_on_and_is_deleted_in_its_time(here: Stage
     await here.api.patch("TrainingRun", "first", {"spec": {"ttlSecondsAfterFinished": 1}})
     await here.api.gone("TrainingRun", "first")
     assert [entry.deployment_status for entry in (await here.record()).history] == ["trained"]
+
+
+async def test_a_job_that_somebody_stops_at_the_service_is_not_started_again(here: Stage) -> None:
+    sandbox = here.cloud.sandbox
+    sandbox.hold_jobs()
+    uid = await created(here)
+    await here.start()
+    run = await here.api.until("TrainingRun", "first", lambda o: status(o).get("phase") == "Scheduling")
+    await asyncio.to_thread(here.cloud.hf.cancel_job, job_id=status(run)["job"]["id"], namespace=USER)
+    run = await here.api.complete("TrainingRun", "first")
+    assert (status(run)["phase"], status(run)["reason"]) == ("Failed", "JobStopped"), told(run)
+    assert [job["stage"] for job in await billed(here, uid)] == ["CANCELED"]
+    assert (await here.record()).reservations == {}
+
+
+async def test_a_job_that_ended_well_without_a_model_is_no_success(here: Stage) -> None:
+    """Somebody takes the model away before it was verified."""
+    sandbox = here.cloud.sandbox
+    sandbox.hold_jobs()
+    uid = await created(here)
+    await here.start()
+    await here.api.until("TrainingRun", "first", lambda o: status(o).get("phase") == "Scheduling")
+    await here.kill()
+    sandbox.hold_jobs(held=False)
+    await here.until(lambda: ended(here, uid), say="ended")
+    model = next(m.id for m in here.cloud.hf.list_models(author=USER) if m.id.endswith(f"-{uid[:6]}"))
+    await asyncio.to_thread(here.cloud.hf.delete_file, "modelops.json", model)
+    await here.start()
+    run = await here.api.complete("TrainingRun", "first")
+    assert (status(run)["phase"], status(run)["reason"]) == ("Failed", "WeightsMissing"), told(run)
+    assert model in told(run)
+    record = await here.record()
+    assert (record.reservations, record.history) == ({}, ())
+    assert record.spent_by(uid) == sum(job["costMicroUSD"] for job in await billed(here, uid))
+
+
+def ended(here: Stage, uid: str) -> bool:
+    """Whether the run's job has."""
+    jobs = here.cloud.sandbox.job_billing()
+    return any(uid in str(j["labels"].get("modelops-attempt")) and j["stage"] == "COMPLETED" for j in jobs)
