@@ -16,9 +16,11 @@ from typing import Any
 import torch
 from datasets import Dataset
 from job import Reporter
+from pace import Pace
 from peft import LoraConfig
 from transformers import AutoTokenizer, PrinterCallback
 from trl import SFTConfig, SFTTrainer
+from trl_pace import Deadline
 from trl_recipe import LORA_DROPOUT, Recipe
 from trl_reports import Reports
 from trl_rows import read_chats
@@ -40,6 +42,9 @@ def ours() -> Any:
         for name, body in FILES.items()
     }
     reporter = Reporter(nonce="bench", stream=io.StringIO())
+    pace, tokens = Pace(), columns["train"].tokens
+    deadline = Deadline(elapsed=time.monotonic, limit=None, pace=pace, tokens_per_epoch=tokens)
+    reports = Reports(reporter, keep=lambda _folder, _step: True, tokens_per_epoch=tokens, pace=pace)
     return trainer_for(
         RECIPE,
         device=DEVICE,
@@ -47,7 +52,7 @@ def ours() -> Any:
         tokenizer=wording.tokenizer,
         train=Dataset.from_dict(dict(columns["train"].values)),
         held_out=Dataset.from_dict(dict(columns["test"].values)),
-        reports=Reports(reporter, keep=lambda _folder, _step: True, tokens_per_epoch=columns["train"].tokens),
+        callbacks=(deadline, reports),
     )
 
 

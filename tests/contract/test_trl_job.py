@@ -1,6 +1,7 @@
 """Language models are trained by TRL as real jobs of the sandbox, published, resumed, refused, and served."""
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -110,7 +111,7 @@ def world(sandbox_process: SandboxInfo, tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture(scope="module")
 def sft(world: World) -> Ended:
     """A conversation model, trained from the random one."""
-    return world.train("sft-model")
+    return world.train("sft-model", seconds=590)
 
 
 @pytest.fixture(scope="module")
@@ -266,6 +267,44 @@ def test_killed_job_is_resumed_by_the_next_attempt_and_ends_with_the_same_steps(
     assert not [path for path in files if path.startswith("last-checkpoint/")]
 
 
+def test_job_that_cannot_end_in_time_stops_early_and_the_next_attempt_goes_on_from_there(
+    world: World,
+) -> None:
+    """Loading alone takes longer than what this one may run; without checkpoints in between."""
+    config = {**CONFIG, "num_epochs": 8}
+    run = world.run("slow-model", config=config, seconds=5)
+    ended = TrainingJob.submit(world.hf, run).end()
+    report = ended.report
+    assert (ended.message, report.failure) == ("Job failed with exit code: 45", "too_slow"), ended.said[-30:]
+    assert 6 <= report.step < report.max_steps / 4
+    assert report.max_steps == 2 * STEPS
+    assert re.search(rf"TooSlow: .* tokens/s, .* may run 5 s; step {report.step} is kept", report.error)
+    needed, left = report.metrics["seconds_needed"], report.metrics["seconds_left"]
+    assert needed > left > (report.max_steps - report.step) * report.metrics["seconds_per_step"] > 0
+    files = world.hf.list_repo_files(ended.repo)
+    assert "last-checkpoint/optimizer.pt" in files
+    assert "modelops.json" not in files
+
+    resumed = TrainingJob.submit(world.hf, {**run, "attempt": 2, "seconds": 600}).end()
+    assert resumed.report.kind == "done", resumed.said[-30:]
+    assert resumed.reports[0].step == report.step
+    assert resumed.report.step == resumed.report.max_steps == report.max_steps
+    assert not [p for p in world.hf.list_repo_files(ended.repo) if p.startswith("last-checkpoint/")]
+
+
+@every_method
+def test_job_tells_its_pace(trained: Ended) -> None:
+    logged = [
+        r.metrics["tokens_per_second"] for r in trained.reports if r.kind == "log" and "loss" in r.metrics
+    ]
+    assert len(logged) > 20
+    assert min(logged) > 0
+    metrics = trained.report.metrics
+    assert min(logged) / 10 < metrics["tokens_per_second"] < max(logged)
+    took = trained.report.t - trained.report.began_at
+    assert 0 < metrics["seconds_per_step"] * trained.report.step < took
+
+
 def test_model_that_does_not_stop_is_not_published(world: World) -> None:
     config = {**CONFIG, "learning_rate": 1e-9, "num_epochs": 1, "stop_check_max_tokens": 16}
     ended = world.train("endless-model", config=config)
@@ -282,21 +321,33 @@ def test_lack_of_memory_is_told(world: World) -> None:
     assert "can't allocate memory" in ended.report.error
 
 
-def test_several_processes_train_one_model_and_one_of_them_speaks(world: World) -> None:
-    """As `accelerate launch` starts them on several GPUs; on CPUs it would start one."""
+def in_two_processes(command: str) -> str:
+    """What `accelerate launch` starts on several GPUs; on CPUs it would start one."""
     launch = f"{PYTHON} -m torch.distributed.run --standalone --nproc_per_node 2 train.py"
-    run = world.run("shared-model", config={**CONFIG, "batch_size": 4})
-    job = TrainingJob.submit(
-        world.hf,
-        run,
-        instead=lambda command: command.replace("uv run --no-project train.py", launch),
-    )
-    ended = job.end()
+    return command.replace("uv run --no-project train.py", launch)
+
+
+def test_several_processes_train_one_model_and_one_of_them_speaks(world: World) -> None:
+    run = world.run("shared-model", config={**CONFIG, "batch_size": 4}, seconds=590)
+    ended = TrainingJob.submit(world.hf, run, instead=in_two_processes).end()
     assert (ended.stage, ended.report.kind) == ("COMPLETED", "done"), ended.said[-30:]
     assert ended.report.step == ended.report.max_steps == STEPS
     assert [report.kind for report in ended.reports].count("begin") == 1
     titles = [commit.title for commit in world.hf.list_repo_commits(ended.repo)]
     assert titles[:2] == ["Model v1.1.0-rc.1", "Claim attempt 1"]
+
+
+def test_several_processes_stop_at_the_same_step_where_they_cannot_end_in_time(world: World) -> None:
+    """Long before the limit: it is the pace that tells."""
+    run = world.run("slow-shared-model", config={**CONFIG, "batch_size": 4, "num_epochs": 2000}, seconds=150)
+    job = TrainingJob.submit(world.hf, run, instead=in_two_processes)
+    began = time.monotonic()
+    ended = job.end()
+    assert time.monotonic() - began < 150
+    assert ended.report.failure == "too_slow", ended.said[-30:]
+    assert [report.kind for report in ended.reports].count("error") == 1
+    assert ended.report.step < ended.report.max_steps / 20
+    assert "last-checkpoint/optimizer.pt" in world.hf.list_repo_files(ended.repo)
 
 
 @pytest.mark.parametrize(

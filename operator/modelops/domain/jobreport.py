@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, NoReturn, cast, get_args
 
 Kind = Literal["begin", "log", "checkpoint", "error", "done"]
-Failure = Literal["", "failed", "out_of_memory", "bad_data", "never_stops", "already_claimed"]
+Failure = Literal["", "failed", "out_of_memory", "bad_data", "never_stops", "too_slow", "already_claimed"]
 
 KINDS: Final = frozenset(get_args(Kind))
 FAILURES: Final[Mapping[int, Failure]] = {
@@ -21,6 +21,7 @@ FAILURES: Final[Mapping[int, Failure]] = {
     42: "out_of_memory",
     43: "bad_data",
     44: "never_stops",
+    45: "too_slow",
     75: "already_claimed",
 }
 """By the exit code that the job is about to end with."""

@@ -81,6 +81,19 @@ class Completed(_Part):
     finished_at: str = ""
 
 
+class Speeds(_Part):
+    """How fast trainings of one kind were: tokens per second, the newest run last."""
+
+    flavor: str
+    method: str
+    base_model: str
+    tokens_per_second: tuple[float, ...] = ()
+
+    def is_of(self, flavor: str, method: str, base_model: str) -> bool:
+        """Whether they are of this kind."""
+        return (self.flavor, self.method, self.base_model) == (flavor, method, base_model)
+
+
 class Active(_Part):
     """The one rollout that may act, claimed before any side effect."""
 
@@ -175,6 +188,8 @@ class Record(_Part):
     """How many candidates were judged on a dataset version, by `<dataset>@<as of>`."""
     endpoint_spend: dict[str, int] = Field(default_factory=dict)
     """Micro-USD of stopped endpoints, and of settlements that were folded, by month."""
+    speeds: tuple[Speeds, ...] = ()
+    """By kind, the one that was measured last at the end; a record that was rebuilt has none."""
     history: tuple[RegistryEntry, ...] = ()
 
     def to_data(self) -> dict[str, str]:

@@ -17,6 +17,7 @@ LARGEST: Final = 700 * 1024
 KEPT_WORDS: Final = 100
 KEPT_RECIPES: Final = 50
 KEPT_HISTORY: Final = 300
+KEPT_SPEEDS: Final = 8
 _NEEDED_LINEAGE: Final = frozenset({"run", "revision", "base_revision", "dataset", "prompt", "rebuilt"})
 
 
@@ -56,6 +57,11 @@ def without_old_words(record: Record) -> Record:
     return record.with_(completed=completed)
 
 
+def without_old_speeds(record: Record) -> Record:
+    """What was measured of all but the kinds that were trained last: the next run of them is estimated anew."""
+    return record.with_(speeds=record.speeds[-KEPT_SPEEDS:])
+
+
 def without_old_recipes(record: Record) -> Record:
     """Recipes and version inputs of all but the newest versions."""
     old = record.history[:-KEPT_RECIPES]
@@ -82,6 +88,7 @@ def without_old_history(record: Record) -> Record:
 STEPS: Final[tuple[Callable[[Record], Record], ...]] = (
     with_old_months_folded,
     without_old_words,
+    without_old_speeds,
     without_old_recipes,
     without_old_history,
 )

@@ -3,7 +3,8 @@
 This file travels into the job beside the trainer. It needs the standard library and `huggingface_hub`, and of
 the package that it comes from the guard of sandboxed processes, which travels with it.
 
-Environment: `MODELOPS_RUN` (JSON, see `Run`), `MODELOPS_NONCE`, `HF_TOKEN`, and `JOB_ID` from the service.
+Environment: `MODELOPS_RUN` (JSON, see `Run`), `MODELOPS_NONCE`, `HF_TOKEN`, `JOB_ID` from the service, and
+`MODELOPS_STARTED` (Unix seconds) from the command that unpacked this file.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _T = TypeVar("_T")
 Content = bytes | Path
 """Of a file to commit: its bytes, or where it lies on disk; only the latter may be large."""
 
-DONE, FAILED, OUT_OF_MEMORY, BAD_DATA, NEVER_STOPS, ALREADY_CLAIMED = 0, 1, 42, 43, 44, 75
+DONE, FAILED, OUT_OF_MEMORY, BAD_DATA, NEVER_STOPS, TOO_SLOW, ALREADY_CLAIMED = 0, 1, 42, 43, 44, 45, 75
 """Exit codes; reports say the same, since the service does not tell a job's exit code."""
 
 HUB_PATIENCE_SECONDS = 180.0
@@ -54,6 +55,14 @@ class NeverStops(Exception):
     """The trained model does not end its answers; served, it would fill every request to its limit."""
 
 
+class TooSlow(Exception):
+    """The training cannot end within what the job may run. `told`: of the report, metrics and how far it got."""
+
+    def __init__(self, message: str, **told: Any) -> None:
+        super().__init__(message)
+        self.told = told
+
+
 class ClaimedByAnother(Exception):
     """Another job holds this attempt, or the operator has closed it."""
 
@@ -68,7 +77,10 @@ class HubSilent(Exception):
 
 @dataclass(frozen=True)
 class Run:
-    """`MODELOPS_RUN`: what to train, from what, and where to put it. `raw` is the object as it was given."""
+    """`MODELOPS_RUN`: what to train, from what, and where to put it. `raw` is the object as it was given.
+
+    `seconds`: of running time within which the job must have done everything; None: without a limit.
+    """
 
     run: str
     attempt: int
@@ -82,6 +94,7 @@ class Run:
     output_repo: str
     config: Mapping[str, Any]
     raw: Mapping[str, Any] = field(repr=False)
+    seconds: int | None = None
 
     @classmethod
     def from_json(cls, text: str) -> Run:
@@ -89,6 +102,9 @@ class Run:
         raw = json.loads(text)
         if raw["v"] != 1:
             raise ValueError(f"MODELOPS_RUN has form {raw['v']!r}; this trainer knows 1")
+        seconds = int(raw.get("seconds") or 0)
+        if seconds < 0:
+            raise ValueError(f"seconds of MODELOPS_RUN is {seconds}: leave it out where there is no limit")
         named = ("run", "agent", "base_model", "base_revision", "method", "version")
         return cls(
             **{name: str(raw[name]) for name in named},
@@ -98,6 +114,7 @@ class Run:
             output_repo=raw["output"]["repo"],
             config=dict(raw["config"]),
             raw=raw,
+            seconds=seconds or None,
         )
 
 
@@ -318,6 +335,13 @@ class Job:
     dataset: Repository
     attempt: Attempt
     reporter: Reporter
+    began: float = field(default_factory=time.monotonic)
+    """When it began to run, on this process's monotonic clock."""
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since it began to run."""
+        return time.monotonic() - self.began
 
     def rows(self, path: str) -> bytes:
         """A file of the dataset at the run's revision. Raises BadData where it is missing or empty."""
@@ -325,6 +349,17 @@ class Job:
         if not content:
             raise BadData(f"dataset {self.dataset.repo} has no rows in {path} at {self.run.dataset_revision}")
         return content
+
+
+def began_to_run() -> float:
+    """When the job began, on this process's monotonic clock: by the command that unpacked it, so that what was
+    installed since counts; else now. The processes that this one may become know it too.
+    """
+    now = time.time()
+    told = os.environ.get("MODELOPS_STARTED", "")
+    started = float(told) if told.isdecimal() else now
+    os.environ["MODELOPS_STARTED"] = str(int(started))
+    return time.monotonic() - max(0.0, now - started)
 
 
 def leads() -> bool:
@@ -337,6 +372,7 @@ def main(train: Callable[[Job], None]) -> int:
 
     In the sandbox nothing is claimed unless the Hub is on this machine.
     """
+    began = began_to_run()
     run = Run.from_json(os.environ["MODELOPS_RUN"])
     reporter = Reporter(nonce=os.environ["MODELOPS_NONCE"], first=leads())
     try:
@@ -355,7 +391,7 @@ def main(train: Callable[[Job], None]) -> int:
     try:
         if leads():
             attempt.claim()
-        train(Job(run=run, dataset=dataset, attempt=attempt, reporter=reporter))
+        train(Job(run=run, dataset=dataset, attempt=attempt, reporter=reporter, began=began))
     except ClaimedByAnother as error:
         print(f"{error}: this job ends without training", flush=True)
         return ALREADY_CLAIMED
@@ -363,6 +399,8 @@ def main(train: Callable[[Job], None]) -> int:
         return _failed(reporter, error, reason="BadData", code=BAD_DATA)
     except NeverStops as error:
         return _failed(reporter, error, reason="ModelDoesNotStop", code=NEVER_STOPS)
+    except TooSlow as error:
+        return _failed(reporter, error, reason="TooSlow", code=TOO_SLOW, **error.told)
     except Exception as error:  # noqa: BLE001 - the job's edge: whatever it was, the operator has to hear of it
         traceback.print_exc()
         if out_of_memory(error):
@@ -380,8 +418,8 @@ def out_of_memory(error: BaseException) -> bool:
     return any(words in said for words in ("out of memory", "can't allocate memory", "alloc_failed"))
 
 
-def _failed(reporter: Reporter, error: BaseException, *, reason: str, code: int) -> int:
-    reporter.say("error", reason=reason, message=str(error)[:500], exit_code=code)
+def _failed(reporter: Reporter, error: BaseException, *, reason: str, code: int, **told: Any) -> int:
+    reporter.say("error", reason=reason, message=str(error)[:500], exit_code=code, **told)
     return code
 
 

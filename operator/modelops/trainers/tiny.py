@@ -25,8 +25,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING or __package__:
     from modelops.trainers import job as jobs
+    from modelops.trainers.pace import Moment, Pace, is_too_slow, told
 else:
     import job as jobs
+    from pace import Moment, Pace, is_too_slow, told
 
 MODEL_FILE = "model.json.gz"
 FAMILIES = ("name", "signature", "word")
@@ -252,19 +254,27 @@ def train(job: jobs.Job) -> None:
     per_pass = sum(len(question.split()) + len(answer.split()) for question, answer in rows)
     reporter.say("begin", step=0, max_steps=recipe.max_steps, epoch=0.0)
     metrics: dict[str, float] = {}
+    pace = Pace(skip=recipe.steps_per_epoch)  # The first epoch looks up what the others remember.
+    ready = job.elapsed
     for step, batch in enumerate(recipe.batches(seed=run.run), start=1):
-        rate = recipe.rate(step)
+        rate, began = recipe.rate(step), job.elapsed
         loss, slope = learner.step(batch, rate=rate)
+        took = max(job.elapsed - began, 1e-9)
+        pace.add(took)
         epoch = step / recipe.steps_per_epoch
         metrics = {
             "loss": loss,
             "grad_norm": slope,
             "learning_rate": recipe.learning_rate * rate,
             "num_tokens": round(per_pass * epoch),
+            "tokens_per_second": per_pass / recipe.steps_per_epoch / took,
         }
         if step % recipe.steps_per_epoch == 0:
             metrics["eval_loss"] = learner.held_out_loss(held_out)
-        reporter.say("log", step=step, max_steps=recipe.max_steps, epoch=round(epoch, 3), metrics=metrics)
+        reporter.say("log", step=step, max_steps=recipe.max_steps, epoch=round(epoch, 6), metrics=metrics)
+        end_early(job, pace, recipe, ready=ready, done=step, tokens=per_pass)
+    seconds = (job.elapsed - ready) / recipe.max_steps
+    metrics |= {"seconds_per_step": seconds, "tokens_per_second": per_pass / recipe.steps_per_epoch / seconds}
     metrics["eval_token_f1"] = mean_f1(learner.model, held_out)
     revision = job.attempt.publish(published_files(learner.model, job, metrics))
     reporter.say(
@@ -275,6 +285,21 @@ def train(job: jobs.Job) -> None:
         metrics=metrics,
         model={"repo": run.output_repo, "revision": revision},
     )
+
+
+def end_early(job: jobs.Job, pace: Pace, recipe: Recipe, *, ready: float, done: int, tokens: int) -> None:
+    """Raises jobs.TooSlow where the job cannot end within what it may run; it keeps nothing to go on from.
+
+    `tokens`: of one epoch.
+    """
+    if job.run.seconds is None:
+        return
+    limit, steps = job.run.seconds, recipe.max_steps
+    at = Moment(limit=limit, elapsed=job.elapsed, ready=ready, after=(0.0, 0.0), steps=steps, done=done)
+    if is_too_slow(pace, at):
+        words, metrics = told(pace, at, kept=0, tokens_per_step=tokens / recipe.steps_per_epoch)
+        epoch = round(done / recipe.steps_per_epoch, 6)
+        raise jobs.TooSlow(words, metrics=metrics, step=done, max_steps=steps, epoch=epoch)
 
 
 @dataclass(frozen=True)

@@ -153,12 +153,16 @@ def _rows(recipe: Recipe, body: bytes, path: str) -> list[Any]:
 def _train(job: jobs.Job, recipe: Recipe, files: Mapping[str, bytes], rows: Mapping[str, list[Any]]) -> None:
     if TYPE_CHECKING or __package__:
         from modelops.trainers import trl_merged as merged
+        from modelops.trainers.pace import Pace
         from modelops.trainers.trl_checkpoints import Checkpoints
+        from modelops.trainers.trl_pace import Deadline
         from modelops.trainers.trl_reports import Reports
         from modelops.trainers.trl_trainer import Device, load_model, load_tokenizer, quiet, trainer_for
     else:
         import trl_merged as merged
+        from pace import Pace
         from trl_checkpoints import Checkpoints
+        from trl_pace import Deadline
         from trl_reports import Reports
         from trl_trainer import Device, load_model, load_tokenizer, quiet, trainer_for
     from datasets import Dataset
@@ -170,10 +174,13 @@ def _train(job: jobs.Job, recipe: Recipe, files: Mapping[str, bytes], rows: Mapp
     wording = Wording(load_tokenizer(run.base_model, run.base_revision), base_model=run.base_model)
     data = _worded(recipe, wording, files, rows)
     checkpoints = Checkpoints(job, key=_resume_key(recipe, run, files))
+    pace, tokens = Pace(), data.train.tokens
+    deadline = Deadline(elapsed=lambda: job.elapsed, limit=run.seconds, pace=pace, tokens_per_epoch=tokens)
     reports = Reports(
         job.reporter,
         keep=lambda folder, step: checkpoints.push(folder, step=step),
-        tokens_per_epoch=data.train.tokens,
+        tokens_per_epoch=tokens,
+        pace=pace,
     )
     trainer = trainer_for(
         recipe,
@@ -182,10 +189,14 @@ def _train(job: jobs.Job, recipe: Recipe, files: Mapping[str, bytes], rows: Mapp
         tokenizer=wording.tokenizer,
         train=Dataset.from_dict(dict(data.train.values)),
         held_out=Dataset.from_dict(dict(data.test.values)),
-        reports=reports,
+        callbacks=(deadline, reports),
     )
     begun = checkpoints.find(Path(f"resumed-{os.environ.get('RANK', '0')}"))
     trainer.train(resume_from_checkpoint=str(begun) if begun else None)
+    if deadline.stopped:
+        if jobs.leads():
+            raise deadline.too_slow(kept=reports.kept_step)
+        return
     _evaluate_the_end(trainer)
     if not jobs.leads():
         return
@@ -198,7 +209,8 @@ def _train(job: jobs.Job, recipe: Recipe, files: Mapping[str, bytes], rows: Mapp
     del trainer  # There is room for one model.
     bound = merged.answer_bound(recipe.stop_tokens, data.longest_answer, recipe.max_length)
     longest = merged.check_stops(MODEL_FOLDER, device=device, stop=merged.Stop(data.prompts, bound))
-    metrics = {**reports.metrics, **_peak_memory(device), "longest_checked_answer": longest}
+    measured = {**deadline.average(), **_peak_memory(device)}
+    metrics = {**reports.metrics, **measured, "longest_checked_answer": longest}
     told = trl_card.lineage(job, recipe, files=files, metrics=metrics, **facts)
     _publish(job, merged.files_in(MODEL_FOLDER), told, epochs=recipe.epochs)
 

@@ -64,7 +64,14 @@ def load_model(source: str, device: Device, **more: Any) -> Any:
 
 
 def trainer_for(
-    recipe: Recipe, *, device: Device, model: Any, tokenizer: Any, train: Any, held_out: Any, reports: Any
+    recipe: Recipe,
+    *,
+    device: Device,
+    model: Any,
+    tokenizer: Any,
+    train: Any,
+    held_out: Any,
+    callbacks: Sequence[Any],
 ) -> Any:
     """TRL's trainer, ready to train. `train` and `held_out` are `datasets.Dataset`s."""
     from transformers import PrinterCallback
@@ -77,7 +84,7 @@ def trainer_for(
         eval_dataset=held_out,
         processing_class=tokenizer,
         peft_config=_adapter(recipe),
-        callbacks=[reports],
+        callbacks=list(callbacks),
     )
     made.remove_callback(PrinterCallback)  # What it prints is in the reports.
     return made

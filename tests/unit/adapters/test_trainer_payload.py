@@ -2,9 +2,14 @@
 
 import base64
 import io
+import os
 import re
+import subprocess
+import sys
 import tarfile
+import tempfile
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
@@ -37,7 +42,7 @@ def test_payload_holds_the_trainer_under_the_names_that_the_command_runs(trainer
 
 def test_every_file_of_the_trainer_of_language_models_is_shipped() -> None:
     own = {f"trainers/{f.name}" for f in files("modelops.trainers").iterdir() if f.name.startswith("trl")}
-    assert set(PAYLOADS["trl"].files.values()) == own | {"trainers/job.py", "loopback.py"}
+    assert set(PAYLOADS["trl"].files.values()) == own | {"trainers/job.py", "trainers/pace.py", "loopback.py"}
 
 
 @every_trainer
@@ -65,6 +70,18 @@ def test_command_is_one_line_without_a_token(trainer: TrainerName) -> None:
     command = " ".join(PAYLOADS[trainer].command)
     assert "\n" not in command
     assert "HF_TOKEN" not in command
+
+
+def test_command_tells_when_the_job_began_before_anything_is_unpacked_or_installed() -> None:
+    words = "import os,time; print(0 <= time.time() - int(os.environ['MODELOPS_STARTED']) < 60)"
+    shell = PAYLOADS["tiny"].command[-1].replace("python train.py", f'{sys.executable} -c "{words}"')
+    environment = {**os.environ, "MODELOPS_PAYLOAD": payload_base64("tiny")}
+    with tempfile.TemporaryDirectory() as folder:
+        said = subprocess.run(
+            ["bash", "-c", shell], cwd=folder, env=environment, capture_output=True, check=True
+        )
+        assert {file.name for file in Path(folder).iterdir()} == set(PAYLOADS["tiny"].files)
+    assert said.stdout == b"True\n"
 
 
 def test_image_of_the_trainer_of_language_models_is_fixed_by_its_digest() -> None:

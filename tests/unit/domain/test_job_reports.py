@@ -64,6 +64,7 @@ def test_a_last_word_is_not_taken_back_by_a_replay() -> None:
         (42, "out_of_memory"),
         (43, "bad_data"),
         (44, "never_stops"),
+        (45, "too_slow"),
         (75, "already_claimed"),
         (9, "failed"),
     ],

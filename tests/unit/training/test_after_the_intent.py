@@ -43,6 +43,7 @@ DONE: dict[str, Any] = {
     "job": job("COMPLETED", running_seconds=61),
     "claim": won(),
     "labelled": (job("COMPLETED"),),
+    "report": None,
 }
 
 

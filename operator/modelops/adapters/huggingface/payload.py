@@ -40,12 +40,13 @@ class Payload:
 
 
 def _command(run: str) -> tuple[str, ...]:
-    """One line: the service has been seen to flatten several."""
-    return "bash", "-lc", f'echo "$MODELOPS_PAYLOAD" | base64 -d | tar xz && exec {run}'
+    """One line: the service has been seen to flatten several. When it began is told, so that installing counts."""
+    unpack = 'echo "$MODELOPS_PAYLOAD" | base64 -d | tar xz'
+    return "bash", "-lc", f"export MODELOPS_STARTED=$(date +%s); {unpack} && exec {run}"
 
 
-_EVERY = {"job.py": "trainers/job.py", "loopback.py": "loopback.py"}
-_PARTS = ("recipe", "rows", "tokens", "trainer", "reports", "checkpoints", "merged", "card")
+_EVERY = {"job.py": "trainers/job.py", "pace.py": "trainers/pace.py", "loopback.py": "loopback.py"}
+_PARTS = ("recipe", "rows", "tokens", "trainer", "reports", "pace", "checkpoints", "merged", "card")
 
 PAYLOADS: Final[Mapping[TrainerName, Payload]] = {
     "trl": Payload(

@@ -22,6 +22,7 @@ from modelops.domain.training.given import (
     training_values,
 )
 from modelops.domain.training.observed import Observed
+from modelops.domain.training.pace import with_pace
 from modelops.domain.training.status import TERMINAL, moved, said
 from modelops.domain.versions import next_version
 from modelops.ports import Job
@@ -97,7 +98,8 @@ def reserved_version(seen: Observed) -> str:
 
 
 def settled(seen: Observed, record: Record) -> Record:
-    """The record with the attempt's reservation turned into what was billed, once; as it is before there was one."""
+    """The record with the attempt's reservation turned into what was billed, once, and with its pace; as it is before there
+    was one."""
     key, reservation = seen.reservation_key, record.reservations.get(seen.reservation_key)
     not_begun = seen.run.status.job is None and seen.attempt > 1
     if reservation is None and (key in record.settlements or not_begun):
@@ -109,7 +111,7 @@ def settled(seen: Observed, record: Record) -> Record:
         jobs=tuple(sorted(jobs)),
         version=reservation.version if reservation else "",
     )
-    return record.with_(
+    return with_pace(seen, record).with_(
         reservations={k: v for k, v in record.reservations.items() if k != seen.reservation_key},
         settlements={**record.settlements, seen.reservation_key: booked},
     )

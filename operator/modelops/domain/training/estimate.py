@@ -1,10 +1,11 @@
-"""What a training will cost, before it starts: price of the hardware times a modelled range of minutes."""
+"""What a training will cost, before it starts: price of the hardware times a range of minutes."""
 
 from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from modelops.api.v1alpha1.trainingrun import Estimate
@@ -12,7 +13,7 @@ from modelops.domain.money import dollars, micro
 from modelops.domain.training.hardware import DEVICES, Hardware, known
 from modelops.domain.training.memory import Load, misfit
 from modelops.domain.training.shape import ModelShape
-from modelops.domain.training.speed import duration
+from modelops.domain.training.speed import Speed, duration, speed
 from modelops.ports import Flavor
 
 MOST_MICRO_USD = 9_999_999_999_999
@@ -29,12 +30,16 @@ class DoesNotFit(CannotEstimate):
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """What is to be trained. `tokens`: of one epoch, both sequences of a pair counted."""
+    """What is to be trained. `tokens`: of one epoch, both sequences of a pair counted.
+
+    `measured`: tokens per second of earlier runs of the kind, by flavor.
+    """
 
     shape: ModelShape
     load: Load
     tokens: int
     epochs: int
+    measured: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
 def parameters_of(repo: str, listed: int | None) -> int:
@@ -77,13 +82,13 @@ def estimate(work: Work, hardware: Hardware) -> Estimate:
     why = misfit(shape, work.load, device_gigabytes=device.gigabytes, bytes_per_value=device.bytes_per_value)
     if device.gigabytes and why:
         raise DoesNotFit(f"{flavor.name} is too small: {why}")
-    time = duration(
+    pace = speed(
         hardware,
         parameters=shape.parameters,
-        tokens=work.tokens,
-        epochs=work.epochs,
         method=work.load.method,
+        measured=work.measured.get(flavor.name, ()),
     )
+    time = duration(pace, parameters=shape.parameters, tokens=work.tokens, epochs=work.epochs)
     most = -(-time.high * flavor.usd_micro_per_hour // 60)
     if most > MOST_MICRO_USD:
         raise CannotEstimate(
@@ -97,10 +102,17 @@ def estimate(work: Work, hardware: Hardware) -> Estimate:
         high_minutes=time.high,
         flavor=flavor.name,
         usd_per_hour=dollars(flavor.usd_micro_per_hour),
-        source=f"price: the service's list; speed and memory: modelled for {shape.parameters / 1e9:.3g}B parameters, "
-        f"{work.tokens} tokens x {work.epochs} epochs",
+        source=source(work, pace),
         parts=tuple(str(part) for part in time.parts),
     )
+
+
+def source(work: Work, pace: Speed) -> str:
+    """Where the numbers come from, for people."""
+    of = f"for {work.shape.parameters / 1e9:.3g}B parameters, {work.tokens} tokens x {work.epochs} epochs"
+    if pace.runs:
+        return f"price: the service's list; memory: modelled {of}; speed: {pace}"
+    return f"price: the service's list; speed and memory: modelled {of}"
 
 
 MARGIN = Decimal("1.25")

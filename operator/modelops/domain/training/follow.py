@@ -182,6 +182,8 @@ def verified(seen: Observed, job: Job | None) -> Plan:
     recorded, repo = seen.run.status.job, output_repository(seen)
     assert recorded is not None
     if made_by_this_run(seen):
+        if seen.report is UNSEEN:
+            return Plan(needs="report")  # For its pace; an end does not depend on it.
         assert isinstance(seen.result, ModelInfo)
         assert isinstance(seen.lineage, dict)
         message = f"{repo} is on the Hub and in the registry"

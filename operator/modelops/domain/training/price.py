@@ -17,6 +17,7 @@ from modelops.domain.training.estimate import Work, estimate, hardware_of, param
 from modelops.domain.training.given import longest_tokens
 from modelops.domain.training.memory import Load
 from modelops.domain.training.observed import Observed
+from modelops.domain.training.pace import measured
 from modelops.domain.training.shape import ALL_LINEAR, of_config, of_size
 from modelops.domain.training.status import RETRY_SECONDS, failed, wait
 from modelops.ports import Flavor, ModelInfo
@@ -181,6 +182,9 @@ def work(seen: Observed, dataset: PreparedDataset) -> Work:
         ),
         tokens=max(1, dataset.tokens),
         epochs=int(values.get("num_epochs", 3)),
+        measured=measured(
+            seen.record, method=seen.run.spec.method.value, base_model=seen.run.spec.base_model
+        ),
     )
 
 

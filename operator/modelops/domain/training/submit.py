@@ -135,6 +135,7 @@ def submit(seen: Observed, job: JobStatus, version: str) -> Do:
                 "v": 1,
                 "run": seen.uid,
                 "attempt": job.attempt,
+                "seconds": job.timeout_seconds,
                 "agent": agent_name(seen),
                 "base_model": run.spec.base_model,
                 "base_revision": run.status.base_revision,
