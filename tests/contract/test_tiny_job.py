@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import tarfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,7 @@ def run(hf: HfApi, repo: str, unique: Callable[[str], str], examples: list[Stdli
         "v": 1,
         "run": unique("uid"),
         "attempt": 1,
+        "seconds": 600,
         "agent": "docs",
         "base_model": BASE_MODEL,
         "base_revision": "main",
@@ -58,12 +60,18 @@ def run(hf: HfApi, repo: str, unique: Callable[[str], str], examples: list[Stdli
     }
 
 
-def start(sandbox: SandboxInfo, folder: Path, run: Run, *, job_id: str) -> subprocess.Popen[str]:
+def start(sandbox: SandboxInfo, folder: Path, run: Run, *, job_id: str, **more: str) -> subprocess.Popen[str]:
     """The payload as a process, without the service around it: its exit code is to be seen."""
     folder.mkdir()
     with tarfile.open(fileobj=io.BytesIO(base64.b64decode(payload_base64("tiny")))) as archive:
         archive.extractall(folder, filter="data")
-    own = {"MODELOPS_RUN": json.dumps(run), "MODELOPS_NONCE": NONCE, "JOB_ID": job_id, "PYTHONSAFEPATH": ""}
+    own = {
+        "MODELOPS_RUN": json.dumps(run),
+        "MODELOPS_NONCE": NONCE,
+        "JOB_ID": job_id,
+        "PYTHONSAFEPATH": "",
+        **more,
+    }
     return subprocess.Popen(
         [sys.executable, "train.py"],
         cwd=folder,
@@ -110,6 +118,7 @@ def test_job_of_the_service_learns_and_publishes(
     assert report is not None
     assert report.kind == "done", lines
     assert report.step == report.max_steps >= 20
+    assert {"seconds_per_step", "tokens_per_second"} <= set(report.metrics)
     head = hf.repo_info(run["output"]["repo"]).sha
     assert (report.repo, report.revision) == (run["output"]["repo"], head)
 
@@ -219,6 +228,24 @@ def test_bad_data_is_reported_and_exits_43(
     assert (code, report and report.failure) == (43, "bad_data"), lines
     assert report is not None
     assert says in report.error
+
+
+def test_job_that_cannot_end_in_time_says_its_pace_and_exits_45(
+    sandbox: SandboxInfo, hf: HfApi, run: Run, tmp_path: Path
+) -> None:
+    """What came before, as an installation, has taken longer than the job may run."""
+    run["seconds"] = 1
+    late = {"MODELOPS_STARTED": str(int(time.time()) - 100)}
+    code, lines = end(start(sandbox, tmp_path / "job", run, job_id="j1", **late))
+    report = parse_reports(lines, NONCE)
+    assert report is not None
+    assert (code, report.failure) == (45, "too_slow"), lines
+    assert report.error.startswith("TooSlow: ")
+    assert "may run 1 s; nothing of it is kept" in report.error
+    assert 50 < report.step < report.max_steps == 3 * 50
+    assert report.metrics["seconds_needed"] == report.metrics["seconds_left"] > 100
+    assert report.metrics["tokens_per_second"] > 0
+    assert "modelops.json" not in hf.list_repo_files(run["output"]["repo"])
 
 
 def test_token_that_may_not_write_is_named_and_not_shown(

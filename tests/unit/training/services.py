@@ -12,6 +12,7 @@ from typing import Any
 from tests.unit.training.objects import NOW
 from tests.unit.training.stepping import Request
 
+from modelops.domain.jobreport import JobReport
 from modelops.engine.poller import Sighting, Watch
 from modelops.ports import (
     Claim,
@@ -179,6 +180,8 @@ class JobService:
         self.requests: list[JobRequest] = []
         self.tokens: list[str] = []
         """By which jobs were submitted and cancelled."""
+        self.report: JobReport | None = None
+        """What the jobs say."""
 
     def create(self, request: JobRequest) -> Job:
         job = PaidJob(id=f"job{len(self.jobs) + 1}", label=request.label, created_at=self.time.seconds)
@@ -226,7 +229,7 @@ class JobService:
 
     def watch(self, watch: Watch, *, known: Job | None = None) -> Sighting:
         found = next((self.shown(job) for job in self.jobs if job.id == watch.job_id), None)
-        return Sighting(job=found, gone=found is None)
+        return Sighting(job=found, gone=found is None, report=self.report)
 
     def soon(self) -> None: ...
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import statistics
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
 from typing import Any
@@ -25,7 +28,7 @@ from modelops.domain.training.estimate import (
 from modelops.domain.training.hardware import DEVICES
 from modelops.domain.training.memory import SEQUENCES, Load
 from modelops.domain.training.shape import of_size
-from modelops.domain.training.speed import tokens_per_second
+from modelops.domain.training.speed import speed, tokens_per_second
 from modelops.ports import Flavor
 from modelops.sandbox.jobs.hardware import FLAVORS as LISTED
 
@@ -53,10 +56,16 @@ WORK = st.fixed_dictionaries(
 
 
 def work(
-    *, parameters: int = 7_600_000_000, tokens: int, epochs: int = 3, method: str = "sft", length: int = 1024
+    *,
+    parameters: int = 7_600_000_000,
+    tokens: int,
+    epochs: int = 3,
+    method: str = "sft",
+    length: int = 1024,
+    measured: Mapping[str, Sequence[float]] | None = None,
 ) -> Work:
     load = Load(method=method, batch=1, length=length, rank=32, targets=("all-linear",))
-    return Work(shape=of_size(parameters), load=load, tokens=tokens, epochs=epochs)
+    return Work(shape=of_size(parameters), load=load, tokens=tokens, epochs=epochs, measured=measured or {})
 
 
 def priced(given_: dict[str, Any], flavor: str) -> Estimate | None:
@@ -147,6 +156,93 @@ def test_published_speeds_of_an_a100_are_within_the_range_or_just_above_it() -> 
     # 8 x length / seconds an iteration, of the page that test_memory.py names.
     for published in (8 * 512 / 1.5, 8 * 1024 / 2.8, 8 * 2048 / 5.2, 8 * 4096 / 10.1, 8 * 8192 / 21.3):
         assert low < published < high * 1.1
+
+
+RATIOS = st.lists(st.floats(0.1, 1.7), min_size=1, max_size=8)
+"""Of measured speeds to the middle of the model's."""
+
+
+def measured(given_: dict[str, Any], flavor: str, ratios: Sequence[float]) -> dict[str, Sequence[float]]:
+    how = {"parameters": given_["parameters"], "method": given_["method"]}
+    high, low = tokens_per_second(hardware_of(NAMED[flavor]), **how)
+    return {flavor: [ratio * math.sqrt(high * low) for ratio in ratios]}
+
+
+@given(WORK, st.sampled_from(sorted(NAMED)), RATIOS)
+def test_what_is_reserved_is_above_what_was_measured_with_a_margin(
+    given_: dict[str, Any], flavor: str, ratios: list[float]
+) -> None:
+    known = measured(given_, flavor, ratios)
+    found = priced({**given_, "measured": known}, flavor)
+    if found is None:
+        return
+    minutes = given_["tokens"] * given_["epochs"] / statistics.median(known[flavor]) / 60
+    assert found.high_minutes >= 1.25 * 1.15 * minutes * (1 - 1e-9)
+    assert micro(found.high_usd) >= billed_micro_usd(int(minutes * 60), NAMED[flavor].usd_micro_per_hour)
+    assert found.high_minutes >= found.low_minutes > 0
+
+
+@given(WORK, st.sampled_from(sorted(NAMED)), RATIOS)
+def test_a_measured_range_is_narrower_than_the_models(
+    given_: dict[str, Any], flavor: str, ratios: list[float]
+) -> None:
+    how = {"parameters": given_["parameters"], "method": given_["method"]}
+    hardware = hardware_of(NAMED[flavor])
+    modelled = speed(hardware, **how)
+    known = speed(hardware, **how, measured=measured(given_, flavor, ratios)[flavor])
+    assert known.fast / known.slow < modelled.fast / modelled.slow
+    assert (
+        known.slow <= statistics.median_low(ratios) * math.sqrt(modelled.fast * modelled.slow) <= known.fast
+    )
+    assert known.runs == len(ratios)
+
+
+@given(WORK, st.sampled_from(sorted(NAMED)), st.floats(1e-9, 1e9), st.floats(1.0, 1e3))
+def test_a_slower_measurement_never_makes_it_cheaper(
+    given_: dict[str, Any], flavor: str, ratio: float, slower: float
+) -> None:
+    one = priced({**given_, "measured": measured(given_, flavor, [ratio])}, flavor)
+    other = priced({**given_, "measured": measured(given_, flavor, [ratio / slower])}, flavor)
+    if one is not None and other is not None:
+        assert micro(other.high_usd) >= micro(one.high_usd)
+
+
+@given(WORK, st.sampled_from(sorted(NAMED)))
+def test_an_incredible_measurement_is_not_believed_whole(given_: dict[str, Any], flavor: str) -> None:
+    """No hardware is faster than its makers say, and a run that stood still says little about the next."""
+    how = {"parameters": given_["parameters"], "method": given_["method"]}
+    hardware = hardware_of(NAMED[flavor])
+    modelled = speed(hardware, **how)
+    instant, halted = (speed(hardware, **how, measured=[value]) for value in (1e15, 1e-15))
+    assert instant.slow < modelled.fast * 1.1
+    assert halted.slow > modelled.slow / 12
+
+
+def test_estimate_says_in_how_many_runs_the_speed_was_measured() -> None:
+    given_ = {"parameters": 7_600_000_000, "tokens": 300_000, "epochs": 3, "method": "sft", "length": 1024}
+    found = priced({**given_, "measured": measured(given_, "a10g-large", [0.9, 0.8, 0.5])}, "a10g-large")
+    modelled = priced(given_, "a10g-large")
+    assert found is not None
+    assert modelled is not None
+    assert found.source == (
+        "price: the service's list; memory: modelled for 7.6B parameters, 300000 tokens x 3 epochs; "
+        "speed: measured in 3 runs, 0.8 of the model's"
+    )
+    assert found.parts[2].startswith("training (measured in 3 runs) ")
+    assert (modelled.low_minutes, modelled.high_minutes) == (27, 65)
+    assert (found.low_minutes, found.high_minutes) == (36, 69)
+    one = priced({**given_, "measured": measured(given_, "a10g-large", [1.0])}, "a10g-large")
+    assert one is not None
+    assert one.source.endswith("speed: measured in 1 run, 1 of the model's")
+
+
+def test_auto_takes_other_hardware_where_what_was_measured_says_so() -> None:
+    given_ = {"parameters": 7_600_000_000, "tokens": 225_000, "epochs": 3, "method": "sft", "length": 1024}
+    slow = work(**given_, measured=measured(given_, "l40sx1", [0.3, 0.3, 0.3]))  # type: ignore[arg-type]
+    assert chosen(work(**given_), FLAVORS, minutes=240, defaults=DEFAULTS).flavor == "l40sx1"  # type: ignore[arg-type]
+    best = chosen(slow, FLAVORS, minutes=240, defaults=DEFAULTS)
+    assert best.flavor != "l40sx1"
+    assert any(line.startswith("l40sx1: up to $") for line in best.considered)
 
 
 def test_what_does_not_fit_is_refused_with_the_arithmetic() -> None:

@@ -1,0 +1,146 @@
+"""What trainings of a kind have shown is kept in the record, and corrects the next estimate of that kind."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from tests.unit.training.objects import NAMESPACE, RUN, empty_record, record_json
+from tests.unit.training.observation import decided, reserved, run, seen, submitted
+from tests.unit.training.paid_world import RECORD_NAME, RUN_NAME, Faults, PaidWorld
+from tests.unit.training.test_after_the_intent import AWAY, DONE, KNOWN, LINEAGE, MODEL, job, report, won
+
+from modelops.domain.facts import UNSEEN, Outage
+from modelops.domain.jobreport import JobReport
+from modelops.domain.plan import WriteRecord
+from modelops.domain.record import Record, Settlement, Speeds
+from modelops.domain.record_bound import bounded_data
+from modelops.domain.training.pace import MOST_KINDS, MOST_RUNS, measured, speed_of, with_pace
+
+CALM = Faults(takeovers=0, lost_answers=0)
+PACE = report(kind="done", step=60, max_steps=60, epoch=3.0, metrics={"seconds_per_step": 2.0})
+"""30,000 tokens three times in two minutes."""
+BEYOND = report(
+    kind="error", failure="too_slow", step=6, max_steps=60, epoch=0.3, metrics={"seconds_per_step": 20.0}
+)
+KIND = {"flavor": "a10g-large", "method": "sft", "base_model": "Qwen/Qwen2.5-Coder-7B"}
+
+
+def booked(**facts: Any) -> Record:
+    plan = decided(KNOWN, **facts)
+    return next(step.record for step in plan.steps if isinstance(step, WriteRecord))
+
+
+def test_pace_of_a_verified_model_is_asked_for_and_booked_with_it() -> None:
+    ended = {**DONE, "result": MODEL, "lineage": LINEAGE}
+    assert decided(KNOWN, **{**ended, "report": UNSEEN}).needs == "report"
+    record = booked(**{**ended, "report": PACE})
+    assert record.speeds == (Speeds(**KIND, tokens_per_second=(750.0,)),)
+    assert record.entry("v1.1.0-rc.1") is not None
+
+
+@pytest.mark.parametrize("unknown", [None, AWAY], ids=["no log", "outage"])
+def test_an_end_does_not_depend_on_a_log(unknown: Outage | None) -> None:
+    record = booked(**{**DONE, "result": MODEL, "lineage": LINEAGE, "report": unknown})
+    assert record.speeds == ()
+    assert record.entry("v1.1.0-rc.1") is not None
+
+
+def test_pace_of_a_job_that_was_too_slow_is_booked_too() -> None:
+    ended = {"job": job("ERROR"), "claim": won(), "labelled": (job("ERROR"),)}
+    assert booked(**ended, report=BEYOND).speeds == (Speeds(**KIND, tokens_per_second=(75.0,)),)
+
+
+@pytest.mark.parametrize(
+    "of",
+    {
+        "still training": replace(PACE, kind="log"),
+        "ended otherwise": replace(BEYOND, failure="out_of_memory"),
+        "no pace": replace(PACE, metrics={}),
+        "no step": replace(PACE, step=0),
+        "no epoch": replace(PACE, epoch=0.0),
+        "a pace of nothing": replace(PACE, metrics={"seconds_per_step": 0.0}),
+        "a pace before its time": replace(PACE, metrics={"seconds_per_step": -1.0}),
+        "beyond belief": replace(PACE, metrics={"seconds_per_step": 1e-9}),
+        "stood still": replace(PACE, metrics={"seconds_per_step": 1e9}),
+        "nothing": None,
+    }.values(),
+)
+def test_what_tells_no_speed_is_no_sample(of: JobReport | None) -> None:
+    moment = seen(KNOWN, report=of)
+    assert speed_of(moment) is None
+    assert with_pace(moment, empty_record()) == empty_record()
+
+
+def test_an_attempt_that_is_settled_is_not_measured_twice() -> None:
+    moment = seen(KNOWN, report=PACE)
+    once = with_pace(moment, empty_record())
+    settled = {moment.reservation_key: Settlement(usd_micro=1, month="2025-12")}
+    assert with_pace(moment, once.with_(settlements=settled)).speeds == once.speeds
+
+
+def test_the_newest_runs_of_a_kind_count_and_the_kinds_trained_last() -> None:
+    record = empty_record()
+    for number in range(MOST_RUNS + 3):
+        pace = replace(PACE, metrics={"seconds_per_step": 1.0 + number})
+        record = with_pace(seen(KNOWN, report=pace), record)
+    (known,) = record.speeds
+    assert len(known.tokens_per_second) == MOST_RUNS
+    assert known.tokens_per_second[-1] == pytest.approx(1500 / (MOST_RUNS + 3), rel=1e-3)
+    for number in range(MOST_KINDS):
+        other = run(submitted(id="job1"), baseModel=f"org/base-{number}")
+        record = with_pace(seen(other, report=PACE), record)
+    assert len(record.speeds) == MOST_KINDS
+    assert not any(kind.is_of(**KIND) for kind in record.speeds)
+    assert measured(record, method="sft", base_model="org/base-3") == {"a10g-large": (750.0,)}
+    assert measured(record, method="dpo", base_model="org/base-3") == {}
+
+
+def test_measurements_survive_the_record_and_one_of_before_has_none() -> None:
+    record = with_pace(seen(KNOWN, report=PACE), reserved())
+    assert Record.from_data(record.to_data()) == record
+    data = reserved().to_data()
+    data["ledger.json"] = data["ledger.json"].replace(',"speeds":[]', "")
+    assert "speeds" not in data["ledger.json"]
+    assert Record.from_data(data).speeds == ()
+
+
+def test_a_record_that_is_too_large_keeps_the_kinds_trained_last() -> None:
+    speeds = tuple(Speeds(flavor=f"f{number}", method="sft", base_model="m") for number in range(MOST_KINDS))
+    looks = {f"{number:0100d}": 1 for number in range(8000)}
+    kept = Record.from_data(bounded_data(empty_record().with_(speeds=speeds, looks=looks)))
+    assert [kind.flavor for kind in kept.speeds] == [f"f{number}" for number in range(24, 32)]
+
+
+async def a_run(record: Record, said: JobReport, **spec: Any) -> tuple[Any, Record]:
+    """The status of a run over this record whose job says so, and what the record is afterwards."""
+    world = PaidWorld(CALM, prepared=False, stepped=False)
+    world.server.seed(record_json(record, uid=f"record-of-{world.uid}"))
+    world.server.user_edits(RUN_NAME, lambda item: item["spec"].update(spec))
+    world.lead(stale=False)
+    world.jobs.report = said
+    for _ in range(8):
+        await world.reconciler.reconcile(NAMESPACE, RUN)
+        for paid in world.jobs.jobs:
+            if paid.state == "training":
+                world.finish(paid)
+            if paid.state == "queued":
+                world.hub.starts(paid, 1)
+    assert world.status()["reason"] == "Trained"
+    stored = world.server.live(RECORD_NAME)
+    assert stored is not None
+    return world.status(), Record.from_data(stored["data"])
+
+
+async def test_the_second_estimate_differs_from_the_first_by_what_was_measured() -> None:
+    slow = replace(PACE, metrics={"seconds_per_step": 5.0})  # 300 tokens a second
+    first, record = await a_run(empty_record(), slow)
+    second, record = await a_run(record, slow, maxUSD="9")
+    other, _ = await a_run(record, slow, maxUSD="8", method="orpo")
+    assert first["estimate"]["parts"][2] == "training 2.0 to 3.6 min"
+    assert second["estimate"]["parts"][2] == "training (measured in 1 run) 4.0 to 6.2 min"
+    assert second["estimate"]["source"].endswith("speed: measured in 1 run, 0.54 of the model's")
+    assert (first["estimate"]["highMinutes"], second["estimate"]["highMinutes"]) == (20, 23)
+    assert other["estimate"]["parts"] == first["estimate"]["parts"]
+    assert measured(record, method="sft", base_model=KIND["base_model"]) == {"a10g-large": (300.0, 300.0)}
