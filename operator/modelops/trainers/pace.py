@@ -2,7 +2,7 @@
 
 A job that is stopped although it would have made it costs more than one that is stopped late. So the question
 "is it too slow?" is answered with the fastest pace that the steps so far allow for, and what is said to be
-needed with the pace that they had and a quarter more.
+needed with the pace that they had. The operator adds its margin to that.
 
 This file travels into the job beside the trainer; it needs the standard library only.
 """
@@ -22,8 +22,6 @@ EASE = 0.9
 """And a tenth, for what is slow only at the beginning."""
 LAST = 0.1
 """In this last part of its steps no job is stopped for what comes after them, which is modelled."""
-MORE = 1.25
-"""A quarter more than measured, as every high estimate of the operator has."""
 GIGABYTES_PER_MINUTE = (9.0, 2.5)
 """Of the weights: merged, read back for the last check, and sent to the Hub; fast and slow, as in estimates."""
 
@@ -104,7 +102,7 @@ def is_too_slow(pace: Pace, at: Moment) -> bool:
 
 def needs(pace: Pace, at: Moment, *, steps: int) -> float:
     """Seconds that a job needs for so many steps, setting up and publishing included."""
-    return MORE * (at.ready + steps * pace.seconds + at.after[1])
+    return at.ready + steps * pace.seconds + at.after[1]
 
 
 def after_training(weights: int) -> tuple[float, float]:

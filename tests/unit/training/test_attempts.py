@@ -304,6 +304,7 @@ def test_the_cost_and_the_lineage_are_of_all_attempts() -> None:
         labelled=(),
         result=ModelInfo(repo="x", revision="r" * 40),
         lineage={"run": RUN_UID},
+        report=None,
     )
     assert booked(plan).history[-1].lineage["cost_usd"] == "0.125"
     assert said(decided(of, record=booked(plan))).cost_usd == "0.125"

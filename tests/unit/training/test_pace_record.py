@@ -126,7 +126,7 @@ async def a_run(record: Record, said: JobReport, **spec: Any) -> tuple[Any, Reco
             if paid.state == "training":
                 world.finish(paid)
             if paid.state == "queued":
-                world.hub.starts(paid, 1)
+                world.hub.starts(paid)
     assert world.status()["reason"] == "Trained"
     stored = world.server.live(RECORD_NAME)
     assert stored is not None

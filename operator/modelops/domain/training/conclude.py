@@ -98,8 +98,8 @@ def reserved_version(seen: Observed) -> str:
 
 
 def settled(seen: Observed, record: Record) -> Record:
-    """The record with the attempt's reservation turned into what was billed, once, and with its pace; as it is before there
-    was one."""
+    """The record with the attempt's reservation turned into what was billed, once, and with the pace that it told;
+    as it is before there was one."""
     key, reservation = seen.reservation_key, record.reservations.get(seen.reservation_key)
     not_begun = seen.run.status.job is None and seen.attempt > 1
     if reservation is None and (key in record.settlements or not_begun):

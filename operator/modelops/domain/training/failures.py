@@ -79,7 +79,7 @@ def reported(job: Job, report: JobReport, *, url: str) -> tuple[Why, str]:
                 "end, in a new run"
             )
         case "too_slow":
-            return Why.TOO_SLOW, f"job {job.id} would not have ended in time, and kept a checkpoint{words}"
+            return Why.TOO_SLOW, f"job {job.id} would not have ended in time{words}"
     if report.error.startswith("HubSilent"):
         return Why.HUB_UNAVAILABLE, f"job {job.id} got no answer from the Hub{words}"
     if _HARDWARE.search(report.error):
