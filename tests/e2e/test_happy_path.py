@@ -88,6 +88,8 @@ async def test_a_better_model_is_trained_judged_promoted_and_undone(here: Stage,
     record = await here.record()
     settled = record.settlements[f"{uid}/1"]
     assert (settled.jobs, settled.usd_micro) == ((said["job"]["id"],), jobs[0]["costMicroUSD"])
+    (pace,) = record.speeds  # Told by the job, for the next estimate.
+    assert pace.is_of("cpu-basic", "sft", BASE_MODEL)
     entry = record.registry()["docs"]["history"][0]
     assert (entry["version"], entry["deployment_status"]) == ("v1.1.0-rc.1", "trained")
     assert (entry["eval_scores"], entry["hub_repo"]) == ({}, said["model"]["repo"])
