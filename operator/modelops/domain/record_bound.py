@@ -33,13 +33,15 @@ def bounded_data(record: Record) -> dict[str, str]:
 
 
 def with_old_months_folded(record: Record) -> Record:
-    """Settlements before the two newest months, as one sum for each month; an unfinished run's stay as they are."""
-    months = sorted({s.month for s in record.settlements.values()})[-2:]
+    """Settlements before the two newest months, as one sum for each month; an unfinished run's for a year."""
+    months = sorted({s.month for s in record.settlements.values()})
+    newest, year = months[-2:], months[-12:]
     ended = {done.uid for done in record.completed.values()}
     spend = dict(record.endpoint_spend)
     kept = {}
     for key, settlement in record.settlements.items():
-        if settlement.month in months or key.partition("/")[0] not in ended:
+        unfinished = key.partition("/")[0] not in ended
+        if settlement.month in (year if unfinished else newest):
             kept[key] = settlement
         else:
             spend[settlement.month] = spend.get(settlement.month, 0) + settlement.usd_micro

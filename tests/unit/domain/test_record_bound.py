@@ -45,7 +45,7 @@ def grown(size: int) -> Record:
         for kind in ("TrainingRun", "Rollout")
     }
     settlements = {
-        f"{number}/1": Settlement(
+        f"{number:036d}/1": Settlement(
             usd_micro=1_000_000, month=f"20{number // 120 + 10:02d}-{number % 12 + 1:02d}"
         )
         for number in range(size)
@@ -90,6 +90,13 @@ def test_what_decides_is_never_dropped() -> None:
     )
     newest = max(record.completed.values(), key=lambda done: done.finished_at)
     assert newest in read.completed.values()
+
+
+def test_what_an_unfinished_run_has_cost_is_known_until_it_ends() -> None:
+    record = grown(1000)
+    settlement = Settlement(usd_micro=7, month=sorted({s.month for s in record.settlements.values()})[-4])
+    going_on = record.with_(settlements={**record.settlements, "suspended/1": settlement})
+    assert Record.from_data(bounded_data(going_on)).spent_by("suspended") == 7
 
 
 def test_a_shortened_record_stays_as_it_is_when_it_is_written_again() -> None:
