@@ -127,8 +127,8 @@ class TrainingReason(Reason):
     )
     TOO_SLOW = (
         "TooSlow",
-        "The job saw in its first steps that it would not end in time, kept a checkpoint and stopped: another attempt "
-        "goes on with the time that it measured, if the money allows.",
+        "The job measured that it would not end in time, and stopped early, with a checkpoint if the Hub took it: "
+        "another attempt goes on with the time that it measured, if the money allows.",
     )
     STUCK_IN_SCHEDULING = (
         "StuckInScheduling",
