@@ -96,3 +96,42 @@ def test_unknown_field_in_a_body_is_a_bad_request(hf: HfApi, sandbox: SandboxInf
     answer = get_session().post(f"{sandbox.hub}/api/repos/create", json=body, headers=headers)
     assert answer.status_code == 400
     assert "hardware" in answer.json()["error"]
+
+
+def test_a_list_comes_in_pages_that_the_sdk_follows(
+    hf: HfApi, sandbox: SandboxInfo, unique: Callable[[str], str]
+) -> None:
+    from huggingface_hub.utils import get_session
+
+    word = unique("paged")
+    made = {f"{USER}/{word}-{number}" for number in range(3)}
+    for repo_id in made:
+        hf.create_repo(repo_id, private=True, repo_type="dataset")
+    headers = {"Authorization": f"Bearer {sandbox.hf_token}"}
+    first = get_session().get(
+        f"{sandbox.hub}/api/datasets", params={"search": word, "limit": 2}, headers=headers
+    )
+    assert len(first.json()) == 2
+    rest = get_session().get(first.links["next"]["url"], headers=headers)
+    assert {item["id"] for item in (*first.json(), *rest.json())} == made
+    assert "next" not in rest.links
+    assert {info.id for info in hf.list_datasets(author=USER, search=word)} == made
+    refused = get_session().get(f"{sandbox.hub}/api/datasets", params={"owner": USER}, headers=headers)
+    assert (refused.status_code, "owner" in refused.json()["error"]) == (400, True)
+
+
+def test_a_list_of_models_says_commits_only_when_it_is_asked_for_all(hf: HfApi, repo: str) -> None:
+    short = next(iter(hf.list_models(author=USER, search=repo.partition("/")[2])))
+    full = next(iter(hf.list_models(author=USER, search=repo.partition("/")[2], full=True)))
+    assert (short.sha, short.siblings) == (None, None)
+    assert full.sha == hf.model_info(repo).sha
+    assert full.siblings is not None
+
+
+def test_a_repository_of_somebody_else_cannot_be_deleted(hf: HfApi, repo: str) -> None:
+    with pytest.raises(HfHubHTTPError) as refused:
+        hf.delete_repo("somebody-else/model")
+    assert refused.value.response.status_code == 403
+    hf.delete_repo(repo)
+    with pytest.raises(RepositoryNotFoundError):
+        hf.delete_repo(repo)

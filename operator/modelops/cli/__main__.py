@@ -26,6 +26,8 @@ COMMANDS = {
     "approve": Command("modelops.cli.approve", "approve what a training will cost"),
     "rollback": Command("modelops.cli.rollback", "put an agent back on its stable model"),
     "registry": Command("modelops.cli.registry", "show which models there are and where they came from"),
+    "lineage": Command("modelops.cli.lineage", "show what a version was made from, or where an example went"),
+    "prune": Command("modelops.cli.prune", "remove old models and datasets from the Hub"),
     "dataset": Command("modelops.cli.dataset", "check a dataset before it is trained on"),
     "operator": Command("modelops.cli.operator", "run the operator, as its environment says"),
     "crds": Command("modelops.cli.crds", "print the custom resource definitions"),

@@ -1,4 +1,4 @@
-"""`modelops registry`: the model registry in the form of config/models/registry.json."""
+"""`modelops registry`: the model registry in the form of config/models/registry.json, and its recovery."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import sys
 from typing import Any
 
 from modelops.api.v1alpha1.names import GROUP, RECORD_LABEL, VERSION
+from modelops.cli import hub_access
 from modelops.cli.kube_access import add_arguments, connected
 from modelops.domain.record import REGISTRY_KEY
 
 
 def register(subparsers: Any) -> None:
-    """Adds the subcommand."""
+    """Adds the subcommands."""
     parser = subparsers.add_parser(
         "registry",
         help="show the model registry",
@@ -23,6 +24,28 @@ def register(subparsers: Any) -> None:
     export = verbs.add_parser("export", help="print registry.json")
     add_arguments(export)
     export.set_defaults(run=run)
+    rebuild = verbs.add_parser(
+        "rebuild",
+        help="put into a record what the Hub remembers",
+        description="Adds to the record of an agent what its repositories on the Hub say: versions and their "
+        "lineage, numbers that are taken, runs that have trained. A record that is gone is made from the cluster "
+        "first, as the operator makes it. Nothing in a record is changed or removed. HF_TOKEN must read the "
+        "organisation's private repositories.",
+    )
+    rebuild.add_argument(
+        "agent_model", nargs="?", help="name of an AgentModel (default: all of the namespace)"
+    )
+    add_arguments(rebuild)
+    hub_access.add_arguments(rebuild)
+    rebuild.add_argument("--dry-run", action="store_true", help="only say what would be added")
+    rebuild.set_defaults(run=rebuilding)
+
+
+def rebuilding(arguments: argparse.Namespace) -> int:
+    """The work of `registry rebuild`, which needs the Hub's client."""
+    from modelops.cli import rebuild
+
+    return rebuild.run(arguments)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 import rfc8785
 
 from modelops.datasets.choosing import Row
+from modelops.datasets.examples import Holdings
 from modelops.datasets.lengths import percentile, room_for
 from modelops.datasets.request import Request
 from modelops.datasets.source import Version
@@ -19,12 +20,13 @@ from modelops.datasets.spool import Spool
 from modelops.domain import prompt as prompts
 from modelops.workdir import WorkDir
 
-TRAIN, TEST, LINEAGE, GROUPS, NEAR, CARD = (
+TRAIN, TEST, LINEAGE, GROUPS, NEAR, EXAMPLES, CARD = (
     "data/train.jsonl",
     "data/test.jsonl",
     "modelops.json",
     "groups.json",
     "near.json",
+    "examples.json",
     "README.md",
 )
 
@@ -47,12 +49,14 @@ def bundle(
     train: Sequence[Row],
     test: Sequence[Row],
     near: Mapping[str, Any],
+    holdings: Holdings,
     slack: float,
     tools: bool,
 ) -> Bundle:
     """`modelops.json` says where the rows come from; the groups show evaluations what was trained on.
 
-    `max_tokens`: no row is longer in the training.
+    `max_tokens`: no row is longer in the training. The ids of the examples are beside the rows and outside of the
+    digest: which of several copies is named changes nothing that is learnt.
 
     The rows are copied from the spool into the work folder: they are never in memory at once.
     """
@@ -87,6 +91,9 @@ def bundle(
         LINEAGE: as_json(lineage),
         GROUPS: as_json({"form": "groups/v1", "train": sorted({row.group for row in train})}),
         NEAR: json.dumps(near, sort_keys=True).encode(),
+        EXAMPLES: json.dumps(
+            {"form": "examples/v1", "train": holdings.ids(train), "test": holdings.ids(test)}, sort_keys=True
+        ).encode(),
     }
     return Bundle(files=files, digest=digest, lineage=lineage)
 

@@ -10,6 +10,7 @@ from modelops.datasets.card import card
 from modelops.datasets.checks import find_outliers, refuse_few_pairs, refuse_sensitive, without_long
 from modelops.datasets.choosing import Row, distinct, preferences
 from modelops.datasets.clusters import Clusters, split
+from modelops.datasets.examples import Holdings
 from modelops.datasets.feedback import scores
 from modelops.datasets.files import CARD, Bundle, bundle
 from modelops.datasets.hub_facts import tokenizer_file
@@ -97,6 +98,7 @@ def check(work: WorkDir, request: Request, report: Report) -> Checked:
             train=[rows[number] for number in train],
             test=[rows[number] for number in test],
             near=clusters.index(train).document(),
+            holdings=Holdings(made.kept),
             slack=counter.slack,
             tools=bool(made.trained.tools),
         )

@@ -18,6 +18,11 @@ from modelops.domain.versions import BASELINE, Inputs
 REGISTRY_KEY = "registry.json"
 LEDGER_KEY = "ledger.json"
 
+PRUNING, PRUNED = "pruning_since", "pruned_at"
+"""Keys of a version's lineage: since when its repository is being removed from the Hub, and when it was gone."""
+DATA_PRUNING, DATA_PRUNED = "dataset_pruning_since", "dataset_pruned_at"
+"""The same of the data that it was trained on."""
+
 DeploymentStatus = str
 """`trained | evaluated | rejected | canary_<n>pct | deployed | rolled_back | superseded`."""
 
@@ -237,6 +242,10 @@ class Record(_Part):
     def entry(self, version: str) -> RegistryEntry | None:
         """The history's entry of this version."""
         return next((e for e in self.history if e.version == version), None)
+
+    def entry_of(self, repo: str) -> RegistryEntry | None:
+        """The history's entry of the version in this repository."""
+        return next((e for e in self.history if e.hub_repo == repo), None)
 
     def with_entry(self, version: str, /, **changes: Any) -> Record:
         """A copy in which the entry of this version has these fields changed."""

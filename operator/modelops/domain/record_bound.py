@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from modelops.domain.record import Record
+from modelops.domain.record import DATA_PRUNED, DATA_PRUNING, PRUNED, PRUNING, Record
 from modelops.domain.versions import parse
 
 LARGEST: Final = 700 * 1024
@@ -18,7 +18,10 @@ KEPT_WORDS: Final = 100
 KEPT_RECIPES: Final = 50
 KEPT_HISTORY: Final = 300
 KEPT_SPEEDS: Final = 8
-_NEEDED_LINEAGE: Final = frozenset({"run", "revision", "base_revision", "dataset", "prompt", "rebuilt"})
+_NEEDED_LINEAGE: Final = frozenset(
+    {"run", "revision", "base_revision", "dataset", "prompt", "rebuilt"}
+    | {PRUNING, PRUNED, DATA_PRUNING, DATA_PRUNED}
+)
 
 
 def bounded_data(record: Record) -> dict[str, str]:

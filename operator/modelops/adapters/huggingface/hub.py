@@ -7,14 +7,13 @@ import json
 from typing import TYPE_CHECKING, Final
 
 from modelops.adapters.huggingface.connection import HuggingFaceConnection
+from modelops.adapters.huggingface.files import json_object, read_file
 from modelops.ports import Claim, Json, ModelInfo, Refused, Unavailable, Uncertain
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 TIMEOUT_SECONDS: Final = 30
-LARGEST_JSON: Final = 4 * 1024 * 1024
-"""Bytes of a JSON file that is read whole."""
 CLOSING_TRIES: Final = 6
 
 
@@ -83,8 +82,8 @@ class HuggingFaceHub:
         """Raises Refused where the file is no JSON object, or larger than 4 MiB."""
 
         def work(api: HfApi) -> Json | None:
-            content = _read(api, repo=repo, revision=revision, path=path)
-            return None if content is None else _object(content, f"{repo}/{path} at {revision}")
+            content = read_file(api, repo=repo, revision=revision, path=path)
+            return None if content is None else json_object(content, f"{repo}/{path} at {revision}")
 
         return await self._connection.call(work, doing=f"reading {path} of {repo}", token=token)
 
@@ -137,41 +136,10 @@ def _close_once(api: HfApi, *, repo: str, attempt: int) -> Claim | None:
 
 def _claim(api: HfApi, *, repo: str, head: str, attempt: int) -> Claim | None:
     path = f"claims/{attempt}"
-    content = _read(api, repo=repo, revision=head, path=path)
+    content = read_file(api, repo=repo, revision=head, path=path)
     if content is None:
         return None
-    holder = _object(content, f"{repo}/{path} at {head}")
+    holder = json_object(content, f"{repo}/{path} at {head}")
     if not holder.get("closed") and not holder.get("job"):
         raise Refused(f"{repo}/{path} at {head} names no job and is not closed; delete the file to go on.")
     return Claim(job=str(holder.get("job") or ""), closed=bool(holder.get("closed")))
-
-
-def _read(api: HfApi, *, repo: str, revision: str, path: str) -> bytes | None:
-    """A file through the SDK's session: its downloader would keep a copy on disk for each revision."""
-    from huggingface_hub import hf_hub_url
-    from huggingface_hub.errors import HfHubHTTPError
-
-    from modelops.adapters.huggingface.wire import opened
-
-    content = bytearray()
-    try:
-        with opened(api, hf_hub_url(repo, path, revision=revision, endpoint=api.endpoint)) as response:
-            for chunk in response.iter_bytes():
-                content += chunk
-                if len(content) > LARGEST_JSON:
-                    raise Refused(f"{repo}/{path} at {revision} is larger than {LARGEST_JSON} bytes")
-    except HfHubHTTPError as error:
-        if error.response.status_code == 404:
-            return None
-        raise
-    return bytes(content)
-
-
-def _object(content: bytes, where: str) -> Json:
-    try:
-        parsed = json.loads(content)
-    except ValueError:
-        parsed = None
-    if not isinstance(parsed, dict):
-        raise Refused(f"{where} is not a JSON object")
-    return parsed

@@ -8,6 +8,7 @@ from modelops.api.v1alpha1.agentmodel import EndpointRole, EndpointStatus
 from modelops.api.v1alpha1.rollout import CandidateStatus, Rollout, RolloutPhase
 from modelops.api.v1alpha1.trainingrun import TrainingPhase, TrainingRun
 from modelops.domain.agentmodel.observed import Observed
+from modelops.domain.agentmodel.published import with_standing
 from modelops.domain.money import micro
 from modelops.domain.reasons import RolloutReason, TrainingReason
 from modelops.domain.record import (
@@ -22,7 +23,7 @@ from modelops.domain.record import (
     initial_record,
 )
 from modelops.domain.rollout.booking import STOP_GRACE_SECONDS
-from modelops.domain.versions import BASELINE
+from modelops.domain.versions import BASELINE, released
 
 
 def baseline_target(seen: Observed) -> Target:
@@ -50,7 +51,7 @@ def first_record(seen: Observed) -> Record:
     record = with_stable(seen, record)
     for identity, rollout in seen.rollouts.items():
         record = with_rollout(record, identity, rollout)
-    return with_statuses(seen, record)
+    return with_standing(with_statuses(seen, record))
 
 
 def with_statuses(seen: Observed, record: Record) -> Record:
@@ -140,7 +141,7 @@ def with_run(record: Record, seen: Observed, identity: str, run: TrainingRun) ->
             jobs=(status.job.id,) if status.job else (),
         )
         changed = changed.with_(settlements={**changed.settlements, key: settled})
-    if status.model is None or record.entry(version) is not None:
+    if status.model is None or record.entry(version) is not None or record.entry_of(status.model.repo):
         return changed
     finished = status.finished_at.strftime("%Y-%m-%dT%H:%M:%SZ") if status.finished_at else ""
     entry = RegistryEntry(
@@ -159,7 +160,8 @@ def with_run(record: Record, seen: Observed, identity: str, run: TrainingRun) ->
             "rebuilt": True,
         },
     )
-    return changed.with_(history=(*changed.history, entry), allocated={**changed.allocated, version: {}})
+    allocated = {version: {}, **changed.allocated}
+    return changed.with_(history=(*changed.history, entry), allocated=allocated)
 
 
 def attempt_of(run: TrainingRun) -> int:
@@ -212,11 +214,29 @@ def with_rollout(record: Record, identity: str, rollout: Rollout) -> Record:
             active=None if held else record.active,
             reservations={k: v for k, v in record.reservations.items() if k != f"{meta.uid}/1"},
         )
+        if outcome == RolloutReason.PROMOTED.value and status.candidate is not None:
+            changed = with_served(changed, status.candidate)
         return with_endpoint_of_stable(changed, status.candidate) if promoted else changed
     if status.started_at is None or status.candidate is None or record.active is not None:
         return record
     found = status.candidate
-    candidate = record.served.get(found.version) or Target(
+    candidate = record.served.get(found.version) or target_of(found)
+    active = Active(uid=meta.uid, name=meta.name, digest=identity, candidate=candidate)
+    allocated = {**record.allocated, candidate.version: record.allocated.get(candidate.version, {})}
+    return with_cover(record.with_(active=active, allocated=allocated), rollout)
+
+
+def with_served(record: Record, found: CandidateStatus) -> Record:
+    """A version that was promoted once can be returned to, without a new proof."""
+    version = released(found.version)
+    if version in record.served or not found.model:
+        return record
+    target = target_of(found).model_copy(update={"version": version})
+    return record.with_(served={**record.served, version: target})
+
+
+def target_of(found: CandidateStatus) -> Target:
+    return Target(
         version=found.version,
         model=found.model,
         endpoint=found.endpoint,
@@ -225,9 +245,6 @@ def with_rollout(record: Record, identity: str, rollout: Rollout) -> Record:
         endpoint_name=found.endpoint_name,
         revision=found.revision,
     )
-    active = Active(uid=meta.uid, name=meta.name, digest=identity, candidate=candidate)
-    allocated = {**record.allocated, candidate.version: record.allocated.get(candidate.version, {})}
-    return with_cover(record.with_(active=active, allocated=allocated), rollout)
 
 
 def with_cover(record: Record, rollout: Rollout) -> Record:

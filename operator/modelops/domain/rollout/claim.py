@@ -17,7 +17,7 @@ from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.money import dollars, micro, shown
 from modelops.domain.plan import Plan, WriteFinalizers, WriteRecord
 from modelops.domain.reasons import RolloutReason as Why
-from modelops.domain.record import Active, EndpointEntry, Reservation, Target
+from modelops.domain.record import PRUNED, PRUNING, Active, EndpointEntry, Reservation, Target
 from modelops.domain.rollout.booking import evaluation_dataset, planned_micro_usd
 from modelops.domain.rollout.evaluation import evaluation_is_not_checked, is_proven, outdated
 from modelops.domain.rollout.observed import Observed, same_target
@@ -188,6 +188,9 @@ def agent_is_not_claimed(seen: Observed) -> Plan | None:
     found = resolve(seen)
     if isinstance(found, Plan):
         return found
+    gone = model_is_removed(seen, found.target)
+    if gone is not None:
+        return gone
     if serves(record.stable, found.target):
         return latch(
             seen,
@@ -232,6 +235,23 @@ def agent_is_not_claimed(seen: Observed) -> Plan | None:
     # Raises UneditableAgentsFile now, not when traffic is to be moved.
     edit(seen.file.text, record.agent, routing=RoutingBlock.aborted(uid=seen.uid, step=0, generation=0))
     return covered(seen, found)
+
+
+def model_is_removed(seen: Observed, candidate: Target) -> Plan | None:
+    """`modelops prune` says so in the record before it deletes: a claim on top of that is refused here."""
+    record = seen.record
+    assert record is not None
+    entry = record.entry_of(candidate.model)
+    since = entry and (entry.lineage.get(PRUNED) or entry.lineage.get(PRUNING))
+    if not since:
+        return None
+    return latch(
+        seen,
+        Why.CANDIDATE_NOT_FOUND,
+        f"{member_of(seen)} of Rollout {seen.rollout.metadata.name} is {candidate.version}, whose repository "
+        f"{candidate.model} was removed from the Hub by `modelops prune` at {since}: name another version in a new "
+        "rollout, or train it again",
+    )
 
 
 def open_router_key_is_not_named(seen: Observed, candidate: Target) -> Plan | None:

@@ -134,6 +134,9 @@ def submit(seen: Observed, job: JobStatus, version: str) -> Do:
             "run": {
                 "v": 1,
                 "run": seen.uid,
+                "name": run.metadata.name,
+                "identity": seen.identity,
+                "agent_model": f"{run.metadata.namespace}/{run.spec.agent_model_ref.name}",
                 "attempt": job.attempt,
                 "seconds": job.timeout_seconds,
                 "agent": agent_name(seen),

@@ -68,7 +68,7 @@ def require_namespace(request: web.Request, namespace: str) -> None:
 
 def kind_of(request: web.Request) -> RepoType:
     """The repository type that a route is about: `models` and `datasets` are part of the path."""
-    return "dataset" if request.path.startswith(("/datasets/", "/api/datasets/")) else "model"
+    return "dataset" if (request.path + "/").startswith(("/datasets/", "/api/datasets/")) else "model"
 
 
 def repo_of(request: web.Request, *, write: bool = False) -> Repo:

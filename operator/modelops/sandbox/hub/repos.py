@@ -27,6 +27,13 @@ Body = TypeVar("Body", bound=BaseModel)
 
 _NAME = re.compile(r"(?!.*(--|\.\.))[A-Za-z0-9_][A-Za-z0-9._-]{0,94}[A-Za-z0-9_]|[A-Za-z0-9_]")
 
+PAGE = 1000
+"""Most repositories in one page of a list."""
+LISTING = frozenset({"author", "filter", "search", "limit", "cursor", "full", "cardData"})
+ONLY_ONE = frozenset({"usedStorage", "safetensors"})
+"""What only a repository's own address says."""
+ONLY_FULL = frozenset({"author", "lastModified", "sha", "siblings", "gated", "disabled", "cardData"})
+
 
 class CreateBody(BaseModel):
     """Body of `POST /api/repos/create`."""
@@ -125,7 +132,13 @@ async def info(request: web.Request) -> web.Response:
 
 
 async def listed(request: web.Request) -> web.Response:
-    """`GET /api/{models,datasets}` with `author`, `filter`, `search`, `limit`; newest first."""
+    """`GET /api/{models,datasets}` with `author`, `filter`, `search`, `limit`, `full`, `cardData`; newest first.
+
+    A page holds at most `limit`, 1000 without it; `Link` leads to the next one, as on the Hub.
+    """
+    unknown = set(request.query) - LISTING
+    if unknown:
+        raise HubError(400, f"✖ the sandbox does not know the query parameter {min(unknown)!r}")
     store, own = request.app[STORE], request.app[TOKENS].namespaces
     wanted = [tag for value in request.query.getall("filter", []) for tag in value.split(",")]
     author, search = request.query.get("author"), request.query.get("search", "").lower()
@@ -139,8 +152,34 @@ async def listed(request: web.Request) -> web.Response:
             item = described(store, repo, commit, blobs=False)
             if set(wanted) <= set(item["tags"]):
                 found.append(item)
-    found.sort(key=lambda item: str(item["lastModified"]), reverse=True)
-    return web.json_response(found[: int(request.query.get("limit", "1000"))])
+    found.sort(key=lambda item: (str(item["lastModified"]), item["id"]), reverse=True)
+    return _page(request, found)
+
+
+def _page(request: web.Request, found: list[dict[str, Any]]) -> web.Response:
+    try:
+        first, count = int(request.query.get("cursor", "0")), int(request.query.get("limit", str(PAGE)))
+    except ValueError as error:
+        raise HubError(400, f"✖ cursor and limit are numbers: {error}") from error
+    if first < 0 or count < 1:
+        raise HubError(400, "✖ limit must be at least 1, cursor one that was given")
+    last = first + min(count, PAGE)
+    headers = {}
+    if last < len(found):
+        following = request.url.update_query(cursor=str(last))
+        headers["Link"] = f'<{request.url.origin()}{following.path_qs}>; rel="next"'
+    left_out = _left_out(request)
+    page = [{k: v for k, v in item.items() if k not in left_out} for item in found[first:last]]
+    return web.json_response(page, headers=headers)
+
+
+def _left_out(request: web.Request) -> frozenset[str]:
+    """A list says less than a repository does; of models it says even less unless it is asked for all (`full`)."""
+    full = request.query.get("full", "").lower() in ("1", "true")
+    if full or kind_of(request) == "dataset":
+        return ONLY_ONE
+    card_too = request.query.get("cardData", "").lower() in ("1", "true")
+    return ONLY_ONE | ONLY_FULL - (frozenset({"cardData"}) if card_too else frozenset())
 
 
 async def auth_check(request: web.Request) -> web.Response:
