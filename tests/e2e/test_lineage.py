@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 from tests.e2e import manifests
@@ -69,8 +70,7 @@ async def example_of(here: Stage, dataset: Json) -> str:
         repo_type="dataset",
         local_dir=here.folder / "examples",
     )
-    with open(path) as file:
-        return str(json.load(file)["train"][0])
+    return str(json.loads(Path(path).read_text())["train"][0])
 
 
 async def test_a_lost_record_comes_back_from_the_hub_and_what_is_old_goes(here: Stage) -> None:

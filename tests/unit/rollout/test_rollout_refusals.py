@@ -23,10 +23,10 @@ from tests.unit.rollout.observing import (
 from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.plan import Plan
-from modelops.domain.record import Active, EndpointEntry, Settlement
+from modelops.domain.record import PRUNED, PRUNING, Active, EndpointEntry, Settlement
 from modelops.domain.rollout.claim import endpoint_name
 from modelops.domain.rollout.decide import decide
-from modelops.ports import Endpoint, ProgramState
+from modelops.ports import Endpoint, ModelInfo, ProgramState
 
 RUN: Json = {
     "apiVersion": "modelops.code-chef.dev/v1alpha1",
@@ -480,3 +480,26 @@ def test_a_claim_goes_back_without_a_secret() -> None:
     ):
         assert without_secret(life).until(over).phase == "Aborted"
         assert life.reason == reason
+
+
+@pytest.mark.parametrize("key", [PRUNING, PRUNED])
+@pytest.mark.parametrize("candidate", ["version", "served version", "model", "run"])
+def test_a_model_that_was_pruned_is_refused_before_anything_is_claimed(key: str, candidate: str) -> None:
+    entry = an_entry(
+        "v9.0.0", hub_repo="org/m", model="org/m", lineage={"revision": "a" * 40, key: "2026-01-02"}
+    )
+    record, facts = a_record(history=(entry,)), {}
+    item = OF_VERSION
+    if candidate == "served version":
+        target = BASELINE.model_copy(update={"version": "v9.0.0", "model": "org/m"})
+        record = record.with_(served={**record.served, "v9.0.0": target})
+    elif candidate == "model":
+        item = objects.rollout(candidate={"model": {"repo": "org/m", "revision": "a" * 40}})
+        facts = {"candidate_model": ModelInfo(repo="org/m", revision="a" * 40)}
+    elif candidate == "run":
+        item, facts = OF_RUN, {"run": a_run("Succeeded", model=MODEL)}
+    life = Life(observed(item, record=record, **facts)).until(over)
+    assert (life.phase, life.reason) == ("Failed", "CandidateNotFound")
+    assert "org/m was removed from the Hub by `modelops prune` at 2026-01-02" in life.message
+    assert life.seen.record is not None
+    assert (life.seen.record.active, life.seen.record.reservations) == (None, {})
