@@ -1,0 +1,359 @@
+"""`modelops registry rebuild`, `lineage` and `prune` on a real API server, with repositories on the sandbox's Hub."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from huggingface_hub import HfApi
+from tests.cluster.docs_scenes import GROUP, Kubectl, Scenes
+from tests.contract.published import Published, publish
+
+from modelops.api.v1alpha1.names import record_name
+from modelops.domain.record import DATA_PRUNED, PRUNED, PRUNING, Record
+from modelops.localcluster import LocalCluster
+from modelops.sandbox.client import SandboxInfo, start
+from modelops.sandbox.tokens import ORGANIZATIONS
+
+ORG = ORGANIZATIONS[1]
+EXAMPLE = "0198b2c4-7d1e-7a10-9c3f-5b8a12e4d601"
+UIDS = {1: "1f3a9c00-run", 2: "2f3a9c00-run", 3: "3f3a9c00-run"}
+
+
+class Agent:
+    """The agent `docs` with a record, whose operator does nothing, and a Hub of its own."""
+
+    def __init__(
+        self, cluster: LocalCluster, kubectl: Kubectl, namespace: str, sandbox: SandboxInfo, hf: HfApi
+    ) -> None:
+        self.cluster, self.kubectl, self.namespace = cluster, kubectl, namespace
+        self.sandbox, self.hf = sandbox, hf
+        Scenes(kubectl, namespace).play("agent")
+
+    def modelops(
+        self, *arguments: str, user: str | None = None, **environ: str
+    ) -> subprocess.CompletedProcess[str]:
+        kubeconfig = self.cluster.kubeconfig_for(user) if user else self.cluster.kubeconfig
+        environment = {**os.environ, **self.sandbox.environment(), "KUBECONFIG": str(kubeconfig)}
+        given = {"MODELOPS_HUB_ORG": ORG, **environ}
+        return subprocess.run(
+            [sys.executable, "-m", "modelops.cli", *arguments],
+            env={**environment, **given},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    def done(self, *arguments: str, **options: Any) -> str:
+        """What it says on stdout; it must have succeeded."""
+        done = self.modelops(*arguments, **options)
+        assert done.returncode == 0, done
+        return done.stdout
+
+    def published(self, number: int, **told: Any) -> Published:
+        created = f"2025120{number}-220000"
+        given = {"version": f"v1.{number}.0-rc.1", "created": created, "uid": UIDS[number], **told}
+        return publish(self.hf, org=ORG, **given)
+
+    def three(self) -> list[Published]:
+        """Three versions that the record knows."""
+        made = [self.published(number) for number in UIDS]
+        self.done("registry", "rebuild", "docs", "-n", self.namespace)
+        return made
+
+    def config_map(self) -> dict[str, Any]:
+        shown = self.kubectl(
+            "get", "configmap", record_name("docs"), "-o", "json", namespace=self.namespace, check=True
+        )
+        found: dict[str, Any] = json.loads(shown.stdout)
+        return found
+
+    def record(self) -> Record:
+        return Record.from_data(self.config_map()["data"])
+
+    def patch(self, data: dict[str, str]) -> None:
+        patch = ("--type=merge", "-p", json.dumps({"data": data}))
+        self.kubectl("patch", "configmap", record_name("docs"), *patch, namespace=self.namespace, check=True)
+
+    def delete(self, kind: str, name: str) -> None:
+        self.kubectl("delete", kind, name, namespace=self.namespace, check=True)
+
+    def exists(self, repo: str, kind: str = "model") -> bool:
+        return self.hf.repo_exists(repo, repo_type=kind)
+
+
+@pytest.fixture
+def agent(
+    cluster: LocalCluster, kubectl: Kubectl, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Agent]:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
+    with start(tmp_path / "sandbox") as sandbox:
+        hf = HfApi(endpoint=sandbox.hub, token=sandbox.hf_token)
+        yield Agent(cluster, kubectl, namespace, sandbox, hf)
+
+
+PRUNE = ("--older-than", "30d", "--keep", "1")
+
+
+# registry rebuild ---------------------------------------------------------------------------------------------
+
+
+def test_a_record_that_changes_meanwhile_is_read_again_and_keeps_the_change(
+    agent: Agent, cluster: LocalCluster
+) -> None:
+    from kubernetes import config
+
+    from modelops.cli import rebuild
+    from modelops.cli.agents_view import Agents, View
+    from modelops.domain.hub_repositories import DatasetRepository, ModelRepository, Shelf
+
+    overtaken: list[str] = []
+
+    class Overtaken(Agents):
+        """Somebody else writes between the reading and the first writing."""
+
+        def write(self, seen: View, record: Record) -> None:
+            if not overtaken:
+                overtaken.append(seen.version)
+                agent.patch(agent.record().with_(looks={"ds@1": 7}).to_data())
+            super().write(seen, record)
+
+    config.load_kube_config(config_file=str(cluster.kubeconfig))  # type: ignore[no-untyped-call]
+    made = agent.published(1)
+    told = {"agent": "docs", "version": "v1.1.0-rc.1", "run": UIDS[1], "method": "sft"}
+    shelf = Shelf(
+        models=(ModelRepository(repo=made.repo, revision=made.revision, published_at="t", told=told),),
+        datasets=(DatasetRepository(repo=made.data),),
+    )
+    agents = Overtaken()
+    (view,) = agents.named(agent.namespace, ["docs"])
+    rebuild.put(agents, view, shelf, dry_run=False)
+    record = agent.record()
+    assert overtaken
+    assert (record.looks, [e.hub_repo for e in record.history]) == ({"ds@1": 7}, [made.repo])
+
+
+def test_a_record_is_made_from_the_cluster_and_the_hub(agent: Agent) -> None:
+    made = agent.published(1, identity="sha256:id", name="docs-1", agent_model=f"{agent.namespace}/docs")
+    agent.published(2, agent_model="elsewhere/docs")
+    agent.delete("configmap", record_name("docs"))
+    rebuild = ("registry", "rebuild", "-n", agent.namespace)
+    assert "record would be made" in agent.done(*rebuild, "--dry-run")
+    done = agent.modelops(*rebuild)
+    assert "names elsewhere/docs" in done.stderr
+    record = agent.record()
+    assert record.stable.version == "v1.0.0"
+    assert [(e.version, e.hub_repo) for e in record.history] == [("v1.1.0-rc.1", made.repo)]
+    assert list(record.completed) == ["sha256:id"]
+    labels = agent.config_map()["metadata"]["labels"]
+    assert labels == {f"{GROUP}/record": "docs", f"{GROUP}/managed": "true"}
+
+
+def test_what_cannot_be_read_is_not_rebuilt(agent: Agent) -> None:
+    agent.published(1)
+    rebuild = ("registry", "rebuild", "docs", "-n", agent.namespace)
+    agent.patch({"ledger.json": "{"})
+    done = agent.modelops(*rebuild)
+    assert (done.returncode, "cannot be read" in done.stderr) == (1, True)
+    assert agent.config_map()["data"]["ledger.json"] == "{"
+    agent.delete("configmap", record_name("docs"))
+    agent.delete("configmap", "agents")
+    done = agent.modelops(*rebuild)
+    assert (done.returncode, "ConfigMap agents, key agents.yaml: it does not exist" in done.stderr) == (
+        1,
+        True,
+    )
+    done = agent.modelops("registry", "rebuild", "cicd", "-n", agent.namespace)
+    assert (done.returncode, "there are docs" in done.stderr) == (1, True)
+
+
+# lineage ------------------------------------------------------------------------------------------------------
+
+
+def test_an_example_is_traced_to_data_and_models(agent: Agent) -> None:
+    trained, held_out = agent.published(1, train=[EXAMPLE]), agent.published(2, test=[EXAMPLE])
+    agent.published(3, train=["another"])
+    agent.done("registry", "rebuild", "docs", "-n", agent.namespace)
+    record = agent.record()
+    stable = record.stable.model_copy(update={"version": "v1.1.0", "model": trained.repo})
+    entry = record.history[0].model_copy(update={"version": "v1.1.0", "deployment_status": "deployed"})
+    agent.patch(record.with_(stable=stable, history=(entry, *record.history[1:])).to_data())
+    said = json.loads(
+        agent.done("lineage", "--example", EXAMPLE.upper(), "-n", agent.namespace, "-o", "json")
+    )
+    assert [(d["repo"], d["revision"], d["splits"], d["rows"]) for d in said["datasets"]] == [
+        (trained.data, trained.data_revision, ["train"], 1),
+        (held_out.data, held_out.data_revision, ["test"], 1),
+    ]
+    assert [(m["version"], m["splits"], m["status"], m["current"]) for m in said["models"]] == [
+        ("v1.1.0", ["train"], "deployed", True),
+        ("v1.2.0-rc.1", ["test"], "trained", False),
+    ]
+    text = agent.done("lineage", "--example", EXAMPLE, "-n", agent.namespace, "--agent-model", "docs")
+    assert "trained on it, deployed, current stable" in text
+    assert "held out from it" in text
+
+
+def test_the_exit_code_says_whether_it_was_found(agent: Agent) -> None:
+    made = agent.published(1, train=["another"])
+    asked = ("lineage", "--example", EXAMPLE)
+    assert agent.modelops(*asked).returncode == 1
+    put_silent = {"data/train.jsonl": b'{"messages": []}\n', "data/test.jsonl": b""}
+    from tests.contract.published import put
+
+    agent.hf.delete_file("examples.json", repo_id=made.data, repo_type="dataset")
+    put(agent.hf, made.data, put_silent, title="Dataset", kind="dataset")
+    done = agent.modelops(*asked)
+    assert (done.returncode, "does not say" in done.stdout) == (2, True)
+    assert agent.modelops(*asked, HF_TOKEN="", HUGGINGFACE_HUB_TOKEN="").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("lineage", "--example", "12"), "no id of a LangSmith example"),
+        (("lineage", "1.0"), "no version"),
+        (("lineage", "v1.0.0"), "with -n"),
+        (("prune", "docs", "--older-than", "3w"), "no duration"),
+        (("prune", "docs", "--keep", "0"), "keep at least 1 version"),
+    ],
+)
+def test_bad_input_says_what_to_write(arguments: tuple[str, ...], words: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "modelops.cli", *arguments], capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, words in done.stderr) == (2, True), done
+
+
+# prune --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fault", [{"kind": "status", "status": 500}, {"kind": "lost_answer"}])
+def test_a_removal_that_is_interrupted_says_so_and_is_finished_the_next_time(
+    agent: Agent, fault: dict[str, Any]
+) -> None:
+    first, second, third = agent.three()
+    prune = ("prune", "docs", "-n", agent.namespace)
+    agent.sandbox.fault("hub", method="DELETE", **fault)
+    done = agent.modelops(*prune, *PRUNE, "--yes")
+    assert (done.returncode, "deleting model" in done.stderr) == (2, True), done
+    begun = agent.record().entry_of(first.repo)
+    assert begun is not None
+    assert (PRUNING in begun.lineage, PRUNED in begun.lineage) == (True, False)
+    # With another policy it is finished all the same: it was announced.
+    agent.done(*prune, "--older-than", "9999d", "--keep", "3", "--yes")
+    assert [agent.exists(one.repo) for one in (first, second, third)] == [False, False, True]
+    assert [agent.exists(one.data, "dataset") for one in (first, second, third)] == [False, False, True]
+    for one in (first, second):
+        entry = agent.record().entry_of(one.repo)
+        assert entry is not None
+        assert {PRUNED, DATA_PRUNED} <= entry.lineage.keys()
+
+
+def test_a_rollout_that_claims_meanwhile_keeps_its_model(
+    agent: Agent, cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The claim is a write of the record, so what was decided before it is not carried out."""
+    import argparse
+    from datetime import timedelta
+
+    from kubernetes import config
+
+    from modelops.cli import prune
+    from modelops.cli.agents_view import Agents, View
+    from modelops.domain.pruning import Policy
+    from modelops.domain.record import Active
+
+    first, _, _ = agent.three()
+    config.load_kube_config(config_file=str(cluster.kubeconfig))  # type: ignore[no-untyped-call]
+
+    class Overtaken(Agents):
+        claimed = False
+
+        def write(self, seen: View, record: Record) -> None:
+            if not Overtaken.claimed:
+                Overtaken.claimed = True
+                now = agent.record()
+                candidate = now.stable.model_copy(update={"version": "v1.1.0-rc.1", "model": first.repo})
+                active = Active(uid="u", name="undo", digest="d", candidate=candidate)
+                agent.patch(now.with_(active=active).to_data())
+            super().write(seen, record)
+
+    for name, value in agent.sandbox.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("MODELOPS_SANDBOX")  # The SDK fixed its addresses when this process began.
+    given = argparse.Namespace(namespace=agent.namespace, yes=True, example=None)
+    from modelops.cli.hub_access import asked
+
+    found = asked(lambda hub: prune.survey(hub, ORG, None))
+    policy = Policy(older_than=timedelta(days=1), keep=1)
+    verdicts = prune.judged_and_removed(Overtaken(), given, "docs", found, policy)
+    assert Overtaken.claimed
+    assert "Rollout undo tries it" in next(v.why for v in verdicts if v.repo == first.repo)
+    assert agent.exists(first.repo)
+    entry = agent.record().entry_of(first.repo)
+    assert entry is not None
+    assert PRUNING not in entry.lineage
+
+
+def test_who_may_read_one_namespace_only_is_told_what_is_not_known(agent: Agent) -> None:
+    agent.three()
+    rules = ["--verb=get,list,patch", "--resource=configmaps", f"--resource=agentmodels.{GROUP}"]
+    more = [f"--resource=trainingruns.{GROUP}", f"--resource=rollouts.{GROUP}"]
+    for command in (
+        ["create", "role", "pruner", *rules, *more],
+        ["create", "rolebinding", "pruner", "--role=pruner", "--user=alice"],
+    ):
+        agent.kubectl(*command, namespace=agent.namespace, check=True)
+    done = agent.modelops("prune", "docs", "-n", agent.namespace, *PRUNE, user="alice")
+    assert done.returncode == 0, done
+    assert f"only namespace {agent.namespace} can be read" in done.stderr
+    assert "4 of 6 would go" in done.stdout
+
+
+def test_a_model_of_another_namespace_is_never_removed(agent: Agent, kubectl: Kubectl) -> None:
+    """Two agents of one name in one organisation, both of whose records know the version."""
+    first, _, _ = agent.three()
+    other = f"{agent.namespace}-b"
+    kubectl("create", "namespace", other, check=True)
+    try:
+        record = agent.record()
+        stable = record.stable.model_copy(update={"version": "v1.1.0", "model": first.repo})
+        labels = {f"{GROUP}/record": "docs"}
+        item = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": record_name("docs"), "labels": labels},
+            "data": record.with_(stable=stable).to_data(),
+        }
+        kubectl("apply", "-f", "-", namespace=other, input=json.dumps(item), check=True)
+        said = json.loads(agent.done("prune", "docs", "-n", agent.namespace, *PRUNE, "-o", "json"))
+    finally:
+        kubectl("delete", "namespace", other, "--wait=false", check=True)
+    verdict = next(one for one in said if one["repo"] == first.repo)
+    assert (verdict["removed"], verdict["why"]) == (False, "stable of docs: v1.1.0")
+
+
+def test_an_example_is_removed_with_all_that_holds_it(agent: Agent) -> None:
+    made = agent.published(1, train=[EXAMPLE])
+    kept = agent.published(2, train=["another"])
+    agent.done("registry", "rebuild", "docs", "-n", agent.namespace)
+    prune = ("prune", "docs", "-n", agent.namespace, "--example", EXAMPLE)
+    assert "2 of 2 repositories with the example would go" in agent.done(*prune)
+    agent.done(*prune, "--yes")
+    assert (agent.exists(made.repo), agent.exists(made.data, "dataset"), agent.exists(kept.repo)) == (
+        False,
+        False,
+        True,
+    )
+    assert agent.modelops("lineage", "--example", EXAMPLE, "-n", agent.namespace).returncode == 1
+    since = agent.record().history[0].lineage[PRUNED]
+    assert datetime.fromisoformat(since) <= datetime.now(UTC)
