@@ -124,6 +124,22 @@ def test_pinned_version_ignores_later_examples(
     assert run_program(sandbox, MODULE, tmp_path / "r", given)["rows"] == 7
 
 
+def test_the_examples_of_the_rows_are_named_with_the_copies_that_were_left_out(
+    sandbox: SandboxInfo, hf: HfApi, client: Client, fill: Fill, given: Given, tmp_path: Path
+) -> None:
+    name = fill([*numbered(6), *numbered(1), *numbered(2, success=False)])
+    given["langsmith"]["dataset"] = name
+    result = run_program(sandbox, MODULE, tmp_path / "p", given)
+    where = {"repo_id": result["repo"], "repo_type": "dataset", "revision": result["revision"]}
+    named = json.loads(Path(hf.hf_hub_download(filename="examples.json", **where)).read_text())
+    lineage = json.loads(Path(hf.hf_hub_download(filename="modelops.json", **where)).read_text())
+    learnt = {str(e.id) for e in client.list_examples(dataset_name=name) if (e.metadata or {})["success"]}
+    assert (len(learnt), result["rows"]) == (7, 6)
+    assert {*named["train"], *named["test"]} == learnt
+    assert not set(named["train"]) & set(named["test"])
+    assert "examples.json" not in lineage["files"]  # Nor in the digest: it changes nothing that is learnt.
+
+
 def test_what_is_left_out_is_said(sandbox: SandboxInfo, fill: Fill, given: Given, tmp_path: Path) -> None:
     given["langsmith"]["dataset"] = fill(
         [

@@ -14,6 +14,7 @@ from tests.unit.rollout.observing import Life, a_file, a_record, at_weight, obse
 from tests.unit.training import objects as training
 
 from modelops.api.v1alpha1.agentmodel import AgentModel
+from modelops.api.v1alpha1.rollout import Rollout
 from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain.agentmodel.decide import decide
 from modelops.domain.agentmodel.observed import Observed
@@ -282,6 +283,39 @@ def test_a_lost_record_knows_what_was_stable_before_the_last_promotion() -> None
     assert care.record.previous is not None
     assert care.record.previous.version == "v1.1.0"
     assert [e.role for e in care.record.endpoints] == ["previous"]
+
+
+def promoted_before(version: str, model: str) -> Rollout:
+    """A rollout that ended long ago with this candidate as stable."""
+    candidate = {"version": version, "model": model, "revision": "r", "endpointName": "mo-old"}
+    intent = {"step": 4, "state": "Promoting", "weight": 0, "generation": 9, "basis": "1", "attempt": 1}
+    status = {"phase": "Succeeded", "reason": "Promoted", "candidate": candidate, "intent": intent}
+    return parsed(Rollout, {**objects.rollout("long-ago", uid="uid-old"), "status": status})
+
+
+def test_a_lost_record_can_return_to_everything_that_was_promoted() -> None:
+    life = Life(observed()).until(over)
+    care = beside(life).rest()
+    rollouts = {**care.seen.rollouts, "sha256:old": promoted_before("v1.0.5-rc.1", "org/older")}
+    care.seen = replace(care.seen, rollouts=rollouts)
+    record = lost(life, care).rest().record
+    assert set(record.served) == {"v1.0.0", "v1.0.5", "v1.1.0"}
+    assert (record.served["v1.0.5"].model, record.served["v1.0.5"].endpoint_name) == ("org/older", "mo-old")
+    assert record.stable.version == "v1.1.0"
+
+
+def test_a_lost_record_calls_the_model_that_serves_by_its_release() -> None:
+    life = Life(observed()).until(over)
+    care = beside(life).rest()
+    model = {"repo": "org/candidate-of-r1", "revision": "r", "version": "v1.1.0-rc.1"}
+    ended = {"phase": "Succeeded", "reason": "Trained", "job": JOB, "model": model, "costUSD": "1"}
+    run = parsed(TrainingRun, {**training.run_json(), "status": ended})
+    care.seen = replace(care.seen, runs={"sha256:run": run})
+    care = lost(life, care).rest()
+    assert [(e.version, e.deployment_status) for e in care.record.history] == [("v1.1.0", "deployed")]
+    # A second run with that model on its status, found later, makes no second entry of it.
+    care.seen = replace(care.seen, runs={**care.seen.runs, "sha256:again": run})
+    assert len(care.rest().record.history) == 1
 
 
 # --- a record that remembers less than the statuses do

@@ -372,6 +372,12 @@ def test_a_submission_is_reserved_then_intended_then_sent() -> None:
     assert (sent["label"], sent["run"]["version"]) == (job.label, "v1.1.0-rc.1")
 
 
+def test_a_job_is_told_whose_it_is_so_that_the_hub_remembers_it() -> None:
+    sent = sent_run(decided(run(prepared_status())))
+    told = (sent["name"], sent["identity"], sent["agent_model"])
+    assert told == ("docs-1", seen(run(prepared_status())).identity, "team/docs")
+
+
 def test_an_existing_reservation_is_used_after_a_crash() -> None:
     before = booked(decided(run(prepared_status())))
     assert actions(decided(run(prepared_status()), record=before)) == ["status", "submit"]
