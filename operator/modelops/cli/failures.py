@@ -8,6 +8,14 @@ from collections.abc import Callable
 
 def told(command: str, work: Callable[[], int]) -> int:
     """What `work` returns. 1 where something in the cluster cannot be read, 2 where it or the Hub cannot be asked."""
+    try:
+        return _told(command, work)
+    except ImportError as error:
+        print(f"modelops {command}: {error}; pip install 'modelops[cli,operator]'", file=sys.stderr)
+        return 2
+
+
+def _told(command: str, work: Callable[[], int]) -> int:
     from kubernetes.client import ApiException
 
     from modelops.cli.agents_view import CannotTell

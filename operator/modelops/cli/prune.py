@@ -96,15 +96,16 @@ def pruned(arguments: argparse.Namespace) -> int:
 
     agents = Agents()
     names = [arguments.agent_model] if arguments.agent_model else []
-    chosen = [view.name for view in agents.named(arguments.namespace, names)]
-    records = [view.record for view in agents.named(arguments.namespace, names) if view.record is not None]
-    org = hub_access.organisation(arguments, records)
+    chosen = agents.named(arguments.namespace, names)
+    org = hub_access.organisation(arguments, (view.record for view in chosen if view.record is not None))
     found = hub_access.asked(lambda hub: survey(hub, org, arguments.example))
     policy = Policy(older_than=arguments.older_than, keep=arguments.keep)
     verdicts: list[Verdict] = []
-    for name in chosen:
-        verdicts += judged_and_removed(agents, arguments, name, found, policy)
-    show(arguments, verdicts)
+    try:
+        for view in chosen:
+            verdicts += judged_and_removed(agents, arguments, view.name, found, policy)
+    finally:
+        show(arguments, verdicts)
     stays = arguments.example and any(not verdict.removed for verdict in verdicts)
     return 1 if stays else 0
 
@@ -186,9 +187,8 @@ def remove(agents: Agents, view: View, verdicts: Sequence[Verdict]) -> None:
     judged = {verdict.repo for verdict in verdicts}
     chosen = [(verdict.repo, verdict.kind) for verdict in verdicts if verdict.removed]
     left_over = [(repo, kind) for repo, kind in unfinished(newest.record) if repo not in judged]
-    for repo, _ in left_over:
-        print(f"finishing the removal of {repo}, which was begun before", file=sys.stderr)
     for repo, kind in (*chosen, *left_over):
+        print(f"removing {kind} {repo}", file=sys.stderr)
         hub_access.asked(lambda hub, repo=repo, kind=kind: hub.delete(repo, kind))  # type: ignore[misc]
         record_gone(agents, view, repo)
 
