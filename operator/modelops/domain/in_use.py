@@ -89,6 +89,7 @@ def in_use(scene: Scene, *, now: datetime) -> InUse:
     for repo, use in (
         *by_file(scene),
         *by_record(scene, now),
+        *by_agent_model(scene),
         *by_endpoints(scene),
         *by_rollouts(scene),
     ):
@@ -134,6 +135,19 @@ def by_record(scene: Scene, now: datetime) -> Iterator[tuple[str, Use]]:
         if now < until + window:
             why = f"served until {until:%Y-%m-%dT%H:%M:%SZ}, within spec.rollbackWindowSeconds"
             yield target.model, Use(why=why, first=f"wait until {until + window:%Y-%m-%dT%H:%M:%SZ}")
+
+
+def by_agent_model(scene: Scene) -> Iterator[tuple[str, Use]]:
+    """The baseline, and what the status remembers where the record is lost."""
+    agent, name = scene.agent_model, scene.name
+    if agent is None:
+        return
+    yield agent.spec.baseline.model, Use(why=f"baseline of {name}", first="make another one the baseline")
+    status = agent.status
+    roles = (("stable", status.stable), ("canary", status.canary), ("previous", status.previous))
+    for role, shown in roles:
+        if shown is not None:
+            yield shown.model, Use(why=f"{role} of {name} by its status", first=ANOTHER)
 
 
 def ends_of_service(record: Record) -> Iterator[tuple[Target, datetime]]:

@@ -100,6 +100,12 @@ ENTRY = EndpointEntry(
 AGENT = parsed(AgentModel, objects.agent_model(rollbackWindowSeconds=3600))
 LATELY, BEFORE = "2026-05-31T23:30:00Z", "2026-05-31T22:30:00Z"
 
+SHOWN = {"version": "v1.1.0", "model": ONE, "endpoint": "huggingface", "endpointUrl": "https://e/v1"}
+
+
+def an_agent(*, status: Any = None, **spec: Any) -> AgentModel:
+    return parsed(AgentModel, {**objects.agent_model(**spec), "status": status or {}})
+
 
 def tried(**spec: Any) -> Rollout:
     return parsed(Rollout, {**objects.rollout(**spec), "status": {"phase": "Pending"}})
@@ -142,6 +148,14 @@ def tried(**spec: Any) -> Rollout:
             "TrainingRun t1 is under way",
         ),
         (Scene(name="docs", record=known(), unreadable=(UIDS[1],)), "cannot be read"),
+        (
+            Scene(name="other", agent_model=an_agent(baseline={**objects.BASELINE, "model": ONE})),
+            "baseline of other",
+        ),
+        (
+            Scene(name="other", agent_model=an_agent(status={"previous": SHOWN})),
+            "previous of other by its status",
+        ),
         (Scene(name="other", opaque=(f'{{"stable": "{ONE}"}}',)), "named by an object of other"),
         (
             Scene(

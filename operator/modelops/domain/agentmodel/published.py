@@ -38,7 +38,9 @@ def with_published(record: Record, shelf: Shelf, *, agent_model: str) -> Merged:
     for model in sorted(shelf.of(record.agent).models, key=lambda m: (m.published_at, m.repo)):
         merged = with_model(merged, model, known.get(model.data[0]), agent_model=agent_model)
     standing = with_standing(merged.record)
-    return replace(merged, record=standing)
+    if standing == merged.record:
+        return merged
+    return merged.adding(standing, "which of these serve, or served, by their releases")
 
 
 def with_model(
