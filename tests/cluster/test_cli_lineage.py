@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -24,7 +25,6 @@ from modelops.sandbox.tokens import ORGANIZATIONS
 
 ORG = ORGANIZATIONS[1]
 EXAMPLE = "0198b2c4-7d1e-7a10-9c3f-5b8a12e4d601"
-UIDS = {1: "1f3a9c00-run", 2: "2f3a9c00-run", 3: "3f3a9c00-run"}
 
 
 class Agent:
@@ -35,6 +35,9 @@ class Agent:
     ) -> None:
         self.cluster, self.kubectl, self.namespace = cluster, kubectl, namespace
         self.sandbox, self.hf = sandbox, hf
+        # Of this test alone: prune looks at every namespace, those of tests that have just ended included.
+        own = hashlib.sha256(namespace.encode()).hexdigest()[:5]
+        self.uids = {number: f"{number}{own}-run" for number in (1, 2, 3)}
         Scenes(kubectl, namespace).play("agent")
 
     def modelops(
@@ -59,12 +62,12 @@ class Agent:
 
     def published(self, number: int, **told: Any) -> Published:
         created = f"2025120{number}-220000"
-        given = {"version": f"v1.{number}.0-rc.1", "created": created, "uid": UIDS[number], **told}
+        given = {"version": f"v1.{number}.0-rc.1", "created": created, "uid": self.uids[number], **told}
         return publish(self.hf, org=ORG, **given)
 
     def three(self) -> list[Published]:
         """Three versions that the record knows."""
-        made = [self.published(number) for number in UIDS]
+        made = [self.published(number) for number in self.uids]
         self.done("registry", "rebuild", "docs", "-n", self.namespace)
         return made
 
@@ -128,7 +131,7 @@ def test_a_record_that_changes_meanwhile_is_read_again_and_keeps_the_change(
 
     config.load_kube_config(config_file=str(cluster.kubeconfig))  # type: ignore[no-untyped-call]
     made = agent.published(1)
-    told = {"agent": "docs", "version": "v1.1.0-rc.1", "run": UIDS[1], "method": "sft"}
+    told = {"agent": "docs", "version": "v1.1.0-rc.1", "run": agent.uids[1], "method": "sft"}
     shelf = Shelf(
         models=(ModelRepository(repo=made.repo, revision=made.revision, published_at="t", told=told),),
         datasets=(DatasetRepository(repo=made.data),),
