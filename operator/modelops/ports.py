@@ -215,6 +215,9 @@ class Hub(Protocol):
     async def read_json(self, token: str, repo: str, revision: str, path: str) -> Json | None:
         """A JSON file of a model repository; None where it is missing."""
 
+    async def read_text(self, token: str, repo: str, revision: str, path: str) -> str | None:
+        """A small text file of a model repository; None where it is missing."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class EndpointRequest:

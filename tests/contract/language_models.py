@@ -13,10 +13,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import openai
 from huggingface_hub import CommitOperationAdd, HfApi
 
 from modelops.adapters.huggingface.payload import PAYLOADS, payload_base64
 from modelops.domain.jobreport import JobReport, parse_line, parse_reports
+from modelops.sandbox.client import SandboxInfo
 from modelops.sandbox.tokens import USER
 
 NONCE = "n0nce"
@@ -59,15 +61,15 @@ def pair(name: str) -> Row:
     return {"prompt": prompt(name), "chosen": [polite(name)], "rejected": [rude]}
 
 
-def make_base_model(python: Path, folder: Path) -> Path:
-    """A folder with a base model whose tokenizer has learnt from the training rows."""
+def make_base_model(python: Path, folder: Path, *kind: str) -> Path:
+    """A folder with a base model whose tokenizer has learnt from the training rows; `kind` as in `tiny_qwen.py`."""
     folder.mkdir()
     text = folder.with_suffix(".txt")
     rows = [pair(name) for name in NAMES[HELD_OUT:]]
     said = [m["content"] for row in rows for key in ("prompt", "chosen", "rejected") for m in row[key]]
     text.write_text("\n".join(said))
     environment = {**os.environ, **ENVIRONMENT}
-    subprocess.run([python, MAKER, folder, text], check=True, env=environment, capture_output=True)
+    subprocess.run([python, MAKER, folder, text, *kind], check=True, env=environment, capture_output=True)
     return folder
 
 
@@ -173,3 +175,16 @@ class Ended:
     def series(self, metric: str) -> list[float]:
         """A metric's values in the order of the steps."""
         return [report.metrics[metric] for report in self.reports if metric in report.metrics]
+
+
+def chat_client(
+    hf: HfApi, sandbox: SandboxInfo, model: Ended, eventually: Callable[..., Any]
+) -> openai.OpenAI:
+    """Of an endpoint that serves the model."""
+    name = model.repo.rpartition("/")[2]
+    made = {"framework": "pytorch", "accelerator": "cpu", "instance_size": "x1", "instance_type": "intel-spr"}
+    where = {"region": "us-east-1", "vendor": "aws", "type": "authenticated", "namespace": USER}
+    hf.create_inference_endpoint(name, repository=model.repo, **made, **where)  # type: ignore[arg-type]
+    eventually(lambda: hf.get_inference_endpoint(name, namespace=USER).status == "running")
+    url = f"{sandbox.models}/e/{name}/v1"
+    return openai.OpenAI(base_url=url, api_key=sandbox.hf_token, max_retries=0, timeout=180)

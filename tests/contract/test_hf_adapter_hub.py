@@ -85,6 +85,8 @@ async def test_a_json_file_is_read_at_its_revision(
     assert await hub.read_json(token, run_repo, first, "modelops.json") == {"run": "one"}
     assert await hub.read_json(token, run_repo, "main", "modelops.json") == {"run": "two"}
     assert await hub.read_json(token, run_repo, "main", "missing.json") is None
+    assert await hub.read_text(token, run_repo, first, "modelops.json") == '{"run": "one"}'
+    assert await hub.read_text(token, run_repo, "main", "missing.json") is None
     await put(connection, token, run_repo, "list.json", [1])
     with pytest.raises(Refused, match="not a JSON object"):
         await hub.read_json(token, run_repo, "main", "list.json")

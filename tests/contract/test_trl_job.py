@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import openai
 import psutil
 import pytest
 from huggingface_hub import CommitOperationAdd, HfApi, constants
@@ -19,6 +18,7 @@ from tests.contract.language_models import (
     Ended,
     TrainingJob,
     chat,
+    chat_client,
     lines,
     make_base_model,
     pair,
@@ -199,19 +199,6 @@ def test_model_is_published_with_where_it_comes_from(world: World, trained: Ende
     ids = json.loads((folder / "tokenizer.json").read_text())["added_tokens"]
     end = next(token["id"] for token in ids if token["content"] == "<|im_end|>")
     assert json.loads((folder / "generation_config.json").read_text())["eos_token_id"][0] == end
-
-
-def chat_client(
-    hf: HfApi, sandbox: SandboxInfo, model: Ended, eventually: Callable[..., Any]
-) -> openai.OpenAI:
-    """Of an endpoint that serves the model."""
-    name = model.repo.rpartition("/")[2]
-    made = {"framework": "pytorch", "accelerator": "cpu", "instance_size": "x1", "instance_type": "intel-spr"}
-    where = {"region": "us-east-1", "vendor": "aws", "type": "authenticated", "namespace": USER}
-    hf.create_inference_endpoint(name, repository=model.repo, **made, **where)  # type: ignore[arg-type]
-    eventually(lambda: hf.get_inference_endpoint(name, namespace=USER).status == "running")
-    url = f"{sandbox.models}/e/{name}/v1"
-    return openai.OpenAI(base_url=url, api_key=sandbox.hf_token, max_retries=0, timeout=180)
 
 
 def test_published_models_answer_through_their_own_template(

@@ -70,12 +70,34 @@ def test_end_of_the_template_becomes_the_end_of_the_text(found: dict[str, Any]) 
     assert found["eos"] == [END, END]
 
 
+def test_base_model_without_a_template_gets_one_that_ends_each_message_with_eos(
+    found: dict[str, Any],
+) -> None:
+    asked = f"{START}user\nGreet.{END}\n{START}assistant\n"
+    assert found["made"]["text"] == f"{asked}Good morning.{END}\n{asked}Good evening.{END}\n"
+    assert found["made"]["learnt"] == f"Good morning.{END}Good evening.{END}"
+    assert "generation %}" not in found["made, served"]
+
+
+def test_eos_of_the_contract_takes_the_place_of_the_templates_end(found: dict[str, Any]) -> None:
+    assert found["other end"]["learnt"] == "Good morning.<|endoftext|>"
+    assert found["no end but eos"]["learnt"] == f"Good morning.{END}"
+
+
+def test_only_an_end_that_the_base_model_never_learnt_is_new(found: dict[str, Any]) -> None:
+    (new,), known, own = found["new ends"]
+    assert new > 0
+    assert (known, own) == ([], [])
+
+
 @pytest.mark.parametrize(
     ("case", "says"),
     [
         ("too long", "p: 2 of 2 rows are longer than max_seq_length 5 tokens"),
         ("pair too long", "p: 1 of 1 rows are longer than max_seq_length 5 tokens"),
-        ("no template", "base has no chat template: choose its -Instruct sibling"),
+        ("no template", "base has no chat template: choose its -Instruct sibling, or set spec.prompt.eos"),
+        ("eos is no token", "spec.prompt.eos <|nothing|> is no token of base"),
+        ("made, tools", "p line 1: the chat template refuses it: TemplateError the template of a base model"),
         ("no end", "ends an answer with no special token"),
         ("template raises", "p line 1: the chat template refuses it: TemplateError two at most"),
     ],

@@ -1,7 +1,10 @@
-"""Makes a base model of Qwen2's architecture in seconds: `python tiny_qwen.py FOLDER TEXT-FILE`.
+"""Makes a base model of Qwen2's architecture in seconds: `python tiny_qwen.py FOLDER TEXT-FILE [base] [tied]`.
 
 Random weights, and a real byte-level BPE tokenizer that is learnt from the text, with a chat template in
 Qwen's form. It runs in the training environment.
+
+`base`: without a template, and with an end token that was never learnt: its rows are zeros, so that among 600 logits
+around zero it is never the largest one. `tied`: the output head is the embedding.
 """
 
 import sys
@@ -21,7 +24,7 @@ TEMPLATE = (
 )
 
 
-def tokenizer(text: str) -> PreTrainedTokenizerFast:
+def tokenizer(text: str, *, template: str | None) -> PreTrainedTokenizerFast:
     """Byte-level BPE; the end of text is its eos, as in Qwen2.5's base models, not the template's end token."""
     made = Tokenizer(models.BPE())
     made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -32,7 +35,7 @@ def tokenizer(text: str) -> PreTrainedTokenizerFast:
     made.train_from_iterator(text.splitlines(), trainer)
     fast = PreTrainedTokenizerFast(tokenizer_object=made, eos_token=TEXT_END, pad_token=TEXT_END)
     fast.add_special_tokens({"additional_special_tokens": SPECIAL[1:]})
-    fast.chat_template = TEMPLATE
+    fast.chat_template = template
     return fast
 
 
@@ -40,7 +43,8 @@ def main() -> None:
     """Writes the model."""
     folder, text = Path(sys.argv[1]), Path(sys.argv[2]).read_text()
     torch.manual_seed(0)
-    words = tokenizer(text)
+    base, tied = "base" in sys.argv[3:], "tied" in sys.argv[3:]
+    words = tokenizer(text, template=None if base else TEMPLATE)
     config = Qwen2Config(
         vocab_size=len(words),
         hidden_size=128,
@@ -53,8 +57,13 @@ def main() -> None:
         eos_token_id=words.eos_token_id,
         pad_token_id=words.pad_token_id,
         bos_token_id=None,
+        tie_word_embeddings=tied,
     )
     model = Qwen2ForCausalLM(config)
+    if base:
+        with torch.no_grad():
+            for layer in (model.get_input_embeddings(), model.get_output_embeddings()):
+                layer.weight[words.convert_tokens_to_ids(END)] = 0.0
     model.generation_config = GenerationConfig(eos_token_id=words.eos_token_id)
     model.save_pretrained(folder)
     words.save_pretrained(folder)

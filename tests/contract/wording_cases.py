@@ -26,6 +26,7 @@ MARKED = (
     "{%- else %}{{- message.content + '<|im_end|>' }}{%- endif %}{{- '\\n' }}{%- endfor %}"
     "{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- endif %}"
 )
+END, NO_END = "<|im_end|>", "{%- for m in messages %}{{- m.content }}{%- endfor %}"
 CALLS = (
     "{%- for tool in tools or [] %}{{- tool.name }}{%- endfor %}"
     "{%- for message in messages %}{{- '<|im_start|>' + message.role + '\\n' + message.content }}"
@@ -35,14 +36,14 @@ CALLS = (
 )
 
 
-def wording(template: str | None = "", **changes: Any) -> Wording:
+def wording(template: str | None = "", eos: str = "", **changes: Any) -> Wording:
     """Of the base model's tokenizer with another template, or its own."""
     tokenizer = AutoTokenizer.from_pretrained(sys.argv[1])
     if template != "":
         tokenizer.chat_template = template
     for name, value in changes.items():
         setattr(tokenizer, name, value)
-    return Wording(tokenizer, base_model="base")
+    return Wording(tokenizer, base_model="base", eos=eos)
 
 
 def learnt(words: Wording, *messages: Any, tools: Any = None) -> dict[str, str]:
@@ -81,7 +82,23 @@ def main() -> None:
         "too long": refused(lambda: plain.chats([row, row], max_length=5, path="p")),
         "pair too long": refused(lambda: wording(CALLS).pairs([pair], max_length=5, path="p")),
         "no template": refused(lambda: wording(None)),
-        "no end": refused(lambda: wording("{%- for m in messages %}{{- m.content }}{%- endfor %}")),
+        "made": learnt(wording(None, END), USER, HELLO, USER, {**HELLO, "content": "Good evening."}),
+        "made, served": wording(None, END).tokenizer.chat_template,
+        "other end": learnt(wording(eos="<|endoftext|>"), USER, HELLO),
+        "no end but eos": learnt(wording(NO_END, END), USER, HELLO),
+        "new ends": [
+            words.new_ends(known)
+            for words, known in (
+                (wording(None, END), []),
+                (wording(None, END), [plain.end_id]),
+                (wording(None, "<|endoftext|>"), []),
+            )
+        ],
+        "eos is no token": refused(lambda: wording(None, "<|nothing|>")),
+        "made, tools": refused(
+            lambda: wording(None, END).chats([Chat(messages=(USER, CALL))], max_length=500, path="p")
+        ),
+        "no end": refused(lambda: wording(NO_END)),
         "template raises": refused(
             lambda: wording(
                 "{%- if messages | length > 2 %}{{- raise_exception('two at most') }}{%- endif %}" + MARKED

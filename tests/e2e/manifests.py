@@ -81,14 +81,14 @@ def agent_model(*, openrouter: str, train: str, held_out: str, name: str = "docs
     )
 
 
-def training_run(name: str, *, base_model: str, agent: str = "docs", **spec: Any) -> Manifest:
+def training_run(name: str, *, base_model: str | None, agent: str = "docs", **spec: Any) -> Manifest:
     """A TrainingRun on the cheapest flavor."""
     return _object(
         "TrainingRun",
         name,
         {
             "agentModelRef": {"name": agent},
-            "baseModel": base_model,
+            **({"baseModel": base_model} if base_model else {}),
             "maxUSD": "5",
             "backend": {"huggingFace": {"flavor": "cpu-basic"}},
             "config": {"numEpochs": 1},

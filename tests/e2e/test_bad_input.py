@@ -66,6 +66,16 @@ async def model_without_a_size(here: Stage) -> None:
     await asyncio.to_thread(hf.create_commit, UNSIZED, add, commit_message="A model")
 
 
+async def model_without_a_template(here: Stage) -> None:
+    """A base model, and its sibling for conversations."""
+    hf, token = here.cloud.hf, "<|endoftext|>"
+    tokenizer = {"eos_token": token, "added_tokens_decoder": {"0": {"content": token}}}
+    add = [CommitOperationAdd("tokenizer_config.json", json.dumps(tokenizer).encode())]
+    for repo in (ENDLESS, f"{ENDLESS}-Instruct"):
+        await asyncio.to_thread(hf.create_repo, repo, private=True, exist_ok=True)
+        await asyncio.to_thread(hf.create_commit, repo, add, commit_message="A model")
+
+
 async def trained_on_the_held_out(here: Stage) -> None:
     """A version of the agent that was trained on exactly what it would be judged on, on the Hub and on record."""
     cloud, repo = here.cloud, f"{USER}/data-{uuid.uuid4().hex[:8]}"
@@ -141,6 +151,7 @@ def of_kind(kind: str, *cases: Bad) -> tuple[Bad, ...]:
 
 
 SETTINGS = {"trainingDataset": f"ls://{TRAIN}", "evaluationDataset": f"ls://{HELD_OUT}"}
+ENDLESS = f"{USER}/endless-base"
 UNSIZED = f"{USER}/unsized"
 RUNS = (
     Bad("unknown-agent", "AgentModelNotFound", "AgentModel docs", "spec.agentModelRef", "create it", agent=None),
@@ -159,6 +170,9 @@ RUNS = (
     Bad("overlap", "DatasetRefused", "AgentModel docs", "spec.langsmith.evaluationDataset ls://e2e-train", "Remove them", ("spec.langsmith.trainingDataset ls://e2e-train",), agent={"langsmith": {**SETTINGS, "evaluationDataset": f"ls://{TRAIN}"}}),
     Bad("unknown-base", "BaseModelNotFound", "TrainingRun bad", "spec.baseModel nobody/nothing", "check the name", spec={"base_model": "nobody/nothing"}),
     Bad("gated-base", "BaseModelNotFound", "TrainingRun bad", f"spec.baseModel {GATED_MODEL}", "accept the model's terms", spec={"base_model": GATED_MODEL}),
+    Bad("no-base", "NoBaseModel", "TrainingRun bad", "spec.baseModel", "set MODELOPS_DEFAULT_BASE_MODEL", spec={"base_model": None}),
+    Bad("no-end-token", "NoEndToken", "AgentModel docs", "spec.prompt.eos", "before it set", (f"spec.baseModel {ENDLESS} of TrainingRun bad", f"use {ENDLESS}-Instruct", "<|endoftext|>"), prepare=model_without_a_template, spec={"base_model": ENDLESS}),
+    Bad("no-such-token", "NoEndToken", "AgentModel docs", "spec.prompt.eos <|nobody|>", "correct it", ("<|endoftext|>",), prepare=model_without_a_template, spec={"base_model": ENDLESS}, agent={"prompt": {**manifests.PROMPT, "eos": "<|nobody|>"}}),
     Bad("unknown-flavor", "FlavorUnknown", "TrainingRun bad", "spec.backend.huggingFace.flavor 'abacus'", "choose one of", spec={"backend": {"huggingFace": {"flavor": "abacus"}}}),
     Bad("price-unknown", "PriceUnknown", "TrainingRun bad", f"spec.baseModel {UNSIZED}", "choose a model that has one", prepare=model_without_a_size, spec={"base_model": UNSIZED}, uploads=True),
     Bad("over-max", "OverMaxUSD", "TrainingRun bad", "spec.maxUSD", "raise it in a new run", spec={"maxUSD": "0.0001"}, uploads=True),

@@ -103,7 +103,7 @@ def shown(asked: TrainingRun) -> list[tuple[str, str]]:
         ("run", f"{asked.metadata.name} in {asked.metadata.namespace} (uid {asked.metadata.uid})"),
         ("asked by", spec.requested_by or "not said (spec.requestedBy)"),
         ("agent", spec.agent_model_ref.name),
-        ("base model", f"{spec.base_model} @ {status.base_revision[:12]}"),
+        ("base model", f"{asked.base_model} @ {status.base_revision[:12]}"),
         ("method", spec.method.value),
     ]
     if data is not None:

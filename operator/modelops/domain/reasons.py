@@ -63,6 +63,15 @@ class TrainingReason(Reason):
         "BaseModelNotFound",
         "spec.baseModel is not on the Hub, or the token may not read it.",
     )
+    NO_BASE_MODEL = (
+        "NoBaseModel",
+        "The run names no base model and the installation has no default (MODELOPS_DEFAULT_BASE_MODEL); it waits.",
+    )
+    NO_END_TOKEN = (
+        "NoEndToken",
+        "The base model needs spec.prompt.eos of the AgentModel, the token that ends an answer, and there is none, "
+        "or it is no special token of the model.",
+    )
     FLAVOR_UNKNOWN = "FlavorUnknown", "spec.backend.huggingFace.flavor is not in the service's list."
     DOES_NOT_FIT = (
         "DoesNotFit",

@@ -11,9 +11,12 @@ from typing import Any
 from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain.plan import Do, Plan
 from modelops.domain.training.decide import decide
+from modelops.domain.training.ending_token import sibling_of
+from modelops.domain.training.given import base_model_name
 from modelops.domain.training.naming import model_repository
 from modelops.domain.training.observed import Observed, Submission, TrainingSettings
 from modelops.domain.training.status import TERMINAL
+from modelops.domain.training.tokenizer import TokenizerFiles
 from modelops.engine.act import Held
 from modelops.engine.memories import Memories
 from modelops.engine.poller import SharedJobPoller, Watch
@@ -60,6 +63,7 @@ class TrainingRunReconciler(Reconciler[Observed]):
         self._memories = Memories(Memory)
         self._prices: Remembered[tuple[Flavor, ...]] = Remembered(world.clock, seconds=PRICE_SECONDS)
         self._configs: Remembered[Json | None] = Remembered(world.clock, seconds=CONFIG_SECONDS)
+        self._tokenizers: Remembered[TokenizerFiles | None] = Remembered(world.clock, seconds=CONFIG_SECONDS)
         self._bases: Remembered[ModelInfo | None] = Remembered(world.clock, seconds=BASE_SECONDS)
 
     def _decide(self, seen: Observed) -> Plan:
@@ -151,11 +155,12 @@ class TrainingRunReconciler(Reconciler[Observed]):
                 return await self._prices.get(token, lambda: world.jobs.flavors(token))
             case "base":
                 # A further attempt goes on with the revision of the first.
-                base = seen.run.spec.base_model
-                revision = seen.run.status.base_revision if seen.run.status.recipe else None
-                return await self._bases.get(
-                    (token, base, revision), lambda: world.hub.model(token, base, revision or None)
-                )
+                revision = seen.run.status.base_revision if seen.run.status.recipe else ""
+                return await self._model(token, base_model_name(seen), revision or None)
+            case "sibling":
+                return await self._model(token, sibling_of(base_model_name(seen)))
+            case "tokenizer":
+                return await self._tokenizer(seen, token)
             case "base_config":
                 return await self._base_config(seen, token)
             case "dataset":
@@ -183,6 +188,32 @@ class TrainingRunReconciler(Reconciler[Observed]):
         key = (token, base.repo, base.revision)
         return await self._configs.get(
             key, lambda: self._world.hub.read_json(token, base.repo, base.revision, "config.json")
+        )
+
+    async def _model(self, token: str, repo: str, revision: str | None = None) -> ModelInfo | None:
+        return await self._bases.get(
+            (token, repo, revision), lambda: self._world.hub.model(token, repo, revision)
+        )
+
+    async def _tokenizer(self, seen: Observed, token: str) -> TokenizerFiles | None:
+        base = seen.base
+        if not isinstance(base, ModelInfo) or TokenizerFiles.CONFIG not in base.files:
+            return None
+        key = (token, base.repo, base.revision)
+        return await self._tokenizers.get(key, lambda: self._tokenizer_files(base, token))
+
+    async def _tokenizer_files(self, base: ModelInfo, token: str) -> TokenizerFiles:
+        """Three small files of one revision; those that the repository does not have are empty."""
+
+        async def found(path: str) -> str:
+            if path not in base.files:
+                return ""
+            return await self._world.hub.read_text(token, base.repo, base.revision, path) or ""
+
+        return TokenizerFiles.of(
+            config=await found(TokenizerFiles.CONFIG),
+            generation=await found(TokenizerFiles.GENERATION),
+            template=await found(TokenizerFiles.TEMPLATE),
         )
 
     def _sighted(self, fact: str, seen: Observed, token: str) -> Any:

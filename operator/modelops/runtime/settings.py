@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from modelops.adapters.huggingface.payload import TrainerName
+from modelops.api.v1alpha1.meta import HubRepository
 from modelops.domain.model_hosts import ModelHosts, entries, is_loopback
 from modelops.loopback import SWITCH, NotLoopbackError, assert_loopback, sandboxed
 
@@ -60,7 +61,8 @@ class Settings(BaseModel):
     """False: TrainingRuns wait with the reason JobsDisabled."""
     hub_org: str = Field("", alias="MODELOPS_HUB_ORG")
     """Organisation or user on the Hub that owns every repository."""
-    default_base_model: str = Field("", alias="MODELOPS_DEFAULT_BASE_MODEL")
+    default_base_model: HubRepository = Field("", alias="MODELOPS_DEFAULT_BASE_MODEL")
+    """Of TrainingRuns that name none, `organisation/name`; empty: they wait."""
     hf_endpoint: Url = Field("https://huggingface.co", alias="HF_ENDPOINT")
     endpoints_url: Url = Field("https://api.endpoints.huggingface.cloud/v2", alias="MODELOPS_ENDPOINTS_URL")
     langsmith_endpoint: Url = Field("https://api.smith.langchain.com", alias="LANGSMITH_ENDPOINT")

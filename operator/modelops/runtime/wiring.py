@@ -142,6 +142,7 @@ def put_together(
     training = TrainingSettings(
         installation=installation,
         hub_org=settings.hub_org,
+        default_base_model=settings.default_base_model,
         jobs_enabled=settings.jobs_enabled,
         defaults=load_training_defaults(settings.training_defaults),
         poll_seconds=settings.poll_seconds,

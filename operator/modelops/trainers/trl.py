@@ -157,21 +157,23 @@ def _train(job: jobs.Job, recipe: Recipe, files: Mapping[str, bytes], rows: Mapp
         from modelops.trainers.trl_checkpoints import Checkpoints
         from modelops.trainers.trl_pace import Deadline
         from modelops.trainers.trl_reports import Reports
-        from modelops.trainers.trl_trainer import Device, load_model, load_tokenizer, quiet, trainer_for
+        from modelops.trainers.trl_trainer import Device, ends, load_model, load_tokenizer, quiet, trainer_for
     else:
         import trl_merged as merged
         from pace import Pace
         from trl_checkpoints import Checkpoints
         from trl_pace import Deadline
         from trl_reports import Reports
-        from trl_trainer import Device, load_model, load_tokenizer, quiet, trainer_for
+        from trl_trainer import Device, ends, load_model, load_tokenizer, quiet, trainer_for
     from datasets import Dataset
 
     quiet()
     run, device = job.run, Device.here()
     packing = device.flash_attention and recipe.method == "sft"
     print(f"training in {device.dtype}, packing: {packing}", flush=True)
-    wording = Wording(load_tokenizer(run.base_model, run.base_revision), base_model=run.base_model)
+    eos = str(run.raw.get("eos") or "")
+    tokenizer = load_tokenizer(run.base_model, run.base_revision)
+    wording = Wording(tokenizer, base_model=run.base_model, eos=eos)
     data = _worded(recipe, wording, files, rows)
     checkpoints = Checkpoints(job, key=_resume_key(recipe, run, files))
     pace, tokens = Pace(), data.train.tokens
@@ -182,15 +184,19 @@ def _train(job: jobs.Job, recipe: Recipe, files: Mapping[str, bytes], rows: Mapp
         tokens_per_epoch=tokens,
         pace=pace,
     )
+    model = load_model(run.base_model, device, revision=run.base_revision)
+    new_tokens = wording.new_ends(ends(model)) if eos else ()
     trainer = trainer_for(
         recipe,
         device=device,
-        model=load_model(run.base_model, device, revision=run.base_revision),
+        model=model,
+        new_tokens=new_tokens,
         tokenizer=wording.tokenizer,
         train=Dataset.from_dict(dict(data.train.values)),
         held_out=Dataset.from_dict(dict(data.test.values)),
         callbacks=(deadline, reports),
     )
+    del model
     begun = checkpoints.find(Path(f"resumed-{os.environ.get('RANK', '0')}"))
     trainer.train(resume_from_checkpoint=str(begun) if begun else None)
     if deadline.stopped:
@@ -204,6 +210,7 @@ def _train(job: jobs.Job, recipe: Recipe, files: Mapping[str, bytes], rows: Mapp
         "dtype": device.dtype,
         "steps": trainer.state.global_step,
         "resumed_at_step": reports.began_at_step,
+        **({"new_tokens": list(new_tokens)} if new_tokens else {}),
     }
     merged.save_merged(trainer, wording.tokenizer, end_id=wording.end_id, folder=MODEL_FOLDER)
     del trainer  # There is room for one model.
@@ -255,6 +262,7 @@ def _resume_key(recipe: Recipe, run: jobs.Run, files: Mapping[str, bytes]) -> st
         "base_model": run.base_model,
         "base_revision": run.base_revision,
         "files": {path: trl_card.digest(body) for path, body in files.items()},
+        **({"eos": run.raw["eos"]} if run.raw.get("eos") else {}),
     }
     return resume_key(recipe, inputs=inputs, processes=int(os.environ.get("WORLD_SIZE", "1")))
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING or __package__:
     from modelops.trainers import job as jobs
-    from modelops.trainers.trl_trainer import Device, load_model
+    from modelops.trainers.trl_trainer import Device, ends, load_model
 else:
     import job as jobs
-    from trl_trainer import Device, load_model
+    from trl_trainer import Device, ends, load_model
 
 ADAPTER_FOLDER = "adapter"
 TOGETHER = 4
@@ -47,7 +47,7 @@ def save_merged(trainer: Any, tokenizer: Any, *, end_id: int, folder: Path) -> N
     model.save_pretrained(folder / ADAPTER_FOLDER)
     merged = model.merge_and_unload()
     merged.config.use_cache = True  # Training had to switch it off; served without it, each token costs more.
-    merged.generation_config.eos_token_id = _ends(end_id, merged.generation_config.eos_token_id)
+    merged.generation_config.eos_token_id = list(dict.fromkeys([end_id, *ends(merged)]))
     merged.generation_config.pad_token_id = tokenizer.pad_token_id
     merged.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
@@ -66,16 +66,16 @@ def check_stops(folder: Path, *, device: Device, stop: Stop) -> int:
     _free(device)
     tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
     model = load_model(str(folder), device).eval()
-    ends = set(_listed(model.generation_config.eos_token_id))
     lengths = []
     for start in range(0, len(stop.prompts), TOGETHER):
         batch = stop.prompts[start : start + TOGETHER]
-        lengths += _lengths(model, tokenizer, batch, ends=ends, most=stop.most_tokens)
+        lengths += _lengths(model, tokenizer, batch, ends=set(ends(model)), most=stop.most_tokens)
     endless = sum(length is None for length in lengths)
     if endless:
         raise jobs.NeverStops(
             f"{endless} of {len(lengths)} answers to held-out prompts do not end within {stop.most_tokens} tokens: "
-            "train longer or at a higher rate, on a base model that knows the chat template's end token"
+            "train longer or at a higher rate, on a base model that knows the chat "
+            "template's end token, or with spec.prompt.eos"
         )
     return max(length for length in lengths if length is not None)
 
@@ -105,11 +105,3 @@ def _free(device: Device) -> None:
         import torch
 
         torch.cuda.empty_cache()
-
-
-def _ends(end_id: int, others: Any) -> list[int]:
-    return list(dict.fromkeys([end_id, *_listed(others)]))
-
-
-def _listed(ids: Any) -> list[int]:
-    return [] if ids is None else [int(ids)] if isinstance(ids, int) else [int(one) for one in ids]

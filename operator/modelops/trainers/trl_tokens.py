@@ -6,7 +6,7 @@ tool calls with nulls, and it would cut what is too long without a word. Pairs a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,20 @@ else:
 IGNORED = -100
 """The label that no loss is computed for (PyTorch's `cross_entropy`)."""
 _MARK = "modelops"
+_NO_TOOLS = "the template of a base model has no place for tools; choose the -Instruct sibling"
+CHATML = (
+    "{%- if tools %}{{- raise_exception('" + _NO_TOOLS + "') }}{%- endif %}"
+    "{%- for message in messages %}"
+    "{%- if message.tool_calls %}{{- raise_exception('" + _NO_TOOLS + "') }}{%- endif %}"
+    "{{- '<|im_start|>' + message.role + '\\n' }}"
+    "{%- if message.role == 'assistant' %}{%- generation %}{{- message.content + eos_token }}{%- endgeneration %}"
+    "{%- else %}{{- message.content + eos_token }}{%- endif %}{{- '\\n' }}"
+    "{%- endfor %}"
+    "{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- endif %}"
+)
+"""For a base model without a template: OpenAI's ChatML, in which every message ends with the contract's `eos`."""
+SERVED_CHATML = CHATML.replace("{%- generation %}", "").replace("{%- endgeneration %}", "")
+"""The same without the marks of answers, which not every server's Jinja knows."""
 
 
 @dataclass(frozen=True)
@@ -31,25 +45,46 @@ class Columns:
 
 
 class Wording:
-    """The base model's tokenizer with its chat template. `end` is the token that ends an answer.
+    """The base model's tokenizer with its chat template. `end` is the token that ends an answer: `eos`, which the
+    prompt contract names, else the template's own. A model without a template gets one where there is an `eos`.
 
     Raises jobs.BadData where there is no template, or none that a model could learn to stop from.
     """
 
-    def __init__(self, tokenizer: Any, *, base_model: str) -> None:
+    def __init__(self, tokenizer: Any, *, base_model: str, eos: str = "") -> None:
         self.tokenizer = tokenizer
-        if not tokenizer.chat_template:
-            raise jobs.BadData(f"{base_model} has no chat template: choose its -Instruct sibling")
-        self.end = self._end(base_model)
+        self._own_end_id: int | None = tokenizer.eos_token_id
+        if eos and eos not in tokenizer.get_vocab():
+            raise jobs.BadData(f"spec.prompt.eos {eos} is no token of {base_model}")
+        if not tokenizer.chat_template and not eos:
+            raise jobs.BadData(
+                f"{base_model} has no chat template: choose its -Instruct sibling, or set spec.prompt.eos"
+            )
+        made = not tokenizer.chat_template
+        if made:
+            tokenizer.eos_token, tokenizer.chat_template = eos, SERVED_CHATML
+        written = self._written_end()
+        if not eos and not written:
+            raise jobs.BadData(
+                f"the chat template of {base_model} ends an answer with no special token: "
+                "a model trained with it would never stop"
+            )
+        self.end = eos or written
+        self._written = written or self.end
         tokenizer.eos_token = self.end
         if tokenizer.pad_token_id is None:
             tokenizer.pad_token = self.end
-        self._training_template = _training_template(tokenizer)
+        marked = CHATML if made else _training_template(tokenizer)
+        self._training_template = marked if self._written == self.end else None
 
     @property
     def end_id(self) -> int:
         """The id of `end`."""
         return int(self.tokenizer.eos_token_id)
+
+    def new_ends(self, known: Iterable[int]) -> tuple[int, ...]:
+        """The end's id where the base model has never learnt it: it is not its own, nor among those `known`."""
+        return () if self.end_id in {self._own_end_id, *known} else (self.end_id,)
 
     def prompt(self, messages: Sequence[Message], tools: Any) -> str:
         """What the model is given when it is to answer."""
@@ -61,8 +96,8 @@ class Wording:
         if not full.startswith(prompt):
             raise jobs.BadData("the chat template renders a prompt differently once it is answered")
         answer = full[len(prompt) :]
-        cut = answer.rfind(self.end)
-        return answer[: cut + len(self.end)] if cut >= 0 else answer + self.end
+        cut = answer.rfind(self._written)
+        return (answer[:cut] if cut >= 0 else answer) + self.end
 
     def ids(self, text: str) -> list[int]:
         """Tokens of rendered text; the template has written the special ones."""
@@ -126,8 +161,8 @@ class Wording:
             raise jobs.BadData(f"the chat template refuses it: {type(error).__name__} {error}") from error
         return text
 
-    def _end(self, base_model: str) -> str:
-        """The first special token after an answer, as the template writes it."""
+    def _written_end(self) -> str:
+        """The first special token after an answer, as the template writes it; empty where it writes none."""
         said = ({"role": "user", "content": "x"}, {"role": "assistant", "content": _MARK})
         text = self._rendered(said, None)
         added = self.tokenizer.added_tokens_decoder
@@ -136,10 +171,7 @@ class Wording:
         for number in self.ids(text[text.rindex(_MARK) + len(_MARK) :]):
             if number in special:
                 return str(self.tokenizer.convert_ids_to_tokens(number))
-        raise jobs.BadData(
-            f"the chat template of {base_model} ends an answer with no special token: "
-            "a model trained with it would never stop"
-        )
+        return ""
 
 
 def _each(rows: Sequence[Any], make: Callable[[Any], Any], path: str) -> list[Any]:

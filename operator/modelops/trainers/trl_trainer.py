@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING or __package__:
+    from modelops.trainers import job as jobs
     from modelops.trainers.trl_recipe import LORA_DROPOUT, SEED, Recipe
 else:
+    import job as jobs
     from trl_recipe import LORA_DROPOUT, SEED, Recipe
 
 LOGS = 0.01
@@ -63,6 +65,12 @@ def load_model(source: str, device: Device, **more: Any) -> Any:
     )
 
 
+def ends(model: Any) -> list[int]:
+    """The tokens at which a model stops when it generates."""
+    ids = model.generation_config.eos_token_id
+    return [] if ids is None else [int(ids)] if isinstance(ids, int) else [int(one) for one in ids]
+
+
 def trainer_for(
     recipe: Recipe,
     *,
@@ -72,8 +80,10 @@ def trainer_for(
     train: Any,
     held_out: Any,
     callbacks: Sequence[Any],
+    new_tokens: Sequence[int] = (),
 ) -> Any:
-    """TRL's trainer, ready to train. `train` and `held_out` are `datasets.Dataset`s."""
+    """TRL's trainer, ready to train. `train` and `held_out` are `datasets.Dataset`s; `new_tokens` are ids that the
+    model has never learnt, of which the embeddings are trained, too."""
     from transformers import PrinterCallback
 
     config, trainer = _classes(recipe.method)
@@ -83,11 +93,24 @@ def trainer_for(
         train_dataset=train,
         eval_dataset=held_out,
         processing_class=tokenizer,
-        peft_config=_adapter(recipe),
+        peft_config=_adapter(recipe, model, new_tokens),
         callbacks=list(callbacks),
     )
     made.remove_callback(PrinterCallback)  # What it prints is in the reports.
+    if new_tokens:
+        _complete_head(made.model.get_output_embeddings())
     return made
+
+
+def _complete_head(head: Any) -> None:
+    """TRL computes the loss from the head's `weight` and `bias` (trl/trainer/utils.py, `_fused_forward`); PEFT's
+    wrapper around a head with new tokens answers for `weight` alone, and leaves a bias out of its own `forward`."""
+    if head.original_module.bias is not None:
+        raise jobs.BadData(
+            "the output head of the base model has a bias, so that no new token can be learnt: "
+            "name one in spec.prompt.eos that it stops at, or choose its -Instruct sibling"
+        )
+    head.bias = None
 
 
 def quiet() -> None:
@@ -152,9 +175,13 @@ def _classes(method: str) -> tuple[Any, Any]:
     return ORPOConfig, ORPOTrainer
 
 
-def _adapter(recipe: Recipe) -> Any:
+def _adapter(recipe: Recipe, model: Any, new_tokens: Sequence[int]) -> Any:
+    """LoRA leaves embeddings and output head as they are: a token that was never learnt is never said, unless its own
+    rows of both are trained. Where they are tied, PEFT ties the rows, too."""
     from peft import LoraConfig
 
+    layers = (model.get_input_embeddings(), model.get_output_embeddings()) if new_tokens else ()
+    named = [next(name for name, module in model.named_modules() if module is layer) for layer in layers]
     targets: str | Sequence[str] = recipe.target_modules
     return LoraConfig(
         r=recipe.lora_rank,
@@ -162,4 +189,5 @@ def _adapter(recipe: Recipe) -> Any:
         lora_dropout=LORA_DROPOUT,
         target_modules=targets if isinstance(targets, str) else list(targets),
         task_type="CAUSAL_LM",
+        trainable_token_indices={name: list(new_tokens) for name in named} or None,
     )

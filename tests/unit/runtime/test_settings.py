@@ -26,8 +26,16 @@ def test_an_empty_environment_has_defaults_for_everything() -> None:
 
 def test_all_problems_are_told_at_once_with_the_variable() -> None:
     with pytest.raises(SettingsError) as told:
-        load({"MODELOPS_WORKERS": "none", "HF_ENDPOINT": "huggingface.co", "MODELOPS_SANDBOX": "1"})
+        load(
+            {
+                "MODELOPS_WORKERS": "none",
+                "HF_ENDPOINT": "huggingface.co",
+                "MODELOPS_SANDBOX": "1",
+                "MODELOPS_DEFAULT_BASE_MODEL": "https://huggingface.co/Qwen/Qwen2.5-Coder-7B-Instruct",
+            }
+        )
     message = str(told.value)
+    assert "MODELOPS_DEFAULT_BASE_MODEL: " in message
     assert "MODELOPS_WORKERS" in message
     assert "(it is 'none')" in message
     assert "HF_ENDPOINT: write a URL that begins with http:// or https:// (it is 'huggingface.co')" in message
@@ -87,6 +95,7 @@ def test_the_template_names_every_variable_with_a_comment_and_its_default() -> N
 def test_the_template_is_a_valid_environment(tmp_path: Path) -> None:
     settings, _ = load({"MODELOPS_ENV_FILE": str(TEMPLATE)})
     assert settings.jobs_enabled
+    assert settings.default_base_model == "Qwen/Qwen2.5-Coder-7B-Instruct"
 
 
 def test_a_log_line_is_json_and_hides_known_and_likely_secrets() -> None:

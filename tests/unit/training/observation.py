@@ -41,6 +41,7 @@ KNOWN: dict[str, Any] = {
     "flavors": (FLAVOR,),
     "base": BASE,
     "base_config": None,
+    "tokenizer": None,
 }
 """Facts of a run that goes well, up to its submission."""
 

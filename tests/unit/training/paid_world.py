@@ -118,8 +118,8 @@ class Reconciler(TrainingRunReconciler):
         if fact == "flavors":
             return await world.jobs.flavors(token)
         if fact == "base":
-            return await world.hub.model(token, seen.run.spec.base_model)
-        if fact == "base_config":
+            return await world.hub.model(token, seen.run.base_model)
+        if fact in ("base_config", "tokenizer"):
             return None
         return await super()._fetch(fact, seen, scene)
 

@@ -87,6 +87,20 @@ class HuggingFaceHub:
 
         return await self._connection.call(work, doing=f"reading {path} of {repo}", token=token)
 
+    async def read_text(self, token: str, repo: str, revision: str, path: str) -> str | None:
+        """Raises Refused where the file is not UTF-8, or larger than 4 MiB."""
+
+        def work(api: HfApi) -> str | None:
+            content = read_file(api, repo=repo, revision=revision, path=path)
+            if content is None:
+                return None
+            try:
+                return content.decode()
+            except UnicodeDecodeError as error:
+                raise Refused(f"{repo}/{path} at {revision} is not UTF-8: {error}") from error
+
+        return await self._connection.call(work, doing=f"reading {path} of {repo}", token=token)
+
 
 def _model(api: HfApi, repo: str, revision: str | None) -> ModelInfo | None:
     from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError

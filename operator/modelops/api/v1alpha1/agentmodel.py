@@ -24,6 +24,7 @@ from modelops.api.v1alpha1.meta import (
 )
 from modelops.api.v1alpha1.training_config import TrainingConfig
 
+_TOKEN = r"^\S+$"
 _URL = r"^https?://[^\s@]+$"
 _VARIABLE = r"^[A-Z][A-Z0-9_]*$"
 
@@ -173,6 +174,14 @@ class PromptContract(ApiModel):
     )
     max_tokens: int = Field(
         default=1024, ge=1, le=131072, description="Longest answer that the model may give, in tokens."
+    )
+    eos: Annotated[str, matches(_TOKEN, "write one token of the model, such as `<|im_end|>`")] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=64,
+        pattern=_TOKEN,
+        description="Special token that ends an answer, such as `<|im_end|>`. Needed where a TrainingRun's base "
+        "model is no -Instruct model; by default what the model's chat template ends an answer with.",
     )
 
 

@@ -160,8 +160,10 @@ class TrainingRunSpec(
         default_factory=DatasetSelection,
         description="What is learnt from; by default the AgentModel's training dataset.",
     )
-    base_model: HubRepository = Field(
-        description="Model on the Hugging Face Hub that is fine-tuned, `organisation/name`."
+    base_model: HubRepository | None = Field(
+        default=None,
+        description="Model on the Hugging Face Hub that is fine-tuned, `organisation/name`; by default the "
+        "installation's, MODELOPS_DEFAULT_BASE_MODEL.",
     )
     method: Method = Field(
         default=Method.SFT,
@@ -277,6 +279,11 @@ class PreparedDataset(StatusModel):
         default=0, ge=0, description="Tokens that the longest example has at most; what a step has room for."
     )
     digest: str = Field(default="", max_length=80, description="Digest of the rendered data.")
+    eos: str = Field(
+        default="",
+        max_length=64,
+        description="Token that ends an answer, where the prompt contract names one.",
+    )
     prompt_digest: str = Field(
         default="",
         max_length=80,
@@ -360,6 +367,12 @@ class TrainingRunStatus(StatusModel):
     )
     reason: str = Field(default="", max_length=64, description="Why it is in this phase.")
     dataset: PreparedDataset | None = Field(default=None, description="What is trained on.")
+    base_model: str = Field(
+        default="",
+        max_length=193,
+        description="Base model, fixed when the dataset is begun: a later default of the installation changes "
+        "nothing.",
+    )
     base_revision: str = Field(
         default="", max_length=64, description="Revision of the base model that is trained."
     )
@@ -403,3 +416,8 @@ class TrainingRun(KubernetesObject[TrainingRunSpec, TrainingRunStatus], json_sch
 
     kind: Literal["TrainingRun"] = "TrainingRun"
     status: TrainingRunStatus = Field(default_factory=TrainingRunStatus)
+
+    @property
+    def base_model(self) -> str:
+        """What is fine-tuned: as it was fixed, else as the spec names it; empty where neither says."""
+        return self.status.base_model or self.spec.base_model or ""

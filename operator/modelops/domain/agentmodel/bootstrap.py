@@ -147,7 +147,7 @@ def with_run(record: Record, seen: Observed, identity: str, run: TrainingRun) ->
     entry = RegistryEntry(
         version=version,
         model=status.model.repo,
-        base_model=run.spec.base_model,
+        base_model=run.base_model,
         training_method=run.spec.method.value,
         training_dataset=f"ls://{status.dataset.langsmith_id}" if status.dataset else "",
         trained_at=finished,

@@ -12,6 +12,16 @@ USUAL_RATE = {"sft": 2e-4, "dpo": 5e-6, "orpo": 5e-6}
 FAR = 5.0
 
 
+def base_advice(base_model: str, *, sibling: str) -> tuple[str, ...]:
+    """`sibling`: an -Instruct model that was made from it; empty where there is none."""
+    if not sibling:
+        return ()
+    return (
+        f"{base_model} is a base model, which learns to converse and to stop from these examples alone: "
+        f"{sibling} can do both already",
+    )
+
+
 def advice(method: str, values: Mapping[str, Any], *, examples: int) -> tuple[str, ...]:
     """`values`: under their snake_case names. `examples`: that are trained on."""
     found = []

@@ -172,7 +172,7 @@ def registry_entry(
     return RegistryEntry(
         version=version,
         model=repo,
-        base_model=run.spec.base_model,
+        base_model=run.base_model,
         training_method=run.spec.method.value,
         training_dataset=langsmith if langsmith.startswith("ls://") else f"ls://{langsmith}",
         trained_at=seen.now.strftime("%Y-%m-%dT%H:%M:%SZ"),

@@ -10,8 +10,14 @@ from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.plan import Do, Plan
 from modelops.domain.reasons import TrainingReason as Why
 from modelops.domain.refusals import Given, told
-from modelops.domain.training.advice import advice
-from modelops.domain.training.given import current_prompt_digest, training_dataset, training_values
+from modelops.domain.training.advice import advice, base_advice
+from modelops.domain.training.ending_token import sibling_name
+from modelops.domain.training.given import (
+    base_model_name,
+    current_prompt_digest,
+    training_dataset,
+    training_values,
+)
 from modelops.domain.training.naming import dataset_repository
 from modelops.domain.training.observed import Observed
 from modelops.domain.training.offer import fixed
@@ -71,6 +77,7 @@ def started(seen: Observed, message: str, *before: Do) -> Plan:
         message,
         after=START_SECONDS,
         facts={"DatasetReady": False},
+        base_model=base_model_name(seen),
     )
     start = Do(action="start_dataset", arguments={"given": dataset_input(seen)})
     return Plan(steps=(*plan.steps, *before, start), requeue_after=START_SECONDS)
@@ -78,13 +85,19 @@ def started(seen: Observed, message: str, *before: Do) -> Plan:
 
 def prepared(seen: Observed, result: Mapping[str, Any]) -> Plan:
     """The dataset is fixed by the same write as what follows: the intent, the offer, or the end."""
-    dataset = with_advice(seen, dataset_of(result))
+    assert seen.agent_model is not None
+    assert seen.agent_model.spec.prompt is not None
+    eos = seen.agent_model.spec.prompt.eos or ""
+    dataset = with_advice(seen, dataset_of(result)).model_copy(update={"eos": eos})
     return fixed(as_if(seen, seen.run.status.model_copy(update={"dataset": dataset})))
 
 
 def with_advice(seen: Observed, dataset: PreparedDataset) -> PreparedDataset:
     """What the recipe makes of so many examples is a finding like those about the data."""
-    said = advice(seen.run.spec.method.value, training_values(seen), examples=dataset.train)
+    said = (
+        *advice(seen.run.spec.method.value, training_values(seen), examples=dataset.train),
+        *base_advice(base_model_name(seen), sibling=sibling_name(seen)),
+    )
     return dataset.model_copy(update={"findings": (*dataset.findings, *said)[:32]})
 
 
@@ -168,7 +181,7 @@ def dataset_input(seen: Observed) -> dict[str, Any]:
         "min_examples": seen.settings.min_examples,
         "split": {"test_fraction": 0.1, "seed": run.metadata.uid},
         "max_seq_length": training_values(seen).get("max_seq_length"),
-        "base_model": {"repo": run.spec.base_model},
+        "base_model": {"repo": base_model_name(seen)},
         "include_failures": selection.include_failures,
         "feedback_key": selection.feedback_key,
         "group_key": selection.group_key,

@@ -41,6 +41,17 @@ def recipe_digest(method: str, values: dict[str, Any]) -> str:
     return digest_of("recipe/v1", {"method": method, **text})
 
 
+def base_model_name(seen: Observed) -> str:
+    """What is fine-tuned: as the run has it, else the installation's default; empty where neither says."""
+    return seen.run.base_model or seen.settings.default_base_model
+
+
+def named_base_model(seen: Observed) -> str:
+    """The same with where it was named, for people."""
+    where = "spec.baseModel" if seen.run.spec.base_model else "MODELOPS_DEFAULT_BASE_MODEL"
+    return f"{where} {base_model_name(seen)}"
+
+
 def training_dataset(seen: Observed) -> str:
     """The LangSmith dataset: the run's, else the agent's, else what was read; empty where there is none."""
     own = seen.run.spec.dataset.langsmith
@@ -90,7 +101,7 @@ def inputs_of(seen: Observed) -> Inputs:
     run, dataset = seen.run, seen.run.status.dataset
     assert dataset is not None
     return Inputs(
-        base_model=run.spec.base_model,
+        base_model=base_model_name(seen),
         prompt_digest=dataset.prompt_digest or current_prompt_digest(seen),
         dataset_digest=dataset.digest,
         recipe_digest=recipe_digest(run.spec.method.value, training_values(seen)),

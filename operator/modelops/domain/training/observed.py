@@ -12,6 +12,7 @@ from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain.facts import UNSEEN, Outage, Unseen
 from modelops.domain.jobreport import JobReport
 from modelops.domain.record import Record
+from modelops.domain.training.tokenizer import TokenizerFiles
 from modelops.ports import Claim, Flavor, Job, ModelInfo, ProgramState
 
 
@@ -22,6 +23,8 @@ class TrainingSettings:
     installation: str
     """8 hex digits; part of every job's label."""
     hub_org: str
+    default_base_model: str = ""
+    """For runs that name none; empty: they wait."""
     jobs_enabled: bool = True
     defaults: Mapping[str, Any] = field(default_factory=dict)
     """The content of training_defaults.yaml."""
@@ -71,6 +74,10 @@ class Observed:
     base: ModelInfo | Outage | Unseen | None = UNSEEN
     base_config: Mapping[str, Any] | Outage | Unseen | None = UNSEEN
     """The base model's `config.json`; None where it has none."""
+    tokenizer: TokenizerFiles | Outage | Unseen | None = UNSEEN
+    """None where the base model has no `tokenizer_config.json`."""
+    sibling: ModelInfo | Outage | Unseen | None = UNSEEN
+    """The base model's -Instruct sibling; None where the Hub has none."""
     job: Job | Outage | Unseen | None = UNSEEN
     """The recorded job."""
     labelled: tuple[Job, ...] | Outage | Unseen = UNSEEN

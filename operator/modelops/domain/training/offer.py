@@ -13,6 +13,7 @@ from modelops.domain.reasons import TrainingReason as Why
 from modelops.domain.training.approval import asked
 from modelops.domain.training.choice import NothingFits
 from modelops.domain.training.estimate import CannotEstimate, DoesNotFit
+from modelops.domain.training.given import base_model_name
 from modelops.domain.training.observed import Observed
 from modelops.domain.training.price import base_model, needs_approval, priced, refusal, stands
 from modelops.domain.training.status import as_if, failed, moved
@@ -35,7 +36,11 @@ def fixed(seen: Observed) -> Plan:
         message = f"TrainingRun {seen.run.metadata.name}: {error}; then create a new run"
         return failed(seen, why_not(error), message, facts=known)
     # A further attempt goes on with the base model that the first one had, and with its approval.
-    terms: dict[str, Any] = {"base_revision": base_model(seen).revision, "approval_digest": ""}
+    terms: dict[str, Any] = {
+        "base_model": base_model_name(seen),
+        "base_revision": base_model(seen).revision,
+        "approval_digest": "",
+    }
     if old.attempts:
         terms = {}
     at_price = as_if(seen, old.model_copy(update={**terms, "estimate": price}))

@@ -23,7 +23,7 @@ def with_pace(seen: Observed, record: Record) -> Record:
         return record
     run, estimate = seen.run, seen.run.status.estimate
     assert estimate is not None
-    kind = {"flavor": estimate.flavor, "method": run.spec.method.value, "base_model": run.spec.base_model}
+    kind = {"flavor": estimate.flavor, "method": run.spec.method.value, "base_model": run.base_model}
     old = next((s for s in record.speeds if s.is_of(**kind)), None)
     known = old.tokens_per_second if old else ()
     new = Speeds(**kind, tokens_per_second=(*known, speed)[-MOST_RUNS:])

@@ -6,7 +6,7 @@ from modelops.api.v1alpha1.names import FINALIZER
 from modelops.api.v1alpha1.trainingrun import TrainingPhase
 from modelops.domain.plan import Plan, WriteFinalizers
 from modelops.domain.reasons import TrainingReason as Why
-from modelops.domain.training.given import training_dataset
+from modelops.domain.training.given import base_model_name, training_dataset
 from modelops.domain.training.observed import Observed
 from modelops.domain.training.status import RETRY_SECONDS, failed, wait
 
@@ -64,6 +64,20 @@ def prompt_contract_is_missing(seen: Observed) -> Plan | None:
         Why.NO_PROMPT_CONTRACT,
         f"AgentModel {seen.agent_model.metadata.name} has no spec.prompt: "
         "add the prompt contract that the agent really uses",
+        after=None,
+    )
+
+
+def base_model_is_not_named(seen: Observed) -> Plan | None:
+    """Fixed when the dataset is begun; until then the installation's default may still come or change."""
+    if base_model_name(seen):
+        return None
+    return wait(
+        seen,
+        TrainingPhase.PENDING,
+        Why.NO_BASE_MODEL,
+        f"no base model: set MODELOPS_DEFAULT_BASE_MODEL in the operator's environment, or create a run with "
+        f"spec.baseModel in place of TrainingRun {seen.run.metadata.name}",
         after=None,
     )
 

@@ -14,7 +14,7 @@ from modelops.domain.reasons import TrainingReason as Why
 from modelops.domain.training.attempts import attempt_values, hardware_for, last
 from modelops.domain.training.choice import AUTO, chosen
 from modelops.domain.training.estimate import Work, estimate, hardware_of, parameters_of, taking, within
-from modelops.domain.training.given import longest_tokens
+from modelops.domain.training.given import base_model_name, longest_tokens, named_base_model
 from modelops.domain.training.memory import Load
 from modelops.domain.training.observed import Observed
 from modelops.domain.training.pace import measured
@@ -94,15 +94,15 @@ def base_model_is_not_found(seen: Observed) -> Plan | None:
         return None
     if seen.base is UNSEEN:
         return Plan(needs="base")
-    model = seen.run.spec.base_model
+    model = named_base_model(seen)
     if isinstance(seen.base, Outage) and not seen.base.refused:
-        message = f"the Hub did not answer about spec.baseModel {model}: {seen.base.message}; trying again"
+        message = f"the Hub did not answer about {model}: {seen.base.message}; trying again"
         after = seen.base.retry_after or RETRY_SECONDS
         return wait(seen, TrainingPhase.PENDING, Why.HUB_UNAVAILABLE, message, after=after)
     if seen.base is None or isinstance(seen.base, Outage):
         words = f" ({seen.base.message})" if seen.base is not None else ""
         message = (
-            f"spec.baseModel {model} of TrainingRun {seen.run.metadata.name} is not on the Hub, or the token may "
+            f"{model} of TrainingRun {seen.run.metadata.name} is not on the Hub, or the token may "
             f"not read it{words}: check the name, and accept the model's terms if it is gated; then create a new run"
         )
         return failed(seen, Why.BASE_MODEL_NOT_FOUND, message)
@@ -117,7 +117,7 @@ def base_config_is_unseen(seen: Observed) -> Plan | None:
         return Plan(needs="base_config")
     if isinstance(seen.base_config, Outage) and not seen.base_config.refused:
         message = (
-            f"the Hub did not answer about config.json of spec.baseModel {seen.run.spec.base_model}: "
+            f"the Hub did not answer about config.json of {named_base_model(seen)}: "
             f"{seen.base_config.message}; trying again"
         )
         after = seen.base_config.retry_after or RETRY_SECONDS
@@ -169,7 +169,7 @@ def as_measured(seen: Observed, found: Estimate) -> Estimate:
 def work(seen: Observed, dataset: PreparedDataset) -> Work:
     """What is to be trained. Raises CannotEstimate where the model's size is not known."""
     values = attempt_values(seen)
-    parameters = parameters_of(seen.run.spec.base_model, base_model(seen).parameters)
+    parameters = parameters_of(base_model_name(seen), base_model(seen).parameters)
     config = seen.base_config if isinstance(seen.base_config, Mapping) else {}
     return Work(
         shape=of_config(config, parameters=parameters) or of_size(parameters),
@@ -182,9 +182,7 @@ def work(seen: Observed, dataset: PreparedDataset) -> Work:
         ),
         tokens=max(1, dataset.tokens),
         epochs=int(values.get("num_epochs", 3)),
-        measured=measured(
-            seen.record, method=seen.run.spec.method.value, base_model=seen.run.spec.base_model
-        ),
+        measured=measured(seen.record, method=seen.run.spec.method.value, base_model=base_model_name(seen)),
     )
 
 

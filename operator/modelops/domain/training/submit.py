@@ -15,6 +15,7 @@ from modelops.domain.training.checkpoints import STEPS_KEY, checkpoint_steps
 from modelops.domain.training.conclude import conclude
 from modelops.domain.training.given import (
     agent_name,
+    base_model_name,
     billed_namespace,
     inputs_of,
     longest_tokens,
@@ -140,13 +141,14 @@ def submit(seen: Observed, job: JobStatus, version: str) -> Do:
                 "attempt": job.attempt,
                 "seconds": job.timeout_seconds,
                 "agent": agent_name(seen),
-                "base_model": run.spec.base_model,
+                "base_model": base_model_name(seen),
                 "base_revision": run.status.base_revision,
                 "method": run.spec.method.value,
                 "config": {**values, "max_seq_length": longest_tokens(seen, dataset), STEPS_KEY: steps},
                 "dataset": {"repo": dataset.repo, "revision": dataset.revision, "digest": dataset.digest},
                 "output": {"repo": output_repository(seen)},
                 "version": version,
+                **({"eos": dataset.eos} if dataset.eos else {}),
             },
         },
     )

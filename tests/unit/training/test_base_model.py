@@ -1,0 +1,207 @@
+"""Which base model is trained, and whether it can learn to stop: both are known before anything is spent."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from tests.unit.training.objects import DEFAULTS, INSTALLATION, ORG, agent_model_json
+from tests.unit.training.observation import (
+    BASE,
+    KNOWN,
+    actions,
+    agent_model,
+    decided,
+    message,
+    run,
+    said,
+    seen,
+    submitted,
+)
+
+from modelops.domain.facts import UNSEEN, Outage
+from modelops.domain.plan import Do, Plan
+from modelops.domain.training.given import inputs_of
+from modelops.domain.training.observed import TrainingSettings
+from modelops.domain.training.tokenizer import TokenizerFiles
+from modelops.ports import ModelInfo
+
+DEFAULT = "Qwen/Qwen2.5-Coder-7B-Instruct"
+CHATML = (
+    "{%- for message in messages %}{{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>' }}"
+    "{%- endfor %}"
+)
+ADDED = {"151643": {"content": "<|endoftext|>"}, "151645": {"content": "<|im_end|>"}}
+SIBLING = ModelInfo(repo=f"{BASE.repo}-Instruct", revision="s" * 40)
+
+
+def installation(default: str = DEFAULT) -> TrainingSettings:
+    return TrainingSettings(
+        installation=INSTALLATION, hub_org=ORG, default_base_model=default, defaults=DEFAULTS
+    )
+
+
+def unnamed(status: Any = None) -> Any:
+    return run(status, baseModel=None)
+
+
+def files(*, generation: Any = None, template: str = "", **config: Any) -> TokenizerFiles:
+    return TokenizerFiles.of(
+        config=json.dumps(config), generation=json.dumps(generation or {}), template=template
+    )
+
+
+QWEN_BASE = files(
+    eos_token="<|endoftext|>",
+    chat_template=CHATML,
+    added_tokens_decoder=ADDED,
+    generation={"eos_token_id": 151643},
+)
+NO_TEMPLATE = files(eos_token="<|endoftext|>", added_tokens_decoder=ADDED)
+
+
+def contract(eos: str) -> Any:
+    return agent_model(prompt={**agent_model_json()["spec"]["prompt"], "eos": eos})
+
+
+def submission(plan: Plan) -> Do:
+    return next(step for step in plan.steps if isinstance(step, Do) and step.action == "submit")
+
+
+def test_run_that_names_none_trains_the_installations_default() -> None:
+    plan = decided(unnamed(), settings=installation(), **KNOWN)
+    assert submission(plan).arguments["run"]["base_model"] == DEFAULT
+    assert said(plan).base_model == DEFAULT
+
+
+def test_message_says_where_the_model_was_named() -> None:
+    lost = decided(unnamed(), settings=installation("nobody/nothing"), **{**KNOWN, "base": None})
+    assert message(lost).startswith(
+        "MODELOPS_DEFAULT_BASE_MODEL nobody/nothing of TrainingRun docs-1 is not on the Hub"
+    )
+
+
+def test_name_is_fixed_when_the_dataset_is_begun_whatever_the_default_becomes() -> None:
+    begun = decided(unnamed(), settings=installation(), **{**KNOWN, "dataset": None})
+    assert actions(begun) == ["status", "start_dataset"]
+    assert begun.steps[-1].arguments["given"]["base_model"] == {"repo": DEFAULT}  # type: ignore[union-attr]
+    later = unnamed(said(begun).wire())
+    plan = decided(later, settings=installation("another/default"), **KNOWN)
+    assert submission(plan).arguments["run"]["base_model"] == said(plan).base_model == DEFAULT
+
+
+def test_run_of_an_older_operator_keeps_the_model_of_its_spec() -> None:
+    assert inputs_of(seen(run(submitted(id="job1")), settings=installation())).base_model == BASE.repo
+
+
+def test_run_without_any_waits_and_says_where_to_name_one() -> None:
+    plan = decided(unnamed(), **KNOWN)
+    assert (said(plan).reason, said(plan).finished_at, said(plan).base_model) == ("NoBaseModel", None, "")
+    assert "MODELOPS_DEFAULT_BASE_MODEL" in message(plan)
+    assert "spec.baseModel" in message(plan)
+    assert actions(plan) == ["status"]
+
+
+ENDINGS: dict[str, tuple[TokenizerFiles, bool]] = {
+    "Qwen2.5, base": (QWEN_BASE, False),
+    "Qwen2.5-Instruct": (files(eos_token="<|im_end|>", chat_template=CHATML), True),
+    "Llama 3.1-Instruct": (
+        files(
+            eos_token="<|eot_id|>", chat_template="{{ '<|eot_id|>' }}", generation={"eos_token_id": [1, 9]}
+        ),
+        True,
+    ),
+    "Gemma 2, whose template's end is in generation_config only": (
+        files(
+            eos_token="<eos>",
+            chat_template="{{ '<end_of_turn>' }}",
+            added_tokens_decoder={"1": {"content": "<eos>"}, "107": {"content": "<end_of_turn>"}},
+            generation={"eos_token_id": [1, 107]},
+        ),
+        True,
+    ),
+    "Mistral-Instruct, which writes the variable": (
+        files(eos_token={"content": "</s>"}, chat_template="{{ m + eos_token }}"),
+        True,
+    ),
+    "a template in a file of its own": (files(eos_token="<|im_end|>", template=CHATML), True),
+    "several templates": (
+        files(eos_token="<|im_end|>", chat_template=[{"name": "default", "template": CHATML}]),
+        True,
+    ),
+    "an end that is an unlisted id": (
+        files(eos_token="<eos>", chat_template=CHATML, generation={"eos_token_id": 7}),
+        True,
+    ),
+    "no JSON at all": (TokenizerFiles.of(config="<html>", generation="[]", template=CHATML), False),
+}
+
+
+@pytest.mark.parametrize(("tokenizer", "stops"), ENDINGS.values(), ids=ENDINGS.keys())
+def test_whether_a_model_stops_at_its_templates_end_is_read_from_its_files(
+    tokenizer: TokenizerFiles, stops: bool
+) -> None:
+    assert tokenizer.template
+    assert tokenizer.stops_at_its_end is stops
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "lacks"),
+    [
+        (NO_TEMPLATE, "it has no chat template"),
+        (QWEN_BASE, "its chat template ends an answer with no token that it stops at"),
+    ],
+)
+def test_base_model_without_eos_is_refused_and_its_sibling_named(
+    tokenizer: TokenizerFiles, lacks: str
+) -> None:
+    plan = decided(**{**KNOWN, "tokenizer": tokenizer, "sibling": SIBLING})
+    assert (said(plan).phase, said(plan).reason) == ("Failed", "NoEndToken")
+    words = (
+        BASE.repo,
+        "TrainingRun docs-1",
+        lacks,
+        f"use {SIBLING.repo}",
+        "spec.prompt.eos of AgentModel docs",
+    )
+    assert not [word for word in (*words, "<|im_end|>") if word not in message(plan)], message(plan)
+    assert actions(plan) == ["status"]
+
+
+@pytest.mark.parametrize("sibling", [None, Outage(service="hf", message="answered 503")])
+def test_base_model_without_a_sibling_is_refused_all_the_same(sibling: Any) -> None:
+    plan = decided(**{**KNOWN, "tokenizer": NO_TEMPLATE, "sibling": sibling})
+    assert said(plan).reason == "NoEndToken"
+    assert "-Instruct" not in message(plan)
+
+
+def test_eos_is_given_to_the_job_and_fixed_with_the_data() -> None:
+    given = {**KNOWN, "tokenizer": QWEN_BASE, "sibling": SIBLING, "agent_model": contract("<|im_end|>")}
+    plan = decided(**given)
+    assert submission(plan).arguments["run"]["eos"] == "<|im_end|>"
+    assert said(plan).dataset.eos == "<|im_end|>"
+    assert any(SIBLING.repo in finding for finding in said(plan).dataset.findings)
+
+
+def test_model_that_can_stop_asks_for_no_sibling_and_no_eos() -> None:
+    instruct = files(eos_token="<|im_end|>", chat_template=CHATML)
+    plan = decided(**{**KNOWN, "tokenizer": instruct})
+    assert "eos" not in submission(plan).arguments["run"]
+    assert not any("-Instruct" in finding for finding in said(plan).dataset.findings)
+
+
+def test_eos_that_is_no_special_token_of_the_model_is_refused() -> None:
+    plan = decided(**{**KNOWN, "tokenizer": QWEN_BASE, "sibling": None, "agent_model": contract("</s>")})
+    assert said(plan).reason == "NoEndToken"
+    for word in ("spec.prompt.eos </s> of AgentModel docs", "<|endoftext|>, <|im_end|>", "correct it"):
+        assert word in message(plan)
+
+
+def test_tokenizer_is_asked_for_before_the_dataset_is_read_and_waited_for() -> None:
+    before: dict[str, Any] = {**KNOWN, "dataset": None, "tokenizer": UNSEEN}
+    assert decided(**before).needs == "tokenizer"
+    assert decided(**{**before, "tokenizer": QWEN_BASE}).needs == "sibling"
+    away = decided(**{**before, "tokenizer": Outage(service="hf", message="answered 503")})
+    assert said(away).reason == "HubUnavailable"
+    assert "503" in message(away)
