@@ -37,6 +37,7 @@ class ObjectCache:
     def __init__(self, *, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self._kinds: dict[Resource, dict[tuple[str, str], Json]] = defaultdict(dict)
+        self._uids: dict[tuple[Resource, str], tuple[str, str]] = {}
         self._tombstones: OrderedDict[Key, int] = OrderedDict()
         self._heard: dict[str, float] = {}
         self._synced: set[str] = set()
@@ -49,6 +50,12 @@ class ObjectCache:
     def get(self, resource: Resource, namespace: str, name: str) -> Json | None:
         """The object as last seen, or None."""
         return self._kinds[resource].get((namespace, name))
+
+    def with_uid(self, resource: Resource, uid: str) -> Json | None:
+        """The object of that uid, or None."""
+        key = self._uids.get((resource, uid))
+        item = self._kinds[resource].get(key) if key is not None else None
+        return item if item is not None and item["metadata"].get("uid") == uid else None
 
     def list(
         self, resource: Resource, *, namespace: str | None = None, labels: Mapping[str, str] | None = None
@@ -72,6 +79,7 @@ class ObjectCache:
             return False
         self._tombstones.pop(key, None)
         self._kinds[resource][key[1:]] = slim = _slim(item)
+        self._index(resource, slim, held)
         self._tell(resource, slim, held)
         return True
 
@@ -89,6 +97,7 @@ class ObjectCache:
         if held is None:
             return False
         del self._kinds[resource][(namespace, name)]
+        self._uids.pop((resource, held["metadata"].get("uid", "")), None)
         self._tell(resource, held, None)
         return True
 
@@ -145,6 +154,12 @@ class ObjectCache:
 
     def __len__(self) -> int:
         return sum(map(len, self._kinds.values()))
+
+    def _index(self, resource: Resource, item: Json, before: Json | None) -> None:
+        uid = item["metadata"].get("uid", "")
+        if before is not None and before["metadata"].get("uid", "") != uid:
+            self._uids.pop((resource, before["metadata"].get("uid", "")), None)
+        self._uids[resource, uid] = key_of(resource, item)[1:]
 
     def _tell(self, resource: Resource, item: Json, before: Json | None) -> None:
         for listener in self._listeners:

@@ -56,10 +56,9 @@ def concerned_by_report(cache: ObjectCache, namespace: str, agent: str) -> Itera
 def with_uid(cache: ObjectCache, uid: str) -> Iterator[Key]:
     """The run or rollout of that uid, where it is held."""
     for resource in (TRAINING_RUNS, ROLLOUTS):
-        for item in cache.list(resource):
-            metadata = item["metadata"]
-            if metadata["uid"] == uid:
-                yield Key(resource.kind, metadata["namespace"], metadata["name"])
+        item = cache.with_uid(resource, uid)
+        if item is not None:
+            yield Key(resource.kind, item["metadata"]["namespace"], item["metadata"]["name"])
 
 
 def finished(item: Json) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Container, Hashable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -16,6 +17,9 @@ from modelops.ports import Clock, Job, Jobs, Refused, Unavailable
 logger = logging.getLogger(__name__)
 
 TAILS_AT_ONCE: Final = 4
+READS_PER_POLL: Final = 24
+"""Logs of running jobs, of one account. At the usual interval that is 480 requests in the five minutes over which the
+Hub counts (a free account has 1,000), and three seconds of four threads."""
 TAIL_LINES: Final = 200
 MISSES_UNTIL_GONE: Final = 3
 """A listing may lag behind a submission, so one miss says nothing."""
@@ -59,6 +63,8 @@ class _Entry:
     watch: Watch
     sighting: Sighting = field(default_factory=Sighting)
     misses: int = 0
+    read_at: float = float("-inf")
+    """When its log was last asked for, with or without an answer."""
 
     @property
     def settled(self) -> bool:
@@ -70,8 +76,10 @@ class SharedJobPoller:
     """Lists the active jobs of each account once per interval and tells who is concerned.
 
     A job that has left the listing is inspected, and its log read a last time, before its end is told. Logs
-    of running jobs are read when the last reading is older than `report_seconds`, four at a time. `changed`
-    is called in the event loop, after the sighting has been stored.
+    of running jobs are read when the last reading is older than `report_seconds`, `READS_PER_POLL` in a poll and
+    four at a time, those that waited longest first: with a thousand jobs each is read every ten minutes. A rate
+    limit, whatever it was said to, is a pause of the whole account. `changed` is called in the event loop, after
+    the sighting has been stored.
     """
 
     def __init__(
@@ -130,13 +138,15 @@ class SharedJobPoller:
         """Polls until cancelled."""
         while True:
             self._due.clear()
+            began = self._clock.monotonic()
             try:
                 await self.poll()
             except Exception:  # the loop's edge: without it nobody would ever look again
                 logger.exception("a poll of jobs failed; the next one follows")
             await asyncio.sleep(min(SHORTEST_PAUSE_SECONDS, self._interval_seconds))
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._due.wait(), self._interval_seconds - SHORTEST_PAUSE_SECONDS)
+                left = began + self._interval_seconds - self._clock.monotonic()
+                await asyncio.wait_for(self._due.wait(), max(0.0, left))
 
     async def poll(self) -> None:
         """One look at every account that somebody waits for."""
@@ -163,7 +173,27 @@ class SharedJobPoller:
         self._failures.pop(account, None)
         self._active[account] = active
         by_id = {job.id: job for job in active}
-        await asyncio.gather(*(self._look(entry, by_id.get(entry.watch.job_id)) for entry in entries))
+        for entry in entries:
+            job = by_id.get(entry.watch.job_id)
+            if job is not None:
+                self._listed(entry, job)
+        away = [self._look(entry) for entry in entries if entry.watch.job_id not in by_id]
+        reads = [self._read(entry) for entry in self._next_reads(entries, by_id)]
+        await asyncio.gather(*away, *reads)
+
+    def _listed(self, entry: _Entry, job: Job) -> None:
+        entry.misses = 0
+        self._store(entry, replace(entry.sighting, job=job, seen_at=self._clock.monotonic(), problem=""))
+
+    def _next_reads(self, entries: Sequence[_Entry], running: Container[str]) -> list[_Entry]:
+        """Of the listed jobs, those whose log has not been asked for the longest."""
+        before = self._clock.monotonic() - self._report_seconds
+        due = (
+            entry
+            for entry in entries
+            if entry.watch.job_id in running and entry.read_at <= before and _has_log(entry)
+        )
+        return heapq.nsmallest(READS_PER_POLL, due, key=lambda entry: entry.read_at)
 
     def _postpone(self, account: Account, error: Unavailable | Refused) -> None:
         failures = self._failures[account] = self._failures.get(account, 0) + 1
@@ -173,50 +203,64 @@ class SharedJobPoller:
         self._not_before[account] = self._clock.monotonic() + pause
         logger.warning("jobs of %s cannot be listed: %s", account[0], error)
 
-    async def _look(self, entry: _Entry, job: Job | None) -> None:
+    async def _look(self, entry: _Entry) -> None:
+        """At a job that is not in the listing: it has ended, or is not listed yet, or is not known."""
         watch, before = entry.watch, entry.sighting
         try:
-            if job is None:
-                async with self._tails:
-                    job = await self._jobs.inspect(watch.token, watch.namespace, watch.job_id)
+            async with self._asking(watch):
+                job = await self._jobs.inspect(watch.token, watch.namespace, watch.job_id)
             if job is None:
                 self._missed(entry)
                 return
-            now = self._clock.monotonic()
             if not job.ended:
-                entry.misses = 0
-            sighting = replace(before, job=job, seen_at=now, problem="")
-            if self._wants_report(sighting, now):
-                sighting = await self._with_report(watch, sighting)
-                if job.ended and sighting.problem:
-                    # The last words say why it failed: worth another try, not worth holding up its end.
-                    entry.misses += 1
-                    if entry.misses < MISSES_UNTIL_GONE:
-                        entry.sighting = replace(before, problem=sighting.problem)
-                        return
+                self._listed(entry, job)
+                return
+            sighting = replace(before, job=job, seen_at=self._clock.monotonic(), problem="")
+            sighting = await self._with_report(entry, sighting)
+            if sighting.problem:
+                # The last words say why it failed: worth another try, not worth holding up its end.
+                entry.misses += 1
+                if entry.misses < MISSES_UNTIL_GONE:
+                    entry.sighting = replace(before, problem=sighting.problem)
+                    return
         except (Unavailable, Refused) as error:
             entry.sighting = replace(entry.sighting, problem=str(error))
             return
         self._store(entry, sighting)
+
+    async def _read(self, entry: _Entry) -> None:
+        """What a running job says of itself. Meanwhile nobody else looks at it: polls follow each other."""
+        self._store(entry, await self._with_report(entry, entry.sighting))
+
+    @asynccontextmanager
+    async def _asking(self, watch: Watch) -> AsyncIterator[None]:
+        """Room for one request about one job. Raises Unavailable where the account is to be left alone."""
+        account = (watch.namespace, watch.token)
+        async with self._tails:
+            left = self._not_before.get(account, 0.0) - self._clock.monotonic()
+            if left > 0:
+                raise Unavailable(f"the service asked for a pause of {left:.0f} s more")
+            try:
+                yield
+            except Unavailable as error:
+                if error.retry_after:
+                    pause = min(LONGEST_PAUSE_SECONDS, error.retry_after)
+                    self._not_before[account] = self._clock.monotonic() + pause
+                raise
 
     def _missed(self, entry: _Entry) -> None:
         entry.misses += 1
         if entry.misses >= MISSES_UNTIL_GONE:
             self._store(entry, replace(entry.sighting, job=None, gone=True, problem=""))
 
-    def _wants_report(self, sighting: Sighting, now: float) -> bool:
-        job = sighting.job
-        if job is None or job.stage == "SCHEDULING":
-            return False
-        read_at = sighting.report_read_at
-        return job.ended or read_at is None or now - read_at >= self._report_seconds
-
-    async def _with_report(self, watch: Watch, sighting: Sighting) -> Sighting:
+    async def _with_report(self, entry: _Entry, sighting: Sighting) -> Sighting:
         """A log that cannot be read holds up nothing but the report."""
+        watch = entry.watch
         if not watch.nonce:
             return sighting
+        entry.read_at = self._clock.monotonic()
         try:
-            async with self._tails:
+            async with self._asking(watch):
                 lines = await self._jobs.tail(watch.token, watch.namespace, watch.job_id, TAIL_LINES)
         except (Unavailable, Refused) as error:
             return replace(sighting, problem=str(error))
@@ -230,6 +274,11 @@ class SharedJobPoller:
         before, entry.sighting = entry.sighting, sighting
         if _told(before) != _told(sighting):
             self._changed(entry.watch.key)
+
+
+def _has_log(entry: _Entry) -> bool:
+    job = entry.sighting.job
+    return bool(entry.watch.nonce) and job is not None and job.stage != "SCHEDULING"
 
 
 def _told(sighting: Sighting) -> tuple[object, ...]:

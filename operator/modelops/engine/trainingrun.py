@@ -25,7 +25,17 @@ from modelops.engine.reconciler import Reconciler, Scene
 from modelops.engine.remembered import Remembered
 from modelops.engine.resources import TRAINING_RUNS
 from modelops.engine.world import World, identity, parsed
-from modelops.ports import Flavor, JobRequest, Json, ModelInfo, Refused, Trainer, Unavailable, Uncertain
+from modelops.ports import (
+    Claim,
+    Flavor,
+    JobRequest,
+    Json,
+    ModelInfo,
+    Refused,
+    Trainer,
+    Unavailable,
+    Uncertain,
+)
 
 PROGRAM = "modelops.datasets"
 LOOK_SECONDS = 5.0
@@ -44,6 +54,7 @@ class Memory:
     """Attempt and post that the rest speaks of."""
     submission: Submission | None = None
     settling_since: float | None = None
+    claim: Claim | None = None
     not_before: dict[str, float] = field(default_factory=dict)
     tidied: bool = False
 
@@ -122,7 +133,7 @@ class TrainingRunReconciler(Reconciler[Observed]):
         intent = (job.attempt, job.post) if job else (0, 0)
         if memory.intent != intent:
             memory.intent = intent
-            memory.submission, memory.settling_since = None, None
+            memory.submission, memory.settling_since, memory.claim = None, None, None
         return memory
 
     async def _tidy(self, uid: str) -> None:
@@ -171,7 +182,7 @@ class TrainingRunReconciler(Reconciler[Observed]):
                 assert job is not None
                 return await world.jobs.list_labelled(token, self._namespace(seen), job.label)
             case "claim":
-                return await world.hub.claim(token, self._repository(seen), seen.attempt)
+                return await self._claim(seen, token)
             case "result":
                 return await world.hub.model(token, self._repository(seen))
             case "lineage":
@@ -189,6 +200,13 @@ class TrainingRunReconciler(Reconciler[Observed]):
         return await self._configs.get(
             key, lambda: self._world.hub.read_json(token, base.repo, base.revision, "config.json")
         )
+
+    async def _claim(self, seen: Observed, token: str) -> Claim | None:
+        """Committed once and never changed: who has the attempt is asked until somebody has."""
+        memory = self._memory(seen.run)
+        if memory.claim is None:
+            memory.claim = await self._world.hub.claim(token, self._repository(seen), seen.attempt)
+        return memory.claim
 
     async def _model(self, token: str, repo: str, revision: str | None = None) -> ModelInfo | None:
         return await self._bases.get(

@@ -81,8 +81,9 @@ class SandboxInfo:
         self.call("DELETE", f"/faults/{number}")
 
     def clear(self) -> None:
-        """Takes all faults away and releases held jobs."""
+        """Takes all faults away, also those of log streams, and releases held jobs."""
         self.call("DELETE", "/faults")
+        self.log_streams()
         self.hold_jobs(held=False)
 
     def requests(
@@ -101,6 +102,10 @@ class SandboxInfo:
     def hold_jobs(self, *, held: bool = True) -> None:
         """Keeps new jobs in stage SCHEDULING, or lets them start."""
         self.call("POST", "/jobs/hold", {"held": held})
+
+    def log_streams(self, **fields: float) -> None:
+        """How logs of jobs are streamed from now on (fields: `sandbox.jobs.logs.LogStreams`); none: as usual."""
+        self.call("POST", "/jobs/log-streams", fields)
 
     def job_billing(self) -> list[dict[str, Any]]:
         """What each job has cost: `id`, `flavor`, `labels`, `stage`, `billedSeconds`, `costMicroUSD`."""

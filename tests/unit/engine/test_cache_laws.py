@@ -57,6 +57,24 @@ def test_what_was_deleted_stays_deleted_whatever_older_news_comes(
     assert held_version(cache) == (8 if deleted < 8 else 0)
 
 
+def test_object_is_found_by_its_uid_for_as_long_as_it_is_there() -> None:
+    def made(uid: str, version: int) -> dict[str, Any]:
+        item = pod(version=version)
+        return {**item, "metadata": {**item["metadata"], "uid": uid}}
+
+    cache = new_cache()
+    cache.put(PODS, made("first", 1))
+    cache.put(PODS, made("first", 2))
+    found = cache.with_uid(PODS, "first")
+    assert found is not None
+    assert found["metadata"]["resourceVersion"] == "2"
+    cache.put(PODS, made("second", 4))
+    assert cache.with_uid(PODS, "first") is None
+    assert cache.with_uid(PODS, "second") is not None
+    cache.remove(PODS, "team", "p", version=5)
+    assert cache.with_uid(PODS, "second") is None
+
+
 def test_versions_compare_as_numbers() -> None:
     cache = new_cache()
     cache.put(PODS, pod(version=99))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from modelops.sandbox.jobs.logs import JobLog
+from modelops.sandbox.jobs.logs import JobLog, LogStreams
 from modelops.sandbox.jobs.records import Job
 from modelops.sandbox.jobs.spec import checked_labels
 
@@ -45,7 +45,7 @@ def test_begun_minutes_of_running_are_billed(started: float | None, finished: fl
 
 
 async def _data(log: JobLog, tail: int | None) -> list[str]:
-    events = [event async for event in log.stream(tail=tail, keep_alive=1)]
+    events = [event async for event in log.stream(tail=tail)]
     return [json.loads(event)["data"] for event in events if event is not None]
 
 
@@ -62,7 +62,7 @@ async def test_log_is_replayed_and_its_tail_keeps_the_start_mark(tmp_path: Path)
 
 async def test_quiet_log_sends_keep_alives_until_it_is_closed(tmp_path: Path) -> None:
     log = JobLog(tmp_path / "log.jsonl")
-    stream = log.stream(tail=None, keep_alive=0.01)
+    stream = log.stream(tail=None, as_asked=LogStreams(keep_alive=0.01))
     assert await anext(stream) is None
     log.append("late")
     event = await anext(stream)

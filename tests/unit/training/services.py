@@ -243,6 +243,8 @@ class Hub:
     time: Time
     claims: dict[int, Claim] = field(default_factory=dict)
     published: Json | None = None
+    asked: int = 0
+    """How often a claim was read."""
 
     async def model(self, token: str, repo: str, revision: str | None = None) -> ModelInfo | None:
         return ModelInfo(repo=repo, revision="r" * 40, parameters=7_000_000_000)
@@ -250,6 +252,7 @@ class Hub:
     async def ensure_model_repo(self, token: str, repo: str) -> None: ...
 
     async def claim(self, token: str, repo: str, attempt: int) -> Claim | None:
+        self.asked += 1
         return self.claims.get(attempt)
 
     async def close(self, token: str, repo: str, attempt: int) -> Claim:

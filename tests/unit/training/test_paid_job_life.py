@@ -75,6 +75,20 @@ async def test_the_record_is_read_from_what_the_server_has() -> None:
     assert run == world.server.live(("TrainingRun", RUN))
 
 
+async def test_a_claim_stands_for_ever_and_is_read_once_though_two_jobs_may_exist() -> None:
+    world = PaidWorld(CALM, stepped=False)
+    await world.reconciler.reconcile(NAMESPACE, RUN)
+    world.server.user_edits(RUN_NAME, lambda item: item["status"]["job"].update(post=2))
+    world.lead(stale=False)
+    await world.reconciler.reconcile(NAMESPACE, RUN)
+    unclaimed = world.hub.asked
+    world.hub.starts(world.jobs.jobs[0])
+    for _ in range(3):
+        await world.reconciler.reconcile(NAMESPACE, RUN)
+    assert unclaimed >= 1
+    assert world.hub.asked == unclaimed + 1
+
+
 async def test_a_run_deleted_after_its_secret_is_ended_and_booked_with_the_installations_token() -> None:
     world = PaidWorld(replace(CALM, endings=1), stepped=False)
     await world.reconciler.reconcile(NAMESPACE, RUN)

@@ -5,11 +5,30 @@ import json
 from collections import deque
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from modelops.sandbox.hub.store import now
 
 STARTED = "===== Job started"
 """Begins the line that the service itself puts before the job's own; SDKs drop it."""
+
+
+class LogStreams(BaseModel):
+    """How logs are streamed: as the service does it, or as it was seen to fail."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    keep_alive: Annotated[float, Field(gt=0)] = 30.0
+    """Seconds without a line until a keep-alive is sent."""
+    replays: Annotated[int, Field(ge=1)] = 1
+    """How often a connection is told what was said before it."""
+    silent_after: Annotated[int, Field(ge=0)] | None = None
+    """Half-open: after so many events a connection stays, and only keep-alives come."""
+
+
+USUAL = LogStreams()
 
 
 class JobLog:
@@ -37,22 +56,26 @@ class JobLog:
         self._closed = True
         self._wake()
 
-    async def stream(self, *, tail: int | None, keep_alive: float) -> AsyncIterator[str | None]:
+    async def stream(self, *, tail: int | None, as_asked: LogStreams = USUAL) -> AsyncIterator[str | None]:
         """The events from the beginning (or the last `tail`, with the start marks), until the log is closed.
 
-        None comes after `keep_alive` seconds without a line.
+        None, a keep-alive, comes after a while without a line.
         """
-        offset = 0
+        offset, sent, replays = 0, 0, as_asked.replays
         while True:
             grown, closed = self._grown, self._closed
             lines, offset = self._read(offset)
-            for line in lines if tail is None else _last(lines, tail):
+            for line in (lines if tail is None else _last(lines, tail)) * replays:
+                while sent == as_asked.silent_after:
+                    await asyncio.sleep(as_asked.keep_alive)
+                    yield None
                 yield line
-            tail = None
+                sent += 1
+            tail, replays = None, 1
             if closed:
                 return
             try:
-                await asyncio.wait_for(grown.wait(), keep_alive)
+                await asyncio.wait_for(grown.wait(), as_asked.keep_alive)
             except TimeoutError:
                 yield None
 

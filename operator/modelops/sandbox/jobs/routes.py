@@ -9,11 +9,10 @@ from aiohttp import web
 from modelops.sandbox.hub.access import HubError, require_namespace
 from modelops.sandbox.hub.repos import body_of
 from modelops.sandbox.jobs.hardware import FLAVORS
+from modelops.sandbox.jobs.logs import LogStreams
 from modelops.sandbox.jobs.records import Job
 from modelops.sandbox.jobs.service import JOBS, JobService
 from modelops.sandbox.jobs.spec import JobSpec, LabelsBody
-
-KEEP_ALIVE_SECONDS = 30.0
 
 
 def job_routes() -> list[web.RouteDef]:
@@ -33,8 +32,8 @@ def job_routes() -> list[web.RouteDef]:
 def admin_routes(jobs: JobService) -> list[web.RouteDef]:
     """For tests and benches.
 
-    `POST /jobs/hold {held}`, `POST /jobs/page-size {size}`, `POST /jobs/{id}/kill {message}`,
-    `GET /jobs/billing`.
+    `POST /jobs/hold {held}`, `POST /jobs/page-size {size}`, `POST /jobs/log-streams {keep_alive, replays,
+    silent_after}`, `POST /jobs/{id}/kill {message}`, `GET /jobs/billing`.
     """
 
     def setting(
@@ -49,6 +48,9 @@ def admin_routes(jobs: JobService) -> list[web.RouteDef]:
     def page_size(body: dict[str, object]) -> None:
         jobs.page_size = int(str(body["size"]))
 
+    def log_streams(body: dict[str, object]) -> None:
+        jobs.streams = LogStreams.model_validate(body)
+
     async def kill(request: web.Request) -> web.Response:
         message = str((await request.json()).get("message", "node lost"))
         killed = jobs.kill(request.match_info["id"], message)
@@ -60,6 +62,7 @@ def admin_routes(jobs: JobService) -> list[web.RouteDef]:
     return [
         web.post("/jobs/hold", setting(lambda body: jobs.hold(held=bool(body["held"])))),
         web.post("/jobs/page-size", setting(page_size)),
+        web.post("/jobs/log-streams", setting(log_streams)),
         web.post("/jobs/{id}/kill", kill),
         web.get("/jobs/billing", billing),
     ]
@@ -122,11 +125,8 @@ async def _logs(request: web.Request) -> web.StreamResponse:
         raise HubError(400, f"tail must be a number, not {tail!r}")
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
     await response.prepare(request)
-    events = (
-        request.app[JOBS]
-        .log(job)
-        .stream(tail=None if tail is None else int(tail), keep_alive=KEEP_ALIVE_SECONDS)
-    )
+    jobs = request.app[JOBS]
+    events = jobs.log(job).stream(tail=None if tail is None else int(tail), as_asked=jobs.streams)
     try:
         async for event in events:
             await response.write(b": keep-alive\n\n" if event is None else f"data: {event}\n\n".encode())

@@ -10,7 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
-from modelops.sandbox.jobs.logs import JobLog
+from modelops.sandbox.jobs.logs import JobLog, LogStreams
 from modelops.sandbox.jobs.process import JobProcess
 from modelops.sandbox.jobs.records import TERMINAL, Job
 from modelops.sandbox.jobs.spec import JobSpec
@@ -30,6 +30,7 @@ class JobService:
         self._released = asyncio.Event()
         self._released.set()
         self.page_size = 100
+        self.streams = LogStreams()
 
     async def start(self) -> None:
         """Reads what is on disk: waiting jobs go on waiting, running ones have lost their machine."""
