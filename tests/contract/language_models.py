@@ -177,14 +177,12 @@ class Ended:
         return [report.metrics[metric] for report in self.reports if metric in report.metrics]
 
 
-def chat_client(
-    hf: HfApi, sandbox: SandboxInfo, model: Ended, eventually: Callable[..., Any]
-) -> openai.OpenAI:
+def chat_client(hf: HfApi, sandbox: SandboxInfo, repo: str, eventually: Callable[..., Any]) -> openai.OpenAI:
     """Of an endpoint that serves the model."""
-    name = model.repo.rpartition("/")[2]
+    name = repo.rpartition("/")[2][-32:].strip("-")  # The longest that the service takes.
     made = {"framework": "pytorch", "accelerator": "cpu", "instance_size": "x1", "instance_type": "intel-spr"}
     where = {"region": "us-east-1", "vendor": "aws", "type": "authenticated", "namespace": USER}
-    hf.create_inference_endpoint(name, repository=model.repo, **made, **where)  # type: ignore[arg-type]
+    hf.create_inference_endpoint(name, repository=repo, **made, **where)  # type: ignore[arg-type]
     eventually(lambda: hf.get_inference_endpoint(name, namespace=USER).status == "running")
     url = f"{sandbox.models}/e/{name}/v1"
     return openai.OpenAI(base_url=url, api_key=sandbox.hf_token, max_retries=0, timeout=180)

@@ -107,7 +107,7 @@ def test_end_token_that_was_never_learnt_is_learnt_and_served(
     }
     assert told["modelops"]["new_tokens"] == told["generation_config"]["eos_token_id"][:1]
     assert told["modelops"]["eos"] == told["tokenizer_config"]["eos_token"] == END
-    client = chat_client(hf, sandbox, ended, eventually)
+    client = chat_client(hf, sandbox, ended.repo, eventually)
     for name in NAMES[:3]:
         answer = client.chat.completions.create(model=ended.repo, messages=prompt(name))  # type: ignore[arg-type]
         assert answer.choices[0].finish_reason == "stop"

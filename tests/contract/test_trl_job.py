@@ -206,7 +206,7 @@ def test_published_models_answer_through_their_own_template(
 ) -> None:
     """Three of them, one more than the sandbox keeps in memory."""
     for model in (sft, *preferred.values()):
-        client = chat_client(hf, sandbox, model, eventually)
+        client = chat_client(hf, sandbox, model.repo, eventually)
         told = []
         for name in NAMES[:3]:
             answer = client.chat.completions.create(model=model.repo, messages=prompt(name))  # type: ignore[arg-type]

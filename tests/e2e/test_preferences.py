@@ -1,0 +1,130 @@
+"""A base model that never conversed is taught to, and then what people prefer: SFT, DPO and ORPO of a language model."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.contract.language_models import NAMES, chat_client, make_base_model, pair, time_of, upload
+from tests.contract.learning import fill_dataset
+from tests.e2e import manifests
+from tests.e2e.api import condition, status, told
+from tests.e2e.stage import Stage
+
+from modelops.adapters.langsmith.connection import LangSmithConnection
+from modelops.ports import Json
+from modelops.sandbox.tokens import USER
+from modelops.trainenv.environment import MAKE, find_python
+
+PYTHON = find_python()
+pytestmark = [
+    pytest.mark.skipif(PYTHON is None, reason=f"no training environment: {MAKE}"),
+    pytest.mark.xdist_group("trl"),
+]
+SECONDS = 240
+BASE = f"{USER}/tiny-base"
+GOOD, PAIRS = "e2e-polite", "e2e-polite-and-rude"
+PROMPT = {
+    "system": "Greet people.",
+    "user": "{{ inputs.task }}",
+    "assistant": "{{ outputs.answer }}",
+    "eos": "<|im_end|>",
+    "maxTokens": 64,
+}
+RECIPE = {
+    "batchSize": 8,
+    "gradientAccumulationSteps": 1,
+    "loraRank": 16,
+    "loraAlpha": 32,
+    "targetModules": ["all-linear"],
+    "maxSeqLength": 128,
+}
+POLITE = {**RECIPE, "learningRate": "5e-3", "numEpochs": 4}
+PREFERRED = {**RECIPE, "learningRate": "1e-3", "numEpochs": 2}
+
+
+def examples(*, pairs: bool) -> list[dict[str, Any]]:
+    """Of LangSmith; with `pairs` each has a better and a worse answer."""
+    made = []
+    for name in NAMES:
+        row = pair(name)
+        better, worse = ({"answer": row[side][0]["content"]} for side in ("chosen", "rejected"))
+        outputs = {"chosen": better, "rejected": worse} if pairs else better
+        made.append({"inputs": {"task": row["prompt"][1]["content"], "name": name}, "outputs": outputs})
+    return made
+
+
+def prepared(here: Stage, folder: Path) -> None:
+    """Both datasets, and the base model on the Hub."""
+    assert PYTHON is not None
+    sandbox = here.cloud.sandbox
+    client = LangSmithConnection(
+        api_url=sandbox.langsmith, api_key=sandbox.langsmith_key, attempts=1
+    ).client()
+    try:
+        fill_dataset(client, GOOD, examples(pairs=False))
+        fill_dataset(client, PAIRS, examples(pairs=True))
+    finally:
+        client.close(timeout=0)
+    made = make_base_model(PYTHON, folder / "base", "base")
+    upload(here.cloud.hf, BASE, {file.name: file for file in made.iterdir()})
+
+
+async def trained(here: Stage, name: str, *, base: str, dataset: str, **spec: Any) -> Json:
+    """A TrainingRun to its success; its status."""
+    # The examples are near-copies of each other, which would all stay on one side of the split.
+    given = {"langsmith": f"ls://{dataset}", "groupKey": "inputs.name"}
+    await here.api.create(manifests.training_run(name, base_model=base, dataset=given, **spec))
+    run = await here.api.complete("TrainingRun", name, seconds=SECONDS)
+    assert condition(run, "Succeeded") == "True", f"{told(run)}\n{here.log()}"
+    return status(run)
+
+
+async def test_a_base_model_learns_to_converse_and_then_what_is_preferred_by_dpo_and_by_orpo(
+    here: Stage, tmp_path: Path
+) -> None:
+    await asyncio.to_thread(prepared, here, tmp_path)
+    await here.agent_model(prompt=PROMPT)
+    await here.start(MODELOPS_TRAINER="trl", MODELOPS_DEFAULT_BASE_MODEL=BASE)
+
+    begun = await trained(here, "sft", base="", dataset=GOOD, method="sft", config=POLITE)
+    assert begun["baseModel"] == BASE
+    assert begun["progress"]["percent"] == 100
+
+    talks = begun["model"]["repo"]
+    preferred = await asyncio.gather(
+        *(
+            trained(here, method, base=talks, dataset=PAIRS, method=method, config=PREFERRED)
+            for method in ("dpo", "orpo")
+        )
+    )
+    assert {found["baseModel"] for found in preferred} == {talks}
+    assert len({found["model"]["version"] for found in (begun, *preferred)}) == 3
+    for found in preferred:
+        await asyncio.to_thread(greets, here, found["model"]["repo"])
+
+
+def greets(here: Stage, repo: str) -> None:
+    """The model behind an endpoint of its own says what is preferred, and stops."""
+    cloud = here.cloud
+    client = chat_client(cloud.hf, cloud.sandbox, repo, eventually)
+    name = NAMES[0]
+    messages: list[Any] = [
+        {"role": "system", "content": PROMPT["system"]},
+        {"role": "user", "content": f"Greet {name} in the {time_of(name)}."},
+    ]
+    answer = client.chat.completions.create(model=repo, messages=messages, max_tokens=64)
+    assert answer.choices[0].finish_reason == "stop"
+    assert (answer.choices[0].message.content or "").startswith(f"Good {time_of(name)}")
+
+
+def eventually(question: Callable[[], bool]) -> None:
+    """Waits until it is so."""
+    deadline = time.monotonic() + 60
+    while not question():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
