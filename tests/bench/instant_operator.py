@@ -2,15 +2,18 @@
 
 A dataset program costs a second of a core, so that a hundred runs would measure it and not the operator.
 MODELOPS_BENCH_DATASET is `<repo>@<revision>` of a dataset on the Hub that jobs can train on.
-MODELOPS_BENCH_PROFILE names a file for cProfile's figures.
+MODELOPS_BENCH_PROFILE names a file for cProfile's figures. MODELOPS_BENCH_LAG names one for how late the event loop
+was: a line of JSON each second, `[unix time, [seconds, ...]]`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import cProfile
+import json
 import os
 import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,8 @@ from modelops.ports import Json, ProgramState
 from modelops.runtime import wiring
 from modelops.runtime.__main__ import main
 
+PROBE_SECONDS = 0.01
+
 
 class InstantPrograms:
     """`ports.Programs`; every program is a success at once."""
@@ -27,6 +32,10 @@ class InstantPrograms:
     def __init__(self, _state_dir: Path, *, ended: Callable[[str], None] | None = None, **_: Any) -> None:
         self._ended = ended or (lambda _: None)
         self._results: dict[str, Json] = {}
+        if os.environ.get("MODELOPS_BENCH_LAG"):
+            self._probe = asyncio.get_running_loop().create_task(
+                _probed(Path(os.environ["MODELOPS_BENCH_LAG"]))
+            )
 
     async def observe(self, name: str) -> ProgramState | None:
         """None before `start`, then the result."""
@@ -44,6 +53,19 @@ class InstantPrograms:
     async def stop(self, name: str) -> None:
         """Forgets it."""
         self._results.pop(name, None)
+
+
+async def _probed(file: Path) -> None:
+    """A sleep that takes longer than asked for was held up by that much."""
+    loop = asyncio.get_running_loop()
+    with file.open("w", buffering=1) as out:
+        while True:
+            late = []
+            for _ in range(round(1 / PROBE_SECONDS)):
+                before = loop.time()
+                await asyncio.sleep(PROBE_SECONDS)
+                late.append(round(max(0.0, loop.time() - before - PROBE_SECONDS), 5))
+            out.write(json.dumps([time.time(), late]) + "\n")
 
 
 def dataset_result() -> Json:

@@ -144,12 +144,14 @@ def apply_crds(cluster: LocalCluster) -> None:
 
 
 @asynccontextmanager
-async def stage_for(name: str, cluster: LocalCluster, folder: Path) -> AsyncIterator[Stage]:
+async def stage_for(
+    name: str, cluster: LocalCluster, folder: Path, *, sandbox_module: str = "modelops.sandbox"
+) -> AsyncIterator[Stage]:
     """The surroundings of one row; the sandbox ends with the block."""
     own = folder / name
     own.mkdir(parents=True)
     connection = Connection.from_kubeconfig(cluster.kubeconfig)
-    with sandbox_client.start(own / "sandbox") as sandbox:
+    with sandbox_client.start(own / "sandbox", module=sandbox_module) as sandbox:
         async with KubeClient(Transport(connection)) as kube:
             namespace = f"bench-{name}"
             body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}

@@ -46,9 +46,9 @@ Read = TypeVar("Read")
 SECRET_SECONDS = 30.0
 MISSING_SECRET_SECONDS = 2.0
 MOST_READ = 4096
-_READ: OrderedDict[tuple[str, str], object] = OrderedDict()
-"""Objects by uid and resourceVersion: each version is parsed once."""
-_RECORDS: OrderedDict[tuple[str, str], Record] = OrderedDict()
+_READ: OrderedDict[str, tuple[str, object]] = OrderedDict()
+"""Objects with their resourceVersion, by uid: each version is parsed once, and only the last one is kept."""
+_RECORDS: OrderedDict[str, tuple[str, Record]] = OrderedDict()
 """Records, likewise."""
 _IDENTITIES: OrderedDict[tuple[str, int], str] = OrderedDict()
 """Identities by uid and generation: what they cover changes with neither."""
@@ -128,10 +128,11 @@ class World:
         item = await self.raw(CONFIG_MAPS, namespace, record_name(agent_model))
         if item is None:
             return None, None, ""
-        key = (item["metadata"]["uid"], item["metadata"]["resourceVersion"])
+        uid, version = item["metadata"]["uid"], item["metadata"]["resourceVersion"]
+        known = _RECORDS.get(uid)
         try:
-            record = _RECORDS.get(key) or Record.from_data(item.get("data") or {})
-            _remember(_RECORDS, key, record)
+            record = known[1] if known and known[0] == version else Record.from_data(item.get("data") or {})
+            _remember(_RECORDS, uid, (version, record))
             return item, record, ""
         except MalformedRecord as error:
             return (
@@ -289,11 +290,10 @@ class World:
 def parsed(kind: type[KindT], item: Json) -> KindT | None:
     """The typed object; None where it cannot be read (an older schema). Shared: never changed."""
     metadata = item["metadata"]
-    key = (metadata["uid"], metadata["resourceVersion"])
-    found = _READ.get(key)
-    if found is None:
-        found = read(kind, item).value
-    _remember(_READ, key, found)
+    uid, version = metadata["uid"], metadata["resourceVersion"]
+    known = _READ.get(uid)
+    found = known[1] if known and known[0] == version else read(kind, item).value
+    _remember(_READ, uid, (version, found))
     return found if isinstance(found, kind) else None
 
 

@@ -128,14 +128,19 @@ class SandboxInfo:
 
 @contextmanager
 def start(
-    state_dir: Path, *, profile: str = "fast", environ: Mapping[str, str] | None = None
+    state_dir: Path,
+    *,
+    profile: str = "fast",
+    environ: Mapping[str, str] | None = None,
+    module: str = "modelops.sandbox",
 ) -> Iterator[SandboxInfo]:
-    """Runs a sandbox as a process of its own for the time of the block. It also ends with the caller.
+    """Runs a sandbox as a process of its own for the time of the block. It also ends with the caller. `module`: one
+    that runs `modelops.sandbox.__main__` after changes of its own.
 
     Raises:
         RuntimeError: it ended or was not ready within `READY_SECONDS`; the message holds what it said.
     """
-    process = _spawn(state_dir, profile, environ, stdin=subprocess.PIPE)
+    process = _spawn(state_dir, profile, environ, stdin=subprocess.PIPE, module=module)
     try:
         yield _when_ready(process, state_dir / "sandbox.json")
     finally:
@@ -190,10 +195,15 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def _spawn(
-    state_dir: Path, profile: str, environ: Mapping[str, str] | None, *, stdin: int
+    state_dir: Path,
+    profile: str,
+    environ: Mapping[str, str] | None,
+    *,
+    stdin: int,
+    module: str = "modelops.sandbox",
 ) -> subprocess.Popen[bytes]:
     state_dir.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "modelops.sandbox", "--state", str(state_dir), "--profile", profile]
+    command = [sys.executable, "-m", module, "--state", str(state_dir), "--profile", profile]
     if stdin == subprocess.PIPE:
         command.append("--until-stdin-closes")
     with (state_dir / "sandbox.log").open("ab") as log:
