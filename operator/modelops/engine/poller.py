@@ -20,6 +20,8 @@ TAILS_AT_ONCE: Final = 4
 READS_PER_POLL: Final = 24
 """Logs of running jobs, of one account. At the usual interval that is 480 requests in the five minutes over which the
 Hub counts (a free account has 1,000), and three seconds of four threads."""
+AT_A_STRETCH: Final = 100
+"""Jobs of a listing that are gone through before others in the event loop have their turn."""
 TAIL_LINES: Final = 200
 MISSES_UNTIL_GONE: Final = 3
 """A listing may lag behind a submission, so one miss says nothing."""
@@ -173,10 +175,12 @@ class SharedJobPoller:
         self._failures.pop(account, None)
         self._active[account] = active
         by_id = {job.id: job for job in active}
-        for entry in entries:
+        for number, entry in enumerate(entries, start=1):
             job = by_id.get(entry.watch.job_id)
             if job is not None:
                 self._listed(entry, job)
+            if number % AT_A_STRETCH == 0:
+                await asyncio.sleep(0)
         away = [self._look(entry) for entry in entries if entry.watch.job_id not in by_id]
         reads = [self._read(entry) for entry in self._next_reads(entries, by_id)]
         await asyncio.gather(*away, *reads)
