@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from modelops.api.v1alpha1.own_hardware import KubernetesBackend, TrainJobBackend
+
 
 class Conflict(Exception):
     """A definite 409: nothing was written. Observe and decide again."""
@@ -110,10 +112,25 @@ class Trainer:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Placement:
+    """What a job in this cluster needs beyond a job elsewhere: how it runs, whose it is, and where the token lies."""
+
+    backend: KubernetesBackend | TrainJobBackend
+    run_name: str
+    run_uid: str
+    token_secret: str
+    """Name of the Secret, in the run's namespace."""
+    token_key: str
+    usd_micro_per_hour: int
+    """Of all of it; kept with the job, so that it can be settled where the run is gone."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class JobRequest:
     """A paid job as it is submitted. `secrets` are never shown."""
 
     namespace: str
+    """The account, which says the service, too: see `domain.training.account`."""
     label: str
     flavor: str
     timeout_seconds: int
@@ -121,6 +138,8 @@ class JobRequest:
     command: tuple[str, ...]
     environment: Mapping[str, str] = field(repr=False)
     secrets: Mapping[str, str] = field(repr=False)
+    placement: Placement | None = None
+    """Only in this cluster, where the token is read from the Secret and `secrets` go nowhere."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,6 +156,10 @@ class Job:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     running_seconds: int = 0
+    exit_code: int | None = None
+    """Of its program, where the service tells it."""
+    usd_micro_per_hour: int | None = None
+    """What it was submitted for, where the service keeps that."""
 
     @property
     def ended(self) -> bool:
@@ -189,6 +212,9 @@ class Jobs(Protocol):
 
     async def cancel(self, token: str, namespace: str, job_id: str) -> None:
         """Stops a job; one that ended already is no error."""
+
+    async def release(self, token: str, namespace: str, job_id: str) -> None:
+        """It is booked: what kept a cancelled job visible until then lets go. No error where nothing did."""
 
     async def tail(self, token: str, namespace: str, job_id: str, lines: int) -> tuple[str, ...]:
         """The last lines of its log."""

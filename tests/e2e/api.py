@@ -20,6 +20,8 @@ _PATHS = {
     "ConfigMap": ("/api/v1", "configmaps"),
     "Secret": ("/api/v1", "secrets"),
     "Event": ("/api/v1", "events"),
+    "Pod": ("/api/v1", "pods"),
+    "Job": ("/apis/batch/v1", "jobs"),
     "Namespace": ("/api/v1", "namespaces"),
 }
 _TICK = 0.15
@@ -64,6 +66,11 @@ class Api:
     async def patch(self, kind: str, name: str, merge: Json) -> Json:
         """A merge patch, unconditional as a person's is."""
         return await self._call("PATCH", self._url(kind, name), merge, "application/merge-patch+json")
+
+    async def patch_status(self, kind: str, name: str, status: Json) -> Json:
+        """Merges into the status, as a controller does."""
+        url, media = f"{self._url(kind, name)}/status", "application/merge-patch+json"
+        return await self._call("PATCH", url, {"status": status}, media)
 
     async def delete(self, kind: str, name: str) -> None:
         """Asks for it; finalizers may keep the object."""

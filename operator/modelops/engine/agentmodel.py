@@ -194,6 +194,8 @@ class AgentModelReconciler(Reconciler[Observed]):
         if now - self._quiet_since.setdefault(key, now) < self._settle_seconds:
             return {"outcome": "settling"}
         await self._settle(record, key, jobs, scene)
+        for job in jobs:
+            await world.jobs.release(token, account, job.id)
         self._quiet_since.pop(key, None)
         return {"outcome": "settled"}
 
@@ -201,15 +203,16 @@ class AgentModelReconciler(Reconciler[Observed]):
         from modelops.domain.training.conclude import billed_seconds
         from modelops.domain.training.estimate import billed_micro_usd
 
-        flavors = (
-            {f.name: f for f in await self._world.jobs.flavors(scene.credentials.hugging_face)}
-            if jobs
-            else {}
+        listed = (
+            await self._world.jobs.flavors(scene.credentials.hugging_face)
+            if any(job.usd_micro_per_hour is None for job in jobs)
+            else ()
         )
+        prices = {flavor.name: flavor.usd_micro_per_hour for flavor in listed}
         reservation = record.reservations[key]
         cost = sum(
-            billed_micro_usd(billed_seconds(job), flavors[job.flavor].usd_micro_per_hour)
-            if job.flavor in flavors
+            billed_micro_usd(billed_seconds(job), price)
+            if (price := prices.get(job.flavor, job.usd_micro_per_hour)) is not None
             else reservation.usd_micro
             for job in jobs
         )

@@ -16,6 +16,7 @@ from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain.money import micro
 from modelops.domain.plan import Do, Plan, WriteRecord
 from modelops.domain.record import Record, Settlement
+from modelops.domain.training.account import account_of
 from modelops.domain.training.conclude import billed_seconds
 from modelops.domain.training.estimate import billed_micro_usd
 from modelops.domain.training.status import TERMINAL
@@ -60,14 +61,21 @@ class Strays:
                 if (account, credentials.hugging_face) in seen:
                     continue
                 seen.add((account, credentials.hugging_face))
-                for job in await self._world.jobs.list_active(credentials.hugging_face, account):
+                for job in await self._active(credentials.hugging_face, account):
                     await self._judge(job, account, credentials)
+
+    async def _active(self, token: str, account: str) -> tuple[Job, ...]:
+        """None where it cannot be said: that says nothing of other accounts."""
+        try:
+            return await self._world.jobs.list_active(token, account)
+        except (Unavailable, Refused) as error:
+            logger.warning("looking for stray jobs of %s failed, again later: %s", account, error)
+            return ()
 
     def _accounts(self, agent: AgentModel) -> set[str]:
         """Who is billed for the agent's runs."""
         runs = self._world.runs_of(agent.metadata.namespace, agent.metadata.name).values()
-        named = {run.spec.backend.hugging_face.namespace for run in runs if run.spec.backend.hugging_face}
-        return {self._world.hub_org, *(name for name in named if name)}
+        return {self._world.hub_org, *(account_of(run, hub_org=self._world.hub_org) for run in runs)}
 
     async def _judge(self, job: Job, account: str, credentials: Credentials) -> None:
         for run, ended in self._ended():
@@ -95,6 +103,7 @@ class Strays:
         async def cancel(_: Do) -> None:
             self._world.gate()
             await self._world.jobs.cancel(credentials.hugging_face, account, job.id)
+            await self._world.jobs.release(credentials.hugging_face, account, job.id)
             logger.warning("job %s of %s ran although its attempt ended: stopped", job.id, run.metadata.name)
 
         why = f"job {job.id} ran after its attempt ended"

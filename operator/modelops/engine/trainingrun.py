@@ -8,13 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from modelops.api.v1alpha1.trainingrun import TrainingRun
+from modelops.api.v1alpha1.trainingrun import TrainingPhase, TrainingRun
 from modelops.domain.plan import Do, Plan
+from modelops.domain.training.account import account_of, engine_of
 from modelops.domain.training.decide import decide
 from modelops.domain.training.ending_token import sibling_of
 from modelops.domain.training.given import base_model_name
 from modelops.domain.training.naming import model_repository
 from modelops.domain.training.observed import Observed, Submission, TrainingSettings
+from modelops.domain.training.own import own_flavor, own_hardware
 from modelops.domain.training.status import TERMINAL
 from modelops.domain.training.tokenizer import TokenizerFiles
 from modelops.engine.act import Held
@@ -31,6 +33,7 @@ from modelops.ports import (
     JobRequest,
     Json,
     ModelInfo,
+    Placement,
     Refused,
     Trainer,
     Unavailable,
@@ -42,6 +45,7 @@ LOOK_SECONDS = 5.0
 PRICE_SECONDS = 60.0
 BASE_SECONDS = 10.0
 """How old a price list and the head of a base model may be."""
+SAME_HUB = ("HF_ENDPOINT", "MODELOPS_SANDBOX")
 CONFIG_SECONDS = 3600.0
 """For how long a base model's configuration is remembered: a revision never changes."""
 
@@ -57,6 +61,8 @@ class Memory:
     claim: Claim | None = None
     not_before: dict[str, float] = field(default_factory=dict)
     tidied: bool = False
+    let_go: set[str] = field(default_factory=set)
+    """Jobs in this cluster that nothing holds any more."""
 
 
 class TrainingRunReconciler(Reconciler[Observed]):
@@ -93,6 +99,7 @@ class TrainingRunReconciler(Reconciler[Observed]):
         if run.status.phase in TERMINAL and not self._memory(run).tidied:
             self._memory(run).tidied = True
             await self._tidy(run.metadata.uid)
+        await self._let_go(run)
         agent = world.agent_model(namespace, run.spec.agent_model_ref.name)
         record_item, record, _ = await world.record(namespace, run.spec.agent_model_ref.name)
         under_way = run.status.job is not None
@@ -141,9 +148,17 @@ class TrainingRunReconciler(Reconciler[Observed]):
         self._poller.forget(uid)
         await self._world.programs.stop(f"dataset-{uid}")
 
+    async def _let_go(self, run: TrainingRun) -> None:
+        """Jobs in this cluster that were cancelled need to be seen no longer, once their attempts are booked."""
+        account, let_go = account_of(run, hub_org=self._settings.hub_org), self._memory(run).let_go
+        if not engine_of(account):
+            return
+        for job_id in [one for one in booked(run) if one not in let_go]:
+            await self._world.jobs.release("", account, job_id)
+            let_go.add(job_id)
+
     def _namespace(self, seen: Observed) -> str:
-        backend = seen.run.spec.backend.hugging_face
-        return (backend.namespace if backend else None) or self._settings.hub_org
+        return account_of(seen.run, hub_org=self._settings.hub_org)
 
     def _nonce(self, seen: Observed) -> str:
         """Follows from the attempt: a restart reads the same reports, a dataset cannot guess it."""
@@ -239,6 +254,8 @@ class TrainingRunReconciler(Reconciler[Observed]):
         job = seen.run.status.job
         assert job is not None
         namespace = self._namespace(seen)
+        # In this cluster a token says nothing, and a namespace is listed once, whoever asks.
+        token = "" if engine_of(namespace) else token
         watch = Watch(key=seen.uid, token=token, namespace=namespace, job_id=job.id, nonce=self._nonce(seen))
         submission = self._memory(seen.run).submission
         sighting = self._poller.watch(watch, known=submission.job if submission else None)
@@ -285,6 +302,27 @@ class TrainingRunReconciler(Reconciler[Observed]):
                 raise ValueError(f"no such action: {step.action}")
         return None
 
+    def _of_the_cluster(self, seen: Observed) -> Mapping[str, str]:
+        """A job in this cluster asks the Hub that the operator asks; a Hugging Face job has its own way there."""
+        known = self._world.program_environment if own_hardware(seen.run) is not None else {}
+        return {name: known[name] for name in SAME_HUB if name in known}
+
+    def _placement(self, seen: Observed) -> Placement | None:
+        """Only for a job in this cluster."""
+        own, agent, meta = own_hardware(seen.run), seen.agent_model, seen.run.metadata
+        if own is None:
+            return None
+        assert agent is not None
+        secret = agent.spec.secret_refs.hugging_face
+        return Placement(
+            backend=own.backend,
+            run_name=meta.name,
+            run_uid=meta.uid,
+            token_secret=secret.name,
+            token_key=secret.key,
+            usd_micro_per_hour=own_flavor(own, self._settings.defaults).usd_micro_per_hour,
+        )
+
     def _due(self, memory: Memory, what: str, after: float) -> bool:
         """Whether the pause before trying again has passed; starts it at the first call."""
         now = self._world.clock.monotonic()
@@ -310,10 +348,12 @@ class TrainingRunReconciler(Reconciler[Observed]):
             command=self._trainer.command,
             environment={
                 **self._trainer.environment,
+                **self._of_the_cluster(seen),
                 "MODELOPS_RUN": json.dumps(given["run"], sort_keys=True),
                 "MODELOPS_NONCE": self._nonce(seen),
             },
             secrets={"HF_TOKEN": token},
+            placement=self._placement(seen),
         )
         try:
             await self._world.hub.ensure_model_repo(token, given["run"]["output"]["repo"])
@@ -331,3 +371,14 @@ class TrainingRunReconciler(Reconciler[Observed]):
             told = {"outcome": f"answer lost: {error}"}
         self._world.enqueue(Key(kind="TrainingRun", namespace=run.metadata.namespace, name=run.metadata.name))
         return told
+
+
+def booked(run: TrainingRun) -> tuple[str, ...]:
+    """Jobs of its attempts that are over, but for one that ended well by itself: nothing held that."""
+    past = tuple(attempt.job for attempt in run.status.attempts if attempt.job)
+    job = run.status.job
+    if run.status.phase not in TERMINAL or job is None or not job.id:
+        return past
+    stopped = run.spec.cancel or run.metadata.deletion_timestamp is not None or run.status.ending
+    ended_well = run.status.phase is TrainingPhase.SUCCEEDED and not stopped
+    return past if ended_well else (*past, job.id)

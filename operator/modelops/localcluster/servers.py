@@ -3,9 +3,10 @@
 from pathlib import Path
 
 _CONTROLLERS = (
-    # What Kubernetes itself does to our objects. There is no node, so nothing that runs pods.
+    # What Kubernetes itself does to our objects. There is no node, so nothing that runs the pods of a job.
     "namespace-controller",
     "garbage-collector-controller",
+    "job-controller",
     "serviceaccount-controller",
     "root-ca-certificate-publisher-controller",
     "clusterrole-aggregation-controller",

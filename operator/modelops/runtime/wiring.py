@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any, Protocol, TypeVar, cast
 
+from modelops.adapters.clusterjobs import BatchJobs, ClusterJobs, TrainJobs
 from modelops.adapters.huggingface import (
     HuggingFaceConnection,
     HuggingFaceEndpoints,
@@ -24,6 +25,7 @@ from modelops.api.v1alpha1.names import MANAGED_LABEL
 from modelops.domain.model_hosts import Service
 from modelops.domain.rollout.observed import RolloutSettings
 from modelops.domain.training.observed import TrainingSettings
+from modelops.engine.accounts import JobsByAccount
 from modelops.engine.act import CONFIG_MAPS, Executor
 from modelops.engine.agentmodel import AgentModelReconciler
 from modelops.engine.cache import ObjectCache
@@ -104,7 +106,13 @@ def put_together(
         gate=kube.gate,
         guard=lambda: assert_loopback(_program_environment(settings)),
     )
-    jobs = counted(HuggingFaceJobs(hugging_face), service="jobs", metrics=metrics)
+    jobs = JobsByAccount(
+        hugging_face=counted(HuggingFaceJobs(hugging_face), service="jobs", metrics=metrics),
+        kubernetes=counted(
+            ClusterJobs(kube, BatchJobs(), clock=clock), service="kubernetes", metrics=metrics
+        ),
+        train_job=counted(ClusterJobs(kube, TrainJobs(), clock=clock), service="trainjob", metrics=metrics),
+    )
     book = ReportBook(clock=clock, changed=lambda ns, agent: wake(concerned_by_report(cache, ns, agent)))
     poller = SharedJobPoller(
         jobs,

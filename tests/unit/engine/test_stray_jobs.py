@@ -145,6 +145,9 @@ class Here:
         if self.problem is not None:
             raise self.problem
 
+    async def release(self, token: str, namespace: str, job_id: str) -> None:
+        self.done.append(f"release {job_id}")
+
     def action(
         self,
         action: str,
@@ -163,7 +166,7 @@ class Here:
 async def test_a_stray_job_is_stopped_after_it_was_booked_and_both_are_traced() -> None:
     here = Here()
     await here.strays.sweep()
-    assert here.done == [f"patch {record_name('docs')}", "cancel late"]
+    assert here.done == [f"patch {record_name('docs')}", "cancel late", "release late"]
     assert Record.from_data(here.record["data"]).settlements[f"{RUN_UID}/1"].jobs == ("late",)
     assert [(action, outcome) for action, outcome, _ in here.traced] == [
         ("record", "done"),

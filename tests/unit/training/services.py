@@ -219,6 +219,8 @@ class JobService:
 
         await self.time.request("cancel", land)
 
+    async def release(self, token: str, namespace: str, job_id: str) -> None: ...
+
     async def flavors(self, token: str) -> tuple[Flavor, ...]:
         price = self.usd_micro_per_hour
         return (Flavor(name="a10g-large", usd_micro_per_hour=price, accelerator="1x A10G 24 GB"),)

@@ -98,6 +98,9 @@ class HuggingFaceJobs:
         doing = f"cancelling job {job_id} of {namespace}"
         await self._connection.call(work, doing=doing, token=token, writes=True)
 
+    async def release(self, token: str, namespace: str, job_id: str) -> None:
+        """The service shows a cancelled job for long enough by itself."""
+
     async def tail(self, token: str, namespace: str, job_id: str, lines: int) -> tuple[str, ...]:
         """Takes half a second for a job that runs: see `log_tail`."""
 

@@ -11,7 +11,7 @@ from modelops.adapters.kube.connection import Connection
 from modelops.adapters.kube.events import EventPoster
 from modelops.adapters.kube.transport import Expired, NotFound, OnCall, Transport
 from modelops.api.v1alpha1.names import FIELD_MANAGER
-from modelops.ports import Json, Missing, Resource
+from modelops.ports import Json, Missing, Refused, Resource
 
 Gate = Callable[[], None]
 """Raises NotLeader where we may not write; called right before every write."""
@@ -132,10 +132,20 @@ class KubeClient:
         )
 
     async def delete(
-        self, resource: Resource, namespace: str, name: str, *, resource_version: str | None = None
+        self,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        *,
+        resource_version: str | None = None,
+        foreground: bool = False,
     ) -> None:
-        """Deletes in the background, where given only at that version; a missing object is no error."""
-        body: Json = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"}
+        """Deletes, where given only at that version; a missing object is no error.
+
+        `foreground`: what it owns goes first, and the object is there until then; otherwise afterwards.
+        """
+        policy = "Foreground" if foreground else "Background"
+        body: Json = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": policy}
         if resource_version is not None:
             body["preconditions"] = {"resourceVersion": resource_version}
         self.gate()
@@ -144,6 +154,15 @@ class KubeClient:
             await self.transport.call("delete", path, plural=resource.plural, body=body)
         except Missing:
             return
+
+    async def log(self, namespace: str, pod: str, *, lines: int, most_bytes: int = 2**20) -> str:
+        """The last lines of the log of a Pod's only container. Raises Refused where no kubelet has one."""
+        path = f"/api/v1/namespaces/{namespace}/pods/{pod}/log"
+        params = {"tailLines": str(lines), "limitBytes": str(most_bytes)}
+        try:
+            return await self.transport.text(path, plural="pods/log", params=params)
+        except (NotFound, Expired) as error:
+            raise Refused(str(error)) from error
 
     async def event(self, regarding: Json, *, reason: str, message: str, warning: bool = False) -> None:
         """An Event, best effort: queued, posted by a task of its own, dropped where too many wait."""

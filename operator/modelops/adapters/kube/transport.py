@@ -121,6 +121,21 @@ class Transport:
                     continue
         raise AssertionError("the last try returns or raises")
 
+    async def text(self, path: str, *, plural: str, params: Mapping[str, str]) -> str:
+        """A GET whose answer is plain text, as a log is. Raises what `call` raises of a read."""
+        try:
+            async with self.session.get(
+                self.connection.server + path, params=params, headers={**self._headers, "Accept": "*/*"}
+            ) as response:
+                content = await response.read()
+        except (aiohttp.ClientConnectionError, TimeoutError, aiohttp.ClientPayloadError) as error:
+            raise Unavailable(f"get {plural} at {self.connection.server}: {error!r}") from error
+        self.on_call("get", plural, str(response.status))
+        if response.status < 300:
+            return content.decode(errors="replace")
+        failed = outcome("get", response.status, content, retry_after=response.headers.get("Retry-After"))
+        raise Unavailable(str(failed)) if isinstance(failed, _LoggedOut) else failed
+
     async def _send(
         self,
         verb: Verb,

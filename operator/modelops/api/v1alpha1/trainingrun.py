@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from modelops.api.v1alpha1.approval import Approval, Username
-from modelops.api.v1alpha1.cel import Rule, immutable, latch, matches, rules
+from modelops.api.v1alpha1.cel import exactly_one, immutable, latch, matches, rules
 from modelops.api.v1alpha1.meta import (
     LABEL_NAME,
     ApiModel,
@@ -22,6 +22,7 @@ from modelops.api.v1alpha1.meta import (
     Money,
     StatusModel,
 )
+from modelops.api.v1alpha1.own_hardware import KubernetesBackend, TrainJobBackend
 from modelops.api.v1alpha1.training_config import TrainingConfig
 
 _SOURCE = r"^(human|model:\S+)$"
@@ -119,13 +120,26 @@ class HuggingFaceBackend(ApiModel):
 class Backend(
     ApiModel,
     json_schema_extra=rules(
-        Rule("has(self.huggingFace)", "backend needs huggingFace: write `huggingFace: {}` for its defaults")
+        exactly_one(
+            "huggingFace",
+            "kubernetes",
+            "trainJob",
+            where="backend (write `huggingFace: {}` for the defaults of Hugging Face Jobs)",
+        )
     ),
 ):
     """Where the training runs."""
 
     hugging_face: HuggingFaceBackend | None = Field(
         default=None, description="Runs the training as a Hugging Face job."
+    )
+    kubernetes: KubernetesBackend | None = Field(
+        default=None, description="Runs the training as a Job of this cluster, on a GPU node of your own."
+    )
+    train_job: TrainJobBackend | None = Field(
+        default=None,
+        description="Runs the training as a TrainJob of Kubeflow Trainer v2 in this cluster, on several nodes "
+        "where that is asked.",
     )
 
 
@@ -297,14 +311,18 @@ class PreparedDataset(StatusModel):
 
 
 class JobStatus(StatusModel):
-    """The Hugging Face job of the current attempt."""
+    """The job of the current attempt: a Hugging Face job, or a Job or TrainJob of this cluster."""
 
     attempt: int = Field(default=1, ge=1, description="Attempt, from 1.")
     label: str = Field(default="", max_length=100, description="Label that the job is found by.")
     post: int = Field(default=0, ge=0, description="How often a submission was intended.")
-    id: str = Field(default="", max_length=64, description="Id at the service.")
+    id: str = Field(
+        default="", max_length=64, description="Id at the service; the name of a Job or TrainJob."
+    )
     url: str = Field(default="", max_length=512, description="Page of the job.")
-    stage: str = Field(default="", max_length=32, description="Stage, as the service says it.")
+    stage: str = Field(
+        default="", max_length=32, description="Stage, as the service says it, or as it would."
+    )
     timeout_seconds: int = Field(default=0, ge=0, description="The service ends the job after this.")
     intended_at: datetime | None = Field(default=None, description="When the submission was intended.")
     batch_size: int = Field(

@@ -93,7 +93,7 @@ def estimate(work: Work, hardware: Hardware) -> Estimate:
     if most > MOST_MICRO_USD:
         raise CannotEstimate(
             f"{work.tokens} tokens x {work.epochs} epochs of a model with {shape.parameters / 1e9:.3g}B parameters "
-            f"would take {time.high} minutes on spec.backend.huggingFace.flavor {flavor.name}: choose a faster flavor"
+            f"would take {time.high} minutes on {flavor.name}: choose a faster flavor"
         )
     return Estimate(
         low_usd=dollars(time.low * flavor.usd_micro_per_hour // 60),

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from modelops.domain.jobreport import JobReport
+from modelops.domain.jobreport import FAILURES, JobReport
 from modelops.domain.reasons import TrainingReason as Why
 from modelops.domain.training.ending import why
 from modelops.domain.training.observed import Observed
+from modelops.domain.training.own import hardware_field
 from modelops.ports import Job
 
 MAYBE_PUBLISHED: Final = frozenset({Why.JOB_LOST, Why.TIMED_OUT, Why.SUSPENDED})
@@ -40,37 +41,56 @@ def failure(seen: Observed, job: Job | None, report: JobReport | None) -> tuple[
         return Why.JOB_LOST, (
             f"job {recorded.id} is not known to the service any more; what was reserved is booked as spent"
         )
-    return failure_of(job, report, timeout_seconds=recorded.timeout_seconds, url=job.url or recorded.url)
+    return failure_of(
+        job,
+        report,
+        timeout_seconds=recorded.timeout_seconds,
+        log=log_of(job, recorded.url),
+        hardware=hardware_field(run),
+    )
 
 
-def failure_of(job: Job, report: JobReport | None, *, timeout_seconds: int, url: str) -> tuple[Why, str]:
-    """What the job's own report says, else what the service shows."""
-    if report is not None and report.failure:
-        return reported(job, report, url=url)
+def failure_of(
+    job: Job, report: JobReport | None, *, timeout_seconds: int, log: str, hardware: str
+) -> tuple[Why, str]:
+    """What the job's own report says, else what the service shows. `hardware`: the field that names it."""
+    told = report if report is not None and report.failure else by_exit_code(job)
+    if told is not None:
+        return reported(job, told, log=log, hardware=hardware)
     if timeout_seconds and job.running_seconds >= timeout_seconds:
         return Why.TIMED_OUT, (
             f"job {job.id} reached its timeout of {timeout_seconds} s, the high end of the estimate: choose "
-            "a faster spec.backend.huggingFace.flavor or fewer spec.config.numEpochs in a new run"
+            f"a faster {hardware} or fewer spec.config.numEpochs in a new run"
         )
     words = f": {job.message}" if job.message else ""
     if job.stage in ("CANCELED", "DELETED"):
         return Why.JOB_STOPPED, f"job {job.id} was stopped at the service by somebody else{words}"
     if _NO_MEMORY.search(job.message):
-        return Why.OUT_OF_MEMORY, f"job {job.id} ran out of memory{words}: {MORE_MEMORY}"
-    return Why.JOB_LOST, f"job {job.id} ended as {job.stage} without a word of its own{words}; its log: {url}"
+        return Why.OUT_OF_MEMORY, f"job {job.id} ran out of memory{words}: {more_memory(hardware)}"
+    return Why.JOB_LOST, f"job {job.id} ended as {job.stage} without a word of its own{words}; its log: {log}"
 
 
-MORE_MEMORY: Final = (
-    "choose a larger spec.backend.huggingFace.flavor or a smaller spec.config.batchSize in a new run"
-)
+def log_of(job: Job, url: str) -> str:
+    """Where a person finds it."""
+    return job.url or url or f"that of the Pod of {job.id}"
 
 
-def reported(job: Job, report: JobReport, *, url: str) -> tuple[Why, str]:
+def more_memory(hardware: str) -> str:
+    return f"choose a larger {hardware} or a smaller spec.config.batchSize in a new run"
+
+
+def by_exit_code(job: Job) -> JobReport | None:
+    """What the exit code says where no report could be read; only of those that nothing but the trainer ends with."""
+    failure = FAILURES.get(job.exit_code or 0, "failed")
+    return None if failure == "failed" else JobReport(kind="error", t=0.0, began_at=0.0, failure=failure)
+
+
+def reported(job: Job, report: JobReport, *, log: str, hardware: str) -> tuple[Why, str]:
     """The class of an end that the job told itself."""
     words = f": {report.error}" if report.error else ""
     match report.failure:
         case "out_of_memory":
-            return Why.OUT_OF_MEMORY, f"job {job.id} ran out of memory{words}: {MORE_MEMORY}"
+            return Why.OUT_OF_MEMORY, f"job {job.id} ran out of memory{words}: {more_memory(hardware)}"
         case "bad_data":
             return Why.BAD_DATA, f"job {job.id} found the data unusable{words}"
         case "never_stops":
@@ -83,5 +103,5 @@ def reported(job: Job, report: JobReport, *, url: str) -> tuple[Why, str]:
     if report.error.startswith("HubSilent"):
         return Why.HUB_UNAVAILABLE, f"job {job.id} got no answer from the Hub{words}"
     if _HARDWARE.search(report.error):
-        return Why.JOB_LOST, f"job {job.id} met broken hardware{words}; its log: {url}"
-    return Why.JOB_FAILED, f"job {job.id} ended as {job.stage}{words}; its log: {url}"
+        return Why.JOB_LOST, f"job {job.id} met broken hardware{words}; its log: {log}"
+    return Why.JOB_FAILED, f"job {job.id} ended as {job.stage}{words}; its log: {log}"

@@ -12,7 +12,7 @@ from modelops.domain.reasons import TrainingReason as Why
 from modelops.domain.training.attempts import attempt_is_over
 from modelops.domain.training.conclude import conclude_trained
 from modelops.domain.training.ending import STOPPING_SECONDS, others_are_stopped, winner_recorded
-from modelops.domain.training.failures import MAYBE_PUBLISHED, failure
+from modelops.domain.training.failures import MAYBE_PUBLISHED, failure, log_of
 from modelops.domain.training.given import output_repository
 from modelops.domain.training.observed import Observed
 from modelops.domain.training.scheduling import job_is_stuck
@@ -88,7 +88,8 @@ def told(seen: Observed, job: Job) -> Plan:
         stuck = job_is_stuck(seen, job)
         if stuck is not None:
             return stuck
-        message = waiting_for_hardware(job.id, job.stage)
+        words = f": {job.message}" if job.message else ""
+        message = waiting_for_hardware(job.id, job.stage) + words
         return wait(seen, TrainingPhase.SCHEDULING, Why.JOB_SUBMITTED, message, after=after)
     if seen.report is UNSEEN:
         return Plan(needs="report")
@@ -195,6 +196,6 @@ def verified(seen: Observed, job: Job | None) -> Plan:
     if since < settle:
         message = f"job {job.id} ended well; its model is not visible in {repo} yet"
         return wait(seen, TrainingPhase.VERIFYING, Why.VERIFYING, message, after=STOPPING_SECONDS)
-    log = job.url or recorded.url
+    log = log_of(job, recorded.url)
     message = f"job {job.id} ended well but {repo} holds no model of this run; its log: {log}"
     return attempt_is_over(seen, Why.WEIGHTS_MISSING, message)

@@ -8,6 +8,7 @@ from typing import Any
 from modelops.api.v1alpha1.trainingrun import PreparedDataset
 from modelops.domain.digest import digest_of
 from modelops.domain.prompt import digest as prompt_digest
+from modelops.domain.training.account import account_of
 from modelops.domain.training.checkpoints import STEPS_KEY
 from modelops.domain.training.naming import model_repository
 from modelops.domain.training.observed import Observed
@@ -78,9 +79,8 @@ def output_repository(seen: Observed) -> str:
 
 
 def billed_namespace(seen: Observed) -> str:
-    """The Hugging Face account that the job runs in."""
-    backend = seen.run.spec.backend.hugging_face
-    return (backend.namespace if backend else None) or seen.settings.hub_org
+    """The account that the job runs in."""
+    return account_of(seen.run, hub_org=seen.settings.hub_org)
 
 
 def current_prompt_digest(seen: Observed) -> str:

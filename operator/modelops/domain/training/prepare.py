@@ -8,6 +8,7 @@ from modelops.domain.plan import Plan, WriteFinalizers
 from modelops.domain.reasons import TrainingReason as Why
 from modelops.domain.training.given import base_model_name, training_dataset
 from modelops.domain.training.observed import Observed
+from modelops.domain.training.own import own_hardware
 from modelops.domain.training.status import RETRY_SECONDS, failed, wait
 
 
@@ -43,7 +44,8 @@ def secret_is_not_usable(seen: Observed) -> Plan | None:
 
 
 def jobs_are_disabled(seen: Observed) -> Plan | None:
-    if seen.settings.jobs_enabled:
+    """Those of Hugging Face; what runs in this cluster needs none."""
+    if seen.settings.jobs_enabled or own_hardware(seen.run) is not None:
         return None
     return wait(
         seen,

@@ -17,12 +17,13 @@ from modelops.domain.training.estimate import Work, estimate, hardware_of, param
 from modelops.domain.training.given import base_model_name, longest_tokens, named_base_model
 from modelops.domain.training.memory import Load
 from modelops.domain.training.observed import Observed
+from modelops.domain.training.own import HUGGING_FACE_FIELD, Own, own_flavor, own_hardware
 from modelops.domain.training.pace import measured
 from modelops.domain.training.shape import ALL_LINEAR, of_config, of_size
 from modelops.domain.training.status import RETRY_SECONDS, failed, wait
 from modelops.ports import Flavor, ModelInfo
 
-FIELD = "spec.backend.huggingFace.flavor"
+FIELD = HUGGING_FACE_FIELD
 
 
 def stands(seen: Observed) -> bool:
@@ -57,6 +58,9 @@ def hardware_is_not_priced(seen: Observed) -> Plan | None:
     """Cheap questions come first: flavor and base model, before the dataset is read."""
     if stands(seen):
         return None
+    own = own_hardware(seen.run)
+    if own is not None:
+        return own_hardware_is_not_priced(seen, own)
     backend = seen.run.spec.backend.hugging_face
     assert backend is not None
     if seen.flavors is UNSEEN:
@@ -83,6 +87,18 @@ def hardware_is_not_priced(seen: Observed) -> Plan | None:
         )
         return priceless(seen, message, after=RETRY_SECONDS * 4)
     return None
+
+
+def own_hardware_is_not_priced(seen: Observed, own: Own) -> Plan | None:
+    """No service lists it: the installation's training defaults say what an hour costs."""
+    if own_flavor(own, seen.settings.defaults).usd_micro_per_hour > 0:
+        return None
+    message = (
+        f"the operator's training defaults name no price for {own.field} {own.device.value}: add "
+        f"cost_estimates.{own.price_key}, in US dollars for one {'GPU' if own.gpus else 'node'}, and restart the "
+        "operator; nothing is spent without a price"
+    )
+    return priceless(seen, message, after=RETRY_SECONDS * 4)
 
 
 def priceless(seen: Observed, message: str, *, after: float) -> Plan:
@@ -130,20 +146,27 @@ def priced(seen: Observed, dataset: PreparedDataset) -> Estimate:
 
     Of a further attempt it is bounded by what is left of spec.maxUSD, as long as that is a sensible time.
     """
-    backend = seen.run.spec.backend.hugging_face
+    found = offered(seen, work(seen, dataset))
+    return within(money_left(seen), as_measured(seen, found)) if last(seen) else found
+
+
+def offered(seen: Observed, wanted: Work) -> Estimate:
+    """The estimate on the hardware of one's own, on the flavor that is named, or on the cheapest."""
+    own, backend = own_hardware(seen.run), seen.run.spec.backend.hugging_face
+    if own is not None:
+        found = estimate(wanted, hardware_of(own_flavor(own, seen.settings.defaults)))
+        source = found.source.replace("the service's list", f"cost_estimates.{own.price_key}")
+        return found.model_copy(update={"source": source})
     assert backend is not None
-    wanted = work(seen, dataset)
     if backend.flavor != AUTO:
         flavor = next(flavor for flavor in listed_flavors(seen) if flavor.name == backend.flavor)
-        found = estimate(wanted, hardware_of(flavor))
-    else:
-        found = chosen(
-            wanted,
-            hardware_for(seen, listed_flavors(seen)),
-            minutes=minutes_left(seen),
-            defaults=seen.settings.defaults,
-        )
-    return within(money_left(seen), as_measured(seen, found)) if last(seen) else found
+        return estimate(wanted, hardware_of(flavor))
+    return chosen(
+        wanted,
+        hardware_for(seen, listed_flavors(seen)),
+        minutes=minutes_left(seen),
+        defaults=seen.settings.defaults,
+    )
 
 
 def minutes_left(seen: Observed) -> int:

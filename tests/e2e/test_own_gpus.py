@@ -1,0 +1,216 @@
+"""A training as a Job of the cluster: the trainer really runs, in the environment that its Pod would have.
+
+There is no node. A test takes the Pod that the Job's controller made, as a kubelet would, and says how it ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from huggingface_hub import hf_hub_download
+from tests.cluster.kubelet import container, written
+from tests.e2e import manifests
+from tests.e2e.api import message, status, told
+from tests.e2e.stage import Stage
+
+from modelops.domain.money import micro
+from modelops.ports import Json
+from modelops.sandbox.hub.seeds import BASE_MODEL
+
+PRICE = "3.60"
+"""A dollar in a thousand seconds."""
+CPU = {"backend": {"kubernetes": {"device": "cpu-basic", "gpus": 0, "cpu": "1", "memory": "1Gi"}}}
+
+
+@pytest.fixture
+def prices(tmp_path: Path) -> str:
+    path = tmp_path / "training_defaults.yaml"
+    path.write_text(f"cost_estimates:\n  cpu_basic_per_hour: {PRICE}\n")
+    return str(path)
+
+
+@asynccontextmanager
+async def own(here: Stage, prices: str) -> AsyncIterator[Json]:
+    """The run `own`, and the operator that knows the price."""
+    await here.agent_model()
+    await here.start(MODELOPS_TRAINING_DEFAULTS=prices, MODELOPS_TRAINER="tiny")
+    yield await here.api.create(manifests.training_run("own", base_model=BASE_MODEL, **CPU))
+
+
+async def the_pod(here: Stage) -> Json:
+    """Of the only Job."""
+
+    async def found() -> list[Json]:
+        return await here.api.list("Pod")
+
+    async with asyncio.timeout(60):
+        while not (pods := await found()):
+            await asyncio.sleep(0.1)
+    return pods[0]
+
+
+async def runs(here: Stage, pod: Json, *, seconds: int) -> None:
+    """A node has taken the Pod so long ago."""
+    since = written(datetime.now(UTC) - timedelta(seconds=seconds))
+    state = {"running": {"startedAt": since}}
+    statuses = [container(pod, state, ready=True)]
+    said = {"phase": "Running", "startTime": since, "containerStatuses": statuses}
+    await here.api.patch_status("Pod", pod["metadata"]["name"], said)
+
+
+async def exits(here: Stage, pod: Json, code: int) -> None:
+    ended = {"exitCode": code, "finishedAt": written(datetime.now(UTC)), "reason": "Completed"}
+    said = {
+        "phase": "Failed" if code else "Succeeded",
+        "containerStatuses": [container(pod, {"terminated": ended}, ready=False)],
+    }
+    await here.api.patch_status("Pod", pod["metadata"]["name"], said)
+
+
+async def environment(here: Stage, pod: Json) -> dict[str, str]:
+    """What a kubelet makes of the container's environment."""
+    found: dict[str, str] = {}
+    for entry in pod["spec"]["containers"][0]["env"]:
+        source: dict[str, Any] = entry.get("valueFrom") or {}
+        if reference := source.get("secretKeyRef"):
+            secret = await here.api.get("Secret", reference["name"])
+            assert secret is not None
+            found[entry["name"]] = base64.b64decode(secret["data"][reference["key"]]).decode()
+        elif reference := source.get("configMapKeyRef"):
+            config_map = await here.api.get("ConfigMap", reference["name"])
+            assert config_map is not None
+            found[entry["name"]] = config_map["data"][reference["key"]]
+        else:
+            found[entry["name"]] = entry["value"].replace("$$", "$")
+    return found
+
+
+async def trained(here: Stage, pod: Json, folder: Path) -> tuple[int, str]:
+    """Exit code and output of the container's command, run in a folder of its own."""
+    folder.mkdir()
+    bin = Path(sys.executable).parent
+    # A login shell resets PATH; the container's image has Python there.
+    (folder / ".profile").write_text(f'export PATH="{bin}:$PATH"\n')
+    given = {**await environment(here, pod), "HOME": str(folder), "PATH": os.environ["PATH"]}
+    command = [word.replace("$$", "$") for word in pod["spec"]["containers"][0]["command"]]
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        cwd=folder,
+        env={**given, "NO_PROXY": "127.0.0.1,localhost"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await asyncio.wait_for(process.communicate(), 120)
+    assert process.returncode is not None
+    return process.returncode, output.decode()
+
+
+def billed(job: Json, started: str) -> int:
+    """Micro-USD from the Pod's start to the Job's end, by the started minute."""
+    ended = datetime.fromisoformat(job["status"]["completionTime"])
+    seconds = (ended - datetime.fromisoformat(started)).total_seconds()
+    return -(-(-(-int(seconds) // 60) * micro(PRICE)) // 60)
+
+
+async def test_a_run_is_trained_by_a_job_of_the_cluster_and_settled_at_its_own_price(
+    here: Stage, prices: str, tmp_path: Path
+) -> None:
+    async with own(here, prices) as run:
+        pod = await the_pod(here)
+        name = pod["metadata"]["labels"]["batch.kubernetes.io/job-name"]
+        waiting = await here.api.until(
+            "TrainingRun", "own", lambda o: status(o).get("phase") == "Scheduling", say="Scheduling"
+        )
+        offered = status(waiting)["estimate"]
+        assert (status(waiting)["job"]["id"], offered["flavor"]) == (name, "cpu-basic")
+        assert offered["usdPerHour"] == PRICE
+        assert "cost_estimates.cpu_basic_per_hour" in offered["source"]
+        reserved = (await here.record()).reservations[f"{run['metadata']['uid']}/1"]
+        assert reserved.account == f"kubernetes:{here.api.namespace}"
+        assert reserved.usd_micro == micro(offered["highUSD"])
+
+        await runs(here, pod, seconds=90)
+        code, output = await trained(here, pod, tmp_path / "container")
+        assert code == 0, output
+        await here.api.until(
+            "TrainingRun", "own", lambda o: status(o).get("phase") == "Running", say="Running"
+        )
+        await exits(here, pod, code)
+        done = await here.api.complete("TrainingRun", "own")
+
+        assert status(done)["phase"] == "Succeeded", told(done)
+        repo = status(done)["model"]["repo"]
+        claim = hf_hub_download(
+            repo,
+            "claims/1",
+            endpoint=here.cloud.sandbox.hub,
+            token=here.cloud.sandbox.hf_token,
+            local_dir=tmp_path,
+        )
+        assert json.loads(Path(claim).read_text())["job"] == name
+        started = (await the_pod(here))["status"]["startTime"]
+        job = await here.api.get("Job", name)
+        assert job is not None
+        settled = (await here.record()).settlements[f"{run['metadata']['uid']}/1"]
+        assert (settled.jobs, settled.usd_micro) == ((name,), billed(job, started))
+        assert micro(status(done)["costUSD"]) == settled.usd_micro
+        assert (await here.record()).registry()["docs"]["history"][0]["hub_repo"] == repo
+        # No Hugging Face job, and nothing that holds the Job back.
+        assert here.cloud.jobs_of(run["metadata"]["uid"]) == []
+        await here.api.delete("TrainingRun", "own")
+        await here.api.gone("TrainingRun", "own")
+        await here.api.gone("Job", name)
+
+
+async def test_a_cancelled_run_stops_its_job_and_books_what_it_ran(here: Stage, prices: str) -> None:
+    async with own(here, prices) as run:
+        pod = await the_pod(here)
+        name = pod["metadata"]["labels"]["batch.kubernetes.io/job-name"]
+        await runs(here, pod, seconds=600)
+        await here.api.until(
+            "TrainingRun", "own", lambda o: status(o).get("phase") == "Running", say="Running"
+        )
+        await here.api.patch("TrainingRun", "own", {"spec": {"cancel": True}})
+        done = await here.api.complete("TrainingRun", "own")
+        assert status(done)["phase"] == "Cancelled", told(done)
+        settled = (await here.record()).settlements[f"{run['metadata']['uid']}/1"]
+        assert settled.jobs == (name,)
+        assert micro(PRICE) * 10 // 60 <= settled.usd_micro <= micro(PRICE) * 13 // 60
+        await here.api.gone("Job", name)
+        assert await here.api.list("Pod") == []
+
+
+async def test_a_crash_after_the_creation_makes_no_second_job(here: Stage, prices: str) -> None:
+    async with own(here, prices):
+        pod = await the_pod(here)
+        await here.kill()
+        await here.start(MODELOPS_TRAINING_DEFAULTS=prices, MODELOPS_TRAINER="tiny")
+        name = pod["metadata"]["labels"]["batch.kubernetes.io/job-name"]
+        found = await here.api.until(
+            "TrainingRun", "own", lambda o: status(o).get("job", {}).get("id"), say="adopted"
+        )
+        assert status(found)["job"]["id"] == name
+        await here.quiet()
+        assert [job["metadata"]["name"] for job in await here.api.list("Job")] == [name]
+
+
+async def test_without_a_price_nothing_is_made_and_the_key_is_named(here: Stage) -> None:
+    await here.agent_model()
+    await here.start()
+    await here.api.create(manifests.training_run("own", base_model=BASE_MODEL, **CPU))
+    run = await here.api.until(
+        "TrainingRun", "own", lambda o: status(o).get("reason") == "PriceUnknown", say="unpriced"
+    )
+    assert "add cost_estimates.cpu_basic_per_hour" in message(run)
+    assert await here.api.list("Job") == []
+    assert (await here.record()).reservations == {}
