@@ -102,11 +102,15 @@ async def trained(here: Stage, pod: Json, folder: Path) -> tuple[int, str]:
     # A login shell resets PATH; the container's image has Python there.
     (folder / ".profile").write_text(f'export PATH="{bin}:$PATH"\n')
     given = {**await environment(here, pod), "HOME": str(folder), "PATH": os.environ["PATH"]}
+    given |= {
+        "NO_PROXY": "127.0.0.1,localhost",
+        "HF_HUB_DISABLE_XET": "1",
+    }  # which the sandbox does not speak
     command = [word.replace("$$", "$") for word in pod["spec"]["containers"][0]["command"]]
     process = await asyncio.create_subprocess_exec(
         *command,
         cwd=folder,
-        env={**given, "NO_PROXY": "127.0.0.1,localhost"},
+        env=given,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
