@@ -9,13 +9,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from modelops.api.v1alpha1.own_hardware import DeviceKind
 from modelops.api.v1alpha1.trainingrun import Method
 
 VARIABLE: Final = "MODELOPS_TRAINING_DEFAULTS"
+MOST_USD: Final = 10_000
 PACKAGED: Final = Path(__file__).parent / "training_defaults.yaml"
 """Where the wheel has it."""
 REPOSITORY: Final = Path(__file__).parents[3] / "config" / "modelops" / "training_defaults.yaml"
@@ -49,13 +51,33 @@ class Values(_Part):
     beta: Rate | None = None
 
 
+PRICE: Final = "_per_hour"
+DEVICES: Final = frozenset(device.value.replace("-", "_") for device in DeviceKind)
+
+
+def _prices(estimates: dict[str, Any]) -> dict[str, Any]:
+    for name, price in estimates.items():
+        device = name.removesuffix(PRICE)
+        if device == name:
+            continue
+        if device not in DEVICES:
+            raise ValueError(f"{name} is of no device that is known: {', '.join(sorted(DEVICES))}")
+        number = isinstance(price, int | float) and not isinstance(price, bool)
+        if not number or not 0 < price <= MOST_USD:
+            raise ValueError(
+                f"{name} is {price!r}; write US dollars per hour, above 0 and at most {MOST_USD}"
+            )
+    return estimates
+
+
 class TrainingDefaults(_Part):
-    """The whole file. `gpu_selection` bounds `flavor: auto`; `cost_estimates` are for people."""
+    """The whole file. `gpu_selection` bounds `flavor: auto`; `<device>_per_hour` of `cost_estimates` is the price of
+    one GPU where no service can be asked for it, the rest is for people."""
 
     default_training_config: Values = Field(default_factory=Values)
     methods: dict[Method, Values] = Field(default_factory=dict)
     gpu_selection: dict[str, Any] = Field(default_factory=dict)
-    cost_estimates: dict[str, Any] = Field(default_factory=dict)
+    cost_estimates: Annotated[dict[str, Any], AfterValidator(_prices)] = Field(default_factory=dict)
 
 
 def load_training_defaults(path: Path | None = None) -> Mapping[str, Any]:

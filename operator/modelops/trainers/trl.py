@@ -131,10 +131,16 @@ def train(job: jobs.Job) -> None:
 
 
 def launch_on_every_gpu() -> None:
-    """Become `accelerate launch` of this file where there are several GPUs, once.
+    """Become `accelerate launch` of this file where there are several GPUs, or torchrun on several nodes, once.
 
-    Without it Trainer would put them behind `nn.DataParallel`, which TRL refuses.
+    Without it Trainer would put them behind `nn.DataParallel`, which TRL refuses. Of several nodes Kubeflow Trainer
+    says in PET_* which one this is and where the first one listens; torchrun reads them itself.
     """
+    if os.environ.get("PET_NNODES", "1") != "1" and "LOCAL_RANK" not in os.environ:
+        print(f"node {os.environ.get('PET_NODE_RANK')} of {os.environ['PET_NNODES']}", flush=True)
+        os.execv(
+            sys.executable, [sys.executable, "-m", "torch.distributed.run", str(Path(__file__).resolve())]
+        )
     import torch
 
     count = torch.cuda.device_count()

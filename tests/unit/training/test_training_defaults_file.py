@@ -52,6 +52,31 @@ def test_every_method_updates_by_sixteen_examples_in_steps_of_one() -> None:
         assert (values["batch_size"], values["gradient_accumulation_steps"]) == (1, 16)
 
 
+def test_prices_of_ones_own_gpus_are_taken(tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text("cost_estimates: {l40s_per_hour: 1.2, rtx_pro_6000_per_hour: 2, avg_training_hours: 2}\n")
+    found = load_training_defaults(own)["cost_estimates"]
+    assert (found["l40s_per_hour"], found["rtx_pro_6000_per_hour"]) == (1.2, 2)
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("l40s_per_hour: 0", "above 0"),
+        ("l40s_per_hour: -1", "above 0"),
+        ('l40s_per_hour: "1.20 USD"', "write US dollars per hour"),
+        ("l40s_per_hour: true", "write US dollars per hour"),
+        ("l41s_per_hour: 1.2", "l41s_per_hour is of no device that is known: a100, a10g"),
+    ],
+)
+def test_a_price_that_cannot_be_one_is_refused_at_the_start(tmp_path: Path, written: str, said: str) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text(f"cost_estimates: {{{written}}}\n")
+    with pytest.raises(TrainingDefaultsError, match="cost_estimates") as refused:
+        load_training_defaults(own)
+    assert said in str(refused.value)
+
+
 def test_a_file_of_ones_own_stands_alone(tmp_path: Path) -> None:
     own = tmp_path / "own.yaml"
     own.write_text("default_training_config: {num_epochs: 1}\n")

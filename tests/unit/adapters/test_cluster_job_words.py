@@ -1,0 +1,145 @@
+"""What Pods and conditions say of a job, in the operator's words; and what Kubernetes would make of a text."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelops.adapters.clusterjobs.batch import BatchJobs
+from modelops.adapters.clusterjobs.container import literal
+from modelops.adapters.clusterjobs.engine import seen
+from modelops.adapters.clusterjobs.names import BOOKED, FOREGROUND, STARTED, name_of
+from modelops.adapters.clusterjobs.pods import Pods, leader, read
+from modelops.adapters.clusterjobs.trainjob import TrainJobs
+from modelops.ports import Json
+
+NOW = datetime(2025, 12, 9, 22, 0, tzinfo=UTC)
+CREATED, STARTED_AT, ENDED_AT = "2025-12-09T20:00:00Z", "2025-12-09T21:00:00Z", "2025-12-09T21:30:00Z"
+HALF_AN_HOUR = 1800
+
+
+def expanded(text: str) -> str:
+    """As a kubelet expands it, without any variable that is known (third_party/forked/golang/expansion)."""
+    return re.sub(r"\$(\$|\([^)]*\))", lambda found: "$" if found[1] == "$" else found[0], text)
+
+
+@given(st.text(alphabet="$()aB{} "))
+def test_a_text_arrives_as_it_was_written(text: str) -> None:
+    assert expanded(literal(text)) == text
+    assert not re.search(r"(?<!\$)(\$\$)*\$\(", literal(text))
+
+
+def pod(phase: str = "Running", **status: Any) -> Json:
+    return {"metadata": {"name": "p", "labels": {}}, "status": {"phase": phase, **status}}
+
+
+def job(*conditions: tuple[str, str, str], metadata: Json | None = None, **spec: Any) -> Json:
+    listed = [
+        {"type": kind, "status": "True", "reason": reason, "message": words, "lastTransitionTime": ENDED_AT}
+        for kind, reason, words in conditions
+    ]
+    meta = {"name": "j", "uid": "u", "creationTimestamp": CREATED, **(metadata or {})}
+    return {"metadata": meta, "spec": spec, "status": {"startTime": STARTED_AT, "conditions": listed}}
+
+
+def stage(item: Json, pods: Pods | None = None) -> tuple[str, str, int]:
+    found = seen(BatchJobs(), item, pods or Pods(), now=NOW)
+    return found.stage, found.message, found.running_seconds
+
+
+@pytest.mark.parametrize(
+    ("item", "pods", "expected"),
+    [
+        (job(suspend=True), Pods(), ("SCHEDULING", "it is suspended", 0)),
+        (job(), Pods(active=True, message="ImagePullBackOff"), ("SCHEDULING", "ImagePullBackOff", 0)),
+        (job(("Complete", "", "")), Pods(), ("COMPLETED", "", HALF_AN_HOUR)),
+        (
+            job(("Failed", "BackoffLimitExceeded", "limit")),
+            Pods(message="Error, exit code 1"),
+            ("ERROR", "Error, exit code 1", HALF_AN_HOUR),
+        ),
+        (job(("FailureTarget", "", "")), Pods(running=True), ("RUNNING", "", 0)),
+    ],
+)
+def test_a_job_is_in_a_stage(item: Json, pods: Pods, expected: tuple[str, str, int]) -> None:
+    assert stage(item, pods) == expected
+
+
+def test_a_pod_that_waited_for_its_node_is_billed_from_the_node() -> None:
+    taken = datetime(2025, 12, 9, 21, 20, tzinfo=UTC)
+    assert stage(job(("Complete", "", "")), Pods(started_at=taken))[2] == 600
+
+
+@pytest.mark.parametrize(
+    ("finalizers", "active", "expected"),
+    [([FOREGROUND, BOOKED], False, "STOPPING"), ([BOOKED], True, "STOPPING"), ([BOOKED], False, "CANCELED")],
+)
+def test_a_cancelled_job_has_ended_when_nothing_of_it_is_left(
+    finalizers: list[str], active: bool, expected: str
+) -> None:
+    deleted = {"deletionTimestamp": ENDED_AT, "finalizers": finalizers}
+    assert stage(job(metadata=deleted), Pods(active=active))[0] == expected
+
+
+@pytest.mark.parametrize(("written", "seconds"), [("", 0), (STARTED_AT, HALF_AN_HOUR + 30)])
+def test_a_cancelled_job_costs_what_was_written_down_before_its_pods_went(written: str, seconds: int) -> None:
+    deleted = {"deletionTimestamp": ENDED_AT, "finalizers": [BOOKED], "annotations": {STARTED: written}}
+    assert stage(job(metadata=deleted)) == ("CANCELED", "it is deleted", seconds)
+
+
+def test_a_train_job_without_its_pods_is_billed_from_its_creation() -> None:
+    item = job(("Failed", "", "one node was lost"))
+    del item["status"]["startTime"]
+    found = seen(TrainJobs(), item, Pods(), now=NOW)
+    assert (found.stage, found.message, found.running_seconds) == ("ERROR", "one node was lost", 5400)
+
+
+WAITING = {"state": {"waiting": {"reason": "ErrImagePull", "message": "no such image"}}}
+CREATING = {"state": {"waiting": {"reason": "ContainerCreating"}}}
+KILLED = {"state": {"terminated": {"reason": "OOMKilled", "exitCode": 137, "finishedAt": ENDED_AT}}}
+WELL = {"state": {"terminated": {"reason": "Completed", "exitCode": 0, "finishedAt": ENDED_AT}}}
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        ({"phase": "Pending", "containerStatuses": [WAITING]}, "ErrImagePull: no such image"),
+        ({"phase": "Pending", "containerStatuses": [CREATING]}, ""),
+        ({"phase": "Failed", "containerStatuses": [KILLED]}, "OOMKilled, exit code 137"),
+        ({"phase": "Succeeded", "containerStatuses": [WELL]}, ""),
+        (
+            {"phase": "Failed", "reason": "DeadlineExceeded", "message": "Pod was active too long"},
+            "DeadlineExceeded: Pod was active too long",
+        ),
+        ({}, ""),
+    ],
+)
+def test_a_pod_says_what_is_wrong(status: Json, words: str) -> None:
+    assert read([{"metadata": {"name": "p"}, "status": status}]).message == words
+
+
+def test_several_nodes_are_held_from_the_first_to_the_last() -> None:
+    found = read([pod(startTime=ENDED_AT), pod("Pending", startTime=STARTED_AT)])
+    assert (found.running, found.active) == (True, True)
+    assert found.started_at == datetime.fromisoformat(STARTED_AT)
+
+
+def test_the_first_node_speaks_and_of_several_tries_the_newest() -> None:
+    def named(name: str, index: str, created: str) -> Json:
+        labels = {"batch.kubernetes.io/job-completion-index": index}
+        return {"metadata": {"name": name, "labels": labels, "creationTimestamp": created}}
+
+    pods = [named("old", "0", CREATED), named("new", "0", STARTED_AT), named("other", "1", ENDED_AT)]
+    assert leader(pods) == "new"
+    assert leader([]) == ""
+
+
+def test_a_name_fits_what_trainer_and_job_set_make_of_it() -> None:
+    name = name_of("0a1b2c3d-7f3c1c62-0000-4000-8000-000000000001-12")
+    assert name == "modelops-7f3c1c62000040008000-12"
+    assert len(f"{name}-node-0-63-abcde") <= 63
