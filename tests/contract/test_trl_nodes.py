@@ -89,9 +89,7 @@ def test_two_nodes_train_one_model_and_the_first_speaks(
     finally:
         for process in processes:
             process.kill()
-    first, other = (
-        (tmp_path / f"node-{rank}" / "log").read_text(errors="replace") for rank in range(NODES)
-    )
+    first, other = ((tmp_path / f"node-{rank}" / "log").read_text(errors="replace") for rank in range(NODES))
     assert codes == [0, 0], first[-3000:] + other[-3000:]
     report = parse_reports(first.splitlines(), "n0nce")
     assert report is not None
