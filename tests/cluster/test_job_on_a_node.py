@@ -1,0 +1,148 @@
+"""A Job of the cluster really run by a kubelet: its user, folders, environment, log, timeout and end.
+
+It needs a node: MODELOPS_KUBECONFIG of a cluster that has one, and MODELOPS_TEST_IMAGE, an image that the node has or can
+pull, with bash, tar, base64 and coreutils.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest
+from tests.cluster import kubelet
+from tests.conftest import Kubectl
+
+from modelops.adapters.clusterjobs import BatchJobs, ClusterJobs
+from modelops.adapters.huggingface.payload import payload_base64
+from modelops.adapters.kube import KubeClient
+from modelops.api.v1alpha1.own_hardware import KubernetesBackend
+from modelops.domain.jobreport import parse_reports
+from modelops.domain.training.naming import attempt_label
+from modelops.engine.clock import SystemClock
+from modelops.engine.resources import TRAINING_RUNS
+from modelops.localcluster import LocalCluster
+from modelops.ports import Job, JobRequest, Placement
+
+IMAGE = os.environ.get("MODELOPS_TEST_IMAGE", "")
+NONCE = "n0nce"
+PROMPT = "$(HF_TOKEN) costs $$5"
+"""With the token in it where Kubernetes had its way."""
+UNPACK = 'echo "$MODELOPS_PAYLOAD" | base64 -d | tar xz && '
+REPORT = (
+    'test -s train.py && test "$(id -u)" = 1000 && test -w /work && test -w /dev/shm && test "$HOME" = /work && '
+    'test "$HF_TOKEN" = a-token && test ! -e /var/run/secrets/kubernetes.io && '
+    """echo "@@modelops:$MODELOPS_NONCE@@ {\\"v\\":1,\\"kind\\":\\"log\\",\\"t\\":1,\\"step\\":3,\\"max_steps\\":9}" && """
+    'echo "$JOB_ID $MODELOPS_RUN"'
+)
+
+
+@dataclass(frozen=True)
+class Node:
+    """A TrainingRun in a namespace of a cluster with a node."""
+
+    kube: KubeClient
+    jobs: ClusterJobs
+    namespace: str
+    uid: str
+
+    @property
+    def account(self) -> str:
+        return f"kubernetes:{self.namespace}"
+
+    async def submit(self, script: str, *, timeout_seconds: int = 300) -> Job:
+        backend = {"device": "cpu-basic", "gpus": 0, "memory": "256Mi"}
+        request = JobRequest(
+            namespace=self.account,
+            label=attempt_label(installation="0a1b2c3d", uid=self.uid, attempt=1),
+            flavor="cpu-basic",
+            timeout_seconds=timeout_seconds,
+            image=IMAGE,
+            command=("bash", "-lc", UNPACK + script),
+            environment={
+                "MODELOPS_PAYLOAD": payload_base64("trl"),
+                "MODELOPS_RUN": json.dumps({"prompt": PROMPT}),
+                "MODELOPS_NONCE": NONCE,
+            },
+            secrets={},
+            placement=Placement(
+                backend=KubernetesBackend.model_validate(backend),
+                run_name="docs-1",
+                run_uid=self.uid,
+                token_secret="tokens",
+                token_key="hf",
+                usd_micro_per_hour=1,
+            ),
+        )
+        return await self.jobs.submit("", request)
+
+    async def reaches(self, job: Job, stage: str) -> Job:
+        async def there() -> Job | None:
+            found = await self.jobs.inspect("", self.account, job.id)
+            assert found is not None
+            assert found.stage == stage or not found.ended, found
+            return found if found.stage == stage else None
+
+        return await kubelet.until(there, seconds=120, say=stage)
+
+
+@pytest.fixture
+async def node(cluster: LocalCluster, namespace: str, kubectl: Kubectl) -> AsyncIterator[Node]:
+    ready = kubectl("get", "nodes", "-o", "jsonpath={.items[*].status.conditions[?(@.type=='Ready')].status}")
+    if "True" not in ready.stdout or not IMAGE:
+        pytest.skip(
+            "no node: MODELOPS_KUBECONFIG names no cluster with one, or MODELOPS_TEST_IMAGE is not set"
+        )
+    kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted", check=True)
+    kubectl("create", "secret", "generic", "tokens", "--from-literal=hf=a-token", namespace=namespace)
+    run = {
+        "apiVersion": "modelops.code-chef.dev/v1alpha1",
+        "kind": "TrainingRun",
+        "metadata": {"name": "docs-1", "namespace": namespace},
+        "spec": {"agentModelRef": {"name": "docs"}, "baseModel": "org/base", "maxUSD": "1"},
+    }
+    async with KubeClient.from_kubeconfig(cluster.kubeconfig) as kube:
+        made = await kube.create(TRAINING_RUNS, run)
+        jobs = ClusterJobs(kube, BatchJobs(), clock=SystemClock())
+        yield Node(kube, jobs, namespace, made["metadata"]["uid"])
+
+
+async def test_a_job_runs_as_it_is_meant_to_and_its_log_is_read(node: Node) -> None:
+    job = await node.submit(REPORT)
+    done = await node.reaches(job, "COMPLETED")
+    assert done.started_at is not None
+    assert 0 <= done.running_seconds < 120
+    lines = await node.jobs.tail("", node.account, job.id, 200)
+    report = parse_reports(lines, NONCE)
+    assert report is not None
+    assert (report.step, report.max_steps) == (3, 9)
+    name, _, run = lines[-1].partition(" ")
+    assert (name, json.loads(run)) == (job.id, {"prompt": PROMPT})
+
+
+async def test_a_failure_has_its_exit_code(node: Node) -> None:
+    failed = await node.reaches(await node.submit("exit 42"), "ERROR")
+    assert failed.message == "Error, exit code 42"
+
+
+async def test_a_job_that_runs_is_stopped_and_its_time_is_known(node: Node) -> None:
+    job = await node.submit("exec sleep 600")
+    running = await node.reaches(job, "RUNNING")
+    await node.jobs.cancel("", node.account, job.id)
+    stopped = await node.reaches(job, "CANCELED")
+    assert stopped.started_at == running.started_at
+    assert 30 <= stopped.running_seconds < 150
+    await node.jobs.release("", node.account, job.id)
+
+    async def gone() -> bool:
+        return await node.jobs.inspect("", node.account, job.id) is None
+
+    await kubelet.until(gone, say="gone")
+
+
+async def test_a_job_ends_at_its_timeout(node: Node) -> None:
+    timed_out = await node.reaches(await node.submit("exec sleep 600", timeout_seconds=5), "ERROR")
+    assert "DeadlineExceeded" in timed_out.message
+    assert timed_out.running_seconds >= 5
