@@ -113,7 +113,12 @@ WELL = {"state": {"terminated": {"reason": "Completed", "exitCode": 0, "finished
         ({"phase": "Failed", "containerStatuses": [KILLED]}, "OOMKilled, exit code 137"),
         ({"phase": "Succeeded", "containerStatuses": [WELL]}, ""),
         (
-            {"phase": "Failed", "reason": "DeadlineExceeded", "message": "Pod was active too long"},
+            {
+                "phase": "Failed",
+                "reason": "DeadlineExceeded",
+                "message": "Pod was active too long",
+                "containerStatuses": [KILLED],
+            },
             "DeadlineExceeded: Pod was active too long",
         ),
         ({}, ""),

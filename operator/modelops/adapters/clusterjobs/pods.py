@@ -75,6 +75,8 @@ def _ends(pods: Sequence[Json]) -> Iterator[Json]:
 def _words(pod: Json) -> str:
     """Why it does not run, or how it failed."""
     status = _status(pod)
+    if status.get("reason"):  # Evicted, DeadlineExceeded: the container then only says that it was killed.
+        return ": ".join(filter(None, (status["reason"], status.get("message"))))
     for end in _ends([pod]):
         if end.get("exitCode"):
             words = f"{end.get('reason') or 'Error'}, exit code {end['exitCode']}"
@@ -83,8 +85,6 @@ def _words(pod: Json) -> str:
         waiting = (container.get("state") or {}).get("waiting")
         if waiting and waiting.get("reason") not in QUIET:
             return ": ".join(filter(None, (waiting.get("reason"), waiting.get("message"))))
-    if status.get("reason"):
-        return ": ".join(filter(None, (status["reason"], status.get("message"))))
     unscheduled = (c for c in status.get("conditions") or () if c["type"] == "PodScheduled")
     condition = next(unscheduled, {"status": "True"})
     return str(condition.get("message", "")) if condition["status"] == "False" else ""
