@@ -40,11 +40,11 @@ def prices(tmp_path: Path) -> str:
 
 
 @asynccontextmanager
-async def own(here: Stage, prices: str) -> AsyncIterator[Json]:
+async def own(here: Stage, prices: str, **spec: Any) -> AsyncIterator[Json]:
     """The run `own`, and the operator that knows the price."""
     await here.agent_model()
     await here.start(MODELOPS_TRAINING_DEFAULTS=prices, MODELOPS_TRAINER="tiny")
-    yield await here.api.create(manifests.training_run("own", base_model=BASE_MODEL, **CPU))
+    yield await here.api.create(manifests.training_run("own", base_model=BASE_MODEL, **CPU, **spec))
 
 
 async def the_pod(here: Stage) -> Json:
@@ -218,3 +218,38 @@ async def test_without_a_price_nothing_is_made_and_the_key_is_named(here: Stage)
     assert "add cost_estimates.cpu_basic_per_hour" in message(run)
     assert await here.api.list("Job") == []
     assert (await here.record()).reservations == {}
+
+
+async def test_a_job_that_ran_out_of_memory_is_followed_by_another_although_its_log_says_nothing(
+    here: Stage, prices: str
+) -> None:
+    async with own(here, prices, config={"numEpochs": 1, "batchSize": 4}) as run:
+        first = await the_pod(here)
+        await runs(here, first, seconds=30)
+        await exits(here, first, 42)
+        found = await here.api.until(
+            "TrainingRun", "own", lambda o: status(o).get("job", {}).get("attempt") == 2, say="tried again"
+        )
+        (past,) = status(found)["attempts"]
+        assert (past["reason"], past["job"].rpartition("-")[2]) == ("OutOfMemory", "1")
+        names = [f"{past['job'][:-1]}{attempt}" for attempt in (1, 2)]
+        await here.api.until("Job", names[1], lambda _: True)
+        assert sorted(job["metadata"]["name"] for job in await here.api.list("Job")) == names
+        assert (await here.record()).settlements[f"{run['metadata']['uid']}/1"].jobs == (names[0],)
+
+
+async def test_a_suspended_run_frees_its_node_and_goes_on_as_another_job(here: Stage, prices: str) -> None:
+    async with own(here, prices):
+        pod = await the_pod(here)
+        name = pod["metadata"]["labels"]["batch.kubernetes.io/job-name"]
+        await runs(here, pod, seconds=30)
+        await here.api.until("TrainingRun", "own", lambda o: status(o).get("phase") == "Running")
+        await here.api.patch("TrainingRun", "own", {"spec": {"suspend": True}})
+        await here.api.until(
+            "TrainingRun", "own", lambda o: status(o).get("phase") == "Suspended", say="Suspended"
+        )
+        # Booked, so that nothing holds it any more, although the run has not ended.
+        await here.api.gone("Job", name)
+        await here.api.patch("TrainingRun", "own", {"spec": {"suspend": False}})
+        again = await the_pod(here)
+        assert again["metadata"]["labels"]["batch.kubernetes.io/job-name"] == f"{name[:-1]}2"
