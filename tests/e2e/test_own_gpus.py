@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from huggingface_hub import hf_hub_download
+from huggingface_hub import CommitOperationAdd, hf_hub_download
 from tests.cluster.kubelet import container, written
 from tests.e2e import manifests
 from tests.e2e.api import message, status, told
@@ -253,3 +253,25 @@ async def test_a_suspended_run_frees_its_node_and_goes_on_as_another_job(here: S
         await here.api.patch("TrainingRun", "own", {"spec": {"suspend": False}})
         again = await the_pod(here)
         assert again["metadata"]["labels"]["batch.kubernetes.io/job-name"] == f"{name[:-1]}2"
+
+
+async def test_a_run_that_was_torn_away_is_booked_in_full_where_its_job_went_with_it(
+    here: Stage, prices: str
+) -> None:
+    async with own(here, prices) as run:
+        pod = await the_pod(here)
+        name = pod["metadata"]["labels"]["batch.kubernetes.io/job-name"]
+        await here.api.until("TrainingRun", "own", lambda o: status(o).get("phase") == "Scheduling")
+        key = f"{run['metadata']['uid']}/1"
+        reserved = (await here.record()).reservations[key]
+        claim = CommitOperationAdd("claims/1", json.dumps({"job": name}).encode())
+        await asyncio.to_thread(here.cloud.hf.create_commit, reserved.repo, [claim], commit_message="Claim")
+        await here.kill()
+        await here.api.patch("TrainingRun", "own", {"metadata": {"finalizers": None}})
+        await here.api.delete("TrainingRun", "own")
+        await here.api.gone("Job", name)
+        await here.start(MODELOPS_TRAINING_DEFAULTS=prices, MODELOPS_TRAINER="tiny")
+        async with asyncio.timeout(60):
+            while key not in (record := await here.record()).settlements:
+                await asyncio.sleep(0.2)
+        assert record.settlements[key].usd_micro == reserved.usd_micro

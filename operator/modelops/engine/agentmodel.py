@@ -180,7 +180,8 @@ class AgentModelReconciler(Reconciler[Observed]):
         label = attempt_label(installation=self._installation, uid=uid, attempt=attempt)
         reservation = record.reservations[key]
         account = reservation.account or world.hub_org
-        if reservation.repo and await world.hub.claim(token, reservation.repo, attempt) is None:
+        claim = await world.hub.claim(token, reservation.repo, attempt) if reservation.repo else None
+        if reservation.repo and claim is None:
             await world.hub.ensure_model_repo(token, reservation.repo)
             await world.hub.close(token, reservation.repo, attempt)
         jobs = await world.jobs.list_labelled(token, account, label)
@@ -193,13 +194,20 @@ class AgentModelReconciler(Reconciler[Observed]):
             return {"outcome": "cancelled", "jobs": ", ".join(job.id for job in running)}
         if now - self._quiet_since.setdefault(key, now) < self._settle_seconds:
             return {"outcome": "settling"}
-        await self._settle(record, key, jobs, scene)
+        trained = claim.job if claim is not None else ""
+        forgotten = bool(trained) and trained not in {job.id for job in jobs}
+        await self._settle(record, key, jobs, scene, forgotten=forgotten)
         for job in jobs:
             await world.jobs.release(token, account, job.id)
         self._quiet_since.pop(key, None)
         return {"outcome": "settled"}
 
-    async def _settle(self, record: Record, key: str, jobs: Any, scene: Scene[Observed]) -> None:
+    async def _settle(
+        self, record: Record, key: str, jobs: Any, scene: Scene[Observed], *, forgotten: bool
+    ) -> None:
+        """`forgotten`: a job trained that its service does not know any more, as one in this cluster that went with
+        its run: the whole reservation is booked, at least.
+        """
         from modelops.domain.training.conclude import billed_seconds
         from modelops.domain.training.estimate import billed_micro_usd
 
@@ -216,6 +224,7 @@ class AgentModelReconciler(Reconciler[Observed]):
             else reservation.usd_micro
             for job in jobs
         )
+        cost = max(cost, reservation.usd_micro) if forgotten else cost
         settled = record.with_(
             reservations={k: v for k, v in record.reservations.items() if k != key},
             settlements={

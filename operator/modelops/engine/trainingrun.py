@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from modelops.api.v1alpha1.trainingrun import TrainingPhase, TrainingRun
+from modelops.domain.money import micro
 from modelops.domain.plan import Do, Plan
 from modelops.domain.training.account import account_of, engine_of
 from modelops.domain.training.decide import decide
@@ -16,7 +17,7 @@ from modelops.domain.training.ending_token import sibling_of
 from modelops.domain.training.given import base_model_name
 from modelops.domain.training.naming import model_repository
 from modelops.domain.training.observed import Observed, Submission, TrainingSettings
-from modelops.domain.training.own import own_flavor, own_hardware
+from modelops.domain.training.own import own_hardware
 from modelops.domain.training.status import TERMINAL
 from modelops.domain.training.tokenizer import TokenizerFiles
 from modelops.engine.act import Held
@@ -307,12 +308,13 @@ class TrainingRunReconciler(Reconciler[Observed]):
         known = self._world.program_environment if own_hardware(seen.run) is not None else {}
         return {name: known[name] for name in SAME_HUB if name in known}
 
-    def _placement(self, seen: Observed) -> Placement | None:
-        """Only for a job in this cluster."""
-        own, agent, meta = own_hardware(seen.run), seen.agent_model, seen.run.metadata
+    def _placement(self, run: TrainingRun, seen: Observed) -> Placement | None:
+        """Only for a job in this cluster. `run`: as it is by now, with the price that the attempt was offered at."""
+        own, agent, meta, price = own_hardware(run), seen.agent_model, run.metadata, run.status.estimate
         if own is None:
             return None
         assert agent is not None
+        assert price is not None
         secret = agent.spec.secret_refs.hugging_face
         return Placement(
             backend=own.backend,
@@ -320,7 +322,7 @@ class TrainingRunReconciler(Reconciler[Observed]):
             run_uid=meta.uid,
             token_secret=secret.name,
             token_key=secret.key,
-            usd_micro_per_hour=own_flavor(own, self._settings.defaults).usd_micro_per_hour,
+            usd_micro_per_hour=micro(price.usd_per_hour),
         )
 
     def _due(self, memory: Memory, what: str, after: float) -> bool:
@@ -353,7 +355,7 @@ class TrainingRunReconciler(Reconciler[Observed]):
                 "MODELOPS_NONCE": self._nonce(seen),
             },
             secrets={"HF_TOKEN": token},
-            placement=self._placement(seen),
+            placement=self._placement(run, seen),
         )
         try:
             await self._world.hub.ensure_model_repo(token, given["run"]["output"]["repo"])

@@ -23,6 +23,7 @@ from modelops.domain.record import (
     initial_record,
 )
 from modelops.domain.rollout.booking import STOP_GRACE_SECONDS
+from modelops.domain.training.account import account_of
 from modelops.domain.versions import BASELINE, released
 
 
@@ -109,7 +110,12 @@ def with_run(record: Record, seen: Observed, identity: str, run: TrainingRun) ->
         known = key in record.reservations or key in record.settlements
         if status.job is None or status.estimate is None or known:
             return record
-        reserved = Reservation(usd_micro=micro(status.estimate.high_usd), month=month, name=meta.name)
+        reserved = Reservation(
+            usd_micro=micro(status.estimate.high_usd),
+            month=month,
+            name=meta.name,
+            account=account_of(run, hub_org=""),  # which stands for the installation's
+        )
         return record.with_(reservations={**record.reservations, key: reserved})
     if status.reason == TrainingReason.ALREADY_COMPLETED.value:
         pass
