@@ -21,8 +21,8 @@ def written(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-async def until(ask: Callable[[], Awaitable[Found | None]], *, seconds: float = 30, say: str = "") -> Found:
-    """The first answer that is true."""
+async def until(ask: Callable[[], Awaitable[Found | None]], *, seconds: float = 120, say: str = "") -> Found:
+    """The first answer that is true. The garbage collector takes up to a minute to hear of a new kind."""
     deadline = time.monotonic() + seconds
     while not (found := await ask()):
         assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {say}"

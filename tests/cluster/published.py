@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,3 +96,25 @@ def install(kubectl: Kubectl, *sources: Published) -> None:
                 kubectl("apply", "--server-side", "--force-conflicts", *named, check=True)
             if group is crds:
                 kubectl("wait", "--for=condition=Established", "--timeout=30s", *named, check=True)
+                for file in crds:
+                    _serves(kubectl, *file.stem.split("_"))
+
+
+def _serves(kubectl: Kubectl, group: str, plural: str, *, seconds: float = 60) -> None:
+    """Returns when objects of the kind can be written: an established one may still be initialising its storage.
+
+    A list can be answered by an API server that does not yet take a creation, so a creation is what is tried.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        said = kubectl("create", "--raw", _collection(group, plural), "-f", "-", input="{}")
+        if "initializing" not in said.stderr and "could not find" not in said.stderr:
+            return
+        assert time.monotonic() < deadline, f"{plural}.{group} is not served: {said.stderr}"
+        time.sleep(0.1)
+
+
+def _collection(group: str, plural: str) -> str:
+    version = "v1beta1" if group == "kueue.x-k8s.io" else "v1alpha1"
+    scope = "" if plural.startswith("cluster") else "/namespaces/default"
+    return f"/apis/{group}/{version}{scope}/{plural}"

@@ -173,7 +173,7 @@ async def test_a_run_is_trained_by_a_job_of_the_cluster_and_settled_at_its_own_p
         assert here.cloud.jobs_of(run["metadata"]["uid"]) == []
         await here.api.delete("TrainingRun", "own")
         await here.api.gone("TrainingRun", "own")
-        await here.api.gone("Job", name)
+        await here.api.gone("Job", name, seconds=120)
 
 
 async def test_a_cancelled_run_stops_its_job_and_books_what_it_ran(here: Stage, prices: str) -> None:
@@ -190,7 +190,7 @@ async def test_a_cancelled_run_stops_its_job_and_books_what_it_ran(here: Stage, 
         settled = (await here.record()).settlements[f"{run['metadata']['uid']}/1"]
         assert settled.jobs == (name,)
         assert micro(PRICE) * 10 // 60 <= settled.usd_micro <= micro(PRICE) * 13 // 60
-        await here.api.gone("Job", name)
+        await here.api.gone("Job", name, seconds=120)
         assert await here.api.list("Pod") == []
 
 
@@ -249,7 +249,7 @@ async def test_a_suspended_run_frees_its_node_and_goes_on_as_another_job(here: S
             "TrainingRun", "own", lambda o: status(o).get("phase") == "Suspended", say="Suspended"
         )
         # Booked, so that nothing holds it any more, although the run has not ended.
-        await here.api.gone("Job", name)
+        await here.api.gone("Job", name, seconds=120)
         await here.api.patch("TrainingRun", "own", {"spec": {"suspend": False}})
         again = await the_pod(here)
         assert again["metadata"]["labels"]["batch.kubernetes.io/job-name"] == f"{name[:-1]}2"
@@ -269,7 +269,7 @@ async def test_a_run_that_was_torn_away_is_booked_in_full_where_its_job_went_wit
         await here.kill()
         await here.api.patch("TrainingRun", "own", {"metadata": {"finalizers": None}})
         await here.api.delete("TrainingRun", "own")
-        await here.api.gone("Job", name)
+        await here.api.gone("Job", name, seconds=120)
         await here.start(MODELOPS_TRAINING_DEFAULTS=prices, MODELOPS_TRAINER="tiny")
         async with asyncio.timeout(60):
             while key not in (record := await here.record()).settlements:
