@@ -28,6 +28,7 @@ from tests.unit.training.observation import (
 )
 
 from modelops.api.v1alpha1.trainingrun import TrainingRun
+from modelops.domain.facts import Outage
 from modelops.domain.jobreport import JobReport
 from modelops.domain.money import micro
 from modelops.domain.plan import Do, Plan
@@ -49,7 +50,7 @@ def reported(failure: str, **more: Any) -> JobReport:
 def over(of: TrainingRun, *, ended: Job | None = None, report: JobReport | None = None, **more: Any) -> Plan:
     """The decision about a recorded job that has ended and claimed its attempt."""
     facts: dict[str, Any] = {"job": ended or job("ERROR", running_seconds=60), "claim": won(), "labelled": ()}
-    return decided(of, **{**facts, "report": report, "result": None, **more})
+    return decided(of, **{**facts, "report": report, "result": None, "lineage": None, **more})
 
 
 def recorded(**spec: Any) -> TrainingRun:
@@ -315,6 +316,14 @@ def test_a_model_that_was_published_before_the_job_was_lost_is_kept() -> None:
     assert booked(over(recorded(), **facts)).history[-1].deployment_status == "trained"
     other = {**facts, "lineage": {"run": "another"}}
     assert said(over(recorded(), **other)).reason == "Retrying"
+    away = Outage(service="hf", message="answered 503", retry_after=9.0)
+    for unread in ({**facts, "result": away}, {**facts, "lineage": away}):
+        waits = over(recorded(), **unread)
+        assert (actions(waits), said(waits).reason, waits.requeue_after) == (
+            ["status"],
+            "HubUnavailable",
+            9.0,
+        )
 
 
 # Hardware that does not come.

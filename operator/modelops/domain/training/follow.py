@@ -155,10 +155,11 @@ def outcome(seen: Observed) -> Plan:
         return Plan(needs="report")
     why, message = failure(seen, job, seen.report if isinstance(seen.report, JobReport) else None)
     if won and why in MAYBE_PUBLISHED:
-        if seen.result is UNSEEN:
-            return Plan(needs="result")
-        if isinstance(seen.result, ModelInfo) and seen.lineage is UNSEEN:
-            return Plan(needs="lineage")
+        for fact, need in ((seen.result, "result"), (seen.lineage, "lineage")):
+            if fact is UNSEEN:
+                return Plan(needs=need)
+            if isinstance(fact, Outage) and not fact.refused and not seen.stopping:
+                return unanswered(seen, fact, f"job {recorded.id} ended; whether it published cannot be read")
         if made_by_this_run(seen):
             return verified(seen, job)
     return attempt_is_over(seen, why, message)
