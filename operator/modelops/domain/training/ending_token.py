@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from modelops.api.v1alpha1.trainingrun import TrainingPhase
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.plan import Plan
 from modelops.domain.reasons import TrainingReason as Why
 from modelops.domain.training.given import named_base_model
 from modelops.domain.training.observed import Observed
 from modelops.domain.training.price import stands
-from modelops.domain.training.status import RETRY_SECONDS, failed, wait
+from modelops.domain.training.status import failed, hub_is_away
 from modelops.domain.training.tokenizer import TokenizerFiles
 from modelops.ports import ModelInfo
 
@@ -25,12 +24,7 @@ def end_of_answers_is_not_known(seen: Observed) -> Plan | None:
     if seen.tokenizer is UNSEEN:
         return Plan(needs="tokenizer")
     if isinstance(seen.tokenizer, Outage) and not seen.tokenizer.refused:
-        message = (
-            f"the Hub did not answer about the tokenizer of {named_base_model(seen)}: "
-            f"{seen.tokenizer.message}; trying again"
-        )
-        after = seen.tokenizer.retry_after or RETRY_SECONDS
-        return wait(seen, TrainingPhase.PENDING, Why.HUB_UNAVAILABLE, message, after=after)
+        return hub_is_away(seen, seen.tokenizer, f"the tokenizer of {named_base_model(seen)}")
     if is_base(seen) and seen.sibling is UNSEEN:
         return Plan(needs="sibling")
     message = flaw(seen)

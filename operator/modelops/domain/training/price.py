@@ -20,7 +20,7 @@ from modelops.domain.training.observed import Observed
 from modelops.domain.training.own import HUGGING_FACE_FIELD, Own, own_flavor, own_hardware
 from modelops.domain.training.pace import measured
 from modelops.domain.training.shape import ALL_LINEAR, of_config, of_size
-from modelops.domain.training.status import RETRY_SECONDS, failed, wait
+from modelops.domain.training.status import RETRY_SECONDS, failed, hub_is_away, wait
 from modelops.ports import Flavor, ModelInfo
 
 FIELD = HUGGING_FACE_FIELD
@@ -112,9 +112,7 @@ def base_model_is_not_found(seen: Observed) -> Plan | None:
         return Plan(needs="base")
     model = named_base_model(seen)
     if isinstance(seen.base, Outage) and not seen.base.refused:
-        message = f"the Hub did not answer about {model}: {seen.base.message}; trying again"
-        after = seen.base.retry_after or RETRY_SECONDS
-        return wait(seen, TrainingPhase.PENDING, Why.HUB_UNAVAILABLE, message, after=after)
+        return hub_is_away(seen, seen.base, model)
     if seen.base is None or isinstance(seen.base, Outage):
         words = f" ({seen.base.message})" if seen.base is not None else ""
         message = (
@@ -132,12 +130,7 @@ def base_config_is_unseen(seen: Observed) -> Plan | None:
     if seen.base_config is UNSEEN:
         return Plan(needs="base_config")
     if isinstance(seen.base_config, Outage) and not seen.base_config.refused:
-        message = (
-            f"the Hub did not answer about config.json of {named_base_model(seen)}: "
-            f"{seen.base_config.message}; trying again"
-        )
-        after = seen.base_config.retry_after or RETRY_SECONDS
-        return wait(seen, TrainingPhase.PENDING, Why.HUB_UNAVAILABLE, message, after=after)
+        return hub_is_away(seen, seen.base_config, f"config.json of {named_base_model(seen)}")
     return None
 
 

@@ -101,6 +101,13 @@ def failed(
     return Plan(steps=said(seen, status, reason, message), requeue_after=0)
 
 
+def hub_is_away(seen: Observed, outage: Outage, about: str) -> Plan:
+    """Before anything was spent: `about` is what the Hub was asked about."""
+    message = f"the Hub did not answer about {about}: {outage.message}; trying again"
+    after = outage.retry_after or RETRY_SECONDS
+    return wait(seen, TrainingPhase.PENDING, TrainingReason.HUB_UNAVAILABLE, message, after=after)
+
+
 def unanswered(seen: Observed, outage: Outage, doing: str) -> Plan:
     """An attempt cannot be ended without this answer: say so, and ask again."""
     message = f"{doing}: {outage.message}; trying again"
