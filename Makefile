@@ -18,7 +18,7 @@ help:
 	@echo 'make verify    format, lint, types, layers, generated files'
 	@echo 'make bench     measure, and print each number beside its limit'
 	@echo 'make format    format the code and fix what ruff can fix'
-	@echo 'make generate  write what is generated: the CRDs'
+	@echo 'make generate  write what is generated: the CRDs and reference tables'
 	@echo 'make lock      write requirements/*.txt from pyproject.toml'
 	@echo 'make train-env the environment of training jobs in the sandbox (5.6 GB in ~/.cache/modelops/train, once)'
 	@echo 'make clean     remove .venv and every cache in this folder'
@@ -57,7 +57,7 @@ generate: setup
 	$(PYTHON) -m modelops.crdgen
 
 lock: setup
-	$(COMPILE) --extra operator -o requirements/operator.txt
+	$(COMPILE) --extra operator --extra evaluation -o requirements/operator.txt
 	$(COMPILE) --extra operator --extra evaluation --extra cli --extra sandbox --group dev -o requirements/dev.txt
 	$(COMPILE) --extra train -o requirements/train.txt
 	$(PYTHON) -m modelops.trainenv header

@@ -106,6 +106,7 @@ async def operator(
         "MODELOPS_SANDBOX": "1",
         "KUBECONFIG": str(kubeconfig),
         "MODELOPS_STATE_DIR": str(state),
+        "MODELOPS_HUB_ORG": "code-chef",
         "MODELOPS_METRICS_PORT": "0",
         "MODELOPS_REPORT_PORT": "0",
         "MODELOPS_REPORT_TOKEN": "a-shared-secret-of-the-test",

@@ -41,7 +41,10 @@ class TrainingReason(Reason):
         "AlreadyCompleted",
         "A run with this name and spec already ended; it does not act again. Use a new name to repeat it.",
     )
-    JOBS_DISABLED = "JobsDisabled", "HUGGINGFACE_JOBS_ENABLED is false; the run waits."
+    JOBS_DISABLED = (
+        "JobsDisabled",
+        "HUGGINGFACE_JOBS_ENABLED is false; the run, which has backend.huggingFace, waits.",
+    )
     SECRET_NOT_USABLE = (
         "SecretNotUsable",
         "A Secret of the AgentModel is missing, lacks the label modelops.code-chef.dev/managed=true, or lacks the key.",
@@ -61,7 +64,7 @@ class TrainingReason(Reason):
     HUB_UNAVAILABLE = "HubUnavailable", "The Hugging Face Hub did not answer; it is tried again."
     BASE_MODEL_NOT_FOUND = (
         "BaseModelNotFound",
-        "spec.baseModel is not on the Hub, or the token may not read it.",
+        "The base model (spec.baseModel, or the installation's default) is not on the Hub, or the token may not read it.",
     )
     NO_BASE_MODEL = (
         "NoBaseModel",
@@ -103,7 +106,10 @@ class TrainingReason(Reason):
         "The AgentModel forbids that who asks for a run approves it, or the run does not say who asks.",
     )
     APPROVED = "Approved", "A person approved the offer; the cost is being reserved."
-    APPROVAL_EXPIRED = "ApprovalExpired", "Nobody approved for as long as the run asks; nothing was spent."
+    APPROVAL_EXPIRED = (
+        "ApprovalExpired",
+        "Nobody approved for as long as the run asks; nothing was spent on what was asked.",
+    )
     SUBMITTING = "Submitting", "The job's submission is on record."
     SUBMISSION_UNCERTAIN = (
         "SubmissionUncertain",
@@ -123,7 +129,8 @@ class TrainingReason(Reason):
     JOB_STOPPED = "JobStopped", "Somebody stopped the job at the service; the run ends."
     OUT_OF_MEMORY = (
         "OutOfMemory",
-        "The job ran out of memory: another attempt has half the batch, then, with flavor auto, larger hardware.",
+        "The job ran out of memory: another attempt has half the batch where it is above 1, else, with flavor auto, larger "
+        "hardware; with hardware that was chosen by name the run ends.",
     )
     BAD_DATA = "BadData", "The job found the data unusable."
     MODEL_DOES_NOT_STOP = (

@@ -14,7 +14,6 @@ OF_THE_DATASET = frozenset(
         "DatasetTooLong",
         "DatasetTooSmall",
         "DatasetShapeInvalid",
-        "LicenceNotAllowed",
         "MethodNotServed",
         "SensitiveContent",
         "TrainTestOverlap",

@@ -14,7 +14,7 @@ from modelops.adapters.kube import ConfigurationError
 from modelops.ports import NotLeader, Refused, Unavailable, Uncertain
 from modelops.runtime.logs import set_up
 from modelops.runtime.process import FAILED, OperatorProcess
-from modelops.runtime.settings import Settings, SettingsError, described, load
+from modelops.runtime.settings import Settings, SettingsError, described, load, require_owner
 from modelops.runtime.training_defaults import TrainingDefaultsError, load_training_defaults
 
 SWITCH_SECONDS = 0.0005
@@ -31,6 +31,7 @@ def main() -> int:
     """Runs the operator; returns its exit code: 0 stopped, 1 failed, 2 wrong environment, 3 lease lost."""
     try:
         settings, sources = load()
+        require_owner(settings)
         load_training_defaults(settings.training_defaults)
     except (SettingsError, TrainingDefaultsError) as error:
         sys.stderr.write(f"{error}\n")

@@ -58,7 +58,7 @@ class Settings(BaseModel):
     hub_token: SecretStr = Field(SecretStr(""), alias="HUGGINGFACE_HUB_TOKEN")
     """The installation's own token, for cleaning up where an agent's Secret is gone."""
     jobs_enabled: bool = Field(True, alias="HUGGINGFACE_JOBS_ENABLED")
-    """False: TrainingRuns wait with the reason JobsDisabled."""
+    """False: TrainingRuns with backend.huggingFace wait with the reason JobsDisabled."""
     hub_org: str = Field("", alias="MODELOPS_HUB_ORG")
     """Organisation or user on the Hub that owns every repository."""
     default_base_model: HubRepository = Field("", alias="MODELOPS_DEFAULT_BASE_MODEL")
@@ -206,6 +206,15 @@ def load(environ: Mapping[str, str] = os.environ) -> tuple[Settings, dict[str, s
         for alias in _aliases()
     }
     return settings, sources
+
+
+def require_owner(settings: Settings) -> None:
+    """Raises SettingsError where nobody would own what is made on the Hub."""
+    if not settings.hub_org:
+        raise SettingsError(
+            "the operator's environment cannot be used:\n  MODELOPS_HUB_ORG: not set; write the organisation or user "
+            "on the Hub that owns every repository"
+        )
 
 
 def described(settings: Settings, sources: Mapping[str, str]) -> list[dict[str, str]]:

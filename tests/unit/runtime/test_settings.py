@@ -11,7 +11,7 @@ import pytest
 
 from modelops.loopback import HUB_CONSTANTS, SERVICE_VARIABLES
 from modelops.runtime.logs import JsonFormatter
-from modelops.runtime.settings import Settings, SettingsError, described, load
+from modelops.runtime.settings import Settings, SettingsError, described, load, require_owner
 
 TEMPLATE = Path(__file__).parents[3] / "config" / "env" / ".env.template"
 
@@ -153,3 +153,11 @@ def test_trainer_of_language_models_is_the_default_and_the_tiny_one_is_for_the_s
         load({"MODELOPS_TRAINER": "tiny"})
     with pytest.raises(SettingsError, match="MODELOPS_TRAINING_IMAGE"):
         load({"MODELOPS_TRAINING_IMAGE": "an image; rm"})
+
+
+def test_an_operator_without_an_owner_for_its_repositories_does_not_start() -> None:
+    settings, _ = load({})
+    with pytest.raises(SettingsError, match="MODELOPS_HUB_ORG: not set"):
+        require_owner(settings)
+    owned, _ = load({"MODELOPS_HUB_ORG": "code-chef"})
+    require_owner(owned)

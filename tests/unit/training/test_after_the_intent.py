@@ -240,7 +240,7 @@ FAILURES: dict[str, tuple[dict[str, Any], str, str]] = {
     "out of memory": (
         {"report": report(kind="error", failure="out_of_memory")},
         "OutOfMemory",
-        "spec.config.batchSize",
+        "choose a larger spec.backend.huggingFace.flavor, or a smaller spec.config.maxSeqLength, in a new run",
     ),
     "bad data": ({"report": report(kind="error", failure="bad_data", error="E: row 7")}, "BadData", "row 7"),
     "timeout": ({"job": job("ERROR", running_seconds=900)}, "TimedOut", "900 s"),
@@ -254,7 +254,7 @@ FAILURES: dict[str, tuple[dict[str, Any], str, str]] = {
     "killed for memory": (
         {"job": job("ERROR", message="exit code: 137, OOMKilled")},
         "OutOfMemory",
-        "spec.config.batchSize",
+        "choose a larger spec.backend.huggingFace.flavor, or a smaller spec.config.maxSeqLength, in a new run",
     ),
     "broken hardware": (
         {"report": report(kind="error", failure="failed", error="RuntimeError: uncorrectable ECC error")},
@@ -266,7 +266,8 @@ FAILURES: dict[str, tuple[dict[str, Any], str, str]] = {
         "HubUnavailable",
         "no answer from the Hub",
     ),
-    "stopped by somebody": ({"job": job("CANCELED")}, "JobStopped", "by somebody else"),
+    "no room on its disk": ({"job": job("ERROR", message="no room left")}, "JobLost", "no room left"),
+    "stopped by somebody": ({"job": job("CANCELED")}, "JobStopped", "by somebody else; ask who"),
     "never stops": (
         {"report": report(kind="error", failure="never_stops", error="ModelDoesNotStop: prompt 3")},
         "ModelDoesNotStop",

@@ -78,7 +78,7 @@ def test_run_that_names_none_trains_the_installations_default() -> None:
 def test_message_says_where_the_model_was_named() -> None:
     lost = decided(unnamed(), settings=installation("nobody/nothing"), **{**KNOWN, "base": None})
     assert message(lost).startswith(
-        "MODELOPS_DEFAULT_BASE_MODEL nobody/nothing of TrainingRun docs-1 is not on the Hub"
+        "base model nobody/nothing (MODELOPS_DEFAULT_BASE_MODEL) of TrainingRun docs-1 is not on the Hub"
     )
 
 

@@ -113,7 +113,7 @@ def test_a_bill_is_by_the_started_minute_and_never_falls(seconds: int, more: int
 
 def test_cost_beyond_reason_is_refused_rather_than_unwritable() -> None:
     endless = work(parameters=10**12, tokens=10**12, epochs=50)
-    with pytest.raises(CannotEstimate, match="choose a faster flavor"):
+    with pytest.raises(CannotEstimate, match="choose faster hardware"):
         estimate(endless, hardware_of(NAMED["cpu-basic"]))
 
 

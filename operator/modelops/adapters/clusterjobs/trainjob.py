@@ -33,7 +33,7 @@ class TrainJobs:
         if await kube.get(runtime, scope, backend.runtime) is None:
             return (
                 f"spec.backend.trainJob.runtime {backend.runtime}: there is no such {kind}, or Kubeflow Trainer v2 is "
-                "not installed in this cluster"
+                "not installed in this cluster: create it, or install that"
             )
         if backend.queue_name is None:
             return ""

@@ -71,8 +71,8 @@ class OwnHardware(ApiModel):
 
     device: DeviceKind = Field(
         description="What the nodes have; memory and speed follow from it, and its price per hour is "
-        "cost_estimates.<device>_per_hour of the operator's training defaults, such as l40s_per_hour. cpu-basic to "
-        "cpu-performance are processors only.",
+        "cost_estimates.<device>_per_hour of the operator's training defaults, with `_` for `-`, such as "
+        "rtx_pro_6000_per_hour. cpu-basic to cpu-performance are processors only.",
     )
     gpus: int = Field(
         default=1, ge=0, le=16, description="GPUs of a Pod, all on one node; 0 with a device that has none."

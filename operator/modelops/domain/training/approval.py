@@ -32,7 +32,8 @@ def nobody_approved(seen: Observed) -> Plan | None:
     seconds = seen.settings.approval_seconds
     if seen.now < wait_ends(since, seconds=seconds):
         return None
-    message = f"nobody approved since {moment(since)}; nothing was spent: create a new run to ask again"
+    cost = f"earlier attempts cost {shown(spent(seen))}" if spent(seen) else "nothing was spent"
+    message = f"nobody approved since {moment(since)}; {cost}: create a new run to ask again"
     return conclude(seen, Why.APPROVAL_EXPIRED, message)
 
 
@@ -159,7 +160,7 @@ def offered(seen: Observed, offer: Estimate) -> str:
     cost = f"the training may cost up to {high}"
     if before:
         cost = f"attempt {seen.attempt} may cost up to {high} after {shown(before)} for those before"
-    elif retry_limit(seen):
+    if retry_limit(seen):
         cost = f"{cost}, with further attempts up to spec.maxUSD ${seen.run.spec.max_usd}"
     return (
         f"{cost}; that is above spec.budget.approvalAboveUSD "

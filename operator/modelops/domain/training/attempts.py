@@ -20,6 +20,7 @@ from modelops.domain.training.conclude import conclude, settled
 from modelops.domain.training.given import training_values
 from modelops.domain.training.hardware import known
 from modelops.domain.training.observed import Observed
+from modelops.domain.training.remedies import remedy
 from modelops.domain.training.status import moved, said, wait
 from modelops.ports import Flavor
 
@@ -46,7 +47,7 @@ def attempt_is_over(seen: Observed, reason: Why, message: str) -> Plan:
     hindrance = no_other(seen, reason)
     if hindrance is None:
         return followed(seen, reason, message)
-    return conclude(seen, reason, f"{message}{hindrance}")
+    return conclude(seen, reason, f"{message}{hindrance}{remedy(seen, reason)}")
 
 
 def no_other(seen: Observed, reason: Why) -> str | None:

@@ -51,6 +51,7 @@ def chosen(work: Work, flavors: Sequence[Flavor], *, minutes: int, defaults: Map
         raise NothingFits(
             "spec.backend.huggingFace.flavor auto: no offered hardware will do: "
             + "; ".join(out or ["none is known"])
+            + ": set a longer spec.activeDeadlineSeconds, train on shorter examples, or name a flavor"
         )
     best, *others = sorted(found, key=lambda one: (micro(one.high_usd), one.high_minutes, one.flavor))
     dearer = [f"{one.flavor}: up to ${one.high_usd} in {one.high_minutes} min" for one in others]

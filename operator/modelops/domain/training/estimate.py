@@ -42,7 +42,7 @@ class Work:
     measured: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
-def parameters_of(repo: str, listed: int | None) -> int:
+def parameters_of(repo: str, listed: int | None, *, named: str = "") -> int:
     """Parameters of the base model: from its safetensors metadata, else from a size in its name such as `7B`.
 
     Raises:
@@ -53,7 +53,7 @@ def parameters_of(repo: str, listed: int | None) -> int:
     found = re.search(r"(?<![A-Za-z0-9.])(\d+(?:\.\d+)?)[Bb](?![A-Za-z0-9])", repo)
     if found is None:
         raise CannotEstimate(
-            f"the size of spec.baseModel {repo} is unknown: it has no safetensors metadata and no size such "
+            f"the size of {named or f'spec.baseModel {repo}'} is unknown: it has no safetensors metadata and no size such "
             "as 7B in its name; choose a model that has one"
         )
     return int(Decimal(found[1]) * 1_000_000_000)
@@ -81,7 +81,9 @@ def estimate(work: Work, hardware: Hardware) -> Estimate:
     device = hardware.device
     why = misfit(shape, work.load, device_gigabytes=device.gigabytes, bytes_per_value=device.bytes_per_value)
     if device.gigabytes and why:
-        raise DoesNotFit(f"{flavor.name} is too small: {why}")
+        raise DoesNotFit(
+            f"{flavor.name} is too small: {why}: choose larger hardware, or a smaller spec.config.maxSeqLength"
+        )
     pace = speed(
         hardware,
         parameters=shape.parameters,
@@ -93,7 +95,7 @@ def estimate(work: Work, hardware: Hardware) -> Estimate:
     if most > MOST_MICRO_USD:
         raise CannotEstimate(
             f"{work.tokens} tokens x {work.epochs} epochs of a model with {shape.parameters / 1e9:.3g}B parameters "
-            f"would take {time.high} minutes on {flavor.name}: choose a faster flavor"
+            f"would take {time.high} minutes on {flavor.name}: choose faster hardware"
         )
     return Estimate(
         low_usd=dollars(time.low * flavor.usd_micro_per_hour // 60),

@@ -9,13 +9,11 @@ from modelops.domain.jobreport import FAILURES, JobReport
 from modelops.domain.reasons import TrainingReason as Why
 from modelops.domain.training.ending import why
 from modelops.domain.training.observed import Observed
-from modelops.domain.training.own import hardware_field
+from modelops.domain.training.remedies import NO_MEMORY
 from modelops.ports import Job
 
 MAYBE_PUBLISHED: Final = frozenset({Why.JOB_LOST, Why.TIMED_OUT, Why.SUSPENDED})
 """Ends that say nothing about what the job did before."""
-_NO_MEMORY: Final = re.compile(r"oom|out of memory", re.IGNORECASE)
-"""What a service says of a container that the kernel ended for memory. Exit code 137 alone can be any kill."""
 _HARDWARE: Final = re.compile(
     r"uncorrectable ecc|\bnccl\b|unspecified launch failure|fell off the bus", re.IGNORECASE
 )
@@ -41,32 +39,24 @@ def failure(seen: Observed, job: Job | None, report: JobReport | None) -> tuple[
         return Why.JOB_LOST, (
             f"job {recorded.id} is not known to the service any more; what was reserved is booked as spent"
         )
-    return failure_of(
-        job,
-        report,
-        timeout_seconds=recorded.timeout_seconds,
-        log=log_of(job, recorded.url),
-        hardware=hardware_field(run),
-    )
+    log = log_of(job, recorded.url)
+    return failure_of(job, report, timeout_seconds=recorded.timeout_seconds, log=log)
 
 
-def failure_of(
-    job: Job, report: JobReport | None, *, timeout_seconds: int, log: str, hardware: str
-) -> tuple[Why, str]:
-    """What the job's own report says, else what the service shows. `hardware`: the field that names it."""
+def failure_of(job: Job, report: JobReport | None, *, timeout_seconds: int, log: str) -> tuple[Why, str]:
+    """What the job's own report says, else what the service shows."""
     told = report if report is not None and report.failure else by_exit_code(job)
     if told is not None:
-        return reported(job, told, log=log, hardware=hardware)
+        return reported(job, told, log=log)
     if timeout_seconds and job.running_seconds >= timeout_seconds:
         return Why.TIMED_OUT, (
-            f"job {job.id} reached its timeout of {timeout_seconds} s, the high end of the estimate: choose "
-            f"a faster {hardware} or fewer spec.config.numEpochs in a new run"
+            f"job {job.id} reached its timeout of {timeout_seconds} s, the high end of the estimate"
         )
     words = f": {job.message}" if job.message else ""
     if job.stage in ("CANCELED", "DELETED"):
         return Why.JOB_STOPPED, f"job {job.id} was stopped at the service by somebody else{words}"
-    if _NO_MEMORY.search(job.message):
-        return Why.OUT_OF_MEMORY, f"job {job.id} ran out of memory{words}: {more_memory(hardware)}"
+    if NO_MEMORY.search(job.message):
+        return Why.OUT_OF_MEMORY, f"job {job.id} ran out of memory{words}"
     return Why.JOB_LOST, f"job {job.id} ended as {job.stage} without a word of its own{words}; its log: {log}"
 
 
@@ -75,22 +65,18 @@ def log_of(job: Job, url: str) -> str:
     return job.url or url or f"that of the Pod of {job.id}"
 
 
-def more_memory(hardware: str) -> str:
-    return f"choose a larger {hardware} or a smaller spec.config.batchSize in a new run"
-
-
 def by_exit_code(job: Job) -> JobReport | None:
     """What the exit code says where no report could be read; only of those that nothing but the trainer ends with."""
     failure = FAILURES.get(job.exit_code or 0, "failed")
     return None if failure == "failed" else JobReport(kind="error", t=0.0, began_at=0.0, failure=failure)
 
 
-def reported(job: Job, report: JobReport, *, log: str, hardware: str) -> tuple[Why, str]:
+def reported(job: Job, report: JobReport, *, log: str) -> tuple[Why, str]:
     """The class of an end that the job told itself."""
     words = f": {report.error}" if report.error else ""
     match report.failure:
         case "out_of_memory":
-            return Why.OUT_OF_MEMORY, f"job {job.id} ran out of memory{words}: {more_memory(hardware)}"
+            return Why.OUT_OF_MEMORY, f"job {job.id} ran out of memory{words}"
         case "bad_data":
             return Why.BAD_DATA, f"job {job.id} found the data unusable{words}"
         case "never_stops":

@@ -49,8 +49,10 @@ def base_model_name(seen: Observed) -> str:
 
 def named_base_model(seen: Observed) -> str:
     """The same with where it was named, for people."""
-    where = "spec.baseModel" if seen.run.spec.base_model else "MODELOPS_DEFAULT_BASE_MODEL"
-    return f"{where} {base_model_name(seen)}"
+    name = base_model_name(seen)
+    if seen.run.spec.base_model:
+        return f"spec.baseModel {name}"
+    return f"base model {name} (MODELOPS_DEFAULT_BASE_MODEL)"
 
 
 def training_dataset(seen: Observed) -> str:

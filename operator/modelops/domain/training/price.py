@@ -17,7 +17,7 @@ from modelops.domain.training.estimate import Work, estimate, hardware_of, param
 from modelops.domain.training.given import base_model_name, longest_tokens, named_base_model
 from modelops.domain.training.memory import Load
 from modelops.domain.training.observed import Observed
-from modelops.domain.training.own import HUGGING_FACE_FIELD, Own, own_flavor, own_hardware
+from modelops.domain.training.own import HUGGING_FACE_FIELD, Own, hardware_field, own_flavor, own_hardware
 from modelops.domain.training.pace import measured
 from modelops.domain.training.shape import ALL_LINEAR, of_config, of_size
 from modelops.domain.training.status import RETRY_SECONDS, failed, hub_is_away, wait
@@ -185,7 +185,9 @@ def as_measured(seen: Observed, found: Estimate) -> Estimate:
 def work(seen: Observed, dataset: PreparedDataset) -> Work:
     """What is to be trained. Raises CannotEstimate where the model's size is not known."""
     values = attempt_values(seen)
-    parameters = parameters_of(base_model_name(seen), base_model(seen).parameters)
+    parameters = parameters_of(
+        base_model_name(seen), base_model(seen).parameters, named=named_base_model(seen)
+    )
     config = seen.base_config if isinstance(seen.base_config, Mapping) else {}
     return Work(
         shape=of_config(config, parameters=parameters) or of_size(parameters),
@@ -225,7 +227,7 @@ def refusal(seen: Observed, high: int) -> tuple[Why, str] | None:
     if high > micro(run.spec.max_usd):
         return Why.OVER_MAX_USD, (
             f"the training may cost up to {shown(high)} and spec.maxUSD of TrainingRun {run.metadata.name} is "
-            f"${run.spec.max_usd}: raise it in a new run, choose a cheaper flavor, or train on less"
+            f"${run.spec.max_usd}: raise it in a new run, choose a cheaper {hardware_field(run)}, or train on less"
         )
     message = over_budget(seen, uncovered(seen, high))
     return (Why.OVER_BUDGET, message) if message else None
