@@ -53,8 +53,8 @@ def parameters_of(repo: str, listed: int | None, *, named: str = "") -> int:
     found = re.search(r"(?<![A-Za-z0-9.])(\d+(?:\.\d+)?)[Bb](?![A-Za-z0-9])", repo)
     if found is None:
         raise CannotEstimate(
-            f"the size of {named or f'spec.baseModel {repo}'} is unknown: it has no safetensors metadata and no size such "
-            "as 7B in its name; choose a model that has one"
+            f"the size of {named or f'spec.baseModel {repo}'} is unknown: it has no safetensors metadata and no size "
+            "such as 7B in its name; choose a model that has one"
         )
     return int(Decimal(found[1]) * 1_000_000_000)
 
