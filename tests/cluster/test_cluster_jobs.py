@@ -50,7 +50,7 @@ class Here:
 
     @property
     def name(self) -> str:
-        """Of the Job, as `names.name_of` makes it."""
+        """Of the Job, as `naming.cluster_job_name` makes it."""
         return f"modelops-{self.uid.replace('-', '')[:20]}-1"
 
     def request(self, *, label: str = "", **backend: Any) -> JobRequest:

@@ -176,7 +176,10 @@ async def test_a_run_is_trained_by_a_job_of_the_cluster_and_settled_at_its_own_p
         await here.api.gone("Job", name, seconds=120)
 
 
-async def test_a_cancelled_run_stops_its_job_and_books_what_it_ran(here: Stage, prices: str) -> None:
+@pytest.mark.parametrize("how", ["cancel", "delete"])
+async def test_a_run_that_is_ended_stops_its_job_books_what_it_ran_and_lets_go(
+    here: Stage, prices: str, how: str
+) -> None:
     async with own(here, prices) as run:
         pod = await the_pod(here)
         name = pod["metadata"]["labels"]["batch.kubernetes.io/job-name"]
@@ -184,9 +187,13 @@ async def test_a_cancelled_run_stops_its_job_and_books_what_it_ran(here: Stage, 
         await here.api.until(
             "TrainingRun", "own", lambda o: status(o).get("phase") == "Running", say="Running"
         )
-        await here.api.patch("TrainingRun", "own", {"spec": {"cancel": True}})
-        done = await here.api.complete("TrainingRun", "own")
-        assert status(done)["phase"] == "Cancelled", told(done)
+        if how == "cancel":
+            await here.api.patch("TrainingRun", "own", {"spec": {"cancel": True}})
+            done = await here.api.complete("TrainingRun", "own")
+            assert status(done)["phase"] == "Cancelled", told(done)
+        else:
+            await here.api.delete("TrainingRun", "own")
+            await here.api.gone("TrainingRun", "own", seconds=120)
         settled = (await here.record()).settlements[f"{run['metadata']['uid']}/1"]
         assert settled.jobs == (name,)
         assert micro(PRICE) * 10 // 60 <= settled.usd_micro <= micro(PRICE) * 13 // 60

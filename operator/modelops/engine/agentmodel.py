@@ -196,17 +196,17 @@ class AgentModelReconciler(Reconciler[Observed]):
             return {"outcome": "settling"}
         trained = claim.job if claim is not None else ""
         forgotten = bool(trained) and trained not in {job.id for job in jobs}
-        await self._settle(record, key, jobs, scene, forgotten=forgotten)
+        await self._settle(record, key, jobs, scene, forgotten=trained if forgotten else "")
         for job in jobs:
             await world.jobs.release(token, account, job.id)
         self._quiet_since.pop(key, None)
         return {"outcome": "settled"}
 
     async def _settle(
-        self, record: Record, key: str, jobs: Any, scene: Scene[Observed], *, forgotten: bool
+        self, record: Record, key: str, jobs: Any, scene: Scene[Observed], *, forgotten: str
     ) -> None:
-        """`forgotten`: a job trained that its service does not know any more, as one in this cluster that went with
-        its run: the whole reservation is booked, at least.
+        """`forgotten`: the job that trained, where its service does not know it any more, as one in this cluster that
+        went with its run: the whole reservation is booked, at least.
         """
         from modelops.domain.training.conclude import billed_seconds
         from modelops.domain.training.estimate import billed_micro_usd
@@ -229,7 +229,11 @@ class AgentModelReconciler(Reconciler[Observed]):
             reservations={k: v for k, v in record.reservations.items() if k != key},
             settlements={
                 **record.settlements,
-                key: Settlement(usd_micro=cost, month=reservation.month, jobs=tuple(job.id for job in jobs)),
+                key: Settlement(
+                    usd_micro=cost,
+                    month=reservation.month,
+                    jobs=(*(job.id for job in jobs), *((forgotten,) if forgotten else ())),
+                ),
             },
         )
         await self._world.executor.carry_out(

@@ -15,7 +15,7 @@ from modelops.domain.training.account import account_of, engine_of
 from modelops.domain.training.decide import decide
 from modelops.domain.training.ending_token import sibling_of
 from modelops.domain.training.given import base_model_name
-from modelops.domain.training.naming import model_repository
+from modelops.domain.training.naming import cluster_job_name, model_repository
 from modelops.domain.training.observed import Observed, Submission, TrainingSettings
 from modelops.domain.training.own import own_hardware
 from modelops.domain.training.status import TERMINAL
@@ -103,7 +103,7 @@ class TrainingRunReconciler(Reconciler[Observed]):
         await self._let_go(run)
         agent = world.agent_model(namespace, run.spec.agent_model_ref.name)
         record_item, record, _ = await world.record(namespace, run.spec.agent_model_ref.name)
-        under_way = run.status.job is not None
+        under_way = run.status.job is not None or bool(run.status.attempts)
         credentials, problem = await world.credentials(namespace, agent, only_hugging_face=under_way)
         memory = self._memory(run)
         seen = Observed(
@@ -154,7 +154,7 @@ class TrainingRunReconciler(Reconciler[Observed]):
         account, let_go = account_of(run, hub_org=self._settings.hub_org), self._memory(run).let_go
         if not engine_of(account):
             return
-        for job_id in [one for one in booked(run) if one not in let_go]:
+        for job_id in [one for one in jobs_to_let_go(run) if one not in let_go]:
             await self._world.jobs.release("", account, job_id)
             let_go.add(job_id)
 
@@ -375,12 +375,13 @@ class TrainingRunReconciler(Reconciler[Observed]):
         return told
 
 
-def booked(run: TrainingRun) -> tuple[str, ...]:
-    """Jobs of its attempts that are over, but for one that ended well by itself: nothing held that."""
-    past = tuple(attempt.job for attempt in run.status.attempts if attempt.job)
+def jobs_to_let_go(run: TrainingRun) -> tuple[str, ...]:
+    """Names of the jobs of its attempts that are over, also where the status never had them; but for one that ended
+    well by itself: nothing held that."""
+    past = tuple(cluster_job_name(attempt.label) for attempt in run.status.attempts)
     job = run.status.job
-    if run.status.phase not in TERMINAL or job is None or not job.id:
+    if run.status.phase not in TERMINAL or job is None:
         return past
     stopped = run.spec.cancel or run.metadata.deletion_timestamp is not None or run.status.ending
     ended_well = run.status.phase is TrainingPhase.SUCCEEDED and not stopped
-    return past if ended_well else (*past, job.id)
+    return past if ended_well else (*past, cluster_job_name(job.label))

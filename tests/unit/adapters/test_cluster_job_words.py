@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from modelops.adapters.clusterjobs.batch import BatchJobs
 from modelops.adapters.clusterjobs.container import literal
 from modelops.adapters.clusterjobs.engine import seen
-from modelops.adapters.clusterjobs.names import BOOKED, FOREGROUND, STARTED, name_of
+from modelops.adapters.clusterjobs.names import BOOKED, FOREGROUND, STARTED
 from modelops.adapters.clusterjobs.pods import Pods, leader, read
 from modelops.adapters.clusterjobs.trainjob import TrainJobs
+from modelops.domain.training.naming import cluster_job_name
 from modelops.ports import Json
 
 NOW = datetime(2025, 12, 9, 22, 0, tzinfo=UTC)
@@ -145,6 +146,6 @@ def test_the_first_node_speaks_and_of_several_tries_the_newest() -> None:
 
 
 def test_a_name_fits_what_trainer_and_job_set_make_of_it() -> None:
-    name = name_of("0a1b2c3d-7f3c1c62-0000-4000-8000-000000000001-12")
+    name = cluster_job_name("0a1b2c3d-7f3c1c62-0000-4000-8000-000000000001-12")
     assert name == "modelops-7f3c1c62000040008000-12"
     assert len(f"{name}-node-0-63-abcde") <= 63

@@ -80,7 +80,9 @@ async def test_the_operators_own_connection_is_guarded() -> None:
 def test_the_sdk_is_led_where_a_settings_file_says(tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("file")
     file = folder / "operator.env"
-    file.write_text("".join(f"{name}={value}\n" for name, value in SANDBOXED.items()))
+    file.write_text(
+        "".join(f"{name}={value}\n" for name, value in {**SANDBOXED, "MODELOPS_HUB_ORG": "o"}.items())
+    )
     code = (
         "from modelops.runtime.__main__ import main\n"
         "code = main()\n"

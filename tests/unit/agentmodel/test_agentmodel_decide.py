@@ -21,7 +21,7 @@ from modelops.domain.agentmodel.observed import Observed
 from modelops.domain.agentsfile import with_routing
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.plan import Announce, Do, Plan, WriteFile, WriteFinalizers, WriteRecord, WriteStatus
-from modelops.domain.record import Record, Settlement
+from modelops.domain.record import Record, Reservation, Settlement
 from modelops.domain.rollout.booking import planned_seconds
 from modelops.domain.rollout.observed import Observed as RolloutObserved
 from modelops.ports import AgentReports, Endpoint
@@ -392,6 +392,21 @@ def test_an_attempt_that_was_settled_a_moment_ago_is_not_covered_again() -> None
     care = Care(about(record=a_record().with_(settlements=settled), runs={"digest": run})).rest()
     assert care.record.reservations == {}
     assert care.record.settlements == settled
+
+
+def test_an_older_record_covers_no_attempt_that_is_over() -> None:
+    past = {"attempt": 1, "reason": "JobLost", "costUSD": "0.10", "job": "job1"}
+    status = {
+        **training.prepared_status(),
+        "attempts": [past],
+        "job": {**JOB, "attempt": 2},
+        "phase": "Running",
+    }
+    run = parsed(TrainingRun, training.run_json(status=status))
+    uid = run.metadata.uid
+    older = {f"{uid}/1": Reservation(usd_micro=375_000, month="2025-12", name="docs-1")}
+    care = Care(about(record=a_record().with_(reservations=older), runs={"digest": run})).rest()
+    assert (list(care.record.reservations), list(care.record.settlements)) == ([f"{uid}/2"], [f"{uid}/1"])
 
 
 def test_a_lost_record_knows_what_the_attempts_of_a_run_cost() -> None:

@@ -203,7 +203,7 @@ def test_a_verified_model_is_booked_and_registered_in_one_write() -> None:
 def test_the_status_follows_the_record_also_after_a_crash_between() -> None:
     record = booked(decided(KNOWN, **DONE, result=MODEL, lineage=LINEAGE))
     plan = decided(KNOWN, record=record)
-    assert actions(plan) == ["status", "finalizers"]
+    assert actions(plan) == ["status"]
     status = said(plan)
     assert (status.phase, status.reason, status.cost_usd) == ("Succeeded", "Trained", "0.05")
     assert (status.model.version, status.model.revision) == ("v1.1.0-rc.1", "r" * 40)
@@ -388,7 +388,7 @@ def test_a_refusal_does_not_hide_the_deadline() -> None:
 def test_a_run_re_created_with_the_same_name_and_spec_does_nothing() -> None:
     done = Completed(kind="TrainingRun", name="docs-1", uid="old", outcome="JobFailed", message="m")
     plan = decided(record=empty_record().with_(completed={seen().identity: done}))
-    assert actions(plan) == ["status", "finalizers"]
+    assert actions(plan) == ["status"]
     assert (said(plan).phase, said(plan).reason) == ("Failed", "AlreadyCompleted")
     assert "new metadata.name" in message(plan)
 

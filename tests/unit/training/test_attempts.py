@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.unit.training.objects import NOW, RUN_UID, prepared_status
+from tests.unit.training.objects import NOW, RUN_UID, empty_record, prepared_status
 from tests.unit.training.observation import (
     BASE,
     CLOSED,
@@ -32,7 +32,7 @@ from modelops.domain.facts import Outage
 from modelops.domain.jobreport import JobReport
 from modelops.domain.money import micro
 from modelops.domain.plan import Do, Plan
-from modelops.domain.record import Record, Settlement
+from modelops.domain.record import Completed, Record, Settlement
 from modelops.domain.training.attempts import attempt_values
 from modelops.ports import Claim, Flavor, Job, Json, ModelInfo
 
@@ -441,15 +441,25 @@ def finished(**more: Any) -> TrainingRun:
     return run(status, meta={"finalizers": []}, ttlSecondsAfterFinished=3600)
 
 
+def done_by(uid: str) -> Record:
+    """The record once the run was done by the object with this uid."""
+    done = Completed(kind="TrainingRun", name="docs-1", uid=uid, outcome="Trained")
+    return empty_record().with_(completed={seen(finished()).identity: done})
+
+
 def test_a_run_is_deleted_when_its_time_has_passed() -> None:
-    early = decided(finished(), now=NOW + timedelta(seconds=600))
+    early = decided(finished(), record=done_by(RUN_UID), now=NOW + timedelta(seconds=600))
     assert (early.empty, early.requeue_after) == (True, 3000.0)
-    assert actions(decided(finished(), now=NOW + timedelta(hours=1))) == ["delete_run"]
+    late = decided(finished(), record=done_by(RUN_UID), now=NOW + timedelta(hours=1))
+    assert actions(late) == ["delete_run"]
 
 
-def test_a_run_that_git_re_created_does_not_come_and_go_for_ever() -> None:
-    plan = decided(finished(reason="AlreadyCompleted"), now=NOW + timedelta(hours=1))
-    assert plan == Plan()
+@pytest.mark.parametrize(
+    "record", [done_by("another"), empty_record(), None], ids=["other", "unpaid", "lost"]
+)
+def test_a_run_that_git_would_re_create_does_not_come_and_go_for_ever(record: Record | None) -> None:
+    """One of the same name and spec is done already; or this one failed unpaid, and would do that again."""
+    assert decided(finished(), record=record, now=NOW + timedelta(hours=1)) == Plan()
 
 
 def test_what_an_attempt_has_follows_from_the_status_alone() -> None:

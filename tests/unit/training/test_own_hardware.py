@@ -27,8 +27,10 @@ from modelops.domain.jobreport import JobReport
 from modelops.domain.plan import WriteRecord
 from modelops.domain.training.account import account_of, engine_of, namespace_of
 from modelops.domain.training.hardware import DEVICES, known
+from modelops.domain.training.naming import cluster_job_name
 from modelops.domain.training.observed import TrainingSettings
 from modelops.domain.training.own import own_flavor, own_hardware
+from modelops.engine.trainingrun import jobs_to_let_go
 
 PRICES = {"cost_estimates": {"l40s_per_hour": 1.2, "h100_per_hour": 4.5, "cpu_basic_per_hour": 0.05}}
 SETTINGS = TrainingSettings(installation="0a1b2c3d", hub_org="appsmithery", defaults=PRICES)
@@ -145,3 +147,12 @@ def test_a_failure_names_the_field_that_helps() -> None:
 def test_an_unknown_device_is_no_device() -> None:
     with pytest.raises(ValidationError, match="l41s"):
         run(backend={"kubernetes": {"device": "l41s"}})
+
+
+def test_a_job_whose_name_the_status_never_had_is_let_go_too() -> None:
+    """Its answer was lost and its run suspended or cancelled: the label is enough to find it by."""
+    label = f"0a1b2c3d-{RUN_UID}-"
+    past = {"attempt": 1, "label": f"{label}1", "reason": "Suspended"}
+    last = {**submitted()["job"], "attempt": 2, "label": f"{label}2"}
+    ended = run({**submitted(), "phase": "Cancelled", "attempts": [past], "job": last}, cancel=True)
+    assert jobs_to_let_go(ended) == tuple(cluster_job_name(f"{label}{n}") for n in (1, 2))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from modelops.adapters.clusterjobs.names import metadata, name_of
+from modelops.adapters.clusterjobs.names import metadata
+from modelops.domain.training.naming import cluster_job_name
 from modelops.ports import JobRequest, Json, Placement
 
 SHIPPED: Final = "MODELOPS_PAYLOAD"
@@ -18,7 +19,7 @@ def literal(text: str) -> str:
 
 def environment(request: JobRequest, placement: Placement) -> list[Json]:
     """The token is read from the Secret by the kubelet, so that no object has it. JOB_ID: what the claim names."""
-    name = name_of(request.label)
+    name = cluster_job_name(request.label)
     token = {"name": placement.token_secret, "key": placement.token_key}
     shipped = {"name": name, "key": SHIPPED}
     return [

@@ -11,11 +11,12 @@ from typing import Final
 
 from modelops.adapters.clusterjobs.container import shipped
 from modelops.adapters.clusterjobs.engine import Engine, seen
-from modelops.adapters.clusterjobs.names import ATTEMPT, BOOKED, CONFIG_MAPS, PODS, STARTED, label_of, name_of
+from modelops.adapters.clusterjobs.names import ATTEMPT, BOOKED, CONFIG_MAPS, PODS, STARTED, label_of
 from modelops.adapters.clusterjobs.pods import Pods, leader, read
 from modelops.adapters.clusterjobs.queue import why_queued
 from modelops.adapters.kube import KubeClient
 from modelops.domain.training.account import namespace_of
+from modelops.domain.training.naming import cluster_job_name
 from modelops.ports import Clock, Conflict, Flavor, Job, JobRequest, Json, Missing, Refused, Unavailable
 
 ROLES: Final = "config/rbac/own-gpus.yaml"
@@ -52,7 +53,7 @@ class ClusterJobs:
         return seen(self._engine, made, Pods(), now=self._clock.now())
 
     async def _adopted(self, request: JobRequest, namespace: str) -> Job:
-        name, kind = name_of(request.label), self._engine.resource.kind
+        name, kind = cluster_job_name(request.label), self._engine.resource.kind
         found = await self._kube.get(self._engine.resource, namespace, name)
         if found is None:
             raise Unavailable(f"{kind} {name} of namespace {namespace} was there and is gone")

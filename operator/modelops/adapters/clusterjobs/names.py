@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from modelops.api.v1alpha1.names import API_VERSION, GROUP
+from modelops.domain.training.naming import cluster_job_name
 from modelops.ports import JobRequest, Json, Placement, Resource
 
 ATTEMPT: Final = f"{GROUP}/attempt"
@@ -30,18 +31,11 @@ LOCAL_QUEUES: Final = Resource(
 WORKLOADS: Final = Resource(group="kueue.x-k8s.io", version="v1beta1", plural="workloads", kind="Workload")
 
 
-def name_of(label: str) -> str:
-    """`modelops-<uid without dashes>-<attempt>`: the same attempt has the same name, so there is no second one."""
-    _, _, rest = label.partition("-")
-    uid, _, attempt = rest.rpartition("-")
-    return f"modelops-{uid.replace('-', '')[:20]}-{attempt}"
-
-
 def metadata(request: JobRequest, placement: Placement, *, namespace: str) -> Json:
     """Of everything that is made for the attempt: found by its label, and gone when its TrainingRun is."""
     labels = {ATTEMPT: request.label, "app.kubernetes.io/managed-by": "modelops"}
     return {
-        "name": name_of(request.label),
+        "name": cluster_job_name(request.label),
         "namespace": namespace,
         "labels": labels,
         "annotations": {FLAVOR: request.flavor, PRICE: str(placement.usd_micro_per_hour)},

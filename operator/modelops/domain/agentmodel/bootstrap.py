@@ -179,14 +179,15 @@ def attempt_of(run: TrainingRun) -> int:
 
 
 def with_attempts(record: Record, run: TrainingRun, *, month: str) -> Record:
-    """With what a run's earlier attempts cost."""
+    """With what a run's earlier attempts cost, and without their cover: they are over."""
     found = {
         f"{run.metadata.uid}/{past.attempt}": Settlement(
             usd_micro=micro(past.cost_usd), month=month, jobs=(past.job,) if past.job else ()
         )
         for past in run.status.attempts
     }
-    return record.with_(settlements={**found, **record.settlements})
+    reservations = {key: held for key, held in record.reservations.items() if key not in found}
+    return record.with_(settlements={**found, **record.settlements}, reservations=reservations)
 
 
 HOURS_PER_MONTH = 730

@@ -13,7 +13,6 @@ from modelops.domain.digest import digest_of
 from modelops.domain.money import micro, shown
 from modelops.domain.plan import Announce, Do, Plan, WriteStatus
 from modelops.domain.reasons import TrainingReason as Why
-from modelops.domain.training.attempts import retry_limit
 from modelops.domain.training.conclude import conclude
 from modelops.domain.training.given import billed_namespace, current_prompt_digest, inputs_of
 from modelops.domain.training.observed import Observed
@@ -76,7 +75,7 @@ def asked(seen: Observed, price: Estimate) -> Plan:
     until = valid_until(seen.now, asked_since=since, seconds=seen.settings.approval_seconds)
     offer = price.model_copy(update={"valid_until": until})
     frozen = run.status.model_copy(
-        update={"estimate": offer, "approval_digest": offer_digest(seen, offer)},
+        update={"estimate": offer, "approval_digest": offer_digest(seen, offer), "active_since": None},
     )
     waiting = as_if(seen, frozen)
     reason, message = what_is_lacking(waiting, offer)
@@ -160,11 +159,9 @@ def offered(seen: Observed, offer: Estimate) -> str:
     cost = f"the training may cost up to {high}"
     if before:
         cost = f"attempt {seen.attempt} may cost up to {high} after {shown(before)} for those before"
-    if retry_limit(seen):
-        cost = f"{cost}, with further attempts up to spec.maxUSD ${seen.run.spec.max_usd}"
     return (
-        f"{cost}; that is above spec.budget.approvalAboveUSD "
-        f"${agent.spec.budget.approval_above_usd} of AgentModel {agent.metadata.name}"
+        f"{cost}, with further attempts up to spec.maxUSD ${seen.run.spec.max_usd}; that is above "
+        f"spec.budget.approvalAboveUSD ${agent.spec.budget.approval_above_usd} of AgentModel {agent.metadata.name}"
     )
 
 

@@ -174,7 +174,7 @@ def backoff_is_not_over(seen: Observed) -> Plan | None:
 def run_is_suspended(seen: Observed) -> Plan | None:
     if not seen.run.spec.suspend:
         return None
-    return wait(seen, TrainingPhase.SUSPENDED, Why.SUSPENDED, SET_IT_TO_FALSE, after=None)
+    return wait(seen, TrainingPhase.SUSPENDED, Why.SUSPENDED, SET_IT_TO_FALSE, after=None, active_since=None)
 
 
 def smaller(seen: Observed) -> tuple[int, int] | None:
@@ -216,29 +216,32 @@ def attempt_values(seen: Observed) -> dict[str, Any]:
     return {**values, "batch_size": batch, "gradient_accumulation_steps": accumulation}
 
 
-def hardware_for(seen: Observed, flavors: tuple[Flavor, ...]) -> tuple[Flavor, ...]:
-    """Of what is offered, what the next attempt may use, where the choice is ours."""
+def kept_hardware(seen: Observed, flavors: tuple[Flavor, ...]) -> Flavor | None:
+    """The hardware of the attempt before, where the next one goes on with it and it is still offered."""
     before = last(seen)
     if before is None:
-        return flavors
-    stuck = {past.flavor for past in seen.run.status.attempts if past.reason == Why.STUCK_IN_SCHEDULING.value}
-    reason = Why.named(before.reason)
-    if reason is Why.OUT_OF_MEMORY:
-        full = {past.flavor for past in seen.run.status.attempts if past.reason == Why.OUT_OF_MEMORY.value}
-        if smaller(seen) is not None:
-            return named(flavors, before.flavor) or flavors
-        most = max((gigabytes(flavor) for flavor in flavors if flavor.name in full), default=0)
-        return tuple(flavor for flavor in flavors if gigabytes(flavor) > most)
-    if reason in SAME_HARDWARE:
-        return named(flavors, before.flavor) or flavors
-    return tuple(flavor for flavor in flavors if flavor.name not in stuck)
+        return None
+    halved = before.reason == Why.OUT_OF_MEMORY.value and smaller(seen) is not None
+    if not halved and Why.named(before.reason) not in SAME_HARDWARE:
+        return None
+    priced = (flavor for flavor in flavors if flavor.usd_micro_per_hour > 0)
+    return next((flavor for flavor in priced if flavor.name == before.flavor), None)
 
 
-def named(flavors: tuple[Flavor, ...], name: str) -> tuple[Flavor, ...]:
-    return tuple(flavor for flavor in flavors if flavor.name == name)
+def hardware_for(seen: Observed, flavors: tuple[Flavor, ...]) -> tuple[Flavor, ...]:
+    """Of what is offered, what the next attempt may use, where the choice is ours.
+
+    Nothing with no more memory than what a batch of 1 did not fit; what did not come only where nothing else is left.
+    """
+    past = seen.run.status.attempts
+    full = (p for p in past if p.reason == Why.OUT_OF_MEMORY.value and p.batch_size <= 1)
+    most = max((gigabytes(p.flavor) for p in full), default=-1)
+    large = tuple(flavor for flavor in flavors if gigabytes(flavor.name) > most)
+    stuck = {p.flavor for p in past if p.reason == Why.STUCK_IN_SCHEDULING.value}
+    return tuple(flavor for flavor in large if flavor.name not in stuck) or large
 
 
-def gigabytes(flavor: Flavor) -> int:
+def gigabytes(flavor: str) -> int:
     """Memory of one of its devices, which is what a step has."""
-    hardware = known(flavor)
+    hardware = known(Flavor(name=flavor, usd_micro_per_hour=0))
     return hardware.device.gigabytes if hardware else 0

@@ -108,13 +108,19 @@ def settled(seen: Observed, record: Record) -> Record:
     booked = Settlement(
         usd_micro=cost_of(seen, jobs, reserved=reservation.usd_micro if reservation else 0),
         month=reservation.month if reservation else f"{seen.now:%Y-%m}",
-        jobs=tuple(sorted(jobs)),
+        jobs=tuple(sorted({*jobs, *recorded_job(seen)})),
         version=reservation.version if reservation else "",
     )
     return with_pace(seen, record).with_(
         reservations={k: v for k, v in record.reservations.items() if k != seen.reservation_key},
         settlements={**record.settlements, seen.reservation_key: booked},
     )
+
+
+def recorded_job(seen: Observed) -> tuple[str, ...]:
+    """The attempt's job, which counts as booked although the service may have forgotten it."""
+    job = seen.run.status.job
+    return (job.id,) if job is not None and job.id else ()
 
 
 def known_jobs(seen: Observed) -> Jobs:
@@ -202,7 +208,8 @@ def record_says_done(seen: Observed) -> Plan | None:
         "done again: use a new metadata.name to repeat it"
     )
     status = moved(seen, phase_of(done), reason, message, **ended_with(seen, done, ours=ours))
-    return Plan(steps=(*said(seen, status, reason, message), *released(seen)), requeue_after=0)
+    # The finalizer goes at the next look: until then what was kept in sight to be booked is let go.
+    return Plan(steps=said(seen, status, reason, message), requeue_after=0)
 
 
 def phase_of(done: Completed) -> TrainingPhase:
@@ -238,11 +245,17 @@ def is_over(seen: Observed) -> Plan | None:
     if status.phase not in TERMINAL:
         return None
     steps = released(seen)
-    # What Git re-creates at once is kept: it would come and go for ever.
-    kept = lifetime is None or status.finished_at is None or status.reason == Why.ALREADY_COMPLETED.value
+    # What Git would re-create is kept where it would do everything again, or come and go for ever.
+    kept = lifetime is None or status.finished_at is None or not ended_on_record(seen)
     if steps or kept or seen.run.metadata.deletion_timestamp is not None:
         return Plan(steps=steps)
     assert lifetime is not None
     assert status.finished_at is not None
     left = lifetime - (seen.now - status.finished_at).total_seconds()
     return Plan(requeue_after=left) if left > 0 else Plan(steps=(Do(action="delete_run"),))
+
+
+def ended_on_record(seen: Observed) -> bool:
+    """Whether the record says that exactly this object is done, so that one like it never acts again."""
+    done = seen.record.completed.get(seen.identity) if seen.record else None
+    return done is not None and done.uid == seen.uid

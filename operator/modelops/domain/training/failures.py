@@ -12,8 +12,10 @@ from modelops.domain.training.observed import Observed
 from modelops.domain.training.remedies import NO_MEMORY
 from modelops.ports import Job
 
-MAYBE_PUBLISHED: Final = frozenset({Why.JOB_LOST, Why.TIMED_OUT, Why.SUSPENDED})
-"""Ends that say nothing about what the job did before."""
+NOT_PUBLISHED: Final = frozenset(
+    {Why.BAD_DATA, Why.OUT_OF_MEMORY, Why.TOO_SLOW, Why.MODEL_DOES_NOT_STOP, Why.CANCELLED}
+)
+"""Ends that come before a model is published, or after which nobody wants it."""
 _HARDWARE: Final = re.compile(
     r"uncorrectable ecc|\bnccl\b|unspecified launch failure|fell off the bus", re.IGNORECASE
 )
@@ -33,7 +35,8 @@ def failure(seen: Observed, job: Job | None, report: JobReport | None) -> tuple[
             Why.DEADLINE_EXCEEDED,
             f"spec.activeDeadlineSeconds {seconds} passed; job {recorded.id} was stopped",
         )
-    if run.status.ending:
+    # A refused second submission says nothing about the first one's job.
+    if run.status.ending and run.status.ending != Why.SUBMISSION_REFUSED.value:
         return why(seen)
     if job is None:
         return Why.JOB_LOST, (

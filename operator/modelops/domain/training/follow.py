@@ -7,18 +7,20 @@ from datetime import timedelta
 from modelops.api.v1alpha1.trainingrun import Progress, TrainingPhase
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.jobreport import JobReport
-from modelops.domain.plan import Do, Plan
+from modelops.domain.plan import Do, Plan, WriteStatus
 from modelops.domain.reasons import TrainingReason as Why
 from modelops.domain.training.attempts import attempt_is_over
 from modelops.domain.training.conclude import conclude_trained
 from modelops.domain.training.ending import STOPPING_SECONDS, others_are_stopped, winner_recorded
-from modelops.domain.training.failures import MAYBE_PUBLISHED, failure, log_of
+from modelops.domain.training.failures import NOT_PUBLISHED, failure, log_of
 from modelops.domain.training.given import output_repository
 from modelops.domain.training.observed import Observed
 from modelops.domain.training.scheduling import job_is_stuck
 from modelops.domain.training.status import moved, said, unanswered, wait
 from modelops.domain.training.submit import waiting_for_hardware
 from modelops.ports import Claim, Job, ModelInfo
+
+STARTED_SECONDS = 60
 
 
 def deadline_has_passed(seen: Observed) -> Plan | None:
@@ -37,7 +39,11 @@ def deadline_has_passed(seen: Observed) -> Plan | None:
 def suspension_is_asked(seen: Observed) -> Plan | None:
     """Latched, too: what was stopped for it was stopped by nobody else, whatever is asked meanwhile."""
     status = seen.run.status
-    if not seen.run.spec.suspend or status.job is None or status.ending or seen.stopping:
+    if not seen.run.spec.suspend or status.job is None or seen.stopping:
+        return None
+    # The job of a first submission is followed although the second was refused.
+    followed = status.ending == Why.SUBMISSION_REFUSED.value and status.job.id
+    if status.ending and not followed:
         return None
     message = "spec.suspend is true; the job is being stopped"
     latched = moved(seen, status.phase, Why.SUSPENDING, message, ending=Why.SUSPENDING.value)
@@ -71,6 +77,10 @@ def job_is_under_way(seen: Observed) -> Plan | None:
     # A refused second submission says nothing about the first one's job, which is followed.
     ending = seen.run.status.ending
     early = ending if ending != Why.SUBMISSION_REFUSED.value else ""
+    if early == Why.STUCK_IN_SCHEDULING.value and has_started(seen.job):
+        return Plan(
+            steps=(WriteStatus(status=seen.run.status.model_copy(update={"ending": ""})),), requeue_after=0
+        )
     if seen.stopping or early:
         reason = Why.CANCELLING if seen.stopping else Why.named(early)
         message = f"stopping job {seen.job.id}"
@@ -78,6 +88,11 @@ def job_is_under_way(seen: Observed) -> Plan | None:
         stop = Do(action="cancel", arguments={"job": seen.job.id})
         return Plan(steps=(*plan.steps, stop), requeue_after=STOPPING_SECONDS)
     return told(seen, seen.job)
+
+
+def has_started(job: Job) -> bool:
+    """It got hardware before it was stopped for having none: a cancel would have shown by now."""
+    return job.stage == "RUNNING" and job.running_seconds > STARTED_SECONDS
 
 
 def told(seen: Observed, job: Job) -> Plan:
@@ -143,7 +158,7 @@ def attempt_is_not_closed(seen: Observed) -> Plan | None:
 def outcome(seen: Observed) -> Plan:
     """The attempt is over and nothing of it runs: verify, or say why there is no model.
 
-    A job that was lost, or ran out of time, may have published its model before.
+    A job that was lost, stopped or ran out of time may have published its model before.
     """
     recorded = seen.run.status.job
     assert recorded is not None
@@ -154,7 +169,7 @@ def outcome(seen: Observed) -> Plan:
     if seen.report is UNSEEN:
         return Plan(needs="report")
     why, message = failure(seen, job, seen.report if isinstance(seen.report, JobReport) else None)
-    if won and why in MAYBE_PUBLISHED:
+    if won and why not in NOT_PUBLISHED:
         for fact, need in ((seen.result, "result"), (seen.lineage, "lineage")):
             if fact is UNSEEN:
                 return Plan(needs=need)

@@ -21,6 +21,13 @@ def dataset_repository(*, org: str, agent: str, created: datetime, uid: str) -> 
     return model_repository(org=org, agent=agent, created=created, uid=uid) + "-data"
 
 
+def cluster_job_name(label: str) -> str:
+    """Of an attempt's job in this cluster, by its label: one attempt has one name, so there is no second one."""
+    _, _, rest = label.partition("-")
+    uid, _, attempt = rest.rpartition("-")
+    return f"modelops-{uid.replace('-', '')[:20]}-{attempt}"
+
+
 def attempt_label(*, installation: str, uid: str, attempt: int) -> str:
     """The value of a job's label `modelops-attempt`; an installation adopts only its own."""
     return f"{installation}-{uid}-{attempt}"

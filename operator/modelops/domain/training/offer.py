@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from modelops.api.v1alpha1.meta import ConditionStatus
 from modelops.api.v1alpha1.trainingrun import TrainingPhase
-from modelops.domain.conditions import without_condition
+from modelops.domain.conditions import condition_of, without_condition
 from modelops.domain.money import micro
 from modelops.domain.plan import Announce, Plan
 from modelops.domain.reasons import TrainingReason as Why
@@ -55,7 +56,8 @@ def fixed(seen: Observed) -> Plan:
         f"estimated ${price.low_usd} to ${price.high_usd}"
     )
     status = moved(at_price, TrainingPhase.SUBMITTING, Why.DATASET_PREPARED, message, facts=known)
-    if not old.attempts:
+    approved = condition_of(old.conditions, "Approved")
+    if not old.attempts or approved is None or approved.status is not ConditionStatus.TRUE:
         status = status.model_copy(update={"conditions": without_condition(status.conditions, "Approved")})
     plan = submission_is_not_intended(as_if(seen, status))
     assert plan is not None

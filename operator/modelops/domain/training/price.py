@@ -11,7 +11,7 @@ from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.money import dollars, micro, shown
 from modelops.domain.plan import Plan
 from modelops.domain.reasons import TrainingReason as Why
-from modelops.domain.training.attempts import attempt_values, hardware_for, last
+from modelops.domain.training.attempts import attempt_values, hardware_for, kept_hardware, last
 from modelops.domain.training.choice import AUTO, chosen
 from modelops.domain.training.estimate import Work, estimate, hardware_of, parameters_of, taking, within
 from modelops.domain.training.given import base_model_name, longest_tokens, named_base_model
@@ -154,6 +154,9 @@ def offered(seen: Observed, wanted: Work) -> Estimate:
     if backend.flavor != AUTO:
         flavor = next(flavor for flavor in listed_flavors(seen) if flavor.name == backend.flavor)
         return estimate(wanted, hardware_of(flavor))
+    kept = kept_hardware(seen, listed_flavors(seen))
+    if kept is not None:
+        return estimate(wanted, hardware_of(kept))
     return chosen(
         wanted,
         hardware_for(seen, listed_flavors(seen)),
@@ -234,9 +237,12 @@ def refusal(seen: Observed, high: int) -> tuple[Why, str] | None:
 
 
 def uncovered(seen: Observed, high: int) -> int:
-    """What the attempt needs beyond its own reservation: a crash may have come between that and the intent."""
+    """What the attempt needs beyond its own reservation: a crash may have come between that and the intent.
+
+    One of another month covers nothing of this one.
+    """
     own = seen.record.reservations.get(seen.reservation_key) if seen.record else None
-    return max(0, high - (own.usd_micro if own else 0))
+    return max(0, high - (own.usd_micro if own and own.month == f"{seen.now:%Y-%m}" else 0))
 
 
 def over_budget(seen: Observed, high: int) -> str:
