@@ -84,7 +84,7 @@ def test_it_shows_what_is_approved_and_approves_it(alice: Person) -> None:
         RUN,
         "not said (spec.requestedBy)",
         "docs",
-        "Qwen/Qwen2.5-Coder-7B @ bbbbbbbbbbbb",
+        "Qwen/Qwen2.5-Coder-7B-Instruct @ bbbbbbbbbbbb",
         "sft",
         "150 rows",
     )
@@ -92,6 +92,7 @@ def test_it_shows_what_is_approved_and_approves_it(alice: Person) -> None:
         "a10g-large at $3.60 an hour",
         "$12 to $31.50",
         "200 to 525 minutes",
+        "at most $5 (spec.maxUSD)",
         DIGEST,
         "approved by alice",
     )

@@ -103,12 +103,12 @@ class Cuttable:
                 end.shutdown(socket.SHUT_RDWR)
 
     def cut(self) -> None:
-        """Drops every connection."""
-        for end in self._open:
+        """Drops every connection that there is now; one that comes meanwhile stays."""
+        now, self._open = self._open, []
+        for end in now:
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
             end.close()
-        self._open.clear()
 
     def close(self) -> None:
         """Ends the proxy."""

@@ -70,8 +70,8 @@ async def model_without_a_template(here: Stage) -> None:
     """A base model, and its sibling for conversations."""
     hf, token = here.cloud.hf, "<|endoftext|>"
     tokenizer = {"eos_token": token, "added_tokens_decoder": {"0": {"content": token}}}
-    add = [CommitOperationAdd("tokenizer_config.json", json.dumps(tokenizer).encode())]
     for repo in (ENDLESS, f"{ENDLESS}-Instruct"):
+        add = [CommitOperationAdd("tokenizer_config.json", json.dumps(tokenizer).encode())]
         await asyncio.to_thread(hf.create_repo, repo, private=True, exist_ok=True)
         await asyncio.to_thread(hf.create_commit, repo, add, commit_message="A model")
 
