@@ -23,7 +23,7 @@ from tests.unit.rollout.observing import (
 from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.plan import Plan
-from modelops.domain.record import PRUNED, PRUNING, Active, EndpointEntry, Settlement
+from modelops.domain.record import PRUNED, PRUNING, Active, Completed, EndpointEntry, Settlement
 from modelops.domain.rollout.claim import endpoint_name
 from modelops.domain.rollout.decide import decide
 from modelops.ports import Endpoint, ModelInfo, ProgramState
@@ -192,8 +192,22 @@ def test_a_refusal_ends_before_anything_is_claimed(case: str) -> None:
 
 NO_OPEN_ROUTER: Json = {"huggingFace": {"name": "tokens", "key": "hf"}}
 
+DONE = Completed(
+    kind="TrainingRun",
+    name="t1",
+    uid="gone",
+    outcome="Trained",
+    version=an_entry().version,
+    revision="a" * 40,
+)
+
 WAITS: dict[str, tuple[Life, str, str]] = {
     "for a run that does not exist": (Life(observed(OF_RUN)), "WaitingForCandidate", "TrainingRun t1"),
+    "for a run that was deleted after it made a model": (
+        Life(observed(OF_RUN, record=a_record(history=(an_entry(),), completed={"digest": DONE}))),
+        "WaitingForCandidate",
+        f"does not exist any more; it made {an_entry().version}: name spec.candidate.model",
+    ),
     "for a run that trains": (
         Life(observed(OF_RUN, run=a_run("Running"))),
         "WaitingForCandidate",

@@ -121,7 +121,7 @@ def of_run(seen: Observed) -> Resolved | Plan:
             seen,
             RolloutPhase.PENDING,
             Why.WAITING_FOR_CANDIDATE,
-            f"{named} does not exist yet: create it",
+            f"{named} does not exist{left_by(seen, reference.name) or ' yet'}: create it",
             after=None,
         )
     if run.spec.agent_model_ref.name != seen.rollout.spec.agent_model_ref.name:
@@ -150,6 +150,17 @@ def of_run(seen: Observed) -> Resolved | Plan:
     return Resolved(
         target=hugging_face_target(seen, repo=model.repo, revision=model.revision, version=model.version)
     )
+
+
+def left_by(seen: Observed, name: str) -> str:
+    """What a run of this name made that is gone; empty where none did. It is not taken: a new one may be on its way."""
+    completed = seen.record.completed.values() if seen.record else ()
+    done = [d for d in completed if (d.kind, d.name) == ("TrainingRun", name) and d.revision]
+    entry = seen.record.entry(done[-1].version) if seen.record and done else None
+    if entry is None:
+        return ""
+    model = f"{{repo: {entry.hub_repo}, revision: {done[-1].revision}}}"
+    return f" any more; it made {entry.version}: name spec.candidate.model {model} in a new rollout, or, for a new run"
 
 
 def agent_model_is_missing(seen: Observed) -> Plan | None:
