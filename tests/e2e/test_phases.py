@@ -76,13 +76,49 @@ async def test_an_abort_in_any_phase_ends_on_stable(
     here.cloud.sandbox.clear()
 
 
+DATA = "/resolve/.*/data/"
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a run is kept in a phase. `lost`: its job is killed there first."""
+
+    phase: str
+    held: bool = False
+    fault: tuple[str, str, dict[str, Any]] | None = None
+    agent: dict[str, Any] | None = None
+    suspended: bool = False
+    lost: bool = False
+    jobs: tuple[str, ...] = ()
+    """Stages of all its jobs in the end."""
+
+
+TRAININGS = {
+    "preparing": Training("Preparing", fault=("langsmith", "stall", {"seconds": 60, "path_regex": "/examples"})),
+    "awaiting-approval": Training("AwaitingApproval", agent={"budget": {"approvalAboveUSD": "0.0001"}}),
+    "scheduling": Training("Scheduling", held=True, jobs=("CANCELED",)),
+    "running": Training("Running", fault=("hub", "stall", {"seconds": 60, "path_regex": DATA}), jobs=("CANCELED",)),
+    "between-attempts": Training(
+        "Pending", fault=("hub", "stall", {"seconds": 60, "path_regex": DATA}), lost=True, jobs=("ERROR",)
+    ),
+    "suspended": Training("Suspended", held=True, suspended=True, jobs=("CANCELED",)),
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("how", ["cancel", "delete"])
-async def test_a_training_that_is_stopped_runs_no_job_and_holds_no_money(here: Stage, how: str) -> None:
-    here.cloud.sandbox.hold_jobs()
-    await here.agent_model()
+@pytest.mark.parametrize("name", TRAININGS)
+async def test_a_training_that_is_stopped_in_any_phase_runs_no_job_and_holds_no_money(
+    here: Stage, name: str, how: str
+) -> None:
+    case, sandbox = TRAININGS[name], here.cloud.sandbox
+    sandbox.hold_jobs(held=case.held)
+    if case.fault:
+        service, kind, fields = case.fault
+        sandbox.fault(service, kind, times=None, **fields)
+    await here.agent_model(**(case.agent or {}))
     made = await here.api.create(manifests.training_run("first", base_model=BASE_MODEL))
-    await here.start()
-    await here.api.until("TrainingRun", "first", lambda o: status(o).get("phase") == "Scheduling")
+    await here.start(MODELOPS_RETRY_SECONDS="600")
+    await brought_to(here, case)
     if how == "cancel":
         await here.api.patch("TrainingRun", "first", {"spec": {"cancel": True}})
         run = await here.api.complete("TrainingRun", "first")
@@ -91,9 +127,27 @@ async def test_a_training_that_is_stopped_runs_no_job_and_holds_no_money(here: S
         await here.api.delete("TrainingRun", "first")
         await here.api.gone("TrainingRun", "first")
     uid = made["metadata"]["uid"]
-    billing = await asyncio.to_thread(here.cloud.sandbox.job_billing)
-    assert [job["stage"] for job in billing if uid in str(job["labels"].get("modelops-attempt"))] == [
-        "CANCELED"
-    ]
+    billing = await asyncio.to_thread(sandbox.job_billing)
+    jobs = [job for job in billing if uid in str(job["labels"].get("modelops-attempt"))]
+    assert tuple(job["stage"] for job in jobs) == case.jobs
     record = await here.record()
-    assert (record.reservations, len(record.settlements)) == ({}, 1)
+    assert (record.reservations, record.spent_by(uid)) == ({}, sum(job["costMicroUSD"] for job in jobs))
+    assert [done.outcome for done in record.completed.values()] == ["Cancelled"]
+
+
+async def brought_to(here: Stage, case: Training) -> None:
+    """Returns when the run is in the phase."""
+
+    async def phase(name: str) -> Any:
+        return await here.api.until(
+            "TrainingRun", "first", lambda o: status(o).get("phase") == name, say=name
+        )
+
+    if case.suspended:
+        await phase("Scheduling")
+        await here.api.patch("TrainingRun", "first", {"spec": {"suspend": True}})
+    if case.lost:
+        run = await phase("Running")
+        here.cloud.sandbox.call("POST", f"/jobs/{status(run)['job']['id']}/kill", {"message": "node lost"})
+        await here.api.until("TrainingRun", "first", lambda o: status(o).get("attempts"), say="lost")
+    await phase(case.phase)
