@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Hashable
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from modelops.adapters.huggingface import HuggingFaceConnection, HuggingFaceJobs
 from modelops.adapters.huggingface.log_tail import LONGEST_SECONDS
 from modelops.engine import poller as polling
+from modelops.engine.clock import SystemClock
 from modelops.engine.poller import SharedJobPoller, Sighting, Watch
 from modelops.ports import Job, JobRequest
 from modelops.sandbox.client import SandboxInfo
@@ -30,14 +30,6 @@ time.sleep(60)
 LINES = 4
 SILENT_AFTER_THE_FIRST = 2
 """Events: the service's own mark, and `begin`."""
-
-
-class RealClock:
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-    def monotonic(self) -> float:
-        return time.monotonic()
 
 
 @pytest.fixture
@@ -84,7 +76,7 @@ async def said_all(jobs: HuggingFaceJobs, token: str, job: Job) -> None:
 
 
 def watched(jobs: HuggingFaceJobs, told: list[Hashable], **more: Any) -> SharedJobPoller:
-    return SharedJobPoller(jobs, clock=RealClock(), changed=told.append, **{"report_seconds": 0, **more})
+    return SharedJobPoller(jobs, clock=SystemClock(), changed=told.append, **{"report_seconds": 0, **more})
 
 
 def watch(token: str, job: Job) -> Watch:

@@ -4,12 +4,12 @@ import asyncio
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from modelops.adapters.huggingface import HuggingFaceConnection, HuggingFaceJobs
+from modelops.engine.clock import SystemClock
 from modelops.engine.poller import SharedJobPoller, Watch
 from modelops.ports import Job, JobRequest
 from modelops.sandbox.client import SandboxInfo
@@ -28,14 +28,6 @@ WAITS = TRAINS + "time.sleep(60)"
 FAILS = TRAINS + "say('error', reason='OutOfMemory', message='too large', exit_code=42); sys.exit(42)"
 
 
-class RealClock:
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-
 @pytest.fixture
 def jobs(sandbox: SandboxInfo) -> Any:
     connection = HuggingFaceConnection(hub_url=sandbox.hub, endpoints_url=sandbox.endpoints)
@@ -50,7 +42,7 @@ def told() -> list[Hashable]:
 
 @pytest.fixture
 def poller(jobs: HuggingFaceJobs, told: list[Hashable]) -> SharedJobPoller:
-    return SharedJobPoller(jobs, clock=RealClock(), changed=told.append, report_seconds=0)
+    return SharedJobPoller(jobs, clock=SystemClock(), changed=told.append, report_seconds=0)
 
 
 @pytest.fixture
@@ -221,7 +213,7 @@ async def test_an_end_waits_for_a_log_that_cannot_be_read_but_not_for_ever(
 async def test_asking_for_a_look_soon_does_not_wait_for_the_interval(
     jobs: HuggingFaceJobs, token: str, told: list[Hashable], request_of: Callable[[str], JobRequest]
 ) -> None:
-    poller = SharedJobPoller(jobs, clock=RealClock(), changed=told.append, interval_seconds=600)
+    poller = SharedJobPoller(jobs, clock=SystemClock(), changed=told.append, interval_seconds=600)
     job = await jobs.submit(token, request_of("pass"))
     loop = asyncio.create_task(poller.run())
     try:

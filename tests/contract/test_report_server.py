@@ -5,7 +5,6 @@ import json
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from modelops.adapters.reports import (
     token_review,
 )
 from modelops.adapters.reports.body import LARGEST_BODY
+from modelops.engine.clock import SystemClock
 from modelops.ports import Refused, Unavailable
 from modelops.router import Router
 
@@ -41,14 +41,6 @@ agents:
 """
 
 
-class RealClock:
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-
 @pytest.fixture
 def news() -> list[tuple[str, str]]:
     return []
@@ -56,7 +48,7 @@ def news() -> list[tuple[str, str]]:
 
 @pytest.fixture
 def book(news: list[tuple[str, str]]) -> ReportBook:
-    return ReportBook(clock=RealClock(), changed=lambda *key: news.append(key))
+    return ReportBook(clock=SystemClock(), changed=lambda *key: news.append(key))
 
 
 @pytest.fixture
@@ -220,7 +212,7 @@ async def test_a_service_account_counts_in_its_namespace_and_pod_and_is_reviewed
     asked: list[str] = []
     person = {"authenticated": True, "user": {"username": "alice"}}
     statuses = {"a.agent.c": AGENT, "a.person.c": person, "a.nobody.c": {"authenticated": False}}
-    server = ReportServer(book, token_review(review_of(statuses, asked), clock=RealClock()))
+    server = ReportServer(book, token_review(review_of(statuses, asked), clock=SystemClock()))
     await server.start()
     try:
         lies = report(pod="another", namespace="other")
@@ -238,13 +230,13 @@ async def test_a_service_account_counts_in_its_namespace_and_pod_and_is_reviewed
 
 async def test_a_token_without_a_pod_keeps_the_pod_that_was_said() -> None:
     status = {"authenticated": True, "user": {"username": "system:serviceaccount:team:docs-agent"}}
-    check = token_review(review_of({"a.t.c": status}, []), clock=RealClock())
+    check = token_review(review_of({"a.t.c": status}, []), clock=SystemClock())
     assert await check("a.t.c") == Caller(namespace="team")
 
 
 async def test_what_is_no_service_account_token_is_never_reviewed() -> None:
     asked: list[str] = []
-    check = token_review(review_of({}, asked), clock=RealClock())
+    check = token_review(review_of({}, asked), clock=SystemClock())
     for token in ("x", "a.b", "a.b.c.d", "ä.b.c", "a." + "b" * 9000 + ".c"):
         assert await check(token) is None
     assert asked == []
@@ -259,7 +251,7 @@ async def test_a_flood_of_unknown_tokens_does_not_reach_the_api_server() -> None
         await hold.wait()
         return {"authenticated": False}
 
-    check = token_review(review, clock=RealClock())
+    check = token_review(review, clock=SystemClock())
     flood = [asyncio.create_task(check(f"a.{number}.c")) for number in range(500)]
     await asyncio.wait(flood, timeout=5, return_when=asyncio.FIRST_EXCEPTION)
     assert len(asked) <= 8
@@ -272,7 +264,7 @@ async def test_a_flood_of_unknown_tokens_does_not_reach_the_api_server() -> None
 async def test_bad_tokens_push_out_no_good_ones() -> None:
     asked: list[str] = []
     statuses = {f"a.{number}.c": {"authenticated": False} for number in range(2100)}
-    check = token_review(review_of({**statuses, "a.agent.c": AGENT}, asked), clock=RealClock())
+    check = token_review(review_of({**statuses, "a.agent.c": AGENT}, asked), clock=SystemClock())
     await check("a.agent.c")
     for token in statuses:
         await check(token)
@@ -284,7 +276,7 @@ async def test_a_review_that_is_refused_says_later_instead_of_failing(book: Repo
     async def review(_: str) -> dict[str, Any]:
         raise Refused("tokenreviews is forbidden")
 
-    server = ReportServer(book, token_review(review, clock=RealClock()))
+    server = ReportServer(book, token_review(review, clock=SystemClock()))
     await server.start()
     try:
         assert (await post(server.url, report(), token="a.b.c"))[0] == 503

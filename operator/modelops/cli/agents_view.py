@@ -27,6 +27,8 @@ from modelops.domain.rollout.observed import File
 KindT = TypeVar("KindT", TrainingRun, Rollout)
 Json = dict[str, Any]
 FIELD_MANAGER = "modelops-cli"
+MOST_CONFLICTS = 20
+"""So often a record that was `Changed` is read again."""
 
 
 class CannotTell(Exception):

@@ -38,7 +38,7 @@ def organisation(arguments: argparse.Namespace, records: Iterable[Record]) -> st
     """
     if arguments.org:
         return str(arguments.org)
-    repos = [repo for record in records for repo in (*hub_repos(record),)]
+    repos = (repo for record in records for repo in hub_repos(record))
     found = sorted({repo.partition("/")[0] for repo in repos if "/" in repo})
     if len(found) == 1:
         return found[0]

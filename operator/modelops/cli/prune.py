@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from modelops.domain.in_use import InUse
     from modelops.domain.pruning import Policy, Splits, Verdict
 
-MOST_CONFLICTS = 20
 UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 _DURATION = re.compile(r"([0-9]+)([dhms])")
 
@@ -125,7 +124,7 @@ def judged_and_removed(
     The record is read before what is in use, and its write is conditional: a claim in between is a conflict, and
     everything is looked at again.
     """
-    from modelops.cli.agents_view import CannotTell, Changed
+    from modelops.cli.agents_view import MOST_CONFLICTS, CannotTell, Changed
     from modelops.domain.pruning import Judge, begun
 
     for _ in range(MOST_CONFLICTS):
@@ -195,7 +194,7 @@ def remove(agents: Agents, view: View, verdicts: Sequence[Verdict]) -> None:
 
 def record_gone(agents: Agents, view: View, repo: str) -> None:
     """Raises CannotTell."""
-    from modelops.cli.agents_view import CannotTell, Changed
+    from modelops.cli.agents_view import MOST_CONFLICTS, CannotTell, Changed
     from modelops.domain.pruning import gone
 
     for _ in range(MOST_CONFLICTS):

@@ -6,7 +6,7 @@ import argparse
 import sys
 from datetime import UTC, datetime
 
-from modelops.cli.agents_view import Agents, CannotTell, Changed, View
+from modelops.cli.agents_view import MOST_CONFLICTS, Agents, CannotTell, Changed, View
 from modelops.cli.failures import told
 from modelops.cli.hub_access import asked, organisation
 from modelops.cli.kube_access import connected
@@ -14,8 +14,6 @@ from modelops.domain.agentmodel.bootstrap import first_record
 from modelops.domain.agentmodel.published import Merged, with_published
 from modelops.domain.hub_repositories import Shelf
 from modelops.domain.record import Record
-
-MOST_CONFLICTS = 20
 
 
 def run(arguments: argparse.Namespace) -> int:

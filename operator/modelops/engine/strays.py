@@ -61,11 +61,14 @@ class Strays:
                 if (account, credentials.hugging_face) in seen:
                     continue
                 seen.add((account, credentials.hugging_face))
-                for job in await self._active(credentials.hugging_face, account):
-                    await self._judge(job, account, credentials)
+                active = await self._active(credentials.hugging_face, account)
+                over = self._over() if active else {}
+                for job in active:
+                    if job.label in over and job.label.startswith(self._installation):
+                        await self._stop(job, *over[job.label], account, credentials)
 
     async def _active(self, token: str, account: str) -> tuple[Job, ...]:
-        """None where it cannot be said: that says nothing of other accounts."""
+        """Empty where it cannot be said: that says nothing of other accounts."""
         try:
             return await self._world.jobs.list_active(token, account)
         except (Unavailable, Refused) as error:
@@ -77,17 +80,10 @@ class Strays:
         runs = self._world.runs_of(agent.metadata.namespace, agent.metadata.name).values()
         return {self._world.hub_org, *(account_of(run, hub_org=self._world.hub_org) for run in runs)}
 
-    async def _judge(self, job: Job, account: str, credentials: Credentials) -> None:
-        for run, ended in self._ended():
-            if ended.label == job.label and job.label.startswith(self._installation):
-                await self._stop(job, run, ended, account, credentials)
-
-    def _ended(self) -> Iterator[tuple[TrainingRun, Ended]]:
-        for item in list(self._world.cache.list(TRAINING_RUNS)):
-            run = parsed(TrainingRun, item)
-            if run is not None:
-                for ended in ended_attempts(run):
-                    yield run, ended
+    def _over(self) -> dict[str, tuple[TrainingRun, Ended]]:
+        """Attempts that are over, by their label: looked up for every job of a listing."""
+        runs = (parsed(TrainingRun, item) for item in list(self._world.cache.list(TRAINING_RUNS)))
+        return {ended.label: (run, ended) for run in runs if run is not None for ended in ended_attempts(run)}
 
     async def _stop(
         self, job: Job, run: TrainingRun, ended: Ended, account: str, credentials: Credentials

@@ -14,8 +14,8 @@ from modelops.domain.plan import Do, Plan
 from modelops.domain.training.account import account_of, engine_of
 from modelops.domain.training.decide import decide
 from modelops.domain.training.ending_token import sibling_of
-from modelops.domain.training.given import base_model_name
-from modelops.domain.training.naming import cluster_job_name, model_repository
+from modelops.domain.training.given import base_model_name, billed_namespace, output_repository
+from modelops.domain.training.naming import cluster_job_name
 from modelops.domain.training.observed import Observed, Submission, TrainingSettings
 from modelops.domain.training.own import own_hardware
 from modelops.domain.training.status import TERMINAL
@@ -158,21 +158,10 @@ class TrainingRunReconciler(Reconciler[Observed]):
             await self._world.jobs.release("", account, job_id)
             let_go.add(job_id)
 
-    def _namespace(self, seen: Observed) -> str:
-        return account_of(seen.run, hub_org=self._settings.hub_org)
-
     def _nonce(self, seen: Observed) -> str:
         """Follows from the attempt: a restart reads the same reports, a dataset cannot guess it."""
         text = f"{self._settings.installation}/{seen.uid}/{seen.attempt}/nonce"
         return hashlib.sha256(text.encode()).hexdigest()[:20]
-
-    def _repository(self, seen: Observed) -> str:
-        meta = seen.run.metadata
-        agent = seen.agent_model.spec.agent if seen.agent_model else seen.record.agent if seen.record else ""
-        assert meta.creation_timestamp is not None
-        return model_repository(
-            org=self._settings.hub_org, agent=agent, created=meta.creation_timestamp, uid=meta.uid
-        )
 
     async def _fetch(self, fact: str, seen: Observed, scene: Scene[Observed]) -> Any:
         world, token = self._world, scene.credentials.hugging_face
@@ -196,16 +185,16 @@ class TrainingRunReconciler(Reconciler[Observed]):
                 return self._sighted(fact, seen, token)
             case "labelled":
                 assert job is not None
-                return await world.jobs.list_labelled(token, self._namespace(seen), job.label)
+                return await world.jobs.list_labelled(token, billed_namespace(seen), job.label)
             case "claim":
                 return await self._claim(seen, token)
             case "result":
-                return await world.hub.model(token, self._repository(seen))
+                return await world.hub.model(token, output_repository(seen))
             case "lineage":
                 revision = getattr(seen.result, "revision", "")
                 if not revision:
                     return None
-                return await world.hub.read_json(token, self._repository(seen), revision, "modelops.json")
+                return await world.hub.read_json(token, output_repository(seen), revision, "modelops.json")
         raise ValueError(f"no such fact: {fact}")
 
     async def _base_config(self, seen: Observed, token: str) -> Mapping[str, Any] | None:
@@ -221,7 +210,7 @@ class TrainingRunReconciler(Reconciler[Observed]):
         """Committed once and never changed: who has the attempt is asked until somebody has."""
         memory = self._memory(seen.run)
         if memory.claim is None:
-            memory.claim = await self._world.hub.claim(token, self._repository(seen), seen.attempt)
+            memory.claim = await self._world.hub.claim(token, output_repository(seen), seen.attempt)
         return memory.claim
 
     async def _model(self, token: str, repo: str, revision: str | None = None) -> ModelInfo | None:
@@ -254,7 +243,7 @@ class TrainingRunReconciler(Reconciler[Observed]):
         """From the shared poller, which reads the last log before it tells of an end."""
         job = seen.run.status.job
         assert job is not None
-        namespace = self._namespace(seen)
+        namespace = billed_namespace(seen)
         # In this cluster a token says nothing, and a namespace is listed once, whoever asks.
         token = "" if engine_of(namespace) else token
         watch = Watch(key=seen.uid, token=token, namespace=namespace, job_id=job.id, nonce=self._nonce(seen))
@@ -286,8 +275,8 @@ class TrainingRunReconciler(Reconciler[Observed]):
                     memory.submission = None
                     memory.settling_since = world.clock.monotonic() - self._settings.settle_seconds
             case "close":
-                await world.hub.ensure_model_repo(token, self._repository(seen))
-                await world.hub.close(token, self._repository(seen), seen.attempt)
+                await world.hub.ensure_model_repo(token, output_repository(seen))
+                await world.hub.close(token, output_repository(seen), seen.attempt)
             case "delete_run":
                 meta = seen.run.metadata
                 await world.kube.delete(
@@ -297,7 +286,7 @@ class TrainingRunReconciler(Reconciler[Observed]):
                     resource_version=scene.held.object["metadata"]["resourceVersion"],
                 )
             case "cancel":
-                await world.jobs.cancel(token, self._namespace(seen), given["job"])
+                await world.jobs.cancel(token, billed_namespace(seen), given["job"])
                 self._poller.soon()
             case _:
                 raise ValueError(f"no such action: {step.action}")

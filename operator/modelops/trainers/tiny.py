@@ -252,6 +252,7 @@ def train(job: jobs.Job) -> None:
     recipe = Recipe.of(run.config, examples=len(rows))
     learner = Learner(Model(rows), learning_rate=recipe.learning_rate)
     per_pass = sum(len(question.split()) + len(answer.split()) for question, answer in rows)
+    per_step = per_pass / recipe.steps_per_epoch
     reporter.say("begin", step=0, max_steps=recipe.max_steps, epoch=0.0)
     metrics: dict[str, float] = {}
     pace = Pace(skip=recipe.steps_per_epoch)  # The first epoch looks up what the others remember.
@@ -267,14 +268,14 @@ def train(job: jobs.Job) -> None:
             "grad_norm": slope,
             "learning_rate": recipe.learning_rate * rate,
             "num_tokens": round(per_pass * epoch),
-            "tokens_per_second": per_pass / recipe.steps_per_epoch / took,
+            "tokens_per_second": per_step / took,
         }
         if step % recipe.steps_per_epoch == 0:
             metrics["eval_loss"] = learner.held_out_loss(held_out)
         reporter.say("log", step=step, max_steps=recipe.max_steps, epoch=round(epoch, 6), metrics=metrics)
-        end_early(job, pace, recipe, ready=ready, done=step, tokens=per_pass)
+        end_early(job, pace, recipe, ready=ready, done=step, tokens=per_step)
     seconds = (job.elapsed - ready) / recipe.max_steps
-    metrics |= {"seconds_per_step": seconds, "tokens_per_second": per_pass / recipe.steps_per_epoch / seconds}
+    metrics |= {"seconds_per_step": seconds, "tokens_per_second": per_step / seconds}
     metrics["eval_token_f1"] = mean_f1(learner.model, held_out)
     revision = job.attempt.publish(published_files(learner.model, job, metrics))
     reporter.say(
@@ -287,17 +288,17 @@ def train(job: jobs.Job) -> None:
     )
 
 
-def end_early(job: jobs.Job, pace: Pace, recipe: Recipe, *, ready: float, done: int, tokens: int) -> None:
+def end_early(job: jobs.Job, pace: Pace, recipe: Recipe, *, ready: float, done: int, tokens: float) -> None:
     """Raises jobs.TooSlow where the job cannot end within what it may run; it keeps nothing to go on from.
 
-    `tokens`: of one epoch.
+    `tokens`: of one step.
     """
     if job.run.seconds is None:
         return
     limit, steps = job.run.seconds, recipe.max_steps
     at = Moment(limit=limit, elapsed=job.elapsed, ready=ready, after=(0.0, 0.0), steps=steps, done=done)
     if is_too_slow(pace, at):
-        words, metrics = told(pace, at, kept=0, tokens_per_step=tokens / recipe.steps_per_epoch)
+        words, metrics = told(pace, at, kept=0, tokens_per_step=tokens)
         epoch = round(done / recipe.steps_per_epoch, 6)
         raise jobs.TooSlow(words, metrics=metrics, step=done, max_steps=steps, epoch=epoch)
 

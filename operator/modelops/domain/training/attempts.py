@@ -6,6 +6,7 @@ not settled again, and which attempt is next follows from the status alone.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final
 
@@ -131,7 +132,7 @@ def followed(seen: Observed, reason: Why, message: str) -> Plan:
 
 def passed(seen: Observed, job: JobStatus, reason: Why, message: str, *, cost: int) -> AttemptStatus:
     """The attempt as it is remembered; what the next one needs of it is in here."""
-    estimate, values = seen.run.status.estimate, training_values(seen)
+    estimate, (batch, accumulation) = seen.run.status.estimate, sizes_of(attempt_values(seen))
     left = seen.report.metrics.get("seconds_left", 0.0) if isinstance(seen.report, JobReport) else 0.0
     return AttemptStatus(
         attempt=job.attempt,
@@ -142,9 +143,8 @@ def passed(seen: Observed, job: JobStatus, reason: Why, message: str, *, cost: i
         reason=reason.value,
         message=message[:512],
         cost_usd=dollars(cost),
-        batch_size=job.batch_size or int(values.get("batch_size", 1)),
-        gradient_accumulation_steps=job.gradient_accumulation_steps
-        or int(values.get("gradient_accumulation_steps", 1)),
+        batch_size=batch,
+        gradient_accumulation_steps=accumulation,
         seconds_left=round(left) if reason is Why.TOO_SLOW and 0 < left < 10**7 else 0,
         intended_at=job.intended_at,
         finished_at=seen.now.replace(microsecond=0),
@@ -182,13 +182,11 @@ def smaller(seen: Observed) -> tuple[int, int] | None:
 
     An update has as many examples as before, so that a checkpoint can be gone on from.
     """
-    job, values = seen.run.status.job, training_values(seen)
     before = last(seen)
-    batch, accumulation = int(values.get("batch_size", 1)), int(values.get("gradient_accumulation_steps", 1))
-    if job is not None and job.batch_size:
-        batch, accumulation = job.batch_size, job.gradient_accumulation_steps
-    elif job is None and before is not None:
+    if seen.run.status.job is None and before is not None:
         batch, accumulation = before.batch_size, before.gradient_accumulation_steps
+    else:
+        batch, accumulation = sizes_of(attempt_values(seen))
     update = batch * accumulation
     half = next((size for size in range(batch // 2, 0, -1) if update % size == 0), None)
     return (half, update // half) if half else None
@@ -196,14 +194,18 @@ def smaller(seen: Observed) -> tuple[int, int] | None:
 
 def sizes(seen: Observed) -> tuple[int, int]:
     """Batch and accumulation of the attempt that is to come; zeros: as the recipe has them."""
-    before, values = last(seen), training_values(seen)
+    before = last(seen)
     if before is None:
         return 0, 0
     found = before.batch_size, before.gradient_accumulation_steps
     if before.reason == Why.OUT_OF_MEMORY.value:
         found = smaller(seen) or found
-    asked = int(values.get("batch_size", 1)), int(values.get("gradient_accumulation_steps", 1))
-    return (0, 0) if found == asked else found
+    return (0, 0) if found == sizes_of(training_values(seen)) else found
+
+
+def sizes_of(values: Mapping[str, Any]) -> tuple[int, int]:
+    """Batch and accumulation of training values."""
+    return int(values.get("batch_size", 1)), int(values.get("gradient_accumulation_steps", 1))
 
 
 def attempt_values(seen: Observed) -> dict[str, Any]:

@@ -23,7 +23,7 @@ def ended_before_any_intent(seen: Observed) -> Plan | None:
     A reservation may be there, or under way: so the record is written first, which makes a late one fail.
     """
     run, again = seen.run, bool(seen.run.status.attempts)
-    if not (seen.stopping or run.status.ending) or run.status.job is not None:
+    if not seen.ends or run.status.job is not None:
         return None
     message = "cancelled between two attempts" if again else "cancelled before anything was submitted"
     if seen.record is not None:

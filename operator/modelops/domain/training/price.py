@@ -23,8 +23,6 @@ from modelops.domain.training.shape import ALL_LINEAR, of_config, of_size
 from modelops.domain.training.status import RETRY_SECONDS, failed, hub_is_away, wait
 from modelops.ports import Flavor, ModelInfo
 
-FIELD = HUGGING_FACE_FIELD
-
 
 def stands(seen: Observed) -> bool:
     """Whether the price is fixed: an offer until it expires, and no price that lacks the approval it needs."""
@@ -65,7 +63,7 @@ def hardware_is_not_priced(seen: Observed) -> Plan | None:
     assert backend is not None
     if seen.flavors is UNSEEN:
         return Plan(needs="flavors")
-    asked = f"{FIELD} {backend.flavor!r} of TrainingRun {seen.run.metadata.name}"
+    asked = f"{HUGGING_FACE_FIELD} {backend.flavor!r} of TrainingRun {seen.run.metadata.name}"
     if isinstance(seen.flavors, Outage):
         message = f"no price for {asked}: {seen.flavors.message}"
         if seen.flavors.refused:
@@ -75,7 +73,8 @@ def hardware_is_not_priced(seen: Observed) -> Plan | None:
     if backend.flavor == AUTO:
         if any(flavor.usd_micro_per_hour > 0 for flavor in seen.flavors):
             return None
-        message = f"the service lists no priced hardware for {FIELD} auto; nothing is spent without a price"
+        asked = f"{HUGGING_FACE_FIELD} auto"
+        message = f"the service lists no priced hardware for {asked}; nothing is spent without a price"
         return priceless(seen, message, after=RETRY_SECONDS * 4)
     if backend.flavor not in listed:
         message = f"{asked} is not offered; choose one of auto, {', '.join(sorted(listed))} in a new run"
