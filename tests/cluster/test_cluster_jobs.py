@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from tests.cluster import kubelet
+from tests.cluster.attempt import ClusterAttempt
 from tests.cluster.published import KUEUE, install
 from tests.conftest import Kubectl
 
@@ -20,11 +21,10 @@ from modelops.adapters.clusterjobs import BatchJobs, ClusterJobs
 from modelops.adapters.clusterjobs.names import ATTEMPT, BOOKED, CONFIG_MAPS, JOBS, LOCAL_QUEUES, WORKLOADS
 from modelops.adapters.kube import KubeClient
 from modelops.api.v1alpha1.own_hardware import KubernetesBackend
-from modelops.domain.training.naming import attempt_label
 from modelops.engine.clock import SystemClock
 from modelops.engine.resources import TRAINING_RUNS
 from modelops.localcluster import LocalCluster
-from modelops.ports import Job, JobRequest, Json, Placement, Refused
+from modelops.ports import Job, JobRequest, Json, Refused
 
 ROLES = Path(__file__).parents[2] / "config" / "rbac" / "own-gpus.yaml"
 SECRET_WORDS = "hf_" + "never-in-an-object"
@@ -32,26 +32,11 @@ TRICKY = '{"prompt": "$(HF_TOKEN) costs $$5"}'
 
 
 @dataclass(frozen=True)
-class Here:
-    """A TrainingRun in a namespace of its own, and the engine that runs it."""
+class Here(ClusterAttempt):
+    """An attempt as a Job."""
 
-    kube: KubeClient
-    jobs: ClusterJobs
-    namespace: str
-    uid: str
-
-    @property
-    def account(self) -> str:
-        return f"kubernetes:{self.namespace}"
-
-    @property
-    def label(self) -> str:
-        return attempt_label(installation="0a1b2c3d", uid=self.uid, attempt=1)
-
-    @property
-    def name(self) -> str:
-        """Of the Job, as `naming.cluster_job_name` makes it."""
-        return f"modelops-{self.uid.replace('-', '')[:20]}-1"
+    engine = "kubernetes"
+    resource = JOBS
 
     def request(self, *, label: str = "", **backend: Any) -> JobRequest:
         given = {"device": "l40s", "gpus": 2, "cpu": "8", "memory": "64Gi", **backend}
@@ -64,14 +49,7 @@ class Here:
             command=("bash", "-lc", 'echo "$MODELOPS_PAYLOAD" | base64 -d | tar xz && exec python train.py'),
             environment={"MODELOPS_RUN": TRICKY, "MODELOPS_PAYLOAD": "H4sI", "MODELOPS_NONCE": "n"},
             secrets={"HF_TOKEN": SECRET_WORDS},
-            placement=Placement(
-                backend=KubernetesBackend.model_validate(given),
-                run_name="docs-1",
-                run_uid=self.uid,
-                token_secret="tokens",
-                token_key="hf",
-                usd_micro_per_hour=2_400_000,
-            ),
+            placement=self.placement(KubernetesBackend.model_validate(given), usd_micro_per_hour=2_400_000),
         )
 
     async def submit(self, **backend: Any) -> Job:
@@ -80,17 +58,6 @@ class Here:
     async def pod(self) -> Json:
         """The Pod that the Job's controller made."""
         return await kubelet.pod_of(self.kube, self.namespace, self.name)
-
-    async def job(self) -> Job:
-        found = await self.jobs.inspect("", self.account, self.name)
-        assert found is not None
-        return found
-
-    async def made(self) -> Json:
-        """The Job as it is stored."""
-        found = await self.kube.get(JOBS, self.namespace, self.name)
-        assert found is not None
-        return found
 
     async def reaches(self, stage: str) -> Job:
         async def there() -> Job | None:
@@ -105,17 +72,8 @@ class Here:
 
 @pytest.fixture
 async def here(cluster: LocalCluster, namespace: str) -> AsyncIterator[Here]:
-    spec = {"agentModelRef": {"name": "docs"}, "baseModel": "org/base", "maxUSD": "1"}
-    run = {
-        "apiVersion": "modelops.code-chef.dev/v1alpha1",
-        "kind": "TrainingRun",
-        "metadata": {"name": "docs-1", "namespace": namespace},
-        "spec": spec,
-    }
     async with KubeClient.from_kubeconfig(cluster.kubeconfig) as kube:
-        made = await kube.create(TRAINING_RUNS, run)
-        jobs = ClusterJobs(kube, BatchJobs(), clock=SystemClock())
-        yield Here(kube, jobs, namespace, made["metadata"]["uid"])
+        yield await Here.of_a_new_run(kube, BatchJobs(), namespace)
 
 
 async def test_a_job_fits_the_restricted_profile_and_holds_no_token(here: Here, kubectl: Kubectl) -> None:

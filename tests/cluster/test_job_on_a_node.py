@@ -13,18 +13,17 @@ from dataclasses import dataclass
 
 import pytest
 from tests.cluster import kubelet
+from tests.cluster.attempt import ClusterAttempt
 from tests.conftest import Kubectl
 
-from modelops.adapters.clusterjobs import BatchJobs, ClusterJobs
+from modelops.adapters.clusterjobs import BatchJobs
+from modelops.adapters.clusterjobs.names import JOBS
 from modelops.adapters.huggingface.payload import payload_base64
 from modelops.adapters.kube import KubeClient
 from modelops.api.v1alpha1.own_hardware import KubernetesBackend
 from modelops.domain.jobreport import parse_reports
-from modelops.domain.training.naming import attempt_label
-from modelops.engine.clock import SystemClock
-from modelops.engine.resources import TRAINING_RUNS
 from modelops.localcluster import LocalCluster
-from modelops.ports import Job, JobRequest, Placement
+from modelops.ports import Job, JobRequest
 
 IMAGE = os.environ.get("MODELOPS_TEST_IMAGE", "")
 NONCE = "n0nce"
@@ -40,23 +39,17 @@ REPORT = (
 
 
 @dataclass(frozen=True)
-class Node:
-    """A TrainingRun in a namespace of a cluster with a node."""
+class Node(ClusterAttempt):
+    """An attempt in a cluster with a node."""
 
-    kube: KubeClient
-    jobs: ClusterJobs
-    namespace: str
-    uid: str
-
-    @property
-    def account(self) -> str:
-        return f"kubernetes:{self.namespace}"
+    engine = "kubernetes"
+    resource = JOBS
 
     async def submit(self, script: str, *, timeout_seconds: int = 300) -> Job:
         backend = {"device": "cpu-basic", "gpus": 0, "memory": "256Mi"}
         request = JobRequest(
             namespace=self.account,
-            label=attempt_label(installation="0a1b2c3d", uid=self.uid, attempt=1),
+            label=self.label,
             flavor="cpu-basic",
             timeout_seconds=timeout_seconds,
             image=IMAGE,
@@ -67,14 +60,7 @@ class Node:
                 "MODELOPS_NONCE": NONCE,
             },
             secrets={},
-            placement=Placement(
-                backend=KubernetesBackend.model_validate(backend),
-                run_name="docs-1",
-                run_uid=self.uid,
-                token_secret="tokens",
-                token_key="hf",
-                usd_micro_per_hour=1,
-            ),
+            placement=self.placement(KubernetesBackend.model_validate(backend), usd_micro_per_hour=1),
         )
         return await self.jobs.submit("", request)
 
@@ -97,16 +83,8 @@ async def node(cluster: LocalCluster, namespace: str, kubectl: Kubectl) -> Async
         )
     kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted", check=True)
     kubectl("create", "secret", "generic", "tokens", "--from-literal=hf=a-token", namespace=namespace)
-    run = {
-        "apiVersion": "modelops.code-chef.dev/v1alpha1",
-        "kind": "TrainingRun",
-        "metadata": {"name": "docs-1", "namespace": namespace},
-        "spec": {"agentModelRef": {"name": "docs"}, "baseModel": "org/base", "maxUSD": "1"},
-    }
     async with KubeClient.from_kubeconfig(cluster.kubeconfig) as kube:
-        made = await kube.create(TRAINING_RUNS, run)
-        jobs = ClusterJobs(kube, BatchJobs(), clock=SystemClock())
-        yield Node(kube, jobs, namespace, made["metadata"]["uid"])
+        yield await Node.of_a_new_run(kube, BatchJobs(), namespace)
 
 
 async def test_a_job_runs_as_it_is_meant_to_and_its_log_is_read(node: Node) -> None:

@@ -12,75 +12,39 @@ from typing import Any
 
 import pytest
 from tests.cluster import kubelet
+from tests.cluster.attempt import ClusterAttempt
 from tests.cluster.published import KUEUE, TRAINER, install
 from tests.conftest import Kubectl, apply_crds
 
-from modelops.adapters.clusterjobs import ClusterJobs, TrainJobs
+from modelops.adapters.clusterjobs import TrainJobs
 from modelops.adapters.clusterjobs.names import CONFIG_MAPS, LOCAL_QUEUES, PODS, TRAIN_JOBS
 from modelops.adapters.kube import KubeClient
 from modelops.api.v1alpha1.own_hardware import TrainJobBackend
-from modelops.domain.training.naming import attempt_label
-from modelops.engine.clock import SystemClock
-from modelops.engine.resources import TRAINING_RUNS
 from modelops.localcluster import LocalCluster, start_cluster
-from modelops.ports import Job, JobRequest, Json, Placement, Refused
-
-RUN = {
-    "apiVersion": "modelops.code-chef.dev/v1alpha1",
-    "kind": "TrainingRun",
-    "spec": {"agentModelRef": {"name": "docs"}, "baseModel": "org/base", "maxUSD": "1"},
-}
+from modelops.ports import Job, JobRequest, Json, Refused
 
 
 @dataclass(frozen=True)
-class Here:
-    """A TrainingRun in a namespace of its own, and the engine that runs it."""
+class Here(ClusterAttempt):
+    """An attempt as a TrainJob."""
 
-    kube: KubeClient
-    jobs: ClusterJobs
-    namespace: str
-    uid: str
-
-    @property
-    def account(self) -> str:
-        return f"trainjob:{self.namespace}"
-
-    @property
-    def name(self) -> str:
-        return f"modelops-{self.uid.replace('-', '')[:20]}-1"
+    engine = "trainjob"
+    resource = TRAIN_JOBS
 
     async def submit(self, **backend: Any) -> Job:
         given = {"device": "h100", "gpus": 8, "numNodes": 2, "memory": "512Gi", **backend}
         asked = JobRequest(
             namespace=self.account,
-            label=attempt_label(installation="0a1b2c3d", uid=self.uid, attempt=1),
+            label=self.label,
             flavor="h100x8-2nodes",
             timeout_seconds=3600,
             image="example.org/trainer@sha256:" + "0" * 64,
             command=("bash", "-lc", "exec python train.py"),
             environment={"MODELOPS_RUN": "{}", "MODELOPS_PAYLOAD": "H4sI"},
             secrets={},
-            placement=Placement(
-                backend=TrainJobBackend.model_validate(given),
-                run_name="docs-1",
-                run_uid=self.uid,
-                token_secret="tokens",
-                token_key="hf",
-                usd_micro_per_hour=72_000_000,
-            ),
+            placement=self.placement(TrainJobBackend.model_validate(given), usd_micro_per_hour=72_000_000),
         )
         return await self.jobs.submit("", asked)
-
-    async def made(self) -> Json:
-        """The TrainJob as it is stored."""
-        found = await self.kube.get(TRAIN_JOBS, self.namespace, self.name)
-        assert found is not None
-        return found
-
-    async def job(self) -> Job:
-        found = await self.jobs.inspect("", self.account, self.name)
-        assert found is not None
-        return found
 
     async def pod(self, node: int) -> Json:
         """As JobSet makes it, owned so that it goes with the TrainJob."""
@@ -123,13 +87,7 @@ def trainer(kubectl: Kubectl) -> None:
 @pytest.fixture
 async def here(cluster: LocalCluster, namespace: str, trainer: None) -> AsyncIterator[Here]:
     async with KubeClient.from_kubeconfig(cluster.kubeconfig) as kube:
-        yield await run_in(kube, namespace)
-
-
-async def run_in(kube: KubeClient, namespace: str) -> Here:
-    run = await kube.create(TRAINING_RUNS, {**RUN, "metadata": {"name": "docs-1", "namespace": namespace}})
-    jobs = ClusterJobs(kube, TrainJobs(), clock=SystemClock())
-    return Here(kube, jobs, namespace, run["metadata"]["uid"])
+        yield await Here.of_a_new_run(kube, TrainJobs(), namespace)
 
 
 async def test_a_train_job_is_accepted_with_nodes_runtime_and_a_timeout_of_its_processes(here: Here) -> None:
@@ -237,7 +195,7 @@ async def test_without_kubeflow_trainer_nothing_is_made_and_that_is_said(
     without_trainer: LocalCluster,
 ) -> None:
     async with KubeClient.from_kubeconfig(without_trainer.kubeconfig) as kube:
-        here = await run_in(kube, "default")
+        here = await Here.of_a_new_run(kube, TrainJobs(), "default")
         with pytest.raises(Refused, match="Kubeflow Trainer v2 is not installed in this cluster"):
             await here.submit()
         assert await here.jobs.list_active("", here.account) == ()

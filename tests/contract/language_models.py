@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import openai
+import pytest
 from huggingface_hub import CommitOperationAdd, HfApi
 
 from modelops.adapters.huggingface.payload import PAYLOADS, payload_base64
 from modelops.domain.jobreport import JobReport, parse_line, parse_reports
 from modelops.sandbox.client import SandboxInfo
 from modelops.sandbox.tokens import USER
+from modelops.trainenv.environment import MAKE, find_python
 
 NONCE = "n0nce"
 FIRST = ["An", "Be", "Ca", "Do", "El", "Fa", "Ga", "Ha", "Il", "Jo", "Ka", "Lu", "Mi", "No", "Ol", "Pe"]
@@ -28,6 +30,25 @@ NAMES = [first + last for last in LAST for first in FIRST]
 HELD_OUT = 16
 MAKER = Path(__file__).with_name("tiny_qwen.py")
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+PYTHON = find_python()
+"""Of the training environment; None where it was not made."""
+TRAINS = [
+    pytest.mark.skipif(PYTHON is None, reason=f"no training environment: {MAKE}"),
+    pytest.mark.xdist_group("trl"),
+]
+"""Marks of a file whose tests train language models: one at a time."""
+CONFIG = {
+    "learning_rate": 5e-3,
+    "num_epochs": 4,
+    "batch_size": 8,
+    "gradient_accumulation_steps": 1,
+    "lora_rank": 16,
+    "lora_alpha": 32,
+    "target_modules": ["all-linear"],
+    "max_seq_length": 128,
+    "stop_check_prompts": 4,
+}
+"""A run's: it learns to greet in a minute on a processor."""
 
 Row = Mapping[str, Any]
 

@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 from huggingface_hub import HfApi, constants
 from tests.contract.language_models import (
+    CONFIG,
     NAMES,
+    PYTHON,
+    TRAINS,
     Ended,
     TrainingJob,
     chat,
@@ -23,25 +26,9 @@ from tests.contract.language_models import (
 
 from modelops.sandbox.client import SandboxInfo
 from modelops.sandbox.tokens import USER
-from modelops.trainenv.environment import MAKE, find_python
 
-PYTHON = find_python()
-pytestmark = [
-    pytest.mark.skipif(PYTHON is None, reason=f"no training environment: {MAKE}"),
-    pytest.mark.xdist_group("trl"),
-]
+pytestmark = TRAINS
 END = "<|im_end|>"
-CONFIG = {
-    "learning_rate": 5e-3,
-    "num_epochs": 4,
-    "batch_size": 8,
-    "gradient_accumulation_steps": 1,
-    "lora_rank": 16,
-    "lora_alpha": 32,
-    "target_modules": ["all-linear"],
-    "max_seq_length": 128,
-    "stop_check_prompts": 4,
-}
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,11 @@ import psutil
 import pytest
 from huggingface_hub import CommitOperationAdd, HfApi, constants
 from tests.contract.language_models import (
+    CONFIG,
     HELD_OUT,
     NAMES,
+    PYTHON,
+    TRAINS,
     Ended,
     TrainingJob,
     chat,
@@ -30,25 +33,9 @@ from tests.contract.language_models import (
 
 from modelops.sandbox.client import SandboxInfo
 from modelops.sandbox.tokens import USER
-from modelops.trainenv.environment import MAKE, find_python
 
-PYTHON = find_python()
-pytestmark = [
-    pytest.mark.skipif(PYTHON is None, reason=f"no training environment: {MAKE}"),
-    pytest.mark.xdist_group("trl"),
-]
+pytestmark = TRAINS
 
-CONFIG = {
-    "learning_rate": 5e-3,
-    "num_epochs": 4,
-    "batch_size": 8,
-    "gradient_accumulation_steps": 1,
-    "lora_rank": 16,
-    "lora_alpha": 32,
-    "target_modules": ["all-linear"],
-    "max_seq_length": 128,
-    "stop_check_prompts": 4,
-}
 PREFERENCES = {**CONFIG, "learning_rate": 1e-3, "num_epochs": 2}
 STEPS = 4 * (len(NAMES) - HELD_OUT) // 8
 

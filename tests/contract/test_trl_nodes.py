@@ -11,20 +11,24 @@ from pathlib import Path
 
 import pytest
 from huggingface_hub import HfApi, constants
-from tests.contract.language_models import HELD_OUT, NAMES, chat, make_base_model, upload, upload_rows
+from tests.contract.language_models import (
+    HELD_OUT,
+    NAMES,
+    PYTHON,
+    TRAINS,
+    chat,
+    make_base_model,
+    upload,
+    upload_rows,
+)
 from tests.contract.test_trl_job import CONFIG, World
 
 from modelops.adapters.huggingface.payload import payload_base64
 from modelops.domain.jobreport import parse_reports
 from modelops.sandbox.client import SandboxInfo
 from modelops.sandbox.tokens import USER
-from modelops.trainenv.environment import MAKE, find_python
 
-PYTHON = find_python()
-pytestmark = [
-    pytest.mark.skipif(PYTHON is None, reason=f"no training environment: {MAKE}"),
-    pytest.mark.xdist_group("trl"),
-]
+pytestmark = TRAINS
 NODES, EPOCHS, SECONDS = 2, 2, 420
 NAME = "modelops-7f3c1c62000040008000-1"
 

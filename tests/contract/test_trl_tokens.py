@@ -7,15 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.contract.language_models import ENVIRONMENT, make_base_model, unpack_payload
+from tests.contract.language_models import ENVIRONMENT, PYTHON, TRAINS, make_base_model, unpack_payload
 
-from modelops.trainenv.environment import MAKE, find_python
-
-PYTHON = find_python()
-pytestmark = [
-    pytest.mark.skipif(PYTHON is None, reason=f"no training environment: {MAKE}"),
-    pytest.mark.xdist_group("trl"),
-]
+pytestmark = TRAINS
 CASES = Path(__file__).with_name("wording_cases.py")
 START, END = "<|im_start|>", "<|im_end|>"
 

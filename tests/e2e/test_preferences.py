@@ -8,8 +8,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-from tests.contract.language_models import NAMES, chat_client, make_base_model, pair, time_of, upload
+from tests.contract.language_models import (
+    NAMES,
+    PYTHON,
+    TRAINS,
+    chat_client,
+    make_base_model,
+    pair,
+    time_of,
+    upload,
+)
 from tests.contract.learning import fill_dataset
 from tests.e2e import manifests
 from tests.e2e.api import condition, status, told
@@ -18,13 +26,8 @@ from tests.e2e.stage import Stage
 from modelops.adapters.langsmith.connection import LangSmithConnection
 from modelops.ports import Json
 from modelops.sandbox.tokens import USER
-from modelops.trainenv.environment import MAKE, find_python
 
-PYTHON = find_python()
-pytestmark = [
-    pytest.mark.skipif(PYTHON is None, reason=f"no training environment: {MAKE}"),
-    pytest.mark.xdist_group("trl"),
-]
+pytestmark = TRAINS
 SECONDS = 240
 BASE = f"{USER}/tiny-base"
 GOOD, PAIRS = "e2e-polite", "e2e-polite-and-rude"

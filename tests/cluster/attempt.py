@@ -1,0 +1,79 @@
+"""The first attempt of a TrainingRun in a namespace of its own, as a job of the cluster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from modelops.adapters.clusterjobs import ClusterJobs
+from modelops.adapters.clusterjobs.engine import Engine
+from modelops.adapters.kube import KubeClient
+from modelops.api.v1alpha1.own_hardware import KubernetesBackend, TrainJobBackend
+from modelops.domain.training.naming import attempt_label
+from modelops.engine.clock import SystemClock
+from modelops.engine.resources import TRAINING_RUNS
+from modelops.ports import Job, Json, Placement, Resource
+
+RUN = {
+    "apiVersion": "modelops.code-chef.dev/v1alpha1",
+    "kind": "TrainingRun",
+    "spec": {"agentModelRef": {"name": "docs"}, "baseModel": "org/base", "maxUSD": "1"},
+}
+
+
+@dataclass(frozen=True)
+class ClusterAttempt:
+    """A TrainingRun, and the engine that runs it: `kubernetes` or `trainjob`, which makes objects of `resource`."""
+
+    engine: ClassVar[str]
+    resource: ClassVar[Resource]
+
+    kube: KubeClient
+    jobs: ClusterJobs
+    namespace: str
+    uid: str
+
+    @classmethod
+    async def of_a_new_run(cls, kube: KubeClient, engine: Engine, namespace: str) -> Self:
+        """Creates the TrainingRun."""
+        body = {**RUN, "metadata": {"name": "docs-1", "namespace": namespace}}
+        made = await kube.create(TRAINING_RUNS, body)
+        return cls(kube, ClusterJobs(kube, engine, clock=SystemClock()), namespace, made["metadata"]["uid"])
+
+    @property
+    def account(self) -> str:
+        return f"{self.engine}:{self.namespace}"
+
+    @property
+    def label(self) -> str:
+        return attempt_label(installation="0a1b2c3d", uid=self.uid, attempt=1)
+
+    @property
+    def name(self) -> str:
+        """Of the job, as `naming.cluster_job_name` makes it."""
+        return f"modelops-{self.uid.replace('-', '')[:20]}-1"
+
+    def placement(
+        self, backend: KubernetesBackend | TrainJobBackend, *, usd_micro_per_hour: int
+    ) -> Placement:
+        """With the token in key `hf` of Secret `tokens`."""
+        return Placement(
+            backend=backend,
+            run_name="docs-1",
+            run_uid=self.uid,
+            token_secret="tokens",
+            token_key="hf",
+            usd_micro_per_hour=usd_micro_per_hour,
+        )
+
+    async def job(self) -> Job:
+        """As the engine sees it."""
+        found = await self.jobs.inspect("", self.account, self.name)
+        assert found is not None
+        return found
+
+    async def made(self) -> Json:
+        """The job as it is stored."""
+        found = await self.kube.get(self.resource, self.namespace, self.name)
+        assert found is not None
+        return found
