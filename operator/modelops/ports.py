@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from modelops.api.v1alpha1.own_hardware import KubernetesBackend, TrainJobBackend
+from modelops.api.v1alpha1.cluster_hardware import KubernetesBackend, TrainJobBackend
 
 
 class Conflict(Exception):

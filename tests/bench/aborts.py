@@ -16,7 +16,7 @@ from tests.bench.stage import Stage, eventually
 from tests.bench.table import Row, milliseconds, quantile
 
 from modelops.api.v1alpha1.names import record_name
-from modelops.engine.act import CONFIG_MAPS
+from modelops.engine.executor import CONFIG_MAPS
 from modelops.engine.resources import ROLLOUTS
 from modelops.ports import Json
 

@@ -14,7 +14,7 @@ from tests.bench.stage import Stage, eventually, training_run_spec
 from tests.bench.table import Row
 
 from modelops.api.v1alpha1.names import record_name
-from modelops.engine.act import CONFIG_MAPS
+from modelops.engine.executor import CONFIG_MAPS
 from modelops.engine.resources import AGENT_MODELS, ROLLOUTS, TRAINING_RUNS
 from modelops.ports import Json
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from modelops.adapters.kube import Connection, KubeClient, Transport
 from modelops.api.v1alpha1.names import MANAGED_LABEL
-from modelops.engine.act import CONFIG_MAPS
+from modelops.engine.executor import CONFIG_MAPS
 from modelops.engine.resources import AGENT_MODELS, SECRETS
 from modelops.localcluster import LocalCluster
 from modelops.ports import Json, Resource

@@ -15,7 +15,7 @@ from tests.bench.stage import ORG, Stage, eventually, training_run_spec
 from tests.bench.table import Row, milliseconds, quantile
 
 from modelops.api.v1alpha1.names import record_name
-from modelops.engine.act import CONFIG_MAPS
+from modelops.engine.executor import CONFIG_MAPS
 from modelops.engine.resources import TRAINING_RUNS
 
 RATE = 20

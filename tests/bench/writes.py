@@ -16,7 +16,7 @@ from tests.bench.table import Row
 
 from modelops.api.v1alpha1.names import record_name
 from modelops.demo.stdlib_examples import read_examples
-from modelops.engine.act import CONFIG_MAPS
+from modelops.engine.executor import CONFIG_MAPS
 from modelops.engine.resources import ROLLOUTS, TRAINING_RUNS
 from modelops.ports import Json, Resource
 

@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 from modelops.adapters.clusterjobs import ClusterJobs
 from modelops.adapters.clusterjobs.engine import Engine
 from modelops.adapters.kube import KubeClient
-from modelops.api.v1alpha1.own_hardware import KubernetesBackend, TrainJobBackend
+from modelops.api.v1alpha1.cluster_hardware import KubernetesBackend, TrainJobBackend
 from modelops.domain.training.naming import attempt_label
 from modelops.engine.clock import SystemClock
 from modelops.engine.resources import TRAINING_RUNS

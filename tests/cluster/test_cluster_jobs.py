@@ -20,7 +20,7 @@ from tests.conftest import Kubectl
 from modelops.adapters.clusterjobs import BatchJobs, ClusterJobs
 from modelops.adapters.clusterjobs.names import ATTEMPT, BOOKED, CONFIG_MAPS, JOBS, LOCAL_QUEUES, WORKLOADS
 from modelops.adapters.kube import KubeClient
-from modelops.api.v1alpha1.own_hardware import KubernetesBackend
+from modelops.api.v1alpha1.cluster_hardware import KubernetesBackend
 from modelops.engine.clock import SystemClock
 from modelops.engine.resources import TRAINING_RUNS
 from modelops.localcluster import LocalCluster

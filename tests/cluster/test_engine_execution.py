@@ -23,8 +23,8 @@ from modelops.domain.plan import (
     WriteStatus,
 )
 from modelops.domain.record import Record, Target, initial_record
-from modelops.engine.act import CONFIG_MAPS, Executed, Executor, Held
 from modelops.engine.cache import ObjectCache
+from modelops.engine.executor import CONFIG_MAPS, Executed, Executor, Held
 from modelops.localcluster import LocalCluster
 from modelops.ports import Json, NotLeader, Refused, Resource, Unavailable, Uncertain
 

@@ -20,8 +20,8 @@ from modelops.adapters.clusterjobs import BatchJobs
 from modelops.adapters.clusterjobs.names import JOBS
 from modelops.adapters.huggingface.payload import payload_base64
 from modelops.adapters.kube import KubeClient
-from modelops.api.v1alpha1.own_hardware import KubernetesBackend
-from modelops.domain.jobreport import parse_reports
+from modelops.api.v1alpha1.cluster_hardware import KubernetesBackend
+from modelops.domain.job_report import parse_reports
 from modelops.localcluster import LocalCluster
 from modelops.ports import Job, JobRequest
 

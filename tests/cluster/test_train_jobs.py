@@ -19,7 +19,7 @@ from tests.conftest import Kubectl, apply_crds
 from modelops.adapters.clusterjobs import TrainJobs
 from modelops.adapters.clusterjobs.names import CONFIG_MAPS, LOCAL_QUEUES, PODS, TRAIN_JOBS
 from modelops.adapters.kube import KubeClient
-from modelops.api.v1alpha1.own_hardware import TrainJobBackend
+from modelops.api.v1alpha1.cluster_hardware import TrainJobBackend
 from modelops.localcluster import LocalCluster, start_cluster
 from modelops.ports import Job, JobRequest, Json, Refused
 

@@ -18,7 +18,7 @@ import pytest
 from huggingface_hub import CommitOperationAdd, HfApi
 
 from modelops.adapters.huggingface.payload import PAYLOADS, payload_base64
-from modelops.domain.jobreport import JobReport, parse_line, parse_reports
+from modelops.domain.job_report import JobReport, parse_line, parse_reports
 from modelops.sandbox.client import SandboxInfo
 from modelops.sandbox.tokens import USER
 from modelops.trainenv.environment import MAKE, find_python

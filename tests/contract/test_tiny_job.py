@@ -17,7 +17,7 @@ from tests.contract.learning import environment, upload_rows
 
 from modelops.adapters.huggingface.payload import PAYLOADS, payload_base64
 from modelops.demo.stdlib_examples import StdlibExample, read_examples
-from modelops.domain.jobreport import parse_line, parse_reports
+from modelops.domain.job_report import parse_line, parse_reports
 from modelops.sandbox.client import SandboxInfo
 from modelops.sandbox.hub.seeds import BASE_MODEL
 from modelops.sandbox.tokens import USER

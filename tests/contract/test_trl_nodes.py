@@ -24,7 +24,7 @@ from tests.contract.language_models import (
 from tests.contract.test_trl_job import CONFIG, World
 
 from modelops.adapters.huggingface.payload import payload_base64
-from modelops.domain.jobreport import parse_reports
+from modelops.domain.job_report import parse_reports
 from modelops.sandbox.client import SandboxInfo
 from modelops.sandbox.tokens import USER
 

@@ -17,12 +17,12 @@ from modelops.api.v1alpha1.reading import read
 from modelops.api.v1alpha1.rollout import Rollout
 from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain import agentsfile
-from modelops.domain.agentmodel.observed import Observed
+from modelops.domain.agentmodel.state import Observed
 from modelops.domain.digest import identity_digest
 from modelops.domain.in_use import Scene
 from modelops.domain.record import MalformedRecord, Record
 from modelops.domain.record_bound import bounded_data
-from modelops.domain.rollout.observed import File
+from modelops.domain.rollout.state import File
 
 KindT = TypeVar("KindT", TrainingRun, Rollout)
 Json = dict[str, Any]

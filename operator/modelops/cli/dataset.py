@@ -92,7 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def program_input(arguments: argparse.Namespace, documents: Iterable[Any]) -> dict[str, Any]:
     """The dataset program's input, without a repository to upload to. Raises Unusable."""
-    from modelops.domain.training.recipe import recipe
+    from modelops.domain.training.preparation.recipe import recipe
     from modelops.runtime.training_defaults import load_training_defaults
 
     agent, training = _objects(documents)

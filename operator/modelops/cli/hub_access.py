@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
 from modelops.adapters.huggingface.connection import ENDPOINTS_URL, HUB_URL, HuggingFaceConnection
-from modelops.adapters.huggingface.shelf import HuggingFaceShelf
+from modelops.adapters.huggingface.repository_catalog import HuggingFaceRepositoryCatalog
 from modelops.domain.record import Record
 from modelops.loopback import assert_loopback
 
@@ -51,7 +51,7 @@ def hub_repos(record: Record) -> Iterable[str]:
     return (*(e.hub_repo for e in record.history), *(r.repo for r in record.reservations.values()))
 
 
-def asked(work: Callable[[HuggingFaceShelf], Awaitable[T]]) -> T:
+def asked(work: Callable[[HuggingFaceRepositoryCatalog], Awaitable[T]]) -> T:
     """What `work` finds on the Hub.
 
     Raises:
@@ -68,7 +68,7 @@ def asked(work: Callable[[HuggingFaceShelf], Awaitable[T]]) -> T:
     )
 
     async def run() -> T:
-        return await work(HuggingFaceShelf(connection, token=token))
+        return await work(HuggingFaceRepositoryCatalog(connection, token=token))
 
     try:
         return asyncio.run(run())

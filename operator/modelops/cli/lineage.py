@@ -16,7 +16,7 @@ from modelops.cli import hub_access, kube_access
 from modelops.domain.record import Record, RegistryEntry
 
 if TYPE_CHECKING:
-    from modelops.adapters.huggingface.shelf import HuggingFaceShelf
+    from modelops.adapters.huggingface.repository_catalog import HuggingFaceRepositoryCatalog
     from modelops.domain.holders import HeldIn, LearntBy, Traced
     from modelops.domain.hub_repositories import Shelf
     from modelops.domain.pruning import Splits
@@ -141,7 +141,7 @@ def of_example(arguments: argparse.Namespace) -> int:
     org = hub_access.organisation(arguments, known)
     agent = known[0].agent if arguments.agent_model else ""
 
-    async def look(hub: HuggingFaceShelf) -> tuple[Shelf, dict[str, Splits]]:
+    async def look(hub: HuggingFaceRepositoryCatalog) -> tuple[Shelf, dict[str, Splits]]:
         shelf = await hub.read(org, agent=agent)
         return shelf, await holding(hub, shelf, arguments.example)
 
@@ -156,7 +156,7 @@ def of_example(arguments: argparse.Namespace) -> int:
     return 2 if found.unsaid else 1
 
 
-async def holding(hub: HuggingFaceShelf, shelf: Shelf, example: str) -> dict[str, Splits]:
+async def holding(hub: HuggingFaceRepositoryCatalog, shelf: Shelf, example: str) -> dict[str, Splits]:
     """Splits with the example, by repository and commit of prepared data."""
 
     async def of(repo: str, revisions: Iterable[str]) -> tuple[str, Splits]:

@@ -16,7 +16,7 @@ from modelops.cli.kube_access import add_arguments, connected
 from modelops.cli.lineage import an_example
 
 if TYPE_CHECKING:
-    from modelops.adapters.huggingface.shelf import HuggingFaceShelf
+    from modelops.adapters.huggingface.repository_catalog import HuggingFaceRepositoryCatalog
     from modelops.cli.agents_view import Agents, View
     from modelops.domain.hub_repositories import Shelf
     from modelops.domain.in_use import InUse
@@ -109,7 +109,7 @@ def pruned(arguments: argparse.Namespace) -> int:
     return 1 if stays else 0
 
 
-async def survey(hub: HuggingFaceShelf, org: str, example: str | None) -> Surveyed:
+async def survey(hub: HuggingFaceRepositoryCatalog, org: str, example: str | None) -> Surveyed:
     from modelops.cli.lineage import holding
 
     shelf = await hub.read(org)

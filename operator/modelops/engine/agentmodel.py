@@ -8,14 +8,14 @@ from typing import Any
 
 from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.domain.agentmodel.decide import decide
-from modelops.domain.agentmodel.observed import Observed
+from modelops.domain.agentmodel.state import Observed
 from modelops.domain.facts import Outage
 from modelops.domain.plan import Do, Plan, WriteRecord, WriteStatus
 from modelops.domain.record import EndpointEntry, Record, Settlement
 from modelops.domain.training.naming import attempt_label
-from modelops.engine.act import CONFIG_MAPS, Executed, Held
-from modelops.engine.interest import with_uid
-from modelops.engine.memories import Memories
+from modelops.engine.event_mapping import with_uid
+from modelops.engine.executor import CONFIG_MAPS, Executed, Held
+from modelops.engine.process_memory import Memories
 from modelops.engine.reconciler import Reconciler, Scene
 from modelops.engine.resources import AGENT_MODELS, ROLLOUTS, TRAINING_RUNS
 from modelops.engine.world import World, parsed
@@ -208,8 +208,8 @@ class AgentModelReconciler(Reconciler[Observed]):
         """`forgotten`: the job that trained, where its service does not know it any more, as one in this cluster that
         went with its run: the whole reservation is booked, at least.
         """
-        from modelops.domain.training.conclude import billed_seconds
-        from modelops.domain.training.estimate import billed_micro_usd
+        from modelops.domain.training.outcome.conclude import billed_seconds
+        from modelops.domain.training.pricing.estimate import billed_micro_usd
 
         listed = (
             await self._world.jobs.flavors(scene.credentials.hugging_face)

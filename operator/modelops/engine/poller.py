@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from modelops.domain.jobreport import JobReport, merged, parse_reports
+from modelops.domain.job_report import JobReport, merged, parse_reports
 from modelops.ports import Clock, Job, Jobs, Refused, Unavailable
 
 logger = logging.getLogger(__name__)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Generic, TypeVar
 
 from modelops.domain.plan import Do, Plan
-from modelops.engine.act import Executed, FileRef, Held, RecordRef
-from modelops.engine.patience import Patience
+from modelops.engine.executor import Executed, FileRef, Held, RecordRef
+from modelops.engine.requeue_backoff import Patience
 from modelops.engine.world import World, outage
 from modelops.ports import Credentials, Refused, Resource, Unavailable, Uncertain
 

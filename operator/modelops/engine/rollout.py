@@ -12,14 +12,14 @@ from modelops.domain.agentsfile import RoutingBlock
 from modelops.domain.facts import Outage
 from modelops.domain.plan import Do, Plan, WriteFile
 from modelops.domain.record import Record
+from modelops.domain.rollout.agent_lock import endpoint_name
 from modelops.domain.rollout.analysis import Health, judge
-from modelops.domain.rollout.claim import endpoint_name
 from modelops.domain.rollout.decide import decide
-from modelops.domain.rollout.observed import Observed, RolloutSettings, Watched
-from modelops.domain.rollout.promoted import candidate_target
+from modelops.domain.rollout.state import Observed, RolloutSettings, Watched
 from modelops.domain.rollout.status import TERMINAL
-from modelops.engine.act import Executed, Held
-from modelops.engine.memories import Memories
+from modelops.domain.rollout.targets import candidate_target
+from modelops.engine.executor import Executed, Held
+from modelops.engine.process_memory import Memories
 from modelops.engine.reconciler import Reconciler, Scene
 from modelops.engine.resources import ROLLOUTS, TRAINING_RUNS
 from modelops.engine.world import World, identity, parsed

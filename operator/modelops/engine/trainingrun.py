@@ -13,20 +13,20 @@ from modelops.domain.money import micro
 from modelops.domain.plan import Do, Plan
 from modelops.domain.training.account import account_of, engine_of
 from modelops.domain.training.decide import decide
-from modelops.domain.training.ending_token import sibling_of
-from modelops.domain.training.given import base_model_name, billed_namespace, output_repository
+from modelops.domain.training.effective_spec import base_model_name, billed_namespace, output_repository
 from modelops.domain.training.naming import cluster_job_name
-from modelops.domain.training.observed import Observed, Submission, TrainingSettings
-from modelops.domain.training.own import own_hardware
+from modelops.domain.training.preparation.end_token import sibling_of
+from modelops.domain.training.preparation.tokenizer import TokenizerFiles
+from modelops.domain.training.pricing.cluster_hardware import cluster_hardware
+from modelops.domain.training.state import Observed, Submission, TrainingSettings
 from modelops.domain.training.status import TERMINAL
-from modelops.domain.training.tokenizer import TokenizerFiles
-from modelops.engine.act import Held
-from modelops.engine.memories import Memories
+from modelops.engine.executor import Held
 from modelops.engine.poller import SharedJobPoller, Watch
+from modelops.engine.process_memory import Memories
 from modelops.engine.queue import Key
 from modelops.engine.reconciler import Reconciler, Scene
-from modelops.engine.remembered import Remembered
 from modelops.engine.resources import TRAINING_RUNS
+from modelops.engine.ttl_cache import Remembered
 from modelops.engine.world import World, identity, parsed
 from modelops.ports import (
     Claim,
@@ -154,7 +154,7 @@ class TrainingRunReconciler(Reconciler[Observed]):
         account, let_go = account_of(run, hub_org=self._settings.hub_org), self._memory(run).let_go
         if not engine_of(account):
             return
-        for job_id in [one for one in jobs_to_let_go(run) if one not in let_go]:
+        for job_id in [one for one in jobs_to_release(run) if one not in let_go]:
             await self._world.jobs.release("", account, job_id)
             let_go.add(job_id)
 
@@ -294,12 +294,12 @@ class TrainingRunReconciler(Reconciler[Observed]):
 
     def _of_the_cluster(self, seen: Observed) -> Mapping[str, str]:
         """A job in this cluster asks the Hub that the operator asks; a Hugging Face job has its own way there."""
-        known = self._world.program_environment if own_hardware(seen.run) is not None else {}
+        known = self._world.program_environment if cluster_hardware(seen.run) is not None else {}
         return {name: known[name] for name in SAME_HUB if name in known}
 
     def _placement(self, run: TrainingRun, seen: Observed) -> Placement | None:
         """Only for a job in this cluster. `run`: as it is by now, with the price that the attempt was offered at."""
-        own, agent, meta, price = own_hardware(run), seen.agent_model, run.metadata, run.status.estimate
+        own, agent, meta, price = cluster_hardware(run), seen.agent_model, run.metadata, run.status.estimate
         if own is None:
             return None
         assert agent is not None
@@ -364,7 +364,7 @@ class TrainingRunReconciler(Reconciler[Observed]):
         return told
 
 
-def jobs_to_let_go(run: TrainingRun) -> tuple[str, ...]:
+def jobs_to_release(run: TrainingRun) -> tuple[str, ...]:
     """Names of the jobs of its attempts that are over, also where the status never had them; but for one that ended
     well by itself: nothing held that."""
     past = tuple(cluster_job_name(attempt.label) for attempt in run.status.attempts)

@@ -18,10 +18,10 @@ from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain import agentsfile
 from modelops.domain.digest import identity_digest
 from modelops.domain.record import MalformedRecord, Record
-from modelops.domain.rollout.observed import File
-from modelops.engine.act import CONFIG_MAPS, Executor
+from modelops.domain.rollout.state import File
 from modelops.engine.cache import ObjectCache
-from modelops.engine.interest import agent_model_of
+from modelops.engine.event_mapping import agent_model_of
+from modelops.engine.executor import CONFIG_MAPS, Executor
 from modelops.engine.queue import Key
 from modelops.engine.resources import AGENT_MODELS, PODS, ROLLOUTS, SECRETS, TRAINING_RUNS
 from modelops.ports import (

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from modelops.adapters.kube import KubeClient, Watch
 from modelops.api.v1alpha1.names import MANAGED_LABEL
-from modelops.engine.act import CONFIG_MAPS
 from modelops.engine.cache import ObjectCache, version_of
+from modelops.engine.executor import CONFIG_MAPS
 from modelops.engine.resources import AGENT_MODELS, PODS
 from modelops.ports import Json, Refused, Resource, Unavailable
 from modelops.runtime.app import KINDS

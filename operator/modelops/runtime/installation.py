@@ -6,7 +6,7 @@ import re
 import secrets
 
 from modelops.api.v1alpha1.names import INSTALLATION_CONFIG_MAP
-from modelops.engine.act import CONFIG_MAPS
+from modelops.engine.executor import CONFIG_MAPS
 from modelops.ports import Conflict, Json, Kube, Missing, Refused, Uncertain
 
 _KEY = "id"

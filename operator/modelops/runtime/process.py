@@ -25,7 +25,7 @@ from modelops.runtime.health import Health, ManagementServer
 from modelops.runtime.installation import installation_id
 from modelops.runtime.metrics import Metrics
 from modelops.runtime.settings import Settings
-from modelops.runtime.wiring import put_together
+from modelops.runtime.wiring import build_operator
 
 LEASE: Final = "modelops-operator"
 STOPPED, FAILED, LEASE_LOST = 0, 1, 3
@@ -108,7 +108,7 @@ class OperatorProcess:
         settings = self._settings
         cache = ObjectCache(monotonic=self._clock.monotonic)
         held = asyncio.create_task(lease.hold(), name="lease")
-        parts = put_together(
+        parts = build_operator(
             settings,
             kube=kube,
             cache=cache,

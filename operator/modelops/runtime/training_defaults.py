@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, St
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from modelops.api.v1alpha1.own_hardware import DeviceKind
+from modelops.api.v1alpha1.cluster_hardware import DeviceKind
 from modelops.api.v1alpha1.trainingrun import Method
 
 VARIABLE: Final = "MODELOPS_TRAINING_DEFAULTS"

@@ -23,19 +23,19 @@ from modelops.adapters.reports import ReportBook, ReportServer, TokenCheck, shar
 from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.names import MANAGED_LABEL
 from modelops.domain.model_hosts import Service
-from modelops.domain.rollout.observed import RolloutSettings
-from modelops.domain.training.observed import TrainingSettings
+from modelops.domain.rollout.state import RolloutSettings
+from modelops.domain.training.state import TrainingSettings
 from modelops.engine.accounts import JobsByAccount
-from modelops.engine.act import CONFIG_MAPS, Executor
 from modelops.engine.agentmodel import AgentModelReconciler
 from modelops.engine.cache import ObjectCache
-from modelops.engine.interest import concerned, concerned_by_report, with_uid
+from modelops.engine.event_mapping import concerned, concerned_by_report, with_uid
+from modelops.engine.executor import CONFIG_MAPS, Executor
+from modelops.engine.orphan_jobs import Strays
 from modelops.engine.poller import SharedJobPoller
 from modelops.engine.queue import Key, KeyedQueue
 from modelops.engine.resources import PODS
 from modelops.engine.rollout import RolloutReconciler
 from modelops.engine.shared_endpoints import SharedEndpoints
-from modelops.engine.strays import Strays
 from modelops.engine.trainingrun import TrainingRunReconciler
 from modelops.engine.world import World
 from modelops.loopback import assert_loopback
@@ -77,7 +77,7 @@ class Parts:
             closer()
 
 
-def put_together(
+def build_operator(
     settings: Settings,
     *,
     kube: KubeClient,

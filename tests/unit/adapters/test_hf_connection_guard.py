@@ -15,7 +15,7 @@ from modelops.engine.clock import SystemClock
 from modelops.loopback import HUB_CONSTANTS, SERVICE_VARIABLES, NotLoopbackError, assert_loopback
 from modelops.runtime.metrics import Metrics
 from modelops.runtime.settings import Settings
-from modelops.runtime.wiring import put_together
+from modelops.runtime.wiring import build_operator
 
 NOWHERE = "http://127.0.0.1:9"
 SANDBOXED = {"MODELOPS_SANDBOX": "1", **dict.fromkeys(SERVICE_VARIABLES, NOWHERE)}
@@ -62,7 +62,7 @@ async def test_an_sdk_that_leads_here_is_used(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.usefixtures("_staging")
 async def test_the_operators_own_connection_is_guarded() -> None:
     clock = SystemClock()
-    parts = put_together(
+    parts = build_operator(
         Settings.model_validate(SANDBOXED),
         kube=KubeClient(Transport(Connection(server=NOWHERE, source="test"))),
         cache=ObjectCache(monotonic=clock.monotonic),

@@ -17,13 +17,13 @@ from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.rollout import Rollout
 from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain.agentmodel.decide import decide
-from modelops.domain.agentmodel.observed import Observed
+from modelops.domain.agentmodel.state import Observed
 from modelops.domain.agentsfile import with_routing
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.plan import Announce, Do, Plan, WriteFile, WriteFinalizers, WriteRecord, WriteStatus
 from modelops.domain.record import Record, Reservation, Settlement
 from modelops.domain.rollout.booking import planned_seconds
-from modelops.domain.rollout.observed import Observed as RolloutObserved
+from modelops.domain.rollout.state import Observed as RolloutObserved
 from modelops.ports import AgentReports, Endpoint
 
 JOB: Json = {"attempt": 1, "label": "0a1b2c3d-run-1", "id": "job-1", "post": 1}

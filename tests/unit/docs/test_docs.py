@@ -14,9 +14,9 @@ from tests.unit.docs.pages import ROOT, anchors, blocks, guides, links, pages, p
 from modelops.adapters.huggingface import HuggingFaceEndpoints, HuggingFaceHub, HuggingFaceJobs
 from modelops.api.v1alpha1 import Rollout, TrainingRun
 from modelops.domain.reasons import AgentModelReason, RolloutReason, TrainingReason
-from modelops.domain.training.estimate import Work, estimate, hardware_of
-from modelops.domain.training.memory import Load
-from modelops.domain.training.shape import of_size
+from modelops.domain.training.pricing.estimate import Work, estimate, hardware_of
+from modelops.domain.training.pricing.memory import Load
+from modelops.domain.training.pricing.model_shape import of_size
 from modelops.ports import Flavor
 from modelops.router import RouterState
 from modelops.runtime.metrics import Metrics

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelops.domain.jobreport import JobReport, parse_line, parse_reports
+from modelops.domain.job_report import JobReport, parse_line, parse_reports
 
 NONCE = "n0nce"
 

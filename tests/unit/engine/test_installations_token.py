@@ -21,9 +21,9 @@ from tests.unit.training.services import ApiServer, Hub, JobService, KubeClient,
 from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.names import FINALIZER, record_name
 from modelops.domain.record import EndpointEntry, Record, Reservation
-from modelops.engine.act import CONFIG_MAPS, Executor
 from modelops.engine.agentmodel import AgentModelReconciler
 from modelops.engine.cache import ObjectCache
+from modelops.engine.executor import CONFIG_MAPS, Executor
 from modelops.engine.resources import AGENT_MODELS
 from modelops.engine.world import World
 from modelops.ports import AgentReports, Credentials, Endpoint, EndpointRequest, Json

@@ -17,9 +17,9 @@ from modelops.domain.agentsfile import parse
 from modelops.domain.model_hosts import ModelHosts
 from modelops.domain.plan import Do, Plan, WriteFile, WriteStatus
 from modelops.domain.record import Active, Record, Target, initial_record
-from modelops.domain.rollout.observed import Observed, RolloutSettings
-from modelops.engine.act import CONFIG_MAPS, Executor, Held
+from modelops.domain.rollout.state import Observed, RolloutSettings
 from modelops.engine.cache import ObjectCache
+from modelops.engine.executor import CONFIG_MAPS, Executor, Held
 from modelops.engine.reconciler import Scene
 from modelops.engine.resources import AGENT_MODELS, ROLLOUTS
 from modelops.engine.rollout import RolloutReconciler

@@ -21,7 +21,7 @@ from tests.unit.rollout.safety import ENDED, Safety, Violated, entry_of, identit
 from modelops.domain import agentsfile
 from modelops.domain.agentsfile import editing, tree
 from modelops.domain.record import Record
-from modelops.engine.act import CONFIG_MAPS
+from modelops.engine.executor import CONFIG_MAPS
 from modelops.engine.resources import AGENT_MODELS, ROLLOUTS
 from modelops.ports import Conflict, Missing
 

@@ -27,7 +27,7 @@ from modelops.domain.plan import (
 )
 from modelops.domain.record import Record, RegistryEntry, Target, initial_record
 from modelops.domain.rollout.decide import decide
-from modelops.domain.rollout.observed import File, Observed, RolloutSettings, Watched
+from modelops.domain.rollout.state import File, Observed, RolloutSettings, Watched
 from modelops.ports import AgentReports, Endpoint, ModelInfo, ProgramState, Track
 
 HEALTHY = AgentReports(

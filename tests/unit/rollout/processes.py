@@ -12,10 +12,10 @@ from typing import Any
 from tests.unit.rollout.api_server import ApiServer, Name
 from tests.unit.rollout.objects import EVALUATION_PASSED, NAMESPACE, START, Json
 
-from modelops.domain.rollout.observed import RolloutSettings
-from modelops.engine.act import CONFIG_MAPS, Executor
+from modelops.domain.rollout.state import RolloutSettings
 from modelops.engine.agentmodel import AgentModelReconciler
 from modelops.engine.cache import ObjectCache
+from modelops.engine.executor import CONFIG_MAPS, Executor
 from modelops.engine.resources import AGENT_MODELS, ROLLOUTS, SECRETS
 from modelops.engine.rollout import RolloutReconciler
 from modelops.engine.world import World

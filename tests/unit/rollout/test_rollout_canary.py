@@ -24,7 +24,7 @@ from modelops.domain import agentsfile
 from modelops.domain.plan import WriteFile, WriteStatus
 from modelops.domain.record import Record
 from modelops.domain.rollout.booking import planned_seconds
-from modelops.domain.rollout.observed import Watched
+from modelops.domain.rollout.state import Watched
 from modelops.ports import AgentReports, Track
 
 

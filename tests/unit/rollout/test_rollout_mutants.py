@@ -13,8 +13,8 @@ from tests.unit.rollout.playing import Failure, injected
 from modelops.domain.agentmodel import decide as of_agent
 from modelops.domain.plan import Plan, WriteFile, WriteRecord, WriteStatus
 from modelops.domain.reasons import RolloutReason
-from modelops.domain.rollout import advance, canary, claim, decide, evaluation, judge, retreat, routing
-from modelops.domain.rollout.observed import Observed
+from modelops.domain.rollout import abort, advance, agent_lock, canary, decide, evaluation, gate, routing
+from modelops.domain.rollout.state import Observed
 
 Patch = pytest.MonkeyPatch
 HUMANS = frozenset({"abort", "delete", "recreate", "remove", "lower", "restore", "stable"})
@@ -22,7 +22,7 @@ HUMANS = frozenset({"abort", "delete", "recreate", "remove", "lower", "restore",
 
 def everywhere(patch: Patch, name: str, new: Any) -> None:
     """A function under every name that it was imported by."""
-    for module in (advance, canary, claim, evaluation, judge, retreat, decide):
+    for module in (abort, advance, agent_lock, canary, decide, evaluation, gate):
         if hasattr(module, name):
             patch.setattr(module, name, new)
 
@@ -39,7 +39,7 @@ def in_steps(patch: Patch, old: Callable[..., Any], new: Callable[..., Any] | No
 
 def skips_the_latch(patch: Patch) -> None:
     """A mismatch is acted on but not remembered."""
-    original = retreat.latch
+    original = abort.latch
 
     def latch(*given: Any, **named: Any) -> Plan:
         plan = original(*given, **named)
@@ -50,7 +50,7 @@ def skips_the_latch(patch: Patch) -> None:
 
 def heals_upwards(patch: Patch) -> None:
     """A block that is not the intended one is written again, whoever changed it."""
-    original = advance.intent_is_unfinished
+    original = advance.finish_intended_write
 
     def heal(seen: Observed) -> Plan | None:
         status, file = seen.rollout.status, seen.file
@@ -65,7 +65,7 @@ def heals_upwards(patch: Patch) -> None:
 
 def numbers_a_repeat_anew(patch: Patch) -> None:
     """A repeated intent takes a new generation."""
-    original = advance.intent_is_unfinished
+    original = advance.finish_intended_write
 
     def renumbered(seen: Observed) -> Plan | None:
         plan = original(seen)
@@ -83,24 +83,24 @@ def numbers_a_repeat_anew(patch: Patch) -> None:
 
 def releases_before_the_tombstone(patch: Patch) -> None:
     """The claim is given back while the canary still has its weight."""
-    original = retreat.retreat_steps
-    patch.setattr(retreat, "retreat_steps", lambda *given: tuple(reversed(original(*given))))
+    original = abort.abort_steps
+    patch.setattr(abort, "abort_steps", lambda *given: tuple(reversed(original(*given))))
 
 
 def forgets_the_fence(patch: Patch) -> None:
     """A promotion that was intended is put back without telling the record first."""
-    original = retreat.retreat_steps
+    original = abort.abort_steps
 
     def unfenced(seen: Observed, *given: Any) -> Any:
         status = seen.rollout.status.model_copy(update={"promoting": False})
         return original(replace(seen, rollout=seen.rollout.model_copy(update={"status": status})), *given)
 
-    patch.setattr(retreat, "retreat_steps", unfenced)
+    patch.setattr(abort, "abort_steps", unfenced)
 
 
 def leaves_orphans(patch: Patch) -> None:
     """A weight whose rollout is over stays."""
-    in_steps(patch, of_agent.orphan_block_raises, None)
+    in_steps(patch, of_agent.remove_orphan_routing, None)
 
 
 def writes_the_file_first(patch: Patch) -> None:
@@ -132,9 +132,9 @@ def commits_first(patch: Patch) -> None:
 
 def forgets_who_is_done(patch: Patch) -> None:
     """A re-created object acts again."""
-    from modelops.domain.rollout import finish
+    from modelops.domain.rollout import completion
 
-    original = finish.record_says_done
+    original = completion.adopt_recorded_end
 
     def only_ours(seen: Observed) -> Plan | None:
         done = seen.record.completed.get(seen.identity) if seen.record else None
@@ -146,18 +146,18 @@ def forgets_who_is_done(patch: Patch) -> None:
 def believes_an_old_record(patch: Patch) -> None:
     """A claim that the cached record does not show is given up at once."""
     patch.setattr(
-        claim,
-        "claim_is_lost",
-        lambda seen: retreat.latch(seen, RolloutReason.CLAIM_LOST, "the record no longer names this rollout"),
+        agent_lock,
+        "conclude_lost_lock",
+        lambda seen: abort.latch(seen, RolloutReason.CLAIM_LOST, "the record no longer names this rollout"),
     )
 
 
 def looks_at_the_abort_too_late(patch: Patch) -> None:
     """An abort is looked at after the next step instead of before it."""
-    original = retreat.must_retreat
+    original = abort.abort_if_requested
 
     def later(seen: Observed) -> Plan | None:
-        if not seen.rollout.status.aborting and seen.holds_claim and seen.rollout.status.weight < 100:
+        if not seen.rollout.status.aborting and seen.holds_agent_lock and seen.rollout.status.weight < 100:
             return None
         return original(seen)
 
@@ -166,18 +166,18 @@ def looks_at_the_abort_too_late(patch: Patch) -> None:
 
 def rebuilds_from_old_copies(patch: Patch) -> None:
     """A lost record is rebuilt from what the watches have delivered so far."""
-    original = of_agent.record_is_missing
+    original = of_agent.ensure_record
     in_steps(patch, original, lambda seen: original(replace(seen, live=True)))
 
 
 def forgets_what_statuses_remember(patch: Patch) -> None:
     """What was under way while a lost record was rebuilt stays unknown to it."""
-    in_steps(patch, of_agent.statuses_remember_more, None)
+    in_steps(patch, of_agent.restore_record_from_statuses, None)
 
 
 def starts_from_old_copies(patch: Patch) -> None:
     """An endpoint is created although status and record may not name it any more."""
-    original = of_agent.endpoint_is_not_started
+    original = of_agent.ensure_endpoints_created
 
     def hasty(seen: Any) -> Plan | None:
         plan = original(seen)

@@ -24,7 +24,7 @@ from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.plan import Plan
 from modelops.domain.record import PRUNED, PRUNING, Active, Completed, EndpointEntry, Settlement
-from modelops.domain.rollout.claim import endpoint_name
+from modelops.domain.rollout.agent_lock import endpoint_name
 from modelops.domain.rollout.decide import decide
 from modelops.ports import Endpoint, ModelInfo, ProgramState
 

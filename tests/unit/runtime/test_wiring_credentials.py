@@ -8,13 +8,13 @@ from modelops.engine.clock import SystemClock
 from modelops.ports import Credentials
 from modelops.runtime.metrics import Metrics
 from modelops.runtime.settings import Settings
-from modelops.runtime.wiring import put_together
+from modelops.runtime.wiring import build_operator
 
 
 async def test_only_the_hub_token_cleans_up_after_an_agent_that_is_gone() -> None:
     keys = {"HUGGINGFACE_HUB_TOKEN": "hub", "LANGSMITH_API_KEY": "traces", "OPENROUTER_API_KEY": "router"}
     clock = SystemClock()
-    parts = put_together(
+    parts = build_operator(
         Settings.model_validate(keys),
         kube=KubeClient(Transport(Connection(server="http://127.0.0.1:9", source="test"))),
         cache=ObjectCache(monotonic=clock.monotonic),

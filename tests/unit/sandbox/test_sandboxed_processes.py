@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from modelops.adapters.huggingface.payload import payload_base64
-from modelops.domain.jobreport import parse_reports
+from modelops.domain.job_report import parse_reports
 from modelops.loopback import SERVICE_VARIABLES
 
 NOWHERE = "http://127.0.0.1:9"

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from modelops.domain.jobreport import parse_line
+from modelops.domain.job_report import parse_line
 from modelops.trainers.job import Reporter, Run, began_to_run
 
 

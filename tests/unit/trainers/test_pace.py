@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelops.domain.training import speed
+from modelops.domain.training.pricing import speed
 from modelops.trainers import pace as paces
 from modelops.trainers.pace import STEPS, Moment, Pace, after_training, is_too_slow, needs, told
 

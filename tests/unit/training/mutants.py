@@ -9,9 +9,9 @@ from modelops.api.v1alpha1.trainingrun import TrainingRunStatus
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.plan import Do, Plan, WriteRecord, WriteStatus
 from modelops.domain.reasons import TrainingReason as Why
-from modelops.domain.training.conclude import record_says_done
 from modelops.domain.training.decide import decide
-from modelops.domain.training.observed import Observed
+from modelops.domain.training.outcome.conclude import adopt_recorded_end
+from modelops.domain.training.state import Observed
 from modelops.ports import Claim
 
 
@@ -20,7 +20,7 @@ def status_before_record(seen: Observed) -> Plan:
     plan = decide(seen)
     writes = [step for step in plan.steps if isinstance(step, WriteRecord)]
     if len(plan.steps) == 1 and writes and seen.identity in writes[0].record.completed:
-        told = record_says_done(replace(seen, record=writes[0].record))
+        told = adopt_recorded_end(replace(seen, record=writes[0].record))
         assert told is not None
         return Plan(steps=(*(s for s in told.steps if isinstance(s, WriteStatus)), *writes), requeue_after=0)
     return plan

@@ -22,7 +22,7 @@ from modelops.domain.digest import identity_digest
 from modelops.domain.plan import Announce, Do, Plan, WriteFinalizers, WriteRecord, WriteStatus
 from modelops.domain.record import Record, Reservation
 from modelops.domain.training.decide import decide
-from modelops.domain.training.observed import Observed, TrainingSettings
+from modelops.domain.training.state import Observed, TrainingSettings
 from modelops.ports import Claim, Flavor, Job, Json, ModelInfo, ProgramState
 
 KEY = f"{RUN_UID}/1"

@@ -46,11 +46,11 @@ from tests.unit.training.stepping import Process, Request
 from modelops.api.v1alpha1.names import record_name
 from modelops.domain.money import micro
 from modelops.domain.plan import Plan
-from modelops.domain.training.attempts import RETRY_LIMIT
 from modelops.domain.training.decide import decide
-from modelops.domain.training.observed import Observed, TrainingSettings
-from modelops.engine.act import CONFIG_MAPS, Executor
+from modelops.domain.training.outcome.attempts import RETRY_LIMIT
+from modelops.domain.training.state import Observed, TrainingSettings
 from modelops.engine.cache import ObjectCache
+from modelops.engine.executor import CONFIG_MAPS, Executor
 from modelops.engine.reconciler import Scene
 from modelops.engine.resources import AGENT_MODELS, TRAINING_RUNS
 from modelops.engine.trainingrun import TrainingRunReconciler

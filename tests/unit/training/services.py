@@ -12,7 +12,7 @@ from typing import Any
 from tests.unit.training.objects import NOW
 from tests.unit.training.stepping import Request
 
-from modelops.domain.jobreport import JobReport
+from modelops.domain.job_report import JobReport
 from modelops.engine.poller import Sighting, Watch
 from modelops.ports import (
     Claim,

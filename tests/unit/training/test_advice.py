@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from modelops.domain.training.advice import advice
+from modelops.domain.training.preparation.recipe_findings import advice
 
 SIXTEEN = {"batch_size": 1, "gradient_accumulation_steps": 16, "num_epochs": 3, "learning_rate": 2e-4}
 

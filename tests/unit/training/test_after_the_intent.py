@@ -28,10 +28,10 @@ from tests.unit.training.observation import (
 
 from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain.facts import UNSEEN, Outage
-from modelops.domain.jobreport import JobReport
+from modelops.domain.job_report import JobReport
 from modelops.domain.plan import Announce
 from modelops.domain.record import Completed
-from modelops.domain.training.observed import Submission
+from modelops.domain.training.state import Submission
 from modelops.ports import ModelInfo
 
 INTENDED, KNOWN = run(submitted()), run(submitted(id="job1"))

@@ -29,11 +29,11 @@ from tests.unit.training.observation import (
 
 from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain.facts import Outage
-from modelops.domain.jobreport import JobReport
+from modelops.domain.job_report import JobReport
 from modelops.domain.money import micro
 from modelops.domain.plan import Do, Plan
 from modelops.domain.record import Completed, Record, Settlement
-from modelops.domain.training.attempts import attempt_values
+from modelops.domain.training.outcome.attempts import attempt_values
 from modelops.ports import Claim, Flavor, Job, Json, ModelInfo
 
 BIG = {"batchSize": 4, "gradientAccumulationSteps": 4}

@@ -28,7 +28,7 @@ from tests.unit.training.observation import (
 
 from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain.conditions import condition_of
-from modelops.domain.jobreport import JobReport
+from modelops.domain.job_report import JobReport
 from modelops.domain.plan import Plan
 from modelops.domain.record import Reservation
 from modelops.ports import Flavor, Json, ModelInfo

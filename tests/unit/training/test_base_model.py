@@ -22,9 +22,9 @@ from tests.unit.training.observation import (
 
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.plan import Do, Plan
-from modelops.domain.training.given import inputs_of
-from modelops.domain.training.observed import TrainingSettings
-from modelops.domain.training.tokenizer import TokenizerFiles
+from modelops.domain.training.effective_spec import inputs_of
+from modelops.domain.training.preparation.tokenizer import TokenizerFiles
+from modelops.domain.training.state import TrainingSettings
 from modelops.ports import ModelInfo
 
 DEFAULT = "Qwen/Qwen2.5-Coder-7B-Instruct"

@@ -28,8 +28,8 @@ from modelops.domain.facts import Outage
 from modelops.domain.plan import Do, Plan
 from modelops.domain.prompt import digest as prompt_digest
 from modelops.domain.record import Reservation
-from modelops.domain.training.dataset import dataset_input
-from modelops.domain.training.observed import TrainingSettings
+from modelops.domain.training.preparation.dataset import dataset_input
+from modelops.domain.training.state import TrainingSettings
 from modelops.ports import Flavor, ModelInfo, ProgramState
 
 BAD_DATA = {

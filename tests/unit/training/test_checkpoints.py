@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from modelops.domain.training.checkpoints import EVERY_MINUTES, STEPS_KEY, checkpoint_steps
-from modelops.domain.training.given import recipe_digest
+from modelops.domain.training.effective_spec import recipe_digest
+from modelops.domain.training.submission.checkpoints import EVERY_MINUTES, STEPS_KEY, checkpoint_steps
 
 VALUES = {"num_epochs": 3, "batch_size": 4, "gradient_accumulation_steps": 4}
 

@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 
 from modelops.api.v1alpha1.trainingrun import Estimate
 from modelops.domain.money import micro
-from modelops.domain.training.choice import NothingFits, bound_gigabytes, chosen
-from modelops.domain.training.estimate import (
+from modelops.domain.training.pricing.estimate import (
     CannotEstimate,
     DoesNotFit,
     Work,
@@ -25,10 +24,11 @@ from modelops.domain.training.estimate import (
     hardware_of,
     parameters_of,
 )
-from modelops.domain.training.hardware import DEVICES
-from modelops.domain.training.memory import SEQUENCES, Load
-from modelops.domain.training.shape import of_size
-from modelops.domain.training.speed import speed, tokens_per_second
+from modelops.domain.training.pricing.flavor_choice import NothingFits, bound_gigabytes, chosen
+from modelops.domain.training.pricing.hardware import DEVICES
+from modelops.domain.training.pricing.memory import SEQUENCES, Load
+from modelops.domain.training.pricing.model_shape import of_size
+from modelops.domain.training.pricing.speed import speed, tokens_per_second
 from modelops.ports import Flavor
 from modelops.sandbox.jobs.hardware import FLAVORS as LISTED
 

@@ -6,8 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelops.domain.training.memory import GIGABYTE, SEQUENCES, Load, misfit, need
-from modelops.domain.training.shape import ATTENTION, FEED_FORWARD, ModelShape, of_config, of_size
+from modelops.domain.training.pricing.memory import GIGABYTE, SEQUENCES, Load, misfit, need
+from modelops.domain.training.pricing.model_shape import (
+    ATTENTION,
+    FEED_FORWARD,
+    ModelShape,
+    of_config,
+    of_size,
+)
 
 # https://github.com/QwenLM/Qwen, README, "Profiling of Memory and Speed": LoRA, one A100-80G, batch 1.
 # Its query, key and value are one matrix, and its two feed-forward widths are 11,008 each.

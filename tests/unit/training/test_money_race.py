@@ -13,7 +13,7 @@ from tests.unit.training.observation import agent_model, decided, job, run, won
 from modelops.domain.money import micro
 from modelops.domain.plan import Do, Plan, WriteRecord, WriteStatus
 from modelops.domain.record import Record
-from modelops.domain.training.observed import Submission
+from modelops.domain.training.state import Submission
 from modelops.ports import Job, Json, ModelInfo
 
 MONTH = "2025-12"

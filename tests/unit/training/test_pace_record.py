@@ -12,11 +12,17 @@ from tests.unit.training.paid_world import RECORD_NAME, RUN_NAME, Faults, PaidWo
 from tests.unit.training.test_after_the_intent import AWAY, DONE, KNOWN, LINEAGE, MODEL, job, report, won
 
 from modelops.domain.facts import UNSEEN, Outage
-from modelops.domain.jobreport import JobReport
+from modelops.domain.job_report import JobReport
 from modelops.domain.plan import WriteRecord
 from modelops.domain.record import Record, Settlement, Speeds
 from modelops.domain.record_bound import bounded_data
-from modelops.domain.training.pace import MOST_KINDS, MOST_RUNS, measured, speed_of, with_pace
+from modelops.domain.training.pricing.measured_speed import (
+    MOST_KINDS,
+    MOST_RUNS,
+    measured,
+    speed_of,
+    with_pace,
+)
 
 CALM = Faults(takeovers=0, lost_answers=0)
 PACE = report(kind="done", step=60, max_steps=60, epoch=3.0, metrics={"seconds_per_step": 2.0})

@@ -16,7 +16,7 @@ from tests.unit.training.paid_world import (
 
 from modelops.api.v1alpha1.names import record_name
 from modelops.domain.training.decide import decide
-from modelops.engine.act import CONFIG_MAPS
+from modelops.engine.executor import CONFIG_MAPS
 from modelops.engine.resources import TRAINING_RUNS
 from modelops.ports import Refused
 

@@ -16,7 +16,7 @@ from tests.unit.training.mutants import MUTANTS
 from tests.unit.training.paid_world import Faults, Violation, play
 
 from modelops.domain.plan import Plan
-from modelops.domain.training.observed import Observed
+from modelops.domain.training.state import Observed
 
 EXAMPLES = int(os.environ.get("MODELOPS_PROPERTY_EXAMPLES", "60"))
 MOST_SEEDS = 3000

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from modelops.api.v1alpha1.training_config import TrainingConfig
-from modelops.domain.training.given import recipe_digest
-from modelops.domain.training.recipe import recipe
+from modelops.domain.training.effective_spec import recipe_digest
+from modelops.domain.training.preparation.recipe import recipe
 
 DEFAULTS = {
     "default_training_config": {"learning_rate": 2e-5, "num_epochs": 3, "lora_rank": 32, "batch_size": 4},

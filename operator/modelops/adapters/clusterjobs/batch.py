@@ -11,7 +11,7 @@ from modelops.adapters.clusterjobs.names import ATTEMPT, JOBS, QUEUE, metadata
 from modelops.adapters.clusterjobs.pods import moment
 from modelops.adapters.clusterjobs.queue import missing_queue
 from modelops.adapters.kube import KubeClient
-from modelops.api.v1alpha1.own_hardware import KubernetesBackend
+from modelops.api.v1alpha1.cluster_hardware import KubernetesBackend
 from modelops.ports import JobRequest, Json, Placement
 
 USER = 1000

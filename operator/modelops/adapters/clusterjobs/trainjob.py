@@ -10,7 +10,7 @@ from modelops.adapters.clusterjobs.names import QUEUE, TRAIN_JOBS, metadata
 from modelops.adapters.clusterjobs.pods import moment
 from modelops.adapters.clusterjobs.queue import missing_queue
 from modelops.adapters.kube import KubeClient
-from modelops.api.v1alpha1.own_hardware import TrainJobBackend
+from modelops.api.v1alpha1.cluster_hardware import TrainJobBackend
 from modelops.ports import JobRequest, Json, Placement, Resource
 
 JOB_SET = "jobset.sigs.k8s.io/jobset-name"

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from modelops.api.v1alpha1.approval import Approval, Username
 from modelops.api.v1alpha1.cel import exactly_one, immutable, latch, matches, rules
+from modelops.api.v1alpha1.cluster_hardware import KubernetesBackend, TrainJobBackend
 from modelops.api.v1alpha1.meta import (
     LABEL_NAME,
     ApiModel,
@@ -22,7 +23,6 @@ from modelops.api.v1alpha1.meta import (
     Money,
     StatusModel,
 )
-from modelops.api.v1alpha1.own_hardware import KubernetesBackend, TrainJobBackend
 from modelops.api.v1alpha1.training_config import TrainingConfig
 
 _SOURCE = r"^(human|model:\S+)$"

@@ -7,8 +7,8 @@ from datetime import timedelta
 from modelops.api.v1alpha1.agentmodel import EndpointRole, EndpointStatus
 from modelops.api.v1alpha1.rollout import CandidateStatus, Rollout, RolloutPhase
 from modelops.api.v1alpha1.trainingrun import TrainingPhase, TrainingRun
-from modelops.domain.agentmodel.observed import Observed
 from modelops.domain.agentmodel.published import with_standing
+from modelops.domain.agentmodel.state import Observed
 from modelops.domain.money import micro
 from modelops.domain.reasons import RolloutReason, TrainingReason
 from modelops.domain.record import (

@@ -10,8 +10,8 @@ from modelops.api.v1alpha1.agentmodel import AgentModelStatus, EndpointRole
 from modelops.api.v1alpha1.meta import ConditionStatus
 from modelops.api.v1alpha1.names import FINALIZER
 from modelops.domain.agentmodel.bootstrap import first_record, with_statuses
-from modelops.domain.agentmodel.observed import Observed
 from modelops.domain.agentmodel.project import differs, projected
+from modelops.domain.agentmodel.state import Observed
 from modelops.domain.agentsfile import RoutingBlock, UneditableAgentsFile, edit
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.plan import (
@@ -26,7 +26,7 @@ from modelops.domain.plan import (
 )
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.record import Completed, EndpointEntry, Record
-from modelops.domain.rollout.observed import same_target, stable_keys
+from modelops.domain.rollout.state import same_target, stable_keys
 from modelops.domain.versions import released
 
 LOOK_SECONDS = 60.0
@@ -37,7 +37,7 @@ HEARD_SECONDS = 15.0
 """After this long every agent that lives has reported: they do so every 5 s."""
 
 
-def deletion_is_asked(seen: Observed) -> Plan | None:
+def finish_deletion(seen: Observed) -> Plan | None:
     """What bills is stopped first; what agents use is not. After an hour it lets go and says what may still bill."""
     meta = seen.agent_model.metadata
     if meta.deletion_timestamp is None:
@@ -58,7 +58,7 @@ def deletion_is_asked(seen: Observed) -> Plan | None:
         )
         return Plan(steps=(Announce(reason="Leaked", message=message, warning=True), *leaving))
     if record.active is not None:
-        return retreat_without_rollout(seen, record, f"AgentModel {meta.name} was deleted")
+        return abort_without_rollout(seen, record, f"AgentModel {meta.name} was deleted")
     if any(entry.role != EndpointRole.STOPPING.value for entry in record.endpoints):
         stopping = stopped_now(record.endpoints, seen.now)
         return Plan(
@@ -66,7 +66,9 @@ def deletion_is_asked(seen: Observed) -> Plan | None:
             requeue_after=0,
         )
     return (
-        endpoints_are_unseen(seen) or endpoints_are_stopped(seen) or Plan(requeue_after=ENDPOINT_POLL_SECONDS)
+        endpoints_are_unknown(seen)
+        or stop_unused_endpoints(seen)
+        or Plan(requeue_after=ENDPOINT_POLL_SECONDS)
     )
 
 
@@ -97,14 +99,14 @@ def record_is_not_readable(seen: Observed) -> Plan | None:
     return shown(seen, LOOK_SECONDS) if seen.record_problem else None
 
 
-def finalizer_is_missing(seen: Observed) -> Plan | None:
+def ensure_finalizer(seen: Observed) -> Plan | None:
     meta = seen.agent_model.metadata
     if FINALIZER in meta.finalizers:
         return None
     return Plan(steps=(WriteFinalizers(finalizers=(*meta.finalizers, FINALIZER)),), requeue_after=0)
 
 
-def record_is_missing(seen: Observed) -> Plan | None:
+def ensure_record(seen: Observed) -> Plan | None:
     """A new agent's record, or a deleted one rebuilt. Not before the file could be read: stable is what it names.
 
     Made from what is, not from what the watches have delivered: what an old copy of a status does not name would
@@ -119,7 +121,7 @@ def record_is_missing(seen: Observed) -> Plan | None:
     return Plan(steps=(WriteRecord(record=first_record(seen), why="first record"),), requeue_after=0)
 
 
-def statuses_remember_more(seen: Observed) -> Plan | None:
+def restore_record_from_statuses(seen: Observed) -> Plan | None:
     """Statuses follow from the record. One that says more was under way while the record was rebuilt or restored.
 
     Our own may only be an old copy: the write proves that it is not.
@@ -139,7 +141,7 @@ def statuses_remember_more(seen: Observed) -> Plan | None:
     )
 
 
-def active_rollout_is_gone(seen: Observed) -> Plan | None:
+def end_deleted_rollout(seen: Observed) -> Plan | None:
     """Recovery 8: the record names a rollout that no object stands for: Retreat 2 to 4."""
     record = seen.record
     assert record is not None
@@ -147,10 +149,10 @@ def active_rollout_is_gone(seen: Observed) -> Plan | None:
         return None
     if any(r.metadata.uid == record.active.uid for r in seen.rollouts.values()):
         return None
-    return retreat_without_rollout(seen, record, "the Rollout was deleted")
+    return abort_without_rollout(seen, record, "the Rollout was deleted")
 
 
-def retreat_without_rollout(seen: Observed, record: Record, what: str) -> Plan:
+def abort_without_rollout(seen: Observed, record: Record, what: str) -> Plan:
     """Retreat 2 to 4. Whether routing was ever intended is not known here, so the tombstone is always written."""
     active = record.active
     assert active is not None
@@ -203,7 +205,7 @@ def retreat_without_rollout(seen: Observed, record: Record, what: str) -> Plan:
     return Plan(steps=tuple(steps), requeue_after=0)
 
 
-def orphan_block_raises(seen: Observed) -> Plan | None:
+def remove_orphan_routing(seen: Observed) -> Plan | None:
     """Recovery 8: a block with weight whose rollout does not hold the agent is taken down, whoever wrote it.
 
     The record may be an old copy from before the claim: writing it unchanged fails unless it is the newest.
@@ -228,7 +230,7 @@ def orphan_block_raises(seen: Observed) -> Plan | None:
     )
 
 
-def reservation_is_left_over(seen: Observed) -> Plan | None:
+def settle_orphan_reservations(seen: Observed) -> Plan | None:
     """Of a run that is gone: the engine closes its attempt, stops and lists its jobs, and then it is booked."""
     record = seen.record
     assert record is not None
@@ -244,7 +246,7 @@ def reservation_is_left_over(seen: Observed) -> Plan | None:
     return None
 
 
-def endpoints_are_unseen(seen: Observed) -> Plan | None:
+def endpoints_are_unknown(seen: Observed) -> Plan | None:
     """Asked only where any is on record."""
     record = seen.record
     assert record is not None
@@ -255,7 +257,7 @@ def endpoints_are_unseen(seen: Observed) -> Plan | None:
     return Plan(needs="endpoints")
 
 
-def endpoint_is_not_started(seen: Observed) -> Plan | None:
+def ensure_endpoints_created(seen: Observed) -> Plan | None:
     """Whatever the record names with a role that serves is there. It will bill: status and record name it right before.
 
     Both writes fail unless they were decided from the newest copies. One whose time is up is not started again
@@ -337,7 +339,7 @@ def over(seen: Observed) -> tuple[EndpointEntry, ...]:
     return tuple(e for e in ended if e.name not in named and e.repo not in models_in_file(seen))
 
 
-def endpoints_are_stopped(seen: Observed) -> Plan | None:
+def stop_unused_endpoints(seen: Observed) -> Plan | None:
     """Those whose time is up: deleted; once they are gone, off the status, then off the record with what they cost.
 
     In this order, so that a name that only the status has is one that the record has lost.
@@ -401,18 +403,18 @@ def next_look(seen: Observed) -> Plan:
 
 
 STEPS: tuple[Callable[[Observed], Plan | None], ...] = (
-    deletion_is_asked,
+    finish_deletion,
     another_owns_the_target,
     record_is_not_readable,
-    finalizer_is_missing,
-    record_is_missing,
-    statuses_remember_more,
-    active_rollout_is_gone,
-    orphan_block_raises,
-    endpoints_are_unseen,
-    endpoint_is_not_started,
-    endpoints_are_stopped,
-    reservation_is_left_over,
+    ensure_finalizer,
+    ensure_record,
+    restore_record_from_statuses,
+    end_deleted_rollout,
+    remove_orphan_routing,
+    endpoints_are_unknown,
+    ensure_endpoints_created,
+    stop_unused_endpoints,
+    settle_orphan_reservations,
 )
 
 

@@ -17,13 +17,13 @@ from modelops.api.v1alpha1.agentmodel import (
 )
 from modelops.api.v1alpha1.meta import Condition
 from modelops.domain.agentmodel.bootstrap import baseline_target
-from modelops.domain.agentmodel.observed import Observed
+from modelops.domain.agentmodel.state import Observed
 from modelops.domain.conditions import with_condition
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.money import dollars, micro
 from modelops.domain.reasons import AgentModelReason as Why
 from modelops.domain.record import Record, Target
-from modelops.domain.rollout.observed import same_target
+from modelops.domain.rollout.state import same_target
 
 MOST_VERSIONS = 32
 

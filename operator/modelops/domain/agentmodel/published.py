@@ -9,7 +9,7 @@ from typing import Any
 from modelops.domain.hub_repositories import DatasetRepository, Json, ModelRepository, Shelf, is_for
 from modelops.domain.reasons import TrainingReason
 from modelops.domain.record import Completed, Record, RegistryEntry
-from modelops.domain.training.given import recipe_digest
+from modelops.domain.training.effective_spec import recipe_digest
 from modelops.domain.versions import Version, parse, released
 
 

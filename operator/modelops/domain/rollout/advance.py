@@ -15,12 +15,12 @@ from modelops.domain.agentsfile import KEEP, RoutingBlock, edit
 from modelops.domain.plan import Plan, WriteFile, WriteRecord, WriteStatus
 from modelops.domain.reasons import RolloutReason as Why
 from modelops.domain.record import Completed, EndpointEntry, Record
+from modelops.domain.rollout.abort import latch
 from modelops.domain.rollout.booking import looked, own_endpoint, settled, with_scores
-from modelops.domain.rollout.observed import Observed, same_target, stable_keys
-from modelops.domain.rollout.promoted import candidate_target, promoted_target
-from modelops.domain.rollout.retreat import latch
 from modelops.domain.rollout.routing import block_of, canary_until, equals_intent, next_generation
+from modelops.domain.rollout.state import Observed, same_target, stable_keys
 from modelops.domain.rollout.status import moved, said
+from modelops.domain.rollout.targets import candidate_target, promoted_target
 
 
 def advance(seen: Observed, *, step: int, weight: int, reason: Why, message: str, **changes: Any) -> Plan:
@@ -168,7 +168,7 @@ def reroled(seen: Observed, record: Record) -> tuple[EndpointEntry, ...]:
     return tuple(entries)
 
 
-def intent_is_unfinished(seen: Observed) -> Plan | None:
+def finish_intended_write(seen: Observed) -> Plan | None:
     """Recovery 4, 5 and 7, and Advance 4: is the file what was intended, or still what it was decided from?"""
     status, file, record = seen.rollout.status, seen.file, seen.record
     intent = status.intent
@@ -260,7 +260,7 @@ def mismatch(seen: Observed) -> str:
     )
 
 
-def expiry_is_near(seen: Observed) -> Plan | None:
+def renew_expiry(seen: Observed) -> Plan | None:
     """`canary_until` is renewed with the generation unchanged; without an operator it runs out by itself."""
     block, file = seen.block, seen.file
     if seen.rollout.status.intent is None or block is None or file is None or block.canary_until is None:

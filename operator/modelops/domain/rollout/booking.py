@@ -8,7 +8,7 @@ from typing import Any
 
 from modelops.api.v1alpha1.agentmodel import EndpointRole
 from modelops.domain.record import EndpointEntry, Record, Settlement
-from modelops.domain.rollout.observed import Observed
+from modelops.domain.rollout.state import Observed
 
 SETUP_SECONDS = 3600
 """Provisioning and evaluation, added to the strategy's own pauses."""
@@ -36,7 +36,7 @@ def own_endpoint(record: Record) -> EndpointEntry | None:
     return next((e for e in record.endpoints if e.name == active.candidate.endpoint_name), None)
 
 
-def released_endpoints(seen: Observed, record: Record, role: EndpointRole) -> Record:
+def release_endpoints(seen: Observed, record: Record, role: EndpointRole) -> Record:
     """The candidate's endpoint in another role; one that serves stable or previous as well keeps its role."""
     mine = own_endpoint(record)
     if mine is None or mine.role != EndpointRole.CANARY.value:

@@ -14,11 +14,11 @@ from modelops.api.v1alpha1.rollout import (
 )
 from modelops.domain.plan import Do, Plan
 from modelops.domain.reasons import RolloutReason as Why
+from modelops.domain.rollout.abort import latch
 from modelops.domain.rollout.advance import advance, promote
 from modelops.domain.rollout.analysis import Finding, Health, judge
 from modelops.domain.rollout.booking import planned_seconds
-from modelops.domain.rollout.observed import Observed, same_target
-from modelops.domain.rollout.retreat import latch
+from modelops.domain.rollout.state import Observed, same_target
 from modelops.domain.rollout.status import moved, said, wait
 from modelops.ports import Track
 
@@ -50,7 +50,7 @@ def deadline_has_passed(seen: Observed) -> Plan | None:
     return None
 
 
-def canary_is_breached(seen: Observed) -> Plan | None:
+def abort_on_breach(seen: Observed) -> Plan | None:
     """Judged before anything else of the canary, also while paused."""
     intent, reports = seen.rollout.status.intent, seen.reports
     if intent is None or intent.weight == 0 or reports is None:
@@ -66,7 +66,7 @@ def canary_is_breached(seen: Observed) -> Plan | None:
     return Plan(steps=plan.steps, requeue_after=plan.requeue_after)
 
 
-def canary_is_not_armed(seen: Observed) -> Plan | None:
+def ensure_canary_armed(seen: Observed) -> Plan | None:
     """Claim 3: a block at weight 0, from which agents test the canary's reachability."""
     if seen.rollout.status.intent is not None:
         return None
@@ -89,7 +89,7 @@ def canary_is_not_armed(seen: Observed) -> Plan | None:
     return advance(seen, step=0, weight=0, reason=Why.ARMING, message=message)
 
 
-def agents_are_not_in_sync(seen: Observed) -> Plan | None:
+def await_agents_in_sync(seen: Observed) -> Plan | None:
     """Before the first weight, and after each: every expected agent confirmed, and reaches the canary by itself."""
     intent, reports = seen.rollout.status.intent, seen.reports
     assert intent is not None

@@ -7,27 +7,27 @@ from dataclasses import replace
 
 from modelops.domain.agentsfile import UneditableAgentsFile
 from modelops.domain.plan import Plan
-from modelops.domain.rollout import advance, canary, claim, evaluation, finish, judge, retreat
-from modelops.domain.rollout.observed import Observed
+from modelops.domain.rollout import abort, advance, agent_lock, canary, completion, evaluation, gate
+from modelops.domain.rollout.state import Observed
 
 STEPS: tuple[Callable[[Observed], Plan | None], ...] = (
-    finish.is_over,
-    finish.record_says_done,
-    retreat.must_retreat,
-    claim.agent_model_is_missing,
-    evaluation.check_is_under_way,
-    claim.agent_is_not_claimed,
+    completion.is_over,
+    completion.adopt_recorded_end,
+    abort.abort_if_requested,
+    agent_lock.agent_model_is_missing,
+    evaluation.evaluation_check_is_running,
+    agent_lock.ensure_agent_locked,
     canary.deadline_has_passed,
-    advance.intent_is_unfinished,
-    canary.canary_is_breached,
-    advance.expiry_is_near,
-    claim.secret_is_not_usable,
-    claim.claim_is_not_shown,
-    judge.endpoint_is_not_ready,
-    judge.candidate_is_not_judged,
-    judge.only_an_evaluation_was_asked,
-    canary.canary_is_not_armed,
-    canary.agents_are_not_in_sync,
+    advance.finish_intended_write,
+    canary.abort_on_breach,
+    advance.renew_expiry,
+    agent_lock.secret_is_not_usable,
+    agent_lock.show_agent_lock,
+    gate.await_endpoint,
+    gate.ensure_evaluated,
+    gate.conclude_evaluate_only,
+    canary.ensure_canary_armed,
+    canary.await_agents_in_sync,
     canary.rollout_is_paused,
     canary.next_step,
 )

@@ -13,9 +13,9 @@ from modelops.domain.plan import Do, Plan
 from modelops.domain.reasons import RolloutReason as Why
 from modelops.domain.record import Target
 from modelops.domain.refusals import Given, told
+from modelops.domain.rollout.abort import latch
 from modelops.domain.rollout.booking import evaluation_dataset
-from modelops.domain.rollout.observed import Observed
-from modelops.domain.rollout.retreat import latch
+from modelops.domain.rollout.state import Observed
 from modelops.domain.rollout.status import wait
 from modelops.ports import ProgramState
 
@@ -32,9 +32,9 @@ def is_proven(seen: Observed) -> bool:
     return served and seen.rollout.spec.strategy.evaluate_only is None
 
 
-def check_is_under_way(seen: Observed) -> Plan | None:
+def evaluation_check_is_running(seen: Observed) -> Plan | None:
     """Looked at before the services are asked: while the program runs, nobody else needs to be."""
-    begun = seen.holds_claim or seen.rollout.status.started_at is not None
+    begun = seen.holds_agent_lock or seen.rollout.status.started_at is not None
     if begun or seen.secret_problem or is_proven(seen):
         return None
     if seen.check is UNSEEN:
@@ -43,7 +43,7 @@ def check_is_under_way(seen: Observed) -> Plan | None:
     return Plan(requeue_after=LOOK_SECONDS) if state is not None and state.running else None
 
 
-def evaluation_is_not_checked(seen: Observed, candidate: Target) -> Plan | None:
+def ensure_evaluation_checked(seen: Observed, candidate: Target) -> Plan | None:
     """Whether it could be made: the examples are there and were not trained on, and the keys are taken."""
     if is_proven(seen):
         return None

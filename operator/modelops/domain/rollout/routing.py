@@ -7,7 +7,7 @@ from datetime import timedelta
 from modelops.api.v1alpha1.rollout import Intent
 from modelops.domain.agentsfile import CanaryTarget, RolloutMark, RoutingBlock
 from modelops.domain.record import Target
-from modelops.domain.rollout.observed import Observed
+from modelops.domain.rollout.state import Observed
 
 
 def next_generation(seen: Observed) -> int:

@@ -9,7 +9,7 @@ from modelops.api.v1alpha1.rollout import RolloutPhase, RolloutStatus
 from modelops.domain.conditions import with_conditions
 from modelops.domain.plan import Announce, Plan, Step, WriteStatus
 from modelops.domain.reasons import RolloutReason
-from modelops.domain.rollout.observed import Observed
+from modelops.domain.rollout.state import Observed
 
 TERMINAL = frozenset(
     {RolloutPhase.SUCCEEDED, RolloutPhase.REJECTED, RolloutPhase.ABORTED, RolloutPhase.FAILED}

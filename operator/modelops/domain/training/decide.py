@@ -5,58 +5,49 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from modelops.domain.plan import Plan
-from modelops.domain.training import (
-    approval,
-    attempts,
-    conclude,
-    dataset,
-    ending,
-    ending_token,
-    follow,
-    offer,
-    prepare,
-    price,
-    submit,
-)
-from modelops.domain.training.observed import Observed
+from modelops.domain.training.outcome import attempts, conclude, ending, follow
+from modelops.domain.training.preparation import dataset, end_token, prerequisites
+from modelops.domain.training.pricing import offer, price
+from modelops.domain.training.state import Observed
+from modelops.domain.training.submission import approval, submit
 
 Step = Callable[[Observed], Plan | None]
 
 BEFORE_THE_INTENT: tuple[Step, ...] = (
     attempts.run_is_suspended,
-    approval.nobody_approved,
-    prepare.jobs_are_disabled,
-    prepare.prompt_contract_is_missing,
-    prepare.base_model_is_not_named,
-    prepare.dataset_is_not_named,
-    approval.offer_has_changed,
-    dataset.dataset_is_being_prepared,
-    price.hardware_is_not_priced,
+    approval.approval_has_expired,
+    prerequisites.jobs_are_disabled,
+    prerequisites.prompt_contract_is_missing,
+    prerequisites.base_model_is_not_named,
+    prerequisites.dataset_is_not_named,
+    approval.withdraw_changed_offer,
+    dataset.await_dataset_program,
+    price.ensure_hardware_priced,
     price.base_model_is_not_found,
-    price.base_config_is_unseen,
-    ending_token.end_of_answers_is_not_known,
-    dataset.dataset_is_not_prepared,
-    offer.price_does_not_stand,
-    approval.approval_is_awaited,
-    submit.submission_is_not_intended,
+    price.base_config_is_unknown,
+    end_token.end_token_is_unknown,
+    dataset.ensure_dataset_prepared,
+    offer.ensure_offer,
+    approval.ensure_approved,
+    submit.ensure_submitted,
 )
 
 
 BEFORE_ANOTHER_INTENT: tuple[Step, ...] = (
     attempts.run_is_suspended,
-    attempts.backoff_is_not_over,
-    approval.nobody_approved,
-    prepare.jobs_are_disabled,
-    price.hardware_is_not_priced,
+    attempts.backoff_has_not_elapsed,
+    approval.approval_has_expired,
+    prerequisites.jobs_are_disabled,
+    price.ensure_hardware_priced,
     price.base_model_is_not_found,
-    price.base_config_is_unseen,
-    offer.price_does_not_stand,
-    approval.approval_is_awaited,
-    submit.submission_is_not_intended,
+    price.base_config_is_unknown,
+    offer.ensure_offer,
+    approval.ensure_approved,
+    submit.ensure_submitted,
 )
 
 
-def nothing_is_intended_yet(seen: Observed) -> Plan | None:
+def prepare_and_submit(seen: Observed) -> Plan | None:
     """Check, prepare, price, cover, submit. Once a submission is on record, no edit elsewhere matters.
 
     Another attempt has the data and the recipe of the first, and a price of its own.
@@ -64,25 +55,25 @@ def nothing_is_intended_yet(seen: Observed) -> Plan | None:
     if seen.run.status.job is not None:
         return None
     plan = first(BEFORE_ANOTHER_INTENT if seen.run.status.attempts else BEFORE_THE_INTENT, seen)
-    return conclude.through_the_record(seen, plan) if plan is not None else None
+    return conclude.conclude_if_reserved(seen, plan) if plan is not None else None
 
 
 STEPS: tuple[Step, ...] = (
     conclude.is_over,
-    conclude.record_says_done,
-    ending.ended_before_any_intent,
-    ending.cannot_be_cleaned_up,
-    prepare.finalizer_is_missing,
-    prepare.agent_model_is_missing,
+    conclude.adopt_recorded_end,
+    ending.end_before_submission,
+    ending.give_up_cleanup,
+    prerequisites.ensure_finalizer,
+    prerequisites.agent_model_is_missing,
     follow.deadline_has_passed,
-    follow.suspension_is_asked,
-    prepare.secret_is_not_usable,
-    ending.ended_with_an_intent_only,
-    nothing_is_intended_yet,
-    submit.job_is_not_known,
-    follow.another_job_has_the_claim,
-    follow.job_is_under_way,
-    follow.attempt_is_not_closed,
+    follow.begin_suspension,
+    prerequisites.secret_is_not_usable,
+    ending.end_unanswered_submission,
+    prepare_and_submit,
+    submit.resolve_submission,
+    follow.switch_to_claiming_job,
+    follow.follow_active_job,
+    follow.ensure_attempt_closed,
     follow.outcome,
 )
 

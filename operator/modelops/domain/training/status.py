@@ -11,7 +11,7 @@ from modelops.domain.conditions import with_conditions
 from modelops.domain.facts import Outage
 from modelops.domain.plan import Announce, Plan, Step, WriteStatus
 from modelops.domain.reasons import TrainingReason
-from modelops.domain.training.observed import Observed
+from modelops.domain.training.state import Observed
 
 TERMINAL = frozenset({TrainingPhase.SUCCEEDED, TrainingPhase.FAILED, TrainingPhase.CANCELLED})
 RETRY_SECONDS = 15.0

@@ -1,0 +1,110 @@
+"""What the run and its agent say about the training: values, dataset, names, inputs of the version."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from modelops.api.v1alpha1.trainingrun import PreparedDataset
+from modelops.domain.digest import digest_of
+from modelops.domain.prompt import digest as prompt_digest
+from modelops.domain.training.account import account_of
+from modelops.domain.training.naming import model_repository
+from modelops.domain.training.preparation.recipe import recipe
+from modelops.domain.training.state import Observed
+from modelops.domain.training.submission.checkpoints import STEPS_KEY
+from modelops.domain.versions import Inputs
+
+
+def training_values(seen: Observed) -> dict[str, Any]:
+    """The run's training values under their snake_case names: once submitted, those of the first submission."""
+    if seen.run.status.recipe:
+        fixed: dict[str, Any] = json.loads(seen.run.status.recipe)
+        return fixed
+    agent = seen.agent_model
+    return recipe(
+        method=seen.run.spec.method.value,
+        run=seen.run.spec.config,
+        agent=agent.spec.training_defaults if agent else None,
+        defaults=seen.settings.defaults,
+    )
+
+
+def longest_tokens(seen: Observed, dataset: PreparedDataset) -> int:
+    """What a step must have room for: the longest example as it was prepared; else the most that is allowed."""
+    return dataset.longest_tokens or int(training_values(seen).get("max_seq_length", 8192))
+
+
+def recipe_digest(method: str, values: dict[str, Any]) -> str:
+    """Digest of the values; fractions as text, so that no float's spelling makes another recipe."""
+    recipe_values = {key: value for key, value in values.items() if key != STEPS_KEY}
+    text = {key: str(value) if isinstance(value, float) else value for key, value in recipe_values.items()}
+    return digest_of("recipe/v1", {"method": method, **text})
+
+
+def base_model_name(seen: Observed) -> str:
+    """What is fine-tuned: as the run has it, else the installation's default; empty where neither says."""
+    return seen.run.base_model or seen.settings.default_base_model
+
+
+def named_base_model(seen: Observed) -> str:
+    """The same with where it was named, for people."""
+    name = base_model_name(seen)
+    if seen.run.spec.base_model:
+        return f"spec.baseModel {name}"
+    return f"base model {name} (MODELOPS_DEFAULT_BASE_MODEL)"
+
+
+def training_dataset(seen: Observed) -> str:
+    """The LangSmith dataset: the run's, else the agent's, else what was read; empty where there is none."""
+    own = seen.run.spec.dataset.langsmith
+    settings = seen.agent_model.spec.langsmith if seen.agent_model else None
+    read = seen.run.status.dataset.langsmith_id if seen.run.status.dataset else ""
+    return own or (settings.training_dataset if settings else None) or read
+
+
+def agent_name(seen: Observed) -> str:
+    """The agent's own name; the record keeps it where the AgentModel is gone."""
+    if seen.agent_model is not None:
+        return seen.agent_model.spec.agent
+    assert seen.record is not None
+    return seen.record.agent
+
+
+def output_repository(seen: Observed) -> str:
+    """The model repository on the Hub."""
+    meta = seen.run.metadata
+    assert meta.creation_timestamp is not None
+    return model_repository(
+        org=seen.settings.hub_org, agent=agent_name(seen), created=meta.creation_timestamp, uid=meta.uid
+    )
+
+
+def billed_namespace(seen: Observed) -> str:
+    """The account that the job runs in."""
+    return account_of(seen.run, hub_org=seen.settings.hub_org)
+
+
+def current_prompt_digest(seen: Observed) -> str:
+    """Digest of the prompt contract that the AgentModel has now; after the first attempt, of the one that it had."""
+    agent, dataset = seen.agent_model, seen.run.status.dataset
+    if seen.run.status.attempts and dataset is not None and dataset.prompt_digest:
+        return dataset.prompt_digest
+    assert agent is not None
+    assert agent.spec.prompt is not None
+    return prompt_digest(agent.spec.prompt)
+
+
+def inputs_of(seen: Observed) -> Inputs:
+    """What the version will have been made from. The contract is the one of the data, whatever was edited since.
+
+    A status that an older operator wrote does not name it: then it is taken for the one of now.
+    """
+    run, dataset = seen.run, seen.run.status.dataset
+    assert dataset is not None
+    return Inputs(
+        base_model=base_model_name(seen),
+        prompt_digest=dataset.prompt_digest or current_prompt_digest(seen),
+        dataset_digest=dataset.digest,
+        recipe_digest=recipe_digest(run.spec.method.value, training_values(seen)),
+    )

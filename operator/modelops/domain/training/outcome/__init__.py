@@ -1,0 +1,1 @@
+"""From a submitted job to the end of the run: following, retries, settlement."""

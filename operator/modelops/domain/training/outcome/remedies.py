@@ -1,0 +1,39 @@
+"""What a person can do about an attempt's end that no further attempt follows."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from modelops.domain.reasons import TrainingReason as Why
+from modelops.domain.training.effective_spec import training_values
+from modelops.domain.training.pricing.cluster_hardware import cluster_hardware, hardware_field
+from modelops.domain.training.state import Observed
+from modelops.ports import Job
+
+NO_MEMORY: Final = re.compile(r"\boom|out of memory", re.IGNORECASE)
+"""What a service says of a container that the kernel ended for memory. Exit code 137 alone can be any kill."""
+
+
+def remedy(seen: Observed, reason: Why) -> str:
+    """The end of a sentence; empty where the message says all."""
+    hardware = hardware_field(seen.run)
+    if reason is Why.OUT_OF_MEMORY:
+        return f"; {more_memory(seen, hardware)} in a new run"
+    if reason in (Why.TIMED_OUT, Why.TOO_SLOW):
+        return (
+            f"; choose a faster {hardware}, fewer spec.config.numEpochs, or a higher spec.maxUSD in a new run"
+        )
+    if reason is Why.DEADLINE_EXCEEDED:
+        return "; set a longer spec.activeDeadlineSeconds, or choose other hardware, in a new run"
+    return "; ask who, and create a new run" if reason is Why.JOB_STOPPED else ""
+
+
+def more_memory(seen: Observed, hardware: str) -> str:
+    """Of the machine where the kernel ended the container, else of the device."""
+    own = cluster_hardware(seen.run)
+    if own is not None and isinstance(seen.job, Job) and NO_MEMORY.search(seen.job.message):
+        return f"raise {own.field.rpartition('.')[0]}.memory"
+    batch = int(training_values(seen).get("batch_size", 1))
+    smaller = "batchSize" if batch > 1 else "maxSeqLength"
+    return f"choose a larger {hardware}, or a smaller spec.config.{smaller},"

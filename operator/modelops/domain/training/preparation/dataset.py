@@ -1,0 +1,199 @@
+"""The dataset of a TrainingRun: prepared by a program of its own, which resumes by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from modelops.api.v1alpha1.trainingrun import PreparedDataset, TrainingPhase
+from modelops.domain.facts import UNSEEN, Outage
+from modelops.domain.plan import Do, Plan
+from modelops.domain.reasons import TrainingReason as Why
+from modelops.domain.refusals import Given, told
+from modelops.domain.training.effective_spec import (
+    base_model_name,
+    current_prompt_digest,
+    training_dataset,
+    training_values,
+)
+from modelops.domain.training.naming import dataset_repository
+from modelops.domain.training.preparation.end_token import sibling_name
+from modelops.domain.training.preparation.recipe_findings import advice, base_advice
+from modelops.domain.training.pricing.offer import fixed
+from modelops.domain.training.state import Observed
+from modelops.domain.training.status import RETRY_SECONDS, as_if, failed, wait
+
+LOOK_SECONDS = 0.25
+START_SECONDS = 1.0
+
+
+def is_prepared(seen: Observed) -> bool:
+    dataset = seen.run.status.dataset
+    return dataset is not None and bool(dataset.revision)
+
+
+def await_dataset_program(seen: Observed) -> Plan | None:
+    """Asked before the services are: while the program runs, nobody else needs to be."""
+    if is_prepared(seen):
+        return None
+    if seen.dataset is UNSEEN:
+        return Plan(needs="dataset")
+    running = seen.dataset is not None and not isinstance(seen.dataset, Outage) and seen.dataset.running
+    return Plan(requeue_after=LOOK_SECONDS) if running else None
+
+
+def ensure_dataset_prepared(seen: Observed) -> Plan | None:
+    """Starts the program, starts it again where it died, and takes its result if it follows the contract of now."""
+    if is_prepared(seen):
+        return None
+    assert seen.dataset is not UNSEEN
+    known = None if isinstance(seen.dataset, Outage) else seen.dataset
+    if known is None or known.result is None:
+        return started(seen, f"reading {training_dataset(seen)}")
+    if not known.result.get("ok"):
+        return unusable(seen, known.result)
+    if rendered_by_another(seen, known.result):
+        return started_anew(seen)
+    return prepared(seen, known.result)
+
+
+def rendered_by_another(seen: Observed, result: Mapping[str, Any]) -> bool:
+    """Whether the prompt contract was edited since the program was given it; an older program does not say."""
+    used = result.get("prompt_digest")
+    return used is not None and used != current_prompt_digest(seen)
+
+
+def started_anew(seen: Observed) -> Plan:
+    name = seen.run.spec.agent_model_ref.name
+    message = f"spec.prompt of AgentModel {name} was edited meanwhile: reading {training_dataset(seen)} again"
+    return started(seen, message, Do(action="stop_dataset"))
+
+
+def started(seen: Observed, message: str, *before: Do) -> Plan:
+    plan = wait(
+        seen,
+        TrainingPhase.PREPARING,
+        Why.PREPARING_DATASET,
+        message,
+        after=START_SECONDS,
+        facts={"DatasetReady": False},
+        base_model=base_model_name(seen),
+    )
+    start = Do(action="start_dataset", arguments={"given": dataset_input(seen)})
+    return Plan(steps=(*plan.steps, *before, start), requeue_after=START_SECONDS)
+
+
+def prepared(seen: Observed, result: Mapping[str, Any]) -> Plan:
+    """The dataset is fixed by the same write as what follows: the intent, the offer, or the end."""
+    assert seen.agent_model is not None
+    assert seen.agent_model.spec.prompt is not None
+    eos = seen.agent_model.spec.prompt.eos or ""
+    dataset = with_advice(seen, dataset_of(result)).model_copy(update={"eos": eos})
+    return fixed(as_if(seen, seen.run.status.model_copy(update={"dataset": dataset})))
+
+
+def with_advice(seen: Observed, dataset: PreparedDataset) -> PreparedDataset:
+    """What the recipe makes of so many examples is a finding like those about the data."""
+    said = (
+        *advice(seen.run.spec.method.value, training_values(seen), examples=dataset.train),
+        *base_advice(base_model_name(seen), sibling=sibling_name(seen)),
+    )
+    return dataset.model_copy(update={"findings": (*dataset.findings, *said)[:32]})
+
+
+def dataset_of(result: Mapping[str, Any]) -> PreparedDataset:
+    """The program's `result.json` as the status shows it."""
+    return PreparedDataset(
+        langsmith_id=str(result.get("dataset_id", "")),
+        as_of=str(result.get("as_of", "")),
+        rows=int(result["rows"]),
+        train=int(result["train"]),
+        test=int(result["test"]),
+        tokens=int(result.get("tokens", 0)),
+        longest_tokens=int(result.get("max_tokens", result.get("p99_tokens", 0))),
+        digest=str(result["digest"]),
+        prompt_digest=str(result.get("prompt_digest", "")),
+        repo=str(result["repo"]),
+        revision=str(result["revision"]),
+        findings=tuple(str(finding)[:512] for finding in result.get("findings", ()))[:32],
+    )
+
+
+def unusable(seen: Observed, result: Mapping[str, Any]) -> Plan:
+    """A service was away: again later. The data are not fit: the run ends, unpaid."""
+    reason, message = str(result.get("reason", "")), str(result.get("message", ""))
+    facts = {"DatasetReady": False}
+    if not result.get("transient"):
+        return failed(seen, Why.DATASET_REFUSED, told(result, given(seen, reason)), facts=facts)
+    why = Why.LANGSMITH_UNAVAILABLE if reason.startswith("LangSmith") else Why.HUB_UNAVAILABLE
+    plan = wait(seen, TrainingPhase.PREPARING, why, message, after=RETRY_SECONDS, facts=facts)
+    retry = Do(action="retry_dataset", arguments={"after": RETRY_SECONDS})
+    return Plan(steps=(*plan.steps, retry), requeue_after=RETRY_SECONDS)
+
+
+def given(seen: Observed, reason: str) -> Given:
+    """Where a person finds what the program was given."""
+    run, agent = seen.run, seen.run.spec.agent_model_ref.name
+    settings, own = seen.agent_model.spec.langsmith if seen.agent_model else None, run.spec.dataset
+    dataset = f"spec.langsmith.trainingDataset {training_dataset(seen)} of AgentModel {agent}"
+    if own.langsmith:
+        dataset = f"spec.dataset.langsmith {own.langsmith} of TrainingRun {run.metadata.name}"
+    if own.as_of and reason == "DatasetVersionNotFound":
+        dataset = f"spec.dataset.asOf of TrainingRun {run.metadata.name}"
+    held_out = (settings.evaluation_dataset if settings else None) or ""
+    return Given(
+        agent_model=agent,
+        dataset=dataset,
+        evaluation_dataset=f"spec.langsmith.evaluationDataset {held_out} of AgentModel {agent}",
+        again="a new run",
+    )
+
+
+def dataset_input(seen: Observed) -> dict[str, Any]:
+    """`input.json` of the dataset program."""
+    run, agent = seen.run, seen.agent_model
+    assert agent is not None
+    assert agent.spec.prompt is not None
+    assert run.metadata.creation_timestamp is not None
+    settings = agent.spec.langsmith
+    selection = run.spec.dataset
+    as_of = selection.as_of
+    repo = dataset_repository(
+        org=seen.settings.hub_org,
+        agent=agent.spec.agent,
+        created=run.metadata.creation_timestamp,
+        uid=run.metadata.uid,
+    )
+    return {
+        "v": 1,
+        "run": run.metadata.uid,
+        "agent": agent.spec.agent,
+        "langsmith": {
+            "dataset": training_dataset(seen),
+            "field": _dataset_field(seen),
+            "as_of": as_of.isoformat() if as_of else None,
+            "splits": list(selection.splits),
+        },
+        "evaluation_dataset": settings.evaluation_dataset if settings else None,
+        "prompt": agent.spec.prompt.wire(),
+        "method": run.spec.method.value,
+        "hub": {"repo": repo},
+        "min_examples": seen.settings.min_examples,
+        "split": {"test_fraction": 0.1, "seed": run.metadata.uid},
+        "max_seq_length": training_values(seen).get("max_seq_length"),
+        "base_model": {"repo": base_model_name(seen)},
+        "include_failures": selection.include_failures,
+        "feedback_key": selection.feedback_key,
+        "group_key": selection.group_key,
+        "source": selection.source,
+        "allowed_licences": list(agent.spec.allowed_licences),
+        "allow_sensitive": [kind.value for kind in selection.allow_sensitive],
+        "project": settings.project if settings else None,
+    }
+
+
+def _dataset_field(seen: Observed) -> str:
+    """Where a person has written which dataset it is."""
+    if seen.run.spec.dataset.langsmith:
+        return "spec.dataset.langsmith"
+    return "the AgentModel's spec.langsmith.trainingDataset"

@@ -1,0 +1,119 @@
+"""Everything that a decision about a TrainingRun is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from modelops.api.v1alpha1.agentmodel import AgentModel
+from modelops.api.v1alpha1.trainingrun import TrainingRun
+from modelops.domain.facts import UNSEEN, Outage, Unseen
+from modelops.domain.job_report import JobReport
+from modelops.domain.record import Record
+from modelops.domain.training.preparation.tokenizer import TokenizerFiles
+from modelops.ports import Claim, Flavor, Job, ModelInfo, ProgramState
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSettings:
+    """What the installation says."""
+
+    installation: str
+    """8 hex digits; part of every job's label."""
+    hub_org: str
+    default_base_model: str = ""
+    """For runs that name none; empty: they wait."""
+    jobs_enabled: bool = True
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    """The content of training_defaults.yaml."""
+    settle_seconds: float = 45.0
+    """Longer than a submission can be under way plus the lag of the service's list."""
+    poll_seconds: float = 15.0
+    min_examples: int = 20
+    approval_seconds: float = 86400.0
+    """How long an offer may be approved before it is made anew."""
+    retry_seconds: float = 30.0
+    """After a lost job, before the next attempt; twice as long after each further one."""
+    scheduling_seconds: float = 1800.0
+    """How long a job waits for hardware before another flavor is tried, where the choice is the operator's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submission:
+    """What this process knows of the submission that it made for the current intent."""
+
+    job: Job | None = None
+    refused: str = ""
+    unavailable: str = ""
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observed:
+    """One moment. Facts from outside Kubernetes are UNSEEN until the decision needs them."""
+
+    now: datetime
+    run: TrainingRun
+    identity: str
+    """Digest of kind, name and stored spec."""
+    settings: TrainingSettings
+    agent_model: AgentModel | None
+    record: Record | None
+    secret_problem: str = ""
+    can_clean_up: bool = False
+    """Whether there is a token to end what bills with, although the Secret is not usable."""
+    submission: Submission | None = None
+    """None: this process did not submit the current intent, or its answer was lost."""
+    settled: bool = False
+    """Whether the settle period since the intent was seen (or the answer lost) has passed."""
+
+    dataset: ProgramState | Outage | Unseen | None = UNSEEN
+    flavors: tuple[Flavor, ...] | Outage | Unseen = UNSEEN
+    base: ModelInfo | Outage | Unseen | None = UNSEEN
+    base_config: Mapping[str, Any] | Outage | Unseen | None = UNSEEN
+    """The base model's `config.json`; None where it has none."""
+    tokenizer: TokenizerFiles | Outage | Unseen | None = UNSEEN
+    """None where the base model has no `tokenizer_config.json`."""
+    sibling: ModelInfo | Outage | Unseen | None = UNSEEN
+    """The base model's -Instruct sibling; None where the Hub has none."""
+    job: Job | Outage | Unseen | None = UNSEEN
+    """The recorded job."""
+    labelled: tuple[Job, ...] | Outage | Unseen = UNSEEN
+    """All jobs with the attempt's label, listed after the settle period."""
+    claim: Claim | Outage | Unseen | None = UNSEEN
+    report: JobReport | Outage | Unseen | None = UNSEEN
+    result: ModelInfo | Outage | Unseen | None = UNSEEN
+    lineage: Mapping[str, Any] | Outage | Unseen | None = UNSEEN
+
+    @property
+    def uid(self) -> str:
+        return self.run.metadata.uid
+
+    @property
+    def attempt(self) -> int:
+        """The attempt under way, or the one to come."""
+        status = self.run.status
+        if status.job is not None:
+            return status.job.attempt
+        return status.attempts[-1].attempt + 1 if status.attempts else 1
+
+    @property
+    def reservation_key(self) -> str:
+        return f"{self.uid}/{self.attempt}"
+
+    @property
+    def answered(self) -> bool:
+        """Whether nothing of ours is under way: the answer is known, or had its time to show up."""
+        return self.settled or self.submission is not None
+
+    @property
+    def stopping(self) -> bool:
+        """Whether a person wants it to end."""
+        return self.run.spec.cancel or self.run.metadata.deletion_timestamp is not None
+
+    @property
+    def ends(self) -> bool:
+        """Whether the attempt under way is to end: with the run, or for another one."""
+        return self.stopping or bool(self.run.status.ending)

@@ -1,0 +1,1 @@
+"""From an approved price to a submitted job."""

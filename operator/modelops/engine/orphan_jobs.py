@@ -1,0 +1,150 @@
+"""Paid job 11: a job of ours that runs although its attempt is over is stopped, and what it cost is booked.
+
+A submission whose answer was lost can be accepted long after everybody stopped looking for it. The job itself
+finds its attempt claimed or closed and exits; this is for one that never gets that far.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from modelops.api.v1alpha1.agentmodel import AgentModel
+from modelops.api.v1alpha1.trainingrun import TrainingRun
+from modelops.domain.money import micro
+from modelops.domain.plan import Do, Plan, WriteRecord
+from modelops.domain.record import Record, Settlement
+from modelops.domain.training.account import account_of
+from modelops.domain.training.outcome.conclude import billed_seconds
+from modelops.domain.training.pricing.estimate import billed_micro_usd
+from modelops.domain.training.status import TERMINAL
+from modelops.engine.executor import Held
+from modelops.engine.resources import AGENT_MODELS, TRAINING_RUNS
+from modelops.engine.world import World, parsed
+from modelops.ports import Credentials, Job, Refused, Unavailable, Uncertain
+
+logger = logging.getLogger(__name__)
+
+
+class Strays:
+    """One listing per account and `interval_seconds`."""
+
+    def __init__(self, world: World, *, installation: str, interval_seconds: float) -> None:
+        self._world = world
+        self._installation = installation
+        self._interval_seconds = interval_seconds
+
+    async def run(self) -> None:
+        """Sweeps until cancelled."""
+        while True:
+            await asyncio.sleep(self._interval_seconds)
+            try:
+                await self.sweep()
+            except (Unavailable, Uncertain, Refused) as error:
+                logger.warning("looking for stray jobs failed, again later: %s", error)
+
+    async def sweep(self) -> None:
+        """Stops every job of ours whose run, or attempt, has ended."""
+        seen: set[tuple[str, str]] = set()
+        for item in list(self._world.cache.list(AGENT_MODELS)):
+            agent = parsed(AgentModel, item)
+            if agent is None:
+                continue
+            credentials, _ = await self._world.credentials(
+                agent.metadata.namespace, agent, only_hugging_face=True
+            )
+            if not credentials.hugging_face:
+                continue
+            for account in self._accounts(agent):
+                if (account, credentials.hugging_face) in seen:
+                    continue
+                seen.add((account, credentials.hugging_face))
+                active = await self._active(credentials.hugging_face, account)
+                over = self._over() if active else {}
+                for job in active:
+                    if job.label in over and job.label.startswith(self._installation):
+                        await self._stop(job, *over[job.label], account, credentials)
+
+    async def _active(self, token: str, account: str) -> tuple[Job, ...]:
+        """Empty where it cannot be said: that says nothing of other accounts."""
+        try:
+            return await self._world.jobs.list_active(token, account)
+        except (Unavailable, Refused) as error:
+            logger.warning("looking for stray jobs of %s failed, again later: %s", account, error)
+            return ()
+
+    def _accounts(self, agent: AgentModel) -> set[str]:
+        """Who is billed for the agent's runs."""
+        runs = self._world.runs_of(agent.metadata.namespace, agent.metadata.name).values()
+        return {self._world.hub_org, *(account_of(run, hub_org=self._world.hub_org) for run in runs)}
+
+    def _over(self) -> dict[str, tuple[TrainingRun, Ended]]:
+        """Attempts that are over, by their label: looked up for every job of a listing."""
+        runs = (parsed(TrainingRun, item) for item in list(self._world.cache.list(TRAINING_RUNS)))
+        return {ended.label: (run, ended) for run in runs if run is not None for ended in ended_attempts(run)}
+
+    async def _stop(
+        self, job: Job, run: TrainingRun, ended: Ended, account: str, credentials: Credentials
+    ) -> None:
+        """The record has what the job cost before it is stopped."""
+        namespace, agent_model = run.metadata.namespace, run.spec.agent_model_ref.name
+        item, record, _ = await self._world.record(namespace, agent_model)
+        holder = self._world.cache.get(AGENT_MODELS, namespace, agent_model)
+        held = self._world.cache.get(TRAINING_RUNS, namespace, run.metadata.name)
+        if record is None or holder is None or held is None:
+            return
+
+        async def cancel(_: Do) -> None:
+            self._world.gate()
+            await self._world.jobs.cancel(credentials.hugging_face, account, job.id)
+            await self._world.jobs.release(credentials.hugging_face, account, job.id)
+            logger.warning("job %s of %s ran although its attempt ended: stopped", job.id, run.metadata.name)
+
+        why = f"job {job.id} ran after its attempt ended"
+        changed = booked(record, job, run, ended, month=f"{self._world.clock.now():%Y-%m}")
+        await self._world.executor.carry_out(
+            Plan(
+                steps=(
+                    WriteRecord(record=changed, why=why),
+                    Do(action="cancel", arguments={"job": job.id, "why": why}),
+                )
+            ),
+            Held(object=held, record=item),
+            resource=TRAINING_RUNS,
+            record_ref=self._world.record_reference(namespace, agent_model),
+            file_ref=None,
+            do=cancel,
+            agent=record.agent,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """An attempt that is over; no job of it should run."""
+
+    attempt: int
+    label: str
+    usd_per_hour: str
+
+
+def ended_attempts(run: TrainingRun) -> Iterator[Ended]:
+    """Those before the last one, and of a run that ended the last one, too."""
+    status = run.status
+    for past in status.attempts:
+        yield Ended(attempt=past.attempt, label=past.label, usd_per_hour=past.usd_per_hour)
+    if status.phase in TERMINAL and status.job is not None:
+        price = status.estimate.usd_per_hour if status.estimate else "0"
+        yield Ended(attempt=status.job.attempt, label=status.job.label, usd_per_hour=price)
+
+
+def booked(record: Record, job: Job, run: TrainingRun, ended: Ended, *, month: str) -> Record:
+    """The record with the job's cost in its attempt's settlement; booked once."""
+    key = f"{run.metadata.uid}/{ended.attempt}"
+    old = record.settlements.get(key, Settlement(usd_micro=0, month=month))
+    if job.id in old.jobs:
+        return record
+    cost = billed_micro_usd(billed_seconds(job), micro(ended.usd_per_hour))
+    changed = old.model_copy(update={"usd_micro": old.usd_micro + cost, "jobs": (*old.jobs, job.id)})
+    return record.with_(settlements={**record.settlements, key: changed})

@@ -1,0 +1,102 @@
+"""Who is woken by which change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from modelops.engine.cache import ObjectCache
+from modelops.engine.event_mapping import concerned, concerned_by_report, with_uid
+from modelops.engine.executor import CONFIG_MAPS
+from modelops.engine.queue import Key
+from modelops.engine.resources import AGENT_MODELS, PODS, ROLLOUTS, TRAINING_RUNS
+from modelops.ports import Resource
+
+Item = dict[str, Any]
+DOCS_AGENT, CICD_AGENT = Key("AgentModel", "team", "docs"), Key("AgentModel", "team", "cicd")
+RUN, ENDED_RUN = Key("TrainingRun", "team", "run"), Key("TrainingRun", "team", "ended-run")
+ROLLOUT, ENDED_ROLLOUT = Key("Rollout", "team", "rollout"), Key("Rollout", "team", "ended-rollout")
+COMPLETE = {"conditions": [{"type": "Complete", "status": "True"}]}
+
+
+def item(name: str, *, spec: Item | None = None, status: Item | None = None, **metadata: Any) -> Item:
+    meta = {"name": name, "namespace": "team", "resourceVersion": "1", "uid": f"uid-{name}", **metadata}
+    return {"metadata": meta, "spec": spec or {}, "status": status or {}}
+
+
+def agent(name: str, *, config_map: str, app: str) -> Item:
+    config = {"configMapRef": {"name": config_map}, "workloadSelector": {"matchLabels": {"app": app}}}
+    return item(name, spec={"agent": name, "config": config})
+
+
+DOCS = agent("docs", config_map="agents", app="docs")
+CICD = agent("cicd", config_map="agents", app="cicd")
+REFERENCE = {"agentModelRef": {"name": "docs"}}
+TRAINING = item("run", spec=REFERENCE)
+CANARY = item("rollout", spec={**REFERENCE, "candidate": {"trainingRunRef": {"name": "run"}}})
+
+
+@pytest.fixture
+def cache() -> ObjectCache:
+    held = ObjectCache(monotonic=lambda: 0.0)
+    for one in (DOCS, CICD):
+        held.put(AGENT_MODELS, one)
+    for one in (TRAINING, item("ended-run", spec=REFERENCE, status=COMPLETE)):
+        held.put(TRAINING_RUNS, one)
+    for one in (CANARY, item("ended-rollout", spec={**CANARY["spec"]}, status=COMPLETE)):
+        held.put(ROLLOUTS, one)
+    return held
+
+
+@pytest.mark.parametrize(
+    ("resource", "changed", "woken"),
+    [
+        (AGENT_MODELS, DOCS, {DOCS_AGENT, RUN, ROLLOUT}),
+        (TRAINING_RUNS, TRAINING, {RUN, DOCS_AGENT, ROLLOUT}),
+        (ROLLOUTS, CANARY, {ROLLOUT, DOCS_AGENT}),
+        (CONFIG_MAPS, item("agents"), {DOCS_AGENT, CICD_AGENT, ROLLOUT}),
+        (CONFIG_MAPS, item("agents", namespace="other"), set()),
+        (CONFIG_MAPS, item("foreign"), set()),
+        (
+            CONFIG_MAPS,
+            item("docs-modelops-record", labels={"modelops.code-chef.dev/record": "docs"}),
+            {DOCS_AGENT, ROLLOUT},
+        ),
+        (PODS, item("docs-1", labels={"app": "docs", "x": "y"}), {DOCS_AGENT, ROLLOUT}),
+        (PODS, item("other", labels={"app": "other"}), set()),
+    ],
+)
+def test_a_change_wakes_exactly_who_is_concerned(
+    cache: ObjectCache, resource: Resource, changed: Item, woken: set[Key]
+) -> None:
+    assert set(concerned(cache, resource, changed)) == woken
+
+
+def test_a_status_that_follows_from_runs_and_rollouts_does_not_wake_them(cache: ObjectCache) -> None:
+    ready = {"conditions": [{"type": "Ready", "status": "True"}]}
+    settled = {**DOCS, "status": ready}
+    spent = {**DOCS, "status": {**ready, "spend": {"reservedUSD": "1"}}}
+    assert set(concerned(cache, AGENT_MODELS, spent, settled)) == {DOCS_AGENT}
+    edited = {**spent, "metadata": {**spent["metadata"], "generation": 2}}
+    for after, before in ((settled, DOCS), (edited, settled), (spent, None)):
+        assert set(concerned(cache, AGENT_MODELS, after, before)) == {DOCS_AGENT, RUN, ROLLOUT}
+
+
+def test_progress_of_a_run_or_rollout_does_not_wake_the_agent_but_a_deletion_does(cache: ObjectCache) -> None:
+    for resource, was, alone in ((TRAINING_RUNS, TRAINING, {RUN, ROLLOUT}), (ROLLOUTS, CANARY, {ROLLOUT})):
+        further = {**was, "status": {"phase": "Running"}}
+        assert set(concerned(cache, resource, further, was)) == alone
+        going = {**was, "metadata": {**was["metadata"], "deletionTimestamp": "2026-01-01T00:00:00Z"}}
+        assert set(concerned(cache, resource, going, was)) == {*alone, DOCS_AGENT}
+
+
+def test_a_report_wakes_the_agent_and_its_rollouts(cache: ObjectCache) -> None:
+    assert set(concerned_by_report(cache, "team", "docs")) == {DOCS_AGENT, ROLLOUT}
+    assert set(concerned_by_report(cache, "", "docs")) == {DOCS_AGENT, ROLLOUT}
+    assert set(concerned_by_report(cache, "other", "docs")) == set()
+
+
+def test_a_uid_finds_its_run_or_rollout(cache: ObjectCache) -> None:
+    assert list(with_uid(cache, "uid-run")) == [RUN]
+    assert list(with_uid(cache, "uid-of-nobody")) == []

@@ -1,0 +1,192 @@
+"""A job that outlives its run is booked once, in its attempt's settlement, then stopped, and both are traced."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from tests.unit.training.objects import (
+    INSTALLATION,
+    NAMESPACE,
+    NOW,
+    RUN,
+    RUN_UID,
+    agent_model_json,
+    empty_record,
+    prepared_status,
+    record_json,
+    run_json,
+    secret_json,
+)
+
+from modelops.api.v1alpha1.names import record_name
+from modelops.api.v1alpha1.trainingrun import AttemptStatus, JobStatus, TrainingPhase, TrainingRun
+from modelops.domain.record import Record, Settlement
+from modelops.engine.cache import ObjectCache
+from modelops.engine.executor import CONFIG_MAPS, Executor
+from modelops.engine.orphan_jobs import Strays, booked, ended_attempts
+from modelops.engine.resources import AGENT_MODELS, TRAINING_RUNS
+from modelops.engine.world import World
+from modelops.ports import Job, Json, Refused, Resource, Unavailable
+
+KEY = "8f6e/1"
+
+
+def ended_run() -> TrainingRun:
+    return TrainingRun.model_validate(
+        {
+            "metadata": {"name": "docs-1", "namespace": "team", "uid": "8f6e", "resourceVersion": "1"},
+            "spec": {"agentModelRef": {"name": "docs"}, "baseModel": "org/base", "maxUSD": "4"},
+            "status": {
+                **prepared_status(),
+                "phase": "Succeeded",
+                "job": JobStatus(attempt=1, label="0a1b2c3d-8f6e-1", id="first").wire(),
+            },
+        }
+    )
+
+
+def test_a_stray_job_is_added_to_what_its_attempt_cost() -> None:
+    (ended,) = ended_attempts(ended_run())
+    before = empty_record().with_(
+        settlements={KEY: Settlement(usd_micro=100, month="2025-12", jobs=("first",))}
+    )
+    stray = Job(id="late", label="0a1b2c3d-8f6e-1", stage="RUNNING", running_seconds=61)
+    after = booked(before, stray, ended_run(), ended, month="2025-12")
+    assert after.settlements[KEY].jobs == ("first", "late")
+    assert after.settlements[KEY].usd_micro > 100
+
+
+def test_a_stray_job_is_booked_once() -> None:
+    stray = Job(id="late", label="0a1b2c3d-8f6e-1", stage="RUNNING", running_seconds=61)
+    (ended,) = ended_attempts(ended_run())
+    once = booked(empty_record(), stray, ended_run(), ended, month="2025-12")
+    assert booked(once, stray, ended_run(), ended, month="2026-01") == once
+
+
+def test_an_attempt_before_the_last_is_over_although_its_run_goes_on() -> None:
+    of = ended_run()
+    past = AttemptStatus(attempt=1, label="0a1b2c3d-8f6e-1", reason="JobLost", usd_per_hour="1.5")
+    second = JobStatus(attempt=2, label="0a1b2c3d-8f6e-2", id="second")
+    going = of.status.model_copy(update={"phase": TrainingPhase.RUNNING, "attempts": (past,), "job": second})
+    (ended,) = ended_attempts(of.model_copy(update={"status": going}))
+    stray = Job(id="late", label=past.label, stage="RUNNING", running_seconds=61)
+    after = booked(empty_record(), stray, of, ended, month="2025-12")
+    assert {key: found.usd_micro for key, found in after.settlements.items()} == {KEY: 50_000}
+
+
+LABEL = f"{INSTALLATION}-{RUN_UID}-1"
+STRAY = Job(id="late", label=LABEL, stage="RUNNING", running_seconds=61)
+
+
+@dataclass
+class Here:
+    """One run that has ended and one job of it that runs: the ports that a sweep uses, and what came of it."""
+
+    problem: Exception | None = None
+    done: list[str] = field(default_factory=list)
+    traced: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
+    version: int = 100
+
+    def __post_init__(self) -> None:
+        ended = {
+            **prepared_status(),
+            "phase": "Failed",
+            "job": JobStatus(attempt=1, label=LABEL, id="first").wire(),
+        }
+        self.record = record_json(empty_record())
+        self.cache = ObjectCache(monotonic=self.monotonic)
+        self.cache.put(AGENT_MODELS, agent_model_json())
+        self.cache.put(TRAINING_RUNS, run_json(status=ended))
+        self.cache.put(CONFIG_MAPS, self.record)
+        anything: Any = self
+        executor = Executor(anything, self.cache, traces=self, clock=anything)
+        self.strays = Strays(
+            World(
+                kube=anything,
+                cache=self.cache,
+                executor=executor,
+                clock=anything,
+                jobs=anything,
+                hub=anything,
+                endpoints=anything,
+                programs=anything,
+                reports=anything,
+                enqueue=lambda _: None,
+                hub_org="org",
+            ),
+            installation=INSTALLATION,
+            interval_seconds=1,
+        )
+
+    def now(self) -> Any:
+        return NOW
+
+    def monotonic(self) -> float:
+        return 0.0
+
+    async def get(self, resource: Resource, namespace: str, name: str) -> Json | None:
+        return secret_json() if resource.plural == "secrets" else self.record
+
+    async def patch(self, resource: Resource, namespace: str, name: str, merge: Json) -> Json:
+        self.version += 1
+        metadata = {**self.record["metadata"], "resourceVersion": str(self.version)}
+        self.record = {**self.record, "metadata": metadata, "data": merge["data"]}
+        self.done.append(f"patch {name}")
+        return self.record
+
+    async def list_active(self, token: str, namespace: str) -> tuple[Job, ...]:
+        return (STRAY,)
+
+    async def cancel(self, token: str, namespace: str, job_id: str) -> None:
+        self.done.append(f"cancel {job_id}")
+        if self.problem is not None:
+            raise self.problem
+
+    async def release(self, token: str, namespace: str, job_id: str) -> None:
+        self.done.append(f"release {job_id}")
+
+    def action(
+        self,
+        action: str,
+        *,
+        kind: str,
+        namespace: str,
+        name: str,
+        uid: str,
+        agent: str,
+        outputs: Mapping[str, Any],
+    ) -> None:
+        assert (kind, namespace, name, uid, agent) == ("TrainingRun", NAMESPACE, RUN, RUN_UID, "docs")
+        self.traced.append((action, str(outputs["outcome"]), dict(outputs)))
+
+
+async def test_a_stray_job_is_stopped_after_it_was_booked_and_both_are_traced() -> None:
+    here = Here()
+    await here.strays.sweep()
+    assert here.done == [f"patch {record_name('docs')}", "cancel late", "release late"]
+    assert Record.from_data(here.record["data"]).settlements[f"{RUN_UID}/1"].jobs == ("late",)
+    assert [(action, outcome) for action, outcome, _ in here.traced] == [
+        ("record", "done"),
+        ("cancel", "done"),
+    ]
+    assert here.traced[1][2]["job"] == "late"
+
+
+@pytest.mark.parametrize(
+    ("problem", "outcome"), [(Unavailable("down"), "not done: down"), (Refused("no"), "refused: no")]
+)
+async def test_a_stray_job_that_could_not_be_stopped_is_traced_so_and_tried_again(
+    problem: Exception, outcome: str
+) -> None:
+    here = Here(problem=problem)
+    for _ in range(2):
+        if isinstance(problem, Refused):
+            with pytest.raises(Refused):
+                await here.strays.sweep()
+        else:
+            await here.strays.sweep()
+    assert here.done.count("cancel late") == 2
+    assert [(action, said) for action, said, _ in here.traced if action == "cancel"] == [("cancel", outcome)]
