@@ -178,7 +178,7 @@ class Flavor:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Claim:
+class AttemptClaim:
     """What stands in `claims/<attempt>`: the job that may train, or a closed attempt."""
 
     job: str = ""
@@ -232,10 +232,10 @@ class Hub(Protocol):
     async def ensure_model_repo(self, token: str, repo: str) -> None:
         """Creates the private repository; an existing one is no error."""
 
-    async def claim(self, token: str, repo: str, attempt: int) -> Claim | None:
+    async def attempt_claim(self, token: str, repo: str, attempt: int) -> AttemptClaim | None:
         """What stands in `claims/<attempt>` at the head."""
 
-    async def close(self, token: str, repo: str, attempt: int) -> Claim:
+    async def close_attempt(self, token: str, repo: str, attempt: int) -> AttemptClaim:
         """Commits `closed` unless something stands there already; returns what stands in the end."""
 
     async def read_json(self, token: str, repo: str, revision: str, path: str) -> Json | None:

@@ -24,7 +24,7 @@ from modelops.domain.plan import (
 )
 from modelops.domain.record import Record, Target, initial_record
 from modelops.engine.cache import ObjectCache
-from modelops.engine.executor import CONFIG_MAPS, Executed, Executor, Held
+from modelops.engine.executor import CONFIG_MAPS, Executed, Executor, WriteBase
 from modelops.localcluster import LocalCluster
 from modelops.ports import Json, NotLeader, Refused, Resource, Unavailable, Uncertain
 
@@ -78,7 +78,7 @@ class Bench:
     beside: KubeClient
     through: KubeClient
     namespace: str
-    held: Held
+    write_base: WriteBase
     did: list[Do]
 
     async def carry_out(self, *steps: Step, do_raises: Exception | None = None) -> Executed:
@@ -89,7 +89,7 @@ class Bench:
 
         return await self.executor.carry_out(
             Plan(steps=steps),
-            self.held,
+            self.write_base,
             resource=GADGETS,
             record_ref=(self.namespace, "docs-modelops-record", {"modelops.code-chef.dev/record": "docs"}),
             file_ref=(self.namespace, "agents", "agents.yaml"),
@@ -136,7 +136,7 @@ async def bench(cluster: LocalCluster, kubectl: Kubectl, namespace: str) -> Asyn
                 beside=beside,
                 through=kube,
                 namespace=namespace,
-                held=Held(object=made, file=file),
+                write_base=WriteBase(object=made, file=file),
                 did=[],
             )
 
@@ -146,14 +146,14 @@ def status(step: int) -> WriteStatus:
 
 
 def file(text: str, **more: tuple[str, int]) -> WriteFile:
-    return WriteFile(text=text, why="test", **more)
+    return WriteFile(text=text, purpose="test", **more)
 
 
 async def test_writes_of_one_plan_follow_each_other(bench: Bench) -> None:
     executed = await bench.carry_out(
         status(1),
-        WriteRecord(record=RECORD, why="first"),
-        WriteRecord(record=RECORD.with_(deployed_at="later"), why="second"),
+        WriteRecord(record=RECORD, purpose="first"),
+        WriteRecord(record=RECORD.with_(deployed_at="later"), purpose="second"),
         file("b"),
         Do(action="call"),
         Announce(reason="Tested", message="all of it"),
@@ -173,10 +173,10 @@ async def test_writes_of_one_plan_follow_each_other(bench: Bench) -> None:
     }
     assert (await bench.live(CONFIG_MAPS, "agents"))["data"] == {"agents.yaml": "b", "other": "o"}
     assert bench.did == [Do(action="call")]
-    held = bench.cache.get(GADGETS, bench.namespace, "g")
-    assert held is not None
-    assert held["metadata"]["resourceVersion"] == gadget["metadata"]["resourceVersion"]
-    assert bench.held.object == gadget
+    write_base = bench.cache.get(GADGETS, bench.namespace, "g")
+    assert write_base is not None
+    assert write_base["metadata"]["resourceVersion"] == gadget["metadata"]["resourceVersion"]
+    assert bench.write_base.object == gadget
 
 
 async def test_an_equal_status_and_equal_finalizers_are_not_written(bench: Bench) -> None:
@@ -191,10 +191,10 @@ async def test_a_newer_object_ends_the_plan_and_is_read(bench: Bench) -> None:
     newer = await bench.change_beside(GADGETS, "g", {"spec": {"size": 2}})
     executed = await bench.carry_out(status(1), file("b"))
     assert executed == Executed(done=False, conflict="object")
-    assert bench.held.object["metadata"]["resourceVersion"] == newer["metadata"]["resourceVersion"]
-    held = bench.cache.get(GADGETS, bench.namespace, "g")
-    assert held is not None
-    assert held["spec"] == {"size": 2}
+    assert bench.write_base.object["metadata"]["resourceVersion"] == newer["metadata"]["resourceVersion"]
+    write_base = bench.cache.get(GADGETS, bench.namespace, "g")
+    assert write_base is not None
+    assert write_base["spec"] == {"size": 2}
     assert (await bench.live(CONFIG_MAPS, "agents"))["data"]["agents.yaml"] == "a"
 
 
@@ -202,8 +202,8 @@ async def test_a_newer_file_gives_the_intent_to_rebase(bench: Bench) -> None:
     await bench.change_beside(CONFIG_MAPS, "agents", {"data": {"other": "foreign"}})
     executed = await bench.carry_out(status(1), file("b", intended=("uid", 1)))
     assert executed == Executed(done=False, conflict="file", rebase=("uid", 1), wrote=1)
-    assert bench.held.file is not None
-    assert bench.held.file["data"] == {"agents.yaml": "a", "other": "foreign"}
+    assert bench.write_base.file is not None
+    assert bench.write_base.file["data"] == {"agents.yaml": "a", "other": "foreign"}
 
 
 async def test_a_file_write_that_was_not_intended_just_now_gives_no_rebase(bench: Bench) -> None:
@@ -212,19 +212,19 @@ async def test_a_file_write_that_was_not_intended_just_now_gives_no_rebase(bench
 
 
 async def test_a_record_that_somebody_made_first_is_a_conflict_and_is_read(bench: Bench) -> None:
-    assert (await bench.carry_out(WriteRecord(record=RECORD, why="first"))).done
-    bench.held.record = None
-    executed = await bench.carry_out(WriteRecord(record=RECORD.with_(deployed_at="later"), why="again"))
+    assert (await bench.carry_out(WriteRecord(record=RECORD, purpose="first"))).done
+    bench.write_base.record = None
+    executed = await bench.carry_out(WriteRecord(record=RECORD.with_(deployed_at="later"), purpose="again"))
     assert executed == Executed(done=False, conflict="record")
-    assert bench.held.record is not None
-    assert Record.from_data(bench.held.record["data"]) == RECORD
+    assert bench.write_base.record is not None
+    assert Record.from_data(bench.write_base.record["data"]) == RECORD
 
 
 async def test_a_file_that_is_gone_is_gone_from_the_cache(bench: Bench) -> None:
     await bench.beside.delete(CONFIG_MAPS, bench.namespace, "agents")
     executed = await bench.carry_out(file("b", intended=("uid", 1)))
     assert executed == Executed(done=False, conflict="file")
-    assert bench.held.file is None
+    assert bench.write_base.file is None
     assert bench.cache.get(CONFIG_MAPS, bench.namespace, "agents") is None
 
 
@@ -238,8 +238,8 @@ async def test_a_lost_answer_to_a_file_write_is_read_back_and_never_rebased(benc
 
     executed = await bench.carry_out(file("c", intended=("uid", 1)))
     assert executed == Executed(done=False, conflict="file", rebase=("uid", 1))
-    assert bench.held.file is not None
-    assert bench.held.file["data"]["agents.yaml"] == "b"
+    assert bench.write_base.file is not None
+    assert bench.write_base.file["data"]["agents.yaml"] == "b"
 
 
 async def test_a_lost_answer_ends_the_plan_and_shows_what_is_true(bench: Bench) -> None:
@@ -255,12 +255,12 @@ async def test_a_lost_answer_ends_the_plan_and_shows_what_is_true(bench: Bench) 
     executed = await bench.carry_out(status(1), Do(action="pay"))
     assert executed == Executed(done=False, retry_after=0.0)
     assert bench.did == []
-    assert bench.held.object["status"] == {"step": 1}
+    assert bench.write_base.object["status"] == {"step": 1}
 
 
 async def test_the_last_finalizer_takes_the_object_out_of_the_cache(bench: Bench) -> None:
     await bench.beside.delete(GADGETS, bench.namespace, "g")
-    bench.held.object = await bench.live(GADGETS, "g")
+    bench.write_base.object = await bench.live(GADGETS, "g")
     assert await bench.carry_out(WriteFinalizers(finalizers=())) == Executed(done=True, wrote=1)
     assert bench.cache.get(GADGETS, bench.namespace, "g") is None
     assert await bench.beside.get(GADGETS, bench.namespace, "g") is None

@@ -62,4 +62,4 @@ async def test_a_lease_lost_between_two_requests_of_one_call_stops_the_second(
     await hub.ensure_model_repo(sandbox.hf_token, repo)
     with pytest.raises(NotLeader):
         await hub.close(sandbox.hf_token, repo, 1)
-    assert await hub.claim(sandbox.hf_token, repo, 1) is None
+    assert await hub.attempt_claim(sandbox.hf_token, repo, 1) is None

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from modelops.adapters.huggingface import HuggingFaceConnection, HuggingFaceHub
-from modelops.ports import Claim, Refused, Unavailable
+from modelops.ports import AttemptClaim, Refused, Unavailable
 from modelops.sandbox.client import SandboxInfo
 from modelops.sandbox.hub.seeds import BASE_MODEL, GATED_MODEL
 from modelops.sandbox.tokens import USER
@@ -18,7 +18,7 @@ from modelops.sandbox.tokens import USER
 def connection(sandbox: SandboxInfo) -> Any:
     made = HuggingFaceConnection(hub_url=sandbox.hub, endpoints_url=sandbox.endpoints)
     yield made
-    made.close()
+    made.close_attempt()
 
 
 @pytest.fixture
@@ -95,25 +95,25 @@ async def test_a_json_file_is_read_at_its_revision(
 async def test_closing_stands_and_a_second_closing_changes_nothing(
     hub: HuggingFaceHub, token: str, run_repo: str
 ) -> None:
-    assert await hub.claim(token, run_repo, 1) is None
-    assert await hub.close(token, run_repo, 1) == Claim(closed=True)
+    assert await hub.attempt_claim(token, run_repo, 1) is None
+    assert await hub.close_attempt(token, run_repo, 1) == AttemptClaim(closed=True)
     head = await hub.model(token, run_repo)
-    assert await hub.close(token, run_repo, 1) == Claim(closed=True)
+    assert await hub.close_attempt(token, run_repo, 1) == AttemptClaim(closed=True)
     assert await hub.model(token, run_repo) == head
-    assert await hub.claim(token, run_repo, 2) is None
+    assert await hub.attempt_claim(token, run_repo, 2) is None
 
 
 async def test_a_claim_that_stands_is_returned_and_not_overwritten(
     hub: HuggingFaceHub, connection: HuggingFaceConnection, token: str, run_repo: str
 ) -> None:
     await put(connection, token, run_repo, "claims/1", {"job": "job-7"})
-    assert await hub.close(token, run_repo, 1) == Claim(job="job-7")
-    assert await hub.claim(token, run_repo, 1) == Claim(job="job-7")
+    assert await hub.close_attempt(token, run_repo, 1) == AttemptClaim(job="job-7")
+    assert await hub.attempt_claim(token, run_repo, 1) == AttemptClaim(job="job-7")
 
 
 async def test_closers_in_a_race_agree(hub: HuggingFaceHub, token: str, run_repo: str) -> None:
-    claims = await asyncio.gather(*(hub.close(token, run_repo, 1) for _ in range(4)))
-    assert set(claims) == {Claim(closed=True)}
+    claims = await asyncio.gather(*(hub.close_attempt(token, run_repo, 1) for _ in range(4)))
+    assert set(claims) == {AttemptClaim(closed=True)}
 
 
 async def test_exactly_one_of_a_job_and_the_operator_wins(
@@ -121,7 +121,7 @@ async def test_exactly_one_of_a_job_and_the_operator_wins(
 ) -> None:
     """The job commits on the head that it looked at, as `trainers/job.py` does."""
 
-    def claim(api: Any) -> bool:
+    def attempt_claim(api: Any) -> bool:
         from huggingface_hub import CommitOperationAdd
         from huggingface_hub.errors import HfHubHTTPError
 
@@ -139,17 +139,17 @@ async def test_exactly_one_of_a_job_and_the_operator_wins(
     head = await hub.model(token, run_repo)
     assert head is not None
     won, closed = await asyncio.gather(
-        connection.call(claim, doing="claiming", token=token), hub.close(token, run_repo, 1)
+        connection.call(attempt_claim, doing="claiming", token=token), hub.close_attempt(token, run_repo, 1)
     )
-    assert closed == (Claim(job="job-1") if won else Claim(closed=True))
-    assert await hub.claim(token, run_repo, 1) == closed
+    assert closed == (AttemptClaim(job="job-1") if won else AttemptClaim(closed=True))
+    assert await hub.attempt_claim(token, run_repo, 1) == closed
 
 
 async def test_a_lost_answer_to_the_closing_commit_is_settled_by_looking(
     hub: HuggingFaceHub, token: str, run_repo: str, sandbox: SandboxInfo
 ) -> None:
     sandbox.fault("hub", "lost_answer", method="POST", path_regex="/commit/main$")
-    assert await hub.close(token, run_repo, 1) == Claim(closed=True)
+    assert await hub.close_attempt(token, run_repo, 1) == AttemptClaim(closed=True)
     commits = sandbox.requests(service="hub", method="POST", path_regex=f"{run_repo}/commit/main$")
     assert len(commits) == 1
 

@@ -329,7 +329,7 @@ async def test_invariant_10_secrets_appear_nowhere(here: Stage) -> None:
         said[kind] = json.dumps(await here.api.list(kind))
     traced = await here.until(lambda: (t := traces(here)).get("Rollout Promoted") and t, say="traced whole")
     assert {t["extra"]["metadata"]["uid"] for t in traced["TrainingRun submit"]} == {run["metadata"]["uid"]}
-    writes = {t["outputs"]["why"] for t in traced["Rollout routing"]}
+    writes = {t["outputs"]["purpose"] for t in traced["Rollout routing"]}
     assert {f"canary of {NAME} at 50 percent", "promote v1.1.0"} <= writes
     said["traces"] = json.dumps(traced)
     assert not [where for where, text in said.items() for secret in secrets if secret in text]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelops.domain.versions import BASELINE, Inputs, next_version, parse, released
+from modelops.domain.versions import BASELINE, Inputs, next_version, parse, release_version
 
 TEXTS = st.sampled_from(["a", "b", "c"])
 INPUTS = st.builds(Inputs, base_model=TEXTS, prompt_digest=TEXTS, dataset_digest=TEXTS, recipe_digest=TEXTS)
@@ -22,7 +22,7 @@ def test_versions_rise_strictly_and_none_is_used_twice(history: list[Inputs]) ->
         version = next_version(allocated, inputs=inputs, latest=latest)
         assert parse(version) > max(map(parse, allocated))
         allocated, latest = [*allocated, version], inputs
-    assert len({released(version) for version in allocated}) == len(allocated)
+    assert len({release_version(version) for version in allocated}) == len(allocated)
 
 
 @given(st.lists(INPUTS, min_size=1, max_size=10), st.randoms(use_true_random=False))
@@ -57,7 +57,7 @@ def test_after_the_baseline_everything_is_a_minor_version() -> None:
 
 
 def test_a_release_candidate_becomes_the_version_itself() -> None:
-    assert released("v1.2.0-rc.3") == released("v1.2.0") == "v1.2.0"
+    assert release_version("v1.2.0-rc.3") == release_version("v1.2.0") == "v1.2.0"
 
 
 @pytest.mark.parametrize("text", ["", "1.0.0", "v1.0", "v1.0.0\n", "v1.0.0-beta", "v1.0.0-rc.", "v１.0.0"])

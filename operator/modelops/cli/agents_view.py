@@ -17,9 +17,9 @@ from modelops.api.v1alpha1.reading import read
 from modelops.api.v1alpha1.rollout import Rollout
 from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain import agentsfile
-from modelops.domain.agentmodel.state import Observed
+from modelops.domain.agentmodel.state import State
 from modelops.domain.digest import identity_digest
-from modelops.domain.in_use import Scene
+from modelops.domain.in_use import AgentInventory
 from modelops.domain.record import MalformedRecord, Record
 from modelops.domain.record_bound import bounded_data
 from modelops.domain.rollout.state import File
@@ -74,10 +74,10 @@ class View:
         """As `modelops.json` names the AgentModel."""
         return f"{self.namespace}/{self.name}"
 
-    def observed(self, now: datetime) -> Observed:
+    def observed(self, now: datetime) -> State:
         """As the operator sees it, for its own way to rebuild a record."""
         assert self.agent_model is not None
-        return Observed(
+        return State(
             now=now,
             agent_model=self.agent_model,
             record=self.record,
@@ -87,9 +87,9 @@ class View:
             live=True,
         )
 
-    def scene(self) -> Scene:
+    def scene(self) -> AgentInventory:
         """For what is in use."""
-        return Scene(
+        return AgentInventory(
             name=self.name,
             agent_model=self.agent_model,
             record=self.record,

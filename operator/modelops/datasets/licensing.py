@@ -9,7 +9,7 @@ from modelops.datasets.refusals import named
 from modelops.datasets.report import Report
 from modelops.datasets.request import Request
 from modelops.datasets.source import Version
-from modelops.domain.licences import Licensed, judge
+from modelops.domain.licences import Licensed, assess_licences
 from modelops.workdir import ProgramFailure
 
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
@@ -32,7 +32,7 @@ def check_licences(request: Request, version: Version, *, report: Report) -> Non
         known = licence(writer) if _REPOSITORY.fullmatch(writer) else ""
         things.append(Licensed(what=f"the answers' author {writer}", licence=known, required=False))
     report.figures["licences"] = {thing.what: thing.licence or "not known" for thing in things}
-    verdict = judge(things, allowed=request.allowed_licences)
+    verdict = assess_licences(things, allowed=request.allowed_licences)
     for sentence in verdict.findings:
         report.find(sentence)
     if verdict.refused:

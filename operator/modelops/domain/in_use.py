@@ -62,7 +62,7 @@ class InUse:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scene:
+class AgentInventory:
     """What the cluster says of one agent; None and empty where it says nothing.
 
     `unreadable`: uids of runs that exist and cannot be read: they may be under way. `opaque`: the text of all that
@@ -83,27 +83,27 @@ ANOTHER = "promote another version"
 STOPPED = "wait until its endpoint has stopped (status.endpoints)"
 
 
-def in_use(scene: Scene, *, now: datetime) -> InUse:
+def in_use(inventory: AgentInventory, *, now: datetime) -> InUse:
     """The first reason of each repository counts."""
     models: dict[str, Use] = {}
     for repo, use in (
-        *by_file(scene),
-        *by_record(scene, now),
-        *by_agent_model(scene),
-        *by_endpoints(scene),
-        *by_rollouts(scene),
+        *by_file(inventory),
+        *by_record(inventory, now),
+        *by_agent_model(inventory),
+        *by_endpoints(inventory),
+        *by_rollouts(inventory),
     ):
         models.setdefault(repo, use)
     return InUse(
         models=models,
-        running=dict(by_runs(scene)),
-        opaque=tuple((scene.name, text) for text in scene.opaque),
+        running=dict(by_runs(inventory)),
+        opaque=tuple((inventory.name, text) for text in inventory.opaque),
     )
 
 
-def by_file(scene: Scene) -> Iterator[tuple[str, Use]]:
+def by_file(inventory: AgentInventory) -> Iterator[tuple[str, Use]]:
     """What the agents read; it may be ahead of the record."""
-    entry, name = scene.file, scene.name
+    entry, name = inventory.file, inventory.name
     if entry is not None and entry.stable is not None and entry.stable.model:
         yield entry.stable.model, Use(why=f"stable of {name} in the agents' file", first=ANOTHER)
     canary = entry.routing.canary if entry is not None and entry.routing is not None else None
@@ -114,9 +114,9 @@ def by_file(scene: Scene) -> Iterator[tuple[str, Use]]:
         )
 
 
-def by_record(scene: Scene, now: datetime) -> Iterator[tuple[str, Use]]:
+def by_record(inventory: AgentInventory, now: datetime) -> Iterator[tuple[str, Use]]:
     """Stable, previous, what is tried, and what served until lately."""
-    record, name = scene.record, scene.name
+    record, name = inventory.record, inventory.name
     if record is None:
         return
     yield record.stable.model, Use(why=f"stable of {name}: {record.stable.version}", first=ANOTHER)
@@ -130,16 +130,18 @@ def by_record(scene: Scene, now: datetime) -> Iterator[tuple[str, Use]]:
             record.previous.model,
             Use(why=why, first=f"{ANOTHER}, so that it is no longer the previous one"),
         )
-    window = timedelta(seconds=scene.agent_model.spec.rollback_window_seconds if scene.agent_model else 0)
+    window = timedelta(
+        seconds=inventory.agent_model.spec.rollback_window_seconds if inventory.agent_model else 0
+    )
     for target, until in ends_of_service(record):
         if now < until + window:
             why = f"served until {until:%Y-%m-%dT%H:%M:%SZ}, within spec.rollbackWindowSeconds"
             yield target.model, Use(why=why, first=f"wait until {until + window:%Y-%m-%dT%H:%M:%SZ}")
 
 
-def by_agent_model(scene: Scene) -> Iterator[tuple[str, Use]]:
+def by_agent_model(inventory: AgentInventory) -> Iterator[tuple[str, Use]]:
     """The baseline, and what the status remembers where the record is lost."""
-    agent, name = scene.agent_model, scene.name
+    agent, name = inventory.agent_model, inventory.name
     if agent is None:
         return
     yield agent.spec.baseline.model, Use(why=f"baseline of {name}", first="make another one the baseline")
@@ -158,26 +160,26 @@ def ends_of_service(record: Record) -> Iterator[tuple[Target, datetime]]:
         yield target, moment(following.since)
 
 
-def by_endpoints(scene: Scene) -> Iterator[tuple[str, Use]]:
+def by_endpoints(inventory: AgentInventory) -> Iterator[tuple[str, Use]]:
     """What bills; the status may name one that a record has lost."""
     entries: Iterable[tuple[str, str, str]] = (
-        (e.repo, e.name, e.role) for e in (scene.record.endpoints if scene.record else ())
+        (e.repo, e.name, e.role) for e in (inventory.record.endpoints if inventory.record else ())
     )
-    shown = scene.agent_model.status.endpoints if scene.agent_model else ()
+    shown = inventory.agent_model.status.endpoints if inventory.agent_model else ()
     for repo, endpoint, role in (*entries, *((e.model, e.name, e.role.value) for e in shown)):
         yield repo, Use(why=f"endpoint {endpoint} ({role}) serves it", first=STOPPED)
 
 
-def by_rollouts(scene: Scene) -> Iterator[tuple[str, Use]]:
+def by_rollouts(inventory: AgentInventory) -> Iterator[tuple[str, Use]]:
     """Candidates of rollouts that have not ended, claimed or not."""
-    runs = {run.metadata.name: run for run in scene.runs}
-    for rollout in scene.rollouts:
+    runs = {run.metadata.name: run for run in inventory.runs}
+    for rollout in inventory.rollouts:
         if rollout.status.phase in ROLLOUT_OVER:
             continue
         candidate, name = rollout.spec.candidate, rollout.metadata.name
         use = Use(why=f"Rollout {name} names it and has not ended", first=f"abort Rollout {name}")
         run = runs.get(candidate.training_run_ref.name) if candidate.training_run_ref else None
-        entry = scene.record.entry(candidate.version) if scene.record and candidate.version else None
+        entry = inventory.record.entry(candidate.version) if inventory.record and candidate.version else None
         for repo in (
             candidate.model.repo if candidate.model else "",
             run.status.model.repo if run and run.status.model else "",
@@ -187,20 +189,20 @@ def by_rollouts(scene: Scene) -> Iterator[tuple[str, Use]]:
                 yield repo, use
 
 
-def by_runs(scene: Scene) -> Iterator[tuple[str, Use]]:
+def by_runs(inventory: AgentInventory) -> Iterator[tuple[str, Use]]:
     """Runs that have not ended, and those whose money is still reserved."""
-    for key, reservation in (scene.record.reservations if scene.record else {}).items():
+    for key, reservation in (inventory.record.reservations if inventory.record else {}).items():
         if reservation.repo:
             use = Use(
                 why=f"TrainingRun {reservation.name} is under way", first="wait for its end, or cancel it"
             )
             yield short_uid(key.partition("/")[0]), use
-    for run in scene.runs:
+    for run in inventory.runs:
         if run.status.phase not in RUN_OVER:
             name = run.metadata.name
             use = Use(why=f"TrainingRun {name} is under way", first="wait for its end, or cancel it")
             yield short_uid(run.metadata.uid), use
-    for uid in scene.unreadable:
+    for uid in inventory.unreadable:
         use = Use(
             why=f"its TrainingRun (uid {uid}) cannot be read", first="see what is wrong with that object"
         )

@@ -23,7 +23,7 @@ class LicenceVerdict:
     findings: tuple[str, ...] = ()
 
 
-def judge(things: Sequence[Licensed], *, allowed: Sequence[str]) -> LicenceVerdict:
+def assess_licences(things: Sequence[Licensed], *, allowed: Sequence[str]) -> LicenceVerdict:
     """Identifiers are compared without regard to case, as SPDX does. An empty list allows everything."""
     if not allowed:
         return LicenceVerdict()

@@ -32,7 +32,7 @@ class WriteRecord:
     """Replaces the AgentModel's record, conditional on the resourceVersion that it was read at."""
 
     record: Record
-    why: str
+    purpose: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,7 @@ class WriteFile:
     """
 
     text: str
-    why: str
+    purpose: str
     intended: tuple[str, Any] | None = None
 
 

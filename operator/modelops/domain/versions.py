@@ -49,7 +49,7 @@ def parse(text: str) -> Version:
     return Version(int(found[1]), int(found[2]), int(found[3]))
 
 
-def released(text: str) -> str:
+def release_version(text: str) -> str:
     """The version that a release candidate becomes when it is promoted."""
     return str(parse(text))
 

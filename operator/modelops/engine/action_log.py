@@ -52,9 +52,9 @@ def _said(step: Step) -> tuple[str, dict[str, Any]] | None:
     """Name and particulars of a step; None for what is not worth a trace. No inputs, no secrets."""
     match step:
         case WriteRecord():
-            return "record", {"why": step.why}
+            return "record", {"purpose": step.purpose}
         case WriteFile():
-            return "routing", {"why": step.why}
+            return "routing", {"purpose": step.purpose}
         case Announce():
             return step.reason, {"message": step.message, "warning": step.warning}
         case Do() if step.action not in QUIET:

@@ -8,15 +8,15 @@ from typing import Any
 
 from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.domain.agentmodel.decide import decide
-from modelops.domain.agentmodel.state import Observed
+from modelops.domain.agentmodel.state import State
 from modelops.domain.facts import Outage
 from modelops.domain.plan import Do, Plan, WriteRecord, WriteStatus
 from modelops.domain.record import EndpointEntry, Record, Settlement
 from modelops.domain.training.naming import attempt_label
 from modelops.engine.event_mapping import with_uid
-from modelops.engine.executor import CONFIG_MAPS, Executed, Held
+from modelops.engine.executor import CONFIG_MAPS, Executed, WriteBase
 from modelops.engine.process_memory import Memories
-from modelops.engine.reconciler import Reconciler, Scene
+from modelops.engine.reconciler import ReconcileContext, Reconciler
 from modelops.engine.resources import AGENT_MODELS, ROLLOUTS, TRAINING_RUNS
 from modelops.engine.world import World, parsed
 from modelops.ports import EndpointRequest, Unavailable
@@ -33,7 +33,7 @@ class Memory:
     """When the status was written, on the monotonic clock."""
 
 
-class AgentModelReconciler(Reconciler[Observed]):
+class AgentModelReconciler(Reconciler[State]):
     """One call reconciles one AgentModel until there is nothing more to do at the moment."""
 
     resource = AGENT_MODELS
@@ -46,10 +46,10 @@ class AgentModelReconciler(Reconciler[Observed]):
         self._memories = Memories(Memory)
         self._listening_since = world.clock.monotonic()
 
-    def _decide(self, seen: Observed) -> Plan:
-        return decide(seen)
+    def _decide(self, state: State) -> Plan:
+        return decide(state)
 
-    async def _observe(self, namespace: str, name: str) -> Scene[Observed] | None:
+    async def _observe(self, namespace: str, name: str) -> ReconcileContext[State] | None:
         world = self._world
         item = world.cache.get(AGENT_MODELS, namespace, name)
         agent = parsed(AgentModel, item) if item is not None else None
@@ -63,7 +63,7 @@ class AgentModelReconciler(Reconciler[Observed]):
         )
         credentials, secret_problem = await world.credentials(namespace, agent)
         block = file.entry.routing if file else None
-        seen = Observed(
+        state = State(
             now=world.clock.now(),
             agent_model=agent,
             record=record,
@@ -87,9 +87,9 @@ class AgentModelReconciler(Reconciler[Observed]):
             listening_seconds=world.clock.monotonic() - self._listening_since,
             rest_seconds=self._memory(agent).shown_at + STATUS_SECONDS - world.clock.monotonic(),
         )
-        return Scene(
-            seen=seen,
-            held=Held(object=item, record=record_item, file=file_item),
+        return ReconcileContext(
+            state=state,
+            write_base=WriteBase(object=item, record=record_item, file=file_item),
             credentials=credentials,
             record_ref=world.record_reference(namespace, name),
             file_ref=(namespace, reference.name, reference.key),
@@ -100,9 +100,9 @@ class AgentModelReconciler(Reconciler[Observed]):
         meta = agent.metadata
         return self._memories.of(meta.namespace, meta.name, meta.uid)
 
-    def _acted(self, scene: Scene[Observed], plan: Plan, done: Executed) -> None:
+    def _acted(self, context: ReconcileContext[State], plan: Plan, done: Executed) -> None:
         if done.wrote and any(isinstance(step, WriteStatus) for step in plan.steps):
-            self._memory(scene.seen.agent_model).shown_at = self._world.clock.monotonic()
+            self._memory(context.state.agent_model).shown_at = self._world.clock.monotonic()
 
     def _older(self, agent: AgentModel) -> str:
         """Name of an older AgentModel over the same agent in the same ConfigMap; empty: there is none."""
@@ -121,15 +121,15 @@ class AgentModelReconciler(Reconciler[Observed]):
                 return other.metadata.name
         return ""
 
-    async def _fetch(self, fact: str, seen: Observed, scene: Scene[Observed]) -> Any:
+    async def _fetch(self, fact: str, state: State, context: ReconcileContext[State]) -> Any:
         match fact:
             case "endpoints":
-                return await self._world.endpoints.list(scene.credentials.hugging_face, self._world.hub_org)
+                return await self._world.endpoints.list(context.credentials.hugging_face, self._world.hub_org)
             case "live":
-                return await self._observed_live(seen.agent_model)
+                return await self._observed_live(state.agent_model)
         raise ValueError(f"no such fact: {fact}")
 
-    async def _observed_live(self, agent: AgentModel) -> Scene[Observed] | None:
+    async def _observed_live(self, agent: AgentModel) -> ReconcileContext[State] | None:
         """Past the cache, which learns it. The file first: what it names was intended in a status before."""
         world, namespace = self._world, agent.metadata.namespace
         await world.raw(CONFIG_MAPS, namespace, agent.spec.config.config_map_ref.name, live=True)
@@ -138,19 +138,19 @@ class AgentModelReconciler(Reconciler[Observed]):
             world.cache.replace_all(resource, items, resource_version=version, namespace=namespace)
         return await self._observe(namespace, agent.metadata.name)
 
-    def _with_fact(self, seen: Observed, name: str, fact: Any, scene: Scene[Observed]) -> Observed:
+    def _with_fact(self, state: State, name: str, fact: Any, context: ReconcileContext[State]) -> State:
         if name != "live":
-            return super()._with_fact(seen, name, fact, scene)
-        if not isinstance(fact, Scene):
+            return super()._with_fact(state, name, fact, context)
+        if not isinstance(fact, ReconcileContext):
             why = fact.message if isinstance(fact, Outage) else "it is gone"
-            raise Unavailable(f"AgentModel {seen.agent_model.metadata.name} could not be read: {why}")
-        found: Observed = fact.seen
-        held, live = scene.held, fact.held
-        held.object, held.record, held.file = live.object, live.record, live.file
+            raise Unavailable(f"AgentModel {state.agent_model.metadata.name} could not be read: {why}")
+        found: State = fact.state
+        write_base, live = context.write_base, fact.write_base
+        write_base.object, write_base.record, write_base.file = live.object, live.record, live.file
         return replace(found, live=True)
 
-    async def _do(self, step: Do, seen: Observed, scene: Scene[Observed]) -> Mapping[str, Any] | None:
-        world, token = self._world, scene.credentials.hugging_face
+    async def _do(self, step: Do, state: State, context: ReconcileContext[State]) -> Mapping[str, Any] | None:
+        world, token = self._world, context.credentials.hugging_face
         world.gate()
         match step.action:
             case "create_endpoint":
@@ -160,30 +160,34 @@ class AgentModelReconciler(Reconciler[Observed]):
             case "delete_endpoint":
                 await world.endpoints.delete(token, world.hub_org, step.arguments["name"])
             case "sweep":
-                return await self._sweep(step, seen, scene)
+                return await self._sweep(step, state, context)
             case _:
                 raise ValueError(f"no such action: {step.action}")
         return None
 
-    async def _sweep(self, step: Do, seen: Observed, scene: Scene[Observed]) -> Mapping[str, Any] | None:
+    async def _sweep(
+        self, step: Do, state: State, context: ReconcileContext[State]
+    ) -> Mapping[str, Any] | None:
         """Paid job 11, for a run that is gone: close, stop and list its jobs, then settle the reservation.
 
         It is settled only when no job was seen to run for as long as a lost submission may take to show up.
         """
-        world, token, record = self._world, scene.credentials.hugging_face, seen.record
+        world, token, record = self._world, context.credentials.hugging_face, state.record
         assert record is not None
         uid, attempt, key = step.arguments["uid"], step.arguments["attempt"], step.arguments["key"]
         if next(with_uid(world.cache, uid), None) is not None:
             return {"outcome": "the object is there, but this operator cannot read it"}
-        if seen.secret_problem and not seen.can_clean_up:
-            return {"outcome": f"waits for credentials: {seen.secret_problem}"}
+        if state.secret_problem and not state.can_clean_up:
+            return {"outcome": f"waits for credentials: {state.secret_problem}"}
         label = attempt_label(installation=self._installation, uid=uid, attempt=attempt)
         reservation = record.reservations[key]
         account = reservation.account or world.hub_org
-        claim = await world.hub.claim(token, reservation.repo, attempt) if reservation.repo else None
-        if reservation.repo and claim is None:
+        attempt_claim = (
+            await world.hub.attempt_claim(token, reservation.repo, attempt) if reservation.repo else None
+        )
+        if reservation.repo and attempt_claim is None:
             await world.hub.ensure_model_repo(token, reservation.repo)
-            await world.hub.close(token, reservation.repo, attempt)
+            await world.hub.close_attempt(token, reservation.repo, attempt)
         jobs = await world.jobs.list_labelled(token, account, label)
         running = [job for job in jobs if not job.ended]
         for job in running:
@@ -194,16 +198,16 @@ class AgentModelReconciler(Reconciler[Observed]):
             return {"outcome": "cancelled", "jobs": ", ".join(job.id for job in running)}
         if now - self._quiet_since.setdefault(key, now) < self._settle_seconds:
             return {"outcome": "settling"}
-        trained = claim.job if claim is not None else ""
+        trained = attempt_claim.job if attempt_claim is not None else ""
         forgotten = bool(trained) and trained not in {job.id for job in jobs}
-        await self._settle(record, key, jobs, scene, forgotten=trained if forgotten else "")
+        await self._settle(record, key, jobs, context, forgotten=trained if forgotten else "")
         for job in jobs:
             await world.jobs.release(token, account, job.id)
         self._quiet_since.pop(key, None)
         return {"outcome": "settled"}
 
     async def _settle(
-        self, record: Record, key: str, jobs: Any, scene: Scene[Observed], *, forgotten: str
+        self, record: Record, key: str, jobs: Any, context: ReconcileContext[State], *, forgotten: str
     ) -> None:
         """`forgotten`: the job that trained, where its service does not know it any more, as one in this cluster that
         went with its run: the whole reservation is booked, at least.
@@ -212,7 +216,7 @@ class AgentModelReconciler(Reconciler[Observed]):
         from modelops.domain.training.pricing.estimate import billed_micro_usd
 
         listed = (
-            await self._world.jobs.flavors(scene.credentials.hugging_face)
+            await self._world.jobs.flavors(context.credentials.hugging_face)
             if any(job.usd_micro_per_hour is None for job in jobs)
             else ()
         )
@@ -237,12 +241,12 @@ class AgentModelReconciler(Reconciler[Observed]):
             },
         )
         await self._world.executor.carry_out(
-            Plan(steps=(WriteRecord(record=settled, why=f"settle {key}: its run is gone"),)),
-            scene.held,
+            Plan(steps=(WriteRecord(record=settled, purpose=f"settle {key}: its run is gone"),)),
+            context.write_base,
             resource=AGENT_MODELS,
-            record_ref=scene.record_ref,
+            record_ref=context.record_ref,
             file_ref=None,
-            do=lambda _: self._do(_, scene.seen, scene),
+            do=lambda _: self._do(_, context.state, context),
         )
 
 

@@ -53,7 +53,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass
-class Held:
+class WriteBase:
     """What a decision was made from, with metadata.resourceVersion; answers to our own writes replace it.
 
     `object`: of our kind. `record`, `file`: ConfigMaps, None where there is none.
@@ -117,7 +117,7 @@ class Executor:
     async def carry_out(
         self,
         plan: Plan,
-        held: Held,
+        write_base: WriteBase,
         *,
         resource: Resource,
         record_ref: RecordRef,
@@ -138,81 +138,81 @@ class Executor:
         for step in plan.steps:
             part = _part(step)
             try:
-                wrote += await self._take(step, held, target, do)
+                wrote += await self._take(step, write_base, target, do)
                 if isinstance(step, WriteFile):
                     file_written_at = self._clock.monotonic()
                 if not isinstance(step, Do):
-                    self._log.note(step, held.object, agent=agent, outcome="done")
+                    self._log.note(step, write_base.object, agent=agent, outcome="done")
             except _Overtaken as error:
-                _log.debug("%s is not what was decided from: %s", part, error, extra=_who(held.object))
+                _log.debug("%s is not what was decided from: %s", part, error, extra=_who(write_base.object))
                 return Executed(done=False, conflict=part, wrote=wrote)
             except (Conflict, Missing) as error:
-                _log.info("%s is not what was decided from: %s", part, error, extra=_who(held.object))
+                _log.info("%s is not what was decided from: %s", part, error, extra=_who(write_base.object))
                 if part is None:
                     return Executed(done=False, retry_after=0.0, wrote=wrote)
-                await self._read(part, held, target)
+                await self._read(part, write_base, target)
                 sent_once = isinstance(step, WriteFile) and isinstance(error, Conflict)
                 rebase = step.intended if sent_once and isinstance(step, WriteFile) else None
                 return Executed(
                     done=False, conflict=part, rebase=rebase, wrote=wrote, file_written_at=file_written_at
                 )
             except Uncertain as error:
-                _log.warning("an answer was lost: %s", error, extra=_who(held.object))
-                self._log.note(step, held.object, agent=agent, outcome=f"answer lost: {error}")
+                _log.warning("an answer was lost: %s", error, extra=_who(write_base.object))
+                self._log.note(step, write_base.object, agent=agent, outcome=f"answer lost: {error}")
                 if part is not None:
-                    await self._read(part, held, target)
+                    await self._read(part, write_base, target)
                 retry_after = 0.0 if part else _RETRY_SECONDS
                 return Executed(
                     done=False, retry_after=retry_after, wrote=wrote, file_written_at=file_written_at
                 )
             except Unavailable as error:
-                _log.warning("unavailable: %s", error, extra=_who(held.object))
-                self._log.note(step, held.object, agent=agent, outcome=f"not done: {error}")
+                _log.warning("unavailable: %s", error, extra=_who(write_base.object))
+                self._log.note(step, write_base.object, agent=agent, outcome=f"not done: {error}")
                 retry_after = error.retry_after or _RETRY_SECONDS
                 return Executed(
                     done=False, retry_after=retry_after, wrote=wrote, file_written_at=file_written_at
                 )
             except Refused as error:
-                self._log.note(step, held.object, agent=agent, outcome=f"refused: {error}")
+                self._log.note(step, write_base.object, agent=agent, outcome=f"refused: {error}")
                 raise
         return Executed(done=True, wrote=wrote, file_written_at=file_written_at)
 
     async def _take(
         self,
         step: Step,
-        held: Held,
+        write_base: WriteBase,
         target: _Target,
         do: Callable[[Do], Awaitable[Mapping[str, Any] | None]],
     ) -> int:
         """One step; returns how many writes to the Kubernetes API it took."""
         match step:
             case WriteStatus():
-                return await self._write_status(step, held, target)
+                return await self._write_status(step, write_base, target)
             case WriteFinalizers():
-                return await self._write_finalizers(step, held, target)
+                return await self._write_finalizers(step, write_base, target)
             case WriteRecord():
-                return await self._write_record(step, held, target)
+                return await self._write_record(step, write_base, target)
             case WriteFile():
-                return await self._write_file(step, held, target)
+                return await self._write_file(step, write_base, target)
             case Do():
                 told = await do(step)
-                self._log.note(step, held.object, agent=target.agent, outcome="done", told=told)
+                self._log.note(step, write_base.object, agent=target.agent, outcome="done", told=told)
             case Announce():
                 await self._kube.event(
-                    held.object, reason=step.reason, message=step.message, warning=step.warning
+                    write_base.object, reason=step.reason, message=step.message, warning=step.warning
                 )
         return 0
 
-    async def _write_status(self, step: WriteStatus, held: Held, target: _Target) -> int:
+    async def _write_status(self, step: WriteStatus, write_base: WriteBase, target: _Target) -> int:
         status = step.status.wire()
-        if held.object.get("status", {}) == status:
+        if write_base.object.get("status", {}) == status:
             return 0
-        answer = await self._kube.replace_status(target.resource, {**held.object, "status": status})
-        held.object = self._take_in(target.resource, answer)
+        answer = await self._kube.replace_status(target.resource, {**write_base.object, "status": status})
+        write_base.object = self._take_in(target.resource, answer)
         return 1
 
-    async def _write_finalizers(self, step: WriteFinalizers, held: Held, target: _Target) -> int:
-        metadata = held.object["metadata"]
+    async def _write_finalizers(self, step: WriteFinalizers, write_base: WriteBase, target: _Target) -> int:
+        metadata = write_base.object["metadata"]
         if tuple(metadata.get("finalizers", ())) == step.finalizers:
             return 0
         namespace, name = metadata["namespace"], metadata["name"]
@@ -220,26 +220,28 @@ class Executor:
             "metadata": {"resourceVersion": metadata["resourceVersion"], "finalizers": list(step.finalizers)}
         }
         answer = await self._kube.patch(target.resource, namespace, name, merge)
-        held.object = self._take_in(target.resource, answer)
+        write_base.object = self._take_in(target.resource, answer)
         if answer["metadata"].get("deletionTimestamp") and not answer["metadata"].get("finalizers"):
             self._cache.remove(target.resource, namespace, name, version=version_of(answer))
         return 1
 
-    async def _write_record(self, step: WriteRecord, held: Held, target: _Target) -> int:
+    async def _write_record(self, step: WriteRecord, write_base: WriteBase, target: _Target) -> int:
         """One at a time for each record. Where somebody else here wrote it since, nothing is sent."""
         namespace, name, _ = target.record
         lock = self._record_locks.setdefault((namespace, name), asyncio.Lock())
         async with lock:
             newest = self._cache.get(CONFIG_MAPS, namespace, name)
-            if newest is not None and (held.record is None or version_of(newest) > version_of(held.record)):
-                held.record = newest
+            if newest is not None and (
+                write_base.record is None or version_of(newest) > version_of(write_base.record)
+            ):
+                write_base.record = newest
                 raise _Overtaken(f"{name} was written since it was read")
-            return await self._send_record(step, held, target)
+            return await self._send_record(step, write_base, target)
 
-    async def _send_record(self, step: WriteRecord, held: Held, target: _Target) -> int:
+    async def _send_record(self, step: WriteRecord, write_base: WriteBase, target: _Target) -> int:
         namespace, name, labels = target.record
         data = bounded_data(step.record)
-        if held.record is None:
+        if write_base.record is None:
             body: Json = {
                 "apiVersion": "v1",
                 "kind": "ConfigMap",
@@ -252,32 +254,37 @@ class Executor:
             }
             answer = await self._kube.create(CONFIG_MAPS, body)
         else:
-            version = held.record["metadata"]["resourceVersion"]
+            version = write_base.record["metadata"]["resourceVersion"]
             merge = {"metadata": {"resourceVersion": version}, "data": data}
             answer = await self._kube.patch(CONFIG_MAPS, namespace, name, merge)
-        held.record = self._take_in(CONFIG_MAPS, answer)
-        _log.info("record written: %s", step.why, extra=_who(held.object))
+        write_base.record = self._take_in(CONFIG_MAPS, answer)
+        _log.info("record written: %s", step.purpose, extra=_who(write_base.object))
         return 1
 
-    async def _write_file(self, step: WriteFile, held: Held, target: _Target) -> int:
-        if target.file is None or held.file is None:
-            raise ValueError(f"a plan writes the agents' file ({step.why}), and none was held for it")
+    async def _write_file(self, step: WriteFile, write_base: WriteBase, target: _Target) -> int:
+        if target.file is None or write_base.file is None:
+            raise ValueError(f"a plan writes the agents' file ({step.purpose}), and none was held for it")
         namespace, name, key = target.file
-        version = held.file["metadata"]["resourceVersion"]
+        version = write_base.file["metadata"]["resourceVersion"]
         merge = {"metadata": {"resourceVersion": version}, "data": {key: step.text}}
-        held.file = self._take_in(CONFIG_MAPS, await self._kube.patch(CONFIG_MAPS, namespace, name, merge))
-        _log.info("agents' file written: %s", step.why, extra=_who(held.object))
+        write_base.file = self._take_in(
+            CONFIG_MAPS, await self._kube.patch(CONFIG_MAPS, namespace, name, merge)
+        )
+        _log.info("agents' file written: %s", step.purpose, extra=_who(write_base.object))
         return 1
 
     def _take_in(self, resource: Resource, answer: Json) -> Json:
         self._cache.put(resource, answer)
         return answer
 
-    async def _read(self, part: Part, held: Held, target: _Target) -> None:
+    async def _read(self, part: Part, write_base: WriteBase, target: _Target) -> None:
         """Reads one object live, into the cache and into what is held."""
         if part == "object":
             resource = target.resource
-            namespace, name = held.object["metadata"]["namespace"], held.object["metadata"]["name"]
+            namespace, name = (
+                write_base.object["metadata"]["namespace"],
+                write_base.object["metadata"]["name"],
+            )
         else:
             resource = CONFIG_MAPS
             namespace, name, _ = target.record if part == "record" else target.file or ("", "", "")
@@ -288,11 +295,11 @@ class Executor:
         else:
             self._cache.put(resource, live)
         if part == "record":
-            held.record = live
+            write_base.record = live
         elif part == "file":
-            held.file = live
+            write_base.file = live
         elif live is not None:
-            held.object = live
+            write_base.object = live
 
 
 def _part(step: Step) -> Part | None:

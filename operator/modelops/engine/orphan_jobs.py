@@ -20,7 +20,7 @@ from modelops.domain.training.account import account_of
 from modelops.domain.training.outcome.conclude import billed_seconds
 from modelops.domain.training.pricing.estimate import billed_micro_usd
 from modelops.domain.training.status import TERMINAL
-from modelops.engine.executor import Held
+from modelops.engine.executor import WriteBase
 from modelops.engine.resources import AGENT_MODELS, TRAINING_RUNS
 from modelops.engine.world import World, parsed
 from modelops.ports import Credentials, Job, Refused, Unavailable, Uncertain
@@ -92,8 +92,8 @@ class Strays:
         namespace, agent_model = run.metadata.namespace, run.spec.agent_model_ref.name
         item, record, _ = await self._world.record(namespace, agent_model)
         holder = self._world.cache.get(AGENT_MODELS, namespace, agent_model)
-        held = self._world.cache.get(TRAINING_RUNS, namespace, run.metadata.name)
-        if record is None or holder is None or held is None:
+        write_base = self._world.cache.get(TRAINING_RUNS, namespace, run.metadata.name)
+        if record is None or holder is None or write_base is None:
             return
 
         async def cancel(_: Do) -> None:
@@ -107,11 +107,11 @@ class Strays:
         await self._world.executor.carry_out(
             Plan(
                 steps=(
-                    WriteRecord(record=changed, why=why),
+                    WriteRecord(record=changed, purpose=why),
                     Do(action="cancel", arguments={"job": job.id, "why": why}),
                 )
             ),
-            Held(object=held, record=item),
+            WriteBase(object=write_base, record=item),
             resource=TRAINING_RUNS,
             record_ref=self._world.record_reference(namespace, agent_model),
             file_ref=None,

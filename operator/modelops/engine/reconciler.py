@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Generic, TypeVar
 
 from modelops.domain.plan import Do, Plan
-from modelops.engine.executor import Executed, FileRef, Held, RecordRef
+from modelops.engine.executor import Executed, FileRef, RecordRef, WriteBase
 from modelops.engine.requeue_backoff import Patience
 from modelops.engine.world import World, outage
 from modelops.ports import Credentials, Refused, Resource, Unavailable, Uncertain
 
-Seen = TypeVar("Seen")
+StateT = TypeVar("StateT")
 
 ENDS_WHAT_BILLS: Final = frozenset({"cancel", "close", "delete_endpoint", "sweep"})
 """What may be done with the installation's token in the place of an agent's."""
@@ -25,11 +25,11 @@ PAUSE_SECONDS = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scene(Generic[Seen]):
+class ReconcileContext(Generic[StateT]):
     """One observation, with what its writes are conditional on."""
 
-    seen: Seen
-    held: Held
+    state: StateT
+    write_base: WriteBase
     credentials: Credentials
     record_ref: RecordRef
     file_ref: FileRef | None = None
@@ -38,7 +38,7 @@ class Scene(Generic[Seen]):
     """When it was observed, on the monotonic clock."""
 
 
-class Reconciler(ABC, Generic[Seen]):
+class Reconciler(ABC, Generic[StateT]):
     """Level-triggered: what happens depends on what is, never on which event came."""
 
     resource: Resource
@@ -53,17 +53,17 @@ class Reconciler(ABC, Generic[Seen]):
         """Returns seconds until the next look if nothing happens; None: only on events."""
         key = namespace, name
         for _ in range(MOST_ROUNDS):
-            scene = await self._observe(namespace, name)
-            if scene is None:
+            context = await self._observe(namespace, name)
+            if context is None:
                 self._patience.forget(key)
                 self._refusals.pop(key, None)
                 return None
-            plan, seen = await self._decided(scene)
+            plan, state = await self._decided(context)
             if plan.empty:
                 # Nothing to do, and at once again, would be for ever.
                 after = PAUSE_SECONDS if plan.requeue_after == 0 else plan.requeue_after
                 return self._patience.stretched(key, after)
-            done = await self._carried_out(plan, seen, scene)
+            done = await self._carried_out(plan, state, context)
             if done.wrote:
                 self._patience.forget(key)
             if done.retry_after:
@@ -72,76 +72,80 @@ class Reconciler(ABC, Generic[Seen]):
                 return self._patience.stretched(key, plan.requeue_after)
         return PAUSE_SECONDS
 
-    async def _carried_out(self, plan: Plan, seen: Seen, scene: Scene[Seen]) -> Executed:
+    async def _carried_out(self, plan: Plan, state: StateT, context: ReconcileContext[StateT]) -> Executed:
         """Carries the plan out. What somebody refuses is said once on the object, and then raised."""
-        metadata = scene.held.object["metadata"]
+        metadata = context.write_base.object["metadata"]
         key = metadata["namespace"], metadata["name"]
-        self._acts(scene, plan)
+        self._acts(context, plan)
         try:
             done = await self._world.executor.carry_out(
                 plan,
-                scene.held,
+                context.write_base,
                 resource=self.resource,
-                record_ref=scene.record_ref,
-                file_ref=scene.file_ref,
-                do=lambda step: self._allowed(step, seen, scene),
-                agent=scene.agent,
+                record_ref=context.record_ref,
+                file_ref=context.file_ref,
+                do=lambda step: self._allowed(step, state, context),
+                agent=context.agent,
             )
         except Refused as error:
             if self._refusals.get(key) != str(error):
                 self._refusals[key] = str(error)
                 message = f"{error}; trying again"
                 await self._world.kube.event(
-                    scene.held.object, reason="Refused", message=message, warning=True
+                    context.write_base.object, reason="Refused", message=message, warning=True
                 )
             raise
         self._refusals.pop(key, None)
-        self._acted(scene, plan, done)
+        self._acted(context, plan, done)
         return done
 
-    async def _allowed(self, step: Do, seen: Seen, scene: Scene[Seen]) -> Mapping[str, Any] | None:
+    async def _allowed(
+        self, step: Do, state: StateT, context: ReconcileContext[StateT]
+    ) -> Mapping[str, Any] | None:
         """The action, unless it would start something with a token that is not the agent's."""
-        if scene.credentials.borrowed and step.action not in ENDS_WHAT_BILLS | WITHOUT_TOKEN:
+        if context.credentials.borrowed and step.action not in ENDS_WHAT_BILLS | WITHOUT_TOKEN:
             raise Refused(
                 f"{step.action} needs the agent's own token: the installation's only ends what bills"
             )
-        return await self._do(step, seen, scene)
+        return await self._do(step, state, context)
 
-    async def _decided(self, scene: Scene[Seen]) -> tuple[Plan, Seen]:
+    async def _decided(self, context: ReconcileContext[StateT]) -> tuple[Plan, StateT]:
         """The plan; facts that it lacks are fetched one by one."""
-        seen = scene.seen
-        plan = self._decide(seen)
+        state = context.state
+        plan = self._decide(state)
         while plan.needs:
             try:
-                fact = await self._fetch(plan.needs, seen, scene)
+                fact = await self._fetch(plan.needs, state, context)
             except (Unavailable, Refused, Uncertain) as error:
                 fact = outage(self.service, error)
-            seen = self._with_fact(seen, plan.needs, fact, scene)
-            plan = self._decide(seen)
-        return plan, seen
+            state = self._with_fact(state, plan.needs, fact, context)
+            plan = self._decide(state)
+        return plan, state
 
-    def _with_fact(self, seen: Seen, name: str, fact: Any, scene: Scene[Seen]) -> Seen:  # noqa: ARG002
-        changed: Seen = replace(seen, **{name: fact})  # type: ignore[type-var]
+    def _with_fact(self, state: StateT, name: str, fact: Any, context: ReconcileContext[StateT]) -> StateT:  # noqa: ARG002
+        changed: StateT = replace(state, **{name: fact})  # type: ignore[type-var]
         return changed
 
     @abstractmethod
-    async def _observe(self, namespace: str, name: str) -> Scene[Seen] | None:
+    async def _observe(self, namespace: str, name: str) -> ReconcileContext[StateT] | None:
         """What is; None where the object is gone."""
 
     @abstractmethod
-    def _decide(self, seen: Seen) -> Plan:
+    def _decide(self, state: StateT) -> Plan:
         """The pure decision."""
 
     @abstractmethod
-    async def _fetch(self, fact: str, seen: Seen, scene: Scene[Seen]) -> Any:
+    async def _fetch(self, fact: str, state: StateT, context: ReconcileContext[StateT]) -> Any:
         """A fact from outside Kubernetes."""
 
     @abstractmethod
-    async def _do(self, step: Do, seen: Seen, scene: Scene[Seen]) -> Mapping[str, Any] | None:
+    async def _do(
+        self, step: Do, state: StateT, context: ReconcileContext[StateT]
+    ) -> Mapping[str, Any] | None:
         """An action outside Kubernetes; returns what its trace says of the outcome."""
 
-    def _acts(self, scene: Scene[Seen], plan: Plan) -> None:
+    def _acts(self, context: ReconcileContext[StateT], plan: Plan) -> None:
         """Right before a plan is carried out."""
 
-    def _acted(self, scene: Scene[Seen], plan: Plan, done: Executed) -> None:
+    def _acted(self, context: ReconcileContext[StateT], plan: Plan, done: Executed) -> None:
         """After a plan: what this process remembers."""

@@ -13,14 +13,14 @@ from modelops.domain.facts import Outage
 from modelops.domain.plan import Do, Plan, WriteFile
 from modelops.domain.record import Record
 from modelops.domain.rollout.agent_lock import endpoint_name
-from modelops.domain.rollout.analysis import Health, judge
+from modelops.domain.rollout.analysis import Health, analyze
 from modelops.domain.rollout.decide import decide
-from modelops.domain.rollout.state import Observed, RolloutSettings, Watched
+from modelops.domain.rollout.state import RolloutSettings, State, Watched
 from modelops.domain.rollout.status import TERMINAL
 from modelops.domain.rollout.targets import candidate_target
-from modelops.engine.executor import Executed, Held
+from modelops.engine.executor import Executed, WriteBase
 from modelops.engine.process_memory import Memories
-from modelops.engine.reconciler import Reconciler, Scene
+from modelops.engine.reconciler import ReconcileContext, Reconciler
 from modelops.engine.resources import ROLLOUTS, TRAINING_RUNS
 from modelops.engine.world import World, identity, parsed
 from modelops.ports import (
@@ -61,7 +61,7 @@ class Memory:
     tidied: bool = False
 
 
-class RolloutReconciler(Reconciler[Observed]):
+class RolloutReconciler(Reconciler[State]):
     """One call reconciles one Rollout until there is nothing more to do at the moment."""
 
     resource = ROLLOUTS
@@ -72,10 +72,10 @@ class RolloutReconciler(Reconciler[Observed]):
         self._memories = Memories(Memory)
         self._listening_since = world.clock.monotonic()
 
-    def _decide(self, seen: Observed) -> Plan:
-        return decide(seen)
+    def _decide(self, state: State) -> Plan:
+        return decide(state)
 
-    async def _observe(self, namespace: str, name: str) -> Scene[Observed] | None:
+    async def _observe(self, namespace: str, name: str) -> ReconcileContext[State] | None:
         world = self._world
         item = world.cache.get(ROLLOUTS, namespace, name)
         known = self._memories.uid(namespace, name)
@@ -102,7 +102,7 @@ class RolloutReconciler(Reconciler[Observed]):
         file_item, file, file_problem = (
             await world.file(namespace, *where) if where else (None, None, "the AgentModel does not exist")
         )
-        seen = Observed(
+        state = State(
             now=world.clock.now(),
             rollout=rollout,
             identity=identity(item),
@@ -116,11 +116,11 @@ class RolloutReconciler(Reconciler[Observed]):
             secret_problem=problem,
             rebase=memory.rebase,
         )
-        reports = self._reports(seen, agent)
-        seen = replace(seen, reports=reports, watched=self._watched(seen, memory, reports))
-        return Scene(
-            seen=seen,
-            held=Held(object=item, record=record_item, file=file_item),
+        reports = self._reports(state, agent)
+        state = replace(state, reports=reports, watched=self._watched(state, memory, reports))
+        return ReconcileContext(
+            state=state,
+            write_base=WriteBase(object=item, record=record_item, file=file_item),
             credentials=credentials,
             record_ref=world.record_reference(namespace, reference),
             file_ref=(namespace, where[0], where[1]) if where else None,
@@ -140,14 +140,14 @@ class RolloutReconciler(Reconciler[Observed]):
         item = self._world.cache.get(TRAINING_RUNS, rollout.metadata.namespace, reference.name)
         return parsed(TrainingRun, item) if item is not None else None
 
-    def _reports(self, seen: Observed, agent: AgentModel | None) -> AgentReports | None:
-        intent, block = seen.rollout.status.intent, seen.block
-        if seen.record is None or intent is None:
+    def _reports(self, state: State, agent: AgentModel | None) -> AgentReports | None:
+        intent, block = state.rollout.status.intent, state.block
+        if state.record is None or intent is None:
             return None
-        generation = block.generation if block is not None and block.salt == seen.uid else intent.generation
-        namespace = seen.rollout.metadata.namespace
+        generation = block.generation if block is not None and block.salt == state.uid else intent.generation
+        namespace = state.rollout.metadata.namespace
         reports = self._world.agent_reports(
-            namespace, agent, seen.record.agent, generation=generation, salt=seen.uid
+            namespace, agent, state.record.agent, generation=generation, salt=state.uid
         )
         if self._world.silence(namespace, agent) > STALE_SECONDS:
             # Nobody knows which Pods there are or what the file says: no time counts and nothing is raised.
@@ -188,9 +188,9 @@ class RolloutReconciler(Reconciler[Observed]):
         longest = LONGEST_GAP * self._settings.look_seconds
         return min(self._world.clock.monotonic() - memory.last_healthy, longest)
 
-    def _watched(self, seen: Observed, memory: Memory, reports: AgentReports | None) -> Watched:
+    def _watched(self, state: State, memory: Memory, reports: AgentReports | None) -> Watched:
         now = self._world.clock.monotonic()
-        if reports is None or not bad(seen, reports):
+        if reports is None or not bad(state, reports):
             memory.first_bad = None
         elif memory.first_bad is None:
             memory.first_bad = now - reports.newest_seconds
@@ -206,74 +206,74 @@ class RolloutReconciler(Reconciler[Observed]):
             effect_ms=memory.effect_ms,
         )
 
-    def _acts(self, scene: Scene[Observed], plan: Plan) -> None:  # noqa: ARG002
+    def _acts(self, context: ReconcileContext[State], plan: Plan) -> None:  # noqa: ARG002
         # Whatever comes of the plan, the write before it no longer stands for anything.
-        self._memory(scene.seen.rollout).rebase = None
+        self._memory(context.state.rollout).rebase = None
 
-    def _acted(self, scene: Scene[Observed], plan: Plan, done: Executed) -> None:
-        meta = scene.seen.rollout.metadata
+    def _acted(self, context: ReconcileContext[State], plan: Plan, done: Executed) -> None:
+        meta = context.state.rollout.metadata
         memory = self._memories.of(meta.namespace, meta.name, meta.uid)
         memory.rebase = done.rebase
         for step in plan.steps:
             if (
                 isinstance(step, WriteFile)
-                and step.why.startswith("abort")
+                and step.purpose.startswith("abort")
                 and done.file_written_at is not None
             ):
                 memory.tombstoned = done.file_written_at
-                memory.write_ms = round((done.file_written_at - scene.began) * 1000)
+                memory.write_ms = round((done.file_written_at - context.began) * 1000)
                 memory.effect_ms = None
 
-    async def _fetch(self, fact: str, seen: Observed, scene: Scene[Observed]) -> Any:
-        world, token = self._world, scene.credentials.hugging_face
-        candidate = seen.rollout.status.candidate
+    async def _fetch(self, fact: str, state: State, context: ReconcileContext[State]) -> Any:
+        world, token = self._world, context.credentials.hugging_face
+        candidate = state.rollout.status.candidate
         match fact:
             case "file_live":
-                where = file_of(seen.agent_model, seen.record)
+                where = file_of(state.agent_model, state.record)
                 assert where is not None
-                namespace = seen.rollout.metadata.namespace
+                namespace = state.rollout.metadata.namespace
                 item, file, problem = await world.file(namespace, *where, live=True)
-                scene.held.file = item
+                context.write_base.file = item
                 return file, problem
             case "candidate_model":
-                model = seen.rollout.spec.candidate.model
+                model = state.rollout.spec.candidate.model
                 assert model is not None
                 return await world.hub.model(token, model.repo, model.revision)
             case "price":
-                request = self._endpoint_request(seen)
+                request = self._endpoint_request(state)
                 return await world.endpoints.usd_micro_per_hour(token, world.hub_org, request)
             case "endpoint":
                 assert candidate is not None
                 listed = await world.endpoints.list(token, world.hub_org)
                 return next((e for e in listed if e.name == candidate.endpoint_name), None)
             case "answers":
-                return await world.endpoints.answers(token, getattr(seen.endpoint, "url", ""))
+                return await world.endpoints.answers(token, getattr(state.endpoint, "url", ""))
             case "check" | "evaluation":
-                refused = self._host_refusal(seen)
+                refused = self._host_refusal(state)
                 if refused:
                     return ProgramState(result={"ok": False, "reason": "HostNotAllowed", "message": refused})
-                return await world.programs.observe(f"{fact}-{seen.uid}")
+                return await world.programs.observe(f"{fact}-{state.uid}")
         raise ValueError(f"no such fact: {fact}")
 
-    def _with_fact(self, seen: Observed, name: str, fact: Any, scene: Scene[Observed]) -> Observed:
+    def _with_fact(self, state: State, name: str, fact: Any, context: ReconcileContext[State]) -> State:
         if name == "file_live":
             if not isinstance(fact, tuple):
                 raise Unavailable(f"the agents' file could not be read: {fact.message}")
             file, problem = fact
             return replace(
-                seen,
+                state,
                 file=file,
                 file_problem=problem,
-                file_missing=scene.held.file is None,
+                file_missing=context.write_base.file is None,
                 file_is_live=True,
             )
         if name == "answers" and isinstance(fact, Outage):
             fact = False
-        return super()._with_fact(seen, name, fact, scene)
+        return super()._with_fact(state, name, fact, context)
 
-    def _host_refusal(self, seen: Observed) -> str:
+    def _host_refusal(self, state: State) -> str:
         """Why a model of the evaluation may not be sent the agent's token; empty where both may."""
-        record, candidate = seen.record, candidate_target(seen)
+        record, candidate = state.record, candidate_target(state)
         assert record is not None
         for what, target in (("the baseline", record.stable), ("the candidate", candidate)):
             if target is not None:
@@ -283,12 +283,12 @@ class RolloutReconciler(Reconciler[Observed]):
                     return refused
         return ""
 
-    def _endpoint_request(self, seen: Observed) -> EndpointRequest:
-        agent = seen.agent_model
+    def _endpoint_request(self, state: State) -> EndpointRequest:
+        agent = state.agent_model
         assert agent is not None
         serving = agent.spec.serving
         return EndpointRequest(
-            name=endpoint_name(seen, "", ""),
+            name=endpoint_name(state, "", ""),
             repo="",
             revision="",
             vendor=serving.vendor,
@@ -300,11 +300,11 @@ class RolloutReconciler(Reconciler[Observed]):
             max_replica=serving.max_replica,
         )
 
-    async def _do(self, step: Do, seen: Observed, scene: Scene[Observed]) -> None:
-        world, now, meta = self._world, self._world.clock.monotonic(), seen.rollout.metadata
+    async def _do(self, step: Do, state: State, context: ReconcileContext[State]) -> None:
+        world, now, meta = self._world, self._world.clock.monotonic(), state.rollout.metadata
         memory = self._memories.of(meta.namespace, meta.name, meta.uid)
         _, _, program = step.action.partition("_")
-        name = f"{program}-{seen.uid}"
+        name = f"{program}-{state.uid}"
         match step.action:
             case "start_check" | "start_evaluation":
                 world.gate()
@@ -317,7 +317,7 @@ class RolloutReconciler(Reconciler[Observed]):
                     ):
                         raise Refused(refused)
                 await world.start_program(
-                    name, PROGRAMS[program], given, environment(given, scene.credentials)
+                    name, PROGRAMS[program], given, environment(given, context.credentials)
                 )
             case "retry_check" | "retry_evaluation":
                 due = memory.not_before.setdefault(program, now + step.arguments["after"])
@@ -332,7 +332,7 @@ class RolloutReconciler(Reconciler[Observed]):
                 memory.last_healthy = now if step.arguments["healthy"] else None
             case "tick_reset":
                 # The status was written just before: what it counts now must not count here again.
-                written = parsed(Rollout, scene.held.object)
+                written = parsed(Rollout, context.write_base.object)
                 if written is not None:
                     self._memory(written)
                 memory.healthy_seconds, memory.last_healthy = 0.0, None
@@ -365,11 +365,11 @@ def file_of(agent: AgentModel | None, record: Record | None) -> tuple[str, str, 
     return reference.name, reference.key, agent.spec.agent
 
 
-def bad(seen: Observed, reports: AgentReports) -> bool:
+def bad(state: State, reports: AgentReports) -> bool:
     """Whether the canary shows the first sign of what would be a breach."""
     if reports.canary.errors > 0 and (
         reports.canary.errors * max(1, reports.stable.requests)
         > reports.stable.errors * reports.canary.requests
     ):
         return True
-    return judge(reports.stable, reports.canary, seen.rollout.spec.analysis).health is Health.BREACHED
+    return analyze(reports.stable, reports.canary, state.rollout.spec.analysis).health is Health.BREACHED

@@ -18,18 +18,18 @@ from modelops.domain.training.naming import cluster_job_name
 from modelops.domain.training.preparation.end_token import sibling_of
 from modelops.domain.training.preparation.tokenizer import TokenizerFiles
 from modelops.domain.training.pricing.cluster_hardware import cluster_hardware
-from modelops.domain.training.state import Observed, Submission, TrainingSettings
+from modelops.domain.training.state import State, Submission, TrainingSettings
 from modelops.domain.training.status import TERMINAL
-from modelops.engine.executor import Held
+from modelops.engine.executor import WriteBase
 from modelops.engine.poller import SharedJobPoller, Watch
 from modelops.engine.process_memory import Memories
 from modelops.engine.queue import Key
-from modelops.engine.reconciler import Reconciler, Scene
+from modelops.engine.reconciler import ReconcileContext, Reconciler
 from modelops.engine.resources import TRAINING_RUNS
 from modelops.engine.ttl_cache import Remembered
 from modelops.engine.world import World, identity, parsed
 from modelops.ports import (
-    Claim,
+    AttemptClaim,
     Flavor,
     JobRequest,
     Json,
@@ -59,14 +59,14 @@ class Memory:
     """Attempt and post that the rest speaks of."""
     submission: Submission | None = None
     settling_since: float | None = None
-    claim: Claim | None = None
+    attempt_claim: AttemptClaim | None = None
     not_before: dict[str, float] = field(default_factory=dict)
     tidied: bool = False
     let_go: set[str] = field(default_factory=set)
     """Jobs in this cluster that nothing holds any more."""
 
 
-class TrainingRunReconciler(Reconciler[Observed]):
+class TrainingRunReconciler(Reconciler[State]):
     """One call reconciles one TrainingRun until there is nothing more to do at the moment."""
 
     resource = TRAINING_RUNS
@@ -84,10 +84,10 @@ class TrainingRunReconciler(Reconciler[Observed]):
         self._tokenizers: Remembered[TokenizerFiles | None] = Remembered(world.clock, seconds=CONFIG_SECONDS)
         self._bases: Remembered[ModelInfo | None] = Remembered(world.clock, seconds=BASE_SECONDS)
 
-    def _decide(self, seen: Observed) -> Plan:
-        return decide(seen)
+    def _decide(self, state: State) -> Plan:
+        return decide(state)
 
-    async def _observe(self, namespace: str, name: str) -> Scene[Observed] | None:
+    async def _observe(self, namespace: str, name: str) -> ReconcileContext[State] | None:
         world = self._world
         item = world.cache.get(TRAINING_RUNS, namespace, name)
         known = self._memories.uid(namespace, name)
@@ -106,7 +106,7 @@ class TrainingRunReconciler(Reconciler[Observed]):
         under_way = run.status.job is not None or bool(run.status.attempts)
         credentials, problem = await world.credentials(namespace, agent, only_hugging_face=under_way)
         memory = self._memory(run)
-        seen = Observed(
+        state = State(
             now=world.clock.now(),
             run=run,
             identity=identity(item),
@@ -118,9 +118,9 @@ class TrainingRunReconciler(Reconciler[Observed]):
             submission=memory.submission,
             settled=self._settled(run, memory),
         )
-        return Scene(
-            seen=seen,
-            held=Held(object=item, record=record_item),
+        return ReconcileContext(
+            state=state,
+            write_base=WriteBase(object=item, record=record_item),
             credentials=credentials,
             record_ref=world.record_reference(namespace, run.spec.agent_model_ref.name),
             agent=record.agent if record else "",
@@ -141,7 +141,7 @@ class TrainingRunReconciler(Reconciler[Observed]):
         intent = (job.attempt, job.post) if job else (0, 0)
         if memory.intent != intent:
             memory.intent = intent
-            memory.submission, memory.settling_since, memory.claim = None, None, None
+            memory.submission, memory.settling_since, memory.attempt_claim = None, None, None
         return memory
 
     async def _tidy(self, uid: str) -> None:
@@ -158,47 +158,47 @@ class TrainingRunReconciler(Reconciler[Observed]):
             await self._world.jobs.release("", account, job_id)
             let_go.add(job_id)
 
-    def _nonce(self, seen: Observed) -> str:
+    def _nonce(self, state: State) -> str:
         """Follows from the attempt: a restart reads the same reports, a dataset cannot guess it."""
-        text = f"{self._settings.installation}/{seen.uid}/{seen.attempt}/nonce"
+        text = f"{self._settings.installation}/{state.uid}/{state.attempt}/nonce"
         return hashlib.sha256(text.encode()).hexdigest()[:20]
 
-    async def _fetch(self, fact: str, seen: Observed, scene: Scene[Observed]) -> Any:
-        world, token = self._world, scene.credentials.hugging_face
-        job = seen.run.status.job
+    async def _fetch(self, fact: str, state: State, context: ReconcileContext[State]) -> Any:
+        world, token = self._world, context.credentials.hugging_face
+        job = state.run.status.job
         match fact:
             case "flavors":
                 return await self._prices.get(token, lambda: world.jobs.flavors(token))
             case "base":
                 # A further attempt goes on with the revision of the first.
-                revision = seen.run.status.base_revision if seen.run.status.recipe else ""
-                return await self._model(token, base_model_name(seen), revision or None)
+                revision = state.run.status.base_revision if state.run.status.recipe else ""
+                return await self._model(token, base_model_name(state), revision or None)
             case "sibling":
-                return await self._model(token, sibling_of(base_model_name(seen)))
+                return await self._model(token, sibling_of(base_model_name(state)))
             case "tokenizer":
-                return await self._tokenizer(seen, token)
+                return await self._tokenizer(state, token)
             case "base_config":
-                return await self._base_config(seen, token)
+                return await self._base_config(state, token)
             case "dataset":
-                return await world.programs.observe(f"dataset-{seen.uid}")
+                return await world.programs.observe(f"dataset-{state.uid}")
             case "job" | "report":
-                return self._sighted(fact, seen, token)
+                return self._sighted(fact, state, token)
             case "labelled":
                 assert job is not None
-                return await world.jobs.list_labelled(token, billed_namespace(seen), job.label)
-            case "claim":
-                return await self._claim(seen, token)
+                return await world.jobs.list_labelled(token, billed_namespace(state), job.label)
+            case "attempt_claim":
+                return await self._claim(state, token)
             case "result":
-                return await world.hub.model(token, output_repository(seen))
+                return await world.hub.model(token, output_repository(state))
             case "lineage":
-                revision = getattr(seen.result, "revision", "")
+                revision = getattr(state.result, "revision", "")
                 if not revision:
                     return None
-                return await world.hub.read_json(token, output_repository(seen), revision, "modelops.json")
+                return await world.hub.read_json(token, output_repository(state), revision, "modelops.json")
         raise ValueError(f"no such fact: {fact}")
 
-    async def _base_config(self, seen: Observed, token: str) -> Mapping[str, Any] | None:
-        base = seen.base
+    async def _base_config(self, state: State, token: str) -> Mapping[str, Any] | None:
+        base = state.base
         if not isinstance(base, ModelInfo) or "config.json" not in base.files:
             return None
         key = (token, base.repo, base.revision)
@@ -206,20 +206,22 @@ class TrainingRunReconciler(Reconciler[Observed]):
             key, lambda: self._world.hub.read_json(token, base.repo, base.revision, "config.json")
         )
 
-    async def _claim(self, seen: Observed, token: str) -> Claim | None:
+    async def _claim(self, state: State, token: str) -> AttemptClaim | None:
         """Committed once and never changed: who has the attempt is asked until somebody has."""
-        memory = self._memory(seen.run)
-        if memory.claim is None:
-            memory.claim = await self._world.hub.claim(token, output_repository(seen), seen.attempt)
-        return memory.claim
+        memory = self._memory(state.run)
+        if memory.attempt_claim is None:
+            memory.attempt_claim = await self._world.hub.attempt_claim(
+                token, output_repository(state), state.attempt
+            )
+        return memory.attempt_claim
 
     async def _model(self, token: str, repo: str, revision: str | None = None) -> ModelInfo | None:
         return await self._bases.get(
             (token, repo, revision), lambda: self._world.hub.model(token, repo, revision)
         )
 
-    async def _tokenizer(self, seen: Observed, token: str) -> TokenizerFiles | None:
-        base = seen.base
+    async def _tokenizer(self, state: State, token: str) -> TokenizerFiles | None:
+        base = state.base
         if not isinstance(base, ModelInfo) or TokenizerFiles.CONFIG not in base.files:
             return None
         key = (token, base.repo, base.revision)
@@ -239,67 +241,69 @@ class TrainingRunReconciler(Reconciler[Observed]):
             template=await found(TokenizerFiles.TEMPLATE),
         )
 
-    def _sighted(self, fact: str, seen: Observed, token: str) -> Any:
+    def _sighted(self, fact: str, state: State, token: str) -> Any:
         """From the shared poller, which reads the last log before it tells of an end."""
-        job = seen.run.status.job
+        job = state.run.status.job
         assert job is not None
-        namespace = billed_namespace(seen)
+        namespace = billed_namespace(state)
         # In this cluster a token says nothing, and a namespace is listed once, whoever asks.
         token = "" if engine_of(namespace) else token
-        watch = Watch(key=seen.uid, token=token, namespace=namespace, job_id=job.id, nonce=self._nonce(seen))
-        submission = self._memory(seen.run).submission
+        watch = Watch(
+            key=state.uid, token=token, namespace=namespace, job_id=job.id, nonce=self._nonce(state)
+        )
+        submission = self._memory(state.run).submission
         sighting = self._poller.watch(watch, known=submission.job if submission else None)
         if sighting.job is None and not sighting.gone:
             self._poller.soon()
             raise Unavailable(sighting.problem or "the job was not looked at yet", retry_after=LOOK_SECONDS)
         return sighting.report if fact == "report" else sighting.job
 
-    async def _do(self, step: Do, seen: Observed, scene: Scene[Observed]) -> Mapping[str, Any] | None:
-        world, credentials, memory = self._world, scene.credentials, self._memory(seen.run)
+    async def _do(self, step: Do, state: State, context: ReconcileContext[State]) -> Mapping[str, Any] | None:
+        world, credentials, memory = self._world, context.credentials, self._memory(state.run)
         token = credentials.hugging_face
         world.gate()
         given = step.arguments
         match step.action:
             case "start_dataset":
                 environment = {"HF_TOKEN": token, "LANGSMITH_API_KEY": credentials.langsmith}
-                await world.start_program(f"dataset-{seen.uid}", PROGRAM, given["given"], environment)
+                await world.start_program(f"dataset-{state.uid}", PROGRAM, given["given"], environment)
             case "retry_dataset":
                 if self._due(memory, "dataset", given["after"]):
-                    await world.programs.retry(f"dataset-{seen.uid}")
+                    await world.programs.retry(f"dataset-{state.uid}")
             case "stop_dataset":
-                await world.programs.stop(f"dataset-{seen.uid}")
+                await world.programs.stop(f"dataset-{state.uid}")
             case "submit":
-                return await self._submit(given, seen, token)
+                return await self._submit(given, state, token)
             case "forget_submission":
                 if self._due(memory, "submission", given["after"]):
                     memory.submission = None
                     memory.settling_since = world.clock.monotonic() - self._settings.settle_seconds
             case "close":
-                await world.hub.ensure_model_repo(token, output_repository(seen))
-                await world.hub.close(token, output_repository(seen), seen.attempt)
+                await world.hub.ensure_model_repo(token, output_repository(state))
+                await world.hub.close_attempt(token, output_repository(state), state.attempt)
             case "delete_run":
-                meta = seen.run.metadata
+                meta = state.run.metadata
                 await world.kube.delete(
                     TRAINING_RUNS,
                     meta.namespace,
                     meta.name,
-                    resource_version=scene.held.object["metadata"]["resourceVersion"],
+                    resource_version=context.write_base.object["metadata"]["resourceVersion"],
                 )
             case "cancel":
-                await world.jobs.cancel(token, billed_namespace(seen), given["job"])
+                await world.jobs.cancel(token, billed_namespace(state), given["job"])
                 self._poller.soon()
             case _:
                 raise ValueError(f"no such action: {step.action}")
         return None
 
-    def _of_the_cluster(self, seen: Observed) -> Mapping[str, str]:
+    def _of_the_cluster(self, state: State) -> Mapping[str, str]:
         """A job in this cluster asks the Hub that the operator asks; a Hugging Face job has its own way there."""
-        known = self._world.program_environment if cluster_hardware(seen.run) is not None else {}
+        known = self._world.program_environment if cluster_hardware(state.run) is not None else {}
         return {name: known[name] for name in SAME_HUB if name in known}
 
-    def _placement(self, run: TrainingRun, seen: Observed) -> Placement | None:
+    def _placement(self, run: TrainingRun, state: State) -> Placement | None:
         """Only for a job in this cluster. `run`: as it is by now, with the price that the attempt was offered at."""
-        own, agent, meta, price = cluster_hardware(run), seen.agent_model, run.metadata, run.status.estimate
+        own, agent, meta, price = cluster_hardware(run), state.agent_model, run.metadata, run.status.estimate
         if own is None:
             return None
         assert agent is not None
@@ -323,9 +327,9 @@ class TrainingRunReconciler(Reconciler[Observed]):
         del memory.not_before[what]
         return True
 
-    async def _submit(self, given: dict[str, Any], seen: Observed, token: str) -> Mapping[str, Any] | None:
+    async def _submit(self, given: dict[str, Any], state: State, token: str) -> Mapping[str, Any] | None:
         """The POST, because the intent was written just before; its answer is remembered, not assumed."""
-        item = self._world.cache.get(TRAINING_RUNS, seen.run.metadata.namespace, seen.run.metadata.name)
+        item = self._world.cache.get(TRAINING_RUNS, state.run.metadata.namespace, state.run.metadata.name)
         run = parsed(TrainingRun, item) if item is not None else None
         if run is None:
             return None
@@ -339,12 +343,12 @@ class TrainingRunReconciler(Reconciler[Observed]):
             command=self._trainer.command,
             environment={
                 **self._trainer.environment,
-                **self._of_the_cluster(seen),
+                **self._of_the_cluster(state),
                 "MODELOPS_RUN": json.dumps(given["run"], sort_keys=True),
-                "MODELOPS_NONCE": self._nonce(seen),
+                "MODELOPS_NONCE": self._nonce(state),
             },
             secrets={"HF_TOKEN": token},
-            placement=self._placement(run, seen),
+            placement=self._placement(run, state),
         )
         try:
             await self._world.hub.ensure_model_repo(token, given["run"]["output"]["repo"])

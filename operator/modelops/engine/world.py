@@ -40,8 +40,8 @@ from modelops.ports import (
     Unavailable,
 )
 
-Seen = TypeVar("Seen")
-Read = TypeVar("Read")
+CacheKey = TypeVar("CacheKey")
+CacheValue = TypeVar("CacheValue")
 
 SECRET_SECONDS = 30.0
 MISSING_SECRET_SECONDS = 2.0
@@ -297,7 +297,7 @@ def parsed(kind: type[KindT], item: Json) -> KindT | None:
     return found if isinstance(found, kind) else None
 
 
-def _remember(known: OrderedDict[Seen, Read], key: Seen, value: Read) -> None:
+def _remember(known: OrderedDict[CacheKey, CacheValue], key: CacheKey, value: CacheValue) -> None:
     """Keeps the `MOST_READ` that were asked for last."""
     known[key] = value
     known.move_to_end(key)

@@ -11,7 +11,7 @@ from modelops.domain import prompt as prompts
 from modelops.domain.gates import cost, paired_mean, tango
 from modelops.domain.gates.scoring import score
 from modelops.domain.gates.tango import Interval, Pairs
-from modelops.domain.gates.verdict import Verdict, judge
+from modelops.domain.gates.verdict import Verdict, evaluate
 from modelops.evaluation.journal import Answer
 from modelops.evaluation.latency import Ratio, percentile_ms, ratio
 from modelops.evaluation.questions import Question
@@ -89,7 +89,7 @@ def compare(
         arms={arm: _arm(request, arm, answers, success=fmean(success[arm])) for arm in ARMS},
         difference=fmean(differences),
         interval=found,
-        verdict=judge(found, goal=request.goal, margin=float(request.margin_points) / 100),
+        verdict=evaluate(found, goal=request.goal, margin=float(request.margin_points) / 100),
         pairs=pairs,
         latency_p50=_latency(request, answers, quantile=0.5),
         latency_p95=_latency(request, answers, quantile=0.95),

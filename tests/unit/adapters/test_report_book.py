@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from modelops.adapters.reports import ReportBody, ReportBook
 from modelops.adapters.reports.latency import LATENCY_BUCKETS_MS, PLACES, quantile
 from modelops.api.v1alpha1.rollout import Analysis
-from modelops.domain.rollout.analysis import Health, judge
+from modelops.domain.rollout.analysis import Health, analyze
 from modelops.ports import AgentReports, Track
 from modelops.router.latency import LATENCY_BUCKETS_MS as ROUTERS
 from modelops.router.latency import latency_bucket, latency_quantile
@@ -127,7 +127,7 @@ def test_a_canary_that_crashes_its_agents_is_judged_by_them_too(book: ReportBook
     book.take(body("alive", stable=track(100), canary=track(5)))
     said = summary(book)
     assert said.heard == 1
-    assert judge(said.stable, said.canary, Analysis()).health is Health.BREACHED
+    assert analyze(said.stable, said.canary, Analysis()).health is Health.BREACHED
 
 
 def test_a_process_that_speaks_again_counts_once(book: ReportBook, clock: SetClock) -> None:

@@ -17,13 +17,13 @@ from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.rollout import Rollout
 from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain.agentmodel.decide import decide
-from modelops.domain.agentmodel.state import Observed
+from modelops.domain.agentmodel.state import State
 from modelops.domain.agentsfile import with_routing
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.plan import Announce, Do, Plan, WriteFile, WriteFinalizers, WriteRecord, WriteStatus
 from modelops.domain.record import Record, Reservation, Settlement
 from modelops.domain.rollout.booking import planned_seconds
-from modelops.domain.rollout.state import Observed as RolloutObserved
+from modelops.domain.rollout.state import State as RolloutObserved
 from modelops.ports import AgentReports, Endpoint
 
 JOB: Json = {"attempt": 1, "label": "0a1b2c3d-run-1", "id": "job-1", "post": 1}
@@ -33,42 +33,42 @@ JOB: Json = {"attempt": 1, "label": "0a1b2c3d-run-1", "id": "job-1", "post": 1}
 class Care:
     """Decides and carries out about one AgentModel; the cloud does what it is told."""
 
-    seen: Observed
+    state: State
     cloud: dict[str, Endpoint] = field(default_factory=dict)
     written: list[str] = field(default_factory=list)
     did: list[str] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
 
     def step(self) -> Plan:
-        plan = decide(self.seen)
+        plan = decide(self.state)
         while plan.needs:
-            self.seen = replace(self.seen, **self._fact(plan.needs))
-            plan = decide(self.seen)
+            self.state = replace(self.state, **self._fact(plan.needs))
+            plan = decide(self.state)
         for step in plan.steps:
             self._take(step)
-        self.seen = replace(self.seen, endpoints=UNSEEN, live=False)
+        self.state = replace(self.state, endpoints=UNSEEN, live=False)
         return plan
 
     def _fact(self, name: str) -> dict[str, Any]:
         return {"endpoints": tuple(self.cloud.values())} if name == "endpoints" else {name: True}
 
     def _take(self, step: object) -> None:
-        agent = self.seen.agent_model
+        agent = self.state.agent_model
         match step:
             case WriteStatus(status=status):
-                self.seen = replace(self.seen, agent_model=agent.model_copy(update={"status": status}))
+                self.state = replace(self.state, agent_model=agent.model_copy(update={"status": status}))
                 self.written.append("status")
             case WriteFinalizers(finalizers=finalizers):
                 metadata = agent.metadata.model_copy(update={"finalizers": finalizers})
-                self.seen = replace(self.seen, agent_model=agent.model_copy(update={"metadata": metadata}))
+                self.state = replace(self.state, agent_model=agent.model_copy(update={"metadata": metadata}))
                 self.written.append("finalizers")
-            case WriteRecord(record=record, why=why):
-                self.seen = replace(self.seen, record=record)
-                self.written.append(f"record {why.split(' ')[0].rstrip(':')}")
+            case WriteRecord(record=record, purpose=purpose):
+                self.state = replace(self.state, record=record)
+                self.written.append(f"record {purpose.split(' ')[0].rstrip(':')}")
             case WriteFile(text=text):
-                assert self.seen.file is not None
-                version = str(int(self.seen.file.resource_version) + 1)
-                self.seen = replace(self.seen, file=a_file(text, version))
+                assert self.state.file is not None
+                version = str(int(self.state.file.resource_version) + 1)
+                self.state = replace(self.state, file=a_file(text, version))
                 self.written.append("file")
             case Do(action="create_endpoint", arguments={"entry": entry}):
                 self.cloud[entry.name] = Endpoint(
@@ -93,19 +93,19 @@ class Care:
         raise AssertionError(f"never comes to rest: {self.written} {self.did}")
 
     def passes(self, seconds: float) -> None:
-        self.seen = replace(self.seen, now=self.seen.now + timedelta(seconds=seconds))
+        self.state = replace(self.state, now=self.state.now + timedelta(seconds=seconds))
 
     @property
     def record(self) -> Record:
-        assert self.seen.record is not None
-        return self.seen.record
+        assert self.state.record is not None
+        return self.state.record
 
     def condition(self, kind: str) -> tuple[str, str, str]:
-        found = next(c for c in self.seen.agent_model.status.conditions if c.type == kind)
+        found = next(c for c in self.state.agent_model.status.conditions if c.type == kind)
         return found.status.value, found.reason, found.message
 
 
-def about(item: Json | None = None, **changes: Any) -> Observed:
+def about(item: Json | None = None, **changes: Any) -> State:
     given: dict[str, Any] = {
         "now": START,
         "agent_model": parsed(AgentModel, item or objects.agent_model()),
@@ -114,14 +114,14 @@ def about(item: Json | None = None, **changes: Any) -> Observed:
         "rollouts": {},
         "runs": {},
     }
-    return Observed(**{**given, **changes})
+    return State(**{**given, **changes})
 
 
 def beside(life: Life, **changes: Any) -> Care:
     """The agent at a moment of a rollout's life."""
-    seen: RolloutObserved = life.seen
-    rollouts = changes.pop("rollouts", {seen.identity: seen.rollout})
-    return Care(about(record=seen.record, file=seen.file, now=seen.now, rollouts=rollouts, **changes))
+    state: RolloutObserved = life.state
+    rollouts = changes.pop("rollouts", {state.identity: state.rollout})
+    return Care(about(record=state.record, file=state.file, now=state.now, rollouts=rollouts, **changes))
 
 
 def deleted(item: Json) -> Json:
@@ -168,19 +168,19 @@ def test_a_second_agent_model_over_the_same_agent_does_nothing() -> None:
 def test_what_is_only_shown_waits_until_the_last_status_has_stood_for_its_second() -> None:
     care = Care(about(record=None)).rest()
     spent = care.record.with_(endpoint_spend={f"{START:%Y-%m}": 1_000_000})
-    care.seen = replace(care.seen, record=spent, rest_seconds=0.4)
-    plan = decide(care.seen)
+    care.state = replace(care.state, record=spent, rest_seconds=0.4)
+    plan = decide(care.state)
     assert (plan.steps, plan.requeue_after) == ((), 0.4)
-    care.seen = replace(care.seen, rest_seconds=-0.1)
-    assert [type(step) for step in decide(care.seen).steps] == [WriteStatus]
+    care.state = replace(care.state, rest_seconds=-0.1)
+    assert [type(step) for step in decide(care.state).steps] == [WriteStatus]
 
 
 def test_conditions_that_turn_are_told_as_events() -> None:
     care = Care(about(record=None)).rest()
     assert care.told == ["Reconciled"]
-    care.seen = replace(care.seen, secret_problem="Secret tokens does not exist")
+    care.state = replace(care.state, secret_problem="Secret tokens does not exist")
     care.rest()
-    care.seen = replace(care.seen, secret_problem="")
+    care.state = replace(care.state, secret_problem="")
     care.rest()
     assert care.told == ["Reconciled", "SecretNotUsable", "Reconciled"]
     care.rest()
@@ -190,7 +190,7 @@ def test_conditions_that_turn_are_told_as_events() -> None:
 def test_drift_is_shown_and_not_healed() -> None:
     text = objects.FILE_TEXT.replace("claude-3.5-sonnet", "other")
     care = Care(about(record=None)).rest()
-    care.seen = replace(care.seen, file=a_file(text, "9"))
+    care.state = replace(care.state, file=a_file(text, "9"))
     care.rest()
     assert care.condition("InSync")[1] == "StableDrift"
     assert "file" not in care.written
@@ -201,11 +201,11 @@ def test_drift_is_shown_and_not_healed() -> None:
 
 def lost(life: Life, before: Care) -> Care:
     """The same moment without the record; the AgentModel's status remembers."""
-    return Care(replace(before.seen, record=None), cloud=before.cloud)
+    return Care(replace(before.state, record=None), cloud=before.cloud)
 
 
 MOMENTS: dict[str, Callable[[RolloutObserved], bool]] = {
-    "claimed": lambda seen: seen.rollout.status.started_at is not None,
+    "claimed": lambda state: state.rollout.status.started_at is not None,
     "at twenty": at_weight(20),
     "watching": watching,
 }
@@ -215,32 +215,32 @@ MOMENTS: dict[str, Callable[[RolloutObserved], bool]] = {
 def test_a_lost_record_is_rebuilt_and_the_rollout_goes_on(moment: str) -> None:
     life = Life(observed()).until(MOMENTS[moment])
     care = lost(life, beside(life).rest()).rest()
-    before, after = life.seen.record, care.record
+    before, after = life.state.record, care.record
     assert before is not None
     assert after.active == before.active
     assert after.reservations == before.reservations
     assert [(e.name, e.role) for e in after.endpoints] == [(e.name, e.role) for e in before.endpoints]
     assert after.stable == before.stable
     assert len(care.cloud) == 1
-    life.seen = replace(life.seen, record=after)
+    life.state = replace(life.state, record=after)
     assert life.until(over).phase == "Succeeded"
 
 
 def test_a_rollout_whose_record_was_lost_runs_no_longer_than_it_has_reserved() -> None:
     life = Life(observed()).until(watching)
-    life.seen = replace(life.seen, record=lost(life, beside(life).rest()).rest().record)
-    life.passes(planned_seconds(life.seen), healthy=False)
+    life.state = replace(life.state, record=lost(life, beside(life).rest()).rest().record)
+    life.passes(planned_seconds(life.state), healthy=False)
     life.until(over)
     assert (life.phase, life.reason) == ("Aborted", "DeadlineExceeded")
-    assert life.seen.record is not None
-    assert list(life.seen.record.settlements) == ["uid-r1/1"]
-    assert life.seen.record.reservations == {}
+    assert life.state.record is not None
+    assert list(life.state.record.settlements) == ["uid-r1/1"]
+    assert life.state.record.reservations == {}
 
 
 def test_a_lost_record_knows_what_was_promoted() -> None:
     life = Life(observed()).until(over)
     care = lost(life, beside(life).rest()).rest()
-    assert care.record.completed[life.seen.identity].outcome == "Promoted"
+    assert care.record.completed[life.state.identity].outcome == "Promoted"
     assert (care.record.stable.version, care.record.stable.model) == ("v1.1.0", "org/candidate-of-r1")
     assert care.record.previous is not None
     assert care.record.previous.version == "v1.0.0"
@@ -253,31 +253,33 @@ def test_a_record_lost_during_the_promotion_takes_the_file_at_its_word(without: 
     life = Life(observed()).until(at_weight(100))
     before = beside(life).rest()
     life.step(without=without)
-    before.seen = replace(before.seen, file=life.seen.file, rollouts={life.seen.identity: life.seen.rollout})
+    before.state = replace(
+        before.state, file=life.state.file, rollouts={life.state.identity: life.state.rollout}
+    )
     care = lost(life, before).rest()
     assert care.record.stable.model == "org/candidate-of-r1"
     assert care.record.active is None
     assert [(e.role, e.stop_after) for e in care.record.endpoints] == [("stable", "")]
-    life.seen = replace(life.seen, record=care.record)
+    life.state = replace(life.state, record=care.record)
     assert life.until(over).phase == "Succeeded"
 
 
 def test_a_lost_record_knows_what_was_rejected() -> None:
     life = Life(observed(objects.rollout(maxUSD="1"))).until(over)
     care = lost(life, beside(life).rest()).rest()
-    assert care.record.completed[life.seen.identity].outcome == "OverMaxUSD"
+    assert care.record.completed[life.state.identity].outcome == "OverMaxUSD"
 
 
 def test_a_lost_record_is_rebuilt_from_what_the_api_server_has() -> None:
     life = Life(observed()).until(watching)
-    assert decide(lost(life, beside(life).rest()).seen).needs == "live"
+    assert decide(lost(life, beside(life).rest()).state).needs == "live"
 
 
 def test_a_lost_record_knows_what_was_stable_before_the_last_promotion() -> None:
     life = Life(observed()).until(over)
     care = beside(life).rest()
     text = objects.FILE_TEXT.replace("anthropic/claude-3.5-sonnet", "org/newer").replace("v1.0.0", "v1.2.0")
-    care.seen = replace(care.seen, file=a_file(text, "99"))
+    care.state = replace(care.state, file=a_file(text, "99"))
     care = lost(life, care).rest()
     assert care.record.stable.version == "v1.2.0"
     assert care.record.previous is not None
@@ -296,8 +298,8 @@ def promoted_before(version: str, model: str) -> Rollout:
 def test_a_lost_record_can_return_to_everything_that_was_promoted() -> None:
     life = Life(observed()).until(over)
     care = beside(life).rest()
-    rollouts = {**care.seen.rollouts, "sha256:old": promoted_before("v1.0.5-rc.1", "org/older")}
-    care.seen = replace(care.seen, rollouts=rollouts)
+    rollouts = {**care.state.rollouts, "sha256:old": promoted_before("v1.0.5-rc.1", "org/older")}
+    care.state = replace(care.state, rollouts=rollouts)
     record = lost(life, care).rest().record
     assert set(record.served) == {"v1.0.0", "v1.0.5", "v1.1.0"}
     assert (record.served["v1.0.5"].model, record.served["v1.0.5"].endpoint_name) == ("org/older", "mo-old")
@@ -310,11 +312,11 @@ def test_a_lost_record_calls_the_model_that_serves_by_its_release() -> None:
     model = {"repo": "org/candidate-of-r1", "revision": "r", "version": "v1.1.0-rc.1"}
     ended = {"phase": "Succeeded", "reason": "Trained", "job": JOB, "model": model, "costUSD": "1"}
     run = parsed(TrainingRun, {**training.run_json(), "status": ended})
-    care.seen = replace(care.seen, runs={"sha256:run": run})
+    care.state = replace(care.state, runs={"sha256:run": run})
     care = lost(life, care).rest()
     assert [(e.version, e.deployment_status) for e in care.record.history] == [("v1.1.0", "deployed")]
     # A second run with that model on its status, found later, makes no second entry of it.
-    care.seen = replace(care.seen, runs={**care.seen.runs, "sha256:again": run})
+    care.state = replace(care.state, runs={**care.state.runs, "sha256:again": run})
     assert len(care.rest().record.history) == 1
 
 
@@ -323,7 +325,7 @@ def test_a_lost_record_calls_the_model_that_serves_by_its_release() -> None:
 
 def restored(life: Life, care: Care, **changes: Any) -> Care:
     """The record as it was before anything happened, over what there is by now."""
-    return Care(replace(care.seen, record=a_record(), **changes), cloud=care.cloud)
+    return Care(replace(care.state, record=a_record(), **changes), cloud=care.cloud)
 
 
 def test_an_endpoint_that_only_the_status_remembers_is_stopped() -> None:
@@ -339,7 +341,7 @@ def test_an_endpoint_that_only_the_status_remembers_is_stopped() -> None:
 def test_an_endpoint_on_its_way_out_serves_again_where_its_rollout_turns_out_to_hold_the_agent() -> None:
     life = Life(observed()).until(watching)
     stopping = restored(life, beside(life).rest()).rest()
-    care = lost(life, Care(replace(stopping.seen), cloud=stopping.cloud)).rest()
+    care = lost(life, Care(replace(stopping.state), cloud=stopping.cloud)).rest()
     assert care.record.active is not None
     assert [(e.role, e.stop_after) for e in care.record.endpoints] == [("canary", "")]
 
@@ -347,7 +349,7 @@ def test_an_endpoint_on_its_way_out_serves_again_where_its_rollout_turns_out_to_
 def test_what_the_status_remembers_is_put_on_record_only_from_its_newest_copy() -> None:
     life = Life(observed()).until(watching)
     care = restored(life, beside(life).rest())
-    before = care.seen.agent_model.status
+    before = care.state.agent_model.status
     status, record = care.step().steps
     assert isinstance(status, WriteStatus)
     assert isinstance(record, WriteRecord)
@@ -356,15 +358,15 @@ def test_what_the_status_remembers_is_put_on_record_only_from_its_newest_copy() 
 
 def test_a_rollout_that_ended_is_on_record_again_and_holds_nothing() -> None:
     life = Life(observed()).until(watching)
-    claimed = life.seen.record
+    claimed = life.state.record
     care = beside(life).rest()
     life.asks(abort=True)
     life.until(over)
-    care.seen = replace(
-        care.seen, record=claimed, file=life.seen.file, rollouts={life.seen.identity: life.seen.rollout}
+    care.state = replace(
+        care.state, record=claimed, file=life.state.file, rollouts={life.state.identity: life.state.rollout}
     )
     care.rest()
-    assert care.record.completed[life.seen.identity].outcome == "AbortedByUser"
+    assert care.record.completed[life.state.identity].outcome == "AbortedByUser"
     assert care.record.active is None
     assert [e.role for e in care.record.endpoints] == ["stopping"]
 
@@ -376,7 +378,7 @@ def test_a_job_that_only_its_run_remembers_is_covered_again_and_booked_once() ->
     assert [r.usd_micro for r in care.record.reservations.values()] == [375_000]
     done = {"phase": "Failed", "reason": "JobFailed", "costUSD": "0.20", "finishedAt": training.CREATED}
     ended = parsed(TrainingRun, {**item, "status": {**item["status"], **done}})
-    care.seen = replace(care.seen, runs={"digest": ended})
+    care.state = replace(care.state, runs={"digest": ended})
     care.rest()
     assert care.record.reservations == {}
     assert [s.usd_micro for s in care.record.settlements.values()] == [200_000]
@@ -424,7 +426,7 @@ def test_a_lost_record_knows_what_the_attempts_of_a_run_cost() -> None:
     assert (list(care.record.reservations), care.record.spent_by(uid)) == ([f"{uid}/2"], 100_000)
     done = {"phase": "Failed", "reason": "JobFailed", "costUSD": "0.30", "finishedAt": training.CREATED}
     ended = parsed(TrainingRun, {**item, "status": {**status, **done}})
-    care.seen = replace(care.seen, runs={"digest": ended})
+    care.state = replace(care.state, runs={"digest": ended})
     care.rest()
     booked = {key: settlement.usd_micro for key, settlement in care.record.settlements.items()}
     assert (booked, care.record.reservations) == ({f"{uid}/1": 100_000, f"{uid}/2": 200_000}, {})
@@ -437,10 +439,10 @@ def test_a_rollout_that_vanished_is_put_back_and_its_spec_never_acts_again() -> 
     life = Life(observed()).until(at_weight(20))
     care = beside(life, rollouts={}).rest()
     assert [w for w in care.written if w != "status"][:3] == ["record fence", "file", "record release"]
-    assert care.seen.file is not None
-    assert care.seen.file.entry.routing is not None
-    assert care.seen.file.entry.routing.rollout.state == "Aborted"
-    assert care.record.completed[life.seen.identity].outcome == "Deleted"
+    assert care.state.file is not None
+    assert care.state.file.entry.routing is not None
+    assert care.state.file.entry.routing.rollout.state == "Aborted"
+    assert care.record.completed[life.state.identity].outcome == "Deleted"
     assert care.record.reservations == {}
     assert [e.role for e in care.record.endpoints] in ([], ["stopping"])
 
@@ -449,38 +451,38 @@ def test_a_vanished_promotion_that_was_not_committed_gets_stable_back() -> None:
     life = Life(observed()).until(at_weight(100))
     life.step(without=1)
     care = beside(life, rollouts={}).rest()
-    assert care.seen.file is not None
-    assert care.seen.file.entry.stable is not None
-    assert care.seen.file.entry.stable.model == "anthropic/claude-3.5-sonnet"
+    assert care.state.file is not None
+    assert care.state.file.entry.stable is not None
+    assert care.state.file.entry.stable.model == "anthropic/claude-3.5-sonnet"
     assert care.record.stable.version == "v1.0.0"
 
 
 def test_nothing_is_released_while_the_file_cannot_be_read() -> None:
     life = Life(observed()).until(at_weight(20))
     care = beside(life, rollouts={})
-    held = care.seen.file
-    care.seen = replace(care.seen, file=None, file_problem="not YAML")
+    held = care.state.file
+    care.state = replace(care.state, file=None, file_problem="not YAML")
     for _ in range(4):
         care.step()
     assert care.record.active is not None
     assert care.record.active.aborting
-    care.seen = replace(care.seen, file=held, file_problem="")
+    care.state = replace(care.state, file=held, file_problem="")
     assert care.rest().record.active is None
 
 
 def test_a_weight_that_nobody_holds_is_taken_down() -> None:
     life = Life(observed()).until(at_weight(20))
-    assert life.seen.file is not None
-    text = life.seen.file.text
+    assert life.state.file is not None
+    text = life.state.file.text
     life.asks(abort=True)
     life.until(over)
     care = beside(life)
-    care.seen = replace(care.seen, file=a_file(text, "99"))
+    care.state = replace(care.state, file=a_file(text, "99"))
     care.rest()
     assert care.told == ["OrphanRouting", "Reconciled"]
-    assert care.seen.file is not None
-    assert care.seen.file.entry.routing is not None
-    assert care.seen.file.entry.routing.weight == 0
+    assert care.state.file is not None
+    assert care.state.file.entry.routing is not None
+    assert care.state.file.entry.routing.weight == 0
 
 
 def test_the_weight_of_the_rollout_that_holds_the_agent_is_left_alone() -> None:
@@ -492,14 +494,14 @@ def test_the_weight_of_the_rollout_that_holds_the_agent_is_left_alone() -> None:
 
 
 def test_an_endpoint_is_remembered_twice_before_it_is_started() -> None:
-    life = Life(observed()).until(lambda seen: seen.record is not None and seen.record.active is not None)
+    life = Life(observed()).until(lambda state: state.record is not None and state.record.active is not None)
     care = beside(life)
     status, record, create = care.step().steps
     assert isinstance(status, WriteStatus)
     assert isinstance(record, WriteRecord)
     assert isinstance(create, Do)
     assert [e.name for e in status.status.endpoints] == [create.arguments["entry"].name]  # type: ignore[attr-defined]
-    assert record.record == life.seen.record
+    assert record.record == life.state.record
     care.rest()
     assert care.did == ["create"]
 
@@ -509,7 +511,7 @@ def test_a_stopped_endpoint_leaves_the_status_before_the_record() -> None:
     care = beside(life).rest()
     life.asks(abort=True)
     life.until(over)
-    care.seen = replace(care.seen, record=life.seen.record, file=life.seen.file)
+    care.state = replace(care.state, record=life.state.record, file=life.state.file)
     care.cloud.clear()
     care.passes(120)
     status, record = care.step().steps
@@ -523,12 +525,12 @@ def test_a_released_endpoint_is_stopped_and_booked() -> None:
     care = beside(life).rest()
     life.asks(abort=True)
     life.until(over)
-    assert life.seen.record is not None
-    care.seen = replace(
-        care.seen,
-        record=life.seen.record,
-        file=life.seen.file,
-        rollouts={life.seen.identity: life.seen.rollout},
+    assert life.state.record is not None
+    care.state = replace(
+        care.state,
+        record=life.state.record,
+        file=life.state.file,
+        rollouts={life.state.identity: life.state.rollout},
     )
     care.rest()
     assert len(care.cloud) == 1
@@ -546,13 +548,13 @@ def promoted() -> Care:
     undo = Life(
         observed(
             objects.rollout("undo", candidate={"version": "v1.0.0"}),
-            record=life.seen.record,
-            file=life.seen.file,
-            now=life.seen.now,
+            record=life.state.record,
+            file=life.state.file,
+            now=life.state.now,
         )
     ).until(over)
-    care.seen = replace(
-        care.seen, record=undo.seen.record, file=undo.seen.file, now=undo.seen.now, rollouts={}
+    care.state = replace(
+        care.state, record=undo.state.record, file=undo.state.file, now=undo.state.now, rollouts={}
     )
     return care
 
@@ -561,7 +563,7 @@ def test_the_cost_of_a_stopped_endpoint_is_split_at_the_end_of_the_month() -> No
     care = promoted()
     (entry,) = care.record.endpoints
     standing = entry.model_copy(update={"since": "2025-11-30T22:00:00+00:00"})
-    care.seen = replace(care.seen, record=care.record.with_(endpoints=(standing,), endpoint_spend={}))
+    care.state = replace(care.state, record=care.record.with_(endpoints=(standing,), endpoint_spend={}))
     care.rest()
     assert care.record.endpoint_spend == {}
     care.passes(90_000)
@@ -569,13 +571,13 @@ def test_the_cost_of_a_stopped_endpoint_is_split_at_the_end_of_the_month() -> No
     assert care.record.endpoints == ()
     spend = care.record.endpoint_spend
     assert (list(spend), spend["2025-11"]) == (["2025-11", "2025-12"], 2_000_000)
-    assert spend["2025-12"] == sum(standing.micro_usd_by_month(care.seen.now).values()) - 2_000_000
+    assert spend["2025-12"] == sum(standing.micro_usd_by_month(care.state.now).values()) - 2_000_000
 
 
 def test_a_standing_endpoint_uses_up_the_budget_and_is_no_reason_to_write_until_then() -> None:
     agent = objects.agent_model(budget={"monthlyUSD": "100", "approvalAboveUSD": "50"})
     care = beside(Life(observed(agent=agent)).until(over))
-    care.seen = replace(care.seen, agent_model=parsed(AgentModel, agent))
+    care.state = replace(care.state, agent_model=parsed(AgentModel, agent))
     care.rest()
     assert [e.role for e in care.record.endpoints] == ["stable"]
     writes = len(care.written)
@@ -587,7 +589,7 @@ def test_a_standing_endpoint_uses_up_the_budget_and_is_no_reason_to_write_until_
     care.rest()
     assert care.condition("BudgetAvailable")[:2] == ("False", "BudgetExhausted")
     assert len(care.written) == writes + 1
-    spend = care.seen.agent_model.status.spend
+    spend = care.state.agent_model.status.spend
     assert spend is not None
     assert 100 < float(spend.standing_usd) < 121
     assert float(spend.settled_usd) < 1
@@ -609,7 +611,7 @@ def test_the_previous_endpoint_stays_warm_for_the_rollback_window() -> None:
 def test_what_the_file_names_is_kept_running_whoever_wrote_it_there() -> None:
     care = promoted().rest()
     text = objects.FILE_TEXT.replace("anthropic/claude-3.5-sonnet", "org/candidate-of-r1")
-    care.seen = replace(care.seen, file=a_file(text, "99"))
+    care.state = replace(care.state, file=a_file(text, "99"))
     care.passes(90_000)
     care.rest()
     assert len(care.cloud) == 1
@@ -619,11 +621,11 @@ def test_what_the_file_names_is_kept_running_whoever_wrote_it_there() -> None:
 def test_what_an_agent_still_uses_is_kept_running() -> None:
     care = promoted().rest()
     behind = AgentReports(expected=2, heard=2, in_sync=1, canary_reachable=1)
-    care.seen = replace(care.seen, reports=behind)
+    care.state = replace(care.state, reports=behind)
     care.passes(90_000)
     care.rest()
     assert len(care.cloud) == 1
-    care.seen = replace(care.seen, reports=replace(behind, in_sync=2))
+    care.state = replace(care.state, reports=replace(behind, in_sync=2))
     care.rest()
     assert care.cloud == {}
 
@@ -631,7 +633,7 @@ def test_what_an_agent_still_uses_is_kept_running() -> None:
 def test_a_service_that_does_not_answer_is_said_and_nothing_is_done() -> None:
     life = Life(observed()).until(watching)
     care = beside(life)
-    care.seen = replace(care.seen, endpoints=Outage(service="Endpoints", message="Endpoints: 503"))
+    care.state = replace(care.state, endpoints=Outage(service="Endpoints", message="Endpoints: 503"))
     care.step()
     assert care.did == []
     assert care.condition("Ready")[1:] == ("EndpointServiceUnavailable", "Endpoints: 503")
@@ -642,10 +644,10 @@ def test_a_service_that_does_not_answer_is_said_and_nothing_is_done() -> None:
 
 def test_a_deletion_stops_what_bills_and_lets_go() -> None:
     care = promoted().rest()
-    care.seen = replace(care.seen, agent_model=parsed(AgentModel, deleted(objects.agent_model())))
+    care.state = replace(care.state, agent_model=parsed(AgentModel, deleted(objects.agent_model())))
     care.rest()
     assert care.cloud == {}
-    assert care.seen.agent_model.metadata.finalizers == ()
+    assert care.state.agent_model.metadata.finalizers == ()
 
 
 def used_and_deleted() -> Care:
@@ -656,28 +658,28 @@ def used_and_deleted() -> Care:
         expected=2, heard=2, in_sync=2, canary_reachable=2, models_in_use=(care.record.stable.model,)
     )
     gone = parsed(AgentModel, deleted(objects.agent_model()))
-    care.seen = replace(care.seen, reports=both, agent_model=gone)
+    care.state = replace(care.state, reports=both, agent_model=gone)
     return care.rest()
 
 
 def test_a_deletion_waits_for_agents_that_use_what_it_would_stop() -> None:
     care = used_and_deleted()
     assert len(care.cloud) == 1
-    assert care.seen.agent_model.metadata.finalizers
-    assert care.seen.reports is not None
-    care.seen = replace(care.seen, reports=replace(care.seen.reports, models_in_use=("elsewhere",)))
+    assert care.state.agent_model.metadata.finalizers
+    assert care.state.reports is not None
+    care.state = replace(care.state, reports=replace(care.state.reports, models_in_use=("elsewhere",)))
     care.rest()
     assert care.cloud == {}
-    assert care.seen.agent_model.metadata.finalizers == ()
+    assert care.state.agent_model.metadata.finalizers == ()
     assert care.told == []
 
 
 def test_a_process_that_has_only_begun_to_listen_stops_nothing() -> None:
     care = used_and_deleted()
-    care.seen = replace(care.seen, reports=None, listening_seconds=4.0)
+    care.state = replace(care.state, reports=None, listening_seconds=4.0)
     care.rest()
     assert len(care.cloud) == 1
-    care.seen = replace(care.seen, listening_seconds=15.0)
+    care.state = replace(care.state, listening_seconds=15.0)
     assert care.rest().cloud == {}
 
 
@@ -687,41 +689,41 @@ def test_after_an_hour_a_deletion_leaves_agents_what_they_use_and_says_that_it_b
     care.step()
     assert care.told == ["Leaked"]
     assert len(care.cloud) == len(care.record.endpoints) == 1
-    assert care.seen.agent_model.metadata.finalizers == ()
+    assert care.state.agent_model.metadata.finalizers == ()
 
 
 def test_a_deletion_after_its_secret_stops_what_bills_where_another_token_can() -> None:
     care = promoted().rest()
     gone = parsed(AgentModel, deleted(objects.agent_model()))
-    care.seen = replace(care.seen, agent_model=gone, secret_problem="Secret tokens does not exist")
+    care.state = replace(care.state, agent_model=gone, secret_problem="Secret tokens does not exist")
     assert len(care.rest().cloud) == 1
-    care.seen = replace(care.seen, can_clean_up=True)
+    care.state = replace(care.state, can_clean_up=True)
     assert care.rest().cloud == {}
-    assert care.seen.agent_model.metadata.finalizers == ()
+    assert care.state.agent_model.metadata.finalizers == ()
 
 
 @pytest.mark.parametrize("problem", ["", "ConfigMap docs-modelops-record: the record cannot be read"])
 def test_a_deletion_after_its_record_stops_what_the_status_names(problem: str) -> None:
     care = beside(Life(observed()).until(over)).rest()
-    status = care.seen.agent_model.status
+    status = care.state.agent_model.status
     gone = parsed(AgentModel, deleted(objects.agent_model())).model_copy(update={"status": status})
-    lost = replace(care.seen, agent_model=gone, record=None, record_problem=problem, file=None)
+    lost = replace(care.state, agent_model=gone, record=None, record_problem=problem, file=None)
     used = AgentReports(
         expected=1, heard=1, in_sync=1, canary_reachable=1, models_in_use=("org/candidate-of-r1",)
     )
     care = Care(replace(lost, reports=used), cloud=care.cloud).rest()
     assert len(care.cloud) == 1
-    assert care.seen.agent_model.metadata.finalizers
-    care.seen = replace(care.seen, reports=None)
+    assert care.state.agent_model.metadata.finalizers
+    care.state = replace(care.state, reports=None)
     assert care.rest().cloud == {}
     assert (care.written, care.told) == (["finalizers"], [])
 
 
 def test_a_deletion_after_its_record_says_after_an_hour_what_may_bill() -> None:
     care = beside(Life(observed()).until(over)).rest()
-    status = care.seen.agent_model.status
+    status = care.state.agent_model.status
     gone = parsed(AgentModel, deleted(objects.agent_model())).model_copy(update={"status": status})
-    care.seen = replace(care.seen, agent_model=gone, record=None, secret_problem="Secret tokens is gone")
+    care.state = replace(care.state, agent_model=gone, record=None, secret_problem="Secret tokens is gone")
     assert care.rest().written.count("finalizers") == 0
     care.passes(3600)
     care.step()
@@ -729,7 +731,7 @@ def test_a_deletion_after_its_record_says_after_an_hour_what_may_bill() -> None:
 
 
 def test_nothing_is_started_while_a_secret_is_not_usable() -> None:
-    life = Life(observed()).until(lambda seen: seen.record is not None and seen.record.active is not None)
+    life = Life(observed()).until(lambda state: state.record is not None and state.record.active is not None)
     care = beside(life, secret_problem="Secret tokens does not exist", can_clean_up=True).rest()
     assert (care.did, care.condition("Ready")[1]) == ([], "SecretNotUsable")
 
@@ -737,26 +739,26 @@ def test_nothing_is_started_while_a_secret_is_not_usable() -> None:
 def test_a_deletion_during_a_canary_goes_back_to_stable_first() -> None:
     life = Life(observed()).until(at_weight(20))
     care = beside(life).rest()
-    care.seen = replace(care.seen, agent_model=parsed(AgentModel, deleted(objects.agent_model())))
+    care.state = replace(care.state, agent_model=parsed(AgentModel, deleted(objects.agent_model())))
     care.rest()
-    assert care.seen.file is not None
-    assert care.seen.file.entry.routing is not None
-    assert care.seen.file.entry.routing.rollout.state == "Aborted"
+    assert care.state.file is not None
+    assert care.state.file.entry.routing is not None
+    assert care.state.file.entry.routing.rollout.state == "Aborted"
     assert care.cloud == {}
-    done = care.record.completed[life.seen.identity]
+    done = care.record.completed[life.state.identity]
     assert done.message == "AgentModel docs was deleted: everything is back on stable"
-    life.seen = replace(life.seen, record=care.record, file=care.seen.file, agent_model=None)
+    life.state = replace(life.state, record=care.record, file=care.state.file, agent_model=None)
     assert life.until(over).phase == "Aborted"
 
 
 def test_after_an_hour_a_deletion_lets_go_and_says_what_may_bill() -> None:
     care = promoted().rest()
-    care.seen = replace(care.seen, agent_model=parsed(AgentModel, deleted(objects.agent_model())))
+    care.state = replace(care.state, agent_model=parsed(AgentModel, deleted(objects.agent_model())))
     care.passes(200_000)
-    care.seen = replace(care.seen, endpoints=Outage(service="Endpoints", message="503"))
+    care.state = replace(care.state, endpoints=Outage(service="Endpoints", message="503"))
     care.step()
     assert care.told == ["Leaked"]
-    assert care.seen.agent_model.metadata.finalizers == ()
+    assert care.state.agent_model.metadata.finalizers == ()
 
 
 # --- a fixpoint
@@ -773,7 +775,7 @@ def test_a_restart_writes_nothing(moment: str) -> None:
 
 def test_counts_of_agents_alone_are_no_reason_to_write() -> None:
     care = beside(Life(observed()).until(watching)).rest()
-    care.seen = replace(care.seen, reports=AgentReports(expected=5, heard=5, in_sync=5, canary_reachable=5))
+    care.state = replace(care.state, reports=AgentReports(expected=5, heard=5, in_sync=5, canary_reachable=5))
     assert care.step().steps == ()
 
 
@@ -781,7 +783,7 @@ def test_a_file_that_cannot_be_edited_is_a_condition_and_no_crash() -> None:
     life = Life(observed()).until(at_weight(20))
     care = beside(life, rollouts={})
     text = "x: &a {model: anthropic/claude-3.5-sonnet}\nagents:\n  docs: *a\n"
-    care.seen = replace(care.seen, file=a_file(text, "99"))
+    care.state = replace(care.state, file=a_file(text, "99"))
     for _ in range(3):
         care.step()
     assert care.condition("InSync")[1] == "ConfigNotUsable"
@@ -792,5 +794,5 @@ def test_a_file_that_cannot_be_edited_is_a_condition_and_no_crash() -> None:
 def test_a_routing_block_of_somebody_else_without_weight_is_left_alone() -> None:
     care = Care(about()).rest()
     text = with_routing(objects.FILE_TEXT, AGENT, None)
-    care.seen = replace(care.seen, file=a_file(text, "9"))
+    care.state = replace(care.state, file=a_file(text, "9"))
     assert care.step().steps == ()

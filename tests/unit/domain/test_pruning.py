@@ -13,7 +13,7 @@ from tests.unit.rollout.observing import a_record, parsed
 from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.rollout import Rollout
 from modelops.domain.hub_repositories import DatasetRepository, ModelRepository, Shelf
-from modelops.domain.in_use import InUse, Scene, Use, in_use
+from modelops.domain.in_use import AgentInventory, InUse, Use, in_use
 from modelops.domain.pruning import Judge, Policy, Verdict, begun, gone, unfinished
 from modelops.domain.record import (
     DATA_PRUNED,
@@ -56,13 +56,15 @@ def target(repo: str, version: str = "v1.1.0", since: str = "") -> Target:
     )
 
 
-def judged(record: Record | None = None, *, scene: Scene | None = None, **changes: Any) -> dict[str, Verdict]:
+def judged(
+    record: Record | None = None, *, inventory: AgentInventory | None = None, **changes: Any
+) -> dict[str, Verdict]:
     record = record or known()
     given: dict[str, Any] = {
         "record": record,
         "agent_model": OWNER,
         "shelf": SHELF,
-        "uses": in_use(scene or Scene(name="docs", record=record), now=NOW),
+        "uses": in_use(inventory or AgentInventory(name="docs", record=record), now=NOW),
         "policy": OLD,
         "now": NOW,
     }
@@ -112,24 +114,26 @@ def tried(**spec: Any) -> Rollout:
 
 
 @pytest.mark.parametrize(
-    ("scene", "why"),
+    ("inventory", "why"),
     [
-        (Scene(name="docs", record=known(stable=target(ONE))), "stable of docs"),
-        (Scene(name="docs", record=known(previous=target(ONE))), "previous of docs"),
-        (Scene(name="docs", record=known(endpoints=(ENTRY,))), "endpoint mo-1"),
+        (AgentInventory(name="docs", record=known(stable=target(ONE))), "stable of docs"),
+        (AgentInventory(name="docs", record=known(previous=target(ONE))), "previous of docs"),
+        (AgentInventory(name="docs", record=known(endpoints=(ENTRY,))), "endpoint mo-1"),
         (
-            Scene(
+            AgentInventory(
                 name="docs",
                 record=known(active=Active(uid="u", name="r1", digest="d", candidate=target(ONE))),
             ),
             "Rollout r1 tries it",
         ),
         (
-            Scene(name="docs", record=known(), rollouts=(tried(candidate={"version": "v1.1.0-rc.1"}),)),
+            AgentInventory(
+                name="docs", record=known(), rollouts=(tried(candidate={"version": "v1.1.0-rc.1"}),)
+            ),
             "Rollout r1 names it",
         ),
         (
-            Scene(
+            AgentInventory(
                 name="docs",
                 record=known(),
                 rollouts=(tried(candidate={"model": {"repo": ONE, "revision": "a" * 40}}),),
@@ -137,7 +141,7 @@ def tried(**spec: Any) -> Rollout:
             "Rollout r1 names it",
         ),
         (
-            Scene(
+            AgentInventory(
                 name="docs",
                 record=known(
                     reservations={
@@ -147,18 +151,18 @@ def tried(**spec: Any) -> Rollout:
             ),
             "TrainingRun t1 is under way",
         ),
-        (Scene(name="docs", record=known(), unreadable=(UIDS[1],)), "cannot be read"),
+        (AgentInventory(name="docs", record=known(), unreadable=(UIDS[1],)), "cannot be read"),
         (
-            Scene(name="other", agent_model=an_agent(baseline={**objects.BASELINE, "model": ONE})),
+            AgentInventory(name="other", agent_model=an_agent(baseline={**objects.BASELINE, "model": ONE})),
             "baseline of other",
         ),
         (
-            Scene(name="other", agent_model=an_agent(status={"previous": SHOWN})),
+            AgentInventory(name="other", agent_model=an_agent(status={"previous": SHOWN})),
             "previous of other by its status",
         ),
-        (Scene(name="other", opaque=(f'{{"stable": "{ONE}"}}',)), "named by an object of other"),
+        (AgentInventory(name="other", opaque=(f'{{"stable": "{ONE}"}}',)), "named by an object of other"),
         (
-            Scene(
+            AgentInventory(
                 name="docs",
                 agent_model=AGENT,
                 record=known(
@@ -171,8 +175,8 @@ def tried(**spec: Any) -> Rollout:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_is_in_use_stays_whatever_its_age(scene: Scene, why: str) -> None:
-    found = judged(scene.record, scene=scene)
+def test_what_is_in_use_stays_whatever_its_age(inventory: AgentInventory, why: str) -> None:
+    found = judged(inventory.record, inventory=inventory)
     assert not found[ONE].removed
     assert why in found[ONE].why
     assert found[ONE].first
@@ -184,12 +188,16 @@ def test_a_service_that_ended_before_the_window_is_no_reason() -> None:
         stable=target(THREE, "v1.3.0", since="2026-05-31T22:59:00Z"),
         served={"v1.1.0": target(ONE, "v1.1.0", since=BEFORE)},
     )
-    assert ONE in removed(judged(record, scene=Scene(name="docs", agent_model=AGENT, record=record)))
+    assert ONE in removed(
+        judged(record, inventory=AgentInventory(name="docs", agent_model=AGENT, record=record))
+    )
 
 
 def test_what_another_agent_of_the_cluster_uses_stays() -> None:
     other = InUse(models={ONE: Use(why="stable of team-b", first="x")})
-    assert not judged(uses=in_use(Scene(name="docs", record=known()), now=NOW).together(other))[ONE].removed
+    assert not judged(uses=in_use(AgentInventory(name="docs", record=known()), now=NOW).together(other))[
+        ONE
+    ].removed
 
 
 @pytest.mark.parametrize(

@@ -51,9 +51,9 @@ def test_a_submission_is_traced_with_its_outcome_and_without_its_inputs() -> Non
 
 
 def test_routing_and_transitions_are_traced() -> None:
-    steps = (WriteFile(text="secret", why="promote v1.1.0"), Announce(reason="Promoted", message="m"))
+    steps = (WriteFile(text="secret", purpose="promote v1.1.0"), Announce(reason="Promoted", message="m"))
     assert noted(*steps) == [
-        ("routing", {"why": "promote v1.1.0", "outcome": "done"}),
+        ("routing", {"purpose": "promote v1.1.0", "outcome": "done"}),
         ("Promoted", {"message": "m", "warning": False, "outcome": "done"}),
     ]
 

@@ -102,9 +102,9 @@ class Here:
 
     def learn(self) -> None:
         for name, resource in ((("AgentModel", AGENT), AGENT_MODELS), (RECORD, CONFIG_MAPS)):
-            held = self.server.live(name)
-            assert held is not None
-            self.cache.put(resource, held)
+            write_base = self.server.live(name)
+            assert write_base is not None
+            self.cache.put(resource, write_base)
 
     async def reconcile(self) -> None:
         self.learn()
@@ -112,9 +112,9 @@ class Here:
 
     @property
     def record(self) -> Record:
-        held = self.server.live(RECORD)
-        assert held is not None
-        return Record.from_data(held["data"])
+        write_base = self.server.live(RECORD)
+        assert write_base is not None
+        return Record.from_data(write_base["data"])
 
     async def credentials(self, **spec: Any) -> tuple[Credentials, str]:
         agent = AgentModel.model_validate(agent_model_json(**spec))

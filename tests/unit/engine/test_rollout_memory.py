@@ -17,10 +17,10 @@ from modelops.domain.agentsfile import parse
 from modelops.domain.model_hosts import ModelHosts
 from modelops.domain.plan import Do, Plan, WriteFile, WriteStatus
 from modelops.domain.record import Active, Record, Target, initial_record
-from modelops.domain.rollout.state import Observed, RolloutSettings
+from modelops.domain.rollout.state import RolloutSettings, State
 from modelops.engine.cache import ObjectCache
-from modelops.engine.executor import CONFIG_MAPS, Executor, Held
-from modelops.engine.reconciler import Scene
+from modelops.engine.executor import CONFIG_MAPS, Executor, WriteBase
+from modelops.engine.reconciler import ReconcileContext
 from modelops.engine.resources import AGENT_MODELS, ROLLOUTS
 from modelops.engine.rollout import RolloutReconciler
 from modelops.engine.world import World
@@ -87,8 +87,10 @@ class Api:
         return self._write({**self.objects[body["metadata"]["name"]], "status": body["status"]}, body)
 
     async def patch(self, resource: Resource, namespace: str, name: str, merge: Json) -> Json:
-        held = self.objects[name]
-        return self._write({**held, "data": {**held.get("data", {}), **merge.get("data", {})}}, merge)
+        write_base = self.objects[name]
+        return self._write(
+            {**write_base, "data": {**write_base.get("data", {}), **merge.get("data", {})}}, merge
+        )
 
     def _write(self, new: Json, sent: Json) -> Json:
         if self.troubles:
@@ -155,22 +157,22 @@ class Bench:
         )
         self.engine = RolloutReconciler(world, RolloutSettings())
         self.plans: list[Plan] = []
-        self.engine._decide = lambda seen: self.decided(seen)  # type: ignore[method-assign]
-        self.seen: list[Observed] = []
+        self.engine._decide = lambda state: self.decided(state)  # type: ignore[method-assign]
+        self.state: list[State] = []
         self.cache.put(AGENT_MODELS, self.api.put(agent_model()))
         self.cache.put(ROLLOUTS, self.api.put(rollout()))
         self.cache.put(CONFIG_MAPS, self.api.put(config_map("agents", {"agents.yaml": FILE})))
         self.cache.put(CONFIG_MAPS, self.api.put(config_map("docs-modelops-record", record().to_data())))
 
-    def decided(self, seen: Observed) -> Plan:
-        self.seen.append(seen)
+    def decided(self, state: State) -> Plan:
+        self.state.append(state)
         return self.plans.pop(0) if self.plans else Plan()
 
-    async def look(self, *plans: Plan) -> Observed:
+    async def look(self, *plans: Plan) -> State:
         """One reconcile in which these plans are decided; what was seen last."""
         self.plans = list(plans)
         await self.engine.reconcile("team", "r1")
-        return self.seen[-1]
+        return self.state[-1]
 
     async def tick(self, *, healthy: bool = True) -> float:
         """What counts as healthy now, and then a look that finds this."""
@@ -251,9 +253,9 @@ async def test_time_before_an_unhealthy_look_does_not_count(bench: Bench) -> Non
 async def test_time_whose_write_had_no_answer_counts_once(bench: Bench) -> None:
     await bench.tick()
     bench.time.seconds += 5
-    seen = await bench.look(Plan(steps=(Do(action="tick", arguments={"healthy": True}),)))
-    counted = type(seen.rollout.status).model_validate(
-        {**seen.rollout.status.wire(), "analysis": {"healthySeconds": 5}}
+    state = await bench.look(Plan(steps=(Do(action="tick", arguments={"healthy": True}),)))
+    counted = type(state.rollout.status).model_validate(
+        {**state.rollout.status.wire(), "analysis": {"healthySeconds": 5}}
     )
     bench.api.troubles.append(Uncertain("lost"))
     steps = (
@@ -261,16 +263,16 @@ async def test_time_whose_write_had_no_answer_counts_once(bench: Bench) -> None:
         Do(action="tick_reset"),
         Do(action="tick", arguments={"healthy": True}),
     )
-    seen = await bench.look(Plan(steps=steps, requeue_after=5.0))
-    assert seen.rollout.status.analysis is not None
-    assert seen.rollout.status.analysis.healthy_seconds == 5
-    assert seen.watched.healthy_seconds == 0.0
+    state = await bench.look(Plan(steps=steps, requeue_after=5.0))
+    assert state.rollout.status.analysis is not None
+    assert state.rollout.status.analysis.healthy_seconds == 5
+    assert state.watched.healthy_seconds == 0.0
 
 
 async def test_after_a_written_count_the_time_goes_on_counting(bench: Bench) -> None:
-    seen = await bench.look(Plan(steps=(Do(action="tick", arguments={"healthy": True}),)))
-    counted = type(seen.rollout.status).model_validate(
-        {**seen.rollout.status.wire(), "analysis": {"healthySeconds": 5}}
+    state = await bench.look(Plan(steps=(Do(action="tick", arguments={"healthy": True}),)))
+    counted = type(state.rollout.status).model_validate(
+        {**state.rollout.status.wire(), "analysis": {"healthySeconds": 5}}
     )
     steps = (
         WriteStatus(status=counted),
@@ -306,12 +308,15 @@ async def test_an_abort_is_seen_though_the_watch_is_dead(bench: Bench) -> None:
 
 def raises(bench: Bench, text: str = "# 20 percent\n") -> Plan:
     block = parse(FILE, "docs").routing
-    status = bench.seen[-1].rollout.status
+    status = bench.state[-1].rollout.status
     intent = status.intent
     assert intent is not None
     again = status.model_copy(update={"intent": intent.model_copy(update={"attempt": intent.attempt + 1})})
     return Plan(
-        steps=(WriteStatus(status=again), WriteFile(text=text + FILE, why="raise", intended=("r", block))),
+        steps=(
+            WriteStatus(status=again),
+            WriteFile(text=text + FILE, purpose="raise", intended=("r", block)),
+        ),
         requeue_after=0,
     )
 
@@ -347,13 +352,15 @@ async def test_a_recreated_rollout_begins_with_no_memory_and_the_old_program_end
 
 @pytest.mark.parametrize("fact_of", ["check", "evaluation"])
 async def test_a_token_goes_to_no_host_that_is_not_on_the_list(bench: Bench, fact_of: str) -> None:
-    seen = await bench.look()
-    assert seen.record is not None
-    stolen = seen.record.stable.model_copy(update={"endpoint_url": "https://evil.example.org/v1"})
-    seen = replace(seen, record=seen.record.with_(stable=stolen))
-    held = Held(object=bench.api.objects["r1"])
-    scene = Scene(seen=seen, held=held, credentials=Credentials(), record_ref=("team", "x", {}))
-    fact = await bench.engine._fetch(fact_of, seen, scene)
+    state = await bench.look()
+    assert state.record is not None
+    stolen = state.record.stable.model_copy(update={"endpoint_url": "https://evil.example.org/v1"})
+    state = replace(state, record=state.record.with_(stable=stolen))
+    write_base = WriteBase(object=bench.api.objects["r1"])
+    context = ReconcileContext(
+        state=state, write_base=write_base, credentials=Credentials(), record_ref=("team", "x", {})
+    )
+    fact = await bench.engine._fetch(fact_of, state, context)
     assert isinstance(fact, ProgramState)
     assert fact.result is not None
     assert fact.result["reason"] == "HostNotAllowed"
@@ -362,10 +369,12 @@ async def test_a_token_goes_to_no_host_that_is_not_on_the_list(bench: Bench, fac
 
 
 async def test_no_program_is_given_a_key_for_a_candidates_host_that_is_not_on_the_list(bench: Bench) -> None:
-    seen = await bench.look()
+    state = await bench.look()
     arm = {"base_url": "https://openrouter.ai/api/v1", "service": "openrouter", "version": "v1.0.0"}
     arms = {"baseline": arm, "candidate": {**arm, "base_url": "https://evil.example.org/v1"}}
-    held = Held(object=bench.api.objects["r1"])
-    scene = Scene(seen=seen, held=held, credentials=Credentials(), record_ref=("team", "x", {}))
+    write_base = WriteBase(object=bench.api.objects["r1"])
+    context = ReconcileContext(
+        state=state, write_base=write_base, credentials=Credentials(), record_ref=("team", "x", {})
+    )
     with pytest.raises(Refused, match=r"evil\.example\.org"):
-        await bench.engine._do(Do(action="start_check", arguments={"given": {"arms": arms}}), seen, scene)
+        await bench.engine._do(Do(action="start_check", arguments={"given": {"arms": arms}}), state, context)

@@ -10,7 +10,7 @@ import pytest
 from modelops.api.v1alpha1.rollout import Goal
 from modelops.domain.gates import paired_mean
 from modelops.domain.gates.tango import Interval, Pairs, interval, mcnemar_p, score
-from modelops.domain.gates.verdict import Verdict, judge
+from modelops.domain.gates.verdict import Verdict, evaluate
 
 
 def test_published_interval_is_reproduced() -> None:
@@ -85,7 +85,7 @@ def shares(n: int, *, up: float, down: float, margin: float, trials: int = 4000)
     @cache
     def verdict(gained: int, lost: int) -> Verdict:
         found = interval(Pairs(n=n, gained=gained, lost=lost), alpha=0.05)
-        return judge(found, goal=Goal.NON_INFERIOR, margin=margin)
+        return evaluate(found, goal=Goal.NON_INFERIOR, margin=margin)
 
     counts = dict.fromkeys(Verdict, 0)
     for _ in range(trials):
@@ -133,12 +133,12 @@ def test_power_is_what_the_documentation_promises(
     ],
 )
 def test_verdict_follows_from_the_interval(low: float, high: float, goal: Goal, verdict: Verdict) -> None:
-    assert judge(Interval(low, high), goal=goal, margin=0.05) is verdict
+    assert evaluate(Interval(low, high), goal=goal, margin=0.05) is verdict
 
 
 def test_margin_outside_the_scale_is_refused() -> None:
     with pytest.raises(ValueError, match="margin 5"):
-        judge(Interval(0, 0), goal=Goal.NON_INFERIOR, margin=5)
+        evaluate(Interval(0, 0), goal=Goal.NON_INFERIOR, margin=5)
 
 
 @pytest.mark.parametrize(

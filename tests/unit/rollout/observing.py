@@ -27,7 +27,7 @@ from modelops.domain.plan import (
 )
 from modelops.domain.record import Record, RegistryEntry, Target, initial_record
 from modelops.domain.rollout.decide import decide
-from modelops.domain.rollout.state import File, Observed, RolloutSettings, Watched
+from modelops.domain.rollout.state import File, RolloutSettings, State, Watched
 from modelops.ports import AgentReports, Endpoint, ModelInfo, ProgramState, Track
 
 HEALTHY = AgentReports(
@@ -79,7 +79,7 @@ def a_file(text: str = objects.FILE_TEXT, version: str = "1") -> File:
     return File(resource_version=version, text=text, entry=agentsfile.parse(text, AGENT))
 
 
-def observed(item: Json | None = None, *, agent: Json | None = None, **changes: Any) -> Observed:
+def observed(item: Json | None = None, *, agent: Json | None = None, **changes: Any) -> State:
     """One moment, before anything happened unless `changes` say otherwise."""
     item = item or objects.rollout()
     given: dict[str, Any] = {
@@ -92,14 +92,14 @@ def observed(item: Json | None = None, *, agent: Json | None = None, **changes: 
         "file": a_file(),
         "reports": HEALTHY,
     }
-    return Observed(**{**given, **changes})
+    return State(**{**given, **changes})
 
 
 @dataclass
 class Life:
     """Decides and carries out, fact by fact; `written` names every write."""
 
-    seen: Observed
+    state: State
     facts: dict[str, Any] = field(default_factory=dict)
     written: list[str] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
@@ -120,15 +120,15 @@ class Life:
 
     def plan(self) -> Plan:
         """The decision, with every fact that it asks for."""
-        plan = decide(self.seen)
+        plan = decide(self.state)
         for _ in range(12):
             if not plan.needs:
                 return plan
             if plan.needs == "file_live":
-                self.seen = replace(self.seen, file_is_live=True)
+                self.state = replace(self.state, file_is_live=True)
             else:
-                self.seen = replace(self.seen, **{plan.needs: self.facts_of_a_good_world()[plan.needs]})
-            plan = decide(self.seen)
+                self.state = replace(self.state, **{plan.needs: self.facts_of_a_good_world()[plan.needs]})
+            plan = decide(self.state)
         raise AssertionError(f"the decision asks for {plan.needs} again and again")
 
     def step(self, *, without: int = 0) -> Plan:
@@ -136,8 +136,8 @@ class Life:
         plan = self.plan()
         for step in plan.steps[: len(plan.steps) - without]:
             self._take(step)
-        self.seen = replace(
-            self.seen,
+        self.state = replace(
+            self.state,
             file_is_live=False,
             candidate_model=UNSEEN,
             price=UNSEEN,
@@ -151,24 +151,24 @@ class Life:
     def _take(self, step: object) -> None:
         match step:
             case WriteStatus(status=status):
-                self.seen = replace(
-                    self.seen, rollout=self.seen.rollout.model_copy(update={"status": status})
+                self.state = replace(
+                    self.state, rollout=self.state.rollout.model_copy(update={"status": status})
                 )
-                self.written.append(f"status {self.seen.rollout.status.reason}")
+                self.written.append(f"status {self.state.rollout.status.reason}")
             case WriteFinalizers(finalizers=finalizers):
-                metadata = self.seen.rollout.metadata.model_copy(update={"finalizers": finalizers})
-                self.seen = replace(
-                    self.seen, rollout=self.seen.rollout.model_copy(update={"metadata": metadata})
+                metadata = self.state.rollout.metadata.model_copy(update={"finalizers": finalizers})
+                self.state = replace(
+                    self.state, rollout=self.state.rollout.model_copy(update={"metadata": metadata})
                 )
                 self.written.append(f"finalizers {len(finalizers)}")
-            case WriteRecord(record=record, why=why):
-                self.seen = replace(self.seen, record=record)
-                self.written.append(f"record {why.split(' ')[0].rstrip(':')}")
+            case WriteRecord(record=record, purpose=purpose):
+                self.state = replace(self.state, record=record)
+                self.written.append(f"record {purpose.split(' ')[0].rstrip(':')}")
             case WriteFile(text=text):
-                assert self.seen.file is not None
-                version = str(int(self.seen.file.resource_version) + 1)
-                self.seen = replace(self.seen, file=a_file(text, version))
-                block = self.seen.block
+                assert self.state.file is not None
+                version = str(int(self.state.file.resource_version) + 1)
+                self.state = replace(self.state, file=a_file(text, version))
+                block = self.state.block
                 assert block is not None
                 self.written.append(f"file {block.rollout.state} {block.weight}")
             case Do(action=action):
@@ -176,10 +176,10 @@ class Life:
             case Announce(reason=reason):
                 self.told.append(reason)
 
-    def until(self, holds: Callable[[Observed], bool], *, most: int = 40) -> Life:
+    def until(self, holds: Callable[[State], bool], *, most: int = 40) -> Life:
         """Lives on until it holds; time passes where nothing is to be done at once."""
         for _ in range(most):
-            if holds(self.seen):
+            if holds(self.state):
                 return self
             plan = self.step()
             if plan.requeue_after != 0:
@@ -189,7 +189,7 @@ class Life:
     def passes(self, seconds: float, *, healthy: bool = True) -> None:
         """Time passes; healthy time is watched."""
         watched = Watched(healthy_seconds=seconds) if healthy else Watched()
-        self.seen = replace(self.seen, now=self.seen.now + timedelta(seconds=seconds), watched=watched)
+        self.state = replace(self.state, now=self.state.now + timedelta(seconds=seconds), watched=watched)
 
     def rest(self) -> Life:
         """Until nothing more is to be done now."""
@@ -202,44 +202,46 @@ class Life:
 
     def writes_text(self, text: str) -> None:
         """Somebody else writes the file."""
-        assert self.seen.file is not None
-        self.seen = replace(self.seen, file=a_file(text, str(int(self.seen.file.resource_version) + 1)))
+        assert self.state.file is not None
+        self.state = replace(self.state, file=a_file(text, str(int(self.state.file.resource_version) + 1)))
 
     def asks(self, **spec: Any) -> None:
         """Somebody changes the spec."""
-        changed = self.seen.rollout.spec.model_copy(update=spec)
-        self.seen = replace(self.seen, rollout=self.seen.rollout.model_copy(update={"spec": changed}))
+        changed = self.state.rollout.spec.model_copy(update=spec)
+        self.state = replace(self.state, rollout=self.state.rollout.model_copy(update={"spec": changed}))
 
     def deletes(self) -> None:
-        metadata = self.seen.rollout.metadata.model_copy(update={"deletion_timestamp": self.seen.now})
-        self.seen = replace(self.seen, rollout=self.seen.rollout.model_copy(update={"metadata": metadata}))
+        metadata = self.state.rollout.metadata.model_copy(update={"deletion_timestamp": self.state.now})
+        self.state = replace(self.state, rollout=self.state.rollout.model_copy(update={"metadata": metadata}))
 
     @property
     def reason(self) -> str:
-        return self.seen.rollout.status.reason
+        return self.state.rollout.status.reason
 
     @property
     def phase(self) -> str:
-        return self.seen.rollout.status.phase.value
+        return self.state.rollout.status.phase.value
 
     @property
     def message(self) -> str:
-        ready = [c for c in self.seen.rollout.status.conditions if c.type == "Ready"]
+        ready = [c for c in self.state.rollout.status.conditions if c.type == "Ready"]
         return ready[0].message if ready else ""
 
 
-def over(seen: Observed) -> bool:
-    status = seen.rollout.status
-    return status.finished_at is not None and not seen.rollout.metadata.finalizers
+def over(state: State) -> bool:
+    status = state.rollout.status
+    return status.finished_at is not None and not state.rollout.metadata.finalizers
 
 
-def at_weight(weight: int) -> Callable[[Observed], bool]:
-    return lambda seen: seen.block is not None and seen.block.weight == weight and seen.block.salt == seen.uid
+def at_weight(weight: int) -> Callable[[State], bool]:
+    return lambda state: (
+        state.block is not None and state.block.weight == weight and state.block.salt == state.uid
+    )
 
 
-def armed(seen: Observed) -> bool:
-    return seen.block is not None and seen.block.canary is not None and seen.block.salt == seen.uid
+def armed(state: State) -> bool:
+    return state.block is not None and state.block.canary is not None and state.block.salt == state.uid
 
 
-def watching(seen: Observed) -> bool:
-    return seen.rollout.status.reason == "Watching"
+def watching(state: State) -> bool:
+    return state.rollout.status.reason == "Watching"

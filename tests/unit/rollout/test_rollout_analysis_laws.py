@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelops.api.v1alpha1.rollout import Analysis
-from modelops.domain.rollout.analysis import Health, judge, wilson_lower
+from modelops.domain.rollout.analysis import Health, analyze, wilson_lower
 from modelops.ports import Track
 
 
@@ -33,38 +33,38 @@ SEVERITY = {Health.HEALTHY: 0, Health.WAITING: 1, Health.BREACHED: 2}
 @given(tracks(), tracks(), limits, st.integers(1, 100))
 def test_more_errors_never_make_it_better(stable: Track, canary: Track, given: Analysis, more: int) -> None:
     worse = replace(canary, errors=min(canary.requests, canary.errors + more))
-    if judge(stable, canary, given).health is Health.BREACHED:
-        assert judge(stable, worse, given).health is Health.BREACHED
-    assert SEVERITY[judge(stable, worse, given).health] >= SEVERITY[judge(stable, canary, given).health]
+    if analyze(stable, canary, given).health is Health.BREACHED:
+        assert analyze(stable, worse, given).health is Health.BREACHED
+    assert SEVERITY[analyze(stable, worse, given).health] >= SEVERITY[analyze(stable, canary, given).health]
 
 
 @given(tracks(), tracks(), limits, st.integers(1, 20_000))
 def test_more_latency_never_makes_it_better(stable: Track, canary: Track, given: Analysis, more: int) -> None:
     slower = replace(canary, p95_ms=canary.p95_ms + more)
-    assert SEVERITY[judge(stable, slower, given).health] >= SEVERITY[judge(stable, canary, given).health]
+    assert SEVERITY[analyze(stable, slower, given).health] >= SEVERITY[analyze(stable, canary, given).health]
 
 
 @given(tracks(), limits, st.integers(0, 20_000))
 def test_silence_is_neither_health_nor_breach(stable: Track, given: Analysis, p95: int) -> None:
-    assert judge(stable, Track(p95_ms=p95), given).health is Health.WAITING
+    assert analyze(stable, Track(p95_ms=p95), given).health is Health.WAITING
 
 
 @given(tracks(), tracks(), limits)
 def test_health_takes_the_samples_that_were_asked_for(stable: Track, canary: Track, given: Analysis) -> None:
-    if judge(stable, canary, given).health is Health.HEALTHY:
+    if analyze(stable, canary, given).health is Health.HEALTHY:
         assert canary.requests >= given.min_requests
 
 
 @given(tracks(), tracks(), limits)
 def test_a_breach_takes_errors_or_latencies(stable: Track, canary: Track, given: Analysis) -> None:
-    if judge(stable, canary, given).health is Health.BREACHED:
+    if analyze(stable, canary, given).health is Health.BREACHED:
         assert canary.errors >= 3 or canary.requests >= 20
 
 
 @given(tracks(), limits)
 def test_a_canary_like_stable_is_never_breached_by_latency(track: Track, given: Analysis) -> None:
     well = replace(track, errors=0)
-    assert judge(well, well, given).health is not Health.BREACHED
+    assert analyze(well, well, given).health is not Health.BREACHED
 
 
 @given(st.integers(1, 5000), st.data())

@@ -38,14 +38,14 @@ def in_pause() -> Life:
 
 def back_on_stable(life: Life, *, reason: str, phase: str = "Aborted") -> None:
     """It ended, the claim is free, the file is as before but for the tombstone, the money is settled."""
-    record, file = life.seen.record, life.seen.file
+    record, file = life.state.record, life.state.file
     assert record is not None
     assert (life.phase, life.reason) == (phase, reason)
     assert record.active is None
     assert record.reservations == {}
     assert record.stable.version == "v1.0.0"
     assert [e.role for e in record.endpoints] == ["stopping"]
-    assert life.seen.rollout.status.weight == 0
+    assert life.state.rollout.status.weight == 0
     if file is not None and file.entry.routing is not None:
         assert file.entry.routing.rollout.state == "Aborted"
 
@@ -64,7 +64,7 @@ def back_on_stable(life: Life, *, reason: str, phase: str = "Aborted") -> None:
 )
 def test_no_weight_before_every_agent_reaches_the_canary(reports: AgentReports | None, reason: str) -> None:
     life = Life(observed()).until(armed)
-    life.seen = replace(life.seen, reports=reports)
+    life.state = replace(life.state, reports=reports)
     life.step()
     assert life.reason == "Arming"
     life.passes(16)
@@ -73,18 +73,18 @@ def test_no_weight_before_every_agent_reaches_the_canary(reports: AgentReports |
     for _ in range(20):
         life.passes(60)
         life.step()
-    assert life.seen.block is not None
-    assert life.seen.block.weight == 0
+    assert life.state.block is not None
+    assert life.state.block.weight == 0
     assert life.written.count(f"status {reason}") == 1
-    life.seen = replace(life.seen, reports=HEALTHY)
+    life.state = replace(life.state, reports=HEALTHY)
     assert life.until(over).phase == "Succeeded"
 
 
 def test_an_unreachable_canary_is_said_in_the_agents_own_words() -> None:
     life = Life(observed()).until(armed)
     life.passes(20)
-    life.seen = replace(
-        life.seen, reports=replace(HEALTHY, canary_reachable=0, canary_errors=("401 from the canary",))
+    life.state = replace(
+        life.state, reports=replace(HEALTHY, canary_reachable=0, canary_errors=("401 from the canary",))
     )
     life.step()
     assert "401 from the canary" in life.message
@@ -92,7 +92,7 @@ def test_an_unreachable_canary_is_said_in_the_agents_own_words() -> None:
 
 def test_agents_on_their_way_are_no_news() -> None:
     life = at_twenty()
-    life.seen = replace(life.seen, reports=replace(HEALTHY, in_sync=1))
+    life.state = replace(life.state, reports=replace(HEALTHY, in_sync=1))
     before = list(life.written)
     life.step()
     life.passes(5)
@@ -102,56 +102,56 @@ def test_agents_on_their_way_are_no_news() -> None:
 
 def test_a_pause_ends_only_after_its_healthy_seconds() -> None:
     life = in_pause()
-    life.seen = replace(life.seen, watched=Watched(healthy_seconds=9.0))
+    life.state = replace(life.state, watched=Watched(healthy_seconds=9.0))
     life.step()
-    assert life.seen.block is not None
-    assert life.seen.block.weight == 20
-    life.seen = replace(life.seen, watched=Watched(healthy_seconds=10.0))
+    assert life.state.block is not None
+    assert life.state.block.weight == 20
+    life.state = replace(life.state, watched=Watched(healthy_seconds=10.0))
     life.step()
-    assert at_weight(100)(life.seen)
+    assert at_weight(100)(life.state)
 
 
 def test_healthy_seconds_survive_a_restart() -> None:
     life = in_pause()
-    life.seen = replace(life.seen, watched=Watched(healthy_seconds=6.0))
+    life.state = replace(life.state, watched=Watched(healthy_seconds=6.0))
     life.step()
-    assert life.seen.rollout.status.analysis is not None
-    assert life.seen.rollout.status.analysis.healthy_seconds == 6
-    life.seen = replace(life.seen, watched=Watched(healthy_seconds=4.0))
+    assert life.state.rollout.status.analysis is not None
+    assert life.state.rollout.status.analysis.healthy_seconds == 6
+    life.state = replace(life.state, watched=Watched(healthy_seconds=4.0))
     life.step()
-    assert life.seen.block is not None
-    assert life.seen.block.weight == 100
+    assert life.state.block is not None
+    assert life.state.block.weight == 100
 
 
 def test_too_few_samples_hold_for_as_long_as_it_takes() -> None:
     life = in_pause()
-    life.seen = replace(life.seen, reports=replace(HEALTHY, canary=Track(requests=49)))
+    life.state = replace(life.state, reports=replace(HEALTHY, canary=Track(requests=49)))
     for _ in range(30):
         life.passes(60)
         life.step()
     assert life.reason == "WaitingForSamples"
     assert life.written.count("status WaitingForSamples") == 1
-    assert life.seen.block is not None
-    assert life.seen.block.weight == 20
-    life.seen = replace(life.seen, reports=HEALTHY)
+    assert life.state.block is not None
+    assert life.state.block.weight == 20
+    life.state = replace(life.state, reports=HEALTHY)
     assert life.until(over).phase == "Succeeded"
 
 
 def test_the_routing_is_renewed_while_it_waits_with_its_generation_kept() -> None:
     life = at_twenty()
-    life.seen = replace(life.seen, reports=replace(HEALTHY, in_sync=1))
-    assert life.seen.block is not None
-    before = life.seen.block
+    life.state = replace(life.state, reports=replace(HEALTHY, in_sync=1))
+    assert life.state.block is not None
+    before = life.state.block
     life.passes(601)
     plan = life.step()
     assert isinstance(plan.steps[0], WriteFile)
-    after = life.seen.block
+    after = life.state.block
     assert after is not None
     assert after.canary_until is not None
     assert before.canary_until is not None
     assert after.canary_until > before.canary_until
     assert replace(after, canary_until=before.canary_until) == before
-    life.seen = replace(life.seen, reports=HEALTHY)
+    life.state = replace(life.state, reports=HEALTHY)
     assert life.until(over).phase == "Succeeded"
 
 
@@ -162,8 +162,8 @@ def test_paused_holds_the_next_step_and_goes_on_when_it_is_lifted() -> None:
         life.passes(20)
         life.step()
     assert life.reason == "Paused"
-    assert life.seen.block is not None
-    assert life.seen.block.weight == 20
+    assert life.state.block is not None
+    assert life.state.block.weight == 20
     life.asks(paused=False)
     assert life.until(over).phase == "Succeeded"
 
@@ -179,29 +179,29 @@ SLOW = replace(HEALTHY, canary=Track(requests=500, errors=0, p95_ms=500))
 def test_a_breach_turns_back_in_one_act(reports: AgentReports, reason: str, paused: bool) -> None:
     life = in_pause()
     life.asks(paused=paused)
-    life.seen = replace(life.seen, reports=reports, watched=Watched(first_bad_ms=900, arrived_ms=50))
+    life.state = replace(life.state, reports=reports, watched=Watched(first_bad_ms=900, arrived_ms=50))
     before = len(life.written)
     life.step()
-    assert life.written[before:] == ["status Retreating", "file Aborted 0", "record release"]
-    times = life.seen.rollout.status.rollback
+    assert life.written[before:] == ["status Aborting", "file Aborted 0", "record release"]
+    times = life.state.rollout.status.rollback
     assert times is not None
     assert (times.detect_ms, times.decide_ms) == (850, 50)
-    life.seen = replace(life.seen, watched=Watched(write_ms=40))
+    life.state = replace(life.state, watched=Watched(write_ms=40))
     back_on_stable(life.until(over), reason=reason)
-    assert life.seen.rollout.status.rollback is not None
-    assert life.seen.rollout.status.rollback.write_ms == 40
+    assert life.state.rollout.status.rollback is not None
+    assert life.state.rollout.status.rollback.write_ms == 40
 
 
 def test_the_time_to_the_last_agent_is_added_when_it_is_there() -> None:
     life = in_pause()
-    life.seen = replace(life.seen, reports=BROKEN)
+    life.state = replace(life.state, reports=BROKEN)
     life.until(over)
-    life.seen = replace(life.seen, reports=replace(BROKEN, in_sync=1))
+    life.state = replace(life.state, reports=replace(BROKEN, in_sync=1))
     assert life.step().requeue_after
-    life.seen = replace(life.seen, reports=BROKEN, watched=Watched(effect_ms=700))
+    life.state = replace(life.state, reports=BROKEN, watched=Watched(effect_ms=700))
     life.step()
-    assert life.seen.rollout.status.rollback is not None
-    assert life.seen.rollout.status.rollback.effect_ms == 700
+    assert life.state.rollout.status.rollback is not None
+    assert life.state.rollout.status.rollback.effect_ms == 700
     assert life.step().steps == ()
 
 
@@ -226,12 +226,12 @@ def test_an_abort_before_the_claim_is_on_record_too() -> None:
     life.asks(abort=True)
     life.until(over)
     assert life.written == ["record release", "status AbortedByUser"]
-    assert life.seen.record is not None
-    assert life.seen.identity in life.seen.record.completed
+    assert life.state.record is not None
+    assert life.state.identity in life.state.record.completed
 
 
 def test_an_abort_while_evaluating_leaves_the_file_alone() -> None:
-    life = Life(observed()).until(lambda seen: seen.rollout.status.reason == "Evaluating")
+    life = Life(observed()).until(lambda state: state.rollout.status.reason == "Evaluating")
     life.asks(abort=True)
     back_on_stable(life.until(over), reason="AbortedByUser")
     assert not [w for w in life.written if w.startswith("file")]
@@ -239,15 +239,15 @@ def test_an_abort_while_evaluating_leaves_the_file_alone() -> None:
 
 def test_the_deadline_decides_towards_stable() -> None:
     life = in_pause()
-    life.seen = replace(life.seen, reports=None)
+    life.state = replace(life.state, reports=None)
     life.passes(172801)
     back_on_stable(life.until(over), reason="DeadlineExceeded")
 
 
 def test_an_endpoint_never_runs_longer_than_what_was_reserved_for_it() -> None:
     life = in_pause()
-    life.seen = replace(life.seen, reports=None)
-    life.passes(planned_seconds(life.seen) + 1)
+    life.state = replace(life.state, reports=None)
+    life.passes(planned_seconds(life.state) + 1)
     back_on_stable(life.until(over), reason="DeadlineExceeded")
 
 
@@ -255,7 +255,7 @@ def promoting(*, without: int) -> Life:
     """The promotion was carried out but for its last steps."""
     life = Life(observed()).until(at_weight(100))
     life.step(without=without)
-    assert life.seen.rollout.status.promoting
+    assert life.state.rollout.status.promoting
     return life
 
 
@@ -266,9 +266,9 @@ def test_an_abort_during_the_promotion_is_fenced_first(without: int) -> None:
     before = len(life.written)
     back_on_stable(life.until(over), reason="AbortedByUser")
     assert life.written[before:][:3] == ["record fence", "file Aborted 0", "record release"]
-    assert life.seen.file is not None
-    assert life.seen.file.entry.stable is not None
-    assert life.seen.file.entry.stable.model == "anthropic/claude-3.5-sonnet"
+    assert life.state.file is not None
+    assert life.state.file.entry.stable is not None
+    assert life.state.file.entry.stable.model == "anthropic/claude-3.5-sonnet"
 
 
 def test_an_abort_after_the_commit_is_too_late_and_says_so() -> None:
@@ -292,97 +292,97 @@ EDITS: dict[str, Any] = {
 @pytest.mark.parametrize("edit", EDITS)
 def test_any_edit_of_the_routing_is_an_abort_whoever_made_it(edit: str) -> None:
     life = at_twenty()
-    assert life.seen.file is not None
-    changed = EDITS[edit](life.seen.file.text)
-    assert changed != life.seen.file.text
+    assert life.state.file is not None
+    changed = EDITS[edit](life.state.file.text)
+    assert changed != life.state.file.text
     life.writes_text(changed)
     before = len(life.written)
     life.until(over)
     assert life.reason == "RoutingMismatch"
     assert life.phase == "Aborted"
     assert not [w for w in life.written[before:] if w.startswith("file Prog")]
-    assert life.seen.block is not None
-    assert life.seen.block.rollout.state == "Aborted"
+    assert life.state.block is not None
+    assert life.state.block.rollout.state == "Aborted"
     if edit == "stable edited":
-        assert life.seen.file.entry.stable is not None
-        assert life.seen.file.entry.stable.model == "elsewhere/anthropic/claude-3.5-sonnet"
+        assert life.state.file.entry.stable is not None
+        assert life.state.file.entry.stable.model == "elsewhere/anthropic/claude-3.5-sonnet"
 
 
 def test_a_mismatch_is_judged_on_a_live_read() -> None:
     life = at_twenty()
-    held = life.seen.file
+    held = life.state.file
     life.writes_text(objects.FILE_TEXT)
     from modelops.domain.rollout.decide import decide
 
-    assert decide(life.seen).needs == "file_live"
-    life.seen = replace(life.seen, file=held)
+    assert decide(life.state).needs == "file_live"
+    life.state = replace(life.state, file=held)
     assert life.until(over).phase == "Succeeded"
 
 
 def test_a_file_that_went_bad_aborts_and_is_waited_for() -> None:
     life = at_twenty()
-    held = life.seen.file
-    life.seen = replace(life.seen, file=None, file_problem="ConfigMap agents, key agents.yaml: not YAML")
+    held = life.state.file
+    life.state = replace(life.state, file=None, file_problem="ConfigMap agents, key agents.yaml: not YAML")
     life.step()
-    assert life.seen.rollout.status.aborting == "ConfigNotUsable"
+    assert life.state.rollout.status.aborting == "ConfigNotUsable"
     for _ in range(5):
         life.passes(2)
         life.step()
-    stuck = [c for c in life.seen.rollout.status.conditions if c.type == "RoutingPropagated"]
+    stuck = [c for c in life.state.rollout.status.conditions if c.type == "RoutingPropagated"]
     assert "not YAML" in stuck[0].message
-    assert life.seen.record is not None
-    assert life.seen.record.active is not None
-    life.seen = replace(life.seen, file=held, file_problem="")
+    assert life.state.record is not None
+    assert life.state.record.active is not None
+    life.state = replace(life.state, file=held, file_problem="")
     back_on_stable(life.until(over), reason="ConfigNotUsable")
     assert life.message == "ConfigMap agents, key agents.yaml: not YAML"
 
 
 def test_a_file_that_is_gone_has_nothing_to_put_back() -> None:
     life = at_twenty()
-    life.seen = replace(
-        life.seen, file=None, file_missing=True, file_problem="ConfigMap agents does not exist"
+    life.state = replace(
+        life.state, file=None, file_missing=True, file_problem="ConfigMap agents does not exist"
     )
     back_on_stable(life.until(over), reason="ConfigNotUsable")
 
 
 def test_an_agent_model_that_is_gone_ends_the_canary_at_once() -> None:
     life = at_twenty()
-    life.seen = replace(life.seen, agent_model=None)
+    life.state = replace(life.state, agent_model=None)
     back_on_stable(life.until(over), reason="AgentModelNotFound")
 
 
 def test_a_claim_that_is_lost_ends_without_touching_the_file() -> None:
     life = at_twenty()
-    assert life.seen.record is not None
-    life.seen = replace(life.seen, record=life.seen.record.with_(active=None))
+    assert life.state.record is not None
+    life.state = replace(life.state, record=life.state.record.with_(active=None))
     before = len(life.written)
     life.until(over)
-    assert (life.phase, life.reason) == ("Aborted", "ClaimLost")
-    assert life.written[before:] == ["record release", "status ClaimLost", "finalizers 0"]
+    assert (life.phase, life.reason) == ("Aborted", "AgentLockLost")
+    assert life.written[before:] == ["record release", "status AgentLockLost", "finalizers 0"]
 
 
 def test_a_fence_that_somebody_else_set_is_latched() -> None:
     life = at_twenty()
-    assert life.seen.record is not None
-    assert life.seen.record.active is not None
-    active = life.seen.record.active.model_copy(update={"aborting": True})
-    life.seen = replace(life.seen, record=life.seen.record.with_(active=active))
+    assert life.state.record is not None
+    assert life.state.record.active is not None
+    active = life.state.record.active.model_copy(update={"aborting": True})
+    life.state = replace(life.state, record=life.state.record.with_(active=active))
     plan = life.step()
     assert isinstance(plan.steps[0], WriteStatus)
-    back_on_stable(life.until(over), reason="ClaimLost")
+    back_on_stable(life.until(over), reason="AgentLockLost")
 
 
 @pytest.mark.parametrize("how", ["abort", "delete"])
 def test_without_its_record_an_abort_still_takes_the_weight_away(how: str) -> None:
     life = at_twenty()
-    record: Record | None = life.seen.record
-    life.seen = replace(life.seen, record=None)
+    record: Record | None = life.state.record
+    life.state = replace(life.state, record=None)
     life.asks(abort=True) if how == "abort" else life.deletes()
     life.step()
     assert life.written[-1] == "file Aborted 0"
     life.step()
     assert life.phase == "Progressing"
-    life.seen = replace(life.seen, record=record)
+    life.state = replace(life.state, record=record)
     back_on_stable(life.until(over), reason="AbortedByUser" if how == "abort" else "Deleted")
 
 
@@ -394,8 +394,8 @@ def test_a_deletion_without_agent_model_and_record_lets_go() -> None:
 
 def test_the_latch_of_a_newer_operator_is_an_abort() -> None:
     life = at_twenty()
-    status = life.seen.rollout.status.model_copy(update={"aborting": "SomethingNew"})
-    life.seen = replace(life.seen, rollout=life.seen.rollout.model_copy(update={"status": status}))
+    status = life.state.rollout.status.model_copy(update={"aborting": "SomethingNew"})
+    life.state = replace(life.state, rollout=life.state.rollout.model_copy(update={"status": status}))
     assert life.until(over).phase == "Aborted"
 
 
@@ -403,19 +403,19 @@ def test_a_definite_conflict_repeats_the_intent_at_its_new_basis() -> None:
     life = Life(observed()).until(armed)
     plan = life.step(without=2 if len(life.plan().steps) > 2 else 1)
     write = next(s for s in plan.steps if isinstance(s, WriteFile))
-    assert life.seen.file is not None
-    intended = life.seen.rollout.status.intent
+    assert life.state.file is not None
+    intended = life.state.rollout.status.intent
     assert intended is not None
-    life.seen = replace(
-        life.seen,
-        file=a_file(life.seen.file.text + "# by somebody\n", "77"),
+    life.state = replace(
+        life.state,
+        file=a_file(life.state.file.text + "# by somebody\n", "77"),
         rebase=write.intended,
     )
     life.step()
-    again = life.seen.rollout.status.intent
+    again = life.state.rollout.status.intent
     assert again is not None
     assert (again.generation, again.basis, again.attempt) == (intended.generation, "77", 2)
-    life.seen = replace(life.seen, rebase=None)
+    life.state = replace(life.state, rebase=None)
     assert life.until(over).phase == "Succeeded"
 
 
@@ -428,7 +428,7 @@ def test_a_conflict_over_a_changed_block_is_no_reason_to_repeat() -> None:
     write = next(s for s in plan.steps if isinstance(s, WriteFile))
     cut = len(plan.steps) - plan.steps.index(write)
     life.step(without=cut)
-    assert life.seen.file is not None
-    life.seen = replace(life.seen, file=a_file(lower(life.seen.file.text), "77"), rebase=write.intended)
+    assert life.state.file is not None
+    life.state = replace(life.state, file=a_file(lower(life.state.file.text), "77"), rebase=write.intended)
     life.until(over)
     assert life.reason == "RoutingMismatch"

@@ -42,11 +42,11 @@ THE_WHOLE_LIFE = [
 def test_a_good_candidate_becomes_stable_in_sixteen_writes() -> None:
     life = Life(observed()).until(over)
     assert life.written == THE_WHOLE_LIFE
-    record, file = life.seen.record, life.seen.file
+    record, file = life.state.record, life.state.file
     assert record is not None
     assert file is not None
     assert file.entry.stable is not None
-    assert (life.phase, life.seen.rollout.status.weight) == ("Succeeded", 100)
+    assert (life.phase, life.state.rollout.status.weight) == ("Succeeded", 100)
     assert (record.stable.model, record.stable.version) == ("org/candidate-of-r1", "v1.1.0")
     assert record.previous is not None
     assert record.previous.version == "v1.0.0"
@@ -80,20 +80,20 @@ def test_each_weight_is_announced_also_without_a_pause_between() -> None:
 
 def test_the_verdict_is_kept_though_arming_took_its_write() -> None:
     life = Life(observed()).until(armed)
-    verdict = life.seen.rollout.status.evaluation
+    verdict = life.state.rollout.status.evaluation
     assert verdict is not None
     assert (verdict.verdict, verdict.difference_points, verdict.looks) == ("pass", "13.3", 1)
-    evaluated = [c for c in life.seen.rollout.status.conditions if c.type == "Evaluated"]
+    evaluated = [c for c in life.state.rollout.status.conditions if c.type == "Evaluated"]
     assert evaluated[0].status == "True"
 
 
 def test_a_raise_and_a_promotion_begin_with_their_intent_in_the_same_plan() -> None:
     life = Life(observed())
     raises = 0
-    while not over(life.seen):
+    while not over(life.state):
         plan = life.step()
         files = [i for i, s in enumerate(plan.steps) if isinstance(s, WriteFile)]
-        if files and "abort" not in plan.steps[files[0]].why:  # type: ignore[union-attr]
+        if files and "abort" not in plan.steps[files[0]].purpose:  # type: ignore[union-attr]
             raises += 1
             assert isinstance(plan.steps[0], WriteStatus)
             assert files[0] > 0
@@ -105,10 +105,10 @@ def test_a_raise_and_a_promotion_begin_with_their_intent_in_the_same_plan() -> N
 def test_the_registry_names_the_release_its_scores_and_what_it_superseded() -> None:
     history = (an_entry("v1.1.0-rc.1"),)
     item = objects.rollout(candidate={"version": "v1.1.0-rc.1"})
-    seen = observed(
+    state = observed(
         item, record=a_record(history=history, allocated={"v1.0.0": {}, "v1.1.0-rc.1": {"a": "b"}})
     )
-    record = Life(seen).until(over).seen.record
+    record = Life(state).until(over).state.record
     assert record is not None
     entry = record.entry("v1.1.0")
     assert entry is not None
@@ -130,7 +130,7 @@ def test_an_evaluation_alone_moves_nothing() -> None:
     life = Life(observed(objects.rollout(strategy={"evaluateOnly": {}}))).until(over)
     assert not [w for w in life.written if w.startswith("file")]
     assert (life.phase, life.reason) == ("Succeeded", "EvaluatedOnly")
-    record = life.seen.record
+    record = life.state.record
     assert record is not None
     assert record.active is None
     assert record.reservations == {}
@@ -140,7 +140,7 @@ def test_an_evaluation_alone_moves_nothing() -> None:
 
 def promoted_once() -> Life:
     """The agent after one promotion, and a second rollout back to the baseline."""
-    first = Life(observed()).until(over).seen
+    first = Life(observed()).until(over).state
     item = objects.rollout("undo", candidate={"version": "v1.0.0"})
     return Life(observed(item, record=first.record, file=first.file, now=first.now))
 
@@ -149,7 +149,7 @@ def test_an_undo_needs_no_evaluation_and_no_endpoint_of_its_own() -> None:
     life = promoted_once()
     life.facts = {"evaluation": UNSEEN, "endpoint": UNSEEN, "price": UNSEEN}
     life.until(over)
-    record, file = life.seen.record, life.seen.file
+    record, file = life.state.record, life.state.file
     assert record is not None
     assert file is not None
     assert file.entry.stable is not None
@@ -162,10 +162,10 @@ def test_an_undo_needs_no_evaluation_and_no_endpoint_of_its_own() -> None:
 
 
 def test_an_undo_of_an_undo_finds_its_endpoint_again() -> None:
-    undone = promoted_once().until(over).seen
+    undone = promoted_once().until(over).state
     item = objects.rollout("again", candidate={"version": "v1.1.0"})
     life = Life(observed(item, record=undone.record, file=undone.file, now=undone.now)).until(over)
-    record = life.seen.record
+    record = life.state.record
     assert record is not None
     assert (life.phase, record.stable.version) == ("Succeeded", "v1.1.0")
     assert [(e.role, e.stop_after) for e in record.endpoints] == [("stable", "")]
@@ -193,19 +193,19 @@ def test_a_repeated_intent_keeps_its_generation() -> None:
     life = Life(observed()).until(armed)
     plan = life.step(without=1)
     assert isinstance(plan.steps[-1], WriteFile)
-    intended = life.seen.rollout.status.intent
+    intended = life.state.rollout.status.intent
     life.step()
-    again = life.seen.rollout.status.intent
+    again = life.state.rollout.status.intent
     assert intended is not None
     assert again is not None
     assert (again.generation, again.basis, again.attempt) == (intended.generation, intended.basis, 2)
-    assert life.seen.block is not None
-    assert life.seen.block.generation == intended.generation
+    assert life.state.block is not None
+    assert life.state.block.generation == intended.generation
 
 
 def test_the_candidate_is_told_by_the_status_as_soon_as_it_is_claimed() -> None:
-    life = Life(observed()).until(lambda seen: seen.rollout.status.started_at is not None)
-    status = life.seen.rollout.status
+    life = Life(observed()).until(lambda state: state.rollout.status.started_at is not None)
+    status = life.state.rollout.status
     assert status.candidate is not None
     assert status.candidate.version == "v1.1.0-rc.1"
     assert status.estimate_usd == "1.003612"
@@ -214,7 +214,7 @@ def test_the_candidate_is_told_by_the_status_as_soon_as_it_is_claimed() -> None:
 
 def test_a_waiting_evaluation_is_started_once_and_asked_again() -> None:
     life = Life(observed(), facts={"evaluation": None}).until(
-        lambda seen: seen.rollout.status.reason == "Evaluating"
+        lambda state: state.rollout.status.reason == "Evaluating"
     )
     plan = life.step()
     assert [getattr(s, "action", "") for s in plan.steps] == ["start_evaluation"]
@@ -229,17 +229,17 @@ def test_twenty_percent_are_reached_only_from_a_confirmed_zero() -> None:
 
 def test_a_foreign_edit_of_the_file_keeps_the_rollout_going() -> None:
     life = Life(observed()).until(at_weight(20))
-    assert life.seen.file is not None
-    life.writes_text(life.seen.file.text + "# a note\n")
+    assert life.state.file is not None
+    life.writes_text(life.state.file.text + "# a note\n")
     life.until(over)
     assert life.phase == "Succeeded"
-    assert life.seen.file is not None
-    assert life.seen.file.text.endswith("# a note\n")
+    assert life.state.file is not None
+    assert life.state.file.text.endswith("# a note\n")
 
 
 def test_a_plan_writes_the_record_last() -> None:
     life = Life(observed())
-    while not over(life.seen):
+    while not over(life.state):
         plan = life.step()
         records = [i for i, s in enumerate(plan.steps) if isinstance(s, WriteRecord)]
         assert not records or records[-1] == len(plan.steps) - 1

@@ -152,10 +152,10 @@ def test_a_record_that_cannot_be_read_says_so(record: Record, key: str, text: st
 
 
 def test_the_registry_of_a_promoted_model_has_the_missions_schema() -> None:
-    seen = observed(
+    state = observed(
         objects.rollout(candidate={"version": "v1.1.0-rc.1"}), record=a_record(history=(an_entry(),))
     )
-    record = Life(seen).until(over).seen.record
+    record = Life(state).until(over).state.record
     assert record is not None
     jsonschema.validate(record.registry(), REGISTRY_SCHEMA)
     assert record.registry()["docs"]["history"][0]["eval_scores"]["accuracy"] == 0.74
@@ -177,13 +177,13 @@ ENDINGS = st.sampled_from(["promoted", "aborted", "deleted", "breached by the de
 @given(ENDINGS, st.sampled_from(["claimed", "armed", "twenty", "watching"]), st.integers(0, 100_000))
 def test_a_reservation_is_settled_exactly_once(ending: str, when: str, seconds: int) -> None:
     moments = {
-        "claimed": lambda seen: seen.rollout.status.started_at is not None,
-        "armed": lambda seen: seen.block is not None,
+        "claimed": lambda state: state.rollout.status.started_at is not None,
+        "armed": lambda state: state.block is not None,
         "twenty": at_weight(20),
         "watching": watching,
     }
     life = Life(observed()).until(moments[when])
-    claimed = life.seen.record
+    claimed = life.state.record
     assert claimed is not None
     reserved = claimed.reservations["uid-r1/1"]
     life.passes(seconds)
@@ -193,18 +193,18 @@ def test_a_reservation_is_settled_exactly_once(ending: str, when: str, seconds: 
         life.deletes()
     elif ending != "promoted":
         life.passes(172_801)
-    record = life.until(over).seen.record
+    record = life.until(over).state.record
     assert record is not None
     assert record.reservations == {}
     assert list(record.settlements) == ["uid-r1/1"]
     booked, entry = record.settlements["uid-r1/1"], record.endpoints[0]
     assert booked.month == reserved.month
-    ended = life.seen.rollout.status.finished_at
+    ended = life.state.rollout.status.finished_at
     assert ended is not None
     assert booked.usd_micro == claimed.endpoints[0].micro_usd(ended)
     # From the settlement on the endpoint is booked by its role: no minute twice, none left out.
     assert entry.since == ended.isoformat(timespec="seconds")
-    assert settled(life.seen, record) == record
+    assert settled(life.state, record) == record
 
 
 def spent(record: Record, now: datetime) -> int:
@@ -215,12 +215,12 @@ def spent(record: Record, now: datetime) -> int:
 
 def test_nothing_that_was_billed_is_forgotten_or_booked_twice() -> None:
     life = Life(observed(record=a_record(endpoint_spend={"2025-11": 5}))).until(watching)
-    record = life.seen.record
+    record = life.state.record
     assert record is not None
     began = datetime.fromisoformat(record.endpoints[0].since)
     life.until(over)
     life.passes(86_400 * 40)
-    record, now = life.seen.record, life.seen.now
+    record, now = life.state.record, life.state.now
     assert record is not None
     minutes = (now - began).total_seconds() / 60
     # Each change of hands may begin another minute.

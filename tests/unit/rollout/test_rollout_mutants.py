@@ -14,7 +14,7 @@ from modelops.domain.agentmodel import decide as of_agent
 from modelops.domain.plan import Plan, WriteFile, WriteRecord, WriteStatus
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.rollout import abort, advance, agent_lock, canary, decide, evaluation, gate, routing
-from modelops.domain.rollout.state import Observed
+from modelops.domain.rollout.state import State
 
 Patch = pytest.MonkeyPatch
 HUMANS = frozenset({"abort", "delete", "recreate", "remove", "lower", "restore", "stable"})
@@ -39,26 +39,26 @@ def in_steps(patch: Patch, old: Callable[..., Any], new: Callable[..., Any] | No
 
 def skips_the_latch(patch: Patch) -> None:
     """A mismatch is acted on but not remembered."""
-    original = abort.latch
+    original = abort.latch_abort
 
-    def latch(*given: Any, **named: Any) -> Plan:
+    def latch_abort(*given: Any, **named: Any) -> Plan:
         plan = original(*given, **named)
         return replace(plan, steps=without(plan.steps, WriteStatus))
 
-    everywhere(patch, "latch", latch)
+    everywhere(patch, "latch_abort", latch_abort)
 
 
 def heals_upwards(patch: Patch) -> None:
     """A block that is not the intended one is written again, whoever changed it."""
     original = advance.finish_intended_write
 
-    def heal(seen: Observed) -> Plan | None:
-        status, file = seen.rollout.status, seen.file
+    def heal(state: State) -> Plan | None:
+        status, file = state.rollout.status, state.file
         if status.intent is None or file is None:
-            return original(seen)
+            return original(state)
         intent = status.intent.model_copy(update={"basis": file.resource_version})
-        changed = seen.rollout.model_copy(update={"status": status.model_copy(update={"intent": intent})})
-        return original(replace(seen, rollout=changed))
+        changed = state.rollout.model_copy(update={"status": status.model_copy(update={"intent": intent})})
+        return original(replace(state, rollout=changed))
 
     in_steps(patch, original, heal)
 
@@ -67,16 +67,16 @@ def numbers_a_repeat_anew(patch: Patch) -> None:
     """A repeated intent takes a new generation."""
     original = advance.finish_intended_write
 
-    def renumbered(seen: Observed) -> Plan | None:
-        plan = original(seen)
-        status = seen.rollout.status
+    def renumbered(state: State) -> Plan | None:
+        plan = original(state)
+        status = state.rollout.status
         if status.intent is None or plan is None or not any(isinstance(s, WriteFile) for s in plan.steps):
             return plan
         if status.aborting or (isinstance(plan.steps[0], WriteStatus) and plan.steps[0].status.aborting):  # type: ignore[attr-defined]
             return plan
-        intent = status.intent.model_copy(update={"generation": routing.next_generation(seen)})
-        changed = seen.rollout.model_copy(update={"status": status.model_copy(update={"intent": intent})})
-        return original(replace(seen, rollout=changed))
+        intent = status.intent.model_copy(update={"generation": routing.next_generation(state)})
+        changed = state.rollout.model_copy(update={"status": status.model_copy(update={"intent": intent})})
+        return original(replace(state, rollout=changed))
 
     in_steps(patch, original, renumbered)
 
@@ -91,9 +91,9 @@ def forgets_the_fence(patch: Patch) -> None:
     """A promotion that was intended is put back without telling the record first."""
     original = abort.abort_steps
 
-    def unfenced(seen: Observed, *given: Any) -> Any:
-        status = seen.rollout.status.model_copy(update={"promoting": False})
-        return original(replace(seen, rollout=seen.rollout.model_copy(update={"status": status})), *given)
+    def unfenced(state: State, *given: Any) -> Any:
+        status = state.rollout.status.model_copy(update={"promoting": False})
+        return original(replace(state, rollout=state.rollout.model_copy(update={"status": status})), *given)
 
     patch.setattr(abort, "abort_steps", unfenced)
 
@@ -121,8 +121,8 @@ def commits_first(patch: Patch) -> None:
     """The record is promoted before the file."""
     original = advance.promote
 
-    def hasty(seen: Observed) -> Plan:
-        plan = original(seen)
+    def hasty(state: State) -> Plan:
+        plan = original(state)
         status, *rest = plan.steps
         record = [s for s in rest if isinstance(s, WriteRecord)]
         return replace(plan, steps=(status, *record, *without(tuple(rest), WriteRecord)))
@@ -136,9 +136,9 @@ def forgets_who_is_done(patch: Patch) -> None:
 
     original = completion.adopt_recorded_end
 
-    def only_ours(seen: Observed) -> Plan | None:
-        done = seen.record.completed.get(seen.identity) if seen.record else None
-        return original(seen) if done is not None and done.uid == seen.uid else None
+    def only_ours(state: State) -> Plan | None:
+        done = state.record.completed.get(state.identity) if state.record else None
+        return original(state) if done is not None and done.uid == state.uid else None
 
     in_steps(patch, original, only_ours)
 
@@ -148,7 +148,9 @@ def believes_an_old_record(patch: Patch) -> None:
     patch.setattr(
         agent_lock,
         "conclude_lost_lock",
-        lambda seen: abort.latch(seen, RolloutReason.CLAIM_LOST, "the record no longer names this rollout"),
+        lambda state: abort.latch_abort(
+            state, RolloutReason.AgentLockLost, "the record no longer names this rollout"
+        ),
     )
 
 
@@ -156,10 +158,10 @@ def looks_at_the_abort_too_late(patch: Patch) -> None:
     """An abort is looked at after the next step instead of before it."""
     original = abort.abort_if_requested
 
-    def later(seen: Observed) -> Plan | None:
-        if not seen.rollout.status.aborting and seen.holds_agent_lock and seen.rollout.status.weight < 100:
+    def later(state: State) -> Plan | None:
+        if not state.rollout.status.aborting and state.holds_agent_lock and state.rollout.status.weight < 100:
             return None
-        return original(seen)
+        return original(state)
 
     in_steps(patch, original, later)
 
@@ -167,7 +169,7 @@ def looks_at_the_abort_too_late(patch: Patch) -> None:
 def rebuilds_from_old_copies(patch: Patch) -> None:
     """A lost record is rebuilt from what the watches have delivered so far."""
     original = of_agent.ensure_record
-    in_steps(patch, original, lambda seen: original(replace(seen, live=True)))
+    in_steps(patch, original, lambda state: original(replace(state, live=True)))
 
 
 def forgets_what_statuses_remember(patch: Patch) -> None:
@@ -179,8 +181,8 @@ def starts_from_old_copies(patch: Patch) -> None:
     """An endpoint is created although status and record may not name it any more."""
     original = of_agent.ensure_endpoints_created
 
-    def hasty(seen: Any) -> Plan | None:
-        plan = original(seen)
+    def hasty(state: Any) -> Plan | None:
+        plan = original(state)
         return plan and replace(plan, steps=without(without(plan.steps, WriteStatus), WriteRecord))
 
     in_steps(patch, original, hasty)

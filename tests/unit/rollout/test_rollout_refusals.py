@@ -178,16 +178,16 @@ REFUSALS: dict[str, tuple[Life, str, tuple[str, ...]]] = {
 def test_a_refusal_ends_before_anything_is_claimed(case: str) -> None:
     life, reason, words = REFUSALS[case]
     life = replace(life, written=[], told=[], done=[])
-    before = life.seen.record
-    record = life.until(over).seen.record
+    before = life.state.record
+    record = life.until(over).state.record
     assert before is not None
     assert record is not None
     assert (life.phase, life.reason) == ("Failed", reason)
     assert not [word for word in words if word not in life.message], life.message
-    assert life.written == ["status Retreating", "record release", f"status {reason}"]
+    assert life.written == ["status Aborting", "record release", f"status {reason}"]
     assert record.active is None
     assert record.endpoints == before.endpoints
-    assert life.seen.identity in record.completed
+    assert life.state.identity in record.completed
 
 
 NO_OPEN_ROUTER: Json = {"huggingFace": {"name": "tokens", "key": "hf"}}
@@ -305,7 +305,7 @@ def test_the_held_out_examples_are_looked_at_before_anything_is_claimed() -> Non
     plan = life.step()
     assert (plan.steps, life.written) == ((), [])
     assert plan.requeue_after
-    assert life.seen.candidate_model is UNSEEN
+    assert life.state.candidate_model is UNSEEN
     life.facts = {}
     assert life.until(over).phase == "Succeeded"
 
@@ -338,7 +338,7 @@ def test_an_unanswering_hub_is_asked_again_without_a_word() -> None:
 
 
 def claimed(**facts: Any) -> Life:
-    return Life(observed(), facts=facts).until(lambda seen: seen.rollout.status.started_at is not None)
+    return Life(observed(), facts=facts).until(lambda state: state.rollout.status.started_at is not None)
 
 
 def test_an_endpoint_that_fails_ends_the_rollout() -> None:
@@ -371,9 +371,9 @@ def test_an_endpoint_is_waited_for_in_silence(facts: dict[str, Any]) -> None:
 def test_a_candidate_that_is_not_proven_is_rejected(verdict: str, reason: str) -> None:
     result = {**objects.EVALUATION_PASSED, "verdict": verdict, "recommendation": "reject"}
     history = (an_entry("v1.1.0-rc.1"),)
-    seen = observed(objects.rollout(candidate={"version": "v1.1.0-rc.1"}), record=a_record(history=history))
-    life = Life(seen, facts={"evaluation": ProgramState(result=result)}).until(over)
-    record = life.seen.record
+    state = observed(objects.rollout(candidate={"version": "v1.1.0-rc.1"}), record=a_record(history=history))
+    life = Life(state, facts={"evaluation": ProgramState(result=result)}).until(over)
+    record = life.state.record
     assert record is not None
     assert (life.phase, life.reason) == ("Rejected", reason)
     assert life.message == result["explain"]
@@ -405,17 +405,17 @@ def test_langsmith_that_does_not_answer_is_waited_for() -> None:
 
 
 def test_the_same_rollout_created_again_does_nothing() -> None:
-    first = Life(observed()).until(over).seen
+    first = Life(observed()).until(over).state
     item = objects.rollout(uid="another")
     life = Life(observed(item, record=first.record, file=first.file)).until(over)
     assert (life.phase, life.reason) == ("Succeeded", "AlreadyCompleted")
     assert "use a new name" in life.message
     assert life.written == ["status AlreadyCompleted"]
-    assert life.seen.rollout.status.weight == 0
+    assert life.state.rollout.status.weight == 0
 
 
 def test_a_refused_rollout_created_again_is_refused_again() -> None:
-    first = Life(observed(OF_VERSION)).until(over).seen
+    first = Life(observed(OF_VERSION)).until(over).state
     life = Life(
         observed(OF_VERSION | {"metadata": {**OF_VERSION["metadata"], "uid": "another"}}, record=first.record)
     )
@@ -436,9 +436,9 @@ def test_an_endpoint_on_its_way_out_is_taken_into_service_again() -> None:
         }
     )
     life = Life(observed(record=a_record(endpoints=(stopping,)))).until(
-        lambda seen: seen.rollout.status.started_at is not None
+        lambda state: state.rollout.status.started_at is not None
     )
-    record = life.seen.record
+    record = life.state.record
     assert record is not None
     # Booked up to the claim; from there on it is covered by the reservation.
     assert [(e.role, e.stop_after, e.since) for e in record.endpoints] == [
@@ -462,8 +462,8 @@ def test_nothing_is_claimed_without_the_agents_secret() -> None:
 
 
 def without_secret(life: Life) -> Life:
-    life.seen = replace(
-        life.seen, secret_problem="Secret tokens (spec.secretRefs.huggingFace) does not exist"
+    life.state = replace(
+        life.state, secret_problem="Secret tokens (spec.secretRefs.huggingFace) does not exist"
     )
     return life
 
@@ -472,11 +472,11 @@ def test_a_secret_that_cannot_be_read_holds_the_rollout() -> None:
     life = without_secret(claimed())
     life.step()
     assert life.reason == "SecretNotUsable"
-    assert decide(life.seen).steps == ()
+    assert decide(life.state).steps == ()
 
 
 def test_without_a_secret_nobody_is_asked_for_a_candidate_that_is_not_claimed() -> None:
-    assert decide(without_secret(Life(observed())).seen).needs == ""
+    assert decide(without_secret(Life(observed())).state).needs == ""
 
 
 def test_a_claim_goes_back_without_a_secret() -> None:
@@ -484,13 +484,13 @@ def test_a_claim_goes_back_without_a_secret() -> None:
     aborted.asks(abort=True)
     late.passes(172800)
     edited.writes_text(objects.FILE_TEXT)
-    assert lost.seen.record is not None
-    lost.seen = replace(lost.seen, record=lost.seen.record.with_(active=None))
+    assert lost.state.record is not None
+    lost.state = replace(lost.state, record=lost.state.record.with_(active=None))
     for life, reason in (
         (aborted, "AbortedByUser"),
         (late, "DeadlineExceeded"),
         (edited, "RoutingMismatch"),
-        (lost, "ClaimLost"),
+        (lost, "AgentLockLost"),
     ):
         assert without_secret(life).until(over).phase == "Aborted"
         assert life.reason == reason
@@ -515,5 +515,5 @@ def test_a_model_that_was_pruned_is_refused_before_anything_is_claimed(key: str,
     life = Life(observed(item, record=record, **facts)).until(over)
     assert (life.phase, life.reason) == ("Failed", "CandidateNotFound")
     assert "org/m was removed from the Hub by `modelops prune` at 2026-01-02" in life.message
-    assert life.seen.record is not None
-    assert (life.seen.record.active, life.seen.record.reservations) == (None, {})
+    assert life.state.record is not None
+    assert (life.state.record.active, life.state.record.reservations) == (None, {})

@@ -8,94 +8,96 @@ from dataclasses import replace
 from modelops.api.v1alpha1.trainingrun import TrainingRunStatus
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.plan import Do, Plan, WriteRecord, WriteStatus
-from modelops.domain.reasons import TrainingReason as Why
+from modelops.domain.reasons import TrainingReason
 from modelops.domain.training.decide import decide
 from modelops.domain.training.outcome.conclude import adopt_recorded_end
-from modelops.domain.training.state import Observed
-from modelops.ports import Claim
+from modelops.domain.training.state import State
+from modelops.ports import AttemptClaim
 
 
-def status_before_record(seen: Observed) -> Plan:
+def status_before_record(state: State) -> Plan:
     """Says that the run ended, and books it afterwards."""
-    plan = decide(seen)
+    plan = decide(state)
     writes = [step for step in plan.steps if isinstance(step, WriteRecord)]
-    if len(plan.steps) == 1 and writes and seen.identity in writes[0].record.completed:
-        told = adopt_recorded_end(replace(seen, record=writes[0].record))
+    if len(plan.steps) == 1 and writes and state.identity in writes[0].record.completed:
+        told = adopt_recorded_end(replace(state, record=writes[0].record))
         assert told is not None
         return Plan(steps=(*(s for s in told.steps if isinstance(s, WriteStatus)), *writes), requeue_after=0)
     return plan
 
 
-def post_without_settle(seen: Observed) -> Plan:
+def post_without_settle(state: State) -> Plan:
     """Looks for the job at once after a restart or a lost answer."""
-    return decide(replace(seen, settled=True))
+    return decide(replace(state, settled=True))
 
 
-def cancel_before_a_claim(seen: Observed) -> Plan:
+def cancel_before_a_claim(state: State) -> Plan:
     """Cancels what it takes for duplicates before anybody claimed."""
-    job = seen.run.status.job
-    if job is not None and job.id and not seen.run.status.finished_at:
-        if seen.labelled is UNSEEN:
+    job = state.run.status.job
+    if job is not None and job.id and not state.run.status.finished_at:
+        if state.labelled is UNSEEN:
             return Plan(needs="labelled")
-        others = () if isinstance(seen.labelled, Outage) else seen.labelled
+        others = () if isinstance(state.labelled, Outage) else state.labelled
         wrong = [item for item in others if item.id != job.id and not item.ended]
         if wrong:
             return Plan(steps=(Do(action="cancel", arguments={"job": wrong[0].id}),), requeue_after=1.0)
-    return decide(seen)
+    return decide(state)
 
 
-def settle_without_close(seen: Observed) -> Plan:
+def settle_without_close(state: State) -> Plan:
     """Takes an attempt that nobody claimed for over."""
-    return decide(replace(seen, claim=Claim(closed=True)) if seen.claim is None else seen)
+    return decide(
+        replace(state, attempt_claim=AttemptClaim(closed=True)) if state.attempt_claim is None else state
+    )
 
 
-def intent_without_reservation(seen: Observed) -> Plan:
+def intent_without_reservation(state: State) -> Plan:
     """Submits what nothing covers."""
-    plan = decide(seen)
+    plan = decide(state)
     posts = any(isinstance(step, Do) and step.action == "submit" for step in plan.steps)
     kept = tuple(step for step in plan.steps if not (posts and isinstance(step, WriteRecord)))
     return replace(plan, steps=kept)
 
 
-def post_without_intent(seen: Observed) -> Plan:
+def post_without_intent(state: State) -> Plan:
     """Submits first, and writes down afterwards that it wanted to."""
-    plan = decide(seen)
+    plan = decide(state)
     posts = tuple(step for step in plan.steps if isinstance(step, Do) and step.action == "submit")
     first = tuple(step for step in plan.steps if isinstance(step, WriteRecord))
     rest = tuple(step for step in plan.steps if step not in posts and step not in first)
     return replace(plan, steps=(*first, *posts, *rest)) if posts else plan
 
 
-def approval_is_assumed(seen: Observed) -> Plan:
+def approval_is_assumed(state: State) -> Plan:
     """Takes any approval for one of what is asked."""
-    run, asked = seen.run, seen.run.status.approval_digest
+    run, asked = state.run, state.run.status.approval_digest
     if run.spec.approval is None or not asked:
-        return decide(seen)
+        return decide(state)
     approval = run.spec.approval.model_copy(update={"digest": asked})
     spec = run.spec.model_copy(update={"approval": approval})
-    return decide(replace(seen, run=run.model_copy(update={"spec": spec})))
+    return decide(replace(state, run=run.model_copy(update={"spec": spec})))
 
 
-def retry_without_settling(seen: Observed) -> Plan:
+def retry_without_settling(state: State) -> Plan:
     """Goes on to the next attempt and leaves the last one's cover where it is."""
-    plan = decide(seen)
+    plan = decide(state)
     goes_on = any(
         isinstance(step, WriteStatus)
         and isinstance(step.status, TrainingRunStatus)
-        and len(step.status.attempts) > len(seen.run.status.attempts)
+        and len(step.status.attempts) > len(state.run.status.attempts)
         for step in plan.steps
     )
     kept = tuple(step for step in plan.steps if not (goes_on and isinstance(step, WriteRecord)))
     return replace(plan, steps=kept)
 
 
-def suspend_without_latch(seen: Observed) -> Plan:
+def suspend_without_latch(state: State) -> Plan:
     """Stops the job of a suspended run without having written down why."""
-    plan, job = decide(seen), seen.run.status.job
+    plan, job = decide(state), state.run.status.job
     latches = any(
         isinstance(step, WriteStatus)
         and isinstance(step.status, TrainingRunStatus)
-        and step.status.ending == Why.SUSPENDING.value != seen.run.status.ending
+        and step.status.ending == TrainingReason.Suspending.value != state.run.status.ending
         for step in plan.steps
     )
     if latches and job is not None and job.id:
@@ -103,7 +105,7 @@ def suspend_without_latch(seen: Observed) -> Plan:
     return plan
 
 
-MUTANTS: tuple[Callable[[Observed], Plan], ...] = (
+MUTANTS: tuple[Callable[[State], Plan], ...] = (
     status_before_record,
     post_without_settle,
     cancel_before_a_claim,

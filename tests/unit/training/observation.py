@@ -22,8 +22,8 @@ from modelops.domain.digest import identity_digest
 from modelops.domain.plan import Announce, Do, Plan, WriteFinalizers, WriteRecord, WriteStatus
 from modelops.domain.record import Record, Reservation
 from modelops.domain.training.decide import decide
-from modelops.domain.training.state import Observed, TrainingSettings
-from modelops.ports import Claim, Flavor, Job, Json, ModelInfo, ProgramState
+from modelops.domain.training.state import State, TrainingSettings
+from modelops.ports import AttemptClaim, Flavor, Job, Json, ModelInfo, ProgramState
 
 KEY = f"{RUN_UID}/1"
 LABEL = f"{INSTALLATION}-{RUN_UID}-1"
@@ -79,14 +79,14 @@ def job(stage: str = "RUNNING", *, id: str = "job1", **more: Any) -> Job:
     return Job(id=id, label=LABEL, stage=stage, **more)
 
 
-def won(id: str = "job1") -> Claim:
-    return Claim(job=id)
+def won(id: str = "job1") -> AttemptClaim:
+    return AttemptClaim(job=id)
 
 
-CLOSED = Claim(closed=True)
+CLOSED = AttemptClaim(closed=True)
 
 
-def seen(of: TrainingRun | None = None, **changes: Any) -> Observed:
+def state(of: TrainingRun | None = None, **changes: Any) -> State:
     """A moment; `of`: the run, by default a new one with its finalizer."""
     of = of or run()
     spec = of.spec.model_dump(mode="json", by_alias=True, exclude_none=True)
@@ -99,7 +99,7 @@ def seen(of: TrainingRun | None = None, **changes: Any) -> Observed:
         "record": reserved() if of.status.job else empty_record(),
         **changes,
     }
-    return Observed(**fields)
+    return State(**fields)
 
 
 def said(plan: Plan) -> Any:
@@ -130,4 +130,4 @@ def actions(plan: Plan) -> list[str]:
 
 
 def decided(of: TrainingRun | None = None, **changes: Any) -> Plan:
-    return decide(seen(of, **changes))
+    return decide(state(of, **changes))

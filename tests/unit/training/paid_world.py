@@ -47,11 +47,11 @@ from modelops.api.v1alpha1.names import record_name
 from modelops.domain.money import micro
 from modelops.domain.plan import Plan
 from modelops.domain.training.decide import decide
-from modelops.domain.training.outcome.attempts import RETRY_LIMIT
-from modelops.domain.training.state import Observed, TrainingSettings
+from modelops.domain.training.outcome.attempts import DEFAULT_BACKOFF_LIMIT
+from modelops.domain.training.state import State, TrainingSettings
 from modelops.engine.cache import ObjectCache
 from modelops.engine.executor import CONFIG_MAPS, Executor
-from modelops.engine.reconciler import Scene
+from modelops.engine.reconciler import ReconcileContext
 from modelops.engine.resources import AGENT_MODELS, TRAINING_RUNS
 from modelops.engine.trainingrun import TrainingRunReconciler
 from modelops.engine.world import World
@@ -71,7 +71,7 @@ RECORD_NAME: Name = ("ConfigMap", record_name(AGENT))
 RESOURCES = {RUN_NAME: TRAINING_RUNS, RECORD_NAME: CONFIG_MAPS, ("AgentModel", AGENT): AGENT_MODELS}
 TERMINAL = ("Succeeded", "Failed", "Cancelled")
 MOST_USD = "10"
-Decision = Callable[[Observed], Plan]
+Decision = Callable[[State], Plan]
 _uids = itertools.count()
 
 
@@ -101,7 +101,7 @@ class Faults:
     @property
     def mends(self) -> bool:
         """Whether every failure is followed by another attempt, and nobody ends the run."""
-        return self.job_failures <= RETRY_LIMIT and not self.endings and not self.approvals
+        return self.job_failures <= DEFAULT_BACKOFF_LIMIT and not self.endings and not self.approvals
 
 
 class Reconciler(TrainingRunReconciler):
@@ -110,18 +110,18 @@ class Reconciler(TrainingRunReconciler):
 
     decision: Decision = staticmethod(decide)
 
-    def _decide(self, seen: Observed) -> Plan:
-        return self.decision(seen)
+    def _decide(self, state: State) -> Plan:
+        return self.decision(state)
 
-    async def _fetch(self, fact: str, seen: Observed, scene: Scene[Observed]) -> Any:
-        world, token = self._world, scene.credentials.hugging_face
+    async def _fetch(self, fact: str, state: State, context: ReconcileContext[State]) -> Any:
+        world, token = self._world, context.credentials.hugging_face
         if fact == "flavors":
             return await world.jobs.flavors(token)
         if fact == "base":
-            return await world.hub.model(token, seen.run.base_model)
+            return await world.hub.model(token, state.run.base_model)
         if fact in ("base_config", "tokenizer"):
             return None
-        return await super()._fetch(fact, seen, scene)
+        return await super()._fetch(fact, state, context)
 
 
 class PaidWorld:
@@ -450,7 +450,7 @@ class PaidWorld:
             raise self.broken("a trained model is thrown away")
         if phase == "Succeeded" and not finished:
             raise self.broken("succeeded without training")
-        if len({job.attempt for job in self.jobs.jobs}) > 1 + RETRY_LIMIT + self.faults.suspensions:
+        if len({job.attempt for job in self.jobs.jobs}) > 1 + DEFAULT_BACKOFF_LIMIT + self.faults.suspensions:
             raise self.broken("more attempts than were allowed")
         if self.faults.mends and phase != "Succeeded" and not self.refused:
             raise self.broken(f"another attempt would have mended it, but the run is {phase}")

@@ -15,7 +15,7 @@ from tests.unit.training.stepping import Request
 from modelops.domain.job_report import JobReport
 from modelops.engine.poller import Sighting, Watch
 from modelops.ports import (
-    Claim,
+    AttemptClaim,
     Conflict,
     Flavor,
     Job,
@@ -243,7 +243,7 @@ class Hub:
     """`ports.Hub`: claims by attempt, and whatever was published. One commit at a time, on a known head."""
 
     time: Time
-    claims: dict[int, Claim] = field(default_factory=dict)
+    claims: dict[int, AttemptClaim] = field(default_factory=dict)
     published: Json | None = None
     asked: int = 0
     """How often a claim was read."""
@@ -253,16 +253,16 @@ class Hub:
 
     async def ensure_model_repo(self, token: str, repo: str) -> None: ...
 
-    async def claim(self, token: str, repo: str, attempt: int) -> Claim | None:
+    async def attempt_claim(self, token: str, repo: str, attempt: int) -> AttemptClaim | None:
         self.asked += 1
         return self.claims.get(attempt)
 
-    async def close(self, token: str, repo: str, attempt: int) -> Claim:
-        def land() -> Claim:
-            return self.claims.setdefault(attempt, Claim(closed=True))
+    async def close_attempt(self, token: str, repo: str, attempt: int) -> AttemptClaim:
+        def land() -> AttemptClaim:
+            return self.claims.setdefault(attempt, AttemptClaim(closed=True))
 
         answer = await self.time.request("close", land)
-        assert isinstance(answer, Claim)
+        assert isinstance(answer, AttemptClaim)
         return answer
 
     async def read_json(self, token: str, repo: str, revision: str, path: str) -> Json | None:
@@ -270,7 +270,7 @@ class Hub:
 
     def starts(self, job: PaidJob) -> None:
         """What `trainers/job.py` does first: claim the attempt, or leave."""
-        if not job.claims or self.claims.setdefault(job.attempt, Claim(job=job.id)).job == job.id:
+        if not job.claims or self.claims.setdefault(job.attempt, AttemptClaim(job=job.id)).job == job.id:
             job.state, job.trained = TRAINING, True
         else:
             job.state = EXIT_75

@@ -21,7 +21,7 @@ from tests.unit.training.observation import (
     reserved,
     run,
     said,
-    seen,
+    state,
     submitted,
     won,
 )
@@ -41,7 +41,7 @@ MODEL = ModelInfo(repo="appsmithery/x", revision="r" * 40)
 LINEAGE = {"run": RUN_UID, "config": {"num_epochs": 3}}
 DONE: dict[str, Any] = {
     "job": job("COMPLETED", running_seconds=61),
-    "claim": won(),
+    "attempt_claim": won(),
     "labelled": (job("COMPLETED"),),
     "report": None,
 }
@@ -109,10 +109,10 @@ def test_a_refused_submission_ends_the_run_without_asking_the_hub() -> None:
 def test_a_refused_second_submission_closes_the_attempt_first() -> None:
     of = run(submitted(post=2, ending="SubmissionRefused"))
     refused = Submission(refused="answered 402")
-    assert decided(of, submission=refused).needs == "claim"
-    assert actions(decided(of, submission=refused, claim=None)) == ["close"]
-    assert said(decided(of, submission=refused, claim=won("job3"))).job.id == "job3"
-    assert actions(decided(of, submission=refused, claim=CLOSED, labelled=())) == ["record"]
+    assert decided(of, submission=refused).needs == "attempt_claim"
+    assert actions(decided(of, submission=refused, attempt_claim=None)) == ["close"]
+    assert said(decided(of, submission=refused, attempt_claim=won("job3"))).job.id == "job3"
+    assert actions(decided(of, submission=refused, attempt_claim=CLOSED, labelled=())) == ["record"]
 
 
 # The job's life.
@@ -149,38 +149,40 @@ def test_an_outage_of_the_jobs_list_is_no_news() -> None:
 def test_nothing_is_cancelled_while_nobody_claimed() -> None:
     both = (job("RUNNING"), job("SCHEDULING", id="job2"))
     of = run(submitted(id="job1", post=2))
-    plan = decided(of, job=job("SCHEDULING"), claim=None, labelled=both)
+    plan = decided(of, job=job("SCHEDULING"), attempt_claim=None, labelled=both)
     assert not [name for name in actions(plan) if name.startswith("cancel")]
 
 
 def test_a_claim_by_another_job_records_that_job() -> None:
     of = run(submitted(id="job1", post=2))
-    assert said(decided(of, job=job("SCHEDULING"), claim=won("job2"))).job.id == "job2"
-    assert said(decided(KNOWN, job=job("ERROR"), claim=won("job2"))).job.id == "job2"
+    assert said(decided(of, job=job("SCHEDULING"), attempt_claim=won("job2"))).job.id == "job2"
+    assert said(decided(KNOWN, job=job("ERROR"), attempt_claim=won("job2"))).job.id == "job2"
 
 
 def test_exit_75_of_a_job_that_did_not_win_ends_nothing() -> None:
     claimed = report(kind="error", failure="already_claimed")
-    plan = decided(KNOWN, job=job("ERROR"), claim=won("job2"), report=claimed)
+    plan = decided(KNOWN, job=job("ERROR"), attempt_claim=won("job2"), report=claimed)
     assert actions(plan) == ["status"]
     assert said(plan).finished_at is None
 
 
 def test_an_ended_job_without_a_claim_is_closed_before_it_is_booked() -> None:
-    assert decided(KNOWN, job=job("ERROR")).needs == "claim"
-    assert actions(decided(KNOWN, job=job("ERROR"), claim=None)) == ["close"]
-    assert decided(KNOWN, job=job("ERROR"), claim=CLOSED).needs == "labelled"
+    assert decided(KNOWN, job=job("ERROR")).needs == "attempt_claim"
+    assert actions(decided(KNOWN, job=job("ERROR"), attempt_claim=None)) == ["close"]
+    assert decided(KNOWN, job=job("ERROR"), attempt_claim=CLOSED).needs == "labelled"
 
 
 def test_duplicates_are_cancelled_once_the_attempt_is_closed_or_claimed() -> None:
     both = (job("ERROR"), job("SCHEDULING", id="job2"))
-    assert actions(decided(KNOWN, job=job("ERROR"), claim=CLOSED, labelled=both)) == ["cancel job2"]
-    assert actions(decided(KNOWN, job=job("COMPLETED"), claim=won(), labelled=both)) == ["cancel job2"]
+    assert actions(decided(KNOWN, job=job("ERROR"), attempt_claim=CLOSED, labelled=both)) == ["cancel job2"]
+    assert actions(decided(KNOWN, job=job("COMPLETED"), attempt_claim=won(), labelled=both)) == [
+        "cancel job2"
+    ]
 
 
-@pytest.mark.parametrize("fact", ["claim", "labelled"])
+@pytest.mark.parametrize("fact", ["attempt_claim", "labelled"])
 def test_an_outage_at_the_end_is_said_and_nothing_is_booked(fact: str) -> None:
-    plan = decided(KNOWN, **{"job": job("ERROR"), "claim": CLOSED, fact: AWAY})
+    plan = decided(KNOWN, **{"job": job("ERROR"), "attempt_claim": CLOSED, fact: AWAY})
     assert actions(plan) == ["status"]
     assert said(plan).reason == "HubUnavailable"
 
@@ -215,12 +217,12 @@ def test_completed_without_weights_fails_after_the_hub_had_its_time() -> None:
     assert said(decided(KNOWN, **fresh)).reason == "Verifying"
     old = {**missing, "job": job("COMPLETED", finished_at=NOW - timedelta(seconds=46))}
     plan = decided(KNOWN, **old)
-    assert booked(plan).completed[seen(KNOWN).identity].outcome == "WeightsMissing"
+    assert booked(plan).completed[state(KNOWN).identity].outcome == "WeightsMissing"
 
 
 def test_weights_of_another_run_are_not_taken() -> None:
     plan = decided(KNOWN, **DONE, result=MODEL, lineage={"run": "somebody-else"})
-    assert booked(plan).completed[seen(KNOWN).identity].outcome == "WeightsMissing"
+    assert booked(plan).completed[state(KNOWN).identity].outcome == "WeightsMissing"
 
 
 @pytest.mark.parametrize("fact", ["result", "lineage"])
@@ -279,20 +281,20 @@ ONCE = run(submitted(id="job1"), retryLimit=0)
 
 @pytest.mark.parametrize(("changes", "outcome", "words"), FAILURES.values(), ids=FAILURES.keys())
 def test_a_failed_job_ends_the_run_with_its_class(changes: dict[str, Any], outcome: str, words: str) -> None:
-    facts = {"job": job("ERROR"), "claim": CLOSED, "labelled": (), "report": None}
-    done = booked(decided(ONCE, **{**facts, **changes})).completed[seen(ONCE).identity]
+    facts = {"job": job("ERROR"), "attempt_claim": CLOSED, "labelled": (), "report": None}
+    done = booked(decided(ONCE, **{**facts, **changes})).completed[state(ONCE).identity]
     assert done.outcome == outcome
     assert words in done.message
 
 
 def test_a_job_that_the_service_forgot_is_booked_at_all_that_was_reserved() -> None:
-    plan = decided(KNOWN, job=None, claim=CLOSED, labelled=(), report=None)
+    plan = decided(KNOWN, job=None, attempt_claim=CLOSED, labelled=(), report=None)
     assert booked(plan).settlements[KEY].usd_micro == 375_000
 
 
 def test_every_job_of_the_attempt_is_booked() -> None:
     jobs = (job("ERROR", running_seconds=60), job("ERROR", id="job2", running_seconds=1))
-    plan = decided(KNOWN, job=jobs[0], claim=CLOSED, labelled=jobs, report=None)
+    plan = decided(KNOWN, job=jobs[0], attempt_claim=CLOSED, labelled=jobs, report=None)
     assert booked(plan).settlements[KEY].usd_micro == 50_000
     assert booked(plan).settlements[KEY].jobs == ("job1", "job2")
 
@@ -336,14 +338,14 @@ def test_with_an_intent_only_the_attempt_is_closed_settled_listed_and_booked(
     how: dict[str, Any], latch: dict[str, Any]
 ) -> None:
     of = run(submitted(**latch), **how)
-    assert decided(of).needs == "claim"
-    assert actions(decided(of, claim=None)) == ["close"]
-    assert decided(of, claim=CLOSED).empty
-    assert decided(of, claim=CLOSED, settled=True).needs == "labelled"
+    assert decided(of).needs == "attempt_claim"
+    assert actions(decided(of, attempt_claim=None)) == ["close"]
+    assert decided(of, attempt_claim=CLOSED).empty
+    assert decided(of, attempt_claim=CLOSED, settled=True).needs == "labelled"
     running = (job("SCHEDULING", id="job4"),)
-    assert actions(decided(of, claim=CLOSED, settled=True, labelled=running)) == ["cancel job4"]
-    assert actions(decided(of, claim=CLOSED, settled=True, labelled=())) == ["record"]
-    assert said(decided(of, claim=won("job5"))).job.id == "job5"
+    assert actions(decided(of, attempt_claim=CLOSED, settled=True, labelled=running)) == ["cancel job4"]
+    assert actions(decided(of, attempt_claim=CLOSED, settled=True, labelled=())) == ["record"]
+    assert said(decided(of, attempt_claim=won("job5"))).job.id == "job5"
 
 
 @ended
@@ -353,7 +355,9 @@ def test_a_running_job_is_cancelled_before_anything_is_booked(
     of = run(submitted(id="job1", **latch), **how)
     plan = decided(of, job=job("RUNNING"))
     assert actions(plan) == ["status", "cancel job1"]
-    over = decided(of, job=job("CANCELED", running_seconds=30), claim=CLOSED, labelled=(), report=None)
+    over = decided(
+        of, job=job("CANCELED", running_seconds=30), attempt_claim=CLOSED, labelled=(), report=None
+    )
     assert actions(over) == ["record"]
     assert booked(over).settlements[KEY].usd_micro == 25_000
 
@@ -374,7 +378,7 @@ def test_a_deadline_is_latched_before_it_is_acted_on_and_not_taken_back(status: 
     earlier = decided(
         run(said(plan).wire(), activeDeadlineSeconds=60), now=NOW - timedelta(days=1), job=job()
     )
-    assert "cancel job1" in actions(earlier) or earlier.needs == "claim"
+    assert "cancel job1" in actions(earlier) or earlier.needs == "attempt_claim"
 
 
 def test_a_refusal_does_not_hide_the_deadline() -> None:
@@ -387,7 +391,7 @@ def test_a_refusal_does_not_hide_the_deadline() -> None:
 
 def test_a_run_re_created_with_the_same_name_and_spec_does_nothing() -> None:
     done = Completed(kind="TrainingRun", name="docs-1", uid="old", outcome="JobFailed", message="m")
-    plan = decided(record=empty_record().with_(completed={seen().identity: done}))
+    plan = decided(record=empty_record().with_(completed={state().identity: done}))
     assert actions(plan) == ["status"]
     assert (said(plan).phase, said(plan).reason) == ("Failed", "AlreadyCompleted")
     assert "new metadata.name" in message(plan)
@@ -395,15 +399,15 @@ def test_a_run_re_created_with_the_same_name_and_spec_does_nothing() -> None:
 
 def test_a_re_created_run_shows_the_model_of_the_first() -> None:
     record = booked(decided(KNOWN, **DONE, result=MODEL, lineage=LINEAGE))
-    done = record.completed[seen(KNOWN).identity].model_copy(update={"uid": "old"})
-    again = decided(record=record.with_(completed={seen().identity: done}))
+    done = record.completed[state(KNOWN).identity].model_copy(update={"uid": "old"})
+    again = decided(record=record.with_(completed={state().identity: done}))
     assert (said(again).phase, said(again).model.version) == ("Succeeded", "v1.1.0-rc.1")
     assert said(again).cost_usd is None
 
 
 def test_a_re_created_run_with_an_intent_of_its_own_is_seen_through() -> None:
     done = Completed(kind="TrainingRun", name="docs-1", uid="old", outcome="JobFailed")
-    record = reserved().with_(completed={seen(KNOWN).identity: done})
+    record = reserved().with_(completed={state(KNOWN).identity: done})
     assert decided(KNOWN, record=record).needs == "job"
 
 
@@ -447,7 +451,7 @@ GONE: dict[str, Any] = {"secret_problem": "Secret tokens is gone", "can_clean_up
 )
 def test_what_is_to_end_ends_with_the_installations_token_where_the_secret_is_gone(of: TrainingRun) -> None:
     assert "cancel job1" in actions(decided(of, job=job(), **GONE))
-    assert actions(decided(of, job=job("CANCELED"), claim=None, **GONE)) == ["close"]
+    assert actions(decided(of, job=job("CANCELED"), attempt_claim=None, **GONE)) == ["close"]
 
 
 def test_nothing_else_goes_on_with_the_installations_token() -> None:
@@ -463,7 +467,7 @@ def test_a_deadline_passes_also_while_the_secret_is_gone() -> None:
 
 def test_the_version_is_allocated_late_where_the_record_was_rebuilt() -> None:
     plan = decided(KNOWN, record=empty_record(), **DONE, result=MODEL, lineage=LINEAGE)
-    assert booked(plan).completed[seen(KNOWN).identity].version == "v1.1.0-rc.1"
+    assert booked(plan).completed[state(KNOWN).identity].version == "v1.1.0-rc.1"
     assert "v1.1.0-rc.1" in booked(plan).allocated
 
 
@@ -475,5 +479,5 @@ def test_the_registry_names_the_recipe_that_the_job_used() -> None:
 
 
 def test_facts_are_asked_for_one_at_a_time() -> None:
-    assert seen(KNOWN).job is UNSEEN
+    assert state(KNOWN).job is UNSEEN
     assert decided(KNOWN).needs == "job"

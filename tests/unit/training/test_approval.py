@@ -21,7 +21,7 @@ from tests.unit.training.observation import (
     reserved,
     run,
     said,
-    seen,
+    state,
 )
 from tests.unit.training.paid_world import Faults, PaidWorld, restart_writes_nothing, run_once
 
@@ -243,7 +243,7 @@ def test_another_run_with_the_same_spec_is_another_question() -> None:
 
 
 def test_who_asks_and_who_approves_do_not_make_another_run() -> None:
-    assert seen(run(requestedBy="dan", approval=by("alice"))).identity == seen(run()).identity
+    assert state(run(requestedBy="dan", approval=by("alice"))).identity == state(run()).identity
 
 
 # Ends while it waits.

@@ -22,7 +22,7 @@ from tests.unit.training.observation import (
     reserved,
     run,
     said,
-    seen,
+    state,
     submitted,
     won,
 )
@@ -34,7 +34,7 @@ from modelops.domain.money import micro
 from modelops.domain.plan import Do, Plan
 from modelops.domain.record import Completed, Record, Settlement
 from modelops.domain.training.outcome.attempts import attempt_values
-from modelops.ports import Claim, Flavor, Job, Json, ModelInfo
+from modelops.ports import AttemptClaim, Flavor, Job, Json, ModelInfo
 
 BIG = {"batchSize": 4, "gradientAccumulationSteps": 4}
 AUTO: Json = {"huggingFace": {"flavor": "auto"}}
@@ -49,7 +49,11 @@ def reported(failure: str, **more: Any) -> JobReport:
 
 def over(of: TrainingRun, *, ended: Job | None = None, report: JobReport | None = None, **more: Any) -> Plan:
     """The decision about a recorded job that has ended and claimed its attempt."""
-    facts: dict[str, Any] = {"job": ended or job("ERROR", running_seconds=60), "claim": won(), "labelled": ()}
+    facts: dict[str, Any] = {
+        "job": ended or job("ERROR", running_seconds=60),
+        "attempt_claim": won(),
+        "labelled": (),
+    }
     return decided(of, **{**facts, "report": report, "result": None, "lineage": None, **more})
 
 
@@ -105,7 +109,7 @@ def test_a_lost_job_is_settled_first_and_followed_by_an_attempt_of_the_same_vers
         run(said(again).wire() | {"job": said(again).job.wire() | {"id": "job2"}}),
         record=booked(again),
         ended=job("ERROR", id="job2"),
-        claim=won("job2"),
+        attempt_claim=won("job2"),
     )
     assert posted_config(third, edited=agent_model(trainingDefaults={"numEpochs": 2})) == 9
 
@@ -159,7 +163,7 @@ def test_retries_are_bounded_and_a_message_says_so() -> None:
     assert "no further attempt: spec.retryLimit is 1" in done.message
     assert (
         not booked(over(recorded(retryLimit=0)))
-        .completed[seen(recorded(retryLimit=0)).identity]
+        .completed[state(recorded(retryLimit=0)).identity]
         .message.count("no further")
     )
 
@@ -178,7 +182,7 @@ def test_after_it_ran_out_of_memory_half_the_batch_makes_the_same_updates() -> N
         run(said(again).wire() | {"job": said(again).job.wire() | {"id": "job2"}}, config=BIG),
         record=booked(again),
         ended=job("ERROR", id="job2"),
-        claim=won("job2"),
+        attempt_claim=won("job2"),
         report=reported("out_of_memory"),
     )
     config = posted(next_intent(second, of))["run"]["config"]
@@ -301,7 +305,7 @@ def test_the_cost_and_the_lineage_are_of_all_attempts() -> None:
         of,
         record=record,
         job=job("COMPLETED", id="job2", running_seconds=60),
-        claim=won("job2"),
+        attempt_claim=won("job2"),
         labelled=(),
         result=ModelInfo(repo="x", revision="r" * 40),
         lineage={"run": RUN_UID},
@@ -344,7 +348,7 @@ def test_a_job_that_gets_no_hardware_is_given_up_for_another_flavor() -> None:
     assert "l40sx1 is tried in its place" in message(plan)
     latched = run(said(plan).wire(), backend=AUTO)
     assert "cancel job1" in actions(waiting(latched))
-    ended = over(latched, ended=job("CANCELED"), claim=Claim(closed=True))
+    ended = over(latched, ended=job("CANCELED"), attempt_claim=AttemptClaim(closed=True))
     again = next_intent(ended, of, flavors=OFFERED, now=NOW + STUCK)
     assert posted(again)["flavor"] == "l40sx1"
     assert booked(again).settlements[KEY].usd_micro == 0
@@ -422,7 +426,7 @@ def test_the_deadline_counts_from_the_first_submission() -> None:
     of = recorded(status={"activeSince": began}, activeDeadlineSeconds=7200)
     assert said(decided(of)).ending == "DeadlineExceeded"
     ended = over(
-        run(said(decided(of)).wire(), activeDeadlineSeconds=7200), ended=job("CANCELED"), claim=CLOSED
+        run(said(decided(of)).wire(), activeDeadlineSeconds=7200), ended=job("CANCELED"), attempt_claim=CLOSED
     )
     assert next(iter(booked(ended).completed.values())).outcome == "DeadlineExceeded"
 
@@ -444,7 +448,7 @@ def finished(**more: Any) -> TrainingRun:
 def done_by(uid: str) -> Record:
     """The record once the run was done by the object with this uid."""
     done = Completed(kind="TrainingRun", name="docs-1", uid=uid, outcome="Trained")
-    return empty_record().with_(completed={seen(finished()).identity: done})
+    return empty_record().with_(completed={state(finished()).identity: done})
 
 
 def test_a_run_is_deleted_when_its_time_has_passed() -> None:
@@ -467,6 +471,6 @@ def test_what_an_attempt_has_follows_from_the_status_alone() -> None:
         config=BIG,
         status={"job": {**submitted(id="j")["job"], "batchSize": 1, "gradientAccumulationSteps": 16}},
     )
-    values = attempt_values(seen(of))
+    values = attempt_values(state(of))
     assert (values["batch_size"], values["gradient_accumulation_steps"]) == (1, 16)
     assert BASE.parameters

@@ -21,7 +21,7 @@ from tests.unit.training.observation import (
     reserved,
     run,
     said,
-    seen,
+    state,
     submitted,
     won,
 )
@@ -68,7 +68,12 @@ def ended(ending: str = "", *, stage: str = "ERROR", failure: str = "", words: s
     """The decision about a job that has published, and then ended like this."""
     report = JobReport(kind="error", t=1.0, began_at=0.0, failure=failure, error=words) if failure else None  # type: ignore[arg-type]
     of = run(submitted(id="job1", ending=ending), **spec)
-    facts: Json = {"job": job(stage, running_seconds=60), "claim": won(), "labelled": (), "report": report}
+    facts: Json = {
+        "job": job(stage, running_seconds=60),
+        "attempt_claim": won(),
+        "labelled": (),
+        "report": report,
+    }
     return decided(of, **facts, **PUBLISHED)
 
 
@@ -90,7 +95,7 @@ def test_a_model_that_is_on_the_hub_is_kept_however_its_job_ended(plan: Plan) ->
 
 def test_the_job_of_a_first_submission_is_judged_by_its_own_end() -> None:
     of = run(submitted(id="job1", ending="SubmissionRefused"))
-    plan = decided(of, job=job("ERROR"), claim=CLOSED, labelled=(), report=None)
+    plan = decided(of, job=job("ERROR"), attempt_claim=CLOSED, labelled=(), report=None)
     assert said(plan).attempts[0].reason == "JobLost"
 
 
@@ -145,7 +150,13 @@ def test_a_reservation_of_last_month_covers_nothing_of_this_one() -> None:
 
 def test_a_forgotten_job_counts_as_booked() -> None:
     plan = decided(
-        run(submitted(id="job1")), job=None, claim=won(), labelled=(), report=None, result=None, lineage=None
+        run(submitted(id="job1")),
+        job=None,
+        attempt_claim=won(),
+        labelled=(),
+        report=None,
+        result=None,
+        lineage=None,
     )
     assert booked(plan).settlements[KEY].jobs == ("job1",)
 
@@ -174,7 +185,7 @@ def test_an_approval_that_is_needed_no_more_is_not_waited_for_later() -> None:
 def test_the_finalizer_goes_only_after_the_status_was_seen() -> None:
     """What was kept in sight to be booked is let go in between."""
     of = run(submitted(id="job1"), meta={"deletionTimestamp": "2025-12-09T21:55:00Z"})
-    over = decided(of, job=job("CANCELED"), claim=CLOSED, labelled=(), report=None)
+    over = decided(of, job=job("CANCELED"), attempt_claim=CLOSED, labelled=(), report=None)
     assert actions(decided(of, record=booked(over))) == ["status"]
 
 
@@ -182,7 +193,7 @@ def test_cover_is_renewed_where_the_month_has_changed() -> None:
     old = replace_month(reserved().reservations[KEY])
     plan = decided(run(), **KNOWN, record=empty_record().with_(reservations={KEY: old}))
     assert booked(plan).reservations[KEY].month == "2025-12"
-    assert seen().reservation_key == KEY
+    assert state().reservation_key == KEY
 
 
 def replace_month(cover: Reservation) -> Reservation:

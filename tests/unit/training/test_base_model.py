@@ -16,7 +16,7 @@ from tests.unit.training.observation import (
     message,
     run,
     said,
-    seen,
+    state,
     submitted,
 )
 
@@ -92,7 +92,7 @@ def test_name_is_fixed_when_the_dataset_is_begun_whatever_the_default_becomes() 
 
 
 def test_run_of_an_older_operator_keeps_the_model_of_its_spec() -> None:
-    assert inputs_of(seen(run(submitted(id="job1")), settings=installation())).base_model == BASE.repo
+    assert inputs_of(state(run(submitted(id="job1")), settings=installation())).base_model == BASE.repo
 
 
 def test_run_without_any_waits_and_says_where_to_name_one() -> None:

@@ -19,7 +19,7 @@ from tests.unit.training.observation import (
     message,
     run,
     said,
-    seen,
+    state,
 )
 
 from modelops.api.v1alpha1.agentmodel import AgentModel
@@ -346,7 +346,7 @@ def test_data_of_a_contract_that_was_edited_meanwhile_are_prepared_anew() -> Non
 
 
 def test_the_program_reads_the_contract_as_the_operator_has_it() -> None:
-    given = json.loads(json.dumps(dataset_input(seen(agent_model=EDITED))))
+    given = json.loads(json.dumps(dataset_input(state(agent_model=EDITED))))
     assert prompt_digest(Request.of(given).prompt) == prompt_digest(EDITED.spec.prompt)
 
 
@@ -375,7 +375,7 @@ def test_a_submission_is_reserved_then_intended_then_sent() -> None:
 def test_a_job_is_told_whose_it_is_so_that_the_hub_remembers_it() -> None:
     sent = sent_run(decided(run(prepared_status())))
     told = (sent["name"], sent["identity"], sent["agent_model"])
-    assert told == ("docs-1", seen(run(prepared_status())).identity, "team/docs")
+    assert told == ("docs-1", state(run(prepared_status())).identity, "team/docs")
 
 
 def test_an_existing_reservation_is_used_after_a_crash() -> None:
@@ -393,7 +393,7 @@ def test_a_reservation_is_raised_where_the_price_rose_between_it_and_the_intent(
     rest = {"other/1": Reservation(usd_micro=100_000_000 - 400_000, month="2025-12", name="o")}
     tight = before.with_(reservations={**before.reservations, **rest})
     assert (
-        booked(decided(run(dearer), record=tight)).completed[seen(run(dearer)).identity].outcome
+        booked(decided(run(dearer), record=tight)).completed[state(run(dearer)).identity].outcome
         == "OverBudget"
     )
 
@@ -419,7 +419,7 @@ def test_a_budget_that_is_gone_meanwhile_ends_the_run() -> None:
     plan = decided(run(prepared_status()), record=empty_record().with_(reservations=others))
     ended = booked(plan)
     assert actions(plan) == ["record"]
-    assert ended.completed[seen(run(prepared_status())).identity].outcome == "OverBudget"
+    assert ended.completed[state(run(prepared_status())).identity].outcome == "OverBudget"
     assert KEY not in ended.reservations
 
 

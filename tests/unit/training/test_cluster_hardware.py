@@ -137,7 +137,7 @@ def test_what_it_waits_for_is_said() -> None:
 
 def test_a_failure_names_the_field_that_helps() -> None:
     report = JobReport(kind="error", t=1.0, began_at=0.0, error="CUDA out of memory", failure="out_of_memory")
-    facts = {"job": job("ERROR"), "labelled": (), "claim": won("job1"), "report": report}
+    facts = {"job": job("ERROR"), "labelled": (), "attempt_claim": won("job1"), "report": report}
     plan = decided(run(submitted(id="job1"), **L40S), settings=SETTINGS, **facts)
     record = next(step.record for step in plan.steps if isinstance(step, WriteRecord))
     (done,) = record.completed.values()

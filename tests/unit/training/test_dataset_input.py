@@ -1,6 +1,6 @@
 """What the operator asks the dataset program for is what the program takes."""
 
-from tests.unit.training.observation import agent_model, run, seen
+from tests.unit.training.observation import agent_model, run, state
 
 from modelops.datasets.request import Request
 from modelops.domain.training.preparation.dataset import dataset_input
@@ -15,7 +15,7 @@ def test_every_choice_of_run_and_agent_arrives() -> None:
         "source": "model:org/teacher",
         "allowSensitive": ["email"],
     }
-    asked = seen(
+    asked = state(
         run(dataset=dataset, config={"maxSeqLength": 512}), agent_model=agent_model(allowedLicences=["mit"])
     )
     request = Request.of(dataset_input(asked))
@@ -36,5 +36,5 @@ def test_every_choice_of_run_and_agent_arrives() -> None:
 
 
 def test_the_agents_dataset_is_named_by_the_agents_field() -> None:
-    request = Request.of(dataset_input(seen()))
+    request = Request.of(dataset_input(state()))
     assert request.langsmith.field == "the AgentModel's spec.langsmith.trainingDataset"

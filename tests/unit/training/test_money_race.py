@@ -26,34 +26,34 @@ class Runner:
     uid: str
     status: Json
     seconds: int
-    seen: tuple[int, Record] | None = None
+    state: tuple[int, Record] | None = None
     plan: Plan = field(default_factory=Plan)
     job: Job | None = None
 
     def decide(self, budget: str) -> Plan:
-        assert self.seen is not None
+        assert self.state is not None
         running = replace(self.job, stage="COMPLETED", running_seconds=self.seconds) if self.job else None
         facts: dict[str, Any] = {
             "submission": Submission(job=self.job) if self.job else None,
             "job": running,
-            "claim": won(self.job.id) if self.job else None,
+            "attempt_claim": won(self.job.id) if self.job else None,
             "labelled": (running,) if running else (),
             "result": ModelInfo(repo="r", revision="r" * 40),
             "lineage": {"run": self.uid},
         }
         of = run(self.status, meta={"uid": self.uid, "name": self.uid})
         limits = agent_model(budget={"monthlyUSD": budget, "approvalAboveUSD": "10"})
-        return decided(of, record=self.seen[1], agent_model=limits, **facts)
+        return decided(of, record=self.state[1], agent_model=limits, **facts)
 
     def take(self, step: Any, held: tuple[int, Record]) -> tuple[int, Record]:
         """Carries out one step; the record's is refused where it was decided from an older one."""
-        assert self.seen is not None
+        assert self.state is not None
         if isinstance(step, WriteRecord):
-            if self.seen[0] != held[0]:
+            if self.state[0] != held[0]:
                 self.plan = Plan()
                 return held
-            self.seen = (held[0] + 1, step.record)
-            return self.seen
+            self.state = (held[0] + 1, step.record)
+            return self.state
         if isinstance(step, WriteStatus):
             self.status = step.status.wire()
         if isinstance(step, Do) and step.action == "submit":
@@ -82,8 +82,8 @@ def test_what_is_reserved_and_settled_never_exceeds_the_months_budget(
         runner = runners[turn % len(runners)]
         if runner.plan.empty:
             # Every third look is at an old record: its writes must fail.
-            if turn % 3 or runner.seen is None:
-                runner.seen = held
+            if turn % 3 or runner.state is None:
+                runner.state = held
             runner.plan = runner.decide(budget)
         if not runner.plan.empty:
             step, rest = runner.plan.steps[0], runner.plan.steps[1:]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tests.unit.training.objects import NAMESPACE, RUN, empty_record, record_json
-from tests.unit.training.observation import decided, reserved, run, seen, submitted
+from tests.unit.training.observation import decided, reserved, run, state, submitted
 from tests.unit.training.paid_world import RECORD_NAME, RUN_NAME, Faults, PaidWorld
 from tests.unit.training.test_after_the_intent import AWAY, DONE, KNOWN, LINEAGE, MODEL, job, report, won
 
@@ -54,7 +54,7 @@ def test_an_end_does_not_depend_on_a_log(unknown: Outage | None) -> None:
 
 
 def test_pace_of_a_job_that_was_too_slow_is_booked_too() -> None:
-    ended = {"job": job("ERROR"), "claim": won(), "labelled": (job("ERROR"),)}
+    ended = {"job": job("ERROR"), "attempt_claim": won(), "labelled": (job("ERROR"),)}
     assert booked(**ended, report=BEYOND).speeds == (Speeds(**KIND, tokens_per_second=(75.0,)),)
 
 
@@ -74,13 +74,13 @@ def test_pace_of_a_job_that_was_too_slow_is_booked_too() -> None:
     }.values(),
 )
 def test_what_tells_no_speed_is_no_sample(of: JobReport | None) -> None:
-    moment = seen(KNOWN, report=of)
+    moment = state(KNOWN, report=of)
     assert speed_of(moment) is None
     assert with_pace(moment, empty_record()) == empty_record()
 
 
 def test_an_attempt_that_is_settled_is_not_measured_twice() -> None:
-    moment = seen(KNOWN, report=PACE)
+    moment = state(KNOWN, report=PACE)
     once = with_pace(moment, empty_record())
     settled = {moment.reservation_key: Settlement(usd_micro=1, month="2025-12")}
     assert with_pace(moment, once.with_(settlements=settled)).speeds == once.speeds
@@ -90,13 +90,13 @@ def test_the_newest_runs_of_a_kind_count_and_the_kinds_trained_last() -> None:
     record = empty_record()
     for number in range(MOST_RUNS + 3):
         pace = replace(PACE, metrics={"seconds_per_step": 1.0 + number})
-        record = with_pace(seen(KNOWN, report=pace), record)
+        record = with_pace(state(KNOWN, report=pace), record)
     (known,) = record.speeds
     assert len(known.tokens_per_second) == MOST_RUNS
     assert known.tokens_per_second[-1] == pytest.approx(1500 / (MOST_RUNS + 3), rel=1e-3)
     for number in range(MOST_KINDS):
         other = run(submitted(id="job1"), baseModel=f"org/base-{number}")
-        record = with_pace(seen(other, report=PACE), record)
+        record = with_pace(state(other, report=PACE), record)
     assert len(record.speeds) == MOST_KINDS
     assert not any(kind.is_of(**KIND) for kind in record.speeds)
     assert measured(record, method="sft", base_model="org/base-3") == {"a10g-large": (750.0,)}
@@ -104,7 +104,7 @@ def test_the_newest_runs_of_a_kind_count_and_the_kinds_trained_last() -> None:
 
 
 def test_measurements_survive_the_record_and_one_of_before_has_none() -> None:
-    record = with_pace(seen(KNOWN, report=PACE), reserved())
+    record = with_pace(state(KNOWN, report=PACE), reserved())
     assert Record.from_data(record.to_data()) == record
     data = reserved().to_data()
     data["ledger.json"] = data["ledger.json"].replace(',"speeds":[]', "")

@@ -16,7 +16,7 @@ from tests.unit.training.mutants import MUTANTS
 from tests.unit.training.paid_world import Faults, Violation, play
 
 from modelops.domain.plan import Plan
-from modelops.domain.training.state import Observed
+from modelops.domain.training.state import State
 
 EXAMPLES = int(os.environ.get("MODELOPS_PROPERTY_EXAMPLES", "60"))
 MOST_SEEDS = 3000
@@ -49,7 +49,7 @@ def test_money_is_spent_once_covered_and_booked_and_every_run_ends(faults: Fault
 
 
 @pytest.mark.parametrize("wrong", MUTANTS, ids=lambda mutant: mutant.__name__)
-def test_a_decision_in_another_order_is_caught(wrong: Callable[[Observed], Plan]) -> None:
+def test_a_decision_in_another_order_is_caught(wrong: Callable[[State], Plan]) -> None:
     for seed in range(MOST_SEEDS):
         chance = random.Random(seed)
         tape = [chance.randrange(2**16) for _ in range(chance.randrange(5, 45))]

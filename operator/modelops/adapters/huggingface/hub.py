@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from modelops.adapters.huggingface.connection import HuggingFaceConnection
 from modelops.adapters.huggingface.files import json_object, read_file
-from modelops.ports import Claim, Json, ModelInfo, Refused, Unavailable, Uncertain
+from modelops.ports import AttemptClaim, Json, ModelInfo, Refused, Unavailable, Uncertain
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -51,30 +51,30 @@ class HuggingFaceHub:
 
         await self._connection.call(work, doing=f"creating repository {repo}", token=token, writes=True)
 
-    async def claim(self, token: str, repo: str, attempt: int) -> Claim | None:
+    async def attempt_claim(self, token: str, repo: str, attempt: int) -> AttemptClaim | None:
         """None also where the repository does not exist."""
 
-        def work(api: HfApi) -> Claim | None:
+        def work(api: HfApi) -> AttemptClaim | None:
             info = _model(api, repo, None)
             return None if info is None else _claim(api, repo=repo, head=info.revision, attempt=attempt)
 
         return await self._connection.call(work, doing=f"reading claim {attempt} of {repo}", token=token)
 
-    async def close(self, token: str, repo: str, attempt: int) -> Claim:
+    async def close_attempt(self, token: str, repo: str, attempt: int) -> AttemptClaim:
         """Who commits first on the head that both looked at has it; a lost answer is settled by looking."""
         doing = f"closing attempt {attempt} of {repo}"
         for tries in range(1, CLOSING_TRIES + 1):
             try:
-                claim = await self._connection.call(
+                attempt_claim = await self._connection.call(
                     lambda api: _close_once(api, repo=repo, attempt=attempt),
                     doing=doing,
                     token=token,
                     writes=True,
                 )
             except Uncertain:
-                claim = None
-            if claim is not None:
-                return claim
+                attempt_claim = None
+            if attempt_claim is not None:
+                return attempt_claim
             await asyncio.sleep(0.05 * 2**tries)
         raise Unavailable(f"{repo} changed {CLOSING_TRIES} times while {doing}; it is tried again.")
 
@@ -124,7 +124,7 @@ def _model(api: HfApi, repo: str, revision: str | None) -> ModelInfo | None:
     )
 
 
-def _close_once(api: HfApi, *, repo: str, attempt: int) -> Claim | None:
+def _close_once(api: HfApi, *, repo: str, attempt: int) -> AttemptClaim | None:
     """What stands there, closed by us if nothing did; None where somebody else committed meanwhile."""
     from huggingface_hub import CommitOperationAdd
     from huggingface_hub.errors import HfHubHTTPError
@@ -145,10 +145,10 @@ def _close_once(api: HfApi, *, repo: str, attempt: int) -> Claim | None:
         if error.response.status_code in {409, 412}:
             return None
         raise
-    return Claim(closed=True)
+    return AttemptClaim(closed=True)
 
 
-def _claim(api: HfApi, *, repo: str, head: str, attempt: int) -> Claim | None:
+def _claim(api: HfApi, *, repo: str, head: str, attempt: int) -> AttemptClaim | None:
     path = f"claims/{attempt}"
     content = read_file(api, repo=repo, revision=head, path=path)
     if content is None:
@@ -156,4 +156,4 @@ def _claim(api: HfApi, *, repo: str, head: str, attempt: int) -> Claim | None:
     holder = json_object(content, f"{repo}/{path} at {head}")
     if not holder.get("closed") and not holder.get("job"):
         raise Refused(f"{repo}/{path} at {head} names no job and is not closed; delete the file to go on.")
-    return Claim(job=str(holder.get("job") or ""), closed=bool(holder.get("closed")))
+    return AttemptClaim(job=str(holder.get("job") or ""), closed=bool(holder.get("closed")))

@@ -205,7 +205,7 @@ class TrainingRunSpec(
         description="Longest time in seconds from the first job's submission to the end, waiting for hardware and "
         "further attempts included. A suspension starts it anew.",
     )
-    retry_limit: int | None = Field(
+    backoff_limit: int | None = Field(
         default=None,
         ge=0,
         le=10,

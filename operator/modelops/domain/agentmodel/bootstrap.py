@@ -8,7 +8,7 @@ from modelops.api.v1alpha1.agentmodel import EndpointRole, EndpointStatus
 from modelops.api.v1alpha1.rollout import CandidateStatus, Rollout, RolloutPhase
 from modelops.api.v1alpha1.trainingrun import TrainingPhase, TrainingRun
 from modelops.domain.agentmodel.published import with_standing
-from modelops.domain.agentmodel.state import Observed
+from modelops.domain.agentmodel.state import State
 from modelops.domain.money import micro
 from modelops.domain.reasons import RolloutReason, TrainingReason
 from modelops.domain.record import (
@@ -24,12 +24,12 @@ from modelops.domain.record import (
 )
 from modelops.domain.rollout.booking import STOP_GRACE_SECONDS
 from modelops.domain.training.account import account_of
-from modelops.domain.versions import BASELINE, released
+from modelops.domain.versions import BASELINE, release_version
 
 
-def baseline_target(seen: Observed) -> Target:
+def baseline_target(state: State) -> Target:
     """v1.0.0: what serves the agent before anything was promoted."""
-    baseline = seen.agent_model.spec.baseline
+    baseline = state.agent_model.spec.baseline
     return Target(
         version=BASELINE,
         model=baseline.model,
@@ -39,37 +39,37 @@ def baseline_target(seen: Observed) -> Target:
     )
 
 
-def first_record(seen: Observed) -> Record:
+def first_record(state: State) -> Record:
     """A new agent's record; a lost one is rebuilt from the file, the statuses and the objects."""
-    spec = seen.agent_model.spec
+    spec = state.agent_model.spec
     record = initial_record(
         agent=spec.agent,
         config_map=spec.config.config_map_ref.name,
         config_key=spec.config.config_map_ref.key,
-        stable=baseline_target(seen),
-        now=seen.now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        stable=baseline_target(state),
+        now=state.now.strftime("%Y-%m-%dT%H:%M:%SZ"),
     )
-    record = with_stable(seen, record)
-    for identity, rollout in seen.rollouts.items():
+    record = with_stable(state, record)
+    for identity, rollout in state.rollouts.items():
         record = with_rollout(record, identity, rollout)
-    return with_standing(with_statuses(seen, record))
+    return with_standing(with_statuses(state, record))
 
 
-def with_statuses(seen: Observed, record: Record) -> Record:
+def with_statuses(state: State, record: Record) -> Record:
     """With what statuses remember and the record does not: runs, rollouts that ended, endpoints."""
-    for identity, run in seen.runs.items():
+    for identity, run in state.runs.items():
         if identity not in record.completed:
-            record = with_run(record, seen, identity, run)
-    for identity, rollout in seen.rollouts.items():
+            record = with_run(record, state, identity, run)
+    for identity, rollout in state.rollouts.items():
         if identity not in record.completed and rollout.status.phase in ENDED:
             record = with_rollout(record, identity, rollout)
-    return with_owners(seen, with_endpoints(seen, record))
+    return with_owners(state, with_endpoints(state, record))
 
 
-def with_stable(seen: Observed, record: Record) -> Record:
+def with_stable(state: State, record: Record) -> Record:
     """Stable: what the file names, which is what serves; previous: what the status remembers, or still calls stable."""
-    status = seen.agent_model.status
-    found = seen.file.entry.stable if seen.file else None
+    status = state.agent_model.status
+    found = state.file.entry.stable if state.file else None
     if status.stable is None or found is None or found.model is None or found.model == record.stable.model:
         return record
     stable = Target(
@@ -99,10 +99,10 @@ def with_stable(seen: Observed, record: Record) -> Record:
     )
 
 
-def with_run(record: Record, seen: Observed, identity: str, run: TrainingRun) -> Record:
+def with_run(record: Record, state: State, identity: str, run: TrainingRun) -> Record:
     """What a TrainingRun's status remembers: that it ended, its version, what it cost, what it has reserved."""
     status, meta = run.status, run.metadata
-    month = f"{seen.now:%Y-%m}"
+    month = f"{state.now:%Y-%m}"
     record = with_attempts(record, run, month=month)
     key = f"{meta.uid}/{attempt_of(run)}"
     if status.phase not in (TrainingPhase.SUCCEEDED, TrainingPhase.FAILED, TrainingPhase.CANCELLED):
@@ -117,14 +117,14 @@ def with_run(record: Record, seen: Observed, identity: str, run: TrainingRun) ->
             account=account_of(run, hub_org=""),  # which stands for the installation's
         )
         return record.with_(reservations={**record.reservations, key: reserved})
-    if status.reason == TrainingReason.ALREADY_COMPLETED.value:
+    if status.reason == TrainingReason.AlreadyCompleted.value:
         pass
     elif status.job is None and not status.attempts:
         return record
     outcome = (
-        TrainingReason.TRAINED.value
+        TrainingReason.Trained.value
         if status.phase is TrainingPhase.SUCCEEDED
-        else status.reason or TrainingReason.JOB_FAILED.value
+        else status.reason or TrainingReason.JobFailed.value
     )
     version = status.model.version if status.model else ""
     done = Completed(
@@ -207,12 +207,12 @@ def with_rollout(record: Record, identity: str, rollout: Rollout) -> Record:
         known = {reason.value for reason in RolloutReason}
         outcome = status.aborting or (status.reason if status.reason in known else "")
         if promoted or (status.phase is RolloutPhase.SUCCEEDED and status.promoting):
-            outcome = RolloutReason.PROMOTED.value
+            outcome = RolloutReason.Promoted.value
         done = Completed(
             kind="Rollout",
             name=meta.name,
             uid=meta.uid,
-            outcome=outcome or RolloutReason.ABORTED_BY_USER.value,
+            outcome=outcome or RolloutReason.AbortedByUser.value,
             version=version,
         )
         held = record.active is not None and record.active.uid == meta.uid
@@ -221,7 +221,7 @@ def with_rollout(record: Record, identity: str, rollout: Rollout) -> Record:
             active=None if held else record.active,
             reservations={k: v for k, v in record.reservations.items() if k != f"{meta.uid}/1"},
         )
-        if outcome == RolloutReason.PROMOTED.value and status.candidate is not None:
+        if outcome == RolloutReason.Promoted.value and status.candidate is not None:
             changed = with_served(changed, status.candidate)
         return with_endpoint_of_stable(changed, status.candidate) if promoted else changed
     if status.started_at is None or status.candidate is None or record.active is not None:
@@ -235,7 +235,7 @@ def with_rollout(record: Record, identity: str, rollout: Rollout) -> Record:
 
 def with_served(record: Record, found: CandidateStatus) -> Record:
     """A version that was promoted once can be returned to, without a new proof."""
-    version = released(found.version)
+    version = release_version(found.version)
     if version in record.served or not found.model:
         return record
     target = target_of(found).model_copy(update={"version": version})
@@ -279,12 +279,12 @@ def with_endpoint_of_stable(record: Record, found: CandidateStatus | None) -> Re
     return record.with_(stable=stable, served={**record.served, stable.version: stable})
 
 
-def endpoint_of_active(seen: Observed, record: Record) -> EndpointEntry | None:
+def endpoint_of_active(state: State, record: Record) -> EndpointEntry | None:
     """The active candidate's endpoint, where no status shows it yet."""
     active = record.active
     if active is None or not active.candidate.endpoint_name:
         return None
-    rollout = next((r for r in seen.rollouts.values() if r.metadata.uid == active.uid), None)
+    rollout = next((r for r in state.rollouts.values() if r.metadata.uid == active.uid), None)
     if rollout is None:
         return None
     standing = micro(rollout.status.standing_usd_per_month or "0")
@@ -295,12 +295,12 @@ def endpoint_of_active(seen: Observed, record: Record) -> EndpointEntry | None:
         revision=active.candidate.revision,
         version=active.candidate.version,
         usd_micro_per_hour=-(-standing // HOURS_PER_MONTH),
-        instance=seen.agent_model.spec.serving.wire(),
-        since=(rollout.status.started_at or seen.now).isoformat(timespec="seconds"),
+        instance=state.agent_model.spec.serving.wire(),
+        since=(rollout.status.started_at or state.now).isoformat(timespec="seconds"),
     )
 
 
-def with_endpoints(seen: Observed, record: Record) -> Record:
+def with_endpoints(state: State, record: Record) -> Record:
     """Every endpoint that a status names is on record: it bills."""
     stable, known = record.stable.endpoint_name, {entry.name for entry in record.endpoints}
     entries = tuple(
@@ -311,23 +311,23 @@ def with_endpoints(seen: Observed, record: Record) -> Record:
             revision=e.revision,
             version="",
             usd_micro_per_hour=micro(e.usd_per_hour),
-            instance=seen.agent_model.spec.serving.wire(),
-            since=(e.since or seen.now).isoformat(timespec="seconds"),
-            stop_after=stop_after(seen, e) if e.name != stable else "",
+            instance=state.agent_model.spec.serving.wire(),
+            since=(e.since or state.now).isoformat(timespec="seconds"),
+            stop_after=stop_after(state, e) if e.name != stable else "",
         )
-        for e in seen.agent_model.status.endpoints
+        for e in state.agent_model.status.endpoints
         if e.name not in known
     )
-    active = endpoint_of_active(seen, record)
+    active = endpoint_of_active(state, record)
     if active is not None and all(e.name != active.name for e in (*record.endpoints, *entries)):
         entries = (*entries, active)
     return record.with_(endpoints=(*record.endpoints, *entries))
 
 
-def with_owners(seen: Observed, record: Record) -> Record:
+def with_owners(state: State, record: Record) -> Record:
     """Whatever bills has one owner: what the active rollout tries is a canary, any other canary is on its way out."""
     tried = record.active.candidate.endpoint_name if record.active else ""
-    stop = (seen.now + timedelta(seconds=STOP_GRACE_SECONDS)).isoformat(timespec="seconds")
+    stop = (state.now + timedelta(seconds=STOP_GRACE_SECONDS)).isoformat(timespec="seconds")
 
     def owned(entry: EndpointEntry) -> EndpointEntry:
         if entry.name == tried and entry.role == EndpointRole.STOPPING.value:
@@ -344,11 +344,11 @@ def former(role: EndpointRole) -> str:
     return EndpointRole.PREVIOUS.value if role is EndpointRole.STABLE else role.value
 
 
-def stop_after(seen: Observed, found: EndpointStatus) -> str:
+def stop_after(state: State, found: EndpointStatus) -> str:
     """As the status says; for what was stable until now, the rollback window."""
     if found.stop_after is not None:
         return found.stop_after.isoformat(timespec="seconds")
     if found.role is not EndpointRole.STABLE:
         return ""
-    window = timedelta(seconds=seen.agent_model.spec.rollback_window_seconds)
-    return (seen.now + window).isoformat(timespec="seconds")
+    window = timedelta(seconds=state.agent_model.spec.rollback_window_seconds)
+    return (state.now + window).isoformat(timespec="seconds")

@@ -11,7 +11,7 @@ from modelops.api.v1alpha1.meta import ConditionStatus
 from modelops.api.v1alpha1.names import FINALIZER
 from modelops.domain.agentmodel.bootstrap import first_record, with_statuses
 from modelops.domain.agentmodel.project import differs, projected
-from modelops.domain.agentmodel.state import Observed
+from modelops.domain.agentmodel.state import State
 from modelops.domain.agentsfile import RoutingBlock, UneditableAgentsFile, edit
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.plan import (
@@ -27,7 +27,7 @@ from modelops.domain.plan import (
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.record import Completed, EndpointEntry, Record
 from modelops.domain.rollout.state import same_target, stable_keys
-from modelops.domain.versions import released
+from modelops.domain.versions import release_version
 
 LOOK_SECONDS = 60.0
 ENDPOINT_POLL_SECONDS = 5.0
@@ -37,52 +37,54 @@ HEARD_SECONDS = 15.0
 """After this long every agent that lives has reported: they do so every 5 s."""
 
 
-def finish_deletion(seen: Observed) -> Plan | None:
+def finish_deletion(state: State) -> Plan | None:
     """What bills is stopped first; what agents use is not. After an hour it lets go and says what may still bill."""
-    meta = seen.agent_model.metadata
+    meta = state.agent_model.metadata
     if meta.deletion_timestamp is None:
         return None
     kept = tuple(name for name in meta.finalizers if name != FINALIZER)
     if FINALIZER not in meta.finalizers:
         return Plan()
     leaving = (WriteFinalizers(finalizers=kept),)
-    seen = seen if seen.record is not None else remembered(seen)
-    record = seen.record
+    state = state if state.record is not None else remembered(state)
+    record = state.record
     assert record is not None
     if not (record.endpoints or record.active):
         return Plan(steps=leaving)
-    if (seen.now - meta.deletion_timestamp).total_seconds() > ESCAPE_SECONDS:
+    if (state.now - meta.deletion_timestamp).total_seconds() > ESCAPE_SECONDS:
         names = ", ".join(entry.name for entry in record.endpoints)
         message = (
             f"LEAK: endpoints {names} may still run and bill; delete them by hand when no agent uses them"
         )
         return Plan(steps=(Announce(reason="Leaked", message=message, warning=True), *leaving))
     if record.active is not None:
-        return abort_without_rollout(seen, record, f"AgentModel {meta.name} was deleted")
+        return abort_without_rollout(state, record, f"AgentModel {meta.name} was deleted")
     if any(entry.role != EndpointRole.STOPPING.value for entry in record.endpoints):
-        stopping = stopped_now(record.endpoints, seen.now)
+        stopping = stopped_now(record.endpoints, state.now)
         return Plan(
-            steps=(WriteRecord(record=record.with_(endpoints=stopping), why="the AgentModel is deleted"),),
+            steps=(
+                WriteRecord(record=record.with_(endpoints=stopping), purpose="the AgentModel is deleted"),
+            ),
             requeue_after=0,
         )
     return (
-        endpoints_are_unknown(seen)
-        or stop_unused_endpoints(seen)
+        endpoints_are_unknown(state)
+        or stop_unused_endpoints(state)
         or Plan(requeue_after=ENDPOINT_POLL_SECONDS)
     )
 
 
-def remembered(seen: Observed) -> Observed:
+def remembered(state: State) -> State:
     """A deletion whose record went first, as where the namespace is deleted: nothing can be written there any more.
 
     What the statuses name, and the service still has, is stopped as if it were on record; it is booked nowhere.
     """
-    record = first_record(seen)
+    record = first_record(state)
     bill = record.endpoints
-    if seen.endpoints is not UNSEEN and not isinstance(seen.endpoints, Outage):
-        listed = {endpoint.name for endpoint in seen.endpoints}
+    if state.endpoints is not UNSEEN and not isinstance(state.endpoints, Outage):
+        listed = {endpoint.name for endpoint in state.endpoints}
         bill = tuple(entry for entry in bill if entry.name in listed)
-    return replace(seen, record=record.with_(active=None, endpoints=stopped_now(bill, seen.now)))
+    return replace(state, record=record.with_(active=None, endpoints=stopped_now(bill, state.now)))
 
 
 def stopped_now(entries: tuple[EndpointEntry, ...], now: datetime) -> tuple[EndpointEntry, ...]:
@@ -91,105 +93,105 @@ def stopped_now(entries: tuple[EndpointEntry, ...], now: datetime) -> tuple[Endp
     return tuple(entry.model_copy(update=ends) for entry in entries)
 
 
-def another_owns_the_target(seen: Observed) -> Plan | None:
-    return shown(seen, None) if seen.older else None
+def another_owns_the_target(state: State) -> Plan | None:
+    return shown(state, None) if state.older else None
 
 
-def record_is_not_readable(seen: Observed) -> Plan | None:
-    return shown(seen, LOOK_SECONDS) if seen.record_problem else None
+def record_is_not_readable(state: State) -> Plan | None:
+    return shown(state, LOOK_SECONDS) if state.record_problem else None
 
 
-def ensure_finalizer(seen: Observed) -> Plan | None:
-    meta = seen.agent_model.metadata
+def ensure_finalizer(state: State) -> Plan | None:
+    meta = state.agent_model.metadata
     if FINALIZER in meta.finalizers:
         return None
     return Plan(steps=(WriteFinalizers(finalizers=(*meta.finalizers, FINALIZER)),), requeue_after=0)
 
 
-def ensure_record(seen: Observed) -> Plan | None:
+def ensure_record(state: State) -> Plan | None:
     """A new agent's record, or a deleted one rebuilt. Not before the file could be read: stable is what it names.
 
     Made from what is, not from what the watches have delivered: what an old copy of a status does not name would
     be forgotten.
     """
-    if seen.record is not None:
+    if state.record is not None:
         return None
-    if seen.file is None:
-        return shown(seen, LOOK_SECONDS / 4)
-    if not seen.live:
+    if state.file is None:
+        return shown(state, LOOK_SECONDS / 4)
+    if not state.live:
         return Plan(needs="live")
-    return Plan(steps=(WriteRecord(record=first_record(seen), why="first record"),), requeue_after=0)
+    return Plan(steps=(WriteRecord(record=first_record(state), purpose="first record"),), requeue_after=0)
 
 
-def restore_record_from_statuses(seen: Observed) -> Plan | None:
+def restore_record_from_statuses(state: State) -> Plan | None:
     """Statuses follow from the record. One that says more was under way while the record was rebuilt or restored.
 
     Our own may only be an old copy: the write proves that it is not.
     """
-    assert seen.record is not None
-    whole = with_statuses(seen, seen.record)
-    if whole == seen.record:
+    assert state.record is not None
+    whole = with_statuses(state, state.record)
+    if whole == state.record:
         return None
-    if not seen.live:
+    if not state.live:
         return Plan(needs="live")
     return Plan(
         steps=(
-            WriteStatus(status=seen.agent_model.status),
-            WriteRecord(record=whole, why="as the statuses remember"),
+            WriteStatus(status=state.agent_model.status),
+            WriteRecord(record=whole, purpose="as the statuses remember"),
         ),
         requeue_after=0,
     )
 
 
-def end_deleted_rollout(seen: Observed) -> Plan | None:
+def end_deleted_rollout(state: State) -> Plan | None:
     """Recovery 8: the record names a rollout that no object stands for: Retreat 2 to 4."""
-    record = seen.record
+    record = state.record
     assert record is not None
-    if record.active is None or record.active.uid in seen.unreadable:
+    if record.active is None or record.active.uid in state.unreadable:
         return None
-    if any(r.metadata.uid == record.active.uid for r in seen.rollouts.values()):
+    if any(r.metadata.uid == record.active.uid for r in state.rollouts.values()):
         return None
-    return abort_without_rollout(seen, record, "the Rollout was deleted")
+    return abort_without_rollout(state, record, "the Rollout was deleted")
 
 
-def abort_without_rollout(seen: Observed, record: Record, what: str) -> Plan:
+def abort_without_rollout(state: State, record: Record, what: str) -> Plan:
     """Retreat 2 to 4. Whether routing was ever intended is not known here, so the tombstone is always written."""
     active = record.active
     assert active is not None
     if not active.aborting and not same_target(stable_keys(record.stable), active.candidate):
         fence = record.with_(active=active.model_copy(update={"aborting": True}))
-        return Plan(steps=(WriteRecord(record=fence, why=f"fence {active.name}"),), requeue_after=0)
-    if seen.file is None and not seen.file_missing:
-        return shown(seen, ENDPOINT_POLL_SECONDS)
+        return Plan(steps=(WriteRecord(record=fence, purpose=f"fence {active.name}"),), requeue_after=0)
+    if state.file is None and not state.file_missing:
+        return shown(state, ENDPOINT_POLL_SECONDS)
     steps: list[Step] = []
-    if seen.file is not None:
-        block, stable = seen.file.entry.routing, seen.file.entry.stable
+    if state.file is not None:
+        block, stable = state.file.entry.routing, state.file.entry.stable
         candidate = active.candidate.model_copy(
-            update={"version": released(active.candidate.version), "endpoint_url": ""}
+            update={"version": release_version(active.candidate.version), "endpoint_url": ""}
         )
         uncommitted = same_target(stable, candidate) and not same_target(stable, record.stable)
         ours = block is not None and block.salt == active.uid
         if uncommitted or block is None or not ours or block.rollout.state != "Aborted":
-            generation = max(block.generation if block else 0, int(seen.now.timestamp() * 1000)) + 1
+            generation = max(block.generation if block else 0, int(state.now.timestamp() * 1000)) + 1
             tombstone = RoutingBlock.aborted(
                 uid=active.uid, step=block.rollout.step if block and ours else 0, generation=generation
             )
             text = (
-                edit(seen.file.text, record.agent, stable=stable_keys(record.stable), routing=tombstone)
+                edit(state.file.text, record.agent, stable=stable_keys(record.stable), routing=tombstone)
                 if uncommitted
-                else edit(seen.file.text, record.agent, routing=tombstone)
+                else edit(state.file.text, record.agent, routing=tombstone)
             )
-            steps.append(WriteFile(text=text, why=f"abort: Rollout {active.name} is gone"))
+            steps.append(WriteFile(text=text, purpose=f"abort: Rollout {active.name} is gone"))
     done = Completed(
         kind="Rollout",
         name=active.name,
         uid=active.uid,
-        outcome=RolloutReason.DELETED.value,
+        outcome=RolloutReason.Deleted.value,
         version=active.candidate.version,
         message=f"{what}: everything is back on stable",
-        finished_at=seen.now.isoformat(timespec="seconds"),
+        finished_at=state.now.isoformat(timespec="seconds"),
     )
-    stop = seen.now.isoformat(timespec="seconds")
+    stop = state.now.isoformat(timespec="seconds")
     released_record = record.with_(
         active=None,
         completed={**record.completed, active.digest: done},
@@ -201,41 +203,41 @@ def abort_without_rollout(seen: Observed, record: Record, what: str) -> Plan:
         ),
         reservations={k: v for k, v in record.reservations.items() if k != f"{active.uid}/1"},
     )
-    steps.append(WriteRecord(record=released_record, why=f"release {active.name}"))
+    steps.append(WriteRecord(record=released_record, purpose=f"release {active.name}"))
     return Plan(steps=tuple(steps), requeue_after=0)
 
 
-def remove_orphan_routing(seen: Observed) -> Plan | None:
+def remove_orphan_routing(state: State) -> Plan | None:
     """Recovery 8: a block with weight whose rollout does not hold the agent is taken down, whoever wrote it.
 
     The record may be an old copy from before the claim: writing it unchanged fails unless it is the newest.
     """
-    record, file = seen.record, seen.file
+    record, file = state.record, state.file
     assert record is not None
     block = file.entry.routing if file else None
     if file is None or block is None or block.weight == 0:
         return None
     if record.active is not None and record.active.uid == block.salt == block.rollout.uid:
         return None
-    generation = max(block.generation, int(seen.now.timestamp() * 1000)) + 1
+    generation = max(block.generation, int(state.now.timestamp() * 1000)) + 1
     tombstone = RoutingBlock.aborted(uid=block.salt, step=block.rollout.step, generation=generation)
     message = f"routing of {block.salt} with weight {block.weight} has no rollout that holds the agent: back to stable"
     return Plan(
         steps=(
-            WriteRecord(record=record, why="unchanged: proves that it is the newest"),
-            WriteFile(text=edit(file.text, record.agent, routing=tombstone), why=message),
+            WriteRecord(record=record, purpose="unchanged: proves that it is the newest"),
+            WriteFile(text=edit(file.text, record.agent, routing=tombstone), purpose=message),
             Announce(reason="OrphanRouting", message=message, warning=True),
         ),
         requeue_after=0,
     )
 
 
-def settle_orphan_reservations(seen: Observed) -> Plan | None:
+def settle_orphan_reservations(state: State) -> Plan | None:
     """Of a run that is gone: the engine closes its attempt, stops and lists its jobs, and then it is booked."""
-    record = seen.record
+    record = state.record
     assert record is not None
-    uids = {run.metadata.uid for run in seen.runs.values()}
-    uids |= {rollout.metadata.uid for rollout in seen.rollouts.values()}
+    uids = {run.metadata.uid for run in state.runs.values()}
+    uids |= {rollout.metadata.uid for rollout in state.rollouts.values()}
     for key in record.reservations:
         uid, _, attempt = key.rpartition("/")
         if uid not in uids and (record.active is None or record.active.uid != uid):
@@ -246,29 +248,29 @@ def settle_orphan_reservations(seen: Observed) -> Plan | None:
     return None
 
 
-def endpoints_are_unknown(seen: Observed) -> Plan | None:
+def endpoints_are_unknown(state: State) -> Plan | None:
     """Asked only where any is on record."""
-    record = seen.record
+    record = state.record
     assert record is not None
-    if not record.endpoints or seen.endpoints is not UNSEEN:
+    if not record.endpoints or state.endpoints is not UNSEEN:
         return None
-    if seen.secret_problem and not seen.can_clean_up:
+    if state.secret_problem and not state.can_clean_up:
         return None
     return Plan(needs="endpoints")
 
 
-def ensure_endpoints_created(seen: Observed) -> Plan | None:
+def ensure_endpoints_created(state: State) -> Plan | None:
     """Whatever the record names with a role that serves is there. It will bill: status and record name it right before.
 
     Both writes fail unless they were decided from the newest copies. One whose time is up is not started again
     between its deletion and its removal from the record.
     """
-    record = seen.record
+    record = state.record
     assert record is not None
-    if seen.secret_problem or seen.endpoints is UNSEEN or isinstance(seen.endpoints, Outage):
+    if state.secret_problem or state.endpoints is UNSEEN or isinstance(state.endpoints, Outage):
         return None
-    listed = {endpoint.name for endpoint in seen.endpoints}
-    done_with = {entry.name for entry in over(seen)}
+    listed = {endpoint.name for endpoint in state.endpoints}
+    done_with = {entry.name for entry in over(state)}
     missing = [
         e
         for e in record.endpoints
@@ -278,8 +280,8 @@ def ensure_endpoints_created(seen: Observed) -> Plan | None:
         return None
     return Plan(
         steps=(
-            WriteStatus(status=projected(seen)),
-            WriteRecord(record=record, why="unchanged: proves that it is the newest"),
+            WriteStatus(status=projected(state)),
+            WriteRecord(record=record, purpose="unchanged: proves that it is the newest"),
             *(Do(action="create_endpoint", arguments={"entry": entry}) for entry in missing),
         ),
         requeue_after=ENDPOINT_POLL_SECONDS / 10,
@@ -292,64 +294,64 @@ def due(entry: EndpointEntry, now: datetime) -> bool:
     return ends and bool(entry.stop_after) and datetime.fromisoformat(entry.stop_after) <= now
 
 
-def in_use(seen: Observed, entry: EndpointEntry) -> bool:
+def in_use(state: State, entry: EndpointEntry) -> bool:
     """Whether an agent reports the endpoint's model, or may still be on an older routing.
 
     A Pod that never reports keeps it for an hour, not for ever.
     """
-    reports = seen.reports
-    if seen.listening_seconds < HEARD_SECONDS:
+    reports = state.reports
+    if state.listening_seconds < HEARD_SECONDS:
         return True
     if reports is None or reports.expected == 0:
         return False
-    if entry.repo in reports.models_in_use and entry.repo not in served_elsewhere(seen):
+    if entry.repo in reports.models_in_use and entry.repo not in served_elsewhere(state):
         return True
-    late = (seen.now - datetime.fromisoformat(entry.stop_after)).total_seconds() > ESCAPE_SECONDS
+    late = (state.now - datetime.fromisoformat(entry.stop_after)).total_seconds() > ESCAPE_SECONDS
     return reports.in_sync < reports.expected and not late
 
 
-def served_elsewhere(seen: Observed) -> set[str]:
+def served_elsewhere(state: State) -> set[str]:
     """Models that an endpoint serves which is kept in any case: that agents use them says nothing of another one.
 
     A deletion keeps none.
     """
-    record = seen.record
+    record = state.record
     assert record is not None
-    if seen.agent_model.metadata.deletion_timestamp is not None:
+    if state.agent_model.metadata.deletion_timestamp is not None:
         return set()
     return {record.stable.model, record.active.candidate.model if record.active else ""}
 
 
-def models_in_file(seen: Observed) -> set[str]:
+def models_in_file(state: State) -> set[str]:
     """What the agents' file names, whoever wrote it there: it is kept running."""
-    entry = seen.file.entry if seen.file else None
+    entry = state.file.entry if state.file else None
     stable = entry.stable.model if entry and entry.stable else None
     canary = entry.routing.canary if entry and entry.routing and entry.routing.weight else None
     return {name for name in (stable, canary.model if canary else None) if name}
 
 
-def over(seen: Observed) -> tuple[EndpointEntry, ...]:
+def over(state: State) -> tuple[EndpointEntry, ...]:
     """Whose time is up, but for what stable, the active candidate or the agents' file names."""
-    record = seen.record
+    record = state.record
     assert record is not None
-    ended = tuple(entry for entry in record.endpoints if due(entry, seen.now))
-    if seen.agent_model.metadata.deletion_timestamp is not None:
+    ended = tuple(entry for entry in record.endpoints if due(entry, state.now))
+    if state.agent_model.metadata.deletion_timestamp is not None:
         return ended
     named = {record.stable.endpoint_name, record.active.candidate.endpoint_name if record.active else ""}
-    return tuple(e for e in ended if e.name not in named and e.repo not in models_in_file(seen))
+    return tuple(e for e in ended if e.name not in named and e.repo not in models_in_file(state))
 
 
-def stop_unused_endpoints(seen: Observed) -> Plan | None:
+def stop_unused_endpoints(state: State) -> Plan | None:
     """Those whose time is up: deleted; once they are gone, off the status, then off the record with what they cost.
 
     In this order, so that a name that only the status has is one that the record has lost.
     """
-    record = seen.record
+    record = state.record
     assert record is not None
-    if seen.endpoints is UNSEEN or isinstance(seen.endpoints, Outage):
+    if state.endpoints is UNSEEN or isinstance(state.endpoints, Outage):
         return None
-    stopped = [entry for entry in over(seen) if not in_use(seen, entry)]
-    listed = {endpoint.name for endpoint in seen.endpoints}
+    stopped = [entry for entry in over(state) if not in_use(state, entry)]
+    listed = {endpoint.name for endpoint in state.endpoints}
     running = [entry for entry in stopped if entry.name in listed]
     if running:
         return Plan(
@@ -359,20 +361,20 @@ def stop_unused_endpoints(seen: Observed) -> Plan | None:
     if not stopped:
         return None
     gone = {entry.name for entry in stopped}
-    changed = record.with_spent(*stopped, until=seen.now).with_(
+    changed = record.with_spent(*stopped, until=state.now).with_(
         endpoints=tuple(entry for entry in record.endpoints if entry.name not in gone)
     )
     return Plan(
         steps=(
-            WriteStatus(status=projected(replace(seen, record=changed))),
-            WriteRecord(record=changed, why=f"stopped {', '.join(sorted(gone))}"),
+            WriteStatus(status=projected(replace(state, record=changed))),
+            WriteRecord(record=changed, purpose=f"stopped {', '.join(sorted(gone))}"),
         ),
         requeue_after=0,
     )
 
 
-def shown(seen: Observed, after: float | None) -> Plan:
-    status, old = projected(seen), seen.agent_model.status
+def shown(state: State, after: float | None) -> Plan:
+    status, old = projected(state), state.agent_model.status
     if not differs(status, old):
         return Plan(requeue_after=after)
     return Plan(steps=(WriteStatus(status=status), *turned(old, status)), requeue_after=after)
@@ -389,20 +391,20 @@ def turned(old: AgentModelStatus, new: AgentModelStatus) -> Iterator[Announce]:
             yield Announce(reason=condition.reason, message=message, warning=not good)
 
 
-def next_look(seen: Observed) -> Plan:
+def next_look(state: State) -> Plan:
     """The status, and when the next endpoint is due."""
-    record = seen.record
+    record = state.record
     assert record is not None
     after = LOOK_SECONDS
     for entry in record.endpoints:
         if entry.stop_after:
-            left = (datetime.fromisoformat(entry.stop_after) - seen.now) / timedelta(seconds=1)
+            left = (datetime.fromisoformat(entry.stop_after) - state.now) / timedelta(seconds=1)
             after = min(after, max(ENDPOINT_POLL_SECONDS / 5, left + 0.1))
-    plan = shown(seen, after)
-    return plan if plan.empty or seen.rest_seconds <= 0 else Plan(requeue_after=seen.rest_seconds)
+    plan = shown(state, after)
+    return plan if plan.empty or state.rest_seconds <= 0 else Plan(requeue_after=state.rest_seconds)
 
 
-STEPS: tuple[Callable[[Observed], Plan | None], ...] = (
+STEPS: tuple[Callable[[State], Plan | None], ...] = (
     finish_deletion,
     another_owns_the_target,
     record_is_not_readable,
@@ -418,20 +420,20 @@ STEPS: tuple[Callable[[Observed], Plan | None], ...] = (
 )
 
 
-def decide(seen: Observed) -> Plan:
+def decide(state: State) -> Plan:
     """What to do now about the agent."""
     try:
-        return first(seen)
+        return first(state)
     except UneditableAgentsFile as error:
-        reference = seen.agent_model.spec.config.config_map_ref
+        reference = state.agent_model.spec.config.config_map_ref
         where = f"ConfigMap {reference.name}, key {reference.key} (spec.config.configMapRef)"
-        return first(replace(seen, file=None, file_problem=f"{where}: {error}"))
+        return first(replace(state, file=None, file_problem=f"{where}: {error}"))
 
 
-def first(seen: Observed) -> Plan:
+def first(state: State) -> Plan:
     """The first step that has something to say, or the status."""
     for step in STEPS:
-        plan = step(seen)
+        plan = step(state)
         if plan is not None:
             return plan
-    return next_look(seen)
+    return next_look(state)

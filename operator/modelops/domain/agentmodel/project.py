@@ -17,11 +17,11 @@ from modelops.api.v1alpha1.agentmodel import (
 )
 from modelops.api.v1alpha1.meta import Condition
 from modelops.domain.agentmodel.bootstrap import baseline_target
-from modelops.domain.agentmodel.state import Observed
+from modelops.domain.agentmodel.state import State
 from modelops.domain.conditions import with_condition
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.money import dollars, micro
-from modelops.domain.reasons import AgentModelReason as Why
+from modelops.domain.reasons import AgentModelReason
 from modelops.domain.record import Record, Target
 from modelops.domain.rollout.state import same_target
 
@@ -55,13 +55,13 @@ def versions(record: Record) -> tuple[VersionSummary, ...]:
     )
 
 
-def endpoints(seen: Observed, record: Record) -> tuple[EndpointStatus, ...]:
+def endpoints(state: State, record: Record) -> tuple[EndpointStatus, ...]:
     listed = (
         {}
-        if seen.endpoints is UNSEEN or isinstance(seen.endpoints, Outage)
-        else {e.name: e for e in seen.endpoints}
+        if state.endpoints is UNSEEN or isinstance(state.endpoints, Outage)
+        else {e.name: e for e in state.endpoints}
     )
-    old = {e.name: e.state for e in seen.agent_model.status.endpoints}
+    old = {e.name: e.state for e in state.agent_model.status.endpoints}
     return tuple(
         EndpointStatus(
             name=entry.name,
@@ -77,73 +77,78 @@ def endpoints(seen: Observed, record: Record) -> tuple[EndpointStatus, ...]:
     )
 
 
-def spend(seen: Observed, record: Record) -> Spend:
-    month = f"{seen.now:%Y-%m}"
+def spend(state: State, record: Record) -> Spend:
+    month = f"{state.now:%Y-%m}"
     return Spend(
         month=month,
         reserved_usd=dollars(record.reserved(month)),
         settled_usd=dollars(record.booked(month)),
-        standing_usd=dollars(record.standing(month, seen.now)),
-        budget_usd=seen.agent_model.spec.budget.monthly_usd,
+        standing_usd=dollars(record.standing(month, state.now)),
+        budget_usd=state.agent_model.spec.budget.monthly_usd,
     )
 
 
-def conditions(seen: Observed) -> tuple[Condition, ...]:
-    meta, record, spec = seen.agent_model.metadata, seen.record, seen.agent_model.spec
-    found: list[tuple[str, bool, Why, str]] = []
+def conditions(state: State) -> tuple[Condition, ...]:
+    meta, record, spec = state.agent_model.metadata, state.record, state.agent_model.spec
+    found: list[tuple[str, bool, AgentModelReason, str]] = []
     found.append(
         (
             "TargetConflict",
             True,
-            Why.TARGET_CONFLICT,
-            f"AgentModel {seen.older} already owns {spec.agent} in ConfigMap "
+            AgentModelReason.TargetConflict,
+            f"AgentModel {state.older} already owns {spec.agent} in ConfigMap "
             f"{spec.config.config_map_ref.name}: delete one of them",
         )
-        if seen.older
-        else ("TargetConflict", False, Why.NO_CONFLICT, "")
+        if state.older
+        else ("TargetConflict", False, AgentModelReason.NoConflict, "")
     )
-    stable = seen.file.entry.stable if seen.file else None
-    if seen.file is None:
-        found.append(("InSync", False, Why.CONFIG_NOT_USABLE, seen.file_problem))
+    stable = state.file.entry.stable if state.file else None
+    if state.file is None:
+        found.append(("InSync", False, AgentModelReason.ConfigNotUsable, state.file_problem))
     elif record is not None and not same_target(stable, record.stable) and record.active is None:
         words = (
             f"the agents' file names {stable.model if stable else 'no model'} "
             f"({stable.version if stable else 'no version'}) as stable, the record {record.stable.model} "
             f"({record.stable.version}): nothing is claimed until they agree"
         )
-        found.append(("InSync", False, Why.STABLE_DRIFT, words))
+        found.append(("InSync", False, AgentModelReason.StableDrift, words))
     else:
-        found.append(("InSync", True, Why.IN_SYNC, ""))
+        found.append(("InSync", True, AgentModelReason.InSync, ""))
     if record is not None:
-        left = micro(spec.budget.monthly_usd) - record.committed(f"{seen.now:%Y-%m}", seen.now)
+        left = micro(spec.budget.monthly_usd) - record.committed(f"{state.now:%Y-%m}", state.now)
         found.append(
-            ("BudgetAvailable", True, Why.WITHIN_BUDGET, "")
+            ("BudgetAvailable", True, AgentModelReason.WithinBudget, "")
             if left > 0
             else (
                 "BudgetAvailable",
                 False,
-                Why.BUDGET_EXHAUSTED,
+                AgentModelReason.BudgetExhausted,
                 f"spec.budget.monthlyUSD ${spec.budget.monthly_usd} of AgentModel {meta.name} is spent or reserved: "
                 "raise it, or wait for the next month (UTC)",
             )
         )
         first = record.served.get("v1.0.0")
-        edited = first is not None and not _same_baseline(first, baseline_target(seen))
+        edited = first is not None and not _same_baseline(first, baseline_target(state))
         found.append(
             (
                 "BaselineIgnored",
                 True,
-                Why.BASELINE_EDITED,
+                AgentModelReason.BaselineEdited,
                 "spec.baseline was edited; it changes nothing any more: use a Rollout",
             )
             if edited
-            else ("BaselineIgnored", False, Why.BASELINE_CURRENT, "")
+            else ("BaselineIgnored", False, AgentModelReason.BaselineCurrent, "")
         )
-    problem = not_ready(seen)
+    problem = not_ready(state)
     found.append(
-        ("Ready", problem is None, problem[0] if problem else Why.RECONCILED, problem[1] if problem else "")
+        (
+            "Ready",
+            problem is None,
+            problem[0] if problem else AgentModelReason.Reconciled,
+            problem[1] if problem else "",
+        )
     )
-    result = seen.agent_model.status.conditions
+    result = state.agent_model.status.conditions
     for kind, holds, reason, message in found:
         result = with_condition(
             result,
@@ -152,7 +157,7 @@ def conditions(seen: Observed) -> tuple[Condition, ...]:
             reason=reason.value,
             message=message,
             generation=meta.generation,
-            now=seen.now,
+            now=state.now,
         )
     return result
 
@@ -161,49 +166,49 @@ def _same_baseline(first: Target, now: Target) -> bool:
     return (first.model, first.endpoint, first.endpoint_url) == (now.model, now.endpoint, now.endpoint_url)
 
 
-def not_ready(seen: Observed) -> tuple[Why, str] | None:
+def not_ready(state: State) -> tuple[AgentModelReason, str] | None:
     """The first thing that keeps the AgentModel from being ready."""
-    if seen.older:
-        return Why.TARGET_CONFLICT, f"AgentModel {seen.older} already owns this agent"
-    if seen.record_problem:
-        return Why.RECORD_NOT_READABLE, seen.record_problem
-    if seen.file is None:
-        return Why.CONFIG_NOT_USABLE, seen.file_problem
-    if seen.secret_problem:
-        return Why.SECRET_NOT_USABLE, seen.secret_problem
-    if isinstance(seen.endpoints, Outage):
-        return Why.ENDPOINT_SERVICE_UNAVAILABLE, seen.endpoints.message
+    if state.older:
+        return AgentModelReason.TargetConflict, f"AgentModel {state.older} already owns this agent"
+    if state.record_problem:
+        return AgentModelReason.RecordNotReadable, state.record_problem
+    if state.file is None:
+        return AgentModelReason.ConfigNotUsable, state.file_problem
+    if state.secret_problem:
+        return AgentModelReason.SecretNotUsable, state.secret_problem
+    if isinstance(state.endpoints, Outage):
+        return AgentModelReason.EndpointServiceUnavailable, state.endpoints.message
     return None
 
 
-def projected(seen: Observed) -> AgentModelStatus:
+def projected(state: State) -> AgentModelStatus:
     """The status that follows from everything; equal observations give equal statuses."""
-    old, record = seen.agent_model.status, seen.record
+    old, record = state.agent_model.status, state.record
     if record is None:
         return old.model_copy(
             update={
-                "observed_generation": seen.agent_model.metadata.generation,
-                "conditions": conditions(seen),
+                "observed_generation": state.agent_model.metadata.generation,
+                "conditions": conditions(state),
             }
         )
     active = record.active
-    block = seen.file.entry.routing if seen.file else None
-    reports = seen.reports
+    block = state.file.entry.routing if state.file else None
+    reports = state.reports
     return AgentModelStatus(
-        observed_generation=seen.agent_model.metadata.generation,
+        observed_generation=state.agent_model.metadata.generation,
         stable=served(record.stable),
         canary=served(active.candidate) if active else None,
         previous=served(record.previous),
         versions=versions(record),
-        endpoints=endpoints(seen, record),
-        spend=spend(seen, record),
+        endpoints=endpoints(state, record),
+        spend=spend(state, record),
         active_rollout=ActiveRollout(name=active.name, uid=active.uid) if active else None,
         routing=RoutingStatus(
             generation=block.generation if block else 0,
             agents_in_sync=reports.in_sync if reports else 0,
             agents_total=reports.expected if reports else 0,
         ),
-        conditions=conditions(seen),
+        conditions=conditions(state),
     )
 
 

@@ -10,7 +10,7 @@ from modelops.domain.hub_repositories import DatasetRepository, Json, ModelRepos
 from modelops.domain.reasons import TrainingReason
 from modelops.domain.record import Completed, Record, RegistryEntry
 from modelops.domain.training.effective_spec import recipe_digest
-from modelops.domain.versions import Version, parse, released
+from modelops.domain.versions import Version, parse, release_version
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +111,7 @@ def with_completed(merged: Merged, model: ModelRepository, *, version: str) -> M
         kind="TrainingRun",
         name=name,
         uid=str(told.get("run") or ""),
-        outcome=TrainingReason.TRAINED.value,
+        outcome=TrainingReason.Trained.value,
         version=version,
         revision=model.revision,
         finished_at=model.published_at,
@@ -202,6 +202,6 @@ def holder_of(record: Record, number: Version, repo: str) -> str:
 def numbered(version: str) -> Version | None:
     """A version without its release-candidate part; None where it is none."""
     try:
-        return parse(released(version))
+        return parse(release_version(version))
     except ValueError:
         return None

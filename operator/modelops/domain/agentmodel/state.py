@@ -17,7 +17,7 @@ from modelops.ports import AgentReports, Endpoint
 
 
 @dataclass(frozen=True, kw_only=True)
-class Observed:
+class State:
     """One moment. `runs` and `rollouts` are those that name this AgentModel, by identity digest."""
 
     now: datetime

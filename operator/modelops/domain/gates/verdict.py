@@ -21,7 +21,7 @@ class Verdict(StrEnum):
         return {"pass": "deploy", "fail": "reject", "inconclusive": "review"}[self.value]
 
 
-def judge(found: Interval, *, goal: Goal, margin: float) -> Verdict:
+def evaluate(found: Interval, *, goal: Goal, margin: float) -> Verdict:
     """The verdict on a difference (candidate minus baseline) that lies in `found`; all are fractions.
 
     Not inferior: passes when even the low end is above -margin, fails when even the high end is below it.

@@ -12,24 +12,24 @@ from modelops.api.v1alpha1.rollout import RollbackTimes, RolloutPhase
 from modelops.domain.agentsfile import RoutingBlock, edit
 from modelops.domain.conditions import condition_of, with_condition
 from modelops.domain.plan import Plan, Step, WriteFile, WriteRecord, WriteStatus
-from modelops.domain.reasons import RolloutReason as Why
+from modelops.domain.reasons import RolloutReason
 from modelops.domain.record import Completed, Record
 from modelops.domain.rollout.booking import looked, release_endpoints, settled, with_scores
 from modelops.domain.rollout.routing import next_generation
-from modelops.domain.rollout.state import Observed, same_target, stable_keys
-from modelops.domain.rollout.status import moved, said
+from modelops.domain.rollout.state import State, same_target, stable_keys
+from modelops.domain.rollout.status import status_steps, with_phase
 from modelops.domain.rollout.targets import promoted_target
 
-REJECTIONS = frozenset({Why.EVALUATION_FAILED, Why.EVALUATION_INCONCLUSIVE})
+REJECTIONS = frozenset({RolloutReason.EvaluationFailed, RolloutReason.EvaluationInconclusive})
 FAILURES = frozenset(
     {
-        Why.CANDIDATE_NOT_FOUND,
-        Why.NO_DATASET,
-        Why.OVER_MAX_USD,
-        Why.OVER_BUDGET,
-        Why.NEEDS_APPROVAL,
-        Why.ENDPOINT_FAILED,
-        Why.EVALUATION_REFUSED,
+        RolloutReason.CandidateNotFound,
+        RolloutReason.NoDataset,
+        RolloutReason.OverMaxUSD,
+        RolloutReason.OverBudget,
+        RolloutReason.NeedsApproval,
+        RolloutReason.EndpointFailed,
+        RolloutReason.EvaluationRefused,
     }
 )
 
@@ -37,180 +37,192 @@ FAILURES = frozenset(
 AWAIT_SECONDS = 2.0
 
 
-def reason_named(word: str) -> Why:
+def reason_of(word: str) -> RolloutReason:
     """The reason; one that only a newer operator knows counts as an abort."""
     try:
-        return Why.named(word)
+        return RolloutReason.named(word)
     except ValueError:
-        return Why.RETREATING
+        return RolloutReason.Aborting
 
 
-def phase_of(reason: Why) -> RolloutPhase:
+def phase_of(reason: RolloutReason) -> RolloutPhase:
     """The phase that an end for this reason has."""
-    if reason in (Why.PROMOTED, Why.EVALUATED_ONLY):
+    if reason in (RolloutReason.Promoted, RolloutReason.EvaluatedOnly):
         return RolloutPhase.SUCCEEDED
     if reason in REJECTIONS:
         return RolloutPhase.REJECTED
     return RolloutPhase.FAILED if reason in FAILURES else RolloutPhase.ABORTED
 
 
-def latch(seen: Observed, reason: Why, message: str, *, rollback: RollbackTimes | None = None) -> Plan:
+def latch_abort(
+    state: State, reason: RolloutReason, message: str, *, rollback: RollbackTimes | None = None
+) -> Plan:
     """1. Latch the reason, and retreat in the same act."""
-    status = moved(
-        seen,
-        seen.rollout.status.phase,
-        Why.RETREATING,
+    status = with_phase(
+        state,
+        state.rollout.status.phase,
+        RolloutReason.Aborting,
         message,
         aborting=reason.value,
-        rollback=rollback or seen.rollout.status.rollback,
+        rollback=rollback or state.rollout.status.rollback,
     )
-    steps = (*said(seen, status, reason, message), *abort_steps(seen, reason, message))
+    steps = (*status_steps(state, status, reason, message), *abort_steps(state, reason, message))
     return Plan(steps=steps, requeue_after=0)
 
 
-def abort_if_requested(seen: Observed) -> Plan | None:
+def abort_if_requested(state: State) -> Plan | None:
     """Abort wins: over everything that would go forward."""
-    status = seen.rollout.status
+    status = state.rollout.status
     fenced = (
-        seen.holds_agent_lock
-        and seen.record is not None
-        and seen.record.active is not None
-        and seen.record.active.aborting
+        state.holds_agent_lock
+        and state.record is not None
+        and state.record.active is not None
+        and state.record.active.aborting
     )
-    if not (seen.asked_to_stop or status.aborting or fenced):
+    if not (state.asked_to_stop or status.aborting or fenced):
         return None
-    if seen.record is None:
-        return gone(seen) if seen.agent_model is None else abort_without_record(seen)
-    if not (seen.asked_to_stop or status.aborting):
-        return latch(seen, Why.CLAIM_LOST, "the agent was taken back: everything goes back to stable")
-    reason, message = why(seen)
-    steps = abort_steps(seen, reason, message)
+    if state.record is None:
+        return gone(state) if state.agent_model is None else abort_without_record(state)
+    if not (state.asked_to_stop or status.aborting):
+        return latch_abort(
+            state, RolloutReason.AgentLockLost, "the agent was taken back: everything goes back to stable"
+        )
+    reason, message = abort_reason(state)
+    steps = abort_steps(state, reason, message)
     if not steps:
         return stuck(
-            seen, Why.CONFIG_NOT_USABLE, f"{message}; that waits for the agents' file: {seen.file_problem}"
+            state,
+            RolloutReason.ConfigNotUsable,
+            f"{message}; that waits for the agents' file: {state.file_problem}",
         )
     return Plan(steps=steps, requeue_after=0)
 
 
-def abort_without_record(seen: Observed) -> Plan:
+def abort_without_record(state: State) -> Plan:
     """Without its record the agent goes back at once where our weight is in the file; the rest follows the record."""
-    agent, file, block, intent = seen.agent_model, seen.file, seen.block, seen.rollout.status.intent
+    agent, file, block, intent = state.agent_model, state.file, state.block, state.rollout.status.intent
     assert agent is not None
     if intent is not None and file is not None and block is not None:
-        ours = block.salt == seen.uid
+        ours = block.salt == state.uid
         if ours and block.rollout.state == "Progressing":
-            tombstone = RoutingBlock.aborted(uid=seen.uid, step=intent.step, generation=next_generation(seen))
+            tombstone = RoutingBlock.aborted(
+                uid=state.uid, step=intent.step, generation=next_generation(state)
+            )
             text = edit(file.text, agent.spec.agent, routing=tombstone)
             return Plan(
-                steps=(WriteFile(text=text, why="abort: the record cannot be read"),), requeue_after=0
+                steps=(WriteFile(text=text, purpose="abort: the record cannot be read"),), requeue_after=0
             )
     message = f"AgentModel {agent.metadata.name} has no record that can be read: see its conditions"
-    return stuck(seen, Why.WAITING_FOR_AGENT_MODEL, message)
+    return stuck(state, RolloutReason.AgentModelNotFound, message)
 
 
-def stuck(seen: Observed, reason: Why, message: str) -> Plan:
+def stuck(state: State, reason: RolloutReason, message: str) -> Plan:
     """What the retreat waits for, on a condition of its own: why it goes back stays readable."""
-    status = seen.rollout.status
+    status = state.rollout.status
     conditions = with_condition(
         status.conditions,
         "RoutingPropagated",
         False,
         reason=reason.value,
         message=message,
-        generation=seen.rollout.metadata.generation,
-        now=seen.now,
+        generation=state.rollout.metadata.generation,
+        now=state.now,
     )
     changed = status.model_copy(update={"conditions": conditions})
     steps = (WriteStatus(status=changed),) if changed != status else ()
     return Plan(steps=steps, requeue_after=AWAIT_SECONDS)
 
 
-def why(seen: Observed) -> tuple[Why, str]:
+def abort_reason(state: State) -> tuple[RolloutReason, str]:
     """The reason that counts: a latch first, then the spec, then the deletion."""
-    if seen.rollout.status.aborting:
-        reason = reason_named(seen.rollout.status.aborting)
-        ready = condition_of(seen.rollout.status.conditions, "Ready")
+    if state.rollout.status.aborting:
+        reason = reason_of(state.rollout.status.aborting)
+        ready = condition_of(state.rollout.status.conditions, "Ready")
         return reason, ready.message if ready else reason.doc
-    if seen.rollout.spec.abort:
-        return Why.ABORTED_BY_USER, "spec.abort was set: everything is back on stable"
-    if seen.rollout.metadata.deletion_timestamp is not None:
-        return Why.DELETED, "the Rollout was deleted: everything is back on stable"
-    return Why.CLAIM_LOST, "a promotion was fenced by an abort: everything is back on stable"
+    if state.rollout.spec.abort:
+        return RolloutReason.AbortedByUser, "spec.abort was set: everything is back on stable"
+    if state.rollout.metadata.deletion_timestamp is not None:
+        return RolloutReason.Deleted, "the Rollout was deleted: everything is back on stable"
+    return RolloutReason.AgentLockLost, "a promotion was fenced by an abort: everything is back on stable"
 
 
-def gone(seen: Observed) -> Plan:
+def gone(state: State) -> Plan:
     """Neither AgentModel nor record: nobody knows a file in which anything could be put back."""
-    from modelops.domain.rollout.completion import released
+    from modelops.domain.rollout.completion import drop_finalizer
 
-    reason, message = why(seen)
-    status = moved(seen, phase_of(reason), reason, message)
-    return Plan(steps=(*said(seen, status, reason, message), *released(seen)))
+    reason, message = abort_reason(state)
+    status = with_phase(state, phase_of(reason), reason, message)
+    return Plan(steps=(*status_steps(state, status, reason, message), *drop_finalizer(state)))
 
 
-def abort_steps(seen: Observed, reason: Why, message: str) -> tuple[Step, ...]:
+def abort_steps(state: State, reason: RolloutReason, message: str) -> tuple[Step, ...]:
     """2 to 4. Nothing where the file must be written and cannot be read: then it is waited for."""
-    record = seen.record
+    record = state.record
     assert record is not None
     active = record.active
-    ours = seen.holds_agent_lock
-    if ours and active is not None and seen.rollout.status.promoting and not active.aborting:
+    ours = state.holds_agent_lock
+    if ours and active is not None and state.rollout.status.promoting and not active.aborting:
         fence = record.with_(active=active.model_copy(update={"aborting": True}))
-        return (WriteRecord(record=fence, why=f"fence the promotion of {seen.rollout.metadata.name}"),)
+        return (WriteRecord(record=fence, purpose=f"fence the promotion of {state.rollout.metadata.name}"),)
     steps: list[Step] = []
-    intended = ours and seen.rollout.status.intent is not None
-    if intended and seen.file is None and not seen.file_missing:
+    intended = ours and state.rollout.status.intent is not None
+    if intended and state.file is None and not state.file_missing:
         return ()
-    if intended and seen.file is not None:
-        text = tombstoned(seen, record)
+    if intended and state.file is not None:
+        text = tombstoned(state, record)
         if text is not None:
-            steps.append(WriteFile(text=text, why=f"abort: {reason.value}"))
-    steps.append(WriteRecord(record=ended(seen, record, reason, message), why=f"release: {reason.value}"))
+            steps.append(WriteFile(text=text, purpose=f"abort: {reason.value}"))
+    steps.append(
+        WriteRecord(record=ended(state, record, reason, message), purpose=f"release: {reason.value}")
+    )
     return tuple(steps)
 
 
-def tombstoned(seen: Observed, record: Record) -> str | None:
+def tombstoned(state: State, record: Record) -> str | None:
     """3. The file with our tombstone, and stable's keys restored where they name the uncommitted candidate."""
-    file, status = seen.file, seen.rollout.status
+    file, status = state.file, state.rollout.status
     assert file is not None
     assert status.intent is not None
-    candidate = promoted_target(seen)
+    candidate = promoted_target(state)
     uncommitted = (
         candidate is not None
         and same_target(file.entry.stable, candidate)
         and not same_target(file.entry.stable, record.stable)
     )
     block = file.entry.routing
-    if block is not None and block.salt == seen.uid and block.rollout.state == "Aborted" and not uncommitted:
+    if block is not None and block.salt == state.uid and block.rollout.state == "Aborted" and not uncommitted:
         return None
-    tombstone = RoutingBlock.aborted(uid=seen.uid, step=status.intent.step, generation=next_generation(seen))
+    tombstone = RoutingBlock.aborted(
+        uid=state.uid, step=status.intent.step, generation=next_generation(state)
+    )
     if uncommitted:
         return edit(file.text, record.agent, stable=stable_keys(record.stable), routing=tombstone)
     return edit(file.text, record.agent, routing=tombstone)
 
 
-def ended(seen: Observed, record: Record, reason: Why, message: str) -> Record:
+def ended(state: State, record: Record, reason: RolloutReason, message: str) -> Record:
     """4. One write: completed, active released, endpoints on their way out, money settled."""
     done = Completed(
         kind="Rollout",
-        name=seen.rollout.metadata.name,
-        uid=seen.uid,
+        name=state.rollout.metadata.name,
+        uid=state.uid,
         outcome=reason.value,
-        version=seen.rollout.status.candidate.version if seen.rollout.status.candidate else "",
+        version=state.rollout.status.candidate.version if state.rollout.status.candidate else "",
         message=message[:512],
-        finished_at=seen.now.isoformat(timespec="seconds"),
+        finished_at=state.now.isoformat(timespec="seconds"),
     )
-    changed = record.with_(completed={**record.completed, seen.identity: done})
-    if not seen.holds_agent_lock:
+    changed = record.with_(completed={**record.completed, state.identity: done})
+    if not state.holds_agent_lock:
         return changed
-    changed = settled(seen, release_endpoints(seen, changed, EndpointRole.STOPPING))
-    changed = with_scores(seen, changed, done.version).with_(looks=looked(seen, changed))
+    changed = settled(state, release_endpoints(state, changed, EndpointRole.STOPPING))
+    changed = with_scores(state, changed, done.version).with_(looks=looked(state, changed))
     entry = record.entry(done.version)
     if entry is not None and reason in REJECTIONS:
         changed = changed.with_entry(done.version, deployment_status="rejected")
     elif entry is not None and done.version in record.served:
         pass
-    elif entry is not None and seen.rollout.status.intent is not None:
+    elif entry is not None and state.rollout.status.intent is not None:
         changed = changed.with_entry(done.version, deployment_status="rolled_back")
-    elif entry is not None and seen.rollout.status.evaluation is not None:
+    elif entry is not None and state.rollout.status.evaluation is not None:
         changed = changed.with_entry(done.version, deployment_status="evaluated")
     return changed.with_(active=None)

@@ -13,26 +13,28 @@ from modelops.api.v1alpha1.agentmodel import EndpointRole
 from modelops.api.v1alpha1.rollout import Intent, RolloutPhase
 from modelops.domain.agentsfile import KEEP, RoutingBlock, edit
 from modelops.domain.plan import Plan, WriteFile, WriteRecord, WriteStatus
-from modelops.domain.reasons import RolloutReason as Why
+from modelops.domain.reasons import RolloutReason
 from modelops.domain.record import Completed, EndpointEntry, Record
-from modelops.domain.rollout.abort import latch
+from modelops.domain.rollout.abort import latch_abort
 from modelops.domain.rollout.booking import looked, own_endpoint, settled, with_scores
 from modelops.domain.rollout.routing import block_of, canary_until, equals_intent, next_generation
-from modelops.domain.rollout.state import Observed, same_target, stable_keys
-from modelops.domain.rollout.status import moved, said
+from modelops.domain.rollout.state import State, same_target, stable_keys
+from modelops.domain.rollout.status import status_steps, with_phase
 from modelops.domain.rollout.targets import candidate_target, promoted_target
 
 
-def advance(seen: Observed, *, step: int, weight: int, reason: Why, message: str, **changes: Any) -> Plan:
+def advance(
+    state: State, *, step: int, weight: int, reason: RolloutReason, message: str, **changes: Any
+) -> Plan:
     """Advance 2 and 3: intent, then the block at `basis`."""
-    file, candidate = seen.file, candidate_target(seen)
+    file, candidate = state.file, candidate_target(state)
     assert file is not None
     assert candidate is not None
     intent = Intent(
-        step=step, weight=weight, generation=next_generation(seen), basis=file.resource_version, attempt=1
+        step=step, weight=weight, generation=next_generation(state), basis=file.resource_version, attempt=1
     )
-    status = moved(
-        seen,
+    status = with_phase(
+        state,
         RolloutPhase.PROGRESSING,
         reason,
         message,
@@ -40,43 +42,43 @@ def advance(seen: Observed, *, step: int, weight: int, reason: Why, message: str
         intent=intent,
         weight=weight,
         step=step,
-        step_started_at=seen.now.replace(microsecond=0),
+        step_started_at=state.now.replace(microsecond=0),
         **changes,
     )
     return Plan(
         steps=(
-            *said(seen, status, reason, message),
+            *status_steps(state, status, reason, message),
             WriteFile(
-                text=edit(file.text, agent_of(seen), routing=block_of(seen, intent, candidate)),
-                why=f"canary of {seen.rollout.metadata.name} at {weight} percent",
-                intended=(seen.uid, file.entry.routing),
+                text=edit(file.text, agent_of(state), routing=block_of(state, intent, candidate)),
+                purpose=f"canary of {state.rollout.metadata.name} at {weight} percent",
+                intended=(state.uid, file.entry.routing),
             ),
         ),
         requeue_after=0,
     )
 
 
-def promote(seen: Observed) -> Plan:
+def promote(state: State) -> Plan:
     """Promote 1 to 3: intent, the five keys and the Promoted block in one write, the commit."""
-    file = seen.file
-    target = promoted_target(seen)
+    file = state.file
+    target = promoted_target(state)
     assert file is not None
     assert target is not None
-    old = seen.rollout.status.intent
+    old = state.rollout.status.intent
     intent = Intent(
         step=(old.step if old else 0) + 1,
         weight=0,
         state="Promoting",
-        generation=next_generation(seen),
+        generation=next_generation(state),
         basis=file.resource_version,
         attempt=1,
     )
     message = f"{target.version} becomes stable"
     # Whoever promotes has seen every agent confirm the last step.
-    status = moved(
-        seen,
+    status = with_phase(
+        state,
         RolloutPhase.PROMOTING,
-        Why.PROMOTING,
+        RolloutReason.Promoting,
         message,
         facts={"RoutingPropagated": True},
         intent=intent,
@@ -84,47 +86,47 @@ def promote(seen: Observed) -> Plan:
     )
     return Plan(
         steps=(
-            *said(seen, status, Why.PROMOTING, message),
+            *status_steps(state, status, RolloutReason.Promoting, message),
             WriteFile(
                 text=edit(
                     file.text,
-                    agent_of(seen),
+                    agent_of(state),
                     stable=stable_keys(target),
-                    routing=block_of(seen, intent, target),
+                    routing=block_of(state, intent, target),
                 ),
-                why=f"promote {target.version}",
-                intended=(seen.uid, file.entry.routing),
+                purpose=f"promote {target.version}",
+                intended=(state.uid, file.entry.routing),
             ),
-            WriteRecord(record=committed(seen), why=f"commit {target.version}"),
+            WriteRecord(record=committed(state), purpose=f"commit {target.version}"),
         ),
         requeue_after=0,
     )
 
 
-def agent_of(seen: Observed) -> str:
-    assert seen.record is not None
-    return seen.record.agent
+def agent_of(state: State) -> str:
+    assert state.record is not None
+    return state.record.agent
 
 
-def committed(seen: Observed) -> Record:
+def committed(state: State) -> Record:
     """Promote 3, the commit: stable, previous, endpoint roles, completed, active; one write."""
-    record, target, old = seen.record, promoted_target(seen), seen.rollout.status.candidate
+    record, target, old = state.record, promoted_target(state), state.rollout.status.candidate
     assert record is not None
     assert target is not None
     before = record.active.candidate.version if record.active else target.version
     done = Completed(
         kind="Rollout",
-        name=seen.rollout.metadata.name,
-        uid=seen.uid,
-        outcome=Why.PROMOTED.value,
+        name=state.rollout.metadata.name,
+        uid=state.uid,
+        outcome=RolloutReason.Promoted.value,
         version=target.version,
         message=f"{target.version} ({target.model}) is stable; {record.stable.version} is kept for an undo",
         revision=old.revision if old else "",
-        finished_at=seen.now.isoformat(timespec="seconds"),
+        finished_at=state.now.isoformat(timespec="seconds"),
     )
     undo = target.version in record.served
-    changed = with_scores(seen, settled(seen, record), before)
-    changed = changed.with_(endpoints=reroled(seen, changed))
+    changed = with_scores(state, settled(state, record), before)
+    changed = changed.with_(endpoints=reroled(state, changed))
     changed = changed.with_entry(
         record.stable.version, deployment_status="rolled_back" if undo else "superseded"
     )
@@ -138,16 +140,16 @@ def committed(seen: Observed) -> Record:
         deployed_at=target.since,
         served={**changed.served, target.version: target},
         allocated=allocated,
-        looks=looked(seen, changed),
-        completed={**changed.completed, seen.identity: done},
+        looks=looked(state, changed),
+        completed={**changed.completed, state.identity: done},
         active=None,
     )
 
 
-def reroled(seen: Observed, record: Record) -> tuple[EndpointEntry, ...]:
+def reroled(state: State, record: Record) -> tuple[EndpointEntry, ...]:
     """The candidate's endpoint becomes stable's; the old stable's stays warm for the rollback window."""
-    window = seen.agent_model.spec.rollback_window_seconds if seen.agent_model else 86400
-    stop = (seen.now + timedelta(seconds=window)).isoformat(timespec="seconds")
+    window = state.agent_model.spec.rollback_window_seconds if state.agent_model else 86400
+    stop = (state.now + timedelta(seconds=window)).isoformat(timespec="seconds")
     mine = own_endpoint(record)
     entries = []
     for entry in record.endpoints:
@@ -168,19 +170,19 @@ def reroled(seen: Observed, record: Record) -> tuple[EndpointEntry, ...]:
     return tuple(entries)
 
 
-def finish_intended_write(seen: Observed) -> Plan | None:
+def finish_intended_write(state: State) -> Plan | None:
     """Recovery 4, 5 and 7, and Advance 4: is the file what was intended, or still what it was decided from?"""
-    status, file, record = seen.rollout.status, seen.file, seen.record
+    status, file, record = state.rollout.status, state.file, state.record
     intent = status.intent
     if intent is None or record is None:
         return None
-    target, canary = promoted_target(seen), candidate_target(seen)
+    target, canary = promoted_target(state), candidate_target(state)
     assert target is not None
     assert canary is not None
     if file is None:
-        if not seen.file_is_live:
+        if not state.file_is_live:
             return Plan(needs="file_live")
-        return latch(seen, Why.CONFIG_NOT_USABLE, seen.file_problem)
+        return latch_abort(state, RolloutReason.ConfigNotUsable, state.file_problem)
     promoting = intent.state == "Promoting"
     if (
         promoting
@@ -191,45 +193,47 @@ def finish_intended_write(seen: Observed) -> Plan | None:
         return Plan(
             steps=(
                 WriteStatus(status=status.model_copy(update={"intent": again})),
-                WriteRecord(record=committed(seen), why=f"commit {target.version}"),
+                WriteRecord(record=committed(state), purpose=f"commit {target.version}"),
             ),
             requeue_after=0,
         )
-    if not promoting and equals_intent(seen, canary) and same_target(file.entry.stable, record.stable):
+    if not promoting and equals_intent(state, canary) and same_target(file.entry.stable, record.stable):
         return None
-    rebased = unchanged_since_decided(seen) and same_target(file.entry.stable, record.stable)
+    rebased = unchanged_since_decided(state) and same_target(file.entry.stable, record.stable)
     if intent.basis == file.resource_version or rebased:
         again = intent.model_copy(update={"basis": file.resource_version, "attempt": intent.attempt + 1})
         text = edit(
             file.text,
-            agent_of(seen),
-            routing=block_of(seen, again, canary),
+            agent_of(state),
+            routing=block_of(state, again, canary),
             stable=stable_keys(target) if promoting else KEEP,
         )
         write = WriteFile(
             text=text,
-            why=f"intent {again.generation} again",
-            intended=(seen.uid, file.entry.routing) if rebased else None,
+            purpose=f"intent {again.generation} again",
+            intended=(state.uid, file.entry.routing) if rebased else None,
         )
-        commit = (WriteRecord(record=committed(seen), why=f"commit {target.version}"),) if promoting else ()
+        commit = (
+            (WriteRecord(record=committed(state), purpose=f"commit {target.version}"),) if promoting else ()
+        )
         return Plan(
             steps=(WriteStatus(status=status.model_copy(update={"intent": again})), write, *commit),
             requeue_after=0,
         )
-    if not seen.file_is_live:
+    if not state.file_is_live:
         return Plan(needs="file_live")
-    return latch(seen, Why.ROUTING_MISMATCH, mismatch(seen))
+    return latch_abort(state, RolloutReason.RoutingMismatch, mismatch(state))
 
 
-def unchanged_since_decided(seen: Observed) -> bool:
+def unchanged_since_decided(state: State) -> bool:
     """Advance 4: our one write definitely did not land, and the live block is the one it was decided from.
 
     `canary_until` may have been renewed meanwhile by a leader before us.
     """
-    if seen.rebase is None:
+    if state.rebase is None:
         return False
-    uid, decided_from = seen.rebase
-    return uid == seen.uid and lasting(decided_from) == lasting(seen.block)
+    uid, decided_from = state.rebase
+    return uid == state.uid and lasting(decided_from) == lasting(state.block)
 
 
 def lasting(block: RoutingBlock | None) -> RoutingBlock | None:
@@ -237,9 +241,9 @@ def lasting(block: RoutingBlock | None) -> RoutingBlock | None:
     return None if block is None else replace(block, canary_until=None)
 
 
-def mismatch(seen: Observed) -> str:
+def mismatch(state: State) -> str:
     """What was found where the intent should be."""
-    intent, block, record = seen.rollout.status.intent, seen.block, seen.record
+    intent, block, record = state.rollout.status.intent, state.block, state.record
     assert intent is not None
     assert record is not None
     found = (
@@ -248,7 +252,7 @@ def mismatch(seen: Observed) -> str:
         else f"routing of {block.salt or 'nobody'} at step {block.rollout.step}, {block.rollout.state}, weight "
         f"{block.weight}, generation {block.generation}"
     )
-    stable = seen.file.entry.stable if seen.file else None
+    stable = state.file.entry.stable if state.file else None
     drift = (
         ""
         if same_target(stable, record.stable)
@@ -260,17 +264,19 @@ def mismatch(seen: Observed) -> str:
     )
 
 
-def renew_expiry(seen: Observed) -> Plan | None:
+def renew_expiry(state: State) -> Plan | None:
     """`canary_until` is renewed with the generation unchanged; without an operator it runs out by itself."""
-    block, file = seen.block, seen.file
-    if seen.rollout.status.intent is None or block is None or file is None or block.canary_until is None:
+    block, file = state.block, state.file
+    if state.rollout.status.intent is None or block is None or file is None or block.canary_until is None:
         return None
     until = datetime.fromisoformat(block.canary_until.replace("Z", "+00:00"))
-    left = (until - seen.now).total_seconds()
-    if left > seen.settings.canary_seconds - seen.settings.renew_seconds:
+    left = (until - state.now).total_seconds()
+    if left > state.settings.canary_seconds - state.settings.renew_seconds:
         return None
-    renewed = replace(block, canary_until=canary_until(seen))
+    renewed = replace(block, canary_until=canary_until(state))
     return Plan(
-        steps=(WriteFile(text=edit(file.text, agent_of(seen), routing=renewed), why="renew canary_until"),),
+        steps=(
+            WriteFile(text=edit(file.text, agent_of(state), routing=renewed), purpose="renew canary_until"),
+        ),
         requeue_after=0,
     )

@@ -16,13 +16,13 @@ from modelops.domain.agentsfile import RoutingBlock, edit
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.money import dollars, micro, shown
 from modelops.domain.plan import Plan, WriteFinalizers, WriteRecord
-from modelops.domain.reasons import RolloutReason as Why
+from modelops.domain.reasons import RolloutReason
 from modelops.domain.record import PRUNED, PRUNING, Active, EndpointEntry, Reservation, Target
-from modelops.domain.rollout.abort import ended, latch
+from modelops.domain.rollout.abort import ended, latch_abort
 from modelops.domain.rollout.booking import evaluation_dataset, planned_micro_usd
 from modelops.domain.rollout.evaluation import ensure_evaluation_checked, is_proven, outdated
-from modelops.domain.rollout.state import Observed, same_target
-from modelops.domain.rollout.status import moved, said, wait
+from modelops.domain.rollout.state import State, same_target
+from modelops.domain.rollout.status import status_steps, wait, with_phase
 from modelops.domain.versions import Inputs, next_version
 
 API_KEY_ENV = "HF_TOKEN"
@@ -37,32 +37,32 @@ class Resolved:
     unversioned: bool = False
 
 
-def endpoint_name(seen: Observed, repo: str, revision: str) -> str:
+def endpoint_name(state: State, repo: str, revision: str) -> str:
     """At most 32 characters; follows from owner and model, so that a crash makes no second one.
 
     The owner is the AgentModel: two agents that try the same model never share what one of them would stop.
     """
-    meta, owner = seen.rollout.metadata, seen.rollout.spec.agent_model_ref.name
-    text = f"{seen.settings.installation}/{meta.namespace}/{owner}/{repo}@{revision}"
+    meta, owner = state.rollout.metadata, state.rollout.spec.agent_model_ref.name
+    text = f"{state.settings.installation}/{meta.namespace}/{owner}/{repo}@{revision}"
     return "mo-" + hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
-def hugging_face_target(seen: Observed, *, repo: str, revision: str, version: str) -> Target:
+def hugging_face_target(state: State, *, repo: str, revision: str, version: str) -> Target:
     return Target(
         version=version,
         model=repo,
         endpoint="huggingface",
         endpoint_url="",
         api_key_env=API_KEY_ENV,
-        endpoint_name=endpoint_name(seen, repo, revision),
+        endpoint_name=endpoint_name(state, repo, revision),
         revision=revision,
     )
 
 
-def resolve(seen: Observed) -> Resolved | Plan:
+def resolve(state: State) -> Resolved | Plan:
     """The candidate, or the plan that waits for it or ends the rollout."""
-    candidate, record = seen.rollout.spec.candidate, seen.record
-    name, agent = seen.rollout.metadata.name, seen.rollout.spec.agent_model_ref.name
+    candidate, record = state.rollout.spec.candidate, state.record
+    name, agent = state.rollout.metadata.name, state.rollout.spec.agent_model_ref.name
     assert record is not None
     if candidate.version is not None:
         served = record.served.get(candidate.version)
@@ -73,26 +73,26 @@ def resolve(seen: Observed) -> Resolved | Plan:
             known = ", ".join(
                 [*record.served, *(e.version for e in record.history if e.version not in record.served)]
             )
-            return latch(
-                seen,
-                Why.CANDIDATE_NOT_FOUND,
+            return latch_abort(
+                state,
+                RolloutReason.CandidateNotFound,
                 f"spec.candidate.version {candidate.version} of Rollout {name} is not in the history of "
                 f"{record.agent}: name one that is, in a new rollout: {known}",
             )
         revision = str(entry.lineage.get("revision", ""))
         return Resolved(
-            target=hugging_face_target(seen, repo=entry.hub_repo, revision=revision, version=entry.version)
+            target=hugging_face_target(state, repo=entry.hub_repo, revision=revision, version=entry.version)
         )
     if candidate.model is not None:
-        if seen.candidate_model is UNSEEN:
+        if state.candidate_model is UNSEEN:
             return Plan(needs="candidate_model")
-        if isinstance(seen.candidate_model, Outage) and not seen.candidate_model.refused:
-            return Plan(requeue_after=seen.candidate_model.retry_after or LOOK_AGAIN)
-        if seen.candidate_model is None or isinstance(seen.candidate_model, Outage):
-            words = f" ({seen.candidate_model.message})" if seen.candidate_model is not None else ""
-            return latch(
-                seen,
-                Why.CANDIDATE_NOT_FOUND,
+        if isinstance(state.candidate_model, Outage) and not state.candidate_model.refused:
+            return Plan(requeue_after=state.candidate_model.retry_after or LOOK_AGAIN)
+        if state.candidate_model is None or isinstance(state.candidate_model, Outage):
+            words = f" ({state.candidate_model.message})" if state.candidate_model is not None else ""
+            return latch_abort(
+                state,
+                RolloutReason.CandidateNotFound,
                 f"spec.candidate.model {candidate.model.repo} at {candidate.model.revision} of Rollout {name} is not "
                 f"on the Hub, or the token may not read it{words}: check repository and commit, and the token in "
                 f"spec.secretRefs.huggingFace of AgentModel {agent}; then create a new rollout",
@@ -105,169 +105,179 @@ def resolve(seen: Observed) -> Resolved | Plan:
         )
         version = next_version(record.allocated, inputs=inputs, latest=None)
         target = hugging_face_target(
-            seen, repo=candidate.model.repo, revision=candidate.model.revision, version=version
+            state, repo=candidate.model.repo, revision=candidate.model.revision, version=version
         )
         return Resolved(target=target, unversioned=True)
-    return of_run(seen)
+    return of_run(state)
 
 
-def of_run(seen: Observed) -> Resolved | Plan:
-    reference = seen.rollout.spec.candidate.training_run_ref
+def of_run(state: State) -> Resolved | Plan:
+    reference = state.rollout.spec.candidate.training_run_ref
     assert reference is not None
-    run = seen.run
-    named = f"TrainingRun {reference.name} (spec.candidate.trainingRunRef of Rollout {seen.rollout.metadata.name})"
+    run = state.run
+    named = f"TrainingRun {reference.name} (spec.candidate.trainingRunRef of Rollout {state.rollout.metadata.name})"
     if run is None:
         return wait(
-            seen,
+            state,
             RolloutPhase.PENDING,
-            Why.WAITING_FOR_CANDIDATE,
-            f"{named} does not exist{left_by(seen, reference.name) or ' yet'}: create it",
+            RolloutReason.WaitingForCandidate,
+            f"{named} does not exist{left_by(state, reference.name) or ' yet'}: create it",
             after=None,
         )
-    if run.spec.agent_model_ref.name != seen.rollout.spec.agent_model_ref.name:
-        return latch(
-            seen,
-            Why.CANDIDATE_NOT_FOUND,
+    if run.spec.agent_model_ref.name != state.rollout.spec.agent_model_ref.name:
+        return latch_abort(
+            state,
+            RolloutReason.CandidateNotFound,
             f"{named} is for AgentModel {run.spec.agent_model_ref.name}, not for "
-            f"{seen.rollout.spec.agent_model_ref.name}: name one of its runs in a new rollout",
+            f"{state.rollout.spec.agent_model_ref.name}: name one of its runs in a new rollout",
         )
     if run.status.phase in (TrainingPhase.FAILED, TrainingPhase.CANCELLED):
-        return latch(
-            seen,
-            Why.CANDIDATE_NOT_FOUND,
+        return latch_abort(
+            state,
+            RolloutReason.CandidateNotFound,
             f"{named} ended as {run.status.phase.value} ({run.status.reason}) and has no model: name a run that "
             "succeeded in a new rollout",
         )
     model = run.status.model
     if run.status.phase is not TrainingPhase.SUCCEEDED or model is None:
         return wait(
-            seen,
+            state,
             RolloutPhase.PENDING,
-            Why.WAITING_FOR_CANDIDATE,
+            RolloutReason.WaitingForCandidate,
             f"TrainingRun {reference.name} is {run.status.phase.value}",
             after=None,
         )
     return Resolved(
-        target=hugging_face_target(seen, repo=model.repo, revision=model.revision, version=model.version)
+        target=hugging_face_target(state, repo=model.repo, revision=model.revision, version=model.version)
     )
 
 
-def left_by(seen: Observed, name: str) -> str:
+def left_by(state: State, name: str) -> str:
     """What a run of this name made that is gone; empty where none did. It is not taken: a new one may be on its way."""
-    completed = seen.record.completed.values() if seen.record else ()
+    completed = state.record.completed.values() if state.record else ()
     done = [d for d in completed if (d.kind, d.name) == ("TrainingRun", name) and d.revision]
-    entry = seen.record.entry(done[-1].version) if seen.record and done else None
+    entry = state.record.entry(done[-1].version) if state.record and done else None
     if entry is None:
         return ""
     model = f"{{repo: {entry.hub_repo}, revision: {done[-1].revision}}}"
     return f" any more; it made {entry.version}: name spec.candidate.model {model} in a new rollout, or, for a new run"
 
 
-def agent_model_is_missing(seen: Observed) -> Plan | None:
-    name = seen.rollout.spec.agent_model_ref.name
-    if seen.agent_model is None:
-        namespace = seen.rollout.metadata.namespace
+def agent_model_is_missing(state: State) -> Plan | None:
+    name = state.rollout.spec.agent_model_ref.name
+    if state.agent_model is None:
+        namespace = state.rollout.metadata.namespace
         message = f"AgentModel {name} (spec.agentModelRef) does not exist in namespace {namespace}: create it"
-    elif seen.record is None:
+    elif state.record is None:
         message = f"AgentModel {name} (spec.agentModelRef) has no record yet: see its conditions"
     else:
         return None
-    if seen.agent_model is None and seen.holds_agent_lock:
-        return latch(seen, Why.WAITING_FOR_AGENT_MODEL, f"{message}. Everything goes back to stable")
-    return wait(seen, seen.rollout.status.phase, Why.WAITING_FOR_AGENT_MODEL, message, after=LOOK_AGAIN)
+    if state.agent_model is None and state.holds_agent_lock:
+        return latch_abort(
+            state, RolloutReason.AgentModelNotFound, f"{message}. Everything goes back to stable"
+        )
+    return wait(
+        state, state.rollout.status.phase, RolloutReason.AgentModelNotFound, message, after=LOOK_AGAIN
+    )
 
 
-def secret_is_not_usable(seen: Observed) -> Plan | None:
+def secret_is_not_usable(state: State) -> Plan | None:
     """Without the agent's own tokens nobody is asked: what is at hand then are the installation's, for cleaning up."""
-    if not seen.secret_problem:
+    if not state.secret_problem:
         return None
-    return wait(seen, seen.rollout.status.phase, Why.SECRET_NOT_USABLE, seen.secret_problem, after=LOOK_AGAIN)
+    return wait(
+        state,
+        state.rollout.status.phase,
+        RolloutReason.SecretNotUsable,
+        state.secret_problem,
+        after=LOOK_AGAIN,
+    )
 
 
-def ensure_agent_locked(seen: Observed) -> Plan | None:
+def ensure_agent_locked(state: State) -> Plan | None:
     """Claim 1 and 2, in this order: finalizer, then the record, only while nothing is active and the file agrees."""
-    record, agent = seen.record, seen.agent_model
+    record, agent = state.record, state.agent_model
     assert record is not None
     assert agent is not None
-    if seen.holds_agent_lock:
+    if state.holds_agent_lock:
         return None
-    if seen.rollout.status.intent is not None or seen.rollout.status.started_at is not None:
-        return conclude_lost_lock(seen)
-    unusable = secret_is_not_usable(seen)
+    if state.rollout.status.intent is not None or state.rollout.status.started_at is not None:
+        return conclude_lost_lock(state)
+    unusable = secret_is_not_usable(state)
     if unusable is not None:
         return unusable
-    found = resolve(seen)
+    found = resolve(state)
     if isinstance(found, Plan):
         return found
-    gone = model_is_removed(seen, found.target)
+    gone = model_is_removed(state, found.target)
     if gone is not None:
         return gone
     if serves(record.stable, found.target):
-        return latch(
-            seen,
-            Why.CANDIDATE_NOT_FOUND,
-            f"{member_of(seen)} of Rollout {seen.rollout.metadata.name} is {found.target.version} "
+        return latch_abort(
+            state,
+            RolloutReason.CandidateNotFound,
+            f"{member_of(state)} of Rollout {state.rollout.metadata.name} is {found.target.version} "
             f"({found.target.model}), which already serves {record.agent}: name another one in a new rollout",
         )
-    proven = is_proven(seen)
+    proven = is_proven(state)
     if agent.spec.prompt is None and not proven:
         name = agent.metadata.name
         message = f"AgentModel {name} has no spec.prompt: add the prompt contract that the agent really uses"
-        return wait(seen, RolloutPhase.PENDING, Why.NO_PROMPT_CONTRACT, message, after=None)
-    if not proven and not evaluation_dataset(seen):
-        return latch(
-            seen,
-            Why.NO_DATASET,
+        return wait(state, RolloutPhase.PENDING, RolloutReason.NoPromptContract, message, after=None)
+    if not proven and not evaluation_dataset(state):
+        return latch_abort(
+            state,
+            RolloutReason.NoDataset,
             "no held-out dataset: set spec.evaluation.dataset in a new rollout, or spec.langsmith.evaluationDataset "
             f"of AgentModel {agent.metadata.name} before it",
         )
-    unnamed = None if proven else open_router_key_is_not_named(seen, found.target)
+    unnamed = None if proven else open_router_key_is_not_named(state, found.target)
     if unnamed is not None:
         return unnamed
     if record.active is not None:
         message = f"Rollout {record.active.name} holds {record.agent}; this one waits for its end"
-        plan = wait(seen, RolloutPhase.PENDING, Why.WAITING_FOR_TURN, message, after=None)
-        return replace(plan, steps=(*plan.steps, *outdated(seen)))
-    if seen.file is None:
+        plan = wait(state, RolloutPhase.PENDING, RolloutReason.AnotherRolloutActive, message, after=None)
+        return replace(plan, steps=(*plan.steps, *outdated(state)))
+    if state.file is None:
         return wait(
-            seen,
+            state,
             RolloutPhase.PENDING,
-            Why.CONFIG_NOT_USABLE,
-            seen.file_problem or "the agents' file was not read yet",
+            RolloutReason.ConfigNotUsable,
+            state.file_problem or "the agents' file was not read yet",
             after=LOOK_AGAIN,
         )
-    if not same_target(seen.file.entry.stable, record.stable):
-        stable = seen.file.entry.stable
+    if not same_target(state.file.entry.stable, record.stable):
+        stable = state.file.entry.stable
         message = (
             f"the agents' file names {stable.model if stable else 'no model'} as stable and the record "
             f"{record.stable.model} ({record.stable.version}): make them agree"
         )
-        return wait(seen, RolloutPhase.PENDING, Why.STABLE_DRIFT, message, after=LOOK_AGAIN)
+        return wait(state, RolloutPhase.PENDING, RolloutReason.StableDrift, message, after=LOOK_AGAIN)
     # Raises UneditableAgentsFile now, not when traffic is to be moved.
-    edit(seen.file.text, record.agent, routing=RoutingBlock.aborted(uid=seen.uid, step=0, generation=0))
-    return covered(seen, found)
+    edit(state.file.text, record.agent, routing=RoutingBlock.aborted(uid=state.uid, step=0, generation=0))
+    return covered(state, found)
 
 
-def model_is_removed(seen: Observed, candidate: Target) -> Plan | None:
+def model_is_removed(state: State, candidate: Target) -> Plan | None:
     """`modelops prune` says so in the record before it deletes: a claim on top of that is refused here."""
-    record = seen.record
+    record = state.record
     assert record is not None
     entry = record.entry_of(candidate.model)
     since = entry and (entry.lineage.get(PRUNED) or entry.lineage.get(PRUNING))
     if not since:
         return None
-    return latch(
-        seen,
-        Why.CANDIDATE_NOT_FOUND,
-        f"{member_of(seen)} of Rollout {seen.rollout.metadata.name} is {candidate.version}, whose repository "
+    return latch_abort(
+        state,
+        RolloutReason.CandidateNotFound,
+        f"{member_of(state)} of Rollout {state.rollout.metadata.name} is {candidate.version}, whose repository "
         f"{candidate.model} was removed from the Hub by `modelops prune` at {since}: name another version in a new "
         "rollout, or train it again",
     )
 
 
-def open_router_key_is_not_named(seen: Observed, candidate: Target) -> Plan | None:
+def open_router_key_is_not_named(state: State, candidate: Target) -> Plan | None:
     """The evaluation asks OpenRouter's models with the operator's key, not with the agent's."""
-    record, agent = seen.record, seen.agent_model
+    record, agent = state.record, state.agent_model
     assert record is not None
     assert agent is not None
     asked = next((t.model for t in (record.stable, candidate) if t.endpoint == "openrouter"), None)
@@ -277,23 +287,26 @@ def open_router_key_is_not_named(seen: Observed, candidate: Target) -> Plan | No
         f"AgentModel {agent.metadata.name} has no spec.secretRefs.openRouter, and the evaluation asks {asked} at "
         "OpenRouter: name the Secret and the key in it"
     )
-    return wait(seen, RolloutPhase.PENDING, Why.SECRET_NOT_USABLE, message, after=None)
+    return wait(state, RolloutPhase.PENDING, RolloutReason.SecretNotUsable, message, after=None)
 
 
-def member_of(seen: Observed) -> str:
+def member_of(state: State) -> str:
     """The field that names the candidate."""
-    candidate = seen.rollout.spec.candidate
+    candidate = state.rollout.spec.candidate
     if candidate.version is not None:
         return "spec.candidate.version"
     return "spec.candidate.model" if candidate.model is not None else "spec.candidate.trainingRunRef"
 
 
-def conclude_lost_lock(seen: Observed) -> Plan:
+def conclude_lost_lock(state: State) -> Plan:
     """A record that does not name us may only be an old copy in the cache: the write proves that it is not."""
-    assert seen.record is not None
+    assert state.record is not None
     message = "the record no longer names this rollout: everything goes back to stable"
-    lost = ended(seen, seen.record, Why.CLAIM_LOST, message)
-    return Plan(steps=(WriteRecord(record=lost, why=f"release: {Why.CLAIM_LOST.value}"),), requeue_after=0)
+    lost = ended(state, state.record, RolloutReason.AgentLockLost, message)
+    return Plan(
+        steps=(WriteRecord(record=lost, purpose=f"release: {RolloutReason.AgentLockLost.value}"),),
+        requeue_after=0,
+    )
 
 
 def serves(stable: Target, candidate: Target) -> bool:
@@ -303,9 +316,9 @@ def serves(stable: Target, candidate: Target) -> bool:
     return (candidate.model, candidate.revision) == (stable.model, stable.revision)
 
 
-def covered(seen: Observed, found: Resolved) -> Plan:
+def covered(state: State, found: Resolved) -> Plan:
     """The endpoint's price is known and covered, and the evaluation can be made; then finalizer and claim."""
-    record, agent, serving = seen.record, seen.agent_model, None
+    record, agent, serving = state.record, state.agent_model, None
     assert record is not None
     assert agent is not None
     serving = agent.spec.serving
@@ -314,33 +327,33 @@ def covered(seen: Observed, found: Resolved) -> Plan:
     own = bool(target.endpoint_name) and (known is None or known.role == EndpointRole.STOPPING.value)
     per_hour = 0
     if own:
-        if seen.price is UNSEEN:
+        if state.price is UNSEEN:
             return Plan(needs="price")
-        if seen.price is None or isinstance(seen.price, Outage):
+        if state.price is None or isinstance(state.price, Outage):
             words = (
-                f"{seen.price.message}; it is tried again"
-                if isinstance(seen.price, Outage)
+                f"{state.price.message}; it is tried again"
+                if isinstance(state.price, Outage)
                 else "the service lists none: choose a place and hardware that it offers"
             )
             return wait(
-                seen,
+                state,
                 RolloutPhase.PENDING,
-                Why.PRICE_UNKNOWN,
+                RolloutReason.PriceUnknown,
                 f"no price for spec.serving {serving.vendor}/{serving.region} {serving.instance_type} "
                 f"{serving.instance_size} of AgentModel {agent.metadata.name}: {words}",
                 after=LOOK_AGAIN,
             )
-        per_hour = seen.price
-    planned = planned_micro_usd(seen, per_hour, serving.max_replica)
-    hindrance = not_covered(seen, planned) or ensure_evaluation_checked(seen, target)
+        per_hour = state.price
+    planned = planned_micro_usd(state, per_hour, serving.max_replica)
+    hindrance = not_covered(state, planned) or ensure_evaluation_checked(state, target)
     if hindrance is not None:
         return hindrance
-    meta = seen.rollout.metadata
+    meta = state.rollout.metadata
     if FINALIZER not in meta.finalizers:
         return Plan(steps=(WriteFinalizers(finalizers=(*meta.finalizers, FINALIZER)),), requeue_after=0)
-    since = seen.now.isoformat(timespec="seconds")
+    since = state.now.isoformat(timespec="seconds")
     changes: dict[str, object] = {
-        "active": Active(uid=seen.uid, name=meta.name, digest=seen.identity, candidate=target),
+        "active": Active(uid=state.uid, name=meta.name, digest=state.identity, candidate=target),
     }
     if own:
         entry = EndpointEntry(
@@ -354,71 +367,71 @@ def covered(seen: Observed, found: Resolved) -> Plan:
             since=since,
         )
         if known is not None:
-            record = record.with_spent(known, until=seen.now)
+            record = record.with_spent(known, until=state.now)
         others = tuple(e for e in record.endpoints if e.name != entry.name)
         changes["endpoints"] = (*others, entry)
         changes["reservations"] = {
             **record.reservations,
-            f"{seen.uid}/1": Reservation(
-                usd_micro=planned, month=f"{seen.now:%Y-%m}", name=meta.name, reserved_at=since
+            f"{state.uid}/1": Reservation(
+                usd_micro=planned, month=f"{state.now:%Y-%m}", name=meta.name, reserved_at=since
             ),
         }
     if found.unversioned:
         changes["allocated"] = {**record.allocated, target.version: {}}
     return Plan(
-        steps=(WriteRecord(record=record.with_(**changes), why=f"claim {record.agent} for {meta.name}"),),
+        steps=(WriteRecord(record=record.with_(**changes), purpose=f"claim {record.agent} for {meta.name}"),),
         requeue_after=0,
     )
 
 
-def not_covered(seen: Observed, planned: int) -> Plan | None:
-    agent, record = seen.agent_model, seen.record
+def not_covered(state: State, planned: int) -> Plan | None:
+    agent, record = state.agent_model, state.record
     assert agent is not None
     assert record is not None
-    budget, most, name = agent.spec.budget, seen.rollout.spec.max_usd, seen.rollout.metadata.name
+    budget, most, name = agent.spec.budget, state.rollout.spec.max_usd, state.rollout.metadata.name
     if planned > micro(most):
         message = (
             f"evaluating and trying the candidate may cost up to {shown(planned)} and spec.maxUSD of Rollout {name} "
             f"is ${most}: raise it in a new rollout, or shorten the pauses"
         )
-        return latch(seen, Why.OVER_MAX_USD, message)
+        return latch_abort(state, RolloutReason.OverMaxUSD, message)
     if planned > micro(budget.approval_above_usd):
         message = (
             f"evaluating and trying the candidate may cost up to {shown(planned)}, above "
             f"spec.budget.approvalAboveUSD ${budget.approval_above_usd} of AgentModel {agent.metadata.name}: raise "
             "that, or shorten the pauses; then create a new rollout"
         )
-        return latch(seen, Why.NEEDS_APPROVAL, message)
-    left = micro(budget.monthly_usd) - record.committed(f"{seen.now:%Y-%m}", seen.now)
+        return latch_abort(state, RolloutReason.NeedsApproval, message)
+    left = micro(budget.monthly_usd) - record.committed(f"{state.now:%Y-%m}", state.now)
     if planned > left:
         message = (
             f"up to {shown(planned)} is needed and ${dollars(max(0, left))} of spec.budget.monthlyUSD "
             f"${budget.monthly_usd} of AgentModel {agent.metadata.name} is left this month (UTC): raise the budget, "
             "shorten the pauses, or wait for the next month; then create a new rollout"
         )
-        return latch(seen, Why.OVER_BUDGET, message)
+        return latch_abort(state, RolloutReason.OverBudget, message)
     return None
 
 
-def show_agent_lock(seen: Observed) -> Plan | None:
+def show_agent_lock(state: State) -> Plan | None:
     """The first status after the claim: what the candidate is, and what it may cost."""
-    if seen.rollout.status.started_at is not None:
+    if state.rollout.status.started_at is not None:
         return None
-    record = seen.record
+    record = state.record
     assert record is not None
     assert record.active is not None
     target = record.active.candidate
-    reservation = record.reservations.get(f"{seen.uid}/1")
+    reservation = record.reservations.get(f"{state.uid}/1")
     entry = next((e for e in record.endpoints if e.name == target.endpoint_name), None)
     message = f"{target.version} ({target.model}) is the candidate; " + (
         f"its endpoint {target.endpoint_name} is starting"
         if entry
         else f"it is served at {target.endpoint_url}"
     )
-    status = moved(
-        seen,
+    status = with_phase(
+        state,
         RolloutPhase.PROVISIONING,
-        Why.PROVISIONING,
+        RolloutReason.Provisioning,
         message,
         facts={"EndpointReady": False},
         candidate=CandidateStatus(
@@ -431,6 +444,6 @@ def show_agent_lock(seen: Observed) -> Plan | None:
         ),
         estimate_usd=dollars(reservation.usd_micro) if reservation else "0.00",
         standing_usd_per_month=dollars(entry.usd_micro_per_hour * 730) if entry else None,
-        started_at=seen.now.replace(microsecond=0),
+        started_at=state.now.replace(microsecond=0),
     )
-    return Plan(steps=said(seen, status, Why.PROVISIONING, message), requeue_after=0)
+    return Plan(steps=status_steps(state, status, RolloutReason.Provisioning, message), requeue_after=0)

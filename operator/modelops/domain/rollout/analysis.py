@@ -13,7 +13,7 @@ from enum import StrEnum
 from math import sqrt
 
 from modelops.api.v1alpha1.rollout import Analysis
-from modelops.domain.reasons import RolloutReason as Why
+from modelops.domain.reasons import RolloutReason
 from modelops.ports import Track
 
 Z99 = 2.326
@@ -32,7 +32,7 @@ class Finding:
     """The verdict on this moment, with the numbers."""
 
     health: Health
-    reason: Why
+    reason: RolloutReason
     message: str
 
 
@@ -47,7 +47,7 @@ def wilson_lower(errors: int, requests: int, z: float = Z99) -> float:
     )
 
 
-def judge(stable: Track, canary: Track, limits: Analysis) -> Finding:
+def analyze(stable: Track, canary: Track, limits: Analysis) -> Finding:
     """Breach first, then samples: silence is never health."""
     lower = wilson_lower(canary.errors, canary.requests) * 100
     usual = 100 * stable.errors / stable.requests if stable.requests else 0.0
@@ -55,7 +55,7 @@ def judge(stable: Track, canary: Track, limits: Analysis) -> Finding:
     if canary.errors >= FEWEST_ERRORS and lower > allowed:
         return Finding(
             health=Health.BREACHED,
-            reason=Why.ERROR_RATE_BREACHED,
+            reason=RolloutReason.ErrorRateBreached,
             message=f"{canary.errors} of {canary.requests} canary requests failed (at least {lower:.1f} % with 99 % "
             f"confidence); stable fails {usual:.1f} %, {limits.max_error_points} points more are allowed",
         )
@@ -65,19 +65,19 @@ def judge(stable: Track, canary: Track, limits: Analysis) -> Finding:
     if canary.requests >= FEWEST_LATENCIES and stable.requests >= FEWEST_LATENCIES and canary.p95_ms > limit:
         return Finding(
             health=Health.BREACHED,
-            reason=Why.LATENCY_BREACHED,
+            reason=RolloutReason.LatencyBreached,
             message=f"the canary's 95th percentile is {canary.p95_ms} ms over {canary.requests} requests; stable's is "
             f"{stable.p95_ms} ms, {limit:.0f} ms are allowed",
         )
     if canary.requests < limits.min_requests:
         return Finding(
             health=Health.WAITING,
-            reason=Why.WAITING_FOR_SAMPLES,
+            reason=RolloutReason.WaitingForSamples,
             message=f"{canary.requests} of at least {limits.min_requests} canary requests",
         )
     return Finding(
         health=Health.HEALTHY,
-        reason=Why.WATCHING,
+        reason=RolloutReason.Watching,
         message=f"{canary.errors} of {canary.requests} canary requests failed, 95th percentile {canary.p95_ms} ms "
         f"(stable {stable.p95_ms} ms)",
     )

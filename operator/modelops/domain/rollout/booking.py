@@ -8,7 +8,7 @@ from typing import Any
 
 from modelops.api.v1alpha1.agentmodel import EndpointRole
 from modelops.domain.record import EndpointEntry, Record, Settlement
-from modelops.domain.rollout.state import Observed
+from modelops.domain.rollout.state import State
 
 SETUP_SECONDS = 3600
 """Provisioning and evaluation, added to the strategy's own pauses."""
@@ -17,15 +17,15 @@ PAUSE_SHARE = 1.25
 STOP_GRACE_SECONDS = 60
 
 
-def planned_seconds(seen: Observed) -> int:
+def planned_seconds(state: State) -> int:
     """How long the candidate's endpoint may run before it is stable or gone: what is reserved, and no longer."""
-    canary = seen.rollout.spec.strategy.canary
+    canary = state.rollout.spec.strategy.canary
     pauses = sum(step.pause.duration_seconds for step in canary.steps if step.pause) if canary else 0
     return SETUP_SECONDS + math.ceil(pauses * PAUSE_SHARE)
 
 
-def planned_micro_usd(seen: Observed, per_hour: int, replicas: int) -> int:
-    return math.ceil(planned_seconds(seen) / 3600 * per_hour * replicas)
+def planned_micro_usd(state: State, per_hour: int, replicas: int) -> int:
+    return math.ceil(planned_seconds(state) / 3600 * per_hour * replicas)
 
 
 def own_endpoint(record: Record) -> EndpointEntry | None:
@@ -36,26 +36,26 @@ def own_endpoint(record: Record) -> EndpointEntry | None:
     return next((e for e in record.endpoints if e.name == active.candidate.endpoint_name), None)
 
 
-def release_endpoints(seen: Observed, record: Record, role: EndpointRole) -> Record:
+def release_endpoints(state: State, record: Record, role: EndpointRole) -> Record:
     """The candidate's endpoint in another role; one that serves stable or previous as well keeps its role."""
     mine = own_endpoint(record)
     if mine is None or mine.role != EndpointRole.CANARY.value:
         return record
-    stop = seen.now + timedelta(seconds=STOP_GRACE_SECONDS)
+    stop = state.now + timedelta(seconds=STOP_GRACE_SECONDS)
     changed = mine.model_copy(update={"role": role.value, "stop_after": stop.isoformat(timespec="seconds")})
     return record.with_(endpoints=tuple(changed if e.name == mine.name else e for e in record.endpoints))
 
 
-def settled(seen: Observed, record: Record) -> Record:
+def settled(state: State, record: Record) -> Record:
     """The rollout's reservation becomes what its endpoint has cost; from here on the endpoint is booked by its role."""
-    key = f"{seen.uid}/1"
+    key = f"{state.uid}/1"
     reservation = record.reservations.get(key)
     if reservation is None:
         return record
     mine = own_endpoint(record)
-    cost = mine.micro_usd(seen.now) if mine is not None else 0
+    cost = mine.micro_usd(state.now) if mine is not None else 0
     endpoints = tuple(
-        e.model_copy(update={"since": seen.now.isoformat(timespec="seconds")})
+        e.model_copy(update={"since": state.now.isoformat(timespec="seconds")})
         if mine and e.name == mine.name
         else e
         for e in record.endpoints
@@ -67,9 +67,9 @@ def settled(seen: Observed, record: Record) -> Record:
     )
 
 
-def scores(seen: Observed) -> dict[str, Any]:
+def scores(state: State) -> dict[str, Any]:
     """`eval_scores` in the mission's schema; empty before an evaluation."""
-    verdict = seen.rollout.status.evaluation
+    verdict = state.rollout.status.evaluation
     if verdict is None or verdict.candidate is None:
         return {}
     return {
@@ -80,26 +80,26 @@ def scores(seen: Observed) -> dict[str, Any]:
     }
 
 
-def with_scores(seen: Observed, record: Record, version: str) -> Record:
+def with_scores(state: State, record: Record, version: str) -> Record:
     """The history's entry with what the evaluation found."""
-    found = scores(seen)
+    found = scores(state)
     if not found or record.entry(version) is None:
         return record
-    dataset = evaluation_dataset(seen)
+    dataset = evaluation_dataset(state)
     return record.with_entry(version, eval_scores=found, eval_dataset=dataset)
 
 
-def looked(seen: Observed, record: Record) -> dict[str, int]:
+def looked(state: State, record: Record) -> dict[str, int]:
     """How often a candidate was judged on this dataset version, this one included."""
-    verdict = seen.rollout.status.evaluation
+    verdict = state.rollout.status.evaluation
     if verdict is None or not verdict.dataset_version:
         return record.looks
     return {**record.looks, verdict.dataset_version: record.looks.get(verdict.dataset_version, 0) + 1}
 
 
-def evaluation_dataset(seen: Observed) -> str:
+def evaluation_dataset(state: State) -> str:
     """The held-out dataset, `ls://` form: the rollout's, else the agent's, else empty."""
-    own = seen.rollout.spec.evaluation.dataset
-    settings = seen.agent_model.spec.langsmith if seen.agent_model else None
+    own = state.rollout.spec.evaluation.dataset
+    settings = state.agent_model.spec.langsmith if state.agent_model else None
     name = own or (settings.evaluation_dataset if settings else None) or ""
     return name if not name or name.startswith("ls://") else f"ls://{name}"

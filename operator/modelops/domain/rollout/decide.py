@@ -8,9 +8,9 @@ from dataclasses import replace
 from modelops.domain.agentsfile import UneditableAgentsFile
 from modelops.domain.plan import Plan
 from modelops.domain.rollout import abort, advance, agent_lock, canary, completion, evaluation, gate
-from modelops.domain.rollout.state import Observed
+from modelops.domain.rollout.state import State
 
-STEPS: tuple[Callable[[Observed], Plan | None], ...] = (
+STEPS: tuple[Callable[[State], Plan | None], ...] = (
     completion.is_over,
     completion.adopt_recorded_end,
     abort.abort_if_requested,
@@ -33,18 +33,18 @@ STEPS: tuple[Callable[[Observed], Plan | None], ...] = (
 )
 
 
-def decide(seen: Observed) -> Plan:
+def decide(state: State) -> Plan:
     """What to do now about the rollout."""
     try:
-        return first(seen)
+        return first(state)
     except UneditableAgentsFile as error:
-        problem = f"{place_of(seen)}: {error}"
-        return first(replace(seen, file=None, file_problem=problem, file_is_live=True))
+        problem = f"{place_of(state)}: {error}"
+        return first(replace(state, file=None, file_problem=problem, file_is_live=True))
 
 
-def place_of(seen: Observed) -> str:
+def place_of(state: State) -> str:
     """Where the agents' file is, for a person."""
-    record, agent = seen.record, seen.agent_model
+    record, agent = state.record, state.agent_model
     if record is not None:
         name, key = record.config_map, record.config_key
     else:
@@ -53,10 +53,10 @@ def place_of(seen: Observed) -> str:
     return f"ConfigMap {name}, key {key} (spec.config.configMapRef)"
 
 
-def first(seen: Observed) -> Plan:
+def first(state: State) -> Plan:
     """The first step that has something to say."""
     for step in STEPS:
-        plan = step(seen)
+        plan = step(state)
         if plan is not None:
             return plan
     return Plan()

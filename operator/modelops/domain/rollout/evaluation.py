@@ -10,12 +10,12 @@ from typing import Any, Literal
 from modelops.api.v1alpha1.rollout import Goal, RolloutPhase
 from modelops.domain.facts import UNSEEN, Outage, Unseen
 from modelops.domain.plan import Do, Plan
-from modelops.domain.reasons import RolloutReason as Why
+from modelops.domain.reasons import RolloutReason
 from modelops.domain.record import Target
 from modelops.domain.refusals import Given, told
-from modelops.domain.rollout.abort import latch
+from modelops.domain.rollout.abort import latch_abort
 from modelops.domain.rollout.booking import evaluation_dataset
-from modelops.domain.rollout.state import Observed
+from modelops.domain.rollout.state import State
 from modelops.domain.rollout.status import wait
 from modelops.ports import ProgramState
 
@@ -25,39 +25,39 @@ RETRY_SECONDS = 15.0
 LOOK_SECONDS = 0.25
 
 
-def is_proven(seen: Observed) -> bool:
+def is_proven(state: State) -> bool:
     """A version that was stable before needs no new proof, only an endpoint that answers."""
-    version = seen.rollout.spec.candidate.version
-    served = version is not None and seen.record is not None and version in seen.record.served
-    return served and seen.rollout.spec.strategy.evaluate_only is None
+    version = state.rollout.spec.candidate.version
+    served = version is not None and state.record is not None and version in state.record.served
+    return served and state.rollout.spec.strategy.evaluate_only is None
 
 
-def evaluation_check_is_running(seen: Observed) -> Plan | None:
+def evaluation_check_is_running(state: State) -> Plan | None:
     """Looked at before the services are asked: while the program runs, nobody else needs to be."""
-    begun = seen.holds_agent_lock or seen.rollout.status.started_at is not None
-    if begun or seen.secret_problem or is_proven(seen):
+    begun = state.holds_agent_lock or state.rollout.status.started_at is not None
+    if begun or state.secret_problem or is_proven(state):
         return None
-    if seen.check is UNSEEN:
+    if state.check is UNSEEN:
         return Plan(needs="check")
-    state = known(seen.check)
-    return Plan(requeue_after=LOOK_SECONDS) if state is not None and state.running else None
+    program = known(state.check)
+    return Plan(requeue_after=LOOK_SECONDS) if program is not None and program.running else None
 
 
-def ensure_evaluation_checked(seen: Observed, candidate: Target) -> Plan | None:
+def ensure_evaluation_checked(state: State, candidate: Target) -> Plan | None:
     """Whether it could be made: the examples are there and were not trained on, and the keys are taken."""
-    if is_proven(seen):
+    if is_proven(state):
         return None
-    state = known(seen.check)
-    if state is None or state.result is None:
-        return started(seen, "check", candidate)
-    if not state.result.get("ok"):
-        return not_made(seen, "check", state.result, phase=RolloutPhase.PENDING)
+    program = known(state.check)
+    if program is None or program.result is None:
+        return started(state, "check", candidate)
+    if not program.result.get("ok"):
+        return not_made(state, "check", program.result, phase=RolloutPhase.PENDING)
     return None
 
 
-def outdated(seen: Observed) -> tuple[Do, ...]:
+def outdated(state: State) -> tuple[Do, ...]:
     """What was found is old when the turn comes: it is looked at again then."""
-    return () if known(seen.check) is None else (Do(action="stop_check"),)
+    return () if known(state.check) is None else (Do(action="stop_check"),)
 
 
 def known(program: ProgramState | Outage | Unseen | None) -> ProgramState | None:
@@ -65,26 +65,26 @@ def known(program: ProgramState | Outage | Unseen | None) -> ProgramState | None
     return program if isinstance(program, ProgramState) else None
 
 
-def started(seen: Observed, program: Program, candidate: Target) -> Plan:
-    start = Do(action=f"start_{program}", arguments={"given": evaluation_input(seen, candidate)})
+def started(state: State, program: Program, candidate: Target) -> Plan:
+    start = Do(action=f"start_{program}", arguments={"given": evaluation_input(state, candidate)})
     return Plan(steps=(start,), requeue_after=LOOK_SECONDS)
 
 
-def not_made(seen: Observed, program: Program, result: dict[str, Any], *, phase: RolloutPhase) -> Plan:
+def not_made(state: State, program: Program, result: dict[str, Any], *, phase: RolloutPhase) -> Plan:
     """A service was away: again later. What was given is not fit: the rollout ends."""
     if not result.get("transient"):
-        return latch(seen, Why.EVALUATION_REFUSED, told(result, given(seen)))
+        return latch_abort(state, RolloutReason.EvaluationRefused, told(result, given(state)))
     message = str(result.get("message", ""))
-    plan = wait(seen, phase, Why.LANGSMITH_UNAVAILABLE, message, after=RETRY_SECONDS)
+    plan = wait(state, phase, RolloutReason.LangSmithUnavailable, message, after=RETRY_SECONDS)
     retry = Do(action=f"retry_{program}", arguments={"after": RETRY_SECONDS})
     return Plan(steps=(*plan.steps, retry), requeue_after=RETRY_SECONDS)
 
 
-def given(seen: Observed) -> Given:
+def given(state: State) -> Given:
     """Where a person finds what the programs were given."""
-    meta, agent = seen.rollout.metadata, seen.rollout.spec.agent_model_ref.name
-    dataset = evaluation_dataset(seen)
-    own = seen.rollout.spec.evaluation.dataset
+    meta, agent = state.rollout.metadata, state.rollout.spec.agent_model_ref.name
+    dataset = evaluation_dataset(state)
+    own = state.rollout.spec.evaluation.dataset
     return Given(
         agent_model=agent,
         dataset=f"spec.evaluation.dataset {dataset} of Rollout {meta.name}"
@@ -94,9 +94,9 @@ def given(seen: Observed) -> Given:
     )
 
 
-def evaluation_input(seen: Observed, candidate: Target) -> dict[str, Any]:
+def evaluation_input(state: State, candidate: Target) -> dict[str, Any]:
     """`input.json` of both programs. Keys of models come by environment."""
-    record, agent, rollout = seen.record, seen.agent_model, seen.rollout
+    record, agent, rollout = state.record, state.agent_model, state.rollout
     assert record is not None
     assert agent is not None
     assert agent.spec.prompt is not None
@@ -121,9 +121,9 @@ def evaluation_input(seen: Observed, candidate: Target) -> dict[str, Any]:
 
     return {
         "v": 1,
-        "rollout": seen.uid,
+        "rollout": state.uid,
         "agent": record.agent,
-        "dataset": evaluation_dataset(seen),
+        "dataset": evaluation_dataset(state),
         "as_of": None,
         "arms": {
             "baseline": side(

@@ -9,9 +9,9 @@ from modelops.api.v1alpha1.agentmodel import EndpointRole
 from modelops.api.v1alpha1.rollout import ArmResult, EvaluationStatus, RolloutPhase
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.plan import Announce, Plan, WriteRecord
-from modelops.domain.reasons import RolloutReason as Why
+from modelops.domain.reasons import RolloutReason
 from modelops.domain.record import Completed
-from modelops.domain.rollout.abort import latch
+from modelops.domain.rollout.abort import latch_abort
 from modelops.domain.rollout.booking import (
     evaluation_dataset,
     looked,
@@ -21,89 +21,95 @@ from modelops.domain.rollout.booking import (
 )
 from modelops.domain.rollout.canary import ensure_canary_armed
 from modelops.domain.rollout.evaluation import LOOK_SECONDS, is_proven, known, not_made, started
-from modelops.domain.rollout.state import Observed
-from modelops.domain.rollout.status import moved, said
+from modelops.domain.rollout.state import State
+from modelops.domain.rollout.status import status_steps, with_phase
 from modelops.domain.rollout.targets import candidate_target
 
 
-def await_endpoint(seen: Observed) -> Plan | None:
+def await_endpoint(state: State) -> Plan | None:
     """The AgentModel's reconciler starts what the record names; here it is only waited for, and asked to answer."""
-    status = seen.rollout.status
+    status = state.rollout.status
     assert status.candidate is not None
     if status.candidate.endpoint_url or not status.candidate.endpoint_name:
         return None
-    if seen.endpoint is UNSEEN:
+    if state.endpoint is UNSEEN:
         return Plan(needs="endpoint")
-    if isinstance(seen.endpoint, Outage):
-        return Plan(requeue_after=seen.endpoint.retry_after or 2.0)
-    if seen.endpoint is None:
+    if isinstance(state.endpoint, Outage):
+        return Plan(requeue_after=state.endpoint.retry_after or 2.0)
+    if state.endpoint is None:
         return Plan(requeue_after=0.5)
-    if seen.endpoint.state in ("failed", "updateFailed"):
-        words = f": {seen.endpoint.message}" if seen.endpoint.message else ""
-        return latch(
-            seen, Why.ENDPOINT_FAILED, f"endpoint {seen.endpoint.name} is {seen.endpoint.state}{words}"
+    if state.endpoint.state in ("failed", "updateFailed"):
+        words = f": {state.endpoint.message}" if state.endpoint.message else ""
+        return latch_abort(
+            state,
+            RolloutReason.EndpointFailed,
+            f"endpoint {state.endpoint.name} is {state.endpoint.state}{words}",
         )
-    if seen.endpoint.state != "running" or not seen.endpoint.url:
+    if state.endpoint.state != "running" or not state.endpoint.url:
         return Plan(requeue_after=0.5)
-    if seen.answers is UNSEEN:
+    if state.answers is UNSEEN:
         return Plan(needs="answers")
-    if not seen.answers:
+    if not state.answers:
         return Plan(requeue_after=1.0)
-    found = status.candidate.model_copy(update={"endpoint_url": seen.endpoint.url})
-    message = f"endpoint {seen.endpoint.name} answers; both models answer the held-out examples"
-    changed = moved(
-        seen,
+    found = status.candidate.model_copy(update={"endpoint_url": state.endpoint.url})
+    message = f"endpoint {state.endpoint.name} answers; both models answer the held-out examples"
+    changed = with_phase(
+        state,
         RolloutPhase.EVALUATING,
-        Why.EVALUATING,
+        RolloutReason.Evaluating,
         message,
         facts={"EndpointReady": True},
         candidate=found,
     )
-    return Plan(steps=said(seen, changed, Why.EVALUATING, message), requeue_after=0)
+    return Plan(steps=status_steps(state, changed, RolloutReason.Evaluating, message), requeue_after=0)
 
 
-def ensure_evaluated(seen: Observed) -> Plan | None:
-    if seen.rollout.status.evaluation is not None or is_proven(seen):
+def ensure_evaluated(state: State) -> Plan | None:
+    if state.rollout.status.evaluation is not None or is_proven(state):
         return None
-    if seen.evaluation is UNSEEN:
+    if state.evaluation is UNSEEN:
         return Plan(needs="evaluation")
-    state = known(seen.evaluation)
-    if state is None or (not state.running and state.result is None):
-        candidate = candidate_target(seen)
+    program = known(state.evaluation)
+    if program is None or (not program.running and program.result is None):
+        candidate = candidate_target(state)
         assert candidate is not None
-        return started(seen, "evaluation", candidate)
-    if state.result is None:
+        return started(state, "evaluation", candidate)
+    if program.result is None:
         return Plan(requeue_after=LOOK_SECONDS)
-    result = state.result
+    result = program.result
     if not result.get("ok"):
-        return not_made(seen, "evaluation", result, phase=RolloutPhase.EVALUATING)
-    verdict = verdict_of(seen, result)
+        return not_made(state, "evaluation", result, phase=RolloutPhase.EVALUATING)
+    verdict = verdict_of(state, result)
     explain = str(result.get("explain", ""))[:1024]
-    return judged(seen, verdict, explain)
+    return judged(state, verdict, explain)
 
 
-def judged(seen: Observed, verdict: EvaluationStatus, explain: str) -> Plan:
+def judged(state: State, verdict: EvaluationStatus, explain: str) -> Plan:
     """The verdict goes into the status in the same write that goes on or turns back."""
     if verdict.verdict == "pass":
-        status = moved(
-            seen,
+        status = with_phase(
+            state,
             RolloutPhase.EVALUATING,
-            Why.EVALUATION_PASSED,
+            RolloutReason.EvaluationPassed,
             explain,
             facts={"Evaluated": True},
             evaluation=verdict,
         )
-        if seen.rollout.spec.strategy.evaluate_only is not None:
-            return Plan(steps=said(seen, status, Why.EVALUATION_PASSED, explain), requeue_after=0)
-        passed = seen.rollout.model_copy(update={"status": status})
-        plan = ensure_canary_armed(replace(seen, rollout=passed))
+        if state.rollout.spec.strategy.evaluate_only is not None:
+            return Plan(
+                steps=status_steps(state, status, RolloutReason.EvaluationPassed, explain), requeue_after=0
+            )
+        passed = state.rollout.model_copy(update={"status": status})
+        plan = ensure_canary_armed(replace(state, rollout=passed))
         assert plan is not None
-        announced = Announce(reason=Why.EVALUATION_PASSED.value, message=explain)
+        announced = Announce(reason=RolloutReason.EvaluationPassed.value, message=explain)
         # The verdict is told first: it is why the canary is armed.
         return replace(plan, steps=(*plan.steps[:1], announced, *plan.steps[1:])) if plan.steps else plan
-    reason = Why.EVALUATION_FAILED if verdict.verdict == "fail" else Why.EVALUATION_INCONCLUSIVE
-    status = moved(
-        seen,
+    reason = (
+        RolloutReason.EvaluationFailed if verdict.verdict == "fail" else RolloutReason.EvaluationInconclusive
+    )
+    status = with_phase(
+        state,
         RolloutPhase.EVALUATING,
         reason,
         explain,
@@ -111,12 +117,12 @@ def judged(seen: Observed, verdict: EvaluationStatus, explain: str) -> Plan:
         evaluation=verdict,
         aborting=reason.value,
     )
-    return Plan(steps=said(seen, status, reason, explain), requeue_after=0)
+    return Plan(steps=status_steps(state, status, reason, explain), requeue_after=0)
 
 
-def verdict_of(seen: Observed, result: dict[str, Any]) -> EvaluationStatus:
-    assert seen.record is not None
-    version = f"{evaluation_dataset(seen)}@{result.get('as_of', '')}"
+def verdict_of(state: State, result: dict[str, Any]) -> EvaluationStatus:
+    assert state.record is not None
+    version = f"{evaluation_dataset(state)}@{result.get('as_of', '')}"
     return EvaluationStatus(
         examples=int(result["n"]),
         baseline=arm(result["baseline"]),
@@ -129,7 +135,7 @@ def verdict_of(seen: Observed, result: dict[str, Any]) -> EvaluationStatus:
         recommendation=str(result["recommendation"]),
         experiment_url=str(result.get("experiment_url") or "")[:1024],
         recorded=bool(result.get("recorded", True)),
-        looks=seen.record.looks.get(version, 0) + 1,
+        looks=state.record.looks.get(version, 0) + 1,
         findings=tuple(str(finding)[:512] for finding in result.get("findings", ()))[:32],
     )
 
@@ -144,27 +150,27 @@ def arm(side: dict[str, Any]) -> ArmResult:
     )
 
 
-def conclude_evaluate_only(seen: Observed) -> Plan | None:
+def conclude_evaluate_only(state: State) -> Plan | None:
     """evaluateOnly: the verdict is the result; nothing moves and the endpoint goes."""
-    if seen.rollout.spec.strategy.evaluate_only is None:
+    if state.rollout.spec.strategy.evaluate_only is None:
         return None
-    record, candidate = seen.record, seen.rollout.status.candidate
+    record, candidate = state.record, state.rollout.status.candidate
     assert record is not None
     assert candidate is not None
     done = Completed(
         kind="Rollout",
-        name=seen.rollout.metadata.name,
-        uid=seen.uid,
-        outcome=Why.EVALUATED_ONLY.value,
+        name=state.rollout.metadata.name,
+        uid=state.uid,
+        outcome=RolloutReason.EvaluatedOnly.value,
         version=candidate.version,
         message=f"{candidate.version} was judged; nothing was moved, as spec.strategy.evaluateOnly asks",
-        finished_at=seen.now.isoformat(timespec="seconds"),
+        finished_at=state.now.isoformat(timespec="seconds"),
     )
-    changed = settled(seen, release_endpoints(seen, record, EndpointRole.STOPPING))
-    changed = with_scores(seen, changed, candidate.version)
+    changed = settled(state, release_endpoints(state, record, EndpointRole.STOPPING))
+    changed = with_scores(state, changed, candidate.version)
     if candidate.version not in record.served:
         changed = changed.with_entry(candidate.version, deployment_status="evaluated")
     changed = changed.with_(
-        completed={**record.completed, seen.identity: done}, looks=looked(seen, changed), active=None
+        completed={**record.completed, state.identity: done}, looks=looked(state, changed), active=None
     )
-    return Plan(steps=(WriteRecord(record=changed, why="release: evaluated only"),), requeue_after=0)
+    return Plan(steps=(WriteRecord(record=changed, purpose="release: evaluated only"),), requeue_after=0)

@@ -7,36 +7,36 @@ from datetime import timedelta
 from modelops.api.v1alpha1.rollout import Intent
 from modelops.domain.agentsfile import CanaryTarget, RolloutMark, RoutingBlock
 from modelops.domain.record import Target
-from modelops.domain.rollout.state import Observed
+from modelops.domain.rollout.state import State
 
 
-def next_generation(seen: Observed) -> int:
+def next_generation(state: State) -> int:
     """Above the file's, the status's, and the wall clock in milliseconds."""
-    block, intent = seen.block, seen.rollout.status.intent
+    block, intent = state.block, state.rollout.status.intent
     return (
         max(
             block.generation if block else 0,
             intent.generation if intent else 0,
-            int(seen.now.timestamp() * 1000),
+            int(state.now.timestamp() * 1000),
         )
         + 1
     )
 
 
-def canary_until(seen: Observed) -> str:
-    moment = seen.now + timedelta(seconds=seen.settings.canary_seconds)
+def canary_until(state: State) -> str:
+    moment = state.now + timedelta(seconds=state.settings.canary_seconds)
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def block_of(seen: Observed, intent: Intent, candidate: Target) -> RoutingBlock:
+def block_of(state: State, intent: Intent, candidate: Target) -> RoutingBlock:
     """The block of an intended step."""
     if intent.state == "Promoting":
-        return RoutingBlock.promoted(uid=seen.uid, step=intent.step, generation=intent.generation)
+        return RoutingBlock.promoted(uid=state.uid, step=intent.step, generation=intent.generation)
     return RoutingBlock(
         generation=intent.generation,
-        salt=seen.uid,
-        rollout=RolloutMark(seen.uid, intent.step, "Progressing"),
-        canary_until=canary_until(seen),
+        salt=state.uid,
+        rollout=RolloutMark(state.uid, intent.step, "Progressing"),
+        canary_until=canary_until(state),
         canary=CanaryTarget(
             weight=intent.weight,
             model=candidate.served_model or candidate.model,
@@ -49,12 +49,12 @@ def block_of(seen: Observed, intent: Intent, candidate: Target) -> RoutingBlock:
     )
 
 
-def equals_intent(seen: Observed, candidate: Target) -> bool:
+def equals_intent(state: State, candidate: Target) -> bool:
     """Exactly (uid, step, state, weight, generation), salt and canary target included; `canary_until` moves."""
-    intent, block = seen.rollout.status.intent, seen.block
+    intent, block = state.rollout.status.intent, state.block
     if intent is None or block is None or intent.state != "Progressing":
         return False
-    wanted = block_of(seen, intent, candidate)
+    wanted = block_of(state, intent, candidate)
     return (block.generation, block.salt, block.rollout, block.canary) == (
         wanted.generation,
         wanted.salt,

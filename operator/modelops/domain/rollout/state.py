@@ -57,7 +57,7 @@ class Watched:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Observed:
+class State:
     """One moment. Facts from outside Kubernetes are UNSEEN until the decision needs them."""
 
     now: datetime

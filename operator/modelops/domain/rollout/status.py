@@ -9,15 +9,15 @@ from modelops.api.v1alpha1.rollout import RolloutPhase, RolloutStatus
 from modelops.domain.conditions import with_conditions
 from modelops.domain.plan import Announce, Plan, Step, WriteStatus
 from modelops.domain.reasons import RolloutReason
-from modelops.domain.rollout.state import Observed
+from modelops.domain.rollout.state import State
 
 TERMINAL = frozenset(
     {RolloutPhase.SUCCEEDED, RolloutPhase.REJECTED, RolloutPhase.ABORTED, RolloutPhase.FAILED}
 )
 
 
-def moved(
-    seen: Observed,
+def with_phase(
+    state: State,
     phase: RolloutPhase,
     reason: RolloutReason,
     message: str,
@@ -26,8 +26,8 @@ def moved(
     **changes: Any,
 ) -> RolloutStatus:
     """The status in this phase for this reason. `facts`: further conditions to set with the same words."""
-    old = seen.rollout.status
-    generation = seen.rollout.metadata.generation
+    old = state.rollout.status
+    generation = state.rollout.metadata.generation
     terminal = phase in TERMINAL
     ready = phase is RolloutPhase.SUCCEEDED
     succeeded = ready if terminal else ConditionStatus.UNKNOWN
@@ -37,9 +37,9 @@ def moved(
         reason=reason.value,
         message=message,
         generation=generation,
-        now=seen.now,
+        now=state.now,
     )
-    moment = seen.now.replace(microsecond=0)
+    moment = state.now.replace(microsecond=0)
     return old.model_copy(
         update={
             "observed_generation": generation,
@@ -52,11 +52,13 @@ def moved(
     )
 
 
-def said(seen: Observed, status: RolloutStatus, reason: RolloutReason, message: str) -> tuple[Step, ...]:
+def status_steps(
+    state: State, status: RolloutStatus, reason: RolloutReason, message: str
+) -> tuple[Step, ...]:
     """The status write, with an Event where the reason, the phase or the step is new."""
-    if status == seen.rollout.status:
+    if status == state.rollout.status:
         return ()
-    old = seen.rollout.status
+    old = state.rollout.status
     if (old.reason, old.phase, old.step) == (status.reason, status.phase, status.step):
         return (WriteStatus(status=status),)
     warning = status.phase in {RolloutPhase.FAILED, RolloutPhase.ABORTED, RolloutPhase.REJECTED}
@@ -64,7 +66,7 @@ def said(seen: Observed, status: RolloutStatus, reason: RolloutReason, message: 
 
 
 def wait(
-    seen: Observed,
+    state: State,
     phase: RolloutPhase,
     reason: RolloutReason,
     message: str,
@@ -74,5 +76,5 @@ def wait(
     **changes: Any,
 ) -> Plan:
     """Say why nothing goes on (written only where it is new), and look again after so many seconds."""
-    status = moved(seen, phase, reason, message, facts=facts, **changes)
-    return Plan(steps=said(seen, status, reason, message), requeue_after=after)
+    status = with_phase(state, phase, reason, message, facts=facts, **changes)
+    return Plan(steps=status_steps(state, status, reason, message), requeue_after=after)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from modelops.domain.record import Target
-from modelops.domain.rollout.state import Observed
-from modelops.domain.versions import released
+from modelops.domain.rollout.state import State
+from modelops.domain.versions import release_version
 
 
-def candidate_target(seen: Observed) -> Target | None:
+def candidate_target(state: State) -> Target | None:
     """What the claim names, with the address that its endpoint has."""
-    record, found = seen.record, seen.rollout.status.candidate
-    if record is None or record.active is None or not seen.holds_agent_lock:
+    record, found = state.record, state.rollout.status.candidate
+    if record is None or record.active is None or not state.holds_agent_lock:
         return None
     target = record.active.candidate
     if found is not None and found.endpoint_url:
@@ -18,11 +18,11 @@ def candidate_target(seen: Observed) -> Target | None:
     return target
 
 
-def promoted_target(seen: Observed) -> Target | None:
+def promoted_target(state: State) -> Target | None:
     """The same as stable: a release candidate becomes a release."""
-    target = candidate_target(seen)
+    target = candidate_target(state)
     if target is None:
         return None
     return target.model_copy(
-        update={"version": released(target.version), "since": seen.now.strftime("%Y-%m-%dT%H:%M:%SZ")}
+        update={"version": release_version(target.version), "since": state.now.strftime("%Y-%m-%dT%H:%M:%SZ")}
     )

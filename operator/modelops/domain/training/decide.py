@@ -8,10 +8,10 @@ from modelops.domain.plan import Plan
 from modelops.domain.training.outcome import attempts, conclude, ending, follow
 from modelops.domain.training.preparation import dataset, end_token, prerequisites
 from modelops.domain.training.pricing import offer, price
-from modelops.domain.training.state import Observed
+from modelops.domain.training.state import State
 from modelops.domain.training.submission import approval, submit
 
-Step = Callable[[Observed], Plan | None]
+Step = Callable[[State], Plan | None]
 
 BEFORE_THE_INTENT: tuple[Step, ...] = (
     attempts.run_is_suspended,
@@ -47,15 +47,15 @@ BEFORE_ANOTHER_INTENT: tuple[Step, ...] = (
 )
 
 
-def prepare_and_submit(seen: Observed) -> Plan | None:
+def prepare_and_submit(state: State) -> Plan | None:
     """Check, prepare, price, cover, submit. Once a submission is on record, no edit elsewhere matters.
 
     Another attempt has the data and the recipe of the first, and a price of its own.
     """
-    if seen.run.status.job is not None:
+    if state.run.status.job is not None:
         return None
-    plan = first(BEFORE_ANOTHER_INTENT if seen.run.status.attempts else BEFORE_THE_INTENT, seen)
-    return conclude.conclude_if_reserved(seen, plan) if plan is not None else None
+    plan = first(BEFORE_ANOTHER_INTENT if state.run.status.attempts else BEFORE_THE_INTENT, state)
+    return conclude.conclude_if_reserved(state, plan) if plan is not None else None
 
 
 STEPS: tuple[Step, ...] = (
@@ -78,15 +78,15 @@ STEPS: tuple[Step, ...] = (
 )
 
 
-def first(steps: tuple[Step, ...], seen: Observed) -> Plan | None:
+def first(steps: tuple[Step, ...], state: State) -> Plan | None:
     """The first step that has something to say."""
     for step in steps:
-        plan = step(seen)
+        plan = step(state)
         if plan is not None:
             return plan
     return None
 
 
-def decide(seen: Observed) -> Plan:
+def decide(state: State) -> Plan:
     """What to do now about the run."""
-    return first(STEPS, seen) or Plan()
+    return first(STEPS, state) or Plan()

@@ -11,28 +11,28 @@ from modelops.domain.prompt import digest as prompt_digest
 from modelops.domain.training.account import account_of
 from modelops.domain.training.naming import model_repository
 from modelops.domain.training.preparation.recipe import recipe
-from modelops.domain.training.state import Observed
+from modelops.domain.training.state import State
 from modelops.domain.training.submission.checkpoints import STEPS_KEY
 from modelops.domain.versions import Inputs
 
 
-def training_values(seen: Observed) -> dict[str, Any]:
+def training_values(state: State) -> dict[str, Any]:
     """The run's training values under their snake_case names: once submitted, those of the first submission."""
-    if seen.run.status.recipe:
-        fixed: dict[str, Any] = json.loads(seen.run.status.recipe)
+    if state.run.status.recipe:
+        fixed: dict[str, Any] = json.loads(state.run.status.recipe)
         return fixed
-    agent = seen.agent_model
+    agent = state.agent_model
     return recipe(
-        method=seen.run.spec.method.value,
-        run=seen.run.spec.config,
+        method=state.run.spec.method.value,
+        run=state.run.spec.config,
         agent=agent.spec.training_defaults if agent else None,
-        defaults=seen.settings.defaults,
+        defaults=state.settings.defaults,
     )
 
 
-def longest_tokens(seen: Observed, dataset: PreparedDataset) -> int:
+def longest_tokens(state: State, dataset: PreparedDataset) -> int:
     """What a step must have room for: the longest example as it was prepared; else the most that is allowed."""
-    return dataset.longest_tokens or int(training_values(seen).get("max_seq_length", 8192))
+    return dataset.longest_tokens or int(training_values(state).get("max_seq_length", 8192))
 
 
 def recipe_digest(method: str, values: dict[str, Any]) -> str:
@@ -42,69 +42,69 @@ def recipe_digest(method: str, values: dict[str, Any]) -> str:
     return digest_of("recipe/v1", {"method": method, **text})
 
 
-def base_model_name(seen: Observed) -> str:
+def base_model_name(state: State) -> str:
     """What is fine-tuned: as the run has it, else the installation's default; empty where neither says."""
-    return seen.run.base_model or seen.settings.default_base_model
+    return state.run.base_model or state.settings.default_base_model
 
 
-def named_base_model(seen: Observed) -> str:
+def named_base_model(state: State) -> str:
     """The same with where it was named, for people."""
-    name = base_model_name(seen)
-    if seen.run.spec.base_model:
+    name = base_model_name(state)
+    if state.run.spec.base_model:
         return f"spec.baseModel {name}"
     return f"base model {name} (MODELOPS_DEFAULT_BASE_MODEL)"
 
 
-def training_dataset(seen: Observed) -> str:
+def training_dataset(state: State) -> str:
     """The LangSmith dataset: the run's, else the agent's, else what was read; empty where there is none."""
-    own = seen.run.spec.dataset.langsmith
-    settings = seen.agent_model.spec.langsmith if seen.agent_model else None
-    read = seen.run.status.dataset.langsmith_id if seen.run.status.dataset else ""
+    own = state.run.spec.dataset.langsmith
+    settings = state.agent_model.spec.langsmith if state.agent_model else None
+    read = state.run.status.dataset.langsmith_id if state.run.status.dataset else ""
     return own or (settings.training_dataset if settings else None) or read
 
 
-def agent_name(seen: Observed) -> str:
+def agent_name(state: State) -> str:
     """The agent's own name; the record keeps it where the AgentModel is gone."""
-    if seen.agent_model is not None:
-        return seen.agent_model.spec.agent
-    assert seen.record is not None
-    return seen.record.agent
+    if state.agent_model is not None:
+        return state.agent_model.spec.agent
+    assert state.record is not None
+    return state.record.agent
 
 
-def output_repository(seen: Observed) -> str:
+def output_repository(state: State) -> str:
     """The model repository on the Hub."""
-    meta = seen.run.metadata
+    meta = state.run.metadata
     assert meta.creation_timestamp is not None
     return model_repository(
-        org=seen.settings.hub_org, agent=agent_name(seen), created=meta.creation_timestamp, uid=meta.uid
+        org=state.settings.hub_org, agent=agent_name(state), created=meta.creation_timestamp, uid=meta.uid
     )
 
 
-def billed_namespace(seen: Observed) -> str:
+def billed_namespace(state: State) -> str:
     """The account that the job runs in."""
-    return account_of(seen.run, hub_org=seen.settings.hub_org)
+    return account_of(state.run, hub_org=state.settings.hub_org)
 
 
-def current_prompt_digest(seen: Observed) -> str:
+def current_prompt_digest(state: State) -> str:
     """Digest of the prompt contract that the AgentModel has now; after the first attempt, of the one that it had."""
-    agent, dataset = seen.agent_model, seen.run.status.dataset
-    if seen.run.status.attempts and dataset is not None and dataset.prompt_digest:
+    agent, dataset = state.agent_model, state.run.status.dataset
+    if state.run.status.attempts and dataset is not None and dataset.prompt_digest:
         return dataset.prompt_digest
     assert agent is not None
     assert agent.spec.prompt is not None
     return prompt_digest(agent.spec.prompt)
 
 
-def inputs_of(seen: Observed) -> Inputs:
+def inputs_of(state: State) -> Inputs:
     """What the version will have been made from. The contract is the one of the data, whatever was edited since.
 
     A status that an older operator wrote does not name it: then it is taken for the one of now.
     """
-    run, dataset = seen.run, seen.run.status.dataset
+    run, dataset = state.run, state.run.status.dataset
     assert dataset is not None
     return Inputs(
-        base_model=base_model_name(seen),
-        prompt_digest=dataset.prompt_digest or current_prompt_digest(seen),
+        base_model=base_model_name(state),
+        prompt_digest=dataset.prompt_digest or current_prompt_digest(state),
         dataset_digest=dataset.digest,
-        recipe_digest=recipe_digest(run.spec.method.value, training_values(seen)),
+        recipe_digest=recipe_digest(run.spec.method.value, training_values(state)),
     )

@@ -13,7 +13,7 @@ from modelops.domain.facts import UNSEEN, Outage, Unseen
 from modelops.domain.job_report import JobReport
 from modelops.domain.record import Record
 from modelops.domain.training.preparation.tokenizer import TokenizerFiles
-from modelops.ports import Claim, Flavor, Job, ModelInfo, ProgramState
+from modelops.ports import AttemptClaim, Flavor, Job, ModelInfo, ProgramState
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ class Submission:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Observed:
+class State:
     """One moment. Facts from outside Kubernetes are UNSEEN until the decision needs them."""
 
     now: datetime
@@ -82,7 +82,7 @@ class Observed:
     """The recorded job."""
     labelled: tuple[Job, ...] | Outage | Unseen = UNSEEN
     """All jobs with the attempt's label, listed after the settle period."""
-    claim: Claim | Outage | Unseen | None = UNSEEN
+    attempt_claim: AttemptClaim | Outage | Unseen | None = UNSEEN
     report: JobReport | Outage | Unseen | None = UNSEEN
     result: ModelInfo | Outage | Unseen | None = UNSEEN
     lineage: Mapping[str, Any] | Outage | Unseen | None = UNSEEN

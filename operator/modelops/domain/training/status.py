@@ -11,7 +11,7 @@ from modelops.domain.conditions import with_conditions
 from modelops.domain.facts import Outage
 from modelops.domain.plan import Announce, Plan, Step, WriteStatus
 from modelops.domain.reasons import TrainingReason
-from modelops.domain.training.state import Observed
+from modelops.domain.training.state import State
 
 TERMINAL = frozenset({TrainingPhase.SUCCEEDED, TrainingPhase.FAILED, TrainingPhase.CANCELLED})
 RETRY_SECONDS = 15.0
@@ -20,8 +20,8 @@ ANSWER_SECONDS = 5.0
 """The same, where a job's end waits for the answer."""
 
 
-def moved(
-    seen: Observed,
+def with_phase(
+    state: State,
     phase: TrainingPhase,
     reason: TrainingReason,
     message: str,
@@ -30,8 +30,8 @@ def moved(
     **changes: Any,
 ) -> TrainingRunStatus:
     """The status in this phase for this reason. `facts`: further conditions to set with the same words."""
-    old = seen.run.status
-    generation = seen.run.metadata.generation
+    old = state.run.status
+    generation = state.run.metadata.generation
     ready = phase is TrainingPhase.SUCCEEDED
     terminal = phase in TERMINAL
     succeeded = ready if terminal else ConditionStatus.UNKNOWN
@@ -41,9 +41,9 @@ def moved(
         reason=reason.value,
         message=message,
         generation=generation,
-        now=seen.now,
+        now=state.now,
     )
-    moment = seen.now.replace(microsecond=0)
+    moment = state.now.replace(microsecond=0)
     return old.model_copy(
         update={
             "observed_generation": generation,
@@ -58,7 +58,7 @@ def moved(
 
 
 def wait(
-    seen: Observed,
+    state: State,
     phase: TrainingPhase,
     reason: TrainingReason,
     message: str,
@@ -68,28 +68,30 @@ def wait(
     **changes: Any,
 ) -> Plan:
     """Say why nothing goes on (written only where it is new), and look again after so many seconds."""
-    status = moved(seen, phase, reason, message, facts=facts, **changes)
-    return Plan(steps=said(seen, status, reason, message), requeue_after=after)
+    status = with_phase(state, phase, reason, message, facts=facts, **changes)
+    return Plan(steps=status_steps(state, status, reason, message), requeue_after=after)
 
 
-def said(seen: Observed, status: TrainingRunStatus, reason: TrainingReason, message: str) -> tuple[Step, ...]:
+def status_steps(
+    state: State, status: TrainingRunStatus, reason: TrainingReason, message: str
+) -> tuple[Step, ...]:
     """The status write, with an Event where the reason or phase is new."""
-    if status == seen.run.status:
+    if status == state.run.status:
         return ()
-    old = seen.run.status
+    old = state.run.status
     if (old.reason, old.phase) == (status.reason, status.phase):
         return (WriteStatus(status=status),)
     warning = status.phase is TrainingPhase.FAILED
     return (WriteStatus(status=status), Announce(reason=reason.value, message=message, warning=warning))
 
 
-def as_if(seen: Observed, status: TrainingRunStatus) -> Observed:
+def as_if(state: State, status: TrainingRunStatus) -> State:
     """The moment in which the run has this status already: a plan writes both at once."""
-    return replace(seen, run=seen.run.model_copy(update={"status": status}))
+    return replace(state, run=state.run.model_copy(update={"status": status}))
 
 
 def failed(
-    seen: Observed,
+    state: State,
     reason: TrainingReason,
     message: str,
     *,
@@ -97,19 +99,19 @@ def failed(
     **changes: Any,
 ) -> Plan:
     """The run ends without success; nothing was submitted."""
-    status = moved(seen, TrainingPhase.FAILED, reason, message, facts=facts, **changes)
-    return Plan(steps=said(seen, status, reason, message), requeue_after=0)
+    status = with_phase(state, TrainingPhase.FAILED, reason, message, facts=facts, **changes)
+    return Plan(steps=status_steps(state, status, reason, message), requeue_after=0)
 
 
-def hub_is_away(seen: Observed, outage: Outage, about: str) -> Plan:
+def hub_is_away(state: State, outage: Outage, about: str) -> Plan:
     """Before anything was spent: `about` is what the Hub was asked about."""
     message = f"the Hub did not answer about {about}: {outage.message}; trying again"
     after = outage.retry_after or RETRY_SECONDS
-    return wait(seen, TrainingPhase.PENDING, TrainingReason.HUB_UNAVAILABLE, message, after=after)
+    return wait(state, TrainingPhase.PENDING, TrainingReason.HubUnavailable, message, after=after)
 
 
-def unanswered(seen: Observed, outage: Outage, doing: str) -> Plan:
+def unanswered(state: State, outage: Outage, doing: str) -> Plan:
     """An attempt cannot be ended without this answer: say so, and ask again."""
     message = f"{doing}: {outage.message}; trying again"
     after = outage.retry_after or ANSWER_SECONDS
-    return wait(seen, seen.run.status.phase, TrainingReason.HUB_UNAVAILABLE, message, after=after)
+    return wait(state, state.run.status.phase, TrainingReason.HubUnavailable, message, after=after)

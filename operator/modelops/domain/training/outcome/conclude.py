@@ -11,7 +11,7 @@ from modelops.domain.digest import digest_of
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.money import dollars, micro, shown
 from modelops.domain.plan import Do, Plan, Step, WriteFinalizers, WriteRecord, WriteStatus
-from modelops.domain.reasons import TrainingReason as Why
+from modelops.domain.reasons import TrainingReason
 from modelops.domain.record import Completed, Record, RegistryEntry, Settlement
 from modelops.domain.training.effective_spec import (
     inputs_of,
@@ -22,119 +22,119 @@ from modelops.domain.training.effective_spec import (
 )
 from modelops.domain.training.pricing.estimate import billed_micro_usd
 from modelops.domain.training.pricing.measured_speed import with_pace
-from modelops.domain.training.state import Observed
-from modelops.domain.training.status import TERMINAL, moved, said
+from modelops.domain.training.state import State
+from modelops.domain.training.status import TERMINAL, status_steps, with_phase
 from modelops.domain.versions import next_version
 from modelops.ports import Job
 
 Jobs = dict[str, Job]
 
 
-def conclude(seen: Observed, reason: Why, message: str) -> Plan:
+def conclude(state: State, reason: TrainingReason, message: str) -> Plan:
     """9. Settle the record over all jobs with the label; the status follows from it."""
-    assert seen.record is not None
+    assert state.record is not None
     done = Completed(
         kind="TrainingRun",
-        name=seen.run.metadata.name,
-        uid=seen.uid,
+        name=state.run.metadata.name,
+        uid=state.uid,
         outcome=reason.value,
-        version=reserved_version(seen),
+        version=reserved_version(state),
         message=message[:512],
-        finished_at=seen.now.isoformat(timespec="seconds"),
+        finished_at=state.now.isoformat(timespec="seconds"),
     )
-    return written(seen, settled(seen, seen.record), done)
+    return written(state, settled(state, state.record), done)
 
 
-def conclude_if_reserved(seen: Observed, plan: Plan) -> Plan:
+def conclude_if_reserved(state: State, plan: Plan) -> Plan:
     """A run that asked for approval may have a reservation, or one under way: its end is written there first."""
     ended = next((s.status for s in plan.steps if isinstance(s, WriteStatus)), None)
-    if not isinstance(ended, TrainingRunStatus) or ended.phase not in TERMINAL or seen.record is None:
+    if not isinstance(ended, TrainingRunStatus) or ended.phase not in TERMINAL or state.record is None:
         return plan
-    asked = condition_of(seen.run.status.conditions, "Approved") is not None
-    begun = bool(seen.run.status.attempts)
-    if not asked and not begun and seen.reservation_key not in seen.record.reservations:
+    asked = condition_of(state.run.status.conditions, "Approved") is not None
+    begun = bool(state.run.status.attempts)
+    if not asked and not begun and state.reservation_key not in state.record.reservations:
         return plan
     words = condition_of(ended.conditions, "Ready")
-    return conclude(seen, Why.named(ended.reason), words.message if words else "")
+    return conclude(state, TrainingReason.named(ended.reason), words.message if words else "")
 
 
-def conclude_trained(seen: Observed, message: str, *, revision: str, trained_as: dict[str, Any]) -> Plan:
+def conclude_trained(state: State, message: str, *, revision: str, trained_as: dict[str, Any]) -> Plan:
     """9, for a verified model, which enters the registry in the same write. `trained_as`: `modelops.json`."""
-    assert seen.record is not None
-    record, version = seen.record, reserved_version(seen)
+    assert state.record is not None
+    record, version = state.record, reserved_version(state)
     if not version:
         # The record was lost and rebuilt while the job trained: the version is allocated now.
-        inputs = inputs_of(seen)
+        inputs = inputs_of(state)
         version = next_version(record.allocated, inputs=inputs, latest=record.latest_inputs())
         record = record.with_(allocated={**record.allocated, version: dict(vars(inputs))})
-    booked = settled(seen, record)
-    cost = booked.spent_by(seen.uid)
-    entry = registry_entry(seen, version=version, revision=revision, trained_as=trained_as, cost=cost)
+    booked = settled(state, record)
+    cost = booked.spent_by(state.uid)
+    entry = registry_entry(state, version=version, revision=revision, trained_as=trained_as, cost=cost)
     done = Completed(
         kind="TrainingRun",
-        name=seen.run.metadata.name,
-        uid=seen.uid,
-        outcome=Why.TRAINED.value,
+        name=state.run.metadata.name,
+        uid=state.uid,
+        outcome=TrainingReason.Trained.value,
         version=version,
         message=message[:512],
         revision=revision,
-        finished_at=seen.now.isoformat(timespec="seconds"),
+        finished_at=state.now.isoformat(timespec="seconds"),
     )
-    return written(seen, booked.with_(history=(*booked.history, entry)), done)
+    return written(state, booked.with_(history=(*booked.history, entry)), done)
 
 
-def written(seen: Observed, record: Record, done: Completed) -> Plan:
-    cost = record.spent_by(seen.uid)
-    ended = record.with_(completed={**record.completed, seen.identity: done})
-    why = f"settle {shown(cost)} of {seen.run.metadata.name}"
-    return Plan(steps=(WriteRecord(record=ended, why=why),), requeue_after=0)
+def written(state: State, record: Record, done: Completed) -> Plan:
+    cost = record.spent_by(state.uid)
+    ended = record.with_(completed={**record.completed, state.identity: done})
+    why = f"settle {shown(cost)} of {state.run.metadata.name}"
+    return Plan(steps=(WriteRecord(record=ended, purpose=why),), requeue_after=0)
 
 
-def reserved_version(seen: Observed) -> str:
-    assert seen.record is not None
-    reservation = seen.record.reservations.get(seen.reservation_key)
-    settlement = seen.record.settlements.get(seen.reservation_key)
+def reserved_version(state: State) -> str:
+    assert state.record is not None
+    reservation = state.record.reservations.get(state.reservation_key)
+    settlement = state.record.settlements.get(state.reservation_key)
     return reservation.version if reservation else settlement.version if settlement else ""
 
 
-def settled(seen: Observed, record: Record) -> Record:
+def settled(state: State, record: Record) -> Record:
     """The record with the attempt's reservation turned into what was billed, once, and with the pace that it told;
     as it is before there was one."""
-    key, reservation = seen.reservation_key, record.reservations.get(seen.reservation_key)
-    not_begun = seen.run.status.job is None and seen.attempt > 1
+    key, reservation = state.reservation_key, record.reservations.get(state.reservation_key)
+    not_begun = state.run.status.job is None and state.attempt > 1
     if reservation is None and (key in record.settlements or not_begun):
         return record
-    jobs = known_jobs(seen)
+    jobs = known_jobs(state)
     booked = Settlement(
-        usd_micro=cost_of(seen, jobs, reserved=reservation.usd_micro if reservation else 0),
-        month=reservation.month if reservation else f"{seen.now:%Y-%m}",
-        jobs=tuple(sorted({*jobs, *recorded_job(seen)})),
+        usd_micro=cost_of(state, jobs, reserved=reservation.usd_micro if reservation else 0),
+        month=reservation.month if reservation else f"{state.now:%Y-%m}",
+        jobs=tuple(sorted({*jobs, *recorded_job(state)})),
         version=reservation.version if reservation else "",
     )
-    return with_pace(seen, record).with_(
-        reservations={k: v for k, v in record.reservations.items() if k != seen.reservation_key},
-        settlements={**record.settlements, seen.reservation_key: booked},
+    return with_pace(state, record).with_(
+        reservations={k: v for k, v in record.reservations.items() if k != state.reservation_key},
+        settlements={**record.settlements, state.reservation_key: booked},
     )
 
 
-def recorded_job(seen: Observed) -> tuple[str, ...]:
+def recorded_job(state: State) -> tuple[str, ...]:
     """The attempt's job, which counts as booked although the service may have forgotten it."""
-    job = seen.run.status.job
+    job = state.run.status.job
     return (job.id,) if job is not None and job.id else ()
 
 
-def known_jobs(seen: Observed) -> Jobs:
+def known_jobs(state: State) -> Jobs:
     """Every job of the attempt that the service still knows, by id."""
-    listed = () if seen.labelled is UNSEEN or isinstance(seen.labelled, Outage) else seen.labelled
+    listed = () if state.labelled is UNSEEN or isinstance(state.labelled, Outage) else state.labelled
     jobs = {job.id: job for job in listed}
-    if isinstance(seen.job, Job):
-        jobs[seen.job.id] = seen.job
+    if isinstance(state.job, Job):
+        jobs[state.job.id] = state.job
     return jobs
 
 
-def cost_of(seen: Observed, jobs: Jobs, *, reserved: int) -> int:
+def cost_of(state: State, jobs: Jobs, *, reserved: int) -> int:
     """Micro-USD: by the started minute; the whole reservation for a job that the service forgot."""
-    status = seen.run.status
+    status = state.run.status
     price = micro(status.estimate.usd_per_hour) if status.estimate else 0
     billed = sum(billed_micro_usd(billed_seconds(job), price) for job in jobs.values())
     forgotten = status.job is not None and status.job.id and status.job.id not in jobs
@@ -149,20 +149,20 @@ def billed_seconds(job: Job) -> int:
 
 
 def registry_entry(
-    seen: Observed, *, version: str, revision: str, trained_as: dict[str, Any], cost: int
+    state: State, *, version: str, revision: str, trained_as: dict[str, Any], cost: int
 ) -> RegistryEntry:
     """The version in the mission's form, as `trained`; the recipe is the one that the job says it used.
 
     `cost`: micro-USD of all attempts.
     """
-    run, dataset, record = seen.run, seen.run.status.dataset, seen.record
+    run, dataset, record = state.run, state.run.status.dataset, state.record
     assert dataset is not None
     assert record is not None
-    repo = output_repository(seen)
+    repo = output_repository(state)
     used = trained_as.get("config")
-    values = used if isinstance(used, dict) else training_values(seen)
+    values = used if isinstance(used, dict) else training_values(state)
     lineage = {
-        "run": seen.uid,
+        "run": state.uid,
         "revision": revision,
         "base_revision": run.status.base_revision,
         "dataset": dataset.model_dump(mode="json", include={"repo", "revision", "digest", "as_of"}),
@@ -174,57 +174,60 @@ def registry_entry(
         "job": run.status.job.id if run.status.job else "",
         "cost_usd": dollars(cost),
     }
-    langsmith = training_dataset(seen)
+    langsmith = training_dataset(state)
     return RegistryEntry(
         version=version,
         model=repo,
         base_model=run.base_model,
         training_method=run.spec.method.value,
         training_dataset=langsmith if langsmith.startswith("ls://") else f"ls://{langsmith}",
-        trained_at=seen.now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        trained_at=state.now.strftime("%Y-%m-%dT%H:%M:%SZ"),
         hub_repo=repo,
         deployment_status="trained",
         lineage={**lineage, "digest": digest_of("lineage/v1", lineage)},
     )
 
 
-def adopt_recorded_end(seen: Observed) -> Plan | None:
+def adopt_recorded_end(state: State) -> Plan | None:
     """The record names a run with this kind, name and spec as completed; say so and do nothing.
 
     A re-created run that has an intent of its own is seen through first.
     """
-    run = seen.run
-    done = seen.record.completed.get(seen.identity) if seen.record else None
+    run = state.run
+    done = state.record.completed.get(state.identity) if state.record else None
     if run.status.phase in TERMINAL or done is None:
         return None
-    ours = done.uid == seen.uid
+    ours = done.uid == state.uid
     if not ours and run.status.job is not None:
         return None
-    reason = Why.named(done.outcome) if ours else Why.ALREADY_COMPLETED
+    reason = TrainingReason.named(done.outcome) if ours else TrainingReason.AlreadyCompleted
     message = (
         done.message
         if ours
         else f"a TrainingRun {done.name} with the same spec already ended as {done.outcome}; nothing was "
         "done again: use a new metadata.name to repeat it"
     )
-    status = moved(seen, phase_of(done), reason, message, **ended_with(seen, done, ours=ours))
+    status = with_phase(state, phase_of(done), reason, message, **ended_with(state, done, ours=ours))
     # The finalizer goes at the next look: until then what was kept in sight to be booked is let go.
-    return Plan(steps=said(seen, status, reason, message), requeue_after=0)
+    return Plan(steps=status_steps(state, status, reason, message), requeue_after=0)
 
 
 def phase_of(done: Completed) -> TrainingPhase:
-    phases = {Why.TRAINED.value: TrainingPhase.SUCCEEDED, Why.CANCELLED.value: TrainingPhase.CANCELLED}
+    phases = {
+        TrainingReason.Trained.value: TrainingPhase.SUCCEEDED,
+        TrainingReason.Cancelled.value: TrainingPhase.CANCELLED,
+    }
     return phases.get(done.outcome, TrainingPhase.FAILED)
 
 
-def ended_with(seen: Observed, done: Completed, *, ours: bool) -> dict[str, Any]:
+def ended_with(state: State, done: Completed, *, ours: bool) -> dict[str, Any]:
     """Cost, model and last progress, as the record has them."""
-    record, progress = seen.record, seen.run.status.progress
+    record, progress = state.record, state.run.status.progress
     assert record is not None
     changes: dict[str, Any] = {}
-    if ours and any(key.startswith(f"{seen.uid}/") for key in record.settlements):
-        changes["cost_usd"] = dollars(record.spent_by(seen.uid))
-    entry = record.entry(done.version) if done.outcome == Why.TRAINED.value else None
+    if ours and any(key.startswith(f"{state.uid}/") for key in record.settlements):
+        changes["cost_usd"] = dollars(record.spent_by(state.uid))
+    entry = record.entry(done.version) if done.outcome == TrainingReason.Trained.value else None
     if entry is not None:
         changes["model"] = TrainedModel(repo=entry.hub_repo, revision=done.revision, version=done.version)
         if ours and progress is not None:
@@ -233,29 +236,29 @@ def ended_with(seen: Observed, done: Completed, *, ours: bool) -> dict[str, Any]
     return changes
 
 
-def released(seen: Observed) -> tuple[Step, ...]:
+def drop_finalizer(state: State) -> tuple[Step, ...]:
     """The finalizer's removal, where it is there."""
-    kept = tuple(name for name in seen.run.metadata.finalizers if name != FINALIZER)
-    return (WriteFinalizers(finalizers=kept),) if kept != seen.run.metadata.finalizers else ()
+    kept = tuple(name for name in state.run.metadata.finalizers if name != FINALIZER)
+    return (WriteFinalizers(finalizers=kept),) if kept != state.run.metadata.finalizers else ()
 
 
-def is_over(seen: Observed) -> Plan | None:
+def is_over(state: State) -> Plan | None:
     """A run that ended: nothing is left but the finalizer, and in its time the object itself."""
-    status, lifetime = seen.run.status, seen.run.spec.ttl_seconds_after_finished
+    status, lifetime = state.run.status, state.run.spec.ttl_seconds_after_finished
     if status.phase not in TERMINAL:
         return None
-    steps = released(seen)
+    steps = drop_finalizer(state)
     # What Git would re-create is kept where it would do everything again, or come and go for ever.
-    kept = lifetime is None or status.finished_at is None or not ended_on_record(seen)
-    if steps or kept or seen.run.metadata.deletion_timestamp is not None:
+    kept = lifetime is None or status.finished_at is None or not ended_on_record(state)
+    if steps or kept or state.run.metadata.deletion_timestamp is not None:
         return Plan(steps=steps)
     assert lifetime is not None
     assert status.finished_at is not None
-    left = lifetime - (seen.now - status.finished_at).total_seconds()
+    left = lifetime - (state.now - status.finished_at).total_seconds()
     return Plan(requeue_after=left) if left > 0 else Plan(steps=(Do(action="delete_run"),))
 
 
-def ended_on_record(seen: Observed) -> bool:
+def ended_on_record(state: State) -> bool:
     """Whether the record says that exactly this object is done, so that one like it never acts again."""
-    done = seen.record.completed.get(seen.identity) if seen.record else None
-    return done is not None and done.uid == seen.uid
+    done = state.record.completed.get(state.identity) if state.record else None
+    return done is not None and done.uid == state.uid

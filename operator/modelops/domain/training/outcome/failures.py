@@ -6,14 +6,20 @@ import re
 from typing import Final
 
 from modelops.domain.job_report import FAILURES, JobReport
-from modelops.domain.reasons import TrainingReason as Why
-from modelops.domain.training.outcome.ending import why
+from modelops.domain.reasons import TrainingReason
+from modelops.domain.training.outcome.ending import ending_reason
 from modelops.domain.training.outcome.remedies import NO_MEMORY
-from modelops.domain.training.state import Observed
+from modelops.domain.training.state import State
 from modelops.ports import Job
 
 NOT_PUBLISHED: Final = frozenset(
-    {Why.BAD_DATA, Why.OUT_OF_MEMORY, Why.TOO_SLOW, Why.MODEL_DOES_NOT_STOP, Why.CANCELLED}
+    {
+        TrainingReason.BadData,
+        TrainingReason.OutOfMemory,
+        TrainingReason.TooSlow,
+        TrainingReason.ModelDoesNotStop,
+        TrainingReason.Cancelled,
+    }
 )
 """Ends that come before a model is published, or after which nobody wants it."""
 _HARDWARE: Final = re.compile(
@@ -22,45 +28,50 @@ _HARDWARE: Final = re.compile(
 """What PyTorch says where a device or a link is broken, and not the training."""
 
 
-def failure(seen: Observed, job: Job | None, report: JobReport | None) -> tuple[Why, str]:
+def failure(state: State, job: Job | None, report: JobReport | None) -> tuple[TrainingReason, str]:
     """Of an attempt whose recorded job has ended; `job`: None where the service does not know it any more."""
-    run, recorded = seen.run, seen.run.status.job
+    run, recorded = state.run, state.run.status.job
     assert recorded is not None
-    if seen.stopping:
+    if state.stopping:
         asked = "cancelled by spec.cancel" if run.spec.cancel else "the TrainingRun was deleted"
-        return Why.CANCELLED, f"{asked}; job {recorded.id} was stopped"
-    if run.status.ending == Why.DEADLINE_EXCEEDED.value:
+        return TrainingReason.Cancelled, f"{asked}; job {recorded.id} was stopped"
+    if run.status.ending == TrainingReason.DeadlineExceeded.value:
         seconds = run.spec.active_deadline_seconds
         return (
-            Why.DEADLINE_EXCEEDED,
+            TrainingReason.DeadlineExceeded,
             f"spec.activeDeadlineSeconds {seconds} passed; job {recorded.id} was stopped",
         )
     # A refused second submission says nothing about the first one's job.
-    if run.status.ending and run.status.ending != Why.SUBMISSION_REFUSED.value:
-        return why(seen)
+    if run.status.ending and run.status.ending != TrainingReason.SubmissionRefused.value:
+        return ending_reason(state)
     if job is None:
-        return Why.JOB_LOST, (
+        return TrainingReason.JobLost, (
             f"job {recorded.id} is not known to the service any more; what was reserved is booked as spent"
         )
     log = log_of(job, recorded.url)
     return failure_of(job, report, timeout_seconds=recorded.timeout_seconds, log=log)
 
 
-def failure_of(job: Job, report: JobReport | None, *, timeout_seconds: int, log: str) -> tuple[Why, str]:
+def failure_of(
+    job: Job, report: JobReport | None, *, timeout_seconds: int, log: str
+) -> tuple[TrainingReason, str]:
     """What the job's own report says, else what the service shows."""
     told = report if report is not None and report.failure else by_exit_code(job)
     if told is not None:
         return reported(job, told, log=log)
     if timeout_seconds and job.running_seconds >= timeout_seconds:
-        return Why.TIMED_OUT, (
+        return TrainingReason.TimedOut, (
             f"job {job.id} reached its timeout of {timeout_seconds} s, the high end of the estimate"
         )
     words = f": {job.message}" if job.message else ""
     if job.stage in ("CANCELED", "DELETED"):
-        return Why.JOB_STOPPED, f"job {job.id} was stopped at the service by somebody else{words}"
+        return TrainingReason.JobStopped, f"job {job.id} was stopped at the service by somebody else{words}"
     if NO_MEMORY.search(job.message):
-        return Why.OUT_OF_MEMORY, f"job {job.id} ran out of memory{words}"
-    return Why.JOB_LOST, f"job {job.id} ended as {job.stage} without a word of its own{words}; its log: {log}"
+        return TrainingReason.OutOfMemory, f"job {job.id} ran out of memory{words}"
+    return (
+        TrainingReason.JobLost,
+        f"job {job.id} ended as {job.stage} without a word of its own{words}; its log: {log}",
+    )
 
 
 def log_of(job: Job, url: str) -> str:
@@ -74,23 +85,23 @@ def by_exit_code(job: Job) -> JobReport | None:
     return None if failure == "failed" else JobReport(kind="error", t=0.0, began_at=0.0, failure=failure)
 
 
-def reported(job: Job, report: JobReport, *, log: str) -> tuple[Why, str]:
+def reported(job: Job, report: JobReport, *, log: str) -> tuple[TrainingReason, str]:
     """The class of an end that the job told itself."""
     words = f": {report.error}" if report.error else ""
     match report.failure:
         case "out_of_memory":
-            return Why.OUT_OF_MEMORY, f"job {job.id} ran out of memory{words}"
+            return TrainingReason.OutOfMemory, f"job {job.id} ran out of memory{words}"
         case "bad_data":
-            return Why.BAD_DATA, f"job {job.id} found the data unusable{words}"
+            return TrainingReason.BadData, f"job {job.id} found the data unusable{words}"
         case "never_stops":
-            return Why.MODEL_DOES_NOT_STOP, (
+            return TrainingReason.ModelDoesNotStop, (
                 f"job {job.id} trained a model that does not end its answers{words}: train longer, or on answers that "
                 "end, in a new run"
             )
         case "too_slow":
-            return Why.TOO_SLOW, f"job {job.id} would not have ended in time{words}"
+            return TrainingReason.TooSlow, f"job {job.id} would not have ended in time{words}"
     if report.error.startswith("HubSilent"):
-        return Why.HUB_UNAVAILABLE, f"job {job.id} got no answer from the Hub{words}"
+        return TrainingReason.HubUnavailable, f"job {job.id} got no answer from the Hub{words}"
     if _HARDWARE.search(report.error):
-        return Why.JOB_LOST, f"job {job.id} met broken hardware{words}; its log: {log}"
-    return Why.JOB_FAILED, f"job {job.id} ended as {job.stage}{words}; its log: {log}"
+        return TrainingReason.JobLost, f"job {job.id} met broken hardware{words}; its log: {log}"
+    return TrainingReason.JobFailed, f"job {job.id} ended as {job.stage}{words}; its log: {log}"

@@ -5,35 +5,35 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from modelops.domain.reasons import TrainingReason as Why
+from modelops.domain.reasons import TrainingReason
 from modelops.domain.training.effective_spec import training_values
 from modelops.domain.training.pricing.cluster_hardware import cluster_hardware, hardware_field
-from modelops.domain.training.state import Observed
+from modelops.domain.training.state import State
 from modelops.ports import Job
 
 NO_MEMORY: Final = re.compile(r"\boom|out of memory", re.IGNORECASE)
 """What a service says of a container that the kernel ended for memory. Exit code 137 alone can be any kill."""
 
 
-def remedy(seen: Observed, reason: Why) -> str:
+def remedy(state: State, reason: TrainingReason) -> str:
     """The end of a sentence; empty where the message says all."""
-    hardware = hardware_field(seen.run)
-    if reason is Why.OUT_OF_MEMORY:
-        return f"; {more_memory(seen, hardware)} in a new run"
-    if reason in (Why.TIMED_OUT, Why.TOO_SLOW):
+    hardware = hardware_field(state.run)
+    if reason is TrainingReason.OutOfMemory:
+        return f"; {more_memory(state, hardware)} in a new run"
+    if reason in (TrainingReason.TimedOut, TrainingReason.TooSlow):
         return (
             f"; choose a faster {hardware}, fewer spec.config.numEpochs, or a higher spec.maxUSD in a new run"
         )
-    if reason is Why.DEADLINE_EXCEEDED:
+    if reason is TrainingReason.DeadlineExceeded:
         return "; set a longer spec.activeDeadlineSeconds, or choose other hardware, in a new run"
-    return "; ask who, and create a new run" if reason is Why.JOB_STOPPED else ""
+    return "; ask who, and create a new run" if reason is TrainingReason.JobStopped else ""
 
 
-def more_memory(seen: Observed, hardware: str) -> str:
+def more_memory(state: State, hardware: str) -> str:
     """Of the machine where the kernel ended the container, else of the device."""
-    own = cluster_hardware(seen.run)
-    if own is not None and isinstance(seen.job, Job) and NO_MEMORY.search(seen.job.message):
+    own = cluster_hardware(state.run)
+    if own is not None and isinstance(state.job, Job) and NO_MEMORY.search(state.job.message):
         return f"raise {own.field.rpartition('.')[0]}.memory"
-    batch = int(training_values(seen).get("batch_size", 1))
+    batch = int(training_values(state).get("batch_size", 1))
     smaller = "batchSize" if batch > 1 else "maxSeqLength"
     return f"choose a larger {hardware}, or a smaller spec.config.{smaller},"

@@ -7,57 +7,57 @@ from dataclasses import replace
 
 from modelops.domain.facts import UNSEEN
 from modelops.domain.plan import Plan
-from modelops.domain.reasons import TrainingReason as Why
-from modelops.domain.training.outcome.attempts import chooses_hardware, retries, retry_limit
+from modelops.domain.reasons import TrainingReason
+from modelops.domain.training.outcome.attempts import backoff_limit, chooses_hardware, retries
 from modelops.domain.training.pricing.estimate import CannotEstimate
 from modelops.domain.training.pricing.price import priced
-from modelops.domain.training.state import Observed
-from modelops.domain.training.status import moved, said
+from modelops.domain.training.state import State
+from modelops.domain.training.status import status_steps, with_phase
 from modelops.ports import Job, ModelInfo
 
 
-def job_is_stuck(seen: Observed, job: Job) -> Plan | None:
+def job_is_stuck(state: State, job: Job) -> Plan | None:
     """It has waited for long, and other hardware would do: latched, so that it is stopped.
 
     Without other hardware, or where it was chosen by name, it is waited for until the deadline: a job that waits costs
     nothing.
     """
-    recorded = seen.run.status.job
+    recorded = state.run.status.job
     since = recorded.intended_at if recorded else None
-    waited = (seen.now - since).total_seconds() if since else 0.0
+    waited = (state.now - since).total_seconds() if since else 0.0
     if (
-        waited < seen.settings.scheduling_seconds
-        or not chooses_hardware(seen)
-        or retries(seen) >= retry_limit(seen)
+        waited < state.settings.scheduling_seconds
+        or not chooses_hardware(state)
+        or retries(state) >= backoff_limit(state)
     ):
         return None
     for fact in ("flavors", "base", "base_config"):
-        if getattr(seen, fact) is UNSEEN:
+        if getattr(state, fact) is UNSEEN:
             return Plan(needs=fact)
-    found = other_flavor(seen)
+    found = other_flavor(state)
     if not found:
         return None
-    here = seen.run.status.estimate.flavor if seen.run.status.estimate else ""
+    here = state.run.status.estimate.flavor if state.run.status.estimate else ""
     message = f"job {job.id} waited {waited / 60:.0f} min for {here}: {found} is tried in its place"
-    why = Why.STUCK_IN_SCHEDULING
-    latched = moved(seen, seen.run.status.phase, why, message, ending=why.value)
-    return Plan(steps=said(seen, latched, why, message), requeue_after=0)
+    why = TrainingReason.StuckInScheduling
+    latched = with_phase(state, state.run.status.phase, why, message, ending=why.value)
+    return Plan(steps=status_steps(state, latched, why, message), requeue_after=0)
 
 
-def other_flavor(seen: Observed) -> str:
+def other_flavor(state: State) -> str:
     """Hardware that would be taken if that of the job did not exist; empty where there is none, or nobody says."""
-    status = seen.run.status
-    known = isinstance(seen.flavors, tuple) and isinstance(seen.base, ModelInfo)
+    status = state.run.status
+    known = isinstance(state.flavors, tuple) and isinstance(state.base, ModelInfo)
     if (
         not known
-        or not isinstance(seen.base_config, Mapping | None)
+        or not isinstance(state.base_config, Mapping | None)
         or status.dataset is None
         or status.estimate is None
     ):
         return ""
-    assert isinstance(seen.flavors, tuple)
-    others = tuple(flavor for flavor in seen.flavors if flavor.name != status.estimate.flavor)
+    assert isinstance(state.flavors, tuple)
+    others = tuple(flavor for flavor in state.flavors if flavor.name != status.estimate.flavor)
     try:
-        return priced(replace(seen, flavors=others), status.dataset).flavor
+        return priced(replace(state, flavors=others), status.dataset).flavor
     except CannotEstimate:
         return ""

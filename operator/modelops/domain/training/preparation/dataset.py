@@ -8,7 +8,7 @@ from typing import Any
 from modelops.api.v1alpha1.trainingrun import PreparedDataset, TrainingPhase
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.plan import Do, Plan
-from modelops.domain.reasons import TrainingReason as Why
+from modelops.domain.reasons import TrainingReason
 from modelops.domain.refusals import Given, told
 from modelops.domain.training.effective_spec import (
     base_model_name,
@@ -20,85 +20,87 @@ from modelops.domain.training.naming import dataset_repository
 from modelops.domain.training.preparation.end_token import sibling_name
 from modelops.domain.training.preparation.recipe_findings import advice, base_advice
 from modelops.domain.training.pricing.offer import fixed
-from modelops.domain.training.state import Observed
+from modelops.domain.training.state import State
 from modelops.domain.training.status import RETRY_SECONDS, as_if, failed, wait
 
 LOOK_SECONDS = 0.25
 START_SECONDS = 1.0
 
 
-def is_prepared(seen: Observed) -> bool:
-    dataset = seen.run.status.dataset
+def is_prepared(state: State) -> bool:
+    dataset = state.run.status.dataset
     return dataset is not None and bool(dataset.revision)
 
 
-def await_dataset_program(seen: Observed) -> Plan | None:
+def await_dataset_program(state: State) -> Plan | None:
     """Asked before the services are: while the program runs, nobody else needs to be."""
-    if is_prepared(seen):
+    if is_prepared(state):
         return None
-    if seen.dataset is UNSEEN:
+    if state.dataset is UNSEEN:
         return Plan(needs="dataset")
-    running = seen.dataset is not None and not isinstance(seen.dataset, Outage) and seen.dataset.running
+    running = state.dataset is not None and not isinstance(state.dataset, Outage) and state.dataset.running
     return Plan(requeue_after=LOOK_SECONDS) if running else None
 
 
-def ensure_dataset_prepared(seen: Observed) -> Plan | None:
+def ensure_dataset_prepared(state: State) -> Plan | None:
     """Starts the program, starts it again where it died, and takes its result if it follows the contract of now."""
-    if is_prepared(seen):
+    if is_prepared(state):
         return None
-    assert seen.dataset is not UNSEEN
-    known = None if isinstance(seen.dataset, Outage) else seen.dataset
+    assert state.dataset is not UNSEEN
+    known = None if isinstance(state.dataset, Outage) else state.dataset
     if known is None or known.result is None:
-        return started(seen, f"reading {training_dataset(seen)}")
+        return started(state, f"reading {training_dataset(state)}")
     if not known.result.get("ok"):
-        return unusable(seen, known.result)
-    if rendered_by_another(seen, known.result):
-        return started_anew(seen)
-    return prepared(seen, known.result)
+        return unusable(state, known.result)
+    if rendered_by_another(state, known.result):
+        return started_anew(state)
+    return prepared(state, known.result)
 
 
-def rendered_by_another(seen: Observed, result: Mapping[str, Any]) -> bool:
+def rendered_by_another(state: State, result: Mapping[str, Any]) -> bool:
     """Whether the prompt contract was edited since the program was given it; an older program does not say."""
     used = result.get("prompt_digest")
-    return used is not None and used != current_prompt_digest(seen)
+    return used is not None and used != current_prompt_digest(state)
 
 
-def started_anew(seen: Observed) -> Plan:
-    name = seen.run.spec.agent_model_ref.name
-    message = f"spec.prompt of AgentModel {name} was edited meanwhile: reading {training_dataset(seen)} again"
-    return started(seen, message, Do(action="stop_dataset"))
+def started_anew(state: State) -> Plan:
+    name = state.run.spec.agent_model_ref.name
+    message = (
+        f"spec.prompt of AgentModel {name} was edited meanwhile: reading {training_dataset(state)} again"
+    )
+    return started(state, message, Do(action="stop_dataset"))
 
 
-def started(seen: Observed, message: str, *before: Do) -> Plan:
+def started(state: State, message: str, *before: Do) -> Plan:
     plan = wait(
-        seen,
+        state,
         TrainingPhase.PREPARING,
-        Why.PREPARING_DATASET,
+        TrainingReason.PreparingDataset,
         message,
         after=START_SECONDS,
         facts={"DatasetReady": False},
-        base_model=base_model_name(seen),
+        base_model=base_model_name(state),
     )
-    start = Do(action="start_dataset", arguments={"given": dataset_input(seen)})
+    start = Do(action="start_dataset", arguments={"given": dataset_input(state)})
     return Plan(steps=(*plan.steps, *before, start), requeue_after=START_SECONDS)
 
 
-def prepared(seen: Observed, result: Mapping[str, Any]) -> Plan:
+def prepared(state: State, result: Mapping[str, Any]) -> Plan:
     """The dataset is fixed by the same write as what follows: the intent, the offer, or the end."""
-    assert seen.agent_model is not None
-    assert seen.agent_model.spec.prompt is not None
-    eos = seen.agent_model.spec.prompt.eos or ""
-    dataset = with_advice(seen, dataset_of(result)).model_copy(update={"eos": eos})
-    return fixed(as_if(seen, seen.run.status.model_copy(update={"dataset": dataset})))
+    assert state.agent_model is not None
+    assert state.agent_model.spec.prompt is not None
+    eos = state.agent_model.spec.prompt.eos or ""
+    dataset = with_advice(state, dataset_of(result)).model_copy(update={"eos": eos})
+    return fixed(as_if(state, state.run.status.model_copy(update={"dataset": dataset})))
 
 
-def with_advice(seen: Observed, dataset: PreparedDataset) -> PreparedDataset:
+def with_advice(state: State, dataset: PreparedDataset) -> PreparedDataset:
     """What the recipe makes of so many examples is a finding like those about the data."""
-    said = (
-        *advice(seen.run.spec.method.value, training_values(seen), examples=dataset.train),
-        *base_advice(base_model_name(seen), sibling=sibling_name(seen)),
+    status_steps = (
+        *advice(state.run.spec.method.value, training_values(state), examples=dataset.train),
+        *base_advice(base_model_name(state), sibling=sibling_name(state)),
     )
-    return dataset.model_copy(update={"findings": (*dataset.findings, *said)[:32]})
+    return dataset.model_copy(update={"findings": (*dataset.findings, *status_steps)[:32]})
 
 
 def dataset_of(result: Mapping[str, Any]) -> PreparedDataset:
@@ -119,23 +121,27 @@ def dataset_of(result: Mapping[str, Any]) -> PreparedDataset:
     )
 
 
-def unusable(seen: Observed, result: Mapping[str, Any]) -> Plan:
+def unusable(state: State, result: Mapping[str, Any]) -> Plan:
     """A service was away: again later. The data are not fit: the run ends, unpaid."""
     reason, message = str(result.get("reason", "")), str(result.get("message", ""))
     facts = {"DatasetReady": False}
     if not result.get("transient"):
-        return failed(seen, Why.DATASET_REFUSED, told(result, given(seen, reason)), facts=facts)
-    why = Why.LANGSMITH_UNAVAILABLE if reason.startswith("LangSmith") else Why.HUB_UNAVAILABLE
-    plan = wait(seen, TrainingPhase.PREPARING, why, message, after=RETRY_SECONDS, facts=facts)
+        return failed(state, TrainingReason.DatasetRefused, told(result, given(state, reason)), facts=facts)
+    why = (
+        TrainingReason.LangSmithUnavailable
+        if reason.startswith("LangSmith")
+        else TrainingReason.HubUnavailable
+    )
+    plan = wait(state, TrainingPhase.PREPARING, why, message, after=RETRY_SECONDS, facts=facts)
     retry = Do(action="retry_dataset", arguments={"after": RETRY_SECONDS})
     return Plan(steps=(*plan.steps, retry), requeue_after=RETRY_SECONDS)
 
 
-def given(seen: Observed, reason: str) -> Given:
+def given(state: State, reason: str) -> Given:
     """Where a person finds what the program was given."""
-    run, agent = seen.run, seen.run.spec.agent_model_ref.name
-    settings, own = seen.agent_model.spec.langsmith if seen.agent_model else None, run.spec.dataset
-    dataset = f"spec.langsmith.trainingDataset {training_dataset(seen)} of AgentModel {agent}"
+    run, agent = state.run, state.run.spec.agent_model_ref.name
+    settings, own = state.agent_model.spec.langsmith if state.agent_model else None, run.spec.dataset
+    dataset = f"spec.langsmith.trainingDataset {training_dataset(state)} of AgentModel {agent}"
     if own.langsmith:
         dataset = f"spec.dataset.langsmith {own.langsmith} of TrainingRun {run.metadata.name}"
     if own.as_of and reason == "DatasetVersionNotFound":
@@ -149,9 +155,9 @@ def given(seen: Observed, reason: str) -> Given:
     )
 
 
-def dataset_input(seen: Observed) -> dict[str, Any]:
+def dataset_input(state: State) -> dict[str, Any]:
     """`input.json` of the dataset program."""
-    run, agent = seen.run, seen.agent_model
+    run, agent = state.run, state.agent_model
     assert agent is not None
     assert agent.spec.prompt is not None
     assert run.metadata.creation_timestamp is not None
@@ -159,7 +165,7 @@ def dataset_input(seen: Observed) -> dict[str, Any]:
     selection = run.spec.dataset
     as_of = selection.as_of
     repo = dataset_repository(
-        org=seen.settings.hub_org,
+        org=state.settings.hub_org,
         agent=agent.spec.agent,
         created=run.metadata.creation_timestamp,
         uid=run.metadata.uid,
@@ -169,8 +175,8 @@ def dataset_input(seen: Observed) -> dict[str, Any]:
         "run": run.metadata.uid,
         "agent": agent.spec.agent,
         "langsmith": {
-            "dataset": training_dataset(seen),
-            "field": _dataset_field(seen),
+            "dataset": training_dataset(state),
+            "field": _dataset_field(state),
             "as_of": as_of.isoformat() if as_of else None,
             "splits": list(selection.splits),
         },
@@ -178,10 +184,10 @@ def dataset_input(seen: Observed) -> dict[str, Any]:
         "prompt": agent.spec.prompt.wire(),
         "method": run.spec.method.value,
         "hub": {"repo": repo},
-        "min_examples": seen.settings.min_examples,
+        "min_examples": state.settings.min_examples,
         "split": {"test_fraction": 0.1, "seed": run.metadata.uid},
-        "max_seq_length": training_values(seen).get("max_seq_length"),
-        "base_model": {"repo": base_model_name(seen)},
+        "max_seq_length": training_values(state).get("max_seq_length"),
+        "base_model": {"repo": base_model_name(state)},
         "include_failures": selection.include_failures,
         "feedback_key": selection.feedback_key,
         "group_key": selection.group_key,
@@ -192,8 +198,8 @@ def dataset_input(seen: Observed) -> dict[str, Any]:
     }
 
 
-def _dataset_field(seen: Observed) -> str:
+def _dataset_field(state: State) -> str:
     """Where a person has written which dataset it is."""
-    if seen.run.spec.dataset.langsmith:
+    if state.run.spec.dataset.langsmith:
         return "spec.dataset.langsmith"
     return "the AgentModel's spec.langsmith.trainingDataset"

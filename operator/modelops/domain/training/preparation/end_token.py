@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.plan import Plan
-from modelops.domain.reasons import TrainingReason as Why
+from modelops.domain.reasons import TrainingReason
 from modelops.domain.training.effective_spec import named_base_model
 from modelops.domain.training.preparation.tokenizer import TokenizerFiles
 from modelops.domain.training.pricing.price import stands
-from modelops.domain.training.state import Observed
+from modelops.domain.training.state import State
 from modelops.domain.training.status import failed, hub_is_away
 from modelops.ports import ModelInfo
 
@@ -17,23 +17,23 @@ SHOWN = 8
 """Special tokens that a message lists at most."""
 
 
-def end_token_is_unknown(seen: Observed) -> Plan | None:
+def end_token_is_unknown(state: State) -> Plan | None:
     """The training job would find out that a model cannot learn to stop, but only after it was paid for."""
-    if stands(seen):
+    if stands(state):
         return None
-    if seen.tokenizer is UNSEEN:
+    if state.tokenizer is UNSEEN:
         return Plan(needs="tokenizer")
-    if isinstance(seen.tokenizer, Outage) and not seen.tokenizer.refused:
-        return hub_is_away(seen, seen.tokenizer, f"the tokenizer of {named_base_model(seen)}")
-    if is_base(seen) and seen.sibling is UNSEEN:
+    if isinstance(state.tokenizer, Outage) and not state.tokenizer.refused:
+        return hub_is_away(state, state.tokenizer, f"the tokenizer of {named_base_model(state)}")
+    if is_base(state) and state.sibling is UNSEEN:
         return Plan(needs="sibling")
-    message = flaw(seen)
-    return failed(seen, Why.NO_END_TOKEN, message) if message else None
+    message = flaw(state)
+    return failed(state, TrainingReason.NoEndToken, message) if message else None
 
 
-def is_base(seen: Observed) -> bool:
+def is_base(state: State) -> bool:
     """Whether the model stops at no token that a chat template of its own writes; False where that is not known."""
-    files = seen.tokenizer
+    files = state.tokenizer
     return isinstance(files, TokenizerFiles) and not (files.template and files.stops_at_its_end)
 
 
@@ -42,18 +42,18 @@ def sibling_of(base_model: str) -> str:
     return base_model + INSTRUCT
 
 
-def sibling_name(seen: Observed) -> str:
+def sibling_name(state: State) -> str:
     """The -Instruct sibling of a base model; empty where the Hub has none, or did not say."""
-    return seen.sibling.repo if is_base(seen) and isinstance(seen.sibling, ModelInfo) else ""
+    return state.sibling.repo if is_base(state) and isinstance(state.sibling, ModelInfo) else ""
 
 
-def flaw(seen: Observed) -> str:
+def flaw(state: State) -> str:
     """Why this base model cannot be trained by this contract; empty where it can."""
-    files, eos = seen.tokenizer, end_token(seen)
+    files, eos = state.tokenizer, end_token(state)
     if not isinstance(files, TokenizerFiles):
         return ""
-    agent = f"AgentModel {seen.run.spec.agent_model_ref.name}"
-    model = f"{named_base_model(seen)} of TrainingRun {seen.run.metadata.name}"
+    agent = f"AgentModel {state.run.spec.agent_model_ref.name}"
+    model = f"{named_base_model(state)} of TrainingRun {state.run.metadata.name}"
     tokens = sorted({files.eos, *files.special.values()} - {""})
     listed = (
         f" (it has {', '.join(tokens[:SHOWN])}{', ...' if len(tokens) > SHOWN else ''})" if tokens else ""
@@ -63,14 +63,14 @@ def flaw(seen: Observed) -> str:
             f"spec.prompt.eos {eos} of {agent} is no special token of {model}{listed}: correct it, then create a "
             "new run"
         )
-    if eos or not is_base(seen):
+    if eos or not is_base(state):
         return ""
     lacks = (
         "its chat template ends an answer with no token that it stops at"
         if files.template
         else "it has no chat template"
     )
-    sibling = sibling_name(seen)
+    sibling = sibling_name(state)
     instead = f"use {sibling}" if sibling else "use a model that was made for conversations"
     return (
         f"{model} is a base model: {lacks}. In a new run {instead}, or before it set spec.prompt.eos of {agent} to the "
@@ -78,7 +78,7 @@ def flaw(seen: Observed) -> str:
     )
 
 
-def end_token(seen: Observed) -> str:
+def end_token(state: State) -> str:
     """The prompt contract's; empty where it names none."""
-    agent = seen.agent_model
+    agent = state.agent_model
     return (agent.spec.prompt.eos if agent and agent.spec.prompt else None) or ""

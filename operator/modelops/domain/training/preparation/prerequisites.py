@@ -5,92 +5,98 @@ from __future__ import annotations
 from modelops.api.v1alpha1.names import FINALIZER
 from modelops.api.v1alpha1.trainingrun import TrainingPhase
 from modelops.domain.plan import Plan, WriteFinalizers
-from modelops.domain.reasons import TrainingReason as Why
+from modelops.domain.reasons import TrainingReason
 from modelops.domain.training.effective_spec import base_model_name, training_dataset
 from modelops.domain.training.pricing.cluster_hardware import cluster_hardware
-from modelops.domain.training.state import Observed
+from modelops.domain.training.state import State
 from modelops.domain.training.status import RETRY_SECONDS, failed, wait
 
 
-def ensure_finalizer(seen: Observed) -> Plan | None:
+def ensure_finalizer(state: State) -> Plan | None:
     """The finalizer is there before anything that would have to be undone."""
-    meta = seen.run.metadata
+    meta = state.run.metadata
     if FINALIZER in meta.finalizers or meta.deletion_timestamp is not None:
         return None
     return Plan(steps=(WriteFinalizers(finalizers=(*meta.finalizers, FINALIZER)),), requeue_after=0)
 
 
-def agent_model_is_missing(seen: Observed) -> Plan | None:
+def agent_model_is_missing(state: State) -> Plan | None:
     """Once a submission is intended the record is enough: what bills is followed to its end without it."""
-    run, name = seen.run, seen.run.spec.agent_model_ref.name
-    if seen.agent_model is None and (run.status.job is None or seen.record is None):
+    run, name = state.run, state.run.spec.agent_model_ref.name
+    if state.agent_model is None and (run.status.job is None or state.record is None):
         message = (
             f"AgentModel {name} (spec.agentModelRef) does not exist in namespace {run.metadata.namespace}: "
             "create it"
         )
-    elif seen.record is None:
+    elif state.record is None:
         message = f"AgentModel {name} (spec.agentModelRef) has no record yet: see its conditions"
     else:
         return None
-    return wait(seen, run.status.phase, Why.WAITING_FOR_AGENT_MODEL, message, after=RETRY_SECONDS)
+    return wait(state, run.status.phase, TrainingReason.AgentModelNotFound, message, after=RETRY_SECONDS)
 
 
-def secret_is_not_usable(seen: Observed) -> Plan | None:
+def secret_is_not_usable(state: State) -> Plan | None:
     """What is to end ends all the same, where there is a token for that; nothing else goes on."""
-    ends = seen.ends and seen.run.status.job is not None
-    if not seen.secret_problem or (ends and seen.can_clean_up):
-        return None
-    return wait(seen, seen.run.status.phase, Why.SECRET_NOT_USABLE, seen.secret_problem, after=RETRY_SECONDS)
-
-
-def jobs_are_disabled(seen: Observed) -> Plan | None:
-    """Those of Hugging Face; what runs in this cluster needs none."""
-    if seen.settings.jobs_enabled or cluster_hardware(seen.run) is not None:
+    ends = state.ends and state.run.status.job is not None
+    if not state.secret_problem or (ends and state.can_clean_up):
         return None
     return wait(
-        seen,
+        state,
+        state.run.status.phase,
+        TrainingReason.SecretNotUsable,
+        state.secret_problem,
+        after=RETRY_SECONDS,
+    )
+
+
+def jobs_are_disabled(state: State) -> Plan | None:
+    """Those of Hugging Face; what runs in this cluster needs none."""
+    if state.settings.jobs_enabled or cluster_hardware(state.run) is not None:
+        return None
+    return wait(
+        state,
         TrainingPhase.PENDING,
-        Why.JOBS_DISABLED,
+        TrainingReason.JobsDisabled,
         "HUGGINGFACE_JOBS_ENABLED is false in the operator's environment: set it to true to start this run",
         after=None,
     )
 
 
-def prompt_contract_is_missing(seen: Observed) -> Plan | None:
-    assert seen.agent_model is not None
-    if seen.agent_model.spec.prompt is not None:
+def prompt_contract_is_missing(state: State) -> Plan | None:
+    assert state.agent_model is not None
+    if state.agent_model.spec.prompt is not None:
         return None
     return wait(
-        seen,
+        state,
         TrainingPhase.PENDING,
-        Why.NO_PROMPT_CONTRACT,
-        f"AgentModel {seen.agent_model.metadata.name} has no spec.prompt: "
+        TrainingReason.NoPromptContract,
+        f"AgentModel {state.agent_model.metadata.name} has no spec.prompt: "
         "add the prompt contract that the agent really uses",
         after=None,
     )
 
 
-def base_model_is_not_named(seen: Observed) -> Plan | None:
+def base_model_is_not_named(state: State) -> Plan | None:
     """Fixed when the dataset is begun; until then the installation's default may still come or change."""
-    if base_model_name(seen):
+    if base_model_name(state):
         return None
     return wait(
-        seen,
+        state,
         TrainingPhase.PENDING,
-        Why.NO_BASE_MODEL,
+        TrainingReason.NoBaseModel,
         f"no base model: set MODELOPS_DEFAULT_BASE_MODEL in the operator's environment, or create a run with "
-        f"spec.baseModel in place of TrainingRun {seen.run.metadata.name}",
+        f"spec.baseModel in place of TrainingRun {state.run.metadata.name}",
         after=None,
     )
 
 
-def dataset_is_not_named(seen: Observed) -> Plan | None:
-    if training_dataset(seen):
+def dataset_is_not_named(state: State) -> Plan | None:
+    if training_dataset(state):
         return None
     return failed(
-        seen,
-        Why.NO_DATASET,
+        state,
+        TrainingReason.NoDataset,
         "no dataset: set spec.dataset.langsmith in a new run, or spec.langsmith.trainingDataset of "
-        f"AgentModel {seen.run.spec.agent_model_ref.name} before it",
+        f"AgentModel {state.run.spec.agent_model_ref.name} before it",
         facts={"DatasetReady": False},
     )

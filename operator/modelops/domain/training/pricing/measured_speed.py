@@ -7,7 +7,7 @@ from typing import Final
 
 from modelops.domain.job_report import JobReport
 from modelops.domain.record import Record, Speeds
-from modelops.domain.training.state import Observed
+from modelops.domain.training.state import State
 
 MOST_RUNS: Final = 8
 """Of a kind: the newest ones count."""
@@ -16,12 +16,12 @@ CREDIBLE: Final = (0.01, 1e7)
 """Tokens per second; what is outside is a mistake of the job's."""
 
 
-def with_pace(seen: Observed, record: Record) -> Record:
+def with_pace(state: State, record: Record) -> Record:
     """The record with the speed of the attempt that is being settled, where its job told one."""
-    speed = speed_of(seen)
-    if speed is None or seen.reservation_key in record.settlements:
+    speed = speed_of(state)
+    if speed is None or state.reservation_key in record.settlements:
         return record
-    run, estimate = seen.run, seen.run.status.estimate
+    run, estimate = state.run, state.run.status.estimate
     assert estimate is not None
     kind = {"flavor": estimate.flavor, "method": run.spec.method.value, "base_model": run.base_model}
     old = next((s for s in record.speeds if s.is_of(**kind)), None)
@@ -31,14 +31,14 @@ def with_pace(seen: Observed, record: Record) -> Record:
     return record.with_(speeds=(*others, new)[-MOST_KINDS:])
 
 
-def speed_of(seen: Observed) -> float | None:
+def speed_of(state: State) -> float | None:
     """Tokens per second of the training, in the tokens that the dataset was estimated to have.
 
     So that the next estimate, which counts the same way, is right also where the tokenizer makes more of a text
     than was assumed. None where the job did not train long enough to say so.
     """
-    report, dataset = seen.report, seen.run.status.dataset
-    if not isinstance(report, JobReport) or dataset is None or seen.run.status.estimate is None:
+    report, dataset = state.report, state.run.status.dataset
+    if not isinstance(report, JobReport) or dataset is None or state.run.status.estimate is None:
         return None
     told = report.kind == "done" or report.failure == "too_slow"
     seconds = report.metrics.get("seconds_per_step", 0.0)

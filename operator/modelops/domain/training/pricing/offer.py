@@ -10,63 +10,67 @@ from modelops.api.v1alpha1.trainingrun import TrainingPhase
 from modelops.domain.conditions import condition_of, without_condition
 from modelops.domain.money import micro
 from modelops.domain.plan import Announce, Plan
-from modelops.domain.reasons import TrainingReason as Why
+from modelops.domain.reasons import TrainingReason
 from modelops.domain.training.effective_spec import base_model_name
 from modelops.domain.training.pricing.estimate import CannotEstimate, DoesNotFit
 from modelops.domain.training.pricing.flavor_choice import NothingFits
 from modelops.domain.training.pricing.price import base_model, needs_approval, priced, refusal, stands
-from modelops.domain.training.state import Observed
-from modelops.domain.training.status import as_if, failed, moved
+from modelops.domain.training.state import State
+from modelops.domain.training.status import as_if, failed, with_phase
 from modelops.domain.training.submission.approval import asked
 from modelops.domain.training.submission.submit import ensure_submitted
 
 
-def ensure_offer(seen: Observed) -> Plan | None:
+def ensure_offer(state: State) -> Plan | None:
     """There is none yet, or the offer that was made expired."""
-    return None if stands(seen) else fixed(seen)
+    return None if stands(state) else fixed(state)
 
 
-def fixed(seen: Observed) -> Plan:
+def fixed(state: State) -> Plan:
     """Base model's revision and price are fixed by the write of the intent, or of the offer."""
-    old = seen.run.status
+    old = state.run.status
     assert old.dataset is not None
     known = {"DatasetReady": True}
     try:
-        price = priced(seen, old.dataset)
+        price = priced(state, old.dataset)
     except CannotEstimate as error:
-        message = f"TrainingRun {seen.run.metadata.name}: {error}; then create a new run"
-        return failed(seen, why_not(error), message, facts=known)
+        message = f"TrainingRun {state.run.metadata.name}: {error}; then create a new run"
+        return failed(state, why_not(error), message, facts=known)
     # A further attempt goes on with the base model that the first one had, and with its approval.
     terms: dict[str, Any] = {
-        "base_model": base_model_name(seen),
-        "base_revision": base_model(seen).revision,
+        "base_model": base_model_name(state),
+        "base_revision": base_model(state).revision,
         "approval_digest": "",
     }
     if old.attempts:
         terms = {}
-    at_price = as_if(seen, old.model_copy(update={**terms, "estimate": price}))
+    at_price = as_if(state, old.model_copy(update={**terms, "estimate": price}))
     high = micro(price.high_usd)
-    refused = refusal(seen, high)
+    refused = refusal(state, high)
     if refused is not None:
         return failed(at_price, *refused, facts=known)
-    if needs_approval(seen, high):
+    if needs_approval(state, high):
         return asked(at_price, price)
     message = (
         f"{old.dataset.train} examples to train on, {old.dataset.test} held out; "
         f"estimated ${price.low_usd} to ${price.high_usd}"
     )
-    status = moved(at_price, TrainingPhase.SUBMITTING, Why.DATASET_PREPARED, message, facts=known)
+    status = with_phase(
+        at_price, TrainingPhase.SUBMITTING, TrainingReason.DatasetPrepared, message, facts=known
+    )
     approved = condition_of(old.conditions, "Approved")
     if not old.attempts or approved is None or approved.status is not ConditionStatus.TRUE:
         status = status.model_copy(update={"conditions": without_condition(status.conditions, "Approved")})
-    plan = ensure_submitted(as_if(seen, status))
+    plan = ensure_submitted(as_if(state, status))
     assert plan is not None
     if old.attempts:
         return plan
-    return replace(plan, steps=(Announce(reason=Why.DATASET_PREPARED.value, message=message), *plan.steps))
+    return replace(
+        plan, steps=(Announce(reason=TrainingReason.DatasetPrepared.value, message=message), *plan.steps)
+    )
 
 
-def why_not(error: CannotEstimate) -> Why:
+def why_not(error: CannotEstimate) -> TrainingReason:
     if isinstance(error, DoesNotFit):
-        return Why.DOES_NOT_FIT
-    return Why.NO_FLAVOR_FITS if isinstance(error, NothingFits) else Why.PRICE_UNKNOWN
+        return TrainingReason.DoesNotFit
+    return TrainingReason.NoFlavorFits if isinstance(error, NothingFits) else TrainingReason.PriceUnknown

@@ -12,44 +12,44 @@ from modelops.domain.conditions import condition_of
 from modelops.domain.digest import digest_of
 from modelops.domain.money import micro, shown
 from modelops.domain.plan import Announce, Do, Plan, WriteStatus
-from modelops.domain.reasons import TrainingReason as Why
+from modelops.domain.reasons import TrainingReason
 from modelops.domain.training.effective_spec import billed_namespace, current_prompt_digest, inputs_of
 from modelops.domain.training.outcome.conclude import conclude
 from modelops.domain.training.pricing.price import spent, stands
-from modelops.domain.training.state import Observed
-from modelops.domain.training.status import as_if, failed, moved, said, wait
+from modelops.domain.training.state import State
+from modelops.domain.training.status import as_if, failed, status_steps, wait, with_phase
 from modelops.domain.training.submission.submit import ensure_submitted
 
 FORM = "training-approval/v1"
 
 
-def approval_has_expired(seen: Observed) -> Plan | None:
+def approval_has_expired(state: State) -> Plan | None:
     """The last offer expired: the run ends, through the record, so that a late reservation fails."""
-    since = asked_since(seen)
-    if since is None or stands(seen):
+    since = asked_since(state)
+    if since is None or stands(state):
         return None
-    seconds = seen.settings.approval_seconds
-    if seen.now < wait_ends(since, seconds=seconds):
+    seconds = state.settings.approval_seconds
+    if state.now < wait_ends(since, seconds=seconds):
         return None
-    cost = f"earlier attempts cost {shown(spent(seen))}" if spent(seen) else "nothing was spent"
+    cost = f"earlier attempts cost {shown(spent(state))}" if spent(state) else "nothing was spent"
     message = f"nobody approved since {moment(since)}; {cost}: create a new run to ask again"
-    return conclude(seen, Why.APPROVAL_EXPIRED, message)
+    return conclude(state, TrainingReason.ApprovalExpired, message)
 
 
-def withdraw_changed_offer(seen: Observed) -> Plan | None:
+def withdraw_changed_offer(state: State) -> Plan | None:
     """Prompt, recipe or account are not what was asked about: the data are prepared and the offer made anew."""
-    status = seen.run.status
+    status = state.run.status
     offer = status.estimate
-    if offer is None or offer.valid_until is None or offer_digest(seen, offer) == status.approval_digest:
+    if offer is None or offer.valid_until is None or offer_digest(state, offer) == status.approval_digest:
         return None
     message = (
-        f"AgentModel {seen.run.spec.agent_model_ref.name} or the installation's training defaults were edited "
+        f"AgentModel {state.run.spec.agent_model_ref.name} or the installation's training defaults were edited "
         "since the approval was asked for: the dataset is prepared anew, and a new approval is asked for"
     )
-    began_anew = moved(
-        seen,
+    began_anew = with_phase(
+        state,
         TrainingPhase.PREPARING,
-        Why.PREPARING_DATASET,
+        TrainingReason.PreparingDataset,
         message,
         facts={"DatasetReady": False, "Approved": False},
         dataset=None,
@@ -57,79 +57,81 @@ def withdraw_changed_offer(seen: Observed) -> Plan | None:
         base_revision="",
         approval_digest="",
     )
-    told = said(seen, began_anew, Why.PREPARING_DATASET, message)
+    told = status_steps(state, began_anew, TrainingReason.PreparingDataset, message)
     return Plan(steps=(Do(action="stop_dataset"), *told), requeue_after=0)
 
 
-def asked(seen: Observed, price: Estimate) -> Plan:
+def asked(state: State, price: Estimate) -> Plan:
     """The offer and its digest, frozen in one write; nothing is reserved."""
-    run, agent = seen.run, seen.agent_model
+    run, agent = state.run, state.agent_model
     assert agent is not None
     if agent.spec.approval_policy.forbid_self_approval and run.spec.requested_by is None:
         message = (
-            f"{offered(seen, price)}, and spec.approvalPolicy of AgentModel {agent.metadata.name} forbids "
+            f"{offered(state, price)}, and spec.approvalPolicy of AgentModel {agent.metadata.name} forbids "
             "self-approval: say who asks in spec.requestedBy of a new run"
         )
-        return failed(seen, Why.SELF_APPROVAL, message, facts={"Approved": False})
-    since = asked_since(seen) or seen.now
-    until = valid_until(seen.now, asked_since=since, seconds=seen.settings.approval_seconds)
+        return failed(state, TrainingReason.SelfApproval, message, facts={"Approved": False})
+    since = asked_since(state) or state.now
+    until = valid_until(state.now, asked_since=since, seconds=state.settings.approval_seconds)
     offer = price.model_copy(update={"valid_until": until})
     frozen = run.status.model_copy(
-        update={"estimate": offer, "approval_digest": offer_digest(seen, offer), "active_since": None},
+        update={"estimate": offer, "approval_digest": offer_digest(state, offer), "active_since": None},
     )
-    waiting = as_if(seen, frozen)
+    waiting = as_if(state, frozen)
     reason, message = what_is_lacking(waiting, offer)
     facts = {"DatasetReady": True, "Approved": False, "Submitted": False}
-    status = moved(waiting, TrainingPhase.AWAITING_APPROVAL, reason, message, facts=facts)
+    status = with_phase(waiting, TrainingPhase.AWAITING_APPROVAL, reason, message, facts=facts)
     steps = (WriteStatus(status=status), Announce(reason=reason.value, message=message))
     return Plan(steps=steps, requeue_after=seconds_left(waiting, offer))
 
 
-def ensure_approved(seen: Observed) -> Plan | None:
+def ensure_approved(state: State) -> Plan | None:
     """An offer stands: it is approved, and goes on as any run does; or what is lacking is said."""
-    run = seen.run
+    run = state.run
     offer = run.status.estimate
     if offer is None or offer.valid_until is None:
         return None
-    if run.spec.approval is None or flaw_of(seen) is not None:
-        reason, message = what_is_lacking(seen, offer)
-        after = seconds_left(seen, offer)
+    if run.spec.approval is None or flaw_of(state) is not None:
+        reason, message = what_is_lacking(state, offer)
+        after = seconds_left(state, offer)
         facts = {"Approved": False}
-        return wait(seen, TrainingPhase.AWAITING_APPROVAL, reason, message, after=after, facts=facts)
+        return wait(state, TrainingPhase.AWAITING_APPROVAL, reason, message, after=after, facts=facts)
     message = f"{run.spec.approval.approved_by} approved up to {shown(micro(offer.high_usd))}"
-    status = moved(seen, TrainingPhase.SUBMITTING, Why.APPROVED, message, facts={"Approved": True})
-    plan = ensure_submitted(as_if(seen, status))
+    status = with_phase(
+        state, TrainingPhase.SUBMITTING, TrainingReason.Approved, message, facts={"Approved": True}
+    )
+    plan = ensure_submitted(as_if(state, status))
     assert plan is not None
-    return replace(plan, steps=(Announce(reason=Why.APPROVED.value, message=message), *plan.steps))
+    return replace(plan, steps=(Announce(reason=TrainingReason.Approved.value, message=message), *plan.steps))
 
 
-def offer_digest(seen: Observed, offer: Estimate) -> str:
+def offer_digest(state: State, offer: Estimate) -> str:
     """The digest of all that is approved: which run, what it learns from and how, where, for how much."""
-    status = seen.run.status
+    status = state.run.status
     assert status.dataset is not None
     assert offer.valid_until is not None
     content = {
-        "run": seen.uid,
-        "identity": seen.identity,
-        "inputs": dict(vars(inputs_of(seen))),
-        "prompt": current_prompt_digest(seen),
+        "run": state.uid,
+        "identity": state.identity,
+        "inputs": dict(vars(inputs_of(state))),
+        "prompt": current_prompt_digest(state),
         "dataset_revision": status.dataset.revision,
         "base_revision": status.base_revision,
-        "account": billed_namespace(seen),
+        "account": billed_namespace(state),
         "flavor": offer.flavor,
         "high_usd": offer.high_usd,
         "high_minutes": offer.high_minutes,
         "usd_per_hour": offer.usd_per_hour,
         "valid_until": offer.valid_until.isoformat(timespec="seconds"),
     }
-    if seen.attempt > 1:
-        content["attempt"] = seen.attempt
+    if state.attempt > 1:
+        content["attempt"] = state.attempt
     return digest_of(FORM, content)
 
 
-def flaw_of(seen: Observed) -> Flaw | None:
+def flaw_of(state: State) -> Flaw | None:
     """What is wrong with spec.approval, which is there."""
-    run, agent = seen.run, seen.agent_model
+    run, agent = state.run, state.agent_model
     assert run.spec.approval is not None
     assert agent is not None
     return flaw(
@@ -141,40 +143,40 @@ def flaw_of(seen: Observed) -> Flaw | None:
     )
 
 
-def what_is_lacking(seen: Observed, offer: Estimate) -> tuple[Why, str]:
+def what_is_lacking(state: State, offer: Estimate) -> tuple[TrainingReason, str]:
     """Reason and words for the person who may approve."""
-    run = seen.run
+    run = state.run
     assert offer.valid_until is not None
     where = f"modelops approve {run.metadata.name} -n {run.metadata.namespace}"
     remedy = f"approve it with `{where}` until {moment(offer.valid_until)}"
-    wrong = flaw_of(seen) if run.spec.approval is not None else None
+    wrong = flaw_of(state) if run.spec.approval is not None else None
     if wrong is not None:
-        return Why.named(wrong.reason), f"{wrong.message}; {remedy}"
-    return Why.NEEDS_APPROVAL, f"{offered(seen, offer)}: {remedy}"
+        return TrainingReason.named(wrong.reason), f"{wrong.message}; {remedy}"
+    return TrainingReason.NeedsApproval, f"{offered(state, offer)}: {remedy}"
 
 
-def offered(seen: Observed, offer: Estimate) -> str:
-    agent, before, high = seen.agent_model, spent(seen), shown(micro(offer.high_usd))
+def offered(state: State, offer: Estimate) -> str:
+    agent, before, high = state.agent_model, spent(state), shown(micro(offer.high_usd))
     assert agent is not None
     cost = f"the training may cost up to {high}"
     if before:
-        cost = f"attempt {seen.attempt} may cost up to {high} after {shown(before)} for those before"
+        cost = f"attempt {state.attempt} may cost up to {high} after {shown(before)} for those before"
     return (
-        f"{cost}, with further attempts up to spec.maxUSD ${seen.run.spec.max_usd}; that is above "
+        f"{cost}, with further attempts up to spec.maxUSD ${state.run.spec.max_usd}; that is above "
         f"spec.budget.approvalAboveUSD ${agent.spec.budget.approval_above_usd} of AgentModel {agent.metadata.name}"
     )
 
 
-def asked_since(seen: Observed) -> datetime | None:
+def asked_since(state: State) -> datetime | None:
     """When the run first asked; renewing the offer does not move it."""
-    found = condition_of(seen.run.status.conditions, "Approved")
+    found = condition_of(state.run.status.conditions, "Approved")
     waits = found is not None and found.status is ConditionStatus.FALSE
     return found.last_transition_time if found is not None and waits else None
 
 
-def seconds_left(seen: Observed, offer: Estimate) -> float:
+def seconds_left(state: State, offer: Estimate) -> float:
     assert offer.valid_until is not None
-    return max(1.0, (offer.valid_until - seen.now).total_seconds())
+    return max(1.0, (offer.valid_until - state.now).total_seconds())
 
 
 def moment(time: datetime) -> str:

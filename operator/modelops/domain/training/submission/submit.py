@@ -8,7 +8,7 @@ from modelops.api.v1alpha1.trainingrun import JobStatus, TrainingPhase
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.money import micro, shown
 from modelops.domain.plan import Do, Plan, WriteRecord, WriteStatus
-from modelops.domain.reasons import TrainingReason as Why
+from modelops.domain.reasons import TrainingReason
 from modelops.domain.record import Reservation
 from modelops.domain.training.effective_spec import (
     agent_name,
@@ -23,8 +23,8 @@ from modelops.domain.training.naming import attempt_label
 from modelops.domain.training.outcome.attempts import attempt_values, sizes
 from modelops.domain.training.outcome.conclude import conclude
 from modelops.domain.training.pricing.price import over_budget, uncovered
-from modelops.domain.training.state import Observed
-from modelops.domain.training.status import RETRY_SECONDS, as_if, moved, said, unanswered, wait
+from modelops.domain.training.state import State
+from modelops.domain.training.status import RETRY_SECONDS, as_if, status_steps, unanswered, wait, with_phase
 from modelops.domain.training.submission.checkpoints import STEPS_KEY, checkpoint_steps
 from modelops.domain.versions import next_version
 
@@ -32,121 +32,125 @@ REFUSAL_SECONDS = 10.0
 SETTLE_LOOK_SECONDS = 1.0
 
 
-def ensure_submitted(seen: Observed) -> Plan | None:
+def ensure_submitted(state: State) -> Plan | None:
     """1. Reserve. 2. Intent. 3. POST, only because this plan wrote the intent just before."""
-    run, record = seen.run, seen.record
+    run, record = state.run, state.record
     if run.status.job is not None:
         return None
     assert record is not None
     assert run.status.estimate is not None
     high = micro(run.status.estimate.high_usd)
-    existing = record.reservations.get(seen.reservation_key)
-    missing = uncovered(seen, high)
-    if missing > 0 and (message := over_budget(seen, missing)):
-        return conclude(seen, Why.OVER_BUDGET, message)
-    covers = existing is not None and missing <= 0 and same_inputs(seen, existing)
-    reservation, reserve = (existing, ()) if existing and covers else reserved(seen, high)
+    existing = record.reservations.get(state.reservation_key)
+    missing = uncovered(state, high)
+    if missing > 0 and (message := over_budget(state, missing)):
+        return conclude(state, TrainingReason.OverBudget, message)
+    covers = existing is not None and missing <= 0 and same_inputs(state, existing)
+    reservation, reserve = (existing, ()) if existing and covers else reserved(state, high)
     message = f"up to {shown(high)} reserved; submitting to {run.status.estimate.flavor}"
-    job = first_intent(seen)
-    status = moved(
-        seen,
+    job = first_intent(state)
+    status = with_phase(
+        state,
         TrainingPhase.SUBMITTING,
-        Why.SUBMITTING,
+        TrainingReason.Submitting,
         message,
         facts={"Submitted": False},
         job=job,
-        recipe=json.dumps(training_values(seen), sort_keys=True, separators=(",", ":")),
+        recipe=json.dumps(training_values(state), sort_keys=True, separators=(",", ":")),
         active_since=run.status.active_since or job.intended_at,
     )
-    intent = said(seen, status, Why.SUBMITTING, message)
-    return Plan(steps=(*reserve, *intent, submit(seen, job, reservation.version)), requeue_after=0)
+    intent = status_steps(state, status, TrainingReason.Submitting, message)
+    return Plan(steps=(*reserve, *intent, submit(state, job, reservation.version)), requeue_after=0)
 
 
-def same_inputs(seen: Observed, existing: Reservation) -> bool:
+def same_inputs(state: State, existing: Reservation) -> bool:
     """Whether its version was allocated for what would be trained now: a crash may have come before the intent,
     and the data be read anew since."""
-    assert seen.record is not None
-    return seen.record.allocated.get(existing.version) == vars(inputs_of(seen))
+    assert state.record is not None
+    return state.record.allocated.get(existing.version) == vars(inputs_of(state))
 
 
-def reserved(seen: Observed, high: int) -> tuple[Reservation, tuple[WriteRecord, ...]]:
+def reserved(state: State, high: int) -> tuple[Reservation, tuple[WriteRecord, ...]]:
     """The cover of the attempt and the version that it may become, and the write of both."""
-    run, record = seen.run, seen.record
+    run, record = state.run, state.record
     assert record is not None
-    inputs = inputs_of(seen)
-    version = version_of_attempts(seen) or next_version(
+    inputs = inputs_of(state)
+    version = version_of_attempts(state) or next_version(
         record.allocated, inputs=inputs, latest=record.latest_inputs()
     )
     reservation = Reservation(
         usd_micro=high,
-        month=f"{seen.now:%Y-%m}",
+        month=f"{state.now:%Y-%m}",
         name=run.metadata.name,
         version=version,
-        reserved_at=seen.now.isoformat(timespec="seconds"),
-        repo=output_repository(seen),
-        account=billed_namespace(seen),
+        reserved_at=state.now.isoformat(timespec="seconds"),
+        repo=output_repository(state),
+        account=billed_namespace(state),
     )
     covered = record.with_(
-        reservations={**record.reservations, seen.reservation_key: reservation},
+        reservations={**record.reservations, state.reservation_key: reservation},
         allocated={**record.allocated, version: dict(vars(inputs))},
     )
-    return reservation, (WriteRecord(record=covered, why=f"reserve {shown(high)} for {run.metadata.name}"),)
+    return reservation, (
+        WriteRecord(record=covered, purpose=f"reserve {shown(high)} for {run.metadata.name}"),
+    )
 
 
-def version_of_attempts(seen: Observed) -> str:
+def version_of_attempts(state: State) -> str:
     """The version that was allocated for an earlier attempt; empty where there is none."""
-    assert seen.record is not None
-    booked = (seen.record.settlements.get(f"{seen.uid}/{past.attempt}") for past in seen.run.status.attempts)
+    assert state.record is not None
+    booked = (
+        state.record.settlements.get(f"{state.uid}/{past.attempt}") for past in state.run.status.attempts
+    )
     return next((settlement.version for settlement in booked if settlement and settlement.version), "")
 
 
-def first_intent(seen: Observed) -> JobStatus:
+def first_intent(state: State) -> JobStatus:
     """The intent of an attempt's first submission."""
-    estimate = seen.run.status.estimate
+    estimate = state.run.status.estimate
     assert estimate is not None
-    batch, accumulation = sizes(seen)
+    batch, accumulation = sizes(state)
     return JobStatus(
-        attempt=seen.attempt,
-        label=attempt_label(installation=seen.settings.installation, uid=seen.uid, attempt=seen.attempt),
+        attempt=state.attempt,
+        label=attempt_label(installation=state.settings.installation, uid=state.uid, attempt=state.attempt),
         post=1,
         batch_size=batch,
         gradient_accumulation_steps=accumulation,
         timeout_seconds=estimate.high_minutes * 60,
-        intended_at=seen.now.replace(microsecond=0),
+        intended_at=state.now.replace(microsecond=0),
     )
 
 
-def submit(seen: Observed, job: JobStatus, version: str) -> Do:
+def submit(state: State, job: JobStatus, version: str) -> Do:
     """The POST of the intent `job`."""
-    intended = seen.run.status.model_copy(update={"job": job})
-    seen = as_if(seen, intended)
-    run, dataset, estimate = seen.run, seen.run.status.dataset, seen.run.status.estimate
+    intended = state.run.status.model_copy(update={"job": job})
+    state = as_if(state, intended)
+    run, dataset, estimate = state.run, state.run.status.dataset, state.run.status.estimate
     assert dataset is not None
     assert estimate is not None
-    values = attempt_values(seen)
+    values = attempt_values(state)
     steps = checkpoint_steps(examples=dataset.train, values=values, high_minutes=estimate.high_minutes)
     return Do(
         action="submit",
         arguments={
-            "namespace": billed_namespace(seen),
+            "namespace": billed_namespace(state),
             "label": job.label,
             "flavor": estimate.flavor,
             "timeout_seconds": job.timeout_seconds,
             "run": {
                 "v": 1,
-                "run": seen.uid,
+                "run": state.uid,
                 "name": run.metadata.name,
-                "identity": seen.identity,
+                "identity": state.identity,
                 "agent_model": f"{run.metadata.namespace}/{run.spec.agent_model_ref.name}",
                 "attempt": job.attempt,
                 "seconds": job.timeout_seconds,
-                "agent": agent_name(seen),
-                "base_model": base_model_name(seen),
+                "agent": agent_name(state),
+                "base_model": base_model_name(state),
                 "base_revision": run.status.base_revision,
                 "method": run.spec.method.value,
-                "config": {**values, "max_seq_length": longest_tokens(seen, dataset), STEPS_KEY: steps},
+                "config": {**values, "max_seq_length": longest_tokens(state, dataset), STEPS_KEY: steps},
                 "dataset": {"repo": dataset.repo, "revision": dataset.revision, "digest": dataset.digest},
-                "output": {"repo": output_repository(seen)},
+                "output": {"repo": output_repository(state)},
                 "version": version,
                 **({"eos": dataset.eos} if dataset.eos else {}),
             },
@@ -154,81 +158,83 @@ def submit(seen: Observed, job: JobStatus, version: str) -> Do:
     )
 
 
-def resolve_submission(seen: Observed) -> Plan | None:
+def resolve_submission(state: State) -> Plan | None:
     """What became of the submission: taken, refused, not taken now, or unknown."""
-    job, mine = seen.run.status.job, seen.submission
+    job, mine = state.run.status.job, state.submission
     if job is None or job.id:
         return None
     if mine is not None and mine.job is not None:
-        return recorded(seen, mine.job.id, mine.job.url)
+        return recorded(state, mine.job.id, mine.job.url)
     if mine is not None and mine.refused:
         message = f"the service refused the job: {mine.refused}"
-        status = moved(
-            seen,
+        status = with_phase(
+            state,
             TrainingPhase.SUBMITTING,
-            Why.SUBMISSION_REFUSED,
+            TrainingReason.SubmissionRefused,
             message,
-            ending=Why.SUBMISSION_REFUSED.value,
+            ending=TrainingReason.SubmissionRefused.value,
         )
-        return Plan(steps=said(seen, status, Why.SUBMISSION_REFUSED, message), requeue_after=0)
+        return Plan(
+            steps=status_steps(state, status, TrainingReason.SubmissionRefused, message), requeue_after=0
+        )
     if mine is not None and mine.unavailable:
         message = f"the service does not take jobs at the moment: {mine.unavailable}; trying again"
         after = mine.retry_after or REFUSAL_SECONDS
-        plan = wait(seen, TrainingPhase.SUBMITTING, Why.SUBMITTING, message, after=after)
+        plan = wait(state, TrainingPhase.SUBMITTING, TrainingReason.Submitting, message, after=after)
         forget = Do(action="forget_submission", arguments={"after": after})
         return Plan(steps=(*plan.steps, forget), requeue_after=after)
-    return adopt_or_resubmit(seen, job)
+    return adopt_or_resubmit(state, job)
 
 
-def adopt_or_resubmit(seen: Observed, job: JobStatus) -> Plan:
+def adopt_or_resubmit(state: State, job: JobStatus) -> Plan:
     """4. After a restart or a lost answer: settle, look by label, and only then submit again."""
-    if not seen.settled:
+    if not state.settled:
         return wait(
-            seen,
+            state,
             TrainingPhase.SUBMITTING,
-            Why.SUBMISSION_UNCERTAIN,
+            TrainingReason.SubmissionUncertain,
             f"submission {job.post} has no known answer; looking for label {job.label} after a settle period",
             after=SETTLE_LOOK_SECONDS,
         )
-    if seen.labelled is UNSEEN:
+    if state.labelled is UNSEEN:
         return Plan(needs="labelled")
-    if isinstance(seen.labelled, Outage):
-        return unanswered(seen, seen.labelled, f"jobs with label {job.label} cannot be listed")
-    if seen.labelled:
-        found = min(seen.labelled, key=lambda item: (item.ended, str(item.created_at), item.id))
-        return recorded(seen, found.id, found.url)
-    if seen.agent_model is None:
-        name = seen.run.spec.agent_model_ref.name
+    if isinstance(state.labelled, Outage):
+        return unanswered(state, state.labelled, f"jobs with label {job.label} cannot be listed")
+    if state.labelled:
+        found = min(state.labelled, key=lambda item: (item.ended, str(item.created_at), item.id))
+        return recorded(state, found.id, found.url)
+    if state.agent_model is None:
+        name = state.run.spec.agent_model_ref.name
         message = f"AgentModel {name} (spec.agentModelRef) is gone: nothing is submitted again without it"
-        phase = seen.run.status.phase
-        return wait(seen, phase, Why.WAITING_FOR_AGENT_MODEL, message, after=RETRY_SECONDS)
-    return submitted_again(seen, job)
+        phase = state.run.status.phase
+        return wait(state, phase, TrainingReason.AgentModelNotFound, message, after=RETRY_SECONDS)
+    return submitted_again(state, job)
 
 
-def submitted_again(seen: Observed, job: JobStatus) -> Plan:
+def submitted_again(state: State, job: JobStatus) -> Plan:
     """A new intent and its POST; the reservation of the attempt covers both."""
-    assert seen.record is not None
+    assert state.record is not None
     again = job.model_copy(update={"post": job.post + 1})
-    status = seen.run.status.model_copy(update={"job": again})
-    reservation = seen.record.reservations.get(seen.reservation_key)
+    status = state.run.status.model_copy(update={"job": again})
+    reservation = state.record.reservations.get(state.reservation_key)
     version = reservation.version if reservation else ""
-    return Plan(steps=(WriteStatus(status=status), submit(seen, again, version)), requeue_after=0)
+    return Plan(steps=(WriteStatus(status=status), submit(state, again, version)), requeue_after=0)
 
 
-def recorded(seen: Observed, job_id: str, url: str) -> Plan:
+def recorded(state: State, job_id: str, url: str) -> Plan:
     """5. The job's id is on record."""
-    job = seen.run.status.job
+    job = state.run.status.job
     assert job is not None
     message = waiting_for_hardware(job_id)
-    status = moved(
-        seen,
+    status = with_phase(
+        state,
         TrainingPhase.SCHEDULING,
-        Why.JOB_SUBMITTED,
+        TrainingReason.JobSubmitted,
         message,
         facts={"Submitted": True},
         job=job.model_copy(update={"id": job_id, "url": url, "stage": "SCHEDULING"}),
     )
-    return Plan(steps=said(seen, status, Why.JOB_SUBMITTED, message), requeue_after=0)
+    return Plan(steps=status_steps(state, status, TrainingReason.JobSubmitted, message), requeue_after=0)
 
 
 def waiting_for_hardware(job_id: str, stage: str = "SCHEDULING") -> str:
