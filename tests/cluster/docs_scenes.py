@@ -65,7 +65,7 @@ class Scenes:
     def _run(self) -> None:
         """The TrainingRun has succeeded."""
         self._apply("agentmodel-docs.yaml", "trainingrun-docs.yaml")
-        ended = {"phase": "Succeeded", "costUSD": "0.87", "conditions": [_condition("Complete", "Trained")]}
+        ended = {"phase": "Succeeded", "costUSD": "0.87", "conditions": [_condition("Finished", "Trained")]}
         self._status("trainingruns", "docs-2025-12-09", ended)
 
     def _asked(self) -> None:
@@ -81,7 +81,7 @@ class Scenes:
     def _rollout(self) -> None:
         """The Rollout has succeeded."""
         self._apply("rollout-docs.yaml")
-        conditions = [_condition("Evaluated", "EvaluationPassed"), _condition("Complete", "Promoted")]
+        conditions = [_condition("Evaluated", "EvaluationPassed"), _condition("Finished", "Promoted")]
         self._status("rollouts", "docs-v1-1", {"phase": "Succeeded", "conditions": conditions})
 
     def _canary(self) -> None:

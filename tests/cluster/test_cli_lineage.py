@@ -126,7 +126,7 @@ def test_a_record_that_changes_meanwhile_is_read_again_and_keeps_the_change(
         def write(self, seen: View, record: Record) -> None:
             if not overtaken:
                 overtaken.append(seen.version)
-                agent.patch(agent.record().with_(looks={"ds@1": 7}).to_data())
+                agent.patch(agent.record().with_(candidates_compared={"ds@1": 7}).to_data())
             super().write(seen, record)
 
     config.load_kube_config(config_file=str(cluster.kubeconfig))  # type: ignore[no-untyped-call]
@@ -141,7 +141,7 @@ def test_a_record_that_changes_meanwhile_is_read_again_and_keeps_the_change(
     rebuild.put(agents, view, shelf, dry_run=False)
     record = agent.record()
     assert overtaken
-    assert (record.looks, [e.hub_repo for e in record.history]) == ({"ds@1": 7}, [made.repo])
+    assert (record.candidates_compared, [e.hub_repo for e in record.history]) == ({"ds@1": 7}, [made.repo])
 
 
 def test_a_record_is_made_from_the_cluster_and_the_hub(agent: Agent) -> None:

@@ -176,7 +176,7 @@ def test_status_write_leaves_the_spec_alone(patch: Patch, stored: Callable[[str]
     assert after["status"]["phase"] == "Running"
 
 
-STATUS_LATCHES = [("aborting", "LatencyBreached", ""), ("promoting", True, False)]
+STATUS_LATCHES = [("abortReason", "LatencyBreached", ""), ("promoting", True, False)]
 
 
 @pytest.mark.parametrize("taken_back", ["emptied", "unset", "whole status removed"])
@@ -194,11 +194,11 @@ def test_latch_in_a_rollouts_status_holds(
     refused = patch(ROLLOUT, status=statuses[taken_back])
 
     assert refused.returncode != 0, "it was accepted"
-    assert "status.aborting and status.promoting are never taken back" in refused.stderr
+    assert "status.abortReason and status.promoting are never taken back" in refused.stderr
 
 
 def test_status_may_go_on_beside_its_latches(patch: Patch) -> None:
-    assert patch(ROLLOUT, status={"aborting": "LatencyBreached", "weight": 20}).returncode == 0
+    assert patch(ROLLOUT, status={"abortReason": "LatencyBreached", "weight": 20}).returncode == 0
     assert patch(ROLLOUT, status={"phase": "Aborted", "weight": 0}).returncode == 0
 
 

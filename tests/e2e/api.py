@@ -99,9 +99,9 @@ class Api:
             await asyncio.sleep(_TICK)
 
     async def complete(self, kind: str, name: str, *, seconds: float = 90) -> Json:
-        """The object once its condition Complete is True."""
+        """The object once its condition Finished is True."""
         return await self.until(
-            kind, name, lambda o: condition(o, "Complete") == "True", seconds=seconds, say="Complete"
+            kind, name, lambda o: condition(o, "Finished") == "True", seconds=seconds, say="Finished"
         )
 
 

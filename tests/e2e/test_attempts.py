@@ -103,7 +103,7 @@ async def test_a_job_without_hardware_is_given_up_for_another_flavor(here: Stage
 async def test_a_run_is_suspended_goes_on_and_is_deleted_in_its_time(here: Stage) -> None:
     sandbox = here.cloud.sandbox
     sandbox.hold_jobs()
-    uid = await created(here, retryLimit=0)
+    uid = await created(here, backoffLimit=0)
     await here.start()
     await here.api.until("TrainingRun", "first", lambda o: status(o).get("phase") == "Scheduling")
     await here.api.patch("TrainingRun", "first", {"spec": {"suspend": True}})

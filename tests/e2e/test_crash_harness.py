@@ -125,7 +125,7 @@ async def rollout_has_its_one_end(here: Stage) -> None:
     assert sorted(record.allocated) == ["v1.0.0", "v1.1.0"]
     assert [(e.role, e.repo) for e in record.endpoints] == [("stable", repo)]
     assert await asyncio.to_thread(here.cloud.endpoints_of, repo) == [record.endpoints[0].name]
-    assert list(record.looks.values()) == [1]
+    assert list(record.candidates_compared.values()) == [1]
 
 
 async def test_a_training_that_is_killed_at_any_write_ends_in_the_same_state(harness: Harness) -> None:

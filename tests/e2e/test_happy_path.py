@@ -75,7 +75,7 @@ async def test_a_better_model_is_trained_judged_promoted_and_undone(here: Stage,
 
     # A better model.
     await here.api.create(manifests.training_run("first", base_model=BASE_MODEL))
-    await told_by(kubectl, here, "wait", "--for=condition=Complete", "--timeout=60s", f"{RUN}/first")
+    await told_by(kubectl, here, "wait", "--for=condition=Finished", "--timeout=60s", f"{RUN}/first")
     run = await here.api.complete("TrainingRun", "first")
     assert condition(run, "Succeeded") == "True", told(run)
     uid, said = run["metadata"]["uid"], status(run)
@@ -101,7 +101,7 @@ async def test_a_better_model_is_trained_judged_promoted_and_undone(here: Stage,
     # It becomes stable.
     given: manifests.Manifest = {"strategy": STEPS, "evaluation": QUICK}
     await here.api.create(manifests.rollout("second", {"trainingRunRef": {"name": "first"}}, **given))
-    await told_by(kubectl, here, "wait", "--for=condition=Complete", "--timeout=90s", f"{ROLLOUT}/second")
+    await told_by(kubectl, here, "wait", "--for=condition=Finished", "--timeout=90s", f"{ROLLOUT}/second")
     rollout = await here.api.complete("Rollout", "second")
     assert status(rollout)["reason"] == "Promoted", told(rollout)
     repo = said["model"]["repo"]

@@ -210,7 +210,7 @@ async def test_invariant_07_a_restart_writes_nothing_and_resumes(here: Stage) ->
     assert [answered(here, service) for service in services] == [QUICK["maxExamples"]] * 2
 
     rollout = await here.api.until("Rollout", NAME, lambda o: status(o).get("reason") == "Watching")
-    assert status(rollout)["evaluation"]["looks"] == 1
+    assert status(rollout)["evaluation"]["candidatesCompared"] == 1
     await here.quiet()
     await here.kill()
     written, heard = len(here.recorder.writes), reports_of(canary)
@@ -225,7 +225,7 @@ async def test_invariant_07_a_restart_writes_nothing_and_resumes(here: Stage) ->
 
     await here.api.patch("Rollout", NAME, ABORT)
     await ends_on_stable(here, canary, "AbortedByUser")
-    assert list((await here.record()).looks.values()) == [1]
+    assert list((await here.record()).candidates_compared.values()) == [1]
     assert [answered(here, service) for service in services] == [QUICK["maxExamples"]] * 2
 
 

@@ -70,9 +70,9 @@ def test_the_same_again_changes_nothing() -> None:
 
 
 def test_true_and_false_are_statuses_and_a_missing_condition_does_not_hold() -> None:
-    conditions = put(put((), "Ready", True), "Complete", False)
+    conditions = put(put((), "Ready", True), "Finished", False)
     assert is_true(conditions, "Ready")
-    assert not is_true(conditions, "Complete")
+    assert not is_true(conditions, "Finished")
     assert not is_true(conditions, "Succeeded")
 
 

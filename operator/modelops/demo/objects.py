@@ -20,8 +20,8 @@ def condition(item: Json, type_: str) -> Json:
 
 
 def is_complete(item: Json) -> bool:
-    """What `kubectl wait --for=condition=Complete` waits for."""
-    return bool(condition(item, "Complete").get("status") == "True")
+    """What `kubectl wait --for=condition=Finished` waits for."""
+    return bool(condition(item, "Finished").get("status") == "True")
 
 
 def message_of(item: Json) -> str:

@@ -189,7 +189,7 @@ class Record(_Part):
     allocated: dict[str, dict[str, str]] = Field(default_factory=dict)
     served: dict[str, Target] = Field(default_factory=dict)
     """Every version that was ever stable, the baseline included: what an undo can return to."""
-    looks: dict[str, int] = Field(default_factory=dict)
+    candidates_compared: dict[str, int] = Field(default_factory=dict)
     """How many candidates were judged on a dataset version, by `<dataset>@<as of>`."""
     endpoint_spend: dict[str, int] = Field(default_factory=dict)
     """Micro-USD of stopped endpoints, and of settlements that were folded, by month."""

@@ -62,9 +62,9 @@ def with_uid(cache: ObjectCache, uid: str) -> Iterator[Key]:
 
 
 def finished(item: Json) -> bool:
-    """Whether the condition Complete is True."""
+    """Whether the condition Finished is True."""
     conditions = (item.get("status") or {}).get("conditions") or ()
-    return any(c["type"] == "Complete" and c["status"] == "True" for c in conditions)
+    return any(c["type"] == "Finished" and c["status"] == "True" for c in conditions)
 
 
 def _asked(item: Json) -> tuple[object, ...]:

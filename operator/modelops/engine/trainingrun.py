@@ -56,7 +56,7 @@ class Memory:
     """What this process knows of a run beyond its status; the protocol allows for forgetting it."""
 
     intent: tuple[int, int] = (0, 0)
-    """Attempt and post that the rest speaks of."""
+    """Attempt and number of submissions that the rest speaks of."""
     submission: Submission | None = None
     settling_since: float | None = None
     attempt_claim: AttemptClaim | None = None
@@ -138,7 +138,7 @@ class TrainingRunReconciler(Reconciler[State]):
         meta = run.metadata
         memory = self._memories.of(meta.namespace, meta.name, meta.uid)
         job = run.status.job
-        intent = (job.attempt, job.post) if job else (0, 0)
+        intent = (job.attempt, job.submissions) if job else (0, 0)
         if memory.intent != intent:
             memory.intent = intent
             memory.submission, memory.settling_since, memory.attempt_claim = None, None, None

@@ -26,7 +26,7 @@ from modelops.domain.rollout.booking import planned_seconds
 from modelops.domain.rollout.state import State as RolloutObserved
 from modelops.ports import AgentReports, Endpoint
 
-JOB: Json = {"attempt": 1, "label": "0a1b2c3d-run-1", "id": "job-1", "post": 1}
+JOB: Json = {"attempt": 1, "label": "0a1b2c3d-run-1", "id": "job-1", "submissions": 1}
 
 
 @dataclass
@@ -290,7 +290,14 @@ def test_a_lost_record_knows_what_was_stable_before_the_last_promotion() -> None
 def promoted_before(version: str, model: str) -> Rollout:
     """A rollout that ended long ago with this candidate as stable."""
     candidate = {"version": version, "model": model, "revision": "r", "endpointName": "mo-old"}
-    intent = {"step": 4, "state": "Promoting", "weight": 0, "generation": 9, "basis": "1", "attempt": 1}
+    intent = {
+        "step": 4,
+        "state": "Promoting",
+        "weight": 0,
+        "generation": 9,
+        "baseResourceVersion": "1",
+        "attempt": 1,
+    }
     status = {"phase": "Succeeded", "reason": "Promoted", "candidate": candidate, "intent": intent}
     return parsed(Rollout, {**objects.rollout("long-ago", uid="uid-old"), "status": status})
 

@@ -23,7 +23,7 @@ def test_new_object_has_an_empty_status() -> None:
 
 
 def test_fields_of_a_newer_schema_are_ignored() -> None:
-    reading = read(TrainingRun, stored(spec={**SPEC, "retryLimit": 3}, status={"job": {"queue": "q"}}))
+    reading = read(TrainingRun, stored(spec={**SPEC, "backoffLimit": 3}, status={"job": {"queue": "q"}}))
     assert reading.value is not None
     assert reading.problems == ()
 

@@ -17,7 +17,7 @@ Item = dict[str, Any]
 DOCS_AGENT, CICD_AGENT = Key("AgentModel", "team", "docs"), Key("AgentModel", "team", "cicd")
 RUN, ENDED_RUN = Key("TrainingRun", "team", "run"), Key("TrainingRun", "team", "ended-run")
 ROLLOUT, ENDED_ROLLOUT = Key("Rollout", "team", "rollout"), Key("Rollout", "team", "ended-rollout")
-COMPLETE = {"conditions": [{"type": "Complete", "status": "True"}]}
+FINISHED = {"conditions": [{"type": "Finished", "status": "True"}]}
 
 
 def item(name: str, *, spec: Item | None = None, status: Item | None = None, **metadata: Any) -> Item:
@@ -42,9 +42,9 @@ def cache() -> ObjectCache:
     held = ObjectCache(monotonic=lambda: 0.0)
     for one in (DOCS, CICD):
         held.put(AGENT_MODELS, one)
-    for one in (TRAINING, item("ended-run", spec=REFERENCE, status=COMPLETE)):
+    for one in (TRAINING, item("ended-run", spec=REFERENCE, status=FINISHED)):
         held.put(TRAINING_RUNS, one)
-    for one in (CANARY, item("ended-rollout", spec={**CANARY["spec"]}, status=COMPLETE)):
+    for one in (CANARY, item("ended-rollout", spec={**CANARY["spec"]}, status=FINISHED)):
         held.put(ROLLOUTS, one)
     return held
 

@@ -198,7 +198,7 @@ def agent_model() -> Json:
 
 
 def rollout(uid: str = "r", **status: Any) -> Json:
-    intent = {"step": 1, "weight": 20, "generation": 5, "basis": "1", "attempt": 1}
+    intent = {"step": 1, "weight": 20, "generation": 5, "baseResourceVersion": "1", "attempt": 1}
     return {
         "apiVersion": "modelops.code-chef.dev/v1alpha1",
         "kind": "Rollout",

@@ -186,7 +186,7 @@ class Safety:
             return
         old, new = before["status"], after["status"]
         if ours:
-            if old.get("aborting") and not new.get("aborting"):
+            if old.get("abortReason") and not new.get("abortReason"):
                 raise Violated("LATCH_TAKEN_BACK")
             if old.get("promoting") and not new.get("promoting"):
                 raise Violated("PROMOTING_TAKEN_BACK")

@@ -324,7 +324,7 @@ def test_a_file_that_went_bad_aborts_and_is_waited_for() -> None:
     held = life.state.file
     life.state = replace(life.state, file=None, file_problem="ConfigMap agents, key agents.yaml: not YAML")
     life.step()
-    assert life.state.rollout.status.aborting == "ConfigNotUsable"
+    assert life.state.rollout.status.abort_reason == "ConfigNotUsable"
     for _ in range(5):
         life.passes(2)
         life.step()
@@ -394,7 +394,7 @@ def test_a_deletion_without_agent_model_and_record_lets_go() -> None:
 
 def test_the_latch_of_a_newer_operator_is_an_abort() -> None:
     life = at_twenty()
-    status = life.state.rollout.status.model_copy(update={"aborting": "SomethingNew"})
+    status = life.state.rollout.status.model_copy(update={"abort_reason": "SomethingNew"})
     life.state = replace(life.state, rollout=life.state.rollout.model_copy(update={"status": status}))
     assert life.until(over).phase == "Aborted"
 
@@ -414,7 +414,7 @@ def test_a_definite_conflict_repeats_the_intent_at_its_new_basis() -> None:
     life.step()
     again = life.state.rollout.status.intent
     assert again is not None
-    assert (again.generation, again.basis, again.attempt) == (intended.generation, "77", 2)
+    assert (again.generation, again.base_resource_version, again.attempt) == (intended.generation, "77", 2)
     life.state = replace(life.state, rebase=None)
     assert life.until(over).phase == "Succeeded"
 

@@ -82,7 +82,7 @@ def test_the_verdict_is_kept_though_arming_took_its_write() -> None:
     life = Life(observed()).until(armed)
     verdict = life.state.rollout.status.evaluation
     assert verdict is not None
-    assert (verdict.verdict, verdict.difference_points, verdict.looks) == ("pass", "13.3", 1)
+    assert (verdict.verdict, verdict.difference_points, verdict.candidates_compared) == ("pass", "13.3", 1)
     evaluated = [c for c in life.state.rollout.status.conditions if c.type == "Evaluated"]
     assert evaluated[0].status == "True"
 
@@ -198,7 +198,11 @@ def test_a_repeated_intent_keeps_its_generation() -> None:
     again = life.state.rollout.status.intent
     assert intended is not None
     assert again is not None
-    assert (again.generation, again.basis, again.attempt) == (intended.generation, intended.basis, 2)
+    assert (again.generation, again.base_resource_version, again.attempt) == (
+        intended.generation,
+        intended.base_resource_version,
+        2,
+    )
     assert life.state.block is not None
     assert life.state.block.generation == intended.generation
 

@@ -56,7 +56,7 @@ def heals_upwards(patch: Patch) -> None:
         status, file = state.rollout.status, state.file
         if status.intent is None or file is None:
             return original(state)
-        intent = status.intent.model_copy(update={"basis": file.resource_version})
+        intent = status.intent.model_copy(update={"base_resource_version": file.resource_version})
         changed = state.rollout.model_copy(update={"status": status.model_copy(update={"intent": intent})})
         return original(replace(state, rollout=changed))
 
@@ -72,7 +72,9 @@ def numbers_a_repeat_anew(patch: Patch) -> None:
         status = state.rollout.status
         if status.intent is None or plan is None or not any(isinstance(s, WriteFile) for s in plan.steps):
             return plan
-        if status.aborting or (isinstance(plan.steps[0], WriteStatus) and plan.steps[0].status.aborting):  # type: ignore[attr-defined]
+        if status.abort_reason or (
+            isinstance(plan.steps[0], WriteStatus) and plan.steps[0].status.abort_reason
+        ):  # type: ignore[attr-defined]
             return plan
         intent = status.intent.model_copy(update={"generation": routing.next_generation(state)})
         changed = state.rollout.model_copy(update={"status": status.model_copy(update={"intent": intent})})
@@ -159,7 +161,11 @@ def looks_at_the_abort_too_late(patch: Patch) -> None:
     original = abort.abort_if_requested
 
     def later(state: State) -> Plan | None:
-        if not state.rollout.status.aborting and state.holds_agent_lock and state.rollout.status.weight < 100:
+        if (
+            not state.rollout.status.abort_reason
+            and state.holds_agent_lock
+            and state.rollout.status.weight < 100
+        ):
             return None
         return original(state)
 

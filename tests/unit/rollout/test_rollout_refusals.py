@@ -381,7 +381,7 @@ def test_a_candidate_that_is_not_proven_is_rejected(verdict: str, reason: str) -
     assert record.history[0].deployment_status == "rejected"
     assert record.history[0].eval_scores["accuracy"] == 0.74
     assert [e.role for e in record.endpoints] == ["stopping"]
-    assert record.looks == {"ls://docs-eval@2025-12-10T00:00:00Z": 1}
+    assert record.candidates_compared == {"ls://docs-eval@2025-12-10T00:00:00Z": 1}
 
 
 def test_an_evaluation_that_cannot_be_made_ends_the_rollout() -> None:

@@ -54,9 +54,11 @@ def agent_model(**spec: Any) -> AgentModel:
     return AgentModel.model_validate(agent_model_json(**spec))
 
 
-def submitted(*, id: str = "", post: int = 1, intended_at: str = "2025-12-09T21:50:00Z", **more: Any) -> Json:
+def submitted(
+    *, id: str = "", submissions: int = 1, intended_at: str = "2025-12-09T21:50:00Z", **more: Any
+) -> Json:
     """The status of a run whose submission is on record, and the job's id where it is known."""
-    job = {"attempt": 1, "label": LABEL, "post": post, "id": id, "intendedAt": intended_at}
+    job = {"attempt": 1, "label": LABEL, "submissions": submissions, "id": id, "intendedAt": intended_at}
     phase, reason = ("Scheduling", "JobSubmitted") if id else ("Submitting", "Submitting")
     return {
         **prepared_status(),

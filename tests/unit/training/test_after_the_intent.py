@@ -80,7 +80,7 @@ def test_a_running_job_is_adopted_rather_than_one_that_ended() -> None:
 def test_only_where_no_job_is_listed_it_is_submitted_again_with_a_new_intent() -> None:
     plan = decided(INTENDED, settled=True, labelled=())
     assert actions(plan) == ["status", "submit"]
-    assert said(plan).job.post == 2
+    assert said(plan).job.submissions == 2
 
 
 def test_an_outage_of_the_list_submits_nothing() -> None:
@@ -107,7 +107,7 @@ def test_a_refused_submission_ends_the_run_without_asking_the_hub() -> None:
 
 
 def test_a_refused_second_submission_closes_the_attempt_first() -> None:
-    of = run(submitted(post=2, ending="SubmissionRefused"))
+    of = run(submitted(submissions=2, ending="SubmissionRefused"))
     refused = Submission(refused="answered 402")
     assert decided(of, submission=refused).needs == "attempt_claim"
     assert actions(decided(of, submission=refused, attempt_claim=None)) == ["close"]
@@ -148,13 +148,13 @@ def test_an_outage_of_the_jobs_list_is_no_news() -> None:
 
 def test_nothing_is_cancelled_while_nobody_claimed() -> None:
     both = (job("RUNNING"), job("SCHEDULING", id="job2"))
-    of = run(submitted(id="job1", post=2))
+    of = run(submitted(id="job1", submissions=2))
     plan = decided(of, job=job("SCHEDULING"), attempt_claim=None, labelled=both)
     assert not [name for name in actions(plan) if name.startswith("cancel")]
 
 
 def test_a_claim_by_another_job_records_that_job() -> None:
-    of = run(submitted(id="job1", post=2))
+    of = run(submitted(id="job1", submissions=2))
     assert said(decided(of, job=job("SCHEDULING"), attempt_claim=won("job2"))).job.id == "job2"
     assert said(decided(KNOWN, job=job("ERROR"), attempt_claim=won("job2"))).job.id == "job2"
 
@@ -276,7 +276,7 @@ FAILURES: dict[str, tuple[dict[str, Any], str, str]] = {
         "prompt 3",
     ),
 }
-ONCE = run(submitted(id="job1"), retryLimit=0)
+ONCE = run(submitted(id="job1"), backoffLimit=0)
 
 
 @pytest.mark.parametrize(("changes", "outcome", "words"), FAILURES.values(), ids=FAILURES.keys())

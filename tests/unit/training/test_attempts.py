@@ -158,12 +158,12 @@ def test_a_job_that_somebody_stopped_at_the_service_is_not_started_again() -> No
 
 def test_retries_are_bounded_and_a_message_says_so() -> None:
     past = {"attempt": 1, "reason": "JobLost", "costUSD": "0.1"}
-    plan = over(recorded(status={"attempts": [past]}, retryLimit=1))
+    plan = over(recorded(status={"attempts": [past]}, backoffLimit=1))
     (done,) = booked(plan).completed.values()
-    assert "no further attempt: spec.retryLimit is 1" in done.message
+    assert "no further attempt: spec.backoffLimit is 1" in done.message
     assert (
-        not booked(over(recorded(retryLimit=0)))
-        .completed[state(recorded(retryLimit=0)).identity]
+        not booked(over(recorded(backoffLimit=0)))
+        .completed[state(recorded(backoffLimit=0)).identity]
         .message.count("no further")
     )
 
@@ -358,7 +358,7 @@ def test_a_job_that_gets_no_hardware_is_given_up_for_another_flavor() -> None:
     ("spec", "facts"),
     [
         ({}, {}),
-        ({"backend": AUTO, "retryLimit": 0}, {}),
+        ({"backend": AUTO, "backoffLimit": 0}, {}),
         ({"backend": AUTO}, {"flavors": (FLAVOR,)}),
     ],
     ids=["named", "no further attempt", "no other hardware"],

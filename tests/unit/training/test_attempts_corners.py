@@ -126,7 +126,7 @@ def test_what_did_not_fit_a_batch_of_one_is_never_tried_again() -> None:
 
 def test_who_approves_is_told_of_spec_max_usd_whatever_the_limit_of_retries() -> None:
     careful = agent_model(budget={"monthlyUSD": "100", "approvalAboveUSD": "0.01"})
-    plan = decided(run(prepared_status(), retryLimit=0), **KNOWN, agent_model=careful)
+    plan = decided(run(prepared_status(), backoffLimit=0), **KNOWN, agent_model=careful)
     assert "with further attempts up to spec.maxUSD $10" in message(plan)
 
 

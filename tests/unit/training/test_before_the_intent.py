@@ -367,7 +367,7 @@ def test_a_submission_is_reserved_then_intended_then_sent() -> None:
         account=ORG,
     )
     job = said(plan).job
-    assert (job.post, job.id, job.timeout_seconds) == (1, "", 900)
+    assert (job.submissions, job.id, job.timeout_seconds) == (1, "", 900)
     sent = next(step for step in plan.steps if isinstance(step, Do)).arguments
     assert (sent["label"], sent["run"]["version"]) == (job.label, "v1.1.0-rc.1")
 

@@ -114,8 +114,8 @@ def test_measurements_survive_the_record_and_one_of_before_has_none() -> None:
 
 def test_a_record_that_is_too_large_keeps_the_kinds_trained_last() -> None:
     speeds = tuple(Speeds(flavor=f"f{number}", method="sft", base_model="m") for number in range(MOST_KINDS))
-    looks = {f"{number:0100d}": 1 for number in range(8000)}
-    kept = Record.from_data(bounded_data(empty_record().with_(speeds=speeds, looks=looks)))
+    compared = {f"{number:0100d}": 1 for number in range(8000)}
+    kept = Record.from_data(bounded_data(empty_record().with_(speeds=speeds, candidates_compared=compared)))
     assert [kind.flavor for kind in kept.speeds] == [f"f{number}" for number in range(24, 32)]
 
 

@@ -78,7 +78,7 @@ async def test_the_record_is_read_from_what_the_server_has() -> None:
 async def test_a_claim_stands_for_ever_and_is_read_once_though_two_jobs_may_exist() -> None:
     world = PaidWorld(CALM, stepped=False)
     await world.reconciler.reconcile(NAMESPACE, RUN)
-    world.server.user_edits(RUN_NAME, lambda item: item["status"]["job"].update(post=2))
+    world.server.user_edits(RUN_NAME, lambda item: item["status"]["job"].update(submissions=2))
     world.lead(stale=False)
     await world.reconciler.reconcile(NAMESPACE, RUN)
     unclaimed = world.hub.asked

@@ -334,7 +334,7 @@ class EvaluationStatus(StatusModel):
     recommendation: str = Field(default="", max_length=16, description="deploy, review or reject.")
     experiment_url: str = Field(default="", max_length=1024, description="The comparison in LangSmith.")
     recorded: bool = Field(default=True, description="Whether LangSmith has all of it.")
-    looks: int = Field(
+    candidates_compared: int = Field(
         default=1, ge=0, description="How many candidates were judged on this dataset version."
     )
     findings: tuple[Annotated[str, Field(max_length=512)], ...] = Field(
@@ -349,7 +349,7 @@ class Intent(StatusModel):
     weight: int = Field(ge=0, le=100, description="Percent of sessions.")
     state: str = Field(default="Progressing", max_length=16, description="Progressing or Promoting.")
     generation: int = Field(ge=0, description="Generation of the routing.")
-    basis: str = Field(
+    base_resource_version: str = Field(
         default="", max_length=32, description="resourceVersion of the file that it was decided from."
     )
     attempt: int = Field(default=1, ge=1, description="How often it was written.")
@@ -406,23 +406,23 @@ class RolloutStatus(StatusModel):
     weight: int = Field(default=0, ge=0, le=100, description="Percent of sessions that go to the canary.")
     intent: Intent | None = Field(default=None, description="The last intended routing.")
     promoting: bool = Field(default=False, description="Whether a promotion was ever intended.")
-    aborting: str = Field(default="", max_length=64, description="Why it goes back; never taken back.")
+    abort_reason: str = Field(default="", max_length=64, description="Why it goes back; never taken back.")
     analysis: AnalysisStatus | None = Field(default=None, description="The watch on the canary.")
     rollback: RollbackTimes | None = Field(default=None, description="How long going back took.")
     started_at: datetime | None = Field(default=None, description="When the rollout claimed the agent.")
     step_started_at: datetime | None = Field(default=None, description="When the current step began.")
     finished_at: datetime | None = Field(default=None, description="When it ended.")
     conditions: Conditions = Field(
-        default=(), description="Ready, EndpointReady, Evaluated, RoutingPropagated, Complete, Succeeded."
+        default=(), description="Ready, EndpointReady, Evaluated, RoutingPropagated, Finished, Succeeded."
     )
 
 
 _LATCHES = Rule(
-    "!has(oldSelf.status) || ((!has(oldSelf.status.aborting) || oldSelf.status.aborting == '' || "
-    "(has(self.status) && has(self.status.aborting) && self.status.aborting != '')) && "
+    "!has(oldSelf.status) || ((!has(oldSelf.status.abortReason) || oldSelf.status.abortReason == '' || "
+    "(has(self.status) && has(self.status.abortReason) && self.status.abortReason != '')) && "
     "(!has(oldSelf.status.promoting) || !oldSelf.status.promoting || "
     "(has(self.status) && has(self.status.promoting) && self.status.promoting)))",
-    "status.aborting and status.promoting are never taken back: create a new Rollout",
+    "status.abortReason and status.promoting are never taken back: create a new Rollout",
 )
 
 

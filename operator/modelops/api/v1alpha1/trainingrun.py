@@ -152,7 +152,7 @@ _IMMUTABLE = (
     "backend",
     "maxUSD",
     "activeDeadlineSeconds",
-    "retryLimit",
+    "backoffLimit",
     "requestedBy",
 )
 
@@ -315,7 +315,7 @@ class JobStatus(StatusModel):
 
     attempt: int = Field(default=1, ge=1, description="Attempt, from 1.")
     label: str = Field(default="", max_length=100, description="Label that the job is found by.")
-    post: int = Field(default=0, ge=0, description="How often a submission was intended.")
+    submissions: int = Field(default=0, ge=0, description="How often a submission was intended.")
     id: str = Field(
         default="", max_length=64, description="Id at the service; the name of a Job or TrainJob."
     )
@@ -425,7 +425,7 @@ class TrainingRunStatus(StatusModel):
     started_at: datetime | None = Field(default=None, description="When the operator took the run up.")
     finished_at: datetime | None = Field(default=None, description="When it ended.")
     conditions: Conditions = Field(
-        default=(), description="Ready, DatasetReady, Approved, Submitted, Complete, Succeeded."
+        default=(), description="Ready, DatasetReady, Approved, Submitted, Finished, Succeeded."
     )
 
 

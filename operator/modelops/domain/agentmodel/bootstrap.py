@@ -205,7 +205,7 @@ def with_rollout(record: Record, identity: str, rollout: Rollout) -> Record:
     promoted = status.promoting and serves
     if promoted or status.phase in ENDED:
         known = {reason.value for reason in RolloutReason}
-        outcome = status.aborting or (status.reason if status.reason in known else "")
+        outcome = status.abort_reason or (status.reason if status.reason in known else "")
         if promoted or (status.phase is RolloutPhase.SUCCEEDED and status.promoting):
             outcome = RolloutReason.Promoted.value
         done = Completed(

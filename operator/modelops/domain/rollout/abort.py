@@ -14,7 +14,7 @@ from modelops.domain.conditions import condition_of, with_condition
 from modelops.domain.plan import Plan, Step, WriteFile, WriteRecord, WriteStatus
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.record import Completed, Record
-from modelops.domain.rollout.booking import looked, release_endpoints, settled, with_scores
+from modelops.domain.rollout.booking import release_endpoints, settled, with_candidate_counted, with_scores
 from modelops.domain.rollout.routing import next_generation
 from modelops.domain.rollout.state import State, same_target, stable_keys
 from modelops.domain.rollout.status import status_steps, with_phase
@@ -63,7 +63,7 @@ def latch_abort(
         state.rollout.status.phase,
         RolloutReason.Aborting,
         message,
-        aborting=reason.value,
+        abort_reason=reason.value,
         rollback=rollback or state.rollout.status.rollback,
     )
     steps = (*status_steps(state, status, reason, message), *abort_steps(state, reason, message))
@@ -79,11 +79,11 @@ def abort_if_requested(state: State) -> Plan | None:
         and state.record.active is not None
         and state.record.active.aborting
     )
-    if not (state.asked_to_stop or status.aborting or fenced):
+    if not (state.asked_to_stop or status.abort_reason or fenced):
         return None
     if state.record is None:
         return gone(state) if state.agent_model is None else abort_without_record(state)
-    if not (state.asked_to_stop or status.aborting):
+    if not (state.asked_to_stop or status.abort_reason):
         return latch_abort(
             state, RolloutReason.AgentLockLost, "the agent was taken back: everything goes back to stable"
         )
@@ -135,8 +135,8 @@ def stuck(state: State, reason: RolloutReason, message: str) -> Plan:
 
 def abort_reason(state: State) -> tuple[RolloutReason, str]:
     """The reason that counts: a latch first, then the spec, then the deletion."""
-    if state.rollout.status.aborting:
-        reason = reason_of(state.rollout.status.aborting)
+    if state.rollout.status.abort_reason:
+        reason = reason_of(state.rollout.status.abort_reason)
         ready = condition_of(state.rollout.status.conditions, "Ready")
         return reason, ready.message if ready else reason.doc
     if state.rollout.spec.abort:
@@ -215,7 +215,9 @@ def ended(state: State, record: Record, reason: RolloutReason, message: str) -> 
     if not state.holds_agent_lock:
         return changed
     changed = settled(state, release_endpoints(state, changed, EndpointRole.STOPPING))
-    changed = with_scores(state, changed, done.version).with_(looks=looked(state, changed))
+    changed = with_scores(state, changed, done.version).with_(
+        candidates_compared=with_candidate_counted(state, changed)
+    )
     entry = record.entry(done.version)
     if entry is not None and reason in REJECTIONS:
         changed = changed.with_entry(done.version, deployment_status="rejected")

@@ -1,6 +1,6 @@
 """Raising the weight and promoting: protocol "Advance" and "Promote".
 
-A raise or a promotion starts with a conditional status write of its intent; the file follows at `basis`.
+A raise or a promotion starts with a conditional status write of its intent; the file follows at `baseResourceVersion`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from modelops.domain.plan import Plan, WriteFile, WriteRecord, WriteStatus
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.record import Completed, EndpointEntry, Record
 from modelops.domain.rollout.abort import latch_abort
-from modelops.domain.rollout.booking import looked, own_endpoint, settled, with_scores
+from modelops.domain.rollout.booking import own_endpoint, settled, with_candidate_counted, with_scores
 from modelops.domain.rollout.routing import block_of, canary_until, equals_intent, next_generation
 from modelops.domain.rollout.state import State, same_target, stable_keys
 from modelops.domain.rollout.status import status_steps, with_phase
@@ -26,12 +26,16 @@ from modelops.domain.rollout.targets import candidate_target, promoted_target
 def advance(
     state: State, *, step: int, weight: int, reason: RolloutReason, message: str, **changes: Any
 ) -> Plan:
-    """Advance 2 and 3: intent, then the block at `basis`."""
+    """Advance 2 and 3: intent, then the block at `baseResourceVersion`."""
     file, candidate = state.file, candidate_target(state)
     assert file is not None
     assert candidate is not None
     intent = Intent(
-        step=step, weight=weight, generation=next_generation(state), basis=file.resource_version, attempt=1
+        step=step,
+        weight=weight,
+        generation=next_generation(state),
+        base_resource_version=file.resource_version,
+        attempt=1,
     )
     status = with_phase(
         state,
@@ -70,7 +74,7 @@ def promote(state: State) -> Plan:
         weight=0,
         state="Promoting",
         generation=next_generation(state),
-        basis=file.resource_version,
+        base_resource_version=file.resource_version,
         attempt=1,
     )
     message = f"{target.version} becomes stable"
@@ -140,7 +144,7 @@ def committed(state: State) -> Record:
         deployed_at=target.since,
         served={**changed.served, target.version: target},
         allocated=allocated,
-        looks=looked(state, changed),
+        candidates_compared=with_candidate_counted(state, changed),
         completed={**changed.completed, state.identity: done},
         active=None,
     )
@@ -200,8 +204,10 @@ def finish_intended_write(state: State) -> Plan | None:
     if not promoting and equals_intent(state, canary) and same_target(file.entry.stable, record.stable):
         return None
     rebased = unchanged_since_decided(state) and same_target(file.entry.stable, record.stable)
-    if intent.basis == file.resource_version or rebased:
-        again = intent.model_copy(update={"basis": file.resource_version, "attempt": intent.attempt + 1})
+    if intent.base_resource_version == file.resource_version or rebased:
+        again = intent.model_copy(
+            update={"base_resource_version": file.resource_version, "attempt": intent.attempt + 1}
+        )
         text = edit(
             file.text,
             agent_of(state),

@@ -89,12 +89,15 @@ def with_scores(state: State, record: Record, version: str) -> Record:
     return record.with_entry(version, eval_scores=found, eval_dataset=dataset)
 
 
-def looked(state: State, record: Record) -> dict[str, int]:
+def with_candidate_counted(state: State, record: Record) -> dict[str, int]:
     """How often a candidate was judged on this dataset version, this one included."""
     verdict = state.rollout.status.evaluation
     if verdict is None or not verdict.dataset_version:
-        return record.looks
-    return {**record.looks, verdict.dataset_version: record.looks.get(verdict.dataset_version, 0) + 1}
+        return record.candidates_compared
+    return {
+        **record.candidates_compared,
+        verdict.dataset_version: record.candidates_compared.get(verdict.dataset_version, 0) + 1,
+    }
 
 
 def evaluation_dataset(state: State) -> str:

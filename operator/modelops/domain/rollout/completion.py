@@ -65,7 +65,7 @@ def adopt_recorded_end(state: State) -> Plan | None:
             f"use a new name to repeat it"
         )
         reason = RolloutReason.AlreadyCompleted
-    elif reason is RolloutReason.Promoted and (state.asked_to_stop or state.rollout.status.aborting):
+    elif reason is RolloutReason.Promoted and (state.asked_to_stop or state.rollout.status.abort_reason):
         reason, message = RolloutReason.AbortTooLate, RolloutReason.AbortTooLate.doc
     weight = (
         100

@@ -56,7 +56,7 @@ def ensure_evaluation_checked(state: State, candidate: Target) -> Plan | None:
 
 
 def outdated(state: State) -> tuple[Do, ...]:
-    """What was found is old when the turn comes: it is looked at again then."""
+    """What was found is old when the turn comes: it is with_candidate_counted at again then."""
     return () if known(state.check) is None else (Do(action="stop_check"),)
 
 

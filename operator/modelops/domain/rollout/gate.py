@@ -14,9 +14,9 @@ from modelops.domain.record import Completed
 from modelops.domain.rollout.abort import latch_abort
 from modelops.domain.rollout.booking import (
     evaluation_dataset,
-    looked,
     release_endpoints,
     settled,
+    with_candidate_counted,
     with_scores,
 )
 from modelops.domain.rollout.canary import ensure_canary_armed
@@ -115,7 +115,7 @@ def judged(state: State, verdict: EvaluationStatus, explain: str) -> Plan:
         explain,
         facts={"Evaluated": True},
         evaluation=verdict,
-        aborting=reason.value,
+        abort_reason=reason.value,
     )
     return Plan(steps=status_steps(state, status, reason, explain), requeue_after=0)
 
@@ -135,7 +135,7 @@ def verdict_of(state: State, result: dict[str, Any]) -> EvaluationStatus:
         recommendation=str(result["recommendation"]),
         experiment_url=str(result.get("experiment_url") or "")[:1024],
         recorded=bool(result.get("recorded", True)),
-        looks=state.record.looks.get(version, 0) + 1,
+        candidates_compared=state.record.candidates_compared.get(version, 0) + 1,
         findings=tuple(str(finding)[:512] for finding in result.get("findings", ()))[:32],
     )
 
@@ -171,6 +171,8 @@ def conclude_evaluate_only(state: State) -> Plan | None:
     if candidate.version not in record.served:
         changed = changed.with_entry(candidate.version, deployment_status="evaluated")
     changed = changed.with_(
-        completed={**record.completed, state.identity: done}, looks=looked(state, changed), active=None
+        completed={**record.completed, state.identity: done},
+        candidates_compared=with_candidate_counted(state, changed),
+        active=None,
     )
     return Plan(steps=(WriteRecord(record=changed, purpose="release: evaluated only"),), requeue_after=0)

@@ -33,7 +33,7 @@ def with_phase(
     succeeded = ready if terminal else ConditionStatus.UNKNOWN
     conditions = with_conditions(
         old.conditions,
-        {"Ready": ready, **(facts or {}), "Complete": terminal, "Succeeded": succeeded},
+        {"Ready": ready, **(facts or {}), "Finished": terminal, "Succeeded": succeeded},
         reason=reason.value,
         message=message,
         generation=generation,

@@ -26,7 +26,7 @@ from modelops.domain.training.submission.checkpoints import checkpoint_steps
 from modelops.ports import Flavor
 
 DEFAULT_BACKOFF_LIMIT: Final = 2
-"""Where spec.retryLimit says nothing."""
+"""Where spec.backoffLimit says nothing."""
 SET_IT_TO_FALSE: Final = "spec.suspend is true: set it to false to go on"
 MOST_KEPT: Final = 32
 WORDS: Final = 400
@@ -74,7 +74,7 @@ def no_other(state: State, reason: TrainingReason) -> str | None:
         return ""
     limit = backoff_limit(state)
     if retries(state) >= limit:
-        return f"; no further attempt: spec.retryLimit is {limit}" if limit else ""
+        return f"; no further attempt: spec.backoffLimit is {limit}" if limit else ""
     if reason is TrainingReason.TimedOut and not checkpoint_is_kept(state):
         return "; no further attempt: without a checkpoint it would end in the same way"
     if reason is TrainingReason.OutOfMemory and smaller(state) is None and not chooses_hardware(state):

@@ -79,7 +79,9 @@ def end_unanswered_submission(state: State) -> Plan | None:
 def nothing_was_created(state: State, job: JobStatus) -> bool:
     """The only submission ever intended was answered with a no: there is nothing to close."""
     refused = state.run.status.ending == TrainingReason.SubmissionRefused.value
-    return job.post == 1 and (refused or (state.submission is not None and state.submission.job is None))
+    return job.submissions == 1 and (
+        refused or (state.submission is not None and state.submission.job is None)
+    )
 
 
 def cancel_duplicate_jobs(state: State) -> Plan | None:

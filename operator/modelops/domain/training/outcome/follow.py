@@ -69,7 +69,7 @@ def switch_to_claiming_job(state: State) -> Plan | None:
     """
     job = state.run.status.job
     assert job is not None
-    if job.post < 2:
+    if job.submissions < 2:
         return None
     if state.attempt_claim is UNSEEN:
         return Plan(needs="attempt_claim")

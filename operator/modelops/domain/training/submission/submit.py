@@ -112,7 +112,7 @@ def first_intent(state: State) -> JobStatus:
     return JobStatus(
         attempt=state.attempt,
         label=attempt_label(installation=state.settings.installation, uid=state.uid, attempt=state.attempt),
-        post=1,
+        submissions=1,
         batch_size=batch,
         gradient_accumulation_steps=accumulation,
         timeout_seconds=estimate.high_minutes * 60,
@@ -193,7 +193,7 @@ def adopt_or_resubmit(state: State, job: JobStatus) -> Plan:
             state,
             TrainingPhase.SUBMITTING,
             TrainingReason.SubmissionUncertain,
-            f"submission {job.post} has no known answer; looking for label {job.label} after a settle period",
+            f"submission {job.submissions} has no known answer; looking for label {job.label} after a settle period",
             after=SETTLE_LOOK_SECONDS,
         )
     if state.labelled is UNSEEN:
@@ -214,7 +214,7 @@ def adopt_or_resubmit(state: State, job: JobStatus) -> Plan:
 def submitted_again(state: State, job: JobStatus) -> Plan:
     """A new intent and its POST; the reservation of the attempt covers both."""
     assert state.record is not None
-    again = job.model_copy(update={"post": job.post + 1})
+    again = job.model_copy(update={"submissions": job.submissions + 1})
     status = state.run.status.model_copy(update={"job": again})
     reservation = state.record.reservations.get(state.reservation_key)
     version = reservation.version if reservation else ""
