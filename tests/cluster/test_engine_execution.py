@@ -6,6 +6,7 @@ import dataclasses
 import subprocess
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import pytest
 from tests.cluster.losing_proxy import LosingProxy, losing_proxy
@@ -13,10 +14,11 @@ from tests.cluster.losing_proxy import LosingProxy, losing_proxy
 from modelops.adapters.kube import Connection, KubeClient, Transport
 from modelops.api.v1alpha1.meta import StatusModel
 from modelops.domain.plan import (
+    Action,
     Announce,
-    Do,
+    Authority,
     Plan,
-    Step,
+    Write,
     WriteFile,
     WriteFinalizers,
     WriteRecord,
@@ -68,6 +70,14 @@ RECORD = initial_record(
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Call(Action):
+    """Something outside Kubernetes."""
+
+    authority: ClassVar[Authority] = Authority.AGENT
+    trace: ClassVar[str] = "call"
+
+
 @dataclass
 class Bench:
     """One executor behind the proxy, one client beside it, and what the plans are about."""
@@ -79,21 +89,21 @@ class Bench:
     through: KubeClient
     namespace: str
     write_base: WriteBase
-    did: list[Do]
+    did: list[Action]
 
-    async def carry_out(self, *steps: Step, do_raises: Exception | None = None) -> Executed:
-        async def do(step: Do) -> None:
+    async def carry_out(self, *steps: Write | Action, do_raises: Exception | None = None) -> Executed:
+        async def perform(step: Action) -> None:
             self.did.append(step)
             if do_raises is not None:
                 raise do_raises
 
-        return await self.executor.carry_out(
+        return await self.executor.execute(
             Plan(steps=steps),
             self.write_base,
             resource=GADGETS,
             record_ref=(self.namespace, "docs-modelops-record", {"modelops.code-chef.dev/record": "docs"}),
             file_ref=(self.namespace, "agents", "agents.yaml"),
-            do=do,
+            perform=perform,
         )
 
     async def live(self, resource: Resource, name: str) -> Json:
@@ -155,7 +165,7 @@ async def test_writes_of_one_plan_follow_each_other(bench: Bench) -> None:
         WriteRecord(record=RECORD, purpose="first"),
         WriteRecord(record=RECORD.with_(deployed_at="later"), purpose="second"),
         file("b"),
-        Do(action="call"),
+        Call(),
         Announce(reason="Tested", message="all of it"),
         status(2),
         WriteFinalizers(finalizers=(f"{GROUP}/cleanup", f"{GROUP}/more")),
@@ -172,7 +182,7 @@ async def test_writes_of_one_plan_follow_each_other(bench: Bench) -> None:
         "modelops.code-chef.dev/managed": "true",
     }
     assert (await bench.live(CONFIG_MAPS, "agents"))["data"] == {"agents.yaml": "b", "other": "o"}
-    assert bench.did == [Do(action="call")]
+    assert bench.did == [Call()]
     write_base = bench.cache.get(GADGETS, bench.namespace, "g")
     assert write_base is not None
     assert write_base["metadata"]["resourceVersion"] == gadget["metadata"]["resourceVersion"]
@@ -252,7 +262,7 @@ async def test_a_lost_answer_ends_the_plan_and_shows_what_is_true(bench: Bench) 
                 bench.proxy.lose_answers = False
 
     bench.executor = Executor(LoseOnce(bench.through.transport), bench.cache)
-    executed = await bench.carry_out(status(1), Do(action="pay"))
+    executed = await bench.carry_out(status(1), Call())
     assert executed == Executed(done=False, retry_after=0.0)
     assert bench.did == []
     assert bench.write_base.object["status"] == {"step": 1}
@@ -278,7 +288,7 @@ async def test_what_the_api_server_will_not_take_is_an_error(bench: Bench) -> No
 async def test_what_a_service_cannot_do_now_is_tried_later(
     bench: Bench, error: Exception, retry_after: float
 ) -> None:
-    executed = await bench.carry_out(status(1), Do(action="pay"), status(2), do_raises=error)
+    executed = await bench.carry_out(status(1), Call(), status(2), do_raises=error)
     assert executed == Executed(done=False, retry_after=retry_after, wrote=1)
     assert (await bench.live(GADGETS, "g"))["status"] == {"step": 1}
 

@@ -1,18 +1,25 @@
-"""A plan: steps carried out in order, each write conditional on what the decision was made from.
+"""A plan: steps executed in order, each write conditional on what the decision was made from.
 
-The first step that does not succeed ends the plan; then everything is observed and decided again.
-A definite conflict never repeats a write by itself.
+The first step that does not succeed ends the plan; then the state is observed and decided again. A definite conflict
+never repeats a write by itself.
+
+Each kind has its own actions and facts (`domain/<kind>/actions.py`): dataclasses and enums, which its reconciler
+executes and fetches by a `match` that `assert_never` closes. So mypy proves that each action has an executor and each
+fact a source, and nothing follows from the text of a message.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from enum import Enum, StrEnum
+from typing import Any, ClassVar, Generic, TypeVar, final
 
 from modelops.api.v1alpha1.meta import StatusModel
 from modelops.domain.record import Record
 
 
+@final
 @dataclass(frozen=True, kw_only=True)
 class WriteStatus:
     """Replaces the object's status, conditional on its resourceVersion."""
@@ -20,6 +27,7 @@ class WriteStatus:
     status: StatusModel
 
 
+@final
 @dataclass(frozen=True, kw_only=True)
 class WriteFinalizers:
     """Replaces the object's finalizers, conditional on its resourceVersion."""
@@ -27,14 +35,17 @@ class WriteFinalizers:
     finalizers: tuple[str, ...]
 
 
+@final
 @dataclass(frozen=True, kw_only=True)
 class WriteRecord:
     """Replaces the AgentModel's record, conditional on the resourceVersion that it was read at."""
 
     record: Record
     purpose: str
+    """For logs and traces only."""
 
 
+@final
 @dataclass(frozen=True, kw_only=True)
 class WriteFile:
     """Replaces the agents' file, conditional on the resourceVersion that it was read at.
@@ -45,17 +56,13 @@ class WriteFile:
 
     text: str
     purpose: str
+    """For logs and traces only."""
     intended: tuple[str, Any] | None = None
+    restores_stable: bool = False
+    """Whether all sessions go back to stable by this write; the reconciler times it."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Do:
-    """Something outside Kubernetes; the kind's reconciler knows how. Its result is observed, not returned."""
-
-    action: str
-    arguments: dict[str, Any] = field(default_factory=dict)
-
-
+@final
 @dataclass(frozen=True, kw_only=True)
 class Announce:
     """An Event for people; best effort."""
@@ -65,16 +72,50 @@ class Announce:
     warning: bool = False
 
 
-Step = WriteStatus | WriteFinalizers | WriteRecord | WriteFile | Do | Announce
+Write = WriteStatus | WriteFinalizers | WriteRecord | WriteFile | Announce
+"""A step that the executor carries out for every kind, by the Kubernetes API."""
+
+
+class Authority(Enum):
+    """With whose credentials an action may be executed."""
+
+    AGENT = "agent"
+    """The agent's own only: the action starts something, or may spend money."""
+    INSTALLATION = "installation"
+    """The installation's may stand in where the agent's are gone: the action ends what bills."""
+    NONE = "none"
+    """No credentials are needed: nothing outside this cluster changes."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class Action:
+    """Something outside the conditional writes. Its result is observed afterwards, not returned."""
+
+    authority: ClassVar[Authority]
+    trace: ClassVar[str]
+    """Its name in the traces; empty where nothing outside this process changes, so that nothing is traced."""
+
+    def particulars(self) -> Mapping[str, str | int]:
+        """What the trace says of it: its plain values, without inputs and secrets."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if isinstance(value, str | int) and value != ""}
+
+
+class Fact(StrEnum):
+    """A fact from outside Kubernetes; its value is the field of the kind's `State` that holds it."""
+
+
+ActionT_co = TypeVar("ActionT_co", bound=Action, covariant=True)
+FactT_co = TypeVar("FactT_co", bound=Fact, covariant=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan(Generic[ActionT_co, FactT_co]):
     """What to do now, and when to look again if nothing happens (seconds; None: only on events)."""
 
-    steps: tuple[Step, ...] = ()
+    steps: tuple[Write | ActionT_co, ...] = ()
     requeue_after: float | None = None
-    needs: str = ""
+    needs: FactT_co | None = None
     """A fact that the decision lacks: it is fetched, then the decision is made again."""
 
     @property

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
-from modelops.domain.plan import Announce, Do, Step, WriteFile, WriteRecord
+from modelops.domain.plan import Action, Announce, Write, WriteFile, WriteFinalizers, WriteRecord, WriteStatus
 from modelops.ports import Json, Traces
 
-QUIET: Final = frozenset({"tick", "tick_reset", "forget_submission", "retry_dataset", "retry_evaluation"})
-"""Of this process alone: nothing outside changes."""
 MOST_REMEMBERED: Final = 2048
 
 
@@ -22,13 +20,19 @@ class ActionLog:
         self._last: OrderedDict[tuple[str, str], dict[str, Any]] = OrderedDict()
 
     def note(
-        self, step: Step, regarding: Json, *, agent: str, outcome: str, told: Mapping[str, Any] | None = None
+        self,
+        step: Write | Action,
+        regarding: Json,
+        *,
+        agent: str,
+        outcome: str,
+        told: Mapping[str, Any] | None = None,
     ) -> None:
         """One step on the object `regarding` and what came of it; `told`: what the action itself says."""
-        said = _said(step)
-        if self._traces is None or said is None:
+        traced = _traced(step)
+        if self._traces is None or traced is None:
             return
-        action, outputs = said[0], {**said[1], "outcome": outcome, **(told or {})}
+        action, outputs = traced[0], {**traced[1], "outcome": outcome, **(told or {})}
         metadata = regarding["metadata"]
         key = (str(metadata["uid"]), action)
         if self._last.get(key) == outputs:
@@ -48,8 +52,10 @@ class ActionLog:
         )
 
 
-def _said(step: Step) -> tuple[str, dict[str, Any]] | None:
+def _traced(step: Write | Action) -> tuple[str, Mapping[str, Any]] | None:
     """Name and particulars of a step; None for what is not worth a trace. No inputs, no secrets."""
+    if isinstance(step, Action):
+        return (step.trace, step.particulars()) if step.trace else None
     match step:
         case WriteRecord():
             return "record", {"purpose": step.purpose}
@@ -57,8 +63,7 @@ def _said(step: Step) -> tuple[str, dict[str, Any]] | None:
             return "routing", {"purpose": step.purpose}
         case Announce():
             return step.reason, {"message": step.message, "warning": step.warning}
-        case Do() if step.action not in QUIET:
-            plain = {k: v for k, v in step.arguments.items() if isinstance(v, str | int) and k != "after"}
-            entry = getattr(step.arguments.get("entry"), "name", None)
-            return step.action, {**plain, "name": entry} if entry else plain
-    return None
+        case WriteStatus() | WriteFinalizers():
+            return None
+        case _:
+            assert_never(step)

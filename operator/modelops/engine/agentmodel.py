@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, assert_never
 
 from modelops.api.v1alpha1.agentmodel import AgentModel
+from modelops.domain.agentmodel.actions import (
+    AgentModelAction,
+    AgentModelFact,
+    AgentModelPlan,
+    CreateEndpoint,
+    DeleteEndpoint,
+    SettleOrphanedAttempt,
+)
 from modelops.domain.agentmodel.decide import decide
 from modelops.domain.agentmodel.state import State
 from modelops.domain.facts import Outage
-from modelops.domain.plan import Do, Plan, WriteRecord, WriteStatus
+from modelops.domain.plan import Plan, WriteRecord, WriteStatus
 from modelops.domain.record import EndpointEntry, Record, Settlement
 from modelops.domain.training.naming import attempt_label
 from modelops.engine.event_mapping import with_uid
@@ -33,7 +41,7 @@ class Memory:
     """When the status was written, on the monotonic clock."""
 
 
-class AgentModelReconciler(Reconciler[State]):
+class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact]):
     """One call reconciles one AgentModel until there is nothing more to do at the moment."""
 
     resource = AGENT_MODELS
@@ -46,7 +54,7 @@ class AgentModelReconciler(Reconciler[State]):
         self._memories = Memories(Memory)
         self._listening_since = world.clock.monotonic()
 
-    def _decide(self, state: State) -> Plan:
+    def _decide(self, state: State) -> AgentModelPlan:
         return decide(state)
 
     async def _observe(self, namespace: str, name: str) -> ReconcileContext[State] | None:
@@ -100,7 +108,7 @@ class AgentModelReconciler(Reconciler[State]):
         meta = agent.metadata
         return self._memories.of(meta.namespace, meta.name, meta.uid)
 
-    def _acted(self, context: ReconcileContext[State], plan: Plan, done: Executed) -> None:
+    def _acted(self, context: ReconcileContext[State], plan: AgentModelPlan, done: Executed) -> None:
         if done.wrote and any(isinstance(step, WriteStatus) for step in plan.steps):
             self._memory(context.state.agent_model).shown_at = self._world.clock.monotonic()
 
@@ -121,13 +129,14 @@ class AgentModelReconciler(Reconciler[State]):
                 return other.metadata.name
         return ""
 
-    async def _fetch(self, fact: str, state: State, context: ReconcileContext[State]) -> Any:
+    async def _fetch(self, fact: AgentModelFact, state: State, context: ReconcileContext[State]) -> Any:
         match fact:
-            case "endpoints":
+            case AgentModelFact.ENDPOINTS:
                 return await self._world.endpoints.list(context.credentials.hugging_face, self._world.hub_org)
-            case "live":
+            case AgentModelFact.LIVE:
                 return await self._observed_live(state.agent_model)
-        raise ValueError(f"no such fact: {fact}")
+            case _:
+                assert_never(fact)
 
     async def _observed_live(self, agent: AgentModel) -> ReconcileContext[State] | None:
         """Past the cache, which learns it. The file first: what it names was intended in a status before."""
@@ -138,35 +147,38 @@ class AgentModelReconciler(Reconciler[State]):
             world.cache.replace_all(resource, items, resource_version=version, namespace=namespace)
         return await self._observe(namespace, agent.metadata.name)
 
-    def _with_fact(self, state: State, name: str, fact: Any, context: ReconcileContext[State]) -> State:
-        if name != "live":
-            return super()._with_fact(state, name, fact, context)
-        if not isinstance(fact, ReconcileContext):
-            why = fact.message if isinstance(fact, Outage) else "it is gone"
-            raise Unavailable(f"AgentModel {state.agent_model.metadata.name} could not be read: {why}")
-        found: State = fact.state
-        write_base, live = context.write_base, fact.write_base
+    def _with_fact(
+        self, state: State, fact: AgentModelFact, value: Any, context: ReconcileContext[State]
+    ) -> State:
+        if fact is not AgentModelFact.LIVE:
+            return super()._with_fact(state, fact, value, context)
+        if not isinstance(value, ReconcileContext):
+            reason = value.message if isinstance(value, Outage) else "it is gone"
+            raise Unavailable(f"AgentModel {state.agent_model.metadata.name} could not be read: {reason}")
+        found: State = value.state
+        write_base, live = context.write_base, value.write_base
         write_base.object, write_base.record, write_base.file = live.object, live.record, live.file
         return replace(found, live=True)
 
-    async def _do(self, step: Do, state: State, context: ReconcileContext[State]) -> Mapping[str, Any] | None:
+    async def _perform(
+        self, action: AgentModelAction, state: State, context: ReconcileContext[State]
+    ) -> Mapping[str, Any] | None:
         world, token = self._world, context.credentials.hugging_face
         world.gate()
-        match step.action:
-            case "create_endpoint":
-                request = request_of(step.arguments["entry"])
-                made = await world.endpoints.create(token, world.hub_org, request)
+        match action:
+            case CreateEndpoint():
+                made = await world.endpoints.create(token, world.hub_org, request_of(action.entry))
                 return {"state": made.state, "message": made.message}
-            case "delete_endpoint":
-                await world.endpoints.delete(token, world.hub_org, step.arguments["name"])
-            case "sweep":
-                return await self._sweep(step, state, context)
+            case DeleteEndpoint():
+                await world.endpoints.delete(token, world.hub_org, action.name)
+                return None
+            case SettleOrphanedAttempt():
+                return await self._settle_orphaned_attempt(action, state, context)
             case _:
-                raise ValueError(f"no such action: {step.action}")
-        return None
+                assert_never(action)
 
-    async def _sweep(
-        self, step: Do, state: State, context: ReconcileContext[State]
+    async def _settle_orphaned_attempt(
+        self, action: SettleOrphanedAttempt, state: State, context: ReconcileContext[State]
     ) -> Mapping[str, Any] | None:
         """Paid job 11, for a run that is gone: close, stop and list its jobs, then settle the reservation.
 
@@ -174,7 +186,7 @@ class AgentModelReconciler(Reconciler[State]):
         """
         world, token, record = self._world, context.credentials.hugging_face, state.record
         assert record is not None
-        uid, attempt, key = step.arguments["uid"], step.arguments["attempt"], step.arguments["key"]
+        uid, attempt, key = action.uid, action.attempt, action.key
         if next(with_uid(world.cache, uid), None) is not None:
             return {"outcome": "the object is there, but this operator cannot read it"}
         if state.secret_problem and not state.can_clean_up:
@@ -240,13 +252,13 @@ class AgentModelReconciler(Reconciler[State]):
                 ),
             },
         )
-        await self._world.executor.carry_out(
+        await self._world.executor.execute(
             Plan(steps=(WriteRecord(record=settled, purpose=f"settle {key}: its run is gone"),)),
             context.write_base,
             resource=AGENT_MODELS,
             record_ref=context.record_ref,
             file_ref=None,
-            do=lambda _: self._do(_, context.state, context),
+            perform=lambda action: self._perform(action, context.state, context),
         )
 
 

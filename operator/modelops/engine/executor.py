@@ -10,14 +10,15 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar, assert_never
 
 from modelops.api.v1alpha1.names import MANAGED_LABEL
 from modelops.domain.plan import (
+    Action,
     Announce,
-    Do,
+    Fact,
     Plan,
-    Step,
+    Write,
     WriteFile,
     WriteFinalizers,
     WriteRecord,
@@ -41,6 +42,9 @@ from modelops.ports import (
 )
 
 CONFIG_MAPS: Final = Resource(group="", version="v1", plural="configmaps", kind="ConfigMap")
+
+ActionT = TypeVar("ActionT", bound=Action)
+FactT = TypeVar("FactT", bound=Fact)
 
 Part = Literal["object", "record", "file"]
 RecordRef = tuple[str, str, Mapping[str, str]]
@@ -114,22 +118,22 @@ class Executor:
         self._record_locks: dict[tuple[str, str], asyncio.Lock] = {}
         self._clock = clock or SystemClock()
 
-    async def carry_out(
+    async def execute(
         self,
-        plan: Plan,
+        plan: Plan[ActionT, FactT],
         write_base: WriteBase,
         *,
         resource: Resource,
         record_ref: RecordRef,
         file_ref: FileRef | None,
-        do: Callable[[Do], Awaitable[Mapping[str, Any] | None]],
+        perform: Callable[[ActionT], Awaitable[Mapping[str, Any] | None]],
         agent: str = "",
     ) -> Executed:
-        """Does the plan's steps in order; `do` knows what is outside Kubernetes, `agent` names the traces.
+        """Executes the plan's steps in order; `perform` executes an action, `agent` names the traces.
 
         Raises:
             NotLeader: nothing more may be written.
-            Refused: the API server will not take a write as it is; or `do` raised it, or anything else of its
+            Refused: the API server will not take a write as it is; or `perform` raised it, or anything else of its
             own. Unavailable: the live read after a conflict or a lost answer failed.
         """
         target = _Target(resource=resource, record=record_ref, file=file_ref, agent=agent)
@@ -138,10 +142,10 @@ class Executor:
         for step in plan.steps:
             part = _part(step)
             try:
-                wrote += await self._take(step, write_base, target, do)
+                wrote += await self._execute_step(step, write_base, target, perform)
                 if isinstance(step, WriteFile):
                     file_written_at = self._clock.monotonic()
-                if not isinstance(step, Do):
+                if not isinstance(step, Action):
                     self._log.note(step, write_base.object, agent=agent, outcome="done")
             except _Overtaken as error:
                 _log.debug("%s is not what was decided from: %s", part, error, extra=_who(write_base.object))
@@ -177,14 +181,18 @@ class Executor:
                 raise
         return Executed(done=True, wrote=wrote, file_written_at=file_written_at)
 
-    async def _take(
+    async def _execute_step(
         self,
-        step: Step,
+        step: Write | ActionT,
         write_base: WriteBase,
         target: _Target,
-        do: Callable[[Do], Awaitable[Mapping[str, Any] | None]],
+        perform: Callable[[ActionT], Awaitable[Mapping[str, Any] | None]],
     ) -> int:
         """One step; returns how many writes to the Kubernetes API it took."""
+        if isinstance(step, Action):
+            outcome = await perform(step)
+            self._log.note(step, write_base.object, agent=target.agent, outcome="done", told=outcome)
+            return 0
         match step:
             case WriteStatus():
                 return await self._write_status(step, write_base, target)
@@ -194,14 +202,13 @@ class Executor:
                 return await self._write_record(step, write_base, target)
             case WriteFile():
                 return await self._write_file(step, write_base, target)
-            case Do():
-                told = await do(step)
-                self._log.note(step, write_base.object, agent=target.agent, outcome="done", told=told)
             case Announce():
                 await self._kube.event(
                     write_base.object, reason=step.reason, message=step.message, warning=step.warning
                 )
-        return 0
+                return 0
+            case _:
+                assert_never(step)
 
     async def _write_status(self, step: WriteStatus, write_base: WriteBase, target: _Target) -> int:
         status = step.status.wire()
@@ -302,7 +309,7 @@ class Executor:
             write_base.object = live
 
 
-def _part(step: Step) -> Part | None:
+def _part(step: Write | Action) -> Part | None:
     match step:
         case WriteStatus() | WriteFinalizers():
             return "object"

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain.money import micro
-from modelops.domain.plan import Do, Plan, WriteRecord
+from modelops.domain.plan import Plan, WriteRecord
 from modelops.domain.record import Record, Settlement
 from modelops.domain.training.account import account_of
+from modelops.domain.training.actions import CancelJob
 from modelops.domain.training.outcome.conclude import billed_seconds
 from modelops.domain.training.pricing.estimate import billed_micro_usd
 from modelops.domain.training.status import TERMINAL
@@ -96,26 +97,26 @@ class Strays:
         if record is None or holder is None or write_base is None:
             return
 
-        async def cancel(_: Do) -> None:
+        async def cancel(_: CancelJob) -> None:
             self._world.gate()
             await self._world.jobs.cancel(credentials.hugging_face, account, job.id)
             await self._world.jobs.release(credentials.hugging_face, account, job.id)
             logger.warning("job %s of %s ran although its attempt ended: stopped", job.id, run.metadata.name)
 
-        why = f"job {job.id} ran after its attempt ended"
+        purpose = f"job {job.id} ran after its attempt ended"
         changed = booked(record, job, run, ended, month=f"{self._world.clock.now():%Y-%m}")
-        await self._world.executor.carry_out(
+        await self._world.executor.execute(
             Plan(
                 steps=(
-                    WriteRecord(record=changed, purpose=why),
-                    Do(action="cancel", arguments={"job": job.id, "why": why}),
+                    WriteRecord(record=changed, purpose=purpose),
+                    CancelJob(job=job.id, purpose=purpose),
                 )
             ),
             WriteBase(object=write_base, record=item),
             resource=TRAINING_RUNS,
             record_ref=self._world.record_reference(namespace, agent_model),
             file_ref=None,
-            do=cancel,
+            perform=cancel,
             agent=record.agent,
         )
 

@@ -5,19 +5,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-from modelops.domain.plan import Do, Plan
+from modelops.domain.plan import Action, Authority, Fact, Plan
 from modelops.engine.executor import Executed, FileRef, RecordRef, WriteBase
 from modelops.engine.requeue_backoff import Patience
 from modelops.engine.world import World, outage
 from modelops.ports import Credentials, Refused, Resource, Unavailable, Uncertain
 
 StateT = TypeVar("StateT")
-
-ENDS_WHAT_BILLS: Final = frozenset({"cancel", "close", "delete_endpoint", "sweep"})
-"""What may be done with the installation's token in the place of an agent's."""
-WITHOUT_TOKEN: Final = frozenset({"stop_dataset", "forget_submission", "tick", "tick_reset", "delete_run"})
+ActionT = TypeVar("ActionT", bound=Action)
+FactT = TypeVar("FactT", bound=Fact)
 
 MOST_ROUNDS = 32
 PAUSE_SECONDS = 0.5
@@ -38,7 +36,7 @@ class ReconcileContext(Generic[StateT]):
     """When it was observed, on the monotonic clock."""
 
 
-class Reconciler(ABC, Generic[StateT]):
+class Reconciler(ABC, Generic[StateT, ActionT, FactT]):
     """Level-triggered: what happens depends on what is, never on which event came."""
 
     resource: Resource
@@ -72,19 +70,21 @@ class Reconciler(ABC, Generic[StateT]):
                 return self._patience.stretched(key, plan.requeue_after)
         return PAUSE_SECONDS
 
-    async def _carried_out(self, plan: Plan, state: StateT, context: ReconcileContext[StateT]) -> Executed:
+    async def _carried_out(
+        self, plan: Plan[ActionT, FactT], state: StateT, context: ReconcileContext[StateT]
+    ) -> Executed:
         """Carries the plan out. What somebody refuses is said once on the object, and then raised."""
         metadata = context.write_base.object["metadata"]
         key = metadata["namespace"], metadata["name"]
         self._acts(context, plan)
         try:
-            done = await self._world.executor.carry_out(
+            done = await self._world.executor.execute(
                 plan,
                 context.write_base,
                 resource=self.resource,
                 record_ref=context.record_ref,
                 file_ref=context.file_ref,
-                do=lambda step: self._allowed(step, state, context),
+                perform=lambda action: self._authorised(action, state, context),
                 agent=context.agent,
             )
         except Refused as error:
@@ -99,31 +99,30 @@ class Reconciler(ABC, Generic[StateT]):
         self._acted(context, plan, done)
         return done
 
-    async def _allowed(
-        self, step: Do, state: StateT, context: ReconcileContext[StateT]
+    async def _authorised(
+        self, action: ActionT, state: StateT, context: ReconcileContext[StateT]
     ) -> Mapping[str, Any] | None:
-        """The action, unless it would start something with a token that is not the agent's."""
-        if context.credentials.borrowed and step.action not in ENDS_WHAT_BILLS | WITHOUT_TOKEN:
-            raise Refused(
-                f"{step.action} needs the agent's own token: the installation's only ends what bills"
-            )
-        return await self._do(step, state, context)
+        """Performs the action, unless it would start something with a token that is not the agent's."""
+        if context.credentials.borrowed and action.authority is Authority.AGENT:
+            name = type(action).__name__
+            raise Refused(f"{name} needs the agent's own token: the installation's only ends what bills")
+        return await self._perform(action, state, context)
 
-    async def _decided(self, context: ReconcileContext[StateT]) -> tuple[Plan, StateT]:
+    async def _decided(self, context: ReconcileContext[StateT]) -> tuple[Plan[ActionT, FactT], StateT]:
         """The plan; facts that it lacks are fetched one by one."""
         state = context.state
         plan = self._decide(state)
-        while plan.needs:
+        while plan.needs is not None:
             try:
-                fact = await self._fetch(plan.needs, state, context)
+                value = await self._fetch(plan.needs, state, context)
             except (Unavailable, Refused, Uncertain) as error:
-                fact = outage(self.service, error)
-            state = self._with_fact(state, plan.needs, fact, context)
+                value = outage(self.service, error)
+            state = self._with_fact(state, plan.needs, value, context)
             plan = self._decide(state)
         return plan, state
 
-    def _with_fact(self, state: StateT, name: str, fact: Any, context: ReconcileContext[StateT]) -> StateT:  # noqa: ARG002
-        changed: StateT = replace(state, **{name: fact})  # type: ignore[type-var]
+    def _with_fact(self, state: StateT, fact: FactT, value: Any, context: ReconcileContext[StateT]) -> StateT:  # noqa: ARG002
+        changed: StateT = replace(state, **{fact.value: value})  # type: ignore[type-var]
         return changed
 
     @abstractmethod
@@ -131,21 +130,21 @@ class Reconciler(ABC, Generic[StateT]):
         """What is; None where the object is gone."""
 
     @abstractmethod
-    def _decide(self, state: StateT) -> Plan:
+    def _decide(self, state: StateT) -> Plan[ActionT, FactT]:
         """The pure decision."""
 
     @abstractmethod
-    async def _fetch(self, fact: str, state: StateT, context: ReconcileContext[StateT]) -> Any:
+    async def _fetch(self, fact: FactT, state: StateT, context: ReconcileContext[StateT]) -> Any:
         """A fact from outside Kubernetes."""
 
     @abstractmethod
-    async def _do(
-        self, step: Do, state: StateT, context: ReconcileContext[StateT]
+    async def _perform(
+        self, action: ActionT, state: StateT, context: ReconcileContext[StateT]
     ) -> Mapping[str, Any] | None:
         """An action outside Kubernetes; returns what its trace says of the outcome."""
 
-    def _acts(self, context: ReconcileContext[StateT], plan: Plan) -> None:
+    def _acts(self, context: ReconcileContext[StateT], plan: Plan[ActionT, FactT]) -> None:
         """Right before a plan is carried out."""
 
-    def _acted(self, context: ReconcileContext[StateT], plan: Plan, done: Executed) -> None:
+    def _acted(self, context: ReconcileContext[StateT], plan: Plan[ActionT, FactT], done: Executed) -> None:
         """After a plan: what this process remembers."""

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, assert_never
 
 from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.rollout import Rollout
 from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain.agentsfile import RoutingBlock
 from modelops.domain.facts import Outage
-from modelops.domain.plan import Do, Plan, WriteFile
+from modelops.domain.plan import WriteFile
 from modelops.domain.record import Record
+from modelops.domain.rollout.actions import (
+    CountHealthyTime,
+    EvaluationProgram,
+    ResetHealthyTime,
+    RetryProgram,
+    RolloutAction,
+    RolloutFact,
+    RolloutPlan,
+    StartProgram,
+    StopProgram,
+)
 from modelops.domain.rollout.agent_lock import endpoint_name
 from modelops.domain.rollout.analysis import Health, analyze
 from modelops.domain.rollout.decide import decide
@@ -33,7 +45,10 @@ from modelops.ports import (
     Unavailable,
 )
 
-PROGRAMS = {"check": "modelops.evaluation.check", "evaluation": "modelops.evaluation"}
+MODULES = {
+    EvaluationProgram.CHECK: "modelops.evaluation.check",
+    EvaluationProgram.EVALUATION: "modelops.evaluation",
+}
 LONGEST_GAP = 3
 """Looks that may be missed before the time between two of them counts no more: nobody has seen it healthy."""
 STALE_SECONDS = 90.0
@@ -55,13 +70,13 @@ class Memory:
     tombstoned: float | None = None
     write_ms: int | None = None
     effect_ms: int | None = None
-    not_before: dict[str, float] = field(default_factory=dict)
+    not_before: dict[EvaluationProgram, float] = field(default_factory=dict)
     confirmed: tuple[str, float] = ("", 0.0)
     """resourceVersion that the API server confirmed, and when."""
     tidied: bool = False
 
 
-class RolloutReconciler(Reconciler[State]):
+class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact]):
     """One call reconciles one Rollout until there is nothing more to do at the moment."""
 
     resource = ROLLOUTS
@@ -72,7 +87,7 @@ class RolloutReconciler(Reconciler[State]):
         self._memories = Memories(Memory)
         self._listening_since = world.clock.monotonic()
 
-    def _decide(self, state: State) -> Plan:
+    def _decide(self, state: State) -> RolloutPlan:
         return decide(state)
 
     async def _observe(self, namespace: str, name: str) -> ReconcileContext[State] | None:
@@ -130,8 +145,8 @@ class RolloutReconciler(Reconciler[State]):
 
     async def _tidy(self, uid: str) -> None:
         """The rollout ended or is gone: its programs' folders go."""
-        for program in PROGRAMS:
-            await self._world.programs.stop(f"{program}-{uid}")
+        for program in EvaluationProgram:
+            await self._world.programs.stop(program_name(program, uid))
 
     def _run(self, rollout: Rollout) -> TrainingRun | None:
         reference = rollout.spec.candidate.training_run_ref
@@ -172,6 +187,11 @@ class RolloutReconciler(Reconciler[State]):
             return live, read
         return item, rollout
 
+    def _memory_of(self, state: State) -> Memory:
+        """As it is, whatever the status counts by now."""
+        meta = state.rollout.metadata
+        return self._memories.of(meta.namespace, meta.name, meta.uid)
+
     def _memory(self, rollout: Rollout) -> Memory:
         meta, analysis = rollout.metadata, rollout.status.analysis
         memory = self._memories.of(meta.namespace, meta.name, meta.uid)
@@ -206,60 +226,64 @@ class RolloutReconciler(Reconciler[State]):
             effect_ms=memory.effect_ms,
         )
 
-    def _acts(self, context: ReconcileContext[State], plan: Plan) -> None:  # noqa: ARG002
+    def _acts(self, context: ReconcileContext[State], plan: RolloutPlan) -> None:  # noqa: ARG002
         # Whatever comes of the plan, the write before it no longer stands for anything.
         self._memory(context.state.rollout).rebase = None
 
-    def _acted(self, context: ReconcileContext[State], plan: Plan, done: Executed) -> None:
-        meta = context.state.rollout.metadata
-        memory = self._memories.of(meta.namespace, meta.name, meta.uid)
+    def _acted(self, context: ReconcileContext[State], plan: RolloutPlan, done: Executed) -> None:
+        memory = self._memory_of(context.state)
         memory.rebase = done.rebase
         for step in plan.steps:
-            if (
-                isinstance(step, WriteFile)
-                and step.purpose.startswith("abort")
-                and done.file_written_at is not None
-            ):
+            if isinstance(step, WriteFile) and step.restores_stable and done.file_written_at is not None:
                 memory.tombstoned = done.file_written_at
                 memory.write_ms = round((done.file_written_at - context.began) * 1000)
                 memory.effect_ms = None
 
-    async def _fetch(self, fact: str, state: State, context: ReconcileContext[State]) -> Any:
+    async def _fetch(self, fact: RolloutFact, state: State, context: ReconcileContext[State]) -> Any:
         world, token = self._world, context.credentials.hugging_face
         candidate = state.rollout.status.candidate
         match fact:
-            case "file_live":
+            case RolloutFact.FILE_IS_LIVE:
                 where = file_of(state.agent_model, state.record)
                 assert where is not None
                 namespace = state.rollout.metadata.namespace
                 item, file, problem = await world.file(namespace, *where, live=True)
                 context.write_base.file = item
                 return file, problem
-            case "candidate_model":
+            case RolloutFact.CANDIDATE_MODEL:
                 model = state.rollout.spec.candidate.model
                 assert model is not None
                 return await world.hub.model(token, model.repo, model.revision)
-            case "price":
+            case RolloutFact.PRICE:
                 request = self._endpoint_request(state)
                 return await world.endpoints.usd_micro_per_hour(token, world.hub_org, request)
-            case "endpoint":
+            case RolloutFact.ENDPOINT:
                 assert candidate is not None
                 listed = await world.endpoints.list(token, world.hub_org)
                 return next((e for e in listed if e.name == candidate.endpoint_name), None)
-            case "answers":
+            case RolloutFact.ANSWERS:
                 return await world.endpoints.answers(token, getattr(state.endpoint, "url", ""))
-            case "check" | "evaluation":
-                refused = self._host_refusal(state)
-                if refused:
-                    return ProgramState(result={"ok": False, "reason": "HostNotAllowed", "message": refused})
-                return await world.programs.observe(f"{fact}-{state.uid}")
-        raise ValueError(f"no such fact: {fact}")
+            case RolloutFact.CHECK:
+                return await self._program_state(EvaluationProgram.CHECK, state)
+            case RolloutFact.EVALUATION:
+                return await self._program_state(EvaluationProgram.EVALUATION, state)
+            case _:
+                assert_never(fact)
 
-    def _with_fact(self, state: State, name: str, fact: Any, context: ReconcileContext[State]) -> State:
-        if name == "file_live":
-            if not isinstance(fact, tuple):
-                raise Unavailable(f"the agents' file could not be read: {fact.message}")
-            file, problem = fact
+    async def _program_state(self, program: EvaluationProgram, state: State) -> ProgramState | None:
+        """The program as it is; refused as if it had run where the agent's token may not be sent to a model."""
+        refused = self._host_refusal(state)
+        if refused:
+            return ProgramState(result={"ok": False, "reason": "HostNotAllowed", "message": refused})
+        return await self._world.programs.observe(program_name(program, state.uid))
+
+    def _with_fact(
+        self, state: State, fact: RolloutFact, value: Any, context: ReconcileContext[State]
+    ) -> State:
+        if fact is RolloutFact.FILE_IS_LIVE:
+            if not isinstance(value, tuple):
+                raise Unavailable(f"the agents' file could not be read: {value.message}")
+            file, problem = value
             return replace(
                 state,
                 file=file,
@@ -267,9 +291,9 @@ class RolloutReconciler(Reconciler[State]):
                 file_missing=context.write_base.file is None,
                 file_is_live=True,
             )
-        if name == "answers" and isinstance(fact, Outage):
-            fact = False
-        return super()._with_fact(state, name, fact, context)
+        if fact is RolloutFact.ANSWERS and isinstance(value, Outage):
+            value = False
+        return super()._with_fact(state, fact, value, context)
 
     def _host_refusal(self, state: State) -> str:
         """Why a model of the evaluation may not be sent the agent's token; empty where both may."""
@@ -300,47 +324,60 @@ class RolloutReconciler(Reconciler[State]):
             max_replica=serving.max_replica,
         )
 
-    async def _do(self, step: Do, state: State, context: ReconcileContext[State]) -> None:
-        world, now, meta = self._world, self._world.clock.monotonic(), state.rollout.metadata
-        memory = self._memories.of(meta.namespace, meta.name, meta.uid)
-        _, _, program = step.action.partition("_")
-        name = f"{program}-{state.uid}"
-        match step.action:
-            case "start_check" | "start_evaluation":
-                world.gate()
-                given = step.arguments["given"]
-                for side, arm in given["arms"].items():
-                    who = f"the {side} {arm['version']}"
-                    # The candidate is not claimed yet where it is only checked: no fact has looked at its host.
-                    if refused := arm["base_url"] and world.host_refusal(
-                        arm["base_url"], arm["service"], who
-                    ):
-                        raise Refused(refused)
-                await world.start_program(
-                    name, PROGRAMS[program], given, environment(given, context.credentials)
-                )
-            case "retry_check" | "retry_evaluation":
-                due = memory.not_before.setdefault(program, now + step.arguments["after"])
-                if now >= due:
-                    del memory.not_before[program]
-                    await world.programs.retry(name)
-            case "stop_check":
-                await world.programs.stop(name)
-            case "tick":
-                if step.arguments["healthy"]:
+    async def _perform(self, action: RolloutAction, state: State, context: ReconcileContext[State]) -> None:
+        memory = self._memory_of(state)
+        match action:
+            case StartProgram():
+                self._world.gate()
+                await self._start_program(action, state, context)
+            case RetryProgram():
+                if self._is_due(memory, action):
+                    await self._world.programs.retry(program_name(action.program, state.uid))
+            case StopProgram():
+                await self._world.programs.stop(program_name(action.program, state.uid))
+            case CountHealthyTime():
+                if action.healthy:
                     memory.healthy_seconds += self._since_healthy(memory)
-                memory.last_healthy = now if step.arguments["healthy"] else None
-            case "tick_reset":
+                memory.last_healthy = self._world.clock.monotonic() if action.healthy else None
+            case ResetHealthyTime():
                 # The status was written just before: what it counts now must not count here again.
                 written = parsed(Rollout, context.write_base.object)
                 if written is not None:
                     self._memory(written)
                 memory.healthy_seconds, memory.last_healthy = 0.0, None
             case _:
-                raise ValueError(f"no such action: {step.action}")
+                assert_never(action)
+
+    def _is_due(self, memory: Memory, action: RetryProgram) -> bool:
+        """Whether the pause before a retry has passed; the first call starts it."""
+        now = self._world.clock.monotonic()
+        if now < memory.not_before.setdefault(action.program, now + action.after):
+            return False
+        del memory.not_before[action.program]
+        return True
+
+    async def _start_program(
+        self, action: StartProgram, state: State, context: ReconcileContext[State]
+    ) -> None:
+        for side, arm in action.input["arms"].items():
+            who = f"the {side} {arm['version']}"
+            # Before the agent is locked no fact has looked at the candidate's host.
+            if refused := arm["base_url"] and self._world.host_refusal(arm["base_url"], arm["service"], who):
+                raise Refused(refused)
+        await self._world.start_program(
+            program_name(action.program, state.uid),
+            MODULES[action.program],
+            dict(action.input),
+            environment(action.input, context.credentials),
+        )
 
 
-def environment(given: Json, credentials: Credentials) -> dict[str, str]:
+def program_name(program: EvaluationProgram, uid: str) -> str:
+    """The folder of a rollout's program."""
+    return f"{program.value}-{uid}"
+
+
+def environment(given: Mapping[str, Any], credentials: Credentials) -> dict[str, str]:
     """Secrets of an evaluation's programs, by environment only."""
 
     def key(arm: str) -> str:

@@ -6,12 +6,24 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, assert_never
 
 from modelops.api.v1alpha1.trainingrun import TrainingPhase, TrainingRun
 from modelops.domain.money import micro
-from modelops.domain.plan import Do, Plan
 from modelops.domain.training.account import account_of, engine_of
+from modelops.domain.training.actions import (
+    CancelJob,
+    CloseAttempt,
+    DeleteRun,
+    ForgetSubmission,
+    RetryDataset,
+    StartDataset,
+    StopDataset,
+    SubmitJob,
+    TrainingAction,
+    TrainingFact,
+    TrainingPlan,
+)
 from modelops.domain.training.decide import decide
 from modelops.domain.training.effective_spec import base_model_name, billed_namespace, output_repository
 from modelops.domain.training.naming import cluster_job_name
@@ -21,7 +33,7 @@ from modelops.domain.training.pricing.cluster_hardware import cluster_hardware
 from modelops.domain.training.state import State, Submission, TrainingSettings
 from modelops.domain.training.status import TERMINAL
 from modelops.engine.executor import WriteBase
-from modelops.engine.poller import SharedJobPoller, Watch
+from modelops.engine.poller import SharedJobPoller, Sighting, Watch
 from modelops.engine.process_memory import Memories
 from modelops.engine.queue import Key
 from modelops.engine.reconciler import ReconcileContext, Reconciler
@@ -60,13 +72,13 @@ class Memory:
     submission: Submission | None = None
     settling_since: float | None = None
     attempt_claim: AttemptClaim | None = None
-    not_before: dict[str, float] = field(default_factory=dict)
+    not_before: dict[type[RetryDataset | ForgetSubmission], float] = field(default_factory=dict)
     tidied: bool = False
     let_go: set[str] = field(default_factory=set)
     """Jobs in this cluster that nothing holds any more."""
 
 
-class TrainingRunReconciler(Reconciler[State]):
+class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact]):
     """One call reconciles one TrainingRun until there is nothing more to do at the moment."""
 
     resource = TRAINING_RUNS
@@ -84,7 +96,7 @@ class TrainingRunReconciler(Reconciler[State]):
         self._tokenizers: Remembered[TokenizerFiles | None] = Remembered(world.clock, seconds=CONFIG_SECONDS)
         self._bases: Remembered[ModelInfo | None] = Remembered(world.clock, seconds=BASE_SECONDS)
 
-    def _decide(self, state: State) -> Plan:
+    def _decide(self, state: State) -> TrainingPlan:
         return decide(state)
 
     async def _observe(self, namespace: str, name: str) -> ReconcileContext[State] | None:
@@ -163,39 +175,42 @@ class TrainingRunReconciler(Reconciler[State]):
         text = f"{self._settings.installation}/{state.uid}/{state.attempt}/nonce"
         return hashlib.sha256(text.encode()).hexdigest()[:20]
 
-    async def _fetch(self, fact: str, state: State, context: ReconcileContext[State]) -> Any:
+    async def _fetch(self, fact: TrainingFact, state: State, context: ReconcileContext[State]) -> Any:
         world, token = self._world, context.credentials.hugging_face
         job = state.run.status.job
         match fact:
-            case "flavors":
+            case TrainingFact.FLAVORS:
                 return await self._prices.get(token, lambda: world.jobs.flavors(token))
-            case "base":
+            case TrainingFact.BASE:
                 # A further attempt goes on with the revision of the first.
                 revision = state.run.status.base_revision if state.run.status.recipe else ""
                 return await self._model(token, base_model_name(state), revision or None)
-            case "sibling":
+            case TrainingFact.SIBLING:
                 return await self._model(token, sibling_of(base_model_name(state)))
-            case "tokenizer":
+            case TrainingFact.TOKENIZER:
                 return await self._tokenizer(state, token)
-            case "base_config":
+            case TrainingFact.BASE_CONFIG:
                 return await self._base_config(state, token)
-            case "dataset":
+            case TrainingFact.DATASET:
                 return await world.programs.observe(f"dataset-{state.uid}")
-            case "job" | "report":
-                return self._sighted(fact, state, token)
-            case "labelled":
+            case TrainingFact.JOB:
+                return self._watched_job(state, token).job
+            case TrainingFact.REPORT:
+                return self._watched_job(state, token).report
+            case TrainingFact.LABELLED:
                 assert job is not None
                 return await world.jobs.list_labelled(token, billed_namespace(state), job.label)
-            case "attempt_claim":
+            case TrainingFact.ATTEMPT_CLAIM:
                 return await self._claim(state, token)
-            case "result":
+            case TrainingFact.RESULT:
                 return await world.hub.model(token, output_repository(state))
-            case "lineage":
+            case TrainingFact.LINEAGE:
                 revision = getattr(state.result, "revision", "")
                 if not revision:
                     return None
                 return await world.hub.read_json(token, output_repository(state), revision, "modelops.json")
-        raise ValueError(f"no such fact: {fact}")
+            case _:
+                assert_never(fact)
 
     async def _base_config(self, state: State, token: str) -> Mapping[str, Any] | None:
         base = state.base
@@ -241,7 +256,7 @@ class TrainingRunReconciler(Reconciler[State]):
             template=await found(TokenizerFiles.TEMPLATE),
         )
 
-    def _sighted(self, fact: str, state: State, token: str) -> Any:
+    def _watched_job(self, state: State, token: str) -> Sighting:
         """From the shared poller, which reads the last log before it tells of an end."""
         job = state.run.status.job
         assert job is not None
@@ -256,32 +271,33 @@ class TrainingRunReconciler(Reconciler[State]):
         if sighting.job is None and not sighting.gone:
             self._poller.soon()
             raise Unavailable(sighting.problem or "the job was not looked at yet", retry_after=LOOK_SECONDS)
-        return sighting.report if fact == "report" else sighting.job
+        return sighting
 
-    async def _do(self, step: Do, state: State, context: ReconcileContext[State]) -> Mapping[str, Any] | None:
+    async def _perform(
+        self, action: TrainingAction, state: State, context: ReconcileContext[State]
+    ) -> Mapping[str, Any] | None:
         world, credentials, memory = self._world, context.credentials, self._memory(state.run)
-        token = credentials.hugging_face
+        token, program = credentials.hugging_face, f"dataset-{state.uid}"
         world.gate()
-        given = step.arguments
-        match step.action:
-            case "start_dataset":
+        match action:
+            case StartDataset():
                 environment = {"HF_TOKEN": token, "LANGSMITH_API_KEY": credentials.langsmith}
-                await world.start_program(f"dataset-{state.uid}", PROGRAM, given["given"], environment)
-            case "retry_dataset":
-                if self._due(memory, "dataset", given["after"]):
-                    await world.programs.retry(f"dataset-{state.uid}")
-            case "stop_dataset":
-                await world.programs.stop(f"dataset-{state.uid}")
-            case "submit":
-                return await self._submit(given, state, token)
-            case "forget_submission":
-                if self._due(memory, "submission", given["after"]):
+                await world.start_program(program, PROGRAM, dict(action.input), environment)
+            case RetryDataset():
+                if self._is_due(memory, action):
+                    await world.programs.retry(program)
+            case StopDataset():
+                await world.programs.stop(program)
+            case SubmitJob():
+                return await self._submit(action, state, token)
+            case ForgetSubmission():
+                if self._is_due(memory, action):
                     memory.submission = None
                     memory.settling_since = world.clock.monotonic() - self._settings.settle_seconds
-            case "close":
+            case CloseAttempt():
                 await world.hub.ensure_model_repo(token, output_repository(state))
                 await world.hub.close_attempt(token, output_repository(state), state.attempt)
-            case "delete_run":
+            case DeleteRun():
                 meta = state.run.metadata
                 await world.kube.delete(
                     TRAINING_RUNS,
@@ -289,11 +305,11 @@ class TrainingRunReconciler(Reconciler[State]):
                     meta.name,
                     resource_version=context.write_base.object["metadata"]["resourceVersion"],
                 )
-            case "cancel":
-                await world.jobs.cancel(token, billed_namespace(state), given["job"])
+            case CancelJob():
+                await world.jobs.cancel(token, billed_namespace(state), action.job)
                 self._poller.soon()
             case _:
-                raise ValueError(f"no such action: {step.action}")
+                assert_never(action)
         return None
 
     def _of_the_cluster(self, state: State) -> Mapping[str, str]:
@@ -318,16 +334,15 @@ class TrainingRunReconciler(Reconciler[State]):
             usd_micro_per_hour=micro(price.usd_per_hour),
         )
 
-    def _due(self, memory: Memory, what: str, after: float) -> bool:
-        """Whether the pause before trying again has passed; starts it at the first call."""
+    def _is_due(self, memory: Memory, action: RetryDataset | ForgetSubmission) -> bool:
+        """Whether the pause before trying again has passed; the first call starts it."""
         now = self._world.clock.monotonic()
-        due = memory.not_before.setdefault(what, now + after)
-        if now < due:
+        if now < memory.not_before.setdefault(type(action), now + action.after):
             return False
-        del memory.not_before[what]
+        del memory.not_before[type(action)]
         return True
 
-    async def _submit(self, given: dict[str, Any], state: State, token: str) -> Mapping[str, Any] | None:
+    async def _submit(self, action: SubmitJob, state: State, token: str) -> Mapping[str, Any] | None:
         """The POST, because the intent was written just before; its answer is remembered, not assumed."""
         item = self._world.cache.get(TRAINING_RUNS, state.run.metadata.namespace, state.run.metadata.name)
         run = parsed(TrainingRun, item) if item is not None else None
@@ -335,23 +350,23 @@ class TrainingRunReconciler(Reconciler[State]):
             return None
         memory = self._memory(run)
         request = JobRequest(
-            namespace=given["namespace"],
-            label=given["label"],
-            flavor=given["flavor"],
-            timeout_seconds=given["timeout_seconds"],
+            namespace=action.namespace,
+            label=action.label,
+            flavor=action.flavor,
+            timeout_seconds=action.timeout_seconds,
             image=self._trainer.image,
             command=self._trainer.command,
             environment={
                 **self._trainer.environment,
                 **self._of_the_cluster(state),
-                "MODELOPS_RUN": json.dumps(given["run"], sort_keys=True),
+                "MODELOPS_RUN": json.dumps(action.run, sort_keys=True),
                 "MODELOPS_NONCE": self._nonce(state),
             },
             secrets={"HF_TOKEN": token},
             placement=self._placement(run, state),
         )
         try:
-            await self._world.hub.ensure_model_repo(token, given["run"]["output"]["repo"])
+            await self._world.hub.ensure_model_repo(token, action.run["output"]["repo"])
             job = await self._world.jobs.submit(token, request)
             memory.submission = Submission(job=job)
             told = {"outcome": "submitted", "job": job.id}

@@ -16,11 +16,12 @@ from tests.unit.training import objects as training
 from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.rollout import Rollout
 from modelops.api.v1alpha1.trainingrun import TrainingRun
+from modelops.domain.agentmodel.actions import CreateEndpoint, DeleteEndpoint, SettleOrphanedAttempt
 from modelops.domain.agentmodel.decide import decide
 from modelops.domain.agentmodel.state import State
 from modelops.domain.agentsfile import with_routing
 from modelops.domain.facts import UNSEEN, Outage
-from modelops.domain.plan import Announce, Do, Plan, WriteFile, WriteFinalizers, WriteRecord, WriteStatus
+from modelops.domain.plan import Announce, Plan, WriteFile, WriteFinalizers, WriteRecord, WriteStatus
 from modelops.domain.record import Record, Reservation, Settlement
 from modelops.domain.rollout.booking import planned_seconds
 from modelops.domain.rollout.state import State as RolloutObserved
@@ -70,16 +71,16 @@ class Care:
                 version = str(int(self.state.file.resource_version) + 1)
                 self.state = replace(self.state, file=a_file(text, version))
                 self.written.append("file")
-            case Do(action="create_endpoint", arguments={"entry": entry}):
+            case CreateEndpoint(entry=entry):
                 self.cloud[entry.name] = Endpoint(
                     name=entry.name, state="running", url="https://e/v1", repo=entry.repo, revision=""
                 )
                 self.did.append("create")
-            case Do(action="delete_endpoint", arguments={"name": name}):
+            case DeleteEndpoint(name=name):
                 self.cloud.pop(name, None)
                 self.did.append("delete")
-            case Do(action=action):
-                self.did.append(action)
+            case SettleOrphanedAttempt():
+                self.did.append("settle")
             case Announce(reason=reason):
                 self.told.append(reason)
 
@@ -506,8 +507,8 @@ def test_an_endpoint_is_remembered_twice_before_it_is_started() -> None:
     status, record, create = care.step().steps
     assert isinstance(status, WriteStatus)
     assert isinstance(record, WriteRecord)
-    assert isinstance(create, Do)
-    assert [e.name for e in status.status.endpoints] == [create.arguments["entry"].name]  # type: ignore[attr-defined]
+    assert isinstance(create, CreateEndpoint)
+    assert [e.name for e in status.status.endpoints] == [create.entry.name]  # type: ignore[attr-defined]
     assert record.record == life.state.record
     care.rest()
     assert care.did == ["create"]

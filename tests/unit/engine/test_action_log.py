@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from modelops.domain.plan import Announce, Do, Step, WriteFile
+from modelops.domain.plan import Action, Announce, Write, WriteFile
+from modelops.domain.rollout.actions import CountHealthyTime
+from modelops.domain.training.actions import CancelJob, ForgetSubmission, SubmitJob
 from modelops.engine.action_log import MOST_REMEMBERED, ActionLog
 
 RUN = {"kind": "TrainingRun", "metadata": {"namespace": "team", "name": "docs-2", "uid": "u"}}
@@ -32,7 +34,7 @@ class Told:
         self.actions.append((action, dict(outputs)))
 
 
-def noted(*steps: Step, **more: Any) -> list[tuple[str, dict[str, Any]]]:
+def noted(*steps: Write | Action, **more: Any) -> list[tuple[str, dict[str, Any]]]:
     told = Told()
     log = ActionLog(told)
     for step in steps:
@@ -41,11 +43,18 @@ def noted(*steps: Step, **more: Any) -> list[tuple[str, dict[str, Any]]]:
 
 
 def test_a_submission_is_traced_with_its_outcome_and_without_its_inputs() -> None:
-    arguments = {"label": "l", "flavor": "a10g", "timeout_seconds": 60, "run": {"prompt": "long"}}
-    assert noted(Do(action="submit", arguments=arguments), told={"outcome": "submitted", "job": "j1"}) == [
+    submit = SubmitJob(namespace="org", label="l", flavor="a10g", timeout_seconds=60, run={"prompt": "long"})
+    assert noted(submit, told={"outcome": "submitted", "job": "j1"}) == [
         (
             "submit",
-            {"label": "l", "flavor": "a10g", "timeout_seconds": 60, "outcome": "submitted", "job": "j1"},
+            {
+                "namespace": "org",
+                "label": "l",
+                "flavor": "a10g",
+                "timeout_seconds": 60,
+                "outcome": "submitted",
+                "job": "j1",
+            },
         )
     ]
 
@@ -61,19 +70,19 @@ def test_routing_and_transitions_are_traced() -> None:
 def test_a_repeated_action_is_traced_once_until_its_outcome_changes() -> None:
     told = Told()
     log = ActionLog(told)
-    step = Do(action="cancel", arguments={"job": "j"})
+    step = CancelJob(job="j")
     for outcome in ("done", "done", "refused: no", "done"):
         log.note(step, RUN, agent="docs", outcome=outcome)
     assert [outputs["outcome"] for _, outputs in told.actions] == ["done", "refused: no", "done"]
 
 
 def test_what_only_this_process_knows_is_not_traced() -> None:
-    assert noted(Do(action="tick", arguments={"healthy": True}), Do(action="forget_submission")) == []
+    assert noted(CountHealthyTime(healthy=True), ForgetSubmission(after=1.0)) == []
 
 
 def test_what_is_remembered_is_bounded() -> None:
     log = ActionLog(Told())
     for number in range(MOST_REMEMBERED + 10):
         item = {**RUN, "metadata": {**RUN["metadata"], "uid": str(number)}}  # type: ignore[dict-item]
-        log.note(Do(action="cancel"), item, agent="docs", outcome="done")
+        log.note(CancelJob(job="j"), item, agent="docs", outcome="done")
     assert len(log._last) == MOST_REMEMBERED

@@ -15,8 +15,14 @@ import pytest
 
 from modelops.domain.agentsfile import parse
 from modelops.domain.model_hosts import ModelHosts
-from modelops.domain.plan import Do, Plan, WriteFile, WriteStatus
+from modelops.domain.plan import Plan, WriteFile, WriteStatus
 from modelops.domain.record import Active, Record, Target, initial_record
+from modelops.domain.rollout.actions import (
+    CountHealthyTime,
+    EvaluationProgram,
+    ResetHealthyTime,
+    StartProgram,
+)
 from modelops.domain.rollout.state import RolloutSettings, State
 from modelops.engine.cache import ObjectCache
 from modelops.engine.executor import CONFIG_MAPS, Executor, WriteBase
@@ -176,7 +182,7 @@ class Bench:
 
     async def tick(self, *, healthy: bool = True) -> float:
         """What counts as healthy now, and then a look that finds this."""
-        plan = Plan(steps=(Do(action="tick", arguments={"healthy": healthy}),), requeue_after=5.0)
+        plan = Plan(steps=(CountHealthyTime(healthy=healthy),), requeue_after=5.0)
         return (await self.look(plan)).watched.healthy_seconds
 
 
@@ -253,15 +259,15 @@ async def test_time_before_an_unhealthy_look_does_not_count(bench: Bench) -> Non
 async def test_time_whose_write_had_no_answer_counts_once(bench: Bench) -> None:
     await bench.tick()
     bench.time.seconds += 5
-    state = await bench.look(Plan(steps=(Do(action="tick", arguments={"healthy": True}),)))
+    state = await bench.look(Plan(steps=(CountHealthyTime(healthy=True),)))
     counted = type(state.rollout.status).model_validate(
         {**state.rollout.status.wire(), "analysis": {"healthySeconds": 5}}
     )
     bench.api.troubles.append(Uncertain("lost"))
     steps = (
         WriteStatus(status=counted),
-        Do(action="tick_reset"),
-        Do(action="tick", arguments={"healthy": True}),
+        ResetHealthyTime(),
+        CountHealthyTime(healthy=True),
     )
     state = await bench.look(Plan(steps=steps, requeue_after=5.0))
     assert state.rollout.status.analysis is not None
@@ -270,14 +276,14 @@ async def test_time_whose_write_had_no_answer_counts_once(bench: Bench) -> None:
 
 
 async def test_after_a_written_count_the_time_goes_on_counting(bench: Bench) -> None:
-    state = await bench.look(Plan(steps=(Do(action="tick", arguments={"healthy": True}),)))
+    state = await bench.look(Plan(steps=(CountHealthyTime(healthy=True),)))
     counted = type(state.rollout.status).model_validate(
         {**state.rollout.status.wire(), "analysis": {"healthySeconds": 5}}
     )
     steps = (
         WriteStatus(status=counted),
-        Do(action="tick_reset"),
-        Do(action="tick", arguments={"healthy": True}),
+        ResetHealthyTime(),
+        CountHealthyTime(healthy=True),
     )
     await bench.look(Plan(steps=steps, requeue_after=5.0))
     bench.time.seconds += 5
@@ -377,4 +383,6 @@ async def test_no_program_is_given_a_key_for_a_candidates_host_that_is_not_on_th
         state=state, write_base=write_base, credentials=Credentials(), record_ref=("team", "x", {})
     )
     with pytest.raises(Refused, match=r"evil\.example\.org"):
-        await bench.engine._do(Do(action="start_check", arguments={"given": {"arms": arms}}), state, context)
+        await bench.engine._perform(
+            StartProgram(program=EvaluationProgram.CHECK, input={"arms": arms}), state, context
+        )

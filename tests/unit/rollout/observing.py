@@ -16,16 +16,16 @@ from modelops.api.v1alpha1.reading import KindT, read
 from modelops.api.v1alpha1.rollout import Rollout
 from modelops.domain import agentsfile
 from modelops.domain.facts import UNSEEN
-from modelops.domain.plan import (
-    Announce,
-    Do,
-    Plan,
-    WriteFile,
-    WriteFinalizers,
-    WriteRecord,
-    WriteStatus,
-)
+from modelops.domain.plan import Announce, Plan, WriteFile, WriteFinalizers, WriteRecord, WriteStatus
 from modelops.domain.record import Record, RegistryEntry, Target, initial_record
+from modelops.domain.rollout.actions import (
+    CountHealthyTime,
+    ResetHealthyTime,
+    RetryProgram,
+    RolloutFact,
+    StartProgram,
+    StopProgram,
+)
 from modelops.domain.rollout.decide import decide
 from modelops.domain.rollout.state import File, RolloutSettings, State, Watched
 from modelops.ports import AgentReports, Endpoint, ModelInfo, ProgramState, Track
@@ -124,7 +124,7 @@ class Life:
         for _ in range(12):
             if not plan.needs:
                 return plan
-            if plan.needs == "file_live":
+            if plan.needs is RolloutFact.FILE_IS_LIVE:
                 self.state = replace(self.state, file_is_live=True)
             else:
                 self.state = replace(self.state, **{plan.needs: self.facts_of_a_good_world()[plan.needs]})
@@ -171,8 +171,12 @@ class Life:
                 block = self.state.block
                 assert block is not None
                 self.written.append(f"file {block.rollout.state} {block.weight}")
-            case Do(action=action):
-                self.done.append(action)
+            case StartProgram() | RetryProgram() | StopProgram():
+                self.done.append(program_action(step))
+            case CountHealthyTime():
+                self.done.append("tick")
+            case ResetHealthyTime():
+                self.done.append("tick_reset")
             case Announce(reason=reason):
                 self.told.append(reason)
 
@@ -245,3 +249,9 @@ def armed(state: State) -> bool:
 
 def watching(state: State) -> bool:
     return state.rollout.status.reason == "Watching"
+
+
+def program_action(action: StartProgram | RetryProgram | StopProgram) -> str:
+    """What is done with which program, such as `start_check`."""
+    verbs = {StartProgram: "start", RetryProgram: "retry", StopProgram: "stop"}
+    return f"{verbs[type(action)]}_{action.program.value}"

@@ -314,7 +314,7 @@ def test_a_mismatch_is_judged_on_a_live_read() -> None:
     life.writes_text(objects.FILE_TEXT)
     from modelops.domain.rollout.decide import decide
 
-    assert decide(life.state).needs == "file_live"
+    assert decide(life.state).needs == "file_is_live"
     life.state = replace(life.state, file=held)
     assert life.until(over).phase == "Succeeded"
 

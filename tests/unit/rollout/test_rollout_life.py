@@ -13,10 +13,12 @@ from tests.unit.rollout.observing import (
     at_weight,
     observed,
     over,
+    program_action,
 )
 
 from modelops.domain.facts import UNSEEN
 from modelops.domain.plan import WriteFile, WriteRecord, WriteStatus
+from modelops.domain.rollout.actions import StartProgram
 from modelops.ports import ProgramState
 
 THE_WHOLE_LIFE = [
@@ -221,7 +223,8 @@ def test_a_waiting_evaluation_is_started_once_and_asked_again() -> None:
         lambda state: state.rollout.status.reason == "Evaluating"
     )
     plan = life.step()
-    assert [getattr(s, "action", "") for s in plan.steps] == ["start_evaluation"]
+    assert [program_action(s) for s in plan.steps if isinstance(s, StartProgram)] == ["start_evaluation"]
+    assert len(plan.steps) == 1
     life.facts = {"evaluation": ProgramState(running=True)}
     assert life.step().steps == ()
 

@@ -476,7 +476,7 @@ def test_a_secret_that_cannot_be_read_holds_the_rollout() -> None:
 
 
 def test_without_a_secret_nobody_is_asked_for_a_candidate_that_is_not_claimed() -> None:
-    assert decide(without_secret(Life(observed())).state).needs == ""
+    assert decide(without_secret(Life(observed())).state).needs is None
 
 
 def test_a_claim_goes_back_without_a_secret() -> None:

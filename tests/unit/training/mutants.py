@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from modelops.api.v1alpha1.trainingrun import TrainingRunStatus
 from modelops.domain.facts import UNSEEN, Outage
-from modelops.domain.plan import Do, Plan, WriteRecord, WriteStatus
+from modelops.domain.plan import Plan, WriteRecord, WriteStatus
 from modelops.domain.reasons import TrainingReason
+from modelops.domain.training.actions import CancelJob, SubmitJob, TrainingFact
 from modelops.domain.training.decide import decide
 from modelops.domain.training.outcome.conclude import adopt_recorded_end
 from modelops.domain.training.state import State
@@ -36,11 +37,11 @@ def cancel_before_a_claim(state: State) -> Plan:
     job = state.run.status.job
     if job is not None and job.id and not state.run.status.finished_at:
         if state.labelled is UNSEEN:
-            return Plan(needs="labelled")
+            return Plan(needs=TrainingFact.LABELLED)
         others = () if isinstance(state.labelled, Outage) else state.labelled
         wrong = [item for item in others if item.id != job.id and not item.ended]
         if wrong:
-            return Plan(steps=(Do(action="cancel", arguments={"job": wrong[0].id}),), requeue_after=1.0)
+            return Plan(steps=(CancelJob(job=wrong[0].id),), requeue_after=1.0)
     return decide(state)
 
 
@@ -54,7 +55,7 @@ def settle_without_close(state: State) -> Plan:
 def intent_without_reservation(state: State) -> Plan:
     """Submits what nothing covers."""
     plan = decide(state)
-    posts = any(isinstance(step, Do) and step.action == "submit" for step in plan.steps)
+    posts = any(isinstance(step, SubmitJob) for step in plan.steps)
     kept = tuple(step for step in plan.steps if not (posts and isinstance(step, WriteRecord)))
     return replace(plan, steps=kept)
 
@@ -62,7 +63,7 @@ def intent_without_reservation(state: State) -> Plan:
 def post_without_intent(state: State) -> Plan:
     """Submits first, and writes down afterwards that it wanted to."""
     plan = decide(state)
-    posts = tuple(step for step in plan.steps if isinstance(step, Do) and step.action == "submit")
+    posts = tuple(step for step in plan.steps if isinstance(step, SubmitJob))
     first = tuple(step for step in plan.steps if isinstance(step, WriteRecord))
     rest = tuple(step for step in plan.steps if step not in posts and step not in first)
     return replace(plan, steps=(*first, *posts, *rest)) if posts else plan
@@ -101,7 +102,7 @@ def suspend_without_latch(state: State) -> Plan:
         for step in plan.steps
     )
     if latches and job is not None and job.id:
-        return Plan(steps=(Do(action="cancel", arguments={"job": job.id}),), requeue_after=1.0)
+        return Plan(steps=(CancelJob(job=job.id),), requeue_after=1.0)
     return plan
 
 

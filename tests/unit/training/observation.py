@@ -19,8 +19,9 @@ from tests.unit.training.objects import (
 from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain.digest import identity_digest
-from modelops.domain.plan import Announce, Do, Plan, WriteFinalizers, WriteRecord, WriteStatus
+from modelops.domain.plan import Action, Announce, Plan, WriteFinalizers, WriteRecord, WriteStatus
 from modelops.domain.record import Record, Reservation
+from modelops.domain.training.actions import CancelJob, ForgetSubmission, RetryDataset, SubmitJob
 from modelops.domain.training.decide import decide
 from modelops.domain.training.state import State, TrainingSettings
 from modelops.ports import AttemptClaim, Flavor, Job, Json, ModelInfo, ProgramState
@@ -119,13 +120,22 @@ def booked(plan: Plan) -> Record:
     return next(step.record for step in plan.steps if isinstance(step, WriteRecord))
 
 
+UNTRACED = {RetryDataset: "retry_dataset", ForgetSubmission: "forget_submission"}
+
+
+def submission_of(plan: Plan) -> SubmitJob:
+    """The POST that the plan makes."""
+    return next(step for step in plan.steps if isinstance(step, SubmitJob))
+
+
 def actions(plan: Plan) -> list[str]:
     """The plan's steps in order: what is written, and what is done outside."""
     names = {WriteStatus: "status", WriteRecord: "record", WriteFinalizers: "finalizers"}
     found = []
     for step in plan.steps:
-        if isinstance(step, Do):
-            found.append(" ".join([step.action, *(str(v) for k, v in step.arguments.items() if k == "job")]))
+        if isinstance(step, Action):
+            name = UNTRACED.get(type(step), step.trace)
+            found.append(f"{name} {step.job}" if isinstance(step, CancelJob) else name)
         elif not isinstance(step, Announce):
             found.append(names[type(step)])  # type: ignore[index]
     return found

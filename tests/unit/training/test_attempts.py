@@ -23,6 +23,7 @@ from tests.unit.training.observation import (
     run,
     said,
     state,
+    submission_of,
     submitted,
     won,
 )
@@ -31,7 +32,7 @@ from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain.facts import Outage
 from modelops.domain.job_report import JobReport
 from modelops.domain.money import micro
-from modelops.domain.plan import Do, Plan
+from modelops.domain.plan import Plan
 from modelops.domain.record import Completed, Record, Settlement
 from modelops.domain.training.outcome.attempts import attempt_values
 from modelops.ports import AttemptClaim, Flavor, Job, Json, ModelInfo
@@ -74,8 +75,7 @@ def next_intent(plan: Plan, of: TrainingRun, *, now: datetime = NOW, **facts: An
 
 def posted(plan: Plan) -> Json:
     """What the plan submits."""
-    found: Json = next(s.arguments for s in plan.steps if isinstance(s, Do) and s.action == "submit")
-    return found
+    return vars(submission_of(plan))
 
 
 # One failure after the other.

@@ -17,11 +17,11 @@ from tests.unit.training.observation import (
     run,
     said,
     state,
+    submission_of,
     submitted,
 )
 
 from modelops.domain.facts import UNSEEN, Outage
-from modelops.domain.plan import Do, Plan
 from modelops.domain.training.effective_spec import inputs_of
 from modelops.domain.training.preparation.tokenizer import TokenizerFiles
 from modelops.domain.training.state import TrainingSettings
@@ -65,13 +65,9 @@ def contract(eos: str) -> Any:
     return agent_model(prompt={**agent_model_json()["spec"]["prompt"], "eos": eos})
 
 
-def submission(plan: Plan) -> Do:
-    return next(step for step in plan.steps if isinstance(step, Do) and step.action == "submit")
-
-
 def test_run_that_names_none_trains_the_installations_default() -> None:
     plan = decided(unnamed(), settings=installation(), **KNOWN)
-    assert submission(plan).arguments["run"]["base_model"] == DEFAULT
+    assert submission_of(plan).run["base_model"] == DEFAULT
     assert said(plan).base_model == DEFAULT
 
 
@@ -85,10 +81,10 @@ def test_message_says_where_the_model_was_named() -> None:
 def test_name_is_fixed_when_the_dataset_is_begun_whatever_the_default_becomes() -> None:
     begun = decided(unnamed(), settings=installation(), **{**KNOWN, "dataset": None})
     assert actions(begun) == ["status", "start_dataset"]
-    assert begun.steps[-1].arguments["given"]["base_model"] == {"repo": DEFAULT}  # type: ignore[union-attr]
+    assert begun.steps[-1].input["base_model"] == {"repo": DEFAULT}  # type: ignore[union-attr]
     later = unnamed(said(begun).wire())
     plan = decided(later, settings=installation("another/default"), **KNOWN)
-    assert submission(plan).arguments["run"]["base_model"] == said(plan).base_model == DEFAULT
+    assert submission_of(plan).run["base_model"] == said(plan).base_model == DEFAULT
 
 
 def test_run_of_an_older_operator_keeps_the_model_of_its_spec() -> None:
@@ -179,7 +175,7 @@ def test_base_model_without_a_sibling_is_refused_all_the_same(sibling: Any) -> N
 def test_eos_is_given_to_the_job_and_fixed_with_the_data() -> None:
     given = {**KNOWN, "tokenizer": QWEN_BASE, "sibling": SIBLING, "agent_model": contract("<|im_end|>")}
     plan = decided(**given)
-    assert submission(plan).arguments["run"]["eos"] == "<|im_end|>"
+    assert submission_of(plan).run["eos"] == "<|im_end|>"
     assert said(plan).dataset.eos == "<|im_end|>"
     assert any(SIBLING.repo in finding for finding in said(plan).dataset.findings)
 
@@ -187,7 +183,7 @@ def test_eos_is_given_to_the_job_and_fixed_with_the_data() -> None:
 def test_model_that_can_stop_asks_for_no_sibling_and_no_eos() -> None:
     instruct = files(eos_token="<|im_end|>", chat_template=CHATML)
     plan = decided(**{**KNOWN, "tokenizer": instruct})
-    assert "eos" not in submission(plan).arguments["run"]
+    assert "eos" not in submission_of(plan).run
     assert not any("-Instruct" in finding for finding in said(plan).dataset.findings)
 
 

@@ -20,14 +20,16 @@ from tests.unit.training.observation import (
     run,
     said,
     state,
+    submission_of,
 )
 
 from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.datasets.request import Request
 from modelops.domain.facts import Outage
-from modelops.domain.plan import Do, Plan
+from modelops.domain.plan import Plan
 from modelops.domain.prompt import digest as prompt_digest
 from modelops.domain.record import Reservation
+from modelops.domain.training.actions import StartDataset
 from modelops.domain.training.preparation.dataset import dataset_input
 from modelops.domain.training.state import TrainingSettings
 from modelops.ports import Flavor, ModelInfo, ProgramState
@@ -263,8 +265,7 @@ def test_auto_submits_to_the_cheapest_that_fits_and_says_why() -> None:
     estimate = said(plan).estimate
     assert estimate.flavor == "l40sx1"
     assert [line.split(":")[0] for line in estimate.considered] == ["a10g-large", "t4-small is too small"]
-    submission = next(step for step in plan.steps if isinstance(step, Do))
-    assert submission.arguments["flavor"] == "l40sx1"
+    assert submission_of(plan).flavor == "l40sx1"
 
 
 def test_nothing_that_fits_ends_the_run_unpaid_with_every_reason() -> None:
@@ -338,9 +339,7 @@ def test_data_of_a_contract_that_was_edited_meanwhile_are_prepared_anew() -> Non
     plan = decided(**{**KNOWN, "dataset": rendered_by(agent_model()), "agent_model": EDITED})
     assert actions(plan) == ["status", "stop_dataset", "start_dataset"]
     assert "spec.prompt" in message(plan)
-    given = next(s for s in plan.steps if isinstance(s, Do) and s.action == "start_dataset").arguments[
-        "given"
-    ]
+    given = next(s for s in plan.steps if isinstance(s, StartDataset)).input
     assert given["prompt"] == EDITED.spec.prompt.wire()
     assert said(plan).dataset is None
 
@@ -351,7 +350,7 @@ def test_the_program_reads_the_contract_as_the_operator_has_it() -> None:
 
 
 def sent_run(plan: Plan) -> dict[str, Any]:
-    return next(step for step in plan.steps if isinstance(step, Do)).arguments["run"]
+    return dict(submission_of(plan).run)
 
 
 def test_a_submission_is_reserved_then_intended_then_sent() -> None:
@@ -368,8 +367,8 @@ def test_a_submission_is_reserved_then_intended_then_sent() -> None:
     )
     job = said(plan).job
     assert (job.submissions, job.id, job.timeout_seconds) == (1, "", 900)
-    sent = next(step for step in plan.steps if isinstance(step, Do)).arguments
-    assert (sent["label"], sent["run"]["version"]) == (job.label, "v1.1.0-rc.1")
+    sent = submission_of(plan)
+    assert (sent.label, sent.run["version"]) == (job.label, "v1.1.0-rc.1")
 
 
 def test_a_job_is_told_whose_it_is_so_that_the_hub_remembers_it() -> None:

@@ -11,8 +11,9 @@ from tests.unit.training.objects import NOW, empty_record, prepared_status
 from tests.unit.training.observation import agent_model, decided, job, run, won
 
 from modelops.domain.money import micro
-from modelops.domain.plan import Do, Plan, WriteRecord, WriteStatus
+from modelops.domain.plan import Plan, WriteRecord, WriteStatus
 from modelops.domain.record import Record
+from modelops.domain.training.actions import SubmitJob
 from modelops.domain.training.state import Submission
 from modelops.ports import Job, Json, ModelInfo
 
@@ -56,7 +57,7 @@ class Runner:
             return self.state
         if isinstance(step, WriteStatus):
             self.status = step.status.wire()
-        if isinstance(step, Do) and step.action == "submit":
+        if isinstance(step, SubmitJob):
             self.job = job("SCHEDULING", id=f"job-{self.uid}")
         return held
 

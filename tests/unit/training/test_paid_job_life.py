@@ -111,6 +111,6 @@ async def test_a_run_deleted_after_its_secret_is_ended_and_booked_with_the_insta
 async def test_nothing_is_submitted_with_the_installations_token_whatever_is_decided() -> None:
     world = PaidWorld(CALM, stepped=False, decision=lambda state: decide(replace(state, secret_problem="")))
     world.server.gone.add(SECRET_NAME)
-    with pytest.raises(Refused, match="submit needs the agent's own token"):
+    with pytest.raises(Refused, match="SubmitJob needs the agent's own token"):
         await world.reconciler.reconcile(NAMESPACE, RUN)
     assert world.jobs.jobs == []

@@ -9,21 +9,20 @@ from datetime import datetime, timedelta
 from modelops.api.v1alpha1.agentmodel import AgentModelStatus, EndpointRole
 from modelops.api.v1alpha1.meta import ConditionStatus
 from modelops.api.v1alpha1.names import FINALIZER
+from modelops.domain.agentmodel.actions import (
+    AgentModelFact,
+    AgentModelPlan,
+    AgentModelStep,
+    CreateEndpoint,
+    DeleteEndpoint,
+    SettleOrphanedAttempt,
+)
 from modelops.domain.agentmodel.bootstrap import first_record, with_statuses
 from modelops.domain.agentmodel.project import differs, projected
 from modelops.domain.agentmodel.state import State
 from modelops.domain.agentsfile import RoutingBlock, UneditableAgentsFile, edit
 from modelops.domain.facts import UNSEEN, Outage
-from modelops.domain.plan import (
-    Announce,
-    Do,
-    Plan,
-    Step,
-    WriteFile,
-    WriteFinalizers,
-    WriteRecord,
-    WriteStatus,
-)
+from modelops.domain.plan import Announce, Plan, WriteFile, WriteFinalizers, WriteRecord, WriteStatus
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.record import Completed, EndpointEntry, Record
 from modelops.domain.rollout.state import same_target, stable_keys
@@ -37,7 +36,7 @@ HEARD_SECONDS = 15.0
 """After this long every agent that lives has reported: they do so every 5 s."""
 
 
-def finish_deletion(state: State) -> Plan | None:
+def finish_deletion(state: State) -> AgentModelPlan | None:
     """What bills is stopped first; what agents use is not. After an hour it lets go and says what may still bill."""
     meta = state.agent_model.metadata
     if meta.deletion_timestamp is None:
@@ -93,22 +92,22 @@ def stopped_now(entries: tuple[EndpointEntry, ...], now: datetime) -> tuple[Endp
     return tuple(entry.model_copy(update=ends) for entry in entries)
 
 
-def another_owns_the_target(state: State) -> Plan | None:
+def another_owns_the_target(state: State) -> AgentModelPlan | None:
     return shown(state, None) if state.older else None
 
 
-def record_is_not_readable(state: State) -> Plan | None:
+def record_is_not_readable(state: State) -> AgentModelPlan | None:
     return shown(state, LOOK_SECONDS) if state.record_problem else None
 
 
-def ensure_finalizer(state: State) -> Plan | None:
+def ensure_finalizer(state: State) -> AgentModelPlan | None:
     meta = state.agent_model.metadata
     if FINALIZER in meta.finalizers:
         return None
     return Plan(steps=(WriteFinalizers(finalizers=(*meta.finalizers, FINALIZER)),), requeue_after=0)
 
 
-def ensure_record(state: State) -> Plan | None:
+def ensure_record(state: State) -> AgentModelPlan | None:
     """A new agent's record, or a deleted one rebuilt. Not before the file could be read: stable is what it names.
 
     Made from what is, not from what the watches have delivered: what an old copy of a status does not name would
@@ -119,11 +118,11 @@ def ensure_record(state: State) -> Plan | None:
     if state.file is None:
         return shown(state, LOOK_SECONDS / 4)
     if not state.live:
-        return Plan(needs="live")
+        return Plan(needs=AgentModelFact.LIVE)
     return Plan(steps=(WriteRecord(record=first_record(state), purpose="first record"),), requeue_after=0)
 
 
-def restore_record_from_statuses(state: State) -> Plan | None:
+def restore_record_from_statuses(state: State) -> AgentModelPlan | None:
     """Statuses follow from the record. One that says more was under way while the record was rebuilt or restored.
 
     Our own may only be an old copy: the write proves that it is not.
@@ -133,7 +132,7 @@ def restore_record_from_statuses(state: State) -> Plan | None:
     if whole == state.record:
         return None
     if not state.live:
-        return Plan(needs="live")
+        return Plan(needs=AgentModelFact.LIVE)
     return Plan(
         steps=(
             WriteStatus(status=state.agent_model.status),
@@ -143,7 +142,7 @@ def restore_record_from_statuses(state: State) -> Plan | None:
     )
 
 
-def end_deleted_rollout(state: State) -> Plan | None:
+def end_deleted_rollout(state: State) -> AgentModelPlan | None:
     """Recovery 8: the record names a rollout that no object stands for: Retreat 2 to 4."""
     record = state.record
     assert record is not None
@@ -154,7 +153,7 @@ def end_deleted_rollout(state: State) -> Plan | None:
     return abort_without_rollout(state, record, "the Rollout was deleted")
 
 
-def abort_without_rollout(state: State, record: Record, what: str) -> Plan:
+def abort_without_rollout(state: State, record: Record, what: str) -> AgentModelPlan:
     """Retreat 2 to 4. Whether routing was ever intended is not known here, so the tombstone is always written."""
     active = record.active
     assert active is not None
@@ -163,7 +162,7 @@ def abort_without_rollout(state: State, record: Record, what: str) -> Plan:
         return Plan(steps=(WriteRecord(record=fence, purpose=f"fence {active.name}"),), requeue_after=0)
     if state.file is None and not state.file_missing:
         return shown(state, ENDPOINT_POLL_SECONDS)
-    steps: list[Step] = []
+    steps: list[AgentModelStep] = []
     if state.file is not None:
         block, stable = state.file.entry.routing, state.file.entry.stable
         candidate = active.candidate.model_copy(
@@ -181,7 +180,9 @@ def abort_without_rollout(state: State, record: Record, what: str) -> Plan:
                 if uncommitted
                 else edit(state.file.text, record.agent, routing=tombstone)
             )
-            steps.append(WriteFile(text=text, purpose=f"abort: Rollout {active.name} is gone"))
+            steps.append(
+                WriteFile(text=text, purpose=f"abort: Rollout {active.name} is gone", restores_stable=True)
+            )
     done = Completed(
         kind="Rollout",
         name=active.name,
@@ -207,7 +208,7 @@ def abort_without_rollout(state: State, record: Record, what: str) -> Plan:
     return Plan(steps=tuple(steps), requeue_after=0)
 
 
-def remove_orphan_routing(state: State) -> Plan | None:
+def remove_orphan_routing(state: State) -> AgentModelPlan | None:
     """Recovery 8: a block with weight whose rollout does not hold the agent is taken down, whoever wrote it.
 
     The record may be an old copy from before the claim: writing it unchanged fails unless it is the newest.
@@ -232,7 +233,7 @@ def remove_orphan_routing(state: State) -> Plan | None:
     )
 
 
-def settle_orphan_reservations(state: State) -> Plan | None:
+def settle_orphan_reservations(state: State) -> AgentModelPlan | None:
     """Of a run that is gone: the engine closes its attempt, stops and lists its jobs, and then it is booked."""
     record = state.record
     assert record is not None
@@ -242,13 +243,13 @@ def settle_orphan_reservations(state: State) -> Plan | None:
         uid, _, attempt = key.rpartition("/")
         if uid not in uids and (record.active is None or record.active.uid != uid):
             return Plan(
-                steps=(Do(action="sweep", arguments={"key": key, "uid": uid, "attempt": int(attempt)}),),
+                steps=(SettleOrphanedAttempt(key=key, uid=uid, attempt=int(attempt)),),
                 requeue_after=ENDPOINT_POLL_SECONDS,
             )
     return None
 
 
-def endpoints_are_unknown(state: State) -> Plan | None:
+def endpoints_are_unknown(state: State) -> AgentModelPlan | None:
     """Asked only where any is on record."""
     record = state.record
     assert record is not None
@@ -256,10 +257,10 @@ def endpoints_are_unknown(state: State) -> Plan | None:
         return None
     if state.secret_problem and not state.can_clean_up:
         return None
-    return Plan(needs="endpoints")
+    return Plan(needs=AgentModelFact.ENDPOINTS)
 
 
-def ensure_endpoints_created(state: State) -> Plan | None:
+def ensure_endpoints_created(state: State) -> AgentModelPlan | None:
     """Whatever the record names with a role that serves is there. It will bill: status and record name it right before.
 
     Both writes fail unless they were decided from the newest copies. One whose time is up is not started again
@@ -282,7 +283,7 @@ def ensure_endpoints_created(state: State) -> Plan | None:
         steps=(
             WriteStatus(status=projected(state)),
             WriteRecord(record=record, purpose="unchanged: proves that it is the newest"),
-            *(Do(action="create_endpoint", arguments={"entry": entry}) for entry in missing),
+            *(CreateEndpoint(entry=entry) for entry in missing),
         ),
         requeue_after=ENDPOINT_POLL_SECONDS / 10,
     )
@@ -341,7 +342,7 @@ def over(state: State) -> tuple[EndpointEntry, ...]:
     return tuple(e for e in ended if e.name not in named and e.repo not in models_in_file(state))
 
 
-def stop_unused_endpoints(state: State) -> Plan | None:
+def stop_unused_endpoints(state: State) -> AgentModelPlan | None:
     """Those whose time is up: deleted; once they are gone, off the status, then off the record with what they cost.
 
     In this order, so that a name that only the status has is one that the record has lost.
@@ -355,7 +356,7 @@ def stop_unused_endpoints(state: State) -> Plan | None:
     running = [entry for entry in stopped if entry.name in listed]
     if running:
         return Plan(
-            steps=tuple(Do(action="delete_endpoint", arguments={"name": entry.name}) for entry in running),
+            steps=tuple(DeleteEndpoint(name=entry.name) for entry in running),
             requeue_after=ENDPOINT_POLL_SECONDS / 10,
         )
     if not stopped:
@@ -373,7 +374,7 @@ def stop_unused_endpoints(state: State) -> Plan | None:
     )
 
 
-def shown(state: State, after: float | None) -> Plan:
+def shown(state: State, after: float | None) -> AgentModelPlan:
     status, old = projected(state), state.agent_model.status
     if not differs(status, old):
         return Plan(requeue_after=after)
@@ -391,7 +392,7 @@ def turned(old: AgentModelStatus, new: AgentModelStatus) -> Iterator[Announce]:
             yield Announce(reason=condition.reason, message=message, warning=not good)
 
 
-def next_look(state: State) -> Plan:
+def next_look(state: State) -> AgentModelPlan:
     """The status, and when the next endpoint is due."""
     record = state.record
     assert record is not None
@@ -404,7 +405,7 @@ def next_look(state: State) -> Plan:
     return plan if plan.empty or state.rest_seconds <= 0 else Plan(requeue_after=state.rest_seconds)
 
 
-STEPS: tuple[Callable[[State], Plan | None], ...] = (
+STEPS: tuple[Callable[[State], AgentModelPlan | None], ...] = (
     finish_deletion,
     another_owns_the_target,
     record_is_not_readable,
@@ -420,7 +421,7 @@ STEPS: tuple[Callable[[State], Plan | None], ...] = (
 )
 
 
-def decide(state: State) -> Plan:
+def decide(state: State) -> AgentModelPlan:
     """What to do now about the agent."""
     try:
         return first(state)
@@ -430,7 +431,7 @@ def decide(state: State) -> Plan:
         return first(replace(state, file=None, file_problem=f"{where}: {error}"))
 
 
-def first(state: State) -> Plan:
+def first(state: State) -> AgentModelPlan:
     """The first step that has something to say, or the status."""
     for step in STEPS:
         plan = step(state)

@@ -11,9 +11,10 @@ from modelops.api.v1alpha1.agentmodel import EndpointRole
 from modelops.api.v1alpha1.rollout import RollbackTimes, RolloutPhase
 from modelops.domain.agentsfile import RoutingBlock, edit
 from modelops.domain.conditions import condition_of, with_condition
-from modelops.domain.plan import Plan, Step, WriteFile, WriteRecord, WriteStatus
+from modelops.domain.plan import Plan, WriteFile, WriteRecord, WriteStatus
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.record import Completed, Record
+from modelops.domain.rollout.actions import RolloutPlan, RolloutStep
 from modelops.domain.rollout.booking import release_endpoints, settled, with_candidate_counted, with_scores
 from modelops.domain.rollout.routing import next_generation
 from modelops.domain.rollout.state import State, same_target, stable_keys
@@ -56,7 +57,7 @@ def phase_of(reason: RolloutReason) -> RolloutPhase:
 
 def latch_abort(
     state: State, reason: RolloutReason, message: str, *, rollback: RollbackTimes | None = None
-) -> Plan:
+) -> RolloutPlan:
     """1. Latch the reason, and retreat in the same act."""
     status = with_phase(
         state,
@@ -70,7 +71,7 @@ def latch_abort(
     return Plan(steps=steps, requeue_after=0)
 
 
-def abort_if_requested(state: State) -> Plan | None:
+def abort_if_requested(state: State) -> RolloutPlan | None:
     """Abort wins: over everything that would go forward."""
     status = state.rollout.status
     fenced = (
@@ -98,7 +99,7 @@ def abort_if_requested(state: State) -> Plan | None:
     return Plan(steps=steps, requeue_after=0)
 
 
-def abort_without_record(state: State) -> Plan:
+def abort_without_record(state: State) -> RolloutPlan:
     """Without its record the agent goes back at once where our weight is in the file; the rest follows the record."""
     agent, file, block, intent = state.agent_model, state.file, state.block, state.rollout.status.intent
     assert agent is not None
@@ -110,13 +111,16 @@ def abort_without_record(state: State) -> Plan:
             )
             text = edit(file.text, agent.spec.agent, routing=tombstone)
             return Plan(
-                steps=(WriteFile(text=text, purpose="abort: the record cannot be read"),), requeue_after=0
+                steps=(
+                    WriteFile(text=text, purpose="abort: the record cannot be read", restores_stable=True),
+                ),
+                requeue_after=0,
             )
     message = f"AgentModel {agent.metadata.name} has no record that can be read: see its conditions"
     return stuck(state, RolloutReason.AgentModelNotFound, message)
 
 
-def stuck(state: State, reason: RolloutReason, message: str) -> Plan:
+def stuck(state: State, reason: RolloutReason, message: str) -> RolloutPlan:
     """What the retreat waits for, on a condition of its own: why it goes back stays readable."""
     status = state.rollout.status
     conditions = with_condition(
@@ -146,7 +150,7 @@ def abort_reason(state: State) -> tuple[RolloutReason, str]:
     return RolloutReason.AgentLockLost, "a promotion was fenced by an abort: everything is back on stable"
 
 
-def gone(state: State) -> Plan:
+def gone(state: State) -> RolloutPlan:
     """Neither AgentModel nor record: nobody knows a file in which anything could be put back."""
     from modelops.domain.rollout.completion import drop_finalizer
 
@@ -155,7 +159,7 @@ def gone(state: State) -> Plan:
     return Plan(steps=(*status_steps(state, status, reason, message), *drop_finalizer(state)))
 
 
-def abort_steps(state: State, reason: RolloutReason, message: str) -> tuple[Step, ...]:
+def abort_steps(state: State, reason: RolloutReason, message: str) -> tuple[RolloutStep, ...]:
     """2 to 4. Nothing where the file must be written and cannot be read: then it is waited for."""
     record = state.record
     assert record is not None
@@ -164,14 +168,14 @@ def abort_steps(state: State, reason: RolloutReason, message: str) -> tuple[Step
     if ours and active is not None and state.rollout.status.promoting and not active.aborting:
         fence = record.with_(active=active.model_copy(update={"aborting": True}))
         return (WriteRecord(record=fence, purpose=f"fence the promotion of {state.rollout.metadata.name}"),)
-    steps: list[Step] = []
+    steps: list[RolloutStep] = []
     intended = ours and state.rollout.status.intent is not None
     if intended and state.file is None and not state.file_missing:
         return ()
     if intended and state.file is not None:
         text = tombstoned(state, record)
         if text is not None:
-            steps.append(WriteFile(text=text, purpose=f"abort: {reason.value}"))
+            steps.append(WriteFile(text=text, purpose=f"abort: {reason.value}", restores_stable=True))
     steps.append(
         WriteRecord(record=ended(state, record, reason, message), purpose=f"release: {reason.value}")
     )

@@ -16,6 +16,7 @@ from modelops.domain.plan import Plan, WriteFile, WriteRecord, WriteStatus
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.record import Completed, EndpointEntry, Record
 from modelops.domain.rollout.abort import latch_abort
+from modelops.domain.rollout.actions import RolloutFact, RolloutPlan
 from modelops.domain.rollout.booking import own_endpoint, settled, with_candidate_counted, with_scores
 from modelops.domain.rollout.routing import block_of, canary_until, equals_intent, next_generation
 from modelops.domain.rollout.state import State, same_target, stable_keys
@@ -25,7 +26,7 @@ from modelops.domain.rollout.targets import candidate_target, promoted_target
 
 def advance(
     state: State, *, step: int, weight: int, reason: RolloutReason, message: str, **changes: Any
-) -> Plan:
+) -> RolloutPlan:
     """Advance 2 and 3: intent, then the block at `baseResourceVersion`."""
     file, candidate = state.file, candidate_target(state)
     assert file is not None
@@ -62,7 +63,7 @@ def advance(
     )
 
 
-def promote(state: State) -> Plan:
+def promote(state: State) -> RolloutPlan:
     """Promote 1 to 3: intent, the five keys and the Promoted block in one write, the commit."""
     file = state.file
     target = promoted_target(state)
@@ -174,7 +175,7 @@ def reroled(state: State, record: Record) -> tuple[EndpointEntry, ...]:
     return tuple(entries)
 
 
-def finish_intended_write(state: State) -> Plan | None:
+def finish_intended_write(state: State) -> RolloutPlan | None:
     """Recovery 4, 5 and 7, and Advance 4: is the file what was intended, or still what it was decided from?"""
     status, file, record = state.rollout.status, state.file, state.record
     intent = status.intent
@@ -185,7 +186,7 @@ def finish_intended_write(state: State) -> Plan | None:
     assert canary is not None
     if file is None:
         if not state.file_is_live:
-            return Plan(needs="file_live")
+            return Plan(needs=RolloutFact.FILE_IS_LIVE)
         return latch_abort(state, RolloutReason.ConfigNotUsable, state.file_problem)
     promoting = intent.state == "Promoting"
     if (
@@ -227,7 +228,7 @@ def finish_intended_write(state: State) -> Plan | None:
             requeue_after=0,
         )
     if not state.file_is_live:
-        return Plan(needs="file_live")
+        return Plan(needs=RolloutFact.FILE_IS_LIVE)
     return latch_abort(state, RolloutReason.RoutingMismatch, mismatch(state))
 
 
@@ -270,7 +271,7 @@ def mismatch(state: State) -> str:
     )
 
 
-def renew_expiry(state: State) -> Plan | None:
+def renew_expiry(state: State) -> RolloutPlan | None:
     """`canary_until` is renewed with the generation unchanged; without an operator it runs out by itself."""
     block, file = state.block, state.file
     if state.rollout.status.intent is None or block is None or file is None or block.canary_until is None:

@@ -19,6 +19,7 @@ from modelops.domain.plan import Plan, WriteFinalizers, WriteRecord
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.record import PRUNED, PRUNING, Active, EndpointEntry, Reservation, Target
 from modelops.domain.rollout.abort import ended, latch_abort
+from modelops.domain.rollout.actions import RolloutFact, RolloutPlan
 from modelops.domain.rollout.booking import evaluation_dataset, planned_micro_usd
 from modelops.domain.rollout.evaluation import ensure_evaluation_checked, is_proven, outdated
 from modelops.domain.rollout.state import State, same_target
@@ -59,7 +60,7 @@ def hugging_face_target(state: State, *, repo: str, revision: str, version: str)
     )
 
 
-def resolve(state: State) -> Resolved | Plan:
+def resolve(state: State) -> Resolved | RolloutPlan:
     """The candidate, or the plan that waits for it or ends the rollout."""
     candidate, record = state.rollout.spec.candidate, state.record
     name, agent = state.rollout.metadata.name, state.rollout.spec.agent_model_ref.name
@@ -85,7 +86,7 @@ def resolve(state: State) -> Resolved | Plan:
         )
     if candidate.model is not None:
         if state.candidate_model is UNSEEN:
-            return Plan(needs="candidate_model")
+            return Plan(needs=RolloutFact.CANDIDATE_MODEL)
         if isinstance(state.candidate_model, Outage) and not state.candidate_model.refused:
             return Plan(requeue_after=state.candidate_model.retry_after or LOOK_AGAIN)
         if state.candidate_model is None or isinstance(state.candidate_model, Outage):
@@ -111,7 +112,7 @@ def resolve(state: State) -> Resolved | Plan:
     return of_run(state)
 
 
-def of_run(state: State) -> Resolved | Plan:
+def of_run(state: State) -> Resolved | RolloutPlan:
     reference = state.rollout.spec.candidate.training_run_ref
     assert reference is not None
     run = state.run
@@ -163,7 +164,7 @@ def left_by(state: State, name: str) -> str:
     return f" any more; it made {entry.version}: name spec.candidate.model {model} in a new rollout, or, for a new run"
 
 
-def agent_model_is_missing(state: State) -> Plan | None:
+def agent_model_is_missing(state: State) -> RolloutPlan | None:
     name = state.rollout.spec.agent_model_ref.name
     if state.agent_model is None:
         namespace = state.rollout.metadata.namespace
@@ -181,7 +182,7 @@ def agent_model_is_missing(state: State) -> Plan | None:
     )
 
 
-def secret_is_not_usable(state: State) -> Plan | None:
+def secret_is_not_usable(state: State) -> RolloutPlan | None:
     """Without the agent's own tokens nobody is asked: what is at hand then are the installation's, for cleaning up."""
     if not state.secret_problem:
         return None
@@ -194,7 +195,7 @@ def secret_is_not_usable(state: State) -> Plan | None:
     )
 
 
-def ensure_agent_locked(state: State) -> Plan | None:
+def ensure_agent_locked(state: State) -> RolloutPlan | None:
     """Claim 1 and 2, in this order: finalizer, then the record, only while nothing is active and the file agrees."""
     record, agent = state.record, state.agent_model
     assert record is not None
@@ -258,7 +259,7 @@ def ensure_agent_locked(state: State) -> Plan | None:
     return covered(state, found)
 
 
-def model_is_removed(state: State, candidate: Target) -> Plan | None:
+def model_is_removed(state: State, candidate: Target) -> RolloutPlan | None:
     """`modelops prune` says so in the record before it deletes: a claim on top of that is refused here."""
     record = state.record
     assert record is not None
@@ -275,7 +276,7 @@ def model_is_removed(state: State, candidate: Target) -> Plan | None:
     )
 
 
-def open_router_key_is_not_named(state: State, candidate: Target) -> Plan | None:
+def open_router_key_is_not_named(state: State, candidate: Target) -> RolloutPlan | None:
     """The evaluation asks OpenRouter's models with the operator's key, not with the agent's."""
     record, agent = state.record, state.agent_model
     assert record is not None
@@ -298,7 +299,7 @@ def member_of(state: State) -> str:
     return "spec.candidate.model" if candidate.model is not None else "spec.candidate.trainingRunRef"
 
 
-def conclude_lost_lock(state: State) -> Plan:
+def conclude_lost_lock(state: State) -> RolloutPlan:
     """A record that does not name us may only be an old copy in the cache: the write proves that it is not."""
     assert state.record is not None
     message = "the record no longer names this rollout: everything goes back to stable"
@@ -316,7 +317,7 @@ def serves(stable: Target, candidate: Target) -> bool:
     return (candidate.model, candidate.revision) == (stable.model, stable.revision)
 
 
-def covered(state: State, found: Resolved) -> Plan:
+def covered(state: State, found: Resolved) -> RolloutPlan:
     """The endpoint's price is known and covered, and the evaluation can be made; then finalizer and claim."""
     record, agent, serving = state.record, state.agent_model, None
     assert record is not None
@@ -328,7 +329,7 @@ def covered(state: State, found: Resolved) -> Plan:
     per_hour = 0
     if own:
         if state.price is UNSEEN:
-            return Plan(needs="price")
+            return Plan(needs=RolloutFact.PRICE)
         if state.price is None or isinstance(state.price, Outage):
             words = (
                 f"{state.price.message}; it is tried again"
@@ -384,7 +385,7 @@ def covered(state: State, found: Resolved) -> Plan:
     )
 
 
-def not_covered(state: State, planned: int) -> Plan | None:
+def not_covered(state: State, planned: int) -> RolloutPlan | None:
     agent, record = state.agent_model, state.record
     assert agent is not None
     assert record is not None
@@ -413,7 +414,7 @@ def not_covered(state: State, planned: int) -> Plan | None:
     return None
 
 
-def show_agent_lock(state: State) -> Plan | None:
+def show_agent_lock(state: State) -> RolloutPlan | None:
     """The first status after the claim: what the candidate is, and what it may cost."""
     if state.rollout.status.started_at is not None:
         return None

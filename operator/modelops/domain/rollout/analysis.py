@@ -1,7 +1,7 @@
 """Whether the canary does well, from what the agents' own processes report. Pure arithmetic, no state.
 
 Errors: the canary's rate is compared by the lower end of its one-sided 99 % Wilson score interval (Wilson 1927), so
-that a handful of errors among few requests is not taken for a rate; 99 % because it is with_candidate_counted at often.
+that a handful of errors among few requests is not taken for a rate; 99 % because it is looked at often.
 Latency: the 95th percentile over all processes, merged from their histograms.
 """
 

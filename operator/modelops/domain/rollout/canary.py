@@ -12,9 +12,10 @@ from modelops.api.v1alpha1.rollout import (
     RolloutPhase,
     TrackSummary,
 )
-from modelops.domain.plan import Do, Plan
+from modelops.domain.plan import Plan
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.rollout.abort import latch_abort
+from modelops.domain.rollout.actions import CountHealthyTime, ResetHealthyTime, RolloutFact, RolloutPlan
 from modelops.domain.rollout.advance import advance, promote
 from modelops.domain.rollout.analysis import Finding, Health, analyze
 from modelops.domain.rollout.booking import planned_seconds
@@ -32,7 +33,7 @@ def steps_of(state: State) -> tuple[CanaryStep, ...]:
     return canary.steps if canary else ()
 
 
-def deadline_has_passed(state: State) -> Plan | None:
+def deadline_has_passed(state: State) -> RolloutPlan | None:
     """The rollout's own deadline, and the end of what was reserved for its endpoint: nothing runs uncovered."""
     started = state.rollout.status.started_at
     if started is None:
@@ -50,7 +51,7 @@ def deadline_has_passed(state: State) -> Plan | None:
     return None
 
 
-def abort_on_breach(state: State) -> Plan | None:
+def abort_on_breach(state: State) -> RolloutPlan | None:
     """Judged before anything else of the canary, also while paused."""
     intent, reports = state.rollout.status.intent, state.reports
     if intent is None or intent.weight == 0 or reports is None:
@@ -66,7 +67,7 @@ def abort_on_breach(state: State) -> Plan | None:
     return Plan(steps=plan.steps, requeue_after=plan.requeue_after)
 
 
-def ensure_canary_armed(state: State) -> Plan | None:
+def ensure_canary_armed(state: State) -> RolloutPlan | None:
     """Claim 3: a block at weight 0, from which agents test the canary's reachability."""
     if state.rollout.status.intent is not None:
         return None
@@ -81,7 +82,7 @@ def ensure_canary_armed(state: State) -> Plan | None:
     assert state.record is not None
     if not same_target(state.file.entry.stable, state.record.stable):
         if not state.file_is_live:
-            return Plan(needs="file_live")
+            return Plan(needs=RolloutFact.FILE_IS_LIVE)
         return latch_abort(
             state,
             RolloutReason.RoutingMismatch,
@@ -91,7 +92,7 @@ def ensure_canary_armed(state: State) -> Plan | None:
     return advance(state, step=0, weight=0, reason=RolloutReason.Arming, message=message)
 
 
-def await_agents_in_sync(state: State) -> Plan | None:
+def await_agents_in_sync(state: State) -> RolloutPlan | None:
     """Before the first weight, and after each: every expected agent confirmed, and reaches the canary by itself."""
     intent, reports = state.rollout.status.intent, state.reports
     assert intent is not None
@@ -113,9 +114,9 @@ def await_agents_in_sync(state: State) -> Plan | None:
     return None
 
 
-def held(state: State, reason: RolloutReason, message: str, *, after: float) -> Plan:
+def held(state: State, reason: RolloutReason, message: str, *, after: float) -> RolloutPlan:
     """Waiting; the time does not count as healthy. Written when the reason is new, not for every count."""
-    tick = Do(action="tick", arguments={"healthy": False})
+    tick = CountHealthyTime(healthy=False)
     if state.rollout.status.reason == reason.value or settles(state, reason):
         return Plan(steps=(tick,), requeue_after=after)
     plan = wait(state, RolloutPhase.PROGRESSING, reason, message, after=after)
@@ -132,7 +133,7 @@ def settles(state: State, reason: RolloutReason) -> bool:
     return (state.now - began).total_seconds() < SETTLE_SECONDS
 
 
-def rollout_is_paused(state: State) -> Plan | None:
+def rollout_is_paused(state: State) -> RolloutPlan | None:
     if not state.rollout.spec.paused:
         return None
     return held(
@@ -143,7 +144,7 @@ def rollout_is_paused(state: State) -> Plan | None:
     )
 
 
-def next_step(state: State) -> Plan:
+def next_step(state: State) -> RolloutPlan:
     """Armed or at a step, in sync: watch a pause, raise to the next weight, or promote after the last step."""
     position = state.rollout.status.step
     steps = steps_of(state)
@@ -179,12 +180,12 @@ def next_step(state: State) -> Plan:
         analysis=summary(state, None, 0),
     )
     return Plan(
-        steps=(*status_steps(state, status, RolloutReason.Watching, message), Do(action="tick_reset")),
+        steps=(*status_steps(state, status, RolloutReason.Watching, message), ResetHealthyTime()),
         requeue_after=0,
     )
 
 
-def pause_is_not_over(state: State, step: CanaryStep) -> Plan | None:
+def pause_is_not_over(state: State, step: CanaryStep) -> RolloutPlan | None:
     """Only time in which the canary is healthy counts; too few samples hold."""
     assert step.pause is not None
     reports = state.reports
@@ -194,7 +195,7 @@ def pause_is_not_over(state: State, step: CanaryStep) -> Plan | None:
     counted = known + state.watched.healthy_seconds
     if found.health is Health.HEALTHY and counted >= step.pause.duration_seconds:
         return None
-    tick = Do(action="tick", arguments={"healthy": found.health is Health.HEALTHY})
+    tick = CountHealthyTime(healthy=found.health is Health.HEALTHY)
     left = max(0.05, step.pause.duration_seconds - counted) if found.health is Health.HEALTHY else 60.0
     after = min(state.settings.look_seconds, left)
     worth = max(5.0, step.pause.duration_seconds / 20)
@@ -211,13 +212,13 @@ def pause_is_not_over(state: State, step: CanaryStep) -> Plan | None:
             analysis=summary(state, found, int(counted)),
         )
         return Plan(
-            steps=(*status_steps(state, status, reason, found.message), Do(action="tick_reset"), tick),
+            steps=(*status_steps(state, status, reason, found.message), ResetHealthyTime(), tick),
             requeue_after=after,
         )
     if state.watched.healthy_seconds >= worth and found.health is Health.HEALTHY:
         status = state.rollout.status.model_copy(update={"analysis": summary(state, found, int(counted))})
         return Plan(
-            steps=(*status_steps(state, status, found.reason, found.message), Do(action="tick_reset"), tick),
+            steps=(*status_steps(state, status, found.reason, found.message), ResetHealthyTime(), tick),
             requeue_after=after,
         )
     return Plan(steps=(tick,), requeue_after=after)

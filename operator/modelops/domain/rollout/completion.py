@@ -6,22 +6,23 @@ from typing import Any
 
 from modelops.api.v1alpha1.names import FINALIZER
 from modelops.api.v1alpha1.rollout import RollbackTimes, RolloutPhase
-from modelops.domain.plan import Plan, Step, WriteFinalizers, WriteStatus
+from modelops.domain.plan import Plan, WriteFinalizers, WriteStatus
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.rollout.abort import phase_of, reason_of
+from modelops.domain.rollout.actions import RolloutPlan, RolloutStep
 from modelops.domain.rollout.state import State
 from modelops.domain.rollout.status import TERMINAL, status_steps, with_phase
 
 EFFECT_WAIT_SECONDS = 120
 
 
-def drop_finalizer(state: State) -> tuple[Step, ...]:
+def drop_finalizer(state: State) -> tuple[RolloutStep, ...]:
     """The finalizer's removal, where it is there."""
     kept = tuple(name for name in state.rollout.metadata.finalizers if name != FINALIZER)
     return (WriteFinalizers(finalizers=kept),) if kept != state.rollout.metadata.finalizers else ()
 
 
-def is_over(state: State) -> Plan | None:
+def is_over(state: State) -> RolloutPlan | None:
     """Recovery 1: finish deletion; say when the last agent was back on stable."""
     status = state.rollout.status
     if status.phase not in TERMINAL:
@@ -32,7 +33,7 @@ def is_over(state: State) -> Plan | None:
     return measure_rollback_effect(state) or Plan()
 
 
-def measure_rollback_effect(state: State) -> Plan | None:
+def measure_rollback_effect(state: State) -> RolloutPlan | None:
     """After a tombstone: how long until the last agent had taken it up."""
     status, reports = state.rollout.status, state.reports
     times = status.rollback
@@ -49,7 +50,7 @@ def measure_rollback_effect(state: State) -> Plan | None:
     return Plan(steps=(WriteStatus(status=changed),))
 
 
-def adopt_recorded_end(state: State) -> Plan | None:
+def adopt_recorded_end(state: State) -> RolloutPlan | None:
     """Recovery 2: completed and not active. Ours: say how it ended. Another's: AlreadyCompleted, nothing is done."""
     if state.record is None:
         return None

@@ -8,9 +8,10 @@ from dataclasses import replace
 from modelops.domain.agentsfile import UneditableAgentsFile
 from modelops.domain.plan import Plan
 from modelops.domain.rollout import abort, advance, agent_lock, canary, completion, evaluation, gate
+from modelops.domain.rollout.actions import RolloutPlan
 from modelops.domain.rollout.state import State
 
-STEPS: tuple[Callable[[State], Plan | None], ...] = (
+STEPS: tuple[Callable[[State], RolloutPlan | None], ...] = (
     completion.is_over,
     completion.adopt_recorded_end,
     abort.abort_if_requested,
@@ -33,7 +34,7 @@ STEPS: tuple[Callable[[State], Plan | None], ...] = (
 )
 
 
-def decide(state: State) -> Plan:
+def decide(state: State) -> RolloutPlan:
     """What to do now about the rollout."""
     try:
         return first(state)
@@ -53,7 +54,7 @@ def place_of(state: State) -> str:
     return f"ConfigMap {name}, key {key} (spec.config.configMapRef)"
 
 
-def first(state: State) -> Plan:
+def first(state: State) -> RolloutPlan:
     """The first step that has something to say."""
     for step in STEPS:
         plan = step(state)

@@ -5,21 +5,27 @@ Both are given the same input. What is wrong with a dataset or a key ends the ro
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from modelops.api.v1alpha1.rollout import Goal, RolloutPhase
 from modelops.domain.facts import UNSEEN, Outage, Unseen
-from modelops.domain.plan import Do, Plan
+from modelops.domain.plan import Plan
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.record import Target
 from modelops.domain.refusals import Given, told
 from modelops.domain.rollout.abort import latch_abort
+from modelops.domain.rollout.actions import (
+    EvaluationProgram,
+    RetryProgram,
+    RolloutFact,
+    RolloutPlan,
+    StartProgram,
+    StopProgram,
+)
 from modelops.domain.rollout.booking import evaluation_dataset
 from modelops.domain.rollout.state import State
 from modelops.domain.rollout.status import wait
 from modelops.ports import ProgramState
-
-Program = Literal["check", "evaluation"]
 
 RETRY_SECONDS = 15.0
 LOOK_SECONDS = 0.25
@@ -32,32 +38,32 @@ def is_proven(state: State) -> bool:
     return served and state.rollout.spec.strategy.evaluate_only is None
 
 
-def evaluation_check_is_running(state: State) -> Plan | None:
+def evaluation_check_is_running(state: State) -> RolloutPlan | None:
     """Looked at before the services are asked: while the program runs, nobody else needs to be."""
     begun = state.holds_agent_lock or state.rollout.status.started_at is not None
     if begun or state.secret_problem or is_proven(state):
         return None
     if state.check is UNSEEN:
-        return Plan(needs="check")
+        return Plan(needs=RolloutFact.CHECK)
     program = known(state.check)
     return Plan(requeue_after=LOOK_SECONDS) if program is not None and program.running else None
 
 
-def ensure_evaluation_checked(state: State, candidate: Target) -> Plan | None:
+def ensure_evaluation_checked(state: State, candidate: Target) -> RolloutPlan | None:
     """Whether it could be made: the examples are there and were not trained on, and the keys are taken."""
     if is_proven(state):
         return None
     program = known(state.check)
     if program is None or program.result is None:
-        return started(state, "check", candidate)
+        return started(state, EvaluationProgram.CHECK, candidate)
     if not program.result.get("ok"):
-        return not_made(state, "check", program.result, phase=RolloutPhase.PENDING)
+        return not_made(state, EvaluationProgram.CHECK, program.result, phase=RolloutPhase.PENDING)
     return None
 
 
-def outdated(state: State) -> tuple[Do, ...]:
-    """What was found is old when the turn comes: it is with_candidate_counted at again then."""
-    return () if known(state.check) is None else (Do(action="stop_check"),)
+def outdated(state: State) -> tuple[StopProgram, ...]:
+    """The check's result is stale by the time the agent is free: the check runs again then."""
+    return () if known(state.check) is None else (StopProgram(program=EvaluationProgram.CHECK),)
 
 
 def known(program: ProgramState | Outage | Unseen | None) -> ProgramState | None:
@@ -65,18 +71,20 @@ def known(program: ProgramState | Outage | Unseen | None) -> ProgramState | None
     return program if isinstance(program, ProgramState) else None
 
 
-def started(state: State, program: Program, candidate: Target) -> Plan:
-    start = Do(action=f"start_{program}", arguments={"given": evaluation_input(state, candidate)})
+def started(state: State, program: EvaluationProgram, candidate: Target) -> RolloutPlan:
+    start = StartProgram(program=program, input=evaluation_input(state, candidate))
     return Plan(steps=(start,), requeue_after=LOOK_SECONDS)
 
 
-def not_made(state: State, program: Program, result: dict[str, Any], *, phase: RolloutPhase) -> Plan:
+def not_made(
+    state: State, program: EvaluationProgram, result: dict[str, Any], *, phase: RolloutPhase
+) -> RolloutPlan:
     """A service was away: again later. What was given is not fit: the rollout ends."""
     if not result.get("transient"):
         return latch_abort(state, RolloutReason.EvaluationRefused, told(result, given(state)))
     message = str(result.get("message", ""))
     plan = wait(state, phase, RolloutReason.LangSmithUnavailable, message, after=RETRY_SECONDS)
-    retry = Do(action=f"retry_{program}", arguments={"after": RETRY_SECONDS})
+    retry = RetryProgram(program=program, after=RETRY_SECONDS)
     return Plan(steps=(*plan.steps, retry), requeue_after=RETRY_SECONDS)
 
 

@@ -12,6 +12,7 @@ from modelops.domain.plan import Announce, Plan, WriteRecord
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.record import Completed
 from modelops.domain.rollout.abort import latch_abort
+from modelops.domain.rollout.actions import EvaluationProgram, RolloutFact, RolloutPlan
 from modelops.domain.rollout.booking import (
     evaluation_dataset,
     release_endpoints,
@@ -26,14 +27,14 @@ from modelops.domain.rollout.status import status_steps, with_phase
 from modelops.domain.rollout.targets import candidate_target
 
 
-def await_endpoint(state: State) -> Plan | None:
+def await_endpoint(state: State) -> RolloutPlan | None:
     """The AgentModel's reconciler starts what the record names; here it is only waited for, and asked to answer."""
     status = state.rollout.status
     assert status.candidate is not None
     if status.candidate.endpoint_url or not status.candidate.endpoint_name:
         return None
     if state.endpoint is UNSEEN:
-        return Plan(needs="endpoint")
+        return Plan(needs=RolloutFact.ENDPOINT)
     if isinstance(state.endpoint, Outage):
         return Plan(requeue_after=state.endpoint.retry_after or 2.0)
     if state.endpoint is None:
@@ -48,7 +49,7 @@ def await_endpoint(state: State) -> Plan | None:
     if state.endpoint.state != "running" or not state.endpoint.url:
         return Plan(requeue_after=0.5)
     if state.answers is UNSEEN:
-        return Plan(needs="answers")
+        return Plan(needs=RolloutFact.ANSWERS)
     if not state.answers:
         return Plan(requeue_after=1.0)
     found = status.candidate.model_copy(update={"endpoint_url": state.endpoint.url})
@@ -64,27 +65,27 @@ def await_endpoint(state: State) -> Plan | None:
     return Plan(steps=status_steps(state, changed, RolloutReason.Evaluating, message), requeue_after=0)
 
 
-def ensure_evaluated(state: State) -> Plan | None:
+def ensure_evaluated(state: State) -> RolloutPlan | None:
     if state.rollout.status.evaluation is not None or is_proven(state):
         return None
     if state.evaluation is UNSEEN:
-        return Plan(needs="evaluation")
+        return Plan(needs=RolloutFact.EVALUATION)
     program = known(state.evaluation)
     if program is None or (not program.running and program.result is None):
         candidate = candidate_target(state)
         assert candidate is not None
-        return started(state, "evaluation", candidate)
+        return started(state, EvaluationProgram.EVALUATION, candidate)
     if program.result is None:
         return Plan(requeue_after=LOOK_SECONDS)
     result = program.result
     if not result.get("ok"):
-        return not_made(state, "evaluation", result, phase=RolloutPhase.EVALUATING)
+        return not_made(state, EvaluationProgram.EVALUATION, result, phase=RolloutPhase.EVALUATING)
     verdict = verdict_of(state, result)
     explain = str(result.get("explain", ""))[:1024]
     return judged(state, verdict, explain)
 
 
-def judged(state: State, verdict: EvaluationStatus, explain: str) -> Plan:
+def judged(state: State, verdict: EvaluationStatus, explain: str) -> RolloutPlan:
     """The verdict goes into the status in the same write that goes on or turns back."""
     if verdict.verdict == "pass":
         status = with_phase(
@@ -150,7 +151,7 @@ def arm(side: dict[str, Any]) -> ArmResult:
     )
 
 
-def conclude_evaluate_only(state: State) -> Plan | None:
+def conclude_evaluate_only(state: State) -> RolloutPlan | None:
     """evaluateOnly: the verdict is the result; nothing moves and the endpoint goes."""
     if state.rollout.spec.strategy.evaluate_only is None:
         return None

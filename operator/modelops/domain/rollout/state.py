@@ -34,7 +34,7 @@ class RolloutSettings:
     """`canary_until` lies this far ahead; when it has passed, routers go back to stable by themselves."""
     renew_seconds: int = 600
     look_seconds: float = 5.0
-    """How often a rollout that waits for agents or samples is reconciled again, besides every change of their reports."""
+    """How often a rollout that waits for agents or samples is reconciled, besides at each change of their reports."""
     installation: str = ""
 
 

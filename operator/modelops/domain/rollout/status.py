@@ -7,8 +7,9 @@ from typing import Any
 from modelops.api.v1alpha1.meta import ConditionStatus
 from modelops.api.v1alpha1.rollout import RolloutPhase, RolloutStatus
 from modelops.domain.conditions import with_conditions
-from modelops.domain.plan import Announce, Plan, Step, WriteStatus
+from modelops.domain.plan import Announce, Plan, WriteStatus
 from modelops.domain.reasons import RolloutReason
+from modelops.domain.rollout.actions import RolloutPlan, RolloutStep
 from modelops.domain.rollout.state import State
 
 TERMINAL = frozenset(
@@ -54,7 +55,7 @@ def with_phase(
 
 def status_steps(
     state: State, status: RolloutStatus, reason: RolloutReason, message: str
-) -> tuple[Step, ...]:
+) -> tuple[RolloutStep, ...]:
     """The status write, with an Event where the reason, the phase or the step is new."""
     if status == state.rollout.status:
         return ()
@@ -74,7 +75,7 @@ def wait(
     after: float | None,
     facts: dict[str, bool] | None = None,
     **changes: Any,
-) -> Plan:
+) -> RolloutPlan:
     """Say why nothing goes on (written only where it is new), and look again after so many seconds."""
     status = with_phase(state, phase, reason, message, facts=facts, **changes)
     return Plan(steps=status_steps(state, status, reason, message), requeue_after=after)

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from modelops.domain.plan import Plan
+from modelops.domain.training.actions import TrainingPlan
 from modelops.domain.training.outcome import attempts, conclude, ending, follow
 from modelops.domain.training.preparation import dataset, end_token, prerequisites
 from modelops.domain.training.pricing import offer, price
 from modelops.domain.training.state import State
 from modelops.domain.training.submission import approval, submit
 
-Step = Callable[[State], Plan | None]
+Check = Callable[[State], TrainingPlan | None]
 
-BEFORE_THE_INTENT: tuple[Step, ...] = (
+BEFORE_THE_INTENT: tuple[Check, ...] = (
     attempts.run_is_suspended,
     approval.approval_has_expired,
     prerequisites.jobs_are_disabled,
@@ -33,7 +34,7 @@ BEFORE_THE_INTENT: tuple[Step, ...] = (
 )
 
 
-BEFORE_ANOTHER_INTENT: tuple[Step, ...] = (
+BEFORE_ANOTHER_INTENT: tuple[Check, ...] = (
     attempts.run_is_suspended,
     attempts.backoff_has_not_elapsed,
     approval.approval_has_expired,
@@ -47,7 +48,7 @@ BEFORE_ANOTHER_INTENT: tuple[Step, ...] = (
 )
 
 
-def prepare_and_submit(state: State) -> Plan | None:
+def prepare_and_submit(state: State) -> TrainingPlan | None:
     """Check, prepare, price, cover, submit. Once a submission is on record, no edit elsewhere matters.
 
     Another attempt has the data and the recipe of the first, and a price of its own.
@@ -58,7 +59,7 @@ def prepare_and_submit(state: State) -> Plan | None:
     return conclude.conclude_if_reserved(state, plan) if plan is not None else None
 
 
-STEPS: tuple[Step, ...] = (
+STEPS: tuple[Check, ...] = (
     conclude.is_over,
     conclude.adopt_recorded_end,
     ending.end_before_submission,
@@ -78,7 +79,7 @@ STEPS: tuple[Step, ...] = (
 )
 
 
-def first(steps: tuple[Step, ...], state: State) -> Plan | None:
+def first(steps: tuple[Check, ...], state: State) -> TrainingPlan | None:
     """The first step that has something to say."""
     for step in steps:
         plan = step(state)
@@ -87,6 +88,6 @@ def first(steps: tuple[Step, ...], state: State) -> Plan | None:
     return None
 
 
-def decide(state: State) -> Plan:
+def decide(state: State) -> TrainingPlan:
     """What to do now about the run."""
     return first(STEPS, state) or Plan()

@@ -9,8 +9,9 @@ from modelops.api.v1alpha1.meta import ConditionStatus
 from modelops.api.v1alpha1.trainingrun import TrainingPhase, TrainingRunStatus
 from modelops.domain.conditions import with_conditions
 from modelops.domain.facts import Outage
-from modelops.domain.plan import Announce, Plan, Step, WriteStatus
+from modelops.domain.plan import Announce, Plan, WriteStatus
 from modelops.domain.reasons import TrainingReason
+from modelops.domain.training.actions import TrainingPlan, TrainingStep
 from modelops.domain.training.state import State
 
 TERMINAL = frozenset({TrainingPhase.SUCCEEDED, TrainingPhase.FAILED, TrainingPhase.CANCELLED})
@@ -66,7 +67,7 @@ def wait(
     after: float | None,
     facts: dict[str, bool] | None = None,
     **changes: Any,
-) -> Plan:
+) -> TrainingPlan:
     """Say why nothing goes on (written only where it is new), and look again after so many seconds."""
     status = with_phase(state, phase, reason, message, facts=facts, **changes)
     return Plan(steps=status_steps(state, status, reason, message), requeue_after=after)
@@ -74,7 +75,7 @@ def wait(
 
 def status_steps(
     state: State, status: TrainingRunStatus, reason: TrainingReason, message: str
-) -> tuple[Step, ...]:
+) -> tuple[TrainingStep, ...]:
     """The status write, with an Event where the reason or phase is new."""
     if status == state.run.status:
         return ()
@@ -97,20 +98,20 @@ def failed(
     *,
     facts: dict[str, bool] | None = None,
     **changes: Any,
-) -> Plan:
+) -> TrainingPlan:
     """The run ends without success; nothing was submitted."""
     status = with_phase(state, TrainingPhase.FAILED, reason, message, facts=facts, **changes)
     return Plan(steps=status_steps(state, status, reason, message), requeue_after=0)
 
 
-def hub_is_away(state: State, outage: Outage, about: str) -> Plan:
+def hub_is_away(state: State, outage: Outage, about: str) -> TrainingPlan:
     """Before anything was spent: `about` is what the Hub was asked about."""
     message = f"the Hub did not answer about {about}: {outage.message}; trying again"
     after = outage.retry_after or RETRY_SECONDS
     return wait(state, TrainingPhase.PENDING, TrainingReason.HubUnavailable, message, after=after)
 
 
-def unanswered(state: State, outage: Outage, doing: str) -> Plan:
+def unanswered(state: State, outage: Outage, doing: str) -> TrainingPlan:
     """An attempt cannot be ended without this answer: say so, and ask again."""
     message = f"{doing}: {outage.message}; trying again"
     after = outage.retry_after or ANSWER_SECONDS

@@ -13,8 +13,9 @@ from typing import Any, Final
 from modelops.api.v1alpha1.trainingrun import AttemptStatus, JobStatus, TrainingPhase
 from modelops.domain.job_report import JobReport
 from modelops.domain.money import dollars
-from modelops.domain.plan import Plan, Step, WriteRecord
+from modelops.domain.plan import Plan, WriteRecord
 from modelops.domain.reasons import TrainingReason
+from modelops.domain.training.actions import TrainingPlan, TrainingStep
 from modelops.domain.training.effective_spec import training_values
 from modelops.domain.training.outcome.conclude import conclude, settled
 from modelops.domain.training.outcome.remedies import remedy
@@ -54,7 +55,7 @@ SAME_HARDWARE: Final = frozenset(
 )
 
 
-def retry_or_conclude(state: State, reason: TrainingReason, message: str) -> Plan:
+def retry_or_conclude(state: State, reason: TrainingReason, message: str) -> TrainingPlan:
     """The attempt did not make a model, and nothing of it runs: another one follows, or the run ends."""
     if reason is TrainingReason.Suspended:
         return followed(state, reason, message)
@@ -111,13 +112,13 @@ def checkpoint_is_kept(state: State) -> bool:
     return bool(steps) and status.progress.step >= steps
 
 
-def followed(state: State, reason: TrainingReason, message: str) -> Plan:
+def followed(state: State, reason: TrainingReason, message: str) -> TrainingPlan:
     """9. Settle the attempt in the record; then the status has no job, one attempt more, and no price."""
     assert state.record is not None
     job = state.run.status.job
     assert job is not None
     booked = settled(state, state.record)
-    writes: tuple[Step, ...] = ()
+    writes: tuple[TrainingStep, ...] = ()
     if booked != state.record:
         name = state.run.metadata.name
         writes = (WriteRecord(record=booked, purpose=f"settle attempt {job.attempt} of {name}"),)
@@ -173,7 +174,7 @@ def last(state: State) -> AttemptStatus | None:
 # What the next attempt is made of.
 
 
-def backoff_has_not_elapsed(state: State) -> Plan | None:
+def backoff_has_not_elapsed(state: State) -> TrainingPlan | None:
     """After a loss, twice as long after each further one, ten minutes at most."""
     before = last(state)
     if before is None or before.finished_at is None or TrainingReason.named(before.reason) not in LATER:
@@ -184,7 +185,7 @@ def backoff_has_not_elapsed(state: State) -> Plan | None:
     return Plan(requeue_after=left) if 0 < left <= pause else None
 
 
-def run_is_suspended(state: State) -> Plan | None:
+def run_is_suspended(state: State) -> TrainingPlan | None:
     if not state.run.spec.suspend:
         return None
     return wait(

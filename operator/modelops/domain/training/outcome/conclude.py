@@ -10,9 +10,10 @@ from modelops.domain.conditions import condition_of
 from modelops.domain.digest import digest_of
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.money import dollars, micro, shown
-from modelops.domain.plan import Do, Plan, Step, WriteFinalizers, WriteRecord, WriteStatus
+from modelops.domain.plan import Plan, WriteFinalizers, WriteRecord, WriteStatus
 from modelops.domain.reasons import TrainingReason
 from modelops.domain.record import Completed, Record, RegistryEntry, Settlement
+from modelops.domain.training.actions import DeleteRun, TrainingPlan, TrainingStep
 from modelops.domain.training.effective_spec import (
     inputs_of,
     output_repository,
@@ -30,7 +31,7 @@ from modelops.ports import Job
 Jobs = dict[str, Job]
 
 
-def conclude(state: State, reason: TrainingReason, message: str) -> Plan:
+def conclude(state: State, reason: TrainingReason, message: str) -> TrainingPlan:
     """9. Settle the record over all jobs with the label; the status follows from it."""
     assert state.record is not None
     done = Completed(
@@ -45,7 +46,7 @@ def conclude(state: State, reason: TrainingReason, message: str) -> Plan:
     return written(state, settled(state, state.record), done)
 
 
-def conclude_if_reserved(state: State, plan: Plan) -> Plan:
+def conclude_if_reserved(state: State, plan: TrainingPlan) -> TrainingPlan:
     """A run that asked for approval may have a reservation, or one under way: its end is written there first."""
     ended = next((s.status for s in plan.steps if isinstance(s, WriteStatus)), None)
     if not isinstance(ended, TrainingRunStatus) or ended.phase not in TERMINAL or state.record is None:
@@ -58,7 +59,9 @@ def conclude_if_reserved(state: State, plan: Plan) -> Plan:
     return conclude(state, TrainingReason.named(ended.reason), words.message if words else "")
 
 
-def conclude_trained(state: State, message: str, *, revision: str, trained_as: dict[str, Any]) -> Plan:
+def conclude_trained(
+    state: State, message: str, *, revision: str, trained_as: dict[str, Any]
+) -> TrainingPlan:
     """9, for a verified model, which enters the registry in the same write. `trained_as`: `modelops.json`."""
     assert state.record is not None
     record, version = state.record, reserved_version(state)
@@ -83,7 +86,7 @@ def conclude_trained(state: State, message: str, *, revision: str, trained_as: d
     return written(state, booked.with_(history=(*booked.history, entry)), done)
 
 
-def written(state: State, record: Record, done: Completed) -> Plan:
+def written(state: State, record: Record, done: Completed) -> TrainingPlan:
     cost = record.spent_by(state.uid)
     ended = record.with_(completed={**record.completed, state.identity: done})
     why = f"settle {shown(cost)} of {state.run.metadata.name}"
@@ -188,7 +191,7 @@ def registry_entry(
     )
 
 
-def adopt_recorded_end(state: State) -> Plan | None:
+def adopt_recorded_end(state: State) -> TrainingPlan | None:
     """The record names a run with this kind, name and spec as completed; say so and do nothing.
 
     A re-created run that has an intent of its own is seen through first.
@@ -236,13 +239,13 @@ def ended_with(state: State, done: Completed, *, ours: bool) -> dict[str, Any]:
     return changes
 
 
-def drop_finalizer(state: State) -> tuple[Step, ...]:
+def drop_finalizer(state: State) -> tuple[TrainingStep, ...]:
     """The finalizer's removal, where it is there."""
     kept = tuple(name for name in state.run.metadata.finalizers if name != FINALIZER)
     return (WriteFinalizers(finalizers=kept),) if kept != state.run.metadata.finalizers else ()
 
 
-def is_over(state: State) -> Plan | None:
+def is_over(state: State) -> TrainingPlan | None:
     """A run that ended: nothing is left but the finalizer, and in its time the object itself."""
     status, lifetime = state.run.status, state.run.spec.ttl_seconds_after_finished
     if status.phase not in TERMINAL:
@@ -255,7 +258,7 @@ def is_over(state: State) -> Plan | None:
     assert lifetime is not None
     assert status.finished_at is not None
     left = lifetime - (state.now - status.finished_at).total_seconds()
-    return Plan(requeue_after=left) if left > 0 else Plan(steps=(Do(action="delete_run"),))
+    return Plan(requeue_after=left) if left > 0 else Plan(steps=(DeleteRun(),))
 
 
 def ended_on_record(state: State) -> bool:

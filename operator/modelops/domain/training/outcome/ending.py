@@ -5,8 +5,9 @@ from __future__ import annotations
 from modelops.api.v1alpha1.names import FINALIZER
 from modelops.api.v1alpha1.trainingrun import JobStatus, TrainingPhase
 from modelops.domain.facts import UNSEEN, Outage
-from modelops.domain.plan import Announce, Do, Plan, WriteStatus
+from modelops.domain.plan import Announce, Plan, WriteStatus
 from modelops.domain.reasons import TrainingReason
+from modelops.domain.training.actions import CancelJob, CloseAttempt, StopDataset, TrainingFact, TrainingPlan
 from modelops.domain.training.outcome.attempts import retry_or_conclude
 from modelops.domain.training.outcome.conclude import conclude, drop_finalizer
 from modelops.domain.training.state import State
@@ -17,7 +18,7 @@ ESCAPE_SECONDS = 3600.0
 STOPPING_SECONDS = 1.0
 
 
-def end_before_submission(state: State) -> Plan | None:
+def end_before_submission(state: State) -> TrainingPlan | None:
     """No submission of this attempt was intended, and none can be any more once the status says that it ended.
 
     A reservation may be there, or under way: so the record is written first, which makes a late one fail.
@@ -33,11 +34,11 @@ def end_before_submission(state: State) -> Plan | None:
             else conclude(state, *ending_reason(state))
         )
     status = with_phase(state, TrainingPhase.CANCELLED, TrainingReason.Cancelled, message)
-    steps = (Do(action="stop_dataset"), *status_steps(state, status, TrainingReason.Cancelled, message))
+    steps = (StopDataset(), *status_steps(state, status, TrainingReason.Cancelled, message))
     return Plan(steps=steps, requeue_after=0)
 
 
-def give_up_cleanup(state: State) -> Plan | None:
+def give_up_cleanup(state: State) -> TrainingPlan | None:
     """A deletion that has no credentials or record for an hour lets go, and says what may still bill."""
     meta, job = state.run.metadata, state.run.status.job
     deleted = meta.deletion_timestamp
@@ -54,7 +55,7 @@ def give_up_cleanup(state: State) -> Plan | None:
     return Plan(steps=(Announce(reason="Leaked", message=message, warning=True), *drop_finalizer(state)))
 
 
-def end_unanswered_submission(state: State) -> Plan | None:
+def end_unanswered_submission(state: State) -> TrainingPlan | None:
     """No job is recorded: whoever claimed is now; else close, settle, list, cancel what runs, and book."""
     job = state.run.status.job
     if job is None or job.id or not state.ends:
@@ -64,11 +65,11 @@ def end_unanswered_submission(state: State) -> Plan | None:
     if nothing_was_created(state, job):
         return retry_or_conclude(state, *ending_reason(state))
     if state.attempt_claim is UNSEEN:
-        return Plan(needs="attempt_claim")
+        return Plan(needs=TrainingFact.ATTEMPT_CLAIM)
     if isinstance(state.attempt_claim, Outage):
         return unanswered(state, state.attempt_claim, "the attempt's claim cannot be read")
     if state.attempt_claim is None:
-        return Plan(steps=(Do(action="close"),), requeue_after=0)
+        return Plan(steps=(CloseAttempt(),), requeue_after=0)
     if state.attempt_claim.job:
         return record_claiming_job(state, job, state.attempt_claim.job)
     if not state.answered:
@@ -84,20 +85,20 @@ def nothing_was_created(state: State, job: JobStatus) -> bool:
     )
 
 
-def cancel_duplicate_jobs(state: State) -> Plan | None:
+def cancel_duplicate_jobs(state: State) -> TrainingPlan | None:
     """The attempt is closed, or the job that claimed it has ended: what else of it runs is cancelled."""
     if state.labelled is UNSEEN:
-        return Plan(needs="labelled")
+        return Plan(needs=TrainingFact.LABELLED)
     if isinstance(state.labelled, Outage):
         return unanswered(state, state.labelled, "the attempt's jobs cannot be listed")
     running = [item for item in state.labelled if not item.ended]
     if not running:
         return None
-    cancels = tuple(Do(action="cancel", arguments={"job": item.id}) for item in running)
+    cancels = tuple(CancelJob(job=item.id) for item in running)
     return Plan(steps=cancels, requeue_after=STOPPING_SECONDS)
 
 
-def record_claiming_job(state: State, job: JobStatus, winner: str) -> Plan:
+def record_claiming_job(state: State, job: JobStatus, winner: str) -> TrainingPlan:
     """The claim names the job that counts, even when no list does."""
     status = state.run.status.model_copy(update={"job": job.model_copy(update={"id": winner, "url": ""})})
     return Plan(steps=(WriteStatus(status=status),), requeue_after=0)

@@ -7,8 +7,9 @@ from datetime import timedelta
 from modelops.api.v1alpha1.trainingrun import Progress, TrainingPhase
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.job_report import JobReport
-from modelops.domain.plan import Do, Plan, WriteStatus
+from modelops.domain.plan import Plan, WriteStatus
 from modelops.domain.reasons import TrainingReason
+from modelops.domain.training.actions import CancelJob, CloseAttempt, TrainingFact, TrainingPlan
 from modelops.domain.training.effective_spec import output_repository
 from modelops.domain.training.outcome.attempts import retry_or_conclude
 from modelops.domain.training.outcome.conclude import conclude_trained
@@ -27,7 +28,7 @@ from modelops.ports import AttemptClaim, Job, ModelInfo
 STARTED_SECONDS = 60
 
 
-def deadline_has_passed(state: State) -> Plan | None:
+def deadline_has_passed(state: State) -> TrainingPlan | None:
     """Latched: a clock that goes back does not take it back."""
     status, seconds = state.run.status, state.run.spec.active_deadline_seconds
     since = status.active_since or (status.job.intended_at if status.job else None)
@@ -46,7 +47,7 @@ def deadline_has_passed(state: State) -> Plan | None:
     return Plan(steps=status_steps(state, ended, TrainingReason.DeadlineExceeded, message), requeue_after=0)
 
 
-def begin_suspension(state: State) -> Plan | None:
+def begin_suspension(state: State) -> TrainingPlan | None:
     """Latched, too: what was stopped for it was stopped by nobody else, whatever is asked meanwhile."""
     status = state.run.status
     if not state.run.spec.suspend or status.job is None or state.stopping:
@@ -62,7 +63,7 @@ def begin_suspension(state: State) -> Plan | None:
     return Plan(steps=status_steps(state, latched, TrainingReason.Suspending, message), requeue_after=0)
 
 
-def switch_to_claiming_job(state: State) -> Plan | None:
+def switch_to_claiming_job(state: State) -> TrainingPlan | None:
     """Where more than one job may exist, the claim says which one counts before the recorded one has ended.
 
     Only a second submission can have made a second job, so that nobody else asks the Hub at every look.
@@ -72,7 +73,7 @@ def switch_to_claiming_job(state: State) -> Plan | None:
     if job.submissions < 2:
         return None
     if state.attempt_claim is UNSEEN:
-        return Plan(needs="attempt_claim")
+        return Plan(needs=TrainingFact.ATTEMPT_CLAIM)
     if (
         isinstance(state.attempt_claim, AttemptClaim)
         and state.attempt_claim.job
@@ -82,10 +83,10 @@ def switch_to_claiming_job(state: State) -> Plan | None:
     return None
 
 
-def follow_active_job(state: State) -> Plan | None:
+def follow_active_job(state: State) -> TrainingPlan | None:
     """The recorded job has not ended: stop it where that is asked, else say how far it is."""
     if state.job is UNSEEN:
-        return Plan(needs="job")
+        return Plan(needs=TrainingFact.JOB)
     if isinstance(state.job, Outage):
         return Plan(requeue_after=state.job.retry_after or state.settings.poll_seconds)
     if state.job is None or state.job.ended:
@@ -101,7 +102,7 @@ def follow_active_job(state: State) -> Plan | None:
         reason = TrainingReason.Cancelling if state.stopping else TrainingReason.named(early)
         message = f"stopping job {state.job.id}"
         plan = wait(state, state.run.status.phase, reason, message, after=STOPPING_SECONDS)
-        stop = Do(action="cancel", arguments={"job": state.job.id})
+        stop = CancelJob(job=state.job.id)
         return Plan(steps=(*plan.steps, stop), requeue_after=STOPPING_SECONDS)
     return report_progress(state, state.job)
 
@@ -111,7 +112,7 @@ def has_started(job: Job) -> bool:
     return job.stage == "RUNNING" and job.running_seconds > STARTED_SECONDS
 
 
-def report_progress(state: State, job: Job) -> Plan:
+def report_progress(state: State, job: Job) -> TrainingPlan:
     """How far the job is."""
     recorded, after = state.run.status.job, state.settings.poll_seconds
     assert recorded is not None
@@ -123,7 +124,7 @@ def report_progress(state: State, job: Job) -> Plan:
         message = waiting_for_hardware(job.id, job.stage) + words
         return wait(state, TrainingPhase.SCHEDULING, TrainingReason.JobSubmitted, message, after=after)
     if state.report is UNSEEN:
-        return Plan(needs="report")
+        return Plan(needs=TrainingFact.REPORT)
     report = state.report if isinstance(state.report, JobReport) else None
     return wait(
         state,
@@ -156,22 +157,22 @@ def progressed(state: State, report: JobReport | None, job: Job) -> Progress | N
     )
 
 
-def ensure_attempt_closed(state: State) -> Plan | None:
+def ensure_attempt_closed(state: State) -> TrainingPlan | None:
     """The recorded job ended: who claimed the attempt decides, and nothing else of it may run."""
     recorded = state.run.status.job
     assert recorded is not None
     if state.attempt_claim is UNSEEN:
-        return Plan(needs="attempt_claim")
+        return Plan(needs=TrainingFact.ATTEMPT_CLAIM)
     if isinstance(state.attempt_claim, Outage):
         return unanswered(state, state.attempt_claim, f"job {recorded.id} ended; its claim cannot be read")
     if state.attempt_claim is None:
-        return Plan(steps=(Do(action="close"),), requeue_after=0)
+        return Plan(steps=(CloseAttempt(),), requeue_after=0)
     if state.attempt_claim.job and state.attempt_claim.job != recorded.id:
         return record_claiming_job(state, recorded, state.attempt_claim.job)
     return cancel_duplicate_jobs(state)
 
 
-def outcome(state: State) -> Plan:
+def outcome(state: State) -> TrainingPlan:
     """The attempt is over and nothing of it runs: verify, or say why there is no model.
 
     A job that was lost, stopped or ran out of time may have published its model before.
@@ -183,10 +184,10 @@ def outcome(state: State) -> Plan:
     if won and (job is None or job.stage == "COMPLETED"):
         return verified(state, job)
     if state.report is UNSEEN:
-        return Plan(needs="report")
+        return Plan(needs=TrainingFact.REPORT)
     why, message = failure(state, job, state.report if isinstance(state.report, JobReport) else None)
     if won and why not in NOT_PUBLISHED:
-        for fact, need in ((state.result, "result"), (state.lineage, "lineage")):
+        for fact, need in ((state.result, TrainingFact.RESULT), (state.lineage, TrainingFact.LINEAGE)):
             if fact is UNSEEN:
                 return Plan(needs=need)
             if isinstance(fact, Outage) and not fact.refused and not state.stopping:
@@ -203,9 +204,9 @@ def made_by_this_run(state: State) -> bool:
     return isinstance(state.result, ModelInfo) and made_as.get("run") == state.uid
 
 
-def verified(state: State, job: Job | None) -> Plan:
+def verified(state: State, job: Job | None) -> TrainingPlan:
     """COMPLETED only means exit 0: the model must be on the Hub, made by this run."""
-    for fact, need in ((state.result, "result"), (state.lineage, "lineage")):
+    for fact, need in ((state.result, TrainingFact.RESULT), (state.lineage, TrainingFact.LINEAGE)):
         if fact is UNSEEN:
             return Plan(needs=need)
         if isinstance(fact, Outage):
@@ -218,7 +219,7 @@ def verified(state: State, job: Job | None) -> Plan:
     assert recorded is not None
     if made_by_this_run(state):
         if state.report is UNSEEN:
-            return Plan(needs="report")  # For its pace; an end does not depend on it.
+            return Plan(needs=TrainingFact.REPORT)  # For its pace; an end does not depend on it.
         assert isinstance(state.result, ModelInfo)
         assert isinstance(state.lineage, dict)
         message = f"{repo} is on the Hub and in the registry"

@@ -8,6 +8,7 @@ from dataclasses import replace
 from modelops.domain.facts import UNSEEN
 from modelops.domain.plan import Plan
 from modelops.domain.reasons import TrainingReason
+from modelops.domain.training.actions import TrainingFact, TrainingPlan
 from modelops.domain.training.outcome.attempts import backoff_limit, chooses_hardware, retries
 from modelops.domain.training.pricing.estimate import CannotEstimate
 from modelops.domain.training.pricing.price import priced
@@ -16,7 +17,7 @@ from modelops.domain.training.status import status_steps, with_phase
 from modelops.ports import Job, ModelInfo
 
 
-def job_is_stuck(state: State, job: Job) -> Plan | None:
+def job_is_stuck(state: State, job: Job) -> TrainingPlan | None:
     """It has waited for long, and other hardware would do: latched, so that it is stopped.
 
     Without other hardware, or where it was chosen by name, it is waited for until the deadline: a job that waits costs
@@ -31,8 +32,12 @@ def job_is_stuck(state: State, job: Job) -> Plan | None:
         or retries(state) >= backoff_limit(state)
     ):
         return None
-    for fact in ("flavors", "base", "base_config"):
-        if getattr(state, fact) is UNSEEN:
+    for fact, value in (
+        (TrainingFact.FLAVORS, state.flavors),
+        (TrainingFact.BASE, state.base),
+        (TrainingFact.BASE_CONFIG, state.base_config),
+    ):
+        if value is UNSEEN:
             return Plan(needs=fact)
     found = other_flavor(state)
     if not found:

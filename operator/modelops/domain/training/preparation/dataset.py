@@ -7,9 +7,16 @@ from typing import Any
 
 from modelops.api.v1alpha1.trainingrun import PreparedDataset, TrainingPhase
 from modelops.domain.facts import UNSEEN, Outage
-from modelops.domain.plan import Do, Plan
+from modelops.domain.plan import Plan
 from modelops.domain.reasons import TrainingReason
 from modelops.domain.refusals import Given, told
+from modelops.domain.training.actions import (
+    RetryDataset,
+    StartDataset,
+    StopDataset,
+    TrainingFact,
+    TrainingPlan,
+)
 from modelops.domain.training.effective_spec import (
     base_model_name,
     current_prompt_digest,
@@ -32,17 +39,17 @@ def is_prepared(state: State) -> bool:
     return dataset is not None and bool(dataset.revision)
 
 
-def await_dataset_program(state: State) -> Plan | None:
+def await_dataset_program(state: State) -> TrainingPlan | None:
     """Asked before the services are: while the program runs, nobody else needs to be."""
     if is_prepared(state):
         return None
     if state.dataset is UNSEEN:
-        return Plan(needs="dataset")
+        return Plan(needs=TrainingFact.DATASET)
     running = state.dataset is not None and not isinstance(state.dataset, Outage) and state.dataset.running
     return Plan(requeue_after=LOOK_SECONDS) if running else None
 
 
-def ensure_dataset_prepared(state: State) -> Plan | None:
+def ensure_dataset_prepared(state: State) -> TrainingPlan | None:
     """Starts the program, starts it again where it died, and takes its result if it follows the contract of now."""
     if is_prepared(state):
         return None
@@ -63,15 +70,15 @@ def rendered_by_another(state: State, result: Mapping[str, Any]) -> bool:
     return used is not None and used != current_prompt_digest(state)
 
 
-def started_anew(state: State) -> Plan:
+def started_anew(state: State) -> TrainingPlan:
     name = state.run.spec.agent_model_ref.name
     message = (
         f"spec.prompt of AgentModel {name} was edited meanwhile: reading {training_dataset(state)} again"
     )
-    return started(state, message, Do(action="stop_dataset"))
+    return started(state, message, StopDataset())
 
 
-def started(state: State, message: str, *before: Do) -> Plan:
+def started(state: State, message: str, *before: StopDataset) -> TrainingPlan:
     plan = wait(
         state,
         TrainingPhase.PREPARING,
@@ -81,11 +88,11 @@ def started(state: State, message: str, *before: Do) -> Plan:
         facts={"DatasetReady": False},
         base_model=base_model_name(state),
     )
-    start = Do(action="start_dataset", arguments={"given": dataset_input(state)})
+    start = StartDataset(input=dataset_input(state))
     return Plan(steps=(*plan.steps, *before, start), requeue_after=START_SECONDS)
 
 
-def prepared(state: State, result: Mapping[str, Any]) -> Plan:
+def prepared(state: State, result: Mapping[str, Any]) -> TrainingPlan:
     """The dataset is fixed by the same write as what follows: the intent, the offer, or the end."""
     assert state.agent_model is not None
     assert state.agent_model.spec.prompt is not None
@@ -121,7 +128,7 @@ def dataset_of(result: Mapping[str, Any]) -> PreparedDataset:
     )
 
 
-def unusable(state: State, result: Mapping[str, Any]) -> Plan:
+def unusable(state: State, result: Mapping[str, Any]) -> TrainingPlan:
     """A service was away: again later. The data are not fit: the run ends, unpaid."""
     reason, message = str(result.get("reason", "")), str(result.get("message", ""))
     facts = {"DatasetReady": False}
@@ -133,7 +140,7 @@ def unusable(state: State, result: Mapping[str, Any]) -> Plan:
         else TrainingReason.HubUnavailable
     )
     plan = wait(state, TrainingPhase.PREPARING, why, message, after=RETRY_SECONDS, facts=facts)
-    retry = Do(action="retry_dataset", arguments={"after": RETRY_SECONDS})
+    retry = RetryDataset(after=RETRY_SECONDS)
     return Plan(steps=(*plan.steps, retry), requeue_after=RETRY_SECONDS)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.plan import Plan
 from modelops.domain.reasons import TrainingReason
+from modelops.domain.training.actions import TrainingFact, TrainingPlan
 from modelops.domain.training.effective_spec import named_base_model
 from modelops.domain.training.preparation.tokenizer import TokenizerFiles
 from modelops.domain.training.pricing.price import stands
@@ -17,16 +18,16 @@ SHOWN = 8
 """Special tokens that a message lists at most."""
 
 
-def end_token_is_unknown(state: State) -> Plan | None:
+def end_token_is_unknown(state: State) -> TrainingPlan | None:
     """The training job would find out that a model cannot learn to stop, but only after it was paid for."""
     if stands(state):
         return None
     if state.tokenizer is UNSEEN:
-        return Plan(needs="tokenizer")
+        return Plan(needs=TrainingFact.TOKENIZER)
     if isinstance(state.tokenizer, Outage) and not state.tokenizer.refused:
         return hub_is_away(state, state.tokenizer, f"the tokenizer of {named_base_model(state)}")
     if is_base(state) and state.sibling is UNSEEN:
-        return Plan(needs="sibling")
+        return Plan(needs=TrainingFact.SIBLING)
     message = flaw(state)
     return failed(state, TrainingReason.NoEndToken, message) if message else None
 

@@ -6,13 +6,14 @@ from modelops.api.v1alpha1.names import FINALIZER
 from modelops.api.v1alpha1.trainingrun import TrainingPhase
 from modelops.domain.plan import Plan, WriteFinalizers
 from modelops.domain.reasons import TrainingReason
+from modelops.domain.training.actions import TrainingPlan
 from modelops.domain.training.effective_spec import base_model_name, training_dataset
 from modelops.domain.training.pricing.cluster_hardware import cluster_hardware
 from modelops.domain.training.state import State
 from modelops.domain.training.status import RETRY_SECONDS, failed, wait
 
 
-def ensure_finalizer(state: State) -> Plan | None:
+def ensure_finalizer(state: State) -> TrainingPlan | None:
     """The finalizer is there before anything that would have to be undone."""
     meta = state.run.metadata
     if FINALIZER in meta.finalizers or meta.deletion_timestamp is not None:
@@ -20,7 +21,7 @@ def ensure_finalizer(state: State) -> Plan | None:
     return Plan(steps=(WriteFinalizers(finalizers=(*meta.finalizers, FINALIZER)),), requeue_after=0)
 
 
-def agent_model_is_missing(state: State) -> Plan | None:
+def agent_model_is_missing(state: State) -> TrainingPlan | None:
     """Once a submission is intended the record is enough: what bills is followed to its end without it."""
     run, name = state.run, state.run.spec.agent_model_ref.name
     if state.agent_model is None and (run.status.job is None or state.record is None):
@@ -35,7 +36,7 @@ def agent_model_is_missing(state: State) -> Plan | None:
     return wait(state, run.status.phase, TrainingReason.AgentModelNotFound, message, after=RETRY_SECONDS)
 
 
-def secret_is_not_usable(state: State) -> Plan | None:
+def secret_is_not_usable(state: State) -> TrainingPlan | None:
     """What is to end ends all the same, where there is a token for that; nothing else goes on."""
     ends = state.ends and state.run.status.job is not None
     if not state.secret_problem or (ends and state.can_clean_up):
@@ -49,7 +50,7 @@ def secret_is_not_usable(state: State) -> Plan | None:
     )
 
 
-def jobs_are_disabled(state: State) -> Plan | None:
+def jobs_are_disabled(state: State) -> TrainingPlan | None:
     """Those of Hugging Face; what runs in this cluster needs none."""
     if state.settings.jobs_enabled or cluster_hardware(state.run) is not None:
         return None
@@ -62,7 +63,7 @@ def jobs_are_disabled(state: State) -> Plan | None:
     )
 
 
-def prompt_contract_is_missing(state: State) -> Plan | None:
+def prompt_contract_is_missing(state: State) -> TrainingPlan | None:
     assert state.agent_model is not None
     if state.agent_model.spec.prompt is not None:
         return None
@@ -76,7 +77,7 @@ def prompt_contract_is_missing(state: State) -> Plan | None:
     )
 
 
-def base_model_is_not_named(state: State) -> Plan | None:
+def base_model_is_not_named(state: State) -> TrainingPlan | None:
     """Fixed when the dataset is begun; until then the installation's default may still come or change."""
     if base_model_name(state):
         return None
@@ -90,7 +91,7 @@ def base_model_is_not_named(state: State) -> Plan | None:
     )
 
 
-def dataset_is_not_named(state: State) -> Plan | None:
+def dataset_is_not_named(state: State) -> TrainingPlan | None:
     if training_dataset(state):
         return None
     return failed(

@@ -9,8 +9,9 @@ from modelops.api.v1alpha1.meta import ConditionStatus
 from modelops.api.v1alpha1.trainingrun import TrainingPhase
 from modelops.domain.conditions import condition_of, without_condition
 from modelops.domain.money import micro
-from modelops.domain.plan import Announce, Plan
+from modelops.domain.plan import Announce
 from modelops.domain.reasons import TrainingReason
+from modelops.domain.training.actions import TrainingPlan
 from modelops.domain.training.effective_spec import base_model_name
 from modelops.domain.training.pricing.estimate import CannotEstimate, DoesNotFit
 from modelops.domain.training.pricing.flavor_choice import NothingFits
@@ -21,12 +22,12 @@ from modelops.domain.training.submission.approval import asked
 from modelops.domain.training.submission.submit import ensure_submitted
 
 
-def ensure_offer(state: State) -> Plan | None:
+def ensure_offer(state: State) -> TrainingPlan | None:
     """There is none yet, or the offer that was made expired."""
     return None if stands(state) else fixed(state)
 
 
-def fixed(state: State) -> Plan:
+def fixed(state: State) -> TrainingPlan:
     """Base model's revision and price are fixed by the write of the intent, or of the offer."""
     old = state.run.status
     assert old.dataset is not None

@@ -11,6 +11,7 @@ from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.money import dollars, micro, shown
 from modelops.domain.plan import Plan
 from modelops.domain.reasons import TrainingReason
+from modelops.domain.training.actions import TrainingFact, TrainingPlan
 from modelops.domain.training.effective_spec import base_model_name, longest_tokens, named_base_model
 from modelops.domain.training.outcome.attempts import attempt_values, hardware_for, kept_hardware, last
 from modelops.domain.training.pricing.cluster_hardware import (
@@ -65,7 +66,7 @@ def spent(state: State) -> int:
     return state.record.spent_by(state.uid) if state.record else 0
 
 
-def ensure_hardware_priced(state: State) -> Plan | None:
+def ensure_hardware_priced(state: State) -> TrainingPlan | None:
     """Cheap questions come first: flavor and base model, before the dataset is read."""
     if stands(state):
         return None
@@ -75,7 +76,7 @@ def ensure_hardware_priced(state: State) -> Plan | None:
     backend = state.run.spec.backend.hugging_face
     assert backend is not None
     if state.flavors is UNSEEN:
-        return Plan(needs="flavors")
+        return Plan(needs=TrainingFact.FLAVORS)
     asked = f"{HUGGING_FACE_FIELD} {backend.flavor!r} of TrainingRun {state.run.metadata.name}"
     if isinstance(state.flavors, Outage):
         message = f"no price for {asked}: {state.flavors.message}"
@@ -103,7 +104,7 @@ def ensure_hardware_priced(state: State) -> Plan | None:
     return None
 
 
-def ensure_cluster_hardware_priced(state: State, own: Own) -> Plan | None:
+def ensure_cluster_hardware_priced(state: State, own: Own) -> TrainingPlan | None:
     """No service lists it: the installation's training defaults say what an hour costs."""
     if own_flavor(own, state.settings.defaults).usd_micro_per_hour > 0:
         return None
@@ -115,15 +116,15 @@ def ensure_cluster_hardware_priced(state: State, own: Own) -> Plan | None:
     return priceless(state, message, after=RETRY_SECONDS * 4)
 
 
-def priceless(state: State, message: str, *, after: float) -> Plan:
+def priceless(state: State, message: str, *, after: float) -> TrainingPlan:
     return wait(state, TrainingPhase.PENDING, TrainingReason.PriceUnknown, message, after=after)
 
 
-def base_model_is_not_found(state: State) -> Plan | None:
+def base_model_is_not_found(state: State) -> TrainingPlan | None:
     if stands(state):
         return None
     if state.base is UNSEEN:
-        return Plan(needs="base")
+        return Plan(needs=TrainingFact.BASE)
     model = named_base_model(state)
     if isinstance(state.base, Outage) and not state.base.refused:
         return hub_is_away(state, state.base, model)
@@ -137,12 +138,12 @@ def base_model_is_not_found(state: State) -> Plan | None:
     return None
 
 
-def base_config_is_unknown(state: State) -> Plan | None:
+def base_config_is_unknown(state: State) -> TrainingPlan | None:
     """Its shape decides the memory; without one a typical model of its size is taken."""
     if stands(state):
         return None
     if state.base_config is UNSEEN:
-        return Plan(needs="base_config")
+        return Plan(needs=TrainingFact.BASE_CONFIG)
     if isinstance(state.base_config, Outage) and not state.base_config.refused:
         return hub_is_away(state, state.base_config, f"config.json of {named_base_model(state)}")
     return None

@@ -11,8 +11,9 @@ from modelops.domain.approval import Flaw, flaw, valid_until, wait_ends
 from modelops.domain.conditions import condition_of
 from modelops.domain.digest import digest_of
 from modelops.domain.money import micro, shown
-from modelops.domain.plan import Announce, Do, Plan, WriteStatus
+from modelops.domain.plan import Announce, Plan, WriteStatus
 from modelops.domain.reasons import TrainingReason
+from modelops.domain.training.actions import StopDataset, TrainingPlan
 from modelops.domain.training.effective_spec import billed_namespace, current_prompt_digest, inputs_of
 from modelops.domain.training.outcome.conclude import conclude
 from modelops.domain.training.pricing.price import spent, stands
@@ -23,7 +24,7 @@ from modelops.domain.training.submission.submit import ensure_submitted
 FORM = "training-approval/v1"
 
 
-def approval_has_expired(state: State) -> Plan | None:
+def approval_has_expired(state: State) -> TrainingPlan | None:
     """The last offer expired: the run ends, through the record, so that a late reservation fails."""
     since = asked_since(state)
     if since is None or stands(state):
@@ -36,7 +37,7 @@ def approval_has_expired(state: State) -> Plan | None:
     return conclude(state, TrainingReason.ApprovalExpired, message)
 
 
-def withdraw_changed_offer(state: State) -> Plan | None:
+def withdraw_changed_offer(state: State) -> TrainingPlan | None:
     """Prompt, recipe or account are not what was asked about: the data are prepared and the offer made anew."""
     status = state.run.status
     offer = status.estimate
@@ -58,10 +59,10 @@ def withdraw_changed_offer(state: State) -> Plan | None:
         approval_digest="",
     )
     told = status_steps(state, began_anew, TrainingReason.PreparingDataset, message)
-    return Plan(steps=(Do(action="stop_dataset"), *told), requeue_after=0)
+    return Plan(steps=(StopDataset(), *told), requeue_after=0)
 
 
-def asked(state: State, price: Estimate) -> Plan:
+def asked(state: State, price: Estimate) -> TrainingPlan:
     """The offer and its digest, frozen in one write; nothing is reserved."""
     run, agent = state.run, state.agent_model
     assert agent is not None
@@ -85,7 +86,7 @@ def asked(state: State, price: Estimate) -> Plan:
     return Plan(steps=steps, requeue_after=seconds_left(waiting, offer))
 
 
-def ensure_approved(state: State) -> Plan | None:
+def ensure_approved(state: State) -> TrainingPlan | None:
     """An offer stands: it is approved, and goes on as any run does; or what is lacking is said."""
     run = state.run
     offer = run.status.estimate

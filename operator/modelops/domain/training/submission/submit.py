@@ -7,9 +7,10 @@ import json
 from modelops.api.v1alpha1.trainingrun import JobStatus, TrainingPhase
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.money import micro, shown
-from modelops.domain.plan import Do, Plan, WriteRecord, WriteStatus
+from modelops.domain.plan import Plan, WriteRecord, WriteStatus
 from modelops.domain.reasons import TrainingReason
 from modelops.domain.record import Reservation
+from modelops.domain.training.actions import ForgetSubmission, SubmitJob, TrainingFact, TrainingPlan
 from modelops.domain.training.effective_spec import (
     agent_name,
     base_model_name,
@@ -32,7 +33,7 @@ REFUSAL_SECONDS = 10.0
 SETTLE_LOOK_SECONDS = 1.0
 
 
-def ensure_submitted(state: State) -> Plan | None:
+def ensure_submitted(state: State) -> TrainingPlan | None:
     """1. Reserve. 2. Intent. 3. POST, only because this plan wrote the intent just before."""
     run, record = state.run, state.record
     if run.status.job is not None:
@@ -120,7 +121,7 @@ def first_intent(state: State) -> JobStatus:
     )
 
 
-def submit(state: State, job: JobStatus, version: str) -> Do:
+def submit(state: State, job: JobStatus, version: str) -> SubmitJob:
     """The POST of the intent `job`."""
     intended = state.run.status.model_copy(update={"job": job})
     state = as_if(state, intended)
@@ -129,36 +130,33 @@ def submit(state: State, job: JobStatus, version: str) -> Do:
     assert estimate is not None
     values = attempt_values(state)
     steps = checkpoint_steps(examples=dataset.train, values=values, high_minutes=estimate.high_minutes)
-    return Do(
-        action="submit",
-        arguments={
-            "namespace": billed_namespace(state),
-            "label": job.label,
-            "flavor": estimate.flavor,
-            "timeout_seconds": job.timeout_seconds,
-            "run": {
-                "v": 1,
-                "run": state.uid,
-                "name": run.metadata.name,
-                "identity": state.identity,
-                "agent_model": f"{run.metadata.namespace}/{run.spec.agent_model_ref.name}",
-                "attempt": job.attempt,
-                "seconds": job.timeout_seconds,
-                "agent": agent_name(state),
-                "base_model": base_model_name(state),
-                "base_revision": run.status.base_revision,
-                "method": run.spec.method.value,
-                "config": {**values, "max_seq_length": longest_tokens(state, dataset), STEPS_KEY: steps},
-                "dataset": {"repo": dataset.repo, "revision": dataset.revision, "digest": dataset.digest},
-                "output": {"repo": output_repository(state)},
-                "version": version,
-                **({"eos": dataset.eos} if dataset.eos else {}),
-            },
+    return SubmitJob(
+        namespace=billed_namespace(state),
+        label=job.label,
+        flavor=estimate.flavor,
+        timeout_seconds=job.timeout_seconds,
+        run={
+            "v": 1,
+            "run": state.uid,
+            "name": run.metadata.name,
+            "identity": state.identity,
+            "agent_model": f"{run.metadata.namespace}/{run.spec.agent_model_ref.name}",
+            "attempt": job.attempt,
+            "seconds": job.timeout_seconds,
+            "agent": agent_name(state),
+            "base_model": base_model_name(state),
+            "base_revision": run.status.base_revision,
+            "method": run.spec.method.value,
+            "config": {**values, "max_seq_length": longest_tokens(state, dataset), STEPS_KEY: steps},
+            "dataset": {"repo": dataset.repo, "revision": dataset.revision, "digest": dataset.digest},
+            "output": {"repo": output_repository(state)},
+            "version": version,
+            **({"eos": dataset.eos} if dataset.eos else {}),
         },
     )
 
 
-def resolve_submission(state: State) -> Plan | None:
+def resolve_submission(state: State) -> TrainingPlan | None:
     """What became of the submission: taken, refused, not taken now, or unknown."""
     job, mine = state.run.status.job, state.submission
     if job is None or job.id:
@@ -181,12 +179,12 @@ def resolve_submission(state: State) -> Plan | None:
         message = f"the service does not take jobs at the moment: {mine.unavailable}; trying again"
         after = mine.retry_after or REFUSAL_SECONDS
         plan = wait(state, TrainingPhase.SUBMITTING, TrainingReason.Submitting, message, after=after)
-        forget = Do(action="forget_submission", arguments={"after": after})
+        forget = ForgetSubmission(after=after)
         return Plan(steps=(*plan.steps, forget), requeue_after=after)
     return adopt_or_resubmit(state, job)
 
 
-def adopt_or_resubmit(state: State, job: JobStatus) -> Plan:
+def adopt_or_resubmit(state: State, job: JobStatus) -> TrainingPlan:
     """4. After a restart or a lost answer: settle, look by label, and only then submit again."""
     if not state.settled:
         return wait(
@@ -197,7 +195,7 @@ def adopt_or_resubmit(state: State, job: JobStatus) -> Plan:
             after=SETTLE_LOOK_SECONDS,
         )
     if state.labelled is UNSEEN:
-        return Plan(needs="labelled")
+        return Plan(needs=TrainingFact.LABELLED)
     if isinstance(state.labelled, Outage):
         return unanswered(state, state.labelled, f"jobs with label {job.label} cannot be listed")
     if state.labelled:
@@ -211,7 +209,7 @@ def adopt_or_resubmit(state: State, job: JobStatus) -> Plan:
     return submitted_again(state, job)
 
 
-def submitted_again(state: State, job: JobStatus) -> Plan:
+def submitted_again(state: State, job: JobStatus) -> TrainingPlan:
     """A new intent and its POST; the reservation of the attempt covers both."""
     assert state.record is not None
     again = job.model_copy(update={"submissions": job.submissions + 1})
@@ -221,7 +219,7 @@ def submitted_again(state: State, job: JobStatus) -> Plan:
     return Plan(steps=(WriteStatus(status=status), submit(state, again, version)), requeue_after=0)
 
 
-def recorded(state: State, job_id: str, url: str) -> Plan:
+def recorded(state: State, job_id: str, url: str) -> TrainingPlan:
     """5. The job's id is on record."""
     job = state.run.status.job
     assert job is not None

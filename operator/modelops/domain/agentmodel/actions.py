@@ -1,0 +1,59 @@
+"""What a decision about an AgentModel may do outside Kubernetes, and which facts it may ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from modelops.domain.plan import Action, Authority, Fact, Plan, Write
+from modelops.domain.record import EndpointEntry
+
+
+class AgentModelFact(Fact):
+    """Each member is a field of `domain.agentmodel.state.State`, where what it means is documented."""
+
+    ENDPOINTS = "endpoints"
+    LIVE = "live"
+    """The agents' file and all statuses, read past the cache."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreateEndpoint(Action):
+    """Creates the Inference Endpoint that the record names."""
+
+    authority: ClassVar[Authority] = Authority.AGENT
+    trace: ClassVar[str] = "create_endpoint"
+
+    entry: EndpointEntry
+
+    def particulars(self) -> Mapping[str, str | int]:
+        return {"name": self.entry.name}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeleteEndpoint(Action):
+    """Deletes an Inference Endpoint; one that is gone is no error."""
+
+    authority: ClassVar[Authority] = Authority.INSTALLATION
+    trace: ClassVar[str] = "delete_endpoint"
+
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SettleOrphanedAttempt(Action):
+    """Closes, stops and settles an attempt whose TrainingRun is gone (protocol, Paid job 11)."""
+
+    authority: ClassVar[Authority] = Authority.INSTALLATION
+    trace: ClassVar[str] = "settle_orphaned_attempt"
+
+    key: str
+    """The reservation's, `<run uid>/<attempt>`."""
+    uid: str
+    attempt: int
+
+
+AgentModelAction = CreateEndpoint | DeleteEndpoint | SettleOrphanedAttempt
+AgentModelPlan = Plan[AgentModelAction, AgentModelFact]
+AgentModelStep = Write | AgentModelAction
