@@ -21,12 +21,14 @@ from modelops.domain.facts import Outage
 from modelops.domain.plan import Plan, WriteRecord, WriteStatus
 from modelops.domain.record import EndpointEntry, Record, Settlement
 from modelops.domain.training.naming import attempt_label
+from modelops.engine.agent_processes import AgentProcesses
+from modelops.engine.cluster_reader import ClusterReader
+from modelops.engine.credentials import CredentialReader
 from modelops.engine.event_mapping import with_uid
-from modelops.engine.executor import CONFIG_MAPS, Executed, WriteBase
-from modelops.engine.process_memory import Memories
-from modelops.engine.reconciler import ReconcileContext, Reconciler
+from modelops.engine.executor import CONFIG_MAPS, Executed, Executor, WriteBase
+from modelops.engine.reconciler import ObjectMemory, ReconcileContext, Reconciler
 from modelops.engine.resources import AGENT_MODELS, ROLLOUTS, TRAINING_RUNS
-from modelops.engine.world import World, parsed
+from modelops.engine.services import Services
 from modelops.ports import EndpointRequest, Unavailable
 
 STATUS_SECONDS = 1.0
@@ -34,45 +36,56 @@ STATUS_SECONDS = 1.0
 
 
 @dataclass
-class Memory:
+class Memory(ObjectMemory):
     """What this process knows of an AgentModel beyond its status."""
 
     shown_at: float = float("-inf")
     """When the status was written, on the monotonic clock."""
 
 
-class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact]):
+class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, Memory]):
     """One call reconciles one AgentModel until there is nothing more to do at the moment."""
 
     resource = AGENT_MODELS
 
-    def __init__(self, world: World, *, installation: str, settle_seconds: float = 45.0) -> None:
-        super().__init__(world)
+    def __init__(
+        self,
+        reader: ClusterReader,
+        credentials: CredentialReader,
+        services: Services,
+        executor: Executor,
+        agents: AgentProcesses,
+        *,
+        installation: str,
+        settle_seconds: float = 45.0,
+    ) -> None:
+        super().__init__(reader, credentials, services, executor)
+        self._agents = agents
         self._installation = installation
         self._settle_seconds = settle_seconds
         self._quiet_since: dict[str, float] = {}
-        self._memories = Memories(Memory)
-        self._listening_since = world.clock.monotonic()
+        self._listening_since = self._clock.monotonic()
+
+    def _new_memory(self) -> Memory:
+        return Memory()
 
     def _decide(self, state: State) -> AgentModelPlan:
         return decide(state)
 
     async def _observe(self, namespace: str, name: str) -> ReconcileContext[State] | None:
-        world = self._world
-        item = world.cache.get(AGENT_MODELS, namespace, name)
-        agent = parsed(AgentModel, item) if item is not None else None
-        if item is None or agent is None:
-            self._memories.forget(namespace, name)
+        loaded = await self._load(AgentModel, namespace, name)
+        if loaded is None:
             return None
+        item, agent = loaded
         reference = agent.spec.config.config_map_ref
-        record_item, record, record_problem = await world.record(namespace, name)
-        file_item, file, file_problem = await world.file(
+        record_item, record, record_problem = await self._reader.record(namespace, name)
+        file_item, file, file_problem = await self._reader.file(
             namespace, reference.name, reference.key, agent.spec.agent
         )
-        credentials, secret_problem = await world.credentials(namespace, agent)
+        credentials, secret_problem = await self._credentials.read(namespace, agent)
         block = file.entry.routing if file else None
         state = State(
-            now=world.clock.now(),
+            now=self._clock.now(),
             agent_model=agent,
             record=record,
             record_problem=record_problem,
@@ -82,24 +95,24 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact]):
             file_missing=file_item is None,
             secret_problem=secret_problem,
             can_clean_up=bool(credentials.hugging_face),
-            rollouts=world.rollouts_of(namespace, name),
-            unreadable=world.unreadable_rollouts(namespace),
-            runs=world.runs_of(namespace, name),
-            reports=world.agent_reports(
+            rollouts=self._reader.rollouts_of(namespace, name),
+            unreadable=self._reader.unreadable_rollouts(namespace),
+            runs=self._reader.runs_of(namespace, name),
+            reports=self._agents.summary(
                 namespace,
                 agent,
                 agent.spec.agent,
                 generation=block.generation if block else 0,
                 salt=block.salt if block else "",
             ),
-            listening_seconds=world.clock.monotonic() - self._listening_since,
-            rest_seconds=self._memory(agent).shown_at + STATUS_SECONDS - world.clock.monotonic(),
+            listening_seconds=self._clock.monotonic() - self._listening_since,
+            rest_seconds=self._memory(agent).shown_at + STATUS_SECONDS - self._clock.monotonic(),
         )
         return ReconcileContext(
             state=state,
             write_base=WriteBase(object=item, record=record_item, file=file_item),
             credentials=credentials,
-            record_ref=world.record_reference(namespace, name),
+            record_ref=self._reader.record_reference(namespace, name),
             file_ref=(namespace, reference.name, reference.key),
             agent=agent.spec.agent,
         )
@@ -108,9 +121,9 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact]):
         meta = agent.metadata
         return self._memories.of(meta.namespace, meta.name, meta.uid)
 
-    def _acted(self, context: ReconcileContext[State], plan: AgentModelPlan, done: Executed) -> None:
+    def _after_plan(self, context: ReconcileContext[State], plan: AgentModelPlan, done: Executed) -> None:
         if done.wrote and any(isinstance(step, WriteStatus) for step in plan.steps):
-            self._memory(context.state.agent_model).shown_at = self._world.clock.monotonic()
+            self._memory(context.state.agent_model).shown_at = self._clock.monotonic()
 
     def _older(self, agent: AgentModel) -> str:
         """Name of an older AgentModel over the same agent in the same ConfigMap; empty: there is none."""
@@ -121,8 +134,8 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact]):
         def target(of: AgentModel) -> tuple[str, str]:
             return of.spec.agent, of.spec.config.config_map_ref.name
 
-        for item in self._world.cache.list(AGENT_MODELS, namespace=agent.metadata.namespace):
-            other = parsed(AgentModel, item)
+        for item in self._reader.cache.list(AGENT_MODELS, namespace=agent.metadata.namespace):
+            other = self._reader.parsed(AgentModel, item)
             if other is None or other.metadata.uid == agent.metadata.uid or target(other) != target(agent):
                 continue
             if age(other) < age(agent):
@@ -132,7 +145,9 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact]):
     async def _fetch(self, fact: AgentModelFact, state: State, context: ReconcileContext[State]) -> Any:
         match fact:
             case AgentModelFact.ENDPOINTS:
-                return await self._world.endpoints.list(context.credentials.hugging_face, self._world.hub_org)
+                return await self._services.endpoints.list(
+                    context.credentials.hugging_face, self._services.hub_org
+                )
             case AgentModelFact.LIVE:
                 return await self._observed_live(state.agent_model)
             case _:
@@ -140,11 +155,10 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact]):
 
     async def _observed_live(self, agent: AgentModel) -> ReconcileContext[State] | None:
         """Past the cache, which learns it. The file first: what it names was intended in a status before."""
-        world, namespace = self._world, agent.metadata.namespace
-        await world.raw(CONFIG_MAPS, namespace, agent.spec.config.config_map_ref.name, live=True)
+        namespace = agent.metadata.namespace
+        await self._reader.raw(CONFIG_MAPS, namespace, agent.spec.config.config_map_ref.name, live=True)
         for resource in (AGENT_MODELS, TRAINING_RUNS, ROLLOUTS):
-            items, version = await world.kube.list(resource, namespace=namespace)
-            world.cache.replace_all(resource, items, resource_version=version, namespace=namespace)
+            await self._reader.refresh(resource, namespace)
         return await self._observe(namespace, agent.metadata.name)
 
     def _with_fact(
@@ -163,14 +177,16 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact]):
     async def _perform(
         self, action: AgentModelAction, state: State, context: ReconcileContext[State]
     ) -> Mapping[str, Any] | None:
-        world, token = self._world, context.credentials.hugging_face
-        world.gate()
+        token = context.credentials.hugging_face
+        self._services.require_leadership()
         match action:
             case CreateEndpoint():
-                made = await world.endpoints.create(token, world.hub_org, request_of(action.entry))
+                made = await self._services.endpoints.create(
+                    token, self._services.hub_org, request_of(action.entry)
+                )
                 return {"state": made.state, "message": made.message}
             case DeleteEndpoint():
-                await world.endpoints.delete(token, world.hub_org, action.name)
+                await self._services.endpoints.delete(token, self._services.hub_org, action.name)
                 return None
             case SettleOrphanedAttempt():
                 return await self._settle_orphaned_attempt(action, state, context)
@@ -184,27 +200,29 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact]):
 
         It is settled only when no job was seen to run for as long as a lost submission may take to show up.
         """
-        world, token, record = self._world, context.credentials.hugging_face, state.record
+        token, record = context.credentials.hugging_face, state.record
         assert record is not None
         uid, attempt, key = action.uid, action.attempt, action.key
-        if next(with_uid(world.cache, uid), None) is not None:
+        if next(with_uid(self._reader.cache, uid), None) is not None:
             return {"outcome": "the object is there, but this operator cannot read it"}
         if state.secret_problem and not state.can_clean_up:
             return {"outcome": f"waits for credentials: {state.secret_problem}"}
         label = attempt_label(installation=self._installation, uid=uid, attempt=attempt)
         reservation = record.reservations[key]
-        account = reservation.account or world.hub_org
+        account = reservation.account or self._services.hub_org
         attempt_claim = (
-            await world.hub.attempt_claim(token, reservation.repo, attempt) if reservation.repo else None
+            await self._services.hub.attempt_claim(token, reservation.repo, attempt)
+            if reservation.repo
+            else None
         )
         if reservation.repo and attempt_claim is None:
-            await world.hub.ensure_model_repo(token, reservation.repo)
-            await world.hub.close_attempt(token, reservation.repo, attempt)
-        jobs = await world.jobs.list_labelled(token, account, label)
+            await self._services.hub.ensure_model_repo(token, reservation.repo)
+            await self._services.hub.close_attempt(token, reservation.repo, attempt)
+        jobs = await self._services.jobs.list_labelled(token, account, label)
         running = [job for job in jobs if not job.ended]
         for job in running:
-            await world.jobs.cancel(token, account, job.id)
-        now = world.clock.monotonic()
+            await self._services.jobs.cancel(token, account, job.id)
+        now = self._clock.monotonic()
         if running:
             self._quiet_since.pop(key, None)
             return {"outcome": "cancelled", "jobs": ", ".join(job.id for job in running)}
@@ -214,7 +232,7 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact]):
         forgotten = bool(trained) and trained not in {job.id for job in jobs}
         await self._settle(record, key, jobs, context, forgotten=trained if forgotten else "")
         for job in jobs:
-            await world.jobs.release(token, account, job.id)
+            await self._services.jobs.release(token, account, job.id)
         self._quiet_since.pop(key, None)
         return {"outcome": "settled"}
 
@@ -228,7 +246,7 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact]):
         from modelops.domain.training.pricing.estimate import billed_micro_usd
 
         listed = (
-            await self._world.jobs.flavors(context.credentials.hugging_face)
+            await self._services.jobs.flavors(context.credentials.hugging_face)
             if any(job.usd_micro_per_hour is None for job in jobs)
             else ()
         )
@@ -252,7 +270,7 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact]):
                 ),
             },
         )
-        await self._world.executor.execute(
+        await self._executor.execute(
             Plan(steps=(WriteRecord(record=settled, purpose=f"settle {key}: its run is gone"),)),
             context.write_base,
             resource=AGENT_MODELS,

@@ -181,6 +181,20 @@ class Executor:
                 raise
         return Executed(done=True, wrote=wrote, file_written_at=file_written_at)
 
+    async def announce(self, regarding: Json, *, reason: str, message: str, warning: bool = False) -> None:
+        """An Event for people; best effort."""
+        await self._kube.event(regarding, reason=reason, message=message, warning=warning)
+
+    async def delete(self, resource: Resource, item: Json) -> None:
+        """Deletes exactly this version of the object; one that is gone is no error."""
+        metadata = item["metadata"]
+        await self._kube.delete(
+            resource,
+            metadata["namespace"],
+            metadata["name"],
+            resource_version=metadata["resourceVersion"],
+        )
+
     async def _execute_step(
         self,
         step: Write | ActionT,

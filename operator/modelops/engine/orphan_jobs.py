@@ -21,9 +21,11 @@ from modelops.domain.training.actions import CancelJob
 from modelops.domain.training.outcome.conclude import billed_seconds
 from modelops.domain.training.pricing.estimate import billed_micro_usd
 from modelops.domain.training.status import TERMINAL
-from modelops.engine.executor import WriteBase
+from modelops.engine.cluster_reader import ClusterReader
+from modelops.engine.credentials import CredentialReader
+from modelops.engine.executor import Executor, WriteBase
 from modelops.engine.resources import AGENT_MODELS, TRAINING_RUNS
-from modelops.engine.world import World, parsed
+from modelops.engine.services import Services
 from modelops.ports import Credentials, Job, Refused, Unavailable, Uncertain
 
 logger = logging.getLogger(__name__)
@@ -32,8 +34,21 @@ logger = logging.getLogger(__name__)
 class Strays:
     """One listing per account and `interval_seconds`."""
 
-    def __init__(self, world: World, *, installation: str, interval_seconds: float) -> None:
-        self._world = world
+    def __init__(
+        self,
+        reader: ClusterReader,
+        credentials: CredentialReader,
+        services: Services,
+        executor: Executor,
+        *,
+        installation: str,
+        interval_seconds: float,
+    ) -> None:
+        self._reader = reader
+        self._credentials = credentials
+        self._services = services
+        self._executor = executor
+        self._clock = reader.clock
         self._installation = installation
         self._interval_seconds = interval_seconds
 
@@ -49,11 +64,11 @@ class Strays:
     async def sweep(self) -> None:
         """Stops every job of ours whose run, or attempt, has ended."""
         seen: set[tuple[str, str]] = set()
-        for item in list(self._world.cache.list(AGENT_MODELS)):
-            agent = parsed(AgentModel, item)
+        for item in list(self._reader.cache.list(AGENT_MODELS)):
+            agent = self._reader.parsed(AgentModel, item)
             if agent is None:
                 continue
-            credentials, _ = await self._world.credentials(
+            credentials, _ = await self._credentials.read(
                 agent.metadata.namespace, agent, only_hugging_face=True
             )
             if not credentials.hugging_face:
@@ -71,19 +86,21 @@ class Strays:
     async def _active(self, token: str, account: str) -> tuple[Job, ...]:
         """Empty where it cannot be said: that says nothing of other accounts."""
         try:
-            return await self._world.jobs.list_active(token, account)
+            return await self._services.jobs.list_active(token, account)
         except (Unavailable, Refused) as error:
             logger.warning("looking for stray jobs of %s failed, again later: %s", account, error)
             return ()
 
     def _accounts(self, agent: AgentModel) -> set[str]:
         """Who is billed for the agent's runs."""
-        runs = self._world.runs_of(agent.metadata.namespace, agent.metadata.name).values()
-        return {self._world.hub_org, *(account_of(run, hub_org=self._world.hub_org) for run in runs)}
+        runs = self._reader.runs_of(agent.metadata.namespace, agent.metadata.name).values()
+        return {self._services.hub_org, *(account_of(run, hub_org=self._services.hub_org) for run in runs)}
 
     def _over(self) -> dict[str, tuple[TrainingRun, Ended]]:
         """Attempts that are over, by their label: looked up for every job of a listing."""
-        runs = (parsed(TrainingRun, item) for item in list(self._world.cache.list(TRAINING_RUNS)))
+        runs = (
+            self._reader.parsed(TrainingRun, item) for item in list(self._reader.cache.list(TRAINING_RUNS))
+        )
         return {ended.label: (run, ended) for run in runs if run is not None for ended in ended_attempts(run)}
 
     async def _stop(
@@ -91,21 +108,21 @@ class Strays:
     ) -> None:
         """The record has what the job cost before it is stopped."""
         namespace, agent_model = run.metadata.namespace, run.spec.agent_model_ref.name
-        item, record, _ = await self._world.record(namespace, agent_model)
-        holder = self._world.cache.get(AGENT_MODELS, namespace, agent_model)
-        write_base = self._world.cache.get(TRAINING_RUNS, namespace, run.metadata.name)
+        item, record, _ = await self._reader.record(namespace, agent_model)
+        holder = self._reader.cache.get(AGENT_MODELS, namespace, agent_model)
+        write_base = self._reader.cache.get(TRAINING_RUNS, namespace, run.metadata.name)
         if record is None or holder is None or write_base is None:
             return
 
         async def cancel(_: CancelJob) -> None:
-            self._world.gate()
-            await self._world.jobs.cancel(credentials.hugging_face, account, job.id)
-            await self._world.jobs.release(credentials.hugging_face, account, job.id)
+            self._services.require_leadership()
+            await self._services.jobs.cancel(credentials.hugging_face, account, job.id)
+            await self._services.jobs.release(credentials.hugging_face, account, job.id)
             logger.warning("job %s of %s ran although its attempt ended: stopped", job.id, run.metadata.name)
 
         purpose = f"job {job.id} ran after its attempt ended"
-        changed = booked(record, job, run, ended, month=f"{self._world.clock.now():%Y-%m}")
-        await self._world.executor.execute(
+        changed = booked(record, job, run, ended, month=f"{self._clock.now():%Y-%m}")
+        await self._executor.execute(
             Plan(
                 steps=(
                     WriteRecord(record=changed, purpose=purpose),
@@ -114,7 +131,7 @@ class Strays:
             ),
             WriteBase(object=write_base, record=item),
             resource=TRAINING_RUNS,
-            record_ref=self._world.record_reference(namespace, agent_model),
+            record_ref=self._reader.record_reference(namespace, agent_model),
             file_ref=None,
             perform=cancel,
             agent=record.agent,

@@ -7,13 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
+from modelops.api.v1alpha1.reading import KindT
 from modelops.domain.plan import Action, Authority, Fact, Plan
-from modelops.engine.executor import Executed, FileRef, RecordRef, WriteBase
+from modelops.engine.cluster_reader import ClusterReader
+from modelops.engine.credentials import CredentialReader
+from modelops.engine.executor import Executed, Executor, FileRef, RecordRef, WriteBase
+from modelops.engine.process_memory import Memories
 from modelops.engine.requeue_backoff import Patience
-from modelops.engine.world import World, outage
-from modelops.ports import Credentials, Refused, Resource, Unavailable, Uncertain
+from modelops.engine.services import Services, outage_of
+from modelops.ports import Credentials, Json, Refused, Resource, Unavailable, Uncertain
 
 StateT = TypeVar("StateT")
+MemoryT = TypeVar("MemoryT", bound="ObjectMemory")
 ActionT = TypeVar("ActionT", bound=Action)
 FactT = TypeVar("FactT", bound=Fact)
 
@@ -36,15 +41,30 @@ class ReconcileContext(Generic[StateT]):
     """When it was observed, on the monotonic clock."""
 
 
-class Reconciler(ABC, Generic[StateT, ActionT, FactT]):
+@dataclass
+class ObjectMemory:
+    """What this process remembers of one object beyond its status; each kind adds its own."""
+
+    cleaned_up: bool = False
+    """Whether what the finished object still held in this process was given up."""
+
+
+class Reconciler(ABC, Generic[StateT, ActionT, FactT, MemoryT]):
     """Level-triggered: what happens depends on what is, never on which event came."""
 
     resource: Resource
     service = "Hugging Face"
 
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._patience = Patience(world.clock.monotonic)
+    def __init__(
+        self, reader: ClusterReader, credentials: CredentialReader, services: Services, executor: Executor
+    ) -> None:
+        self._reader = reader
+        self._credentials = credentials
+        self._services = services
+        self._executor = executor
+        self._clock = reader.clock
+        self._memories: Memories[MemoryT] = Memories(self._new_memory)
+        self._patience = Patience(self._clock.monotonic)
         self._refusals: dict[tuple[str, str], str] = {}
 
     async def reconcile(self, namespace: str, name: str) -> float | None:
@@ -56,12 +76,12 @@ class Reconciler(ABC, Generic[StateT, ActionT, FactT]):
                 self._patience.forget(key)
                 self._refusals.pop(key, None)
                 return None
-            plan, state = await self._decided(context)
+            plan, state = await self._decide_with_facts(context)
             if plan.empty:
                 # Nothing to do, and at once again, would be for ever.
                 after = PAUSE_SECONDS if plan.requeue_after == 0 else plan.requeue_after
                 return self._patience.stretched(key, after)
-            done = await self._carried_out(plan, state, context)
+            done = await self._execute(plan, state, context)
             if done.wrote:
                 self._patience.forget(key)
             if done.retry_after:
@@ -70,15 +90,15 @@ class Reconciler(ABC, Generic[StateT, ActionT, FactT]):
                 return self._patience.stretched(key, plan.requeue_after)
         return PAUSE_SECONDS
 
-    async def _carried_out(
+    async def _execute(
         self, plan: Plan[ActionT, FactT], state: StateT, context: ReconcileContext[StateT]
     ) -> Executed:
-        """Carries the plan out. What somebody refuses is said once on the object, and then raised."""
+        """Executes the plan. A refusal becomes one Event on the object, and is raised."""
         metadata = context.write_base.object["metadata"]
         key = metadata["namespace"], metadata["name"]
-        self._acts(context, plan)
+        self._before_plan(context, plan)
         try:
-            done = await self._world.executor.execute(
+            done = await self._executor.execute(
                 plan,
                 context.write_base,
                 resource=self.resource,
@@ -91,12 +111,12 @@ class Reconciler(ABC, Generic[StateT, ActionT, FactT]):
             if self._refusals.get(key) != str(error):
                 self._refusals[key] = str(error)
                 message = f"{error}; trying again"
-                await self._world.kube.event(
+                await self._executor.announce(
                     context.write_base.object, reason="Refused", message=message, warning=True
                 )
             raise
         self._refusals.pop(key, None)
-        self._acted(context, plan, done)
+        self._after_plan(context, plan, done)
         return done
 
     async def _authorised(
@@ -108,7 +128,9 @@ class Reconciler(ABC, Generic[StateT, ActionT, FactT]):
             raise Refused(f"{name} needs the agent's own token: the installation's only ends what bills")
         return await self._perform(action, state, context)
 
-    async def _decided(self, context: ReconcileContext[StateT]) -> tuple[Plan[ActionT, FactT], StateT]:
+    async def _decide_with_facts(
+        self, context: ReconcileContext[StateT]
+    ) -> tuple[Plan[ActionT, FactT], StateT]:
         """The plan; facts that it lacks are fetched one by one."""
         state = context.state
         plan = self._decide(state)
@@ -116,7 +138,7 @@ class Reconciler(ABC, Generic[StateT, ActionT, FactT]):
             try:
                 value = await self._fetch(plan.needs, state, context)
             except (Unavailable, Refused, Uncertain) as error:
-                value = outage(self.service, error)
+                value = outage_of(self.service, error)
             state = self._with_fact(state, plan.needs, value, context)
             plan = self._decide(state)
         return plan, state
@@ -124,6 +146,32 @@ class Reconciler(ABC, Generic[StateT, ActionT, FactT]):
     def _with_fact(self, state: StateT, fact: FactT, value: Any, context: ReconcileContext[StateT]) -> StateT:  # noqa: ARG002
         changed: StateT = replace(state, **{fact.value: value})  # type: ignore[type-var]
         return changed
+
+    async def _load(self, kind: type[KindT], namespace: str, name: str) -> tuple[Json, KindT] | None:
+        """The object as the cache has it, and parsed; None where it is gone or an older schema let it in.
+
+        What was remembered of an object that is gone is forgotten, also where a new one has its name.
+        """
+        item = self._reader.cache.get(self.resource, namespace, name)
+        known = self._memories.uid(namespace, name)
+        if known and (item is None or item["metadata"]["uid"] != known):
+            self._memories.forget(namespace, name)
+            await self._clean_up(known)
+        found = self._reader.parsed(kind, item) if item is not None else None
+        return (item, found) if item is not None and found is not None else None
+
+    async def _clean_up_finished(self, uid: str, memory: MemoryT) -> None:
+        """Once for each object that has finished."""
+        if not memory.cleaned_up:
+            memory.cleaned_up = True
+            await self._clean_up(uid)
+
+    async def _clean_up(self, uid: str) -> None:
+        """The object finished or is gone: gives up what this process still holds for it."""
+
+    @abstractmethod
+    def _new_memory(self) -> MemoryT:
+        """An empty memory."""
 
     @abstractmethod
     async def _observe(self, namespace: str, name: str) -> ReconcileContext[StateT] | None:
@@ -143,8 +191,10 @@ class Reconciler(ABC, Generic[StateT, ActionT, FactT]):
     ) -> Mapping[str, Any] | None:
         """An action outside Kubernetes; returns what its trace says of the outcome."""
 
-    def _acts(self, context: ReconcileContext[StateT], plan: Plan[ActionT, FactT]) -> None:
+    def _before_plan(self, context: ReconcileContext[StateT], plan: Plan[ActionT, FactT]) -> None:
         """Right before a plan is carried out."""
 
-    def _acted(self, context: ReconcileContext[StateT], plan: Plan[ActionT, FactT], done: Executed) -> None:
+    def _after_plan(
+        self, context: ReconcileContext[StateT], plan: Plan[ActionT, FactT], done: Executed
+    ) -> None:
         """After a plan: what this process remembers."""

@@ -30,11 +30,13 @@ from modelops.domain.rollout.decide import decide
 from modelops.domain.rollout.state import RolloutSettings, State, Watched
 from modelops.domain.rollout.status import TERMINAL
 from modelops.domain.rollout.targets import candidate_target
-from modelops.engine.executor import Executed, WriteBase
-from modelops.engine.process_memory import Memories
-from modelops.engine.reconciler import ReconcileContext, Reconciler
+from modelops.engine.agent_processes import AgentProcesses
+from modelops.engine.cluster_reader import ClusterReader
+from modelops.engine.credentials import CredentialReader
+from modelops.engine.executor import Executed, Executor, WriteBase
+from modelops.engine.reconciler import ObjectMemory, ReconcileContext, Reconciler
 from modelops.engine.resources import ROLLOUTS, TRAINING_RUNS
-from modelops.engine.world import World, identity, parsed
+from modelops.engine.services import Services
 from modelops.ports import (
     AgentReports,
     Credentials,
@@ -58,7 +60,7 @@ CONFIRM_SECONDS = 30.0
 
 
 @dataclass
-class Memory:
+class Memory(ObjectMemory):
     """What this process knows of a rollout beyond its status. Moments are on the monotonic clock."""
 
     rebase: tuple[str, RoutingBlock | None] | None = None
@@ -73,33 +75,38 @@ class Memory:
     not_before: dict[EvaluationProgram, float] = field(default_factory=dict)
     confirmed: tuple[str, float] = ("", 0.0)
     """resourceVersion that the API server confirmed, and when."""
-    tidied: bool = False
 
 
-class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact]):
+class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
     """One call reconciles one Rollout until there is nothing more to do at the moment."""
 
     resource = ROLLOUTS
 
-    def __init__(self, world: World, settings: RolloutSettings) -> None:
-        super().__init__(world)
+    def __init__(
+        self,
+        reader: ClusterReader,
+        credentials: CredentialReader,
+        services: Services,
+        executor: Executor,
+        agents: AgentProcesses,
+        settings: RolloutSettings,
+    ) -> None:
+        super().__init__(reader, credentials, services, executor)
+        self._agents = agents
         self._settings = settings
-        self._memories = Memories(Memory)
-        self._listening_since = world.clock.monotonic()
+        self._listening_since = self._clock.monotonic()
+
+    def _new_memory(self) -> Memory:
+        return Memory()
 
     def _decide(self, state: State) -> RolloutPlan:
         return decide(state)
 
     async def _observe(self, namespace: str, name: str) -> ReconcileContext[State] | None:
-        world = self._world
-        item = world.cache.get(ROLLOUTS, namespace, name)
-        known = self._memories.uid(namespace, name)
-        if known and (item is None or item["metadata"]["uid"] != known):
-            self._memories.forget(namespace, name)
-            await self._tidy(known)
-        rollout = parsed(Rollout, item) if item is not None else None
-        if item is None or rollout is None:
+        loaded = await self._load(Rollout, namespace, name)
+        if loaded is None:
             return None
+        item, rollout = loaded
         if rollout.status.intent is not None and rollout.status.phase not in TERMINAL:
             sure = await self._confirmed(item, rollout)
             if sure is None:
@@ -107,20 +114,21 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact]):
             item, rollout = sure
         reference = rollout.spec.agent_model_ref.name
         memory = self._memory(rollout)
-        if rollout.status.phase in TERMINAL and not memory.tidied:
-            memory.tidied = True
-            await self._tidy(rollout.metadata.uid)
-        agent = world.agent_model(namespace, reference)
-        record_item, record, _ = await world.record(namespace, reference)
-        credentials, problem = await world.credentials(namespace, agent)
+        if rollout.status.phase in TERMINAL:
+            await self._clean_up_finished(rollout.metadata.uid, memory)
+        agent = self._reader.agent_model(namespace, reference)
+        record_item, record, _ = await self._reader.record(namespace, reference)
+        credentials, problem = await self._credentials.read(namespace, agent)
         where = file_of(agent, record)
         file_item, file, file_problem = (
-            await world.file(namespace, *where) if where else (None, None, "the AgentModel does not exist")
+            await self._reader.file(namespace, *where)
+            if where
+            else (None, None, "the AgentModel does not exist")
         )
         state = State(
-            now=world.clock.now(),
+            now=self._clock.now(),
             rollout=rollout,
-            identity=identity(item),
+            identity=self._reader.identity(item),
             settings=self._settings,
             agent_model=agent,
             record=record,
@@ -137,23 +145,23 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact]):
             state=state,
             write_base=WriteBase(object=item, record=record_item, file=file_item),
             credentials=credentials,
-            record_ref=world.record_reference(namespace, reference),
+            record_ref=self._reader.record_reference(namespace, reference),
             file_ref=(namespace, where[0], where[1]) if where else None,
             agent=record.agent if record else "",
-            began=world.clock.monotonic(),
+            began=self._clock.monotonic(),
         )
 
-    async def _tidy(self, uid: str) -> None:
+    async def _clean_up(self, uid: str) -> None:
         """The rollout ended or is gone: its programs' folders go."""
         for program in EvaluationProgram:
-            await self._world.programs.stop(program_name(program, uid))
+            await self._services.programs.stop(program_name(program, uid))
 
     def _run(self, rollout: Rollout) -> TrainingRun | None:
         reference = rollout.spec.candidate.training_run_ref
         if reference is None:
             return None
-        item = self._world.cache.get(TRAINING_RUNS, rollout.metadata.namespace, reference.name)
-        return parsed(TrainingRun, item) if item is not None else None
+        item = self._reader.cache.get(TRAINING_RUNS, rollout.metadata.namespace, reference.name)
+        return self._reader.parsed(TrainingRun, item) if item is not None else None
 
     def _reports(self, state: State, agent: AgentModel | None) -> AgentReports | None:
         intent, block = state.rollout.status.intent, state.block
@@ -161,10 +169,10 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact]):
             return None
         generation = block.generation if block is not None and block.salt == state.uid else intent.generation
         namespace = state.rollout.metadata.namespace
-        reports = self._world.agent_reports(
+        reports = self._agents.summary(
             namespace, agent, state.record.agent, generation=generation, salt=state.uid
         )
-        if self._world.silence(namespace, agent) > STALE_SECONDS:
+        if self._agents.silence(namespace, agent) > STALE_SECONDS:
             # Nobody knows which Pods there are or what the file says: no time counts and nothing is raised.
             return replace(reports, in_sync=0)
         return reports
@@ -175,12 +183,12 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact]):
         None where it is gone. Raises Unavailable where that cannot be told at the moment.
         """
         meta, memory = rollout.metadata, self._memory(rollout)
-        version, now = str(item["metadata"]["resourceVersion"]), self._world.clock.monotonic()
+        version, now = str(item["metadata"]["resourceVersion"]), self._clock.monotonic()
         if memory.confirmed[0] != version:
             memory.confirmed = version, now
         elif now - memory.confirmed[1] > CONFIRM_SECONDS:
-            live = await self._world.raw(ROLLOUTS, meta.namespace, meta.name, live=True)
-            read = parsed(Rollout, live) if live is not None else None
+            live = await self._reader.raw(ROLLOUTS, meta.namespace, meta.name, live=True)
+            read = self._reader.parsed(Rollout, live) if live is not None else None
             if live is None or read is None or read.metadata.uid != meta.uid:
                 return None
             memory.confirmed = str(live["metadata"]["resourceVersion"]), now
@@ -206,10 +214,10 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact]):
         if memory.last_healthy is None:
             return 0.0
         longest = LONGEST_GAP * self._settings.look_seconds
-        return min(self._world.clock.monotonic() - memory.last_healthy, longest)
+        return min(self._clock.monotonic() - memory.last_healthy, longest)
 
     def _watched(self, state: State, memory: Memory, reports: AgentReports | None) -> Watched:
-        now = self._world.clock.monotonic()
+        now = self._clock.monotonic()
         if reports is None or not bad(state, reports):
             memory.first_bad = None
         elif memory.first_bad is None:
@@ -226,11 +234,11 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact]):
             effect_ms=memory.effect_ms,
         )
 
-    def _acts(self, context: ReconcileContext[State], plan: RolloutPlan) -> None:  # noqa: ARG002
+    def _before_plan(self, context: ReconcileContext[State], plan: RolloutPlan) -> None:  # noqa: ARG002
         # Whatever comes of the plan, the write before it no longer stands for anything.
         self._memory(context.state.rollout).rebase = None
 
-    def _acted(self, context: ReconcileContext[State], plan: RolloutPlan, done: Executed) -> None:
+    def _after_plan(self, context: ReconcileContext[State], plan: RolloutPlan, done: Executed) -> None:
         memory = self._memory_of(context.state)
         memory.rebase = done.rebase
         for step in plan.steps:
@@ -240,29 +248,31 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact]):
                 memory.effect_ms = None
 
     async def _fetch(self, fact: RolloutFact, state: State, context: ReconcileContext[State]) -> Any:
-        world, token = self._world, context.credentials.hugging_face
+        token = context.credentials.hugging_face
         candidate = state.rollout.status.candidate
         match fact:
             case RolloutFact.FILE_IS_LIVE:
                 where = file_of(state.agent_model, state.record)
                 assert where is not None
                 namespace = state.rollout.metadata.namespace
-                item, file, problem = await world.file(namespace, *where, live=True)
+                item, file, problem = await self._reader.file(namespace, *where, live=True)
                 context.write_base.file = item
                 return file, problem
             case RolloutFact.CANDIDATE_MODEL:
                 model = state.rollout.spec.candidate.model
                 assert model is not None
-                return await world.hub.model(token, model.repo, model.revision)
+                return await self._services.hub.model(token, model.repo, model.revision)
             case RolloutFact.PRICE:
                 request = self._endpoint_request(state)
-                return await world.endpoints.usd_micro_per_hour(token, world.hub_org, request)
+                return await self._services.endpoints.usd_micro_per_hour(
+                    token, self._services.hub_org, request
+                )
             case RolloutFact.ENDPOINT:
                 assert candidate is not None
-                listed = await world.endpoints.list(token, world.hub_org)
+                listed = await self._services.endpoints.list(token, self._services.hub_org)
                 return next((e for e in listed if e.name == candidate.endpoint_name), None)
             case RolloutFact.ANSWERS:
-                return await world.endpoints.answers(token, getattr(state.endpoint, "url", ""))
+                return await self._services.endpoints.answers(token, getattr(state.endpoint, "url", ""))
             case RolloutFact.CHECK:
                 return await self._program_state(EvaluationProgram.CHECK, state)
             case RolloutFact.EVALUATION:
@@ -275,7 +285,7 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact]):
         refused = self._host_refusal(state)
         if refused:
             return ProgramState(result={"ok": False, "reason": "HostNotAllowed", "message": refused})
-        return await self._world.programs.observe(program_name(program, state.uid))
+        return await self._services.programs.observe(program_name(program, state.uid))
 
     def _with_fact(
         self, state: State, fact: RolloutFact, value: Any, context: ReconcileContext[State]
@@ -302,7 +312,7 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact]):
         for what, target in (("the baseline", record.stable), ("the candidate", candidate)):
             if target is not None:
                 who = f"{what} {target.version}"
-                refused = self._world.host_refusal(target.endpoint_url, target.endpoint, who)
+                refused = self._services.host_refusal(target.endpoint_url, target.endpoint, who)
                 if refused:
                     return refused
         return ""
@@ -328,20 +338,20 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact]):
         memory = self._memory_of(state)
         match action:
             case StartProgram():
-                self._world.gate()
+                self._services.require_leadership()
                 await self._start_program(action, state, context)
             case RetryProgram():
                 if self._is_due(memory, action):
-                    await self._world.programs.retry(program_name(action.program, state.uid))
+                    await self._services.programs.retry(program_name(action.program, state.uid))
             case StopProgram():
-                await self._world.programs.stop(program_name(action.program, state.uid))
+                await self._services.programs.stop(program_name(action.program, state.uid))
             case CountHealthyTime():
                 if action.healthy:
                     memory.healthy_seconds += self._since_healthy(memory)
-                memory.last_healthy = self._world.clock.monotonic() if action.healthy else None
+                memory.last_healthy = self._clock.monotonic() if action.healthy else None
             case ResetHealthyTime():
                 # The status was written just before: what it counts now must not count here again.
-                written = parsed(Rollout, context.write_base.object)
+                written = self._reader.parsed(Rollout, context.write_base.object)
                 if written is not None:
                     self._memory(written)
                 memory.healthy_seconds, memory.last_healthy = 0.0, None
@@ -350,7 +360,7 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact]):
 
     def _is_due(self, memory: Memory, action: RetryProgram) -> bool:
         """Whether the pause before a retry has passed; the first call starts it."""
-        now = self._world.clock.monotonic()
+        now = self._clock.monotonic()
         if now < memory.not_before.setdefault(action.program, now + action.after):
             return False
         del memory.not_before[action.program]
@@ -362,9 +372,11 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact]):
         for side, arm in action.input["arms"].items():
             who = f"the {side} {arm['version']}"
             # Before the agent is locked no fact has looked at the candidate's host.
-            if refused := arm["base_url"] and self._world.host_refusal(arm["base_url"], arm["service"], who):
+            if refused := arm["base_url"] and self._services.host_refusal(
+                arm["base_url"], arm["service"], who
+            ):
                 raise Refused(refused)
-        await self._world.start_program(
+        await self._services.start_program(
             program_name(action.program, state.uid),
             MODULES[action.program],
             dict(action.input),

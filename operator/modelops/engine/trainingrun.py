@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
@@ -32,14 +32,15 @@ from modelops.domain.training.preparation.tokenizer import TokenizerFiles
 from modelops.domain.training.pricing.cluster_hardware import cluster_hardware
 from modelops.domain.training.state import State, Submission, TrainingSettings
 from modelops.domain.training.status import TERMINAL
-from modelops.engine.executor import WriteBase
+from modelops.engine.cluster_reader import ClusterReader
+from modelops.engine.credentials import CredentialReader
+from modelops.engine.executor import Executor, WriteBase
 from modelops.engine.poller import SharedJobPoller, Sighting, Watch
-from modelops.engine.process_memory import Memories
 from modelops.engine.queue import Key
-from modelops.engine.reconciler import ReconcileContext, Reconciler
+from modelops.engine.reconciler import ObjectMemory, ReconcileContext, Reconciler
 from modelops.engine.resources import TRAINING_RUNS
+from modelops.engine.services import Services
 from modelops.engine.ttl_cache import Remembered
-from modelops.engine.world import World, identity, parsed
 from modelops.ports import (
     AttemptClaim,
     Flavor,
@@ -64,7 +65,7 @@ CONFIG_SECONDS = 3600.0
 
 
 @dataclass
-class Memory:
+class Memory(ObjectMemory):
     """What this process knows of a run beyond its status; the protocol allows for forgetting it."""
 
     intent: tuple[int, int] = (0, 0)
@@ -73,55 +74,60 @@ class Memory:
     settling_since: float | None = None
     attempt_claim: AttemptClaim | None = None
     not_before: dict[type[RetryDataset | ForgetSubmission], float] = field(default_factory=dict)
-    tidied: bool = False
-    let_go: set[str] = field(default_factory=set)
+    released_jobs: set[str] = field(default_factory=set)
     """Jobs in this cluster that nothing holds any more."""
 
 
-class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact]):
+class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact, Memory]):
     """One call reconciles one TrainingRun until there is nothing more to do at the moment."""
 
     resource = TRAINING_RUNS
 
     def __init__(
-        self, world: World, poller: SharedJobPoller, settings: TrainingSettings, *, trainer: Trainer
+        self,
+        reader: ClusterReader,
+        credentials: CredentialReader,
+        services: Services,
+        executor: Executor,
+        poller: SharedJobPoller,
+        settings: TrainingSettings,
+        *,
+        trainer: Trainer,
+        enqueue: Callable[[Key], None],
     ) -> None:
-        super().__init__(world)
+        super().__init__(reader, credentials, services, executor)
+        self._enqueue = enqueue
         self._poller = poller
         self._settings = settings
         self._trainer = trainer
-        self._memories = Memories(Memory)
-        self._prices: Remembered[tuple[Flavor, ...]] = Remembered(world.clock, seconds=PRICE_SECONDS)
-        self._configs: Remembered[Json | None] = Remembered(world.clock, seconds=CONFIG_SECONDS)
-        self._tokenizers: Remembered[TokenizerFiles | None] = Remembered(world.clock, seconds=CONFIG_SECONDS)
-        self._bases: Remembered[ModelInfo | None] = Remembered(world.clock, seconds=BASE_SECONDS)
+        self._prices: Remembered[tuple[Flavor, ...]] = Remembered(self._clock, seconds=PRICE_SECONDS)
+        self._configs: Remembered[Json | None] = Remembered(self._clock, seconds=CONFIG_SECONDS)
+        self._tokenizers: Remembered[TokenizerFiles | None] = Remembered(self._clock, seconds=CONFIG_SECONDS)
+        self._bases: Remembered[ModelInfo | None] = Remembered(self._clock, seconds=BASE_SECONDS)
+
+    def _new_memory(self) -> Memory:
+        return Memory()
 
     def _decide(self, state: State) -> TrainingPlan:
         return decide(state)
 
     async def _observe(self, namespace: str, name: str) -> ReconcileContext[State] | None:
-        world = self._world
-        item = world.cache.get(TRAINING_RUNS, namespace, name)
-        known = self._memories.uid(namespace, name)
-        if known and (item is None or item["metadata"]["uid"] != known):
-            self._memories.forget(namespace, name)
-            await self._tidy(known)
-        run = parsed(TrainingRun, item) if item is not None else None
-        if item is None or run is None:
+        loaded = await self._load(TrainingRun, namespace, name)
+        if loaded is None:
             return None
-        if run.status.phase in TERMINAL and not self._memory(run).tidied:
-            self._memory(run).tidied = True
-            await self._tidy(run.metadata.uid)
-        await self._let_go(run)
-        agent = world.agent_model(namespace, run.spec.agent_model_ref.name)
-        record_item, record, _ = await world.record(namespace, run.spec.agent_model_ref.name)
+        item, run = loaded
+        if run.status.phase in TERMINAL:
+            await self._clean_up_finished(run.metadata.uid, self._memory(run))
+        await self._release_jobs(run)
+        agent = self._reader.agent_model(namespace, run.spec.agent_model_ref.name)
+        record_item, record, _ = await self._reader.record(namespace, run.spec.agent_model_ref.name)
         under_way = run.status.job is not None or bool(run.status.attempts)
-        credentials, problem = await world.credentials(namespace, agent, only_hugging_face=under_way)
+        credentials, problem = await self._credentials.read(namespace, agent, only_hugging_face=under_way)
         memory = self._memory(run)
         state = State(
-            now=world.clock.now(),
+            now=self._clock.now(),
             run=run,
-            identity=identity(item),
+            identity=self._reader.identity(item),
             settings=self._settings,
             agent_model=agent,
             record=record,
@@ -134,7 +140,7 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact]):
             state=state,
             write_base=WriteBase(object=item, record=record_item),
             credentials=credentials,
-            record_ref=world.record_reference(namespace, run.spec.agent_model_ref.name),
+            record_ref=self._reader.record_reference(namespace, run.spec.agent_model_ref.name),
             agent=record.agent if record else "",
         )
 
@@ -142,7 +148,7 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact]):
         """Whether a submission whose answer is not known has had its time to show up in the list."""
         if run.status.job is None or run.status.job.id or memory.submission is not None:
             return False
-        now = self._world.clock.monotonic()
+        now = self._clock.monotonic()
         memory.settling_since = now if memory.settling_since is None else memory.settling_since
         return now - memory.settling_since >= self._settings.settle_seconds
 
@@ -156,19 +162,22 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact]):
             memory.submission, memory.settling_since, memory.attempt_claim = None, None, None
         return memory
 
-    async def _tidy(self, uid: str) -> None:
+    async def _clean_up(self, uid: str) -> None:
         """The run ended or is gone: its job is watched no longer, and its program's folder goes."""
         self._poller.forget(uid)
-        await self._world.programs.stop(f"dataset-{uid}")
+        await self._services.programs.stop(f"dataset-{uid}")
 
-    async def _let_go(self, run: TrainingRun) -> None:
+    async def _release_jobs(self, run: TrainingRun) -> None:
         """Jobs in this cluster that were cancelled need to be seen no longer, once their attempts are booked."""
-        account, let_go = account_of(run, hub_org=self._settings.hub_org), self._memory(run).let_go
+        account, released_jobs = (
+            account_of(run, hub_org=self._settings.hub_org),
+            self._memory(run).released_jobs,
+        )
         if not engine_of(account):
             return
-        for job_id in [one for one in jobs_to_release(run) if one not in let_go]:
-            await self._world.jobs.release("", account, job_id)
-            let_go.add(job_id)
+        for job_id in [one for one in jobs_to_release(run) if one not in released_jobs]:
+            await self._services.jobs.release("", account, job_id)
+            released_jobs.add(job_id)
 
     def _nonce(self, state: State) -> str:
         """Follows from the attempt: a restart reads the same reports, a dataset cannot guess it."""
@@ -176,11 +185,11 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact]):
         return hashlib.sha256(text.encode()).hexdigest()[:20]
 
     async def _fetch(self, fact: TrainingFact, state: State, context: ReconcileContext[State]) -> Any:
-        world, token = self._world, context.credentials.hugging_face
+        token = context.credentials.hugging_face
         job = state.run.status.job
         match fact:
             case TrainingFact.FLAVORS:
-                return await self._prices.get(token, lambda: world.jobs.flavors(token))
+                return await self._prices.get(token, lambda: self._services.jobs.flavors(token))
             case TrainingFact.BASE:
                 # A further attempt goes on with the revision of the first.
                 revision = state.run.status.base_revision if state.run.status.recipe else ""
@@ -192,23 +201,25 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact]):
             case TrainingFact.BASE_CONFIG:
                 return await self._base_config(state, token)
             case TrainingFact.DATASET:
-                return await world.programs.observe(f"dataset-{state.uid}")
+                return await self._services.programs.observe(f"dataset-{state.uid}")
             case TrainingFact.JOB:
                 return self._watched_job(state, token).job
             case TrainingFact.REPORT:
                 return self._watched_job(state, token).report
             case TrainingFact.LABELLED:
                 assert job is not None
-                return await world.jobs.list_labelled(token, billed_namespace(state), job.label)
+                return await self._services.jobs.list_labelled(token, billed_namespace(state), job.label)
             case TrainingFact.ATTEMPT_CLAIM:
                 return await self._claim(state, token)
             case TrainingFact.RESULT:
-                return await world.hub.model(token, output_repository(state))
+                return await self._services.hub.model(token, output_repository(state))
             case TrainingFact.LINEAGE:
                 revision = getattr(state.result, "revision", "")
                 if not revision:
                     return None
-                return await world.hub.read_json(token, output_repository(state), revision, "modelops.json")
+                return await self._services.hub.read_json(
+                    token, output_repository(state), revision, "modelops.json"
+                )
             case _:
                 assert_never(fact)
 
@@ -218,21 +229,21 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact]):
             return None
         key = (token, base.repo, base.revision)
         return await self._configs.get(
-            key, lambda: self._world.hub.read_json(token, base.repo, base.revision, "config.json")
+            key, lambda: self._services.hub.read_json(token, base.repo, base.revision, "config.json")
         )
 
     async def _claim(self, state: State, token: str) -> AttemptClaim | None:
         """Committed once and never changed: who has the attempt is asked until somebody has."""
         memory = self._memory(state.run)
         if memory.attempt_claim is None:
-            memory.attempt_claim = await self._world.hub.attempt_claim(
+            memory.attempt_claim = await self._services.hub.attempt_claim(
                 token, output_repository(state), state.attempt
             )
         return memory.attempt_claim
 
     async def _model(self, token: str, repo: str, revision: str | None = None) -> ModelInfo | None:
         return await self._bases.get(
-            (token, repo, revision), lambda: self._world.hub.model(token, repo, revision)
+            (token, repo, revision), lambda: self._services.hub.model(token, repo, revision)
         )
 
     async def _tokenizer(self, state: State, token: str) -> TokenizerFiles | None:
@@ -248,7 +259,7 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact]):
         async def found(path: str) -> str:
             if path not in base.files:
                 return ""
-            return await self._world.hub.read_text(token, base.repo, base.revision, path) or ""
+            return await self._services.hub.read_text(token, base.repo, base.revision, path) or ""
 
         return TokenizerFiles.of(
             config=await found(TokenizerFiles.CONFIG),
@@ -276,37 +287,31 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact]):
     async def _perform(
         self, action: TrainingAction, state: State, context: ReconcileContext[State]
     ) -> Mapping[str, Any] | None:
-        world, credentials, memory = self._world, context.credentials, self._memory(state.run)
+        credentials, memory = context.credentials, self._memory(state.run)
         token, program = credentials.hugging_face, f"dataset-{state.uid}"
-        world.gate()
+        self._services.require_leadership()
         match action:
             case StartDataset():
                 environment = {"HF_TOKEN": token, "LANGSMITH_API_KEY": credentials.langsmith}
-                await world.start_program(program, PROGRAM, dict(action.input), environment)
+                await self._services.start_program(program, PROGRAM, dict(action.input), environment)
             case RetryDataset():
                 if self._is_due(memory, action):
-                    await world.programs.retry(program)
+                    await self._services.programs.retry(program)
             case StopDataset():
-                await world.programs.stop(program)
+                await self._services.programs.stop(program)
             case SubmitJob():
                 return await self._submit(action, state, token)
             case ForgetSubmission():
                 if self._is_due(memory, action):
                     memory.submission = None
-                    memory.settling_since = world.clock.monotonic() - self._settings.settle_seconds
+                    memory.settling_since = self._clock.monotonic() - self._settings.settle_seconds
             case CloseAttempt():
-                await world.hub.ensure_model_repo(token, output_repository(state))
-                await world.hub.close_attempt(token, output_repository(state), state.attempt)
+                await self._services.hub.ensure_model_repo(token, output_repository(state))
+                await self._services.hub.close_attempt(token, output_repository(state), state.attempt)
             case DeleteRun():
-                meta = state.run.metadata
-                await world.kube.delete(
-                    TRAINING_RUNS,
-                    meta.namespace,
-                    meta.name,
-                    resource_version=context.write_base.object["metadata"]["resourceVersion"],
-                )
+                await self._executor.delete(TRAINING_RUNS, context.write_base.object)
             case CancelJob():
-                await world.jobs.cancel(token, billed_namespace(state), action.job)
+                await self._services.jobs.cancel(token, billed_namespace(state), action.job)
                 self._poller.soon()
             case _:
                 assert_never(action)
@@ -314,7 +319,7 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact]):
 
     def _of_the_cluster(self, state: State) -> Mapping[str, str]:
         """A job in this cluster asks the Hub that the operator asks; a Hugging Face job has its own way there."""
-        known = self._world.program_environment if cluster_hardware(state.run) is not None else {}
+        known = self._services.program_environment if cluster_hardware(state.run) is not None else {}
         return {name: known[name] for name in SAME_HUB if name in known}
 
     def _placement(self, run: TrainingRun, state: State) -> Placement | None:
@@ -336,7 +341,7 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact]):
 
     def _is_due(self, memory: Memory, action: RetryDataset | ForgetSubmission) -> bool:
         """Whether the pause before trying again has passed; the first call starts it."""
-        now = self._world.clock.monotonic()
+        now = self._clock.monotonic()
         if now < memory.not_before.setdefault(type(action), now + action.after):
             return False
         del memory.not_before[type(action)]
@@ -344,8 +349,8 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact]):
 
     async def _submit(self, action: SubmitJob, state: State, token: str) -> Mapping[str, Any] | None:
         """The POST, because the intent was written just before; its answer is remembered, not assumed."""
-        item = self._world.cache.get(TRAINING_RUNS, state.run.metadata.namespace, state.run.metadata.name)
-        run = parsed(TrainingRun, item) if item is not None else None
+        item = self._reader.cache.get(TRAINING_RUNS, state.run.metadata.namespace, state.run.metadata.name)
+        run = self._reader.parsed(TrainingRun, item) if item is not None else None
         if run is None:
             return None
         memory = self._memory(run)
@@ -366,8 +371,8 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact]):
             placement=self._placement(run, state),
         )
         try:
-            await self._world.hub.ensure_model_repo(token, action.run["output"]["repo"])
-            job = await self._world.jobs.submit(token, request)
+            await self._services.hub.ensure_model_repo(token, action.run["output"]["repo"])
+            job = await self._services.jobs.submit(token, request)
             memory.submission = Submission(job=job)
             told = {"outcome": "submitted", "job": job.id}
         except Refused as error:
@@ -377,9 +382,9 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact]):
             memory.submission = Submission(unavailable=str(error), retry_after=error.retry_after)
             told = {"outcome": f"not done: {error}"}
         except Uncertain as error:
-            memory.settling_since = self._world.clock.monotonic()
+            memory.settling_since = self._clock.monotonic()
             told = {"outcome": f"answer lost: {error}"}
-        self._world.enqueue(Key(kind="TrainingRun", namespace=run.metadata.namespace, name=run.metadata.name))
+        self._enqueue(Key(kind="TrainingRun", namespace=run.metadata.namespace, name=run.metadata.name))
         return told
 
 

@@ -26,8 +26,11 @@ from modelops.domain.model_hosts import Service
 from modelops.domain.rollout.state import RolloutSettings
 from modelops.domain.training.state import TrainingSettings
 from modelops.engine.accounts import JobsByAccount
+from modelops.engine.agent_processes import AgentProcesses
 from modelops.engine.agentmodel import AgentModelReconciler
 from modelops.engine.cache import ObjectCache
+from modelops.engine.cluster_reader import ClusterReader
+from modelops.engine.credentials import CredentialReader
 from modelops.engine.event_mapping import concerned, concerned_by_report, with_uid
 from modelops.engine.executor import CONFIG_MAPS, Executor
 from modelops.engine.orphan_jobs import Strays
@@ -35,9 +38,9 @@ from modelops.engine.poller import SharedJobPoller
 from modelops.engine.queue import Key, KeyedQueue
 from modelops.engine.resources import PODS
 from modelops.engine.rollout import RolloutReconciler
+from modelops.engine.services import Services
 from modelops.engine.shared_endpoints import SharedEndpoints
 from modelops.engine.trainingrun import TrainingRunReconciler
-from modelops.engine.world import World
 from modelops.loopback import assert_loopback
 from modelops.ports import Clock, Credentials, Resource
 from modelops.runtime.following import watch_name
@@ -122,11 +125,8 @@ def build_operator(
         report_seconds=settings.progress_seconds,
     )
     traces = _traces(settings)
-    world = World(
-        kube=kube,
-        cache=cache,
-        executor=Executor(kube, cache, traces=traces),
-        clock=clock,
+    reader = ClusterReader(kube, cache, clock)
+    services = Services(
         jobs=jobs,
         hub=counted(HuggingFaceHub(hugging_face), service="hub", metrics=metrics),
         endpoints=SharedEndpoints(
@@ -138,15 +138,14 @@ def build_operator(
             settings.state_dir,
             ended=lambda name: wake(with_uid(cache, name.partition("-")[2])),
         ),
-        reports=book,
-        enqueue=queue.add,
         hub_org=settings.hub_org,
-        gate=kube.gate,
-        silence=_silence(cache),
+        require_leadership=kube.gate,
         host_refusal=_host_refusal(settings),
         program_environment=_program_environment(settings),
-        fallback=_credentials(settings),
     )
+    credentials = CredentialReader(kube, clock, installation=_credentials(settings))
+    executor = Executor(kube, cache, traces=traces)
+    agents = AgentProcesses(reader=reader, reports=book, silence=_silence(cache))
     training = TrainingSettings(
         installation=installation,
         hub_org=settings.hub_org,
@@ -161,18 +160,40 @@ def build_operator(
     )
     reconcilers |= {
         "AgentModel": AgentModelReconciler(
-            world, installation=installation, settle_seconds=settings.settle_seconds
+            reader,
+            credentials,
+            services,
+            executor,
+            agents,
+            installation=installation,
+            settle_seconds=settings.settle_seconds,
         ),
         "TrainingRun": TrainingRunReconciler(
-            world, poller, training, trainer=shipped(settings.trainer, image=settings.training_image)
+            reader,
+            credentials,
+            services,
+            executor,
+            poller,
+            training,
+            enqueue=queue.add,
+            trainer=shipped(settings.trainer, image=settings.training_image),
         ),
-        "Rollout": RolloutReconciler(world, RolloutSettings(installation=installation)),
+        "Rollout": RolloutReconciler(
+            reader, credentials, services, executor, agents, RolloutSettings(installation=installation)
+        ),
     }
     server = ReportServer(
         book, _token_check(settings, kube, clock), host=settings.host, port=settings.report_port
     )
     closers = [hugging_face.close, *([traces.close] if traces else [])]
-    strays = Strays(world, installation=installation, interval_seconds=settings.resync_seconds)
+    strays = Strays(
+        reader,
+        credentials,
+        services,
+        executor,
+        installation=installation,
+        interval_seconds=settings.resync_seconds,
+    )
     return Parts(
         queue=queue,
         reconcilers=reconcilers,

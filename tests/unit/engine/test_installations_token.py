@@ -6,6 +6,7 @@ import itertools
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from tests.unit.engine_parts import engine_parts
 from tests.unit.training.objects import (
     AGENT,
     INSTALLATION,
@@ -25,7 +26,6 @@ from modelops.engine.agentmodel import AgentModelReconciler
 from modelops.engine.cache import ObjectCache
 from modelops.engine.executor import CONFIG_MAPS, Executor
 from modelops.engine.resources import AGENT_MODELS
-from modelops.engine.world import World
 from modelops.ports import AgentReports, Credentials, Endpoint, EndpointRequest, Json
 
 _uids = itertools.count()
@@ -84,7 +84,7 @@ class Here:
         self.cache = ObjectCache(monotonic=self.time.monotonic)
         self.learn()
         kube = KubeClient(self.server)
-        self.world = World(
+        self.parts = engine_parts(
             kube=kube,
             cache=self.cache,
             executor=Executor(kube, self.cache, clock=self.time),
@@ -94,11 +94,12 @@ class Here:
             endpoints=cast("Any", self.endpoints),
             programs=cast("Any", None),
             reports=cast("Any", Reports()),
-            enqueue=lambda _: None,
             hub_org=ORG,
-            fallback=Credentials(hugging_face=own),
+            installation_token=own,
         )
-        self.reconciler = AgentModelReconciler(self.world, installation=INSTALLATION)
+        self.reconciler = AgentModelReconciler(
+            *self.parts.common, self.parts.agents, installation=INSTALLATION
+        )
 
     def learn(self) -> None:
         for name, resource in ((("AgentModel", AGENT), AGENT_MODELS), (RECORD, CONFIG_MAPS)):
@@ -118,7 +119,7 @@ class Here:
 
     async def credentials(self, **spec: Any) -> tuple[Credentials, str]:
         agent = AgentModel.model_validate(agent_model_json(**spec))
-        return await self.world.credentials(NAMESPACE, agent)
+        return await self.parts.credentials.read(NAMESPACE, agent)
 
 
 def labelled(secret: Json, labels: dict[str, str]) -> Json:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from tests.unit.engine_parts import engine_parts
 from tests.unit.training.objects import (
     INSTALLATION,
     NAMESPACE,
@@ -28,7 +29,6 @@ from modelops.engine.cache import ObjectCache
 from modelops.engine.executor import CONFIG_MAPS, Executor
 from modelops.engine.orphan_jobs import Strays, booked, ended_attempts
 from modelops.engine.resources import AGENT_MODELS, TRAINING_RUNS
-from modelops.engine.world import World
 from modelops.ports import Job, Json, Refused, Resource, Unavailable
 
 KEY = "8f6e/1"
@@ -103,20 +103,20 @@ class Here:
         self.cache.put(CONFIG_MAPS, self.record)
         anything: Any = self
         executor = Executor(anything, self.cache, traces=self, clock=anything)
+        parts = engine_parts(
+            kube=anything,
+            cache=self.cache,
+            executor=executor,
+            clock=anything,
+            jobs=anything,
+            hub=anything,
+            endpoints=anything,
+            programs=anything,
+            reports=anything,
+            hub_org="org",
+        )
         self.strays = Strays(
-            World(
-                kube=anything,
-                cache=self.cache,
-                executor=executor,
-                clock=anything,
-                jobs=anything,
-                hub=anything,
-                endpoints=anything,
-                programs=anything,
-                reports=anything,
-                enqueue=lambda _: None,
-                hub_org="org",
-            ),
+            *parts.common,
             installation=INSTALLATION,
             interval_seconds=1,
         )

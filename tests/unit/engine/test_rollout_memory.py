@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from tests.unit.engine_parts import engine_parts
 
 from modelops.domain.agentsfile import parse
 from modelops.domain.model_hosts import ModelHosts
@@ -29,7 +30,6 @@ from modelops.engine.executor import CONFIG_MAPS, Executor, WriteBase
 from modelops.engine.reconciler import ReconcileContext
 from modelops.engine.resources import AGENT_MODELS, ROLLOUTS
 from modelops.engine.rollout import RolloutReconciler
-from modelops.engine.world import World
 from modelops.ports import (
     AgentReports,
     Conflict,
@@ -144,24 +144,20 @@ class Bench:
         self.time, self.api, self.outside = Time(), Api(), Outside()
         self.cache = ObjectCache(monotonic=self.time.monotonic)
         self.silence = 0.0
-        world: Any = World(
-            kube=self.api,  # type: ignore[arg-type]
+        parts = engine_parts(
+            kube=self.api,
             cache=self.cache,
             executor=Executor(self.api, self.cache, clock=self.time),  # type: ignore[arg-type]
             clock=self.time,
-            jobs=None,  # type: ignore[arg-type]
-            hub=None,  # type: ignore[arg-type]
-            endpoints=None,  # type: ignore[arg-type]
-            programs=self.outside,  # type: ignore[arg-type]
+            programs=self.outside,
             reports=self.outside,
-            enqueue=lambda _: None,
             hub_org="org",
             silence=lambda _namespace, _agent: self.silence,
             host_refusal=lambda url, service, what: ModelHosts().refusal(
                 url, service="openrouter" if service == "openrouter" else "huggingface", what=what
             ),
         )
-        self.engine = RolloutReconciler(world, RolloutSettings())
+        self.engine = RolloutReconciler(*parts.common, parts.agents, RolloutSettings())
         self.plans: list[Plan] = []
         self.engine._decide = lambda state: self.decided(state)  # type: ignore[method-assign]
         self.state: list[State] = []

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from tests.unit.engine_parts import engine_parts
 from tests.unit.rollout.api_server import ApiServer, Name
 from tests.unit.rollout.objects import EVALUATION_PASSED, NAMESPACE, START, Json
 
@@ -18,11 +19,9 @@ from modelops.engine.cache import ObjectCache
 from modelops.engine.executor import CONFIG_MAPS, Executor
 from modelops.engine.resources import AGENT_MODELS, ROLLOUTS, SECRETS
 from modelops.engine.rollout import RolloutReconciler
-from modelops.engine.world import World
 from modelops.ports import (
     AgentReports,
     Conflict,
-    Credentials,
     Endpoint,
     EndpointRequest,
     Missing,
@@ -204,7 +203,7 @@ class Process:
         self.cache = ObjectCache(monotonic=time.monotonic)
         kube: Any = SteppedKube(server)
         anything: Any = cloud
-        world = World(
+        parts = engine_parts(
             kube=kube,
             cache=self.cache,
             executor=Executor(kube, self.cache, clock=time),
@@ -214,13 +213,12 @@ class Process:
             endpoints=anything,
             programs=anything,
             reports=anything,
-            enqueue=lambda _: None,
             hub_org="org",
-            fallback=Credentials(hugging_face="token"),
+            installation_token="token",
         )
         self._reconcilers: dict[str, Any] = {
-            "agentmodels": AgentModelReconciler(world, installation="0123abcd"),
-            "rollouts": RolloutReconciler(world, settings or RolloutSettings()),
+            "agentmodels": AgentModelReconciler(*parts.common, parts.agents, installation="0123abcd"),
+            "rollouts": RolloutReconciler(*parts.common, parts.agents, settings or RolloutSettings()),
         }
         self.workers: dict[Name, Worker] = {}
         self.failures: list[str] = []

@@ -23,7 +23,7 @@ async def test_only_the_hub_token_cleans_up_after_an_agent_that_is_gone() -> Non
         installation="0badcafe",
     )
     try:
-        given, problem = await parts.strays._world.credentials("team", None)
+        given, problem = await parts.strays._credentials.read("team", None)
     finally:
         parts.close()
     assert (given, problem) == (Credentials(hugging_face="hub", borrowed=True), "")

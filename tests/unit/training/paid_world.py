@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+from tests.unit.engine_parts import engine_parts
 from tests.unit.training.objects import (
     AGENT,
     DEFAULTS,
@@ -54,8 +55,7 @@ from modelops.engine.executor import CONFIG_MAPS, Executor
 from modelops.engine.reconciler import ReconcileContext
 from modelops.engine.resources import AGENT_MODELS, TRAINING_RUNS
 from modelops.engine.trainingrun import TrainingRunReconciler
-from modelops.engine.world import World
-from modelops.ports import Conflict, Credentials, Missing, Refused, Trainer, Unavailable, Uncertain
+from modelops.ports import Conflict, Missing, Refused, Trainer, Unavailable, Uncertain
 
 SETTLE_SECONDS = 45.0
 TRAINER = Trainer(image="any", command=("train",), environment={})
@@ -114,11 +114,11 @@ class Reconciler(TrainingRunReconciler):
         return self.decision(state)
 
     async def _fetch(self, fact: str, state: State, context: ReconcileContext[State]) -> Any:
-        world, token = self._world, context.credentials.hugging_face
+        token = context.credentials.hugging_face
         if fact == "flavors":
-            return await world.jobs.flavors(token)
+            return await self._services.jobs.flavors(token)
         if fact == "base":
-            return await world.hub.model(token, state.run.base_model)
+            return await self._services.hub.model(token, state.run.base_model)
         if fact in ("base_config", "tokenizer"):
             return None
         return await super()._fetch(fact, state, context)
@@ -164,7 +164,7 @@ class PaidWorld:
                 self.cache.put(resource, versions[-2] if stale and len(versions) > 1 else versions[-1])
         self.kube = KubeClient(self.server)
         unused = cast("Any", None)
-        world = World(
+        parts = engine_parts(
             kube=self.kube,
             cache=self.cache,
             executor=Executor(self.kube, self.cache),
@@ -174,9 +174,8 @@ class PaidWorld:
             endpoints=unused,
             programs=self.programs,
             reports=unused,
-            enqueue=lambda _: None,
             hub_org=ORG,
-            fallback=Credentials(hugging_face=INSTALLATIONS_TOKEN),
+            installation_token=INSTALLATIONS_TOKEN,
         )
         settings = TrainingSettings(
             installation=INSTALLATION,
@@ -185,7 +184,9 @@ class PaidWorld:
             settle_seconds=SETTLE_SECONDS,
             approval_seconds=APPROVAL_SECONDS,
         )
-        self.reconciler = Reconciler(world, cast("Any", self.jobs), settings, trainer=TRAINER)
+        self.reconciler = Reconciler(
+            *parts.common, cast("Any", self.jobs), settings, trainer=TRAINER, enqueue=lambda _: None
+        )
         self.reconciler.decision = self.decision  # type: ignore[method-assign]
 
     def reconcile(self) -> None:

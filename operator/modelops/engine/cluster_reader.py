@@ -1,0 +1,175 @@
+"""Reads the cluster for every reconciler in the same way: our kinds, the record, the agents' file, the agents' Pods."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+
+from modelops.api.v1alpha1.agentmodel import AgentModel
+from modelops.api.v1alpha1.names import MANAGED_LABEL, RECORD_LABEL, record_name
+from modelops.api.v1alpha1.reading import KindT, read
+from modelops.api.v1alpha1.rollout import Rollout
+from modelops.api.v1alpha1.trainingrun import TrainingRun
+from modelops.domain import agentsfile
+from modelops.domain.digest import identity_digest
+from modelops.domain.record import MalformedRecord, Record
+from modelops.domain.rollout.state import File
+from modelops.engine.cache import ObjectCache
+from modelops.engine.event_mapping import agent_model_of
+from modelops.engine.executor import CONFIG_MAPS
+from modelops.engine.latest_version import LatestVersion
+from modelops.engine.resources import AGENT_MODELS, PODS, ROLLOUTS, TRAINING_RUNS
+from modelops.ports import Clock, Json, Kube, Resource
+
+_parse_file = lru_cache(maxsize=256)(agentsfile.parse)
+
+
+class ClusterReader:
+    """Reads from the cache that the watches fill, and from the API server where that is asked. Writes nothing.
+
+    Errors of a live read are those of `ports.Kube`.
+    """
+
+    def __init__(self, kube: Kube, cache: ObjectCache, clock: Clock) -> None:
+        self.cache = cache
+        self.clock = clock
+        self._kube = kube
+        self._objects: LatestVersion[object] = LatestVersion()
+        self._records: LatestVersion[Record] = LatestVersion()
+        self._identities: LatestVersion[str] = LatestVersion()
+
+    def parsed(self, kind: type[KindT], item: Json) -> KindT | None:
+        """The typed object; None where it cannot be read (an older schema). It is shared: never change it."""
+        metadata = item["metadata"]
+        found = self._objects.get(
+            metadata["uid"], metadata["resourceVersion"], lambda: read(kind, item).value
+        )
+        return found if isinstance(found, kind) else None
+
+    def identity(self, item: Json) -> str:
+        """The digest that makes a re-created object the same one; it changes with the spec alone."""
+        metadata = item["metadata"]
+        return self._identities.get(
+            metadata["uid"],
+            metadata["generation"],
+            lambda: identity_digest(kind=item["kind"], name=metadata["name"], spec=item["spec"]),
+        )
+
+    async def raw(self, resource: Resource, namespace: str, name: str, *, live: bool = False) -> Json | None:
+        """The object from the cache, or read live where it is not there or must be."""
+        before = self.cache.get(resource, namespace, name)
+        if before is not None and not live:
+            return before
+        answer = await self._kube.get(resource, namespace, name)
+        if answer is None:
+            self.cache.absent(resource, namespace, name, before=before)
+            return None
+        self.cache.put(resource, answer)
+        return self.cache.get(resource, namespace, name) or answer
+
+    async def refresh(self, resource: Resource, namespace: str) -> None:
+        """Lists the objects of the namespace live, into the cache."""
+        items, version = await self._kube.list(resource, namespace=namespace)
+        self.cache.replace_all(resource, items, resource_version=version, namespace=namespace)
+
+    def agent_model(self, namespace: str, name: str) -> AgentModel | None:
+        """The AgentModel as the watch has it."""
+        item = self.cache.get(AGENT_MODELS, namespace, name)
+        return self.parsed(AgentModel, item) if item is not None else None
+
+    def runs_of(self, namespace: str, agent_model: str) -> dict[str, TrainingRun]:
+        """The TrainingRuns that name the AgentModel, by identity."""
+        return {
+            self.identity(item): run
+            for item in self.cache.list(TRAINING_RUNS, namespace=namespace)
+            if agent_model_of(item) == agent_model and (run := self.parsed(TrainingRun, item)) is not None
+        }
+
+    def rollouts_of(self, namespace: str, agent_model: str) -> dict[str, Rollout]:
+        """The Rollouts that name the AgentModel, by identity."""
+        return {
+            self.identity(item): rollout
+            for item in self.cache.list(ROLLOUTS, namespace=namespace)
+            if agent_model_of(item) == agent_model and (rollout := self.parsed(Rollout, item)) is not None
+        }
+
+    def unreadable_rollouts(self, namespace: str) -> frozenset[str]:
+        """Uids of the Rollouts that an older or newer schema let in and that cannot be read."""
+        return frozenset(
+            item["metadata"]["uid"]
+            for item in self.cache.list(ROLLOUTS, namespace=namespace)
+            if self.parsed(Rollout, item) is None
+        )
+
+    async def record(self, namespace: str, agent_model: str) -> tuple[Json | None, Record | None, str]:
+        """The record's ConfigMap, the record, and why it cannot be read where it cannot."""
+        item = await self.raw(CONFIG_MAPS, namespace, record_name(agent_model))
+        if item is None:
+            return None, None, ""
+        uid, version = item["metadata"]["uid"], item["metadata"]["resourceVersion"]
+        try:
+            record = self._records.get(uid, version, lambda: Record.from_data(item.get("data") or {}))
+            return item, record, ""
+        except MalformedRecord as error:
+            return (
+                item,
+                None,
+                (
+                    f"ConfigMap {record_name(agent_model)}: {error}. Restore it from a backup, or delete it "
+                    "to have it rebuilt"
+                ),
+            )
+
+    async def file(
+        self, namespace: str, config_map: str, key: str, agent: str, *, live: bool = False
+    ) -> tuple[Json | None, File | None, str]:
+        """The agents' ConfigMap, the file as it reads, and what is wrong with it."""
+        item = await self.raw(CONFIG_MAPS, namespace, config_map, live=live)
+        if item is None:
+            return (
+                None,
+                None,
+                f"ConfigMap {config_map} (spec.config.configMapRef) does not exist in namespace {namespace}: "
+                "create it",
+            )
+        if (item["metadata"].get("labels") or {}).get(MANAGED_LABEL) != "true":
+            return (
+                item,
+                None,
+                (
+                    f"ConfigMap {config_map} (spec.config.configMapRef) does not carry the label "
+                    f"{MANAGED_LABEL}=true: "
+                    f"add it to let the operator write the file"
+                ),
+            )
+        text = (item.get("data") or {}).get(key)
+        if text is None:
+            return (
+                item,
+                None,
+                f"ConfigMap {config_map} has no key {key} (spec.config.configMapRef.key): add it",
+            )
+        try:
+            entry = _parse_file(text, agent)
+        except agentsfile.AgentsFileError as error:
+            return item, None, f"ConfigMap {config_map}, key {key} (spec.config.configMapRef): {error}"
+        version = item["metadata"]["resourceVersion"]
+        return item, File(resource_version=version, text=text, entry=entry, live=live), ""
+
+    def expected_pods(self, namespace: str, agent: AgentModel | None) -> Sequence[str] | None:
+        """Names of the ready Pods that run the agent; None without a selector."""
+        selector = agent.spec.config.workload_selector if agent else None
+        if selector is None:
+            return None
+        return tuple(
+            pod["metadata"]["name"]
+            for pod in self.cache.list(PODS, namespace=namespace, labels=selector.match_labels)
+            if any(
+                condition.get("type") == "Ready" and condition.get("status") == "True"
+                for condition in (pod.get("status") or {}).get("conditions") or ()
+            )
+        )
+
+    def record_reference(self, namespace: str, agent_model: str) -> tuple[str, str, Mapping[str, str]]:
+        """Where the record is written."""
+        return namespace, record_name(agent_model), {RECORD_LABEL: agent_model}

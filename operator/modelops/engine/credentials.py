@@ -1,0 +1,97 @@
+"""Reads the tokens of an agent from its Secrets, and says what is wrong where one is not usable."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import replace
+
+from modelops.api.v1alpha1.agentmodel import AgentModel
+from modelops.api.v1alpha1.meta import SecretKeyReference
+from modelops.api.v1alpha1.names import MANAGED_LABEL
+from modelops.engine.resources import SECRETS
+from modelops.ports import Clock, Credentials, Json, Kube
+
+SECRET_SECONDS = 30.0
+"""For how long a Secret that was read is not read again."""
+MISSING_SECRET_SECONDS = 2.0
+"""The same for a Secret that does not exist."""
+
+
+class CredentialReader:
+    """Reads Secrets past the cache, which holds none, and keeps them for half a minute."""
+
+    def __init__(self, kube: Kube, clock: Clock, *, installation: Credentials | None = None) -> None:
+        self._kube = kube
+        self._clock = clock
+        self._installation = installation or Credentials()
+        """The installation's own credentials, to end what bills where an agent's Secret is gone."""
+        self._secrets: dict[tuple[str, str], tuple[float, Json | None]] = {}
+
+    async def read(
+        self, namespace: str, agent: AgentModel | None, *, only_hugging_face: bool = False
+    ) -> tuple[Credentials, str]:
+        """The agent's tokens, and what is wrong with a Secret; without an agent the installation's own.
+
+        Where a Secret is not usable, the token for Hugging Face is there if what bills can be ended with it: the
+        agent's, or the installation's where the Secret with the agent's is gone.
+        `only_hugging_face`: a job that is under way is followed and stopped whatever the other Secrets say.
+        """
+        if agent is None:
+            return (
+                replace(self._installation, borrowed=True),
+                ""
+                if self._installation.hugging_face
+                else "the AgentModel is gone and the installation has no token",
+            )
+        refs = agent.spec.secret_refs
+        tokens, first = {"hugging_face": "", "langsmith": "", "open_router": ""}, ""
+        for kind, path, reference in (
+            ("hugging_face", "huggingFace", refs.hugging_face),
+            ("langsmith", "langsmith", refs.langsmith),
+            ("open_router", "openRouter", refs.open_router),
+        ):
+            if reference is None or (only_hugging_face and kind != "hugging_face"):
+                continue
+            tokens[kind], problem = await self._secret(namespace, reference, f"spec.secretRefs.{path}")
+            first = first or problem
+        if not tokens["hugging_face"] and self._is_gone(namespace, refs.hugging_face):
+            return replace(self._installation, borrowed=True), first
+        return (
+            Credentials(
+                hugging_face=tokens["hugging_face"],
+                langsmith=tokens["langsmith"],
+                open_router=tokens["open_router"],
+            ),
+            first,
+        )
+
+    def _is_gone(self, namespace: str, reference: SecretKeyReference) -> bool:
+        """Whether the Secret did not exist when it was last asked for; one without label or key is not gone."""
+        _, item = self._secrets.get((namespace, reference.name), (0.0, {}))
+        return item is None
+
+    async def _secret(self, namespace: str, reference: SecretKeyReference, path: str) -> tuple[str, str]:
+        known = self._secrets.get((namespace, reference.name))
+        now = self._clock.monotonic()
+        kept = SECRET_SECONDS if known is not None and known[1] is not None else MISSING_SECRET_SECONDS
+        if known is None or now - known[0] > kept:
+            item = await self._kube.get(SECRETS, namespace, reference.name)
+            # What nobody asks for any more is not kept.
+            for old in [k for k, (read_at, _) in self._secrets.items() if now - read_at > SECRET_SECONDS]:
+                del self._secrets[old]
+            known = self._secrets[namespace, reference.name] = (now, item)
+        item = known[1]
+        where = f"Secret {reference.name} ({path})"
+        if item is None:
+            return "", f"{where} does not exist in namespace {namespace}: create it"
+        if (item["metadata"].get("labels") or {}).get(MANAGED_LABEL) != "true":
+            return (
+                "",
+                f"{where} does not carry the label {MANAGED_LABEL}=true: add it to let the operator read the "
+                "Secret",
+            )
+        encoded = (item.get("data") or {}).get(reference.key)
+        if not encoded:
+            self._secrets.pop((namespace, reference.name), None)
+            return "", f"{where} has no key {reference.key}: add it, or name another key"
+        return base64.b64decode(encoded).decode().strip(), ""
