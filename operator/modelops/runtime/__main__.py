@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from modelops.adapters.kube import ConfigurationError
 from modelops.ports import NotLeader, Refused, Unavailable, Uncertain
-from modelops.runtime.logs import set_up
+from modelops.runtime.logs import set_up_logging
 from modelops.runtime.process import FAILED, OperatorProcess
 from modelops.runtime.settings import Settings, SettingsError, load_settings, require_hub_org, settings_table
 from modelops.runtime.training_defaults import TrainingDefaultsError, load_training_defaults
@@ -37,7 +37,9 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     values = (getattr(settings, name) for name in Settings.model_fields)
-    set_up(settings.log_level, secrets=(v.get_secret_value() for v in values if isinstance(v, SecretStr)))
+    set_up_logging(
+        settings.log_level, secrets=(v.get_secret_value() for v in values if isinstance(v, SecretStr))
+    )
     _log.info("settings", extra={"details": settings_table(settings, sources)})
     # The SDK takes the Hub's address at its import, from the environment alone; ours may be from a file.
     os.environ["HF_ENDPOINT"] = settings.hf_endpoint
