@@ -1,9 +1,12 @@
 """Near-copies: texts whose three-word shingles agree by at least four fifths (Jaccard), found by MinHash.
 
-Broder, "On the resemblance and containment of documents" (1997); candidates by locality-sensitive hashing in
-bands: Leskovec, Rajaraman, Ullman, "Mining of Massive Datasets", chapter 3. Shingles that many examples share
-(a long instruction that is the same in all) say nothing about likeness and are not counted. All constants are
-part of what is stored beside a dataset: the evaluation must mean the same by "near".
+MinHash: Broder, "On the resemblance and containment of documents" (1997). Candidate pairs by locality-sensitive
+hashing in bands: Leskovec, Rajaraman, Ullman, "Mining of Massive Datasets", chapter 3. Shingles that many examples
+share, such as those of a long instruction that all have, are not compared: they would make every pair similar.
+
+A signature is stored beside the dataset, and an evaluation compares with it months later, so the hash functions and
+all constants here belong to the format `FORM` and never change within it. docs/designs/001-architecture.md has
+the measurements of the libraries that could replace it.
 """
 
 from __future__ import annotations
@@ -19,29 +22,37 @@ import numpy as np
 import numpy.typing as npt
 
 FORM = "minhash/v1"
+"""Of an index as JSON: the hash functions and constants that its signatures were made with."""
 WORDS, PERMUTATIONS, BANDS = 3, 64, 16
-ALIKE = 0.8
+"""Words in a shingle, MinHash values in a signature, and bands of a signature for candidate pairs."""
+MIN_SIMILARITY = 0.8
 """Share of equal MinHash values from which two texts are near-copies; its standard error is 0.05."""
 BUCKETS = 1 << 22
-SHARED_BY, SHARED_BY_LEAST = 0.1, 10
+"""Counters for boilerplate; shingles whose hashes are equal modulo this number share one."""
+BOILERPLATE_SHARE, BOILERPLATE_MIN = 0.1, 10
 """A shingle in more than a tenth of the examples, and in more than 10, is boilerplate."""
-_DOCUMENTS_AT_ONCE, _PARTS_AT_ONCE, _LEADERS = 1024, 64, 16
+_TEXTS_PER_BLOCK, _BATCHES_PER_BLOCK = 1024, 64
+_MAX_LEADERS = 16
+"""Members of a bucket that are compared with all others; it bounds the work where a bucket is very large."""
 
 Hashes = npt.NDArray[np.uint32]
 Signatures = npt.NDArray[np.uint16]
 
+# One odd factor and one term for each MinHash value: h -> factor * h + term modulo 2^32 is a permutation.
 _random = np.random.Generator(np.random.PCG64(20260101))
 _FACTORS = (_random.integers(0, 1 << 32, PERMUTATIONS, dtype=np.uint64) | 1).astype(np.uint32)
 _TERMS = _random.integers(0, 1 << 32, PERMUTATIONS, dtype=np.uint64).astype(np.uint32)
-_PLACES = (np.uint32(0x9E3779B1), np.uint32(0x85EBCA77), np.uint32(0xC2B2AE3D))
+_PLACE_FACTORS = (np.uint32(0x9E3779B1), np.uint32(0x85EBCA77), np.uint32(0xC2B2AE3D))
 
 
 class _WordHashes(dict[str, int]):
+    """CRC-32 of words, kept for words that come again."""
+
     def __missing__(self, word: str) -> int:
         if len(self) > 500_000:
             self.clear()
-        self[word] = found = zlib.crc32(word.encode())
-        return found
+        self[word] = value = zlib.crc32(word.encode())
+        return value
 
 
 class Shingles:
@@ -53,10 +64,9 @@ class Shingles:
         self._lengths: list[npt.NDArray[np.int64]] = []
 
     def add(self, texts: Sequence[Sequence[str]]) -> None:
-        """The words of some texts. A text of fewer than three words has no shingles."""
+        """Adds texts, each given by its words. A text of fewer than three words has no shingles."""
         lengths = np.array([len(words) for words in texts], dtype=np.int64)
-        known = self._words
-        hashes = map(known.__getitem__, chain.from_iterable(texts))
+        hashes = map(self._words.__getitem__, chain.from_iterable(texts))
         flat = np.fromiter(hashes, dtype=np.uint32, count=int(lengths.sum()))
         owner = np.repeat(np.arange(len(texts), dtype=np.uint64), lengths)
         if len(flat) < WORDS:
@@ -64,25 +74,28 @@ class Shingles:
             return
         size = len(flat) - WORDS + 1
         mixed = np.zeros(size, dtype=np.uint32)
-        for place, factor in enumerate(_PLACES):
-            mixed = _mixed(mixed ^ flat[place : place + size]) * factor
+        for place, factor in enumerate(_PLACE_FACTORS):
+            mixed = _murmur_finalizer(mixed ^ flat[place : place + size]) * factor
         whole = owner[:size] == owner[WORDS - 1 :]
-        keys = np.sort((owner[:size][whole] << np.uint64(32)) | _mixed(mixed)[whole])
+        keys = np.sort((owner[:size][whole] << np.uint64(32)) | _murmur_finalizer(mixed)[whole])
         keys = keys[np.concatenate([[True], keys[1:] != keys[:-1]])] if len(keys) else keys
         self._hashes.append((keys & np.uint64(0xFFFFFFFF)).astype(np.uint32))
         self._lengths.append(np.bincount((keys >> np.uint64(32)).astype(np.int64), minlength=len(texts)))
 
     def boilerplate(self) -> npt.NDArray[np.int64]:
-        """The buckets of shingles that too many texts share."""
+        """The buckets of shingles that too many texts share to tell them apart."""
         count = np.zeros(BUCKETS, dtype=np.int64)
-        for first in range(0, len(self._hashes), _PARTS_AT_ONCE):
-            part = np.concatenate(self._hashes[first : first + _PARTS_AT_ONCE])
+        for first in range(0, len(self._hashes), _BATCHES_PER_BLOCK):
+            part = np.concatenate(self._hashes[first : first + _BATCHES_PER_BLOCK])
             count += np.bincount(part % BUCKETS, minlength=BUCKETS)
         texts = sum(len(part) for part in self._lengths)
-        return np.flatnonzero(count > max(SHARED_BY_LEAST, SHARED_BY * texts))
+        return np.flatnonzero(count > max(BOILERPLATE_MIN, BOILERPLATE_SHARE * texts))
 
     def signatures(self, *, without: npt.NDArray[np.int64]) -> tuple[Signatures, npt.NDArray[np.bool_]]:
-        """A row of 64 for each text; False for a text of which nothing is left to compare."""
+        """A row of 64 MinHash values for each text, without the boilerplate in the buckets `without`.
+
+        The second array is False for a text that has no other shingles: its row means nothing.
+        """
         lengths = np.concatenate([*self._lengths, np.zeros(0, dtype=np.int64)])
         flat = np.concatenate([*self._hashes, np.zeros(0, dtype=np.uint32)])
         dropped = np.zeros(BUCKETS, dtype=np.bool_)
@@ -94,8 +107,8 @@ class Shingles:
         result = np.zeros((len(lengths), PERMUTATIONS), dtype=np.uint16)
         known = lengths > 0
         starts = np.concatenate([[0], np.cumsum(lengths)])
-        for first in range(0, len(lengths), _DOCUMENTS_AT_ONCE):
-            last = min(first + _DOCUMENTS_AT_ONCE, len(lengths))
+        for first in range(0, len(lengths), _TEXTS_PER_BLOCK):
+            last = min(first + _TEXTS_PER_BLOCK, len(lengths))
             here = np.flatnonzero(known[first:last]) + first
             if not len(here):
                 continue
@@ -107,7 +120,11 @@ class Shingles:
 
 
 def near_pairs(signatures: Signatures, known: npt.NDArray[np.bool_]) -> Iterable[tuple[int, int]]:
-    """Pairs of near-copies, enough of them to connect every group; the same for the same input."""
+    """Pairs of near-copies, by row number: for the same input the same pairs in the same order.
+
+    Of texts that are all near-copies of one another not every pair, but enough pairs to connect them. A pair may come
+    once for each band.
+    """
     rows = np.flatnonzero(known)
     for band in _bands(signatures[rows]):
         order = np.argsort(band, kind="stable")
@@ -116,43 +133,43 @@ def near_pairs(signatures: Signatures, known: npt.NDArray[np.bool_]) -> Iterable
         sizes = np.diff(starts)
         for start, size in zip(starts[:-1][sizes > 1], sizes[sizes > 1], strict=True):
             members = rows[order[start : start + size]]
-            for _ in range(_LEADERS):
+            for _ in range(_MAX_LEADERS):
                 if len(members) < 2:
                     break
                 leader, others = members[0], members[1:]
-                alike = _alike(signatures[others], signatures[leader])
-                for other in others[alike]:
+                near = _near(signatures[others], signatures[leader])
+                for other in others[near]:
                     yield int(leader), int(other)
-                members = others[~alike]
+                members = others[~near]
 
 
 @dataclass(frozen=True, kw_only=True)
 class NearIndex:
-    """What a later program needs to say whether a text is a near-copy of one of these."""
+    """Signatures of some texts, so that a later program can find near-copies of them without having the texts."""
 
     signatures: Signatures
     boilerplate: npt.NDArray[np.int64]
 
     def near(self, texts: Sequence[Sequence[str]]) -> list[bool]:
-        """For each text, given by its words, whether a near-copy of it is in the index."""
+        """Whether the index has a near-copy of each text; a text is given by its words."""
         shingles = Shingles()
         shingles.add(texts)
         asked, known = shingles.signatures(without=self.boilerplate)
         candidates: list[list[int]] = [[] for _ in texts]
-        for own, band in zip(_bands(asked), _bands(self.signatures), strict=True):
-            order = np.argsort(own, kind="stable")
-            first = np.searchsorted(own[order], band, side="left")
-            last = np.searchsorted(own[order], band, side="right")
+        for queried, band in zip(_bands(asked), _bands(self.signatures), strict=True):
+            order = np.argsort(queried, kind="stable")
+            first = np.searchsorted(queried[order], band, side="left")
+            last = np.searchsorted(queried[order], band, side="right")
             for row in np.flatnonzero(last > first):
                 for number in order[first[row] : last[row]]:
                     candidates[number].append(int(row))
         return [
-            bool(known[number]) and bool(_alike(self.signatures[sorted(set(rows))], asked[number]).any())
+            bool(known[number]) and bool(_near(self.signatures[sorted(set(rows))], asked[number]).any())
             for number, rows in enumerate(candidates)
         ]
 
     def document(self) -> dict[str, Any]:
-        """As JSON."""
+        """The index as a JSON document, 128 bytes a text before base64. `of` reads it."""
         return {
             "form": FORM,
             "boilerplate": self.boilerplate.tolist(),
@@ -161,7 +178,7 @@ class NearIndex:
 
     @classmethod
     def of(cls, document: Mapping[str, Any] | None) -> NearIndex | None:
-        """None where there is none, or one whose "near" means something else."""
+        """Reads a document; None where there is none, or where it has another form than `FORM`."""
         if not document or document.get("form") != FORM:
             return None
         packed = np.frombuffer(base64.b64decode(document["signatures"]), dtype="<u2")
@@ -172,17 +189,18 @@ class NearIndex:
 
 
 def _bands(signatures: Signatures) -> list[npt.NDArray[np.uint64]]:
+    """Four values of 16 bits each, as one number, for each band and each signature."""
     keys = np.ascontiguousarray(signatures).view(np.uint64).reshape(len(signatures), BANDS)
     return [np.ascontiguousarray(keys[:, band]) for band in range(BANDS)]
 
 
-def _alike(many: Signatures, one: npt.NDArray[np.uint16]) -> npt.NDArray[np.bool_]:
-    enough: npt.NDArray[np.bool_] = np.count_nonzero(many == one, axis=1) >= ALIKE * PERMUTATIONS
-    return enough
+def _near(many: Signatures, one: npt.NDArray[np.uint16]) -> npt.NDArray[np.bool_]:
+    near: npt.NDArray[np.bool_] = np.count_nonzero(many == one, axis=1) >= MIN_SIMILARITY * PERMUTATIONS
+    return near
 
 
-def _mixed(values: Hashes) -> Hashes:
-    """The last steps of MurmurHash3 (32 bits)."""
+def _murmur_finalizer(values: Hashes) -> Hashes:
+    """The finalizer of MurmurHash3 (32 bits): every bit of a value affects all bits of the result."""
     values = (values ^ (values >> np.uint32(16))) * np.uint32(0x85EBCA6B)
     values = (values ^ (values >> np.uint32(13))) * np.uint32(0xC2B2AE35)
     return values ^ (values >> np.uint32(16))

@@ -12,9 +12,9 @@ from pydantic import SecretStr
 
 from modelops.adapters.kube import ConfigurationError
 from modelops.ports import NotLeader, Refused, Unavailable, Uncertain
-from modelops.runtime.logs import set_up
+from modelops.runtime.logs import set_up_logging
 from modelops.runtime.process import FAILED, OperatorProcess
-from modelops.runtime.settings import Settings, SettingsError, described, load, require_owner
+from modelops.runtime.settings import Settings, SettingsError, load_settings, require_hub_org, settings_table
 from modelops.runtime.training_defaults import TrainingDefaultsError, load_training_defaults
 
 SWITCH_SECONDS = 0.0005
@@ -30,15 +30,17 @@ async def _run(settings: Settings) -> int:
 def main() -> int:
     """Runs the operator; returns its exit code: 0 stopped, 1 failed, 2 wrong environment, 3 lease lost."""
     try:
-        settings, sources = load()
-        require_owner(settings)
+        settings, sources = load_settings()
+        require_hub_org(settings)
         load_training_defaults(settings.training_defaults)
     except (SettingsError, TrainingDefaultsError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     values = (getattr(settings, name) for name in Settings.model_fields)
-    set_up(settings.log_level, secrets=(v.get_secret_value() for v in values if isinstance(v, SecretStr)))
-    _log.info("settings", extra={"details": described(settings, sources)})
+    set_up_logging(
+        settings.log_level, secrets=(v.get_secret_value() for v in values if isinstance(v, SecretStr))
+    )
+    _log.info("settings", extra={"details": settings_table(settings, sources)})
     # The SDK takes the Hub's address at its import, from the environment alone; ours may be from a file.
     os.environ["HF_ENDPOINT"] = settings.hf_endpoint
     sys.setswitchinterval(SWITCH_SECONDS)

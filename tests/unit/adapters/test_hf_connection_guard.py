@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from unittest import mock
 
 import pytest
 
@@ -61,9 +62,11 @@ async def test_an_sdk_that_leads_here_is_used(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.usefixtures("_staging")
 async def test_the_operators_own_connection_is_guarded() -> None:
+    with mock.patch.dict(os.environ, SANDBOXED, clear=True):
+        settings = Settings()
     clock = SystemClock()
     parts = build_operator(
-        Settings.model_validate(SANDBOXED),
+        settings,
         kube=KubeClient(Transport(Connection(server=NOWHERE, source="test"))),
         cache=ObjectCache(monotonic=clock.monotonic),
         clock=clock,

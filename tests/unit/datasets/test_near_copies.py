@@ -1,11 +1,12 @@
 """What was edited a little stays with what it was edited from."""
 
+import hashlib
 import random
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelops.datasets.near import NearIndex, Shingles, near_pairs
+from modelops.datasets.near import FORM, NearIndex, Shingles, near_pairs
 
 WORDS = [f"word{n}" for n in range(4000)]
 
@@ -30,7 +31,7 @@ def test_a_few_changed_words_make_a_near_copy_and_many_do_not() -> None:
     assert pairs([text(1), edited(text(1), changes=20)]) == set()
 
 
-def test_an_instruction_that_all_share_makes_nobody_alike() -> None:
+def test_an_instruction_that_all_texts_share_makes_no_near_copies() -> None:
     instruction = text(0, 200)
     assert pairs([[*instruction, *text(seed, 30)] for seed in range(1, 30)]) == set()
 
@@ -60,6 +61,15 @@ def test_index_survives_being_written_and_finds_near_copies() -> None:
     assert read.near([edited(text(2), changes=2), text(3), []]) == [True, False, False]
     assert NearIndex.of({"form": "minhash/v9"}) is None
     assert NearIndex.of(None) is None
+
+
+def test_signatures_of_the_stored_form_never_change() -> None:
+    """An evaluation compares with signatures that were stored months before; another value needs another FORM."""
+    shingles = Shingles()
+    shingles.add([["the", "quick", "brown", "fox", "jumps", "over", "the", "lazy", "dog"]])
+    signatures, _ = shingles.signatures(without=shingles.boilerplate())
+    stored = hashlib.sha256(signatures.astype("<u2").tobytes()).hexdigest()
+    assert (FORM, stored[:32]) == ("minhash/v1", "ffdb244cd2efad9dab890fd385c61c48")
 
 
 def test_index_of_nothing_finds_nothing() -> None:

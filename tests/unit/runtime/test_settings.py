@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-import json
-import logging
+import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from modelops.loopback import HUB_CONSTANTS, SERVICE_VARIABLES
-from modelops.runtime.logs import JsonFormatter
-from modelops.runtime.settings import Settings, SettingsError, described, load, require_owner
+from modelops.runtime.settings import (
+    Settings,
+    SettingsError,
+    load_settings,
+    require_hub_org,
+    settings_table,
+)
 
 TEMPLATE = Path(__file__).parents[3] / "config" / "env" / ".env.template"
+
+
+def load(environment: Mapping[str, str]) -> tuple[Settings, dict[str, str]]:
+    """The settings of a process with these variables and no others."""
+    with mock.patch.dict(os.environ, environment, clear=True):
+        return load_settings()
 
 
 def test_an_empty_environment_has_defaults_for_everything() -> None:
@@ -24,8 +36,8 @@ def test_an_empty_environment_has_defaults_for_everything() -> None:
     assert set(sources.values()) == {"default"}
 
 
-def test_all_problems_are_told_at_once_with_the_variable() -> None:
-    with pytest.raises(SettingsError) as told:
+def test_all_problems_are_reported_at_once_with_the_variable() -> None:
+    with pytest.raises(SettingsError) as raised:
         load(
             {
                 "MODELOPS_WORKERS": "none",
@@ -34,7 +46,7 @@ def test_all_problems_are_told_at_once_with_the_variable() -> None:
                 "MODELOPS_DEFAULT_BASE_MODEL": "https://huggingface.co/Qwen/Qwen2.5-Coder-7B-Instruct",
             }
         )
-    message = str(told.value)
+    message = str(raised.value)
     assert "MODELOPS_DEFAULT_BASE_MODEL: " in message
     assert "MODELOPS_WORKERS" in message
     assert "(it is 'none')" in message
@@ -52,14 +64,14 @@ def test_a_sandboxed_operator_refuses_a_real_service() -> None:
         load({**loopback, "MODELOPS_SANDBOX": "1", "LANGSMITH_ENDPOINT": "https://api.smith.langchain.com"})
 
 
-def test_the_switch_that_cannot_be_read_is_told_once_with_what_to_write() -> None:
-    with pytest.raises(SettingsError) as told:
+def test_an_invalid_sandbox_switch_is_reported_once_with_what_to_write() -> None:
+    with pytest.raises(SettingsError) as raised:
         load({"MODELOPS_SANDBOX": "maybe"})
-    assert str(told.value).count("MODELOPS_SANDBOX") == 1
-    assert "MODELOPS_SANDBOX=maybe is neither on nor off: write 1 " in str(told.value)
+    assert str(raised.value).count("MODELOPS_SANDBOX") == 1
+    assert "MODELOPS_SANDBOX=maybe is neither on nor off: write 1 " in str(raised.value)
 
 
-def test_the_environment_goes_before_the_file_and_each_source_is_named(tmp_path: Path) -> None:
+def test_the_environment_has_precedence_over_the_file_and_each_source_is_named(tmp_path: Path) -> None:
     file = tmp_path / "operator.env"
     file.write_text("MODELOPS_HUB_ORG=from-file\nMODELOPS_WORKERS=3\nMODELOPS_NAMESPACE=\n")
     settings, sources = load({"MODELOPS_ENV_FILE": str(file), "MODELOPS_WORKERS": "5"})
@@ -71,7 +83,7 @@ def test_the_environment_goes_before_the_file_and_each_source_is_named(tmp_path:
 
 def test_no_secret_is_shown() -> None:
     settings, sources = load({"HUGGINGFACE_HUB_TOKEN": "hf_verysecrettoken"})
-    shown = {line["variable"]: line["value"] for line in described(settings, sources)}
+    shown = {line["variable"]: line["value"] for line in settings_table(settings, sources)}
     assert shown["HUGGINGFACE_HUB_TOKEN"] == "set"
     assert shown["LANGSMITH_API_KEY"] == "not set"
     assert "hf_verysecrettoken" not in repr(settings)
@@ -98,16 +110,6 @@ def test_the_template_is_a_valid_environment(tmp_path: Path) -> None:
     assert settings.default_base_model == "Qwen/Qwen2.5-Coder-7B-Instruct"
 
 
-def test_a_log_line_is_json_and_hides_known_and_likely_secrets() -> None:
-    record = logging.LogRecord(
-        "modelops", logging.INFO, "", 0, "token %s and %s", ("letmein-42", "hf_abcdefghij"), None
-    )
-    record.object, record.namespace, record.kind = "docs", "team", "Rollout"
-    line = json.loads(JsonFormatter(["letmein-42"]).format(record))
-    assert line["msg"] == "token [secret] and [secret]"
-    assert (line["kind"], line["namespace"], line["name"]) == ("Rollout", "team", "docs")
-
-
 def test_hosts_that_are_sent_tokens_come_from_the_list_and_the_service_addresses() -> None:
     settings, _ = load({"MODELOPS_MODEL_HOSTS": "*.models.example.com, http://vllm.team-a.svc:8000"})
     hosts = settings.model_hosts
@@ -120,7 +122,7 @@ def test_hosts_that_are_sent_tokens_come_from_the_list_and_the_service_addresses
     assert not own.model_hosts.allow("https://gateway.example.com/api/v1", service="huggingface")
 
 
-def test_which_machine_models_are_on_is_said_by_the_sandbox_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_models_on_this_machine_are_allowed_in_the_sandbox_only(monkeypatch: pytest.MonkeyPatch) -> None:
     from huggingface_hub import constants
 
     for name in HUB_CONSTANTS:
@@ -133,21 +135,21 @@ def test_which_machine_models_are_on_is_said_by_the_sandbox_alone(monkeypatch: p
     assert not real.model_hosts.allow("http://127.0.0.1:1/v1", service="huggingface")
 
 
-def test_what_would_only_fail_after_the_lease_is_told_at_the_start(tmp_path: Path) -> None:
+def test_settings_that_are_used_late_are_checked_at_the_start(tmp_path: Path) -> None:
     wrong = {
         "MODELOPS_REPORT_TOKEN": "short-secret",
         "MODELOPS_TRAINING_DEFAULTS": str(tmp_path / "missing.yaml"),
         "MODELOPS_MODEL_HOSTS": "https://a.example.com/v1",
         "OPENROUTER_BASE_URL": "https://:443",
     }
-    with pytest.raises(SettingsError) as told:
+    with pytest.raises(SettingsError) as raised:
         load(wrong)
-    message = str(told.value)
+    message = str(raised.value)
     assert all(variable in message for variable in wrong)
     assert "short-secret" not in message
 
 
-def test_trainer_of_language_models_is_the_default_and_the_tiny_one_is_for_the_sandbox() -> None:
+def test_the_default_trainer_is_trl_and_the_tiny_one_is_for_the_sandbox() -> None:
     assert load({})[0].trainer == "trl"
     with pytest.raises(SettingsError, match="MODELOPS_TRAINER=tiny trains no language model"):
         load({"MODELOPS_TRAINER": "tiny"})
@@ -155,9 +157,27 @@ def test_trainer_of_language_models_is_the_default_and_the_tiny_one_is_for_the_s
         load({"MODELOPS_TRAINING_IMAGE": "an image; rm"})
 
 
-def test_an_operator_without_an_owner_for_its_repositories_does_not_start() -> None:
+def test_an_operator_without_a_hub_organisation_does_not_start() -> None:
     settings, _ = load({})
     with pytest.raises(SettingsError, match="MODELOPS_HUB_ORG: not set"):
-        require_owner(settings)
+        require_hub_org(settings)
     owned, _ = load({"MODELOPS_HUB_ORG": "code-chef"})
-    require_owner(owned)
+    require_hub_org(owned)
+
+
+def test_an_empty_variable_counts_as_not_set_and_names_are_case_sensitive() -> None:
+    settings, sources = load({"MODELOPS_WORKERS": "", "HF_ENDPOINT": "", "modelops_hub_org": "other"})
+    assert (settings.workers, settings.hf_endpoint, settings.hub_org) == (16, "https://huggingface.co", "")
+    assert set(sources.values()) == {"default"}
+
+
+def test_a_file_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"MODELOPS_ENV_FILE=.*missing\.env: the file does not exist"):
+        load({"MODELOPS_ENV_FILE": str(tmp_path / "missing.env")})
+
+
+def test_the_sandbox_guard_also_reads_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "operator.env"
+    file.write_text("MODELOPS_SANDBOX=1\nHF_ENDPOINT=https://huggingface.co\n")
+    with pytest.raises(SettingsError, match=r"HF_ENDPOINT=https://huggingface\.co is not on this machine"):
+        load({"MODELOPS_ENV_FILE": str(file)})

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from unittest import mock
+
 from modelops.adapters.kube import Connection, KubeClient, Transport
 from modelops.engine.cache import ObjectCache
 from modelops.engine.clock import SystemClock
@@ -13,9 +16,11 @@ from modelops.runtime.wiring import build_operator
 
 async def test_only_the_hub_token_cleans_up_after_an_agent_that_is_gone() -> None:
     keys = {"HUGGINGFACE_HUB_TOKEN": "hub", "LANGSMITH_API_KEY": "traces", "OPENROUTER_API_KEY": "router"}
+    with mock.patch.dict(os.environ, keys, clear=True):
+        settings = Settings()
     clock = SystemClock()
     parts = build_operator(
-        Settings.model_validate(keys),
+        settings,
         kube=KubeClient(Transport(Connection(server="http://127.0.0.1:9", source="test"))),
         cache=ObjectCache(monotonic=clock.monotonic),
         clock=clock,
