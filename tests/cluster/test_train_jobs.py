@@ -1,6 +1,6 @@
 """Training as a TrainJob: what Kubeflow Trainer 2.0.0 publishes decides what is accepted.
 
-Neither its controller nor JobSet's runs here: a test writes the status and the PodSummary that they would.
+Neither its controller nor JobSet's runs here: a test writes the status and the Pods that they would.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from modelops.adapters.huggingface import (
     HuggingFaceHub,
     HuggingFaceJobs,
 )
-from modelops.adapters.huggingface.payload import shipped
+from modelops.adapters.huggingface.payload import packaged_trainer
 from modelops.adapters.kube import KubeClient
 from modelops.adapters.langsmith.connection import LangSmithConnection
 from modelops.adapters.langsmith.tracing import ActionTraces
@@ -164,7 +164,7 @@ def put_together(
             world, installation=installation, settle_seconds=settings.settle_seconds
         ),
         "TrainingRun": TrainingRunReconciler(
-            world, poller, training, trainer=shipped(settings.trainer, image=settings.training_image)
+            world, poller, training, trainer=packaged_trainer(settings.trainer, image=settings.training_image)
         ),
         "Rollout": RolloutReconciler(world, RolloutSettings(installation=installation)),
     }
