@@ -19,7 +19,7 @@ from modelops.adapters.kube import KubeClient
 from modelops.adapters.langsmith.connection import LangSmithConnection
 from modelops.adapters.langsmith.tracing import ActionTraces
 from modelops.adapters.programs import LocalPrograms
-from modelops.adapters.reports import ReportBook, ReportServer, TokenCheck, shared_secret, token_review
+from modelops.adapters.reports import ReportServer, ReportStore, TokenCheck, shared_secret, token_review
 from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.names import MANAGED_LABEL
 from modelops.domain.model_hosts import Service
@@ -113,7 +113,9 @@ def put_together(
         ),
         train_job=counted(ClusterJobs(kube, TrainJobs(), clock=clock), service="trainjob", metrics=metrics),
     )
-    book = ReportBook(clock=clock, changed=lambda ns, agent: wake(concerned_by_report(cache, ns, agent)))
+    report_store = ReportStore(
+        clock=clock, on_change=lambda ns, agent: wake(concerned_by_report(cache, ns, agent))
+    )
     poller = SharedJobPoller(
         jobs,
         clock=clock,
@@ -138,7 +140,7 @@ def put_together(
             settings.state_dir,
             ended=lambda name: wake(with_uid(cache, name.partition("-")[2])),
         ),
-        reports=book,
+        reports=report_store,
         enqueue=queue.add,
         hub_org=settings.hub_org,
         gate=kube.gate,
@@ -169,7 +171,7 @@ def put_together(
         "Rollout": RolloutReconciler(world, RolloutSettings(installation=installation)),
     }
     server = ReportServer(
-        book, _token_check(settings, kube, clock), host=settings.host, port=settings.report_port
+        report_store, _token_check(settings, kube, clock), host=settings.host, port=settings.report_port
     )
     closers = [hugging_face.close, *([traces.close] if traces else [])]
     strays = Strays(world, installation=installation, interval_seconds=settings.resync_seconds)
