@@ -138,7 +138,7 @@ def put_together(
         ),
         programs=LocalPrograms(
             settings.state_dir,
-            ended=lambda name: wake(with_uid(cache, name.partition("-")[2])),
+            on_ended=lambda name: wake(with_uid(cache, name.partition("-")[2])),
         ),
         reports=report_store,
         enqueue=queue.add,
