@@ -1,4 +1,4 @@
-"""Which adapter serves which port, and what the three reconcilers are made of. The only place that knows."""
+"""Builds the operator: chooses the adapter for each port and creates the three reconcilers. Only this module does."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ from modelops.engine.trainingrun import TrainingRunReconciler
 from modelops.engine.world import World
 from modelops.loopback import assert_loopback
 from modelops.ports import Clock, Credentials, Resource
-from modelops.runtime.following import watch_name
 from modelops.runtime.metrics import Metrics
 from modelops.runtime.settings import Settings
 from modelops.runtime.training_defaults import load_training_defaults
+from modelops.runtime.watches import watch_name
 
 ENDPOINTS_SECONDS = 5.0
-"""Between two listings of an account's endpoints, at most."""
+"""The longest time between two lists of an account's endpoints."""
 
 Adapter = TypeVar("Adapter")
 _TOKEN_REVIEWS = Resource(
@@ -55,14 +55,14 @@ _TOKEN_REVIEWS = Resource(
 
 
 class Reconciler(Protocol):
-    """What the queue calls; returns seconds until the next look, or None."""
+    """The interface that the queue calls. `reconcile` returns the seconds until the next reconcile, or None."""
 
     async def reconcile(self, namespace: str, name: str) -> float | None: ...
 
 
 @dataclass
-class Parts:
-    """The operator, put together but not started. `close` lets go of what holds threads or connections."""
+class OperatorParts:
+    """The parts of an operator that is built but not started. `close` releases threads and connections."""
 
     queue: KeyedQueue
     reconcilers: Mapping[str, Reconciler]
@@ -72,7 +72,7 @@ class Parts:
     _closers: list[Callable[[], None]] = field(default_factory=list)
 
     def close(self) -> None:
-        """Ends threads; programs go on, as they should."""
+        """Ends threads and connections. Programs keep running."""
         for closer in self._closers:
             closer()
 
@@ -85,20 +85,20 @@ def put_together(
     clock: Clock,
     metrics: Metrics,
     installation: str,
-) -> Parts:
-    """Builds everything that works on objects. Every change in `cache` wakes who is concerned."""
+) -> OperatorParts:
+    """Builds the queue, the reconcilers and their adapters. Every change in `cache` enqueues the affected objects."""
     reconcilers: dict[str, Reconciler] = {}
 
-    async def work(key: Key) -> float | None:
+    async def reconcile(key: Key) -> float | None:
         return await reconcilers[key.kind].reconcile(key.namespace, key.name)
 
-    queue = KeyedQueue(work, workers=settings.workers, observer=metrics)
+    queue = KeyedQueue(reconcile, workers=settings.workers, observer=metrics)
 
-    def wake(keys: Iterable[Key]) -> None:
+    def enqueue_all(keys: Iterable[Key]) -> None:
         for key in keys:
             queue.add(key)
 
-    cache.listen(lambda resource, item, before: wake(concerned(cache, resource, item, before)))
+    cache.listen(lambda resource, item, before: enqueue_all(concerned(cache, resource, item, before)))
     hugging_face = HuggingFaceConnection(
         hub_url=settings.hf_endpoint,
         endpoints_url=settings.endpoints_url,
@@ -107,19 +107,21 @@ def put_together(
         guard=lambda: assert_loopback(_program_environment(settings)),
     )
     jobs = JobsByAccount(
-        hugging_face=counted(HuggingFaceJobs(hugging_face), service="jobs", metrics=metrics),
-        kubernetes=counted(
+        hugging_face=count_calls(HuggingFaceJobs(hugging_face), service="jobs", metrics=metrics),
+        kubernetes=count_calls(
             ClusterJobs(kube, BatchJobs(), clock=clock), service="kubernetes", metrics=metrics
         ),
-        train_job=counted(ClusterJobs(kube, TrainJobs(), clock=clock), service="trainjob", metrics=metrics),
+        train_job=count_calls(
+            ClusterJobs(kube, TrainJobs(), clock=clock), service="trainjob", metrics=metrics
+        ),
     )
     report_store = ReportStore(
-        clock=clock, on_change=lambda ns, agent: wake(concerned_by_report(cache, ns, agent))
+        clock=clock, on_change=lambda ns, agent: enqueue_all(concerned_by_report(cache, ns, agent))
     )
     poller = SharedJobPoller(
         jobs,
         clock=clock,
-        changed=lambda uid: wake(with_uid(cache, str(uid))),
+        changed=lambda uid: enqueue_all(with_uid(cache, str(uid))),
         interval_seconds=settings.poll_seconds,
         report_seconds=settings.progress_seconds,
     )
@@ -130,24 +132,24 @@ def put_together(
         executor=Executor(kube, cache, traces=traces),
         clock=clock,
         jobs=jobs,
-        hub=counted(HuggingFaceHub(hugging_face), service="hub", metrics=metrics),
+        hub=count_calls(HuggingFaceHub(hugging_face), service="hub", metrics=metrics),
         endpoints=SharedEndpoints(
-            counted(HuggingFaceEndpoints(hugging_face), service="endpoints", metrics=metrics),
+            count_calls(HuggingFaceEndpoints(hugging_face), service="endpoints", metrics=metrics),
             clock=clock,
             interval_seconds=min(settings.poll_seconds, ENDPOINTS_SECONDS),
         ),
         programs=LocalPrograms(
             settings.state_dir,
-            on_ended=lambda name: wake(with_uid(cache, name.partition("-")[2])),
+            on_ended=lambda name: enqueue_all(with_uid(cache, name.partition("-")[2])),
         ),
         reports=report_store,
         enqueue=queue.add,
         hub_org=settings.hub_org,
         gate=kube.gate,
-        silence=_silence(cache),
+        silence=_watch_silence(cache),
         host_refusal=_host_refusal(settings),
         program_environment=_program_environment(settings),
-        fallback=_credentials(settings),
+        fallback=_cleanup_credentials(settings),
     )
     training = TrainingSettings(
         installation=installation,
@@ -175,7 +177,7 @@ def put_together(
     )
     closers = [hugging_face.close, *([traces.close] if traces else [])]
     strays = Strays(world, installation=installation, interval_seconds=settings.resync_seconds)
-    return Parts(
+    return OperatorParts(
         queue=queue,
         reconcilers=reconcilers,
         reports=server,
@@ -185,15 +187,15 @@ def put_together(
     )
 
 
-def _silence(cache: ObjectCache) -> Callable[[str, AgentModel | None], float]:
-    def silence(namespace: str, agent: AgentModel | None) -> float:
+def _watch_silence(cache: ObjectCache) -> Callable[[str, AgentModel | None], float]:
+    def longest_silence(namespace: str, agent: AgentModel | None) -> float:
         labels = {MANAGED_LABEL: "true"}
         files = min(cache.age(watch_name(CONFIG_MAPS, of, labels)) for of in (namespace, None))
         selector = agent.spec.config.workload_selector if agent else None
         pods = cache.age(watch_name(PODS, namespace, selector.match_labels)) if selector else 0.0
         return max(files, pods)
 
-    return silence
+    return longest_silence
 
 
 def _host_refusal(settings: Settings) -> Callable[[str, str, str], str]:
@@ -206,12 +208,12 @@ def _host_refusal(settings: Settings) -> Callable[[str, str, str], str]:
     return refusal
 
 
-def counted(adapter: Adapter, *, service: str, metrics: Metrics) -> Adapter:
-    """The adapter, with every call of its async methods counted by outcome."""
-    return cast("Adapter", _Counted(adapter, service, metrics))
+def count_calls(adapter: Adapter, *, service: str, metrics: Metrics) -> Adapter:
+    """The adapter, with every call of an async method count_calls by its outcome."""
+    return cast("Adapter", _CallCounter(adapter, service, metrics))
 
 
-class _Counted:
+class _CallCounter:
     def __init__(self, adapter: object, service: str, metrics: Metrics) -> None:
         self._adapter, self._service, self._metrics = adapter, service, metrics
 
@@ -233,8 +235,8 @@ class _Counted:
         return call
 
 
-def _credentials(settings: Settings) -> Credentials:
-    """What cleans up where an agent's Secret is gone: the other services hold nothing that bills."""
+def _cleanup_credentials(settings: Settings) -> Credentials:
+    """The token that cleans up after an agent whose Secret was deleted. Other services have nothing that is billed."""
     return Credentials(hugging_face=settings.hub_token.get_secret_value())
 
 

@@ -1,4 +1,4 @@
-"""Which of the installation's own keys may stand in for an agent's."""
+"""Which of the installation's keys may replace those of an agent."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from modelops.runtime.settings import Settings
 from modelops.runtime.wiring import put_together
 
 
-async def test_only_the_hub_token_cleans_up_after_an_agent_that_is_gone() -> None:
+async def test_only_the_hub_token_cleans_up_after_a_deleted_agent() -> None:
     keys = {"HUGGINGFACE_HUB_TOKEN": "hub", "LANGSMITH_API_KEY": "traces", "OPENROUTER_API_KEY": "router"}
     clock = SystemClock()
     parts = put_together(
