@@ -54,7 +54,7 @@ def _yaml() -> YAML:
     return yaml
 
 
-def load(text: str) -> object:
+def load_yaml(text: str) -> object:
     """The data of one YAML 1.2 document, with timestamps as text. Raises ConfigProblem."""
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
@@ -72,7 +72,7 @@ def load(text: str) -> object:
 
 def read_table(text: str, agent: str) -> RoutingTable:
     """The routing table of `agent`. Raises ConfigProblem; RoutingProblem where only the routing block is invalid."""
-    agents = _mapping(load(text), "the file").get("agents")
+    agents = _mapping(load_yaml(text), "the file").get("agents")
     entry = _mapping(agents, "agents").get(agent)
     if entry is None:
         raise ConfigProblem(
@@ -113,7 +113,7 @@ def _table_with_routing(block: Mapping[Any, Any], path: str, without_routing: Ro
         generation=generation,
         salt=salt,
         state=state,
-        canary_until=_instant(block, path),
+        canary_until=_parse_expiry(block, path),
     )
 
 
@@ -146,7 +146,7 @@ def _state(block: Mapping[Any, Any], path: str) -> RolloutState:
     return state
 
 
-def _instant(block: Mapping[Any, Any], path: str) -> float:
+def _parse_expiry(block: Mapping[Any, Any], path: str) -> float:
     text = _text(block, "canary_until", path)
     if text is None:
         return float("inf")

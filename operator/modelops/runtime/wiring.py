@@ -209,7 +209,7 @@ def _host_refusal(settings: Settings) -> Callable[[str, str, str], str]:
 
 
 def count_calls(adapter: Adapter, *, service: str, metrics: Metrics) -> Adapter:
-    """The adapter, with every call of an async method count_calls by its outcome."""
+    """The adapter, with every call of an async method counted by its outcome."""
     return cast("Adapter", _CallCounter(adapter, service, metrics))
 
 

@@ -14,7 +14,7 @@ from modelops.adapters.clusterjobs.batch import BatchJobs
 from modelops.adapters.clusterjobs.container import escape_references
 from modelops.adapters.clusterjobs.job_kind import job_state
 from modelops.adapters.clusterjobs.names import COST_FINALIZER, FOREGROUND_FINALIZER, STARTED_ANNOTATION
-from modelops.adapters.clusterjobs.pods import PodSummary, reporting_pod, summarize
+from modelops.adapters.clusterjobs.pods import PodSummary, reporting_pod, summarize_pods
 from modelops.adapters.clusterjobs.trainjob import TrainJobs
 from modelops.domain.training.naming import cluster_job_name
 from modelops.ports import Json
@@ -138,11 +138,11 @@ WELL = {"state": {"terminated": {"reason": "Completed", "exitCode": 0, "finished
     ],
 )
 def test_the_message_says_what_is_wrong_with_the_pod(status: Json, words: str) -> None:
-    assert summarize([{"metadata": {"name": "p"}, "status": status}]).message == words
+    assert summarize_pods([{"metadata": {"name": "p"}, "status": status}]).message == words
 
 
 def test_several_nodes_are_billed_from_the_start_of_the_first() -> None:
-    found = summarize([pod(startTime=ENDED_AT), pod("Pending", startTime=STARTED_AT)])
+    found = summarize_pods([pod(startTime=ENDED_AT), pod("Pending", startTime=STARTED_AT)])
     assert (found.running, found.active) == (True, True)
     assert found.started_at == datetime.fromisoformat(STARTED_AT)
 

@@ -13,7 +13,7 @@ from modelops.adapters.clusterjobs.names import (
     FOREGROUND_FINALIZER,
     PRICE_ANNOTATION,
     STARTED_ANNOTATION,
-    annotation,
+    annotation_of,
     attempt_label_of,
 )
 from modelops.adapters.clusterjobs.pods import PodSummary, parse_time
@@ -94,7 +94,7 @@ def _running_period(
     The start is the annotation that was written when the job was cancelled; else the start of its Pods; else
     `since`, which includes the wait for a node.
     """
-    written = annotation(item, STARTED_ANNOTATION)
+    written = annotation_of(item, STARTED_ANNOTATION)
     started = parse_time(written) if written is not None else pods.started_at or parse_time(since)
     return started, (until if started is not None else None)
 
@@ -112,14 +112,14 @@ def _job(
     now: datetime,
 ) -> Job:
     metadata, (started, finished) = item["metadata"], period
-    price = annotation(item, PRICE_ANNOTATION) or ""
+    price = annotation_of(item, PRICE_ANNOTATION) or ""
     seconds = ((finished or now) - started).total_seconds() if started is not None else 0
     return Job(
         id=metadata["name"],
         label=attempt_label_of(item),
         stage=stage,
         message=message,
-        flavor=annotation(item, FLAVOR_ANNOTATION) or "",
+        flavor=annotation_of(item, FLAVOR_ANNOTATION) or "",
         created_at=parse_time(metadata.get("creationTimestamp")),
         started_at=started,
         finished_at=finished,

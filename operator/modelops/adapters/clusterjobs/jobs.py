@@ -20,7 +20,7 @@ from modelops.adapters.clusterjobs.names import (
     STARTED_ANNOTATION,
     attempt_label_of,
 )
-from modelops.adapters.clusterjobs.pods import PodSummary, reporting_pod, summarize
+from modelops.adapters.clusterjobs.pods import PodSummary, reporting_pod, summarize_pods
 from modelops.adapters.kube import KubeClient
 from modelops.domain.training.account import namespace_of
 from modelops.domain.training.naming import cluster_job_name
@@ -101,7 +101,7 @@ class ClusterJobs:
     async def cancel(self, token: str, namespace: str, job_id: str) -> None:
         """Deletes the job after its Pods; a finalizer keeps the object until `release`, when its cost is recorded.
 
-        Deletion, because Kueue would resume a job that is suspended, and a deadline does not end a suspended job.
+        The job is deleted, because Kueue would resume a suspended job, and a deadline does not end a suspended job.
         """
         namespace = namespace_of(namespace)
         async with self._explained_refusals(namespace):
@@ -191,7 +191,7 @@ class ClusterJobs:
         by_job: dict[str, list[Json]] = defaultdict(list)
         for pod in listed:
             by_job[self._kind.job_name_of(pod)].append(pod)
-        return {name: summarize(pods) for name, pods in by_job.items()}
+        return {name: summarize_pods(pods) for name, pods in by_job.items()}
 
     def _keeps_changing(self, namespace: str, job_id: str, what: str) -> Unavailable:
         return Unavailable(

@@ -59,7 +59,7 @@ def attempt_label_of(item: Json) -> str:
     return str((item["metadata"].get("labels") or {}).get(ATTEMPT_LABEL, ""))
 
 
-def annotation(item: Json, key: str) -> str | None:
+def annotation_of(item: Json, key: str) -> str | None:
     """The value of the annotation; None where the object does not have it."""
     found = (item["metadata"].get("annotations") or {}).get(key)
     return None if found is None else str(found)

@@ -1,4 +1,4 @@
-"""What the Pods of a job show: whether it runs, since when it holds its nodes, and what is wrong."""
+"""Summarizes the Pods of a job: whether it runs, since when it holds its nodes, and what is wrong."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def parse_time(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
 
-def summarize(pods: Sequence[Json]) -> PodSummary:
+def summarize_pods(pods: Sequence[Json]) -> PodSummary:
     """The summary of the Pods of one job."""
     phases = {_phase(pod) for pod in pods}
     started = [found for pod in pods if (found := parse_time(_status(pod).get("startTime")))]
@@ -52,7 +52,7 @@ def summarize(pods: Sequence[Json]) -> PodSummary:
 def reporting_pod(pods: Sequence[Json]) -> str:
     """Name of the Pod whose log is read; empty without Pods.
 
-    Of several nodes it is the first one's, and of several tries the newest.
+    With several nodes it is the Pod of the first node; with several tries it is the newest one.
     """
 
     def order(pod: Json) -> tuple[bool, str]:

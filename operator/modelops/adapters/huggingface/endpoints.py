@@ -14,7 +14,7 @@ from modelops.ports import Endpoint, EndpointRequest, Refused
 if TYPE_CHECKING:
     from huggingface_hub import HfApi, InferenceEndpointHardware
 
-LONGEST_NAME: Final = 32
+MAX_NAME_CHARACTERS: Final = 32
 NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 PRICES_SECONDS: Final = 600.0
 """How long a price list is used before it is read again."""
@@ -29,7 +29,7 @@ class HuggingFaceEndpoints:
     def __init__(self, connection: HuggingFaceConnection, *, image: Mapping[str, Any] = OPENAI_IMAGE) -> None:
         self._connection = connection
         self._image = dict(image)
-        self._hardware: dict[str, tuple[float, list[InferenceEndpointHardware]]] = {}
+        self._price_lists: dict[str, tuple[float, list[InferenceEndpointHardware]]] = {}
 
     async def list(self, token: str, namespace: str) -> tuple[Endpoint, ...]:
         """All endpoints of the namespace, sorted by name."""
@@ -71,10 +71,10 @@ class HuggingFaceEndpoints:
                 made = api.get_inference_endpoint(request.name, namespace=namespace)
             return _endpoint(made.raw)
 
-        if len(request.name) > LONGEST_NAME or not NAME.fullmatch(request.name):
+        if len(request.name) > MAX_NAME_CHARACTERS or not NAME.fullmatch(request.name):
             raise Refused(
                 f"endpoint name {request.name!r} ({len(request.name)} characters) is not valid: use at most "
-                f"{LONGEST_NAME} characters of a-z, 0-9 and -, beginning and ending with a letter or digit"
+                f"{MAX_NAME_CHARACTERS} characters of a-z, 0-9 and -, beginning and ending with a letter or digit"
             )
         doing = f"creating endpoint {namespace}/{request.name}"
         return await self._connection.call(sdk_call, doing=doing, token=token, writes=True)
@@ -96,14 +96,14 @@ class HuggingFaceEndpoints:
 
     async def usd_micro_per_hour(self, token: str, namespace: str, request: EndpointRequest) -> int | None:
         """The price of one replica, rounded up to whole micro-USD."""
-        asked_at, hardware = self._hardware.get(namespace, (0.0, []))
+        asked_at, hardware = self._price_lists.get(namespace, (0.0, []))
         if not hardware or time.monotonic() - asked_at > PRICES_SECONDS:
             hardware = await self._connection.call(
                 lambda api: api.list_inference_endpoints_hardware(namespace=namespace),
                 doing=f"reading the prices of endpoints for {namespace}",
                 token=token,
             )
-            self._hardware[namespace] = (time.monotonic(), hardware)
+            self._price_lists[namespace] = (time.monotonic(), hardware)
         for item in hardware:
             if _hardware_key(item) == _hardware_key(request):
                 price = Decimal(str(item.price_per_hour)) * 1_000_000

@@ -27,7 +27,7 @@ class HuggingFaceHub:
         """A model's description (hf_get_model_info). `parameters` is known only for models with safetensors."""
 
         def sdk_call(api: HfApi) -> ModelInfo | None:
-            return _model(api, repo, revision)
+            return _read_model(api, repo, revision)
 
         return await self._connection.call(sdk_call, doing=f"reading model {repo}", token=token)
 
@@ -55,8 +55,8 @@ class HuggingFaceHub:
         """The claim of an attempt; None where there is none, or no repository."""
 
         def sdk_call(api: HfApi) -> Claim | None:
-            info = _model(api, repo, None)
-            return None if info is None else _claim(api, repo=repo, head=info.revision, attempt=attempt)
+            info = _read_model(api, repo, None)
+            return None if info is None else _read_claim(api, repo=repo, head=info.revision, attempt=attempt)
 
         return await self._connection.call(sdk_call, doing=f"reading claim {attempt} of {repo}", token=token)
 
@@ -70,7 +70,7 @@ class HuggingFaceHub:
         for tries in range(1, CLOSING_TRIES + 1):
             try:
                 claim = await self._connection.call(
-                    lambda api: _close_once(api, repo=repo, attempt=attempt),
+                    lambda api: _try_to_close(api, repo=repo, attempt=attempt),
                     doing=doing,
                     token=token,
                     writes=True,
@@ -110,7 +110,7 @@ class HuggingFaceHub:
         return await self._connection.call(sdk_call, doing=f"reading {path} of {repo}", token=token)
 
 
-def _model(api: HfApi, repo: str, revision: str | None) -> ModelInfo | None:
+def _read_model(api: HfApi, repo: str, revision: str | None) -> ModelInfo | None:
     from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
 
     try:
@@ -132,13 +132,13 @@ def _model(api: HfApi, repo: str, revision: str | None) -> ModelInfo | None:
     )
 
 
-def _close_once(api: HfApi, *, repo: str, attempt: int) -> Claim | None:
+def _try_to_close(api: HfApi, *, repo: str, attempt: int) -> Claim | None:
     """The existing claim, or the closed one that was committed now; None where the head changed meanwhile."""
     from huggingface_hub import CommitOperationAdd
     from huggingface_hub.errors import HfHubHTTPError
 
     head = api.model_info(repo, timeout=TIMEOUT_SECONDS).sha or ""
-    existing = _claim(api, repo=repo, head=head, attempt=attempt)
+    existing = _read_claim(api, repo=repo, head=head, attempt=attempt)
     if existing is not None:
         return existing
     content = json.dumps({"closed": True}).encode()
@@ -156,7 +156,7 @@ def _close_once(api: HfApi, *, repo: str, attempt: int) -> Claim | None:
     return Claim(closed=True)
 
 
-def _claim(api: HfApi, *, repo: str, head: str, attempt: int) -> Claim | None:
+def _read_claim(api: HfApi, *, repo: str, head: str, attempt: int) -> Claim | None:
     path = f"claims/{attempt}"
     content = read_file(api, repo=repo, revision=head, path=path)
     if content is None:

@@ -36,10 +36,16 @@ class HuggingFaceShelf:
 
     async def read(self, org: str, *, agent: str = "") -> Shelf:
         """The organisation's repositories with names of the operator's form; with `agent`, those of one agent."""
-        models, datasets = await asyncio.gather(self._names(org, "model"), self._names(org, "dataset"))
+        models, datasets = await asyncio.gather(
+            self._list_names(org, "model"), self._list_names(org, "dataset")
+        )
         wanted = agent.replace("_", "-")
-        found_models = await asyncio.gather(*(self._model(repo) for repo in models if _is_of(repo, wanted)))
-        found_data = await asyncio.gather(*(self._dataset(repo) for repo in datasets if _is_of(repo, wanted)))
+        found_models = await asyncio.gather(
+            *(self._read_model(repo) for repo in models if _belongs_to(repo, wanted))
+        )
+        found_data = await asyncio.gather(
+            *(self._read_dataset(repo) for repo in datasets if _belongs_to(repo, wanted))
+        )
         return Shelf(
             models=tuple(model for model in found_models if model is not None),
             datasets=tuple(dataset for dataset in found_data if dataset is not None),
@@ -75,20 +81,20 @@ class HuggingFaceShelf:
 
         await self._connection.call(sdk_call, doing=f"deleting {kind} {repo}", token=self._token, writes=True)
 
-    async def _names(self, org: str, kind: RepositoryType) -> list[str]:
+    async def _list_names(self, org: str, kind: RepositoryType) -> list[str]:
         def sdk_call(api: HfApi) -> list[str]:
             listed = api.list_models(author=org) if kind == "model" else api.list_datasets(author=org)
             names = (str(info.id) for info in listed)
-            return sorted(name for name in names if _is_named(name, org, kind))
+            return sorted(name for name in names if _has_repository_name(name, org, kind))
 
         return await self._connection.call(sdk_call, doing=f"listing {kind}s of {org}", token=self._token)
 
-    async def _model(self, repo: str) -> ModelRepository | None:
+    async def _read_model(self, repo: str) -> ModelRepository | None:
         def sdk_call(api: HfApi) -> ModelRepository | None:
-            commits = _commits(api, repo, "model")
+            commits = _list_commits(api, repo, "model")
             for commit in commits:
                 if commit.title.startswith(MODEL_TITLE):
-                    lineage = _lineage(api, repo, commit.commit_id, "model")
+                    lineage = _read_lineage(api, repo, commit.commit_id, "model")
                     at = commit.created_at.strftime("%Y-%m-%dT%H:%M:%SZ")
                     return ModelRepository(
                         repo=repo, revision=commit.commit_id, published_at=at, told=lineage
@@ -97,28 +103,28 @@ class HuggingFaceShelf:
 
         return await self._connection.call(sdk_call, doing=f"reading model {repo}", token=self._token)
 
-    async def _dataset(self, repo: str) -> DatasetRepository | None:
+    async def _read_dataset(self, repo: str) -> DatasetRepository | None:
         def sdk_call(api: HfApi) -> DatasetRepository | None:
-            commits = _commits(api, repo, "dataset")
+            commits = _list_commits(api, repo, "dataset")
             ids = [commit.commit_id for commit in commits]
-            lineages = {revision: _lineage(api, repo, revision, "dataset") for revision in ids}
+            lineages = {revision: _read_lineage(api, repo, revision, "dataset") for revision in ids}
             revisions = {revision: lineage for revision, lineage in lineages.items() if lineage}
             return DatasetRepository(repo=repo, revisions=revisions) if commits else None
 
         return await self._connection.call(sdk_call, doing=f"reading dataset {repo}", token=self._token)
 
 
-def _is_named(repo: str, org: str, kind: RepositoryType) -> bool:
+def _has_repository_name(repo: str, org: str, kind: RepositoryType) -> bool:
     named = parse_repository(repo)
     return named is not None and named.org == org and named.data == (kind == "dataset")
 
 
-def _is_of(repo: str, agent: str) -> bool:
+def _belongs_to(repo: str, agent: str) -> bool:
     named = parse_repository(repo)
     return named is not None and agent in ("", named.agent)
 
 
-def _commits(api: HfApi, repo: str, kind: RepositoryType) -> list[GitCommitInfo]:
+def _list_commits(api: HfApi, repo: str, kind: RepositoryType) -> list[GitCommitInfo]:
     """Newest first; empty where the repository was deleted after it was listed."""
     from huggingface_hub.errors import RepositoryNotFoundError
 
@@ -128,7 +134,7 @@ def _commits(api: HfApi, repo: str, kind: RepositoryType) -> list[GitCommitInfo]
         return []
 
 
-def _lineage(api: HfApi, repo: str, revision: str, kind: RepositoryType) -> Json:
+def _read_lineage(api: HfApi, repo: str, revision: str, kind: RepositoryType) -> Json:
     """The content of `modelops.json`; empty where it is missing or cannot be read: the repository then has no agent."""
     try:
         content = read_file(api, repo=repo, revision=revision, path=LINEAGE, repo_type=kind)

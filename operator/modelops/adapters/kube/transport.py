@@ -214,11 +214,11 @@ def error_of_status(verb: Verb, status: int, content: bytes, *, retry_after: str
     if status == 409:
         return Conflict(message)
     if status in (429, 503):
-        return Unavailable(message, retry_after=_seconds(retry_after))
+        return Unavailable(message, retry_after=_parse_seconds(retry_after))
     if status < 500:
         return Refused(message)
     if verb in READ_VERBS:
-        return Unavailable(message, retry_after=_seconds(retry_after))
+        return Unavailable(message, retry_after=_parse_seconds(retry_after))
     return Uncertain(message)
 
 
@@ -243,7 +243,7 @@ def status_message(content: bytes) -> str:
     return str(answer.get("message", "")) if isinstance(answer, dict) else ""
 
 
-def _seconds(header: str | None) -> float | None:
+def _parse_seconds(header: str | None) -> float | None:
     try:
         return float(header) if header else None
     except ValueError:

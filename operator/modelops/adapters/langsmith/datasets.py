@@ -61,7 +61,7 @@ def resolve_dataset(client: Client, ref: str, *, as_of: str = LATEST) -> Resolve
         raise DatasetNotFound(
             f"the reference {ref!r} names no dataset. Write ls://<dataset id or exact name>."
         )
-    dataset = _by_id(client, wanted) or _by_name(client, wanted)
+    dataset = _find_by_id(client, wanted) or _find_by_name(client, wanted)
     if dataset is None:
         raise DatasetNotFound(
             f"LangSmith at {client.api_url} has no dataset with the id or exact name {wanted!r}. Check the name, "
@@ -70,7 +70,7 @@ def resolve_dataset(client: Client, ref: str, *, as_of: str = LATEST) -> Resolve
     return ResolvedDataset(
         id=str(dataset.id),
         name=dataset.name,
-        version=_version(client, dataset, as_of),
+        version=_resolve_version(client, dataset, as_of),
         example_count=dataset.example_count or 0,
         url=dataset.url or "",
         licence=_licence(dataset),
@@ -82,7 +82,7 @@ def _licence(dataset: Dataset) -> str:
     return str(metadata.get("licence") or metadata.get("license") or "")
 
 
-def _by_id(client: Client, wanted: str) -> Dataset | None:
+def _find_by_id(client: Client, wanted: str) -> Dataset | None:
     try:
         dataset_id = UUID(wanted)
     except ValueError:
@@ -95,13 +95,13 @@ def _by_id(client: Client, wanted: str) -> Dataset | None:
         return None
 
 
-def _by_name(client: Client, wanted: str) -> Dataset | None:
+def _find_by_name(client: Client, wanted: str) -> Dataset | None:
     with translated_errors(doing=f"looking for dataset {wanted!r}", url=client.api_url):
         found = list(client.list_datasets(dataset_name=wanted, limit=1))
     return found[0] if found and found[0].name == wanted else None
 
 
-def _version(client: Client, dataset: Dataset, as_of: str) -> str:
+def _resolve_version(client: Client, dataset: Dataset, as_of: str) -> str:
     moment = _parse_time(as_of)
     try:
         with translated_errors(

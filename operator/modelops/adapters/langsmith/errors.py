@@ -71,7 +71,7 @@ def translated_errors(*, doing: str, url: str) -> Iterator[None]:
     try:
         yield
     except (SdkError, requests.RequestException) as error:
-        raise _translated(_status_of(error), doing=doing, url=url) from None
+        raise _error_of_status(_status_of(error), doing=doing, url=url) from None
 
 
 def _status_of(error: BaseException) -> int | None:
@@ -85,7 +85,7 @@ def _status_of(error: BaseException) -> int | None:
     return None
 
 
-def _translated(status: int | None, *, doing: str, url: str) -> LangSmithError:
+def _error_of_status(status: int | None, *, doing: str, url: str) -> LangSmithError:
     if status is None:
         return LangSmithUnavailable(
             f"LangSmith at {url} did not answer while {doing}. The call is tried again; if this stays, check "

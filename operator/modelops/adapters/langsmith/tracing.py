@@ -125,7 +125,7 @@ class ActionTraces:
             self._count(dropped=1)
             return
         if self._thread is None:
-            self._start()
+            self._start_thread()
 
     def action(
         self,
@@ -162,12 +162,12 @@ class ActionTraces:
         self._closing.set()
         thread = self._thread
         if thread is not None and thread.is_alive():
-            self._wake()
+            self._wake_thread()
             thread.join(timeout)
         self._drop_waiting()
-        self._wake()
+        self._wake_thread()
 
-    def _start(self) -> None:
+    def _start_thread(self) -> None:
         with self._lock:
             if self._thread is None:
                 self._thread = threading.Thread(
@@ -175,7 +175,7 @@ class ActionTraces:
                 )
                 self._thread.start()
 
-    def _wake(self) -> None:
+    def _wake_thread(self) -> None:
         try:
             self._queue.put_nowait(None)
         except queue.Full:
@@ -188,7 +188,7 @@ class ActionTraces:
             batch = batch or [trace_run(action, self._project) for action in self._next_batch()]
             if not batch:
                 continue
-            error = self._post(batch)
+            error = self._post_batch(batch)
             if error is None:
                 self._count(sent=len(batch))
                 batch, failures = [], 0
@@ -218,7 +218,7 @@ class ActionTraces:
                 batch.append(following)
         return batch
 
-    def _post(self, runs: Sequence[Mapping[str, JsonValue]]) -> LangSmithError | None:
+    def _post_batch(self, runs: Sequence[Mapping[str, JsonValue]]) -> LangSmithError | None:
         try:
             with translated_errors(doing="recording the operator's actions", url=self._connection.api_url):
                 self._client = self._client or self._connection.client()

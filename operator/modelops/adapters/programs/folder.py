@@ -58,27 +58,27 @@ class ProgramFolder:
         Raises Refused where the folder has another input, because its journal belongs to that input.
         """
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        existing = self._read(INPUT)
+        existing = self._read_json(INPUT)
         if existing is not None and existing != content:
             raise Refused(
                 f"{self.path} belongs to a program with another input; stop that program, or use another name"
             )
         if existing is None:
-            self._replace(INPUT, content)
+            self._write(INPUT, content)
 
     @property
     def progress(self) -> Json:
         """The progress that the program reports; empty where it reports none."""
-        return self._read(PROGRESS) or {}
+        return self._read_json(PROGRESS) or {}
 
     @property
     def result(self) -> Json | None:
         """The program's result; None while there is none. An unreadable result counts as a failure."""
         if not (self.path / RESULT).is_file():
             return None
-        result = self._read(RESULT)
+        result = self._read_json(RESULT)
         if result is None or not isinstance(result.get("ok"), bool):
-            return failed(
+            return failure_result(
                 "ProgramFailed",
                 f"{self.path / RESULT} is not a valid result: it must be a JSON object with a boolean `ok`",
             )
@@ -97,18 +97,18 @@ class ProgramFolder:
         if not (self.path / PID).is_file():
             return
         (self.path / PID).unlink()
-        before = self._read(CRASHES) or {}
+        before = self._read_json(CRASHES) or {}
         fingerprint = self._progress_fingerprint()
         in_a_row = before.get("in_a_row", 0) + 1 if before.get("fingerprint") == fingerprint else 1
         total = before.get("total", 0) + 1
-        self._replace(CRASHES, {"in_a_row": in_a_row, "total": total, "fingerprint": fingerprint})
+        self._write(CRASHES, {"in_a_row": in_a_row, "total": total, "fingerprint": fingerprint})
         if in_a_row >= MAX_CRASHES_WITHOUT_PROGRESS or total >= MAX_CRASHES:
             without_progress = in_a_row >= MAX_CRASHES_WITHOUT_PROGRESS
             often = f"{in_a_row} times in a row without progress" if without_progress else f"{total} times"
             log = self.log_tail(*secrets) or "(empty)"
-            self._replace(
+            self._write(
                 RESULT,
-                failed(
+                failure_result(
                     "ProgramDied",
                     f"the program ended {often} without a result; remove the cause and try again. "
                     f"The end of its log: {log}",
@@ -156,7 +156,7 @@ class ProgramFolder:
             digest.update(f"{name}\0{content}\0".encode())
         return digest.hexdigest()
 
-    def _read(self, name: str) -> Json | None:
+    def _read_json(self, name: str) -> Json | None:
         file = self.path / name
         try:
             if file.stat().st_size > MAX_JSON_BYTES:
@@ -166,7 +166,7 @@ class ProgramFolder:
             return None
         return content if isinstance(content, dict) else None
 
-    def _replace(self, name: str, content: Json) -> None:
+    def _write(self, name: str, content: Json) -> None:
         new = self.path / f".{name}.new"
         with new.open("w") as file:
             json.dump(content, file, sort_keys=True)
@@ -175,6 +175,6 @@ class ProgramFolder:
         new.replace(self.path / name)
 
 
-def failed(reason: str, message: str) -> Json:
+def failure_result(reason: str, message: str) -> Json:
     """The result of a program that wrote no valid one."""
     return {"ok": False, "reason": reason, "message": message, "transient": False}

@@ -1,4 +1,4 @@
-"""Counters of one track: of one process, or sum_counters over several."""
+"""Counters of one track: of one process, or summed over several."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from modelops.ports import Track
 
 @dataclass(frozen=True, kw_only=True)
 class Counters:
-    """Counters that can be sum_counts up exactly over processes; latencies are counts by bucket."""
+    """Counters that can be added up exactly over processes; latencies are counts by bucket."""
 
     requests: int
     errors: int

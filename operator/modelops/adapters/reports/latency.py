@@ -1,4 +1,4 @@
-"""Latencies of several processes: counts in fixed buckets, sum_counts up.
+"""Latencies of several processes: counts in fixed buckets, added up.
 
 The bounds equal those of `modelops.router.latency`. They are not imported, because the operator also receives
 reports from agents with another version of the router: the form of a report is a contract.

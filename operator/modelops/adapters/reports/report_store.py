@@ -64,7 +64,7 @@ class ReportStore:
         self._entries[key] = ProcessEntry(namespace=namespace, report=report, arrived=self._clock.monotonic())
         if previous is None:
             self._make_room(namespace)
-        if previous is None or _news(previous.report) != _news(report):
+        if previous is None or _significant_fields(previous.report) != _significant_fields(report):
             self.version += 1
             self._on_change(namespace, report.agent)
 
@@ -175,7 +175,7 @@ def _canary_errors(entries: Sequence[ProcessEntry]) -> tuple[str, ...]:
     return tuple(sorted(found))[:MAX_ERRORS_SHOWN]
 
 
-def _news(report: ReportBody) -> tuple[object, ...]:
+def _significant_fields(report: ReportBody) -> tuple[object, ...]:
     """The parts of a report that are worth a reconcile at once, without waiting for the next poll."""
     canary = report.tracks.canary
     return (
