@@ -154,7 +154,7 @@ def test_an_empty_dataset_is_resolved_with_no_examples(client: Client, name: str
 
 def test_an_unknown_dataset_or_version_says_what_to_do(client: Client, name: str) -> None:
     filled(client, name)
-    with pytest.raises(DatasetNotFound, match=r"no dataset with the id or exact name 'nope'.*Check the name"):
+    with pytest.raises(DatasetNotFound, match=r"no dataset with the id or exact name 'nope'.*check the name"):
         resolve_dataset(client, "ls://nope")
     with pytest.raises(DatasetNotFound, match="names no dataset"):
         resolve_dataset(client, "ls://")

@@ -64,7 +64,7 @@ def resolve_dataset(client: Client, ref: str, *, as_of: str = LATEST) -> Resolve
     dataset = _find_by_id(client, wanted) or _find_by_name(client, wanted)
     if dataset is None:
         raise DatasetNotFound(
-            f"LangSmith at {client.api_url} has no dataset with the id or exact name {wanted!r}. Check the name, "
+            f"LangSmith at {client.api_url} has no dataset with the id or exact name {wanted!r}: check the name, "
             "which is case-sensitive, and that the key belongs to the dataset's workspace."
         )
     return ResolvedDataset(
