@@ -11,8 +11,8 @@ from modelops.adapters.huggingface import HuggingFaceConnection, HuggingFaceJobs
 from modelops.engine.clock import SystemClock
 from modelops.engine.poller import READS_PER_POLL, SharedJobPoller, Watch
 from modelops.ports import JobRequest
+from modelops.runtime.call_counter import count_calls
 from modelops.runtime.metrics import Metrics
-from modelops.runtime.wiring import count_calls
 
 JOBS = 100
 POLLS = 5

@@ -11,7 +11,9 @@ Uses only the standard library, and ruamel.yaml, which is imported when the firs
 """
 
 from modelops.router.latency import LATENCY_BUCKETS_MS, latency_quantile
-from modelops.router.router import NoConfiguration, Request, Router, RouterState
+from modelops.router.request import Request
+from modelops.router.router import NoConfiguration, Router
+from modelops.router.router_state import RouterState
 from modelops.router.routing_table import Route
 from modelops.router.split import bucket_of
 from modelops.router.watch_config import WatchConfig

@@ -8,15 +8,16 @@ import time
 import weakref
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from modelops.router.current_routing import CurrentRouting
 from modelops.router.mounted_file import MountedFile
 from modelops.router.reachability import CanaryCheck
+from modelops.router.request import Request
 from modelops.router.request_counters import RequestCounters
 from modelops.router.route_picker import RoutePicker
+from modelops.router.router_state import RouterState
 from modelops.router.routing_table import CANARY, Route, RoutingTable
-from modelops.router.source_precedence import Source
 from modelops.router.watch_config import WatchConfig
 
 if TYPE_CHECKING:
@@ -30,59 +31,6 @@ _T = TypeVar("_T")
 
 class NoConfiguration(LookupError):
     """`pick` was called before a source could be read, and there is no `default`."""
-
-
-class RouterState(NamedTuple):
-    """The state of a router at one moment, for logs, metrics and health checks."""
-
-    agent: str
-    process: str
-    source: Source
-    watch_live: bool
-    generation: int
-    weight: int
-    canary_reachable: bool | None
-    canary_error: str | None
-    config_errors: int
-    last_error: str | None
-    watch_losses: int
-    unkeyed: int
-    reports_sent: int
-    reports_failed: int
-
-
-class Request:
-    """One request: send it to `route`, then set what is known of the answer (`ok`, `tokens`, `cost_micro_usd`).
-
-    The request is counted at the end of the `with` block. An exception counts as an error and is raised.
-    """
-
-    __slots__ = ("_begun", "_router", "cost_micro_usd", "fallback", "ok", "route", "tokens")
-
-    def __init__(self, router: Router, route: Route) -> None:
-        self.route = route
-        self.ok = True
-        self.fallback = False
-        self.tokens = 0
-        self.cost_micro_usd = 0
-        self._router = router
-        self._begun = time.perf_counter()
-
-    def __enter__(self) -> Self:
-        self._begun = time.perf_counter()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._router.observe(
-            self.route,
-            ok=self.ok and error is None,
-            latency_ms=(time.perf_counter() - self._begun) * 1000,
-            tokens=self.tokens,
-            cost_micro_usd=self.cost_micro_usd,
-            fallback=self.fallback,
-        )
 
 
 class Router:
@@ -203,14 +151,14 @@ class Router:
 
     def request(self, session_key: str | None) -> Request:
         """Picks a route; `with router.request(key) as request:` also measures and counts the request."""
-        return Request(self, self.pick(session_key))
+        return Request(self.pick(session_key), observe=self.observe)
 
     def call(self, session_key: str | None, send: Callable[[Request], _T], *, fallback: bool = False) -> _T:
         """Sends a request with `send` and counts it. With `fallback`, a failure on the canary is repeated on stable."""
         route = self.pick(session_key)
         if fallback and route.track == CANARY:
             try:
-                with Request(self, route) as request:
+                with Request(route, observe=self.observe) as request:
                     request.fallback = True
                     answer = send(request)
                     request.fallback = not request.ok
@@ -219,7 +167,7 @@ class Router:
             except Exception:  # noqa: BLE001 - after any failure of the canary, stable is called
                 pass
             route = self._picker.stable if self._picker else route
-        with Request(self, route) as request:
+        with Request(route, observe=self.observe) as request:
             return send(request)
 
     def state(self) -> RouterState:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-import os
 import signal
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any, Final
 
 from modelops.adapters.kube import Connection, KubeClient, Transport
@@ -19,6 +16,7 @@ from modelops.engine.cache import ObjectCache
 from modelops.engine.clock import SystemClock
 from modelops.engine.lease import LeaderLease, LeaseTimes, is_dead_here, process_identity
 from modelops.ports import Unavailable
+from modelops.runtime.address_file import AddressFile
 from modelops.runtime.health import Health, ManagementServer
 from modelops.runtime.installation import installation_id
 from modelops.runtime.kopf_app import KINDS, run_kopf
@@ -46,6 +44,7 @@ class OperatorProcess:
         self._health = Health()
         self._stop = asyncio.Event()
         self._urls: dict[str, str] = {}
+        self._address_file = AddressFile(settings.state_dir / "operator.json")
 
     async def run(self) -> int:
         """Leads until a signal, a failure, or the loss of the lease; returns the exit code.
@@ -65,7 +64,7 @@ class OperatorProcess:
                 return await self._acquire_lease_and_lead(kube, connection)
         finally:
             await server.close()
-            self._remove_address_file()
+            self._address_file.remove()
 
     async def _acquire_lease_and_lead(self, kube: KubeClient, connection: Connection) -> int:
         """Waits for the CRDs and for the lease, then leads."""
@@ -141,7 +140,7 @@ class OperatorProcess:
                 )
             )
             _log.info("leading with %d objects in the cache: %s", len(cache), self._urls)
-            self._write_address_file()
+            self._address_file.write(self._urls)
             return await self._wait_for_end(running, lease_task)
         finally:
             _log.info("stopping")
@@ -220,27 +219,6 @@ class OperatorProcess:
             return False
         await working
         return True
-
-    def _write_address_file(self) -> None:
-        self._address_file.parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps({**self._urls, "pid": os.getpid()}) + "\n"
-        new = self._address_file.with_suffix(".new")
-        new.write_text(text)
-        new.replace(self._address_file)
-
-    def _remove_address_file(self) -> None:
-        """Removes the file, unless it belongs to another operator, which leads now."""
-        try:
-            is_own = json.loads(self._address_file.read_text()).get("pid") == os.getpid()
-        except (OSError, ValueError):
-            return
-        if is_own:
-            self._address_file.unlink(missing_ok=True)
-
-    @property
-    def _address_file(self) -> Path:
-        """The file with the URLs of /metrics and of the report server, for ports that the operator chose."""
-        return self._settings.state_dir / "operator.json"
 
     def _install_signal_handlers(self) -> None:
         loop = asyncio.get_running_loop()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import wraps
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol
 
 from modelops.adapters.clusterjobs import BatchJobs, ClusterJobs, TrainJobs
 from modelops.adapters.huggingface import (
@@ -40,6 +39,7 @@ from modelops.engine.trainingrun import TrainingRunReconciler
 from modelops.engine.world import World
 from modelops.loopback import assert_loopback
 from modelops.ports import Clock, Credentials, Resource
+from modelops.runtime.call_counter import count_calls
 from modelops.runtime.metrics import Metrics
 from modelops.runtime.settings import Settings
 from modelops.runtime.training_defaults import load_training_defaults
@@ -48,7 +48,6 @@ from modelops.runtime.watches import watch_name
 ENDPOINTS_SECONDS = 5.0
 """The longest time between two lists of an account's endpoints."""
 
-Adapter = TypeVar("Adapter")
 _TOKEN_REVIEWS = Resource(
     group="authentication.k8s.io", version="v1", plural="tokenreviews", kind="TokenReview"
 )
@@ -206,33 +205,6 @@ def _host_refusal(settings: Settings) -> Callable[[str, str, str], str]:
         return hosts.refusal(url, service=of, what=what)
 
     return refusal
-
-
-def count_calls(adapter: Adapter, *, service: str, metrics: Metrics) -> Adapter:
-    """The adapter, with every call of an async method counted by its outcome."""
-    return cast("Adapter", _CallCounter(adapter, service, metrics))
-
-
-class _CallCounter:
-    def __init__(self, adapter: object, service: str, metrics: Metrics) -> None:
-        self._adapter, self._service, self._metrics = adapter, service, metrics
-
-    def __getattr__(self, operation: str) -> Any:
-        method: Callable[..., Awaitable[Any]] = getattr(self._adapter, operation)
-
-        @wraps(method)
-        async def call(*arguments: Any, **named: Any) -> Any:
-            outcome = "ok"
-            try:
-                return await method(*arguments, **named)
-            except BaseException as error:
-                outcome = type(error).__name__
-                raise
-            finally:
-                self._metrics.external_call(self._service, operation, outcome)
-
-        setattr(self, operation, call)
-        return call
 
 
 def _cleanup_credentials(settings: Settings) -> Credentials:
