@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from modelops.adapters.kube import Connection, KubeClient, Transport
-from modelops.adapters.kube.transport import NotFound
+from modelops.adapters.kube.answers import NotFound
 from modelops.api.v1alpha1.names import GROUP, VERSION
 from modelops.engine.cache import ObjectCache
 from modelops.engine.clock import SystemClock

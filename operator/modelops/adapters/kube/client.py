@@ -7,9 +7,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from modelops.adapters.kube.answers import Expired, NotFound
 from modelops.adapters.kube.connection import Connection
 from modelops.adapters.kube.events import EventPoster
-from modelops.adapters.kube.transport import Expired, NotFound, OnCall, Transport
+from modelops.adapters.kube.transport import OnCall, Transport
 from modelops.api.v1alpha1.names import FIELD_MANAGER
 from modelops.ports import Json, Missing, Refused, Resource
 

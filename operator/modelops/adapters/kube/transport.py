@@ -9,17 +9,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import aiohttp
 
+from modelops.adapters.kube.answers import READ_VERBS, Unauthorized, Verb, error_of_status, parse_object
 from modelops.adapters.kube.connection import Connection
-from modelops.ports import Conflict, Json, Missing, Refused, Unavailable, Uncertain
+from modelops.ports import Json, Refused, Unavailable, Uncertain
 
 REQUEST_SECONDS = 10.0
 CONNECT_SECONDS = 5.0
 
-Verb = Literal["get", "list", "watch", "create", "update_status", "patch", "delete"]
 OnCall = Callable[[str, str, str], None]
 """Called after every request with the verb, the plural (`rollouts`) and the code: "200", "lost", "unreachable"."""
 
@@ -32,15 +32,6 @@ _METHODS: Mapping[Verb, str] = {
     "patch": "PATCH",
     "delete": "DELETE",
 }
-READ_VERBS = frozenset({"get", "list", "watch"})
-
-
-class Expired(Exception):
-    """HTTP 410: the resourceVersion is too old; list again."""
-
-
-class NotFound(Exception):
-    """HTTP 404 for a read."""
 
 
 class Transport:
@@ -109,7 +100,7 @@ class Transport:
                 return await self._send(
                     verb, path, plural=plural, params=params, data=data, content_type=content_type
                 )
-            except _Unauthorized as error:
+            except Unauthorized as error:
                 # A request with 401 was not carried out, so every verb may be repeated with a renewed token.
                 renewed = self.connection.headers()
                 if last or renewed == self._headers:
@@ -136,7 +127,7 @@ class Transport:
         failed = error_of_status(
             "get", response.status, content, retry_after=response.headers.get("Retry-After")
         )
-        raise Unavailable(str(failed)) if isinstance(failed, _Unauthorized) else failed
+        raise Unavailable(str(failed)) if isinstance(failed, Unauthorized) else failed
 
     async def _send(
         self,
@@ -155,7 +146,7 @@ class Transport:
             content = await response.read()
         self.on_call(verb, plural, str(response.status))
         if response.status < 300:
-            return _parse_object(verb, content)
+            return parse_object(verb, content)
         raise error_of_status(verb, response.status, content, retry_after=response.headers.get("Retry-After"))
 
     def _raise_unless_repeatable(self, verb: Verb, plural: str, error: Exception, *, last: bool) -> None:
@@ -191,72 +182,3 @@ class Transport:
         if self._session is None:
             raise RuntimeError("the transport is not open: use `async with Transport(...)`")
         return self._session
-
-
-class _Unauthorized(Exception):
-    """HTTP 401."""
-
-
-def error_of_status(verb: Verb, status: int, content: bytes, *, retry_after: str | None) -> Exception:
-    """The error that a failed answer means.
-
-    A 5xx other than 503 does not say whether a write was carried out: etcd may have it.
-    """
-    message = status_message(content) or f"HTTP {status}"
-    if status == 401:
-        return _Unauthorized(
-            f"the API server does not accept the operator's credentials: {message}; renew the token or certificate"
-        )
-    if status == 404:
-        return NotFound(message) if verb in READ_VERBS else Missing(message)
-    if status == 410 and verb in READ_VERBS:
-        return Expired(message)
-    if status == 409:
-        return Conflict(message)
-    if status in (429, 503):
-        return Unavailable(message, retry_after=_parse_seconds(retry_after))
-    if status < 500:
-        return Refused(message)
-    if verb in READ_VERBS:
-        return Unavailable(message, retry_after=_parse_seconds(retry_after))
-    return Uncertain(message)
-
-
-def _parse_object(verb: Verb, content: bytes) -> Json:
-    """The JSON object of a successful answer. Other content comes from a proxy before the API server."""
-    try:
-        answer = json.loads(content)
-    except ValueError:
-        answer = None
-    if isinstance(answer, dict):
-        return answer
-    message = f"{verb}: the answer is not a JSON object; check for a proxy before the API server"
-    raise Unavailable(message) if verb in READ_VERBS else Uncertain(message)
-
-
-def status_message(content: bytes) -> str:
-    """The message of a Kubernetes Status object; for other text its start, for other JSON an empty string."""
-    try:
-        answer = json.loads(content)
-    except ValueError:
-        return content[:200].decode(errors="replace")
-    return str(answer.get("message", "")) if isinstance(answer, dict) else ""
-
-
-def _parse_seconds(header: str | None) -> float | None:
-    try:
-        return float(header) if header else None
-    except ValueError:
-        return None
-
-
-__all__ = [
-    "READ_VERBS",
-    "Expired",
-    "NotFound",
-    "OnCall",
-    "Transport",
-    "Verb",
-    "error_of_status",
-    "status_message",
-]

@@ -11,8 +11,8 @@ from typing import Protocol
 
 import aiohttp
 
+from modelops.adapters.kube.answers import Expired, error_of_status
 from modelops.adapters.kube.client import KubeClient, collection_path
-from modelops.adapters.kube.transport import Expired, error_of_status
 from modelops.ports import Conflict, Json, Missing, Refused, Resource, Unavailable, Uncertain
 
 SILENCE_SECONDS = 70.0
