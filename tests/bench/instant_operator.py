@@ -29,8 +29,8 @@ PROBE_SECONDS = 0.01
 class InstantPrograms:
     """`ports.Programs`; every program is a success at once."""
 
-    def __init__(self, _state_dir: Path, *, ended: Callable[[str], None] | None = None, **_: Any) -> None:
-        self._ended = ended or (lambda _: None)
+    def __init__(self, _state_dir: Path, *, on_ended: Callable[[str], None] | None = None, **_: Any) -> None:
+        self._ended = on_ended or (lambda _: None)
         self._results: dict[str, Json] = {}
         if os.environ.get("MODELOPS_BENCH_LAG"):
             self._probe = asyncio.get_running_loop().create_task(

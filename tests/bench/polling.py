@@ -11,8 +11,8 @@ from modelops.adapters.huggingface import HuggingFaceConnection, HuggingFaceJobs
 from modelops.engine.clock import SystemClock
 from modelops.engine.poller import READS_PER_POLL, SharedJobPoller, Watch
 from modelops.ports import JobRequest
+from modelops.runtime.call_counter import count_calls
 from modelops.runtime.metrics import Metrics
-from modelops.runtime.wiring import counted
 
 JOBS = 100
 POLLS = 5
@@ -43,7 +43,7 @@ async def _measured(stage: Stage, jobs: HuggingFaceJobs) -> list[Row]:
 
     await eventually(running, what=f"{JOBS} running jobs")
     metrics = Metrics()
-    followed = counted(jobs, service="jobs", metrics=metrics)
+    followed = count_calls(jobs, service="jobs", metrics=metrics)
     poller = SharedJobPoller(followed, clock=SystemClock(), changed=lambda _: None)
     for job_id in ids:
         poller.watch(Watch(key=job_id, token=token, namespace=ORG, job_id=job_id, nonce="0" * 20))

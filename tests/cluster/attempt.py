@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from modelops.adapters.clusterjobs import ClusterJobs
-from modelops.adapters.clusterjobs.engine import Engine
+from modelops.adapters.clusterjobs.job_kind import JobKind
 from modelops.adapters.kube import KubeClient
 from modelops.api.v1alpha1.cluster_hardware import KubernetesBackend, TrainJobBackend
 from modelops.domain.training.naming import attempt_label
@@ -34,11 +34,11 @@ class ClusterAttempt:
     uid: str
 
     @classmethod
-    async def of_a_new_run(cls, kube: KubeClient, engine: Engine, namespace: str) -> Self:
+    async def of_a_new_run(cls, kube: KubeClient, kind: JobKind, namespace: str) -> Self:
         """Creates the TrainingRun."""
         body = {**RUN, "metadata": {"name": "docs-1", "namespace": namespace}}
         made = await kube.create(TRAINING_RUNS, body)
-        return cls(kube, ClusterJobs(kube, engine, clock=SystemClock()), namespace, made["metadata"]["uid"])
+        return cls(kube, ClusterJobs(kube, kind, clock=SystemClock()), namespace, made["metadata"]["uid"])
 
     @property
     def account(self) -> str:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from modelops.adapters.clusterjobs.names import PODS
 from modelops.adapters.kube import KubeClient
-from modelops.adapters.kube.client import base_path
+from modelops.adapters.kube.client import collection_path
 from modelops.ports import Json, Resource
 
 Found = TypeVar("Found")
@@ -33,7 +33,7 @@ async def until(ask: Callable[[], Awaitable[Found | None]], *, seconds: float = 
 async def set_status(kube: KubeClient, resource: Resource, item: Json, **status: Any) -> Json:
     """Merges into an object's status."""
     metadata = item["metadata"]
-    path = f"{base_path(resource, metadata['namespace'])}/{metadata['name']}/status"
+    path = f"{collection_path(resource, metadata['namespace'])}/{metadata['name']}/status"
     return await kube.transport.call(
         "patch",
         path,

@@ -18,7 +18,14 @@ from tests.cluster.published import KUEUE, install
 from tests.conftest import Kubectl
 
 from modelops.adapters.clusterjobs import BatchJobs, ClusterJobs
-from modelops.adapters.clusterjobs.names import ATTEMPT, BOOKED, CONFIG_MAPS, JOBS, LOCAL_QUEUES, WORKLOADS
+from modelops.adapters.clusterjobs.names import (
+    ATTEMPT_LABEL,
+    CONFIG_MAPS,
+    COST_FINALIZER,
+    JOBS,
+    LOCAL_QUEUES,
+    WORKLOADS,
+)
 from modelops.adapters.kube import KubeClient
 from modelops.api.v1alpha1.cluster_hardware import KubernetesBackend
 from modelops.engine.clock import SystemClock
@@ -82,7 +89,7 @@ async def test_a_job_fits_the_restricted_profile_and_holds_no_token(here: Here, 
     job = await here.jobs.submit("", asked)
     assert (job.id, job.label, job.stage, job.ended) == (here.name, here.label, "SCHEDULING", False)
     pod = await here.pod()
-    assert pod["metadata"]["labels"][ATTEMPT] == here.label
+    assert pod["metadata"]["labels"][ATTEMPT_LABEL] == here.label
     spec = pod["spec"]
     container = spec["containers"][0]
     assert container["resources"]["limits"] == {"memory": "64Gi", "nvidia.com/gpu": "2"}
@@ -115,7 +122,9 @@ async def test_an_attempt_is_made_once_however_often_it_is_submitted(here: Here)
 async def test_another_job_of_that_name_is_not_taken_for_the_attempt(here: Here) -> None:
     await here.submit()
     other = here.label.replace("0a1b2c3d", "ffffffff")
-    with pytest.raises(Refused, match=f"Job {here.name} of namespace {here.namespace} is not this attempt's"):
+    with pytest.raises(
+        Refused, match=f"Job {here.name} of namespace {here.namespace} belongs to something else"
+    ):
         await here.submit(label=other)
 
 
@@ -203,7 +212,7 @@ async def test_a_job_that_ended_is_not_deleted_by_a_late_cancel(here: Here) -> N
     await here.cancel()
     found = await here.made()
     assert "deletionTimestamp" not in found["metadata"]
-    assert BOOKED not in found["metadata"].get("finalizers", ())
+    assert COST_FINALIZER not in found["metadata"].get("finalizers", ())
 
 
 async def test_what_is_made_for_a_run_goes_with_it(here: Here) -> None:
@@ -284,7 +293,9 @@ def workload(namespace: str, job: Json) -> Json:
 
 @pytest.mark.usefixtures("kueue")
 async def test_a_queue_that_is_not_there_is_refused_before_anything_is_made(here: Here) -> None:
-    with pytest.raises(Refused, match=r"kubernetes.queueName gpus: there is no such LocalQueue in namespace"):
+    with pytest.raises(
+        Refused, match=r"kubernetes.queueName is 'gpus', and namespace \S+ has no LocalQueue of that name"
+    ):
         await here.submit(queueName="gpus")
     assert (await here.kube.list(JOBS, namespace=here.namespace))[0] == []
 
@@ -297,7 +308,7 @@ async def test_a_queued_job_waits_suspended_says_why_and_bills_from_its_admissio
     assert made["spec"]["suspend"] is True
     assert made["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "gpus"
     queued = await here.job()
-    assert (queued.stage, queued.message) == ("SCHEDULING", "waits in Kueue's queue gpus")
+    assert (queued.stage, queued.message) == ("SCHEDULING", "the job waits in Kueue's LocalQueue gpus")
     words = "couldn't assign flavors to pod set main: insufficient unused quota for nvidia.com/gpu"
     pending = {
         "type": "QuotaReserved",
@@ -309,7 +320,7 @@ async def test_a_queued_job_waits_suspended_says_why_and_bills_from_its_admissio
     held = await here.kube.create(WORKLOADS, workload(here.namespace, made))
     await kubelet.set_status(here.kube, WORKLOADS, held, conditions=[pending])
     (queued,) = await here.jobs.list_active("", here.account)
-    assert queued.message == f"waits in Kueue's queue gpus: {words}"
+    assert queued.message == f"the job waits in Kueue's LocalQueue gpus: {words}"
 
     version = (await here.made())["metadata"]["resourceVersion"]
     admitted = {"metadata": {"resourceVersion": version}, "spec": {"suspend": False}}

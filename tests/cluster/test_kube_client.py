@@ -1,4 +1,4 @@
-"""The client against a real API server: what each outcome means, and that nothing is sent twice."""
+"""The client against a real API server: each outcome has its error, and no write is sent twice."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def at(item: Json, **data: str) -> Json:
     return {"metadata": {"resourceVersion": item["metadata"]["resourceVersion"]}, "data": data}
 
 
-async def test_reads_what_it_wrote(kube: KubeClient, namespace: str, calls: Calls) -> None:
+async def test_a_written_object_can_be_read(kube: KubeClient, namespace: str, calls: Calls) -> None:
     made = await kube.create(CONFIG_MAPS, config_map(namespace, a="1"))
     changed = await kube.patch(CONFIG_MAPS, namespace, "c", at(made, a="2"))
     assert await kube.get(CONFIG_MAPS, namespace, "c") == changed
@@ -68,7 +68,7 @@ async def test_reads_what_it_wrote(kube: KubeClient, namespace: str, calls: Call
     ]
 
 
-async def test_what_is_not_there_reads_as_none(kube: KubeClient, namespace: str) -> None:
+async def test_a_missing_object_reads_as_none(kube: KubeClient, namespace: str) -> None:
     assert await kube.get(CONFIG_MAPS, namespace, "nothing") is None
 
 
@@ -86,7 +86,7 @@ async def test_a_taken_name_is_a_conflict(kube: KubeClient, namespace: str) -> N
         await kube.create(CONFIG_MAPS, config_map(namespace))
 
 
-async def test_a_write_to_what_is_gone_is_missing(kube: KubeClient, namespace: str) -> None:
+async def test_a_write_to_a_deleted_object_is_missing(kube: KubeClient, namespace: str) -> None:
     made = await kube.create(CONFIG_MAPS, config_map(namespace))
     await kube.delete(CONFIG_MAPS, namespace, "c")
     with pytest.raises(Missing):
@@ -101,18 +101,20 @@ async def test_a_deletion_at_an_outdated_version_is_a_conflict(kube: KubeClient,
         await kube.delete(CONFIG_MAPS, namespace, "c", resource_version=made["metadata"]["resourceVersion"])
 
 
-async def test_an_invalid_object_is_refused_in_the_servers_words(kube: KubeClient, namespace: str) -> None:
+async def test_an_invalid_object_is_refused_in_the_words_of_the_server(
+    kube: KubeClient, namespace: str
+) -> None:
     with pytest.raises(Refused, match="Bad_Name"):
         await kube.create(CONFIG_MAPS, config_map(namespace, "Bad_Name"))
 
 
-async def test_what_rbac_forbids_is_refused(cluster: LocalCluster, namespace: str) -> None:
+async def test_a_request_that_rbac_forbids_is_refused(cluster: LocalCluster, namespace: str) -> None:
     async with KubeClient.from_kubeconfig(cluster.kubeconfig_for("alice")) as alice:
         with pytest.raises(Refused, match="alice"):
             await alice.create(CONFIG_MAPS, config_map(namespace))
 
 
-async def test_an_unconditional_write_is_an_error_here(kube: KubeClient, namespace: str) -> None:
+async def test_an_unconditional_write_is_an_error(kube: KubeClient, namespace: str) -> None:
     with pytest.raises(ValueError, match="resourceVersion"):
         await kube.patch(CONFIG_MAPS, namespace, "c", {"data": {"a": "1"}})
 
@@ -175,7 +177,7 @@ async def test_a_read_whose_answer_is_lost_is_unavailable(connection: Connection
             await client.get(CONFIG_MAPS, namespace, "c")
 
 
-async def test_nothing_is_sent_when_the_gate_is_shut(
+async def test_no_write_is_sent_when_the_gate_is_closed(
     connection: Connection, kube: KubeClient, namespace: str, calls: Calls
 ) -> None:
     def shut() -> None:
@@ -195,7 +197,7 @@ async def test_nothing_is_sent_when_the_gate_is_shut(
     assert calls == []
 
 
-async def test_events_are_posted_beside_the_reconcile(kube: KubeClient, namespace: str) -> None:
+async def test_events_are_posted_in_the_background(kube: KubeClient, namespace: str) -> None:
     made = await kube.create(CONFIG_MAPS, config_map(namespace))
     await kube.event(made, reason="Tested", message="x" * 5000, warning=True)
     await kube._events.close()
@@ -220,14 +222,14 @@ async def test_an_event_that_cannot_be_posted_fails_nothing(kube: KubeClient) ->
     await kube._events.close()
 
 
-async def test_a_renewed_token_is_read_when_the_old_one_is_refused(
+async def test_a_renewed_token_is_read_after_a_401(
     connection: Connection, namespace: str, tmp_path: Path
 ) -> None:
     token_file = tmp_path / "token"
     token_file.write_text("expired")
     renewed = dataclasses.replace(connection, token_value="", token_file=token_file)
     async with KubeClient(Transport(renewed)) as client:
-        with pytest.raises(Refused, match="does not know us"):
+        with pytest.raises(Refused, match="does not accept the operator's credentials"):
             await client.get(CONFIG_MAPS, namespace, "c")
         token_file.write_text(connection.token_value)
         made = await client.create(CONFIG_MAPS, config_map(namespace))

@@ -1,4 +1,4 @@
-"""The watch against a real API server: nothing is missed, through broken links and compaction."""
+"""The watch against a real API server: no change is missed after broken connections or compaction."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ LABEL = {"test": "watch"}
 
 
 @dataclass
-class Told:
-    """A handler that keeps what it was told, as a cache would."""
+class RecordingHandler:
+    """A handler that keeps the objects that it was called with, as a cache does."""
 
     items: dict[str, Json] = field(default_factory=dict)
     lists: int = 0
@@ -42,7 +42,7 @@ class Told:
     def alive(self) -> None:
         self.signs_of_life += 1
 
-    async def until(self, condition: Callable[[Told], object], *, seconds: float = 15) -> None:
+    async def until(self, condition: Callable[[RecordingHandler], object], *, seconds: float = 15) -> None:
         async with asyncio.timeout(seconds):
             while not condition(self):
                 await asyncio.sleep(0.01)
@@ -60,19 +60,21 @@ async def kube(connection: Connection) -> AsyncIterator[KubeClient]:
 
 
 @asynccontextmanager
-async def watching(kube: KubeClient, namespace: str, *, silence_seconds: float = 70) -> AsyncIterator[Told]:
-    told = Told()
+async def watching(
+    kube: KubeClient, namespace: str, *, silence_seconds: float = 70
+) -> AsyncIterator[RecordingHandler]:
+    handler = RecordingHandler()
     watch = Watch(
         kube,
         CONFIG_MAPS,
-        told,
+        handler,
         namespace=namespace,
         label_selector="test=watch",
         silence_seconds=silence_seconds,
     )
     task = asyncio.create_task(watch.run())
     try:
-        yield told
+        yield handler
     finally:
         task.cancel()
         with suppress(asyncio.CancelledError):
@@ -84,63 +86,63 @@ async def make(kube: KubeClient, namespace: str, name: str, *, data: str = "1") 
     return await kube.create(CONFIG_MAPS, {"metadata": metadata, "data": {"a": data}})
 
 
-async def test_every_change_of_what_is_selected_is_told(kube: KubeClient, namespace: str) -> None:
+async def test_every_change_of_a_selected_object_is_reported(kube: KubeClient, namespace: str) -> None:
     await make(kube, namespace, "before")
     await kube.create(CONFIG_MAPS, {"metadata": {"namespace": namespace, "name": "unlabelled"}})
-    async with watching(kube, namespace) as told:
-        await told.until(lambda t: t.items.keys() == {"before"})
+    async with watching(kube, namespace) as handler:
+        await handler.until(lambda t: t.items.keys() == {"before"})
         made = await make(kube, namespace, "after")
-        await told.until(lambda t: t.items.keys() == {"before", "after"})
+        await handler.until(lambda t: t.items.keys() == {"before", "after"})
         version = made["metadata"]["resourceVersion"]
         unlabel = {"metadata": {"resourceVersion": version, "labels": {"test": None}}}
         await kube.patch(CONFIG_MAPS, namespace, "after", unlabel)
-        await told.until(lambda t: t.items.keys() == {"before"})
+        await handler.until(lambda t: t.items.keys() == {"before"})
         await kube.delete(CONFIG_MAPS, namespace, "before")
-        await told.until(lambda t: not t.items)
-        assert told.lists == 1
-        assert told.signs_of_life >= 4
+        await handler.until(lambda t: not t.items)
+        assert handler.lists == 1
+        assert handler.signs_of_life >= 4
 
 
-async def test_an_object_larger_than_any_buffer_comes_whole(kube: KubeClient, namespace: str) -> None:
-    async with watching(kube, namespace) as told:
-        await told.until(lambda t: t.lists)
+async def test_an_object_larger_than_any_buffer_arrives_complete(kube: KubeClient, namespace: str) -> None:
+    async with watching(kube, namespace) as handler:
+        await handler.until(lambda t: t.lists)
         await make(kube, namespace, "large", data="\n" * 900_000)
-        await told.until(lambda t: "large" in t.items)
-        assert len(told.items["large"]["data"]["a"]) == 900_000
+        await handler.until(lambda t: "large" in t.items)
+        assert len(handler.items["large"]["data"]["a"]) == 900_000
 
 
-async def test_after_a_broken_link_it_goes_on_where_it_was(
+async def test_after_a_broken_connection_the_watch_resumes_at_its_last_version(
     connection: Connection, kube: KubeClient, namespace: str
 ) -> None:
     async with (
         losing_proxy(connection) as proxy,
         KubeClient(Transport(dataclasses.replace(connection, server=proxy.url))) as through,
-        watching(through, namespace) as told,
+        watching(through, namespace) as handler,
     ):
-        await told.until(lambda t: t.lists)
+        await handler.until(lambda t: t.lists)
         proxy.lose_answers = True
         await make(kube, namespace, "meanwhile")
-        await told.until(lambda _: proxy.lost >= 2)
-        assert not told.items
+        await handler.until(lambda _: proxy.lost >= 2)
+        assert not handler.items
         proxy.lose_answers = False
-        await told.until(lambda t: t.items.keys() == {"meanwhile"})
-        assert told.lists == 1
+        await handler.until(lambda t: t.items.keys() == {"meanwhile"})
+        assert handler.lists == 1
 
 
-async def test_a_silent_watch_is_begun_anew(connection: Connection, kube: KubeClient, namespace: str) -> None:
+async def test_a_silent_watch_is_restarted(connection: Connection, kube: KubeClient, namespace: str) -> None:
     async with (
         losing_proxy(connection) as proxy,
         KubeClient(Transport(dataclasses.replace(connection, server=proxy.url))) as through,
-        watching(through, namespace, silence_seconds=0.3) as told,
+        watching(through, namespace, silence_seconds=0.3) as handler,
     ):
-        await told.until(lambda t: t.lists)
-        await told.until(lambda _: sum("watch=true" in line for line in proxy.seen) >= 3)
+        await handler.until(lambda t: t.lists)
+        await handler.until(lambda _: sum("watch=true" in line for line in proxy.seen) >= 3)
         await make(kube, namespace, "c")
-        await told.until(lambda t: "c" in t.items)
+        await handler.until(lambda t: "c" in t.items)
 
 
 async def test_a_version_that_is_too_old_leads_to_a_fresh_list() -> None:
-    """A server of two answers: a real one compacts only after minutes."""
+    """Uses a server with two fixed answers, because a real API server compacts only after minutes."""
     lists = 0
 
     def config_map(name: str) -> Json:
@@ -176,9 +178,9 @@ async def test_a_version_that_is_too_old_leads_to_a_fresh_list() -> None:
     try:
         async with (
             KubeClient(Transport(Connection(server=url, source="test"))) as kube,
-            watching(kube, "team") as told,
+            watching(kube, "team") as handler,
         ):
-            await told.until(lambda t: t.lists == 2)
-            assert told.items.keys() == {"kept"}
+            await handler.until(lambda t: t.lists == 2)
+            assert handler.items.keys() == {"kept"}
     finally:
         await runner.cleanup()

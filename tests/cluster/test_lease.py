@@ -1,4 +1,4 @@
-"""The lease on a real API server: one leader, takeover by observation only, no write without it."""
+"""The lease on a real API server: one leader, takeover only after observation, no write without the lease."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ async def live(kube: KubeClient, namespace: str) -> Json:
     return found
 
 
-async def test_the_first_one_leads_and_the_second_waits(kube: KubeClient, namespace: str) -> None:
+async def test_the_first_process_leads_and_the_second_waits(kube: KubeClient, namespace: str) -> None:
     first, second = lease(kube, namespace, "first"), lease(kube, namespace, "second")
     async with asyncio.timeout(5):
         await first.acquire()
@@ -85,7 +85,7 @@ async def test_an_unchanged_lease_is_taken_over_after_its_duration_and_the_old_l
     assert (spec["holderIdentity"], spec["leaseTransitions"]) == ("second", 1)
 
 
-async def test_who_finds_the_lease_taken_over_stops_holding(kube: KubeClient, namespace: str) -> None:
+async def test_a_leader_whose_lease_was_taken_over_stops_holding_it(kube: KubeClient, namespace: str) -> None:
     first = lease(kube, namespace, "first")
     await first.acquire()
     async with holding(first) as task:
@@ -136,7 +136,7 @@ async def test_the_lease_of_a_process_that_died_on_this_machine_is_taken_at_once
         await heir.acquire()
 
 
-def test_a_process_of_another_machine_or_boot_is_never_called_dead() -> None:
+def test_a_process_of_another_machine_or_boot_is_never_considered_dead() -> None:
     host, boot, pid_namespace, pid, _ = process_identity().rsplit("_", 4)
     assert not is_dead_here(process_identity())
     assert is_dead_here(f"{host}_{boot}_{pid_namespace}_{pid}_1")

@@ -1,4 +1,4 @@
-"""The router on a real API server: what is written there reaches pick, also over a cut connection."""
+"""The router on a real API server: a change there reaches pick, also after a lost connection."""
 
 import json
 import socket
@@ -24,7 +24,7 @@ KEYS = [f"session-{n}" for n in range(200)]
 
 
 def eventually(condition: Callable[[], Any], *, within: float = 20.0) -> Any:
-    """What `condition` returned first that is true; fails after `within` seconds."""
+    """The first true result of `condition`; fails after `within` seconds."""
     deadline = time.monotonic() + within
     while not (found := condition()):
         assert time.monotonic() < deadline, f"not true within {within} s"
@@ -33,14 +33,14 @@ def eventually(condition: Callable[[], Any], *, within: float = 20.0) -> Any:
 
 
 def routed(weight: int, generation: int) -> str:
-    """The file with the docs agent's canary at a weight."""
+    """An agents.yaml in which the agent `docs` has a canary with this weight."""
     canary = CanaryTarget(weight, "org/tuned", endpoint_url="http://127.0.0.1:1/v1")
     mark = RolloutMark("uid-1", 1, "Progressing")
     return with_routing(BASE, "docs", RoutingBlock(generation, "uid-1", mark, "2099-01-01T00:00:00Z", canary))
 
 
 class ConfigMap:
-    """The ConfigMap, written over one kept connection: what kubectl takes to start is not ours to measure."""
+    """The ConfigMap, written over one open connection, so that the start of kubectl is not measured."""
 
     def __init__(self, cluster: LocalCluster, namespace: str) -> None:
         address = urlsplit(cluster.url)
@@ -69,7 +69,7 @@ class ConfigMap:
 
 
 class Cuttable:
-    """A TCP proxy in front of the API server; `cut` drops its connections, `refuse` takes no new ones."""
+    """A TCP proxy before the API server: `cut` drops its connections, `refuse` accepts no new ones."""
 
     def __init__(self, target: tuple[str, int]) -> None:
         self._target = target
@@ -103,7 +103,7 @@ class Cuttable:
                 end.shutdown(socket.SHUT_RDWR)
 
     def cut(self) -> None:
-        """Drops every connection that there is now; one that comes meanwhile stays."""
+        """Drops all current connections; a connection that is opened meanwhile stays."""
         now, self._open = self._open, []
         for end in now:
             with suppress(OSError):
@@ -167,7 +167,7 @@ def test_a_change_reaches_pick_in_less_than_a_second(
             seen = canaries(router)
 
 
-def test_routing_removed_by_hand_is_stable(
+def test_removed_routing_sends_all_sessions_to_stable(
     cluster: LocalCluster, namespace: str, configmap: ConfigMap, kubectl: Kubectl
 ) -> None:
     configmap.write(routed(100, 5))
@@ -200,7 +200,7 @@ def test_a_deleted_configmap_drops_the_canary_and_keeps_the_stable_target(
         eventually(lambda: canaries(router) == set(KEYS))
 
 
-def test_the_watch_survives_a_cut_connection(
+def test_the_watch_survives_a_lost_connection(
     cluster: LocalCluster, namespace: str, configmap: ConfigMap, proxy: Cuttable
 ) -> None:
     with watching(cluster, namespace, url=f"https://127.0.0.1:{proxy.port}") as router:
@@ -214,7 +214,7 @@ def test_the_watch_survives_a_cut_connection(
         assert router.state().watch_losses == 0
 
 
-def test_while_the_api_is_away_the_last_known_stays_and_then_the_file_decides(
+def test_without_the_api_the_last_known_table_stays_until_the_file_is_newer(
     cluster: LocalCluster, namespace: str, configmap: ConfigMap, proxy: Cuttable, tmp_path: Any
 ) -> None:
     configmap.write(routed(50, 5))
@@ -235,7 +235,7 @@ def test_while_the_api_is_away_the_last_known_stays_and_then_the_file_decides(
         assert canaries(router) == half
 
 
-def test_a_process_that_may_not_watch_lives_on_its_file(
+def test_a_process_that_may_not_watch_uses_its_file(
     cluster: LocalCluster, namespace: str, configmap: ConfigMap, tmp_path: Any
 ) -> None:
     file = tmp_path / "agents.yaml"

@@ -1,4 +1,4 @@
-"""The whole operator as a process: how it starts, stands by, hands over and stops, and what it writes."""
+"""The operator as a process: its start, standby, takeover and stop, and the objects that it writes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def kubeconfig(connection: Connection, proxy: LosingProxy, namespace: str, tmp_p
 
 
 def kinds_written(proxy: LosingProxy, namespace: str) -> set[str]:
-    """What was written in the namespace, or elsewhere, without the query."""
+    """The paths of all writes, relative to the namespace if they are in it, and without their query."""
     paths = (line.split()[1].split("?")[0] for line in proxy.writes())
     return {path.removeprefix("/apis").partition(f"/namespaces/{namespace}")[2] or path for path in paths}
 
@@ -41,7 +41,7 @@ def kinds_written(proxy: LosingProxy, namespace: str) -> set[str]:
 LEASE_ONLY = {"/leases", "/leases/modelops-operator"}
 
 
-async def test_an_idle_start_writes_the_lease_and_the_id_and_a_restart_the_lease_alone(
+async def test_a_first_start_writes_the_lease_and_the_id_and_a_restart_only_the_lease(
     kubeconfig: Path, proxy: LosingProxy, namespace: str, tmp_path: Path
 ) -> None:
     async with operator(kubeconfig, tmp_path / "state") as first:
@@ -59,7 +59,7 @@ async def test_an_idle_start_writes_the_lease_and_the_id_and_a_restart_the_lease
     assert kinds_written(proxy, namespace) <= LEASE_ONLY
 
 
-async def test_a_killed_operator_is_followed_at_once_and_a_living_one_is_waited_for(
+async def test_a_killed_operator_is_replaced_at_once_and_a_live_one_is_waited_for(
     kubeconfig: Path, tmp_path: Path
 ) -> None:
     async with (
@@ -77,7 +77,7 @@ async def test_a_killed_operator_is_followed_at_once_and_a_living_one_is_waited_
         await other.ready()
 
 
-async def test_an_operator_that_lost_its_lease_ends(
+async def test_an_operator_that_lost_its_lease_exits(
     kubeconfig: Path, connection: Connection, namespace: str, tmp_path: Path
 ) -> None:
     async with (
@@ -99,7 +99,7 @@ async def test_an_operator_that_lost_its_lease_ends(
         assert lease["spec"]["holderIdentity"] == "thief"
 
 
-async def test_probes_metrics_and_logs_tell_what_it_does(
+async def test_probes_metrics_and_logs_report_the_state_of_the_operator(
     kubeconfig: Path, tmp_path: Path, namespace: str
 ) -> None:
     secret = {"HUGGINGFACE_HUB_TOKEN": "hf_abcdefghijklmnop"}
@@ -130,7 +130,7 @@ async def test_probes_metrics_and_logs_tell_what_it_does(
         assert [line for line in running.lines if line["level"] not in ("INFO", "DEBUG")] == []
 
 
-async def test_a_lease_that_cannot_be_renewed_ends_the_operator_before_others_take_it(
+async def test_an_operator_that_cannot_renew_its_lease_exits_before_others_take_it(
     kubeconfig: Path, proxy: LosingProxy, tmp_path: Path
 ) -> None:
     async with operator(kubeconfig, tmp_path / "state", environ={"MODELOPS_LEASE_SECONDS": "3"}) as running:
@@ -139,7 +139,7 @@ async def test_a_lease_that_cannot_be_renewed_ends_the_operator_before_others_ta
         assert await running.ended(seconds=20) == 3
 
 
-async def test_without_our_kinds_it_waits_and_says_what_to_apply(tmp_path: Path) -> None:
+async def test_without_the_crds_the_operator_waits_and_says_what_to_apply(tmp_path: Path) -> None:
     from aiohttp import web
 
     async def nothing(_: web.Request) -> web.Response:

@@ -1,4 +1,4 @@
-"""The Python that the documentation shows runs, against the sandbox's own models."""
+"""The Python examples of the documentation run against the models of the sandbox."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ MESSAGES = [{"role": "user", "content": "def read_lines(path): ..."}]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_an_agent_of_the_page_is_answered(
+def test_the_example_of_the_page_gets_an_answer(
     page: Path, sandbox: SandboxInfo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "agents.yaml"
@@ -39,7 +39,7 @@ def test_an_agent_of_the_page_is_answered(
 
 
 def _chat(url: str, *, model: str) -> object:
-    """What the README leaves to the reader."""
+    """The `chat` function that the README leaves to the reader."""
     import os
 
     from openai import OpenAI

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from modelops.adapters.huggingface import HuggingFaceConnection, HuggingFaceEndpoints
-from modelops.adapters.huggingface.endpoints import openai_base
+from modelops.adapters.huggingface.endpoints import openai_base_url
 from modelops.domain.model_hosts import ModelHosts
 from modelops.ports import Endpoint, EndpointRequest, Refused, Unavailable, Uncertain
 from modelops.sandbox.client import SandboxInfo
@@ -66,7 +66,7 @@ async def running(endpoints: HuggingFaceEndpoints, token: str, name: str) -> End
     pytest.fail(f"{name} did not run: {await endpoints.list(token, USER)}")
 
 
-async def test_a_created_endpoint_runs_answers_and_is_gone_after_deletion(
+async def test_a_created_endpoint_runs_and_answers_until_it_is_deleted(
     endpoints: HuggingFaceEndpoints, token: str, wanted: EndpointRequest
 ) -> None:
     made = await endpoints.create(token, USER, wanted)
@@ -97,7 +97,7 @@ async def test_a_lost_answer_is_uncertain_and_the_endpoint_is_there(
     assert wanted.name in [item.name for item in await endpoints.list(token, USER)]
 
 
-async def test_a_rate_limit_is_unavailable_with_its_time(
+async def test_a_rate_limit_is_unavailable_with_its_retry_time(
     endpoints: HuggingFaceEndpoints, token: str, wanted: EndpointRequest, sandbox: SandboxInfo
 ) -> None:
     sandbox.fault("endpoints", "status", status=429, retry_after=9, method="POST")
@@ -107,7 +107,7 @@ async def test_a_rate_limit_is_unavailable_with_its_time(
 
 
 @pytest.mark.parametrize("name", ["x" * 33, "Upper", "under_score", "-dash", "dash-", ""])
-async def test_a_name_that_the_service_would_refuse_is_refused_unsent(
+async def test_an_invalid_name_is_refused_before_a_request_is_sent(
     endpoints: HuggingFaceEndpoints, token: str, wanted: EndpointRequest, sandbox: SandboxInfo, name: str
 ) -> None:
     with pytest.raises(Refused, match="endpoint name"):
@@ -115,7 +115,7 @@ async def test_a_name_that_the_service_would_refuse_is_refused_unsent(
     assert sandbox.requests(service="endpoints") == []
 
 
-async def test_the_price_is_the_services_and_asked_for_once(
+async def test_the_price_list_is_read_once(
     endpoints: HuggingFaceEndpoints, token: str, wanted: EndpointRequest, sandbox: SandboxInfo
 ) -> None:
     price = await endpoints.usd_micro_per_hour(token, USER, wanted)
@@ -125,7 +125,7 @@ async def test_the_price_is_the_services_and_asked_for_once(
     assert len(sandbox.requests(service="endpoints", path_regex="/provider/")) == 1
 
 
-async def test_no_token_goes_to_an_address_that_is_not_the_services(
+async def test_no_token_is_sent_to_a_foreign_address(
     endpoints: HuggingFaceEndpoints, connection: HuggingFaceConnection, token: str
 ) -> None:
     assert not await endpoints.answers(token, "https://endpoints.huggingface.cloud.example.org/v1")
@@ -137,7 +137,7 @@ async def test_no_token_goes_to_an_address_that_is_not_the_services(
         )
 
 
-async def test_a_real_service_gets_no_request_when_another_connection_moved_the_address(
+async def test_no_request_is_sent_when_another_connection_changed_the_address(
     endpoints: HuggingFaceEndpoints, token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from huggingface_hub import constants
@@ -159,5 +159,5 @@ async def test_a_real_service_gets_no_request_when_another_connection_moved_the_
         ("https://x/v1/", "https://x/v1"),
     ],
 )
-def test_the_base_has_its_version_segment(given: str, expected: str) -> None:
-    assert openai_base(given) == expected
+def test_the_base_url_has_a_version_segment(given: str, expected: str) -> None:
+    assert openai_base_url(given) == expected

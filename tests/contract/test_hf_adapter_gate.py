@@ -1,4 +1,4 @@
-"""The lease is asked right before every request that changes something, in the thread that sends it."""
+"""The lease is checked right before every request that changes something, in the thread that sends it."""
 
 from collections.abc import Callable, Iterator
 
@@ -12,13 +12,13 @@ from modelops.sandbox.tokens import USER
 
 
 class Lease:
-    """Answers yes `left` times."""
+    """A gate that lets `left` requests pass."""
 
     left = 0
 
     def gate(self) -> None:
         if self.left <= 0:
-            raise NotLeader("the lease is gone")
+            raise NotLeader("the lease was lost")
         self.left -= 1
 
 
@@ -34,7 +34,7 @@ def connection(sandbox: SandboxInfo, lease: Lease) -> Iterator[HuggingFaceConnec
     made.close()
 
 
-async def test_without_the_lease_reads_are_answered_and_nothing_is_submitted(
+async def test_without_the_lease_reads_work_and_nothing_is_submitted(
     connection: HuggingFaceConnection, sandbox: SandboxInfo, unique: Callable[[str], str]
 ) -> None:
     hub, jobs, label = HuggingFaceHub(connection), HuggingFaceJobs(connection), unique("label")

@@ -39,14 +39,14 @@ async def run_repo(hub: HuggingFaceHub, token: str, unique: Callable[[str], str]
 
 
 async def put(connection: HuggingFaceConnection, token: str, repo: str, path: str, content: object) -> str:
-    def work(api: Any) -> str:
+    def upload(api: Any) -> str:
         body = json.dumps(content).encode()
         return str(api.upload_file(path_or_fileobj=body, path_in_repo=path, repo_id=repo).oid)
 
-    return await connection.call(work, doing="a test", token=token, writes=True)
+    return await connection.call(upload, doing="a test", token=token, writes=True)
 
 
-async def test_repositories_are_private_and_made_once(
+async def test_a_repository_is_private_and_created_once(
     hub: HuggingFaceHub, connection: HuggingFaceConnection, token: str, run_repo: str
 ) -> None:
     await hub.ensure_model_repo(token, run_repo)
@@ -67,12 +67,12 @@ async def test_a_model_is_described(hub: HuggingFaceHub, token: str) -> None:
     assert await hub.model(token, BASE_MODEL, model.revision) == model
 
 
-async def test_a_model_that_is_missing_or_not_ours_to_read_is_none(hub: HuggingFaceHub, token: str) -> None:
+async def test_a_missing_model_or_revision_is_none(hub: HuggingFaceHub, token: str) -> None:
     assert await hub.model(token, f"{USER}/missing") is None
     assert await hub.model(token, BASE_MODEL, "0" * 40) is None
 
 
-async def test_a_gated_file_is_refused_in_the_services_words(hub: HuggingFaceHub, token: str) -> None:
+async def test_a_gated_file_is_refused_in_the_words_of_the_service(hub: HuggingFaceHub, token: str) -> None:
     with pytest.raises(Refused, match="restricted"):
         await hub.read_json(token, GATED_MODEL, "main", "config.json")
 
@@ -92,7 +92,7 @@ async def test_a_json_file_is_read_at_its_revision(
         await hub.read_json(token, run_repo, "main", "list.json")
 
 
-async def test_closing_stands_and_a_second_closing_changes_nothing(
+async def test_closing_an_attempt_twice_changes_nothing(
     hub: HuggingFaceHub, token: str, run_repo: str
 ) -> None:
     assert await hub.attempt_claim(token, run_repo, 1) is None
@@ -103,7 +103,7 @@ async def test_closing_stands_and_a_second_closing_changes_nothing(
     assert await hub.attempt_claim(token, run_repo, 2) is None
 
 
-async def test_a_claim_that_stands_is_returned_and_not_overwritten(
+async def test_an_existing_claim_is_returned_and_not_overwritten(
     hub: HuggingFaceHub, connection: HuggingFaceConnection, token: str, run_repo: str
 ) -> None:
     await put(connection, token, run_repo, "claims/1", {"job": "job-7"})
@@ -111,7 +111,9 @@ async def test_a_claim_that_stands_is_returned_and_not_overwritten(
     assert await hub.attempt_claim(token, run_repo, 1) == AttemptClaim(job="job-7")
 
 
-async def test_closers_in_a_race_agree(hub: HuggingFaceHub, token: str, run_repo: str) -> None:
+async def test_concurrent_closings_return_the_same_claim(
+    hub: HuggingFaceHub, token: str, run_repo: str
+) -> None:
     claims = await asyncio.gather(*(hub.close_attempt(token, run_repo, 1) for _ in range(4)))
     assert set(claims) == {AttemptClaim(closed=True)}
 
@@ -119,7 +121,7 @@ async def test_closers_in_a_race_agree(hub: HuggingFaceHub, token: str, run_repo
 async def test_exactly_one_of_a_job_and_the_operator_wins(
     hub: HuggingFaceHub, connection: HuggingFaceConnection, token: str, run_repo: str
 ) -> None:
-    """The job commits on the head that it looked at, as `trainers/job.py` does."""
+    """The job commits on the head that it has read, as `trainers/job.py` does."""
 
     def attempt_claim(api: Any) -> bool:
         from huggingface_hub import CommitOperationAdd
@@ -145,7 +147,7 @@ async def test_exactly_one_of_a_job_and_the_operator_wins(
     assert await hub.attempt_claim(token, run_repo, 1) == closed
 
 
-async def test_a_lost_answer_to_the_closing_commit_is_settled_by_looking(
+async def test_after_a_lost_answer_to_the_closing_commit_the_claim_is_read_again(
     hub: HuggingFaceHub, token: str, run_repo: str, sandbox: SandboxInfo
 ) -> None:
     sandbox.fault("hub", "lost_answer", method="POST", path_regex="/commit/main$")

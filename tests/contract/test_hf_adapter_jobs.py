@@ -1,4 +1,4 @@
-"""`HuggingFaceJobs` against the sandbox: every answer and every silence has its one meaning."""
+"""`HuggingFaceJobs` against the sandbox: every answer, and every lost answer, becomes one error of `ports`."""
 
 import asyncio
 import time
@@ -76,10 +76,10 @@ async def test_a_submitted_job_carries_its_label_and_runs_to_its_end(
     assert await jobs.tail(token, USER, job.id, 2) == ("line 1", "line 2")
 
 
-async def test_the_trainer_that_is_shipped_starts_in_a_job(
+async def test_the_packaged_trainer_starts_in_a_job(
     jobs: HuggingFaceJobs, token: str, wanted: JobRequest
 ) -> None:
-    """Without MODELOPS_RUN it fails, but only after it was unpacked and imported."""
+    """Without MODELOPS_RUN the trainer fails, but only after it was unpacked and imported."""
     shipped = replace(
         wanted, command=PAYLOADS["tiny"].command, environment={"MODELOPS_PAYLOAD": payload_base64("tiny")}
     )
@@ -120,7 +120,7 @@ async def test_ended_jobs_are_listed_by_label(jobs: HuggingFaceJobs, token: str,
         ({"kind": "drop_before"}, Uncertain),
     ],
 )
-async def test_what_a_submission_comes_to(
+async def test_each_failure_of_a_submission_becomes_its_error(
     jobs: HuggingFaceJobs,
     token: str,
     wanted: JobRequest,
@@ -140,14 +140,14 @@ async def test_what_a_submission_comes_to(
         assert told.value.retry_after == 7.0
 
 
-async def test_a_refused_flavor_says_so_in_the_services_words(
+async def test_a_refused_flavor_is_reported_in_the_words_of_the_service(
     jobs: HuggingFaceJobs, token: str, wanted: JobRequest
 ) -> None:
     with pytest.raises(Refused, match="unknown flavor 'h900'"):
         await jobs.submit(token, replace(wanted, flavor="h900"))
 
 
-async def test_a_service_that_is_not_there_is_unavailable(token: str, wanted: JobRequest) -> None:
+async def test_a_service_that_cannot_be_reached_is_unavailable(token: str, wanted: JobRequest) -> None:
     nowhere = HuggingFaceConnection(hub_url="http://127.0.0.1:9", endpoints_url="http://127.0.0.1:9/v2")
     try:
         with pytest.raises(Unavailable, match="could not be reached"):
@@ -164,7 +164,7 @@ async def test_a_wrong_token_is_refused_and_not_repeated_in_the_message(
     assert "wrongwrong" not in str(told.value)
 
 
-async def test_a_rate_limited_listing_is_told_at_once_and_not_slept_over(
+async def test_a_rate_limited_listing_fails_at_once_without_a_retry(
     jobs: HuggingFaceJobs, token: str, sandbox: SandboxInfo
 ) -> None:
     await jobs.list_active(token, USER)
@@ -176,7 +176,7 @@ async def test_a_rate_limited_listing_is_told_at_once_and_not_slept_over(
     assert time.monotonic() - began < 5
 
 
-async def test_active_jobs_of_ours_are_one_listing_over_all_pages(
+async def test_active_jobs_are_listed_over_all_pages(
     jobs: HuggingFaceJobs, token: str, wanted: JobRequest, sandbox: SandboxInfo
 ) -> None:
     sandbox.hold_jobs()
@@ -192,7 +192,7 @@ async def test_active_jobs_of_ours_are_one_listing_over_all_pages(
         await jobs.cancel(token, USER, job_id)
 
 
-async def test_cancelling_stops_a_job_and_again_is_no_error(
+async def test_cancelling_stops_a_job_and_repeating_it_is_no_error(
     jobs: HuggingFaceJobs, token: str, wanted: JobRequest
 ) -> None:
     job = await jobs.submit(token, replace(wanted, command=("python", "-c", "import time; time.sleep(60)")))
@@ -234,7 +234,7 @@ async def test_prices_are_per_hour(jobs: HuggingFaceJobs, token: str) -> None:
     assert [prices[name].devices for name in ("cpu-basic", "a10g-large", "a10g-largex4")] == [0, 1, 4]
 
 
-async def test_no_timeout_is_refused_before_anything_is_sent(
+async def test_a_job_without_a_timeout_is_refused_before_a_request_is_sent(
     jobs: HuggingFaceJobs, token: str, wanted: JobRequest
 ) -> None:
     with pytest.raises(Refused, match="30 minutes"):

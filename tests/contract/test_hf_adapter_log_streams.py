@@ -1,4 +1,4 @@
-"""Logs are streams that replay, fall silent on an open connection, or are kept alive without a word."""
+"""Log streams that replay, fall silent on an open connection, or send only keep-alives."""
 
 import asyncio
 import time
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from modelops.adapters.huggingface import HuggingFaceConnection, HuggingFaceJobs
-from modelops.adapters.huggingface.log_tail import LONGEST_SECONDS
+from modelops.adapters.huggingface.log_tail import MAX_SECONDS
 from modelops.engine import poller as polling
 from modelops.engine.clock import SystemClock
 from modelops.engine.poller import SharedJobPoller, Sighting, Watch
@@ -29,7 +29,7 @@ time.sleep(60)
 """
 LINES = 4
 SILENT_AFTER_THE_FIRST = 2
-"""Events: the service's own mark, and `begin`."""
+"""Number of events: the first line of the service, and `begin`."""
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def token(sandbox: SandboxInfo) -> str:
 async def submit(
     jobs: HuggingFaceJobs, token: str, unique: Callable[[str], str]
 ) -> AsyncIterator[Callable[[], Any]]:
-    """Starts a job that trains for ever; each is cancelled at the end."""
+    """Starts a job that runs until the test cancels it."""
     made: list[Job] = []
 
     async def submit() -> Job:
@@ -89,7 +89,7 @@ def seen(poller: SharedJobPoller, job: Job) -> Sighting:
     return found
 
 
-async def test_keep_alives_do_not_hold_a_reader(
+async def test_keep_alives_do_not_block_the_reader(
     jobs: HuggingFaceJobs, token: str, sandbox: SandboxInfo, submit: Callable[[], Any]
 ) -> None:
     job = await submit()
@@ -97,10 +97,10 @@ async def test_keep_alives_do_not_hold_a_reader(
     sandbox.log_streams(keep_alive=0.05)
     began = time.monotonic()
     assert len(await jobs.tail(token, USER, job.id, 100)) == LINES
-    assert time.monotonic() - began < LONGEST_SECONDS + 1
+    assert time.monotonic() - began < MAX_SECONDS + 1
 
 
-async def test_half_open_stream_gives_what_came_and_the_job_is_followed_on(
+async def test_a_half_open_stream_gives_the_lines_so_far_and_the_next_poll_the_rest(
     jobs: HuggingFaceJobs, token: str, sandbox: SandboxInfo, submit: Callable[[], Any]
 ) -> None:
     job = await submit()
@@ -119,7 +119,7 @@ async def test_half_open_stream_gives_what_came_and_the_job_is_followed_on(
     assert seen(poller, job).report.step == 2  # type: ignore[union-attr]
 
 
-async def test_progress_does_not_go_back_where_a_later_stream_falls_silent_sooner(
+async def test_progress_does_not_go_back_when_a_later_stream_is_shorter(
     jobs: HuggingFaceJobs, token: str, sandbox: SandboxInfo, submit: Callable[[], Any]
 ) -> None:
     job, told = await submit(), []  # type: ignore[var-annotated]
@@ -138,7 +138,7 @@ async def test_progress_does_not_go_back_where_a_later_stream_falls_silent_soone
     assert len(told) == times
 
 
-async def test_replayed_log_says_the_same_once(
+async def test_a_replayed_log_is_reported_once(
     jobs: HuggingFaceJobs, token: str, sandbox: SandboxInfo, submit: Callable[[], Any]
 ) -> None:
     job, told = await submit(), []  # type: ignore[var-annotated]
@@ -154,7 +154,7 @@ async def test_replayed_log_says_the_same_once(
     assert len(told) == times
 
 
-async def test_rate_limit_of_a_log_pauses_all_requests_of_the_account(
+async def test_a_rate_limit_of_a_log_pauses_all_requests_of_the_account(
     jobs: HuggingFaceJobs, token: str, sandbox: SandboxInfo, submit: Callable[[], Any]
 ) -> None:
     made = [await submit(), await submit()]

@@ -1,4 +1,4 @@
-"""One poller for all runs: what it asks the sandbox for, and whom it tells."""
+"""One poller for all runs: the requests that it sends, and the runs that it notifies."""
 
 import asyncio
 import time
@@ -99,12 +99,12 @@ async def test_a_hundred_waiting_jobs_are_one_call_per_poll(
     await asyncio.gather(*(jobs.cancel(token, USER, job.id) for job in made))
 
 
-async def test_nobody_waiting_is_nobody_asked(poller: SharedJobPoller, sandbox: SandboxInfo) -> None:
+async def test_without_watched_jobs_no_request_is_sent(poller: SharedJobPoller, sandbox: SandboxInfo) -> None:
     await poller.poll()
     assert sandbox.requests(service="hub") == []
 
 
-async def test_progress_of_a_running_job_is_told_once(
+async def test_progress_of_a_running_job_is_reported_once(
     jobs: HuggingFaceJobs,
     poller: SharedJobPoller,
     token: str,
@@ -126,7 +126,7 @@ async def test_progress_of_a_running_job_is_told_once(
     await jobs.cancel(token, USER, job.id)
 
 
-async def test_a_failed_job_is_told_with_its_last_words_and_then_left_alone(
+async def test_a_failed_job_is_reported_with_its_error_and_then_not_read_again(
     jobs: HuggingFaceJobs,
     poller: SharedJobPoller,
     token: str,
@@ -152,7 +152,7 @@ async def test_a_failed_job_is_told_with_its_last_words_and_then_left_alone(
     assert sandbox.requests(service="hub") == []
 
 
-async def test_a_job_that_the_service_does_not_know_is_gone_after_three_looks(
+async def test_a_job_that_the_service_does_not_know_is_missing_after_three_polls(
     poller: SharedJobPoller, token: str, told: list[Hashable]
 ) -> None:
     sighting = poller.watch(Watch(key="k", token=token, namespace=USER, job_id="0" * 24))
@@ -167,7 +167,7 @@ async def test_a_job_that_the_service_does_not_know_is_gone_after_three_looks(
     assert told == ["k"]
 
 
-async def test_a_rate_limit_is_waited_for_and_shown(
+async def test_a_rate_limit_is_respected_and_reported(
     jobs: HuggingFaceJobs,
     poller: SharedJobPoller,
     token: str,
@@ -188,7 +188,7 @@ async def test_a_rate_limit_is_waited_for_and_shown(
     await jobs.cancel(token, USER, job.id)
 
 
-async def test_an_end_waits_for_a_log_that_cannot_be_read_but_not_for_ever(
+async def test_an_unreadable_log_delays_the_end_only_for_a_while(
     jobs: HuggingFaceJobs,
     poller: SharedJobPoller,
     token: str,
@@ -210,7 +210,7 @@ async def test_an_end_waits_for_a_log_that_cannot_be_read_but_not_for_ever(
     assert len(sandbox.requests(service="hub", path_regex="/logs")) >= 3
 
 
-async def test_asking_for_a_look_soon_does_not_wait_for_the_interval(
+async def test_a_requested_poll_does_not_wait_for_the_interval(
     jobs: HuggingFaceJobs, token: str, told: list[Hashable], request_of: Callable[[str], JobRequest]
 ) -> None:
     poller = SharedJobPoller(jobs, clock=SystemClock(), changed=told.append, interval_seconds=600)
@@ -228,7 +228,7 @@ async def test_asking_for_a_look_soon_does_not_wait_for_the_interval(
         loop.cancel()
 
 
-async def test_a_forgotten_watch_is_not_told(
+async def test_a_forgotten_watch_is_not_notified(
     poller: SharedJobPoller, token: str, told: list[Hashable]
 ) -> None:
     poller.watch(Watch(key="k", token=token, namespace=USER, job_id="0" * 24))

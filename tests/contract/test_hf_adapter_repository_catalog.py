@@ -1,4 +1,4 @@
-"""`HuggingFaceRepositoryCatalog` against the sandbox: which repositories are ours, what they hold, and how they go."""
+"""`HuggingFaceRepositoryCatalog` against the sandbox: listing, searching and deleting the operator's repositories."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def agent(unique: Callable[[str], str]) -> str:
     return unique("agent").replace("-", "_")
 
 
-async def test_only_repositories_with_our_names_are_read(
+async def test_only_repositories_with_names_of_the_operators_form_are_read(
     shelf: HuggingFaceRepositoryCatalog, hf: HfApi, agent: str
 ) -> None:
     made = publish(hf, org=ORG, version="v1.1.0-rc.1", agent=agent, train=[ONE])
@@ -57,7 +57,7 @@ async def test_only_repositories_with_our_names_are_read(
     assert [list(d.revisions) for d in found.datasets] == [[made.data_revision]]
 
 
-async def test_a_repository_without_a_model_says_nothing(
+async def test_a_repository_without_a_readable_model_has_no_lineage(
     shelf: HuggingFaceRepositoryCatalog, hf: HfApi, agent: str
 ) -> None:
     repo = f"{ORG}/code-chef-{agent.replace('_', '-')}-20251209-220000-abcdef"
@@ -79,7 +79,7 @@ async def test_an_example_is_found_by_split_and_in_the_history(
     assert await shelf.splits_with(made.data, later, THREE) == ("train",)
 
 
-async def test_data_from_before_the_list_of_examples_are_read_by_their_rows(
+async def test_data_without_a_list_of_examples_are_searched_by_their_rows(
     shelf: HuggingFaceRepositoryCatalog, hf: HfApi, agent: str
 ) -> None:
     made = publish(hf, org=ORG, version="v1.1.0-rc.1", agent=agent, train=[ONE], test=[TWO], listed=False)
@@ -92,7 +92,7 @@ async def test_data_from_before_the_list_of_examples_are_read_by_their_rows(
     assert await shelf.splits_with(made.data, silent, ONE) is None
 
 
-async def test_a_deletion_whose_answer_is_lost_is_made_again(
+async def test_a_deletion_whose_answer_was_lost_can_be_repeated(
     shelf: HuggingFaceRepositoryCatalog, hf: HfApi, sandbox: SandboxInfo, agent: str
 ) -> None:
     made = publish(hf, org=ORG, version="v1.1.0-rc.1", agent=agent)

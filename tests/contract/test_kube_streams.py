@@ -1,4 +1,4 @@
-"""The Kubernetes transport and its watches against a server of our own that does what servers should not."""
+"""The Kubernetes transport and its watches against a server that misbehaves."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ DEADLINE = 10.0
 
 
 class Handler:
-    """Fails at the first event that it is told."""
+    """A handler that fails at its first event."""
 
     def __init__(self) -> None:
-        self.told: list[str] = []
+        self.changed_names: list[str] = []
         self.seen = asyncio.Event()
         self.failures = 1
 
@@ -32,7 +32,7 @@ class Handler:
         if self.failures:
             self.failures -= 1
             raise KeyError("spec")
-        self.told.append(item["metadata"]["name"])
+        self.changed_names.append(item["metadata"]["name"])
         self.seen.set()
 
     def deleted(self, item: Json) -> None:
@@ -84,13 +84,13 @@ def app() -> web.Application:
     return made
 
 
-async def test_a_watch_whose_handler_failed_begins_anew() -> None:
+async def test_a_watch_whose_handler_failed_starts_again() -> None:
     handler = Handler()
     async with client_of(app()) as kube:
         task = asyncio.create_task(Watch(kube, PODS, handler).run())
         await asyncio.wait_for(handler.seen.wait(), DEADLINE)
         task.cancel()
-        assert handler.told == ["p"]
+        assert handler.changed_names == ["p"]
 
 
 async def test_a_hundred_watches_leave_connections_for_requests() -> None:
@@ -106,7 +106,7 @@ async def test_a_hundred_watches_leave_connections_for_requests() -> None:
             task.cancel()
 
 
-async def test_an_answer_that_is_no_json_says_nothing_definite_about_a_write() -> None:
+async def test_a_write_with_an_answer_that_is_no_json_is_uncertain() -> None:
     async with client_of(app()) as kube:
         with pytest.raises(Unavailable):
             await kube.get(PODS, "n", "garbled")

@@ -159,7 +159,7 @@ def test_an_unknown_dataset_or_version_says_what_to_do(client: Client, name: str
     with pytest.raises(DatasetNotFound, match="names no dataset"):
         resolve_dataset(client, "ls://")
     for as_of in ("no-such-tag", "2001-01-01T00:00:00Z"):
-        with pytest.raises(DatasetVersionNotFound, match="Give a tag that exists"):
+        with pytest.raises(DatasetVersionNotFound, match="Use an existing tag"):
             resolve_dataset(client, name, as_of=as_of)
 
 

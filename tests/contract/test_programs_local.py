@@ -1,4 +1,4 @@
-"""Programs of our own as real processes: started once, found again, ended whole."""
+"""Programs as real processes: started once, found again after a restart, ended with their children."""
 
 import asyncio
 import json
@@ -80,7 +80,7 @@ def waiting(state: ProgramState) -> bool:
     return state.progress.get("waits", False) is True
 
 
-def dead(state: ProgramState) -> bool:
+def not_running(state: ProgramState) -> bool:
     return not state.running
 
 
@@ -100,7 +100,7 @@ async def test_a_program_that_was_never_started_is_unknown(programs: LocalProgra
     assert await programs.observe("dataset-a") is None
 
 
-async def test_result_is_seen_with_only_the_environment_it_was_given(
+async def test_a_program_has_only_the_environment_that_it_was_given(
     programs: LocalPrograms, module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPERATORS_OWN_SECRET", "not-for-programs")
@@ -134,7 +134,7 @@ async def test_another_input_under_the_same_name_is_refused(programs: LocalProgr
         await programs.start("a", module, {"do": "die"}, {})
 
 
-async def test_a_restarted_operator_adopts_what_runs(
+async def test_a_restarted_operator_adopts_a_running_program(
     programs: LocalPrograms, module: str, tmp_path: Path
 ) -> None:
     await programs.start("a", module, {"do": "wait"}, {})
@@ -167,17 +167,17 @@ async def test_a_killed_program_is_started_again_and_resumes_in_its_folder(
     process = process_id(tmp_path / "programs" / "a")
     assert process is not None
     os.kill(process, signal.SIGKILL)
-    state = await until(programs, "a", dead)
+    state = await until(programs, "a", not_running)
     assert state.result is None
     await programs.start("a", module, {"do": "wait"}, {})
     await until(programs, "a", lambda state: state.running and runs(tmp_path, "a") == 2)
 
 
-async def test_a_pid_that_belongs_to_somebody_else_is_not_taken_for_the_program(
+async def test_a_process_id_of_another_process_is_not_taken_for_the_program(
     programs: LocalPrograms, module: str, tmp_path: Path
 ) -> None:
     await programs.start("a", module, {"do": "die"}, {})
-    await until(programs, "a", dead)
+    await until(programs, "a", not_running)
     stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
     try:
         (tmp_path / "programs" / "a" / "pid").write_text(str(stranger.pid))
@@ -191,29 +191,29 @@ async def test_a_pid_that_belongs_to_somebody_else_is_not_taken_for_the_program(
         stranger.wait()
 
 
-async def die(programs: LocalPrograms, module: str, *, times: int, journal: bool) -> ProgramState:
+async def crash(programs: LocalPrograms, module: str, *, times: int, journal: bool) -> ProgramState:
     given = {"do": "die", "journal": journal}
     for _ in range(times):
         await programs.start("a", module, given, {"API_KEY": "given-secret"})
-        state = await until(programs, "a", dead)
+        state = await until(programs, "a", not_running)
     return state
 
 
-async def test_three_deaths_without_progress_are_a_failure_with_last_words_and_no_secret(
+async def test_three_crashes_without_progress_are_a_failure_with_the_log_and_without_secrets(
     programs: LocalPrograms, module: str
 ) -> None:
-    assert (await die(programs, module, times=2, journal=False)).result is None
-    result = (await die(programs, module, times=1, journal=False)).result
+    assert (await crash(programs, module, times=2, journal=False)).result is None
+    result = (await crash(programs, module, times=1, journal=False)).result
     assert result is not None
     assert (result["ok"], result["reason"], result["transient"]) == (False, "ProgramDied", False)
     assert "dying of *** and ***" in result["message"]
 
 
-async def test_deaths_with_progress_in_between_are_no_failure(programs: LocalPrograms, module: str) -> None:
-    assert (await die(programs, module, times=4, journal=True)).result is None
+async def test_crashes_with_progress_in_between_are_no_failure(programs: LocalPrograms, module: str) -> None:
+    assert (await crash(programs, module, times=4, journal=True)).result is None
 
 
-async def test_only_a_transient_result_is_forgotten_and_the_journal_stays(
+async def test_only_a_transient_result_is_discarded_and_the_journal_stays(
     programs: LocalPrograms, module: str, tmp_path: Path
 ) -> None:
     for name, do in (("a", "transient"), ("b", "finish")):
@@ -236,17 +236,19 @@ async def test_stop_ends_the_program_with_its_children_and_removes_the_folder(
     assert await programs.observe("a") is None
 
 
-async def test_ended_programs_are_told_at_once_and_leave_no_zombie(tmp_path: Path, module: str) -> None:
-    told: asyncio.Queue[str] = asyncio.Queue()
-    programs = LocalPrograms(tmp_path, ended=told.put_nowait)
+async def test_the_end_of_a_program_is_reported_at_once_and_leaves_no_zombie(
+    tmp_path: Path, module: str
+) -> None:
+    ended: asyncio.Queue[str] = asyncio.Queue()
+    programs = LocalPrograms(tmp_path, on_ended=ended.put_nowait)
     await programs.start("a", module, {"do": "finish"}, {})
-    assert await asyncio.wait_for(told.get(), 15) == "a"
+    assert await asyncio.wait_for(ended.get(), 15) == "a"
     process = process_id(tmp_path / "programs" / "a")
     assert process is not None
     assert not Path(f"/proc/{process}").exists()
 
 
-async def test_a_long_log_is_cut(programs: LocalPrograms, module: str, tmp_path: Path) -> None:
+async def test_a_long_log_is_truncated(programs: LocalPrograms, module: str, tmp_path: Path) -> None:
     await programs.start("a", module, {"do": "shout"}, {})
     await until(programs, "a", lambda state: "said" in state.progress)
     await programs.observe("a")
@@ -259,11 +261,9 @@ async def test_a_name_cannot_leave_the_folder(programs: LocalPrograms, name: str
         await programs.observe(name)
 
 
-async def test_a_result_that_is_no_result_is_a_failure(
-    programs: LocalPrograms, module: str, tmp_path: Path
-) -> None:
+async def test_an_invalid_result_is_a_failure(programs: LocalPrograms, module: str, tmp_path: Path) -> None:
     await programs.start("a", module, {"do": "die"}, {})
-    await until(programs, "a", dead)
+    await until(programs, "a", not_running)
     (tmp_path / "programs" / "a" / "result.json").write_text(json.dumps({"fine": True}))
     result = (await until(programs, "a", finished)).result
     assert result is not None

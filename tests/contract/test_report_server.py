@@ -1,4 +1,4 @@
-"""The operator's port for reports, asked by a real router and by strangers."""
+"""The report server, called by a real router and by callers without a valid token."""
 
 import asyncio
 import json
@@ -13,13 +13,13 @@ import pytest
 
 from modelops.adapters.reports import (
     Caller,
-    ReportBook,
     ReportServer,
+    ReportStore,
     TokenCheck,
     shared_secret,
     token_review,
 )
-from modelops.adapters.reports.body import LARGEST_BODY
+from modelops.adapters.reports.body import MAX_BODY_BYTES
 from modelops.engine.clock import SystemClock
 from modelops.ports import Refused, Unavailable
 from modelops.router import Router
@@ -47,8 +47,8 @@ def news() -> list[tuple[str, str]]:
 
 
 @pytest.fixture
-def book(news: list[tuple[str, str]]) -> ReportBook:
-    return ReportBook(clock=SystemClock(), changed=lambda *key: news.append(key))
+def store(news: list[tuple[str, str]]) -> ReportStore:
+    return ReportStore(clock=SystemClock(), on_change=lambda *key: news.append(key))
 
 
 @pytest.fixture
@@ -57,8 +57,8 @@ def check() -> TokenCheck:
 
 
 @pytest.fixture
-async def server(book: ReportBook, check: TokenCheck) -> AsyncIterator[ReportServer]:
-    running = ReportServer(book, check)
+async def server(store: ReportStore, check: TokenCheck) -> AsyncIterator[ReportServer]:
+    running = ReportServer(store, check)
     await running.start()
     yield running
     await running.close()
@@ -84,8 +84,8 @@ async def until(condition: Callable[[], bool], seconds: float = 15.0) -> None:
         await asyncio.sleep(0.02)
 
 
-async def test_a_real_router_is_heard_with_its_generation_and_counters(
-    server: ReportServer, book: ReportBook, news: list[tuple[str, str]], tmp_path: Path
+async def test_the_report_of_a_real_router_arrives_with_its_generation_and_counters(
+    server: ReportServer, store: ReportStore, news: list[tuple[str, str]], tmp_path: Path
 ) -> None:
     file = tmp_path / "agents.yaml"
     file.write_text(AGENTS)
@@ -93,14 +93,14 @@ async def test_a_real_router_is_heard_with_its_generation_and_counters(
         lambda: Router("docs", file=file, watch=None, report_url=server.url, report_token=SECRET)
     )
     try:
-        await until(lambda: _said(book).in_sync == 1)
+        await until(lambda: _summary(store).in_sync == 1)
         assert ("", "docs") in news
         await asyncio.to_thread(_one_request, router)
-        await until(lambda: _said(book).canary_errors != ())
-        await until(lambda: _said(book).canary.requests == 1, seconds=20)
+        await until(lambda: _summary(store).canary_errors != ())
+        await until(lambda: _summary(store).canary.requests == 1, seconds=20)
     finally:
         await asyncio.to_thread(router.close)
-    said = _said(book)
+    said = _summary(store)
     assert (said.canary.errors, said.canary_reachable) == (1, 0)
     assert said.canary_errors == ("ConnectionRefused",)
 
@@ -118,8 +118,8 @@ raise RuntimeError("as an agent may when its model answers nonsense")
 """
 
 
-async def test_the_errors_of_an_agent_that_crashes_at_once_are_heard(
-    server: ReportServer, book: ReportBook, tmp_path: Path
+async def test_the_errors_of_an_agent_that_crashes_at_once_arrive(
+    server: ReportServer, store: ReportStore, tmp_path: Path
 ) -> None:
     file = tmp_path / "agents.yaml"
     file.write_text(AGENTS)
@@ -134,11 +134,11 @@ async def test_the_errors_of_an_agent_that_crashes_at_once_are_heard(
     )
     _, stderr = await asyncio.wait_for(agent.communicate(), 30)
     assert stderr.decode().strip().endswith("answers nonsense")
-    assert _said(book).canary.errors == 3
+    assert _summary(store).canary.errors == 3
 
 
-def _said(book: ReportBook) -> Any:
-    return book.summary("team", "docs", generation=42, salt="rollout-1", pods=None)
+def _summary(store: ReportStore) -> Any:
+    return store.summary("team", "docs", generation=42, salt="rollout-1", pods=None)
 
 
 def _one_request(router: Router) -> None:
@@ -147,14 +147,16 @@ def _one_request(router: Router) -> None:
 
 
 @pytest.mark.parametrize("token", [None, "", "wrong", SECRET + "x", "ä"])
-async def test_a_stranger_is_refused(server: ReportServer, book: ReportBook, token: str | None) -> None:
+async def test_a_report_without_a_valid_token_is_refused(
+    server: ReportServer, store: ReportStore, token: str | None
+) -> None:
     status, _ = await post(server.url, report(), token=token)
-    assert (status, book.version) == (401, 0)
+    assert (status, store.version) == (401, 0)
 
 
-async def test_a_body_that_is_too_large_is_refused(server: ReportServer, book: ReportBook) -> None:
-    status, _ = await post(server.url, b" " * (LARGEST_BODY + 1))
-    assert (status, book.version) == (413, 0)
+async def test_a_body_that_is_too_large_is_refused(server: ReportServer, store: ReportStore) -> None:
+    status, _ = await post(server.url, b" " * (MAX_BODY_BYTES + 1))
+    assert (status, store.version) == (413, 0)
 
 
 @pytest.mark.parametrize(
@@ -166,20 +168,20 @@ async def test_a_body_that_is_too_large_is_refused(server: ReportServer, book: R
         ([1], ""),
     ],
 )
-async def test_a_body_that_is_no_report_is_refused_with_the_field(
-    server: ReportServer, book: ReportBook, body: Any, words: str
+async def test_an_invalid_body_is_refused_with_the_name_of_the_field(
+    server: ReportServer, store: ReportStore, body: Any, words: str
 ) -> None:
     status, text = await post(server.url, body)
-    assert (status, book.version) == (400, 0)
+    assert (status, store.version) == (400, 0)
     assert words in text
 
 
-async def test_a_self_made_namespace_counts_where_no_token_proves_one(
-    server: ReportServer, book: ReportBook
+async def test_the_namespace_in_the_report_counts_where_the_token_proves_none(
+    server: ReportServer, store: ReportStore
 ) -> None:
     assert (await post(server.url, report(namespace="team")))[0] == 204
-    assert len(book.processes("team", "docs")) == 1
-    assert len(book.processes("other", "docs")) == 0
+    assert len(store.processes("team", "docs")) == 1
+    assert len(store.processes("other", "docs")) == 0
 
 
 def test_a_short_shared_secret_is_an_error() -> None:
@@ -206,13 +208,13 @@ AGENT = {
 }
 
 
-async def test_a_service_account_counts_in_its_namespace_and_pod_and_is_reviewed_once(
-    book: ReportBook,
+async def test_a_service_account_reports_for_its_namespace_and_pod_and_is_reviewed_once(
+    store: ReportStore,
 ) -> None:
     asked: list[str] = []
     person = {"authenticated": True, "user": {"username": "alice"}}
     statuses = {"a.agent.c": AGENT, "a.person.c": person, "a.nobody.c": {"authenticated": False}}
-    server = ReportServer(book, token_review(review_of(statuses, asked), clock=SystemClock()))
+    server = ReportServer(store, token_review(review_of(statuses, asked), clock=SystemClock()))
     await server.start()
     try:
         lies = report(pod="another", namespace="other")
@@ -224,17 +226,17 @@ async def test_a_service_account_counts_in_its_namespace_and_pod_and_is_reviewed
     finally:
         await server.close()
     assert asked == ["a.agent.c", "a.person.c", "a.nobody.c", "a.later.c"]
-    assert [entry.report.pod for entry in book.processes("team", "docs")] == ["docs-5d9-x2"]
-    assert book.processes("other", "docs") == ()
+    assert [entry.report.pod for entry in store.processes("team", "docs")] == ["docs-5d9-x2"]
+    assert store.processes("other", "docs") == ()
 
 
-async def test_a_token_without_a_pod_keeps_the_pod_that_was_said() -> None:
+async def test_a_token_without_a_pod_proves_only_the_namespace() -> None:
     status = {"authenticated": True, "user": {"username": "system:serviceaccount:team:docs-agent"}}
     check = token_review(review_of({"a.t.c": status}, []), clock=SystemClock())
     assert await check("a.t.c") == Caller(namespace="team")
 
 
-async def test_what_is_no_service_account_token_is_never_reviewed() -> None:
+async def test_a_text_that_is_no_service_account_token_is_never_reviewed() -> None:
     asked: list[str] = []
     check = token_review(review_of({}, asked), clock=SystemClock())
     for token in ("x", "a.b", "a.b.c.d", "ä.b.c", "a." + "b" * 9000 + ".c"):
@@ -261,7 +263,7 @@ async def test_a_flood_of_unknown_tokens_does_not_reach_the_api_server() -> None
     assert sum(isinstance(answer, Unavailable) for answer in answers) >= 436
 
 
-async def test_bad_tokens_push_out_no_good_ones() -> None:
+async def test_rejected_tokens_do_not_displace_accepted_ones() -> None:
     asked: list[str] = []
     statuses = {f"a.{number}.c": {"authenticated": False} for number in range(2100)}
     check = token_review(review_of({**statuses, "a.agent.c": AGENT}, asked), clock=SystemClock())
@@ -272,11 +274,11 @@ async def test_bad_tokens_push_out_no_good_ones() -> None:
     assert asked.count("a.agent.c") == 1
 
 
-async def test_a_review_that_is_refused_says_later_instead_of_failing(book: ReportBook) -> None:
+async def test_a_review_that_fails_is_answered_with_503(store: ReportStore) -> None:
     async def review(_: str) -> dict[str, Any]:
         raise Refused("tokenreviews is forbidden")
 
-    server = ReportServer(book, token_review(review, clock=SystemClock()))
+    server = ReportServer(store, token_review(review, clock=SystemClock()))
     await server.start()
     try:
         assert (await post(server.url, report(), token="a.b.c"))[0] == 503

@@ -1,4 +1,4 @@
-"""The router, the operator's reader and an implementation of our own agree on the published vectors."""
+"""The router, the operator's reader and a reference implementation agree on the published vectors."""
 
 import json
 import unicodedata
@@ -17,7 +17,7 @@ VECTORS: dict[str, Any] = json.loads(Path(__file__).with_name("routing_vectors.j
 
 
 def reference_bucket(salt: str, key: str) -> int:
-    """Written from the contract alone, with other operations than the router's."""
+    """The bucket by the contract, with other operations than those of the router."""
     hashed = sha256((salt + "\n" + unicodedata.normalize("NFC", key)).encode("utf-8")).hexdigest()
     return int(hashed[:8], 16) * 10_000 // 2**32
 
@@ -54,7 +54,7 @@ def test_the_router_picks_the_published_tracks(case: dict[str, Any], tmp_path: P
 
 
 @pytest.mark.parametrize("case", named("files"))
-def test_the_operators_reader_leads_to_the_published_tracks(case: dict[str, Any]) -> None:
+def test_the_reader_of_the_operator_gives_the_published_tracks(case: dict[str, Any]) -> None:
     now = datetime.fromisoformat(case["now"])
     tracks = reference_tracks(case["text"], case["agent"], now, list(case["tracks"]))
     assert tracks == case["tracks"]

@@ -12,7 +12,7 @@ from http.client import HTTPException
 
 from modelops.localcluster import LocalCluster
 from modelops.router import Request, Router, WatchConfig
-from modelops.router.connections import connection_to, path_of
+from modelops.router.connections import new_connection, request_path
 
 QUESTION = {"messages": [{"role": "user", "content": "def add(a, b):\n    return a + b"}]}
 
@@ -73,12 +73,12 @@ class Agents:
 def ask(request: Request) -> None:
     """One question to the model that the router picked; an answer that is none counts as an error."""
     route = request.route
-    connection = connection_to(route.endpoint_url or "", timeout=5)
+    connection = new_connection(route.endpoint_url or "", timeout=5)
     key = os.environ.get(route.api_key_env or "", "")
     headers = {"Content-Type": "application/json", "Authorization": f"Bearer {key}"}
     body = json.dumps({**QUESTION, "model": route.served_model})
     try:
-        connection.request("POST", path_of(route.endpoint_url or "", "/chat/completions"), body, headers)
+        connection.request("POST", request_path(route.endpoint_url or "", "/chat/completions"), body, headers)
         response = connection.getresponse()
         response.read()
         request.ok = response.status == 200

@@ -151,9 +151,9 @@ class Stage:
         for running in self._agents:
             await asyncio.to_thread(running.close)
         for folder in (self.folder / "state" / "programs").glob("*"):
-            from modelops.adapters.programs.process import end
+            from modelops.adapters.programs.process import terminate
 
-            await asyncio.to_thread(end, folder)
+            await asyncio.to_thread(terminate, folder)
 
     # What is there ----------------------------------------------------------------------------------------
 

@@ -1,1 +1,1 @@
-"""One package per world that the operator talks to."""
+"""The adapters behind the ports: one package for each service that the operator calls."""

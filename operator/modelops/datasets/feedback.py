@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 from statistics import fmean
 
-from modelops.adapters.langsmith.errors import LangSmithError, reported
+from modelops.adapters.langsmith.errors import LangSmithError, translated_errors
 from modelops.datasets.report import Report
 from modelops.datasets.source import connect
 from modelops.workdir import ProgramFailure, WorkDir
@@ -47,7 +47,7 @@ def _read(runs: list[str]) -> dict[str, dict[str, float]]:
     client = connect()
     try:
         remaining = iter(runs)
-        with reported(doing="reading feedback of the dataset's source runs", url=client.api_url):
+        with translated_errors(doing="reading feedback of the dataset's source runs", url=client.api_url):
             while batch := list(islice(remaining, _RUNS_AT_ONCE)):
                 for entry in client.list_feedback(run_ids=batch):
                     if entry.score is not None and entry.run_id is not None:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from modelops.adapters.langsmith.errors import LangSmithError, reported
+from modelops.adapters.langsmith.errors import LangSmithError, translated_errors
 from modelops.datasets.groups import normalised
 from modelops.datasets.report import Report, share
 from modelops.datasets.source import connect
@@ -106,7 +106,7 @@ def _recent(project: str) -> tuple[list[Question], str]:
         with warnings.catch_warnings():
             # `list_runs` is what all servers have; its successor needs a newer one.
             warnings.simplefilter("ignore", DeprecationWarning)
-            with reported(doing=f"reading recent runs of project {project!r}", url=client.api_url):
+            with translated_errors(doing=f"reading recent runs of project {project!r}", url=client.api_url):
                 runs = list(client.list_runs(project_name=project, run_type="llm", limit=RECENT_RUNS))
                 runs = runs or list(client.list_runs(project_name=project, is_root=True, limit=RECENT_RUNS))
     except LangSmithError as error:

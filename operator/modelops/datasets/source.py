@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelops.adapters.langsmith.connection import LangSmithConnection
 from modelops.adapters.langsmith.datasets import LATEST, resolve_dataset
-from modelops.adapters.langsmith.errors import LangSmithError, reported
+from modelops.adapters.langsmith.errors import LangSmithError, translated_errors
 from modelops.datasets.spool import Spool
 from modelops.workdir import ProgramFailure, WorkDir
 
@@ -125,7 +125,7 @@ def _read(
     client = connect()
     try:
         found = resolve_dataset(client, ref, as_of=as_of or LATEST)
-        with reported(doing=f"reading examples of dataset {found.name!r}", url=client.api_url):
+        with translated_errors(doing=f"reading examples of dataset {found.name!r}", url=client.api_url):
             listed = client.list_examples(
                 dataset_id=found.id, as_of=found.version, splits=list(splits) or None
             )

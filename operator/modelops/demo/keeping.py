@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from modelops.adapters.programs.process import end as end_program
+from modelops.adapters.programs.process import terminate as end_program
 from modelops.demo.folder import DemoFolder
 from modelops.demo.stage import Stage
 from modelops.localcluster import ClusterError, LocalCluster

@@ -18,7 +18,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from modelops.adapters.programs.process import end as end_program
+from modelops.adapters.programs.process import terminate as end_program
 from modelops.api.v1alpha1.names import RESOURCES
 from modelops.crdgen.kinds import KINDS
 from modelops.crdgen.tree import crd_text

@@ -1,4 +1,4 @@
-"""What an agent imports: which model serves this session.
+"""The router that agents import: it picks the model that serves a session.
 
     from modelops.router import Router
 
@@ -7,13 +7,15 @@
         answer = chat(request.route.endpoint_url, model=request.route.served_model)
         request.tokens = answer.usage.total_tokens
 
-Standard library only; ruamel.yaml is imported when the first file is read.
+Uses only the standard library, and ruamel.yaml, which is imported when the first file is read.
 """
 
 from modelops.router.latency import LATENCY_BUCKETS_MS, latency_quantile
-from modelops.router.router import NoConfiguration, Request, Router, RouterState
+from modelops.router.request import Request
+from modelops.router.router import NoConfiguration, Router
+from modelops.router.router_state import RouterState
+from modelops.router.routing_table import Route
 from modelops.router.split import bucket_of
-from modelops.router.table import Route
 from modelops.router.watch_config import WatchConfig
 
 __all__ = [

@@ -1,9 +1,9 @@
-"""A watch of the one ConfigMap that holds agents.yaml, on the standard library.
+"""A watch of the ConfigMap that contains agents.yaml, on the standard library.
 
-Needs `get`, `list` and `watch` on that ConfigMap (a Role with `resourceNames`). List, then watch from its
-resourceVersion with bookmarks; a 410 lists again; everything else backs off with jitter. A dead connection is
-noticed by TCP keep-alive in about 20 s, and by a read timeout just above the length that the server was asked
-to end the watch after.
+It needs `get`, `list` and `watch` on that ConfigMap (a Role with `resourceNames`). It lists the ConfigMap and
+then watches it from the list's resourceVersion, with bookmarks. After a 410 it lists again; after other errors
+it waits with exponential backoff and jitter. A dead connection is detected by TCP keep-alive in about 20 s, and
+by a read timeout that is slightly longer than the requested length of the watch.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import quote, urlencode
 
-from modelops.router.connections import connection_to, path_of
+from modelops.router.connections import new_connection, request_path
 from modelops.router.watch_config import WatchConfig
 
 if TYPE_CHECKING:
@@ -29,33 +29,33 @@ CONNECT_SECONDS: Final = 5.0
 WATCH_SECONDS: Final = 60
 SILENCE_SECONDS: Final = WATCH_SECONDS + 10.0
 FIRST_BACKOFF_SECONDS: Final = 0.1
-LONGEST_BACKOFF_SECONDS: Final = 10.0
+MAX_BACKOFF_SECONDS: Final = 10.0
 SETTLED_SECONDS: Final = 10.0
-"""A watch that lasted longer than this was a good one: its loss is the first failure again."""
+"""After a watch of this length the count of failures starts at zero again."""
 
-_LONGEST_LINE: Final = 8 * 1024 * 1024
+_MAX_LINE_BYTES: Final = 8 * 1024 * 1024
 
 
 class WatchListener(Protocol):
-    """Who wants to know. Called from the watch's thread only."""
+    """The callbacks of the watch. They are called only from the watch's thread."""
 
     def on_watch_text(self, text: str | None) -> None:
-        """The key's text; None where the ConfigMap or the key does not exist."""
+        """The API server sent the key's text; None where the ConfigMap or the key does not exist."""
 
     def on_watch_lost(self, problem: str) -> None:
-        """The API does not answer; `problem` is for people and holds no secret."""
+        """The watch failed. `problem` is a message for people, without secrets."""
 
 
-class WatchProblem(Exception):
-    """The API server answered with something other than the list or the watch."""
+class WatchError(Exception):
+    """The API server sent neither a list nor a watch."""
 
 
-class _Gone(Exception):
-    """The resourceVersion is too old: list again."""
+class _Expired(Exception):
+    """HTTP 410: the resourceVersion is too old; list again."""
 
 
 class ApiWatch:
-    """Keeps a listener told. `run` is the body of a daemon thread; `close` ends it."""
+    """Watches the ConfigMap and calls a listener. `run` is the body of a daemon thread; `close` ends it."""
 
     def __init__(self, config: WatchConfig, listener: WatchListener, stopped: threading.Event) -> None:
         self._config = config
@@ -67,7 +67,7 @@ class ApiWatch:
         self._failures = 0
 
     def run(self) -> None:
-        """Watches until stopped. A cut connection is taken up again at once, from where it was."""
+        """Watches until stopped. After a lost connection the watch resumes at once from its last version."""
         while not self._stopped.is_set():
             begun = time.monotonic()
             try:
@@ -75,10 +75,10 @@ class ApiWatch:
                     self._version = self._list()
                 self._watch(self._version)
                 continue
-            except _Gone:
+            except _Expired:
                 self._version = None
                 problem = "the resourceVersion is too old"
-            except Exception as error:  # noqa: BLE001 - the thread outlives whatever the server sends
+            except Exception as error:  # noqa: BLE001 - no answer of the server may end the thread
                 problem = f"{type(error).__name__}: {error}"
             finally:
                 self._disconnect()
@@ -91,12 +91,12 @@ class ApiWatch:
         if self._failures == 1 or self._stopped.is_set():
             return
         self._version = None
-        self._listener.on_watch_lost(f"watch of ConfigMap {self._name} failed: {problem}")
-        longest = min(FIRST_BACKOFF_SECONDS * 2 ** min(self._failures, 20), LONGEST_BACKOFF_SECONDS)
+        self._listener.on_watch_lost(f"the watch of ConfigMap {self._name} failed: {problem}")
+        longest = min(FIRST_BACKOFF_SECONDS * 2 ** min(self._failures, 20), MAX_BACKOFF_SECONDS)
         self._stopped.wait(random.uniform(longest / 2, longest))
 
     def close(self) -> None:
-        """Interrupts a read that is under way; the thread then sees that it is stopped."""
+        """Interrupts the current read, so that the thread notices that it is stopped."""
         if self._socket is not None:
             with suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
@@ -108,11 +108,11 @@ class ApiWatch:
     def _list(self) -> str:
         answer = json.load(self._get({}, timeout=CONNECT_SECONDS))
         items = answer.get("items") or []
-        self._tell(items[0] if items else None)
+        self._notify(items[0] if items else None)
         return str(answer["metadata"]["resourceVersion"])
 
     def _watch(self, version: str) -> None:
-        """Follows the events until the server ends the watch in order."""
+        """Handles events until the server ends the watch regularly."""
         query = {
             "watch": "1",
             "resourceVersion": version,
@@ -122,28 +122,28 @@ class ApiWatch:
         begun = time.monotonic()
         response = self._get(query, timeout=SILENCE_SECONDS)
         while not self._stopped.is_set():
-            line = response.readline(_LONGEST_LINE)
+            line = response.readline(_MAX_LINE_BYTES)
             if line:
-                self._event(json.loads(line))
+                self._handle_event(json.loads(line))
             elif time.monotonic() - begun < 1.0:
-                raise WatchProblem("the server ended the watch at once")
+                raise WatchError("the server ended the watch within a second")
             else:
                 return
 
-    def _event(self, event: Mapping[str, Any]) -> None:
-        found = event["object"]
+    def _handle_event(self, event: Mapping[str, Any]) -> None:
+        item = event["object"]
         if event["type"] == "ERROR":
-            if found.get("code") == 410:
-                raise _Gone
-            raise WatchProblem(f"{found.get('code')} {found.get('reason')}")
+            if item.get("code") == 410:
+                raise _Expired
+            raise WatchError(f"{item.get('code')} {item.get('reason')}")
         if event["type"] in ("ADDED", "MODIFIED"):
-            self._tell(found)
+            self._notify(item)
         elif event["type"] == "DELETED":
-            self._tell(None)
-        self._version = str(found["metadata"]["resourceVersion"])
+            self._notify(None)
+        self._version = str(item["metadata"]["resourceVersion"])
         self._failures = 0
 
-    def _tell(self, configmap: Mapping[str, Any] | None) -> None:
+    def _notify(self, configmap: Mapping[str, Any] | None) -> None:
         if configmap is None:
             self._listener.on_watch_text(None)
         else:
@@ -157,14 +157,14 @@ class ApiWatch:
         if token:
             headers["Authorization"] = f"Bearer {token}"
         selector = {"fieldSelector": f"metadata.name={config.name}", **query}
-        path = path_of(config.url, f"/api/v1/namespaces/{quote(config.namespace)}/configmaps")
+        path = request_path(config.url, f"/api/v1/namespaces/{quote(config.namespace)}/configmaps")
         path = f"{path}?{urlencode(selector)}"
         connection.request("GET", path, headers=headers)
         response = connection.getresponse()
         if response.status == 410:
-            raise _Gone
+            raise _Expired
         if response.status != 200:
-            raise WatchProblem(f"HTTP {response.status} {response.reason}")
+            raise WatchError(f"HTTP {response.status} {response.reason}")
         if self._socket is not None:
             self._socket.settimeout(timeout)
         return response
@@ -172,7 +172,7 @@ class ApiWatch:
     def _connect(self) -> HTTPConnection:
         if self._connection is None:
             url, ca_file = self._config.url, self._config.ca_file
-            self._connection = connection_to(url, timeout=CONNECT_SECONDS, ca_file=ca_file)
+            self._connection = new_connection(url, timeout=CONNECT_SECONDS, ca_file=ca_file)
             self._connection.connect()
             self._socket = self._connection.sock
             _keep_alive(self._socket)
@@ -185,7 +185,7 @@ class ApiWatch:
 
 
 def _keep_alive(sock: socket.socket) -> None:
-    """Notice a peer that is gone without a word: 10 s of silence, then two probes 5 s apart."""
+    """Detects a dead peer: after 10 s of silence, two probes 5 s apart."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 2)):
         if hasattr(socket, name):

@@ -1,4 +1,4 @@
-"""HTTP connections on the standard library; `http.client` and `ssl` are imported at the first one."""
+"""HTTP connections on the standard library; `http.client` and `ssl` are imported at the first connection."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ if TYPE_CHECKING:
     from http.client import HTTPConnection
 
 
-def connection_to(url: str, *, timeout: float, ca_file: str | None = None) -> HTTPConnection:
-    """A connection to the host of `url`, not yet open; proxies of the environment are not used.
+def new_connection(url: str, *, timeout: float, ca_file: str | None = None) -> HTTPConnection:
+    """A connection to the host of `url`, not open yet. It ignores the proxies of the environment.
 
-    `timeout` is in seconds, for connecting and for each read. Raises ValueError for anything but http(s).
+    `timeout` is in seconds, for connecting and for each read. Raises ValueError where the scheme is not http(s).
     """
     from http.client import HTTPConnection, HTTPSConnection
 
     parts = urlsplit(url)
     if not parts.hostname or parts.scheme not in ("http", "https"):
-        raise ValueError("the URL must start with http:// or https:// and name a host")
+        raise ValueError("the URL is not valid: it must start with http:// or https:// and name a host")
     if parts.scheme == "http":
         return HTTPConnection(parts.hostname, parts.port, timeout=timeout)
     import ssl
@@ -27,7 +27,7 @@ def connection_to(url: str, *, timeout: float, ca_file: str | None = None) -> HT
     return HTTPSConnection(parts.hostname, parts.port, timeout=timeout, context=context)
 
 
-def path_of(url: str, suffix: str = "") -> str:
+def request_path(url: str, suffix: str = "") -> str:
     """The request path of `url` with `suffix` appended."""
     parts = urlsplit(url)
     path = parts.path.rstrip("/") + suffix or "/"

@@ -1,4 +1,4 @@
-"""The mounted agents.yaml. kubelet swaps a symlink above it, so the file itself is never modified."""
+"""The mounted agents.yaml. The kubelet replaces a symlink in its path, so the file itself is never modified."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ _Stamp = tuple[int, int, int, int]
 
 
 class MountedFile:
-    """Reads a file again when what its path leads to has changed."""
+    """Reads a file again when its path leads to a new file."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
         self._stamp: _Stamp | None = None
 
     def read_if_changed(self) -> str | None:
-        """The text, or None where nothing changed since the last call. Raises OSError, UnicodeDecodeError."""
+        """The text; None where the file is unchanged since the last call. Raises OSError, UnicodeDecodeError."""
         found = os.stat(self.path)  # noqa: PTH116 - pathlib costs 3 ms of import in every agent
         stamp = (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)
         if stamp == self._stamp:

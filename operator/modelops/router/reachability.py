@@ -1,7 +1,7 @@
-"""Does this process, with its own credentials, reach the canary's endpoint?
+"""Checks whether this process reaches the canary's endpoint with its own credentials.
 
-Asked as soon as a canary appears, also at weight 0, so that no session is sent to an endpoint that an agent
-has no key for.
+The check starts as soon as a canary appears, also at weight 0, so that no session is sent to an endpoint for
+which the agent has no key.
 """
 
 from __future__ import annotations
@@ -11,22 +11,22 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from modelops.router.table import Route
+from modelops.router.routing_table import Route
 
 TIMEOUT_SECONDS: Final = 5.0
 FIRST_RETRY_SECONDS: Final = 1.0
-LONGEST_RETRY_SECONDS: Final = 15.0
+MAX_RETRY_SECONDS: Final = 15.0
 
 _STATUSES: Final = {401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 429: "RateLimited"}
 
 
-def reach(route: Route, environ: Mapping[str, str] = os.environ) -> str | None:
-    """`GET {endpoint_url}/models` with the route's own key: None where it answers 200, else a class of error.
+def endpoint_error(route: Route, environ: Mapping[str, str] = os.environ) -> str | None:
+    """Sends `GET {endpoint_url}/models` with the route's key. Returns None for 200, else the class of the error.
 
     Classes: NoEndpointURL, BadEndpointURL, KeyMissing, Unauthorized, Forbidden, NotFound, RateLimited,
-    HTTP<status>, Timeout, ConnectionRefused, NameUnresolved, TLS, Unreachable. Never the key, never the body.
+    HTTP<status>, Timeout, ConnectionRefused, NameUnresolved, TLS, Unreachable. Never the key, and never the body.
     """
-    from modelops.router.connections import connection_to, path_of
+    from modelops.router.connections import new_connection, request_path
 
     if not route.endpoint_url:
         return "NoEndpointURL"
@@ -37,13 +37,13 @@ def reach(route: Route, environ: Mapping[str, str] = os.environ) -> str | None:
             return "KeyMissing"
         headers["Authorization"] = f"Bearer {key}"
     try:
-        connection = connection_to(route.endpoint_url, timeout=TIMEOUT_SECONDS)
+        connection = new_connection(route.endpoint_url, timeout=TIMEOUT_SECONDS)
     except ValueError:
         return "BadEndpointURL"
     try:
-        connection.request("GET", path_of(route.endpoint_url, "/models"), headers=headers)
+        connection.request("GET", request_path(route.endpoint_url, "/models"), headers=headers)
         status = connection.getresponse().status
-    except Exception as error:  # noqa: BLE001 - whatever a server does is an answer to this question
+    except Exception as error:  # noqa: BLE001 - every failure of the server is a result of this check
         return _error_class(error)
     finally:
         connection.close()
@@ -60,7 +60,7 @@ def _error_class(error: Exception) -> str:
 
 
 class CanaryCheck:
-    """Checks the canary in force until it is reached. `run` is the body of a daemon thread."""
+    """Checks the current canary until it is reached. `run` is the body of a daemon thread."""
 
     def __init__(self, on_result: Callable[[], None], stopped: threading.Event) -> None:
         self._on_result = on_result
@@ -70,8 +70,8 @@ class CanaryCheck:
         self._canary: Route | None = None
         self._result: tuple[bool, str | None] | None = None
 
-    def look_at(self, canary: Route | None) -> None:
-        """The canary in force; None for none. What was found out about the same target stays true."""
+    def set_canary(self, canary: Route | None) -> None:
+        """Sets the current canary; None for none. A result for the same target is kept."""
         with self._lock:
             same = canary and self._canary and _target(canary) == _target(self._canary)
             self._canary = canary
@@ -82,18 +82,18 @@ class CanaryCheck:
 
     @property
     def reachable(self) -> bool | None:
-        """Whether the canary was reached; None without a canary or an answer yet."""
+        """Whether the canary was reached; None without a canary, and previous the first result."""
         result = self._result
         return result[0] if result else None
 
     @property
     def error(self) -> str | None:
-        """The class of error of the last try, where it failed."""
+        """The class of the error of the last check, if it failed."""
         result = self._result
         return result[1] if result else None
 
     def run(self) -> None:
-        """Checks until stopped; again after 1 s, up to 15 s, while the endpoint is not reached."""
+        """Checks until stopped. While the endpoint is not reached, the checks are repeated after 1 s to 15 s."""
         retry: float | None = None
         while not self._stopped.is_set():
             if self._changed.wait(retry):
@@ -104,23 +104,23 @@ class CanaryCheck:
             retry = self._check(retry)
 
     def wake(self) -> None:
-        """Makes `run` look at `stopped`."""
+        """Wakes `run`, so that it notices that it is stopped."""
         self._changed.set()
 
     def _check(self, last_retry: float | None) -> float | None:
         canary = self._canary
         if canary is None:
             return None
-        error = reach(canary)
+        error = endpoint_error(canary)
         with self._lock:
             if self._canary is None or _target(self._canary) != _target(canary):
                 return FIRST_RETRY_SECONDS
-            before, self._result = self._result, (error is None, error)
-        if before != self._result:
+            previous, self._result = self._result, (error is None, error)
+        if previous != self._result:
             self._on_result()
         if error is None:
             return None
-        return min(LONGEST_RETRY_SECONDS, last_retry * 2 if last_retry else FIRST_RETRY_SECONDS)
+        return min(MAX_RETRY_SECONDS, last_retry * 2 if last_retry else FIRST_RETRY_SECONDS)
 
 
 def _target(route: Route) -> tuple[str | None, ...]:

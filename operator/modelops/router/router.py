@@ -1,4 +1,4 @@
-"""The router: which model serves this session, and what came of it."""
+"""The router: picks the model that serves a session, and counts the outcomes."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ import time
 import weakref
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
-from modelops.router.in_force import RoutingInForce
+from modelops.router.current_routing import CurrentRouting
 from modelops.router.mounted_file import MountedFile
-from modelops.router.picking import PickPlan
-from modelops.router.precedence import Source
 from modelops.router.reachability import CanaryCheck
-from modelops.router.table import CANARY, Route, RoutingTable
-from modelops.router.tally import Tally
+from modelops.router.request import Request
+from modelops.router.request_counters import RequestCounters
+from modelops.router.route_picker import RoutePicker
+from modelops.router.router_state import RouterState
+from modelops.router.routing_table import CANARY, Route, RoutingTable
 from modelops.router.watch_config import WatchConfig
 
 if TYPE_CHECKING:
     from modelops.router.api_watch import ApiWatch
-    from modelops.router.reports import Reporter
+    from modelops.router.reporter import Reporter
 
 FILE_POLL_SECONDS = 1.0
 _CLOSE_SECONDS = 3.0
@@ -29,73 +30,20 @@ _T = TypeVar("_T")
 
 
 class NoConfiguration(LookupError):
-    """`pick` was called before any source could be read once, and there is no `default`."""
-
-
-class RouterState(NamedTuple):
-    """What a router knows at this moment, for logs, metrics and health checks."""
-
-    agent: str
-    process: str
-    source: Source
-    watch_live: bool
-    generation: int
-    weight: int
-    canary_reachable: bool | None
-    canary_error: str | None
-    config_errors: int
-    last_error: str | None
-    watch_losses: int
-    unkeyed: int
-    reports_sent: int
-    reports_failed: int
-
-
-class Request:
-    """One request under way: call `route`, and set what is known of the answer (`ok`, `tokens`, the cost).
-
-    Leaving the `with` block counts it; an exception counts as an error and goes on.
-    """
-
-    __slots__ = ("_begun", "_router", "cost_micro_usd", "fallback", "ok", "route", "tokens")
-
-    def __init__(self, router: Router, route: Route) -> None:
-        self.route = route
-        self.ok = True
-        self.fallback = False
-        self.tokens = 0
-        self.cost_micro_usd = 0
-        self._router = router
-        self._begun = time.perf_counter()
-
-    def __enter__(self) -> Self:
-        self._begun = time.perf_counter()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._router.observe(
-            self.route,
-            ok=self.ok and error is None,
-            latency_ms=(time.perf_counter() - self._begun) * 1000,
-            tokens=self.tokens,
-            cost_micro_usd=self.cost_micro_usd,
-            fallback=self.fallback,
-        )
+    """`pick` was called before a source could be read, and there is no `default`."""
 
 
 class Router:
     """Picks stable or canary for one agent, from agents.yaml. Thread-safe, and survives `os.fork`.
 
     `file` is the mounted agents.yaml (default: `MODELOPS_AGENTS_FILE`). `watch` is a `WatchConfig`, None, or
-    "auto": the Pod's service account with `MODELOPS_CONFIGMAP`. `report_url` and `report_token` default to
-    `MODELOPS_REPORT_URL`, and `MODELOPS_REPORT_TOKEN` or what is in `MODELOPS_REPORT_TOKEN_FILE`. `default`
-    is used until a source could be read. `clock` gives seconds since the epoch; it decides when a canary that
+    "auto": the Pod's service account with `MODELOPS_CONFIGMAP`. `report_url` defaults to `MODELOPS_REPORT_URL`,
+    and `report_token` to `MODELOPS_REPORT_TOKEN` or the content of `MODELOPS_REPORT_TOKEN_FILE`. `default` is
+    used until a source could be read. `clock` returns seconds since the epoch; it decides when a canary that
     the operator no longer renews has expired.
 
-    The file is read before the constructor returns; everything else happens in daemon threads. Bad
-    configuration never raises: the last good one stays and `state().config_errors` counts.
+    The file is read before the constructor returns; everything else runs in daemon threads. Invalid configuration
+    never raises: the last valid one stays, and `state().config_errors` counts it.
     """
 
     def __init__(
@@ -119,24 +67,24 @@ class Router:
         self._start()
         if hasattr(os, "register_at_fork"):
             this = weakref.ref(self)
-            os.register_at_fork(after_in_child=lambda: _start_again(this()))
+            os.register_at_fork(after_in_child=lambda: _restart_in_child(this()))
 
     def _start(self) -> None:
         self._stopped = threading.Event()
         self._process = f"{os.uname().nodename}-{os.getpid()}-{os.urandom(3).hex()}"
-        self._plan: PickPlan | None = None
+        self._picker: RoutePicker | None = None
         self._generation = -1
-        self._tally = Tally()
+        self._counters = RequestCounters()
         self._reporter: Reporter | None = None
-        self._check = CanaryCheck(self._report_soon, self._stopped)
-        self._routing = RoutingInForce(
+        self._canary_check = CanaryCheck(self._report_soon, self._stopped)
+        self._routing = CurrentRouting(
             self.agent,
             file=MountedFile(self._file) if self._file else None,
             default=self._default,
-            on_change=self._use,
+            on_change=self._apply_table,
         )
         self._routing.read_file()
-        self._threads = [_daemon("canary-check", self._check.run)]
+        self._threads = [_daemon("canary-check", self._canary_check.run)]
         if self._file:
             self._threads.append(_daemon("file", self._poll_file))
         self._start_watch()
@@ -152,31 +100,31 @@ class Router:
 
     def _start_reports(self) -> None:
         if self._report_url:
-            from modelops.router.reports import Reporter, report_at_exit
+            from modelops.router.reporter import Reporter, report_at_exit
 
             self._reporter = Reporter(
-                self._report_url, token=self._report_token, report=self._as_report, stopped=self._stopped
+                self._report_url, token=self._report_token, report=self._report_body, stopped=self._stopped
             )
             thread = _daemon("reports", self._reporter.run)
             self._threads.append(thread)
             report_at_exit(self._reporter, thread)
 
     def pick(self, session_key: str | None) -> Route:
-        """The route of a session: always the same one while the routing does not change.
+        """The route of a session. It is the same for the same key while the routing does not change.
 
-        Without a key (None or empty) each request is a session of its own, and is counted. Raises
-        NoConfiguration only before anything could be read.
+        Without a key (None or empty) each request is a separate session, and `unkeyed` counts it. Raises
+        NoConfiguration only before a source could be read.
         """
-        plan = self._plan
-        if plan is None:
-            raise NoConfiguration(self._nothing_known())
+        picker = self._picker
+        if picker is None:
+            raise NoConfiguration(self._no_configuration_message())
         if not session_key:
-            route = plan.route_without_key(self._clock())
-            self._tally.unkeyed_request(route.track)
+            route = picker.route_without_key(self._clock())
+            self._counters.count_unkeyed_request(route.track)
             return route
         key = session_key if type(session_key) is str else str(session_key)
-        route = plan.route(key, self._clock())
-        self._tally.session(route.track, key)
+        route = picker.route(key, self._clock())
+        self._counters.count_session(route.track, key)
         return route
 
     def observe(
@@ -189,8 +137,8 @@ class Router:
         cost_micro_usd: int = 0,
         fallback: bool = False,
     ) -> None:
-        """Counts one finished request; `fallback` where stable had to answer instead of this route."""
-        self._tally.observe(
+        """Counts one finished request. `fallback`: stable had to answer instead of this route."""
+        self._counters.observe(
             route,
             ok=ok,
             latency_ms=latency_ms,
@@ -199,31 +147,31 @@ class Router:
             fallback=fallback,
         )
         if self._reporter and route.track == "canary" and (fallback or not ok):
-            self._reporter.alarm()
+            self._reporter.report_canary_failure()
 
     def request(self, session_key: str | None) -> Request:
-        """`with router.request(key) as request:` picks, times and observes."""
-        return Request(self, self.pick(session_key))
+        """Picks a route; `with router.request(key) as request:` also measures and counts the request."""
+        return Request(self.pick(session_key), observe=self.observe)
 
     def call(self, session_key: str | None, send: Callable[[Request], _T], *, fallback: bool = False) -> _T:
-        """`send` a request, observed. With `fallback`, what fails on the canary goes to stable once."""
+        """Sends a request with `send` and counts it. With `fallback`, a failure on the canary is repeated on stable."""
         route = self.pick(session_key)
         if fallback and route.track == CANARY:
             try:
-                with Request(self, route) as request:
+                with Request(route, observe=self.observe) as request:
                     request.fallback = True
                     answer = send(request)
                     request.fallback = not request.ok
                     if request.ok:
                         return answer
-            except Exception:  # noqa: BLE001 - whatever the canary failed with, stable is asked instead
+            except Exception:  # noqa: BLE001 - after any failure of the canary, stable is called
                 pass
-            route = self._plan.stable if self._plan else route
-        with Request(self, route) as request:
+            route = self._picker.stable if self._picker else route
+        with Request(route, observe=self.observe) as request:
             return send(request)
 
     def state(self) -> RouterState:
-        """What this router knows now."""
+        """The current state of this router."""
         routing, reporter, table = self._routing, self._reporter, self._routing.table
         return RouterState(
             agent=self.agent,
@@ -232,24 +180,24 @@ class Router:
             watch_live=routing.watch_live,
             generation=table.generation if table else 0,
             weight=table.weight if table else 0,
-            canary_reachable=self._check.reachable,
-            canary_error=self._check.error,
+            canary_reachable=self._canary_check.reachable,
+            canary_error=self._canary_check.error,
             config_errors=routing.errors,
             last_error=routing.last_error,
             watch_losses=routing.watch_losses,
-            unkeyed=self._tally.unkeyed,
+            unkeyed=self._counters.unkeyed,
             reports_sent=reporter.sent if reporter else 0,
             reports_failed=reporter.failed if reporter else 0,
         )
 
     def wait_ready(self, timeout: float) -> bool:
-        """Waits up to `timeout` seconds until `pick` has something to pick from."""
-        return self._routing.known.wait(timeout)
+        """Waits up to `timeout` seconds until `pick` has a configuration; returns whether it has."""
+        return self._routing.ready.wait(timeout)
 
     def close(self) -> None:
-        """Sends a last report and ends the threads; waits 3 s at most. `pick` keeps working."""
+        """Sends a last report and ends the threads; waits at most 3 s. `pick` still works afterwards."""
         self._stopped.set()
-        self._check.wake()
+        self._canary_check.wake()
         if self._watch:
             self._watch.close()
         self._report_soon()
@@ -265,10 +213,10 @@ class Router:
     ) -> None:
         self.close()
 
-    def _use(self, table: RoutingTable) -> None:
-        self._tally.start_salt(table.salt)
-        self._plan = PickPlan(table, before=self._plan)
-        self._check.look_at(table.canary)
+    def _apply_table(self, table: RoutingTable) -> None:
+        self._counters.start_salt(table.salt)
+        self._picker = RoutePicker(table, previous=self._picker)
+        self._canary_check.set_canary(table.canary)
         if table.generation != self._generation:
             self._generation = table.generation
             self._report_soon()
@@ -279,36 +227,38 @@ class Router:
 
     def _report_soon(self) -> None:
         if self._reporter:
-            self._reporter.soon()
+            self._reporter.report_soon()
 
-    def _as_report(self) -> dict[str, Any]:
+    def _report_body(self) -> dict[str, Any]:
         return {
             "agent": self.agent,
             "process": self._process,
             "pod": _pod_name(),
             "generation": max(0, self._generation),
-            "canaryReachable": self._check.reachable,
-            "canaryError": self._check.error,
+            "canaryReachable": self._canary_check.reachable,
+            "canaryError": self._canary_check.error,
             "configErrors": self._routing.errors,
-            "models": self._tally.models(self._routable()),
-            **self._tally.as_report(),
+            "models": self._counters.models_in_use(self._possible_routes()),
+            **self._counters.as_report(),
         }
 
-    def _routable(self) -> list[Route]:
-        """Where a request that comes now may go."""
+    def _possible_routes(self) -> list[Route]:
+        """The routes that a request may get now."""
         table = self._routing.table
         if table is None:
             return []
         canary = table.canary if table.canary_buckets and self._clock() < table.canary_until else None
         return [table.stable, *([canary] if canary else [])]
 
-    def _nothing_known(self) -> str:
-        why = self._routing.last_error or "no source has answered yet"
-        return f"no configuration for agent {self.agent!r}: {why}; wait with wait_ready(), or give a default"
+    def _no_configuration_message(self) -> str:
+        reason = self._routing.last_error or "no source could be read yet"
+        return (
+            f"agent {self.agent!r} has no configuration: {reason}; call wait_ready() first, or pass a default"
+        )
 
 
 def _pod_name() -> str:
-    """`POD_NAME` (downward API), else in a Pod the host's name, else empty."""
+    """`POD_NAME` (downward API); else the host name, if this is a Pod; else empty."""
     environ = os.environ
     host = environ.get("HOSTNAME", "") if environ.get("KUBERNETES_SERVICE_HOST") else ""
     return environ.get("POD_NAME") or host
@@ -320,7 +270,7 @@ def _daemon(name: str, body: Callable[[], None]) -> threading.Thread:
     return thread
 
 
-def _start_again(router: Router | None) -> None:
-    """In a forked child: threads do not survive, locks may be held, and the counters are the parent's."""
+def _restart_in_child(router: Router | None) -> None:
+    """Starts the router again in a forked child: it has no threads, and it inherits locks and counters."""
     if router is not None and not router._stopped.is_set():
         router._start()

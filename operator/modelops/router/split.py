@@ -1,10 +1,10 @@
-"""The sticky split: which sessions a canary of a given weight gets.
+"""The sticky split: selects the sessions that a canary gets at a weight.
 
 `bucket = (uint32 big-endian of SHA-256("<salt>\\n<session key>")[0:4] * 10000) >> 32`; a session is on the
-canary when `bucket < weight * 100`. So raising the weight only adds sessions, and lowering it to 0 returns
-them all. The salt is the rollout's uid, so that it is not always the same users who go first.
+canary when `bucket < weight * 100`. So a higher weight only adds sessions, and weight 0 returns all of them to
+stable. The salt is the rollout's uid, so that each rollout starts with other users.
 
-Test vectors for other languages are in `routing_vectors.json` beside this file in the wheel.
+Test vectors for implementations in other languages are in `routing_vectors.json` beside this file in the wheel.
 """
 
 import hashlib
@@ -17,10 +17,10 @@ _PER_PERCENT = BUCKETS // 100
 
 
 def key_bytes(session_key: str) -> bytes:
-    """The session key as it is hashed: Unicode NFC, then UTF-8.
+    """The bytes of a session key that are hashed: Unicode NFC, then UTF-8.
 
-    NFC so that a name typed on another keyboard stays in its bucket. Lone surrogates are encoded as they are:
-    a broken key must not break the request.
+    With NFC, a name that was typed on another keyboard has the same bucket. Lone surrogates are encoded as they
+    are, so that an invalid key does not fail the request.
     """
     if not session_key.isascii():
         session_key = unicodedata.normalize("NFC", session_key)
@@ -34,12 +34,12 @@ def bucket_of(salt: str, session_key: str) -> int:
 
 
 def canary_buckets(weight: int) -> int:
-    """How many buckets, from 0 on, a weight in percent gives to the canary."""
+    """The number of buckets, from 0 on, that a weight in percent gives to the canary."""
     return weight * _PER_PERCENT
 
 
 class Splitter:
-    """`bucket_of` for one salt, with the salt hashed once."""
+    """`bucket_of` for one salt, which is hashed only once."""
 
     __slots__ = ("_copy", "salt")
 

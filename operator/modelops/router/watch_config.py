@@ -1,4 +1,4 @@
-"""Where the one ConfigMap is that the router watches."""
+"""The address of the ConfigMap that the router watches, and the credentials for it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 
 class WatchConfig(NamedTuple):
-    """Where the ConfigMap is. `token_file` is read again at every connection and comes before `token`."""
+    """The address of the ConfigMap. `token_file` is read at every connection and takes precedence over `token`."""
 
     url: str
     namespace: str
@@ -21,15 +21,15 @@ class WatchConfig(NamedTuple):
     token_file: str | None = None
 
     def __repr__(self) -> str:
-        """Without the token."""
+        """The configuration without its token."""
         return f"WatchConfig(url={self.url!r}, configmap={self.namespace}/{self.name}, key={self.key!r})"
 
     @classmethod
     def in_cluster(cls, environ: Mapping[str, str] | None = None) -> WatchConfig | None:
-        """From the Pod's own service account, or None outside a cluster or without a name.
+        """The configuration from the Pod's service account; None outside a cluster and without `MODELOPS_CONFIGMAP`.
 
-        `MODELOPS_CONFIGMAP` is the ConfigMap's name, `MODELOPS_CONFIGMAP_KEY` its key (agents.yaml),
-        `MODELOPS_CONFIGMAP_NAMESPACE` its namespace (the Pod's).
+        `MODELOPS_CONFIGMAP` is the ConfigMap's name, `MODELOPS_CONFIGMAP_KEY` its key (default: agents.yaml), and
+        `MODELOPS_CONFIGMAP_NAMESPACE` its namespace (default: that of the Pod).
         """
         environ = os.environ if environ is None else environ
         host, name = environ.get("KUBERNETES_SERVICE_HOST"), environ.get("MODELOPS_CONFIGMAP")

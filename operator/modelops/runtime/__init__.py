@@ -1,1 +1,1 @@
-"""The operator's process: settings, kopf, watches, metrics, health. The only place that imports kopf."""
+"""The operator's process: settings, kopf, watches, metrics and health. Only this package imports kopf."""

@@ -1,4 +1,4 @@
-"""`python -m modelops.runtime`: the operator, as its environment says (see config/env/.env.template)."""
+"""`python -m modelops.runtime`: runs the operator with the settings of its environment (config/env/.env.template)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from modelops.runtime.settings import Settings, SettingsError, load_settings, re
 from modelops.runtime.training_defaults import TrainingDefaultsError, load_training_defaults
 
 SWITCH_SECONDS = 0.0005
-"""How long an SDK's thread may hold up the event loop at a time; Python has 5 ms, at each socket call."""
+"""How long a thread of an SDK may block the event loop at a time. Python's default is 5 ms at each socket call."""
 
 _log = logging.getLogger("modelops.runtime")
 
@@ -41,10 +41,10 @@ def main() -> int:
         settings.log_level, secrets=(v.get_secret_value() for v in values if isinstance(v, SecretStr))
     )
     _log.info("settings", extra={"details": settings_table(settings, sources)})
-    # The SDK takes the Hub's address at its import, from the environment alone; ours may be from a file.
+    # The SDK reads the Hub's address from the environment at its import; the setting may be from a file.
     os.environ["HF_ENDPOINT"] = settings.hf_endpoint
     sys.setswitchinterval(SWITCH_SECONDS)
-    # Tokens are in our memory and in the environment of our programs, which inherit this.
+    # No core dumps: tokens are in the memory of this process and of the programs, which inherit the limit.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
         return asyncio.run(_run(settings))

@@ -1,4 +1,4 @@
-"""/healthz, /readyz and /metrics."""
+"""The server of /healthz, /readyz and /metrics."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from modelops.runtime.metrics import Metrics
 
 @dataclass
 class Health:
-    """What the probes are answered from. `phase` is for people: starting, standby, leading, stopping.
+    """The state that the probes report. `phase` is for people: starting, standby, leading or stopping.
 
-    `alive` is asked at each /healthz; a reason to restart this process, or an empty string.
-    `missing`: what is waited for before the process counts as ready.
+    `liveness_problem` is called at each /healthz; it returns a reason to restart this process, or an empty
+    string. `missing` names the steps that are not done yet; the process is ready when it is empty.
     """
 
     phase: str = "starting"
     missing: tuple[str, ...] = ("start",)
-    alive: Callable[[], str] = field(default=lambda: "")
+    liveness_problem: Callable[[], str] = field(default=lambda: "")
 
     @property
     def ready(self) -> bool:
-        """A standby is ready too: it would take over."""
+        """Whether the process is ready: it leads with everything loaded, or it stands by and could take over."""
         return self.phase == "standby" or (self.phase == "leading" and not self.missing)
 
 
 class ManagementServer:
-    """Serves the three paths from `start` to `close`; an answer at all shows that the event loop lives."""
+    """Serves the three paths from `start` to `close`. Any answer shows that the event loop runs."""
 
     def __init__(self, health: Health, metrics: Metrics, *, host: str, port: int) -> None:
         self._health = health
@@ -39,7 +39,7 @@ class ManagementServer:
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> str:
-        """Listens; returns the base URL. Raises OSError where the port is taken."""
+        """Starts to listen and returns the base URL. Raises OSError where the port is taken."""
         app = web.Application()
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
@@ -56,7 +56,7 @@ class ManagementServer:
             await self._runner.cleanup()
 
     async def _healthz(self, _: web.Request) -> web.Response:
-        problem = self._health.alive()
+        problem = self._health.liveness_problem()
         return web.json_response({"ok": not problem, "problem": problem}, status=503 if problem else 200)
 
     async def _readyz(self, _: web.Request) -> web.Response:

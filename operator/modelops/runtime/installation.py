@@ -1,4 +1,4 @@
-"""The installation's id: 8 hex digits, made once, part of every paid job's label."""
+"""The installation's id: 8 hex digits, created once, and part of the label of every paid job."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _KEY = "id"
 
 
 async def installation_id(kube: Kube, namespace: str) -> str:
-    """The id in the ConfigMap `modelops-installation`, which is made where there is none.
+    """The id in the ConfigMap `modelops-installation`, which is created if it does not exist.
 
     Raises:
-        Refused: the ConfigMap holds no id, or the namespace does not exist. An id is never made up then: with
-            another one, running jobs would not be found again.
+        Refused: the ConfigMap contains no valid id, or the namespace does not exist. No new id is created then,
+            because running jobs are found only by the old one.
     """
     found = await kube.get(CONFIG_MAPS, namespace, INSTALLATION_CONFIG_MAP)
     if found is None:
@@ -32,11 +32,13 @@ async def installation_id(kube: Kube, namespace: str) -> str:
         except (Conflict, Uncertain):
             found = await kube.get(CONFIG_MAPS, namespace, INSTALLATION_CONFIG_MAP)
         except Missing as error:
-            raise Refused(f"namespace {namespace} (MODELOPS_NAMESPACE) does not exist: create it") from error
+            raise Refused(
+                f"namespace {namespace!r} (MODELOPS_NAMESPACE) does not exist: create it"
+            ) from error
     value = ((found or {}).get("data") or {}).get(_KEY, "")
     if not re.fullmatch(r"[0-9a-f]{8}", value):
         raise Refused(
-            f"ConfigMap {namespace}/{INSTALLATION_CONFIG_MAP} holds no id of 8 hex digits "
-            f"(key {_KEY}: {value!r}): restore it, or delete it if no job of this installation runs"
+            f"key {_KEY!r} of ConfigMap {namespace}/{INSTALLATION_CONFIG_MAP} is {value!r}, not an id of 8 hex "
+            "digits: restore it, or delete the ConfigMap if no job of this installation runs"
         )
     return str(value)

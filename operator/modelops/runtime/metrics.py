@@ -1,4 +1,4 @@
-"""What /metrics shows. One object, handed to the parts as their hooks; nothing is global."""
+"""The metrics of /metrics. One object is passed to the other parts as their hook; nothing is global."""
 
 from __future__ import annotations
 
@@ -18,89 +18,93 @@ class Metrics:
     def __init__(self) -> None:
         registry = self.registry = CollectorRegistry()
         ProcessCollector(registry=registry)
-        self._depth = Gauge("modelops_queue_depth", "Keys that wait for a worker.", registry=registry)
+        self._depth = Gauge(
+            "modelops_queue_depth", "Number of keys that wait for a worker.", registry=registry
+        )
         self._waited = Histogram(
             "modelops_queue_wait_seconds",
-            "From a key's arrival to a worker.",
+            "Time between the arrival of a key and its start on a worker.",
             ["kind"],
             buckets=_SECONDS,
             registry=registry,
         )
         self._reconciled = Histogram(
             "modelops_reconcile_seconds",
-            "One reconcile.",
+            "Duration of one reconcile.",
             ["kind"],
             buckets=_SECONDS,
             registry=registry,
         )
         self._failed = Counter(
             "modelops_reconcile_failures_total",
-            "Reconciles that failed and will be tried again.",
+            "Number of failed reconciles, which are tried again.",
             ["kind", "error"],
             registry=registry,
         )
         self._requests = Counter(
             "modelops_kubernetes_requests_total",
-            "Requests to the API server; code: HTTP status, lost, unreachable.",
+            "Number of requests to the API server. code: the HTTP status, lost, or unreachable.",
             ["verb", "resource", "code"],
             registry=registry,
         )
         self._calls = Counter(
             "modelops_external_calls_total",
-            "Calls to services outside the cluster.",
+            "Number of calls to job, Hub, endpoint and cluster job services, by outcome.",
             ["service", "operation", "outcome"],
             registry=registry,
         )
-        self._leading = Gauge("modelops_leader", "1 while this process leads.", registry=registry)
+        self._leading = Gauge(
+            "modelops_leader", "1 while this process is the leader, else 0.", registry=registry
+        )
         self._lag = Gauge(
             "modelops_loop_lag_seconds",
-            "How late the event loop was, the worst of the last 15 s.",
+            "Largest delay of the event loop in the last 15 s.",
             registry=registry,
         )
         self._watch_age = Gauge(
             "modelops_watch_age_seconds",
-            "Since a watch last said something, bookmarks included.",
+            "Time since the last message of a watch, including bookmarks.",
             ["watch"],
             registry=registry,
         )
 
     def depth(self, waiting: int) -> None:
-        """Keys that wait for a worker."""
+        """Sets the number of keys that wait for a worker."""
         self._depth.set(waiting)
 
     def started(self, kind: str, waited: float) -> None:
-        """A worker took a key."""
+        """Records that a worker started on a key, which waited for `waited` seconds."""
         self._waited.labels(kind).observe(waited)
 
     def finished(self, kind: str, seconds: float, failure: str) -> None:
-        """A reconcile ended."""
+        """Records the end of a reconcile; `failure` is the name of its error, or empty."""
         self._reconciled.labels(kind).observe(seconds)
         if failure:
             self._failed.labels(kind, failure).inc()
 
     def kubernetes_request(self, verb: str, resource: str, code: str) -> None:
-        """Hook of the Kubernetes transport."""
+        """Counts a request to the API server (the hook of the Kubernetes transport)."""
         self._requests.labels(verb, resource, code).inc()
 
     def external_call(self, service: str, operation: str, outcome: str) -> None:
-        """A call to Hugging Face, LangSmith, OpenRouter."""
+        """Counts a call to a service."""
         self._calls.labels(service, operation, outcome).inc()
 
     def leading(self, is_leader: bool) -> None:
-        """Whether this process leads."""
+        """Records whether this process is the leader."""
         self._leading.set(is_leader)
 
     def watch_age(self, watch: str, age: Callable[[], float]) -> None:
-        """Shows a watch's age at the time of asking."""
+        """Registers a watch; `age` is called at each scrape and returns seconds."""
         self._watch_age.labels(watch).set_function(age)
 
     def forget_watch(self, watch: str) -> None:
-        """A watch has ended."""
+        """Removes a watch that has ended."""
         with contextlib.suppress(KeyError):
             self._watch_age.remove(watch)
 
     async def measure_lag(self) -> None:
-        """Measures until cancelled: a sleep that takes longer than asked for was held up by that much."""
+        """Measures the delay of the event loop until cancelled: how much longer a sleep takes than requested."""
         loop = asyncio.get_running_loop()
         recent: list[float] = []
         while True:
@@ -110,5 +114,5 @@ class Metrics:
             self._lag.set(max(recent))
 
     def render(self) -> bytes:
-        """The text that Prometheus reads."""
+        """The metrics in the text format of Prometheus."""
         return generate_latest(self.registry)

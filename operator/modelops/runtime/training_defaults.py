@@ -1,6 +1,6 @@
-"""The installation's training defaults: the file that is shipped, or one of your own.
+"""The installation's training defaults: the packaged file, or a file of the installation.
 
-The file has the form of `config/modelops/training_defaults.yaml`; what it says goes to the decision as it is.
+The file has the form of `config/modelops/training_defaults.yaml`. Its content is passed on unchanged.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from modelops.api.v1alpha1.cluster_hardware import DeviceKind
 from modelops.api.v1alpha1.trainingrun import Method
 
 VARIABLE: Final = "MODELOPS_TRAINING_DEFAULTS"
-MOST_USD: Final = 10_000
+MAX_USD: Final = 10_000
 PACKAGED: Final = Path(__file__).parent / "training_defaults.yaml"
-"""Where the wheel has it."""
+"""The file in an installed wheel."""
 REPOSITORY: Final = Path(__file__).parents[3] / "config" / "modelops" / "training_defaults.yaml"
-"""Where an editable install has it."""
+"""The file in an editable install."""
 
 Rate = Annotated[float, Field(gt=0, le=1, strict=True, allow_inf_nan=False)]
 Ratio = Annotated[float, Field(ge=0, le=1, strict=True, allow_inf_nan=False)]
@@ -29,7 +29,7 @@ Module = Annotated[StrictStr, Field(min_length=1, max_length=64)]
 
 
 class TrainingDefaultsError(Exception):
-    """The file is missing or cannot be used; the message lists every problem, with its path and remedy."""
+    """The file is missing or invalid; the message lists every problem with its path in the file."""
 
 
 class _Part(BaseModel):
@@ -37,7 +37,7 @@ class _Part(BaseModel):
 
 
 class Values(_Part):
-    """Training values: the bounds of `TrainingConfig`, under the mission's names."""
+    """Training values with the bounds of `TrainingConfig`, under the names of training_defaults.yaml."""
 
     learning_rate: Rate | None = None
     num_epochs: StrictInt | None = Field(default=None, ge=1, le=50)
@@ -51,46 +51,49 @@ class Values(_Part):
     beta: Rate | None = None
 
 
-PRICE: Final = "_per_hour"
+PRICE_SUFFIX: Final = "_per_hour"
 DEVICES: Final = frozenset(device.value.replace("-", "_") for device in DeviceKind)
 
 
-def _prices(estimates: dict[str, Any]) -> dict[str, Any]:
+def _checked_prices(estimates: dict[str, Any]) -> dict[str, Any]:
     for name, price in estimates.items():
-        device = name.removesuffix(PRICE)
+        device = name.removesuffix(PRICE_SUFFIX)
         if device == name:
             continue
         if device not in DEVICES:
-            raise ValueError(f"{name} is of no device that is known: {', '.join(sorted(DEVICES))}")
-        number = isinstance(price, int | float) and not isinstance(price, bool)
-        if not number or not 0 < price <= MOST_USD:
             raise ValueError(
-                f"{name} is {price!r}; write US dollars per hour, above 0 and at most {MOST_USD}"
+                f"{device!r} in {name} is not a known device; use one of {', '.join(sorted(DEVICES))}"
             )
+        number = isinstance(price, int | float) and not isinstance(price, bool)
+        if not number or not 0 < price <= MAX_USD:
+            raise ValueError(f"{name} is {price!r}; write US dollars per hour, above 0 and at most {MAX_USD}")
     return estimates
 
 
 class TrainingDefaults(_Part):
-    """The whole file. `gpu_selection` bounds `flavor: auto`; `<device>_per_hour` of `cost_estimates` is the price of
-    one GPU where no service can be asked for it, the rest is for people."""
+    """The whole file.
+
+    `gpu_selection` limits `flavor: auto`. `<device>_per_hour` in `cost_estimates` is the price of one GPU where no
+    service has a price list; the other entries are for people.
+    """
 
     default_training_config: Values = Field(default_factory=Values)
     methods: dict[Method, Values] = Field(default_factory=dict)
     gpu_selection: dict[str, Any] = Field(default_factory=dict)
-    cost_estimates: Annotated[dict[str, Any], AfterValidator(_prices)] = Field(default_factory=dict)
+    cost_estimates: Annotated[dict[str, Any], AfterValidator(_checked_prices)] = Field(default_factory=dict)
 
 
 def load_training_defaults(path: Path | None = None) -> Mapping[str, Any]:
-    """The file's content, as `TrainingSettings.defaults` takes it; `path`: one of your own.
+    """The content of the file, in the form of `TrainingSettings.defaults`; `path` is a file of the installation.
 
     Raises:
-        TrainingDefaultsError: it is missing, no YAML 1.2, or says something that no training can use.
+        TrainingDefaultsError: the file is missing, is not YAML 1.2, or contains an invalid value.
     """
     source = path or next((place for place in (PACKAGED, REPOSITORY) if place.is_file()), None)
     if source is None:
         raise TrainingDefaultsError(
-            f"no training_defaults.yaml in this installation (looked for {PACKAGED} and {REPOSITORY}): "
-            f"set {VARIABLE} to a file of your own"
+            f"this installation has no training_defaults.yaml (neither {PACKAGED} nor {REPOSITORY} exists): set "
+            f"{VARIABLE} to the path of one"
         )
     try:
         content = YAML(typ="safe", pure=True).load(source.read_text(encoding="utf-8"))
@@ -98,11 +101,11 @@ def load_training_defaults(path: Path | None = None) -> Mapping[str, Any]:
         raise TrainingDefaultsError(f"{source} ({VARIABLE}) cannot be read: {error}") from error
     except YAMLError as error:
         raise TrainingDefaultsError(f"{source} ({VARIABLE}) is not YAML: {error}") from error
-    return checked(content, source)
+    return _validated(content, source)
 
 
-def checked(content: object, source: Path) -> Mapping[str, Any]:
-    """The content, if it has the form that the decision expects. Raises TrainingDefaultsError."""
+def _validated(content: object, source: Path) -> Mapping[str, Any]:
+    """The content, if it is valid. Raises TrainingDefaultsError."""
     try:
         defaults = TrainingDefaults.model_validate({} if content is None else content)
     except ValidationError as error:
@@ -111,5 +114,7 @@ def checked(content: object, source: Path) -> Mapping[str, Any]:
             f"  {'.'.join(map(str, p['loc'])) or 'the file'}: {p['msg']} (it is {p['input']!r:.80})"
             for p in problems
         )
-        raise TrainingDefaultsError(f"{source} ({VARIABLE}) cannot be used:\n{listed}") from error
+        raise TrainingDefaultsError(
+            f"{source} ({VARIABLE}) has invalid values; correct them:\n{listed}"
+        ) from error
     return defaults.model_dump(mode="json", exclude_none=True)

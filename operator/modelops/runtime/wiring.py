@@ -1,11 +1,10 @@
-"""Which adapter serves which port, and what the three reconcilers are made of. The only place that knows."""
+"""Builds the operator: chooses the adapter for each port and creates the three reconcilers. Only this module does."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import wraps
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol
 
 from modelops.adapters.clusterjobs import BatchJobs, ClusterJobs, TrainJobs
 from modelops.adapters.huggingface import (
@@ -14,12 +13,12 @@ from modelops.adapters.huggingface import (
     HuggingFaceHub,
     HuggingFaceJobs,
 )
-from modelops.adapters.huggingface.payload import shipped
+from modelops.adapters.huggingface.payload import packaged_trainer
 from modelops.adapters.kube import KubeClient
 from modelops.adapters.langsmith.connection import LangSmithConnection
 from modelops.adapters.langsmith.tracing import ActionTraces
 from modelops.adapters.programs import LocalPrograms
-from modelops.adapters.reports import ReportBook, ReportServer, TokenCheck, shared_secret, token_review
+from modelops.adapters.reports import ReportServer, ReportStore, TokenCheck, shared_secret, token_review
 from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.names import MANAGED_LABEL
 from modelops.domain.model_hosts import Service
@@ -43,29 +42,29 @@ from modelops.engine.shared_endpoints import SharedEndpoints
 from modelops.engine.trainingrun import TrainingRunReconciler
 from modelops.loopback import assert_loopback
 from modelops.ports import Clock, Credentials, Resource
-from modelops.runtime.following import watch_name
+from modelops.runtime.call_counter import count_calls
 from modelops.runtime.metrics import Metrics
 from modelops.runtime.settings import Settings
 from modelops.runtime.training_defaults import load_training_defaults
+from modelops.runtime.watches import watch_name
 
 ENDPOINTS_SECONDS = 5.0
-"""Between two listings of an account's endpoints, at most."""
+"""The longest time between two lists of an account's endpoints."""
 
-Adapter = TypeVar("Adapter")
 _TOKEN_REVIEWS = Resource(
     group="authentication.k8s.io", version="v1", plural="tokenreviews", kind="TokenReview"
 )
 
 
 class Reconciler(Protocol):
-    """What the queue calls; returns seconds until the next look, or None."""
+    """The interface that the queue calls. `reconcile` returns the seconds until the next reconcile, or None."""
 
     async def reconcile(self, namespace: str, name: str) -> float | None: ...
 
 
 @dataclass
-class Parts:
-    """The operator, put together but not started. `close` lets go of what holds threads or connections."""
+class OperatorParts:
+    """The parts of an operator that is built but not started. `close` releases threads and connections."""
 
     queue: KeyedQueue
     reconcilers: Mapping[str, Reconciler]
@@ -75,7 +74,7 @@ class Parts:
     _closers: list[Callable[[], None]] = field(default_factory=list)
 
     def close(self) -> None:
-        """Ends threads; programs go on, as they should."""
+        """Ends threads and connections. Programs keep running."""
         for closer in self._closers:
             closer()
 
@@ -88,20 +87,20 @@ def build_operator(
     clock: Clock,
     metrics: Metrics,
     installation: str,
-) -> Parts:
-    """Builds everything that works on objects. Every change in `cache` wakes who is concerned."""
+) -> OperatorParts:
+    """Builds the queue, the reconcilers and their adapters. Every change in `cache` enqueues the affected objects."""
     reconcilers: dict[str, Reconciler] = {}
 
-    async def work(key: Key) -> float | None:
+    async def reconcile(key: Key) -> float | None:
         return await reconcilers[key.kind].reconcile(key.namespace, key.name)
 
-    queue = KeyedQueue(work, workers=settings.workers, observer=metrics)
+    queue = KeyedQueue(reconcile, workers=settings.workers, observer=metrics)
 
-    def wake(keys: Iterable[Key]) -> None:
+    def enqueue_all(keys: Iterable[Key]) -> None:
         for key in keys:
             queue.add(key)
 
-    cache.listen(lambda resource, item, before: wake(concerned(cache, resource, item, before)))
+    cache.listen(lambda resource, item, before: enqueue_all(concerned(cache, resource, item, before)))
     hugging_face = HuggingFaceConnection(
         hub_url=settings.hf_endpoint,
         endpoints_url=settings.endpoints_url,
@@ -110,17 +109,21 @@ def build_operator(
         guard=lambda: assert_loopback(_program_environment(settings)),
     )
     jobs = JobsByAccount(
-        hugging_face=counted(HuggingFaceJobs(hugging_face), service="jobs", metrics=metrics),
-        kubernetes=counted(
+        hugging_face=count_calls(HuggingFaceJobs(hugging_face), service="jobs", metrics=metrics),
+        kubernetes=count_calls(
             ClusterJobs(kube, BatchJobs(), clock=clock), service="kubernetes", metrics=metrics
         ),
-        train_job=counted(ClusterJobs(kube, TrainJobs(), clock=clock), service="trainjob", metrics=metrics),
+        train_job=count_calls(
+            ClusterJobs(kube, TrainJobs(), clock=clock), service="trainjob", metrics=metrics
+        ),
     )
-    book = ReportBook(clock=clock, changed=lambda ns, agent: wake(concerned_by_report(cache, ns, agent)))
+    report_store = ReportStore(
+        clock=clock, on_change=lambda ns, agent: enqueue_all(concerned_by_report(cache, ns, agent))
+    )
     poller = SharedJobPoller(
         jobs,
         clock=clock,
-        changed=lambda uid: wake(with_uid(cache, str(uid))),
+        changed=lambda uid: enqueue_all(with_uid(cache, str(uid))),
         interval_seconds=settings.poll_seconds,
         report_seconds=settings.progress_seconds,
     )
@@ -128,24 +131,24 @@ def build_operator(
     reader = ClusterReader(kube, cache, clock)
     services = Services(
         jobs=jobs,
-        hub=counted(HuggingFaceHub(hugging_face), service="hub", metrics=metrics),
+        hub=count_calls(HuggingFaceHub(hugging_face), service="hub", metrics=metrics),
         endpoints=SharedEndpoints(
-            counted(HuggingFaceEndpoints(hugging_face), service="endpoints", metrics=metrics),
+            count_calls(HuggingFaceEndpoints(hugging_face), service="endpoints", metrics=metrics),
             clock=clock,
             interval_seconds=min(settings.poll_seconds, ENDPOINTS_SECONDS),
         ),
         programs=LocalPrograms(
             settings.state_dir,
-            ended=lambda name: wake(with_uid(cache, name.partition("-")[2])),
+            on_ended=lambda name: enqueue_all(with_uid(cache, name.partition("-")[2])),
         ),
         hub_org=settings.hub_org,
         require_leadership=kube.gate,
         host_refusal=_host_refusal(settings),
         program_environment=_program_environment(settings),
     )
-    credentials = CredentialReader(kube, clock, installation=_credentials(settings))
+    credentials = CredentialReader(kube, clock, installation=_cleanup_credentials(settings))
     executor = Executor(kube, cache, traces=traces)
-    agents = AgentProcesses(reader=reader, reports=book, silence=_silence(cache))
+    agents = AgentProcesses(reader=reader, reports=report_store, silence=_watch_silence(cache))
     training = TrainingSettings(
         installation=installation,
         hub_org=settings.hub_org,
@@ -176,14 +179,14 @@ def build_operator(
             poller,
             training,
             enqueue=queue.add,
-            trainer=shipped(settings.trainer, image=settings.training_image),
+            trainer=packaged_trainer(settings.trainer, image=settings.training_image),
         ),
         "Rollout": RolloutReconciler(
             reader, credentials, services, executor, agents, RolloutSettings(installation=installation)
         ),
     }
     server = ReportServer(
-        book, _token_check(settings, kube, clock), host=settings.host, port=settings.report_port
+        report_store, _token_check(settings, kube, clock), host=settings.host, port=settings.report_port
     )
     closers = [hugging_face.close, *([traces.close] if traces else [])]
     strays = Strays(
@@ -194,7 +197,7 @@ def build_operator(
         installation=installation,
         interval_seconds=settings.resync_seconds,
     )
-    return Parts(
+    return OperatorParts(
         queue=queue,
         reconcilers=reconcilers,
         reports=server,
@@ -204,15 +207,15 @@ def build_operator(
     )
 
 
-def _silence(cache: ObjectCache) -> Callable[[str, AgentModel | None], float]:
-    def silence(namespace: str, agent: AgentModel | None) -> float:
+def _watch_silence(cache: ObjectCache) -> Callable[[str, AgentModel | None], float]:
+    def longest_silence(namespace: str, agent: AgentModel | None) -> float:
         labels = {MANAGED_LABEL: "true"}
         files = min(cache.age(watch_name(CONFIG_MAPS, of, labels)) for of in (namespace, None))
         selector = agent.spec.config.workload_selector if agent else None
         pods = cache.age(watch_name(PODS, namespace, selector.match_labels)) if selector else 0.0
         return max(files, pods)
 
-    return silence
+    return longest_silence
 
 
 def _host_refusal(settings: Settings) -> Callable[[str, str, str], str]:
@@ -225,35 +228,8 @@ def _host_refusal(settings: Settings) -> Callable[[str, str, str], str]:
     return refusal
 
 
-def counted(adapter: Adapter, *, service: str, metrics: Metrics) -> Adapter:
-    """The adapter, with every call of its async methods counted by outcome."""
-    return cast("Adapter", _Counted(adapter, service, metrics))
-
-
-class _Counted:
-    def __init__(self, adapter: object, service: str, metrics: Metrics) -> None:
-        self._adapter, self._service, self._metrics = adapter, service, metrics
-
-    def __getattr__(self, operation: str) -> Any:
-        method: Callable[..., Awaitable[Any]] = getattr(self._adapter, operation)
-
-        @wraps(method)
-        async def call(*arguments: Any, **named: Any) -> Any:
-            outcome = "ok"
-            try:
-                return await method(*arguments, **named)
-            except BaseException as error:
-                outcome = type(error).__name__
-                raise
-            finally:
-                self._metrics.external_call(self._service, operation, outcome)
-
-        setattr(self, operation, call)
-        return call
-
-
-def _credentials(settings: Settings) -> Credentials:
-    """What cleans up where an agent's Secret is gone: the other services hold nothing that bills."""
+def _cleanup_credentials(settings: Settings) -> Credentials:
+    """The token that cleans up after an agent whose Secret was deleted. Other services have nothing that is billed."""
     return Credentials(hugging_face=settings.hub_token.get_secret_value())
 
 

@@ -1,4 +1,4 @@
-"""Sandboxed, nothing is asked of Hugging Face unless the SDK itself leads to this machine."""
+"""In the sandbox, no request is sent to Hugging Face unless the SDK's own addresses are on this machine."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SANDBOXED = {"MODELOPS_SANDBOX": "1", **dict.fromkeys(SERVICE_VARIABLES, NOWHERE
 
 @pytest.fixture
 def _staging(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the SDK fixes at its import where HUGGINGFACE_CO_STAGING is set, whatever HF_ENDPOINT says."""
+    """The addresses that the SDK sets at import with HUGGINGFACE_CO_STAGING, which overrides HF_ENDPOINT."""
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "ENDPOINT", "https://hub-ci.huggingface.co")
@@ -32,7 +32,7 @@ def _staging(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_staging")
-async def test_nothing_is_asked_where_the_sdk_leads_elsewhere() -> None:
+async def test_no_request_is_sent_where_the_sdk_has_a_real_address() -> None:
     asked: list[object] = []
     connection = HuggingFaceConnection(
         hub_url=NOWHERE, endpoints_url=NOWHERE, guard=lambda: assert_loopback(SANDBOXED)
@@ -46,7 +46,7 @@ async def test_nothing_is_asked_where_the_sdk_leads_elsewhere() -> None:
     assert asked == []
 
 
-async def test_an_sdk_that_leads_here_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_sdk_with_local_addresses_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     from huggingface_hub import constants
 
     for name in HUB_CONSTANTS:
@@ -61,7 +61,7 @@ async def test_an_sdk_that_leads_here_is_used(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.usefixtures("_staging")
-async def test_the_operators_own_connection_is_guarded() -> None:
+async def test_the_connection_of_the_operator_is_guarded() -> None:
     with mock.patch.dict(os.environ, SANDBOXED, clear=True):
         settings = Settings()
     clock = SystemClock()
@@ -80,7 +80,7 @@ async def test_the_operators_own_connection_is_guarded() -> None:
         parts.close()
 
 
-def test_the_sdk_is_led_where_a_settings_file_says(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_the_sdk_uses_the_address_of_a_settings_file(tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("file")
     file = folder / "operator.env"
     file.write_text(

@@ -1,4 +1,4 @@
-"""The operator's process pays for an SDK when it is used, not when it starts."""
+"""The operator's process imports an SDK at its first use, not at start-up."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""A mounted agents.yaml as kubelet mounts it, and a loopback server that records what it is asked."""
+"""An agents.yaml that is mounted as by the kubelet, and a loopback server that records its requests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SALT = "7c1d8f7e-6a0b-4f7e-9a52-0f2f6d4b8f11"
 
 
 def eventually(condition: Callable[[], Any], *, within: float = 5.0) -> Any:
-    """What `condition` returned first that is true; fails after `within` seconds."""
+    """The first true result of `condition`; fails after `within` seconds."""
     deadline = time.monotonic() + within
     while not (found := condition()):
         assert time.monotonic() < deadline, f"not true within {within} s"
@@ -33,7 +33,7 @@ def agents_yaml(
     until: str = "2099-01-01T00:00:00Z",
     key_env: str = "ROUTER_TEST_KEY",
 ) -> str:
-    """The docs agent, with a canary where there is a weight."""
+    """An agents.yaml with the agent `docs`, and with a canary if there is a weight."""
     text = "agents:\n  docs:\n    model: org/base\n    endpoint: huggingface\n    version: v1.0.0\n"
     if weight is None:
         return text
@@ -46,7 +46,7 @@ def agents_yaml(
 
 
 class Mount:
-    """`agents.yaml -> ..data/agents.yaml`, `..data -> <revision>`, swapped by a rename as kubelet does."""
+    """`agents.yaml -> ..data/agents.yaml`, `..data -> <revision>`; replaced by a rename, as by the kubelet."""
 
     def __init__(self, folder: Path) -> None:
         self.file = folder / "agents.yaml"
@@ -54,7 +54,7 @@ class Mount:
         self._revision = 0
 
     def write(self, text: str) -> None:
-        """One more revision of the volume."""
+        """Writes a new revision of the volume."""
         self._revision += 1
         revision = self._folder / f"..rev{self._revision}"
         revision.mkdir()
@@ -66,7 +66,7 @@ class Mount:
 
 
 class Recorder:
-    """Answers with `status` and keeps what came: (method, path, authorization, JSON body)."""
+    """Answers with `status` and records the requests: (method, path, authorization, JSON body)."""
 
     def __init__(self, url: str) -> None:
         self.url = url

@@ -1,4 +1,4 @@
-"""The demo's agent process: real requests, by the router, without a restart."""
+"""The demo's agent process sends real requests through the router, without a restart."""
 
 import json
 import os
@@ -18,7 +18,7 @@ NO_API = {"url": "http://127.0.0.1:1", "namespace": "demo", "name": "agents"}
 
 @contextmanager
 def agent(folder: Path, mount: Mount, operator: Recorder) -> Iterator["subprocess.Popen[bytes]"]:
-    """The process on a mounted file: its API server is away."""
+    """The process with a mounted file; its API server cannot be reached."""
     (folder / "tasks.json").write_text('["def add(a, b): ..."]')
     (folder / "watch.json").write_text(json.dumps(NO_API))
     files = {name: str(folder / f"{name}.json") for name in ("tasks", "watch", "status")}
@@ -42,9 +42,7 @@ def models_asked(endpoint: Recorder) -> set[str]:
     return {body["model"] for method, _, _, body in endpoint.requests if method == "POST"}
 
 
-def test_it_switches_models_without_a_restart_and_reports_what_came_of_it(
-    mount: Mount, tmp_path: Path
-) -> None:
+def test_it_switches_models_without_a_restart_and_reports_the_outcomes(mount: Mount, tmp_path: Path) -> None:
     with recording() as endpoint, recording() as operator:
         endpoint.answer = COMPLETION
         stable = f"    endpoint_url: {endpoint.url}/v1\n"

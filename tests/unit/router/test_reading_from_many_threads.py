@@ -1,4 +1,4 @@
-"""A process may have a router for each of its agents: they all read the same file at the same moment."""
+"""A process may have a router for each of its agents, and they all read the same file at the same time."""
 
 from concurrent.futures import ThreadPoolExecutor
 

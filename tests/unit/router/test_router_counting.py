@@ -1,4 +1,4 @@
-"""Counters, percentiles and the report's form."""
+"""Counters, percentiles and the form of the report."""
 
 import json
 import math
@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from modelops.router import LATENCY_BUCKETS_MS, Route, latency_quantile
 from modelops.router.latency import latency_bucket
-from modelops.router.table import CANARY, STABLE
-from modelops.router.tally import SESSIONS_REMEMBERED, Tally
+from modelops.router.request_counters import MAX_REMEMBERED_SESSIONS, RequestCounters
+from modelops.router.routing_table import CANARY, STABLE
 
 latencies = st.lists(st.floats(1.001, 900_000.0), min_size=1, max_size=200)
 
@@ -26,8 +26,8 @@ def counts_of(values: list[float]) -> list[int]:
     return counts
 
 
-def observe(tally: Tally, where: Route, **outcome: float) -> None:
-    tally.observe(
+def observe(counters: RequestCounters, where: Route, **outcome: float) -> None:
+    counters.observe(
         where,
         ok=bool(outcome.get("ok", True)),
         latency_ms=outcome.get("latency_ms", 10.0),
@@ -56,61 +56,61 @@ def test_no_requests_have_no_quantile() -> None:
 
 
 @pytest.mark.parametrize("latency", [float("nan"), -1.0, float("inf"), 1e9])
-def test_a_latency_that_is_none_counts_as_the_longest(latency: float) -> None:
+def test_an_invalid_latency_counts_as_the_longest(latency: float) -> None:
     assert latency_bucket(latency) == len(LATENCY_BUCKETS_MS)
 
 
 def test_outcomes_are_counted_by_track() -> None:
-    tally = Tally()
-    tally.start_salt("uid")
-    observe(tally, route("stable"), tokens=5)
-    observe(tally, route("canary"), ok=False, fallback=True, tokens=7, cost=9, latency_ms=100.0)
-    canary = tally.as_report()["tracks"]["canary"]
+    counters = RequestCounters()
+    counters.start_salt("uid")
+    observe(counters, route("stable"), tokens=5)
+    observe(counters, route("canary"), ok=False, fallback=True, tokens=7, cost=9, latency_ms=100.0)
+    canary = counters.as_report()["tracks"]["canary"]
     assert canary["requests"] == canary["errors"] == canary["fallbacks"] == 1
     assert (canary["tokens"], canary["costMicroUSD"], canary["latencyMs"]["count"]) == (7, 9, 1)
-    assert tally.as_report()["tracks"]["stable"]["requests"] == 1
+    assert counters.as_report()["tracks"]["stable"]["requests"] == 1
 
 
 def test_a_new_salt_starts_from_zero_and_outcomes_of_the_old_one_do_not_count() -> None:
-    tally = Tally()
-    tally.start_salt("first")
-    observe(tally, route("canary", "first"))
-    tally.start_salt("second")
-    observe(tally, route("canary", "first"))
-    observe(tally, route("stable", "first"))
-    report = tally.as_report()
+    counters = RequestCounters()
+    counters.start_salt("first")
+    observe(counters, route("canary", "first"))
+    counters.start_salt("second")
+    observe(counters, route("canary", "first"))
+    observe(counters, route("stable", "first"))
+    report = counters.as_report()
     assert report["salt"] == "second"
     assert [report["tracks"][track]["requests"] for track in ("stable", "canary")] == [0, 0]
 
 
 def test_routing_that_is_removed_keeps_the_counters() -> None:
-    tally = Tally()
-    tally.start_salt("uid")
-    observe(tally, route("canary"))
-    tally.start_salt("")
-    observe(tally, route("canary"))
-    assert tally.as_report()["tracks"]["canary"]["requests"] == 2
+    counters = RequestCounters()
+    counters.start_salt("uid")
+    observe(counters, route("canary"))
+    counters.start_salt("")
+    observe(counters, route("canary"))
+    assert counters.as_report()["tracks"]["canary"]["requests"] == 2
 
 
 def test_a_session_counts_once_per_track() -> None:
-    tally = Tally()
+    counters = RequestCounters()
     for key in ("a", "b", "a"):
-        tally.session("stable", key)
-    tally.session("canary", "a")
-    tracks = tally.as_report()["tracks"]
+        counters.count_session("stable", key)
+    counters.count_session("canary", "a")
+    tracks = counters.as_report()["tracks"]
     assert (tracks["stable"]["sessions"], tracks["canary"]["sessions"]) == (2, 1)
 
 
 def test_remembered_sessions_are_bounded() -> None:
-    tally = Tally()
-    for n in range(3 * SESSIONS_REMEMBERED):
-        tally.session("stable", f"session-{n}")
-    counters = tally._tracks["stable"]
-    assert counters.sessions == 3 * SESSIONS_REMEMBERED
-    assert len(counters.recent) + len(counters.older) <= 2 * SESSIONS_REMEMBERED
+    counters = RequestCounters()
+    for n in range(3 * MAX_REMEMBERED_SESSIONS):
+        counters.count_session("stable", f"session-{n}")
+    stable = counters._tracks["stable"]
+    assert stable.sessions == 3 * MAX_REMEMBERED_SESSIONS
+    assert len(stable.recent) + len(stable.older) <= 2 * MAX_REMEMBERED_SESSIONS
 
 
 def test_a_report_is_small_json() -> None:
-    tally = Tally()
-    observe(tally, route("stable", ""))
-    assert len(json.dumps(tally.as_report(), separators=(",", ":"), allow_nan=False)) < 2_000
+    counters = RequestCounters()
+    observe(counters, route("stable", ""))
+    assert len(json.dumps(counters.as_report(), separators=(",", ":"), allow_nan=False)) < 2_000

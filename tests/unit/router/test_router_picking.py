@@ -1,4 +1,4 @@
-"""What pick returns, whatever the configuration does."""
+"""The routes that pick returns, with valid and invalid configurations."""
 
 import os
 import threading
@@ -9,8 +9,8 @@ from tests.unit.router.loopback import Mount, agents_yaml, eventually
 
 from modelops.router import NoConfiguration, Request, Route, Router
 from modelops.router import router as router_module
-from modelops.router.picking import BUCKETS_REMEMBERED, PickPlan
-from modelops.router.table import CANARY, STABLE, RoutingTable
+from modelops.router.route_picker import MAX_CACHED_BUCKETS, RoutePicker
+from modelops.router.routing_table import CANARY, STABLE, RoutingTable
 
 KEYS = [f"session-{n}" for n in range(200)]
 
@@ -38,7 +38,7 @@ def test_a_swapped_mount_reaches_pick(mount: Mount) -> None:
         assert canaries(router) == set()
 
 
-def test_a_route_says_all_that_a_call_needs(mount: Mount) -> None:
+def test_a_route_has_everything_that_a_call_needs(mount: Mount) -> None:
     mount.write(agents_yaml(weight=100, endpoint_url="http://127.0.0.1:1/v1"))
     with Router("docs", file=mount.file, watch=None) as router:
         route = router.pick("session")
@@ -63,7 +63,7 @@ def test_stable_is_called_by_its_models_name(mount: Mount) -> None:
         pytest.param(agents_yaml(weight=20, generation=2).replace("Progressing", "Rolling"), id="state"),
     ],
 )
-def test_bad_configuration_keeps_the_last_known_good_and_is_counted(mount: Mount, broken: str) -> None:
+def test_invalid_configuration_keeps_the_last_valid_one_and_is_counted(mount: Mount, broken: str) -> None:
     mount.write(agents_yaml(weight=50))
     with Router("docs", file=mount.file, watch=None) as router:
         before = canaries(router)
@@ -75,7 +75,7 @@ def test_bad_configuration_keeps_the_last_known_good_and_is_counted(mount: Mount
         eventually(lambda: not canaries(router))
 
 
-def test_a_file_that_disappears_keeps_the_last_known_good(mount: Mount) -> None:
+def test_a_file_that_disappears_keeps_the_last_valid_configuration(mount: Mount) -> None:
     mount.write(agents_yaml(weight=50))
     with Router("docs", file=mount.file, watch=None) as router:
         before = canaries(router)
@@ -84,7 +84,7 @@ def test_a_file_that_disappears_keeps_the_last_known_good(mount: Mount) -> None:
         assert canaries(router) == before
 
 
-def test_a_bad_block_at_the_first_read_leaves_the_stable_target(mount: Mount) -> None:
+def test_an_invalid_block_at_the_first_read_leaves_the_stable_route(mount: Mount) -> None:
     mount.write(agents_yaml(weight=20).replace("weight: 20", "weight: twenty"))
     with Router("docs", file=mount.file, watch=None) as router:
         assert canaries(router) == set()
@@ -92,14 +92,14 @@ def test_a_bad_block_at_the_first_read_leaves_the_stable_target(mount: Mount) ->
         assert "integer from 0 to 100" in (router.state().last_error or "")
 
 
-def test_without_anything_known_pick_says_what_is_missing(tmp_path: Path) -> None:
+def test_without_a_configuration_pick_says_what_is_missing(tmp_path: Path) -> None:
     with Router("docs", file=tmp_path / "nowhere.yaml", watch=None) as router:
         assert not router.wait_ready(0)
         with pytest.raises(NoConfiguration, match=r"nowhere\.yaml cannot be read"):
             router.pick("session")
 
 
-def test_a_default_serves_until_something_is_known(mount: Mount) -> None:
+def test_the_default_is_used_until_a_source_could_be_read(mount: Mount) -> None:
     default = Route(STABLE, "org/default", "org/default")
     with Router("docs", file=mount.file, watch=None, default=default) as router:
         assert router.pick("session").model == "org/default"
@@ -107,7 +107,7 @@ def test_a_default_serves_until_something_is_known(mount: Mount) -> None:
         eventually(lambda: router.pick("session").model == "org/base")
 
 
-def test_an_expired_canary_returns_its_sessions_at_that_second(mount: Mount) -> None:
+def test_an_expired_canary_returns_its_sessions_within_the_second(mount: Mount) -> None:
     now = [1_000.0]
     mount.write(agents_yaml(weight=100, until="1970-01-01T00:16:41Z"))
     with Router("docs", file=mount.file, watch=None, clock=lambda: now[0]) as router:
@@ -117,7 +117,7 @@ def test_an_expired_canary_returns_its_sessions_at_that_second(mount: Mount) -> 
 
 
 @pytest.mark.parametrize("key", [None, ""])
-def test_without_a_key_each_request_is_drawn_anew_and_counted(mount: Mount, key: str | None) -> None:
+def test_without_a_key_each_request_gets_a_random_route_and_is_counted(mount: Mount, key: str | None) -> None:
     mount.write(agents_yaml(weight=50))
     with Router("docs", file=mount.file, watch=None) as router:
         tracks = {router.pick(key).track for _ in range(200)}
@@ -134,10 +134,10 @@ def test_a_key_that_is_no_text_does_not_raise(mount: Mount) -> None:
 
 def test_remembered_buckets_are_bounded() -> None:
     stable, canary = Route(STABLE, "a", "a"), Route(CANARY, "b", "b")
-    plan = PickPlan(RoutingTable(stable, canary, 50, 1, "salt", "Progressing"))
-    for n in range(2 * BUCKETS_REMEMBERED + 1):
-        plan.route(f"session-{n}", 0.0)
-    assert len(plan._buckets) <= BUCKETS_REMEMBERED
+    picker = RoutePicker(RoutingTable(stable, canary, 50, 1, "salt", "Progressing"))
+    for n in range(2 * MAX_CACHED_BUCKETS + 1):
+        picker.route(f"session-{n}", 0.0)
+    assert len(picker._buckets) <= MAX_CACHED_BUCKETS
 
 
 def test_threads_pick_and_observe_while_the_routing_changes(mount: Mount) -> None:
@@ -160,17 +160,17 @@ def test_threads_pick_and_observe_while_the_routing_changes(mount: Mount) -> Non
             mount.write(agents_yaml(weight=generation * 5, generation=generation))
         for thread in threads:
             thread.join(30)
-        tracks = router._as_report()["tracks"]
+        tracks = router._report_body()["tracks"]
     assert problems == []
     assert sum(track["requests"] for track in tracks.values()) == 4 * 10 * len(KEYS)
 
 
-def test_an_exception_counts_as_an_error_and_goes_on(mount: Mount) -> None:
+def test_an_exception_counts_as_an_error_and_is_raised(mount: Mount) -> None:
     mount.write(agents_yaml())
     with Router("docs", file=mount.file, watch=None) as router:
         with pytest.raises(TimeoutError), router.request("session"):
             raise TimeoutError
-        assert router._as_report()["tracks"]["stable"]["errors"] == 1
+        assert router._report_body()["tracks"]["stable"]["errors"] == 1
 
 
 def test_a_request_that_fails_on_the_canary_goes_to_stable_once(mount: Mount) -> None:
@@ -185,13 +185,13 @@ def test_a_request_that_fails_on_the_canary_goes_to_stable_once(mount: Mount) ->
 
     with Router("docs", file=mount.file, watch=None) as router:
         assert router.call("session", send, fallback=True) == "answer"
-        tracks = router._as_report()["tracks"]
+        tracks = router._report_body()["tracks"]
     assert asked == ["canary", "stable"]
     assert [tracks["canary"][count] for count in ("requests", "errors", "fallbacks")] == [1, 1, 1]
     assert [tracks["stable"][count] for count in ("requests", "errors", "fallbacks")] == [1, 0, 0]
 
 
-def test_without_fallback_the_canarys_failure_is_the_callers(mount: Mount) -> None:
+def test_without_fallback_a_failure_of_the_canary_is_raised(mount: Mount) -> None:
     mount.write(agents_yaml(weight=100))
 
     def send(request: Request) -> str:

@@ -1,4 +1,4 @@
-"""What agents may rely on."""
+"""The public API of the router, which agents import."""
 
 import inspect
 import subprocess

@@ -1,4 +1,4 @@
-"""What the operator is told, and what a broken operator does to requests: nothing."""
+"""The reports to the operator; a failing operator does not affect requests."""
 
 import socket
 import subprocess
@@ -10,16 +10,16 @@ import pytest
 from tests.unit.router.loopback import SALT, Mount, Recorder, agents_yaml, eventually, recording
 
 from modelops.router import Router
-from modelops.router import reports as reports_module
+from modelops.router import reporter as reporter_module
+from modelops.router import request_counters as counters_module
 from modelops.router import router as router_module
-from modelops.router import tally as tally_module
-from modelops.router.table import Route
+from modelops.router.routing_table import Route
 
 
 @pytest.fixture(autouse=True)
 def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(router_module, "FILE_POLL_SECONDS", 0.02)
-    monkeypatch.setattr(reports_module, "RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(reporter_module, "RETRY_SECONDS", 0.05)
 
 
 def router_for(mount: Mount, recorder: Recorder) -> Router:
@@ -61,7 +61,7 @@ def test_a_new_generation_is_reported_at_once(mount: Mount, recorder: Recorder) 
     assert report["salt"] == SALT
 
 
-def test_the_canary_is_reached_with_this_processes_own_key(
+def test_the_canary_is_checked_with_the_key_of_this_process(
     mount: Mount, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ROUTER_TEST_KEY", "own-key")
@@ -71,7 +71,7 @@ def test_the_canary_is_reached_with_this_processes_own_key(
     assert ("GET", "/e/docs/v1/models", "Bearer own-key", None) in recorder.requests
 
 
-def test_a_refused_key_is_reported_by_its_class_and_never_shown(
+def test_a_refused_key_is_reported_as_a_class_of_error_without_the_key(
     mount: Mount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ROUTER_TEST_KEY", "own-key")
@@ -95,7 +95,7 @@ def test_a_refused_key_is_reported_by_its_class_and_never_shown(
         ("", "set", "NoEndpointURL"),
     ],
 )
-def test_why_a_canary_is_not_reached(
+def test_an_unreachable_canary_is_reported_with_the_class_of_error(
     mount: Mount, monkeypatch: pytest.MonkeyPatch, endpoint_url: str, key: str, error: str
 ) -> None:
     monkeypatch.setenv("ROUTER_TEST_KEY", key)
@@ -128,7 +128,7 @@ def test_a_canary_that_always_fails_is_reported_once_a_second(mount: Mount, reco
 
 
 @pytest.mark.parametrize("routers", [1, 4])
-def test_an_operator_that_does_not_answer_holds_up_an_exit_for_a_second_at_most(
+def test_an_operator_that_does_not_answer_delays_an_exit_by_a_second_at_most(
     mount: Mount, routers: int
 ) -> None:
     mount.write(agents_yaml(weight=100))
@@ -148,7 +148,9 @@ def test_an_operator_that_does_not_answer_holds_up_an_exit_for_a_second_at_most(
             assert time.monotonic() - left < 2.0
 
 
-def test_an_operator_that_fails_is_asked_again_and_holds_up_no_pick(mount: Mount, recorder: Recorder) -> None:
+def test_a_report_to_a_failing_operator_is_repeated_and_delays_no_pick(
+    mount: Mount, recorder: Recorder
+) -> None:
     mount.write(agents_yaml(weight=50))
     recorder.status = 503
     with router_for(mount, recorder) as router:
@@ -166,7 +168,7 @@ def test_closing_sends_a_last_report(mount: Mount, recorder: Recorder) -> None:
     assert recorder.reports[-1]["tracks"]["stable"]["requests"] == 1
 
 
-def test_models_that_requests_go_to_or_went_to_lately_are_reported(
+def test_models_of_current_and_recent_requests_are_reported(
     mount: Mount, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mount.write(agents_yaml(weight=50, generation=7))
@@ -180,16 +182,16 @@ def test_models_that_requests_go_to_or_went_to_lately_are_reported(
         mount.write(agents_yaml())
         lately = eventually(lambda: [r["models"] for r in recorder.reports if r["generation"] == 0])[-1]
         assert lately == both
-    monkeypatch.setattr(tally_module, "IN_USE_SECONDS", -1.0)
-    assert len(router._as_report()["models"]) == 1
+    monkeypatch.setattr(counters_module, "IN_USE_SECONDS", -1.0)
+    assert len(router._report_body()["models"]) == 1
 
 
 def test_the_list_of_models_is_bounded() -> None:
-    tally = tally_module.Tally()
+    counters = counters_module.RequestCounters()
     for number in range(100):
         route = Route(track="stable", model=f"m{number}", served_model=f"m{number}" + "x" * 300)
-        tally.observe(route, ok=True, latency_ms=1, tokens=0, cost_micro_usd=0, fallback=False)
-    named = tally.models([Route(track="stable", model="now", served_model="now")])
+        counters.observe(route, ok=True, latency_ms=1, tokens=0, cost_micro_usd=0, fallback=False)
+    named = counters.models_in_use([Route(track="stable", model="now", served_model="now")])
     assert named[0] == "now"
     assert len(named) == 8
     assert max(map(len, named)) <= 253

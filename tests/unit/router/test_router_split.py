@@ -1,4 +1,4 @@
-"""The laws of the split: widening, return, share."""
+"""The rules of the split: a higher weight adds sessions, weight 0 returns them, and shares are as expected."""
 
 import hashlib
 import math
@@ -55,10 +55,10 @@ def test_the_same_name_typed_differently_is_the_same_session() -> None:
     assert bucket_of("s", "caf\u00e9") == bucket_of("s", "cafe\u0301")
 
 
-def test_a_broken_key_has_a_bucket_too() -> None:
+def test_an_invalid_key_has_a_bucket() -> None:
     assert key_bytes("\ud800") == b"\xed\xa0\x80"
 
 
-def test_the_formula_is_the_contracts() -> None:
+def test_the_formula_equals_the_one_of_the_contract() -> None:
     first_four = hashlib.sha256(b"salt\nkey").digest()[:4]
     assert bucket_of("salt", "key") == (int.from_bytes(first_four, "big") * 10_000) >> 32

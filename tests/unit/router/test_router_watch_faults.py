@@ -1,4 +1,4 @@
-"""What an API server may answer a watch with, short of working."""
+"""Faulty answers of an API server to a watch."""
 
 import json
 import threading
@@ -20,11 +20,11 @@ Answer = Callable[[BaseHTTPRequestHandler], None]
 @pytest.fixture(autouse=True)
 def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api_watch_module, "FIRST_BACKOFF_SECONDS", 0.01)
-    monkeypatch.setattr(api_watch_module, "LONGEST_BACKOFF_SECONDS", 0.05)
+    monkeypatch.setattr(api_watch_module, "MAX_BACKOFF_SECONDS", 0.05)
 
 
 class Script:
-    """Lists `text` at version 10; answers the n-th watch with `watches[n]`, later ones hang until closed."""
+    """A server: lists `text` at version 10 and answers the n-th watch with `watches[n]`; later ones hang."""
 
     def __init__(self, *watches: Answer, text: str) -> None:
         self.text = text
@@ -126,7 +126,7 @@ def test_a_version_that_is_too_old_lists_again(fault: Answer) -> None:
         assert router.state().watch_live
 
 
-def test_after_a_cut_the_watch_resumes_from_the_last_bookmark_without_a_list() -> None:
+def test_after_a_lost_connection_the_watch_resumes_from_the_last_bookmark_without_a_list() -> None:
     script = Script(events(BOOKMARK), text=agents_yaml())
     with watching(script):
         eventually(lambda: script.versions == ["10", "42"])
@@ -153,7 +153,7 @@ def test_a_faulty_watch_is_lost_backs_off_and_recovers(fault: Answer) -> None:
         assert router.pick("any").track == "canary"
 
 
-def test_a_malformed_object_keeps_the_last_known_good() -> None:
+def test_a_malformed_object_keeps_the_last_valid_configuration() -> None:
     broken = ("MODIFIED", configmap("agents: [", "11"))
     script = Script(events(broken, BOOKMARK), text=agents_yaml(weight=100))
     with watching(script) as router:

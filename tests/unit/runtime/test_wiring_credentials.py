@@ -1,4 +1,4 @@
-"""Which of the installation's own keys may stand in for an agent's."""
+"""Which of the installation's keys may replace those of an agent."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from modelops.runtime.settings import Settings
 from modelops.runtime.wiring import build_operator
 
 
-async def test_only_the_hub_token_cleans_up_after_an_agent_that_is_gone() -> None:
+async def test_only_the_hub_token_cleans_up_after_a_deleted_agent() -> None:
     keys = {"HUGGINGFACE_HUB_TOKEN": "hub", "LANGSMITH_API_KEY": "traces", "OPENROUTER_API_KEY": "router"}
     with mock.patch.dict(os.environ, keys, clear=True):
         settings = Settings()

@@ -66,7 +66,7 @@ def test_prices_of_ones_own_gpus_are_taken(tmp_path: Path) -> None:
         ("l40s_per_hour: -1", "above 0"),
         ('l40s_per_hour: "1.20 USD"', "write US dollars per hour"),
         ("l40s_per_hour: true", "write US dollars per hour"),
-        ("l41s_per_hour: 1.2", "l41s_per_hour is of no device that is known: a100, a10g"),
+        ("l41s_per_hour: 1.2", "'l41s' in l41s_per_hour is not a known device; use one of a100, a10g"),
     ],
 )
 def test_a_price_that_cannot_be_one_is_refused_at_the_start(tmp_path: Path, written: str, said: str) -> None:

@@ -1,15 +1,19 @@
-"""A batch/v1 Job with one Pod on one node; Kueue decides when it starts where a queue is named."""
+"""A batch/v1 Job with one Pod on one node. Where a LocalQueue is named, Kueue decides when the Job starts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from modelops.adapters.clusterjobs.container import environment, literal, resources
-from modelops.adapters.clusterjobs.engine import GRACE_SECONDS, Verdict, conditions
-from modelops.adapters.clusterjobs.names import ATTEMPT, JOBS, QUEUE, metadata
-from modelops.adapters.clusterjobs.pods import moment
-from modelops.adapters.clusterjobs.queue import missing_queue
+from modelops.adapters.clusterjobs.container import (
+    container_environment,
+    escape_references,
+    resource_requirements,
+)
+from modelops.adapters.clusterjobs.job_kind import TERMINATION_GRACE_SECONDS, JobOutcome, true_conditions
+from modelops.adapters.clusterjobs.kueue import missing_queue_message
+from modelops.adapters.clusterjobs.names import ATTEMPT_LABEL, JOBS, QUEUE_LABEL, object_metadata
+from modelops.adapters.clusterjobs.pods import parse_time
 from modelops.adapters.kube import KubeClient
 from modelops.api.v1alpha1.cluster_hardware import KubernetesBackend
 from modelops.ports import JobRequest, Json, Placement
@@ -19,28 +23,28 @@ JOB_NAME = "batch.kubernetes.io/job-name"
 
 
 class BatchJobs:
-    """`Engine` of Jobs."""
+    """`JobKind` of batch/v1 Jobs."""
 
     resource = JOBS
-    role = "modelops-operator-jobs"
+    cluster_role = "modelops-operator-jobs"
 
-    async def refusal(self, kube: KubeClient, request: JobRequest, *, namespace: str) -> str:
-        """A queue that is not there."""
+    async def missing_prerequisite(self, kube: KubeClient, request: JobRequest, *, namespace: str) -> str:
+        """Reports a LocalQueue that does not exist."""
         queue = request.placement.backend.queue_name if request.placement else None
         if queue is None:
             return ""
         field = "spec.backend.kubernetes.queueName"
-        return await missing_queue(kube, namespace=namespace, queue=queue, field=field)
+        return await missing_queue_message(kube, namespace=namespace, queue=queue, field=field)
 
     def manifest(self, request: JobRequest, placement: Placement, *, namespace: str) -> Json:
-        """One try and no second one: what a failure means is for the operator to judge.
+        """A Job without retries, because the operator decides after a failure.
 
-        The timeout is the Pod's, not the Job's: it counts from the moment that a node has taken it.
+        The timeout is set on the Pod, not on the Job, so that it counts from when the Pod has a node.
         """
         backend = placement.backend
         assert isinstance(backend, KubernetesBackend)
-        described = metadata(request, placement, namespace=namespace)
-        queue = {QUEUE: backend.queue_name} if backend.queue_name else {}
+        described = object_metadata(request, placement, namespace=namespace)
+        queue = {QUEUE_LABEL: backend.queue_name} if backend.queue_name else {}
         return {
             "apiVersion": "batch/v1",
             "kind": "Job",
@@ -57,29 +61,31 @@ class BatchJobs:
             },
         }
 
-    def selector(self, names: Sequence[str]) -> str:
-        return f"{ATTEMPT},{JOB_NAME} in ({','.join(sorted(names))})"
+    def pod_selector(self, names: Sequence[str]) -> str:
+        return f"{ATTEMPT_LABEL},{JOB_NAME} in ({','.join(sorted(names))})"
 
-    def owner(self, pod: Json) -> str:
+    def job_name_of(self, pod: Json) -> str:
         return str(pod["metadata"]["labels"][JOB_NAME])
 
-    def suspended(self, item: Json) -> bool:
+    def is_suspended(self, item: Json) -> bool:
         return bool(item["spec"].get("suspend"))
 
-    def verdict(self, item: Json) -> Verdict | None:
-        true = conditions(item)
+    def outcome(self, item: Json) -> JobOutcome | None:
+        true = true_conditions(item)
         if "Complete" in true:
-            at = moment(item["status"].get("completionTime") or true["Complete"].get("lastTransitionTime"))
-            return Verdict(stage="COMPLETED", at=at)
+            at = parse_time(
+                item["status"].get("completionTime") or true["Complete"].get("lastTransitionTime")
+            )
+            return JobOutcome(stage="COMPLETED", at=at)
         if failed := true.get("Failed"):
-            # That its only try failed says nothing that its Pod does not say better.
-            words = "" if failed.get("reason") == "BackoffLimitExceeded" else str(failed.get("message", ""))
-            return Verdict(stage="ERROR", at=moment(failed.get("lastTransitionTime")), message=words)
+            # BackoffLimitExceeded says only that the one Pod failed; the Pod itself says why.
+            message = "" if failed.get("reason") == "BackoffLimitExceeded" else str(failed.get("message", ""))
+            return JobOutcome(stage="ERROR", at=parse_time(failed.get("lastTransitionTime")), message=message)
         return None
 
 
 def _pod(request: JobRequest, placement: Placement, backend: KubernetesBackend) -> Json:
-    """As restricted as Kubernetes' own profile asks; it writes in `/work`, its home, and nowhere else need be."""
+    """The Pod meets the "restricted" Pod Security Standard. `/work` is its home and working directory."""
     optional: dict[str, Any] = {
         "nodeSelector": backend.node_selector,
         "tolerations": [toleration.wire() for toleration in backend.tolerations],
@@ -89,7 +95,7 @@ def _pod(request: JobRequest, placement: Placement, backend: KubernetesBackend) 
         **{key: value for key, value in optional.items() if value},
         "restartPolicy": "Never",
         "activeDeadlineSeconds": request.timeout_seconds,
-        "terminationGracePeriodSeconds": GRACE_SECONDS,
+        "terminationGracePeriodSeconds": TERMINATION_GRACE_SECONDS,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "securityContext": {
@@ -103,10 +109,10 @@ def _pod(request: JobRequest, placement: Placement, backend: KubernetesBackend) 
             {
                 "name": "trainer",
                 "image": request.image,
-                "command": [literal(word) for word in request.command],
+                "command": [escape_references(word) for word in request.command],
                 "workingDir": "/work",
-                "env": [*environment(request, placement), {"name": "HOME", "value": "/work"}],
-                "resources": resources(placement),
+                "env": [*container_environment(request, placement), {"name": "HOME", "value": "/work"}],
+                "resources": resource_requirements(placement),
                 "securityContext": {
                     "allowPrivilegeEscalation": False,
                     "capabilities": {"drop": ["ALL"]},
@@ -119,7 +125,7 @@ def _pod(request: JobRequest, placement: Placement, backend: KubernetesBackend) 
         ],
         "volumes": [
             {"name": "work", "emptyDir": {}},
-            # Processes of several GPUs exchange data there, and the default is 64 MB.
+            # The processes of several GPUs exchange data in /dev/shm, and the default size is 64 MB.
             {"name": "shared-memory", "emptyDir": {"medium": "Memory"}},
         ],
     }

@@ -1,52 +1,55 @@
-"""What a Job's and a TrainJob's container have in common: environment, resources, and the shipped trainer."""
+"""The container of a Job or a TrainJob: its environment, its resources, and the payload with the trainer."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from modelops.adapters.clusterjobs.names import metadata
+from modelops.adapters.clusterjobs.names import object_metadata
 from modelops.domain.training.naming import cluster_job_name
 from modelops.ports import JobRequest, Json, Placement
 
-SHIPPED: Final = "MODELOPS_PAYLOAD"
-"""Lies in a ConfigMap of its own: with it every listing of jobs would carry a hundred kilobytes for each."""
+PAYLOAD_VARIABLE: Final = "MODELOPS_PAYLOAD"
+"""Variable with the trainer. Its value is in a ConfigMap, so that a listing of jobs does not carry it (100 KB each)."""
 
 
-def literal(text: str) -> str:
-    """The text so that Kubernetes leaves it as it is: `$(NAME)` in it would be replaced (`$$` is one `$`)."""
+def escape_references(text: str) -> str:
+    """Escapes the text for `command` and `env`, where Kubernetes expands `$(NAME)` and reads `$$` as one `$`."""
     return text.replace("$", "$$")
 
 
-def environment(request: JobRequest, placement: Placement) -> list[Json]:
-    """The token is read from the Secret by the kubelet, so that no object has it. JOB_ID: what the claim names."""
+def container_environment(request: JobRequest, placement: Placement) -> list[Json]:
+    """The container's variables. The kubelet reads HF_TOKEN from the Secret, so no object holds the token.
+
+    JOB_ID is the name that the job writes into the attempt's claim.
+    """
     name = cluster_job_name(request.label)
     token = {"name": placement.token_secret, "key": placement.token_key}
-    shipped = {"name": name, "key": SHIPPED}
+    payload = {"name": name, "key": PAYLOAD_VARIABLE}
     return [
         {"name": "JOB_ID", "value": name},
         *(
-            {"name": key, "value": literal(value)}
+            {"name": key, "value": escape_references(value)}
             for key, value in sorted(request.environment.items())
-            if key != SHIPPED
+            if key != PAYLOAD_VARIABLE
         ),
-        {"name": SHIPPED, "valueFrom": {"configMapKeyRef": shipped}},
+        {"name": PAYLOAD_VARIABLE, "valueFrom": {"configMapKeyRef": payload}},
         {"name": "HF_TOKEN", "valueFrom": {"secretKeyRef": token}},
     ]
 
 
-def shipped(request: JobRequest, placement: Placement, *, namespace: str) -> Json:
-    """The ConfigMap with the trainer."""
+def payload_config_map(request: JobRequest, placement: Placement, *, namespace: str) -> Json:
+    """The ConfigMap that holds the trainer of the attempt."""
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": metadata(request, placement, namespace=namespace),
+        "metadata": object_metadata(request, placement, namespace=namespace),
         "immutable": True,
-        "data": {SHIPPED: request.environment.get(SHIPPED, "")},
+        "data": {PAYLOAD_VARIABLE: request.environment.get(PAYLOAD_VARIABLE, "")},
     }
 
 
-def resources(placement: Placement) -> Json:
-    """Memory is bounded by what is asked for; GPUs cannot be asked for otherwise."""
+def resource_requirements(placement: Placement) -> Json:
+    """Requests and limits. Memory is limited to its request, as Kubernetes requires for GPUs. CPU has no limit."""
     backend = placement.backend
     gpus = {backend.gpu_resource: str(backend.gpus)} if backend.gpus else {}
     memory = {"memory": backend.memory} if backend.memory else {}

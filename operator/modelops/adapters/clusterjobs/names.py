@@ -1,4 +1,4 @@
-"""Labels, annotations and names of what is made for an attempt."""
+"""Labels, annotations, finalizers and names of the objects that are created for an attempt."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from modelops.api.v1alpha1.names import API_VERSION, GROUP
 from modelops.domain.training.naming import cluster_job_name
 from modelops.ports import JobRequest, Json, Placement, Resource
 
-ATTEMPT: Final = f"{GROUP}/attempt"
-"""Label, with the attempt's own."""
-FLAVOR: Final = f"{GROUP}/flavor"
-PRICE: Final = f"{GROUP}/usd-micro-per-hour"
-STARTED: Final = f"{GROUP}/started-at"
-"""Annotation of a job that is cancelled: since when its Pods held their nodes; empty where they did not."""
-BOOKED: Final = f"{GROUP}/until-booked"
-"""Finalizer of a job that is cancelled: it can be seen until its cost is on record."""
-QUEUE: Final = "kueue.x-k8s.io/queue-name"
-FOREGROUND: Final = "foregroundDeletion"
+ATTEMPT_LABEL: Final = f"{GROUP}/attempt"
+"""Label of the job and its Pods. Its value is `domain.training.naming.attempt_label`."""
+FLAVOR_ANNOTATION: Final = f"{GROUP}/flavor"
+PRICE_ANNOTATION: Final = f"{GROUP}/usd-micro-per-hour"
+STARTED_ANNOTATION: Final = f"{GROUP}/started-at"
+"""Annotation of a cancelled job: when its Pods were assigned to their nodes; empty where they never were."""
+COST_FINALIZER: Final = f"{GROUP}/until-booked"
+"""Finalizer of a cancelled job: it keeps the object until the job's cost is recorded."""
+QUEUE_LABEL: Final = "kueue.x-k8s.io/queue-name"
+FOREGROUND_FINALIZER: Final = "foregroundDeletion"
 
 PODS: Final = Resource(group="", version="v1", plural="pods", kind="Pod")
 CONFIG_MAPS: Final = Resource(group="", version="v1", plural="configmaps", kind="ConfigMap")
@@ -31,14 +31,17 @@ LOCAL_QUEUES: Final = Resource(
 WORKLOADS: Final = Resource(group="kueue.x-k8s.io", version="v1beta1", plural="workloads", kind="Workload")
 
 
-def metadata(request: JobRequest, placement: Placement, *, namespace: str) -> Json:
-    """Of everything that is made for the attempt: found by its label, and gone when its TrainingRun is."""
-    labels = {ATTEMPT: request.label, "app.kubernetes.io/managed-by": "modelops"}
+def object_metadata(request: JobRequest, placement: Placement, *, namespace: str) -> Json:
+    """Metadata of every object of the attempt: a label to find it by, and the TrainingRun as its owner."""
+    labels = {ATTEMPT_LABEL: request.label, "app.kubernetes.io/managed-by": "modelops"}
     return {
         "name": cluster_job_name(request.label),
         "namespace": namespace,
         "labels": labels,
-        "annotations": {FLAVOR: request.flavor, PRICE: str(placement.usd_micro_per_hour)},
+        "annotations": {
+            FLAVOR_ANNOTATION: request.flavor,
+            PRICE_ANNOTATION: str(placement.usd_micro_per_hour),
+        },
         "ownerReferences": [
             {
                 "apiVersion": API_VERSION,
@@ -51,17 +54,17 @@ def metadata(request: JobRequest, placement: Placement, *, namespace: str) -> Js
     }
 
 
-def label_of(item: Json) -> str:
-    """The attempt's label; empty for what is not ours."""
-    return str((item["metadata"].get("labels") or {}).get(ATTEMPT, ""))
+def attempt_label_of(item: Json) -> str:
+    """The value of the attempt's label; empty where the object has no such label."""
+    return str((item["metadata"].get("labels") or {}).get(ATTEMPT_LABEL, ""))
 
 
-def annotation(item: Json, key: str) -> str | None:
-    """None where there is no such annotation."""
+def annotation_of(item: Json, key: str) -> str | None:
+    """The value of the annotation; None where the object does not have it."""
     found = (item["metadata"].get("annotations") or {}).get(key)
     return None if found is None else str(found)
 
 
 def queue_of(item: Json) -> str:
-    """Kueue's queue; empty without one."""
-    return str((item["metadata"].get("labels") or {}).get(QUEUE, ""))
+    """Name of the job's LocalQueue; empty where the job uses no queue."""
+    return str((item["metadata"].get("labels") or {}).get(QUEUE_LABEL, ""))

@@ -1,4 +1,4 @@
-"""What the Pods of a job say: whether it runs, since when it holds its nodes, and what is wrong."""
+"""Summarizes the Pods of a job: whether it runs, since when it holds its nodes, and what is wrong."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from datetime import datetime
 
 from modelops.ports import Json
 
-MOST_WORDS = 200
-QUIET = frozenset({"ContainerCreating", "PodInitializing"})
+MAX_MESSAGE_CHARACTERS = 200
+NORMAL_WAITING_REASONS = frozenset({"ContainerCreating", "PodInitializing"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pods:
-    """Of one job. `started_at`: when the first of them was taken by its node, which it holds from then on."""
+class PodSummary:
+    """All Pods of one job together.
+
+    `started_at` is when the first Pod was assigned to a node, which the job holds from then on.
+    """
 
     active: bool = False
     running: bool = False
@@ -22,31 +25,35 @@ class Pods:
     finished_at: datetime | None = None
     message: str = ""
     exit_code: int | None = None
-    """Of the first container that failed."""
+    """Exit code of the first container that failed; None where none failed."""
 
 
-def moment(text: str | None) -> datetime | None:
-    """A time as Kubernetes writes it."""
+def parse_time(text: str | None) -> datetime | None:
+    """A time in the form that Kubernetes writes (RFC 3339); None for None and for an empty text."""
     return datetime.fromisoformat(text) if text else None
 
 
-def read(pods: Sequence[Json]) -> Pods:
-    """The Pods of one job, summed up."""
+def summarize_pods(pods: Sequence[Json]) -> PodSummary:
+    """The summary of the Pods of one job."""
     phases = {_phase(pod) for pod in pods}
-    started = [found for pod in pods if (found := moment(_status(pod).get("startTime")))]
-    finished = [found for end in _ends(pods) if (found := moment(end.get("finishedAt")))]
-    return Pods(
+    started = [found for pod in pods if (found := parse_time(_status(pod).get("startTime")))]
+    ends = list(_terminated_states(pods))
+    finished = [found for end in ends if (found := parse_time(end.get("finishedAt")))]
+    return PodSummary(
         active=bool(phases & {"Pending", "Running", "Unknown"}),
         running="Running" in phases,
         started_at=min(started, default=None),
         finished_at=max(finished, default=None),
-        exit_code=next((code for end in _ends(pods) if (code := end.get("exitCode"))), None),
-        message=next((words for pod in pods if (words := _words(pod))), "")[:MOST_WORDS],
+        exit_code=next((code for end in ends if (code := end.get("exitCode"))), None),
+        message=next((text for pod in pods if (text := _problem(pod))), "")[:MAX_MESSAGE_CHARACTERS],
     )
 
 
-def leader(pods: Sequence[Json]) -> str:
-    """Name of the Pod that reports: the first of several nodes, the newest of several tries; empty without any."""
+def reporting_pod(pods: Sequence[Json]) -> str:
+    """Name of the Pod whose log is read; empty without Pods.
+
+    With several nodes it is the Pod of the first node; with several tries it is the newest one.
+    """
 
     def order(pod: Json) -> tuple[bool, str]:
         labels = pod["metadata"].get("labels") or {}
@@ -65,25 +72,25 @@ def _phase(pod: Json) -> str:
     return str(_status(pod).get("phase", "Pending"))
 
 
-def _ends(pods: Sequence[Json]) -> Iterator[Json]:
+def _terminated_states(pods: Sequence[Json]) -> Iterator[Json]:
     for pod in pods:
         for container in _status(pod).get("containerStatuses") or ():
             if end := (container.get("state") or {}).get("terminated"):
                 yield end
 
 
-def _words(pod: Json) -> str:
-    """Why it does not run, or how it failed."""
+def _problem(pod: Json) -> str:
+    """Why the Pod does not run, or how it failed; empty where nothing is wrong."""
     status = _status(pod)
-    if status.get("reason"):  # Evicted, DeadlineExceeded: the container then only says that it was killed.
+    if status.get("reason"):  # Evicted, DeadlineExceeded: the container then only shows that it was killed.
         return ": ".join(filter(None, (status["reason"], status.get("message"))))
-    for end in _ends([pod]):
+    for end in _terminated_states([pod]):
         if end.get("exitCode"):
-            words = f"{end.get('reason') or 'Error'}, exit code {end['exitCode']}"
-            return f"{words}: {end['message']}" if end.get("message") else words
+            text = f"{end.get('reason') or 'Error'}, exit code {end['exitCode']}"
+            return f"{text}: {end['message']}" if end.get("message") else text
     for container in status.get("containerStatuses") or ():
         waiting = (container.get("state") or {}).get("waiting")
-        if waiting and waiting.get("reason") not in QUIET:
+        if waiting and waiting.get("reason") not in NORMAL_WAITING_REASONS:
             return ": ".join(filter(None, (waiting.get("reason"), waiting.get("message"))))
     unscheduled = (c for c in status.get("conditions") or () if c["type"] == "PodScheduled")
     condition = next(unscheduled, {"status": "True"})

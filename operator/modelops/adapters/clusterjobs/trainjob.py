@@ -4,54 +4,63 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from modelops.adapters.clusterjobs.container import environment, literal, resources
-from modelops.adapters.clusterjobs.engine import GRACE_SECONDS, Verdict, conditions
-from modelops.adapters.clusterjobs.names import QUEUE, TRAIN_JOBS, metadata
-from modelops.adapters.clusterjobs.pods import moment
-from modelops.adapters.clusterjobs.queue import missing_queue
+from modelops.adapters.clusterjobs.container import (
+    container_environment,
+    escape_references,
+    resource_requirements,
+)
+from modelops.adapters.clusterjobs.job_kind import TERMINATION_GRACE_SECONDS, JobOutcome, true_conditions
+from modelops.adapters.clusterjobs.kueue import missing_queue_message
+from modelops.adapters.clusterjobs.names import QUEUE_LABEL, TRAIN_JOBS, object_metadata
+from modelops.adapters.clusterjobs.pods import parse_time
 from modelops.adapters.kube import KubeClient
 from modelops.api.v1alpha1.cluster_hardware import TrainJobBackend
 from modelops.ports import JobRequest, Json, Placement, Resource
 
 JOB_SET = "jobset.sigs.k8s.io/jobset-name"
-"""Label of the Pods; the JobSet has the TrainJob's name."""
+"""Label of the Pods. Its value is the JobSet's name, which is the TrainJob's name."""
 _GROUP, _VERSION = TRAIN_JOBS.group, TRAIN_JOBS.version
 
 
 class TrainJobs:
-    """`Engine` of TrainJobs."""
+    """`JobKind` of TrainJobs."""
 
     resource = TRAIN_JOBS
-    role = "modelops-operator-trainjobs"
+    cluster_role = "modelops-operator-trainjobs"
 
-    async def refusal(self, kube: KubeClient, request: JobRequest, *, namespace: str) -> str:
-        """A runtime or queue that is not there."""
+    async def missing_prerequisite(self, kube: KubeClient, request: JobRequest, *, namespace: str) -> str:
+        """Reports a training runtime or a LocalQueue that does not exist."""
         backend = _backend(request.placement)
         kind = backend.runtime_kind
         runtime = Resource(group=_GROUP, version=_VERSION, plural=f"{kind.lower()}s", kind=kind)
         scope = "" if kind == "ClusterTrainingRuntime" else namespace
         if await kube.get(runtime, scope, backend.runtime) is None:
             return (
-                f"spec.backend.trainJob.runtime {backend.runtime}: there is no such {kind}, or Kubeflow Trainer v2 is "
-                "not installed in this cluster: create it, or install that"
+                f"spec.backend.trainJob.runtime is {backend.runtime!r}, and there is no {kind} of that name (or "
+                f"Kubeflow Trainer v2 is not installed): create the {kind}, or install Kubeflow Trainer v2"
             )
         if backend.queue_name is None:
             return ""
         field = "spec.backend.trainJob.queueName"
-        return await missing_queue(kube, namespace=namespace, queue=backend.queue_name, field=field)
+        return await missing_queue_message(kube, namespace=namespace, queue=backend.queue_name, field=field)
 
     def manifest(self, request: JobRequest, placement: Placement, *, namespace: str) -> Json:
-        """A TrainJob has no timeout (v2.0): its processes get one. Kueue suspends what it manages, by itself."""
+        """A TrainJob. It has no timeout field (v2.0), so `timeout` runs the command. Kueue itself suspends it."""
         backend = _backend(placement)
-        described = metadata(request, placement, namespace=namespace)
-        queue = {QUEUE: backend.queue_name} if backend.queue_name else {}
-        limited = ("timeout", f"--kill-after={GRACE_SECONDS}", str(request.timeout_seconds), *request.command)
+        described = object_metadata(request, placement, namespace=namespace)
+        queue = {QUEUE_LABEL: backend.queue_name} if backend.queue_name else {}
+        limited = (
+            "timeout",
+            f"--kill-after={TERMINATION_GRACE_SECONDS}",
+            str(request.timeout_seconds),
+            *request.command,
+        )
         trainer = {
             "image": request.image,
-            "command": [literal(word) for word in limited],
-            "env": environment(request, placement),
+            "command": [escape_references(word) for word in limited],
+            "env": container_environment(request, placement),
             "numNodes": backend.num_nodes,
-            "resourcesPerNode": resources(placement),
+            "resourcesPerNode": resource_requirements(placement),
         }
         return {
             "apiVersion": f"{_GROUP}/{_VERSION}",
@@ -59,27 +68,29 @@ class TrainJobs:
             "metadata": {**described, "labels": {**described["labels"], **queue}},
             "spec": {
                 "runtimeRef": {"apiGroup": _GROUP, "kind": backend.runtime_kind, "name": backend.runtime},
-                # Of the JobSet, which is what Kueue manages where it does not know TrainJobs.
+                # Labels of the JobSet: a Kueue that does not know TrainJobs manages the JobSet.
                 "labels": {**described["labels"], **queue},
                 "trainer": trainer,
             },
         }
 
-    def selector(self, names: Sequence[str]) -> str:
+    def pod_selector(self, names: Sequence[str]) -> str:
         return f"{JOB_SET} in ({','.join(sorted(names))})"
 
-    def owner(self, pod: Json) -> str:
+    def job_name_of(self, pod: Json) -> str:
         return str(pod["metadata"]["labels"][JOB_SET])
 
-    def suspended(self, item: Json) -> bool:
+    def is_suspended(self, item: Json) -> bool:
         return bool(item["spec"].get("suspend"))
 
-    def verdict(self, item: Json) -> Verdict | None:
-        true = conditions(item)
+    def outcome(self, item: Json) -> JobOutcome | None:
+        true = true_conditions(item)
         for kind, stage in (("Complete", "COMPLETED"), ("Failed", "ERROR")):
             if found := true.get(kind):
-                words = str(found.get("message", "")) if kind == "Failed" else ""
-                return Verdict(stage=stage, at=moment(found.get("lastTransitionTime")), message=words)
+                message = str(found.get("message", "")) if kind == "Failed" else ""
+                return JobOutcome(
+                    stage=stage, at=parse_time(found.get("lastTransitionTime")), message=message
+                )
         return None
 
 

@@ -1,7 +1,7 @@
 """Hugging Face on the real `huggingface_hub`: paid jobs, repositories and Inference Endpoints.
 
-The SDK is imported at the first call, in a thread: it costs tens of megabytes, and an operator that has
-nothing to train need not pay for it.
+The SDK is imported in a thread at the first call. It needs tens of megabytes, which an operator without
+training runs does not have to spend.
 """
 
 from modelops.adapters.huggingface.connection import HuggingFaceConnection

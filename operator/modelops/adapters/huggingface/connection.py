@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from modelops.adapters.huggingface.errors import reported
+from modelops.adapters.huggingface.errors import translated_errors
 from modelops.domain.model_hosts import ModelHosts
 
 if TYPE_CHECKING:
@@ -20,16 +20,17 @@ HUB_URL: Final = "https://huggingface.co"
 ENDPOINTS_URL: Final = "https://api.endpoints.huggingface.cloud/v2"
 THREADS: Final = 8
 
-_prepared = threading.Lock()
+_setup_lock = threading.Lock()
 
 
 class HuggingFaceConnection:
-    """Where Hugging Face is, and the threads that speak to it. One per process: the SDK's client is global.
+    """The addresses of Hugging Face and the threads that call it. One per process: the SDK's client is global.
 
-    `hub_url` is the Hub with its Jobs, `endpoints_url` the management API of Inference Endpoints with its
-    version segment. `model_hosts` says where a served model may be asked with a token. `gate` is asked right
-    before every request that may change something (it raises NotLeader), in the thread that sends it. `guard`
-    is asked when the SDK has fixed its addresses; what it raises ends the call before anything is sent.
+    `hub_url` is the address of the Hub and its Jobs. `endpoints_url` is the management API of Inference
+    Endpoints, with its version segment. `model_hosts` decides which model servers may receive a token. `gate`
+    is called right before every request that may change something, in the thread that sends it; it raises
+    NotLeader. `guard` is called once the SDK has set its addresses; an error that it raises ends the call
+    before a request is sent.
     """
 
     def __init__(
@@ -47,67 +48,80 @@ class HuggingFaceConnection:
         self._gate = gate
         self._guard = guard
         self._threads = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="huggingface")
-        self._ready = False
+        self._sdk_is_set_up = False
 
     async def call(
-        self, work: Callable[[HfApi], T], *, doing: str, token: str, writes: bool = False, also: str = ""
+        self,
+        sdk_call: Callable[[HfApi], T],
+        *,
+        doing: str,
+        token: str,
+        writes: bool = False,
+        extra_url: str = "",
     ) -> T:
-        """Runs `work` in a thread. `also` is one more address that it may speak to.
+        """Runs `sdk_call` in a thread.
 
-        Raises Refused, Unavailable, and with `writes` Uncertain; never with a token in the message.
+        `doing` completes the error message "... while <doing>". `extra_url` is one more address to which the
+        call may send requests.
+
+        Raises Refused, Unavailable, and with `writes` Uncertain. No message contains a token.
         """
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(
-            self._threads, lambda: self._run(work, doing=doing, token=token, writes=writes, also=also)
+            self._threads,
+            lambda: self._run(sdk_call, doing=doing, token=token, writes=writes, extra_url=extra_url),
         )
 
     def close(self) -> None:
-        """Gives up waiting calls, lets those under way end, and leaves the SDK as it was found."""
+        """Cancels the calls that have not started, lets the others end, and restores the SDK's own settings."""
         self._threads.shutdown(wait=False, cancel_futures=True)
-        with _prepared:
-            if self._ready:
+        with _setup_lock:
+            if self._sdk_is_set_up:
                 from huggingface_hub import constants, set_client_factory
                 from huggingface_hub.utils._http import default_client_factory
 
                 constants.INFERENCE_ENDPOINTS_ENDPOINT = ENDPOINTS_URL
                 set_client_factory(default_client_factory)
-                self._ready = False
+                self._sdk_is_set_up = False
 
-    def serves(self, url: str) -> bool:
-        """Whether a token may be sent to this address of a served model."""
+    def may_receive_token(self, url: str) -> bool:
+        """Whether a token may be sent to this address of a model server."""
         return self._model_hosts.allow(url, service="huggingface")
 
-    def _run(self, work: Callable[[HfApi], T], *, doing: str, token: str, writes: bool, also: str) -> T:
-        self._prepare()
+    def _run(
+        self, sdk_call: Callable[[HfApi], T], *, doing: str, token: str, writes: bool, extra_url: str
+    ) -> T:
+        self._set_up_sdk()
         from huggingface_hub import HfApi, constants
 
-        from modelops.adapters.huggingface.wire import only_to, origin
+        from modelops.adapters.huggingface.http_client import origin, requests_only_to
 
-        addresses = (self.hub_url, self.endpoints_url, *([also] if also else []))
+        addresses = (self.hub_url, self.endpoints_url, *([extra_url] if extra_url else []))
         with (
-            reported(doing=doing, url=also or self.hub_url, token=token, writes=writes),
-            only_to(frozenset(map(origin, addresses)), gate=self._gate),
+            translated_errors(doing=doing, url=extra_url or self.hub_url, token=token, writes=writes),
+            requests_only_to(frozenset(map(origin, addresses)), gate=self._gate),
         ):
             if self.endpoints_url != constants.INFERENCE_ENDPOINTS_ENDPOINT:
                 raise RuntimeError(
-                    f"the SDK would manage endpoints at {constants.INFERENCE_ENDPOINTS_ENDPOINT}, not at "
-                    f"{self.endpoints_url}: there may be one HuggingFaceConnection in a process"
+                    f"huggingface_hub manages endpoints at {constants.INFERENCE_ENDPOINTS_ENDPOINT}, not at "
+                    f"{self.endpoints_url}, because another connection changed its address; create only one "
+                    "HuggingFaceConnection per process"
                 )
-            return work(HfApi(endpoint=self.hub_url, token=token))
+            return sdk_call(HfApi(endpoint=self.hub_url, token=token))
 
-    def _prepare(self) -> None:
-        if self._ready:
+    def _set_up_sdk(self) -> None:
+        if self._sdk_is_set_up:
             return
-        with _prepared:
-            if self._ready:
+        with _setup_lock:
+            if self._sdk_is_set_up:
                 return
             from huggingface_hub import constants, set_client_factory
 
-            from modelops.adapters.huggingface.wire import client
+            from modelops.adapters.huggingface.http_client import new_client
 
             # The SDK has no argument and no variable for this address.
             constants.INFERENCE_ENDPOINTS_ENDPOINT = self.endpoints_url
             self._guard()
             constants.HF_HUB_DISABLE_EXPERIMENTAL_WARNING = True
-            set_client_factory(client)
-            self._ready = True
+            set_client_factory(new_client)
+            self._sdk_is_set_up = True

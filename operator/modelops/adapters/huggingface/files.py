@@ -1,4 +1,4 @@
-"""Reading files of a repository without keeping them: the SDK's downloader keeps a copy for each revision."""
+"""Reads files of a repository without a copy on disk; the SDK's downloader keeps one for each revision."""
 
 from __future__ import annotations
 
@@ -10,27 +10,35 @@ from modelops.ports import Json, Refused
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-LARGEST_JSON: Final = 4 * 1024 * 1024
-"""Bytes of a JSON file that is read whole."""
+MAX_JSON_BYTES: Final = 4 * 1024 * 1024
+"""Size limit of a JSON file, which is read into memory."""
 
 
 def read_file(
-    api: HfApi, *, repo: str, revision: str, path: str, repo_type: str = "model", largest: int = LARGEST_JSON
+    api: HfApi,
+    *,
+    repo: str,
+    revision: str,
+    path: str,
+    repo_type: str = "model",
+    max_bytes: int = MAX_JSON_BYTES,
 ) -> bytes | None:
-    """None where there is no such file. Raises Refused where it has more than `largest` bytes."""
+    """The file's content; None where it does not exist. Raises Refused where it has more than `max_bytes` bytes."""
     from huggingface_hub import hf_hub_url
     from huggingface_hub.errors import HfHubHTTPError
 
-    from modelops.adapters.huggingface.wire import opened
+    from modelops.adapters.huggingface.http_client import open_stream
 
     content = bytearray()
     url = hf_hub_url(repo, path, revision=revision, repo_type=repo_type, endpoint=api.endpoint)
     try:
-        with opened(api, url) as response:
+        with open_stream(api, url) as response:
             for chunk in response.iter_bytes():
                 content += chunk
-                if len(content) > largest:
-                    raise Refused(f"{repo}/{path} at {revision} is larger than {largest} bytes")
+                if len(content) > max_bytes:
+                    raise Refused(
+                        f"{repo}/{path} at revision {revision} has more than {max_bytes} bytes, its size limit"
+                    )
     except HfHubHTTPError as error:
         if error.response.status_code == 404:
             return None
@@ -39,11 +47,11 @@ def read_file(
 
 
 def json_object(content: bytes, where: str) -> Json:
-    """Raises Refused where it is none; `where` names the file."""
+    """The parsed content. Raises Refused where it is not a JSON object; `where` names the file in the message."""
     try:
         parsed = json.loads(content)
     except ValueError:
         parsed = None
     if not isinstance(parsed, dict):
-        raise Refused(f"{where} is not a JSON object")
+        raise Refused(f"{where} is not a JSON object; restore the file")
     return parsed

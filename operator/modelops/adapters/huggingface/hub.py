@@ -1,4 +1,4 @@
-"""Repositories on the Hub: `ports.Hub`, with the claim that decides which job may train."""
+"""`ports.Hub`: repositories, and the claim that decides which job of an attempt may train."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ CLOSING_TRIES: Final = 6
 
 
 class HuggingFaceHub:
-    """`ports.Hub`. Every repository that it makes is private."""
+    """`ports.Hub`. Every repository that it creates is private."""
 
     def __init__(self, connection: HuggingFaceConnection) -> None:
         self._connection = connection
 
     async def model(self, token: str, repo: str, revision: str | None = None) -> ModelInfo | None:
-        """The mission's hf_get_model_info. `parameters` is known for models with safetensors."""
+        """A model's description (hf_get_model_info). `parameters` is known only for models with safetensors."""
 
-        def work(api: HfApi) -> ModelInfo | None:
-            return _model(api, repo, revision)
+        def sdk_call(api: HfApi) -> ModelInfo | None:
+            return _read_model(api, repo, revision)
 
-        return await self._connection.call(work, doing=f"reading model {repo}", token=token)
+        return await self._connection.call(sdk_call, doing=f"reading model {repo}", token=token)
 
     async def ensure_model_repo(self, token: str, repo: str) -> None:
-        """Raises Refused where it exists and is public: a run's data must not go there."""
+        """Creates a private repository. Raises Refused where a public one exists: it would publish a run's data."""
 
-        def work(api: HfApi) -> None:
+        def sdk_call(api: HfApi) -> None:
             from huggingface_hub.errors import HfHubHTTPError
 
             try:
@@ -45,28 +45,32 @@ class HuggingFaceHub:
                     raise
             if not api.model_info(repo, timeout=TIMEOUT_SECONDS).private:
                 raise Refused(
-                    f"model repository {repo} exists and is public; nothing is written to it. "
-                    "Make it private, or delete it, so that the operator can make its own."
+                    f"model repository {repo} exists and is public, so the operator does not write to it. "
+                    "Make it private, or delete it, so that the operator can create a private one."
                 )
 
-        await self._connection.call(work, doing=f"creating repository {repo}", token=token, writes=True)
+        await self._connection.call(sdk_call, doing=f"creating repository {repo}", token=token, writes=True)
 
     async def attempt_claim(self, token: str, repo: str, attempt: int) -> AttemptClaim | None:
-        """None also where the repository does not exist."""
+        """The claim of an attempt; None where there is none, or no repository."""
 
-        def work(api: HfApi) -> AttemptClaim | None:
-            info = _model(api, repo, None)
-            return None if info is None else _claim(api, repo=repo, head=info.revision, attempt=attempt)
+        def sdk_call(api: HfApi) -> AttemptClaim | None:
+            info = _read_model(api, repo, None)
+            return None if info is None else _read_claim(api, repo=repo, head=info.revision, attempt=attempt)
 
-        return await self._connection.call(work, doing=f"reading claim {attempt} of {repo}", token=token)
+        return await self._connection.call(sdk_call, doing=f"reading claim {attempt} of {repo}", token=token)
 
     async def close_attempt(self, token: str, repo: str, attempt: int) -> AttemptClaim:
-        """Who commits first on the head that both looked at has it; a lost answer is settled by looking."""
+        """Closes the attempt unless a claim exists; returns the claim that exists in the end.
+
+        The commit names its parent, so of two writers on one head only the first succeeds. After a lost answer
+        the claim is read again.
+        """
         doing = f"closing attempt {attempt} of {repo}"
         for tries in range(1, CLOSING_TRIES + 1):
             try:
                 attempt_claim = await self._connection.call(
-                    lambda api: _close_once(api, repo=repo, attempt=attempt),
+                    lambda api: _try_to_close(api, repo=repo, attempt=attempt),
                     doing=doing,
                     token=token,
                     writes=True,
@@ -76,39 +80,43 @@ class HuggingFaceHub:
             if attempt_claim is not None:
                 return attempt_claim
             await asyncio.sleep(0.05 * 2**tries)
-        raise Unavailable(f"{repo} changed {CLOSING_TRIES} times while {doing}; it is tried again.")
+        raise Unavailable(
+            f"{repo} changed during each of {CLOSING_TRIES} tries while {doing}; the operator tries again."
+        )
 
     async def read_json(self, token: str, repo: str, revision: str, path: str) -> Json | None:
-        """Raises Refused where the file is no JSON object, or larger than 4 MiB."""
+        """A JSON file. Raises Refused where it is not a JSON object or is larger than 4 MiB."""
 
-        def work(api: HfApi) -> Json | None:
+        def sdk_call(api: HfApi) -> Json | None:
             content = read_file(api, repo=repo, revision=revision, path=path)
             return None if content is None else json_object(content, f"{repo}/{path} at {revision}")
 
-        return await self._connection.call(work, doing=f"reading {path} of {repo}", token=token)
+        return await self._connection.call(sdk_call, doing=f"reading {path} of {repo}", token=token)
 
     async def read_text(self, token: str, repo: str, revision: str, path: str) -> str | None:
-        """Raises Refused where the file is not UTF-8, or larger than 4 MiB."""
+        """A text file. Raises Refused where it is not UTF-8 or is larger than 4 MiB."""
 
-        def work(api: HfApi) -> str | None:
+        def sdk_call(api: HfApi) -> str | None:
             content = read_file(api, repo=repo, revision=revision, path=path)
             if content is None:
                 return None
             try:
                 return content.decode()
             except UnicodeDecodeError as error:
-                raise Refused(f"{repo}/{path} at {revision} is not UTF-8: {error}") from error
+                raise Refused(
+                    f"{repo}/{path} at revision {revision} is not UTF-8 text: {error}; restore the file"
+                ) from error
 
-        return await self._connection.call(work, doing=f"reading {path} of {repo}", token=token)
+        return await self._connection.call(sdk_call, doing=f"reading {path} of {repo}", token=token)
 
 
-def _model(api: HfApi, repo: str, revision: str | None) -> ModelInfo | None:
+def _read_model(api: HfApi, repo: str, revision: str | None) -> ModelInfo | None:
     from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
 
     try:
         info = api.model_info(repo, revision=revision, timeout=TIMEOUT_SECONDS)
         if info.gated:
-            # Everybody may read what a gated repository is; only some may read its files.
+            # The description of a gated repository is public; its files need an accepted request.
             api.auth_check(repo)
     except (RepositoryNotFoundError, RevisionNotFoundError):
         return None
@@ -124,15 +132,15 @@ def _model(api: HfApi, repo: str, revision: str | None) -> ModelInfo | None:
     )
 
 
-def _close_once(api: HfApi, *, repo: str, attempt: int) -> AttemptClaim | None:
-    """What stands there, closed by us if nothing did; None where somebody else committed meanwhile."""
+def _try_to_close(api: HfApi, *, repo: str, attempt: int) -> AttemptClaim | None:
+    """The existing claim, or the closed one that was committed now; None where the head changed meanwhile."""
     from huggingface_hub import CommitOperationAdd
     from huggingface_hub.errors import HfHubHTTPError
 
     head = api.model_info(repo, timeout=TIMEOUT_SECONDS).sha or ""
-    standing = _claim(api, repo=repo, head=head, attempt=attempt)
-    if standing is not None:
-        return standing
+    existing = _read_claim(api, repo=repo, head=head, attempt=attempt)
+    if existing is not None:
+        return existing
     content = json.dumps({"closed": True}).encode()
     try:
         api.create_commit(
@@ -148,12 +156,15 @@ def _close_once(api: HfApi, *, repo: str, attempt: int) -> AttemptClaim | None:
     return AttemptClaim(closed=True)
 
 
-def _claim(api: HfApi, *, repo: str, head: str, attempt: int) -> AttemptClaim | None:
+def _read_claim(api: HfApi, *, repo: str, head: str, attempt: int) -> AttemptClaim | None:
     path = f"claims/{attempt}"
     content = read_file(api, repo=repo, revision=head, path=path)
     if content is None:
         return None
     holder = json_object(content, f"{repo}/{path} at {head}")
     if not holder.get("closed") and not holder.get("job"):
-        raise Refused(f"{repo}/{path} at {head} names no job and is not closed; delete the file to go on.")
+        raise Refused(
+            f"{repo}/{path} at revision {head} names no job and is not closed; delete the file, so that the attempt "
+            "can be claimed or closed."
+        )
     return AttemptClaim(job=str(holder.get("job") or ""), closed=bool(holder.get("closed")))

@@ -1,4 +1,4 @@
-"""Paid jobs: `ports.Jobs` on the Jobs API (huggingface_hub/hf_api.py, `run_job` and below)."""
+"""`ports.Jobs` on the Jobs API of Hugging Face (huggingface_hub/hf_api.py, `run_job` and below)."""
 
 from __future__ import annotations
 
@@ -13,22 +13,25 @@ from modelops.ports import Flavor, Job, JobRequest, Refused
 if TYPE_CHECKING:
     from huggingface_hub import HfApi, JobInfo
 
-LABEL: Final = "modelops-attempt"
+ATTEMPT_LABEL: Final = "modelops-attempt"
 ACTIVE_STAGES: Final = ("SCHEDULING", "RUNNING")
 TIMEOUT_SECONDS: Final = 30
 UNITS_PER_HOUR: Final[Mapping[str, int]] = {"second": 3600, "minute": 60, "hour": 1}
 
 
 class HuggingFaceJobs:
-    """`ports.Jobs`. The label of an attempt is `modelops-attempt`; jobs without it are nobody of ours."""
+    """`ports.Jobs`. Every job of the operator has the label `modelops-attempt`; jobs without it are ignored."""
 
     def __init__(self, connection: HuggingFaceConnection) -> None:
         self._connection = connection
 
     async def submit(self, token: str, request: JobRequest) -> Job:
-        """The mission's hf_create_training_job. The service knows no idempotency: see protocol, Paid job."""
+        """Creates a job (hf_create_training_job).
 
-        def work(api: HfApi) -> Job:
+        The service has no idempotency key: see docs/designs/003-paid-jobs.md.
+        """
+
+        def sdk_call(api: HfApi) -> Job:
             return _job(
                 api.run_job(
                     image=request.image,
@@ -37,50 +40,54 @@ class HuggingFaceJobs:
                     secrets=dict(request.secrets),
                     flavor=request.flavor,
                     timeout=request.timeout_seconds,
-                    labels={LABEL: request.label},
+                    labels={ATTEMPT_LABEL: request.label},
                     namespace=request.namespace,
                 )
             )
 
         if request.timeout_seconds <= 0:
             raise Refused(
-                f"job {request.label} has a timeout of {request.timeout_seconds} s; the service would put "
-                "its own 30 minutes in its place. Give at least 1 s."
+                f"job {request.label} has a timeout of {request.timeout_seconds} s, for which the service would "
+                "use its default of 30 minutes; set a timeout of at least 1 s"
             )
         doing = f"submitting job {request.label} to {request.namespace}"
-        return await self._connection.call(work, doing=doing, token=token, writes=True)
+        return await self._connection.call(sdk_call, doing=doing, token=token, writes=True)
 
     async def list_labelled(self, token: str, namespace: str, label: str) -> tuple[Job, ...]:
-        """Oldest first. Filtered again here: how the service filters labels is documented in two ways."""
+        """Oldest first. The result is filtered again, because the service documents its label filter in two ways."""
 
-        def work(api: HfApi) -> tuple[Job, ...]:
-            found = api.list_jobs(labels={LABEL: label}, namespace=namespace, timeout=TIMEOUT_SECONDS)
-            return _in_order(job for job in map(_job, found) if job.label == label)
+        def sdk_call(api: HfApi) -> tuple[Job, ...]:
+            found = api.list_jobs(labels={ATTEMPT_LABEL: label}, namespace=namespace, timeout=TIMEOUT_SECONDS)
+            return _oldest_first(job for job in map(_job, found) if job.label == label)
 
         doing = f"listing the jobs of {namespace} labelled {label}"
-        return await self._connection.call(work, doing=doing, token=token)
+        return await self._connection.call(sdk_call, doing=doing, token=token)
 
     async def list_active(self, token: str, namespace: str) -> tuple[Job, ...]:
-        """Stages that this SDK does not know are not listed: ask for such a job by its id."""
+        """Jobs in SCHEDULING and RUNNING. A job in a stage that this SDK does not know is found only by its id."""
 
-        def work(api: HfApi) -> tuple[Job, ...]:
+        def sdk_call(api: HfApi) -> tuple[Job, ...]:
             found = api.list_jobs(status=list(ACTIVE_STAGES), namespace=namespace, timeout=TIMEOUT_SECONDS)
-            return _in_order(job for job in map(_job, found) if job.label and not job.ended)
+            return _oldest_first(job for job in map(_job, found) if job.label and not job.ended)
 
-        return await self._connection.call(work, doing=f"listing the active jobs of {namespace}", token=token)
+        return await self._connection.call(
+            sdk_call, doing=f"listing the active jobs of {namespace}", token=token
+        )
 
     async def inspect(self, token: str, namespace: str, job_id: str) -> Job | None:
-        """The mission's hf_get_job_status."""
+        """One job (hf_get_job_status)."""
 
-        def work(api: HfApi) -> Job | None:
-            return _inspected(api, namespace=namespace, job_id=job_id)
+        def sdk_call(api: HfApi) -> Job | None:
+            return _inspect(api, namespace=namespace, job_id=job_id)
 
-        return await self._connection.call(work, doing=f"reading job {job_id} of {namespace}", token=token)
+        return await self._connection.call(
+            sdk_call, doing=f"reading job {job_id} of {namespace}", token=token
+        )
 
     async def cancel(self, token: str, namespace: str, job_id: str) -> None:
-        """Asks the service to stop it; it is stopped when its stage says so."""
+        """Asks the service to stop a job. The job has stopped when its stage says so."""
 
-        def work(api: HfApi) -> None:
+        def sdk_call(api: HfApi) -> None:
             from huggingface_hub.errors import HfHubHTTPError, JobNotFoundError
 
             try:
@@ -88,34 +95,34 @@ class HuggingFaceJobs:
             except JobNotFoundError:
                 return
             except HfHubHTTPError as error:
-                # What the service says to a job that ended just now is not documented.
+                # The answer for a job that has just ended is not documented.
                 if error.response.status_code in {401, 403}:
                     raise
-                job = _inspected(api, namespace=namespace, job_id=job_id)
+                job = _inspect(api, namespace=namespace, job_id=job_id)
                 if job is not None and not job.ended:
                     raise
 
         doing = f"cancelling job {job_id} of {namespace}"
-        await self._connection.call(work, doing=doing, token=token, writes=True)
+        await self._connection.call(sdk_call, doing=doing, token=token, writes=True)
 
     async def release(self, token: str, namespace: str, job_id: str) -> None:
-        """The service shows a cancelled job for long enough by itself."""
+        """Does nothing: the service keeps a cancelled job readable for long enough."""
 
     async def tail(self, token: str, namespace: str, job_id: str, lines: int) -> tuple[str, ...]:
-        """Takes half a second for a job that runs: see `log_tail`."""
+        """The last lines of the log. Takes half a second for a running job: see `log_tail`."""
 
-        def work(api: HfApi) -> tuple[str, ...]:
+        def sdk_call(api: HfApi) -> tuple[str, ...]:
             from modelops.adapters.huggingface.log_tail import tail
 
             return tail(api, namespace=namespace, job_id=job_id, lines=lines)
 
         doing = f"reading the log of job {job_id} of {namespace}"
-        return await self._connection.call(work, doing=doing, token=token)
+        return await self._connection.call(sdk_call, doing=doing, token=token)
 
     async def flavors(self, token: str) -> tuple[Flavor, ...]:
-        """Prices as the service lists them; a flavor whose unit is not known is left out."""
+        """The service's price list; a flavor whose price unit is not known is left out."""
 
-        def work(api: HfApi) -> tuple[Flavor, ...]:
+        def sdk_call(api: HfApi) -> tuple[Flavor, ...]:
             return tuple(
                 Flavor(
                     name=item.name,
@@ -127,10 +134,10 @@ class HuggingFaceJobs:
                 if item.unit_label in UNITS_PER_HOUR
             )
 
-        return await self._connection.call(work, doing="reading the prices of jobs", token=token)
+        return await self._connection.call(sdk_call, doing="reading the prices of jobs", token=token)
 
 
-def _inspected(api: HfApi, *, namespace: str, job_id: str) -> Job | None:
+def _inspect(api: HfApi, *, namespace: str, job_id: str) -> Job | None:
     from huggingface_hub.errors import JobNotFoundError
 
     try:
@@ -142,7 +149,7 @@ def _inspected(api: HfApi, *, namespace: str, job_id: str) -> Job | None:
 def _job(info: JobInfo) -> Job:
     return Job(
         id=info.id,
-        label=(info.labels or {}).get(LABEL, ""),
+        label=(info.labels or {}).get(ATTEMPT_LABEL, ""),
         stage=str(getattr(info.status.stage, "value", info.status.stage)),
         message=info.status.message or "",
         url=info.url,
@@ -154,19 +161,21 @@ def _job(info: JobInfo) -> Job:
     )
 
 
-def _in_order(jobs: Iterable[Job]) -> tuple[Job, ...]:
+def _oldest_first(jobs: Iterable[Job]) -> tuple[Job, ...]:
     never = datetime.max.replace(tzinfo=UTC)
     return tuple(sorted(jobs, key=lambda job: (job.created_at or never, job.id)))
 
 
-def _devices(given: object) -> int:
-    quantity = str(getattr(given, "quantity", "") or "")
+def _devices(accelerator: object) -> int:
+    quantity = str(getattr(accelerator, "quantity", "") or "")
     return int(quantity) if quantity.isdigit() else 0
 
 
-def _accelerator(given: object) -> str:
+def _accelerator(accelerator: object) -> str:
     """`1x A10G 24 GB`; empty for a CPU."""
-    if given is None:
+    if accelerator is None:
         return ""
-    quantity, model, memory = (str(getattr(given, name, "") or "") for name in ("quantity", "model", "vram"))
+    quantity, model, memory = (
+        str(getattr(accelerator, name, "") or "") for name in ("quantity", "model", "vram")
+    )
     return " ".join(part for part in (f"{quantity}x" if quantity else "", model, memory) if part)

@@ -1,7 +1,7 @@
-"""What is shipped into a training job: a trainer of ours and the guard of the sandbox, as one environment variable.
+"""The payload of a training job: a trainer and the sandbox guard, in one environment variable.
 
-The service takes no files with a job; the SDK's own way for local scripts needs a bucket. A variable was the
-SDK's way before (huggingface_hub pull request 4025), and the trainers are small.
+The service accepts no files with a job, and the SDK's way for local scripts needs a bucket. The SDK used a
+variable before (huggingface_hub pull request 4025), and the trainers are small enough for one.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from modelops.ports import Trainer
 TrainerName = Literal["trl", "tiny"]
 
 TRAINERS: Final[tuple[TrainerName, ...]] = get_args(TrainerName)
-LARGEST: Final = 96 * 1024
-"""Characters; Linux bounds one variable at 128 KiB (MAX_ARG_STRLEN)."""
+MAX_CHARACTERS: Final = 96 * 1024
+"""Limit of the variable. Linux allows 128 KiB for one variable (MAX_ARG_STRLEN)."""
 UV_IMAGE: Final = (
     "ghcr.io/astral-sh/uv@sha256:85d4cb1afa769a7338e095b927bee941cf5ec92266c7424b3f6c0f2748567248"
 )
-"""`ghcr.io/astral-sh/uv:0.9.30-python3.12-bookworm`, which is the image of `huggingface_hub`'s `run_uv_job`: an
-index for amd64 and arm64. Public code names the tag and the digest together."""
+"""`ghcr.io/astral-sh/uv:0.9.30-python3.12-bookworm`, for amd64 and arm64: the image that `huggingface_hub` uses in
+`run_uv_job`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Payload:
-    """How a trainer is shipped. `files`: name in the job's folder, and path in `modelops`."""
+    """What one trainer needs in a job. `files`: the name in the job's folder, and the path in `modelops`."""
 
     files: Mapping[str, str]
     image: str
@@ -40,38 +40,41 @@ class Payload:
 
 
 def _command(run: str) -> tuple[str, ...]:
-    """One line: the service has been seen to flatten several. When it began is told, so that installing counts."""
+    """A shell command in one line, because the service joined several lines into one.
+
+    MODELOPS_STARTED is the start of the job, so that the time of the installation counts.
+    """
     unpack = 'echo "$MODELOPS_PAYLOAD" | base64 -d | tar xz'
     return "bash", "-lc", f"export MODELOPS_STARTED=$(date +%s); {unpack} && exec {run}"
 
 
-_EVERY = {"job.py": "trainers/job.py", "pace.py": "trainers/pace.py", "loopback.py": "loopback.py"}
-_PARTS = ("recipe", "rows", "tokens", "trainer", "reports", "pace", "checkpoints", "merged", "card")
+_COMMON_FILES = {"job.py": "trainers/job.py", "pace.py": "trainers/pace.py", "loopback.py": "loopback.py"}
+_TRL_MODULES = ("recipe", "rows", "tokens", "trainer", "reports", "pace", "checkpoints", "merged", "card")
 
 PAYLOADS: Final[Mapping[TrainerName, Payload]] = {
     "trl": Payload(
         files={
-            **_EVERY,
+            **_COMMON_FILES,
             "train.py": "trainers/trl.py",
-            **{f"trl_{part}.py": f"trainers/trl_{part}.py" for part in _PARTS},
+            **{f"trl_{part}.py": f"trainers/trl_{part}.py" for part in _TRL_MODULES},
         },
         image=UV_IMAGE,
         command=_command("uv run --no-project train.py"),
     ),
     "tiny": Payload(
-        files={**_EVERY, "train.py": "trainers/tiny.py"},
+        files={**_COMMON_FILES, "train.py": "trainers/tiny.py"},
         image="huggingface/trl",
         command=_command("python train.py"),
     ),
 }
-"""`tiny` needs an image with Python and `huggingface_hub`; it is for the sandbox."""
+"""`tiny` is for the sandbox only; it needs an image with Python and `huggingface_hub`."""
 
 
 @cache
 def payload_base64(trainer: TrainerName) -> str:
     """The value of `MODELOPS_PAYLOAD`: base64 of a tar.gz, the same bytes for the same files.
 
-    Raises RuntimeError where the trainer has grown too large for a variable.
+    Raises RuntimeError where the trainer is too large for a variable.
     """
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w", format=tarfile.USTAR_FORMAT) as tar:
@@ -81,13 +84,16 @@ def payload_base64(trainer: TrainerName) -> str:
             entry.size, entry.mode = len(content), 0o644
             tar.addfile(entry, io.BytesIO(content))
     encoded = base64.b64encode(gzip.compress(archive.getvalue(), mtime=0)).decode()
-    if len(encoded) > LARGEST:
-        raise RuntimeError(f"the payload {trainer} has {len(encoded)} characters; the bound is {LARGEST}")
+    if len(encoded) > MAX_CHARACTERS:
+        raise RuntimeError(
+            f"the payload of trainer {trainer} has {len(encoded)} characters, more than the limit of {MAX_CHARACTERS}; "
+            "make its files smaller"
+        )
     return encoded
 
 
-def shipped(trainer: TrainerName, *, image: str = "") -> Trainer:
-    """The trainer as jobs run it; `image`: instead of its own. Raises RuntimeError where it is too large."""
+def packaged_trainer(trainer: TrainerName, *, image: str = "") -> Trainer:
+    """The trainer with its payload; `image` replaces its own. Raises RuntimeError where the payload is too large."""
     payload = PAYLOADS[trainer]
     environment = {"MODELOPS_PAYLOAD": payload_base64(trainer)}
     return Trainer(image=image or payload.image, command=payload.command, environment=environment)
@@ -96,9 +102,11 @@ def shipped(trainer: TrainerName, *, image: str = "") -> Trainer:
 def job_label(installation: str, uid: str, attempt: int) -> str:
     """The value of the label `modelops-attempt`.
 
-    Raises ValueError where the service would refuse it: at most 100 of `A-Z a-z 0-9 _ -`.
+    Raises ValueError where the service would refuse it: it allows at most 100 characters of `A-Z a-z 0-9 _ -`.
     """
     label = f"{installation}-{uid}-{attempt}"
     if len(label) > 100 or not label.replace("-", "").replace("_", "").isalnum() or not label.isascii():
-        raise ValueError(f"{label!r} is no label of a job: at most 100 of A-Z a-z 0-9 _ and - are allowed")
+        raise ValueError(
+            f"{label!r} is not a valid job label: use at most 100 characters of A-Z, a-z, 0-9, _ and -"
+        )
     return label

@@ -1,4 +1,4 @@
-"""An organisation's repositories that are ours by name, with their lineage: read, searched for an example, deleted."""
+"""The operator's repositories of one organisation: reads them with their lineage, searches examples, deletes."""
 
 from __future__ import annotations
 
@@ -21,99 +21,111 @@ RepositoryType = Literal["model", "dataset"]
 LINEAGE: Final = "modelops.json"
 EXAMPLES: Final = "examples.json"
 ROWS: Final = {"train": "data/train.jsonl", "test": "data/test.jsonl"}
-LARGEST_EXAMPLES: Final = 256 * 1024 * 1024
-"""Bytes of a list of ids: some six million."""
+MAX_EXAMPLES_BYTES: Final = 256 * 1024 * 1024
+"""Size limit of a list of ids in bytes; it holds about six million ids."""
 MODEL_TITLE: Final = "Model v"
-"""How the commit that publishes a model begins (trainers/job.py)."""
+"""Start of the title of the commit that publishes a model (trainers/job.py)."""
 
 
 class HuggingFaceRepositoryCatalog:
-    """One account's view. All methods raise Refused and Unavailable; `delete` raises Uncertain, too."""
+    """The repositories that one token can read. All methods raise Refused and Unavailable; `delete` also Uncertain."""
 
     def __init__(self, connection: HuggingFaceConnection, *, token: str) -> None:
         self._connection = connection
         self._token = token
 
     async def read(self, org: str, *, agent: str = "") -> Shelf:
-        """All repositories of the organisation whose names are ours; of one agent where it is named."""
-        models, datasets = await asyncio.gather(self._names(org, "model"), self._names(org, "dataset"))
+        """The organisation's repositories with names of the operator's form; with `agent`, those of one agent."""
+        models, datasets = await asyncio.gather(
+            self._list_names(org, "model"), self._list_names(org, "dataset")
+        )
         wanted = agent.replace("_", "-")
-        found_models = await asyncio.gather(*(self._model(repo) for repo in models if _is_of(repo, wanted)))
-        found_data = await asyncio.gather(*(self._dataset(repo) for repo in datasets if _is_of(repo, wanted)))
+        found_models = await asyncio.gather(
+            *(self._read_model(repo) for repo in models if _belongs_to(repo, wanted))
+        )
+        found_data = await asyncio.gather(
+            *(self._read_dataset(repo) for repo in datasets if _belongs_to(repo, wanted))
+        )
         return Shelf(
             models=tuple(model for model in found_models if model is not None),
             datasets=tuple(dataset for dataset in found_data if dataset is not None),
         )
 
     async def splits_with(self, repo: str, revision: str, example: str) -> tuple[str, ...] | None:
-        """Splits of prepared data that hold the LangSmith example: `train`, `test`. None: the data do not say."""
+        """The splits (`train`, `test`) of prepared data that contain the LangSmith example.
 
-        def work(api: HfApi) -> tuple[str, ...] | None:
+        None where the data do not name their examples.
+        """
+
+        def sdk_call(api: HfApi) -> tuple[str, ...] | None:
             content = read_file(
                 api,
                 repo=repo,
                 revision=revision,
                 path=EXAMPLES,
                 repo_type="dataset",
-                largest=LARGEST_EXAMPLES,
+                max_bytes=MAX_EXAMPLES_BYTES,
             )
             if content is None:
                 return _splits_by_rows(api, repo, revision, example)
             ids = json_object(content, f"{repo}/{EXAMPLES} at {revision}")
             return tuple(split for split in ROWS if example in (ids.get(split) or ()))
 
-        return await self._connection.call(work, doing=f"reading examples of {repo}", token=self._token)
+        return await self._connection.call(sdk_call, doing=f"reading examples of {repo}", token=self._token)
 
     async def delete(self, repo: str, kind: RepositoryType) -> None:
-        """The repository with all its history; one that is gone is no error."""
+        """Deletes the repository with its history; a repository that does not exist is no error."""
 
-        def work(api: HfApi) -> None:
+        def sdk_call(api: HfApi) -> None:
             api.delete_repo(repo, repo_type=kind, missing_ok=True)
 
-        await self._connection.call(work, doing=f"deleting {kind} {repo}", token=self._token, writes=True)
+        await self._connection.call(sdk_call, doing=f"deleting {kind} {repo}", token=self._token, writes=True)
 
-    async def _names(self, org: str, kind: RepositoryType) -> list[str]:
-        def work(api: HfApi) -> list[str]:
+    async def _list_names(self, org: str, kind: RepositoryType) -> list[str]:
+        def sdk_call(api: HfApi) -> list[str]:
             listed = api.list_models(author=org) if kind == "model" else api.list_datasets(author=org)
             names = (str(info.id) for info in listed)
-            return sorted(name for name in names if _is_named(name, org, kind))
+            return sorted(name for name in names if _has_repository_name(name, org, kind))
 
-        return await self._connection.call(work, doing=f"listing {kind}s of {org}", token=self._token)
+        return await self._connection.call(sdk_call, doing=f"listing {kind}s of {org}", token=self._token)
 
-    async def _model(self, repo: str) -> ModelRepository | None:
-        def work(api: HfApi) -> ModelRepository | None:
-            commits = _commits(api, repo, "model")
+    async def _read_model(self, repo: str) -> ModelRepository | None:
+        def sdk_call(api: HfApi) -> ModelRepository | None:
+            commits = _list_commits(api, repo, "model")
             for commit in commits:
                 if commit.title.startswith(MODEL_TITLE):
-                    told = _told(api, repo, commit.commit_id, "model")
+                    lineage = _read_lineage(api, repo, commit.commit_id, "model")
                     at = commit.created_at.strftime("%Y-%m-%dT%H:%M:%SZ")
-                    return ModelRepository(repo=repo, revision=commit.commit_id, published_at=at, told=told)
+                    return ModelRepository(
+                        repo=repo, revision=commit.commit_id, published_at=at, told=lineage
+                    )
             return ModelRepository(repo=repo) if commits else None
 
-        return await self._connection.call(work, doing=f"reading model {repo}", token=self._token)
+        return await self._connection.call(sdk_call, doing=f"reading model {repo}", token=self._token)
 
-    async def _dataset(self, repo: str) -> DatasetRepository | None:
-        def work(api: HfApi) -> DatasetRepository | None:
-            commits = _commits(api, repo, "dataset")
-            told = {commit.commit_id: _told(api, repo, commit.commit_id, "dataset") for commit in commits}
-            revisions = {revision: said for revision, said in told.items() if said}
+    async def _read_dataset(self, repo: str) -> DatasetRepository | None:
+        def sdk_call(api: HfApi) -> DatasetRepository | None:
+            commits = _list_commits(api, repo, "dataset")
+            ids = [commit.commit_id for commit in commits]
+            lineages = {revision: _read_lineage(api, repo, revision, "dataset") for revision in ids}
+            revisions = {revision: lineage for revision, lineage in lineages.items() if lineage}
             return DatasetRepository(repo=repo, revisions=revisions) if commits else None
 
-        return await self._connection.call(work, doing=f"reading dataset {repo}", token=self._token)
+        return await self._connection.call(sdk_call, doing=f"reading dataset {repo}", token=self._token)
 
 
-def _is_named(repo: str, org: str, kind: RepositoryType) -> bool:
+def _has_repository_name(repo: str, org: str, kind: RepositoryType) -> bool:
     named = parse_repository(repo)
     return named is not None and named.org == org and named.data == (kind == "dataset")
 
 
-def _is_of(repo: str, agent: str) -> bool:
+def _belongs_to(repo: str, agent: str) -> bool:
     named = parse_repository(repo)
     return named is not None and agent in ("", named.agent)
 
 
-def _commits(api: HfApi, repo: str, kind: RepositoryType) -> list[GitCommitInfo]:
-    """Newest first; empty where the repository is gone since it was listed."""
+def _list_commits(api: HfApi, repo: str, kind: RepositoryType) -> list[GitCommitInfo]:
+    """Newest first; empty where the repository was deleted after it was listed."""
     from huggingface_hub.errors import RepositoryNotFoundError
 
     try:
@@ -122,8 +134,8 @@ def _commits(api: HfApi, repo: str, kind: RepositoryType) -> list[GitCommitInfo]
         return []
 
 
-def _told(api: HfApi, repo: str, revision: str, kind: RepositoryType) -> Json:
-    """Its `modelops.json`; empty where it has none that can be read, so that it is taken for nobody's."""
+def _read_lineage(api: HfApi, repo: str, revision: str, kind: RepositoryType) -> Json:
+    """The content of `modelops.json`; empty where it is missing or cannot be read: the repository then has no agent."""
     try:
         content = read_file(api, repo=repo, revision=revision, path=LINEAGE, repo_type=kind)
         return {} if content is None else json_object(content, f"{repo}/{LINEAGE}")
@@ -132,8 +144,8 @@ def _told(api: HfApi, repo: str, revision: str, kind: RepositoryType) -> Json:
 
 
 def _splits_by_rows(api: HfApi, repo: str, revision: str, example: str) -> tuple[str, ...] | None:
-    """For data from before there was a list of ids: rows name their examples, but not the copies left out."""
-    found, said = [], False
+    """The splits by their rows, for data without a list of ids. Rows of removed duplicates are not found."""
+    found, rows_have_ids = [], False
     for split, path in ROWS.items():
         content = read_file(
             api,
@@ -141,14 +153,14 @@ def _splits_by_rows(api: HfApi, repo: str, revision: str, example: str) -> tuple
             revision=revision,
             path=path,
             repo_type="dataset",
-            largest=LARGEST_EXAMPLES,
+            max_bytes=MAX_EXAMPLES_BYTES,
         )
         for line in (content or b"").splitlines():
             row = json.loads(line)
             if "id" not in row:
                 return None
-            said = True
+            rows_have_ids = True
             if example in (row["id"], row.get("rejected_id")):
                 found.append(split)
                 break
-    return tuple(found) if said else None
+    return tuple(found) if rows_have_ids else None

@@ -1,4 +1,4 @@
-"""The Kubernetes API: a small client, watches, Events."""
+"""The Kubernetes API: a small client, watches and Events."""
 
 from modelops.adapters.kube.client import KubeClient
 from modelops.adapters.kube.connection import ConfigurationError, Connection

@@ -1,4 +1,4 @@
-"""`ports.Kube` on an aiohttp session: conditional writes, live reads, Events."""
+"""`ports.Kube` on an aiohttp session: conditional writes, live reads and Events."""
 
 from __future__ import annotations
 
@@ -7,30 +7,31 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from modelops.adapters.kube.answers import Expired, NotFound
 from modelops.adapters.kube.connection import Connection
 from modelops.adapters.kube.events import EventPoster
-from modelops.adapters.kube.transport import Expired, NotFound, OnCall, Transport
+from modelops.adapters.kube.transport import OnCall, Transport
 from modelops.api.v1alpha1.names import FIELD_MANAGER
 from modelops.ports import Json, Missing, Refused, Resource
 
 Gate = Callable[[], None]
-"""Raises NotLeader where we may not write; called right before every write."""
+"""Raises NotLeader where this process may not write. Called right before every write."""
 
 _LIST_PAGE = "500"
 _MERGE_PATCH = "application/merge-patch+json"
 
 
-def base_path(resource: Resource, namespace: str | None) -> str:
-    """The collection's path on the API server."""
+def collection_path(resource: Resource, namespace: str | None) -> str:
+    """The path of the resource's collection on the API server."""
     root = f"/apis/{resource.group}/{resource.version}" if resource.group else f"/api/{resource.version}"
     return f"{root}/namespaces/{namespace}/{resource.plural}" if namespace else f"{root}/{resource.plural}"
 
 
 class KubeClient:
-    """The Kubernetes API over one Transport. Errors are those of `modelops.ports`, see there.
+    """The Kubernetes API over one Transport. The errors are those of `ports.Kube`.
 
-    `gate` is asked before every write. `with_gate` gives another client on the same connections, so that the
-    lease itself can be written before we lead.
+    `gate` is called before every write. `with_gate` returns another client on the same connections, with which
+    the lease itself can be written before this process is the leader.
     """
 
     def __init__(
@@ -44,15 +45,15 @@ class KubeClient:
     def from_kubeconfig(
         cls, path: Path | None = None, *, gate: Gate = lambda: None, on_call: OnCall = lambda *_: None
     ) -> Self:
-        """A client of `Connection.discover(path)`; use as an async context manager.
+        """A client of `Connection.discover(path)`; use it as an async context manager.
 
         Raises:
-            ConfigurationError: there is no usable kubeconfig and this is no Pod.
+            ConfigurationError: there is no usable kubeconfig, and the process does not run in a Pod.
         """
         return cls(Transport(Connection.discover(path), on_call=on_call), gate=gate)
 
     def with_gate(self, gate: Gate) -> KubeClient:
-        """Another client on the same connections; the caller keeps this one open meanwhile."""
+        """Another client on the same connections. The caller must keep this client open meanwhile."""
         return KubeClient(self.transport, gate=gate, events=self._events)
 
     async def __aenter__(self) -> Self:
@@ -67,8 +68,8 @@ class KubeClient:
         await self.transport.__aexit__(kind, error, trace)
 
     async def get(self, resource: Resource, namespace: str, name: str) -> Json | None:
-        """A live read; None where there is none."""
-        path = f"{base_path(resource, namespace)}/{name}"
+        """Reads the object from the API server; None where it does not exist."""
+        path = f"{collection_path(resource, namespace)}/{name}"
         try:
             return await self.transport.call("get", path, plural=resource.plural)
         except NotFound:
@@ -77,19 +78,21 @@ class KubeClient:
     async def list(
         self, resource: Resource, *, namespace: str | None = None, label_selector: str | None = None
     ) -> tuple[list[Json], str]:
-        """Items with apiVersion and kind, and the list's resourceVersion; none of an unknown kind."""
+        """The items, with apiVersion and kind, and the list's resourceVersion. Empty where the kind is unknown."""
         params = {"limit": _LIST_PAGE}
         if label_selector:
             params["labelSelector"] = label_selector
         api_version = f"{resource.group}/{resource.version}" if resource.group else resource.version
         items: list[Json] = []
         while True:
-            path = base_path(resource, namespace)
+            path = collection_path(resource, namespace)
             try:
                 page = await self.transport.call("list", path, plural=resource.plural, params=params)
             except NotFound:
                 return [], "0"
-            except Expired:  # of the next page: it took us too long
+            except (
+                Expired
+            ):  # The continue token expired, because reading the pages took too long: start again.
                 items.clear()
                 del params["continue"]
                 continue
@@ -99,32 +102,32 @@ class KubeClient:
             params["continue"] = page["metadata"]["continue"]
 
     async def create(self, resource: Resource, body: Json) -> Json:
-        """POST. Raises Conflict where the name exists."""
+        """Creates the object (POST). Raises Conflict where the name exists."""
         self.gate()
-        path = base_path(resource, body.get("metadata", {}).get("namespace"))
+        path = collection_path(resource, body.get("metadata", {}).get("namespace"))
         params = {"fieldManager": FIELD_MANAGER}
         return await self.transport.call("create", path, plural=resource.plural, params=params, body=body)
 
     async def replace_status(self, resource: Resource, body: Json) -> Json:
-        """PUT …/status, conditional on the body's metadata.resourceVersion."""
+        """Replaces the status (PUT …/status), conditional on the body's metadata.resourceVersion."""
         metadata = body["metadata"]
-        _require_version(metadata.get("resourceVersion"), resource, metadata["name"])
+        _require_resource_version(metadata.get("resourceVersion"), resource, metadata["name"])
         self.gate()
         return await self.transport.call(
             "update_status",
-            f"{base_path(resource, metadata['namespace'])}/{metadata['name']}/status",
+            f"{collection_path(resource, metadata['namespace'])}/{metadata['name']}/status",
             plural=resource.plural,
             params={"fieldManager": FIELD_MANAGER},
             body=body,
         )
 
     async def patch(self, resource: Resource, namespace: str, name: str, merge: Json) -> Json:
-        """Merge patch, conditional on its metadata.resourceVersion."""
-        _require_version(merge.get("metadata", {}).get("resourceVersion"), resource, name)
+        """Applies a merge patch, conditional on its metadata.resourceVersion."""
+        _require_resource_version(merge.get("metadata", {}).get("resourceVersion"), resource, name)
         self.gate()
         return await self.transport.call(
             "patch",
-            f"{base_path(resource, namespace)}/{name}",
+            f"{collection_path(resource, namespace)}/{name}",
             plural=resource.plural,
             params={"fieldManager": FIELD_MANAGER},
             body=merge,
@@ -140,37 +143,39 @@ class KubeClient:
         resource_version: str | None = None,
         foreground: bool = False,
     ) -> None:
-        """Deletes, where given only at that version; a missing object is no error.
+        """Deletes the object, if given only at `resource_version`; a missing object is no error.
 
-        `foreground`: what it owns goes first, and the object is there until then; otherwise afterwards.
+        With `foreground` the API server deletes the objects that it owns first and keeps the object until then;
+        otherwise it deletes them afterwards.
         """
         policy = "Foreground" if foreground else "Background"
         body: Json = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": policy}
         if resource_version is not None:
             body["preconditions"] = {"resourceVersion": resource_version}
         self.gate()
-        path = f"{base_path(resource, namespace)}/{name}"
+        path = f"{collection_path(resource, namespace)}/{name}"
         try:
             await self.transport.call("delete", path, plural=resource.plural, body=body)
         except Missing:
             return
 
-    async def log(self, namespace: str, pod: str, *, lines: int, most_bytes: int = 2**20) -> str:
-        """The last lines of the log of a Pod's only container. Raises Refused where no kubelet has one."""
+    async def log(self, namespace: str, pod: str, *, lines: int, max_bytes: int = 2**20) -> str:
+        """The last lines of the log of a Pod with one container. Raises Refused where no kubelet has that log."""
         path = f"/api/v1/namespaces/{namespace}/pods/{pod}/log"
-        params = {"tailLines": str(lines), "limitBytes": str(most_bytes)}
+        params = {"tailLines": str(lines), "limitBytes": str(max_bytes)}
         try:
             return await self.transport.text(path, plural="pods/log", params=params)
         except (NotFound, Expired) as error:
             raise Refused(str(error)) from error
 
     async def event(self, regarding: Json, *, reason: str, message: str, warning: bool = False) -> None:
-        """An Event, best effort: queued, posted by a task of its own, dropped where too many wait."""
+        """Queues an Event. A separate task posts it; it is dropped where too many wait. Never raises."""
         self._events.put(regarding, reason=reason, message=message, warning=warning)
 
 
-def _require_version(version: object, resource: Resource, name: str) -> None:
+def _require_resource_version(version: object, resource: Resource, name: str) -> None:
     if not version:
         raise ValueError(
-            f"a write of {resource.plural}/{name} without metadata.resourceVersion would be unconditional"
+            f"the write of {resource.plural}/{name} has no metadata.resourceVersion and would be unconditional: "
+            "read the object first and send its resourceVersion"
         )

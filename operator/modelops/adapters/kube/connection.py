@@ -1,4 +1,4 @@
-"""Where the API server is and who we are there: from a kubeconfig, or from the Pod that we run in."""
+"""The address of the API server and the credentials for it: from a kubeconfig, or from the operator's Pod."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
 class ConfigurationError(Exception):
-    """There is no usable way to an API server; the message says where it was looked for and what to do."""
+    """No usable API server was found. The message says where it was searched for and what to do."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Connection:
-    """An API server and one identity there. Secrets are never shown.
+    """An API server and one identity on it. Secrets do not appear in its repr.
 
-    `server`: base URL, http or https. `token_file`: read again whenever the server answers 401, since the
-    kubelet renews it. `namespace`: of the kubeconfig's context, or of our Pod. `source`: where all of this
-    came from.
+    `server`: base URL, http or https. `token_file`: read again whenever the server answers 401, because the
+    kubelet renews it. `namespace`: that of the kubeconfig's context, or of the operator's Pod. `source`: the
+    kubeconfig or the folder from which all of this was read.
     """
 
     server: str
@@ -43,7 +43,7 @@ class Connection:
         """The named kubeconfig; else $KUBECONFIG; else the Pod's service account; else ~/.kube/config.
 
         Raises:
-            ConfigurationError: none of them is there, or the one found cannot be used.
+            ConfigurationError: none of them exists, or the one found cannot be used.
         """
         if kubeconfig is not None:
             return cls.from_kubeconfig(kubeconfig)
@@ -55,13 +55,13 @@ class Connection:
         if home.is_file():
             return cls.from_kubeconfig(home)
         raise ConfigurationError(
-            f"no API server to talk to: KUBECONFIG is not set, this is no Pod, and {home} does not exist; "
-            "set KUBECONFIG to the path of a kubeconfig"
+            f"no API server is configured: KUBECONFIG is not set, this process does not run in a Pod, and {home} "
+            "does not exist; set KUBECONFIG to the path of a kubeconfig"
         )
 
     @classmethod
     def in_cluster(cls, *, folder: Path = SERVICE_ACCOUNT, environ: Mapping[str, str] = os.environ) -> Self:
-        """The API server of the cluster whose Pod we run in, as the Pod's service account."""
+        """The API server of the cluster in which the operator's Pod runs, as the Pod's service account."""
         host, port = environ["KUBERNETES_SERVICE_HOST"], environ.get("KUBERNETES_SERVICE_PORT", "443")
         host = f"[{host}]" if ":" in host else host
         try:
@@ -74,8 +74,8 @@ class Connection:
             )
         except OSError as error:
             raise ConfigurationError(
-                f"the service account's files are not readable: {error}; "
-                "set automountServiceAccountToken: true"
+                f"the service account's files in {folder} cannot be read: {error}; set "
+                "automountServiceAccountToken: true in the Pod"
             ) from error
 
     @classmethod
@@ -91,33 +91,36 @@ class Connection:
         try:
             config = YAML(typ="safe", pure=True).load(path.read_text())
             wanted = config["current-context"]
-            context = _named(config, "contexts", wanted)["context"]
-            cluster = _named(config, "clusters", context["cluster"])["cluster"]
-            user = _named(config, "users", context["user"]).get("user") or {}
+            context = _find_entry(config, "contexts", wanted)["context"]
+            cluster = _find_entry(config, "clusters", context["cluster"])["cluster"]
+            user = _find_entry(config, "users", context["user"]).get("user") or {}
             server = str(cluster["server"]).rstrip("/")
         except (OSError, YAMLError, KeyError, TypeError) as error:
-            raise ConfigurationError(f"kubeconfig {path} cannot be used: {error!r}") from error
+            raise ConfigurationError(
+                f"kubeconfig {path} cannot be used ({error!r}): it must be a YAML file, and its "
+                "current-context must name a context with a cluster and a user"
+            ) from error
         if "exec" in user or "auth-provider" in user:
             raise ConfigurationError(
-                f"kubeconfig {path}: user {context['user']!r} logs in by a plugin, which the operator "
-                "does not run; use a token or a client certificate, or run it in the cluster"
+                f"kubeconfig {path}: user {context['user']!r} logs in by a plugin, and the operator runs no "
+                "plugins; use a token or a client certificate, or run the operator in the cluster"
             )
         token_file = user.get("tokenFile")
         return cls(
             server=server,
             source=str(path),
             namespace=context.get("namespace") or "default",
-            ca=_material(cluster, "certificate-authority", path),
+            ca=_read_pem(cluster, "certificate-authority", path),
             insecure=bool(cluster.get("insecure-skip-tls-verify", False)),
-            certificate=_material(user, "client-certificate", path),
-            private_key=_material(user, "client-key", path),
+            certificate=_read_pem(user, "client-certificate", path),
+            private_key=_read_pem(user, "client-key", path),
             token_value=user.get("token", ""),
             token_file=path.parent / token_file if token_file else None,
             impersonate=user.get("as", ""),
         )
 
     def headers(self) -> dict[str, str]:
-        """Who we are, with the token as it is now."""
+        """The headers that identify the caller, with the current token."""
         token = self.token_file.read_text().strip() if self.token_file else self.token_value
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         return {**headers, "Impersonate-User": self.impersonate} if self.impersonate else headers
@@ -135,15 +138,15 @@ class Connection:
         return context
 
 
-def _named(config: Any, section: str, name: str) -> Any:
+def _find_entry(config: Any, section: str, name: str) -> Any:
     for entry in config[section]:
         if entry["name"] == name:
             return entry
-    raise KeyError(f"{section} has no {name!r}")
+    raise KeyError(f"{section} has no entry {name!r}")
 
 
-def _material(entry: Mapping[str, str], key: str, kubeconfig: Path) -> str:
-    """PEM text that a kubeconfig holds inline (base64) or names as a file beside it."""
+def _read_pem(entry: Mapping[str, str], key: str, kubeconfig: Path) -> str:
+    """PEM text that a kubeconfig contains inline (base64), or names as a file relative to itself."""
     if entry.get(f"{key}-data"):
         return base64.b64decode(entry[f"{key}-data"]).decode()
     if not entry.get(key):
@@ -152,11 +155,13 @@ def _material(entry: Mapping[str, str], key: str, kubeconfig: Path) -> str:
     try:
         return file.read_text()
     except OSError as error:
-        raise ConfigurationError(f"kubeconfig {kubeconfig}: {key}: {error}") from error
+        raise ConfigurationError(
+            f"kubeconfig {kubeconfig}: the file that {key} names cannot be read: {error}; correct its path"
+        ) from error
 
 
 def _load_certificate(context: ssl.SSLContext, certificate: str, private_key: str) -> None:
-    # Python's ssl loads a client certificate from a file only; this one is private and gone at once.
+    # Python's ssl loads a client certificate only from a file; this one is private and removed at once.
     descriptor, name = tempfile.mkstemp(suffix=".pem")
     try:
         with os.fdopen(descriptor, "w") as file:

@@ -1,4 +1,4 @@
-"""Kubernetes Events, best effort: they never fail a reconcile and never hold one up."""
+"""Kubernetes Events, best effort: they never fail or delay a reconcile."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from modelops.ports import Conflict, Json, Missing, NotLeader, Refused, Resource
 
 EVENTS = Resource(group="", version="v1", plural="events", kind="Event")
 
-_WAITING = 256
+_MAX_WAITING = 256
 _FLUSH_SECONDS = 2.0
-_MESSAGE_LENGTH = 1024  # the API server's limit
+_MAX_MESSAGE_CHARACTERS = 1024  # the API server's limit
 _log = logging.getLogger(__name__)
 
 
@@ -26,16 +26,16 @@ class EventPoster:
 
     def __init__(self, create: Callable[[Resource, Json], Awaitable[Json]]) -> None:
         self._create = create
-        self._waiting: asyncio.Queue[Json] = asyncio.Queue(_WAITING)
+        self._waiting: asyncio.Queue[Json] = asyncio.Queue(_MAX_WAITING)
         self._task: asyncio.Task[None] | None = None
         self._dropped = 0
 
     def start(self) -> None:
-        """Posts from now on."""
+        """Starts the task that posts Events."""
         self._task = asyncio.create_task(self._post_all(), name="events")
 
     async def close(self) -> None:
-        """Gives what waits two seconds, then stops."""
+        """Posts the waiting Events for at most two seconds, then stops."""
         if self._task is None:
             return
         with contextlib.suppress(TimeoutError):
@@ -46,14 +46,19 @@ class EventPoster:
             await self._task
 
     def put(self, regarding: Json, *, reason: str, message: str, warning: bool) -> None:
-        """Queues one; where 256 wait already it is dropped."""
+        """Queues an Event; drops it where 256 wait already."""
         try:
             self._waiting.put_nowait(event_body(regarding, reason=reason, message=message, warning=warning))
             self._dropped = 0
         except asyncio.QueueFull:
             self._dropped += 1
             if self._dropped == 1:
-                _log.warning("Events are dropped, %d wait already: %s: %s", _WAITING, reason, message)
+                _log.warning(
+                    "Events are dropped, because %d wait already; the first dropped one is %s: %s",
+                    _MAX_WAITING,
+                    reason,
+                    message,
+                )
 
     async def _post_all(self) -> None:
         while True:
@@ -61,20 +66,20 @@ class EventPoster:
             try:
                 await self._create(EVENTS, body)
             except (Conflict, Missing, NotLeader, Refused, Unavailable, Uncertain) as error:
-                _log.info("an Event was not posted: %s: %s", body["reason"], error)
+                _log.info("Event %s was not posted: %s", body["reason"], error)
             finally:
                 self._waiting.task_done()
 
 
 def event_body(regarding: Json, *, reason: str, message: str, warning: bool) -> Json:
-    """A core/v1 Event about an object, as `kubectl describe` finds it."""
+    """A core/v1 Event about an object, in the form that `kubectl describe` finds."""
     metadata = regarding["metadata"]
     namespace = metadata.get("namespace", "default")
     now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     return {
         "apiVersion": "v1",
         "kind": "Event",
-        # kubectl sorts by whole seconds, and leaves those of one second as they are listed: by name.
+        # kubectl sorts Events by whole seconds, and those of one second by name.
         "metadata": {
             "name": f"{metadata['name']}.{time.time_ns():016x}{secrets.token_hex(2)}",
             "namespace": namespace,
@@ -89,7 +94,7 @@ def event_body(regarding: Json, *, reason: str, message: str, warning: bool) -> 
         },
         "type": "Warning" if warning else "Normal",
         "reason": reason,
-        "message": message[:_MESSAGE_LENGTH],
+        "message": message[:_MAX_MESSAGE_CHARACTERS],
         "source": {"component": FIELD_MANAGER},
         "firstTimestamp": now,
         "lastTimestamp": now,

@@ -1,7 +1,7 @@
-"""One HTTP request to the API server, and what its outcome means.
+"""One HTTP request to the API server, and the error that its outcome means.
 
-The distinction that everything else rests on: a request that was certainly not carried out (Conflict,
-Missing, Refused, Unavailable), and one that may have been (Uncertain). No write is ever sent twice from here.
+Two cases are always kept apart: the request was certainly not carried out (Conflict, Missing, Refused,
+Unavailable), or it may have been (Uncertain). The transport never sends a write twice.
 """
 
 from __future__ import annotations
@@ -9,19 +9,19 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import aiohttp
 
+from modelops.adapters.kube.answers import READ_VERBS, Unauthorized, Verb, error_of_status, parse_object
 from modelops.adapters.kube.connection import Connection
-from modelops.ports import Conflict, Json, Missing, Refused, Unavailable, Uncertain
+from modelops.ports import Json, Refused, Unavailable, Uncertain
 
 REQUEST_SECONDS = 10.0
 CONNECT_SECONDS = 5.0
 
-Verb = Literal["get", "list", "watch", "create", "update_status", "patch", "delete"]
 OnCall = Callable[[str, str, str], None]
-"""Called after every request with verb, plural (`rollouts`), and code: "200", or "lost", "unreachable"."""
+"""Called after every request with the verb, the plural (`rollouts`) and the code: "200", "lost", "unreachable"."""
 
 _METHODS: Mapping[Verb, str] = {
     "get": "GET",
@@ -32,19 +32,10 @@ _METHODS: Mapping[Verb, str] = {
     "patch": "PATCH",
     "delete": "DELETE",
 }
-READS = frozenset({"get", "list", "watch"})
-
-
-class Expired(Exception):
-    """410: that resourceVersion is too old; list again."""
-
-
-class NotFound(Exception):
-    """404 to a read."""
 
 
 class Transport:
-    """An aiohttp session to one API server. Use as an async context manager."""
+    """An aiohttp session to one API server. Use it as an async context manager."""
 
     def __init__(
         self,
@@ -68,10 +59,10 @@ class Transport:
             timeout=self._timeout,
             headers={"User-Agent": "modelops-operator", "Accept": "application/json"},
         )
-        # aiohttp sends a PUT or DELETE again when a kept-alive connection turns out closed; there is no
-        # public switch. Whether the first one was carried out is then unknown, and that is ours to judge.
+        # aiohttp repeats a PUT or DELETE when a kept-alive connection turns out to be closed, and has no
+        # public switch for it. The first request may have been carried out, so the engine must decide.
         self._session._retry_connection = False
-        # Watches have connections of their own: each holds one, and together they would starve the lease.
+        # Watches use their own connections: each occupies one, and together they would block the lease.
         self._streams = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, ssl=True if context is None else context),
             headers={"User-Agent": "modelops-operator", "Accept": "application/json"},
@@ -99,9 +90,9 @@ class Transport:
         """Sends one request and returns the answer's JSON.
 
         Raises:
-            NotFound, Expired: of a read.
-            Conflict, Missing, Refused, Unavailable: it was certainly not carried out.
-            Uncertain: a write whose answer was lost or says nothing definite.
+            NotFound, Expired: for a read.
+            Conflict, Missing, Refused, Unavailable: the request was certainly not carried out.
+            Uncertain: the answer to a write was lost, or does not say whether it was carried out.
         """
         data = None if body is None else json.dumps(body, separators=(",", ":")).encode()
         for last in (False, True):
@@ -109,32 +100,34 @@ class Transport:
                 return await self._send(
                     verb, path, plural=plural, params=params, data=data, content_type=content_type
                 )
-            except _LoggedOut as error:
-                # 401 comes before anything is carried out, so that a renewed token may be tried with any
-                # verb.
+            except Unauthorized as error:
+                # A request with 401 was not carried out, so every verb may be repeated with a renewed token.
                 renewed = self.connection.headers()
                 if last or renewed == self._headers:
                     raise Refused(str(error)) from None
                 self._headers = renewed
             except (aiohttp.ClientConnectionError, TimeoutError, aiohttp.ClientPayloadError) as error:
-                if not self._give_up(verb, plural, error, last=last):
-                    continue
-        raise AssertionError("the last try returns or raises")
+                self._raise_unless_repeatable(verb, plural, error, last=last)
+        raise AssertionError("unreachable: the last try returns or raises")
 
     async def text(self, path: str, *, plural: str, params: Mapping[str, str]) -> str:
-        """A GET whose answer is plain text, as a log is. Raises what `call` raises of a read."""
+        """A GET with a plain text answer, such as a log. Raises the errors of `call` for a read."""
         try:
             async with self.session.get(
                 self.connection.server + path, params=params, headers={**self._headers, "Accept": "*/*"}
             ) as response:
                 content = await response.read()
         except (aiohttp.ClientConnectionError, TimeoutError, aiohttp.ClientPayloadError) as error:
-            raise Unavailable(f"get {plural} at {self.connection.server}: {error!r}") from error
+            raise Unavailable(
+                f"get {plural} at {self.connection.server}: no answer ({error!r}); it is tried again"
+            ) from error
         self.on_call("get", plural, str(response.status))
         if response.status < 300:
             return content.decode(errors="replace")
-        failed = outcome("get", response.status, content, retry_after=response.headers.get("Retry-After"))
-        raise Unavailable(str(failed)) if isinstance(failed, _LoggedOut) else failed
+        failed = error_of_status(
+            "get", response.status, content, retry_after=response.headers.get("Retry-After")
+        )
+        raise Unavailable(str(failed)) if isinstance(failed, Unauthorized) else failed
 
     async def _send(
         self,
@@ -153,26 +146,25 @@ class Transport:
             content = await response.read()
         self.on_call(verb, plural, str(response.status))
         if response.status < 300:
-            return _understood(verb, content)
-        raise outcome(verb, response.status, content, retry_after=response.headers.get("Retry-After"))
+            return parse_object(verb, content)
+        raise error_of_status(verb, response.status, content, retry_after=response.headers.get("Retry-After"))
 
-    def _give_up(self, verb: Verb, plural: str, error: Exception, *, last: bool) -> bool:
-        """Raises what a broken connection means; returns False where a read may be tried once more."""
+    def _raise_unless_repeatable(self, verb: Verb, plural: str, error: Exception, *, last: bool) -> None:
+        """Raises the error that a broken connection means; returns where a read may be tried once more."""
         what = f"{verb} {plural} at {self.connection.server}"
         if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
             self.on_call(verb, plural, "unreachable")
-            raise Unavailable(f"{what}: not reachable: {error}") from error
+            raise Unavailable(f"{what}: the server cannot be reached ({error})") from error
         self.on_call(verb, plural, "lost")
-        if verb not in READS:
+        if verb not in READ_VERBS:
             raise Uncertain(
-                f"{what}: the answer was lost ({error!r}); it may have been carried out"
+                f"{what}: the answer was lost ({error!r}); the write may have been carried out"
             ) from error
         if last or isinstance(error, TimeoutError):
             raise Unavailable(f"{what}: no answer ({error!r})") from error
-        return False
 
     def stream(self, path: str, *, params: Mapping[str, str], silence: float) -> Any:
-        """An open-ended GET, as an aiohttp context manager; `silence`: seconds without a byte that end it."""
+        """A GET without an end, as an aiohttp context manager. `silence`: seconds without a byte until it fails."""
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=silence)
         url = self.connection.server + path
         if self._streams is None:
@@ -190,60 +182,3 @@ class Transport:
         if self._session is None:
             raise RuntimeError("the transport is not open: use `async with Transport(...)`")
         return self._session
-
-
-class _LoggedOut(Exception):
-    """401."""
-
-
-def outcome(verb: Verb, status: int, content: bytes, *, retry_after: str | None) -> Exception:
-    """What a failed answer means. A 5xx other than 503 says nothing definite about a write (etcd may have
-    it).
-    """
-    message = status_message(content) or f"HTTP {status}"
-    if status == 401:
-        return _LoggedOut(f"the API server does not know us: {message}")
-    if status == 404:
-        return NotFound(message) if verb in READS else Missing(message)
-    if status == 410 and verb in READS:
-        return Expired(message)
-    if status == 409:
-        return Conflict(message)
-    if status in (429, 503):
-        return Unavailable(message, retry_after=_seconds(retry_after))
-    if status < 500:
-        return Refused(message)
-    if verb in READS:
-        return Unavailable(message, retry_after=_seconds(retry_after))
-    return Uncertain(message)
-
-
-def _understood(verb: Verb, content: bytes) -> Json:
-    """A good answer's JSON. One that is none comes from somebody between us and the API server."""
-    try:
-        answer = json.loads(content)
-    except ValueError:
-        answer = None
-    if isinstance(answer, dict):
-        return answer
-    message = f"{verb}: the answer is not a JSON object"
-    raise Unavailable(message) if verb in READS else Uncertain(message)
-
-
-def status_message(content: bytes) -> str:
-    """The message of a Kubernetes Status object; an empty string where it is none."""
-    try:
-        answer = json.loads(content)
-    except ValueError:
-        return content[:200].decode(errors="replace")
-    return str(answer.get("message", "")) if isinstance(answer, dict) else ""
-
-
-def _seconds(header: str | None) -> float | None:
-    try:
-        return float(header) if header else None
-    except ValueError:
-        return None
-
-
-__all__ = ["READS", "Expired", "NotFound", "OnCall", "Transport", "Verb", "outcome", "status_message"]

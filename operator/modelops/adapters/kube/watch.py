@@ -1,4 +1,4 @@
-"""A list, then a watch, for as long as it is wanted: bookmarks, 410, silence and broken links included."""
+"""Lists objects and then watches them; handles bookmarks, 410, silence and broken connections."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Protocol
 
 import aiohttp
 
-from modelops.adapters.kube.client import KubeClient, base_path
-from modelops.adapters.kube.transport import Expired, outcome
+from modelops.adapters.kube.answers import Expired, error_of_status
+from modelops.adapters.kube.client import KubeClient, collection_path
 from modelops.ports import Conflict, Json, Missing, Refused, Resource, Unavailable, Uncertain
 
 SILENCE_SECONDS = 70.0
-"""Without an event or a bookmark (the API server sends one a minute) a watch counts as dead."""
+"""A watch without events and bookmarks for this long counts as broken (the API server sends a bookmark a minute)."""
 
 _SERVER_SECONDS = 300
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 0.25, 30.0
@@ -24,25 +24,25 @@ _log = logging.getLogger(__name__)
 
 
 class WatchHandler(Protocol):
-    """What a watch tells. The same object may be told twice, and an older one after a newer one."""
+    """The callbacks of a watch. An object may be reported twice, and an older version after a newer one."""
 
     def listed(self, items: Sequence[Json], resource_version: str) -> None:
-        """The full set: what is not in it is gone."""
+        """The complete list: an object that is not in it does not exist."""
 
     def changed(self, item: Json) -> None:
-        """Added or modified."""
+        """An object was added or modified."""
 
     def deleted(self, item: Json) -> None:
-        """Gone, as it last was (or no longer selected)."""
+        """An object was deleted or is no longer selected; `item` is its last state."""
 
     def alive(self) -> None:
-        """The server has just said something; also called with each of the above."""
+        """The server sent something. Also called after each of the other callbacks."""
 
 
 class Watch:
-    """Follows the objects of one kind that a selector names, and tells a handler; `run` never returns.
+    """Watches the selected objects of one kind and calls a handler; `run` never returns.
 
-    `project` cuts an object down to what is kept of it, before the handler sees it.
+    `project` reduces an object to the parts that are kept, before the handler is called.
     """
 
     def __init__(
@@ -77,13 +77,13 @@ class Watch:
                 version = ""
                 continue
             except (aiohttp.ClientError, TimeoutError, Unavailable) as error:
-                _log.info("the watch of %s is interrupted: %r", self, error)
+                _log.info("the watch of %s was interrupted and is resumed: %r", self, error)
             except (Refused, Uncertain, Conflict, Missing) as error:
-                _log.error("the watch of %s is refused: %s", self, error)
+                _log.error("the API server refused the watch of %s, it is tried again: %s", self, error)
                 self._client.transport.renew_token()
                 version = ""
-            except Exception:  # noqa: BLE001 - the loop's edge: nobody else would notice a dead watch
-                _log.exception("the watch of %s failed; it begins anew", self)
+            except Exception:  # noqa: BLE001 - the edge of the loop: a watch that ends would go unnoticed
+                _log.exception("the watch of %s failed and starts again with a list", self)
                 version = ""
             await asyncio.sleep(self._backoff * random.uniform(0.5, 1.0))
             self._backoff = min(self._backoff * 2, _LONGEST_BACKOFF)
@@ -97,7 +97,7 @@ class Watch:
         return version
 
     async def _follow(self, version: str) -> str:
-        """Tells events until the server closes the stream; returns where to go on."""
+        """Calls the handler for each event until the server closes the stream; returns the last resourceVersion."""
         params = {
             "watch": "true",
             "allowWatchBookmarks": "true",
@@ -106,19 +106,21 @@ class Watch:
         }
         if self.label_selector:
             params["labelSelector"] = self.label_selector
-        path = base_path(self.resource, self.namespace)
+        path = collection_path(self.resource, self.namespace)
         transport = self._client.transport
         async with transport.stream(path, params=params, silence=self._silence) as response:
             transport.on_call("watch", self.resource.plural, str(response.status))
             if response.status != 200:
                 retry_after = response.headers.get("Retry-After")
-                raise outcome("watch", response.status, await response.read(), retry_after=retry_after)
+                raise error_of_status(
+                    "watch", response.status, await response.read(), retry_after=retry_after
+                )
             async for line in _lines(response.content):
                 event = json.loads(line)
                 item = event["object"]
                 self._backoff = _FIRST_BACKOFF
                 if event["type"] == "ERROR":
-                    raise outcome("watch", int(item.get("code", 500)), line, retry_after=None)
+                    raise error_of_status("watch", int(item.get("code", 500)), line, retry_after=None)
                 version = item["metadata"]["resourceVersion"]
                 if event["type"] == "DELETED":
                     self._handler.deleted(self._project(item))
@@ -134,14 +136,14 @@ class Watch:
 
 
 async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
-    """Complete lines of any length; StreamReader.readline has a limit that a ConfigMap can exceed."""
+    """Complete lines of any length. StreamReader.readline has a length limit that a ConfigMap can exceed."""
     rest = bytearray()
     async for chunk in content.iter_any():
         rest += chunk
         if b"\n" not in chunk:
             continue
-        *whole, tail = bytes(rest).split(b"\n")
+        *complete, tail = bytes(rest).split(b"\n")
         rest = bytearray(tail)
-        for line in whole:
+        for line in complete:
             if line.strip():
                 yield line

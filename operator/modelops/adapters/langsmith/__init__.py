@@ -1,5 +1,5 @@
-"""LangSmith: datasets and experiments for the programs, traces of the operator's own actions.
+"""LangSmith: datasets and experiments for the programs, and traces of the operator's own actions.
 
-Nothing here imports the SDK at import time: it costs 21 MB of resident memory in the operator's process,
-which only pays it once a first trace is sent.
+No module here imports the SDK at its own import. The SDK needs 21 MB of resident memory, which the operator's
+process spends only when it sends its first trace.
 """

@@ -1,4 +1,4 @@
-"""One thing that the operator did, and the LangSmith run that tells of it."""
+"""One action of the operator, and the LangSmith run that records it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from modelops.adapters.langsmith.wire import JsonValue, dotted_order
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
-    """One thing the operator did. Times are Unix seconds; `error` is set where it failed."""
+    """One action of the operator. Times are Unix seconds; `error` is set where the action failed."""
 
     action: str
     kind: str
@@ -27,8 +27,8 @@ class Action:
     error: str | None
 
 
-def run_of(action: Action, project: str) -> dict[str, JsonValue]:
-    """A finished root run of the project; call it once for each action, its id is new every time."""
+def trace_run(action: Action, project: str) -> dict[str, JsonValue]:
+    """A finished root run of the project. Every call makes a new id, so call it once for each action."""
     from langsmith import uuid7
 
     run_id = uuid7()

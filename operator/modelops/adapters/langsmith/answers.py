@@ -1,7 +1,7 @@
-"""The answers of one arm as LangSmith runs with their scores: the same answer is always the same run.
+"""Records the answers of one arm as LangSmith runs, with their scores as feedback.
 
-A run's id follows from (operator_run_id, arm, example, repetition), its feedback's from the run and the
-metric, so logging everything again after a crash duplicates nothing.
+A run's id is derived from (operator_run_id, arm, example, repetition), and a feedback's id from the run and
+the metric. So recording everything again after a crash creates no duplicates.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 from uuid import UUID, uuid5
 
-from modelops.adapters.langsmith.errors import reported
+from modelops.adapters.langsmith.errors import translated_errors
 from modelops.adapters.langsmith.experiments import EXPERIMENT_TYPE, Experiment, ExperimentPlan, stable_id
 from modelops.adapters.langsmith.wire import JsonValue, dotted_order, post_json, post_runs
 
@@ -28,11 +28,11 @@ _FEEDBACK_CONNECTIONS: Final = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What one arm answered to one example.
+    """The answer of one arm to one example.
 
-    `started` and `ended` are Unix seconds; `outputs` is None where the call failed and `error` says how.
-    `scores` maps a metric to its value (LangSmith keeps 4 decimals); a failed call should score 0, not be
-    left out.
+    `started` and `ended` are Unix seconds. `outputs` is None where the call failed; `error` then says how.
+    `scores` maps a metric to its value (LangSmith keeps 4 decimals). A failed call must have the score 0; do not
+    leave it out.
     """
 
     example_id: str
@@ -50,17 +50,19 @@ class Answer:
 
 
 def log_answers(client: Client, experiment: Experiment, answers: Sequence[Answer]) -> int:
-    """Record the answers as runs and their scores as feedback; returns how many runs were sent.
+    """Records the answers as runs and their scores as feedback; returns the number of runs.
 
-    An answer that was logged before is overwritten by the same id.
+    An answer that was recorded before is overwritten, because its id is the same.
     """
     for chunk in _chunks(answers, _RUNS_PER_REQUEST):
-        with reported(doing=f"recording runs of experiment {experiment.name!r}", url=client.api_url):
+        with translated_errors(doing=f"recording runs of experiment {experiment.name!r}", url=client.api_url):
             post_runs(client, [_run(experiment, answer) for answer in chunk])
     feedback = [entry for answer in answers for entry in _feedback(experiment, answer)]
 
     def send(entry: dict[str, JsonValue]) -> None:
-        with reported(doing=f"recording scores of experiment {experiment.name!r}", url=client.api_url):
+        with translated_errors(
+            doing=f"recording scores of experiment {experiment.name!r}", url=client.api_url
+        ):
             post_json(client, "/feedback", entry)
 
     with ThreadPoolExecutor(max_workers=_FEEDBACK_CONNECTIONS) as pool:
@@ -70,7 +72,7 @@ def log_answers(client: Client, experiment: Experiment, answers: Sequence[Answer
 
 
 def run_id(plan: ExperimentPlan, *, example_id: str, repetition: int) -> UUID:
-    """The id of the run of this example and repetition: always the same one."""
+    """The id of the run of this example and repetition. It is the same for the same arguments."""
     return stable_id(plan.operator_run_id, plan.arm, example_id, str(repetition))
 
 

@@ -1,4 +1,4 @@
-"""How to reach LangSmith: explicit arguments only, never the environment."""
+"""The connection to LangSmith. All settings are arguments; the environment is not read."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 class LangSmithConnection:
     """One LangSmith workspace.
 
-    `api_url` and `web_url` without a trailing slash. `connect_seconds` and `read_seconds` bound one attempt;
-    `attempts` (at least 1) counts all tries of a request, with 0.5 s and growing pauses between them.
+    `api_url` and `web_url` have no trailing slash. `connect_seconds` and `read_seconds` are the timeouts of one
+    attempt. `attempts` (at least 1) is the number of tries of a request, with pauses from 0.5 s on.
     """
 
     api_url: str
@@ -27,10 +27,10 @@ class LangSmithConnection:
     attempts: int = 3
 
     def client(self) -> Client:
-        """A client of the real SDK without background threads; close it with `client.close(timeout=0)`.
+        """A client of the SDK without background threads; close it with `client.close(timeout=0)`.
 
-        It reads no `LANGSMITH_*` variable: an empty workspace id stops the SDK from looking for one, and the
-        tracing mode and sampling rate are given.
+        It reads no `LANGSMITH_*` variable: with an empty workspace id the SDK does not search for one, and the
+        tracing mode and sampling rate are set.
         """
         from langsmith import Client
         from urllib3.util import Retry
@@ -39,7 +39,7 @@ class LangSmithConnection:
             api_url=self.api_url.rstrip("/"),
             api_key=self.api_key,
             workspace_id=self.workspace_id or "",
-            web_url=self.web_url or self._own_web_url(),
+            web_url=self.web_url or self._loopback_web_url(),
             timeout_ms=(round(self.connect_seconds * 1000), round(self.read_seconds * 1000)),
             retry_config=Retry(
                 total=self.attempts - 1,
@@ -47,7 +47,7 @@ class LangSmithConnection:
                 allowed_methods=None,
                 backoff_factor=0.5,
                 raise_on_status=False,
-                # Without a bound a server's Retry-After could hold us for hours.
+                # Without a limit, a Retry-After could block the call for hours.
                 retry_after_max=30,
             ),
             auto_batch_tracing=False,
@@ -60,7 +60,7 @@ class LangSmithConnection:
             disable_prompt_cache=True,
         )
 
-    def _own_web_url(self) -> str | None:
-        """For loopback the SDK would drop the port from every link, so name the address itself."""
+    def _loopback_web_url(self) -> str | None:
+        """The API address itself for loopback, where the SDK would drop the port from every link."""
         host = urlsplit(self.api_url).hostname or ""
         return self.api_url.rstrip("/") if host in {"localhost", "127.0.0.1", "::1"} else None

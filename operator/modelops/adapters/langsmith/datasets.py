@@ -1,10 +1,10 @@
-"""Which dataset, and which version of it, a reference means.
+"""Resolves a reference to a dataset and one of its versions.
 
     client = LangSmithConnection(api_url=..., api_key=...).client()
     found = resolve_dataset(client, "ls://stdlib-docstrings")
     examples = list(client.list_examples(dataset_id=found.id, as_of=found.version, splits=["train"]))
 
-Everything here blocks: call it from a program or in a thread.
+All functions block: call them from a program or in a thread.
 """
 
 from __future__ import annotations
@@ -14,7 +14,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from modelops.adapters.langsmith.errors import DatasetNotFound, DatasetVersionNotFound, NotFound, reported
+from modelops.adapters.langsmith.errors import (
+    DatasetNotFound,
+    DatasetVersionNotFound,
+    NotFound,
+    translated_errors,
+)
 
 if TYPE_CHECKING:
     from langsmith import Client
@@ -28,10 +33,10 @@ LATEST = "latest"
 class ResolvedDataset:
     """One version of one dataset.
 
-    `version` is the version's own time (ISO 8601 with an offset), to be passed as `as_of` to `list_examples`:
-    examples added later do not appear in it. `example_count` counts the dataset's newest version (LangSmith
-    keeps no count per version); 0 means that there is nothing to work with. `licence` is the dataset's
-    metadata key `licence` or `license`, empty where it has neither.
+    `version` is the time of the version (ISO 8601 with an offset). Pass it to `list_examples` as `as_of`, so that
+    examples that were added later are left out. `example_count` is the count of the newest version, because
+    LangSmith keeps no count per version; 0 means that the dataset is empty. `licence` is the dataset's metadata
+    key `licence` or `license`, empty where it has neither.
     """
 
     id: str
@@ -45,25 +50,27 @@ class ResolvedDataset:
 def resolve_dataset(client: Client, ref: str, *, as_of: str = LATEST) -> ResolvedDataset:
     """The dataset and version that `ref` (`ls://<id or exact name>`, or the bare form) and `as_of` name.
 
-    `as_of` is a tag (`latest`, `prod`) or an ISO 8601 time; the version at or before that time is taken.
-    A dataset whose name looks like a UUID is found by name when no id matches.
+    `as_of` is a tag (`latest`, `prod`) or an ISO 8601 time, which means the last version at or before that time.
+    A dataset whose name looks like a UUID is found by its name if no id matches.
 
     Raises DatasetNotFound, DatasetVersionNotFound, LangSmithUnauthorized, LangSmithUnavailable,
     LangSmithRefused.
     """
     wanted = ref.removeprefix(SCHEME).strip()
     if not wanted:
-        raise DatasetNotFound(f"{ref!r} names no dataset. Write ls://<dataset id or exact name>.")
-    dataset = _by_id(client, wanted) or _by_name(client, wanted)
+        raise DatasetNotFound(
+            f"the reference {ref!r} names no dataset. Write ls://<dataset id or exact name>."
+        )
+    dataset = _find_by_id(client, wanted) or _find_by_name(client, wanted)
     if dataset is None:
         raise DatasetNotFound(
-            f"LangSmith at {client.api_url} has no dataset with the id or exact name {wanted!r}. Names are "
-            "case-sensitive; check the name, and that the key belongs to the dataset's workspace."
+            f"LangSmith at {client.api_url} has no dataset with the id or exact name {wanted!r}: check the name, "
+            "which is case-sensitive, and that the key belongs to the dataset's workspace."
         )
     return ResolvedDataset(
         id=str(dataset.id),
         name=dataset.name,
-        version=_version(client, dataset, as_of),
+        version=_resolve_version(client, dataset, as_of),
         example_count=dataset.example_count or 0,
         url=dataset.url or "",
         licence=_licence(dataset),
@@ -71,33 +78,35 @@ def resolve_dataset(client: Client, ref: str, *, as_of: str = LATEST) -> Resolve
 
 
 def _licence(dataset: Dataset) -> str:
-    said = dataset.metadata or {}
-    return str(said.get("licence") or said.get("license") or "")
+    metadata = dataset.metadata or {}
+    return str(metadata.get("licence") or metadata.get("license") or "")
 
 
-def _by_id(client: Client, wanted: str) -> Dataset | None:
+def _find_by_id(client: Client, wanted: str) -> Dataset | None:
     try:
         dataset_id = UUID(wanted)
     except ValueError:
         return None
     try:
-        with reported(doing=f"reading dataset {wanted!r}", url=client.api_url):
+        with translated_errors(doing=f"reading dataset {wanted!r}", url=client.api_url):
             found: Dataset = client.read_dataset(dataset_id=dataset_id)
             return found
     except NotFound:
         return None
 
 
-def _by_name(client: Client, wanted: str) -> Dataset | None:
-    with reported(doing=f"looking for dataset {wanted!r}", url=client.api_url):
+def _find_by_name(client: Client, wanted: str) -> Dataset | None:
+    with translated_errors(doing=f"looking for dataset {wanted!r}", url=client.api_url):
         found = list(client.list_datasets(dataset_name=wanted, limit=1))
     return found[0] if found and found[0].name == wanted else None
 
 
-def _version(client: Client, dataset: Dataset, as_of: str) -> str:
-    moment = _moment(as_of)
+def _resolve_version(client: Client, dataset: Dataset, as_of: str) -> str:
+    moment = _parse_time(as_of)
     try:
-        with reported(doing=f"reading version {as_of!r} of dataset {dataset.name!r}", url=client.api_url):
+        with translated_errors(
+            doing=f"reading version {as_of!r} of dataset {dataset.name!r}", url=client.api_url
+        ):
             found = (
                 client.read_dataset_version(dataset_id=dataset.id, as_of=moment)
                 if moment
@@ -107,13 +116,13 @@ def _version(client: Client, dataset: Dataset, as_of: str) -> str:
         if as_of == LATEST and not dataset.example_count:
             return (dataset.modified_at or dataset.created_at).isoformat()
         raise DatasetVersionNotFound(
-            f"Dataset {dataset.name!r} has no version {as_of!r}. Give a tag that exists (like 'latest') or "
-            "an ISO 8601 time that is not before the first example."
+            f"Dataset {dataset.name!r} has no version {as_of!r}. Use an existing tag (such as 'latest'), or an "
+            "ISO 8601 time that is not before the first example."
         ) from None
     return found.as_of.isoformat()
 
 
-def _moment(as_of: str) -> datetime | None:
+def _parse_time(as_of: str) -> datetime | None:
     try:
         moment = datetime.fromisoformat(as_of)
     except ValueError:

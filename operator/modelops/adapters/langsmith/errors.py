@@ -1,4 +1,4 @@
-"""What can go wrong at LangSmith, as reasons that a condition can carry."""
+"""The errors of calls to LangSmith, with the reasons that a condition shows."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import ClassVar
 
 
 class LangSmithError(Exception):
-    """A call to LangSmith that did not give an answer to work with.
+    """A call to LangSmith failed.
 
-    `reason` is CamelCase for a condition; `transient` says whether the same call may work later.
-    The message is for a person (what, where, remedy) and never holds a key, nor any text of the SDK's own
-    errors: those quote part of it.
+    `reason` is the CamelCase reason of a condition. `transient` says whether the same call may succeed later.
+    The message is for people: what failed, where, and the remedy. It never contains a key, and no text of the
+    SDK's own errors, because those quote parts of the key.
     """
 
     reason: ClassVar[str] = "LangSmithError"
@@ -38,7 +38,7 @@ class LangSmithUnauthorized(LangSmithError):
 
 
 class LangSmithUnavailable(LangSmithError):
-    """No answer, too late an answer, a rate limit or a server error: worth another try later."""
+    """No answer in time, a rate limit or a server error. The same call may succeed later."""
 
     reason: ClassVar[str] = "LangSmithUnavailable"
     transient: ClassVar[bool] = True
@@ -55,15 +55,15 @@ class NotFound(LangSmithRefused):
 
 
 class Conflict(LangSmithRefused):
-    """HTTP 409: it exists already."""
+    """HTTP 409: the object exists already."""
 
 
 @contextmanager
-def reported(*, doing: str, url: str) -> Iterator[None]:
-    """Turn what the SDK raises inside the block into the errors above.
+def translated_errors(*, doing: str, url: str) -> Iterator[None]:
+    """Turns the errors that the SDK raises inside the block into the errors above.
 
     `doing` completes "LangSmith at <url> answered 500 while ...", for example "reading dataset 'docs'".
-    The cause is cut off: the SDK's connection errors quote the first and last characters of the key.
+    The cause is removed, because the SDK's connection errors quote the first and last characters of the key.
     """
     import requests
     from langsmith.utils import LangSmithError as SdkError
@@ -71,39 +71,44 @@ def reported(*, doing: str, url: str) -> Iterator[None]:
     try:
         yield
     except (SdkError, requests.RequestException) as error:
-        raise _translated(_status_of(error), doing=doing, url=url) from None
+        raise _error_of_status(_status_of(error), doing=doing, url=url) from None
 
 
 def _status_of(error: BaseException) -> int | None:
     """The HTTP status behind an SDK error; the SDK keeps it only in the chain of causes."""
-    seen: BaseException | None = error
-    while seen is not None:
-        status = getattr(getattr(seen, "response", None), "status_code", None)
+    current: BaseException | None = error
+    while current is not None:
+        status = getattr(getattr(current, "response", None), "status_code", None)
         if isinstance(status, int):
             return status
-        seen = seen.__cause__ or seen.__context__
+        current = current.__cause__ or current.__context__
     return None
 
 
-def _translated(status: int | None, *, doing: str, url: str) -> LangSmithError:
+def _error_of_status(status: int | None, *, doing: str, url: str) -> LangSmithError:
     if status is None:
         return LangSmithUnavailable(
-            f"LangSmith at {url} did not answer while {doing}. It is tried again; if this stays, check the "
-            "endpoint and the network policy."
+            f"LangSmith at {url} did not answer while {doing}. The call is tried again; if this stays, check "
+            "the endpoint and the network policy."
         )
     if status in {401, 403}:
         return LangSmithUnauthorized(
-            f"LangSmith at {url} answered {status} while {doing}: the key is wrong or may not do this. "
-            "Check the Secret that spec.secretRefs.langsmith names and the workspace that the key belongs to."
+            f"LangSmith at {url} answered {status} while {doing}: the key is wrong or lacks a permission. Check "
+            "the Secret that spec.secretRefs.langsmith names, and the workspace that the key belongs to."
         )
     if status == 404:
         return NotFound(
             f"LangSmith at {url} answered 404 while {doing}. Check the endpoint and the workspace."
         )
     if status == 409:
-        return Conflict(f"LangSmith at {url} answered 409 while {doing}: it exists already.")
+        return Conflict(
+            f"LangSmith at {url} answered 409 while {doing}: an object of that name exists already."
+        )
     if status in {408, 425, 429} or status >= 500:
-        return LangSmithUnavailable(f"LangSmith at {url} answered {status} while {doing}. It is tried again.")
+        return LangSmithUnavailable(
+            f"LangSmith at {url} answered {status} while {doing}. The call is tried again."
+        )
     return LangSmithRefused(
-        f"LangSmith at {url} answered {status} while {doing}; the same request will fail again."
+        f"LangSmith at {url} answered {status} while {doing}. The same request would fail again: change it, or "
+        "check the limits of the workspace."
     )

@@ -5,10 +5,10 @@
     finish_experiment(client, experiment)
     url = comparison_url(client, baseline, candidate)   # both arms side by side, for status
 
-An experiment is identified by its metadata `operator_run_id` and `arm`: a killed program may start over.
+An experiment is identified by its metadata `operator_run_id` and `arm`, so a killed program can start again.
 LangSmith is not the source of truth: callers keep their own journal of answers and scores.
 
-Everything here blocks. All functions raise LangSmithUnauthorized, LangSmithUnavailable or LangSmithRefused.
+All functions block. All functions raise LangSmithUnauthorized, LangSmithUnavailable or LangSmithRefused.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import quote
 from uuid import UUID, uuid5
 
-from modelops.adapters.langsmith.errors import Conflict, LangSmithRefused, reported
+from modelops.adapters.langsmith.errors import Conflict, LangSmithRefused, translated_errors
 
 if TYPE_CHECKING:
     from langsmith import Client
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 Arm = Literal["baseline", "candidate"]
 
 EXPERIMENT_TYPE: Final = "baseline_vs_candidate"
-_IDS: Final = UUID("5c8e0d51-6f0a-5d3b-9c63-0f6a4f2b7c11")
+_ID_NAMESPACE: Final = UUID("5c8e0d51-6f0a-5d3b-9c63-0f6a4f2b7c11")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExperimentPlan:
-    """What one arm of an evaluation is.
+    """The description of one arm of an evaluation.
 
-    `operator_run_id` names the evaluation (the Rollout's uid and what makes a repeat of it a new one);
-    `dataset_version` as in ResolvedDataset; `metadata` is added to the experiment's and to each run's.
+    `operator_run_id` identifies the evaluation: the Rollout's uid, and a part that differs when it is repeated.
+    `dataset_version` is that of ResolvedDataset. `metadata` is added to the experiment and to each run.
     """
 
     operator_run_id: str
@@ -53,12 +53,12 @@ class ExperimentPlan:
 
     @property
     def name(self) -> str:
-        """Unique per evaluation and arm, so that two starts at once cannot make two experiments."""
+        """A name that is unique per evaluation and arm, so that two concurrent starts create one experiment."""
         unique = stable_id(self.operator_run_id, self.arm).hex[:8]
         return f"{self.agent}-{self.model_version}-{self.arm}-{unique}"
 
     def tags(self) -> dict[str, str]:
-        """The three tags of every experiment and run, and what identifies this one."""
+        """The three tags of every experiment and run, and the keys that identify this one."""
         return {
             **self.metadata,
             "agent": self.agent,
@@ -71,7 +71,7 @@ class ExperimentPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Experiment:
-    """An experiment that exists in LangSmith; `url` shows it beside its dataset."""
+    """An experiment in LangSmith. `url` is its page beside its dataset."""
 
     id: str
     name: str
@@ -82,8 +82,8 @@ class Experiment:
 
 
 def find_experiment(client: Client, plan: ExperimentPlan) -> Experiment | None:
-    """The experiment of `plan.operator_run_id` and `plan.arm` on the plan's dataset, if there is one."""
-    with reported(doing=f"looking for experiment {plan.name!r}", url=client.api_url):
+    """The experiment of `plan.operator_run_id` and `plan.arm` on the plan's dataset; None where there is none."""
+    with translated_errors(doing=f"looking for experiment {plan.name!r}", url=client.api_url):
         projects = client.list_projects(
             reference_dataset_id=plan.dataset_id,
             metadata={"operator_run_id": plan.operator_run_id, "arm": plan.arm},
@@ -93,7 +93,7 @@ def find_experiment(client: Client, plan: ExperimentPlan) -> Experiment | None:
 
 
 def open_experiment(client: Client, plan: ExperimentPlan) -> Experiment:
-    """The experiment of this plan: found, or created now.
+    """Finds the experiment of this plan, or creates it.
 
     Raises LangSmithRefused where another evaluation's experiment has the plan's name.
     """
@@ -101,7 +101,7 @@ def open_experiment(client: Client, plan: ExperimentPlan) -> Experiment:
     if found:
         return found
     try:
-        with reported(doing=f"creating experiment {plan.name!r}", url=client.api_url):
+        with translated_errors(doing=f"creating experiment {plan.name!r}", url=client.api_url):
             project = client.create_project(
                 plan.name,
                 description=plan.description or None,
@@ -116,32 +116,32 @@ def open_experiment(client: Client, plan: ExperimentPlan) -> Experiment:
                 num_repetitions=plan.repetitions,
             )
     except Conflict:
-        # Created a moment ago (by us, before a crash or a lost answer) and not yet found by metadata.
-        with reported(doing=f"reading experiment {plan.name!r}", url=client.api_url):
+        # It was created shortly before (by this program, before a crash or a lost answer) and is not indexed yet.
+        with translated_errors(doing=f"reading experiment {plan.name!r}", url=client.api_url):
             project = client.read_project(project_name=plan.name)
         if project.metadata.get("operator_run_id") != plan.operator_run_id:
             raise LangSmithRefused(
-                f"LangSmith already has a project {plan.name!r} that belongs to another evaluation "
-                f"({project.metadata.get('operator_run_id')!r}). Rename or delete it."
+                f"LangSmith already has a project {plan.name!r}, which belongs to another evaluation "
+                f"({project.metadata.get('operator_run_id')!r}). Rename or delete that project."
             ) from None
     return _experiment(client, project, plan)
 
 
 def finish_experiment(client: Client, experiment: Experiment) -> None:
-    """Set the experiment's end time: nothing more will be logged."""
-    with reported(doing=f"closing experiment {experiment.name!r}", url=client.api_url):
+    """Sets the experiment's end time, after its last run."""
+    with translated_errors(doing=f"closing experiment {experiment.name!r}", url=client.api_url):
         client.update_project(experiment.id, end_time=datetime.now(UTC))
 
 
 def comparison_url(client: Client, baseline: Experiment, candidate: Experiment) -> str:
-    """Where a person sees both arms side by side (SDK: `ExperimentResults.url`, two sessions selected)."""
+    """The page that compares both arms side by side (SDK: `ExperimentResults.url`, with two sessions selected)."""
     selected = quote(f"{baseline.id},{candidate.id}", safe="")
     return f"{_compare_page(client, baseline.tenant_id, baseline.dataset_id)}?selectedSessions={selected}"
 
 
 def stable_id(*parts: str) -> UUID:
-    """The same UUID for the same parts, always."""
-    return uuid5(_IDS, "\n".join(parts))
+    """A UUID that is always the same for the same parts."""
+    return uuid5(_ID_NAMESPACE, "\n".join(parts))
 
 
 def _experiment(client: Client, project: TracerSession, plan: ExperimentPlan) -> Experiment:

@@ -1,4 +1,4 @@
-"""What may go into a trace: bounded values, and nothing that looks like a secret."""
+"""Copies values for a trace: with a size limit, and without anything that looks like a secret."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from modelops.adapters.langsmith.wire import JsonValue
 
 REDACTED: Final = "[redacted]"
 MAX_CHARACTERS: Final = 8000
-"""Of all texts and names of one copy together; names may go a little beyond."""
+"""Limit for all texts and names of one copy together; names may exceed it a little."""
 _MAX_TEXT: Final = 2000
 _MAX_NAME: Final = 100
 _MAX_ITEMS: Final = 50
@@ -39,14 +39,14 @@ _SECRET_TEXT = re.compile(
 def redacted(values: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
     """A copy without secrets, recognised by the name of a key or the form of a text.
 
-    At most 50 items a level, 6 levels, 2,000 characters a text and MAX_CHARACTERS in all; what is not JSON
-    becomes the name of its type.
+    The copy has at most 50 items per level, 6 levels, 2,000 characters per text and MAX_CHARACTERS in total. A
+    value that is not JSON becomes the name of its type.
     """
     return _Copy().mapping(values, depth=0)
 
 
 class _Copy:
-    """One copy in the making; counts the characters that it may still take."""
+    """Builds one copy and counts the characters that it may still add."""
 
     def __init__(self) -> None:
         self._left = MAX_CHARACTERS
@@ -75,7 +75,7 @@ class _Copy:
         return f"[{type(value).__name__}]"
 
     def _text(self, text: str) -> str:
-        # Replaced before it is cut: half a secret would no longer look like one.
+        # Secrets are replaced before the text is cut, because half a secret does not look like one.
         clean = _SECRET_TEXT.sub(REDACTED, text[: 4 * _MAX_TEXT])
         room = max(0, min(_MAX_TEXT, self._left))
         self._left -= min(len(clean), room)
@@ -84,6 +84,6 @@ class _Copy:
 
 @lru_cache(maxsize=1024)
 def _names_a_secret(name: str) -> bool:
-    """`hfToken`, `api_key` and `Authorization` do; `max_tokens` and `key` do not."""
+    """Whether a name means a secret, such as `hfToken`, `api_key` and `Authorization`; not `max_tokens` and `key`."""
     words = [word.lower() for word in _WORDS.findall(name)]
     return not _SECRET_WORDS.isdisjoint(words) or ("api", "key") in pairwise(words)

@@ -1,4 +1,4 @@
-"""Traces of what the operator does, best effort: they never block it, never fail it, and are no record.
+"""Best-effort traces of the operator's actions. They never block or fail the operator, and are not the audit log.
 
     traces = ActionTraces(LangSmithConnection(api_url=..., api_key=...), project="modelops-operator")
     traces.record("reserve", kind="TrainingRun", namespace="team-a", name="docs-2", uid=uid, agent="docs",
@@ -7,9 +7,9 @@
     traces.close(timeout=3.0)
 
 `record` copies the values into a bounded queue (microseconds, no I/O). One daemon thread owns the SDK's
-client and posts root runs in batches. While LangSmith is down, a batch is tried again and newer actions wait,
-then are dropped; what it refuses is forgotten. All of that is counted. The audit of record is status, Events
-and the logs.
+client and posts root runs in batches. While LangSmith is down, the batch is tried again and newer actions
+wait; when the queue is full, they are dropped. Runs that LangSmith refuses are discarded. All of these are
+counted. The audit log is status, Events and the log lines.
 """
 
 from __future__ import annotations
@@ -22,31 +22,31 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from modelops.adapters.langsmith.actions import Action, run_of
+from modelops.adapters.langsmith.actions import Action, trace_run
 from modelops.adapters.langsmith.connection import LangSmithConnection
-from modelops.adapters.langsmith.errors import LangSmithError, reported
+from modelops.adapters.langsmith.errors import LangSmithError, translated_errors
 from modelops.adapters.langsmith.redaction import redacted
 from modelops.adapters.langsmith.wire import JsonValue, post_runs
 
 if TYPE_CHECKING:
     from langsmith import Client
 
-_BATCH: Final = 100
+_MAX_BATCH: Final = 100
 """Runs in one request."""
 _LINGER_SECONDS: Final = 0.25
-"""How long the thread waits for more after the first action of a batch."""
-_REST_SECONDS: Final = (1.0, 2.0, 5.0, 15.0, 30.0)
-"""Pauses after one, two, ... failed requests in a row, so that a dead LangSmith is not hammered."""
+"""How long the thread waits for further actions after the first one of a batch."""
+_BACKOFF_SECONDS: Final = (1.0, 2.0, 5.0, 15.0, 30.0)
+"""Pauses after one, two, ... failed requests in a row."""
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class TraceCounts:
-    """What became of recorded actions. The rest still waits.
+    """The numbers of recorded actions by outcome. Other actions still wait.
 
-    `sent`: LangSmith took them. `dropped`: too many waited already, or it was closed. `failed`: LangSmith
-    refused them, or was down when it was closed.
+    `sent`: LangSmith accepted them. `dropped`: the queue was full, or the traces were closed. `failed`: LangSmith
+    refused them, or was down when the traces were closed.
     """
 
     sent: int = 0
@@ -57,14 +57,14 @@ class TraceCounts:
 class ActionTraces:
     """Sends actions to one LangSmith project.
 
-    At most `capacity` actions wait, each of bounded size (`redaction`): at the default under 20 MB at the
-    very worst, usually less than one. The thread starts with the first action; it alone imports the SDK.
+    At most `capacity` actions wait, each of limited size (`redaction`): with the default less than 20 MB at most,
+    and usually less than 1 MB. The thread starts with the first action; only the thread imports the SDK.
     """
 
     def __init__(
         self, connection: LangSmithConnection, *, project: str = "modelops-operator", capacity: int = 1000
     ) -> None:
-        # One attempt and short waits: the next batch is the retry of the service, not of the request.
+        # One attempt with short timeouts: the thread itself repeats the batch.
         self._connection = replace(connection, connect_seconds=3.0, read_seconds=10.0, attempts=1)
         self._project = project
         self._queue: queue.Queue[Action | None] = queue.Queue(maxsize=capacity)
@@ -73,11 +73,11 @@ class ActionTraces:
         self._thread: threading.Thread | None = None
         self._client: Client | None = None
         self._counts = TraceCounts()
-        self._said: type[LangSmithError] | None = None
+        self._last_error_type: type[LangSmithError] | None = None
 
     @property
     def counts(self) -> TraceCounts:
-        """What became of the actions so far."""
+        """The numbers of actions by outcome, so far."""
         with self._lock:
             return self._counts
 
@@ -97,10 +97,10 @@ class ActionTraces:
         tags: Sequence[str] = (),
         error: str | None = None,
     ) -> None:
-        """Note one action of the operator on the object (kind, namespace, name, uid). Never blocks or raises.
+        """Records one action of the operator on the object (kind, namespace, name, uid). Never blocks or raises.
 
-        Values are cut to a bounded size and what looks like a secret is replaced. Dropped and counted where
-        `capacity` actions wait already.
+        Values are cut to a limited size, and texts that look like secrets are replaced. The action is dropped
+        and counted where `capacity` actions already wait.
         """
         if self._closing.is_set():
             self._count(dropped=1)
@@ -125,7 +125,7 @@ class ActionTraces:
             self._count(dropped=1)
             return
         if self._thread is None:
-            self._start()
+            self._start_thread()
 
     def action(
         self,
@@ -138,7 +138,7 @@ class ActionTraces:
         agent: str,
         outputs: Mapping[str, Any],
     ) -> None:
-        """`record` of something that just happened (`ports.Traces`)."""
+        """Records an action that has just ended (`ports.Traces`)."""
         now = time.time()
         self.record(
             action,
@@ -154,39 +154,41 @@ class ActionTraces:
         )
 
     def close(self, timeout: float = 3.0) -> None:
-        """Send what waits, for at most `timeout` seconds; the rest counts as dropped.
+        """Sends the waiting actions for at most `timeout` seconds; the rest counts as dropped.
 
-        Returns in that time even where LangSmith answers nothing. Blocks: call it in a thread. Calling it
+        Returns within that time even if LangSmith does not answer. It blocks, so call it in a thread. Calling it
         again is harmless.
         """
         self._closing.set()
         thread = self._thread
         if thread is not None and thread.is_alive():
-            self._wake()
+            self._wake_thread()
             thread.join(timeout)
         self._drop_waiting()
-        self._wake()
+        self._wake_thread()
 
-    def _start(self) -> None:
+    def _start_thread(self) -> None:
         with self._lock:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="langsmith-traces", daemon=True)
+                self._thread = threading.Thread(
+                    target=self._send_batches, name="langsmith-traces", daemon=True
+                )
                 self._thread.start()
 
-    def _wake(self) -> None:
+    def _wake_thread(self) -> None:
         try:
             self._queue.put_nowait(None)
         except queue.Full:
             return
 
-    def _work(self) -> None:
+    def _send_batches(self) -> None:
         batch: list[dict[str, JsonValue]] = []
         failures = 0
         while batch or not (self._closing.is_set() and self._queue.empty()):
-            batch = batch or [run_of(action, self._project) for action in self._next_batch()]
+            batch = batch or [trace_run(action, self._project) for action in self._next_batch()]
             if not batch:
                 continue
-            error = self._post(batch)
+            error = self._post_batch(batch)
             if error is None:
                 self._count(sent=len(batch))
                 batch, failures = [], 0
@@ -195,8 +197,8 @@ class ActionTraces:
             if not error.transient:
                 self._count(failed=len(batch))
                 batch = []
-            if self._closing.wait(_REST_SECONDS[min(failures, len(_REST_SECONDS)) - 1]):
-                # Closing while LangSmith is down: another try would only delay the end.
+            if self._closing.wait(_BACKOFF_SECONDS[min(failures, len(_BACKOFF_SECONDS)) - 1]):
+                # LangSmith is down and the traces are closed: another try would only delay the end.
                 self._count(failed=len(batch))
                 break
         if self._client is not None:
@@ -206,7 +208,7 @@ class ActionTraces:
         first = self._queue.get()
         batch = [first] if first is not None else []
         deadline = time.monotonic() + _LINGER_SECONDS
-        while len(batch) < _BATCH:
+        while len(batch) < _MAX_BATCH:
             wait = 0.0 if self._closing.is_set() else deadline - time.monotonic()
             try:
                 following = self._queue.get(timeout=wait) if wait > 0 else self._queue.get_nowait()
@@ -216,26 +218,28 @@ class ActionTraces:
                 batch.append(following)
         return batch
 
-    def _post(self, runs: Sequence[Mapping[str, JsonValue]]) -> LangSmithError | None:
+    def _post_batch(self, runs: Sequence[Mapping[str, JsonValue]]) -> LangSmithError | None:
         try:
-            with reported(doing="recording the operator's actions", url=self._connection.api_url):
+            with translated_errors(doing="recording the operator's actions", url=self._connection.api_url):
                 self._client = self._client or self._connection.client()
                 post_runs(self._client, runs)
         except LangSmithError as error:
-            self._say_once(error)
+            self._log_if_new(error)
             return error
-        except Exception as error:  # noqa: BLE001 - telemetry must survive anything; counted, and said once
-            unexpected = LangSmithError(f"{type(error).__name__} while recording the operator's actions.")
-            self._say_once(unexpected)
+        except Exception as error:  # noqa: BLE001 - traces must survive every error; it is counted and logged
+            unexpected = LangSmithError(
+                f"unexpected {type(error).__name__} while recording the operator's actions."
+            )
+            self._log_if_new(unexpected)
             return unexpected
-        self._said = None
+        self._last_error_type = None
         return None
 
-    def _say_once(self, error: LangSmithError) -> None:
-        """One line for each change of what is wrong, not one for each batch."""
-        if type(error) is not self._said:
-            self._said = type(error)
-            logger.warning("Actions are not traced: %s", error)
+    def _log_if_new(self, error: LangSmithError) -> None:
+        """Logs a line when the kind of error changes, not one for each batch."""
+        if type(error) is not self._last_error_type:
+            self._last_error_type = type(error)
+            logger.warning("the operator's actions are not traced: %s", error)
 
     def _drop_waiting(self) -> None:
         while True:

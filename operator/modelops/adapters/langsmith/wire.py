@@ -1,7 +1,7 @@
-"""Requests to LangSmith that the SDK offers no confirmed form of.
+"""Requests to LangSmith whose success is confirmed, which the SDK does not offer.
 
 `Client.create_run` and `batch_ingest_runs` log a failed upload (with part of the key) and return as if it had
-worked. These go through the client's own session, headers and retries, and raise.
+succeeded. The functions here use the client's session, headers and retries, and raise an error.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ JsonValue = str | int | float | bool | None | Mapping[str, "JsonValue"] | Sequen
 
 
 def post_json(client: Client, path: str, body: Mapping[str, JsonValue]) -> None:
-    """POST one JSON document; raises the SDK's own errors (see `errors.reported`)."""
+    """Sends one JSON document (POST). Raises the SDK's own errors (see `errors.translated_errors`)."""
     client.request_with_retries(
         "POST",
         path,
@@ -31,17 +31,17 @@ def post_json(client: Client, path: str, body: Mapping[str, JsonValue]) -> None:
 
 
 def post_runs(client: Client, runs: Sequence[Mapping[str, JsonValue]]) -> None:
-    """POST /runs/batch: create these runs, or overwrite those with the same id."""
+    """Creates these runs, or overwrites those with the same id (POST /runs/batch)."""
     from langsmith.utils import LangSmithConflictError
 
     try:
         post_json(client, "/runs/batch", {"post": runs, "patch": []})
     except LangSmithConflictError:
-        # An earlier attempt of ours was accepted and only its answer got lost; the SDK ignores it too.
+        # An earlier try was accepted and only its answer was lost. The SDK ignores this error, too.
         return
 
 
 def dotted_order(run: UUID, started: float) -> str:
-    """The order key of a root run: start time to the microsecond, then its id (langsmith.run_trees)."""
+    """The sort key of a root run: its start time in microseconds, then its id (langsmith.run_trees)."""
     moment = datetime.fromtimestamp(started, UTC)
     return f"{moment:%Y%m%dT%H%M%S%f}Z{run}"

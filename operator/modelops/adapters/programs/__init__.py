@@ -1,4 +1,4 @@
-"""Programs of our own (datasets, evaluation) as local processes that outlive the operator and resume."""
+"""The dataset and evaluation programs as local processes, which keep running when the operator restarts."""
 
 from modelops.adapters.programs.local import LocalPrograms
 

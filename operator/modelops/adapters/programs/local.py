@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from modelops.adapters.programs.folder import ProgramFolder
-from modelops.adapters.programs.process import AlreadyRunning, end, is_running, spawn
+from modelops.adapters.programs.process import AlreadyRunning, is_running, spawn, terminate
 from modelops.ports import Json, ProgramState
 
 INHERITED: Final = (
@@ -34,17 +34,18 @@ INHERITED: Final = (
     "https_proxy",
     "no_proxy",
 )
-"""What a program gets of the operator's own environment; everything else is given to it by name."""
-LOCKS: Final = 64
-"""Shared by all names, so that they do not become more with every program that ever was."""
+"""Variables that a program inherits from the operator. All others are set explicitly at its start."""
+LOCK_COUNT: Final = 64
+"""A fixed number, so that it does not grow with every program; a name is mapped to a lock by its hash."""
 
 
 class LocalPrograms:
-    """Each program has `<state_dir>/programs/<name>`; `ended` is called in the event loop with the name.
+    """`ports.Programs`. The folder of a program is `<state_dir>/programs/<name>`.
 
-    A process that a former operator started is found by its folder; nobody is told of its end then, so ask.
-    Secrets are in the processes' environment and in this object, never on disk or on a command line.
-    At most `most` run at a time: a further start does nothing, and is asked for again at the next look.
+    `on_ended` is called in the event loop with the name of a program that ended. It is not called for a process
+    that an earlier operator started: such a process is found by its folder, so `observe` it from time to time.
+    Secrets are in the processes' environment and in this object, never on disk or on a command line. At most
+    `max_running` programs run at a time; a further `start` does nothing, and the next reconcile repeats it.
     """
 
     def __init__(
@@ -52,24 +53,24 @@ class LocalPrograms:
         state_dir: Path,
         *,
         python: str = sys.executable,
-        ended: Callable[[str], None] | None = None,
-        most: int = 4,
+        on_ended: Callable[[str], None] | None = None,
+        max_running: int = 4,
     ) -> None:
         self._programs = state_dir / "programs"
         self._python = python
-        self._ended = ended
-        self._most = most
+        self._on_ended = on_ended
+        self._max_running = max_running
         self._children: set[str] = set()
         self._secrets: dict[str, tuple[str, ...]] = {}
-        self._locks = tuple(threading.Lock() for _ in range(LOCKS))
+        self._locks = tuple(threading.Lock() for _ in range(LOCK_COUNT))
 
     async def observe(self, name: str) -> ProgramState | None:
-        """A program that died three times in a row without progress has failed; before that, start it."""
+        """The program's state. After three crashes in a row without progress its result is a failure."""
         return await asyncio.to_thread(self._observe, name)
 
     async def start(self, name: str, module: str, given: Json, environment: Mapping[str, str]) -> None:
-        """Does nothing where it runs or has a result. Raises Refused where the folder has another input."""
-        if name not in self._children and len(self._children) >= self._most:
+        """Starts the program unless it runs or has a result. Raises Refused where its folder has another input."""
+        if name not in self._children and len(self._children) >= self._max_running:
             return
         self._children.add(name)
         process = None
@@ -85,23 +86,23 @@ class LocalPrograms:
             ).start()
 
     async def retry(self, name: str) -> None:
-        """Does nothing where there is no result, or one that is not transient."""
+        """Discards a transient result. Does nothing without a result, or if the result is not transient."""
         await asyncio.to_thread(self._retry, name)
 
     async def stop(self, name: str) -> None:
-        """Takes up to six seconds where the program does not go by itself."""
+        """Ends the program and removes its folder. Takes up to six seconds for a program that ignores SIGTERM."""
         await asyncio.to_thread(self._stop, name)
 
     def _observe(self, name: str) -> ProgramState | None:
         folder = ProgramFolder.of(self._programs, name)
-        with self._locks[hash(name) % LOCKS]:
+        with self._locks[hash(name) % LOCK_COUNT]:
             if not folder.exists:
                 return None
-            folder.bound_log()
+            folder.truncate_log()
             running = is_running(folder.path)
             if not running and folder.result is None:
-                folder.count_death(*self._secrets.get(name, ()))
-            # A result counts when the process is gone: nothing of it changes any more.
+                folder.record_crash(*self._secrets.get(name, ()))
+            # A result counts only when the process has ended, because it may still change before.
             return ProgramState(
                 running=running, progress=folder.progress, result=None if running else folder.result
             )
@@ -110,11 +111,11 @@ class LocalPrograms:
         self, name: str, module: str, given: Json, environment: Mapping[str, str]
     ) -> subprocess.Popen[bytes] | None:
         folder = ProgramFolder.of(self._programs, name)
-        with self._locks[hash(name) % LOCKS]:
-            folder.give(given)
+        with self._locks[hash(name) % LOCK_COUNT]:
+            folder.write_input(given)
             self._secrets[name] = tuple(value for value in environment.values() if len(value) >= 8)
             if not is_running(folder.path) and folder.result is None:
-                folder.count_death(*self._secrets[name])
+                folder.record_crash(*self._secrets[name])
             if folder.result is not None:
                 return None
             inherited = {key: os.environ[key] for key in INHERITED if key in os.environ}
@@ -127,23 +128,23 @@ class LocalPrograms:
 
     def _retry(self, name: str) -> None:
         folder = ProgramFolder.of(self._programs, name)
-        with self._locks[hash(name) % LOCKS]:
+        with self._locks[hash(name) % LOCK_COUNT]:
             result = folder.result if folder.exists and not is_running(folder.path) else None
             if result is not None and not result["ok"] and result.get("transient"):
-                folder.forget_result()
+                folder.discard_result()
 
     def _stop(self, name: str) -> None:
         folder = ProgramFolder.of(self._programs, name)
-        with self._locks[hash(name) % LOCKS]:
+        with self._locks[hash(name) % LOCK_COUNT]:
             if folder.path.is_dir():
-                end(folder.path)
+                terminate(folder.path)
                 folder.remove()
             self._secrets.pop(name, None)
 
     def _wait(self, name: str, process: subprocess.Popen[bytes], loop: asyncio.AbstractEventLoop) -> None:
-        """Leaves no zombie, and tells of the end at once."""
+        """Waits for the process, so that it leaves no zombie, and calls `on_ended`."""
         process.wait()
         self._children.discard(name)
-        if self._ended is not None:
-            with suppress(RuntimeError):  # The loop is closed: the operator ends.
-                loop.call_soon_threadsafe(self._ended, name)
+        if self._on_ended is not None:
+            with suppress(RuntimeError):  # The loop is closed, because the operator stops.
+                loop.call_soon_threadsafe(self._on_ended, name)

@@ -1,14 +1,14 @@
-"""What the agents' processes report, and the port on which the operator takes it."""
+"""The reports of the agents' processes: the server that receives them, and the store that sums them."""
 
 from modelops.adapters.reports.body import ReportBody
-from modelops.adapters.reports.book import ReportBook
+from modelops.adapters.reports.report_store import ReportStore
 from modelops.adapters.reports.server import Caller, ReportServer, TokenCheck, shared_secret, token_review
 
 __all__ = [
     "Caller",
     "ReportBody",
-    "ReportBook",
     "ReportServer",
+    "ReportStore",
     "TokenCheck",
     "shared_secret",
     "token_review",

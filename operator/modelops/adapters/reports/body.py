@@ -7,37 +7,39 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from modelops.adapters.reports.latency import PLACES
+from modelops.adapters.reports.latency import BUCKET_COUNT
 
-LARGEST_BODY = 64 * 1024
+MAX_BODY_BYTES = 64 * 1024
 Count = Annotated[int, Field(ge=0, le=2**53)]
 Milliseconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Name = Annotated[str, Field(min_length=1, max_length=253)]
 
 
 class _Part(BaseModel):
-    """Types are exact; a field that is not known here is left out, since routers may be newer."""
+    """Types are strict. An unknown field is ignored, because the agent's router may be newer than the operator."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore", alias_generator=to_camel)
 
 
 class Latency(_Part):
-    """Percentiles are the process' own; only the buckets, which must add up to `count`, are used."""
+    """Latencies of one track. Only the buckets are used; they must add up to `count`."""
 
     p50: Milliseconds | None = None
     p95: Milliseconds | None = None
     count: Count = 0
-    buckets: Annotated[list[Count], Field(min_length=PLACES, max_length=PLACES)]
+    buckets: Annotated[list[Count], Field(min_length=BUCKET_COUNT, max_length=BUCKET_COUNT)]
 
     @model_validator(mode="after")
     def _adds_up(self) -> Self:
         if sum(self.buckets) != self.count:
-            raise ValueError(f"buckets add up to {sum(self.buckets)}, count is {self.count}")
+            raise ValueError(
+                f"the buckets add up to {sum(self.buckets)}, but count is {self.count}; they must be equal"
+            )
         return self
 
 
 class TrackBody(_Part):
-    """Counters of one track since the process start or since `salt` last changed."""
+    """Counters of one track since the process started, or since `salt` last changed."""
 
     sessions: Count = 0
     requests: Count = 0
@@ -48,21 +50,21 @@ class TrackBody(_Part):
     latency_ms: Latency
 
     @model_validator(mode="after")
-    def _possible(self) -> Self:
+    def _errors_are_requests(self) -> Self:
         if self.errors > self.requests:
-            raise ValueError(f"{self.errors} errors in {self.requests} requests")
+            raise ValueError(f"errors is {self.errors}, which is more than requests ({self.requests})")
         return self
 
 
 class Tracks(_Part):
-    """Where requests went."""
+    """The counters of both tracks."""
 
     stable: TrackBody
     canary: TrackBody
 
 
 class ReportBody(_Part):
-    """One process' report. `namespace` and `models` may be left out."""
+    """The report of one process. `namespace` and `models` are optional."""
 
     agent: Name
     process: Name

@@ -1,4 +1,4 @@
-"""Counters of one track, of one process or of many."""
+"""Counters of one track: of one process, or summed over several."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from modelops.adapters.reports.body import TrackBody
-from modelops.adapters.reports.latency import PLACES, added, quantile
+from modelops.adapters.reports.latency import BUCKET_COUNT, quantile, sum_counts
 from modelops.ports import Track
 
 
 @dataclass(frozen=True, kw_only=True)
 class Counters:
-    """What adds up exactly over processes; latencies by bucket."""
+    """Counters that can be added up exactly over processes; latencies are counts by bucket."""
 
     requests: int
     errors: int
@@ -24,7 +24,7 @@ class Counters:
 
     @staticmethod
     def of(body: TrackBody) -> Counters:
-        """As one process reported it."""
+        """The counters that one process reported."""
         return Counters(
             requests=body.requests,
             errors=body.errors,
@@ -34,8 +34,8 @@ class Counters:
             latencies=tuple(body.latency_ms.buckets),
         )
 
-    def shown(self) -> Track:
-        """For the analysis: with percentiles."""
+    def as_track(self) -> Track:
+        """The counters as the analysis reads them: with percentiles."""
         return Track(
             requests=self.requests,
             errors=self.errors,
@@ -47,19 +47,19 @@ class Counters:
         )
 
 
-NOTHING: Final = Counters(
-    requests=0, errors=0, fallbacks=0, tokens=0, cost_micro_usd=0, latencies=(0,) * PLACES
+ZERO_COUNTERS: Final = Counters(
+    requests=0, errors=0, fallbacks=0, tokens=0, cost_micro_usd=0, latencies=(0,) * BUCKET_COUNT
 )
 
 
-def summed(parts: Iterable[Counters]) -> Counters:
-    """All of them together."""
-    every = (NOTHING, *parts)
+def sum_counters(parts: Iterable[Counters]) -> Counters:
+    """The sum of all parts."""
+    every = (ZERO_COUNTERS, *parts)
     return Counters(
         requests=sum(part.requests for part in every),
         errors=sum(part.errors for part in every),
         fallbacks=sum(part.fallbacks for part in every),
         tokens=sum(part.tokens for part in every),
         cost_micro_usd=sum(part.cost_micro_usd for part in every),
-        latencies=added(part.latencies for part in every),
+        latencies=sum_counts(part.latencies for part in every),
     )

@@ -1,7 +1,7 @@
-"""Latencies of many processes as one: counts in fixed buckets, added up.
+"""Latencies of several processes: counts in fixed buckets, added up.
 
-The bounds are the router's (`modelops.router.latency`), written again: the operator takes reports from agents
-with another version of the router too, so the form of a report is a contract, not a shared constant.
+The bounds equal those of `modelops.router.latency`. They are not imported, because the operator also receives
+reports from agents with another version of the router: the form of a report is a contract.
 """
 
 from __future__ import annotations
@@ -10,27 +10,28 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 LATENCY_BUCKETS_MS: Final[tuple[float, ...]] = tuple(round(2 ** (step / 8), 3) for step in range(161))
-"""Upper bounds in milliseconds; counts have one more place, for everything above."""
-PLACES: Final = len(LATENCY_BUCKETS_MS) + 1
+"""Upper bounds in milliseconds. A list of counts has one entry more, for latencies above the last bound."""
+BUCKET_COUNT: Final = len(LATENCY_BUCKETS_MS) + 1
 
 
 def quantile(counts: Sequence[int], share: float) -> float:
-    """Milliseconds below which this share of the requests stayed; 0 without requests.
+    """The latency in milliseconds that this share of the requests did not exceed; 0 without requests.
 
-    Linear inside the bucket, as Prometheus' `histogram_quantile`; above the last bound it is the last bound.
+    Interpolated linearly inside a bucket, as in Prometheus' `histogram_quantile`. A latency above the last
+    bound is reported as the last bound.
     """
     rank = share * sum(counts)
     if rank <= 0:
         return 0.0
     below = 0
-    for place, count in enumerate(counts[:-1]):
+    for bucket, count in enumerate(counts[:-1]):
         if count and below + count >= rank:
-            lower = LATENCY_BUCKETS_MS[place - 1] if place else 0.0
-            return lower + (LATENCY_BUCKETS_MS[place] - lower) * (rank - below) / count
+            lower = LATENCY_BUCKETS_MS[bucket - 1] if bucket else 0.0
+            return lower + (LATENCY_BUCKETS_MS[bucket] - lower) * (rank - below) / count
         below += count
     return LATENCY_BUCKETS_MS[-1]
 
 
-def added(every: Iterable[Sequence[int]]) -> tuple[int, ...]:
-    """All counts together, place by place."""
+def sum_counts(every: Iterable[Sequence[int]]) -> tuple[int, ...]:
+    """The sum of several lists of counts, bucket by bucket."""
     return tuple(map(sum, zip(*every, strict=True)))

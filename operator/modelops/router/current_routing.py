@@ -1,4 +1,4 @@
-"""The routing in force: takes in what the file and the watch say, keeps the last known good."""
+"""The current routing: read from the file and the watch, with the last valid table as the fallback."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from collections.abc import Callable
 
 from modelops.router.agents_yaml import ConfigProblem, RoutingProblem, read_table
 from modelops.router.mounted_file import MountedFile
-from modelops.router.precedence import Precedence, Source
-from modelops.router.table import RoutingTable
+from modelops.router.routing_table import RoutingTable
+from modelops.router.source_precedence import Source, SourcePrecedence
 
 
-class RoutingInForce:
-    """Told by its sources, tells `on_change`. Thread-safe; it never raises because of bad configuration."""
+class CurrentRouting:
+    """Updates the routing table from its sources and calls `on_change`.
+
+    Thread-safe. Invalid configuration raises no error: it is counted, and the last valid table stays.
+    """
 
     def __init__(
         self,
@@ -25,84 +28,86 @@ class RoutingInForce:
         self.errors = 0
         self.last_error: str | None = None
         self.watch_losses = 0
-        self.known = threading.Event()
+        self.ready = threading.Event()
         self._agent = agent
         self._file = file
         self._on_change = on_change
         self._lock = threading.Lock()
-        self._precedence = Precedence(default)
-        self._told: RoutingTable | None = None
-        self._tell()
+        self._precedence = SourcePrecedence(default)
+        self._announced: RoutingTable | None = None
+        self._announce_change()
 
     @property
     def table(self) -> RoutingTable | None:
-        """What decides now; None before anything could be read."""
+        """The current table; None before a source could be read."""
         return self._precedence.table
 
     @property
     def source(self) -> Source:
-        """Where `table` is from."""
+        """The source of `table`."""
         return self._precedence.source
 
     @property
     def watch_live(self) -> bool:
-        """Whether the API decides alone."""
+        """Whether the watch works, so that it alone decides."""
         return self._precedence.watch_live
 
     def read_file(self) -> None:
-        """Takes the mounted file in where it has changed."""
+        """Reads the mounted file if it has changed."""
         if self._file is None:
             return
         try:
             text = self._file.read_if_changed()
         except (OSError, UnicodeDecodeError) as error:
             with self._lock:
-                self._problem(f"{self._file.path} cannot be read: {type(error).__name__}")
+                self._count_problem(
+                    f"{self._file.path} cannot be read ({type(error).__name__}): check the mount of agents.yaml"
+                )
             return
         if text is not None:
             with self._lock:
                 table = self._read(text)
                 if table is not None:
-                    self._precedence.file_says(table)
-                self._tell()
+                    self._precedence.apply_file(table)
+                self._announce_change()
 
     def on_watch_text(self, text: str | None) -> None:
-        """The API shows this text; None: there is no such ConfigMap or key."""
+        """Applies the text that the watch received; None: the ConfigMap or the key does not exist."""
         with self._lock:
             if text is None:
-                self._precedence.watch_says_gone()
+                self._precedence.apply_deletion()
             elif (table := self._read(text)) is not None:
-                self._precedence.watch_says(table)
+                self._precedence.apply_watch(table)
             else:
-                self._precedence.watch_is_live()
-            self._tell()
+                self._precedence.mark_watch_live()
+            self._announce_change()
 
     def on_watch_lost(self, problem: str) -> None:
-        """The API does not answer."""
+        """Notes that the watch failed."""
         with self._lock:
             if self._precedence.watch_live:
                 self.watch_losses += 1
             self.last_error = problem
-            self._precedence.watch_lost()
-            self._tell()
+            self._precedence.mark_watch_lost()
+            self._announce_change()
 
     def _read(self, text: str) -> RoutingTable | None:
         try:
             return read_table(text, self._agent)
         except RoutingProblem as problem:
-            self._problem(str(problem))
+            self._count_problem(str(problem))
             return problem.stable if self._precedence.table is None else None
         except ConfigProblem as problem:
-            self._problem(str(problem))
+            self._count_problem(str(problem))
             return None
 
-    def _problem(self, message: str) -> None:
+    def _count_problem(self, message: str) -> None:
         self.errors += 1
         self.last_error = message
 
-    def _tell(self) -> None:
+    def _announce_change(self) -> None:
         table = self._precedence.table
-        if table is not None and table != self._told:
-            self._told = table
+        if table is not None and table != self._announced:
+            self._announced = table
             self._on_change(table)
-            self.known.set()
+            self.ready.set()

@@ -1,7 +1,7 @@
-"""The kopf application: it pumps events of the three kinds into the cache, and does nothing else.
+"""The kopf application: it passes the events of the three kinds to the cache, and does nothing else.
 
-kopf gets no storage, posts nothing, scans nothing and has no peers: leadership is our lease's, retries are
-our queue's. `on.event` handlers never fail and never wait.
+kopf has no storage, posts no Events, does not scan for resources and has no peers: the operator's own lease
+decides the leader, and its own queue retries. The `on.event` handlers never fail and never wait.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from modelops.engine.resources import AGENT_MODELS, ROLLOUTS, TRAINING_RUNS
 from modelops.ports import Json, Resource
 
 KINDS = (AGENT_MODELS, TRAINING_RUNS, ROLLOUTS)
-Pump = Callable[[Resource, str, Json], None]
-"""Takes an event: resource, type (ADDED, MODIFIED, DELETED, or LISTED) and object."""
+EventHandler = Callable[[Resource, str, Json], None]
+"""Receives an event: the resource, the type (ADDED, MODIFIED, DELETED or LISTED) and the object."""
 
 
-def registry_for(pump: Pump, connection: Connection) -> kopf.OperatorRegistry:
-    """The handlers: one per kind, and how to log in."""
+def build_registry(on_event: EventHandler, connection: Connection) -> kopf.OperatorRegistry:
+    """The kopf handlers: one per kind, and one for the login."""
     registry = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=registry)
@@ -32,21 +32,21 @@ def registry_for(pump: Pump, connection: Connection) -> kopf.OperatorRegistry:
 
     @kopf.on.event(AGENT_MODELS.group, AGENT_MODELS.version, AGENT_MODELS.plural, registry=registry)
     async def agent_model(event: Any, **_: Any) -> None:
-        pump(AGENT_MODELS, event["type"] or "LISTED", event["object"])
+        on_event(AGENT_MODELS, event["type"] or "LISTED", event["object"])
 
     @kopf.on.event(TRAINING_RUNS.group, TRAINING_RUNS.version, TRAINING_RUNS.plural, registry=registry)
     async def training_run(event: Any, **_: Any) -> None:
-        pump(TRAINING_RUNS, event["type"] or "LISTED", event["object"])
+        on_event(TRAINING_RUNS, event["type"] or "LISTED", event["object"])
 
     @kopf.on.event(ROLLOUTS.group, ROLLOUTS.version, ROLLOUTS.plural, registry=registry)
     async def rollout(event: Any, **_: Any) -> None:
-        pump(ROLLOUTS, event["type"] or "LISTED", event["object"])
+        on_event(ROLLOUTS, event["type"] or "LISTED", event["object"])
 
     return registry
 
 
 def kopf_settings() -> kopf.OperatorSettings:
-    """kopf as a mere pump (research in docs/designs: what each of these prevents)."""
+    """Settings of kopf with everything switched off except the watches."""
     settings = kopf.OperatorSettings()
     settings.peering.standalone = True
     settings.scanning.disabled = True
@@ -63,16 +63,16 @@ def kopf_settings() -> kopf.OperatorSettings:
 
 
 async def run_kopf(
-    pump: Pump, connection: Connection, *, namespaces: Sequence[str], started: Callable[[], None]
+    on_event: EventHandler, connection: Connection, *, namespaces: Sequence[str], started: Callable[[], None]
 ) -> None:
-    """Pumps until cancelled, or until kopf fails. It ends every task that is created after it: start yours
-    first.
+    """Passes events to `on_event` until cancelled, or until kopf fails.
 
-    `started` is called when kopf has taken the process' signals, so that they can be taken back.
+    At its end kopf cancels every task that was created after its start, so create other tasks before. `started`
+    is called when kopf has installed its signal handlers, so that the caller can replace them.
     """
     existing = asyncio.all_tasks()
     tasks = await kopf.spawn_tasks(
-        registry=registry_for(pump, connection),
+        registry=build_registry(on_event, connection),
         settings=kopf_settings(),
         standalone=True,
         clusterwide=not namespaces,
@@ -91,7 +91,7 @@ def _session(connection: Connection) -> aiohttp.ClientSession:
 
 
 class NoDiffBase(kopf.DiffBaseStorage):
-    """Remembers nothing: kopf would copy every object for it, at every event."""
+    """Stores nothing. kopf would otherwise copy every object at every event."""
 
     def build(self, **_: Any) -> Any:
         return {}
@@ -104,7 +104,7 @@ class NoDiffBase(kopf.DiffBaseStorage):
 
 
 class NoProgress(kopf.ProgressStorage):
-    """Remembers nothing: there are no handlers that make progress."""
+    """Stores nothing, because no handler has progress."""
 
     def fetch(self, **_: Any) -> Any:
         return None

@@ -1,4 +1,4 @@
-"""What this process sent where, counted since its start or since the salt last changed."""
+"""Counters of the requests of this process, since its start or since the salt last changed."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from modelops.router.latency import LATENCY_BUCKETS_MS, latency_bucket, latency_quantile
-from modelops.router.table import Route, Track
+from modelops.router.routing_table import Route, Track
 
-MODELS_REPORTED: Final = 8
-LONGEST_MODEL: Final = 253
+MAX_MODELS_REPORTED: Final = 8
+MAX_MODEL_CHARACTERS: Final = 253
 IN_USE_SECONDS: Final = 60.0
 """How long after its last request a model is reported as in use."""
-SESSIONS_REMEMBERED: Final = 16_384
-"""Per track and half: a session that comes back after as many others counts again. About 2 MB at most."""
+MAX_REMEMBERED_SESSIONS: Final = 16_384
+"""Per track, in each of two sets. A session that returns after as many others counts again. At most about 2 MB."""
 
 
 class TrackCounters:
-    """Counters of one track; latencies by the buckets of `LATENCY_BUCKETS_MS`."""
+    """Counters of one track; latencies are counts by the buckets of `LATENCY_BUCKETS_MS`."""
 
     def __init__(self) -> None:
         self.sessions = 0
@@ -33,7 +33,7 @@ class TrackCounters:
         self.older: set[str] = set()
 
     def as_report(self) -> dict[str, Any]:
-        """The form that goes over the wire; percentiles in milliseconds, null without requests."""
+        """The form in a report. Percentiles are in milliseconds, and null without requests."""
         return {
             "sessions": self.sessions,
             "requests": self.requests,
@@ -50,8 +50,8 @@ class TrackCounters:
         }
 
 
-class Tally:
-    """Both tracks' counters under one salt. Thread-safe."""
+class RequestCounters:
+    """The counters of both tracks under one salt. Thread-safe."""
 
     def __init__(self) -> None:
         self.salt = ""
@@ -65,13 +65,13 @@ class Tally:
         self._tracks = {"stable": TrackCounters(), "canary": TrackCounters()}
 
     def start_salt(self, salt: str) -> None:
-        """Starts from zero where the salt is a new one. Routing that is removed keeps the last salt."""
+        """Starts from zero if the salt is new. An empty salt (routing was removed) keeps the counters."""
         if salt and salt != self.salt:
             with self._lock:
                 self.salt = salt
                 self._reset()
 
-    def session(self, track: Track, session_key: str) -> None:
+    def count_session(self, track: Track, session_key: str) -> None:
         """Counts a session that is new on its track."""
         counters = self._tracks[track]
         if session_key in counters.recent:
@@ -80,11 +80,11 @@ class Tally:
             if session_key not in counters.older and session_key not in counters.recent:
                 counters.sessions += 1
             counters.recent.add(session_key)
-            if len(counters.recent) >= SESSIONS_REMEMBERED:
+            if len(counters.recent) >= MAX_REMEMBERED_SESSIONS:
                 counters.older, counters.recent = counters.recent, set()
 
-    def unkeyed_request(self, track: Track) -> None:
-        """Counts a request without a session key: a session of its own."""
+    def count_unkeyed_request(self, track: Track) -> None:
+        """Counts a request without a session key as a separate session."""
         with self._lock:
             self.unkeyed += 1
             self._tracks[track].sessions += 1
@@ -92,8 +92,8 @@ class Tally:
     def observe(
         self, route: Route, *, ok: bool, latency_ms: float, tokens: int, cost_micro_usd: int, fallback: bool
     ) -> None:
-        """Counts one finished request, unless its rollout is over and another one has begun."""
-        place = latency_bucket(latency_ms)
+        """Counts one finished request, unless it belongs to an earlier rollout than the current salt."""
+        bucket = latency_bucket(latency_ms)
         with self._lock:
             self._used[route.served_model] = time.monotonic()
             if route.salt != self.salt and (route.salt or route.track == "canary"):
@@ -104,22 +104,22 @@ class Tally:
             counters.fallbacks += fallback
             counters.tokens += max(0, int(tokens))
             counters.cost_micro_usd += max(0, int(cost_micro_usd))
-            counters.latencies[place] += 1
+            counters.latencies[bucket] += 1
 
-    def models(self, routable: Iterable[Route]) -> list[str]:
-        """Models that may be in use: those that requests go to now, and those that any went to lately.
+    def models_in_use(self, routes: Iterable[Route]) -> list[str]:
+        """Models that may be in use: those of the given routes, and those of requests in the last 60 s.
 
-        At most `MODELS_REPORTED`, the routable ones first, then the newest.
+        At most `MAX_MODELS_REPORTED`: first those of the routes, then the most recent ones.
         """
         now = time.monotonic()
         with self._lock:
             self._used = {m: t for m, t in self._used.items() if now - t <= IN_USE_SECONDS}
-            lately = sorted(self._used, key=self._used.__getitem__, reverse=True)
-        names = dict.fromkeys([*(route.served_model for route in routable), *lately])
-        return [name[:LONGEST_MODEL] for name in names if name][:MODELS_REPORTED]
+            recent = sorted(self._used, key=self._used.__getitem__, reverse=True)
+        names = dict.fromkeys([*(route.served_model for route in routes), *recent])
+        return [name[:MAX_MODEL_CHARACTERS] for name in names if name][:MAX_MODELS_REPORTED]
 
     def as_report(self) -> dict[str, Any]:
-        """`salt`, `unkeyed` and `tracks`, all of the same moment."""
+        """`salt`, `unkeyed` and `tracks`, all from the same moment."""
         with self._lock:
             tracks = {track: counters.as_report() for track, counters in self._tracks.items()}
             return {"salt": self.salt, "unkeyed": self.unkeyed, "tracks": tracks}

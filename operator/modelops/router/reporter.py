@@ -1,7 +1,7 @@
-"""Reports to the operator: what this process uses and what came of it.
+"""Reports to the operator: the models that this process uses, and the outcomes of its requests.
 
-A POST every 5 s, at once after a change, within a second after the canary failed, and at the interpreter's exit.
-The counters are cumulative, so a report that is lost is made good by the next one and nothing is queued.
+A report is posted every 5 s, at once after a change, within a second after the canary failed a request, and at
+the interpreter's exit. The counters are cumulative, so the next report replaces a lost one and nothing is queued.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
-from modelops.router.connections import connection_to, path_of
+from modelops.router.connections import new_connection, request_path
 
 if TYPE_CHECKING:
     from http.client import HTTPConnection
 
 REPORT_SECONDS: Final = 5.0
-ALARM_SECONDS: Final = 1.0
+CANARY_FAILURE_SECONDS: Final = 1.0
 RETRY_SECONDS: Final = 0.5
 TIMEOUT_SECONDS: Final = 2.0
 EXIT_SECONDS: Final = 1.0
-"""How long an exit waits for the last report, of all reporters together."""
+"""How long an exit waits for the last reports of all reporters together."""
 
-_reporting: Final[weakref.WeakKeyDictionary[threading.Thread, Reporter]] = weakref.WeakKeyDictionary()
+_reporters: Final[weakref.WeakKeyDictionary[threading.Thread, Reporter]] = weakref.WeakKeyDictionary()
 
 
 def report_token(environ: Mapping[str, str] = os.environ) -> str | None:
-    """`MODELOPS_REPORT_TOKEN`, else what `MODELOPS_REPORT_TOKEN_FILE` holds now (projected tokens rotate)."""
+    """`MODELOPS_REPORT_TOKEN`, else the current content of `MODELOPS_REPORT_TOKEN_FILE` (projected tokens rotate)."""
     path = environ.get("MODELOPS_REPORT_TOKEN_FILE")
     if environ.get("MODELOPS_REPORT_TOKEN") or not path:
         return environ.get("MODELOPS_REPORT_TOKEN")
@@ -40,7 +40,7 @@ def report_token(environ: Mapping[str, str] = os.environ) -> str | None:
 
 
 class Reporter:
-    """Sends what `report` returns. `run` is the body of a daemon thread."""
+    """Sends the body that `report` returns. `run` is the body of a daemon thread."""
 
     def __init__(
         self,
@@ -57,37 +57,37 @@ class Reporter:
         self._token = token
         self._report = report
         self._stopped = stopped
-        self._due = threading.Event()
-        self._alarmed = False
+        self._wake = threading.Event()
+        self._canary_failed = False
         self._failures_in_a_row = 0
         self._reported_at = float("-inf")
         self._connection: HTTPConnection | None = None
 
-    def soon(self) -> None:
-        """Something changed: report at once."""
-        self._due.set()
+    def report_soon(self) -> None:
+        """Sends a report at once, because something changed."""
+        self._wake.set()
 
-    def alarm(self) -> None:
-        """The canary failed a request: report at once, but not more often than every second."""
-        self._alarmed = True
-        if monotonic() - self._reported_at >= ALARM_SECONDS:
-            self._due.set()
+    def report_canary_failure(self) -> None:
+        """Sends a report at once, but at most one per second, because the canary failed a request."""
+        self._canary_failed = True
+        if monotonic() - self._reported_at >= CANARY_FAILURE_SECONDS:
+            self._wake.set()
 
-    def end(self) -> None:
-        """Lets `run` send a last report and return."""
+    def stop(self) -> None:
+        """Makes `run` send a last report and return."""
         self._stopped.set()
-        self._due.set()
+        self._wake.set()
 
     def run(self) -> None:
-        """Reports until stopped, and once more then."""
+        """Reports until stopped, and then once more."""
         while not self._stopped.is_set():
-            self._due.clear()
-            self._alarmed = False
+            self._wake.clear()
+            self._canary_failed = False
             self._reported_at = monotonic()
             seconds = REPORT_SECONDS if self._send() else self._retry_seconds()
-            # An alarm of the first second is not due before the second is over.
-            if not self._due.wait(min(seconds, ALARM_SECONDS)) and not self._alarmed:
-                self._due.wait(max(0.0, seconds - ALARM_SECONDS))
+            # A canary failure within a second of the last report waits until that second is over.
+            if not self._wake.wait(min(seconds, CANARY_FAILURE_SECONDS)) and not self._canary_failed:
+                self._wake.wait(max(0.0, seconds - CANARY_FAILURE_SECONDS))
         self._send()
         self._disconnect()
 
@@ -109,18 +109,18 @@ class Reporter:
         return True
 
     def _post(self) -> str | None:
-        """None where the operator took it; else what went wrong, without the token."""
+        """Posts one report. Returns None if the operator accepted it, else the problem, without the token."""
         try:
             if self._connection is None:
-                self._connection = connection_to(self._url, timeout=TIMEOUT_SECONDS)
+                self._connection = new_connection(self._url, timeout=TIMEOUT_SECONDS)
             body = json.dumps(self._report(), separators=(",", ":"), allow_nan=False).encode()
-            self._connection.request("POST", path_of(self._url), body=body, headers=self._headers())
+            self._connection.request("POST", request_path(self._url), body=body, headers=self._headers())
             response = self._connection.getresponse()
             response.read(64 * 1024)
             if response.will_close or not response.isclosed():
                 self._disconnect()
             return None if response.status < 300 else f"HTTP {response.status}"
-        except Exception as error:  # noqa: BLE001 - a report must never end the thread or reach a request
+        except Exception as error:  # noqa: BLE001 - a failed report must not end the thread
             self._disconnect()
             return type(error).__name__
 
@@ -138,15 +138,15 @@ class Reporter:
 
 
 def report_at_exit(reporter: Reporter, thread: threading.Thread) -> None:
-    """What `reporter` has to say is not lost where the process ends without closing its router."""
-    _reporting[thread] = reporter
+    """Sends a last report at exit, for a process that ends without closing its router."""
+    _reporters[thread] = reporter
 
 
 @atexit.register
-def _report() -> None:
+def _send_last_reports() -> None:
     deadline = monotonic() + EXIT_SECONDS
-    alive = [(thread, reporter) for thread, reporter in _reporting.items() if thread.is_alive()]
+    alive = [(thread, reporter) for thread, reporter in _reporters.items() if thread.is_alive()]
     for _, reporter in alive:
-        reporter.end()
+        reporter.stop()
     for thread, _ in alive:
         thread.join(max(0.0, deadline - monotonic()))

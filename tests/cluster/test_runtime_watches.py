@@ -1,4 +1,4 @@
-"""What the cache holds: agents' Pods cut down to what is used, and nothing that was deleted unseen."""
+"""The content of the cache: the agents' Pods, reduced to the parts in use, and no deleted objects."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from modelops.engine.cache import ObjectCache
 from modelops.engine.resources import AGENT_MODELS, PODS
 from modelops.localcluster import LocalCluster
 from modelops.ports import Json, Resource
-from modelops.runtime.following import Following, watch_name
 from modelops.runtime.metrics import Metrics
+from modelops.runtime.watches import ClusterWatches, watch_name
 
 Kubectl = Callable[..., "subprocess.CompletedProcess[str]"]
 SAMPLE = Path(__file__).parents[2] / "config" / "samples" / "agentmodel-docs.yaml"
@@ -42,25 +42,25 @@ def pod(namespace: str, name: str, labels: Json) -> Json:
     }
 
 
-async def made_of_sample(kubectl: Kubectl, kube: KubeClient, namespace: str) -> Json:
-    """The sample AgentModel, which selects the Pods labelled SELECTED."""
+async def create_sample(kubectl: Kubectl, kube: KubeClient, namespace: str) -> Json:
+    """Creates the sample AgentModel, which selects the Pods with the labels SELECTED."""
     kubectl("apply", "-f", SAMPLE, namespace=namespace, check=True)
     (agent,), _ = await kube.list(AGENT_MODELS, namespace=namespace)
     assert agent["spec"]["config"]["workloadSelector"]["matchLabels"] == SELECTED
     return agent
 
 
-async def test_the_pods_that_an_agent_model_selects_are_followed_while_it_selects_them(
+async def test_pods_are_watched_while_an_agent_model_selects_them(
     kubectl: Kubectl, kube: KubeClient, namespace: str
 ) -> None:
     kubectl("create", "serviceaccount", "default", namespace=namespace)
     cache = ObjectCache(monotonic=asyncio.get_running_loop().time)
-    following = Following(kube, cache, Metrics(), namespaces=(namespace,))
-    following.start()
+    watches = ClusterWatches(kube, cache, Metrics(), namespaces=(namespace,))
+    watches.start()
     try:
-        agent = await made_of_sample(kubectl, kube, namespace)
-        await following.list_kinds()
-        await until(lambda: not following.missing)
+        agent = await create_sample(kubectl, kube, namespace)
+        await watches.relist()
+        await until(lambda: not watches.unsynced)
         await kube.create(PODS, pod(namespace, "docs-1", {**SELECTED, "x": "y"}))
         await kube.create(PODS, pod(namespace, "cicd-1", {"app.kubernetes.io/name": "cicd-agent"}))
         await until(lambda: list(cache.list(PODS)))
@@ -71,30 +71,30 @@ async def test_the_pods_that_an_agent_model_selects_are_followed_while_it_select
         assert cache.age(watch_name(PODS, namespace, SELECTED)) < 15
 
         await kube.delete(AGENT_MODELS, namespace, agent["metadata"]["name"])
-        await following.list_kinds()
+        await watches.relist()
         assert list(cache.list(PODS)) == []
         assert cache.age(watch_name(PODS, namespace, SELECTED)) == float("inf")
     finally:
-        await following.close()
+        await watches.close()
 
 
-async def test_a_full_listing_finds_what_was_deleted_unseen_and_tells_it(
+async def test_a_full_list_finds_and_reports_a_missed_deletion(
     kubectl: Kubectl, kube: KubeClient, namespace: str
 ) -> None:
     cache = ObjectCache(monotonic=asyncio.get_running_loop().time)
-    told: list[tuple[Resource, str]] = []
-    following = Following(kube, cache, Metrics(), namespaces=(namespace,))
-    agent = await made_of_sample(kubectl, kube, namespace)
+    reported: list[tuple[Resource, str]] = []
+    watches = ClusterWatches(kube, cache, Metrics(), namespaces=(namespace,))
+    agent = await create_sample(kubectl, kube, namespace)
     name = agent["metadata"]["name"]
     try:
-        await following.list_kinds()
+        await watches.relist()
         assert cache.get(AGENT_MODELS, namespace, name) is not None
-        cache.listen(lambda resource, item, _: told.append((resource, item["metadata"]["name"])))
-        await following.list_kinds()
-        assert told == []
+        cache.listen(lambda resource, item, _: reported.append((resource, item["metadata"]["name"])))
+        await watches.relist()
+        assert reported == []
         await kube.delete(AGENT_MODELS, namespace, name)
-        await following.list_kinds()
+        await watches.relist()
         assert cache.get(AGENT_MODELS, namespace, name) is None
-        assert told == [(AGENT_MODELS, name)]
+        assert reported == [(AGENT_MODELS, name)]
     finally:
-        await following.close()
+        await watches.close()

@@ -1,4 +1,4 @@
-"""What Pods and conditions say of a job, in the operator's words; and what Kubernetes would make of a text."""
+"""The state of a job from its conditions and Pods, and the escaping of texts that Kubernetes expands."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelops.adapters.clusterjobs.batch import BatchJobs
-from modelops.adapters.clusterjobs.container import literal
-from modelops.adapters.clusterjobs.engine import seen
-from modelops.adapters.clusterjobs.names import BOOKED, FOREGROUND, STARTED
-from modelops.adapters.clusterjobs.pods import Pods, leader, read
+from modelops.adapters.clusterjobs.container import escape_references
+from modelops.adapters.clusterjobs.job_kind import job_state
+from modelops.adapters.clusterjobs.names import COST_FINALIZER, FOREGROUND_FINALIZER, STARTED_ANNOTATION
+from modelops.adapters.clusterjobs.pods import PodSummary, reporting_pod, summarize_pods
 from modelops.adapters.clusterjobs.trainjob import TrainJobs
 from modelops.domain.training.naming import cluster_job_name
 from modelops.ports import Json
@@ -25,14 +25,14 @@ HALF_AN_HOUR = 1800
 
 
 def expanded(text: str) -> str:
-    """As a kubelet expands it, without any variable that is known (third_party/forked/golang/expansion)."""
+    """The text as a kubelet expands it where no variable is set (third_party/forked/golang/expansion)."""
     return re.sub(r"\$(\$|\([^)]*\))", lambda found: "$" if found[1] == "$" else found[0], text)
 
 
 @given(st.text(alphabet="$()aB{} "))
-def test_a_text_arrives_as_it_was_written(text: str) -> None:
-    assert expanded(literal(text)) == text
-    assert not re.search(r"(?<!\$)(\$\$)*\$\(", literal(text))
+def test_an_escaped_text_reaches_the_container_unchanged(text: str) -> None:
+    assert expanded(escape_references(text)) == text
+    assert not re.search(r"(?<!\$)(\$\$)*\$\(", escape_references(text))
 
 
 def pod(phase: str = "Running", **status: Any) -> Json:
@@ -48,55 +48,67 @@ def job(*conditions: tuple[str, str, str], metadata: Json | None = None, **spec:
     return {"metadata": meta, "spec": spec, "status": {"startTime": STARTED_AT, "conditions": listed}}
 
 
-def stage(item: Json, pods: Pods | None = None) -> tuple[str, str, int]:
-    found = seen(BatchJobs(), item, pods or Pods(), now=NOW)
+def stage(item: Json, pods: PodSummary | None = None) -> tuple[str, str, int]:
+    found = job_state(BatchJobs(), item, pods or PodSummary(), now=NOW)
     return found.stage, found.message, found.running_seconds
 
 
 @pytest.mark.parametrize(
     ("item", "pods", "expected"),
     [
-        (job(suspend=True), Pods(), ("SCHEDULING", "it is suspended", 0)),
-        (job(), Pods(active=True, message="ImagePullBackOff"), ("SCHEDULING", "ImagePullBackOff", 0)),
-        (job(("Complete", "", "")), Pods(), ("COMPLETED", "", HALF_AN_HOUR)),
+        (job(suspend=True), PodSummary(), ("SCHEDULING", "the job is suspended", 0)),
+        (job(), PodSummary(active=True, message="ImagePullBackOff"), ("SCHEDULING", "ImagePullBackOff", 0)),
+        (job(("Complete", "", "")), PodSummary(), ("COMPLETED", "", HALF_AN_HOUR)),
         (
             job(("Failed", "BackoffLimitExceeded", "limit")),
-            Pods(message="Error, exit code 1"),
+            PodSummary(message="Error, exit code 1"),
             ("ERROR", "Error, exit code 1", HALF_AN_HOUR),
         ),
-        (job(("FailureTarget", "", "")), Pods(running=True), ("RUNNING", "", 0)),
+        (job(("FailureTarget", "", "")), PodSummary(running=True), ("RUNNING", "", 0)),
     ],
 )
-def test_a_job_is_in_a_stage(item: Json, pods: Pods, expected: tuple[str, str, int]) -> None:
+def test_stage_and_message_follow_from_conditions_and_pods(
+    item: Json, pods: PodSummary, expected: tuple[str, str, int]
+) -> None:
     assert stage(item, pods) == expected
 
 
-def test_a_pod_that_waited_for_its_node_is_billed_from_the_node() -> None:
+def test_a_pod_that_waited_for_its_node_is_billed_from_when_it_has_the_node() -> None:
     taken = datetime(2025, 12, 9, 21, 20, tzinfo=UTC)
-    assert stage(job(("Complete", "", "")), Pods(started_at=taken))[2] == 600
+    assert stage(job(("Complete", "", "")), PodSummary(started_at=taken))[2] == 600
 
 
 @pytest.mark.parametrize(
     ("finalizers", "active", "expected"),
-    [([FOREGROUND, BOOKED], False, "STOPPING"), ([BOOKED], True, "STOPPING"), ([BOOKED], False, "CANCELED")],
+    [
+        ([FOREGROUND_FINALIZER, COST_FINALIZER], False, "STOPPING"),
+        ([COST_FINALIZER], True, "STOPPING"),
+        ([COST_FINALIZER], False, "CANCELED"),
+    ],
 )
-def test_a_cancelled_job_has_ended_when_nothing_of_it_is_left(
+def test_a_cancelled_job_has_ended_when_its_pods_are_deleted(
     finalizers: list[str], active: bool, expected: str
 ) -> None:
     deleted = {"deletionTimestamp": ENDED_AT, "finalizers": finalizers}
-    assert stage(job(metadata=deleted), Pods(active=active))[0] == expected
+    assert stage(job(metadata=deleted), PodSummary(active=active))[0] == expected
 
 
 @pytest.mark.parametrize(("written", "seconds"), [("", 0), (STARTED_AT, HALF_AN_HOUR + 30)])
-def test_a_cancelled_job_costs_what_was_written_down_before_its_pods_went(written: str, seconds: int) -> None:
-    deleted = {"deletionTimestamp": ENDED_AT, "finalizers": [BOOKED], "annotations": {STARTED: written}}
-    assert stage(job(metadata=deleted)) == ("CANCELED", "it is deleted", seconds)
+def test_a_cancelled_job_is_billed_from_the_start_that_was_recorded_before_its_pods_were_deleted(
+    written: str, seconds: int
+) -> None:
+    deleted = {
+        "deletionTimestamp": ENDED_AT,
+        "finalizers": [COST_FINALIZER],
+        "annotations": {STARTED_ANNOTATION: written},
+    }
+    assert stage(job(metadata=deleted)) == ("CANCELED", "the job was deleted", seconds)
 
 
 def test_a_train_job_without_its_pods_is_billed_from_its_creation() -> None:
     item = job(("Failed", "", "one node was lost"))
     del item["status"]["startTime"]
-    found = seen(TrainJobs(), item, Pods(), now=NOW)
+    found = job_state(TrainJobs(), item, PodSummary(), now=NOW)
     assert (found.stage, found.message, found.running_seconds) == ("ERROR", "one node was lost", 5400)
 
 
@@ -125,27 +137,27 @@ WELL = {"state": {"terminated": {"reason": "Completed", "exitCode": 0, "finished
         ({}, ""),
     ],
 )
-def test_a_pod_says_what_is_wrong(status: Json, words: str) -> None:
-    assert read([{"metadata": {"name": "p"}, "status": status}]).message == words
+def test_the_message_says_what_is_wrong_with_the_pod(status: Json, words: str) -> None:
+    assert summarize_pods([{"metadata": {"name": "p"}, "status": status}]).message == words
 
 
-def test_several_nodes_are_held_from_the_first_to_the_last() -> None:
-    found = read([pod(startTime=ENDED_AT), pod("Pending", startTime=STARTED_AT)])
+def test_several_nodes_are_billed_from_the_start_of_the_first() -> None:
+    found = summarize_pods([pod(startTime=ENDED_AT), pod("Pending", startTime=STARTED_AT)])
     assert (found.running, found.active) == (True, True)
     assert found.started_at == datetime.fromisoformat(STARTED_AT)
 
 
-def test_the_first_node_speaks_and_of_several_tries_the_newest() -> None:
+def test_the_log_is_read_from_the_newest_pod_of_the_first_node() -> None:
     def named(name: str, index: str, created: str) -> Json:
         labels = {"batch.kubernetes.io/job-completion-index": index}
         return {"metadata": {"name": name, "labels": labels, "creationTimestamp": created}}
 
     pods = [named("old", "0", CREATED), named("new", "0", STARTED_AT), named("other", "1", ENDED_AT)]
-    assert leader(pods) == "new"
-    assert leader([]) == ""
+    assert reporting_pod(pods) == "new"
+    assert reporting_pod([]) == ""
 
 
-def test_a_name_fits_what_trainer_and_job_set_make_of_it() -> None:
+def test_a_job_name_leaves_room_for_the_suffixes_of_trainer_and_job_set() -> None:
     name = cluster_job_name("0a1b2c3d-7f3c1c62-0000-4000-8000-000000000001-12")
     assert name == "modelops-7f3c1c62000040008000-12"
     assert len(f"{name}-node-0-63-abcde") <= 63

@@ -1,8 +1,8 @@
-"""Words of the service reach people; tokens do not."""
+"""An error message contains the text of the service, and no token."""
 
 import pytest
 
-from modelops.adapters.huggingface.errors import said, without_secrets
+from modelops.adapters.huggingface.errors import error_text, without_secrets
 
 
 @pytest.mark.parametrize(
@@ -18,10 +18,10 @@ from modelops.adapters.huggingface.errors import said, without_secrets
         ('{"error": "' + "x" * 1000 + '"}', "x" * 300),
     ],
 )
-def test_words_are_found_in_what_a_service_answers(body: str, expected: str) -> None:
-    assert said(body) == expected
+def test_the_text_of_an_error_is_found_in_the_answer(body: str, expected: str) -> None:
+    assert error_text(body) == expected
 
 
-def test_tokens_are_taken_out() -> None:
+def test_tokens_are_removed() -> None:
     text = without_secrets("token my-own-secret and hf_abcDEF123456 are wrong", "my-own-secret", "")
     assert text == "token *** and *** are wrong"

@@ -1,13 +1,11 @@
-"""From watches and lists into the cache: ConfigMaps that opted in, Pods of the agents, and missed
-deletions.
-"""
+"""Watches and lists that fill the cache: labelled ConfigMaps, the agents' Pods, and full lists of the three kinds."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from modelops.adapters.kube import KubeClient, Watch
@@ -16,26 +14,26 @@ from modelops.engine.cache import ObjectCache, version_of
 from modelops.engine.executor import CONFIG_MAPS
 from modelops.engine.resources import AGENT_MODELS, PODS
 from modelops.ports import Json, Refused, Resource, Unavailable
-from modelops.runtime.app import KINDS
+from modelops.runtime.kopf_app import KINDS
 from modelops.runtime.metrics import Metrics
 
 _log = logging.getLogger(__name__)
 
 
 def watch_name(resource: Resource, namespace: str | None, labels: Mapping[str, str]) -> str:
-    """What a watch is called in the cache (`ObjectCache.age`, `.synced`) and in metrics."""
-    selector = selector_of(labels)
+    """The name of a watch in the cache (`ObjectCache.age`, `.synced`) and in metrics."""
+    selector = format_selector(labels)
     return f"{resource.plural}/{namespace or '*'}" + (f"?{selector}" if selector else "")
 
 
-def selector_of(labels: Mapping[str, str]) -> str:
-    """A label selector in the API's own form."""
+def format_selector(labels: Mapping[str, str]) -> str:
+    """A label selector in the form of the Kubernetes API."""
     return ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
 
 
 @dataclass(frozen=True)
-class CacheFeed:
-    """A `WatchHandler` that keeps what a watch tells in the cache."""
+class CacheUpdater:
+    """A `WatchHandler` that writes the objects of a watch into the cache."""
 
     cache: ObjectCache
     resource: Resource
@@ -48,7 +46,7 @@ class CacheFeed:
         return watch_name(self.resource, self.namespace, self.labels)
 
     def listed(self, items: Sequence[Json], resource_version: str) -> None:
-        """What is not in the list is gone."""
+        """Replaces the objects in the cache by those of a list."""
         self.cache.replace_all(
             self.resource,
             items,
@@ -59,26 +57,26 @@ class CacheFeed:
         self.cache.mark_synced(self.name)
 
     def changed(self, item: Json) -> None:
-        """Added or modified."""
+        """Stores an added or modified object."""
         self.cache.put(self.resource, item)
 
     def deleted(self, item: Json) -> None:
-        """Gone, or no longer labelled."""
-        take_deletion(self.cache, self.resource, item)
+        """Removes an object that was deleted or is no longer selected."""
+        apply_deletion(self.cache, self.resource, item)
 
     def alive(self) -> None:
-        """The watch is fresh."""
+        """Notes that the server sent something."""
         self.cache.heard(self.name)
 
 
-def take_deletion(cache: ObjectCache, resource: Resource, item: Json) -> None:
-    """A DELETED event: what is held and not newer than it is gone."""
+def apply_deletion(cache: ObjectCache, resource: Resource, item: Json) -> None:
+    """Removes the object from the cache, unless the cache has a newer version of it."""
     metadata = item["metadata"]
     cache.remove(resource, metadata.get("namespace", ""), metadata["name"], version=version_of(item))
 
 
-def pod_essence(pod: Json) -> Json:
-    """What is kept of a Pod: who it is, its labels, whether it is ready."""
+def reduce_pod(pod: Json) -> Json:
+    """The parts of a Pod that are kept: its identity, its labels and its readiness."""
     metadata, status = pod["metadata"], pod.get("status") or {}
     kept = ("name", "namespace", "uid", "resourceVersion", "labels", "annotations", "deletionTimestamp")
     ready = [c for c in status.get("conditions") or () if c.get("type") == "Ready"]
@@ -90,8 +88,8 @@ def pod_essence(pod: Json) -> Json:
     }
 
 
-class Following:
-    """Every watch of our own, and the full listings of the three kinds; kopf's watches are beside it."""
+class ClusterWatches:
+    """The watches of ConfigMaps and Pods, and the full lists of the three kinds, which kopf watches."""
 
     def __init__(
         self, kube: KubeClient, cache: ObjectCache, metrics: Metrics, *, namespaces: Sequence[str]
@@ -100,52 +98,50 @@ class Following:
         self._cache = cache
         self._metrics = metrics
         self._namespaces: Sequence[str | None] = namespaces or (None,)
-        self._watches: dict[str, tuple[asyncio.Task[None], CacheFeed]] = {}
-        cache.listen(self._follow_pods)
+        self._watches: dict[str, tuple[asyncio.Task[None], CacheUpdater]] = {}
+        cache.listen(self._update_pod_watches)
 
     def start(self) -> None:
-        """Watches the ConfigMaps that opted in; the Pods follow as AgentModels name them."""
+        """Starts the watch of labelled ConfigMaps. Watches of Pods start when AgentModels select Pods."""
         for namespace in self._namespaces:
             self._watch(CONFIG_MAPS, namespace, {MANAGED_LABEL: "true"})
 
     @property
-    def missing(self) -> tuple[str, ...]:
-        """Watches that have not delivered their first list."""
+    def unsynced(self) -> tuple[str, ...]:
+        """Names of the watches that have not delivered their first list."""
         return tuple(name for name in self._watches if not self._cache.synced([name]))
 
-    async def list_kinds(self) -> None:
-        """Takes in full lists of the three kinds, which finds what was deleted unseen.
+    async def relist(self) -> None:
+        """Lists the three kinds completely, which finds objects whose deletion was missed.
 
         Raises:
-            Unavailable, Refused: of the API server.
+            Unavailable, Refused: the API server did not answer the list, or refused it.
         """
         for resource in KINDS:
             for namespace in self._namespaces:
                 items, version = await self._kube.list(resource, namespace=namespace)
                 self._cache.replace_all(resource, items, resource_version=version, namespace=namespace)
 
-    async def list_kinds_every(self, seconds: float) -> None:
-        """Until cancelled."""
+    async def relist_every(self, seconds: float) -> None:
+        """Repeats `relist` every `seconds` until cancelled."""
         while True:
             await asyncio.sleep(seconds)
             try:
-                await self.list_kinds()
+                await self.relist()
             except (Unavailable, Refused) as error:
-                _log.warning("the full listing failed, again in %.0f s: %s", seconds, error)
+                _log.warning(
+                    "the full list of the three kinds failed and is repeated in %.0f s: %s", seconds, error
+                )
 
-    async def close(self) -> None:
-        """Ends all watches."""
-        await self._end(list(self._watches))
-
-    def pump(self, resource: Resource, event: str, item: Json) -> None:
-        """Takes kopf's events."""
+    def apply_event(self, resource: Resource, event: str, item: Json) -> None:
+        """Applies an event from kopf to the cache."""
         if event == "DELETED":
-            take_deletion(self._cache, resource, item)
+            apply_deletion(self._cache, resource, item)
         else:
             self._cache.put(resource, item)
 
-    def _follow_pods(self, resource: Resource, *_: Json | None) -> None:
-        """After any change of an AgentModel: exactly the Pods that AgentModels select are watched."""
+    def _update_pod_watches(self, resource: Resource, *_: Json | None) -> None:
+        """After a change of an AgentModel, starts and ends watches, so that exactly the selected Pods are watched."""
         if resource != AGENT_MODELS:
             return
         wanted: dict[str, tuple[str, Mapping[str, str]]] = {}
@@ -158,36 +154,38 @@ class Following:
             self._watch(PODS, namespace, labels)
         ended = [
             name
-            for name, (_task, feed) in self._watches.items()
-            if feed.resource == PODS and name not in wanted
+            for name, (_task, updater) in self._watches.items()
+            if updater.resource == PODS and name not in wanted
         ]
         for name in ended:
-            task, feed = self._watches.pop(name)
+            task, updater = self._watches.pop(name)
             task.cancel()
-            self._forget(feed)
+            self._remove_pods_of(updater)
 
     def _watch(self, resource: Resource, namespace: str | None, labels: Mapping[str, str]) -> None:
-        feed = CacheFeed(self._cache, resource, namespace, labels)
+        updater = CacheUpdater(self._cache, resource, namespace, labels)
         watch = Watch(
             self._kube,
             resource,
-            feed,
+            updater,
             namespace=namespace,
-            label_selector=selector_of(labels),
-            project=pod_essence if resource == PODS else lambda item: item,
+            label_selector=format_selector(labels),
+            project=reduce_pod if resource == PODS else lambda item: item,
         )
-        name = feed.name
-        self._watches[name] = asyncio.create_task(watch.run(), name=f"watch {name}"), feed
+        name = updater.name
+        self._watches[name] = asyncio.create_task(watch.run(), name=f"watch {name}"), updater
         self._metrics.watch_age(name, lambda: self._cache.age(name))
 
-    def _forget(self, feed: CacheFeed) -> None:
-        self._cache.forget_watch(feed.name)
-        self._metrics.forget_watch(feed.name)
-        for pod in list(self._cache.list(PODS, namespace=feed.namespace, labels=feed.labels)):
-            take_deletion(self._cache, PODS, pod)
+    def _remove_pods_of(self, updater: CacheUpdater) -> None:
+        self._cache.forget_watch(updater.name)
+        self._metrics.forget_watch(updater.name)
+        for pod in list(self._cache.list(PODS, namespace=updater.namespace, labels=updater.labels)):
+            apply_deletion(self._cache, PODS, pod)
 
-    async def _end(self, names: Iterable[str]) -> None:
-        tasks = [self._watches.pop(name)[0] for name in names]
+    async def close(self) -> None:
+        """Ends all watches."""
+        tasks = [task for task, _updater in self._watches.values()]
+        self._watches.clear()
         for task in tasks:
             task.cancel()
         for task in tasks:

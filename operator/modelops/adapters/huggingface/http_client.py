@@ -1,0 +1,148 @@
+"""The HTTP client that `huggingface_hub` uses: its errors say whether a request was sent and answered.
+
+The SDK's own client has no timeouts, and its retries sleep in the few threads of the connection for as long
+as a rate limit says (utils/_http.py, `_http_backoff_base`). This client has timeouts and raises errors that
+the SDK does not know, so the SDK does not retry them; the engine's queue does.
+
+Imported only where the SDK is needed, because it imports `httpx2`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import httpx2
+from huggingface_hub import HfApi, get_session
+from huggingface_hub.utils._headers import build_hf_headers
+from huggingface_hub.utils._http import (
+    hf_raise_for_status,
+    hf_request_event_hook,
+    parse_ratelimit_headers,
+)
+
+from modelops.adapters.huggingface.errors import (
+    AddressNotAllowed,
+    AnswerLost,
+    RequestNotSent,
+    RetryableStatus,
+)
+
+TIMEOUT = httpx2.Timeout(connect=5.0, pool=5.0, write=10.0, read=20.0)
+"""Together below the settle period, so that a submission has ended before the engine lists jobs by its label."""
+RETRYABLE_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""Statuses that the SDK itself would retry."""
+
+READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+_allowed: ContextVar[frozenset[str]] = ContextVar("modelops_allowed_origins", default=frozenset())
+_gate: ContextVar[Callable[[], None] | None] = ContextVar("modelops_gate", default=None)
+
+
+@contextmanager
+def requests_only_to(origins: frozenset[str], *, gate: Callable[[], None] | None = None) -> Iterator[None]:
+    """Inside the block, this thread may send requests to these origins only.
+
+    `gate` is called right before every request that may change something; an error that it raises ends the call.
+    """
+    allowed, previous_gate = _allowed.set(origins), _gate.set(gate)
+    try:
+        yield
+    finally:
+        _gate.reset(previous_gate)
+        _allowed.reset(allowed)
+
+
+def origin(url: str | httpx2.URL) -> str:
+    """`scheme://host:port` in lower case; without the port where it is the default of the scheme."""
+    parsed = httpx2.URL(url)
+    port = f":{parsed.port}" if parsed.port else ""
+    return f"{parsed.scheme}://{parsed.host}{port}".lower()
+
+
+class RestrictedClient(httpx2.Client):
+    """`httpx2.Client` with precise errors and a list of allowed origins."""
+
+    def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
+        """Sends one request.
+
+        Raises AddressNotAllowed, RequestNotSent, AnswerLost, RetryableStatus for `RETRYABLE_STATUSES`, and the
+        errors of the gate.
+        """
+        if origin(request.url) not in _allowed.get():
+            raise AddressNotAllowed(origin(request.url))
+        gate = _gate.get()
+        if gate is not None and request.method.upper() not in READ_METHODS:
+            # Here, not at the start of the call: it may have waited for a thread for longer than a lease lasts.
+            gate()
+        # The SDK passes timeout=None in some places, which means no timeout.
+        timeouts: dict[str, float | None] = request.extensions.setdefault("timeout", {})
+        for name, seconds in TIMEOUT.as_dict().items():
+            if timeouts.get(name) is None:
+                timeouts[name] = seconds
+        try:
+            response = super().send(request, **options)
+        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError) as error:
+            raise RequestNotSent(type(error).__name__) from None
+        except httpx2.UnsupportedProtocol:
+            raise RequestNotSent(
+                f"{request.url.scheme!r} is not a supported protocol, use http or https"
+            ) from None
+        except httpx2.RequestError as error:
+            raise AnswerLost(type(error).__name__) from None
+        if response.status_code in RETRYABLE_STATUSES:
+            raise _retryable_status(response)
+        return response
+
+
+def _retryable_status(response: httpx2.Response) -> RetryableStatus:
+    try:
+        body = response.read()[:500].decode(errors="replace")
+    except httpx2.RequestError:
+        body = ""
+    finally:
+        response.close()
+    return RetryableStatus(response.status_code, body=body, retry_after=retry_after(response.headers))
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait, from `RateLimit` (draft-ietf-httpapi-ratelimit-headers-09) or `Retry-After`."""
+    limit = parse_ratelimit_headers(headers)
+    if limit is not None and limit.remaining == 0:
+        return float(limit.reset_in_seconds)
+    seconds = headers.get("retry-after", "").strip()
+    return float(seconds) if seconds.isdigit() else None
+
+
+@contextmanager
+def open_stream(
+    api: HfApi, url: str, *, params: Mapping[str, str | int] | None = None
+) -> Iterator[httpx2.Response]:
+    """A GET whose body is not read yet. Raises the errors of `RestrictedClient` and those of the SDK."""
+    headers = build_hf_headers(token=api.token)
+    with get_session().stream("GET", url, headers=headers, params=params) as response:
+        if response.status_code >= 400:
+            response.read()
+        hf_raise_for_status(response)
+        yield response
+
+
+def get_status(api: HfApi, url: str, *, seconds: float) -> int | None:
+    """The status of a GET that follows no redirect; None where no answer arrives within `seconds`."""
+    headers = build_hf_headers(token=api.token)
+    try:
+        answer = get_session().get(url, headers=headers, timeout=seconds, follow_redirects=False)
+    except RetryableStatus as error:
+        return error.status
+    except (AnswerLost, RequestNotSent):
+        return None
+    return answer.status_code
+
+
+def new_client() -> httpx2.Client:
+    """The factory for `huggingface_hub.set_client_factory`."""
+    return RestrictedClient(
+        event_hooks={"request": [hf_request_event_hook]}, follow_redirects=True, timeout=TIMEOUT
+    )

@@ -1,0 +1,190 @@
+"""Keeps the newest report of every process, and sums the reports of an agent."""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from modelops.adapters.reports.body import ReportBody
+from modelops.adapters.reports.salt_counters import SaltCounters
+from modelops.ports import AgentReports, Clock, Track
+
+IN_SYNC_SECONDS: Final = 15.0
+EXPIRES_SECONDS: Final = 60.0
+MAX_PROCESSES: Final = 2_000
+MAX_PROCESSES_PER_NAMESPACE: Final = 500
+"""Processes of one namespace. A namespace with more of them loses its own oldest ones, not those of others."""
+MAX_SALTS: Final = 500
+"""About 10 KB each. The salt with the oldest request for a summary is removed first."""
+MAX_ERRORS_SHOWN: Final = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessEntry:
+    """The newest report of one process. `arrived` is on the operator's monotonic clock, in seconds."""
+
+    namespace: str
+    """Empty where the token proves no namespace; the report then counts for that agent in every namespace."""
+    report: ReportBody
+    arrived: float
+
+
+class ReportStore:
+    """`ports.Reports`, in memory.
+
+    At most `max_processes` are kept, and at most `MAX_PROCESSES_PER_NAMESPACE` of one namespace; the process
+    that was silent for longest is removed first. Its counters stay in the sums of its salt while summaries of
+    that salt are requested. If a removed process reports again, it counts as a new one.
+
+    `on_change(namespace, agent)` is called in the event loop after a report with news: a new process, generation
+    or salt, another reachability of the canary, or other counters of the canary. `version` grows at the same time.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        on_change: Callable[[str, str], None] = lambda _namespace, _agent: None,
+        max_processes: int = MAX_PROCESSES,
+    ) -> None:
+        self.version = 0
+        self._clock = clock
+        self._on_change = on_change
+        self._max_processes = max_processes
+        self._entries: OrderedDict[tuple[str, str, str], ProcessEntry] = OrderedDict()
+        self._counts: Counter[str] = Counter()
+        self._by_salt: OrderedDict[tuple[str, str, str], SaltCounters] = OrderedDict()
+
+    def record(self, report: ReportBody, *, namespace: str = "") -> None:
+        """Replaces the last report of the process."""
+        key = (namespace, report.agent, report.process)
+        previous = self._entries.pop(key, None)
+        self._entries[key] = ProcessEntry(namespace=namespace, report=report, arrived=self._clock.monotonic())
+        if previous is None:
+            self._make_room(namespace)
+        if previous is None or _significant_fields(previous.report) != _significant_fields(report):
+            self.version += 1
+            self._on_change(namespace, report.agent)
+
+    def _make_room(self, namespace: str) -> None:
+        count = self._counts[namespace] = self._counts[namespace] + 1
+        if namespace and count > MAX_PROCESSES_PER_NAMESPACE:
+            self._remove(next(key for key in self._entries if key[0] == namespace))
+        while len(self._entries) > self._max_processes:
+            self._remove(next(iter(self._entries)))
+
+    def _remove(self, key: tuple[str, str, str]) -> None:
+        entry = self._entries.pop(key)
+        # A process that reported recently will report again, with all its counters.
+        if self._clock.monotonic() - entry.arrived > EXPIRES_SECONDS:
+            self._add_to_sums(entry)
+        self._counts[key[0]] -= 1
+        if not self._counts[key[0]]:
+            del self._counts[key[0]]
+
+    def _add_to_sums(self, entry: ProcessEntry) -> None:
+        report = entry.report
+        for (namespace, agent, salt), counters in self._by_salt.items():
+            if (agent, salt) == (report.agent, report.salt) and entry.namespace in {"", namespace}:
+                counters.add_removed(report)
+
+    def summary(
+        self, namespace: str, agent: str, *, generation: int, salt: str, pods: Sequence[str] | None
+    ) -> AgentReports:
+        """The sum of an agent's reports. Counts Pods if `pods` is given, else processes.
+
+        A Pod is in sync when all its processes are. Only counters under `salt` are summed, so a process that has
+        not adopted the salt yet adds nothing. A process that is silent, or whose Pod is deleted, is no longer
+        expected, but its counters stay in the sums.
+        """
+        now = self._clock.monotonic()
+        heard = [
+            entry
+            for entry in self._entries_of(namespace, agent)
+            if now - entry.arrived <= EXPIRES_SECONDS and (pods is None or entry.report.pod in pods)
+        ]
+        synced = [entry for entry in heard if _in_sync(entry, generation=generation, now=now)]
+        reaching = [entry for entry in synced if entry.report.canary_reachable is True]
+        stable, canary = self._tracks(namespace, agent, salt, pods=pods)
+        return AgentReports(
+            expected=len({entry.report.process for entry in heard} if pods is None else set(pods)),
+            heard=_count_units(heard, pods, of=heard),
+            in_sync=_count_units(synced, pods, of=heard),
+            canary_reachable=_count_units(reaching, pods, of=heard),
+            canary_errors=_canary_errors(heard),
+            stable=stable,
+            canary=canary,
+            newest_seconds=min((now - entry.arrived for entry in heard), default=0.0),
+            models_in_use=tuple(sorted({model for entry in heard for model in entry.report.models})),
+        )
+
+    def _tracks(
+        self, namespace: str, agent: str, salt: str, *, pods: Sequence[str] | None
+    ) -> tuple[Track, Track]:
+        """The sums of stable and canary under the salt, over present and removed processes."""
+        reports = [entry.report for entry in self._entries_of(namespace, agent) if entry.report.salt == salt]
+        counters = self._by_salt.pop((namespace, agent, salt), None)
+        if counters is None:
+            if not reports:
+                return Track(), Track()
+            counters = SaltCounters()
+        self._by_salt[namespace, agent, salt] = counters
+        if len(self._by_salt) > MAX_SALTS:
+            self._by_salt.popitem(last=False)
+        counters.set_expected_pods(pods, reports=reports)
+        return counters.tracks(reports)
+
+    def processes(self, namespace: str, agent: str) -> tuple[ProcessEntry, ...]:
+        """The processes that reported recently, for people and metrics."""
+        now = self._clock.monotonic()
+        return tuple(
+            entry for entry in self._entries_of(namespace, agent) if now - entry.arrived <= EXPIRES_SECONDS
+        )
+
+    def _entries_of(self, namespace: str, agent: str) -> Iterable[ProcessEntry]:
+        return (
+            entry
+            for entry in self._entries.values()
+            if entry.report.agent == agent and entry.namespace in {"", namespace}
+        )
+
+
+def _in_sync(entry: ProcessEntry, *, generation: int, now: float) -> bool:
+    return entry.report.generation == generation and now - entry.arrived <= IN_SYNC_SECONDS
+
+
+def _count_units(
+    entries: Sequence[ProcessEntry], pods: Sequence[str] | None, *, of: Sequence[ProcessEntry]
+) -> int:
+    """The number of processes; with `pods`, the number of Pods whose reporting processes are all in `entries`."""
+    if pods is None:
+        return len(entries)
+    with_entries = {entry.report.pod for entry in entries}
+    present = {id(entry) for entry in entries}
+    return len(with_entries - {entry.report.pod for entry in of if id(entry) not in present})
+
+
+def _canary_errors(entries: Sequence[ProcessEntry]) -> tuple[str, ...]:
+    found = {
+        entry.report.canary_error
+        for entry in entries
+        if entry.report.canary_error and entry.report.canary_reachable is False
+    }
+    return tuple(sorted(found))[:MAX_ERRORS_SHOWN]
+
+
+def _significant_fields(report: ReportBody) -> tuple[object, ...]:
+    """The parts of a report that are worth a reconcile at once, without waiting for the next poll."""
+    canary = report.tracks.canary
+    return (
+        report.generation,
+        report.salt,
+        report.canary_reachable,
+        report.canary_error,
+        canary.requests,
+        canary.errors,
+        canary.fallbacks,
+        report.pod,
+    )
