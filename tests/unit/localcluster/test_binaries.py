@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from modelops.localcluster import ClusterError, open_cluster
-from modelops.localcluster.binaries import cache_root, find_binaries, kubernetes_version
+from modelops.localcluster.binaries import find_binaries
+from modelops.localcluster.cache import cache_root
+from modelops.localcluster.sources import kubernetes_version
 
 SERVERS = ("etcd", "kube-apiserver", "kubectl")
 

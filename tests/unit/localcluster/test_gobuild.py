@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from modelops.localcluster import ClusterError
-from modelops.localcluster.binaries import kubernetes_version
 from modelops.localcluster.gobuild import PROGRAMS, build_missing
 from modelops.localcluster.gotoolchain import find_go
+from modelops.localcluster.sources import kubernetes_version
 
 COMPILER = """#!/bin/sh
 if [ "$1" = env ]; then echo go1.26.0; exit; fi
