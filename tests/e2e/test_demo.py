@@ -87,7 +87,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(demo("stop", folder=folder), capture_output=True)
 
 
-def test_all_three_acts_go_as_told_in_the_promised_time_and_leave_nothing_running(folder: Path) -> None:
+def test_all_three_acts_end_as_expected_in_the_promised_time_and_leave_nothing_running(folder: Path) -> None:
     find_binaries(controllers=True, progress=print)
     done = subprocess.run(
         demo(folder=folder), env=environment(), capture_output=True, text=True, timeout=STORY_SECONDS
@@ -95,10 +95,10 @@ def test_all_three_acts_go_as_told_in_the_promised_time_and_leave_nothing_runnin
     assert done.returncode == 0, done.stdout + done.stderr
     assert left_running(folder) == []
     summary = json.loads((folder / "summary.json").read_text())
-    assert summary["title"].startswith("All three acts went as told")
+    assert summary["title"].startswith("All three acts ended as expected")
     text = "\n".join(summary["lines"])
     assert "Act 1  A better model: promoted: v1.1.0 serves the agent" in text
-    assert "Act 2  A worse model: rejected: v1.1.0 goes on" in text
+    assert "Act 2  A worse model: rejected: v1.1.0 still serves the agent" in text
     assert "Act 3  A model that fails in production: aborted: back on v1.1.0" in text
     for line in ("gate: pass", "gate: fail", "SIGKILL to the operator", "one job and one endpoint"):
         assert line in done.stdout

@@ -1,4 +1,4 @@
-"""KEEP=1: what was left running is written down, and `modelops demo stop` ends exactly that."""
+"""KEEP=1 leaves the demo running: its processes are saved to a file, and `modelops demo stop` ends exactly those."""
 
 from __future__ import annotations
 
@@ -12,53 +12,53 @@ from contextlib import suppress
 from pathlib import Path
 
 from modelops.adapters.programs.process import end as end_program
+from modelops.demo.environment import DemoEnvironment
 from modelops.demo.folder import DemoFolder
-from modelops.demo.stage import Stage
 from modelops.localcluster import ClusterError, LocalCluster
 from modelops.sandbox import client as sandbox_client
 
-_PATIENCE_SECONDS = 10.0
+_STOP_SECONDS = 10.0
 
 
-def remember(stage: Stage) -> None:
-    """Writes down what runs. A process id alone could later be somebody else's, so its start goes with it."""
-    running = [child for child in (stage.operator, *stage.agents) if child is not None]
-    kept = [{"name": child.name, "pid": child.pid, "started": _started(child.pid)} for child in running]
-    stage.folder.kept.write_text(json.dumps(kept, indent=1))
+def save_processes(environment: DemoEnvironment) -> None:
+    """Save the ids and start times of the processes: the system may give an id to another process later."""
+    running = [process for process in (environment.operator, *environment.agents) if process is not None]
+    saved = [{"name": p.name, "pid": p.pid, "started": _start_time(p.pid)} for p in running]
+    environment.folder.kept.write_text(json.dumps(saved, indent=1))
 
 
-def stop(folder: DemoFolder, tell: Callable[[str], None]) -> bool:
-    """Ends what a demo left running; False where none did."""
+def stop_kept_demo(folder: DemoFolder, progress: Callable[[str], None]) -> bool:
+    """Stop the demo that was left running in `folder`. Returns False if there is none."""
     if not folder.kept.exists():
         return False
-    kept = json.loads(folder.kept.read_text())
-    mine = [process for process in kept if _started(process["pid"]) == process["started"]]
-    for process in mine:
-        tell(f"stopping {process['name']} (process {process['pid']})")
+    saved = json.loads(folder.kept.read_text())
+    running = [process for process in saved if _start_time(process["pid"]) == process["started"]]
+    for process in running:
+        progress(f"stopping {process['name']} (process {process['pid']})")
         with suppress(ProcessLookupError):
             os.kill(process["pid"], signal.SIGTERM)
-    _wait(mine)
+    _wait_or_kill(running)
     programs = folder.operator / "programs"
     for program in programs.iterdir() if programs.is_dir() else ():
         end_program(program)
-    tell("stopping the sandbox")
+    progress("stopping the sandbox")
     sandbox_client.shut_down(folder.sandbox)
-    tell("stopping the control plane")
+    progress("stopping the control plane")
     _stop_cluster(folder.cluster)
     folder.kept.unlink()
     return True
 
 
 def _stop_cluster(directory: Path) -> None:
-    with suppress(ClusterError):  # it has ended already
+    with suppress(ClusterError):  # it has already ended
         LocalCluster.attach(directory).stop()
 
 
-def _wait(processes: list[dict[str, object]]) -> None:
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+def _wait_or_kill(processes: list[dict[str, object]]) -> None:
+    deadline = time.monotonic() + _STOP_SECONDS
     for process in processes:
         pid = int(str(process["pid"]))
-        while _started(pid) == process["started"]:
+        while _start_time(pid) == process["started"]:
             if time.monotonic() > deadline:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
@@ -66,8 +66,8 @@ def _wait(processes: list[dict[str, object]]) -> None:
             time.sleep(0.05)
 
 
-def _started(pid: int) -> str:
-    """When a process began, as the system says it; empty where there is none."""
+def _start_time(pid: int) -> str:
+    """Return the start time of a process, as text from the system; empty if there is no such process."""
     if Path("/proc/self/stat").exists():
         try:
             stat = Path(f"/proc/{pid}/stat").read_text()

@@ -1,4 +1,4 @@
-"""Processes that the demo starts: each with a log, none of which outlives it unless it is told to."""
+"""Processes that the demo starts. Each has a log file, and none outlives the demo unless `outlive` is set."""
 
 from __future__ import annotations
 
@@ -13,40 +13,40 @@ import modelops.sandbox.jobs
 
 _SHIELD = Path(modelops.sandbox.jobs.__file__).with_name("shield.py")
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "PYTHONPATH", "XDG_CACHE_HOME")
-_PATIENCE_SECONDS = 12.0
+_STOP_SECONDS = 12.0
 
 
 @dataclass(frozen=True)
-class Child:
-    """A running process; `log` has everything that it says."""
+class DemoProcess:
+    """A started process. `log`: the file with its output."""
 
     name: str
-    process: subprocess.Popen[bytes]
+    popen: subprocess.Popen[bytes]
     log: Path
 
     @property
     def pid(self) -> int:
-        return self.process.pid
+        return self.popen.pid
 
     @property
     def ended(self) -> bool:
-        return self.process.poll() is not None
+        return self.popen.poll() is not None
 
-    def last_words(self, lines: int = 8) -> str:
-        """The end of its log."""
-        said = self.log.read_text(errors="replace").splitlines()
-        return "\n".join(line[:400] for line in said[-lines:])
+    def log_tail(self, lines: int = 8) -> str:
+        """Return the last lines of its log, each cut at 400 characters."""
+        log = self.log.read_text(errors="replace").splitlines()
+        return "\n".join(line[:400] for line in log[-lines:])
 
     def kill(self) -> None:
-        """SIGKILL: no time for last words. Returns when it is gone."""
-        self.process.kill()
-        self.process.wait()
+        """Send SIGKILL and wait until the process has ended."""
+        self.popen.kill()
+        self.popen.wait()
 
     def stop(self) -> None:
-        """SIGTERM, and SIGKILL for one that does not listen. Returns when it is gone."""
-        self.process.terminate()
+        """Send SIGTERM, then SIGKILL if it still runs after 12 s; wait until the process has ended."""
+        self.popen.terminate()
         try:
-            self.process.wait(_PATIENCE_SECONDS)
+            self.popen.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self.kill()
 
@@ -59,11 +59,10 @@ def start(
     environment: Mapping[str, str],
     log: Path,
     outlive: bool,
-) -> Child:
-    """`python -m module`, with no more of our environment than a program needs.
+) -> DemoProcess:
+    """Start `python -m module` with `environment` and a few variables of this process, such as PATH.
 
-    Call it from the main thread: without `outlive` the process is killed when the thread that started it
-    ends.
+    Call it from the main thread: without `outlive`, the process is killed when the thread that started it ends.
     """
     command = [sys.executable, "-m", module, *map(str, arguments)]
     if not outlive:
@@ -79,4 +78,4 @@ def start(
             stderr=output,
             start_new_session=True,
         )
-    return Child(name, process, log)
+    return DemoProcess(name, process, log)
