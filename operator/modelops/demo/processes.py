@@ -11,7 +11,7 @@ from pathlib import Path
 
 import modelops.sandbox.jobs
 
-_SHIELD = Path(modelops.sandbox.jobs.__file__).with_name("shield.py")
+_DIE_WITH_PARENT = Path(modelops.sandbox.jobs.__file__).with_name("die_with_parent.py")
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "PYTHONPATH", "XDG_CACHE_HOME")
 _STOP_SECONDS = 12.0
 
@@ -66,7 +66,7 @@ def start(
     """
     command = [sys.executable, "-m", module, *map(str, arguments)]
     if not outlive:
-        command = [sys.executable, "-I", "-S", str(_SHIELD), str(os.getpid()), *command]
+        command = [sys.executable, "-I", "-S", str(_DIE_WITH_PARENT), str(os.getpid()), *command]
     inherited = {key: os.environ[key] for key in _INHERITED if key in os.environ}
     with log.open("ab") as output:
         process = subprocess.Popen(

@@ -14,7 +14,7 @@ from modelops.sandbox.jobs.hardware import FLAVORS
 from modelops.sandbox.jobs.logs import JobLog
 from modelops.sandbox.jobs.records import Job
 
-SHIELD = Path(__file__).with_name("shield.py")
+DIE_WITH_PARENT = Path(__file__).with_name("die_with_parent.py")
 _PIPE_GRACE_SECONDS = 1.0
 _CHUNK = 1 << 16
 
@@ -56,7 +56,7 @@ class JobProcess:
         }
         log.mark_start()
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", str(SHIELD), str(os.getpid())),
+            *(sys.executable, "-I", "-S", str(DIE_WITH_PARENT), str(os.getpid())),
             *(*job.command, *job.arguments),
             cwd=folder / "work",
             env=environment,

@@ -104,7 +104,7 @@ async def _serving(request: web.Request) -> tuple[Endpoint, str]:
     if endpoint.spec["type"] != "public" and not allowed:
         raise _refusal(401, "Unauthorized: a bearer token with access to the endpoint is needed")
     now = time.time()
-    commit = endpoint.serves(now)
+    commit = endpoint.served_commit(now)
     if commit is None:
         if endpoint.state(now) == "scaledToZero":
             store.resume(endpoint)

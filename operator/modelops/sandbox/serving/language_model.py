@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from modelops.sandbox.jobs.process import SHIELD
+from modelops.sandbox.jobs.process import DIE_WITH_PARENT
 from modelops.sandbox.serving.answers import Answer, ModelFailed, Question
 from modelops.trainenv.environment import MAKE, VARIABLE, find_python
 
@@ -33,7 +33,7 @@ class LanguageModel:
         if python is None:
             raise ModelFailed(f"this machine has no training environment: run '{MAKE}', or set {VARIABLE}")
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", str(SHIELD), str(os.getpid())),
+            *(sys.executable, "-I", "-S", str(DIE_WITH_PARENT), str(os.getpid())),
             *(str(python), str(WORKER), str(folder)),
             env={**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"},
             stdin=asyncio.subprocess.PIPE,

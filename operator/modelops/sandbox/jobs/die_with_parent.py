@@ -1,4 +1,4 @@
-"""Runs a command that cannot outlive the sandbox: `shield.py PARENT-PID COMMAND...`.
+"""Runs a command that cannot outlive the sandbox: `die_with_parent.py PARENT-PID COMMAND...`.
 
 A program of its own, because code between fork and exec of a threaded process is not safe in Python.
 """
