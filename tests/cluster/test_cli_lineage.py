@@ -190,14 +190,14 @@ def test_an_example_is_traced_to_datasets_and_models(agent: Agent) -> None:
     stable = record.stable.model_copy(update={"version": "v1.1.0", "model": trained.repo})
     entry = record.history[0].model_copy(update={"version": "v1.1.0", "deployment_status": "deployed"})
     agent.patch(record.with_(stable=stable, history=(entry, *record.history[1:])).to_data())
-    said = json.loads(
+    result = json.loads(
         agent.succeed("lineage", "--example", EXAMPLE.upper(), "-n", agent.namespace, "-o", "json")
     )
-    assert [(d["repo"], d["revision"], d["splits"], d["rows"]) for d in said["datasets"]] == [
+    assert [(d["repo"], d["revision"], d["splits"], d["rows"]) for d in result["datasets"]] == [
         (trained.data, trained.data_revision, ["train"], 1),
         (held_out.data, held_out.data_revision, ["test"], 1),
     ]
-    assert [(m["version"], m["splits"], m["status"], m["current"]) for m in said["models"]] == [
+    assert [(m["version"], m["splits"], m["status"], m["current"]) for m in result["models"]] == [
         ("v1.1.0", ["train"], "deployed", True),
         ("v1.2.0-rc.1", ["test"], "trained", False),
     ]
@@ -271,9 +271,9 @@ def test_a_rollout_that_takes_the_agent_lock_meanwhile_keeps_its_model(
 
     from kubernetes import config
 
-    from modelops.cli import prune
     from modelops.cli.agent_snapshot import AgentSnapshot
     from modelops.cli.cluster_agents import ClusterAgents
+    from modelops.cli.repository_removal import decide_and_remove, read_hub
     from modelops.domain.pruning import Policy
     from modelops.domain.record import Active
 
@@ -298,9 +298,9 @@ def test_a_rollout_that_takes_the_agent_lock_meanwhile_keeps_its_model(
     given = argparse.Namespace(namespace=agent.namespace, yes=True, example=None)
     from modelops.cli.hub_access import query_hub
 
-    hub_contents = query_hub(lambda hub: prune.read_hub(hub, ORG, None))
+    hub_contents = query_hub(lambda hub: read_hub(hub, ORG, None))
     policy = Policy(older_than=timedelta(days=1), keep=1)
-    verdicts = prune.decide_and_remove(ConflictingAgents(), given, "docs", hub_contents, policy)
+    verdicts = decide_and_remove(ConflictingAgents(), given, "docs", hub_contents, policy)
     assert ConflictingAgents.claimed
     assert "Rollout undo tries it" in next(v.why for v in verdicts if v.repo == first.repo)
     assert agent.exists(first.repo)
@@ -340,10 +340,10 @@ def test_a_model_of_another_namespace_is_never_removed(agent: Agent, kubectl: Ku
             "data": record.with_(stable=stable).to_data(),
         }
         kubectl("apply", "-f", "-", namespace=other, input=json.dumps(item), check=True)
-        said = json.loads(agent.succeed("prune", "docs", "-n", agent.namespace, *PRUNE, "-o", "json"))
+        result = json.loads(agent.succeed("prune", "docs", "-n", agent.namespace, *PRUNE, "-o", "json"))
     finally:
         kubectl("delete", "namespace", other, "--wait=false", check=True)
-    verdict = next(one for one in said if one["repo"] == first.repo)
+    verdict = next(one for one in result if one["repo"] == first.repo)
     assert (verdict["removed"], verdict["why"]) == (False, "stable of docs: v1.1.0")
 
 

@@ -38,7 +38,7 @@ def register(subparsers: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit status 0: the run is approved; 1: it cannot be approved, or the person said no; 2: no cluster."""
+    """Exit status 0: the run is approved; 1: it cannot be approved, or the user declined; 2: no cluster."""
     from kubernetes import client
 
     if not connect(arguments, command="approve"):

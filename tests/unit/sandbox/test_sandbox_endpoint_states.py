@@ -1,4 +1,4 @@
-"""The state of an endpoint follows from what was requested_state last and from the time."""
+"""The state of an endpoint follows from the last request and the time since then."""
 
 from dataclasses import replace
 
@@ -34,5 +34,5 @@ UPDATED = replace(NEW, requested_state="updating", previous_commit="c0")
         (replace(NEW, requested_state="scaledToZero"), 200, "scaledToZero", None),
     ],
 )
-def test_state_and_what_it_serves(endpoint: Endpoint, now: float, state: str, serves: str | None) -> None:
+def test_state_and_served_commit(endpoint: Endpoint, now: float, state: str, serves: str | None) -> None:
     assert (endpoint.state(now), endpoint.served_commit(now)) == (state, serves)

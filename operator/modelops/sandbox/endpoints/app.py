@@ -12,7 +12,7 @@ from modelops.sandbox.endpoints.records import Endpoint
 from modelops.sandbox.endpoints.store import ENDPOINTS, EndpointStore
 from modelops.sandbox.faults import Faults
 from modelops.sandbox.hub.access import TOKENS, HubError, guard, require_namespace
-from modelops.sandbox.hub.repos import body_of
+from modelops.sandbox.hub.repos import parse_body
 from modelops.sandbox.state import ServiceState
 from modelops.sandbox.tokens import Tokens
 
@@ -48,7 +48,7 @@ async def _list(request: web.Request) -> web.Response:
 
 async def _create(request: web.Request) -> web.Response:
     namespace = _namespace(request)
-    body = await body_of(request, CreateBody)
+    body = await parse_body(request, CreateBody)
     store = request.app[ENDPOINTS]
     if store.find(body.name) is not None:
         raise HubError(409, f"Endpoint with name {body.name!r} already exists")
@@ -63,7 +63,7 @@ async def _get(request: web.Request) -> web.Response:
 
 async def _update(request: web.Request) -> web.Response:
     endpoint = _endpoint(request)
-    given = (await body_of(request, UpdateBody)).model_dump(exclude_none=True)
+    given = (await parse_body(request, UpdateBody)).model_dump(exclude_none=True)
     merged = {"name": endpoint.name, **endpoint.spec}
     for key, value in given.items():
         merged[key] = _merge(merged.get(key), value)
