@@ -45,12 +45,13 @@ def summarise(
     endpoint_list = (
         ", ".join(f"{e['name']} ({e['role']}, {usd(e['usdPerHour'])}/h)" for e in endpoints) or "none"
     )
+    comments = sum("#" in line for line in file.splitlines())
     lines += [
         "Cost",
         f"  this month: {usd(spend.get('settledUSD'))} billed, {usd(spend.get('reservedUSD'))} reserved, of "
         f"{usd(spend.get('budgetUSD'))}; endpoints: {endpoint_list}",
         "The agents' file",
-        f"  its {file.count('#')} comments and the entry of feature_dev are unchanged; only docs was changed",
+        f"  its {comments} comments and the entry of feature_dev are unchanged; only docs was changed",
     ]
     title = (
         ALL_ACTS_PASSED if len(results) == 3 else f"{len(results)} of 3 acts were run and ended as expected"
