@@ -39,7 +39,7 @@ def test_report_is_printed_and_nothing_uploaded(
     shown = capsys.readouterr().out
     assert f"- dataset: {name}" in shown
     assert "- train: 22" in shown
-    assert shown.endswith("It may be trained on.\n")
+    assert shown.endswith("The dataset can be used for training.\n")
     assert environment.requests(service="hub", method="POST") == []
 
 

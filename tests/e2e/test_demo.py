@@ -1,4 +1,4 @@
-"""`modelops demo` as a stranger runs it: the whole story on real parts, and nothing left behind."""
+"""`modelops demo` as a new user runs it: three acts on real components, and nothing left running."""
 
 import json
 import os
@@ -16,9 +16,9 @@ import pytest
 
 from modelops.localcluster.binaries import find_binaries
 
-STORY_SECONDS = 600.0
+DEMO_SECONDS = 600.0
 PROMISED_SECONDS = 180.0
-"""Of a story whose servers are built already; 80 on two idle cores."""
+"""The promised time of a demo whose servers are already built; it takes about 80 s on two idle cores."""
 SET_UP_SECONDS = 180.0
 GONE_SECONDS = 120.0
 SET_UP = "agents: 3 processes"
@@ -34,12 +34,12 @@ def environment(**more: str) -> dict[str, str]:
 
 
 def left_running(folder: Path) -> list[str]:
-    """Processes of the demo in `folder`: they work in it, or name it."""
+    """Return the processes of the demo in `folder`: it is their working directory, or in their arguments."""
     found = []
     for process in psutil.process_iter(["pid", "cmdline", "cwd"]):
-        said = " ".join(process.info["cmdline"] or ())
-        if process.pid != os.getpid() and str(folder) in f"{said} {process.info['cwd']}":
-            found.append(f"{process.pid}: {said[:200]}")
+        command = " ".join(process.info["cmdline"] or ())
+        if process.pid != os.getpid() and str(folder) in f"{command} {process.info['cwd']}":
+            found.append(f"{process.pid}: {command[:200]}")
     return found
 
 
@@ -52,7 +52,7 @@ def wait_until_gone(folder: Path) -> None:
 
 @contextmanager
 def set_up_demo(folder: Path, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
-    """A demo under way, when everything of it runs."""
+    """Start a demo and wait until everything of it runs."""
     process = subprocess.Popen(
         demo(*arguments, folder=folder),
         env=environment(),
@@ -65,13 +65,13 @@ def set_up_demo(folder: Path, *arguments: str) -> Iterator["subprocess.Popen[str
     watchdog.start()
     try:
         assert process.stdout is not None
-        said = []
+        output = []
         for line in process.stdout:
-            said.append(line)
+            output.append(line)
             if SET_UP in line:
                 break
         else:
-            pytest.fail(f"the demo ended before it was set up:\n{''.join(said)}")
+            pytest.fail(f"the demo ended before it was set up:\n{''.join(output)}")
         yield process
     finally:
         watchdog.cancel()
@@ -81,34 +81,34 @@ def set_up_demo(folder: Path, *arguments: str) -> Iterator["subprocess.Popen[str
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
-    """Of one demo; a test that fails leaves nothing running either."""
+    """The folder of one demo; it is stopped after the test, also if the test fails."""
     folder = tmp_path / "demo"
     yield folder
     subprocess.run(demo("stop", folder=folder), capture_output=True)
 
 
-def test_all_three_acts_go_as_told_in_the_promised_time_and_leave_nothing_running(folder: Path) -> None:
+def test_all_three_acts_end_as_expected_in_the_promised_time_and_leave_nothing_running(folder: Path) -> None:
     find_binaries(controllers=True, progress=print)
     done = subprocess.run(
-        demo(folder=folder), env=environment(), capture_output=True, text=True, timeout=STORY_SECONDS
+        demo(folder=folder), env=environment(), capture_output=True, text=True, timeout=DEMO_SECONDS
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert left_running(folder) == []
     summary = json.loads((folder / "summary.json").read_text())
-    assert summary["title"].startswith("All three acts went as told")
+    assert summary["title"].startswith("All three acts ended as expected")
     text = "\n".join(summary["lines"])
     assert "Act 1  A better model: promoted: v1.1.0 serves the agent" in text
-    assert "Act 2  A worse model: rejected: v1.1.0 goes on" in text
+    assert "Act 2  A worse model: rejected: v1.1.0 still serves the agent" in text
     assert "Act 3  A model that fails in production: aborted: back on v1.1.0" in text
     for line in ("gate: pass", "gate: fail", "SIGKILL to the operator", "one job and one endpoint"):
         assert line in done.stdout
     assert "\x1b" not in done.stdout, "no terminal, no escape sequences"
     seconds = int(summary["title"].rpartition(", in ")[2].removesuffix(" s"))
     load = ", ".join(f"{average:.1f}" for average in os.getloadavg())
-    # The promise is for a machine that has nothing else to do; here other tests run beside it.
+    # The promised time is for an idle machine; here other tests may run at the same time.
     share = max(1.0, os.getloadavg()[1] / (os.cpu_count() or 1))
     assert seconds <= PROMISED_SECONDS * share, (
-        f"the story took {seconds} s; load average of 1, 5, 15 minutes on {os.cpu_count()} cores: {load}\n"
+        f"the demo took {seconds} s; load average of 1, 5, 15 minutes on {os.cpu_count()} cores: {load}\n"
         f"{done.stdout}"
     )
 
@@ -131,7 +131,7 @@ def test_demo_that_is_ended_leaves_nothing_running(
     wait_until_gone(folder)
 
 
-def test_demo_that_is_over_names_the_files_that_are_left(folder: Path) -> None:
+def test_finished_demo_names_the_files_that_it_leaves(folder: Path) -> None:
     done = subprocess.run(
         demo("--acts", "0", folder=folder),
         env=environment(),
@@ -141,15 +141,15 @@ def test_demo_that_is_over_names_the_files_that_are_left(folder: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert left_running(folder) == []
-    said = done.stdout.partition("Nothing is left running")[2]
-    named = [Path(word) for word in said.split() if word.startswith(str(folder))]
+    next_steps = done.stdout.partition("Nothing is left running")[2]
+    named = [Path(word) for word in next_steps.split() if word.startswith(str(folder))]
     for file in ("summary.json", "operator/operator.log", "sandbox/sandbox.log", "agents/*.log"):
         assert folder / file in named
     assert [path for path in named if not list(path.parent.glob(path.name))] == []
     assert json.loads((folder / "summary.json").read_text())["title"] in done.stdout
 
 
-def test_kept_demo_goes_on_until_it_is_stopped(folder: Path) -> None:
+def test_kept_demo_keeps_running_until_it_is_stopped(folder: Path) -> None:
     started = subprocess.run(
         demo("--acts", "0", folder=folder),
         env=environment(KEEP="1"),

@@ -111,7 +111,7 @@ async def test_a_lost_record_comes_back_from_the_hub_and_what_is_old_goes(here: 
 
     # Once more adds nothing, and writes nothing.
     version = await version_of_record(here)
-    assert "has all that the Hub remembers" in await modelops(here, "registry", "rebuild", *where)
+    assert "already has everything that the Hub knows" in await modelops(here, "registry", "rebuild", *where)
     assert await version_of_record(here) == version
 
     # What the record knows again is not done again.

@@ -1,4 +1,4 @@
-"""What every sandbox's Hub holds from the start."""
+"""The repositories that every sandbox's Hub has from the start."""
 
 import json
 
@@ -12,7 +12,7 @@ BASE_MODEL = f"{USER}/docs-base"
 """A base model that `trainers/tiny.py` can start from."""
 
 GATED_MODEL = "restricted-lab/gated-base"
-"""A model of somebody else that asks for permission first."""
+"""A gated model of another namespace."""
 
 _CARD = """---
 license: apache-2.0
@@ -28,8 +28,8 @@ metadata as for any other model. Training it is real.
 """
 
 
-def seed(store: RepoStore) -> None:
-    """Puts the base models in, unless they are there."""
+def create_seeds(store: RepoStore) -> None:
+    """Create the base models if they do not exist."""
     for repo_id in (BASE_MODEL, GATED_MODEL):
         if store.find("model", repo_id) is not None:
             continue

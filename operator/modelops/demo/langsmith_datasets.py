@@ -1,4 +1,4 @@
-"""The demo's real input: datasets of this Python's own standard library, through the real LangSmith SDK."""
+"""Creates the demo's LangSmith datasets from this Python's standard library, with the real LangSmith SDK."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ from modelops.datasets.sensitive import sensitive
 from modelops.demo.stdlib_examples import StdlibExample, read_examples, spoil
 from modelops.sandbox.client import SandboxInfo
 
-READ = 2_300
-HELD_OUT = 0.15
-TRAIN = 1_100
-"""Of the first training set. The second one has all that is not held out."""
-SPOILT = 700
-_AT_ONCE = 500
+FUNCTIONS = 2_300
+HELD_OUT_FRACTION = 0.15
+TRAIN_EXAMPLES = 1_100
+"""Size of docs-train. docs-train-more has all examples that are not held out."""
+SPOILT_EXAMPLES = 700
+_BATCH_SIZE = 500
 
 
 @dataclass(frozen=True)
 class Datasets:
-    """How many examples each LangSmith dataset has, and tasks for the agents to work on."""
+    """`sizes`: number of examples by LangSmith dataset. `tasks`: the held-out tasks, for the agents."""
 
     sizes: dict[str, int]
     tasks: tuple[str, ...]
 
 
-def seed(sandbox: SandboxInfo) -> Datasets:
-    """Creates docs-train, docs-train-more, docs-spoilt and docs-holdout.
+def create_datasets(sandbox: SandboxInfo) -> Datasets:
+    """Create docs-train, docs-train-more, docs-spoilt and docs-holdout.
 
-    Examples are read from the interpreter's own library; near-duplicates of held-out ones are not trained on.
-    The agents are given held-out tasks, which no model has seen.
+    The examples come from the interpreter's own library; near-duplicates of held-out examples are not trained on.
+    The agents work on held-out tasks, on which no model was trained.
     """
-    read = read_examples(limit=READ, held_out=HELD_OUT)
-    # A few functions hold their author's address, which a dataset is refused for.
+    read = read_examples(limit=FUNCTIONS, held_out=HELD_OUT_FRACTION)
+    # A few functions contain an e-mail address; the operator refuses a dataset with one.
     examples = [example for example in read if not sensitive(f"{example.task}\n{example.docstring}")]
     train = [example for example in examples if example.split == "train"]
     held_out = [example for example in examples if example.split == "held-out"]
     parts = {
         "docs-holdout": held_out,
-        "docs-train": train[:TRAIN],
-        "docs-spoilt": spoil(train[:SPOILT]),
+        "docs-train": train[:TRAIN_EXAMPLES],
+        "docs-spoilt": spoil(train[:SPOILT_EXAMPLES]),
         "docs-train-more": train,
     }
     client = Client(api_url=sandbox.langsmith, api_key=sandbox.langsmith_key)
@@ -53,5 +53,5 @@ def seed(sandbox: SandboxInfo) -> Datasets:
 def _create(client: Client, name: str, examples: Sequence[StdlibExample]) -> None:
     dataset = client.create_dataset(name, description="Functions of Python's standard library")
     sent = [dict(example.langsmith()) for example in examples]
-    for start in range(0, len(sent), _AT_ONCE):
-        client.create_examples(dataset_id=dataset.id, examples=sent[start : start + _AT_ONCE])
+    for start in range(0, len(sent), _BATCH_SIZE):
+        client.create_examples(dataset_id=dataset.id, examples=sent[start : start + _BATCH_SIZE])

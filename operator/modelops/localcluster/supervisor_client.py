@@ -1,4 +1,4 @@
-"""The near end of the supervisor: hold it, and the servers live; let go, and they end."""
+"""The client of a cluster's supervisor process: while any process keeps one open, the servers run."""
 
 import json
 import os
@@ -11,12 +11,12 @@ from typing import Self
 
 from modelops.localcluster.errors import ClusterError
 
-_FIFO = "lifeline"
+_FIFO = "supervisor.fifo"  # the same name as in supervisor.py
 _END_SECONDS = 20.0
 
 
-class Lifeline:
-    """An open write end of the supervisor's FIFO; the servers live while any process has one."""
+class SupervisorClient:
+    """An open write end of the supervisor's FIFO. The servers run as long as any process has one open."""
 
     def __init__(self, directory: Path, *, fd: int, process: "subprocess.Popen[bytes] | None") -> None:
         self._directory = directory
@@ -25,14 +25,11 @@ class Lifeline:
 
     @classmethod
     def start(cls, directory: Path, *, remove: bool) -> Self:
-        """Start a supervisor for `directory`, which it deletes at its end if `remove`."""
+        """Start a supervisor for `directory`. If `remove`, it deletes the directory when it ends."""
         fifo = directory / _FIFO
-        for left in (
-            fifo,
-            *directory.glob("*.exit"),
-            *directory.glob("*.pid"),
-        ):  # of an earlier run, data kept
-            left.unlink(missing_ok=True)
+        # An earlier run with `remove` False leaves these files.
+        for stale in (fifo, *directory.glob("*.exit"), *directory.glob("*.pid")):
+            stale.unlink(missing_ok=True)
         os.mkfifo(fifo, 0o600)
         read_end = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
         write_end = os.open(fifo, os.O_WRONLY)
@@ -51,7 +48,7 @@ class Lifeline:
                     stdin=read_end,
                     stdout=log,
                     stderr=subprocess.STDOUT,
-                    start_new_session=True,  # Ctrl-C in a terminal is for us; we then stop the servers
+                    start_new_session=True,  # Ctrl-C reaches only our process, which then stops the servers
                 )
         finally:
             os.close(read_end)
@@ -59,7 +56,7 @@ class Lifeline:
 
     @classmethod
     def attach(cls, directory: Path) -> Self:
-        """Hold the supervisor that runs for `directory`. Raises ClusterError where none does."""
+        """Connect to the supervisor that runs for `directory`. Raises ClusterError if none runs."""
         try:
             fd = os.open(directory / _FIFO, os.O_WRONLY | os.O_NONBLOCK)
         except OSError as error:
@@ -69,47 +66,52 @@ class Lifeline:
         return cls(directory, fd=fd, process=None)
 
     def start_server(self, name: str, argv: list[str]) -> None:
-        """Have a server started; its output goes to NAME.log, its end to NAME.exit."""
+        """Start a server. Its output goes to NAME.log, its exit code to NAME.exit."""
         self._send({"start": name, "argv": argv})
 
     def stop_server(self, name: str) -> None:
-        """Have one server stopped; the others go on."""
+        """Stop one server; the others keep running."""
         self._send({"stop": name})
 
     def detach(self) -> None:
-        """Let the servers outlive every holder, until somebody calls `end`."""
+        """Keep the servers running after every client has closed, until a client calls `end`."""
         self._send({"detach": True})
 
-    def release(self) -> None:
-        """Let go. The servers end when nobody else holds on. Safe to call twice."""
+    def close(self) -> None:
+        """Close this client. The servers end when no other client is open. Safe to call twice."""
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
 
     def end(self) -> None:
-        """Stop the servers whoever else holds on, and wait until they are gone. Safe to call twice."""
+        """Stop the servers, even if other clients are open, and wait for their end. Safe to call twice."""
         if self._fd is None:
             return
         with suppress(ClusterError):  # it has ended already
             self._send({"end": True})
-        gone = select.poll()
-        gone.register(self._fd, 0)  # POLLERR, always reported: the FIFO lost its only reader, the supervisor
-        in_time = bool(gone.poll(_END_SECONDS * 1000))
-        self.release()
+        ended = select.poll()
+        # POLLERR is always reported; it means that the FIFO has lost its only reader, the supervisor.
+        ended.register(self._fd, 0)
+        in_time = bool(ended.poll(_END_SECONDS * 1000))
+        self.close()
         if self._process is not None:
             if not in_time:
                 self._process.kill()  # its servers die with it
             self._process.wait()
         elif not in_time:
-            raise ClusterError(f"the cluster in {self._directory} does not stop: see its *.log files")
+            raise ClusterError(
+                f"the cluster in {self._directory} did not stop within {_END_SECONDS:.0f} s: see its *.log files"
+            )
 
-    def _send(self, order: dict[str, object]) -> None:
+    def _send(self, command: dict[str, object]) -> None:
         if self._fd is None:
-            raise ClusterError(f"the cluster in {self._directory} was already released")
+            raise ClusterError(
+                f"the cluster in {self._directory} is already closed in this process: attach to it again"
+            )
         try:
-            os.write(self._fd, json.dumps(order).encode() + b"\n")
+            os.write(self._fd, json.dumps(command).encode() + b"\n")
         except BrokenPipeError as error:
             log = self._directory / "supervisor.log"
             raise ClusterError(
-                f"the supervisor of the cluster in {self._directory} has ended: see {log}"
+                f"the supervisor of the cluster in {self._directory} has ended: see {log}, and start the cluster again"
             ) from error

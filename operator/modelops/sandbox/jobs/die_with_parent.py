@@ -1,6 +1,6 @@
-"""Runs a command that cannot outlive the sandbox: `shield.py PARENT-PID COMMAND...`.
+"""Runs a command that ends when its parent process ends: `die_with_parent.py PARENT-PID COMMAND...`.
 
-A program of its own, because code between fork and exec of a threaded process is not safe in Python.
+It is a separate program, because in a process with threads Python code between fork and exec is not safe.
 """
 
 import ctypes
@@ -9,16 +9,16 @@ import signal
 import sys
 
 PR_SET_PDEATHSIG = 1
-"""prctl(2), Linux."""
+"""linux/prctl.h."""
 
 
 def main() -> None:
-    """Asks the kernel for SIGKILL at the parent's end, then becomes the command."""
+    """Ask the kernel to send SIGKILL when the parent ends; then execute the command."""
     parent, command = int(sys.argv[1]), sys.argv[2:]
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
-        raise SystemExit("the sandbox is gone")
+        raise SystemExit("the parent process has already ended")
     try:
         os.execvp(command[0], command)
     except OSError as error:
