@@ -76,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
     report, refusal = Report(), None
     with tempfile.TemporaryDirectory(prefix="modelops-dataset-") as folder:
         try:
-            prepare.check(WorkDir(Path(folder)), Request.of(given), report)
+            prepare.check_dataset(WorkDir(Path(folder)), Request.of(given), report)
         except ProgramFailure as failure:
             refusal = failure
     outcome: dict[str, Any] = {"ok": refusal is None}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from langsmith import Client
 
-from modelops.datasets.sensitive import sensitive
+from modelops.datasets.sensitive import find_sensitive
 from modelops.demo.stdlib_examples import StdlibExample, read_examples, spoil
 from modelops.sandbox.client import SandboxInfo
 
@@ -35,7 +35,7 @@ def seed(sandbox: SandboxInfo) -> Datasets:
     """
     read = read_examples(limit=READ, held_out=HELD_OUT)
     # A few functions hold their author's address, which a dataset is refused for.
-    examples = [example for example in read if not sensitive(f"{example.task}\n{example.docstring}")]
+    examples = [example for example in read if not find_sensitive(f"{example.task}\n{example.docstring}")]
     train = [example for example in examples if example.split == "train"]
     held_out = [example for example in examples if example.split == "held-out"]
     parts = {

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from modelops.trainers import tiny
+from modelops.trainers import tiny_model
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Served(Protocol):
 class TinyServed:
     """The sandbox's own model. A token is a word here."""
 
-    def __init__(self, model: tiny.Model) -> None:
+    def __init__(self, model: tiny_model.Model) -> None:
         self._model = model
 
     async def answer(self, question: Question) -> Answer:
