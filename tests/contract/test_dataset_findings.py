@@ -1,4 +1,4 @@
-"""What the dataset program refuses, leaves out and reports."""
+"""Refusals, omissions and findings of the dataset program."""
 
 import json
 import string

@@ -105,7 +105,7 @@ def sft(repositories: Repositories) -> Ended:
 
 @pytest.fixture(scope="module")
 def preferred(repositories: Repositories, sft: Ended) -> dict[str, Ended]:
-    """DPO and ORPO start from it, both at once: they are for models that can talk."""
+    """DPO and ORPO start from the SFT model, both at once: they are for models that can answer."""
     changes = {
         "base_model": sft.repo,
         "base_revision": sft.report.revision,
@@ -122,7 +122,7 @@ def preferred(repositories: Repositories, sft: Ended) -> dict[str, Ended]:
 
 @pytest.fixture
 def trained(request: pytest.FixtureRequest) -> Ended:
-    """The job of the method that the test is given."""
+    """The job of the test's method."""
     if request.param == "sft":
         ended: Ended = request.getfixturevalue("sft")
         return ended
@@ -195,7 +195,7 @@ def test_model_is_published_with_its_lineage(
 def test_published_models_answer_through_their_own_template(
     sandbox: SandboxInfo, sft: Ended, preferred: dict[str, Ended], hf: HfApi, eventually: Callable[..., Any]
 ) -> None:
-    """Three of them, one more than the sandbox keeps in memory."""
+    """Three models, one more than the sandbox keeps in memory."""
     for model in (sft, *preferred.values()):
         client = chat_client(hf, sandbox, model.repo, eventually)
         answers = []
@@ -248,7 +248,7 @@ def test_killed_job_is_resumed_by_the_next_attempt_and_ends_with_the_same_steps(
 def test_job_that_cannot_end_in_time_stops_early_and_the_next_attempt_resumes_it(
     repositories: Repositories,
 ) -> None:
-    """Loading alone takes longer than what this one may run; without checkpoints in between."""
+    """Loading alone takes longer than the time limit, and no checkpoints are configured."""
     config = {**CONFIG, "num_epochs": 8}
     run = repositories.run("slow-model", config=config, seconds=5)
     ended = TrainingJob.submit(repositories.hf, run).end()
@@ -294,7 +294,7 @@ def test_model_that_does_not_stop_is_not_published(repositories: Repositories) -
 
 
 def test_out_of_memory_is_reported(repositories: Repositories) -> None:
-    """A real one: adapters of 100 MB for each layer, in a process that may have 7 GB of addresses."""
+    """Memory is really exhausted: adapters of 100 MB for each layer, in a process limited to 7 GB of addresses."""
     run = repositories.run("large-model", config={**CONFIG, "lora_rank": 100_000})
     ended = TrainingJob.submit(
         repositories.hf, run, instead=lambda command: f"ulimit -v 7000000; {command}"
@@ -304,7 +304,7 @@ def test_out_of_memory_is_reported(repositories: Repositories) -> None:
 
 
 def in_two_processes(command: str) -> str:
-    """What `accelerate launch` starts on several GPUs; on CPUs it would start one."""
+    """The command that `accelerate launch` runs on several GPUs; on CPUs it would start one process."""
     launch = f"{PYTHON} -m torch.distributed.run --standalone --nproc_per_node 2 train.py"
     return command.replace("uv run --no-project train.py", launch)
 
@@ -322,7 +322,7 @@ def test_several_processes_train_one_model_and_only_the_main_one_reports(reposit
 def test_several_processes_stop_at_the_same_step_where_they_cannot_end_in_time(
     repositories: Repositories,
 ) -> None:
-    """Long before the limit: it is the pace that tells."""
+    """The jobs stop long before the limit, because of their pace."""
     run = repositories.run(
         "slow-shared-model", config={**CONFIG, "batch_size": 4, "num_epochs": 2000}, seconds=150
     )

@@ -1,4 +1,4 @@
-"""What a language model is trained on: the loss is on answers, nothing is cut, and an answer has an end."""
+"""Tokens and labels of a language model's training: the loss is on answers, no row is cut, and answers have an end."""
 
 import json
 import os

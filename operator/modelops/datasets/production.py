@@ -20,7 +20,7 @@ from modelops.grammar import counted, verb
 from modelops.workdir import ProgramFailure
 
 RECENT_RUNS = 50
-ENOUGH_ALIKE = 0.9
+MIN_AGREEMENT = 0.9
 """Share of runs that should agree with the examples; the others may be other calls of the same agent."""
 MAX_LENGTH_RATIO = 3.0
 """Largest ratio of the median lengths of prompts, in either direction, that is not reported."""
@@ -86,13 +86,13 @@ def compare_with_production(project: str, trained: TrainingPrompts, report: Repo
         "length_ratio_percent": round(ratio * 100),
     }
     runs = f"of LangSmith project {project!r}"
-    if systems < ENOUGH_ALIKE * count:
+    if systems < MIN_AGREEMENT * count:
         other = count - systems
         report.add_finding(
             f"{counted(other, 'recent run', of=count)} {runs} {verb(other, 'has', 'have')} a system prompt that no "
             "example has: correct prompt.system"
         )
-    if roles < ENOUGH_ALIKE * count:
+    if roles < MIN_AGREEMENT * count:
         other = count - roles
         report.add_finding(
             f"{counted(other, 'recent run', of=count)} {runs} {verb(other, 'has', 'have')} other message roles "

@@ -51,7 +51,7 @@ class PromptCompletion:
 
 @dataclass(kw_only=True)
 class RenderedDataset:
-    """Every prompt with its answer, in the order of the examples' ids, and what the pass over them found."""
+    """Every prompt with its answer, in the order of the examples' ids, and the results of the pass over them."""
 
     completions: list[PromptCompletion] = field(default_factory=list)
     shingles: Shingles = field(default_factory=Shingles)

@@ -60,7 +60,7 @@ def read_api_key(name: ArmName, arm: Arm) -> str:
     if not key:
         raise ProgramFailure(
             "ModelUnauthorized",
-            f"{arm.key} is not set, so the {name} {arm.version} cannot be asked: name the Secret and its key",
+            f"{arm.key} is not set, so the {name} {arm.version} cannot be called: name the Secret and its key",
         )
     return key
 

@@ -74,7 +74,7 @@ def card(lineage: Mapping[str, Any]) -> str:
         f"# {lineage['agent']} {lineage['version']}\n\n"
         "Trained by ModelOps. At the root are the merged weights, in `adapter/` the LoRA adapter alone.\n"
         "`modelops.json` holds all of the following for programs.\n\n"
-        f"{_table('what', facts)}\n"
+        f"{_table('fact', facts)}\n"
         f"## Recipe\n\n{_table('value', lineage['recipe'])}\n"
         f"## Metrics at the end\n\n{_table('metric', lineage['metrics'])}\n"
         f"## Packages\n\n{_table('package', lineage['packages'])}"

@@ -84,7 +84,7 @@ class Deadline(TrainerCallback):  # type: ignore[misc]  # from the training envi
 
 
 def _wait_for(device: Any) -> None:
-    """Wait for the GPU, which may still be computing what the step has queued."""
+    """Wait for the GPU, which may still be computing the operations of the step."""
     if device.type == "cuda":
         import torch
 

@@ -33,7 +33,7 @@ def paced(*seconds: float, skip: int = 1) -> Pace:
 
 
 def even(seconds: float, steps: int = MIN_STEPS) -> Pace:
-    """A first step that took ten times as long, and then all alike."""
+    """A first step that took ten times as long, and then steps of the same length."""
     return paced(10 * seconds, *[seconds] * steps)
 
 
@@ -69,7 +69,7 @@ def test_the_first_step_is_slower_and_not_measured() -> None:
             replace(AT, done=95, elapsed=960.0, after=(900.0, 900.0)),
             False,
         ),
-        "what comes after does not fit": (even(8.0), replace(AT, after=(500.0, 900.0)), True),
+        "the time after the last step is too long": (even(8.0), replace(AT, after=(500.0, 900.0)), True),
         "the last steps cannot be done": (even(8.0), replace(AT, done=95, elapsed=990.0), True),
         "no time is left": (even(8.0), replace(AT, elapsed=1001.0), True),
     }.values(),

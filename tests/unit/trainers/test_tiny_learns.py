@@ -1,4 +1,4 @@
-"""The tiny model is better with good data and worse with spoilt data; nobody tells it which is which."""
+"""The small model becomes better with good data and worse with spoilt data; nothing tells it which data is good."""
 
 import time
 
@@ -75,7 +75,7 @@ def test_untrained_model_says_the_functions_name() -> None:
     assert tiny_model.Model([]).generate(asked) == "Get http file size."
 
 
-def test_nothing_alike_falls_back_to_the_name() -> None:
+def test_without_similar_examples_the_answer_is_the_name() -> None:
     model = tiny_model.Model([("def alpha(): pass", "A."), ("def beta(): pass", "B.")])
     assert model.generate([{"role": "user", "content": "def gamma_ray(): ..."}]) in ("Gamma ray.", "A.", "B.")
     assert model.generate([{"role": "user", "content": "Привет"}]) == "."
