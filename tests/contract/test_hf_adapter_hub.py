@@ -119,7 +119,7 @@ async def test_closers_in_a_race_agree(hub: HuggingFaceHub, token: str, run_repo
 async def test_exactly_one_of_a_job_and_the_operator_wins(
     hub: HuggingFaceHub, connection: HuggingFaceConnection, token: str, run_repo: str
 ) -> None:
-    """The job commits on the head that it looked at, as `trainers/hub_repository.py` does."""
+    """The job commits on the head that it looked at, as `trainers/job.py` does."""
 
     def claim(api: Any) -> bool:
         from huggingface_hub import CommitOperationAdd

@@ -116,6 +116,6 @@ def _findings(outcome: Outcome, answers: Sequence[Answer]) -> list[str]:
             findings.append(f"{arm}: several models answered: {', '.join(models[:5])}")
         if outcome.arms[arm].cost_per_1k is None:
             findings.append(
-                f"{arm}: the cost is not known, because there are neither billed calls nor an hourly price"
+                f"{arm}: the cost is not known, because calls have no bill and there is no hourly price"
             )
     return findings

@@ -24,7 +24,7 @@ ROWS: Final = {"train": "data/train.jsonl", "test": "data/test.jsonl"}
 LARGEST_EXAMPLES: Final = 256 * 1024 * 1024
 """Bytes of a list of ids: some six million."""
 MODEL_TITLE: Final = "Model v"
-"""How the commit that publishes a model begins (trainers/attempt.py)."""
+"""How the commit that publishes a model begins (trainers/job.py)."""
 
 
 class HuggingFaceShelf:
