@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tests.bench.stage import ORG, Stage
 
-from modelops.trainers import tiny
+from modelops.trainers import tiny_model
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -35,11 +35,11 @@ def add_models(stage: Stage, count: int) -> list[tuple[str, str]]:
     """Models that the sandbox can serve, each (repo, revision)."""
     from huggingface_hub import CommitOperationAdd
 
-    api, content, found = _api(stage), tiny.Model([]).to_bytes(), []
+    api, content, found = _api(stage), tiny_model.Model([]).to_bytes(), []
     for number in range(count):
         repo = f"{ORG}/bench-candidate-{number}"
         api.create_repo(repo, private=True)
-        files = [CommitOperationAdd(tiny.MODEL_FILE, content)]
+        files = [CommitOperationAdd(tiny_model.MODEL_FILE, content)]
         commit = api.create_commit(repo, files, commit_message="A model of the bench")
         found.append((repo, str(commit.oid)))
     return found

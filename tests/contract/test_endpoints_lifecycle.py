@@ -12,7 +12,7 @@ from huggingface_hub.errors import BadRequestError, HfHubHTTPError
 from modelops.sandbox.client import SandboxInfo
 from modelops.sandbox.hub.seeds import BASE_MODEL
 from modelops.sandbox.tokens import USER
-from modelops.trainers import tiny
+from modelops.trainers import tiny_model
 
 Eventually = Callable[..., Any]
 QUESTION = [{"role": "user", "content": "def read_all_lines(path):\n    return open(path).readlines()"}]
@@ -54,8 +54,8 @@ def _ask(sandbox: SandboxInfo, name: str, model: str = BASE_MODEL, **options: An
 
 
 def _publish(hf: HfApi, repo: str, answer: str) -> str:
-    model = tiny.Model([(QUESTION[0]["content"], answer), ("def other(): pass", "Something else.")])
-    made = hf.upload_file(path_or_fileobj=model.to_bytes(), path_in_repo=tiny.MODEL_FILE, repo_id=repo)
+    model = tiny_model.Model([(QUESTION[0]["content"], answer), ("def other(): pass", "Something else.")])
+    made = hf.upload_file(path_or_fileobj=model.to_bytes(), path_in_repo=tiny_model.MODEL_FILE, repo_id=repo)
     return str(made.oid)
 
 

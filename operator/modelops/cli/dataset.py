@@ -85,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
     report, refusal = Report(), None
     with tempfile.TemporaryDirectory(prefix="modelops-dataset-") as folder:
         try:
-            prepare.check(WorkDir(Path(folder)), Request.of(dataset_input), report)
+            prepare.check_dataset(WorkDir(Path(folder)), Request.of(dataset_input), report)
         except ProgramFailure as failure:
             refusal = failure
     outcome: dict[str, Any] = {"ok": refusal is None}

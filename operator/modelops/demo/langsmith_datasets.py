@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from langsmith import Client
 
-from modelops.datasets.sensitive import sensitive
+from modelops.datasets.sensitive import find_sensitive
 from modelops.demo.stdlib_examples import StdlibExample, read_examples, spoil
 from modelops.sandbox.client import SandboxInfo
 
@@ -35,7 +35,7 @@ def create_datasets(sandbox: SandboxInfo) -> Datasets:
     """
     read = read_examples(limit=FUNCTIONS, held_out=HELD_OUT_FRACTION)
     # A few functions contain an e-mail address; the operator refuses a dataset with one.
-    examples = [example for example in read if not sensitive(f"{example.task}\n{example.docstring}")]
+    examples = [example for example in read if not find_sensitive(f"{example.task}\n{example.docstring}")]
     train = [example for example in examples if example.split == "train"]
     held_out = [example for example in examples if example.split == "held-out"]
     parts = {

@@ -18,7 +18,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from modelops.datasets.groups import grouped, normalised
+from modelops.datasets.group_split import connected_groups
+from modelops.datasets.normalised_inputs import normalised_text
 
 _SKIPPED = {
     "test",
@@ -87,7 +88,9 @@ def spoil(examples: Sequence[StdlibExample], *, seed: int = 7) -> list[StdlibExa
 
 
 def _split(examples: list[StdlibExample], *, held_out: float, order: random.Random) -> list[StdlibExample]:
-    groups = grouped([(f"task {_shape(e)}", f"answer {normalised(e.docstring)}") for e in examples])
+    groups = connected_groups(
+        [(f"task {_shape(e)}", f"answer {normalised_text(e.docstring)}") for e in examples]
+    )
     names = list(dict.fromkeys(groups))
     order.shuffle(names)
     wanted, count, chosen = held_out * len(examples), 0, set[int]()
@@ -104,8 +107,8 @@ def _split(examples: list[StdlibExample], *, held_out: float, order: random.Rand
 
 def _shape(example: StdlibExample) -> str:
     """Return the normalised body without its first line, so that renamed copies are equal."""
-    body = normalised(example.task.partition("\n")[2])
-    return body if len(body) > 40 else normalised(example.task)
+    body = normalised_text(example.task.partition("\n")[2])
+    return body if len(body) > 40 else normalised_text(example.task)
 
 
 def _library() -> Path:

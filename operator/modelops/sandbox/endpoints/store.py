@@ -10,7 +10,7 @@ from aiohttp import web
 from modelops.sandbox.endpoints.records import Endpoint
 from modelops.sandbox.hub.store import RepoStore
 from modelops.sandbox.state import ServiceState, read_json
-from modelops.trainers.tiny import MODEL_FILE
+from modelops.trainers.tiny_model import MODEL_FILE
 
 SERVABLE_FILES = ({MODEL_FILE}, {"config.json", "model.safetensors"})
 """The files that a servable model needs: those of the sandbox's tiny model, or those of transformers."""

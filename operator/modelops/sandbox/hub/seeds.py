@@ -6,7 +6,7 @@ from modelops.sandbox.hub import safetensors
 from modelops.sandbox.hub.objects import Entry
 from modelops.sandbox.hub.store import RepoStore
 from modelops.sandbox.tokens import USER
-from modelops.trainers import tiny
+from modelops.trainers import tiny_model
 
 BASE_MODEL = f"{USER}/docs-base"
 """A base model that `trainers/tiny.py` can start from."""
@@ -47,7 +47,7 @@ def _files(repo_id: str) -> list[tuple[str, bytes]]:
     config = {"model_type": "modelops-tiny", "architectures": ["Tiny"]}
     return [
         ("README.md", _CARD.format(name=repo_id).encode()),
-        (tiny.MODEL_FILE, tiny.Model([]).to_bytes()),
+        (tiny_model.MODEL_FILE, tiny_model.Model([]).to_bytes()),
         ("config.json", json.dumps(config, indent=2).encode()),
         ("model.safetensors", safetensors.zeros({"embedding.weight": (512, 64), "output.weight": (64, 512)})),
     ]

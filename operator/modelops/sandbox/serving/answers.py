@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from modelops.trainers import tiny
+from modelops.trainers import tiny_model
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class ServedModel(Protocol):
 class TinyServedModel:
     """The sandbox's tiny model. It counts words as tokens."""
 
-    def __init__(self, model: tiny.Model) -> None:
+    def __init__(self, model: tiny_model.Model) -> None:
         self._model = model
 
     async def answer(self, request: ChatRequest) -> ChatAnswer:

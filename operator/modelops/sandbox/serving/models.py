@@ -7,7 +7,7 @@ from modelops.sandbox.hub.store import RepoStore
 from modelops.sandbox.serving.answers import ModelFailedError, ServedModel, TinyServedModel
 from modelops.sandbox.serving.language_model import LanguageModel
 from modelops.sandbox.state import ServiceState, write_bytes
-from modelops.trainers import tiny
+from modelops.trainers import tiny_model
 
 MAX_MODELS = 16
 """Number of loaded models; the least recently used one is removed first."""
@@ -75,8 +75,8 @@ class ModelCache:
 
     async def _load(self, repo_id: str, oid: str) -> ServedModel:
         folder = await asyncio.to_thread(self._write_files, repo_id, oid)
-        if (folder / tiny.MODEL_FILE).is_file():
-            return TinyServedModel(await asyncio.to_thread(tiny.load, folder))
+        if (folder / tiny_model.MODEL_FILE).is_file():
+            return TinyServedModel(await asyncio.to_thread(tiny_model.load, folder))
         model = await LanguageModel.start(folder)
         asyncio.get_running_loop().call_soon(self._evict)
         return model

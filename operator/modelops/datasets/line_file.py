@@ -1,4 +1,4 @@
-"""Lines on disk that are found again by their place: what a program has made and does not keep in memory."""
+"""A file of lines that are read again by their offset: rendered examples that are not kept in memory."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 
 
-class Spool:
+class LineFile:
     """A new file, readable by its owner only, of lines that end with a newline. A context manager."""
 
     def __init__(self, path: Path) -> None:
@@ -15,25 +15,25 @@ class Spool:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
         self._file = os.fdopen(descriptor, "w+b")
         self._end = 0
-        self._written = True
+        self._at_end = True
 
-    def add(self, line: bytes) -> int:
-        """Append; returns the place to ask for."""
-        if not self._written:
+    def append(self, line: bytes) -> int:
+        """Append a line; returns its offset in bytes, for `read_line`."""
+        if not self._at_end:
             self._file.seek(0, os.SEEK_END)
-            self._written = True
-        place = self._end
+            self._at_end = True
+        offset = self._end
         self._file.write(line)
         self._end += len(line)
-        return place
+        return offset
 
-    def line(self, place: int) -> bytes:
-        """The line that begins there."""
-        self._file.seek(place)
-        self._written = False
+    def read_line(self, offset: int) -> bytes:
+        """The line that begins at this offset."""
+        self._file.seek(offset)
+        self._at_end = False
         return self._file.readline()
 
-    def __enter__(self) -> Spool:
+    def __enter__(self) -> LineFile:
         return self
 
     def __exit__(

@@ -1,6 +1,7 @@
-"""What `trl_tokens.py` makes of rows, as JSON: `wording_cases.py BASE-MODEL`, in the training environment.
+"""Prints the columns that `trl_tokens.py` makes of rows, as JSON: `chat_template_cases.py BASE-MODEL`.
 
-It runs in a folder with the payload's files. Labels are shown as the text that a loss is computed for.
+It runs in the training environment, in a folder with the payload's files. Labels are printed as the text that a loss is
+computed for.
 """
 
 import json
@@ -11,7 +12,7 @@ from typing import Any
 from job import BadData
 from transformers import AutoTokenizer
 from trl_rows import Chat, Pair
-from trl_tokens import IGNORED, Wording
+from trl_tokens import IGNORED, ChatTemplate
 
 USER, HELLO = {"role": "user", "content": "Greet."}, {"role": "assistant", "content": "Good morning."}
 CALL = {
@@ -36,37 +37,37 @@ CALLS = (
 )
 
 
-def wording(template: str | None = "", eos: str = "", **changes: Any) -> Wording:
-    """Of the base model's tokenizer with another template, or its own."""
+def chat_template(text: str | None = "", eos: str = "", **changes: Any) -> ChatTemplate:
+    """The base model's tokenizer with another template, or with its own."""
     tokenizer = AutoTokenizer.from_pretrained(sys.argv[1])
-    if template != "":
-        tokenizer.chat_template = template
+    if text != "":
+        tokenizer.chat_template = text
     for name, value in changes.items():
         setattr(tokenizer, name, value)
-    return Wording(tokenizer, base_model="base", eos=eos)
+    return ChatTemplate(tokenizer, base_model="base", eos=eos)
 
 
-def learnt(words: Wording, *messages: Any, tools: Any = None) -> dict[str, str]:
+def learnt(template: ChatTemplate, *messages: Any, tools: Any = None) -> dict[str, str]:
     """The whole text and the part that is learnt."""
     row = Chat(messages=messages, tools=tools)
-    columns = words.chats([row], max_length=500, path="p").values
+    columns = template.chats([row], max_length=500, path="p").values
     ids, labels = columns["input_ids"][0], columns["labels"][0]
-    said = [token for token in labels if token != IGNORED]
-    return {"text": words.tokenizer.decode(ids), "learnt": words.tokenizer.decode(said)}
+    learnt_ids = [token for token in labels if token != IGNORED]
+    return {"text": template.tokenizer.decode(ids), "learnt": template.tokenizer.decode(learnt_ids)}
 
 
 def refused(make: Callable[[], object]) -> str:
-    """Why rows or a tokenizer are refused."""
+    """The reason why rows or a tokenizer are refused."""
     try:
         make()
     except BadData as error:
         return str(error)
-    return "taken"
+    return "accepted"
 
 
 def main() -> None:
     """One line of JSON, the last one."""
-    plain = wording()
+    plain = chat_template()
     row, pair = (
         Chat(messages=(USER, HELLO)),
         Pair(prompt=(USER,), chosen=(HELLO,), rejected=(CALL, RESULT, HELLO)),
@@ -74,33 +75,35 @@ def main() -> None:
     found = {
         "one answer": learnt(plain, USER, HELLO),
         "several, unmarked": learnt(plain, USER, HELLO, USER, {**HELLO, "content": "Good evening."}),
-        "several, marked": learnt(wording(MARKED), USER, HELLO, USER, {**HELLO, "content": "Good evening."}),
-        "tools": learnt(wording(CALLS), USER, CALL, RESULT, HELLO, tools=({"name": "clock"},)),
-        "call": learnt(wording(CALLS), USER, CALL, tools=({"name": "clock"},)),
-        "pair": dict(wording(CALLS).pairs([pair], max_length=500, path="p").values),
+        "several, marked": learnt(
+            chat_template(MARKED), USER, HELLO, USER, {**HELLO, "content": "Good evening."}
+        ),
+        "tools": learnt(chat_template(CALLS), USER, CALL, RESULT, HELLO, tools=({"name": "clock"},)),
+        "call": learnt(chat_template(CALLS), USER, CALL, tools=({"name": "clock"},)),
+        "pair": dict(chat_template(CALLS).pairs([pair], max_length=500, path="p").values),
         "eos": [plain.end, plain.tokenizer.eos_token],
         "too long": refused(lambda: plain.chats([row, row], max_length=5, path="p")),
-        "pair too long": refused(lambda: wording(CALLS).pairs([pair], max_length=5, path="p")),
-        "no template": refused(lambda: wording(None)),
-        "made": learnt(wording(None, END), USER, HELLO, USER, {**HELLO, "content": "Good evening."}),
-        "made, served": wording(None, END).tokenizer.chat_template,
-        "other end": learnt(wording(eos="<|endoftext|>"), USER, HELLO),
-        "no end but eos": learnt(wording(NO_END, END), USER, HELLO),
+        "pair too long": refused(lambda: chat_template(CALLS).pairs([pair], max_length=5, path="p")),
+        "no template": refused(lambda: chat_template(None)),
+        "made": learnt(chat_template(None, END), USER, HELLO, USER, {**HELLO, "content": "Good evening."}),
+        "made, served": chat_template(None, END).tokenizer.chat_template,
+        "other end": learnt(chat_template(eos="<|endoftext|>"), USER, HELLO),
+        "no end but eos": learnt(chat_template(NO_END, END), USER, HELLO),
         "new ends": [
-            words.new_ends(known)
-            for words, known in (
-                (wording(None, END), []),
-                (wording(None, END), [plain.end_id]),
-                (wording(None, "<|endoftext|>"), []),
+            template.untrained_ends(known)
+            for template, known in (
+                (chat_template(None, END), []),
+                (chat_template(None, END), [plain.end_id]),
+                (chat_template(None, "<|endoftext|>"), []),
             )
         ],
-        "eos is no token": refused(lambda: wording(None, "<|nothing|>")),
+        "eos is no token": refused(lambda: chat_template(None, "<|nothing|>")),
         "made, tools": refused(
-            lambda: wording(None, END).chats([Chat(messages=(USER, CALL))], max_length=500, path="p")
+            lambda: chat_template(None, END).chats([Chat(messages=(USER, CALL))], max_length=500, path="p")
         ),
-        "no end": refused(lambda: wording(NO_END)),
+        "no end": refused(lambda: chat_template(NO_END)),
         "template raises": refused(
-            lambda: wording(
+            lambda: chat_template(
                 "{%- if messages | length > 2 %}{{- raise_exception('two at most') }}{%- endif %}" + MARKED
             ).chats([Chat(messages=(USER, USER, HELLO))], max_length=500, path="p")
         ),

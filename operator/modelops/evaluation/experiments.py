@@ -1,4 +1,4 @@
-"""The evaluation in LangSmith: one experiment for each arm. The verdict never waits for it for long."""
+"""The evaluation in LangSmith: one experiment for each arm. The verdict does not depend on it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from modelops.adapters.langsmith.experiments import (
     finish_experiment,
     open_experiment,
 )
-from modelops.datasets.source import Snapshot, connect
+from modelops.datasets.download import LoadedDataset, connect_langsmith
 from modelops.domain import prompt as prompts
 from modelops.evaluation.journal import Answer
 from modelops.evaluation.outcome import Scores
@@ -28,23 +28,30 @@ if TYPE_CHECKING:
     from langsmith import Client
 
 
-def record(
+def record_experiments(
     request: Request,
-    found: Snapshot,
+    dataset: LoadedDataset,
     questions: Sequence[Question],
     answers: Sequence[Answer],
     scores: Scores,
 ) -> dict[str, Any]:
-    """`recorded`, `experiment_url`, `experiments`; where it fails for long, `unrecorded` says why."""
+    """Record both experiments; retries for `record_seconds`.
+
+    Returns keys of `result.json`: `recorded`, `experiment_url`, `experiments`. After a failure `recorded` is false, and
+    `unrecorded` says why.
+    """
     deadline, pause = time.monotonic() + request.record_seconds, 1.0
-    client = connect()
+    client = connect_langsmith()
     try:
         while True:
             try:
-                return _record(client, request, found, questions, answers, scores)
+                return _record(client, request, dataset, questions, answers, scores)
             except LangSmithError as error:
                 if not error.transient or time.monotonic() + pause > deadline:
-                    return {"recorded": False, "unrecorded": f"LangSmith does not have all of it: {error}"}
+                    return {
+                        "recorded": False,
+                        "unrecorded": f"LangSmith does not have the complete experiments: {error}",
+                    }
             time.sleep(pause)
             pause *= 2
     finally:
@@ -54,17 +61,17 @@ def record(
 def _record(
     client: Client,
     request: Request,
-    found: Snapshot,
+    dataset: LoadedDataset,
     questions: Sequence[Question],
     answers: Sequence[Answer],
     scores: Scores,
 ) -> dict[str, Any]:
-    asked = {question.example: question for question in questions}
+    by_example = {question.example: question for question in questions}
     experiments: dict[ArmName, Experiment] = {}
     for arm in ARMS:
-        experiment = open_experiment(client, _plan(request, found, arm, examples=len(questions)))
-        own = [_logged(request, asked[a.example], a, scores[a.key]) for a in answers if a.arm == arm]
-        log_answers(client, experiment, own)
+        experiment = open_experiment(client, _plan(request, dataset, arm, examples=len(questions)))
+        logged = [_logged(request, by_example[a.example], a, scores[a.key]) for a in answers if a.arm == arm]
+        log_answers(client, experiment, logged)
         finish_experiment(client, experiment)
         experiments[arm] = experiment
     return {
@@ -74,14 +81,14 @@ def _record(
     }
 
 
-def _plan(request: Request, found: Snapshot, arm: ArmName, *, examples: int) -> ExperimentPlan:
+def _plan(request: Request, dataset: LoadedDataset, arm: ArmName, *, examples: int) -> ExperimentPlan:
     return ExperimentPlan(
         operator_run_id=request.rollout,
         arm=arm,
         agent=request.agent,
         model_version=request.arms[arm].version,
-        dataset_id=found.dataset_id,
-        dataset_version=found.as_of,
+        dataset_id=dataset.dataset_id,
+        dataset_version=dataset.as_of,
         example_count=examples,
         repetitions=request.repetitions,
         description=f"{arm} {request.arms[arm].version} of {request.agent}, by ModelOps",

@@ -1,4 +1,5 @@
-"""One question to one model, timed honestly: the SDK's own retries are off, ours are few and counted."""
+"""One question to one model. The SDK's own retries are off, so that latencies are those of single calls; the retries of
+this client are bounded and counted."""
 
 from __future__ import annotations
 
@@ -22,18 +23,22 @@ ANSWER_SECONDS = 120.0
 MOST_ATTEMPTS = 6
 LONGEST_WAIT_SECONDS = 30.0
 _BUSY = (429, 503)
-"""Too many requests, or an endpoint that scales up: neither says anything about the model."""
-_HOPELESS = {
+"""HTTP statuses that are retried: too many requests, or an endpoint that scales up."""
+_PERMANENT = {
     401: ("ModelUnauthorized", "the key in {key} is wrong: correct the Secret"),
     402: ("CreditsExhausted", "the account behind {key} has no credits left: add some"),
     403: ("ModelUnauthorized", "the key in {key} may not use this model: use another one"),
-    404: ("ModelNotFound", "there is no such model or address: correct what serves the agent"),
+    404: (
+        "ModelNotFound",
+        "there is no such model or address: correct the AgentModel's baseline or the candidate",
+    ),
 }
+"""HTTP statuses that every further call would get: reason, and remedy."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """One attempt's outcome. `status` is the HTTP status of a failed one, where there was any."""
+    """The result of one call. `started` is in Unix seconds; `status` is the HTTP status of a failed call, or None."""
 
     started: float
     latency_ms: float
@@ -49,34 +54,34 @@ class Reply:
     retry_after: float | None = None
 
 
-def key_of(name: ArmName, arm: Arm) -> str:
-    """The arm's key. Raises ProgramFailure where it is not in the environment."""
+def read_api_key(name: ArmName, arm: Arm) -> str:
+    """The arm's API key. Raises ProgramFailure ModelUnauthorized where it is not in the environment."""
     key = os.environ.get(arm.api_key_env)
     if not key:
         raise ProgramFailure(
             "ModelUnauthorized",
-            f"{arm.key} is not set, so the {name} {arm.version} cannot be asked: name the Secret and its key",
+            f"{arm.key} is not set, so the {name} {arm.version} cannot be called: name the Secret and its key",
         )
     return key
 
 
-def refusal(name: ArmName, arm: Arm, status: int) -> ProgramFailure | None:
-    """What an HTTP status says of every further call to this arm; None where it says nothing."""
-    if status not in _HOPELESS:
+def permanent_refusal(name: ArmName, arm: Arm, status: int) -> ProgramFailure | None:
+    """The failure of the evaluation where every further call to this arm would get the same HTTP status; else None."""
+    if status not in _PERMANENT:
         return None
-    reason, why = _HOPELESS[status]
+    reason, remedy = _PERMANENT[status]
     return ProgramFailure(
         reason,
-        f"the {name} {arm.version} ({arm.model} at {arm.base_url}) answered {status}: {why.format(key=arm.key)}",
+        f"the {name} {arm.version} ({arm.model} at {arm.base_url}) answered {status}: {remedy.format(key=arm.key)}",
     )
 
 
-class Caller:
-    """Asks one arm's model, with the prompt contract's sampling."""
+class ModelClient:
+    """Calls the model of one arm, with the prompt contract's sampling."""
 
     def __init__(self, name: ArmName, arm: Arm, *, prompt: PromptContract) -> None:
-        """Raises ProgramFailure where the arm's key is not in the environment."""
-        key_of(name, arm)
+        """Raises ProgramFailure ModelUnauthorized where the arm's API key is not in the environment."""
+        read_api_key(name, arm)
         self._name = name
         self._arm = arm
         self._client = _client(arm)
@@ -86,22 +91,22 @@ class Caller:
         """The model's reply, or the last failure after bounded retries of 429 and 503."""
         pause = 0.5
         for attempt in range(1, MOST_ATTEMPTS + 1):
-            reply = replace(await self._once(messages), attempts=attempt)
+            reply = replace(await self._call_once(messages), attempts=attempt)
             if reply.status not in _BUSY or attempt == MOST_ATTEMPTS:
                 break
             await asyncio.sleep(min(reply.retry_after or pause, LONGEST_WAIT_SECONDS))
             pause *= 2
         return reply
 
-    def refusal(self, reply: Reply) -> ProgramFailure | None:
-        """The end of the evaluation that this reply means, where every further call would fail alike."""
-        return None if reply.status is None else refusal(self._name, self._arm, reply.status)
+    def permanent_refusal(self, reply: Reply) -> ProgramFailure | None:
+        """The failure of the evaluation where every further call would fail like this one; else None."""
+        return None if reply.status is None else permanent_refusal(self._name, self._arm, reply.status)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()
 
-    async def _once(self, messages: Sequence[Message]) -> Reply:
+    async def _call_once(self, messages: Sequence[Message]) -> Reply:
         import openai
 
         started, clock = time.time(), time.perf_counter()
@@ -117,17 +122,17 @@ class Caller:
             return reply(
                 error=f"HTTP {error.status_code}",
                 status=error.status_code,
-                retry_after=_seconds(error.response.headers.get("retry-after")),
+                retry_after=_retry_after_seconds(error.response.headers.get("retry-after")),
             )
         except openai.APITimeoutError:
             return reply(error=f"no answer within {ANSWER_SECONDS:.0f} s")
         except (openai.APIError, ValueError) as error:
             return reply(error=type(error).__name__)
-        return _understood(completion, reply)
+        return _reply_from(completion, reply)
 
 
-def _understood(completion: Any, reply: Any) -> Reply:
-    """A completion as a reply; one that says 200 and means failure is a failure."""
+def _reply_from(completion: Any, reply: Any) -> Reply:
+    """A completion as a reply. A completion without content, or with finish reason "error", is a failed call."""
     choice = completion.choices[0] if getattr(completion, "choices", None) else None
     usage = getattr(completion, "usage", None)
     cost = getattr(usage, "cost", None)
@@ -167,7 +172,7 @@ def _parameters(arm: Arm, prompt: PromptContract) -> dict[str, Any]:
     return parameters
 
 
-def _seconds(header: str | None) -> float | None:
+def _retry_after_seconds(header: str | None) -> float | None:
     try:
         return max(0.0, float(header)) if header else None
     except ValueError:
