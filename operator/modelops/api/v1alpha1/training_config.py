@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from modelops.api.v1alpha1.cel import Rule
-from modelops.api.v1alpha1.meta import ApiModel, Share
+from modelops.api.v1alpha1.meta import ApiModel, Measured, Share, StatusModel
 
 
 class TrainingConfig(ApiModel):
@@ -39,4 +39,42 @@ class TrainingConfig(ApiModel):
     )
     max_seq_length: int | None = Field(
         default=None, ge=16, le=262144, description="Longest example, in tokens."
+    )
+
+
+class TrainingRecipe(StatusModel):
+    """The training values that every attempt of a run uses: the fields of `TrainingConfig`, after the precedence.
+
+    The bounds of the spec hold already. Decimal numbers have no pattern here, so that the shortest text of any
+    number of training_defaults.yaml fits.
+    """
+
+    learning_rate: Measured | None = Field(
+        default=None, description='Learning rate as a decimal string, such as "0.0002".'
+    )
+    num_epochs: int | None = Field(default=None, ge=1, description="Number of passes over the training data.")
+    batch_size: int | None = Field(
+        default=None, ge=1, description="Number of examples per device and forward pass."
+    )
+    gradient_accumulation_steps: int | None = Field(
+        default=None, ge=1, description="Number of forward passes that make one update of the weights."
+    )
+    warmup_ratio: Measured | None = Field(
+        default=None,
+        description="Share of all steps, from 0 to 1, in which the learning rate rises, as a decimal string.",
+    )
+    lora_rank: int | None = Field(default=None, ge=1, description="Rank of the LoRA adapter.")
+    lora_alpha: int | None = Field(default=None, ge=1, description="Scale (alpha) of the LoRA adapter.")
+    target_modules: tuple[Annotated[str, Field(max_length=64)], ...] | None = Field(
+        default=None,
+        max_length=32,
+        description="Names of the model's modules that get an adapter; `all-linear` means every linear layer.",
+    )
+    beta: Measured | None = Field(
+        default=None,
+        description="Strength of the preference term of dpo and orpo, as a decimal string. Empty for sft "
+        "unless a value was set.",
+    )
+    max_seq_length: int | None = Field(
+        default=None, ge=1, description="Length of the longest training example, in tokens."
     )

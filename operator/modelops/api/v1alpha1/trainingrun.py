@@ -23,7 +23,7 @@ from modelops.api.v1alpha1.meta import (
     Money,
     StatusModel,
 )
-from modelops.api.v1alpha1.training_config import TrainingConfig
+from modelops.api.v1alpha1.training_config import TrainingConfig, TrainingRecipe
 
 _SOURCE = r"^(human|model:\S+)$"
 _PATH = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$"
@@ -401,11 +401,10 @@ class TrainingRunStatus(StatusModel):
         description="What an approval must name: the digest of this run, its data and base model, its hardware "
         "and price, frozen when the approval was asked for.",
     )
-    recipe: str = Field(
-        default="",
-        max_length=8192,
-        description="The training values of every attempt, as JSON with the names of training_defaults.yaml; fixed "
-        "by the first submission.",
+    recipe: TrainingRecipe | None = Field(
+        default=None,
+        description="Training values of every attempt. The operator fixes them with the first submission; later "
+        "edits of defaults change nothing. Empty before that.",
     )
     attempts: tuple[AttemptStatus, ...] = Field(
         default=(), max_length=32, description="Attempts that are over, but for the last; the newest 32."
