@@ -38,7 +38,7 @@ def play(scene: Scene) -> Ending:
         "every agent is back on stable",
         lambda: all(agent["weight"] == 0 and agent["stable"] == stable for agent in scene.board.agents),
     )
-    scene.until("the operator knows that", lambda: _rollback(scene).get("effectMs") is not None)
+    scene.until("the operator knows that", lambda: _rollback(scene).get("effectMilliseconds") is not None)
     scene.demand(scene.stable == stable, f"{stable} still serves the agent, not {scene.stable}")
     lines = (_by_our_clock(scene, fault), _by_the_operator(scene))
     for line in lines:
@@ -85,7 +85,7 @@ def _by_the_operator(scene: Scene) -> str:
     """status.rollback: each part by itself."""
     times = _rollback(scene)
     return (
-        f"by the operator (status.rollback): detection {times.get('detectMs')} ms after the first bad "
-        f"report, decision {times.get('decideMs')} ms, write {times.get('writeMs')} ms, "
-        f"last agent confirmed {times.get('effectMs')} ms after that"
+        f"by the operator (status.rollback): detection {times.get('detectMilliseconds')} ms after the first bad "
+        f"report, decision {times.get('decideMilliseconds')} ms, write {times.get('writeMilliseconds')} ms, "
+        f"last agent confirmed {times.get('effectMilliseconds')} ms after that"
     )

@@ -308,9 +308,9 @@ class ArmResult(StatusModel):
     """One side of the comparison."""
 
     success: Measured = Field(description="Mean success, 0 to 1.")
-    latency_p50_ms: int = Field(default=0, ge=0, description="Median latency.")
-    latency_p95_ms: int = Field(default=0, ge=0, description="95th percentile of latency.")
-    cost_per_1k: Measured = Field(default="0", description="US dollars per 1,000 tokens.")
+    latency_p50_milliseconds: int = Field(default=0, ge=0, description="Median latency.")
+    latency_p95_milliseconds: int = Field(default=0, ge=0, description="95th percentile of latency.")
+    usd_per_1000_tokens: Measured = Field(default="0", description="US dollars per 1,000 tokens.")
     errors: int = Field(default=0, ge=0, description="Calls that failed; each counts as not a success.")
 
 
@@ -360,7 +360,7 @@ class TrackSummary(StatusModel):
 
     requests: int = Field(default=0, ge=0, description="Requests.")
     errors: int = Field(default=0, ge=0, description="Errors.")
-    p95_ms: int = Field(default=0, ge=0, description="95th percentile of latency.")
+    latency_p95_milliseconds: int = Field(default=0, ge=0, description="95th percentile of latency.")
 
 
 class AnalysisStatus(StatusModel):
@@ -376,12 +376,12 @@ class AnalysisStatus(StatusModel):
 class RollbackTimes(StatusModel):
     """How long putting everything back took, in milliseconds."""
 
-    detect_ms: int = Field(
+    detect_milliseconds: int = Field(
         default=0, ge=0, description="From the first bad report in the window to the breach."
     )
-    decide_ms: int = Field(default=0, ge=0, description="From the breach to the decision.")
-    write_ms: int = Field(default=0, ge=0, description="From the decision to the routing written.")
-    effect_ms: int | None = Field(
+    decide_milliseconds: int = Field(default=0, ge=0, description="From the breach to the decision.")
+    write_milliseconds: int = Field(default=0, ge=0, description="From the decision to the routing written.")
+    effect_milliseconds: int | None = Field(
         default=None, ge=0, description="From the routing written to the last agent on stable."
     )
 
