@@ -414,7 +414,7 @@ def test_a_definite_conflict_repeats_the_intent_at_its_new_basis() -> None:
     life.step()
     again = life.state.rollout.status.intent
     assert again is not None
-    assert (again.generation, again.base_resource_version, again.attempt) == (intended.generation, "77", 2)
+    assert (again.generation, again.base_resource_version, again.writes) == (intended.generation, "77", 2)
     life.state = replace(life.state, rebase=None)
     assert life.until(over).phase == "Succeeded"
 

@@ -352,7 +352,7 @@ class Intent(StatusModel):
     base_resource_version: str = Field(
         default="", max_length=32, description="resourceVersion of the file that it was decided from."
     )
-    attempt: int = Field(default=1, ge=1, description="How often it was written.")
+    writes: int = Field(default=1, ge=1, description="How often it was written.")
 
 
 class TrackSummary(StatusModel):

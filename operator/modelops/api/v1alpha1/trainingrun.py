@@ -350,7 +350,7 @@ class AttemptStatus(StatusModel):
     usd_per_hour: Money = Field(default="0", alias="usdPerHour", description="Price of its hardware.")
     batch_size: int = Field(default=0, ge=0, description="Examples per device and step.")
     gradient_accumulation_steps: int = Field(default=0, ge=0, description="Steps that made one update.")
-    seconds_left: int = Field(
+    remaining_seconds: int = Field(
         default=0, ge=0, description="What the rest needs by the job's own measure; 0 where it did not say."
     )
     intended_at: datetime | None = Field(default=None, description="When its submission was intended.")
