@@ -47,9 +47,9 @@ class Kind:
 
 
 _AGE = Column("Age", ".metadata.creationTimestamp", "date")
-_AGENT_MODEL = Column("Agent", ".spec.agentModelRef.name", description="AgentModel that it is about.")
-_PHASE = Column("Phase", ".status.phase", description="What it is doing.")
-_REASON = Column("Reason", ".status.reason", description="Why it is in this phase.")
+_AGENT_MODEL = Column("Agent", ".spec.agentModelRef.name", description="AgentModel of the agent.")
+_PHASE = Column("Phase", ".status.phase", description="Phase of the object, for people.")
+_REASON = Column("Reason", ".status.reason", description="Reason for the phase, as one word.")
 
 
 def _condition(name: str) -> str:
@@ -61,15 +61,30 @@ KINDS = (
         model=AgentModel,
         resource=AGENT_MODELS,
         columns=(
-            Column("Agent", ".spec.agent", description="The agent's own name."),
+            Column("Agent", ".spec.agent", description="Name of the agent in agents.yaml."),
             Column("Stable", ".status.stable.version", description="Version that serves the agent."),
-            Column("Canary", ".status.canary.version", description="Version that a rollout is trying."),
-            Column("Spent", ".status.spend.settledUSD", description="US dollars billed this month."),
-            Column("Budget", ".spec.budget.monthlyUSD", description="US dollars per month."),
-            Column("Ready", _condition("Ready"), description="Whether file, record and endpoints agree."),
+            Column("Canary", ".status.canary.version", description="Candidate of the active rollout."),
+            Column("Spent", ".status.spend.settledUSD", description="US dollars booked this month."),
+            Column("Budget", ".spec.budget.monthlyUSD", description="Budget in US dollars per month."),
+            Column(
+                "Ready",
+                _condition("Ready"),
+                description="Whether the agents' file, the record and the endpoints agree.",
+            ),
             Column("Model", ".status.stable.model", description="Model that serves the agent.", wide=True),
-            Column("Rollout", ".status.activeRollout.name", description="Rollout that acts.", wide=True),
-            Column("In-Sync", ".status.routing.agentsInSync", "integer", "Agent processes.", wide=True),
+            Column(
+                "Rollout",
+                ".status.activeRollout.name",
+                description="Rollout that holds the agent's lock.",
+                wide=True,
+            ),
+            Column(
+                "In-Sync",
+                ".status.routing.agentsInSync",
+                "integer",
+                "Agent processes that confirmed the routing.",
+                wide=True,
+            ),
             _AGE,
         ),
         selectable=(".spec.agent",),
@@ -83,13 +98,20 @@ KINDS = (
             _AGENT_MODEL,
             _PHASE,
             Column("Done%", ".status.progress.percent", "integer", "Percent of the training that is done."),
-            Column("Loss", ".status.progress.loss", description="Last training loss."),
-            Column("ETA(min)", ".status.progress.etaMinutes", "integer", "Expected minutes to the end."),
-            Column("Cost", ".status.costUSD", description="US dollars billed."),
-            Column("Version", ".status.model.version", description="Version that it made."),
-            Column("Reason", ".status.reason", description="Why it is in this phase.", wide=True),
-            Column("Job", ".status.job.id", description="Job at the service.", wide=True),
-            Column("Repository", ".status.model.repo", description="Model repository.", wide=True),
+            Column("Loss", ".status.progress.loss", description="Last training loss that the job reported."),
+            Column(
+                "ETA(min)",
+                ".status.progress.etaMinutes",
+                "integer",
+                "Expected minutes until the end of the training.",
+            ),
+            Column("Cost", ".status.costUSD", description="Cost of the finished attempts in US dollars."),
+            Column("Version", ".status.model.version", description="Version of the trained model."),
+            Column("Reason", ".status.reason", description="Reason for the phase, as one word.", wide=True),
+            Column("Job", ".status.job.id", description="Id of the job at the service.", wide=True),
+            Column(
+                "Repository", ".status.model.repo", description="Repository of the trained model.", wide=True
+            ),
             _AGE,
         ),
         selectable=(".spec.agentModelRef.name", ".status.phase"),
@@ -101,14 +123,28 @@ KINDS = (
         resource=ROLLOUTS,
         columns=(
             _AGENT_MODEL,
-            Column("Candidate", ".status.candidate.version", description="Version that is tried."),
+            Column("Candidate", ".status.candidate.version", description="Version of the candidate."),
             _PHASE,
-            Column("Step", ".status.step", "integer", "Position in the steps."),
-            Column("Weight", ".status.weight", "integer", "Percent of sessions on the canary."),
-            Column("Verdict", ".status.evaluation.verdict", description="pass, fail or inconclusive."),
+            Column("Step", ".status.step", "integer", "Number of the current step."),
+            Column("Weight", ".status.weight", "integer", "Percentage of sessions that go to the canary."),
+            Column(
+                "Verdict",
+                ".status.evaluation.verdict",
+                description="Verdict of the evaluation: pass, fail or inconclusive.",
+            ),
             _REASON,
-            Column("Analysis", ".status.analysis.verdict", description="The watch's verdict.", wide=True),
-            Column("Model", ".status.candidate.model", description="The candidate's repository.", wide=True),
+            Column(
+                "Analysis",
+                ".status.analysis.verdict",
+                description="Verdict of the canary's analysis: Healthy, Waiting or Breached.",
+                wide=True,
+            ),
+            Column(
+                "Model",
+                ".status.candidate.model",
+                description="Repository of the candidate's model.",
+                wide=True,
+            ),
             _AGE,
         ),
         selectable=(".spec.agentModelRef.name", ".status.phase"),

@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 
 from modelops.crdgen.definition import definition, openapi_schema
 from modelops.crdgen.kinds import KINDS, Kind
-from modelops.crdgen.lint import findings
+from modelops.crdgen.lint import findings, stub, undocumented
 from modelops.crdgen.reference import with_generated_parts
 
 _HEADER = "# Made from operator/modelops/api by `make generate`; do not edit.\n"
@@ -40,12 +40,17 @@ def crd_text(kind: Kind) -> str:
 
 
 def lint() -> list[str]:
-    """What is wrong with the schemas, as `Kind.path: what`."""
+    """The faults of the schemas, columns and reasons, as `Kind.path: fault`."""
     found: list[str] = []
     for kind in KINDS:
-        parts = openapi_schema(kind)["properties"]
+        name, schema = kind.resource.kind, openapi_schema(kind)
+        found += (f"{name}: {fault}" for fault in stub(schema["description"]))
         for part in ("spec", "status"):
-            found += findings(parts[part], path=f"{kind.resource.kind}.{part}")
+            found += findings(schema["properties"][part], path=f"{name}.{part}")
+        for column in kind.columns:
+            if column.description:
+                found += (f"{name} column {column.name}: {fault}" for fault in stub(column.description))
+        found += (f"{name} reason {fault}" for fault in undocumented(kind.reasons))
     return found
 
 
