@@ -1,4 +1,4 @@
-"""What may change after an object was made, and what may never: decided by the real API server."""
+"""The fields that can change after an object was created and those that cannot: decided by the real API server."""
 
 import json
 import subprocess
@@ -24,7 +24,7 @@ MANIFESTS = {AGENT: "agentmodel-docs", RUN: "trainingrun-docs", ROLLOUT: "rollou
 
 @pytest.fixture
 def stored(kubectl: Kubectl, namespace: str) -> Callable[[str], dict[str, Any]]:
-    """Return the object as the API server stores it; the three samples of the docs agent are there."""
+    """Return a function that reads an object from the API server; the three samples of the docs agent exist."""
     for name in MANIFESTS.values():
         kubectl("create", "-f", SAMPLES / f"{name}.yaml", namespace=namespace, check=True)
 
@@ -179,10 +179,10 @@ def test_status_write_leaves_the_spec_alone(patch: Patch, stored: Callable[[str]
 STATUS_LATCHES = [("abortReason", "LatencyBreached", ""), ("promoting", True, False)]
 
 
-@pytest.mark.parametrize("taken_back", ["emptied", "unset", "whole status removed"])
+@pytest.mark.parametrize("removal", ["emptied", "unset", "whole status removed"])
 @pytest.mark.parametrize(("latch", "value", "empty"), STATUS_LATCHES)
 def test_latch_in_a_rollouts_status_holds(
-    patch: Patch, latch: str, value: Any, empty: Any, taken_back: str
+    patch: Patch, latch: str, value: Any, empty: Any, removal: str
 ) -> None:
     assert patch(ROLLOUT, status={"phase": "Progressing", latch: value}).returncode == 0
     statuses = {
@@ -191,7 +191,7 @@ def test_latch_in_a_rollouts_status_holds(
         "whole status removed": None,
     }
 
-    refused = patch(ROLLOUT, status=statuses[taken_back])
+    refused = patch(ROLLOUT, status=statuses[removal])
 
     assert refused.returncode != 0, "it was accepted"
     assert "status.abortReason and status.promoting cannot be unset" in refused.stderr
