@@ -59,8 +59,8 @@ class Baseline(ApiModel):
     ] = Field(
         pattern=_VARIABLE,
         max_length=64,
-        description="Name of the environment variable of the agent's process that holds the API key. Never the "
-        "key itself.",
+        description="Name of the environment variable of the agent's process that holds the API key. Never "
+        "the key itself.",
     )
 
 
@@ -96,13 +96,13 @@ class AgentConfig(ApiModel):
     """The place where the agent's processes read their configuration."""
 
     config_map_ref: ConfigMapKeyReference = Field(
-        description="The ConfigMap key that the agent's processes mount or watch. The operator changes this "
-        "agent's block in it and nothing else. Immutable."
+        description="The ConfigMap key that the agent's processes mount or watch. The operator changes "
+        "this agent's block in it and nothing else. Immutable."
     )
     workload_selector: WorkloadSelector | None = Field(
         default=None,
-        description="Selector of the Pods that must confirm each change of routing before the next step. Empty expects "
-        "the processes that reported within the last 60 seconds.",
+        description="Selector of the Pods that must confirm each change of routing before the next step. "
+        "If it is empty, the processes that reported within the last 60 seconds must confirm it.",
     )
 
 
@@ -129,15 +129,13 @@ class ParseRule(
     type: ParseType = Field(
         default=ParseType.TEXT,
         description="text takes the whole text without surrounding white space. json takes the JSON in the "
-        "text, inside a "
-        "Markdown fence or not. regex takes the match of `pattern`.",
+        "text, inside a Markdown fence or not. regex takes the match of `pattern`.",
     )
     pattern: str | None = Field(
         default=None,
         max_length=512,
-        description="Python regular expression for the type regex. The answer is its first group, or the whole "
-        "match if "
-        "it has no group. Empty for the other types.",
+        description="Python regular expression for the type regex. The answer is its first group, or the "
+        "whole match if it has no group. Empty for the other types.",
     )
 
 
@@ -149,14 +147,14 @@ class Sampling(ApiModel):
     )
     top_p: Share | None = Field(
         default=None,
-        description="Probability mass of nucleus sampling, from 0 to 1, as a decimal string. Empty leaves it to "
-        "the service.",
+        description="Probability mass of nucleus sampling, from 0 to 1, as a decimal string. If it is "
+        "empty, the service decides.",
     )
     seed: int | None = Field(
         default=None,
         ge=0,
         le=2147483647,
-        description="Random seed, for services that accept one. Empty sends none.",
+        description="Random seed, for services that accept one. If it is empty, no seed is sent.",
     )
 
 
@@ -166,7 +164,7 @@ class PromptContract(ApiModel):
     system: str | None = Field(
         default=None,
         max_length=16384,
-        description="Template of the system message. Empty sends no system message.",
+        description="Template of the system message. If it is empty, no system message is sent.",
     )
     user: str = Field(
         min_length=1,
@@ -176,16 +174,17 @@ class PromptContract(ApiModel):
     assistant: str = Field(
         min_length=1,
         max_length=16384,
-        description="Template of the expected answer, such as `{{ outputs.code }}`: the target of training and the "
-        "reference of evaluation.",
+        description="Template of the expected answer, such as `{{ outputs.code }}`: the target of training "
+        "and the reference of evaluation.",
     )
     parse: ParseRule | None = Field(
         default=None,
-        description="How the answer is taken from the model's text before it is scored. Empty takes the whole text.",
+        description="How the answer is taken from the model's text before it is scored. If it is empty, "
+        "the whole text is the answer.",
     )
     sampling: Sampling | None = Field(
         default=None,
-        description="Sampling parameters of evaluations and smoke tests. Empty samples greedily.",
+        description="Sampling parameters of evaluations and smoke tests. If it is empty, sampling is greedy.",
     )
     max_tokens: int = Field(
         default=1024, ge=1, le=131072, description="Limit of the length of an answer, in tokens."
@@ -195,9 +194,9 @@ class PromptContract(ApiModel):
         min_length=1,
         max_length=64,
         pattern=_TOKEN,
-        description="Special token that ends an answer, such as `<|im_end|>`. Required if the base model of a "
-        "TrainingRun "
-        "is no -Instruct model. Empty uses the token that the model's chat template ends an answer with.",
+        description="Special token that ends an answer, such as `<|im_end|>`. Required if the base model "
+        "of a TrainingRun is no -Instruct model. If it is empty, the token is used with which the model's "
+        "chat template ends an answer.",
     )
 
 
@@ -207,17 +206,17 @@ class LangSmithSettings(ApiModel):
     project: str | None = Field(
         default=None,
         max_length=200,
-        description="Name of the LangSmith project that receives the agent's traces. Empty names none.",
+        description="Name of the LangSmith project that receives the agent's traces. It may be empty.",
     )
     training_dataset: DatasetRef | None = Field(
         default=None,
-        description="Dataset of a TrainingRun that names none. Empty requires spec.dataset.langsmith in each run.",
+        description="Dataset of a TrainingRun that names none. If it is empty, each run must set "
+        "spec.dataset.langsmith.",
     )
     evaluation_dataset: DatasetRef | None = Field(
         default=None,
-        description="Held-out dataset of a Rollout that names none. Its examples must not be trained on. Empty "
-        "requires "
-        "spec.evaluation.dataset in each rollout.",
+        description="Held-out dataset of a Rollout that names none. Its examples must not be trained on. "
+        "If it is empty, each rollout must set spec.evaluation.dataset.",
     )
 
 
@@ -272,14 +271,14 @@ class Budget(ApiModel):
     monthly_usd: Money = Field(
         default="100",
         alias="monthlyUSD",
-        description="Budget in US dollars per calendar month in UTC, for training, evaluation and endpoints together. "
-        "A cost that does not fit is refused before it is spent.",
+        description="Budget in US dollars per calendar month in UTC, for training, evaluation and "
+        "endpoints together. A cost that does not fit is refused before it is spent.",
     )
     approval_above_usd: Money = Field(
         default="10",
         alias="approvalAboveUSD",
-        description="Threshold in US dollars. A TrainingRun with a higher estimate waits for a person's approval. A "
-        "Rollout with a higher estimate is refused.",
+        description="Threshold in US dollars. A TrainingRun with a higher estimate waits for a person's "
+        "approval. A Rollout with a higher estimate is refused.",
     )
 
 
@@ -290,11 +289,12 @@ class SecretRefs(ApiModel):
         description="Token for the Hugging Face Hub, Jobs and Inference Endpoints."
     )
     langsmith: SecretKeyReference | None = Field(
-        default=None, description="LangSmith API key, for datasets and experiments. Empty allows neither."
+        default=None,
+        description="LangSmith API key, for datasets and experiments. If it is empty, neither can be used.",
     )
     open_router: SecretKeyReference | None = Field(
         default=None,
-        description="OpenRouter API key, to evaluate a model that is served there. Empty if no model is.",
+        description="OpenRouter API key, to evaluate a model that is served there. It may be empty if no model is.",
     )
 
 
@@ -313,22 +313,22 @@ class AgentModelSpec(
 
     agent: AgentName
     baseline: Baseline = Field(
-        description="Model that serves the agent before the first promotion, as version v1.0.0. A later edit has no "
-        "effect; the condition BaselineIgnored reports it."
+        description="Model that serves the agent before the first promotion, as version v1.0.0. A later "
+        "edit has no effect; the condition BaselineIgnored reports it."
     )
     config: AgentConfig = Field(description="Place where the agent's processes read which model serves them.")
     prompt: PromptContract | None = Field(
         default=None,
-        description="Prompt contract: templates that turn an example into messages. Training, evaluation and smoke "
-        "tests share it. Without a prompt contract no model is trained or evaluated.",
+        description="Prompt contract: templates that turn an example into messages. Training, evaluation "
+        "and smoke tests share it. Without a prompt contract no model is trained or evaluated.",
     )
     langsmith: LangSmithSettings | None = Field(
-        default=None, description="LangSmith project and datasets of the agent. Empty names none."
+        default=None, description="LangSmith project and datasets of the agent. It may be empty."
     )
     training_defaults: TrainingConfig | None = Field(
         default=None,
-        description="Training values for every TrainingRun of this agent that does not set its own. Empty uses the "
-        "installation's.",
+        description="Training values for every TrainingRun of this agent that does not set its own. If it "
+        "is empty, those of the installation are used.",
     )
     serving: Serving = Field(
         default_factory=Serving,
@@ -343,24 +343,23 @@ class AgentModelSpec(
         description="Rules for the approval of a cost above the budget's threshold.",
     )
     secret_refs: SecretRefs = Field(
-        description="Credentials that the operator uses for this agent: keys of Secrets in the same namespace "
-        "that carry "
-        "the label modelops.code-chef.dev/managed=true."
+        description="Credentials that the operator uses for this agent: keys of Secrets in the same "
+        "namespace that carry the label modelops.code-chef.dev/managed=true."
     )
     allowed_licences: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = Field(
         default=(),
         max_length=32,
         json_schema_extra={"x-kubernetes-list-type": "set"},
-        description="Licences, such as `apache-2.0`, that base models, datasets and the models that wrote their "
-        "answers may "
-        "have. A TrainingRun with any other licence is refused. Empty does not check licences.",
+        description="Licences, such as `apache-2.0`, that base models, datasets and the models that wrote "
+        "their answers may have. A TrainingRun with any other licence is refused. If it is empty, licences "
+        "are not checked.",
     )
     rollback_window_seconds: int = Field(
         default=86400,
         ge=0,
         le=2592000,
-        description="Seconds that the previous model's endpoint keeps running after a promotion, so that an undo takes "
-        "effect at once. The endpoint bills during this time.",
+        description="Seconds that the previous model's endpoint keeps running after a promotion, so that "
+        "an undo takes effect at once. The endpoint bills during this time.",
     )
 
 
@@ -392,8 +391,8 @@ class VersionSummary(StatusModel):
     )
     deployment_status: str = Field(
         max_length=32,
-        description="Status of the version in the registry: trained, evaluated, rejected, canary_<n>pct, deployed, "
-        "rolled_back or superseded.",
+        description="Status of the version in the registry: trained, evaluated, rejected, canary_<n>pct, "
+        "deployed, rolled_back or superseded.",
     )
     trained_at: datetime | None = Field(
         default=None, description="Time at which the training ended. Empty if it is not known."
@@ -414,8 +413,8 @@ class EndpointStatus(StatusModel):
 
     name: str = Field(max_length=32, description="Name of the endpoint at the service.")
     role: EndpointRole = Field(
-        description="Purpose of the endpoint. stable serves the agent, canary serves a rollout's candidate, previous "
-        "waits for an undo, and stopping is about to be deleted."
+        description="Purpose of the endpoint. stable serves the agent, canary serves a rollout's "
+        "candidate, previous waits for an undo, and stopping is about to be deleted."
     )
     model: str = Field(max_length=193, description="Hub repository of the model that the endpoint serves.")
     revision: str = Field(
@@ -424,8 +423,8 @@ class EndpointStatus(StatusModel):
     state: str = Field(
         default="",
         max_length=32,
-        description="State of the endpoint, as the service names it, such as `running`. Empty until the service "
-        "listed it.",
+        description="State of the endpoint, as the service names it, such as `running`. Empty until the "
+        "service listed it.",
     )
     usd_per_hour: Money = Field(
         default="0",
@@ -458,9 +457,8 @@ class Spend(StatusModel):
     standing_usd: Money = Field(
         default="0",
         alias="standingUSD",
-        description="US dollars that running endpoints have cost this month in addition, at the time of the "
-        "last status "
-        "update. The budget counts this cost by the minute.",
+        description="US dollars that running endpoints have cost this month in addition, at the time of "
+        "the last status update. The budget counts this cost by the minute.",
     )
     budget_usd: Money = Field(
         default="0", alias="budgetUSD", description="Budget of the month in US dollars."

@@ -25,8 +25,8 @@ class Approval(ApiModel):
     """A person's approval of one offer, named by its digest."""
 
     approved_by: Username = Field(
-        description="Name of the person who approves, as the API server knows it (`kubectl auth whoami`). The "
-        "admission policies refuse the name of another user."
+        description="Name of the person who approves, as the API server knows it (`kubectl auth whoami`). "
+        "The admission policies refuse the name of another user."
     )
     digest: Annotated[str, matches(_DIGEST, "copy the digest from status.approvalDigest")] = Field(
         pattern=_DIGEST,
@@ -40,6 +40,6 @@ class ApprovalPolicy(ApiModel):
 
     forbid_self_approval: bool = Field(
         default=False,
-        description="Whether the approval must come from another person than spec.requestedBy of the run. If true, "
-        "a run without requestedBy cannot be approved.",
+        description="Whether the approval must come from another person than spec.requestedBy of the run. "
+        "If true, a run without requestedBy cannot be approved.",
     )

@@ -59,7 +59,8 @@ class Toleration(ApiModel):
         default=None,
         max_length=253,
         pattern=_LABEL_KEY,
-        description="Key of the tolerated taint. Empty tolerates every key; the operator must be Exists then.",
+        description="Key of the tolerated taint. If it is empty, every key is tolerated, and the operator "
+        "must be Exists.",
     )
     operator: Literal["Exists", "Equal"] = Field(
         default="Exists",
@@ -69,7 +70,7 @@ class Toleration(ApiModel):
         default=None, description="Value of the tolerated taint. Empty with the operator Exists."
     )
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = Field(
-        default=None, description="Effect of the tolerated taint. Empty tolerates every effect."
+        default=None, description="Effect of the tolerated taint. If it is empty, every effect is tolerated."
     )
 
 
@@ -77,9 +78,9 @@ class ClusterHardwareSpec(ApiModel):
     """The fields that both backends in the cluster have in common."""
 
     device: DeviceKind = Field(
-        description="Device of the nodes; the estimate takes memory and speed from it. Its price per hour is "
-        "cost_estimates.<device>_per_hour in the operator's training defaults, with `_` for `-`, such as "
-        "rtx_pro_6000_per_hour. Devices from cpu-basic to cpu-performance have no GPU.",
+        description="Device of the nodes; the estimate takes memory and speed from it. Its price per hour "
+        "is cost_estimates.<device>_per_hour in the operator's training defaults, with `_` for `-`, such "
+        "as rtx_pro_6000_per_hour. Devices from cpu-basic to cpu-performance have no GPU.",
     )
     gpus: int = Field(
         default=1,
@@ -97,17 +98,18 @@ class ClusterHardwareSpec(ApiModel):
     )
     cpu: Quantity | None = Field(
         default=None,
-        description='CPU request of each Pod as a Kubernetes quantity, such as "8". Empty requests none.',
+        description='CPU request of each Pod as a Kubernetes quantity, such as "8". If it is empty, no CPU is '
+        "requested.",
     )
     memory: Quantity | None = Field(
         default=None,
-        description='Memory request and limit of each Pod as a Kubernetes quantity, such as "64Gi". Empty sets '
-        "neither.",
+        description='Memory request and limit of each Pod as a Kubernetes quantity, such as "64Gi". If it is '
+        "empty, there is neither.",
     )
     queue_name: ObjectName | None = Field(
         default=None,
-        description="Name of a LocalQueue of Kueue in the same namespace, which decides when the job starts. "
-        "Empty starts the job without a queue.",
+        description="Name of a LocalQueue of Kueue in the same namespace, which decides when the job "
+        "starts. If it is empty, the job starts without a queue.",
     )
 
 
@@ -117,7 +119,7 @@ class KubernetesBackend(ClusterHardwareSpec, json_schema_extra=rules(_GPUS_FIT))
     node_selector: dict[str, LabelValue] = Field(
         default_factory=dict,
         max_length=16,
-        description="Labels that a node must carry to run the Pod. Empty allows every node.",
+        description="Labels that a node must carry to run the Pod. If it is empty, every node is allowed.",
     )
     tolerations: tuple[Toleration, ...] = Field(
         default=(),
@@ -127,7 +129,7 @@ class KubernetesBackend(ClusterHardwareSpec, json_schema_extra=rules(_GPUS_FIT))
     )
     runtime_class_name: ObjectName | None = Field(
         default=None,
-        description="Name of the Pod's RuntimeClass, such as `nvidia`. Empty uses the cluster's default.",
+        description="Name of the Pod's RuntimeClass, such as `nvidia`. If it is empty, the cluster's default is used.",
     )
 
 

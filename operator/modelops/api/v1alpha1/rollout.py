@@ -42,8 +42,8 @@ class ModelRevision(ApiModel):
     ] = Field(
         pattern=_COMMIT,
         max_length=40,
-        description="Full commit of the repository, 40 hexadecimal digits. A branch is refused, since it could change "
-        "during the evaluation.",
+        description="Full commit of the repository, 40 hexadecimal digits. A branch is refused, since it "
+        "could change during the evaluation.",
     )
 
 
@@ -55,8 +55,8 @@ class Candidate(
 
     training_run_ref: LocalReference | None = Field(
         default=None,
-        description="TrainingRun of the same agent and namespace whose model is the candidate. The rollout waits until "
-        "the run has succeeded.",
+        description="TrainingRun of the same agent and namespace whose model is the candidate. The rollout "
+        "waits until the run has succeeded.",
     )
     model: ModelRevision | None = Field(
         default=None, description="Model repository on the Hugging Face Hub, at one commit."
@@ -67,8 +67,8 @@ class Candidate(
         default=None,
         pattern=_VERSION,
         max_length=64,
-        description="Version of the agent's history, such as v1.0.0. A version that was stable before needs no "
-        "evaluation: this is an undo.",
+        description="Version of the agent's history, such as v1.0.0. A version that was stable before "
+        "needs no evaluation: this is an undo.",
     )
 
 
@@ -85,9 +85,9 @@ class Scorer(ApiModel):
 
     type: ScorerType = Field(
         default=ScorerType.EXACT,
-        description="Score of an answer against the example's expected answer, from 0 to 1. exact scores 1 if both are "
-        "equal. tokenF1 is the harmonic mean of shared words (precision and recall). json scores 1 if both are equal "
-        "as JSON.",
+        description="Score of an answer against the example's expected answer, from 0 to 1. exact scores 1 "
+        "if both are equal. tokenF1 is the harmonic mean of shared words (precision and recall). json "
+        "scores 1 if both are equal as JSON.",
     )
     threshold: Share = Field(
         default="1", description="Lowest score that counts as a success, from 0 to 1, as a decimal string."
@@ -106,7 +106,7 @@ class Evaluation(ApiModel):
 
     dataset: DatasetRef | None = Field(
         default=None,
-        description="Held-out LangSmith dataset. Empty uses the AgentModel's langsmith.evaluationDataset.",
+        description="Held-out LangSmith dataset. If it is empty, the AgentModel's langsmith.evaluationDataset is used.",
     )
     scorer: Scorer = Field(
         default_factory=Scorer,
@@ -114,19 +114,20 @@ class Evaluation(ApiModel):
     )
     margin_points: Points = Field(
         default="5",
-        description="Margin in percentage points by which the candidate's success rate may be lower than the stable "
-        "model's. The whole confidence interval of the difference must be above minus this margin.",
+        description="Margin in percentage points by which the candidate's success rate may be lower than "
+        "the stable model's. The whole confidence interval of the difference must be above minus this "
+        "margin.",
     )
     goal: Goal = Field(
         default=Goal.NON_INFERIOR,
-        description="nonInferior requires a candidate that is not worse than the margin allows. superior requires one "
-        "that is better than the stable model.",
+        description="nonInferior requires a candidate that is not worse than the margin allows. superior "
+        "requires one that is better than the stable model.",
     )
     max_examples: int | None = Field(
         default=None,
         ge=1,
         le=100000,
-        description="Maximum number of held-out examples to use. Empty uses all.",
+        description="Maximum number of held-out examples to use. If it is empty, all are used.",
     )
     concurrency: int = Field(
         default=8, ge=1, le=64, description="Maximum number of model calls at the same time."
@@ -139,9 +140,8 @@ class Pause(ApiModel):
     duration_seconds: int = Field(
         ge=1,
         le=2592000,
-        description="Healthy seconds to wait. Time counts only while all agents are in sync and no limit of "
-        "spec.analysis "
-        "is exceeded.",
+        description="Healthy seconds to wait. Time counts only while all agents are in sync and no limit "
+        "of spec.analysis is exceeded.",
     )
 
 
@@ -188,8 +188,8 @@ class Canary(
         ),
         min_length=1,
         max_length=16,
-        description="Steps in order, each with setWeight or pause. After the last step the candidate is promoted. By "
-        "default 20 percent, one day of analysis, 100 percent.",
+        description="Steps in order, each with setWeight or pause. After the last step the candidate is "
+        "promoted. By default 20 percent, one day of analysis, 100 percent.",
     )
 
 
@@ -233,8 +233,8 @@ class Analysis(ApiModel):
         Fraction, Rule("double(self) >= 1.0", "write a factor of at least 1, such as 1.5")
     ] = Field(
         default="1.5",
-        description="Limit of the ratio of the canary's 95th percentile of latency to the stable track's, as a decimal "
-        "string.",
+        description="Limit of the ratio of the canary's 95th percentile of latency to the stable track's, "
+        "as a decimal string.",
     )
     latency_floor_milliseconds: int = Field(
         default=100,
@@ -284,8 +284,8 @@ class RolloutSpec(
     )
     strategy: Strategy = Field(
         default_factory=lambda: Strategy(canary=Canary()),
-        description="How the traffic moves after the evaluation passed; exactly one member is set. By default a canary "
-        "with the default steps.",
+        description="How the traffic moves after the evaluation passed; exactly one member is set. By "
+        "default a canary with the default steps.",
     )
     analysis: Analysis = Field(
         default_factory=Analysis,
@@ -293,23 +293,20 @@ class RolloutSpec(
     )
     max_usd: Money = Field(
         alias="maxUSD",
-        description="Maximum cost in US dollars of evaluating and trying the candidate, including its endpoint. "
-        "A higher "
-        "estimate is refused before anything is spent.",
+        description="Maximum cost in US dollars of evaluating and trying the candidate, including its "
+        "endpoint. A higher estimate is refused before anything is spent.",
     )
     progress_deadline_seconds: int = Field(
         default=172800,
         ge=10,
         le=2592000,
-        description="Seconds from status.startedAt after which an unfinished rollout is aborted. All traffic "
-        "goes back to "
-        "stable.",
+        description="Seconds from status.startedAt after which an unfinished rollout is aborted. All "
+        "traffic goes back to stable.",
     )
     paused: bool = Field(
         default=False,
         description="While true, the rollout does not begin its next step. An abort, the analysis and the "
-        "deadline still "
-        "act.",
+        "deadline still act.",
     )
     abort: bool = Field(
         default=False,
@@ -511,8 +508,8 @@ class RollbackTimes(StatusModel):
     effect_milliseconds: int | None = Field(
         default=None,
         ge=0,
-        description="From the written routing to the last agent on stable, in milliseconds. Empty until every agent "
-        "confirmed it.",
+        description="From the written routing to the last agent on stable, in milliseconds. Empty until "
+        "every agent confirmed it.",
     )
 
 
@@ -583,8 +580,8 @@ class RolloutStatus(StatusModel):
     )
     conditions: Conditions = Field(
         default=(),
-        description="Conditions of the rollout: Ready, EndpointReady, Evaluated, RoutingPropagated, Finished, "
-        "Succeeded.",
+        description="Conditions of the rollout: Ready, EndpointReady, Evaluated, RoutingPropagated, "
+        "Finished, Succeeded.",
     )
 
 

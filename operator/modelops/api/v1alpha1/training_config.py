@@ -46,8 +46,8 @@ class TrainingConfig(ApiModel):
     target_modules: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] | None = Field(
         default=None,
         max_length=32,
-        description="Names of the model's modules that get an adapter, such as `q_proj`; `all-linear` means "
-        "every linear layer.",
+        description="Names of the model's modules that get an adapter, such as `q_proj`; `all-linear` "
+        "means every linear layer.",
     )
     beta: Annotated[Share, Rule("double(self) > 0.0", "write a beta above 0")] | None = Field(
         default=None,
@@ -55,7 +55,10 @@ class TrainingConfig(ApiModel):
         "used by sft.",
     )
     max_seq_length: int | None = Field(
-        default=None, ge=16, le=262144, description="Length of the longest training example, in tokens."
+        default=None,
+        ge=16,
+        le=262144,
+        description="Maximum length of a training example, in tokens. Longer examples are left out.",
     )
 
 
@@ -93,5 +96,7 @@ class TrainingRecipe(StatusModel):
         "unless a value was set.",
     )
     max_seq_length: int | None = Field(
-        default=None, ge=1, description="Length of the longest training example, in tokens."
+        default=None,
+        ge=1,
+        description="Maximum length of a training example, in tokens. Longer examples are left out.",
     )

@@ -43,33 +43,32 @@ class DatasetSelection(ApiModel):
 
     langsmith: DatasetRef | None = Field(
         default=None,
-        description="LangSmith dataset, as `ls://<dataset id or exact name>`. Empty uses the AgentModel's "
-        "langsmith.trainingDataset.",
+        description="LangSmith dataset, as `ls://<dataset id or exact name>`. If it is empty, the "
+        "AgentModel's langsmith.trainingDataset is used.",
     )
     as_of: datetime | None = Field(
         default=None,
-        description="Time whose version of the dataset is read. Empty reads the newest version when the run "
-        "starts. The "
-        "version that was read is in status.dataset.asOf.",
+        description="Time whose version of the dataset is read. If it is empty, the newest version at the "
+        "start of the run is read. The version that was read is in status.dataset.asOf.",
     )
     splits: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = Field(
         default=(),
         max_length=8,
         json_schema_extra={"x-kubernetes-list-type": "set"},
-        description="Splits of the dataset to read, such as `train`. Empty reads all splits.",
+        description="Splits of the dataset to read, such as `train`. If it is empty, all splits are read.",
     )
     include_failures: bool = Field(
         default=False,
-        description="Whether sft also learns from examples whose metadata.success is not true. dpo and orpo "
-        "always read "
-        "them, as the rejected answers.",
+        description="Whether sft also learns from examples whose metadata.success is not true. dpo and "
+        "orpo always read them, as the rejected answers.",
     )
     feedback_key: str | None = Field(
         default=None,
         min_length=1,
         max_length=180,
-        description="For dpo and orpo: key of the LangSmith feedback on the runs that the examples were made from. The "
-        "answer with the higher score is the chosen one. Empty uses the only key that exists.",
+        description="For dpo and orpo: key of the LangSmith feedback on the runs that the examples were "
+        "made from. The answer with the higher score is the chosen one. If it is empty, the dataset must "
+        "have only one key.",
     )
     group_key: (
         Annotated[str, matches(_PATH, "write a path of names and dots, such as `metadata.repository`")] | None
@@ -77,23 +76,23 @@ class DatasetSelection(ApiModel):
         default=None,
         pattern=_PATH,
         max_length=200,
-        description="Dotted path into an example's inputs or metadata, such as `metadata.repository`. Examples "
-        "with the "
-        "same value stay on one side of the split into training and test examples. Empty groups near-duplicates.",
+        description="Dotted path into an example's inputs or metadata, such as `metadata.repository`. "
+        "Examples with the same value stay on one side of the split into training and test examples. If it "
+        "is empty, near-duplicates are grouped.",
     )
     source: Annotated[str, matches(_SOURCE, "write `human`, or `model:<id>` of the author")] | None = Field(
         default=None,
         pattern=_SOURCE,
         max_length=200,
-        description="Author of the answers: `human`, or `model:<id>`. The licence of that model is then checked, too. "
-        "Empty does not say.",
+        description="Author of the answers: `human`, or `model:<id>`. The licence of that model is then "
+        "checked, too. If it is empty, the author is unknown.",
     )
     allow_sensitive: tuple[SensitiveKind, ...] = Field(
         default=(),
         max_length=4,
         json_schema_extra={"x-kubernetes-list-type": "set"},
-        description="Kinds of secrets and personal data that the training may use: private-key, key, email, phone. A "
-        "dataset with any other kind is refused.",
+        description="Kinds of secrets and personal data that the training may use: private-key, key, "
+        "email, phone. A dataset with any other kind is refused.",
     )
 
 
@@ -114,14 +113,15 @@ class HuggingFaceBackend(ApiModel):
         max_length=64,
         pattern=r"^[a-z0-9-]+$",
         description="Hardware flavor, as the service names it, such as `a10g-large`. `auto` chooses the "
-        "cheapest flavor that "
-        "the training fits on and that ends it before the deadline. The price is read before anything is spent.",
+        "cheapest flavor that the training fits on and that ends it before the deadline. The price is read "
+        "before anything is spent.",
     )
     namespace: str | None = Field(
         default=None,
         max_length=96,
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
-        description="Hugging Face user or organisation that is billed. Empty bills the operator's Hub organisation.",
+        description="Hugging Face user or organisation that is billed. If it is empty, the operator's Hub "
+        "organisation is billed.",
     )
 
 
@@ -184,20 +184,19 @@ class TrainingRunSpec(
     )
     base_model: HubRepository | None = Field(
         default=None,
-        description="Model on the Hugging Face Hub that is fine-tuned, `organisation/name`. Empty uses the "
-        "installation's "
-        "default, MODELOPS_DEFAULT_BASE_MODEL.",
+        description="Model on the Hugging Face Hub that is fine-tuned, `organisation/name`. If it is "
+        "empty, the installation's default is used (MODELOPS_DEFAULT_BASE_MODEL).",
     )
     method: Method = Field(
         default=Method.SFT,
-        description="Training method. sft is supervised fine-tuning on the examples' answers. dpo is direct preference "
-        "optimisation on pairs of a chosen and a rejected answer. orpo is odds ratio preference optimisation: both at "
-        "once, on the same pairs.",
+        description="Training method. sft is supervised fine-tuning on the examples' answers. dpo is "
+        "direct preference optimisation on pairs of a chosen and a rejected answer. orpo is odds ratio "
+        "preference optimisation: both at once, on the same pairs.",
     )
     config: TrainingConfig | None = Field(
         default=None,
-        description="Training values that override the AgentModel's trainingDefaults and the installation's. Empty "
-        "overrides none.",
+        description="Training values that override the AgentModel's trainingDefaults and the "
+        "installation's. It may be empty.",
     )
     backend: Backend = Field(
         default_factory=lambda: Backend(hugging_face=HuggingFaceBackend()),
@@ -212,22 +211,21 @@ class TrainingRunSpec(
         default=14400,
         ge=60,
         le=604800,
-        description="Maximum time in seconds from status.activeSince to the end of the run, including further "
-        "attempts and "
-        "the time without hardware. It begins again after a suspension.",
+        description="Maximum time in seconds from status.activeSince to the end of the run, including "
+        "further attempts and the time without hardware. It begins again after a suspension.",
     )
     backoff_limit: int | None = Field(
         default=None,
         ge=0,
         le=10,
-        description="Maximum number of retries after lost hardware, out-of-memory or timeout. A retry continues "
-        "from the last "
-        "checkpoint if there is one. Empty means 2; 0 means no retry.",
+        description="Maximum number of retries after lost hardware, out-of-memory or timeout. A retry "
+        "continues from the last checkpoint if there is one. If it is empty, the maximum is 2; 0 means no "
+        "retry.",
     )
     suspend: bool = Field(
         default=False,
-        description="Set to true to stop the run's job and start no other. Set to false to continue from the last "
-        "checkpoint with another job; a run without checkpoints begins again.",
+        description="Set to true to stop the run's job and start no other. Set to false to continue from "
+        "the last checkpoint with another job; a run without checkpoints begins again.",
     )
     cancel: bool = Field(
         default=False,
@@ -236,21 +234,20 @@ class TrainingRunSpec(
     requested_by: Username | None = Field(
         default=None,
         description="Name of the person who asks for the run, as the API server knows it. The admission "
-        "policies refuse "
-        "the name of another user unless the creator has the verb `request-for`. Required if the AgentModel's "
-        "approvalPolicy forbids self-approval; otherwise it may be empty.",
+        "policies refuse the name of another user unless the creator has the verb `request-for`. Required "
+        "if the AgentModel's approvalPolicy forbids self-approval; otherwise it may be empty.",
     )
     approval: Approval | None = Field(
         default=None,
-        description="Approval that a run in the phase AwaitingApproval waits for. `modelops approve` writes it. The "
-        "admission policies require the verb `approve`. Empty approves nothing.",
+        description="Approval that a run in the phase AwaitingApproval waits for. `modelops approve` "
+        "writes it. The admission policies require the verb `approve`. It is empty until then.",
     )
     ttl_seconds_after_finished: int | None = Field(
         default=None,
         ge=0,
         le=315360000,
-        description="Seconds after its end until the TrainingRun is deleted. Empty never deletes it. Model, cost and "
-        "version stay in the registry.",
+        description="Seconds after its end until the TrainingRun is deleted. If it is empty, the run is "
+        "never deleted. Model, cost and version stay in the registry.",
     )
 
 
@@ -301,8 +298,8 @@ class Estimate(StatusModel):
     considered: tuple[Annotated[str, Field(max_length=256)], ...] = Field(
         default=(),
         max_length=16,
-        description="Other flavors that `flavor: auto` considered, and why each was not chosen. Empty for a named "
-        "flavor.",
+        description="Other flavors that `flavor: auto` considered, and why each was not chosen. Empty for "
+        "a named flavor.",
     )
 
 
@@ -367,8 +364,8 @@ class JobStatus(StatusModel):
     stage: str = Field(
         default="",
         max_length=32,
-        description="Stage of the job in the words of Hugging Face Jobs: SCHEDULING, RUNNING, COMPLETED, CANCELED, "
-        "ERROR or DELETED.",
+        description="Stage of the job in the words of Hugging Face Jobs: SCHEDULING, RUNNING, COMPLETED, "
+        "CANCELED, ERROR or DELETED.",
     )
     timeout_seconds: int = Field(
         default=0, ge=0, description="Seconds of running time after which the service ends the job."
@@ -479,8 +476,8 @@ class TrainingRunStatus(StatusModel):
     base_model: str = Field(
         default="",
         max_length=193,
-        description="Base model on the Hub. It is fixed when the dataset preparation begins: a later change of the "
-        "installation's default has no effect.",
+        description="Base model on the Hub. It is fixed when the dataset preparation begins: a later "
+        "change of the installation's default has no effect.",
     )
     base_revision: str = Field(
         default="", max_length=64, description="Commit of the base model that is trained."
@@ -492,13 +489,13 @@ class TrainingRunStatus(StatusModel):
     approval_digest: str = Field(
         default="",
         max_length=80,
-        description="Digest that an approval must name. It covers this run, its data and base model, its hardware and "
-        "its price at the time of the offer. Empty if no approval was asked for.",
+        description="Digest that an approval must name. It covers this run, its data and base model, its "
+        "hardware and its price at the time of the offer. Empty if no approval was asked for.",
     )
     recipe: TrainingRecipe | None = Field(
         default=None,
-        description="Training values of every attempt. The operator fixes them with the first submission; later "
-        "edits of defaults have no effect. Empty before that.",
+        description="Training values of every attempt. The operator fixes them with the first submission; "
+        "later edits of defaults have no effect. Empty before that.",
     )
     attempts: tuple[AttemptStatus, ...] = Field(
         default=(),
@@ -508,8 +505,8 @@ class TrainingRunStatus(StatusModel):
     )
     active_since: datetime | None = Field(
         default=None,
-        description="Time from which spec.activeDeadlineSeconds counts: the first submission, or the first one after "
-        "a suspension. Empty while the run is suspended or waits for an approval.",
+        description="Time from which spec.activeDeadlineSeconds counts: the first submission, or the first "
+        "one after a suspension. Empty while the run is suspended or waits for an approval.",
     )
     job: JobStatus | None = Field(
         default=None, description="Job of the current or last attempt. Empty between two attempts."
@@ -528,9 +525,10 @@ class TrainingRunStatus(StatusModel):
     ending: str = Field(
         default="",
         max_length=64,
-        description="Reason for which the operator ends the current attempt early: DeadlineExceeded, Suspending, "
-        "StuckInScheduling or SubmissionRefused. Empty if the attempt may go on; each new attempt begins without it. "
-        "StuckInScheduling is cleared if the job started before it could be stopped.",
+        description="Reason for which the operator ends the current attempt early: DeadlineExceeded, "
+        "Suspending, StuckInScheduling or SubmissionRefused. Empty if the attempt may go on; each new "
+        "attempt begins without it. StuckInScheduling is cleared if the job started before it could be "
+        "stopped.",
     )
     started_at: datetime | None = Field(
         default=None, description="Time at which the operator began to work on the run."
