@@ -195,8 +195,8 @@ class PromptContract(ApiModel):
         max_length=64,
         pattern=_TOKEN,
         description="Special token that ends an answer, such as `<|im_end|>`. Required if the base model "
-        "of a TrainingRun is no -Instruct model. If it is empty, the token is used with which the model's "
-        "chat template ends an answer.",
+        "of a TrainingRun is no -Instruct model. If it is empty, the end token of the model's chat "
+        "template is used.",
     )
 
 

@@ -439,7 +439,7 @@ class Progress(StatusModel):
         description="Expected minutes until the end of the training. Empty if it cannot be estimated.",
     )
     updated_at: datetime | None = Field(
-        default=None, description="Time at which the operator took up the last report."
+        default=None, description="Time at which the operator read the last report."
     )
 
 
@@ -525,10 +525,9 @@ class TrainingRunStatus(StatusModel):
     ending: str = Field(
         default="",
         max_length=64,
-        description="Reason for which the operator ends the current attempt early: DeadlineExceeded, "
-        "Suspending, StuckInScheduling or SubmissionRefused. Empty if the attempt may go on; each new "
-        "attempt begins without it. StuckInScheduling is cleared if the job started before it could be "
-        "stopped.",
+        description="Reason why the operator ends the current attempt early: DeadlineExceeded, Suspending, "
+        "StuckInScheduling or SubmissionRefused. Empty if the attempt may go on; each new attempt begins "
+        "without it. StuckInScheduling is cleared if the job started before it could be stopped.",
     )
     started_at: datetime | None = Field(
         default=None, description="Time at which the operator began to work on the run."
