@@ -175,6 +175,6 @@ async def test_a_breach_aborts_the_canary(here: Stage) -> None:
     here.cloud.sandbox.break_endpoint(record.endpoints[0].name, error_rate=1.0)
     rollout = await ends_on_stable(here, canary, "ErrorRateBreached")
     await here.api.until(
-        "Rollout", NAME, lambda o: (status(o).get("rollback") or {}).get("effectMs") is not None
+        "Rollout", NAME, lambda o: (status(o).get("rollback") or {}).get("effectMilliseconds") is not None
     )
     assert condition(rollout, "Succeeded") == "False"
