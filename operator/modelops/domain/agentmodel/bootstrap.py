@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from modelops.api.v1alpha1.agentmodel import EndpointRole, EndpointStatus
 from modelops.api.v1alpha1.rollout import CandidateStatus, Rollout, RolloutPhase
@@ -230,7 +230,7 @@ def with_rollout(record: Record, identity: str, rollout: Rollout) -> Record:
     candidate = record.served.get(found.version) or target_of(found)
     active = Active(uid=meta.uid, name=meta.name, digest=identity, candidate=candidate)
     allocated = {**record.allocated, candidate.version: record.allocated.get(candidate.version, {})}
-    return with_cover(record.with_(active=active, allocated=allocated), rollout)
+    return with_cover(record.with_(active=active, allocated=allocated), rollout, status.started_at)
 
 
 def with_served(record: Record, found: CandidateStatus) -> Record:
@@ -254,15 +254,14 @@ def target_of(found: CandidateStatus) -> Target:
     )
 
 
-def with_cover(record: Record, rollout: Rollout) -> Record:
+def with_cover(record: Record, rollout: Rollout, started_at: datetime) -> Record:
     """What the rollout has reserved for its endpoint: while it is on record, nothing runs longer than it covers."""
     status, meta = rollout.status, rollout.metadata
-    assert status.started_at is not None
     cover = Reservation(
         usd_micro=micro(status.estimate_usd or "0"),
-        month=f"{status.started_at:%Y-%m}",
+        month=f"{started_at:%Y-%m}",
         name=meta.name,
-        reserved_at=status.started_at.isoformat(timespec="seconds"),
+        reserved_at=started_at.isoformat(timespec="seconds"),
     )
     if not cover.usd_micro:
         return record

@@ -24,7 +24,7 @@ from modelops.domain.agentsfile import RoutingBlock, UneditableAgentsFile, edit
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.plan import Announce, Plan, WriteFile, WriteFinalizers, WriteRecord, WriteStatus
 from modelops.domain.reasons import RolloutReason
-from modelops.domain.record import Completed, EndpointEntry, Record
+from modelops.domain.record import Active, Completed, EndpointEntry, Record
 from modelops.domain.rollout.state import same_target, stable_keys
 from modelops.domain.versions import release_version
 
@@ -46,8 +46,7 @@ def finish_deletion(state: State) -> AgentModelPlan | None:
         return Plan()
     leaving = (WriteFinalizers(finalizers=kept),)
     state = state if state.record is not None else remembered(state)
-    record = state.record
-    assert record is not None
+    record = state.require_record()
     if not (record.endpoints or record.active):
         return Plan(steps=leaving)
     if (state.now - meta.deletion_timestamp).total_seconds() > ESCAPE_SECONDS:
@@ -57,7 +56,7 @@ def finish_deletion(state: State) -> AgentModelPlan | None:
         )
         return Plan(steps=(Announce(reason="Leaked", message=message, warning=True), *leaving))
     if record.active is not None:
-        return abort_without_rollout(state, record, f"AgentModel {meta.name} was deleted")
+        return abort_without_rollout(state, record, record.active, f"AgentModel {meta.name} was deleted")
     if any(entry.role != EndpointRole.STOPPING.value for entry in record.endpoints):
         stopping = stopped_now(record.endpoints, state.now)
         return Plan(
@@ -127,9 +126,9 @@ def restore_record_from_statuses(state: State) -> AgentModelPlan | None:
 
     Our own may only be an old copy: the write proves that it is not.
     """
-    assert state.record is not None
-    whole = with_statuses(state, state.record)
-    if whole == state.record:
+    record = state.require_record()
+    whole = with_statuses(state, record)
+    if whole == record:
         return None
     if not state.live:
         return Plan(needs=AgentModelFact.LIVE)
@@ -144,19 +143,16 @@ def restore_record_from_statuses(state: State) -> AgentModelPlan | None:
 
 def end_deleted_rollout(state: State) -> AgentModelPlan | None:
     """Recovery 8: the record names a rollout that no object stands for: Retreat 2 to 4."""
-    record = state.record
-    assert record is not None
+    record = state.require_record()
     if record.active is None or record.active.uid in state.unreadable:
         return None
     if any(r.metadata.uid == record.active.uid for r in state.rollouts.values()):
         return None
-    return abort_without_rollout(state, record, "the Rollout was deleted")
+    return abort_without_rollout(state, record, record.active, "the Rollout was deleted")
 
 
-def abort_without_rollout(state: State, record: Record, what: str) -> AgentModelPlan:
+def abort_without_rollout(state: State, record: Record, active: Active, what: str) -> AgentModelPlan:
     """Retreat 2 to 4. Whether routing was ever intended is not known here, so the tombstone is always written."""
-    active = record.active
-    assert active is not None
     if not active.aborting and not same_target(stable_keys(record.stable), active.candidate):
         fence = record.with_(active=active.model_copy(update={"aborting": True}))
         return Plan(steps=(WriteRecord(record=fence, purpose=f"fence {active.name}"),), requeue_after=0)
@@ -213,8 +209,7 @@ def remove_orphan_routing(state: State) -> AgentModelPlan | None:
 
     The record may be an old copy from before the claim: writing it unchanged fails unless it is the newest.
     """
-    record, file = state.record, state.file
-    assert record is not None
+    record, file = state.require_record(), state.file
     block = file.entry.routing if file else None
     if file is None or block is None or block.weight == 0:
         return None
@@ -235,8 +230,7 @@ def remove_orphan_routing(state: State) -> AgentModelPlan | None:
 
 def settle_orphan_reservations(state: State) -> AgentModelPlan | None:
     """Of a run that is gone: the engine closes its attempt, stops and lists its jobs, and then it is booked."""
-    record = state.record
-    assert record is not None
+    record = state.require_record()
     uids = {run.metadata.uid for run in state.runs.values()}
     uids |= {rollout.metadata.uid for rollout in state.rollouts.values()}
     for key in record.reservations:
@@ -251,8 +245,7 @@ def settle_orphan_reservations(state: State) -> AgentModelPlan | None:
 
 def endpoints_are_unknown(state: State) -> AgentModelPlan | None:
     """Asked only where any is on record."""
-    record = state.record
-    assert record is not None
+    record = state.require_record()
     if not record.endpoints or state.endpoints is not UNSEEN:
         return None
     if state.secret_problem and not state.can_clean_up:
@@ -266,8 +259,7 @@ def ensure_endpoints_created(state: State) -> AgentModelPlan | None:
     Both writes fail unless they were decided from the newest copies. One whose time is up is not started again
     between its deletion and its removal from the record.
     """
-    record = state.record
-    assert record is not None
+    record = state.require_record()
     if state.secret_problem or state.endpoints is UNSEEN or isinstance(state.endpoints, Outage):
         return None
     listed = {endpoint.name for endpoint in state.endpoints}
@@ -316,8 +308,7 @@ def served_elsewhere(state: State) -> set[str]:
 
     A deletion keeps none.
     """
-    record = state.record
-    assert record is not None
+    record = state.require_record()
     if state.agent_model.metadata.deletion_timestamp is not None:
         return set()
     return {record.stable.model, record.active.candidate.model if record.active else ""}
@@ -333,8 +324,7 @@ def models_in_file(state: State) -> set[str]:
 
 def over(state: State) -> tuple[EndpointEntry, ...]:
     """Whose time is up, but for what stable, the active candidate or the agents' file names."""
-    record = state.record
-    assert record is not None
+    record = state.require_record()
     ended = tuple(entry for entry in record.endpoints if due(entry, state.now))
     if state.agent_model.metadata.deletion_timestamp is not None:
         return ended
@@ -347,8 +337,7 @@ def stop_unused_endpoints(state: State) -> AgentModelPlan | None:
 
     In this order, so that a name that only the status has is one that the record has lost.
     """
-    record = state.record
-    assert record is not None
+    record = state.require_record()
     if state.endpoints is UNSEEN or isinstance(state.endpoints, Outage):
         return None
     stopped = [entry for entry in over(state) if not in_use(state, entry)]
@@ -394,8 +383,7 @@ def turned(old: AgentModelStatus, new: AgentModelStatus) -> Iterator[Announce]:
 
 def next_look(state: State) -> AgentModelPlan:
     """The status, and when the next endpoint is due."""
-    record = state.record
-    assert record is not None
+    record = state.require_record()
     after = LOOK_SECONDS
     for entry in record.endpoints:
         if entry.stop_after:

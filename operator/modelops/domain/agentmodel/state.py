@@ -10,6 +10,7 @@ from math import inf
 from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.rollout import Rollout
 from modelops.api.v1alpha1.trainingrun import TrainingRun
+from modelops.domain.established import require_established
 from modelops.domain.facts import UNSEEN, Outage, Unseen
 from modelops.domain.record import Record
 from modelops.domain.rollout.state import File
@@ -46,3 +47,7 @@ class State:
     """The endpoints that the service has, by the names on record; asked only where the record has any."""
     live: bool = False
     """Whether file, AgentModel, runs and rollouts were read from the API server for this decision, not from caches."""
+
+    def require_record(self) -> Record:
+        """The agent's record, for the steps after `ensure_record`."""
+        return require_established(self.record, "the agent's record")

@@ -7,8 +7,8 @@ each follows a conditional status write, and the abort, the deletion or the latc
 
 from __future__ import annotations
 
-from modelops.api.v1alpha1.agentmodel import EndpointRole
-from modelops.api.v1alpha1.rollout import RollbackTimes, RolloutPhase
+from modelops.api.v1alpha1.agentmodel import AgentModel, EndpointRole
+from modelops.api.v1alpha1.rollout import Intent, RollbackTimes, RolloutPhase
 from modelops.domain.agentsfile import RoutingBlock, edit
 from modelops.domain.conditions import condition_of, with_condition
 from modelops.domain.plan import Plan, WriteFile, WriteRecord, WriteStatus
@@ -16,8 +16,9 @@ from modelops.domain.reasons import RolloutReason
 from modelops.domain.record import Completed, Record
 from modelops.domain.rollout.actions import RolloutPlan, RolloutStep
 from modelops.domain.rollout.booking import release_endpoints, settled, with_candidate_counted, with_scores
+from modelops.domain.rollout.finalizer import remove_finalizer
 from modelops.domain.rollout.routing import next_generation
-from modelops.domain.rollout.state import State, same_target, stable_keys
+from modelops.domain.rollout.state import File, State, same_target, stable_keys
 from modelops.domain.rollout.status import status_steps, with_phase
 from modelops.domain.rollout.targets import promoted_target
 
@@ -83,7 +84,9 @@ def abort_if_requested(state: State) -> RolloutPlan | None:
     if not (state.asked_to_stop or status.abort_reason or fenced):
         return None
     if state.record is None:
-        return gone(state) if state.agent_model is None else abort_without_record(state)
+        if state.agent_model is None:
+            return gone(state)
+        return abort_without_record(state, state.agent_model)
     if not (state.asked_to_stop or status.abort_reason):
         return latch_abort(
             state, RolloutReason.AgentLockLost, "the agent was taken back: everything goes back to stable"
@@ -99,10 +102,9 @@ def abort_if_requested(state: State) -> RolloutPlan | None:
     return Plan(steps=steps, requeue_after=0)
 
 
-def abort_without_record(state: State) -> RolloutPlan:
+def abort_without_record(state: State, agent: AgentModel) -> RolloutPlan:
     """Without its record the agent goes back at once where our weight is in the file; the rest follows the record."""
-    agent, file, block, intent = state.agent_model, state.file, state.block, state.rollout.status.intent
-    assert agent is not None
+    file, block, intent = state.file, state.block, state.rollout.status.intent
     if intent is not None and file is not None and block is not None:
         ours = block.salt == state.uid
         if ours and block.rollout.state == "Progressing":
@@ -152,28 +154,25 @@ def abort_reason(state: State) -> tuple[RolloutReason, str]:
 
 def gone(state: State) -> RolloutPlan:
     """Neither AgentModel nor record: nobody knows a file in which anything could be put back."""
-    from modelops.domain.rollout.completion import drop_finalizer
-
     reason, message = abort_reason(state)
     status = with_phase(state, phase_of(reason), reason, message)
-    return Plan(steps=(*status_steps(state, status, reason, message), *drop_finalizer(state)))
+    return Plan(steps=(*status_steps(state, status, reason, message), *remove_finalizer(state)))
 
 
 def abort_steps(state: State, reason: RolloutReason, message: str) -> tuple[RolloutStep, ...]:
     """2 to 4. Nothing where the file must be written and cannot be read: then it is waited for."""
-    record = state.record
-    assert record is not None
+    record = state.require_record()
     active = record.active
     ours = state.holds_agent_lock
     if ours and active is not None and state.rollout.status.promoting and not active.aborting:
         fence = record.with_(active=active.model_copy(update={"aborting": True}))
         return (WriteRecord(record=fence, purpose=f"fence the promotion of {state.rollout.metadata.name}"),)
     steps: list[RolloutStep] = []
-    intended = ours and state.rollout.status.intent is not None
-    if intended and state.file is None and not state.file_missing:
+    intent = state.rollout.status.intent if ours else None
+    if intent is not None and state.file is None and not state.file_missing:
         return ()
-    if intended and state.file is not None:
-        text = tombstoned(state, record)
+    if intent is not None and state.file is not None:
+        text = tombstoned(state, record, state.file, intent)
         if text is not None:
             steps.append(WriteFile(text=text, purpose=f"abort: {reason.value}", restores_stable=True))
     steps.append(
@@ -182,11 +181,8 @@ def abort_steps(state: State, reason: RolloutReason, message: str) -> tuple[Roll
     return tuple(steps)
 
 
-def tombstoned(state: State, record: Record) -> str | None:
+def tombstoned(state: State, record: Record, file: File, intent: Intent) -> str | None:
     """3. The file with our tombstone, and stable's keys restored where they name the uncommitted candidate."""
-    file, status = state.file, state.rollout.status
-    assert file is not None
-    assert status.intent is not None
     candidate = promoted_target(state)
     uncommitted = (
         candidate is not None
@@ -196,9 +192,7 @@ def tombstoned(state: State, record: Record) -> str | None:
     block = file.entry.routing
     if block is not None and block.salt == state.uid and block.rollout.state == "Aborted" and not uncommitted:
         return None
-    tombstone = RoutingBlock.aborted(
-        uid=state.uid, step=status.intent.step, generation=next_generation(state)
-    )
+    tombstone = RoutingBlock.aborted(uid=state.uid, step=intent.step, generation=next_generation(state))
     if uncommitted:
         return edit(file.text, record.agent, stable=stable_keys(record.stable), routing=tombstone)
     return edit(file.text, record.agent, routing=tombstone)

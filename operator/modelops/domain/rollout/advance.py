@@ -21,16 +21,14 @@ from modelops.domain.rollout.booking import own_endpoint, settled, with_candidat
 from modelops.domain.rollout.routing import block_of, canary_until, equals_intent, next_generation
 from modelops.domain.rollout.state import State, same_target, stable_keys
 from modelops.domain.rollout.status import status_steps, with_phase
-from modelops.domain.rollout.targets import candidate_target, promoted_target
+from modelops.domain.rollout.targets import require_candidate_target, require_promoted_target
 
 
 def advance(
     state: State, *, step: int, weight: int, reason: RolloutReason, message: str, **changes: Any
 ) -> RolloutPlan:
     """Advance 2 and 3: intent, then the block at `baseResourceVersion`."""
-    file, candidate = state.file, candidate_target(state)
-    assert file is not None
-    assert candidate is not None
+    file, candidate = state.require_file(), require_candidate_target(state)
     intent = Intent(
         step=step,
         weight=weight,
@@ -54,7 +52,9 @@ def advance(
         steps=(
             *status_steps(state, status, reason, message),
             WriteFile(
-                text=edit(file.text, agent_of(state), routing=block_of(state, intent, candidate)),
+                text=edit(
+                    file.text, state.require_record().agent, routing=block_of(state, intent, candidate)
+                ),
                 purpose=f"canary of {state.rollout.metadata.name} at {weight} percent",
                 intended=(state.uid, file.entry.routing),
             ),
@@ -65,10 +65,7 @@ def advance(
 
 def promote(state: State) -> RolloutPlan:
     """Promote 1 to 3: intent, the five keys and the Promoted block in one write, the commit."""
-    file = state.file
-    target = promoted_target(state)
-    assert file is not None
-    assert target is not None
+    file, target = state.require_file(), require_promoted_target(state)
     old = state.rollout.status.intent
     intent = Intent(
         step=(old.step if old else 0) + 1,
@@ -95,7 +92,7 @@ def promote(state: State) -> RolloutPlan:
             WriteFile(
                 text=edit(
                     file.text,
-                    agent_of(state),
+                    state.require_record().agent,
                     stable=stable_keys(target),
                     routing=block_of(state, intent, target),
                 ),
@@ -108,16 +105,10 @@ def promote(state: State) -> RolloutPlan:
     )
 
 
-def agent_of(state: State) -> str:
-    assert state.record is not None
-    return state.record.agent
-
-
 def committed(state: State) -> Record:
     """Promote 3, the commit: stable, previous, endpoint roles, completed, active; one write."""
-    record, target, old = state.record, promoted_target(state), state.rollout.status.candidate
-    assert record is not None
-    assert target is not None
+    record, target = state.require_record(), require_promoted_target(state)
+    old = state.rollout.status.candidate
     before = record.active.candidate.version if record.active else target.version
     done = Completed(
         kind="Rollout",
@@ -181,9 +172,7 @@ def finish_intended_write(state: State) -> RolloutPlan | None:
     intent = status.intent
     if intent is None or record is None:
         return None
-    target, canary = promoted_target(state), candidate_target(state)
-    assert target is not None
-    assert canary is not None
+    target, canary = require_promoted_target(state), require_candidate_target(state)
     if file is None:
         if not state.file_is_live:
             return Plan(needs=RolloutFact.FILE_IS_LIVE)
@@ -211,7 +200,7 @@ def finish_intended_write(state: State) -> RolloutPlan | None:
         )
         text = edit(
             file.text,
-            agent_of(state),
+            state.require_record().agent,
             routing=block_of(state, again, canary),
             stable=stable_keys(target) if promoting else KEEP,
         )
@@ -250,9 +239,7 @@ def lasting(block: RoutingBlock | None) -> RoutingBlock | None:
 
 def mismatch(state: State) -> str:
     """What was found where the intent should be."""
-    intent, block, record = state.rollout.status.intent, state.block, state.record
-    assert intent is not None
-    assert record is not None
+    intent, block, record = state.require_intent(), state.block, state.require_record()
     found = (
         "no routing"
         if block is None
@@ -283,7 +270,10 @@ def renew_expiry(state: State) -> RolloutPlan | None:
     renewed = replace(block, canary_until=canary_until(state))
     return Plan(
         steps=(
-            WriteFile(text=edit(file.text, agent_of(state), routing=renewed), purpose="renew canary_until"),
+            WriteFile(
+                text=edit(file.text, state.require_record().agent, routing=renewed),
+                purpose="renew canary_until",
+            ),
         ),
         requeue_after=0,
     )

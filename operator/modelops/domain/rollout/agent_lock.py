@@ -62,9 +62,8 @@ def hugging_face_target(state: State, *, repo: str, revision: str, version: str)
 
 def resolve(state: State) -> Resolved | RolloutPlan:
     """The candidate, or the plan that waits for it or ends the rollout."""
-    candidate, record = state.rollout.spec.candidate, state.record
+    candidate, record = state.rollout.spec.candidate, state.require_record()
     name, agent = state.rollout.metadata.name, state.rollout.spec.agent_model_ref.name
-    assert record is not None
     if candidate.version is not None:
         served = record.served.get(candidate.version)
         if served is not None:
@@ -114,6 +113,7 @@ def resolve(state: State) -> Resolved | RolloutPlan:
 
 def of_run(state: State) -> Resolved | RolloutPlan:
     reference = state.rollout.spec.candidate.training_run_ref
+    # The API takes exactly one member of spec.candidate, and `resolve` has handled the other two.
     assert reference is not None
     run = state.run
     named = f"TrainingRun {reference.name} (spec.candidate.trainingRunRef of Rollout {state.rollout.metadata.name})"
@@ -197,9 +197,7 @@ def secret_is_not_usable(state: State) -> RolloutPlan | None:
 
 def ensure_agent_locked(state: State) -> RolloutPlan | None:
     """Claim 1 and 2, in this order: finalizer, then the record, only while nothing is active and the file agrees."""
-    record, agent = state.record, state.agent_model
-    assert record is not None
-    assert agent is not None
+    record, agent = state.require_record(), state.require_agent_model()
     if state.holds_agent_lock:
         return None
     if state.rollout.status.intent is not None or state.rollout.status.started_at is not None:
@@ -261,8 +259,7 @@ def ensure_agent_locked(state: State) -> RolloutPlan | None:
 
 def model_is_removed(state: State, candidate: Target) -> RolloutPlan | None:
     """`modelops prune` says so in the record before it deletes: a claim on top of that is refused here."""
-    record = state.record
-    assert record is not None
+    record = state.require_record()
     entry = record.entry_of(candidate.model)
     since = entry and (entry.lineage.get(PRUNED) or entry.lineage.get(PRUNING))
     if not since:
@@ -278,9 +275,7 @@ def model_is_removed(state: State, candidate: Target) -> RolloutPlan | None:
 
 def open_router_key_is_not_named(state: State, candidate: Target) -> RolloutPlan | None:
     """The evaluation asks OpenRouter's models with the operator's key, not with the agent's."""
-    record, agent = state.record, state.agent_model
-    assert record is not None
-    assert agent is not None
+    record, agent = state.require_record(), state.require_agent_model()
     asked = next((t.model for t in (record.stable, candidate) if t.endpoint == "openrouter"), None)
     if asked is None or agent.spec.secret_refs.open_router is not None:
         return None
@@ -301,9 +296,8 @@ def member_of(state: State) -> str:
 
 def conclude_lost_lock(state: State) -> RolloutPlan:
     """A record that does not name us may only be an old copy in the cache: the write proves that it is not."""
-    assert state.record is not None
     message = "the record no longer names this rollout: everything goes back to stable"
-    lost = ended(state, state.record, RolloutReason.AgentLockLost, message)
+    lost = ended(state, state.require_record(), RolloutReason.AgentLockLost, message)
     return Plan(
         steps=(WriteRecord(record=lost, purpose=f"release: {RolloutReason.AgentLockLost.value}"),),
         requeue_after=0,
@@ -319,11 +313,8 @@ def serves(stable: Target, candidate: Target) -> bool:
 
 def covered(state: State, found: Resolved) -> RolloutPlan:
     """The endpoint's price is known and covered, and the evaluation can be made; then finalizer and claim."""
-    record, agent, serving = state.record, state.agent_model, None
-    assert record is not None
-    assert agent is not None
-    serving = agent.spec.serving
-    target = found.target
+    record, agent = state.require_record(), state.require_agent_model()
+    serving, target = agent.spec.serving, found.target
     known = next((e for e in record.endpoints if e.name == target.endpoint_name), None)
     own = bool(target.endpoint_name) and (known is None or known.role == EndpointRole.STOPPING.value)
     per_hour = 0
@@ -386,9 +377,7 @@ def covered(state: State, found: Resolved) -> RolloutPlan:
 
 
 def not_covered(state: State, planned: int) -> RolloutPlan | None:
-    agent, record = state.agent_model, state.record
-    assert agent is not None
-    assert record is not None
+    agent, record = state.require_agent_model(), state.require_record()
     budget, most, name = agent.spec.budget, state.rollout.spec.max_usd, state.rollout.metadata.name
     if planned > micro(most):
         message = (
@@ -418,10 +407,7 @@ def show_agent_lock(state: State) -> RolloutPlan | None:
     """The first status after the claim: what the candidate is, and what it may cost."""
     if state.rollout.status.started_at is not None:
         return None
-    record = state.record
-    assert record is not None
-    assert record.active is not None
-    target = record.active.candidate
+    record, target = state.require_record(), state.require_active().candidate
     reservation = record.reservations.get(f"{state.uid}/1")
     entry = next((e for e in record.endpoints if e.name == target.endpoint_name), None)
     message = f"{target.version} ({target.model}) is the candidate; " + (

@@ -8,6 +8,7 @@ from typing import Final
 from modelops.api.v1alpha1.rollout import (
     AnalysisStatus,
     CanaryStep,
+    Pause,
     RollbackTimes,
     RolloutPhase,
     TrackSummary,
@@ -69,8 +70,11 @@ def abort_on_breach(state: State) -> RolloutPlan | None:
 
 def ensure_canary_armed(state: State) -> RolloutPlan | None:
     """Claim 3: a block at weight 0, from which agents test the canary's reachability."""
-    if state.rollout.status.intent is not None:
-        return None
+    return arm_canary(state) if state.rollout.status.intent is None else None
+
+
+def arm_canary(state: State) -> RolloutPlan:
+    """Writes the block at weight 0, or waits for the agents' file."""
     if state.file is None:
         return wait(
             state,
@@ -79,8 +83,7 @@ def ensure_canary_armed(state: State) -> RolloutPlan | None:
             state.file_problem or "the agents' file was not read yet",
             after=2.0,
         )
-    assert state.record is not None
-    if not same_target(state.file.entry.stable, state.record.stable):
+    if not same_target(state.file.entry.stable, state.require_record().stable):
         if not state.file_is_live:
             return Plan(needs=RolloutFact.FILE_IS_LIVE)
         return latch_abort(
@@ -94,8 +97,7 @@ def ensure_canary_armed(state: State) -> RolloutPlan | None:
 
 def await_agents_in_sync(state: State) -> RolloutPlan | None:
     """Before the first weight, and after each: every expected agent confirmed, and reaches the canary by itself."""
-    intent, reports = state.rollout.status.intent, state.reports
-    assert intent is not None
+    intent, reports = state.require_intent(), state.reports
     look = state.settings.look_seconds
     if reports is None or reports.expected == 0:
         message = (
@@ -148,8 +150,9 @@ def next_step(state: State) -> RolloutPlan:
     """Armed or at a step, in sync: watch a pause, raise to the next weight, or promote after the last step."""
     position = state.rollout.status.step
     steps = steps_of(state)
-    if position >= 1 and position <= len(steps) and steps[position - 1].pause is not None:
-        waiting = pause_is_not_over(state, steps[position - 1])
+    pause = steps[position - 1].pause if 1 <= position <= len(steps) else None
+    if pause is not None:
+        waiting = pause_is_not_over(state, pause)
         if waiting is not None:
             return waiting
     if position >= len(steps):
@@ -165,6 +168,7 @@ def next_step(state: State) -> RolloutPlan:
             message=message,
             analysis=unwatched(state),
         )
+    # The API takes exactly one member of a step, setWeight or pause.
     assert upcoming.pause is not None
     message = (
         f"step {position + 1} of {len(steps)}: watching for {upcoming.pause.duration_seconds} healthy seconds"
@@ -185,22 +189,20 @@ def next_step(state: State) -> RolloutPlan:
     )
 
 
-def pause_is_not_over(state: State, step: CanaryStep) -> RolloutPlan | None:
+def pause_is_not_over(state: State, pause: Pause) -> RolloutPlan | None:
     """Only time in which the canary is healthy counts; too few samples hold."""
-    assert step.pause is not None
-    reports = state.reports
-    assert reports is not None
+    reports = state.require_reports()
     found = analyze(reports.stable, reports.canary, state.rollout.spec.analysis)
     known = state.rollout.status.analysis.healthy_seconds if state.rollout.status.analysis else 0
     counted = known + state.watched.healthy_seconds
-    if found.health is Health.HEALTHY and counted >= step.pause.duration_seconds:
+    if found.health is Health.HEALTHY and counted >= pause.duration_seconds:
         return None
     tick = CountHealthyTime(healthy=found.health is Health.HEALTHY)
-    left = max(0.05, step.pause.duration_seconds - counted) if found.health is Health.HEALTHY else 60.0
+    left = max(0.05, pause.duration_seconds - counted) if found.health is Health.HEALTHY else 60.0
     after = min(state.settings.look_seconds, left)
-    worth = max(5.0, step.pause.duration_seconds / 20)
+    worth = max(5.0, pause.duration_seconds / 20)
     began = state.rollout.status.step_started_at
-    overdue = began is not None and state.now - began >= timedelta(seconds=step.pause.duration_seconds)
+    overdue = began is not None and state.now - began >= timedelta(seconds=pause.duration_seconds)
     reason = found.reason if found.health is Health.HEALTHY or overdue else RolloutReason.Watching
     if state.rollout.status.reason != reason.value:
         status = with_phase(

@@ -4,22 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from modelops.api.v1alpha1.names import FINALIZER
 from modelops.api.v1alpha1.rollout import RollbackTimes, RolloutPhase
-from modelops.domain.plan import Plan, WriteFinalizers, WriteStatus
+from modelops.domain.plan import Plan, WriteStatus
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.rollout.abort import phase_of, reason_of
-from modelops.domain.rollout.actions import RolloutPlan, RolloutStep
+from modelops.domain.rollout.actions import RolloutPlan
+from modelops.domain.rollout.finalizer import remove_finalizer
 from modelops.domain.rollout.state import State
 from modelops.domain.rollout.status import TERMINAL, status_steps, with_phase
 
 EFFECT_WAIT_SECONDS = 120
-
-
-def drop_finalizer(state: State) -> tuple[RolloutStep, ...]:
-    """The finalizer's removal, where it is there."""
-    kept = tuple(name for name in state.rollout.metadata.finalizers if name != FINALIZER)
-    return (WriteFinalizers(finalizers=kept),) if kept != state.rollout.metadata.finalizers else ()
 
 
 def is_over(state: State) -> RolloutPlan | None:
@@ -27,7 +21,7 @@ def is_over(state: State) -> RolloutPlan | None:
     status = state.rollout.status
     if status.phase not in TERMINAL:
         return None
-    steps = drop_finalizer(state)
+    steps = remove_finalizer(state)
     if steps:
         return Plan(steps=steps, requeue_after=0)
     return measure_rollback_effect(state) or Plan()
@@ -79,4 +73,4 @@ def adopt_recorded_end(state: State) -> RolloutPlan | None:
         changes["rollback"] = times.model_copy(update={"write_ms": state.watched.write_ms or times.write_ms})
     status = with_phase(state, phase, reason, message, **changes)
     steps = status_steps(state, status, reason, message)
-    return Plan(steps=(*steps, *drop_finalizer(state)), requeue_after=0)
+    return Plan(steps=(*steps, *remove_finalizer(state)), requeue_after=0)

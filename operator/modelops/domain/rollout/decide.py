@@ -45,12 +45,11 @@ def decide(state: State) -> RolloutPlan:
 
 def place_of(state: State) -> str:
     """Where the agents' file is, for a person."""
-    record, agent = state.record, state.agent_model
-    if record is not None:
-        name, key = record.config_map, record.config_key
+    if state.record is not None:
+        name, key = state.record.config_map, state.record.config_key
     else:
-        assert agent is not None
-        name, key = agent.spec.config.config_map_ref.name, agent.spec.config.config_map_ref.key
+        reference = state.require_agent_model().spec.config.config_map_ref
+        name, key = reference.name, reference.key
     return f"ConfigMap {name}, key {key} (spec.config.configMapRef)"
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from modelops.api.v1alpha1.rollout import Goal, RolloutPhase
+from modelops.domain.established import require_established
 from modelops.domain.facts import UNSEEN, Outage, Unseen
 from modelops.domain.plan import Plan
 from modelops.domain.reasons import RolloutReason
@@ -104,10 +105,8 @@ def given(state: State) -> Given:
 
 def evaluation_input(state: State, candidate: Target) -> dict[str, Any]:
     """`input.json` of both programs. Keys of models come by environment."""
-    record, agent, rollout = state.record, state.agent_model, state.rollout
-    assert record is not None
-    assert agent is not None
-    assert agent.spec.prompt is not None
+    record, agent, rollout = state.require_record(), state.require_agent_model(), state.rollout
+    prompt = require_established(agent.spec.prompt, "the AgentModel's prompt contract")
     name = agent.metadata.name
     entry = next((e for e in record.endpoints if e.name == candidate.endpoint_name), None)
     stable = next((e for e in record.endpoints if e.name == record.stable.endpoint_name), None)
@@ -141,7 +140,7 @@ def evaluation_input(state: State, candidate: Target) -> dict[str, Any]:
                 candidate, "MODELOPS_CANDIDATE_KEY", entry.usd_micro_per_hour if entry else None
             ),
         },
-        "prompt": agent.spec.prompt.wire(),
+        "prompt": prompt.wire(),
         "scorer": {"type": spec.scorer.type.value, "threshold": spec.scorer.threshold},
         "margin_points": spec.margin_points,
         "goal": "superior" if spec.goal is Goal.SUPERIOR else "nonInferior",

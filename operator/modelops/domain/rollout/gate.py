@@ -20,18 +20,17 @@ from modelops.domain.rollout.booking import (
     with_candidate_counted,
     with_scores,
 )
-from modelops.domain.rollout.canary import ensure_canary_armed
+from modelops.domain.rollout.canary import arm_canary
 from modelops.domain.rollout.evaluation import LOOK_SECONDS, is_proven, known, not_made, started
 from modelops.domain.rollout.state import State
 from modelops.domain.rollout.status import status_steps, with_phase
-from modelops.domain.rollout.targets import candidate_target
+from modelops.domain.rollout.targets import require_candidate_target
 
 
 def await_endpoint(state: State) -> RolloutPlan | None:
     """The AgentModel's reconciler starts what the record names; here it is only waited for, and asked to answer."""
-    status = state.rollout.status
-    assert status.candidate is not None
-    if status.candidate.endpoint_url or not status.candidate.endpoint_name:
+    candidate = state.require_candidate()
+    if candidate.endpoint_url or not candidate.endpoint_name:
         return None
     if state.endpoint is UNSEEN:
         return Plan(needs=RolloutFact.ENDPOINT)
@@ -52,7 +51,7 @@ def await_endpoint(state: State) -> RolloutPlan | None:
         return Plan(needs=RolloutFact.ANSWERS)
     if not state.answers:
         return Plan(requeue_after=1.0)
-    found = status.candidate.model_copy(update={"endpoint_url": state.endpoint.url})
+    found = candidate.model_copy(update={"endpoint_url": state.endpoint.url})
     message = f"endpoint {state.endpoint.name} answers; both models answer the held-out examples"
     changed = with_phase(
         state,
@@ -72,9 +71,7 @@ def ensure_evaluated(state: State) -> RolloutPlan | None:
         return Plan(needs=RolloutFact.EVALUATION)
     program = known(state.evaluation)
     if program is None or (not program.running and program.result is None):
-        candidate = candidate_target(state)
-        assert candidate is not None
-        return started(state, EvaluationProgram.EVALUATION, candidate)
+        return started(state, EvaluationProgram.EVALUATION, require_candidate_target(state))
     if program.result is None:
         return Plan(requeue_after=LOOK_SECONDS)
     result = program.result
@@ -101,8 +98,7 @@ def judged(state: State, verdict: EvaluationStatus, explain: str) -> RolloutPlan
                 steps=status_steps(state, status, RolloutReason.EvaluationPassed, explain), requeue_after=0
             )
         passed = state.rollout.model_copy(update={"status": status})
-        plan = ensure_canary_armed(replace(state, rollout=passed))
-        assert plan is not None
+        plan = arm_canary(replace(state, rollout=passed))
         announced = Announce(reason=RolloutReason.EvaluationPassed.value, message=explain)
         # The verdict is told first: it is why the canary is armed.
         return replace(plan, steps=(*plan.steps[:1], announced, *plan.steps[1:])) if plan.steps else plan
@@ -122,7 +118,6 @@ def judged(state: State, verdict: EvaluationStatus, explain: str) -> RolloutPlan
 
 
 def verdict_of(state: State, result: dict[str, Any]) -> EvaluationStatus:
-    assert state.record is not None
     version = f"{evaluation_dataset(state)}@{result.get('as_of', '')}"
     return EvaluationStatus(
         examples=int(result["n"]),
@@ -136,7 +131,7 @@ def verdict_of(state: State, result: dict[str, Any]) -> EvaluationStatus:
         recommendation=str(result["recommendation"]),
         experiment_url=str(result.get("experiment_url") or "")[:1024],
         recorded=bool(result.get("recorded", True)),
-        candidates_compared=state.record.candidates_compared.get(version, 0) + 1,
+        candidates_compared=state.require_record().candidates_compared.get(version, 0) + 1,
         findings=tuple(str(finding)[:512] for finding in result.get("findings", ()))[:32],
     )
 
@@ -155,9 +150,7 @@ def conclude_evaluate_only(state: State) -> RolloutPlan | None:
     """evaluateOnly: the verdict is the result; nothing moves and the endpoint goes."""
     if state.rollout.spec.strategy.evaluate_only is None:
         return None
-    record, candidate = state.record, state.rollout.status.candidate
-    assert record is not None
-    assert candidate is not None
+    record, candidate = state.require_record(), state.require_candidate()
     done = Completed(
         kind="Rollout",
         name=state.rollout.metadata.name,

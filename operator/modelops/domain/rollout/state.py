@@ -7,11 +7,12 @@ from datetime import datetime
 from math import inf
 
 from modelops.api.v1alpha1.agentmodel import AgentModel
-from modelops.api.v1alpha1.rollout import Rollout
+from modelops.api.v1alpha1.rollout import CandidateStatus, Intent, Rollout
 from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain.agentsfile import AgentEntry, RoutingBlock, StableTarget
+from modelops.domain.established import require_established
 from modelops.domain.facts import UNSEEN, Outage, Unseen
-from modelops.domain.record import Record, Target
+from modelops.domain.record import Active, Record, Target
 from modelops.ports import AgentReports, Endpoint, ModelInfo, ProgramState
 
 
@@ -109,6 +110,34 @@ class State:
     @property
     def block(self) -> RoutingBlock | None:
         return self.file.entry.routing if self.file else None
+
+    def require_agent_model(self) -> AgentModel:
+        """The AgentModel, for the steps after `agent_model_is_missing`."""
+        return require_established(self.agent_model, "the AgentModel")
+
+    def require_record(self) -> Record:
+        """The agent's record, for the steps after `agent_model_is_missing`."""
+        return require_established(self.record, "the agent's record")
+
+    def require_active(self) -> Active:
+        """The entry of the record that locks the agent, for the steps after `ensure_agent_locked`."""
+        return require_established(self.require_record().active, "the lock on the agent")
+
+    def require_file(self) -> File:
+        """The agents' file, for the steps that checked whether it could be read."""
+        return require_established(self.file, "the agents' file")
+
+    def require_candidate(self) -> CandidateStatus:
+        """The candidate in the status, for the steps after `show_agent_lock`."""
+        return require_established(self.rollout.status.candidate, "the candidate in the status")
+
+    def require_intent(self) -> Intent:
+        """The intended routing, for the steps after `ensure_canary_armed`."""
+        return require_established(self.rollout.status.intent, "the intended routing")
+
+    def require_reports(self) -> AgentReports:
+        """The agents' reports, for the steps after `await_agents_in_sync`."""
+        return require_established(self.reports, "the agents' reports")
 
 
 def same_target(found: StableTarget | None, target: Target) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from modelops.domain.established import require_established
 from modelops.domain.record import Target
 from modelops.domain.rollout.state import State
 from modelops.domain.versions import release_version
@@ -26,3 +27,13 @@ def promoted_target(state: State) -> Target | None:
     return target.model_copy(
         update={"version": release_version(target.version), "since": state.now.strftime("%Y-%m-%dT%H:%M:%SZ")}
     )
+
+
+def require_candidate_target(state: State) -> Target:
+    """The candidate's target, for the steps after `ensure_agent_locked`."""
+    return require_established(candidate_target(state), "the candidate's target")
+
+
+def require_promoted_target(state: State) -> Target:
+    """The candidate as stable, for the steps after `ensure_agent_locked`."""
+    return require_established(promoted_target(state), "the candidate's target as stable")
