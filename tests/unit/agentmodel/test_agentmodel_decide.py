@@ -23,7 +23,7 @@ from modelops.domain.agentsfile import with_routing
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.plan import Announce, Plan, WriteFile, WriteFinalizers, WriteRecord, WriteStatus
 from modelops.domain.record import Record, Reservation, Settlement
-from modelops.domain.rollout.booking import planned_seconds
+from modelops.domain.rollout.endpoint_cost import planned_seconds
 from modelops.domain.rollout.state import State as RolloutObserved
 from modelops.ports import AgentReports, Endpoint
 
@@ -754,7 +754,7 @@ def test_a_deletion_during_a_canary_goes_back_to_stable_first() -> None:
     assert care.state.file.entry.routing.rollout.state == "Aborted"
     assert care.cloud == {}
     done = care.record.completed[life.state.identity]
-    assert done.message == "AgentModel docs was deleted: everything is back on stable"
+    assert done.message == "AgentModel docs was deleted: all sessions are back on stable"
     life.state = replace(life.state, record=care.record, file=care.state.file, agent_model=None)
     assert life.until(over).phase == "Aborted"
 

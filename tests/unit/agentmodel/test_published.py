@@ -138,7 +138,7 @@ def test_a_number_that_another_model_has_is_not_given_to_this_one() -> None:
     record = a_record(history=(an_entry("v1.1.0"),), allocated={"v1.0.0": {}, "v1.1.0": {}})
     found = merged(record, a_model(1))
     assert found.record == record
-    assert "its version v1.1.0-rc.1 is org/candidate-of-r1's" in found.left[0]
+    assert "its version v1.1.0-rc.1 belongs to org/candidate-of-r1" in found.left[0]
 
 
 def test_a_run_that_is_under_way_is_the_operators_but_its_number_is_taken() -> None:
@@ -147,7 +147,7 @@ def test_a_run_that_is_under_way_is_the_operators_but_its_number_is_taken() -> N
     found = merged(record, a_model(1, identity="sha256:id", name="docs-1"))
     assert (found.record.history, found.record.completed) == ((), {})
     assert "v1.1.0-rc.1" in found.record.allocated
-    assert "is under way" in found.left[0]
+    assert "has not ended" in found.left[0]
 
 
 KNOWN = st.fixed_dictionaries(

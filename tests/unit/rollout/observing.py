@@ -27,7 +27,7 @@ from modelops.domain.rollout.actions import (
     StopProgram,
 )
 from modelops.domain.rollout.decide import decide
-from modelops.domain.rollout.state import File, RolloutSettings, State, Watched
+from modelops.domain.rollout.state import CanaryMeasurements, File, RolloutSettings, State
 from modelops.ports import AgentReports, Endpoint, ModelInfo, ProgramState, Track
 
 HEALTHY = AgentReports(
@@ -192,8 +192,10 @@ class Life:
 
     def passes(self, seconds: float, *, healthy: bool = True) -> None:
         """Time passes; healthy time is watched."""
-        watched = Watched(healthy_seconds=seconds) if healthy else Watched()
-        self.state = replace(self.state, now=self.state.now + timedelta(seconds=seconds), watched=watched)
+        measurements = CanaryMeasurements(healthy_seconds=seconds) if healthy else CanaryMeasurements()
+        self.state = replace(
+            self.state, now=self.state.now + timedelta(seconds=seconds), measurements=measurements
+        )
 
     def rest(self) -> Life:
         """Until nothing more is to be done now."""

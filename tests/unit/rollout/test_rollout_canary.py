@@ -23,8 +23,8 @@ from tests.unit.rollout.observing import (
 from modelops.domain import agentsfile
 from modelops.domain.plan import WriteFile, WriteStatus
 from modelops.domain.record import Record
-from modelops.domain.rollout.booking import planned_seconds
-from modelops.domain.rollout.state import Watched
+from modelops.domain.rollout.endpoint_cost import planned_seconds
+from modelops.domain.rollout.state import CanaryMeasurements
 from modelops.ports import AgentReports, Track
 
 
@@ -102,22 +102,22 @@ def test_agents_on_their_way_are_no_news() -> None:
 
 def test_a_pause_ends_only_after_its_healthy_seconds() -> None:
     life = in_pause()
-    life.state = replace(life.state, watched=Watched(healthy_seconds=9.0))
+    life.state = replace(life.state, measurements=CanaryMeasurements(healthy_seconds=9.0))
     life.step()
     assert life.state.block is not None
     assert life.state.block.weight == 20
-    life.state = replace(life.state, watched=Watched(healthy_seconds=10.0))
+    life.state = replace(life.state, measurements=CanaryMeasurements(healthy_seconds=10.0))
     life.step()
     assert at_weight(100)(life.state)
 
 
 def test_healthy_seconds_survive_a_restart() -> None:
     life = in_pause()
-    life.state = replace(life.state, watched=Watched(healthy_seconds=6.0))
+    life.state = replace(life.state, measurements=CanaryMeasurements(healthy_seconds=6.0))
     life.step()
     assert life.state.rollout.status.analysis is not None
     assert life.state.rollout.status.analysis.healthy_seconds == 6
-    life.state = replace(life.state, watched=Watched(healthy_seconds=4.0))
+    life.state = replace(life.state, measurements=CanaryMeasurements(healthy_seconds=4.0))
     life.step()
     assert life.state.block is not None
     assert life.state.block.weight == 100
@@ -179,14 +179,16 @@ SLOW = replace(HEALTHY, canary=Track(requests=500, errors=0, p95_ms=500))
 def test_a_breach_turns_back_in_one_act(reports: AgentReports, reason: str, paused: bool) -> None:
     life = in_pause()
     life.asks(paused=paused)
-    life.state = replace(life.state, reports=reports, watched=Watched(first_bad_ms=900, arrived_ms=50))
+    life.state = replace(
+        life.state, reports=reports, measurements=CanaryMeasurements(first_bad_ms=900, arrived_ms=50)
+    )
     before = len(life.written)
     life.step()
     assert life.written[before:] == ["status Aborting", "file Aborted 0", "record release"]
     times = life.state.rollout.status.rollback
     assert times is not None
     assert (times.detect_ms, times.decide_ms) == (850, 50)
-    life.state = replace(life.state, watched=Watched(write_ms=40))
+    life.state = replace(life.state, measurements=CanaryMeasurements(write_ms=40))
     back_on_stable(life.until(over), reason=reason)
     assert life.state.rollout.status.rollback is not None
     assert life.state.rollout.status.rollback.write_ms == 40
@@ -198,7 +200,7 @@ def test_the_time_to_the_last_agent_is_added_when_it_is_there() -> None:
     life.until(over)
     life.state = replace(life.state, reports=replace(BROKEN, in_sync=1))
     assert life.step().requeue_after
-    life.state = replace(life.state, reports=BROKEN, watched=Watched(effect_ms=700))
+    life.state = replace(life.state, reports=BROKEN, measurements=CanaryMeasurements(effect_ms=700))
     life.step()
     assert life.state.rollout.status.rollback is not None
     assert life.state.rollout.status.rollback.effect_ms == 700

@@ -23,7 +23,7 @@ from modelops.ports import ProgramState
 
 THE_WHOLE_LIFE = [
     "finalizers 1",
-    "record claim",
+    "record lock",
     "status Provisioning",
     "status Evaluating",
     "status Arming",
@@ -188,7 +188,7 @@ def test_a_restart_in_between_two_writes_goes_on_to_the_same_end(stop: int) -> N
     life.until(over)
     assert life.phase == "Succeeded"
     assert len(life.written) <= len(THE_WHOLE_LIFE) + 1
-    assert life.written.count("record claim") == life.written.count("record commit") == 1
+    assert life.written.count("record lock") == life.written.count("record commit") == 1
 
 
 def test_a_repeated_intent_keeps_its_generation() -> None:

@@ -23,7 +23,7 @@ from modelops.domain.record import (
     Reservation,
     Settlement,
 )
-from modelops.domain.rollout.booking import planned_micro_usd, settled
+from modelops.domain.rollout.endpoint_cost import planned_micro_usd, settle_reservation
 
 REGISTRY_SCHEMA: Json = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -204,7 +204,7 @@ def test_a_reservation_is_settled_exactly_once(ending: str, when: str, seconds: 
     assert booked.usd_micro == claimed.endpoints[0].micro_usd(ended)
     # From the settlement on the endpoint is booked by its role: no minute twice, none left out.
     assert entry.since == ended.isoformat(timespec="seconds")
-    assert settled(life.state, record) == record
+    assert settle_reservation(life.state, record) == record
 
 
 def spent(record: Record, now: datetime) -> int:

@@ -4,37 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any
 
 import pytest
 from tests.unit.rollout.explorer import Moves, Scenario
 from tests.unit.rollout.playing import Failure, injected
 
-from modelops.domain.agentmodel import decide as of_agent
+from modelops.domain import rollout as package
+from modelops.domain.agentmodel import decide as agentmodel_decide
+from modelops.domain.agentmodel import endpoints, orphans, record_steps
 from modelops.domain.plan import Plan, WriteFile, WriteRecord, WriteStatus
 from modelops.domain.reasons import RolloutReason
-from modelops.domain.rollout import abort, advance, agent_lock, canary, decide, evaluation, gate, routing
+from modelops.domain.rollout import abort, advance, agent_lock, decide, promotion, routing
 from modelops.domain.rollout.state import State
 
 Patch = pytest.MonkeyPatch
 HUMANS = frozenset({"abort", "delete", "recreate", "remove", "lower", "restore", "stable"})
 
 
-def everywhere(patch: Patch, name: str, new: Any) -> None:
-    """A function under every name that it was imported by."""
-    for module in (abort, advance, agent_lock, canary, decide, evaluation, gate):
-        if hasattr(module, name):
-            patch.setattr(module, name, new)
+def replace_everywhere(patch: Patch, original: Callable[..., Any], new: Any) -> None:
+    """Replaces a function in every module of the package that has it under its name."""
+    name = original.__name__
+    modules = [import_module(found.name) for found in iter_modules(package.__path__, f"{package.__name__}.")]
+    patched = [module for module in modules if getattr(module, name, None) is original]
+    assert len(patched) > 1, f"{name} is used in no other module than its own"
+    for module in patched:
+        patch.setattr(module, name, new)
 
 
 def without(steps: tuple[Any, ...], kind: type) -> tuple[Any, ...]:
     return tuple(step for step in steps if not isinstance(step, kind))
 
 
-def in_steps(patch: Patch, old: Callable[..., Any], new: Callable[..., Any] | None) -> None:
-    for module in (decide, of_agent):
-        kept = tuple(new if step is old else step for step in module.STEPS)
-        patch.setattr(module, "STEPS", tuple(step for step in kept if step is not None))
+def replace_step(patch: Patch, old: Callable[..., Any], new: Callable[..., Any] | None) -> None:
+    """Replaces a step of the decision, or leaves it out."""
+    (module,) = [module for module in (decide, agentmodel_decide) if old in module.STEPS]
+    kept = tuple(new if step is old else step for step in module.STEPS)
+    patch.setattr(module, "STEPS", tuple(step for step in kept if step is not None))
 
 
 def skips_the_latch(patch: Patch) -> None:
@@ -45,7 +53,7 @@ def skips_the_latch(patch: Patch) -> None:
         plan = original(*given, **named)
         return replace(plan, steps=without(plan.steps, WriteStatus))
 
-    everywhere(patch, "latch_abort", latch_abort)
+    replace_everywhere(patch, original, latch_abort)
 
 
 def heals_upwards(patch: Patch) -> None:
@@ -60,7 +68,7 @@ def heals_upwards(patch: Patch) -> None:
         changed = state.rollout.model_copy(update={"status": status.model_copy(update={"intent": intent})})
         return original(replace(state, rollout=changed))
 
-    in_steps(patch, original, heal)
+    replace_step(patch, original, heal)
 
 
 def numbers_a_repeat_anew(patch: Patch) -> None:
@@ -80,7 +88,7 @@ def numbers_a_repeat_anew(patch: Patch) -> None:
         changed = state.rollout.model_copy(update={"status": status.model_copy(update={"intent": intent})})
         return original(replace(state, rollout=changed))
 
-    in_steps(patch, original, renumbered)
+    replace_step(patch, original, renumbered)
 
 
 def releases_before_the_tombstone(patch: Patch) -> None:
@@ -102,7 +110,7 @@ def forgets_the_fence(patch: Patch) -> None:
 
 def leaves_orphans(patch: Patch) -> None:
     """A weight whose rollout is over stays."""
-    in_steps(patch, of_agent.remove_orphan_routing, None)
+    replace_step(patch, orphans.remove_orphan_routing, None)
 
 
 def writes_the_file_first(patch: Patch) -> None:
@@ -116,12 +124,12 @@ def writes_the_file_first(patch: Patch) -> None:
             steps=(*without(plan.steps, WriteStatus), *(s for s in plan.steps if isinstance(s, WriteStatus))),
         )
 
-    everywhere(patch, "advance", hasty)
+    replace_everywhere(patch, original, hasty)
 
 
 def commits_first(patch: Patch) -> None:
     """The record is promoted before the file."""
-    original = advance.promote
+    original = promotion.promote
 
     def hasty(state: State) -> Plan:
         plan = original(state)
@@ -129,7 +137,7 @@ def commits_first(patch: Patch) -> None:
         record = [s for s in rest if isinstance(s, WriteRecord)]
         return replace(plan, steps=(status, *record, *without(tuple(rest), WriteRecord)))
 
-    patch.setattr(canary, "promote", hasty)
+    replace_everywhere(patch, original, hasty)
 
 
 def forgets_who_is_done(patch: Patch) -> None:
@@ -142,7 +150,7 @@ def forgets_who_is_done(patch: Patch) -> None:
         done = state.record.completed.get(state.identity) if state.record else None
         return original(state) if done is not None and done.uid == state.uid else None
 
-    in_steps(patch, original, only_ours)
+    replace_step(patch, original, only_ours)
 
 
 def believes_an_old_record(patch: Patch) -> None:
@@ -169,29 +177,29 @@ def looks_at_the_abort_too_late(patch: Patch) -> None:
             return None
         return original(state)
 
-    in_steps(patch, original, later)
+    replace_step(patch, original, later)
 
 
 def rebuilds_from_old_copies(patch: Patch) -> None:
     """A lost record is rebuilt from what the watches have delivered so far."""
-    original = of_agent.ensure_record
-    in_steps(patch, original, lambda state: original(replace(state, live=True)))
+    original = record_steps.ensure_record
+    replace_step(patch, original, lambda state: original(replace(state, live=True)))
 
 
 def forgets_what_statuses_remember(patch: Patch) -> None:
     """What was under way while a lost record was rebuilt stays unknown to it."""
-    in_steps(patch, of_agent.restore_record_from_statuses, None)
+    replace_step(patch, record_steps.restore_record_from_statuses, None)
 
 
 def starts_from_old_copies(patch: Patch) -> None:
     """An endpoint is created although status and record may not name it any more."""
-    original = of_agent.ensure_endpoints_created
+    original = endpoints.ensure_endpoints_created
 
     def hasty(state: Any) -> Plan | None:
         plan = original(state)
         return plan and replace(plan, steps=without(without(plan.steps, WriteStatus), WriteRecord))
 
-    in_steps(patch, original, hasty)
+    replace_step(patch, original, hasty)
 
 
 AGENT_MODEL, ROLLOUT = "agentmodels/docs", "rollouts/r1"

@@ -24,7 +24,7 @@ from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.plan import Plan
 from modelops.domain.record import PRUNED, PRUNING, Active, Completed, EndpointEntry, Settlement
-from modelops.domain.rollout.agent_lock import endpoint_name
+from modelops.domain.rollout.candidate import endpoint_name
 from modelops.domain.rollout.decide import decide
 from modelops.ports import Endpoint, ModelInfo, ProgramState
 
@@ -206,7 +206,7 @@ WAITS: dict[str, tuple[Life, str, str]] = {
     "for a run that was deleted after it made a model": (
         Life(observed(OF_RUN, record=a_record(history=(an_entry(),), completed={"digest": DONE}))),
         "WaitingForCandidate",
-        f"does not exist any more; it made {an_entry().version}: name spec.candidate.model",
+        f"does not exist any more; it made {an_entry().version}: use spec.candidate.model",
     ),
     "for a run that trains": (
         Life(observed(OF_RUN, run=a_run("Running"))),
@@ -228,7 +228,7 @@ WAITS: dict[str, tuple[Life, str, str]] = {
     "for its turn": (
         Life(observed(record=a_record(active=Active(uid="x", name="r0", digest="d", candidate=BASELINE)))),
         "AnotherRolloutActive",
-        "Rollout r0 holds docs",
+        "Rollout r0 has the lock on agent docs",
     ),
     "for a file that can be read": (
         Life(observed(file=None, file_problem="ConfigMap agents does not exist")),
