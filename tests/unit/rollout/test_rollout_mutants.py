@@ -1,4 +1,4 @@
-"""The explorer finds what it is for: each rule of the protocol, broken on purpose, is caught."""
+"""The explorer finds each rule of the protocol that is broken on purpose."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from tests.unit.rollout.explorer import Moves, Scenario
-from tests.unit.rollout.playing import Failure, injected
+from tests.unit.rollout.playback import Failure, play_with_injection
 
 from modelops.domain import rollout as package
 from modelops.domain.agentmodel import decide as agentmodel_decide
@@ -46,7 +46,7 @@ def replace_step(patch: Patch, old: Callable[..., Any], new: Callable[..., Any] 
 
 
 def skips_the_latch(patch: Patch) -> None:
-    """A mismatch is acted on but not remembered."""
+    """A mismatch aborts without a latch."""
     original = abort.latch_abort
 
     def latch_abort(*given: Any, **named: Any) -> Plan:
@@ -56,8 +56,8 @@ def skips_the_latch(patch: Patch) -> None:
     replace_everywhere(patch, original, latch_abort)
 
 
-def heals_upwards(patch: Patch) -> None:
-    """A block that is not the intended one is written again, whoever changed it."""
+def rewrites_a_foreign_block(patch: Patch) -> None:
+    """A block that a person changed is replaced by the intended one."""
     original = advance.finish_intended_write
 
     def heal(state: State) -> Plan | None:
@@ -71,7 +71,7 @@ def heals_upwards(patch: Patch) -> None:
     replace_step(patch, original, heal)
 
 
-def numbers_a_repeat_anew(patch: Patch) -> None:
+def gives_a_repeat_a_new_generation(patch: Patch) -> None:
     """A repeated intent takes a new generation."""
     original = advance.finish_intended_write
 
@@ -92,13 +92,13 @@ def numbers_a_repeat_anew(patch: Patch) -> None:
 
 
 def releases_before_the_tombstone(patch: Patch) -> None:
-    """The claim is given back while the canary still has its weight."""
+    """The agent lock is released while the canary still has its weight."""
     original = abort.abort_steps
     patch.setattr(abort, "abort_steps", lambda *given: tuple(reversed(original(*given))))
 
 
 def forgets_the_fence(patch: Patch) -> None:
-    """A promotion that was intended is put back without telling the record first."""
+    """An intended promotion is aborted without the fence in the record."""
     original = abort.abort_steps
 
     def unfenced(state: State, *given: Any) -> Any:
@@ -108,8 +108,8 @@ def forgets_the_fence(patch: Patch) -> None:
     patch.setattr(abort, "abort_steps", unfenced)
 
 
-def leaves_orphans(patch: Patch) -> None:
-    """A weight whose rollout is over stays."""
+def leaves_orphan_routing(patch: Patch) -> None:
+    """The weight of a rollout that has ended stays."""
     replace_step(patch, orphans.remove_orphan_routing, None)
 
 
@@ -117,30 +117,30 @@ def writes_the_file_first(patch: Patch) -> None:
     """The raise comes before its intent."""
     original = advance.advance
 
-    def hasty(*given: Any, **named: Any) -> Plan:
+    def reordered(*given: Any, **named: Any) -> Plan:
         plan = original(*given, **named)
         return replace(
             plan,
             steps=(*without(plan.steps, WriteStatus), *(s for s in plan.steps if isinstance(s, WriteStatus))),
         )
 
-    replace_everywhere(patch, original, hasty)
+    replace_everywhere(patch, original, reordered)
 
 
 def commits_first(patch: Patch) -> None:
     """The record is promoted before the file."""
     original = promotion.promote
 
-    def hasty(state: State) -> Plan:
+    def reordered(state: State) -> Plan:
         plan = original(state)
         status, *rest = plan.steps
         record = [s for s in rest if isinstance(s, WriteRecord)]
         return replace(plan, steps=(status, *record, *without(tuple(rest), WriteRecord)))
 
-    replace_everywhere(patch, original, hasty)
+    replace_everywhere(patch, original, reordered)
 
 
-def forgets_who_is_done(patch: Patch) -> None:
+def ignores_the_completed_rollout(patch: Patch) -> None:
     """A re-created object acts again."""
     from modelops.domain.rollout import completion
 
@@ -154,7 +154,7 @@ def forgets_who_is_done(patch: Patch) -> None:
 
 
 def believes_an_old_record(patch: Patch) -> None:
-    """A claim that the cached record does not show is given up at once."""
+    """A lock that the cached record does not show counts as lost at once."""
     patch.setattr(
         agent_lock,
         "conclude_lost_lock",
@@ -164,8 +164,8 @@ def believes_an_old_record(patch: Patch) -> None:
     )
 
 
-def looks_at_the_abort_too_late(patch: Patch) -> None:
-    """An abort is looked at after the next step instead of before it."""
+def checks_the_abort_too_late(patch: Patch) -> None:
+    """The abort is checked after the next step instead of before it."""
     original = abort.abort_if_requested
 
     def later(state: State) -> Plan | None:
@@ -180,26 +180,26 @@ def looks_at_the_abort_too_late(patch: Patch) -> None:
     replace_step(patch, original, later)
 
 
-def rebuilds_from_old_copies(patch: Patch) -> None:
+def rebuilds_from_cached_copies(patch: Patch) -> None:
     """A lost record is rebuilt from what the watches have delivered so far."""
     original = record_steps.ensure_record
     replace_step(patch, original, lambda state: original(replace(state, live=True)))
 
 
-def forgets_what_statuses_remember(patch: Patch) -> None:
-    """What was under way while a lost record was rebuilt stays unknown to it."""
+def never_restores_from_statuses(patch: Patch) -> None:
+    """A rebuilt record stays without what was under way meanwhile."""
     replace_step(patch, record_steps.restore_record_from_statuses, None)
 
 
-def starts_from_old_copies(patch: Patch) -> None:
-    """An endpoint is created although status and record may not name it any more."""
+def creates_endpoints_from_cached_copies(patch: Patch) -> None:
+    """An endpoint is created although the newest status and record may not name it."""
     original = endpoints.ensure_endpoints_created
 
-    def hasty(state: Any) -> Plan | None:
+    def reordered(state: Any) -> Plan | None:
         plan = original(state)
         return plan and replace(plan, steps=without(without(plan.steps, WriteStatus), WriteRecord))
 
-    replace_step(patch, original, hasty)
+    replace_step(patch, original, reordered)
 
 
 AGENT_MODEL, ROLLOUT = "agentmodels/docs", "rollouts/r1"
@@ -223,7 +223,7 @@ AT_SOME_MOMENT: tuple[tuple[Callable[[Patch], None], Scenario, Moves], ...] = (
             "takeover fresh",
         ),
     ),
-    (heals_upwards, PEOPLE, ("lower weight",)),
+    (rewrites_a_foreign_block, PEOPLE, ("lower weight",)),
     (releases_before_the_tombstone, PEOPLE, ("abort r1",)),
     (
         forgets_the_fence,
@@ -232,17 +232,17 @@ AT_SOME_MOMENT: tuple[tuple[Callable[[Patch], None], Scenario, Moves], ...] = (
     ),
     (writes_the_file_first, CRASHES, ("takeover fresh",)),
     (commits_first, CRASHES, ()),
-    (looks_at_the_abort_too_late, PEOPLE, ("abort r1",)),
-    (numbers_a_repeat_anew, CRASHES, ("takeover stale", f"start {ROLLOUT}", "land 0")),
+    (checks_the_abort_too_late, PEOPLE, ("abort r1",)),
+    (gives_a_repeat_a_new_generation, CRASHES, ("takeover stale", f"start {ROLLOUT}", "land 0")),
     (believes_an_old_record, CRASHES, ("takeover behind", f"start {ROLLOUT}", *(f"answer {ROLLOUT}",) * 3)),
-    (forgets_who_is_done, PEOPLE, ("delete r1", *(f"answer {ROLLOUT}",) * 6, "recreate r1")),
+    (ignores_the_completed_rollout, PEOPLE, ("delete r1", *(f"answer {ROLLOUT}",) * 6, "recreate r1")),
     (
-        rebuilds_from_old_copies,
+        rebuilds_from_cached_copies,
         LOSSES,
         ("delete record", "takeover behind", f"start {AGENT_MODEL}", *(f"answer {AGENT_MODEL}",) * 3),
     ),
     (
-        forgets_what_statuses_remember,
+        never_restores_from_statuses,
         LOSSES,
         (
             "abort r1",
@@ -255,8 +255,8 @@ AT_SOME_MOMENT: tuple[tuple[Callable[[Patch], None], Scenario, Moves], ...] = (
             *(f"answer {AGENT_MODEL}",) * 8,
         ),
     ),
-    (starts_from_old_copies, LOSSES, ("delete record", f"start {AGENT_MODEL}")),
-    (leaves_orphans, PEOPLE, ("remember file", "delete r1", *(f"answer {ROLLOUT}",) * 3, "restore 1")),
+    (creates_endpoints_from_cached_copies, LOSSES, ("delete record", f"start {AGENT_MODEL}")),
+    (leaves_orphan_routing, PEOPLE, ("remember file", "delete r1", *(f"answer {ROLLOUT}",) * 3, "restore 1")),
 )
 
 
@@ -269,7 +269,7 @@ def test_a_broken_rule_is_found(
 ) -> None:
     mutant(monkeypatch)
     for at in range(60):
-        found = injected(scenario, at, moves)
+        found = play_with_injection(scenario, at, moves)
         if isinstance(found, Failure):
             return
         if found is False:
