@@ -393,7 +393,7 @@ def environment(given: Mapping[str, Any], credentials: Credentials) -> dict[str,
 
 
 def file_of(agent: AgentModel | None, record: Record | None) -> tuple[str, str, str] | None:
-    """ConfigMap, key and agent of the file: from the record, so that a retreat needs no AgentModel."""
+    """ConfigMap, key and agent of the file: from the record, so that an abort needs no AgentModel."""
     if record is not None:
         return record.config_map, record.config_key, record.agent
     if agent is None:

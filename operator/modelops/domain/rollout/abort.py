@@ -52,13 +52,13 @@ def abort_if_requested(state: State) -> RolloutPlan | None:
         and state.record.active is not None
         and state.record.active.aborting
     )
-    if not (state.asked_to_stop or status.abort_reason or fenced):
+    if not (state.abort_is_requested or status.abort_reason or fenced):
         return None
     if state.record is None:
         if state.agent_model is None:
             return conclude_without_agent_model(state)
         return abort_without_record(state, state.agent_model)
-    if not (state.asked_to_stop or status.abort_reason):
+    if not (state.abort_is_requested or status.abort_reason):
         return latch_abort(
             state,
             RolloutReason.AgentLockLost,

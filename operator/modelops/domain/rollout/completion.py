@@ -64,7 +64,7 @@ def adopt_recorded_end(state: State) -> RolloutPlan | None:
             "use a new name to repeat it"
         )
         reason = RolloutReason.AlreadyCompleted
-    elif reason is RolloutReason.Promoted and (state.asked_to_stop or state.rollout.status.abort_reason):
+    elif reason is RolloutReason.Promoted and (state.abort_is_requested or state.rollout.status.abort_reason):
         reason, message = RolloutReason.AbortTooLate, RolloutReason.AbortTooLate.doc
     weight = (
         100

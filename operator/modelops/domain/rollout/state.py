@@ -98,7 +98,7 @@ class State:
         return self.rollout.metadata.uid
 
     @property
-    def asked_to_stop(self) -> bool:
+    def abort_is_requested(self) -> bool:
         """Whether a person asked for an abort, by the spec or by deletion: then no latch is needed."""
         return self.rollout.spec.abort or self.rollout.metadata.deletion_timestamp is not None
 

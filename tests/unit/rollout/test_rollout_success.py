@@ -21,7 +21,7 @@ from modelops.domain.plan import WriteFile, WriteRecord, WriteStatus
 from modelops.domain.rollout.actions import StartProgram
 from modelops.ports import ProgramState
 
-THE_WHOLE_LIFE = [
+ALL_WRITES = [
     "finalizers 1",
     "record lock",
     "status Provisioning",
@@ -43,7 +43,7 @@ THE_WHOLE_LIFE = [
 
 def test_a_good_candidate_becomes_stable_in_sixteen_writes() -> None:
     driver = RolloutDriver(rollout_state()).run_until(has_ended)
-    assert driver.written == THE_WHOLE_LIFE
+    assert driver.written == ALL_WRITES
     record, file = driver.state.record, driver.state.file
     assert record is not None
     assert file is not None
@@ -164,7 +164,7 @@ def test_an_undo_needs_no_evaluation_and_no_endpoint_of_its_own() -> None:
     assert file.entry.stable.endpoint == "openrouter"
     assert [e.role for e in record.endpoints] == ["previous"]
     assert record.endpoints[0].stop_after
-    assert len(driver.written) == len(THE_WHOLE_LIFE) - 1
+    assert len(driver.written) == len(ALL_WRITES) - 1
 
 
 def test_an_undo_of_an_undo_finds_its_endpoint_again() -> None:
@@ -180,7 +180,7 @@ def test_an_undo_of_an_undo_finds_its_endpoint_again() -> None:
     assert record.reservations == {}
 
 
-@pytest.mark.parametrize("stop", range(len(THE_WHOLE_LIFE)))
+@pytest.mark.parametrize("stop", range(len(ALL_WRITES)))
 def test_a_restart_between_two_writes_leads_to_the_same_end(stop: int) -> None:
     driver = RolloutDriver(rollout_state())
     while len(driver.written) < stop:
@@ -193,7 +193,7 @@ def test_a_restart_between_two_writes_leads_to_the_same_end(stop: int) -> None:
             driver.pass_time(11)
     driver.run_until(has_ended)
     assert driver.phase == "Succeeded"
-    assert len(driver.written) <= len(THE_WHOLE_LIFE) + 1
+    assert len(driver.written) <= len(ALL_WRITES) + 1
     assert driver.written.count("record lock") == driver.written.count("record commit") == 1
 
 
