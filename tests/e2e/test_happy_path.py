@@ -20,9 +20,9 @@ AGENT = "agentmodels.modelops.code-chef.dev"
 STEPS = {"canary": {"steps": [{"setWeight": 50}, {"pause": {"durationSeconds": 1}}, {"setWeight": 100}]}}
 STEPS_TOLD = (
     "Of 12 held-out",
-    "agents test whether they reach the canary, at weight 0",
+    "agents test at weight 0 whether they reach the canary",
     "step 1 of 3: 50 percent of sessions",
-    "step 2 of 3: watching for 1 healthy seconds",
+    "step 2 of 3: watching for 1 healthy second",
     "step 3 of 3: 100 percent of sessions",
     "v1.1.0 becomes stable",
 )

@@ -96,7 +96,7 @@ async def test_a_lost_record_comes_back_from_the_hub_and_what_is_old_goes(here: 
     assert await here.api.get("ConfigMap", RECORD) is None
     said = await modelops(here, "registry", "rebuild", *where)
     assert "record made from the cluster" in said
-    assert "+ TrainingRun first: it has trained v1.1.0-rc.1" in said
+    assert "+ TrainingRun first as completed: it trained v1.1.0-rc.1" in said
     record = await here.record()
     told_before = [(e.version, e.hub_repo, e.training_method, e.base_model) for e in before.history]
     assert [(e.version, e.hub_repo, e.training_method, e.base_model) for e in record.history] == told_before

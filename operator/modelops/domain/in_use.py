@@ -171,7 +171,7 @@ def by_endpoints(inventory: AgentInventory) -> Iterator[tuple[str, Use]]:
 
 
 def by_rollouts(inventory: AgentInventory) -> Iterator[tuple[str, Use]]:
-    """Candidates of rollouts that have not ended, claimed or not."""
+    """Candidates of rollouts that have not ended, with or without the agent lock."""
     runs = {run.metadata.name: run for run in inventory.runs}
     for rollout in inventory.rollouts:
         if rollout.status.phase in ROLLOUT_OVER:

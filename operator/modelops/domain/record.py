@@ -100,7 +100,7 @@ class Speeds(_Part):
 
 
 class Active(_Part):
-    """The one rollout that may act, claimed before any side effect."""
+    """The one rollout that has the lock on the agent; it is recorded before any side effect."""
 
     uid: str
     name: str
@@ -176,7 +176,7 @@ class Record(_Part):
 
     agent: str
     config_map: str
-    """The agents' file: ConfigMap and key. Kept here so that a retreat needs no AgentModel."""
+    """The agents' file: ConfigMap and key. Kept here so that an abort needs no AgentModel."""
     config_key: str
     stable: Target
     previous: Target | None = None

@@ -24,10 +24,10 @@ from modelops.domain.rollout.actions import (
     StartProgram,
     StopProgram,
 )
-from modelops.domain.rollout.agent_lock import endpoint_name
 from modelops.domain.rollout.analysis import Health, analyze
+from modelops.domain.rollout.candidate import endpoint_name
 from modelops.domain.rollout.decide import decide
-from modelops.domain.rollout.state import RolloutSettings, State, Watched
+from modelops.domain.rollout.state import CanaryMeasurements, RolloutSettings, State
 from modelops.domain.rollout.status import TERMINAL
 from modelops.domain.rollout.targets import candidate_target
 from modelops.engine.agent_processes import AgentProcesses
@@ -140,7 +140,7 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
             rebase=memory.rebase,
         )
         reports = self._reports(state, agent)
-        state = replace(state, reports=reports, watched=self._watched(state, memory, reports))
+        state = replace(state, reports=reports, measurements=self._measurements(state, memory, reports))
         return ReconcileContext(
             state=state,
             write_base=WriteBase(object=item, record=record_item, file=file_item),
@@ -216,7 +216,7 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
         longest = LONGEST_GAP * self._settings.look_seconds
         return min(self._clock.monotonic() - memory.last_healthy, longest)
 
-    def _watched(self, state: State, memory: Memory, reports: AgentReports | None) -> Watched:
+    def _measurements(self, state: State, memory: Memory, reports: AgentReports | None) -> CanaryMeasurements:
         now = self._clock.monotonic()
         if reports is None or not bad(state, reports):
             memory.first_bad = None
@@ -225,7 +225,7 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
         in_sync = reports is not None and reports.expected > 0 and reports.in_sync >= reports.expected
         if memory.tombstoned is not None and memory.effect_ms is None and in_sync:
             memory.effect_ms = round((now - memory.tombstoned) * 1000)
-        return Watched(
+        return CanaryMeasurements(
             healthy_seconds=memory.healthy_seconds + self._since_healthy(memory),
             first_bad_ms=round((now - memory.first_bad) * 1000) if memory.first_bad is not None else None,
             arrived_ms=round(reports.newest_seconds * 1000) if reports is not None else 0,
@@ -405,7 +405,7 @@ def environment(given: Mapping[str, Any], credentials: Credentials) -> dict[str,
 
 
 def file_of(agent: AgentModel | None, record: Record | None) -> tuple[str, str, str] | None:
-    """ConfigMap, key and agent of the file: from the record, so that a retreat needs no AgentModel."""
+    """ConfigMap, key and agent of the file: from the record, so that an abort needs no AgentModel."""
     if record is not None:
         return record.config_map, record.config_key, record.agent
     if agent is None:

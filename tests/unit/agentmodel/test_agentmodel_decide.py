@@ -1,4 +1,4 @@
-"""What is decided about an agent: its record, what bills, and what is left over from rollouts that are gone."""
+"""Decisions about an AgentModel: its record, its endpoints, and what deleted rollouts have left behind."""
 
 from __future__ import annotations
 
@@ -10,7 +10,16 @@ from typing import Any
 import pytest
 from tests.unit.rollout import objects
 from tests.unit.rollout.objects import AGENT, START, Json
-from tests.unit.rollout.observing import Life, a_file, a_record, at_weight, observed, over, parsed, watching
+from tests.unit.rollout.rollout_driver import (
+    RolloutDriver,
+    a_file,
+    a_record,
+    at_weight,
+    has_ended,
+    is_watching,
+    parsed,
+    rollout_state,
+)
 from tests.unit.training import objects as training
 
 from modelops.api.v1alpha1.agentmodel import AgentModel
@@ -23,22 +32,22 @@ from modelops.domain.agentsfile import with_routing
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.plan import Announce, Plan, WriteFile, WriteFinalizers, WriteRecord, WriteStatus
 from modelops.domain.record import Record, Reservation, Settlement
-from modelops.domain.rollout.booking import planned_seconds
-from modelops.domain.rollout.state import State as RolloutObserved
+from modelops.domain.rollout.endpoint_cost import planned_seconds
+from modelops.domain.rollout.state import State as RolloutState
 from modelops.ports import AgentReports, Endpoint
 
 JOB: Json = {"attempt": 1, "label": "0a1b2c3d-run-1", "id": "job-1", "submissions": 1}
 
 
 @dataclass
-class Care:
-    """Decides and carries out about one AgentModel; the cloud does what it is told."""
+class AgentModelDriver:
+    """Decides and carries out plans about one AgentModel; `cloud` has the endpoints that they create and delete."""
 
     state: State
     cloud: dict[str, Endpoint] = field(default_factory=dict)
     written: list[str] = field(default_factory=list)
-    did: list[str] = field(default_factory=list)
-    told: list[str] = field(default_factory=list)
+    performed: list[str] = field(default_factory=list)
+    announced: list[str] = field(default_factory=list)
 
     def step(self) -> Plan:
         plan = decide(self.state)
@@ -46,14 +55,14 @@ class Care:
             self.state = replace(self.state, **self._fact(plan.needs))
             plan = decide(self.state)
         for step in plan.steps:
-            self._take(step)
+            self._carry_out(step)
         self.state = replace(self.state, endpoints=UNSEEN, live=False)
         return plan
 
     def _fact(self, name: str) -> dict[str, Any]:
         return {"endpoints": tuple(self.cloud.values())} if name == "endpoints" else {name: True}
 
-    def _take(self, step: object) -> None:
+    def _carry_out(self, step: object) -> None:
         agent = self.state.agent_model
         match step:
             case WriteStatus(status=status):
@@ -75,25 +84,25 @@ class Care:
                 self.cloud[entry.name] = Endpoint(
                     name=entry.name, state="running", url="https://e/v1", repo=entry.repo, revision=""
                 )
-                self.did.append("create")
+                self.performed.append("create")
             case DeleteEndpoint(name=name):
                 self.cloud.pop(name, None)
-                self.did.append("delete")
+                self.performed.append("delete")
             case SettleOrphanedAttempt():
-                self.did.append("settle")
+                self.performed.append("settle")
             case Announce(reason=reason):
-                self.told.append(reason)
+                self.announced.append(reason)
 
-    def rest(self) -> Care:
-        """Until nothing more is to be done now."""
+    def run_until_idle(self) -> AgentModelDriver:
+        """Carries out plans until one does nothing."""
         for _ in range(12):
-            before = (len(self.written), len(self.did))
+            before = (len(self.written), len(self.performed))
             plan = self.step()
-            if (len(self.written), len(self.did)) == before and plan.requeue_after != 0:
+            if (len(self.written), len(self.performed)) == before and plan.requeue_after != 0:
                 return self
-        raise AssertionError(f"never comes to rest: {self.written} {self.did}")
+        raise AssertionError(f"never idle: {self.written} {self.performed}")
 
-    def passes(self, seconds: float) -> None:
+    def pass_time(self, seconds: float) -> None:
         self.state = replace(self.state, now=self.state.now + timedelta(seconds=seconds))
 
     @property
@@ -106,7 +115,7 @@ class Care:
         return found.status.value, found.reason, found.message
 
 
-def about(item: Json | None = None, **changes: Any) -> State:
+def agent_model_state(item: Json | None = None, **changes: Any) -> State:
     given: dict[str, Any] = {
         "now": START,
         "agent_model": parsed(AgentModel, item or objects.agent_model()),
@@ -118,14 +127,16 @@ def about(item: Json | None = None, **changes: Any) -> State:
     return State(**{**given, **changes})
 
 
-def beside(life: Life, **changes: Any) -> Care:
-    """The agent at a moment of a rollout's life."""
-    state: RolloutObserved = life.state
+def agent_driver_at(driver: RolloutDriver, **changes: Any) -> AgentModelDriver:
+    """The AgentModel at this moment of the rollout."""
+    state: RolloutState = driver.state
     rollouts = changes.pop("rollouts", {state.identity: state.rollout})
-    return Care(about(record=state.record, file=state.file, now=state.now, rollouts=rollouts, **changes))
+    return AgentModelDriver(
+        agent_model_state(record=state.record, file=state.file, now=state.now, rollouts=rollouts, **changes)
+    )
 
 
-def deleted(item: Json) -> Json:
+def with_deletion(item: Json) -> Json:
     return {**item, "metadata": {**item["metadata"], "deletionTimestamp": "2025-12-10T09:00:00Z"}}
 
 
@@ -135,160 +146,172 @@ def deleted(item: Json) -> Json:
 def test_a_new_agent_gets_finalizer_record_and_status_and_then_rests() -> None:
     item = objects.agent_model()
     del item["metadata"]["finalizers"]
-    care = Care(about(item)).rest()
-    assert care.written == ["finalizers", "record first", "status"]
-    assert care.record.stable.version == "v1.0.0"
-    assert care.record.served == {"v1.0.0": care.record.stable}
-    assert care.condition("Ready")[:2] == ("True", "Reconciled")
-    care.passes(3600)
-    assert care.step().steps == ()
+    agent_driver = AgentModelDriver(agent_model_state(item)).run_until_idle()
+    assert agent_driver.written == ["finalizers", "record first", "status"]
+    assert agent_driver.record.stable.version == "v1.0.0"
+    assert agent_driver.record.served == {"v1.0.0": agent_driver.record.stable}
+    assert agent_driver.condition("Ready")[:2] == ("True", "Reconciled")
+    agent_driver.pass_time(3600)
+    assert agent_driver.step().steps == ()
 
 
 def test_no_record_is_made_before_the_file_can_be_read() -> None:
-    care = Care(about(file=None, file_problem="ConfigMap agents does not exist in namespace team: create it"))
-    care.rest()
-    assert care.written == ["status"]
-    assert care.condition("InSync")[1:] == (
+    agent_driver = AgentModelDriver(
+        agent_model_state(
+            file=None, file_problem="ConfigMap agents does not exist in namespace team: create it"
+        )
+    )
+    agent_driver.run_until_idle()
+    assert agent_driver.written == ["status"]
+    assert agent_driver.condition("InSync")[1:] == (
         "ConfigNotUsable",
         "ConfigMap agents does not exist in namespace team: create it",
     )
 
 
 def test_a_record_that_cannot_be_read_is_left_alone() -> None:
-    care = Care(about(record_problem="ConfigMap docs-modelops-record: the record cannot be read")).rest()
-    assert care.written == ["status"]
-    assert care.condition("Ready")[1] == "RecordNotReadable"
+    agent_driver = AgentModelDriver(
+        agent_model_state(record_problem="ConfigMap docs-modelops-record: the record cannot be read")
+    ).run_until_idle()
+    assert agent_driver.written == ["status"]
+    assert agent_driver.condition("Ready")[1] == "RecordNotReadable"
 
 
 def test_a_second_agent_model_over_the_same_agent_does_nothing() -> None:
-    care = Care(about(older="first")).rest()
-    assert care.written == ["status"]
-    assert care.condition("TargetConflict")[:2] == ("True", "TargetConflict")
+    agent_driver = AgentModelDriver(agent_model_state(older="first")).run_until_idle()
+    assert agent_driver.written == ["status"]
+    assert agent_driver.condition("TargetConflict")[:2] == ("True", "TargetConflict")
 
 
-def test_what_is_only_shown_waits_until_the_last_status_has_stood_for_its_second() -> None:
-    care = Care(about(record=None)).rest()
-    spent = care.record.with_(endpoint_spend={f"{START:%Y-%m}": 1_000_000})
-    care.state = replace(care.state, record=spent, rest_seconds=0.4)
-    plan = decide(care.state)
+def test_a_change_of_the_status_alone_waits_a_second_after_the_last_one() -> None:
+    agent_driver = AgentModelDriver(agent_model_state(record=None)).run_until_idle()
+    spent = agent_driver.record.with_(endpoint_spend={f"{START:%Y-%m}": 1_000_000})
+    agent_driver.state = replace(agent_driver.state, record=spent, rest_seconds=0.4)
+    plan = decide(agent_driver.state)
     assert (plan.steps, plan.requeue_after) == ((), 0.4)
-    care.state = replace(care.state, rest_seconds=-0.1)
-    assert [type(step) for step in decide(care.state).steps] == [WriteStatus]
+    agent_driver.state = replace(agent_driver.state, rest_seconds=-0.1)
+    assert [type(step) for step in decide(agent_driver.state).steps] == [WriteStatus]
 
 
-def test_conditions_that_turn_are_told_as_events() -> None:
-    care = Care(about(record=None)).rest()
-    assert care.told == ["Reconciled"]
-    care.state = replace(care.state, secret_problem="Secret tokens does not exist")
-    care.rest()
-    care.state = replace(care.state, secret_problem="")
-    care.rest()
-    assert care.told == ["Reconciled", "SecretNotUsable", "Reconciled"]
-    care.rest()
-    assert len(care.told) == 3
+def test_changed_conditions_have_events() -> None:
+    agent_driver = AgentModelDriver(agent_model_state(record=None)).run_until_idle()
+    assert agent_driver.announced == ["Reconciled"]
+    agent_driver.state = replace(agent_driver.state, secret_problem="Secret tokens does not exist")
+    agent_driver.run_until_idle()
+    agent_driver.state = replace(agent_driver.state, secret_problem="")
+    agent_driver.run_until_idle()
+    assert agent_driver.announced == ["Reconciled", "SecretNotUsable", "Reconciled"]
+    agent_driver.run_until_idle()
+    assert len(agent_driver.announced) == 3
 
 
-def test_drift_is_shown_and_not_healed() -> None:
+def test_drift_is_reported_and_not_corrected() -> None:
     text = objects.FILE_TEXT.replace("claude-3.5-sonnet", "other")
-    care = Care(about(record=None)).rest()
-    care.state = replace(care.state, file=a_file(text, "9"))
-    care.rest()
-    assert care.condition("InSync")[1] == "StableDrift"
-    assert "file" not in care.written
+    agent_driver = AgentModelDriver(agent_model_state(record=None)).run_until_idle()
+    agent_driver.state = replace(agent_driver.state, file=a_file(text, "9"))
+    agent_driver.run_until_idle()
+    assert agent_driver.condition("InSync")[1] == "StableDrift"
+    assert "file" not in agent_driver.written
 
 
 # --- a record that was lost
 
 
-def lost(life: Life, before: Care) -> Care:
-    """The same moment without the record; the AgentModel's status remembers."""
-    return Care(replace(before.state, record=None), cloud=before.cloud)
+def without_record(driver: RolloutDriver, before: AgentModelDriver) -> AgentModelDriver:
+    """The same moment without the record; the AgentModel's status still has what it had."""
+    return AgentModelDriver(replace(before.state, record=None), cloud=before.cloud)
 
 
-MOMENTS: dict[str, Callable[[RolloutObserved], bool]] = {
-    "claimed": lambda state: state.rollout.status.started_at is not None,
+MOMENTS: dict[str, Callable[[RolloutState], bool]] = {
+    "locked": lambda state: state.rollout.status.started_at is not None,
     "at twenty": at_weight(20),
-    "watching": watching,
+    "watching": is_watching,
 }
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_lost_record_is_rebuilt_and_the_rollout_goes_on(moment: str) -> None:
-    life = Life(observed()).until(MOMENTS[moment])
-    care = lost(life, beside(life).rest()).rest()
-    before, after = life.state.record, care.record
+    driver = RolloutDriver(rollout_state()).run_until(MOMENTS[moment])
+    agent_driver = without_record(driver, agent_driver_at(driver).run_until_idle()).run_until_idle()
+    before, after = driver.state.record, agent_driver.record
     assert before is not None
     assert after.active == before.active
     assert after.reservations == before.reservations
     assert [(e.name, e.role) for e in after.endpoints] == [(e.name, e.role) for e in before.endpoints]
     assert after.stable == before.stable
-    assert len(care.cloud) == 1
-    life.state = replace(life.state, record=after)
-    assert life.until(over).phase == "Succeeded"
+    assert len(agent_driver.cloud) == 1
+    driver.state = replace(driver.state, record=after)
+    assert driver.run_until(has_ended).phase == "Succeeded"
 
 
 def test_a_rollout_whose_record_was_lost_runs_no_longer_than_it_has_reserved() -> None:
-    life = Life(observed()).until(watching)
-    life.state = replace(life.state, record=lost(life, beside(life).rest()).rest().record)
-    life.passes(planned_seconds(life.state), healthy=False)
-    life.until(over)
-    assert (life.phase, life.reason) == ("Aborted", "DeadlineExceeded")
-    assert life.state.record is not None
-    assert list(life.state.record.settlements) == ["uid-r1/1"]
-    assert life.state.record.reservations == {}
+    driver = RolloutDriver(rollout_state()).run_until(is_watching)
+    driver.state = replace(
+        driver.state,
+        record=without_record(driver, agent_driver_at(driver).run_until_idle()).run_until_idle().record,
+    )
+    driver.pass_time(planned_seconds(driver.state), healthy=False)
+    driver.run_until(has_ended)
+    assert (driver.phase, driver.reason) == ("Aborted", "DeadlineExceeded")
+    assert driver.state.record is not None
+    assert list(driver.state.record.settlements) == ["uid-r1/1"]
+    assert driver.state.record.reservations == {}
 
 
-def test_a_lost_record_knows_what_was_promoted() -> None:
-    life = Life(observed()).until(over)
-    care = lost(life, beside(life).rest()).rest()
-    assert care.record.completed[life.state.identity].outcome == "Promoted"
-    assert (care.record.stable.version, care.record.stable.model) == ("v1.1.0", "org/candidate-of-r1")
-    assert care.record.previous is not None
-    assert care.record.previous.version == "v1.0.0"
-    assert set(care.record.served) == {"v1.0.0", "v1.1.0"}
-    assert [e.role for e in care.record.endpoints] == ["stable"]
+def test_a_rebuilt_record_has_the_promoted_model() -> None:
+    driver = RolloutDriver(rollout_state()).run_until(has_ended)
+    agent_driver = without_record(driver, agent_driver_at(driver).run_until_idle()).run_until_idle()
+    assert agent_driver.record.completed[driver.state.identity].outcome == "Promoted"
+    assert (agent_driver.record.stable.version, agent_driver.record.stable.model) == (
+        "v1.1.0",
+        "org/candidate-of-r1",
+    )
+    assert agent_driver.record.previous is not None
+    assert agent_driver.record.previous.version == "v1.0.0"
+    assert set(agent_driver.record.served) == {"v1.0.0", "v1.1.0"}
+    assert [e.role for e in agent_driver.record.endpoints] == ["stable"]
 
 
 @pytest.mark.parametrize("without", [1, 0])
-def test_a_record_lost_during_the_promotion_takes_the_file_at_its_word(without: int) -> None:
-    life = Life(observed()).until(at_weight(100))
-    before = beside(life).rest()
-    life.step(without=without)
+def test_a_record_lost_during_the_promotion_follows_the_file(without: int) -> None:
+    driver = RolloutDriver(rollout_state()).run_until(at_weight(100))
+    before = agent_driver_at(driver).run_until_idle()
+    driver.step(without=without)
     before.state = replace(
-        before.state, file=life.state.file, rollouts={life.state.identity: life.state.rollout}
+        before.state, file=driver.state.file, rollouts={driver.state.identity: driver.state.rollout}
     )
-    care = lost(life, before).rest()
-    assert care.record.stable.model == "org/candidate-of-r1"
-    assert care.record.active is None
-    assert [(e.role, e.stop_after) for e in care.record.endpoints] == [("stable", "")]
-    life.state = replace(life.state, record=care.record)
-    assert life.until(over).phase == "Succeeded"
+    agent_driver = without_record(driver, before).run_until_idle()
+    assert agent_driver.record.stable.model == "org/candidate-of-r1"
+    assert agent_driver.record.active is None
+    assert [(e.role, e.stop_after) for e in agent_driver.record.endpoints] == [("stable", "")]
+    driver.state = replace(driver.state, record=agent_driver.record)
+    assert driver.run_until(has_ended).phase == "Succeeded"
 
 
-def test_a_lost_record_knows_what_was_rejected() -> None:
-    life = Life(observed(objects.rollout(maxUSD="1"))).until(over)
-    care = lost(life, beside(life).rest()).rest()
-    assert care.record.completed[life.state.identity].outcome == "OverMaxUSD"
+def test_a_rebuilt_record_has_the_rejected_rollout() -> None:
+    driver = RolloutDriver(rollout_state(objects.rollout(maxUSD="1"))).run_until(has_ended)
+    agent_driver = without_record(driver, agent_driver_at(driver).run_until_idle()).run_until_idle()
+    assert agent_driver.record.completed[driver.state.identity].outcome == "OverMaxUSD"
 
 
-def test_a_lost_record_is_rebuilt_from_what_the_api_server_has() -> None:
-    life = Life(observed()).until(watching)
-    assert decide(lost(life, beside(life).rest()).state).needs == "live"
+def test_a_lost_record_is_rebuilt_from_live_reads() -> None:
+    driver = RolloutDriver(rollout_state()).run_until(is_watching)
+    assert decide(without_record(driver, agent_driver_at(driver).run_until_idle()).state).needs == "live"
 
 
-def test_a_lost_record_knows_what_was_stable_before_the_last_promotion() -> None:
-    life = Life(observed()).until(over)
-    care = beside(life).rest()
+def test_a_rebuilt_record_has_the_previous_stable_model() -> None:
+    driver = RolloutDriver(rollout_state()).run_until(has_ended)
+    agent_driver = agent_driver_at(driver).run_until_idle()
     text = objects.FILE_TEXT.replace("anthropic/claude-3.5-sonnet", "org/newer").replace("v1.0.0", "v1.2.0")
-    care.state = replace(care.state, file=a_file(text, "99"))
-    care = lost(life, care).rest()
-    assert care.record.stable.version == "v1.2.0"
-    assert care.record.previous is not None
-    assert care.record.previous.version == "v1.1.0"
-    assert [e.role for e in care.record.endpoints] == ["previous"]
+    agent_driver.state = replace(agent_driver.state, file=a_file(text, "99"))
+    agent_driver = without_record(driver, agent_driver).run_until_idle()
+    assert agent_driver.record.stable.version == "v1.2.0"
+    assert agent_driver.record.previous is not None
+    assert agent_driver.record.previous.version == "v1.1.0"
+    assert [e.role for e in agent_driver.record.endpoints] == ["previous"]
 
 
-def promoted_before(version: str, model: str) -> Rollout:
+def earlier_rollout(version: str, model: str) -> Rollout:
     """A rollout that ended long ago with this candidate as stable."""
     candidate = {"version": version, "model": model, "revision": "r", "endpointName": "mo-old"}
     intent = {
@@ -303,108 +326,121 @@ def promoted_before(version: str, model: str) -> Rollout:
     return parsed(Rollout, {**objects.rollout("long-ago", uid="uid-old"), "status": status})
 
 
-def test_a_lost_record_can_return_to_everything_that_was_promoted() -> None:
-    life = Life(observed()).until(over)
-    care = beside(life).rest()
-    rollouts = {**care.state.rollouts, "sha256:old": promoted_before("v1.0.5-rc.1", "org/older")}
-    care.state = replace(care.state, rollouts=rollouts)
-    record = lost(life, care).rest().record
+def test_a_rebuilt_record_has_every_version_that_was_promoted() -> None:
+    driver = RolloutDriver(rollout_state()).run_until(has_ended)
+    agent_driver = agent_driver_at(driver).run_until_idle()
+    rollouts = {**agent_driver.state.rollouts, "sha256:old": earlier_rollout("v1.0.5-rc.1", "org/older")}
+    agent_driver.state = replace(agent_driver.state, rollouts=rollouts)
+    record = without_record(driver, agent_driver).run_until_idle().record
     assert set(record.served) == {"v1.0.0", "v1.0.5", "v1.1.0"}
     assert (record.served["v1.0.5"].model, record.served["v1.0.5"].endpoint_name) == ("org/older", "mo-old")
     assert record.stable.version == "v1.1.0"
 
 
-def test_a_lost_record_calls_the_model_that_serves_by_its_release() -> None:
-    life = Life(observed()).until(over)
-    care = beside(life).rest()
+def test_a_rebuilt_record_has_the_release_version_of_the_stable_model() -> None:
+    driver = RolloutDriver(rollout_state()).run_until(has_ended)
+    agent_driver = agent_driver_at(driver).run_until_idle()
     model = {"repo": "org/candidate-of-r1", "revision": "r", "version": "v1.1.0-rc.1"}
     ended = {"phase": "Succeeded", "reason": "Trained", "job": JOB, "model": model, "costUSD": "1"}
     run = parsed(TrainingRun, {**training.run_json(), "status": ended})
-    care.state = replace(care.state, runs={"sha256:run": run})
-    care = lost(life, care).rest()
-    assert [(e.version, e.deployment_status) for e in care.record.history] == [("v1.1.0", "deployed")]
-    # A second run with that model on its status, found later, makes no second entry of it.
-    care.state = replace(care.state, runs={**care.state.runs, "sha256:again": run})
-    assert len(care.rest().record.history) == 1
+    agent_driver.state = replace(agent_driver.state, runs={"sha256:run": run})
+    agent_driver = without_record(driver, agent_driver).run_until_idle()
+    assert [(e.version, e.deployment_status) for e in agent_driver.record.history] == [("v1.1.0", "deployed")]
+    # A second run with the same model in its status adds no second entry.
+    agent_driver.state = replace(agent_driver.state, runs={**agent_driver.state.runs, "sha256:again": run})
+    assert len(agent_driver.run_until_idle().record.history) == 1
 
 
-# --- a record that remembers less than the statuses do
+# --- a record with less than the statuses
 
 
-def restored(life: Life, care: Care, **changes: Any) -> Care:
-    """The record as it was before anything happened, over what there is by now."""
-    return Care(replace(care.state, record=a_record(), **changes), cloud=care.cloud)
+def with_empty_record(
+    driver: RolloutDriver, agent_driver: AgentModelDriver, **changes: Any
+) -> AgentModelDriver:
+    """The record of a new agent, with the other objects of this moment."""
+    return AgentModelDriver(
+        replace(agent_driver.state, record=a_record(), **changes), cloud=agent_driver.cloud
+    )
 
 
-def test_an_endpoint_that_only_the_status_remembers_is_stopped() -> None:
-    life = Life(observed()).until(watching)
-    care = restored(life, beside(life).rest()).rest()
-    assert [e.role for e in care.record.endpoints] == ["stopping"]
-    care.passes(120)
-    care.rest()
-    assert care.cloud == {}
-    assert care.record.endpoints == ()
+def test_an_endpoint_that_only_the_status_names_is_stopped() -> None:
+    driver = RolloutDriver(rollout_state()).run_until(is_watching)
+    agent_driver = with_empty_record(driver, agent_driver_at(driver).run_until_idle()).run_until_idle()
+    assert [e.role for e in agent_driver.record.endpoints] == ["stopping"]
+    agent_driver.pass_time(120)
+    agent_driver.run_until_idle()
+    assert agent_driver.cloud == {}
+    assert agent_driver.record.endpoints == ()
 
 
-def test_an_endpoint_on_its_way_out_serves_again_where_its_rollout_turns_out_to_hold_the_agent() -> None:
-    life = Life(observed()).until(watching)
-    stopping = restored(life, beside(life).rest()).rest()
-    care = lost(life, Care(replace(stopping.state), cloud=stopping.cloud)).rest()
-    assert care.record.active is not None
-    assert [(e.role, e.stop_after) for e in care.record.endpoints] == [("canary", "")]
+def test_a_stopping_endpoint_is_a_canary_again_if_its_rollout_has_the_agent_lock() -> None:
+    driver = RolloutDriver(rollout_state()).run_until(is_watching)
+    stopping = with_empty_record(driver, agent_driver_at(driver).run_until_idle()).run_until_idle()
+    agent_driver = without_record(
+        driver, AgentModelDriver(replace(stopping.state), cloud=stopping.cloud)
+    ).run_until_idle()
+    assert agent_driver.record.active is not None
+    assert [(e.role, e.stop_after) for e in agent_driver.record.endpoints] == [("canary", "")]
 
 
-def test_what_the_status_remembers_is_put_on_record_only_from_its_newest_copy() -> None:
-    life = Life(observed()).until(watching)
-    care = restored(life, beside(life).rest())
-    before = care.state.agent_model.status
-    status, record = care.step().steps
+def test_the_record_is_restored_only_from_the_newest_status() -> None:
+    driver = RolloutDriver(rollout_state()).run_until(is_watching)
+    agent_driver = with_empty_record(driver, agent_driver_at(driver).run_until_idle())
+    before = agent_driver.state.agent_model.status
+    status, record = agent_driver.step().steps
     assert isinstance(status, WriteStatus)
     assert isinstance(record, WriteRecord)
     assert status.status == before
 
 
-def test_a_rollout_that_ended_is_on_record_again_and_holds_nothing() -> None:
-    life = Life(observed()).until(watching)
-    claimed = life.state.record
-    care = beside(life).rest()
-    life.asks(abort=True)
-    life.until(over)
-    care.state = replace(
-        care.state, record=claimed, file=life.state.file, rollouts={life.state.identity: life.state.rollout}
+def test_an_ended_rollout_is_on_record_again_without_the_agent_lock() -> None:
+    driver = RolloutDriver(rollout_state()).run_until(is_watching)
+    record_with_lock = driver.state.record
+    agent_driver = agent_driver_at(driver).run_until_idle()
+    driver.edit_spec(abort=True)
+    driver.run_until(has_ended)
+    agent_driver.state = replace(
+        agent_driver.state,
+        record=record_with_lock,
+        file=driver.state.file,
+        rollouts={driver.state.identity: driver.state.rollout},
     )
-    care.rest()
-    assert care.record.completed[life.state.identity].outcome == "AbortedByUser"
-    assert care.record.active is None
-    assert [e.role for e in care.record.endpoints] == ["stopping"]
+    agent_driver.run_until_idle()
+    assert agent_driver.record.completed[driver.state.identity].outcome == "AbortedByUser"
+    assert agent_driver.record.active is None
+    assert [e.role for e in agent_driver.record.endpoints] == ["stopping"]
 
 
-def test_a_job_that_only_its_run_remembers_is_covered_again_and_booked_once() -> None:
+def test_a_job_that_only_its_run_names_is_reserved_again_and_booked_once() -> None:
     item = training.run_json(status={**training.prepared_status(), "job": JOB, "phase": "Running"})
     run = parsed(TrainingRun, item)
-    care = Care(about(record=a_record(), runs={"digest": run})).rest()
-    assert [r.usd_micro for r in care.record.reservations.values()] == [375_000]
+    agent_driver = AgentModelDriver(
+        agent_model_state(record=a_record(), runs={"digest": run})
+    ).run_until_idle()
+    assert [r.usd_micro for r in agent_driver.record.reservations.values()] == [375_000]
     done = {"phase": "Failed", "reason": "JobFailed", "costUSD": "0.20", "finishedAt": training.CREATED}
     ended = parsed(TrainingRun, {**item, "status": {**item["status"], **done}})
-    care.state = replace(care.state, runs={"digest": ended})
-    care.rest()
-    assert care.record.reservations == {}
-    assert [s.usd_micro for s in care.record.settlements.values()] == [200_000]
-    assert care.record.completed["digest"].outcome == "JobFailed"
+    agent_driver.state = replace(agent_driver.state, runs={"digest": ended})
+    agent_driver.run_until_idle()
+    assert agent_driver.record.reservations == {}
+    assert [s.usd_micro for s in agent_driver.record.settlements.values()] == [200_000]
+    assert agent_driver.record.completed["digest"].outcome == "JobFailed"
 
 
-def test_an_attempt_that_was_settled_a_moment_ago_is_not_covered_again() -> None:
+def test_an_attempt_that_was_just_settled_is_not_reserved_again() -> None:
     """The record is written before the status, and other changes of the record may come in between."""
     run = parsed(
         TrainingRun, training.run_json(status={**training.prepared_status(), "job": JOB, "phase": "Running"})
     )
     settled = {f"{run.metadata.uid}/1": Settlement(usd_micro=20_000, month="2025-12")}
-    care = Care(about(record=a_record().with_(settlements=settled), runs={"digest": run})).rest()
-    assert care.record.reservations == {}
-    assert care.record.settlements == settled
+    agent_driver = AgentModelDriver(
+        agent_model_state(record=a_record().with_(settlements=settled), runs={"digest": run})
+    ).run_until_idle()
+    assert agent_driver.record.reservations == {}
+    assert agent_driver.record.settlements == settled
 
 
-def test_an_older_record_covers_no_attempt_that_is_over() -> None:
+def test_a_finished_attempt_loses_its_reservation_in_an_older_record() -> None:
     past = {"attempt": 1, "reason": "JobLost", "costUSD": "0.10", "job": "job1"}
     status = {
         **training.prepared_status(),
@@ -415,11 +451,16 @@ def test_an_older_record_covers_no_attempt_that_is_over() -> None:
     run = parsed(TrainingRun, training.run_json(status=status))
     uid = run.metadata.uid
     older = {f"{uid}/1": Reservation(usd_micro=375_000, month="2025-12", name="docs-1")}
-    care = Care(about(record=a_record().with_(reservations=older), runs={"digest": run})).rest()
-    assert (list(care.record.reservations), list(care.record.settlements)) == ([f"{uid}/2"], [f"{uid}/1"])
+    agent_driver = AgentModelDriver(
+        agent_model_state(record=a_record().with_(reservations=older), runs={"digest": run})
+    ).run_until_idle()
+    assert (list(agent_driver.record.reservations), list(agent_driver.record.settlements)) == (
+        [f"{uid}/2"],
+        [f"{uid}/1"],
+    )
 
 
-def test_a_lost_record_knows_what_the_attempts_of_a_run_cost() -> None:
+def test_a_rebuilt_record_has_the_cost_of_each_attempt() -> None:
     past = {"attempt": 1, "reason": "JobLost", "costUSD": "0.10", "job": "job1"}
     status = {
         **training.prepared_status(),
@@ -430,343 +471,380 @@ def test_a_lost_record_knows_what_the_attempts_of_a_run_cost() -> None:
     item = training.run_json(status=status)
     run = parsed(TrainingRun, item)
     uid = run.metadata.uid
-    care = Care(about(record=a_record(), runs={"digest": run})).rest()
-    assert (list(care.record.reservations), care.record.spent_by(uid)) == ([f"{uid}/2"], 100_000)
+    agent_driver = AgentModelDriver(
+        agent_model_state(record=a_record(), runs={"digest": run})
+    ).run_until_idle()
+    assert (list(agent_driver.record.reservations), agent_driver.record.spent_by(uid)) == (
+        [f"{uid}/2"],
+        100_000,
+    )
     done = {"phase": "Failed", "reason": "JobFailed", "costUSD": "0.30", "finishedAt": training.CREATED}
     ended = parsed(TrainingRun, {**item, "status": {**status, **done}})
-    care.state = replace(care.state, runs={"digest": ended})
-    care.rest()
-    booked = {key: settlement.usd_micro for key, settlement in care.record.settlements.items()}
-    assert (booked, care.record.reservations) == ({f"{uid}/1": 100_000, f"{uid}/2": 200_000}, {})
+    agent_driver.state = replace(agent_driver.state, runs={"digest": ended})
+    agent_driver.run_until_idle()
+    booked = {key: settlement.usd_micro for key, settlement in agent_driver.record.settlements.items()}
+    assert (booked, agent_driver.record.reservations) == ({f"{uid}/1": 100_000, f"{uid}/2": 200_000}, {})
 
 
-# --- a rollout that is gone
+# --- a rollout that was deleted
 
 
-def test_a_rollout_that_vanished_is_put_back_and_its_spec_never_acts_again() -> None:
-    life = Life(observed()).until(at_weight(20))
-    care = beside(life, rollouts={}).rest()
-    assert [w for w in care.written if w != "status"][:3] == ["record fence", "file", "record release"]
-    assert care.state.file is not None
-    assert care.state.file.entry.routing is not None
-    assert care.state.file.entry.routing.rollout.state == "Aborted"
-    assert care.record.completed[life.state.identity].outcome == "Deleted"
-    assert care.record.reservations == {}
-    assert [e.role for e in care.record.endpoints] in ([], ["stopping"])
+def test_a_vanished_rollout_is_aborted_and_its_spec_never_acts_again() -> None:
+    driver = RolloutDriver(rollout_state()).run_until(at_weight(20))
+    agent_driver = agent_driver_at(driver, rollouts={}).run_until_idle()
+    assert [w for w in agent_driver.written if w != "status"][:3] == [
+        "record fence",
+        "file",
+        "record release",
+    ]
+    assert agent_driver.state.file is not None
+    assert agent_driver.state.file.entry.routing is not None
+    assert agent_driver.state.file.entry.routing.rollout.state == "Aborted"
+    assert agent_driver.record.completed[driver.state.identity].outcome == "Deleted"
+    assert agent_driver.record.reservations == {}
+    assert [e.role for e in agent_driver.record.endpoints] in ([], ["stopping"])
 
 
 def test_a_vanished_promotion_that_was_not_committed_gets_stable_back() -> None:
-    life = Life(observed()).until(at_weight(100))
-    life.step(without=1)
-    care = beside(life, rollouts={}).rest()
-    assert care.state.file is not None
-    assert care.state.file.entry.stable is not None
-    assert care.state.file.entry.stable.model == "anthropic/claude-3.5-sonnet"
-    assert care.record.stable.version == "v1.0.0"
+    driver = RolloutDriver(rollout_state()).run_until(at_weight(100))
+    driver.step(without=1)
+    agent_driver = agent_driver_at(driver, rollouts={}).run_until_idle()
+    assert agent_driver.state.file is not None
+    assert agent_driver.state.file.entry.stable is not None
+    assert agent_driver.state.file.entry.stable.model == "anthropic/claude-3.5-sonnet"
+    assert agent_driver.record.stable.version == "v1.0.0"
 
 
 def test_nothing_is_released_while_the_file_cannot_be_read() -> None:
-    life = Life(observed()).until(at_weight(20))
-    care = beside(life, rollouts={})
-    held = care.state.file
-    care.state = replace(care.state, file=None, file_problem="not YAML")
+    driver = RolloutDriver(rollout_state()).run_until(at_weight(20))
+    agent_driver = agent_driver_at(driver, rollouts={})
+    file_before = agent_driver.state.file
+    agent_driver.state = replace(agent_driver.state, file=None, file_problem="not YAML")
     for _ in range(4):
-        care.step()
-    assert care.record.active is not None
-    assert care.record.active.aborting
-    care.state = replace(care.state, file=held, file_problem="")
-    assert care.rest().record.active is None
+        agent_driver.step()
+    assert agent_driver.record.active is not None
+    assert agent_driver.record.active.aborting
+    agent_driver.state = replace(agent_driver.state, file=file_before, file_problem="")
+    assert agent_driver.run_until_idle().record.active is None
 
 
-def test_a_weight_that_nobody_holds_is_taken_down() -> None:
-    life = Life(observed()).until(at_weight(20))
-    assert life.state.file is not None
-    text = life.state.file.text
-    life.asks(abort=True)
-    life.until(over)
-    care = beside(life)
-    care.state = replace(care.state, file=a_file(text, "99"))
-    care.rest()
-    assert care.told == ["OrphanRouting", "Reconciled"]
-    assert care.state.file is not None
-    assert care.state.file.entry.routing is not None
-    assert care.state.file.entry.routing.weight == 0
+def test_a_weight_of_a_rollout_without_the_agent_lock_is_removed() -> None:
+    driver = RolloutDriver(rollout_state()).run_until(at_weight(20))
+    assert driver.state.file is not None
+    text = driver.state.file.text
+    driver.edit_spec(abort=True)
+    driver.run_until(has_ended)
+    agent_driver = agent_driver_at(driver)
+    agent_driver.state = replace(agent_driver.state, file=a_file(text, "99"))
+    agent_driver.run_until_idle()
+    assert agent_driver.announced == ["OrphanRouting", "Reconciled"]
+    assert agent_driver.state.file is not None
+    assert agent_driver.state.file.entry.routing is not None
+    assert agent_driver.state.file.entry.routing.weight == 0
 
 
-def test_the_weight_of_the_rollout_that_holds_the_agent_is_left_alone() -> None:
-    care = beside(Life(observed()).until(at_weight(20))).rest()
-    assert "file" not in care.written
+def test_the_weight_of_the_rollout_with_the_agent_lock_stays() -> None:
+    agent_driver = agent_driver_at(RolloutDriver(rollout_state()).run_until(at_weight(20))).run_until_idle()
+    assert "file" not in agent_driver.written
 
 
-# --- what bills
+# --- endpoints
 
 
-def test_an_endpoint_is_remembered_twice_before_it_is_started() -> None:
-    life = Life(observed()).until(lambda state: state.record is not None and state.record.active is not None)
-    care = beside(life)
-    status, record, create = care.step().steps
+def test_status_and_record_name_an_endpoint_before_it_is_created() -> None:
+    driver = RolloutDriver(rollout_state()).run_until(
+        lambda state: state.record is not None and state.record.active is not None
+    )
+    agent_driver = agent_driver_at(driver)
+    status, record, create = agent_driver.step().steps
     assert isinstance(status, WriteStatus)
     assert isinstance(record, WriteRecord)
     assert isinstance(create, CreateEndpoint)
     assert [e.name for e in status.status.endpoints] == [create.entry.name]  # type: ignore[attr-defined]
-    assert record.record == life.state.record
-    care.rest()
-    assert care.did == ["create"]
+    assert record.record == driver.state.record
+    agent_driver.run_until_idle()
+    assert agent_driver.performed == ["create"]
 
 
 def test_a_stopped_endpoint_leaves_the_status_before_the_record() -> None:
-    life = Life(observed()).until(watching)
-    care = beside(life).rest()
-    life.asks(abort=True)
-    life.until(over)
-    care.state = replace(care.state, record=life.state.record, file=life.state.file)
-    care.cloud.clear()
-    care.passes(120)
-    status, record = care.step().steps
+    driver = RolloutDriver(rollout_state()).run_until(is_watching)
+    agent_driver = agent_driver_at(driver).run_until_idle()
+    driver.edit_spec(abort=True)
+    driver.run_until(has_ended)
+    agent_driver.state = replace(agent_driver.state, record=driver.state.record, file=driver.state.file)
+    agent_driver.cloud.clear()
+    agent_driver.pass_time(120)
+    status, record = agent_driver.step().steps
     assert isinstance(status, WriteStatus)
     assert isinstance(record, WriteRecord)
     assert (status.status.endpoints, record.record.endpoints) == ((), ())  # type: ignore[attr-defined]
 
 
 def test_a_released_endpoint_is_stopped_and_booked() -> None:
-    life = Life(observed()).until(watching)
-    care = beside(life).rest()
-    life.asks(abort=True)
-    life.until(over)
-    assert life.state.record is not None
-    care.state = replace(
-        care.state,
-        record=life.state.record,
-        file=life.state.file,
-        rollouts={life.state.identity: life.state.rollout},
+    driver = RolloutDriver(rollout_state()).run_until(is_watching)
+    agent_driver = agent_driver_at(driver).run_until_idle()
+    driver.edit_spec(abort=True)
+    driver.run_until(has_ended)
+    assert driver.state.record is not None
+    agent_driver.state = replace(
+        agent_driver.state,
+        record=driver.state.record,
+        file=driver.state.file,
+        rollouts={driver.state.identity: driver.state.rollout},
     )
-    care.rest()
-    assert len(care.cloud) == 1
-    care.passes(120)
-    care.rest()
-    assert care.cloud == {}
-    assert care.record.endpoints == ()
+    agent_driver.run_until_idle()
+    assert len(agent_driver.cloud) == 1
+    agent_driver.pass_time(120)
+    agent_driver.run_until_idle()
+    assert agent_driver.cloud == {}
+    assert agent_driver.record.endpoints == ()
     # Two minutes and eleven seconds at a dollar an hour, by the started minute.
-    assert 0 < sum(care.record.endpoint_spend.values()) <= 4 * 1_000_000 // 60 + 4
+    assert 0 < sum(agent_driver.record.endpoint_spend.values()) <= 4 * 1_000_000 // 60 + 4
 
 
-def promoted() -> Care:
-    life = Life(observed()).until(over)
-    care = beside(life)
-    undo = Life(
-        observed(
+def driver_after_undo() -> AgentModelDriver:
+    driver = RolloutDriver(rollout_state()).run_until(has_ended)
+    agent_driver = agent_driver_at(driver)
+    undo = RolloutDriver(
+        rollout_state(
             objects.rollout("undo", candidate={"version": "v1.0.0"}),
-            record=life.state.record,
-            file=life.state.file,
-            now=life.state.now,
+            record=driver.state.record,
+            file=driver.state.file,
+            now=driver.state.now,
         )
-    ).until(over)
-    care.state = replace(
-        care.state, record=undo.state.record, file=undo.state.file, now=undo.state.now, rollouts={}
+    ).run_until(has_ended)
+    agent_driver.state = replace(
+        agent_driver.state, record=undo.state.record, file=undo.state.file, now=undo.state.now, rollouts={}
     )
-    return care
+    return agent_driver
 
 
 def test_the_cost_of_a_stopped_endpoint_is_split_at_the_end_of_the_month() -> None:
-    care = promoted()
-    (entry,) = care.record.endpoints
+    agent_driver = driver_after_undo()
+    (entry,) = agent_driver.record.endpoints
     standing = entry.model_copy(update={"since": "2025-11-30T22:00:00+00:00"})
-    care.state = replace(care.state, record=care.record.with_(endpoints=(standing,), endpoint_spend={}))
-    care.rest()
-    assert care.record.endpoint_spend == {}
-    care.passes(90_000)
-    care.rest()
-    assert care.record.endpoints == ()
-    spend = care.record.endpoint_spend
+    agent_driver.state = replace(
+        agent_driver.state, record=agent_driver.record.with_(endpoints=(standing,), endpoint_spend={})
+    )
+    agent_driver.run_until_idle()
+    assert agent_driver.record.endpoint_spend == {}
+    agent_driver.pass_time(90_000)
+    agent_driver.run_until_idle()
+    assert agent_driver.record.endpoints == ()
+    spend = agent_driver.record.endpoint_spend
     assert (list(spend), spend["2025-11"]) == (["2025-11", "2025-12"], 2_000_000)
-    assert spend["2025-12"] == sum(standing.micro_usd_by_month(care.state.now).values()) - 2_000_000
+    assert spend["2025-12"] == sum(standing.micro_usd_by_month(agent_driver.state.now).values()) - 2_000_000
 
 
 def test_a_standing_endpoint_uses_up_the_budget_and_is_no_reason_to_write_until_then() -> None:
     agent = objects.agent_model(budget={"monthlyUSD": "100", "approvalAboveUSD": "50"})
-    care = beside(Life(observed(agent=agent)).until(over))
-    care.state = replace(care.state, agent_model=parsed(AgentModel, agent))
-    care.rest()
-    assert [e.role for e in care.record.endpoints] == ["stable"]
-    writes = len(care.written)
+    agent_driver = agent_driver_at(RolloutDriver(rollout_state(agent=agent)).run_until(has_ended))
+    agent_driver.state = replace(agent_driver.state, agent_model=parsed(AgentModel, agent))
+    agent_driver.run_until_idle()
+    assert [e.role for e in agent_driver.record.endpoints] == ["stable"]
+    writes = len(agent_driver.written)
     for _ in range(3):
-        care.passes(86_400)
-        assert care.step().steps == ()
-    assert care.condition("BudgetAvailable")[0] == "True"
-    care.passes(2 * 86_400)
-    care.rest()
-    assert care.condition("BudgetAvailable")[:2] == ("False", "BudgetExhausted")
-    assert len(care.written) == writes + 1
-    spend = care.state.agent_model.status.spend
+        agent_driver.pass_time(86_400)
+        assert agent_driver.step().steps == ()
+    assert agent_driver.condition("BudgetAvailable")[0] == "True"
+    agent_driver.pass_time(2 * 86_400)
+    agent_driver.run_until_idle()
+    assert agent_driver.condition("BudgetAvailable")[:2] == ("False", "BudgetExhausted")
+    assert len(agent_driver.written) == writes + 1
+    spend = agent_driver.state.agent_model.status.spend
     assert spend is not None
     assert 100 < float(spend.standing_usd) < 121
     assert float(spend.settled_usd) < 1
-    care.passes(86_400)
-    assert care.step().steps == ()
+    agent_driver.pass_time(86_400)
+    assert agent_driver.step().steps == ()
 
 
 def test_the_previous_endpoint_stays_warm_for_the_rollback_window() -> None:
-    care = promoted().rest()
-    assert len(care.cloud) == 1
-    care.passes(86_000)
-    care.rest()
-    assert len(care.cloud) == 1
-    care.passes(800)
-    care.rest()
-    assert care.cloud == {}
+    agent_driver = driver_after_undo().run_until_idle()
+    assert len(agent_driver.cloud) == 1
+    agent_driver.pass_time(86_000)
+    agent_driver.run_until_idle()
+    assert len(agent_driver.cloud) == 1
+    agent_driver.pass_time(800)
+    agent_driver.run_until_idle()
+    assert agent_driver.cloud == {}
 
 
-def test_what_the_file_names_is_kept_running_whoever_wrote_it_there() -> None:
-    care = promoted().rest()
+def test_the_endpoint_of_a_model_in_the_file_runs_on() -> None:
+    agent_driver = driver_after_undo().run_until_idle()
     text = objects.FILE_TEXT.replace("anthropic/claude-3.5-sonnet", "org/candidate-of-r1")
-    care.state = replace(care.state, file=a_file(text, "99"))
-    care.passes(90_000)
-    care.rest()
-    assert len(care.cloud) == 1
-    assert care.condition("InSync")[1] == "StableDrift"
+    agent_driver.state = replace(agent_driver.state, file=a_file(text, "99"))
+    agent_driver.pass_time(90_000)
+    agent_driver.run_until_idle()
+    assert len(agent_driver.cloud) == 1
+    assert agent_driver.condition("InSync")[1] == "StableDrift"
 
 
-def test_what_an_agent_still_uses_is_kept_running() -> None:
-    care = promoted().rest()
+def test_an_endpoint_that_an_agent_still_uses_runs_on() -> None:
+    agent_driver = driver_after_undo().run_until_idle()
     behind = AgentReports(expected=2, heard=2, in_sync=1, canary_reachable=1)
-    care.state = replace(care.state, reports=behind)
-    care.passes(90_000)
-    care.rest()
-    assert len(care.cloud) == 1
-    care.state = replace(care.state, reports=replace(behind, in_sync=2))
-    care.rest()
-    assert care.cloud == {}
+    agent_driver.state = replace(agent_driver.state, reports=behind)
+    agent_driver.pass_time(90_000)
+    agent_driver.run_until_idle()
+    assert len(agent_driver.cloud) == 1
+    agent_driver.state = replace(agent_driver.state, reports=replace(behind, in_sync=2))
+    agent_driver.run_until_idle()
+    assert agent_driver.cloud == {}
 
 
-def test_a_service_that_does_not_answer_is_said_and_nothing_is_done() -> None:
-    life = Life(observed()).until(watching)
-    care = beside(life)
-    care.state = replace(care.state, endpoints=Outage(service="Endpoints", message="Endpoints: 503"))
-    care.step()
-    assert care.did == []
-    assert care.condition("Ready")[1:] == ("EndpointServiceUnavailable", "Endpoints: 503")
+def test_an_unanswering_service_is_reported_and_nothing_is_done() -> None:
+    driver = RolloutDriver(rollout_state()).run_until(is_watching)
+    agent_driver = agent_driver_at(driver)
+    agent_driver.state = replace(
+        agent_driver.state, endpoints=Outage(service="Endpoints", message="Endpoints: 503")
+    )
+    agent_driver.step()
+    assert agent_driver.performed == []
+    assert agent_driver.condition("Ready")[1:] == ("EndpointServiceUnavailable", "Endpoints: 503")
 
 
 # --- its deletion
 
 
-def test_a_deletion_stops_what_bills_and_lets_go() -> None:
-    care = promoted().rest()
-    care.state = replace(care.state, agent_model=parsed(AgentModel, deleted(objects.agent_model())))
-    care.rest()
-    assert care.cloud == {}
-    assert care.state.agent_model.metadata.finalizers == ()
-
-
-def used_and_deleted() -> Care:
-    """Both agents serve from the stable endpoint of an AgentModel that is deleted."""
-    care = beside(Life(observed()).until(over)).rest()
-    assert [e.role for e in care.record.endpoints] == ["stable"]
-    both = AgentReports(
-        expected=2, heard=2, in_sync=2, canary_reachable=2, models_in_use=(care.record.stable.model,)
+def test_a_deletion_stops_the_endpoints_and_removes_the_finalizer() -> None:
+    agent_driver = driver_after_undo().run_until_idle()
+    agent_driver.state = replace(
+        agent_driver.state, agent_model=parsed(AgentModel, with_deletion(objects.agent_model()))
     )
-    gone = parsed(AgentModel, deleted(objects.agent_model()))
-    care.state = replace(care.state, reports=both, agent_model=gone)
-    return care.rest()
+    agent_driver.run_until_idle()
+    assert agent_driver.cloud == {}
+    assert agent_driver.state.agent_model.metadata.finalizers == ()
 
 
-def test_a_deletion_waits_for_agents_that_use_what_it_would_stop() -> None:
-    care = used_and_deleted()
-    assert len(care.cloud) == 1
-    assert care.state.agent_model.metadata.finalizers
-    assert care.state.reports is not None
-    care.state = replace(care.state, reports=replace(care.state.reports, models_in_use=("elsewhere",)))
-    care.rest()
-    assert care.cloud == {}
-    assert care.state.agent_model.metadata.finalizers == ()
-    assert care.told == []
+def used_and_deleted() -> AgentModelDriver:
+    """Both agents serve from the stable endpoint of an AgentModel that is deleted."""
+    agent_driver = agent_driver_at(RolloutDriver(rollout_state()).run_until(has_ended)).run_until_idle()
+    assert [e.role for e in agent_driver.record.endpoints] == ["stable"]
+    both = AgentReports(
+        expected=2, heard=2, in_sync=2, canary_reachable=2, models_in_use=(agent_driver.record.stable.model,)
+    )
+    deleted = parsed(AgentModel, with_deletion(objects.agent_model()))
+    agent_driver.state = replace(agent_driver.state, reports=both, agent_model=deleted)
+    return agent_driver.run_until_idle()
 
 
-def test_a_process_that_has_only_begun_to_listen_stops_nothing() -> None:
-    care = used_and_deleted()
-    care.state = replace(care.state, reports=None, listening_seconds=4.0)
-    care.rest()
-    assert len(care.cloud) == 1
-    care.state = replace(care.state, listening_seconds=15.0)
-    assert care.rest().cloud == {}
+def test_a_deletion_waits_for_agents_that_use_the_endpoint() -> None:
+    agent_driver = used_and_deleted()
+    assert len(agent_driver.cloud) == 1
+    assert agent_driver.state.agent_model.metadata.finalizers
+    assert agent_driver.state.reports is not None
+    agent_driver.state = replace(
+        agent_driver.state, reports=replace(agent_driver.state.reports, models_in_use=("elsewhere",))
+    )
+    agent_driver.run_until_idle()
+    assert agent_driver.cloud == {}
+    assert agent_driver.state.agent_model.metadata.finalizers == ()
+    assert agent_driver.announced == []
 
 
-def test_after_an_hour_a_deletion_leaves_agents_what_they_use_and_says_that_it_bills() -> None:
-    care = used_and_deleted()
-    care.passes(3600)
-    care.step()
-    assert care.told == ["Leaked"]
-    assert len(care.cloud) == len(care.record.endpoints) == 1
-    assert care.state.agent_model.metadata.finalizers == ()
+def test_a_process_without_reports_yet_stops_nothing() -> None:
+    agent_driver = used_and_deleted()
+    agent_driver.state = replace(agent_driver.state, reports=None, listening_seconds=4.0)
+    agent_driver.run_until_idle()
+    assert len(agent_driver.cloud) == 1
+    agent_driver.state = replace(agent_driver.state, listening_seconds=15.0)
+    assert agent_driver.run_until_idle().cloud == {}
 
 
-def test_a_deletion_after_its_secret_stops_what_bills_where_another_token_can() -> None:
-    care = promoted().rest()
-    gone = parsed(AgentModel, deleted(objects.agent_model()))
-    care.state = replace(care.state, agent_model=gone, secret_problem="Secret tokens does not exist")
-    assert len(care.rest().cloud) == 1
-    care.state = replace(care.state, can_clean_up=True)
-    assert care.rest().cloud == {}
-    assert care.state.agent_model.metadata.finalizers == ()
+def test_after_an_hour_a_deletion_leaves_used_endpoints_running_and_says_so() -> None:
+    agent_driver = used_and_deleted()
+    agent_driver.pass_time(3600)
+    agent_driver.step()
+    assert agent_driver.announced == ["Leaked"]
+    assert len(agent_driver.cloud) == len(agent_driver.record.endpoints) == 1
+    assert agent_driver.state.agent_model.metadata.finalizers == ()
+
+
+def test_a_deletion_without_the_secret_stops_endpoints_with_another_token() -> None:
+    agent_driver = driver_after_undo().run_until_idle()
+    deleted = parsed(AgentModel, with_deletion(objects.agent_model()))
+    agent_driver.state = replace(
+        agent_driver.state, agent_model=deleted, secret_problem="Secret tokens does not exist"
+    )
+    assert len(agent_driver.run_until_idle().cloud) == 1
+    agent_driver.state = replace(agent_driver.state, can_clean_up=True)
+    assert agent_driver.run_until_idle().cloud == {}
+    assert agent_driver.state.agent_model.metadata.finalizers == ()
 
 
 @pytest.mark.parametrize("problem", ["", "ConfigMap docs-modelops-record: the record cannot be read"])
-def test_a_deletion_after_its_record_stops_what_the_status_names(problem: str) -> None:
-    care = beside(Life(observed()).until(over)).rest()
-    status = care.state.agent_model.status
-    gone = parsed(AgentModel, deleted(objects.agent_model())).model_copy(update={"status": status})
-    lost = replace(care.state, agent_model=gone, record=None, record_problem=problem, file=None)
+def test_a_deletion_without_the_record_stops_the_endpoints_of_the_status(problem: str) -> None:
+    agent_driver = agent_driver_at(RolloutDriver(rollout_state()).run_until(has_ended)).run_until_idle()
+    status = agent_driver.state.agent_model.status
+    deleted = parsed(AgentModel, with_deletion(objects.agent_model())).model_copy(update={"status": status})
+    without_record = replace(
+        agent_driver.state, agent_model=deleted, record=None, record_problem=problem, file=None
+    )
     used = AgentReports(
         expected=1, heard=1, in_sync=1, canary_reachable=1, models_in_use=("org/candidate-of-r1",)
     )
-    care = Care(replace(lost, reports=used), cloud=care.cloud).rest()
-    assert len(care.cloud) == 1
-    assert care.state.agent_model.metadata.finalizers
-    care.state = replace(care.state, reports=None)
-    assert care.rest().cloud == {}
-    assert (care.written, care.told) == (["finalizers"], [])
+    agent_driver = AgentModelDriver(
+        replace(without_record, reports=used), cloud=agent_driver.cloud
+    ).run_until_idle()
+    assert len(agent_driver.cloud) == 1
+    assert agent_driver.state.agent_model.metadata.finalizers
+    agent_driver.state = replace(agent_driver.state, reports=None)
+    assert agent_driver.run_until_idle().cloud == {}
+    assert (agent_driver.written, agent_driver.announced) == (["finalizers"], [])
 
 
-def test_a_deletion_after_its_record_says_after_an_hour_what_may_bill() -> None:
-    care = beside(Life(observed()).until(over)).rest()
-    status = care.state.agent_model.status
-    gone = parsed(AgentModel, deleted(objects.agent_model())).model_copy(update={"status": status})
-    care.state = replace(care.state, agent_model=gone, record=None, secret_problem="Secret tokens is gone")
-    assert care.rest().written.count("finalizers") == 0
-    care.passes(3600)
-    care.step()
-    assert (care.told, care.written[-1]) == (["Leaked"], "finalizers")
+def test_a_deletion_without_the_record_says_after_an_hour_which_endpoints_may_bill() -> None:
+    agent_driver = agent_driver_at(RolloutDriver(rollout_state()).run_until(has_ended)).run_until_idle()
+    status = agent_driver.state.agent_model.status
+    deleted = parsed(AgentModel, with_deletion(objects.agent_model())).model_copy(update={"status": status})
+    agent_driver.state = replace(
+        agent_driver.state, agent_model=deleted, record=None, secret_problem="Secret tokens does not exist"
+    )
+    assert agent_driver.run_until_idle().written.count("finalizers") == 0
+    agent_driver.pass_time(3600)
+    agent_driver.step()
+    assert (agent_driver.announced, agent_driver.written[-1]) == (["Leaked"], "finalizers")
 
 
-def test_nothing_is_started_while_a_secret_is_not_usable() -> None:
-    life = Life(observed()).until(lambda state: state.record is not None and state.record.active is not None)
-    care = beside(life, secret_problem="Secret tokens does not exist", can_clean_up=True).rest()
-    assert (care.did, care.condition("Ready")[1]) == ([], "SecretNotUsable")
+def test_no_endpoint_is_created_while_a_secret_is_not_usable() -> None:
+    driver = RolloutDriver(rollout_state()).run_until(
+        lambda state: state.record is not None and state.record.active is not None
+    )
+    agent_driver = agent_driver_at(
+        driver, secret_problem="Secret tokens does not exist", can_clean_up=True
+    ).run_until_idle()
+    assert (agent_driver.performed, agent_driver.condition("Ready")[1]) == ([], "SecretNotUsable")
 
 
-def test_a_deletion_during_a_canary_goes_back_to_stable_first() -> None:
-    life = Life(observed()).until(at_weight(20))
-    care = beside(life).rest()
-    care.state = replace(care.state, agent_model=parsed(AgentModel, deleted(objects.agent_model())))
-    care.rest()
-    assert care.state.file is not None
-    assert care.state.file.entry.routing is not None
-    assert care.state.file.entry.routing.rollout.state == "Aborted"
-    assert care.cloud == {}
-    done = care.record.completed[life.state.identity]
-    assert done.message == "AgentModel docs was deleted: everything is back on stable"
-    life.state = replace(life.state, record=care.record, file=care.state.file, agent_model=None)
-    assert life.until(over).phase == "Aborted"
+def test_a_deletion_during_a_canary_aborts_it_first() -> None:
+    driver = RolloutDriver(rollout_state()).run_until(at_weight(20))
+    agent_driver = agent_driver_at(driver).run_until_idle()
+    agent_driver.state = replace(
+        agent_driver.state, agent_model=parsed(AgentModel, with_deletion(objects.agent_model()))
+    )
+    agent_driver.run_until_idle()
+    assert agent_driver.state.file is not None
+    assert agent_driver.state.file.entry.routing is not None
+    assert agent_driver.state.file.entry.routing.rollout.state == "Aborted"
+    assert agent_driver.cloud == {}
+    done = agent_driver.record.completed[driver.state.identity]
+    assert done.message == "AgentModel docs was deleted: all sessions are back on stable"
+    driver.state = replace(
+        driver.state, record=agent_driver.record, file=agent_driver.state.file, agent_model=None
+    )
+    assert driver.run_until(has_ended).phase == "Aborted"
 
 
-def test_after_an_hour_a_deletion_lets_go_and_says_what_may_bill() -> None:
-    care = promoted().rest()
-    care.state = replace(care.state, agent_model=parsed(AgentModel, deleted(objects.agent_model())))
-    care.passes(200_000)
-    care.state = replace(care.state, endpoints=Outage(service="Endpoints", message="503"))
-    care.step()
-    assert care.told == ["Leaked"]
-    assert care.state.agent_model.metadata.finalizers == ()
+def test_after_an_hour_a_deletion_ends_and_says_which_endpoints_may_bill() -> None:
+    agent_driver = driver_after_undo().run_until_idle()
+    agent_driver.state = replace(
+        agent_driver.state, agent_model=parsed(AgentModel, with_deletion(objects.agent_model()))
+    )
+    agent_driver.pass_time(200_000)
+    agent_driver.state = replace(agent_driver.state, endpoints=Outage(service="Endpoints", message="503"))
+    agent_driver.step()
+    assert agent_driver.announced == ["Leaked"]
+    assert agent_driver.state.agent_model.metadata.finalizers == ()
 
 
 # --- a fixpoint
@@ -774,33 +852,37 @@ def test_after_an_hour_a_deletion_lets_go_and_says_what_may_bill() -> None:
 
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_restart_writes_nothing(moment: str) -> None:
-    care = beside(Life(observed()).until(MOMENTS[moment])).rest()
-    writes, did = len(care.written), len(care.did)
+    agent_driver = agent_driver_at(RolloutDriver(rollout_state()).run_until(MOMENTS[moment])).run_until_idle()
+    writes, performed = len(agent_driver.written), len(agent_driver.performed)
     for _ in range(3):
-        care.step()
-    assert (len(care.written), len(care.did)) == (writes, did)
+        agent_driver.step()
+    assert (len(agent_driver.written), len(agent_driver.performed)) == (writes, performed)
 
 
 def test_counts_of_agents_alone_are_no_reason_to_write() -> None:
-    care = beside(Life(observed()).until(watching)).rest()
-    care.state = replace(care.state, reports=AgentReports(expected=5, heard=5, in_sync=5, canary_reachable=5))
-    assert care.step().steps == ()
+    agent_driver = agent_driver_at(RolloutDriver(rollout_state()).run_until(is_watching)).run_until_idle()
+    agent_driver.state = replace(
+        agent_driver.state, reports=AgentReports(expected=5, heard=5, in_sync=5, canary_reachable=5)
+    )
+    assert agent_driver.step().steps == ()
 
 
-def test_a_file_that_cannot_be_edited_is_a_condition_and_no_crash() -> None:
-    life = Life(observed()).until(at_weight(20))
-    care = beside(life, rollouts={})
+def test_an_uneditable_file_is_a_condition_and_no_crash() -> None:
+    driver = RolloutDriver(rollout_state()).run_until(at_weight(20))
+    agent_driver = agent_driver_at(driver, rollouts={})
     text = "x: &a {model: anthropic/claude-3.5-sonnet}\nagents:\n  docs: *a\n"
-    care.state = replace(care.state, file=a_file(text, "99"))
+    agent_driver.state = replace(agent_driver.state, file=a_file(text, "99"))
     for _ in range(3):
-        care.step()
-    assert care.condition("InSync")[1] == "ConfigNotUsable"
-    assert "write it out" in care.condition("InSync")[2]
-    assert "ConfigMap agents, key agents.yaml (spec.config.configMapRef)" in care.condition("InSync")[2]
+        agent_driver.step()
+    assert agent_driver.condition("InSync")[1] == "ConfigNotUsable"
+    assert "write it out" in agent_driver.condition("InSync")[2]
+    assert (
+        "ConfigMap agents, key agents.yaml (spec.config.configMapRef)" in agent_driver.condition("InSync")[2]
+    )
 
 
-def test_a_routing_block_of_somebody_else_without_weight_is_left_alone() -> None:
-    care = Care(about()).rest()
+def test_a_foreign_routing_block_without_weight_stays() -> None:
+    agent_driver = AgentModelDriver(agent_model_state()).run_until_idle()
     text = with_routing(objects.FILE_TEXT, AGENT, None)
-    care.state = replace(care.state, file=a_file(text, "9"))
-    assert care.step().steps == ()
+    agent_driver.state = replace(agent_driver.state, file=a_file(text, "9"))
+    assert agent_driver.step().steps == ()

@@ -1,4 +1,4 @@
-"""What the Hub remembers is added to a record; nothing in it is lost or changed."""
+"""Models of the Hub are added to a record; nothing in it is lost or changed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.rollout.observing import BASELINE, a_record, an_entry
+from tests.unit.rollout.rollout_driver import BASELINE, a_record, an_entry
 
 from modelops.domain.agentmodel.published import Merged, with_published
 from modelops.domain.hub_repositories import DatasetRepository, ModelRepository, Shelf
@@ -76,7 +76,7 @@ def test_a_version_that_is_only_on_the_hub_gets_its_history_and_its_number() -> 
     assert following == "v1.3.0-rc.1"
 
 
-def test_a_run_that_names_itself_is_done() -> None:
+def test_a_run_that_its_model_names_is_completed() -> None:
     found = merged(a_record(), a_model(1, identity="sha256:id", name="docs-1", agent_model=OWNER))
     done = found.record.completed["sha256:id"]
     assert (done.kind, done.name, done.outcome, done.version) == (
@@ -88,7 +88,7 @@ def test_a_run_that_names_itself_is_done() -> None:
     assert merged(a_record(), a_model(1)).record.completed == {}
 
 
-def test_what_serves_has_its_release_and_is_marked_so() -> None:
+def test_serving_models_have_their_release_version_and_status() -> None:
     models = [a_model(n) for n in (1, 2, 3)]
     targets = [
         Target(
@@ -105,7 +105,7 @@ def test_what_serves_has_its_release_and_is_marked_so() -> None:
     ]
 
 
-def test_an_entry_that_a_status_remembered_is_completed() -> None:
+def test_an_entry_rebuilt_from_a_status_is_completed() -> None:
     model = a_model(1)
     short = an_entry(
         hub_repo=model.repo,
@@ -128,7 +128,7 @@ def test_an_entry_that_a_status_remembered_is_completed() -> None:
         (replace(a_model(1), told={}), "no modelops.json"),
     ],
 )
-def test_what_is_not_this_agents_is_left_and_said(model: ModelRepository, words: str) -> None:
+def test_a_model_of_another_agent_is_left_out_and_named(model: ModelRepository, words: str) -> None:
     found = merged(a_record(), model)
     assert found.record == a_record()
     assert words in found.left[0]
@@ -138,16 +138,16 @@ def test_a_number_that_another_model_has_is_not_given_to_this_one() -> None:
     record = a_record(history=(an_entry("v1.1.0"),), allocated={"v1.0.0": {}, "v1.1.0": {}})
     found = merged(record, a_model(1))
     assert found.record == record
-    assert "its version v1.1.0-rc.1 is org/candidate-of-r1's" in found.left[0]
+    assert "its version v1.1.0-rc.1 belongs to org/candidate-of-r1" in found.left[0]
 
 
-def test_a_run_that_is_under_way_is_the_operators_but_its_number_is_taken() -> None:
+def test_the_model_of_an_unfinished_run_only_uses_up_its_number() -> None:
     reservation = Reservation(usd_micro=1, month="2025-12", name="docs-1")
     record = a_record(reservations={f"{UIDS[1]}/1": reservation})
     found = merged(record, a_model(1, identity="sha256:id", name="docs-1"))
     assert (found.record.history, found.record.completed) == ((), {})
     assert "v1.1.0-rc.1" in found.record.allocated
-    assert "is under way" in found.left[0]
+    assert "has not ended" in found.left[0]
 
 
 KNOWN = st.fixed_dictionaries(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.unit.agentmodel.test_published import OWNER, UIDS, a_model, merged
 from tests.unit.rollout import objects
-from tests.unit.rollout.observing import a_record, parsed
+from tests.unit.rollout.rollout_driver import a_record, parsed
 
 from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.rollout import Rollout

@@ -179,7 +179,7 @@ class Bench:
     async def tick(self, *, healthy: bool = True) -> float:
         """What counts as healthy now, and then a look that finds this."""
         plan = Plan(steps=(CountHealthyTime(healthy=healthy),), requeue_after=5.0)
-        return (await self.look(plan)).watched.healthy_seconds
+        return (await self.look(plan)).measurements.healthy_seconds
 
 
 def agent_model() -> Json:
@@ -268,7 +268,7 @@ async def test_time_whose_write_had_no_answer_counts_once(bench: Bench) -> None:
     state = await bench.look(Plan(steps=steps, requeue_after=5.0))
     assert state.rollout.status.analysis is not None
     assert state.rollout.status.analysis.healthy_seconds == 5
-    assert state.watched.healthy_seconds == 0.0
+    assert state.measurements.healthy_seconds == 0.0
 
 
 async def test_after_a_written_count_the_time_goes_on_counting(bench: Bench) -> None:

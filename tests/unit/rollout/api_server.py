@@ -19,7 +19,7 @@ _VERSIONS = itertools.count(1000)
 
 
 class ApiServer:
-    """Objects by plural and name. Every version is new in the whole process: parsed objects are cached by it."""
+    """Objects by plural and name. No resourceVersion is used twice in a process, because parsed objects are cached by it."""
 
     def __init__(self, watcher: Watcher) -> None:
         self.objects: dict[Name, Json] = {}
@@ -30,7 +30,7 @@ class ApiServer:
         return self.objects.get((resource.plural, name))
 
     def list(self, resource: Resource) -> tuple[list[Json], str]:
-        """All objects of a kind, and the moment at which they were these."""
+        """All objects of a kind, and the resourceVersion of the list."""
         found = [item for name, item in self.objects.items() if name[0] == resource.plural]
         return found, str(next(_VERSIONS))
 
@@ -44,15 +44,15 @@ class ApiServer:
 
     def replace_status(self, resource: Resource, body: Json) -> Json:
         name = (resource.plural, body["metadata"]["name"])
-        held = self._held(name, body["metadata"]["resourceVersion"])
-        return self._store(name, {**held, "status": deepcopy(body["status"])}, "status", True)
+        current = self._current(name, body["metadata"]["resourceVersion"])
+        return self._store(name, {**current, "status": deepcopy(body["status"])}, "status", True)
 
     def patch(self, resource: Resource, name: str, merge: Json, *, ours: bool = True) -> Json:
         """Metadata.finalizers and data only: all that the operator patches."""
         key = (resource.plural, name)
         version = merge["metadata"].get("resourceVersion")
-        held = self._held(key, version)
-        new = deepcopy(held)
+        current = self._current(key, version)
+        new = deepcopy(current)
         if "finalizers" in merge["metadata"]:
             new["metadata"]["finalizers"] = list(merge["metadata"]["finalizers"])
         if "data" in merge:
@@ -60,7 +60,7 @@ class ApiServer:
         return self._store(key, new, "finalizers" if "finalizers" in merge["metadata"] else "data", ours)
 
     def edit(self, name: Name, change: Callable[[Json], None]) -> None:
-        """Somebody else's write, unconditional."""
+        """An unconditional write of a person or another tool."""
         new = deepcopy(self.objects[name])
         change(new)
         if new.get("spec") != self.objects[name].get("spec"):
@@ -68,33 +68,35 @@ class ApiServer:
         self._store(name, new, "edit", False)
 
     def delete(self, name: Name) -> None:
-        """Somebody else's deletion."""
-        held = self.objects[name]
-        if held["metadata"].get("finalizers"):
+        """A deletion by a person or another tool."""
+        current = self.objects[name]
+        if current["metadata"].get("finalizers"):
             self.edit(name, lambda item: item["metadata"].update(deletionTimestamp="2025-12-10T10:00:00Z"))
             return
         del self.objects[name]
-        self._watcher(name, held, None, False)
+        self._watcher(name, current, None, False)
 
-    def _held(self, name: Name, version: str | None) -> Json:
-        held = self.objects.get(name)
-        if held is None:
-            raise Missing(f"{name} is gone")
-        if not version or held["metadata"]["resourceVersion"] != version:
-            raise Conflict(f"{name}: {version} is not {held['metadata']['resourceVersion']}")
-        return held
+    def _current(self, name: Name, version: str | None) -> Json:
+        current = self.objects.get(name)
+        if current is None:
+            raise Missing(f"{name} does not exist")
+        if not version or current["metadata"]["resourceVersion"] != version:
+            raise Conflict(f"{name}: {version} is not {current['metadata']['resourceVersion']}")
+        return current
 
     def _store(self, name: Name, item: Json, verb: str, ours: bool) -> Json:
-        held = self.objects.get(name)
-        if held == item:
-            return held
+        current = self.objects.get(name)
+        if current == item:
+            return current
         item["metadata"] = {**item["metadata"], "resourceVersion": str(next(_VERSIONS))}
-        gone = bool(item["metadata"].get("deletionTimestamp")) and not item["metadata"].get("finalizers")
-        if gone:
+        is_removed = bool(item["metadata"].get("deletionTimestamp")) and not item["metadata"].get(
+            "finalizers"
+        )
+        if is_removed:
             del self.objects[name]
         else:
             self.objects[name] = item
         if ours:
             self.writes.append(f"{verb} {name[0]}/{name[1]}")
-        self._watcher(name, held, None if gone else item, ours)
+        self._watcher(name, current, None if is_removed else item, ours)
         return item

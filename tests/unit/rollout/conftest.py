@@ -1,4 +1,4 @@
-"""Shared by the plays of whole operators; the same examples every time, unless more are asked for."""
+"""Settings of the rollout tests: the same examples every time, unless MODELOPS_EXPLORE asks for more."""
 
 from __future__ import annotations
 

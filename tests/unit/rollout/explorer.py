@@ -38,7 +38,7 @@ Moves = tuple[str, ...]
 
 
 class parsed_once:  # noqa: N801  # reads as a function
-    """Within it each text of the agents' file is read once: reading is pure and most of the time goes there."""
+    """A context in which each text of the agents' file is parsed once: parsing is pure and takes most of the time."""
 
     def __enter__(self) -> None:
         self._patch = pytest.MonkeyPatch()
@@ -51,13 +51,13 @@ class parsed_once:  # noqa: N801  # reads as a function
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """What there is at first, and what may happen how often."""
+    """The objects at the start, and what may happen how often."""
 
     first: tuple[Json, ...] = field(default_factory=lambda: (objects.rollout("r1"),))
     later: tuple[Json, ...] = ()
-    """Rollouts that somebody creates at some moment."""
+    """Rollouts that a person creates at some moment."""
     events: frozenset[str] = frozenset()
-    """Of: abort, delete, recreate, remove, lower, restore, stable, spoil, foreign, record."""
+    """Names out of: abort, delete, recreate, remove, lower, restore, stable, spoil, foreign, record."""
     event_count: int = 0
     takeovers: int = 0
     lost_answers: int = 0
@@ -69,7 +69,7 @@ class Scenario:
 
 
 class Run:
-    """One play."""
+    """One run of a scenario: a list of moves and their effects."""
 
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
@@ -79,14 +79,14 @@ class Run:
         """The version before the newest of each object."""
         self.server = ApiServer(self._written)
         self.server.objects = found
-        self.time, self.cloud = Time(), Cloud(starting=self._remembered)
+        self.time, self.cloud = Time(), Cloud(starting=self._check_recorded)
         self.moves: list[str] = []
-        self.flying: list[Request] = []
+        self.in_flight: list[Request] = []
         self.spoilt = ""
-        """The file as it was before somebody made it unreadable."""
+        """The text of the file before a person made it unreadable; empty while it is readable."""
         self.copies: list[str] = [objects.FILE_TEXT]
         self.later = list(scenario.later)
-        self.left = {
+        self.remaining = {
             "event": scenario.event_count,
             "takeover": scenario.takeovers,
             "lost": scenario.lost_answers,
@@ -106,8 +106,8 @@ class Run:
             self.before[name] = before
         self.safety(name, before, after, ours)
 
-    def _remembered(self, endpoint: str) -> None:
-        """Whatever bills is on record before it exists, and the status remembers it."""
+    def _check_recorded(self, endpoint: str) -> None:
+        """Record and status must name an endpoint before it is created, because it bills."""
         agent, record = self.server.objects[AGENT_MODEL_NAME], self.server.objects.get(RECORD_NAME)
         shown = {e["name"] for e in agent["status"].get("endpoints", ())}
         recorded = {e.name for e in Record.from_data(record["data"]).endpoints} if record else set()
@@ -117,12 +117,12 @@ class Run:
     # --- what can happen
 
     def enabled(self) -> list[tuple[float, str]]:
-        """Moves with their weights."""
+        """The possible moves with their probabilities as weights."""
         found: list[tuple[float, str]] = []
         for name, worker in self.leader.workers.items():
             if worker.may_go_on:
                 found.append((8.0, f"answer {name[0]}/{name[1]}"))
-            if self.left["lost"] and worker.request is not None:
+            if self.remaining["lost"] and worker.request is not None:
                 found.append((0.5, f"busy {name[0]}/{name[1]}"))
                 found.append((0.7, f"lose {name[0]}/{name[1]}"))
                 if worker.request.writes:
@@ -130,13 +130,13 @@ class Run:
         for name in self._reconciled():
             if name not in self.leader.workers and self._ran.get(name) != self._moment(name):
                 found.append((4.0, f"start {name[0]}/{name[1]}"))
-        found += [(2.0, f"watch {n[0]}/{n[1]}") for n in self._unwatched()]
-        found += [(1.5, f"land {i}") for i in range(len(self.flying))]
+        found += [(2.0, f"watch {n[0]}/{n[1]}") for n in self._undelivered()]
+        found += [(1.5, f"land {i}") for i in range(len(self.in_flight))]
         found.append((0.6, "tick"))
-        if self.left["takeover"]:
+        if self.remaining["takeover"]:
             found += [(0.2, f"takeover {knowing}") for knowing in ("fresh", "stale", "behind")]
         found += [(1.0, f"create {i}") for i in range(len(self.later))]
-        if self.left["event"]:
+        if self.remaining["event"]:
             found += [(0.5, event) for event in self._events()]
         return found
 
@@ -150,17 +150,17 @@ class Run:
     def _all_names(self) -> set[Name]:
         return {*self.server.objects, R1, R2, RECORD_NAME}
 
-    def _unwatched(self) -> list[Name]:
-        return sorted(n for n in self._all_names() if not self._same(n))
+    def _undelivered(self) -> list[Name]:
+        return sorted(n for n in self._all_names() if not self._is_delivered(n))
 
-    def _same(self, name: Name) -> bool:
-        held, there = self.leader.knows(name), self.server.objects.get(name)
-        if held is None or there is None:
-            return held is there
-        return bool(held["metadata"]["resourceVersion"] == there["metadata"]["resourceVersion"])
+    def _is_delivered(self, name: Name) -> bool:
+        cached, current = self.leader.knows(name), self.server.objects.get(name)
+        if cached is None or current is None:
+            return cached is current
+        return bool(cached["metadata"]["resourceVersion"] == current["metadata"]["resourceVersion"])
 
     def _moment(self, name: Name) -> object:
-        """What a reconcile of this key would be made from."""
+        """Everything that a reconcile of this key would read: the same value means the same result."""
         versions = tuple(
             (
                 n,
@@ -181,7 +181,7 @@ class Run:
                 if "recreate" in allowed and name == R1:
                     yield f"recreate {name[1]}"
                 continue
-            if "abort" in allowed and not item["spec"].get("abort") and not over(item):
+            if "abort" in allowed and not item["spec"].get("abort") and not has_ended(item):
                 yield f"abort {name[1]}"
             if "delete" in allowed and "deletionTimestamp" not in item["metadata"]:
                 yield f"delete {name[1]}"
@@ -211,7 +211,7 @@ class Run:
     # --- doing it
 
     def play(self, move: str, *, trusted: bool = False) -> bool:
-        """Makes the move where it is possible; says whether it was. `trusted`: it is."""
+        """Makes the move and returns whether it was possible. `trusted` skips the check."""
         if not trusted and move not in {label for _, label in self.enabled()}:
             return False
         self.moves.append(move)
@@ -225,18 +225,18 @@ class Run:
             case "answer":
                 self.leader.carry_out(name)
             case "busy":
-                self.left["lost"] -= 1
+                self.remaining["lost"] -= 1
                 self.leader.refuse(name)
             case "lose":
-                self.left["lost"] -= 1
+                self.remaining["lost"] -= 1
                 self.leader.lose(name, carried_out=True)
             case "delay":
-                self.left["lost"] -= 1
-                self.flying.append(self.leader.lose(name, carried_out=False))
+                self.remaining["lost"] -= 1
+                self.in_flight.append(self.leader.lose(name, carried_out=False))
             case "watch":
                 self.leader.learn(name, self.server.objects.get(name))
             case "land":
-                self._land(self.flying.pop(int(rest)))
+                self._land(self.in_flight.pop(int(rest)))
             case "tick":
                 self.time.seconds += TICK_SECONDS
             case "takeover":
@@ -246,7 +246,7 @@ class Run:
             case "remember":
                 self.copies.append(self.text())
             case _:
-                self.left["event"] -= 1
+                self.remaining["event"] -= 1
                 self._event(verb, rest)
         return True
 
@@ -255,23 +255,23 @@ class Run:
             request.run()
 
     def _takeover(self, *, knowing: str) -> None:
-        """Another process leads: `fresh` from a list, `stale` as the old one, `behind` by one version of each object."""
-        self.left["takeover"] -= 1
+        """Another process leads. Its cache is `fresh`, as `stale` as the old one, or one version `behind` for each object."""
+        self.remaining["takeover"] -= 1
         old = self.leader
-        self.flying += old.stop()
+        self.in_flight += old.stop()
         self.leader = Process(self.server, self.cloud, self.time)
         for name in self._all_names():
-            there = self.server.objects.get(name)
+            current = self.server.objects.get(name)
             if knowing == "stale":
-                there = old.knows(name)
-            elif knowing == "behind" and there is not None:
-                there = self.before.get(name, there)
-            self.leader.learn(name, there)
+                current = old.knows(name)
+            elif knowing == "behind" and current is not None:
+                current = self.before.get(name, current)
+            self.leader.learn(name, current)
 
     def _event(self, verb: str, rest: str) -> None:
         crashes = self.scenario.takeovers + self.scenario.lost_answers > 0
         if verb != "edit" or rest == "stable" or crashes:
-            # A crash between intent and file, and a new resourceVersion by a stranger: nobody can tell any more.
+            # After a crash between intent and file and a foreign edit, the operator cannot know whether its write happened.
             self.disturbed = True
         match verb:
             case "abort":
@@ -288,7 +288,7 @@ class Run:
             case "remove":
                 self._write(agentsfile.with_routing(self.text(), AGENT, None))
             case "lower":
-                self._write(lower(self.text()))
+                self._write(with_lower_weight(self.text()))
             case "restore":
                 self._write(self.copies[int(rest)])
             case "spoil":
@@ -312,14 +312,14 @@ class Run:
     # --- the end
 
     def close(self) -> None:
-        """No more faults: what flies is lost, the watches deliver, the leader works until nothing is left to do."""
-        self.flying.clear()
+        """Without further faults: requests in flight are lost, watches deliver, and the leader works until it is idle."""
+        self.in_flight.clear()
         if self.spoilt:
             self._write(self.spoilt)
         for item in self.later:
             self.server.create(ROLLOUTS, item, ours=False)
         self.later.clear()
-        self.left = dict.fromkeys(self.left, 0)
+        self.remaining = dict.fromkeys(self.remaining, 0)
         quiet = 0
         for _ in range(MOST_PASSES):
             before = len(self.server.writes)
@@ -369,7 +369,7 @@ class Run:
         if weight_of(entry.routing) > 0:
             problems.append(f"END weight {weight_of(entry.routing)}, active {record.active}")
         if record.active is not None:
-            problems.append(f"END claim never released by {record.active.uid}")
+            problems.append(f"END agent lock never released by {record.active.uid}")
         if stable != record.stable.model and not edited:
             problems.append(f"END the file's stable is {stable}, the record's {record.stable.model}")
         for name in (R1, R2):
@@ -409,12 +409,12 @@ class Run:
             yield f"END {name} is over and not on record"
 
 
-def over(item: Json) -> bool:
+def has_ended(item: Json) -> bool:
     return item["status"].get("phase") in ENDED
 
 
-def lower(text: str) -> str:
-    """The file with a lower weight, everything else as it was."""
+def with_lower_weight(text: str) -> str:
+    """The file with a lower weight and no other change."""
     from dataclasses import replace
 
     block = agentsfile.parse(text, AGENT).routing

@@ -34,12 +34,12 @@ from modelops.ports import (
 )
 
 _LOOP = asyncio.new_event_loop()
-"""Never runs: locks between workers ask for one, and their futures are looked at here."""
+"""Never runs: locks between workers need a loop, and the tests check their futures."""
 RESOURCES: dict[str, Resource] = {r.plural: r for r in (AGENT_MODELS, ROLLOUTS, CONFIG_MAPS)}
 
 
 class Time:
-    """Moves only when it is told to."""
+    """A clock that only the test moves."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -115,12 +115,12 @@ class SteppedKube:
 
 @dataclass
 class Cloud:
-    """Everything that is not Kubernetes, always well: endpoints start, evaluations pass, agents follow."""
+    """All services outside Kubernetes, without faults: endpoints start, evaluations pass, agents confirm."""
 
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
     created: list[str] = field(default_factory=list)
     starting: Callable[[str], None] = lambda _: None
-    """Told of each endpoint's name right before it bills."""
+    """Called with the name of each endpoint right before it is created."""
     evaluations: dict[str, int] = field(default_factory=dict)
     in_sync: bool = True
     canary: Track = field(default_factory=lambda: Track(requests=500, errors=0, p95_ms=80))
@@ -224,13 +224,13 @@ class Process:
         self.failures: list[str] = []
 
     def learn(self, name: Name, item: Json | None) -> None:
-        """The watch delivers an object as it is now, or that it is gone."""
+        """The watch delivers the current object, or its deletion."""
         resource = RESOURCES[name[0]]
         if item is None:
             self.cache.remove(resource, NAMESPACE, name[1])
             return
-        held = self.cache.get(resource, NAMESPACE, name[1])
-        if held is not None and held["metadata"]["uid"] != item["metadata"]["uid"]:
+        cached = self.cache.get(resource, NAMESPACE, name[1])
+        if cached is not None and cached["metadata"]["uid"] != item["metadata"]["uid"]:
             self.cache.remove(resource, NAMESPACE, name[1])
         self.cache.put(resource, item)
 
@@ -244,7 +244,7 @@ class Process:
         self._advance(name, worker, lambda: worker.coroutine.send(None))
 
     def carry_out(self, name: Name) -> None:
-        """The request is carried out and answered; or it is the worker's turn."""
+        """Carries the request out and answers it, or continues a worker that waited for another one."""
         worker = self.workers[name]
         request = worker.request
         if worker.turn is not None:
@@ -254,13 +254,13 @@ class Process:
         try:
             answer = request.run()
         except (Conflict, Missing) as error:
-            told = error
-            self._advance(name, worker, lambda: worker.coroutine.throw(told))
+            failure = error
+            self._advance(name, worker, lambda: worker.coroutine.throw(failure))
             return
         self._advance(name, worker, lambda: worker.coroutine.send(answer))
 
     def lose(self, name: Name, *, carried_out: bool) -> Request:
-        """The answer is lost; whether the request was, or may yet be, is up to the caller."""
+        """The answer is lost. The request is carried out now, or the caller may do that later."""
         worker = self.workers[name]
         request = worker.request
         assert request is not None
@@ -289,11 +289,11 @@ class Process:
             asyncio._set_running_loop(None)
 
     def stop(self) -> list[Request]:
-        """The process dies; what it had sent may still land."""
-        flying = [w.request for w in self.workers.values() if w.request and w.request.writes]
+        """The process dies; returns the requests that it had sent, which may still be carried out."""
+        in_flight = [w.request for w in self.workers.values() if w.request and w.request.writes]
         asyncio._set_running_loop(_LOOP)
         for worker in self.workers.values():
             worker.coroutine.close()
         asyncio._set_running_loop(None)
         self.workers.clear()
-        return flying
+        return in_flight

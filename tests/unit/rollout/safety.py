@@ -1,4 +1,4 @@
-"""What must hold after every write, whoever makes it: the safety properties of the protocol's model."""
+"""The safety properties of the protocol's model, checked after every write of the operator or of a person."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Violated(AssertionError):
 
 
 def entry_of(item: Json | None) -> AgentEntry:
-    """The agent's entry; an unreadable file says nothing."""
+    """The agent's entry; empty for an unreadable file."""
     return readable(item) or AgentEntry()
 
 
@@ -40,25 +40,25 @@ def weight_of(block: RoutingBlock | None) -> int:
 
 @dataclass
 class Safety:
-    """Told of every write; remembers what was lowered, and who may act."""
+    """Called after every write; keeps which rollouts were lowered and which may act."""
 
     objects: dict[Name, Json]
     lowered: set[str] = field(default_factory=set)
-    """Rollouts whose routing somebody else lowered or removed."""
-    retreated: set[str] = field(default_factory=set)
+    """Rollouts whose routing a person or another tool lowered or removed."""
+    aborted: set[str] = field(default_factory=set)
     stopped_early: set[str] = field(default_factory=set)
     """Aborted or deleted before a promotion was intended."""
     raised_after_stop: dict[str, int] = field(default_factory=dict)
-    bereft: set[str] = field(default_factory=set)
-    """Rollouts whose claim somebody deleted with the record: one raise may have been under way."""
+    lock_deleted: set[str] = field(default_factory=set)
+    """Rollouts whose agent lock was deleted with the record: one raise may already have been sent."""
     order: list[str] = field(default_factory=list)
     stable_edited: bool = False
-    theirs: bool = False
-    """Whether somebody else wrote the routing last."""
+    last_edit_was_foreign: bool = False
+    """Whether a person or another tool wrote the routing last."""
     candidates: dict[str, str] = field(default_factory=dict)
     """Model by rollout uid."""
     last_read: AgentEntry = field(default_factory=AgentEntry)
-    """What agents go by: they keep the last file that they could read."""
+    """The agents' view: they keep the last file that they could read."""
 
     def __call__(self, name: Name, before: Json | None, after: Json | None, ours: bool) -> None:
         if name == ("configmaps", FILE):
@@ -89,9 +89,9 @@ class Safety:
                 self.lowered.discard(new.salt)
             if before.stable != after.stable:
                 self.stable_edited = True
-            self.theirs = new is not None
+            self.last_edit_was_foreign = new is not None
             return
-        self.theirs = False
+        self.last_edit_was_foreign = False
         if (
             new is not None
             and weight_of(new) > 0
@@ -103,7 +103,7 @@ class Safety:
             and new.rollout.state == "Promoted"
             and (
                 new.salt in self.lowered
-                or new.salt in self.retreated
+                or new.salt in self.aborted
                 or (old is not None and old.salt in self.lowered and weight_of(old) < 100)
             )
         ):
@@ -111,19 +111,19 @@ class Safety:
         if before.stable != after.stable:
             self._stable_changed(after)
         if new is not None and new.rollout.state == "Aborted":
-            self.retreated.add(new.salt)
+            self.aborted.add(new.salt)
 
     def _raised(self, block: RoutingBlock) -> None:
         uid, record = block.salt, self.record()
-        if uid in self.lowered or uid in self.retreated:
+        if uid in self.lowered or uid in self.aborted:
             raise Violated(f"RAISE_AFTER_LOWERED {uid} to {block.weight}")
         if record is None:
-            return  # somebody deleted it; the file's write cannot depend on that
+            return  # it was deleted; the write of the file cannot depend on that
         if record.active is None or record.active.uid != uid:
-            if uid in self.bereft:
-                self.bereft.discard(uid)
+            if uid in self.lock_deleted:
+                self.lock_deleted.discard(uid)
                 return
-            raise Violated(f"I12_RAISE_WITHOUT_CLAIM {uid}")
+            raise Violated(f"I12_RAISE_WITHOUT_LOCK {uid}")
         if not self.order or self.order[-1] != uid:
             if uid in self.order:
                 raise Violated(f"I12_INTERLEAVED {uid}")
@@ -151,21 +151,21 @@ class Safety:
             return
         old = Record.from_data(before["data"])
         if after is None and old.active is not None:
-            self.bereft.add(old.active.uid)
+            self.lock_deleted.add(old.active.uid)
         if not ours or after is None:
             return
         new = Record.from_data(after["data"])
         if set(old.completed) - set(new.completed):
             raise Violated("COMPLETED_FORGOTTEN")
         if old.active is not None and new.active is not None and old.active.uid != new.active.uid:
-            raise Violated("I12_CLAIM_TAKEN_OVER")
+            raise Violated("I12_LOCK_TAKEN_OVER")
         if old.active and new.active and old.active.aborting and not new.active.aborting:
-            raise Violated("FENCE_TAKEN_BACK")
+            raise Violated("FENCE_REMOVED")
         if old.stable.model == new.stable.model:
             self._released(old, new)
             return
         if old.active is None:
-            raise Violated("COMMIT_WITHOUT_CLAIM")
+            raise Violated("COMMIT_WITHOUT_LOCK")
         if old.active.aborting:
             raise Violated("COMMIT_BEHIND_THE_FENCE")
         if old.active.uid in self.stopped_early:
@@ -176,7 +176,7 @@ class Safety:
 
     def _released(self, old: Record, new: Record) -> None:
         block = self.last_read.routing
-        if old.active is None or new.active is not None or block is None or self.theirs:
+        if old.active is None or new.active is not None or block is None or self.last_edit_was_foreign:
             return
         if block.salt == old.active.uid and block.weight > 0:
             raise Violated(f"RELEASED_WITH_WEIGHT {block.weight} of {block.salt}")
@@ -187,11 +187,11 @@ class Safety:
         old, new = before["status"], after["status"]
         if ours:
             if old.get("abortReason") and not new.get("abortReason"):
-                raise Violated("LATCH_TAKEN_BACK")
+                raise Violated("LATCH_REMOVED")
             if old.get("promoting") and not new.get("promoting"):
-                raise Violated("PROMOTING_TAKEN_BACK")
+                raise Violated("PROMOTING_REMOVED")
             if old.get("phase") in ENDED and new.get("phase") != old.get("phase"):
-                raise Violated(f"END_TAKEN_BACK {old.get('phase')} -> {new.get('phase')}")
+                raise Violated(f"END_CHANGED {old.get('phase')} -> {new.get('phase')}")
             if read(Rollout, after).problems:
                 raise Violated(f"UNREADABLE_STATUS {read(Rollout, after).problems}")
         elif (

@@ -1,4 +1,4 @@
-"""Laws of the verdict on a canary: worse is never better, and silence is never health."""
+"""Laws of the verdict on a canary: worse numbers never give a better result, and no requests are never healthy."""
 
 from __future__ import annotations
 

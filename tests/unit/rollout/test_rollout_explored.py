@@ -1,4 +1,4 @@
-"""The real operator, played against crashes, late writes, people and GitOps: the protocol's properties hold.
+"""The real operator against crashes, late writes, people and GitOps: the protocol's properties hold.
 
 `MODELOPS_EXPLORE=50` plays fifty times as much (minutes), and at every moment.
 """
@@ -10,12 +10,12 @@ import os
 import pytest
 from tests.unit.rollout import objects
 from tests.unit.rollout.explorer import Moves, Run, Scenario
-from tests.unit.rollout.playing import drawn, injected, shortened, usual
+from tests.unit.rollout.playback import next_usual_move, play_random_moves, play_with_injection, shrink
 
 TIMES = int(os.environ.get("MODELOPS_EXPLORE", "1"))
 SEEDS = 25 * TIMES
 EVERY = 1 if TIMES > 1 else 5
-"""In how many moments of the usual course one is tried."""
+"""The moves are injected at every n-th moment of the usual course."""
 
 HUMANS = frozenset(
     {"abort", "delete", "recreate", "remove", "lower", "restore", "stable", "spoil", "foreign"}
@@ -68,7 +68,7 @@ INJECTED: tuple[Moves, ...] = (
 ONE = Scenario(events=HUMANS | {"record"}, event_count=3, takeovers=1, lost_answers=1)
 
 ABORTING = ("abort r1", "watch rollouts/r1", "start rollouts/r1", *("answer rollouts/r1",) * 2)
-"""At a weight: what is left of the retreat is the status, which is under way."""
+"""An abort at a weight, up to the status write, which has been sent."""
 REBUILD = ("start agentmodels/docs", *("answer agentmodels/docs",) * 10)
 """The agent's record is rebuilt before any watch has delivered anything."""
 LOST = ("delete record", "watch configmaps/docs-modelops-record")
@@ -92,15 +92,15 @@ pytestmark = pytest.mark.usefixtures("fast_files")
 def test_no_order_of_crashes_and_edits_breaks_a_property(name: str) -> None:
     scenario = SCENARIOS[name]
     for seed in range(SEEDS):
-        failure = drawn(scenario, seed)
+        failure = play_random_moves(scenario, seed)
         if failure is not None:
-            pytest.fail(f"seed {seed}: {shortened(scenario, failure)}")
+            pytest.fail(f"seed {seed}: {shrink(scenario, failure)}")
 
 
 @pytest.mark.parametrize("moves", INJECTED, ids=" + ".join)
-def test_it_ends_well_whenever_it_happens(moves: Moves) -> None:
+def test_the_rollout_ends_well_whenever_the_moves_happen(moves: Moves) -> None:
     for at in range(INJECTED.index(moves) % EVERY, 60, EVERY):
-        failure = injected(ONE, at, moves)
+        failure = play_with_injection(ONE, at, moves)
         if failure is False:
             return
         assert failure is None, f"at move {at}: {failure}"
@@ -108,9 +108,9 @@ def test_it_ends_well_whenever_it_happens(moves: Moves) -> None:
 
 
 @pytest.mark.parametrize("moves", LOST_RECORD, ids=" + ".join)
-def test_a_lost_record_forgets_nothing_whatever_the_next_leader_knows(moves: Moves) -> None:
+def test_a_rebuilt_record_is_complete_whatever_the_next_leader_has_cached(moves: Moves) -> None:
     for at in range(60):
-        failure = injected(ONE, at, (*moves, *REBUILD))
+        failure = play_with_injection(ONE, at, (*moves, *REBUILD))
         if failure is False:
             return
         assert failure is None, f"at move {at}: {failure}"
@@ -119,7 +119,7 @@ def test_a_lost_record_forgets_nothing_whatever_the_next_leader_knows(moves: Mov
 
 def test_the_usual_course_ends_with_the_candidate_stable() -> None:
     run = Run(Scenario())
-    while (move := usual(run)) is not None:
+    while (move := next_usual_move(run)) is not None:
         run.play(move)
     run.close()
     assert run.record().stable.model == objects.repo_of("r1")

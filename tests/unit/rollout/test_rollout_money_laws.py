@@ -10,7 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.rollout import objects
 from tests.unit.rollout.objects import Json
-from tests.unit.rollout.observing import Life, a_record, an_entry, at_weight, observed, over, watching
+from tests.unit.rollout.rollout_driver import (
+    RolloutDriver,
+    a_record,
+    an_entry,
+    at_weight,
+    has_ended,
+    is_watching,
+    rollout_state,
+)
 
 from modelops.domain.record import (
     LEDGER_KEY,
@@ -23,7 +31,7 @@ from modelops.domain.record import (
     Reservation,
     Settlement,
 )
-from modelops.domain.rollout.booking import planned_micro_usd, settled
+from modelops.domain.rollout.endpoint_cost import planned_micro_usd, settle_reservation
 
 REGISTRY_SCHEMA: Json = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -141,31 +149,31 @@ def test_a_record_reads_back_as_it_was_written(record: Record) -> None:
 
 
 @given(records)
-def test_the_registry_has_the_missions_schema(record: Record) -> None:
+def test_the_registry_has_its_schema(record: Record) -> None:
     jsonschema.validate(record.registry(), REGISTRY_SCHEMA)
 
 
 @given(records, st.sampled_from([REGISTRY_KEY, LEDGER_KEY]), st.sampled_from(["", "{", "[]", '{"docs": 1}']))
-def test_a_record_that_cannot_be_read_says_so(record: Record, key: str, text: str) -> None:
+def test_an_unreadable_record_raises(record: Record, key: str, text: str) -> None:
     with pytest.raises(MalformedRecord, match="cannot be read"):
         Record.from_data({**record.to_data(), key: text})
 
 
-def test_the_registry_of_a_promoted_model_has_the_missions_schema() -> None:
-    state = observed(
+def test_the_registry_of_a_promoted_model_has_its_schema() -> None:
+    state = rollout_state(
         objects.rollout(candidate={"version": "v1.1.0-rc.1"}), record=a_record(history=(an_entry(),))
     )
-    record = Life(state).until(over).state.record
+    record = RolloutDriver(state).run_until(has_ended).state.record
     assert record is not None
     jsonschema.validate(record.registry(), REGISTRY_SCHEMA)
     assert record.registry()["docs"]["history"][0]["eval_scores"]["accuracy"] == 0.74
 
 
 @given(st.integers(0, 10**7), st.integers(1, 16), st.lists(st.integers(1, 10**5), max_size=3))
-def test_what_is_reserved_covers_the_plan(per_hour: int, replicas: int, pauses: list[int]) -> None:
+def test_the_reservation_covers_the_plan(per_hour: int, replicas: int, pauses: list[int]) -> None:
     steps: list[Json] = [{"setWeight": 20}, *({"pause": {"durationSeconds": s}} for s in pauses)]
     item = objects.rollout(strategy=objects.canary(*steps), progressDeadlineSeconds=2592000)
-    planned = planned_micro_usd(observed(item), per_hour, replicas)
+    planned = planned_micro_usd(rollout_state(item), per_hour, replicas)
     assert planned >= (3600 + sum(pauses)) / 3600 * per_hour * replicas
     assert isinstance(planned, int)
 
@@ -174,53 +182,55 @@ ENDINGS = st.sampled_from(["promoted", "aborted", "deleted", "breached by the de
 
 
 @settings(deadline=None, max_examples=25)
-@given(ENDINGS, st.sampled_from(["claimed", "armed", "twenty", "watching"]), st.integers(0, 100_000))
+@given(ENDINGS, st.sampled_from(["locked", "armed", "twenty", "watching"]), st.integers(0, 100_000))
 def test_a_reservation_is_settled_exactly_once(ending: str, when: str, seconds: int) -> None:
     moments = {
-        "claimed": lambda state: state.rollout.status.started_at is not None,
+        "locked": lambda state: state.rollout.status.started_at is not None,
         "armed": lambda state: state.block is not None,
         "twenty": at_weight(20),
-        "watching": watching,
+        "watching": is_watching,
     }
-    life = Life(observed()).until(moments[when])
-    claimed = life.state.record
-    assert claimed is not None
-    reserved = claimed.reservations["uid-r1/1"]
-    life.passes(seconds)
+    driver = RolloutDriver(rollout_state()).run_until(moments[when])
+    record_with_lock = driver.state.record
+    assert record_with_lock is not None
+    reserved = record_with_lock.reservations["uid-r1/1"]
+    driver.pass_time(seconds)
     if ending == "aborted":
-        life.asks(abort=True)
+        driver.edit_spec(abort=True)
     elif ending == "deleted":
-        life.deletes()
+        driver.delete_rollout()
     elif ending != "promoted":
-        life.passes(172_801)
-    record = life.until(over).state.record
+        driver.pass_time(172_801)
+    record = driver.run_until(has_ended).state.record
     assert record is not None
     assert record.reservations == {}
     assert list(record.settlements) == ["uid-r1/1"]
     booked, entry = record.settlements["uid-r1/1"], record.endpoints[0]
     assert booked.month == reserved.month
-    ended = life.state.rollout.status.finished_at
+    ended = driver.state.rollout.status.finished_at
     assert ended is not None
-    assert booked.usd_micro == claimed.endpoints[0].micro_usd(ended)
+    assert booked.usd_micro == record_with_lock.endpoints[0].micro_usd(ended)
     # From the settlement on the endpoint is booked by its role: no minute twice, none left out.
     assert entry.since == ended.isoformat(timespec="seconds")
-    assert settled(life.state, record) == record
+    assert settle_reservation(driver.state, record) == record
 
 
 def spent(record: Record, now: datetime) -> int:
-    """All that was ever billed, as far as the record knows."""
+    """Everything that was billed according to the record."""
     booked = sum(s.usd_micro for s in record.settlements.values()) + sum(record.endpoint_spend.values())
     return booked + sum(entry.micro_usd(now) for entry in record.endpoints)
 
 
-def test_nothing_that_was_billed_is_forgotten_or_booked_twice() -> None:
-    life = Life(observed(record=a_record(endpoint_spend={"2025-11": 5}))).until(watching)
-    record = life.state.record
+def test_every_billed_minute_is_booked_once() -> None:
+    driver = RolloutDriver(rollout_state(record=a_record(endpoint_spend={"2025-11": 5}))).run_until(
+        is_watching
+    )
+    record = driver.state.record
     assert record is not None
     began = datetime.fromisoformat(record.endpoints[0].since)
-    life.until(over)
-    life.passes(86_400 * 40)
-    record, now = life.state.record, life.state.now
+    driver.run_until(has_ended)
+    driver.pass_time(86_400 * 40)
+    record, now = driver.state.record, driver.state.now
     assert record is not None
     minutes = (now - began).total_seconds() / 60
     # Each change of hands may begin another minute.
@@ -232,9 +242,7 @@ def test_nothing_that_was_billed_is_forgotten_or_booked_twice() -> None:
 
 
 @given(st.integers(0, 10**7), st.integers(0, 10**7), st.integers(0, 400 * 86_400))
-def test_the_months_of_an_endpoint_add_up_to_what_it_has_cost(
-    per_hour: int, since: int, seconds: int
-) -> None:
+def test_the_months_of_an_endpoint_add_up_to_its_cost(per_hour: int, since: int, seconds: int) -> None:
     began = objects.START + timedelta(seconds=since)
     entry = EndpointEntry(
         name="mo",

@@ -1,55 +1,63 @@
-"""The explorer finds what it is for: each rule of the protocol, broken on purpose, is caught."""
+"""The explorer finds each rule of the protocol that is broken on purpose."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any
 
 import pytest
 from tests.unit.rollout.explorer import Moves, Scenario
-from tests.unit.rollout.playing import Failure, injected
+from tests.unit.rollout.playback import Failure, play_with_injection
 
-from modelops.domain.agentmodel import decide as of_agent
+from modelops.domain import rollout as package
+from modelops.domain.agentmodel import decide as agentmodel_decide
+from modelops.domain.agentmodel import endpoints, orphans, record_steps
 from modelops.domain.plan import Plan, WriteFile, WriteRecord, WriteStatus
 from modelops.domain.reasons import RolloutReason
-from modelops.domain.rollout import abort, advance, agent_lock, canary, decide, evaluation, gate, routing
+from modelops.domain.rollout import abort, advance, agent_lock, decide, promotion, routing
 from modelops.domain.rollout.state import State
 
 Patch = pytest.MonkeyPatch
 HUMANS = frozenset({"abort", "delete", "recreate", "remove", "lower", "restore", "stable"})
 
 
-def everywhere(patch: Patch, name: str, new: Any) -> None:
-    """A function under every name that it was imported by."""
-    for module in (abort, advance, agent_lock, canary, decide, evaluation, gate):
-        if hasattr(module, name):
-            patch.setattr(module, name, new)
+def replace_everywhere(patch: Patch, original: Callable[..., Any], new: Any) -> None:
+    """Replaces a function in every module of the package that has it under its name."""
+    name = original.__name__
+    modules = [import_module(found.name) for found in iter_modules(package.__path__, f"{package.__name__}.")]
+    patched = [module for module in modules if getattr(module, name, None) is original]
+    assert len(patched) > 1, f"{name} is used in no other module than its own"
+    for module in patched:
+        patch.setattr(module, name, new)
 
 
 def without(steps: tuple[Any, ...], kind: type) -> tuple[Any, ...]:
     return tuple(step for step in steps if not isinstance(step, kind))
 
 
-def in_steps(patch: Patch, old: Callable[..., Any], new: Callable[..., Any] | None) -> None:
-    for module in (decide, of_agent):
-        kept = tuple(new if step is old else step for step in module.STEPS)
-        patch.setattr(module, "STEPS", tuple(step for step in kept if step is not None))
+def replace_step(patch: Patch, old: Callable[..., Any], new: Callable[..., Any] | None) -> None:
+    """Replaces a step of the decision, or leaves it out."""
+    (module,) = [module for module in (decide, agentmodel_decide) if old in module.STEPS]
+    kept = tuple(new if step is old else step for step in module.STEPS)
+    patch.setattr(module, "STEPS", tuple(step for step in kept if step is not None))
 
 
 def skips_the_latch(patch: Patch) -> None:
-    """A mismatch is acted on but not remembered."""
+    """A mismatch aborts without a latch."""
     original = abort.latch_abort
 
     def latch_abort(*given: Any, **named: Any) -> Plan:
         plan = original(*given, **named)
         return replace(plan, steps=without(plan.steps, WriteStatus))
 
-    everywhere(patch, "latch_abort", latch_abort)
+    replace_everywhere(patch, original, latch_abort)
 
 
-def heals_upwards(patch: Patch) -> None:
-    """A block that is not the intended one is written again, whoever changed it."""
+def rewrites_a_foreign_block(patch: Patch) -> None:
+    """A block that a person changed is replaced by the intended one."""
     original = advance.finish_intended_write
 
     def heal(state: State) -> Plan | None:
@@ -60,10 +68,10 @@ def heals_upwards(patch: Patch) -> None:
         changed = state.rollout.model_copy(update={"status": status.model_copy(update={"intent": intent})})
         return original(replace(state, rollout=changed))
 
-    in_steps(patch, original, heal)
+    replace_step(patch, original, heal)
 
 
-def numbers_a_repeat_anew(patch: Patch) -> None:
+def gives_a_repeat_a_new_generation(patch: Patch) -> None:
     """A repeated intent takes a new generation."""
     original = advance.finish_intended_write
 
@@ -80,17 +88,17 @@ def numbers_a_repeat_anew(patch: Patch) -> None:
         changed = state.rollout.model_copy(update={"status": status.model_copy(update={"intent": intent})})
         return original(replace(state, rollout=changed))
 
-    in_steps(patch, original, renumbered)
+    replace_step(patch, original, renumbered)
 
 
 def releases_before_the_tombstone(patch: Patch) -> None:
-    """The claim is given back while the canary still has its weight."""
+    """The agent lock is released while the canary still has its weight."""
     original = abort.abort_steps
     patch.setattr(abort, "abort_steps", lambda *given: tuple(reversed(original(*given))))
 
 
 def forgets_the_fence(patch: Patch) -> None:
-    """A promotion that was intended is put back without telling the record first."""
+    """An intended promotion is aborted without the fence in the record."""
     original = abort.abort_steps
 
     def unfenced(state: State, *given: Any) -> Any:
@@ -100,39 +108,39 @@ def forgets_the_fence(patch: Patch) -> None:
     patch.setattr(abort, "abort_steps", unfenced)
 
 
-def leaves_orphans(patch: Patch) -> None:
-    """A weight whose rollout is over stays."""
-    in_steps(patch, of_agent.remove_orphan_routing, None)
+def leaves_orphan_routing(patch: Patch) -> None:
+    """The weight of a rollout that has ended stays."""
+    replace_step(patch, orphans.remove_orphan_routing, None)
 
 
 def writes_the_file_first(patch: Patch) -> None:
     """The raise comes before its intent."""
     original = advance.advance
 
-    def hasty(*given: Any, **named: Any) -> Plan:
+    def reordered(*given: Any, **named: Any) -> Plan:
         plan = original(*given, **named)
         return replace(
             plan,
             steps=(*without(plan.steps, WriteStatus), *(s for s in plan.steps if isinstance(s, WriteStatus))),
         )
 
-    everywhere(patch, "advance", hasty)
+    replace_everywhere(patch, original, reordered)
 
 
 def commits_first(patch: Patch) -> None:
     """The record is promoted before the file."""
-    original = advance.promote
+    original = promotion.promote
 
-    def hasty(state: State) -> Plan:
+    def reordered(state: State) -> Plan:
         plan = original(state)
         status, *rest = plan.steps
         record = [s for s in rest if isinstance(s, WriteRecord)]
         return replace(plan, steps=(status, *record, *without(tuple(rest), WriteRecord)))
 
-    patch.setattr(canary, "promote", hasty)
+    replace_everywhere(patch, original, reordered)
 
 
-def forgets_who_is_done(patch: Patch) -> None:
+def ignores_the_completed_rollout(patch: Patch) -> None:
     """A re-created object acts again."""
     from modelops.domain.rollout import completion
 
@@ -142,11 +150,11 @@ def forgets_who_is_done(patch: Patch) -> None:
         done = state.record.completed.get(state.identity) if state.record else None
         return original(state) if done is not None and done.uid == state.uid else None
 
-    in_steps(patch, original, only_ours)
+    replace_step(patch, original, only_ours)
 
 
 def believes_an_old_record(patch: Patch) -> None:
-    """A claim that the cached record does not show is given up at once."""
+    """A lock that the cached record does not show counts as lost at once."""
     patch.setattr(
         agent_lock,
         "conclude_lost_lock",
@@ -156,8 +164,8 @@ def believes_an_old_record(patch: Patch) -> None:
     )
 
 
-def looks_at_the_abort_too_late(patch: Patch) -> None:
-    """An abort is looked at after the next step instead of before it."""
+def checks_the_abort_too_late(patch: Patch) -> None:
+    """The abort is checked after the next step instead of before it."""
     original = abort.abort_if_requested
 
     def later(state: State) -> Plan | None:
@@ -169,29 +177,29 @@ def looks_at_the_abort_too_late(patch: Patch) -> None:
             return None
         return original(state)
 
-    in_steps(patch, original, later)
+    replace_step(patch, original, later)
 
 
-def rebuilds_from_old_copies(patch: Patch) -> None:
+def rebuilds_from_cached_copies(patch: Patch) -> None:
     """A lost record is rebuilt from what the watches have delivered so far."""
-    original = of_agent.ensure_record
-    in_steps(patch, original, lambda state: original(replace(state, live=True)))
+    original = record_steps.ensure_record
+    replace_step(patch, original, lambda state: original(replace(state, live=True)))
 
 
-def forgets_what_statuses_remember(patch: Patch) -> None:
-    """What was under way while a lost record was rebuilt stays unknown to it."""
-    in_steps(patch, of_agent.restore_record_from_statuses, None)
+def never_restores_from_statuses(patch: Patch) -> None:
+    """A rebuilt record stays without what was under way meanwhile."""
+    replace_step(patch, record_steps.restore_record_from_statuses, None)
 
 
-def starts_from_old_copies(patch: Patch) -> None:
-    """An endpoint is created although status and record may not name it any more."""
-    original = of_agent.ensure_endpoints_created
+def creates_endpoints_from_cached_copies(patch: Patch) -> None:
+    """An endpoint is created although the newest status and record may not name it."""
+    original = endpoints.ensure_endpoints_created
 
-    def hasty(state: Any) -> Plan | None:
+    def reordered(state: Any) -> Plan | None:
         plan = original(state)
         return plan and replace(plan, steps=without(without(plan.steps, WriteStatus), WriteRecord))
 
-    in_steps(patch, original, hasty)
+    replace_step(patch, original, reordered)
 
 
 AGENT_MODEL, ROLLOUT = "agentmodels/docs", "rollouts/r1"
@@ -215,7 +223,7 @@ AT_SOME_MOMENT: tuple[tuple[Callable[[Patch], None], Scenario, Moves], ...] = (
             "takeover fresh",
         ),
     ),
-    (heals_upwards, PEOPLE, ("lower weight",)),
+    (rewrites_a_foreign_block, PEOPLE, ("lower weight",)),
     (releases_before_the_tombstone, PEOPLE, ("abort r1",)),
     (
         forgets_the_fence,
@@ -224,17 +232,17 @@ AT_SOME_MOMENT: tuple[tuple[Callable[[Patch], None], Scenario, Moves], ...] = (
     ),
     (writes_the_file_first, CRASHES, ("takeover fresh",)),
     (commits_first, CRASHES, ()),
-    (looks_at_the_abort_too_late, PEOPLE, ("abort r1",)),
-    (numbers_a_repeat_anew, CRASHES, ("takeover stale", f"start {ROLLOUT}", "land 0")),
+    (checks_the_abort_too_late, PEOPLE, ("abort r1",)),
+    (gives_a_repeat_a_new_generation, CRASHES, ("takeover stale", f"start {ROLLOUT}", "land 0")),
     (believes_an_old_record, CRASHES, ("takeover behind", f"start {ROLLOUT}", *(f"answer {ROLLOUT}",) * 3)),
-    (forgets_who_is_done, PEOPLE, ("delete r1", *(f"answer {ROLLOUT}",) * 6, "recreate r1")),
+    (ignores_the_completed_rollout, PEOPLE, ("delete r1", *(f"answer {ROLLOUT}",) * 6, "recreate r1")),
     (
-        rebuilds_from_old_copies,
+        rebuilds_from_cached_copies,
         LOSSES,
         ("delete record", "takeover behind", f"start {AGENT_MODEL}", *(f"answer {AGENT_MODEL}",) * 3),
     ),
     (
-        forgets_what_statuses_remember,
+        never_restores_from_statuses,
         LOSSES,
         (
             "abort r1",
@@ -247,8 +255,8 @@ AT_SOME_MOMENT: tuple[tuple[Callable[[Patch], None], Scenario, Moves], ...] = (
             *(f"answer {AGENT_MODEL}",) * 8,
         ),
     ),
-    (starts_from_old_copies, LOSSES, ("delete record", f"start {AGENT_MODEL}")),
-    (leaves_orphans, PEOPLE, ("remember file", "delete r1", *(f"answer {ROLLOUT}",) * 3, "restore 1")),
+    (creates_endpoints_from_cached_copies, LOSSES, ("delete record", f"start {AGENT_MODEL}")),
+    (leaves_orphan_routing, PEOPLE, ("remember file", "delete r1", *(f"answer {ROLLOUT}",) * 3, "restore 1")),
 )
 
 
@@ -261,7 +269,7 @@ def test_a_broken_rule_is_found(
 ) -> None:
     mutant(monkeypatch)
     for at in range(60):
-        found = injected(scenario, at, moves)
+        found = play_with_injection(scenario, at, moves)
         if isinstance(found, Failure):
             return
         if found is False:

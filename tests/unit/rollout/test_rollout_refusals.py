@@ -8,23 +8,23 @@ from typing import Any
 import pytest
 from tests.unit.rollout import objects
 from tests.unit.rollout.objects import Json
-from tests.unit.rollout.observing import (
+from tests.unit.rollout.rollout_driver import (
     BASELINE,
-    Life,
+    RolloutDriver,
     a_file,
     a_record,
     an_entry,
     at_weight,
-    observed,
-    over,
+    has_ended,
     parsed,
+    rollout_state,
 )
 
 from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.plan import Plan
 from modelops.domain.record import PRUNED, PRUNING, Active, Completed, EndpointEntry, Settlement
-from modelops.domain.rollout.agent_lock import endpoint_name
+from modelops.domain.rollout.candidate import endpoint_name
 from modelops.domain.rollout.decide import decide
 from modelops.ports import Endpoint, ModelInfo, ProgramState
 
@@ -64,14 +64,14 @@ STANDING = EndpointEntry(
 )
 EMPTY: Json = {"ok": False, "reason": "DatasetEmpty", "message": "ls://docs-eval has no examples: add some"}
 
-REFUSALS: dict[str, tuple[Life, str, tuple[str, ...]]] = {
+REFUSALS: dict[str, tuple[RolloutDriver, str, tuple[str, ...]]] = {
     "a version that was never there": (
-        Life(observed(OF_VERSION)),
+        RolloutDriver(rollout_state(OF_VERSION)),
         "CandidateNotFound",
         ("spec.candidate.version v9.0.0 of Rollout r1 is not in the history of docs", "new rollout: v1.0.0"),
     ),
     "a model that is not on the Hub": (
-        Life(observed(), facts={"candidate_model": None}),
+        RolloutDriver(rollout_state(), facts={"candidate_model": None}),
         "CandidateNotFound",
         (
             "spec.candidate.model org/candidate-of-r1",
@@ -81,12 +81,14 @@ REFUSALS: dict[str, tuple[Life, str, tuple[str, ...]]] = {
         ),
     ),
     "a model that the Hub refuses to show": (
-        Life(observed(), facts={"candidate_model": Outage(service="Hub", message="403", refused=True)}),
+        RolloutDriver(
+            rollout_state(), facts={"candidate_model": Outage(service="Hub", message="403", refused=True)}
+        ),
         "CandidateNotFound",
         ("spec.candidate.model", "of Rollout r1", "403", "new rollout"),
     ),
     "a run that failed": (
-        Life(observed(OF_RUN, run=a_run("Failed", reason="OutOfMemory"))),
+        RolloutDriver(rollout_state(OF_RUN, run=a_run("Failed", reason="OutOfMemory"))),
         "CandidateNotFound",
         (
             "TrainingRun t1 (spec.candidate.trainingRunRef of Rollout r1) ended as Failed (OutOfMemory)",
@@ -94,7 +96,7 @@ REFUSALS: dict[str, tuple[Life, str, tuple[str, ...]]] = {
         ),
     ),
     "a run of another agent": (
-        Life(observed(OF_RUN, run=a_run("Succeeded", agent="cicd", model=MODEL))),
+        RolloutDriver(rollout_state(OF_RUN, run=a_run("Succeeded", agent="cicd", model=MODEL))),
         "CandidateNotFound",
         (
             "TrainingRun t1 (spec.candidate.trainingRunRef of Rollout r1)",
@@ -103,13 +105,13 @@ REFUSALS: dict[str, tuple[Life, str, tuple[str, ...]]] = {
         ),
     ),
     "what serves already": (
-        Life(observed(objects.rollout(candidate={"version": "v1.0.0"}))),
+        RolloutDriver(rollout_state(objects.rollout(candidate={"version": "v1.0.0"}))),
         "CandidateNotFound",
         ("spec.candidate.version of Rollout r1", "already serves docs", "new rollout"),
     ),
     "what serves already, by its commit": (
-        Life(
-            observed(
+        RolloutDriver(
+            rollout_state(
                 record=a_record(
                     stable=BASELINE.model_copy(
                         update={"model": "org/candidate-of-r1", "revision": objects.revision_of("r1")}
@@ -121,12 +123,12 @@ REFUSALS: dict[str, tuple[Life, str, tuple[str, ...]]] = {
         ("spec.candidate.model of Rollout r1", "already serves docs", "new rollout"),
     ),
     "no held-out dataset": (
-        Life(observed(agent=objects.agent_model(langsmith={}))),
+        RolloutDriver(rollout_state(agent=objects.agent_model(langsmith={}))),
         "NoDataset",
         ("spec.evaluation.dataset", "AgentModel docs", "set"),
     ),
     "a held-out dataset that cannot be used": (
-        Life(observed(), facts={"check": ProgramState(result=EMPTY)}),
+        RolloutDriver(rollout_state(), facts={"check": ProgramState(result=EMPTY)}),
         "EvaluationRefused",
         (
             "DatasetEmpty: spec.langsmith.evaluationDataset ls://docs-eval of AgentModel docs: ",
@@ -134,26 +136,28 @@ REFUSALS: dict[str, tuple[Life, str, tuple[str, ...]]] = {
         ),
     ),
     "a held-out dataset of its own that cannot be used": (
-        Life(
-            observed(objects.rollout(evaluation={"dataset": "mine"})),
+        RolloutDriver(
+            rollout_state(objects.rollout(evaluation={"dataset": "mine"})),
             facts={"check": ProgramState(result=EMPTY)},
         ),
         "EvaluationRefused",
         ("spec.evaluation.dataset ls://mine of Rollout r1: ",),
     ),
     "more than maxUSD": (
-        Life(observed(objects.rollout(maxUSD="1"))),
+        RolloutDriver(rollout_state(objects.rollout(maxUSD="1"))),
         "OverMaxUSD",
         ("spec.maxUSD of Rollout r1 is $1", "raise it"),
     ),
     "more than may go unapproved": (
-        Life(observed(agent=objects.agent_model(budget={"monthlyUSD": "100", "approvalAboveUSD": "0.5"}))),
+        RolloutDriver(
+            rollout_state(agent=objects.agent_model(budget={"monthlyUSD": "100", "approvalAboveUSD": "0.5"}))
+        ),
         "NeedsApproval",
         ("spec.budget.approvalAboveUSD $0.5 of AgentModel docs", "raise that", "new rollout"),
     ),
     "more than the budget has left": (
-        Life(
-            observed(
+        RolloutDriver(
+            rollout_state(
                 agent=objects.agent_model(budget={"monthlyUSD": "10", "approvalAboveUSD": "10"}),
                 record=a_record(settlements={"x/1": Settlement(usd_micro=9_500_000, month="2025-12")}),
             )
@@ -162,8 +166,8 @@ REFUSALS: dict[str, tuple[Life, str, tuple[str, ...]]] = {
         ("$0.50 of spec.budget.monthlyUSD $10 of AgentModel docs", "raise the budget", "new rollout"),
     ),
     "more than a standing endpoint has left of it": (
-        Life(
-            observed(
+        RolloutDriver(
+            rollout_state(
                 agent=objects.agent_model(budget={"monthlyUSD": "225.50", "approvalAboveUSD": "10"}),
                 record=a_record(endpoints=(STANDING,)),
             )
@@ -175,19 +179,19 @@ REFUSALS: dict[str, tuple[Life, str, tuple[str, ...]]] = {
 
 
 @pytest.mark.parametrize("case", REFUSALS)
-def test_a_refusal_ends_before_anything_is_claimed(case: str) -> None:
-    life, reason, words = REFUSALS[case]
-    life = replace(life, written=[], told=[], done=[])
-    before = life.state.record
-    record = life.until(over).state.record
+def test_a_refusal_ends_before_the_agent_is_locked(case: str) -> None:
+    driver, reason, words = REFUSALS[case]
+    driver = replace(driver, written=[], announced=[], performed=[])
+    before = driver.state.record
+    record = driver.run_until(has_ended).state.record
     assert before is not None
     assert record is not None
-    assert (life.phase, life.reason) == ("Failed", reason)
-    assert not [word for word in words if word not in life.message], life.message
-    assert life.written == ["status Aborting", "record release", f"status {reason}"]
+    assert (driver.phase, driver.reason) == ("Failed", reason)
+    assert not [word for word in words if word not in driver.message], driver.message
+    assert driver.written == ["status Aborting", "record release", f"status {reason}"]
     assert record.active is None
     assert record.endpoints == before.endpoints
-    assert life.state.identity in record.completed
+    assert driver.state.identity in record.completed
 
 
 NO_OPEN_ROUTER: Json = {"huggingFace": {"name": "tokens", "key": "hf"}}
@@ -195,27 +199,33 @@ NO_OPEN_ROUTER: Json = {"huggingFace": {"name": "tokens", "key": "hf"}}
 DONE = Completed(
     kind="TrainingRun",
     name="t1",
-    uid="gone",
+    uid="deleted",
     outcome="Trained",
     version=an_entry().version,
     revision="a" * 40,
 )
 
-WAITS: dict[str, tuple[Life, str, str]] = {
-    "for a run that does not exist": (Life(observed(OF_RUN)), "WaitingForCandidate", "TrainingRun t1"),
-    "for a run that was deleted after it made a model": (
-        Life(observed(OF_RUN, record=a_record(history=(an_entry(),), completed={"digest": DONE}))),
+WAITS: dict[str, tuple[RolloutDriver, str, str]] = {
+    "for a run that does not exist": (
+        RolloutDriver(rollout_state(OF_RUN)),
         "WaitingForCandidate",
-        f"does not exist any more; it made {an_entry().version}: name spec.candidate.model",
+        "TrainingRun t1",
+    ),
+    "for a run that was deleted after it made a model": (
+        RolloutDriver(
+            rollout_state(OF_RUN, record=a_record(history=(an_entry(),), completed={"digest": DONE}))
+        ),
+        "WaitingForCandidate",
+        f"does not exist any more; it made {an_entry().version}: use spec.candidate.model",
     ),
     "for a run that trains": (
-        Life(observed(OF_RUN, run=a_run("Running"))),
+        RolloutDriver(rollout_state(OF_RUN, run=a_run("Running"))),
         "WaitingForCandidate",
         "TrainingRun t1 is Running",
     ),
     "for a prompt contract": (
-        Life(
-            observed(
+        RolloutDriver(
+            rollout_state(
                 agent={
                     **objects.agent_model(),
                     "spec": {k: v for k, v in objects.agent_model()["spec"].items() if k != "prompt"},
@@ -226,49 +236,55 @@ WAITS: dict[str, tuple[Life, str, str]] = {
         "AgentModel docs has no spec.prompt",
     ),
     "for its turn": (
-        Life(observed(record=a_record(active=Active(uid="x", name="r0", digest="d", candidate=BASELINE)))),
+        RolloutDriver(
+            rollout_state(record=a_record(active=Active(uid="x", name="r0", digest="d", candidate=BASELINE)))
+        ),
         "AnotherRolloutActive",
-        "Rollout r0 holds docs",
+        "Rollout r0 has the lock on agent docs",
     ),
     "for a file that can be read": (
-        Life(observed(file=None, file_problem="ConfigMap agents does not exist")),
+        RolloutDriver(rollout_state(file=None, file_problem="ConfigMap agents does not exist")),
         "ConfigNotUsable",
         "ConfigMap agents",
     ),
     "for a file that can be edited": (
-        Life(observed(file=a_file("x: &a {model: anthropic/claude-3.5-sonnet}\nagents:\n  docs: *a\n"))),
+        RolloutDriver(
+            rollout_state(file=a_file("x: &a {model: anthropic/claude-3.5-sonnet}\nagents:\n  docs: *a\n"))
+        ),
         "ConfigNotUsable",
         "ConfigMap agents, key agents.yaml (spec.config.configMapRef): agents.docs",
     ),
     "for file and record to agree": (
-        Life(observed(file=a_file(objects.FILE_TEXT.replace("claude-3.5-sonnet", "other")))),
+        RolloutDriver(rollout_state(file=a_file(objects.FILE_TEXT.replace("claude-3.5-sonnet", "other")))),
         "StableDrift",
         "anthropic/other",
     ),
     "for a price": (
-        Life(observed(), facts={"price": None}),
+        RolloutDriver(rollout_state(), facts={"price": None}),
         "PriceUnknown",
         "nvidia-a10g x1 of AgentModel docs: the service lists none: choose",
     ),
     "for a Secret that can be read": (
-        Life(
-            observed(secret_problem="Secret tokens (spec.secretRefs.huggingFace) does not exist: create it")
+        RolloutDriver(
+            rollout_state(
+                secret_problem="Secret tokens (spec.secretRefs.huggingFace) does not exist: create it"
+            )
         ),
         "SecretNotUsable",
         "Secret tokens",
     ),
     "for the key of what serves now": (
-        Life(observed(agent=objects.agent_model(secretRefs=NO_OPEN_ROUTER))),
+        RolloutDriver(rollout_state(agent=objects.agent_model(secretRefs=NO_OPEN_ROUTER))),
         "SecretNotUsable",
         "AgentModel docs has no spec.secretRefs.openRouter",
     ),
     "for the AgentModel": (
-        Life(replace(observed(), agent_model=None, record=None)),
+        RolloutDriver(replace(rollout_state(), agent_model=None, record=None)),
         "AgentModelNotFound",
         "AgentModel docs (spec.agentModelRef) does not exist in namespace team: create it",
     ),
     "for the record": (
-        Life(observed(record=None)),
+        RolloutDriver(rollout_state(record=None)),
         "AgentModelNotFound",
         "AgentModel docs (spec.agentModelRef) has no record yet: see its conditions",
     ),
@@ -276,77 +292,81 @@ WAITS: dict[str, tuple[Life, str, str]] = {
 
 
 @pytest.mark.parametrize("case", WAITS)
-def test_a_wait_is_said_once_and_does_nothing(case: str) -> None:
-    life, reason, words = WAITS[case]
-    life = replace(life, written=[], told=[], done=[])
-    life.step()
-    assert (life.phase, life.reason) == ("Pending", reason)
-    assert words in life.message
-    assert life.written == [f"status {reason}"]
-    life.step()
-    life.passes(30)
-    life.step()
-    assert life.written == [f"status {reason}"]
+def test_a_wait_is_written_once_and_does_nothing(case: str) -> None:
+    driver, reason, words = WAITS[case]
+    driver = replace(driver, written=[], announced=[], performed=[])
+    driver.step()
+    assert (driver.phase, driver.reason) == ("Pending", reason)
+    assert words in driver.message
+    assert driver.written == [f"status {reason}"]
+    driver.step()
+    driver.pass_time(30)
+    driver.step()
+    assert driver.written == [f"status {reason}"]
 
 
 def test_a_baseline_elsewhere_needs_no_openrouter_key() -> None:
     stable = BASELINE.model_copy(update={"endpoint": "huggingface"})
     text = objects.FILE_TEXT.replace("endpoint: openrouter", "endpoint: huggingface")
     agent = objects.agent_model(secretRefs=NO_OPEN_ROUTER)
-    life = Life(observed(agent=agent, record=a_record(stable=stable), file=a_file(text)))
-    assert life.until(over).phase == "Succeeded"
+    driver = RolloutDriver(rollout_state(agent=agent, record=a_record(stable=stable), file=a_file(text)))
+    assert driver.run_until(has_ended).phase == "Succeeded"
 
 
-def test_the_held_out_examples_are_looked_at_before_anything_is_claimed() -> None:
-    life = Life(observed(), facts={"check": None})
-    life.step()
-    assert (life.done, life.written) == (["start_check"], [])
-    life.facts = {"check": ProgramState(running=True)}
-    plan = life.step()
-    assert (plan.steps, life.written) == ((), [])
+def test_the_held_out_examples_are_checked_before_the_agent_is_locked() -> None:
+    driver = RolloutDriver(rollout_state(), facts={"check": None})
+    driver.step()
+    assert (driver.performed, driver.written) == (["start_check"], [])
+    driver.facts = {"check": ProgramState(running=True)}
+    plan = driver.step()
+    assert (plan.steps, driver.written) == ((), [])
     assert plan.requeue_after
-    assert life.state.candidate_model is UNSEEN
-    life.facts = {}
-    assert life.until(over).phase == "Succeeded"
+    assert driver.state.candidate_model is UNSEEN
+    driver.facts = {}
+    assert driver.run_until(has_ended).phase == "Succeeded"
 
 
-def test_a_look_at_the_examples_that_langsmith_does_not_answer_is_made_again() -> None:
+def test_a_check_that_langsmith_does_not_answer_is_repeated() -> None:
     result = {"ok": False, "reason": "LangSmithUnavailable", "message": "LangSmith: 503", "transient": True}
-    life = Life(observed(), facts={"check": ProgramState(result=result)})
-    life.step()
-    life.step()
-    assert (life.phase, life.reason) == ("Pending", "LangSmithUnavailable")
-    assert life.written == ["status LangSmithUnavailable"]
-    assert life.done == ["retry_check", "retry_check"]
-    life.facts = {}
-    assert life.until(over).phase == "Succeeded"
+    driver = RolloutDriver(rollout_state(), facts={"check": ProgramState(result=result)})
+    driver.step()
+    driver.step()
+    assert (driver.phase, driver.reason) == ("Pending", "LangSmithUnavailable")
+    assert driver.written == ["status LangSmithUnavailable"]
+    assert driver.performed == ["retry_check", "retry_check"]
+    driver.facts = {}
+    assert driver.run_until(has_ended).phase == "Succeeded"
 
 
-def test_a_look_that_is_too_old_when_the_turn_comes_is_made_again() -> None:
+def test_a_check_is_repeated_after_another_rollout_had_the_lock() -> None:
     another = Active(uid="x", name="r0", digest="d", candidate=BASELINE)
-    life = Life(observed(record=a_record(active=another)))
-    life.step()
-    assert (life.reason, life.done) == ("AnotherRolloutActive", ["stop_check"])
-    life.facts = {"check": None}
-    life.step()
-    assert life.done == ["stop_check"]
+    driver = RolloutDriver(rollout_state(record=a_record(active=another)))
+    driver.step()
+    assert (driver.reason, driver.performed) == ("AnotherRolloutActive", ["stop_check"])
+    driver.facts = {"check": None}
+    driver.step()
+    assert driver.performed == ["stop_check"]
 
 
-def test_an_unanswering_hub_is_asked_again_without_a_word() -> None:
-    life = Life(observed(), facts={"candidate_model": Outage(service="Hub", message="502", retry_after=7)})
-    assert life.step() == Plan(requeue_after=7)
+def test_an_unanswering_hub_is_asked_again_without_a_status_write() -> None:
+    driver = RolloutDriver(
+        rollout_state(), facts={"candidate_model": Outage(service="Hub", message="502", retry_after=7)}
+    )
+    assert driver.step() == Plan(requeue_after=7)
 
 
-def claimed(**facts: Any) -> Life:
-    return Life(observed(), facts=facts).until(lambda state: state.rollout.status.started_at is not None)
+def driver_with_lock(**facts: Any) -> RolloutDriver:
+    return RolloutDriver(rollout_state(), facts=facts).run_until(
+        lambda state: state.rollout.status.started_at is not None
+    )
 
 
 def test_an_endpoint_that_fails_ends_the_rollout() -> None:
     broken = Endpoint(name="mo", state="failed", url="", repo="", revision="", message="quota exceeded")
-    life = claimed(endpoint=broken).until(over)
-    assert (life.phase, life.reason) == ("Failed", "EndpointFailed")
-    assert "quota exceeded" in life.message
-    assert not [w for w in life.written if w.startswith("file")]
+    driver = driver_with_lock(endpoint=broken).run_until(has_ended)
+    assert (driver.phase, driver.reason) == ("Failed", "EndpointFailed")
+    assert "quota exceeded" in driver.message
+    assert not [w for w in driver.written if w.startswith("file")]
 
 
 @pytest.mark.parametrize(
@@ -358,9 +378,9 @@ def test_an_endpoint_that_fails_ends_the_rollout() -> None:
         {"answers": False},
     ],
 )
-def test_an_endpoint_is_waited_for_in_silence(facts: dict[str, Any]) -> None:
-    life = claimed(**facts)
-    plan = life.step()
+def test_a_wait_for_the_endpoint_writes_no_status(facts: dict[str, Any]) -> None:
+    driver = driver_with_lock(**facts)
+    plan = driver.step()
     assert plan.steps == ()
     assert plan.requeue_after
 
@@ -371,60 +391,64 @@ def test_an_endpoint_is_waited_for_in_silence(facts: dict[str, Any]) -> None:
 def test_a_candidate_that_is_not_proven_is_rejected(verdict: str, reason: str) -> None:
     result = {**objects.EVALUATION_PASSED, "verdict": verdict, "recommendation": "reject"}
     history = (an_entry("v1.1.0-rc.1"),)
-    state = observed(objects.rollout(candidate={"version": "v1.1.0-rc.1"}), record=a_record(history=history))
-    life = Life(state, facts={"evaluation": ProgramState(result=result)}).until(over)
-    record = life.state.record
+    state = rollout_state(
+        objects.rollout(candidate={"version": "v1.1.0-rc.1"}), record=a_record(history=history)
+    )
+    driver = RolloutDriver(state, facts={"evaluation": ProgramState(result=result)}).run_until(has_ended)
+    record = driver.state.record
     assert record is not None
-    assert (life.phase, life.reason) == ("Rejected", reason)
-    assert life.message == result["explain"]
-    assert not [w for w in life.written if w.startswith("file")]
+    assert (driver.phase, driver.reason) == ("Rejected", reason)
+    assert driver.message == result["explain"]
+    assert not [w for w in driver.written if w.startswith("file")]
     assert record.history[0].deployment_status == "rejected"
     assert record.history[0].eval_scores["accuracy"] == 0.74
     assert [e.role for e in record.endpoints] == ["stopping"]
     assert record.candidates_compared == {"ls://docs-eval@2025-12-10T00:00:00Z": 1}
 
 
-def test_an_evaluation_that_cannot_be_made_ends_the_rollout() -> None:
-    life = claimed(evaluation=ProgramState(result=EMPTY)).until(over)
-    assert (life.phase, life.reason) == ("Failed", "EvaluationRefused")
-    assert life.message == (
+def test_an_impossible_evaluation_ends_the_rollout() -> None:
+    driver = driver_with_lock(evaluation=ProgramState(result=EMPTY)).run_until(has_ended)
+    assert (driver.phase, driver.reason) == ("Failed", "EvaluationRefused")
+    assert driver.message == (
         "DatasetEmpty: spec.langsmith.evaluationDataset ls://docs-eval of AgentModel docs: ls://docs-eval has no "
         "examples: add some; then create a new rollout"
     )
 
 
-def test_langsmith_that_does_not_answer_is_waited_for() -> None:
+def test_the_evaluation_waits_for_langsmith() -> None:
     result = {"ok": False, "reason": "X", "message": "LangSmith: 503", "transient": True}
-    life = claimed(evaluation=ProgramState(result=result))
-    life.step()
-    life.step()
-    assert (life.phase, life.reason) == ("Evaluating", "LangSmithUnavailable")
-    assert "retry_evaluation" in life.done
-    del life.facts["evaluation"]
-    assert life.until(over).phase == "Succeeded"
+    driver = driver_with_lock(evaluation=ProgramState(result=result))
+    driver.step()
+    driver.step()
+    assert (driver.phase, driver.reason) == ("Evaluating", "LangSmithUnavailable")
+    assert "retry_evaluation" in driver.performed
+    del driver.facts["evaluation"]
+    assert driver.run_until(has_ended).phase == "Succeeded"
 
 
 def test_the_same_rollout_created_again_does_nothing() -> None:
-    first = Life(observed()).until(over).state
+    first = RolloutDriver(rollout_state()).run_until(has_ended).state
     item = objects.rollout(uid="another")
-    life = Life(observed(item, record=first.record, file=first.file)).until(over)
-    assert (life.phase, life.reason) == ("Succeeded", "AlreadyCompleted")
-    assert "use a new name" in life.message
-    assert life.written == ["status AlreadyCompleted"]
-    assert life.state.rollout.status.weight == 0
+    driver = RolloutDriver(rollout_state(item, record=first.record, file=first.file)).run_until(has_ended)
+    assert (driver.phase, driver.reason) == ("Succeeded", "AlreadyCompleted")
+    assert "use a new name" in driver.message
+    assert driver.written == ["status AlreadyCompleted"]
+    assert driver.state.rollout.status.weight == 0
 
 
 def test_a_refused_rollout_created_again_is_refused_again() -> None:
-    first = Life(observed(OF_VERSION)).until(over).state
-    life = Life(
-        observed(OF_VERSION | {"metadata": {**OF_VERSION["metadata"], "uid": "another"}}, record=first.record)
+    first = RolloutDriver(rollout_state(OF_VERSION)).run_until(has_ended).state
+    driver = RolloutDriver(
+        rollout_state(
+            OF_VERSION | {"metadata": {**OF_VERSION["metadata"], "uid": "another"}}, record=first.record
+        )
     )
-    assert life.until(over).phase == "Failed"
-    assert life.reason == "AlreadyCompleted"
+    assert driver.run_until(has_ended).phase == "Failed"
+    assert driver.reason == "AlreadyCompleted"
 
 
-def test_an_endpoint_on_its_way_out_is_taken_into_service_again() -> None:
-    name = endpoint_name(observed(), "org/candidate-of-r1", objects.revision_of("r1"))
+def test_a_stopping_endpoint_is_used_again() -> None:
+    name = endpoint_name(rollout_state(), "org/candidate-of-r1", objects.revision_of("r1"))
     stopping = STANDING.model_copy(
         update={
             "name": name,
@@ -435,12 +459,12 @@ def test_an_endpoint_on_its_way_out_is_taken_into_service_again() -> None:
             "stop_after": "2025-12-10T08:59:00+00:00",
         }
     )
-    life = Life(observed(record=a_record(endpoints=(stopping,)))).until(
+    driver = RolloutDriver(rollout_state(record=a_record(endpoints=(stopping,)))).run_until(
         lambda state: state.rollout.status.started_at is not None
     )
-    record = life.state.record
+    record = driver.state.record
     assert record is not None
-    # Booked up to the claim; from there on it is covered by the reservation.
+    # Booked until the agent is locked; from then on the reservation pays for it.
     assert [(e.role, e.stop_after, e.since) for e in record.endpoints] == [
         ("canary", "", record.reservations["uid-r1/1"].reserved_at)
     ]
@@ -451,54 +475,56 @@ def test_an_endpoint_on_its_way_out_is_taken_into_service_again() -> None:
 def test_another_revision_of_the_model_that_serves_is_another_candidate() -> None:
     stable = BASELINE.model_copy(update={"model": "org/candidate-of-r1", "revision": "b" * 40})
     text = objects.FILE_TEXT.replace("anthropic/claude-3.5-sonnet", "org/candidate-of-r1")
-    life = Life(observed(record=a_record(stable=stable), file=a_file(text))).until(over)
-    assert life.phase == "Succeeded"
-
-
-def test_nothing_is_claimed_without_the_agents_secret() -> None:
-    life = Life(observed(secret_problem="Secret tokens does not exist")).rest()
-    assert life.reason == "SecretNotUsable"
-    assert not [write for write in life.written if write.startswith("record")]
-
-
-def without_secret(life: Life) -> Life:
-    life.state = replace(
-        life.state, secret_problem="Secret tokens (spec.secretRefs.huggingFace) does not exist"
+    driver = RolloutDriver(rollout_state(record=a_record(stable=stable), file=a_file(text))).run_until(
+        has_ended
     )
-    return life
+    assert driver.phase == "Succeeded"
 
 
-def test_a_secret_that_cannot_be_read_holds_the_rollout() -> None:
-    life = without_secret(claimed())
-    life.step()
-    assert life.reason == "SecretNotUsable"
-    assert decide(life.state).steps == ()
+def test_the_agent_is_not_locked_without_its_secret() -> None:
+    driver = RolloutDriver(rollout_state(secret_problem="Secret tokens does not exist")).run_until_idle()
+    assert driver.reason == "SecretNotUsable"
+    assert not [write for write in driver.written if write.startswith("record")]
 
 
-def test_without_a_secret_nobody_is_asked_for_a_candidate_that_is_not_claimed() -> None:
-    assert decide(without_secret(Life(observed())).state).needs is None
+def without_secret(driver: RolloutDriver) -> RolloutDriver:
+    driver.state = replace(
+        driver.state, secret_problem="Secret tokens (spec.secretRefs.huggingFace) does not exist"
+    )
+    return driver
 
 
-def test_a_claim_goes_back_without_a_secret() -> None:
-    aborted, late, edited, lost = (Life(observed()).until(at_weight(20)) for _ in range(4))
-    aborted.asks(abort=True)
-    late.passes(172800)
-    edited.writes_text(objects.FILE_TEXT)
+def test_an_unreadable_secret_stops_the_rollout() -> None:
+    driver = without_secret(driver_with_lock())
+    driver.step()
+    assert driver.reason == "SecretNotUsable"
+    assert decide(driver.state).steps == ()
+
+
+def test_no_service_is_asked_without_a_secret_before_the_agent_is_locked() -> None:
+    assert decide(without_secret(RolloutDriver(rollout_state())).state).needs is None
+
+
+def test_an_abort_needs_no_secret() -> None:
+    aborted, late, edited, lost = (RolloutDriver(rollout_state()).run_until(at_weight(20)) for _ in range(4))
+    aborted.edit_spec(abort=True)
+    late.pass_time(172800)
+    edited.edit_file(objects.FILE_TEXT)
     assert lost.state.record is not None
     lost.state = replace(lost.state, record=lost.state.record.with_(active=None))
-    for life, reason in (
+    for driver, reason in (
         (aborted, "AbortedByUser"),
         (late, "DeadlineExceeded"),
         (edited, "RoutingMismatch"),
         (lost, "AgentLockLost"),
     ):
-        assert without_secret(life).until(over).phase == "Aborted"
-        assert life.reason == reason
+        assert without_secret(driver).run_until(has_ended).phase == "Aborted"
+        assert driver.reason == reason
 
 
 @pytest.mark.parametrize("key", [PRUNING, PRUNED])
 @pytest.mark.parametrize("candidate", ["version", "served version", "model", "run"])
-def test_a_model_that_was_pruned_is_refused_before_anything_is_claimed(key: str, candidate: str) -> None:
+def test_a_pruned_model_is_refused_before_the_agent_is_locked(key: str, candidate: str) -> None:
     entry = an_entry(
         "v9.0.0", hub_repo="org/m", model="org/m", lineage={"revision": "a" * 40, key: "2026-01-02"}
     )
@@ -512,8 +538,8 @@ def test_a_model_that_was_pruned_is_refused_before_anything_is_claimed(key: str,
         facts = {"candidate_model": ModelInfo(repo="org/m", revision="a" * 40)}
     elif candidate == "run":
         item, facts = OF_RUN, {"run": a_run("Succeeded", model=MODEL)}
-    life = Life(observed(item, record=record, **facts)).until(over)
-    assert (life.phase, life.reason) == ("Failed", "CandidateNotFound")
-    assert "org/m was removed from the Hub by `modelops prune` at 2026-01-02" in life.message
-    assert life.state.record is not None
-    assert (life.state.record.active, life.state.record.reservations) == (None, {})
+    driver = RolloutDriver(rollout_state(item, record=record, **facts)).run_until(has_ended)
+    assert (driver.phase, driver.reason) == ("Failed", "CandidateNotFound")
+    assert "org/m was removed from the Hub by `modelops prune` at 2026-01-02" in driver.message
+    assert driver.state.record is not None
+    assert (driver.state.record.active, driver.state.record.reservations) == (None, {})

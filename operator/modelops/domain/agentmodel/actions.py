@@ -33,7 +33,7 @@ class CreateEndpoint(Action):
 
 @dataclass(frozen=True, kw_only=True)
 class DeleteEndpoint(Action):
-    """Deletes an Inference Endpoint; one that is gone is no error."""
+    """Deletes an Inference Endpoint; one that does not exist is no error."""
 
     authority: ClassVar[Authority] = Authority.INSTALLATION
     trace: ClassVar[str] = "delete_endpoint"
@@ -43,7 +43,7 @@ class DeleteEndpoint(Action):
 
 @dataclass(frozen=True, kw_only=True)
 class SettleOrphanedAttempt(Action):
-    """Closes, stops and settles an attempt whose TrainingRun is gone (protocol, Paid job 11)."""
+    """Closes, stops and settles an attempt whose TrainingRun does not exist (protocol, Paid job 11)."""
 
     authority: ClassVar[Authority] = Authority.INSTALLATION
     trace: ClassVar[str] = "settle_orphaned_attempt"

@@ -1,4 +1,4 @@
-"""The AgentModel's status: a projection of the record, the file and the agents' reports."""
+"""The AgentModel's status, which follows from the record, the agents' file and the agents' reports."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ from modelops.domain.reasons import AgentModelReason
 from modelops.domain.record import Record, Target
 from modelops.domain.rollout.state import same_target
 
-MOST_VERSIONS = 32
+MAX_VERSIONS = 32
 
 
-def served(target: Target | None) -> ServedVersion | None:
+def served_version(target: Target | None) -> ServedVersion | None:
+    """The target as the status shows it."""
     if target is None:
         return None
     return ServedVersion(
@@ -40,8 +41,8 @@ def served(target: Target | None) -> ServedVersion | None:
     )
 
 
-def versions(record: Record) -> tuple[VersionSummary, ...]:
-    """Newest first."""
+def recent_versions(record: Record) -> tuple[VersionSummary, ...]:
+    """The newest versions of the history, newest first."""
     return tuple(
         VersionSummary(
             version=entry.version,
@@ -51,11 +52,12 @@ def versions(record: Record) -> tuple[VersionSummary, ...]:
             if entry.trained_at
             else None,
         )
-        for entry in reversed(record.history[-MOST_VERSIONS:])
+        for entry in reversed(record.history[-MAX_VERSIONS:])
     )
 
 
-def endpoints(state: State, record: Record) -> tuple[EndpointStatus, ...]:
+def endpoint_statuses(state: State, record: Record) -> tuple[EndpointStatus, ...]:
+    """The record's endpoints with their state in the service, or the last known one."""
     listed = (
         {}
         if state.endpoints is UNSEEN or isinstance(state.endpoints, Outage)
@@ -77,7 +79,8 @@ def endpoints(state: State, record: Record) -> tuple[EndpointStatus, ...]:
     )
 
 
-def spend(state: State, record: Record) -> Spend:
+def monthly_spend(state: State, record: Record) -> Spend:
+    """What this month (UTC) has cost and what is reserved."""
     month = f"{state.now:%Y-%m}"
     return Spend(
         month=month,
@@ -88,7 +91,8 @@ def spend(state: State, record: Record) -> Spend:
     )
 
 
-def conditions(state: State) -> tuple[Condition, ...]:
+def current_conditions(state: State) -> tuple[Condition, ...]:
+    """The conditions with their reasons; one that has not changed keeps its time."""
     meta, record, spec = state.agent_model.metadata, state.record, state.agent_model.spec
     found: list[tuple[str, bool, AgentModelReason, str]] = []
     found.append(
@@ -109,7 +113,7 @@ def conditions(state: State) -> tuple[Condition, ...]:
         words = (
             f"the agents' file names {stable.model if stable else 'no model'} "
             f"({stable.version if stable else 'no version'}) as stable, the record {record.stable.model} "
-            f"({record.stable.version}): nothing is claimed until they agree"
+            f"({record.stable.version}): no rollout starts until they agree"
         )
         found.append(("InSync", False, AgentModelReason.StableDrift, words))
     else:
@@ -128,18 +132,18 @@ def conditions(state: State) -> tuple[Condition, ...]:
             )
         )
         first = record.served.get("v1.0.0")
-        edited = first is not None and not _same_baseline(first, baseline_target(state))
+        edited = first is not None and not is_same_baseline(first, baseline_target(state))
         found.append(
             (
                 "BaselineIgnored",
                 True,
                 AgentModelReason.BaselineEdited,
-                "spec.baseline was edited; it changes nothing any more: use a Rollout",
+                "spec.baseline was edited, but it has no effect after the record is created: use a Rollout",
             )
             if edited
             else ("BaselineIgnored", False, AgentModelReason.BaselineCurrent, "")
         )
-    problem = not_ready(state)
+    problem = first_problem(state)
     found.append(
         (
             "Ready",
@@ -162,12 +166,12 @@ def conditions(state: State) -> tuple[Condition, ...]:
     return result
 
 
-def _same_baseline(first: Target, now: Target) -> bool:
+def is_same_baseline(first: Target, now: Target) -> bool:
     return (first.model, first.endpoint, first.endpoint_url) == (now.model, now.endpoint, now.endpoint_url)
 
 
-def not_ready(state: State) -> tuple[AgentModelReason, str] | None:
-    """The first thing that keeps the AgentModel from being ready."""
+def first_problem(state: State) -> tuple[AgentModelReason, str] | None:
+    """The reason and message of the first problem that keeps the AgentModel from being ready."""
     if state.older:
         return AgentModelReason.TargetConflict, f"AgentModel {state.older} already owns this agent"
     if state.record_problem:
@@ -181,14 +185,14 @@ def not_ready(state: State) -> tuple[AgentModelReason, str] | None:
     return None
 
 
-def projected(state: State) -> AgentModelStatus:
-    """The status that follows from everything; equal observations give equal statuses."""
+def project_status(state: State) -> AgentModelStatus:
+    """The status that follows from this state; equal states give equal statuses."""
     old, record = state.agent_model.status, state.record
     if record is None:
         return old.model_copy(
             update={
                 "observed_generation": state.agent_model.metadata.generation,
-                "conditions": conditions(state),
+                "conditions": current_conditions(state),
             }
         )
     active = record.active
@@ -196,29 +200,29 @@ def projected(state: State) -> AgentModelStatus:
     reports = state.reports
     return AgentModelStatus(
         observed_generation=state.agent_model.metadata.generation,
-        stable=served(record.stable),
-        canary=served(active.candidate) if active else None,
-        previous=served(record.previous),
-        versions=versions(record),
-        endpoints=endpoints(state, record),
-        spend=spend(state, record),
+        stable=served_version(record.stable),
+        canary=served_version(active.candidate) if active else None,
+        previous=served_version(record.previous),
+        versions=recent_versions(record),
+        endpoints=endpoint_statuses(state, record),
+        spend=monthly_spend(state, record),
         active_rollout=ActiveRollout(name=active.name, uid=active.uid) if active else None,
         routing=RoutingStatus(
             generation=block.generation if block else 0,
             agents_in_sync=reports.in_sync if reports else 0,
             agents_total=reports.expected if reports else 0,
         ),
-        conditions=conditions(state),
+        conditions=current_conditions(state),
     )
 
 
 def differs(new: AgentModelStatus, old: AgentModelStatus) -> bool:
-    """Whether it is worth a write.
+    """Whether the status must be written.
 
-    Counts of agents, generations, endpoint states and what grows with time ride along with other changes.
+    Counts of agents, generations, endpoint states and the standing cost alone are no reason for a write.
     """
 
-    def core(status: AgentModelStatus) -> AgentModelStatus:
+    def relevant_part(status: AgentModelStatus) -> AgentModelStatus:
         spend = status.spend
         return status.model_copy(
             update={
@@ -228,4 +232,4 @@ def differs(new: AgentModelStatus, old: AgentModelStatus) -> bool:
             }
         )
 
-    return core(new) != core(old)
+    return relevant_part(new) != relevant_part(old)

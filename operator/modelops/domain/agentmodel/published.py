@@ -1,4 +1,4 @@
-"""What only the Hub remembers of an agent: models whose runs are gone. Added to a record, never put over it."""
+"""Adds to a record the models that only the Hub still has, because their TrainingRuns do not exist any more."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from modelops.domain.versions import Version, parse, release_version
 
 @dataclass(frozen=True, kw_only=True)
 class Merged:
-    """A record with what the Hub remembers, each thing that this adds, and what could not be taken in."""
+    """A record with the models of the Hub; `added` says what that added, `left` what was left out and why."""
 
     record: Record
     added: tuple[str, ...] = ()
@@ -31,34 +31,34 @@ class Merged:
 def with_published(record: Record, shelf: Shelf, *, agent_model: str) -> Merged:
     """The record with the agent's published models; `agent_model` is `namespace/name`.
 
-    What the record says stays as it is: an entry is only completed where it says nothing.
+    No value of the record is replaced: an entry gets only the values that it does not have.
     """
     merged = Merged(record=record)
-    known = {dataset.repo: dataset for dataset in shelf.datasets}
+    datasets = {dataset.repo: dataset for dataset in shelf.datasets}
     for model in sorted(shelf.of(record.agent).models, key=lambda m: (m.published_at, m.repo)):
-        merged = with_model(merged, model, known.get(model.data[0]), agent_model=agent_model)
-    standing = with_standing(merged.record)
-    if standing == merged.record:
+        merged = with_model(merged, model, datasets.get(model.data[0]), agent_model=agent_model)
+    with_status = with_serving_status(merged.record)
+    if with_status == merged.record:
         return merged
-    return merged.adding(standing, "which of these serve, or served, by their releases")
+    return merged.adding(with_status, "the release versions of the models that serve or have served")
 
 
 def with_model(
     merged: Merged, model: ModelRepository, dataset: DatasetRepository | None, *, agent_model: str
 ) -> Merged:
-    record, told = merged.record, model.told
-    if not told:
-        return merged.leaving(f"{model.repo}: no modelops.json, so no model was published in it")
-    if not is_for(told, record.agent, agent_model):
-        owner = told.get("agent_model") or f"agent {told.get('agent')}"
+    record, manifest = merged.record, model.told
+    if not manifest:
+        return merged.leaving(f"{model.repo}: it has no modelops.json, so no model was published there")
+    if not is_for(manifest, record.agent, agent_model):
+        owner = manifest.get("agent_model") or f"agent {manifest.get('agent')}"
         return merged.leaving(f"{model.repo}: its modelops.json names {owner}")
-    version = str(told.get("version") or "")
-    number = numbered(version)
+    version = str(manifest.get("version") or "")
+    number = version_number(version)
     if number is None:
-        return merged.leaving(f"{model.repo}: its modelops.json has version {version!r}, which is none")
-    if any(key.startswith(f"{told.get('run')}/") for key in record.reservations):
+        return merged.leaving(f"{model.repo}: its modelops.json has version {version!r}, which is no version")
+    if any(key.startswith(f"{manifest.get('run')}/") for key in record.reservations):
         return with_allocated(merged, version, number).leaving(
-            f"{model.repo}: its TrainingRun is under way, and the operator takes the model in when it ends"
+            f"{model.repo}: its TrainingRun has not ended; the operator adds the model when it does"
         )
     merged = with_version(merged, model, dataset, version=version, number=number)
     return with_completed(merged, model, version=version)
@@ -72,79 +72,82 @@ def with_version(
     version: str,
     number: Version,
 ) -> Merged:
-    """A history entry, or what the one that is there leaves open; the version's number is not free any more."""
-    record, found = merged.record, entry_of(model, dataset, version=version)
-    own = record.entry_of(model.repo)
-    if own is not None:
-        completed = filled(own, found)
-        if completed == own:
+    """Adds the model's history entry, or the missing values of the existing one, and marks its number as used."""
+    record, rebuilt = merged.record, entry_of(model, dataset, version=version)
+    existing = record.entry_of(model.repo)
+    if existing is not None:
+        completed = with_missing_values(existing, rebuilt)
+        if completed == existing:
             return merged
-        said = ", ".join(sorted(completed.lineage.keys() - own.lineage.keys())) or "its dataset"
+        parts = ", ".join(sorted(completed.lineage.keys() - existing.lineage.keys())) or "its dataset"
         return merged.adding(
-            record.with_(history=tuple(completed if e is own else e for e in record.history)),
-            f"lineage of {own.version} ({model.repo}): {said}",
+            record.with_(history=tuple(completed if e is existing else e for e in record.history)),
+            f"lineage of {existing.version} ({model.repo}): {parts}",
         )
-    holder = holder_of(record, number, model.repo)
-    if holder:
-        return merged.leaving(f"{model.repo}: its version {version} is {holder}'s in the record")
-    history = sorted((*record.history, found), key=lambda entry: entry.trained_at)
+    other = other_repository_with(record, number, model.repo)
+    if other:
+        return merged.leaving(f"{model.repo}: its version {version} belongs to {other} in the record")
+    history = sorted((*record.history, rebuilt), key=lambda entry: entry.trained_at)
     added = merged.adding(record.with_(history=tuple(history)), f"version {version} ({model.repo})")
     return with_allocated(added, version, number)
 
 
 def with_allocated(merged: Merged, version: str, number: Version) -> Merged:
-    """A number is given once, as a release candidate or without."""
+    """Marks the version's number as used: it is given once, to a release candidate or a release."""
     record = merged.record
-    if any(parse(known) == number for known in record.allocated):
+    if any(parse(used) == number for used in record.allocated):
         return merged
     changed = record.with_(allocated={**record.allocated, version: {}})
-    return merged.adding(changed, f"number of {version}: not given again")
+    return merged.adding(changed, f"the number of {version}, so that no other model gets it")
 
 
 def with_completed(merged: Merged, model: ModelRepository, *, version: str) -> Merged:
-    """The run trains no second time when it is restored from Git or from a backup. Older models name no run."""
-    record, told = merged.record, model.told
-    identity, name = str(told.get("identity") or ""), str(told.get("name") or "")
+    """Marks the model's TrainingRun as completed, so that it does not train again when it is restored from a backup.
+
+    Older models do not name their run.
+    """
+    record, manifest = merged.record, model.told
+    identity, name = str(manifest.get("identity") or ""), str(manifest.get("name") or "")
     if not identity or not name or identity in record.completed:
         return merged
     done = Completed(
         kind="TrainingRun",
         name=name,
-        uid=str(told.get("run") or ""),
+        uid=str(manifest.get("run") or ""),
         outcome=TrainingReason.Trained.value,
         version=version,
         revision=model.revision,
         finished_at=model.published_at,
     )
     changed = record.with_(completed={**record.completed, identity: done})
-    return merged.adding(changed, f"TrainingRun {name}: it has trained {version}")
+    return merged.adding(changed, f"TrainingRun {name} as completed: it trained {version}")
 
 
-def with_standing(record: Record) -> Record:
-    """Versions that were rebuilt as `trained`, called and marked as what serves, or served, by the same record."""
+def with_serving_status(record: Record) -> Record:
+    """Gives rebuilt entries the release version and the status of the model in the record's `served`."""
     by_model = {target.model: target for target in record.served.values()}
 
-    def standing(entry: RegistryEntry) -> RegistryEntry:
+    def with_status(entry: RegistryEntry) -> RegistryEntry:
         target = by_model.get(entry.hub_repo)
         if target is None or not entry.lineage.get("rebuilt") or entry.deployment_status != "trained":
             return entry
         status = "deployed" if target.model == record.stable.model else "superseded"
         return entry.model_copy(update={"version": target.version, "deployment_status": status})
 
-    return record.with_(history=tuple(standing(entry) for entry in record.history))
+    return record.with_(history=tuple(with_status(entry) for entry in record.history))
 
 
 def entry_of(model: ModelRepository, dataset: DatasetRepository | None, *, version: str) -> RegistryEntry:
-    """The version as the operator would have written it, without what only a record knows: cost, scores."""
-    told = model.told
-    data, method = data_of(model, dataset), str(told.get("method") or "")
-    config = told.get("config")
+    """The entry that the operator would have written for the model, without cost and scores."""
+    manifest = model.told
+    data, method = data_of(model, dataset), str(manifest.get("method") or "")
+    config = manifest.get("config")
     config = dict(config) if isinstance(config, dict) else {}
     source = str(data.get("dataset_id") or "")
     lineage: dict[str, Any] = {
-        "run": str(told.get("run") or ""),
+        "run": str(manifest.get("run") or ""),
         "revision": model.revision,
-        "base_revision": str(told.get("base_revision") or ""),
+        "base_revision": str(manifest.get("base_revision") or ""),
         "dataset": {
             "repo": model.data[0],
             "revision": model.data[1],
@@ -153,13 +156,13 @@ def entry_of(model: ModelRepository, dataset: DatasetRepository | None, *, versi
         },
         "prompt": str(data.get("prompt") or ""),
         "recipe": {"digest": recipe_digest(method, config), **{k: str(v) for k, v in config.items()}},
-        "job": str(told.get("job") or ""),
+        "job": str(manifest.get("job") or ""),
         "rebuilt": True,
     }
     return RegistryEntry(
         version=version,
         model=model.repo,
-        base_model=str(told.get("base_model") or ""),
+        base_model=str(manifest.get("base_model") or ""),
         training_method=method,
         training_dataset=f"ls://{source}" if source else "",
         trained_at=model.published_at,
@@ -170,37 +173,39 @@ def entry_of(model: ModelRepository, dataset: DatasetRepository | None, *, versi
 
 
 def data_of(model: ModelRepository, dataset: DatasetRepository | None) -> Json:
-    """The dataset's own lineage at the commit that was trained on."""
+    """The lineage of the dataset at the commit that was trained on; empty where the dataset does not exist."""
     return dataset.revisions.get(model.data[1], {}) if dataset is not None else {}
 
 
-def filled(own: RegistryEntry, found: RegistryEntry) -> RegistryEntry:
-    """The record's entry, completed where it says nothing. Its `lineage.digest` covers what it said."""
-    if not own.lineage.get("rebuilt") and own.lineage:
-        return own
+def with_missing_values(existing: RegistryEntry, rebuilt: RegistryEntry) -> RegistryEntry:
+    """The record's entry with the values that only the found one has. An entry that was not rebuilt stays as it is."""
+    if not existing.lineage.get("rebuilt") and existing.lineage:
+        return existing
     lineage = {
-        **{key: value for key, value in found.lineage.items() if not own.lineage.get(key)},
-        **{key: value for key, value in own.lineage.items() if value},
+        **{key: value for key, value in rebuilt.lineage.items() if not existing.lineage.get(key)},
+        **{key: value for key, value in existing.lineage.items() if value},
     }
-    if lineage == own.lineage and (own.training_dataset or not found.training_dataset):
-        return own
-    return own.model_copy(
-        update={"lineage": lineage, "training_dataset": own.training_dataset or found.training_dataset}
+    if lineage == existing.lineage and (existing.training_dataset or not rebuilt.training_dataset):
+        return existing
+    return existing.model_copy(
+        update={"lineage": lineage, "training_dataset": existing.training_dataset or rebuilt.training_dataset}
     )
 
 
-def holder_of(record: Record, number: Version, repo: str) -> str:
-    """The other repository that has this version in the record; empty where none has."""
+def other_repository_with(record: Record, number: Version, repo: str) -> str:
+    """The other repository that has this version's number in the record; empty where none has it."""
     entries: Iterable[tuple[str, str]] = ((e.version, e.hub_repo) for e in record.history)
     targets = ((t.version, t.model) for t in (record.stable, *record.served.values()))
-    taken = [
-        other for version, other in (*entries, *targets) if numbered(version) == number and other != repo
+    others = [
+        holder
+        for version, holder in (*entries, *targets)
+        if version_number(version) == number and holder != repo
     ]
-    return taken[0] if taken else ""
+    return others[0] if others else ""
 
 
-def numbered(version: str) -> Version | None:
-    """A version without its release-candidate part; None where it is none."""
+def version_number(version: str) -> Version | None:
+    """The version's number without its release candidate; None where the text is no version."""
     try:
         return parse(release_version(version))
     except ValueError:

@@ -10,6 +10,7 @@ from math import inf
 from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.rollout import Rollout
 from modelops.api.v1alpha1.trainingrun import TrainingRun
+from modelops.domain.established import require_established
 from modelops.domain.facts import UNSEEN, Outage, Unseen
 from modelops.domain.record import Record
 from modelops.domain.rollout.state import File
@@ -18,31 +19,35 @@ from modelops.ports import AgentReports, Endpoint
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """One moment. `runs` and `rollouts` are those that name this AgentModel, by identity digest."""
+    """What one decision knows. `runs` and `rollouts` are those that name this AgentModel, by identity digest."""
 
     now: datetime
     agent_model: AgentModel
     record: Record | None
     record_problem: str = ""
     older: str = ""
-    """Name of an older AgentModel over the same agent in the same ConfigMap."""
+    """Name of an older AgentModel for the same agent in the same ConfigMap; empty where there is none."""
     file: File | None = None
     file_problem: str = ""
     file_missing: bool = False
-    """The ConfigMap does not exist, so there is nothing to put back; a malformed file is waited for instead."""
+    """The ConfigMap does not exist, so nothing can be restored in it. A malformed file is waited for instead."""
     secret_problem: str = ""
     can_clean_up: bool = False
-    """Whether there is a token to end what bills with, although a Secret is not usable."""
+    """Whether there is a token to stop endpoints with, although a Secret is not usable."""
     rollouts: Mapping[str, Rollout]
     runs: Mapping[str, TrainingRun]
     unreadable: frozenset[str] = frozenset()
-    """Uids of rollouts that exist and cannot be read: they are not gone."""
+    """Uids of Rollouts that exist but cannot be read: their lock on the agent stays."""
     reports: AgentReports | None = None
     listening_seconds: float = inf
-    """How long this process has been taking reports: before agents had time to send one, nobody knows what is used."""
+    """How long this process has received reports: at first the models that agents use are not known."""
     rest_seconds: float = 0.0
-    """For how long the status that was just written is let be: what is only shown may be a second late."""
+    """Seconds until the status may be written again: a change of the status alone may be a second late."""
     endpoints: tuple[Endpoint, ...] | Outage | Unseen = UNSEEN
-    """The endpoints that the service has, by the names on record; asked only where the record has any."""
+    """The service's endpoints with names from the record; the service is asked only where the record has any."""
     live: bool = False
     """Whether file, AgentModel, runs and rollouts were read from the API server for this decision, not from caches."""
+
+    def require_record(self) -> Record:
+        """The agent's record, for the steps after `ensure_record`."""
+        return require_established(self.record, "the agent's record")

@@ -1,64 +1,36 @@
-"""Retreat: everything back to stable. Protocol "Retreat", numbered as there.
+"""Aborting a rollout: all sessions go back to stable. Protocol "Abort", with the numbers of its steps.
 
-A latch is never taken back, and the tombstone is written even where the block is gone already: a write that changes
-nothing fences nothing. Where no routing was ever intended, no file write can be under way, so the file is left alone:
-each follows a conditional status write, and the abort, the deletion or the latch makes an older one fail.
+A latch is never removed, and the tombstone is written even where the routing block is gone already, because a write
+that changes nothing would not make an older write fail. Where no routing was ever intended, the file is left alone:
+each write of the file follows a conditional status write, which the abort, the deletion or the latch makes fail.
 """
 
 from __future__ import annotations
 
-from modelops.api.v1alpha1.agentmodel import EndpointRole
-from modelops.api.v1alpha1.rollout import RollbackTimes, RolloutPhase
+from modelops.api.v1alpha1.agentmodel import AgentModel, EndpointRole
+from modelops.api.v1alpha1.rollout import Intent, RollbackTimes
 from modelops.domain.agentsfile import RoutingBlock, edit
 from modelops.domain.conditions import condition_of, with_condition
 from modelops.domain.plan import Plan, WriteFile, WriteRecord, WriteStatus
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.record import Completed, Record
 from modelops.domain.rollout.actions import RolloutPlan, RolloutStep
-from modelops.domain.rollout.booking import release_endpoints, settled, with_candidate_counted, with_scores
+from modelops.domain.rollout.endpoint_cost import release_endpoint, settle_reservation
+from modelops.domain.rollout.evaluation_scores import with_candidate_counted, with_scores
+from modelops.domain.rollout.finalizer import remove_finalizer
+from modelops.domain.rollout.outcome import REJECTIONS, parse_reason, phase_of
 from modelops.domain.rollout.routing import next_generation
-from modelops.domain.rollout.state import State, same_target, stable_keys
+from modelops.domain.rollout.state import File, State, same_target, stable_keys
 from modelops.domain.rollout.status import status_steps, with_phase
 from modelops.domain.rollout.targets import promoted_target
 
-REJECTIONS = frozenset({RolloutReason.EvaluationFailed, RolloutReason.EvaluationInconclusive})
-FAILURES = frozenset(
-    {
-        RolloutReason.CandidateNotFound,
-        RolloutReason.NoDataset,
-        RolloutReason.OverMaxUSD,
-        RolloutReason.OverBudget,
-        RolloutReason.NeedsApproval,
-        RolloutReason.EndpointFailed,
-        RolloutReason.EvaluationRefused,
-    }
-)
-
-
-AWAIT_SECONDS = 2.0
-
-
-def reason_of(word: str) -> RolloutReason:
-    """The reason; one that only a newer operator knows counts as an abort."""
-    try:
-        return RolloutReason.named(word)
-    except ValueError:
-        return RolloutReason.Aborting
-
-
-def phase_of(reason: RolloutReason) -> RolloutPhase:
-    """The phase that an end for this reason has."""
-    if reason in (RolloutReason.Promoted, RolloutReason.EvaluatedOnly):
-        return RolloutPhase.SUCCEEDED
-    if reason in REJECTIONS:
-        return RolloutPhase.REJECTED
-    return RolloutPhase.FAILED if reason in FAILURES else RolloutPhase.ABORTED
+RETRY_SECONDS = 2.0
 
 
 def latch_abort(
     state: State, reason: RolloutReason, message: str, *, rollback: RollbackTimes | None = None
 ) -> RolloutPlan:
-    """1. Latch the reason, and retreat in the same act."""
+    """1. Latches the reason, and aborts in the same plan."""
     status = with_phase(
         state,
         state.rollout.status.phase,
@@ -72,7 +44,7 @@ def latch_abort(
 
 
 def abort_if_requested(state: State) -> RolloutPlan | None:
-    """Abort wins: over everything that would go forward."""
+    """An abort takes precedence over every step that would raise traffic."""
     status = state.rollout.status
     fenced = (
         state.holds_agent_lock
@@ -80,29 +52,32 @@ def abort_if_requested(state: State) -> RolloutPlan | None:
         and state.record.active is not None
         and state.record.active.aborting
     )
-    if not (state.asked_to_stop or status.abort_reason or fenced):
+    if not (state.abort_is_requested or status.abort_reason or fenced):
         return None
     if state.record is None:
-        return gone(state) if state.agent_model is None else abort_without_record(state)
-    if not (state.asked_to_stop or status.abort_reason):
+        if state.agent_model is None:
+            return conclude_without_agent_model(state)
+        return abort_without_record(state, state.agent_model)
+    if not (state.abort_is_requested or status.abort_reason):
         return latch_abort(
-            state, RolloutReason.AgentLockLost, "the agent was taken back: everything goes back to stable"
+            state,
+            RolloutReason.AgentLockLost,
+            "the record marks this rollout as aborting: all sessions go back to stable",
         )
     reason, message = abort_reason(state)
     steps = abort_steps(state, reason, message)
     if not steps:
-        return stuck(
+        return report_blocked_abort(
             state,
             RolloutReason.ConfigNotUsable,
-            f"{message}; that waits for the agents' file: {state.file_problem}",
+            f"{message}; the abort waits for the agents' file: {state.file_problem}",
         )
     return Plan(steps=steps, requeue_after=0)
 
 
-def abort_without_record(state: State) -> RolloutPlan:
-    """Without its record the agent goes back at once where our weight is in the file; the rest follows the record."""
-    agent, file, block, intent = state.agent_model, state.file, state.block, state.rollout.status.intent
-    assert agent is not None
+def abort_without_record(state: State, agent: AgentModel) -> RolloutPlan:
+    """Without the record, the tombstone is written at once if the file has this rollout's weight; the rest waits."""
+    file, block, intent = state.file, state.block, state.rollout.status.intent
     if intent is not None and file is not None and block is not None:
         ours = block.salt == state.uid
         if ours and block.rollout.state == "Progressing":
@@ -116,12 +91,12 @@ def abort_without_record(state: State) -> RolloutPlan:
                 ),
                 requeue_after=0,
             )
-    message = f"AgentModel {agent.metadata.name} has no record that can be read: see its conditions"
-    return stuck(state, RolloutReason.AgentModelNotFound, message)
+    message = f"AgentModel {agent.metadata.name} has no readable record: see its conditions"
+    return report_blocked_abort(state, RolloutReason.AgentModelNotFound, message)
 
 
-def stuck(state: State, reason: RolloutReason, message: str) -> RolloutPlan:
-    """What the retreat waits for, on a condition of its own: why it goes back stays readable."""
+def report_blocked_abort(state: State, reason: RolloutReason, message: str) -> RolloutPlan:
+    """Says what the abort waits for in a condition of its own, so that Ready keeps the reason of the abort."""
     status = state.rollout.status
     conditions = with_condition(
         status.conditions,
@@ -134,59 +109,58 @@ def stuck(state: State, reason: RolloutReason, message: str) -> RolloutPlan:
     )
     changed = status.model_copy(update={"conditions": conditions})
     steps = (WriteStatus(status=changed),) if changed != status else ()
-    return Plan(steps=steps, requeue_after=AWAIT_SECONDS)
+    return Plan(steps=steps, requeue_after=RETRY_SECONDS)
 
 
 def abort_reason(state: State) -> tuple[RolloutReason, str]:
-    """The reason that counts: a latch first, then the spec, then the deletion."""
+    """The reason of the abort: the latch first, then the spec, then the deletion."""
     if state.rollout.status.abort_reason:
-        reason = reason_of(state.rollout.status.abort_reason)
+        reason = parse_reason(state.rollout.status.abort_reason)
         ready = condition_of(state.rollout.status.conditions, "Ready")
         return reason, ready.message if ready else reason.doc
     if state.rollout.spec.abort:
-        return RolloutReason.AbortedByUser, "spec.abort was set: everything is back on stable"
+        return RolloutReason.AbortedByUser, "spec.abort was set: all sessions are back on stable"
     if state.rollout.metadata.deletion_timestamp is not None:
-        return RolloutReason.Deleted, "the Rollout was deleted: everything is back on stable"
-    return RolloutReason.AgentLockLost, "a promotion was fenced by an abort: everything is back on stable"
+        return RolloutReason.Deleted, "the Rollout was deleted: all sessions are back on stable"
+    return RolloutReason.AgentLockLost, "an abort fenced the promotion: all sessions are back on stable"
 
 
-def gone(state: State) -> RolloutPlan:
-    """Neither AgentModel nor record: nobody knows a file in which anything could be put back."""
-    from modelops.domain.rollout.completion import drop_finalizer
-
+def conclude_without_agent_model(state: State) -> RolloutPlan:
+    """Neither the AgentModel nor its record exists, so the agents' file is not known and stays as it is."""
     reason, message = abort_reason(state)
     status = with_phase(state, phase_of(reason), reason, message)
-    return Plan(steps=(*status_steps(state, status, reason, message), *drop_finalizer(state)))
+    return Plan(steps=(*status_steps(state, status, reason, message), *remove_finalizer(state)))
 
 
 def abort_steps(state: State, reason: RolloutReason, message: str) -> tuple[RolloutStep, ...]:
-    """2 to 4. Nothing where the file must be written and cannot be read: then it is waited for."""
-    record = state.record
-    assert record is not None
+    """2 to 4. Empty where the file must be written and cannot be read: the abort then waits for the file."""
+    record = state.require_record()
     active = record.active
     ours = state.holds_agent_lock
     if ours and active is not None and state.rollout.status.promoting and not active.aborting:
         fence = record.with_(active=active.model_copy(update={"aborting": True}))
         return (WriteRecord(record=fence, purpose=f"fence the promotion of {state.rollout.metadata.name}"),)
     steps: list[RolloutStep] = []
-    intended = ours and state.rollout.status.intent is not None
-    if intended and state.file is None and not state.file_missing:
+    intent = state.rollout.status.intent if ours else None
+    if intent is not None and state.file is None and not state.file_missing:
         return ()
-    if intended and state.file is not None:
-        text = tombstoned(state, record)
+    if intent is not None and state.file is not None:
+        text = tombstone_text(state, record, state.file, intent)
         if text is not None:
             steps.append(WriteFile(text=text, purpose=f"abort: {reason.value}", restores_stable=True))
     steps.append(
-        WriteRecord(record=ended(state, record, reason, message), purpose=f"release: {reason.value}")
+        WriteRecord(
+            record=released_record(state, record, reason, message), purpose=f"release: {reason.value}"
+        )
     )
     return tuple(steps)
 
 
-def tombstoned(state: State, record: Record) -> str | None:
-    """3. The file with our tombstone, and stable's keys restored where they name the uncommitted candidate."""
-    file, status = state.file, state.rollout.status
-    assert file is not None
-    assert status.intent is not None
+def tombstone_text(state: State, record: Record, file: File, intent: Intent) -> str | None:
+    """3. The file with this rollout's tombstone; None where it has one and needs no other change.
+
+    The stable keys are restored where they name a candidate whose promotion was not committed.
+    """
     candidate = promoted_target(state)
     uncommitted = (
         candidate is not None
@@ -196,16 +170,14 @@ def tombstoned(state: State, record: Record) -> str | None:
     block = file.entry.routing
     if block is not None and block.salt == state.uid and block.rollout.state == "Aborted" and not uncommitted:
         return None
-    tombstone = RoutingBlock.aborted(
-        uid=state.uid, step=status.intent.step, generation=next_generation(state)
-    )
+    tombstone = RoutingBlock.aborted(uid=state.uid, step=intent.step, generation=next_generation(state))
     if uncommitted:
         return edit(file.text, record.agent, stable=stable_keys(record.stable), routing=tombstone)
     return edit(file.text, record.agent, routing=tombstone)
 
 
-def ended(state: State, record: Record, reason: RolloutReason, message: str) -> Record:
-    """4. One write: completed, active released, endpoints on their way out, money settled."""
+def released_record(state: State, record: Record, reason: RolloutReason, message: str) -> Record:
+    """4. The record after the rollout: completed, the lock released, its endpoint stopping, its cost settled."""
     done = Completed(
         kind="Rollout",
         name=state.rollout.metadata.name,
@@ -218,7 +190,7 @@ def ended(state: State, record: Record, reason: RolloutReason, message: str) -> 
     changed = record.with_(completed={**record.completed, state.identity: done})
     if not state.holds_agent_lock:
         return changed
-    changed = settled(state, release_endpoints(state, changed, EndpointRole.STOPPING))
+    changed = settle_reservation(state, release_endpoint(state, changed, EndpointRole.STOPPING))
     changed = with_scores(state, changed, done.version).with_(
         candidates_compared=with_candidate_counted(state, changed)
     )

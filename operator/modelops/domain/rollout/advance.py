@@ -1,36 +1,33 @@
-"""Raising the weight and promoting: protocol "Advance" and "Promote".
+"""Raising the weight, and finishing the write of an intent: protocol "Advance" and "Recovery".
 
-A raise or a promotion starts with a conditional status write of its intent; the file follows at `baseResourceVersion`.
+Each raise starts with a conditional status write of its intent; the write of the file follows, at
+`baseResourceVersion`.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from modelops.api.v1alpha1.agentmodel import EndpointRole
 from modelops.api.v1alpha1.rollout import Intent, RolloutPhase
 from modelops.domain.agentsfile import KEEP, RoutingBlock, edit
 from modelops.domain.plan import Plan, WriteFile, WriteRecord, WriteStatus
 from modelops.domain.reasons import RolloutReason
-from modelops.domain.record import Completed, EndpointEntry, Record
 from modelops.domain.rollout.abort import latch_abort
 from modelops.domain.rollout.actions import RolloutFact, RolloutPlan
-from modelops.domain.rollout.booking import own_endpoint, settled, with_candidate_counted, with_scores
+from modelops.domain.rollout.promotion import promoted_record
 from modelops.domain.rollout.routing import block_of, canary_until, equals_intent, next_generation
 from modelops.domain.rollout.state import State, same_target, stable_keys
 from modelops.domain.rollout.status import status_steps, with_phase
-from modelops.domain.rollout.targets import candidate_target, promoted_target
+from modelops.domain.rollout.targets import require_candidate_target, require_promoted_target
 
 
 def advance(
     state: State, *, step: int, weight: int, reason: RolloutReason, message: str, **changes: Any
 ) -> RolloutPlan:
-    """Advance 2 and 3: intent, then the block at `baseResourceVersion`."""
-    file, candidate = state.file, candidate_target(state)
-    assert file is not None
-    assert candidate is not None
+    """Advance 2 and 3: the intent, then the block at `baseResourceVersion`."""
+    file, candidate = state.require_file(), require_candidate_target(state)
     intent = Intent(
         step=step,
         weight=weight,
@@ -54,7 +51,9 @@ def advance(
         steps=(
             *status_steps(state, status, reason, message),
             WriteFile(
-                text=edit(file.text, agent_of(state), routing=block_of(state, intent, candidate)),
+                text=edit(
+                    file.text, state.require_record().agent, routing=block_of(state, intent, candidate)
+                ),
                 purpose=f"canary of {state.rollout.metadata.name} at {weight} percent",
                 intended=(state.uid, file.entry.routing),
             ),
@@ -63,127 +62,16 @@ def advance(
     )
 
 
-def promote(state: State) -> RolloutPlan:
-    """Promote 1 to 3: intent, the five keys and the Promoted block in one write, the commit."""
-    file = state.file
-    target = promoted_target(state)
-    assert file is not None
-    assert target is not None
-    old = state.rollout.status.intent
-    intent = Intent(
-        step=(old.step if old else 0) + 1,
-        weight=0,
-        state="Promoting",
-        generation=next_generation(state),
-        base_resource_version=file.resource_version,
-        writes=1,
-    )
-    message = f"{target.version} becomes stable"
-    # Whoever promotes has seen every agent confirm the last step.
-    status = with_phase(
-        state,
-        RolloutPhase.PROMOTING,
-        RolloutReason.Promoting,
-        message,
-        facts={"RoutingPropagated": True},
-        intent=intent,
-        promoting=True,
-    )
-    return Plan(
-        steps=(
-            *status_steps(state, status, RolloutReason.Promoting, message),
-            WriteFile(
-                text=edit(
-                    file.text,
-                    agent_of(state),
-                    stable=stable_keys(target),
-                    routing=block_of(state, intent, target),
-                ),
-                purpose=f"promote {target.version}",
-                intended=(state.uid, file.entry.routing),
-            ),
-            WriteRecord(record=committed(state), purpose=f"commit {target.version}"),
-        ),
-        requeue_after=0,
-    )
-
-
-def agent_of(state: State) -> str:
-    assert state.record is not None
-    return state.record.agent
-
-
-def committed(state: State) -> Record:
-    """Promote 3, the commit: stable, previous, endpoint roles, completed, active; one write."""
-    record, target, old = state.record, promoted_target(state), state.rollout.status.candidate
-    assert record is not None
-    assert target is not None
-    before = record.active.candidate.version if record.active else target.version
-    done = Completed(
-        kind="Rollout",
-        name=state.rollout.metadata.name,
-        uid=state.uid,
-        outcome=RolloutReason.Promoted.value,
-        version=target.version,
-        message=f"{target.version} ({target.model}) is stable; {record.stable.version} is kept for an undo",
-        revision=old.revision if old else "",
-        finished_at=state.now.isoformat(timespec="seconds"),
-    )
-    undo = target.version in record.served
-    changed = with_scores(state, settled(state, record), before)
-    changed = changed.with_(endpoints=reroled(state, changed))
-    changed = changed.with_entry(
-        record.stable.version, deployment_status="rolled_back" if undo else "superseded"
-    )
-    changed = changed.with_entry(before, deployment_status="deployed", version=target.version)
-    allocated = dict(changed.allocated)
-    if before != target.version and before in allocated:
-        allocated[target.version] = allocated.pop(before)
-    return changed.with_(
-        stable=target,
-        previous=record.stable,
-        deployed_at=target.since,
-        served={**changed.served, target.version: target},
-        allocated=allocated,
-        candidates_compared=with_candidate_counted(state, changed),
-        completed={**changed.completed, state.identity: done},
-        active=None,
-    )
-
-
-def reroled(state: State, record: Record) -> tuple[EndpointEntry, ...]:
-    """The candidate's endpoint becomes stable's; the old stable's stays warm for the rollback window."""
-    window = state.agent_model.spec.rollback_window_seconds if state.agent_model else 86400
-    stop = (state.now + timedelta(seconds=window)).isoformat(timespec="seconds")
-    mine = own_endpoint(record)
-    entries = []
-    for entry in record.endpoints:
-        if mine is not None and entry.name == mine.name:
-            entries.append(entry.model_copy(update={"role": EndpointRole.STABLE.value, "stop_after": ""}))
-        elif entry.role in (EndpointRole.STABLE.value, EndpointRole.PREVIOUS.value):
-            role = EndpointRole.PREVIOUS if entry.role == EndpointRole.STABLE.value else EndpointRole.STOPPING
-            entries.append(
-                entry.model_copy(
-                    update={
-                        "role": role.value,
-                        "stop_after": stop if role is EndpointRole.PREVIOUS else entry.stop_after or stop,
-                    }
-                )
-            )
-        else:
-            entries.append(entry)
-    return tuple(entries)
-
-
 def finish_intended_write(state: State) -> RolloutPlan | None:
-    """Recovery 4, 5 and 7, and Advance 4: is the file what was intended, or still what it was decided from?"""
+    """Compares the file with the intent: Advance 4, and Recovery 4, 5, 6 and 7.
+
+    The write is repeated where the file is still the one that the intent was decided from. Any other block aborts.
+    """
     status, file, record = state.rollout.status, state.file, state.record
     intent = status.intent
     if intent is None or record is None:
         return None
-    target, canary = promoted_target(state), candidate_target(state)
-    assert target is not None
-    assert canary is not None
+    target, canary = require_promoted_target(state), require_candidate_target(state)
     if file is None:
         if not state.file_is_live:
             return Plan(needs=RolloutFact.FILE_IS_LIVE)
@@ -198,7 +86,7 @@ def finish_intended_write(state: State) -> RolloutPlan | None:
         return Plan(
             steps=(
                 WriteStatus(status=status.model_copy(update={"intent": again})),
-                WriteRecord(record=committed(state), purpose=f"commit {target.version}"),
+                WriteRecord(record=promoted_record(state), purpose=f"commit {target.version}"),
             ),
             requeue_after=0,
         )
@@ -211,7 +99,7 @@ def finish_intended_write(state: State) -> RolloutPlan | None:
         )
         text = edit(
             file.text,
-            agent_of(state),
+            state.require_record().agent,
             routing=block_of(state, again, canary),
             stable=stable_keys(target) if promoting else KEEP,
         )
@@ -221,7 +109,9 @@ def finish_intended_write(state: State) -> RolloutPlan | None:
             intended=(state.uid, file.entry.routing) if rebased else None,
         )
         commit = (
-            (WriteRecord(record=committed(state), purpose=f"commit {target.version}"),) if promoting else ()
+            (WriteRecord(record=promoted_record(state), purpose=f"commit {target.version}"),)
+            if promoting
+            else ()
         )
         return Plan(
             steps=(WriteStatus(status=status.model_copy(update={"intent": again})), write, *commit),
@@ -229,34 +119,32 @@ def finish_intended_write(state: State) -> RolloutPlan | None:
         )
     if not state.file_is_live:
         return Plan(needs=RolloutFact.FILE_IS_LIVE)
-    return latch_abort(state, RolloutReason.RoutingMismatch, mismatch(state))
+    return latch_abort(state, RolloutReason.RoutingMismatch, describe_mismatch(state))
 
 
 def unchanged_since_decided(state: State) -> bool:
-    """Advance 4: our one write definitely did not land, and the live block is the one it was decided from.
+    """Advance 4: this process's one write was refused, and the live block is the one that it was decided from.
 
-    `canary_until` may have been renewed meanwhile by a leader before us.
+    An earlier leader may have renewed `canary_until` meanwhile.
     """
     if state.rebase is None:
         return False
     uid, decided_from = state.rebase
-    return uid == state.uid and lasting(decided_from) == lasting(state.block)
+    return uid == state.uid and without_expiry(decided_from) == without_expiry(state.block)
 
 
-def lasting(block: RoutingBlock | None) -> RoutingBlock | None:
-    """The block without the moment that is renewed."""
+def without_expiry(block: RoutingBlock | None) -> RoutingBlock | None:
+    """The block without `canary_until`, which is renewed."""
     return None if block is None else replace(block, canary_until=None)
 
 
-def mismatch(state: State) -> str:
-    """What was found where the intent should be."""
-    intent, block, record = state.rollout.status.intent, state.block, state.record
-    assert intent is not None
-    assert record is not None
+def describe_mismatch(state: State) -> str:
+    """What the agents' file has instead of the intent, for a person."""
+    intent, block, record = state.require_intent(), state.block, state.require_record()
     found = (
         "no routing"
         if block is None
-        else f"routing of {block.salt or 'nobody'} at step {block.rollout.step}, {block.rollout.state}, weight "
+        else f"routing of {block.salt or 'no rollout'} at step {block.rollout.step}, {block.rollout.state}, weight "
         f"{block.weight}, generation {block.generation}"
     )
     stable = state.file.entry.stable if state.file else None
@@ -266,13 +154,16 @@ def mismatch(state: State) -> str:
         else f"; stable is {stable.model if stable else 'absent'}, not {record.stable.model}"
     )
     return (
-        f"the agents' file has {found}{drift}, where step {intent.step} with weight {intent.weight}, generation "
-        f"{intent.generation} was written: somebody changed it, so everything goes back to stable"
+        f"the agents' file has {found}{drift}, but the operator wrote step {intent.step} with weight {intent.weight}, "
+        f"generation {intent.generation}: a person or another tool changed it, so all sessions go back to stable"
     )
 
 
 def renew_expiry(state: State) -> RolloutPlan | None:
-    """`canary_until` is renewed with the generation unchanged; without an operator it runs out by itself."""
+    """Renews `canary_until` with the generation unchanged.
+
+    If no operator runs, it passes, and routers go back to stable by themselves.
+    """
     block, file = state.block, state.file
     if state.rollout.status.intent is None or block is None or file is None or block.canary_until is None:
         return None
@@ -283,7 +174,10 @@ def renew_expiry(state: State) -> RolloutPlan | None:
     renewed = replace(block, canary_until=canary_until(state))
     return Plan(
         steps=(
-            WriteFile(text=edit(file.text, agent_of(state), routing=renewed), purpose="renew canary_until"),
+            WriteFile(
+                text=edit(file.text, state.require_record().agent, routing=renewed),
+                purpose="renew canary_until",
+            ),
         ),
         requeue_after=0,
     )

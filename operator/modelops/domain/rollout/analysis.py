@@ -1,7 +1,7 @@
-"""Whether the canary does well, from what the agents' own processes report. Pure arithmetic, no state.
+"""Whether the canary is healthy, computed from the agents' reports. Pure arithmetic, no state.
 
 Errors: the canary's rate is compared by the lower end of its one-sided 99 % Wilson score interval (Wilson 1927), so
-that a handful of errors among few requests is not taken for a rate; 99 % because it is looked at often.
+that a few errors among few requests are no breach. The confidence is 99 %, because the comparison is made often.
 Latency: the 95th percentile over all processes, merged from their histograms.
 """
 
@@ -17,8 +17,10 @@ from modelops.domain.reasons import RolloutReason
 from modelops.ports import Track
 
 Z99 = 2.326
-FEWEST_ERRORS = 3
-FEWEST_LATENCIES = 20
+MIN_ERRORS = 3
+"""Fewer errors are never a breach."""
+MIN_LATENCIES = 20
+"""With fewer requests on either side the latency is not compared."""
 
 
 class Health(StrEnum):
@@ -28,8 +30,8 @@ class Health(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
-    """The verdict on this moment, with the numbers."""
+class AnalysisResult:
+    """The health of the canary at one moment, with the numbers behind it."""
 
     health: Health
     reason: RolloutReason
@@ -37,7 +39,7 @@ class Finding:
 
 
 def wilson_lower(errors: int, requests: int, z: float = Z99) -> float:
-    """Lower end of the score interval of a proportion."""
+    """Lower end of the Wilson score interval of a proportion; 0 without requests."""
     if requests == 0:
         return 0.0
     rate, spread = errors / requests, z * z / requests
@@ -47,35 +49,35 @@ def wilson_lower(errors: int, requests: int, z: float = Z99) -> float:
     )
 
 
-def analyze(stable: Track, canary: Track, limits: Analysis) -> Finding:
-    """Breach first, then samples: silence is never health."""
+def analyze(stable: Track, canary: Track, limits: Analysis) -> AnalysisResult:
+    """Checks for a breach first, then for enough requests: a canary without requests is never healthy."""
     lower = wilson_lower(canary.errors, canary.requests) * 100
     usual = 100 * stable.errors / stable.requests if stable.requests else 0.0
     allowed = usual + float(Decimal(limits.max_error_points))
-    if canary.errors >= FEWEST_ERRORS and lower > allowed:
-        return Finding(
+    if canary.errors >= MIN_ERRORS and lower > allowed:
+        return AnalysisResult(
             health=Health.BREACHED,
             reason=RolloutReason.ErrorRateBreached,
             message=f"{canary.errors} of {canary.requests} canary requests failed (at least {lower:.1f} % with 99 % "
-            f"confidence); stable fails {usual:.1f} %, {limits.max_error_points} points more are allowed",
+            f"confidence); stable fails {usual:.1f} %, and spec.analysis allows {limits.max_error_points} points more",
         )
     limit = max(
         float(limits.latency_floor_milliseconds), stable.p95_ms * float(Decimal(limits.max_latency_ratio))
     )
-    if canary.requests >= FEWEST_LATENCIES and stable.requests >= FEWEST_LATENCIES and canary.p95_ms > limit:
-        return Finding(
+    if canary.requests >= MIN_LATENCIES and stable.requests >= MIN_LATENCIES and canary.p95_ms > limit:
+        return AnalysisResult(
             health=Health.BREACHED,
             reason=RolloutReason.LatencyBreached,
             message=f"the canary's 95th percentile is {canary.p95_ms} ms over {canary.requests} requests; stable's is "
             f"{stable.p95_ms} ms, {limit:.0f} ms are allowed",
         )
     if canary.requests < limits.min_requests:
-        return Finding(
+        return AnalysisResult(
             health=Health.WAITING,
             reason=RolloutReason.WaitingForSamples,
             message=f"{canary.requests} of at least {limits.min_requests} canary requests",
         )
-    return Finding(
+    return AnalysisResult(
         health=Health.HEALTHY,
         reason=RolloutReason.Watching,
         message=f"{canary.errors} of {canary.requests} canary requests failed, 95th percentile {canary.p95_ms} ms "

@@ -1,4 +1,7 @@
-"""The steps: arm, raise, watch, promote. Only healthy time counts, silence never promotes, a breach turns back."""
+"""The canary's steps: arm, raise the weight, watch a pause, promote.
+
+Only healthy time counts towards a pause, a canary without requests is never promoted, and a breach aborts.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import Final
 from modelops.api.v1alpha1.rollout import (
     AnalysisStatus,
     CanaryStep,
+    Pause,
     RollbackTimes,
     RolloutPhase,
     TrackSummary,
@@ -16,71 +20,55 @@ from modelops.domain.plan import Plan
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.rollout.abort import latch_abort
 from modelops.domain.rollout.actions import CountHealthyTime, ResetHealthyTime, RolloutFact, RolloutPlan
-from modelops.domain.rollout.advance import advance, promote
-from modelops.domain.rollout.analysis import Finding, Health, analyze
-from modelops.domain.rollout.booking import planned_seconds
+from modelops.domain.rollout.advance import advance
+from modelops.domain.rollout.analysis import AnalysisResult, Health, analyze
+from modelops.domain.rollout.promotion import promote
 from modelops.domain.rollout.state import State, same_target
 from modelops.domain.rollout.status import status_steps, wait, with_phase
 from modelops.ports import Track
 
 SETTLE_SECONDS: Final = 15.0
-"""Agents report every 5 s and count for 15 s: only a longer wait is worth telling."""
+"""Agents report every 5 s, and a report counts for 15 s: a shorter wait is not written to the status."""
 
 
-def steps_of(state: State) -> tuple[CanaryStep, ...]:
-    """The strategy's steps; an immediate rollout has none: armed, it is promoted."""
+def canary_steps(state: State) -> tuple[CanaryStep, ...]:
+    """The strategy's steps; an immediate rollout has none and is promoted once the canary is armed."""
     canary = state.rollout.spec.strategy.canary
     return canary.steps if canary else ()
 
 
-def deadline_has_passed(state: State) -> RolloutPlan | None:
-    """The rollout's own deadline, and the end of what was reserved for its endpoint: nothing runs uncovered."""
-    started = state.rollout.status.started_at
-    if started is None:
-        return None
-    at, end = state.rollout.status.reason, "everything goes back to stable"
-    seconds = state.rollout.spec.progress_deadline_seconds
-    if state.now >= started + timedelta(seconds=seconds):
-        message = f"spec.progressDeadlineSeconds {seconds} passed at {at}; {end}"
-        return latch_abort(state, RolloutReason.DeadlineExceeded, message)
-    covered = planned_seconds(state)
-    paid = state.record is not None and f"{state.uid}/1" in state.record.reservations
-    if paid and state.now >= started + timedelta(seconds=covered):
-        message = f"what was reserved for the endpoint covers {covered} s, and they passed at {at}; {end}"
-        return latch_abort(state, RolloutReason.DeadlineExceeded, message)
-    return None
-
-
 def abort_on_breach(state: State) -> RolloutPlan | None:
-    """Judged before anything else of the canary, also while paused."""
+    """Comes before every other step of the canary, and also aborts a paused rollout."""
     intent, reports = state.rollout.status.intent, state.reports
     if intent is None or intent.weight == 0 or reports is None:
         return None
-    found = analyze(reports.stable, reports.canary, state.rollout.spec.analysis)
-    if found.health is not Health.BREACHED:
+    result = analyze(reports.stable, reports.canary, state.rollout.spec.analysis)
+    if result.health is not Health.BREACHED:
         return None
     times = RollbackTimes(
-        detect_milliseconds=max(0, (state.watched.first_bad_ms or 0) - state.watched.arrived_ms),
-        decide_milliseconds=state.watched.arrived_ms,
+        detect_milliseconds=max(0, (state.measurements.first_bad_ms or 0) - state.measurements.arrived_ms),
+        decide_milliseconds=state.measurements.arrived_ms,
     )
-    plan = latch_abort(state, found.reason, found.message, rollback=times)
+    plan = latch_abort(state, result.reason, result.message, rollback=times)
     return Plan(steps=plan.steps, requeue_after=plan.requeue_after)
 
 
 def ensure_canary_armed(state: State) -> RolloutPlan | None:
-    """Claim 3: a block at weight 0, from which agents test the canary's reachability."""
-    if state.rollout.status.intent is not None:
-        return None
+    """Lock 3: a block at weight 0, with which agents test whether they reach the canary."""
+    return arm_canary(state) if state.rollout.status.intent is None else None
+
+
+def arm_canary(state: State) -> RolloutPlan:
+    """Writes the intent and the block at weight 0, or waits for the agents' file."""
     if state.file is None:
         return wait(
             state,
             state.rollout.status.phase,
             RolloutReason.ConfigNotUsable,
-            state.file_problem or "the agents' file was not read yet",
+            state.file_problem or "the agents' file has not been read yet",
             after=2.0,
         )
-    assert state.record is not None
-    if not same_target(state.file.entry.stable, state.record.stable):
+    if not same_target(state.file.entry.stable, state.require_record().stable):
         if not state.file_is_live:
             return Plan(needs=RolloutFact.FILE_IS_LIVE)
         return latch_abort(
@@ -88,68 +76,69 @@ def ensure_canary_armed(state: State) -> RolloutPlan | None:
             RolloutReason.RoutingMismatch,
             "the agents' file names another stable model than the record",
         )
-    message = "agents test whether they reach the canary, at weight 0"
+    message = "agents test at weight 0 whether they reach the canary"
     return advance(state, step=0, weight=0, reason=RolloutReason.Arming, message=message)
 
 
 def await_agents_in_sync(state: State) -> RolloutPlan | None:
-    """Before the first weight, and after each: every expected agent confirmed, and reaches the canary by itself."""
-    intent, reports = state.rollout.status.intent, state.reports
-    assert intent is not None
+    """Waits until every expected agent process has confirmed the routing and, at weight 0, reaches the canary."""
+    intent, reports = state.require_intent(), state.reports
     look = state.settings.look_seconds
     if reports is None or reports.expected == 0:
         message = (
             "no agent process has reported: start the agents with MODELOPS_REPORT_URL set to the operator"
         )
-        return held(state, RolloutReason.WaitingForAgents, message, after=look)
+        return hold_step(state, RolloutReason.WaitingForAgents, message, after=look)
     if reports.in_sync < reports.expected:
         agents = f"{reports.in_sync} of {reports.expected} agent processes"
         message = f"{agents} have confirmed generation {intent.generation}"
-        return held(state, RolloutReason.WaitingForAgents, message, after=look)
+        return hold_step(state, RolloutReason.WaitingForAgents, message, after=look)
     if intent.weight == 0 and reports.canary_reachable < reports.expected:
         words = f" ({'; '.join(reports.canary_errors[:3])})" if reports.canary_errors else ""
         agents = f"{reports.canary_reachable} of {reports.expected} agent processes"
         message = f"{agents} reach the canary with their own credentials{words}"
-        return held(state, RolloutReason.CanaryUnreachable, message, after=look)
+        return hold_step(state, RolloutReason.CanaryUnreachable, message, after=look)
     return None
 
 
-def held(state: State, reason: RolloutReason, message: str, *, after: float) -> RolloutPlan:
-    """Waiting; the time does not count as healthy. Written when the reason is new, not for every count."""
+def hold_step(state: State, reason: RolloutReason, message: str, *, after: float) -> RolloutPlan:
+    """Waits without counting healthy time. The status is written when the reason is new, not when a count changes."""
     tick = CountHealthyTime(healthy=False)
-    if state.rollout.status.reason == reason.value or settles(state, reason):
+    if state.rollout.status.reason == reason.value or is_settling(state, reason):
         return Plan(steps=(tick,), requeue_after=after)
     plan = wait(state, RolloutPhase.PROGRESSING, reason, message, after=after)
     return Plan(steps=(*plan.steps, tick), requeue_after=after)
 
 
-def settles(state: State, reason: RolloutReason) -> bool:
-    """Whether the step or this process only just began, so that agents' reports are on their way."""
+def is_settling(state: State, reason: RolloutReason) -> bool:
+    """Whether the step or this process began less than 15 s ago, so that the agents' reports may still arrive."""
     began = state.rollout.status.step_started_at
     if reason is RolloutReason.Paused or began is None:
         return False
-    if state.watched.listening_seconds < SETTLE_SECONDS:
+    if state.measurements.listening_seconds < SETTLE_SECONDS:
         return True
     return (state.now - began).total_seconds() < SETTLE_SECONDS
 
 
 def rollout_is_paused(state: State) -> RolloutPlan | None:
+    """spec.paused keeps the current weight."""
     if not state.rollout.spec.paused:
         return None
-    return held(
+    return hold_step(
         state,
         RolloutReason.Paused,
-        "spec.paused holds the rollout before its next step",
+        "spec.paused is set: the rollout waits before its next step",
         after=state.settings.look_seconds,
     )
 
 
-def next_step(state: State) -> RolloutPlan:
-    """Armed or at a step, in sync: watch a pause, raise to the next weight, or promote after the last step."""
+def take_next_step(state: State) -> RolloutPlan:
+    """Watches a pause, raises to the next weight, or promotes after the last step; every agent is in sync."""
     position = state.rollout.status.step
-    steps = steps_of(state)
-    if position >= 1 and position <= len(steps) and steps[position - 1].pause is not None:
-        waiting = pause_is_not_over(state, steps[position - 1])
+    steps = canary_steps(state)
+    pause = steps[position - 1].pause if 1 <= position <= len(steps) else None
+    if pause is not None:
+        waiting = pause_is_not_over(state, pause)
         if waiting is not None:
             return waiting
     if position >= len(steps):
@@ -163,12 +152,13 @@ def next_step(state: State) -> RolloutPlan:
             weight=upcoming.set_weight,
             reason=RolloutReason.Advancing,
             message=message,
-            analysis=unwatched(state),
+            analysis=analysis_at_new_weight(state),
         )
+    # The API takes exactly one member of a step, setWeight or pause.
     assert upcoming.pause is not None
-    message = (
-        f"step {position + 1} of {len(steps)}: watching for {upcoming.pause.duration_seconds} healthy seconds"
-    )
+    seconds = upcoming.pause.duration_seconds
+    unit = "second" if seconds == 1 else "seconds"
+    message = f"step {position + 1} of {len(steps)}: watching for {seconds} healthy {unit}"
     status = with_phase(
         state,
         RolloutPhase.PROGRESSING,
@@ -177,7 +167,7 @@ def next_step(state: State) -> RolloutPlan:
         facts={"RoutingPropagated": True},
         step=position + 1,
         step_started_at=state.now.replace(microsecond=0),
-        analysis=summary(state, None, 0),
+        analysis=summarize_analysis(state, None, 0),
     )
     return Plan(
         steps=(*status_steps(state, status, RolloutReason.Watching, message), ResetHealthyTime()),
@@ -185,61 +175,62 @@ def next_step(state: State) -> RolloutPlan:
     )
 
 
-def pause_is_not_over(state: State, step: CanaryStep) -> RolloutPlan | None:
-    """Only time in which the canary is healthy counts; too few samples hold."""
-    assert step.pause is not None
-    reports = state.reports
-    assert reports is not None
-    found = analyze(reports.stable, reports.canary, state.rollout.spec.analysis)
-    known = state.rollout.status.analysis.healthy_seconds if state.rollout.status.analysis else 0
-    counted = known + state.watched.healthy_seconds
-    if found.health is Health.HEALTHY and counted >= step.pause.duration_seconds:
+def pause_is_not_over(state: State, pause: Pause) -> RolloutPlan | None:
+    """Waits until the canary was healthy for the pause's seconds; too few requests do not count as healthy."""
+    reports = state.require_reports()
+    result = analyze(reports.stable, reports.canary, state.rollout.spec.analysis)
+    recorded = state.rollout.status.analysis.healthy_seconds if state.rollout.status.analysis else 0
+    counted = recorded + state.measurements.healthy_seconds
+    if result.health is Health.HEALTHY and counted >= pause.duration_seconds:
         return None
-    tick = CountHealthyTime(healthy=found.health is Health.HEALTHY)
-    left = max(0.05, step.pause.duration_seconds - counted) if found.health is Health.HEALTHY else 60.0
+    tick = CountHealthyTime(healthy=result.health is Health.HEALTHY)
+    left = max(0.05, pause.duration_seconds - counted) if result.health is Health.HEALTHY else 60.0
     after = min(state.settings.look_seconds, left)
-    worth = max(5.0, step.pause.duration_seconds / 20)
+    write_interval = max(5.0, pause.duration_seconds / 20)
     began = state.rollout.status.step_started_at
-    overdue = began is not None and state.now - began >= timedelta(seconds=step.pause.duration_seconds)
-    reason = found.reason if found.health is Health.HEALTHY or overdue else RolloutReason.Watching
+    overdue = began is not None and state.now - began >= timedelta(seconds=pause.duration_seconds)
+    reason = result.reason if result.health is Health.HEALTHY or overdue else RolloutReason.Watching
     if state.rollout.status.reason != reason.value:
         status = with_phase(
             state,
             RolloutPhase.PROGRESSING,
             reason,
-            found.message,
+            result.message,
             facts={"RoutingPropagated": True},
-            analysis=summary(state, found, int(counted)),
+            analysis=summarize_analysis(state, result, int(counted)),
         )
         return Plan(
-            steps=(*status_steps(state, status, reason, found.message), ResetHealthyTime(), tick),
+            steps=(*status_steps(state, status, reason, result.message), ResetHealthyTime(), tick),
             requeue_after=after,
         )
-    if state.watched.healthy_seconds >= worth and found.health is Health.HEALTHY:
-        status = state.rollout.status.model_copy(update={"analysis": summary(state, found, int(counted))})
+    if state.measurements.healthy_seconds >= write_interval and result.health is Health.HEALTHY:
+        status = state.rollout.status.model_copy(
+            update={"analysis": summarize_analysis(state, result, int(counted))}
+        )
         return Plan(
-            steps=(*status_steps(state, status, found.reason, found.message), ResetHealthyTime(), tick),
+            steps=(*status_steps(state, status, result.reason, result.message), ResetHealthyTime(), tick),
             requeue_after=after,
         )
     return Plan(steps=(tick,), requeue_after=after)
 
 
-def unwatched(state: State) -> AnalysisStatus:
-    """At a weight that no pause watches the last verdict stands, so that an ended rollout still shows it."""
-    now, old = summary(state, None, 0), state.rollout.status.analysis
+def analysis_at_new_weight(state: State) -> AnalysisStatus:
+    """The analysis at the start of a weight; it keeps the last verdict, so that an ended rollout still shows it."""
+    now, old = summarize_analysis(state, None, 0), state.rollout.status.analysis
     return now if old is None else now.model_copy(update={"verdict": old.verdict, "message": old.message})
 
 
-def summary(state: State, found: Finding | None, healthy: int) -> AnalysisStatus:
+def summarize_analysis(state: State, result: AnalysisResult | None, healthy_seconds: int) -> AnalysisStatus:
+    """The reports and the verdict as the status has them."""
     reports = state.reports
 
     def track(of: Track) -> TrackSummary:
         return TrackSummary(requests=of.requests, errors=of.errors, latency_p95_milliseconds=of.p95_ms)
 
     return AnalysisStatus(
-        healthy_seconds=healthy,
+        healthy_seconds=healthy_seconds,
         stable=track(reports.stable) if reports else None,
         canary=track(reports.canary) if reports else None,
-        verdict=found.health.value if found else "",
-        message=found.message[:512] if found else "",
+        verdict=result.health.value if result else "",
+        message=result.message[:512] if result else "",
     )

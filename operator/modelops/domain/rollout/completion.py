@@ -1,40 +1,34 @@
-"""A rollout's end, read from the record; and what an ended rollout still does."""
+"""The end of a rollout, which is read from the record, and what remains to do after it."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from modelops.api.v1alpha1.names import FINALIZER
 from modelops.api.v1alpha1.rollout import RollbackTimes, RolloutPhase
-from modelops.domain.plan import Plan, WriteFinalizers, WriteStatus
+from modelops.domain.plan import Plan, WriteStatus
 from modelops.domain.reasons import RolloutReason
-from modelops.domain.rollout.abort import phase_of, reason_of
-from modelops.domain.rollout.actions import RolloutPlan, RolloutStep
+from modelops.domain.rollout.actions import RolloutPlan
+from modelops.domain.rollout.finalizer import remove_finalizer
+from modelops.domain.rollout.outcome import parse_reason, phase_of
 from modelops.domain.rollout.state import State
 from modelops.domain.rollout.status import TERMINAL, status_steps, with_phase
 
 EFFECT_WAIT_SECONDS = 120
 
 
-def drop_finalizer(state: State) -> tuple[RolloutStep, ...]:
-    """The finalizer's removal, where it is there."""
-    kept = tuple(name for name in state.rollout.metadata.finalizers if name != FINALIZER)
-    return (WriteFinalizers(finalizers=kept),) if kept != state.rollout.metadata.finalizers else ()
-
-
-def is_over(state: State) -> RolloutPlan | None:
-    """Recovery 1: finish deletion; say when the last agent was back on stable."""
+def finish_ended_rollout(state: State) -> RolloutPlan | None:
+    """Recovery 1: removes the finalizer, and measures when the last agent was back on stable."""
     status = state.rollout.status
     if status.phase not in TERMINAL:
         return None
-    steps = drop_finalizer(state)
+    steps = remove_finalizer(state)
     if steps:
         return Plan(steps=steps, requeue_after=0)
     return measure_rollback_effect(state) or Plan()
 
 
 def measure_rollback_effect(state: State) -> RolloutPlan | None:
-    """After a tombstone: how long until the last agent had taken it up."""
+    """After a tombstone: the time until the last agent had confirmed it."""
     status, reports = state.rollout.status, state.reports
     times = status.rollback
     if times is None or times.effect_milliseconds is not None or status.finished_at is None:
@@ -43,7 +37,7 @@ def measure_rollback_effect(state: State) -> RolloutPlan | None:
         return None
     if reports is None or reports.expected == 0 or reports.in_sync < reports.expected:
         return Plan(requeue_after=0.25)
-    effect = state.watched.effect_ms
+    effect = state.measurements.effect_ms
     if effect is None:
         return None
     changed = status.model_copy(update={"rollback": times.model_copy(update={"effect_milliseconds": effect})})
@@ -51,22 +45,26 @@ def measure_rollback_effect(state: State) -> RolloutPlan | None:
 
 
 def adopt_recorded_end(state: State) -> RolloutPlan | None:
-    """Recovery 2: completed and not active. Ours: say how it ended. Another's: AlreadyCompleted, nothing is done."""
+    """Recovery 2: the record has this name and spec in `completed`, and this rollout does not have the lock.
+
+    If the entry is this rollout's, the status says how it ended. If it is that of an earlier Rollout with the same name
+    and spec, the reason is AlreadyCompleted.
+    """
     if state.record is None:
         return None
     done = state.record.completed.get(state.identity)
     if done is None or state.holds_agent_lock:
         return None
     ours = done.uid == state.uid
-    reason = reason_of(done.outcome)
+    reason = parse_reason(done.outcome)
     phase, message = phase_of(reason), done.message
     if not ours:
         message = (
-            f"a Rollout {done.name} with the same spec already ended as {done.outcome}; nothing was done again: "
-            f"use a new name to repeat it"
+            f"Rollout {done.name} with the same spec already ended as {done.outcome}, so this one does nothing: "
+            "use a new name to repeat it"
         )
         reason = RolloutReason.AlreadyCompleted
-    elif reason is RolloutReason.Promoted and (state.asked_to_stop or state.rollout.status.abort_reason):
+    elif reason is RolloutReason.Promoted and (state.abort_is_requested or state.rollout.status.abort_reason):
         reason, message = RolloutReason.AbortTooLate, RolloutReason.AbortTooLate.doc
     weight = (
         100
@@ -77,8 +75,8 @@ def adopt_recorded_end(state: State) -> RolloutPlan | None:
     if ours and state.rollout.status.intent is not None and phase is not RolloutPhase.SUCCEEDED:
         times = state.rollout.status.rollback or RollbackTimes()
         changes["rollback"] = times.model_copy(
-            update={"write_milliseconds": state.watched.write_ms or times.write_milliseconds}
+            update={"write_milliseconds": state.measurements.write_ms or times.write_milliseconds}
         )
     status = with_phase(state, phase, reason, message, **changes)
     steps = status_steps(state, status, reason, message)
-    return Plan(steps=(*steps, *drop_finalizer(state)), requeue_after=0)
+    return Plan(steps=(*steps, *remove_finalizer(state)), requeue_after=0)

@@ -1,6 +1,6 @@
-"""The evaluation's two programs: `check` before the claim, when nothing bills yet, and `evaluation` on the endpoint.
+"""The evaluation's two programs: `check` before the agent is locked, and `evaluation` on the candidate's endpoint.
 
-Both are given the same input. What is wrong with a dataset or a key ends the rollout before it has cost anything.
+Both get the same input. So a dataset or a key that cannot be used ends the rollout before anything bills.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from modelops.api.v1alpha1.rollout import Goal, RolloutPhase
+from modelops.domain.established import require_established
 from modelops.domain.facts import UNSEEN, Outage, Unseen
 from modelops.domain.plan import Plan
 from modelops.domain.reasons import RolloutReason
@@ -22,92 +23,92 @@ from modelops.domain.rollout.actions import (
     StartProgram,
     StopProgram,
 )
-from modelops.domain.rollout.booking import evaluation_dataset
+from modelops.domain.rollout.evaluation_scores import evaluation_dataset
 from modelops.domain.rollout.state import State
 from modelops.domain.rollout.status import wait
 from modelops.ports import ProgramState
 
 RETRY_SECONDS = 15.0
-LOOK_SECONDS = 0.25
+POLL_SECONDS = 0.25
 
 
 def is_proven(state: State) -> bool:
-    """A version that was stable before needs no new proof, only an endpoint that answers."""
+    """Whether the candidate was stable before: then it needs no new evaluation, only an endpoint that answers."""
     version = state.rollout.spec.candidate.version
     served = version is not None and state.record is not None and version in state.record.served
     return served and state.rollout.spec.strategy.evaluate_only is None
 
 
 def evaluation_check_is_running(state: State) -> RolloutPlan | None:
-    """Looked at before the services are asked: while the program runs, nobody else needs to be."""
+    """Comes before the steps that ask services: while the check runs, no service needs to be asked."""
     begun = state.holds_agent_lock or state.rollout.status.started_at is not None
     if begun or state.secret_problem or is_proven(state):
         return None
     if state.check is UNSEEN:
         return Plan(needs=RolloutFact.CHECK)
-    program = known(state.check)
-    return Plan(requeue_after=LOOK_SECONDS) if program is not None and program.running else None
+    program = program_state(state.check)
+    return Plan(requeue_after=POLL_SECONDS) if program is not None and program.running else None
 
 
 def ensure_evaluation_checked(state: State, candidate: Target) -> RolloutPlan | None:
-    """Whether it could be made: the examples are there and were not trained on, and the keys are taken."""
+    """Runs the check: the examples exist and were not trained on, and the services accept the keys."""
     if is_proven(state):
         return None
-    program = known(state.check)
+    program = program_state(state.check)
     if program is None or program.result is None:
-        return started(state, EvaluationProgram.CHECK, candidate)
+        return start_program(state, EvaluationProgram.CHECK, candidate)
     if not program.result.get("ok"):
-        return not_made(state, EvaluationProgram.CHECK, program.result, phase=RolloutPhase.PENDING)
+        return report_failed_program(
+            state, EvaluationProgram.CHECK, program.result, phase=RolloutPhase.PENDING
+        )
     return None
 
 
-def outdated(state: State) -> tuple[StopProgram, ...]:
-    """The check's result is stale by the time the agent is free: the check runs again then."""
-    return () if known(state.check) is None else (StopProgram(program=EvaluationProgram.CHECK),)
+def discard_evaluation_check(state: State) -> tuple[StopProgram, ...]:
+    """The steps that discard the check: its result is too old by the time another rollout releases the agent."""
+    return () if program_state(state.check) is None else (StopProgram(program=EvaluationProgram.CHECK),)
 
 
-def known(program: ProgramState | Outage | Unseen | None) -> ProgramState | None:
-    """The program as it is; None where it is not there, or that cannot be told."""
+def program_state(program: ProgramState | Outage | Unseen | None) -> ProgramState | None:
+    """The program's state; None where it does not exist or its state is not known."""
     return program if isinstance(program, ProgramState) else None
 
 
-def started(state: State, program: EvaluationProgram, candidate: Target) -> RolloutPlan:
+def start_program(state: State, program: EvaluationProgram, candidate: Target) -> RolloutPlan:
+    """Starts the program with the evaluation's input."""
     start = StartProgram(program=program, input=evaluation_input(state, candidate))
-    return Plan(steps=(start,), requeue_after=LOOK_SECONDS)
+    return Plan(steps=(start,), requeue_after=POLL_SECONDS)
 
 
-def not_made(
+def report_failed_program(
     state: State, program: EvaluationProgram, result: dict[str, Any], *, phase: RolloutPhase
 ) -> RolloutPlan:
-    """A service was away: again later. What was given is not fit: the rollout ends."""
+    """Retries later if a service did not answer; ends the rollout if its dataset, prompt or keys cannot be used."""
     if not result.get("transient"):
-        return latch_abort(state, RolloutReason.EvaluationRefused, told(result, given(state)))
+        return latch_abort(state, RolloutReason.EvaluationRefused, told(result, refusal_context(state)))
     message = str(result.get("message", ""))
     plan = wait(state, phase, RolloutReason.LangSmithUnavailable, message, after=RETRY_SECONDS)
     retry = RetryProgram(program=program, after=RETRY_SECONDS)
     return Plan(steps=(*plan.steps, retry), requeue_after=RETRY_SECONDS)
 
 
-def given(state: State) -> Given:
-    """Where a person finds what the programs were given."""
+def refusal_context(state: State) -> Given:
+    """The fields that a refusal's message names."""
     meta, agent = state.rollout.metadata, state.rollout.spec.agent_model_ref.name
     dataset = evaluation_dataset(state)
-    own = state.rollout.spec.evaluation.dataset
     return Given(
         agent_model=agent,
         dataset=f"spec.evaluation.dataset {dataset} of Rollout {meta.name}"
-        if own
+        if state.rollout.spec.evaluation.dataset
         else f"spec.langsmith.evaluationDataset {dataset} of AgentModel {agent}",
         again="a new rollout",
     )
 
 
 def evaluation_input(state: State, candidate: Target) -> dict[str, Any]:
-    """`input.json` of both programs. Keys of models come by environment."""
-    record, agent, rollout = state.record, state.agent_model, state.rollout
-    assert record is not None
-    assert agent is not None
-    assert agent.spec.prompt is not None
+    """`input.json` of both programs. The models' keys are not in it: they are environment variables."""
+    record, agent, rollout = state.require_record(), state.require_agent_model(), state.rollout
+    prompt = require_established(agent.spec.prompt, "the AgentModel's prompt contract")
     name = agent.metadata.name
     entry = next((e for e in record.endpoints if e.name == candidate.endpoint_name), None)
     stable = next((e for e in record.endpoints if e.name == record.stable.endpoint_name), None)
@@ -141,7 +142,7 @@ def evaluation_input(state: State, candidate: Target) -> dict[str, Any]:
                 candidate, "MODELOPS_CANDIDATE_KEY", entry.usd_micro_per_hour if entry else None
             ),
         },
-        "prompt": agent.spec.prompt.wire(),
+        "prompt": prompt.wire(),
         "scorer": {"type": spec.scorer.type.value, "threshold": spec.scorer.threshold},
         "margin_points": spec.margin_points,
         "goal": "superior" if spec.goal is Goal.SUPERIOR else "nonInferior",

@@ -1,4 +1,4 @@
-"""The block that an intent stands for, and whether the file has it."""
+"""The routing block of an intent, and whether the file has it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from modelops.domain.rollout.state import State
 
 
 def next_generation(state: State) -> int:
-    """Above the file's, the status's, and the wall clock in milliseconds."""
+    """One more than the highest of the file's generation, the intent's, and the time in milliseconds."""
     block, intent = state.block, state.rollout.status.intent
     return (
         max(
@@ -24,12 +24,13 @@ def next_generation(state: State) -> int:
 
 
 def canary_until(state: State) -> str:
+    """The time at which routers go back to stable by themselves unless the block is renewed, in UTC."""
     moment = state.now + timedelta(seconds=state.settings.canary_seconds)
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def block_of(state: State, intent: Intent, candidate: Target) -> RoutingBlock:
-    """The block of an intended step."""
+    """The block that the intent asks for."""
     if intent.state == "Promoting":
         return RoutingBlock.promoted(uid=state.uid, step=intent.step, generation=intent.generation)
     return RoutingBlock(
@@ -50,7 +51,7 @@ def block_of(state: State, intent: Intent, candidate: Target) -> RoutingBlock:
 
 
 def equals_intent(state: State, candidate: Target) -> bool:
-    """Exactly (uid, step, state, weight, generation), salt and canary target included; `canary_until` moves."""
+    """Whether the file's block is the intended one, apart from `canary_until`, which is renewed."""
     intent, block = state.rollout.status.intent, state.block
     if intent is None or block is None or intent.state != "Progressing":
         return False

@@ -7,11 +7,12 @@ from datetime import datetime
 from math import inf
 
 from modelops.api.v1alpha1.agentmodel import AgentModel
-from modelops.api.v1alpha1.rollout import Rollout
+from modelops.api.v1alpha1.rollout import CandidateStatus, Intent, Rollout
 from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain.agentsfile import AgentEntry, RoutingBlock, StableTarget
+from modelops.domain.established import require_established
 from modelops.domain.facts import UNSEEN, Outage, Unseen
-from modelops.domain.record import Record, Target
+from modelops.domain.record import Active, Record, Target
 from modelops.ports import AgentReports, Endpoint, ModelInfo, ProgramState
 
 
@@ -28,28 +29,29 @@ class File:
 
 @dataclass(frozen=True, kw_only=True)
 class RolloutSettings:
-    """What the installation says. All durations in seconds."""
+    """Settings of the installation. All durations are in seconds."""
 
     canary_seconds: int = 1800
-    """`canary_until` lies this far ahead; when it has passed, routers go back to stable by themselves."""
+    """`canary_until` is this far ahead; when it has passed, routers go back to stable by themselves."""
     renew_seconds: int = 600
+    """`canary_until` is renewed when it is this much older than a new one would be."""
     look_seconds: float = 5.0
     """How often a rollout that waits for agents or samples is reconciled, besides at each change of their reports."""
     installation: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Watched:
-    """What this process remembers of the watch on the canary; lost with the process, then counted anew."""
+class CanaryMeasurements:
+    """What this process has measured on the canary. A restart loses it, and the measurement starts anew."""
 
     healthy_seconds: float = 0.0
-    """Healthy time of the current step that this process saw, beyond what the status has."""
+    """Healthy time of the current step that this process has counted and the status does not have yet."""
     first_bad_ms: int | None = None
     """Milliseconds since the first report of canary errors or latency above its limit."""
     arrived_ms: int = 0
-    """Milliseconds since the newest report came in."""
+    """Milliseconds since the newest report arrived."""
     write_ms: int | None = None
-    """Milliseconds from the decision to go back to the tombstone's answer."""
+    """Milliseconds from the decision to abort to the API server's answer to the tombstone."""
     listening_seconds: float = inf
     """How long this process has been taking reports; agents send one every 5 s."""
     effect_ms: int | None = None
@@ -58,7 +60,7 @@ class Watched:
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """One moment. Facts from outside Kubernetes are UNSEEN until the decision needs them."""
+    """What one decision knows. Facts from outside Kubernetes are UNSEEN until the decision asks for them."""
 
     now: datetime
     rollout: Rollout
@@ -67,20 +69,20 @@ class State:
     agent_model: AgentModel | None
     record: Record | None
     run: TrainingRun | None = None
-    """The TrainingRun that the candidate names, where it does."""
+    """The TrainingRun that the candidate names; None where it names none, or the run does not exist."""
     file: File | None = None
     file_problem: str = ""
     file_missing: bool = False
-    """The ConfigMap does not exist, so there is nothing to put back; a malformed file is waited for instead."""
+    """The ConfigMap does not exist, so nothing can be restored in it. A malformed file is waited for instead."""
     file_is_live: bool = False
     """Whether `file`, or why there is none, was read from the API server for this decision."""
     secret_problem: str = ""
     rebase: tuple[str, RoutingBlock | None] | None = None
-    """This process wrote an intent from scratch, sent its file write once, and it definitely did not land:
-    (uid, the block that it was decided from)."""
-    watched: Watched = field(default_factory=Watched)
+    """(uid, the block that the intent was decided from), if this process wrote a new intent, sent the write of the file
+    once, and the API server refused it with a conflict."""
+    measurements: CanaryMeasurements = field(default_factory=CanaryMeasurements)
     reports: AgentReports | None = None
-    """For the intended generation; None: no router was heard and no Pod is expected."""
+    """For the intended generation; None where no router has reported and no Pod is expected."""
 
     endpoint: Endpoint | Outage | Unseen | None = UNSEEN
     answers: bool | Unseen = UNSEEN
@@ -88,7 +90,7 @@ class State:
     """Micro-USD per hour of one replica of the candidate's endpoint."""
     candidate_model: ModelInfo | Outage | Unseen | None = UNSEEN
     check: ProgramState | Outage | Unseen | None = UNSEEN
-    """Whether the evaluation can be made: asked before the claim."""
+    """The program that checks whether the evaluation can be made; asked before the agent is locked."""
     evaluation: ProgramState | Outage | Unseen | None = UNSEEN
 
     @property
@@ -96,8 +98,8 @@ class State:
         return self.rollout.metadata.uid
 
     @property
-    def asked_to_stop(self) -> bool:
-        """Whether a person wants it back: the spec or the deletion says so, no latch is needed."""
+    def abort_is_requested(self) -> bool:
+        """Whether a person asked for an abort, by the spec or by deletion: then no latch is needed."""
         return self.rollout.spec.abort or self.rollout.metadata.deletion_timestamp is not None
 
     @property
@@ -110,9 +112,37 @@ class State:
     def block(self) -> RoutingBlock | None:
         return self.file.entry.routing if self.file else None
 
+    def require_agent_model(self) -> AgentModel:
+        """The AgentModel, for the steps after `agent_model_is_missing`."""
+        return require_established(self.agent_model, "the AgentModel")
+
+    def require_record(self) -> Record:
+        """The agent's record, for the steps after `agent_model_is_missing`."""
+        return require_established(self.record, "the agent's record")
+
+    def require_active(self) -> Active:
+        """The entry of the record that locks the agent, for the steps after `ensure_agent_locked`."""
+        return require_established(self.require_record().active, "the lock on the agent")
+
+    def require_file(self) -> File:
+        """The agents' file, for the steps that checked whether it could be read."""
+        return require_established(self.file, "the agents' file")
+
+    def require_candidate(self) -> CandidateStatus:
+        """The candidate in the status, for the steps after `report_agent_lock`."""
+        return require_established(self.rollout.status.candidate, "the candidate in the status")
+
+    def require_intent(self) -> Intent:
+        """The intended routing, for the steps after `ensure_canary_armed`."""
+        return require_established(self.rollout.status.intent, "the intended routing")
+
+    def require_reports(self) -> AgentReports:
+        """The agents' reports, for the steps after `await_agents_in_sync`."""
+        return require_established(self.reports, "the agents' reports")
+
 
 def same_target(found: StableTarget | None, target: Target) -> bool:
-    """Whether the file's stable keys name the target; a key that the file leaves out says nothing."""
+    """Whether the file's stable keys name the target; a key that the file leaves out is not compared."""
     if found is None or found.model is None:
         return False
     pairs = (
@@ -126,7 +156,7 @@ def same_target(found: StableTarget | None, target: Target) -> bool:
 
 
 def stable_keys(target: Target) -> StableTarget:
-    """The file's five keys for a target."""
+    """The target as the five stable keys of the agents' file."""
     return StableTarget(
         model=target.served_model or target.model,
         endpoint=target.endpoint,

@@ -1,4 +1,4 @@
-"""How a Rollout's status is changed: phase, reason and conditions always together."""
+"""The status of a Rollout: phase, reason and conditions always change together."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def with_phase(
     facts: dict[str, bool] | None = None,
     **changes: Any,
 ) -> RolloutStatus:
-    """The status in this phase for this reason. `facts`: further conditions to set with the same words."""
+    """The status in this phase for this reason. `facts` are further conditions, with the same reason and message."""
     old = state.rollout.status
     generation = state.rollout.metadata.generation
     terminal = phase in TERMINAL
@@ -76,6 +76,6 @@ def wait(
     facts: dict[str, bool] | None = None,
     **changes: Any,
 ) -> RolloutPlan:
-    """Say why nothing goes on (written only where it is new), and look again after so many seconds."""
+    """Says what the rollout waits for, and decides again after these seconds. An unchanged status is not written."""
     status = with_phase(state, phase, reason, message, facts=facts, **changes)
     return Plan(steps=status_steps(state, status, reason, message), requeue_after=after)

@@ -1,4 +1,4 @@
-"""Plays: drawn from a seed, given move by move, or the usual course with something done to it; and made short."""
+"""Runs of scenarios: random moves, given moves, or the usual course with moves injected; and shorter failing runs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import dataclass
 
-from tests.unit.rollout.explorer import Moves, Run, Scenario, over
+from tests.unit.rollout.explorer import Moves, Run, Scenario, has_ended
 from tests.unit.rollout.safety import Violated
 
 
@@ -22,48 +22,48 @@ class Failure:
         return self.what + "".join(f"\n    {move}" for move in self.moves)
 
 
-def drawn(scenario: Scenario, seed: int, *, most: int = 160) -> Failure | None:
-    """Plays moves drawn from the seed, then closes."""
+def play_random_moves(scenario: Scenario, seed: int, *, max_moves: int = 160) -> Failure | None:
+    """Plays random moves of this seed, then closes the run."""
     chance, run = random.Random(seed), Run(deepcopy(scenario))
-    return _judged(run, lambda: _draw(run, chance, most))
+    return _failure_of(run, lambda: _play_random(run, chance, max_moves))
 
 
-def _draw(run: Run, chance: random.Random, most: int) -> None:
-    for _ in range(chance.randint(most // 4, most)):
+def _play_random(run: Run, chance: random.Random, max_moves: int) -> None:
+    for _ in range(chance.randint(max_moves // 4, max_moves)):
         moves = run.enabled()
         run.play(chance.choices([m for _, m in moves], [w for w, _ in moves])[0], trusted=True)
 
 
-def replayed(scenario: Scenario, moves: Iterable[str]) -> Failure | None:
-    """Plays these moves, leaving out what is not possible, then closes."""
+def replay(scenario: Scenario, moves: Iterable[str]) -> Failure | None:
+    """Plays these moves without the impossible ones, then closes the run."""
     run = Run(deepcopy(scenario))
 
     def play() -> None:
         for move in moves:
             run.play(move)
 
-    return _judged(run, play)
+    return _failure_of(run, play)
 
 
-def _judged(run: Run, play: Callable[[], None]) -> Failure | None:
+def _failure_of(run: Run, play: Callable[[], None]) -> Failure | None:
     try:
         play()
         run.close()
     except Violated as error:
         return Failure(str(error), tuple(run.moves))
-    except Exception as error:  # noqa: BLE001  # the code under test fell over: as bad, and as worth shortening
+    except Exception as error:  # noqa: BLE001  # an exception of the code under test is a failure like the others
         return Failure(f"{type(error).__name__}: {error}", tuple(run.moves))
     return None
 
 
-def shortened(scenario: Scenario, failure: Failure, *, most: int = 400) -> Failure:
+def shrink(scenario: Scenario, failure: Failure, *, max_moves: int = 400) -> Failure:
     """The failure with fewer moves: halves, then ever smaller pieces are left out while it still fails."""
     best, piece, tries = failure, max(1, len(failure.moves) // 2), 0
-    while tries < most:
+    while tries < max_moves:
         found = False
         for start in range(0, len(best.moves), piece):
             tries += 1
-            shorter = replayed(scenario, best.moves[:start] + best.moves[start + piece :])
+            shorter = replay(scenario, best.moves[:start] + best.moves[start + piece :])
             if shorter is not None and len(shorter.moves) < len(best.moves) and _kind(shorter) == _kind(best):
                 best, found = shorter, True
                 break
@@ -78,18 +78,18 @@ def _kind(failure: Failure) -> str:
     return failure.what.split(" ")[0]
 
 
-def usual(run: Run) -> str | None:
-    """The next move where everything is well: deliver, answer, reconcile, let time pass; None when all is over."""
+def next_usual_move(run: Run) -> str | None:
+    """The next move without faults: deliver, answer, reconcile, or let time pass; None when every rollout has ended."""
     labels = [label for _, label in run.enabled()]
     for verb in ("watch", "answer", "start"):
         for label in labels:
             if label.startswith(verb):
                 return label
     rollouts = [item for name, item in run.server.objects.items() if name[0] == "rollouts"]
-    return "tick" if any(not over(item) for item in rollouts) else None
+    return "tick" if any(not has_ended(item) for item in rollouts) else None
 
 
-def injected(scenario: Scenario, at: int, moves: Moves) -> Failure | bool | None:
+def play_with_injection(scenario: Scenario, at: int, moves: Moves) -> Failure | bool | None:
     """The usual course with `moves` made before its move number `at`; False where it has no such move."""
     run = Run(deepcopy(scenario))
     reached = False
@@ -101,12 +101,12 @@ def injected(scenario: Scenario, at: int, moves: Moves) -> Failure | bool | None
                 reached = True
                 for move in moves:
                     run.play(move)
-            step = usual(run)
+            step = next_usual_move(run)
             if step is None:
                 return
             run.play(step, trusted=True)
 
-    failure = _judged(run, play)
+    failure = _failure_of(run, play)
     if failure is None and not reached:
         return False
     return failure

@@ -1,4 +1,4 @@
-"""A rollout's life without a cluster: observe, decide, and take every write as carried out."""
+"""Drives a rollout without a cluster: decides, and applies each step of the plan to the state."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from modelops.domain.rollout.actions import (
     StopProgram,
 )
 from modelops.domain.rollout.decide import decide
-from modelops.domain.rollout.state import File, RolloutSettings, State, Watched
+from modelops.domain.rollout.state import CanaryMeasurements, File, RolloutSettings, State
 from modelops.ports import AgentReports, Endpoint, ModelInfo, ProgramState, Track
 
 HEALTHY = AgentReports(
@@ -79,8 +79,8 @@ def a_file(text: str = objects.FILE_TEXT, version: str = "1") -> File:
     return File(resource_version=version, text=text, entry=agentsfile.parse(text, AGENT))
 
 
-def observed(item: Json | None = None, *, agent: Json | None = None, **changes: Any) -> State:
-    """One moment, before anything happened unless `changes` say otherwise."""
+def rollout_state(item: Json | None = None, *, agent: Json | None = None, **changes: Any) -> State:
+    """The state of a new rollout, with these changes."""
     item = item or objects.rollout()
     given: dict[str, Any] = {
         "now": START,
@@ -96,16 +96,17 @@ def observed(item: Json | None = None, *, agent: Json | None = None, **changes: 
 
 
 @dataclass
-class Life:
-    """Decides and carries out, fact by fact; `written` names every write."""
+class RolloutDriver:
+    """Decides and carries out plans. The lists name each write, each Event and each action."""
 
     state: State
     facts: dict[str, Any] = field(default_factory=dict)
     written: list[str] = field(default_factory=list)
-    told: list[str] = field(default_factory=list)
-    done: list[str] = field(default_factory=list)
+    announced: list[str] = field(default_factory=list)
+    performed: list[str] = field(default_factory=list)
 
-    def facts_of_a_good_world(self) -> dict[str, Any]:
+    def healthy_facts(self) -> dict[str, Any]:
+        """Facts with which the rollout goes well, unless the test sets others in `facts`."""
         return {
             "candidate_model": ModelInfo(repo="org/candidate-of-r1", revision="a" * 40),
             "price": 1_000_000,
@@ -127,15 +128,15 @@ class Life:
             if plan.needs is RolloutFact.FILE_IS_LIVE:
                 self.state = replace(self.state, file_is_live=True)
             else:
-                self.state = replace(self.state, **{plan.needs: self.facts_of_a_good_world()[plan.needs]})
+                self.state = replace(self.state, **{plan.needs: self.healthy_facts()[plan.needs]})
             plan = decide(self.state)
         raise AssertionError(f"the decision asks for {plan.needs} again and again")
 
     def step(self, *, without: int = 0) -> Plan:
-        """One plan, carried out but for its last `without` steps; the next moment knows no facts."""
+        """Carries out one plan without its last `without` steps, and forgets the facts."""
         plan = self.plan()
         for step in plan.steps[: len(plan.steps) - without]:
-            self._take(step)
+            self._carry_out(step)
         self.state = replace(
             self.state,
             file_is_live=False,
@@ -148,7 +149,7 @@ class Life:
         )
         return plan
 
-    def _take(self, step: object) -> None:
+    def _carry_out(self, step: object) -> None:
         match step:
             case WriteStatus(status=status):
                 self.state = replace(
@@ -172,49 +173,51 @@ class Life:
                 assert block is not None
                 self.written.append(f"file {block.rollout.state} {block.weight}")
             case StartProgram() | RetryProgram() | StopProgram():
-                self.done.append(program_action(step))
+                self.performed.append(program_action(step))
             case CountHealthyTime():
-                self.done.append("tick")
+                self.performed.append("tick")
             case ResetHealthyTime():
-                self.done.append("tick_reset")
+                self.performed.append("tick_reset")
             case Announce(reason=reason):
-                self.told.append(reason)
+                self.announced.append(reason)
 
-    def until(self, holds: Callable[[State], bool], *, most: int = 40) -> Life:
-        """Lives on until it holds; time passes where nothing is to be done at once."""
-        for _ in range(most):
+    def run_until(self, holds: Callable[[State], bool], *, max_steps: int = 40) -> RolloutDriver:
+        """Carries out plans until this holds; time passes after a plan that does not continue at once."""
+        for _ in range(max_steps):
             if holds(self.state):
                 return self
             plan = self.step()
             if plan.requeue_after != 0:
-                self.passes(11)
-        raise AssertionError(f"never came to be: {self.reason} after {self.written}")
+                self.pass_time(11)
+        raise AssertionError(f"the condition never held: {self.reason} after {self.written}")
 
-    def passes(self, seconds: float, *, healthy: bool = True) -> None:
-        """Time passes; healthy time is watched."""
-        watched = Watched(healthy_seconds=seconds) if healthy else Watched()
-        self.state = replace(self.state, now=self.state.now + timedelta(seconds=seconds), watched=watched)
+    def pass_time(self, seconds: float, *, healthy: bool = True) -> None:
+        """Moves the clock; the time counts as healthy unless told otherwise."""
+        measurements = CanaryMeasurements(healthy_seconds=seconds) if healthy else CanaryMeasurements()
+        self.state = replace(
+            self.state, now=self.state.now + timedelta(seconds=seconds), measurements=measurements
+        )
 
-    def rest(self) -> Life:
-        """Until nothing more is to be done now."""
+    def run_until_idle(self) -> RolloutDriver:
+        """Carries out plans until one writes nothing."""
         for _ in range(12):
             before = len(self.written)
             plan = self.step()
             if len(self.written) == before and plan.requeue_after != 0:
                 return self
-        raise AssertionError(f"never comes to rest: {self.written}")
+        raise AssertionError(f"never idle: {self.written}")
 
-    def writes_text(self, text: str) -> None:
-        """Somebody else writes the file."""
+    def edit_file(self, text: str) -> None:
+        """A person or another tool writes the file."""
         assert self.state.file is not None
         self.state = replace(self.state, file=a_file(text, str(int(self.state.file.resource_version) + 1)))
 
-    def asks(self, **spec: Any) -> None:
-        """Somebody changes the spec."""
+    def edit_spec(self, **spec: Any) -> None:
+        """A person changes the spec."""
         changed = self.state.rollout.spec.model_copy(update=spec)
         self.state = replace(self.state, rollout=self.state.rollout.model_copy(update={"spec": changed}))
 
-    def deletes(self) -> None:
+    def delete_rollout(self) -> None:
         metadata = self.state.rollout.metadata.model_copy(update={"deletion_timestamp": self.state.now})
         self.state = replace(self.state, rollout=self.state.rollout.model_copy(update={"metadata": metadata}))
 
@@ -232,7 +235,7 @@ class Life:
         return ready[0].message if ready else ""
 
 
-def over(state: State) -> bool:
+def has_ended(state: State) -> bool:
     status = state.rollout.status
     return status.finished_at is not None and not state.rollout.metadata.finalizers
 
@@ -243,11 +246,11 @@ def at_weight(weight: int) -> Callable[[State], bool]:
     )
 
 
-def armed(state: State) -> bool:
+def is_armed(state: State) -> bool:
     return state.block is not None and state.block.canary is not None and state.block.salt == state.uid
 
 
-def watching(state: State) -> bool:
+def is_watching(state: State) -> bool:
     return state.rollout.status.reason == "Watching"
 
 

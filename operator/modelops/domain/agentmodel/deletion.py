@@ -1,0 +1,79 @@
+"""Deleting an AgentModel: its rollout aborts and its endpoints are stopped before the finalizer is removed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from modelops.api.v1alpha1.agentmodel import EndpointRole
+from modelops.api.v1alpha1.names import FINALIZER
+from modelops.domain.agentmodel.actions import AgentModelPlan
+from modelops.domain.agentmodel.bootstrap import first_record
+from modelops.domain.agentmodel.endpoints import endpoints_are_unknown, stop_unused_endpoints
+from modelops.domain.agentmodel.orphans import abort_without_rollout
+from modelops.domain.agentmodel.state import State
+from modelops.domain.agentmodel.status_report import ENDPOINT_POLL_SECONDS
+from modelops.domain.facts import UNSEEN, Outage
+from modelops.domain.plan import Announce, Plan, WriteFinalizers, WriteRecord
+from modelops.domain.record import EndpointEntry
+
+MAX_DELETION_SECONDS = 3600.0
+
+
+def finish_deletion(state: State) -> AgentModelPlan | None:
+    """Stops the endpoints that no agent uses, then removes the finalizer.
+
+    After an hour the finalizer is removed in any case, and an Event names the endpoints that may still bill.
+    """
+    meta = state.agent_model.metadata
+    if meta.deletion_timestamp is None:
+        return None
+    kept = tuple(name for name in meta.finalizers if name != FINALIZER)
+    if FINALIZER not in meta.finalizers:
+        return Plan()
+    remove_finalizer = (WriteFinalizers(finalizers=kept),)
+    state = state if state.record is not None else with_record_from_statuses(state)
+    record = state.require_record()
+    if not (record.endpoints or record.active):
+        return Plan(steps=remove_finalizer)
+    if (state.now - meta.deletion_timestamp).total_seconds() > MAX_DELETION_SECONDS:
+        names = ", ".join(entry.name for entry in record.endpoints)
+        message = (
+            f"LEAK: endpoints {names} may still run and bill; delete them by hand when no agent uses them"
+        )
+        return Plan(steps=(Announce(reason="Leaked", message=message, warning=True), *remove_finalizer))
+    if record.active is not None:
+        return abort_without_rollout(state, record, record.active, f"AgentModel {meta.name} was deleted")
+    if any(entry.role != EndpointRole.STOPPING.value for entry in record.endpoints):
+        stopping = stop_at_once(record.endpoints, state.now)
+        return Plan(
+            steps=(
+                WriteRecord(record=record.with_(endpoints=stopping), purpose="the AgentModel is deleted"),
+            ),
+            requeue_after=0,
+        )
+    return (
+        endpoints_are_unknown(state)
+        or stop_unused_endpoints(state)
+        or Plan(requeue_after=ENDPOINT_POLL_SECONDS)
+    )
+
+
+def with_record_from_statuses(state: State) -> State:
+    """For a deletion whose record was deleted first, such as that of the namespace: no record can be written there.
+
+    The endpoints that the statuses name and the service still has are stopped as if a record had them. Their cost is
+    not booked.
+    """
+    record = first_record(state)
+    endpoints = record.endpoints
+    if state.endpoints is not UNSEEN and not isinstance(state.endpoints, Outage):
+        listed = {endpoint.name for endpoint in state.endpoints}
+        endpoints = tuple(entry for entry in endpoints if entry.name in listed)
+    return replace(state, record=record.with_(active=None, endpoints=stop_at_once(endpoints, state.now)))
+
+
+def stop_at_once(entries: tuple[EndpointEntry, ...], now: datetime) -> tuple[EndpointEntry, ...]:
+    """The endpoints with the role stopping and no time left."""
+    ends = {"role": EndpointRole.STOPPING.value, "stop_after": now.isoformat(timespec="seconds")}
+    return tuple(entry.model_copy(update=ends) for entry in entries)

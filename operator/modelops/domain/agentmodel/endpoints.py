@@ -1,0 +1,140 @@
+"""Starting the endpoints that the record names, and stopping those that are no longer used."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from modelops.api.v1alpha1.agentmodel import EndpointRole
+from modelops.domain.agentmodel.actions import AgentModelFact, AgentModelPlan, CreateEndpoint, DeleteEndpoint
+from modelops.domain.agentmodel.project import project_status
+from modelops.domain.agentmodel.state import State
+from modelops.domain.agentmodel.status_report import ENDPOINT_POLL_SECONDS
+from modelops.domain.facts import UNSEEN, Outage
+from modelops.domain.plan import Plan, WriteRecord, WriteStatus
+from modelops.domain.record import EndpointEntry
+
+MAX_WAIT_FOR_AGENTS_SECONDS = 3600.0
+"""An agent process that does not report keeps an endpoint running for this long after its time."""
+FIRST_REPORTS_SECONDS = 15.0
+"""After this long every agent that runs has reported: agents report every 5 s."""
+
+
+def endpoints_are_unknown(state: State) -> AgentModelPlan | None:
+    """The service is asked only where the record has an endpoint and there is a token."""
+    record = state.require_record()
+    if not record.endpoints or state.endpoints is not UNSEEN:
+        return None
+    if state.secret_problem and not state.can_clean_up:
+        return None
+    return Plan(needs=AgentModelFact.ENDPOINTS)
+
+
+def ensure_endpoints_created(state: State) -> AgentModelPlan | None:
+    """Creates each endpoint that the record names with a serving role; first the status and the record name it.
+
+    Both writes fail unless they were decided from the newest copies. An endpoint that was just deleted and is still in
+    the record is not created again.
+    """
+    record = state.require_record()
+    if state.secret_problem or state.endpoints is UNSEEN or isinstance(state.endpoints, Outage):
+        return None
+    listed = {endpoint.name for endpoint in state.endpoints}
+    expired = {entry.name for entry in expired_endpoints(state)}
+    missing = [
+        e
+        for e in record.endpoints
+        if e.name not in listed | expired and e.role != EndpointRole.STOPPING.value
+    ]
+    if not missing:
+        return None
+    return Plan(
+        steps=(
+            WriteStatus(status=project_status(state)),
+            WriteRecord(record=record, purpose="unchanged: proves that it is the newest"),
+            *(CreateEndpoint(entry=entry) for entry in missing),
+        ),
+        requeue_after=ENDPOINT_POLL_SECONDS / 10,
+    )
+
+
+def stop_unused_endpoints(state: State) -> AgentModelPlan | None:
+    """Deletes expired endpoints, then removes them from the status, and then from the record, which books their cost.
+
+    Because of this order, an endpoint that only the status names is one that a rebuilt record has lost.
+    """
+    record = state.require_record()
+    if state.endpoints is UNSEEN or isinstance(state.endpoints, Outage):
+        return None
+    unused = [entry for entry in expired_endpoints(state) if not endpoint_is_in_use(state, entry)]
+    listed = {endpoint.name for endpoint in state.endpoints}
+    running = [entry for entry in unused if entry.name in listed]
+    if running:
+        return Plan(
+            steps=tuple(DeleteEndpoint(name=entry.name) for entry in running),
+            requeue_after=ENDPOINT_POLL_SECONDS / 10,
+        )
+    if not unused:
+        return None
+    stopped = {entry.name for entry in unused}
+    changed = record.with_spent(*unused, until=state.now).with_(
+        endpoints=tuple(entry for entry in record.endpoints if entry.name not in stopped)
+    )
+    return Plan(
+        steps=(
+            WriteStatus(status=project_status(replace(state, record=changed))),
+            WriteRecord(record=changed, purpose=f"stopped {', '.join(sorted(stopped))}"),
+        ),
+        requeue_after=0,
+    )
+
+
+def has_expired(entry: EndpointEntry, now: datetime) -> bool:
+    """Whether the endpoint no longer serves and its time to stop has come."""
+    ends = entry.role in (EndpointRole.STOPPING.value, EndpointRole.PREVIOUS.value)
+    return ends and bool(entry.stop_after) and datetime.fromisoformat(entry.stop_after) <= now
+
+
+def expired_endpoints(state: State) -> tuple[EndpointEntry, ...]:
+    """The expired endpoints, without those that stable, the active candidate or the agents' file name."""
+    record = state.require_record()
+    expired = tuple(entry for entry in record.endpoints if has_expired(entry, state.now))
+    if state.agent_model.metadata.deletion_timestamp is not None:
+        return expired
+    named = {record.stable.endpoint_name, record.active.candidate.endpoint_name if record.active else ""}
+    return tuple(e for e in expired if e.name not in named and e.repo not in models_in_file(state))
+
+
+def endpoint_is_in_use(state: State, entry: EndpointEntry) -> bool:
+    """Whether an agent reports the endpoint's model, or may still use an older routing.
+
+    A Pod that never reports keeps the endpoint running for an hour at most.
+    """
+    reports = state.reports
+    if state.listening_seconds < FIRST_REPORTS_SECONDS:
+        return True
+    if reports is None or reports.expected == 0:
+        return False
+    if entry.repo in reports.models_in_use and entry.repo not in models_served_elsewhere(state):
+        return True
+    overdue = (state.now - datetime.fromisoformat(entry.stop_after)).total_seconds()
+    return reports.in_sync < reports.expected and overdue <= MAX_WAIT_FOR_AGENTS_SECONDS
+
+
+def models_served_elsewhere(state: State) -> set[str]:
+    """Models that an endpoint serves which runs on in any case, so that their use says nothing about another endpoint.
+
+    Empty for an AgentModel that is deleted, because all of its endpoints are stopped.
+    """
+    record = state.require_record()
+    if state.agent_model.metadata.deletion_timestamp is not None:
+        return set()
+    return {record.stable.model, record.active.candidate.model if record.active else ""}
+
+
+def models_in_file(state: State) -> set[str]:
+    """The models that the agents' file names, also after an edit by a person: their endpoints run on."""
+    entry = state.file.entry if state.file else None
+    stable = entry.stable.model if entry and entry.stable else None
+    canary = entry.routing.canary if entry and entry.routing and entry.routing.weight else None
+    return {name for name in (stable, canary.model if canary else None) if name}

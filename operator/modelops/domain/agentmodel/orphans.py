@@ -1,0 +1,130 @@
+"""What Rollouts and TrainingRuns that no longer exist have left behind: the agent lock, routing, reservations."""
+
+from __future__ import annotations
+
+from modelops.api.v1alpha1.agentmodel import EndpointRole
+from modelops.domain.agentmodel.actions import AgentModelPlan, AgentModelStep, SettleOrphanedAttempt
+from modelops.domain.agentmodel.state import State
+from modelops.domain.agentmodel.status_report import ENDPOINT_POLL_SECONDS, report_status
+from modelops.domain.agentsfile import RoutingBlock, edit
+from modelops.domain.plan import Announce, Plan, WriteFile, WriteRecord
+from modelops.domain.reasons import RolloutReason
+from modelops.domain.record import Active, Completed, Record
+from modelops.domain.rollout.state import File, same_target, stable_keys
+from modelops.domain.versions import release_version
+
+
+def end_deleted_rollout(state: State) -> AgentModelPlan | None:
+    """Recovery 8: aborts the rollout that the record names where its object does not exist."""
+    record = state.require_record()
+    if record.active is None or record.active.uid in state.unreadable:
+        return None
+    if any(r.metadata.uid == record.active.uid for r in state.rollouts.values()):
+        return None
+    return abort_without_rollout(state, record, record.active, "the Rollout was deleted")
+
+
+def abort_without_rollout(state: State, record: Record, active: Active, cause: str) -> AgentModelPlan:
+    """Abort 2 to 4. The tombstone is always written, because it is not known here whether routing was intended."""
+    if not active.aborting and not same_target(stable_keys(record.stable), active.candidate):
+        fence = record.with_(active=active.model_copy(update={"aborting": True}))
+        return Plan(steps=(WriteRecord(record=fence, purpose=f"fence {active.name}"),), requeue_after=0)
+    if state.file is None and not state.file_missing:
+        return report_status(state, ENDPOINT_POLL_SECONDS)
+    steps: list[AgentModelStep] = []
+    text = tombstone_text(state, record, active, state.file) if state.file is not None else None
+    if text is not None:
+        purpose = f"abort: Rollout {active.name} does not exist"
+        steps.append(WriteFile(text=text, purpose=purpose, restores_stable=True))
+    released = released_record(state, record, active, cause)
+    steps.append(WriteRecord(record=released, purpose=f"release {active.name}"))
+    return Plan(steps=tuple(steps), requeue_after=0)
+
+
+def tombstone_text(state: State, record: Record, active: Active, file: File) -> str | None:
+    """The file with the rollout's tombstone; None where it has one and needs no other change.
+
+    The stable keys are restored where they name a candidate whose promotion was not committed.
+    """
+    block, stable = file.entry.routing, file.entry.stable
+    candidate = active.candidate.model_copy(
+        update={"version": release_version(active.candidate.version), "endpoint_url": ""}
+    )
+    uncommitted = same_target(stable, candidate) and not same_target(stable, record.stable)
+    ours = block is not None and block.salt == active.uid
+    if not uncommitted and block is not None and ours and block.rollout.state == "Aborted":
+        return None
+    generation = max(block.generation if block else 0, int(state.now.timestamp() * 1000)) + 1
+    tombstone = RoutingBlock.aborted(
+        uid=active.uid, step=block.rollout.step if block and ours else 0, generation=generation
+    )
+    if uncommitted:
+        return edit(file.text, record.agent, stable=stable_keys(record.stable), routing=tombstone)
+    return edit(file.text, record.agent, routing=tombstone)
+
+
+def released_record(state: State, record: Record, active: Active, cause: str) -> Record:
+    """The record after the rollout: completed, the lock released, its endpoint stopping, its reservation released."""
+    now = state.now.isoformat(timespec="seconds")
+    done = Completed(
+        kind="Rollout",
+        name=active.name,
+        uid=active.uid,
+        outcome=RolloutReason.Deleted.value,
+        version=active.candidate.version,
+        message=f"{cause}: all sessions are back on stable",
+        finished_at=now,
+    )
+    return record.with_(
+        active=None,
+        completed={**record.completed, active.digest: done},
+        endpoints=tuple(
+            e.model_copy(update={"role": EndpointRole.STOPPING.value, "stop_after": now})
+            if e.role == EndpointRole.CANARY.value
+            else e
+            for e in record.endpoints
+        ),
+        reservations={k: v for k, v in record.reservations.items() if k != f"{active.uid}/1"},
+    )
+
+
+def remove_orphan_routing(state: State) -> AgentModelPlan | None:
+    """Recovery 8: replaces a block with weight whose rollout does not have the agent lock.
+
+    The record that was read may be older than the lock: writing it unchanged fails unless it is the newest.
+    """
+    record, file = state.require_record(), state.file
+    block = file.entry.routing if file else None
+    if file is None or block is None or block.weight == 0:
+        return None
+    if record.active is not None and record.active.uid == block.salt == block.rollout.uid:
+        return None
+    generation = max(block.generation, int(state.now.timestamp() * 1000)) + 1
+    tombstone = RoutingBlock.aborted(uid=block.salt, step=block.rollout.step, generation=generation)
+    message = (
+        f"the agents' file gives {block.weight} percent of sessions to the canary of rollout {block.salt}, which does "
+        "not have the lock on the agent: all sessions go back to stable"
+    )
+    return Plan(
+        steps=(
+            WriteRecord(record=record, purpose="unchanged: proves that it is the newest"),
+            WriteFile(text=edit(file.text, record.agent, routing=tombstone), purpose=message),
+            Announce(reason="OrphanRouting", message=message, warning=True),
+        ),
+        requeue_after=0,
+    )
+
+
+def settle_orphan_reservations(state: State) -> AgentModelPlan | None:
+    """Settles the reservation of a TrainingRun that does not exist: the engine stops its jobs and books their cost."""
+    record = state.require_record()
+    uids = {run.metadata.uid for run in state.runs.values()}
+    uids |= {rollout.metadata.uid for rollout in state.rollouts.values()}
+    for key in record.reservations:
+        uid, _, attempt = key.rpartition("/")
+        if uid not in uids and (record.active is None or record.active.uid != uid):
+            return Plan(
+                steps=(SettleOrphanedAttempt(key=key, uid=uid, attempt=int(attempt)),),
+                requeue_after=ENDPOINT_POLL_SECONDS,
+            )
+    return None

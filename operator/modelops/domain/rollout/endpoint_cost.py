@@ -1,0 +1,80 @@
+"""What the candidate's endpoint costs: the time that is planned for it, its reservation and its settlement."""
+
+from __future__ import annotations
+
+import math
+from datetime import timedelta
+
+from modelops.api.v1alpha1.agentmodel import EndpointRole
+from modelops.domain.record import EndpointEntry, Record, Settlement
+from modelops.domain.rollout.state import State
+
+SETUP_SECONDS = 3600
+"""Time for provisioning and evaluation, added to the strategy's own pauses."""
+PAUSE_FACTOR = 1.25
+"""Planned seconds per healthy second of a pause: waiting for agents and samples takes time as well."""
+STOP_GRACE_SECONDS = 60
+
+
+def reservation_key(state: State) -> str:
+    """The key of the rollout's reservation in the record: a rollout has one attempt."""
+    return f"{state.uid}/1"
+
+
+def planned_seconds(state: State) -> int:
+    """The longest time in seconds that the reservation pays for; after it the rollout aborts."""
+    canary = state.rollout.spec.strategy.canary
+    pauses = sum(step.pause.duration_seconds for step in canary.steps if step.pause) if canary else 0
+    return SETUP_SECONDS + math.ceil(pauses * PAUSE_FACTOR)
+
+
+def planned_micro_usd(state: State, per_hour: int, replicas: int) -> int:
+    """The most that the candidate's endpoint may cost, in micro-USD; `per_hour` is the price of one replica."""
+    return math.ceil(planned_seconds(state) / 3600 * per_hour * replicas)
+
+
+def candidate_endpoint(record: Record) -> EndpointEntry | None:
+    """The candidate's entry among the record's endpoints; None where it has no endpoint of its own."""
+    active = record.active
+    if active is None or not active.candidate.endpoint_name:
+        return None
+    return next((e for e in record.endpoints if e.name == active.candidate.endpoint_name), None)
+
+
+def release_endpoint(state: State, record: Record, role: EndpointRole) -> Record:
+    """The record with the candidate's endpoint in this role, to be stopped after a minute.
+
+    An endpoint that serves the stable or the previous model keeps its role.
+    """
+    endpoint = candidate_endpoint(record)
+    if endpoint is None or endpoint.role != EndpointRole.CANARY.value:
+        return record
+    stop = state.now + timedelta(seconds=STOP_GRACE_SECONDS)
+    changed = endpoint.model_copy(
+        update={"role": role.value, "stop_after": stop.isoformat(timespec="seconds")}
+    )
+    return record.with_(endpoints=tuple(changed if e.name == endpoint.name else e for e in record.endpoints))
+
+
+def settle_reservation(state: State, record: Record) -> Record:
+    """The record with the rollout's reservation replaced by what its endpoint has cost.
+
+    The endpoint's entry counts its cost from now on, so that no minute is booked twice.
+    """
+    key = reservation_key(state)
+    reservation = record.reservations.get(key)
+    if reservation is None:
+        return record
+    endpoint = candidate_endpoint(record)
+    cost = endpoint.micro_usd(state.now) if endpoint is not None else 0
+    endpoints = tuple(
+        e.model_copy(update={"since": state.now.isoformat(timespec="seconds")})
+        if endpoint and e.name == endpoint.name
+        else e
+        for e in record.endpoints
+    )
+    return record.with_(
+        endpoints=endpoints,
+        reservations={k: v for k, v in record.reservations.items() if k != key},
+        settlements={**record.settlements, key: Settlement(usd_micro=cost, month=reservation.month)},
+    )

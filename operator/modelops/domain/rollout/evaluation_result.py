@@ -1,0 +1,112 @@
+"""The evaluation on the candidate's endpoint, and what follows from its verdict."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from modelops.api.v1alpha1.rollout import ArmResult, EvaluationStatus, RolloutPhase
+from modelops.domain.facts import UNSEEN
+from modelops.domain.plan import Announce, Plan
+from modelops.domain.reasons import RolloutReason
+from modelops.domain.rollout.actions import EvaluationProgram, RolloutFact, RolloutPlan
+from modelops.domain.rollout.canary import arm_canary
+from modelops.domain.rollout.evaluation import (
+    POLL_SECONDS,
+    is_proven,
+    program_state,
+    report_failed_program,
+    start_program,
+)
+from modelops.domain.rollout.evaluation_scores import evaluation_dataset
+from modelops.domain.rollout.state import State
+from modelops.domain.rollout.status import status_steps, with_phase
+from modelops.domain.rollout.targets import require_candidate_target
+
+
+def ensure_evaluated(state: State) -> RolloutPlan | None:
+    """Runs the evaluation, waits for its result, and applies the verdict."""
+    if state.rollout.status.evaluation is not None or is_proven(state):
+        return None
+    if state.evaluation is UNSEEN:
+        return Plan(needs=RolloutFact.EVALUATION)
+    program = program_state(state.evaluation)
+    if program is None or (not program.running and program.result is None):
+        return start_program(state, EvaluationProgram.EVALUATION, require_candidate_target(state))
+    if program.result is None:
+        return Plan(requeue_after=POLL_SECONDS)
+    result = program.result
+    if not result.get("ok"):
+        return report_failed_program(
+            state, EvaluationProgram.EVALUATION, result, phase=RolloutPhase.EVALUATING
+        )
+    verdict = parse_verdict(state, result)
+    explanation = str(result.get("explain", ""))[:1024]
+    return apply_verdict(state, verdict, explanation)
+
+
+def apply_verdict(state: State, verdict: EvaluationStatus, explanation: str) -> RolloutPlan:
+    """Writes the verdict in the same status write that arms the canary or rejects the candidate."""
+    if verdict.verdict == "pass":
+        status = with_phase(
+            state,
+            RolloutPhase.EVALUATING,
+            RolloutReason.EvaluationPassed,
+            explanation,
+            facts={"Evaluated": True},
+            evaluation=verdict,
+        )
+        if state.rollout.spec.strategy.evaluate_only is not None:
+            return Plan(
+                steps=status_steps(state, status, RolloutReason.EvaluationPassed, explanation),
+                requeue_after=0,
+            )
+        passed = state.rollout.model_copy(update={"status": status})
+        plan = arm_canary(replace(state, rollout=passed))
+        announced = Announce(reason=RolloutReason.EvaluationPassed.value, message=explanation)
+        # The Event of the verdict comes first, because the verdict is the reason to arm the canary.
+        return replace(plan, steps=(*plan.steps[:1], announced, *plan.steps[1:])) if plan.steps else plan
+    reason = (
+        RolloutReason.EvaluationFailed if verdict.verdict == "fail" else RolloutReason.EvaluationInconclusive
+    )
+    status = with_phase(
+        state,
+        RolloutPhase.EVALUATING,
+        reason,
+        explanation,
+        facts={"Evaluated": True},
+        evaluation=verdict,
+        abort_reason=reason.value,
+    )
+    return Plan(steps=status_steps(state, status, reason, explanation), requeue_after=0)
+
+
+def parse_verdict(state: State, result: dict[str, Any]) -> EvaluationStatus:
+    """The evaluation's `result.json` as the status has it."""
+    version = f"{evaluation_dataset(state)}@{result.get('as_of', '')}"
+    return EvaluationStatus(
+        examples=int(result["n"]),
+        baseline=parse_arm(result["baseline"]),
+        candidate=parse_arm(result["candidate"]),
+        difference_points=str(result["difference_points"]),
+        interval_points=tuple(str(end) for end in result["interval"]),
+        margin_points=str(result["margin_points"]),
+        dataset_version=version,
+        verdict=str(result["verdict"]),
+        recommendation=str(result["recommendation"]),
+        experiment_url=str(result.get("experiment_url") or "")[:1024],
+        recorded=bool(result.get("recorded", True)),
+        candidates_compared=state.require_record().candidates_compared.get(version, 0) + 1,
+        findings=tuple(str(finding)[:512] for finding in result.get("findings", ()))[:32],
+    )
+
+
+def parse_arm(side: dict[str, Any]) -> ArmResult:
+    """One model's part of the result."""
+    return ArmResult(
+        success=str(side["success"]),
+        latency_p50_milliseconds=round(float(side.get("latency_p50_ms") or 0)),
+        latency_p95_milliseconds=round(float(side.get("latency_p95_ms") or 0)),
+        usd_per_1000_tokens=str(side.get("cost_per_1k") or "0"),
+        errors=int(side.get("errors") or 0),
+    )

@@ -1,0 +1,181 @@
+"""What must hold before a rollout may lock its agent. Each check returns the plan that waits or ends the rollout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from modelops.api.v1alpha1.rollout import RolloutPhase
+from modelops.domain.agentsfile import RoutingBlock, edit
+from modelops.domain.reasons import RolloutReason
+from modelops.domain.record import PRUNED, PRUNING, Target
+from modelops.domain.rollout.abort import latch_abort
+from modelops.domain.rollout.actions import RolloutPlan
+from modelops.domain.rollout.candidate import candidate_field
+from modelops.domain.rollout.evaluation import discard_evaluation_check, is_proven
+from modelops.domain.rollout.evaluation_scores import evaluation_dataset
+from modelops.domain.rollout.state import State, same_target
+from modelops.domain.rollout.status import wait
+
+RETRY_SECONDS = 15.0
+
+
+def agent_model_is_missing(state: State) -> RolloutPlan | None:
+    """Without AgentModel and record nothing can be decided; a rollout that has the lock aborts."""
+    name = state.rollout.spec.agent_model_ref.name
+    if state.agent_model is None:
+        namespace = state.rollout.metadata.namespace
+        message = f"AgentModel {name} (spec.agentModelRef) does not exist in namespace {namespace}: create it"
+    elif state.record is None:
+        message = f"AgentModel {name} (spec.agentModelRef) has no record yet: see its conditions"
+    else:
+        return None
+    if state.agent_model is None and state.holds_agent_lock:
+        return latch_abort(
+            state, RolloutReason.AgentModelNotFound, f"{message}. All sessions go back to stable"
+        )
+    return wait(
+        state, state.rollout.status.phase, RolloutReason.AgentModelNotFound, message, after=RETRY_SECONDS
+    )
+
+
+def secret_is_not_usable(state: State) -> RolloutPlan | None:
+    """Without the agent's own tokens no service is asked: the installation's tokens are only for cleaning up."""
+    if not state.secret_problem:
+        return None
+    return wait(
+        state,
+        state.rollout.status.phase,
+        RolloutReason.SecretNotUsable,
+        state.secret_problem,
+        after=RETRY_SECONDS,
+    )
+
+
+def candidate_was_pruned(state: State, candidate: Target) -> RolloutPlan | None:
+    """`modelops prune` marks a version in the record before it deletes the model; then no rollout may use it."""
+    entry = state.require_record().entry_of(candidate.model)
+    since = entry and (entry.lineage.get(PRUNED) or entry.lineage.get(PRUNING))
+    if not since:
+        return None
+    return latch_abort(
+        state,
+        RolloutReason.CandidateNotFound,
+        f"{candidate_field(state)} of Rollout {state.rollout.metadata.name} is {candidate.version}, whose repository "
+        f"{candidate.model} was removed from the Hub by `modelops prune` at {since}: use another version in a new "
+        "rollout, or train it again",
+    )
+
+
+def candidate_already_serves(state: State, candidate: Target) -> RolloutPlan | None:
+    """A candidate with the version or the commit of the stable model cannot replace it."""
+    record = state.require_record()
+    stable = record.stable
+    same_commit = (candidate.model, candidate.revision) == (stable.model, stable.revision)
+    if candidate.version != stable.version and not same_commit:
+        return None
+    return latch_abort(
+        state,
+        RolloutReason.CandidateNotFound,
+        f"{candidate_field(state)} of Rollout {state.rollout.metadata.name} is {candidate.version} "
+        f"({candidate.model}), which already serves {record.agent}: use another model in a new rollout",
+    )
+
+
+def prompt_contract_is_missing(state: State, candidate: Target) -> RolloutPlan | None:  # noqa: ARG001
+    """The evaluation asks both models with the agent's prompt contract."""
+    agent = state.require_agent_model()
+    if agent.spec.prompt is not None or is_proven(state):
+        return None
+    message = f"AgentModel {agent.metadata.name} has no spec.prompt: add the prompt contract that the agent really uses"
+    return wait(state, RolloutPhase.PENDING, RolloutReason.NoPromptContract, message, after=None)
+
+
+def evaluation_dataset_is_missing(state: State, candidate: Target) -> RolloutPlan | None:  # noqa: ARG001
+    """A candidate that was never stable needs a held-out dataset."""
+    if is_proven(state) or evaluation_dataset(state):
+        return None
+    return latch_abort(
+        state,
+        RolloutReason.NoDataset,
+        "no held-out dataset: set spec.evaluation.dataset in a new rollout, or set spec.langsmith.evaluationDataset of "
+        f"AgentModel {state.require_agent_model().metadata.name} before you create a new rollout",
+    )
+
+
+def open_router_key_is_missing(state: State, candidate: Target) -> RolloutPlan | None:
+    """The evaluation asks models at OpenRouter with a key of the AgentModel's Secrets, not with the agent's own key."""
+    record, agent = state.require_record(), state.require_agent_model()
+    asked = next((t.model for t in (record.stable, candidate) if t.endpoint == "openrouter"), None)
+    if is_proven(state) or asked is None or agent.spec.secret_refs.open_router is not None:
+        return None
+    message = (
+        f"AgentModel {agent.metadata.name} has no spec.secretRefs.openRouter, and the evaluation asks {asked} at "
+        "OpenRouter: set it to the Secret and the key in it"
+    )
+    return wait(state, RolloutPhase.PENDING, RolloutReason.SecretNotUsable, message, after=None)
+
+
+def another_rollout_is_active(state: State, candidate: Target) -> RolloutPlan | None:  # noqa: ARG001
+    """An agent has one rollout at a time."""
+    record = state.require_record()
+    if record.active is None:
+        return None
+    message = (
+        f"Rollout {record.active.name} has the lock on agent {record.agent}: this rollout waits until that one has "
+        "ended"
+    )
+    plan = wait(state, RolloutPhase.PENDING, RolloutReason.AnotherRolloutActive, message, after=None)
+    return replace(plan, steps=(*plan.steps, *discard_evaluation_check(state)))
+
+
+def agents_file_is_not_usable(state: State, candidate: Target) -> RolloutPlan | None:  # noqa: ARG001
+    """The agents' file must be readable before any traffic is promised to the candidate."""
+    if state.file is not None:
+        return None
+    return wait(
+        state,
+        RolloutPhase.PENDING,
+        RolloutReason.ConfigNotUsable,
+        state.file_problem or "the agents' file has not been read yet",
+        after=RETRY_SECONDS,
+    )
+
+
+def stable_has_drifted(state: State, candidate: Target) -> RolloutPlan | None:  # noqa: ARG001
+    """The agents' file and the record must name the same stable model.
+
+    Raises:
+        UneditableAgentsFile: the file's form does not allow an edit; better now than when traffic is to be moved.
+    """
+    record, file = state.require_record(), state.require_file()
+    stable = file.entry.stable
+    if not same_target(stable, record.stable):
+        message = (
+            f"the agents' file names {stable.model if stable else 'no model'} as stable and the record names "
+            f"{record.stable.model} ({record.stable.version}): make them agree"
+        )
+        return wait(state, RolloutPhase.PENDING, RolloutReason.StableDrift, message, after=RETRY_SECONDS)
+    edit(file.text, record.agent, routing=RoutingBlock.aborted(uid=state.uid, step=0, generation=0))
+    return None
+
+
+PRECONDITIONS: tuple[Callable[[State, Target], RolloutPlan | None], ...] = (
+    candidate_was_pruned,
+    candidate_already_serves,
+    prompt_contract_is_missing,
+    evaluation_dataset_is_missing,
+    open_router_key_is_missing,
+    another_rollout_is_active,
+    agents_file_is_not_usable,
+    stable_has_drifted,
+)
+
+
+def unmet_precondition(state: State, candidate: Target) -> RolloutPlan | None:
+    """The plan of the first check that does not hold."""
+    for check in PRECONDITIONS:
+        plan = check(state, candidate)
+        if plan is not None:
+            return plan
+    return None

@@ -1,0 +1,122 @@
+"""Promoting the candidate to stable: protocol "Promote"."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from modelops.api.v1alpha1.agentmodel import EndpointRole
+from modelops.api.v1alpha1.rollout import Intent, RolloutPhase
+from modelops.domain.agentsfile import edit
+from modelops.domain.plan import Plan, WriteFile, WriteRecord
+from modelops.domain.reasons import RolloutReason
+from modelops.domain.record import Completed, EndpointEntry, Record
+from modelops.domain.rollout.actions import RolloutPlan
+from modelops.domain.rollout.endpoint_cost import candidate_endpoint, settle_reservation
+from modelops.domain.rollout.evaluation_scores import with_candidate_counted, with_scores
+from modelops.domain.rollout.routing import block_of, next_generation
+from modelops.domain.rollout.state import State, stable_keys
+from modelops.domain.rollout.status import status_steps, with_phase
+from modelops.domain.rollout.targets import require_promoted_target
+
+
+def promote(state: State) -> RolloutPlan:
+    """Promote 1 to 3: the intent, then the stable keys and the Promoted block in one write, then the commit."""
+    file, target = state.require_file(), require_promoted_target(state)
+    old = state.rollout.status.intent
+    intent = Intent(
+        step=(old.step if old else 0) + 1,
+        weight=0,
+        state="Promoting",
+        generation=next_generation(state),
+        base_resource_version=file.resource_version,
+        writes=1,
+    )
+    message = f"{target.version} becomes stable"
+    # The promotion follows `await_agents_in_sync`, so every agent has confirmed the last step.
+    status = with_phase(
+        state,
+        RolloutPhase.PROMOTING,
+        RolloutReason.Promoting,
+        message,
+        facts={"RoutingPropagated": True},
+        intent=intent,
+        promoting=True,
+    )
+    return Plan(
+        steps=(
+            *status_steps(state, status, RolloutReason.Promoting, message),
+            WriteFile(
+                text=edit(
+                    file.text,
+                    state.require_record().agent,
+                    stable=stable_keys(target),
+                    routing=block_of(state, intent, target),
+                ),
+                purpose=f"promote {target.version}",
+                intended=(state.uid, file.entry.routing),
+            ),
+            WriteRecord(record=promoted_record(state), purpose=f"commit {target.version}"),
+        ),
+        requeue_after=0,
+    )
+
+
+def promoted_record(state: State) -> Record:
+    """Promote 3, the commit: the record with the candidate as stable and the lock released."""
+    record, target = state.require_record(), require_promoted_target(state)
+    old = state.rollout.status.candidate
+    before = record.active.candidate.version if record.active else target.version
+    done = Completed(
+        kind="Rollout",
+        name=state.rollout.metadata.name,
+        uid=state.uid,
+        outcome=RolloutReason.Promoted.value,
+        version=target.version,
+        message=f"{target.version} ({target.model}) is stable; {record.stable.version} is kept for an undo",
+        revision=old.revision if old else "",
+        finished_at=state.now.isoformat(timespec="seconds"),
+    )
+    undo = target.version in record.served
+    changed = with_scores(state, settle_reservation(state, record), before)
+    changed = changed.with_(endpoints=endpoints_after_promotion(state, changed))
+    changed = changed.with_entry(
+        record.stable.version, deployment_status="rolled_back" if undo else "superseded"
+    )
+    changed = changed.with_entry(before, deployment_status="deployed", version=target.version)
+    allocated = dict(changed.allocated)
+    if before != target.version and before in allocated:
+        allocated[target.version] = allocated.pop(before)
+    return changed.with_(
+        stable=target,
+        previous=record.stable,
+        deployed_at=target.since,
+        served={**changed.served, target.version: target},
+        allocated=allocated,
+        candidates_compared=with_candidate_counted(state, changed),
+        completed={**changed.completed, state.identity: done},
+        active=None,
+    )
+
+
+def endpoints_after_promotion(state: State, record: Record) -> tuple[EndpointEntry, ...]:
+    """The endpoints with their new roles: the old stable's endpoint runs on for the rollback window."""
+    window = state.agent_model.spec.rollback_window_seconds if state.agent_model else 86400
+    stop = (state.now + timedelta(seconds=window)).isoformat(timespec="seconds")
+    candidate = candidate_endpoint(record)
+    entries = []
+    for entry in record.endpoints:
+        if candidate is not None and entry.name == candidate.name:
+            entries.append(entry.model_copy(update={"role": EndpointRole.STABLE.value, "stop_after": ""}))
+        elif entry.role in (EndpointRole.STABLE.value, EndpointRole.PREVIOUS.value):
+            role = EndpointRole.PREVIOUS if entry.role == EndpointRole.STABLE.value else EndpointRole.STOPPING
+            entries.append(
+                entry.model_copy(
+                    update={
+                        "role": role.value,
+                        "stop_after": stop if role is EndpointRole.PREVIOUS else entry.stop_after or stop,
+                    }
+                )
+            )
+        else:
+            entries.append(entry)
+    return tuple(entries)
