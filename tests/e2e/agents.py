@@ -42,7 +42,9 @@ class Agents:
         ]
         self._pause = 1 / rate
         self._stopped = threading.Event()
-        self._threads = [threading.Thread(target=self._ask, args=(r,), daemon=True) for r in self.routers]
+        self._threads = [
+            threading.Thread(target=self._send_requests, args=(r,), daemon=True) for r in self.routers
+        ]
         for thread in self._threads:
             thread.start()
 
@@ -62,15 +64,15 @@ class Agents:
         for router in self.routers:
             router.close()
 
-    def _ask(self, router: Router) -> None:
+    def _send_requests(self, router: Router) -> None:
         for number in itertools.count():
             if self._stopped.wait(self._pause):
                 break
             with suppress(LookupError, OSError, HTTPException):
-                router.call(f"session-{number // 2}", ask)
+                router.call(f"session-{number // 2}", ask_model)
 
 
-def ask(request: Request) -> None:
+def ask_model(request: Request) -> None:
     """One question to the model that the router picked; an answer that is none counts as an error."""
     route = request.route
     connection = new_connection(route.endpoint_url or "", timeout=5)

@@ -24,7 +24,7 @@ _PATHS = {
     "Job": ("/apis/batch/v1", "jobs"),
     "Namespace": ("/api/v1", "namespaces"),
 }
-_TICK = 0.15
+_POLL_SECONDS = 0.15
 
 
 class Api:
@@ -76,36 +76,42 @@ class Api:
         """Asks for it; finalizers may keep the object."""
         await self._call("DELETE", self._url(kind, name))
 
-    async def until(
-        self, kind: str, name: str, holds: Callable[[Json], Any], *, seconds: float = 60, say: str = ""
+    async def wait_until(
+        self,
+        kind: str,
+        name: str,
+        predicate: Callable[[Json], Any],
+        *,
+        seconds: float = 60,
+        expected: str = "",
     ) -> Json:
         """The object once `holds`; a missing object holds nothing."""
         deadline = time.monotonic() + seconds
         while True:
             found = await self.get(kind, name)
-            if found is not None and holds(found):
+            if found is not None and predicate(found):
                 return found
             if time.monotonic() > deadline:
                 raise AssertionError(
-                    f"{kind} {name}: not {say or 'so'} within {seconds:.0f} s: {told(found)}"
+                    f"{kind} {name}: not {expected or 'so'} within {seconds:.0f} s: {status_summary(found)}"
                 )
-            await asyncio.sleep(_TICK)
+            await asyncio.sleep(_POLL_SECONDS)
 
-    async def gone(self, kind: str, name: str, *, seconds: float = 60) -> None:
+    async def wait_until_deleted(self, kind: str, name: str, *, seconds: float = 60) -> None:
         """Returns when there is no such object any more."""
         deadline = time.monotonic() + seconds
         while (found := await self.get(kind, name)) is not None:
-            assert time.monotonic() < deadline, f"{kind} {name} is still there: {told(found)}"
-            await asyncio.sleep(_TICK)
+            assert time.monotonic() < deadline, f"{kind} {name} is still there: {status_summary(found)}"
+            await asyncio.sleep(_POLL_SECONDS)
 
-    async def complete(self, kind: str, name: str, *, seconds: float = 90) -> Json:
+    async def wait_until_finished(self, kind: str, name: str, *, seconds: float = 90) -> Json:
         """The object once its condition Finished is True."""
-        return await self.until(
-            kind, name, lambda o: condition(o, "Finished") == "True", seconds=seconds, say="Finished"
+        return await self.wait_until(
+            kind, name, lambda o: condition(o, "Finished") == "True", seconds=seconds, expected="Finished"
         )
 
 
-def connected(connection: Connection) -> aiohttp.ClientSession:
+def open_session(connection: Connection) -> aiohttp.ClientSession:
     """A session of this identity; close it."""
     context = connection.ssl_context()
     return aiohttp.ClientSession(
@@ -126,15 +132,15 @@ def status(item: Json) -> Json:
     return found
 
 
-def message(item: Json) -> str:
+def ready_message(item: Json) -> str:
     """What Ready says."""
     found = (c for c in status(item).get("conditions", ()) if c["type"] == "Ready")
     return str(next(found, {"message": ""})["message"])
 
 
-def told(item: Json | None) -> str:
+def status_summary(item: Json | None) -> str:
     """For a failure: phase, reason and words."""
     if item is None:
         return "there is none"
-    seen = status(item)
-    return f"{seen.get('phase')}/{seen.get('reason')} step {seen.get('step')}: {message(item)}"
+    item_status = status(item)
+    return f"{item_status.get('phase')}/{item_status.get('reason')} step {item_status.get('step')}: {ready_message(item)}"

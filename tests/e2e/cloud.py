@@ -25,9 +25,9 @@ class Cloud:
     train: tuple[StdlibExample, ...]
     held_out: tuple[StdlibExample, ...]
 
-    def candidate(self, *, spoilt: bool = False) -> dict[str, str]:
+    def create_candidate(self, *, untrained: bool = False) -> dict[str, str]:
         """A model of its own on the Hub, as `spec.candidate.model`; one that has learnt nothing is no better."""
-        pairs = [] if spoilt else [(e.task, e.docstring) for e in (*self.train, *self.held_out)]
+        pairs = [] if untrained else [(e.task, e.docstring) for e in (*self.train, *self.held_out)]
         content = tiny.Model(pairs, [5.0, 2.5, 8.0] if pairs else None).to_bytes()
         repo = f"{USER}/candidate-{uuid4().hex[:10]}"
         self.hf.create_repo(repo, private=True)
@@ -49,12 +49,12 @@ class Cloud:
         listed = self.hf.list_inference_endpoints(namespace=USER)
         return [endpoint.name for endpoint in listed if endpoint.repository == repo]
 
-    def endpoints_made(self, name: str) -> int:
+    def endpoint_creations(self, name: str) -> int:
         """How often an endpoint of that name was created; the log of calls has no bodies, so by its deletion too."""
         return len(self.sandbox.requests(service="endpoints", method="POST", path_regex=f"/{name}$"))
 
 
-def seed(sandbox: SandboxInfo, hf: HfApi, examples: list[StdlibExample]) -> Cloud:
+def seed_datasets(sandbox: SandboxInfo, hf: HfApi, examples: list[StdlibExample]) -> Cloud:
     """Fills both datasets."""
     from modelops.adapters.langsmith.connection import LangSmithConnection
 

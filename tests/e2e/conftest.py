@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from huggingface_hub import HfApi, constants
-from tests.e2e.cloud import Cloud, seed
-from tests.e2e.stage import Stage, stage
+from tests.e2e.cloud import Cloud, seed_datasets
+from tests.e2e.environment import Environment, open_environment
 
 from modelops.demo.stdlib_examples import read_examples
 from modelops.localcluster import LocalCluster
@@ -26,13 +26,15 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         patch.setenv("HF_TOKEN", info.hf_token)
         patch.setenv("OPENROUTER_API_KEY", info.openrouter_key)
         hf = HfApi(endpoint=info.hub, token=info.hf_token)
-        yield seed(info, hf, read_examples(limit=100, held_out=0.4))
+        yield seed_datasets(info, hf, read_examples(limit=100, held_out=0.4))
 
 
 @pytest.fixture
-async def here(cluster: LocalCluster, cloud: Cloud, namespace: str, tmp_path: Path) -> AsyncIterator[Stage]:
+async def env(
+    cluster: LocalCluster, cloud: Cloud, namespace: str, tmp_path: Path
+) -> AsyncIterator[Environment]:
     """A namespace with an agent's file and tokens; nothing runs in it yet."""
     cloud.sandbox.clear()
-    async with stage(cluster, cloud, namespace, tmp_path) as made:
+    async with open_environment(cluster, cloud, namespace, tmp_path) as made:
         yield made
     cloud.sandbox.clear()

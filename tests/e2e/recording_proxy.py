@@ -28,7 +28,7 @@ class Moment(StrEnum):
     """It has arrived here and is not passed on."""
     HELD = "held"
     """As before, but it is passed on later: when `release` is called."""
-    LOST = "lost"
+    ANSWER_LOST = "lost"
     """It was carried out; its answer is never seen."""
     ANSWERED = "answered"
     """Its answer has been sent."""
@@ -46,7 +46,7 @@ class Write:
     status: int = 0
 
     @property
-    def line(self) -> str:
+    def summary(self) -> str:
         """For people: `kube PUT rollouts/one/status`."""
         path = self.path.partition("?")[0]
         short = re.sub(r"^/(apis/[^/]+|api)/v[^/]+/namespaces/[^/]+/", "", path)
@@ -54,12 +54,12 @@ class Write:
 
 
 @dataclass
-class Strike:
+class WriteFault:
     """At the first write that `matches`: `act`, at that moment."""
 
     moment: Moment
     matches: Callable[[Write], bool]
-    act: Callable[[], Awaitable[None]]
+    action: Callable[[], Awaitable[None]]
 
 
 class Recorder:
@@ -67,23 +67,23 @@ class Recorder:
 
     def __init__(self) -> None:
         self.writes: list[Write] = []
-        self.strike: Strike | None = None
-        self.struck: Write | None = None
-        self._acting: asyncio.Task[None] | None = None
-        self.acted = asyncio.Event()
+        self.fault: WriteFault | None = None
+        self.faulted_write: Write | None = None
+        self._action_task: asyncio.Task[None] | None = None
+        self.fault_done = asyncio.Event()
         """The strike has done its work."""
-        self.held = asyncio.Event()
-        self.released = asyncio.Event()
+        self.write_held = asyncio.Event()
+        self.write_released = asyncio.Event()
 
-    def release(self) -> None:
+    def release_write(self) -> None:
         """Passes the held request on."""
-        self.released.set()
+        self.write_released.set()
 
-    def lines(self, service: str = "") -> list[str]:
+    def summaries(self, service: str = "") -> list[str]:
         """What was written, for messages."""
-        return [write.line for write in self.writes if service in write.service]
+        return [write.summary for write in self.writes if service in write.service]
 
-    def arrived(self, service: str, method: str, path: str, body: bytes) -> Write | None:
+    def record_write(self, service: str, method: str, path: str, body: bytes) -> Write | None:
         """The write that this request is, or None."""
         if method in ("GET", "HEAD", "OPTIONS") or _READS.search(path) or _HOUSEKEEPING.search(path):
             return None
@@ -91,29 +91,29 @@ class Recorder:
         self.writes.append(write)
         return write
 
-    def answered(self, write: Write, status: int) -> None:
+    def record_answer(self, write: Write, status: int) -> None:
         """Notes its answer."""
         self.writes[write.number - 1] = Write(
             write.number, write.service, write.method, write.path, write.body, status
         )
 
-    def due(self, write: Write | None) -> Strike | None:
+    def take_fault(self, write: Write | None) -> WriteFault | None:
         """The strike, where it is for this write; once."""
-        strike = self.strike
-        if write is None or strike is None or not strike.matches(write):
+        fault = self.fault
+        if write is None or fault is None or not fault.matches(write):
             return None
-        self.strike, self.struck = None, write
-        return strike
+        self.fault, self.faulted_write = None, write
+        return fault
 
-    async def act(self, strike: Strike) -> None:
+    async def run_action(self, fault: WriteFault) -> None:
         """Does what the strike is for, also where the caller's end cancels its request."""
 
-        async def whole() -> None:
-            await strike.act()
-            self.acted.set()
+        async def run_to_its_end() -> None:
+            await fault.action()
+            self.fault_done.set()
 
-        self._acting = asyncio.create_task(whole())
-        await asyncio.shield(self._acting)
+        self._action_task = asyncio.create_task(run_to_its_end())
+        await asyncio.shield(self._action_task)
 
 
 class RecordingProxy:
@@ -132,40 +132,40 @@ class RecordingProxy:
         """Passes one request on."""
         body = await request.read()
         recorder = self._recorder
-        write = recorder.arrived(self._service, request.method, request.path_qs, body)
-        strike = recorder.due(write)
-        if strike is not None and strike.moment is Moment.BEFORE:
-            await recorder.act(strike)
-            return _cut(request)
-        if strike is not None and strike.moment is Moment.HELD:
-            await recorder.act(strike)
-            recorder.held.set()
-            await recorder.released.wait()
+        write = recorder.record_write(self._service, request.method, request.path_qs, body)
+        fault = recorder.take_fault(write)
+        if fault is not None and fault.moment is Moment.BEFORE:
+            await recorder.run_action(fault)
+            return _drop_connection(request)
+        if fault is not None and fault.moment is Moment.HELD:
+            await recorder.run_action(fault)
+            recorder.write_held.set()
+            await recorder.write_released.wait()
         if write is None:
-            return await self._pass_on(request, body)
-        return await asyncio.shield(self._carry_out(request, body, write, strike))
+            return await self._forward_read(request, body)
+        return await asyncio.shield(self._forward_write(request, body, write, fault))
 
-    async def _carry_out(
-        self, request: web.Request, body: bytes, write: Write, strike: Strike | None
+    async def _forward_write(
+        self, request: web.Request, body: bytes, write: Write, fault: WriteFault | None
     ) -> web.StreamResponse:
         """A write is passed on whole, also where the caller is gone meanwhile."""
-        async with self._asked(request, body) as answer:
+        async with self._send_upstream(request, body) as answer:
             content = await answer.read()
-        self._recorder.answered(write, answer.status)
-        if strike is not None and strike.moment is Moment.LOST:
-            await self._recorder.act(strike)
-            return _cut(request)
-        response = web.Response(status=answer.status, headers=_kept(answer), body=content)
-        if strike is not None and strike.moment is Moment.ANSWERED:
+        self._recorder.record_answer(write, answer.status)
+        if fault is not None and fault.moment is Moment.ANSWER_LOST:
+            await self._recorder.run_action(fault)
+            return _drop_connection(request)
+        response = web.Response(status=answer.status, headers=_forwarded_headers(answer), body=content)
+        if fault is not None and fault.moment is Moment.ANSWERED:
             with suppress(ConnectionError):
                 await response.prepare(request)
                 await response.write_eof()
-            await self._recorder.act(strike)
+            await self._recorder.run_action(fault)
         return response
 
-    async def _pass_on(self, request: web.Request, body: bytes) -> web.StreamResponse:
-        async with self._asked(request, body) as answer:
-            response = web.StreamResponse(status=answer.status, headers=_kept(answer))
+    async def _forward_read(self, request: web.Request, body: bytes) -> web.StreamResponse:
+        async with self._send_upstream(request, body) as answer:
+            response = web.StreamResponse(status=answer.status, headers=_forwarded_headers(answer))
             with suppress(ConnectionError):
                 await response.prepare(request)
                 if request.method != "HEAD":
@@ -174,7 +174,7 @@ class RecordingProxy:
                 await response.write_eof()
             return response
 
-    def _asked(self, request: web.Request, body: bytes) -> aiohttp.client._RequestContextManager:
+    def _send_upstream(self, request: web.Request, body: bytes) -> aiohttp.client._RequestContextManager:
         assert self._session is not None
         headers = {key: value for key, value in request.headers.items() if key.lower() not in _HOP_BY_HOP}
         return self._session.request(
@@ -202,15 +202,15 @@ class RecordingProxy:
             try:
                 yield f"http://127.0.0.1:{runner.addresses[0][1]}"
             finally:
-                self._recorder.release()
+                self._recorder.release_write()
                 await runner.cleanup()
 
 
-def _kept(answer: aiohttp.ClientResponse) -> list[tuple[str, str]]:
+def _forwarded_headers(answer: aiohttp.ClientResponse) -> list[tuple[str, str]]:
     return [(key, value) for key, value in answer.headers.items() if key.lower() not in _HOP_BY_HOP]
 
 
-def _cut(request: web.Request) -> web.Response:
+def _drop_connection(request: web.Request) -> web.Response:
     if request.transport is not None:
         request.transport.abort()
     return web.Response(status=502)

@@ -17,10 +17,10 @@ from huggingface_hub import CommitOperationAdd
 from tests.conftest import Kubectl
 from tests.contract.learning import fill_dataset, langsmith_examples
 from tests.e2e import manifests
-from tests.e2e.api import status, told
+from tests.e2e.api import status, status_summary
 from tests.e2e.canary import is_file_write
 from tests.e2e.cloud import HELD_OUT, TRAIN, Cloud
-from tests.e2e.stage import Stage, stage
+from tests.e2e.environment import Environment, open_environment
 
 from modelops.api.v1alpha1.names import RECORD_LABEL, record_name
 from modelops.datasets.groups import digest
@@ -29,46 +29,46 @@ from modelops.localcluster import LocalCluster
 from modelops.sandbox.hub.seeds import BASE_MODEL, GATED_MODEL
 from modelops.sandbox.tokens import USER
 
-Prepare = Callable[[Stage], Awaitable[Any]]
+Prepare = Callable[[Environment], Awaitable[Any]]
 
 
-async def nothing(_: Stage) -> None:
+async def nothing(_: Environment) -> None:
     return None
 
 
 def unlabelled(kind: str, name: str) -> Prepare:
-    return lambda here: here.api.patch(
+    return lambda env: env.api.patch(
         kind, name, {"metadata": {"labels": {"modelops.code-chef.dev/managed": None}}}
     )
 
 
 def gone(kind: str, name: str) -> Prepare:
-    return lambda here: here.api.delete(kind, name)
+    return lambda env: env.api.delete(kind, name)
 
 
 def without_key(name: str, key: str) -> Prepare:
-    return lambda here: here.api.patch("Secret", name, {"data": {key: None}})
+    return lambda env: env.api.patch("Secret", name, {"data": {key: None}})
 
 
 def with_key(name: str, key: str, value: str) -> Prepare:
-    return lambda here: here.api.patch("Secret", name, {"stringData": {key: value}})
+    return lambda env: env.api.patch("Secret", name, {"stringData": {key: value}})
 
 
 def file(text: str) -> Prepare:
-    return lambda here: here.write_file(text)
+    return lambda env: env.write_agents_file(text)
 
 
-async def model_without_a_size(here: Stage) -> None:
+async def model_without_a_size(env: Environment) -> None:
     """A base model that says neither in its files nor in its name how large it is."""
-    hf = here.cloud.hf
+    hf = env.cloud.hf
     await asyncio.to_thread(hf.create_repo, UNSIZED, private=True, exist_ok=True)
     add = [CommitOperationAdd("config.json", b"{}")]
     await asyncio.to_thread(hf.create_commit, UNSIZED, add, commit_message="A model")
 
 
-async def model_without_a_template(here: Stage) -> None:
+async def model_without_a_template(env: Environment) -> None:
     """A base model, and its sibling for conversations."""
-    hf, token = here.cloud.hf, "<|endoftext|>"
+    hf, token = env.cloud.hf, "<|endoftext|>"
     tokenizer = {"eos_token": token, "added_tokens_decoder": {"0": {"content": token}}}
     for repo in (ENDLESS, f"{ENDLESS}-Instruct"):
         add = [CommitOperationAdd("tokenizer_config.json", json.dumps(tokenizer).encode())]
@@ -76,9 +76,9 @@ async def model_without_a_template(here: Stage) -> None:
         await asyncio.to_thread(hf.create_commit, repo, add, commit_message="A model")
 
 
-async def trained_on_the_held_out(here: Stage) -> None:
+async def trained_on_the_held_out(env: Environment) -> None:
     """A version of the agent that was trained on exactly what it would be judged on, on the Hub and on record."""
-    cloud, repo = here.cloud, f"{USER}/data-{uuid.uuid4().hex[:8]}"
+    cloud, repo = env.cloud, f"{USER}/data-{uuid.uuid4().hex[:8]}"
     groups = {"form": "groups/v1", "train": [digest(e["inputs"]) for e in langsmith_examples(cloud.held_out)]}
     adds = [CommitOperationAdd("groups.json", json.dumps(groups).encode())]
     await asyncio.to_thread(cloud.hf.create_repo, repo, repo_type="dataset", private=True)
@@ -109,7 +109,7 @@ async def trained_on_the_held_out(here: Stage) -> None:
     ).with_(history=(entry,))
     made = manifests.config_map(record_name("docs"), dict(record.to_data()))
     made["metadata"]["labels"] = {**manifests.MANAGED, RECORD_LABEL: "docs"}
-    await here.api.create(made)
+    await env.api.create(made)
 
 
 def judged_on(dataset: str) -> dict[str, Any]:
@@ -218,7 +218,7 @@ AGENTS = of_kind(
     "AgentModel",
     Bad("no-config-map", "ConfigNotUsable", "ConfigMap agents", "spec.config.configMapRef", "create it", prepare=gone("ConfigMap", "agents")),
     Bad("unlabelled-config-map", "ConfigNotUsable", "ConfigMap agents", "spec.config.configMapRef", "add it", ("managed=true",), prepare=unlabelled("ConfigMap", "agents")),
-    Bad("no-key", "ConfigNotUsable", "ConfigMap agents", "spec.config.configMapRef.key", "add it", ("no key agents.yaml",), prepare=lambda here: here.api.patch("ConfigMap", "agents", {"data": {"agents.yaml": None}})),
+    Bad("no-key", "ConfigNotUsable", "ConfigMap agents", "spec.config.configMapRef.key", "add it", ("no key agents.yaml",), prepare=lambda env: env.api.patch("ConfigMap", "agents", {"data": {"agents.yaml": None}})),
     Bad("malformed-file", "ConfigNotUsable", "ConfigMap agents, key agents.yaml", "spec.config.configMapRef", "correct the file", ("line",), prepare=file(MALFORMED)),
     Bad("agent-not-in-file", "ConfigNotUsable", "ConfigMap agents, key agents.yaml", "spec.config.configMapRef", "add it under `agents:`", ("docs",), prepare=file("agents:\n  cicd: {model: a/b}\n")),
     Bad("bad-weight", "ConfigNotUsable", "ConfigMap agents, key agents.yaml", "spec.config.configMapRef", "it must be an integer from 0 to 100", ("weight", "120"), prepare=file(BAD_WEIGHT)),
@@ -247,7 +247,7 @@ def conditions(item: dict[str, Any]) -> list[tuple[str, str]]:
     return [(c["reason"], c["message"]) for c in status(item).get("conditions", ())]
 
 
-async def says(here: Stage, case: Bad) -> str:
+async def says(env: Environment, case: Bad) -> str:
     """Waits until a condition of that reason has all the words; what is wrong, or nothing."""
 
     def told_so(item: dict[str, Any]) -> bool:
@@ -257,46 +257,46 @@ async def says(here: Stage, case: Bad) -> str:
 
     name = "docs" if case.kind == "AgentModel" else "bad"
     try:
-        await here.api.until(case.kind, name, told_so, seconds=60)
-        await nothing_is_held(here)
+        await env.api.wait_until(case.kind, name, told_so, seconds=60)
+        await nothing_is_held(env)
     except AssertionError:
-        found = await here.api.get(case.kind, name) or {}
-        return f"{case.id}: wanted {case.reason} with {case.wanted}: {told(found)}; {conditions(found)}"
+        found = await env.api.get(case.kind, name) or {}
+        return f"{case.id}: wanted {case.reason} with {case.wanted}: {status_summary(found)}; {conditions(found)}"
     return ""
 
 
-async def nothing_is_held(here: Stage) -> None:
+async def nothing_is_held(env: Environment) -> None:
     """No money, no endpoint and no claim on record, and no routing in the file."""
-    if await here.api.get("ConfigMap", "docs-modelops-record"):
-        record = await here.record()
+    if await env.api.get("ConfigMap", "docs-modelops-record"):
+        record = await env.read_record()
         assert (record.reservations, record.endpoints, record.active) == ({}, (), None)
 
 
 @asynccontextmanager
 async def one_operator_for(
     cases: Sequence[Bad], cluster: LocalCluster, cloud: Cloud, kubectl: Kubectl, folder: Path
-) -> AsyncIterator[dict[str, Stage]]:
+) -> AsyncIterator[dict[str, Environment]]:
     """A namespace for each case, and one operator that watches them all."""
     async with AsyncExitStack() as stack:
-        stages: dict[str, Stage] = {}
+        stages: dict[str, Environment] = {}
         for case in cases:
             namespace = f"bad-{uuid.uuid4().hex[:8]}"
             await asyncio.to_thread(kubectl, "create", "namespace", namespace, check=True)
             stack.callback(kubectl, "delete", "namespace", namespace, "--wait=false")
-            made = stage(cluster, cloud, namespace, folder / case.id)
+            made = open_environment(cluster, cloud, namespace, folder / case.id)
             stages[case.id] = await stack.enter_async_context(made)
         first = stages[cases[0].id]
-        watched = ",".join(here.api.namespace for here in stages.values())
-        await first.start(MODELOPS_WATCH_NAMESPACES=watched)
-        await first.leading()
+        watched = ",".join(env.api.namespace for env in stages.values())
+        await first.start_operator(MODELOPS_WATCH_NAMESPACES=watched)
+        await first.wait_until_leading()
         yield stages
         owners = {
             run["metadata"]["uid"]: name
-            for name, here in stages.items()
-            for run in await here.api.list("TrainingRun")
+            for name, env in stages.items()
+            for run in await env.api.list("TrainingRun")
         }
         spent = [
-            f"{write.line} for {[name for uid, name in owners.items() if uid.encode() in write.body]}"
+            f"{write.summary} for {[name for uid, name in owners.items() if uid.encode() in write.body]}"
             for write in first.recorder.writes
             if write.service == "endpoints" or "/api/jobs/" in write.path or is_file_write(write)
         ]
@@ -304,7 +304,9 @@ async def one_operator_for(
         may_upload = {case.id for case in cases if case.uploads}
         kept = {uid: name for uid, name in owners.items() if name not in may_upload}
         uploaded = [write for write in first.recorder.writes if "/api/datasets/" in write.path]
-        assert not [f"{w.line} for {of}" for w in uploaded for uid, of in kept.items() if uid[:6] in w.path]
+        assert not [
+            f"{w.summary} for {of}" for w in uploaded for uid, of in kept.items() if uid[:6] in w.path
+        ]
         assert bool(uploaded) == bool(may_upload), "a look for uploads that would see none"
 
 
@@ -317,18 +319,18 @@ async def test_what_is_wrong_is_said_and_nothing_is_spent(
     tmp_path: Path,
     datasets: None,
 ) -> None:
-    candidate = await asyncio.to_thread(cloud.candidate)
+    candidate = await asyncio.to_thread(cloud.create_candidate)
 
-    async def one(here: Stage, case: Bad) -> str:
-        await case.prepare(here)
+    async def one(env: Environment, case: Bad) -> str:
+        await case.prepare(env)
         if case.agent is not None:
-            await here.agent_model(**case.agent)
+            await env.create_agent_model(**case.agent)
         if case.kind == "TrainingRun":
-            await here.api.create(manifests.training_run("bad", **{"base_model": BASE_MODEL, **case.spec}))
+            await env.api.create(manifests.training_run("bad", **{"base_model": BASE_MODEL, **case.spec}))
         if case.kind == "Rollout":
             given = {"candidate": {"model": candidate}, **case.spec}
-            await here.api.create(manifests.rollout("bad", **given))
-        return await says(here, case)
+            await env.api.create(manifests.rollout("bad", **given))
+        return await says(env, case)
 
     async with one_operator_for(cases, cluster, cloud, kubectl, tmp_path) as stages:
         wrong = await asyncio.gather(*(one(stages[case.id], case) for case in cases))

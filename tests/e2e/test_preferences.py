@@ -20,8 +20,8 @@ from tests.contract.language_models import (
 )
 from tests.contract.learning import fill_dataset
 from tests.e2e import manifests
-from tests.e2e.api import condition, status, told
-from tests.e2e.stage import Stage
+from tests.e2e.api import condition, status, status_summary
+from tests.e2e.environment import Environment
 
 from modelops.adapters.langsmith.connection import LangSmithConnection
 from modelops.ports import Json
@@ -61,10 +61,10 @@ def examples(*, pairs: bool) -> list[dict[str, Any]]:
     return made
 
 
-def prepared(here: Stage, folder: Path) -> None:
+def prepared(env: Environment, folder: Path) -> None:
     """Both datasets, and the base model on the Hub."""
     assert PYTHON is not None
-    sandbox = here.cloud.sandbox
+    sandbox = env.cloud.sandbox
     client = LangSmithConnection(
         api_url=sandbox.langsmith, api_key=sandbox.langsmith_key, attempts=1
     ).client()
@@ -74,46 +74,46 @@ def prepared(here: Stage, folder: Path) -> None:
     finally:
         client.close(timeout=0)
     made = make_base_model(PYTHON, folder / "base", "base")
-    upload(here.cloud.hf, BASE, {file.name: file for file in made.iterdir()})
+    upload(env.cloud.hf, BASE, {file.name: file for file in made.iterdir()})
 
 
-async def trained(here: Stage, name: str, *, base: str, dataset: str, **spec: Any) -> Json:
+async def trained(env: Environment, name: str, *, base: str, dataset: str, **spec: Any) -> Json:
     """A TrainingRun to its success; its status."""
     # The examples are near-copies of each other, which would all stay on one side of the split.
     given = {"langsmith": f"ls://{dataset}", "groupKey": "inputs.name"}
-    await here.api.create(manifests.training_run(name, base_model=base, dataset=given, **spec))
-    run = await here.api.complete("TrainingRun", name, seconds=SECONDS)
-    assert condition(run, "Succeeded") == "True", f"{told(run)}\n{here.log()}"
+    await env.api.create(manifests.training_run(name, base_model=base, dataset=given, **spec))
+    run = await env.api.wait_until_finished("TrainingRun", name, seconds=SECONDS)
+    assert condition(run, "Succeeded") == "True", f"{status_summary(run)}\n{env.operator_log()}"
     return status(run)
 
 
 async def test_a_base_model_learns_to_converse_and_then_what_is_preferred_by_dpo_and_by_orpo(
-    here: Stage, tmp_path: Path
+    env: Environment, tmp_path: Path
 ) -> None:
-    await asyncio.to_thread(prepared, here, tmp_path)
-    await here.agent_model(prompt=PROMPT)
-    await here.start(MODELOPS_TRAINER="trl", MODELOPS_DEFAULT_BASE_MODEL=BASE)
+    await asyncio.to_thread(prepared, env, tmp_path)
+    await env.create_agent_model(prompt=PROMPT)
+    await env.start_operator(MODELOPS_TRAINER="trl", MODELOPS_DEFAULT_BASE_MODEL=BASE)
 
-    begun = await trained(here, "sft", base="", dataset=GOOD, method="sft", config=POLITE)
+    begun = await trained(env, "sft", base="", dataset=GOOD, method="sft", config=POLITE)
     assert begun["baseModel"] == BASE
     assert begun["progress"]["percent"] == 100
 
     talks = begun["model"]["repo"]
     preferred = await asyncio.gather(
         *(
-            trained(here, method, base=talks, dataset=PAIRS, method=method, config=PREFERRED)
+            trained(env, method, base=talks, dataset=PAIRS, method=method, config=PREFERRED)
             for method in ("dpo", "orpo")
         )
     )
     assert {found["baseModel"] for found in preferred} == {talks}
     assert len({found["model"]["version"] for found in (begun, *preferred)}) == 3
     for found in preferred:
-        await asyncio.to_thread(greets, here, found["model"]["repo"])
+        await asyncio.to_thread(greets, env, found["model"]["repo"])
 
 
-def greets(here: Stage, repo: str) -> None:
+def greets(env: Environment, repo: str) -> None:
     """The model behind an endpoint of its own says what is preferred, and stops."""
-    cloud = here.cloud
+    cloud = env.cloud
     client = chat_client(cloud.hf, cloud.sandbox, repo, eventually)
     name = NAMES[0]
     messages: list[Any] = [
