@@ -1,4 +1,4 @@
-"""A rollout that stands in the middle of its canary, and what its end must look like."""
+"""Starts a rollout up to the middle of its canary, and checks that everything ends on stable."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NAME = "canary"
 
 @dataclass(frozen=True)
 class Canary:
-    """A rollout, its candidate's repository, and the agents."""
+    """A rollout's uid, the repository of its candidate, and the running agents."""
 
     uid: str
     repo: str
@@ -33,7 +33,7 @@ class Canary:
 
 
 async def start_canary(env: Environment, *, wait: bool = True, rate: float = 10, **spec: Any) -> Canary:
-    """Everything is created and the operator started; with `wait`, half of the sessions are on the canary."""
+    """Creates all objects and starts the operator; with `wait`, waits until half of the sessions are on the canary."""
     agents = env.start_agents(rate=rate)
     await env.create_agent_model()
     candidate = await asyncio.to_thread(env.cloud.create_candidate)
@@ -49,7 +49,7 @@ async def start_canary(env: Environment, *, wait: bool = True, rate: float = 10,
 async def assert_ends_on_stable(
     env: Environment, canary: Canary, *reasons: str, phase: str = "Aborted"
 ) -> Json:
-    """The rollout ends for one of the reasons; file, agents, record and endpoints are all back on stable."""
+    """Waits until the rollout has ended with one of the reasons; then the same checks as `assert_on_stable`."""
     rollout = await env.api.wait_until_finished("Rollout", NAME, seconds=60)
     assert status(rollout)["reason"] in reasons, status_summary(rollout)
     assert status(rollout)["phase"] == phase, status_summary(rollout)
@@ -58,7 +58,7 @@ async def assert_ends_on_stable(
 
 
 async def assert_on_stable(env: Environment, canary: Canary) -> None:
-    """File, agents and record; the canary's endpoint goes after its grace."""
+    """Checks agents.yaml, the agents and the record. The canary's endpoint may still be stopping."""
     _, entry = await env.read_agents_file()
     assert (await env.read_stable_target()).model == manifests.BASELINE
     assert entry.routing is None or (entry.routing.rollout.state, entry.routing.weight) == ("Aborted", 0)
@@ -71,31 +71,31 @@ async def assert_on_stable(env: Environment, canary: Canary) -> None:
 
 
 def canary_weight_written(write: Write) -> int:
-    """The weight that a write to the agents' file sets; 0 where it is no such write."""
+    """The canary's weight that a write to agents.yaml sets; 0 for any other write."""
     return weight_in_patch(write.body) if is_file_write(write) else 0
 
 
 def is_file_write(write: Write) -> bool:
-    """Whether it writes agents.yaml."""
+    """Whether the write changes agents.yaml."""
     return write.service == "kube" and write.method == "PATCH" and "/configmaps/agents?" in write.path
 
 
-def is_tombstone(write: Write) -> bool:
-    """Whether it takes the canary down."""
+def is_abort_write(write: Write) -> bool:
+    """Whether the write aborts the canary in agents.yaml: it has the state Aborted."""
     return is_file_write(write) and "state: Aborted" in agents_yaml_in_patch(write.body)
 
 
 def is_promotion(write: Write) -> bool:
-    """Whether it makes the candidate stable."""
+    """Whether the write makes the candidate stable in agents.yaml: it has the state Promoted."""
     return is_file_write(write) and "state: Promoted" in agents_yaml_in_patch(write.body)
 
 
 def agents_yaml_in_patch(body: bytes) -> str:
-    """agents.yaml in a patch."""
+    """The text of agents.yaml in the body of a patch."""
     return str(json.loads(body)["data"]["agents.yaml"])
 
 
 def weight_in_patch(body: bytes) -> int:
-    """The canary's weight in a patch of agents.yaml."""
+    """The canary's weight in the body of a patch of agents.yaml; 0 where it has none."""
     found = re.search(r"weight: (\d+)", agents_yaml_in_patch(body))
     return int(found[1]) if found else 0

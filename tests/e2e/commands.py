@@ -1,4 +1,4 @@
-"""The command line as a person has it: a kubeconfig, and the Hub's address and token in the environment."""
+"""Runs `modelops` as a user does: with a kubeconfig, and with the Hub's address and token in the environment."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from modelops.sandbox.tokens import USER
 
 
 async def run_modelops(env: Environment, *arguments: str, expect: int = 0, org: str = USER) -> str:
-    """What a command says, on stdout and then on stderr; it must end with this exit code."""
+    """Runs a command, which must exit with code `expect`; returns its stdout followed by its stderr."""
     environment = {
         **{key: os.environ[key] for key in ("PATH", "HOME", "PYTHONPATH") if key in os.environ},
         **env.cloud.sandbox.environment(),

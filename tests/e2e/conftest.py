@@ -1,4 +1,4 @@
-"""Fixtures of the end-to-end tests: one sandbox for a session, a stage for each test."""
+"""Fixtures of the end-to-end tests: one sandbox for a session, one environment for each test."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from modelops.sandbox.client import start
 
 @pytest.fixture(scope="session")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    """A sandbox with 60 examples to learn from and 40 held out."""
+    """A sandbox with 60 training examples and 40 held-out examples."""
     with start(tmp_path_factory.mktemp("sandbox")) as info, pytest.MonkeyPatch.context() as patch:
         patch.setattr(constants, "INFERENCE_ENDPOINTS_ENDPOINT", info.endpoints)
         patch.setattr(constants, "HF_HUB_DISABLE_XET", True)
@@ -33,7 +33,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 async def env(
     cluster: LocalCluster, cloud: Cloud, namespace: str, tmp_path: Path
 ) -> AsyncIterator[Environment]:
-    """A namespace with an agent's file and tokens; nothing runs in it yet."""
+    """A namespace with agents.yaml and the Secret with the tokens; the operator is not started yet."""
     cloud.sandbox.clear()
     async with open_environment(cluster, cloud, namespace, tmp_path) as made:
         yield made

@@ -1,4 +1,4 @@
-"""Which moments of a life the operator is killed at, and the machinery that lives it once for each."""
+"""Chooses the writes at which the operator is killed, and runs a scenario once for each of them."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from modelops.adapters.kube import Connection
 from modelops.localcluster import LocalCluster
 
 CRASH_POINTS_VARIABLE = "MODELOPS_CRASH_POINTS"
-"""Set to `all`: every write at every moment. Otherwise every write with its answer lost, and a third of the
-writes at one of the other moments; which ones changes from day to day."""
+"""Environment variable. With `all` the operator is killed at every write at every moment. Otherwise it is killed at
+every write whose answer is lost, and at a third of the writes at one other moment; the choice changes every day."""
 MAX_MISSED = 3
-"""So many lives may be over before their write: the number of writes varies by one or two."""
+"""How many scenarios may end before their crash point: the number of writes varies by one or two."""
 PARALLEL = int(os.environ.get("MODELOPS_CRASH_PARALLEL", "5"))
 
 Finish = Callable[[Environment], Coroutine[Any, Any, None]]
-"""Brings a life to its end, whatever was done of it before; fails where the end is not the only right one."""
+"""Waits for the end of the scenario, and fails where the end is not the expected one. It is called again after a crash."""
 Prepare = Callable[[Environment], Awaitable[None]]
 
 
 @dataclass(frozen=True)
 class CrashPoint:
-    """The operator is killed at the moment of write `number` (from 1)."""
+    """The operator is killed at this moment of write `number`, counted from 1."""
 
     number: int
     moment: Moment
@@ -45,7 +45,7 @@ class CrashPoint:
 
 
 def select_crash_points(writes: int, *, day: int | None = None) -> list[CrashPoint]:
-    """All points of a life with so many writes, or the share of them that is due."""
+    """The crash points of a scenario with so many writes: all of them, or those of the day (see above)."""
     today = datetime.now(UTC).toordinal() if day is None else day
     every = os.environ.get(CRASH_POINTS_VARIABLE) == "all"
     others = (Moment.BEFORE, Moment.ANSWERED)
@@ -59,15 +59,15 @@ def select_crash_points(writes: int, *, day: int | None = None) -> list[CrashPoi
 
 @dataclass(frozen=True)
 class Harness:
-    """Lives a life once for each point, a few at a time, each in a namespace of its own."""
+    """Runs a scenario once for each crash point, a few at a time, each in its own namespace."""
 
     cluster: LocalCluster
     cloud: Cloud
     folder: Path
 
     async def writes_without_crash(self, prepare: Prepare, end: Finish) -> list[str]:
-        """The writes of a life without a crash."""
-        async with self._environment("undisturbed") as env:
+        """Runs the scenario without a crash; returns its writes."""
+        async with self._environment("no-crash") as env:
             await prepare(env)
             await env.start_operator()
             await end(env)
@@ -76,7 +76,7 @@ class Harness:
     async def crash_at_each(
         self, selected: Sequence[CrashPoint], prepare: Prepare, end: Finish
     ) -> dict[CrashPoint, str]:
-        """What went wrong, by point; empty where every life ended well."""
+        """Runs the scenario for each crash point; returns the failures, empty where every scenario ended as expected."""
         slots, failures, missed = asyncio.Semaphore(PARALLEL), dict[CrashPoint, str](), list[CrashPoint]()
 
         async def one(point: CrashPoint) -> None:
@@ -84,17 +84,17 @@ class Harness:
                 try:
                     if not await self._crash_at(point, prepare, end):
                         missed.append(point)
-                except Exception as error:  # noqa: BLE001 - every point is tried, and all are told together
+                except Exception as error:  # noqa: BLE001 - every crash point is tried, and the failures are reported together
                     where = traceback.extract_tb(error.__traceback__)[-1]
                     failures[point] = f"{type(error).__name__} in {where.name}, {where.line}: {error}"
 
         await asyncio.gather(*(one(point) for point in selected))
         if len(missed) > MAX_MISSED:
-            failures |= dict.fromkeys(missed, "the life was over before this write")
+            failures |= dict.fromkeys(missed, "the scenario ended before this write")
         return failures
 
     async def _crash_at(self, point: CrashPoint, prepare: Prepare, end: Finish) -> bool:
-        """Whether the life came to that point at all: sometimes two status writes are one."""
+        """Returns whether the scenario reached the crash point: sometimes two status writes are merged into one."""
         async with self._environment(str(point)) as env:
             await prepare(env)
             env.recorder.fault = WriteFault(

@@ -1,4 +1,4 @@
-"""A namespace with an agent in it, and the operator that watches exactly that namespace."""
+"""A test's environment: a namespace with an agent in it, and an operator that watches only that namespace."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SETTLE_SECONDS = 1.0
 
 
 class Environment:
-    """See `stage`. `recorder` has what the operator changed; `start`, `kill` are the operator's."""
+    """See `open_environment`. `recorder` has all writes of the operator."""
 
     def __init__(
         self, cluster: LocalCluster, cloud: Cloud, api: Api, recorder: Recorder, folder: Path
@@ -51,12 +51,12 @@ class Environment:
     # The operator -----------------------------------------------------------------------------------------
 
     async def start_operator(self, **environ: str) -> None:
-        """Starts the operator; does not wait until it leads."""
+        """Starts the operator, and does not wait until it is the leader."""
         assert self._process is None
         self._process = await self._spawn(environ)
 
     async def start_standby(self, **environ: str) -> None:
-        """Starts a second operator, which stands by until it can have the lease."""
+        """Starts a second operator, which waits until it can take the lease."""
         state = {"MODELOPS_STATE_DIR": str(self.folder / "state-of-another"), "MODELOPS_REPORT_PORT": "0"}
         self._standbys.append(await self._spawn({**state, **environ}))
 
@@ -73,7 +73,7 @@ class Environment:
             )
 
     async def wait_until_leading(self, *, seconds: float = 30) -> None:
-        """Returns when it leads."""
+        """Waits until the operator is the leader."""
         await self.wait_until(
             lambda: self._published_state().get("pid") == self.operator_pid,
             seconds=seconds,
@@ -89,21 +89,21 @@ class Environment:
 
     @property
     def operator_pid(self) -> int:
-        """Of the operator that runs."""
+        """Process id of the running operator."""
         assert self._process is not None
         return self._process.pid
 
     @property
     def operator_is_running(self) -> bool:
-        """Whether it runs."""
+        """Whether the operator's process runs."""
         return self._process is not None and self._process.returncode is None
 
     async def kill_operator(self) -> None:
-        """SIGKILL, and gone."""
+        """Ends the operator with SIGKILL and waits for its end."""
         await self._end(signal.SIGKILL)
 
     async def stop_operator(self) -> None:
-        """SIGTERM, and gone."""
+        """Ends the operator with SIGTERM and waits for its end."""
         await self._end(signal.SIGTERM)
 
     async def _end(self, number: int) -> None:
@@ -118,7 +118,7 @@ class Environment:
         self._process.send_signal(number)
 
     async def wait_for_exit(self, *, seconds: float = 30) -> int:
-        """Its exit code, when it ends by itself."""
+        """Waits until the operator ends by itself; returns its exit code."""
         assert self._process is not None
         async with asyncio.timeout(seconds):
             code = await self._process.wait()
@@ -126,13 +126,13 @@ class Environment:
         return code
 
     def operator_log(self) -> str:
-        """What the operator said last."""
+        """The last 4,000 characters of the operator's log."""
         return (self.folder / "operator.log").read_text(errors="replace")[-4000:]
 
     # Agents -----------------------------------------------------------------------------------------------
 
     def start_agents(self, count: int = 2, *, rate: float = 10) -> Agents:
-        """Starts agents; they end with the stage."""
+        """Starts agents; they end with the environment."""
         running = Agents(
             self.cluster,
             self.api.namespace,
@@ -159,7 +159,7 @@ class Environment:
 
             await asyncio.to_thread(terminate, folder)
 
-    # What is there ----------------------------------------------------------------------------------------
+    # The objects ------------------------------------------------------------------------------------------
 
     async def create_agent_model(self, **spec: Any) -> Json:
         """Creates the AgentModel `docs`."""
@@ -168,7 +168,7 @@ class Environment:
         return await self.api.create(manifests.agent_model(**given))
 
     async def read_record(self, agent_model: str = "docs") -> Record:
-        """The agent's record."""
+        """The agent's record, from its ConfigMap."""
         found = await self.api.get("ConfigMap", f"{agent_model}-modelops-record")
         assert found is not None
         return Record.from_data(found["data"])
@@ -181,13 +181,13 @@ class Environment:
         return text, agentsfile.parse(text, "docs")
 
     async def read_stable_target(self) -> agentsfile.StableTarget:
-        """What the file names as the docs agent's stable model."""
+        """The docs agent's stable model in agents.yaml."""
         _, entry = await self.read_agents_file()
         assert entry.stable is not None
         return entry.stable
 
     async def write_agents_file(self, text: str) -> None:
-        """Writes agents.yaml as a person does."""
+        """Overwrites agents.yaml as a person would, without a resourceVersion."""
         await self.api.patch("ConfigMap", "agents", {"data": {"agents.yaml": text}})
 
     # Waiting ----------------------------------------------------------------------------------------------
@@ -195,7 +195,10 @@ class Environment:
     async def wait_until(
         self, predicate: Callable[[], Any], *, seconds: float = 60, expected: str = "so"
     ) -> Any:
-        """What `holds` returns once that is true; fails where the operator has ended before."""
+        """Waits until `predicate` returns a true value, and returns that value.
+
+        `expected` completes the sentence "not ... within 60 s" of the AssertionError.
+        """
         deadline = time.monotonic() + seconds
         while not (found := predicate()):
             if time.monotonic() > deadline:
@@ -206,13 +209,15 @@ class Environment:
         return found
 
     async def wait_until_quiet(self, *, seconds: float = 1.5, within: float = 30) -> list[str]:
-        """Waits for a time without a write; returns all writes up to it."""
+        """Waits until the operator has written nothing for `seconds`; returns all its writes so far."""
         deadline = time.monotonic() + within
         seen, since = len(self.recorder.writes), time.monotonic()
         while time.monotonic() - since < seconds:
             if len(self.recorder.writes) != seen:
                 seen, since = len(self.recorder.writes), time.monotonic()
-            assert time.monotonic() < deadline, f"it never stops writing: {self.recorder.summaries()[-8:]}"
+            assert time.monotonic() < deadline, (
+                f"the operator does not stop writing: {self.recorder.summaries()[-8:]}"
+            )
             await asyncio.sleep(0.02)
         return self.recorder.summaries()
 
@@ -221,7 +226,7 @@ class Environment:
 async def open_environment(
     cluster: LocalCluster, cloud: Cloud, namespace: str, folder: Path, **environ: str
 ) -> AsyncIterator[Environment]:
-    """A namespace with the agents' file and the tokens; the operator is not started yet."""
+    """Creates agents.yaml and the Secret with the tokens in the namespace; the operator is not started yet."""
     connection = Connection.from_kubeconfig(cluster.kubeconfig)
     sandbox, recorder = cloud.sandbox, Recorder()
     folder.mkdir(parents=True, exist_ok=True)

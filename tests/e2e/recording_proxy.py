@@ -1,6 +1,6 @@
-"""Reverse proxies between the operator and the world: they record what it changes, and strike at one write.
+"""Reverse proxies between the operator and its services: they record its writes, and can inject a fault at one write.
 
-The operator knows nothing of them: its kubeconfig and its service URLs lead here.
+The operator does not know of the proxies: its kubeconfig and its service URLs point to them.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ _HOUSEKEEPING = re.compile(r"/leases|/events(\?|$)|/configmaps/modelops-installa
 
 
 class Moment(StrEnum):
-    """When to strike, seen from a write."""
+    """When the fault happens, relative to a write."""
 
     BEFORE = "before"
-    """It has arrived here and is not passed on."""
+    """The write has arrived at the proxy and is not forwarded."""
     HELD = "held"
-    """As before, but it is passed on later: when `release` is called."""
+    """The write is forwarded only when `release_write` is called."""
     ANSWER_LOST = "lost"
-    """It was carried out; its answer is never seen."""
+    """The write was carried out, and its answer does not reach the operator."""
     ANSWERED = "answered"
-    """Its answer has been sent."""
+    """The answer has been sent to the operator."""
 
 
 @dataclass(frozen=True)
 class Write:
-    """One request that changes something; `status` 0 where it was not passed on or not answered."""
+    """One request that changes something. `status` is 0 where the request was not forwarded or not answered."""
 
     number: int
     service: str
@@ -47,7 +47,7 @@ class Write:
 
     @property
     def summary(self) -> str:
-        """For people: `kube PUT rollouts/one/status`."""
+        """For messages: `7 kube PUT rollouts/one/status 200`."""
         path = self.path.partition("?")[0]
         short = re.sub(r"^/(apis/[^/]+|api)/v[^/]+/namespaces/[^/]+/", "", path)
         return f"{self.number} {self.service} {self.method} {short} {self.status}"
@@ -55,7 +55,7 @@ class Write:
 
 @dataclass
 class WriteFault:
-    """At the first write that `matches`: `act`, at that moment."""
+    """Runs `action` once, at this moment of the first write that `matches`."""
 
     moment: Moment
     matches: Callable[[Write], bool]
@@ -63,7 +63,7 @@ class WriteFault:
 
 
 class Recorder:
-    """What the operator changed, over all services, in order. Leases, Events and reads by POST do not count."""
+    """The operator's writes to all services, in order. Leases, Events and reads by POST are left out."""
 
     def __init__(self) -> None:
         self.writes: list[Write] = []
@@ -71,20 +71,20 @@ class Recorder:
         self.faulted_write: Write | None = None
         self._action_task: asyncio.Task[None] | None = None
         self.fault_done = asyncio.Event()
-        """The strike has done its work."""
+        """Set when the fault's action has ended."""
         self.write_held = asyncio.Event()
         self.write_released = asyncio.Event()
 
     def release_write(self) -> None:
-        """Passes the held request on."""
+        """Lets the proxy forward the held write."""
         self.write_released.set()
 
     def summaries(self, service: str = "") -> list[str]:
-        """What was written, for messages."""
+        """One line for each write, for messages."""
         return [write.summary for write in self.writes if service in write.service]
 
     def record_write(self, service: str, method: str, path: str, body: bytes) -> Write | None:
-        """The write that this request is, or None."""
+        """Records the request if it is a write; returns None if it is not."""
         if method in ("GET", "HEAD", "OPTIONS") or _READS.search(path) or _HOUSEKEEPING.search(path):
             return None
         write = Write(len(self.writes) + 1, service, method, path, body)
@@ -92,13 +92,13 @@ class Recorder:
         return write
 
     def record_answer(self, write: Write, status: int) -> None:
-        """Notes its answer."""
+        """Records the status of the answer to a write."""
         self.writes[write.number - 1] = Write(
             write.number, write.service, write.method, write.path, write.body, status
         )
 
     def take_fault(self, write: Write | None) -> WriteFault | None:
-        """The strike, where it is for this write; once."""
+        """The fault, if it is meant for this write. A fault is returned only once."""
         fault = self.fault
         if write is None or fault is None or not fault.matches(write):
             return None
@@ -106,7 +106,7 @@ class Recorder:
         return fault
 
     async def run_action(self, fault: WriteFault) -> None:
-        """Does what the strike is for, also where the caller's end cancels its request."""
+        """Runs the fault's action to its end, even if the end of the caller cancels its request."""
 
         async def run_to_its_end() -> None:
             await fault.action()
@@ -117,7 +117,7 @@ class Recorder:
 
 
 class RecordingProxy:
-    """One service's proxy: plain HTTP here, whatever `upstream` is there."""
+    """The proxy of one service. It listens on plain HTTP; `upstream` may be HTTP or HTTPS."""
 
     def __init__(
         self, service: str, upstream: str, recorder: Recorder, *, tls: ssl.SSLContext | None = None
@@ -129,7 +129,7 @@ class RecordingProxy:
         self._session: aiohttp.ClientSession | None = None
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Passes one request on."""
+        """Forwards one request, with the fault if there is one."""
         body = await request.read()
         recorder = self._recorder
         write = recorder.record_write(self._service, request.method, request.path_qs, body)
@@ -148,7 +148,7 @@ class RecordingProxy:
     async def _forward_write(
         self, request: web.Request, body: bytes, write: Write, fault: WriteFault | None
     ) -> web.StreamResponse:
-        """A write is passed on whole, also where the caller is gone meanwhile."""
+        """Forwards a write completely, even if the caller has closed its connection meanwhile."""
         async with self._send_upstream(request, body) as answer:
             content = await answer.read()
         self._recorder.record_answer(write, answer.status)
@@ -187,7 +187,7 @@ class RecordingProxy:
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[str]:
-        """Runs it; gives its address."""
+        """Runs the proxy; yields its address."""
         app = web.Application(client_max_size=256 * 1024**2)
         app.router.add_route("*", "/{path:.*}", self.handle)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)

@@ -1,4 +1,4 @@
-"""A training that costs more than the threshold: nothing happens until a person approves, and then all of it."""
+"""A run that costs more than the threshold starts no job until a person has approved its estimate."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.e2e.environment import Environment
 
 from modelops.sandbox.hub.seeds import BASE_MODEL
 
-LOW = {"monthlyUSD": "100", "approvalAboveUSD": "0.0001"}
+LOW_THRESHOLD = {"monthlyUSD": "100", "approvalAboveUSD": "0.0001"}
 CLI = (sys.executable, "-m", "modelops.cli", "approve")
 
 
@@ -25,27 +25,29 @@ async def approve(env: Environment, user: str) -> subprocess.CompletedProcess[st
     return await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=60)
 
 
-async def asking(env: Environment, *, renewed: str = "") -> dict[str, Any]:
-    """The run, once it asks; `renewed`: with another digest than this."""
+async def wait_for_approval_request(env: Environment, *, other_than: str = "") -> dict[str, Any]:
+    """Waits until the run asks for an approval, with a digest other than `other_than`; returns the run."""
 
-    def asks(item: dict[str, Any]) -> bool:
+    def is_awaiting_approval(item: dict[str, Any]) -> bool:
         digest = status(item).get("approvalDigest", "")
-        return status(item).get("phase") == "AwaitingApproval" and digest not in ("", renewed)
+        return status(item).get("phase") == "AwaitingApproval" and digest not in ("", other_than)
 
-    return await env.api.wait_until("TrainingRun", "dear", asks, expected="asking")
+    return await env.api.wait_until(
+        "TrainingRun", "dear", is_awaiting_approval, expected="awaiting an approval"
+    )
 
 
-async def test_a_dear_training_waits_for_a_person_and_is_done_when_one_approves(
+async def test_a_run_above_the_threshold_waits_for_an_approval_and_then_trains(
     env: Environment, kubectl: Kubectl
 ) -> None:
     namespace = env.api.namespace
-    await env.create_agent_model(budget=LOW)
+    await env.create_agent_model(budget=LOW_THRESHOLD)
     with installed(kubectl, namespace, operator="admin"):
         bind(kubectl, namespace, "alice", "modelops-approver")
         bind(kubectl, namespace, "bob", "modelops-developer")
         await env.api.create(manifests.training_run("dear", base_model=BASE_MODEL))
         await env.start_operator()
-        run = await asking(env)
+        run = await wait_for_approval_request(env)
         await env.wait_until_quiet()
         uid = run["metadata"]["uid"]
         assert "modelops approve dear" in ready_message(run)
@@ -71,16 +73,18 @@ async def test_a_dear_training_waits_for_a_person_and_is_done_when_one_approves(
         assert (await env.read_record()).reservations == {}
 
 
-async def test_an_offer_that_expires_is_renewed_and_the_old_approval_pays_nothing(env: Environment) -> None:
-    await env.create_agent_model(budget=LOW)
+async def test_an_expired_estimate_is_renewed_and_an_approval_of_the_old_one_is_stale(
+    env: Environment,
+) -> None:
+    await env.create_agent_model(budget=LOW_THRESHOLD)
     await env.api.create(manifests.training_run("dear", base_model=BASE_MODEL))
     await env.start_operator(MODELOPS_APPROVAL_SECONDS="4")
-    first = status(await asking(env))["approvalDigest"]
-    await asking(env, renewed=first)
+    first = status(await wait_for_approval_request(env))["approvalDigest"]
+    await wait_for_approval_request(env, other_than=first)
     late = {"spec": {"approval": {"approvedBy": "admin", "digest": first}}}
     run = await env.api.patch("TrainingRun", "dear", late)
     await env.api.wait_until(
-        "TrainingRun", "dear", lambda o: status(o).get("reason") == "ApprovalStale", expected="stale"
+        "TrainingRun", "dear", lambda o: status(o).get("reason") == "ApprovalStale", expected="ApprovalStale"
     )
     uid = run["metadata"]["uid"]
     assert await asyncio.to_thread(env.cloud.jobs_of, uid) == []

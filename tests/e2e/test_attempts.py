@@ -1,4 +1,4 @@
-"""A job that is lost, has too little memory or gets no hardware is followed by another; a run can be suspended."""
+"""A job that is lost, runs out of memory or gets no hardware is retried as a new attempt; a run can be suspended."""
 
 from __future__ import annotations
 
@@ -13,49 +13,49 @@ from modelops.ports import Json
 from modelops.sandbox.hub.seeds import BASE_MODEL
 from modelops.sandbox.tokens import USER
 
-DATA = "/resolve/.*/data/"
+DATA_FILES = "/resolve/.*/data/"
 
 
-async def created(env: Environment, **spec: Any) -> str:
-    """A TrainingRun `first`; its uid."""
+async def create_run(env: Environment, **spec: Any) -> str:
+    """Creates the TrainingRun `first`; returns its uid."""
     await env.create_agent_model()
     made = await env.api.create(manifests.training_run("first", base_model=BASE_MODEL, **spec))
     return str(made["metadata"]["uid"])
 
 
-async def held_in_training(env: Environment) -> Json:
-    """The run once its job reads its data, where a fault keeps it."""
+async def wait_until_reading_data(env: Environment) -> Json:
+    """Waits until the job reads its data, where a fault stalls it; returns the run."""
     run = await env.api.wait_until("TrainingRun", "first", lambda o: status(o).get("phase") == "Running")
     sandbox = env.cloud.sandbox
     await env.wait_until(
-        lambda: sandbox.requests(service="hub", path_regex=DATA), expected="reading its data"
+        lambda: sandbox.requests(service="hub", path_regex=DATA_FILES), expected="reading its data"
     )
     return run
 
 
-async def billed(env: Environment, uid: str) -> list[Json]:
-    """What the service says of the run's jobs, by attempt."""
-    every = await asyncio.to_thread(env.cloud.sandbox.job_billing)
-    ours = [job for job in every if uid in str(job["labels"].get("modelops-attempt"))]
-    return sorted(ours, key=lambda job: str(job["labels"]["modelops-attempt"]))
+async def billed_jobs(env: Environment, uid: str) -> list[Json]:
+    """The run's jobs as the service bills them, sorted by attempt."""
+    all_jobs = await asyncio.to_thread(env.cloud.sandbox.job_billing)
+    jobs_of_run = [job for job in all_jobs if uid in str(job["labels"].get("modelops-attempt"))]
+    return sorted(jobs_of_run, key=lambda job: str(job["labels"]["modelops-attempt"]))
 
 
-async def test_a_lost_job_is_followed_by_another_and_both_are_booked(env: Environment) -> None:
+async def test_a_lost_job_is_retried_and_both_jobs_are_settled(env: Environment) -> None:
     sandbox = env.cloud.sandbox
     sandbox.forget_requests()
-    stalled = sandbox.fault("hub", "stall", times=None, seconds=30, path_regex=DATA)
-    uid = await created(env)
+    stalled = sandbox.fault("hub", "stall", times=None, seconds=30, path_regex=DATA_FILES)
+    uid = await create_run(env)
     await env.start_operator()
-    run = await held_in_training(env)
+    run = await wait_until_reading_data(env)
     sandbox.call("POST", f"/jobs/{status(run)['job']['id']}/kill", {"message": "node lost"})
     sandbox.remove_fault(stalled)
     run = await env.api.wait_until_finished("TrainingRun", "first")
     assert status(run)["reason"] == "Trained", status_summary(run)
-    (past,) = status(run)["attempts"]
-    assert (past["attempt"], past["reason"]) == (1, "JobLost")
-    assert "node lost" in past["message"]
+    (finished_attempt,) = status(run)["attempts"]
+    assert (finished_attempt["attempt"], finished_attempt["reason"]) == (1, "JobLost")
+    assert "node lost" in finished_attempt["message"]
     assert status(run)["job"]["attempt"] == 2
-    jobs = await billed(env, uid)
+    jobs = await billed_jobs(env, uid)
     assert [job["stage"] for job in jobs] == ["ERROR", "COMPLETED"]
     record = await env.read_record()
     assert (record.reservations, sorted(record.settlements)) == ({}, [f"{uid}/1", f"{uid}/2"])
@@ -65,28 +65,28 @@ async def test_a_lost_job_is_followed_by_another_and_both_are_booked(env: Enviro
     assert "Retrying" in reasons
 
 
-async def test_a_job_without_memory_is_followed_by_one_with_half_the_batch(env: Environment) -> None:
+async def test_after_out_of_memory_the_next_job_has_half_the_batch_size(env: Environment) -> None:
     sandbox = env.cloud.sandbox
     sandbox.forget_requests()
-    stalled = sandbox.fault("hub", "stall", times=None, seconds=30, path_regex=DATA)
-    uid = await created(env, config={"numEpochs": 1, "batchSize": 4, "gradientAccumulationSteps": 4})
+    stalled = sandbox.fault("hub", "stall", times=None, seconds=30, path_regex=DATA_FILES)
+    uid = await create_run(env, config={"numEpochs": 1, "batchSize": 4, "gradientAccumulationSteps": 4})
     await env.start_operator()
-    run = await held_in_training(env)
+    run = await wait_until_reading_data(env)
     sandbox.call("POST", f"/jobs/{status(run)['job']['id']}/kill", {"message": "OOMKilled"})
     sandbox.remove_fault(stalled)
     run = await env.api.wait_until_finished("TrainingRun", "first")
     assert status(run)["reason"] == "Trained", status_summary(run)
-    assert [past["reason"] for past in status(run)["attempts"]] == ["OutOfMemory"]
+    assert [finished_attempt["reason"] for finished_attempt in status(run)["attempts"]] == ["OutOfMemory"]
     job = status(run)["job"]
     assert (job["batchSize"], job["gradientAccumulationSteps"]) == (2, 8)
     entry = (await env.read_record()).history[-1]
     assert (entry.lineage["recipe"]["batch_size"], entry.lineage["run"]) == ("2", uid)
 
 
-async def test_a_job_without_hardware_is_given_up_for_another_flavor(env: Environment) -> None:
+async def test_a_job_stuck_in_scheduling_is_retried_on_another_flavor(env: Environment) -> None:
     sandbox = env.cloud.sandbox
     sandbox.hold_jobs()
-    uid = await created(env, backend={"huggingFace": {"flavor": "auto"}})
+    uid = await create_run(env, backend={"huggingFace": {"flavor": "auto"}})
     await env.start_operator(MODELOPS_SCHEDULING_SECONDS="1")
     run = await env.api.wait_until(
         "TrainingRun",
@@ -94,21 +94,21 @@ async def test_a_job_without_hardware_is_given_up_for_another_flavor(env: Enviro
         lambda o: status(o).get("job", {}).get("attempt") == 2,
         expected="at attempt 2",
     )
-    (past,) = status(run)["attempts"]
-    assert past["reason"] == "StuckInScheduling"
-    assert past["flavor"] != status(run)["estimate"]["flavor"]
+    (finished_attempt,) = status(run)["attempts"]
+    assert finished_attempt["reason"] == "StuckInScheduling"
+    assert finished_attempt["flavor"] != status(run)["estimate"]["flavor"]
     sandbox.hold_jobs(held=False)
     run = await env.api.wait_until_finished("TrainingRun", "first")
     assert status(run)["reason"] == "Trained", status_summary(run)
-    jobs = await billed(env, uid)
+    jobs = await billed_jobs(env, uid)
     assert jobs[0]["stage"] == "CANCELED"
     assert jobs[0]["costMicroUSD"] == 0
 
 
-async def test_a_run_is_suspended_goes_on_and_is_deleted_in_its_time(env: Environment) -> None:
+async def test_a_run_is_suspended_resumed_and_deleted_after_its_ttl(env: Environment) -> None:
     sandbox = env.cloud.sandbox
     sandbox.hold_jobs()
-    uid = await created(env, backoffLimit=0)
+    uid = await create_run(env, backoffLimit=0)
     await env.start_operator()
     await env.api.wait_until("TrainingRun", "first", lambda o: status(o).get("phase") == "Scheduling")
     await env.api.patch("TrainingRun", "first", {"spec": {"suspend": True}})
@@ -116,7 +116,7 @@ async def test_a_run_is_suspended_goes_on_and_is_deleted_in_its_time(env: Enviro
     assert "set it to false" in status_summary(run)
     record = await env.read_record()
     assert (record.reservations, list(record.settlements)) == ({}, [f"{uid}/1"])
-    assert [job["stage"] for job in await billed(env, uid)] == ["CANCELED"]
+    assert [job["stage"] for job in await billed_jobs(env, uid)] == ["CANCELED"]
     written = await env.wait_until_quiet()
     await env.kill_operator()
     await env.start_operator()
@@ -132,29 +132,29 @@ async def test_a_run_is_suspended_goes_on_and_is_deleted_in_its_time(env: Enviro
     assert [entry.deployment_status for entry in (await env.read_record()).history] == ["trained"]
 
 
-async def test_a_job_that_somebody_stops_at_the_service_is_not_started_again(env: Environment) -> None:
+async def test_a_job_cancelled_at_the_service_is_not_retried(env: Environment) -> None:
     sandbox = env.cloud.sandbox
     sandbox.hold_jobs()
-    uid = await created(env)
+    uid = await create_run(env)
     await env.start_operator()
     run = await env.api.wait_until("TrainingRun", "first", lambda o: status(o).get("phase") == "Scheduling")
     await asyncio.to_thread(env.cloud.hf.cancel_job, job_id=status(run)["job"]["id"], namespace=USER)
     run = await env.api.wait_until_finished("TrainingRun", "first")
     assert (status(run)["phase"], status(run)["reason"]) == ("Failed", "JobStopped"), status_summary(run)
-    assert [job["stage"] for job in await billed(env, uid)] == ["CANCELED"]
+    assert [job["stage"] for job in await billed_jobs(env, uid)] == ["CANCELED"]
     assert (await env.read_record()).reservations == {}
 
 
-async def test_a_job_that_ended_well_without_a_model_is_no_success(env: Environment) -> None:
-    """Somebody takes the model away before it was verified."""
+async def test_a_completed_job_without_a_model_fails_the_run(env: Environment) -> None:
+    """The model is deleted from the Hub before the operator has verified it."""
     sandbox = env.cloud.sandbox
     sandbox.hold_jobs()
-    uid = await created(env)
+    uid = await create_run(env)
     await env.start_operator()
     await env.api.wait_until("TrainingRun", "first", lambda o: status(o).get("phase") == "Scheduling")
     await env.kill_operator()
     sandbox.hold_jobs(held=False)
-    await env.wait_until(lambda: ended(env, uid), expected="ended")
+    await env.wait_until(lambda: job_has_completed(env, uid), expected="COMPLETED")
     model = next(m.id for m in env.cloud.hf.list_models(author=USER) if m.id.endswith(f"-{uid[:6]}"))
     await asyncio.to_thread(env.cloud.hf.delete_file, "modelops.json", model)
     await env.start_operator()
@@ -163,10 +163,10 @@ async def test_a_job_that_ended_well_without_a_model_is_no_success(env: Environm
     assert model in status_summary(run)
     record = await env.read_record()
     assert (record.reservations, record.history) == ({}, ())
-    assert record.spent_by(uid) == sum(job["costMicroUSD"] for job in await billed(env, uid))
+    assert record.spent_by(uid) == sum(job["costMicroUSD"] for job in await billed_jobs(env, uid))
 
 
-def ended(env: Environment, uid: str) -> bool:
-    """Whether the run's job has."""
+def job_has_completed(env: Environment, uid: str) -> bool:
+    """Whether the run has a job in stage COMPLETED."""
     jobs = env.cloud.sandbox.job_billing()
     return any(uid in str(j["labels"].get("modelops-attempt")) and j["stage"] == "COMPLETED" for j in jobs)

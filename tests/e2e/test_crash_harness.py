@@ -1,4 +1,4 @@
-"""The operator is killed at each of its writes, and started again: one end, one job, one endpoint, one version."""
+"""The operator is killed at each of its writes and started again: there is still one job, one endpoint, one version."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from modelops.localcluster import LocalCluster
 from modelops.sandbox.hub.seeds import BASE_MODEL
 
 WRITES_BEFORE_THE_FIRST_JOB = 9
-"""So many writes of a run whose first job is lost are those of any run, which another test is about."""
+"""The first writes of a run whose job is lost are those of any run; another test kills the operator at them."""
 
 
 @pytest.fixture
@@ -28,13 +28,13 @@ def harness(cluster: LocalCluster, cloud: Cloud, tmp_path: pathlib.Path) -> Harn
 
 async def create_training_run(env: Environment) -> None:
     await env.create_agent_model()
-    await env.api.create(manifests.training_run("life", base_model=BASE_MODEL))
+    await env.api.create(manifests.training_run("crash-test", base_model=BASE_MODEL))
 
 
 async def assert_trained_once(env: Environment) -> None:
-    run = await env.api.wait_until_finished("TrainingRun", "life", seconds=90)
+    run = await env.api.wait_until_finished("TrainingRun", "crash-test", seconds=90)
     uid = run["metadata"]["uid"]
-    run = await env.api.wait_until("TrainingRun", "life", lambda o: not o["metadata"].get("finalizers"))
+    run = await env.api.wait_until("TrainingRun", "crash-test", lambda o: not o["metadata"].get("finalizers"))
     final_status = status(run)
     assert (final_status["phase"], final_status["reason"]) == ("Succeeded", "Trained"), status_summary(run)
     assert final_status["model"]["version"] == "v1.1.0-rc.1"
@@ -53,20 +53,20 @@ async def assert_trained_once(env: Environment) -> None:
 
 
 async def create_training_run_that_stalls(env: Environment) -> None:
-    """Its first job is kept where it reads the data, until its machine is lost."""
+    """Creates the run; a fault stalls its first job where it reads the data, until the job is killed."""
     await env.create_agent_model()
-    made = await env.api.create(manifests.training_run("life", base_model=BASE_MODEL))
+    made = await env.api.create(manifests.training_run("crash-test", base_model=BASE_MODEL))
     data = f"-{made['metadata']['uid'][:6]}-data/resolve/.*/data/"
     env.cloud.sandbox.fault("hub", "stall", times=1, seconds=120, path_regex=data)
 
 
 async def assert_trained_at_the_second_attempt(env: Environment) -> None:
-    run = await env.api.get("TrainingRun", "life")
+    run = await env.api.get("TrainingRun", "crash-test")
     assert run is not None
     uid = run["metadata"]["uid"]
     await env.wait_until(lambda: first_job_is_lost(env, uid), seconds=90, expected="lost")
-    run = await env.api.wait_until_finished("TrainingRun", "life", seconds=120)
-    run = await env.api.wait_until("TrainingRun", "life", lambda o: not o["metadata"].get("finalizers"))
+    run = await env.api.wait_until_finished("TrainingRun", "crash-test", seconds=120)
+    run = await env.api.wait_until("TrainingRun", "crash-test", lambda o: not o["metadata"].get("finalizers"))
     final_status = status(run)
     assert (final_status["phase"], final_status["reason"]) == ("Succeeded", "Trained"), status_summary(run)
     first, second = await asyncio.to_thread(env.cloud.jobs_of, uid)
@@ -85,10 +85,10 @@ async def assert_trained_at_the_second_attempt(env: Environment) -> None:
 
 
 def first_job_is_lost(env: Environment, uid: str) -> bool:
-    """Whether the first job is lost; it is as soon as it runs."""
+    """Kills the first job as soon as it runs; returns whether it has failed."""
     of_run = [j for j in env.cloud.sandbox.job_billing() if uid in str(j["labels"].get("modelops-attempt"))]
     if of_run and of_run[0]["stage"] == "RUNNING":
-        with suppress(HTTPError):  # it has just ended
+        with suppress(HTTPError):  # the job has just ended
             env.cloud.sandbox.call("POST", f"/jobs/{of_run[0]['id']}/kill", {"message": "node lost"})
     return bool(of_run) and of_run[0]["stage"] == "ERROR"
 
@@ -101,12 +101,12 @@ async def create_rollout(env: Environment) -> None:
         "strategy": {"canary": {"steps": [{"setWeight": 50}, {"setWeight": 100}]}},
         "evaluation": {**manifests.EVALUATION, "maxExamples": 12},
     }
-    await env.api.create(manifests.rollout("life", {"model": candidate}, **quick))
+    await env.api.create(manifests.rollout("crash-test", {"model": candidate}, **quick))
 
 
 async def assert_promoted_once(env: Environment) -> None:
-    rollout = await env.api.wait_until_finished("Rollout", "life", seconds=120)
-    rollout = await env.api.wait_until("Rollout", "life", lambda o: not o["metadata"].get("finalizers"))
+    rollout = await env.api.wait_until_finished("Rollout", "crash-test", seconds=120)
+    rollout = await env.api.wait_until("Rollout", "crash-test", lambda o: not o["metadata"].get("finalizers"))
     final_status, uid = status(rollout), rollout["metadata"]["uid"]
     repo = rollout["spec"]["candidate"]["model"]["repo"]
     assert (final_status["phase"], final_status["reason"]) == ("Succeeded", "Promoted"), status_summary(
@@ -130,7 +130,7 @@ async def assert_promoted_once(env: Environment) -> None:
     assert list(record.candidates_compared.values()) == [1]
 
 
-async def test_a_training_that_is_killed_at_any_write_ends_in_the_same_state(harness: Harness) -> None:
+async def test_a_training_ends_in_the_same_state_after_a_crash_at_any_write(harness: Harness) -> None:
     writes = await harness.writes_without_crash(create_training_run, assert_trained_once)
     print("\n".join(writes))
     selected = select_crash_points(len(writes))
@@ -138,7 +138,7 @@ async def test_a_training_that_is_killed_at_any_write_ends_in_the_same_state(har
     assert not failures, failure_report(failures, of=len(selected))
 
 
-async def test_a_training_whose_job_is_lost_is_killed_at_any_write_and_ends_in_the_same_state(
+async def test_a_training_with_a_lost_job_ends_in_the_same_state_after_a_crash_at_any_write(
     harness: Harness,
 ) -> None:
     begins, ends = create_training_run_that_stalls, assert_trained_at_the_second_attempt
@@ -151,7 +151,7 @@ async def test_a_training_whose_job_is_lost_is_killed_at_any_write_and_ends_in_t
     assert not failures, failure_report(failures, of=len(selected))
 
 
-async def test_a_rollout_that_is_killed_at_any_write_ends_in_the_same_state(harness: Harness) -> None:
+async def test_a_rollout_ends_in_the_same_state_after_a_crash_at_any_write(harness: Harness) -> None:
     writes = await harness.writes_without_crash(create_rollout, assert_promoted_once)
     print("\n".join(writes))
     selected = select_crash_points(len(writes))
@@ -160,6 +160,6 @@ async def test_a_rollout_that_is_killed_at_any_write_ends_in_the_same_state(harn
 
 
 def failure_report(failures: dict[CrashPoint, str], *, of: int) -> str:
-    """Every point that went wrong."""
+    """The failures of all crash points, as one message."""
     listed = "\n\n".join(f"--- {point}\n{error}" for point, error in failures.items())
-    return f"{len(failures)} of {of} points ended wrong:\n{listed}"
+    return f"{len(failures)} of {of} crash points failed:\n{listed}"

@@ -1,4 +1,4 @@
-"""`modelops demo` as a stranger runs it: the whole story on real parts, and nothing left behind."""
+"""`modelops demo` as a new user runs it: all three acts succeed, and no process is left running."""
 
 import json
 import os
@@ -16,46 +16,46 @@ import pytest
 
 from modelops.localcluster.binaries import find_binaries
 
-STORY_SECONDS = 600.0
-PROMISED_SECONDS = 180.0
-"""Of a story whose servers are built already; 80 on two idle cores."""
+TIMEOUT_SECONDS = 600.0
+LIMIT_SECONDS = 180.0
+"""Limit for all three acts when the servers are built already; they take 80 s on two idle cores."""
 SET_UP_SECONDS = 180.0
-GONE_SECONDS = 120.0
-SET_UP = "agents: 3 processes"
+CLEANUP_SECONDS = 120.0
+SET_UP_LINE = "agents: 3 processes"
 
 
-def demo(*arguments: str | Path, folder: Path) -> list[str]:
+def demo_command(*arguments: str | Path, folder: Path) -> list[str]:
     return [sys.executable, "-m", "modelops.cli", "demo", *map(str, arguments), "--dir", str(folder)]
 
 
-def environment(**more: str) -> dict[str, str]:
+def demo_environment(**more: str) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if name not in ("KEEP", "KUBECONFIG")}
     return {**inherited, **more}
 
 
-def left_running(folder: Path) -> list[str]:
-    """Processes of the demo in `folder`: they work in it, or name it."""
+def running_processes(folder: Path) -> list[str]:
+    """Processes whose working directory or command line has `folder`."""
     found = []
     for process in psutil.process_iter(["pid", "cmdline", "cwd"]):
-        said = " ".join(process.info["cmdline"] or ())
-        if process.pid != os.getpid() and str(folder) in f"{said} {process.info['cwd']}":
-            found.append(f"{process.pid}: {said[:200]}")
+        output = " ".join(process.info["cmdline"] or ())
+        if process.pid != os.getpid() and str(folder) in f"{output} {process.info['cwd']}":
+            found.append(f"{process.pid}: {output[:200]}")
     return found
 
 
-def wait_until_gone(folder: Path) -> None:
-    deadline = time.monotonic() + GONE_SECONDS
-    while left := left_running(folder):
-        assert time.monotonic() < deadline, f"still running after {GONE_SECONDS:.0f} s: {left}"
+def wait_until_nothing_runs(folder: Path) -> None:
+    deadline = time.monotonic() + CLEANUP_SECONDS
+    while left := running_processes(folder):
+        assert time.monotonic() < deadline, f"still running after {CLEANUP_SECONDS:.0f} s: {left}"
         time.sleep(0.1)
 
 
 @contextmanager
-def set_up_demo(folder: Path, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
-    """A demo under way, when everything of it runs."""
+def running_demo(folder: Path, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
+    """Starts a demo and yields its process when all parts of the demo run."""
     process = subprocess.Popen(
-        demo(*arguments, folder=folder),
-        env=environment(),
+        demo_command(*arguments, folder=folder),
+        env=demo_environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -65,13 +65,13 @@ def set_up_demo(folder: Path, *arguments: str) -> Iterator["subprocess.Popen[str
     watchdog.start()
     try:
         assert process.stdout is not None
-        said = []
+        output = []
         for line in process.stdout:
-            said.append(line)
-            if SET_UP in line:
+            output.append(line)
+            if SET_UP_LINE in line:
                 break
         else:
-            pytest.fail(f"the demo ended before it was set up:\n{''.join(said)}")
+            pytest.fail(f"the demo ended before it was set up:\n{''.join(output)}")
         yield process
     finally:
         watchdog.cancel()
@@ -81,19 +81,23 @@ def set_up_demo(folder: Path, *arguments: str) -> Iterator["subprocess.Popen[str
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
-    """Of one demo; a test that fails leaves nothing running either."""
+    """The folder of one demo; the demo is stopped after the test, also if the test failed."""
     folder = tmp_path / "demo"
     yield folder
-    subprocess.run(demo("stop", folder=folder), capture_output=True)
+    subprocess.run(demo_command("stop", folder=folder), capture_output=True)
 
 
-def test_all_three_acts_go_as_told_in_the_promised_time_and_leave_nothing_running(folder: Path) -> None:
+def test_all_three_acts_succeed_in_time_and_leave_nothing_running(folder: Path) -> None:
     find_binaries(controllers=True, progress=print)
-    done = subprocess.run(
-        demo(folder=folder), env=environment(), capture_output=True, text=True, timeout=STORY_SECONDS
+    completed = subprocess.run(
+        demo_command(folder=folder),
+        env=demo_environment(),
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_SECONDS,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert left_running(folder) == []
+    assert completed.returncode == 0, completed.stdout + completed.stderr
+    assert running_processes(folder) == []
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["title"].startswith("All three acts went as told")
     text = "\n".join(summary["lines"])
@@ -101,15 +105,15 @@ def test_all_three_acts_go_as_told_in_the_promised_time_and_leave_nothing_runnin
     assert "Act 2  A worse model: rejected: v1.1.0 goes on" in text
     assert "Act 3  A model that fails in production: aborted: back on v1.1.0" in text
     for line in ("gate: pass", "gate: fail", "SIGKILL to the operator", "one job and one endpoint"):
-        assert line in done.stdout
-    assert "\x1b" not in done.stdout, "no terminal, no escape sequences"
+        assert line in completed.stdout
+    assert "\x1b" not in completed.stdout, "no terminal, no escape sequences"
     seconds = int(summary["title"].rpartition(", in ")[2].removesuffix(" s"))
     load = ", ".join(f"{average:.1f}" for average in os.getloadavg())
-    # The promise is for a machine that has nothing else to do; here other tests run beside it.
+    # The limit holds on an idle machine; other tests may run at the same time here.
     share = max(1.0, os.getloadavg()[1] / (os.cpu_count() or 1))
-    assert seconds <= PROMISED_SECONDS * share, (
+    assert seconds <= LIMIT_SECONDS * share, (
         f"the story took {seconds} s; load average of 1, 5, 15 minutes on {os.cpu_count()} cores: {load}\n"
-        f"{done.stdout}"
+        f"{completed.stdout}"
     )
 
 
@@ -121,38 +125,38 @@ def test_all_three_acts_go_as_told_in_the_promised_time_and_leave_nothing_runnin
         pytest.param(lambda process: process.kill(), -signal.SIGKILL, id="killed"),
     ],
 )
-def test_demo_that_is_ended_leaves_nothing_running(
+def test_a_demo_that_is_interrupted_or_killed_leaves_nothing_running(
     folder: Path, end: Callable[["subprocess.Popen[str]"], None], code: int
 ) -> None:
-    with set_up_demo(folder) as process:
-        assert len(left_running(folder)) > 6
+    with running_demo(folder) as process:
+        assert len(running_processes(folder)) > 6
         end(process)
-        assert process.wait(timeout=GONE_SECONDS) == code
-    wait_until_gone(folder)
+        assert process.wait(timeout=CLEANUP_SECONDS) == code
+    wait_until_nothing_runs(folder)
 
 
-def test_demo_that_is_over_names_the_files_that_are_left(folder: Path) -> None:
-    done = subprocess.run(
-        demo("--acts", "0", folder=folder),
-        env=environment(),
+def test_a_finished_demo_names_its_remaining_files(folder: Path) -> None:
+    completed = subprocess.run(
+        demo_command("--acts", "0", folder=folder),
+        env=demo_environment(),
         capture_output=True,
         text=True,
         timeout=SET_UP_SECONDS,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert left_running(folder) == []
-    said = done.stdout.partition("Nothing is left running")[2]
-    named = [Path(word) for word in said.split() if word.startswith(str(folder))]
+    assert completed.returncode == 0, completed.stdout + completed.stderr
+    assert running_processes(folder) == []
+    output = completed.stdout.partition("Nothing is left running")[2]
+    named = [Path(word) for word in output.split() if word.startswith(str(folder))]
     for file in ("summary.json", "operator/operator.log", "sandbox/sandbox.log", "agents/*.log"):
         assert folder / file in named
     assert [path for path in named if not list(path.parent.glob(path.name))] == []
-    assert json.loads((folder / "summary.json").read_text())["title"] in done.stdout
+    assert json.loads((folder / "summary.json").read_text())["title"] in completed.stdout
 
 
-def test_kept_demo_goes_on_until_it_is_stopped(folder: Path) -> None:
+def test_a_demo_with_keep_runs_until_it_is_stopped(folder: Path) -> None:
     started = subprocess.run(
-        demo("--acts", "0", folder=folder),
-        env=environment(KEEP="1"),
+        demo_command("--acts", "0", folder=folder),
+        env=demo_environment(KEEP="1"),
         capture_output=True,
         text=True,
         timeout=SET_UP_SECONDS,
@@ -167,9 +171,11 @@ def test_kept_demo_goes_on_until_it_is_stopped(folder: Path) -> None:
         text=True,
     )
     assert "agentmodel.modelops.code-chef.dev/docs" in shown.stdout
-    again = subprocess.run(demo(folder=folder), env=environment(), capture_output=True, text=True)
+    again = subprocess.run(
+        demo_command(folder=folder), env=demo_environment(), capture_output=True, text=True
+    )
     assert again.returncode == 1
     assert "modelops demo stop" in again.stderr
-    stopped = subprocess.run(demo("stop", folder=folder), capture_output=True, text=True)
+    stopped = subprocess.run(demo_command("stop", folder=folder), capture_output=True, text=True)
     assert stopped.returncode == 0, stopped.stderr
-    wait_until_gone(folder)
+    wait_until_nothing_runs(folder)

@@ -1,4 +1,4 @@
-"""The invariants on real parts, each under its own name; what else shows them is in this table.
+"""The invariants, tested with real processes, one or two tests for each. Other tests of them are in this table.
 
 | invariant | also shown by |
 |---|---|
@@ -55,19 +55,19 @@ ABORT = {"spec": {"abort": True}}
 QUESTIONS = "/chat/completions$"
 
 
-def is_record(write: Write) -> bool:
-    """Whether it wrote the docs agent's record."""
+def is_record_write(write: Write) -> bool:
+    """Whether the write changed the docs agent's record."""
     return "docs-modelops-record" in write.path and write.status == 200
 
 
-def ledger(write: Write) -> dict[str, object]:
-    """The ledger that it wrote."""
+def ledger_in(write: Write) -> dict[str, object]:
+    """The ledger in the body of a write to the record."""
     found: dict[str, object] = json.loads(json.loads(write.body)["data"]["ledger.json"])
     return found
 
 
-def turns(holders: list[str]) -> list[str]:
-    """Who held it, each turn once."""
+def consecutive_holders(holders: list[str]) -> list[str]:
+    """The holders in order, without empty entries and without repetitions of the same holder."""
     held = [holder for holder in holders if holder]
     return [holder for n, holder in enumerate(held) if n == 0 or held[n - 1] != holder]
 
@@ -96,7 +96,7 @@ async def test_invariant_02_nothing_is_spent_without_cover(env: Environment) -> 
     runs = [await env.api.wait_until_finished("TrainingRun", name) for name in names]
     assert sorted(status(run)["reason"] for run in runs) == ["OverBudget", "OverBudget", "Trained"]
     posted = [w.number for w in env.recorder.writes if "/api/jobs/" in w.path]
-    reserved = [w.number for w in env.recorder.writes if is_record(w) and ledger(w)["reservations"]]
+    reserved = [w.number for w in env.recorder.writes if is_record_write(w) and ledger_in(w)["reservations"]]
     assert len(posted) == 1
     assert reserved[0] < posted[0]
 
@@ -130,8 +130,8 @@ async def test_invariant_05_no_promotion_on_silence_of_too_few_samples(env: Envi
 
 
 async def test_invariant_05_no_promotion_on_silence_of_the_agents(env: Environment) -> None:
-    """They fall silent as the pause begins, with good samples; a report counts for 15 s, the pause is longer."""
-    pause, before = 20, answered(env, "models")
+    """The agents stop reporting when the pause begins, after good samples. A report counts for 15 s; the pause is longer."""
+    pause, before = 20, count_answers(env, "models")
     steps = [{"setWeight": 50}, {"pause": {"durationSeconds": pause}}, {"setWeight": 100}]
     strategy = {"canary": {"steps": steps}}
     canary = await start_canary(env, wait=False, strategy=strategy, progressDeadlineSeconds=50)
@@ -141,7 +141,8 @@ async def test_invariant_05_no_promotion_on_silence_of_the_agents(env: Environme
 
     async def fall_silent() -> None:
         await env.wait_until(
-            lambda: answered(env, "models") > before + SHORT_EVALUATION["maxExamples"], expected="sampled"
+            lambda: count_answers(env, "models") > before + SHORT_EVALUATION["maxExamples"],
+            expected="sampled",
         )
         await asyncio.to_thread(canary.agents.close)
         env.recorder.release_write()
@@ -151,11 +152,15 @@ async def test_invariant_05_no_promotion_on_silence_of_the_agents(env: Environme
         "Rollout", NAME, lambda o: status(o).get("step") == 2 and status(o)["reason"] == "WaitingForAgents"
     )
     rollout = await env.api.wait_until_finished("Rollout", NAME)
-    said = status(rollout)
-    assert (said["phase"], said["reason"]) == ("Aborted", "DeadlineExceeded"), status_summary(rollout)
-    assert seconds_between(said["stepStartedAt"], said["finishedAt"]) > pause, "too slow to show anything"
-    assert said["analysis"]["canary"]["requests"] > 0
-    assert 0 < said["analysis"]["healthySeconds"] < pause
+    rollout_status = status(rollout)
+    assert (rollout_status["phase"], rollout_status["reason"]) == ("Aborted", "DeadlineExceeded"), (
+        status_summary(rollout)
+    )
+    assert seconds_between(rollout_status["stepStartedAt"], rollout_status["finishedAt"]) > pause, (
+        "too slow to show anything"
+    )
+    assert rollout_status["analysis"]["canary"]["requests"] > 0
+    assert 0 < rollout_status["analysis"]["healthySeconds"] < pause
     assert max(map(canary_weight_written, env.recorder.writes)) == 50
     assert not list(filter(is_promotion, env.recorder.writes))
     again = await asyncio.to_thread(env.start_agents)
@@ -164,14 +169,14 @@ async def test_invariant_05_no_promotion_on_silence_of_the_agents(env: Environme
 
 
 def seconds_between(earlier: str, later: str) -> float:
-    """Of two times in a status."""
+    """Seconds between two times of a status."""
     return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()
 
 
 async def test_invariant_06_what_bills_is_on_record_and_ends_with_its_role(env: Environment) -> None:
     canary = await start_canary(env, rate=0.01)  # an endpoint that was asked lately is kept for a minute
     made = [w.number for w in env.recorder.writes if w.service == "endpoints" and w.method == "POST"]
-    recorded = [w.number for w in env.recorder.writes if is_record(w) and ledger(w)["endpoints"]]
+    recorded = [w.number for w in env.recorder.writes if is_record_write(w) and ledger_in(w)["endpoints"]]
     assert len(made) == 1
     assert recorded[0] < made[0]
     assert len(await asyncio.to_thread(env.cloud.endpoints_of, canary.repo)) == 1
@@ -183,17 +188,17 @@ async def test_invariant_06_what_bills_is_on_record_and_ends_with_its_role(env: 
 
 
 async def test_invariant_07_a_restart_writes_nothing_and_resumes(env: Environment) -> None:
-    """Operator and evaluation program are killed between two questions, the operator again in the canary."""
+    """Operator and evaluation program are killed between two questions; the operator is killed again in the canary."""
     sandbox, services = env.cloud.sandbox, ("models", "openrouter")
     sandbox.forget_requests()
     for service in services:
         sandbox.fault(service, "latency", ms=150, times=None, path_regex=QUESTIONS)
     one_at_a_time = {**SHORT_EVALUATION, "concurrency": 1}
     canary = await start_canary(env, wait=False, rate=0.001, evaluation=one_at_a_time)
-    await env.wait_until(lambda: answered(env, "models"), expected="evaluating")
+    await env.wait_until(lambda: count_answers(env, "models"), expected="evaluating")
     for service in services:
         sandbox.fault(service, "status", status=503, times=None, path_regex=QUESTIONS)
-    await env.wait_until(lambda: refused(env), expected="between two questions")
+    await env.wait_until(lambda: has_refused_a_question(env), expected="between two questions")
     await env.kill_operator()
     program = env.folder / "state" / "programs" / f"evaluation-{canary.uid}"
     killed = process_id(program)
@@ -201,7 +206,7 @@ async def test_invariant_07_a_restart_writes_nothing_and_resumes(env: Environmen
     os.killpg(killed, signal.SIGKILL)
     await env.wait_until(lambda: not is_running(program), expected="without its evaluation")
     journal = (program / "answers.jsonl").read_text()
-    so_far = answered(env, "models") + answered(env, "openrouter")
+    so_far = count_answers(env, "models") + count_answers(env, "openrouter")
     assert 0 < so_far == journal.count("\n") < 2 * SHORT_EVALUATION["maxExamples"]
     sandbox.clear()
     await env.start_operator()
@@ -211,17 +216,17 @@ async def test_invariant_07_a_restart_writes_nothing_and_resumes(env: Environmen
     assert process_id(program) != killed
     asked = [(line["arm"], line["example"]) for line in map(json.loads, whole.splitlines())]
     assert len(asked) == len(set(asked)) == 2 * SHORT_EVALUATION["maxExamples"]
-    assert [answered(env, service) for service in services] == [SHORT_EVALUATION["maxExamples"]] * 2
+    assert [count_answers(env, service) for service in services] == [SHORT_EVALUATION["maxExamples"]] * 2
 
     rollout = await env.api.wait_until("Rollout", NAME, lambda o: status(o).get("reason") == "Watching")
     assert status(rollout)["evaluation"]["candidatesCompared"] == 1
     await env.wait_until_quiet()
     await env.kill_operator()
-    written, heard = len(env.recorder.writes), reports_of(canary)
+    written, heard = len(env.recorder.writes), reports_sent(canary)
     await env.start_operator()
     await env.wait_until_leading()
     await env.wait_until(
-        lambda: all(now > before for now, before in zip(reports_of(canary), heard, strict=True)),
+        lambda: all(now > before for now, before in zip(reports_sent(canary), heard, strict=True)),
         expected="heard by the new operator",
     )
     await env.wait_until_quiet(seconds=3)
@@ -230,22 +235,22 @@ async def test_invariant_07_a_restart_writes_nothing_and_resumes(env: Environmen
     await env.api.patch("Rollout", NAME, ABORT)
     await assert_ends_on_stable(env, canary, "AbortedByUser")
     assert list((await env.read_record()).candidates_compared.values()) == [1]
-    assert [answered(env, service) for service in services] == [SHORT_EVALUATION["maxExamples"]] * 2
+    assert [count_answers(env, service) for service in services] == [SHORT_EVALUATION["maxExamples"]] * 2
 
 
-def answered(env: Environment, service: str) -> int:
+def count_answers(env: Environment, service: str) -> int:
     """How many questions the models of a service have answered."""
     calls = env.cloud.sandbox.requests(service=service, method="POST", path_regex=QUESTIONS)
     return sum(call["status"] == 200 for call in calls)
 
 
-def refused(env: Environment) -> bool:
-    """Whether a question was turned away: who asks one at a time then waits with nothing under way."""
+def has_refused_a_question(env: Environment) -> bool:
+    """Whether a model has refused a question. With concurrency 1 no other question is then in progress."""
     calls = env.cloud.sandbox.requests(method="POST", path_regex=QUESTIONS)
     return any(call["status"] == 503 for call in calls)
 
 
-def reports_of(canary: Canary) -> list[int]:
+def reports_sent(canary: Canary) -> list[int]:
     """How many reports each agent has delivered."""
     return [router.state().reports_sent for router in canary.agents.routers]
 
@@ -260,17 +265,17 @@ async def test_invariant_08_a_session_stays_where_it_is(env: Environment) -> Non
     canary = await start_canary(env, wait=False, strategy={"canary": {"steps": steps}})
     sessions = [f"session-{n}" for n in range(300)]
 
-    def moved() -> list[set[str]]:
+    def canary_sessions() -> list[set[str]]:
         return [{s for s in sessions if r.pick(s).model == canary.repo} for r in canary.agents.routers]
 
     await env.wait_until(lambda: canary.agents.weights() == {20}, expected="at 20 percent")
-    first = moved()
+    first = canary_sessions()
     await env.wait_until(lambda: canary.agents.weights() == {60}, expected="at 60 percent")
-    second = moved()
+    second = canary_sessions()
     assert first[0] == first[1] < second[0] == second[1]
     await env.api.patch("Rollout", NAME, ABORT)
     await assert_ends_on_stable(env, canary, "AbortedByUser")
-    assert moved() == [set(), set()]
+    assert canary_sessions() == [set(), set()]
 
 
 async def test_invariant_09_other_peoples_keys_are_left_alone(env: Environment) -> None:
@@ -323,32 +328,32 @@ async def test_invariant_10_secrets_appear_nowhere(env: Environment) -> None:
         "evaluation": SHORT_EVALUATION,
     }
     await env.api.create(manifests.rollout(NAME, {"trainingRunRef": {"name": "first"}}, **given))
-    commands, said = set[str](), dict[str, str]()
+    commands, texts = set[str](), dict[str, str]()
     while (found := await env.api.get("Rollout", NAME)) and not status(found).get("finishedAt"):
         commands |= command_lines()
-        said |= files_below(env.folder / "state")
+        texts |= read_files(env.folder / "state")
         await asyncio.sleep(0.1)
     run = await env.api.wait_until_finished("TrainingRun", "first")
     assert status(run)["reason"] == "Trained", status_summary(run)
-    assert any("input.json" in where for where in said)
-    said |= {"commands": "\n".join(commands), "log": (env.folder / "operator.log").read_text()}
+    assert any("input.json" in where for where in texts)
+    texts |= {"commands": "\n".join(commands), "log": (env.folder / "operator.log").read_text()}
     for kind in ("AgentModel", "TrainingRun", "Rollout", "ConfigMap", "Event"):
-        said[kind] = json.dumps(await env.api.list(kind))
+        texts[kind] = json.dumps(await env.api.list(kind))
     traced = await env.wait_until(
-        lambda: (t := traces(env)).get("Rollout Promoted") and t, expected="traced whole"
+        lambda: (t := operator_traces(env)).get("Rollout Promoted") and t, expected="traced whole"
     )
     assert {t["extra"]["metadata"]["uid"] for t in traced["TrainingRun submit"]} == {run["metadata"]["uid"]}
     writes = {t["outputs"]["purpose"] for t in traced["Rollout routing"]}
     assert {f"canary of {NAME} at 50 percent", "promote v1.1.0"} <= writes
-    said["traces"] = json.dumps(traced)
-    assert not [where for where, text in said.items() for secret in secrets if secret in text]
+    texts["traces"] = json.dumps(traced)
+    assert not [where for where, text in texts.items() for secret in secrets if secret in text]
     model, data = status(run)["model"]["repo"], status(run)["dataset"]["repo"]
     assert (await asyncio.to_thread(env.cloud.hf.model_info, model)).private
     assert (await asyncio.to_thread(env.cloud.hf.dataset_info, data)).private
 
 
-def traces(env: Environment) -> dict[str, list[Any]]:
-    """Everything that the operator has traced of this namespace, by name of the run."""
+def operator_traces(env: Environment) -> dict[str, list[Any]]:
+    """The operator's LangSmith traces of this namespace, by name of the traced run."""
     client = LangSmithConnection(
         api_url=env.cloud.sandbox.langsmith, api_key=env.cloud.sandbox.langsmith_key
     ).client()
@@ -364,8 +369,8 @@ def traces(env: Environment) -> dict[str, list[Any]]:
     return found
 
 
-def files_below(folder: Path) -> dict[str, str]:
-    """Every file that can be read at the moment."""
+def read_files(folder: Path) -> dict[str, str]:
+    """Path and text of every file below the folder that can be read at the moment."""
     found = {}
     for file in folder.rglob("*"):
         try:
@@ -376,7 +381,7 @@ def files_below(folder: Path) -> dict[str, str]:
 
 
 def command_lines() -> set[str]:
-    """Of every process of this user."""
+    """Command lines of all other processes that this user can read."""
     found = set()
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():
@@ -397,14 +402,16 @@ async def test_invariant_12_one_active_rollout_per_agent(env: Environment) -> No
         "strategy": {"canary": {"steps": [{"setWeight": 50}]}},
         "evaluation": SHORT_EVALUATION,
     }
-    twins = [manifests.rollout(f"twin-{n}", {"model": model}, **given) for n, model in enumerate(candidates)]
-    made = await asyncio.gather(*(env.api.create(twin) for twin in twins))
+    rollouts = [
+        manifests.rollout(f"twin-{n}", {"model": model}, **given) for n, model in enumerate(candidates)
+    ]
+    made = await asyncio.gather(*(env.api.create(twin) for twin in rollouts))
     ended = [await env.api.wait_until_finished("Rollout", f"twin-{n}") for n in range(2)]
     assert [status(o)["reason"] for o in ended] == ["Promoted", "Promoted"], [
         status_summary(o) for o in ended
     ]
-    active = [ledger(write)["active"] for write in env.recorder.writes if is_record(write)]
-    assert len(turns([str(a["uid"]) if isinstance(a, dict) else "" for a in active])) == 2
+    active = [ledger_in(write)["active"] for write in env.recorder.writes if is_record_write(write)]
+    assert len(consecutive_holders([str(a["uid"]) if isinstance(a, dict) else "" for a in active])) == 2
     writes = [agents_yaml_in_patch(write.body) for write in env.recorder.writes if is_file_write(write)]
     uids = [o["metadata"]["uid"] for o in made]
-    assert len(turns([uid for text in writes for uid in uids if f"salt: {uid}" in text])) == 2
+    assert len(consecutive_holders([uid for text in writes for uid in uids if f"salt: {uid}" in text])) == 2

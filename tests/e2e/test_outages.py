@@ -1,4 +1,4 @@
-"""LangSmith goes away in the middle: the work waits, goes on where it was, and does nothing twice."""
+"""An outage of LangSmith: the work waits, resumes where it was, and does nothing twice."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ KINDS: list[tuple[str, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("kind", "fields"), KINDS, ids=[kind for kind, _ in KINDS])
 async def test_a_preparation_waits_for_langsmith(env: Environment, kind: str, fields: dict[str, Any]) -> None:
-    """It goes away between the dataset, which is found, and its examples."""
+    """LangSmith fails after the dataset was found and before its examples are read."""
     sandbox = env.cloud.sandbox
     sandbox.forget_requests()
     number = sandbox.fault("langsmith", kind, times=None, path_regex=EXAMPLES, **fields)
     await env.create_agent_model()
     made = await env.api.create(manifests.training_run("first", base_model=BASE_MODEL))
     await env.start_operator()
-    await env.wait_until(lambda: failed(env, EXAMPLES), expected="without its examples")
+    await env.wait_until(lambda: failed_calls(env, EXAMPLES), expected="without its examples")
     found = sandbox.requests(service="langsmith", path_regex=r"/datasets\?")
     assert {call["status"] for call in found} == {200}
     if kind != "stall":
@@ -49,13 +49,13 @@ async def test_a_preparation_waits_for_langsmith(env: Environment, kind: str, fi
 
 
 async def test_an_evaluation_that_loses_langsmith_asks_no_model_twice(env: Environment) -> None:
-    """It goes away when the questions are read and before one is answered: what was found is recorded later."""
+    """LangSmith fails after the questions were read and before one is answered; the results are recorded later."""
     sandbox = env.cloud.sandbox
     await asyncio.to_thread(env.start_agents, 1, rate=0.01)
     await env.create_agent_model()
     candidate = await asyncio.to_thread(env.cloud.create_candidate)
     sandbox.forget_requests()
-    busy = sandbox.fault("models", "status", status=503, times=None, path_regex=QUESTIONS)
+    models_unavailable = sandbox.fault("models", "status", status=503, times=None, path_regex=QUESTIONS)
     await env.api.create(
         manifests.rollout(
             "one", {"model": candidate}, strategy={"evaluateOnly": {}}, evaluation=SHORT_EVALUATION
@@ -65,25 +65,25 @@ async def test_an_evaluation_that_loses_langsmith_asks_no_model_twice(env: Envir
     await env.wait_until(
         lambda: sandbox.requests(service="models", path_regex=QUESTIONS), expected="evaluating"
     )
-    assert not failed(env)
-    gone = sandbox.fault("langsmith", "drop_before", times=None)
-    sandbox.remove_fault(busy)
-    await env.wait_until(lambda: failed(env), expected="without LangSmith")
-    assert len(answered(env)) == SHORT_EVALUATION["maxExamples"]
-    sandbox.remove_fault(gone)
+    assert not failed_calls(env)
+    outage = sandbox.fault("langsmith", "drop_before", times=None)
+    sandbox.remove_fault(models_unavailable)
+    await env.wait_until(lambda: failed_calls(env), expected="without LangSmith")
+    assert len(answered_questions(env)) == SHORT_EVALUATION["maxExamples"]
+    sandbox.remove_fault(outage)
     rollout = await env.api.wait_until_finished("Rollout", "one", seconds=120)
     assert status(rollout)["reason"] == "EvaluatedOnly", status_summary(rollout)
     assert status(rollout)["evaluation"]["recorded"] is True
-    assert len(answered(env)) == SHORT_EVALUATION["maxExamples"]
+    assert len(answered_questions(env)) == SHORT_EVALUATION["maxExamples"]
 
 
-def failed(env: Environment, path: str = "") -> list[dict[str, Any]]:
-    """Calls that LangSmith gave no answer to, or an error."""
+def failed_calls(env: Environment, path: str = "") -> list[dict[str, Any]]:
+    """Calls that LangSmith did not answer or answered with an error."""
     calls = env.cloud.sandbox.requests(service="langsmith", path_regex=path)
     return [call for call in calls if call["status"] == 0 or call["status"] >= 500]
 
 
-def answered(env: Environment) -> list[dict[str, Any]]:
-    """Questions that the candidate has answered."""
+def answered_questions(env: Environment) -> list[dict[str, Any]]:
+    """Calls in which the candidate has answered a question."""
     calls = env.cloud.sandbox.requests(service="models", path_regex=QUESTIONS)
     return [call for call in calls if call["status"] == 200]

@@ -1,6 +1,6 @@
-"""A training as a Job of the cluster: the trainer really runs, in the environment that its Pod would have.
+"""Training as a Kubernetes Job: the real trainer runs, in the environment that its Pod would have.
 
-There is no node. A test takes the Pod that the Job's controller made, as a kubelet would, and says how it ended.
+The cluster has no node. A test sets the status of the Pod that the Job's controller created, as a kubelet would.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from modelops.ports import Json
 from modelops.sandbox.hub.seeds import BASE_MODEL
 
 PRICE = "3.60"
-"""A dollar in a thousand seconds."""
+"""USD per hour: one dollar in a thousand seconds."""
 CPU = {"backend": {"kubernetes": {"device": "cpu-basic", "gpus": 0, "cpu": "1", "memory": "1Gi"}}}
 
 
@@ -40,15 +40,15 @@ def prices(tmp_path: Path) -> str:
 
 
 @asynccontextmanager
-async def own(env: Environment, prices: str, **spec: Any) -> AsyncIterator[Json]:
-    """The run `own`, and the operator that knows the price."""
+async def create_run_on_cluster(env: Environment, prices: str, **spec: Any) -> AsyncIterator[Json]:
+    """Creates the TrainingRun `own` and starts an operator that has the price; yields the run."""
     await env.create_agent_model()
     await env.start_operator(MODELOPS_TRAINING_DEFAULTS=prices, MODELOPS_TRAINER="tiny")
     yield await env.api.create(manifests.training_run("own", base_model=BASE_MODEL, **CPU, **spec))
 
 
-async def the_pod(env: Environment) -> Json:
-    """Of the only Job."""
+async def wait_for_pod(env: Environment) -> Json:
+    """Waits for the Pod of the only Job; returns it."""
 
     async def found() -> list[Json]:
         return await env.api.list("Pod")
@@ -59,26 +59,26 @@ async def the_pod(env: Environment) -> Json:
     return pods[0]
 
 
-async def runs(env: Environment, pod: Json, *, seconds: int) -> None:
-    """A node has taken the Pod so long ago."""
+async def set_pod_running(env: Environment, pod: Json, *, seconds: int) -> None:
+    """Sets the Pod's status to running since so many seconds."""
     since = written(datetime.now(UTC) - timedelta(seconds=seconds))
     state = {"running": {"startedAt": since}}
     statuses = [container(pod, state, ready=True)]
-    said = {"phase": "Running", "startTime": since, "containerStatuses": statuses}
-    await env.api.patch_status("Pod", pod["metadata"]["name"], said)
+    pod_status = {"phase": "Running", "startTime": since, "containerStatuses": statuses}
+    await env.api.patch_status("Pod", pod["metadata"]["name"], pod_status)
 
 
-async def exits(env: Environment, pod: Json, code: int) -> None:
+async def set_pod_exited(env: Environment, pod: Json, code: int) -> None:
     ended = {"exitCode": code, "finishedAt": written(datetime.now(UTC)), "reason": "Completed"}
-    said = {
+    pod_status = {
         "phase": "Failed" if code else "Succeeded",
         "containerStatuses": [container(pod, {"terminated": ended}, ready=False)],
     }
-    await env.api.patch_status("Pod", pod["metadata"]["name"], said)
+    await env.api.patch_status("Pod", pod["metadata"]["name"], pod_status)
 
 
-async def environment(env: Environment, pod: Json) -> dict[str, str]:
-    """What a kubelet makes of the container's environment."""
+async def container_environment(env: Environment, pod: Json) -> dict[str, str]:
+    """The container's environment variables, with references to Secrets and ConfigMaps resolved as a kubelet does."""
     found: dict[str, str] = {}
     for entry in pod["spec"]["containers"][0]["env"]:
         source: dict[str, Any] = entry.get("valueFrom") or {}
@@ -95,22 +95,22 @@ async def environment(env: Environment, pod: Json) -> dict[str, str]:
     return found
 
 
-async def trained(env: Environment, pod: Json, folder: Path) -> tuple[int, str]:
-    """Exit code and output of the container's command, run in a folder of its own."""
+async def run_container_command(env: Environment, pod: Json, folder: Path) -> tuple[int, str]:
+    """Runs the container's command in a new folder; returns its exit code and output."""
     folder.mkdir()
     bin = Path(sys.executable).parent
     # A login shell resets PATH; the container's image has Python there.
     (folder / ".profile").write_text(f'export PATH="{bin}:$PATH"\n')
-    given = {**await environment(env, pod), "HOME": str(folder), "PATH": os.environ["PATH"]}
-    given |= {
+    variables = {**await container_environment(env, pod), "HOME": str(folder), "PATH": os.environ["PATH"]}
+    variables |= {
         "NO_PROXY": "127.0.0.1,localhost",
         "HF_HUB_DISABLE_XET": "1",
-    }  # which the sandbox does not speak
+    }  # the sandbox does not implement Xet
     command = [word.replace("$$", "$") for word in pod["spec"]["containers"][0]["command"]]
     process = await asyncio.create_subprocess_exec(
         *command,
         cwd=folder,
-        env=given,
+        env=variables,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
@@ -119,18 +119,18 @@ async def trained(env: Environment, pod: Json, folder: Path) -> tuple[int, str]:
     return process.returncode, output.decode()
 
 
-def billed(job: Json, started: str) -> int:
-    """Micro-USD from the Pod's start to the Job's end, by the started minute."""
+def expected_cost(job: Json, started: str) -> int:
+    """Cost in micro-USD from the Pod's start to the Job's end; every started minute counts."""
     ended = datetime.fromisoformat(job["status"]["completionTime"])
     seconds = (ended - datetime.fromisoformat(started)).total_seconds()
     return -(-(-(-int(seconds) // 60) * micro(PRICE)) // 60)
 
 
-async def test_a_run_is_trained_by_a_job_of_the_cluster_and_settled_at_its_own_price(
+async def test_a_run_is_trained_by_a_kubernetes_job_and_settled_at_the_configured_price(
     env: Environment, prices: str, tmp_path: Path
 ) -> None:
-    async with own(env, prices) as run:
-        pod = await the_pod(env)
+    async with create_run_on_cluster(env, prices) as run:
+        pod = await wait_for_pod(env)
         name = pod["metadata"]["labels"]["batch.kubernetes.io/job-name"]
         waiting = await env.api.wait_until(
             "TrainingRun", "own", lambda o: status(o).get("phase") == "Scheduling", expected="Scheduling"
@@ -143,13 +143,13 @@ async def test_a_run_is_trained_by_a_job_of_the_cluster_and_settled_at_its_own_p
         assert reserved.account == f"kubernetes:{env.api.namespace}"
         assert reserved.usd_micro == micro(offered["highUSD"])
 
-        await runs(env, pod, seconds=90)
-        code, output = await trained(env, pod, tmp_path / "container")
+        await set_pod_running(env, pod, seconds=90)
+        code, output = await run_container_command(env, pod, tmp_path / "container")
         assert code == 0, output
         await env.api.wait_until(
             "TrainingRun", "own", lambda o: status(o).get("phase") == "Running", expected="Running"
         )
-        await exits(env, pod, code)
+        await set_pod_exited(env, pod, code)
         done = await env.api.wait_until_finished("TrainingRun", "own")
 
         assert status(done)["phase"] == "Succeeded", status_summary(done)
@@ -162,14 +162,14 @@ async def test_a_run_is_trained_by_a_job_of_the_cluster_and_settled_at_its_own_p
             local_dir=tmp_path,
         )
         assert json.loads(Path(claim).read_text())["job"] == name
-        started = (await the_pod(env))["status"]["startTime"]
+        started = (await wait_for_pod(env))["status"]["startTime"]
         job = await env.api.get("Job", name)
         assert job is not None
         settled = (await env.read_record()).settlements[f"{run['metadata']['uid']}/1"]
-        assert (settled.jobs, settled.usd_micro) == ((name,), billed(job, started))
+        assert (settled.jobs, settled.usd_micro) == ((name,), expected_cost(job, started))
         assert micro(status(done)["costUSD"]) == settled.usd_micro
         assert (await env.read_record()).registry()["docs"]["history"][0]["hub_repo"] == repo
-        # No Hugging Face job, and nothing that holds the Job back.
+        # There is no Hugging Face job, and no finalizer keeps the Job.
         assert env.cloud.jobs_of(run["metadata"]["uid"]) == []
         await env.api.delete("TrainingRun", "own")
         await env.api.wait_until_deleted("TrainingRun", "own")
@@ -177,13 +177,13 @@ async def test_a_run_is_trained_by_a_job_of_the_cluster_and_settled_at_its_own_p
 
 
 @pytest.mark.parametrize("how", ["cancel", "delete"])
-async def test_a_run_that_is_ended_stops_its_job_books_what_it_ran_and_lets_go(
+async def test_a_cancelled_or_deleted_run_stops_its_job_and_settles_its_cost(
     env: Environment, prices: str, how: str
 ) -> None:
-    async with own(env, prices) as run:
-        pod = await the_pod(env)
+    async with create_run_on_cluster(env, prices) as run:
+        pod = await wait_for_pod(env)
         name = pod["metadata"]["labels"]["batch.kubernetes.io/job-name"]
-        await runs(env, pod, seconds=600)
+        await set_pod_running(env, pod, seconds=600)
         await env.api.wait_until(
             "TrainingRun", "own", lambda o: status(o).get("phase") == "Running", expected="Running"
         )
@@ -201,9 +201,9 @@ async def test_a_run_that_is_ended_stops_its_job_books_what_it_ran_and_lets_go(
         assert await env.api.list("Pod") == []
 
 
-async def test_a_crash_after_the_creation_makes_no_second_job(env: Environment, prices: str) -> None:
-    async with own(env, prices):
-        pod = await the_pod(env)
+async def test_a_crash_after_the_jobs_creation_makes_no_second_job(env: Environment, prices: str) -> None:
+    async with create_run_on_cluster(env, prices):
+        pod = await wait_for_pod(env)
         await env.kill_operator()
         await env.start_operator(MODELOPS_TRAINING_DEFAULTS=prices, MODELOPS_TRAINER="tiny")
         name = pod["metadata"]["labels"]["batch.kubernetes.io/job-name"]
@@ -215,30 +215,30 @@ async def test_a_crash_after_the_creation_makes_no_second_job(env: Environment, 
         assert [job["metadata"]["name"] for job in await env.api.list("Job")] == [name]
 
 
-async def test_without_a_price_nothing_is_made_and_the_key_is_named(env: Environment) -> None:
+async def test_without_a_price_no_job_is_created_and_the_missing_key_is_named(env: Environment) -> None:
     await env.create_agent_model()
     await env.start_operator()
     await env.api.create(manifests.training_run("own", base_model=BASE_MODEL, **CPU))
     run = await env.api.wait_until(
-        "TrainingRun", "own", lambda o: status(o).get("reason") == "PriceUnknown", expected="unpriced"
+        "TrainingRun", "own", lambda o: status(o).get("reason") == "PriceUnknown", expected="PriceUnknown"
     )
     assert "add cost_estimates.cpu_basic_per_hour" in ready_message(run)
     assert await env.api.list("Job") == []
     assert (await env.read_record()).reservations == {}
 
 
-async def test_a_job_that_ran_out_of_memory_is_followed_by_another_although_its_log_says_nothing(
+async def test_exit_code_42_is_retried_as_out_of_memory_without_a_log_line(
     env: Environment, prices: str
 ) -> None:
-    async with own(env, prices, config={"numEpochs": 1, "batchSize": 4}) as run:
-        first = await the_pod(env)
-        await runs(env, first, seconds=30)
-        await exits(env, first, 42)
+    async with create_run_on_cluster(env, prices, config={"numEpochs": 1, "batchSize": 4}) as run:
+        first = await wait_for_pod(env)
+        await set_pod_running(env, first, seconds=30)
+        await set_pod_exited(env, first, 42)
         found = await env.api.wait_until(
             "TrainingRun",
             "own",
             lambda o: status(o).get("job", {}).get("attempt") == 2,
-            expected="tried again",
+            expected="at attempt 2",
         )
         (past,) = status(found)["attempts"]
         assert (past["reason"], past["job"].rpartition("-")[2]) == ("OutOfMemory", "1")
@@ -248,30 +248,30 @@ async def test_a_job_that_ran_out_of_memory_is_followed_by_another_although_its_
         assert (await env.read_record()).settlements[f"{run['metadata']['uid']}/1"].jobs == (names[0],)
 
 
-async def test_a_suspended_run_frees_its_node_and_goes_on_as_another_job(
+async def test_a_suspended_run_deletes_its_job_and_resumes_with_a_new_one(
     env: Environment, prices: str
 ) -> None:
-    async with own(env, prices):
-        pod = await the_pod(env)
+    async with create_run_on_cluster(env, prices):
+        pod = await wait_for_pod(env)
         name = pod["metadata"]["labels"]["batch.kubernetes.io/job-name"]
-        await runs(env, pod, seconds=30)
+        await set_pod_running(env, pod, seconds=30)
         await env.api.wait_until("TrainingRun", "own", lambda o: status(o).get("phase") == "Running")
         await env.api.patch("TrainingRun", "own", {"spec": {"suspend": True}})
         await env.api.wait_until(
             "TrainingRun", "own", lambda o: status(o).get("phase") == "Suspended", expected="Suspended"
         )
-        # Booked, so that nothing holds it any more, although the run has not ended.
+        # The attempt is settled, so the Job has no finalizer any more, although the run has not finished.
         await env.api.wait_until_deleted("Job", name, seconds=120)
         await env.api.patch("TrainingRun", "own", {"spec": {"suspend": False}})
-        again = await the_pod(env)
+        again = await wait_for_pod(env)
         assert again["metadata"]["labels"]["batch.kubernetes.io/job-name"] == f"{name[:-1]}2"
 
 
-async def test_a_run_that_was_torn_away_is_booked_in_full_where_its_job_went_with_it(
+async def test_a_run_deleted_without_its_finalizer_is_settled_at_its_whole_reservation(
     env: Environment, prices: str
 ) -> None:
-    async with own(env, prices) as run:
-        pod = await the_pod(env)
+    async with create_run_on_cluster(env, prices) as run:
+        pod = await wait_for_pod(env)
         name = pod["metadata"]["labels"]["batch.kubernetes.io/job-name"]
         await env.api.wait_until("TrainingRun", "own", lambda o: status(o).get("phase") == "Scheduling")
         key = f"{run['metadata']['uid']}/1"

@@ -1,4 +1,4 @@
-"""An abort in every phase of a rollout, and the end of a training by cancel or deletion."""
+"""An abort in every phase of a rollout, and a cancellation or deletion in every phase of a training."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ from modelops.sandbox.hub.seeds import BASE_MODEL
 
 
 @dataclass(frozen=True)
-class Phase:
-    """How a rollout is kept in a phase."""
+class RolloutCase:
+    """How a rollout is brought to a phase and kept in it."""
 
     reason: str
     agents: int = 2
     fault: tuple[str, str, dict[str, Any]] | None = None
     spec: dict[str, Any] | None = None
-    without: str = ""
-    """A variable that the agents lack."""
+    missing_variable: str = ""
+    """An environment variable that the agents do not have."""
 
 
-PHASES = {
-    "pending": Phase("WaitingForCandidate", spec={"candidate": {"trainingRunRef": {"name": "later"}}}),
-    "provisioning": Phase("Provisioning", fault=("models", "status", {"status": 503, "path_regex": "health|models$"})),
-    "evaluating": Phase("Evaluating", fault=("models", "stall", {"seconds": 60, "path_regex": "completions"})),
-    "waiting-for-agents": Phase("WaitingForAgents", agents=0),
-    "unreachable": Phase("CanaryUnreachable", without="HF_TOKEN"),
-    "paused": Phase("Paused", spec={"paused": True}),
-    "watching": Phase("Watching"),
+ROLLOUT_CASES = {
+    "pending": RolloutCase("WaitingForCandidate", spec={"candidate": {"trainingRunRef": {"name": "later"}}}),
+    "provisioning": RolloutCase("Provisioning", fault=("models", "status", {"status": 503, "path_regex": "health|models$"})),
+    "evaluating": RolloutCase("Evaluating", fault=("models", "stall", {"seconds": 60, "path_regex": "completions"})),
+    "waiting-for-agents": RolloutCase("WaitingForAgents", agents=0),
+    "unreachable": RolloutCase("CanaryUnreachable", missing_variable="HF_TOKEN"),
+    "paused": RolloutCase("Paused", spec={"paused": True}),
+    "watching": RolloutCase("Watching"),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", PHASES)
+@pytest.mark.parametrize("name", ROLLOUT_CASES)
 async def test_an_abort_in_any_phase_ends_on_stable(
     env: Environment, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    phase = PHASES[name]
-    monkeypatch.delenv(phase.without, raising=False)
+    phase = ROLLOUT_CASES[name]
+    monkeypatch.delenv(phase.missing_variable, raising=False)
     agents = env.start_agents(max(1, phase.agents)) if phase.agents else env.start_agents(1)
     if not phase.agents:
         await asyncio.to_thread(agents.close)
@@ -78,49 +78,49 @@ async def test_an_abort_in_any_phase_ends_on_stable(
     env.cloud.sandbox.clear()
 
 
-DATA = "/resolve/.*/data/"
+DATA_FILES = "/resolve/.*/data/"
 
 
 @dataclass(frozen=True)
-class Training:
-    """How a run is kept in a phase. `lost`: its job is killed there first."""
+class TrainingCase:
+    """How a run is brought to a phase and kept in it. With `job_killed` its job is killed first."""
 
     phase: str
-    held: bool = False
+    jobs_held: bool = False
     fault: tuple[str, str, dict[str, Any]] | None = None
     agent: dict[str, Any] | None = None
     suspended: bool = False
-    lost: bool = False
+    job_killed: bool = False
     jobs: tuple[str, ...] = ()
-    """Stages of all its jobs in the end."""
+    """Stages of all jobs of the run at the end."""
 
 
-TRAININGS = {
-    "preparing": Training("Preparing", fault=("langsmith", "stall", {"seconds": 60, "path_regex": "/examples"})),
-    "awaiting-approval": Training("AwaitingApproval", agent={"budget": {"approvalAboveUSD": "0.0001"}}),
-    "scheduling": Training("Scheduling", held=True, jobs=("CANCELED",)),
-    "running": Training("Running", fault=("hub", "stall", {"seconds": 60, "path_regex": DATA}), jobs=("CANCELED",)),
-    "between-attempts": Training(
-        "Pending", fault=("hub", "stall", {"seconds": 60, "path_regex": DATA}), lost=True, jobs=("ERROR",)
+TRAINING_CASES = {
+    "preparing": TrainingCase("Preparing", fault=("langsmith", "stall", {"seconds": 60, "path_regex": "/examples"})),
+    "awaiting-approval": TrainingCase("AwaitingApproval", agent={"budget": {"approvalAboveUSD": "0.0001"}}),
+    "scheduling": TrainingCase("Scheduling", jobs_held=True, jobs=("CANCELED",)),
+    "running": TrainingCase("Running", fault=("hub", "stall", {"seconds": 60, "path_regex": DATA_FILES}), jobs=("CANCELED",)),
+    "between-attempts": TrainingCase(
+        "Pending", fault=("hub", "stall", {"seconds": 60, "path_regex": DATA_FILES}), job_killed=True, jobs=("ERROR",)
     ),
-    "suspended": Training("Suspended", held=True, suspended=True, jobs=("CANCELED",)),
+    "suspended": TrainingCase("Suspended", jobs_held=True, suspended=True, jobs=("CANCELED",)),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("how", ["cancel", "delete"])
-@pytest.mark.parametrize("name", TRAININGS)
-async def test_a_training_that_is_stopped_in_any_phase_runs_no_job_and_holds_no_money(
+@pytest.mark.parametrize("name", TRAINING_CASES)
+async def test_a_training_stopped_in_any_phase_leaves_no_job_and_no_reservation(
     env: Environment, name: str, how: str
 ) -> None:
-    case, sandbox = TRAININGS[name], env.cloud.sandbox
-    sandbox.hold_jobs(held=case.held)
+    case, sandbox = TRAINING_CASES[name], env.cloud.sandbox
+    sandbox.hold_jobs(held=case.jobs_held)
     if case.fault:
         service, kind, fields = case.fault
         sandbox.fault(service, kind, times=None, **fields)
     await env.create_agent_model(**(case.agent or {}))
     made = await env.api.create(manifests.training_run("first", base_model=BASE_MODEL))
     await env.start_operator(MODELOPS_RETRY_SECONDS="600")
-    await brought_to(env, case)
+    await bring_to_phase(env, case)
     if how == "cancel":
         await env.api.patch("TrainingRun", "first", {"spec": {"cancel": True}})
         run = await env.api.wait_until_finished("TrainingRun", "first")
@@ -139,8 +139,8 @@ async def test_a_training_that_is_stopped_in_any_phase_runs_no_job_and_holds_no_
     assert [done.outcome for done in record.completed.values()] == ["Cancelled"]
 
 
-async def brought_to(env: Environment, case: Training) -> None:
-    """Returns when the run is in the phase."""
+async def bring_to_phase(env: Environment, case: TrainingCase) -> None:
+    """Waits until the run is in the phase of the case."""
 
     async def phase(name: str) -> Any:
         return await env.api.wait_until(
@@ -150,7 +150,7 @@ async def brought_to(env: Environment, case: Training) -> None:
     if case.suspended:
         await phase("Scheduling")
         await env.api.patch("TrainingRun", "first", {"spec": {"suspend": True}})
-    if case.lost:
+    if case.job_killed:
         run = await phase("Running")
         env.cloud.sandbox.call("POST", f"/jobs/{status(run)['job']['id']}/kill", {"message": "node lost"})
         await env.api.wait_until("TrainingRun", "first", lambda o: status(o).get("attempts"), expected="lost")

@@ -1,4 +1,4 @@
-"""However a canary ends early, and whoever interferes: everybody is back on stable, and nothing raises it again."""
+"""However a canary ends early, all agents return to stable, and no later write raises the canary's weight again."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from tests.e2e.canary import (
     NAME,
     assert_ends_on_stable,
     canary_weight_written,
+    is_abort_write,
     is_file_write,
     is_promotion,
-    is_tombstone,
     start_canary,
 )
 from tests.e2e.environment import Environment
@@ -29,7 +29,7 @@ from modelops.domain import agentsfile
 ABORT = {"spec": {"abort": True}}
 
 
-async def test_a_leader_stopped_after_deciding_changes_nothing_when_it_goes_on_after_a_rollback(
+async def test_a_paused_leader_cannot_undo_a_rollback_when_it_continues(
     env: Environment,
 ) -> None:
     lease = {"MODELOPS_LEASE_SECONDS": "3"}
@@ -42,17 +42,17 @@ async def test_a_leader_stopped_after_deciding_changes_nothing_when_it_goes_on_a
         Moment.HELD, lambda write: canary_weight_written(write) == 50, action=stop
     )
     canary = await start_canary(env, wait=False)
-    await env.wait_until(env.recorder.write_held.is_set, expected="stopped with its raise decided")
+    await env.wait_until(env.recorder.write_held.is_set, expected="stopped before its write of the weight")
     await env.start_standby()
     await env.api.patch("Rollout", NAME, ABORT)
     await assert_ends_on_stable(env, canary, "AbortedByUser")
     before, _ = await env.read_agents_file()
-    held = env.recorder.faulted_write
+    held_write = env.recorder.faulted_write
     env.recorder.release_write()
     env.signal_operator(signal.SIGCONT)
-    assert held is not None
-    await env.wait_until(lambda: env.recorder.writes[held.number - 1].status, expected="answered")
-    assert env.recorder.writes[held.number - 1].status == 409
+    assert held_write is not None
+    await env.wait_until(lambda: env.recorder.writes[held_write.number - 1].status, expected="answered")
+    assert env.recorder.writes[held_write.number - 1].status == 409
     assert await env.wait_for_exit() == 3
     assert (await env.read_agents_file())[0] == before
     await canaries.assert_on_stable(env, canary)
@@ -63,9 +63,9 @@ async def test_a_crash_between_routing_and_status_never_raises_the_canary_again(
     env: Environment, moment: Moment
 ) -> None:
     canary = await start_canary(env)
-    env.recorder.fault = WriteFault(moment, is_tombstone, action=env.kill_operator)
+    env.recorder.fault = WriteFault(moment, is_abort_write, action=env.kill_operator)
     await env.api.patch("Rollout", NAME, ABORT)
-    await env.wait_until(env.recorder.fault_done.is_set, expected="killed at the tombstone")
+    await env.wait_until(env.recorder.fault_done.is_set, expected="killed at the write of the state Aborted")
     so_far = len(env.recorder.writes)
     await env.start_operator()
     await assert_ends_on_stable(env, canary, "AbortedByUser")
@@ -73,13 +73,13 @@ async def test_a_crash_between_routing_and_status_never_raises_the_canary_again(
     assert [write.summary for write in env.recorder.writes[so_far:] if canary_weight_written(write)] == []
 
 
-async def test_a_raise_whose_answer_was_lost_before_an_abort_is_taken_back(env: Environment) -> None:
+async def test_a_weight_increase_whose_answer_was_lost_is_undone_by_an_abort(env: Environment) -> None:
     env.recorder.fault = WriteFault(
         Moment.ANSWER_LOST, lambda write: canary_weight_written(write) == 50, action=env.kill_operator
     )
     canary = await start_canary(env, wait=False)
-    await env.wait_until(env.recorder.fault_done.is_set, expected="killed at the raise")
-    await env.wait_until(lambda: canary.agents.weights() == {50}, expected="raised")
+    await env.wait_until(env.recorder.fault_done.is_set, expected="killed at the write of the weight")
+    await env.wait_until(lambda: canary.agents.weights() == {50}, expected="at 50 percent")
     await env.api.patch("Rollout", NAME, ABORT)
     so_far = len(env.recorder.writes)
     await env.start_operator()
@@ -87,32 +87,34 @@ async def test_a_raise_whose_answer_was_lost_before_an_abort_is_taken_back(env: 
     assert [write.summary for write in env.recorder.writes[so_far:] if canary_weight_written(write)] == []
 
 
-def without_routing(now: str, _before: str) -> str:
+def remove_routing(now: str, _before: str) -> str:
     return agentsfile.with_routing(now, "docs", None)
 
 
-def old_copy(_now: str, before: str) -> str:
+def restore_old_copy(_now: str, before: str) -> str:
     return before
 
 
-def raised_by_hand(now: str, _before: str) -> str:
+def raise_weight(now: str, _before: str) -> str:
     return re.sub(r"weight: 50", "weight: 100", now)
 
 
-@pytest.mark.parametrize("down", [True, False], ids=["operator-down", "operator-up"])
-@pytest.mark.parametrize("edit", [without_routing, old_copy, raised_by_hand])
-async def test_routing_changed_by_hand_ends_on_stable(env: Environment, edit: object, down: bool) -> None:
+@pytest.mark.parametrize("operator_down", [True, False], ids=["operator-down", "operator-up"])
+@pytest.mark.parametrize("edit", [remove_routing, restore_old_copy, raise_weight])
+async def test_routing_changed_by_hand_ends_on_stable(
+    env: Environment, edit: object, operator_down: bool
+) -> None:
     before, _ = await env.read_agents_file()
     canary = await start_canary(env)
     now, _ = await env.read_agents_file()
-    if edit is old_copy:
-        armed = next(w for w in env.recorder.writes if is_file_write(w))
-        before = canaries.agents_yaml_in_patch(armed.body)
-    if down:
+    if edit is restore_old_copy:
+        first_write = next(w for w in env.recorder.writes if is_file_write(w))
+        before = canaries.agents_yaml_in_patch(first_write.body)
+    if operator_down:
         await env.kill_operator()
     so_far = len(env.recorder.writes)
     await env.write_agents_file(edit(now, before))  # type: ignore[operator]
-    if down:
+    if operator_down:
         await env.start_operator()
     await assert_ends_on_stable(env, canary, "RoutingMismatch")
     assert [write.summary for write in env.recorder.writes[so_far:] if canary_weight_written(write)] == []
@@ -125,7 +127,7 @@ async def test_deleting_a_rollout_in_its_canary_restores_stable(env: Environment
     await canaries.assert_on_stable(env, canary)
 
 
-async def test_a_rollout_deleted_behind_the_operators_back_restores_stable(env: Environment) -> None:
+async def test_a_rollout_deleted_without_its_finalizer_restores_stable(env: Environment) -> None:
     canary = await start_canary(env)
     await env.kill_operator()
     await env.api.delete("Rollout", NAME)
@@ -142,9 +144,9 @@ async def test_rollback_direct_needs_no_operator(env: Environment) -> None:
     await env.kill_operator()
     command = [sys.executable, "-m", "modelops.cli", "rollback", "docs", "--direct"]
     command += ["-n", env.api.namespace, "--kubeconfig", str(env.cluster.kubeconfig)]
-    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "docs is on stable" in done.stdout
+    completed = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True)
+    assert completed.returncode == 0, completed.stderr
+    assert "docs is on stable" in completed.stdout
     await env.wait_until(lambda: canary.agents.weights() == {0}, expected="back on stable")
     assert canary.agents.models() == {manifests.BASELINE}
     await env.start_operator()
@@ -156,18 +158,18 @@ async def test_rollback_aborts_the_active_rollout(env: Environment) -> None:
     await env.api.wait_until("AgentModel", "docs", lambda o: status(o).get("activeRollout"))
     command = [sys.executable, "-m", "modelops.cli", "rollback", "docs"]
     command += ["-n", env.api.namespace, "--kubeconfig", str(env.cluster.kubeconfig)]
-    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    completed = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True)
+    assert completed.returncode == 0, completed.stderr
     await assert_ends_on_stable(env, canary, "AbortedByUser")
 
 
-async def test_an_abort_that_meets_the_promotion_ends_on_one_side_only(env: Environment) -> None:
+async def test_an_abort_during_the_promotion_ends_either_promoted_or_aborted(env: Environment) -> None:
     strategy = {"canary": {"steps": [{"setWeight": 50}]}}
 
-    async def nothing() -> None:
+    async def do_nothing() -> None:
         return None
 
-    env.recorder.fault = WriteFault(Moment.HELD, is_promotion, action=nothing)
+    env.recorder.fault = WriteFault(Moment.HELD, is_promotion, action=do_nothing)
     canary = await start_canary(env, wait=False, strategy=strategy)
     await env.wait_until(env.recorder.write_held.is_set, expected="promoting")
     await env.api.patch("Rollout", NAME, ABORT)
