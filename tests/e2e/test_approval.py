@@ -7,7 +7,7 @@ import subprocess
 import sys
 from typing import Any
 
-from tests.cluster.policies import bind, installed
+from tests.cluster.policies import bind, installed_policies
 from tests.conftest import Kubectl
 from tests.e2e import manifests
 from tests.e2e.api import condition, ready_message, status, status_summary
@@ -42,7 +42,7 @@ async def test_a_run_above_the_threshold_waits_for_an_approval_and_then_trains(
 ) -> None:
     namespace = env.api.namespace
     await env.create_agent_model(budget=LOW_THRESHOLD)
-    with installed(kubectl, namespace, operator="admin"):
+    with installed_policies(kubectl, namespace, operator="admin"):
         bind(kubectl, namespace, "alice", "modelops-approver")
         bind(kubectl, namespace, "bob", "modelops-developer")
         await env.api.create(manifests.training_run("dear", base_model=BASE_MODEL))

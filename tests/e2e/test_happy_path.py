@@ -122,7 +122,7 @@ async def test_a_better_model_is_trained_evaluated_promoted_and_rolled_back(
         f"Of 12 held-out examples v1.1.0-rc.1 on {success_percent(verdict['candidate'])} % and v1.0.0 on "
         f"{success_percent(verdict['baseline'])} % succeed: a difference of ",
         f"Difference Points: {verdict['differencePoints']} Examples: 12 ",
-        "Candidates Compared: 1 ",
+        "Candidates Compared: 1 Dataset Version: ",
         f"Interval Points: {' '.join(verdict['intervalPoints'])} Margin Points: 60 ",
         "Recommendation: deploy Recorded: true Verdict: pass ",
         "Weight: 100 Events: ",

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 from huggingface_hub import CommitOperationAdd, hf_hub_download
-from tests.cluster.kubelet import container, written
+from tests.cluster.kubelet import container_status, timestamp
 from tests.e2e import manifests
 from tests.e2e.api import ready_message, status, status_summary
 from tests.e2e.environment import Environment
@@ -61,18 +61,18 @@ async def wait_for_pod(env: Environment) -> Json:
 
 async def set_pod_running(env: Environment, pod: Json, *, seconds: int) -> None:
     """Sets the Pod's status to running since so many seconds."""
-    since = written(datetime.now(UTC) - timedelta(seconds=seconds))
+    since = timestamp(datetime.now(UTC) - timedelta(seconds=seconds))
     state = {"running": {"startedAt": since}}
-    statuses = [container(pod, state, ready=True)]
+    statuses = [container_status(pod, state, ready=True)]
     pod_status = {"phase": "Running", "startTime": since, "containerStatuses": statuses}
     await env.api.patch_status("Pod", pod["metadata"]["name"], pod_status)
 
 
 async def set_pod_exited(env: Environment, pod: Json, code: int) -> None:
-    ended = {"exitCode": code, "finishedAt": written(datetime.now(UTC)), "reason": "Completed"}
+    ended = {"exitCode": code, "finishedAt": timestamp(datetime.now(UTC)), "reason": "Completed"}
     pod_status = {
         "phase": "Failed" if code else "Succeeded",
-        "containerStatuses": [container(pod, {"terminated": ended}, ready=False)],
+        "containerStatuses": [container_status(pod, {"terminated": ended}, ready=False)],
     }
     await env.api.patch_status("Pod", pod["metadata"]["name"], pod_status)
 
