@@ -13,7 +13,7 @@ COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-ha
 .PHONY: help setup train-env demo test verify format bench generate lock clean
 
 help:
-	@echo 'make demo      play the whole story on this machine (KEEP=1 leaves it running)'
+	@echo 'make demo      train, evaluate, roll out and roll back on this machine (KEEP=1 leaves it running)'
 	@echo 'make test      every test; ARGS="-k name" narrows it, JOBS=1 runs it in one process'
 	@echo 'make verify    format, lint, types, layers, generated files'
 	@echo 'make bench     measure, and print each number beside its limit'

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import settings
 
 from modelops.localcluster import ClusterError, LocalCluster, open_cluster
-from modelops.localcluster.lock import exclusive
+from modelops.localcluster.lock import exclusive_lock
 
 # No deadline, because a busy machine is not a failure; derandomized, so that a failure in CI can be reproduced.
 settings.register_profile("modelops", deadline=None, derandomize=True, print_blob=True)
@@ -41,7 +41,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
     """
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / _CLUSTER_FOLDER
-    with exclusive(folder.with_suffix(".lock")):
+    with exclusive_lock(folder.with_suffix(".lock")):
         try:
             shared = LocalCluster.attach(folder)
         except ClusterError:

@@ -1,8 +1,8 @@
-"""The folder in which a program works for the operator: input, journal, progress, result.
+"""The work folder of a program that the operator starts: input, intermediate files, progress, result.
 
-The operator writes `input.json` and starts `python -m modelops.<program> <folder>`. The program reports in
-`progress.json`, keeps what it has learnt in files of its own, and ends with `result.json`. Killed and started
-again it goes on from there. Secrets never enter the folder: they come by environment.
+The operator writes `input.json` and starts `python -m modelops.<program> <folder>`. The program writes its progress to
+`progress.json`, keeps intermediate results in other files, and ends with `result.json`. A program that is killed and
+started again continues from these files. Secrets are never written into the folder: they come as environment variables.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ from typing import Any
 from modelops.loopback import NotLoopbackError, assert_loopback
 
 SUCCEEDED, FAILED, ALREADY_RUNNING = 0, 1, 75
-"""Exit codes of a program; `result.json` says the rest."""
+"""Exit codes of a program; `result.json` has the details."""
 
 
 class ProgramFailure(Exception):
-    """An end that a person should hear of: `reason` for a condition, the message for a person.
+    """The program cannot do what it was asked: `reason` is for a condition, the message for a person.
 
-    `about` is the part of the input that it is about, where it is not the one that the program is for.
+    `transient`: it may succeed when it is started again. `about` is the field of the input that the failure is about;
+    empty where it is the program's main input.
     """
 
     def __init__(self, reason: str, message: str, *, transient: bool = False, about: str = "") -> None:
@@ -38,20 +39,20 @@ class ProgramFailure(Exception):
 
 
 class AlreadyRunning(Exception):
-    """Another process works in this folder."""
+    """Another process has the lock of this folder."""
 
 
 class WorkDir:
-    """One program's folder. Every file appears whole or not at all, and is readable by its owner only."""
+    """A program's folder. Files are replaced atomically, and are readable by their owner only."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Keep every other process out while this one works; the kernel lets go when it dies.
+    def locked(self) -> Iterator[None]:
+        """Hold the folder's lock; the kernel releases it when this process ends.
 
-        Raises AlreadyRunning.
+        Raises AlreadyRunning where another process has the lock.
         """
         with (self.folder / "program.lock").open("a") as lock:
             try:
@@ -61,21 +62,21 @@ class WorkDir:
             yield
 
     def input(self) -> Any:
-        """What the operator asked for. Raises ProgramFailure where it is missing or not JSON."""
+        """The content of `input.json`. Raises ProgramFailure InputInvalid where it is missing or not JSON."""
         try:
             return json.loads((self.folder / "input.json").read_text())
         except (OSError, ValueError) as error:
             raise ProgramFailure("InputInvalid", f"input.json in {self.folder}: {error}") from error
 
     def read(self, name: str) -> Any:
-        """A JSON file that this program wrote before, or None."""
+        """The content of a JSON file that this program wrote before, or None."""
         try:
             return json.loads((self.folder / name).read_text())
         except FileNotFoundError:
             return None
 
     def write(self, name: str, content: Any) -> None:
-        """Put a JSON file in place at once."""
+        """Replace a JSON file atomically."""
         part = self.folder / f".{name}.part"
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as file:
@@ -85,7 +86,7 @@ class WorkDir:
         part.replace(self.folder / name)
 
     def progress(self, stage: str, *, done: int = 0, total: int = 0) -> None:
-        """Say where the program is; `total` 0 means that it is not known."""
+        """Write `progress.json`. `done` and `total` count items of the stage; `total` 0 means that it is not known."""
         self.write(
             "progress.json",
             {"v": 1, "stage": stage, "done": done, "total": total, "t": round(time.time(), 3)},
@@ -93,17 +94,17 @@ class WorkDir:
 
 
 def run_program(main: Callable[[WorkDir], Mapping[str, Any]], folder: Path) -> int:
-    """Run `main` in the folder unless it has been done; every end is written to `result.json`.
+    """Run `main` in the folder and write its outcome, a failure included, to `result.json`; returns the exit code.
 
-    A result that was transient is thrown away: being started again means to try again. A sandboxed program
-    whose services are not all on this machine ends before `main`.
+    Where the folder has a final result already, `main` is not run. A transient failure is not final: it is tried again.
+    A sandboxed program whose services are not all on this machine ends before `main`.
     """
     work = WorkDir(folder)
     try:
-        with work.held():
-            before = work.read("result.json")
-            if before is not None and not before.get("transient"):
-                return SUCCEEDED if before["ok"] else FAILED
+        with work.locked():
+            previous = work.read("result.json")
+            if previous is not None and not previous.get("transient"):
+                return SUCCEEDED if previous["ok"] else FAILED
             result = _outcome(main, work)
             work.write("result.json", result)
             return SUCCEEDED if result["ok"] else FAILED
@@ -117,11 +118,11 @@ def _outcome(main: Callable[[WorkDir], Mapping[str, Any]], work: WorkDir) -> dic
         assert_loopback(os.environ)
         return {"ok": True, **main(work)}
     except ProgramFailure as failure:
-        told = {"reason": failure.reason, "message": str(failure), "transient": failure.transient}
-        return {"ok": False, **told, **({"about": failure.about} if failure.about else {})}
+        fields = {"reason": failure.reason, "message": str(failure), "transient": failure.transient}
+        return {"ok": False, **fields, **({"about": failure.about} if failure.about else {})}
     except NotLoopbackError as refused:
         return {"ok": False, "reason": "HostNotAllowed", "message": str(refused), "transient": False}
-    except Exception as error:  # noqa: BLE001 - the program's edge: the operator has to hear of every end
+    except Exception as error:  # noqa: BLE001 - the program's edge: every outcome must reach the operator
         traceback.print_exc()
-        message = f"{type(error).__name__} in a program of ModelOps; its stderr says where. Please report it."
+        message = f"{type(error).__name__} in a program of ModelOps; its stderr has the traceback. Please report it."
         return {"ok": False, "reason": "InternalError", "message": message, "transient": False}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tests.bench.environment import ORG, Environment
 
-from modelops.trainers import tiny
+from modelops.trainers import tiny_model
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -35,11 +35,11 @@ def add_models(env: Environment, count: int) -> list[tuple[str, str]]:
     """Uploads models that the sandbox can serve; returns (repo, revision) of each."""
     from huggingface_hub import CommitOperationAdd
 
-    api, content, found = _api(env), tiny.Model([]).to_bytes(), []
+    api, content, found = _api(env), tiny_model.Model([]).to_bytes(), []
     for number in range(count):
         repo = f"{ORG}/bench-candidate-{number}"
         api.create_repo(repo, private=True)
-        files = [CommitOperationAdd(tiny.MODEL_FILE, content)]
+        files = [CommitOperationAdd(tiny_model.MODEL_FILE, content)]
         commit = api.create_commit(repo, files, commit_message="A model of the bench")
         found.append((repo, str(commit.oid)))
     return found

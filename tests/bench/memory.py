@@ -16,7 +16,7 @@ from tests.bench.environment import Environment
 from tests.bench.operators import operator
 from tests.bench.table import Row
 
-from modelops.localcluster.binaries import cache_root
+from modelops.localcluster.cache import cache_root
 
 LIMIT_MB = 110.0
 IDLE_SECONDS = 8.0

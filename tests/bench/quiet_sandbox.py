@@ -24,7 +24,7 @@ LINES_BEFORE_TRAINING = tuple(f"Installed package {number}" for number in range(
 
 async def _run_without_process(service: JobService, job_id: str) -> tuple[Any, str | None]:
     """Replaces the process of a job: writes its log until the job is cancelled."""
-    job = service._keep(replace(service._jobs[job_id], stage="RUNNING", started=time.time()))
+    job = service._save(replace(service._jobs[job_id], stage="RUNNING", started=time.time()))
     log, prefix = service.log(job), f"@@modelops:{job.environment['MODELOPS_NONCE']}@@ "
 
     def report_line(kind: str, step: int) -> str:

@@ -24,10 +24,17 @@ from trl_pace import Deadline
 from trl_recipe import LORA_DROPOUT, Recipe
 from trl_reports import Reports
 from trl_rows import read_chats
-from trl_tokens import Wording
-from trl_trainer import Device, arguments, load_model, load_tokenizer, quiet, trainer_for
+from trl_tokens import ChatTemplate
+from trl_trainer import (
+    Device,
+    build_trainer,
+    disable_progress_bars,
+    load_model,
+    load_tokenizer,
+    trainer_arguments,
+)
 
-RECIPE = Recipe.of(
+RECIPE = Recipe.from_config(
     "sft", {"num_epochs": 4, "batch_size": 8, "gradient_accumulation_steps": 1, "lora_rank": 16}
 )
 DEVICE = Device.here()
@@ -36,7 +43,7 @@ FILES = {name: Path(f"{name}.jsonl").read_bytes() for name in ("train", "test")}
 
 def ours() -> Any:
     """As `train.py` does it."""
-    wording = Wording(load_tokenizer("base", "main"), base_model="base")
+    wording = ChatTemplate(load_tokenizer("base", "main"), base_model="base")
     columns = {
         name: wording.chats(read_chats(body, path=name), max_length=RECIPE.max_length, path=name)
         for name, body in FILES.items()
@@ -45,7 +52,7 @@ def ours() -> Any:
     pace, tokens = Pace(), columns["train"].tokens
     deadline = Deadline(elapsed=time.monotonic, limit=None, pace=pace, tokens_per_epoch=tokens)
     reports = Reports(reporter, keep=lambda _folder, _step: True, tokens_per_epoch=tokens, pace=pace)
-    return trainer_for(
+    return build_trainer(
         RECIPE,
         device=DEVICE,
         model=load_model("base", DEVICE),
@@ -65,7 +72,7 @@ def bare() -> Any:
         name: Dataset.from_list([{"prompt": m[:-1], "completion": m[-1:]} for m in found])
         for name, found in rows.items()
     }
-    settings = {**arguments(RECIPE, DEVICE), "model_init_kwargs": {"dtype": DEVICE.dtype}}
+    settings = {**trainer_arguments(RECIPE, DEVICE), "model_init_kwargs": {"dtype": DEVICE.dtype}}
     trainer = SFTTrainer(
         model="base",
         args=SFTConfig(**settings),
@@ -94,7 +101,7 @@ def timed(make: Callable[[], Any]) -> tuple[float, float, int]:
 
 def main() -> None:
     """One round of each is thrown away: it pays for what is done once in a process."""
-    quiet()
+    disable_progress_bars()
     torch.set_num_threads(1)
     examples = RECIPE.epochs * len(FILES["train"].splitlines())
     found: dict[str, Any] = {"torch": torch.__version__}

@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 from tests.conftest import Kubectl
 
-from modelops.localcluster.binaries import cache_root
+from modelops.localcluster.cache import cache_root
 from modelops.localcluster.gotoolchain import find_go
-from modelops.localcluster.lock import exclusive
+from modelops.localcluster.lock import exclusive_lock
 from modelops.localcluster.progress import to_stderr
 
 
@@ -60,7 +60,7 @@ TRAINER = GoModuleFiles(
 def fetch_files(published: GoModuleFiles) -> list[Path]:
     """Paths of the files in the cache; downloads them if they are missing."""
     folder = published.folder
-    with exclusive(folder.with_name(folder.name + ".lock")):
+    with exclusive_lock(folder.with_name(folder.name + ".lock")):
         if not folder.exists():
             _fetch(published, folder)
     return [folder / Path(name).name for name in published.files]

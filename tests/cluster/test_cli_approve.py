@@ -1,4 +1,4 @@
-"""`modelops approve` shows what is asked and writes exactly that, in the name of who calls it."""
+"""`modelops approve` shows the offer of a run and approves exactly that offer, in the caller's name."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ Done = subprocess.CompletedProcess[str]
 
 
 class Person:
-    """Somebody at a command line, in a namespace with a run that asks."""
+    """A person at a command line, in a namespace with a run that waits for an approval."""
 
     def __init__(self, cluster: LocalCluster, kubectl: Kubectl, namespace: str, user: str) -> None:
         self._cluster, self._kubectl, self.namespace, self.user = cluster, kubectl, namespace, user
 
-    def approve(self, *more: str, says: str = "") -> Done:
+    def approve(self, *more: str, types: str = "") -> Done:
         command = [sys.executable, "-m", "modelops.cli", "approve", RUN, "-n", self.namespace, *more]
         command += ["--kubeconfig", str(self._cluster.kubeconfig_for(self.user))]
-        return subprocess.run(command, input=says, capture_output=True, text=True, timeout=60)
+        return subprocess.run(command, input=types, capture_output=True, text=True, timeout=60)
 
-    def asks(self, *, valid: timedelta = timedelta(hours=1), **status: Any) -> None:
-        """The operator's status; with the policies it is the admin's here."""
+    def set_pending(self, *, valid: timedelta = timedelta(hours=1), **status: Any) -> None:
+        """Write the status of a run that waits for an approval. Here the admin plays the operator."""
         until = (datetime.now(UTC) + valid).strftime("%Y-%m-%dT%H:%M:%SZ")
-        asked = {
+        pending = {
             "phase": "AwaitingApproval",
             "reason": "NeedsApproval",
             "approvalDigest": DIGEST,
@@ -55,9 +55,9 @@ class Person:
             "estimate": {**OFFER, "validUntil": until},
             **status,
         }
-        patch = json.dumps({"status": asked})
-        how = ("--subresource=status", "--type=merge", "-p", patch)
-        self._kubectl("patch", f"trainingruns.{GROUP}", RUN, *how, namespace=self.namespace, check=True)
+        patch = json.dumps({"status": pending})
+        options = ("--subresource=status", "--type=merge", "-p", patch)
+        self._kubectl("patch", f"trainingruns.{GROUP}", RUN, *options, namespace=self.namespace, check=True)
 
     @property
     def approval(self) -> Any:
@@ -69,26 +69,26 @@ class Person:
 
 @pytest.fixture
 def alice(cluster: LocalCluster, kubectl: Kubectl, namespace: str) -> Iterator[Person]:
-    """An approver; the policies hold."""
+    """A user who may approve; the admission policies are installed."""
     with installed_policies(kubectl, namespace, operator="admin"):
         kubectl("create", "-f", SAMPLES / "trainingrun-docs.yaml", namespace=namespace, check=True)
         bind(kubectl, namespace, "alice", "modelops-approver")
         yield Person(cluster, kubectl, namespace, "alice")
 
 
-def test_it_shows_what_is_approved_and_approves_it(alice: Person) -> None:
-    alice.asks()
+def test_command_shows_the_offer_and_approves_it(alice: Person) -> None:
+    alice.set_pending()
     done = alice.approve("--yes")
     assert done.returncode == 0, done.stderr
     parts = (
         RUN,
-        "not said (spec.requestedBy)",
+        "unknown (spec.requestedBy is empty)",
         "docs",
         "Qwen/Qwen2.5-Coder-7B-Instruct @ bbbbbbbbbbbb",
         "sft",
         "150 rows",
     )
-    priced = (
+    cost = (
         "a10g-large at $3.60 an hour",
         "$12 to $31.50",
         "200 to 525 minutes",
@@ -96,32 +96,34 @@ def test_it_shows_what_is_approved_and_approves_it(alice: Person) -> None:
         DIGEST,
         "approved by alice",
     )
-    assert not [part for part in (*parts, *priced) if part not in done.stdout], done.stdout
+    assert not [part for part in (*parts, *cost) if part not in done.stdout], done.stdout
     assert alice.approval == {"approvedBy": "alice", "digest": DIGEST}
     assert "already approved by alice" in alice.approve().stdout
 
 
 def test_without_a_yes_nothing_is_approved(alice: Person) -> None:
-    alice.asks()
-    for says in ("", "n\n", "maybe\n"):
-        done = alice.approve(says=says)
+    alice.set_pending()
+    for answer in ("", "n\n", "maybe\n"):
+        done = alice.approve(types=answer)
         assert (done.returncode, alice.approval) == (1, None), done
         assert "not approved" in done.stderr
-    assert alice.approve(says="y\n").returncode == 0
+    assert alice.approve(types="y\n").returncode == 0
     assert alice.approval["approvedBy"] == "alice"
 
 
-def test_it_says_why_there_is_nothing_to_approve(alice: Person) -> None:
+def test_run_without_a_valid_offer_is_refused_with_the_reason(alice: Person) -> None:
     done = alice.approve("--yes")
-    assert (done.returncode, "asks for no approval: it is Pending" in done.stderr) == (1, True), done
-    alice.asks(valid=-timedelta(minutes=1))
+    assert (done.returncode, "does not wait for an approval: it is Pending" in done.stderr) == (1, True), done
+    alice.set_pending(valid=-timedelta(minutes=1))
     done = alice.approve("--yes")
     assert (done.returncode, "expired" in done.stderr) == (1, True), done
     assert alice.approval is None
 
 
-def test_who_may_not_is_told_what_is_missing(alice: Person, cluster: LocalCluster, kubectl: Kubectl) -> None:
-    alice.asks()
+def test_user_without_the_permission_is_told_what_is_missing(
+    alice: Person, cluster: LocalCluster, kubectl: Kubectl
+) -> None:
+    alice.set_pending()
     bind(kubectl, alice.namespace, "bob", "modelops-developer")
     done = Person(cluster, kubectl, alice.namespace, "bob").approve("--yes")
     assert (done.returncode, "bob has not" in done.stderr) == (1, True), done
@@ -133,13 +135,13 @@ def test_self_approval_is_refused_where_the_agent_forbids_it(alice: Person, kube
     kubectl("create", "-f", "-", input=agent, namespace=alice.namespace, check=True)
     own = (SAMPLES / "trainingrun-docs.yaml").read_text() + "  requestedBy: alice\n"
     kubectl("replace", "--force", "-f", "-", input=own, namespace=alice.namespace, check=True)
-    alice.asks()
+    alice.set_pending()
     done = alice.approve("--yes")
-    assert (done.returncode, "alice asked for this run" in done.stderr) == (1, True), done
+    assert (done.returncode, "alice requested this run" in done.stderr) == (1, True), done
     assert alice.approval is None
 
 
-def test_it_is_a_plugin_of_kubectl(
+def test_command_works_as_a_kubectl_plugin(
     cluster: LocalCluster, kubectl: Kubectl, namespace: str, tmp_path: Path
 ) -> None:
     scripts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]
@@ -148,7 +150,7 @@ def test_it_is_a_plugin_of_kubectl(
     plugin.write_text(f'#!/bin/sh\nexec {sys.executable} -m modelops.cli "$@"\n')
     plugin.chmod(0o755)
     kubectl("create", "-f", SAMPLES / "trainingrun-docs.yaml", namespace=namespace, check=True)
-    Person(cluster, kubectl, namespace, "admin").asks()
+    Person(cluster, kubectl, namespace, "admin").set_pending()
     done = subprocess.run(
         [cluster.kubectl, "modelops", "approve", RUN, "-n", namespace, "--yes"],
         env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "KUBECONFIG": str(cluster.kubeconfig)},

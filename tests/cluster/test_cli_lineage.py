@@ -28,14 +28,14 @@ EXAMPLE = "0198b2c4-7d1e-7a10-9c3f-5b8a12e4d601"
 
 
 class Agent:
-    """The agent `docs` with a record, whose operator does nothing, and a Hub of its own."""
+    """The agent `docs` with a record, without an operator, and with a Hub of its own."""
 
     def __init__(
         self, cluster: LocalCluster, kubectl: Kubectl, namespace: str, sandbox: SandboxInfo, hf: HfApi
     ) -> None:
         self.cluster, self.kubectl, self.namespace = cluster, kubectl, namespace
         self.sandbox, self.hf = sandbox, hf
-        # Of this test alone: prune looks at every namespace, those of tests that have just ended included.
+        # Unique to this test: prune also reads the namespaces of tests that have just ended.
         own = hashlib.sha256(namespace.encode()).hexdigest()[:5]
         self.uids = {number: f"{number}{own}-run" for number in (1, 2, 3)}
         Preconditions(kubectl, namespace).establish("agent")
@@ -54,8 +54,8 @@ class Agent:
             timeout=60,
         )
 
-    def done(self, *arguments: str, **options: Any) -> str:
-        """What it says on stdout; it must have succeeded."""
+    def succeed(self, *arguments: str, **options: Any) -> str:
+        """Run a command, which must succeed; return its stdout."""
         done = self.modelops(*arguments, **options)
         assert done.returncode == 0, done
         return done.stdout
@@ -65,10 +65,10 @@ class Agent:
         given = {"version": f"v1.{number}.0-rc.1", "created": created, "uid": self.uids[number], **told}
         return publish(self.hf, org=ORG, **given)
 
-    def three(self) -> list[Published]:
-        """Three versions that the record knows."""
+    def publish_three(self) -> list[Published]:
+        """Publish three versions and add them to the record."""
         made = [self.published(number) for number in self.uids]
-        self.done("registry", "rebuild", "docs", "-n", self.namespace)
+        self.succeed("registry", "rebuild", "docs", "-n", self.namespace)
         return made
 
     def config_map(self) -> dict[str, Any]:
@@ -115,19 +115,20 @@ def test_a_record_that_changes_meanwhile_is_read_again_and_keeps_the_change(
     from kubernetes import config
 
     from modelops.cli import rebuild
-    from modelops.cli.agents_view import Agents, View
+    from modelops.cli.agent_snapshot import AgentSnapshot
+    from modelops.cli.cluster_agents import ClusterAgents
     from modelops.domain.hub_repositories import DatasetRepository, ModelRepository, Shelf
 
-    overtaken: list[str] = []
+    conflicts: list[str] = []
 
-    class Overtaken(Agents):
-        """Somebody else writes between the reading and the first writing."""
+    class ConflictingAgents(ClusterAgents):
+        """Another writer changes the record after it was read and before the first write."""
 
-        def write(self, seen: View, record: Record) -> None:
-            if not overtaken:
-                overtaken.append(seen.version)
+        def write_record(self, snapshot: AgentSnapshot, record: Record) -> None:
+            if not conflicts:
+                conflicts.append(snapshot.resource_version)
                 agent.patch(agent.record().with_(candidates_compared={"ds@1": 7}).to_data())
-            super().write(seen, record)
+            super().write_record(snapshot, record)
 
     config.load_kube_config(config_file=str(cluster.kubeconfig))  # type: ignore[no-untyped-call]
     made = agent.published(1)
@@ -136,11 +137,11 @@ def test_a_record_that_changes_meanwhile_is_read_again_and_keeps_the_change(
         models=(ModelRepository(repo=made.repo, revision=made.revision, published_at="t", told=told),),
         datasets=(DatasetRepository(repo=made.data),),
     )
-    agents = Overtaken()
-    (view,) = agents.named(agent.namespace, ["docs"])
-    rebuild.put(agents, view, shelf, dry_run=False)
+    agents = ConflictingAgents()
+    (snapshot,) = agents.list_named(agent.namespace, ["docs"])
+    rebuild.merge_and_write(agents, snapshot, shelf, dry_run=False)
     record = agent.record()
-    assert overtaken
+    assert conflicts
     assert (record.candidates_compared, [e.hub_repo for e in record.history]) == ({"ds@1": 7}, [made.repo])
 
 
@@ -149,7 +150,7 @@ def test_a_record_is_made_from_the_cluster_and_the_hub(agent: Agent) -> None:
     agent.published(2, agent_model="elsewhere/docs")
     agent.delete("configmap", record_name("docs"))
     rebuild = ("registry", "rebuild", "-n", agent.namespace)
-    assert "record would be made" in agent.done(*rebuild, "--dry-run")
+    assert "record would be made" in agent.succeed(*rebuild, "--dry-run")
     done = agent.modelops(*rebuild)
     assert "names elsewhere/docs" in done.stderr
     record = agent.record()
@@ -160,7 +161,7 @@ def test_a_record_is_made_from_the_cluster_and_the_hub(agent: Agent) -> None:
     assert labels == {f"{GROUP}/record": "docs", f"{GROUP}/managed": "true"}
 
 
-def test_what_cannot_be_read_is_not_rebuilt(agent: Agent) -> None:
+def test_a_record_is_not_rebuilt_from_objects_that_cannot_be_read(agent: Agent) -> None:
     agent.published(1)
     rebuild = ("registry", "rebuild", "docs", "-n", agent.namespace)
     agent.patch({"ledger.json": "{"})
@@ -181,31 +182,31 @@ def test_what_cannot_be_read_is_not_rebuilt(agent: Agent) -> None:
 # lineage ------------------------------------------------------------------------------------------------------
 
 
-def test_an_example_is_traced_to_data_and_models(agent: Agent) -> None:
+def test_an_example_is_traced_to_datasets_and_models(agent: Agent) -> None:
     trained, held_out = agent.published(1, train=[EXAMPLE]), agent.published(2, test=[EXAMPLE])
     agent.published(3, train=["another"])
-    agent.done("registry", "rebuild", "docs", "-n", agent.namespace)
+    agent.succeed("registry", "rebuild", "docs", "-n", agent.namespace)
     record = agent.record()
     stable = record.stable.model_copy(update={"version": "v1.1.0", "model": trained.repo})
     entry = record.history[0].model_copy(update={"version": "v1.1.0", "deployment_status": "deployed"})
     agent.patch(record.with_(stable=stable, history=(entry, *record.history[1:])).to_data())
-    said = json.loads(
-        agent.done("lineage", "--example", EXAMPLE.upper(), "-n", agent.namespace, "-o", "json")
+    result = json.loads(
+        agent.succeed("lineage", "--example", EXAMPLE.upper(), "-n", agent.namespace, "-o", "json")
     )
-    assert [(d["repo"], d["revision"], d["splits"], d["rows"]) for d in said["datasets"]] == [
+    assert [(d["repo"], d["revision"], d["splits"], d["rows"]) for d in result["datasets"]] == [
         (trained.data, trained.data_revision, ["train"], 1),
         (held_out.data, held_out.data_revision, ["test"], 1),
     ]
-    assert [(m["version"], m["splits"], m["status"], m["current"]) for m in said["models"]] == [
+    assert [(m["version"], m["splits"], m["status"], m["current"]) for m in result["models"]] == [
         ("v1.1.0", ["train"], "deployed", True),
         ("v1.2.0-rc.1", ["test"], "trained", False),
     ]
-    text = agent.done("lineage", "--example", EXAMPLE, "-n", agent.namespace, "--agent-model", "docs")
+    text = agent.succeed("lineage", "--example", EXAMPLE, "-n", agent.namespace, "--agent-model", "docs")
     assert "trained on it, deployed, current stable" in text
     assert "held out from it" in text
 
 
-def test_the_exit_code_says_whether_it_was_found(agent: Agent) -> None:
+def test_the_exit_code_shows_whether_the_example_was_found(agent: Agent) -> None:
     made = agent.published(1, train=["another"])
     asked = ("lineage", "--example", EXAMPLE)
     assert agent.modelops(*asked).returncode == 1
@@ -222,14 +223,14 @@ def test_the_exit_code_says_whether_it_was_found(agent: Agent) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("lineage", "--example", "12"), "no id of a LangSmith example"),
-        (("lineage", "1.0"), "no version"),
+        (("lineage", "--example", "12"), "not the id of a LangSmith example"),
+        (("lineage", "1.0"), "not a version"),
         (("lineage", "v1.0.0"), "with -n"),
-        (("prune", "docs", "--older-than", "3w"), "no duration"),
+        (("prune", "docs", "--older-than", "3w"), "not a duration"),
         (("prune", "docs", "--keep", "0"), "keep at least 1 version"),
     ],
 )
-def test_bad_input_says_what_to_write(arguments: tuple[str, ...], words: str) -> None:
+def test_wrong_arguments_are_refused_with_what_to_write(arguments: tuple[str, ...], words: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "modelops.cli", *arguments], capture_output=True, text=True, timeout=60
     )
@@ -240,10 +241,10 @@ def test_bad_input_says_what_to_write(arguments: tuple[str, ...], words: str) ->
 
 
 @pytest.mark.parametrize("fault", [{"kind": "status", "status": 500}, {"kind": "lost_answer"}])
-def test_a_removal_that_is_interrupted_says_so_and_is_finished_the_next_time(
+def test_an_interrupted_removal_is_reported_and_finished_the_next_time(
     agent: Agent, fault: dict[str, Any]
 ) -> None:
-    first, second, third = agent.three()
+    first, second, third = agent.publish_three()
     prune = ("prune", "docs", "-n", agent.namespace)
     agent.sandbox.fault("hub", method="DELETE", **fault)
     done = agent.modelops(*prune, *PRUNE, "--yes")
@@ -251,8 +252,8 @@ def test_a_removal_that_is_interrupted_says_so_and_is_finished_the_next_time(
     begun = agent.record().entry_of(first.repo)
     assert begun is not None
     assert (PRUNING in begun.lineage, PRUNED in begun.lineage) == (True, False)
-    # With another policy it is finished all the same: it was announced.
-    agent.done(*prune, "--older-than", "9999d", "--keep", "3", "--yes")
+    # The removal was announced, so it is finished with another policy, too.
+    agent.succeed(*prune, "--older-than", "9999d", "--keep", "3", "--yes")
     assert [agent.exists(one.repo) for one in (first, second, third)] == [False, False, True]
     assert [agent.exists(one.data, "dataset") for one in (first, second, third)] == [False, False, True]
     for one in (first, second):
@@ -261,45 +262,46 @@ def test_a_removal_that_is_interrupted_says_so_and_is_finished_the_next_time(
         assert {PRUNED, DATA_PRUNED} <= entry.lineage.keys()
 
 
-def test_a_rollout_that_claims_meanwhile_keeps_its_model(
+def test_a_rollout_that_takes_the_agent_lock_meanwhile_keeps_its_model(
     agent: Agent, cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The claim is a write of the record, so what was decided before it is not carried out."""
+    """The claim writes the record, so a removal that was decided before it is not carried out."""
     import argparse
     from datetime import timedelta
 
     from kubernetes import config
 
-    from modelops.cli import prune
-    from modelops.cli.agents_view import Agents, View
+    from modelops.cli.agent_snapshot import AgentSnapshot
+    from modelops.cli.cluster_agents import ClusterAgents
+    from modelops.cli.repository_removal import decide_and_remove, read_hub
     from modelops.domain.pruning import Policy
     from modelops.domain.record import Active
 
-    first, _, _ = agent.three()
+    first, _, _ = agent.publish_three()
     config.load_kube_config(config_file=str(cluster.kubeconfig))  # type: ignore[no-untyped-call]
 
-    class Overtaken(Agents):
+    class ConflictingAgents(ClusterAgents):
         claimed = False
 
-        def write(self, seen: View, record: Record) -> None:
-            if not Overtaken.claimed:
-                Overtaken.claimed = True
+        def write_record(self, snapshot: AgentSnapshot, record: Record) -> None:
+            if not ConflictingAgents.claimed:
+                ConflictingAgents.claimed = True
                 now = agent.record()
                 candidate = now.stable.model_copy(update={"version": "v1.1.0-rc.1", "model": first.repo})
                 active = Active(uid="u", name="undo", digest="d", candidate=candidate)
                 agent.patch(now.with_(active=active).to_data())
-            super().write(seen, record)
+            super().write_record(snapshot, record)
 
     for name, value in agent.sandbox.environment().items():
         monkeypatch.setenv(name, value)
-    monkeypatch.delenv("MODELOPS_SANDBOX")  # The SDK fixed its addresses when this process began.
+    monkeypatch.delenv("MODELOPS_SANDBOX")  # The SDK has read its addresses when this process started.
     given = argparse.Namespace(namespace=agent.namespace, yes=True, example=None)
-    from modelops.cli.hub_access import asked
+    from modelops.cli.hub_access import query_hub
 
-    found = asked(lambda hub: prune.survey(hub, ORG, None))
+    hub_contents = query_hub(lambda hub: read_hub(hub, ORG, None))
     policy = Policy(older_than=timedelta(days=1), keep=1)
-    verdicts = prune.judged_and_removed(Overtaken(), given, "docs", found, policy)
-    assert Overtaken.claimed
+    verdicts = decide_and_remove(ConflictingAgents(), given, "docs", hub_contents, policy)
+    assert ConflictingAgents.claimed
     assert "Rollout undo tries it" in next(v.why for v in verdicts if v.repo == first.repo)
     assert agent.exists(first.repo)
     entry = agent.record().entry_of(first.repo)
@@ -307,8 +309,8 @@ def test_a_rollout_that_claims_meanwhile_keeps_its_model(
     assert PRUNING not in entry.lineage
 
 
-def test_who_may_read_one_namespace_only_is_told_what_is_not_known(agent: Agent) -> None:
-    agent.three()
+def test_a_user_who_may_read_only_one_namespace_is_warned(agent: Agent) -> None:
+    agent.publish_three()
     rules = ["--verb=get,list,patch", "--resource=configmaps", f"--resource=agentmodels.{GROUP}"]
     more = [f"--resource=trainingruns.{GROUP}", f"--resource=rollouts.{GROUP}"]
     for command in (
@@ -319,12 +321,12 @@ def test_who_may_read_one_namespace_only_is_told_what_is_not_known(agent: Agent)
     done = agent.modelops("prune", "docs", "-n", agent.namespace, *PRUNE, user="alice")
     assert done.returncode == 0, done
     assert f"only namespace {agent.namespace} can be read" in done.stderr
-    assert "4 of 6 would go" in done.stdout
+    assert "4 of 6 repositories would be removed" in done.stdout
 
 
 def test_a_model_of_another_namespace_is_never_removed(agent: Agent, kubectl: Kubectl) -> None:
-    """Two agents of one name in one organisation, both of whose records know the version."""
-    first, _, _ = agent.three()
+    """Two agents have the same name and organisation, and both records contain the version."""
+    first, _, _ = agent.publish_three()
     other = f"{agent.namespace}-b"
     kubectl("create", "namespace", other, check=True)
     try:
@@ -338,20 +340,20 @@ def test_a_model_of_another_namespace_is_never_removed(agent: Agent, kubectl: Ku
             "data": record.with_(stable=stable).to_data(),
         }
         kubectl("apply", "-f", "-", namespace=other, input=json.dumps(item), check=True)
-        said = json.loads(agent.done("prune", "docs", "-n", agent.namespace, *PRUNE, "-o", "json"))
+        result = json.loads(agent.succeed("prune", "docs", "-n", agent.namespace, *PRUNE, "-o", "json"))
     finally:
         kubectl("delete", "namespace", other, "--wait=false", check=True)
-    verdict = next(one for one in said if one["repo"] == first.repo)
+    verdict = next(one for one in result if one["repo"] == first.repo)
     assert (verdict["removed"], verdict["why"]) == (False, "stable of docs: v1.1.0")
 
 
-def test_an_example_is_removed_with_all_that_holds_it(agent: Agent) -> None:
+def test_an_example_is_removed_with_everything_that_contains_it(agent: Agent) -> None:
     made = agent.published(1, train=[EXAMPLE])
     kept = agent.published(2, train=["another"])
-    agent.done("registry", "rebuild", "docs", "-n", agent.namespace)
+    agent.succeed("registry", "rebuild", "docs", "-n", agent.namespace)
     prune = ("prune", "docs", "-n", agent.namespace, "--example", EXAMPLE)
-    assert "2 of 2 repositories with the example would go" in agent.done(*prune)
-    agent.done(*prune, "--yes")
+    assert "2 of 2 repositories with the example would be removed" in agent.succeed(*prune)
+    agent.succeed(*prune, "--yes")
     assert (agent.exists(made.repo), agent.exists(made.data, "dataset"), agent.exists(kept.repo)) == (
         False,
         False,

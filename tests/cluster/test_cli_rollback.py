@@ -1,4 +1,4 @@
-"""`modelops rollback` believes the agents' file and the record, not a status that lags behind them."""
+"""`modelops rollback` uses the agents' file and the record, not a status that lags behind them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CANDIDATE = Target(
 
 
 class Agent:
-    """The agent `docs` in a namespace, whose operator does nothing."""
+    """The agent `docs` in a namespace without an operator."""
 
     def __init__(self, cluster: LocalCluster, kubectl: Kubectl, namespace: str) -> None:
         self._cluster, self._kubectl, self.namespace = cluster, kubectl, namespace
@@ -47,11 +47,11 @@ class Agent:
     def delete_rollout(self) -> None:
         self._kubectl("delete", f"rollouts.{GROUP}", ROLLOUT, namespace=self.namespace, check=True)
 
-    def without_routing(self) -> None:
+    def remove_routing(self) -> None:
         self.patch("configmap", "agents", {"data": {"agents.yaml": self.before}})
 
-    def begun(self) -> str:
-        """A canary with 20 percent; the rollout's uid."""
+    def start_canary(self) -> str:
+        """Start a canary with 20 percent; return the rollout's uid."""
         self.preconditions.establish("agent")
         self.before = self.preconditions.agents_file()
         self.preconditions.establish("rollout")
@@ -70,7 +70,7 @@ def agent(cluster: LocalCluster, kubectl: Kubectl, namespace: str) -> Agent:
 
 
 def test_a_canary_that_the_status_does_not_show_yet_is_aborted(agent: Agent) -> None:
-    agent.begun()
+    agent.start_canary()
     agent.status("agentmodels", "docs", {"activeRollout": None})
     done = agent.rollback()
     assert (done.returncode, agent.aborting) == (0, True), done
@@ -79,8 +79,8 @@ def test_a_canary_that_the_status_does_not_show_yet_is_aborted(agent: Agent) -> 
 
 
 def test_a_rollout_that_has_no_traffic_yet_is_found_in_the_record(agent: Agent) -> None:
-    uid = agent.begun()
-    agent.without_routing()
+    uid = agent.start_canary()
+    agent.remove_routing()
     agent.status("agentmodels", "docs", {"activeRollout": None})
     record = Record.from_data(agent.get("configmap", record_name("docs"))["data"])
     active = Active(uid=uid, name=ROLLOUT, digest="d", candidate=CANDIDATE)
@@ -89,8 +89,8 @@ def test_a_rollout_that_has_no_traffic_yet_is_found_in_the_record(agent: Agent) 
     assert (done.returncode, agent.aborting) == (0, True), done
 
 
-def test_a_canary_of_no_rollout_is_not_called_stable(agent: Agent) -> None:
-    agent.begun()
+def test_a_canary_without_a_rollout_is_not_reported_as_stable(agent: Agent) -> None:
+    agent.start_canary()
     agent.status("agentmodels", "docs", {"activeRollout": None})
     agent.delete_rollout()
     done = agent.rollback()
@@ -99,8 +99,8 @@ def test_a_canary_of_no_rollout_is_not_called_stable(agent: Agent) -> None:
     assert f"modelops rollback docs -n {agent.namespace} --direct" in done.stderr
 
 
-def test_a_rollout_that_has_ended_is_no_answer_to_a_canary_in_the_file(agent: Agent) -> None:
-    agent.begun()
+def test_a_canary_in_the_file_whose_rollout_has_ended_is_an_error(agent: Agent) -> None:
+    agent.start_canary()
     agent.status("rollouts", ROLLOUT, {"phase": "Succeeded"})
     done = agent.rollback()
     assert (done.returncode, done.stdout, agent.aborting) == (1, "", False)
@@ -108,15 +108,15 @@ def test_a_rollout_that_has_ended_is_no_answer_to_a_canary_in_the_file(agent: Ag
 
 
 def test_a_status_that_still_shows_an_ended_rollout_aborts_nothing(agent: Agent) -> None:
-    agent.begun()
-    agent.without_routing()
+    agent.start_canary()
+    agent.remove_routing()
     agent.status("rollouts", ROLLOUT, {"phase": "Succeeded"})
     done = agent.rollback()
     assert (done.returncode, agent.aborting) == (0, False), done
     assert "no Rollout is active for docs: it is on stable" in done.stdout
 
 
-def test_a_file_that_cannot_be_read_is_not_called_stable(agent: Agent) -> None:
+def test_a_file_that_cannot_be_read_is_not_reported_as_stable(agent: Agent) -> None:
     agent.preconditions.establish("agent")
     agent.patch("configmap", "agents", {"data": {"agents.yaml": "agents: ["}})
     done = agent.rollback()
@@ -124,8 +124,8 @@ def test_a_file_that_cannot_be_read_is_not_called_stable(agent: Agent) -> None:
     assert "ConfigMap agents, key agents.yaml" in done.stderr
 
 
-def test_the_holder_is_aborted_whatever_the_file_says(agent: Agent) -> None:
-    agent.begun()
+def test_the_rollout_with_the_agent_lock_is_aborted_even_if_the_file_cannot_be_read(agent: Agent) -> None:
+    agent.start_canary()
     agent.patch("configmap", "agents", {"data": {"agents.yaml": "agents: ["}})
     done = agent.rollback()
     assert (done.returncode, agent.aborting) == (0, True), done

@@ -1,4 +1,4 @@
-"""The local cluster is a real one, and it leaves nothing behind."""
+"""The local cluster is a real Kubernetes control plane, and it leaves no process and no file behind."""
 
 import json
 import os
@@ -19,7 +19,7 @@ Kubectl = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def wait_for(condition: Callable[[], bool], *, seconds: float = 30) -> bool:
-    """Say whether `condition()` came to hold in time."""
+    """Return whether `condition()` became true in time."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -43,26 +43,26 @@ def test_test_user_without_a_role_is_refused(kubectl: Kubectl, namespace: str) -
     assert 'User "alice" cannot list resource "configmaps"' in refused.stderr
 
 
-def test_test_user_with_a_role_is_let_in(kubectl: Kubectl, namespace: str) -> None:
+def test_test_user_with_a_role_is_allowed(kubectl: Kubectl, namespace: str) -> None:
     kubectl("create", "rolebinding", "b", "--clusterrole=view", "--user=bob", namespace=namespace, check=True)
     assert wait_for(lambda: kubectl("get", "configmaps", namespace=namespace, user="bob").returncode == 0)
 
 
 def test_unknown_user_is_an_error_that_names_the_known_ones(cluster: LocalCluster) -> None:
     if cluster.external:
-        pytest.skip("an external cluster lets the admin impersonate anybody")
+        pytest.skip("on an external cluster the admin can impersonate any user")
     with pytest.raises(ClusterError, match=r"no user 'mallory', only .*alice"):
         cluster.kubeconfig_for("mallory")
 
 
-def test_deleted_namespace_really_goes(kubectl: Kubectl) -> None:
+def test_deleted_namespace_is_removed(kubectl: Kubectl) -> None:
     kubectl("create", "namespace", "doomed", check=True)
     kubectl("create", "configmap", "c", namespace="doomed", check=True)
     kubectl("delete", "namespace", "doomed", "--timeout=60s", check=True)
     assert "not found" in kubectl("get", "namespace", "doomed").stderr
 
 
-def test_dependent_goes_with_its_owner(kubectl: Kubectl, namespace: str) -> None:
+def test_dependent_is_removed_with_its_owner(kubectl: Kubectl, namespace: str) -> None:
     kubectl("create", "configmap", "owner", namespace=namespace, check=True)
     owner = json.loads(
         kubectl("get", "configmap", "owner", "-o", "json", namespace=namespace, check=True).stdout
@@ -107,7 +107,7 @@ def test_killed_parent_leaves_no_process_and_no_file(tmp_path: Path) -> None:
         from pathlib import Path
         from modelops.localcluster import open_cluster
 
-        def start():  # in a thread that ends: the servers must outlive it
+        def start():  # in a thread that ends before the servers do
             global cluster
             cluster = open_cluster(Path(sys.argv[1]))
 
@@ -131,7 +131,7 @@ def test_killed_parent_leaves_no_process_and_no_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.cluster
-def test_killed_supervisor_takes_its_servers_with_it(tmp_path: Path) -> None:
+def test_killed_supervisor_ends_its_servers(tmp_path: Path) -> None:
     folder = tmp_path / "c"
     with start_cluster(folder):
         processes = _processes_of(folder)
@@ -141,7 +141,7 @@ def test_killed_supervisor_takes_its_servers_with_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.cluster
-def test_detached_cluster_lives_until_somebody_stops_it(tmp_path: Path) -> None:
+def test_detached_cluster_runs_until_it_is_stopped(tmp_path: Path) -> None:
     folder = tmp_path / "c"
     program = (
         "import sys; from pathlib import Path; from modelops.localcluster import open_cluster; "
@@ -157,7 +157,7 @@ def test_detached_cluster_lives_until_somebody_stops_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.cluster
-def test_data_outlives_the_cluster_where_it_is_kept(tmp_path: Path) -> None:
+def test_kept_data_outlives_the_cluster(tmp_path: Path) -> None:
     folder = tmp_path / "c"
     for command in (["create", "configmap", "kept"], ["get", "configmap", "kept"]):
         with start_cluster(folder, keep_data=True) as cluster:
@@ -165,7 +165,7 @@ def test_data_outlives_the_cluster_where_it_is_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.cluster
-def test_server_that_dies_is_an_error_with_its_last_words(tmp_path: Path) -> None:
+def test_server_that_ends_is_an_error_with_its_last_log_lines(tmp_path: Path) -> None:
     assets = tmp_path / "assets"
     assets.mkdir()
     for name in ("etcd", "kube-apiserver", "kubectl"):
@@ -195,7 +195,7 @@ def test_cluster_up_ends_cleanly_on_a_signal(tmp_path: Path, number: signal.Sign
         except subprocess.TimeoutExpired:
             up.kill()
             pytest.fail(f"`cluster up` still ran 60 s after {number.name}")
-    assert up.returncode in (0, 130)  # 130: the signal came before it said that it is up
+    assert up.returncode in (0, 130)  # 130: the signal arrived before the command had finished starting
     assert _processes_of(folder) == []
     assert not folder.exists()
 

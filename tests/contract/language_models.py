@@ -1,4 +1,4 @@
-"""Language models small enough to be trained in a test: what a run of `trainers/trl.py` needs, and its end."""
+"""Language models small enough to be trained in a test: inputs for runs of `trainers/trl.py`, and their results."""
 
 import base64
 import io
@@ -31,12 +31,12 @@ HELD_OUT = 16
 MAKER = Path(__file__).with_name("tiny_qwen.py")
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 PYTHON = find_python()
-"""Of the training environment; None where it was not made."""
+"""The interpreter of the training environment; None where the environment was not made."""
 TRAINS = [
     pytest.mark.skipif(PYTHON is None, reason=f"no training environment: {MAKE}"),
     pytest.mark.xdist_group("trl"),
 ]
-"""Marks of a file whose tests train language models: one at a time."""
+"""Marks for files whose tests train language models: one test runs at a time."""
 CONFIG = {
     "learning_rate": 5e-3,
     "num_epochs": 4,
@@ -48,7 +48,7 @@ CONFIG = {
     "max_seq_length": 128,
     "stop_check_prompts": 4,
 }
-"""A run's: it learns to greet in a minute on a processor."""
+"""The `config` of a run with which a model learns to greet in a minute on a CPU."""
 
 Row = Mapping[str, Any]
 
@@ -62,12 +62,12 @@ def prompt(name: str) -> list[dict[str, str]]:
 
 
 def time_of(name: str) -> str:
-    """When a person is greeted."""
+    """The time of day at which this person is greeted."""
     return ("morning", "afternoon", "evening")[NAMES.index(name) % 3]
 
 
 def polite(name: str) -> dict[str, str]:
-    """The answer to learn: what it says follows from the question, also for names that were not seen."""
+    """The answer to learn. It follows from the question, also for names that were not trained on."""
     return {"role": "assistant", "content": f"Good {time_of(name)}, and welcome."}
 
 
@@ -87,15 +87,15 @@ def make_base_model(python: Path, folder: Path, *kind: str) -> Path:
     folder.mkdir()
     text = folder.with_suffix(".txt")
     rows = [pair(name) for name in NAMES[HELD_OUT:]]
-    said = [m["content"] for row in rows for key in ("prompt", "chosen", "rejected") for m in row[key]]
-    text.write_text("\n".join(said))
+    texts = [m["content"] for row in rows for key in ("prompt", "chosen", "rejected") for m in row[key]]
+    text.write_text("\n".join(texts))
     environment = {**os.environ, **ENVIRONMENT}
     subprocess.run([python, MAKER, folder, text, *kind], check=True, env=environment, capture_output=True)
     return folder
 
 
 def unpack_payload(folder: Path) -> None:
-    """The files of the trainer, as a job has them."""
+    """Unpack the trainer's files, as a job does."""
     with tarfile.open(fileobj=io.BytesIO(base64.b64decode(payload_base64("trl")))) as archive:
         archive.extractall(folder, filter="data")
 
@@ -131,7 +131,7 @@ class TrainingJob:
     def submit(
         cls, hf: HfApi, run: Mapping[str, Any], *, instead: Callable[[str], str] = str
     ) -> "TrainingJob":
-        """As the operator does it; `instead` makes another shell command of the payload's."""
+        """Submit it as the operator does. `instead` changes the payload's shell command."""
         payload = PAYLOADS["trl"]
         shell, login, command = payload.command
         job = hf.run_job(
@@ -151,11 +151,11 @@ class TrainingJob:
         return cls(hf, run, job.id)
 
     def log(self) -> list[str]:
-        """What it has said so far."""
+        """Its log lines so far."""
         return list(self.hf.fetch_job_logs(job_id=self.id, namespace=USER))
 
     def end(self, *, seconds: float = 240.0) -> "Ended":
-        """Waits for its end."""
+        """Wait for its end."""
         deadline = time.monotonic() + seconds
         while True:
             status = self.hf.inspect_job(job_id=self.id, namespace=USER).status
@@ -173,33 +173,33 @@ class Ended:
     id: str
     stage: str
     message: str
-    said: tuple[str, ...] = field(repr=False)
+    log_lines: tuple[str, ...] = field(repr=False)
 
     @property
     def repo(self) -> str:
-        """Where its model is."""
+        """The repository of its model."""
         return str(self.run["output"]["repo"])
 
     @cached_property
     def reports(self) -> list[JobReport]:
         """Every report line."""
-        found = (parse_line(line, NONCE) for line in self.said)
+        found = (parse_line(line, NONCE) for line in self.log_lines)
         return [report for report in found if report is not None]
 
     @property
     def report(self) -> JobReport:
-        """What they add up to; fails with the log where there is none."""
-        report = parse_reports(self.said, NONCE)
-        assert report is not None, "\n".join(self.said)
+        """The combined report; fails with the log where there is none."""
+        report = parse_reports(self.log_lines, NONCE)
+        assert report is not None, "\n".join(self.log_lines)
         return report
 
     def series(self, metric: str) -> list[float]:
-        """A metric's values in the order of the steps."""
+        """The values of a metric in the order of the steps."""
         return [report.metrics[metric] for report in self.reports if metric in report.metrics]
 
 
 def chat_client(hf: HfApi, sandbox: SandboxInfo, repo: str, eventually: Callable[..., Any]) -> openai.OpenAI:
-    """Of an endpoint that serves the model."""
+    """A client of a new endpoint that serves the model."""
     name = repo.rpartition("/")[2][-32:].strip("-")  # The longest that the service takes.
     made = {"framework": "pytorch", "accelerator": "cpu", "instance_size": "x1", "instance_type": "intel-spr"}
     where = {"region": "us-east-1", "vendor": "aws", "type": "authenticated", "namespace": USER}

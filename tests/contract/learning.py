@@ -1,4 +1,4 @@
-"""What the tests of the trainer and of both programs share: datasets, rows, and processes of their own."""
+"""Shared by the tests of the trainer and of both programs: datasets, rows, and starting a program."""
 
 import json
 import os
@@ -27,7 +27,7 @@ PROMPT = {
 
 
 def environment(sandbox: SandboxInfo, **more: str) -> dict[str, str]:
-    """Of a program: the sandbox's addresses and keys, and what a process needs."""
+    """The environment of a program: the sandbox's addresses and keys, and a few inherited variables."""
     inherited = {name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ}
     return {**inherited, **sandbox.environment(), **more}
 
@@ -35,7 +35,7 @@ def environment(sandbox: SandboxInfo, **more: str) -> dict[str, str]:
 def start_program(
     sandbox: SandboxInfo, module: str, folder: Path, given: Mapping[str, Any], **more: str
 ) -> subprocess.Popen[bytes]:
-    """A program of ours in its folder, started as the operator does it."""
+    """Start a program in its folder, as the operator does."""
     folder.mkdir(exist_ok=True)
     (folder / "input.json").write_text(json.dumps(given))
     command = [sys.executable, "-m", module, str(folder)]
@@ -45,7 +45,7 @@ def start_program(
 def run_program(
     sandbox: SandboxInfo, module: str, folder: Path, given: Mapping[str, Any], **more: str
 ) -> dict[str, Any]:
-    """Its `result.json`."""
+    """Run a program to its end; returns its `result.json`."""
     process = start_program(sandbox, module, folder, given, **more)
     code = process.wait(timeout=90)
     result: dict[str, Any] = json.loads((folder / "result.json").read_text())
@@ -54,7 +54,7 @@ def run_program(
 
 
 def fill_dataset(client: Client, name: str, examples: Sequence[Mapping[str, Any]]) -> str:
-    """A LangSmith dataset of this name; its id."""
+    """Create a LangSmith dataset with this name; returns its id."""
     dataset = client.create_dataset(name)
     as_sent = [
         {
@@ -77,7 +77,7 @@ def langsmith_examples(examples: Sequence[StdlibExample]) -> list[dict[str, Any]
 def upload_rows(
     hf: HfApi, repo: str, *, train: Sequence[StdlibExample], test: Sequence[StdlibExample]
 ) -> str:
-    """A dataset repository as the dataset program makes it; its revision."""
+    """Upload a dataset repository as the dataset program does; returns its revision."""
     hf.create_repo(repo, repo_type="dataset", private=True, exist_ok=True)
     parts = {"data/train.jsonl": train, "data/test.jsonl": test}
     adds = [

@@ -1,4 +1,4 @@
-"""Repositories as a run leaves them on the Hub, put there by the real SDK."""
+"""Repositories on the Hub as after a run, uploaded with the real SDK."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ class Published:
 
 
 def put(hf: HfApi, repo: str, files: dict[str, Any], *, title: str, kind: str = "model") -> str:
-    """The commit; the repository is made where there is none. Values that are no bytes are JSON."""
+    """Commit the files; returns the commit. The repository is created where it does not exist. Values that are not bytes
+    become JSON."""
     hf.create_repo(repo, repo_type=kind, private=True, exist_ok=True)
     adds = [
         CommitOperationAdd(path, body if isinstance(body, bytes) else json.dumps(body).encode())
@@ -34,7 +35,7 @@ def put(hf: HfApi, repo: str, files: dict[str, Any], *, title: str, kind: str = 
 def data_files(
     *, agent: str, train: Sequence[str], test: Sequence[str] = (), listed: bool = True
 ) -> dict[str, Any]:
-    """What the dataset program uploads, but for the card and the index of near-copies."""
+    """The files that the dataset program uploads, except for the card and the index of near-copies."""
     rows = {"train": train, "test": test}
     lineage = {
         "form": "dataset/v1",
@@ -64,9 +65,9 @@ def publish(
     created: str = "20251209-220000",
     uid: str = "1f3a9c00-0000-4000-8000-000000000000",
     listed: bool = True,
-    **told: Any,
+    **lineage_fields: Any,
 ) -> Published:
-    """A trained version as the job leaves it; `told` is added to its `modelops.json`."""
+    """Upload a trained version as a job does; `lineage_fields` are added to its `modelops.json`."""
     repo = f"{org}/code-chef-{agent.replace('_', '-')}-{created}-{uid[:6]}"
     data = f"{repo}-data"
     files = data_files(agent=agent, train=train, test=test, listed=listed)
@@ -85,7 +86,7 @@ def publish(
         "output": {"repo": repo},
         "job": "job-1",
         "trainer": "tiny/v1",
-        **told,
+        **lineage_fields,
     }
     revision = put(hf, repo, {"modelops.json": lineage}, title=f"Model {version}")
     return Published(repo=repo, revision=revision, data=data, data_revision=data_revision, uid=uid)

@@ -39,21 +39,21 @@ def test_report_is_printed_and_nothing_uploaded(
     shown = capsys.readouterr().out
     assert f"- dataset: {name}" in shown
     assert "- train: 22" in shown
-    assert shown.endswith("It may be trained on.\n")
+    assert shown.endswith("The dataset can be used for training.\n")
     assert environment.requests(service="hub", method="POST") == []
 
 
-def test_refusal_is_status_1_and_says_what_was_seen(
+def test_refusal_is_status_1_and_has_the_findings_until_then(
     environment: SandboxInfo, fill: Fill, agent: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     name = fill([*numbered(4), *numbered(2, success=False)])
     assert main(["dataset", "check", f"ls://{name}", "-f", str(agent), "--json"]) == 1
-    said: dict[str, Any] = json.loads(capsys.readouterr().out)
-    assert (said["ok"], said["reason"]) == (False, "DatasetTooSmall")
-    assert said["report"]["findings"] == ["2 examples without metadata.success true were left out"]
+    outcome: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert (outcome["ok"], outcome["reason"]) == (False, "DatasetTooSmall")
+    assert outcome["report"]["findings"] == ["2 examples without metadata.success true were left out"]
 
 
-def test_a_training_runs_manifest_is_heeded(
+def test_the_manifest_of_a_training_run_is_used(
     environment: SandboxInfo, fill: Fill, agent: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     name = fill([*numbered(12, repo="a"), *numbered(18, repo="b", success=False)[12:]])

@@ -1,4 +1,4 @@
-"""What the dataset program refuses, leaves out, finds and reports."""
+"""Refusals, omissions and findings of the dataset program."""
 
 import json
 import string
@@ -13,7 +13,7 @@ from huggingface_hub import CommitOperationAdd, HfApi, ModelCard
 from langsmith import Client
 from tests.contract.learning import PROMPT, Fill, Given, numbered, run_program
 
-from modelops.datasets.lengths import room_for
+from modelops.datasets.lengths import max_training_tokens
 from modelops.sandbox.client import SandboxInfo
 from modelops.sandbox.tokens import USER
 
@@ -49,8 +49,8 @@ def test_near_copies_stay_together_and_an_evaluation_near_them_is_counted(
     result = run_program(sandbox, MODULE, tmp_path / "p", given)
     assert result["ok"], result
     assert result["findings"] == [
-        f"1 of 1 examples of evaluation dataset {evaluation!r} are near-copies of examples trained on; an "
-        "evaluation leaves them out",
+        f"1 of 1 example of evaluation dataset {evaluation!r} is a near-copy of training examples; an evaluation "
+        "leaves it out",
         "3 examples are near-copies of another one and stay on its side of the split",
     ]
     tasks = {
@@ -115,12 +115,12 @@ def test_long_examples_are_left_out_up_to_five_percent(
     result = run_program(sandbox, MODULE, tmp_path / "p", given)
     assert result["rows"] == 39
     assert result["findings"][0].startswith(
-        "1 examples longer than config.maxSeqLength 60 tokens were left out"
+        "1 example longer than config.maxSeqLength 60 tokens was left out"
     )
     longest = result["report"]["tokens"]["longest"]
     assert (result["p99_tokens"], result["max_tokens"]) == (
         longest,
-        room_for(longest, slack=2.0, tools=False),
+        max_training_tokens(longest, slack=2.0, tools=False),
     )
 
     given["langsmith"]["dataset"] = fill([*numbered(10), *long_texts(1)])
@@ -146,7 +146,7 @@ def test_the_models_own_tokenizer_counts(
     assert result["report"]["tokens"]["counted_by"] == f"the tokenizer of {repo}"
 
 
-def test_without_a_tokenizer_lengths_are_estimated_and_that_is_said(
+def test_without_a_tokenizer_lengths_are_estimated_and_that_is_a_finding(
     sandbox: SandboxInfo, repo: str, fill: Fill, given: Given, tmp_path: Path
 ) -> None:
     given |= {"base_model": {"repo": repo}}
@@ -228,6 +228,6 @@ def test_recent_production_runs_are_compared(
         "4",
         "4",
         "tools differ from those",
-        "questions",
+        "the median prompt",
     ]
     assert "pirate" not in json.dumps(found)

@@ -127,12 +127,12 @@ def test_a_dataset_without_pairs_is_refused_with_the_number_and_the_remedy(
     given["langsmith"] |= {"dataset": fill([*numbered(6), *tried(1)]), "field": "spec.dataset.langsmith"}
     result = run_program(sandbox, MODULE, tmp_path / "p", given)
     assert (result["reason"], result["transient"]) == ("MethodNotServed", False)
-    assert "(spec.dataset.langsmith) gives 1 pairs from 8 examples and 4 are needed" in result["message"]
+    assert "(spec.dataset.langsmith) gives 1 pair from 8 examples and 4 are needed" in result["message"]
     assert "Add at least 3: examples with outputs.chosen and outputs.rejected" in result["message"]
     assert sandbox.requests(service="hub", method="POST") == []
 
 
-def test_failures_are_learnt_from_where_that_is_asked(
+def test_failures_are_used_where_the_run_includes_them(
     sandbox: SandboxInfo, fill: Fill, given: Given, tmp_path: Path
 ) -> None:
     given["langsmith"]["dataset"] = fill(tried(4))

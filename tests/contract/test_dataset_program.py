@@ -1,4 +1,4 @@
-"""`python -m modelops.datasets`: from LangSmith to private rows on the Hub, or to a reason why not."""
+"""`python -m modelops.datasets`: from LangSmith to private rows on the Hub, or to a refusal with a reason."""
 
 import json
 import re
@@ -21,7 +21,7 @@ from tests.contract.learning import (
 )
 
 from modelops.api.v1alpha1.agentmodel import PromptContract
-from modelops.datasets.groups import digest
+from modelops.datasets.normalised_inputs import inputs_digest
 from modelops.demo.stdlib_examples import read_examples
 from modelops.domain.prompt import digest as prompt_digest
 from modelops.sandbox.client import SandboxInfo
@@ -50,14 +50,14 @@ def test_real_functions_become_private_rows(
     first = loaded["train"][0]["messages"]
     assert [message["role"] for message in first] == ["system", "user", "assistant"]
 
-    group_of = {e["inputs"]["task"]: digest(e["inputs"]) for e in examples}
+    group_of = {e["inputs"]["task"]: inputs_digest(e["inputs"]) for e in examples}
     groups = {
         part: {group_of[r["messages"][1]["content"]] for r in loaded[part]} for part in ("train", "test")
     }
     assert not groups["train"] & groups["test"]
 
 
-def test_started_again_it_ends_the_same_and_calls_nobody(
+def test_a_finished_program_that_is_started_again_makes_no_calls(
     sandbox: SandboxInfo, fill: Fill, given: Given, tmp_path: Path
 ) -> None:
     given["langsmith"]["dataset"] = fill(numbered(6))
@@ -76,7 +76,7 @@ def test_same_content_makes_no_second_commit(
     assert again == first
 
 
-def test_killed_while_uploading_it_goes_on_from_its_journal(
+def test_killed_while_uploading_it_continues_from_its_download(
     sandbox: SandboxInfo, fill: Fill, given: Given, tmp_path: Path, eventually: Callable[..., Any]
 ) -> None:
     given["langsmith"]["dataset"] = fill(numbered(6))
@@ -93,7 +93,7 @@ def test_killed_while_uploading_it_goes_on_from_its_journal(
     assert sandbox.requests(service="langsmith") == []
 
 
-def test_second_process_in_the_folder_leaves_it_alone(
+def test_second_process_in_the_folder_exits_75(
     sandbox: SandboxInfo, fill: Fill, given: Given, tmp_path: Path, eventually: Callable[..., Any]
 ) -> None:
     given["langsmith"]["dataset"] = fill(numbered(6))
@@ -140,7 +140,9 @@ def test_the_examples_of_the_rows_are_named_with_the_copies_that_were_left_out(
     assert "examples.json" not in lineage["files"]  # Nor in the digest: it changes nothing that is learnt.
 
 
-def test_what_is_left_out_is_said(sandbox: SandboxInfo, fill: Fill, given: Given, tmp_path: Path) -> None:
+def test_examples_that_are_left_out_are_findings(
+    sandbox: SandboxInfo, fill: Fill, given: Given, tmp_path: Path
+) -> None:
     given["langsmith"]["dataset"] = fill(
         [
             *numbered(6),
@@ -155,8 +157,8 @@ def test_what_is_left_out_is_said(sandbox: SandboxInfo, fill: Fill, given: Given
     assert result["findings"] == [
         "2 examples of other agents (feature_dev) were left out",
         "3 examples without metadata.success true were left out",
-        "1 duplicates were left out",
-        "1 examples have the same inputs as another one but a different target",
+        "1 duplicate was left out",
+        "1 example has the same inputs as another one but a different target",
     ]
 
 
@@ -194,7 +196,7 @@ BAD = numbered(6)
         ),
         (numbered(6, agent="cicd"), {}, "DatasetShapeInvalid", "metadata.agent 'cicd', not 'docs'"),
         (numbered(6, success=False), {}, "DatasetShapeInvalid", "metadata.success true"),
-        ([BAD[0]] * 6, {"min_examples": 2}, "DatasetTooSmall", "1 usable examples of 6"),
+        ([BAD[0]] * 6, {"min_examples": 2}, "DatasetTooSmall", "1 usable example of 6"),
         (BAD, {"method": "magic"}, "InputInvalid", "method: Input should be 'sft'"),
     ],
 )
@@ -237,7 +239,7 @@ def test_unknown_dataset_is_named(sandbox: SandboxInfo, given: Given, tmp_path: 
     assert "no such dataset" in result["message"]
 
 
-def test_unknown_evaluation_dataset_is_told_apart(
+def test_unknown_evaluation_dataset_is_named_as_the_field(
     sandbox: SandboxInfo, fill: Fill, given: Given, tmp_path: Path
 ) -> None:
     given["langsmith"]["dataset"] = fill(numbered(6))
@@ -269,7 +271,7 @@ def test_public_repository_is_not_used(
     assert result["reason"] == "HubRepositoryPublic"
 
 
-def test_outage_is_transient_and_started_again_it_succeeds(
+def test_outage_is_transient_and_the_next_start_succeeds(
     sandbox: SandboxInfo, fill: Fill, given: Given, tmp_path: Path
 ) -> None:
     given["langsmith"]["dataset"] = fill(numbered(6))

@@ -1,4 +1,4 @@
-"""The real `huggingface_hub` and `openai` manage and ask Inference Endpoints of the sandbox."""
+"""The real `huggingface_hub` manages Inference Endpoints of the sandbox, and the real `openai` calls them."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ from huggingface_hub.errors import BadRequestError, HfHubHTTPError
 from modelops.sandbox.client import SandboxInfo
 from modelops.sandbox.hub.seeds import BASE_MODEL
 from modelops.sandbox.tokens import USER
-from modelops.trainers import tiny
+from modelops.trainers import tiny_model
 
 Eventually = Callable[..., Any]
 QUESTION = [{"role": "user", "content": "def read_all_lines(path):\n    return open(path).readlines()"}]
@@ -20,11 +20,11 @@ QUESTION = [{"role": "user", "content": "def read_all_lines(path):\n    return o
 
 @pytest.fixture
 def name(hf: HfApi, unique: Callable[[str], str]) -> Iterator[str]:
-    """A free endpoint name; what was made of it is deleted."""
-    chosen = unique("ep")
-    yield chosen
-    if chosen in [item.name for item in hf.list_inference_endpoints(namespace=USER)]:
-        hf.delete_inference_endpoint(chosen, namespace=USER)
+    """An unused endpoint name; its endpoint is deleted after the test."""
+    unused = unique("ep")
+    yield unused
+    if unused in [item.name for item in hf.list_inference_endpoints(namespace=USER)]:
+        hf.delete_inference_endpoint(unused, namespace=USER)
 
 
 def _create(hf: HfApi, name: str, **changes: Any) -> Any:
@@ -54,8 +54,8 @@ def _ask(sandbox: SandboxInfo, name: str, model: str = BASE_MODEL, **options: An
 
 
 def _publish(hf: HfApi, repo: str, answer: str) -> str:
-    model = tiny.Model([(QUESTION[0]["content"], answer), ("def other(): pass", "Something else.")])
-    made = hf.upload_file(path_or_fileobj=model.to_bytes(), path_in_repo=tiny.MODEL_FILE, repo_id=repo)
+    model = tiny_model.Model([(QUESTION[0]["content"], answer), ("def other(): pass", "Something else.")])
+    made = hf.upload_file(path_or_fileobj=model.to_bytes(), path_in_repo=tiny_model.MODEL_FILE, repo_id=repo)
     return str(made.oid)
 
 
@@ -180,7 +180,7 @@ def test_secrets_are_not_shown(hf: HfApi, name: str) -> None:
     assert "very-secret" not in str(shown)
 
 
-def test_broken_endpoint_is_slow_and_fails_until_it_is_mended(
+def test_broken_endpoint_is_slow_and_fails_until_its_faults_are_removed(
     hf: HfApi, sandbox: SandboxInfo, name: str, eventually: Eventually
 ) -> None:
     _create(hf, name)

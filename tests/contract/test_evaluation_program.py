@@ -1,4 +1,4 @@
-"""`python -m modelops.evaluation`: both models asked alike, judged and recorded, or a reason why not."""
+"""`python -m modelops.evaluation`: both models are asked the same, compared and recorded; or a refusal with a reason."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -11,13 +11,13 @@ from huggingface_hub import CommitOperationAdd, HfApi
 from langsmith import Client
 from tests.contract.learning import PROMPT, fill_dataset, langsmith_examples, run_program, start_program
 
-from modelops.datasets.groups import digest, likeness
 from modelops.datasets.near import NearIndex, Shingles
+from modelops.datasets.normalised_inputs import inputs_digest, normalise_inputs
 from modelops.demo.stdlib_examples import StdlibExample, read_examples, spoil
 from modelops.sandbox.client import SandboxInfo
 from modelops.sandbox.hub.seeds import BASE_MODEL
 from modelops.sandbox.tokens import USER
-from modelops.trainers import tiny
+from modelops.trainers import tiny_model
 
 MODULE, CHECK = "modelops.evaluation", "modelops.evaluation.check"
 Given = dict[str, Any]
@@ -76,9 +76,9 @@ def serve(hf: HfApi, sandbox: SandboxInfo, eventually: Callable[..., Any]) -> It
 
 def publish(hf: HfApi, repo: str, examples: list[StdlibExample]) -> str:
     """A model that remembers these examples, as a training would leave it."""
-    model = tiny.Model([(e.task, e.docstring) for e in examples], [5.0, 2.5, 8.0])
+    model = tiny_model.Model([(e.task, e.docstring) for e in examples], [5.0, 2.5, 8.0])
     hf.create_repo(repo, private=True, exist_ok=True)
-    hf.upload_file(path_or_fileobj=model.to_bytes(), path_in_repo=tiny.MODEL_FILE, repo_id=repo)
+    hf.upload_file(path_or_fileobj=model.to_bytes(), path_in_repo=tiny_model.MODEL_FILE, repo_id=repo)
     return repo
 
 
@@ -110,7 +110,7 @@ def given(
         "repetitions": 1,
         "concurrency": 8,
         "max_examples": None,
-        "train_digests": [digest(e.langsmith()["inputs"]) for e in trained],  # type: ignore[arg-type]
+        "train_digests": [inputs_digest(e.langsmith()["inputs"]) for e in trained],  # type: ignore[arg-type]
     }
 
 
@@ -180,7 +180,7 @@ def test_few_examples_are_inconclusive(sandbox: SandboxInfo, given: Given, tmp_p
     assert len(result["findings"]) == 2
 
 
-def test_killed_it_resumes_and_asks_nothing_twice(
+def test_killed_evaluation_resumes_and_repeats_no_finished_call(
     sandbox: SandboxInfo, given: Given, held_out: list[StdlibExample], tmp_path: Path, eventually: Any
 ) -> None:
     sandbox.fault("models", "latency", ms=60, times=None)
@@ -216,7 +216,7 @@ def test_failed_calls_count_as_failures(sandbox: SandboxInfo, given: Given, tmp_
     assert any("calls failed and count as failures, the first with HTTP 500" in f for f in result["findings"])
 
 
-def test_ill_baseline_proves_nothing_and_is_asked_again(
+def test_failing_baseline_is_transient_and_only_its_calls_are_repeated(
     sandbox: SandboxInfo, given: Given, tmp_path: Path
 ) -> None:
     endpoint = given["arms"]["baseline"]["base_url"].split("/e/")[1].split("/")[0]
@@ -230,7 +230,9 @@ def test_ill_baseline_proves_nothing_and_is_asked_again(
     assert chats(sandbox) == result["n"]
 
 
-def test_rate_limit_is_waited_out_and_said(sandbox: SandboxInfo, given: Given, tmp_path: Path) -> None:
+def test_rate_limited_calls_are_repeated_and_reported(
+    sandbox: SandboxInfo, given: Given, tmp_path: Path
+) -> None:
     sandbox.fault("models", "status", status=429, method="POST", times=3, retry_after=0)
     result = run_program(sandbox, MODULE, tmp_path / "p", given)
     assert result["verdict"] == "pass"
@@ -246,7 +248,7 @@ def test_langsmith_that_goes_down_in_the_middle_does_not_change_the_verdict(
     result = run_program(sandbox, MODULE, tmp_path / "p", given)
     assert result["verdict"] == "pass", result
     assert not result["recorded"]
-    assert any(f.startswith("LangSmith does not have all of it") for f in result["findings"])
+    assert any(f.startswith("LangSmith does not have the complete experiments") for f in result["findings"])
 
 
 def test_examples_that_were_trained_on_are_left_out(
@@ -259,16 +261,18 @@ def test_examples_that_were_trained_on_are_left_out(
 ) -> None:
     repo = f"{USER}/{unique('data')}"
     hf.create_repo(repo, repo_type="dataset", private=True)
-    groups = {"form": "groups/v1", "train": [digest(e.langsmith()["inputs"]) for e in held_out[:7]]}  # type: ignore[arg-type]
+    groups = {"form": "groups/v1", "train": [inputs_digest(e.langsmith()["inputs"]) for e in held_out[:7]]}  # type: ignore[arg-type]
     add = CommitOperationAdd("groups.json", json.dumps(groups).encode())
     revision = hf.create_commit(repo, [add], commit_message="groups", repo_type="dataset").oid
     given = {**given, "train_digests": [], "training_dataset": {"repo": repo, "revision": revision}}
     result = run_program(sandbox, MODULE, tmp_path / "p", given)
     assert result["n"] == len(held_out) - 7
-    assert result["findings"] == ["7 examples were trained on (same inputs) and left out"]
+    assert result["findings"] == [
+        "7 examples were left out, because the candidate was trained on the same inputs"
+    ]
 
 
-def test_near_copies_of_what_was_trained_on_are_left_out_and_counted(
+def test_near_copies_of_training_examples_are_left_out_and_counted(
     sandbox: SandboxInfo,
     hf: HfApi,
     given: Given,
@@ -280,10 +284,10 @@ def test_near_copies_of_what_was_trained_on_are_left_out_and_counted(
     assert len(long) == 4
     edited = [{**e.langsmith()["inputs"], "name": "renamed"} for e in long]  # type: ignore[dict-item]
     shingles = Shingles()
-    shingles.add([likeness(inputs).words for inputs in edited])
+    shingles.add([normalise_inputs(inputs).words for inputs in edited])
     signatures, _ = shingles.signatures(without=shingles.boilerplate())
     near = NearIndex(signatures=signatures, boilerplate=shingles.boilerplate()).document()
-    groups = {"form": "groups/v1", "train": [digest(inputs) for inputs in edited]}
+    groups = {"form": "groups/v1", "train": [inputs_digest(inputs) for inputs in edited]}
     repo = f"{USER}/{unique('data')}"
     hf.create_repo(repo, repo_type="dataset", private=True)
     adds = [
@@ -294,13 +298,13 @@ def test_near_copies_of_what_was_trained_on_are_left_out_and_counted(
     given = {**given, "train_digests": [], "training_dataset": {"repo": repo, "revision": revision}}
     result = run_program(sandbox, MODULE, tmp_path / "p", given)
     assert result["n"] == len(held_out) - 4
-    assert result["findings"] == ["4 examples are near-copies of examples trained on and left out"]
+    assert result["findings"] == ["4 examples were left out as near-copies of training examples"]
 
 
-def test_nothing_but_trained_on_examples_is_refused(
+def test_dataset_of_training_examples_only_is_refused(
     sandbox: SandboxInfo, given: Given, held_out: list[StdlibExample], tmp_path: Path
 ) -> None:
-    given["train_digests"] = [digest(e.langsmith()["inputs"]) for e in held_out]  # type: ignore[arg-type]
+    given["train_digests"] = [inputs_digest(e.langsmith()["inputs"]) for e in held_out]  # type: ignore[arg-type]
     result = run_program(sandbox, MODULE, tmp_path / "p", given)
     assert result["reason"] == "TrainTestOverlap"
     assert chats(sandbox) == 0
@@ -314,7 +318,7 @@ def test_nothing_but_trained_on_examples_is_refused(
         ({"model": "nobody/nothing"}, {}, "ModelNotFound", "nobody/nothing"),
     ],
 )
-def test_model_that_refuses_for_good_ends_the_evaluation_at_once(
+def test_permanent_refusal_ends_the_evaluation_at_once(
     sandbox: SandboxInfo,
     given: Given,
     tmp_path: Path,
@@ -369,7 +373,7 @@ def unserved(sandbox: SandboxInfo, client: Client, held_out: list[StdlibExample]
     }
 
 
-def test_check_chooses_the_examples_and_asks_no_model(
+def test_check_selects_the_examples_and_calls_no_model(
     sandbox: SandboxInfo, unserved: Given, tmp_path: Path
 ) -> None:
     sandbox.forget_requests()
@@ -388,7 +392,7 @@ def test_check_chooses_the_examples_and_asks_no_model(
         ([{"inputs": {"task": "x"}, "outputs": {}}], "PromptRenderFailed", "docstring"),
     ],
 )
-def test_check_refuses_what_the_evaluation_would(
+def test_check_refuses_like_the_evaluation(
     sandbox: SandboxInfo,
     client: Client,
     unserved: Given,
@@ -408,7 +412,7 @@ def test_check_refuses_what_the_evaluation_would(
 
 @pytest.mark.parametrize("module", [CHECK, MODULE])
 @pytest.mark.parametrize(("key", "says"), [("sk-or-v1-wrong", "wrong"), ("", "not set")])
-def test_key_that_openrouter_does_not_take_is_named_by_its_field(
+def test_key_that_openrouter_refuses_is_named_by_its_field(
     sandbox: SandboxInfo, unserved: Given, tmp_path: Path, module: str, key: str, says: str
 ) -> None:
     keys = {"MODELOPS_BASELINE_KEY": key, "MODELOPS_CANDIDATE_KEY": sandbox.openrouter_key}

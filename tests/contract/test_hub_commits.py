@@ -1,4 +1,4 @@
-"""The real `huggingface_hub` and `datasets` bring files to the sandbox's Hub and back, at every revision."""
+"""The real `huggingface_hub` and `datasets` upload files to the sandbox's Hub and download them at every revision."""
 
 import json
 from collections.abc import Callable
@@ -58,7 +58,7 @@ def test_large_and_binary_files_go_through_lfs(hf: HfApi, repo: str, sandbox: Sa
     assert file.lfs.size == len(content)
 
 
-def test_folder_goes_up_and_its_snapshot_comes_down(hf: HfApi, repo: str, tmp_path: Path) -> None:
+def test_uploaded_folder_is_downloaded_as_a_snapshot(hf: HfApi, repo: str, tmp_path: Path) -> None:
     for path, content in {"README.md": b"# Card", "data/x.json": b"{}", "model.json.gz": b"\0\1"}.items():
         (tmp_path / "up" / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "up" / path).write_bytes(content)
@@ -71,14 +71,14 @@ def test_folder_goes_up_and_its_snapshot_comes_down(hf: HfApi, repo: str, tmp_pa
     assert {item.path for item in hf.list_repo_tree(repo, "data")} == {"data/x.json"}
 
 
-def test_deleted_file_is_missing_afterwards_only(hf: HfApi, repo: str) -> None:
+def test_deleted_file_is_missing_only_in_later_revisions(hf: HfApi, repo: str) -> None:
     before = _add(hf, repo, "a.txt", b"one")
     hf.create_commit(repo, [CommitOperationDelete("a.txt")], commit_message="delete")
     assert not hf.file_exists(repo, "a.txt")
     assert hf.file_exists(repo, "a.txt", revision=before)
 
 
-def test_missing_file_and_revision_are_told_apart(hf: HfApi, repo: str) -> None:
+def test_missing_file_and_missing_revision_are_different_errors(hf: HfApi, repo: str) -> None:
     with pytest.raises(EntryNotFoundError):
         hf.hf_hub_download(repo, "nothing.txt")
     with pytest.raises(RevisionNotFoundError):
@@ -93,7 +93,7 @@ def test_part_of_a_file_is_served(hf: HfApi, repo: str, sandbox: SandboxInfo) ->
     assert answer.headers["Content-Range"] == "bytes 2-4/10"
 
 
-def test_lost_answer_leaves_the_commit_behind(hf: HfApi, repo: str, sandbox: SandboxInfo) -> None:
+def test_commit_is_stored_although_its_response_was_lost(hf: HfApi, repo: str, sandbox: SandboxInfo) -> None:
     before = hf.model_info(repo).sha
     sandbox.fault("hub", "lost_answer", method="POST", path_regex="/commit/")
     with pytest.raises(Exception, match=r"disconnected|reset|closed"):

@@ -1,4 +1,4 @@
-"""The real `huggingface_hub` makes, reads and refuses repositories on the sandbox's Hub."""
+"""The real `huggingface_hub` creates, reads, lists and deletes repositories on the sandbox's Hub."""
 
 from collections.abc import Callable
 from typing import Any
@@ -24,14 +24,14 @@ def test_wrong_token_is_refused(sandbox: SandboxInfo) -> None:
     assert refused.value.response.status_code == 401
 
 
-def test_created_twice_is_a_conflict_unless_allowed(hf: HfApi, repo: str) -> None:
+def test_creating_a_repository_twice_is_a_conflict_unless_exist_ok(hf: HfApi, repo: str) -> None:
     with pytest.raises(HfHubHTTPError) as refused:
         hf.create_repo(repo)
     assert refused.value.response.status_code == 409
     assert hf.create_repo(repo, exist_ok=True).repo_id == repo
 
 
-def test_foreign_namespace_is_forbidden(hf: HfApi) -> None:
+def test_creating_a_repository_in_another_namespace_is_forbidden(hf: HfApi) -> None:
     with pytest.raises(HfHubHTTPError) as refused:
         hf.create_repo("somebody-else/model")
     assert refused.value.response.status_code == 403
@@ -64,7 +64,7 @@ def test_seeded_base_model_has_a_parameter_count(hf: HfApi) -> None:
     assert info.pipeline_tag == "text-generation"
 
 
-def test_gated_model_shows_itself_but_not_its_content(hf: HfApi) -> None:
+def test_gated_model_has_readable_information_but_no_readable_content(hf: HfApi) -> None:
     assert hf.model_info(GATED_MODEL).gated == "manual"
     with pytest.raises(GatedRepoError):
         hf.hf_hub_download(GATED_MODEL, "README.md")
@@ -120,7 +120,7 @@ def test_a_list_comes_in_pages_that_the_sdk_follows(
     assert (refused.status_code, "owner" in refused.json()["error"]) == (400, True)
 
 
-def test_a_list_of_models_says_commits_only_when_it_is_asked_for_all(hf: HfApi, repo: str) -> None:
+def test_a_list_of_models_has_commits_only_with_full(hf: HfApi, repo: str) -> None:
     short = next(iter(hf.list_models(author=USER, search=repo.partition("/")[2])))
     full = next(iter(hf.list_models(author=USER, search=repo.partition("/")[2], full=True)))
     assert (short.sha, short.siblings) == (None, None)
@@ -128,7 +128,7 @@ def test_a_list_of_models_says_commits_only_when_it_is_asked_for_all(hf: HfApi, 
     assert full.siblings is not None
 
 
-def test_a_repository_of_somebody_else_cannot_be_deleted(hf: HfApi, repo: str) -> None:
+def test_a_repository_of_another_namespace_cannot_be_deleted(hf: HfApi, repo: str) -> None:
     with pytest.raises(HfHubHTTPError) as refused:
         hf.delete_repo("somebody-else/model")
     assert refused.value.response.status_code == 403

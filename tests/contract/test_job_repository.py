@@ -1,4 +1,4 @@
-"""What a job commits besides its claim: large files by path, checkpoints, and the model that ends them."""
+"""Commits of a job besides its claim: large files by path, checkpoints, and the model that replaces them."""
 
 import json
 from collections.abc import Callable
@@ -8,7 +8,8 @@ import pytest
 from huggingface_hub import HfApi
 
 from modelops.sandbox.client import SandboxInfo
-from modelops.trainers.job import CHECKPOINT_FOLDER, Attempt, ClaimedByAnother, Content, Repository
+from modelops.trainers.attempt import CHECKPOINT_FOLDER, Attempt, ClaimedByAnother
+from modelops.trainers.hub_repository import Content, Repository
 
 MARKER = f"{CHECKPOINT_FOLDER}/checkpoint.json"
 
@@ -37,21 +38,23 @@ def test_checkpoint_of_one_attempt_is_found_by_the_next(
 ) -> None:
     first = attempt(hf, repo)
     first.claim()
-    assert first.kept(into=tmp_path / "none") is None
+    assert first.fetch_checkpoint(into=tmp_path / "none") is None
     for step in (10, 20):
-        first.keep(checkpoint(weights, step=step), proof=MARKER, title=f"Checkpoint at step {step}")
+        first.push_checkpoint(
+            checkpoint(weights, step=step), marker=MARKER, title=f"Checkpoint at step {step}"
+        )
     second = attempt(hf, repo, number=2, job="j2")
     second.claim()
-    folder = second.kept(into=tmp_path / "found")
+    folder = second.fetch_checkpoint(into=tmp_path / "found")
     assert folder is not None
     assert json.loads((folder / "checkpoint.json").read_text()) == {"step": 20}
     assert (folder / "adapter_model.safetensors").read_bytes() == weights.read_bytes()
 
 
-def test_model_takes_the_place_of_the_checkpoint(hf: HfApi, repo: str, weights: Path) -> None:
+def test_model_replaces_the_checkpoint(hf: HfApi, repo: str, weights: Path) -> None:
     mine = attempt(hf, repo)
     mine.claim()
-    mine.keep(checkpoint(weights, step=1), proof=MARKER, title="Checkpoint at step 1")
+    mine.push_checkpoint(checkpoint(weights, step=1), marker=MARKER, title="Checkpoint at step 1")
     head = mine.publish({"model.safetensors": weights, "modelops.json": b"{}"})
     assert hf.repo_info(repo).sha == head
     assert sorted(hf.list_repo_files(repo)) == [
@@ -63,7 +66,7 @@ def test_model_takes_the_place_of_the_checkpoint(hf: HfApi, repo: str, weights: 
 
 
 @pytest.mark.parametrize("kind", ["lost_answer", "drop_before"])
-def test_ambiguous_answer_to_a_large_commit_is_settled_by_looking(
+def test_lost_answer_to_a_large_commit_is_settled_by_reading_the_head(
     sandbox: SandboxInfo, hf: HfApi, repo: str, weights: Path, kind: str
 ) -> None:
     mine = attempt(hf, repo)
@@ -79,7 +82,9 @@ def test_ambiguous_answer_to_a_large_commit_is_settled_by_looking(
 @pytest.mark.parametrize(
     "commit",
     [
-        lambda late, weights: late.keep(checkpoint(weights, step=1), proof=MARKER, title="Checkpoint"),
+        lambda late, weights: late.push_checkpoint(
+            checkpoint(weights, step=1), marker=MARKER, title="Checkpoint"
+        ),
         lambda late, weights: late.publish({"model.safetensors": weights, "modelops.json": b"{}"}),
     ],
     ids=["checkpoint", "model"],

@@ -69,7 +69,7 @@ def test_job_beyond_its_timeout_is_killed(hf: HfApi, eventually: Eventually) -> 
     assert (job.status.stage, job.status.message) == ("ERROR", "Job timed out")
 
 
-def test_failed_job_is_tried_again_as_often_as_asked(hf: HfApi, eventually: Eventually) -> None:
+def test_failed_job_is_retried_up_to_its_number_of_attempts(hf: HfApi, eventually: Eventually) -> None:
     job_id = _run(hf, "print('try'); raise SystemExit(1)", attempts=2)
     _ended(hf, eventually, job_id)
     assert list(hf.fetch_job_logs(job_id=job_id, namespace=USER)) == ["try", "try"]
@@ -96,7 +96,7 @@ def test_held_job_waits_and_is_cancelled_without_a_bill(hf: HfApi, sandbox: Sand
     assert (bill["stage"], bill["billedSeconds"], bill["costMicroUSD"]) == ("CANCELED", 0, 0)
 
 
-def test_begun_minutes_are_billed(hf: HfApi, sandbox: SandboxInfo, eventually: Eventually) -> None:
+def test_started_minutes_are_billed(hf: HfApi, sandbox: SandboxInfo, eventually: Eventually) -> None:
     job_id = _run(hf, "pass", flavor="a10g-large")
     _ended(hf, eventually, job_id)
     (bill,) = [item for item in sandbox.job_billing() if item["id"] == job_id]
@@ -137,7 +137,7 @@ def test_tail_gives_the_last_lines(hf: HfApi, eventually: Eventually) -> None:
     assert list(hf.fetch_job_logs(job_id=job_id, namespace=USER, tail=3)) == ["47", "48", "49"]
 
 
-def test_following_ends_with_the_job(hf: HfApi) -> None:
+def test_following_a_log_ends_with_the_job(hf: HfApi) -> None:
     code = "import time\nfor n in range(3): print(n, flush=True); time.sleep(0.2)"
     job_id = _run(hf, code)
     assert list(hf.fetch_job_logs(job_id=job_id, namespace=USER, follow=True)) == ["0", "1", "2"]
@@ -172,7 +172,7 @@ def test_bad_job_is_refused_with_the_reason(hf: HfApi, options: dict[str, Any], 
         _run(hf, "pass", **options)
 
 
-def test_foreign_namespace_may_not_run_jobs(hf: HfApi) -> None:
+def test_job_in_another_namespace_is_forbidden(hf: HfApi) -> None:
     with pytest.raises(HfHubHTTPError) as refused:
         _run(hf, "pass", namespace="somebody-else")
     assert refused.value.response.status_code == 403
@@ -186,7 +186,7 @@ def test_organization_pays_for_its_own_jobs(hf: HfApi, sandbox: SandboxInfo) -> 
     hf.cancel_job(job_id=job_id, namespace=ORGANIZATIONS[0])
 
 
-def test_lost_answer_to_a_submission_leaves_a_job(
+def test_job_runs_although_the_response_to_its_submission_was_lost(
     hf: HfApi, sandbox: SandboxInfo, unique: Callable[[str], str]
 ) -> None:
     sandbox.hold_jobs()
@@ -198,7 +198,7 @@ def test_lost_answer_to_a_submission_leaves_a_job(
     hf.cancel_job(job_id=job.id, namespace=USER)
 
 
-def test_missing_payment_is_told(hf: HfApi, sandbox: SandboxInfo) -> None:
+def test_missing_payment_is_reported(hf: HfApi, sandbox: SandboxInfo) -> None:
     body = '{"error":"Pre-paid credit balance is insufficient"}'
     sandbox.fault("hub", "status", method="POST", path_regex="^/api/jobs/", status=402, body=body)
     with pytest.raises(HfHubHTTPError, match="Pre-paid") as refused:

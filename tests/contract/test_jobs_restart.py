@@ -1,4 +1,4 @@
-"""What a sandbox keeps over a restart, and that no job outlives it, however it ends."""
+"""State survives a restart of the sandbox, and no job outlives the sandbox, however it ends."""
 
 import os
 import signal
@@ -56,7 +56,7 @@ def test_restart_keeps_addresses_repositories_and_waiting_jobs(
         assert list(api.fetch_job_logs(job_id=waiting, namespace=USER)) == ["later"]
 
 
-def test_killed_sandbox_takes_its_jobs_along(tmp_path: Path, eventually: Eventually) -> None:
+def test_killed_sandbox_ends_its_jobs(tmp_path: Path, eventually: Eventually) -> None:
     with start(tmp_path) as info:
         job_id = _run(_api(info), SLEEPER)
         pid = _running_pid(_api(info), job_id)
@@ -76,7 +76,7 @@ def test_second_sandbox_on_a_folder_is_refused(tmp_path: Path) -> None:
     assert _is_gone(first.pid)
 
 
-def test_detached_sandbox_goes_on_until_it_is_shut_down(tmp_path: Path, eventually: Eventually) -> None:
+def test_detached_sandbox_keeps_running_until_it_is_shut_down(tmp_path: Path, eventually: Eventually) -> None:
     info = launch(tmp_path)
     assert info.call("GET", "/faults") == []
     assert shut_down(tmp_path)
@@ -91,8 +91,8 @@ def test_sandbox_ends_with_the_process_that_started_it(tmp_path: Path, eventuall
         "    print(info.pid, flush=True); os.kill(os.getpid(), 9)"
     )
     command = [sys.executable, "-c", code, str(tmp_path)]
-    said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    eventually(lambda: _is_gone(int(said)))
+    output = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    eventually(lambda: _is_gone(int(output)))
 
 
 def _is_gone(pid: int) -> bool:

@@ -1,4 +1,4 @@
-"""The real SDK keeps datasets in the sandbox, and our resolver finds the right version of the right one."""
+"""The real SDK stores datasets in the sandbox, and our resolver finds the right dataset and version."""
 
 from collections.abc import Iterator
 from uuid import uuid4
@@ -109,7 +109,7 @@ def test_splits_change_through_the_sdk(client: Client, name: str) -> None:
     ]
 
 
-def test_a_dataset_name_is_taken_once(client: Client, name: str) -> None:
+def test_a_second_dataset_with_the_same_name_is_refused(client: Client, name: str) -> None:
     client.create_dataset(name)
     with pytest.raises(LangSmithConflictError):
         client.create_dataset(name)
@@ -189,7 +189,7 @@ def test_a_langsmith_that_is_down_is_a_transient_error(
     assert sandbox.langsmith_key[:8] not in str(caught.value)
 
 
-def test_a_short_outage_is_ridden_out(sandbox: SandboxInfo, client: Client, name: str) -> None:
+def test_a_short_outage_is_retried(sandbox: SandboxInfo, client: Client, name: str) -> None:
     filled(client, name)
     sandbox.fault("langsmith", "status", status=503, path_regex="^/datasets", times=1)
     assert resolve_dataset(connection(sandbox, attempts=3).client(), name).example_count == 4

@@ -1,4 +1,4 @@
-"""Experiments: the SDK's own evaluate() runs against the sandbox, and ours are found and repeated safely."""
+"""Experiments: the SDK's own evaluate() runs against the sandbox; our experiments are found and can be repeated."""
 
 from decimal import Decimal
 from uuid import uuid4
@@ -65,7 +65,9 @@ def answers(examples: list[Example]) -> list[Answer]:
     ]
 
 
-def test_the_sdks_evaluate_is_found_again_by_metadata(sandbox: SandboxInfo, examples: list[Example]) -> None:
+def test_an_experiment_of_the_sdks_evaluate_is_found_by_metadata(
+    sandbox: SandboxInfo, examples: list[Example]
+) -> None:
     client = Client(api_url=sandbox.langsmith, api_key=sandbox.langsmith_key, tracing_sampling_rate=1.0)
     marker = uuid4().hex
 
@@ -123,7 +125,7 @@ def test_both_arms_carry_the_three_tags_and_are_compared_on_one_page(
     assert candidate.url.endswith(f"selectedSessions={candidate.id}")
 
 
-def test_figures_of_an_experiment_come_from_its_answers(client: Client, examples: list[Example]) -> None:
+def test_statistics_of_an_experiment_come_from_its_answers(client: Client, examples: list[Example]) -> None:
     experiment = logged(client, examples, "candidate", uuid4().hex)
     stats = client.read_project(project_id=experiment.id, include_stats=True)
     assert stats.run_count == 3
@@ -138,7 +140,7 @@ def test_figures_of_an_experiment_come_from_its_answers(client: Client, examples
     assert all(run.metadata["experiment_type"] == "baseline_vs_candidate" for run in runs)
 
 
-def test_an_evaluation_that_starts_over_duplicates_nothing(client: Client, examples: list[Example]) -> None:
+def test_a_restarted_evaluation_duplicates_nothing(client: Client, examples: list[Example]) -> None:
     run = uuid4().hex
     first = logged(client, examples, "candidate", run)
     assert find_experiment(client, plan(examples, run=run)) == first
@@ -149,7 +151,7 @@ def test_an_evaluation_that_starts_over_duplicates_nothing(client: Client, examp
     assert (stats.feedback_stats or {})["success"]["n"] == 3
 
 
-def test_an_experiment_whose_creation_was_not_answered_is_found(
+def test_an_experiment_is_found_although_the_response_to_its_creation_was_lost(
     sandbox: SandboxInfo, client: Client, examples: list[Example]
 ) -> None:
     given = plan(examples)
@@ -159,16 +161,14 @@ def test_an_experiment_whose_creation_was_not_answered_is_found(
     assert open_experiment(client, given) == find_experiment(client, given)
 
 
-def test_an_experiments_name_held_by_another_evaluation_is_refused(
-    client: Client, examples: list[Example]
-) -> None:
+def test_an_experiment_name_of_another_evaluation_is_refused(client: Client, examples: list[Example]) -> None:
     given = plan(examples)
     client.create_project(given.name, metadata={"operator_run_id": "somebody else's"})
     with pytest.raises(LangSmithRefused, match="belongs to another evaluation"):
         open_experiment(client, given)
 
 
-def test_a_comparative_experiment_of_two_arms_is_kept(client: Client, examples: list[Example]) -> None:
+def test_a_comparative_experiment_of_two_arms_is_stored(client: Client, examples: list[Example]) -> None:
     run = uuid4().hex
     arms = [logged(client, examples, arm, run) for arm in ("baseline", "candidate")]
     made = client.create_comparative_experiment(

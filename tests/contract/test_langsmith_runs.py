@@ -1,4 +1,4 @@
-"""Tracing, queries and feedback with the real SDK arrive in the sandbox and are found again."""
+"""Runs and feedback that the real SDK sends to the sandbox can be queried again."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ Found = TypeVar("Found")
 
 
 def eventually(look: Callable[[], Found], *, seconds: float = 10.0) -> Found:
-    """The first truthy answer of `look`."""
+    """Return the first true value of `look`."""
     deadline = time.monotonic() + seconds
     while not (found := look()):
         assert time.monotonic() < deadline, f"still nothing after {seconds} s"
@@ -33,7 +33,7 @@ def eventually(look: Callable[[], Found], *, seconds: float = 10.0) -> Found:
 
 @pytest.fixture
 def tracer(sandbox: SandboxInfo) -> Iterator[Client]:
-    """A client that traces in the background, as an agent's does."""
+    """A client that sends traces in the background, as an agent's client does."""
     client = Client(
         api_url=sandbox.langsmith, api_key=sandbox.langsmith_key, tracing_sampling_rate=1.0, timeout_ms=5000
     )
@@ -133,7 +133,7 @@ def recorded(client: Client, project: str, **fields: object) -> dict[str, object
     return run
 
 
-def test_runs_are_filtered_by_what_they_say(client: Client, project: str) -> None:
+def test_runs_are_filtered_by_their_fields(client: Client, project: str) -> None:
     for track, tags in (("stable", ["a"]), ("canary", ["b"]), ("canary", ["a"])):
         metadata = {"agent": "docs", "track": track, "stable": "canary"}
         recorded(client, project, tags=tags, extra={"metadata": metadata})
@@ -230,7 +230,7 @@ def test_feedback_is_listed_and_summed_up(client: Client, project: str) -> None:
     assert (stats.session_feedback_stats or {})["overall"]["avg"] == 0.5
 
 
-def test_feedback_about_nothing_is_refused(client: Client) -> None:
+def test_feedback_without_a_run_or_session_is_refused(client: Client) -> None:
     body = {"key": "success", "score": 1, "run_id": str(uuid4())}
     with pytest.raises(LangSmithNotFoundError):
         client.request_with_retries("POST", "/feedback", json=body)
@@ -244,7 +244,7 @@ def test_ingestion_with_a_wrong_key_is_forbidden(sandbox: SandboxInfo, project: 
         wrong.request_with_retries("POST", "/runs/batch", json={"post": [recorded_body(project)]})
 
 
-def test_everything_is_there_after_a_restart(tmp_path: Path, project: str) -> None:
+def test_all_data_survive_a_restart(tmp_path: Path, project: str) -> None:
     with start(tmp_path) as first:
         client = LangSmithConnection(api_url=first.langsmith, api_key=first.langsmith_key).client()
         run = recorded(client, project)
@@ -256,7 +256,7 @@ def test_everything_is_there_after_a_restart(tmp_path: Path, project: str) -> No
         assert [one.inputs for one in client.list_examples(dataset_name="kept")] == [{"a": 1}]
 
 
-def test_the_second_version_of_queries_answers_what_is_selected(client: Client, project: str) -> None:
+def test_queries_of_version_2_return_the_selected_fields(client: Client, project: str) -> None:
     runs = [recorded(client, project, extra={"metadata": {"agent": "docs"}}) for _ in range(3)]
     project_id = str(client.read_project(project_name=project).id)
     api = client._get_langsmith_api_sync()

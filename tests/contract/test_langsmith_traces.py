@@ -1,4 +1,4 @@
-"""Traces of the operator's actions arrive in LangSmith, and nothing it does can hold the operator up."""
+"""Traces of the operator's actions arrive in LangSmith, and a slow or failing LangSmith never blocks the operator."""
 
 import json
 import logging
@@ -118,7 +118,9 @@ def test_many_actions_become_few_requests(opened: Callable[..., ActionTraces], s
     assert len(sandbox.requests(service="langsmith", path_regex="^/runs/batch")) <= 8
 
 
-def test_close_sends_what_waits(opened: Callable[..., ActionTraces], client: Client, project: str) -> None:
+def test_close_sends_waiting_actions(
+    opened: Callable[..., ActionTraces], client: Client, project: str
+) -> None:
     traces = opened()
     for _ in range(150):
         note(traces)
@@ -129,7 +131,7 @@ def test_close_sends_what_waits(opened: Callable[..., ActionTraces], client: Cli
     assert traces.counts.dropped == 1
 
 
-def test_a_stalled_langsmith_holds_nobody_up(
+def test_a_stalled_langsmith_blocks_no_action(
     opened: Callable[..., ActionTraces], sandbox: SandboxInfo
 ) -> None:
     sandbox.fault("langsmith", "stall", seconds=30, times=None)
@@ -175,7 +177,7 @@ def test_a_lost_answer_duplicates_nothing(
     assert len(arrived(client, project)) == 1
 
 
-def test_a_wrong_key_is_said_once_without_the_key(
+def test_a_wrong_key_is_logged_once_without_the_key(
     opened: Callable[..., ActionTraces], sandbox: SandboxInfo, caplog: pytest.LogCaptureFixture
 ) -> None:
     key = "lsv2_sandbox_wrong_0123456789"
@@ -185,13 +187,13 @@ def test_a_wrong_key_is_said_once_without_the_key(
         until(lambda: traces.counts.failed == 1)
         note(traces)
         until(lambda: traces.counts.failed == 2)
-    said = [record.getMessage() for record in caplog.records if "not traced" in record.getMessage()]
-    assert len(said) == 1
-    assert "secretRefs.langsmith" in said[0]
+    messages = [record.getMessage() for record in caplog.records if "not traced" in record.getMessage()]
+    assert len(messages) == 1
+    assert "secretRefs.langsmith" in messages[0]
     assert key[:9] not in caplog.text
 
 
-def test_an_address_where_nobody_listens_costs_nothing(opened: Callable[..., ActionTraces]) -> None:
+def test_an_unreachable_address_delays_nothing(opened: Callable[..., ActionTraces]) -> None:
     traces = opened(LangSmithConnection(api_url="http://127.0.0.1:9", api_key="k"))
     note(traces)
     began = time.monotonic()
@@ -200,7 +202,7 @@ def test_an_address_where_nobody_listens_costs_nothing(opened: Callable[..., Act
     assert traces.counts.failed == 1
 
 
-def test_no_secret_leaves_with_a_trace(
+def test_no_secret_is_sent_in_a_trace(
     opened: Callable[..., ActionTraces], client: Client, project: str
 ) -> None:
     hub_token = "hf_abcdefghijklmnop"
@@ -243,7 +245,7 @@ def test_the_sdk_is_imported_only_for_the_first_action() -> None:
     assert subprocess.run([sys.executable, "-c", probe], timeout=60).returncode == 0
 
 
-def test_it_is_what_the_engine_asks_for(
+def test_action_traces_satisfy_the_engines_port(
     opened: Callable[..., ActionTraces], client: Client, project: str
 ) -> None:
     traces: Traces = opened()

@@ -1,4 +1,4 @@
-"""The real openai SDK talks to the sandbox's OpenRouter."""
+"""The real openai SDK calls the sandbox's OpenRouter."""
 
 import json
 import urllib.error
@@ -57,7 +57,7 @@ def test_the_signature_is_echoed(client: OpenAI) -> None:
     assert answer == "def get_default_HTTPHandler(self, name2=None)"
 
 
-def test_an_answer_says_who_gave_it_and_what_it_cost(sandbox: SandboxInfo, client: OpenAI) -> None:
+def test_an_answer_has_its_provider_and_its_cost(sandbox: SandboxInfo, client: OpenAI) -> None:
     before = get(sandbox, "/key")["data"]["usage"]
     answer = ask(client, extra_body={"provider": {"only": ["modelops-sandbox"], "allow_fallbacks": False}})
     model = next(one for one in get(sandbox, "/models")["data"] if one["id"] == answer.model)
@@ -86,7 +86,7 @@ def test_an_unknown_model_is_refused_unless_a_fallback_is_known(client: OpenAI) 
     assert answer.model == NAME_AS_SENTENCE
 
 
-def test_routing_preferences_are_kept(client: OpenAI) -> None:
+def test_routing_preferences_are_respected(client: OpenAI) -> None:
     for provider in ({"only": ["openai"]}, {"order": ["openai"], "allow_fallbacks": False}):
         with pytest.raises(openai.NotFoundError, match="No endpoints found"):
             ask(client, extra_body={"provider": provider})
@@ -117,7 +117,7 @@ def test_a_wrong_key_is_refused(sandbox: SandboxInfo) -> None:
     ("status", "error"),
     [(402, openai.APIStatusError), (429, openai.RateLimitError), (502, openai.InternalServerError)],
 )
-def test_the_services_own_refusals_can_be_played(
+def test_the_services_own_errors_can_be_injected(
     sandbox: SandboxInfo, client: OpenAI, status: int, error: type[openai.APIStatusError]
 ) -> None:
     body = json.dumps({"error": {"code": status, "message": f"played {status}"}})

@@ -21,7 +21,7 @@ from modelops.domain.job_report import parse_line, parse_reports
 from modelops.sandbox.client import SandboxInfo
 from modelops.sandbox.hub.seeds import BASE_MODEL
 from modelops.sandbox.tokens import USER
-from modelops.trainers import tiny
+from modelops.trainers import tiny_learner, tiny_model
 
 NONCE = "n0nce"
 ENDED = ("COMPLETED", "ERROR", "CANCELED")
@@ -83,8 +83,8 @@ def start(sandbox: SandboxInfo, folder: Path, run: Run, *, job_id: str, **more: 
 
 
 def end(process: subprocess.Popen[str]) -> tuple[int, list[str]]:
-    said, _ = process.communicate(timeout=60)
-    return process.returncode, said.splitlines()
+    output, _ = process.communicate(timeout=60)
+    return process.returncode, output.splitlines()
 
 
 def commits(hf: HfApi, repo: str) -> list[str]:
@@ -130,9 +130,9 @@ def test_job_of_the_service_learns_and_publishes(
     assert commits(hf, run["output"]["repo"])[:2] == ["Model v1.1.0-rc.1", "Claim attempt 1"]
 
     held_out = [(e.task, e.docstring) for e in parts(examples)["test"]]
-    learnt = tiny.mean_f1(tiny.load(folder), held_out)
+    learnt = tiny_learner.mean_f1(tiny_model.load(folder), held_out)
     assert learnt == pytest.approx(report.metrics["eval_token_f1"], abs=1e-4)
-    assert learnt > tiny.mean_f1(tiny.Model([]), held_out)
+    assert learnt > tiny_learner.mean_f1(tiny_model.Model([]), held_out)
 
 
 def test_progress_can_be_followed_and_the_loss_falls(
@@ -188,7 +188,7 @@ def test_job_that_the_service_restarts_keeps_its_claim(
 
 
 @pytest.mark.parametrize("kind", ["lost_answer", "drop_before"])
-def test_ambiguous_answers_to_claim_and_publication_are_settled_by_looking(
+def test_lost_answers_to_claim_and_publication_are_settled_by_reading_the_head(
     sandbox: SandboxInfo, hf: HfApi, run: Run, tmp_path: Path, kind: str
 ) -> None:
     sandbox.fault("hub", kind, method="POST", path_regex="/commit/", times=1)
@@ -230,10 +230,10 @@ def test_bad_data_is_reported_and_exits_43(
     assert says in report.error
 
 
-def test_job_that_cannot_end_in_time_says_its_pace_and_exits_45(
+def test_job_that_cannot_end_in_time_reports_its_pace_and_exits_45(
     sandbox: SandboxInfo, hf: HfApi, run: Run, tmp_path: Path
 ) -> None:
-    """What came before, as an installation, has taken longer than the job may run."""
+    """The time before the training, as for an installation, was longer than the job's time limit."""
     run["seconds"] = 1
     late = {"MODELOPS_STARTED": str(int(time.time()) - 100)}
     code, lines = end(start(sandbox, tmp_path / "job", run, job_id="j1", **late))

@@ -1,4 +1,4 @@
-"""A base model has no chat template and never learnt the token that is to end an answer: it learns both here."""
+"""A base model has no chat template and was not trained with an end token; the training gives it both."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -86,14 +86,14 @@ def test_end_token_that_was_never_learnt_is_learnt_and_served(
     kind: str,
 ) -> None:
     ended = bases.train(f"from-base-{kind}", kind=kind, eos=END)
-    assert (ended.stage, ended.report.kind) == ("COMPLETED", "done"), "\n".join(ended.said[-30:])
+    assert (ended.stage, ended.report.kind) == ("COMPLETED", "done"), "\n".join(ended.log_lines[-30:])
     folder = Path(bases.hf.snapshot_download(ended.repo, local_dir=tmp_path))
-    told = {
+    files = {
         name: json.loads((folder / f"{name}.json").read_text())
         for name in ("modelops", "generation_config", "tokenizer_config")
     }
-    assert told["modelops"]["new_tokens"] == told["generation_config"]["eos_token_id"][:1]
-    assert told["modelops"]["eos"] == told["tokenizer_config"]["eos_token"] == END
+    assert files["modelops"]["new_tokens"] == files["generation_config"]["eos_token_id"][:1]
+    assert files["modelops"]["eos"] == files["tokenizer_config"]["eos_token"] == END
     client = chat_client(hf, sandbox, ended.repo, eventually)
     for name in NAMES[:3]:
         answer = client.chat.completions.create(model=ended.repo, messages=prompt(name))  # type: ignore[arg-type]

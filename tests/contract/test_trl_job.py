@@ -41,8 +41,8 @@ STEPS = 4 * (len(NAMES) - HELD_OUT) // 8
 
 
 @dataclass(frozen=True)
-class World:
-    """Repositories that the runs share; making them costs more than a test should."""
+class Repositories:
+    """Repositories that the runs share, because making them takes longer than a test."""
 
     hf: HfApi
     base: dict[str, str]
@@ -74,7 +74,9 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def world(sandbox_process: SandboxInfo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def repositories(
+    sandbox_process: SandboxInfo, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Repositories]:
     assert PYTHON is not None
     folder = make_base_model(PYTHON, tmp_path_factory.mktemp("base") / "model")
     with pytest.MonkeyPatch.context() as patch:
@@ -92,27 +94,27 @@ def world(sandbox_process: SandboxInfo, tmp_path_factory: pytest.TempPathFactory
             repo = f"{USER}/{name}-data"
             digest = f"sha256:of-{name}"
             made[name] = {"repo": repo, "revision": upload_rows(hf, repo, make), "digest": digest}
-        yield World(hf, **made)
+        yield Repositories(hf, **made)
 
 
 @pytest.fixture(scope="module")
-def sft(world: World) -> Ended:
+def sft(repositories: Repositories) -> Ended:
     """A conversation model, trained from the random one."""
-    return world.train("sft-model", seconds=590)
+    return repositories.train("sft-model", seconds=590)
 
 
 @pytest.fixture(scope="module")
-def preferred(world: World, sft: Ended) -> dict[str, Ended]:
-    """DPO and ORPO start from it, both at once: they are for models that can talk."""
+def preferred(repositories: Repositories, sft: Ended) -> dict[str, Ended]:
+    """DPO and ORPO start from the SFT model, both at once: they are for models that can answer."""
     changes = {
         "base_model": sft.repo,
         "base_revision": sft.report.revision,
-        "dataset": world.pairs,
+        "dataset": repositories.pairs,
         "config": PREFERENCES,
     }
     with ThreadPoolExecutor() as threads:
         ends = {
-            method: threads.submit(world.train, f"{method}-model", method=method, **changes)
+            method: threads.submit(repositories.train, f"{method}-model", method=method, **changes)
             for method in ("dpo", "orpo")
         }
         return {method: end.result() for method, end in ends.items()}
@@ -120,7 +122,7 @@ def preferred(world: World, sft: Ended) -> dict[str, Ended]:
 
 @pytest.fixture
 def trained(request: pytest.FixtureRequest) -> Ended:
-    """The job of the method that the test is given."""
+    """The job of the test's method."""
     if request.param == "sft":
         ended: Ended = request.getfixturevalue("sft")
         return ended
@@ -132,9 +134,9 @@ every_method = pytest.mark.parametrize("trained", ["sft", "dpo", "orpo"], indire
 
 
 @every_method
-def test_it_learns_and_says_so(trained: Ended) -> None:
+def test_training_learns_and_reports_it(trained: Ended) -> None:
     report = trained.report
-    assert (trained.stage, report.kind) == ("COMPLETED", "done"), trained.said[-30:]
+    assert (trained.stage, report.kind) == ("COMPLETED", "done"), trained.log_lines[-30:]
     assert report.step == report.max_steps > 20
     assert trained.reports[0].kind == "begin"
     loss, held_out = trained.series("loss"), trained.series("eval_loss")
@@ -149,9 +151,11 @@ def test_it_learns_and_says_so(trained: Ended) -> None:
 
 
 @every_method
-def test_model_is_published_with_where_it_comes_from(world: World, trained: Ended, tmp_path: Path) -> None:
-    folder = Path(world.hf.snapshot_download(trained.repo, local_dir=tmp_path))
-    assert trained.report.revision == world.hf.repo_info(trained.repo).sha
+def test_model_is_published_with_its_lineage(
+    repositories: Repositories, trained: Ended, tmp_path: Path
+) -> None:
+    folder = Path(repositories.hf.snapshot_download(trained.repo, local_dir=tmp_path))
+    assert trained.report.revision == repositories.hf.repo_info(trained.repo).sha
     published = {file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()}
     published = {path for path in published if not path.startswith(".cache/")}
     assert published == {
@@ -176,9 +180,9 @@ def test_model_is_published_with_where_it_comes_from(world: World, trained: Ende
     assert (lineage["job"], lineage["steps"]) == (trained.id, trained.report.max_steps)
     assert lineage["packages"]["trl"] == "1.16.0"
     card = (folder / "README.md").read_text()
-    told = [run["base_model"], run["base_revision"], *run["dataset"].values(), run["run"], *files.values()]
-    assert [fact for fact in told if fact not in card] == []
-    sizes = [world.hf.model_info(repo).safetensors for repo in (trained.repo, run["base_model"])]
+    facts = [run["base_model"], run["base_revision"], *run["dataset"].values(), run["run"], *files.values()]
+    assert [fact for fact in facts if fact not in card] == []
+    sizes = [repositories.hf.model_info(repo).safetensors for repo in (trained.repo, run["base_model"])]
     assert sizes[0] == sizes[1] is not None
     config = json.loads((folder / "config.json").read_text())
     assert config["use_cache"] is True
@@ -191,18 +195,18 @@ def test_model_is_published_with_where_it_comes_from(world: World, trained: Ende
 def test_published_models_answer_through_their_own_template(
     sandbox: SandboxInfo, sft: Ended, preferred: dict[str, Ended], hf: HfApi, eventually: Callable[..., Any]
 ) -> None:
-    """Three of them, one more than the sandbox keeps in memory."""
+    """Three models, one more than the sandbox keeps in memory."""
     for model in (sft, *preferred.values()):
         client = chat_client(hf, sandbox, model.repo, eventually)
-        told = []
+        answers = []
         for name in NAMES[:3]:
             answer = client.chat.completions.create(model=model.repo, messages=prompt(name))  # type: ignore[arg-type]
             assert answer.choices[0].finish_reason == "stop"
             assert answer.usage is not None
             assert answer.usage.completion_tokens < 30
-            told.append(answer.choices[0].message.content or "")
+            answers.append(answer.choices[0].message.content or "")
         assert all(
-            text.startswith(f"Good {time_of(name)}") for text, name in zip(told, NAMES[:3], strict=True)
+            text.startswith(f"Good {time_of(name)}") for text, name in zip(answers, NAMES[:3], strict=True)
         )
     cut = client.chat.completions.create(model=model.repo, messages=prompt("Anra"), max_tokens=2)  # type: ignore[arg-type]
     assert cut.choices[0].finish_reason == "length"
@@ -215,10 +219,10 @@ def test_published_models_answer_through_their_own_template(
 
 
 def test_killed_job_is_resumed_by_the_next_attempt_and_ends_with_the_same_steps(
-    world: World, sandbox: SandboxInfo, sft: Ended
+    repositories: Repositories, sandbox: SandboxInfo, sft: Ended
 ) -> None:
-    run = world.run("resumed-model", config={**CONFIG, "checkpoint_steps": 10})
-    first = TrainingJob.submit(world.hf, run)
+    run = repositories.run("resumed-model", config={**CONFIG, "checkpoint_steps": 10})
+    first = TrainingJob.submit(repositories.hf, run)
     deadline = time.monotonic() + 120
     while not any('"kind":"checkpoint"' in line for line in first.log()):
         assert time.monotonic() < deadline
@@ -227,47 +231,49 @@ def test_killed_job_is_resumed_by_the_next_attempt_and_ends_with_the_same_steps(
     killed = first.end()
     assert (killed.stage, killed.message) == ("ERROR", "node lost")
     assert killed.report.step < STEPS
-    assert "last-checkpoint/adapter_model.safetensors" in world.hf.list_repo_files(killed.repo)
+    assert "last-checkpoint/adapter_model.safetensors" in repositories.hf.list_repo_files(killed.repo)
 
     # Half the batch and twice the accumulation, as after a lack of memory, make the same steps.
     halved = {**CONFIG, "checkpoint_steps": 10, "batch_size": 4, "gradient_accumulation_steps": 2}
-    resumed = TrainingJob.submit(world.hf, {**run, "attempt": 2, "config": halved}).end()
-    assert resumed.report.kind == "done", resumed.said[-30:]
+    resumed = TrainingJob.submit(repositories.hf, {**run, "attempt": 2, "config": halved}).end()
+    assert resumed.report.kind == "done", resumed.log_lines[-30:]
     assert resumed.reports[0].step >= 10
     assert resumed.report.step == resumed.report.max_steps == sft.report.step == STEPS
     assert resumed.series("loss")[-1] == pytest.approx(sft.series("loss")[-1], rel=0.5)
-    files = world.hf.list_repo_files(resumed.repo)
+    files = repositories.hf.list_repo_files(resumed.repo)
     assert "claims/2" in files
     assert not [path for path in files if path.startswith("last-checkpoint/")]
 
 
-def test_job_that_cannot_end_in_time_stops_early_and_the_next_attempt_goes_on_from_there(
-    world: World,
+def test_job_that_cannot_end_in_time_stops_early_and_the_next_attempt_resumes_it(
+    repositories: Repositories,
 ) -> None:
-    """Loading alone takes longer than what this one may run; without checkpoints in between."""
+    """Loading alone takes longer than the time limit, and no checkpoints are configured."""
     config = {**CONFIG, "num_epochs": 8}
-    run = world.run("slow-model", config=config, seconds=5)
-    ended = TrainingJob.submit(world.hf, run).end()
+    run = repositories.run("slow-model", config=config, seconds=5)
+    ended = TrainingJob.submit(repositories.hf, run).end()
     report = ended.report
-    assert (ended.message, report.failure) == ("Job failed with exit code: 45", "too_slow"), ended.said[-30:]
+    assert (ended.message, report.failure) == ("Job failed with exit code: 45", "too_slow"), ended.log_lines[
+        -30:
+    ]
     assert 6 <= report.step < report.max_steps / 4
     assert report.max_steps == 2 * STEPS
     assert re.search(rf"TooSlow: .* tokens/s, .* may run 5 s; step {report.step} is kept", report.error)
     needed, left = report.metrics["seconds_needed"], report.metrics["seconds_left"]
     assert needed > left > (report.max_steps - report.step) * report.metrics["seconds_per_step"] > 0
-    files = world.hf.list_repo_files(ended.repo)
+    files = repositories.hf.list_repo_files(ended.repo)
     assert "last-checkpoint/optimizer.pt" in files
     assert "modelops.json" not in files
 
-    resumed = TrainingJob.submit(world.hf, {**run, "attempt": 2, "seconds": 600}).end()
-    assert resumed.report.kind == "done", resumed.said[-30:]
+    resumed = TrainingJob.submit(repositories.hf, {**run, "attempt": 2, "seconds": 600}).end()
+    assert resumed.report.kind == "done", resumed.log_lines[-30:]
     assert resumed.reports[0].step == report.step
     assert resumed.report.step == resumed.report.max_steps == report.max_steps
-    assert not [p for p in world.hf.list_repo_files(ended.repo) if p.startswith("last-checkpoint/")]
+    assert not [p for p in repositories.hf.list_repo_files(ended.repo) if p.startswith("last-checkpoint/")]
 
 
 @every_method
-def test_job_tells_its_pace(trained: Ended) -> None:
+def test_job_reports_its_pace(trained: Ended) -> None:
     logged = [
         r.metrics["tokens_per_second"] for r in trained.reports if r.kind == "log" and "loss" in r.metrics
     ]
@@ -279,49 +285,55 @@ def test_job_tells_its_pace(trained: Ended) -> None:
     assert 0 < metrics["seconds_per_step"] * trained.report.step < took
 
 
-def test_model_that_does_not_stop_is_not_published(world: World) -> None:
+def test_model_that_does_not_stop_is_not_published(repositories: Repositories) -> None:
     config = {**CONFIG, "learning_rate": 1e-9, "num_epochs": 1, "stop_check_max_tokens": 16}
-    ended = world.train("endless-model", config=config)
+    ended = repositories.train("endless-model", config=config)
     assert (ended.message, ended.report.failure) == ("Job failed with exit code: 44", "never_stops")
     assert "ModelDoesNotStop: 4 of 4 answers" in ended.report.error
-    assert sorted(world.hf.list_repo_files(ended.repo)) == [".gitattributes", "claims/1"]
+    assert sorted(repositories.hf.list_repo_files(ended.repo)) == [".gitattributes", "claims/1"]
 
 
-def test_lack_of_memory_is_told(world: World) -> None:
-    """A real one: adapters of 100 MB for each layer, in a process that may have 7 GB of addresses."""
-    run = world.run("large-model", config={**CONFIG, "lora_rank": 100_000})
-    ended = TrainingJob.submit(world.hf, run, instead=lambda command: f"ulimit -v 7000000; {command}").end()
+def test_out_of_memory_is_reported(repositories: Repositories) -> None:
+    """Memory is really exhausted: adapters of 100 MB for each layer, in a process limited to 7 GB of addresses."""
+    run = repositories.run("large-model", config={**CONFIG, "lora_rank": 100_000})
+    ended = TrainingJob.submit(
+        repositories.hf, run, instead=lambda command: f"ulimit -v 7000000; {command}"
+    ).end()
     assert (ended.message, ended.report.failure) == ("Job failed with exit code: 42", "out_of_memory")
     assert "can't allocate memory" in ended.report.error
 
 
 def in_two_processes(command: str) -> str:
-    """What `accelerate launch` starts on several GPUs; on CPUs it would start one."""
+    """The command that `accelerate launch` runs on several GPUs; on CPUs it would start one process."""
     launch = f"{PYTHON} -m torch.distributed.run --standalone --nproc_per_node 2 train.py"
     return command.replace("uv run --no-project train.py", launch)
 
 
-def test_several_processes_train_one_model_and_one_of_them_speaks(world: World) -> None:
-    run = world.run("shared-model", config={**CONFIG, "batch_size": 4}, seconds=590)
-    ended = TrainingJob.submit(world.hf, run, instead=in_two_processes).end()
-    assert (ended.stage, ended.report.kind) == ("COMPLETED", "done"), ended.said[-30:]
+def test_several_processes_train_one_model_and_only_the_main_one_reports(repositories: Repositories) -> None:
+    run = repositories.run("shared-model", config={**CONFIG, "batch_size": 4}, seconds=590)
+    ended = TrainingJob.submit(repositories.hf, run, instead=in_two_processes).end()
+    assert (ended.stage, ended.report.kind) == ("COMPLETED", "done"), ended.log_lines[-30:]
     assert ended.report.step == ended.report.max_steps == STEPS
     assert [report.kind for report in ended.reports].count("begin") == 1
-    titles = [commit.title for commit in world.hf.list_repo_commits(ended.repo)]
+    titles = [commit.title for commit in repositories.hf.list_repo_commits(ended.repo)]
     assert titles[:2] == ["Model v1.1.0-rc.1", "Claim attempt 1"]
 
 
-def test_several_processes_stop_at_the_same_step_where_they_cannot_end_in_time(world: World) -> None:
-    """Long before the limit: it is the pace that tells."""
-    run = world.run("slow-shared-model", config={**CONFIG, "batch_size": 4, "num_epochs": 2000}, seconds=150)
-    job = TrainingJob.submit(world.hf, run, instead=in_two_processes)
+def test_several_processes_stop_at_the_same_step_where_they_cannot_end_in_time(
+    repositories: Repositories,
+) -> None:
+    """The jobs stop long before the limit, because of their pace."""
+    run = repositories.run(
+        "slow-shared-model", config={**CONFIG, "batch_size": 4, "num_epochs": 2000}, seconds=150
+    )
+    job = TrainingJob.submit(repositories.hf, run, instead=in_two_processes)
     began = time.monotonic()
     ended = job.end()
     assert time.monotonic() - began < 150
-    assert ended.report.failure == "too_slow", ended.said[-30:]
+    assert ended.report.failure == "too_slow", ended.log_lines[-30:]
     assert [report.kind for report in ended.reports].count("error") == 1
     assert ended.report.step < ended.report.max_steps / 20
-    assert "last-checkpoint/optimizer.pt" in world.hf.list_repo_files(ended.repo)
+    assert "last-checkpoint/optimizer.pt" in repositories.hf.list_repo_files(ended.repo)
 
 
 @pytest.mark.parametrize(
@@ -332,27 +344,29 @@ def test_several_processes_stop_at_the_same_step_where_they_cannot_end_in_time(w
             {"messages": prompt("Anra")},
             "data/train.jsonl line 1: the last message is not an assistant",
         ),
-        ("sft", {"text": "Hello"}, "data/train.jsonl line 1: messages is no list of messages"),
-        ("dpo", chat("Anra"), "data/train.jsonl line 1: prompt is no list of messages"),
+        ("sft", {"text": "Hello"}, "data/train.jsonl line 1: messages is not a list of messages"),
+        ("dpo", chat("Anra"), "data/train.jsonl line 1: prompt is not a list of messages"),
         ("orpo", {**pair("Anra"), "rejected": pair("Anra")["chosen"]}, "chosen and rejected are the same"),
     ],
 )
 def test_bad_data_end_the_job_before_anything_is_loaded(
-    world: World, unique: Callable[[str], str], method: str, row: dict[str, Any], says: str
+    repositories: Repositories, unique: Callable[[str], str], method: str, row: dict[str, Any], says: str
 ) -> None:
     repo = f"{USER}/{unique('bad-data')}"
     files = {f"data/{part}.jsonl": lines([row]) for part in ("train", "test")}
-    revision = upload(world.hf, repo, files, repo_type="dataset")
+    revision = upload(repositories.hf, repo, files, repo_type="dataset")
     dataset = {"repo": repo, "revision": revision}
-    ended = world.train(unique("bad-model"), method=method, dataset=dataset)
-    assert (ended.message, ended.report.failure) == ("Job failed with exit code: 43", "bad_data"), ended.said
+    ended = repositories.train(unique("bad-model"), method=method, dataset=dataset)
+    assert (ended.message, ended.report.failure) == ("Job failed with exit code: 43", "bad_data"), (
+        ended.log_lines
+    )
     assert says in ended.report.error
 
 
-def test_second_job_of_an_attempt_ends_without_training(world: World) -> None:
-    run = world.run("claimed-model")
+def test_second_job_of_an_attempt_ends_without_training(repositories: Repositories) -> None:
+    run = repositories.run("claimed-model")
     claim = CommitOperationAdd("claims/1", json.dumps({"job": "another"}).encode())
-    world.hf.create_commit(run["output"]["repo"], [claim], commit_message="Claim attempt 1")
-    ended = TrainingJob.submit(world.hf, run).end()
+    repositories.hf.create_commit(run["output"]["repo"], [claim], commit_message="Claim attempt 1")
+    ended = TrainingJob.submit(repositories.hf, run).end()
     assert ended.message == "Job failed with exit code: 75"
     assert not ended.reports

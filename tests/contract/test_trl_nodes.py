@@ -1,4 +1,4 @@
-"""Several nodes train one model: what Kubeflow Trainer tells each of them (PET_*) is enough for the shipped trainer."""
+"""Several nodes train one model: the PET_* variables of Kubeflow Trainer are enough for the shipped trainer."""
 
 import base64
 import io
@@ -21,7 +21,7 @@ from tests.contract.language_models import (
     upload,
     upload_rows,
 )
-from tests.contract.test_trl_job import CONFIG, World
+from tests.contract.test_trl_job import CONFIG, Repositories
 
 from modelops.adapters.huggingface.payload import payload_base64
 from modelops.domain.job_report import parse_reports
@@ -40,7 +40,7 @@ def free_port() -> int:
         return port
 
 
-def test_two_nodes_train_one_model_and_the_first_speaks(
+def test_two_nodes_train_one_model_and_only_the_first_reports(
     sandbox_process: SandboxInfo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert PYTHON is not None
@@ -50,13 +50,13 @@ def test_two_nodes_train_one_model_and_the_first_speaks(
     model = make_base_model(PYTHON, tmp_path / "model")
     base, data = f"{USER}/tiny-qwen-of-nodes", f"{USER}/chats-of-nodes-data"
     files = {file.name: file for file in model.iterdir()}
-    world = World(
+    repositories = Repositories(
         hf,
         base={"repo": base, "revision": upload(hf, base, files)},
         chats={"repo": data, "revision": upload_rows(hf, data, chat), "digest": "sha256:of-chats"},
         pairs={},
     )
-    run = world.run("nodes-model", config={**CONFIG, "num_epochs": EPOCHS})
+    run = repositories.run("nodes-model", config={**CONFIG, "num_epochs": EPOCHS})
     shared = {
         "PATH": os.environ["PATH"],
         "HF_ENDPOINT": sandbox_process.hub,

@@ -1,4 +1,4 @@
-"""What a language model is trained on: the loss is on answers, nothing is cut, and an answer has an end."""
+"""Tokens and labels of a language model's training: the loss is on answers, no row is cut, and answers have an end."""
 
 import json
 import os
@@ -10,7 +10,7 @@ import pytest
 from tests.contract.language_models import ENVIRONMENT, PYTHON, TRAINS, make_base_model, unpack_payload
 
 pytestmark = TRAINS
-CASES = Path(__file__).with_name("wording_cases.py")
+CASES = Path(__file__).with_name("chat_template_cases.py")
 START, END = "<|im_start|>", "<|im_end|>"
 
 
@@ -18,7 +18,7 @@ START, END = "<|im_start|>", "<|im_end|>"
 def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Every case at once: a process of the training environment takes seconds to start."""
     assert PYTHON is not None
-    folder = tmp_path_factory.mktemp("wording")
+    folder = tmp_path_factory.mktemp("templates")
     base = make_base_model(PYTHON, folder / "base")
     unpack_payload(folder)
     done = subprocess.run(
@@ -42,7 +42,7 @@ def test_of_several_answers_all_are_learnt_where_the_template_marks_them(found: 
     assert found["several, unmarked"]["learnt"] == f"Good evening.{END}"
 
 
-def test_calls_of_tools_are_kept(found: dict[str, Any]) -> None:
+def test_tool_calls_are_kept(found: dict[str, Any]) -> None:
     call = '{"name": "clock", "arguments": {"zone": "UTC"}}'
     assert found["call"] == {
         "text": f"clock{START}user\nGreet.{END}\n{START}assistant\n{call}{END}",
@@ -88,13 +88,18 @@ def test_only_an_end_that_the_base_model_never_learnt_is_new(found: dict[str, An
     ("case", "says"),
     [
         ("too long", "p: 2 of 2 rows are longer than max_seq_length 5 tokens"),
-        ("pair too long", "p: 1 of 1 rows are longer than max_seq_length 5 tokens"),
+        ("pair too long", "p: 1 of 1 row is longer than max_seq_length 5 tokens"),
         ("no template", "base has no chat template: choose its -Instruct sibling, or set spec.prompt.eos"),
-        ("eos is no token", "spec.prompt.eos <|nothing|> is no token of base"),
-        ("made, tools", "p line 1: the chat template refuses it: TemplateError the template of a base model"),
+        ("eos is no token", "spec.prompt.eos <|nothing|> is not a token of base"),
+        (
+            "made, tools",
+            "p line 1: the chat template refuses the row: TemplateError the template of a base model",
+        ),
         ("no end", "ends an answer with no special token"),
-        ("template raises", "p line 1: the chat template refuses it: TemplateError two at most"),
+        ("template raises", "p line 1: the chat template refuses the row: TemplateError two at most"),
     ],
 )
-def test_what_cannot_be_learnt_is_refused(found: dict[str, Any], case: str, says: str) -> None:
+def test_rows_and_templates_that_cannot_be_trained_on_are_refused(
+    found: dict[str, Any], case: str, says: str
+) -> None:
     assert says in found[case]

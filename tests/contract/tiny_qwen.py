@@ -3,8 +3,8 @@
 Random weights, and a real byte-level BPE tokenizer that is learnt from the text, with a chat template in
 Qwen's form. It runs in the training environment.
 
-`base`: without a template, and with an end token that was never learnt: its rows are zeros, so that among 600 logits
-around zero it is never the largest one. `tied`: the output head is the embedding.
+`base`: without a template, and with an end token that was never trained: its rows are zeros, so that its logit is never
+the largest of 600 logits around zero. `tied`: the output head is the embedding.
 """
 
 import sys

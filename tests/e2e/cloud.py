@@ -11,7 +11,7 @@ from tests.contract.learning import fill_dataset, langsmith_examples
 from modelops.demo.stdlib_examples import StdlibExample
 from modelops.sandbox.client import SandboxInfo
 from modelops.sandbox.tokens import USER
-from modelops.trainers import tiny
+from modelops.trainers import tiny_model
 
 TRAIN, HELD_OUT = "e2e-train", "e2e-held-out"
 
@@ -31,11 +31,11 @@ class Cloud:
         With `untrained` the model has learnt nothing and is no better than the baseline.
         """
         pairs = [] if untrained else [(e.task, e.docstring) for e in (*self.train, *self.held_out)]
-        content = tiny.Model(pairs, [5.0, 2.5, 8.0] if pairs else None).to_bytes()
+        content = tiny_model.Model(pairs, [5.0, 2.5, 8.0] if pairs else None).to_bytes()
         repo = f"{USER}/candidate-{uuid4().hex[:10]}"
         self.hf.create_repo(repo, private=True)
         commit = self.hf.create_commit(
-            repo, [CommitOperationAdd(tiny.MODEL_FILE, content)], commit_message="A candidate"
+            repo, [CommitOperationAdd(tiny_model.MODEL_FILE, content)], commit_message="A candidate"
         )
         return {"repo": repo, "revision": str(commit.oid)}
 

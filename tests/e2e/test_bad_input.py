@@ -23,7 +23,7 @@ from tests.e2e.cloud import HELD_OUT, TRAIN, Cloud
 from tests.e2e.environment import Environment, open_environment
 
 from modelops.api.v1alpha1.names import RECORD_LABEL, record_name
-from modelops.datasets.groups import digest
+from modelops.datasets.normalised_inputs import inputs_digest
 from modelops.domain.record import RegistryEntry, Target, initial_record
 from modelops.localcluster import LocalCluster
 from modelops.sandbox.hub.seeds import BASE_MODEL, GATED_MODEL
@@ -79,7 +79,10 @@ async def create_models_without_template(env: Environment) -> None:
 async def create_version_trained_on_held_out(env: Environment) -> None:
     """Creates a version of the agent, on the Hub and in the record, that was trained on its evaluation examples."""
     cloud, repo = env.cloud, f"{USER}/data-{uuid.uuid4().hex[:8]}"
-    groups = {"form": "groups/v1", "train": [digest(e["inputs"]) for e in langsmith_examples(cloud.held_out)]}
+    groups = {
+        "form": "groups/v1",
+        "train": [inputs_digest(e["inputs"]) for e in langsmith_examples(cloud.held_out)],
+    }
     adds = [CommitOperationAdd("groups.json", json.dumps(groups).encode())]
     await asyncio.to_thread(cloud.hf.create_repo, repo, repo_type="dataset", private=True)
     commit = await asyncio.to_thread(

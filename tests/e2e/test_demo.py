@@ -1,4 +1,4 @@
-"""`modelops demo` as a new user runs it: all three acts succeed, and no process is left running."""
+"""`modelops demo` as a new user runs it: three acts on real components, and nothing left running."""
 
 import json
 import os
@@ -16,46 +16,46 @@ import pytest
 
 from modelops.localcluster.binaries import find_binaries
 
-TIMEOUT_SECONDS = 600.0
-LIMIT_SECONDS = 180.0
-"""Limit for all three acts when the servers are built already; they take 80 s on two idle cores."""
+DEMO_SECONDS = 600.0
+PROMISED_SECONDS = 180.0
+"""The promised time of a demo whose servers are already built; it takes about 80 s on two idle cores."""
 SET_UP_SECONDS = 180.0
-CLEANUP_SECONDS = 120.0
-SET_UP_LINE = "agents: 3 processes"
+GONE_SECONDS = 120.0
+SET_UP = "agents: 3 processes"
 
 
-def demo_command(*arguments: str | Path, folder: Path) -> list[str]:
+def demo(*arguments: str | Path, folder: Path) -> list[str]:
     return [sys.executable, "-m", "modelops.cli", "demo", *map(str, arguments), "--dir", str(folder)]
 
 
-def demo_environment(**more: str) -> dict[str, str]:
+def environment(**more: str) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if name not in ("KEEP", "KUBECONFIG")}
     return {**inherited, **more}
 
 
-def running_processes(folder: Path) -> list[str]:
-    """Processes whose working directory or command line has `folder`."""
+def left_running(folder: Path) -> list[str]:
+    """Return the processes of the demo in `folder`: it is their working directory, or in their arguments."""
     found = []
     for process in psutil.process_iter(["pid", "cmdline", "cwd"]):
-        output = " ".join(process.info["cmdline"] or ())
-        if process.pid != os.getpid() and str(folder) in f"{output} {process.info['cwd']}":
-            found.append(f"{process.pid}: {output[:200]}")
+        command = " ".join(process.info["cmdline"] or ())
+        if process.pid != os.getpid() and str(folder) in f"{command} {process.info['cwd']}":
+            found.append(f"{process.pid}: {command[:200]}")
     return found
 
 
-def wait_until_nothing_runs(folder: Path) -> None:
-    deadline = time.monotonic() + CLEANUP_SECONDS
-    while left := running_processes(folder):
-        assert time.monotonic() < deadline, f"still running after {CLEANUP_SECONDS:.0f} s: {left}"
+def wait_until_gone(folder: Path) -> None:
+    deadline = time.monotonic() + GONE_SECONDS
+    while left := left_running(folder):
+        assert time.monotonic() < deadline, f"still running after {GONE_SECONDS:.0f} s: {left}"
         time.sleep(0.1)
 
 
 @contextmanager
-def running_demo(folder: Path, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
-    """Starts a demo and yields its process when all parts of the demo run."""
+def set_up_demo(folder: Path, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
+    """Start a demo and wait until everything of it runs."""
     process = subprocess.Popen(
-        demo_command(*arguments, folder=folder),
-        env=demo_environment(),
+        demo(*arguments, folder=folder),
+        env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -68,7 +68,7 @@ def running_demo(folder: Path, *arguments: str) -> Iterator["subprocess.Popen[st
         output = []
         for line in process.stdout:
             output.append(line)
-            if SET_UP_LINE in line:
+            if SET_UP in line:
                 break
         else:
             pytest.fail(f"the demo ended before it was set up:\n{''.join(output)}")
@@ -81,39 +81,35 @@ def running_demo(folder: Path, *arguments: str) -> Iterator["subprocess.Popen[st
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
-    """The folder of one demo; the demo is stopped after the test, also if the test failed."""
+    """The folder of one demo; it is stopped after the test, also if the test fails."""
     folder = tmp_path / "demo"
     yield folder
-    subprocess.run(demo_command("stop", folder=folder), capture_output=True)
+    subprocess.run(demo("stop", folder=folder), capture_output=True)
 
 
-def test_all_three_acts_succeed_in_time_and_leave_nothing_running(folder: Path) -> None:
+def test_all_three_acts_end_as_expected_in_the_promised_time_and_leave_nothing_running(folder: Path) -> None:
     find_binaries(controllers=True, progress=print)
-    completed = subprocess.run(
-        demo_command(folder=folder),
-        env=demo_environment(),
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_SECONDS,
+    done = subprocess.run(
+        demo(folder=folder), env=environment(), capture_output=True, text=True, timeout=DEMO_SECONDS
     )
-    assert completed.returncode == 0, completed.stdout + completed.stderr
-    assert running_processes(folder) == []
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert left_running(folder) == []
     summary = json.loads((folder / "summary.json").read_text())
-    assert summary["title"].startswith("All three acts went as told")
+    assert summary["title"].startswith("All three acts ended as expected")
     text = "\n".join(summary["lines"])
     assert "Act 1  A better model: promoted: v1.1.0 serves the agent" in text
-    assert "Act 2  A worse model: rejected: v1.1.0 goes on" in text
+    assert "Act 2  A worse model: rejected: v1.1.0 still serves the agent" in text
     assert "Act 3  A model that fails in production: aborted: back on v1.1.0" in text
     for line in ("gate: pass", "gate: fail", "SIGKILL to the operator", "one job and one endpoint"):
-        assert line in completed.stdout
-    assert "\x1b" not in completed.stdout, "no terminal, no escape sequences"
+        assert line in done.stdout
+    assert "\x1b" not in done.stdout, "no terminal, no escape sequences"
     seconds = int(summary["title"].rpartition(", in ")[2].removesuffix(" s"))
     load = ", ".join(f"{average:.1f}" for average in os.getloadavg())
-    # The limit holds on an idle machine; other tests may run at the same time here.
+    # The promised time is for an idle machine; here other tests may run at the same time.
     share = max(1.0, os.getloadavg()[1] / (os.cpu_count() or 1))
-    assert seconds <= LIMIT_SECONDS * share, (
-        f"the story took {seconds} s; load average of 1, 5, 15 minutes on {os.cpu_count()} cores: {load}\n"
-        f"{completed.stdout}"
+    assert seconds <= PROMISED_SECONDS * share, (
+        f"the demo took {seconds} s; load average of 1, 5, 15 minutes on {os.cpu_count()} cores: {load}\n"
+        f"{done.stdout}"
     )
 
 
@@ -125,38 +121,38 @@ def test_all_three_acts_succeed_in_time_and_leave_nothing_running(folder: Path) 
         pytest.param(lambda process: process.kill(), -signal.SIGKILL, id="killed"),
     ],
 )
-def test_a_demo_that_is_interrupted_or_killed_leaves_nothing_running(
+def test_demo_that_is_ended_leaves_nothing_running(
     folder: Path, end: Callable[["subprocess.Popen[str]"], None], code: int
 ) -> None:
-    with running_demo(folder) as process:
-        assert len(running_processes(folder)) > 6
+    with set_up_demo(folder) as process:
+        assert len(left_running(folder)) > 6
         end(process)
-        assert process.wait(timeout=CLEANUP_SECONDS) == code
-    wait_until_nothing_runs(folder)
+        assert process.wait(timeout=GONE_SECONDS) == code
+    wait_until_gone(folder)
 
 
-def test_a_finished_demo_names_its_remaining_files(folder: Path) -> None:
-    completed = subprocess.run(
-        demo_command("--acts", "0", folder=folder),
-        env=demo_environment(),
+def test_finished_demo_names_the_files_that_it_leaves(folder: Path) -> None:
+    done = subprocess.run(
+        demo("--acts", "0", folder=folder),
+        env=environment(),
         capture_output=True,
         text=True,
         timeout=SET_UP_SECONDS,
     )
-    assert completed.returncode == 0, completed.stdout + completed.stderr
-    assert running_processes(folder) == []
-    output = completed.stdout.partition("Nothing is left running")[2]
-    named = [Path(word) for word in output.split() if word.startswith(str(folder))]
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert left_running(folder) == []
+    next_steps = done.stdout.partition("Nothing is left running")[2]
+    named = [Path(word) for word in next_steps.split() if word.startswith(str(folder))]
     for file in ("summary.json", "operator/operator.log", "sandbox/sandbox.log", "agents/*.log"):
         assert folder / file in named
     assert [path for path in named if not list(path.parent.glob(path.name))] == []
-    assert json.loads((folder / "summary.json").read_text())["title"] in completed.stdout
+    assert json.loads((folder / "summary.json").read_text())["title"] in done.stdout
 
 
-def test_a_demo_with_keep_runs_until_it_is_stopped(folder: Path) -> None:
+def test_kept_demo_keeps_running_until_it_is_stopped(folder: Path) -> None:
     started = subprocess.run(
-        demo_command("--acts", "0", folder=folder),
-        env=demo_environment(KEEP="1"),
+        demo("--acts", "0", folder=folder),
+        env=environment(KEEP="1"),
         capture_output=True,
         text=True,
         timeout=SET_UP_SECONDS,
@@ -171,11 +167,9 @@ def test_a_demo_with_keep_runs_until_it_is_stopped(folder: Path) -> None:
         text=True,
     )
     assert "agentmodel.modelops.code-chef.dev/docs" in shown.stdout
-    again = subprocess.run(
-        demo_command(folder=folder), env=demo_environment(), capture_output=True, text=True
-    )
+    again = subprocess.run(demo(folder=folder), env=environment(), capture_output=True, text=True)
     assert again.returncode == 1
     assert "modelops demo stop" in again.stderr
-    stopped = subprocess.run(demo_command("stop", folder=folder), capture_output=True, text=True)
+    stopped = subprocess.run(demo("stop", folder=folder), capture_output=True, text=True)
     assert stopped.returncode == 0, stopped.stderr
-    wait_until_nothing_runs(folder)
+    wait_until_gone(folder)

@@ -115,7 +115,7 @@ async def test_a_lost_record_is_rebuilt_from_the_hub_and_old_models_are_pruned(e
 
     # A second rebuild adds nothing and writes nothing.
     version = await record_resource_version(env)
-    assert "has all that the Hub remembers" in await run_modelops(
+    assert "already has everything that the Hub knows" in await run_modelops(
         env, "registry", "rebuild", *agent_arguments
     )
     assert await record_resource_version(env) == version

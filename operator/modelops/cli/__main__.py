@@ -1,4 +1,4 @@
-"""`modelops COMMAND …`: every command is a module of its own, imported only when it is asked for."""
+"""`modelops COMMAND …`: every command is a module of its own, which is imported only when the command is used."""
 
 import argparse
 import importlib
@@ -21,36 +21,45 @@ class Command:
 
 COMMANDS = {
     "cluster": Command("modelops.cli.cluster", "run a real control plane on this machine"),
-    "sandbox": Command("modelops.cli.sandbox", "run the loopback Hugging Face, LangSmith and OpenRouter"),
-    "demo": Command("modelops.cli.demo", "play the whole story on this machine"),
-    "approve": Command("modelops.cli.approve", "approve what a training will cost"),
-    "rollback": Command("modelops.cli.rollback", "put an agent back on its stable model"),
-    "registry": Command("modelops.cli.registry", "show which models there are and where they came from"),
-    "lineage": Command("modelops.cli.lineage", "show what a version was made from, or where an example went"),
+    "sandbox": Command(
+        "modelops.cli.sandbox", "run imitations of Hugging Face, LangSmith and OpenRouter on this machine"
+    ),
+    "demo": Command("modelops.cli.demo", "run the demo on this machine"),
+    "approve": Command("modelops.cli.approve", "approve the cost of a TrainingRun"),
+    "rollback": Command("modelops.cli.rollback", "route an agent back to its stable model"),
+    "registry": Command("modelops.cli.registry", "print the model registry, or rebuild a record"),
+    "lineage": Command(
+        "modelops.cli.lineage", "show what a version was made from, or what contains an example"
+    ),
     "prune": Command("modelops.cli.prune", "remove old models and datasets from the Hub"),
     "dataset": Command("modelops.cli.dataset", "check a dataset before it is trained on"),
-    "operator": Command("modelops.cli.operator", "run the operator, as its environment says"),
+    "operator": Command("modelops.cli.operator", "run the operator"),
     "crds": Command("modelops.cli.crds", "print the custom resource definitions"),
 }
 
 
 def build_parser(command: str | None) -> argparse.ArgumentParser:
     """Build the parser: `command` with all its arguments, the others with their help line only."""
-    parser = argparse.ArgumentParser(prog="modelops", description="Better models for coding agents, safely.")
+    parser = argparse.ArgumentParser(
+        prog="modelops", description="Train, evaluate and roll out models for coding agents."
+    )
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
-    for name, known in COMMANDS.items():
+    for name, entry in COMMANDS.items():
         if name == command:
-            importlib.import_module(known.module).register(subparsers)
+            importlib.import_module(entry.module).register(subparsers)
         else:
-            subparsers.add_parser(name, help=known.help, add_help=False)
+            subparsers.add_parser(name, help=entry.help, add_help=False)
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return its exit code: 0 done, 1 refused or failed, 2 wrong usage, 130 interrupted."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    command = given[0] if given and given[0] in COMMANDS else None
-    parsed = build_parser(command).parse_args(given)
+    """Run one command and return its exit code.
+
+    0: done. 1: refused or failed. 2: wrong usage, or a service is not available. 130: interrupted.
+    """
+    argv = list(sys.argv[1:] if arguments is None else arguments)
+    command = argv[0] if argv and argv[0] in COMMANDS else None
+    parsed = build_parser(command).parse_args(argv)
     try:
         return int(parsed.run(parsed))
     except KeyboardInterrupt:

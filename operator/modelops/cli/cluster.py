@@ -18,22 +18,30 @@ def register(subparsers: Any) -> None:
     cluster = subparsers.add_parser("cluster", help="run a real control plane on this machine")
     verbs = cluster.add_subparsers(metavar="VERB", required=True)
 
-    up = verbs.add_parser("up", help="start it, print its kubeconfig, and stop it on Ctrl-C")
-    up.add_argument("--dir", type=Path, help="where its files go (default: a temporary folder)")
+    up = verbs.add_parser("up", help="start a cluster and print its kubeconfig; Ctrl-C stops it")
+    up.add_argument("--dir", type=Path, help="folder for its files (default: a temporary folder)")
     up.add_argument(
-        "--keep", action="store_true", help="return and leave it running, until `cluster down DIR`"
+        "--keep", action="store_true", help="leave it running in the background; `cluster down DIR` stops it"
     )
     up.add_argument(
-        "--keep-data", action="store_true", help="keep its objects for the next `up` with the same --dir"
+        "--keep-data",
+        action="store_true",
+        help="keep its objects for the next `cluster up` with the same --dir",
     )
-    up.add_argument("--user", action="append", default=[], metavar="NAME", help="a test user without rights")
+    up.add_argument(
+        "--user",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="add a test user without permissions; may be repeated",
+    )
     up.set_defaults(run=_up)
 
-    down = verbs.add_parser("down", help="stop one that --keep left running")
-    down.add_argument("dir", type=Path, help="its folder, as `up` printed it")
+    down = verbs.add_parser("down", help="stop a cluster that --keep left running")
+    down.add_argument("dir", type=Path, help="the cluster's folder, as `cluster up` printed it")
     down.set_defaults(run=_down)
 
-    build = verbs.add_parser("build", help="only find or build its programs, and print where they are")
+    build = verbs.add_parser("build", help="find or build its programs, and print their folder")
     build.set_defaults(run=_build)
 
 
@@ -48,15 +56,15 @@ def _up(arguments: argparse.Namespace) -> int:
         print(f"export KUBECONFIG={cluster.kubeconfig}")
         for name in users:
             print(f"# as {name}: {cluster.kubeconfig_for(name)}")
-        print(f"# kubectl that fits: {cluster.kubectl}", flush=True)
+        print(f"# kubectl of the same version: {cluster.kubectl}", flush=True)
         if cluster.external:
             return 0
         if arguments.keep:
             cluster.detach()
             cluster.release()
-            print(f"# stop it: modelops cluster down {cluster.directory}")
+            print(f"# to stop it: modelops cluster down {cluster.directory}")
             return 0
-        to_stderr(f"{cluster.url} is up; Ctrl-C stops it")
+        to_stderr(f"the API server is ready at {cluster.url}; Ctrl-C stops it")
         _wait_for_signal()
     finally:
         if not (arguments.keep or cluster.external):
@@ -75,7 +83,7 @@ def _down(arguments: argparse.Namespace) -> int:
 def _build(_: argparse.Namespace) -> int:
     external = os.environ.get("MODELOPS_KUBECONFIG")
     if external:
-        print(f"nothing to build: MODELOPS_KUBECONFIG={external}")
+        print(f"nothing to build: the cluster of MODELOPS_KUBECONFIG={external} is used")
         return 0
     try:
         found = find_binaries(controllers=True, progress=to_stderr)
@@ -91,7 +99,7 @@ def _fail(error: ClusterError) -> int:
 
 
 def _wait_for_signal() -> None:
-    # A blocked signal stays pending until sigwait takes it; signal.pause() can miss one just before it.
+    # A blocked signal stays pending until sigwait; signal.pause() would miss a signal that arrives just before it.
     ending = {signal.SIGINT, signal.SIGTERM}
     signal.pthread_sigmask(signal.SIG_BLOCK, ending)
     signal.sigwait(ending)

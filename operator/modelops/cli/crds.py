@@ -15,7 +15,7 @@ def register(subparsers: Any) -> None:
         description="Print the custom resource definitions: modelops crds | kubectl apply --server-side -f -",
     )
     kinds = [resource.plural for resource in RESOURCES]
-    crds.add_argument("plural", nargs="?", choices=kinds, help="only this one")
+    crds.add_argument("plural", nargs="?", choices=kinds, help="only this one (default: all)")
     crds.set_defaults(run=_print)
 
 

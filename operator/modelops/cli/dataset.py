@@ -1,4 +1,4 @@
-"""`modelops dataset check`: what a TrainingRun would say of a dataset, without a cluster and without an upload."""
+"""`modelops dataset check`: checks a dataset as a TrainingRun would, without a cluster and without an upload."""
 
 from __future__ import annotations
 
@@ -20,45 +20,54 @@ DEFAULT_ENDPOINT = "https://api.smith.langchain.com"
 MIN_EXAMPLES = 20
 
 
-class Unusable(Exception):
-    """A file or an argument that nothing can be checked with; the message says what to do."""
+class InvalidInputError(Exception):
+    """A file or an argument is missing or wrong. The message says what to do."""
 
 
 def register(subparsers: Any) -> None:
-    """Adds the subcommand."""
+    """Add `dataset check`."""
     parser = subparsers.add_parser("dataset", help="check a dataset before it is trained on")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     check = verbs.add_parser(
         "check",
-        help="print the report on a LangSmith dataset",
-        description="Read a LangSmith dataset and print the report that a TrainingRun would give. Nothing is "
-        "uploaded. Exit status 1 where it would be refused. LangSmith is reached by LANGSMITH_API_KEY and "
-        "LANGSMITH_ENDPOINT; HF_TOKEN is only needed for base models that are not public.",
+        help="print a report on a LangSmith dataset",
+        description="Read a LangSmith dataset and print the report that a TrainingRun would print. Nothing is "
+        "uploaded. Exit status 1: the dataset would be refused, or a service did not answer. LANGSMITH_API_KEY and "
+        "LANGSMITH_ENDPOINT configure LangSmith; HF_TOKEN is needed only for base models that are not public.",
     )
-    check.add_argument("dataset", nargs="?", help="ls://<id or exact name>; by default the manifests'")
+    check.add_argument(
+        "dataset", nargs="?", help="ls://<id or exact name> (default: the one in the manifests)"
+    )
     check.add_argument(
         "-f",
         "--file",
         action="append",
         type=Path,
         required=True,
-        help="manifest of the AgentModel, and of a TrainingRun if there is one; may be repeated",
+        help="manifest of the AgentModel, or of a TrainingRun; may be repeated",
     )
     check.add_argument(
-        "--method", choices=["sft", "dpo", "orpo"], help="default: the TrainingRun's, else sft"
+        "--method", choices=["sft", "dpo", "orpo"], help="default: the TrainingRun's, otherwise sft"
     )
     check.add_argument("--base-model", help="organisation/name; default: the TrainingRun's")
-    check.add_argument("--as-of", help="tag or ISO 8601 time; default: the newest version")
-    check.add_argument("--min-examples", type=int, default=MIN_EXAMPLES, help="default: %(default)s")
+    check.add_argument(
+        "--as-of", help="version of the dataset: a tag or an ISO 8601 time; default: the newest version"
+    )
+    check.add_argument(
+        "--min-examples",
+        type=int,
+        default=MIN_EXAMPLES,
+        help="smallest accepted number (default: %(default)s)",
+    )
     check.add_argument("--json", action="store_true", help="print the report as JSON")
     check.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit status 0: it may be trained on; 1: it may not, or nobody could tell; 2: wrong files."""
+    """Exit status 0: the dataset can be used; 1: it would be refused, or a service did not answer; 2: wrong input."""
     try:
-        given = program_input(arguments, _documents(arguments.file))
-    except Unusable as error:
+        dataset_input = program_input(arguments, _load_documents(arguments.file))
+    except InvalidInputError as error:
         print(f"modelops dataset check: {error}", file=sys.stderr)
         return 2
     try:
@@ -76,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
     report, refusal = Report(), None
     with tempfile.TemporaryDirectory(prefix="modelops-dataset-") as folder:
         try:
-            prepare.check(WorkDir(Path(folder)), Request.of(given), report)
+            prepare.check_dataset(WorkDir(Path(folder)), Request.of(dataset_input), report)
         except ProgramFailure as failure:
             refusal = failure
     outcome: dict[str, Any] = {"ok": refusal is None}
@@ -86,26 +95,34 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps({**outcome, "report": report.document()}, indent=2))
     else:
         print(report.text())
-        print(f"\nRefused: {refusal.reason}: {refusal}" if refusal else "\nIt may be trained on.")
+        print(
+            f"\nRefused: {refusal.reason}: {refusal}"
+            if refusal
+            else "\nThe dataset can be used for training."
+        )
     return 0 if refusal is None else 1
 
 
 def program_input(arguments: argparse.Namespace, documents: Iterable[Any]) -> dict[str, Any]:
-    """The dataset program's input, without a repository to upload to. Raises Unusable."""
+    """Return the dataset program's input, without a repository to upload to. Raises InvalidInputError."""
     from modelops.domain.training.preparation.recipe import recipe
     from modelops.runtime.training_defaults import load_training_defaults
 
-    agent, training = _objects(documents)
+    agent, training = _parse_objects(documents)
     spec = agent.spec
     if spec.prompt is None:
-        raise Unusable(f"AgentModel {agent.metadata.name} has no spec.prompt: nothing can be rendered")
+        raise InvalidInputError(
+            f"AgentModel {agent.metadata.name} has no spec.prompt, so examples cannot be rendered: add one"
+        )
     selection = training.spec.dataset if training else DatasetSelection()
     method = arguments.method or (training.spec.method.value if training else "sft")
     base = arguments.base_model or (training.spec.base_model if training else None)
     settings = spec.langsmith
     dataset = arguments.dataset or selection.langsmith or (settings.training_dataset if settings else None)
     if not dataset:
-        raise Unusable("name a dataset, ls://<id or exact name>, or one in the manifests")
+        raise InvalidInputError(
+            "no dataset is named: add the argument ls://<id or exact name>, or name one in the manifests"
+        )
     values = recipe(
         method=method,
         run=training.spec.config if training else None,
@@ -136,7 +153,7 @@ def program_input(arguments: argparse.Namespace, documents: Iterable[Any]) -> di
     }
 
 
-def _documents(files: Iterable[Path]) -> list[Any]:
+def _load_documents(files: Iterable[Path]) -> list[Any]:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
@@ -145,11 +162,11 @@ def _documents(files: Iterable[Path]) -> list[Any]:
         try:
             found += [document for document in YAML(typ="safe").load_all(file.read_text()) if document]
         except (OSError, UnicodeDecodeError, YAMLError) as error:
-            raise Unusable(f"{file}: {error}") from error
+            raise InvalidInputError(f"{file}: {error}") from error
     return found
 
 
-def _objects(documents: Iterable[Any]) -> tuple[AgentModel, TrainingRun | None]:
+def _parse_objects(documents: Iterable[Any]) -> tuple[AgentModel, TrainingRun | None]:
     agent, training = None, None
     for document in documents:
         kind = document.get("kind") if isinstance(document, Mapping) else None
@@ -160,7 +177,9 @@ def _objects(documents: Iterable[Any]) -> tuple[AgentModel, TrainingRun | None]:
                 training = training or TrainingRun.model_validate(document)
         except ValidationError as error:
             wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-            raise Unusable(f"{kind}: {wrong}") from error
+            raise InvalidInputError(f"{kind}: {wrong}") from error
     if agent is None:
-        raise Unusable("no file has an AgentModel; its spec.prompt says how examples are rendered")
+        raise InvalidInputError(
+            "no file has an AgentModel, whose spec.prompt is needed to render examples: add its manifest with -f"
+        )
     return agent, training

@@ -1,4 +1,4 @@
-"""`modelops demo`: the whole story on this machine, with nothing but Python."""
+"""`modelops demo`: runs the whole demo on this machine; it needs nothing but Python."""
 
 import argparse
 import os
@@ -12,93 +12,104 @@ from typing import Any
 
 from rich.console import Console
 
-from modelops.demo.board import Board
+from modelops.demo.display_state import DisplayState
 from modelops.demo.folder import DemoFolder, DemoInUseError
-from modelops.demo.plain import PlainPrinter
-from modelops.demo.view import live, picture, summary_panel
+from modelops.demo.line_printer import LinePrinter
+from modelops.demo.live_view import save_picture, show_live, summary_panel
 
 
 def register(subparsers: Any) -> None:
     """Add `demo` and `demo stop`. argparse has no public type for `subparsers`."""
     demo = subparsers.add_parser(
         "demo",
-        help="play the whole story on this machine",
-        description="Three acts on a real control plane, with the real operator and a sandbox for the cloud.",
+        help="run the demo on this machine",
+        description="Run three acts on a real control plane, with the real operator and a sandbox in place of "
+        "the cloud services: a better model is promoted, a worse one is rejected, and one that fails in production "
+        "is rolled back.",
     )
-    demo.add_argument("--dir", type=Path, default=Path(".demo"), help="where its files go (default: .demo)")
-    demo.add_argument("--keep", action="store_true", help="leave it running at the end; KEEP=1 does the same")
+    demo.add_argument("--dir", type=Path, default=Path(".demo"), help="folder for its files (default: .demo)")
+    demo.add_argument(
+        "--keep", action="store_true", help="leave everything running at the end; KEEP=1 does the same"
+    )
     demo.add_argument(
         "--acts",
         type=int,
         choices=range(4),
         default=3,
-        help="play only the first so many; 0: only set up",
+        help="run only the first N acts; 0 only sets everything up (default: 3)",
     )
-    demo.add_argument("--plain", action="store_true", help="lines instead of the live view")
-    demo.add_argument("--act-seconds", type=float, default=180.0, help="longest time of one act (180)")
-    demo.add_argument("--picture", type=Path, metavar="SVG", help="also draw the last view into a file")
-    demo.set_defaults(run=_play)
+    demo.add_argument("--plain", action="store_true", help="print lines instead of the live view")
+    demo.add_argument(
+        "--act-seconds", type=float, default=180.0, help="longest time of one act in seconds (default: 180)"
+    )
+    demo.add_argument("--picture", type=Path, metavar="SVG", help="also save the last view as an SVG file")
+    demo.set_defaults(run=_run)
     verbs = demo.add_subparsers(metavar="VERB")
-    stop = verbs.add_parser("stop", help="end what KEEP=1 left running")
-    stop.add_argument("--dir", type=Path, default=Path(".demo"), help="its folder (default: .demo)")
+    stop = verbs.add_parser("stop", help="stop a demo that KEEP=1 left running")
+    stop.add_argument("--dir", type=Path, default=Path(".demo"), help="folder of that demo (default: .demo)")
     stop.set_defaults(run=_stop)
 
 
-def _play(arguments: argparse.Namespace) -> int:
-    from modelops.demo.play import fresh_board, play
+def _run(arguments: argparse.Namespace) -> int:
+    from modelops.demo.runner import initial_display, run_demo
 
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, _interrupt)
     keep = arguments.keep or os.environ.get("KEEP", "") not in ("", "0")
-    console, board = Console(), fresh_board()
-    printer = PlainPrinter(sys.stdout) if arguments.plain or not console.is_terminal else None
+    console, display = Console(), initial_display()
+    printer = LinePrinter(sys.stdout) if arguments.plain or not console.is_terminal else None
     try:
-        with _shown(board, console, printer):
-            played = play(
+        with _displayed(display, console, printer):
+            result = run_demo(
                 DemoFolder(arguments.dir.resolve()),
-                board,
+                display,
                 acts=arguments.acts,
                 keep=keep,
                 act_seconds=arguments.act_seconds,
             )
     except KeyboardInterrupt:
-        print("\ninterrupted: everything that the demo had started is ended", file=sys.stderr)
+        print("\ninterrupted: everything that the demo had started was stopped", file=sys.stderr)
         return 130
     except (DemoInUseError, RuntimeError, OSError) as error:
-        print(f"\nthe demo did not go as told ({board.where}): {error}", file=sys.stderr)
+        print(f"\nthe demo failed ({display.section}): {error}", file=sys.stderr)
         print(f"logs: {arguments.dir}/operator/operator.log, {arguments.dir}/agents/*.log", file=sys.stderr)
         return 1
     if arguments.picture:
-        picture(board, played.summary, arguments.picture)
+        save_picture(display, result.summary, arguments.picture)
     if printer is None:
-        console.print(summary_panel(played.summary))
+        console.print(summary_panel(result.summary))
     else:
-        printer.summary(played.summary)
-    if played.running:
-        print("Everything is still running. Look at it:")
+        printer.print_summary(result.summary)
+    if result.running:
+        print("Everything is still running. Commands to explore it:")
     else:
-        print("Nothing is left running. KEEP=1 make demo leaves it on, to explore it with kubectl.")
-        print("What it wrote is left until the next demo:")
-    print("\n".join(f"  {line}" for line in played.where))
+        print(
+            "Nothing is left running. `KEEP=1 make demo` leaves everything running, to explore it with kubectl."
+        )
+        print("These files stay until the next demo:")
+    print("\n".join(f"  {line}" for line in result.next_steps))
     return 0
 
 
 @contextmanager
-def _shown(board: Board, console: Console, printer: PlainPrinter | None) -> Iterator[None]:
+def _displayed(display: DisplayState, console: Console, printer: LinePrinter | None) -> Iterator[None]:
     if printer is None:
-        with live(board, console):
+        with show_live(display, console):
             yield
     else:
-        board.said = printer.line
+        display.on_line = printer.print_line
         yield
 
 
 def _stop(arguments: argparse.Namespace) -> int:
-    from modelops.demo.keeping import stop
+    from modelops.demo.kept_demo import stop_kept_demo
 
-    if stop(DemoFolder(arguments.dir.resolve()), print):
+    if stop_kept_demo(DemoFolder(arguments.dir.resolve()), print):
         return 0
-    print(f"no demo was left running in {arguments.dir}", file=sys.stderr)
+    print(
+        f"no demo was left running in {arguments.dir}: name its folder with --dir",
+        file=sys.stderr,
+    )
     return 1
 
 

@@ -1,4 +1,4 @@
-"""Which organisation on the Hub a command looks at, and the token that it does it with."""
+"""The organisation on the Hub that a command reads, and the token that it uses."""
 
 from __future__ import annotations
 
@@ -10,57 +10,59 @@ from typing import TypeVar
 
 from modelops.adapters.huggingface.connection import ENDPOINTS_URL, HUB_URL, HuggingFaceConnection
 from modelops.adapters.huggingface.repository_catalog import HuggingFaceRepositoryCatalog
+from modelops.cli.errors import HubNotConfiguredError
 from modelops.domain.record import Record
 from modelops.loopback import assert_loopback
 
 T = TypeVar("T")
-TOKENS = ("HF_TOKEN", "HUGGINGFACE_HUB_TOKEN")
-
-
-class NoHub(Exception):
-    """The Hub cannot be asked; the message says what to set."""
+TOKEN_VARIABLES = ("HF_TOKEN", "HUGGINGFACE_HUB_TOKEN")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds `--org`. The token is only ever taken from the environment: a command line is seen by others."""
+    """Add `--org`. There is no argument for the token, because other users can read a command line."""
     parser.add_argument(
         "--org",
         default=os.environ.get("MODELOPS_HUB_ORG") or None,
-        help="organisation or user on the Hub (default: MODELOPS_HUB_ORG, else the one in the records)",
+        help="organisation or user on the Hub (default: MODELOPS_HUB_ORG, otherwise the one in the records)",
     )
 
 
-def organisation(arguments: argparse.Namespace, records: Iterable[Record]) -> str:
-    """As given, or the one whose repositories the records name.
+def resolve_organisation(arguments: argparse.Namespace, records: Iterable[Record]) -> str:
+    """Return `--org`, or the one organisation whose repositories the records name.
 
     Raises:
-        NoHub: the records name none, or several.
+        HubNotConfiguredError: the records name no organisation, or several.
     """
     if arguments.org:
         return str(arguments.org)
-    repos = (repo for record in records for repo in hub_repos(record))
+    repos = (repo for record in records for repo in repositories_of(record))
     found = sorted({repo.partition("/")[0] for repo in repos if "/" in repo})
     if len(found) == 1:
         return found[0]
     named = f"the records name {', '.join(found)}" if found else "no record names one"
-    raise NoHub(f"which organisation on the Hub? {named}: set MODELOPS_HUB_ORG, or use --org")
+    raise HubNotConfiguredError(
+        f"the organisation on the Hub is unknown, because {named}: set MODELOPS_HUB_ORG, or use --org"
+    )
 
 
-def hub_repos(record: Record) -> Iterable[str]:
-    """What this record has had made."""
+def repositories_of(record: Record) -> Iterable[str]:
+    """Return the repositories that the record names in its history and its reservations."""
     return (*(e.hub_repo for e in record.history), *(r.repo for r in record.reservations.values()))
 
 
-def asked(work: Callable[[HuggingFaceRepositoryCatalog], Awaitable[T]]) -> T:
-    """What `work` finds on the Hub.
+def query_hub(query: Callable[[HuggingFaceRepositoryCatalog], Awaitable[T]]) -> T:
+    """Return what `query` reads on the Hub.
 
     Raises:
-        NoHub: there is no token. Refused, Unavailable, Uncertain: the Hub's answer.
-        NotLoopbackError: MODELOPS_SANDBOX is on, and the Hub is not on this machine.
+        HubNotConfiguredError: there is no token.
+        Refused, Unavailable, Uncertain: the Hub refused the request, or did not answer it.
+        NotLoopbackError: MODELOPS_SANDBOX is on, and the Hub's address is not on this machine.
     """
-    token = next((os.environ[name] for name in TOKENS if os.environ.get(name)), "")
+    token = next((os.environ[name] for name in TOKEN_VARIABLES if os.environ.get(name)), "")
     if not token:
-        raise NoHub(f"no token for the Hub: set {TOKENS[0]}; the repositories are private")
+        raise HubNotConfiguredError(
+            f"there is no token for the Hub: set {TOKEN_VARIABLES[0]} to one that can read the private repositories"
+        )
     connection = HuggingFaceConnection(
         hub_url=os.environ.get("HF_ENDPOINT") or HUB_URL,
         endpoints_url=os.environ.get("MODELOPS_ENDPOINTS_URL") or ENDPOINTS_URL,
@@ -68,7 +70,7 @@ def asked(work: Callable[[HuggingFaceRepositoryCatalog], Awaitable[T]]) -> T:
     )
 
     async def run() -> T:
-        return await work(HuggingFaceRepositoryCatalog(connection, token=token))
+        return await query(HuggingFaceRepositoryCatalog(connection, token=token))
 
     try:
         return asyncio.run(run())

@@ -1,4 +1,4 @@
-"""Which cluster and namespace a command speaks to, asked for in one way."""
+"""The arguments that choose a cluster and a namespace, and the connection to it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import sys
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds `-n` and `--kubeconfig`."""
+    """Add `-n` and `--kubeconfig`."""
     parser.add_argument("-n", "--namespace", default="default", help="namespace (default: default)")
-    parser.add_argument("--kubeconfig", help="kubeconfig file (default: as kubectl chooses)")
+    parser.add_argument("--kubeconfig", help="kubeconfig file (default: the same as kubectl's)")
 
 
-def connected(arguments: argparse.Namespace, *, command: str) -> bool:
-    """Configures the official client; says on stderr why there is no cluster where there is none."""
+def connect(arguments: argparse.Namespace, *, command: str) -> bool:
+    """Configure the official client. Returns False, with a message on stderr, if there is no usable kubeconfig."""
     from kubernetes import config
 
     try:

@@ -1,4 +1,4 @@
-"""`modelops lineage`: what a version was made from, and where an example went."""
+"""`modelops lineage`: shows what a version was made from, or which data and models contain an example."""
 
 from __future__ import annotations
 
@@ -25,22 +25,23 @@ _VERSION = re.compile(r"v[0-9]+\.[0-9]+\.[0-9]+(-rc\.[0-9]+)?")
 
 
 def register(subparsers: Any) -> None:
-    """Adds the subcommand."""
+    """Add the command."""
     parser = subparsers.add_parser(
         "lineage",
-        help="show what a version was made from, or where an example went",
-        description="With --example: every prepared dataset and every model that holds a LangSmith example. "
-        "With a version: what it was made from. Exit status 0: found; 1: not found; 2: nobody can tell. HF_TOKEN "
-        "must read the organisation's private repositories.",
+        help="show what a version was made from, or what contains an example",
+        description="With a version: show what it was made from. With --example: show every prepared dataset that "
+        "contains a LangSmith example, and every model that was trained on one of these. Exit status 0: found; 1: not "
+        "found; 2: unknown, because the Hub or the cluster did not answer or a dataset does not list its examples. "
+        "HF_TOKEN must be able to read the organisation's private repositories.",
     )
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("version", nargs="?", type=a_version, help="such as v1.2.0")
-    what.add_argument("--example", type=an_example, help="id of a LangSmith example")
-    parser.add_argument("--agent-model", help="only this AgentModel (default: all of the namespace)")
+    subject = parser.add_mutually_exclusive_group(required=True)
+    subject.add_argument("version", nargs="?", type=parse_version, help="a model version, such as v1.2.0")
+    subject.add_argument("--example", type=parse_example_id, help="id of a LangSmith example")
+    parser.add_argument("--agent-model", help="name of an AgentModel (default: all of the namespace)")
     parser.add_argument(
-        "-n", "--namespace", help="namespace of the records; without it only the Hub is asked"
+        "-n", "--namespace", help="namespace of the records; without it only the Hub is searched"
     )
-    parser.add_argument("--kubeconfig", help="kubeconfig file (default: as kubectl chooses)")
+    parser.add_argument("--kubeconfig", help="kubeconfig file (default: the same as kubectl's)")
     hub_access.add_arguments(parser)
     parser.add_argument(
         "-o", "--output", choices=["text", "json"], default="text", help="default: %(default)s"
@@ -48,42 +49,44 @@ def register(subparsers: Any) -> None:
     parser.set_defaults(run=run)
 
 
-def a_version(text: str) -> str:
-    """Raises ArgumentTypeError."""
+def parse_version(text: str) -> str:
+    """Return the version. Raises ArgumentTypeError if it is none."""
     if _VERSION.fullmatch(text) is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no version: write v<major>.<minor>.<patch>")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a version: write v<major>.<minor>.<patch>, such as v1.2.0"
+        )
     return text
 
 
-def an_example(text: str) -> str:
-    """The id as LangSmith writes it. Raises ArgumentTypeError."""
+def parse_example_id(text: str) -> str:
+    """Return the id in LangSmith's spelling. Raises ArgumentTypeError if it is no UUID."""
     try:
         return str(uuid.UUID(text))
     except ValueError:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no id of a LangSmith example, which is a UUID: copy it from the example's page"
+            f"{text!r} is not the id of a LangSmith example, which is a UUID: copy it from the example's page"
         ) from None
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit status 0: found; 1: not found; 2: nobody can tell, or wrong usage."""
-    from modelops.cli.failures import told
+    """Exit status 0: found; 1: not found; 2: unknown, or wrong usage."""
+    from modelops.cli.error_reporting import run_and_report_errors
 
     if arguments.namespace is None and (arguments.version or arguments.agent_model):
         print("modelops lineage: name the namespace of the record with -n", file=sys.stderr)
         return 2
-    if arguments.namespace is not None and not kube_access.connected(arguments, command="lineage"):
+    if arguments.namespace is not None and not kube_access.connect(arguments, command="lineage"):
         return 2
-    return told("lineage", lambda: of_version(arguments) if arguments.version else of_example(arguments))
+    return run_and_report_errors(
+        "lineage", lambda: show_version(arguments) if arguments.version else show_example(arguments)
+    )
 
 
-# Of a version ----------------------------------------------------------------------------------------------
-
-
-def of_version(arguments: argparse.Namespace) -> int:
+def show_version(arguments: argparse.Namespace) -> int:
+    """Print what a version was made from."""
     found = [
         (record.agent, entry)
-        for record in records(arguments)
+        for record in read_records(arguments)
         if (entry := record.entry(arguments.version)) is not None
     ]
     if arguments.output == "json":
@@ -93,118 +96,129 @@ def of_version(arguments: argparse.Namespace) -> int:
             )
         )
     for agent, entry in found if arguments.output == "text" else []:
-        print("\n".join(f"{name:<14}{value}" for name, value in described(agent, entry) if value))
+        print("\n".join(f"{name:<14}{value}" for name, value in describe_version(agent, entry) if value))
     if not found:
-        print(f"no agent has a version {arguments.version} in {arguments.namespace}", file=sys.stderr)
+        print(
+            f"no agent in namespace {arguments.namespace} has a version {arguments.version}", file=sys.stderr
+        )
     return 0 if found else 1
 
 
-def described(agent: str, entry: RegistryEntry) -> list[tuple[str, str]]:
-    """What a version was made from, as lines of a name and a value; an empty value is not known."""
-    told = entry.lineage
-    data = told.get("dataset") or {}
-    recipe = dict(told.get("recipe") or {})
+def describe_version(agent: str, entry: RegistryEntry) -> list[tuple[str, str]]:
+    """Return what a version was made from, as pairs of a name and a value; an empty value is unknown."""
+    lineage = entry.lineage
+    data = lineage.get("dataset") or {}
+    recipe = dict(lineage.get("recipe") or {})
     digest = recipe.pop("digest", "")
     scores = ", ".join(f"{name} {value}" for name, value in entry.eval_scores.items())
     return [
         ("version", f"{entry.version} of {agent}"),
         ("status", entry.deployment_status),
-        ("repository", at(entry.hub_repo, told.get("revision"))),
-        ("base model", at(entry.base_model, told.get("base_revision"))),
+        ("repository", at_revision(entry.hub_repo, lineage.get("revision"))),
+        ("base model", at_revision(entry.base_model, lineage.get("base_revision"))),
         ("method", entry.training_method),
         ("trained at", entry.trained_at),
-        ("data from", at(entry.training_dataset, data.get("as_of"))),
-        ("dataset", at(data.get("repo"), data.get("revision"))),
+        ("data from", at_revision(entry.training_dataset, data.get("as_of"))),
+        ("dataset", at_revision(data.get("repo"), data.get("revision"))),
         ("data digest", data.get("digest") or ""),
-        ("prompt digest", told.get("prompt") or ""),
+        ("prompt digest", lineage.get("prompt") or ""),
         ("recipe", " ".join(f"{key}={value}" for key, value in recipe.items())),
         ("recipe digest", digest),
-        ("job", told.get("job") or ""),
-        ("cost", f"${told['cost_usd']}" if told.get("cost_usd") else ""),
+        ("job", lineage.get("job") or ""),
+        ("cost", f"${lineage['cost_usd']}" if lineage.get("cost_usd") else ""),
         ("evaluation", f"{scores} on {entry.eval_dataset}" if scores else ""),
-        ("rebuilt", "from the Hub or the cluster: what is missing was lost" if told.get("rebuilt") else ""),
-        ("pruned", told.get("pruned_at") or ""),
+        (
+            "rebuilt",
+            "from the Hub or the cluster; missing values were lost" if lineage.get("rebuilt") else "",
+        ),
+        ("pruned", lineage.get("pruned_at") or ""),
     ]
 
 
-def at(what: Any, moment: Any) -> str:
-    return f"{what} @ {moment}" if what and moment else str(what or "")
+def at_revision(source: Any, revision: Any) -> str:
+    """Return `source @ revision`, or only the source if the revision is unknown."""
+    return f"{source} @ {revision}" if source and revision else str(source or "")
 
 
-# Of an example ---------------------------------------------------------------------------------------------
-
-
-def of_example(arguments: argparse.Namespace) -> int:
+def show_example(arguments: argparse.Namespace) -> int:
+    """Print the datasets and models that contain an example."""
     from modelops.domain.holders import traced
 
-    known = records(arguments) if arguments.namespace is not None else ()
-    org = hub_access.organisation(arguments, known)
-    agent = known[0].agent if arguments.agent_model else ""
+    records = read_records(arguments) if arguments.namespace is not None else ()
+    org = hub_access.resolve_organisation(arguments, records)
+    agent = records[0].agent if arguments.agent_model else ""
 
-    async def look(hub: HuggingFaceRepositoryCatalog) -> tuple[Shelf, dict[str, Splits]]:
-        shelf = await hub.read(org, agent=agent)
-        return shelf, await holding(hub, shelf, arguments.example)
+    async def search(hub: HuggingFaceRepositoryCatalog) -> tuple[Shelf, dict[str, Splits]]:
+        catalog = await hub.read(org, agent=agent)
+        return catalog, await splits_with_example(hub, catalog, arguments.example)
 
-    shelf, splits = hub_access.asked(look)
-    found = traced(shelf, splits, known)
+    catalog, splits = hub_access.query_hub(search)
+    found = traced(catalog, splits, records)
     if arguments.output == "json":
         print(json.dumps({"example": arguments.example, "found": found.found, **asdict(found)}, indent=2))
     else:
-        print("\n".join(lines(found, arguments.example)))
+        print("\n".join(describe_example(found, arguments.example)))
     if found.found:
         return 0
     return 2 if found.unsaid else 1
 
 
-async def holding(hub: HuggingFaceRepositoryCatalog, shelf: Shelf, example: str) -> dict[str, Splits]:
-    """Splits with the example, by repository and commit of prepared data."""
+async def splits_with_example(
+    hub: HuggingFaceRepositoryCatalog, catalog: Shelf, example: str
+) -> dict[str, Splits]:
+    """Return the splits that contain the example, by repository and commit of prepared data."""
 
-    async def of(repo: str, revisions: Iterable[str]) -> tuple[str, Splits]:
-        asked = list(revisions)
-        splits = await asyncio.gather(*(hub.splits_with(repo, revision, example) for revision in asked))
-        return repo, dict(zip(asked, splits, strict=True))
+    async def search(repo: str, revisions: Iterable[str]) -> tuple[str, Splits]:
+        commits = list(revisions)
+        splits = await asyncio.gather(*(hub.splits_with(repo, revision, example) for revision in commits))
+        return repo, dict(zip(commits, splits, strict=True))
 
-    return dict(await asyncio.gather(*(of(one.repo, one.revisions) for one in shelf.datasets)))
+    return dict(await asyncio.gather(*(search(one.repo, one.revisions) for one in catalog.datasets)))
 
 
-def lines(found: Traced, example: str) -> Iterable[str]:
-    """For people."""
+def describe_example(found: Traced, example: str) -> Iterable[str]:
+    """Yield the lines of the text output."""
     yield f"example {example}: " + ("" if found.found or found.unsaid else "in no prepared dataset")
     for data in found.datasets:
-        yield f"dataset  {data.repo} @ {data.revision[:12]}  {of_data(data)}"
+        yield f"dataset  {data.repo} @ {data.revision[:12]}  {describe_dataset(data)}"
     for model in found.models:
-        yield f"model    {model.version} of {model.agent}  {model.repo} @ {model.revision[:12]}  {of_model(model)}"
+        name = f"{model.version} of {model.agent}"
+        yield f"model    {name}  {model.repo} @ {model.revision[:12]}  {describe_model(model)}"
     if found.unsaid:
         yield (
-            f"{len(found.unsaid)} of these cannot say which examples they hold: they were prepared by an older "
-            "version, or their data are gone"
+            f"{len(found.unsaid)} of these {'does' if len(found.unsaid) == 1 else 'do'} not say which examples they "
+            "contain: prepared by an older version, or the data were deleted"
         )
 
 
-def of_data(data: HeldIn) -> str:
+def describe_dataset(data: HeldIn) -> str:
     if data.splits is None:
         return "does not say"
-    rows = f", {data.rows} rows" if data.rows is not None else ""
+    rows = "" if data.rows is None else ", 1 row" if data.rows == 1 else f", {data.rows} rows"
     return f"{' and '.join(data.splits)}{rows}"
 
 
-def of_model(model: LearntBy) -> str:
-    learnt = "does not say" if model.splits is None else learnt_from(model.splits)
+def describe_model(model: LearntBy) -> str:
+    use = "does not say" if model.splits is None else describe_use(model.splits)
     status = f", {model.status}" if model.status else ", not in a record" if model.current is None else ""
-    return f"{learnt}{status}{', current stable' if model.current else ''}"
+    return f"{use}{status}{', current stable' if model.current else ''}"
 
 
-def learnt_from(splits: tuple[str, ...]) -> str:
+def describe_use(splits: tuple[str, ...]) -> str:
     return "trained on it" if "train" in splits else "held out from it: only its loss was measured on it"
 
 
-def records(arguments: argparse.Namespace) -> tuple[Record, ...]:
-    """Of the namespace, or of the one AgentModel. Raises CannotTell."""
-    from modelops.cli.agents_view import Agents, CannotTell
+def read_records(arguments: argparse.Namespace) -> tuple[Record, ...]:
+    """Read the records of the namespace, or of the one AgentModel. Raises CommandError."""
+    from modelops.cli.cluster_agents import ClusterAgents
+    from modelops.cli.errors import CommandError
 
     names = [arguments.agent_model] if arguments.agent_model else []
-    views = Agents().named(arguments.namespace, names)
-    found = tuple(view.record for view in views if view.record is not None)
+    snapshots = ClusterAgents().list_named(arguments.namespace, names)
+    found = tuple(one.record for one in snapshots if one.record is not None)
     if names and not found:
-        raise CannotTell(f"AgentModel {names[0]} has no record: `modelops registry rebuild` makes one")
+        raise CommandError(
+            f"AgentModel {names[0]} has no record: make one with "
+            f"`modelops registry rebuild {names[0]} -n {arguments.namespace}`"
+        )
     return found

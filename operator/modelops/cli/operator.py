@@ -1,11 +1,15 @@
-"""`modelops operator`: the operator itself, as its environment says."""
+"""`modelops operator`: runs the operator, configured by environment variables."""
 
 import argparse
 
 
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command's parser."""
-    parser = subparsers.add_parser("operator", help="run the operator", description=__doc__)
+    """Add the command."""
+    parser = subparsers.add_parser(
+        "operator",
+        help="run the operator",
+        description="Run the operator. Its settings are environment variables.",
+    )
     parser.set_defaults(run=_run)
 
 

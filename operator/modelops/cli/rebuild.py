@@ -1,4 +1,4 @@
-"""`modelops registry rebuild`: a record from the cluster, and what only the Hub remembers."""
+"""`modelops registry rebuild`: adds to a record what the Hub still knows; a lost record is rebuilt from the cluster."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import argparse
 import sys
 from datetime import UTC, datetime
 
-from modelops.cli.agents_view import MOST_CONFLICTS, Agents, CannotTell, Changed, View
-from modelops.cli.failures import told
-from modelops.cli.hub_access import asked, organisation
-from modelops.cli.kube_access import connected
+from modelops.cli.agent_snapshot import AgentSnapshot
+from modelops.cli.cluster_agents import MAX_CONFLICTS, ClusterAgents
+from modelops.cli.error_reporting import run_and_report_errors
+from modelops.cli.errors import CommandError, RecordChangedError
+from modelops.cli.hub_access import query_hub, resolve_organisation
+from modelops.cli.kube_access import connect
 from modelops.domain.agentmodel.bootstrap import first_record
 from modelops.domain.agentmodel.published import Merged, with_published
 from modelops.domain.hub_repositories import Shelf
@@ -17,77 +19,89 @@ from modelops.domain.record import Record
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit status 0: the record has all of it, or would have; 1: something cannot be read; 2: no cluster, no Hub."""
-    if not connected(arguments, command="registry rebuild"):
+    """Exit status 0: the record is complete, or would be; 1: something cannot be read; 2: no cluster or no Hub."""
+    if not connect(arguments, command="registry rebuild"):
         return 2
-    return told("registry rebuild", lambda: rebuilt(arguments))
+    return run_and_report_errors("registry rebuild", lambda: rebuild_records(arguments))
 
 
-def rebuilt(arguments: argparse.Namespace) -> int:
-    agents = Agents()
+def rebuild_records(arguments: argparse.Namespace) -> int:
+    """Rebuild the records of the named agent, or of all agents of the namespace."""
+    agents = ClusterAgents()
     names = [arguments.agent_model] if arguments.agent_model else []
-    seen = agents.named(arguments.namespace, names)
-    org = organisation(arguments, (view.record for view in seen if view.record is not None))
-    shelf = asked(lambda hub: hub.read(org))
-    for view in seen:
-        put(agents, view, shelf, dry_run=arguments.dry_run)
+    snapshots = agents.list_named(arguments.namespace, names)
+    org = resolve_organisation(arguments, (one.record for one in snapshots if one.record is not None))
+    catalog = query_hub(lambda hub: hub.read(org))
+    for snapshot in snapshots:
+        merge_and_write(agents, snapshot, catalog, dry_run=arguments.dry_run)
     return 0
 
 
-def put(agents: Agents, view: View, shelf: Shelf, *, dry_run: bool) -> None:
-    """Merge and write; whoever else writes the record meanwhile is read and added to.
+def merge_and_write(agents: ClusterAgents, snapshot: AgentSnapshot, catalog: Shelf, *, dry_run: bool) -> None:
+    """Add what the Hub knows to the record. If another writer changes the record meanwhile, it is merged again.
 
     Raises:
-        CannotTell: there is no record and none can be made, or it changes faster than it can be added to.
+        CommandError: there is no record and none can be made, or the record changes too often.
     """
-    for _ in range(MOST_CONFLICTS):
-        start = record_of(view)
-        merged = with_published(start, shelf, agent_model=view.full_name)
-        if dry_run or merged.record == view.record:
-            say(view, merged, done="would be added" if merged.record != view.record else "")
+    for _ in range(MAX_CONFLICTS):
+        start = current_or_first_record(snapshot)
+        merged = with_published(start, catalog, agent_model=snapshot.full_name)
+        if dry_run or merged.record == snapshot.record:
+            print_result(snapshot, merged, done="would be added" if merged.record != snapshot.record else "")
             return
         try:
-            agents.write(view, merged.record)
-        except Changed:
-            view = agents.named(view.namespace, [view.name])[0]
+            agents.write_record(snapshot, merged.record)
+        except RecordChangedError:
+            snapshot = agents.list_named(snapshot.namespace, [snapshot.name])[0]
             continue
-        say(view, merged, done="added")
+        print_result(snapshot, merged, done="added")
         return
-    raise CannotTell(
-        f"the record of {view.name} changed {MOST_CONFLICTS} times while it was rebuilt: try again"
+    raise CommandError(
+        f"the record of {snapshot.name} changed {MAX_CONFLICTS} times while it was rebuilt: run the command again"
     )
 
 
-def record_of(view: View) -> Record:
-    """The record that is there; else the one that the operator would make from file and statuses.
+def current_or_first_record(snapshot: AgentSnapshot) -> Record:
+    """Return the record; without one, the record that the operator would make from the agents' file and statuses.
 
     Raises:
-        CannotTell: there is nothing to make it from.
+        CommandError: no record can be made.
     """
-    if view.record is not None:
-        return view.record
-    assert view.agent_model is not None
-    if view.older:
-        raise CannotTell(f"{view.name} has no record of its own: AgentModel {view.older} owns the same agent")
-    if view.agent_model.metadata.deletion_timestamp is not None:
-        raise CannotTell(f"AgentModel {view.name} is being deleted: no record is made for it")
-    if view.file is None:
-        raise CannotTell(
-            f"the record of {view.name} is gone, and what serves it cannot be read: {view.file_problem}"
+    if snapshot.record is not None:
+        return snapshot.record
+    assert snapshot.agent_model is not None
+    if snapshot.owner:
+        raise CommandError(
+            f"{snapshot.name} has no record of its own: the older AgentModel {snapshot.owner} owns the same agent; "
+            f"rebuild the record of {snapshot.owner}"
         )
-    return first_record(view.observed(datetime.now(UTC)))
+    if snapshot.agent_model.metadata.deletion_timestamp is not None:
+        raise CommandError(
+            f"AgentModel {snapshot.name} is being deleted, so no record is made for it; create it again if it is "
+            "still needed"
+        )
+    if snapshot.file is None:
+        raise CommandError(
+            f"{snapshot.name} has no record, and none can be made, because the agents' file cannot be read: "
+            f"{snapshot.file_problem}; correct the file and run the command again"
+        )
+    return first_record(snapshot.state(datetime.now(UTC)))
 
 
-def say(view: View, merged: Merged, *, done: str) -> None:
-    """What was, or would be, added, line by line; what was left on stderr."""
-    where = f"{view.name} in {view.namespace}"
-    made = view.record is None
+def print_result(snapshot: AgentSnapshot, merged: Merged, *, done: str) -> None:
+    """Print each addition on stdout and each repository that was left out on stderr.
+
+    `done`: `added`, `would be added`, or empty if the record is complete.
+    """
+    agent = f"{snapshot.name} in {snapshot.namespace}"
+    created = snapshot.record is None
     if not done:
-        print(f"{where}: the record has all that the Hub remembers")
+        print(f"{agent}: the record already has everything that the Hub knows")
     else:
         verb = "would be made" if done.startswith("would") else "made"
-        print(f"{where}: {f'record {verb} from the cluster; ' if made else ''}{len(merged.added)} {done}")
+        entries = f"{len(merged.added)} {'entry' if len(merged.added) == 1 else 'entries'}"
+        print(f"{agent}: {f'record {verb} from the cluster; ' if created else ''}{entries} {done}")
     for words in merged.added:
         print(f"  + {words}")
     for words in merged.left:
-        print(f"  not taken in: {words}", file=sys.stderr)
+        print(f"  left out: {words}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""`modelops registry`: the model registry in the form of config/models/registry.json, and its recovery."""
+"""`modelops registry`: prints the records as registry.json, and rebuilds a record."""
 
 from __future__ import annotations
 
@@ -9,50 +9,50 @@ from typing import Any
 
 from modelops.api.v1alpha1.names import GROUP, RECORD_LABEL, VERSION
 from modelops.cli import hub_access
-from modelops.cli.kube_access import add_arguments, connected
+from modelops.cli.kube_access import add_arguments, connect
 from modelops.domain.record import REGISTRY_KEY
 
 
 def register(subparsers: Any) -> None:
-    """Adds the subcommands."""
+    """Add `registry export` and `registry rebuild`."""
     parser = subparsers.add_parser(
         "registry",
-        help="show the model registry",
-        description="The records of all agents, as one registry.json.",
+        help="print the model registry, or rebuild a record",
+        description="Print the records of all agents as one registry.json, or rebuild a record from the Hub.",
     )
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     export = verbs.add_parser("export", help="print registry.json")
     add_arguments(export)
-    export.set_defaults(run=run)
+    export.set_defaults(run=run_export)
     rebuild = verbs.add_parser(
         "rebuild",
-        help="put into a record what the Hub remembers",
-        description="Adds to the record of an agent what its repositories on the Hub say: versions and their "
-        "lineage, numbers that are taken, runs that have trained. A record that is gone is made from the cluster "
-        "first, as the operator makes it. Nothing in a record is changed or removed. HF_TOKEN must read the "
-        "organisation's private repositories.",
+        help="add to a record what the Hub still knows",
+        description="Add to the record of an agent what its repositories on the Hub contain: versions with their "
+        "lineage, version numbers in use, and TrainingRuns that have trained. If the record is lost, it is first made "
+        "from the cluster, as the operator makes it. Nothing in a record is changed or removed. HF_TOKEN must be able "
+        "to read the organisation's private repositories.",
     )
     rebuild.add_argument(
         "agent_model", nargs="?", help="name of an AgentModel (default: all of the namespace)"
     )
     add_arguments(rebuild)
     hub_access.add_arguments(rebuild)
-    rebuild.add_argument("--dry-run", action="store_true", help="only say what would be added")
-    rebuild.set_defaults(run=rebuilding)
+    rebuild.add_argument("--dry-run", action="store_true", help="only print what would be added")
+    rebuild.set_defaults(run=run_rebuild)
 
 
-def rebuilding(arguments: argparse.Namespace) -> int:
-    """The work of `registry rebuild`, which needs the Hub's client."""
+def run_rebuild(arguments: argparse.Namespace) -> int:
+    """Run `registry rebuild`; it is imported only now, because it needs the Hub's client."""
     from modelops.cli import rebuild
 
     return rebuild.run(arguments)
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Prints the registry; exit status 2 where there is no cluster."""
+def run_export(arguments: argparse.Namespace) -> int:
+    """Print the registry. Exit status 2: no cluster."""
     from kubernetes import client
 
-    if not connected(arguments, command="registry"):
+    if not connect(arguments, command="registry"):
         return 2
     core, objects = client.CoreV1Api(), client.CustomObjectsApi()
     records = core.list_namespaced_config_map(arguments.namespace, label_selector=RECORD_LABEL).items
@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def with_canaries(registry: dict[str, Any], rollouts: list[dict[str, Any]]) -> dict[str, Any]:
-    """A version that a rollout is trying shows its share, `canary_<n>pct`, which the record does not hold."""
+    """Set the status of each canary to `canary_<n>pct`: its weight is in the Rollout, not in the record."""
     shares = {
         status["candidate"]["version"]: (status["candidate"]["model"], status.get("weight", 0))
         for rollout in rollouts

@@ -1,4 +1,4 @@
-"""`modelops rollback`: put an agent back on stable, with the operator or without it."""
+"""`modelops rollback`: routes an agent back to its stable model, with or without the operator."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from modelops.api.v1alpha1.names import GROUP, VERSION, record_name
-from modelops.cli.kube_access import add_arguments, connected
+from modelops.cli.kube_access import add_arguments, connect
 from modelops.domain import agentsfile
 from modelops.domain.record import MalformedRecord, Record
 from modelops.domain.rollout.status import TERMINAL
@@ -15,53 +15,55 @@ from modelops.domain.rollout.status import TERMINAL
 if TYPE_CHECKING:
     from kubernetes.client import CoreV1Api
 
-MOST_CONFLICTS = 20
+MAX_CONFLICTS = 20
 
 
-class CannotRollBack(Exception):
-    """Why nothing was put back; the message says what to do."""
+class RollbackError(Exception):
+    """The agent was not routed back to stable. The message says why, and what to do."""
 
 
 def register(subparsers: Any) -> None:
-    """Adds the subcommand."""
+    """Add the command."""
     parser = subparsers.add_parser(
         "rollback",
-        help="put an agent back on its stable model",
+        help="route an agent back to its stable model",
         description=(
-            "Aborts the agent's active Rollout, and one that the agents' file still routes to. With --direct it "
-            "needs nothing but the Kubernetes API: it removes the agent's `routing` from the ConfigMap, which is "
-            "stable by definition, and a running operator ends the rollout."
+            "Abort the agent's active Rollout, and a Rollout to which the agents' file still routes requests. With "
+            "--direct only the Kubernetes API is needed: the agent's `routing` is removed from the ConfigMap, so that "
+            "all requests go to stable; if the operator runs, it then ends the rollout."
         ),
     )
     parser.add_argument("agent_model", help="name of the AgentModel, such as docs")
     add_arguments(parser)
     parser.add_argument(
-        "--direct", action="store_true", help="write the agents' file itself, without the operator"
+        "--direct", action="store_true", help="change the agents' file directly, without the operator"
+    )
+    parser.add_argument("--config-map", help="with --direct: the ConfigMap, if the AgentModel cannot be read")
+    parser.add_argument(
+        "--key", default="agents.yaml", help="with --config-map: key of the file (default: %(default)s)"
     )
     parser.add_argument(
-        "--config-map", help="with --direct: the ConfigMap, where the AgentModel cannot be read"
+        "--agent", help="with --config-map: name of the agent in the file (default: AGENT_MODEL with _ for -)"
     )
-    parser.add_argument("--key", default="agents.yaml", help="with --config-map: key of the file")
-    parser.add_argument("--agent", help="with --config-map: name of the agent in the file")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit status 0 where a rollout is being aborted, or the file says that the agent is on stable."""
+    """Exit status 0: a rollout is being aborted, or the agent is on stable; 1: neither, or unknown; 2: no cluster."""
     from kubernetes import client
 
-    if not connected(arguments, command="rollback"):
+    if not connect(arguments, command="rollback"):
         return 2
     try:
         if arguments.direct:
-            print(remove_routing(client.CoreV1Api(), *target(client.CustomObjectsApi(), arguments)))
+            print(remove_routing(client.CoreV1Api(), *find_file(client.CustomObjectsApi(), arguments)))
         else:
             print(
-                abort_active(
+                abort_rollouts(
                     client.CustomObjectsApi(), client.CoreV1Api(), arguments.namespace, arguments.agent_model
                 )
             )
-    except CannotRollBack as error:
+    except RollbackError as error:
         print(f"modelops rollback: {error}", file=sys.stderr)
         return 1
     except client.ApiException as error:
@@ -70,20 +72,20 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def abort_active(objects: Any, core: CoreV1Api, namespace: str, agent_model: str) -> str:
-    """Sets spec.abort of the rollout that holds the agent, and of one that the agents' file still routes to.
+def abort_rollouts(objects: Any, core: CoreV1Api, namespace: str, agent_model: str) -> str:
+    """Set spec.abort of the rollout that has the agent lock, and of one to which the agents' file still routes.
 
-    The file says what is served, the record who may change it; status.activeRollout shows the record, later.
+    The file determines what is served. The record has the agent lock; status.activeRollout may lag behind it.
 
     Raises:
-        CannotRollBack: the file has a canary that no running rollout answers for, or nobody can say.
+        RollbackError: the file has a canary that belongs to no running rollout, or the file cannot be read.
     """
     found = objects.get_namespaced_custom_object(GROUP, VERSION, namespace, "agentmodels", agent_model)
-    unread: list[str] = []
-    names = _holders(core, namespace, found, unread)
-    where = _file_of(namespace, found)
-    block = _routing(core, *where, unread)
-    served = block.rollout.uid if block is not None and block.weight else ""
+    unreadable: list[str] = []
+    names = _active_rollouts(core, namespace, found, unreadable)
+    file_key = _file_of(namespace, found)
+    routing = _read_routing(core, *file_key, unreadable)
+    served = routing.rollout.uid if routing is not None and routing.weight else ""
     if served and served not in names:
         listed = objects.list_namespaced_custom_object(GROUP, VERSION, namespace, "rollouts")
         names |= {
@@ -92,62 +94,63 @@ def abort_active(objects: Any, core: CoreV1Api, namespace: str, agent_model: str
             if (uid := item["metadata"]["uid"]) == served
         }
     aborted = {uid: name for uid, name in names.items() if _abort(objects, namespace, name, uid)}
-    said = [
+    messages = [
         f"rollout {name} is being aborted: kubectl -n {namespace} get rollouts.{GROUP} {name} --watch"
         for name in aborted.values()
     ]
-    if block is not None and served and served not in aborted:
-        _, config_map, key, agent = where
+    if routing is not None and served and served not in aborted:
+        _, config_map, key, agent = file_key
         orphan = (
-            f"{agent} has {block.weight} percent on a canary in {config_map}/{key}, and no running Rollout has "
-            f"its uid {served}: `modelops rollback {agent_model} -n {namespace} --direct` removes it"
+            f"{agent} has {routing.weight} percent of its sessions on a canary in {config_map}/{key}, but no running "
+            f"Rollout has its uid {served}: remove the canary with "
+            f"`modelops rollback {agent_model} -n {namespace} --direct`"
         )
-        raise CannotRollBack("; ".join([*said, orphan]))
-    if not aborted and unread:
-        raise CannotRollBack("; ".join(["whether it is on stable cannot be said", *unread]))
-    return "\n".join([*said, *unread]) or f"no Rollout is active for {agent_model}: it is on stable"
+        raise RollbackError("; ".join([*messages, orphan]))
+    if not aborted and unreadable:
+        raise RollbackError("; ".join([f"it is unknown whether {agent_model} is on stable", *unreadable]))
+    return "\n".join([*messages, *unreadable]) or f"no Rollout is active for {agent_model}: it is on stable"
 
 
-def _holders(core: CoreV1Api, namespace: str, found: Any, unread: list[str]) -> dict[str, str]:
-    """Names by uid of who holds the agent, by its record and by its status."""
+def _active_rollouts(core: CoreV1Api, namespace: str, found: Any, unreadable: list[str]) -> dict[str, str]:
+    """Return the active rollouts in the AgentModel's status and in its record: names by uid."""
     from kubernetes.client import ApiException
 
-    shown = (found.get("status") or {}).get("activeRollout") or {}
-    holders = {shown["uid"]: shown["name"]} if shown.get("name") else {}
+    active_status = (found.get("status") or {}).get("activeRollout") or {}
+    rollouts = {active_status["uid"]: active_status["name"]} if active_status.get("name") else {}
     name = record_name(found["metadata"]["name"])
     try:
         active = Record.from_data(core.read_namespaced_config_map(name, namespace).data or {}).active
     except MalformedRecord as error:
-        unread.append(f"ConfigMap {name}: {error}")
+        unreadable.append(f"ConfigMap {name}: {error}")
     except ApiException as error:
         if error.status != 404:
-            unread.append(f"ConfigMap {name}: the API server answered {error.status}: {error.reason}")
+            unreadable.append(f"ConfigMap {name}: the API server answered {error.status}: {error.reason}")
     else:
         if active is not None:
-            holders[active.uid] = active.name
-    return holders
+            rollouts[active.uid] = active.name
+    return rollouts
 
 
-def _routing(
-    core: CoreV1Api, namespace: str, config_map: str, key: str, agent: str, unread: list[str]
+def _read_routing(
+    core: CoreV1Api, namespace: str, config_map: str, key: str, agent: str, unreadable: list[str]
 ) -> agentsfile.RoutingBlock | None:
-    """The agent's block in the agents' file."""
+    """Return the agent's `routing` in the agents' file; problems are added to `unreadable`."""
     from kubernetes.client import ApiException
 
     try:
         text = (core.read_namespaced_config_map(config_map, namespace).data or {}).get(key)
         if text is not None:
             return agentsfile.parse(text, agent).routing
-        unread.append(f"ConfigMap {config_map} in {namespace} has no key {key}")
+        unreadable.append(f"ConfigMap {config_map} in {namespace} has no key {key}")
     except agentsfile.AgentsFileError as error:
-        unread.append(f"ConfigMap {config_map}, key {key}: {error}")
+        unreadable.append(f"ConfigMap {config_map}, key {key}: {error}")
     except ApiException as error:
-        unread.append(f"ConfigMap {config_map}: the API server answered {error.status}: {error.reason}")
+        unreadable.append(f"ConfigMap {config_map}: the API server answered {error.status}: {error.reason}")
     return None
 
 
 def _abort(objects: Any, namespace: str, name: str, uid: str) -> bool:
-    """Whether the rollout is there, has not ended, and was told to abort."""
+    """Set spec.abort. Returns False if the rollout does not exist or has ended."""
     from kubernetes.client import ApiException
 
     try:
@@ -164,8 +167,8 @@ def _abort(objects: Any, namespace: str, name: str, uid: str) -> bool:
     return True
 
 
-def target(objects: Any, arguments: argparse.Namespace) -> tuple[str, str, str, str]:
-    """Namespace, ConfigMap, key and agent: from the AgentModel, or as given."""
+def find_file(objects: Any, arguments: argparse.Namespace) -> tuple[str, str, str, str]:
+    """Return namespace, ConfigMap, key and agent, from the AgentModel or from the arguments."""
     if arguments.config_map:
         return (
             arguments.namespace,
@@ -185,22 +188,22 @@ def _file_of(namespace: str, found: Any) -> tuple[str, str, str, str]:
 
 
 def remove_routing(core: CoreV1Api, namespace: str, config_map: str, key: str, agent: str) -> str:
-    """Removes `routing` under the resourceVersion that was read; a conflict is read and tried again."""
+    """Remove `routing`, conditional on the resourceVersion that was read. After a conflict, read and try again."""
     from kubernetes.client import ApiException
 
-    for _ in range(MOST_CONFLICTS):
+    for _ in range(MAX_CONFLICTS):
         found = core.read_namespaced_config_map(config_map, namespace)
         text = (found.data or {}).get(key)
         if text is None:
-            raise CannotRollBack(
-                f"ConfigMap {config_map} in {namespace} has no key {key}: name it with --key"
+            raise RollbackError(
+                f"ConfigMap {config_map} in {namespace} has no key {key}: name the key with --key"
             )
         try:
             if agentsfile.parse(text, agent).routing is None:
                 return f"{agent} has no routing in {config_map}/{key}: it is on stable"
             changed = agentsfile.with_routing(text, agent, None)
         except agentsfile.AgentsFileError as error:
-            raise CannotRollBack(f"ConfigMap {config_map}, key {key}: {error}") from error
+            raise RollbackError(f"ConfigMap {config_map}, key {key}: {error}") from error
         assert found.metadata is not None
         version = found.metadata.resource_version
         try:
@@ -212,6 +215,6 @@ def remove_routing(core: CoreV1Api, namespace: str, config_map: str, key: str, a
                 continue
             raise
         return f"{agent} is on stable: routing was removed from {config_map}/{key} in {namespace}"
-    raise CannotRollBack(
-        f"ConfigMap {config_map} changed {MOST_CONFLICTS} times while it was edited: try again"
+    raise RollbackError(
+        f"ConfigMap {config_map} changed {MAX_CONFLICTS} times while it was edited: run the command again"
     )

@@ -1,4 +1,4 @@
-"""`modelops sandbox`: Hugging Face, LangSmith and OpenRouter on this machine."""
+"""`modelops sandbox`: runs imitations of Hugging Face, LangSmith and OpenRouter on this machine."""
 
 import argparse
 import shlex
@@ -13,16 +13,25 @@ from modelops.sandbox.client import SandboxInfo, start
 
 def register(subparsers: Any) -> None:
     """Add `sandbox up` and `sandbox env`. argparse has no public type for `subparsers`."""
-    sandbox = subparsers.add_parser("sandbox", help="run the loopback Hugging Face, LangSmith and OpenRouter")
+    sandbox = subparsers.add_parser(
+        "sandbox", help="run imitations of Hugging Face, LangSmith and OpenRouter on this machine"
+    )
     verbs = sandbox.add_subparsers(metavar="VERB", required=True)
 
-    up = verbs.add_parser("up", help="start it, print the environment that leads to it, stop it on Ctrl-C")
-    up.add_argument("--state", type=Path, help="folder that keeps everything (default: a temporary one)")
-    up.add_argument("--profile", choices=["fast", "realistic"], default="fast")
+    up = verbs.add_parser(
+        "up", help="start a sandbox and print the environment variables for its clients; Ctrl-C stops it"
+    )
+    up.add_argument("--state", type=Path, help="folder for its state (default: a temporary one)")
+    up.add_argument(
+        "--profile",
+        choices=["fast", "realistic"],
+        default="fast",
+        help="fast (default), or realistic: with the waits of the real services, shortened",
+    )
     up.set_defaults(run=_up)
 
-    env = verbs.add_parser("env", help="print the environment of one that is running")
-    env.add_argument("--state", type=Path, required=True, help="its folder")
+    env = verbs.add_parser("env", help="print the environment variables of a running sandbox")
+    env.add_argument("--state", type=Path, required=True, help="the sandbox's state folder")
     env.set_defaults(run=_env)
 
 

@@ -1,1 +1,1 @@
-"""Custom resource definitions and reference docs, made from `modelops.api`: `python -m modelops.crdgen`."""
+"""Generates the custom resource definitions and the reference docs from `modelops.api`: `python -m modelops.crdgen`."""

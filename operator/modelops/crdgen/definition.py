@@ -1,4 +1,4 @@
-"""A kind as a CustomResourceDefinition."""
+"""The CustomResourceDefinition of a kind."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _KIND: Schema = {
 
 
 def openapi_schema(kind: Kind) -> Schema:
-    """The schema of the whole object: `spec` is required, `status` has no defaults."""
+    """The schema of the whole object. `spec` is required; `status` has no defaults."""
     schema = structural_schema(kind.model)
     parts = schema["properties"]
-    status = {"description": "What the operator has observed.", **parts["status"]}
+    status = {"description": "State of the object, written by the operator.", **parts["status"]}
     return {
         "type": "object",
         "description": schema["description"],
@@ -41,7 +41,7 @@ def openapi_schema(kind: Kind) -> Schema:
     }
 
 
-def definition(kind: Kind) -> dict[str, Any]:
+def crd_definition(kind: Kind) -> dict[str, Any]:
     """The CustomResourceDefinition, ready to apply."""
     names = kind.resource
     return {

@@ -1,4 +1,4 @@
-"""The three kinds as people meet them: columns of `kubectl get`, and fields to select by."""
+"""The three kinds: columns of `kubectl get`, selectable fields, reasons and samples."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from modelops.domain.reasons import AgentModelReason, Reason, RolloutReason, Tra
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of `kubectl get`; with `wide` only of `kubectl get -o wide`."""
+    """A column of `kubectl get`. With `wide` it is only in `kubectl get -o wide`."""
 
     name: str
     path: str
@@ -36,7 +36,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind: its model, its names, its columns, its reasons, and the sample that its page shows."""
+    """One kind: its model, names, columns and reasons, its selectable fields, and the sample in its reference page."""
 
     model: type[BaseModel]
     resource: Resource
@@ -47,9 +47,11 @@ class Kind:
 
 
 _AGE = Column("Age", ".metadata.creationTimestamp", "date")
-_AGENT_MODEL = Column("Agent", ".spec.agentModelRef.name", description="AgentModel that it is about.")
-_PHASE = Column("Phase", ".status.phase", description="What it is doing.")
-_REASON = Column("Reason", ".status.reason", description="Why it is in this phase.")
+_AGENT_MODEL = Column(
+    "Agent", ".spec.agentModelRef.name", description="AgentModel that this object belongs to."
+)
+_PHASE = Column("Phase", ".status.phase", description="Current phase.")
+_REASON = Column("Reason", ".status.reason", description="Reason of the current phase.")
 
 
 def _condition(name: str) -> str:
@@ -63,13 +65,28 @@ KINDS = (
         columns=(
             Column("Agent", ".spec.agent", description="The agent's own name."),
             Column("Stable", ".status.stable.version", description="Version that serves the agent."),
-            Column("Canary", ".status.canary.version", description="Version that a rollout is trying."),
-            Column("Spent", ".status.spend.settledUSD", description="US dollars billed this month."),
-            Column("Budget", ".spec.budget.monthlyUSD", description="US dollars per month."),
-            Column("Ready", _condition("Ready"), description="Whether file, record and endpoints agree."),
+            Column("Canary", ".status.canary.version", description="Version that a rollout is testing."),
+            Column("Spent", ".status.spend.settledUSD", description="US dollars billed in this month."),
+            Column("Budget", ".spec.budget.monthlyUSD", description="Budget in US dollars per month."),
+            Column(
+                "Ready",
+                _condition("Ready"),
+                description="Whether agents.yaml, the record and the endpoints agree.",
+            ),
             Column("Model", ".status.stable.model", description="Model that serves the agent.", wide=True),
-            Column("Rollout", ".status.activeRollout.name", description="Rollout that acts.", wide=True),
-            Column("In-Sync", ".status.routing.agentsInSync", "integer", "Agent processes.", wide=True),
+            Column(
+                "Rollout",
+                ".status.activeRollout.name",
+                description="Rollout that has the agent lock.",
+                wide=True,
+            ),
+            Column(
+                "In-Sync",
+                ".status.routing.agentsInSync",
+                "integer",
+                "Agent processes that confirmed the current file.",
+                wide=True,
+            ),
             _AGE,
         ),
         selectable=(".spec.agent",),
@@ -82,14 +99,18 @@ KINDS = (
         columns=(
             _AGENT_MODEL,
             _PHASE,
-            Column("Done%", ".status.progress.percent", "integer", "Percent of the training that is done."),
+            Column(
+                "Done%", ".status.progress.percent", "integer", "Finished part of the training in percent."
+            ),
             Column("Loss", ".status.progress.loss", description="Last training loss."),
-            Column("ETA(min)", ".status.progress.etaMinutes", "integer", "Expected minutes to the end."),
-            Column("Cost", ".status.costUSD", description="US dollars billed."),
-            Column("Version", ".status.model.version", description="Version that it made."),
-            Column("Reason", ".status.reason", description="Why it is in this phase.", wide=True),
-            Column("Job", ".status.job.id", description="Job at the service.", wide=True),
-            Column("Repository", ".status.model.repo", description="Model repository.", wide=True),
+            Column("ETA(min)", ".status.progress.etaMinutes", "integer", "Estimated minutes to the end."),
+            Column("Cost", ".status.costUSD", description="US dollars billed for the run."),
+            Column("Version", ".status.model.version", description="Version of the trained model."),
+            Column("Reason", ".status.reason", description="Reason of the current phase.", wide=True),
+            Column("Job", ".status.job.id", description="Id of the training job.", wide=True),
+            Column(
+                "Repository", ".status.model.repo", description="Repository of the trained model.", wide=True
+            ),
             _AGE,
         ),
         selectable=(".spec.agentModelRef.name", ".status.phase"),
@@ -101,14 +122,23 @@ KINDS = (
         resource=ROLLOUTS,
         columns=(
             _AGENT_MODEL,
-            Column("Candidate", ".status.candidate.version", description="Version that is tried."),
+            Column("Candidate", ".status.candidate.version", description="Version that is tested."),
             _PHASE,
-            Column("Step", ".status.step", "integer", "Position in the steps."),
-            Column("Weight", ".status.weight", "integer", "Percent of sessions on the canary."),
-            Column("Verdict", ".status.evaluation.verdict", description="pass, fail or inconclusive."),
+            Column("Step", ".status.step", "integer", "Index of the current canary step."),
+            Column("Weight", ".status.weight", "integer", "Percent of sessions that the canary serves."),
+            Column(
+                "Verdict",
+                ".status.evaluation.verdict",
+                description="Verdict of the evaluation: pass, fail or inconclusive.",
+            ),
             _REASON,
-            Column("Analysis", ".status.analysis.verdict", description="The watch's verdict.", wide=True),
-            Column("Model", ".status.candidate.model", description="The candidate's repository.", wide=True),
+            Column(
+                "Analysis",
+                ".status.analysis.verdict",
+                description="Verdict of the canary analysis.",
+                wide=True,
+            ),
+            Column("Model", ".status.candidate.model", description="Repository of the candidate.", wide=True),
             _AGE,
         ),
         selectable=(".spec.agentModelRef.name", ".status.phase"),

@@ -1,4 +1,4 @@
-"""Our rules for a schema, beyond what the API server checks: bounded, described, and without surprises."""
+"""Rules for schemas beyond those of the API server: everything is bounded and described, and numbers are integers."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ _NAMED = {"string": "a string", "array": "an array", "object": "an object"}
 _BOUND = {"string": "maxLength", "array": "maxItems", "object": "maxProperties"}
 
 
-def findings(schema: Schema, *, path: str) -> Iterator[str]:
-    """All that is wrong with the schema of a spec or status, as `path: what`.
+def schema_faults(schema: Schema, *, path: str) -> Iterator[str]:
+    """All faults in the schema of a spec or status, as `path: fault`.
 
-    Every string, list and map has a bound (for CEL's cost estimate and etcd), every field a
-    description that ends like a sentence, and every number of the API is an integer (floats do not survive
-    round trips between languages).
+    Every string, list and map must have a bound (for CEL's cost estimate and etcd), every field a description that ends
+    like a sentence, and every number must be an integer (floats do not survive round trips between languages).
     """
     kind = schema.get("type")
     if kind is None:
@@ -28,14 +27,14 @@ def findings(schema: Schema, *, path: str) -> Iterator[str]:
         yield from _field(part, path=f"{path}.{name}")
     for key in ("items", "additionalProperties"):
         if key in schema:
-            yield from findings(schema[key], path=f"{path}[]")
+            yield from schema_faults(schema[key], path=f"{path}[]")
 
 
 def _field(schema: Schema, *, path: str) -> Iterator[str]:
     description = schema.get("description", "")
     if not description.rstrip("`").endswith("."):
-        yield f"{path}: no description, or not a sentence: {description!r}"
-    yield from findings(schema, path=path)
+        yield f"{path}: no description, or it does not end like a sentence: {description!r}"
+    yield from schema_faults(schema, path=path)
 
 
 def _bounded(schema: Schema) -> bool:

@@ -1,4 +1,4 @@
-"""What is generated in the spec pages: the example, every field, and every reason with its meaning."""
+"""The generated parts of the spec pages: the example, every field, and every reason with its meaning."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from modelops.crdgen.schema import Schema
 
 
 class MarkerError(ValueError):
-    """A spec page lacks the markers between which a table goes."""
+    """A spec page lacks the markers around a generated part."""
 
 
-def with_generated_parts(page: str, kind: Kind, *, sample: str) -> str:
-    """The page with its generated parts made anew. Raises MarkerError where a marker is missing."""
+def fill_generated_parts(page: str, kind: Kind, *, sample: str) -> str:
+    """The page with new generated parts. Raises MarkerError where a marker is missing."""
     parts = openapi_schema(kind)["properties"]
     generated = {
         "example": ["```yaml", sample.rstrip("\n"), "```"],
@@ -77,10 +77,10 @@ def _type(schema: Schema) -> str:
 
 
 def _range(schema: Schema) -> str:
-    least, most = schema.get("minimum"), schema.get("maximum")
-    if most is None:
+    lowest, highest = schema.get("minimum"), schema.get("maximum")
+    if highest is None:
         return ""
-    return f", {least} to {most}"
+    return f", {lowest} to {highest}"
 
 
 def _cell(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Pydantic models as structural schemas: what Kubernetes accepts of JSON schema.
+"""Pydantic models as structural schemas, the subset of JSON schema that Kubernetes accepts.
 
 The rules: https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#specifying-a-structural-schema
 """
@@ -20,18 +20,18 @@ _LAST = ("items", "additionalProperties", "properties")
 
 
 class SchemaError(ValueError):
-    """A model says something that a custom resource definition cannot say."""
+    """A model has something that a custom resource definition cannot express."""
 
 
 class _Kubernetes(GenerateJsonSchema):
-    """JSON schema without null: an unset field is absent."""
+    """JSON schema without null, because an unset field is absent."""
 
     def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
         return self.generate_inner(schema["schema"])
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
         inner = self.generate_inner(schema["schema"])
-        # No factory of ours takes the data that was validated so far.
+        # No factory in `modelops.api` takes the validated data as an argument.
         factory = cast("Callable[[], Any] | None", schema.get("default_factory"))
         default = schema.get("default") if factory is None else factory()
         wire = _as_wire(default)
@@ -41,9 +41,9 @@ class _Kubernetes(GenerateJsonSchema):
 
 
 def structural_schema(model: type[BaseModel]) -> Schema:
-    """The schema of a model, as `openAPIV3Schema` takes it.
+    """The schema of a model, for `openAPIV3Schema`.
 
-    Raises SchemaError for what has no structural form: unions, recursion.
+    Raises SchemaError for unions and recursion, which have no structural form.
     """
     document = model.model_json_schema(by_alias=True, schema_generator=_Kubernetes)
     definitions = document.pop("$defs", {})
@@ -51,7 +51,7 @@ def structural_schema(model: type[BaseModel]) -> Schema:
 
 
 def without_defaults(schema: Schema) -> Schema:
-    """The schema of a status: a default there would be a statement that nobody made."""
+    """The schema without defaults, for a status: a default would claim a state that the operator never wrote."""
     kept = {key: value for key, value in schema.items() if key != "default"}
     if "properties" in kept:
         kept["properties"] = {name: without_defaults(part) for name, part in kept["properties"].items()}
@@ -62,7 +62,7 @@ def without_defaults(schema: Schema) -> Schema:
 
 
 def _as_wire(value: Any) -> Any:
-    """A default as JSON. Of a model only what was set: the API server adds the inner defaults itself."""
+    """A default as JSON. Of a model only the fields that were set: the API server adds the inner defaults."""
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json", by_alias=True, exclude_unset=True)
     if isinstance(value, tuple | list):
@@ -88,7 +88,7 @@ def _structural(
     if "const" in schema:
         schema["enum"] = [schema.pop("const")]
     if schema.get("additionalProperties") is False:
-        del schema["additionalProperties"]  # pruning and strict field validation do it
+        del schema["additionalProperties"]  # the API server prunes and validates strictly
     for bound, edge in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
         if bound in schema:
             schema[edge], schema[bound] = schema[bound], True
@@ -104,7 +104,7 @@ def _structural(
 
 
 def _in_order(schema: Schema) -> Schema:
-    """What a field is comes first, what is inside it last."""
+    """The schema with its own keywords (type, description) first and the nested schemas last."""
     first = [key for key in _FIRST if key in schema]
     last = [key for key in _LAST if key in schema]
     between = sorted(set(schema) - {*first, *last})

@@ -1,4 +1,4 @@
-"""The generated files of the repository: what they should hold, and how the tree differs from it."""
+"""The generated files of the repository: their content, and how the tree differs from it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from modelops.crdgen.definition import definition, openapi_schema
+from modelops.crdgen.definition import crd_definition, openapi_schema
 from modelops.crdgen.kinds import KINDS, Kind
-from modelops.crdgen.lint import findings
-from modelops.crdgen.reference import with_generated_parts
+from modelops.crdgen.lint import schema_faults
+from modelops.crdgen.reference import fill_generated_parts
 
 _HEADER = "# Made from operator/modelops/api by `make generate`; do not edit.\n"
 _LINE = 110
@@ -23,7 +23,7 @@ SAMPLES = Path("config/samples")
 
 
 def crd_path(kind: Kind) -> Path:
-    """Where the definition of a kind is, from the repository's root."""
+    """Path of the definition of a kind, from the repository's root."""
     group = kind.resource.crd_name.partition(".")[2]
     return CRDS / f"{group}_{kind.resource.plural}.yaml"
 
@@ -35,33 +35,33 @@ def crd_text(kind: Kind) -> str:
     yaml.representer.ignore_aliases = lambda *_: True
     yaml.indent(mapping=2, sequence=4, offset=2)
     text = io.StringIO()
-    yaml.dump(definition(kind), text)
+    yaml.dump(crd_definition(kind), text)
     return _HEADER + text.getvalue()
 
 
-def lint() -> list[str]:
-    """What is wrong with the schemas, as `Kind.path: what`."""
-    found: list[str] = []
+def lint_schemas() -> list[str]:
+    """The faults in the schemas of all kinds, as `Kind.path: fault`."""
+    faults: list[str] = []
     for kind in KINDS:
         parts = openapi_schema(kind)["properties"]
         for part in ("spec", "status"):
-            found += findings(parts[part], path=f"{kind.resource.kind}.{part}")
-    return found
+            faults += schema_faults(parts[part], path=f"{kind.resource.kind}.{part}")
+    return faults
 
 
-def wanted(root: Path) -> dict[Path, str]:
+def generated_files(root: Path) -> dict[Path, str]:
     """Every generated file, by its path from the repository's root."""
     files = {crd_path(kind): crd_text(kind) for kind in KINDS}
     for kind in KINDS:
         page = PAGES / f"{kind.resource.plural}.md"
-        files[page] = with_generated_parts(
+        files[page] = fill_generated_parts(
             _text(root / page), kind, sample=_text(root / SAMPLES / kind.sample)
         )
     return files
 
 
-def write(root: Path, files: Mapping[Path, str]) -> list[Path]:
-    """Write what differs; return what was written."""
+def write_changed(root: Path, files: Mapping[Path, str]) -> list[Path]:
+    """Write the files that differ; returns their paths."""
     changed = [path for path, text in files.items() if _current(root / path) != text]
     for path in changed:
         (root / path).parent.mkdir(parents=True, exist_ok=True)
@@ -70,12 +70,12 @@ def write(root: Path, files: Mapping[Path, str]) -> list[Path]:
 
 
 def difference(root: Path, files: Mapping[Path, str]) -> str:
-    """A unified diff from the tree to what is wanted; empty where they are equal.
+    """A unified diff from the tree to the generated files; empty where they are equal.
 
-    A definition in `crds/` that no kind makes any more counts as a difference.
+    A definition in `crds/` that belongs to no kind is a difference, too.
     """
-    strays = [path.relative_to(root) for path in sorted((root / CRDS).glob("*.yaml"))]
-    pairs = {**{path: "" for path in strays if path not in files}, **files}
+    existing = [path.relative_to(root) for path in sorted((root / CRDS).glob("*.yaml"))]
+    pairs = {**{path: "" for path in existing if path not in files}, **files}
     return "".join(
         line
         for path, text in sorted(pairs.items())

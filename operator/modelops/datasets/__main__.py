@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-from modelops.datasets.prepare import prepare
+from modelops.datasets.prepare import prepare_dataset
 from modelops.workdir import run_program
 
 if __name__ == "__main__":
-    sys.exit(run_program(prepare, Path(sys.argv[1])))
+    sys.exit(run_program(prepare_dataset, Path(sys.argv[1])))

@@ -1,122 +1,135 @@
-"""What is wrong with the rows as a whole: each check either refuses or leaves findings."""
+"""Checks of all rows together: each one refuses the dataset, or leaves rows out and reports it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from statistics import median
 
-from modelops.api.v1alpha1.trainingrun import SensitiveKind as Kind
-from modelops.datasets.choosing import Row
+from modelops.api.v1alpha1.trainingrun import SensitiveKind
 from modelops.datasets.lengths import MOST_TOO_LONG, percentile, rounded_up
-from modelops.datasets.refusals import named
 from modelops.datasets.report import Report
 from modelops.datasets.request import Request
+from modelops.datasets.training_rows import Row
+from modelops.grammar import counted, verb
 from modelops.workdir import ProgramFailure
 
-TIMES_THE_MEDIAN = 10
+OUTLIER_FACTOR = 10
+"""Times the median length from which a row is reported as an outlier."""
 _IDS_SHOWN = 5
 
 
 def refuse_sensitive(
-    found: Mapping[Kind, Sequence[str]], *, request: Request, name: str, report: Report
+    ids_by_kind: Mapping[SensitiveKind, Sequence[str]], *, request: Request, name: str, report: Report
 ) -> None:
-    """Raises ProgramFailure SensitiveContent with kinds and ids, never the content."""
-    counts = {kind: sorted(set(ids)) for kind, ids in sorted(found.items())}
-    if counts:
-        report.figures["sensitive"] = {kind.value: len(ids) for kind, ids in counts.items()}
-    refused = {kind: ids for kind, ids in counts.items() if kind not in request.allow_sensitive}
-    for kind, ids in counts.items():
+    """Raises ProgramFailure SensitiveContent, which has the kinds and the examples' ids, never the contents."""
+    found = {kind: sorted(set(ids)) for kind, ids in sorted(ids_by_kind.items())}
+    if found:
+        report.figures["sensitive"] = {kind.value: len(ids) for kind, ids in found.items()}
+    refused = {kind: ids for kind, ids in found.items() if kind not in request.allow_sensitive}
+    for kind, ids in found.items():
         if kind not in refused:
-            report.find(
-                f"{len(ids)} examples contain {_WORDS[kind]}, which spec.dataset.allowSensitive lets pass"
+            report.add_finding(
+                f"{counted(len(ids), 'example')} {verb(len(ids), 'contains', 'contain')} {_NOUNS[kind]}, which "
+                "spec.dataset.allowSensitive permits"
             )
     if not refused:
         return
-    kinds = "; ".join(f"{len(ids)} with {_WORDS[kind]} ({_ids(ids)})" for kind, ids in refused.items())
+    kinds = "; ".join(f"{len(ids)} with {_NOUNS[kind]} ({_listed(ids)})" for kind, ids in refused.items())
+    count = len({example for ids in refused.values() for example in ids})
     raise ProgramFailure(
         "SensitiveContent",
-        f"{len({i for ids in refused.values() for i in ids})} examples of {named(request, name)} contain "
-        f"secrets or personal data: {kinds}. Correct the examples in LangSmith, and revoke what was a key; "
-        f"what may be learnt is allowed by spec.dataset.allowSensitive: [{', '.join(refused)}]",
+        f"{counted(count, 'example')} of {request.describe_dataset(name)} {verb(count, 'contains', 'contain')} "
+        f"secrets or personal data: {kinds}. Correct the {verb(count, 'example', 'examples')} in LangSmith, and "
+        "revoke every key that was real. To train on such content nevertheless, set "
+        f"spec.dataset.allowSensitive: [{', '.join(refused)}]",
     )
 
 
 def refuse_few_pairs(rows: Sequence[Row], *, request: Request, name: str, examples: int) -> None:
-    """Raises ProgramFailure MethodNotServed: the number found, and what to add."""
+    """Raises ProgramFailure MethodNotServed, which has the number of pairs found and what to add."""
     if request.method == "sft" or len(rows) >= request.min_examples:
         return
-    needed = request.min_examples - len(rows)
+    missing = request.min_examples - len(rows)
     raise ProgramFailure(
         "MethodNotServed",
-        f"spec.method {request.method} learns from pairs of a better and a worse answer; {named(request, name)} "
-        f"gives {len(rows)} pairs from {examples} examples and {request.min_examples} are needed. Add at least "
-        f"{needed}: examples with outputs.chosen and outputs.rejected, or failures (metadata.success false) "
-        "with the same inputs as a success, or scores for the runs that examples were made from; or train with sft",
+        f"spec.method {request.method} learns from pairs of a better and a worse answer; "
+        f"{request.describe_dataset(name)} gives {counted(len(rows), 'pair')} from {counted(examples, 'example')} and "
+        f"{request.min_examples} are needed. Add at least {missing}: examples with outputs.chosen and "
+        "outputs.rejected, or failures (metadata.success false) with the same inputs as a success, or scores for the "
+        "runs that examples were made from; or train with sft",
     )
 
 
-def without_long(rows: Sequence[Row], *, request: Request, name: str, report: Report) -> list[Row]:
-    """Never cut, always counted. Raises ProgramFailure DatasetTooLong above 5 percent."""
-    return _without_outliers(_within(rows, request=request, name=name, report=report), report=report)
+def leave_out_long_rows(rows: Sequence[Row], *, request: Request, name: str, report: Report) -> list[Row]:
+    """The rows that are not too long. No row is cut; every row that is left out is counted in the report.
+
+    Raises ProgramFailure DatasetTooLong where more than 5 percent are longer than config.maxSeqLength.
+    """
+    within_limit = _leave_out_above_limit(rows, request=request, name=name, report=report)
+    return _leave_out_longest_percent(within_limit, report=report)
 
 
-def _without_outliers(rows: Sequence[Row], *, report: Report) -> list[Row]:
-    """One row in a hundred may be left out, where it alone would decide how much memory every step needs."""
+def _leave_out_longest_percent(rows: Sequence[Row], *, report: Report) -> list[Row]:
+    """At most one row in a hundred is left out here, because the longest row decides the memory of every step."""
     if not rows:
         return []
     usual = rounded_up(percentile([row.longest for row in rows], 0.99))
     kept = [row for row in rows if row.longest <= usual]
-    if len(kept) < len(rows):
-        report.figures.setdefault("left_out", {})["longer_than_the_rest"] = len(rows) - len(kept)
-        report.find(
-            f"{len(rows) - len(kept)} examples longer than {usual} tokens, which 99 in 100 are not, were left out"
+    count = len(rows) - len(kept)
+    if count:
+        report.figures.setdefault("left_out", {})["longer_than_the_rest"] = count
+        report.add_finding(
+            f"{counted(count, 'example')} longer than {counted(usual, 'token')} {verb(count, 'was', 'were')} left out; "
+            "99 of 100 examples are shorter"
         )
     return kept
 
 
-def _within(rows: Sequence[Row], *, request: Request, name: str, report: Report) -> list[Row]:
-    """Those within config.maxSeqLength."""
+def _leave_out_above_limit(rows: Sequence[Row], *, request: Request, name: str, report: Report) -> list[Row]:
+    """The rows within config.maxSeqLength."""
     limit = request.max_seq_length
     if limit is None:
         return list(rows)
     kept = [row for row in rows if row.longest <= limit]
     long = [row for row in rows if row.longest > limit]
     report.figures.setdefault("left_out", {})["too_long"] = len(long)
-    if len(long) > MOST_TOO_LONG * len(rows):
+    count = len(long)
+    if count > MOST_TOO_LONG * len(rows):
         raise ProgramFailure(
             "DatasetTooLong",
-            f"{len(long)} of {len(rows)} examples of {named(request, name)} are longer than "
-            f"config.maxSeqLength {limit} tokens, the first being {long[0].id} with {long[0].longest}; at most "
-            f"{MOST_TOO_LONG:.0%} may be left out. Raise config.maxSeqLength to {max(r.longest for r in long)}, "
-            "or shorten the examples",
+            f"{counted(count, 'example', of=len(rows))} of {request.describe_dataset(name)} "
+            f"{verb(count, 'is', 'are')} longer than config.maxSeqLength {counted(limit, 'token')}; the first is "
+            f"{long[0].id} with {counted(long[0].longest, 'token')}. At most {MOST_TOO_LONG:.0%} may be left out. "
+            f"Raise config.maxSeqLength to {max(row.longest for row in long)}, or shorten the examples",
         )
     if long:
-        report.find(
-            f"{len(long)} examples longer than config.maxSeqLength {limit} tokens were left out, the first "
-            f"being {long[0].id}"
+        report.add_finding(
+            f"{counted(count, 'example')} longer than config.maxSeqLength {counted(limit, 'token')} "
+            f"{verb(count, 'was', 'were')} left out; the first is {long[0].id}"
         )
     return kept
 
 
-def find_outliers(rows: Sequence[Row], *, report: Report) -> None:
-    """Rows much longer than the rest: often a log or a file that came along by mistake."""
+def report_outliers(rows: Sequence[Row], *, report: Report) -> None:
+    """A finding for rows much longer than the others: often they hold a log or a file by mistake."""
     middle = median(row.longest for row in rows)
-    long = [row for row in rows if row.longest > TIMES_THE_MEDIAN * middle]
+    long = [row for row in rows if row.longest > OUTLIER_FACTOR * middle]
     if long:
-        report.find(
-            f"{len(long)} examples are more than {TIMES_THE_MEDIAN} times as long as the median of "
-            f"{middle:.0f} tokens, the longest being {max(long, key=lambda row: row.longest).id}"
+        count = len(long)
+        report.add_finding(
+            f"{counted(count, 'example')} {verb(count, 'is', 'are')} more than {OUTLIER_FACTOR} times as long as the "
+            f"median of {counted(round(middle), 'token')}; the longest is {max(long, key=lambda row: row.longest).id}"
         )
 
 
-_WORDS = {
-    Kind.PRIVATE_KEY: "a private key",
-    Kind.KEY: "a key, token or password",
-    Kind.EMAIL: "an e-mail address",
-    Kind.PHONE: "a phone number",
+_NOUNS = {
+    SensitiveKind.PRIVATE_KEY: "a private key",
+    SensitiveKind.KEY: "a key, token or password",
+    SensitiveKind.EMAIL: "an e-mail address",
+    SensitiveKind.PHONE: "a phone number",
 }
 
 
-def _ids(ids: Sequence[str]) -> str:
+def _listed(ids: Sequence[str]) -> str:
     more = f" and {len(ids) - _IDS_SHOWN} more" if len(ids) > _IDS_SHOWN else ""
     return ", ".join(ids[:_IDS_SHOWN]) + more

@@ -1,4 +1,4 @@
-"""The files of a dataset repository. The same rows give the same bytes, and so the same digest."""
+"""The files of a dataset repository. The same rows give the same bytes, and therefore the same digest."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 
 import rfc8785
 
-from modelops.datasets.choosing import Row
-from modelops.datasets.examples import Holdings
-from modelops.datasets.lengths import percentile, room_for
+from modelops.datasets.download import DatasetVersion
+from modelops.datasets.example_ids import ExampleIds
+from modelops.datasets.lengths import max_training_tokens, percentile
+from modelops.datasets.line_file import LineFile
 from modelops.datasets.request import Request
-from modelops.datasets.source import Version
-from modelops.datasets.spool import Spool
+from modelops.datasets.training_rows import Row
 from modelops.domain import prompt as prompts
 from modelops.workdir import WorkDir
 
@@ -29,49 +29,54 @@ TRAIN, TEST, LINEAGE, GROUPS, NEAR, EXAMPLES, CARD = (
     "examples.json",
     "README.md",
 )
+"""Paths in a dataset repository."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bundle:
-    """Everything that is uploaded but for the card, and the digest of what it means."""
+class DatasetFiles:
+    """Every file to upload except for the card, by its path in the repository.
+
+    `digest` identifies the content that is trained on; `lineage` is the content of `modelops.json`.
+    """
 
     files: Mapping[str, bytes | Path]
     digest: str
     lineage: Mapping[str, Any]
 
 
-def bundle(
+def write_files(
     work: WorkDir,
     request: Request,
-    source: Version,
-    spool: Spool,
+    version: DatasetVersion,
+    rendered: LineFile,
     *,
     train: Sequence[Row],
     test: Sequence[Row],
     near: Mapping[str, Any],
-    holdings: Holdings,
+    example_ids: ExampleIds,
     slack: float,
     tools: bool,
-) -> Bundle:
-    """`modelops.json` says where the rows come from; the groups show evaluations what was trained on.
+) -> DatasetFiles:
+    """Write the rows into the work folder and describe them.
 
-    `max_tokens`: no row is longer in the training. The ids of the examples are beside the rows and outside of the
-    digest: which of several copies is named changes nothing that is learnt.
+    `modelops.json` says where the rows come from. Its `max_tokens` is a bound: no row is longer in the training.
+    `groups.json` shows to evaluations which inputs were trained on. `examples.json` is beside the rows and not part of
+    the digest, because the choice between several copies of an example changes nothing that is learnt.
 
-    The rows are copied from the spool into the work folder: they are never in memory at once.
+    The rows are copied line by line from `rendered`, so that they are never in memory together.
     """
     data = {TRAIN: work.folder / "train.jsonl", TEST: work.folder / "test.jsonl"}
     sums = {
-        TRAIN: _written(data[TRAIN], train, spool, method=request.method),
-        TEST: _written(data[TEST], test, spool, method=request.method),
+        TRAIN: _write_rows(data[TRAIN], train, rendered, method=request.method),
+        TEST: _write_rows(data[TEST], test, rendered, method=request.method),
     }
     covered: dict[str, Any] = {
         "form": "dataset/v1",
         "agent": request.agent,
         "method": request.method,
         "prompt": prompts.digest(request.prompt),
-        "dataset_id": source.dataset_id,
-        "as_of": source.as_of,
+        "dataset_id": version.dataset_id,
+        "as_of": version.as_of,
         "files": sums,
     }
     digest = "sha256:" + hashlib.sha256(rfc8785.dumps(covered)).hexdigest()
@@ -80,47 +85,48 @@ def bundle(
         **covered,
         "digest": digest,
         "run": request.run,
-        "dataset": source.name,
+        "dataset": version.name,
         "rows": {"train": len(train), "test": len(test)},
         "tokens": sum(row.tokens for row in train),
         "p99_tokens": percentile(lengths, 0.99),
-        "max_tokens": room_for(max(lengths), slack=slack, tools=tools),
+        "max_tokens": max_training_tokens(max(lengths), slack=slack, tools=tools),
     }
     files: dict[str, bytes | Path] = {
         **data,
         LINEAGE: as_json(lineage),
-        GROUPS: as_json({"form": "groups/v1", "train": sorted({row.group for row in train})}),
+        GROUPS: as_json({"form": "groups/v1", "train": sorted({row.inputs_digest for row in train})}),
         NEAR: json.dumps(near, sort_keys=True).encode(),
         EXAMPLES: json.dumps(
-            {"form": "examples/v1", "train": holdings.ids(train), "test": holdings.ids(test)}, sort_keys=True
+            {"form": "examples/v1", "train": example_ids.of_rows(train), "test": example_ids.of_rows(test)},
+            sort_keys=True,
         ).encode(),
     }
-    return Bundle(files=files, digest=digest, lineage=lineage)
+    return DatasetFiles(files=files, digest=digest, lineage=lineage)
 
 
 def as_json(document: Mapping[str, Any]) -> bytes:
-    """A JSON file of the repository."""
+    """The content of a JSON file of the repository."""
     return json.dumps(document, sort_keys=True, indent=1).encode()
 
 
-def _written(path: Path, rows: Sequence[Row], spool: Spool, *, method: str) -> str:
-    """The file's SHA-256."""
+def _write_rows(path: Path, rows: Sequence[Row], rendered: LineFile, *, method: str) -> str:
+    """Write the file; returns its SHA-256."""
     checksum = hashlib.sha256()
-    with Spool(path) as file:
-        for line in _lines(rows, spool, method=method):
+    with LineFile(path) as file:
+        for line in _lines(rows, rendered, method=method):
             checksum.update(line)
-            file.add(line)
+            file.append(line)
     return checksum.hexdigest()
 
 
-def _lines(rows: Sequence[Row], spool: Spool, *, method: str) -> Iterator[bytes]:
-    """SFT: `messages`. DPO and ORPO: `prompt`, `chosen`, `rejected`, each a list of messages (TRL's form)."""
+def _lines(rows: Sequence[Row], rendered: LineFile, *, method: str) -> Iterator[bytes]:
+    """Rows in TRL's formats. SFT: `messages`. DPO and ORPO: `prompt`, `chosen`, `rejected`, each a list of messages."""
     for row in rows:
-        line = spool.line(row.better.place)
+        line = rendered.read_line(row.better.offset)
         if method == "sft" or row.worse is None:
             yield line
             continue
-        better, worse = json.loads(line), json.loads(spool.line(row.worse.place))
+        better, worse = json.loads(line), json.loads(rendered.read_line(row.worse.offset))
         document = {
             "id": row.id,
             "rejected_id": row.worse.id,

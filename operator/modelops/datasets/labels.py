@@ -10,21 +10,24 @@ from typing import Any
 from modelops.datasets.report import Report, share
 
 ONE_SIDED = 0.9
-"""Share of one value of a label from which a model sees little else."""
+"""Share of one value of a label from which the label is reported as unbalanced."""
 _MOST_VALUES = 20
 _NOT_LABELS = frozenset({"agent", "success", "dataset_split"})
 _A_LABEL = re.compile(r"[\w .:/+#-]{1,40}")
 
 
-class Labels:
-    """Metadata keys whose values are short words, twenty different ones at most."""
+class LabelCounts:
+    """Counts of examples by metadata key and value.
+
+    A key is a label where its values are short words, at most 20 different ones.
+    """
 
     def __init__(self) -> None:
         self._counts: dict[str, Counter[str]] = {}
         self._no_labels: set[str] = set(_NOT_LABELS)
 
     def add(self, metadata: Mapping[str, Any]) -> None:
-        """One example's."""
+        """Count the metadata of one example."""
         for key, value in metadata.items():
             if key in self._no_labels:
                 continue
@@ -36,16 +39,16 @@ class Labels:
                 self._no_labels.add(key)
                 del self._counts[key]
 
-    def say(self, report: Report) -> None:
-        """Shares into the figures; a finding where one value leaves little room for others."""
+    def report_balance(self, report: Report) -> None:
+        """Put the shares into the figures, and a finding where nearly all examples have the same value."""
         shares = dict(self._shares())
         if shares:
             report.figures["labels"] = shares
         for key, values in shares.items():
             value, most = next(iter(values.items()))
             if len(values) > 1 and most >= ONE_SIDED:
-                report.find(
-                    f"{most:.0%} of the examples have metadata.{key} {value!r}: the model learns little of the rest"
+                report.add_finding(
+                    f"{most:.0%} of the examples have metadata.{key} {value!r}: the model learns little from the others"
                 )
 
     def _shares(self) -> Iterator[tuple[str, dict[str, float]]]:

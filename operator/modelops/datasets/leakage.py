@@ -1,4 +1,4 @@
-"""Whether the evaluation's examples are among those trained on: invariant 11."""
+"""Whether examples of the evaluation dataset would be trained on (invariant 11)."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import NamedTuple
 
-from modelops.datasets.choosing import Row
-from modelops.datasets.groups import likeness
+from modelops.datasets.download import DownloadedDataset, download_dataset
 from modelops.datasets.near import NearIndex
+from modelops.datasets.normalised_inputs import normalise_inputs
 from modelops.datasets.report import Report
-from modelops.datasets.source import Journal, journal
+from modelops.datasets.training_rows import Row
+from modelops.grammar import counted, verb
 from modelops.workdir import ProgramFailure, WorkDir
 
 _AT_ONCE = 512
 
 
-class Shared(NamedTuple):
-    """Digests of the evaluation's inputs, and how many of its examples are near-copies of trained ones."""
+class EvaluationInputs(NamedTuple):
+    """Digests of the evaluation's inputs, the number of its examples, and how many are near-copies of training rows."""
 
     digests: frozenset[str]
     near: int
@@ -27,41 +28,44 @@ class Shared(NamedTuple):
 def check_overlap(
     work: WorkDir, ref: str, rows: Sequence[Row], index: NearIndex, *, dataset: str, report: Report
 ) -> None:
-    """Raises ProgramFailure TrainTestOverlap for equal inputs; near ones are found and counted.
+    """Raises ProgramFailure TrainTestOverlap for equal inputs. Near-copies are only counted and reported.
 
-    The evaluation leaves out what is near itself, and says so: it has the same index.
+    The evaluation has the same index: it leaves its near-copies out by itself, and reports them, too.
     """
-    found = journal(work, "evaluation", ref, as_of=None, about="evaluation_dataset")
-    evaluation = found.version.name
-    shared_with = _compared(found, index)
-    shared = [row for row in rows if row.group in shared_with.digests]
+    downloaded = download_dataset(work, "evaluation", ref, as_of=None, about="evaluation_dataset")
+    evaluation = downloaded.version.name
+    compared = _compare(downloaded, index)
+    overlapping = [row for row in rows if row.inputs_digest in compared.digests]
     report.figures["evaluation"] = {
-        "examples": shared_with.examples,
-        "with_inputs_of_the_training": len(shared),
-        "near_the_training": shared_with.near,
+        "examples": compared.examples,
+        "with_inputs_of_the_training": len(overlapping),
+        "near_the_training": compared.near,
     }
-    if shared:
+    if overlapping:
+        count = len(overlapping)
         raise ProgramFailure(
             "TrainTestOverlap",
-            f"{len(shared)} of {len(rows)} examples of training dataset {dataset!r} have the same inputs, "
-            f"but for case, spacing and punctuation, as examples of evaluation dataset {evaluation!r}, the "
-            f"first being {shared[0].id}; an evaluation on them proves nothing. "
-            "Remove them from one of the two",
+            f"{counted(count, 'example', of=len(rows))} of training dataset {dataset!r} {verb(count, 'has', 'have')} "
+            "the same inputs, but for case, spacing and punctuation, as an example of evaluation dataset "
+            f"{evaluation!r}; the first is {overlapping[0].id}. An evaluation with examples that were trained on "
+            f"proves nothing. Remove {verb(count, 'it', 'them')} from one of the two datasets",
         )
-    if shared_with.near:
-        report.find(
-            f"{shared_with.near} of {shared_with.examples} examples of evaluation dataset {evaluation!r} are "
-            "near-copies of examples trained on; an evaluation leaves them out"
+    if compared.near:
+        near = compared.near
+        report.add_finding(
+            f"{counted(near, 'example', of=compared.examples)} of evaluation dataset {evaluation!r} "
+            f"{verb(near, 'is a near-copy', 'are near-copies')} of training examples; an evaluation leaves "
+            f"{verb(near, 'it', 'them')} out"
         )
 
 
-def _compared(found: Journal, index: NearIndex) -> Shared:
+def _compare(evaluation: DownloadedDataset, index: NearIndex) -> EvaluationInputs:
     digests: set[str] = set()
     near = count = 0
-    remaining = iter(found)
+    remaining = iter(evaluation)
     while batch := list(islice(remaining, _AT_ONCE)):
-        alike = [likeness(e.inputs) for e in batch if isinstance(e.inputs, dict)]
-        digests.update(one.digest for one in alike)
-        near += sum(index.near([one.words for one in alike]))
+        inputs = [normalise_inputs(example.inputs) for example in batch if isinstance(example.inputs, dict)]
+        digests.update(one.digest for one in inputs)
+        near += sum(index.near([one.words for one in inputs]))
         count += len(batch)
-    return Shared(frozenset(digests), near, count)
+    return EvaluationInputs(frozenset(digests), near, count)

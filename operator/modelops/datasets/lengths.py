@@ -1,4 +1,4 @@
-"""How long rows are, in tokens of the model that is trained where it says how, else estimated."""
+"""How long rows are, in tokens: counted by the base model's tokenizer where it can be read, else estimated."""
 
 from __future__ import annotations
 
@@ -11,51 +11,52 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MOST_TOO_LONG = 0.05
-"""Share of rows over the limit from which the dataset is refused: the limit, not the rows, would be wrong."""
+"""Share of rows over the limit above which the dataset is refused: then the limit is wrong, not the rows."""
 ROUNDED_TO = 64
-"""The longest length is rounded up to a multiple of this: tensor cores like multiples of 64."""
+"""Lengths are rounded up to a multiple of this, because tensor cores are fast with multiples of 64."""
 TOKENS_OF_A_MESSAGE = 5
-"""Role and markers that a chat template puts around a message: `<|im_start|>user\\n`, `<|im_end|>\\n` in ChatML."""
+"""Tokens of the role and the markers that a chat template puts around a message: `<|im_start|>user\\n` and
+`<|im_end|>\\n` in ChatML."""
 COUNTED_FIRST, ONE_IN, LONG = 2_000, 20, 0.98
-"""Which texts a tokenizer counts: it takes longer than all the other checks together."""
+"""Which texts the tokenizer counts (see `ModelTokenizer`): to count all would take longer than all other checks."""
 _PIECES = re.compile(r"\w+|[^\w\s]")
 _WORDS = bytes(code if chr(code).isalnum() or chr(code) == "_" else 32 for code in range(128)) + bytes(128)
 _NO_MARKS = bytes(code for code in range(128) if re.match(r"[\w\s]", chr(code)))
 
 
-class Counter(Protocol):
-    """Counts tokens."""
+class TokenCounter(Protocol):
+    """Counts the tokens of texts."""
 
     slack: float
-    """How many times as long a row may turn out to be in the training, which renders it by the model's template."""
+    """Factor by which a row may be longer in the training, which renders it by the model's chat template."""
 
     @property
-    def how(self) -> str:
-        """Completes "tokens counted by"."""
+    def description(self) -> str:
+        """The words after "tokens counted by"."""
 
     def count(self, texts: Sequence[str], messages: Sequence[int]) -> list[int]:
-        """Tokens of each text, which is made of so many messages."""
+        """Tokens of each text; `messages` has the number of messages in each."""
 
 
-class Estimate:
-    """Words and punctuation marks: nobody's tokenizer, within a third of most for code and English."""
+class TokenEstimate:
+    """Words and punctuation marks instead of tokens: for code and English within a third of most tokenizers."""
 
-    how = "an estimate: words and punctuation marks"
+    description = "an estimate: words and punctuation marks"
     slack = 2.0
 
     def count(self, texts: Sequence[str], messages: Sequence[int]) -> list[int]:
-        """See Counter. The marks of a chat template are not counted."""
+        """See TokenCounter. The markers of a chat template are not counted."""
         del messages
         return [_pieces(text) for text in texts]
 
 
 class ModelTokenizer:
-    """The model's own `tokenizer.json`; contents, and five tokens for each message's markers.
+    """Counts with the model's own `tokenizer.json`, and adds five tokens for the markers of each message.
 
-    Of the first 2,000 texts each one is counted. Of those that follow, every twentieth and each that is long:
-    longer than 98 % of the first ones, or with more bytes than half the tokens of `limit`, so that nothing
-    that may be over it is guessed (a token has a byte at least). The rest are their bytes at the rate of those
-    counted.
+    The first 2,000 texts are all counted. After them, every twentieth text is counted, and every long text: one that
+    is longer than 98 % of the first 2,000, or that has more bytes than half of `limit` (in tokens). A token has at
+    least one byte, so no text that may be over the limit is estimated. The lengths of the other texts are estimated
+    from their bytes, at the mean rate of the counted ones.
     """
 
     slack = 1.15
@@ -73,29 +74,29 @@ class ModelTokenizer:
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self._name, self._limit = f"the tokenizer of {repo}", limit
-        self._seen = self._counted = self._bytes = self._tokens = 0
+        self._texts = self._counted = self._bytes = self._tokens = 0
         self._first_sizes: list[int] = []
 
     @property
-    def how(self) -> str:
-        """Completes "tokens counted by"."""
-        if self._seen == self._counted:
+    def description(self) -> str:
+        """The words after "tokens counted by"."""
+        if self._texts == self._counted:
             return self._name
-        return f"{self._name}, {self._counted:,} of {self._seen:,} texts; the others by their bytes"
+        return f"{self._name}, {self._counted:,} of {self._texts:,} texts; the others by their bytes"
 
     def count(self, texts: Sequence[str], messages: Sequence[int]) -> list[int]:
-        """See Counter."""
+        """See TokenCounter."""
         sizes = [len(text) if text.isascii() else len(text.encode()) for text in texts]
         long = self._long()
         chosen = [
             number
             for number, size in enumerate(sizes)
-            if self._seen + number < COUNTED_FIRST or (self._seen + number) % ONE_IN == 0 or size > long
+            if self._texts + number < COUNTED_FIRST or (self._texts + number) % ONE_IN == 0 or size > long
         ]
-        self._first_sizes += sizes[: max(0, COUNTED_FIRST - self._seen)]
+        self._first_sizes += sizes[: max(0, COUNTED_FIRST - self._texts)]
         encoded = self._tokenizer.encode_batch_fast([texts[n] for n in chosen], add_special_tokens=False)
         counted = {number: len(one) for number, one in zip(chosen, encoded, strict=True)}
-        self._seen += len(texts)
+        self._texts += len(texts)
         self._counted += len(chosen)
         self._bytes += sum(sizes[number] for number in chosen)
         self._tokens += sum(counted.values())
@@ -106,7 +107,7 @@ class ModelTokenizer:
         ]
 
     def _long(self) -> float:
-        if self._seen < COUNTED_FIRST:
+        if self._texts < COUNTED_FIRST:
             return 0.0
         usual = sorted(self._first_sizes)[int(LONG * len(self._first_sizes))]
         most = self._limit // 2 if self._limit is not None else usual
@@ -114,11 +115,11 @@ class ModelTokenizer:
 
 
 TEMPLATE_TOKENS, TOOLS_TOKENS = 64, 256
-"""What a model's chat template may add to a row by itself: a default system message or a date; how tools are called."""
+"""Tokens that a model's chat template may add to a row: a default system message or a date; how tools are called."""
 
 
-def room_for(longest: int, *, slack: float, tools: bool) -> int:
-    """Tokens that a step must have room for: no row is longer in the training, whatever its template adds."""
+def max_training_tokens(longest: int, *, slack: float, tools: bool) -> int:
+    """An upper bound of a row's tokens in the training, whatever the chat template adds; memory is planned with it."""
     return rounded_up(longest * slack + TEMPLATE_TOKENS + (TOOLS_TOKENS if tools else 0))
 
 
@@ -134,7 +135,7 @@ def percentile(values: Sequence[int], share: float) -> int:
 
 def _pieces(text: str) -> int:
     if not text.isascii():
-        # Scripts without spaces: about a token for each character.
+        # Scripts without spaces have about one token for each character.
         return len(_PIECES.findall(text)) + sum(not char.isascii() for char in text)
-    content = text.encode()  # The same by another way, several times as fast.
+    content = text.encode()  # Gives the same number as above, several times as fast.
     return len(content.translate(_WORDS).split()) + len(content.translate(None, _NO_MARKS))

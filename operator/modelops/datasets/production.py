@@ -1,6 +1,6 @@
-"""What would be trained on beside what the agent was asked in production: a mismatch is a finding, no more.
+"""Compares the training prompts with the agent's recent prompts in production. A mismatch is a finding, not a refusal.
 
-A model that learns under one system prompt and serves under another has learnt for somebody else.
+A model that is trained with one system prompt and serves with another one answers worse than its evaluation says.
 """
 
 from __future__ import annotations
@@ -13,22 +13,27 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from modelops.adapters.langsmith.errors import LangSmithError, translated_errors
-from modelops.datasets.groups import normalised
+from modelops.datasets.download import connect_langsmith
+from modelops.datasets.normalised_inputs import normalised_text
 from modelops.datasets.report import Report, share
-from modelops.datasets.source import connect
+from modelops.grammar import counted, verb
 from modelops.workdir import ProgramFailure
 
 RECENT_RUNS = 50
-ENOUGH_ALIKE = 0.9
-"""Share of runs that should agree; the rest may be other calls of the same agent."""
-TIMES_AS_LONG = 3.0
+MIN_AGREEMENT = 0.9
+"""Share of runs that should agree with the examples; the others may be other calls of the same agent."""
+MAX_LENGTH_RATIO = 3.0
+"""Largest ratio of the median lengths of prompts, in either direction, that is not reported."""
 _ROLES = {"human": "user", "ai": "assistant", "function": "tool"}
 _LENGTHS_KEPT = 100_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
-    """What is compared of one question: texts as hashes of this process, length in characters."""
+class ProductionPrompt:
+    """The compared properties of one prompt in production.
+
+    `system` is a hash that is valid in this process only; `length` is in characters.
+    """
 
     system: int
     roles: frozenset[str]
@@ -37,8 +42,8 @@ class Question:
 
 
 @dataclass
-class Trained:
-    """All that the dataset asks."""
+class TrainingPrompts:
+    """The compared properties of all prompts of the dataset. Values as in ProductionPrompt."""
 
     systems: set[int] = field(default_factory=set)
     roles: set[frozenset[str]] = field(default_factory=set)
@@ -47,12 +52,12 @@ class Trained:
     _known: dict[str, int] = field(default_factory=dict)
 
     def add(self, messages: Sequence[Mapping[str, Any]], *, tools: str | None) -> None:
-        """The messages before one answer."""
+        """Add a prompt: the messages before one answer, and its tool definitions as JSON text."""
         system = "\n".join(_content(m) for m in messages if m.get("role") in ("system", "developer"))
         if system not in self._known:
             if len(self._known) > 1000:
                 self._known.clear()
-            self._known[system] = hash(normalised(system))
+            self._known[system] = hash(normalised_text(system))
         self.systems.add(self._known[system])
         self.roles.add(frozenset(str(m.get("role")) for m in messages))
         if tools:
@@ -61,17 +66,17 @@ class Trained:
             self.lengths.append(sum(len(_content(m)) for m in messages))
 
 
-def compare(project: str, trained: Trained, report: Report) -> None:
-    """Reads the project's recent runs, once; whatever goes wrong with that is a finding."""
-    asked, why = _recent(project)
-    if not asked:
-        report.find(f"not compared with production: {why}")
+def compare_with_production(project: str, trained: TrainingPrompts, report: Report) -> None:
+    """Read the project's recent runs and report differences. Failing to read them is a finding, too."""
+    recent, why = _recent_prompts(project)
+    if not recent:
+        report.add_finding(f"not compared with production: {why}")
         return
-    count = len(asked)
-    systems = sum(one.system in trained.systems for one in asked)
-    roles = sum(one.roles in trained.roles for one in asked)
-    tools = {name for one in asked for name in one.tools}
-    ratio = statistics.median(one.length for one in asked) / max(1.0, statistics.median(trained.lengths))
+    count = len(recent)
+    systems = sum(one.system in trained.systems for one in recent)
+    roles = sum(one.roles in trained.roles for one in recent)
+    tools = {name for one in recent for name in one.tools}
+    ratio = statistics.median(one.length for one in recent) / max(1.0, statistics.median(trained.lengths))
     report.figures["production"] = {
         "runs": count,
         "same_system_prompt": share(systems, count),
@@ -80,31 +85,45 @@ def compare(project: str, trained: Trained, report: Report) -> None:
         "tools_trained": len(trained.tools),
         "length_ratio_percent": round(ratio * 100),
     }
-    where = f"of {count} recent runs of LangSmith project {project!r}"
-    if systems < ENOUGH_ALIKE * count:
-        report.find(
-            f"{count - systems} {where} have a system prompt that no example has: correct prompt.system"
+    runs = f"of LangSmith project {project!r}"
+    if systems < MIN_AGREEMENT * count:
+        other = count - systems
+        report.add_finding(
+            f"{counted(other, 'recent run', of=count)} {runs} {verb(other, 'has', 'have')} a system prompt that no "
+            "example has: correct prompt.system"
         )
-    if roles < ENOUGH_ALIKE * count:
-        report.find(f"{count - roles} {where} have other roles than the examples' messages")
+    if roles < MIN_AGREEMENT * count:
+        other = count - roles
+        report.add_finding(
+            f"{counted(other, 'recent run', of=count)} {runs} {verb(other, 'has', 'have')} other message roles "
+            "than the examples"
+        )
     if tools != trained.tools:
         lacking, unused = len(tools - trained.tools), len(trained.tools - tools)
-        report.find(
-            f"tools differ from those {where}: {lacking} are not in the examples, {unused} only there"
+        report.add_finding(
+            f"tools differ from those of {counted(count, 'recent run')} {runs}: {counted(lacking, 'tool')} "
+            f"{verb(lacking, 'is', 'are')} not in the examples, and {counted(unused, 'tool')} "
+            f"{verb(unused, 'is', 'are')} only in the examples"
         )
-    if not 1 / TIMES_AS_LONG <= ratio <= TIMES_AS_LONG:
-        report.find(f"questions {where} are {ratio:.1f} times as long as the examples' (median)")
+    if not 1 / MAX_LENGTH_RATIO <= ratio <= MAX_LENGTH_RATIO:
+        report.add_finding(
+            f"the median prompt of {counted(count, 'recent run')} {runs} is {ratio:.1f} times as long as that of the "
+            "examples"
+        )
 
 
-def _recent(project: str) -> tuple[list[Question], str]:
-    """Not kept in the work folder: a restart may see newer runs, and findings are all that follows."""
+def _recent_prompts(project: str) -> tuple[list[ProductionPrompt], str]:
+    """The prompts of recent runs, or an empty list and why.
+
+    They are not kept in the work folder: after a restart newer runs may be read, which changes only findings.
+    """
     try:
-        client = connect()
+        client = connect_langsmith()
     except ProgramFailure as error:
         return [], str(error)
     try:
         with warnings.catch_warnings():
-            # `list_runs` is what all servers have; its successor needs a newer one.
+            # All servers have `list_runs`; its successor needs a newer server.
             warnings.simplefilter("ignore", DeprecationWarning)
             with translated_errors(doing=f"reading recent runs of project {project!r}", url=client.api_url):
                 runs = list(client.list_runs(project_name=project, run_type="llm", limit=RECENT_RUNS))
@@ -113,31 +132,35 @@ def _recent(project: str) -> tuple[list[Question], str]:
         return [], str(error)
     finally:
         client.close(timeout=0)
-    asked = [one for run in runs if (one := _question(run.inputs or {}, run.extra or {})) is not None]
+    prompts = [one for run in runs if (one := _prompt(run.inputs or {}, run.extra or {})) is not None]
     if not runs:
         return [], f"LangSmith project {project!r} has no runs"
-    return asked, f"none of {len(runs)} recent runs of LangSmith project {project!r} has messages as inputs"
+    return prompts, (
+        f"LangSmith project {project!r} has {counted(len(runs), 'recent run')}, none with messages as inputs"
+    )
 
 
-def _question(inputs: Mapping[str, Any], extra: Mapping[str, Any]) -> Question | None:
-    given = inputs.get("messages")
-    if isinstance(given, list) and given and isinstance(given[0], list):
-        given = given[0]
-    if not isinstance(given, list) or not given or not all(isinstance(message, dict) for message in given):
+def _prompt(inputs: Mapping[str, Any], extra: Mapping[str, Any]) -> ProductionPrompt | None:
+    """The run's prompt; None where its inputs are no list of messages."""
+    logged = inputs.get("messages")
+    if isinstance(logged, list) and logged and isinstance(logged[0], list):
+        logged = logged[0]
+    if not isinstance(logged, list) or not logged or not all(isinstance(message, dict) for message in logged):
         return None
-    messages = [_plain(message) for message in given]
+    messages = [_openai_message(message) for message in logged]
     system = "\n".join(m["content"] for m in messages if m["role"] in ("system", "developer"))
     parameters = extra.get("invocation_params") or {}
-    return Question(
-        system=hash(normalised(system)),
+    return ProductionPrompt(
+        system=hash(normalised_text(system)),
         roles=frozenset(message["role"] for message in messages),
         tools=frozenset(_tool_names(inputs.get("tools") or parameters.get("tools") or [])),
         length=sum(len(message["content"]) for message in messages),
     )
 
 
-def _plain(message: Mapping[str, Any]) -> dict[str, str]:
-    """OpenAI's form, or LangChain's: `{"id": [..., "SystemMessage"], "kwargs": {"content": ...}}`."""
+def _openai_message(message: Mapping[str, Any]) -> dict[str, str]:
+    """Role and content of a message in OpenAI's format, or in LangChain's:
+    `{"id": [..., "SystemMessage"], "kwargs": {"content": ...}}`."""
     inner = message.get("kwargs") if isinstance(message.get("kwargs"), dict) else message
     assert isinstance(inner, Mapping)
     kind = message.get("id")

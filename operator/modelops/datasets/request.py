@@ -1,4 +1,4 @@
-"""What the operator asks the dataset program for: `input.json`."""
+"""The input of the dataset program: `input.json`, which the operator writes."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class _Part(BaseModel):
 
 
 class Source(_Part):
-    """A LangSmith dataset, `ls://<id or exact name>`, at a version (None: the newest) and in some splits.
+    """A LangSmith dataset, `ls://<id or exact name>`, at a version (None: the newest).
 
-    `field` is where a person has written it: refusals name it.
+    `splits` are the splits to use; empty: all. `field` is the manifest's field that names the dataset, for messages.
     """
 
     dataset: str
@@ -28,30 +28,31 @@ class Source(_Part):
 
 
 class HubTarget(_Part):
-    """The private dataset repository that the rows go to, `org/name`."""
+    """The private dataset repository that the rows are uploaded to, `org/name`."""
 
     repo: str
 
 
 class SplitRule(_Part):
-    """How much is held out of the training, and what decides which groups."""
+    """The fraction of rows that is held out of the training, and the seed that decides which groups they are."""
 
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
     seed: str
 
 
 class BaseModelFacts(_Part):
-    """The model that is trained, at its newest revision: its tokenizer and its licence are looked at."""
+    """The model that will be trained. The tokenizer and the licence of its newest revision are used."""
 
     repo: str
 
 
 class Request(_Part):
-    """One preparation of a dataset. `run` is the TrainingRun's uid; `min_examples` counts usable examples.
+    """One preparation of a dataset.
 
-    `hub` None: everything is checked and nothing uploaded. `max_seq_length` is in tokens. `source` says who
-    wrote the answers: `human`, or `model:<id>`. `group_key` is a dotted path into inputs or metadata.
-    `project` is the agent's LangSmith project, to compare with what was asked in production.
+    `run` is the TrainingRun's uid. `min_examples` is the least number of usable examples. With `hub` None everything is
+    checked and nothing is uploaded. `max_seq_length` is in tokens. `source` says who wrote the answers: `human`, or
+    `model:<id>`. `group_key` is a dotted path into inputs or metadata. `project` is the agent's LangSmith project;
+    the examples are compared with its recent runs.
     """
 
     v: Literal[1]
@@ -76,9 +77,14 @@ class Request(_Part):
 
     @classmethod
     def of(cls, document: Any) -> Request:
-        """Raises ProgramFailure that names every wrong field."""
+        """Raises ProgramFailure InputInvalid, which names every wrong field."""
         try:
             return cls.model_validate(document)
         except ValidationError as error:
             wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
             raise ProgramFailure("InputInvalid", f"input.json: {wrong}") from None
+
+    def describe_dataset(self, name: str) -> str:
+        """The dataset in a message, with the field that names it: `dataset 'docs' (spec.dataset.langsmith)`."""
+        field = self.langsmith.field
+        return f"dataset {name!r} ({field})" if field else f"dataset {name!r}"

@@ -1,4 +1,4 @@
-"""Putting the files on the Hub: private, in one commit, and not again when they are there."""
+"""Uploads the files to a private dataset repository in one commit, unless they are already there."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelops.datasets.files import LINEAGE
-from modelops.trainers.job import HubRefused, HubSilent, Repository
+from modelops.trainers.hub_repository import HubRefused, HubSilent, Repository
 from modelops.workdir import ProgramFailure
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-PATIENCE_SECONDS = 60.0
+RETRY_SECONDS = 60.0
 
 
 def upload(files: Mapping[str, bytes | Path], *, digest: str, repo: str) -> str:
-    """The commit of the private dataset repository `repo` that holds the files; `digest` tells them apart.
+    """Upload the files to the private dataset repository `repo`; returns the commit that holds them.
 
+    The files are not committed again where the repository's `modelops.json` has the same `digest`.
     Raises ProgramFailure: HubUnauthorized, HubUnavailable, HubRepositoryPublic.
     """
     from huggingface_hub import HfApi
@@ -31,30 +32,33 @@ def upload(files: Mapping[str, bytes | Path], *, digest: str, repo: str) -> str:
             "HF_TOKEN is not set for this program; name a Secret in spec.secretRefs.huggingFace",
         )
     api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"), token=os.environ["HF_TOKEN"])
-    target = Repository(api, repo, repo_type="dataset", patience_seconds=PATIENCE_SECONDS)
+    target = Repository(api, repo, repo_type="dataset", retry_seconds=RETRY_SECONDS)
 
-    def there(head: str) -> bool:
-        lineage = target.look(LINEAGE, revision=head)
+    def is_uploaded(head: str) -> bool:
+        lineage = target.read_once(LINEAGE, revision=head)
         return lineage is not None and json.loads(lineage).get("digest") == digest
 
     try:
-        target.patiently(lambda: _private_repository(api, repo))
-        return target.commit(files, title=f"Dataset {digest[:19]}", there=there)
+        target.retry(lambda: _ensure_private_repository(api, repo))
+        return target.commit(files, title=f"Dataset {digest[:19]}", is_committed=is_uploaded)
     except HubRefused as error:
         raise ProgramFailure(
             "HubUnauthorized",
-            f"{error}; the token of spec.secretRefs.huggingFace needs to write datasets of {repo.split('/')[0]!r}",
+            f"{error}; the token of spec.secretRefs.huggingFace needs permission to write datasets of "
+            f"{repo.split('/')[0]!r}",
         ) from error
     except HubSilent as error:
-        raise ProgramFailure("HubUnavailable", f"{error}; it is tried again", transient=True) from error
+        raise ProgramFailure(
+            "HubUnavailable", f"{error}; the program will be started again", transient=True
+        ) from error
 
 
-def _private_repository(api: HfApi, repo: str) -> bool:
+def _ensure_private_repository(api: HfApi, repo: str) -> bool:
     api.create_repo(repo, repo_type="dataset", private=True, exist_ok=True)
     if api.repo_info(repo, repo_type="dataset").private:
         return True
     raise ProgramFailure(
         "HubRepositoryPublic",
-        f"dataset repository {repo} exists and is public; training data is only put where it is private. "
+        f"dataset repository {repo} exists and is public; training data is only uploaded to private repositories. "
         "Make it private or delete it",
     )

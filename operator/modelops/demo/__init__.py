@@ -1,1 +1,1 @@
-"""Real input for the demo and the tests."""
+"""The demo of `make demo`, and its real examples, which the tests use, too."""

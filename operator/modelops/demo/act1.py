@@ -1,66 +1,69 @@
-"""Act 1: a better model is trained, proven and promoted, while the operator is killed twice."""
+"""Act 1: a better model is trained, evaluated and promoted, while the operator is killed twice."""
 
 from __future__ import annotations
 
-from modelops.demo.bill import bill_of, endpoints_created
-from modelops.demo.board import Tone
-from modelops.demo.ending import Ending
-from modelops.demo.objects import gate, message_of, status_of, usd
-from modelops.demo.scene import Scene
+from modelops.demo.act_result import ActResult
+from modelops.demo.context import DemoContext
+from modelops.demo.display_state import LineStyle
+from modelops.demo.formatting import usd
+from modelops.demo.resource_status import gate_verdict, ready_message, status_of
+from modelops.demo.sandbox_billing import count_created_endpoints, job_billing
 
 _CANARY_REQUESTS = 5
 
 
-def play(scene: Scene) -> Ending:
-    """Raises ActFailedError where it does not go so."""
-    before, created = scene.stable, endpoints_created(scene.stage.sandbox)
-    pids = {agent["pid"] for agent in scene.board.agents}
-    scene.apply()
-    scene.until_run("the job trains", lambda s: s.get("phase") == "Running" and s.get("progress"))
-    scene.kill_operator("while the job trains")
-    scene.until_run("the model is trained", lambda s: s.get("phase") == "Succeeded")
-    jobs = _one_job(scene)
+def run(context: DemoContext) -> ActResult:
+    """Run the act. Raises ActFailedError if it does not end as expected."""
+    stable_before = context.stable_version
+    endpoints_before = count_created_endpoints(context.environment.sandbox)
+    pids = {agent["pid"] for agent in context.display.agents}
+    context.apply_manifest()
+    context.wait_for_training_run(
+        "the job trains", lambda s: s.get("phase") == "Running" and s.get("progress")
+    )
+    context.kill_operator("while the job trains")
+    context.wait_for_training_run("the model is trained", lambda s: s.get("phase") == "Succeeded")
+    training_cost = _require_one_job(context)
 
-    version = str(status_of(scene.run)["model"]["version"])
-    scene.until_rollout("20 % of sessions go to the canary", lambda s: s.get("weight") == 20)
-    scene.until("agents call the canary", lambda: canary_requests(scene, version) >= _CANARY_REQUESTS)
-    scene.kill_operator("while the canary has 20 %")
-    scene.until_rollout("the candidate is stable", lambda s: s.get("phase") == "Succeeded")
-    scene.until("the AgentModel shows the new version", lambda: scene.stable != before)
-    stable = scene.stable
-    scene.until(
+    version = str(status_of(context.training_run)["model"]["version"])
+    context.wait_for_rollout("the canary gets 20 % of sessions", lambda s: s.get("weight") == 20)
+    context.wait_until("agents call the canary", lambda: context.requests_to(version) >= _CANARY_REQUESTS)
+    context.kill_operator("while the canary has 20 %")
+    context.wait_for_rollout("the candidate is promoted", lambda s: s.get("phase") == "Succeeded")
+    context.wait_until(
+        "the AgentModel shows the new version", lambda: context.stable_version != stable_before
+    )
+    stable = context.stable_version
+    context.wait_until(
         f"every agent is served by {stable}",
-        lambda: all(agent["stable"] == stable for agent in scene.board.agents),
+        lambda: all(agent["stable"] == stable for agent in context.display.agents),
     )
-    scene.demand(
-        {agent["pid"] for agent in scene.board.agents} == pids, "the agents switched without a restart"
+    context.require(
+        {agent["pid"] for agent in context.display.agents} == pids, "no agent process was restarted"
     )
-    scene.tell(f"every agent is served by {stable}, in the processes that it started with", Tone.GOOD)
-    made = endpoints_created(scene.stage.sandbox) - created
-    scene.demand(made == 1, f"one endpoint was created, not {made}")
-    scene.tell("one job and one endpoint were paid for, though the operator was killed twice", Tone.GOOD)
-    return Ending(
+    context.log(f"every agent is served by {stable}; no agent process was restarted", LineStyle.SUCCESS)
+    created = count_created_endpoints(context.environment.sandbox) - endpoints_before
+    context.require(created == 1, f"one endpoint was created, not {created}")
+    context.log(
+        "one job and one endpoint were paid for, although the operator was killed twice", LineStyle.SUCCESS
+    )
+    return ActResult(
         name="A better model",
-        result=f"promoted: {stable} serves the agent",
-        why=message_of(scene.rollout),
-        paid=jobs,
-        shown=(
-            gate(scene.rollout),
-            "operator killed with SIGKILL in training and at 20 %: one job, one endpoint, nothing paid twice",
+        outcome=f"promoted: {stable} serves the agent",
+        message=ready_message(context.rollout),
+        training_cost=training_cost,
+        evidence=(
+            gate_verdict(context.rollout),
+            "operator killed with SIGKILL during training and at 20 %: one job, one endpoint, nothing paid twice",
             "3 agents switched without a restart",
         ),
     )
 
 
-def _one_job(scene: Scene) -> str:
-    """What the training has cost; demands that the service and the operator agree, and on one job."""
-    bill = bill_of(scene.stage.sandbox, run_uid=scene.run["metadata"]["uid"])
-    cost = usd(status_of(scene.run).get("costUSD"))
-    scene.demand(bill.jobs == 1, f"the service took one job, not {bill.jobs}")
-    scene.demand(usd(bill.paid) == cost, f"the operator booked what was billed: {cost}, not {usd(bill.paid)}")
+def _require_one_job(context: DemoContext) -> str:
+    """Return the cost of the training. Requires that the service billed one job, at the cost in the run's status."""
+    billing = job_billing(context.environment.sandbox, run_uid=context.training_run["metadata"]["uid"])
+    cost, billed = usd(status_of(context.training_run).get("costUSD")), usd(billing.cost)
+    context.require(billing.jobs == 1, f"the service accepted one job, not {billing.jobs}")
+    context.require(billed == cost, f"the run's costUSD, {cost}, is what the service billed, {billed}")
     return cost
-
-
-def canary_requests(scene: Scene, version: str) -> int:
-    """How many requests the agents have sent to a version."""
-    return sum(agent["requests"].get(version, 0) for agent in scene.board.agents)

@@ -1,42 +1,42 @@
-"""Act 2: a model of spoilt data is trained, and stopped by the gate before any agent meets it."""
+"""Act 2: a model is trained on spoilt data, and the gate rejects it before any agent calls it."""
 
 from __future__ import annotations
 
-from modelops.demo.act1 import canary_requests
-from modelops.demo.bill import calls_to
-from modelops.demo.board import Tone
-from modelops.demo.ending import Ending
-from modelops.demo.objects import message_of, status_of, usd
-from modelops.demo.scene import Scene
+from modelops.demo.act_result import ActResult
+from modelops.demo.context import DemoContext
+from modelops.demo.display_state import LineStyle
+from modelops.demo.formatting import usd
+from modelops.demo.resource_status import ready_message, status_of
+from modelops.demo.sandbox_billing import count_chat_completions
 
 
-def play(scene: Scene) -> Ending:
-    """Raises ActFailedError where it does not go so."""
-    stable = scene.stable
-    file_before = scene.file
-    scene.apply()
-    scene.until_run("the model is trained", lambda s: s.get("phase") == "Succeeded")
-    scene.until("the Rollout has ended", lambda: status_of(scene.rollout).get("finishedAt"))
-    status = status_of(scene.rollout)
-    scene.demand(status["phase"] == "Rejected", "the gate rejects the model")
+def run(context: DemoContext) -> ActResult:
+    """Run the act. Raises ActFailedError if it does not end as expected."""
+    stable = context.stable_version
+    file_before = context.agents_file
+    context.apply_manifest()
+    context.wait_for_training_run("the model is trained", lambda s: s.get("phase") == "Succeeded")
+    context.wait_until("the Rollout has ended", lambda: status_of(context.rollout).get("finishedAt"))
+    status = status_of(context.rollout)
+    context.require(status["phase"] == "Rejected", "the gate rejects the model")
 
     candidate, evaluation = status["candidate"], status["evaluation"]
-    asked = calls_to(scene.stage.sandbox, candidate["endpointName"])
-    by_agents = canary_requests(scene, candidate["version"])
-    scene.demand(by_agents == 0, f"no agent has called {candidate['version']}, not {by_agents} times")
-    scene.demand(
-        asked == evaluation["examples"],
-        f"its endpoint was called for the {evaluation['examples']} held-out examples only, not {asked} times",
+    calls = count_chat_completions(context.environment.sandbox, candidate["endpointName"])
+    agent_calls = context.requests_to(candidate["version"])
+    context.require(agent_calls == 0, f"agents have called {candidate['version']} 0 times, not {agent_calls}")
+    context.require(
+        calls == evaluation["examples"],
+        f"its endpoint was called for the {evaluation['examples']} held-out examples only, not {calls} times",
     )
-    scene.demand(scene.file == file_before, "the agents' file is untouched")
-    scene.tell(
-        f"its endpoint has answered {asked} calls, all of them the evaluation's; no agent request reached it",
-        Tone.GOOD,
+    context.require(context.agents_file == file_before, "the agents' file is unchanged")
+    context.log(
+        f"its endpoint was called {calls} times, all of them by the evaluation; no agent request reached it",
+        LineStyle.SUCCESS,
     )
-    return Ending(
+    return ActResult(
         name="A worse model",
-        result=f"rejected: {stable} goes on",
-        why=message_of(scene.rollout),
-        paid=usd(status_of(scene.run).get("costUSD")),
-        shown=(f"no agent request reached it: its endpoint has answered the evaluation's {asked}",),
+        outcome=f"rejected: {stable} still serves the agent",
+        message=ready_message(context.rollout),
+        training_cost=usd(status_of(context.training_run).get("costUSD")),
+        evidence=(f"no agent request reached it: only the evaluation called its endpoint, {calls} times",),
     )

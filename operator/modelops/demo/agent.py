@@ -1,9 +1,9 @@
-"""One process of the docs agent: it asks its model for docstrings, all day long.
+"""One process of the docs agent: it asks its model for docstrings until it is stopped.
 
 `python -m modelops.demo.agent NAME --tasks FILE --status FILE --watch FILE [--rate 8]`
 
-What a team's own agent would do: pick the route of each conversation with `modelops.router`, call the model
-there, and let the router count. Beside that it keeps a status file, so that people can see what it does.
+It does what a team's own agent would do: for each conversation it asks `modelops.router` for a route, calls the model
+there, and lets the router count the requests. It also writes a status file, which the demo displays.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from modelops.router import Request, Route, Router, WatchConfig
 
 SYSTEM = "You write the first paragraph of a Python docstring. Answer with that paragraph only."
 WORKERS = 4
-REQUESTS_OF_A_CONVERSATION = 6
+REQUESTS_PER_CONVERSATION = 6
 TIMEOUT_SECONDS = 10.0
-_LOOK_SECONDS = 0.02
+_POLL_SECONDS = 0.02
 _WRITE_SECONDS = 0.2
 
 
 class Agent:
-    """Workers that hold conversations, and the status that is shown of them."""
+    """Worker threads that hold conversations, and the status that they write."""
 
     def __init__(self, name: str, *, router: Router, tasks: Sequence[str], rate: float) -> None:
-        """`rate`: requests per second, all workers together."""
+        """`rate`: requests per second of all workers together. `tasks`: user messages to pick from."""
         self._name = name
         self._router = router
         self._tasks = tasks
@@ -51,12 +51,12 @@ class Agent:
         self._first_error = 0.0
 
     def run(self, status: Path) -> None:
-        """Works until stopped; writes the status file at every change and five times a second."""
+        """Run until stopped; write the status file after every routing change and five times a second."""
         workers = [threading.Thread(target=self._work, daemon=True) for _ in range(WORKERS)]
         for worker in workers:
             worker.start()
         known, written = None, 0.0
-        while not self._stopped.wait(_LOOK_SECONDS):
+        while not self._stopped.wait(_POLL_SECONDS):
             state, now = self._router.state(), time.time()
             current = (state.generation, state.weight)
             if current != known:
@@ -70,19 +70,19 @@ class Agent:
         self._router.close()
 
     def stop(self) -> None:
-        """Lets `run` return."""
+        """Make `run` return."""
         self._stopped.set()
 
     def _work(self) -> None:
         connections: dict[str, HTTPConnection] = {}
         while not self._stopped.is_set():
             conversation = f"{self._name}-{uuid.uuid4().hex[:12]}"
-            for _ in range(REQUESTS_OF_A_CONVERSATION):
+            for _ in range(REQUESTS_PER_CONVERSATION):
                 if self._stopped.wait(self._pause * random.uniform(0.7, 1.3)):
                     return
-                self._ask(conversation, random.choice(self._tasks), connections)
+                self._send_request(conversation, random.choice(self._tasks), connections)
 
-    def _ask(self, conversation: str, task: str, connections: dict[str, HTTPConnection]) -> None:
+    def _send_request(self, conversation: str, task: str, connections: dict[str, HTTPConnection]) -> None:
         with self._router.request(conversation) as request:
             started = time.time()
             request.ok = _complete(request, task, connections)
@@ -124,7 +124,7 @@ class Agent:
 
 
 def _complete(request: Request, task: str, connections: dict[str, HTTPConnection]) -> bool:
-    """One chat completion at the route; whether there was an answer."""
+    """Send one chat completion to the request's route. Returns whether the model answered."""
     route = request.route
     url = urlsplit(route.endpoint_url or "")
     body = {
@@ -156,21 +156,23 @@ def _complete(request: Request, task: str, connections: dict[str, HTTPConnection
 
 
 def main() -> None:
-    """Runs until SIGTERM or SIGINT. Keys and MODELOPS_REPORT_URL come by environment."""
+    """Run until SIGTERM or SIGINT. API keys and MODELOPS_REPORT_URL are read from the environment."""
     parser = argparse.ArgumentParser(prog="python -m modelops.demo.agent", description=__doc__)
     parser.add_argument("name")
     parser.add_argument("--tasks", type=Path, required=True, help="JSON list of user messages")
-    parser.add_argument("--status", type=Path, required=True, help="where to say what it does")
+    parser.add_argument("--status", type=Path, required=True, help="file to write the agent's status to")
     parser.add_argument("--watch", type=Path, required=True, help="JSON of a modelops.router.WatchConfig")
     parser.add_argument("--rate", type=float, default=8.0, help="requests per second")
-    given = parser.parse_args()
-    watch = WatchConfig(**json.loads(given.watch.read_text()))
+    arguments = parser.parse_args()
+    watch = WatchConfig(**json.loads(arguments.watch.read_text()))
     router = Router("docs", watch=watch)
     router.wait_ready(60.0)
-    agent = Agent(given.name, router=router, tasks=json.loads(given.tasks.read_text()), rate=given.rate)
+    agent = Agent(
+        arguments.name, router=router, tasks=json.loads(arguments.tasks.read_text()), rate=arguments.rate
+    )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: agent.stop())
-    agent.run(given.status)
+    agent.run(arguments.status)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the demo does with kubectl: apply, and identities for the operator and the agents."""
+"""Access to the cluster through kubectl, and service-account credentials for the operator and the agents."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from modelops.localcluster import LocalCluster
 
 
 class KubectlError(RuntimeError):
-    """kubectl refused; the message is its own."""
+    """kubectl failed. The message has the command and kubectl's own error."""
 
 
 @dataclass(frozen=True)
 class Kubectl:
-    """The real kubectl with the demo's kubeconfig."""
+    """Runs kubectl with the demo's kubeconfig."""
 
     program: Path
     kubeconfig: Path
@@ -28,7 +28,7 @@ class Kubectl:
         return cls(cluster.kubectl, cluster.kubeconfig)
 
     def __call__(self, *arguments: str | Path, stdin: str | None = None) -> str:
-        """Its output. Raises KubectlError."""
+        """Run kubectl and return its output. Raises KubectlError if it fails."""
         command = [self.program, "--kubeconfig", self.kubeconfig, *arguments]
         done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60)
         if done.returncode:
@@ -39,14 +39,14 @@ class Kubectl:
         return json.loads(self(*arguments, "-o", "json"))
 
     def apply(self, *files: Path) -> None:
-        """Server-side, as a GitOps controller does it."""
-        named = [part for file in files for part in ("-f", file)]
-        self("apply", "--server-side", "--field-manager=demo", *named)
+        """Apply files server-side, as a GitOps controller does."""
+        options = [part for file in files for part in ("-f", file)]
+        self("apply", "--server-side", "--field-manager=demo", *options)
 
 
 @dataclass(frozen=True)
 class Identity:
-    """A service account's way to the API server, in files that only we can read."""
+    """The credentials of a service account, in files that only the current user can read."""
 
     url: str
     ca_file: Path
@@ -54,8 +54,8 @@ class Identity:
     kubeconfig: Path
 
 
-def identity(kubectl: Kubectl, *, account: str, namespace: str, folder: Path) -> Identity:
-    """Asks the API server for a token of a service account, and writes what a process needs to use it."""
+def create_identity(kubectl: Kubectl, *, account: str, namespace: str, folder: Path) -> Identity:
+    """Create a token for a service account, and write the files that a process needs to use it."""
     config = json.loads(kubectl("config", "view", "--raw", "--minify", "-o", "json"))
     cluster = config["clusters"][0]["cluster"]
     ca = base64.b64decode(cluster["certificate-authority-data"])

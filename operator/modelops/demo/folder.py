@@ -1,4 +1,4 @@
-"""The demo's folder: where everything lies, one demo at a time."""
+"""The folder with all files of a demo; only one demo can use it at a time."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from pathlib import Path
 
 
 class DemoInUseError(RuntimeError):
-    """Another demo runs in this folder, or was left running by KEEP=1."""
+    """Another demo runs in this folder, or KEEP=1 left one running."""
 
 
 @dataclass(frozen=True)
 class DemoFolder:
-    """Paths below one root; a fresh demo starts from an empty one."""
+    """The paths of a demo below one root folder."""
 
     root: Path
 
     @property
     def cluster(self) -> Path:
-        """The control plane's files; gone when it ends."""
+        """The control plane's files; deleted when it stops."""
         return self.root / "cluster"
 
     @property
     def sandbox(self) -> Path:
-        """The cloud's state."""
+        """The sandbox's state."""
         return self.root / "sandbox"
 
     @property
@@ -43,25 +43,25 @@ class DemoFolder:
 
     @property
     def manifests(self) -> Path:
-        """What was applied, as it can be applied again."""
+        """The manifests that were applied, with addresses and keys filled in."""
         return self.root / "manifests"
 
     @property
     def summary(self) -> Path:
-        """How it ended."""
+        """The summary at the end."""
         return self.root / "summary.json"
 
     @property
     def kept(self) -> Path:
-        """What KEEP=1 left running, for `modelops demo stop`."""
+        """The processes that KEEP=1 left running, for `modelops demo stop`."""
         return self.root / "kept.json"
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Empties the folder and keeps other demos out of it.
+    def locked(self) -> Iterator[None]:
+        """Lock the folder for the length of a `with` block, and empty it first.
 
         Raises:
-            DemoInUseError: another demo runs there.
+            DemoInUseError: another demo runs there, or was left running.
         """
         self.root.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -69,10 +69,13 @@ class DemoFolder:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise DemoInUseError(f"another demo runs in {self.root}: wait for it, or use --dir") from None
+                raise DemoInUseError(
+                    f"another demo runs in {self.root}: wait until it ends, or choose another folder with --dir"
+                ) from None
             if self.kept.exists():
                 raise DemoInUseError(
-                    f"a demo was left running in {self.root}: `modelops demo stop --dir {self.root}` first"
+                    f"a demo was left running in {self.root}: stop it first with "
+                    f"`modelops demo stop --dir {self.root}`"
                 )
             self._empty()
             for folder in (self.operator, self.agents, self.manifests):

@@ -1,4 +1,4 @@
-"""Real examples that every machine has: documented functions of this interpreter's own standard library.
+"""Real examples that every machine has: documented functions of this interpreter's standard library.
 
 A function's signature and body (without its docstring) is the task; its docstring's first paragraph is the
 answer. Near-identical functions and docstrings stay on one side of the split between training and held-out.
@@ -18,7 +18,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from modelops.datasets.groups import grouped, normalised
+from modelops.datasets.group_split import connected_groups
+from modelops.datasets.normalised_inputs import normalised_text
 
 _SKIPPED = {
     "test",
@@ -31,15 +32,15 @@ _SKIPPED = {
     "pydoc_data",
     "turtledemo",
 }
-_MOST_LINES = 60
-_WORDS_OF_AN_ANSWER = range(3, 61)
+_MAX_LINES = 60
+_ANSWER_WORDS = range(3, 61)
 
 Split = Literal["train", "held-out"]
 
 
 @dataclass(frozen=True)
 class StdlibExample:
-    """One documented function; `id` is a UUID, the same for the same function of the same Python."""
+    """One documented function. `id`: a UUID, the same for the same function of the same Python version."""
 
     id: str
     module: str
@@ -49,7 +50,7 @@ class StdlibExample:
     split: Split
 
     def langsmith(self) -> dict[str, object]:
-        """The example as LangSmith stores it, in the form that the product expects."""
+        """Return the example as a LangSmith SDK dictionary, with the inputs and outputs that the demo's prompt uses."""
         return {
             "inputs": {"task": self.task, "name": self.name, "module": self.module},
             "outputs": {"docstring": self.docstring},
@@ -59,9 +60,9 @@ class StdlibExample:
 
 
 def read_examples(*, limit: int, seed: int = 7, held_out: float = 1 / 6) -> list[StdlibExample]:
-    """`limit` examples, about `held_out` of them apart from the rest; the same for the same Python and seed.
+    """Return `limit` examples, about the fraction `held_out` of them held out; equal for equal Python and seed.
 
-    Raises ValueError when this interpreter's library has fewer (a stripped-down Python).
+    Raises ValueError if this interpreter's library has fewer documented functions (a stripped-down Python).
     """
     order = random.Random(seed)
     files = sorted(_files(_library()))
@@ -80,14 +81,16 @@ def read_examples(*, limit: int, seed: int = 7, held_out: float = 1 / 6) -> list
 
 
 def spoil(examples: Sequence[StdlibExample], *, seed: int = 7) -> list[StdlibExample]:
-    """The same tasks with each other's docstrings: what a broken export would make of the data."""
+    """Shuffle the docstrings between the tasks, as a broken export might do."""
     docstrings = [example.docstring for example in examples]
     random.Random(seed).shuffle(docstrings)
     return [replace(e, docstring=text) for e, text in zip(examples, docstrings, strict=True)]
 
 
 def _split(examples: list[StdlibExample], *, held_out: float, order: random.Random) -> list[StdlibExample]:
-    groups = grouped([(f"task {_shape(e)}", f"answer {normalised(e.docstring)}") for e in examples])
+    groups = connected_groups(
+        [(f"task {_shape(e)}", f"answer {normalised_text(e.docstring)}") for e in examples]
+    )
     names = list(dict.fromkeys(groups))
     order.shuffle(names)
     wanted, count, chosen = held_out * len(examples), 0, set[int]()
@@ -103,9 +106,9 @@ def _split(examples: list[StdlibExample], *, held_out: float, order: random.Rand
 
 
 def _shape(example: StdlibExample) -> str:
-    """The body without its first line: copies under another name are alike."""
-    body = normalised(example.task.partition("\n")[2])
-    return body if len(body) > 40 else normalised(example.task)
+    """Return the normalised body without its first line, so that renamed copies are equal."""
+    body = normalised_text(example.task.partition("\n")[2])
+    return body if len(body) > 40 else normalised_text(example.task)
 
 
 def _library() -> Path:
@@ -130,7 +133,7 @@ def _documented(file: Path) -> Iterator[StdlibExample]:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             answer = " ".join((ast.get_docstring(node) or "").split("\n\n")[0].split())
             task = _without_docstring(node)
-            if len(answer.split()) in _WORDS_OF_AN_ANSWER and task.count("\n") in range(1, _MOST_LINES):
+            if len(answer.split()) in _ANSWER_WORDS and task.count("\n") in range(1, _MAX_LINES):
                 place = f"{module}:{node.name}:{node.lineno}"
                 yield StdlibExample(
                     id=str(uuid.UUID(hashlib.sha256(place.encode()).hexdigest()[:32])),

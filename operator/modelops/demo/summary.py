@@ -1,37 +1,38 @@
-"""The end: what happened, why, what it cost, and where to look."""
+"""The summary at the end: what happened, why, what it cost, and how to explore it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from modelops.demo.board import Json
-from modelops.demo.ending import Ending
+from modelops.demo.act_result import ActResult
+from modelops.demo.display_state import Json
+from modelops.demo.environment import NAMESPACE, DemoEnvironment
 from modelops.demo.folder import DemoFolder
-from modelops.demo.objects import status_of, usd
-from modelops.demo.stage import NAMESPACE, Stage
+from modelops.demo.formatting import usd
+from modelops.demo.resource_status import status_of
 
-ALL_WENT = "All three acts went as told"
+ALL_ACTS_PASSED = "All three acts ended as expected"
 
 
 @dataclass(frozen=True)
 class Summary:
-    """Lines for people; the same in a terminal and in a log."""
+    """Lines of text, the same in a terminal and in summary.json."""
 
     title: str
     lines: tuple[str, ...]
 
 
 def summarise(
-    endings: Sequence[Ending], *, agent_model: Json, agents: Sequence[Json], file: str, seconds: float
+    results: Sequence[ActResult], *, agent_model: Json, agents: Sequence[Json], file: str, seconds: float
 ) -> Summary:
-    """Of a story that went as it is told."""
+    """Summarise a demo whose acts ended as expected. `file`: the text of the agents' file. `seconds`: its duration."""
     lines: list[str] = []
-    for number, ending in enumerate(endings, start=1):
-        lines += [f"Act {number}  {ending.name}: {ending.result}; training billed {ending.paid}"]
-        lines += [f"  why: {ending.why}"]
-        lines += [f"  {shown}" for shown in ending.shown]
-    lines += ["Agents, in the processes that they started with"]
+    for number, result in enumerate(results, start=1):
+        lines += [f"Act {number}  {result.name}: {result.outcome}; training billed {result.training_cost}"]
+        lines += [f"  why: {result.message}"]
+        lines += [f"  {line}" for line in result.evidence]
+    lines += ["Agents (no agent process was restarted)"]
     for agent in agents:
         served = ", ".join(
             f"{version} {count:,}"
@@ -41,46 +42,51 @@ def summarise(
         lines.append(f"  {agent['name']} (process {agent['pid']}): requests by version: {served}")
     spend = status_of(agent_model).get("spend") or {}
     endpoints = status_of(agent_model).get("endpoints") or ()
-    standing = ", ".join(f"{e['name']} ({e['role']}, {usd(e['usdPerHour'])}/h)" for e in endpoints) or "none"
+    endpoint_list = (
+        ", ".join(f"{e['name']} ({e['role']}, {usd(e['usdPerHour'])}/h)" for e in endpoints) or "none"
+    )
+    comments = sum("#" in line for line in file.splitlines())
     lines += [
         "Cost",
         f"  this month: {usd(spend.get('settledUSD'))} billed, {usd(spend.get('reservedUSD'))} reserved, of "
-        f"{usd(spend.get('budgetUSD'))}; endpoints: {standing}",
+        f"{usd(spend.get('budgetUSD'))}; endpoints: {endpoint_list}",
         "The agents' file",
-        f"  {file.count('#')} comments and the entry of feature_dev are as they were; only docs was changed",
+        f"  its {comments} comments and the entry of feature_dev are unchanged; only docs was changed",
     ]
-    played = f"{len(endings)} of 3 acts were played and went as told" if len(endings) < 3 else ALL_WENT
-    return Summary(f"{played}, in {seconds:.0f} s", tuple(lines))
+    title = (
+        ALL_ACTS_PASSED if len(results) == 3 else f"{len(results)} of 3 acts were run and ended as expected"
+    )
+    return Summary(f"{title}, in {seconds:.0f} s", tuple(lines))
 
 
-def where_to_look(stage: Stage) -> tuple[str, ...]:
-    """With the demo still running."""
+def commands_to_explore(environment: DemoEnvironment) -> tuple[str, ...]:
+    """Return shell commands to explore a demo that is still running."""
     name = "rollouts.modelops.code-chef.dev"
     return (
-        f"export KUBECONFIG={stage.kubectl.kubeconfig}",
-        f"alias kubectl={stage.kubectl.program}",
+        f"export KUBECONFIG={environment.kubectl.kubeconfig}",
+        f"alias kubectl={environment.kubectl.program}",
         f"kubectl -n {NAMESPACE} get modelops",
         f"kubectl -n {NAMESPACE} describe {name} docs-more",
         f"kubectl -n {NAMESPACE} get events --sort-by=.lastTimestamp",
         f"kubectl -n {NAMESPACE} get configmap agents docs-modelops-record -o yaml",
-        f"tail -f {stage.folder.operator}/operator.log   # and {stage.folder.agents}/*.json",
-        f"modelops demo stop --dir {stage.folder.root}   # ends all of it",
+        f"tail -f {environment.folder.operator}/operator.log   # and {environment.folder.agents}/*.json",
+        f"modelops demo stop --dir {environment.folder.root}   # stops everything",
     )
 
 
-def what_is_left(folder: DemoFolder) -> tuple[str, ...]:
-    """Of a demo that is over, until the next one in its folder."""
+def files_left(folder: DemoFolder) -> tuple[str, ...]:
+    """Return the files that a finished demo leaves until the next demo in the same folder."""
     return (
         f"{folder.summary}   # this summary",
-        f"{folder.operator}/operator.log   # what it did, as JSON",
-        f"{folder.agents}/*.log   # and *.json: what each agent said of itself last",
+        f"{folder.operator}/operator.log   # the operator's log, as JSON",
+        f"{folder.agents}/*.log   # and *.json: the last status of each agent",
         f"{folder.sandbox}/sandbox.log",
-        f"{folder.manifests}/*.yaml   # what was applied",
+        f"{folder.manifests}/*.yaml   # the manifests that were applied",
     )
 
 
-def file_is_kept(before: str, after: str) -> bool:
-    """Whether every line that is not of the docs agent's model is still there, comments included."""
+def other_entries_are_unchanged(before: str, after: str) -> bool:
+    """Whether the agents' file is unchanged except for the entry of docs: the text before it, and all comments."""
     block = before.partition("      docs:")[0] if "      docs:" in before else before.partition("  docs:")[0]
     comments = [line.partition("#")[2] for line in before.splitlines() if "#" in line]
     return after.startswith(block) and all(f"#{comment}" in after for comment in comments)

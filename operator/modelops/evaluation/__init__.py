@@ -1,1 +1,1 @@
-"""The evaluation program: asks baseline and candidate the same held-out questions and judges the answers."""
+"""The evaluation program: asks baseline and candidate the same held-out questions and compares the answers."""

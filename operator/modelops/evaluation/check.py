@@ -1,6 +1,6 @@
-"""`python -m modelops.evaluation.check <folder>`: can this evaluation be made? Asked before its candidate is served.
+"""`python -m modelops.evaluation.check <folder>`: whether an evaluation is possible, before its candidate is served.
 
-It has the evaluation's own input and reads and chooses the examples in the same way, but asks no model.
+The program has the evaluation's own input and selects the questions in the same way, but it calls no model.
 """
 
 from __future__ import annotations
@@ -9,50 +9,53 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from modelops.evaluation.calls import key_of, refusal
-from modelops.evaluation.questions import read_and_choose
+from modelops.evaluation.model_client import permanent_refusal, read_api_key
+from modelops.evaluation.questions import read_questions
 from modelops.evaluation.request import ARMS, Arm, ArmName, Request
 from modelops.workdir import ProgramFailure, WorkDir, run_program
 
-KEY_SECONDS = 10.0
+KEY_TIMEOUT_SECONDS = 10.0
 
 
-def check(work: WorkDir) -> dict[str, Any]:
-    """Read, choose, show the keys; returns what `result.json` says of it. Raises ProgramFailure."""
+def check_evaluation(work: WorkDir) -> dict[str, Any]:
+    """Select the questions and check the API keys; returns the content of `result.json`. Raises ProgramFailure."""
     request = Request.of(work.input())
     findings: list[str] = []
-    found, questions = read_and_choose(work, request, findings=findings)
+    dataset, questions = read_questions(work, request, findings=findings)
     for name in ARMS:
-        refused = _refused(name, request.arms[name])
-        if refused is not None:
-            raise refused
+        failure = _key_refusal(name, request.arms[name])
+        if failure is not None:
+            raise failure
     return {
         "examples": len(questions),
-        "dataset_id": found.dataset_id,
-        "as_of": found.as_of,
+        "dataset_id": dataset.dataset_id,
+        "as_of": dataset.as_of,
         "findings": findings,
     }
 
 
-def _refused(name: ArmName, arm: Arm) -> ProgramFailure | None:
-    """Why OpenRouter does not take the arm's key; None where it does, or says nothing about it now.
+def _key_refusal(name: ArmName, arm: Arm) -> ProgramFailure | None:
+    """The failure where OpenRouter refuses the arm's key; None where it accepts the key, or does not answer now.
 
-    Its list of models is public, so the key itself is asked about: GET /key, which costs nothing
-    (https://openrouter.ai/docs/api-reference/limits). Other services know the key from what came before.
+    OpenRouter's list of models is public and proves no key. The request is GET /key, which costs nothing
+    (https://openrouter.ai/docs/api-reference/limits). Keys of other services were used before the evaluation.
     """
     import requests
 
     if arm.service != "openrouter":
         return None
-    headers = {"Authorization": f"Bearer {key_of(name, arm)}"}
+    headers = {"Authorization": f"Bearer {read_api_key(name, arm)}"}
     try:
         answer = requests.get(
-            f"{arm.base_url.rstrip('/')}/key", headers=headers, timeout=KEY_SECONDS, allow_redirects=False
+            f"{arm.base_url.rstrip('/')}/key",
+            headers=headers,
+            timeout=KEY_TIMEOUT_SECONDS,
+            allow_redirects=False,
         )
     except requests.RequestException:
         return None
-    return refusal(name, arm, 401) if answer.status_code == 401 else None
+    return permanent_refusal(name, arm, 401) if answer.status_code == 401 else None
 
 
 if __name__ == "__main__":
-    sys.exit(run_program(check, Path(sys.argv[1])))
+    sys.exit(run_program(check_evaluation, Path(sys.argv[1])))

@@ -1,4 +1,4 @@
-"""The evaluation program, read top to bottom."""
+"""The evaluation program from top to bottom."""
 
 from __future__ import annotations
 
@@ -7,51 +7,57 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from modelops.evaluation.asking import ask_all
-from modelops.evaluation.journal import Answer, Journal
-from modelops.evaluation.outcome import Outcome, compare, scores_of
-from modelops.evaluation.questions import Question, read_and_choose
-from modelops.evaluation.recording import record
+from modelops.evaluation.collect_answers import collect_answers
+from modelops.evaluation.experiments import record_experiments
+from modelops.evaluation.journal import Answer, AnswerJournal
+from modelops.evaluation.outcome import Outcome, compare_arms, score_answers
+from modelops.evaluation.questions import Question, read_questions
 from modelops.evaluation.request import ARMS, Request
-from modelops.evaluation.result import document
+from modelops.evaluation.result import result_document
+from modelops.grammar import counted, verb
 from modelops.loopback import assert_address
 from modelops.workdir import ProgramFailure, WorkDir
 
 MOST_BASELINE_ERRORS = 0.1
-"""A baseline that fails more often than this is ill, and beating it proves nothing."""
+"""Share of failed calls of the baseline above which a comparison with it would prove nothing."""
 FEW_EXAMPLES = 50
+"""Number of examples below which the result has a finding, because only large differences can be shown."""
 
 
 def evaluate(work: WorkDir) -> dict[str, Any]:
-    """Read, ask, judge, record; returns what `result.json` says of it. Raises ProgramFailure, NotLoopbackError."""
+    """Ask both models, compare them and record the experiments; returns the content of `result.json`.
+
+    Raises ProgramFailure, NotLoopbackError.
+    """
     request = Request.of(work.input())
     for name in ARMS:
         assert_address(f"arms.{name}.base_url", request.arms[name].base_url, os.environ)
     findings: list[str] = []
-    found, questions = read_and_choose(work, request, findings=findings)
-    answers = _answers(work, request, questions)
+    dataset, questions = read_questions(work, request, findings=findings)
+    answers = _collect_answers(work, request, questions)
     work.progress("judging", done=len(answers), total=len(answers))
-    scores = scores_of(request, questions, answers)
-    outcome = compare(request, questions, answers, scores)
-    findings += _remarks(outcome, answers)
+    scores = score_answers(request, questions, answers)
+    outcome = compare_arms(request, questions, answers, scores)
+    findings += _findings(outcome, answers)
     work.progress("recording", done=len(answers), total=len(answers))
-    recorded = record(request, found, questions, answers, scores)
+    recorded = record_experiments(request, dataset, questions, answers, scores)
     if "unrecorded" in recorded:
         findings.append(recorded.pop("unrecorded"))
     return {
-        **document(request, outcome),
+        **result_document(request, outcome),
         **recorded,
-        "dataset_id": found.dataset_id,
-        "as_of": found.as_of,
+        "dataset_id": dataset.dataset_id,
+        "as_of": dataset.as_of,
         "findings": findings,
     }
 
 
-def _answers(work: WorkDir, request: Request, questions: Sequence[Question]) -> list[Answer]:
-    """All answers, in the order of the questions."""
-    with Journal(work.folder / "answers.jsonl") as journal:
+def _collect_answers(work: WorkDir, request: Request, questions: Sequence[Question]) -> list[Answer]:
+    """All answers, in the order of the questions. Raises ProgramFailure BaselineUnavailable."""
+    calls = len(questions) * request.repetitions
+    with AnswerJournal(work.folder / "answers.jsonl") as journal:
         asyncio.run(
-            ask_all(
+            collect_answers(
                 request,
                 questions,
                 journal,
@@ -59,15 +65,15 @@ def _answers(work: WorkDir, request: Request, questions: Sequence[Question]) -> 
             )
         )
         failed = [a for a in journal.answers.values() if a.arm == "baseline" and a.error is not None]
-        if len(failed) > MOST_BASELINE_ERRORS * len(questions) * request.repetitions:
+        if len(failed) > MOST_BASELINE_ERRORS * calls:
             arm = request.arms.baseline
-            # Asked again at the next start: what is known of the candidate is kept.
-            journal.forget(lambda answer: answer.arm == "baseline" and answer.error is not None)
+            # The next start repeats only these calls; the answers of the candidate are kept.
+            journal.drop(lambda answer: answer.arm == "baseline" and answer.error is not None)
             raise ProgramFailure(
                 "BaselineUnavailable",
-                f"the baseline {arm.version} ({arm.model} at {arm.base_url}) failed on {len(failed)} of "
-                f"{len(questions) * request.repetitions} calls, the first with {failed[0].error}; a "
-                "comparison with it would prove nothing. It is tried again",
+                f"the baseline {arm.version} ({arm.model} at {arm.base_url}) failed on "
+                f"{counted(len(failed), 'call', of=calls)}, the first with {failed[0].error}; a comparison "
+                "with it would prove nothing. The failed calls will be repeated",
                 transient=True,
             )
         return [
@@ -78,28 +84,38 @@ def _answers(work: WorkDir, request: Request, questions: Sequence[Question]) -> 
         ]
 
 
-def _remarks(outcome: Outcome, answers: Sequence[Answer]) -> list[str]:
-    """What a person should know beside the numbers."""
-    remarks = []
+def _findings(outcome: Outcome, answers: Sequence[Answer]) -> list[str]:
+    """Facts that a person should know beside the numbers."""
+    findings = []
     if outcome.n < FEW_EXAMPLES:
-        remarks.append(f"{outcome.n} examples only show large differences; use {FEW_EXAMPLES} or more")
+        findings.append(
+            f"{counted(outcome.n, 'example')} can show only large differences; use {FEW_EXAMPLES} or more"
+        )
     for arm in ARMS:
-        own = [a for a in answers if a.arm == arm]
-        failed = [a for a in own if a.error is not None]
+        calls = [a for a in answers if a.arm == arm]
+        failed = [a for a in calls if a.error is not None]
         if failed:
-            remarks.append(
-                f"{arm}: {len(failed)} of {len(own)} calls failed and count as failures, "
-                f"the first with {failed[0].error}"
+            findings.append(
+                f"{arm}: {counted(len(failed), 'call', of=len(calls))} failed and "
+                f"{verb(len(failed), 'counts as a failure', 'count as failures')}, the first with {failed[0].error}"
             )
-        again = sum(a.attempts > 1 for a in own)
-        if again:
-            remarks.append(f"{arm}: {again} of {len(own)} calls were repeated after 429 or 503")
-        cut = sum(a.finish == "length" for a in own)
+        repeated = sum(a.attempts > 1 for a in calls)
+        if repeated:
+            findings.append(
+                f"{arm}: {counted(repeated, 'call', of=len(calls))} {verb(repeated, 'was', 'were')} repeated "
+                "after 429 or 503"
+            )
+        cut = sum(a.finish == "length" for a in calls)
         if cut:
-            remarks.append(f"{arm}: {cut} of {len(own)} answers were cut at spec.prompt.maxTokens")
-        models = sorted({a.model for a in own if a.model})
+            findings.append(
+                f"{arm}: {counted(cut, 'answer', of=len(calls))} {verb(cut, 'was', 'were')} cut at "
+                "spec.prompt.maxTokens"
+            )
+        models = sorted({a.model for a in calls if a.model})
         if len(models) > 1:
-            remarks.append(f"{arm}: several models answered: {', '.join(models[:5])}")
+            findings.append(f"{arm}: several models answered: {', '.join(models[:5])}")
         if outcome.arms[arm].cost_per_1k is None:
-            remarks.append(f"{arm}: the cost is not known, neither a bill nor an hourly price")
-    return remarks
+            findings.append(
+                f"{arm}: the cost is not known, because calls have no bill and there is no hourly price"
+            )
+    return findings

@@ -1,4 +1,4 @@
-"""The answers so far, one JSON line each: what a killed program goes on from."""
+"""The journal of answers, one JSON line each, from which a program that was killed continues."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ Key = tuple[ArmName, str, int]
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What one model said to one question; `text` is None where the call failed and `error` says how.
+    """The answer of one model to one question. Where the call failed, `text` is None and `error` says how.
 
-    `started` is Unix seconds; `latency_ms` is the last attempt's alone, without waits between attempts.
+    `started` is in Unix seconds. `latency_ms` is that of the last attempt, without earlier attempts and pauses.
     """
 
     arm: ArmName
@@ -38,12 +38,12 @@ class Answer:
 
     @property
     def key(self) -> Key:
-        """What was asked: arm, example, repetition."""
+        """The call that was answered: arm, example and repetition."""
         return self.arm, self.example, self.repetition
 
 
-class Journal:
-    """Answers in memory and on disk. A last line that a crash cut short is dropped."""
+class AnswerJournal:
+    """Answers in memory and on disk. A context manager. An incomplete last line, left by a crash, is dropped."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -67,13 +67,13 @@ class Journal:
         self._file.close()
 
     def add(self, answer: Answer) -> None:
-        """Keep an answer; it survives this process from here on."""
+        """Add an answer and write it to disk."""
         self.answers[answer.key] = answer
         self._file.write(json.dumps(asdict(answer), sort_keys=True).encode() + b"\n")
         self._file.flush()
 
-    def forget(self, which: Callable[[Answer], bool]) -> None:
-        """Drop answers, so that they are asked for again."""
+    def drop(self, which: Callable[[Answer], bool]) -> None:
+        """Remove answers, so that their calls are made again."""
         kept = [answer for answer in self.answers.values() if not which(answer)]
         self.answers = {}
         self._file.seek(0)

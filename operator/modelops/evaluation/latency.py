@@ -1,4 +1,4 @@
-"""How much slower or faster the candidate is: ratios of quantiles, with a paired bootstrap interval."""
+"""The candidate's latency relative to the baseline's: ratios of quantiles, with a paired bootstrap interval."""
 
 from __future__ import annotations
 
@@ -10,23 +10,24 @@ import numpy as np
 
 RESAMPLES = 2000
 ENOUGH_FOR_P95 = 60
-"""Below this many pairs the 95th percentile is little else than the slowest call."""
+"""Pairs needed for an interval of the 95th percentile; with fewer, it depends on the slowest call alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ratio:
-    """Candidate over baseline; the interval is None where there are too few pairs for one."""
+    """The candidate's quantile divided by the baseline's; `interval` is None where there are too few pairs."""
 
     value: float
     interval: tuple[float, float] | None
 
 
-def ratio(
+def quantile_ratio(
     baseline_ms: Sequence[float], candidate_ms: Sequence[float], *, quantile: float, alpha: float, seed: str
 ) -> Ratio:
-    """The ratio of the two quantiles; examples are drawn as pairs, and the seed makes it repeatable.
+    """The ratio of the quantiles. The bootstrap draws examples as pairs; `seed` makes it repeatable.
 
-    Both sequences have the same examples in the same order, none empty.
+    Both sequences have latencies of the same examples in the same order, and are not empty. The interval has `alpha`
+    below and `alpha` above it.
     """
     pairs = np.array([baseline_ms, candidate_ms])
     base, candidate = np.quantile(pairs, quantile, axis=1)
@@ -40,5 +41,5 @@ def ratio(
 
 
 def percentile_ms(latencies: Sequence[float], quantile: float) -> int:
-    """Whole milliseconds; 0 where nothing was answered."""
+    """A quantile in whole milliseconds; 0 where there are no latencies."""
     return round(float(np.quantile(latencies, quantile))) if latencies else 0

@@ -1,4 +1,4 @@
-"""From the answers to a verdict: scores, pairs, the gate, latency and cost."""
+"""From the answers to the verdict: scores, pairs, the gate, latency and cost."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from modelops.domain.gates.scoring import score
 from modelops.domain.gates.tango import Interval, Pairs
 from modelops.domain.gates.verdict import Verdict, evaluate
 from modelops.evaluation.journal import Answer
-from modelops.evaluation.latency import Ratio, percentile_ms, ratio
+from modelops.evaluation.latency import Ratio, percentile_ms, quantile_ratio
 from modelops.evaluation.questions import Question
 from modelops.evaluation.request import ARMS, ArmName, Request
 
@@ -22,7 +22,11 @@ Scores = Mapping[tuple[ArmName, str, int], float]
 
 @dataclass(frozen=True, kw_only=True)
 class ArmOutcome:
-    """One side: mean success (0 to 1), latency of the calls that worked, and cost where it is known."""
+    """The result of one arm.
+
+    `success` is the mean over the examples, from 0 to 1. Latencies are those of successful calls. `cost_per_1k` is in
+    US dollars per 1,000 tokens; None where the cost is not known.
+    """
 
     success: float
     p50_ms: int
@@ -34,7 +38,10 @@ class ArmOutcome:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """The comparison over `n` examples. `pairs` and McNemar's p are there for a single repetition only."""
+    """The comparison over `n` examples. `difference` is candidate minus baseline, from -1 to 1.
+
+    `pairs` is None where examples were asked repeatedly. Latencies are None where no example has answers of both arms.
+    """
 
     n: int
     arms: Mapping[ArmName, ArmOutcome]
@@ -46,28 +53,28 @@ class Outcome:
     latency_p95: Ratio | None
 
 
-def scores_of(
+def score_answers(
     request: Request, questions: Sequence[Question], answers: Sequence[Answer]
 ) -> dict[tuple[ArmName, str, int], float]:
-    """The score of every answer; a call that failed, or an answer that cannot be parsed, has 0."""
+    """The score of each answer by its call; 0 for a failed call, or an answer that cannot be parsed."""
     targets = {question.example: question.target for question in questions}
     scored = {}
     for answer in answers:
         value = 0.0
         if answer.text is not None:
             try:
-                said = prompts.parse(request.prompt, answer.text)
-                value = score(request.scorer.type, answer=said, target=targets[answer.example])
+                parsed = prompts.parse(request.prompt, answer.text)
+                value = score(request.scorer.type, answer=parsed, target=targets[answer.example])
             except prompts.AnswerError:
                 value = 0.0
         scored[answer.key] = value
     return scored
 
 
-def compare(
+def compare_arms(
     request: Request, questions: Sequence[Question], answers: Sequence[Answer], scores: Scores
 ) -> Outcome:
-    """The gate's verdict on complete answers: the unit is the example, not the call."""
+    """The gate's verdict. Both arms have an answer to every question; the unit of the statistics is the example."""
     threshold, alpha = float(request.scorer.threshold), float(request.alpha)
     examples = [question.example for question in questions]
     success = {
@@ -81,15 +88,15 @@ def compare(
     pairs = None
     if request.repetitions == 1:
         pairs = Pairs(n=len(examples), gained=differences.count(1.0), lost=differences.count(-1.0))
-        found = tango.interval(pairs, alpha=alpha)
+        interval = tango.interval(pairs, alpha=alpha)
     else:
-        found = paired_mean.interval(differences, alpha=alpha)
+        interval = paired_mean.interval(differences, alpha=alpha)
     return Outcome(
         n=len(examples),
         arms={arm: _arm(request, arm, answers, success=fmean(success[arm])) for arm in ARMS},
         difference=fmean(differences),
-        interval=found,
-        verdict=evaluate(found, goal=request.goal, margin=float(request.margin_points) / 100),
+        interval=interval,
+        verdict=evaluate(interval, goal=request.goal, margin=float(request.margin_points) / 100),
         pairs=pairs,
         latency_p50=_latency(request, answers, quantile=0.5),
         latency_p95=_latency(request, answers, quantile=0.95),
@@ -97,27 +104,27 @@ def compare(
 
 
 def _arm(request: Request, arm: ArmName, answers: Sequence[Answer], *, success: float) -> ArmOutcome:
-    own = [answer for answer in answers if answer.arm == arm]
-    worked = [answer for answer in own if answer.error is None]
-    bills = [Decimal(answer.cost_usd) for answer in worked if answer.cost_usd is not None]
-    calls = [(answer.started, answer.started + answer.latency_ms / 1000) for answer in own]
+    calls = [answer for answer in answers if answer.arm == arm]
+    succeeded = [answer for answer in calls if answer.error is None]
+    bills = [Decimal(answer.cost_usd) for answer in succeeded if answer.cost_usd is not None]
+    busy = [(answer.started, answer.started + answer.latency_ms / 1000) for answer in calls]
     return ArmOutcome(
         success=success,
-        p50_ms=percentile_ms([answer.latency_ms for answer in worked], 0.5),
-        p95_ms=percentile_ms([answer.latency_ms for answer in worked], 0.95),
+        p50_ms=percentile_ms([answer.latency_ms for answer in succeeded], 0.5),
+        p95_ms=percentile_ms([answer.latency_ms for answer in succeeded], 0.95),
         cost_per_1k=cost.per_1k_tokens(
-            billed_usd=sum(bills, Decimal(0)) if bills and len(bills) == len(worked) else None,
+            billed_usd=sum(bills, Decimal(0)) if bills and len(bills) == len(succeeded) else None,
             usd_per_hour=request.arms[arm].usd_per_hour,
-            busy=cost.busy_seconds(calls),
-            tokens=sum((a.prompt_tokens or 0) + (a.completion_tokens or 0) for a in worked),
+            busy=cost.busy_seconds(busy),
+            tokens=sum((a.prompt_tokens or 0) + (a.completion_tokens or 0) for a in succeeded),
         ),
-        errors=len(own) - len(worked),
-        calls=len(own),
+        errors=len(calls) - len(succeeded),
+        calls=len(calls),
     )
 
 
 def _latency(request: Request, answers: Sequence[Answer], *, quantile: float) -> Ratio | None:
-    """Over the examples that both answered; of several repetitions their mean."""
+    """The ratio over the examples that both arms answered; several repetitions count with their mean."""
     times: dict[str, dict[ArmName, list[float]]] = {}
     for answer in answers:
         if answer.error is None:
@@ -125,8 +132,8 @@ def _latency(request: Request, answers: Sequence[Answer], *, quantile: float) ->
     both = [times[example] for example in sorted(times) if len(times[example]) == len(ARMS)]
     if not both:
         return None
-    baseline, candidate = ([fmean(own[arm]) for own in both] for arm in ARMS)
-    return ratio(
+    baseline, candidate = ([fmean(by_arm[arm]) for by_arm in both] for arm in ARMS)
+    return quantile_ratio(
         baseline,
         candidate,
         quantile=quantile,

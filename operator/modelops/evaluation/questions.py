@@ -9,22 +9,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from modelops.datasets.download import Example, LoadedDataset, load_dataset
 from modelops.datasets.files import GROUPS, NEAR
-from modelops.datasets.groups import likeness
 from modelops.datasets.near import NearIndex
-from modelops.datasets.source import Example, Snapshot, snapshot
+from modelops.datasets.normalised_inputs import normalise_inputs
 from modelops.domain import prompt as prompts
 from modelops.domain.prompt import Message
 from modelops.evaluation.request import Request
-from modelops.trainers.job import HubRefused, HubSilent, Repository
+from modelops.grammar import counted, verb
+from modelops.trainers.hub_repository import HubRefused, HubSilent, Repository
 from modelops.workdir import ProgramFailure, WorkDir
 
-HUB_PATIENCE_SECONDS = 60.0
+HUB_RETRY_SECONDS = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """One example as the models see it; `target` is what is compared, after `prompt.parse`."""
+    """One example as the models are asked it. `target` is the expected answer, after `prompt.parse`."""
 
     example: str
     inputs: Mapping[str, Any]
@@ -32,85 +33,99 @@ class Question:
     target: str
 
 
-def read_and_choose(
+def read_questions(
     work: WorkDir, request: Request, *, findings: list[str]
-) -> tuple[Snapshot, list[Question]]:
-    """The dataset and the questions of it, from this folder's journals where they are there.
+) -> tuple[LoadedDataset, list[Question]]:
+    """The evaluation dataset and the questions from it. Downloads that are in the work folder are used again.
 
-    Raises ProgramFailure: LangSmith's reasons, and those of `trained_on` and `choose`.
+    Raises ProgramFailure: LangSmith's reasons, and those of `read_training_inputs` and `select_questions`.
     """
     work.progress("reading")
-    found = snapshot(work, "source", request.dataset, as_of=request.as_of)
-    return found, choose(found, request, trained=trained_on(work, request), findings=findings)
+    dataset = load_dataset(work, "source", request.dataset, as_of=request.as_of)
+    trained = read_training_inputs(work, request)
+    return dataset, select_questions(dataset, request, trained=trained, findings=findings)
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainedOn:
-    """What the candidate has seen: digests of inputs, and where it is known, an index of near-copies."""
+class TrainingInputs:
+    """The inputs that the candidate was trained on: their digests, and an index of near-copies where there is one."""
 
     digests: frozenset[str]
     near: NearIndex | None = None
 
 
-def trained_on(work: WorkDir, request: Request) -> TrainedOn | None:
-    """None where nobody knows.
+def read_training_inputs(work: WorkDir, request: Request) -> TrainingInputs | None:
+    """From the request or the training dataset on the Hub; None where neither has them.
 
     Raises ProgramFailure: HubUnauthorized, HubUnavailable.
     """
-    where = request.training_dataset
-    if request.train_digests or not where.repo:
-        return TrainedOn(digests=frozenset(request.train_digests)) if request.train_digests else None
+    dataset = request.training_dataset
+    if request.train_digests or not dataset.repo:
+        return TrainingInputs(digests=frozenset(request.train_digests)) if request.train_digests else None
     known = work.read("trained_on.json")
     if known is None:
-        groups, near = _files(where.repo, where.revision)
+        groups, near = _download_groups(dataset.repo, dataset.revision)
         known = {"train": groups and [str(group) for group in groups["train"]], "near": near}
         work.write("trained_on.json", known)
     if known["train"] is None:
         return None
-    return TrainedOn(digests=frozenset(known["train"]), near=NearIndex.of(known.get("near")))
+    return TrainingInputs(digests=frozenset(known["train"]), near=NearIndex.of(known.get("near")))
 
 
-def choose(
-    found: Snapshot, request: Request, *, trained: TrainedOn | None, findings: list[str]
+def select_questions(
+    dataset: LoadedDataset, request: Request, *, trained: TrainingInputs | None, findings: list[str]
 ) -> list[Question]:
-    """The examples to ask: none that was trained on, and always the same ones where only some are asked.
+    """The questions, without examples that were trained on; where `max_examples` limits them, always the same ones.
 
     Raises ProgramFailure: DatasetEmpty, DatasetShapeInvalid, PromptRenderFailed, TrainTestOverlap.
     """
-    if not found.examples:
-        raise ProgramFailure("DatasetEmpty", f"evaluation dataset {found.name!r} has no examples; add some")
-    _check_shapes(found.examples, dataset=found.name)
-    unseen = _unseen(found, trained=trained, findings=findings)
-    if request.max_examples is not None and len(unseen) > request.max_examples:
-        findings.append(f"{request.max_examples} of {len(unseen)} examples were asked (maxExamples)")
-        unseen = sorted(unseen, key=_chance)[: request.max_examples]
+    if not dataset.examples:
+        raise ProgramFailure("DatasetEmpty", f"evaluation dataset {dataset.name!r} has no examples; add some")
+    _check_shapes(dataset.examples, dataset=dataset.name)
+    usable = _without_trained(dataset, trained=trained, findings=findings)
+    if request.max_examples is not None and len(usable) > request.max_examples:
+        count = request.max_examples
+        findings.append(
+            f"{counted(count, 'example', of=len(usable))} {verb(count, 'was', 'were')} selected (maxExamples)"
+        )
+        usable = sorted(usable, key=_hash_order)[: request.max_examples]
     _check_prompt(request)
-    return [_question(example, request=request) for example in sorted(unseen, key=lambda e: e.id)]
+    return [_question(example, request=request) for example in sorted(usable, key=lambda e: e.id)]
 
 
-def _unseen(found: Snapshot, *, trained: TrainedOn | None, findings: list[str]) -> list[Example]:
+def _without_trained(
+    dataset: LoadedDataset, *, trained: TrainingInputs | None, findings: list[str]
+) -> list[Example]:
+    """The examples that were not trained on; the others become findings."""
     if trained is None:
-        findings.append("what the candidate was trained on is not known, so an overlap cannot be ruled out")
-        return list(found.examples)
-    alike = [likeness(example.inputs) for example in found.examples]
-    equal = [one.digest in trained.digests for one in alike]
-    near = trained.near.near([one.words for one in alike]) if trained.near else [False] * len(alike)
-    unseen = [example for example, *known in zip(found.examples, equal, near, strict=True) if not any(known)]
-    seen = sum(equal)
-    if not unseen:
+        findings.append(
+            "the training examples of the candidate are not known, so examples of the evaluation may be among them"
+        )
+        return list(dataset.examples)
+    inputs = [normalise_inputs(example.inputs) for example in dataset.examples]
+    equal = [one.digest in trained.digests for one in inputs]
+    near = trained.near.near([one.words for one in inputs]) if trained.near else [False] * len(inputs)
+    kept = [example for example, *known in zip(dataset.examples, equal, near, strict=True) if not any(known)]
+    total, same = len(dataset.examples), sum(equal)
+    if not kept:
         raise ProgramFailure(
             "TrainTestOverlap",
-            f"all {len(found.examples)} examples of evaluation dataset {found.name!r} were trained on; give the "
-            "Rollout's spec.evaluation.dataset examples that were not trained on",
+            f"{counted(total, 'example', of=total)} of evaluation dataset {dataset.name!r} "
+            f"{verb(total, 'was', 'were')} trained on; add examples that were not trained on to the dataset in the "
+            "Rollout's spec.evaluation.dataset",
         )
-    if seen:
-        findings.append(f"{seen} examples were trained on (same inputs) and left out")
-    if len(found.examples) - len(unseen) > seen:
+    if same:
         findings.append(
-            f"{len(found.examples) - len(unseen) - seen} examples are near-copies of examples trained on and "
-            "left out"
+            f"{counted(same, 'example')} {verb(same, 'was', 'were')} left out, because the candidate was trained on "
+            "the same inputs"
         )
-    return unseen
+    near_copies = total - len(kept) - same
+    if near_copies:
+        findings.append(
+            f"{counted(near_copies, 'example')} {verb(near_copies, 'was', 'were')} left out as "
+            f"{verb(near_copies, 'a near-copy', 'near-copies')} of training examples"
+        )
+    return kept
 
 
 def _check_shapes(examples: Sequence[Example], *, dataset: str) -> None:
@@ -118,8 +133,9 @@ def _check_shapes(examples: Sequence[Example], *, dataset: str) -> None:
     if bad:
         raise ProgramFailure(
             "DatasetShapeInvalid",
-            f"{len(bad)} of {len(examples)} examples of evaluation dataset {dataset!r} lack inputs or "
-            f"outputs as an object; the first is example {bad[0].id}. Correct or remove them",
+            f"{counted(len(bad), 'example', of=len(examples))} of evaluation dataset {dataset!r} "
+            f"{verb(len(bad), 'lacks', 'lack')} inputs or outputs as an object; the first is example {bad[0].id}. "
+            f"Correct or remove {verb(len(bad), 'it', 'them')}",
         )
 
 
@@ -133,8 +149,8 @@ def _check_prompt(request: Request) -> None:
 def _question(example: Example, *, request: Request) -> Question:
     try:
         messages = prompts.render(request.prompt, example.inputs)
-        wanted = prompts.target(request.prompt, example.inputs, example.outputs)
-        target = prompts.parse(request.prompt, wanted)
+        text = prompts.target(request.prompt, example.inputs, example.outputs)
+        target = prompts.parse(request.prompt, text)
     except prompts.PromptError as error:
         raise ProgramFailure(
             "PromptRenderFailed", f"example {example.id} does not fit the AgentModel's spec.{error}"
@@ -147,12 +163,13 @@ def _question(example: Example, *, request: Request) -> Question:
     return Question(example=example.id, inputs=example.inputs, messages=tuple(messages), target=target)
 
 
-def _chance(example: Example) -> bytes:
+def _hash_order(example: Example) -> bytes:
+    """A sort key that selects the same arbitrary examples each time."""
     return hashlib.sha256(example.id.encode()).digest()
 
 
-def _files(repo: str, revision: str) -> tuple[Any, Any]:
-    """`groups.json` and `near.json` of a dataset repository, each None where it is not there."""
+def _download_groups(repo: str, revision: str) -> tuple[Any, Any]:
+    """`groups.json` and `near.json` of a dataset repository, each None where the file does not exist."""
     from huggingface_hub import HfApi
 
     if not os.environ.get("HF_TOKEN"):
@@ -161,14 +178,17 @@ def _files(repo: str, revision: str) -> tuple[Any, Any]:
             "HF_TOKEN is not set for this program; name a Secret in spec.secretRefs.huggingFace",
         )
     api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"), token=os.environ["HF_TOKEN"])
-    source = Repository(api, repo, repo_type="dataset", patience_seconds=HUB_PATIENCE_SECONDS)
+    source = Repository(api, repo, repo_type="dataset", retry_seconds=HUB_RETRY_SECONDS)
     try:
         contents = [source.read(path, revision=revision) for path in (GROUPS, NEAR)]
     except HubRefused as error:
         raise ProgramFailure(
-            "HubUnauthorized", f"{error}; the token of spec.secretRefs.huggingFace needs to read it"
+            "HubUnauthorized",
+            f"{error}; the token of spec.secretRefs.huggingFace needs permission to read it",
         ) from error
     except HubSilent as error:
-        raise ProgramFailure("HubUnavailable", f"{error}; it is tried again", transient=True) from error
+        raise ProgramFailure(
+            "HubUnavailable", f"{error}; the program will be started again", transient=True
+        ) from error
     groups, near = (content and json.loads(content) for content in contents)
     return groups or None, near or None

@@ -1,4 +1,4 @@
-"""What the operator asks the evaluation program for: `input.json`."""
+"""The input of the evaluation program: `input.json`, which the operator writes."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class _Part(BaseModel):
 
 
 class Arm(_Part):
-    """One side: a model at an OpenAI-compatible `base_url`, its key in the variable `api_key_env`.
+    """One arm: a model at an OpenAI-compatible `base_url`, with its API key in the environment variable `api_key_env`.
 
-    `service` is `openrouter` or `huggingface`; `key_name` is what a person knows the key by, object and field.
-    `usd_per_hour` is the standing price of its endpoint; None where calls are billed.
+    `service` is `openrouter` or `huggingface`. `key_name` is the object and the field that name the key in messages.
+    `usd_per_hour` is the price of the model's endpoint; None where calls are billed.
     """
 
     model: str
@@ -36,12 +36,12 @@ class Arm(_Part):
 
     @property
     def key(self) -> str:
-        """Where the key comes from, for a message."""
+        """The key's source, for a message."""
         return self.key_name or self.api_key_env
 
 
 class Arms(_Part):
-    """Both sides."""
+    """Both arms."""
 
     baseline: Arm
     candidate: Arm
@@ -51,23 +51,25 @@ class Arms(_Part):
 
 
 class ScorerRule(_Part):
-    """What makes an answer a success: a score of at least `threshold`."""
+    """The scorer, and the score from which an answer is a success."""
 
     type: ScorerType
     threshold: Decimal
 
 
 class TrainingDataset(_Part):
-    """The Hub dataset that the candidate was trained on; empty where it was not trained here."""
+    """The Hub dataset that the candidate was trained on; empty where ModelOps did not train it."""
 
     repo: str = ""
     revision: str = ""
 
 
 class Request(_Part):
-    """One evaluation. `rollout` is the Rollout's uid; `margin_points` are percentage points.
+    """One evaluation.
 
-    `record_seconds`: how long LangSmith is tried again at the end; the verdict stands without it.
+    `rollout` is the Rollout's uid. `margin_points` is in percentage points. `train_digests` are digests of the inputs
+    that the candidate was trained on, where the operator knows them. `record_seconds`: how long recording in LangSmith
+    is retried; the verdict does not need it.
     """
 
     v: Literal[1]
@@ -90,7 +92,7 @@ class Request(_Part):
 
     @classmethod
     def of(cls, document: Any) -> Request:
-        """Raises ProgramFailure that names every wrong field."""
+        """Raises ProgramFailure InputInvalid, which names every wrong field."""
         try:
             return cls.model_validate(document)
         except ValidationError as error:

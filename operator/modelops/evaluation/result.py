@@ -1,4 +1,4 @@
-"""An outcome as `result.json` says it: decimal strings, and one sentence for a person."""
+"""The outcome in `result.json`: numbers as decimal strings, and an explanation for a person."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from modelops.evaluation.outcome import ArmOutcome, Outcome
 from modelops.evaluation.request import ARMS, Request
 
 
-def document(request: Request, outcome: Outcome) -> dict[str, Any]:
-    """Everything but what LangSmith adds."""
+def result_document(request: Request, outcome: Outcome) -> dict[str, Any]:
+    """The content of `result.json` except for the experiments in LangSmith."""
     pairs = outcome.pairs
     return {
         "n": outcome.n,
@@ -35,7 +35,7 @@ def document(request: Request, outcome: Outcome) -> dict[str, Any]:
 
 
 def explain(request: Request, outcome: Outcome) -> str:
-    """What was found and what it proves."""
+    """The result and what it proves, in sentences."""
     rates = " and ".join(
         f"{request.arms[arm].version} on {outcome.arms[arm].success * 100:.1f} %" for arm in reversed(ARMS)
     )

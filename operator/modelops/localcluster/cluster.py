@@ -1,4 +1,4 @@
-"""A real Kubernetes control plane on loopback, for as long as somebody wants it."""
+"""A handle on a running Kubernetes control plane: how to reach it, and how to stop it."""
 
 import json
 import shutil
@@ -9,16 +9,16 @@ from typing import Self
 from modelops.localcluster import credentials
 from modelops.localcluster.credentials import ADMIN, User
 from modelops.localcluster.errors import ClusterError
-from modelops.localcluster.lifeline import Lifeline
+from modelops.localcluster.supervisor_client import SupervisorClient
 
-STATE = "cluster.json"
+STATE_FILE = "cluster.json"
 
 
 class LocalCluster:
-    """A running control plane, ours or somebody else's, and the ways to reach it.
+    """A running control plane, started by modelops or external (MODELOPS_KUBECONFIG).
 
-    `kubeconfig`: of a cluster admin. `kubectl`: one that fits the server's version. `directory`: its files.
-    `url`, `ca_file`, `token`: the same admin without a kubeconfig; an external cluster has only `url`.
+    `directory`: the folder of its files. `kubeconfig`: of a cluster admin. `kubectl`: a program of the server's
+    version. `url`, `ca_file`, `token`: for the same admin without a kubeconfig; an external cluster has only `url`.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class LocalCluster:
         url: str,
         ca_file: Path | None,
         users: Mapping[str, User],
-        lifeline: Lifeline | None,
+        supervisor: SupervisorClient | None,
     ) -> None:
         self.directory = directory
         self.kubeconfig = kubeconfig
@@ -39,21 +39,21 @@ class LocalCluster:
         self.ca_file = ca_file
         self.token = users[ADMIN].token if ADMIN in users else ""
         self._users = users
-        self._lifeline = lifeline
+        self._supervisor = supervisor
 
     @property
     def external(self) -> bool:
-        """Whether somebody else started it."""
-        return self._lifeline is None
+        """Whether modelops did not start this cluster, and so never stops it."""
+        return self._supervisor is None
 
     @classmethod
     def attach(cls, directory: Path) -> Self:
-        """Hold a cluster that another process started in `directory`: it lives until all have let go.
+        """Attach to the cluster that another process started in `directory`; it runs while any process is attached.
 
-        Raises ClusterError where none runs.
+        Raises ClusterError if none runs there.
         """
-        lifeline = Lifeline.attach(directory)
-        state = json.loads((directory / STATE).read_text())
+        supervisor = SupervisorClient.attach(directory)
+        state = json.loads((directory / STATE_FILE).read_text())
         return cls(
             directory,
             kubeconfig=directory / "kubeconfig",
@@ -64,47 +64,48 @@ class LocalCluster:
                 user["name"]: User(user["name"], tuple(user["groups"]), user["token"])
                 for user in state["users"]
             },
-            lifeline=lifeline,
+            supervisor=supervisor,
         )
 
     def kubeconfig_for(self, user: str) -> Path:
-        """Write a kubeconfig of `user`, one of those the cluster was started with, and return its path.
+        """Write a kubeconfig for `user`, one of the users that the cluster was started with; return its path.
 
-        On an external cluster the admin impersonates the user, who then need not exist.
+        On an external cluster the admin impersonates the user, so any name is possible.
+        Raises ClusterError for an unknown user.
         """
         path = self.directory / f"kubeconfig-{user.replace(':', '-').replace('/', '-')}"
         if self.ca_file is None or self.external:
             credentials.write_impersonating_kubeconfig(
-                path, kubectl=self.kubectl, of=self.kubeconfig, user=user
+                path, kubectl=self.kubectl, source=self.kubeconfig, user=user
             )
             return path
         if user not in self._users:
             known = ", ".join(sorted(self._users))
             raise ClusterError(
-                f"this cluster has no user {user!r}, only {known}: name it in start_cluster(users=...)"
+                f"this cluster has no user {user!r}, only {known}: add the user in start_cluster(users=...)"
             )
         ca = self.ca_file.read_text()
         credentials.write_kubeconfig(path, url=self.url, ca=ca, user=self._users[user])
         return path
 
     def detach(self) -> None:
-        """Let it outlive this process, until `stop` from any process that attaches."""
-        if self._lifeline is not None:
-            self._lifeline.detach()
+        """Keep the cluster running after this process ends, until any process attaches and calls `stop`."""
+        if self._supervisor is not None:
+            self._supervisor.detach()
 
     def release(self) -> None:
-        """Let go of it. It ends when nobody else holds it."""
-        if self._lifeline is None:
-            self._forget_external()
+        """End this process's use of the cluster. It stops when no other process is attached."""
+        if self._supervisor is None:
+            self._remove_kubeconfigs()
         else:
-            self._lifeline.release()
+            self._supervisor.close()
 
     def stop(self) -> None:
-        """End it, whoever else holds it, and wait until its processes are gone. An external one goes on."""
-        if self._lifeline is None:
-            self._forget_external()
+        """Stop the cluster, even if others are attached, and wait for its processes. An external one keeps running."""
+        if self._supervisor is None:
+            self._remove_kubeconfigs()
         else:
-            self._lifeline.end()
+            self._supervisor.end()
 
-    def _forget_external(self) -> None:
-        shutil.rmtree(self.directory, ignore_errors=True)  # only the kubeconfigs that were written for it
+    def _remove_kubeconfigs(self) -> None:
+        shutil.rmtree(self.directory, ignore_errors=True)  # it holds only what `kubeconfig_for` wrote

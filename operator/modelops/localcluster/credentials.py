@@ -1,4 +1,4 @@
-"""What a client needs to be somebody: tokens, the token file, the service-account key, kubeconfigs."""
+"""Credentials of a local cluster: tokens, the token file, the service-account key, kubeconfigs."""
 
 import base64
 import json
@@ -21,7 +21,7 @@ _P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 @dataclass(frozen=True)
 class User:
-    """Somebody in the API server's token file."""
+    """A user in the API server's token file."""
 
     name: str
     groups: tuple[str, ...] = ()
@@ -29,13 +29,13 @@ class User:
 
 
 def with_admin(users: Mapping[str, Sequence[str]]) -> dict[str, User]:
-    """Give every user of `users` (name to groups), and the cluster's own admin, a fresh token."""
-    everybody = {ADMIN: _ADMIN_GROUPS, **{name: tuple(groups) for name, groups in users.items()}}
-    return {name: User(name, groups=groups) for name, groups in everybody.items()}
+    """Create a token for the cluster's admin and for each of `users` (name to groups)."""
+    groups_by_user = {ADMIN: _ADMIN_GROUPS, **{name: tuple(groups) for name, groups in users.items()}}
+    return {name: User(name, groups=groups) for name, groups in groups_by_user.items()}
 
 
 def write_token_file(path: Path, users: Mapping[str, User]) -> None:
-    """Write the CSV of --token-auth-file: token, name, uid and the groups, quoted."""
+    """Write the CSV file for --token-auth-file: token, name, uid, and the groups in quotes."""
     lines = [f'{user.token},{user.name},{user.name},"{",".join(user.groups)}"\n' for user in users.values()]
     write_secret(path, "".join(lines))
 
@@ -49,7 +49,7 @@ def write_service_account_key(path: Path) -> None:
 
 
 def write_kubeconfig(path: Path, *, url: str, ca: str, user: User) -> None:
-    """Write a kubeconfig of one context. JSON is YAML, and kubectl reads it."""
+    """Write a kubeconfig with one context, as JSON, which is also YAML."""
     name = "modelops-local"
     config = {
         "apiVersion": "v1",
@@ -70,16 +70,16 @@ def write_kubeconfig(path: Path, *, url: str, ca: str, user: User) -> None:
     write_secret(path, json.dumps(config, indent=2) + "\n")
 
 
-def write_impersonating_kubeconfig(path: Path, *, kubectl: Path, of: Path, user: str) -> None:
-    """Write the current context of `of`, acting as `user`: for a cluster whose token file is not ours."""
-    config = read_kubeconfig(kubectl, of)
+def write_impersonating_kubeconfig(path: Path, *, kubectl: Path, source: Path, user: str) -> None:
+    """Write the current context of the kubeconfig `source`, impersonating `user`: for an external cluster."""
+    config = read_kubeconfig(kubectl, source)
     for entry in config["users"]:
         entry["user"]["as"] = user
     write_secret(path, json.dumps(config, indent=2) + "\n")
 
 
 def read_kubeconfig(kubectl: Path, path: Path) -> dict[str, list[dict[str, dict[str, str]]]]:
-    """Read the current context of a kubeconfig, files inlined, by kubectl itself."""
+    """Read the current context of a kubeconfig with `kubectl config view`, which inlines the files that it names."""
     shown = subprocess.run(
         [kubectl, "--kubeconfig", path, "config", "view", "--minify", "--flatten", "--raw", "-o", "json"],
         capture_output=True,
@@ -91,7 +91,7 @@ def read_kubeconfig(kubectl: Path, path: Path) -> dict[str, list[dict[str, dict[
 
 
 def write_secret(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, from its first byte on; who reads it meanwhile finds it whole."""
+    """Write a file that only its owner can read, atomically: a reader sees the old content or the new one."""
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     with os.fdopen(descriptor, "w") as file:
         file.write(text)

@@ -2,4 +2,4 @@
 
 
 class ClusterError(RuntimeError):
-    """No cluster, and why: the message names what failed, where to look and what to do."""
+    """There is no usable cluster. The message says what failed, where to look and what to do."""

@@ -1,4 +1,4 @@
-"""Building the control plane from source, once per machine and version, into the cache."""
+"""Builds the control plane from source into the cache, once per machine and version."""
 
 import os
 import selectors
@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelops.localcluster.binaries import SOURCES, cache_root
+from modelops.localcluster.cache import cache_root
 from modelops.localcluster.errors import ClusterError
 from modelops.localcluster.gotoolchain import find_go
-from modelops.localcluster.lock import exclusive
+from modelops.localcluster.lock import exclusive_lock
 from modelops.localcluster.progress import Progress
+from modelops.localcluster.sources import SOURCES
 
 _REPORT_SECONDS = 10.0
 _LAST_LINES = 20
@@ -22,7 +23,7 @@ _LAST_LINES = 20
 
 @dataclass(frozen=True)
 class Program:
-    """A main package of controlplane/go.mod. `minutes`: to build it, in this order, on two cores."""
+    """A main package of controlplane/go.mod. `minutes`: its build time on two cores, in this order."""
 
     name: str
     package: str
@@ -40,15 +41,15 @@ PROGRAMS = (
 def build_missing(
     folder: Path, *, controllers: bool, progress: Progress, environ: Mapping[str, str] = os.environ
 ) -> None:
-    """Build into `folder` what it lacks; `folder.name` is the version. Another builder is waited for.
+    """Build the programs that `folder` lacks; `folder.name` is the version. Waits for another process that builds.
 
-    Raises ClusterError with the compiler's last words.
+    Raises ClusterError with the last lines of the compiler's output.
     """
 
-    def wait() -> None:
+    def report_wait() -> None:
         progress(f"another process builds the control plane into {folder}: waiting for it")
 
-    with exclusive(folder.with_suffix(".lock"), on_wait=wait):
+    with exclusive_lock(folder.with_suffix(".lock"), on_wait=report_wait):
         missing = [
             program
             for program in PROGRAMS
@@ -62,7 +63,7 @@ def build_missing(
         minutes = sum(program.minutes for program in missing) * 2 / max(os.cpu_count() or 2, 2)
         progress(
             f"building {', '.join(program.name for program in missing)} {folder.name} from source, once per "
-            f"machine: about {max(minutes, 1):.0f} min and the download of their sources"
+            f"machine: about {max(minutes, 1):.0f} min, and the time to download their sources"
         )
         for number, program in enumerate(missing, start=1):
             step = f"{program.name} ({number} of {len(missing)})"
@@ -73,8 +74,8 @@ def _build(
     program: Program, *, folder: Path, go: Path, step: str, progress: Progress, environ: Mapping[str, str]
 ) -> None:
     started = time.monotonic()
-    with tempfile.TemporaryDirectory(dir=folder, prefix=f"building-{program.name}-") as scratch:
-        made = Path(scratch) / program.name
+    with tempfile.TemporaryDirectory(dir=folder, prefix=f"building-{program.name}-") as temporary:
+        built = Path(temporary) / program.name
         command: list[str | Path] = [
             go,
             "build",
@@ -83,37 +84,39 @@ def _build(
             "-trimpath",
             "-buildvcs=false",
             "-ldflags",
-            _linker(folder.name),
+            _linker_flags(folder.name),
         ]
-        settings = {**environ, "GOTOOLCHAIN": "local", "GOWORK": "off", "CGO_ENABLED": "0"}
+        environment = {**environ, "GOTOOLCHAIN": "local", "GOWORK": "off", "CGO_ENABLED": "0"}
         build = subprocess.Popen(
-            [*command, "-o", made, program.package],
+            [*command, "-o", built, program.package],
             cwd=SOURCES,
-            env=settings,
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
         try:
-            last = _follow(build, step=step, started=started, expected=program.minutes, progress=progress)
+            last = _report_build(
+                build, step=step, started=started, expected=program.minutes, progress=progress
+            )
         finally:
             if build.poll() is None:
                 build.terminate()
                 build.wait()
         if build.returncode:
-            words = "\n".join(["its last words:", *(f"  {line}" for line in last)])
+            output = "\n".join(["its last lines:", *(f"  {line}" for line in last)])
             raise ClusterError(
                 f"cannot build {program.name} {folder.name} with {go} (exit code {build.returncode}); "
-                f"a build needs a Go module proxy (GOPROXY), 4 GiB of disk and 3 GiB of memory; {words}"
+                f"a build needs a Go module proxy (GOPROXY), 4 GiB of disk and 3 GiB of memory; {output}"
             )
-        made.rename(folder / program.name)
+        built.rename(folder / program.name)
     progress(f"built {step} in {_duration(time.monotonic() - started)}")
 
 
-def _follow(
+def _report_build(
     build: "subprocess.Popen[bytes]", *, step: str, started: float, expected: float, progress: Progress
 ) -> deque[str]:
-    """Read the build's output to its end, with a progress line now and then; return its last lines."""
+    """Read the build's output to its end and report progress every 10 seconds; return its last lines."""
     assert build.stdout is not None
     last: deque[str] = deque(maxlen=_LAST_LINES)
     downloads = packages = 0
@@ -140,8 +143,8 @@ def _follow(
                 )
 
 
-def _linker(version: str) -> str:
-    """Linker flags that stamp the version: without them a client cannot parse the server's."""
+def _linker_flags(version: str) -> str:
+    """Return linker flags that set the version: without them clients cannot parse the server's version."""
     major, minor, _ = version.removeprefix("v").split(".", 2)
     stamps = {
         "k8s.io/component-base/version.gitVersion": version,

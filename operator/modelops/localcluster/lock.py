@@ -1,4 +1,4 @@
-"""One at a time, across processes: a lock that the kernel drops with the process that holds it."""
+"""A file lock between processes. The kernel releases it when the process that holds it ends."""
 
 import fcntl
 from collections.abc import Callable, Iterator
@@ -7,8 +7,8 @@ from pathlib import Path
 
 
 @contextmanager
-def exclusive(path: Path, *, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Hold the lock file `path`, made where missing; `on_wait` is called once if another process has it."""
+def exclusive_lock(path: Path, *, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Hold a lock on the file `path`, which is created if missing. Calls `on_wait` once if another process holds it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
         try:

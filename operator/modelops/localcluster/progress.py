@@ -1,4 +1,4 @@
-"""How a slow step tells a person that it is alive: a callable that takes one line."""
+"""Progress of slow steps: a callable that takes one line of text."""
 
 import sys
 from collections.abc import Callable
@@ -7,6 +7,6 @@ Progress = Callable[[str], None]
 
 
 def to_stderr(line: str) -> None:
-    """Write one progress line to standard error, which a script that captures our output does not read."""
+    """Write a progress line to standard error, so that standard output has only the command's result."""
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""Waiting for a server: until it answers, it dies, or its time is up."""
+"""Waits for a server until it is ready, has ended, or its time is up."""
 
 import http.client
 import socket
@@ -13,7 +13,7 @@ _LAST_LINES = 20
 
 
 def free_port() -> int:
-    """Ask the kernel for a free TCP port on loopback. Somebody may take it before a server does."""
+    """Ask the kernel for a free TCP port on loopback. Another process may take it before the server does."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -21,21 +21,21 @@ def free_port() -> int:
 
 
 def wait_until(ready: Callable[[], bool], *, server: str, directory: Path, seconds: float) -> None:
-    """Return when `ready()` holds; raise ClusterError with its last log lines if `server` ends or is late."""
+    """Return when `ready()` is true. Raise ClusterError with the last log lines if `server` ends or is late."""
     deadline = time.monotonic() + seconds
     while not ready():
         ended = directory / f"{server}.exit"
         if ended.exists():
             raise ClusterError(
-                f"{server} ended with exit code {ended.read_text().strip()}\n{_tail(directory, server)}"
+                f"{server} ended with exit code {ended.read_text().strip()}\n{_log_tail(directory, server)}"
             )
         if time.monotonic() > deadline:
-            raise ClusterError(f"{server} is not ready after {seconds:.0f} s\n{_tail(directory, server)}")
+            raise ClusterError(f"{server} is not ready after {seconds:.0f} s\n{_log_tail(directory, server)}")
         time.sleep(0.05)
 
 
-def answers(port: int, path: str, *, ca_file: Path | None = None, token: str | None = None) -> bool:
-    """Say whether a GET on loopback gives 200; over TLS, checked against `ca_file`, where that is given."""
+def responds_ok(port: int, path: str, *, ca_file: Path | None = None, token: str | None = None) -> bool:
+    """Whether a GET on loopback returns 200. With `ca_file` over TLS, verified against that file."""
     try:
         if ca_file is None:
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
@@ -50,7 +50,7 @@ def answers(port: int, path: str, *, ca_file: Path | None = None, token: str | N
     return status == 200
 
 
-def _tail(directory: Path, server: str) -> str:
+def _log_tail(directory: Path, server: str) -> str:
     log = directory / f"{server}.log"
     lines = log.read_text(errors="replace").splitlines() if log.exists() else []
     return "\n".join([f"last lines of {log}:", *(f"  {line}" for line in lines[-_LAST_LINES:])])

@@ -1,9 +1,9 @@
-"""The command lines of a control plane that lives on loopback and is thrown away."""
+"""The command lines of the servers of a temporary control plane on loopback."""
 
 from pathlib import Path
 
 _CONTROLLERS = (
-    # What Kubernetes itself does to our objects. There is no node, so nothing that runs the pods of a job.
+    # The controllers that act on our objects. There is no node, so no pod of a job ever runs.
     "namespace-controller",
     "garbage-collector-controller",
     "job-controller",
@@ -16,7 +16,7 @@ _CONTROLLERS = (
 
 
 def etcd(binary: Path, *, directory: Path, port: int) -> list[str]:
-    """One member. --unsafe-no-fsync loses data when the machine dies, not when the process does."""
+    """One etcd member. With --unsafe-no-fsync, data is lost if the machine crashes, not if only etcd does."""
     client = f"http://127.0.0.1:{port}"
     return [
         str(binary),
@@ -30,7 +30,7 @@ def etcd(binary: Path, *, directory: Path, port: int) -> list[str]:
 
 
 def kube_apiserver(binary: Path, *, directory: Path, port: int, etcd_port: int) -> list[str]:
-    """RBAC, bearer tokens, a certificate that it makes itself in DIRECTORY/pki."""
+    """An API server with RBAC, bearer tokens, and a certificate that it creates in DIRECTORY/pki."""
     key = directory / "service-account.key"
     return [
         str(binary),
@@ -51,7 +51,7 @@ def kube_apiserver(binary: Path, *, directory: Path, port: int, etcd_port: int) 
 
 
 def kube_controller_manager(binary: Path, *, directory: Path) -> list[str]:
-    """Deletes namespaces, collects garbage, makes service accounts; no port, no leader election."""
+    """A controller manager for namespaces, garbage collection, jobs and service accounts; no port, no election."""
     return [
         str(binary),
         f"--kubeconfig={directory / 'kubeconfig'}",

@@ -1,4 +1,4 @@
-"""Starting a cluster: etcd, kube-apiserver, kube-controller-manager, each when the one before answers."""
+"""Starts a cluster: etcd, then kube-apiserver, then kube-controller-manager, each when the previous one is ready."""
 
 import json
 import os
@@ -10,16 +10,16 @@ from pathlib import Path
 
 from modelops.localcluster import credentials, servers
 from modelops.localcluster.binaries import Binaries, find_binaries
-from modelops.localcluster.cluster import STATE, LocalCluster
+from modelops.localcluster.cluster import STATE_FILE, LocalCluster
 from modelops.localcluster.credentials import ADMIN
 from modelops.localcluster.errors import ClusterError
-from modelops.localcluster.lifeline import Lifeline
 from modelops.localcluster.progress import Progress, to_stderr
-from modelops.localcluster.readiness import answers, free_port, wait_until
+from modelops.localcluster.readiness import free_port, responds_ok, wait_until
+from modelops.localcluster.supervisor_client import SupervisorClient
 
 _ETCD_SECONDS = 30.0
 _API_SERVER_SECONDS = 90.0
-_START_TRIES = 3  # a free port can be taken between asking for it and listening on it
+_START_TRIES = 3  # another process can take a free port before the server listens on it
 
 
 @contextmanager
@@ -51,28 +51,28 @@ def open_cluster(
     progress: Progress = to_stderr,
     environ: Mapping[str, str] = os.environ,
 ) -> LocalCluster:
-    """Start etcd and kube-apiserver, and return when they answer. It lives no longer than this process.
+    """Start etcd and kube-apiserver, and return when both are ready. The cluster stops when this process ends.
 
-    `dir`: where its files go, a temporary folder otherwise; deleted at the end unless `keep_data`.
-    `users`: test users, name to groups, beside the admin. `controllers`: with kube-controller-manager, so
-    that namespaces and orphans are really deleted. Where MODELOPS_KUBECONFIG is set, that cluster is used.
-    Raises ClusterError, with the last lines of the log, when a server does not start.
+    `dir`: the folder for its files, by default a temporary one; it is deleted at the end unless `keep_data`.
+    `users`: test users (name to groups) in addition to the admin. `controllers`: also start
+    kube-controller-manager, which deletes namespaces and orphans. If MODELOPS_KUBECONFIG is set, that cluster is
+    used instead. Raises ClusterError, with the last lines of the log, if a server does not start.
     """
     kubeconfig = environ.get("MODELOPS_KUBECONFIG")
     if kubeconfig:
-        return _external(Path(kubeconfig), environ=environ, progress=progress)
+        return _use_external(Path(kubeconfig), environ=environ, progress=progress)
     binaries = find_binaries(controllers=controllers, progress=progress, environ=environ)
     for tries_left in reversed(range(_START_TRIES)):
         folder = _make_folder(dir)
-        lifeline = Lifeline.start(folder, remove=not keep_data)
+        supervisor = SupervisorClient.start(folder, remove=not keep_data)
         try:
-            return _start_servers(folder, binaries=binaries, users=users or {}, lifeline=lifeline)
+            return _start_servers(folder, binaries=binaries, users=users or {}, supervisor=supervisor)
         except ClusterError as error:
-            lifeline.end()
+            supervisor.end()
             if not tries_left or "address already in use" not in str(error):
                 raise
         except BaseException:
-            lifeline.end()
+            supervisor.end()
             raise
     raise AssertionError("the last try returns or raises")
 
@@ -85,29 +85,29 @@ def _make_folder(dir: Path | None) -> Path:
 
 
 def _start_servers(
-    directory: Path, *, binaries: Binaries, users: Mapping[str, Sequence[str]], lifeline: Lifeline
+    directory: Path, *, binaries: Binaries, users: Mapping[str, Sequence[str]], supervisor: SupervisorClient
 ) -> LocalCluster:
-    everybody = credentials.with_admin(users)
-    admin = everybody[ADMIN]
-    credentials.write_token_file(directory / "tokens.csv", everybody)
+    accounts = credentials.with_admin(users)
+    admin = accounts[ADMIN]
+    credentials.write_token_file(directory / "tokens.csv", accounts)
     if not (directory / "service-account.key").exists():
         credentials.write_service_account_key(directory / "service-account.key")
 
     etcd_port, port = free_port(), free_port()
-    lifeline.start_server("etcd", servers.etcd(binaries.etcd, directory=directory, port=etcd_port))
+    supervisor.start_server("etcd", servers.etcd(binaries.etcd, directory=directory, port=etcd_port))
     wait_until(
-        lambda: answers(etcd_port, "/health"), server="etcd", directory=directory, seconds=_ETCD_SECONDS
+        lambda: responds_ok(etcd_port, "/health"), server="etcd", directory=directory, seconds=_ETCD_SECONDS
     )
 
     argv = servers.kube_apiserver(
         binaries.kube_apiserver, directory=directory, port=port, etcd_port=etcd_port
     )
-    lifeline.start_server("kube-apiserver", argv)
+    supervisor.start_server("kube-apiserver", argv)
     ca_file = directory / "ca.crt"
 
     def ready() -> bool:
         return _save_ca(directory / "pki" / "apiserver.crt", to=ca_file) and all(
-            answers(port, path, ca_file=ca_file, token=admin.token)
+            responds_ok(port, path, ca_file=ca_file, token=admin.token)
             for path in ("/readyz", "/api/v1/namespaces/default")
         )
 
@@ -117,26 +117,26 @@ def _start_servers(
     credentials.write_kubeconfig(directory / "kubeconfig", url=url, ca=ca_file.read_text(), user=admin)
     if binaries.kube_controller_manager is not None:
         argv = servers.kube_controller_manager(binaries.kube_controller_manager, directory=directory)
-        lifeline.start_server("kube-controller-manager", argv)
+        supervisor.start_server("kube-controller-manager", argv)
     state = {
         "url": url,
         "kubectl": str(binaries.kubectl),
-        "users": [{"name": u.name, "groups": list(u.groups), "token": u.token} for u in everybody.values()],
+        "users": [{"name": u.name, "groups": list(u.groups), "token": u.token} for u in accounts.values()],
     }
-    credentials.write_secret(directory / STATE, json.dumps(state))
+    credentials.write_secret(directory / STATE_FILE, json.dumps(state))
     return LocalCluster(
         directory,
         kubeconfig=directory / "kubeconfig",
         kubectl=binaries.kubectl,
         url=url,
         ca_file=ca_file,
-        users=everybody,
-        lifeline=lifeline,
+        users=accounts,
+        supervisor=supervisor,
     )
 
 
 def _save_ca(chain: Path, *, to: Path) -> bool:
-    """Keep the last certificate of the API server's own chain: the authority that signed the others."""
+    """Save the last certificate of the API server's chain: the certificate authority. False if there is none yet."""
     begin = "-----BEGIN CERTIFICATE-----"
     certificates = chain.read_text().split(begin)[1:] if chain.exists() else []
     if not certificates:
@@ -145,10 +145,10 @@ def _save_ca(chain: Path, *, to: Path) -> bool:
     return True
 
 
-def _external(kubeconfig: Path, *, environ: Mapping[str, str], progress: Progress) -> LocalCluster:
+def _use_external(kubeconfig: Path, *, environ: Mapping[str, str], progress: Progress) -> LocalCluster:
     if not kubeconfig.is_file():
         raise ClusterError(
-            f"MODELOPS_KUBECONFIG={kubeconfig}: no such file; unset it to start a cluster here"
+            f"MODELOPS_KUBECONFIG={kubeconfig}: no such file; correct the path, or unset it to start a cluster here"
         )
     on_path = shutil.which("kubectl", path=environ.get("PATH"))
     kubectl = (
@@ -164,5 +164,5 @@ def _external(kubeconfig: Path, *, environ: Mapping[str, str], progress: Progres
         url=config["clusters"][0]["cluster"]["server"],
         ca_file=None,
         users={},
-        lifeline=None,
+        supervisor=None,
     )

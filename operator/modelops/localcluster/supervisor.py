@@ -1,12 +1,12 @@
 """The process that owns a local cluster's servers, run as a script: supervisor.py DIRECTORY remove|keep.
 
-The servers live as long as somebody holds the write end of its standard input, a FIFO. The kernel closes
-that end when its last holder dies, however it dies, so nothing is left behind after a crash. SIGTERM and
-SIGINT end it too. Standard input carries one JSON object a line: {"start": NAME, "argv": [...]},
-{"stop": NAME}, {"end": true}, or {"detach": true} to outlive the holders. For whoever watches there are
-DIRECTORY/NAME.{log,pid,exit}.
+The servers run as long as any process has the write end of the supervisor's standard input, a FIFO, open. The
+kernel closes that end when the last such process ends, so nothing is left behind after a crash. SIGTERM and
+SIGINT end the supervisor, too. Standard input carries one JSON object a line: {"start": NAME, "argv": [...]},
+{"stop": NAME}, {"end": true}, or {"detach": true} to keep the servers running without any client. The supervisor
+writes the output, the process id and the exit code of each server to DIRECTORY/NAME.{log,pid,exit}.
 
-Only the standard library, and only what starts fast: it runs without site-packages.
+It imports only the standard library, and only modules that load fast: it runs without site-packages.
 """
 
 import ctypes
@@ -20,16 +20,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
+_FIFO = "supervisor.fifo"  # the same name as in supervisor_client.py
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _GRACE_SECONDS = 5.0
-_GOGC = "300"  # a fifth of kube-apiserver's time was garbage collection; these servers live for minutes
+_GOGC = "300"  # with Go's default of 100, garbage collection took a fifth of kube-apiserver's CPU time
 
 
 class Supervisor:
-    """Starts, stops and outlasts the servers of one directory."""
+    """Starts and stops the servers of one directory."""
 
     def __init__(self, directory: Path, *, remove: bool) -> None:
-        """`remove`: delete the directory at the end; its servers are then killed, not asked."""
+        """`remove`: delete the directory at the end; its servers are then killed with SIGKILL at once."""
         self._directory = directory
         self._remove = remove
         self._servers: dict[str, subprocess.Popen[bytes]] = {}
@@ -37,12 +38,12 @@ class Supervisor:
         self._libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
     def run(self) -> None:
-        """Serve standard input until it closes or a signal arrives; then stop the servers, the last first."""
+        """Execute commands until standard input closes or a signal arrives; then stop the servers in reverse order."""
         wakeup_read, wakeup_write = os.pipe()
         os.set_blocking(wakeup_write, False)
         signal.set_wakeup_fd(wakeup_write, warn_on_full_buffer=False)
-        for ending in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(ending, lambda *_: setattr(self, "_ending", True))
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, lambda *_: setattr(self, "_ending", True))
         signal.signal(signal.SIGCHLD, lambda *_: None)
         selector = selectors.DefaultSelector()
         selector.register(wakeup_read, selectors.EVENT_READ)
@@ -52,24 +53,24 @@ class Supervisor:
             for key, _ in selector.select():
                 received = os.read(key.fd, 65536)
                 if key.fd == wakeup_read:
-                    self._note_exits()
+                    self._record_exits()
                 elif received:
                     *lines, pending = (pending + received).split(b"\n")
                     for line in lines:
-                        self._obey(json.loads(line))
+                        self._execute(json.loads(line))
                 else:
                     self._ending = True
-        self._end()
+        self._stop_all()
 
-    def _obey(self, order: dict[str, Any]) -> None:
-        if "start" in order:
-            self._start(order["start"], order["argv"])
-        elif "stop" in order:
-            self._stop(order["stop"])
-        elif "end" in order:
+    def _execute(self, command: dict[str, Any]) -> None:
+        if "start" in command:
+            self._start(command["start"], command["argv"])
+        elif "stop" in command:
+            self._stop(command["stop"])
+        elif "end" in command:
             self._ending = True
-        elif "detach" in order:
-            os.open(self._directory / "lifeline", os.O_WRONLY)  # it now holds itself
+        elif "detach" in command:
+            os.open(self._directory / _FIFO, os.O_WRONLY)  # its own input now never closes
 
     def _start(self, name: str, argv: list[str]) -> None:
         self._file(name, "exit").unlink(missing_ok=True)
@@ -92,11 +93,11 @@ class Supervisor:
         self._file(name, "pid").write_text(f"{server.pid}\n")
 
     def _die_with_supervisor(self) -> None:
-        # The signal is tied to the thread that forked. This process has only one.
+        # The kernel sends the signal when the thread that forked ends. This process has only one thread.
         if self._libc is not None:
             self._libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
-    def _note_exits(self) -> None:
+    def _record_exits(self) -> None:
         for name, server in list(self._servers.items()):
             if server.poll() is not None:
                 del self._servers[name]
@@ -117,13 +118,13 @@ class Supervisor:
             server.wait()
         self._file(name, "exit").write_text(f"{server.returncode}\n")
 
-    def _end(self) -> None:
+    def _stop_all(self) -> None:
         for name in reversed(list(self._servers)):
             self._stop(name)
         if self._remove:
             shutil.rmtree(self._directory, ignore_errors=True)
         else:
-            (self._directory / "lifeline").unlink(missing_ok=True)
+            (self._directory / _FIFO).unlink(missing_ok=True)
 
     def _file(self, name: str, suffix: str) -> Path:
         return self._directory / f"{name}.{suffix}"

@@ -1,4 +1,4 @@
-"""The cloud side on loopback: Hugging Face Hub, Jobs and Inference Endpoints, LangSmith and OpenRouter.
+"""Imitations of Hugging Face Hub, Jobs and Inference Endpoints, of LangSmith and of OpenRouter, on loopback.
 
 One process, one port for each service, state on disk. The real SDKs talk to it over HTTP.
 """

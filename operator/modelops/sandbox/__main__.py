@@ -11,14 +11,14 @@ from modelops.sandbox.server import StateInUseError, serving
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code 0 after a signal, 2 where the state folder is in use."""
+    """Run the sandbox. Exit code 0: stopped by a signal; 2: another sandbox uses the state folder."""
     parser = argparse.ArgumentParser(prog="python -m modelops.sandbox", description=__doc__)
-    parser.add_argument("--state", type=Path, required=True, help="folder that keeps everything")
+    parser.add_argument("--state", type=Path, required=True, help="folder for its state")
     parser.add_argument("--profile", choices=["fast", "realistic"], default="fast")
     parser.add_argument(
         "--until-stdin-closes",
         action="store_true",
-        help="also stop when standard input ends, so that the sandbox cannot outlive who started it",
+        help="also stop when standard input ends, so that the sandbox cannot outlive the process that started it",
     )
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -38,8 +38,8 @@ async def _run(root: Path, profile: str, until_stdin_closes: bool) -> None:
     if until_stdin_closes:
         reader = asyncio.StreamReader()
         await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-        watch = asyncio.create_task(reader.read())
-        watch.add_done_callback(lambda _: stop.set())
+        end_of_input = asyncio.create_task(reader.read())
+        end_of_input.add_done_callback(lambda _: stop.set())
     async with serving(root, "realistic" if profile == "realistic" else "fast") as info:
         sys.stdout.write(f"sandbox ready: {root / 'sandbox.json'} (hub {info.hub}, admin {info.admin})\n")
         sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""The admin address: faults, the log of calls, and what the services bring along."""
+"""The admin address: faults, the log of calls, and the admin routes of the services."""
 
 import json
 import re
@@ -11,11 +11,11 @@ from modelops.sandbox.calls import CallLog
 from modelops.sandbox.faults import Fault, Faults
 
 ADMIN_ROUTES: web.AppKey[list[web.RouteDef]] = web.AppKey("admin_routes", list[web.RouteDef])
-"""Routes that a service adds to the admin address."""
+"""The routes that a service adds to the admin address."""
 
 
 def build_admin(faults: Faults, calls: CallLog, services: list[web.Application]) -> web.Application:
-    """Faults below `/faults`, the log of calls at `/requests`, `POST /stop`, and the services' own routes."""
+    """Build the admin application: faults, the log of calls, `POST /stop`, and the admin routes of the services."""
 
     async def add_fault(request: web.Request) -> web.Response:
         try:

@@ -1,4 +1,4 @@
-"""The log of calls: what was asked of which service, so that tests and benches can count."""
+"""The log of HTTP calls to each service, so that tests and benchmarks can count them."""
 
 import re
 import time
@@ -10,57 +10,57 @@ from aiohttp.typedefs import Handler, Middleware
 
 from modelops.sandbox.faults import DroppedResponse
 
-KEPT = 50_000
-"""Calls kept; older ones stay only in the counts."""
+MAX_CALLS = 50_000
+"""Number of calls in the log; older calls are only counted."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """One call. `status` 0: the connection was closed without an answer."""
+    """One call. `status` is 0 if the connection was closed without a response."""
 
     time: float
-    """Unix seconds at which the answer was ready."""
+    """Unix time in seconds at which the response was ready."""
     service: str
     method: str
     path: str
-    """With the query."""
+    """The path with its query string."""
     status: int
 
 
 class CallLog:
-    """The last calls, and counts of all by service, method, route and status."""
+    """The newest calls, and the counts of all calls by service, method, route and status."""
 
     def __init__(self) -> None:
-        self._calls: deque[Call] = deque(maxlen=KEPT)
+        self._calls: deque[Call] = deque(maxlen=MAX_CALLS)
         self._counts: Counter[tuple[str, str, str, int]] = Counter()
 
     def clear(self) -> None:
-        """Forgets all calls."""
+        """Delete all calls and counts."""
         self._calls.clear()
         self._counts.clear()
 
     def matching(
         self, *, service: str | None, method: str | None, path_regex: str
     ) -> list[dict[str, object]]:
-        """The kept calls that match, oldest first."""
-        wanted = re.compile(path_regex)
+        """Return the calls in the log that match, oldest first."""
+        pattern = re.compile(path_regex)
         return [
             asdict(call)
             for call in self._calls
             if service in (None, call.service)
             and method in (None, call.method)
-            and wanted.search(call.path) is not None
+            and pattern.search(call.path) is not None
         ]
 
     def counts(self) -> list[dict[str, object]]:
-        """How often each route was called, most first."""
+        """Return how often each route was called, most frequent first."""
         return [
             {"service": service, "method": method, "route": route, "status": status, "count": count}
             for (service, method, route, status), count in self._counts.most_common()
         ]
 
     def middleware(self, service: str) -> Middleware:
-        """What records the calls of one service; goes outside the faults."""
+        """Return a middleware that records the calls of one service; it goes outside the middleware of the faults."""
 
         def record(request: web.Request, status: int) -> None:
             resource = request.match_info.route.resource

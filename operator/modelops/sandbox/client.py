@@ -1,4 +1,4 @@
-"""Starts a sandbox and talks to its admin address. Standard library only."""
+"""Starts a sandbox, and calls its admin address. It uses only the standard library."""
 
 import json
 import os
@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any, Self
 
 READY_SECONDS = 30.0
-_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+_opener_without_proxy = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 @dataclass(frozen=True)
 class SandboxInfo:
-    """Where a running sandbox is, and its keys: the content of `sandbox.json`."""
+    """The addresses and API keys of a running sandbox: the content of `sandbox.json`."""
 
     hub: str
     endpoints: str
@@ -35,12 +35,12 @@ class SandboxInfo:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Reads `sandbox.json`, or the one in a state folder."""
+        """Read a `sandbox.json`, or the one in a state folder. Raises FileNotFoundError if no sandbox runs there."""
         file = path / "sandbox.json" if path.is_dir() else path
         return cls(**json.loads(file.read_text()))
 
     def environment(self) -> dict[str, str]:
-        """The variables that send every SDK to the sandbox and to nowhere else, with the trainer of seconds."""
+        """Return the environment variables that make every SDK use the sandbox, and training jobs the tiny trainer."""
         return {
             "MODELOPS_SANDBOX": "1",
             "MODELOPS_TRAINER": "tiny",
@@ -60,28 +60,28 @@ class SandboxInfo:
         }
 
     def fault(self, service: str, kind: str, **fields: Any) -> int:
-        """Puts a fault in force (fields: `sandbox.faults.Fault`) and returns its number."""
+        """Add a fault (fields: `sandbox.faults.Fault`) and return its number."""
         answer = self.call("POST", "/faults", {"service": service, "kind": kind, **fields})
         return int(answer["id"])
 
     def break_endpoint(
         self, name: str, *, latency_ms: float = 0, error_rate: float = 0, status: int = 500
     ) -> list[int]:
-        """Makes an endpoint slow, wrong, or both, until the faults are removed; returns their numbers."""
-        where: dict[str, Any] = {"path_regex": f"^/e/{name}/v1/", "times": None}
+        """Make an endpoint slow, failing, or both, until the faults are removed; return their numbers."""
+        target: dict[str, Any] = {"path_regex": f"^/e/{name}/v1/", "times": None}
         numbers = []
         if latency_ms:
-            numbers.append(self.fault("models", "latency", ms=latency_ms, **where))
+            numbers.append(self.fault("models", "latency", ms=latency_ms, **target))
         if error_rate:
-            numbers.append(self.fault("models", "status", status=status, rate=error_rate, **where))
+            numbers.append(self.fault("models", "status", status=status, rate=error_rate, **target))
         return numbers
 
     def remove_fault(self, number: int) -> None:
-        """Takes one fault away."""
+        """Remove one fault."""
         self.call("DELETE", f"/faults/{number}")
 
     def clear(self) -> None:
-        """Takes all faults away, also those of log streams, and releases held jobs."""
+        """Remove all faults, reset log streams, and let held jobs start."""
         self.call("DELETE", "/faults")
         self.log_streams()
         self.hold_jobs(held=False)
@@ -89,39 +89,39 @@ class SandboxInfo:
     def requests(
         self, *, service: str | None = None, method: str | None = None, path_regex: str = ""
     ) -> list[dict[str, Any]]:
-        """The calls so far: `time`, `service`, `method`, `path`, `status` (0: closed without an answer)."""
+        """Return the calls so far: `time`, `service`, `method`, `path`, `status` (0: closed without a response)."""
         query = {"service": service, "method": method, "path_regex": path_regex}
         filters = urllib.parse.urlencode({key: value for key, value in query.items() if value})
         calls: list[dict[str, Any]] = self.call("GET", f"/requests?{filters}")["requests"]
         return calls
 
     def forget_requests(self) -> None:
-        """Empties the log of calls."""
+        """Delete the log of calls."""
         self.call("DELETE", "/requests")
 
     def hold_jobs(self, *, held: bool = True) -> None:
-        """Keeps new jobs in stage SCHEDULING, or lets them start."""
+        """Keep jobs in the stage SCHEDULING, or let them start."""
         self.call("POST", "/jobs/hold", {"held": held})
 
     def log_streams(self, **fields: float) -> None:
-        """How logs of jobs are streamed from now on (fields: `sandbox.jobs.logs.LogStreams`); none: as usual."""
+        """Set how job logs are streamed (fields: `sandbox.jobs.logs.LogStreams`). Without fields: the normal way."""
         self.call("POST", "/jobs/log-streams", fields)
 
     def job_billing(self) -> list[dict[str, Any]]:
-        """What each job has cost: `id`, `flavor`, `labels`, `stage`, `billedSeconds`, `costMicroUSD`."""
+        """Return the billing of each job: `id`, `flavor`, `labels`, `stage`, `billedSeconds`, `costMicroUSD`."""
         billing: list[dict[str, Any]] = self.call("GET", "/jobs/billing")
         return billing
 
     def call(self, method: str, path: str, body: object = None) -> Any:
-        """One call to the admin address.
+        """Send one request to the admin address and return its JSON, or None.
 
         Raises:
-            urllib.error.HTTPError: the sandbox refused; its answer says why.
+            urllib.error.HTTPError: the sandbox refused the request; the body says why.
         """
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.admin + path, data=data, method=method)
         request.add_header("Content-Type", "application/json")
-        with _direct.open(request, timeout=30) as response:
+        with _opener_without_proxy.open(request, timeout=30) as response:
             content = response.read()
         return json.loads(content) if content else None
 
@@ -134,15 +134,16 @@ def start(
     environ: Mapping[str, str] | None = None,
     module: str = "modelops.sandbox",
 ) -> Iterator[SandboxInfo]:
-    """Runs a sandbox as a process of its own for the time of the block. It also ends with the caller. `module`: one
-    that runs `modelops.sandbox.__main__` after changes of its own.
+    """Run a sandbox in its own process for the length of a `with` block. It also ends when the caller ends.
+
+    `module`: the module to run; a test may name one that changes something and then runs `modelops.sandbox.__main__`.
 
     Raises:
-        RuntimeError: it ended or was not ready within `READY_SECONDS`; the message holds what it said.
+        RuntimeError: it ended, or was not ready within `READY_SECONDS`; the message has the end of its log.
     """
     process = _spawn(state_dir, profile, environ, stdin=subprocess.PIPE, module=module)
     try:
-        yield _when_ready(process, state_dir / "sandbox.json")
+        yield _wait_until_ready(process, state_dir / "sandbox.json")
     finally:
         stop(process)
 
@@ -150,24 +151,24 @@ def start(
 def launch(
     state_dir: Path, *, profile: str = "fast", environ: Mapping[str, str] | None = None
 ) -> SandboxInfo:
-    """Starts a sandbox that goes on when the caller ends; `shut_down` stops it.
+    """Start a sandbox that keeps running when the caller ends; `shut_down` stops it.
 
     Raises:
-        RuntimeError: as `start`.
+        RuntimeError: as in `start`.
     """
     process = _spawn(state_dir, profile, environ, stdin=subprocess.DEVNULL)
     try:
-        return _when_ready(process, state_dir / "sandbox.json")
+        return _wait_until_ready(process, state_dir / "sandbox.json")
     except RuntimeError:
         stop(process)
         raise
 
 
 def shut_down(state_dir: Path, *, seconds: float = 10.0) -> bool:
-    """Stops the sandbox that runs on a folder; False where none does.
+    """Stop the sandbox that runs on a state folder. Returns False if none runs.
 
     Raises:
-        TimeoutError: it was still there after `seconds`.
+        TimeoutError: it still ran after `seconds`.
     """
     try:
         info = SandboxInfo.load(state_dir)
@@ -183,7 +184,7 @@ def shut_down(state_dir: Path, *, seconds: float = 10.0) -> bool:
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """Ends a sandbox and waits until it is gone."""
+    """Stop a sandbox process and wait until it has ended."""
     process.terminate()
     try:
         process.wait(timeout=10)
@@ -217,15 +218,17 @@ def _spawn(
         )
 
 
-def _when_ready(process: subprocess.Popen[bytes], ready: Path) -> SandboxInfo:
+def _wait_until_ready(process: subprocess.Popen[bytes], ready: Path) -> SandboxInfo:
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            said = (ready.parent / "sandbox.log").read_text(errors="replace")[-2000:]
-            raise RuntimeError(f"the sandbox ended with code {process.returncode} while starting:\n{said}")
+            log = (ready.parent / "sandbox.log").read_text(errors="replace")[-2000:]
+            raise RuntimeError(f"the sandbox ended with code {process.returncode} while starting:\n{log}")
         with suppress(FileNotFoundError):
             info = SandboxInfo.load(ready)
             if info.pid == process.pid:
                 return info
         time.sleep(0.02)
-    raise RuntimeError(f"the sandbox was not ready after {READY_SECONDS:.0f} s: {ready.parent}/sandbox.log")
+    raise RuntimeError(
+        f"the sandbox was not ready after {READY_SECONDS:.0f} s: see {ready.parent}/sandbox.log"
+    )

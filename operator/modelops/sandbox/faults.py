@@ -1,4 +1,4 @@
-"""Faults on request: what a service does wrong, to which calls, and how often."""
+"""Injected faults: how a service fails, for which calls, and how often."""
 
 import asyncio
 import itertools
@@ -14,14 +14,16 @@ Kind = Literal["status", "delay", "latency", "stall", "drop_before", "lost_answe
 
 
 class Fault(BaseModel):
-    """One fault. Matching faults act in the order they were added; waits add up, the first refusal ends.
+    """One fault. Matching faults are applied in the order in which they were added.
 
-    - `status`: answers `status` (with `headers` and `body`) instead of the service. 429 brings the rate
-      limit headers that the real service sends, with `retry_after` seconds.
-    - `delay`: waits `seconds`, then the service answers. `latency`: the same, `ms` plus up to `jitter_ms`.
-    - `stall`: keeps the connection open for `seconds` without an answer, then closes it.
-    - `drop_before`: closes the connection; the service has not seen the call.
-    - `lost_answer`: the service does its work; the connection closes before the answer is sent.
+    Delays add up. The first fault of another kind ends the call.
+
+    - `status`: responds with `status`, `headers` and `body` instead of the service. 429 has the rate limit
+      headers of the real service, with `retry_after` seconds.
+    - `delay`: waits `seconds`, then the service responds. `latency`: the same with `ms` plus up to `jitter_ms`.
+    - `stall`: keeps the connection open for `seconds` without a response, then closes it.
+    - `drop_before`: closes the connection; the service does not receive the call.
+    - `lost_answer`: the service handles the call; the connection is closed before the response is sent.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -30,11 +32,11 @@ class Fault(BaseModel):
     kind: Kind
     method: str | None = None
     path_regex: str = ""
-    """Searched for in the path, without the query."""
+    """A regular expression that is searched for in the path, without the query string."""
     times: Annotated[int, Field(ge=1)] | None = 1
-    """How many calls it hits; null = all until it is removed."""
+    """The number of calls that it affects; null: all until it is removed."""
     rate: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Share of the matching calls that it hits."""
+    """The share of the matching calls that it affects."""
     status: Annotated[int, Field(ge=400, le=599)] | None = None
     headers: dict[str, str] = {}
     body: str | None = None
@@ -59,7 +61,7 @@ class Fault(BaseModel):
         return self
 
     def matches(self, service: str, method: str, path: str) -> bool:
-        """Whether the fault is about this call."""
+        """Whether the fault affects such a call."""
         return (
             self.service == service
             and (self.method is None or self.method.upper() == method)
@@ -68,7 +70,7 @@ class Fault(BaseModel):
 
 
 class Faults:
-    """The faults in force. Kept in memory: a restarted sandbox is a healthy one."""
+    """The active faults. They are only in memory: after a restart the sandbox has none."""
 
     def __init__(self, seed: int = 0) -> None:
         self._numbers = itertools.count(1)
@@ -77,7 +79,7 @@ class Faults:
         self._random = random.Random(seed)
 
     def add(self, fault: Fault) -> int:
-        """Puts a fault in force and returns its number."""
+        """Add a fault and return its number."""
         number = next(self._numbers)
         self._faults[number] = fault
         if fault.times is not None:
@@ -85,24 +87,24 @@ class Faults:
         return number
 
     def remove(self, number: int) -> bool:
-        """Takes one fault away; False where there is none of that number."""
+        """Remove a fault. Returns False if there is none of that number."""
         self._left.pop(number, None)
         return self._faults.pop(number, None) is not None
 
     def clear(self) -> None:
-        """Takes all faults away."""
+        """Remove all faults."""
         self._faults.clear()
         self._left.clear()
 
     def listed(self) -> list[dict[str, object]]:
-        """The faults in force with their numbers and how many calls they still hit."""
+        """Return the active faults with their numbers and how many calls they still affect."""
         return [
             {"id": number, "left": self._left.get(number), **fault.model_dump()}
             for number, fault in self._faults.items()
         ]
 
     def take(self, service: str, method: str, path: str) -> list[Fault]:
-        """The faults that hit this call, in order; counts them as used."""
+        """Return the faults that affect this call, in order, and count them as used."""
         hits = []
         for number, fault in list(self._faults.items()):
             if not fault.matches(service, method, path):
@@ -119,7 +121,7 @@ class Faults:
         return hits
 
     def middleware(self, service: str) -> Middleware:
-        """What applies the faults of one service to its calls."""
+        """Return a middleware that applies the faults of one service to its calls."""
 
         @web.middleware
         async def apply(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -130,7 +132,7 @@ class Faults:
                     case "latency":
                         await asyncio.sleep((fault.ms + self._random.random() * fault.jitter_ms) / 1000)
                     case "status":
-                        return refusal(fault, service)
+                        return status_response(fault, service)
                     case "stall":
                         await _stall(request, fault.seconds)
                         return _dropped(request)
@@ -145,11 +147,11 @@ class Faults:
 
 
 class DroppedResponse(web.Response):
-    """Stands for an answer that was never sent."""
+    """Stands for a response that was never sent."""
 
 
-def refusal(fault: Fault, service: str) -> web.Response:
-    """The answer of a `status` fault."""
+def status_response(fault: Fault, service: str) -> web.Response:
+    """Return the response of a `status` fault."""
     status = fault.status or 500
     headers = {"Content-Type": "application/json"}
     if status == 429:
@@ -159,7 +161,7 @@ def refusal(fault: Fault, service: str) -> web.Response:
 
 
 def rate_limit_headers(service: str, seconds: int) -> dict[str, str]:
-    """What the real service sends with a 429; the Hub follows draft-ietf-httpapi-ratelimit-headers-09."""
+    """Return the headers of a 429 of the real service. The Hub's follow draft-ietf-httpapi-ratelimit-headers-09."""
     if service in ("hub", "endpoints"):
         return {
             "RateLimit": f'"api";r=0;t={seconds}',
@@ -175,7 +177,7 @@ def _dropped(request: web.Request) -> web.Response:
 
 
 async def _stall(request: web.Request, seconds: float) -> None:
-    """Waits, but no longer than the caller does."""
+    """Wait `seconds`, or until the caller closes the connection."""
     deadline = asyncio.get_running_loop().time() + seconds
     while asyncio.get_running_loop().time() < deadline:
         if request.transport is None or request.transport.is_closing():

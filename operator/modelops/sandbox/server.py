@@ -1,4 +1,4 @@
-"""Starts the services of the sandbox, each on a loopback port of its own."""
+"""Runs the services of the sandbox, each on its own loopback port."""
 
 import fcntl
 import importlib
@@ -27,14 +27,14 @@ SERVICES = {
     "openrouter": ("modelops.sandbox.openrouter.app", "/api/v1"),
     "models": ("modelops.sandbox.serving.app", ""),
 }
-"""Name -> module with `build(state, faults, tokens)`, and the base path that its address ends with.
+"""By name: the module with `build(state, faults, tokens)`, and the base path at the end of its address.
 
-A builder registers its routes with that base path. It may set `app[ADMIN_ROUTES]` (`sandbox.admin`) to bring
-routes of its own to the admin address.
+A builder registers its routes with that base path. It may set `app[ADMIN_ROUTES]` (`sandbox.admin`) to add routes
+to the admin address.
 """
 
 MAX_BODY = 256 * 1024 * 1024
-"""Bytes; the largest file that may be uploaded in one request."""
+"""Bytes of the largest file that can be uploaded in one request."""
 
 
 class StateInUseError(RuntimeError):
@@ -43,29 +43,29 @@ class StateInUseError(RuntimeError):
 
 @asynccontextmanager
 async def serving(root: Path, profile: ProfileName = "fast") -> AsyncIterator[SandboxInfo]:
-    """Runs the sandbox until the block ends; `root/sandbox.json` tells where everything is meanwhile.
+    """Run the sandbox for the length of a `with` block. `root/sandbox.json` has the addresses meanwhile.
 
     Raises:
-        StateInUseError: a sandbox is running on this folder already.
+        StateInUseError: another sandbox already runs on this folder.
     """
-    with _only_one(root):
-        sockets = _bound([*SERVICES, "admin"], read_json(root / "ports.json", {}))
+    with _exclusive(root):
+        sockets = _listen([*SERVICES, "admin"], read_json(root / "ports.json", {}))
         ports = {name: bound.getsockname()[1] for name, bound in sockets.items()}
         write_json(root / "ports.json", ports)
         urls = {
             name: f"http://127.0.0.1:{port}" + (SERVICES[name][1] if name in SERVICES else "")
             for name, port in ports.items()
         }
-        speeds = Profile.named(profile)
-        tokens = Tokens.kept_in(ServiceState(root, "admin", speeds, urls))
+        delays = Profile.named(profile)
+        tokens = Tokens.load_or_create(ServiceState(root, "admin", delays, urls))
         runners = []
         try:
-            for name, app in _apps(ServiceState(root, "", speeds, urls), tokens).items():
+            for name, app in _build_apps(ServiceState(root, "", delays, urls), tokens).items():
                 runner = web.AppRunner(
                     app,
                     access_log=None,
                     shutdown_timeout=1.0,
-                    # aiohttp refuses zstd without one more package; the service reads it itself.
+                    # aiohttp needs one more package for zstd; the service decompresses bodies itself.
                     auto_decompress=name != "langsmith",
                 )
                 await runner.setup()
@@ -86,7 +86,7 @@ async def serving(root: Path, profile: ProfileName = "fast") -> AsyncIterator[Sa
             (root / "sandbox.json").unlink(missing_ok=True)
 
 
-def _apps(state: ServiceState, tokens: Tokens) -> dict[str, web.Application]:
+def _build_apps(state: ServiceState, tokens: Tokens) -> dict[str, web.Application]:
     faults, calls = Faults(), CallLog()
     apps = {}
     for name, (module, _) in SERVICES.items():
@@ -103,8 +103,8 @@ def _builder(module: str) -> Builder:
     return builder
 
 
-def _bound(names: list[str], last: dict[str, int]) -> dict[str, socket.socket]:
-    """A listening address for each name: the port of the last time where it is still free."""
+def _listen(names: list[str], last: dict[str, int]) -> dict[str, socket.socket]:
+    """Bind a socket for each name, to its port in `last` if that is still free."""
     sockets = {}
     for name in names:
         bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -118,7 +118,7 @@ def _bound(names: list[str], last: dict[str, int]) -> dict[str, socket.socket]:
 
 
 @contextmanager
-def _only_one(root: Path) -> Iterator[None]:
+def _exclusive(root: Path) -> Iterator[None]:
     root.mkdir(parents=True, exist_ok=True)
     with (root / "lock").open("w") as lock:
         try:

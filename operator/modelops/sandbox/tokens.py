@@ -1,4 +1,4 @@
-"""Who may call the sandbox: made-up keys, drawn once for each state folder."""
+"""The API keys of the sandbox: random, created once for each state folder."""
 
 import secrets
 from dataclasses import asdict, dataclass
@@ -8,23 +8,23 @@ from typing import Self
 from modelops.sandbox.state import ServiceState
 
 USER = "modelops-sandbox"
-"""Name of the only user; the seeded base models live in its namespace."""
+"""Name of the only user; the seeded base models are in its namespace."""
 
 ORGANIZATIONS = ("appsmithery", "code-chef")
-"""Organizations the user may write to; every other namespace answers 403."""
+"""Organizations that the user may write to; a write to any other namespace gets a 403."""
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """The keys that the services accept. None of them is worth anything outside the sandbox."""
+    """The keys that the services accept. They are of no use outside the sandbox."""
 
     hf: str
     langsmith: str
     openrouter: str
 
     @classmethod
-    def kept_in(cls, state: ServiceState) -> Self:
-        """The keys of this state folder; drawn on first use (file mode 0600)."""
+    def load_or_create(cls, state: ServiceState) -> Self:
+        """Return the keys of this state folder; they are created on first use, in a file with mode 0600."""
         stored = state.read("tokens.json")
         if isinstance(stored, dict):
             return cls(**stored)
@@ -38,7 +38,7 @@ class Tokens:
 
     @property
     def namespaces(self) -> tuple[str, ...]:
-        """Hub namespaces that the token may write to."""
+        """The Hub namespaces that the token may write to."""
         return (USER, *ORGANIZATIONS)
 
 

@@ -1,1 +1,1 @@
-"""What a training job installs: its pins, and on this machine an environment that has them already."""
+"""The packages of a training job: their pins, and an environment on this machine that has them installed."""

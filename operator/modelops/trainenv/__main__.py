@@ -1,4 +1,4 @@
-"""`python -m modelops.trainenv make | header [--check]`: the environment, or the pins in the trainer's header."""
+"""`python -m modelops.trainenv make | header [--check]`: makes the environment, or writes the pins of the trainer."""
 
 from __future__ import annotations
 
@@ -8,20 +8,22 @@ import shutil
 import sys
 from pathlib import Path
 
-from modelops.trainenv.environment import EnvironmentFailed, make
-from modelops.trainenv.pins import REPOSITORY, SCRIPT, PinsError, in_header, locked, with_header
+from modelops.trainenv.environment import EnvironmentFailed, make_environment
+from modelops.trainenv.pins import REPOSITORY, SCRIPT, PinsError, header_pins, locked_pins, with_header
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     parser = argparse.ArgumentParser(prog="python -m modelops.trainenv", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("make", help="make the environment where it is missing")
+    commands.add_parser("make", help="make the environment, unless it exists")
     header = commands.add_parser("header", help="write the pins into the header of trainers/trl.py")
-    header.add_argument("--check", action="store_true", help="write nothing; exit with 1 where it differs")
-    asked = parser.parse_args(arguments)
+    header.add_argument(
+        "--check", action="store_true", help="write nothing; exit with status 1 if the header differs"
+    )
+    options = parser.parse_args(arguments)
     try:
-        return _make() if asked.command == "make" else _header(check=asked.check)
+        return _make() if options.command == "make" else _header(check=options.check)
     except (PinsError, EnvironmentFailed) as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -32,24 +34,24 @@ def _make() -> int:
     uv = shutil.which("uv", path=path)
     if uv is None:
         raise EnvironmentFailed("uv is not installed: run `make setup`")
-    make(uv=uv, say=_say)
+    make_environment(uv=uv, log=_log)
     return 0
 
 
-def _say(line: str) -> None:
+def _log(line: str) -> None:
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()
 
 
 def _header(*, check: bool) -> int:
-    script, wanted = SCRIPT.read_text(), locked(REPOSITORY.read_text())
-    if in_header(script) == wanted:
+    script, pins = SCRIPT.read_text(), locked_pins(REPOSITORY.read_text())
+    if header_pins(script) == pins:
         return 0
     if check:
         raise PinsError(
-            f"the header of {SCRIPT} is not what {REPOSITORY} says: run `make lock` and commit it"
+            f"the header of {SCRIPT} differs from {REPOSITORY}: run `make lock` and commit the change"
         )
-    SCRIPT.write_text(with_header(script, wanted))
+    SCRIPT.write_text(with_header(script, pins))
     return 0
 
 

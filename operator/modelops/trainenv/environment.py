@@ -1,6 +1,6 @@
-"""A prepared environment for training on this machine: made once, named after its pins, in the user's cache.
+"""An environment for training on this machine, made once in the user's cache and named after its pins.
 
-A job of the service installs its own. Jobs of the sandbox share this one: 5.6 GB for each would be absurd.
+A job at the service installs its own packages. Jobs of the sandbox share this environment, because it needs 5.6 GB.
 """
 
 from __future__ import annotations
@@ -19,18 +19,20 @@ from typing import Final
 from modelops.trainenv.pins import requirements_file
 
 VARIABLE: Final = "MODELOPS_TRAIN_PYTHON"
-"""A Python interpreter that has everything of requirements/train.txt; for people who have one already."""
+"""Environment variable for another Python interpreter; it must have the packages of requirements/train.txt."""
 MAKE: Final = "make train-env"
+"""The command that makes the environment, for messages."""
 SIZE: Final = "5.6 GB on disk, 1 to 3 minutes"
 READY: Final = ".ready"
+"""File in the environment that marks it as complete."""
 
 
 class EnvironmentFailed(RuntimeError):
-    """The environment could not be made; the message has what the installer said."""
+    """The environment could not be made; the message has the installer's output."""
 
 
-def folder(environ: Mapping[str, str] = os.environ) -> Path:
-    """Where the environment of these pins is, or would be. Raises PinsError."""
+def environment_folder(environ: Mapping[str, str] = os.environ) -> Path:
+    """The folder of the environment with these pins, whether it exists or not. Raises PinsError."""
     base = environ.get("XDG_CACHE_HOME")
     cache = Path(base) if base else Path(environ.get("HOME") or Path.home()) / ".cache"
     digest = hashlib.sha256(requirements_file().read_bytes()).hexdigest()
@@ -39,31 +41,31 @@ def folder(environ: Mapping[str, str] = os.environ) -> Path:
 
 def find_python(environ: Mapping[str, str] = os.environ) -> Path | None:
     """The interpreter to train with, or None where there is none."""
-    own = environ.get(VARIABLE)
-    if own:
-        return Path(own) if Path(own).is_file() else None
-    place = folder(environ)
+    chosen = environ.get(VARIABLE)
+    if chosen:
+        return Path(chosen) if Path(chosen).is_file() else None
+    place = environment_folder(environ)
     return place / "bin" / "python" if (place / READY).is_file() else None
 
 
-def make(*, uv: str, say: Callable[[str], None], environ: Mapping[str, str] = os.environ) -> Path:
-    """The interpreter, from an environment that is made where it is missing. Raises EnvironmentFailed."""
-    found = find_python(environ)
-    if found is not None:
-        return found
-    place = folder(environ)
+def make_environment(*, uv: str, log: Callable[[str], None], environ: Mapping[str, str] = os.environ) -> Path:
+    """Make the environment, unless it exists; returns its interpreter. Raises EnvironmentFailed."""
+    existing = find_python(environ)
+    if existing is not None:
+        return existing
+    place = environment_folder(environ)
     place.parent.mkdir(parents=True, exist_ok=True)
-    with _only_one(place.with_suffix(".lock"), say):
+    with _file_lock(place.with_suffix(".lock"), log):
         if (place / READY).is_file():
             return place / "bin" / "python"
-        say(f"training environment: {place}, once for these pins, {SIZE}")
+        log(f"making the training environment {place}: {SIZE}, once for these pins")
         shutil.rmtree(place, ignore_errors=True)
         python = str(place / "bin" / "python")
         _run(uv, "venv", "-q", "--python", sys.executable, str(place))
         install = ("pip", "install", "-q", "--python", python, "--require-hashes", "-r")
         _run(uv, *install, str(requirements_file()))
         (place / READY).touch()
-        say("training environment: ready")
+        log("the training environment is ready")
     return Path(python)
 
 
@@ -74,11 +76,11 @@ def _run(*command: str) -> None:
 
 
 @contextmanager
-def _only_one(path: Path, say: Callable[[str], None]) -> Iterator[None]:
+def _file_lock(path: Path, log: Callable[[str], None]) -> Iterator[None]:
     with path.open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say("training environment: another process makes it; waiting")
+            log("another process makes the training environment; waiting for it")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -1,6 +1,6 @@
-"""The header of `trainers/trl.py` (PEP 723) says what `requirements/train.txt` says, without the hashes.
+"""The pins in the header of `trainers/trl.py` (PEP 723): those of `requirements/train.txt`, without the hashes.
 
-A script's header has no place for hashes: in a job, `uv` checks what it downloads against its index only.
+A script's header cannot have hashes: in a job, `uv` checks its downloads only against the package index.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Final
 
 PACKAGED: Final = Path(__file__).parent / "train.txt"
-"""Where the wheel has the requirements."""
+"""The requirements in an installed wheel."""
 REPOSITORY: Final = Path(__file__).parents[3] / "requirements" / "train.txt"
-"""Where an editable install has them."""
+"""The requirements in the repository, for an editable install."""
 SCRIPT: Final = Path(__file__).parents[1] / "trainers" / "trl.py"
 
 _HEADER = re.compile(r"(?m)\A# /// script\n(?P<content>(?:^#(?:| .*)$\n)+?)^# ///\n")
 
 
 class PinsError(RuntimeError):
-    """The requirements or the header are not there, or not in their form."""
+    """The requirements or the header are missing, or malformed."""
 
 
 def requirements_file() -> Path:
@@ -28,29 +28,29 @@ def requirements_file() -> Path:
     for place in (PACKAGED, REPOSITORY):
         if place.is_file():
             return place
-    raise PinsError(f"no train.txt in this installation: looked for {PACKAGED} and {REPOSITORY}")
+    raise PinsError(f"this installation has no train.txt: neither {PACKAGED} nor {REPOSITORY} exists")
 
 
-def locked(text: str) -> list[str]:
-    """Each requirement of a requirements file with its marker, without its hashes."""
+def locked_pins(text: str) -> list[str]:
+    """The requirements in a requirements file with their markers, without their hashes."""
     joined = text.replace("\\\n", " ")
     lines = (re.sub(r"\s+--hash=\S+", "", line).strip() for line in joined.splitlines())
     return [line for line in lines if line and not line.startswith("#")]
 
 
-def in_header(script: str) -> list[str]:
-    """The dependencies that a script's header names. Raises PinsError."""
-    found = _HEADER.search(script)
-    if found is None:
+def header_pins(script: str) -> list[str]:
+    """The dependencies in a script's header. Raises PinsError."""
+    header = _HEADER.search(script)
+    if header is None:
         raise PinsError("the script does not begin with a PEP 723 header")
-    content = "".join(line[2:] for line in found["content"].splitlines(keepends=True))
+    content = "".join(line[2:] for line in header["content"].splitlines(keepends=True))
     names: list[str] = tomllib.loads(content)["dependencies"]
     return names
 
 
 def with_header(script: str, dependencies: list[str]) -> str:
     """The script with these dependencies in its header. Raises PinsError."""
-    in_header(script)
+    header_pins(script)
     listed = "".join(f'#     "{name}",\n' for name in dependencies)
     header = f'# /// script\n# requires-python = ">=3.11"\n# dependencies = [\n{listed}# ]\n# ///\n'
     return _HEADER.sub(lambda _: header, script, count=1)

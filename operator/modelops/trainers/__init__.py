@@ -1,1 +1,2 @@
-"""What runs inside a training job. These files travel into it, so they import nothing of this package."""
+"""Files that run inside a training job. They are shipped into it, so they import only each other and the other shipped
+files of `modelops`: `grammar.py` and `loopback.py`."""

@@ -77,10 +77,10 @@
 #     "xxhash==4.1.0",
 # ]
 # ///
-"""The training of a language model: SFT, DPO or ORPO of a LoRA adapter with TRL, for Hugging Face Jobs.
+"""The training job of a language model: SFT, DPO or ORPO of a LoRA adapter with TRL, for Hugging Face Jobs.
 
-As `train.py` in a training job it stands beside `job.py` and the other files of this folder that begin with
-`trl_`. The header above pins everything that it installs; `make lock` writes it.
+As `train.py` in a training job it lies beside `job.py`, the files of this folder that begin with `trl_`, and the other
+files of its payload. The header above pins every package that the job installs; `make lock` writes it.
 """
 
 from __future__ import annotations
@@ -93,17 +93,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING or __package__:
+    from modelops.grammar import counted
     from modelops.trainers import job as jobs
     from modelops.trainers import trl_card
+    from modelops.trainers.hub_repository import Content
     from modelops.trainers.trl_recipe import Recipe, resume_key
     from modelops.trainers.trl_rows import Chat, Pair, read_chats, read_pairs
-    from modelops.trainers.trl_tokens import Columns, Wording
+    from modelops.trainers.trl_tokens import ChatTemplate, Columns
 else:
     import job as jobs
     import trl_card
+    from grammar import counted
+    from hub_repository import Content
     from trl_recipe import Recipe, resume_key
     from trl_rows import Chat, Pair, read_chats, read_pairs
-    from trl_tokens import Columns, Wording
+    from trl_tokens import ChatTemplate, Columns
 
 TRAIN, TEST = "data/train.jsonl", "data/test.jsonl"
 MODEL_FOLDER = Path("model")
@@ -111,30 +115,34 @@ MODEL_FOLDER = Path("model")
 
 @dataclass(frozen=True)
 class Data:
-    """The dataset's files, and their rows as the trainer takes them."""
+    """The dataset's files, and their rows as columns for TRL's trainer.
+
+    `stop_prompts` are the held-out prompts with which the trained model is checked; `longest_answer` is in tokens.
+    """
 
     files: Mapping[str, bytes]
     train: Columns
     test: Columns
-    prompts: tuple[str, ...]
+    stop_prompts: tuple[str, ...]
     longest_answer: int
 
 
 def train(job: jobs.Job) -> None:
-    """The training job: read, train, merge, see that the model stops, publish, report the end."""
-    recipe = Recipe.of(job.run.method, job.run.config)
-    files = {path: job.rows(path) for path in (TRAIN, TEST)}
+    """The training job: read the rows, train, merge, check that the model stops, publish, report the end."""
+    recipe = Recipe.from_config(job.run.method, job.run.config)
+    files = {path: job.read_dataset_file(path) for path in (TRAIN, TEST)}
     rows = {path: _rows(recipe, body, path) for path, body in files.items()}
-    # Only now: the imports take a while, and bad data need none of them.
+    # PyTorch is imported only after the rows were checked: that takes a while, and bad data need no GPU.
     launch_on_every_gpu()
     _train(job, recipe, files, rows)
 
 
 def launch_on_every_gpu() -> None:
-    """Become `accelerate launch` of this file where there are several GPUs, or torchrun on several nodes, once.
+    """Replace this process by `accelerate launch` of this file where there are several GPUs, or by torchrun on several
+    nodes; in a process that they have started, do nothing.
 
-    Without it Trainer would put them behind `nn.DataParallel`, which TRL refuses. Of several nodes Kubeflow Trainer
-    says in PET_* which one this is and where the first one listens; torchrun reads them itself.
+    Without a launcher, Trainer would use `nn.DataParallel` for several GPUs, which TRL refuses. On several nodes,
+    Kubeflow Trainer sets PET_* variables: which node this is, and where the first one listens. torchrun reads them.
     """
     if os.environ.get("PET_NNODES", "1") != "1" and "LOCAL_RANK" not in os.environ:
         print(f"node {os.environ.get('PET_NODE_RANK')} of {os.environ['PET_NNODES']}", flush=True)
@@ -146,7 +154,7 @@ def launch_on_every_gpu() -> None:
     count = torch.cuda.device_count()
     if count < 2 or "LOCAL_RANK" in os.environ:
         return
-    print(f"{count} GPUs: training in as many processes", flush=True)
+    print(f"training on {counted(count, 'GPU')}, with one process for each", flush=True)
     launch = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_machines", "1"]
     options = ["--num_processes", str(count), "--mixed_precision", "no", "--dynamo_backend", "no"]
     os.execv(sys.executable, [sys.executable, *launch, *options, str(Path(__file__).resolve())])
@@ -163,103 +171,117 @@ def _train(job: jobs.Job, recipe: Recipe, files: Mapping[str, bytes], rows: Mapp
         from modelops.trainers.trl_checkpoints import Checkpoints
         from modelops.trainers.trl_pace import Deadline
         from modelops.trainers.trl_reports import Reports
-        from modelops.trainers.trl_trainer import Device, ends, load_model, load_tokenizer, quiet, trainer_for
+        from modelops.trainers.trl_trainer import (
+            Device,
+            build_trainer,
+            disable_progress_bars,
+            end_tokens,
+            load_model,
+            load_tokenizer,
+        )
     else:
         import trl_merged as merged
         from pace import Pace
         from trl_checkpoints import Checkpoints
         from trl_pace import Deadline
         from trl_reports import Reports
-        from trl_trainer import Device, ends, load_model, load_tokenizer, quiet, trainer_for
+        from trl_trainer import (
+            Device,
+            build_trainer,
+            disable_progress_bars,
+            end_tokens,
+            load_model,
+            load_tokenizer,
+        )
     from datasets import Dataset
 
-    quiet()
+    disable_progress_bars()
     run, device = job.run, Device.here()
     packing = device.flash_attention and recipe.method == "sft"
     print(f"training in {device.dtype}, packing: {packing}", flush=True)
     eos = str(run.raw.get("eos") or "")
     tokenizer = load_tokenizer(run.base_model, run.base_revision)
-    wording = Wording(tokenizer, base_model=run.base_model, eos=eos)
-    data = _worded(recipe, wording, files, rows)
+    template = ChatTemplate(tokenizer, base_model=run.base_model, eos=eos)
+    data = _tokenised(recipe, template, files, rows)
     checkpoints = Checkpoints(job, key=_resume_key(recipe, run, files))
     pace, tokens = Pace(), data.train.tokens
     deadline = Deadline(elapsed=lambda: job.elapsed, limit=run.seconds, pace=pace, tokens_per_epoch=tokens)
     reports = Reports(
         job.reporter,
-        keep=lambda folder, step: checkpoints.push(folder, step=step),
+        push_checkpoint=lambda folder, step: checkpoints.push(folder, step=step),
         tokens_per_epoch=tokens,
         pace=pace,
     )
     model = load_model(run.base_model, device, revision=run.base_revision)
-    new_tokens = wording.new_ends(ends(model)) if eos else ()
-    trainer = trainer_for(
+    new_tokens = template.untrained_ends(end_tokens(model)) if eos else ()
+    trainer = build_trainer(
         recipe,
         device=device,
         model=model,
         new_tokens=new_tokens,
-        tokenizer=wording.tokenizer,
+        tokenizer=template.tokenizer,
         train=Dataset.from_dict(dict(data.train.values)),
         held_out=Dataset.from_dict(dict(data.test.values)),
         callbacks=(deadline, reports),
     )
     del model
-    begun = checkpoints.find(Path(f"resumed-{os.environ.get('RANK', '0')}"))
-    trainer.train(resume_from_checkpoint=str(begun) if begun else None)
-    if deadline.stopped:
-        if jobs.leads():
-            raise deadline.too_slow(kept=reports.kept_step)
+    checkpoint = checkpoints.fetch(Path(f"resumed-{os.environ.get('RANK', '0')}"))
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    if deadline.stopped_at:
+        if jobs.is_main_process():
+            raise deadline.too_slow(checkpoint=reports.checkpoint_step)
         return
-    _evaluate_the_end(trainer)
-    if not jobs.leads():
+    _evaluate_final_model(trainer)
+    if not jobs.is_main_process():
         return
     facts = {
         "dtype": device.dtype,
         "steps": trainer.state.global_step,
-        "resumed_at_step": reports.began_at_step,
+        "resumed_at_step": reports.first_step,
         **({"new_tokens": list(new_tokens)} if new_tokens else {}),
     }
-    merged.save_merged(trainer, wording.tokenizer, end_id=wording.end_id, folder=MODEL_FOLDER)
-    del trainer  # There is room for one model.
-    bound = merged.answer_bound(recipe.stop_tokens, data.longest_answer, recipe.max_length)
-    longest = merged.check_stops(MODEL_FOLDER, device=device, stop=merged.Stop(data.prompts, bound))
-    measured = {**deadline.average(), **_peak_memory(device)}
+    merged.save_merged(trainer, template.tokenizer, end_id=template.end_id, folder=MODEL_FOLDER)
+    del trainer  # The memory has room for one model.
+    most_tokens = merged.max_answer_tokens(recipe.stop_tokens, data.longest_answer, recipe.max_length)
+    longest = merged.check_stops(
+        MODEL_FOLDER, device=device, prompts=data.stop_prompts, most_tokens=most_tokens
+    )
+    measured = {**deadline.mean_pace(), **_peak_memory(device)}
     metrics = {**reports.metrics, **measured, "longest_checked_answer": longest}
-    told = trl_card.lineage(job, recipe, files=files, metrics=metrics, **facts)
-    _publish(job, merged.files_in(MODEL_FOLDER), told, epochs=recipe.epochs)
+    lineage = trl_card.lineage(job, recipe, files=files, metrics=metrics, **facts)
+    _publish(job, merged.files_in(MODEL_FOLDER), lineage, epochs=recipe.epochs)
 
 
-def _publish(
-    job: jobs.Job, model: Mapping[str, jobs.Content], told: Mapping[str, Any], *, epochs: int
-) -> None:
-    """One commit with everything, and the last report."""
-    papers = {"modelops.json": trl_card.as_bytes(told), "README.md": trl_card.card(told).encode()}
-    revision = job.attempt.publish({**model, **papers})
-    job.reporter.say(
+def _publish(job: jobs.Job, model: Mapping[str, Content], lineage: Mapping[str, Any], *, epochs: int) -> None:
+    """Commit the model with its lineage and its card, and write the last report."""
+    documents = {"modelops.json": trl_card.as_bytes(lineage), "README.md": trl_card.card(lineage).encode()}
+    revision = job.attempt.publish({**model, **documents})
+    job.reporter.write(
         "done",
-        step=told["steps"],
-        max_steps=told["steps"],
+        step=lineage["steps"],
+        max_steps=lineage["steps"],
         epoch=float(epochs),
-        metrics=told["metrics"],
+        metrics=lineage["metrics"],
         model={"repo": job.run.output_repo, "revision": revision},
     )
 
 
-def _worded(
-    recipe: Recipe, wording: Wording, files: Mapping[str, bytes], rows: Mapping[str, list[Any]]
+def _tokenised(
+    recipe: Recipe, template: ChatTemplate, files: Mapping[str, bytes], rows: Mapping[str, list[Any]]
 ) -> Data:
-    """Rendered and tokenised; the first held-out prompts are those that must be answered with an end."""
-    make = wording.chats if recipe.method == "sft" else wording.pairs
+    """The rows, tokenised. The first held-out prompts are those with which the trained model is checked."""
+    make = template.chats if recipe.method == "sft" else template.pairs
     columns = {path: make(rows[path], max_length=recipe.max_length, path=path) for path in rows}
     held_out: list[Chat | Pair] = rows[TEST][: recipe.stop_prompts]
-    prompts = [wording.prompt(row.prompt, row.tools) for row in held_out]
+    prompts = [template.prompt(row.prompt, row.tools) for row in held_out]
     lengths = [
-        len(wording.ids(wording.answer(prompt, _answered(row), row.tools)))
+        len(template.ids(template.answer(prompt, _messages_with_answer(row), row.tools)))
         for prompt, row in zip(prompts, held_out, strict=True)
     ]
     return Data(files, columns[TRAIN], columns[TEST], tuple(prompts), max(lengths))
 
 
-def _answered(row: Chat | Pair) -> tuple[dict[str, Any], ...]:
+def _messages_with_answer(row: Chat | Pair) -> tuple[dict[str, Any], ...]:
     return row.messages if isinstance(row, Chat) else (*row.prompt, *row.chosen)
 
 
@@ -273,15 +295,15 @@ def _resume_key(recipe: Recipe, run: jobs.Run, files: Mapping[str, bytes]) -> st
     return resume_key(recipe, inputs=inputs, processes=int(os.environ.get("WORLD_SIZE", "1")))
 
 
-def _evaluate_the_end(trainer: Any) -> None:
-    """The held-out loss of the model that is published, unless the last step was looked at."""
+def _evaluate_final_model(trainer: Any) -> None:
+    """Log the held-out loss of the model that is published, unless it was evaluated after the last step."""
     steps = [entry["step"] for entry in trainer.state.log_history if "eval_loss" in entry]
     if not steps or steps[-1] != trainer.state.global_step:
         trainer.evaluate()
 
 
 def _peak_memory(device: Any) -> dict[str, float]:
-    """In GB of 10^9 bytes, of this process's GPU."""
+    """Peak memory of this process's GPU, in GB of 10^9 bytes; empty on a CPU."""
     if not device.cuda:
         return {}
     import torch

@@ -1,4 +1,4 @@
-"""Where a model comes from: `modelops.json` for programs, the card for people."""
+"""The lineage of a trained model: `modelops.json` for programs, the model card for people."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ PACKAGES = ("trl", "peft", "transformers", "torch", "accelerate", "datasets", "h
 
 
 def digest(content: bytes) -> str:
-    """Of a file of the dataset."""
+    """The digest of a file of the dataset."""
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
 def lineage(
     job: jobs.Job, recipe: Recipe, *, files: Mapping[str, bytes], metrics: Mapping[str, float], **facts: Any
 ) -> dict[str, Any]:
-    """The run as it was given, and what became of it. `files` are the dataset's, as they were read."""
+    """The content of `modelops.json`: the run as the operator wrote it, and its result. `files` are the dataset's."""
     run = job.run
     return {
         **run.raw,
@@ -42,48 +42,48 @@ def lineage(
     }
 
 
-def as_bytes(told: Mapping[str, Any]) -> bytes:
-    """The content of `modelops.json`."""
-    return json.dumps(told, sort_keys=True, indent=1).encode()
+def as_bytes(lineage: Mapping[str, Any]) -> bytes:
+    """The file `modelops.json`."""
+    return json.dumps(lineage, sort_keys=True, indent=1).encode()
 
 
-def card(told: Mapping[str, Any]) -> str:
-    """The README of the model's repository."""
-    dataset = told["dataset"]
+def card(lineage: Mapping[str, Any]) -> str:
+    """The model card: README.md of the model's repository."""
+    dataset = lineage["dataset"]
     header = {
-        "base_model": told["base_model"],
+        "base_model": lineage["base_model"],
         "base_model_relation": "finetune",
         "datasets": [dataset["repo"]],
         "library_name": "transformers",
         "pipeline_tag": "text-generation",
-        "tags": ["modelops", "trl", told["method"], "lora"],
+        "tags": ["modelops", "trl", lineage["method"], "lora"],
     }
     lines = "".join(f"{key}: {json.dumps(value)}\n" for key, value in header.items())
     facts = {
-        "agent": told["agent"],
-        "version": told["version"],
-        "base model": f"{told['base_model']} at {told['base_revision']}",
+        "agent": lineage["agent"],
+        "version": lineage["version"],
+        "base model": f"{lineage['base_model']} at {lineage['base_revision']}",
         "dataset": f"{dataset['repo']} at {dataset['revision']}",
         **({"dataset digest": dataset["digest"]} if dataset.get("digest") else {}),
         **dataset["files"],
-        "method": f"{told['method'].upper()} with LoRA",
-        "run": f"{told['run']}, attempt {told['attempt']}, job {told['job']}",
+        "method": f"{lineage['method'].upper()} with LoRA",
+        "run": f"{lineage['run']}, attempt {lineage['attempt']}, job {lineage['job']}",
     }
     return (
         f"---\n{lines}---\n"
-        f"# {told['agent']} {told['version']}\n\n"
+        f"# {lineage['agent']} {lineage['version']}\n\n"
         "Trained by ModelOps. At the root are the merged weights, in `adapter/` the LoRA adapter alone.\n"
         "`modelops.json` holds all of the following for programs.\n\n"
-        f"{_table('what', facts)}\n"
-        f"## Recipe\n\n{_table('value', told['recipe'])}\n"
-        f"## Metrics at the end\n\n{_table('metric', told['metrics'])}\n"
-        f"## Packages\n\n{_table('package', told['packages'])}"
+        f"{_table('fact', facts)}\n"
+        f"## Recipe\n\n{_table('value', lineage['recipe'])}\n"
+        f"## Metrics at the end\n\n{_table('metric', lineage['metrics'])}\n"
+        f"## Packages\n\n{_table('package', lineage['packages'])}"
     )
 
 
 def _table(head: str, rows: Mapping[str, Any]) -> str:
-    shown = "".join(f"| {key} | {_cell(value)} |\n" for key, value in rows.items())
-    return f"| {head} | |\n|---|---|\n{shown}"
+    lines = "".join(f"| {key} | {_cell(value)} |\n" for key, value in rows.items())
+    return f"| {head} | |\n|---|---|\n{lines}"
 
 
 def _cell(value: Any) -> str:

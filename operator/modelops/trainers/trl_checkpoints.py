@@ -1,4 +1,4 @@
-"""Checkpoints in the run's own repository, so that another attempt goes on where this one was killed."""
+"""Checkpoints in the run's output repository, from which another attempt resumes after this one was killed."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING or __package__:
     from modelops.trainers import job as jobs
+    from modelops.trainers.attempt import CHECKPOINT_FOLDER
+    from modelops.trainers.hub_repository import Content, HubRefused, HubSilent
 else:
     import job as jobs
+    from attempt import CHECKPOINT_FOLDER
+    from hub_repository import Content, HubRefused, HubSilent
 
 MARKER = "checkpoint.json"
-"""Says what the checkpoint is of; written last, in the same commit."""
+"""Names the run, the key and the step of the checkpoint. It is part of the same commit."""
 STATE = "trainer_state.json"
 _LEFT_OUT = (
     "README.md",
@@ -25,49 +29,55 @@ _LEFT_OUT = (
 
 
 class Checkpoints:
-    """The last checkpoint of a run. `key` is what it must agree with (`trl_recipe.resume_key`)."""
+    """The last checkpoint of a run. Only a checkpoint with the same `key` is resumed (`trl_recipe.resume_key`)."""
 
     def __init__(self, job: jobs.Job, *, key: str) -> None:
         self._job = job
         self._key = key
 
-    def find(self, folder: Path) -> Path | None:
-        """A checkpoint to go on from, fetched into `folder`; None: begin at the beginning, and why is said."""
+    def fetch(self, folder: Path) -> Path | None:
+        """Download the last checkpoint into `folder`. None where there is none to resume from; the log says why."""
         try:
-            found = self._job.attempt.kept(into=folder)
-        except jobs.HubSilent as error:
-            print(f"the last checkpoint cannot be read, training begins anew: {error}", flush=True)
-            return None
-        if found is None:
-            return None
-        marker = _read(found / MARKER)
-        if marker.get("run") != self._job.run.run or marker.get("key") != self._key:
+            checkpoint = self._job.attempt.fetch_checkpoint(into=folder)
+        except HubSilent as error:
             print(
-                "the last checkpoint is of other inputs or another recipe: training begins anew", flush=True
+                f"the last checkpoint cannot be downloaded, so the training starts from the beginning: {error}",
+                flush=True,
             )
             return None
-        if not (found / STATE).is_file():
-            print(f"the last checkpoint has no {STATE}: training begins anew", flush=True)
+        if checkpoint is None:
             return None
-        return found
+        marker = _read(checkpoint / MARKER)
+        if marker.get("run") != self._job.run.run or marker.get("key") != self._key:
+            print(
+                "the last checkpoint has other inputs or another recipe, so the training starts from the beginning",
+                flush=True,
+            )
+            return None
+        if not (checkpoint / STATE).is_file():
+            print(
+                f"the last checkpoint has no {STATE}, so the training starts from the beginning", flush=True
+            )
+            return None
+        return checkpoint
 
     def push(self, folder: Path, *, step: int) -> bool:
-        """Keep what the trainer has saved in `folder`. A Hub that does not take it costs the checkpoint only.
+        """Commit the checkpoint that the trainer saved in `folder`; returns whether it is on the Hub.
 
-        Raises jobs.ClaimedByAnother.
+        A failure of the Hub costs only this checkpoint. Raises ClaimedByAnother.
         """
         marker = {"run": self._job.run.run, "key": self._key, "step": step, "job": self._job.attempt.job_id}
-        where = jobs.CHECKPOINT_FOLDER
-        files: dict[str, jobs.Content] = {
-            f"{where}/{file.relative_to(folder).as_posix()}": file
+        target = CHECKPOINT_FOLDER
+        files: dict[str, Content] = {
+            f"{target}/{file.relative_to(folder).as_posix()}": file
             for file in sorted(folder.rglob("*"))
             if file.is_file() and file.name not in _LEFT_OUT
         }
-        proof = f"{where}/{MARKER}"
-        files[proof] = json.dumps(marker, sort_keys=True).encode()
+        marker_path = f"{target}/{MARKER}"
+        files[marker_path] = json.dumps(marker, sort_keys=True).encode()
         try:
-            self._job.attempt.keep(files, proof=proof, title=f"Checkpoint at step {step}")
-        except (jobs.HubSilent, jobs.HubRefused) as error:
+            self._job.attempt.push_checkpoint(files, marker=marker_path, title=f"Checkpoint at step {step}")
+        except (HubSilent, HubRefused) as error:
             print(f"the checkpoint at step {step} is not on the Hub: {error}", flush=True)
             return False
         return True

@@ -1,53 +1,53 @@
-"""The finished model as files: the adapter, the merged weights, and the proof that it stops."""
+"""The finished model as files: the adapter and the merged weights; and the check that the model ends its answers."""
 
 from __future__ import annotations
 
 import gc
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING or __package__:
+    from modelops.grammar import counted, verb
     from modelops.trainers import job as jobs
-    from modelops.trainers.trl_trainer import Device, ends, load_model
+    from modelops.trainers.hub_repository import Content
+    from modelops.trainers.trl_trainer import Device, end_tokens, load_model
 else:
     import job as jobs
-    from trl_trainer import Device, ends, load_model
+    from grammar import counted, verb
+    from hub_repository import Content
+    from trl_trainer import Device, end_tokens, load_model
 
 ADAPTER_FOLDER = "adapter"
-TOGETHER = 4
-"""Prompts that are answered at once."""
-SHORTEST_ANSWER = 64
-"""Tokens that an answer may take at least when it is checked that the model stops."""
+BATCH = 4
+"""Prompts that are answered at the same time."""
+MIN_ANSWER_TOKENS = 64
+"""The least bound of an answer's tokens in the check that the model stops."""
 NEVER_PUBLISHED = ("README.md", "training_args.bin")
-"""Written by TRL beside an adapter; the repository has a card of its own."""
+"""Files that TRL writes beside an adapter and that are not published; the repository has its own card."""
 
 
-@dataclass(frozen=True)
-class Stop:
-    """Held-out prompts, rendered, and how many tokens an answer to them may take."""
+def max_answer_tokens(configured: int, longest_answer: int, max_length: int) -> int:
+    """The bound of an answer's tokens in the check that the model stops.
 
-    prompts: tuple[str, ...]
-    most_tokens: int
-
-
-def answer_bound(configured: int, longest_answer: int, max_length: int) -> int:
-    """Twice the longest held-out answer, in tokens, where nothing is configured; never beyond an example."""
-    return configured or min(max(2 * longest_answer, SHORTEST_ANSWER), max_length)
+    Where none is configured (0), it is twice the longest held-out answer, but not more than `max_length`.
+    """
+    return configured or min(max(2 * longest_answer, MIN_ANSWER_TOKENS), max_length)
 
 
 def save_merged(trainer: Any, tokenizer: Any, *, end_id: int, folder: Path) -> None:
-    """Write adapter and merged model. The trainer's model is used up.
+    """Write the adapter and the merged model. The trainer's model cannot be used afterwards.
 
-    `generation_config.json` gets every token that may end an answer: the chat template's first, then the base
-    model's. A base model's own list often has only its end of text, which no chat answer ends with.
+    `generation_config.json` gets every token that may end an answer: first the chat template's, then the base model's.
+    The base model's own list often has only its end-of-text token, with which no chat answer ends.
     """
     model = trainer.accelerator.unwrap_model(trainer.model)
     model.save_pretrained(folder / ADAPTER_FOLDER)
     merged = model.merge_and_unload()
-    merged.config.use_cache = True  # Training had to switch it off; served without it, each token costs more.
-    merged.generation_config.eos_token_id = list(dict.fromkeys([end_id, *ends(merged)]))
+    merged.config.use_cache = (
+        True  # The training switched it off; serving without the cache makes each token slower.
+    )
+    merged.generation_config.eos_token_id = list(dict.fromkeys([end_id, *end_tokens(merged)]))
     merged.generation_config.pad_token_id = tokenizer.pad_token_id
     merged.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
@@ -56,50 +56,50 @@ def save_merged(trainer: Any, tokenizer: Any, *, end_id: int, folder: Path) -> N
             file.unlink()
 
 
-def check_stops(folder: Path, *, device: Device, stop: Stop) -> int:
-    """Answer every prompt with what is on disk; returns the tokens of the longest answer.
+def check_stops(folder: Path, *, device: Device, prompts: Sequence[str], most_tokens: int) -> int:
+    """Answer the rendered prompts with the model on disk; returns the tokens of the longest answer.
 
-    Raises jobs.NeverStops unless all answers end.
+    Raises jobs.NeverStops unless every answer ends within `most_tokens`.
     """
     from transformers import AutoTokenizer
 
-    _free(device)
+    _free_memory(device)
     tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
     model = load_model(str(folder), device).eval()
     lengths = []
-    for start in range(0, len(stop.prompts), TOGETHER):
-        batch = stop.prompts[start : start + TOGETHER]
-        lengths += _lengths(model, tokenizer, batch, ends=set(ends(model)), most=stop.most_tokens)
+    for start in range(0, len(prompts), BATCH):
+        batch = prompts[start : start + BATCH]
+        lengths += _lengths(model, tokenizer, batch, ends=set(end_tokens(model)), most_tokens=most_tokens)
     endless = sum(length is None for length in lengths)
     if endless:
         raise jobs.NeverStops(
-            f"{endless} of {len(lengths)} answers to held-out prompts do not end within {stop.most_tokens} tokens: "
-            "train longer or at a higher rate, on a base model that knows the chat "
-            "template's end token, or with spec.prompt.eos"
+            f"{counted(endless, 'answer', of=len(lengths))} to held-out prompts {verb(endless, 'does', 'do')} not end "
+            f"within {counted(most_tokens, 'token')}: train longer, train with a higher learning rate, choose a base "
+            "model that was trained with the chat template's end token, or set spec.prompt.eos"
         )
     return max(length for length in lengths if length is not None)
 
 
-def files_in(folder: Path) -> dict[str, jobs.Content]:
-    """What is to be published: path in the repository, and where it lies."""
+def files_in(folder: Path) -> dict[str, Content]:
+    """The files to publish: each path in the repository with the path on disk."""
     found = sorted(file for file in folder.rglob("*") if file.is_file())
     return {file.relative_to(folder).as_posix(): file for file in found}
 
 
 def _lengths(
-    model: Any, tokenizer: Any, prompts: Sequence[str], *, ends: set[int], most: int
+    model: Any, tokenizer: Any, prompts: Sequence[str], *, ends: set[int], most_tokens: int
 ) -> list[int | None]:
-    """Tokens of each answer; None where it does not end."""
+    """Tokens of each answer; None where it does not end within `most_tokens`."""
     import torch
 
-    given = tokenizer(list(prompts), return_tensors="pt", padding=True, add_special_tokens=False)
+    inputs = tokenizer(list(prompts), return_tensors="pt", padding=True, add_special_tokens=False)
     with torch.inference_mode():
-        said = model.generate(**given.to(model.device), max_new_tokens=most, do_sample=False)
-    answers = said[:, given["input_ids"].shape[1] :].tolist()
+        generated = model.generate(**inputs.to(model.device), max_new_tokens=most_tokens, do_sample=False)
+    answers = generated[:, inputs["input_ids"].shape[1] :].tolist()
     return [next((at for at, token in enumerate(one, start=1) if token in ends), None) for one in answers]
 
 
-def _free(device: Device) -> None:
+def _free_memory(device: Device) -> None:
     gc.collect()
     if device.cuda:
         import torch

@@ -1,4 +1,4 @@
-"""How a language model is trained: the values of a run's `config`, checked, under names of their own."""
+"""The recipe for training a language model: the checked values of a run's `config`."""
 
 from __future__ import annotations
 
@@ -8,26 +8,32 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
+
+if TYPE_CHECKING or __package__:
+    from modelops.grammar import verb
+else:
+    from grammar import verb
 
 Method = Literal["sft", "dpo", "orpo"]
 
 METHODS: Final = ("sft", "dpo", "orpo")
 ALL_LINEAR: Final = "all-linear"
-"""PEFT's word for every linear layer but the output head."""
+"""PEFT's name for all linear layers except for the output head."""
 LEARNING_RATES: Final[Mapping[Method, float]] = {"sft": 2e-4, "dpo": 5e-6, "orpo": 5e-6}
-"""Of adapters, about ten times those of full fine-tuning (TRL, "PEFT integration")."""
+"""Default learning rates of adapters: about ten times those of full fine-tuning (TRL, "PEFT integration")."""
 LORA_DROPOUT: Final = 0.05
-"""TRL's `ModelConfig`. DPO and ORPO switch every dropout off (`disable_dropout`)."""
+"""The default of TRL's `ModelConfig`. DPO and ORPO switch every dropout off (`disable_dropout`)."""
 SEED: Final = 42
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What to train with. `batch` is examples per device and step, `max_length` tokens of an example.
+    """The values that a training uses.
 
-    `checkpoint_steps` 0: no checkpoints. `stop_tokens` 0: what an answer may take when it is checked that the
-    model stops follows from the held-out answers.
+    `batch` is in examples per device and step, `max_length` in tokens of an example. `checkpoint_steps` 0: no
+    checkpoints. `stop_prompts` is the number of held-out prompts with which it is checked that the model stops, and
+    `stop_tokens` the bound of an answer in that check; 0: it follows from the held-out answers.
     """
 
     method: Method
@@ -46,12 +52,12 @@ class Recipe:
     stop_tokens: int
 
     @classmethod
-    def of(cls, method: str, config: Mapping[str, Any]) -> Recipe:
-        """From the mission's names. Raises ValueError, which names the value that cannot be used."""
+    def from_config(cls, method: str, config: Mapping[str, Any]) -> Recipe:
+        """From the keys of a run's `config`. Raises ValueError, which names the values that cannot be used."""
         if method not in METHODS:
             raise ValueError(f"method {method!r} is not one of {', '.join(METHODS)}")
         known = cast(Method, method)
-        processes = int(os.environ.get("WORLD_SIZE", "1"))  # They share the examples of an update.
+        processes = int(os.environ.get("WORLD_SIZE", "1"))  # The processes share the examples of an update.
         recipe = cls(
             method=known,
             learning_rate=float(config.get("learning_rate", LEARNING_RATES[known])),
@@ -89,13 +95,13 @@ class Recipe:
         if not 0 <= self.warmup_ratio < 1:
             wrong.append("warmup_ratio")
         if wrong:
-            raise ValueError(f"config: {', '.join(wrong)} cannot be trained with")
+            raise ValueError(f"config: {', '.join(wrong)} {verb(len(wrong), 'is', 'are')} out of range")
 
 
 def resume_key(recipe: Recipe, *, inputs: Mapping[str, Any], processes: int) -> str:
-    """A digest of what a checkpoint must agree with: inputs, and all that shapes the steps.
+    """A digest of the inputs and of every value that changes the steps; a checkpoint is resumed only with the same key.
 
-    A smaller batch with more accumulation makes the same steps, so that only their product counts.
+    A smaller batch with more accumulation gives the same steps, so only their product is part of the key.
     """
     values: dict[str, Any] = asdict(recipe)
     for name in ("batch", "accumulation", "checkpoint_steps", "stop_prompts", "stop_tokens"):
@@ -105,6 +111,6 @@ def resume_key(recipe: Recipe, *, inputs: Mapping[str, Any], processes: int) -> 
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _targets(given: Any) -> str | tuple[str, ...]:
-    names = (given,) if isinstance(given, str) else tuple(str(name) for name in given)
+def _targets(value: Any) -> str | tuple[str, ...]:
+    names = (value,) if isinstance(value, str) else tuple(str(name) for name in value)
     return ALL_LINEAR if not names or ALL_LINEAR in names else names

@@ -1,4 +1,4 @@
-"""What the trainer says while it trains, as the job's report lines."""
+"""Report lines of the job while TRL's trainer trains."""
 
 from __future__ import annotations
 
@@ -17,33 +17,34 @@ else:
     from pace import Pace
 
 
-class Reports(TrainerCallback):  # type: ignore[misc]  # the training environment's, unknown elsewhere
-    """begin, log and checkpoint lines. `metrics` has the newest value of each name.
+class Reports(TrainerCallback):  # type: ignore[misc]  # from the training environment, not installed here
+    """Writes begin, log and checkpoint lines. `metrics` has the newest value of each metric.
 
-    `keep(folder, step)` puts a saved checkpoint where another job finds it, and says whether it is there.
-    `tokens_per_epoch` stands in for `num_tokens` where a trainer (ORPO's) does not count. `pace` is what somebody
-    else measures. `kept_step` is the step that another attempt goes on from.
+    `push_checkpoint(folder, step)` uploads a saved checkpoint and returns whether it is on the Hub. `tokens_per_epoch`
+    gives `num_tokens` where a trainer (ORPO's) does not count them. `pace` is measured elsewhere (`trl_pace`) and only
+    read here. `first_step` is the step at which this training began, `checkpoint_step` the step from which another
+    attempt would resume.
     """
 
     def __init__(
         self,
         reporter: jobs.Reporter,
         *,
-        keep: Callable[[Path, int], bool],
+        push_checkpoint: Callable[[Path, int], bool],
         tokens_per_epoch: int,
         pace: Pace,
     ) -> None:
         self.metrics: dict[str, float] = {}
-        self.began_at_step = self.kept_step = 0
+        self.first_step = self.checkpoint_step = 0
         self._reporter = reporter
-        self._keep = keep
+        self._push_checkpoint = push_checkpoint
         self._tokens_per_epoch = tokens_per_epoch
         self._pace = pace
         self._logged = (0, 0.0)
 
     def on_train_begin(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
-        self.began_at_step = self.kept_step = state.global_step
-        self._say("begin", state)
+        self.first_step = self.checkpoint_step = state.global_step
+        self._write("begin", state)
 
     def on_log(self, _args: Any, state: Any, _control: Any, logs: Mapping[str, Any], **_: Any) -> None:
         numbers = {
@@ -53,28 +54,28 @@ class Reports(TrainerCallback):  # type: ignore[misc]  # the training environmen
         }
         epoch = numbers.pop("epoch", 0.0)
         numbers.setdefault("num_tokens", round(self._tokens_per_epoch * epoch))
-        for misleading in ("total_flos", "train_loss"):  # They know no adapters, and no resumption.
+        for misleading in ("total_flos", "train_loss"):  # They are wrong for adapters, or after a resumption.
             numbers.pop(misleading, None)
         if "loss" in numbers:
             numbers |= self._speed(state)
         self.metrics |= numbers
-        self._say("log", state, metrics=numbers)
+        self._write("log", state, metrics=numbers)
 
     def on_save(self, args: Any, state: Any, _control: Any, **_: Any) -> None:
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-        if state.is_world_process_zero and self._keep(folder, state.global_step):
-            self.kept_step = state.global_step
-            self._say("checkpoint", state)
+        if state.is_world_process_zero and self._push_checkpoint(folder, state.global_step):
+            self.checkpoint_step = state.global_step
+            self._write("checkpoint", state)
 
     def _speed(self, state: Any) -> dict[str, float]:
-        """Of the steps since the last log."""
-        before, self._logged = self._logged, (self._pace.seen, self._pace.busy)
-        steps, seconds = (now - then for now, then in zip(self._logged, before, strict=True))
+        """Tokens per second of the steps since the last log."""
+        previous, self._logged = self._logged, (self._pace.steps, self._pace.busy)
+        steps, seconds = (now - then for now, then in zip(self._logged, previous, strict=True))
         if not steps or seconds <= 0:
             return {}
         tokens = steps * self._tokens_per_epoch * state.num_train_epochs / state.max_steps
         return {"tokens_per_second": tokens / seconds}
 
-    def _say(self, kind: str, state: Any, **more: Any) -> None:
+    def _write(self, kind: str, state: Any, **more: Any) -> None:
         epoch = round(float(state.epoch or 0.0), 6)
-        self._reporter.say(kind, step=state.global_step, max_steps=state.max_steps, epoch=epoch, **more)
+        self._reporter.write(kind, step=state.global_step, max_steps=state.max_steps, epoch=epoch, **more)

@@ -1,4 +1,4 @@
-"""The rows of a dataset: conversations for SFT, pairs of answers for DPO and ORPO. Each is checked."""
+"""Reads and checks the rows of a dataset: conversations for SFT, pairs of answers for DPO and ORPO."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class Chat:
 
     @property
     def answers(self) -> int:
-        """How many of the messages are the model's."""
+        """Number of messages by the assistant."""
         return sum(message["role"] == "assistant" for message in self.messages)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """Two answers to one prompt, the first preferred."""
+    """Two answers to one prompt; `chosen` is preferred."""
 
     prompt: tuple[Message, ...]
     chosen: tuple[Message, ...]
@@ -46,12 +46,12 @@ class Pair:
 
 
 def read_chats(content: bytes, *, path: str) -> list[Chat]:
-    """Of `{"messages": [...], "tools": [...]}` lines. Raises jobs.BadData with the line and what is wrong."""
+    """Read lines of `{"messages": [...], "tools": [...]}`. Raises jobs.BadData, which names the line and its fault."""
     return list(_read(content, path, _chat))
 
 
 def read_pairs(content: bytes, *, path: str) -> list[Pair]:
-    """Of `{"prompt": [...], "chosen": [...], "rejected": [...]}` lines. Raises jobs.BadData."""
+    """Read lines of `{"prompt": [...], "chosen": [...], "rejected": [...]}`. Raises jobs.BadData like `read_chats`."""
     return list(_read(content, path, _pair))
 
 
@@ -64,7 +64,7 @@ def _read(content: bytes, path: str, make: Callable[[Mapping[str, Any]], _Row]) 
         try:
             row = json.loads(line)
             if not isinstance(row, dict):
-                raise ValueError("no JSON object")
+                raise ValueError("it is not a JSON object")
             yield make(row)
         except ValueError as error:
             raise jobs.BadData(f"{path} line {number}: {error}") from error
@@ -75,7 +75,7 @@ def _chat(row: Mapping[str, Any]) -> Chat:
     if messages[-1]["role"] != "assistant":
         raise ValueError("the last message is not an assistant's answer")
     if len(messages) < 2:
-        raise ValueError("there is an answer and nothing before it")
+        raise ValueError("there is an answer, but no message before it")
     return Chat(messages=messages, tools=_tools(row))
 
 
@@ -92,26 +92,26 @@ def _pair(row: Mapping[str, Any]) -> Pair:
 
 
 def _messages(row: Mapping[str, Any], key: str) -> tuple[Message, ...]:
-    given = row.get(key)
-    if not isinstance(given, list) or not given or not all(isinstance(one, dict) for one in given):
-        raise ValueError(f"{key} is no list of messages")
-    return tuple(_message(one) for one in given)
+    value = row.get(key)
+    if not isinstance(value, list) or not value or not all(isinstance(one, dict) for one in value):
+        raise ValueError(f"{key} is not a list of messages")
+    return tuple(_message(one) for one in value)
 
 
-def _message(given: Mapping[str, Any]) -> Message:
-    """Without keys that are null: a chat template may take one for a value."""
-    role = given.get("role")
+def _message(message: Mapping[str, Any]) -> Message:
+    """The message without keys that are null, because a chat template may treat null as a value."""
+    role = message.get("role")
     if role not in ROLES:
-        raise ValueError(f"a message has the role {role!r}; one of {', '.join(ROLES)} is needed")
-    text = _text(given.get("content"))
-    if role == "assistant" and not text.strip() and not given.get("tool_calls"):
+        raise ValueError(f"a message has the role {role!r}; the roles are {', '.join(ROLES)}")
+    text = _text(message.get("content"))
+    if role == "assistant" and not text.strip() and not message.get("tool_calls"):
         raise ValueError("an assistant's message is empty and calls no tool")
-    kept = {name: value for name, value in given.items() if value is not None}
+    kept = {name: value for name, value in message.items() if value is not None}
     return {**kept, "content": text}
 
 
 def _text(content: Any) -> str:
-    """A string, or a list of text parts (OpenAI's chat format)."""
+    """The text of a string, or of a list of text parts (OpenAI's chat format)."""
     if content is None:
         return ""
     if isinstance(content, str):
@@ -122,10 +122,10 @@ def _text(content: Any) -> str:
 
 
 def _tools(row: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...] | None:
-    given = row.get("tools")
-    given = json.loads(given) if isinstance(given, str) else given
-    if not given:
+    tools = row.get("tools")
+    tools = json.loads(tools) if isinstance(tools, str) else tools
+    if not tools:
         return None
-    if not isinstance(given, list) or not all(isinstance(tool, dict) for tool in given):
-        raise ValueError("tools is no list of functions")
-    return tuple(given)
+    if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
+        raise ValueError("tools is not a list of functions")
+    return tuple(tools)

@@ -1,7 +1,8 @@
 """Rows as tokens: rendered by the base model's own chat template, with the loss on answers only.
 
-Conversations are tokenised here and not by TRL's `SFTTrainer`. It would take them as Arrow structs, which fill
-tool calls with nulls, and it would cut what is too long without a word. Pairs are handed over as rendered text.
+Conversations are tokenised here and not by TRL's `SFTTrainer`, for two reasons: it would read them as Arrow structs,
+which fill tool calls with nulls, and it would cut rows that are too long without a message. Pairs are passed to TRL as
+rendered text.
 """
 
 from __future__ import annotations
@@ -11,16 +12,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING or __package__:
+    from modelops.grammar import counted, verb
     from modelops.trainers import job as jobs
     from modelops.trainers.trl_rows import Chat, Message, Pair
 else:
     import job as jobs
+    from grammar import counted, verb
     from trl_rows import Chat, Message, Pair
 
 IGNORED = -100
-"""The label that no loss is computed for (PyTorch's `cross_entropy`)."""
+"""The label for tokens without a loss (PyTorch's `cross_entropy`)."""
 _MARK = "modelops"
-_NO_TOOLS = "the template of a base model has no place for tools; choose the -Instruct sibling"
+_NO_TOOLS = "the template of a base model does not support tools; choose its -Instruct sibling"
 CHATML = (
     "{%- if tools %}{{- raise_exception('" + _NO_TOOLS + "') }}{%- endif %}"
     "{%- for message in messages %}"
@@ -31,37 +34,40 @@ CHATML = (
     "{%- endfor %}"
     "{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- endif %}"
 )
-"""For a base model without a template: OpenAI's ChatML, in which every message ends with the contract's `eos`."""
+"""The template for a base model without one: OpenAI's ChatML, with the prompt contract's `eos` after every message."""
 SERVED_CHATML = CHATML.replace("{%- generation %}", "").replace("{%- endgeneration %}", "")
-"""The same without the marks of answers, which not every server's Jinja knows."""
+"""The same without the `generation` tags around answers, which not every server's Jinja knows."""
 
 
 @dataclass(frozen=True)
 class Columns:
-    """What a TRL dataset is made of, and how many tokens one pass over it has."""
+    """The columns of a TRL dataset, and the number of tokens in one pass over it."""
 
     values: Mapping[str, list[Any]]
     tokens: int
 
 
-class Wording:
-    """The base model's tokenizer with its chat template. `end` is the token that ends an answer: `eos`, which the
-    prompt contract names, else the template's own. A model without a template gets one where there is an `eos`.
+class ChatTemplate:
+    """The base model's tokenizer with its chat template.
 
-    Raises jobs.BadData where there is no template, or none that a model could learn to stop from.
+    `end` is the token that ends an answer: the prompt contract's `eos`, else the template's own end token. A base model
+    without a template gets `CHATML` where the contract has an `eos`.
+
+    Raises jobs.BadData where there is no template, or where the template ends no answer with a special token, so that a
+    model could not learn to stop.
     """
 
     def __init__(self, tokenizer: Any, *, base_model: str, eos: str = "") -> None:
         self.tokenizer = tokenizer
         self._own_end_id: int | None = tokenizer.eos_token_id
         if eos and eos not in tokenizer.get_vocab():
-            raise jobs.BadData(f"spec.prompt.eos {eos} is no token of {base_model}")
+            raise jobs.BadData(f"spec.prompt.eos {eos} is not a token of {base_model}")
         if not tokenizer.chat_template and not eos:
             raise jobs.BadData(
                 f"{base_model} has no chat template: choose its -Instruct sibling, or set spec.prompt.eos"
             )
-        made = not tokenizer.chat_template
-        if made:
+        lacks_template = not tokenizer.chat_template
+        if lacks_template:
             tokenizer.eos_token, tokenizer.chat_template = eos, SERVED_CHATML
         written = self._written_end()
         if not eos and not written:
@@ -74,7 +80,7 @@ class Wording:
         tokenizer.eos_token = self.end
         if tokenizer.pad_token_id is None:
             tokenizer.pad_token = self.end
-        marked = CHATML if made else _training_template(tokenizer)
+        marked = CHATML if lacks_template else _training_template(tokenizer)
         self._training_template = marked if self._written == self.end else None
 
     @property
@@ -82,25 +88,26 @@ class Wording:
         """The id of `end`."""
         return int(self.tokenizer.eos_token_id)
 
-    def new_ends(self, known: Iterable[int]) -> tuple[int, ...]:
-        """The end's id where the base model has never learnt it: it is not its own, nor among those `known`."""
+    def untrained_ends(self, known: Iterable[int]) -> tuple[int, ...]:
+        """The id of `end` where the base model was never trained with it: it is neither the tokenizer's own end token
+        nor in `known`, the end tokens of the model's generation settings."""
         return () if self.end_id in {self._own_end_id, *known} else (self.end_id,)
 
     def prompt(self, messages: Sequence[Message], tools: Any) -> str:
-        """What the model is given when it is to answer."""
+        """The rendered prompt that asks the model for an answer."""
         return self._rendered(messages, tools, add_generation_prompt=True)
 
     def answer(self, prompt: str, messages: Sequence[Message], tools: Any) -> str:
-        """What the model must then say, up to and with the token that ends it."""
+        """The rendered answer to the prompt, up to and with `end`. `messages` are the prompt's and the answer's."""
         full = self._rendered(messages, tools)
         if not full.startswith(prompt):
-            raise jobs.BadData("the chat template renders a prompt differently once it is answered")
+            raise jobs.BadData("the chat template renders the prompt differently when an answer follows it")
         answer = full[len(prompt) :]
         cut = answer.rfind(self._written)
         return (answer[:cut] if cut >= 0 else answer) + self.end
 
     def ids(self, text: str) -> list[int]:
-        """Tokens of rendered text; the template has written the special ones."""
+        """The tokens of rendered text, to which no special tokens are added: the template has written them."""
         found: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
         return found
 
@@ -123,7 +130,7 @@ class Wording:
         return Columns(columns, sum(map(sum, sides)))
 
     def _labelled(self, row: Chat) -> tuple[list[int], list[int]]:
-        """Every answer of a longer conversation where the template can mark them, else the last one."""
+        """Token ids and labels: all answers of a conversation where the template can mark them, else the last one."""
         if row.answers > 1 and self._training_template:
             marked = self.tokenizer.apply_chat_template(
                 list(row.messages),
@@ -135,10 +142,10 @@ class Wording:
             )
             ids, mask = list(marked["input_ids"]), marked["assistant_masks"]
             if any(mask):
-                return ids, [token if said else IGNORED for token, said in zip(ids, mask, strict=True)]
+                return ids, [token if learnt else IGNORED for token, learnt in zip(ids, mask, strict=True)]
         prompt = self.prompt(row.prompt, row.tools)
-        before, said = self.ids(prompt), self.ids(self.answer(prompt, row.messages, row.tools))
-        return before + said, [IGNORED] * len(before) + said
+        prompt_ids, answer_ids = self.ids(prompt), self.ids(self.answer(prompt, row.messages, row.tools))
+        return prompt_ids + answer_ids, [IGNORED] * len(prompt_ids) + answer_ids
 
     def _pair(self, row: Pair) -> tuple[str, str, str]:
         prompt = self.prompt(row.prompt, row.tools)
@@ -147,7 +154,7 @@ class Wording:
         return prompt, chosen, rejected
 
     def _without_bos(self, prompt: str) -> str:
-        """TRL tokenises text with special tokens, so that a template's own would be there twice."""
+        """The prompt without its first token, where TRL's call of the tokenizer would add that token again."""
         bos = self.tokenizer.bos_token
         adds = bos and self.tokenizer(_MARK)["input_ids"][:1] == [self.tokenizer.bos_token_id]
         return prompt.removeprefix(bos) if adds else prompt
@@ -157,14 +164,16 @@ class Wording:
             text: str = self.tokenizer.apply_chat_template(
                 list(messages), tools=list(tools) if tools else None, tokenize=False, **more
             )
-        except Exception as error:  # Whatever the template's own code raises.
-            raise jobs.BadData(f"the chat template refuses it: {type(error).__name__} {error}") from error
+        except Exception as error:  # The template's own code may raise any error.
+            raise jobs.BadData(
+                f"the chat template refuses the row: {type(error).__name__} {error}"
+            ) from error
         return text
 
     def _written_end(self) -> str:
-        """The first special token after an answer, as the template writes it; empty where it writes none."""
-        said = ({"role": "user", "content": "x"}, {"role": "assistant", "content": _MARK})
-        text = self._rendered(said, None)
+        """The first special token that the template writes after an answer; empty where it writes none."""
+        chat = ({"role": "user", "content": "x"}, {"role": "assistant", "content": _MARK})
+        text = self._rendered(chat, None)
         added = self.tokenizer.added_tokens_decoder
         special = {number for number, token in added.items() if token.special}
         special |= set(self.tokenizer.all_special_ids)
@@ -185,13 +194,15 @@ def _each(rows: Sequence[Any], make: Callable[[Any], Any], path: str) -> list[An
 
 
 def _check_lengths(lengths: Sequence[int], *, max_length: int, path: str) -> None:
-    """Nothing is cut: half an answer teaches the model to stop in the middle of a sentence."""
+    """Raises jobs.BadData for rows that are too long. No row is cut: half an answer teaches a model to stop early."""
     long = [number for number, length in enumerate(lengths, start=1) if length > max_length]
     if long:
-        shown = ", ".join(map(str, long[:5])) + (", ..." if len(long) > 5 else "")
+        lines = ", ".join(map(str, long[:5])) + (", ..." if len(long) > 5 else "")
         raise jobs.BadData(
-            f"{path}: {len(long)} of {len(lengths)} rows are longer than max_seq_length {max_length} tokens "
-            f"(the longest has {max(lengths)}), lines {shown}: raise it, or leave them out of the dataset"
+            f"{path}: {counted(len(long), 'row', of=len(lengths))} {verb(len(long), 'is', 'are')} longer than "
+            f"max_seq_length {counted(max_length, 'token')} (the longest has {max(lengths)}), "
+            f"{verb(len(long), 'line', 'lines')} {lines}: raise "
+            f"max_seq_length, or leave {verb(len(long), 'this row', 'these rows')} out of the dataset"
         )
 
 
@@ -204,6 +215,6 @@ def _training_template(tokenizer: Any) -> str | None:
         return own
     try:
         found: str | None = get_training_chat_template(tokenizer)
-    except Exception:  # noqa: BLE001 - TRL knows no template of this family
+    except Exception:  # noqa: BLE001 - TRL has no template for this family
         return None
     return found

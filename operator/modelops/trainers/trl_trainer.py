@@ -1,8 +1,9 @@
 """The base model with its adapter, and TRL's trainer for the method. Written for TRL 1.16.0.
 
-Traps that this file is about: TRL loads a model that is named by a string in float32; its ORPO trainer spreads
-such a model over all devices; `max_length` cuts without a word; `bf16` is on by default, also where there is none.
-So the model is loaded here, rows that are too long do not get here, and the number format is said.
+This file avoids four traps of TRL. It loads a model that is named by a string in float32; its ORPO trainer spreads such
+a model over all devices; it cuts rows at `max_length` without a message; and it enables `bf16` by default, also on
+hardware without it. The model is therefore loaded here, rows that are too long were refused before, and the number
+format is set explicitly.
 """
 
 from __future__ import annotations
@@ -20,16 +21,16 @@ else:
     import job as jobs
     from trl_recipe import LORA_DROPOUT, SEED, Recipe
 
-LOGS = 0.01
-EVALUATIONS = 0.2
-"""Parts of all steps between two logs, and between two looks at the held-out rows."""
+LOG_SHARE = 0.01
+EVALUATION_SHARE = 0.2
+"""Shares of all steps between two logs, and between two evaluations on the held-out rows."""
 ORPO_EXTRA_TOKENS = 2
-"""TRL's ORPO trainer may add a first and a last token; without room for them it would cut."""
+"""TRL's ORPO trainer may add a first and a last token; without room for them it would cut the row."""
 
 
 @dataclass(frozen=True)
 class Device:
-    """Where and in which number format to train."""
+    """The device to train on, and the number format."""
 
     dtype: str
     cuda: bool
@@ -54,7 +55,7 @@ def load_tokenizer(base_model: str, revision: str) -> Any:
 
 
 def load_model(source: str, device: Device, **more: Any) -> Any:
-    """A causal language model on this process's device; never code from the repository."""
+    """A causal language model on this process's device. Code from the model's repository is never run."""
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -65,13 +66,13 @@ def load_model(source: str, device: Device, **more: Any) -> Any:
     )
 
 
-def ends(model: Any) -> list[int]:
-    """The tokens at which a model stops when it generates."""
+def end_tokens(model: Any) -> list[int]:
+    """Ids of the tokens at which the model stops when it generates."""
     ids = model.generation_config.eos_token_id
     return [] if ids is None else [int(ids)] if isinstance(ids, int) else [int(one) for one in ids]
 
 
-def trainer_for(
+def build_trainer(
     recipe: Recipe,
     *,
     device: Device,
@@ -82,39 +83,45 @@ def trainer_for(
     callbacks: Sequence[Any],
     new_tokens: Sequence[int] = (),
 ) -> Any:
-    """TRL's trainer, ready to train. `train` and `held_out` are `datasets.Dataset`s; `new_tokens` are ids that the
-    model has never learnt, of which the embeddings are trained, too."""
+    """TRL's trainer, ready to train.
+
+    `train` and `held_out` are `datasets.Dataset`s. `new_tokens` are ids of tokens that the model was never trained
+    with; their embeddings are trained, too.
+    """
     from transformers import PrinterCallback
 
-    config, trainer = _classes(recipe.method)
-    made = trainer(
+    config_class, trainer_class = _trl_classes(recipe.method)
+    trainer = trainer_class(
         model=model,
-        args=config(**arguments(recipe, device)),
+        args=config_class(**trainer_arguments(recipe, device)),
         train_dataset=train,
         eval_dataset=held_out,
         processing_class=tokenizer,
         peft_config=_adapter(recipe, model, new_tokens),
         callbacks=list(callbacks),
     )
-    made.remove_callback(PrinterCallback)  # What it prints is in the reports.
+    trainer.remove_callback(PrinterCallback)  # The reports have everything that it prints.
     if new_tokens:
-        _complete_head(made.model.get_output_embeddings())
-    return made
+        _add_bias_attribute(trainer.model.get_output_embeddings())
+    return trainer
 
 
-def _complete_head(head: Any) -> None:
-    """TRL computes the loss from the head's `weight` and `bias` (trl/trainer/utils.py, `_fused_forward`); PEFT's
-    wrapper around a head with new tokens answers for `weight` alone, and leaves a bias out of its own `forward`."""
+def _add_bias_attribute(head: Any) -> None:
+    """Give PEFT's wrapper around the output head the attribute `bias`, which TRL reads (trl/trainer/utils.py,
+    `_fused_forward`).
+
+    The wrapper has `weight` alone, and its own `forward` ignores a bias. Raises jobs.BadData where the head has one.
+    """
     if head.original_module.bias is not None:
         raise jobs.BadData(
-            "the output head of the base model has a bias, so that no new token can be learnt: "
-            "name one in spec.prompt.eos that it stops at, or choose its -Instruct sibling"
+            "the output head of the base model has a bias, so no new token can be trained: "
+            "set spec.prompt.eos to a token at which the model stops already, or choose its -Instruct sibling"
         )
     head.bias = None
 
 
-def quiet() -> None:
-    """No progress bars: in a job's log each of their steps is a line."""
+def disable_progress_bars() -> None:
+    """Switch progress bars off: in a job's log each of their updates is a line."""
     import datasets
     from transformers.utils import logging
 
@@ -122,8 +129,8 @@ def quiet() -> None:
     logging.disable_progress_bar()
 
 
-def arguments(recipe: Recipe, device: Device) -> dict[str, Any]:
-    """Of the trainer's configuration: what the methods share, and what is the method's own."""
+def trainer_arguments(recipe: Recipe, device: Device) -> dict[str, Any]:
+    """Arguments of the trainer's configuration: those of all methods, and those of the recipe's method."""
     shared: dict[str, Any] = {
         "output_dir": "out",
         "learning_rate": recipe.learning_rate,
@@ -136,10 +143,10 @@ def arguments(recipe: Recipe, device: Device) -> dict[str, Any]:
         "bf16": device.dtype == "bfloat16",
         "gradient_checkpointing": True,
         "gradient_checkpointing_kwargs": {"use_reentrant": False},
-        "logging_steps": LOGS,
+        "logging_steps": LOG_SHARE,
         "logging_first_step": True,
         "eval_strategy": "steps",
-        "eval_steps": EVALUATIONS,
+        "eval_steps": EVALUATION_SHARE,
         "save_strategy": "steps" if recipe.checkpoint_steps else "no",
         "save_steps": recipe.checkpoint_steps or 1,
         "save_total_limit": 1,
@@ -150,17 +157,19 @@ def arguments(recipe: Recipe, device: Device) -> dict[str, Any]:
         "use_cpu": not device.cuda,
         "ddp_find_unused_parameters": False,
     }
-    own: dict[str, dict[str, Any]] = {
+    by_method: dict[str, dict[str, Any]] = {
         "sft": {"packing": device.flash_attention},
         "dpo": {"beta": recipe.beta, "loss_type": ["sigmoid"]},
         "orpo": {"beta": recipe.beta, "max_length": recipe.max_length + ORPO_EXTRA_TOKENS},
     }
-    return {**shared, **own[recipe.method]}
+    return {**shared, **by_method[recipe.method]}
 
 
-def _classes(method: str) -> tuple[Any, Any]:
-    """Configuration and trainer. ORPO left TRL's core with 1.0; its warning that it may change is answered
-    by the exact pin."""
+def _trl_classes(method: str) -> tuple[Any, Any]:
+    """The classes of configuration and trainer.
+
+    Since TRL 1.0 ORPO is experimental. The warning that it may change is silenced, because TRL is pinned exactly.
+    """
     if method == "sft":
         from trl import SFTConfig, SFTTrainer
 
@@ -176,12 +185,15 @@ def _classes(method: str) -> tuple[Any, Any]:
 
 
 def _adapter(recipe: Recipe, model: Any, new_tokens: Sequence[int]) -> Any:
-    """LoRA leaves embeddings and output head as they are: a token that was never learnt is never said, unless its own
-    rows of both are trained. Where they are tied, PEFT ties the rows, too."""
+    """The configuration of the LoRA adapter.
+
+    LoRA does not train embeddings and output head, so a model would never generate a new token. The rows of
+    `new_tokens` in both are therefore trained, too; where both are tied, PEFT ties these rows.
+    """
     from peft import LoraConfig
 
     layers = (model.get_input_embeddings(), model.get_output_embeddings()) if new_tokens else ()
-    named = [next(name for name, module in model.named_modules() if module is layer) for layer in layers]
+    names = [next(name for name, module in model.named_modules() if module is layer) for layer in layers]
     targets: str | Sequence[str] = recipe.target_modules
     return LoraConfig(
         r=recipe.lora_rank,
@@ -189,5 +201,5 @@ def _adapter(recipe: Recipe, model: Any, new_tokens: Sequence[int]) -> Any:
         lora_dropout=LORA_DROPOUT,
         target_modules=targets if isinstance(targets, str) else list(targets),
         task_type="CAUSAL_LM",
-        trainable_token_indices={name: list(new_tokens) for name in named} or None,
+        trainable_token_indices={name: list(new_tokens) for name in names} or None,
     )

@@ -42,7 +42,14 @@ def test_payload_contains_the_trainer_under_the_names_that_the_command_runs(trai
 
 def test_every_file_of_the_trl_trainer_is_in_the_payload() -> None:
     own = {f"trainers/{f.name}" for f in files("modelops.trainers").iterdir() if f.name.startswith("trl")}
-    assert set(PAYLOADS["trl"].files.values()) == own | {"trainers/job.py", "trainers/pace.py", "loopback.py"}
+    assert set(PAYLOADS["trl"].files.values()) == own | {
+        "trainers/attempt.py",
+        "trainers/hub_repository.py",
+        "trainers/job.py",
+        "trainers/pace.py",
+        "grammar.py",
+        "loopback.py",
+    }
 
 
 @every_trainer

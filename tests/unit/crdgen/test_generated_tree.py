@@ -1,4 +1,4 @@
-"""Generated files are fresh, schemas keep our rules, and the pages cover every field and condition."""
+"""Generated files are up to date, schemas keep the rules, and the pages cover every field and condition."""
 
 import re
 from pathlib import Path
@@ -7,10 +7,18 @@ import pytest
 from ruamel.yaml import YAML
 
 from modelops.crdgen.__main__ import main
-from modelops.crdgen.definition import definition, openapi_schema
+from modelops.crdgen.definition import crd_definition, openapi_schema
 from modelops.crdgen.kinds import KINDS, Kind
-from modelops.crdgen.reference import MarkerError, with_generated_parts
-from modelops.crdgen.tree import PAGES, crd_path, crd_text, difference, lint, wanted, write
+from modelops.crdgen.reference import MarkerError, fill_generated_parts
+from modelops.crdgen.tree import (
+    PAGES,
+    crd_path,
+    crd_text,
+    difference,
+    generated_files,
+    lint_schemas,
+    write_changed,
+)
 
 ROOT = Path(__file__).parents[3]
 each_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.resource.kind)
@@ -28,18 +36,18 @@ def copy_of_inputs(folder: Path) -> Path:
     return folder
 
 
-def test_tree_is_fresh() -> None:
-    assert difference(ROOT, wanted(ROOT)) == "", "run `make generate`"
+def test_tree_is_up_to_date() -> None:
+    assert difference(ROOT, generated_files(ROOT)) == "", "run `make generate`"
 
 
-def test_schemas_keep_our_rules() -> None:
-    assert lint() == []
+def test_schemas_keep_the_rules() -> None:
+    assert lint_schemas() == []
 
 
 def test_second_write_changes_nothing(tmp_path: Path) -> None:
     root = copy_of_inputs(tmp_path)
-    assert {crd_path(kind) for kind in KINDS} <= set(write(root, wanted(root)))
-    assert write(root, wanted(root)) == []
+    assert {crd_path(kind) for kind in KINDS} <= set(write_changed(root, generated_files(root)))
+    assert write_changed(root, generated_files(root)) == []
 
 
 def test_check_shows_the_difference_and_the_remedy(
@@ -54,16 +62,16 @@ def test_check_shows_the_difference_and_the_remedy(
 
     assert main(["--check", "--root", str(root)]) == 1
 
-    said = capsys.readouterr()
-    assert "-  scope: Cluster\n+  scope: Namespaced\n" in said.out
-    assert "make generate" in said.err
+    output = capsys.readouterr()
+    assert "-  scope: Cluster\n+  scope: Namespaced\n" in output.out
+    assert "make generate" in output.err
 
 
-def test_definition_that_no_kind_makes_is_a_difference(tmp_path: Path) -> None:
+def test_definition_without_a_kind_is_a_difference(tmp_path: Path) -> None:
     root = copy_of_inputs(tmp_path)
-    write(root, wanted(root))
+    write_changed(root, generated_files(root))
     (root / "crds" / "old.yaml").write_text("kind: Gone\n", encoding="utf-8")
-    assert "-kind: Gone" in difference(root, wanted(root))
+    assert "-kind: Gone" in difference(root, generated_files(root))
 
 
 @each_kind
@@ -71,7 +79,7 @@ def test_definition_that_no_kind_makes_is_a_difference(tmp_path: Path) -> None:
 def test_yaml_reads_the_same_in_both_versions(kind: Kind, version: tuple[int, int]) -> None:
     yaml = YAML(typ="safe", pure=True)
     yaml.version = version  # type: ignore[assignment]
-    assert yaml.load(crd_text(kind)) == definition(kind)
+    assert yaml.load(crd_text(kind)) == crd_definition(kind)
 
 
 @each_kind
@@ -98,4 +106,4 @@ def test_every_condition_reason_is_one_camel_case_word(kind: Kind) -> None:
 
 def test_page_without_markers_is_an_error_that_names_them() -> None:
     with pytest.raises(MarkerError, match="<!-- generated: example -->"):
-        with_generated_parts("# A page\n", KINDS[0], sample="")
+        fill_generated_parts("# A page\n", KINDS[0], sample="")

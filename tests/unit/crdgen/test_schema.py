@@ -10,7 +10,7 @@ from pydantic import Field
 
 from modelops.api.v1alpha1.cel import VALIDATIONS, Rule, exactly_one, rules
 from modelops.api.v1alpha1.meta import ApiModel
-from modelops.crdgen.lint import findings
+from modelops.crdgen.lint import schema_faults
 from modelops.crdgen.schema import SchemaError, structural_schema, without_defaults
 
 
@@ -120,5 +120,5 @@ def test_union_is_refused_with_the_field() -> None:
     ],
 )
 def test_lint_names_field_and_fault(schema: dict[str, object], finding: str) -> None:
-    (found,) = findings({"type": "object", "properties": {"field": schema}}, path="Kind.spec")
+    (found,) = schema_faults({"type": "object", "properties": {"field": schema}}, path="Kind.spec")
     assert found.startswith(f"Kind.spec.field: {finding}")

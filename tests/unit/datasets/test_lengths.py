@@ -1,17 +1,17 @@
-"""How long rows are."""
+"""Lengths in tokens: counted or estimated."""
 
 import random
 from pathlib import Path
 
 import pytest
 
-from modelops.datasets.lengths import COUNTED_FIRST, Estimate, ModelTokenizer, rounded_up
+from modelops.datasets.lengths import COUNTED_FIRST, ModelTokenizer, TokenEstimate, rounded_up
 
 
 def test_estimate_counts_words_marks_and_every_letter_beyond_ascii() -> None:
     texts = ["def f_1(a, b):\n    return a + b  # ok", "naïve — déjà vu!", "", "汉字 x"]
-    assert Estimate().count(texts, [1] * 4) == [14, 9, 0, 4]
-    assert Estimate().count([text + " é" for text in texts[:1]], [1]) == [16]
+    assert TokenEstimate().count(texts, [1] * 4) == [14, 9, 0, 4]
+    assert TokenEstimate().count([text + " é" for text in texts[:1]], [1]) == [16]
 
 
 def test_lengths_are_rounded_up_to_64() -> None:
@@ -32,7 +32,7 @@ def tokenizer(tmp_path: Path) -> Path:
 def test_few_texts_are_all_counted(tokenizer: Path) -> None:
     counter = ModelTokenizer(tokenizer, repo="a/b", limit=None)
     assert counter.count(["abc", "é"], [1, 2]) == [8, 11]
-    assert counter.how == "the tokenizer of a/b"
+    assert counter.description == "the tokenizer of a/b"
 
 
 def test_of_many_texts_the_long_ones_are_counted_and_the_rest_come_close(tokenizer: Path) -> None:
@@ -44,7 +44,7 @@ def test_of_many_texts_the_long_ones_are_counted_and_the_rest_come_close(tokeniz
         found += counter.count(batch, [0] * len(batch))
     assert found[-1] == 1500
     assert found == [len(text) for text in texts]
-    assert "of 6,001 texts; the others by their bytes" in counter.how
+    assert "of 6,001 texts; the others by their bytes" in counter.description
 
 
 def test_a_file_that_is_no_tokenizer_is_a_value_error(tmp_path: Path) -> None:

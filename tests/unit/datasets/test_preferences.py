@@ -2,25 +2,25 @@
 
 from typing import Any
 
-from modelops.datasets.choosing import Row, distinct, preferences
+from modelops.datasets.rendered_dataset import PromptCompletion
 from modelops.datasets.report import Report
-from modelops.datasets.rows import Candidate
+from modelops.datasets.training_rows import Row, build_preference_pairs, deduplicate
 
 
-def candidate(number: int, **fields: Any) -> Candidate:
-    given: dict[str, Any] = {
+def completion(number: int, **fields: Any) -> PromptCompletion:
+    defaults: dict[str, Any] = {
         "id": f"e{number}",
         "number": number,
-        "place": 0,
-        "group": "g",
-        "target": str(number).encode(),
+        "offset": 0,
+        "inputs_digest": "g",
+        "target_digest": str(number).encode(),
         "tokens": 10,
         "success": True,
         "preferred": None,
-        "key": None,
+        "group_value": None,
         "source_run": "",
     }
-    return Candidate(**{**given, **fields})
+    return PromptCompletion(**{**defaults, **fields})
 
 
 def ids(rows: list[Row]) -> list[tuple[str, str]]:
@@ -29,14 +29,14 @@ def ids(rows: list[Row]) -> list[tuple[str, str]]:
 
 def test_each_failure_is_paired_with_a_success_on_the_same_inputs() -> None:
     report = Report()
-    found = preferences(
+    found = build_preference_pairs(
         [
-            candidate(0),
-            candidate(1),
-            candidate(2, success=False),
-            candidate(3, success=False),
-            candidate(4, success=False),
-            candidate(5, success=False, group="other"),
+            completion(0),
+            completion(1),
+            completion(2, success=False),
+            completion(3, success=False),
+            completion(4, success=False),
+            completion(5, success=False, inputs_digest="other"),
         ],
         scores={},
         report=report,
@@ -47,48 +47,48 @@ def test_each_failure_is_paired_with_a_success_on_the_same_inputs() -> None:
 
 def test_both_answers_of_one_example_are_a_pair_whatever_its_success() -> None:
     both = [
-        candidate(0, id="e", preferred=True, success=False),
-        candidate(1, id="e", preferred=False, success=False),
+        completion(0, id="e", preferred=True, success=False),
+        completion(1, id="e", preferred=False, success=False),
     ]
-    assert ids(preferences(both, scores={}, report=Report())) == [("e", "e")]
+    assert ids(build_preference_pairs(both, scores={}, report=Report())) == [("e", "e")]
 
 
 def test_lower_scores_are_paired_with_the_best_one() -> None:
-    members = [candidate(n, source_run=f"r{n}") for n in range(4)]
+    members = [completion(n, source_run=f"r{n}") for n in range(4)]
     scores = {"r0": 0.5, "r1": 1.0, "r2": 1.0}
-    assert ids(preferences(members, scores=scores, report=Report())) == [("e1", "e0")]
+    assert ids(build_preference_pairs(members, scores=scores, report=Report())) == [("e1", "e0")]
 
 
-def test_equal_answers_are_no_pair_and_a_contradiction_is_found() -> None:
+def test_equal_answers_are_no_pair_and_a_contradiction_is_reported() -> None:
     report = Report()
-    found = preferences(
+    found = build_preference_pairs(
         [
-            candidate(0, target=b"a"),
-            candidate(1, target=b"a", success=False),
-            candidate(2, target=b"b", success=False),
-            candidate(3, id="x", target=b"b", preferred=True),
-            candidate(4, id="x", target=b"a", preferred=False),
+            completion(0, target_digest=b"a"),
+            completion(1, target_digest=b"a", success=False),
+            completion(2, target_digest=b"b", success=False),
+            completion(3, id="x", target_digest=b"b", preferred=True),
+            completion(4, id="x", target_digest=b"a", preferred=False),
         ],
         scores={},
         report=report,
     )
     assert ids(found) == [("x", "x"), ("e0", "e2")]
     assert report.findings == [
-        "1 pairs of answers are preferred both ways round",
-        "1 pairs of equal answers or repeated pairs were left out",
+        "1 pair of answers is in the dataset in both orders of preference",
+        "1 pair was left out, because its answers are equal or the pair is repeated",
     ]
 
 
-def test_a_pair_reads_both_sequences() -> None:
-    pair = Row(better=candidate(0, tokens=7), worse=candidate(1, tokens=9))
+def test_tokens_of_a_pair_are_those_of_both_sequences() -> None:
+    pair = Row(better=completion(0, tokens=7), worse=completion(1, tokens=9))
     assert (pair.tokens, pair.longest) == (16, 9)
 
 
-def test_distinct_keeps_the_first_of_equal_answers() -> None:
+def test_the_first_of_equal_answers_is_kept() -> None:
     report = Report()
-    rows = distinct([candidate(0), candidate(1, target=b"0"), candidate(2)], report=report)
+    rows = deduplicate([completion(0), completion(1, target_digest=b"0"), completion(2)], report=report)
     assert [row.id for row in rows] == ["e0", "e2"]
     assert report.findings == [
-        "1 duplicates were left out",
-        "1 examples have the same inputs as another one but a different target",
+        "1 duplicate was left out",
+        "1 example has the same inputs as another one but a different target",
     ]

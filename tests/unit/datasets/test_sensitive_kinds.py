@@ -1,12 +1,12 @@
-"""Keys and people's addresses are seen, placeholders and code are not. Keys are put together here: none is real."""
+"""Keys and personal addresses are found, placeholders and code are not. The keys are assembled here; none is real."""
 
 import random
 import string
 
 import pytest
 
-from modelops.api.v1alpha1.trainingrun import SensitiveKind as Kind
-from modelops.datasets.sensitive import entropy, sensitive
+from modelops.api.v1alpha1.trainingrun import SensitiveKind
+from modelops.datasets.sensitive import entropy, find_sensitive
 
 
 def random_text(size: int, letters: str = string.ascii_letters + string.digits) -> str:
@@ -33,8 +33,8 @@ KEYS = [
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_issued_keys_are_seen(key: str) -> None:
-    assert sensitive(f"config:\n  value {key}\nend") == {Kind.KEY}
+def test_issued_keys_are_found(key: str) -> None:
+    assert find_sensitive(f"config:\n  value {key}\nend") == {SensitiveKind.KEY}
 
 
 @pytest.mark.parametrize(
@@ -51,18 +51,18 @@ def test_issued_keys_are_seen(key: str) -> None:
     ],
 )
 def test_placeholders_and_code_are_not_keys(text: str) -> None:
-    assert sensitive(text) == frozenset()
+    assert find_sensitive(text) == frozenset()
 
 
-def test_private_keys_are_seen_and_their_mere_name_is_not() -> None:
+def test_private_keys_are_found_and_a_first_line_alone_is_not() -> None:
     begin = "-----BEGIN " + "RSA PRIVATE KEY-----"
-    assert sensitive(f"{begin}\nMIIEpAIBAAKCAQEA") == {Kind.PRIVATE_KEY}
-    assert sensitive(f'if line == "{begin}":') == frozenset()
+    assert find_sensitive(f"{begin}\nMIIEpAIBAAKCAQEA") == {SensitiveKind.PRIVATE_KEY}
+    assert find_sensitive(f'if line == "{begin}":') == frozenset()
 
 
 @pytest.mark.parametrize("text", ["write to jane.doe@acme-corp.com", "<j.doe+x@mail.acme.co.uk>", "a@b.io,"])
-def test_addresses_of_people_are_seen(text: str) -> None:
-    assert sensitive(text) == {Kind.EMAIL}
+def test_personal_addresses_are_found(text: str) -> None:
+    assert find_sensitive(text) == {SensitiveKind.EMAIL}
 
 
 @pytest.mark.parametrize(
@@ -78,13 +78,13 @@ def test_addresses_of_people_are_seen(text: str) -> None:
         "ssh root@host.local",
     ],
 )
-def test_addresses_of_nobody_are_not(text: str) -> None:
-    assert sensitive(text) == frozenset()
+def test_other_addresses_are_not_found(text: str) -> None:
+    assert find_sensitive(text) == frozenset()
 
 
 @pytest.mark.parametrize("text", ["call +44 20 7946 0958", "+14155552671", "(212) 736-5000", "212-736-5000"])
-def test_phone_numbers_are_seen(text: str) -> None:
-    assert sensitive(text) == {Kind.PHONE}
+def test_phone_numbers_are_found(text: str) -> None:
+    assert find_sensitive(text) == {SensitiveKind.PHONE}
 
 
 @pytest.mark.parametrize(
@@ -100,8 +100,8 @@ def test_phone_numbers_are_seen(text: str) -> None:
         "3.14159265358979",
     ],
 )
-def test_other_numbers_are_not(text: str) -> None:
-    assert sensitive(text) == frozenset()
+def test_other_numbers_are_not_found(text: str) -> None:
+    assert find_sensitive(text) == frozenset()
 
 
 def test_entropy_in_bits() -> None:

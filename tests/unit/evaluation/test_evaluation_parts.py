@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from modelops.evaluation.journal import Answer, Journal
-from modelops.evaluation.latency import percentile_ms, ratio
-from modelops.evaluation.outcome import compare, scores_of
+from modelops.evaluation.journal import Answer, AnswerJournal
+from modelops.evaluation.latency import percentile_ms, quantile_ratio
+from modelops.evaluation.outcome import compare_arms, score_answers
 from modelops.evaluation.questions import Question
 from modelops.evaluation.request import ARMS, ArmName, Request
-from modelops.evaluation.result import document, points
+from modelops.evaluation.result import points, result_document
 from modelops.workdir import ProgramFailure, WorkDir, run_program
 
 ARM = {"model": "m", "base_url": "http://127.0.0.1:1/v1", "api_key_env": "KEY"}
@@ -61,7 +61,7 @@ def test_errors_and_unparsable_answers_are_failures_and_not_left_out() -> None:
     answers[1] = answer("candidate", 0, None)
     answers[3] = answer("candidate", 1, "no brackets")
     answers[5] = answer("candidate", 2, "<no>")
-    outcome = compare(asked, QUESTIONS, answers, scores_of(asked, QUESTIONS, answers))
+    outcome = compare_arms(asked, QUESTIONS, answers, score_answers(asked, QUESTIONS, answers))
     assert outcome.arms["candidate"].success == 0.97
     assert outcome.arms["candidate"].errors == 1
     assert outcome.pairs is not None
@@ -71,9 +71,9 @@ def test_errors_and_unparsable_answers_are_failures_and_not_left_out() -> None:
 def test_numbers_for_the_api_are_decimal_strings() -> None:
     asked = request()
     answers = [answer(arm, n, "<yes>", cost_usd="1e-7") for n in range(100) for arm in ARMS]
-    outcome = compare(asked, QUESTIONS, answers, scores_of(asked, QUESTIONS, answers))
-    said = document(asked, outcome)
-    assert said["baseline"] == {
+    outcome = compare_arms(asked, QUESTIONS, answers, score_answers(asked, QUESTIONS, answers))
+    result = result_document(asked, outcome)
+    assert result["baseline"] == {
         "success": "1.0000",
         "latency_p50_ms": 50,
         "latency_p95_ms": 50,
@@ -81,19 +81,19 @@ def test_numbers_for_the_api_are_decimal_strings() -> None:
         "errors": 0,
         "calls": 100,
     }
-    assert (said["difference_points"], said["interval"]) == ("0.00", ["-2.63", "2.63"])
-    assert (said["verdict"], said["recommendation"], said["margin_points"]) == ("pass", "deploy", "5")
-    assert said["explain"] == (
+    assert (result["difference_points"], result["interval"]) == ("0.00", ["-2.63", "2.63"])
+    assert (result["verdict"], result["recommendation"], result["margin_points"]) == ("pass", "deploy", "5")
+    assert result["explain"] == (
         "Of 100 held-out examples v1.1.0-rc.1 on 100.0 % and v1.0.0 on 100.0 % succeed: a difference of +0.0 "
         "points (90 % interval -2.63 to 2.63). The candidate is not worse by more than 5 points."
     )
-    assert json.dumps(said, allow_nan=False)
+    assert json.dumps(result, allow_nan=False)
 
 
 def test_partly_billed_calls_have_no_known_cost() -> None:
     asked = request()
     answers = [answer(arm, n, "<yes>", cost_usd="1" if n else None) for n in range(100) for arm in ARMS]
-    outcome = compare(asked, QUESTIONS, answers, scores_of(asked, QUESTIONS, answers))
+    outcome = compare_arms(asked, QUESTIONS, answers, score_answers(asked, QUESTIONS, answers))
     assert outcome.arms["baseline"].cost_per_1k is None
 
 
@@ -105,7 +105,7 @@ def test_repetitions_are_averaged_within_the_example() -> None:
         for arm in ARMS
         for k in range(2)
     ]
-    outcome = compare(asked, QUESTIONS, answers, scores_of(asked, QUESTIONS, answers))
+    outcome = compare_arms(asked, QUESTIONS, answers, score_answers(asked, QUESTIONS, answers))
     assert (outcome.n, outcome.difference, outcome.pairs) == (100, -0.5, None)
     assert outcome.verdict == "fail"
 
@@ -118,27 +118,27 @@ def test_points_have_no_negative_zero() -> None:
 def test_latency_ratio_is_repeatable_and_wide_enough() -> None:
     base = [10.0 + n % 7 for n in range(100)]
     slow = [value * 2 for value in base]
-    found = ratio(base, slow, quantile=0.5, alpha=0.05, seed="s")
-    assert found == ratio(base, slow, quantile=0.5, alpha=0.05, seed="s")
+    found = quantile_ratio(base, slow, quantile=0.5, alpha=0.05, seed="s")
+    assert found == quantile_ratio(base, slow, quantile=0.5, alpha=0.05, seed="s")
     assert found.value == pytest.approx(2.0)
     assert found.interval is not None
     assert found.interval[0] <= 2.0 <= found.interval[1]
-    assert ratio(base[:30], slow[:30], quantile=0.95, alpha=0.05, seed="s").interval is None
+    assert quantile_ratio(base[:30], slow[:30], quantile=0.95, alpha=0.05, seed="s").interval is None
     assert percentile_ms([], 0.5) == 0
 
 
-def test_journal_drops_a_line_that_was_cut_and_goes_on(tmp_path: Path) -> None:
+def test_journal_drops_an_incomplete_line_and_continues(tmp_path: Path) -> None:
     path = tmp_path / "answers.jsonl"
-    with Journal(path) as journal:
+    with AnswerJournal(path) as journal:
         journal.add(answer("baseline", 1, "a\u2028b"))
         journal.add(answer("candidate", 1, None))
     with path.open("a") as file:
         file.write('{"arm": "base')
-    with Journal(path) as journal:
+    with AnswerJournal(path) as journal:
         assert set(journal.answers) == {("baseline", "1", 0), ("candidate", "1", 0)}
         journal.add(answer("baseline", 2, "c"))
-        journal.forget(lambda a: a.error is not None)
-    with Journal(path) as journal:
+        journal.drop(lambda a: a.error is not None)
+    with AnswerJournal(path) as journal:
         assert [a.text for a in journal.answers.values()] == ["a\u2028b", "c"]
     assert path.stat().st_mode & 0o777 == 0o600
 
@@ -151,7 +151,7 @@ def test_wrong_input_names_the_field(change: dict[str, str], field: str) -> None
         request(**change)
 
 
-def test_final_result_is_kept_and_a_transient_one_is_tried_again(tmp_path: Path) -> None:
+def test_final_result_is_kept_and_a_transient_failure_is_tried_again(tmp_path: Path) -> None:
     calls: list[int] = []
 
     def fails_once(work: WorkDir) -> dict[str, int]:

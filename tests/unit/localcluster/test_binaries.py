@@ -1,11 +1,13 @@
-"""Where the servers are looked for, in which order, and what is said when they are not there."""
+"""Where the server binaries are searched, in which order, and the error if they are missing."""
 
 from pathlib import Path
 
 import pytest
 
 from modelops.localcluster import ClusterError, open_cluster
-from modelops.localcluster.binaries import cache_root, find_binaries, kubernetes_version
+from modelops.localcluster.binaries import find_binaries
+from modelops.localcluster.cache import cache_root
+from modelops.localcluster.sources import kubernetes_version
 
 SERVERS = ("etcd", "kube-apiserver", "kubectl")
 
@@ -20,7 +22,7 @@ def put(folder: Path, *names: str) -> Path:
 
 
 def never(line: str) -> None:
-    pytest.fail(f"nothing was to be said, but: {line}")
+    pytest.fail(f"expected no progress output, got: {line}")
 
 
 @pytest.fixture
@@ -35,7 +37,7 @@ def test_assets_come_before_the_cache(tmp_path: Path, cache: Path) -> None:
     assert find_binaries(controllers=False, progress=never, environ=environ).etcd == assets / "etcd"
 
 
-def test_cache_is_used_without_a_word(tmp_path: Path, cache: Path) -> None:
+def test_cache_is_used_without_progress_output(tmp_path: Path, cache: Path) -> None:
     found = find_binaries(
         controllers=True, progress=never, environ={"XDG_CACHE_HOME": str(tmp_path / "cache")}
     )
@@ -43,12 +45,12 @@ def test_cache_is_used_without_a_word(tmp_path: Path, cache: Path) -> None:
     assert found.kube_controller_manager == cache / "kube-controller-manager"
 
 
-def test_assets_without_controllers_yield_to_the_cache_and_say_so(tmp_path: Path, cache: Path) -> None:
+def test_assets_without_controllers_are_reported_and_the_cache_is_used(tmp_path: Path, cache: Path) -> None:
     assets = put(tmp_path / "assets", *SERVERS)
-    said: list[str] = []
+    lines: list[str] = []
     environ = {"KUBEBUILDER_ASSETS": str(assets), "XDG_CACHE_HOME": str(tmp_path / "cache")}
-    assert find_binaries(controllers=True, progress=said.append, environ=environ).etcd == cache / "etcd"
-    assert "no kube-controller-manager" in said[0]
+    assert find_binaries(controllers=True, progress=lines.append, environ=environ).etcd == cache / "etcd"
+    assert "no kube-controller-manager" in lines[0]
 
 
 def test_assets_without_an_api_server_are_an_error_that_names_the_variable(tmp_path: Path) -> None:

@@ -23,6 +23,8 @@ def test_help_imports_no_command() -> None:
     assert not {command.module for command in COMMANDS.values()} & set(done.stdout.split())
 
 
-def test_cluster_down_where_none_runs_says_so(capsys: pytest.CaptureFixture[str], tmp_path: object) -> None:
+def test_cluster_down_without_a_cluster_is_an_error(
+    capsys: pytest.CaptureFixture[str], tmp_path: object
+) -> None:
     assert main(["cluster", "down", str(tmp_path)]) == 1
     assert "no cluster runs in" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Tokens and kubeconfigs: who gets which groups, and who can read the files."""
+"""Tokens and kubeconfigs: the groups of each user, and the permissions of the files."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""The build from source, with a stand-in for the compiler: what is built, what is left, what is said."""
+"""The build from source, with a script in place of the compiler: the built files and the progress output."""
 
 import os
 from pathlib import Path
@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from modelops.localcluster import ClusterError
-from modelops.localcluster.binaries import kubernetes_version
 from modelops.localcluster.gobuild import PROGRAMS, build_missing
 from modelops.localcluster.gotoolchain import find_go
+from modelops.localcluster.sources import kubernetes_version
 
 COMPILER = """#!/bin/sh
 if [ "$1" = env ]; then echo go1.26.0; exit; fi
@@ -19,7 +19,7 @@ echo "compiling $1"
 
 
 def install_compiler(tmp_path: Path, *, body: str) -> dict[str, str]:
-    """Put a `go` on a PATH of its own and return that environment."""
+    """Create a `go` script and return an environment with it on PATH."""
     (tmp_path / "bin").mkdir()
     go = tmp_path / "bin" / "go"
     go.write_text(COMPILER.format(body=body))
@@ -29,12 +29,12 @@ def install_compiler(tmp_path: Path, *, body: str) -> dict[str, str]:
 
 def test_every_missing_program_is_built_and_each_is_announced(tmp_path: Path) -> None:
     environ = install_compiler(tmp_path, body='echo made >"$made"')
-    said: list[str] = []
+    lines: list[str] = []
     folder = tmp_path / kubernetes_version()
-    build_missing(folder, controllers=True, progress=said.append, environ=environ)
+    build_missing(folder, controllers=True, progress=lines.append, environ=environ)
     assert sorted(p.name for p in folder.iterdir()) == sorted(program.name for program in PROGRAMS)
-    assert "once per machine" in said[0]
-    assert [line.split(" in ")[0] for line in said[1:]] == [
+    assert "once per machine" in lines[0]
+    assert [line.split(" in ")[0] for line in lines[1:]] == [
         f"built {program.name} ({n} of 4)" for n, program in enumerate(PROGRAMS, start=1)
     ]
 
@@ -49,7 +49,7 @@ def test_only_what_is_missing_is_built(tmp_path: Path) -> None:
     assert sorted(p.name for p in folder.iterdir()) == ["etcd", "kube-apiserver", "kubectl"]
 
 
-def test_failed_build_leaves_nothing_and_says_the_compilers_last_words(tmp_path: Path) -> None:
+def test_failed_build_leaves_no_file_and_reports_the_compilers_last_lines(tmp_path: Path) -> None:
     environ = install_compiler(tmp_path, body='echo half >"$made"; echo "no route to proxy" >&2; exit 7')
     folder = tmp_path / kubernetes_version()
     with pytest.raises(ClusterError, match=r"cannot build etcd .* \(exit code 7\)(.|\n)*no route to proxy"):
@@ -57,12 +57,12 @@ def test_failed_build_leaves_nothing_and_says_the_compilers_last_words(tmp_path:
     assert list(folder.iterdir()) == []
 
 
-def test_new_enough_go_on_path_is_taken(tmp_path: Path) -> None:
+def test_new_enough_go_on_path_is_used(tmp_path: Path) -> None:
     environ = install_compiler(tmp_path, body="exit 1")
     assert find_go(tmp_path / "cache", progress=pytest.fail, environ=environ) == tmp_path / "bin" / "go"
 
 
-def test_installed_go_is_taken_where_path_has_an_old_one(tmp_path: Path) -> None:
+def test_installed_go_is_used_if_path_has_an_old_one(tmp_path: Path) -> None:
     environ = install_compiler(tmp_path, body="exit 1")
     (tmp_path / "bin" / "go").write_text("#!/bin/sh\necho go1.21.5\n")
     installed = tmp_path / "cache" / "go" / "1.27.3" / "go" / "bin" / "go"

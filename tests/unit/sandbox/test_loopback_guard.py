@@ -43,7 +43,7 @@ def test_every_spelling_of_off_leaves_the_real_services(value: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["maybe", "2", "ture", " 1"])
-def test_what_is_neither_on_nor_off_is_refused_with_what_to_write(value: str) -> None:
+def test_a_value_that_is_neither_on_nor_off_is_refused_with_a_remedy(value: str) -> None:
     with pytest.raises(NotLoopbackError, match=r"MODELOPS_SANDBOX=.* is neither on nor off: write 1 "):
         assert_loopback({**SAFE, "MODELOPS_SANDBOX": value})
 
@@ -61,7 +61,7 @@ def test_the_switch_is_read_as_the_other_switches_of_the_settings(value: str) ->
         assert sandboxed(value) is expected
 
 
-def test_a_process_names_the_services_it_needs_and_none_that_is_set_is_let_through() -> None:
+def test_needed_services_must_be_set_and_every_set_address_must_be_loopback() -> None:
     job = {"MODELOPS_SANDBOX": "1", "HF_ENDPOINT": "http://127.0.0.1:1"}
     assert_loopback(job, needed=("HF_ENDPOINT",))
     with pytest.raises(NotLoopbackError, match="HF_ENDPOINT is not set"):
@@ -70,7 +70,7 @@ def test_a_process_names_the_services_it_needs_and_none_that_is_set_is_let_throu
         assert_loopback({**job, "OPENROUTER_BASE_URL": "https://openrouter.invalid"}, needed=("HF_ENDPOINT",))
 
 
-def test_an_address_that_is_in_no_variable_is_guarded_alike() -> None:
+def test_an_address_without_a_variable_is_checked_in_the_same_way() -> None:
     assert_address("arms.candidate.base_url", "http://127.0.0.1:1/v1", SAFE)
     assert_address("arms.candidate.base_url", "https://openrouter.invalid/v1", {})
     with pytest.raises(NotLoopbackError, match=r"arms\.candidate\.base_url=https://openrouter\.invalid"):

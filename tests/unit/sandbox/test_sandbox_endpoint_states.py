@@ -1,4 +1,4 @@
-"""The state of an endpoint follows from what was asked last and from the time."""
+"""The state of an endpoint follows from the last request and the time since then."""
 
 from dataclasses import replace
 
@@ -7,9 +7,16 @@ import pytest
 from modelops.sandbox.endpoints.records import Endpoint
 
 NEW = Endpoint(
-    name="ep", namespace="me", spec={}, created=0, updated=0, since=100, provisioning=10, commit="c1"
+    name="ep",
+    namespace="me",
+    spec={},
+    created=0,
+    updated=0,
+    provisioning_started=100,
+    provisioning_seconds=10,
+    commit="c1",
 )
-UPDATED = replace(NEW, asked="updating", before="c0")
+UPDATED = replace(NEW, requested_state="updating", previous_commit="c0")
 
 
 @pytest.mark.parametrize(
@@ -23,9 +30,9 @@ UPDATED = replace(NEW, asked="updating", before="c0")
         (UPDATED, 105, "updating", "c0"),
         (UPDATED, 110, "running", "c1"),
         (replace(UPDATED, problem="no model"), 110, "updateFailed", "c0"),
-        (replace(NEW, asked="paused"), 200, "paused", None),
-        (replace(NEW, asked="scaledToZero"), 200, "scaledToZero", None),
+        (replace(NEW, requested_state="paused"), 200, "paused", None),
+        (replace(NEW, requested_state="scaledToZero"), 200, "scaledToZero", None),
     ],
 )
-def test_state_and_what_it_serves(endpoint: Endpoint, now: float, state: str, serves: str | None) -> None:
-    assert (endpoint.state(now), endpoint.serves(now)) == (state, serves)
+def test_state_and_served_commit(endpoint: Endpoint, now: float, state: str, serves: str | None) -> None:
+    assert (endpoint.state(now), endpoint.served_commit(now)) == (state, serves)

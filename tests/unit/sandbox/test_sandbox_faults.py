@@ -1,4 +1,4 @@
-"""Which calls a fault hits, and what is refused."""
+"""Which calls a fault affects, and which faults are refused."""
 
 import pytest
 from pydantic import ValidationError
@@ -27,7 +27,7 @@ def test_only_calls_that_match_are_hit(service: str, method: str, path: str, hit
     assert bool(_hits(faults, path, method, service)) is hit
 
 
-def test_fault_is_used_up() -> None:
+def test_fault_ends_after_its_number_of_calls() -> None:
     faults = Faults()
     faults.add(Fault(service="hub", kind="stall", times=2))
     assert [_hits(faults) for _ in range(3)] == [["stall"], ["stall"], []]
@@ -43,7 +43,7 @@ def test_fault_without_times_stays_until_removed() -> None:
     assert _hits(faults) == []
 
 
-def test_waits_add_up_until_the_first_refusal() -> None:
+def test_delays_add_up_until_the_first_fault_of_another_kind() -> None:
     faults = Faults()
     for kind in ("delay", "latency", "drop_before", "stall"):
         faults.add(Fault.model_validate({"service": "hub", "kind": kind}))

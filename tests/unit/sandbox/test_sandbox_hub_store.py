@@ -1,4 +1,4 @@
-"""Commits on disk: what is read back, what is refused, what a card and a weights file say."""
+"""Commits on disk, refused commits and contents, and the headers of cards and weights files."""
 
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def test_unknown_revision_is_none(store: RepoStore, revision: str) -> None:
     assert store.commit_at(store.create("model", "me/model", private=False), revision) is None
 
 
-def test_content_with_another_digest_is_not_kept(store: RepoStore, tmp_path: Path) -> None:
+def test_content_with_another_digest_is_not_stored(store: RepoStore, tmp_path: Path) -> None:
     with pytest.raises(WrongDigestError), store.receiving("0" * 64) as write:
         write(b"something else")
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
@@ -48,20 +48,20 @@ def test_git_oid_is_the_one_of_git(store: RepoStore) -> None:
 
 def test_card_gives_tags() -> None:
     text = "---\nlicense: mit\ntags:\n- a\n- b\nbase_model: me/base\n---\n# Text"
-    assert card.tags(card.header(text)) == ["a", "b", "license:mit", "base_model:me/base"]
-    assert card.header("# no header") == {}
+    assert card.tags_of(card.parse_header(text)) == ["a", "b", "license:mit", "base_model:me/base"]
+    assert card.parse_header("# no header") == {}
 
 
 @pytest.mark.parametrize("text", ["---\na: [\n---\n", "---\n- a\n---\n"])
 def test_unreadable_card_header_is_an_error(text: str) -> None:
     with pytest.raises(card.InvalidCardError):
-        card.header(text)
+        card.parse_header(text)
 
 
 def test_parameters_are_counted_from_the_header(tmp_path: Path) -> None:
     file = tmp_path / "model.safetensors"
     file.write_bytes(safetensors.zeros({"a": (3, 4), "b": (5,)}))
-    assert safetensors.parameters(file) == {"F32": 17}
+    assert safetensors.parameter_counts(file) == {"F32": 17}
     file.write_bytes(b"\0" * 16)
     with pytest.raises(ValueError, match="not a safetensors file"):
-        safetensors.parameters(file)
+        safetensors.parameter_counts(file)

@@ -1,4 +1,4 @@
-"""Labels, bills and logs of jobs."""
+"""Labels, billing and logs of jobs."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 from modelops.sandbox.jobs.logs import JobLog, LogStreams
 from modelops.sandbox.jobs.records import Job
-from modelops.sandbox.jobs.spec import checked_labels
+from modelops.sandbox.jobs.spec import check_labels
 
 JOB = Job(
     id="1",
@@ -29,18 +29,18 @@ JOB = Job(
 @pytest.mark.parametrize("labels", [{"a.b": "c"}, {"a": "b/c"}, {"a": ""}, {"a": "b" * 101}, {"a": "b c"}])
 def test_label_outside_the_alphabet_is_refused(labels: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="100 characters"):
-        checked_labels(labels)
+        check_labels(labels)
 
 
 def test_name_label_may_hold_dots() -> None:
-    checked_labels({"name": "python-3.12", "ft": "a_B-9"})
+    check_labels({"name": "python-3.12", "ft": "a_B-9"})
 
 
 @pytest.mark.parametrize(
     ("started", "finished", "minutes"), [(None, 5.0, 0), (1.0, 1.5, 1), (1.0, 61.0, 1), (1.0, 61.5, 2)]
 )
-def test_begun_minutes_of_running_are_billed(started: float | None, finished: float, minutes: int) -> None:
-    job = Job.from_json({**JOB.stored(), "started": started, "finished": finished})
+def test_started_minutes_of_running_are_billed(started: float | None, finished: float, minutes: int) -> None:
+    job = Job.from_stored({**JOB.to_stored(), "started": started, "finished": finished})
     assert job.bill(now=1000.0)["costMicroUSD"] == minutes * 25_000
 
 
@@ -62,7 +62,7 @@ async def test_log_is_replayed_and_its_tail_keeps_the_start_mark(tmp_path: Path)
 
 async def test_quiet_log_sends_keep_alives_until_it_is_closed(tmp_path: Path) -> None:
     log = JobLog(tmp_path / "log.jsonl")
-    stream = log.stream(tail=None, as_asked=LogStreams(keep_alive=0.01))
+    stream = log.stream(tail=None, settings=LogStreams(keep_alive=0.01))
     assert await anext(stream) is None
     log.append("late")
     event = await anext(stream)

@@ -32,5 +32,5 @@ def test_machine_without_an_environment_names_the_make_target(
     assert "run 'make train-env'" in done.stderr
 
 
-def test_what_the_sandbox_does_not_know_is_refused(tmp_path: Path) -> None:
+def test_unsupported_uv_command_is_refused(tmp_path: Path) -> None:
     assert run(tmp_path, "pip", "install", "torch").returncode == 2

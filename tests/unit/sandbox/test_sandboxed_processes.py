@@ -1,4 +1,4 @@
-"""Each process of ours, started as it is in life: sandboxed it does nothing where a service is elsewhere."""
+"""Every modelops process, started with MODELOPS_SANDBOX, refuses to work if a service is on another machine."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def evaluation(**base_urls: str) -> dict[str, Any]:
     }
 
 
-def test_the_operator_does_not_start(tmp_path: Path) -> None:
+def test_the_operator_does_not_start_with_an_address_on_another_machine(tmp_path: Path) -> None:
     done = run("-m", "modelops.runtime", folder=tmp_path, HF_ENDPOINT=ELSEWHERE)
     assert done.returncode == 2
     assert f"MODELOPS_SANDBOX=true but HF_ENDPOINT={ELSEWHERE} is not on this machine" in done.stderr
@@ -84,7 +84,7 @@ def test_a_program_ends_with_a_result_that_names_the_variable(
 
 
 @pytest.mark.parametrize("arm", ["baseline", "candidate"])
-def test_an_evaluation_asks_no_model_elsewhere(tmp_path: Path, arm: str) -> None:
+def test_an_evaluation_calls_no_model_on_another_machine(tmp_path: Path, arm: str) -> None:
     given = evaluation(**{arm: f"{ELSEWHERE}/v1"})
     result = result_of("modelops.evaluation", given, tmp_path, KEY="k", LANGSMITH_API_KEY="k")
     assert result["reason"] == "HostNotAllowed"
@@ -99,7 +99,9 @@ def test_an_evaluation_asks_no_model_elsewhere(tmp_path: Path, arm: str) -> None
         ({"MODELOPS_SANDBOX": "maybe"}, "MODELOPS_SANDBOX=maybe is neither on nor off"),
     ],
 )
-def test_a_job_claims_nothing(tmp_path: Path, environ: dict[str, str], says: str) -> None:
+def test_a_job_with_a_bad_address_claims_no_attempt(
+    tmp_path: Path, environ: dict[str, str], says: str
+) -> None:
     with tarfile.open(fileobj=io.BytesIO(base64.b64decode(payload_base64("tiny")))) as archive:
         archive.extractall(tmp_path, filter="data")
     wanted = {

@@ -1,4 +1,4 @@
-"""Whether a training ends in time: late rather than wrong, and soon where it is far from it."""
+"""Whether a training ends in time: decided late rather than wrongly, and soon where it is hopeless."""
 
 from __future__ import annotations
 
@@ -12,9 +12,17 @@ from hypothesis import strategies as st
 
 from modelops.domain.training.pricing import speed
 from modelops.trainers import pace as paces
-from modelops.trainers.pace import STEPS, Moment, Pace, after_training, is_too_slow, needs, told
+from modelops.trainers.pace import (
+    MIN_STEPS,
+    Pace,
+    Position,
+    describe_too_slow,
+    is_too_slow,
+    seconds_after_training,
+    seconds_needed,
+)
 
-AT = Moment(limit=1000.0, elapsed=100.0, ready=90.0, after=(10.0, 40.0), steps=100, done=6)
+AT = Position(limit=1000.0, elapsed=100.0, ready=90.0, after=(10.0, 40.0), steps=100, done=6)
 
 
 def paced(*seconds: float, skip: int = 1) -> Pace:
@@ -24,8 +32,8 @@ def paced(*seconds: float, skip: int = 1) -> Pace:
     return pace
 
 
-def even(seconds: float, steps: int = STEPS) -> Pace:
-    """A first step that took ten times as long, and then all alike."""
+def even(seconds: float, steps: int = MIN_STEPS) -> Pace:
+    """A first step that took ten times as long, and then steps of the same length."""
     return paced(10 * seconds, *[seconds] * steps)
 
 
@@ -36,7 +44,7 @@ def stopped_at(seconds: Iterator[float], *, steps: int, limit: float, ready: flo
         took = next(seconds)
         pace.add(took)
         elapsed += took
-        at = Moment(limit=limit, elapsed=elapsed, ready=ready, after=(20.0, 60.0), steps=steps, done=done)
+        at = Position(limit=limit, elapsed=elapsed, ready=ready, after=(20.0, 60.0), steps=steps, done=done)
         if is_too_slow(pace, at):
             return done
     return None
@@ -44,7 +52,7 @@ def stopped_at(seconds: Iterator[float], *, steps: int, limit: float, ready: flo
 
 def test_the_first_step_is_slower_and_not_measured() -> None:
     pace = paced(60.0, 2.0, 2.0, 2.0, 2.0, 2.0)
-    assert (pace.seconds, pace.at_best(100), pace.busy, pace.seen) == (2.0, 2.0, 70.0, 6)
+    assert (pace.seconds, pace.fastest_likely(100), pace.busy, pace.steps) == (2.0, 2.0, 70.0, 6)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +61,7 @@ def test_the_first_step_is_slower_and_not_measured() -> None:
         "far too slow": (even(30.0), AT, True),
         "in time": (even(8.0), AT, False),
         "a little too slow, perhaps": (even(9.6), AT, False),
-        "too few steps": (even(1000.0, STEPS - 1), AT, False),
+        "too few steps": (even(1000.0, MIN_STEPS - 1), AT, False),
         "too short to tell": (even(1.9), replace(AT, steps=10**6), False),
         "nothing is left": (even(30.0), replace(AT, done=100), False),
         "the end alone would be late": (
@@ -61,17 +69,19 @@ def test_the_first_step_is_slower_and_not_measured() -> None:
             replace(AT, done=95, elapsed=960.0, after=(900.0, 900.0)),
             False,
         ),
-        "what comes after does not fit": (even(8.0), replace(AT, after=(500.0, 900.0)), True),
+        "the time after the last step is too long": (even(8.0), replace(AT, after=(500.0, 900.0)), True),
         "the last steps cannot be done": (even(8.0), replace(AT, done=95, elapsed=990.0), True),
         "no time is left": (even(8.0), replace(AT, elapsed=1001.0), True),
     }.values(),
 )
-def test_it_is_too_slow_only_where_even_its_fastest_pace_is(pace: Pace, at: Moment, late: bool) -> None:
+def test_a_job_is_too_slow_only_where_even_its_fastest_likely_pace_is(
+    pace: Pace, at: Position, late: bool
+) -> None:
     assert is_too_slow(pace, at) is late
 
 
 @pytest.mark.parametrize("seed", range(100))
-def test_a_job_that_would_have_made_it_is_not_stopped(seed: int) -> None:
+def test_a_job_that_would_end_in_time_is_not_stopped(seed: int) -> None:
     """Steps that vary by two thirds, a start that is slower, and a limit that is just enough."""
     chance = random.Random(seed)
     took = [chance.lognormvariate(0.0, 0.6) for _ in range(400)]
@@ -90,18 +100,16 @@ def test_a_job_that_is_twice_too_slow_is_stopped_in_the_first_steps(seed: int) -
 
 
 @given(st.lists(st.floats(0.001, 1000.0), min_size=3, max_size=50), st.integers(1, 500), st.integers(0, 500))
-def test_what_is_needed_has_all_that_was_measured_and_grows_with_the_steps(
-    seconds: list[float], steps: int, more: int
-) -> None:
+def test_seconds_needed_grow_with_the_steps(seconds: list[float], steps: int, more: int) -> None:
     pace = paced(*seconds)
-    assert min(seconds) / 2 <= pace.at_best(steps) <= pace.seconds * (1 + 1e-9)
-    assert needs(pace, AT, steps=steps) == steps * pace.seconds + AT.ready + AT.after[1]
-    assert needs(pace, AT, steps=steps + more) >= needs(pace, AT, steps=steps)
+    assert min(seconds) / 2 <= pace.fastest_likely(steps) <= pace.seconds * (1 + 1e-9)
+    assert seconds_needed(pace, AT, steps=steps) == steps * pace.seconds + AT.ready + AT.after[1]
+    assert seconds_needed(pace, AT, steps=steps + more) >= seconds_needed(pace, AT, steps=steps)
 
 
-def test_it_tells_what_was_measured_and_what_the_next_attempt_needs() -> None:
+def test_description_has_the_measured_pace_and_the_needs_of_the_next_attempt() -> None:
     pace, at = even(30.0), replace(AT, done=6)
-    words, metrics = told(pace, at, kept=6, tokens_per_step=600.0)
+    message, metrics = describe_too_slow(pace, at, checkpoint=6, tokens_per_step=600.0)
     assert metrics == {
         "seconds_needed": 90 + 100 * 30 + 40,
         "seconds_left": 90 + 94 * 30 + 40,
@@ -109,15 +117,15 @@ def test_it_tells_what_was_measured_and_what_the_next_attempt_needs() -> None:
         "seconds_per_step": 30.0,
         "tokens_per_second": 20.0,
     }
-    assert words == (
-        "20 tokens/s, 30 s a step, and 94 of 100 steps left after 100 s: the job would need about 3130 s in all and "
+    assert message == (
+        "20 tokens/s, 30 s per step, and 94 of 100 steps left after 100 s: the job would need about 3130 s in all and "
         "may run 1000 s; step 6 is kept on the Hub"
     )
-    words, metrics = told(pace, at, kept=0, tokens_per_step=600.0)
+    message, metrics = describe_too_slow(pace, at, checkpoint=0, tokens_per_step=600.0)
     assert metrics["seconds_left"] == metrics["seconds_needed"]
-    assert "nothing of it is kept" in words
+    assert "nothing of it is kept" in message
 
 
-def test_its_figures_are_those_of_the_estimate() -> None:
+def test_rates_are_those_of_the_operators_estimate() -> None:
     assert speed.GIGABYTES_PER_MINUTE["merge and upload"] == paces.GIGABYTES_PER_MINUTE
-    assert after_training(18_000_000_000) == pytest.approx((120.0, 432.0))
+    assert seconds_after_training(18_000_000_000) == pytest.approx((120.0, 432.0))

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from modelops.trainenv.environment import MAKE, READY, VARIABLE, find_python, folder
+from modelops.trainenv.environment import MAKE, READY, VARIABLE, environment_folder, find_python
 from modelops.trainenv.pins import (
     REPOSITORY,
     SCRIPT,
     PinsError,
-    in_header,
-    locked,
+    header_pins,
+    locked_pins,
     requirements_file,
     with_header,
 )
@@ -25,30 +25,30 @@ triton==3.9.0 ; sys_platform == 'linux' \\
 
 
 def test_header_pins_what_the_requirements_pin() -> None:
-    assert in_header(SCRIPT.read_text()) == locked(REPOSITORY.read_text())
+    assert header_pins(SCRIPT.read_text()) == locked_pins(REPOSITORY.read_text())
 
 
 def test_every_pin_is_exact_and_has_hashes_and_no_address() -> None:
     text = REPOSITORY.read_text()
-    assert all("==" in pin for pin in locked(text))
-    assert text.count("--hash=") >= len(locked(text))
+    assert all("==" in pin for pin in locked_pins(text))
+    assert text.count("--hash=") >= len(locked_pins(text))
     assert "://" not in text
 
 
 def test_header_is_written_from_the_lock() -> None:
-    script = with_header(SCRIPT.read_text(), locked(LOCK))
-    assert in_header(script) == ["trl==1.16.0", "triton==3.9.0 ; sys_platform == 'linux'"]
+    script = with_header(SCRIPT.read_text(), locked_pins(LOCK))
+    assert header_pins(script) == ["trl==1.16.0", "triton==3.9.0 ; sys_platform == 'linux'"]
     assert script.endswith(SCRIPT.read_text().partition("# ///\n")[2].partition("# ///\n")[2])
 
 
 def test_script_without_a_header_is_an_error() -> None:
     with pytest.raises(PinsError, match="PEP 723"):
-        in_header("print()\n")
+        header_pins("print()\n")
 
 
 def test_environment_is_named_after_its_pins_and_used_once_it_is_complete(tmp_path: Path) -> None:
     environ = {"XDG_CACHE_HOME": str(tmp_path)}
-    place = folder(environ)
+    place = environment_folder(environ)
     assert place.parent == tmp_path / "modelops" / "train"
     assert find_python(environ) is None
     place.mkdir(parents=True)
@@ -57,7 +57,7 @@ def test_environment_is_named_after_its_pins_and_used_once_it_is_complete(tmp_pa
     assert find_python(environ) == place / "bin" / "python"
 
 
-def test_interpreter_of_ones_own_goes_before_it(tmp_path: Path) -> None:
+def test_interpreter_in_the_variable_is_preferred(tmp_path: Path) -> None:
     own = tmp_path / "python"
     assert find_python({VARIABLE: str(own)}) is None
     own.touch()
@@ -68,6 +68,6 @@ def test_requirements_are_those_of_the_repository() -> None:
     assert requirements_file() == REPOSITORY
 
 
-def test_make_has_the_target_that_people_are_told_of() -> None:
+def test_makefile_has_the_target_that_messages_name() -> None:
     target = MAKE.removeprefix("make ")
     assert f"\n{target}:" in (REPOSITORY.parents[1] / "Makefile").read_text()

@@ -1,4 +1,4 @@
-"""The parts of the trainer of language models that need no PyTorch: recipe, rows, checkpoints, outcomes."""
+"""The parts of the language model trainer that need no PyTorch: recipe, rows, checkpoints, failures."""
 
 from __future__ import annotations
 
@@ -22,33 +22,35 @@ def line(row: object) -> bytes:
     return json.dumps(row).encode()
 
 
-def test_recipe_takes_the_missions_names() -> None:
-    recipe = Recipe.of("dpo", {"lora_rank": 8, "max_seq_length": 512, "target_modules": ["q_proj", "v_proj"]})
+def test_recipe_uses_the_keys_of_config() -> None:
+    recipe = Recipe.from_config(
+        "dpo", {"lora_rank": 8, "max_seq_length": 512, "target_modules": ["q_proj", "v_proj"]}
+    )
     assert (recipe.lora_rank, recipe.max_length, recipe.learning_rate) == (8, 512, 5e-6)
     assert recipe.target_modules == ("q_proj", "v_proj")
 
 
 @pytest.mark.parametrize("given", ["all-linear", ["all-linear"], ["q_proj", "all-linear"], []])
-def test_every_linear_layer_is_one_word_for_peft(given: Any) -> None:
-    assert Recipe.of("sft", {"target_modules": given}).target_modules == ALL_LINEAR
+def test_every_linear_layer_is_all_linear_for_peft(given: Any) -> None:
+    assert Recipe.from_config("sft", {"target_modules": given}).target_modules == ALL_LINEAR
 
 
 @pytest.mark.parametrize(
     ("config", "named"),
     [({"batch_size": 0}, "batch_size"), ({"warmup_ratio": 1}, "warmup_ratio"), ({"beta": 0}, "beta")],
 )
-def test_value_that_cannot_be_trained_with_is_named(config: dict[str, Any], named: str) -> None:
+def test_value_out_of_range_is_named(config: dict[str, Any], named: str) -> None:
     with pytest.raises(ValueError, match=named):
-        Recipe.of("sft", config)
+        Recipe.from_config("sft", config)
     with pytest.raises(ValueError, match="grpo"):
-        Recipe.of("grpo", {})
+        Recipe.from_config("grpo", {})
 
 
 def key(processes: int = 1, data: str = "d", **config: Any) -> str:
-    return resume_key(Recipe.of("sft", config), inputs={"data": data}, processes=processes)
+    return resume_key(Recipe.from_config("sft", config), inputs={"data": data}, processes=processes)
 
 
-def test_checkpoint_fits_where_the_steps_are_the_same() -> None:
+def test_resume_key_is_the_same_where_the_steps_are_the_same() -> None:
     whole = key(batch_size=8, gradient_accumulation_steps=2)
     assert whole == key(batch_size=4, gradient_accumulation_steps=4, checkpoint_steps=7)
     assert whole == key(batch_size=4, gradient_accumulation_steps=2, processes=2)
@@ -57,7 +59,7 @@ def test_checkpoint_fits_where_the_steps_are_the_same() -> None:
     assert whole != key(batch_size=8, gradient_accumulation_steps=2, data="other")
 
 
-def test_rows_of_a_conversation_lose_nulls_and_join_parts_of_text() -> None:
+def test_messages_lose_nulls_and_join_parts_of_text() -> None:
     parts = {"role": "assistant", "tool_calls": None, "content": [{"type": "text", "text": "Hello."}]}
     (chat,) = read_chats(line({"messages": [USER, parts], "tools": '[{"name": "f"}]'}), path="p")
     assert chat.messages == (USER, HELLO)
@@ -77,9 +79,9 @@ def test_rows_of_a_conversation_lose_nulls_and_join_parts_of_text() -> None:
     ("row", "says"),
     [
         (b"{not json", "line 1: "),
-        (b"[]", "line 1: no JSON object"),
-        (line({"messages": []}), "line 1: messages is no list of messages"),
-        (line({"messages": [HELLO]}), "nothing before it"),
+        (b"[]", "line 1: it is not a JSON object"),
+        (line({"messages": []}), "line 1: messages is not a list of messages"),
+        (line({"messages": [HELLO]}), "no message before it"),
         (line({"messages": [USER, USER]}), "not an assistant's answer"),
         (line({"messages": [USER, {"role": "assistant", "content": " "}]}), "is empty and calls no tool"),
         (line({"messages": [{"role": "bot", "content": "x"}, HELLO]}), "has the role 'bot'"),
@@ -88,7 +90,7 @@ def test_rows_of_a_conversation_lose_nulls_and_join_parts_of_text() -> None:
         (b"\xff", "not UTF-8"),
     ],
 )
-def test_conversation_that_cannot_be_learnt_is_named_with_its_line(row: bytes, says: str) -> None:
+def test_bad_conversation_is_named_with_its_line(row: bytes, says: str) -> None:
     with pytest.raises(jobs.BadData, match=says):
         read_chats(row, path="data/train.jsonl")
 
@@ -99,10 +101,10 @@ def test_conversation_that_cannot_be_learnt_is_named_with_its_line(row: bytes, s
         ({"prompt": [USER], "chosen": [HELLO], "rejected": [HELLO]}, "are the same"),
         ({"prompt": [USER, HELLO], "chosen": [HELLO], "rejected": [BYE]}, "prompt ends with"),
         ({"prompt": [USER], "chosen": [USER], "rejected": [BYE]}, "chosen does not begin"),
-        ({"prompt": "Say hello.", "chosen": [HELLO], "rejected": [BYE]}, "prompt is no list"),
+        ({"prompt": "Say hello.", "chosen": [HELLO], "rejected": [BYE]}, "prompt is not a list"),
     ],
 )
-def test_pair_that_cannot_be_learnt_is_named_with_its_line(row: Any, says: str) -> None:
+def test_bad_pair_is_named_with_its_line(row: Any, says: str) -> None:
     good = line({"prompt": [USER], "chosen": [HELLO], "rejected": [BYE]})
     assert len(read_pairs(good, path="p")) == 1
     with pytest.raises(jobs.BadData, match=f"p line 2: .*{says}"):
@@ -125,19 +127,19 @@ class OutOfMemoryError(RuntimeError):
         (ValueError("memory"), False),
     ],
 )
-def test_lack_of_memory_is_told_from_other_failures(error: Exception, is_one: bool) -> None:
-    assert jobs.out_of_memory(error) is is_one
+def test_out_of_memory_is_distinguished_from_other_failures(error: Exception, is_one: bool) -> None:
+    assert jobs.is_out_of_memory(error) is is_one
 
 
-class KeptBefore:
-    """An attempt that finds what another one has kept."""
+class AttemptWithCheckpoint:
+    """An attempt that finds a checkpoint of an earlier one."""
 
     job_id = "j2"
 
     def __init__(self, marker: dict[str, Any], *, state: bool = True) -> None:
         self._files = {MARKER: json.dumps(marker), **({STATE: "{}"} if state else {})}
 
-    def kept(self, *, into: Path) -> Path:
+    def fetch_checkpoint(self, *, into: Path) -> Path:
         for name, content in self._files.items():
             (into / name).write_text(content)
         return into
@@ -167,8 +169,8 @@ def test_checkpoint_of_other_inputs_is_not_resumed(
     job: Any = jobs.Job(
         run=jobs.Run.from_json(json.dumps(run)),
         dataset=None,  # type: ignore[arg-type]
-        attempt=KeptBefore(marker, state=state),  # type: ignore[arg-type]
+        attempt=AttemptWithCheckpoint(marker, state=state),  # type: ignore[arg-type]
         reporter=jobs.Reporter(nonce="n"),
     )
-    found = Checkpoints(job, key="k").find(tmp_path)
+    found = Checkpoints(job, key="k").fetch(tmp_path)
     assert (found is not None) is fits

@@ -48,7 +48,10 @@ def _command(run: str) -> tuple[str, ...]:
     return "bash", "-lc", f"export MODELOPS_STARTED=$(date +%s); {unpack} && exec {run}"
 
 
-_COMMON_FILES = {"job.py": "trainers/job.py", "pace.py": "trainers/pace.py", "loopback.py": "loopback.py"}
+_COMMON_FILES = {
+    **{f"{name}.py": f"trainers/{name}.py" for name in ("attempt", "hub_repository", "job", "pace")},
+    **{f"{name}.py": f"{name}.py" for name in ("grammar", "loopback")},
+}
 _TRL_MODULES = ("recipe", "rows", "tokens", "trainer", "reports", "pace", "checkpoints", "merged", "card")
 
 PAYLOADS: Final[Mapping[TrainerName, Payload]] = {
@@ -62,7 +65,11 @@ PAYLOADS: Final[Mapping[TrainerName, Payload]] = {
         command=_command("uv run --no-project train.py"),
     ),
     "tiny": Payload(
-        files={**_COMMON_FILES, "train.py": "trainers/tiny.py"},
+        files={
+            **_COMMON_FILES,
+            "train.py": "trainers/tiny.py",
+            **{f"tiny_{part}.py": f"trainers/tiny_{part}.py" for part in ("learner", "model")},
+        },
         image="huggingface/trl",
         command=_command("python train.py"),
     ),

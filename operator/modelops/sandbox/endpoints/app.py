@@ -12,13 +12,13 @@ from modelops.sandbox.endpoints.records import Endpoint
 from modelops.sandbox.endpoints.store import ENDPOINTS, EndpointStore
 from modelops.sandbox.faults import Faults
 from modelops.sandbox.hub.access import TOKENS, HubError, guard, require_namespace
-from modelops.sandbox.hub.repos import body_of
+from modelops.sandbox.hub.repos import parse_body
 from modelops.sandbox.state import ServiceState
 from modelops.sandbox.tokens import Tokens
 
 
 def build(state: ServiceState, faults: Faults, tokens: Tokens) -> web.Application:  # noqa: ARG001
-    """The application; its routes begin with `/v2`."""
+    """Build the application; its routes begin with `/v2`."""
     app = web.Application(middlewares=[guard(tokens)])
     app[TOKENS], app[ENDPOINTS] = tokens, EndpointStore(state)
     many, one = "/v2/endpoint/{namespace}", "/v2/endpoint/{namespace}/{endpoint}"
@@ -42,31 +42,31 @@ async def _list(request: web.Request) -> web.Response:
     namespace = _namespace(request)
     found = [item for item in request.app[ENDPOINTS].all() if item.namespace == namespace]
     tags = set(request.query.getall("tags", []))
-    shown = [_described(request, item) for item in found if tags <= set(item.spec["tags"])]
+    shown = [_to_json(request, item) for item in found if tags <= set(item.spec["tags"])]
     return web.json_response({"items": shown})
 
 
 async def _create(request: web.Request) -> web.Response:
     namespace = _namespace(request)
-    body = await body_of(request, CreateBody)
+    body = await parse_body(request, CreateBody)
     store = request.app[ENDPOINTS]
     if store.find(body.name) is not None:
         raise HubError(409, f"Endpoint with name {body.name!r} already exists")
     spec = body.model_dump(exclude={"name"})
     _require_hardware(store, namespace, spec)
-    return web.json_response(_described(request, store.create(namespace, body.name, spec)), status=202)
+    return web.json_response(_to_json(request, store.create(namespace, body.name, spec)), status=202)
 
 
 async def _get(request: web.Request) -> web.Response:
-    return web.json_response(_described(request, _endpoint(request)))
+    return web.json_response(_to_json(request, _endpoint(request)))
 
 
 async def _update(request: web.Request) -> web.Response:
     endpoint = _endpoint(request)
-    given = (await body_of(request, UpdateBody)).model_dump(exclude_none=True)
+    given = (await parse_body(request, UpdateBody)).model_dump(exclude_none=True)
     merged = {"name": endpoint.name, **endpoint.spec}
     for key, value in given.items():
-        merged[key] = _merged(merged.get(key), value)
+        merged[key] = _merge(merged.get(key), value)
     try:
         spec = CreateBody.model_validate(merged).model_dump(exclude={"name"})
     except ValidationError as error:
@@ -75,7 +75,7 @@ async def _update(request: web.Request) -> web.Response:
         raise HubError(400, f"✖ {where}: {first['msg']}") from error
     if spec["compute"] != endpoint.spec["compute"]:
         _require_hardware(request.app[ENDPOINTS], endpoint.namespace, spec, ignoring=endpoint.name)
-    return web.json_response(_described(request, request.app[ENDPOINTS].update(endpoint, spec)))
+    return web.json_response(_to_json(request, request.app[ENDPOINTS].update(endpoint, spec)))
 
 
 async def _delete(request: web.Request) -> web.Response:
@@ -84,21 +84,21 @@ async def _delete(request: web.Request) -> web.Response:
 
 
 async def _pause(request: web.Request) -> web.Response:
-    return web.json_response(_described(request, request.app[ENDPOINTS].rest(_endpoint(request), "paused")))
+    return web.json_response(_to_json(request, request.app[ENDPOINTS].stop(_endpoint(request), "paused")))
 
 
 async def _resume(request: web.Request) -> web.Response:
     endpoint = _endpoint(request)
     if endpoint.state(time.time()) in ("pending", "initializing", "running", "updating"):
         raise HubError(400, f"Bad Request: Endpoint {endpoint.name} is already running")
-    return web.json_response(_described(request, request.app[ENDPOINTS].resume(endpoint)))
+    return web.json_response(_to_json(request, request.app[ENDPOINTS].resume(endpoint)))
 
 
 async def _scale_to_zero(request: web.Request) -> web.Response:
     endpoint = _endpoint(request)
-    if endpoint.asked == "paused":
+    if endpoint.requested_state == "paused":
         raise HubError(400, f"Bad Request: Endpoint {endpoint.name} is paused")
-    return web.json_response(_described(request, request.app[ENDPOINTS].rest(endpoint, "scaledToZero")))
+    return web.json_response(_to_json(request, request.app[ENDPOINTS].stop(endpoint, "scaledToZero")))
 
 
 async def _providers(request: web.Request) -> web.Response:
@@ -108,7 +108,9 @@ async def _providers(request: web.Request) -> web.Response:
         listed = []
         for region in regions:
             computes = [
-                compute.to_json(vendor=vendor, region=region, used=_used(store, namespace, compute))
+                compute.to_json(
+                    vendor=vendor, region=region, used=_used_accelerators(store, namespace, compute)
+                )
                 for compute in COMPUTES
             ]
             listed.append({"name": region, "label": region, "status": "available", "computes": computes})
@@ -119,7 +121,7 @@ async def _providers(request: web.Request) -> web.Response:
 def _require_hardware(
     store: EndpointStore, namespace: str, spec: dict[str, Any], *, ignoring: str | None = None
 ) -> None:
-    """Refuses what is not offered in that place, and what goes beyond the quota."""
+    """Refuse hardware that the region does not offer or that exceeds the namespace's quota."""
     provider, machine = spec["provider"], spec["compute"]
     if provider["region"] not in REGIONS.get(provider["vendor"], ()):
         raise HubError(400, f"✖ provider: {provider['vendor']}/{provider['region']} is not offered")
@@ -130,7 +132,7 @@ def _require_hardware(
             f"{c.instance_type} {c.instance_size}" for c in COMPUTES if c.status == "available"
         )
         raise HubError(400, f"✖ compute: {wanted} is not available; one of {offered}")
-    used = _used(store, namespace, compute, ignoring=ignoring)
+    used = _used_accelerators(store, namespace, compute, ignoring=ignoring)
     wanted_now = compute.accelerators * machine["scaling"]["maxReplica"]
     if used + wanted_now > compute.quota:
         raise HubError(
@@ -140,25 +142,27 @@ def _require_hardware(
         )
 
 
-def _used(store: EndpointStore, namespace: str, compute: Compute, *, ignoring: str | None = None) -> int:
+def _used_accelerators(
+    store: EndpointStore, namespace: str, compute: Compute, *, ignoring: str | None = None
+) -> int:
     used = 0
     for endpoint in store.all():
         machine = endpoint.spec["compute"]
         size = find(machine["accelerator"], machine["instanceType"], machine["instanceSize"])
-        idle = endpoint.asked in ("paused", "scaledToZero") or endpoint.name == ignoring
+        idle = endpoint.requested_state in ("paused", "scaledToZero") or endpoint.name == ignoring
         if size is not None and size.instance_type == compute.instance_type and not idle:
             used += size.accelerators * machine["scaling"]["maxReplica"] * (endpoint.namespace == namespace)
     return used
 
 
-def _merged(old: Any, new: Any) -> Any:
-    """`new` laid over `old`; an image is replaced as a whole, since it is a union."""
+def _merge(old: Any, new: Any) -> Any:
+    """Merge `new` into `old`. An image is replaced as a whole, because it is a union type."""
     if not isinstance(old, dict) or not isinstance(new, dict):
         return new
     replaced = {"image", "env", "secrets", "measure"}
     return {
         **old,
-        **{key: value if key in replaced else _merged(old.get(key), value) for key, value in new.items()},
+        **{key: value if key in replaced else _merge(old.get(key), value) for key, value in new.items()},
     }
 
 
@@ -177,5 +181,5 @@ def _endpoint(request: web.Request) -> Endpoint:
     return endpoint
 
 
-def _described(request: web.Request, endpoint: Endpoint) -> dict[str, Any]:
-    return endpoint.described(time.time(), url=request.app[ENDPOINTS].url(endpoint))
+def _to_json(request: web.Request, endpoint: Endpoint) -> dict[str, Any]:
+    return endpoint.to_json(time.time(), url=request.app[ENDPOINTS].url(endpoint))

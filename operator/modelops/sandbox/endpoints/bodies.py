@@ -1,4 +1,4 @@
-"""The bodies of the management API, checked strictly."""
+"""The request bodies of the management API. Unknown fields are refused."""
 
 from typing import Annotated, Any, Literal
 
@@ -10,7 +10,7 @@ class _Strict(BaseModel):
 
 
 class Scaling(_Strict):
-    """How many replicas, and when none."""
+    """The number of replicas, and when to scale to zero."""
 
     minReplica: Annotated[int, Field(ge=0)] = 1  # noqa: N815
     maxReplica: Annotated[int, Field(ge=1)] = 1  # noqa: N815
@@ -19,7 +19,7 @@ class Scaling(_Strict):
 
 
 class Machine(_Strict):
-    """What it runs on."""
+    """The hardware of an endpoint."""
 
     accelerator: Literal["cpu", "gpu", "neuron"]
     instanceType: str  # noqa: N815
@@ -28,7 +28,7 @@ class Machine(_Strict):
 
 
 class Served(_Strict):
-    """What it serves."""
+    """The model that an endpoint serves."""
 
     repository: Annotated[str, Field(pattern=r"^[^/\s]+/[^/\s]+$")]
     revision: str | None = None
@@ -42,7 +42,7 @@ class Served(_Strict):
 
 
 class Provider(_Strict):
-    """Where it runs."""
+    """The cloud provider and region of an endpoint."""
 
     vendor: str
     region: str
@@ -62,7 +62,7 @@ class CreateBody(_Strict):
 
 
 class UpdateBody(_Strict):
-    """Body of `PUT /v2/endpoint/{namespace}/{name}`: only what changes, merged into what is there."""
+    """Body of `PUT /v2/endpoint/{namespace}/{name}`: the fields to change, merged into the present ones."""
 
     type: Literal["authenticated", "public", "private"] | None = None
     compute: dict[str, Any] = {}

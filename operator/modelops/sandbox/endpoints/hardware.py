@@ -1,4 +1,4 @@
-"""What Inference Endpoints can run on, with documented prices of 2026-08-20 (USD per replica and hour)."""
+"""The hardware of Inference Endpoints, with the documented prices of 2026-08-20 (USD per replica and hour)."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -21,10 +21,10 @@ class Compute:
     gpu_memory_gb: int | None = None
     status: str = "available"
     quota: int = 8
-    """Accelerators of this type that a namespace may use at once."""
+    """The number of accelerators of this type that a namespace may use at once."""
 
     def to_json(self, *, vendor: str, region: str, used: int) -> dict[str, Any]:
-        """An item of `computes` in `GET /v2/provider/{namespace}`."""
+        """Return an item of `computes` in `GET /v2/provider/{namespace}`."""
         return {
             "id": f"{vendor}-{region}-{self.instance_type}-{self.instance_size}",
             "accelerator": self.accelerator,
@@ -57,7 +57,7 @@ COMPUTES = (
 
 
 def find(accelerator: str, instance_type: str, instance_size: str) -> Compute | None:
-    """The instance of that name, or None."""
+    """Return the instance with these names, or None."""
     wanted = (accelerator, instance_type, instance_size)
     for compute in COMPUTES:
         if (compute.accelerator, compute.instance_type, compute.instance_size) == wanted:

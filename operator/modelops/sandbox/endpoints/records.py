@@ -1,4 +1,4 @@
-"""An endpoint as the service knows it. Its state follows from what was last asked, and from the time."""
+"""An endpoint as the service stores it. Its state follows from the last request and the time since then."""
 
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -21,33 +21,37 @@ class Endpoint:
     """The body that created it, with later updates merged in."""
     created: float
     updated: float
-    since: float
-    """When the last provisioning began."""
-    provisioning: float
-    """Seconds that it takes."""
-    asked: Literal["running", "updating", "paused", "scaledToZero"] = "running"
+    provisioning_started: float
+    """When the last provisioning started."""
+    provisioning_seconds: float
+    """How long a provisioning takes."""
+    requested_state: Literal["running", "updating", "paused", "scaledToZero"] = "running"
     commit: str | None = None
-    """What is to be served: the Hub commit that the revision named when the provisioning began."""
+    """The Hub commit to serve: the commit of the revision when the provisioning started."""
     problem: str | None = None
-    """Why the provisioning fails."""
-    before: str | None = None
-    """The commit served until an update is through."""
+    """Why the provisioning fails; None if it succeeds."""
+    previous_commit: str | None = None
+    """The commit that is served until an update is complete."""
 
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> Self:
-        """Reverses `stored`."""
+    def from_stored(cls, value: dict[str, Any]) -> Self:
+        """Read what `to_stored` returned."""
         return cls(**value)
 
-    def stored(self) -> dict[str, Any]:
-        """JSON for the disk."""
+    def to_stored(self) -> dict[str, Any]:
+        """Return JSON for the file."""
         return asdict(self)
 
     def state(self, now: float) -> State:
-        """The state that the API shows at that time."""
-        if self.asked in ("paused", "scaledToZero"):
-            return "paused" if self.asked == "paused" else "scaledToZero"
-        passed = (now - self.since) / self.provisioning if self.provisioning > 0 else 1.0
-        if self.asked == "updating":
+        """Return the state that the API shows at the time `now`."""
+        if self.requested_state in ("paused", "scaledToZero"):
+            return "paused" if self.requested_state == "paused" else "scaledToZero"
+        passed = (
+            (now - self.provisioning_started) / self.provisioning_seconds
+            if self.provisioning_seconds > 0
+            else 1.0
+        )
+        if self.requested_state == "updating":
             if passed < 1:
                 return "updating"
             return "running" if self.problem is None else "updateFailed"
@@ -55,18 +59,18 @@ class Endpoint:
             return "pending" if passed < 0.3 else "initializing"
         return "running" if self.problem is None else "failed"
 
-    def serves(self, now: float) -> str | None:
-        """The commit that it answers from at that time; None while it does not answer."""
+    def served_commit(self, now: float) -> str | None:
+        """Return the commit that is served at the time `now`; None if the endpoint does not answer."""
         state = self.state(now)
         if state == "running":
             return self.commit
-        return self.before if state in ("updating", "updateFailed") else None
+        return self.previous_commit if state in ("updating", "updateFailed") else None
 
-    def described(self, now: float, *, url: str) -> dict[str, Any]:
-        """The endpoint as the API shows it; values of secrets are never shown."""
+    def to_json(self, now: float, *, url: str) -> dict[str, Any]:
+        """Return the endpoint as the API shows it, without the values of secrets."""
         state = self.state(now)
         replicas = self.spec["compute"]["scaling"]["minReplica"]
-        up = self.serves(now) is not None
+        up = self.served_commit(now) is not None
         status: dict[str, Any] = {
             "createdAt": _iso(self.created),
             "createdBy": {"id": USER, "name": USER},

@@ -1,4 +1,4 @@
-"""Who may do what on the Hub, and how it says no."""
+"""Access control of the Hub, and its error responses."""
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -12,9 +12,9 @@ TOKENS: web.AppKey[Tokens] = web.AppKey("tokens", Tokens)
 
 
 class HubError(Exception):
-    """An answer other than success.
+    """An error response.
 
-    `code` becomes `X-Error-Code`, by which the SDK chooses its exception.
+    `code`: the header `X-Error-Code`, from which the SDK chooses its exception.
     """
 
     def __init__(self, status: int, message: str, code: str | None = None) -> None:
@@ -23,7 +23,7 @@ class HubError(Exception):
         self.code = code
 
     def response(self) -> web.Response:
-        """The answer in the form of the Hub."""
+        """Return the response in the Hub's format."""
         headers = {"X-Error-Message": str(self).replace("\n", " ")}
         if self.code is not None:
             headers["X-Error-Code"] = self.code
@@ -31,7 +31,7 @@ class HubError(Exception):
 
 
 def guard(tokens: Tokens) -> Middleware:
-    """Turns `HubError` into answers, refuses wrong tokens everywhere, and no token below `/api/jobs`."""
+    """Return a middleware: `HubError` becomes a response, a wrong token is refused, and `/api/jobs` needs a token."""
 
     @web.middleware
     async def apply(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -52,13 +52,13 @@ def guard(tokens: Tokens) -> Middleware:
 
 
 def require_token(request: web.Request) -> None:
-    """Refuses a call without a token."""
+    """Refuse a call without a token."""
     if not request["authorized"]:
         raise HubError(401, "Invalid username or password.")
 
 
 def require_namespace(request: web.Request, namespace: str) -> None:
-    """Refuses a change in a namespace that the token does not own."""
+    """Refuse a change in a namespace that does not belong to the token."""
     require_token(request)
     if namespace not in request.app[TOKENS].namespaces:
         raise HubError(
@@ -67,14 +67,14 @@ def require_namespace(request: web.Request, namespace: str) -> None:
 
 
 def kind_of(request: web.Request) -> RepoType:
-    """The repository type that a route is about: `models` and `datasets` are part of the path."""
+    """Return the repository type of a route, from its path."""
     return "dataset" if (request.path + "/").startswith(("/datasets/", "/api/datasets/")) else "model"
 
 
 def repo_of(request: web.Request, *, write: bool = False) -> Repo:
-    """The repository of a call, or the refusal the Hub would answer.
+    """Return the repository of a call. Raises the HubError that the Hub would respond with.
 
-    A private repository of somebody else does not exist for the caller, as on the Hub.
+    As on the Hub, a private repository of another namespace does not exist for the caller.
     """
     tokens = request.app[TOKENS]
     repo_id = f"{request.match_info['namespace']}/{request.match_info['name']}"
@@ -88,7 +88,7 @@ def repo_of(request: web.Request, *, write: bool = False) -> Repo:
 
 
 def commit_of(request: web.Request, repo: Repo) -> Commit:
-    """The commit at the call's revision (default `main`)."""
+    """Return the commit at the call's revision (default `main`)."""
     revision = request.match_info.get("rev", "main")
     commit = request.app[STORE].commit_at(repo, revision)
     if commit is None:
@@ -97,7 +97,7 @@ def commit_of(request: web.Request, repo: Repo) -> Commit:
 
 
 def entry_of(commit: Commit, path: str) -> Entry:
-    """A file of a commit."""
+    """Return a file of a commit. Raises HubError if there is none."""
     entry = commit.files.get(path)
     if entry is None:
         raise HubError(404, "Entry not found", "EntryNotFound")
@@ -105,7 +105,7 @@ def entry_of(commit: Commit, path: str) -> Entry:
 
 
 def require_content_access(request: web.Request, repo: Repo) -> None:
-    """Refuses the content of a gated repository of somebody else."""
+    """Refuse the content of a gated repository of another namespace."""
     own = request["authorized"] and repo.namespace in request.app[TOKENS].namespaces
     if repo.gated and not own:
         status = 403 if request["authorized"] else 401

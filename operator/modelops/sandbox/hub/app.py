@@ -4,9 +4,9 @@ from aiohttp import web
 
 from modelops.sandbox.admin import ADMIN_ROUTES
 from modelops.sandbox.faults import Faults
-from modelops.sandbox.hub import downloads, repos, trees, uploads
+from modelops.sandbox.hub import downloads, listing, repos, trees, uploads
 from modelops.sandbox.hub.access import STORE, TOKENS, guard
-from modelops.sandbox.hub.seeds import seed
+from modelops.sandbox.hub.seeds import create_seeds
 from modelops.sandbox.hub.store import RepoStore
 from modelops.sandbox.jobs.routes import admin_routes, job_routes
 from modelops.sandbox.jobs.service import JOBS, JobService
@@ -14,13 +14,13 @@ from modelops.sandbox.state import ServiceState
 from modelops.sandbox.tokens import Tokens
 
 MAX_BODY = 256 * 1024 * 1024
-"""Bytes of one request; LFS objects are streamed and not bound by it."""
+"""Maximum bytes of a request body; LFS objects are streamed and have no limit."""
 
 
 def build(state: ServiceState, faults: Faults, tokens: Tokens) -> web.Application:  # noqa: ARG001
-    """The Hub's application; jobs run for as long as it does."""
+    """Build the Hub's application; jobs run as long as it does."""
     store = RepoStore(state.folder)
-    seed(store)
+    create_seeds(store)
     jobs = JobService(state.of("jobs"))
     app = web.Application(client_max_size=MAX_BODY, middlewares=[guard(tokens)])
     app[STORE], app[TOKENS], app[JOBS] = store, tokens, jobs
@@ -44,7 +44,7 @@ def _routes() -> list[web.RouteDef]:
     for kind, prefix in (("models", ""), ("datasets", "/datasets")):
         api, web_id = f"/api/{kind}/{{namespace}}/{{name}}", f"{prefix}/{{namespace}}/{{name}}"
         routes += [
-            web.get(f"/api/{kind}", repos.listed),
+            web.get(f"/api/{kind}", listing.list_repos),
             web.get(api, repos.info),
             web.get(f"{api}/revision/{{rev}}", repos.info),
             web.get(f"{api}/auth-check", repos.auth_check),

@@ -1,4 +1,4 @@
-"""What the Hub reads from a README.md: its YAML header and the tags that follow from it."""
+"""Reads a model or dataset card (README.md): its YAML header, and the tags that the Hub derives from it."""
 
 import io
 import re
@@ -11,14 +11,14 @@ _HEADER = re.compile(r"\A\s*---\s*\n(.*?)\n---\s*(?:\n|\Z)", re.DOTALL)
 
 
 class InvalidCardError(ValueError):
-    """The header of a card is not a YAML mapping."""
+    """The header of a card is not a YAML mapping. The message becomes part of an HTTP response."""
 
 
-def header(text: str) -> dict[str, Any]:
-    """The YAML header of a card; empty where there is none.
+def parse_header(text: str) -> dict[str, Any]:
+    """Return the YAML header of a card; empty if there is none.
 
     Raises:
-        InvalidCardError: it cannot be read, or is no mapping.
+        InvalidCardError: the header cannot be parsed, or is not a mapping.
     """
     found = _HEADER.match(text)
     if found is None:
@@ -34,17 +34,17 @@ def header(text: str) -> dict[str, Any]:
     return value
 
 
-def tags(card: dict[str, Any]) -> list[str]:
-    """The tags that the Hub shows: the card's own, and one for each linked thing."""
-    found = [str(tag) for tag in _list(card.get("tags"))]
+def tags_of(card: dict[str, Any]) -> list[str]:
+    """Return the tags that the Hub shows: the card's own, and one for each licence, base model, dataset and library."""
+    found = [str(tag) for tag in _as_list(card.get("tags"))]
     for key in ("library_name", "pipeline_tag"):
-        found += [str(value) for value in _list(card.get(key))]
+        found += [str(value) for value in _as_list(card.get(key))]
     for key, prefix in (("license", "license"), ("base_model", "base_model"), ("datasets", "dataset")):
-        found += [f"{prefix}:{value}" for value in _list(card.get(key))]
+        found += [f"{prefix}:{value}" for value in _as_list(card.get(key))]
     return list(dict.fromkeys(found))
 
 
-def _list(value: object) -> list[object]:
+def _as_list(value: object) -> list[object]:
     if value is None:
         return []
     return value if isinstance(value, list) else [value]

@@ -1,4 +1,4 @@
-"""The route that content leaves by: resolve, with the headers that the SDK's cache needs."""
+"""The route for downloads: resolve, with the headers that the SDK's cache needs."""
 
 import re
 
@@ -12,7 +12,7 @@ _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 async def resolve(request: web.Request) -> web.Response:
     """`GET|HEAD /[datasets/]{id}/resolve/{rev}/{path}` with Range.
 
-    The real Hub redirects LFS files to another host; here they come at once, with the same headers.
+    The real Hub redirects LFS files to another host; the sandbox sends them itself, with the same headers.
     """
     repo = repo_of(request)
     require_content_access(request, repo)
@@ -28,10 +28,10 @@ async def resolve(request: web.Request) -> web.Response:
     if entry.lfs:
         headers |= {"X-Linked-Size": str(entry.size), "X-Linked-Etag": f'"{entry.sha256}"'}
     content = request.app[STORE].content(entry)
-    wanted = _RANGE.fullmatch(request.headers.get("Range", ""))
-    if wanted is None or not (wanted[1] or wanted[2]):
+    byte_range = _RANGE.fullmatch(request.headers.get("Range", ""))
+    if byte_range is None or not (byte_range[1] or byte_range[2]):
         return web.Response(body=content, headers=headers)
-    start, end = _bounds(wanted[1], wanted[2], entry.size)
+    start, end = _bounds(byte_range[1], byte_range[2], entry.size)
     if start > end:
         return web.Response(status=416, headers={**headers, "Content-Range": f"bytes */{entry.size}"})
     headers["Content-Range"] = f"bytes {start}-{end}/{entry.size}"
@@ -39,7 +39,7 @@ async def resolve(request: web.Request) -> web.Response:
 
 
 def _bounds(first: str, last: str, size: int) -> tuple[int, int]:
-    """First and last byte of a range (RFC 9110, 14.1.2)."""
+    """Return the first and last byte of a range (RFC 9110, 14.1.2)."""
     if not first:
         return max(0, size - int(last)), size - 1
     return int(first), min(int(last), size - 1) if last else size - 1

@@ -1,4 +1,4 @@
-"""What a repository is made of."""
+"""The objects of a repository: files, commits, and the repository itself."""
 
 import hashlib
 from dataclasses import asdict, dataclass
@@ -15,14 +15,14 @@ class Entry:
 
     size: int
     sha256: str
-    """Names the stored content."""
+    """The digest of the content, which is also its name in the store."""
     git_oid: str
-    """Git blob id; of the pointer file where the content is in LFS."""
+    """The Git blob id; for LFS content that of the pointer file."""
     lfs: bool
 
     @property
     def etag(self) -> str:
-        """What the Hub answers as ETag: sha256 for LFS files, else the git blob id."""
+        """The Hub's ETag: the sha256 of LFS files, otherwise the Git blob id."""
         return self.sha256 if self.lfs else self.git_oid
 
 
@@ -41,12 +41,12 @@ class Commit:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Self:
-        """Reverses `to_json`."""
+        """Read what `to_json` returned."""
         files = {path: Entry(**entry) for path, entry in value["files"].items()}
         return cls(**{**value, "files": files})
 
     def to_json(self) -> dict[str, Any]:
-        """JSON for the disk."""
+        """Return JSON for the file."""
         return asdict(self)
 
 
@@ -61,25 +61,25 @@ class Repo:
     gated: bool
     created_at: str
     oid: str
-    """24 hex digits, made once."""
+    """24 random hexadecimal digits."""
 
     @property
     def namespace(self) -> str:
-        """User or organization that owns it."""
+        """The user or organization that owns it."""
         return self.id.partition("/")[0]
 
 
 def git_blob_oid(content: bytes) -> str:
-    """Git's object id of a file."""
+    """Return Git's object id of a file."""
     return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
 def lfs_pointer(sha256: str, size: int) -> bytes:
-    """The pointer file that git keeps for an LFS object (git-lfs specification v1)."""
+    """Return the pointer file that Git stores for an LFS object (git-lfs specification v1)."""
     return f"version https://git-lfs.github.com/spec/v1\noid sha256:{sha256}\nsize {size}\n".encode()
 
 
 def tree_oid(files: dict[str, Entry], folder: str) -> str:
-    """An id of a folder's content: changes exactly when something below it does."""
+    """Return an id of a folder's content, which changes exactly when a file below the folder changes."""
     below = sorted((path, entry.git_oid) for path, entry in files.items() if path.startswith(folder + "/"))
     return hashlib.sha1(repr(below).encode(), usedforsecurity=False).hexdigest()

@@ -1,4 +1,4 @@
-"""The parameter counts of a safetensors file, read from its header."""
+"""Reads parameter counts from the header of a safetensors file, and writes a file of zeros."""
 
 import json
 import math
@@ -6,14 +6,14 @@ from collections import Counter
 from pathlib import Path
 
 MAX_HEADER = 10_000_000
-"""Bytes; larger headers are refused by the format's own library, too."""
+"""Bytes; the safetensors library refuses larger headers, too."""
 
 
-def parameters(file: Path) -> dict[str, int]:
-    """Number of parameters by dtype. Format: 8 bytes little-endian header length, then JSON.
+def parameter_counts(file: Path) -> dict[str, int]:
+    """Return the number of parameters by dtype. Format: 8 bytes little-endian header length, then JSON.
 
     Raises:
-        ValueError: it is no safetensors file.
+        ValueError: the file is not a safetensors file.
     """
     with file.open("rb") as stream:
         length = int.from_bytes(stream.read(8), "little")
@@ -28,7 +28,7 @@ def parameters(file: Path) -> dict[str, int]:
 
 
 def zeros(shapes: dict[str, tuple[int, ...]]) -> bytes:
-    """A safetensors file of float32 zeros."""
+    """Return a safetensors file of float32 zeros."""
     header: dict[str, object] = {}
     offset = 0
     for name, shape in shapes.items():

@@ -1,4 +1,4 @@
-"""What every sandbox's Hub holds from the start."""
+"""The repositories that every sandbox's Hub has from the start."""
 
 import json
 
@@ -6,13 +6,13 @@ from modelops.sandbox.hub import safetensors
 from modelops.sandbox.hub.objects import Entry
 from modelops.sandbox.hub.store import RepoStore
 from modelops.sandbox.tokens import USER
-from modelops.trainers import tiny
+from modelops.trainers import tiny_model
 
 BASE_MODEL = f"{USER}/docs-base"
 """A base model that `trainers/tiny.py` can start from."""
 
 GATED_MODEL = "restricted-lab/gated-base"
-"""A model of somebody else that asks for permission first."""
+"""A gated model of another namespace."""
 
 _CARD = """---
 license: apache-2.0
@@ -28,8 +28,8 @@ metadata as for any other model. Training it is real.
 """
 
 
-def seed(store: RepoStore) -> None:
-    """Puts the base models in, unless they are there."""
+def create_seeds(store: RepoStore) -> None:
+    """Create the base models if they do not exist."""
     for repo_id in (BASE_MODEL, GATED_MODEL):
         if store.find("model", repo_id) is not None:
             continue
@@ -47,7 +47,7 @@ def _files(repo_id: str) -> list[tuple[str, bytes]]:
     config = {"model_type": "modelops-tiny", "architectures": ["Tiny"]}
     return [
         ("README.md", _CARD.format(name=repo_id).encode()),
-        (tiny.MODEL_FILE, tiny.Model([]).to_bytes()),
+        (tiny_model.MODEL_FILE, tiny_model.Model([]).to_bytes()),
         ("config.json", json.dumps(config, indent=2).encode()),
         ("model.safetensors", safetensors.zeros({"embedding.weight": (512, 64), "output.weight": (64, 512)})),
     ]

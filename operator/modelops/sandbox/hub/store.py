@@ -1,4 +1,4 @@
-"""Repositories on disk: content-addressed files, one JSON file for each commit, references last."""
+"""Repositories on disk: content-addressed files, one JSON file per commit, and branch references, written last."""
 
 import hashlib
 import shutil
@@ -20,11 +20,11 @@ GITATTRIBUTES = b"".join(
 
 
 class ParentChangedError(Exception):
-    """The branch has another head than the commit's parent."""
+    """The head of the branch is not the commit's parent."""
 
 
 class WrongDigestError(Exception):
-    """A content is not the one that was announced."""
+    """The content does not have the announced digest."""
 
 
 class RepoStore:
@@ -35,7 +35,7 @@ class RepoStore:
         self._blobs = folder / "blobs"
 
     def create(self, kind: RepoType, repo_id: str, *, private: bool, gated: bool = False) -> Repo:
-        """Makes a repository with the initial commit that the Hub makes, too."""
+        """Create a repository with an initial commit, as the Hub does."""
         repo = Repo(type=kind, id=repo_id, private=private, gated=gated, created_at=now(), oid=token_hex(12))
         folder = self._folder(kind, repo_id)
         entry = self.put(GITATTRIBUTES)
@@ -45,28 +45,28 @@ class RepoStore:
         return repo
 
     def delete(self, repo: Repo) -> None:
-        """Removes a repository; the contents stay until nothing needs the state folder any more."""
+        """Delete a repository. File contents stay in the store, because other repositories may share them."""
         folder = self._folder(repo.type, repo.id)
         (folder / "repo.json").unlink()
         shutil.rmtree(folder)
 
     def find(self, kind: RepoType, repo_id: str) -> Repo | None:
-        """The repository of that id, or None."""
+        """Return the repository of that id, or None."""
         stored = read_json(self._folder(kind, repo_id) / "repo.json")
         return None if stored is None else Repo(**stored)
 
     def all(self, kind: RepoType) -> Iterator[Repo]:
-        """Every repository of a type, by id."""
+        """Yield every repository of a type, sorted by id."""
         for file in sorted((self._repos / kind).glob("*/*/repo.json")):
             yield Repo(**read_json(file))
 
     def branches(self, repo: Repo) -> dict[str, str]:
-        """Branch name -> commit oid of its head."""
+        """Return the commit oid of each branch's head, by branch name."""
         refs: dict[str, str] = read_json(self._folder(repo.type, repo.id) / "refs.json", {})
         return refs
 
     def commit_at(self, repo: Repo, revision: str) -> Commit | None:
-        """The commit of a branch or of a full oid, or None."""
+        """Return the commit of a branch or of a full oid, or None."""
         oid = self.branches(repo).get(revision.removeprefix("refs/heads/"), revision)
         if not oid.isalnum():
             return None
@@ -74,7 +74,7 @@ class RepoStore:
         return None if stored is None else Commit.from_json(stored)
 
     def history(self, repo: Repo, commit: Commit | None) -> Iterator[Commit]:
-        """The commit and its ancestors, newest first."""
+        """Yield the commit and its ancestors, newest first."""
         while commit is not None:
             yield commit
             commit = self.commit_at(repo, commit.parent) if commit.parent else None
@@ -89,10 +89,10 @@ class RepoStore:
         parent: str | None = None,
         branch: str = "main",
     ) -> Commit:
-        """Makes `files` the whole tree of a branch. The same tree again makes no commit, as on the Hub.
+        """Make `files` the whole tree of a branch. An unchanged tree makes no commit, as on the Hub.
 
         Raises:
-            ParentChangedError: `parent` is given and is not the branch's head.
+            ParentChangedError: `parent` is given and is not the head of the branch.
         """
         head = self.commit_at(repo, branch)
         if head is None:
@@ -101,12 +101,14 @@ class RepoStore:
             raise ParentChangedError(f"the head of {branch} is {head.oid}, not {parent}")
         if dict(files) == head.files:
             return head
-        made = self._new_commit(repo, parent=head.oid, title=title, description=description, files=files)
-        write_json(self._folder(repo.type, repo.id) / "refs.json", {**self.branches(repo), branch: made.oid})
-        return made
+        commit = self._new_commit(repo, parent=head.oid, title=title, description=description, files=files)
+        write_json(
+            self._folder(repo.type, repo.id) / "refs.json", {**self.branches(repo), branch: commit.oid}
+        )
+        return commit
 
     def put(self, content: bytes, *, lfs: bool = False) -> Entry:
-        """Stores a content and describes it as a file of a tree."""
+        """Store a content and return it as a file of a tree."""
         digest = hashlib.sha256(content).hexdigest()
         if not self.blob(digest).exists():
             write_bytes(self.blob(digest), content)
@@ -115,21 +117,21 @@ class RepoStore:
 
     @contextmanager
     def receiving(self, sha256: str) -> Iterator[Callable[[bytes], None]]:
-        """Takes a content in pieces; it is stored when the block ends.
+        """Receive a content in pieces, and store it at the end of the `with` block.
 
         Raises:
-            WrongDigestError: the pieces do not have that digest; nothing is stored.
+            WrongDigestError: the content does not have that digest; nothing is stored.
         """
         digest = hashlib.sha256()
         target = self.blob(sha256)
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=target.parent) as file:
 
-            def take(piece: bytes) -> None:
+            def write(piece: bytes) -> None:
                 digest.update(piece)
                 file.write(piece)
 
-            yield take
+            yield write
             if digest.hexdigest() != sha256:
                 raise WrongDigestError(f"the content has sha256 {digest.hexdigest()}, announced was {sha256}")
             file.flush()
@@ -137,18 +139,18 @@ class RepoStore:
                 target.hardlink_to(file.name)
 
     def blob(self, sha256: str) -> Path:
-        """Where the content with that digest is, or would be."""
+        """Return the path of the content with that digest, whether it exists or not."""
         return self._blobs / sha256[:2] / sha256
 
     def content(self, entry: Entry) -> bytes:
-        """The bytes of a file."""
+        """Return the bytes of a file."""
         return self.blob(entry.sha256).read_bytes()
 
     def _new_commit(
         self, repo: Repo, *, parent: str | None, title: str, files: Mapping[str, Entry], description: str = ""
     ) -> Commit:
         seed = repr((repo.oid, parent, title, sorted(files.items()), now(), token_hex(8)))
-        made = Commit(
+        commit = Commit(
             oid=hashlib.sha1(seed.encode(), usedforsecurity=False).hexdigest(),
             parent=parent,
             title=title,
@@ -157,8 +159,8 @@ class RepoStore:
             author=repo.namespace,
             files=dict(sorted(files.items())),
         )
-        write_json(self._folder(repo.type, repo.id) / "commits" / f"{made.oid}.json", made.to_json())
-        return made
+        write_json(self._folder(repo.type, repo.id) / "commits" / f"{commit.oid}.json", commit.to_json())
+        return commit
 
     def _folder(self, kind: RepoType, repo_id: str) -> Path:
         namespace, _, name = repo_id.partition("/")
@@ -166,5 +168,5 @@ class RepoStore:
 
 
 def now() -> str:
-    """The time as the Hub writes it: ISO 8601 in UTC with milliseconds."""
+    """Return the time in the Hub's format: ISO 8601 in UTC with milliseconds."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

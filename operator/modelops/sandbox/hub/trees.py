@@ -1,4 +1,4 @@
-"""Routes about what a revision holds: trees, single paths, references, history."""
+"""Routes about the content of a revision: trees, single paths, references, history."""
 
 from typing import Any
 

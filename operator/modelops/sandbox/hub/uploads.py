@@ -1,4 +1,4 @@
-"""Routes that bring content in: preupload, LFS, commit."""
+"""The routes for uploads: preupload, LFS, commit."""
 
 import base64
 import binascii
@@ -14,19 +14,19 @@ from modelops.sandbox.hub.objects import Commit, Entry, git_blob_oid, lfs_pointe
 from modelops.sandbox.hub.store import ParentChangedError, RepoStore, WrongDigestError
 
 LFS_SUFFIXES = frozenset((".bin", ".gz", ".npz", ".parquet", ".pt", ".safetensors", ".zip", ".zst"))
-LARGEST_REGULAR = 10 * 1024 * 1024
-"""Bytes; larger files must go through LFS, as on the Hub."""
+MAX_REGULAR_BYTES = 10 * 1024 * 1024
+"""Larger files must be uploaded through LFS, as on the Hub."""
 
 
 async def preupload(request: web.Request) -> web.Response:
-    """`POST .../preupload/{rev}`: says for each file how it must be sent, and what is there already."""
+    """`POST .../preupload/{rev}`: how each file must be sent, and the id of the present file."""
     repo = repo_of(request, write=True)
     commit = commit_of(request, repo)
     answers = []
     for file in (await request.json())["files"]:
-        path = _checked_path(file["path"])
+        path = _check_path(file["path"])
         sample = base64.b64decode(file.get("sample", ""))
-        large = file["size"] > LARGEST_REGULAR or PurePosixPath(path).suffix in LFS_SUFFIXES
+        large = file["size"] > MAX_REGULAR_BYTES or PurePosixPath(path).suffix in LFS_SUFFIXES
         mode = "lfs" if large or b"\0" in sample else "regular"
         existing = commit.files.get(path)
         answer = {"path": path, "uploadMode": mode, "shouldIgnore": False}
@@ -37,14 +37,14 @@ async def preupload(request: web.Request) -> web.Response:
 
 
 async def lfs_batch(request: web.Request) -> web.Response:
-    """`POST /[datasets/]{id}.git/info/lfs/objects/batch`: where to PUT what is not stored yet."""
+    """`POST /[datasets/]{id}.git/info/lfs/objects/batch`: the upload addresses of objects that are not yet stored."""
     repo_of(request, write=True)
     body = await request.json()
     if body.get("operation") != "upload" or body.get("hash_algo", "sha256") != "sha256":
         raise HubError(400, "only operation 'upload' with hash_algo 'sha256' is offered")
     objects = []
     for item in body["objects"]:
-        oid, size = _checked_digest(item["oid"]), int(item["size"])
+        oid, size = _check_digest(item["oid"]), int(item["size"])
         answer: dict[str, Any] = {"oid": oid, "size": size}
         if not request.app[STORE].blob(oid).exists():
             base = f"{request.url.origin()}/lfs/{oid}"
@@ -60,8 +60,8 @@ async def lfs_batch(request: web.Request) -> web.Response:
 
 
 async def lfs_put(request: web.Request) -> web.Response:
-    """`PUT` to a signed address: takes the content if it has the digest that was announced."""
-    oid = _signed_digest(request)
+    """`PUT` to a signed address: store the content if it has the announced digest."""
+    oid = _check_signature(request)
     try:
         with request.app[STORE].receiving(oid) as write:
             async for chunk in request.content.iter_chunked(1 << 20):
@@ -72,8 +72,8 @@ async def lfs_put(request: web.Request) -> web.Response:
 
 
 async def lfs_verify(request: web.Request) -> web.Response:
-    """`POST .../verify`: whether the object arrived with the right size."""
-    oid = _signed_digest(request)
+    """`POST .../verify`: check that the object is stored with the right size."""
+    oid = _check_signature(request)
     stored = request.app[STORE].blob(oid)
     size = int((await request.json())["size"])
     if not stored.exists() or stored.stat().st_size != size:
@@ -82,7 +82,7 @@ async def lfs_verify(request: web.Request) -> web.Response:
 
 
 async def commit(request: web.Request) -> web.Response:
-    """`POST .../commit/{rev}`: ndjson of a header and operations; 412 where the head is another."""
+    """`POST .../commit/{rev}`: ndjson with a header and operations; 412 if the parent is not the head."""
     repo = repo_of(request, write=True)
     if request.query.get("create_pr"):
         raise HubError(400, "pull requests are not offered by the sandbox")
@@ -90,7 +90,7 @@ async def commit(request: web.Request) -> web.Response:
     store = request.app[STORE]
     if branch not in store.branches(repo):
         raise HubError(404, f"Invalid rev id: {branch}", "RevisionNotFound")
-    header, files = _applied(store, commit_of(request, repo), await request.read())
+    header, files = _apply_operations(store, commit_of(request, repo), await request.read())
     if not header.get("summary"):
         raise HubError(400, "✖ header.summary: a commit needs a title")
     try:
@@ -109,7 +109,7 @@ async def commit(request: web.Request) -> web.Response:
     return web.json_response({"success": True, "commitUrl": url, "commitOid": made.oid, "hookOutput": ""})
 
 
-def _applied(store: RepoStore, base: Commit, body: bytes) -> tuple[dict[str, Any], dict[str, Entry]]:
+def _apply_operations(store: RepoStore, base: Commit, body: bytes) -> tuple[dict[str, Any], dict[str, Entry]]:
     header: dict[str, Any] = {}
     files = dict(base.files)
     for number, line in enumerate(body.splitlines(), start=1):
@@ -124,9 +124,9 @@ def _applied(store: RepoStore, base: Commit, body: bytes) -> tuple[dict[str, Any
             case "header":
                 header = value
             case "file":
-                files[_checked_path(value["path"])] = store.put(_decoded(value))
+                files[_check_path(value["path"])] = store.put(_decode_content(value))
             case "lfsFile":
-                files[_checked_path(value["path"])] = _lfs_entry(store, value)
+                files[_check_path(value["path"])] = _lfs_entry(store, value)
             case "deletedFile":
                 if files.pop(value["path"], None) is None:
                     raise HubError(404, f"{value['path']} does not exist", "EntryNotFound")
@@ -138,20 +138,20 @@ def _applied(store: RepoStore, base: Commit, body: bytes) -> tuple[dict[str, Any
     return header, files
 
 
-def _decoded(value: dict[str, Any]) -> bytes:
+def _decode_content(value: dict[str, Any]) -> bytes:
     if value.get("encoding", "utf-8") != "base64":
         return str(value["content"]).encode()
     try:
         content = base64.b64decode(value["content"], validate=True)
     except binascii.Error as error:
         raise HubError(400, f"{value['path']}: the content is not base64") from error
-    if len(content) > LARGEST_REGULAR:
-        raise HubError(400, f"{value['path']} is larger than {LARGEST_REGULAR} bytes: use LFS")
+    if len(content) > MAX_REGULAR_BYTES:
+        raise HubError(400, f"{value['path']} is larger than {MAX_REGULAR_BYTES} bytes: use LFS")
     return content
 
 
 def _lfs_entry(store: RepoStore, value: dict[str, Any]) -> Entry:
-    oid = _checked_digest(value["oid"])
+    oid = _check_digest(value["oid"])
     stored = store.blob(oid)
     if not stored.exists():
         raise HubError(400, f"{value['path']}: LFS object {oid} was not uploaded")
@@ -159,14 +159,14 @@ def _lfs_entry(store: RepoStore, value: dict[str, Any]) -> Entry:
     return Entry(size=size, sha256=oid, git_oid=git_blob_oid(lfs_pointer(oid, size)), lfs=True)
 
 
-def _checked_path(path: str) -> str:
+def _check_path(path: str) -> str:
     parts = path.split("/")
     if not path or path.startswith("/") or any(part in ("", ".", "..", ".git") for part in parts):
         raise HubError(400, f"✖ Invalid file path: {path!r}")
     return path
 
 
-def _checked_digest(oid: str) -> str:
+def _check_digest(oid: str) -> str:
     if len(oid) != 64 or any(digit not in "0123456789abcdef" for digit in oid):
         raise HubError(400, f"{oid!r} is no sha256 digest")
     return oid
@@ -176,8 +176,8 @@ def _signature(request: web.Request, oid: str) -> str:
     return hmac.new(request.app[TOKENS].hf.encode(), oid.encode(), "sha256").hexdigest()
 
 
-def _signed_digest(request: web.Request) -> str:
-    oid = _checked_digest(request.match_info["oid"])
+def _check_signature(request: web.Request) -> str:
+    oid = _check_digest(request.match_info["oid"])
     if not hmac.compare_digest(request.query.get("signature", ""), _signature(request, oid)):
         raise HubError(403, "the signature of the address does not fit")
     return oid

@@ -1,1 +1,1 @@
-"""Hugging Face Jobs: submitted jobs run as real subprocesses."""
+"""Hugging Face Jobs: submitted jobs run as real processes."""

@@ -17,15 +17,15 @@ class Flavor:
     gpu: str | None = None
     gpus: int = 0
     vram_gb: int = 0
-    """Of all GPUs together."""
+    """Total of all GPUs."""
 
     @property
     def micro_usd_per_minute(self) -> int:
-        """The unit price; a job is billed by the minute."""
+        """The price of a minute; a job is billed by the minute."""
         return round(self.usd_per_hour * 1_000_000 / 60)
 
     def to_json(self) -> dict[str, Any]:
-        """An item of `GET /api/jobs/hardware`."""
+        """Return an item of `GET /api/jobs/hardware`."""
         accelerator = {
             "type": "gpu",
             "model": self.gpu,

@@ -1,4 +1,4 @@
-"""What a job has said: kept in a file, replayed to everybody who asks, and followed while it grows."""
+"""The log of a job: kept in a file, sent from its start to every client, and followed while it grows."""
 
 import asyncio
 import json
@@ -12,23 +12,23 @@ from pydantic import BaseModel, ConfigDict, Field
 from modelops.sandbox.hub.store import now
 
 STARTED = "===== Job started"
-"""Begins the line that the service itself puts before the job's own; SDKs drop it."""
+"""Start of the line that the service writes before the job's own lines; SDKs skip it."""
 
 
 class LogStreams(BaseModel):
-    """How logs are streamed: as the service does it, or as it was seen to fail."""
+    """How logs are streamed: in the normal way, or with failures that the real service has shown."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     keep_alive: Annotated[float, Field(gt=0)] = 30.0
-    """Seconds without a line until a keep-alive is sent."""
+    """Seconds without a line after which a keep-alive is sent."""
     replays: Annotated[int, Field(ge=1)] = 1
-    """How often a connection is told what was said before it."""
+    """How often a new connection receives the earlier lines."""
     silent_after: Annotated[int, Field(ge=0)] | None = None
-    """Half-open: after so many events a connection stays, and only keep-alives come."""
+    """A half-open connection: after this number of events only keep-alives are sent. None: never."""
 
 
-USUAL = LogStreams()
+NORMAL = LogStreams()
 
 
 class JobLog:
@@ -37,37 +37,37 @@ class JobLog:
     def __init__(self, file: Path, *, closed: bool = False) -> None:
         self._file = file
         self._closed = closed
-        self._grown = asyncio.Event()
+        self._changed = asyncio.Event()
 
     def append(self, *lines: str) -> None:
-        """Adds lines and wakes the followers."""
+        """Append lines and notify the followers."""
         timestamp = now()
         with self._file.open("a") as file:
             for line in lines:
                 file.write(json.dumps({"data": line, "timestamp": timestamp}) + "\n")
-        self._wake()
+        self._notify()
 
     def mark_start(self) -> None:
-        """Adds the service's own line."""
+        """Append the service's own line at the start of an attempt."""
         self.append(f"{STARTED} at {now()} =====")
 
     def close(self) -> None:
-        """No line will follow; followers end."""
+        """End the log: no line will follow, and followers end."""
         self._closed = True
-        self._wake()
+        self._notify()
 
-    async def stream(self, *, tail: int | None, as_asked: LogStreams = USUAL) -> AsyncIterator[str | None]:
-        """The events from the beginning (or the last `tail`, with the start marks), until the log is closed.
+    async def stream(self, *, tail: int | None, settings: LogStreams = NORMAL) -> AsyncIterator[str | None]:
+        """Yield the lines from the beginning (or the last `tail`, and the start marks) until the log is closed.
 
-        None, a keep-alive, comes after a while without a line.
+        Yields None, for a keep-alive, after `settings.keep_alive` seconds without a line.
         """
-        offset, sent, replays = 0, 0, as_asked.replays
+        offset, sent, replays = 0, 0, settings.replays
         while True:
-            grown, closed = self._grown, self._closed
+            changed, closed = self._changed, self._closed
             lines, offset = self._read(offset)
-            for line in (lines if tail is None else _last(lines, tail)) * replays:
-                while sent == as_asked.silent_after:
-                    await asyncio.sleep(as_asked.keep_alive)
+            for line in (lines if tail is None else _tail(lines, tail)) * replays:
+                while sent == settings.silent_after:
+                    await asyncio.sleep(settings.keep_alive)
                     yield None
                 yield line
                 sent += 1
@@ -75,7 +75,7 @@ class JobLog:
             if closed:
                 return
             try:
-                await asyncio.wait_for(grown.wait(), as_asked.keep_alive)
+                await asyncio.wait_for(changed.wait(), settings.keep_alive)
             except TimeoutError:
                 yield None
 
@@ -86,15 +86,15 @@ class JobLog:
                 content = file.read()
         except FileNotFoundError:
             return [], offset
-        whole = content[: content.rfind(b"\n") + 1]
-        return whole.decode().splitlines(), offset + len(whole)
+        complete = content[: content.rfind(b"\n") + 1]
+        return complete.decode().splitlines(), offset + len(complete)
 
-    def _wake(self) -> None:
-        self._grown.set()
-        self._grown = asyncio.Event()
+    def _notify(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
 
 
-def _last(lines: list[str], count: int) -> list[str]:
+def _tail(lines: list[str], count: int) -> list[str]:
     marks = [line for line in lines if json.loads(line)["data"].startswith(STARTED)]
     others = deque((line for line in lines if line not in marks), maxlen=count)
     return [*marks, *others]

@@ -1,4 +1,4 @@
-"""A job's container, as far as a sandbox has one: a process group with its own folder and environment."""
+"""In place of a job's container: a process group with its own folder and environment."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ from modelops.sandbox.jobs.hardware import FLAVORS
 from modelops.sandbox.jobs.logs import JobLog
 from modelops.sandbox.jobs.records import Job
 
-SHIELD = Path(__file__).with_name("shield.py")
+DIE_WITH_PARENT = Path(__file__).with_name("die_with_parent.py")
 _PIPE_GRACE_SECONDS = 1.0
 _CHUNK = 1 << 16
 
@@ -28,17 +28,17 @@ class JobProcess:
         self._folder = folder
 
     @classmethod
-    async def begin(
+    async def start(
         cls, job: Job, *, secrets: Mapping[str, str], service: Mapping[str, str], folder: Path, log: JobLog
     ) -> "JobProcess":
-        """Starts a job in a fresh folder. `service` is the environment that the service itself gives."""
+        """Start a job in a new folder. `service`: the environment variables that the service itself sets."""
         for name in ("home", "work"):
             (folder / name).mkdir(parents=True)
         uv_shim.install(folder / "bin")
-        first = f"{folder / 'bin'}:{Path(sys.executable).parent}"
-        path = f"{first}:{os.environ.get('PATH', os.defpath)}"
+        own_programs = f"{folder / 'bin'}:{Path(sys.executable).parent}"
+        path = f"{own_programs}:{os.environ.get('PATH', os.defpath)}"
         # A login shell (`bash -l`) resets PATH from /etc/profile and then reads this file.
-        (folder / "home" / ".profile").write_text(f'export PATH="{first}:$PATH"\n')
+        (folder / "home" / ".profile").write_text(f'export PATH="{own_programs}:$PATH"\n')
         flavor = FLAVORS[job.flavor]
         environment = {
             "PATH": path,
@@ -56,7 +56,7 @@ class JobProcess:
         }
         log.mark_start()
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", str(SHIELD), str(os.getpid())),
+            *(sys.executable, "-I", "-S", str(DIE_WITH_PARENT), str(os.getpid())),
             *(*job.command, *job.arguments),
             cwd=folder / "work",
             env=environment,
@@ -68,8 +68,8 @@ class JobProcess:
         return cls(process, log, folder)
 
     async def wait(self) -> int:
-        """Its exit code (negative: the signal that ended it), once all that it said is in the log."""
-        copying = asyncio.create_task(self._copy())
+        """Wait until the job has ended and its output is in the log; return its exit code (negative: the signal)."""
+        copying = asyncio.create_task(self._copy_output())
         try:
             code = await self._process.wait()
             with suppress(TimeoutError):
@@ -81,11 +81,11 @@ class JobProcess:
             await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
     def kill(self) -> None:
-        """Ends it and everything that it started, at once."""
+        """Kill the job and every process that it has started."""
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
-    async def _copy(self) -> None:
+    async def _copy_output(self) -> None:
         stream = self._process.stdout
         assert stream is not None
         rest = b""

@@ -1,4 +1,4 @@
-"""A job as the service knows it."""
+"""A job as the service stores it."""
 
 import math
 from dataclasses import asdict, dataclass
@@ -14,7 +14,7 @@ TERMINAL: frozenset[Stage] = frozenset(("COMPLETED", "CANCELED", "ERROR"))
 
 @dataclass(frozen=True)
 class Job:
-    """One job. Times are Unix seconds. Secrets are known by name only; their values are kept elsewhere."""
+    """One job. Times are Unix seconds. It has only the names of secrets; their values are in another file."""
 
     id: str
     namespace: str
@@ -35,30 +35,30 @@ class Job:
     finished: float | None = None
 
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> Self:
-        """Reverses `stored`."""
+    def from_stored(cls, value: dict[str, Any]) -> Self:
+        """Read what `to_stored` returned."""
         return cls(**value)
 
-    def stored(self) -> dict[str, Any]:
-        """JSON for the disk."""
+    def to_stored(self) -> dict[str, Any]:
+        """Return JSON for the file."""
         return asdict(self)
 
     def running_seconds(self, now: float) -> float:
-        """How long its process has run; this is what is billed."""
+        """Return how long its process has run; this time is billed."""
         if self.started is None:
             return 0.0
         return (self.finished if self.finished is not None else now) - self.started
 
-    def described(self, now: float) -> dict[str, Any]:
-        """The job as the API shows it. The timeout is not shown, as in the real service."""
+    def to_json(self, now: float) -> dict[str, Any]:
+        """Return the job as the API shows it, without the timeout, as in the real service."""
         waited = (self.started or self.finished or now) - self.created
         running = self.running_seconds(now)
-        shown: dict[str, Any] = {
+        item: dict[str, Any] = {
             "type": "job",
             "id": self.id,
-            "createdAt": _iso(self.created),
-            "startedAt": _iso(self.started),
-            "finishedAt": _iso(self.finished),
+            "createdAt": _iso_time(self.created),
+            "startedAt": _iso_time(self.started),
+            "finishedAt": _iso_time(self.finished),
             "command": self.command,
             "arguments": self.arguments,
             "environment": self.environment,
@@ -77,13 +77,13 @@ class Job:
             "retry": self.attempts - 1,
         }
         if self.space_id is not None:
-            shown["spaceId"] = self.space_id
+            item["spaceId"] = self.space_id
         else:
-            shown["dockerImage"] = self.docker_image
-        return shown
+            item["dockerImage"] = self.docker_image
+        return item
 
     def bill(self, now: float) -> dict[str, Any]:
-        """What the job costs: each begun minute of running."""
+        """Return the job's billing: every started minute of running costs a full minute."""
         running = self.running_seconds(now)
         minutes = math.ceil(running / 60)
         return {
@@ -100,7 +100,7 @@ def _account(name: str) -> dict[str, str]:
     return {"id": name, "name": name, "type": "user" if name == USER else "org"}
 
 
-def _iso(seconds: float | None) -> str | None:
+def _iso_time(seconds: float | None) -> str | None:
     if seconds is None:
         return None
     text = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

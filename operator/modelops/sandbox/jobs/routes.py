@@ -1,4 +1,4 @@
-"""The routes of Jobs, below `/api/jobs` of the Hub, and those for tests at the admin address."""
+"""The routes of Jobs below `/api/jobs` of the Hub, and admin routes for tests."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from modelops.sandbox.hub.access import HubError, require_namespace
-from modelops.sandbox.hub.repos import body_of
+from modelops.sandbox.hub.repos import parse_body
 from modelops.sandbox.jobs.hardware import FLAVORS
 from modelops.sandbox.jobs.logs import LogStreams
 from modelops.sandbox.jobs.records import Job
@@ -16,7 +16,7 @@ from modelops.sandbox.jobs.spec import JobSpec, LabelsBody
 
 
 def job_routes() -> list[web.RouteDef]:
-    """What the SDK calls."""
+    """Return the routes that the SDK calls."""
     one = "/api/jobs/{namespace}/{id}"
     return [
         web.get("/api/jobs/hardware", _hardware),
@@ -24,13 +24,13 @@ def job_routes() -> list[web.RouteDef]:
         web.get("/api/jobs/{namespace}", _list),
         web.get(one, _inspect),
         web.post(f"{one}/cancel", _cancel),
-        web.put(f"{one}/labels", _relabel),
+        web.put(f"{one}/labels", _replace_labels),
         web.get(f"{one}/logs", _logs),
     ]
 
 
 def admin_routes(jobs: JobService) -> list[web.RouteDef]:
-    """For tests and benches.
+    """Return the admin routes, for tests and benchmarks.
 
     `POST /jobs/hold {held}`, `POST /jobs/page-size {size}`, `POST /jobs/log-streams {keep_alive, replays,
     silent_after}`, `POST /jobs/{id}/kill {message}`, `GET /jobs/billing`.
@@ -75,12 +75,12 @@ async def _hardware(_: web.Request) -> web.Response:
 async def _create(request: web.Request) -> web.Response:
     namespace = request.match_info["namespace"]
     require_namespace(request, namespace)
-    job = request.app[JOBS].create(namespace, await body_of(request, JobSpec))
-    return web.json_response(job.described(time.time()))
+    job = request.app[JOBS].create(namespace, await parse_body(request, JobSpec))
+    return web.json_response(job.to_json(time.time()))
 
 
 async def _list(request: web.Request) -> web.Response:
-    """Filters `stage` (any of) and `label` (all of, `key=value`); pages follow the `Link` header."""
+    """List jobs in any given `stage` with every given `label` (`key=value`). The `Link` header has the next page."""
     namespace = request.match_info["namespace"]
     require_namespace(request, namespace)
     labels = {}
@@ -90,7 +90,7 @@ async def _list(request: web.Request) -> web.Response:
             raise HubError(400, f"label filter {label!r} is not of the form key=value")
         labels[key] = value
     jobs = request.app[JOBS]
-    found = jobs.listed(namespace, stages=set(request.query.getall("stage", [])), labels=labels)
+    found = jobs.list_jobs(namespace, stages=set(request.query.getall("stage", [])), labels=labels)
     cursor = request.query.get("cursor")
     if cursor is not None:
         created, _, job_id = cursor.partition("-")
@@ -101,24 +101,24 @@ async def _list(request: web.Request) -> web.Response:
         query = urlencode([*filters, ("cursor", f"{page[-1].created!r}-{page[-1].id}")])
         headers["Link"] = f'<{request.url.origin()}{request.path}?{query}>; rel="next"'
     now = time.time()
-    return web.json_response([job.described(now) for job in page], headers=headers)
+    return web.json_response([job.to_json(now) for job in page], headers=headers)
 
 
 async def _inspect(request: web.Request) -> web.Response:
-    return web.json_response(_job(request).described(time.time()))
+    return web.json_response(_job(request).to_json(time.time()))
 
 
 async def _cancel(request: web.Request) -> web.Response:
-    return web.json_response(request.app[JOBS].cancel(_job(request)).described(time.time()))
+    return web.json_response(request.app[JOBS].cancel(_job(request)).to_json(time.time()))
 
 
-async def _relabel(request: web.Request) -> web.Response:
-    job, body = _job(request), await body_of(request, LabelsBody)
-    return web.json_response(request.app[JOBS].relabel(job, body.labels).described(time.time()))
+async def _replace_labels(request: web.Request) -> web.Response:
+    job, body = _job(request), await parse_body(request, LabelsBody)
+    return web.json_response(request.app[JOBS].replace_labels(job, body.labels).to_json(time.time()))
 
 
 async def _logs(request: web.Request) -> web.StreamResponse:
-    """Server-sent events: at each connection the whole log or its last `tail` lines."""
+    """Send the log as server-sent events: each connection gets the whole log, or its last `tail` lines."""
     job = _job(request)
     tail = request.query.get("tail")
     if tail is not None and not tail.isdigit():
@@ -126,7 +126,7 @@ async def _logs(request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
     await response.prepare(request)
     jobs = request.app[JOBS]
-    events = jobs.log(job).stream(tail=None if tail is None else int(tail), as_asked=jobs.streams)
+    events = jobs.log(job).stream(tail=None if tail is None else int(tail), settings=jobs.streams)
     try:
         async for event in events:
             await response.write(b": keep-alive\n\n" if event is None else f"data: {event}\n\n".encode())

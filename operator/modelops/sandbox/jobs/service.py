@@ -1,4 +1,4 @@
-"""The life of jobs: SCHEDULING, RUNNING, then COMPLETED, ERROR or CANCELED."""
+"""The life cycle of jobs: SCHEDULING, RUNNING, then COMPLETED, ERROR or CANCELED."""
 
 import asyncio
 import shutil
@@ -18,42 +18,42 @@ from modelops.sandbox.state import ServiceState, read_json, write_json
 
 
 class JobService:
-    """All jobs of a sandbox. Every change is on disk before anybody is told of it."""
+    """All jobs of a sandbox. Every change is on disk before a client can see it."""
 
     def __init__(self, state: ServiceState) -> None:
         self._state = state
         self._jobs: dict[str, Job] = {}
         self._logs: dict[str, JobLog] = {}
-        self._lives: dict[str, asyncio.Task[None]] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
         self._processes: dict[str, JobProcess] = {}
-        self._killed: dict[str, str] = {}
-        self._released = asyncio.Event()
-        self._released.set()
+        self._kill_messages: dict[str, str] = {}
+        self._not_held = asyncio.Event()
+        self._not_held.set()
         self.page_size = 100
         self.streams = LogStreams()
 
     async def start(self) -> None:
-        """Reads what is on disk: waiting jobs go on waiting, running ones have lost their machine."""
+        """Read the jobs on disk. Scheduled jobs stay scheduled; jobs that were running end as `node lost`."""
         for file in self._state.folder.glob("*/job.json"):
-            job = Job.from_json(read_json(file))
+            job = Job.from_stored(read_json(file))
             self._jobs[job.id] = job
             self._logs[job.id] = JobLog(file.with_name("log.jsonl"), closed=job.stage in TERMINAL)
             if job.stage == "RUNNING":
                 shutil.rmtree(file.parent / "container", ignore_errors=True)
                 self._finish(job, "ERROR", "node lost")
             elif job.stage == "SCHEDULING":
-                self._live(job)
+                self._start_task(job)
 
     async def stop(self) -> None:
-        """Ends all processes; their jobs are lost with the machine, waiting ones stay as they are."""
+        """Kill all processes. Running jobs end as `node lost`; scheduled jobs stay scheduled."""
         for log in self._logs.values():
             log.close()
-        for life in self._lives.values():
-            life.cancel()
-        await asyncio.gather(*self._lives.values(), return_exceptions=True)
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
     def create(self, namespace: str, spec: JobSpec) -> Job:
-        """Takes a job in. Creating twice makes two jobs, as in the real service."""
+        """Create a job. The same call again creates a second job, as in the real service."""
         job = Job(
             id=token_hex(12),
             namespace=namespace,
@@ -71,17 +71,17 @@ class JobService:
         )
         self._state.write(f"{job.id}/secrets.json", spec.secrets, mode=0o600)
         self._logs[job.id] = JobLog(self._state.folder / job.id / "log.jsonl")
-        self._keep(job)
-        self._live(job)
+        self._save(job)
+        self._start_task(job)
         return job
 
     def find(self, namespace: str, job_id: str) -> Job | None:
-        """The job of that id, or None."""
+        """Return the job of that id in the namespace, or None."""
         job = self._jobs.get(job_id)
         return job if job is not None and job.namespace == namespace else None
 
-    def listed(self, namespace: str, *, stages: set[str], labels: Mapping[str, str]) -> list[Job]:
-        """Jobs in any of the stages (none given: all) that carry all labels, newest first."""
+    def list_jobs(self, namespace: str, *, stages: set[str], labels: Mapping[str, str]) -> list[Job]:
+        """Return the jobs in any of the stages (if empty: in all) that have all labels, newest first."""
         found = [
             job
             for job in self._jobs.values()
@@ -91,54 +91,54 @@ class JobService:
         ]
         return sorted(found, key=lambda job: (job.created, job.id), reverse=True)
 
-    def relabel(self, job: Job, labels: dict[str, str]) -> Job:
-        """Replaces all labels."""
-        return self._keep(replace(self._jobs[job.id], labels=labels))
+    def replace_labels(self, job: Job, labels: dict[str, str]) -> Job:
+        """Replace all labels of a job."""
+        return self._save(replace(self._jobs[job.id], labels=labels))
 
     def cancel(self, job: Job) -> Job:
-        """Ends a job as CANCELED; one that has ended stays as it is."""
+        """End a job as CANCELED. A job that has ended does not change."""
         if job.stage not in TERMINAL:
             self._finish(job, "CANCELED", None)
             if job.id in self._processes:
                 self._processes[job.id].kill()
             else:
-                self._lives[job.id].cancel()
+                self._tasks[job.id].cancel()
         return self._jobs[job.id]
 
     def kill(self, job_id: str, message: str) -> bool:
-        """Kills the process of a running job from outside, as a lost node or the OOM killer does."""
+        """Kill the process of a running job, as a lost node or the OOM killer does. Returns False if none runs."""
         process = self._processes.get(job_id)
         if process is None:
             return False
-        self._killed[job_id] = message
+        self._kill_messages[job_id] = message
         process.kill()
         return True
 
     def hold(self, *, held: bool) -> None:
-        """Keeps jobs in SCHEDULING, or lets them start."""
+        """Keep jobs in SCHEDULING, or let them start."""
         if held:
-            self._released.clear()
+            self._not_held.clear()
         else:
-            self._released.set()
+            self._not_held.set()
 
     def log(self, job: Job) -> JobLog:
-        """What the job has said."""
+        """Return the job's log."""
         return self._logs[job.id]
 
     def billing(self) -> list[dict[str, Any]]:
-        """What each job costs, oldest first."""
+        """Return the billing of each job, oldest first."""
         now = time.time()
         return [job.bill(now) for job in sorted(self._jobs.values(), key=lambda job: job.created)]
 
-    def _live(self, job: Job) -> None:
-        life = asyncio.create_task(self._run(job.id))
-        self._lives[job.id] = life
-        life.add_done_callback(lambda _: self._lives.pop(job.id, None))
+    def _start_task(self, job: Job) -> None:
+        task = asyncio.create_task(self._run(job.id))
+        self._tasks[job.id] = task
+        task.add_done_callback(lambda _: self._tasks.pop(job.id, None))
 
     async def _run(self, job_id: str) -> None:
         waited = time.time() - self._jobs[job_id].created
         await asyncio.sleep(max(0.0, self._state.profile.scheduling - waited))
-        await self._released.wait()
+        await self._not_held.wait()
         for _ in range(self._jobs[job_id].attempts):
             stage, message = await self._attempt(job_id)
             if self._jobs[job_id].stage in TERMINAL:
@@ -151,8 +151,8 @@ class JobService:
         folder = self._state.folder / job_id
         secrets: dict[str, str] = read_json(folder / "secrets.json", {})
         job = self._jobs[job_id]
-        job = self._keep(replace(job, stage="RUNNING", started=job.started or time.time()))
-        process = await JobProcess.begin(
+        job = self._save(replace(job, stage="RUNNING", started=job.started or time.time()))
+        process = await JobProcess.start(
             job, secrets=secrets, service=self._environment(), folder=folder / "container", log=self.log(job)
         )
         self._processes[job_id] = process
@@ -171,7 +171,7 @@ class JobService:
             self._processes.pop(job_id, None)
         if not done:
             return "ERROR", _TIMED_OUT
-        killed = self._killed.pop(job_id, None)
+        killed = self._kill_messages.pop(job_id, None)
         if killed is not None:
             return "ERROR", killed
         if code == 0:
@@ -181,12 +181,12 @@ class JobService:
     def _finish(self, job: Job, stage: Any, message: str | None) -> None:
         if self._jobs[job.id].stage in TERMINAL:
             return
-        self._keep(replace(self._jobs[job.id], stage=stage, message=message, finished=time.time()))
+        self._save(replace(self._jobs[job.id], stage=stage, message=message, finished=time.time()))
         (self._state.folder / job.id / "secrets.json").unlink(missing_ok=True)
         self._logs[job.id].close()
 
-    def _keep(self, job: Job) -> Job:
-        write_json(self._state.folder / job.id / "job.json", job.stored(), mode=0o600)
+    def _save(self, job: Job) -> Job:
+        write_json(self._state.folder / job.id / "job.json", job.to_stored(), mode=0o600)
         self._jobs[job.id] = job
         return job
 

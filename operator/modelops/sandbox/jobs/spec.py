@@ -8,14 +8,14 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from modelops.sandbox.jobs.hardware import FLAVORS
 
 DEFAULT_TIMEOUT_SECONDS = 30 * 60
-"""What a job gets that names no timeout (documented in "Jobs: configuration")."""
+"""The timeout of a job that names none (documented in "Jobs: configuration")."""
 
 _LABEL = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _NAME_LABEL = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
 
 class JobSpec(BaseModel):
-    """What is to be run. Volumes, ports, SSH and networks are refused: the sandbox cannot give them."""
+    """The job to run. Volumes, ports, SSH and networks are refused, because the sandbox does not have them."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -40,7 +40,7 @@ class JobSpec(BaseModel):
     @field_validator("labels")
     @classmethod
     def _labels_fit(cls, value: dict[str, str]) -> dict[str, str]:
-        checked_labels(value)
+        check_labels(value)
         return value
 
     @model_validator(mode="after")
@@ -62,15 +62,15 @@ class LabelsBody(BaseModel):
     @field_validator("labels")
     @classmethod
     def _labels_fit(cls, value: dict[str, str]) -> dict[str, str]:
-        checked_labels(value)
+        check_labels(value)
         return value
 
 
-def checked_labels(labels: dict[str, str]) -> None:
-    """Refuses what the service refuses: keys and values are 1-100 characters of `[A-Za-z0-9_-]`.
+def check_labels(labels: dict[str, str]) -> None:
+    """Check labels as the real service does: keys and values have 1 to 100 characters of `[A-Za-z0-9_-]`.
 
     Raises:
-        ValueError: names the label.
+        ValueError: a label is invalid; the message names it.
     """
     for key, value in labels.items():
         allowed = _NAME_LABEL if key == "name" else _LABEL

@@ -1,4 +1,4 @@
-"""A job's `uv`: runs the script with this machine's training environment instead of installing 5.6 GB per job."""
+"""A `uv` for jobs: it runs the script in this machine's training environment instead of installing 5.6 GB."""
 
 import shlex
 from pathlib import Path
@@ -7,9 +7,9 @@ from modelops.trainenv.environment import MAKE, VARIABLE, find_python
 
 _SHIM = """\
 #!/bin/sh
-# In place of uv: what the script's header asks for is in the sandbox's training environment.
+# In place of uv: the training environment already has the packages that the script's header requires.
 if [ "$1 $2" != "run --no-project" ] || [ $# -lt 3 ]; then
-    echo "uv: jobs of the sandbox know 'uv run --no-project SCRIPT' only" >&2
+    echo "uv: the sandbox supports only 'uv run --no-project SCRIPT'" >&2
     exit 2
 fi
 shift 2
@@ -23,7 +23,7 @@ exec "$python" "$@"
 
 
 def install(folder: Path) -> None:
-    """Puts `uv` into the folder."""
+    """Write the program `uv` into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     python = find_python()
     shim = folder / "uv"

@@ -1,4 +1,4 @@
-"""Who may call, and how refusals look: FastAPI's `{"detail": ...}`, as the real service answers."""
+"""Access control, and error responses in FastAPI's format `{"detail": ...}`, as the real service sends them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from aiohttp.typedefs import Handler, Middleware
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 Model = TypeVar("Model", bound=BaseModel)
-_OPEN = {"/info"}
+_PUBLIC_PATHS = {"/info"}
 
 
 class RefusedError(Exception):
-    """A request that the service turns down with this status and detail."""
+    """The request is refused with this status and detail."""
 
     def __init__(self, status: int, detail: object) -> None:
         super().__init__(status, detail)
@@ -25,20 +25,20 @@ class RefusedError(Exception):
 
 
 def invalid(where: str, message: str) -> RefusedError:
-    """A 422 in FastAPI's shape; `where` is like `body.runs.0.id`."""
+    """Return a 422 in FastAPI's format. `where`: the place, such as `body.runs.0.id`."""
     return RefusedError(422, [{"loc": where.split("."), "msg": message, "type": "value_error"}])
 
 
 def access(key: str) -> Middleware:
-    """Checks `x-api-key` and turns refusals, unknown routes and bad bodies into JSON answers.
+    """Return a middleware that checks `x-api-key` and turns errors into JSON responses.
 
-    A wrong key is 401, but 403 at the ingestion of runs, as the real service does it.
+    As in the real service, a wrong key gets a 401, but a 403 when runs are ingested.
     """
 
     @web.middleware
     async def apply(request: web.Request, handler: Handler) -> web.StreamResponse:
         given = request.headers.get("x-api-key", "")
-        if request.path not in _OPEN and not compare_digest(given.encode(), key.encode()):
+        if request.path not in _PUBLIC_PATHS and not compare_digest(given.encode(), key.encode()):
             if request.path.startswith("/runs") and request.method in {"POST", "PATCH"}:
                 return web.json_response({"error": "Forbidden"}, status=403)
             return web.json_response({"detail": "Invalid token"}, status=401)
@@ -56,7 +56,7 @@ def access(key: str) -> Middleware:
 
 
 async def json_body(request: web.Request) -> object:
-    """The JSON document of a request; 422 where there is none."""
+    """Return the JSON body of a request. Refuses other bodies with a 422."""
     try:
         return json.loads(await request.read())
     except ValueError as error:
@@ -64,17 +64,17 @@ async def json_body(request: web.Request) -> object:
 
 
 async def body_as(request: web.Request, model: type[Model]) -> Model:
-    """The body, validated."""
+    """Return the validated body. Raises ValidationError, which becomes a 422."""
     return model.model_validate(await json_body(request))
 
 
 def path_uuid(request: web.Request, name: str) -> str:
-    """A UUID of the path in its canonical form; 422 where it is none."""
+    """Return a UUID in the path, in its canonical form. Refuses other values with a 422."""
     return as_uuid(request.match_info[name], f"path.{name}")
 
 
 def as_uuid(value: str, where: str) -> str:
-    """The canonical form of a UUID; 422 where it is none."""
+    """Return the canonical form of a UUID. Refuses other values with a 422."""
     try:
         return str(UUID(value))
     except ValueError:
@@ -82,7 +82,7 @@ def as_uuid(value: str, where: str) -> str:
 
 
 def paging(request: web.Request) -> tuple[int, int]:
-    """`limit` (1 to 100, default 100) and `offset` of a list request."""
+    """Return `limit` (1 to 100, default 100) and `offset` of a list request."""
     number = TypeAdapter(int)
     try:
         limit = number.validate_python(request.query.get("limit", 100))
@@ -95,7 +95,7 @@ def paging(request: web.Request) -> tuple[int, int]:
 
 
 def metadata_filter(request: web.Request) -> dict[str, object]:
-    """The `metadata` parameter: a JSON object whose items must all be contained."""
+    """Return the `metadata` parameter: a JSON object, all of whose items must match."""
     given = request.query.get("metadata")
     if given is None:
         return {}
@@ -109,5 +109,5 @@ def metadata_filter(request: web.Request) -> dict[str, object]:
 
 
 def flag(request: web.Request, name: str) -> bool:
-    """A boolean parameter, false where absent."""
+    """Return a boolean parameter; False if it is missing."""
     return request.query.get(name, "false").lower() in {"true", "1"}

@@ -1,4 +1,4 @@
-"""The loopback LangSmith as an aiohttp application."""
+"""The imitation of LangSmith as an aiohttp application."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ from modelops.sandbox.state import ServiceState
 from modelops.sandbox.tokens import Tokens
 
 MAX_BODY = 64 * 1024 * 1024
-"""Bytes of one request; a larger one is answered with 413."""
+"""Maximum bytes of a request body; a larger one gets a 413."""
 
 
 def build(state: ServiceState, faults: Faults, tokens: Tokens) -> web.Application:
-    """The service over the state folder's database; `faults` are applied by the server around it."""
+    """Build the service with the database in the state folder; the server applies `faults` around it."""
     del faults
     database = Database(state.folder / "langsmith.sqlite3")
     sessions, versions = Sessions(database), Versions(database)
-    # The SDK looks up the workspace's id as that of any project, so there always is one.
-    sessions.id_of("default")
+    # The SDK reads the workspace's id from any project, so one project must always exist.
+    sessions.get_or_create("default")
     runs, feedback = Runs(database, sessions), Feedback(database)
 
-    async def closing(_: web.Application) -> AsyncIterator[None]:
+    async def close_database(_: web.Application) -> AsyncIterator[None]:
         yield
         database.close()
 
     app = web.Application(middlewares=[access(tokens.langsmith)], client_max_size=MAX_BODY)
-    app.cleanup_ctx.append(closing)
+    app.cleanup_ctx.append(close_database)
     for part in (
         Ingest(database, runs, feedback),
         Queries(runs),

@@ -1,4 +1,4 @@
-"""Where the loopback LangSmith keeps everything: one SQLite file, and a clock that never repeats."""
+"""The storage of the service: one SQLite file, and a clock that never returns the same time twice."""
 
 from __future__ import annotations
 
@@ -43,30 +43,30 @@ CREATE TABLE IF NOT EXISTS comparatives (id TEXT PRIMARY KEY, document TEXT NOT 
 
 
 class Database:
-    """The file, opened for one process. All calls are short and made on the event loop."""
+    """The SQLite file, opened by one process. All calls are short and run on the event loop."""
 
     def __init__(self, path: Path) -> None:
         self._connection = sqlite3.connect(path, isolation_level=None)
         self._connection.row_factory = sqlite3.Row
         self._connection.execute("PRAGMA journal_mode = WAL")
-        # A kill of the process loses nothing with this; only a crash of the machine may.
+        # With this, killing the process loses no data; only a crash of the machine may.
         self._connection.execute("PRAGMA synchronous = OFF")
         self._connection.executescript(_SCHEMA)
         self._last = datetime.min.replace(tzinfo=UTC)
-        self.tenant_id = self._kept("tenant_id", str(uuid4()))
+        self.tenant_id = self._get_or_create("tenant_id", str(uuid4()))
 
     def close(self) -> None:
-        """Closes the file."""
+        """Close the file."""
         self._connection.close()
 
     def now(self) -> str:
-        """The time, later than every answer before. ISO 8601 with microseconds: texts compare like times."""
+        """Return the time, always later than before, in ISO 8601 with microseconds, so that texts sort like times."""
         self._last = max(datetime.now(UTC), self._last + timedelta(microseconds=1))
-        return stamp(self._last)
+        return timestamp(self._last)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing."""
+        """Commit at the end of the `with` block, or roll back after an exception."""
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -76,49 +76,49 @@ class Database:
         self._connection.execute("COMMIT")
 
     def rows(self, query: str, *values: object) -> list[sqlite3.Row]:
-        """All rows of a query."""
+        """Return all rows of a query."""
         return self._connection.execute(query, values).fetchall()
 
     def row(self, query: str, *values: object) -> sqlite3.Row | None:
-        """The first row of a query, or None."""
+        """Return the first row of a query, or None."""
         found: sqlite3.Row | None = self._connection.execute(query, values).fetchone()
         return found
 
     def number(self, query: str, *values: object) -> int:
-        """The first column of the first row, as a count."""
+        """Return the first column of the first row as an integer; 0 if there is no row."""
         found = self.row(query, *values)
         return int(found[0] or 0) if found else 0
 
     def write(self, query: str, *values: object) -> int:
-        """Changes rows; returns how many."""
+        """Change rows; return how many."""
         return self._connection.execute(query, values).rowcount
 
     def write_many(self, query: str, rows: Iterable[Sequence[object]]) -> None:
-        """The same change for many rows."""
+        """Execute the same change for many rows."""
         self._connection.executemany(query, rows)
 
-    def _kept(self, name: str, new: str) -> str:
+    def _get_or_create(self, name: str, new: str) -> str:
         self.write("INSERT OR IGNORE INTO facts VALUES (?, ?)", name, new)
         return str(self.rows("SELECT value FROM facts WHERE name = ?", name)[0][0])
 
 
-def stamp(moment: datetime) -> str:
-    """A time as it is stored: UTC with microseconds, always of the same length."""
+def timestamp(moment: datetime) -> str:
+    """Return a time in the stored format: UTC with microseconds, always of the same length."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f+00:00")
 
 
-def packed(value: object) -> str:
-    """JSON for a column."""
+def dump_json(value: object) -> str:
+    """Return JSON for a column."""
     return json.dumps(value, separators=(",", ":"))
 
 
-def unpacked(text: str | None) -> Any:
-    """JSON of a column; None where the column is empty."""
+def load_json(text: str | None) -> Any:
+    """Parse the JSON of a column; None if the column is empty."""
     return None if text is None else json.loads(text)
 
 
 def contains(document: object, wanted: dict[str, object]) -> bool:
-    """Whether a JSON object has all the items of `wanted`, compared by their text as the service does."""
+    """Whether a JSON object has all items of `wanted`; values are compared as text, as in the real service."""
     if not isinstance(document, dict):
         return not wanted
     return all(key in document and _text(document[key]) == _text(value) for key, value in wanted.items())

@@ -18,7 +18,7 @@ from modelops.sandbox.langsmith.access import (
     paging,
     path_uuid,
 )
-from modelops.sandbox.langsmith.database import Database, contains, packed, stamp, unpacked
+from modelops.sandbox.langsmith.database import Database, contains, dump_json, load_json, timestamp
 from modelops.sandbox.langsmith.versions import Versions, splits_of
 
 
@@ -55,14 +55,14 @@ class ComparativeCreate(BaseModel):
 
 
 class Datasets:
-    """The routes under /datasets but those of examples."""
+    """The routes under /datasets, except those of examples."""
 
     def __init__(self, database: Database, versions: Versions) -> None:
         self._db = database
         self._versions = versions
 
     def routes(self) -> list[web.RouteDef]:
-        """What is served."""
+        """Return the routes."""
         return [
             web.get("/datasets", self.search),
             web.post("/datasets", self.create),
@@ -85,9 +85,9 @@ class Datasets:
             if query.get("name") in (None, row["name"])
             and query.get("name_contains", "").lower() in row["name"].lower()
             and (not ids or row["id"] in ids)
-            and contains(unpacked(row["metadata"]), wanted)
+            and contains(load_json(row["metadata"]), wanted)
         ]
-        return web.json_response([self._shown(row) for row in found[offset : offset + limit]])
+        return web.json_response([self._dataset_json(row) for row in found[offset : offset + limit]])
 
     async def create(self, request: web.Request) -> web.Response:
         body = await body_as(request, DatasetCreate)
@@ -104,12 +104,12 @@ class Datasets:
         self._db.write(
             "INSERT INTO datasets VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             *(str(body.id), body.name, now, now, body.description, body.data_type),
-            *(packed(metadata), packed(schemas)),
+            *(dump_json(metadata), dump_json(schemas)),
         )
-        return web.json_response(self._shown(self._versions.dataset(str(body.id))))
+        return web.json_response(self._dataset_json(self._versions.dataset(str(body.id))))
 
     async def get(self, request: web.Request) -> web.Response:
-        return web.json_response(self._shown(self._versions.dataset(path_uuid(request, "id"))))
+        return web.json_response(self._dataset_json(self._versions.dataset(path_uuid(request, "id"))))
 
     async def delete(self, request: web.Request) -> web.Response:
         dataset_id = str(self._versions.dataset(path_uuid(request, "id"))["id"])
@@ -124,37 +124,37 @@ class Datasets:
         tag, as_of = request.query.get("tag"), request.query.get("as_of")
         if (tag is None) == (as_of is None):
             raise RefusedError(422, "Exactly one of tag and as_of must be given")
-        found = self._versions.at(dataset_id, tag or as_of or "")
+        found = self._versions.resolve(dataset_id, tag or as_of or "")
         if found is None:
             raise RefusedError(404, "Dataset version not found")
-        return web.json_response(self._version_shown(dataset_id, found))
+        return web.json_response(self._version_json(dataset_id, found))
 
     async def list_versions(self, request: web.Request) -> web.Response:
         dataset_id = str(self._versions.dataset(path_uuid(request, "id"))["id"])
         limit, offset = paging(request)
-        shown = [self._version_shown(dataset_id, as_of) for as_of in self._versions.all(dataset_id)]
+        shown = [self._version_json(dataset_id, as_of) for as_of in self._versions.list_times(dataset_id)]
         search = request.query.get("search", "")
         found = [one for one in shown if not search or search in one["tags"]]
         return web.json_response(found[offset : offset + limit])
 
     async def splits(self, request: web.Request) -> web.Response:
         dataset_id = str(self._versions.dataset(path_uuid(request, "id"))["id"])
-        moment = self._versions.required(dataset_id, request.query.get("as_of", "latest"))
+        moment = self._versions.resolve_or_404(dataset_id, request.query.get("as_of", "latest"))
         names = {
             name
             for row in self._versions.examples(dataset_id, moment)
-            for name in splits_of(unpacked(row["metadata"]))
+            for name in splits_of(load_json(row["metadata"]))
         }
         return web.json_response(sorted(names))
 
     async def tag(self, request: web.Request) -> web.Response:
         dataset_id = str(self._versions.dataset(path_uuid(request, "id"))["id"])
         body = await body_as(request, TagUpdate)
-        as_of = stamp(body.as_of)
-        if as_of not in self._versions.all(dataset_id):
+        as_of = timestamp(body.as_of)
+        if as_of not in self._versions.list_times(dataset_id):
             raise RefusedError(404, "as_of must be an exact version of the dataset")
         self._db.write("INSERT OR REPLACE INTO tags VALUES (?, ?, ?)", dataset_id, body.tag, as_of)
-        return web.json_response(self._version_shown(dataset_id, as_of))
+        return web.json_response(self._version_json(dataset_id, as_of))
 
     async def compare(self, request: web.Request) -> web.Response:
         body = await body_as(request, ComparativeCreate)
@@ -169,10 +169,10 @@ class Datasets:
             "modified_at": now,
             "experiments_info": [{"id": str(one)} for one in body.experiment_ids],
         }
-        self._db.write("INSERT OR REPLACE INTO comparatives VALUES (?, ?)", str(body.id), packed(document))
+        self._db.write("INSERT OR REPLACE INTO comparatives VALUES (?, ?)", str(body.id), dump_json(document))
         return web.json_response(document)
 
-    def _shown(self, row: sqlite3.Row) -> dict[str, object]:
+    def _dataset_json(self, row: sqlite3.Row) -> dict[str, object]:
         dataset_id = row["id"]
         return {
             "id": dataset_id,
@@ -182,7 +182,7 @@ class Datasets:
             "created_at": row["created_at"],
             "modified_at": row["modified_at"],
             "data_type": row["data_type"],
-            "metadata": unpacked(row["metadata"]),
+            "metadata": load_json(row["metadata"]),
             "example_count": self._db.number(
                 "SELECT count(*) FROM examples WHERE dataset_id = ? AND valid_to IS NULL", dataset_id
             ),
@@ -190,12 +190,12 @@ class Datasets:
                 "SELECT count(*) FROM sessions WHERE reference_dataset_id = ?", dataset_id
             ),
             "last_session_start_time": None,
-            **unpacked(row["schemas"]),
+            **load_json(row["schemas"]),
         }
 
-    def _version_shown(self, dataset_id: str, as_of: str) -> dict[str, list[str] | str]:
+    def _version_json(self, dataset_id: str, as_of: str) -> dict[str, list[str] | str]:
         rows = self._db.rows("SELECT tag FROM tags WHERE dataset_id = ? AND as_of = ?", dataset_id, as_of)
         tags = [str(row["tag"]) for row in rows]
-        if as_of == self._versions.all(dataset_id)[0]:
+        if as_of == self._versions.list_times(dataset_id)[0]:
             tags.insert(0, "latest")
         return {"tags": tags, "as_of": as_of}

@@ -1,4 +1,4 @@
-"""The forms that examples arrive and are shown in."""
+"""The formats in which examples are received, stored and returned."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from aiohttp import web
 from pydantic import BaseModel, Field
 
 from modelops.sandbox.langsmith.access import as_uuid, invalid
-from modelops.sandbox.langsmith.database import unpacked
-from modelops.sandbox.langsmith.multipart import parts_of
+from modelops.sandbox.langsmith.database import load_json
+from modelops.sandbox.langsmith.multipart import parse_parts
 from modelops.sandbox.langsmith.versions import ExampleRow, splits_of, with_splits
 
 
 class ExampleCreate(BaseModel):
-    """Body of POST /examples, and one of POST /examples/bulk."""
+    """Body of POST /examples, and an item of POST /examples/bulk."""
 
     dataset_id: UUID
     inputs: dict[str, object] | None = None
@@ -29,7 +29,7 @@ class ExampleCreate(BaseModel):
 
 
 class ExampleUpdate(BaseModel):
-    """Body of PATCH /examples/{id}; nulls leave a field alone."""
+    """Body of PATCH /examples/{id}; null leaves a field unchanged."""
 
     id: UUID | None = None
     inputs: dict[str, object] | None = None
@@ -46,10 +46,10 @@ class SplitUpdate(BaseModel):
     remove: bool = False
 
 
-async def uploaded(request: web.Request) -> dict[str, dict[str, Any]]:
-    """The parts of an upload by example: `<uuid>` (metadata, split), `<uuid>.inputs`, `<uuid>.outputs`."""
+async def parse_upload(request: web.Request) -> dict[str, dict[str, Any]]:
+    """Parse an upload into fields by example. Parts: `<uuid>` (metadata, split), `<uuid>.inputs`, `<uuid>.outputs`."""
     found: dict[str, dict[str, Any]] = {}
-    for part in await parts_of(request):
+    for part in await parse_parts(request):
         name, _, field = part.name.partition(".")
         example = found.setdefault(as_uuid(name, "body"), {})
         if field == "":
@@ -64,7 +64,7 @@ async def uploaded(request: web.Request) -> dict[str, dict[str, Any]]:
 
 
 def new_row(body: ExampleCreate) -> ExampleRow:
-    """A new example; 422 without inputs."""
+    """Return a new example. Refuses one without inputs with a 422."""
     if body.inputs is None:
         raise invalid("body.inputs", "Field required")
     return ExampleRow(
@@ -77,7 +77,7 @@ def new_row(body: ExampleCreate) -> ExampleRow:
 
 
 def changed_row(row: ExampleRow, fields: Mapping[str, Any]) -> ExampleRow:
-    """The example with new contents where fields are given; its splits stay unless they are among them."""
+    """Return the example with the given fields changed. Its splits stay unless the fields contain them."""
     metadata = dict(fields["metadata"]) if fields.get("metadata") is not None else dict(row.metadata)
     metadata.setdefault("dataset_split", splits_of(row.metadata))
     return ExampleRow(
@@ -89,15 +89,15 @@ def changed_row(row: ExampleRow, fields: Mapping[str, Any]) -> ExampleRow:
     )
 
 
-def shown(row: sqlite3.Row) -> dict[str, object]:
-    """One version of an example as the API shows it."""
+def example_json(row: sqlite3.Row) -> dict[str, object]:
+    """Return one version of an example as the API shows it."""
     return {
         "id": row["id"],
         "dataset_id": row["dataset_id"],
         "name": f"#{row['id'][:4]} @ {row['dataset_id'][:8]}",
-        "inputs": unpacked(row["inputs"]),
-        "outputs": unpacked(row["outputs"]),
-        "metadata": unpacked(row["metadata"]),
+        "inputs": load_json(row["inputs"]),
+        "outputs": load_json(row["outputs"]),
+        "metadata": load_json(row["metadata"]),
         "created_at": row["created_at"],
         "modified_at": row["valid_from"],
         "source_run_id": row["source_run_id"],

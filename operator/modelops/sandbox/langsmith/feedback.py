@@ -10,11 +10,11 @@ from aiohttp import web
 from pydantic import BaseModel, Field, field_validator
 
 from modelops.sandbox.langsmith.access import RefusedError, as_uuid, json_body, paging, path_uuid
-from modelops.sandbox.langsmith.database import Database, packed, unpacked
+from modelops.sandbox.langsmith.database import Database, dump_json, load_json
 
 
 class FeedbackCreate(BaseModel):
-    """Body of POST /feedback. Without a run it is about the whole session."""
+    """Body of POST /feedback. Without a run, the feedback is about the whole session."""
 
     id: UUID = Field(default_factory=uuid4)
     run_id: UUID | None = None
@@ -47,7 +47,7 @@ class Feedback:
         self._db = database
 
     def routes(self) -> list[web.RouteDef]:
-        """What is served."""
+        """Return the routes."""
         return [
             web.post("/feedback", self.create),
             web.get("/feedback", self.search),
@@ -57,7 +57,7 @@ class Feedback:
         ]
 
     async def create(self, request: web.Request) -> web.Response:
-        return web.json_response(self.keep(await json_body(request), run_may_come_later=False))
+        return web.json_response(self.save(await json_body(request), run_may_come_later=False))
 
     async def search(self, request: web.Request) -> web.Response:
         limit, offset = paging(request)
@@ -66,7 +66,7 @@ class Feedback:
         sessions = {as_uuid(one, "query.session") for one in query.getall("session", [])}
         keys = set(query.getall("key", []))
         found = [
-            unpacked(row["document"])
+            load_json(row["document"])
             for row in self._db.rows("SELECT * FROM feedback ORDER BY created_at DESC, id")
             if (not runs or row["run_id"] in runs)
             and (not sessions or row["session_id"] in sessions)
@@ -75,24 +75,24 @@ class Feedback:
         return web.json_response(found[offset : offset + limit])
 
     async def get(self, request: web.Request) -> web.Response:
-        return web.json_response(self._required(path_uuid(request, "id")))
+        return web.json_response(self._get(path_uuid(request, "id")))
 
     async def update(self, request: web.Request) -> web.Response:
-        document = self._required(path_uuid(request, "id"))
+        document = self._get(path_uuid(request, "id"))
         changes = await json_body(request)
         document |= changes if isinstance(changes, dict) else {}
         FeedbackCreate.model_validate(document)
         document["modified_at"] = self._db.now()
-        self._db.write("UPDATE feedback SET document = ? WHERE id = ?", packed(document), document["id"])
+        self._db.write("UPDATE feedback SET document = ? WHERE id = ?", dump_json(document), document["id"])
         return web.json_response(document)
 
     async def delete(self, request: web.Request) -> web.Response:
-        document = self._required(path_uuid(request, "id"))
+        document = self._get(path_uuid(request, "id"))
         self._db.write("DELETE FROM feedback WHERE id = ?", document["id"])
         return web.json_response({"message": "Feedback deleted"})
 
-    def keep(self, given: object, *, run_may_come_later: bool) -> dict[str, Any]:
-        """Store one entry, replacing the one of the same id; 404 for a run that is not there."""
+    def save(self, given: object, *, run_may_come_later: bool) -> dict[str, Any]:
+        """Save an entry; it replaces an entry with the same id. Refuses an unknown run with a 404."""
         entry = FeedbackCreate.model_validate(given)
         document = entry.model_dump(mode="json")
         if entry.run_id is not None:
@@ -108,13 +108,20 @@ class Feedback:
         document |= {"created_at": now, "modified_at": now}
         self._db.write(
             "INSERT OR REPLACE INTO feedback VALUES (?, ?, ?, ?, ?, ?)",
-            *(document["id"], document["run_id"], document["session_id"], entry.key, now, packed(document)),
+            *(
+                document["id"],
+                document["run_id"],
+                document["session_id"],
+                entry.key,
+                now,
+                dump_json(document),
+            ),
         )
         return document
 
-    def _required(self, feedback_id: str) -> dict[str, Any]:
+    def _get(self, feedback_id: str) -> dict[str, Any]:
         row = self._db.row("SELECT document FROM feedback WHERE id = ?", feedback_id)
         if row is None:
             raise RefusedError(404, "Feedback not found")
-        document: dict[str, Any] = unpacked(row["document"])
+        document: dict[str, Any] = load_json(row["document"])
         return document

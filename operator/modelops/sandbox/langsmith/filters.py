@@ -1,8 +1,8 @@
 """The filter language of run queries: `and(eq(metadata_key, "agent"), eq(metadata_value, "docs"))`.
 
-Known: and, or, not, eq, neq, gt, gte, lt, lte, has, in, search, exists; the fields of a run by name, `tags`,
-`latency` (seconds), and the pairs metadata_key/metadata_value and feedback_key/feedback_score, which within
-one `and` are about the same item, as in LangSmith. Anything else is refused rather than ignored.
+Supported: and, or, not, eq, neq, gt, gte, lt, lte, has, in, search, exists; the fields of a run by name, `tags`,
+`latency` (seconds), and the pairs metadata_key/metadata_value and feedback_key/feedback_score. As in LangSmith, the
+conditions on a pair within one `and` must match the same item. Everything else is refused, not ignored.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from modelops.sandbox.langsmith.database import stamp
+from modelops.sandbox.langsmith.database import timestamp
 
 Run = dict[str, Any]
 Predicate = Callable[[Run], bool]
@@ -50,22 +50,22 @@ _FIELDS = {
 
 
 class FilterError(ValueError):
-    """The filter is malformed or uses what this service does not know."""
+    """The filter is malformed, or uses a function or field that the sandbox does not support."""
 
 
 class Field(str):
-    """A field's name, as against a text."""
+    """The name of a field, in contrast to a quoted text."""
 
     __slots__ = ()
 
 
 def parse(text: str) -> Predicate:
-    """The filter as a function of a run. Raises FilterError."""
+    """Parse a filter into a function that tests a run. Raises FilterError."""
     tokens = _tokens(text)
     expression, rest = _expression(tokens)
     if rest:
         raise FilterError(f"unexpected {rest[0]!r} after the end")
-    return _compiled(expression)
+    return _compile(expression)
 
 
 def _tokens(text: str) -> list[Any]:
@@ -114,36 +114,36 @@ def _list(tokens: Sequence[Any], closing: str) -> tuple[list[Any], Sequence[Any]
     return items, tokens[1:]
 
 
-def _compiled(expression: Any) -> Predicate:
+def _compile(expression: Any) -> Predicate:
     if not isinstance(expression, tuple):
         raise FilterError(f"{expression!r} is no condition")
     name, arguments = expression
     if name == "and":
         return _all_of(arguments)
     if name == "or":
-        options = [_compiled(one) for one in arguments]
+        options = [_compile(one) for one in arguments]
         return lambda run: any(option(run) for option in options)
     if name == "not" and len(arguments) == 1:
-        inner = _compiled(arguments[0])
+        inner = _compile(arguments[0])
         return lambda run: not inner(run)
     return _condition(name, arguments)
 
 
 def _all_of(arguments: list[Any]) -> Predicate:
-    """`and`, with the conditions on one metadata item or one feedback entry taken together."""
+    """Compile `and`; all conditions on metadata, and all on feedback, must match the same item."""
     pairs: dict[str, list[Condition]] = {"metadata": [], "feedback": []}
     others: list[Predicate] = []
     for one in arguments:
-        subject = str(one[1][0]).partition("_")[0] if _about_an_item(one) else ""
+        subject = str(one[1][0]).partition("_")[0] if _is_item_condition(one) else ""
         if subject:
             pairs[subject].append(one)
         else:
-            others.append(_compiled(one))
+            others.append(_compile(one))
     others += [_item_matches(subject, conditions) for subject, conditions in pairs.items() if conditions]
     return lambda run: all(other(run) for other in others)
 
 
-def _about_an_item(expression: Any) -> bool:
+def _is_item_condition(expression: Any) -> bool:
     if not isinstance(expression, tuple) or not expression[1]:
         return False
     field = expression[1][0]
@@ -172,7 +172,7 @@ def _condition(name: str, arguments: list[Any]) -> Predicate:
     if not arguments or not isinstance(arguments[0], Field) or arguments[0] not in _FIELDS:
         raise FilterError(f"{name}({', '.join(map(str, arguments))}) is not known here")
     field = str(arguments[0])
-    if _about_an_item((name, arguments)):
+    if _is_item_condition((name, arguments)):
         return _item_matches(field.partition("_")[0], [(name, arguments)])
     if name == "exists" and field == "metadata" and len(arguments) == 2:
         return lambda run: arguments[1] in _metadata(run)
@@ -207,14 +207,14 @@ def _comparison(name: str, arguments: list[Any]) -> Callable[[Any], bool]:
 
 
 def _comparable(actual: Any, expected: Any) -> tuple[Any, Any]:
-    """Numbers as numbers, times in their stored form."""
+    """Convert both values so that they can be compared: to numbers, or to times in the stored format."""
     if isinstance(expected, float):
         return float(actual), expected
     try:
         moment = datetime.fromisoformat(expected)
     except ValueError:
         return actual, expected
-    return actual, stamp(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    return actual, timestamp(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
 
 def _value(run: Run, field: str) -> Any:

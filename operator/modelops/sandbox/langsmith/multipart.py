@@ -1,4 +1,4 @@
-"""Multipart bodies as the SDK sends them: plain or zstd-compressed, with a length or chunked."""
+"""Parses multipart bodies as the SDK sends them: plain or zstd-compressed, with a length or chunked."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from python_multipart.multipart import parse_options_header
 from modelops.sandbox.langsmith.access import RefusedError, invalid
 
 _MAX_DECOMPRESSED = 256 * 1024 * 1024
-"""Bytes; the server applies none of aiohttp's limits to what is inside a compressed body."""
+"""Bytes; aiohttp's limit does not apply to the decompressed content."""
 
 
 @dataclass(slots=True)
@@ -28,38 +28,38 @@ class Part:
     headers: dict[str, str] = field(default_factory=dict)
 
     def json(self) -> Any:
-        """The content as JSON; 422 where it is none."""
+        """Parse the content as JSON. Refuses other content with a 422."""
         try:
             return json.loads(self.content)
         except ValueError as error:
             raise invalid(f"body.{self.name}", f"JSON decode error: {error}") from None
 
     def json_object(self) -> dict[str, Any]:
-        """The content as a JSON object; 422 where it is something else."""
+        """Parse the content as a JSON object. Refuses other content with a 422."""
         value = self.json()
         if not isinstance(value, dict):
             raise invalid(f"body.{self.name}", "Input should be a JSON object")
         return value
 
 
-async def parts_of(request: web.Request) -> list[Part]:
-    """All parts of a multipart body, in order; 415 and 422 for other bodies."""
+async def parse_parts(request: web.Request) -> list[Part]:
+    """Return all parts of a multipart body, in order. Refuses other bodies with a 415 or 422."""
     kind, options = parse_options_header(request.headers.get("Content-Type", ""))
     if kind != b"multipart/form-data" or b"boundary" not in options:
         raise RefusedError(415, "Content-Type should be multipart/form-data with a boundary")
     body = await request.read()
     encoding = request.headers.get("Content-Encoding", "identity").lower()
     if encoding == "zstd":
-        body = _decompressed(body)
+        body = _decompress(body)
     elif encoding != "identity":
         raise RefusedError(415, f"Content-Encoding should be zstd or identity, got {encoding!r}")
     try:
-        return _parsed(body, options[b"boundary"])
+        return _parse(body, options[b"boundary"])
     except MultipartParseError as error:
         raise invalid("body", f"Malformed multipart body: {error}") from None
 
 
-def _decompressed(body: bytes) -> bytes:
+def _decompress(body: bytes) -> bytes:
     reader = zstandard.ZstdDecompressor().stream_reader(io.BytesIO(body), read_across_frames=True)
     try:
         content = reader.read(_MAX_DECOMPRESSED + 1)
@@ -70,7 +70,7 @@ def _decompressed(body: bytes) -> bytes:
     return content
 
 
-def _parsed(body: bytes, boundary: bytes) -> list[Part]:
+def _parse(body: bytes, boundary: bytes) -> list[Part]:
     parts: list[Part] = []
     chunks: list[bytes] = []
     header: dict[str, bytes] = {"field": b"", "value": b""}

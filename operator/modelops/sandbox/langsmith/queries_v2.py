@@ -1,7 +1,7 @@
 """The second version of run queries, which the SDK recommends since 0.15 (`client.runs.query`, `.retrieve`).
 
-Against version 1: names in capitals, only what is selected is answered, and a window of start times that by
-default is the last day.
+Differences from version 1: names are in capitals, the response has only the selected fields, and the range of start
+times is by default the last day.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from aiohttp import web
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
 from modelops.sandbox.langsmith.access import RefusedError, body_as, invalid, path_uuid
-from modelops.sandbox.langsmith.queries import RunsQuery, matching, next_cursor, offset_of
+from modelops.sandbox.langsmith.queries import RunsQuery, decode_cursor, find_runs, next_cursor
 from modelops.sandbox.langsmith.runs import Run, Runs
 
 Selected = Literal[
@@ -30,7 +30,7 @@ Selected = Literal[
 
 
 class RunsQueryV2(BaseModel):
-    """Body of POST /api/v2/runs/query, without what the sandbox does not know: that is refused."""
+    """Body of POST /api/v2/runs/query. Fields that the sandbox does not support are refused."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -56,7 +56,7 @@ class QueriesV2:
         self._runs = runs
 
     def routes(self) -> list[web.RouteDef]:
-        """What is served."""
+        """Return the routes."""
         return [
             web.post("/api/v2/runs/query", self.query),
             web.get("/api/v2/runs/{id}", self.retrieve),
@@ -65,7 +65,7 @@ class QueriesV2:
     async def query(self, request: web.Request) -> web.Response:
         body = await body_as(request, RunsQueryV2)
         now = datetime.now(UTC)
-        found = matching(
+        found = find_runs(
             self._runs,
             RunsQuery(
                 session=body.project_ids,
@@ -80,11 +80,11 @@ class QueriesV2:
                 filter=body.filter,
             ),
         )
-        offset = offset_of(body.cursor)
+        offset = decode_cursor(body.cursor)
         page = found[offset : offset + body.page_size]
         return web.json_response(
             {
-                "items": [_shown(run, body.selects) for run in page],
+                "items": [_select_fields(run, body.selects) for run in page],
                 "next_cursor": next_cursor(offset + body.page_size, len(found)),
             }
         )
@@ -93,14 +93,14 @@ class QueriesV2:
         selects = TypeAdapter(list[Selected]).validate_python(request.query.getall("selects", []))
         if "project_id" not in request.query:
             raise invalid("query.project_id", "Field required")
-        run = self._runs.stored(path_uuid(request, "id"))
+        run = self._runs.find(path_uuid(request, "id"))
         if run is None or run.get("start_time") is None or run["session_id"] != request.query["project_id"]:
             raise RefusedError(404, "Run not found")
-        return web.json_response(_shown(self._runs.shown(run), selects))
+        return web.json_response(_select_fields(self._runs.run_json(run), selects))
 
 
-def _shown(run: Run, selects: list[Selected]) -> dict[str, Any]:
-    """The selected fields, of which the sandbox leaves out those that it keeps nothing for."""
+def _select_fields(run: Run, selects: list[Selected]) -> dict[str, Any]:
+    """Return the selected fields, without those that the sandbox does not store."""
     renamed = {
         **run,
         "run_type": run["run_type"].upper(),

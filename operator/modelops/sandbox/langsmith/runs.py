@@ -1,4 +1,4 @@
-"""Runs as they are stored: what may arrive, how a later part of a run is merged, how one is shown."""
+"""The storage of runs: validates received fields, merges later parts of a run, and builds the API's JSON."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from modelops.sandbox.langsmith.access import RefusedError, invalid
-from modelops.sandbox.langsmith.database import Database, packed, stamp, unpacked
+from modelops.sandbox.langsmith.database import Database, dump_json, load_json, timestamp
 from modelops.sandbox.langsmith.sessions import Sessions
 from modelops.sandbox.langsmith.statistics import feedback_statistics, latency, usage
 
@@ -20,7 +20,7 @@ _DOTTED_PART = re.compile(r"\d{8}T\d{12}Z([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f
 
 
 class RunFields(BaseModel):
-    """What a run may carry; foreign keys are dropped, as the real service does."""
+    """The fields of a run. Unknown fields are dropped, as in the real service."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -45,41 +45,41 @@ class RunFields(BaseModel):
 
 
 class Runs:
-    """Keeps runs; a post and any number of patches of one id make one run."""
+    """Stores runs. A post and any number of patches with the same id make one run."""
 
     def __init__(self, database: Database, sessions: Sessions) -> None:
         self._db = database
         self._sessions = sessions
 
     def ingest(self, given: Run, *, new: bool, where: str) -> None:
-        """Merge one post (`new`) or patch into what is there. 422 where fields are missing or disagree."""
+        """Merge a post (`new`) or a patch into the stored run. Refuses missing or contradictory fields with a 422."""
         fields = _validated(given, where)
         run_id = fields["id"]
         if new:
             for name in ("name", "run_type", "start_time"):
                 if fields.get(name) is None:
                     raise invalid(f"{where}.{name}", "Field required")
-        stored = self.stored(run_id) or {}
+        stored = self.find(run_id) or {}
         merged = {**stored, **{key: value for key, value in fields.items() if value is not None}}
         merged["session_id"] = self._session_of(fields, stored, where)
         merged.pop("session_name", None)
         merged.setdefault("trace_id", run_id)
         self._db.write(
             "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?)",
-            *(run_id, merged["session_id"], merged["trace_id"], merged.get("start_time"), packed(merged)),
+            *(run_id, merged["session_id"], merged["trace_id"], merged.get("start_time"), dump_json(merged)),
         )
         if stored and stored["session_id"] != merged["session_id"]:
             self._db.write(
                 "UPDATE feedback SET session_id = ? WHERE run_id = ?", merged["session_id"], run_id
             )
 
-    def stored(self, run_id: str) -> Run | None:
-        """The run of that id, or None."""
+    def find(self, run_id: str) -> Run | None:
+        """Return the stored run of that id, or None."""
         row = self._db.row("SELECT document FROM runs WHERE id = ?", run_id)
-        return unpacked(row["document"]) if row else None
+        return load_json(row["document"]) if row else None
 
-    def listed(self, *, sessions: list[str], trace_id: str | None) -> list[Run]:
-        """The runs of these projects (all where none is named) or of a trace, newest start first."""
+    def list_runs(self, *, sessions: list[str], trace_id: str | None) -> list[Run]:
+        """Return the runs of these projects (if empty: of all) and of the trace if given, newest start first."""
         clauses, values = ["start_time IS NOT NULL"], []
         if sessions:
             clauses.append(f"session_id IN ({','.join('?' * len(sessions))})")
@@ -88,10 +88,10 @@ class Runs:
             clauses.append("trace_id = ?")
             values.append(trace_id)
         query = f"SELECT document FROM runs WHERE {' AND '.join(clauses)} ORDER BY start_time DESC, id"
-        return [unpacked(row["document"]) for row in self._db.rows(query, *values)]
+        return [load_json(row["document"]) for row in self._db.rows(query, *values)]
 
-    def shown(self, run: Run) -> Run:
-        """A run as the API shows it, with figures worked out from it."""
+    def run_json(self, run: Run) -> Run:
+        """Return a run as the API shows it, with computed fields such as latency and cost."""
         tokens = usage(run)
         scores = self._db.rows("SELECT document FROM feedback WHERE run_id = ?", run["id"])
         return {
@@ -112,7 +112,7 @@ class Runs:
             "total_tokens": tokens["total_tokens"],
             "total_cost": str(tokens["total_cost"]) if tokens["total_cost"] else None,
             "parent_run_ids": _DOTTED_PART.findall(run.get("dotted_order") or "")[:-1],
-            "feedback_stats": feedback_statistics(unpacked(row["document"]) for row in scores),
+            "feedback_stats": feedback_statistics(load_json(row["document"]) for row in scores),
             "app_path": f"/o/{self._db.tenant_id}/projects/p/{run['session_id']}/r/{run['id']}",
         }
 
@@ -124,7 +124,7 @@ class Runs:
             return session_id
         if stored and not fields.get("session_name"):
             return str(stored["session_id"])
-        return self._sessions.id_of(fields.get("session_name") or "default")
+        return self._sessions.get_or_create(fields.get("session_name") or "default")
 
 
 def status(run: Run) -> str:
@@ -134,8 +134,8 @@ def status(run: Run) -> str:
     return "success" if run.get("end_time") else "pending"
 
 
-def requires_order(given: Run, where: str) -> None:
-    """422 unless the run carries a trace id and a dotted order, as batches must, that agree with its id."""
+def check_order(given: Run, where: str) -> None:
+    """Refuse a run of a batch with a 422 unless its trace id and dotted order exist and match its id."""
     fields = _validated(given, where)
     order, run_id, trace_id = fields.get("dotted_order"), fields["id"], fields.get("trace_id")
     if not order or not trace_id:
@@ -165,5 +165,5 @@ def _time(value: datetime | float | None) -> str | None:
     if value is None:
         return None
     if isinstance(value, datetime):
-        return stamp(value if value.tzinfo else value.replace(tzinfo=UTC))
-    return stamp(datetime.fromtimestamp(value / 1000, UTC))
+        return timestamp(value if value.tzinfo else value.replace(tzinfo=UTC))
+    return timestamp(datetime.fromtimestamp(value / 1000, UTC))

@@ -1,4 +1,4 @@
-"""Projects, which LangSmith's API calls sessions; an experiment is one with a reference dataset."""
+"""Projects, which LangSmith's API calls sessions. An experiment is a session with a reference dataset."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from modelops.sandbox.langsmith.access import (
     paging,
     path_uuid,
 )
-from modelops.sandbox.langsmith.database import Database, contains, packed, stamp, unpacked
+from modelops.sandbox.langsmith.database import Database, contains, dump_json, load_json, timestamp
 from modelops.sandbox.langsmith.statistics import session_statistics
 
 
@@ -34,7 +34,7 @@ class SessionCreate(BaseModel):
 
 
 class SessionUpdate(BaseModel):
-    """Body of PATCH /sessions/{id}; nulls leave a field alone."""
+    """Body of PATCH /sessions/{id}; null leaves a field unchanged."""
 
     name: str | None = None
     end_time: datetime | None = None
@@ -49,7 +49,7 @@ class Sessions:
         self._db = database
 
     def routes(self) -> list[web.RouteDef]:
-        """What is served."""
+        """Return the routes."""
         return [
             web.get("/sessions", self.search),
             web.post("/sessions", self.create),
@@ -76,7 +76,9 @@ class Sessions:
             and contains(_metadata(row), wanted)
         ]
         page = found[offset : offset + limit]
-        return web.json_response([self.shown(row, stats=flag(request, "include_stats")) for row in page])
+        return web.json_response(
+            [self.session_json(row, stats=flag(request, "include_stats")) for row in page]
+        )
 
     async def create(self, request: web.Request) -> web.Response:
         body = await body_as(request, SessionCreate)
@@ -85,18 +87,18 @@ class Sessions:
             raise RefusedError(404, f"Dataset {dataset} not found")
         existing = self._db.row("SELECT * FROM sessions WHERE name = ? OR id = ?", body.name, str(body.id))
         if existing and flag(request, "upsert"):
-            return web.json_response(self.shown(existing, stats=False))
+            return web.json_response(self.session_json(existing, stats=False))
         if existing:
             raise RefusedError(409, f"Session with name {body.name} already exists")
         self._insert(body, dataset)
-        return web.json_response(self.shown(self._required(str(body.id)), stats=False))
+        return web.json_response(self.session_json(self._get(str(body.id)), stats=False))
 
     async def get(self, request: web.Request) -> web.Response:
-        row = self._required(path_uuid(request, "id"))
-        return web.json_response(self.shown(row, stats=flag(request, "include_stats")))
+        row = self._get(path_uuid(request, "id"))
+        return web.json_response(self.session_json(row, stats=flag(request, "include_stats")))
 
     async def update(self, request: web.Request) -> web.Response:
-        row = self._required(path_uuid(request, "id"))
+        row = self._get(path_uuid(request, "id"))
         body = await body_as(request, SessionUpdate)
         if body.name and self._db.row(
             "SELECT 1 FROM sessions WHERE name = ? AND id <> ?", body.name, row["id"]
@@ -105,23 +107,23 @@ class Sessions:
         self._db.write(
             "UPDATE sessions SET name = ?, end_time = ?, description = ?, extra = ? WHERE id = ?",
             body.name or row["name"],
-            stamp(body.end_time) if body.end_time else row["end_time"],
+            timestamp(body.end_time) if body.end_time else row["end_time"],
             body.description if body.description is not None else row["description"],
-            packed({**unpacked(row["extra"]), **(body.extra or {})}),
+            dump_json({**load_json(row["extra"]), **(body.extra or {})}),
             row["id"],
         )
-        return web.json_response(self.shown(self._required(row["id"]), stats=False))
+        return web.json_response(self.session_json(self._get(row["id"]), stats=False))
 
     async def delete(self, request: web.Request) -> web.Response:
-        row = self._required(path_uuid(request, "id"))
+        row = self._get(path_uuid(request, "id"))
         with self._db.transaction():
             self._db.write("DELETE FROM feedback WHERE session_id = ?", row["id"])
             self._db.write("DELETE FROM runs WHERE session_id = ?", row["id"])
             self._db.write("DELETE FROM sessions WHERE id = ?", row["id"])
         return web.json_response({"message": "Session deleted"}, status=202)
 
-    def id_of(self, name: str) -> str:
-        """The project of that name, made where there is none: as ingestion does."""
+    def get_or_create(self, name: str) -> str:
+        """Return the id of the project with that name. As in the real service, a missing project is created."""
         found = self._db.row("SELECT id FROM sessions WHERE name = ?", name)
         if found:
             return str(found["id"])
@@ -129,9 +131,9 @@ class Sessions:
         self._insert(body, None)
         return str(body.id)
 
-    def shown(self, row: sqlite3.Row, *, stats: bool) -> dict[str, object]:
-        """A project as the API shows it."""
-        extra = unpacked(row["extra"])
+    def session_json(self, row: sqlite3.Row, *, stats: bool) -> dict[str, object]:
+        """Return a project as the API shows it."""
+        extra = load_json(row["extra"])
         shown = {
             "id": row["id"],
             "tenant_id": self._db.tenant_id,
@@ -150,13 +152,13 @@ class Sessions:
             "INSERT INTO sessions VALUES (?, ?, ?, NULL, ?, ?, ?)",
             str(body.id),
             body.name,
-            stamp(body.start_time) if body.start_time else self._db.now(),
+            timestamp(body.start_time) if body.start_time else self._db.now(),
             body.description,
-            packed(body.extra or {}),
+            dump_json(body.extra or {}),
             dataset,
         )
 
-    def _required(self, session_id: str) -> sqlite3.Row:
+    def _get(self, session_id: str) -> sqlite3.Row:
         row = self._db.row("SELECT * FROM sessions WHERE id = ?", session_id)
         if row is None:
             raise RefusedError(404, "Session not found")
@@ -164,4 +166,4 @@ class Sessions:
 
 
 def _metadata(row: sqlite3.Row) -> object:
-    return unpacked(row["extra"]).get("metadata", {})
+    return load_json(row["extra"]).get("metadata", {})

@@ -1,4 +1,4 @@
-"""What `include_stats` answers: figures computed from the runs and the feedback that arrived."""
+"""Statistics of runs and feedback, as `include_stats` and POST /runs/stats return them."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from modelops.sandbox.langsmith.database import Database, unpacked
+from modelops.sandbox.langsmith.database import Database, load_json
 
 Run = dict[str, Any]
 
 
 def session_statistics(database: Database, session_id: str) -> dict[str, object]:
-    """The figures of a project's runs, and its feedback by key."""
+    """Return the statistics of a project's runs and of its feedback."""
     runs = [
-        unpacked(row["document"])
+        load_json(row["document"])
         for row in database.rows("SELECT document FROM runs WHERE session_id = ?", session_id)
     ]
     scores = database.rows("SELECT run_id, document FROM feedback WHERE session_id = ?", session_id)
     return {
-        **figures(runs),
-        "feedback_stats": feedback_statistics(unpacked(row["document"]) for row in scores if row["run_id"]),
+        **run_statistics(runs),
+        "feedback_stats": feedback_statistics(load_json(row["document"]) for row in scores if row["run_id"]),
         "session_feedback_stats": feedback_statistics(
-            unpacked(row["document"]) for row in scores if not row["run_id"]
+            load_json(row["document"]) for row in scores if not row["run_id"]
         ),
     }
 
 
-def figures(runs: Sequence[Run]) -> dict[str, object]:
-    """Counts over root runs, latencies in seconds, tokens and USD over all runs."""
+def run_statistics(runs: Sequence[Run]) -> dict[str, object]:
+    """Return counts and latencies (seconds) of root runs, and tokens and USD of all runs."""
     roots = [run for run in runs if run.get("parent_run_id") is None]
     latencies = sorted(seconds for run in roots if (seconds := latency(run)) is not None)
     usages = [usage(run) for run in runs]
@@ -52,7 +52,7 @@ def figures(runs: Sequence[Run]) -> dict[str, object]:
 
 
 def feedback_statistics(entries: Iterable[dict[str, Any]]) -> dict[str, object]:
-    """By key: how many, mean score, and how often each value."""
+    """Return, by key, the number of entries, the mean score, and how often each value occurs."""
     by_key: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     for entry in entries:
         by_key[entry["key"]].append(entry)
@@ -60,7 +60,7 @@ def feedback_statistics(entries: Iterable[dict[str, Any]]) -> dict[str, object]:
 
 
 def latency(run: Run) -> float | None:
-    """Seconds from start to end; None while it runs."""
+    """Return the seconds from start to end; None if the run has not ended."""
     if not run.get("start_time") or not run.get("end_time"):
         return None
     return (
@@ -69,7 +69,7 @@ def latency(run: Run) -> float | None:
 
 
 def usage(run: Run) -> dict[str, Any]:
-    """Tokens and USD of a model call, from `usage_metadata` in its metadata or outputs; else zero."""
+    """Return tokens and USD of a model call, from `usage_metadata` in its metadata or outputs; otherwise zero."""
     found: dict[str, Any] = {}
     if run.get("run_type") == "llm":
         metadata = (run.get("extra") or {}).get("metadata") or {}
@@ -97,5 +97,5 @@ def _summary(entries: Sequence[dict[str, Any]]) -> dict[str, object]:
 
 
 def _percentile(ordered: Sequence[float], share: float) -> float | None:
-    """The nearest-rank percentile of sorted values."""
+    """Return the nearest-rank percentile of sorted values."""
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else None

@@ -1,7 +1,7 @@
-"""The history of a dataset: every change of its examples is a version, and every version can be read again.
+"""The versions of a dataset: every change of its examples makes a version, and every version stays readable.
 
-An example has one row per version of itself, valid from one change to the next. The state at a moment is
-therefore a plain query, and nothing that was ever there is lost.
+An example has one row for each of its own versions, valid from one change to the next. So a query can read the
+examples at any time, and no old content is lost.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from modelops.sandbox.langsmith.access import RefusedError, invalid
-from modelops.sandbox.langsmith.database import Database, packed, stamp, unpacked
+from modelops.sandbox.langsmith.database import Database, dump_json, load_json, timestamp
 
 JsonObject = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
 class ExampleRow:
-    """What one version of an example holds."""
+    """The content of one version of an example."""
 
     id: str
     inputs: JsonObject
@@ -29,44 +29,44 @@ class ExampleRow:
 
 
 class Versions:
-    """Reads and changes datasets through their history."""
+    """Reads and changes the versions of datasets."""
 
     def __init__(self, database: Database) -> None:
         self._db = database
 
     def dataset(self, dataset_id: str) -> sqlite3.Row:
-        """The dataset; 404 where there is none."""
+        """Return the dataset. Refuses an unknown id with a 404."""
         row = self._db.row("SELECT * FROM datasets WHERE id = ?", dataset_id)
         if row is None:
             raise RefusedError(404, f"Dataset {dataset_id} not found")
         return row
 
-    def all(self, dataset_id: str) -> list[str]:
-        """The times of all versions, newest first."""
+    def list_times(self, dataset_id: str) -> list[str]:
+        """Return the times of all versions, newest first."""
         query = "SELECT as_of FROM versions WHERE dataset_id = ? ORDER BY as_of DESC"
         return [str(row["as_of"]) for row in self._db.rows(query, dataset_id)]
 
-    def at(self, dataset_id: str, tag_or_time: str) -> str | None:
-        """The version of a tag, or the last one at or before a time; None where there is none."""
+    def resolve(self, dataset_id: str, tag_or_time: str) -> str | None:
+        """Return the version with a tag, or the last one at or before a time; None if there is none."""
         if tag_or_time == "latest":
-            return next(iter(self.all(dataset_id)), None)
+            return next(iter(self.list_times(dataset_id)), None)
         moment = _moment(tag_or_time)
         if moment is None:
             tagged = self._db.row(
                 "SELECT as_of FROM tags WHERE dataset_id = ? AND tag = ?", dataset_id, tag_or_time
             )
             return str(tagged["as_of"]) if tagged else None
-        return next((as_of for as_of in self.all(dataset_id) if as_of <= moment), None)
+        return next((as_of for as_of in self.list_times(dataset_id) if as_of <= moment), None)
 
-    def required(self, dataset_id: str, tag_or_time: str) -> str | None:
-        """Like `at`; 404 for an unknown tag. A dataset without any example, or a time before it, is None."""
-        found = self.at(dataset_id, tag_or_time)
+    def resolve_or_404(self, dataset_id: str, tag_or_time: str) -> str | None:
+        """Resolve a version; refuse an unknown tag with a 404. None: the dataset had no example at that time."""
+        found = self.resolve(dataset_id, tag_or_time)
         if found is None and tag_or_time != "latest" and _moment(tag_or_time) is None:
             raise RefusedError(404, f"Dataset version {tag_or_time!r} not found")
         return found
 
     def examples(self, dataset_id: str, as_of: str | None) -> list[sqlite3.Row]:
-        """The examples that were there at a version, last changed first."""
+        """Return the examples of a version, the last changed first."""
         if as_of is None:
             return []
         return self._db.rows(
@@ -76,11 +76,11 @@ class Versions:
         )
 
     def current(self, example_id: str) -> sqlite3.Row | None:
-        """The example as it is now."""
+        """Return the newest version of an example, or None."""
         return self._db.row("SELECT * FROM examples WHERE id = ? AND valid_to IS NULL", example_id)
 
     def add(self, dataset_id: str, examples: Sequence[ExampleRow]) -> str:
-        """A new version with these examples more; 409 where one of the ids is taken. Returns its time."""
+        """Make a version with these examples added; return its time. Refuses an existing id with a 409."""
         with self._db.transaction():
             now = self._new_version(dataset_id)
             for example in examples:
@@ -90,7 +90,7 @@ class Versions:
         return now
 
     def replace(self, dataset_id: str, examples: Sequence[ExampleRow]) -> str:
-        """A new version in which these examples have new contents; 404 where one does not exist."""
+        """Make a version with new contents of these examples; return its time. Refuses an unknown id with a 404."""
         with self._db.transaction():
             now = self._new_version(dataset_id)
             for example in examples:
@@ -102,7 +102,7 @@ class Versions:
         return now
 
     def remove(self, dataset_id: str, example_ids: Sequence[str]) -> None:
-        """A new version without these examples; older versions keep them."""
+        """Make a version without these examples; older versions keep them."""
         with self._db.transaction():
             self._end(example_ids, self._new_version(dataset_id))
 
@@ -113,11 +113,11 @@ class Versions:
         return now
 
     def _insert(self, dataset_id: str, example: ExampleRow, *, created_at: str, now: str) -> None:
-        outputs = packed(example.outputs) if example.outputs is not None else None
+        outputs = dump_json(example.outputs) if example.outputs is not None else None
         self._db.write(
             "INSERT INTO examples VALUES (?, ?, ?, ?, NULL, ?, ?, ?, ?)",
-            *(example.id, dataset_id, created_at, now, packed(example.inputs), outputs),
-            *(packed(example.metadata), example.source_run_id),
+            *(example.id, dataset_id, created_at, now, dump_json(example.inputs), outputs),
+            *(dump_json(example.metadata), example.source_run_id),
         )
 
     def _end(self, example_ids: Sequence[str], now: str) -> None:
@@ -128,13 +128,13 @@ class Versions:
 
 
 def splits_of(metadata: JsonObject) -> list[str]:
-    """The splits of an example: `dataset_split` of its metadata, `base` where it has none."""
+    """Return the splits of an example: `dataset_split` in its metadata, by default `base`."""
     given = metadata.get("dataset_split")
     return [str(one) for one in given] if isinstance(given, list) and given else ["base"]
 
 
 def with_splits(metadata: JsonObject | None, split: object) -> dict[str, object]:
-    """The metadata with `split` (one name, or several) in it; where none is given, its own stays."""
+    """Return the metadata with `split` (one name, or several); without `split` its own splits stay."""
     result = dict(metadata or {})
     if split is None:
         split = result.get("dataset_split", ["base"])
@@ -145,21 +145,21 @@ def with_splits(metadata: JsonObject | None, split: object) -> dict[str, object]
 
 
 def example_row(row: sqlite3.Row) -> ExampleRow:
-    """A stored version as a value."""
+    """Convert a stored row."""
     return ExampleRow(
         id=row["id"],
-        inputs=unpacked(row["inputs"]),
-        outputs=unpacked(row["outputs"]),
-        metadata=unpacked(row["metadata"]),
+        inputs=load_json(row["inputs"]),
+        outputs=load_json(row["outputs"]),
+        metadata=load_json(row["metadata"]),
         source_run_id=row["source_run_id"],
     )
 
 
 def _moment(text: str) -> str | None:
-    """An ISO 8601 time as it is stored (UTC where it names no offset); None for a tag."""
+    """Return an ISO 8601 time in the stored format (UTC if it has no offset); None for a tag."""
     try:
         # In a query string an offset's plus sign may arrive as a space.
         moment = datetime.fromisoformat(text.replace(" 00:00", "+00:00"))
     except ValueError:
         return None
-    return stamp(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    return timestamp(moment if moment.tzinfo else moment.replace(tzinfo=UTC))

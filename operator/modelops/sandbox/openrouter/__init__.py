@@ -1,1 +1,1 @@
-"""A loopback OpenRouter: a priced catalogue and chat completions of small honest algorithms."""
+"""An imitation of OpenRouter: a catalogue with prices, and chat completions by small algorithms."""

@@ -1,4 +1,4 @@
-"""What was generated and spent, kept in SQLite so that a restart forgets no cost."""
+"""Generations and their cost, in SQLite, so that they survive a restart."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from pathlib import Path
 from typing import Any
 
 LIMIT_USD = Decimal(100)
-"""What the key may spend in all; then every completion is answered with 402."""
+"""The total spending limit of the key; beyond it every completion gets a 402."""
 
 
 class Account:
-    """All generations of the one key."""
+    """All generations of the only key."""
 
     def __init__(self, path: Path) -> None:
         self._connection = sqlite3.connect(path, isolation_level=None)
         self._connection.execute("PRAGMA journal_mode = WAL")
-        # A kill of the process loses nothing with this; only a crash of the machine may.
+        # With this, killing the process loses no data; only a crash of the machine may.
         self._connection.execute("PRAGMA synchronous = OFF")
         self._connection.execute(
             "CREATE TABLE IF NOT EXISTS generations "
             "(id TEXT PRIMARY KEY, time TEXT, cost TEXT, document TEXT)"
         )
         self.total = self.spent_since("")
-        """USD spent in all."""
+        """Total USD spent."""
 
     def close(self) -> None:
-        """Closes the file."""
+        """Close the file."""
         self._connection.close()
 
     def record(self, generation: dict[str, Any], *, cost: Decimal) -> None:
-        """Keep one generation and what it cost (USD)."""
+        """Save a generation and its cost in USD."""
         self._connection.execute(
             "INSERT INTO generations VALUES (?, ?, ?, ?)",
             (generation["id"], generation["created_at"], str(cost), json.dumps(generation)),
@@ -41,18 +41,18 @@ class Account:
         self.total += cost
 
     def generation(self, generation_id: str) -> dict[str, Any] | None:
-        """The generation of that id, or None."""
+        """Return the generation of that id, or None."""
         query = "SELECT document FROM generations WHERE id = ?"
         row = self._connection.execute(query, (generation_id,)).fetchone()
         return json.loads(row[0]) if row else None
 
     def spent_since(self, since: str) -> Decimal:
-        """USD spent from this time (ISO 8601, UTC) on."""
+        """Return the USD spent since a time (ISO 8601, UTC)."""
         rows = self._connection.execute("SELECT cost FROM generations WHERE time >= ?", (since,))
         return sum((Decimal(row[0]) for row in rows), Decimal(0))
 
-    def shown(self, label: str) -> dict[str, object]:
-        """The `data` of GET /key."""
+    def key_json(self, label: str) -> dict[str, object]:
+        """Return the `data` of GET /key."""
         now = datetime.now(UTC)
         daily, weekly, monthly = (
             float(self.spent_since((now - timedelta(days=days)).isoformat())) for days in (1, 7, 31)

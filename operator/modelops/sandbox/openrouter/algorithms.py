@@ -1,4 +1,4 @@
-"""What the sandbox's models do: small algorithms without any knowledge of the right answers."""
+"""The algorithms of the sandbox's models. They do not know the right answers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ NO_FUNCTION = "There is no function in this message."
 
 
 def name_as_sentence(message: str) -> str:
-    """The name of the first function in the message as a sentence: `get_default_ip` is "Get default ip."."""
+    """Return the name of the first function in the message as a sentence: `get_default_ip` is "Get default ip."."""
     found = _DEFINITION.search(message)
     if found is None:
         return NO_FUNCTION
@@ -20,7 +20,7 @@ def name_as_sentence(message: str) -> str:
 
 
 def echo_signature(message: str) -> str:
-    """The line on which the first function of the message is defined."""
+    """Return the line that defines the first function in the message."""
     found = _DEFINITION.search(message)
     if found is None:
         return NO_FUNCTION

@@ -1,4 +1,4 @@
-"""The loopback OpenRouter as an aiohttp application."""
+"""The imitation of OpenRouter as an aiohttp application."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from pydantic import ValidationError
 
 from modelops.sandbox.faults import Faults
 from modelops.sandbox.openrouter.account import LIMIT_USD, Account
-from modelops.sandbox.openrouter.catalogue import MODELS, endpoints_shown, model_shown
-from modelops.sandbox.openrouter.completions import RefusedError, Request, chosen, complete
+from modelops.sandbox.openrouter.catalogue import MODELS, endpoints_json, model_json
+from modelops.sandbox.openrouter.completions import RefusedError, Request, choose_model, complete
 from modelops.sandbox.state import ServiceState
 from modelops.sandbox.tokens import Tokens, bearer_matches
 
 BASE = "/api/v1"
 MAX_BODY = 16 * 1024 * 1024
-"""Bytes of one request; a larger one is answered with 413."""
+"""Maximum bytes of a request body; a larger one gets a 413."""
 
 
 def build(state: ServiceState, faults: Faults, tokens: Tokens) -> web.Application:
-    """The service over the state folder's account; `faults` are applied by the server around it."""
+    """Build the service with the account in the state folder; the server applies `faults` around it."""
     del faults
     account = Account(state.folder / "account.sqlite3")
     service = Service(account, label=f"{tokens.openrouter[:12]}...", seconds=state.profile.answer)
 
-    async def closing(_: web.Application) -> AsyncIterator[None]:
+    async def close_account(_: web.Application) -> AsyncIterator[None]:
         yield
         account.close()
 
     @web.middleware
-    async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def check_access(request: web.Request, handler: Handler) -> web.StreamResponse:
         public = request.path.startswith(f"{BASE}/models")
         given = request.headers.get("Authorization")
         if not public and not bearer_matches(given, tokens.openrouter):
@@ -50,14 +50,14 @@ def build(state: ServiceState, faults: Faults, tokens: Tokens) -> web.Applicatio
         except web.HTTPException as error:
             return _error(error.status, error.reason)
 
-    app = web.Application(middlewares=[guarded], client_max_size=MAX_BODY)
-    app.cleanup_ctx.append(closing)
+    app = web.Application(middlewares=[check_access], client_max_size=MAX_BODY)
+    app.cleanup_ctx.append(close_account)
     app.add_routes(service.routes())
     return app
 
 
 class Service:
-    """The routes. `seconds` is the mean time of one answer."""
+    """The routes. `seconds`: the mean time of one answer."""
 
     def __init__(self, account: Account, *, label: str, seconds: float) -> None:
         self._account = account
@@ -65,7 +65,7 @@ class Service:
         self._seconds = seconds
 
     def routes(self) -> list[web.RouteDef]:
-        """What is served."""
+        """Return the routes."""
         return [
             web.get(f"{BASE}/models", self.models),
             web.get(f"{BASE}/models/{{author}}/{{slug}}/endpoints", self.endpoints),
@@ -83,7 +83,7 @@ class Service:
         if not 1 <= limit <= 500 or offset < 0:
             raise RefusedError(400, "limit should be between 1 and 500, offset at least 0")
         base = str(request.url.origin()) + BASE
-        shown = [model_shown(model, base) for model in MODELS.values()]
+        shown = [model_json(model, base) for model in MODELS.values()]
         rest = urlencode({"offset": offset + limit, "limit": limit})
         following = f"{base}/models?{rest}" if offset + limit < len(shown) else None
         return web.json_response(
@@ -94,21 +94,21 @@ class Service:
         model = MODELS.get(f"{request.match_info['author']}/{request.match_info['slug']}")
         if model is None:
             raise RefusedError(404, "Not Found")
-        return web.json_response({"data": endpoints_shown(model)})
+        return web.json_response({"data": endpoints_json(model)})
 
     async def chat(self, request: web.Request) -> web.Response:
         try:
             document = json.loads(await request.read())
         except ValueError as error:
             raise RefusedError(400, f"Request body is not JSON: {error}") from None
-        asked = Request.model_validate(document)
-        model = chosen(asked)
+        completion_request = Request.model_validate(document)
+        model = choose_model(completion_request)
         if self._account.total >= LIMIT_USD:
             raise RefusedError(
                 402, "Insufficient credits. Add more using https://openrouter.ai/settings/credits"
             )
         await asyncio.sleep(self._seconds * random.uniform(0.5, 1.5))
-        completion = complete(asked, model)
+        completion = complete(completion_request, model)
         self._account.record(completion.generation, cost=completion.cost)
         return web.json_response(completion.body)
 
@@ -120,10 +120,10 @@ class Service:
         return web.json_response({"data": found})
 
     async def key(self, _: web.Request) -> web.Response:
-        return web.json_response({"data": self._account.shown(self._label)})
+        return web.json_response({"data": self._account.key_json(self._label)})
 
     async def credits(self, _: web.Request) -> web.Response:
-        """Refused as for every ordinary key: the account's balance is for management keys only."""
+        """Refuse, as for every ordinary key: only management keys may read the account's balance."""
         raise RefusedError(403, "Only management keys can fetch credits for an account")
 
 

@@ -1,4 +1,4 @@
-"""The models on offer and what they cost. Shapes follow the official SDK (openrouter 1.3.84)."""
+"""The available models and their prices. The JSON follows the official SDK (openrouter 1.3.84)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from decimal import Decimal
 from modelops.sandbox.openrouter import algorithms
 
 PROVIDER = "ModelOps Sandbox"
-"""The only provider; routing preferences name it by this or by `PROVIDER_SLUG`."""
+"""The only provider; routing preferences use this name or `PROVIDER_SLUG`."""
 PROVIDER_SLUG = "modelops-sandbox"
 _CREATED = 1_764_547_200
 _PARAMETERS = ("max_tokens", "seed", "stop", "temperature", "top_p")
@@ -28,7 +28,7 @@ class Model:
     answer: Callable[[str], str]
 
     def cost(self, *, prompt_tokens: int, completion_tokens: int) -> Decimal:
-        """USD of one completion."""
+        """Return the cost of a completion in USD."""
         return self.prompt_price * prompt_tokens + self.completion_price * completion_tokens
 
 
@@ -57,8 +57,8 @@ MODELS = {
 }
 
 
-def model_shown(model: Model, base: str) -> dict[str, object]:
-    """An entry of GET /models; `base` is the service's address."""
+def model_json(model: Model, base: str) -> dict[str, object]:
+    """Return an entry of GET /models. `base`: the service's address."""
     return {
         "id": model.id,
         "canonical_slug": model.id,
@@ -82,8 +82,8 @@ def model_shown(model: Model, base: str) -> dict[str, object]:
     }
 
 
-def endpoints_shown(model: Model) -> dict[str, object]:
-    """The `data` of GET /models/{author}/{slug}/endpoints."""
+def endpoints_json(model: Model) -> dict[str, object]:
+    """Return the `data` of GET /models/{author}/{slug}/endpoints."""
     endpoint = {
         "name": f"{PROVIDER} | {model.id}",
         "model_id": model.id,

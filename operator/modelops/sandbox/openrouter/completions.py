@@ -1,4 +1,4 @@
-"""Chat completions: the request's checks, routing preferences, the answer and its price."""
+"""Chat completions: checks of the request, routing preferences, the answer and its cost."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from modelops.sandbox.openrouter.catalogue import MODELS, PROVIDER, PROVIDER_SLU
 
 
 class RefusedError(Exception):
-    """A request turned down: HTTP status and message, shown as `{"error": {"code", "message"}}`."""
+    """The request is refused. Status and message become `{"error": {"code", "message"}}`."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(status, message)
@@ -24,7 +24,7 @@ class RefusedError(Exception):
 
 
 class TextPart(BaseModel):
-    """One piece of a message in several pieces; only text is known."""
+    """One part of a message; only text is supported."""
 
     type: Literal["text"]
     text: str
@@ -38,14 +38,14 @@ class Message(BaseModel):
 
     @property
     def text(self) -> str:
-        """The whole text."""
+        """The text of all parts."""
         if isinstance(self.content, list):
             return "".join(part.text for part in self.content)
         return self.content or ""
 
 
 class Preferences(BaseModel):
-    """The `provider` object of a request, as far as one provider can differ."""
+    """The `provider` object of a request, with the fields that matter for a single provider."""
 
     order: list[str] | None = None
     only: list[str] | None = None
@@ -53,8 +53,8 @@ class Preferences(BaseModel):
     allow_fallbacks: bool = True
     require_parameters: bool = False
 
-    def admit(self) -> bool:
-        """Whether the one provider may serve the request."""
+    def admits_provider(self) -> bool:
+        """Whether the only provider may serve the request."""
         names = {PROVIDER.lower(), PROVIDER_SLUG}
         if self.ignore and names & {name.lower() for name in self.ignore}:
             return False
@@ -86,15 +86,15 @@ class Request(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """An answer, what it cost in USD, and what GET /generation will say of it."""
+    """An answer. `generation`: the entry for GET /generation. `cost`: in USD."""
 
     body: dict[str, Any]
     generation: dict[str, Any]
     cost: Decimal
 
 
-def chosen(request: Request) -> Model:
-    """The model that serves the request: the first known one of `model` and the fallbacks in `models`."""
+def choose_model(request: Request) -> Model:
+    """Return the model that serves the request: the first known one of `model` and the fallbacks in `models`."""
     wanted = [name for name in (request.model, *(request.models or [])) if name]
     if not wanted:
         raise RefusedError(400, "No models provided")
@@ -102,7 +102,7 @@ def chosen(request: Request) -> Model:
     if found is None:
         raise RefusedError(400, f"{wanted[0]} is not a valid model ID")
     unsupported = [name for name in ("tools", "response_format") if getattr(request, name)]
-    if not request.provider.admit() or (request.provider.require_parameters and unsupported):
+    if not request.provider.admits_provider() or (request.provider.require_parameters and unsupported):
         raise RefusedError(404, f"No endpoints found that match your provider preferences for {found.id}")
     if request.tools:
         raise RefusedError(404, "No endpoints found that support tool use")
@@ -112,8 +112,8 @@ def chosen(request: Request) -> Model:
 
 
 def complete(request: Request, model: Model) -> Completion:
-    """Answer the last user message. A token is a word here."""
-    began = time.monotonic()
+    """Answer the last user message. Words are counted as tokens."""
+    started = time.monotonic()
     prompt_tokens = sum(len(message.text.split()) for message in request.messages)
     if prompt_tokens > model.context_length:
         raise RefusedError(
@@ -121,8 +121,8 @@ def complete(request: Request, model: Model) -> Completion:
             f"This endpoint's maximum context length is {model.context_length} tokens. However, you "
             f"requested about {prompt_tokens} tokens.",
         )
-    asked = next((message.text for message in reversed(request.messages) if message.role == "user"), "")
-    text, finish = _cut(model.answer(asked), request.max_completion_tokens or request.max_tokens)
+    question = next((message.text for message in reversed(request.messages) if message.role == "user"), "")
+    text, finish = _truncate(model.answer(question), request.max_completion_tokens or request.max_tokens)
     completion_tokens = len(text.split())
     cost = model.cost(prompt_tokens=prompt_tokens, completion_tokens=completion_tokens)
     now, generation_id = datetime.now(UTC), f"gen-{int(time.time())}-{uuid4().hex[:20]}"
@@ -169,8 +169,8 @@ def complete(request: Request, model: Model) -> Completion:
         "native_tokens_prompt": prompt_tokens,
         "native_tokens_completion": completion_tokens,
         "finish_reason": finish,
-        "latency": round((time.monotonic() - began) * 1000),
-        "generation_time": round((time.monotonic() - began) * 1000),
+        "latency": round((time.monotonic() - started) * 1000),
+        "generation_time": round((time.monotonic() - started) * 1000),
         "streamed": False,
         "cancelled": False,
         "is_byok": False,
@@ -178,7 +178,7 @@ def complete(request: Request, model: Model) -> Completion:
     return Completion(body=body, generation=generation, cost=cost)
 
 
-def _cut(text: str, max_tokens: int | None) -> tuple[str, str]:
+def _truncate(text: str, max_tokens: int | None) -> tuple[str, str]:
     words = text.split()
     if max_tokens is None or len(words) <= max_tokens:
         return text, "stop"

@@ -1,1 +1,1 @@
-"""What a running Inference Endpoint answers: an OpenAI-compatible chat API."""
+"""The OpenAI-compatible chat API of running Inference Endpoints."""

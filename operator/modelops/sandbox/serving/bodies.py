@@ -1,4 +1,4 @@
-"""The body of a chat completion, as far as the sandbox can honour it."""
+"""The request body of a chat completion, with the fields that the sandbox supports."""
 
 from typing import Annotated, Any, Literal
 
@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class ChatMessage(BaseModel):
-    """One message; further keys are ignored, as inference servers do."""
+    """One message. Unknown keys are ignored, as inference servers do."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -16,13 +16,13 @@ class ChatMessage(BaseModel):
 
     @property
     def text(self) -> str:
-        """The content as plain text: the text parts, where it comes in parts."""
+        """The content as plain text; if it is a list, its text parts."""
         if self.content is None or isinstance(self.content, str):
             return self.content or ""
         return "\n".join(str(part["text"]) for part in self.content if part.get("type") == "text")
 
-    def plain(self) -> dict[str, Any]:
-        """The message as a chat template takes it."""
+    def for_template(self) -> dict[str, Any]:
+        """Return the message in the form that a chat template expects."""
         calls = {"tool_calls": self.tool_calls} if self.tool_calls else {}
         return {"role": self.role, "content": self.text, **calls}
 
@@ -42,5 +42,5 @@ class ChatBody(BaseModel):
 
     @property
     def limit(self) -> int | None:
-        """Most tokens of the answer, or None."""
+        """Maximum number of tokens of the answer, or None."""
         return self.max_completion_tokens or self.max_tokens

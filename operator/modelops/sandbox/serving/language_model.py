@@ -1,4 +1,4 @@
-"""A language model, served by a process of the training environment."""
+"""Serves a language model in a worker process that runs in the training environment."""
 
 import asyncio
 import json
@@ -9,37 +9,39 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from modelops.sandbox.jobs.process import SHIELD
-from modelops.sandbox.serving.answers import Answer, ModelFailed, Question
+from modelops.sandbox.jobs.process import DIE_WITH_PARENT
+from modelops.sandbox.serving.answers import ChatAnswer, ChatRequest, ModelFailedError
 from modelops.trainenv.environment import MAKE, VARIABLE, find_python
 
 WORKER = Path(__file__).with_name("worker.py")
 LOAD_SECONDS = 180.0
 ANSWER_SECONDS = 120.0
-_LONGEST_LINE = 16 * 1024 * 1024
+_MAX_LINE_BYTES = 16 * 1024 * 1024
 
 
 class LanguageModel:
-    """One worker process; it answers one question after the other and dies with the sandbox."""
+    """One worker process. It answers one request at a time and ends with the sandbox."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     @classmethod
     async def start(cls, folder: Path) -> "LanguageModel":
-        """Returns when the model is loaded. Raises ModelFailed."""
+        """Start a worker and return when the model is loaded. Raises ModelFailedError."""
         python = find_python()
         if python is None:
-            raise ModelFailed(f"this machine has no training environment: run '{MAKE}', or set {VARIABLE}")
+            raise ModelFailedError(
+                f"this machine has no training environment: run '{MAKE}', or set {VARIABLE}"
+            )
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", str(SHIELD), str(os.getpid())),
+            *(sys.executable, "-I", "-S", str(DIE_WITH_PARENT), str(os.getpid())),
             *(str(python), str(WORKER), str(folder)),
             env={**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"},
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
-            limit=_LONGEST_LINE,
+            limit=_MAX_LINE_BYTES,
         )
         model = cls(process)
         try:
@@ -49,30 +51,30 @@ class LanguageModel:
             raise
         return model
 
-    async def answer(self, question: Question) -> Answer:
-        """Raises ModelFailed; after that the process is of no use any more where it has ended or hangs."""
-        request = {"messages": question.messages, "tools": question.tools, "max_tokens": question.limit}
-        async with self._turn:
+    async def answer(self, request: ChatRequest) -> ChatAnswer:
+        """Answer a request. After a ModelFailedError the process may have ended or hang: start a new one."""
+        message = {"messages": request.messages, "tools": request.tools, "max_tokens": request.limit}
+        async with self._lock:
             stdin = self._process.stdin
             assert stdin is not None
             try:
-                stdin.write(json.dumps(request).encode() + b"\n")
+                stdin.write(json.dumps(message).encode() + b"\n")
                 await stdin.drain()
             except (ConnectionError, OSError) as error:
-                raise ModelFailed("the model's process has ended") from error
-            said = await self._read(ANSWER_SECONDS)
-        return Answer(**{name: said[name] for name in asdict(Answer("", "stop", 0, 0))})
+                raise ModelFailedError("the model's process has ended") from error
+            reply = await self._read(ANSWER_SECONDS)
+        return ChatAnswer(**{name: reply[name] for name in asdict(ChatAnswer("", "stop", 0, 0))})
 
     async def close(self) -> None:
-        """Ends the process, after the answer that is under way."""
+        """End the process after its current answer."""
         with suppress(TimeoutError):
             async with asyncio.timeout(ANSWER_SECONDS):
-                await self._turn.acquire()
+                await self._lock.acquire()
         self.kill()
         await self._process.wait()
 
     def kill(self) -> None:
-        """Ends the process at once."""
+        """End the process at once."""
         with suppress(ProcessLookupError):
             self._process.kill()
 
@@ -83,10 +85,10 @@ class LanguageModel:
             line = await asyncio.wait_for(stdout.readline(), seconds)
         except TimeoutError as error:
             self.kill()
-            raise ModelFailed(f"the model said nothing for {seconds:.0f} s") from error
+            raise ModelFailedError(f"the model said nothing for {seconds:.0f} s") from error
         if not line:
-            raise ModelFailed("the model's process has ended")
-        said: dict[str, Any] = json.loads(line)
-        if "error" in said:
-            raise ModelFailed(str(said["error"]))
-        return said
+            raise ModelFailedError("the model's process has ended")
+        reply: dict[str, Any] = json.loads(line)
+        if "error" in reply:
+            raise ModelFailedError(str(reply["error"]))
+        return reply

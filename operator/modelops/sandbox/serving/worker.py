@@ -1,8 +1,8 @@
 """Serves one language model from a folder, in the training environment: `worker.py FOLDER`.
 
-A program of its own, which imports nothing of ours: PyTorch stays out of the sandbox's process. It speaks JSON
-lines: `{"ready": true}` or `{"error": ...}` first, then an answer for each request. Prompts are rendered by the
-model's own chat template; decoding is greedy, so that equal questions have equal answers.
+A separate program that imports nothing from modelops, so that PyTorch is not in the sandbox's process. It writes JSON
+lines: first `{"ready": true}` or `{"error": ...}`, then one answer for each request. The model's own chat template
+renders the prompt; decoding is greedy, so that equal requests have equal answers.
 """
 
 import json
@@ -10,8 +10,8 @@ import os
 import sys
 from typing import Any, TextIO
 
-LONGEST_ANSWER = 1024
-"""Tokens, where a request names no bound."""
+DEFAULT_MAX_TOKENS = 1024
+"""Maximum number of tokens of an answer if the request names none."""
 
 
 class Server:
@@ -31,47 +31,48 @@ class Server:
         self._ends = {ends} if isinstance(ends, int) else set(ends or ())
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        """`messages`, `tools`, `max_tokens` in; `text`, `finish_reason` and the numbers of tokens out."""
-        given = self._tokenizer.apply_chat_template(
+        """Answer `messages`, `tools`, `max_tokens` with `text`, `finish_reason` and the numbers of tokens."""
+        prompt = self._tokenizer.apply_chat_template(
             request["messages"],
             tools=request.get("tools"),
             add_generation_prompt=True,
             return_tensors="pt",
             return_dict=True,
         )
-        asked = given["input_ids"].shape[1]
-        most = int(request.get("max_tokens") or LONGEST_ANSWER)
+        prompt_tokens = prompt["input_ids"].shape[1]
+        max_tokens = int(request.get("max_tokens") or DEFAULT_MAX_TOKENS)
         with self._torch.inference_mode():
-            said = self._model.generate(**given, max_new_tokens=most, do_sample=False)[0][asked:].tolist()
-        ended = bool(said) and said[-1] in self._ends
+            output = self._model.generate(**prompt, max_new_tokens=max_tokens, do_sample=False)[0]
+            answer = output[prompt_tokens:].tolist()
+        ended = bool(answer) and answer[-1] in self._ends
         return {
-            "text": self._tokenizer.decode(said, skip_special_tokens=True),
+            "text": self._tokenizer.decode(answer, skip_special_tokens=True),
             "finish_reason": "stop" if ended else "length",
-            "prompt_tokens": asked,
-            "completion_tokens": len(said),
+            "prompt_tokens": prompt_tokens,
+            "completion_tokens": len(answer),
         }
 
 
 def main() -> None:
-    """Answers until stdin ends."""
-    # Libraries print; stdout is for answers only.
+    """Answer requests until stdin ends."""
+    # Libraries print to stdout; it is redirected to stderr so that only answers are written to the original stdout.
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     try:
         server = Server(sys.argv[1])
-    except Exception as error:  # noqa: BLE001 - said to the sandbox, which says it to the client
-        _say(out, {"error": f"{type(error).__name__}: {error}"})
+    except Exception as error:  # noqa: BLE001 - the sandbox reports it to its client
+        _write(out, {"error": f"{type(error).__name__}: {error}"})
         return
-    _say(out, {"ready": True})
+    _write(out, {"ready": True})
     for line in sys.stdin:
         try:
             answer = server.answer(json.loads(line))
-        except Exception as error:  # noqa: BLE001 - one bad request is not the end of the model
+        except Exception as error:  # noqa: BLE001 - one bad request must not end the worker
             answer = {"error": f"{type(error).__name__}: {error}"}
-        _say(out, answer)
+        _write(out, answer)
 
 
-def _say(out: TextIO, message: dict[str, Any]) -> None:
+def _write(out: TextIO, message: dict[str, Any]) -> None:
     out.write(json.dumps(message) + "\n")
     out.flush()
 

@@ -1,0 +1,147 @@
+"""Decides which repositories of an agent are removed from the Hub, removes them, and writes that into the record."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from kubernetes.client import ApiException
+
+from modelops.adapters.huggingface.repository_catalog import HuggingFaceRepositoryCatalog
+from modelops.cli import hub_access
+from modelops.cli.agent_snapshot import AgentSnapshot
+from modelops.cli.cluster_agents import MAX_CONFLICTS, ClusterAgents
+from modelops.cli.errors import CommandError, RecordChangedError
+from modelops.cli.lineage import splits_with_example
+from modelops.domain.hub_repositories import Shelf
+from modelops.domain.in_use import InUse, in_use
+from modelops.domain.pruning import Judge, Policy, Splits, Verdict, begun, gone, unfinished
+
+
+@dataclass(frozen=True, kw_only=True)
+class HubContents:
+    """What was read from the Hub, before the cluster was read.
+
+    `splits`: with --example, the splits that contain it, by repository and commit; otherwise None.
+    """
+
+    catalog: Shelf
+    splits: dict[str, Splits] | None
+
+
+async def read_hub(hub: HuggingFaceRepositoryCatalog, org: str, example: str | None) -> HubContents:
+    """Read the organisation's repositories and, with an example, which of them contain it."""
+    catalog = await hub.read(org)
+    splits = await splits_with_example(hub, catalog, example) if example else None
+    return HubContents(catalog=catalog, splits=splits)
+
+
+def decide_and_remove(
+    agents: ClusterAgents,
+    arguments: argparse.Namespace,
+    name: str,
+    hub_contents: HubContents,
+    policy: Policy,
+) -> tuple[Verdict, ...]:
+    """Return the verdicts on one agent's repositories; with `--yes` remove them.
+
+    The record is read before the objects that show what is in use, and its write is conditional. If a rollout claims a
+    model in between, the write is a conflict, and everything is read and decided again.
+    """
+    for _ in range(MAX_CONFLICTS):
+        now = datetime.now(UTC)
+        snapshots = read_all_namespaces(agents, arguments.namespace)
+        snapshot = next((s for s in snapshots if (s.namespace, s.name) == (arguments.namespace, name)), None)
+        if snapshot is None or snapshot.record is None:
+            raise CommandError(
+                f"{name} has no record: make one with `modelops registry rebuild {name} -n {arguments.namespace}`"
+            )
+        verdicts = Judge(
+            record=snapshot.record,
+            agent_model=snapshot.full_name,
+            shelf=hub_contents.catalog.of(snapshot.record.agent),
+            uses=combine_uses(snapshots, now),
+            policy=policy,
+            now=now,
+            holding=hub_contents.splits,
+        ).verdicts()
+        if not arguments.yes:
+            return verdicts
+        announced = begun(snapshot.record, verdicts, at=timestamp(now))
+        try:
+            if announced != snapshot.record:
+                agents.write_record(snapshot, announced)
+        except RecordChangedError:
+            continue
+        remove(agents, snapshot, verdicts)
+        return verdicts
+    raise CommandError(
+        f"the record of {name} changed {MAX_CONFLICTS} times while it was read: run the command again"
+    )
+
+
+def read_all_namespaces(agents: ClusterAgents, namespace: str) -> list[AgentSnapshot]:
+    """Read all agents of the cluster, because two namespaces may share an organisation.
+
+    A caller who may not read all namespaces gets only `namespace`, and a warning on stderr.
+    """
+    try:
+        return agents.list_all(None)
+    except ApiException as error:
+        if error.status != 403:
+            raise
+    print(
+        f"only namespace {namespace} can be read: it is unknown which models other namespaces use",
+        file=sys.stderr,
+    )
+    return agents.list_all(namespace)
+
+
+def combine_uses(snapshots: Sequence[AgentSnapshot], now: datetime) -> InUse:
+    """Return which repositories any of the agents uses."""
+    uses = InUse()
+    for snapshot in snapshots:
+        uses = uses.together(in_use(snapshot.inventory(), now=now))
+    return uses
+
+
+def remove(agents: ClusterAgents, snapshot: AgentSnapshot, verdicts: Sequence[Verdict]) -> None:
+    """Delete repositories and write each deletion into the record. Models come before the data that they need.
+
+    Removals that an interrupted command has announced in the record are finished, too.
+    """
+    newest = agents.list_named(snapshot.namespace, [snapshot.name])[0]
+    assert newest.record is not None
+    decided = {verdict.repo for verdict in verdicts}
+    chosen = [(verdict.repo, verdict.kind) for verdict in verdicts if verdict.removed]
+    interrupted = [(repo, kind) for repo, kind in unfinished(newest.record) if repo not in decided]
+    for repo, kind in (*chosen, *interrupted):
+        print(f"removing {kind} {repo}", file=sys.stderr)
+        hub_access.query_hub(lambda hub, repo=repo, kind=kind: hub.delete(repo, kind))  # type: ignore[misc]
+        record_deletion(agents, snapshot, repo)
+
+
+def record_deletion(agents: ClusterAgents, snapshot: AgentSnapshot, repo: str) -> None:
+    """Write into the record that a repository is deleted. Raises CommandError if the record changes too often."""
+    for _ in range(MAX_CONFLICTS):
+        newest = agents.list_named(snapshot.namespace, [snapshot.name])[0]
+        if newest.record is None:
+            return
+        changed = gone(newest.record, repo, at=timestamp(datetime.now(UTC)))
+        if changed == newest.record:
+            return
+        try:
+            agents.write_record(newest, changed)
+        except RecordChangedError:
+            continue
+        return
+    raise CommandError(
+        f"{repo} is deleted, but the record of {snapshot.name} changed too often to write that: run the command again"
+    )
+
+
+def timestamp(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,65 @@
+"""Models on the Hub that a dataset is made for, or whose answers it has: their tokenizers and licences."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from modelops.trainers.hub_repository import HubRefused, HubSilent, Repository
+from modelops.workdir import ProgramFailure, WorkDir
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+RETRY_SECONDS = 30.0
+TOKENIZER = "tokenizer.json"
+_T = TypeVar("_T")
+
+
+def download_tokenizer(work: WorkDir, repo: str) -> Path | None:
+    """The model's `tokenizer.json` in the work folder; None where the model has none or it cannot be read.
+
+    Raises ProgramFailure HubUnavailable.
+    """
+    path = work.folder / TOKENIZER
+    if path.exists():
+        return path
+    content = _ask_hub(repo, lambda model, _: model.read(TOKENIZER, revision="main"))
+    if not content:
+        return None
+    part = work.folder / f".{TOKENIZER}.part"
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+    return part.replace(path)
+
+
+def read_licence(repo: str) -> str:
+    """The licence in the model's card; empty where the card has none or the model does not exist.
+
+    Raises ProgramFailure HubUnavailable.
+    """
+
+    def read(model: Repository, api: HfApi) -> str:
+        info = model.retry(lambda: api.model_info(repo))
+        licence = info.card_data.get("license") if info.card_data else None
+        named = info.card_data.get("license_name") if licence == "other" and info.card_data else None
+        return str(named or (licence[0] if isinstance(licence, list) and licence else licence) or "")
+
+    return _ask_hub(repo, read) or ""
+
+
+def _ask_hub(repo: str, ask: Callable[[Repository, HfApi], _T | None]) -> _T | None:
+    from huggingface_hub import HfApi
+
+    api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"), token=os.environ.get("HF_TOKEN") or False)
+    try:
+        return ask(Repository(api, repo, retry_seconds=RETRY_SECONDS), api)
+    except HubRefused:
+        return None
+    except HubSilent as error:
+        raise ProgramFailure(
+            "HubUnavailable", f"{error}; the program will be started again", transient=True
+        ) from error

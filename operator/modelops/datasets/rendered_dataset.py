@@ -1,0 +1,152 @@
+"""All examples of a dataset, filtered and rendered by the prompt contract in one pass."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+from modelops.api.v1alpha1.trainingrun import SensitiveKind
+from modelops.datasets.download import DownloadedDataset, Example
+from modelops.datasets.example_filter import ExampleFilter, check_prompt, is_success
+from modelops.datasets.labels import LabelCounts
+from modelops.datasets.lengths import TokenCounter
+from modelops.datasets.line_file import LineFile
+from modelops.datasets.near import Shingles
+from modelops.datasets.production import TrainingPrompts
+from modelops.datasets.rendering import RenderedExample
+from modelops.datasets.report import Report
+from modelops.datasets.request import Request
+from modelops.datasets.sensitive import find_sensitive
+from modelops.workdir import ProgramFailure
+
+_AT_ONCE = 512
+_ENCODER = json.JSONEncoder(sort_keys=True)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PromptCompletion:
+    """One prompt with one answer. Its messages are on disk, in a LineFile at `offset`.
+
+    `id` is that of the example; `number` its position among all rendered answers. `inputs_digest` is equal for the
+    same inputs, `target_digest` for the same answer. `preferred` is its side of a pair in one example. `group_value`
+    is the value of the request's `group_key`; None where the example has none. `source_run` is empty where the example
+    was not made from a run.
+    """
+
+    id: str
+    number: int
+    offset: int
+    inputs_digest: str
+    target_digest: bytes
+    tokens: int
+    success: bool
+    preferred: bool | None
+    group_value: str | None
+    source_run: str
+
+
+@dataclass(kw_only=True)
+class RenderedDataset:
+    """Every prompt with its answer, in the order of the examples' ids, and the results of the pass over them."""
+
+    completions: list[PromptCompletion] = field(default_factory=list)
+    shingles: Shingles = field(default_factory=Shingles)
+    sensitive: dict[SensitiveKind, list[str]] = field(default_factory=dict)
+    labels: LabelCounts = field(default_factory=LabelCounts)
+    prompts: TrainingPrompts = field(default_factory=TrainingPrompts)
+
+
+def render_dataset(
+    source: DownloadedDataset, request: Request, *, counter: TokenCounter, file: LineFile, report: Report
+) -> RenderedDataset:
+    """Filter and render all examples; their messages are appended to `file`.
+
+    Raises ProgramFailure: DatasetEmpty, DatasetShapeInvalid, PromptRenderFailed.
+    """
+    dataset = source.version.name
+    if not source.version.count:
+        raise ProgramFailure(
+            "DatasetEmpty", f"dataset {dataset!r} has no examples in the chosen version and splits; add some"
+        )
+    check_prompt(request.prompt)
+    pairs = request.method != "sft"
+    usable = ExampleFilter(request=request, learns_from_failures=pairs or request.include_failures)
+    result = RenderedDataset()
+    for batch in _batches(source):
+        rendered = [
+            one for example in batch if usable.accepts(example) for one in usable.render(example, pairs=pairs)
+        ]
+        _add(result, rendered, request=request, counter=counter, file=file)
+    usable.refuse_or_report(source.version.count, dataset=dataset, report=report)
+    return result
+
+
+def _add(
+    result: RenderedDataset,
+    batch: list[RenderedExample],
+    *,
+    request: Request,
+    counter: TokenCounter,
+    file: LineFile,
+) -> None:
+    texts = [one.text for one in batch]
+    tokens = counter.count(texts, [len(one.prompt) + len(one.answer) for one in batch])
+    result.shingles.add([one.inputs.words for one in batch])
+    for one, text, length in zip(batch, texts, tokens, strict=True):
+        example = one.example
+        for kind in find_sensitive(text):
+            result.sensitive.setdefault(kind, []).append(example.id)
+        if one.preferred is not False:
+            result.labels.add(example.metadata)
+            if request.project:
+                result.prompts.add(one.prompt, tools=one.tools)
+        completion = PromptCompletion(
+            id=example.id,
+            number=len(result.completions),
+            offset=file.append(_line(one, method=request.method)),
+            inputs_digest=one.inputs.digest,
+            target_digest=hashlib.sha256(one.target.encode()).digest()[:16],
+            tokens=length,
+            success=is_success(example),
+            preferred=one.preferred,
+            group_value=_value_at(example, request.group_key),
+            source_run=example.source_run,
+        )
+        result.completions.append(completion)
+
+
+def _line(one: RenderedExample, *, method: str) -> bytes:
+    """One line of the file. For SFT it is already the row to upload, so that it only has to be copied."""
+    document: dict[str, Any] = {"id": one.example.id}
+    if method == "sft":
+        document["messages"] = [*one.prompt, *one.answer]
+    else:
+        document |= {"prompt": one.prompt, "answer": one.answer}
+    if one.tools:
+        document["tools"] = one.tools
+    return _ENCODER.encode(document).encode() + b"\n"
+
+
+def _batches(source: DownloadedDataset) -> Iterator[list[Example]]:
+    remaining = iter(source)
+    while batch := list(islice(remaining, _AT_ONCE)):
+        yield batch
+
+
+def _value_at(example: Example, path: str | None) -> str | None:
+    """The value at a dotted path as JSON text. The path may begin with `inputs` or `metadata`; otherwise it is looked
+    up in the inputs and then in the metadata. None where there is no such value."""
+    if not path:
+        return None
+    parts = path.split(".")
+    for start in ({"inputs": example.inputs, "metadata": example.metadata}, example.inputs, example.metadata):
+        value: Any = start
+        for part in parts:
+            value = value.get(part) if isinstance(value, dict) else None
+        if value is not None:
+            return json.dumps(value, sort_keys=True)
+    return None

@@ -1,0 +1,76 @@
+"""Collects the answers of both models, interleaved in time, with a bounded number of calls at once and a journal."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields
+
+from modelops.evaluation.journal import Answer, AnswerJournal
+from modelops.evaluation.model_client import ModelClient, Reply
+from modelops.evaluation.questions import Question
+from modelops.evaluation.request import ARMS, ArmName, Request
+
+Call = tuple[ArmName, Question, int]
+"""Arm, question and repetition."""
+PROGRESS_SECONDS = 0.5
+
+
+async def collect_answers(
+    request: Request,
+    questions: Sequence[Question],
+    journal: AnswerJournal,
+    *,
+    progress: Callable[[int, int], None],
+) -> None:
+    """Make every call that the journal has no answer to; `progress` gets the numbers of answers and of all calls.
+
+    Raises ProgramFailure where a model that has answered no call gives a refusal that every further call would get.
+    """
+    calls = list(_plan(questions, repetitions=request.repetitions))
+    missing = iter([call for call in calls if (call[0], call[1].example, call[2]) not in journal.answers])
+    clients = {name: ModelClient(name, request.arms[name], prompt=request.prompt) for name in ARMS}
+    reported_at = 0.0
+
+    async def work() -> None:
+        nonlocal reported_at
+        for arm, question, repetition in missing:
+            reply = await clients[arm].ask(question.messages)
+            refusal = clients[arm].permanent_refusal(reply)
+            if refusal and not any(a.arm == arm and a.error is None for a in journal.answers.values()):
+                raise refusal
+            journal.add(_answer(reply, arm=arm, example=question.example, repetition=repetition))
+            if time.monotonic() - reported_at > PROGRESS_SECONDS:
+                reported_at = time.monotonic()
+                progress(len(journal.answers), len(calls))
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(request.concurrency):
+                group.create_task(work())
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    finally:
+        for client in clients.values():
+            await client.close()
+
+
+def _plan(questions: Sequence[Question], *, repetitions: int) -> Iterator[Call]:
+    """All calls in order: both arms one after the other, so that a slow minute affects both.
+
+    A hash of the example decides which arm is first, so that a restart gives the same order.
+    """
+    for repetition in range(repetitions):
+        for question in questions:
+            coin = hashlib.sha256(f"{question.example} {repetition}".encode()).digest()[0] % 2
+            for arm in ARMS if coin else reversed(ARMS):
+                yield arm, question, repetition
+
+
+def _answer(reply: Reply, *, arm: ArmName, example: str, repetition: int) -> Answer:
+    shared = {f.name for f in fields(Reply)} & {f.name for f in fields(Answer)}
+    return Answer(
+        arm=arm, example=example, repetition=repetition, **{name: getattr(reply, name) for name in shared}
+    )
