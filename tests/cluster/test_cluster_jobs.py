@@ -187,7 +187,7 @@ async def test_a_log_is_empty_before_a_node_has_the_pod_and_refused_where_the_no
     kubectl("delete", "pods", "--all", "--force", "--grace-period=0", namespace=attempt.namespace, check=True)
 
 
-async def test_a_cancelled_job_stays_visible_with_its_cost_until_it_is_released(
+async def test_a_cancelled_job_stays_visible_with_its_cost_until_it_is_settled(
     attempt: BatchAttempt,
 ) -> None:
     await attempt.submit()

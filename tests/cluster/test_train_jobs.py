@@ -139,7 +139,7 @@ async def test_a_failed_train_job_has_the_message_of_its_condition(attempt: Trai
     assert (failed.stage, failed.message) == ("ERROR", "jobset failed due to one or more job failures")
 
 
-async def test_a_cancelled_train_job_stays_visible_with_its_cost_until_it_is_released(
+async def test_a_cancelled_train_job_stays_visible_with_its_cost_until_it_is_settled(
     attempt: TrainJobAttempt,
 ) -> None:
     await attempt.submit()

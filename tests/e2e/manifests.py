@@ -25,7 +25,7 @@ def _object(kind: str, name: str, spec: Manifest) -> Manifest:
 def agents_file(openrouter: str) -> str:
     """agents.yaml with two agents, with comments, and with a key that the operator does not know."""
     return (
-        "# who serves whom\n"
+        "# agents and their models\n"
         "agents:\n"
         "  docs: # writes docstrings\n"
         f"    model: {BASELINE}\n"

@@ -302,7 +302,7 @@ async def test_invariant_09_other_peoples_keys_are_left_alone(env: Environment) 
     after, _ = await env.read_agents_file()
     assert (await env.read_stable_target()).version == "v1.1.0"
     for line in (
-        "# who serves whom",
+        "# agents and their models",
         "  docs: # writes docstrings",
         f"    model: {manifests.BASELINE} # not ours",
     ):
