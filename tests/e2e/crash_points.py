@@ -79,16 +79,16 @@ class Harness:
         """Runs the scenario for each crash point; returns the failures, empty where every scenario ended as expected."""
         slots, failures, missed = asyncio.Semaphore(PARALLEL), dict[CrashPoint, str](), list[CrashPoint]()
 
-        async def one(point: CrashPoint) -> None:
+        async def crash(point: CrashPoint) -> None:
             async with slots:
                 try:
                     if not await self._crash_at(point, prepare, end):
                         missed.append(point)
-                except Exception as error:  # noqa: BLE001 - every crash point is tried, and the failures are reported together
+                except Exception as error:  # noqa: BLE001 - all failures are reported together
                     where = traceback.extract_tb(error.__traceback__)[-1]
                     failures[point] = f"{type(error).__name__} in {where.name}, {where.line}: {error}"
 
-        await asyncio.gather(*(one(point) for point in selected))
+        await asyncio.gather(*(crash(point) for point in selected))
         if len(missed) > MAX_MISSED:
             failures |= dict.fromkeys(missed, "the scenario ended before this write")
         return failures
