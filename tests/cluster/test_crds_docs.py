@@ -1,4 +1,4 @@
-"""What the spec pages and the command line give to a reader is what the real API server takes."""
+"""The real API server accepts the objects of the spec pages and the definitions that the command line prints."""
 
 import re
 import subprocess

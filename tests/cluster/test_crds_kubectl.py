@@ -1,4 +1,4 @@
-"""What a person sees with kubectl alone: explain, columns, short names, selection, dry runs."""
+"""The API with kubectl alone: explain, columns, short names, selection, dry runs."""
 
 import json
 import subprocess

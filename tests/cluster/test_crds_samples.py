@@ -1,4 +1,4 @@
-"""The real API server takes the samples, and refuses each bad object with a message that says what to do."""
+"""The real API server accepts the samples and refuses each bad object with a message that says what to do."""
 
 import subprocess
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What may change after an object was made, and what may never: decided by the real API server."""
+"""The fields that can change after an object was created and those that cannot: decided by the real API server."""
 
 import json
 import subprocess
@@ -24,7 +24,7 @@ MANIFESTS = {AGENT: "agentmodel-docs", RUN: "trainingrun-docs", ROLLOUT: "rollou
 
 @pytest.fixture
 def stored(kubectl: Kubectl, namespace: str) -> Callable[[str], dict[str, Any]]:
-    """Return the object as the API server stores it; the three samples of the docs agent are there."""
+    """Return a function that reads an object from the API server; the three samples of the docs agent exist."""
     for name in MANIFESTS.values():
         kubectl("create", "-f", SAMPLES / f"{name}.yaml", namespace=namespace, check=True)
 
@@ -61,7 +61,7 @@ IMMUTABLE = [
     (RUN, {"config": {"numEpochs": 5}}, "config is immutable"),
     (RUN, {"config": None}, "config is immutable"),
     (RUN, {"backend": {"huggingFace": {"flavor": "h100"}}}, "backend is immutable"),
-    (RUN, {"maxUSD": "50"}, "maxUSD is immutable: a run is done once; create a new TrainingRun"),
+    (RUN, {"maxUSD": "50"}, "maxUSD is immutable: a TrainingRun runs only once; create a new TrainingRun"),
     (RUN, {"activeDeadlineSeconds": 9000}, "activeDeadlineSeconds is immutable"),
     (RUN, {"requestedBy": "somebody"}, "requestedBy is immutable"),
     (ROLLOUT, {"agentModelRef": {"name": "other"}}, "agentModelRef is immutable"),
@@ -71,7 +71,7 @@ IMMUTABLE = [
     (ROLLOUT, {"evaluation": None}, "evaluation is immutable"),
     (ROLLOUT, {"strategy": {"canary": None, "immediate": {}}}, "strategy is immutable"),
     (ROLLOUT, {"analysis": {"minRequests": 1}}, "analysis is immutable"),
-    (ROLLOUT, {"maxUSD": "50"}, "maxUSD is immutable: a rollout is done once; create a new Rollout"),
+    (ROLLOUT, {"maxUSD": "50"}, "maxUSD is immutable: a Rollout runs only once; create a new Rollout"),
     (ROLLOUT, {"progressDeadlineSeconds": 200000}, "progressDeadlineSeconds is immutable"),
 ]
 
@@ -114,7 +114,7 @@ def test_latch_holds_against_a_patch(patch: Patch, target: str, latch: str, valu
     refused = patch(target, spec={latch: value})
 
     assert refused.returncode != 0, "it was accepted"
-    assert f"{latch} cannot be taken back: create a new " in refused.stderr
+    assert f"{latch} cannot be unset once it is true: create a new " in refused.stderr
 
 
 @pytest.mark.parametrize(("target", "latch"), LATCHES)
@@ -126,7 +126,7 @@ def test_latch_holds_against_a_replaced_object(
     refused = kubectl("replace", "-f", SAMPLES / f"{MANIFESTS[target]}.yaml", namespace=namespace)
 
     assert refused.returncode != 0, "it was accepted"
-    assert f"{latch} cannot be taken back" in refused.stderr
+    assert f"{latch} cannot be unset once it is true" in refused.stderr
 
 
 @pytest.mark.parametrize(("target", "latch"), LATCHES)
@@ -147,7 +147,7 @@ def test_latch_holds_against_forced_server_side_apply(
     )
 
     assert refused.returncode != 0, "it was accepted"
-    assert f"{latch} cannot be taken back" in refused.stderr
+    assert f"{latch} cannot be unset once it is true" in refused.stderr
 
 
 @pytest.mark.parametrize("target", MANIFESTS)
@@ -179,10 +179,10 @@ def test_status_write_leaves_the_spec_alone(patch: Patch, stored: Callable[[str]
 STATUS_LATCHES = [("abortReason", "LatencyBreached", ""), ("promoting", True, False)]
 
 
-@pytest.mark.parametrize("taken_back", ["emptied", "unset", "whole status removed"])
+@pytest.mark.parametrize("removal", ["emptied", "unset", "whole status removed"])
 @pytest.mark.parametrize(("latch", "value", "empty"), STATUS_LATCHES)
 def test_latch_in_a_rollouts_status_holds(
-    patch: Patch, latch: str, value: Any, empty: Any, taken_back: str
+    patch: Patch, latch: str, value: Any, empty: Any, removal: str
 ) -> None:
     assert patch(ROLLOUT, status={"phase": "Progressing", latch: value}).returncode == 0
     statuses = {
@@ -191,10 +191,10 @@ def test_latch_in_a_rollouts_status_holds(
         "whole status removed": None,
     }
 
-    refused = patch(ROLLOUT, status=statuses[taken_back])
+    refused = patch(ROLLOUT, status=statuses[removal])
 
     assert refused.returncode != 0, "it was accepted"
-    assert "status.abortReason and status.promoting are never taken back" in refused.stderr
+    assert "status.abortReason and status.promoting cannot be unset" in refused.stderr
 
 
 def test_status_may_go_on_beside_its_latches(patch: Patch) -> None:
@@ -212,6 +212,32 @@ def test_conditions_are_unique_by_type(patch: Patch) -> None:
     refused = patch(AGENT, status={"conditions": [ready, ready]})
     assert refused.returncode != 0
     assert "Duplicate value" in refused.stderr
+
+
+KEYED_LISTS = [
+    (RUN, "attempts", {"attempt": 1, "reason": "JobLost"}),
+    (AGENT, "endpoints", {"name": "docs-1", "role": "stable", "model": "org/docs"}),
+]
+
+
+@pytest.mark.parametrize(("target", "name", "entry"), KEYED_LISTS)
+def test_entries_of_a_keyed_list_are_unique(
+    patch: Patch, target: str, name: str, entry: dict[str, Any]
+) -> None:
+    assert patch(target, status={name: [entry]}).returncode == 0
+    refused = patch(target, status={name: [entry, entry]})
+    assert refused.returncode != 0, "it was accepted"
+    assert "Duplicate value" in refused.stderr
+
+
+RECIPE = {"learningRate": "0.0002", "numEpochs": 3, "targetModules": ["all-linear"]}
+
+
+def test_recipe_is_stored_as_an_object(patch: Patch, stored: Callable[[str], dict[str, Any]]) -> None:
+    assert patch(RUN, status={"recipe": RECIPE}).returncode == 0
+    assert stored(RUN)["status"]["recipe"] == RECIPE
+    refused = patch(RUN, status={"recipe": json.dumps(RECIPE)})
+    assert "must be of type object" in refused.stderr
 
 
 @pytest.mark.parametrize(

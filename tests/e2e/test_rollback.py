@@ -189,6 +189,6 @@ async def test_a_breach_aborts_the_canary(env: Environment) -> None:
     env.cloud.sandbox.break_endpoint(record.endpoints[0].name, error_rate=1.0)
     rollout = await assert_ends_on_stable(env, canary, "ErrorRateBreached")
     await env.api.wait_until(
-        "Rollout", NAME, lambda o: (status(o).get("rollback") or {}).get("effectMs") is not None
+        "Rollout", NAME, lambda o: (status(o).get("rollback") or {}).get("effectMilliseconds") is not None
     )
     assert condition(rollout, "Succeeded") == "False"

@@ -47,11 +47,9 @@ class Kind:
 
 
 _AGE = Column("Age", ".metadata.creationTimestamp", "date")
-_AGENT_MODEL = Column(
-    "Agent", ".spec.agentModelRef.name", description="AgentModel that this object belongs to."
-)
-_PHASE = Column("Phase", ".status.phase", description="Current phase.")
-_REASON = Column("Reason", ".status.reason", description="Reason of the current phase.")
+_AGENT_MODEL = Column("Agent", ".spec.agentModelRef.name", description="AgentModel of the agent.")
+_PHASE = Column("Phase", ".status.phase", description="Phase of the object, for people.")
+_REASON = Column("Reason", ".status.reason", description="Reason for the phase, as one word.")
 
 
 def _condition(name: str) -> str:
@@ -63,28 +61,28 @@ KINDS = (
         model=AgentModel,
         resource=AGENT_MODELS,
         columns=(
-            Column("Agent", ".spec.agent", description="The agent's own name."),
+            Column("Agent", ".spec.agent", description="Name of the agent in agents.yaml."),
             Column("Stable", ".status.stable.version", description="Version that serves the agent."),
-            Column("Canary", ".status.canary.version", description="Version that a rollout is testing."),
-            Column("Spent", ".status.spend.settledUSD", description="US dollars billed in this month."),
+            Column("Canary", ".status.canary.version", description="Candidate of the active rollout."),
+            Column("Spent", ".status.spend.settledUSD", description="US dollars booked this month."),
             Column("Budget", ".spec.budget.monthlyUSD", description="Budget in US dollars per month."),
             Column(
                 "Ready",
                 _condition("Ready"),
-                description="Whether agents.yaml, the record and the endpoints agree.",
+                description="Whether the agents' file, the record and the endpoints agree.",
             ),
             Column("Model", ".status.stable.model", description="Model that serves the agent.", wide=True),
             Column(
                 "Rollout",
                 ".status.activeRollout.name",
-                description="Rollout that has the agent lock.",
+                description="Rollout that holds the agent's lock.",
                 wide=True,
             ),
             Column(
                 "In-Sync",
                 ".status.routing.agentsInSync",
                 "integer",
-                "Agent processes that confirmed the current file.",
+                "Agent processes that confirmed the routing.",
                 wide=True,
             ),
             _AGE,
@@ -99,15 +97,18 @@ KINDS = (
         columns=(
             _AGENT_MODEL,
             _PHASE,
+            Column("Done%", ".status.progress.percent", "integer", "Percent of the training that is done."),
+            Column("Loss", ".status.progress.loss", description="Last training loss that the job reported."),
             Column(
-                "Done%", ".status.progress.percent", "integer", "Finished part of the training in percent."
+                "ETA(min)",
+                ".status.progress.etaMinutes",
+                "integer",
+                "Expected minutes until the end of the training.",
             ),
-            Column("Loss", ".status.progress.loss", description="Last training loss."),
-            Column("ETA(min)", ".status.progress.etaMinutes", "integer", "Estimated minutes to the end."),
-            Column("Cost", ".status.costUSD", description="US dollars billed for the run."),
+            Column("Cost", ".status.costUSD", description="Cost of the finished attempts in US dollars."),
             Column("Version", ".status.model.version", description="Version of the trained model."),
-            Column("Reason", ".status.reason", description="Reason of the current phase.", wide=True),
-            Column("Job", ".status.job.id", description="Id of the training job.", wide=True),
+            Column("Reason", ".status.reason", description="Reason for the phase, as one word.", wide=True),
+            Column("Job", ".status.job.id", description="Id of the job at the service.", wide=True),
             Column(
                 "Repository", ".status.model.repo", description="Repository of the trained model.", wide=True
             ),
@@ -122,10 +123,10 @@ KINDS = (
         resource=ROLLOUTS,
         columns=(
             _AGENT_MODEL,
-            Column("Candidate", ".status.candidate.version", description="Version that is tested."),
+            Column("Candidate", ".status.candidate.version", description="Version of the candidate."),
             _PHASE,
-            Column("Step", ".status.step", "integer", "Index of the current canary step."),
-            Column("Weight", ".status.weight", "integer", "Percent of sessions that the canary serves."),
+            Column("Step", ".status.step", "integer", "Number of the current step."),
+            Column("Weight", ".status.weight", "integer", "Percentage of sessions that go to the canary."),
             Column(
                 "Verdict",
                 ".status.evaluation.verdict",
@@ -135,10 +136,15 @@ KINDS = (
             Column(
                 "Analysis",
                 ".status.analysis.verdict",
-                description="Verdict of the canary analysis.",
+                description="Verdict of the canary's analysis: Healthy, Waiting or Breached.",
                 wide=True,
             ),
-            Column("Model", ".status.candidate.model", description="Repository of the candidate.", wide=True),
+            Column(
+                "Model",
+                ".status.candidate.model",
+                description="Repository of the candidate's model.",
+                wide=True,
+            ),
             _AGE,
         ),
         selectable=(".spec.agentModelRef.name", ".status.phase"),

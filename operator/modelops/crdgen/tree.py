@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 
 from modelops.crdgen.definition import crd_definition, openapi_schema
 from modelops.crdgen.kinds import KINDS, Kind
-from modelops.crdgen.lint import schema_faults
+from modelops.crdgen.lint import schema_faults, stub, undocumented
 from modelops.crdgen.reference import fill_generated_parts
 
 _HEADER = "# Made from operator/modelops/api by `make generate`; do not edit.\n"
@@ -40,13 +40,18 @@ def crd_text(kind: Kind) -> str:
 
 
 def lint_schemas() -> list[str]:
-    """The faults in the schemas of all kinds, as `Kind.path: fault`."""
-    faults: list[str] = []
+    """The faults of the schemas, columns and reasons, as `Kind.path: fault`."""
+    found: list[str] = []
     for kind in KINDS:
-        parts = openapi_schema(kind)["properties"]
+        name, schema = kind.resource.kind, openapi_schema(kind)
+        found += (f"{name}: {fault}" for fault in stub(schema["description"]))
         for part in ("spec", "status"):
-            faults += schema_faults(parts[part], path=f"{kind.resource.kind}.{part}")
-    return faults
+            found += schema_faults(schema["properties"][part], path=f"{name}.{part}")
+        for column in kind.columns:
+            if column.description:
+                found += (f"{name} column {column.name}: {fault}" for fault in stub(column.description))
+        found += (f"{name} reason {fault}" for fault in undocumented(kind.reasons))
+    return found
 
 
 def generated_files(root: Path) -> dict[Path, str]:

@@ -43,7 +43,7 @@ def run(context: DemoContext) -> ActResult:
     )
     context.wait_until(
         "status.rollback has the time of the last agent",
-        lambda: _rollback_times(context).get("effectMs") is not None,
+        lambda: _rollback_times(context).get("effectMilliseconds") is not None,
     )
     context.require(
         context.stable_version == stable, f"{stable} still serves the agent, not {context.stable_version}"
@@ -100,7 +100,7 @@ def _timing_by_operator(context: DemoContext) -> str:
     """Return the parts of status.rollback."""
     times = _rollback_times(context)
     return (
-        f"by the operator (status.rollback): detection {times.get('detectMs')} ms after the first bad "
-        f"report, decision {times.get('decideMs')} ms, write {times.get('writeMs')} ms, "
-        f"last agent confirmed {times.get('effectMs')} ms after that"
+        f"by the operator (status.rollback): detection {times.get('detectMilliseconds')} ms after the first bad "
+        f"report, decision {times.get('decideMilliseconds')} ms, write {times.get('writeMilliseconds')} ms, "
+        f"last agent confirmed {times.get('effectMilliseconds')} ms after that"
     )

@@ -1,4 +1,4 @@
-"""Reasons: one word each, documented here, never renamed. The spec pages' tables are made from this file."""
+"""Reasons of conditions: one documented word each. The tables of reasons in docs/spec are generated from this file."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Self
 
 
 class Reason(StrEnum):
-    """A reason whose meaning is its documentation."""
+    """A reason, with its meaning as `doc`: one sentence or more for people."""
 
     doc: str
 
@@ -19,10 +19,10 @@ class Reason(StrEnum):
 
     @classmethod
     def named(cls, value: str) -> Self:
-        """The reason with this word.
+        """The reason with this value.
 
         Raises:
-            ValueError: there is none.
+            ValueError: no reason of this kind has it.
         """
         for member in cls:
             if member.value == value:
@@ -31,7 +31,7 @@ class Reason(StrEnum):
 
 
 class TrainingReason(Reason):
-    """Reasons on a TrainingRun."""
+    """Reasons of a TrainingRun: of its phase, its conditions and its attempts."""
 
     AgentModelNotFound = (
         "AgentModelNotFound",
@@ -39,127 +39,210 @@ class TrainingReason(Reason):
     )
     AlreadyCompleted = (
         "AlreadyCompleted",
-        "A run with this name and spec already ended; it does not act again. Use a new name to repeat it.",
+        "A TrainingRun with the same name and spec already ended, so this one does nothing. Use a new name to "
+        "train again.",
     )
     JobsDisabled = (
         "JobsDisabled",
-        "HUGGINGFACE_JOBS_ENABLED is false; the run, which has backend.huggingFace, waits.",
+        "The run has backend.huggingFace, and HUGGINGFACE_JOBS_ENABLED is false. The run waits until it is true.",
     )
     SecretNotUsable = (
         "SecretNotUsable",
-        "A Secret of the AgentModel is missing, lacks the label modelops.code-chef.dev/managed=true, or lacks the key.",
+        "A Secret of the AgentModel is missing, lacks the label modelops.code-chef.dev/managed=true, or lacks the "
+        "key.",
     )
     NoPromptContract = (
         "NoPromptContract",
-        "The AgentModel has no spec.prompt; without a contract nothing is trained.",
+        "The AgentModel has no spec.prompt. Without a prompt contract no model is trained.",
     )
-    NoDataset = "NoDataset", "Neither the run nor the AgentModel names a training dataset."
-    PreparingDataset = "PreparingDataset", "The dataset is read, validated, rendered and uploaded."
-    DatasetPrepared = "DatasetPrepared", "The rendered dataset is on the Hub."
+    NoDataset = (
+        "NoDataset",
+        "Neither the run nor the AgentModel names a training dataset.",
+    )
+    PreparingDataset = (
+        "PreparingDataset",
+        "The operator reads, validates, renders and uploads the dataset.",
+    )
+    DatasetPrepared = (
+        "DatasetPrepared",
+        "The rendered dataset is on the Hub.",
+    )
     DatasetRefused = (
         "DatasetRefused",
-        "The dataset cannot be trained on; the message says why and what to do.",
+        "The dataset cannot be used for training. The message has the cause and the remedy.",
     )
-    LangSmithUnavailable = "LangSmithUnavailable", "LangSmith did not answer; it is tried again."
-    HubUnavailable = "HubUnavailable", "The Hugging Face Hub did not answer; it is tried again."
+    LangSmithUnavailable = (
+        "LangSmithUnavailable",
+        "LangSmith did not answer. The operator tries again.",
+    )
+    HubUnavailable = (
+        "HubUnavailable",
+        "The Hugging Face Hub did not answer. The operator tries again.",
+    )
     BaseModelNotFound = (
         "BaseModelNotFound",
         "The base model (spec.baseModel, or the installation's default) is not on the Hub, or the token may not read it.",
     )
     NoBaseModel = (
         "NoBaseModel",
-        "The run names no base model and the installation has no default (MODELOPS_DEFAULT_BASE_MODEL); it waits.",
+        "The run names no base model, and the installation has no default (MODELOPS_DEFAULT_BASE_MODEL). The run "
+        "waits.",
     )
     NoEndToken = (
         "NoEndToken",
-        "The base model needs spec.prompt.eos of the AgentModel, the token that ends an answer, and there is none, "
-        "or it is no special token of the model.",
+        "The base model needs spec.prompt.eos of the AgentModel, the token that ends an answer. The field is "
+        "empty, or the token is no special token of the model.",
     )
-    FlavorUnknown = "FlavorUnknown", "spec.backend.huggingFace.flavor is not in the service's list."
+    FlavorUnknown = (
+        "FlavorUnknown",
+        "spec.backend.huggingFace.flavor is not in the service's list of hardware.",
+    )
     DoesNotFit = (
         "DoesNotFit",
-        "The training needs more memory than a device of the flavor has; the message shows the arithmetic.",
+        "The training needs more memory than a device of the flavor has. The message shows the calculation.",
     )
     NoFlavorFits = (
         "NoFlavorFits",
-        "With flavor auto: no offered hardware is large enough, fast enough and allowed; the message says why.",
+        "The flavor is auto, and no offered hardware is large enough, fast enough and allowed. The message has "
+        "the cause for each flavor.",
     )
     PriceUnknown = (
         "PriceUnknown",
-        "No price could be had, or the speed is not known; nothing is spent without an estimate.",
+        "The price or the speed of the hardware is not known. Nothing is spent without an estimate.",
     )
-    OverMaxUSD = "OverMaxUSD", "The high estimate is above spec.maxUSD."
+    OverMaxUSD = (
+        "OverMaxUSD",
+        "The high end of the estimate is above spec.maxUSD.",
+    )
     OverBudget = (
         "OverBudget",
-        "The high estimate does not fit into what is left of the AgentModel's monthly budget.",
+        "The high end of the estimate does not fit into the rest of the AgentModel's monthly budget.",
     )
     NeedsApproval = (
         "NeedsApproval",
-        "The high estimate is above the AgentModel's spec.budget.approvalAboveUSD; a person is asked, and nothing is reserved.",
+        "The high end of the estimate is above the AgentModel's spec.budget.approvalAboveUSD. The run waits for a "
+        "person's approval, and nothing is reserved.",
     )
     ApprovalStale = (
         "ApprovalStale",
-        "spec.approval is of another offer than the one that stands: it was renewed, or what would be trained has changed.",
+        "spec.approval names another offer than the current one. The offer was renewed, or the training would be "
+        "another one.",
     )
     SelfApproval = (
         "SelfApproval",
-        "The AgentModel forbids that who asks for a run approves it, or the run does not say who asks.",
+        "The AgentModel forbids self-approval, and the run was approved by spec.requestedBy or has no "
+        "spec.requestedBy.",
     )
-    Approved = "Approved", "A person approved the offer; the cost is being reserved."
+    Approved = (
+        "Approved",
+        "A person approved the offer. The operator reserves the cost.",
+    )
     ApprovalExpired = (
         "ApprovalExpired",
-        "Nobody approved for as long as the run asks; nothing was spent on what was asked.",
+        "The last offer expired without an approval. The run ended, and nothing was spent on the offer.",
     )
-    Submitting = "Submitting", "The job's submission is on record."
+    Submitting = (
+        "Submitting",
+        "The operator recorded that it submits the job, and submits it.",
+    )
     SubmissionUncertain = (
         "SubmissionUncertain",
-        "The answer to a submission was lost; the job is looked for by its label before anything is submitted again.",
+        "The answer to a submission was lost. The operator searches for the job by its label before it submits "
+        "again.",
     )
-    SubmissionRefused = "SubmissionRefused", "The service refused the job; the message has its words."
-    JobSubmitted = "JobSubmitted", "The service has the job."
-    JobRunning = "JobRunning", "The job trains."
-    Retrying = "Retrying", "An attempt failed for a reason that another may not meet; status.attempts has it."
-    Suspending = "Suspending", "spec.suspend: the job is being stopped."
-    Suspended = "Suspended", "spec.suspend is true; nothing runs, and nothing is spent."
-    JobFailed = "JobFailed", "The job ended in an error of its own, which another attempt would meet again."
+    SubmissionRefused = (
+        "SubmissionRefused",
+        "The service refused the job. The message has the service's answer.",
+    )
+    JobSubmitted = (
+        "JobSubmitted",
+        "The service accepted the job. The job waits for hardware.",
+    )
+    JobRunning = (
+        "JobRunning",
+        "The job runs and trains the model.",
+    )
+    Retrying = (
+        "Retrying",
+        "An attempt failed, and another one follows. status.attempts has the failed attempt.",
+    )
+    Suspending = (
+        "Suspending",
+        "spec.suspend is true. The operator stops the job.",
+    )
+    Suspended = (
+        "Suspended",
+        "spec.suspend is true. No job runs, and nothing is spent.",
+    )
+    JobFailed = (
+        "JobFailed",
+        "The job ended with an error of the training itself. Another attempt would fail in the same way, so none "
+        "follows.",
+    )
     JobLost = (
         "JobLost",
-        "The job ended without a word of its own, or by broken hardware: another attempt follows after a pause.",
+        "The job ended without a report, or its hardware failed. Another attempt follows after a pause, up to "
+        "spec.backoffLimit.",
     )
-    JobStopped = "JobStopped", "Somebody stopped the job at the service; the run ends."
+    JobStopped = (
+        "JobStopped",
+        "A person or program stopped the job at the service. The run ended.",
+    )
     OutOfMemory = (
         "OutOfMemory",
-        "The job ran out of memory: another attempt has half the batch where it is above 1, else, with flavor auto, larger "
-        "hardware; with hardware that was chosen by name the run ends.",
+        "The job ran out of memory. Another attempt uses half the batch size if it is above 1, or else, with "
+        "flavor auto, larger hardware. With a named flavor and batch size 1 the run ends.",
     )
-    BadData = "BadData", "The job found the data unusable."
+    BadData = (
+        "BadData",
+        "The job reported that its training data cannot be used.",
+    )
     ModelDoesNotStop = (
         "ModelDoesNotStop",
-        "The trained model does not end its answers; nothing was published.",
+        "The trained model does not end its answers. It was not published.",
     )
     TimedOut = (
         "TimedOut",
-        "The job reached its timeout: another attempt goes on from its checkpoint, if it kept one.",
+        "The job reached its timeout. Another attempt continues from its last "
+        "checkpoint. Without a checkpoint the run ends.",
     )
     TooSlow = (
         "TooSlow",
-        "The job measured that it would not end in time, and stopped early, with a checkpoint if the Hub took it: "
-        "another attempt goes on with the time that it measured, if the money allows.",
+        "The job measured that it could not end in time, and stopped early. Another attempt continues from the "
+        "last checkpoint on the Hub with the measured time, if the budget allows it.",
     )
     StuckInScheduling = (
         "StuckInScheduling",
-        "The job got no hardware for long: with flavor auto, other hardware is tried.",
+        "The job waited too long for hardware. With flavor auto, another attempt uses other hardware.",
     )
-    DeadlineExceeded = "DeadlineExceeded", "spec.activeDeadlineSeconds passed."
-    Verifying = "Verifying", "The job ended well; its model is looked for on the Hub."
-    WeightsMissing = "WeightsMissing", "The job ended well but its model is not on the Hub."
-    Cancelling = "Cancelling", "spec.cancel or a deletion: the job is being stopped and its cost booked."
-    Cancelled = "Cancelled", "Cancelled by spec.cancel."
-    Trained = "Trained", "The model is on the Hub and in the registry."
+    DeadlineExceeded = (
+        "DeadlineExceeded",
+        "spec.activeDeadlineSeconds passed before the run ended.",
+    )
+    Verifying = (
+        "Verifying",
+        "The job ended successfully. The operator verifies its model on the Hub.",
+    )
+    WeightsMissing = (
+        "WeightsMissing",
+        "The job ended successfully, but its model is not on the Hub.",
+    )
+    Cancelling = (
+        "Cancelling",
+        "spec.cancel is true, or the run was deleted. The operator stops the job and books its cost.",
+    )
+    Cancelled = (
+        "Cancelled",
+        "spec.cancel ended the run, or its deletion did.",
+    )
+    Trained = (
+        "Trained",
+        "The model is on the Hub and in the registry.",
+    )
 
 
 class RolloutReason(Reason):
-    """Reasons on a Rollout."""
+    """Reasons of a Rollout: of its phase and its conditions."""
 
     AgentModelNotFound = (
         "AgentModelNotFound",
@@ -167,7 +250,8 @@ class RolloutReason(Reason):
     )
     AlreadyCompleted = (
         "AlreadyCompleted",
-        "A rollout with this name and spec already ended; it does not act again. Use a new name to repeat it.",
+        "A Rollout with the same name and spec already ended, so this one does nothing. Use a new name to repeat "
+        "it.",
     )
     WaitingForCandidate = (
         "WaitingForCandidate",
@@ -175,105 +259,217 @@ class RolloutReason(Reason):
     )
     CandidateNotFound = (
         "CandidateNotFound",
-        "The candidate cannot be had: the run failed, or the version or model does not exist.",
+        "The candidate does not exist: its run failed, or the version or the model is not there.",
     )
-    AnotherRolloutActive = "AnotherRolloutActive", "Another rollout holds the agent."
+    AnotherRolloutActive = (
+        "AnotherRolloutActive",
+        "Another rollout holds the agent's lock. This one waits for its end.",
+    )
     StableDrift = (
         "StableDrift",
-        "The agents' file names another stable model than the record; nothing is claimed until they agree.",
+        "The agents' file names another stable model than the record. The rollout does not begin until they agree.",
     )
     SecretNotUsable = (
         "SecretNotUsable",
-        "A Secret of the AgentModel is missing, unlabelled, or lacks the key; or none is named for OpenRouter, which the "
-        "evaluation needs.",
+        "A Secret of the AgentModel is missing, lacks the label modelops.code-chef.dev/managed=true, or lacks the "
+        "key. Or the evaluation needs OpenRouter, and spec.secretRefs.openRouter is empty.",
     )
     ConfigNotUsable = (
         "ConfigNotUsable",
-        "The agents' ConfigMap is missing, unlabelled, malformed, or lacks the agent.",
+        "The agents' ConfigMap is missing, malformed, lacks the label modelops.code-chef.dev/managed=true, or "
+        "lacks the agent.",
     )
     NoPromptContract = (
         "NoPromptContract",
-        "The AgentModel has no spec.prompt; without a contract nothing is evaluated.",
+        "The AgentModel has no spec.prompt. Without a prompt contract no model is evaluated.",
     )
     NoDataset = "NoDataset", "Neither the rollout nor the AgentModel names an evaluation dataset."
-    PriceUnknown = "PriceUnknown", "No price could be had for the endpoint; nothing is spent without one."
-    OverMaxUSD = "OverMaxUSD", "The estimate is above spec.maxUSD."
+    PriceUnknown = (
+        "PriceUnknown",
+        "The price of the endpoint is not known. Nothing is spent without a price.",
+    )
+    OverMaxUSD = (
+        "OverMaxUSD",
+        "The estimated cost is above spec.maxUSD.",
+    )
     OverBudget = (
         "OverBudget",
-        "The estimate does not fit into what is left of the AgentModel's monthly budget.",
+        "The estimated cost does not fit into the rest of the AgentModel's monthly budget.",
     )
-    NeedsApproval = "NeedsApproval", "The estimate is above the AgentModel's spec.budget.approvalAboveUSD."
-    AgentLocked = "AgentLocked", "The rollout holds the agent."
-    Provisioning = "Provisioning", "The candidate's endpoint is starting."
-    EndpointReady = "EndpointReady", "The candidate's endpoint answers."
+    NeedsApproval = (
+        "NeedsApproval",
+        "The estimated cost is above the AgentModel's spec.budget.approvalAboveUSD.",
+    )
+    AgentLocked = (
+        "AgentLocked",
+        "The rollout holds the agent's lock and begins.",
+    )
+    Provisioning = (
+        "Provisioning",
+        "The candidate's endpoint is starting.",
+    )
+    EndpointReady = (
+        "EndpointReady",
+        "The candidate's endpoint answers requests.",
+    )
     EndpointFailed = (
         "EndpointFailed",
-        "The candidate's endpoint could not be started; the message has the service's words.",
+        "The candidate's endpoint could not be started. The message has the service's answer.",
     )
-    Evaluating = "Evaluating", "Both models answer the held-out examples."
-    EvaluationPassed = "EvaluationPassed", "The candidate is proven within the margin."
-    EvaluationFailed = "EvaluationFailed", "The candidate is proven worse than the margin allows."
-    EvaluationInconclusive = "EvaluationInconclusive", "Neither is proven; the candidate is rejected."
+    Evaluating = (
+        "Evaluating",
+        "The candidate and the stable model answer the held-out examples.",
+    )
+    EvaluationPassed = (
+        "EvaluationPassed",
+        "The evaluation showed that the candidate is within the margin.",
+    )
+    EvaluationFailed = (
+        "EvaluationFailed",
+        "The evaluation showed that the candidate is worse than the margin allows.",
+    )
+    EvaluationInconclusive = (
+        "EvaluationInconclusive",
+        "The evaluation showed neither that the candidate is within the margin nor that it is worse. The "
+        "candidate is rejected.",
+    )
     EvaluationRefused = (
         "EvaluationRefused",
-        "The evaluation could not be made; the message says why and what to do.",
+        "The evaluation could not be made. The message has the cause and the remedy.",
     )
-    LangSmithUnavailable = "LangSmithUnavailable", "LangSmith did not answer; it is tried again."
-    Arming = "Arming", "Agents test the canary's reachability at weight 0."
-    CanaryUnreachable = "CanaryUnreachable", "Agents cannot reach the canary with their own credentials."
-    Advancing = "Advancing", "A higher weight was written; agents are taking it up."
-    WaitingForAgents = "WaitingForAgents", "Not every expected agent process has confirmed the routing."
-    WaitingForSamples = "WaitingForSamples", "Too few requests of the canary to judge."
-    Watching = "Watching", "The canary is healthy; the pause is counted."
-    Paused = "Paused", "spec.paused holds the rollout."
+    LangSmithUnavailable = (
+        "LangSmithUnavailable",
+        "LangSmith did not answer. The operator tries again.",
+    )
+    Arming = (
+        "Arming",
+        "The agents test at weight 0 whether they reach the canary.",
+    )
+    CanaryUnreachable = (
+        "CanaryUnreachable",
+        "Not every agent process reaches the canary with its own credentials.",
+    )
+    Advancing = (
+        "Advancing",
+        "The operator wrote a higher weight. The agents are reading it.",
+    )
+    WaitingForAgents = (
+        "WaitingForAgents",
+        "Not every expected agent process has confirmed the routing.",
+    )
+    WaitingForSamples = (
+        "WaitingForSamples",
+        "The canary has answered fewer requests than spec.analysis.minRequests.",
+    )
+    Watching = (
+        "Watching",
+        "The canary is healthy, and the time of the pause counts.",
+    )
+    Paused = (
+        "Paused",
+        "spec.paused is true. The rollout does not begin its next step.",
+    )
     ErrorRateBreached = (
         "ErrorRateBreached",
-        "The canary's error rate exceeds the stable one's by more than allowed.",
+        "The canary's error rate exceeds the stable track's by more than spec.analysis.maxErrorPoints.",
     )
-    LatencyBreached = "LatencyBreached", "The canary's 95th percentile of latency exceeds what is allowed."
-    RoutingMismatch = "RoutingMismatch", "The routing in the agents' file is not the one that was intended."
-    AbortedByUser = "AbortedByUser", "spec.abort was set."
-    Deleted = "Deleted", "The Rollout was deleted."
+    LatencyBreached = (
+        "LatencyBreached",
+        "The canary's 95th percentile of latency exceeds the limit of spec.analysis.",
+    )
+    RoutingMismatch = (
+        "RoutingMismatch",
+        "The routing in the agents' file is not the one that the operator wrote.",
+    )
+    AbortedByUser = (
+        "AbortedByUser",
+        "spec.abort is true. The rollout is aborted.",
+    )
+    Deleted = (
+        "Deleted",
+        "The Rollout was deleted before it ended.",
+    )
     DeadlineExceeded = (
         "DeadlineExceeded",
-        "spec.progressDeadlineSeconds, or the time that the reservation covers, passed.",
+        "spec.progressDeadlineSeconds passed, or the time that the reservation covers.",
     )
-    AgentLockLost = "AgentLockLost", "The record no longer names this rollout."
-    Aborting = "Aborting", "Everything is being put back."
-    Promoting = "Promoting", "The candidate is becoming stable."
-    Promoted = "Promoted", "The candidate is stable."
-    EvaluatedOnly = "EvaluatedOnly", "The candidate was judged; nothing was moved, as asked."
+    AgentLockLost = (
+        "AgentLockLost",
+        "The record no longer names this rollout as the holder of the agent's lock.",
+    )
+    Aborting = (
+        "Aborting",
+        "The operator puts all traffic back on the stable model and removes the candidate.",
+    )
+    Promoting = (
+        "Promoting",
+        "The candidate is becoming the stable model.",
+    )
+    Promoted = (
+        "Promoted",
+        "The candidate is the stable model now.",
+    )
+    EvaluatedOnly = (
+        "EvaluatedOnly",
+        "The candidate was evaluated. No traffic moved, as spec.strategy.evaluateOnly asks.",
+    )
     AbortTooLate = (
         "AbortTooLate",
-        "The promotion was committed before the abort; use an undo (candidate.version).",
+        "The promotion was committed before the abort. To undo it, create a Rollout with candidate.version.",
     )
 
 
 class AgentModelReason(Reason):
-    """Reasons on an AgentModel."""
+    """Reasons of an AgentModel's conditions."""
 
-    Reconciled = "Reconciled", "File, record and endpoints agree."
-    TargetConflict = "TargetConflict", "An older AgentModel already owns this agent in this ConfigMap."
+    Reconciled = (
+        "Reconciled",
+        "The agents' file, the record and the endpoints agree.",
+    )
+    TargetConflict = (
+        "TargetConflict",
+        "An older AgentModel already owns this agent in this ConfigMap.",
+    )
     NoConflict = "NoConflict", "No other AgentModel names this agent in this ConfigMap."
     ConfigNotUsable = (
         "ConfigNotUsable",
-        "The agents' ConfigMap is missing, unlabelled, malformed, or lacks the agent.",
+        "The agents' ConfigMap is missing, malformed, lacks the label modelops.code-chef.dev/managed=true, or "
+        "lacks the agent.",
     )
     SecretNotUsable = (
         "SecretNotUsable",
         "A Secret is missing, lacks the label modelops.code-chef.dev/managed=true, or lacks the key.",
     )
-    RecordNotReadable = "RecordNotReadable", "The record cannot be read; nothing is written over it."
-    StableDrift = "StableDrift", "The agents' file names another stable model than the record."
-    InSync = "InSync", "The agents' file names what the record says."
-    WithinBudget = "WithinBudget", "This month's budget has room."
-    BudgetExhausted = "BudgetExhausted", "This month's budget is spent or reserved."
+    RecordNotReadable = (
+        "RecordNotReadable",
+        "The record cannot be read. The operator does not overwrite it.",
+    )
+    StableDrift = (
+        "StableDrift",
+        "The agents' file names another stable model than the record.",
+    )
+    InSync = (
+        "InSync",
+        "The agents' file names the same stable model as the record.",
+    )
+    WithinBudget = (
+        "WithinBudget",
+        "The budget of this month is not used up.",
+    )
+    BudgetExhausted = (
+        "BudgetExhausted",
+        "The budget of this month is spent or reserved.",
+    )
     BaselineEdited = (
         "BaselineEdited",
-        "spec.baseline was edited; it only says what the record began with. Use a Rollout.",
+        "spec.baseline was edited after the record began. The edit has no effect; use a Rollout to change the "
+        "model.",
     )
-    BaselineCurrent = "BaselineCurrent", "spec.baseline is what the record began with."
+    BaselineCurrent = (
+        "BaselineCurrent",
+        "spec.baseline is the baseline that the record began with.",
+    )
     EndpointServiceUnavailable = (
         "EndpointServiceUnavailable",
-        "Inference Endpoints did not answer; it is tried again.",
+        "The Inference Endpoints service did not answer. The operator tries again.",
     )

@@ -192,7 +192,7 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact, Memo
                 return await self._prices.get(token, lambda: self._services.jobs.flavors(token))
             case TrainingFact.BASE:
                 # A further attempt goes on with the revision of the first.
-                revision = state.run.status.base_revision if state.run.status.recipe else ""
+                revision = state.run.status.base_revision if state.run.status.recipe is not None else ""
                 return await self._model(token, base_model_name(state), revision or None)
             case TrainingFact.SIBLING:
                 return await self._model(token, sibling_of(base_model_name(state)))

@@ -1,4 +1,4 @@
-"""An object of an older or newer schema is read as far as it goes, and what is wrong is named."""
+"""An object of an older or newer schema is read as far as possible, and its problems are named."""
 
 from typing import Any
 

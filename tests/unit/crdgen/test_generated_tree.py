@@ -19,6 +19,7 @@ from modelops.crdgen.tree import (
     lint_schemas,
     write_changed,
 )
+from modelops.domain.reasons import TrainingReason
 
 ROOT = Path(__file__).parents[3]
 each_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.resource.kind)
@@ -91,7 +92,7 @@ def test_page_has_a_heading_for_every_field_of_the_spec(kind: Kind) -> None:
 @each_kind
 def test_page_has_every_condition_and_phase(kind: Kind) -> None:
     status = openapi_schema(kind)["properties"]["status"]["properties"]
-    conditions = status["conditions"]["description"].removesuffix(".").split(", ")
+    conditions = status["conditions"]["description"].removesuffix(".").partition(": ")[2].split(", ")
     phases = status.get("phase", {}).get("enum", [])
     for name in (*conditions, *phases):
         assert f"| `{name}` |" in page_of(kind)
@@ -107,3 +108,12 @@ def test_every_condition_reason_is_one_camel_case_word(kind: Kind) -> None:
 def test_page_without_markers_is_an_error_that_names_them() -> None:
     with pytest.raises(MarkerError, match="<!-- generated: example -->"):
         fill_generated_parts("# A page\n", KINDS[0], sample="")
+
+
+def test_check_refuses_a_stub(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(TrainingReason.JobLost, "doc", "It is lost.")
+    assert main(["--check", "--root", str(ROOT)]) == 1
+    assert (
+        "TrainingRun reason JobLost: fewer than 4 words explain nothing: 'It is lost.'"
+        in capsys.readouterr().err
+    )

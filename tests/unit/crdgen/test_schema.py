@@ -10,8 +10,9 @@ from pydantic import Field
 
 from modelops.api.v1alpha1.cel import VALIDATIONS, Rule, exactly_one, rules
 from modelops.api.v1alpha1.meta import ApiModel
-from modelops.crdgen.lint import schema_faults
+from modelops.crdgen.lint import schema_faults, undocumented
 from modelops.crdgen.schema import SchemaError, structural_schema, without_defaults
+from modelops.domain.reasons import Reason
 
 
 class Colour(StrEnum):
@@ -106,19 +107,47 @@ def test_union_is_refused_with_the_field() -> None:
 @pytest.mark.parametrize(
     ("schema", "finding"),
     [
-        ({"type": "string", "description": "A text."}, "a string without maxLength"),
+        ({"type": "string", "description": "A text with some words."}, "a string without maxLength"),
         ({"type": "string", "maxLength": 5}, "no description"),
-        ({"type": "number", "description": "A number."}, "a float; use a decimal string"),
+        ({"type": "number", "description": "A number with some words."}, "a float; use a decimal string"),
         (
-            {"type": "array", "description": "A list.", "items": {"type": "integer"}},
+            {"type": "array", "description": "A list with some words.", "items": {"type": "integer"}},
             "an array without maxItems",
         ),
         (
-            {"type": "object", "description": "A map.", "additionalProperties": {"type": "integer"}},
+            {
+                "type": "object",
+                "description": "A map with some words.",
+                "additionalProperties": {"type": "integer"},
+            },
             "an object without maxProperties",
+        ),
+        ({"type": "integer", "description": "Attempt, from 1."}, "fewer than 4 words explain nothing"),
+        (
+            {
+                "type": "integer",
+                "description": "A number with some words.",
+                VALIDATIONS: [{"rule": "self > 0", "message": "too small"}],
+            },
+            "fewer than 4 words explain nothing: 'too small'",
         ),
     ],
 )
 def test_lint_names_field_and_fault(schema: dict[str, object], finding: str) -> None:
     (found,) = schema_faults({"type": "object", "properties": {"field": schema}}, path="Kind.spec")
     assert found.startswith(f"Kind.spec.field: {finding}")
+
+
+class Documented(Reason):
+    """Reasons with good and bad documentation."""
+
+    Clear = "Clear", "The document explains the reason."
+    Short = "Short", "Too short."
+    Headless = "Headless", "a text without an end"
+
+
+def test_lint_refuses_a_reason_with_a_stub_or_no_sentence() -> None:
+    assert list(undocumented(Documented)) == [
+        "Short: fewer than 4 words explain nothing: 'Too short.'",
+        "Headless: not a sentence: 'a text without an end'",
+    ]

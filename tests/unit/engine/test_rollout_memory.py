@@ -200,7 +200,7 @@ def agent_model() -> Json:
 
 
 def rollout(uid: str = "r", **status: Any) -> Json:
-    intent = {"step": 1, "weight": 20, "generation": 5, "baseResourceVersion": "1", "attempt": 1}
+    intent = {"step": 1, "weight": 20, "generation": 5, "baseResourceVersion": "1", "writes": 1}
     return {
         "apiVersion": "modelops.code-chef.dev/v1alpha1",
         "kind": "Rollout",
@@ -313,7 +313,7 @@ def raises(bench: Bench, text: str = "# 20 percent\n") -> Plan:
     status = bench.state[-1].rollout.status
     intent = status.intent
     assert intent is not None
-    again = status.model_copy(update={"intent": intent.model_copy(update={"attempt": intent.attempt + 1})})
+    again = status.model_copy(update={"intent": intent.model_copy(update={"writes": intent.writes + 1})})
     return Plan(
         steps=(
             WriteStatus(status=again),

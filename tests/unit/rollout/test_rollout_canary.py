@@ -185,11 +185,11 @@ def test_a_breach_turns_back_in_one_act(reports: AgentReports, reason: str, paus
     assert life.written[before:] == ["status Aborting", "file Aborted 0", "record release"]
     times = life.state.rollout.status.rollback
     assert times is not None
-    assert (times.detect_ms, times.decide_ms) == (850, 50)
+    assert (times.detect_milliseconds, times.decide_milliseconds) == (850, 50)
     life.state = replace(life.state, watched=Watched(write_ms=40))
     back_on_stable(life.until(over), reason=reason)
     assert life.state.rollout.status.rollback is not None
-    assert life.state.rollout.status.rollback.write_ms == 40
+    assert life.state.rollout.status.rollback.write_milliseconds == 40
 
 
 def test_the_time_to_the_last_agent_is_added_when_it_is_there() -> None:
@@ -201,7 +201,7 @@ def test_the_time_to_the_last_agent_is_added_when_it_is_there() -> None:
     life.state = replace(life.state, reports=BROKEN, watched=Watched(effect_ms=700))
     life.step()
     assert life.state.rollout.status.rollback is not None
-    assert life.state.rollout.status.rollback.effect_ms == 700
+    assert life.state.rollout.status.rollback.effect_milliseconds == 700
     assert life.step().steps == ()
 
 
@@ -414,7 +414,7 @@ def test_a_definite_conflict_repeats_the_intent_at_its_new_basis() -> None:
     life.step()
     again = life.state.rollout.status.intent
     assert again is not None
-    assert (again.generation, again.base_resource_version, again.attempt) == (intended.generation, "77", 2)
+    assert (again.generation, again.base_resource_version, again.writes) == (intended.generation, "77", 2)
     life.state = replace(life.state, rebase=None)
     assert life.until(over).phase == "Succeeded"
 

@@ -200,7 +200,7 @@ def test_a_repeated_intent_keeps_its_generation() -> None:
     again = life.state.rollout.status.intent
     assert intended is not None
     assert again is not None
-    assert (again.generation, again.base_resource_version, again.attempt) == (
+    assert (again.generation, again.base_resource_version, again.writes) == (
         intended.generation,
         intended.base_resource_version,
         2,

@@ -109,7 +109,7 @@ def test_it_is_suspended_as_any_other_job() -> None:
 def test_what_is_left_is_held_against_the_deadline_and_not_the_whole() -> None:
     long = {**prepared_status()["dataset"], "tokens": 1_000_000}
     status = {"dataset": long, "activeSince": (NOW - timedelta(hours=2)).isoformat()}
-    of = between(past(1, "a10g-large", "TooSlow", secondsLeft=1200), status=status, backend=AUTO)
+    of = between(past(1, "a10g-large", "TooSlow", remainingSeconds=1200), status=status, backend=AUTO)
     assert said(priced(of)).estimate.low_minutes == 20
 
 

@@ -1,4 +1,4 @@
-"""AgentModel: what serves an agent, how it is prompted, what it may spend, and what it was ever served by."""
+"""AgentModel: the model that serves an agent, its prompt contract, its budget, and its history of versions."""
 
 from __future__ import annotations
 
@@ -30,79 +30,85 @@ _VARIABLE = r"^[A-Z][A-Z0-9_]*$"
 
 
 class EndpointKind(StrEnum):
+    """The services that answer an agent's requests; the values are those of agents.yaml."""
+
     HUGGINGFACE = "huggingface"
     OPENROUTER = "openrouter"
 
 
 class Baseline(ApiModel):
-    """The model that serves the agent before anything was ever promoted; version v1.0.0."""
+    """The model that serves the agent before the first promotion; its version is v1.0.0."""
 
     model: str = Field(
         min_length=1,
         max_length=193,
-        description="The model's name at its endpoint, such as `anthropic/claude-3.5-sonnet`.",
+        description="Name of the model at its endpoint, such as `anthropic/claude-3.5-sonnet`.",
     )
-    endpoint: EndpointKind = Field(description="Which kind of service answers: openrouter or huggingface.")
+    endpoint: EndpointKind = Field(
+        description="Service that answers the agent's requests: openrouter or huggingface."
+    )
     endpoint_url: Annotated[
         str, matches(_URL, "write an http or https URL without a user or password; keys go into a Secret")
     ] = Field(
         pattern=_URL,
         max_length=512,
-        description="OpenAI-compatible base URL, including its version segment (`…/v1`).",
+        description="OpenAI-compatible base URL of the service, including its version segment (`…/v1`).",
     )
     api_key_env: Annotated[
         str, matches(_VARIABLE, "write the name of an environment variable, such as `HF_TOKEN`, not the key")
     ] = Field(
         pattern=_VARIABLE,
         max_length=64,
-        description="Name of the environment variable of the agent's process that holds the key; never the "
-        "key itself.",
+        description="Name of the environment variable of the agent's process that holds the API key. Never "
+        "the key itself.",
     )
 
 
 class ConfigMapKeyReference(ApiModel):
-    """One key of a labelled ConfigMap in the same namespace."""
+    """A reference to one key of a labelled ConfigMap in the same namespace."""
 
     name: str = Field(
         min_length=1,
         max_length=253,
-        description="Name of the ConfigMap, in the same namespace; it "
-        "carries the label modelops.code-chef.dev/managed=true.",
+        description="Name of a ConfigMap in the same namespace. The ConfigMap must carry the label "
+        "modelops.code-chef.dev/managed=true.",
     )
     key: str = Field(
         default="agents.yaml",
         min_length=1,
         max_length=253,
         pattern=r"^[-._a-zA-Z0-9]+$",
-        description="Key whose value is the file that the agents read.",
+        description="Key of the ConfigMap whose value is the file that the agents read.",
     )
 
 
 class WorkloadSelector(ApiModel):
-    """Labels of the Pods that run the agent."""
+    """A selector of the Pods that run the agent."""
 
     match_labels: dict[str, Annotated[str, Field(max_length=63)]] = Field(
         min_length=1,
         max_length=8,
-        description="Labels that all Pods of the agent carry, and no other Pods.",
+        description="Labels that every Pod of the agent carries and no other Pod does.",
     )
 
 
 class AgentConfig(ApiModel):
-    """Where the agent reads what serves it."""
+    """The place where the agent's processes read their configuration."""
 
     config_map_ref: ConfigMapKeyReference = Field(
-        description="The ConfigMap key that the agent's processes mount or watch. The operator changes this "
-        "agent's block in it and nothing else. Immutable."
+        description="The ConfigMap key that the agent's processes mount or watch. The operator changes "
+        "this agent's block in it and nothing else. Immutable."
     )
     workload_selector: WorkloadSelector | None = Field(
         default=None,
-        description="Which Pods must confirm each change of routing before the next step. Without it: the "
-        "processes that reported within the last 60 seconds.",
+        description="Selector of the Pods that must confirm each change of routing before the next step. "
+        "If it is empty, the processes that reported within the last 60 seconds must confirm it.",
     )
 
 
 class ParseType(StrEnum):
+    """The ways to take the answer from a model's text."""
+
     TEXT = "text"
     JSON = "json"
     REGEX = "regex"
@@ -118,40 +124,47 @@ class ParseRule(
         )
     ),
 ):
-    """How the answer that is compared is taken from the model's text."""
+    """How the answer that is scored is taken from the model's text."""
 
     type: ParseType = Field(
         default=ParseType.TEXT,
-        description="text: the whole answer, stripped; json: the answer as JSON, in a Markdown fence or not; "
-        "regex: what `pattern` finds.",
+        description="text takes the whole text without surrounding white space. json takes the JSON in the "
+        "text, inside a Markdown fence or not. regex takes the match of `pattern`.",
     )
     pattern: str | None = Field(
         default=None,
         max_length=512,
-        description="For regex: a Python regular expression. Its first group is the answer; without a "
-        "group, the whole match.",
+        description="Python regular expression for the type regex. The answer is its first group, or the "
+        "whole match if it has no group. Empty for the other types.",
     )
 
 
 class Sampling(ApiModel):
-    """How the model samples when it is evaluated or called for a test."""
+    """Sampling parameters of the model in evaluations and smoke tests."""
 
     temperature: Annotated[Fraction, Rule("double(self) <= 2.0", "write a temperature from 0 to 2")] = Field(
         default="0", description="Sampling temperature from 0 (greedy) to 2, as a decimal string."
     )
     top_p: Share | None = Field(
-        default=None, description="Nucleus sampling: mass of the tokens to choose from, 0 to 1."
+        default=None,
+        description="Probability mass of nucleus sampling, from 0 to 1, as a decimal string. If it is "
+        "empty, the service decides.",
     )
     seed: int | None = Field(
-        default=None, ge=0, le=2147483647, description="Seed, for services that take one."
+        default=None,
+        ge=0,
+        le=2147483647,
+        description="Random seed, for services that accept one. If it is empty, no seed is sent.",
     )
 
 
 class PromptContract(ApiModel):
-    """Jinja2 templates over an example's `inputs` and `outputs`; one rendering for every use."""
+    """Jinja2 templates over an example's `inputs` and `outputs`; training, evaluation and smoke tests share them."""
 
     system: str | None = Field(
-        default=None, max_length=16384, description="Template of the system message; none when absent."
+        default=None,
+        max_length=16384,
+        description="Template of the system message. If it is empty, no system message is sent.",
     )
     user: str = Field(
         min_length=1,
@@ -161,42 +174,49 @@ class PromptContract(ApiModel):
     assistant: str = Field(
         min_length=1,
         max_length=16384,
-        description="Template of the answer that is trained towards, and compared with, such as `{{ "
-        "outputs.code }}`.",
+        description="Template of the expected answer, such as `{{ outputs.code }}`: the target of training "
+        "and the reference of evaluation.",
     )
     parse: ParseRule | None = Field(
         default=None,
-        description="How the answer is taken from the model's text before it is compared; by default the "
-        "text.",
+        description="How the answer is taken from the model's text before it is scored. If it is empty, "
+        "the whole text is the answer.",
     )
     sampling: Sampling | None = Field(
-        default=None, description="How the model samples in evaluations and smoke calls; by default greedily."
+        default=None,
+        description="Sampling parameters of evaluations and smoke tests. If it is empty, sampling is greedy.",
     )
     max_tokens: int = Field(
-        default=1024, ge=1, le=131072, description="Longest answer that the model may give, in tokens."
+        default=1024, ge=1, le=131072, description="Limit of the length of an answer, in tokens."
     )
     eos: Annotated[str, matches(_TOKEN, "write one token of the model, such as `<|im_end|>`")] | None = Field(
         default=None,
         min_length=1,
         max_length=64,
         pattern=_TOKEN,
-        description="Special token that ends an answer, such as `<|im_end|>`. Needed where a TrainingRun's base "
-        "model is no -Instruct model; by default what the model's chat template ends an answer with.",
+        description="Special token that ends an answer, such as `<|im_end|>`. Required if the base model "
+        "of a TrainingRun is no -Instruct model. If it is empty, the end token of the model's chat "
+        "template is used.",
     )
 
 
 class LangSmithSettings(ApiModel):
-    """The agent's LangSmith project and datasets."""
+    """The LangSmith project and datasets of the agent."""
 
     project: str | None = Field(
-        default=None, max_length=200, description="LangSmith project that the agent's traces go to."
+        default=None,
+        max_length=200,
+        description="Name of the LangSmith project that receives the agent's traces. It may be empty.",
     )
     training_dataset: DatasetRef | None = Field(
-        default=None, description="What a TrainingRun learns from when it names no dataset."
+        default=None,
+        description="Dataset of a TrainingRun that names none. If it is empty, each run must set "
+        "spec.dataset.langsmith.",
     )
     evaluation_dataset: DatasetRef | None = Field(
         default=None,
-        description="Held-out examples for a Rollout that names no dataset: none of them may be trained on.",
+        description="Held-out dataset of a Rollout that names none. Its examples must not be trained on. "
+        "If it is empty, each rollout must set spec.evaluation.dataset.",
     )
 
 
@@ -210,61 +230,71 @@ class Serving(
         )
     ),
 ):
-    """How a fine-tuned model is served: a Hugging Face Inference Endpoint."""
+    """The Hugging Face Inference Endpoint that serves a fine-tuned model."""
 
     vendor: str = Field(
-        default="aws", max_length=32, description="Cloud vendor of the endpoint, as the service lists it."
+        default="aws", max_length=32, description="Cloud vendor of the endpoint, as the service names it."
     )
     region: str = Field(
-        default="us-east-1", max_length=32, description="Region of the vendor, as the service lists it."
+        default="us-east-1", max_length=32, description="Region of the vendor, as the service names it."
     )
     instance_type: str = Field(
         default="nvidia-a10g",
         max_length=64,
-        description="Instance type, as the service lists it, such as `nvidia-a10g`.",
+        description="Type of the instance, as the service names it, such as `nvidia-a10g`.",
     )
     instance_size: str = Field(
-        default="x1", max_length=16, description="Instance size, as the service lists it, such as `x1`."
+        default="x1",
+        max_length=16,
+        description="Size of the instance, as the service names it, such as `x1`.",
     )
     accelerator: Literal["cpu", "gpu"] = Field(
-        default="gpu", description="Whether the instance type is a CPU or a GPU."
+        default="gpu", description="Accelerator of the instance type: cpu or gpu."
     )
     min_replica: int = Field(
-        default=1, ge=0, le=16, description="Fewest replicas; 0 lets the endpoint scale to zero."
+        default=1,
+        ge=0,
+        le=16,
+        description="Minimum number of replicas. With 0 the endpoint scales to zero when it is idle.",
     )
     max_replica: int = Field(
-        default=1, ge=1, le=16, description="Most replicas. A standing hour is priced at this many."
+        default=1,
+        ge=1,
+        le=16,
+        description="Maximum number of replicas. The hourly cost is calculated for this number.",
     )
 
 
 class Budget(ApiModel):
-    """What the agent may spend."""
+    """The limits of the agent's spending."""
 
     monthly_usd: Money = Field(
         default="100",
         alias="monthlyUSD",
-        description="US dollars per calendar month in UTC, for training, evaluation and endpoints together. "
-        "What is not covered is refused before it is spent.",
+        description="Budget in US dollars per calendar month in UTC, for training, evaluation and "
+        "endpoints together. A cost that does not fit is refused before it is spent.",
     )
     approval_above_usd: Money = Field(
         default="10",
         alias="approvalAboveUSD",
-        description="A TrainingRun whose high estimate in US dollars is above this waits for a person's "
-        "approval. A Rollout above it is refused.",
+        description="Threshold in US dollars. A TrainingRun with a higher estimate waits for a person's "
+        "approval. A Rollout with a higher estimate is refused.",
     )
 
 
 class SecretRefs(ApiModel):
-    """The credentials that the operator uses for this agent."""
+    """References to the credentials that the operator uses for this agent."""
 
     hugging_face: SecretKeyReference = Field(
         description="Token for the Hugging Face Hub, Jobs and Inference Endpoints."
     )
     langsmith: SecretKeyReference | None = Field(
-        default=None, description="LangSmith key, for datasets and experiments."
+        default=None,
+        description="LangSmith API key, for datasets and experiments. If it is empty, neither can be used.",
     )
     open_router: SecretKeyReference | None = Field(
-        default=None, description="OpenRouter key, to evaluate a baseline that is served there."
+        default=None,
+        description="OpenRouter API key, to evaluate a model that is served there. It may be empty if no model is.",
     )
 
 
@@ -279,149 +309,225 @@ class AgentModelSpec(
         ),
     ),
 ):
-    """What people write: `agent` and `config.configMapRef` are immutable."""
+    """The desired state. `agent` and `config.configMapRef` are immutable."""
 
     agent: AgentName
     baseline: Baseline = Field(
-        description="What serves the agent before the first promotion, as version v1.0.0. After a promotion "
-        "an edit changes nothing and is shown by the condition BaselineIgnored."
+        description="Model that serves the agent before the first promotion, as version v1.0.0. A later "
+        "edit has no effect; the condition BaselineIgnored reports it."
     )
-    config: AgentConfig = Field(description="Where the agent's processes read what serves them.")
+    config: AgentConfig = Field(description="Place where the agent's processes read which model serves them.")
     prompt: PromptContract | None = Field(
         default=None,
-        description="The prompt contract: templates that turn an example into messages. Training, "
-        "evaluation and smoke calls share it. Without one nothing is trained or evaluated.",
+        description="Prompt contract: templates that turn an example into messages. Training, evaluation "
+        "and smoke tests share it. Without a prompt contract no model is trained or evaluated.",
     )
     langsmith: LangSmithSettings | None = Field(
-        default=None, description="The agent's LangSmith project and datasets."
+        default=None, description="LangSmith project and datasets of the agent. It may be empty."
     )
     training_defaults: TrainingConfig | None = Field(
         default=None,
-        description="Training values of every TrainingRun of this agent that does not set its own.",
+        description="Training values for every TrainingRun of this agent that does not set its own. If it "
+        "is empty, those of the installation are used.",
     )
     serving: Serving = Field(
         default_factory=Serving,
-        description="How fine-tuned models are served: the hardware of their Inference Endpoints.",
+        description="Inference Endpoint that serves a fine-tuned model: its place, hardware and replicas.",
     )
     budget: Budget = Field(
-        default_factory=Budget, description="What the agent may spend, and above what a person is asked."
+        default_factory=Budget,
+        description="Monthly budget of the agent, and the threshold above which a person must approve.",
     )
     approval_policy: ApprovalPolicy = Field(
-        default_factory=ApprovalPolicy, description="Who may approve what is above the budget's threshold."
+        default_factory=ApprovalPolicy,
+        description="Rules for the approval of a cost above the budget's threshold.",
     )
     secret_refs: SecretRefs = Field(
-        description="The credentials that the operator uses for this agent, as keys of Secrets in the same "
+        description="Credentials that the operator uses for this agent: keys of Secrets in the same "
         "namespace that carry the label modelops.code-chef.dev/managed=true."
     )
     allowed_licences: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = Field(
         default=(),
         max_length=32,
         json_schema_extra={"x-kubernetes-list-type": "set"},
-        description="Licences, such as `apache-2.0`, that base models, datasets and the models that wrote them "
-        "may have; a training from anything else is refused. By default licences are not looked at.",
+        description="Licences, such as `apache-2.0`, that base models, datasets and the models that wrote "
+        "their answers may have. A TrainingRun with any other licence is refused. If it is empty, licences "
+        "are not checked.",
     )
     rollback_window_seconds: int = Field(
         default=86400,
         ge=0,
         le=2592000,
-        description="Seconds that the previous model's endpoint stays warm after a promotion, so that an "
-        "undo takes effect at once. It bills meanwhile.",
+        description="Seconds that the previous model's endpoint keeps running after a promotion, so that "
+        "an undo takes effect at once. The endpoint bills during this time.",
     )
 
 
 class ServedVersion(StatusModel):
-    """A version in service."""
+    """A version that serves requests, or served them."""
 
-    version: str = Field(max_length=64, description="Version, such as v1.1.0.")
-    model: str = Field(max_length=193, description="Model name at its endpoint.")
-    endpoint: EndpointKind = Field(description="Which kind of service answers.")
-    endpoint_url: str = Field(default="", max_length=512, description="OpenAI-compatible base URL.")
-    since: datetime | None = Field(default=None, description="Since when it has been in service.")
+    version: str = Field(max_length=64, description="Version in the agent's history, such as v1.1.0.")
+    model: str = Field(max_length=193, description="Name of the model at its endpoint.")
+    endpoint: EndpointKind = Field(
+        description="Service that answers the agent's requests: openrouter or huggingface."
+    )
+    endpoint_url: str = Field(
+        default="",
+        max_length=512,
+        description="OpenAI-compatible base URL of the service. Empty until the endpoint has one.",
+    )
+    since: datetime | None = Field(
+        default=None,
+        description="Time at which the version last became stable. Empty for a candidate that never was.",
+    )
 
 
 class VersionSummary(StatusModel):
-    """One line of the agent's history."""
+    """One version of the agent's history."""
 
-    version: str = Field(max_length=64, description="Version.")
-    model: str = Field(max_length=193, description="Model or Hub repository.")
+    version: str = Field(max_length=64, description="Version in the agent's history, such as v1.1.0-rc.1.")
+    model: str = Field(
+        max_length=193, description="Repository of the model on the Hub, or its name at its endpoint."
+    )
     deployment_status: str = Field(
         max_length=32,
-        description="trained, evaluated, rejected, canary_<n>pct, deployed, rolled_back or superseded.",
+        description="Status of the version in the registry: trained, evaluated, rejected, canary_<n>pct, "
+        "deployed, rolled_back or superseded.",
     )
-    trained_at: datetime | None = Field(default=None, description="When training ended.")
+    trained_at: datetime | None = Field(
+        default=None, description="Time at which the training ended. Empty if it is not known."
+    )
 
 
 class EndpointRole(StrEnum):
+    """The purposes of an Inference Endpoint."""
+
     STABLE = "stable"
     CANARY = "canary"
     PREVIOUS = "previous"
-    EVALUATION = "evaluation"
     STOPPING = "stopping"
 
 
 class EndpointStatus(StatusModel):
     """An Inference Endpoint that this agent owns."""
 
-    name: str = Field(max_length=32, description="Name at the service.")
-    role: EndpointRole = Field(description="Why it exists.")
-    model: str = Field(max_length=193, description="Repository that it serves.")
-    revision: str = Field(default="", max_length=64, description="Revision that it serves.")
-    state: str = Field(default="", max_length=32, description="State, as the service says it.")
-    usd_per_hour: Money = Field(default="0", alias="usdPerHour", description="Standing price.")
-    since: datetime | None = Field(default=None, description="When it was put on record.")
-    stop_after: datetime | None = Field(default=None, description="When it may be stopped.")
+    name: str = Field(max_length=32, description="Name of the endpoint at the service.")
+    role: EndpointRole = Field(
+        description="Purpose of the endpoint. stable serves the agent, canary serves a rollout's "
+        "candidate, previous waits for an undo, and stopping is about to be deleted."
+    )
+    model: str = Field(max_length=193, description="Hub repository of the model that the endpoint serves.")
+    revision: str = Field(
+        default="", max_length=64, description="Commit of the repository that the endpoint serves."
+    )
+    state: str = Field(
+        default="",
+        max_length=32,
+        description="State of the endpoint, as the service names it, such as `running`. Empty until the "
+        "service listed it.",
+    )
+    usd_per_hour: Money = Field(
+        default="0",
+        alias="usdPerHour",
+        description="Price of all replicas in US dollars per hour.",
+    )
+    since: datetime | None = Field(
+        default=None, description="Time from which the endpoint's cost is not yet booked."
+    )
+    stop_after: datetime | None = Field(
+        default=None,
+        description="Time after which the operator deletes the endpoint. Empty while it is needed.",
+    )
 
 
 class Spend(StatusModel):
-    """Money of the current month, in UTC."""
+    """The agent's spending in the current month, in UTC."""
 
-    month: str = Field(default="", max_length=7, description="YYYY-MM.")
-    reserved_usd: Money = Field(default="0", alias="reservedUSD", description="Covered but not yet billed.")
-    settled_usd: Money = Field(default="0", alias="settledUSD", description="Billed.")
+    month: str = Field(default="", max_length=7, description="Month of these amounts, as YYYY-MM in UTC.")
+    reserved_usd: Money = Field(
+        default="0",
+        alias="reservedUSD",
+        description="US dollars reserved for trainings and rollouts that have not ended.",
+    )
+    settled_usd: Money = Field(
+        default="0",
+        alias="settledUSD",
+        description="US dollars booked for trainings, rollouts and endpoints that ended.",
+    )
     standing_usd: Money = Field(
         default="0",
         alias="standingUSD",
-        description="What endpoints that still stand have cost this month beyond that, when this status was "
-        "last written. It counts in the budget by the minute.",
+        description="US dollars that running endpoints have cost this month in addition, at the time of "
+        "the last status update. The budget counts this cost by the minute.",
     )
-    budget_usd: Money = Field(default="0", alias="budgetUSD", description="The month's budget.")
+    budget_usd: Money = Field(
+        default="0", alias="budgetUSD", description="Budget of the month in US dollars."
+    )
 
 
 class ActiveRollout(StatusModel):
-    """The one rollout that may act on the agent."""
+    """The one rollout that holds the agent's lock."""
 
-    name: str = Field(default="", max_length=253, description="Name.")
-    uid: str = Field(max_length=64, description="UID.")
+    name: str = Field(default="", max_length=253, description="Name of the Rollout in the same namespace.")
+    uid: str = Field(max_length=64, description="metadata.uid of the Rollout object.")
 
 
 class RoutingStatus(StatusModel):
-    """What the agent's processes have confirmed."""
+    """How far the routing of the agents' file has reached the agent's processes."""
 
-    generation: int = Field(default=0, ge=0, description="Generation of the routing in the file.")
-    agents_in_sync: int = Field(default=0, ge=0, description="Processes that confirmed it.")
-    agents_total: int = Field(default=0, ge=0, description="Processes expected.")
+    generation: int = Field(
+        default=0,
+        ge=0,
+        description="Generation of the routing block in the agents' file. 0 if there is no block.",
+    )
+    agents_in_sync: int = Field(
+        default=0, ge=0, description="Number of agent processes that confirmed this generation."
+    )
+    agents_total: int = Field(
+        default=0, ge=0, description="Number of agent processes that are expected to confirm it."
+    )
 
 
 class AgentModelStatus(StatusModel):
-    """What the operator has observed; a projection of the record."""
+    """The observed state, written by the operator. It is a projection of the agent's record."""
 
-    observed_generation: int = Field(default=0, ge=0, description="The generation that this speaks of.")
-    stable: ServedVersion | None = Field(default=None, description="What serves the agent.")
-    canary: ServedVersion | None = Field(default=None, description="What a rollout is trying.")
+    observed_generation: int = Field(
+        default=0, ge=0, description="metadata.generation that the operator last reconciled."
+    )
+    stable: ServedVersion | None = Field(
+        default=None, description="Version that serves the agent. Empty until the record exists."
+    )
+    canary: ServedVersion | None = Field(
+        default=None, description="Candidate of the active rollout. Empty if no rollout is active."
+    )
     previous: ServedVersion | None = Field(
-        default=None, description="What served it before; what an undo returns to."
+        default=None,
+        description="Version that served the agent before the stable one. Empty before the first promotion.",
     )
-    versions: tuple[VersionSummary, ...] = Field(default=(), max_length=64, description="Newest first.")
+    versions: tuple[VersionSummary, ...] = Field(
+        default=(),
+        max_length=64,
+        description="Versions of the agent's registry, at most the newest 32, newest first.",
+    )
     endpoints: tuple[EndpointStatus, ...] = Field(
-        default=(), max_length=16, description="What bills by the hour."
+        default=(),
+        max_length=16,
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+        description="Inference Endpoints that the operator runs for the agent. Each bills by the hour.",
     )
-    spend: Spend | None = Field(default=None, description="Money of this month.")
+    spend: Spend | None = Field(
+        default=None,
+        description="Spending of the agent in the current month. Empty until the record exists.",
+    )
     active_rollout: ActiveRollout | None = Field(
-        default=None, description="The rollout that holds the agent."
+        default=None, description="Rollout that holds the agent's lock. Empty if none does."
     )
-    routing: RoutingStatus | None = Field(default=None, description="What the agent's processes confirmed.")
+    routing: RoutingStatus | None = Field(
+        default=None, description="Number of agent processes that confirmed the current routing."
+    )
     conditions: Conditions = Field(
-        default=(), description="Ready, InSync, BudgetAvailable, TargetConflict, BaselineIgnored."
+        default=(),
+        description="Conditions of the agent: Ready, InSync, BudgetAvailable, TargetConflict, BaselineIgnored.",
     )
 
 
@@ -430,12 +536,15 @@ class AgentModel(
     json_schema_extra=rules(
         Rule(
             "self.metadata.name.size() <= 40 && !self.metadata.name.contains('.')",
-            "metadata.name must be at most 40 characters and without dots: names of its record, endpoints "
+            "metadata.name must be at most 40 characters and without dots: the names of the record, endpoints "
             "and repositories are derived from it",
         )
     ),
 ):
-    """What serves an agent, how it is prompted, what it may spend, and what it was ever served by."""
+    """An AgentModel describes one agent: the model that serves it, its prompt contract, its budget, its credentials.
+
+    Its status has the versions of the agent, the endpoints that bill, and the spending of the month.
+    """
 
     kind: Literal["AgentModel"] = "AgentModel"
     status: AgentModelStatus = Field(default_factory=AgentModelStatus)

@@ -1,4 +1,4 @@
-"""Approvals: what a person writes into a run or rollout that costs much, and what an agent's team demands of it."""
+"""Approvals: a person's consent to a cost above the threshold, and the rules that an agent's team sets for it."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ Username = Annotated[
     Field(
         min_length=1,
         max_length=512,
-        description="A user's name, as the API server knows it (`kubectl auth whoami`).",
+        description="Name of a user, as the API server knows it (`kubectl auth whoami`).",
     ),
 ]
 
 
 class Approval(ApiModel):
-    """A person's approval of exactly what was asked."""
+    """A person's approval of one offer, named by its digest."""
 
     approved_by: Username = Field(
-        description="Who approves, as the API server knows them (`kubectl auth whoami`). The admission policies "
-        "let nobody write another's name."
+        description="Name of the person who approves, as the API server knows it (`kubectl auth whoami`). "
+        "The admission policies refuse the name of another user."
     )
     digest: Annotated[str, matches(_DIGEST, "copy the digest from status.approvalDigest")] = Field(
         pattern=_DIGEST,
         max_length=80,
-        description="What is approved: the status.approvalDigest that was shown.",
+        description="Digest of the approved offer: the value of status.approvalDigest at that time.",
     )
 
 
 class ApprovalPolicy(ApiModel):
-    """What an approval must be, beyond being of the right digest."""
+    """Rules that an approval must keep, besides naming the right digest."""
 
     forbid_self_approval: bool = Field(
         default=False,
-        description="Whether somebody else than spec.requestedBy must approve. A run that does not say who "
-        "asks cannot be approved then.",
+        description="Whether the approval must come from another person than spec.requestedBy of the run. "
+        "If true, a run without requestedBy cannot be approved.",
     )

@@ -1,4 +1,4 @@
-"""Rules in CEL that the API server checks itself; each message says what to do.
+"""Validation rules in CEL that the API server evaluates itself; each message says what to do.
 
 As an annotation of a field's type (`Annotated[str, Rule(...)]`) a rule sees the value as `self`; in a model's
 `json_schema_extra=rules(...)` it sees the object, and on an update the stored one as `oldSelf`. A rule must
@@ -18,7 +18,7 @@ VALIDATIONS = "x-kubernetes-validations"
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """An expression that must be true, what to say where it is not, and the field it speaks of."""
+    """An expression that must be true, the message of the refusal, and the field that the message is about."""
 
     expression: str
     message: str
@@ -43,12 +43,12 @@ def rules(*checks: Rule) -> dict[str, Any]:
 
 
 def matches(pattern: str, message: str) -> Rule:
-    """The pattern again, with words: what the API server says of a schema's `pattern` alone helps nobody."""
+    """The pattern as a rule with a message: for a schema's `pattern` alone the API server only repeats the pattern."""
     return Rule(f"self.matches(r'{pattern}')", message)
 
 
 def exactly_one(*names: str, where: str) -> Rule:
-    """A union: one member is set. Kubernetes has no unions of objects."""
+    """A union: exactly one member is set. Structural schemas have no unions of objects."""
     members = ", ".join(f"has(self.{name})" for name in names)
     return Rule(
         f"[{members}].filter(x, x).size() == 1",
@@ -57,15 +57,15 @@ def exactly_one(*names: str, where: str) -> Rule:
 
 
 def immutable(name: str, remedy: str) -> Rule:
-    """The field keeps its value. On the parent: a rule on the field is bypassed by unsetting it."""
+    """The field keeps its value. The rule is on the parent: unsetting the field would bypass a rule on it."""
     unset_in_both = f"has(self.{name}) == has(oldSelf.{name})"
     same = f"(!has(self.{name}) || self.{name} == oldSelf.{name})"
     return Rule(f"{unset_in_both} && {same}", f"{name} is immutable: {remedy}", field=name)
 
 
 def latch(name: str, remedy: str) -> Rule:
-    """Once true, always true. On the parent: a rule on the field is bypassed by unsetting it."""
+    """Once true, the field stays true. The rule is on the parent: unsetting the field would bypass a rule on it."""
     return Rule(
         f"!(has(oldSelf.{name}) && oldSelf.{name}) || (has(self.{name}) && self.{name})",
-        f"{name} cannot be taken back: {remedy}",
+        f"{name} cannot be unset once it is true: {remedy}",
     )

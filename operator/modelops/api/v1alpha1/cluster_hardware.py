@@ -1,4 +1,4 @@
-"""Backends of a TrainingRun on hardware of one's own: a Kubernetes Job, or a TrainJob of Kubeflow Trainer."""
+"""Backends of a TrainingRun that use the cluster's own hardware: a Kubernetes Job or a TrainJob of Kubeflow Trainer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LabelValue = Annotated[str, Field(max_length=63, pattern=_LABEL_VALUE)]
 
 
 class DeviceKind(StrEnum):
-    """The devices whose memory and speed the estimate knows; `cpu-*`: processors only, to try it out."""
+    """The devices whose memory and speed the cost estimate knows. Devices named `cpu-*` have no GPU, for trials."""
 
     CPU_BASIC = "cpu-basic"
     CPU_UPGRADE = "cpu-upgrade"
@@ -41,6 +41,7 @@ class DeviceKind(StrEnum):
 
     @property
     def is_processor(self) -> bool:
+        """Whether the device has no GPU."""
         return self.value.startswith("cpu-")
 
 
@@ -52,30 +53,40 @@ _GPUS_FIT = Rule(
 
 
 class Toleration(ApiModel):
-    """Lets the Pod run on nodes with this taint, as in a Pod."""
+    """A toleration of the training Pod: it may run on nodes with this taint. The fields are those of a Pod."""
 
     key: str | None = Field(
-        default=None, max_length=253, pattern=_LABEL_KEY, description="Key of the taint; without one, of all."
+        default=None,
+        max_length=253,
+        pattern=_LABEL_KEY,
+        description="Key of the tolerated taint. If it is empty, every key is tolerated, and the operator "
+        "must be Exists.",
     )
     operator: Literal["Exists", "Equal"] = Field(
-        default="Exists", description="Whether the taint's value counts."
+        default="Exists",
+        description="Exists tolerates every value of the taint. Equal compares the taint's value with `value`.",
     )
-    value: LabelValue | None = Field(default=None, description="The taint's value, with the operator Equal.")
+    value: LabelValue | None = Field(
+        default=None, description="Value of the tolerated taint. Empty with the operator Exists."
+    )
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = Field(
-        default=None, description="Effect of the taint; without one, all."
+        default=None, description="Effect of the tolerated taint. If it is empty, every effect is tolerated."
     )
 
 
 class ClusterHardwareSpec(ApiModel):
-    """What both engines have in common."""
+    """The fields that both backends in the cluster have in common."""
 
     device: DeviceKind = Field(
-        description="What the nodes have; memory and speed follow from it, and its price per hour is "
-        "cost_estimates.<device>_per_hour of the operator's training defaults, with `_` for `-`, such as "
-        "rtx_pro_6000_per_hour. cpu-basic to cpu-performance are processors only.",
+        description="Device of the nodes; the estimate takes memory and speed from it. Its price per hour "
+        "is cost_estimates.<device>_per_hour in the operator's training defaults, with `_` for `-`, such "
+        "as rtx_pro_6000_per_hour. Devices from cpu-basic to cpu-performance have no GPU.",
     )
     gpus: int = Field(
-        default=1, ge=0, le=16, description="GPUs of a Pod, all on one node; 0 with a device that has none."
+        default=1,
+        ge=0,
+        le=16,
+        description="Number of GPUs of each Pod, all on one node. Must be 0 for a device without a GPU.",
     )
     gpu_resource: Annotated[
         str, matches(_RESOURCE, "write an extended resource with its domain, such as `nvidia.com/gpu`")
@@ -83,43 +94,58 @@ class ClusterHardwareSpec(ApiModel):
         default="nvidia.com/gpu",
         max_length=128,
         pattern=_RESOURCE,
-        description="Name under which the nodes offer their GPUs.",
+        description="Extended resource under which the nodes offer their GPUs.",
     )
-    cpu: Quantity | None = Field(default=None, description='Processors that a Pod asks for, such as "8".')
+    cpu: Quantity | None = Field(
+        default=None,
+        description='CPU request of each Pod as a Kubernetes quantity, such as "8". If it is empty, no CPU is '
+        "requested.",
+    )
     memory: Quantity | None = Field(
-        default=None, description='Memory that a Pod asks for and may not exceed, such as "64Gi".'
+        default=None,
+        description='Memory request and limit of each Pod as a Kubernetes quantity, such as "64Gi". If it is '
+        "empty, there is neither.",
     )
     queue_name: ObjectName | None = Field(
-        default=None, description="Kueue's LocalQueue, in the same namespace, that decides when it starts."
+        default=None,
+        description="Name of a LocalQueue of Kueue in the same namespace, which decides when the job "
+        "starts. If it is empty, the job starts without a queue.",
     )
 
 
 class KubernetesBackend(ClusterHardwareSpec, json_schema_extra=rules(_GPUS_FIT)):
-    """A Job of this cluster, in the run's namespace; with several GPUs all on one node."""
+    """A Kubernetes Job in the run's namespace. All its GPUs are on one node."""
 
     node_selector: dict[str, LabelValue] = Field(
-        default_factory=dict, max_length=16, description="Labels of the nodes that may run it."
+        default_factory=dict,
+        max_length=16,
+        description="Labels that a node must carry to run the Pod. If it is empty, every node is allowed.",
     )
     tolerations: tuple[Toleration, ...] = Field(
         default=(),
         max_length=16,
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
-        description="Taints of nodes that may run it all the same.",
+        description="Tolerations of the Pod, for nodes with taints.",
     )
     runtime_class_name: ObjectName | None = Field(
-        default=None, description="The Pod's RuntimeClass, such as `nvidia`."
+        default=None,
+        description="Name of the Pod's RuntimeClass, such as `nvidia`. If it is empty, the cluster's default is used.",
     )
 
 
 class TrainJobBackend(ClusterHardwareSpec, json_schema_extra=rules(_GPUS_FIT)):
-    """A TrainJob of Kubeflow Trainer v2 in the run's namespace, on several nodes where that is asked."""
+    """A TrainJob of Kubeflow Trainer v2 in the run's namespace, on one node or several."""
 
     runtime: ObjectName = Field(
         default="torch-distributed",
-        description="The runtime, which says everything else of its Pods: nodes, tolerations, volumes.",
+        description="Name of the training runtime, which defines the rest of the Pods: node selection, "
+        "tolerations, volumes.",
     )
     runtime_kind: Literal["ClusterTrainingRuntime", "TrainingRuntime"] = Field(
         default="ClusterTrainingRuntime",
-        description="Kind of the runtime; a TrainingRuntime is in the namespace.",
+        description="Kind of the training runtime. A TrainingRuntime is in the run's namespace, a "
+        "ClusterTrainingRuntime in none.",
     )
-    num_nodes: int = Field(default=1, ge=1, le=64, description="Nodes; each has so many gpus.")
+    num_nodes: int = Field(
+        default=1, ge=1, le=64, description="Number of nodes. Each node has as many GPUs as `gpus` says."
+    )

@@ -1,4 +1,4 @@
-"""Cutting what is too long for its field, since the API server refuses a whole status for one long string."""
+"""Cuts strings and lists to the bounds of their fields: the API server refuses a whole status for one long string."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 class _Limit(NamedTuple):
-    """Longest text or list of a field, and longest text of a list's items; None: as long as it likes."""
+    """The maximum length of a field and of the items of a list; None if there is none."""
 
     field: str
     own: int | None
@@ -20,7 +20,7 @@ class _Limit(NamedTuple):
 
 
 def fitted(model: ModelT) -> ModelT:
-    """The model with strings and lists cut to their `max_length`, at every depth; itself where all fits."""
+    """The model with strings and lists cut to their `max_length`, at every depth; the same object if all fit."""
     changes: dict[str, Any] = {}
     for limit in _limits(type(model)):
         value = getattr(model, limit.field)
@@ -55,7 +55,7 @@ def _cut(value: Any, own: int | None, items: int | None) -> Any:
 
 
 def _notes(inner: tuple[Any, ...]) -> list[Any]:
-    """What is said of a list's items: `Annotated[str, Field(max_length=64)]`."""
+    """The annotations of a list's items, such as `Annotated[str, Field(max_length=64)]`."""
     notes: list[Any] = []
     for note in getattr(inner[0], "__metadata__", ()) if inner else ():
         notes += cast("list[Any]", getattr(note, "metadata", [note]))

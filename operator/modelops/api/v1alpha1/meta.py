@@ -1,4 +1,4 @@
-"""What the three kinds share: object metadata, conditions, references, and field types."""
+"""Parts that the three kinds share: object metadata, conditions, references, and field types."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from modelops.api.v1alpha1.names import API_VERSION
 
 
 class ApiModel(BaseModel):
-    """A part of an object as people write it: unknown fields are errors, names are camelCase on the wire."""
+    """A part of a spec: unknown fields are errors, and names are camelCase on the wire."""
 
     model_config = ConfigDict(
         alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True, use_enum_values=False
     )
 
     def wire(self) -> dict[str, Any]:
-        """The JSON form: camelCase, nothing that is unset."""
+        """The JSON form: camelCase, without unset fields."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
 class StatusModel(ApiModel):
-    """A part of a status: written by the operator alone, read with tolerance for newer fields."""
+    """A part of a status. Only the operator writes it; unknown fields of a newer operator are ignored."""
 
     model_config = ConfigDict(
         alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True, use_enum_values=False
     )
 
     def wire(self) -> dict[str, Any]:
-        """The JSON form, cut to what the schema takes: a long message must not make a status unwritable."""
+        """The JSON form, cut to the schema's bounds: a long message must not make a status unwritable."""
         return fitted(self).model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
@@ -47,7 +47,7 @@ _NAME = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"
 
 Money = Annotated[
     str,
-    Field(pattern=_MONEY, max_length=16, description="US dollars as a decimal string."),
+    Field(pattern=_MONEY, max_length=16, description="Amount of US dollars as a decimal string."),
     matches(_MONEY, 'write US dollars as a decimal string without a sign or currency, such as "12.50"'),
 ]
 Fraction = Annotated[
@@ -55,10 +55,14 @@ Fraction = Annotated[
     Field(pattern=_FRACTION, max_length=32, description='A decimal number as a string, such as "2e-4".'),
     matches(_FRACTION, 'write a number that is not negative as a string, such as "0.35" or "2e-4"'),
 ]
-Share = Annotated[Fraction, Rule("double(self) <= 1.0", "write a part of one, from 0 to 1")]
-Points = Annotated[Fraction, Rule("double(self) <= 100.0", "write percentage points, from 0 to 100")]
-Measured = Annotated[str, Field(max_length=32, description="A measured number as a decimal string.")]
-"""A number in a status: without a pattern, so that no measurement can make a status unwritable."""
+Share = Annotated[
+    Fraction, Rule("double(self) <= 1.0", 'write a share from 0 to 1 as a string, such as "0.5"')
+]
+Points = Annotated[
+    Fraction, Rule("double(self) <= 100.0", 'write percentage points from 0 to 100 as a string, such as "5"')
+]
+Measured = Annotated[str, Field(max_length=32, description="Measured number as a decimal string.")]
+"""A number in a status. It has no pattern, so that no measurement can make a status unwritable."""
 ObjectName = Annotated[
     str,
     Field(pattern=_NAME, min_length=1, max_length=63),
@@ -69,7 +73,7 @@ HubRepository = Annotated[
     Field(
         pattern=_REPOSITORY,
         max_length=193,
-        description="A Hugging Face repository, `organisation/name`.",
+        description="Repository on the Hugging Face Hub, `organisation/name`.",
     ),
     matches(_REPOSITORY, "write a repository as `organisation/name`, not as a URL"),
 ]
@@ -78,7 +82,7 @@ DatasetRef = Annotated[
     Field(
         pattern=_DATASET,
         max_length=205,
-        description="A LangSmith dataset: `ls://<dataset id or exact name>`; the bare form is accepted.",
+        description="LangSmith dataset: `ls://<dataset id or exact name>`; the form without `ls://` is accepted.",
     ),
     matches(_DATASET, "write a LangSmith dataset as `ls://<dataset id or exact name>`"),
 ]
@@ -87,7 +91,7 @@ AgentName = Annotated[
     Field(
         pattern=_AGENT,
         max_length=40,
-        description="The agent's own name, as the key in agents.yaml, such as `feature_dev`. Immutable.",
+        description="Name of the agent: its key in agents.yaml, such as `feature_dev`. Immutable.",
     ),
     matches(_AGENT, "write the agent's name as in agents.yaml: small letters, digits and underscores"),
 ]
@@ -95,11 +99,13 @@ AgentName = Annotated[
 
 LABEL_NAME = Rule(
     "self.metadata.name.size() <= 63 && !self.metadata.name.contains('.')",
-    "metadata.name must be at most 63 characters and without dots: other objects refer to it by that name",
+    "metadata.name must be at most 63 characters and without dots: other objects refer to the object by its name",
 )
 
 
 class ConditionStatus(StrEnum):
+    """The three values of a condition's status in Kubernetes."""
+
     TRUE = "True"
     FALSE = "False"
     UNKNOWN = "Unknown"
@@ -108,12 +114,21 @@ class ConditionStatus(StrEnum):
 class Condition(StatusModel):
     """One observation of an object's state, in the standard form of Kubernetes."""
 
-    type: str = Field(max_length=64, description="What is observed.")
-    status: ConditionStatus = Field(description="Whether it holds.")
-    reason: str = Field(max_length=64, description="Why, as one documented CamelCase word.")
-    message: str = Field(default="", max_length=2048, description="Why, for a person, with the remedy.")
-    observed_generation: int = Field(default=0, ge=0, description="The generation that this speaks of.")
-    last_transition_time: datetime = Field(description="When the status last changed.")
+    type: str = Field(max_length=64, description="Type of the condition, in CamelCase; unique in the list.")
+    status: ConditionStatus = Field(description="Status of the condition: True, False or Unknown.")
+    reason: str = Field(
+        max_length=64,
+        description="Reason of the last change, for programs: one CamelCase word from the table of reasons.",
+    )
+    message: str = Field(
+        default="",
+        max_length=2048,
+        description="Explanation for people, with the remedy where there is one. May be empty.",
+    )
+    observed_generation: int = Field(
+        default=0, ge=0, description="metadata.generation of the object that the condition was set for."
+    )
+    last_transition_time: datetime = Field(description="Time of the last change of `status`.")
 
 
 Conditions = Annotated[
@@ -126,18 +141,18 @@ Conditions = Annotated[
 
 
 class LocalReference(ApiModel):
-    """Another object in the same namespace."""
+    """A reference to another object in the same namespace."""
 
-    name: ObjectName = Field(description="Name of the object, in the same namespace.")
+    name: ObjectName = Field(description="Name of the referenced object in the same namespace.")
 
 
 class SecretKeyReference(ApiModel):
-    """One key of a labelled Secret in the same namespace."""
+    """A reference to one key of a labelled Secret in the same namespace."""
 
     name: str = Field(
         min_length=1,
         max_length=253,
-        description="Name of the Secret, in the same namespace; it carries the label "
+        description="Name of a Secret in the same namespace. The Secret must carry the label "
         "modelops.code-chef.dev/managed=true.",
     )
     key: str = Field(
@@ -145,12 +160,12 @@ class SecretKeyReference(ApiModel):
         min_length=1,
         max_length=253,
         pattern=r"^[-._a-zA-Z0-9]+$",
-        description="Key in the Secret.",
+        description="Key of the Secret's data that holds the credential.",
     )
 
 
 class ObjectMeta(BaseModel):
-    """What the operator reads of an object's metadata."""
+    """The part of an object's metadata that the operator reads."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True)
 

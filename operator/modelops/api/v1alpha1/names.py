@@ -1,4 +1,4 @@
-"""Names that the cluster, the operator and people agree on."""
+"""Names of the API: group, kinds, labels, finalizer."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -10,9 +10,9 @@ CATEGORY: Final = "modelops"
 
 FINALIZER = f"{GROUP}/cleanup"
 MANAGED_LABEL = f"{GROUP}/managed"
-"""Opt-in: a ConfigMap or Secret is read or written only where this label is "true"."""
+"""Opt-in: the operator reads or writes only ConfigMaps and Secrets whose label has the value "true"."""
 RECORD_LABEL = f"{GROUP}/record"
-"""Carried by the record of an AgentModel; its value is the AgentModel's name."""
+"""Label of an AgentModel's record; its value is the name of the AgentModel."""
 
 FIELD_MANAGER = "modelops-operator"
 INSTALLATION_CONFIG_MAP = "modelops-installation"
@@ -20,7 +20,7 @@ INSTALLATION_CONFIG_MAP = "modelops-installation"
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """What a kind is called in URLs, and by people at a command line."""
+    """The names of a kind: in manifests, in URLs, and at a command line."""
 
     kind: str
     plural: str
@@ -42,5 +42,5 @@ RESOURCES: Final = (AGENT_MODELS, TRAINING_RUNS, ROLLOUTS)
 
 
 def record_name(agent_model: str) -> str:
-    """The ConfigMap that holds what must never be forgotten about an agent."""
+    """Name of the ConfigMap with the record of an AgentModel."""
     return f"{agent_model}-modelops-record"

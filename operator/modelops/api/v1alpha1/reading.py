@@ -1,8 +1,7 @@
-"""Reading stored objects: an object of an older or newer schema is a fact to report, never a crash.
+"""Reading stored objects: an object of an older or newer schema is reported and never stops the operator.
 
-Unknown fields are ignored. What a status holds that cannot be read is dropped and named, since the operator
-writes it again. A spec that cannot be read leaves no object, only metadata: enough to say so, and to finish a
-deletion.
+Unknown fields are ignored. An unreadable part of a status is dropped and named, since the operator writes it again.
+Of an object with an unreadable spec only the metadata are kept: enough to report it, and to finish a deletion.
 """
 
 from __future__ import annotations
@@ -24,9 +23,9 @@ KindT = TypeVar("KindT", AgentModel, TrainingRun, Rollout)
 
 @dataclass(frozen=True, slots=True)
 class Reading(Generic[KindT]):
-    """A stored object, or why it cannot be read.
+    """A stored object, or the problems with which it was read.
 
-    `value` is None where the spec cannot be read; `problems` name field and reason, for a message.
+    `value` is None if the spec cannot be read. `problems` name field and cause, for a message.
     """
 
     metadata: ObjectMeta
@@ -35,7 +34,7 @@ class Reading(Generic[KindT]):
 
 
 def read(kind: type[KindT], stored: Mapping[str, Any]) -> Reading[KindT]:
-    """Read an object as the API server returns it. Raises ValidationError where metadata has no name."""
+    """Read an object as the API server returns it. Raises ValidationError if metadata has no name."""
     metadata = ObjectMeta.model_validate(stored.get("metadata") or {})
     left = {**stored, "status": stored.get("status") or {}}
     problems: list[str] = []
@@ -52,7 +51,7 @@ def read(kind: type[KindT], stored: Mapping[str, Any]) -> Reading[KindT]:
 
 
 def _drop(value: Any, path: tuple[int | str, ...]) -> bool:
-    """Remove what `path` names, or the nearest part that exists above it; say whether there was anything."""
+    """Remove the part at `path`, or the nearest existing part above it. Returns whether a part was removed."""
     holder, last = None, path[0]
     for key in path:
         present = key in value if isinstance(value, dict) else isinstance(value, list)

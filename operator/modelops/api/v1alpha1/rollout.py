@@ -1,4 +1,4 @@
-"""Rollout: proves that a model is not worse than a margin allows, then moves the traffic to it."""
+"""Rollout: tests that a candidate is not worse than a margin allows, then moves the agent's traffic to it."""
 
 from __future__ import annotations
 
@@ -30,15 +30,20 @@ _VERSION = r"^v[0-9]+\.[0-9]+\.[0-9]+(-rc\.[0-9]+)?$"
 
 
 class ModelRevision(ApiModel):
-    """A model on the Hub at a revision."""
+    """A model repository on the Hugging Face Hub at one commit."""
 
     repo: HubRepository = Field(description="Model repository on the Hugging Face Hub, `organisation/name`.")
     revision: Annotated[
-        str, matches(_COMMIT, "write the full commit: a branch could change under the evaluation")
+        str,
+        matches(
+            _COMMIT,
+            "write the full commit of 40 hexadecimal digits: a branch could change during the evaluation",
+        ),
     ] = Field(
         pattern=_COMMIT,
         max_length=40,
-        description="Full commit of the repository. Not a branch: it could change under the evaluation.",
+        description="Full commit of the repository, 40 hexadecimal digits. A branch is refused, since it "
+        "could change during the evaluation.",
     )
 
 
@@ -46,15 +51,15 @@ class Candidate(
     ApiModel,
     json_schema_extra=rules(exactly_one("trainingRunRef", "model", "version", where="candidate")),
 ):
-    """The model that may become stable."""
+    """The model that the rollout tests and may promote; exactly one member is set."""
 
     training_run_ref: LocalReference | None = Field(
         default=None,
-        description="The result of a TrainingRun of the same agent, in the same namespace. The rollout "
-        "waits until the run is done.",
+        description="TrainingRun of the same agent and namespace whose model is the candidate. The rollout "
+        "waits until the run has succeeded.",
     )
     model: ModelRevision | None = Field(
-        default=None, description="A model on the Hugging Face Hub, at a commit."
+        default=None, description="Model repository on the Hugging Face Hub, at one commit."
     )
     version: (
         Annotated[str, matches(_VERSION, "write a version as in status.versions, such as v1.1.0")] | None
@@ -62,74 +67,96 @@ class Candidate(
         default=None,
         pattern=_VERSION,
         max_length=64,
-        description="A version of the agent's history, such as v1.0.0: an undo.",
+        description="Version of the agent's history, such as v1.0.0. A version that was stable before "
+        "needs no evaluation: this is an undo.",
     )
 
 
 class ScorerType(StrEnum):
+    """The ways to score an answer against the example's expected answer."""
+
     EXACT = "exact"
     TOKEN_F1 = "tokenF1"
     JSON = "json"
 
 
 class Scorer(ApiModel):
-    """What makes an answer a success."""
+    """How an answer is scored, and the score from which it is a success."""
 
     type: ScorerType = Field(
         default=ScorerType.EXACT,
-        description="How an answer is scored against the example's: exact (equal: 1), tokenF1 (harmonic "
-        "mean of shared words) or json (equal as JSON: 1).",
+        description="Score of an answer against the example's expected answer, from 0 to 1. exact scores 1 "
+        "if both are equal. tokenF1 is the harmonic mean of shared words (precision and recall). json "
+        "scores 1 if both are equal as JSON.",
     )
-    threshold: Share = Field(default="1", description="Least score, 0 to 1, that is a success.")
+    threshold: Share = Field(
+        default="1", description="Lowest score that counts as a success, from 0 to 1, as a decimal string."
+    )
 
 
 class Goal(StrEnum):
+    """The hypotheses that an evaluation can test."""
+
     NON_INFERIOR = "nonInferior"
     SUPERIOR = "superior"
 
 
 class Evaluation(ApiModel):
-    """How the candidate is compared with what serves the agent, on held-out examples."""
+    """The comparison of the candidate with the stable model on held-out examples."""
 
     dataset: DatasetRef | None = Field(
         default=None,
-        description="Held-out LangSmith dataset; by default the AgentModel's langsmith.evaluationDataset.",
+        description="Held-out LangSmith dataset. If it is empty, the AgentModel's langsmith.evaluationDataset is used.",
     )
-    scorer: Scorer = Field(default_factory=Scorer, description="What makes an answer a success.")
+    scorer: Scorer = Field(
+        default_factory=Scorer,
+        description="How an answer is scored, and the score from which it is a success.",
+    )
     margin_points: Points = Field(
         default="5",
-        description="By how many percentage points the candidate's success rate may be lower than the "
-        "baseline's; the confidence interval has to stay above it.",
+        description="Margin in percentage points by which the candidate's success rate may be lower than "
+        "the stable model's. The whole confidence interval of the difference must be above minus this "
+        "margin.",
     )
     goal: Goal = Field(
         default=Goal.NON_INFERIOR,
-        description="nonInferior: not worse than the margin allows. superior: better than the baseline.",
+        description="nonInferior requires a candidate that is not worse than the margin allows. superior "
+        "requires one that is better than the stable model.",
     )
     max_examples: int | None = Field(
-        default=None, ge=1, le=100000, description="Most held-out examples to use; by default all."
+        default=None,
+        ge=1,
+        le=100000,
+        description="Maximum number of held-out examples to use. If it is empty, all are used.",
     )
-    concurrency: int = Field(default=8, ge=1, le=64, description="Most model calls at once.")
+    concurrency: int = Field(
+        default=8, ge=1, le=64, description="Maximum number of model calls at the same time."
+    )
 
 
 class Pause(ApiModel):
-    """Wait, while the canary's traffic is watched."""
+    """A pause in which the canary's traffic is analysed."""
 
     duration_seconds: int = Field(
         ge=1,
         le=2592000,
-        description="Healthy seconds to wait. Only time with the agents in sync and no breach counts.",
+        description="Healthy seconds to wait. Time counts only while all agents are in sync and no limit "
+        "of spec.analysis is exceeded.",
     )
 
 
 class CanaryStep(
     ApiModel, json_schema_extra=rules(exactly_one("setWeight", "pause", where="a step of the canary"))
 ):
-    """One step: raise the weight, or wait while watching."""
+    """One step of a canary: it raises the weight, or waits while the traffic is analysed."""
 
     set_weight: int | None = Field(
-        default=None, ge=1, le=100, description="Percent of sessions that go to the canary from here on."
+        default=None,
+        ge=1,
+        le=100,
+        description="Percentage of sessions that go to the canary from this step on.",
     )
-    pause: Pause | None = Field(default=None, description="Wait, while the canary's traffic is watched.")
+    pause: Pause | None = Field(default=None, description="Pause in which the canary's traffic is analysed.")
 
 
 _WEIGHTS = "self.steps.filter(s, has(s.setWeight)).map(s, s.setWeight)"
@@ -151,7 +178,7 @@ class Canary(
         ),
     ),
 ):
-    """Weighted, analysed steps; after the last one the candidate is promoted."""
+    """Steps that raise the canary's weight and analyse its traffic. After the last step the candidate is promoted."""
 
     steps: tuple[CanaryStep, ...] = Field(
         default=(
@@ -161,54 +188,59 @@ class Canary(
         ),
         min_length=1,
         max_length=16,
-        description="Steps in order, each setWeight or pause; after the last one the candidate is promoted. "
-        "By default 20 percent, a watched day, 100 percent.",
+        description="Steps in order, each with setWeight or pause. After the last step the candidate is "
+        "promoted. By default 20 percent, one day of analysis, 100 percent.",
     )
 
 
 class Empty(ApiModel):
-    """Nothing to set."""
+    """A strategy without settings, written as `{}`."""
 
 
 class Strategy(
     ApiModel,
     json_schema_extra=rules(exactly_one("immediate", "canary", "evaluateOnly", where="strategy")),
 ):
-    """How the traffic moves."""
+    """How the traffic moves to the candidate; exactly one member is set."""
 
     immediate: Empty | None = Field(
-        default=None, description="`{}`: straight to 100 percent once the gate passes."
+        default=None,
+        description="Moves all traffic to the candidate as soon as the evaluation passed. Written as `{}`.",
     )
     canary: Canary | None = Field(
-        default=None, description="Weighted steps with watched pauses; `{}` for the default steps."
+        default=None,
+        description="Moves the traffic in weighted steps with analysed pauses. `{}` uses the default steps.",
     )
-    evaluate_only: Empty | None = Field(default=None, description="`{}`: judge the candidate, move nothing.")
+    evaluate_only: Empty | None = Field(
+        default=None, description="Evaluates the candidate and moves no traffic. Written as `{}`."
+    )
 
 
 class Analysis(ApiModel):
-    """When the canary is aborted: judged on what the agents' own processes report."""
+    """Limits that abort the rollout when the canary exceeds them. The data are reports of the agents' processes."""
 
     min_requests: int = Field(
         default=50,
         ge=1,
         le=1000000,
-        description="Requests that the canary must have answered before a pause may end.",
+        description="Number of requests that the canary must have answered before a pause can end.",
     )
     max_error_points: Points = Field(
         default="2",
-        description="By how many percentage points the canary's error rate may exceed the stable one's.",
+        description="Limit in percentage points by which the canary's error rate may exceed the stable track's.",
     )
     max_latency_ratio: Annotated[
         Fraction, Rule("double(self) >= 1.0", "write a factor of at least 1, such as 1.5")
     ] = Field(
         default="1.5",
-        description="By what factor the canary's 95th percentile of latency may exceed the stable one's.",
+        description="Limit of the ratio of the canary's 95th percentile of latency to the stable track's, "
+        "as a decimal string.",
     )
     latency_floor_milliseconds: int = Field(
         default=100,
         ge=0,
         le=600000,
-        description="A 95th percentile below this many milliseconds is never a breach.",
+        description="95th percentile of latency, in milliseconds, below which the canary is never aborted for latency.",
     )
 
 
@@ -226,7 +258,7 @@ _IMMUTABLE = (
 class RolloutSpec(
     ApiModel,
     json_schema_extra=rules(
-        *(immutable(name, "a rollout is done once; create a new Rollout") for name in _IMMUTABLE),
+        *(immutable(name, "a Rollout runs only once; create a new Rollout") for name in _IMMUTABLE),
         latch("abort", "create a new Rollout"),
         Rule(
             "!has(self.strategy.canary) || !has(self.strategy.canary.steps) || "
@@ -238,50 +270,53 @@ class RolloutSpec(
         ),
     ),
 ):
-    """What people write. Immutable but for `paused` and `abort`: to try again, create another Rollout."""
+    """The desired state. Only `paused` and `abort` are mutable: to try again, create another Rollout."""
 
     agent_model_ref: LocalReference = Field(
-        description="The AgentModel, in the same namespace, of the agent whose traffic moves."
+        description="AgentModel, in the same namespace, of the agent whose traffic moves."
     )
-    candidate: Candidate = Field(description="The model that may become stable; exactly one member.")
+    candidate: Candidate = Field(
+        description="Model that the rollout tests and may promote; exactly one member is set."
+    )
     evaluation: Evaluation = Field(
         default_factory=Evaluation,
-        description="How the candidate is compared with what serves the agent, on held-out examples, before "
-        "any traffic moves.",
+        description="Comparison of the candidate with the stable model on held-out examples, before any traffic moves.",
     )
     strategy: Strategy = Field(
         default_factory=lambda: Strategy(canary=Canary()),
-        description="How the traffic moves once the gate passes; exactly one member, by default the default "
-        "canary.",
+        description="How the traffic moves after the evaluation passed; exactly one member is set. By "
+        "default a canary with the default steps.",
     )
     analysis: Analysis = Field(
         default_factory=Analysis,
-        description="When the canary is aborted, judged on what the agents' own processes report.",
+        description="Limits that abort the rollout when the canary exceeds them.",
     )
     max_usd: Money = Field(
         alias="maxUSD",
-        description="Most that evaluating and trying the candidate may cost in US dollars, its endpoint "
-        "included. A higher estimate is refused before anything is spent.",
+        description="Maximum cost in US dollars of evaluating and trying the candidate, including its "
+        "endpoint. A higher estimate is refused before anything is spent.",
     )
     progress_deadline_seconds: int = Field(
         default=172800,
         ge=10,
         le=2592000,
-        description="A rollout that is not done this many seconds after it claimed the agent goes back to "
-        "stable.",
+        description="Seconds from status.startedAt after which an unfinished rollout is aborted. All "
+        "traffic goes back to stable.",
     )
     paused: bool = Field(
         default=False,
-        description="Hold before the next step, for as long as this is true. An abort and the deadline "
-        "still act.",
+        description="While true, the rollout does not begin its next step. An abort, the analysis and the "
+        "deadline still act.",
     )
     abort: bool = Field(
         default=False,
-        description="Set to true to put all traffic back on stable. Cannot be taken back.",
+        description="Set to true to abort the rollout: all traffic goes back to stable. It cannot be unset.",
     )
 
 
 class RolloutPhase(StrEnum):
+    """The phases of a Rollout; the last four are final."""
+
     PENDING = "Pending"
     PROVISIONING = "Provisioning"
     EVALUATING = "Evaluating"
@@ -294,126 +329,259 @@ class RolloutPhase(StrEnum):
 
 
 class CandidateStatus(StatusModel):
-    """What the candidate resolved to."""
+    """The model that spec.candidate was resolved to."""
 
-    version: str = Field(max_length=64, description="Version.")
-    model: str = Field(max_length=193, description="Hub repository.")
-    revision: str = Field(default="", max_length=64, description="Commit.")
-    endpoint: str = Field(default="huggingface", max_length=32, description="Which kind of service answers.")
-    endpoint_name: str = Field(default="", max_length=32, description="Inference Endpoint.")
-    endpoint_url: str = Field(default="", max_length=512, description="OpenAI-compatible base URL.")
+    version: str = Field(
+        max_length=64,
+        description="Version of the candidate, such as v1.1.0-rc.1. A promotion drops the suffix.",
+    )
+    model: str = Field(
+        max_length=193, description="Repository of the candidate on the Hub, or its name at its endpoint."
+    )
+    revision: str = Field(
+        default="",
+        max_length=64,
+        description="Commit of the repository. Empty for a model that is not on the Hub.",
+    )
+    endpoint: str = Field(
+        default="huggingface",
+        max_length=32,
+        description="Service that answers the candidate's requests: openrouter or huggingface.",
+    )
+    endpoint_name: str = Field(
+        default="",
+        max_length=32,
+        description="Name of the candidate's Inference Endpoint. Empty if the candidate needs none.",
+    )
+    endpoint_url: str = Field(
+        default="",
+        max_length=512,
+        description="OpenAI-compatible base URL of the candidate. Empty until its endpoint is ready.",
+    )
 
 
 class ArmResult(StatusModel):
-    """One side of the comparison."""
+    """The results of one of the two models of an evaluation."""
 
-    success: Measured = Field(description="Mean success, 0 to 1.")
-    latency_p50_ms: int = Field(default=0, ge=0, description="Median latency.")
-    latency_p95_ms: int = Field(default=0, ge=0, description="95th percentile of latency.")
-    cost_per_1k: Measured = Field(default="0", description="US dollars per 1,000 tokens.")
-    errors: int = Field(default=0, ge=0, description="Calls that failed; each counts as not a success.")
+    success: Measured = Field(description="Share of successful examples, from 0 to 1, as a decimal string.")
+    latency_p50_milliseconds: int = Field(
+        default=0, ge=0, description="Median latency of the successful calls, in milliseconds."
+    )
+    latency_p95_milliseconds: int = Field(
+        default=0,
+        ge=0,
+        description="95th percentile of the latency of the successful calls, in milliseconds.",
+    )
+    usd_per_1000_tokens: Measured = Field(
+        default="0",
+        description="Cost in US dollars per 1,000 tokens, as a decimal string. 0 if it is not known.",
+    )
+    errors: int = Field(
+        default=0, ge=0, description="Number of calls that failed. Each counts as an unsuccessful answer."
+    )
 
 
 class EvaluationStatus(StatusModel):
-    """The verdict, with its numbers."""
+    """The result of the evaluation."""
 
-    examples: int = Field(default=0, ge=0, description="Held-out examples that both answered.")
-    baseline: ArmResult | None = Field(default=None, description="What serves the agent.")
-    candidate: ArmResult | None = Field(default=None, description="The candidate.")
+    examples: int = Field(
+        default=0, ge=0, description="Number of held-out examples that both models were asked."
+    )
+    baseline: ArmResult | None = Field(default=None, description="Results of the stable model.")
+    candidate: ArmResult | None = Field(default=None, description="Results of the candidate's model.")
     difference_points: str = Field(
-        default="", max_length=16, description="Candidate minus baseline, in percentage points."
+        default="",
+        max_length=16,
+        description="Success rate of the candidate minus that of the stable model, in percentage points.",
     )
     interval_points: tuple[Annotated[str, Field(max_length=16)], ...] = Field(
-        default=(), max_length=2, description="Confidence interval of the difference."
+        default=(),
+        max_length=2,
+        description="Confidence interval of the difference: its lower and its upper end, in percentage points.",
     )
-    margin_points: str = Field(default="", max_length=16, description="The stated margin.")
+    margin_points: str = Field(
+        default="", max_length=16, description="Margin of spec.evaluation.marginPoints, in percentage points."
+    )
     dataset_version: str = Field(
-        default="", max_length=300, description="The dataset and its version, `<dataset>@<as of>`."
+        default="",
+        max_length=300,
+        description="Dataset of the evaluation and its version, as `<dataset>@<as of>`.",
     )
-    verdict: str = Field(default="", max_length=16, description="pass, fail or inconclusive.")
-    recommendation: str = Field(default="", max_length=16, description="deploy, review or reject.")
-    experiment_url: str = Field(default="", max_length=1024, description="The comparison in LangSmith.")
-    recorded: bool = Field(default=True, description="Whether LangSmith has all of it.")
+    verdict: str = Field(
+        default="", max_length=16, description="Verdict of the evaluation: pass, fail or inconclusive."
+    )
+    recommendation: str = Field(
+        default="",
+        max_length=16,
+        description="Recommendation that follows from the verdict: deploy, review or reject.",
+    )
+    experiment_url: str = Field(
+        default="",
+        max_length=1024,
+        description="URL of the comparison in LangSmith. Empty if it was not recorded there.",
+    )
+    recorded: bool = Field(
+        default=True, description="Whether LangSmith has every answer and score of the evaluation."
+    )
     candidates_compared: int = Field(
-        default=1, ge=0, description="How many candidates were judged on this dataset version."
+        default=1,
+        ge=0,
+        description="Number of candidates that were evaluated on this version of the dataset, this one included.",
     )
     findings: tuple[Annotated[str, Field(max_length=512)], ...] = Field(
-        default=(), max_length=32, description="What a person should know."
+        default=(),
+        max_length=32,
+        description="Remarks on the evaluation for people, one sentence each. Empty if there are none.",
     )
 
 
 class Intent(StatusModel):
-    """The routing write that is intended, on record before it is made."""
+    """The write of the agents' file that the operator is about to make; it is in the status before the write."""
 
-    step: int = Field(ge=0, description="Position in the weights: 0 arms at weight 0.")
-    weight: int = Field(ge=0, le=100, description="Percent of sessions.")
-    state: str = Field(default="Progressing", max_length=16, description="Progressing or Promoting.")
-    generation: int = Field(ge=0, description="Generation of the routing.")
-    base_resource_version: str = Field(
-        default="", max_length=32, description="resourceVersion of the file that it was decided from."
+    step: int = Field(
+        ge=0,
+        description="Number of the step that the write belongs to. 0 tests the reachability at weight 0.",
     )
-    attempt: int = Field(default=1, ge=1, description="How often it was written.")
+    weight: int = Field(ge=0, le=100, description="Percentage of sessions that go to the canary.")
+    state: str = Field(
+        default="Progressing",
+        max_length=16,
+        description="State in the routing block: Progressing or Promoting.",
+    )
+    generation: int = Field(ge=0, description="Generation of the routing block that is written.")
+    base_resource_version: str = Field(
+        default="",
+        max_length=32,
+        description="metadata.resourceVersion of the ConfigMap that the write is based on.",
+    )
+    writes: int = Field(default=1, ge=1, description="Number of times that the write was tried.")
 
 
 class TrackSummary(StatusModel):
-    """What the agents report of one track since the rollout began."""
+    """The reports of the agents about one track since the rollout began."""
 
-    requests: int = Field(default=0, ge=0, description="Requests.")
-    errors: int = Field(default=0, ge=0, description="Errors.")
-    p95_ms: int = Field(default=0, ge=0, description="95th percentile of latency.")
+    requests: int = Field(default=0, ge=0, description="Number of requests on this track.")
+    errors: int = Field(default=0, ge=0, description="Number of requests that failed.")
+    latency_p95_milliseconds: int = Field(
+        default=0, ge=0, description="95th percentile of the latency, in milliseconds."
+    )
 
 
 class AnalysisStatus(StatusModel):
-    """The watch on the canary."""
+    """The last analysis of the canary."""
 
-    healthy_seconds: int = Field(default=0, ge=0, description="Counted towards the current pause.")
-    stable: TrackSummary | None = Field(default=None, description="The stable track.")
-    canary: TrackSummary | None = Field(default=None, description="The canary track.")
-    verdict: str = Field(default="", max_length=32, description="Healthy, Waiting or Breached.")
-    message: str = Field(default="", max_length=512, description="Why.")
+    healthy_seconds: int = Field(
+        default=0, ge=0, description="Healthy seconds that count towards the current pause."
+    )
+    stable: TrackSummary | None = Field(
+        default=None, description="Reports about the stable track. Empty until the agents report."
+    )
+    canary: TrackSummary | None = Field(
+        default=None, description="Reports about the canary track. Empty until the agents report."
+    )
+    verdict: str = Field(
+        default="",
+        max_length=32,
+        description="Verdict of the analysis: Healthy, Waiting (too few requests) or Breached.",
+    )
+    message: str = Field(
+        default="", max_length=512, description="Numbers that the verdict follows from, for people."
+    )
 
 
 class RollbackTimes(StatusModel):
-    """How long putting everything back took, in milliseconds."""
+    """The durations of an abort that the analysis caused, in milliseconds."""
 
-    detect_ms: int = Field(
-        default=0, ge=0, description="From the first bad report in the window to the breach."
+    detect_milliseconds: int = Field(
+        default=0,
+        ge=0,
+        description="From the first bad report to the one that exceeded a limit, in milliseconds.",
     )
-    decide_ms: int = Field(default=0, ge=0, description="From the breach to the decision.")
-    write_ms: int = Field(default=0, ge=0, description="From the decision to the routing written.")
-    effect_ms: int | None = Field(
-        default=None, ge=0, description="From the routing written to the last agent on stable."
+    decide_milliseconds: int = Field(
+        default=0,
+        ge=0,
+        description="From the report that exceeded a limit to the decision to abort, in milliseconds.",
+    )
+    write_milliseconds: int = Field(
+        default=0, ge=0, description="From the decision to the written routing, in milliseconds."
+    )
+    effect_milliseconds: int | None = Field(
+        default=None,
+        ge=0,
+        description="From the written routing to the last agent on stable, in milliseconds. Empty until "
+        "every agent confirmed it.",
     )
 
 
 class RolloutStatus(StatusModel):
-    """What the operator has observed."""
+    """The observed state, written by the operator."""
 
-    observed_generation: int = Field(default=0, ge=0, description="The generation that this speaks of.")
-    phase: RolloutPhase = Field(
-        default=RolloutPhase.PENDING, description="For people; conditions are for programs."
+    observed_generation: int = Field(
+        default=0, ge=0, description="metadata.generation that the operator last reconciled."
     )
-    reason: str = Field(default="", max_length=64, description="Why it is in this phase.")
-    candidate: CandidateStatus | None = Field(default=None, description="What the candidate resolved to.")
-    evaluation: EvaluationStatus | None = Field(default=None, description="The verdict.")
+    phase: RolloutPhase = Field(
+        default=RolloutPhase.PENDING,
+        description="Phase of the rollout, for people. Programs should read the conditions.",
+    )
+    reason: str = Field(
+        default="",
+        max_length=64,
+        description="Reason for the phase: one CamelCase word from the table of reasons.",
+    )
+    candidate: CandidateStatus | None = Field(
+        default=None, description="Model that spec.candidate was resolved to. Empty until it is known."
+    )
+    evaluation: EvaluationStatus | None = Field(
+        default=None,
+        description="Result of the evaluation. Empty until it ended, and for an undo, which needs none.",
+    )
     estimate_usd: Money | None = Field(
-        default=None, alias="estimateUSD", description="What evaluating and trying it may cost."
+        default=None,
+        alias="estimateUSD",
+        description="Estimated cost of evaluating and trying the candidate, in US dollars.",
     )
     standing_usd_per_month: Money | None = Field(
-        default=None, alias="standingUSDPerMonth", description="What serving it costs afterwards."
+        default=None,
+        alias="standingUSDPerMonth",
+        description="Estimated cost of serving the candidate after a promotion, in US dollars per month.",
     )
-    step: int = Field(default=0, ge=0, description="Position in strategy.canary.steps.")
-    weight: int = Field(default=0, ge=0, le=100, description="Percent of sessions that go to the canary.")
-    intent: Intent | None = Field(default=None, description="The last intended routing.")
-    promoting: bool = Field(default=False, description="Whether a promotion was ever intended.")
-    abort_reason: str = Field(default="", max_length=64, description="Why it goes back; never taken back.")
-    analysis: AnalysisStatus | None = Field(default=None, description="The watch on the canary.")
-    rollback: RollbackTimes | None = Field(default=None, description="How long going back took.")
-    started_at: datetime | None = Field(default=None, description="When the rollout claimed the agent.")
-    step_started_at: datetime | None = Field(default=None, description="When the current step began.")
-    finished_at: datetime | None = Field(default=None, description="When it ended.")
+    step: int = Field(
+        default=0,
+        ge=0,
+        description="Number of the current step of spec.strategy.canary.steps; the first one is 1. 0 before it began.",
+    )
+    weight: int = Field(default=0, ge=0, le=100, description="Percentage of sessions that go to the canary.")
+    intent: Intent | None = Field(
+        default=None,
+        description="Last write of the agents' file that the operator decided. Empty before the first.",
+    )
+    promoting: bool = Field(
+        default=False, description="Whether a promotion was decided. Once true it cannot be unset."
+    )
+    abort_reason: str = Field(
+        default="",
+        max_length=64,
+        description="Reason for the abort or the rejection. Empty while there is none; once set it cannot be unset.",
+    )
+    analysis: AnalysisStatus | None = Field(
+        default=None, description="Last analysis of the canary. Empty until the canary has traffic."
+    )
+    rollback: RollbackTimes | None = Field(
+        default=None, description="Durations of an abort that the analysis caused. Empty otherwise."
+    )
+    started_at: datetime | None = Field(
+        default=None, description="Time at which the rollout got the agent's lock. Empty before that."
+    )
+    step_started_at: datetime | None = Field(
+        default=None, description="Time at which the current step began. Empty before the first step."
+    )
+    finished_at: datetime | None = Field(
+        default=None, description="Time at which the rollout ended. Empty until then."
+    )
     conditions: Conditions = Field(
-        default=(), description="Ready, EndpointReady, Evaluated, RoutingPropagated, Finished, Succeeded."
+        default=(),
+        description="Conditions of the rollout: Ready, EndpointReady, Evaluated, RoutingPropagated, "
+        "Finished, Succeeded.",
     )
 
 
@@ -422,12 +590,15 @@ _LATCHES = Rule(
     "(has(self.status) && has(self.status.abortReason) && self.status.abortReason != '')) && "
     "(!has(oldSelf.status.promoting) || !oldSelf.status.promoting || "
     "(has(self.status) && has(self.status.promoting) && self.status.promoting)))",
-    "status.abortReason and status.promoting are never taken back: create a new Rollout",
+    "status.abortReason and status.promoting cannot be unset: create a new Rollout",
 )
 
 
 class Rollout(KubernetesObject[RolloutSpec, RolloutStatus], json_schema_extra=rules(LABEL_NAME, _LATCHES)):
-    """Judges a candidate on held-out examples, then moves the traffic to it or puts all back."""
+    """A Rollout evaluates a candidate on held-out examples and then moves the agent's traffic to it in steps.
+
+    If the candidate fails the evaluation or the canary exceeds a limit, all traffic goes back to the stable model.
+    """
 
     kind: Literal["Rollout"] = "Rollout"
     status: RolloutStatus = Field(default_factory=RolloutStatus)

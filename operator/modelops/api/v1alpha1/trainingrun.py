@@ -1,4 +1,4 @@
-"""TrainingRun: turns a LangSmith dataset into a fine-tuned model, for a price known before it starts."""
+"""TrainingRun: fine-tunes a model on a LangSmith dataset, at a cost that is known before it starts."""
 
 from __future__ import annotations
 
@@ -23,13 +23,15 @@ from modelops.api.v1alpha1.meta import (
     Money,
     StatusModel,
 )
-from modelops.api.v1alpha1.training_config import TrainingConfig
+from modelops.api.v1alpha1.training_config import TrainingConfig, TrainingRecipe
 
 _SOURCE = r"^(human|model:\S+)$"
 _PATH = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$"
 
 
 class SensitiveKind(StrEnum):
+    """The kinds of secrets and personal data that a dataset is searched for."""
+
     PRIVATE_KEY = "private-key"
     KEY = "key"
     EMAIL = "email"
@@ -37,35 +39,36 @@ class SensitiveKind(StrEnum):
 
 
 class DatasetSelection(ApiModel):
-    """What is learnt from."""
+    """The LangSmith dataset that the training uses, and the part of it that is read."""
 
     langsmith: DatasetRef | None = Field(
         default=None,
-        description="LangSmith dataset, `ls://<dataset id or exact name>`; by default the AgentModel's "
-        "langsmith.trainingDataset.",
+        description="LangSmith dataset, as `ls://<dataset id or exact name>`. If it is empty, the "
+        "AgentModel's langsmith.trainingDataset is used.",
     )
     as_of: datetime | None = Field(
         default=None,
-        description="Reads the dataset as it was at this time; by default the newest when the run starts. "
-        "What was read is in status.dataset.asOf.",
+        description="Time whose version of the dataset is read. If it is empty, the newest version at the "
+        "start of the run is read. The version that was read is in status.dataset.asOf.",
     )
     splits: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = Field(
         default=(),
         max_length=8,
         json_schema_extra={"x-kubernetes-list-type": "set"},
-        description="Splits of the dataset to read, such as `train`; by default all.",
+        description="Splits of the dataset to read, such as `train`. If it is empty, all splits are read.",
     )
     include_failures: bool = Field(
         default=False,
-        description="For sft: also learns from examples whose metadata.success is not true. dpo and orpo "
-        "always read them, as the worse answers.",
+        description="Whether sft also learns from examples whose metadata.success is not true. dpo and "
+        "orpo always read them, as the rejected answers.",
     )
     feedback_key: str | None = Field(
         default=None,
         min_length=1,
         max_length=180,
-        description="For dpo and orpo: the LangSmith feedback, on the runs that the examples were made from, "
-        "whose higher score is the better answer; by default the only one that there is.",
+        description="For dpo and orpo: key of the LangSmith feedback on the runs that the examples were "
+        "made from. The answer with the higher score is the chosen one. If it is empty, the dataset must "
+        "have only one key.",
     )
     group_key: (
         Annotated[str, matches(_PATH, "write a path of names and dots, such as `metadata.repository`")] | None
@@ -73,47 +76,52 @@ class DatasetSelection(ApiModel):
         default=None,
         pattern=_PATH,
         max_length=200,
-        description="Dotted path into an example's inputs or metadata, such as `metadata.repository`: "
-        "examples with the same value stay on one side of the split; by default near-copies do.",
+        description="Dotted path into an example's inputs or metadata, such as `metadata.repository`. "
+        "Examples with the same value stay on one side of the split into training and test examples. If it "
+        "is empty, near-duplicates are grouped.",
     )
     source: Annotated[str, matches(_SOURCE, "write `human`, or `model:<id>` of the author")] | None = Field(
         default=None,
         pattern=_SOURCE,
         max_length=200,
-        description="Who wrote the answers: `human`, or `model:<id>`, whose licence is then checked, too.",
+        description="Author of the answers: `human`, or `model:<id>`. The licence of that model is then "
+        "checked, too. If it is empty, the author is unknown.",
     )
     allow_sensitive: tuple[SensitiveKind, ...] = Field(
         default=(),
         max_length=4,
         json_schema_extra={"x-kubernetes-list-type": "set"},
-        description="Secrets and personal data that may be learnt: private-key, key, email, phone. By default "
-        "a dataset with any of them is refused.",
+        description="Kinds of secrets and personal data that the training may use: private-key, key, "
+        "email, phone. A dataset with any other kind is refused.",
     )
 
 
 class Method(StrEnum):
+    """The training methods, by their names in TRL."""
+
     SFT = "sft"
     DPO = "dpo"
     ORPO = "orpo"
 
 
 class HuggingFaceBackend(ApiModel):
-    """A Hugging Face job."""
+    """A Hugging Face job that runs the training."""
 
     flavor: str = Field(
         default="auto",
         min_length=1,
         max_length=64,
         pattern=r"^[a-z0-9-]+$",
-        description="Hardware flavor, as the service lists it, such as `a10g-large`; its price is asked for before "
-        "anything is spent. `auto`: the cheapest that the training fits and that ends it before the deadline.",
+        description="Hardware flavor, as the service names it, such as `a10g-large`. `auto` chooses the "
+        "cheapest flavor that the training fits on and that ends it before the deadline. The price is read "
+        "before anything is spent.",
     )
     namespace: str | None = Field(
         default=None,
         max_length=96,
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
-        description="Hugging Face user or organisation that is billed; by default the operator's Hub "
-        "organisation.",
+        description="Hugging Face user or organisation that is billed. If it is empty, the operator's Hub "
+        "organisation is billed.",
     )
 
 
@@ -128,18 +136,17 @@ class Backend(
         )
     ),
 ):
-    """Where the training runs."""
+    """The service or cluster that runs the training; exactly one member is set."""
 
     hugging_face: HuggingFaceBackend | None = Field(
         default=None, description="Runs the training as a Hugging Face job."
     )
     kubernetes: KubernetesBackend | None = Field(
-        default=None, description="Runs the training as a Job of this cluster, on a GPU node of your own."
+        default=None, description="Runs the training as a Kubernetes Job in this cluster, on one node."
     )
     train_job: TrainJobBackend | None = Field(
         default=None,
-        description="Runs the training as a TrainJob of Kubeflow Trainer v2 in this cluster, on several nodes "
-        "where that is asked.",
+        description="Runs the training as a TrainJob of Kubeflow Trainer v2 in this cluster, on one node or several.",
     )
 
 
@@ -160,90 +167,93 @@ _IMMUTABLE = (
 class TrainingRunSpec(
     ApiModel,
     json_schema_extra=rules(
-        *(immutable(name, "a run is done once; create a new TrainingRun") for name in _IMMUTABLE),
+        *(immutable(name, "a TrainingRun runs only once; create a new TrainingRun") for name in _IMMUTABLE),
         latch("cancel", "create a new TrainingRun"),
     ),
 ):
-    """What people write. Immutable but for `suspend`, `cancel`, `approval` and `ttlSecondsAfterFinished`: to train
-    again, create another."""
+    """The desired state. Only `suspend`, `cancel`, `approval` and `ttlSecondsAfterFinished` are mutable: to train
+    again, create another TrainingRun.
+    """
 
     agent_model_ref: LocalReference = Field(
-        description="The AgentModel, in the same namespace, of the agent that is trained."
+        description="AgentModel, in the same namespace, of the agent that the model is trained for."
     )
     dataset: DatasetSelection = Field(
         default_factory=DatasetSelection,
-        description="What is learnt from; by default the AgentModel's training dataset.",
+        description="Dataset that the training uses. By default the AgentModel's langsmith.trainingDataset.",
     )
     base_model: HubRepository | None = Field(
         default=None,
-        description="Model on the Hugging Face Hub that is fine-tuned, `organisation/name`; by default the "
-        "installation's, MODELOPS_DEFAULT_BASE_MODEL.",
+        description="Model on the Hugging Face Hub that is fine-tuned, `organisation/name`. If it is "
+        "empty, the installation's default is used (MODELOPS_DEFAULT_BASE_MODEL).",
     )
     method: Method = Field(
         default=Method.SFT,
-        description="Training method. sft: supervised fine-tuning on the examples' answers. dpo: direct preference "
-        "optimisation on pairs of a better and a worse answer. orpo: both at once, on the same pairs.",
+        description="Training method. sft is supervised fine-tuning on the examples' answers. dpo is "
+        "direct preference optimisation on pairs of a chosen and a rejected answer. orpo is odds ratio "
+        "preference optimisation: both at once, on the same pairs.",
     )
     config: TrainingConfig | None = Field(
         default=None,
-        description="Training values that differ from the AgentModel's trainingDefaults and the "
-        "installation's.",
+        description="Training values that override the AgentModel's trainingDefaults and the "
+        "installation's. It may be empty.",
     )
     backend: Backend = Field(
         default_factory=lambda: Backend(hugging_face=HuggingFaceBackend()),
-        description="Where the training runs; exactly one member.",
+        description="Service or cluster that runs the training; exactly one member is set.",
     )
     max_usd: Money = Field(
         alias="maxUSD",
-        description='Most that this run may cost in US dollars, such as "5", all its attempts together. A higher '
+        description='Maximum cost of this run in US dollars, such as "5", for all its attempts together. A higher '
         "estimate is refused before anything is spent.",
     )
     active_deadline_seconds: int = Field(
         default=14400,
         ge=60,
         le=604800,
-        description="Longest time in seconds from the first job's submission to the end, waiting for hardware and "
-        "further attempts included. A suspension starts it anew.",
+        description="Maximum time in seconds from status.activeSince to the end of the run, including "
+        "further attempts and the time without hardware. It begins again after a suspension.",
     )
     backoff_limit: int | None = Field(
         default=None,
         ge=0,
         le=10,
-        description="How many further attempts may follow one that failed for a reason that another may not meet: "
-        "lost hardware, too little memory, too little time. They go on from the last checkpoint where there is one. "
-        "By default 2; 0: none.",
+        description="Maximum number of retries after lost hardware, out-of-memory or timeout. A retry "
+        "continues from the last checkpoint if there is one. If it is empty, the maximum is 2; 0 means no "
+        "retry.",
     )
     suspend: bool = Field(
         default=False,
-        description="Set to true to stop the run's job and start no other, to false to go on from the last "
-        "checkpoint with another job; a run without checkpoints begins anew.",
+        description="Set to true to stop the run's job and start no other. Set to false to continue from "
+        "the last checkpoint with another job; a run without checkpoints begins again.",
     )
     cancel: bool = Field(
         default=False,
-        description="Set to true to stop the run and its job. Cannot be taken back; what was billed stays "
-        "billed.",
+        description="Set to true to stop the run and its job. It cannot be unset. The cost until then stays billed.",
     )
     requested_by: Username | None = Field(
         default=None,
-        description="Who asks for the run, as the API server knows them. The admission policies let nobody "
-        "write another's name without the verb `request-for`. Needed where the AgentModel's approvalPolicy "
-        "forbids self-approval.",
+        description="Name of the person who asks for the run, as the API server knows it. The admission "
+        "policies refuse the name of another user unless the creator has the verb `request-for`. Required "
+        "if the AgentModel's approvalPolicy forbids self-approval; otherwise it may be empty.",
     )
     approval: Approval | None = Field(
         default=None,
-        description="The approval that a run in the phase AwaitingApproval waits for; `modelops approve` "
-        "writes it. The admission policies ask for the verb `approve`.",
+        description="Approval that a run in the phase AwaitingApproval waits for. `modelops approve` "
+        "writes it. The admission policies require the verb `approve`. It is empty until then.",
     )
     ttl_seconds_after_finished: int | None = Field(
         default=None,
         ge=0,
         le=315360000,
-        description="Deletes the TrainingRun so many seconds after it ended; by default never. Its model, cost and "
-        "version stay in the registry.",
+        description="Seconds after its end until the TrainingRun is deleted. If it is empty, the run is "
+        "never deleted. Model, cost and version stay in the registry.",
     )
 
 
 class TrainingPhase(StrEnum):
+    """The phases of a TrainingRun; Succeeded, Failed and Cancelled are final."""
+
     PENDING = "Pending"
     PREPARING = "Preparing"
     AWAITING_APPROVAL = "AwaitingApproval"
@@ -258,184 +268,289 @@ class TrainingPhase(StrEnum):
 
 
 class Estimate(StatusModel):
-    """What the training is expected to cost."""
+    """The expected cost and duration of the next or current attempt."""
 
-    low_usd: Money = Field(alias="lowUSD", description="Low end.")
-    high_usd: Money = Field(alias="highUSD", description="High end; what is reserved.")
-    low_minutes: int = Field(ge=0, description="Low end.")
-    high_minutes: int = Field(ge=0, description="High end; the job's timeout.")
-    flavor: str = Field(max_length=64, description="Hardware.")
-    usd_per_hour: Money = Field(alias="usdPerHour", description="Price of the hardware.")
-    source: str = Field(default="", max_length=256, description="Where the price and the speed come from.")
+    low_usd: Money = Field(alias="lowUSD", description="Low end of the expected cost, in US dollars.")
+    high_usd: Money = Field(
+        alias="highUSD",
+        description="High end of the expected cost, in US dollars. This amount is reserved in the budget.",
+    )
+    low_minutes: int = Field(ge=0, description="Low end of the expected duration, in minutes.")
+    high_minutes: int = Field(
+        ge=0, description="High end of the expected duration, in minutes. It is the timeout of the job."
+    )
+    flavor: str = Field(max_length=64, description="Hardware flavor of the estimate, such as `a10g-large`.")
+    usd_per_hour: Money = Field(
+        alias="usdPerHour", description="Price of the hardware in US dollars per hour."
+    )
+    source: str = Field(
+        default="", max_length=256, description="Sources of the price and of the speed, for people."
+    )
     valid_until: datetime | None = Field(
-        default=None, description="Until when it may be approved; only where an approval is needed."
+        default=None,
+        description="Time until which the offer can be approved. Empty if no approval is needed.",
     )
     parts: tuple[Annotated[str, Field(max_length=64)], ...] = Field(
-        default=(), max_length=8, description="What the minutes are made of; the high end has a quarter more."
+        default=(),
+        max_length=8,
+        description="Parts of the expected duration, for people. The high end adds a quarter to their sum.",
     )
     considered: tuple[Annotated[str, Field(max_length=256)], ...] = Field(
         default=(),
         max_length=16,
-        description="With `flavor: auto`: the other hardware, and what speaks against it.",
+        description="Other flavors that `flavor: auto` considered, and why each was not chosen. Empty for "
+        "a named flavor.",
     )
 
 
 class PreparedDataset(StatusModel):
-    """What is trained on."""
+    """The dataset as it was read from LangSmith, rendered and uploaded to the Hub."""
 
-    langsmith_id: str = Field(default="", max_length=64, description="Resolved LangSmith dataset.")
-    as_of: str = Field(default="", max_length=40, description="Resolved version of the dataset.")
-    rows: int = Field(default=0, ge=0, description="Examples read.")
-    train: int = Field(default=0, ge=0, description="Examples trained on.")
-    test: int = Field(default=0, ge=0, description="Examples held out by the run.")
-    tokens: int = Field(default=0, ge=0, description="Estimated tokens trained on in one epoch.")
-    longest_tokens: int = Field(
-        default=0, ge=0, description="Tokens that the longest example has at most; what a step has room for."
+    langsmith_id: str = Field(default="", max_length=64, description="Id of the dataset in LangSmith.")
+    as_of: str = Field(
+        default="", max_length=40, description="Version of the LangSmith dataset that was read."
     )
-    digest: str = Field(default="", max_length=80, description="Digest of the rendered data.")
+    rows: int = Field(default=0, ge=0, description="Number of examples that were read.")
+    train: int = Field(default=0, ge=0, description="Number of examples that the run trains on.")
+    test: int = Field(default=0, ge=0, description="Number of examples that the run holds out for its test.")
+    tokens: int = Field(default=0, ge=0, description="Estimated number of tokens in one epoch.")
+    longest_tokens: int = Field(
+        default=0,
+        ge=0,
+        description="Upper bound of the length of the longest example, in tokens. Memory is planned for it.",
+    )
+    digest: str = Field(default="", max_length=80, description="Digest of the rendered training data.")
     eos: str = Field(
         default="",
         max_length=64,
-        description="Token that ends an answer, where the prompt contract names one.",
+        description="Token that ends an answer, from the prompt contract. Empty if the contract names none.",
     )
     prompt_digest: str = Field(
         default="",
         max_length=80,
-        description="Digest of the prompt contract that the data was rendered by.",
+        description="Digest of the prompt contract that rendered the data.",
     )
-    repo: str = Field(default="", max_length=193, description="Dataset repository on the Hub.")
-    revision: str = Field(default="", max_length=64, description="Its revision.")
+    repo: str = Field(
+        default="", max_length=193, description="Dataset repository on the Hub that holds the rendered data."
+    )
+    revision: str = Field(default="", max_length=64, description="Commit of the dataset repository.")
     findings: tuple[Annotated[str, Field(max_length=512)], ...] = Field(
-        default=(), max_length=32, description="What a person should know about the data."
+        default=(),
+        max_length=32,
+        description="Remarks on the data and the training values for people, one sentence each.",
     )
 
 
 class JobStatus(StatusModel):
     """The job of the current attempt: a Hugging Face job, or a Job or TrainJob of this cluster."""
 
-    attempt: int = Field(default=1, ge=1, description="Attempt, from 1.")
-    label: str = Field(default="", max_length=100, description="Label that the job is found by.")
-    submissions: int = Field(default=0, ge=0, description="How often a submission was intended.")
+    attempt: int = Field(default=1, ge=1, description="Number of the attempt; the first one is 1.")
+    label: str = Field(
+        default="", max_length=100, description="Value of the label by which the operator finds the job."
+    )
+    submissions: int = Field(
+        default=0,
+        ge=0,
+        description="Number of submissions that the operator decided. More than 1 after a lost answer.",
+    )
     id: str = Field(
-        default="", max_length=64, description="Id at the service; the name of a Job or TrainJob."
+        default="",
+        max_length=64,
+        description="Id of the job at the service, or the name of the Job or TrainJob. Empty until it is known.",
     )
-    url: str = Field(default="", max_length=512, description="Page of the job.")
+    url: str = Field(
+        default="", max_length=512, description="URL of the job's page. Empty if there is no page."
+    )
     stage: str = Field(
-        default="", max_length=32, description="Stage, as the service says it, or as it would."
+        default="",
+        max_length=32,
+        description="Stage of the job in the words of Hugging Face Jobs: SCHEDULING, RUNNING, COMPLETED, "
+        "CANCELED, ERROR or DELETED.",
     )
-    timeout_seconds: int = Field(default=0, ge=0, description="The service ends the job after this.")
-    intended_at: datetime | None = Field(default=None, description="When the submission was intended.")
+    timeout_seconds: int = Field(
+        default=0, ge=0, description="Seconds of running time after which the service ends the job."
+    )
+    intended_at: datetime | None = Field(
+        default=None, description="Time at which the operator decided the first submission."
+    )
     batch_size: int = Field(
         default=0,
         ge=0,
-        description="Examples per device and step, where an earlier attempt changed it; else 0.",
+        description="Number of examples per device and forward pass. 0 if it is the one of status.recipe.",
     )
     gradient_accumulation_steps: int = Field(
         default=0,
         ge=0,
-        description="Steps that make one update, where an earlier attempt changed it; else 0.",
+        description="Number of forward passes that make one update. 0 if it is the one of status.recipe.",
     )
 
 
 class AttemptStatus(StatusModel):
-    """An attempt that is over, and was not the last one."""
+    """A finished attempt that another one followed, or may follow."""
 
-    attempt: int = Field(ge=1, description="Attempt, from 1.")
-    label: str = Field(default="", max_length=100, description="Label that its jobs are found by.")
-    job: str = Field(default="", max_length=64, description="Id of its job at the service.")
-    flavor: str = Field(default="", max_length=64, description="Hardware.")
-    reason: str = Field(max_length=64, description="Why it ended.")
-    message: str = Field(default="", max_length=512, description="The same for people.")
-    cost_usd: Money = Field(default="0", alias="costUSD", description="What was billed for it.")
-    usd_per_hour: Money = Field(default="0", alias="usdPerHour", description="Price of its hardware.")
-    batch_size: int = Field(default=0, ge=0, description="Examples per device and step.")
-    gradient_accumulation_steps: int = Field(default=0, ge=0, description="Steps that made one update.")
-    seconds_left: int = Field(
-        default=0, ge=0, description="What the rest needs by the job's own measure; 0 where it did not say."
+    attempt: int = Field(ge=1, description="Number of the attempt; the first one is 1.")
+    label: str = Field(
+        default="", max_length=100, description="Value of the label by which the operator finds its jobs."
     )
-    intended_at: datetime | None = Field(default=None, description="When its submission was intended.")
-    finished_at: datetime | None = Field(default=None, description="When it was found to be over.")
+    job: str = Field(
+        default="", max_length=64, description="Id of its job at the service. Empty if none is known."
+    )
+    flavor: str = Field(default="", max_length=64, description="Hardware flavor that the attempt ran on.")
+    reason: str = Field(
+        max_length=64, description="Reason for its end: one CamelCase word from the table of reasons."
+    )
+    message: str = Field(default="", max_length=512, description="Explanation of its end, for people.")
+    cost_usd: Money = Field(
+        default="0", alias="costUSD", description="Cost of the attempt that was booked, in US dollars."
+    )
+    usd_per_hour: Money = Field(
+        default="0", alias="usdPerHour", description="Price of its hardware in US dollars per hour."
+    )
+    batch_size: int = Field(default=0, ge=0, description="Number of examples per device and forward pass.")
+    gradient_accumulation_steps: int = Field(
+        default=0, ge=0, description="Number of forward passes that made one update of the weights."
+    )
+    remaining_seconds: int = Field(
+        default=0,
+        ge=0,
+        description="Seconds that the rest of the training needs, as the job measured it. 0 if it was not measured.",
+    )
+    intended_at: datetime | None = Field(
+        default=None, description="Time at which the operator decided its first submission."
+    )
+    finished_at: datetime | None = Field(
+        default=None, description="Time at which the operator recorded its end."
+    )
 
 
 class Progress(StatusModel):
-    """How far the current attempt is, from the job's own reports; it never goes backwards."""
+    """The progress of the current attempt, from the job's own reports; it never decreases."""
 
-    percent: int = Field(default=0, ge=0, le=100, description="Part done.")
-    step: int = Field(default=0, ge=0, description="Step.")
-    max_steps: int = Field(default=0, ge=0, description="Steps in all.")
-    loss: Measured | None = Field(default=None, description="Training loss.")
-    eta_minutes: int | None = Field(default=None, ge=0, description="Expected minutes to the end.")
-    updated_at: datetime | None = Field(default=None, description="When the job last reported.")
+    percent: int = Field(default=0, ge=0, le=100, description="Share of the steps that are done, in percent.")
+    step: int = Field(default=0, ge=0, description="Number of training steps that are done.")
+    max_steps: int = Field(default=0, ge=0, description="Total number of training steps.")
+    loss: Measured | None = Field(
+        default=None,
+        description="Last training loss, as a decimal string. Empty until the job reported one.",
+    )
+    eta_minutes: int | None = Field(
+        default=None,
+        ge=0,
+        description="Expected minutes until the end of the training. Empty if it cannot be estimated.",
+    )
+    updated_at: datetime | None = Field(
+        default=None, description="Time at which the operator read the last report."
+    )
 
 
 class TrainedModel(StatusModel):
-    """The result."""
+    """The fine-tuned model that the run produced."""
 
     repo: str = Field(max_length=193, description="Model repository on the Hub.")
-    revision: str = Field(default="", max_length=64, description="Its verified revision.")
-    version: str = Field(default="", max_length=64, description="Version in the registry.")
+    revision: str = Field(
+        default="", max_length=64, description="Commit of the repository that was verified."
+    )
+    version: str = Field(
+        default="", max_length=64, description="Version of the model in the agent's registry."
+    )
 
 
 class TrainingRunStatus(StatusModel):
-    """What the operator has observed."""
+    """The observed state, written by the operator."""
 
-    observed_generation: int = Field(default=0, ge=0, description="The generation that this speaks of.")
-    phase: TrainingPhase = Field(
-        default=TrainingPhase.PENDING, description="For people; conditions are for programs."
+    observed_generation: int = Field(
+        default=0, ge=0, description="metadata.generation that the operator last reconciled."
     )
-    reason: str = Field(default="", max_length=64, description="Why it is in this phase.")
-    dataset: PreparedDataset | None = Field(default=None, description="What is trained on.")
+    phase: TrainingPhase = Field(
+        default=TrainingPhase.PENDING,
+        description="Phase of the run, for people. Programs should read the conditions.",
+    )
+    reason: str = Field(
+        default="",
+        max_length=64,
+        description="Reason for the phase: one CamelCase word from the table of reasons.",
+    )
+    dataset: PreparedDataset | None = Field(
+        default=None, description="Dataset that the run trains on. Empty until it is prepared."
+    )
     base_model: str = Field(
         default="",
         max_length=193,
-        description="Base model, fixed when the dataset is begun: a later default of the installation changes "
-        "nothing.",
+        description="Base model on the Hub. It is fixed when the dataset preparation begins: a later "
+        "change of the installation's default has no effect.",
     )
     base_revision: str = Field(
-        default="", max_length=64, description="Revision of the base model that is trained."
+        default="", max_length=64, description="Commit of the base model that is trained."
     )
-    estimate: Estimate | None = Field(default=None, description="Expected cost.")
+    estimate: Estimate | None = Field(
+        default=None,
+        description="Expected cost and duration of the next or current attempt. Empty until it is estimated.",
+    )
     approval_digest: str = Field(
         default="",
         max_length=80,
-        description="What an approval must name: the digest of this run, its data and base model, its hardware "
-        "and price, frozen when the approval was asked for.",
+        description="Digest that an approval must name. It covers this run, its data and base model, its "
+        "hardware and its price at the time of the offer. Empty if no approval was asked for.",
     )
-    recipe: str = Field(
-        default="",
-        max_length=8192,
-        description="The training values of every attempt, as JSON with the names of training_defaults.yaml; fixed "
-        "by the first submission.",
+    recipe: TrainingRecipe | None = Field(
+        default=None,
+        description="Training values of every attempt. The operator fixes them with the first submission; "
+        "later edits of defaults have no effect. Empty before that.",
     )
     attempts: tuple[AttemptStatus, ...] = Field(
-        default=(), max_length=32, description="Attempts that are over, but for the last; the newest 32."
+        default=(),
+        max_length=32,
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["attempt"]},
+        description="Up to 32 finished attempts, without the current one and without the last one of a finished run.",
     )
     active_since: datetime | None = Field(
-        default=None, description="Since when spec.activeDeadlineSeconds counts."
+        default=None,
+        description="Time from which spec.activeDeadlineSeconds counts: the first submission, or the first "
+        "one after a suspension. Empty while the run is suspended or waits for an approval.",
     )
-    job: JobStatus | None = Field(default=None, description="The job of the current attempt.")
-    progress: Progress | None = Field(default=None, description="How far it is.")
+    job: JobStatus | None = Field(
+        default=None, description="Job of the current or last attempt. Empty between two attempts."
+    )
+    progress: Progress | None = Field(
+        default=None, description="Progress of the current attempt. Empty until the job reports."
+    )
     cost_usd: Money | None = Field(
-        default=None, alias="costUSD", description="What was billed, for all attempts."
+        default=None,
+        alias="costUSD",
+        description="Cost of all finished attempts, in US dollars. Empty before the first one ended.",
     )
-    model: TrainedModel | None = Field(default=None, description="The result.")
+    model: TrainedModel | None = Field(
+        default=None, description="Model that the run produced. Empty unless the run succeeded."
+    )
     ending: str = Field(
-        default="", max_length=64, description="Why the attempt is being ended early; never taken back."
+        default="",
+        max_length=64,
+        description="Reason why the operator ends the current attempt early: DeadlineExceeded, Suspending, "
+        "StuckInScheduling or SubmissionRefused. Empty if the attempt may go on; each new attempt begins "
+        "without it. StuckInScheduling is cleared if the job started before it could be stopped.",
     )
-    started_at: datetime | None = Field(default=None, description="When the operator took the run up.")
-    finished_at: datetime | None = Field(default=None, description="When it ended.")
+    started_at: datetime | None = Field(
+        default=None, description="Time at which the operator began to work on the run."
+    )
+    finished_at: datetime | None = Field(
+        default=None, description="Time at which the run ended. Empty until then."
+    )
     conditions: Conditions = Field(
-        default=(), description="Ready, DatasetReady, Approved, Submitted, Finished, Succeeded."
+        default=(),
+        description="Conditions of the run: Ready, DatasetReady, Approved, Submitted, Finished, Succeeded.",
     )
 
 
 class TrainingRun(KubernetesObject[TrainingRunSpec, TrainingRunStatus], json_schema_extra=rules(LABEL_NAME)):
-    """One fine-tuning of an agent's model, for a price known and covered before it starts."""
+    """A TrainingRun fine-tunes a model for an agent, once, at a cost that is estimated and reserved before it starts.
+
+    Its status has the progress, the cost, and the version of the trained model.
+    """
 
     kind: Literal["TrainingRun"] = "TrainingRun"
     status: TrainingRunStatus = Field(default_factory=TrainingRunStatus)
 
     @property
     def base_model(self) -> str:
-        """What is fine-tuned: as it was fixed, else as the spec names it; empty where neither says."""
+        """The base model that was fixed in the status, or the one that the spec names; empty if there is neither."""
         return self.status.base_model or self.spec.base_model or ""

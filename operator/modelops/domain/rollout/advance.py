@@ -36,7 +36,7 @@ def advance(
         weight=weight,
         generation=next_generation(state),
         base_resource_version=file.resource_version,
-        attempt=1,
+        writes=1,
     )
     status = with_phase(
         state,
@@ -76,7 +76,7 @@ def promote(state: State) -> RolloutPlan:
         state="Promoting",
         generation=next_generation(state),
         base_resource_version=file.resource_version,
-        attempt=1,
+        writes=1,
     )
     message = f"{target.version} becomes stable"
     # Whoever promotes has seen every agent confirm the last step.
@@ -194,7 +194,7 @@ def finish_intended_write(state: State) -> RolloutPlan | None:
         and same_target(file.entry.stable, target)
         and not same_target(stable_keys(record.stable), target)
     ):
-        again = intent.model_copy(update={"attempt": intent.attempt + 1})
+        again = intent.model_copy(update={"writes": intent.writes + 1})
         return Plan(
             steps=(
                 WriteStatus(status=status.model_copy(update={"intent": again})),
@@ -207,7 +207,7 @@ def finish_intended_write(state: State) -> RolloutPlan | None:
     rebased = unchanged_since_decided(state) and same_target(file.entry.stable, record.stable)
     if intent.base_resource_version == file.resource_version or rebased:
         again = intent.model_copy(
-            update={"base_resource_version": file.resource_version, "attempt": intent.attempt + 1}
+            update={"base_resource_version": file.resource_version, "writes": intent.writes + 1}
         )
         text = edit(
             file.text,

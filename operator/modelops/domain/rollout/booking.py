@@ -75,8 +75,8 @@ def scores(state: State) -> dict[str, Any]:
     return {
         "accuracy": float(verdict.candidate.success),
         "baseline_improvement": f"{float(verdict.difference_points):+.0f}%",
-        "avg_latency_ms": verdict.candidate.latency_p50_ms,
-        "cost_per_1k": float(verdict.candidate.cost_per_1k),
+        "avg_latency_ms": verdict.candidate.latency_p50_milliseconds,
+        "cost_per_1k": float(verdict.candidate.usd_per_1000_tokens),
     }
 
 

@@ -60,8 +60,8 @@ def abort_on_breach(state: State) -> RolloutPlan | None:
     if found.health is not Health.BREACHED:
         return None
     times = RollbackTimes(
-        detect_ms=max(0, (state.watched.first_bad_ms or 0) - state.watched.arrived_ms),
-        decide_ms=state.watched.arrived_ms,
+        detect_milliseconds=max(0, (state.watched.first_bad_ms or 0) - state.watched.arrived_ms),
+        decide_milliseconds=state.watched.arrived_ms,
     )
     plan = latch_abort(state, found.reason, found.message, rollback=times)
     return Plan(steps=plan.steps, requeue_after=plan.requeue_after)
@@ -234,7 +234,7 @@ def summary(state: State, found: Finding | None, healthy: int) -> AnalysisStatus
     reports = state.reports
 
     def track(of: Track) -> TrackSummary:
-        return TrackSummary(requests=of.requests, errors=of.errors, p95_ms=of.p95_ms)
+        return TrackSummary(requests=of.requests, errors=of.errors, latency_p95_milliseconds=of.p95_ms)
 
     return AnalysisStatus(
         healthy_seconds=healthy,

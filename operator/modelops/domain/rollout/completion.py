@@ -37,7 +37,7 @@ def measure_rollback_effect(state: State) -> RolloutPlan | None:
     """After a tombstone: how long until the last agent had taken it up."""
     status, reports = state.rollout.status, state.reports
     times = status.rollback
-    if times is None or times.effect_ms is not None or status.finished_at is None:
+    if times is None or times.effect_milliseconds is not None or status.finished_at is None:
         return None
     if (state.now - status.finished_at).total_seconds() > EFFECT_WAIT_SECONDS:
         return None
@@ -46,7 +46,7 @@ def measure_rollback_effect(state: State) -> RolloutPlan | None:
     effect = state.watched.effect_ms
     if effect is None:
         return None
-    changed = status.model_copy(update={"rollback": times.model_copy(update={"effect_ms": effect})})
+    changed = status.model_copy(update={"rollback": times.model_copy(update={"effect_milliseconds": effect})})
     return Plan(steps=(WriteStatus(status=changed),))
 
 
@@ -76,7 +76,9 @@ def adopt_recorded_end(state: State) -> RolloutPlan | None:
     changes: dict[str, Any] = {"weight": weight}
     if ours and state.rollout.status.intent is not None and phase is not RolloutPhase.SUCCEEDED:
         times = state.rollout.status.rollback or RollbackTimes()
-        changes["rollback"] = times.model_copy(update={"write_ms": state.watched.write_ms or times.write_ms})
+        changes["rollback"] = times.model_copy(
+            update={"write_milliseconds": state.watched.write_ms or times.write_milliseconds}
+        )
     status = with_phase(state, phase, reason, message, **changes)
     steps = status_steps(state, status, reason, message)
     return Plan(steps=(*steps, *drop_finalizer(state)), requeue_after=0)

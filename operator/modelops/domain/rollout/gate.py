@@ -144,9 +144,9 @@ def verdict_of(state: State, result: dict[str, Any]) -> EvaluationStatus:
 def arm(side: dict[str, Any]) -> ArmResult:
     return ArmResult(
         success=str(side["success"]),
-        latency_p50_ms=round(float(side.get("latency_p50_ms") or 0)),
-        latency_p95_ms=round(float(side.get("latency_p95_ms") or 0)),
-        cost_per_1k=str(side.get("cost_per_1k") or "0"),
+        latency_p50_milliseconds=round(float(side.get("latency_p50_ms") or 0)),
+        latency_p95_milliseconds=round(float(side.get("latency_p95_ms") or 0)),
+        usd_per_1000_tokens=str(side.get("cost_per_1k") or "0"),
         errors=int(side.get("errors") or 0),
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from modelops.api.v1alpha1.trainingrun import PreparedDataset
@@ -10,7 +9,7 @@ from modelops.domain.digest import digest_of
 from modelops.domain.prompt import digest as prompt_digest
 from modelops.domain.training.account import account_of
 from modelops.domain.training.naming import model_repository
-from modelops.domain.training.preparation.recipe import recipe
+from modelops.domain.training.preparation.recipe import recipe, values_of_recipe
 from modelops.domain.training.state import State
 from modelops.domain.training.submission.checkpoints import STEPS_KEY
 from modelops.domain.versions import Inputs
@@ -18,9 +17,8 @@ from modelops.domain.versions import Inputs
 
 def training_values(state: State) -> dict[str, Any]:
     """The run's training values under their snake_case names: once submitted, those of the first submission."""
-    if state.run.status.recipe:
-        fixed: dict[str, Any] = json.loads(state.run.status.recipe)
-        return fixed
+    if state.run.status.recipe is not None:
+        return values_of_recipe(state.run.status.recipe)
     agent = state.agent_model
     return recipe(
         method=state.run.spec.method.value,

@@ -159,7 +159,7 @@ def passed(state: State, job: JobStatus, reason: TrainingReason, message: str, *
         cost_usd=dollars(cost),
         batch_size=batch,
         gradient_accumulation_steps=accumulation,
-        seconds_left=round(left) if reason is TrainingReason.TooSlow and 0 < left < 10**7 else 0,
+        remaining_seconds=round(left) if reason is TrainingReason.TooSlow and 0 < left < 10**7 else 0,
         intended_at=job.intended_at,
         finished_at=state.now.replace(microsecond=0),
     )

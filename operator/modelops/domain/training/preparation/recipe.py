@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic.alias_generators import to_snake
 
-from modelops.api.v1alpha1.training_config import TrainingConfig
+from modelops.api.v1alpha1.training_config import TrainingConfig, TrainingRecipe
 
 _FRACTIONS = frozenset({"beta", "learning_rate", "warmup_ratio"})
 
@@ -29,3 +29,16 @@ def recipe(
     merged.update(file_names(agent))
     merged.update(file_names(run))
     return merged
+
+
+def recipe_of_values(values: Mapping[str, Any]) -> TrainingRecipe:
+    """The training values as status.recipe keeps them: a float as the shortest text that reads as the same float."""
+    return TrainingRecipe.model_validate(
+        {key: str(float(value)) if key in _FRACTIONS else value for key, value in values.items()}
+    )
+
+
+def values_of_recipe(fixed: TrainingRecipe) -> dict[str, Any]:
+    """The training values of status.recipe under their snake_case names, sorted, fractions as numbers."""
+    values = fixed.model_dump(mode="json", exclude_none=True)
+    return {key: float(value) if key in _FRACTIONS else value for key, value in sorted(values.items())}

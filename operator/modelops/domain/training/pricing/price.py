@@ -195,9 +195,11 @@ def money_left(state: State) -> int:
 def as_measured(state: State, found: Estimate) -> Estimate:
     """Where the attempt before measured how long the rest takes on this hardware, that and nothing modelled."""
     before = last(state)
-    if before is None or not before.seconds_left or before.flavor != found.flavor:
+    if before is None or not before.remaining_seconds or before.flavor != found.flavor:
         return found
-    return taking(found, seconds=before.seconds_left, source=f"time: measured by attempt {before.attempt}")
+    return taking(
+        found, seconds=before.remaining_seconds, source=f"time: measured by attempt {before.attempt}"
+    )
 
 
 def work(state: State, dataset: PreparedDataset) -> Work:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from modelops.api.v1alpha1.trainingrun import JobStatus, TrainingPhase
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.money import micro, shown
@@ -23,6 +21,7 @@ from modelops.domain.training.effective_spec import (
 from modelops.domain.training.naming import attempt_label
 from modelops.domain.training.outcome.attempts import attempt_values, sizes
 from modelops.domain.training.outcome.conclude import conclude
+from modelops.domain.training.preparation.recipe import recipe_of_values
 from modelops.domain.training.pricing.price import over_budget, uncovered
 from modelops.domain.training.state import State
 from modelops.domain.training.status import RETRY_SECONDS, as_if, status_steps, unanswered, wait, with_phase
@@ -56,7 +55,7 @@ def ensure_submitted(state: State) -> TrainingPlan | None:
         message,
         facts={"Submitted": False},
         job=job,
-        recipe=json.dumps(training_values(state), sort_keys=True, separators=(",", ":")),
+        recipe=recipe_of_values(training_values(state)),
         active_since=run.status.active_since or job.intended_at,
     )
     intent = status_steps(state, status, TrainingReason.Submitting, message)
