@@ -1,4 +1,4 @@
-"""Fixtures on a real API server: one cluster for all workers of a run, a fresh namespace for each test."""
+"""Fixtures for a real API server: one cluster for all workers of a run, a new namespace for each test."""
 
 import os
 import subprocess
@@ -13,21 +13,21 @@ from hypothesis import settings
 from modelops.localcluster import ClusterError, LocalCluster, open_cluster
 from modelops.localcluster.lock import exclusive_lock
 
-# A busy machine is no failure, and a failure in CI can be had again.
+# No deadline, because a busy machine is not a failure; derandomized, so that a failure in CI can be reproduced.
 settings.register_profile("modelops", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("modelops")
 
 CRDS = Path(__file__).parent.parent / "crds"
-# In the API server's token file, without any right of their own; a test binds roles to them.
+# Users in the API server's token file. They have no rights until a test binds roles to them.
 TEST_USERS = {"alice": (), "bob": (), "operator": (), "agent": ()}
 _CLUSTER_FOLDER = "cluster"
-_END_SECONDS = 20.0
+_STOP_SECONDS = 20.0
 
 Kubectl = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs a cluster, so that `-m "not cluster"` leaves out exactly that."""
+    """Mark the tests that need a cluster, so that `-m "not cluster"` leaves out exactly those."""
     for item in items:
         if isinstance(item, pytest.Function) and "cluster" in item.fixturenames:
             item.add_marker(pytest.mark.cluster)
@@ -35,9 +35,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
-    """A control plane with controllers and our CRDs; the workers of one run share it, the last one ends it.
+    """A control plane with controllers and the CRDs. The workers of one run share it; the last one stops it.
 
-    With MODELOPS_KUBECONFIG set it is that cluster, and only the CRDs are applied.
+    If MODELOPS_KUBECONFIG is set, that cluster is used, and only the CRDs are applied.
     """
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / _CLUSTER_FOLDER
@@ -54,26 +54,26 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
     yield shared
     shared.release()
     if not os.environ.get("PYTEST_XDIST_WORKER"):
-        _wait_until_gone(folder)
+        _wait_until_stopped(folder)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Under xdist, return only when the workers' cluster is gone."""
+    """Under xdist, wait until the workers' cluster has stopped."""
     if hasattr(config, "workerinput") or not config.getoption("numprocesses", None):
         return
     factory = getattr(config, "_tmp_path_factory", None)
     if factory is not None:
-        _wait_until_gone(factory.getbasetemp() / _CLUSTER_FOLDER)
+        _wait_until_stopped(factory.getbasetemp() / _CLUSTER_FOLDER)
 
 
-def _wait_until_gone(folder: Path) -> None:
-    deadline = time.monotonic() + _END_SECONDS
+def _wait_until_stopped(folder: Path) -> None:
+    deadline = time.monotonic() + _STOP_SECONDS
     while folder.exists() and time.monotonic() < deadline:
         time.sleep(0.02)
 
 
 def apply_crds(cluster: LocalCluster) -> None:
-    """Apply crds/*.yaml and return when the API server serves every one of them."""
+    """Apply crds/*.yaml and wait until the API server serves all of them."""
     if not list(CRDS.glob("*.yaml")):
         return
     for command in (
@@ -93,7 +93,7 @@ def apply_crds(cluster: LocalCluster) -> None:
 def kubectl(cluster: LocalCluster) -> Kubectl:
     """The real kubectl: `kubectl("get", "pods", namespace=ns, user="alice", input=manifest, check=True)`.
 
-    Returns the CompletedProcess with text output. With `check` a failure fails the test and is shown.
+    Returns the CompletedProcess with text output. With `check` a failing command fails the test with its output.
     """
 
     def run(
@@ -110,8 +110,8 @@ def kubectl(cluster: LocalCluster) -> Kubectl:
             [*command, *arguments], input=input, capture_output=True, text=True, timeout=120
         )
         if check and done.returncode:
-            said = done.stderr or done.stdout
-            pytest.fail(f"kubectl {' '.join(map(str, arguments))}: exit code {done.returncode}\n{said}")
+            output = done.stderr or done.stdout
+            pytest.fail(f"kubectl {' '.join(map(str, arguments))}: exit code {done.returncode}\n{output}")
         return done
 
     return run
@@ -119,7 +119,7 @@ def kubectl(cluster: LocalCluster) -> Kubectl:
 
 @pytest.fixture
 def namespace(kubectl: Kubectl) -> Iterator[str]:
-    """The name of a fresh namespace; its deletion is asked for afterwards, not waited for."""
+    """The name of a new namespace. It is deleted after the test, without waiting for the end of the deletion."""
     name = f"test-{uuid.uuid4().hex[:10]}"
     kubectl("create", "namespace", name, check=True)
     yield name

@@ -1,4 +1,4 @@
-"""`python -m tests.bench [row ...]`: measures, and ends with one table. Rows: see `ROWS`, all by default."""
+"""`python -m tests.bench [row ...]` measures the named rows (see `ROWS`; by default all) and prints one table."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import traceback
 from importlib import import_module
 from pathlib import Path
 
+from tests.bench.environment import apply_crds, environment_for
 from tests.bench.processor import wait_until_idle
-from tests.bench.stage import apply_crds, stage_for
-from tests.bench.table import Row, rendered
+from tests.bench.table import Row, render_table
 
 from modelops.localcluster import start_cluster
 
 ROW_SECONDS = 240.0
-IN_ALL_SECONDS = 560.0
-"""What has not begun by then is not measured."""
+TOTAL_SECONDS = 560.0
+"""A row that has not started by then is not measured."""
 LOOPBACK = {
     "NO_PROXY": "127.0.0.1,localhost",
     "no_proxy": "127.0.0.1,localhost",
@@ -28,7 +28,7 @@ LOOPBACK = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
 }
-"""For the SDKs of this process and of those that it starts."""
+"""Environment of this process and of those that it starts; the SDKs read it."""
 
 ROWS: dict[str, str] = {
     "router": "bench_router",
@@ -42,39 +42,39 @@ ROWS: dict[str, str] = {
     "restart": "restart",
     "training": "training",
 }
-"""Each row and its module, imported when it is measured: SDKs read LOOPBACK at their import. `measure(stage)` measures it;
-SANDBOX names another module than the sandbox's own."""
+"""Each row and its module. A module is imported only when its row is measured, because SDKs read LOOPBACK at their
+import. The module's `measure(env)` returns the rows; its SANDBOX, if any, replaces the sandbox's module."""
 
 
-async def measured(names: list[str]) -> list[Row]:
-    """All rows; one that cannot be measured says why, and the others go on."""
+async def measure_rows(names: list[str]) -> list[Row]:
+    """Measures all rows. A row that fails has the reason in the table, and the others are still measured."""
     rows: list[Row] = []
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="modelops-bench-") as folder, start_cluster() as cluster:
         apply_crds(cluster)
         wait_until_idle(cluster)
         for name in names:
-            begun = time.monotonic()
-            left = min(ROW_SECONDS, started + IN_ALL_SECONDS - begun)
+            row_started = time.monotonic()
+            left = min(ROW_SECONDS, started + TOTAL_SECONDS - row_started)
             try:
-                row = import_module(f"tests.bench.{ROWS[name]}")
-                sandbox = getattr(row, "SANDBOX", "modelops.sandbox")
+                row_module = import_module(f"tests.bench.{ROWS[name]}")
+                sandbox = getattr(row_module, "SANDBOX", "modelops.sandbox")
                 async with (
                     asyncio.timeout(left),
-                    stage_for(name, cluster, Path(folder), sandbox_module=sandbox) as stage,
+                    environment_for(name, cluster, Path(folder), sandbox_module=sandbox) as env,
                 ):
-                    rows += await row.measure(stage)
-            except Exception as error:  # noqa: BLE001 - said in the table, and the other rows go on
+                    rows += await row_module.measure(env)
+            except Exception as error:  # noqa: BLE001 - the table has the error, and the other rows go on
                 if not isinstance(error, TimeoutError):
                     traceback.print_exc()
-                why = f"{type(error).__name__} {error}".strip().splitlines()[0][:90]
-                rows.append(Row(what=name, measured=f"not measured: {why}", over=True))
-            print(f"{name}: {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
+                problem = f"{type(error).__name__} {error}".strip().splitlines()[0][:90]
+                rows.append(Row(name=name, measured=f"not measured: {problem}", limit_missed=True))
+            print(f"{name}: {time.monotonic() - row_started:.0f} s", file=sys.stderr, flush=True)
     return rows
 
 
 def main() -> int:
-    """Prints the table; 0 also where a limit is missed."""
+    """Prints the table. Returns 0 even if a limit is missed, and 2 for an unknown row."""
     logging.basicConfig(level=logging.ERROR)
     os.environ.update(LOOPBACK)
     names = sys.argv[1:] or list(ROWS)
@@ -82,13 +82,13 @@ def main() -> int:
     if unknown:
         print(f"no such row: {', '.join(sorted(unknown))}; there are {', '.join(ROWS)}", file=sys.stderr)
         return 2
-    begun = time.monotonic()
-    rows = asyncio.run(measured(names))
-    print(f"\n{rendered(rows)}\n")
-    missed = sum(row.over is True for row in rows)
+    started = time.monotonic()
+    rows = asyncio.run(measure_rows(names))
+    print(f"\n{render_table(rows)}\n")
+    missed = sum(row.limit_missed is True for row in rows)
     load = os.getloadavg()[0]
     print(
-        f"{os.cpu_count()} cores, load {load:.1f} at the end; {time.monotonic() - begun:.0f} s in all; "
+        f"{os.cpu_count()} cores, load {load:.1f} at the end; {time.monotonic() - started:.0f} s in all; "
         + (f"{missed} over the limit" if missed else "every limit is kept")
     )
     return 0

@@ -1,8 +1,8 @@
-"""Agent processes that hold a real Router: API watch, reports to the operator, traffic as asked for.
+"""Agent processes with a real Router, which watches the API, reports to the operator and counts requests on command.
 
-`python -m tests.bench.agents AGENT` reads commands, a JSON list a line, and prints a JSON object a line.
-`["requests", n, ok]`: n finished requests of new sessions. `["break", n]`: n failed ones on the canary, then
-a report at once, answered with the moment before it. Each change of the routing is printed by itself.
+`python -m tests.bench.agents AGENT` reads commands, one JSON list on each line, and prints one JSON object on each
+line. `["requests", n, ok]` counts n finished requests of new sessions. `["break", n]` counts n failed requests on the
+canary, then sends a report at once; the answer has the time just before it. Each change of the routing is printed too.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.bench.stage import REPORT_TOKEN, Stage
+from tests.bench.environment import REPORT_TOKEN, Environment
 
 from modelops.router import Router, WatchConfig
 
-_LOOK_SECONDS = 0.002
+_CHECK_SECONDS = 0.002
 _ROOT = Path(__file__).parents[2]
 
 
 @dataclass
 class AgentProcess:
-    """One of the processes. `changes`: (Unix seconds, generation, weight) since its start."""
+    """One agent process. `changes` has (Unix seconds, generation, weight) of each change since its start."""
 
     process: Process
     changes: list[tuple[float, int, int]] = field(default_factory=list)
@@ -46,25 +46,25 @@ class AgentProcess:
             return await self.answers.get()
 
     def stable_since(self, moment: float) -> float | None:
-        """When it first was at weight 0 after a moment; None where it is not yet."""
+        """The first time at weight 0 after `moment`, in Unix seconds; None if there is none yet."""
         return next((at for at, _, weight in self.changes if at >= moment and weight == 0), None)
 
 
 @asynccontextmanager
 async def agent_processes(
-    agent: str, *, count: int, stage: Stage, report_url: str
+    agent: str, *, count: int, env: Environment, report_url: str
 ) -> AsyncIterator[list[AgentProcess]]:
-    """Running agents that watch the ConfigMap `<agent>-agents`; ended with the block."""
+    """Starts agent processes that watch the ConfigMap `<agent>-agents`; they end with the block."""
     watch = WatchConfig(
-        url=stage.cluster.url,
-        namespace=stage.namespace,
+        url=env.cluster.url,
+        namespace=env.namespace,
         name=f"{agent}-agents",
-        ca_file=str(stage.cluster.ca_file),
-        token=stage.cluster.token,
+        ca_file=str(env.cluster.ca_file),
+        token=env.cluster.token,
     )
     environment = {
         **os.environ,
-        **stage.sandbox.environment(),
+        **env.sandbox.environment(),
         "PYTHONPATH": os.pathsep.join((str(_ROOT), str(_ROOT / "operator"))),
         "MODELOPS_REPORT_URL": report_url,
         "MODELOPS_REPORT_TOKEN": REPORT_TOKEN,
@@ -78,39 +78,39 @@ async def agent_processes(
                 sys.executable, "-m", "tests.bench.agents", agent, stdin=PIPE, stdout=PIPE, env=environment
             )
             agents.append(AgentProcess(process))
-            readers.append(asyncio.create_task(_read(agents[-1])))
+            readers.append(asyncio.create_task(_read_messages(agents[-1])))
         yield agents
     finally:
-        for one in agents:
-            if one.process.returncode is None:
-                one.process.kill()
-            await one.process.wait()
+        for agent_process in agents:
+            if agent_process.process.returncode is None:
+                agent_process.process.kill()
+            await agent_process.process.wait()
         await asyncio.gather(*readers)
 
 
-async def _read(agent: AgentProcess) -> None:
+async def _read_messages(agent: AgentProcess) -> None:
     assert agent.process.stdout is not None
     async for line in agent.process.stdout:
-        said = json.loads(line)
-        if "weight" in said:
-            agent.changes.append((said["at"], said["generation"], said["weight"]))
+        message = json.loads(line)
+        if "weight" in message:
+            agent.changes.append((message["at"], message["generation"], message["weight"]))
         else:
-            agent.answers.put_nowait(said)
+            agent.answers.put_nowait(message)
 
 
-def follow(router: Router) -> None:
-    """Prints each change of the routing, within 2 ms; ends with the process."""
+def print_routing_changes(router: Router) -> None:
+    """Prints each change of the routing within 2 ms; runs until the process ends."""
     known: tuple[int, int] | None = None
     while True:
         state = router.state()
         if (state.generation, state.weight) != known:
             known = state.generation, state.weight
-            _say(at=time.time(), generation=state.generation, weight=state.weight)
-        time.sleep(_LOOK_SECONDS)
+            _print_json(at=time.time(), generation=state.generation, weight=state.weight)
+        time.sleep(_CHECK_SECONDS)
 
 
-def requests(router: Router, count: int, *, ok: bool, canary_only: bool = False) -> None:
-    """Finished requests, each of a session of its own."""
+def finish_requests(router: Router, count: int, *, ok: bool, canary_only: bool = False) -> None:
+    """Counts finished requests in the router, each of a new session."""
     while count > 0:
         route = router.pick(uuid.uuid4().hex)
         if canary_only and route.track != "canary":
@@ -119,27 +119,27 @@ def requests(router: Router, count: int, *, ok: bool, canary_only: bool = False)
         count -= 1
 
 
-def _say(**said: Any) -> None:
-    sys.stdout.write(json.dumps(said) + "\n")
+def _print_json(**message: Any) -> None:
+    sys.stdout.write(json.dumps(message) + "\n")
     sys.stdout.flush()
 
 
 def main() -> None:
-    """Until stdin ends."""
+    """Runs the commands from stdin until it ends."""
     router = Router(sys.argv[1], watch=WatchConfig(**json.loads(os.environ["BENCH_WATCH"])))
     router.wait_ready(30)
-    threading.Thread(target=follow, args=(router,), daemon=True).start()
+    threading.Thread(target=print_routing_changes, args=(router,), daemon=True).start()
     for line in sys.stdin:
-        command, *given = json.loads(line)
+        command, *arguments = json.loads(line)
         if command == "requests":
-            requests(router, given[0], ok=given[1])
+            finish_requests(router, arguments[0], ok=arguments[1])
             router._report_soon()
-            _say(at=time.time())
+            _print_json(at=time.time())
         elif command == "break":
-            requests(router, given[0], ok=False, canary_only=True)
+            finish_requests(router, arguments[0], ok=False, canary_only=True)
             at = time.time()
             router._report_soon()
-            _say(at=at)
+            _print_json(at=at)
 
 
 if __name__ == "__main__":

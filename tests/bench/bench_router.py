@@ -1,4 +1,4 @@
-"""What a pick costs beside the least that it could cost, and what the import adds to a Python process."""
+"""The row router: the time of a pick compared with its minimum, and the time that the import adds to Python."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import timeit
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench.stage import Stage
+from tests.bench.environment import Environment
 from tests.bench.table import Row
 
 from modelops.router import Router
@@ -38,12 +38,12 @@ agents:
 
 
 def best_us(call: Callable[[], object], calls: int = CALLS) -> float:
-    """Microseconds of a core for a call, the best of a few rounds: a pick waits for nothing."""
+    """Processor time of one call in microseconds, the best of a few rounds."""
     return min(timeit.repeat(call, number=calls, repeat=ROUNDS, timer=time.thread_time)) / calls * 1e6
 
 
 def pick_rows(router: Router) -> list[Row]:
-    """Picks of three kinds, and the count of an answer."""
+    """Rows for a known session, a new session and no session, and for `observe`."""
     assigned = {"session-1": 17}
     new_keys = iter([f"session-{n}" for n in range(CALLS * ROUNDS)])
     route = router.pick("session-1")
@@ -57,26 +57,26 @@ def pick_rows(router: Router) -> list[Row]:
 
     bare = f"dict lookup + sha256: {best_us(peer):.2f} us"
 
-    def picked(what: str, call: Callable[[], object]) -> Row:
+    def pick_row(session: str, call: Callable[[], object]) -> Row:
         cost = best_us(call)
         return Row(
-            what=f"router pick, {what}",
+            name=f"router pick, {session}",
             measured=f"{cost:.2f} us",
             limit=f"< {PICK_LIMIT_US:.0f} us",
             peer=bare,
-            over=cost >= PICK_LIMIT_US,
+            limit_missed=cost >= PICK_LIMIT_US,
         )
 
     return [
-        picked("known session", lambda: router.pick("session-1")),
-        picked("new session", lambda: router.pick(next(new_keys))),
-        picked("no key", lambda: router.pick(None)),
-        Row(what="router observe", measured=f"{best_us(observe):.2f} us", peer=bare),
+        pick_row("known session", lambda: router.pick("session-1")),
+        pick_row("new session", lambda: router.pick(next(new_keys))),
+        pick_row("no key", lambda: router.pick(None)),
+        Row(name="router observe", measured=f"{best_us(observe):.2f} us", peer=bare),
     ]
 
 
 def start_ms(statement: str) -> float:
-    """Milliseconds of a core that a Python process takes for a statement, the best of a few."""
+    """Processor time of a Python process that runs a statement, in milliseconds, the best of a few."""
     return min(_start_ms(statement) for _ in range(STARTS))
 
 
@@ -87,8 +87,8 @@ def _start_ms(statement: str) -> float:
     return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 1e3
 
 
-async def measure(stage: Stage) -> list[Row]:
-    """The rows of a pick and of the import; they need nothing of the stage."""
+async def measure(env: Environment) -> list[Row]:
+    """The rows of a pick and of the import; they do not use the environment."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "agents.yaml")
         file.write_text(FILE)
@@ -97,10 +97,10 @@ async def measure(stage: Stage) -> list[Row]:
     bare = await asyncio.to_thread(start_ms, "pass")
     imported = await asyncio.to_thread(start_ms, "import modelops.router") - bare
     last = Row(
-        what="import modelops.router",
+        name="import modelops.router",
         measured=f"{imported:.1f} ms",
         limit=f"< {IMPORT_LIMIT_MS:.0f} ms beyond Python",
         peer=f"python -c pass: {bare:.1f} ms",
-        over=imported >= IMPORT_LIMIT_MS,
+        limit_missed=imported >= IMPORT_LIMIT_MS,
     )
     return [*rows, last]

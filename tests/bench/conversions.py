@@ -1,4 +1,4 @@
-"""Row 8: a large dataset validated, rendered and uploaded, beside the `datasets` library's bare conversion."""
+"""The row datasets: a large dataset is validated, rendered and uploaded; peer: the `datasets` library's bare conversion."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.bench.stage import ORG, Stage
+from tests.bench.environment import ORG, Environment
 from tests.bench.table import Row
 
 from modelops.demo.stdlib_examples import read_examples
@@ -42,35 +42,35 @@ rows.train_test_split(test_size=0.1, seed=7).push_to_hub(sys.argv[2], private=Tr
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """Of one process: wall time and processor time in seconds, largest resident memory in MB."""
+    """Cost of one process: wall time and processor time in seconds, largest resident memory in MB."""
 
     wall: float
     processor: float
     peak_mb: float
 
 
-async def measure(stage: Stage) -> list[Row]:
-    """Both read the same file, written as the dataset program keeps what it has read, and upload to one Hub."""
-    folder = stage.folder / "program"
+async def measure(env: Environment) -> list[Row]:
+    """Both read the same file, in the form in which the dataset program stores its source, and upload to the same Hub."""
+    folder = env.folder / "program"
     folder.mkdir()
     await asyncio.to_thread(_write_source, folder)
-    await asyncio.to_thread(_add_tokenizer, stage.sandbox)
-    environment = _environment(stage.sandbox, stage.folder)
-    bare = await _cost(
+    await asyncio.to_thread(_add_tokenizer, env.sandbox)
+    environment = _environment(env.sandbox, env.folder)
+    bare = await _measure_cost(
         [sys.executable, "-c", _BARE, str(folder / "source.jsonl"), f"{ORG}/bench-bare", SYSTEM], environment
     )
-    ours = await _cost([sys.executable, "-m", "modelops.datasets", str(folder)], environment)
+    ours = await _measure_cost([sys.executable, "-m", "modelops.datasets", str(folder)], environment)
     result = json.loads((folder / "result.json").read_text())
     assert result["ok"], result
     assert result["report"]["examples"] == EXAMPLES, result
     ratio = bare.wall / ours.wall
     return [
         Row(
-            what=f"{EXAMPLES:,} examples validated, rendered, uploaded",
+            name=f"{EXAMPLES:,} examples validated, rendered, uploaded",
             measured=f"{ours.wall:.1f} s, {EXAMPLES / ours.wall:,.0f}/s: {ratio:.2f} of the peer's rate",
             limit=f">= {LEAST_RATIO} of the peer's rate",
             peer=f"datasets, bare conversion: {bare.wall:.1f} s",
-            over=ratio < LEAST_RATIO,
+            limit_missed=ratio < LEAST_RATIO,
             notes=(
                 f"processor time: {ours.processor:.1f} s, peer {bare.processor:.1f} s "
                 f"({bare.processor / ours.processor:.2f}); tokens counted by "
@@ -79,20 +79,20 @@ async def measure(stage: Stage) -> list[Row]:
             ),
         ),
         Row(
-            what=f"peak RSS of the dataset program, {EXAMPLES:,} examples",
+            name=f"peak RSS of the dataset program, {EXAMPLES:,} examples",
             measured=f"{ours.peak_mb:.0f} MB",
             limit=f"< {LIMIT_MB:.0f} MB",
             peer=f"datasets, bare conversion: {bare.peak_mb:.0f} MB",
-            over=ours.peak_mb >= LIMIT_MB,
+            limit_missed=ours.peak_mb >= LIMIT_MB,
         ),
     ]
 
 
 def _write_source(folder: Path) -> None:
-    """The journals of both datasets, and the input."""
+    """Writes the stored examples of both datasets, and the program's input."""
     functions = read_examples(limit=FUNCTIONS)
     copies = (EXAMPLES + HELD_OUT) // len(functions) + 1
-    made = (
+    examples = (
         _example(function, copy, f"{copy:04x}{number:08x}")
         for copy in range(copies)
         for number, function in enumerate(functions)
@@ -100,7 +100,7 @@ def _write_source(folder: Path) -> None:
     for name, count in (("source", EXAMPLES), ("evaluation", HELD_OUT)):
         with (folder / f"{name}.jsonl").open("w") as file:
             for _ in range(count):
-                file.write(json.dumps(next(made)) + "\n")
+                file.write(json.dumps(next(examples)) + "\n")
         version = {"dataset_id": name, "name": name, "as_of": "2026-01-01T00:00:00+00:00", "count": count}
         (folder / f"{name}.json").write_text(json.dumps(version))
     prompt = {"system": SYSTEM, "user": "{{ inputs.task }}", "assistant": "{{ outputs.docstring }}"}
@@ -123,27 +123,27 @@ def _write_source(folder: Path) -> None:
 
 
 def _add_tokenizer(sandbox: SandboxInfo) -> None:
-    """A byte-level BPE as most models have; none where `tokenizers` is not installed, and lengths are estimated."""
+    """Uploads a byte-level BPE tokenizer. Without the package `tokenizers` it uploads none, and lengths are estimated."""
     try:
         from tokenizers import Tokenizer, models, pre_tokenizers, trainers
     except ImportError:
         return
     from huggingface_hub import HfApi
 
-    learnt = Tokenizer(models.BPE())
-    learnt.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(vocab_size=4000, show_progress=False, initial_alphabet=alphabet)
-    learnt.train_from_iterator((e.task for e in read_examples(limit=1000)), trainer)
+    tokenizer.train_from_iterator((e.task for e in read_examples(limit=1000)), trainer)
     api = HfApi(endpoint=sandbox.hub, token=sandbox.hf_token)
     api.create_repo(TOKENIZED, private=True)
     api.upload_file(
-        path_or_fileobj=learnt.to_str().encode(), path_in_repo="tokenizer.json", repo_id=TOKENIZED
+        path_or_fileobj=tokenizer.to_str().encode(), path_in_repo="tokenizer.json", repo_id=TOKENIZED
     )
 
 
 def _example(function: Any, copy: int, identity: str) -> dict[str, Any]:
-    """A real function; in each copy its names are others, so that copies are not alike."""
+    """An example of a real function. Each copy has different names, so that copies are not near-duplicates."""
     task = _NAME.sub(rf"\g<0>_{copy:x}", function.task)
     return {
         "id": identity,
@@ -164,11 +164,11 @@ def _environment(sandbox: SandboxInfo, folder: Path) -> dict[str, str]:
     return {**kept, **switches, **own, **sandbox.environment()}
 
 
-async def _cost(command: list[str], environment: dict[str, str]) -> Cost:
-    return await asyncio.to_thread(_cost_of, command, environment)
+async def _measure_cost(command: list[str], environment: dict[str, str]) -> Cost:
+    return await asyncio.to_thread(_run_and_measure, command, environment)
 
 
-def _cost_of(command: list[str], environment: dict[str, str]) -> Cost:
+def _run_and_measure(command: list[str], environment: dict[str, str]) -> Cost:
     loop_start = os.times()
     pid = os.posix_spawn(command[0], command, environment)
     _, status, usage = os.wait4(pid, 0)

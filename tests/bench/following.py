@@ -1,4 +1,4 @@
-"""Row: a thousand running jobs, followed by the whole operator."""
+"""The row following: the whole operator follows a thousand running jobs."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-from tests.bench.operators import INSTANT, Operator, operator
-from tests.bench.processor import each, processor_seconds
-from tests.bench.stage import ORG, Stage, eventually, training_run_spec
+from tests.bench.environment import ORG, Environment, training_run_spec, wait_until
+from tests.bench.operators import INSTANT_PROGRAMS, Operator, operator
+from tests.bench.processor import per_item, processor_seconds
 from tests.bench.table import Row, milliseconds, quantile
 
 from modelops.engine.poller import READS_PER_POLL
@@ -21,19 +21,19 @@ from modelops.engine.resources import TRAINING_RUNS
 SANDBOX = "tests.bench.quiet_sandbox"
 RUNS = 1000
 AGENTS = 10
-AT_ONCE = 16
+PARALLEL = 16
 POLL_SECONDS = 2.0
-"""Of usually 15, so that a minute has as many polls as seven have."""
+"""Usually 15 s; with 2 s a minute has as many polls as seven minutes have."""
 SETTLING_SECONDS = 110.0
-"""Each log is read once, and what memory this takes is taken."""
+"""Time in which each log is read once, so that the memory for it is allocated before the first sample."""
 WINDOW_SECONDS = 40.0
 PAGE = 100
 LISTS, LAG_SECONDS, GROWTH = 2, 0.05, 0.05
 
 
 @dataclass(frozen=True)
-class Moment:
-    """What is counted, at one time."""
+class Sample:
+    """Counters at one time. `resident` is in bytes, `processor` in seconds by part."""
 
     at: float
     calls: dict[str, float]
@@ -41,98 +41,103 @@ class Moment:
     processor: dict[str, float]
 
 
-async def measure(stage: Stage) -> list[Row]:
-    """Every run is created and submitted by the operator; then they are followed for a minute."""
-    agents, lag = [f"agent{number}" for number in range(AGENTS)], stage.folder / "lag.jsonl"
+async def measure(env: Environment) -> list[Row]:
+    """The operator submits all runs; then it follows them, and two samples are compared."""
+    agents, lag = [f"agent{number}" for number in range(AGENTS)], env.folder / "lag.jsonl"
     environ = {
         "MODELOPS_BENCH_LAG": str(lag),
         "MODELOPS_POLL_SECONDS": str(POLL_SECONDS),
         "MODELOPS_PROGRESS_SECONDS": "10",
     }
-    async with operator(stage, module=INSTANT, environ=environ) as running:
+    async with operator(env, module=INSTANT_PROGRAMS, environ=environ) as running:
         for agent in agents:
-            await stage.add_agent(agent)
-        begun, gate = time.monotonic(), asyncio.Semaphore(AT_ONCE)
+            await env.add_agent(agent)
+        creation_started, gate = time.monotonic(), asyncio.Semaphore(PARALLEL)
 
         async def create(number: int) -> None:
             async with gate:
                 spec = training_run_spec(agents[number % AGENTS])
-                await stage.create(TRAINING_RUNS, f"run-{number:04}", spec=spec)
+                await env.create(TRAINING_RUNS, f"run-{number:04}", spec=spec)
 
         await asyncio.gather(*(create(number) for number in range(RUNS)))
-        await eventually(lambda: _running(stage), what=f"{RUNS} running TrainingRuns", seconds=200)
-        started = time.monotonic() - begun
+        await wait_until(lambda: _all_running(env), expected=f"{RUNS} running TrainingRuns", seconds=200)
+        started = time.monotonic() - creation_started
         await asyncio.sleep(SETTLING_SECONDS)
-        stage.sandbox.forget_requests()
-        before = await _moment(stage, running)
+        env.sandbox.forget_requests()
+        before = await _take_sample(env, running)
         await asyncio.sleep(WINDOW_SECONDS)
-        after = await _moment(stage, running)
-        pages = await asyncio.to_thread(_pages, stage)
-        progress = await _progress(stage)
+        after = await _take_sample(env, running)
+        pages = await asyncio.to_thread(_count_list_pages, env)
+        progress = await _count_with_progress(env)
     return _rows(
-        before, after, lags=_lags(lag, before.at, after.at), pages=pages, started=started, progress=progress
+        before,
+        after,
+        lags=_read_lags(lag, before.at, after.at),
+        pages=pages,
+        started=started,
+        progress=progress,
     )
 
 
 def _rows(
-    before: Moment, after: Moment, *, lags: list[float], pages: int, started: float, progress: int
+    before: Sample, after: Sample, *, lags: list[float], pages: int, started: float, progress: int
 ) -> list[Row]:
     polls = (after.at - before.at) / POLL_SECONDS
     called = {name: count - before.calls.get(name, 0) for name, count in after.calls.items()}
     lists = sum(count for name, count in called.items() if name.startswith("list_")) / polls
-    looks = max(1.0, called.get("list_active", 0))
-    reads, others = called.get("tail", 0) / looks, called.get("inspect", 0) / looks
+    polls_of_accounts = max(1.0, called.get("list_active", 0))
+    reads, others = called.get("tail", 0) / polls_of_accounts, called.get("inspect", 0) / polls_of_accounts
     growth = after.resident / before.resident - 1
-    what = f"{RUNS} running jobs"
+    jobs = f"{RUNS} running jobs"
     return [
         Row(
-            what=f"{what}: calls per poll",
+            name=f"{jobs}: calls per poll",
             measured=f"{lists:.1f} lists, {reads:.0f} logs, {others:.1f} others",
             limit=f"<= {LISTS} lists, <= {READS_PER_POLL} logs",
             peer=f"a call for each job: {RUNS}",
-            over=lists > LISTS or reads > READS_PER_POLL + 1 or others > 1,
+            limit_missed=lists > LISTS or reads > READS_PER_POLL + 1 or others > 1,
             notes=(
                 f"{polls:.0f} polls, one in {POLL_SECONDS:.0f} s; a list has {pages / max(1, lists * polls):.0f} pages "
                 f"of {PAGE} jobs here; {AGENTS} agents",
                 f"all were created, submitted and running after {started:.0f} s; {progress} show progress at the end",
-                f"processor time of {WINDOW_SECONDS:.0f} s: {each(before.processor, after.processor, 1)}",
+                f"processor time of {WINDOW_SECONDS:.0f} s: {per_item(before.processor, after.processor, 1)}",
             ),
         ),
         Row(
-            what=f"{what}: event loop late by",
+            name=f"{jobs}: event loop late by",
             measured=milliseconds(lags),
             limit=f"p99 < {LAG_SECONDS * 1000:.0f} ms",
-            over=quantile(lags, 0.99) >= LAG_SECONDS,
+            limit_missed=quantile(lags, 0.99) >= LAG_SECONDS,
             notes=(f"the worst: {max(lags) * 1000:.0f} ms",),
         ),
         Row(
-            what=f"{what}: RSS of the operator",
+            name=f"{jobs}: RSS of the operator",
             measured=f"{before.resident / 1e6:.0f} MB, {growth:+.1%} in {polls:.0f} polls",
             limit=f"< +{GROWTH:.0%}",
-            over=growth >= GROWTH,
+            limit_missed=growth >= GROWTH,
         ),
     ]
 
 
-async def _running(stage: Stage) -> bool:
+async def _all_running(env: Environment) -> bool:
     await asyncio.sleep(2)
-    items = await stage.items(TRAINING_RUNS)
+    items = await env.items(TRAINING_RUNS)
     return sum((item.get("status") or {}).get("phase") == "Running" for item in items) >= RUNS
 
 
-async def _progress(stage: Stage) -> int:
-    items = await stage.items(TRAINING_RUNS)
+async def _count_with_progress(env: Environment) -> int:
+    items = await env.items(TRAINING_RUNS)
     return sum(bool((item.get("status") or {}).get("progress")) for item in items)
 
 
-async def _moment(stage: Stage, running: Operator) -> Moment:
-    calls = await asyncio.to_thread(_calls, str(running.addresses["metrics"]))
+async def _take_sample(env: Environment, running: Operator) -> Sample:
+    calls = await asyncio.to_thread(_calls_by_operation, str(running.addresses["metrics"]))
     pid = running.process.pid
     resident = float(psutil.Process(pid).memory_info().rss)
-    return Moment(time.time(), calls, resident, processor_seconds(stage, pid))
+    return Sample(time.time(), calls, resident, processor_seconds(env, pid))
 
 
-def _calls(metrics: str) -> dict[str, float]:
+def _calls_by_operation(metrics: str) -> dict[str, float]:
     """Calls to the Jobs service by operation, as the operator counts them."""
     with urllib.request.urlopen(f"{metrics}/metrics", timeout=30) as answer:
         lines = answer.read().decode().splitlines()
@@ -144,10 +149,10 @@ def _calls(metrics: str) -> dict[str, float]:
     return found
 
 
-def _pages(stage: Stage) -> int:
-    return len(stage.sandbox.requests(service="hub", path_regex=rf"^/api/jobs/{ORG}\?"))
+def _count_list_pages(env: Environment) -> int:
+    return len(env.sandbox.requests(service="hub", path_regex=rf"^/api/jobs/{ORG}\?"))
 
 
-def _lags(file: Path, since: float, until: float) -> list[float]:
+def _read_lags(file: Path, since: float, until: float) -> list[float]:
     lines = (json.loads(line) for line in file.read_text().splitlines())
     return [late for at, lates in lines if since <= at <= until for late in lates]

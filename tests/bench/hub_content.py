@@ -1,11 +1,11 @@
-"""What the rows need on the sandbox's Hub: a dataset to train on, and models to serve."""
+"""Uploads to the sandbox's Hub: a dataset to train on, and models to serve."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
 
-from tests.bench.stage import ORG, Stage
+from tests.bench.environment import ORG, Environment
 
 from modelops.trainers import tiny_model
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 EXAMPLES = 60
 
 
-def add_dataset(stage: Stage) -> str:
-    """A small dataset in the form that trainers read; returns `<repo>@<revision>`."""
+def add_dataset(env: Environment) -> str:
+    """Uploads a small dataset in the form that trainers read; returns `<repo>@<revision>`."""
     from huggingface_hub import CommitOperationAdd
 
-    api, repo = _api(stage), f"{ORG}/bench-data"
+    api, repo = _api(env), f"{ORG}/bench-data"
     lines = [json.dumps(_example(number)) for number in range(EXAMPLES)]
     cut = EXAMPLES * 9 // 10
     api.create_repo(repo, repo_type="dataset", private=True)
@@ -31,11 +31,11 @@ def add_dataset(stage: Stage) -> str:
     return f"{repo}@{commit.oid}"
 
 
-def add_models(stage: Stage, count: int) -> list[tuple[str, str]]:
-    """Models that the sandbox can serve, each (repo, revision)."""
+def add_models(env: Environment, count: int) -> list[tuple[str, str]]:
+    """Uploads models that the sandbox can serve; returns (repo, revision) of each."""
     from huggingface_hub import CommitOperationAdd
 
-    api, content, found = _api(stage), tiny_model.Model([]).to_bytes(), []
+    api, content, found = _api(env), tiny_model.Model([]).to_bytes(), []
     for number in range(count):
         repo = f"{ORG}/bench-candidate-{number}"
         api.create_repo(repo, private=True)
@@ -45,11 +45,11 @@ def add_models(stage: Stage, count: int) -> list[tuple[str, str]]:
     return found
 
 
-def _api(stage: Stage) -> HfApi:
-    """Imported late: the SDK reads its switches from the environment, after `__main__` has set them."""
+def _api(env: Environment) -> HfApi:
+    """The SDK's client. It is imported here because the SDK reads the environment, which `__main__` sets, at its import."""
     from huggingface_hub import HfApi
 
-    return HfApi(endpoint=stage.sandbox.hub, token=stage.sandbox.hf_token)
+    return HfApi(endpoint=env.sandbox.hub, token=env.sandbox.hf_token)
 
 
 def _example(number: int) -> dict[str, object]:

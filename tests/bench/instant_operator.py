@@ -1,9 +1,9 @@
-"""`python -m tests.bench.instant_operator`: the whole operator, but its programs have finished when started.
+"""`python -m tests.bench.instant_operator`: the whole operator, but its programs finish as soon as they are started.
 
-A dataset program costs a second of a core, so that a hundred runs would measure it and not the operator.
+A dataset program needs a second of a core, so a hundred runs would measure the program and not the operator.
 MODELOPS_BENCH_DATASET is `<repo>@<revision>` of a dataset on the Hub that jobs can train on.
-MODELOPS_BENCH_PROFILE names a file for cProfile's figures. MODELOPS_BENCH_LAG names one for how late the event loop
-was: a line of JSON each second, `[unix time, [seconds, ...]]`.
+MODELOPS_BENCH_PROFILE is a file for cProfile's figures. MODELOPS_BENCH_LAG is a file for the delays of the event loop:
+a line of JSON each second, `[unix time, [seconds, ...]]`.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ PROBE_SECONDS = 0.01
 
 
 class InstantPrograms:
-    """`ports.Programs`; every program is a success at once."""
+    """`ports.Programs` in which every program succeeds at once."""
 
     def __init__(self, _state_dir: Path, *, on_ended: Callable[[str], None] | None = None, **_: Any) -> None:
         self._ended = on_ended or (lambda _: None)
         self._results: dict[str, Json] = {}
         if os.environ.get("MODELOPS_BENCH_LAG"):
-            self._probe = asyncio.get_running_loop().create_task(
-                _probed(Path(os.environ["MODELOPS_BENCH_LAG"]))
+            self._delay_task = asyncio.get_running_loop().create_task(
+                _record_loop_delays(Path(os.environ["MODELOPS_BENCH_LAG"]))
             )
 
     async def observe(self, name: str) -> ProgramState | None:
@@ -43,20 +43,20 @@ class InstantPrograms:
         return None if result is None else ProgramState(result=result)
 
     async def start(self, name: str, module: str, given: Json, environment: Mapping[str, str]) -> None:
-        """Finishes, and says so."""
+        """Stores the result and reports the end of the program."""
         self._results[name] = dataset_result() if module == "modelops.datasets" else evaluation_result()
         asyncio.get_running_loop().call_soon(self._ended, name)
 
     async def retry(self, name: str) -> None:
-        """There is nothing to forget."""
+        """Does nothing: no program fails."""
 
     async def stop(self, name: str) -> None:
-        """Forgets it."""
+        """Removes the result."""
         self._results.pop(name, None)
 
 
-async def _probed(file: Path) -> None:
-    """A sleep that takes longer than asked for was held up by that much."""
+async def _record_loop_delays(file: Path) -> None:
+    """Writes by how much each of a series of short sleeps was late: the delay of the event loop."""
     loop = asyncio.get_running_loop()
     with file.open("w", buffering=1) as out:
         while True:
@@ -69,7 +69,7 @@ async def _probed(file: Path) -> None:
 
 
 def dataset_result() -> Json:
-    """What the dataset program would say of the dataset that the bench has put on the Hub."""
+    """The dataset program's result for the dataset that the bench has uploaded to the Hub."""
     repo, _, revision = os.environ.get("MODELOPS_BENCH_DATASET", "").partition("@")
     return {
         "ok": True,
@@ -87,7 +87,7 @@ def dataset_result() -> Json:
 
 
 def evaluation_result() -> Json:
-    """A candidate that passes."""
+    """The evaluation program's result for a candidate that passes."""
     arm = {"success": "0.5", "latency_p50_ms": 20, "latency_p95_ms": 40, "cost_per_1k": "0.01", "errors": 0}
     return {
         "ok": True,
@@ -106,8 +106,8 @@ def evaluation_result() -> Json:
     }
 
 
-def run() -> int:
-    """The operator's exit code."""
+def run_operator() -> int:
+    """Runs the operator; returns its exit code."""
     with patch.object(wiring, "LocalPrograms", InstantPrograms):
         target = os.environ.get("MODELOPS_BENCH_PROFILE")
         if not target:
@@ -120,4 +120,4 @@ def run() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run())
+    sys.exit(run_operator())

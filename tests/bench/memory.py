@@ -1,4 +1,4 @@
-"""Row 6: resident memory of the idle operator where nothing but its own extra is installed."""
+"""The row memory: resident memory of the idle operator in an environment with only its own dependencies."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from asyncio.subprocess import PIPE
 from pathlib import Path
 
 import psutil
+from tests.bench.environment import Environment
 from tests.bench.operators import operator
-from tests.bench.stage import Stage
 from tests.bench.table import Row
 
 from modelops.localcluster.cache import cache_root
@@ -24,30 +24,30 @@ REQUIREMENTS = Path(__file__).parents[2] / "requirements" / "operator.txt"
 _PEER = "import kopf, sys; sys.stdout.write('ready\\n'); sys.stdout.flush(); sys.stdin.read()"
 
 
-async def measure(stage: Stage) -> list[Row]:
-    """The operator leads, watches, and has nothing to do."""
-    python = await asyncio.to_thread(environment)
-    async with operator(stage, python=str(python)) as running:
+async def measure(env: Environment) -> list[Row]:
+    """Measures the operator while it leads, watches, and has nothing to do."""
+    python = await asyncio.to_thread(operator_python)
+    async with operator(env, python=str(python)) as running:
         await asyncio.sleep(IDLE_SECONDS)
         idle = _resident_mb(running.process.pid)
-        await stage.add_agent("docs")
+        await env.add_agent("docs")
         await asyncio.sleep(IDLE_SECONDS / 2)
         with_agent = _resident_mb(running.process.pid)
-    bare = await _kopf_alone(str(python))
+    bare = await _kopf_resident_mb(str(python))
     return [
         Row(
-            what="idle RSS of the operator, its own extra only",
+            name="idle RSS of the operator, its own extra only",
             measured=f"{idle:.0f} MB",
             limit=f"< {LIMIT_MB:.0f} MB",
             peer=f"a process that imports kopf: {bare:.0f} MB",
-            over=idle >= LIMIT_MB,
+            limit_missed=idle >= LIMIT_MB,
             notes=(f"with one AgentModel: {with_agent:.0f} MB",),
         )
     ]
 
 
-def environment() -> Path:
-    """The Python of an environment with requirements/operator.txt, made once in the user's cache folder."""
+def operator_python() -> Path:
+    """The Python of an environment with requirements/operator.txt, created once in the user's cache folder."""
     digest = hashlib.sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()[:16]
     folder = cache_root(os.environ) / f"bench-operator-{digest}"
     python = folder / "bin" / "python"
@@ -63,7 +63,7 @@ def environment() -> Path:
     return python
 
 
-async def _kopf_alone(python: str) -> float:
+async def _kopf_resident_mb(python: str) -> float:
     process = await asyncio.create_subprocess_exec(python, "-c", _PEER, stdin=PIPE, stdout=PIPE)
     assert process.stdout is not None
     try:

@@ -1,4 +1,4 @@
-"""Operators as processes of their own, watching one namespace."""
+"""Runs an operator as a process that watches one namespace."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.bench.stage import ORG, REPORT_TOKEN, Stage, eventually
+from tests.bench.environment import ORG, REPORT_TOKEN, Environment, wait_until
 
-REAL = "modelops.runtime"
-INSTANT = "tests.bench.instant_operator"
+REAL_OPERATOR = "modelops.runtime"
+INSTANT_PROGRAMS = "tests.bench.instant_operator"
 _ROOT = Path(__file__).parents[2]
 _STOP_SECONDS = 15.0
 
@@ -31,20 +31,20 @@ class Operator:
 
     @property
     def addresses(self) -> dict[str, Any]:
-        """`metrics`, `reports`: where its ports are."""
+        """The operator's addresses: `metrics` and `reports`."""
         found: dict[str, Any] = json.loads((self.state / "operator.json").read_text())
         return found
 
-    async def leading(self) -> bool:
-        """Whether it works. Raises RuntimeError where it ended instead."""
+    async def is_leading(self) -> bool:
+        """Whether the operator is the leader. Raises RuntimeError if its process has ended."""
         if self.process.returncode is not None:
-            said = "\n".join(str(line.get("msg", line)) for line in self.lines[-10:])
-            raise RuntimeError(f"the operator ended with code {self.process.returncode}:\n{said}")
+            log = "\n".join(str(line.get("msg", line)) for line in self.lines[-10:])
+            raise RuntimeError(f"the operator ended with code {self.process.returncode}:\n{log}")
         file = self.state / "operator.json"
         return file.exists() and self.addresses["pid"] == self.process.pid
 
     async def stop(self) -> None:
-        """SIGTERM, and SIGKILL where that takes too long."""
+        """Ends the operator with SIGTERM, and with SIGKILL if that takes longer than 15 s."""
         if self.process.returncode is None:
             self.process.terminate()
         try:
@@ -57,28 +57,28 @@ class Operator:
 
 @asynccontextmanager
 async def operator(
-    stage: Stage,
+    env: Environment,
     *,
-    module: str = REAL,
+    module: str = REAL_OPERATOR,
     kubeconfig: Path | None = None,
     python: str = sys.executable,
     environ: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Operator]:
-    """A leading operator in the row's namespace; stopped at the end of the block."""
-    keep = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
-    state = stage.folder / "operator"
+    """Starts an operator in the row's namespace and waits until it leads; it is stopped at the end of the block."""
+    inherited = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
+    state = env.folder / "operator"
     environment = {
-        **keep,
-        **stage.sandbox.environment(),
+        **inherited,
+        **env.sandbox.environment(),
         "PYTHONPATH": os.pathsep.join((str(_ROOT), str(_ROOT / "operator"))),
-        "KUBECONFIG": str(kubeconfig or stage.cluster.kubeconfig),
+        "KUBECONFIG": str(kubeconfig or env.cluster.kubeconfig),
         "MODELOPS_STATE_DIR": str(state),
         "MODELOPS_METRICS_PORT": "0",
         "MODELOPS_REPORT_PORT": "0",
         "MODELOPS_REPORT_TOKEN": REPORT_TOKEN,
         "MODELOPS_HUB_ORG": ORG,
-        "MODELOPS_NAMESPACE": stage.namespace,
-        "MODELOPS_WATCH_NAMESPACES": stage.namespace,
+        "MODELOPS_NAMESPACE": env.namespace,
+        "MODELOPS_WATCH_NAMESPACES": env.namespace,
         "LANGSMITH_API_KEY": "",
         **(environ or {}),
     }
@@ -86,16 +86,16 @@ async def operator(
         python, "-m", module, env=environment, stderr=PIPE, limit=2**20
     )
     running = Operator(process, state)
-    reading = asyncio.create_task(_read(running))
+    log_reader = asyncio.create_task(_read_log(running))
     try:
-        await eventually(running.leading, what="the operator leads", seconds=30)
+        await wait_until(running.is_leading, expected="the operator leads", seconds=30)
         yield running
     finally:
         await running.stop()
-        await reading
+        await log_reader
 
 
-async def _read(running: Operator) -> None:
+async def _read_log(running: Operator) -> None:
     assert running.process.stderr is not None
     log = running.state.parent / "operator.log"
     with log.open("ab") as file:

@@ -1,10 +1,10 @@
-"""Row 5: what following a hundred running jobs asks of the service."""
+"""The row polling: requests to the Jobs service for one poll of a hundred running jobs."""
 
 from __future__ import annotations
 
 import asyncio
 
-from tests.bench.stage import ORG, Stage, eventually
+from tests.bench.environment import ORG, Environment, wait_until
 from tests.bench.table import Row
 
 from modelops.adapters.huggingface import HuggingFaceConnection, HuggingFaceJobs
@@ -16,20 +16,20 @@ from modelops.runtime.metrics import Metrics
 
 JOBS = 100
 POLLS = 5
-AT_ONCE = 8
+PARALLEL = 8
 
 
-async def measure(stage: Stage) -> list[Row]:
-    """The poller and the SDK's adapter as the operator has them, over jobs that really run."""
-    connection = HuggingFaceConnection(hub_url=stage.sandbox.hub, endpoints_url=stage.sandbox.endpoints)
+async def measure(env: Environment) -> list[Row]:
+    """Uses the operator's poller and its adapter of the real SDK, with jobs that really run."""
+    connection = HuggingFaceConnection(hub_url=env.sandbox.hub, endpoints_url=env.sandbox.endpoints)
     try:
-        return await _measured(stage, HuggingFaceJobs(connection))
+        return await _measure(env, HuggingFaceJobs(connection))
     finally:
         connection.close()
 
 
-async def _measured(stage: Stage, jobs: HuggingFaceJobs) -> list[Row]:
-    token, gate = stage.sandbox.hf_token, asyncio.Semaphore(AT_ONCE)
+async def _measure(env: Environment, jobs: HuggingFaceJobs) -> list[Row]:
+    token, gate = env.sandbox.hf_token, asyncio.Semaphore(PARALLEL)
 
     async def submit(number: int) -> str:
         async with gate:
@@ -41,24 +41,24 @@ async def _measured(stage: Stage, jobs: HuggingFaceJobs) -> list[Row]:
         await asyncio.sleep(0.5)
         return sum(job.stage == "RUNNING" for job in await jobs.list_active(token, ORG)) >= JOBS
 
-    await eventually(running, what=f"{JOBS} running jobs")
+    await wait_until(running, expected=f"{JOBS} running jobs")
     metrics = Metrics()
     followed = count_calls(jobs, service="jobs", metrics=metrics)
     poller = SharedJobPoller(followed, clock=SystemClock(), changed=lambda _: None)
     for job_id in ids:
         poller.watch(Watch(key=job_id, token=token, namespace=ORG, job_id=job_id, nonce="0" * 20))
-    first = await _calls(stage, poller, metrics)
-    later = [await _calls(stage, poller, metrics) for _ in range(POLLS)]
+    first = await _calls_of_one_poll(env, poller, metrics)
+    later = [await _calls_of_one_poll(env, poller, metrics) for _ in range(POLLS)]
     lists = [calls["lists"] for calls in (first, *later)]
     logs = [calls["logs"] for calls in (first, *later)]
     others = [calls["inspections"] for calls in later]
     return [
         Row(
-            what=f"external calls per poll for {JOBS} running jobs",
+            name=f"external calls per poll for {JOBS} running jobs",
             measured=f"{max(lists)} list, {max(logs)} logs, {max(others)} others",
             limit=f"1 list, <= {READS_PER_POLL} logs",
             peer=f"a call for each job: {JOBS}",
-            over=max(lists) > 1 or max(logs) > READS_PER_POLL or any(others),
+            limit_missed=max(lists) > 1 or max(logs) > READS_PER_POLL or any(others),
             notes=(
                 f"{POLLS} polls after the first one; a running job's log is read every 30 s where its turn comes, four "
                 "at a time",
@@ -67,20 +67,28 @@ async def _measured(stage: Stage, jobs: HuggingFaceJobs) -> list[Row]:
     ]
 
 
-async def _calls(stage: Stage, poller: SharedJobPoller, metrics: Metrics) -> dict[str, int]:
-    """What one poll asked for: pages of lists from the sandbox's log, the rest as the operator counts it."""
-    stage.sandbox.forget_requests()
-    before = _counted(metrics)
+async def _calls_of_one_poll(env: Environment, poller: SharedJobPoller, metrics: Metrics) -> dict[str, int]:
+    """Calls of one poll: the pages of lists from the sandbox's log, the other calls from the operator's metrics."""
+    env.sandbox.forget_requests()
+    before = _counted_calls(metrics)
     await poller.poll()
-    calls = await asyncio.to_thread(stage.sandbox.requests, service="hub", path_regex=rf"^/api/jobs/{ORG}\?")
-    return {"lists": len(calls), **{name: count - before[name] for name, count in _counted(metrics).items()}}
+    calls = await asyncio.to_thread(env.sandbox.requests, service="hub", path_regex=rf"^/api/jobs/{ORG}\?")
+    return {
+        "lists": len(calls),
+        **{name: count - before[name] for name, count in _counted_calls(metrics).items()},
+    }
 
 
-def _counted(metrics: Metrics) -> dict[str, int]:
+def _counted_calls(metrics: Metrics) -> dict[str, int]:
     names = {"logs": "tail", "inspections": "inspect"}
-    asked = {name: {"service": "jobs", "operation": what, "outcome": "ok"} for name, what in names.items()}
+    labels_by_name = {
+        name: {"service": "jobs", "operation": what, "outcome": "ok"} for name, what in names.items()
+    }
     value = metrics.registry.get_sample_value
-    return {name: int(value("modelops_external_calls_total", labels) or 0) for name, labels in asked.items()}
+    return {
+        name: int(value("modelops_external_calls_total", labels) or 0)
+        for name, labels in labels_by_name.items()
+    }
 
 
 def _request(number: int) -> JobRequest:

@@ -1,4 +1,4 @@
-"""An HTTP proxy in front of the API server that keeps a list of every write with its body and answer."""
+"""An HTTP proxy in front of the API server that records every write with its body and its answer."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from modelops.adapters.kube import Connection
 from modelops.ports import Json
 
 _DROPPED = {"host", "content-length", "transfer-encoding", "connection", "accept-encoding"}
-_SILENCE_SECONDS = 600.0
+_READ_TIMEOUT_SECONDS = 600.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Write:
-    """One request that is no read. `at`: when it was answered, Unix seconds."""
+    """One request other than GET. `at` is the time of its answer in Unix seconds."""
 
     at: float
     method: str
@@ -41,13 +41,13 @@ class Write:
 
     @property
     def name(self) -> str:
-        """The object's."""
+        """Name of the object, from the answer."""
         return str(self.answer.get("metadata", {}).get("name", ""))
 
 
 @dataclass
 class RecordingProxy:
-    """A running proxy; `writes` grows."""
+    """A running proxy; `writes` has all writes so far."""
 
     upstream: Connection
     url: str = ""
@@ -56,7 +56,7 @@ class RecordingProxy:
     streams: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Passes one request on; watches are streamed."""
+        """Forwards one request; the answer to a watch is streamed."""
         assert self.session is not None
         headers = {key: value for key, value in request.headers.items() if key.lower() not in _DROPPED}
         sent = await request.read()
@@ -64,14 +64,14 @@ class RecordingProxy:
             request.method, self.upstream.server + request.path_qs, headers=headers, data=sent or None
         ) as answer:
             if request.query.get("watch") in ("1", "true"):
-                return await self._streamed(request, answer)
+                return await self._stream_watch(request, answer)
             content = await answer.read()
         if request.method != "GET":
-            self._keep(request, answer.status, sent, content)
-        kept = {"Content-Type": answer.headers.get("Content-Type", "application/json")}
-        return web.Response(status=answer.status, body=content, headers=kept)
+            self._record(request, answer.status, sent, content)
+        content_type = {"Content-Type": answer.headers.get("Content-Type", "application/json")}
+        return web.Response(status=answer.status, body=content, headers=content_type)
 
-    async def _streamed(self, request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
+    async def _stream_watch(self, request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
         response = web.StreamResponse(status=answer.status, headers={"Content-Type": "application/json"})
         await response.prepare(request)
         stream = asyncio.current_task()
@@ -86,7 +86,7 @@ class RecordingProxy:
             self.streams.discard(stream)
         return response
 
-    def _keep(self, request: web.Request, status: int, sent: bytes, content: bytes) -> None:
+    def _record(self, request: web.Request, status: int, sent: bytes, content: bytes) -> None:
         self.writes.append(
             Write(
                 at=time.time(),
@@ -103,14 +103,14 @@ class RecordingProxy:
 async def recording_proxy(
     upstream: Connection, folder: Path, *, namespace: str
 ) -> AsyncIterator[tuple[RecordingProxy, Path]]:
-    """A proxy on a free port of loopback, and a kubeconfig that leads through it."""
+    """Runs a proxy on a free port of 127.0.0.1; yields it and a kubeconfig that connects through it."""
     proxy = RecordingProxy(upstream)
     app = web.Application(client_max_size=2**24)
     app.router.add_route("*", "/{path:.*}", proxy.handle)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
     context = upstream.ssl_context()
     connector = aiohttp.TCPConnector(limit=0, ssl=True if context is None else context)
-    timeout = aiohttp.ClientTimeout(total=None, sock_read=_SILENCE_SECONDS)
+    timeout = aiohttp.ClientTimeout(total=None, sock_read=_READ_TIMEOUT_SECONDS)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as proxy.session:
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -1,4 +1,4 @@
-"""Row 2: from the creation of a TrainingRun to the submission of its job, at 20 creations a second."""
+"""The row submissions: time from the creation of a TrainingRun to the submission of its job, at 20 creations a second."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import urllib.request
 from datetime import datetime
 from typing import Any
 
-from tests.bench.operators import INSTANT, operator
-from tests.bench.processor import each, processor_seconds
-from tests.bench.stage import ORG, Stage, eventually, training_run_spec
+from tests.bench.environment import ORG, Environment, training_run_spec, wait_until
+from tests.bench.operators import INSTANT_PROGRAMS, operator
+from tests.bench.processor import per_item, processor_seconds
 from tests.bench.table import Row, milliseconds, quantile
 
 from modelops.api.v1alpha1.names import record_name
@@ -19,100 +19,103 @@ from modelops.engine.executor import CONFIG_MAPS
 from modelops.engine.resources import TRAINING_RUNS
 
 RATE = 20
-CALM_RATE = 1
+SLOW_RATE = 1
 SECONDS = 10
 AGENTS = 4
 WARM_UP = 2
 P50_SECONDS, P99_SECONDS = 0.05, 0.25
 
 
-async def measure(stage: Stage, environ: dict[str, str] | None = None) -> list[Row]:
+async def measure(env: Environment, environ: dict[str, str] | None = None) -> list[Row]:
     """The rows of create -> job POST."""
     agents = [f"agent{number}" for number in range(AGENTS)]
-    stage.sandbox.hold_jobs()
-    async with operator(stage, module=INSTANT, environ=environ) as running:
+    env.sandbox.hold_jobs()
+    async with operator(env, module=INSTANT_PROGRAMS, environ=environ) as running:
         for agent in agents:
-            await stage.add_agent(agent)
-        await eventually(lambda: _records(stage, agents), what="the records of the AgentModels")
+            await env.add_agent(agent)
+        await wait_until(lambda: _have_records(env, agents), expected="the records of the AgentModels")
         for number in range(WARM_UP * AGENTS):
-            await _create(stage, f"warm-{number}", agents[number % AGENTS])
-        await eventually(lambda: _submitted(stage, WARM_UP * AGENTS), what="the first submissions")
+            await _create(env, f"warm-{number}", agents[number % AGENTS])
+        await wait_until(lambda: _have_submitted(env, WARM_UP * AGENTS), expected="the first submissions")
         await asyncio.sleep(2)
-        calm = await _creations(stage, agents, rate=CALM_RATE, prefix="calm")
-        await eventually(lambda: _submitted(stage, WARM_UP * AGENTS + len(calm)), what="calm submissions")
-        stage.sandbox.forget_requests()
-        before = processor_seconds(stage, running.process.pid)
-        created = await _creations(stage, agents, rate=RATE, prefix="run")
-        await eventually(lambda: _submitted(stage, len(created)), what=f"{len(created)} submissions")
-        after = processor_seconds(stage, running.process.pid)
-        posts = await asyncio.to_thread(_posts, stage)
-        jobs = await asyncio.to_thread(_jobs, stage)
-    taken = [jobs[uid] - at for uid, at in created.items()]
-    over = quantile(taken, 0.5) >= P50_SECONDS or quantile(taken, 0.99) >= P99_SECONDS
+        slow = await _create_at_rate(env, agents, rate=SLOW_RATE, prefix="slow")
+        await wait_until(
+            lambda: _have_submitted(env, WARM_UP * AGENTS + len(slow)),
+            expected="submissions at the slow rate",
+        )
+        env.sandbox.forget_requests()
+        before = processor_seconds(env, running.process.pid)
+        created = await _create_at_rate(env, agents, rate=RATE, prefix="run")
+        await wait_until(lambda: _have_submitted(env, len(created)), expected=f"{len(created)} submissions")
+        after = processor_seconds(env, running.process.pid)
+        posts = await asyncio.to_thread(_job_posts, env)
+        jobs = await asyncio.to_thread(_jobs_accepted_at, env)
+    durations = [jobs[uid] - requested_at for uid, requested_at in created.items()]
+    limit_missed = quantile(durations, 0.5) >= P50_SECONDS or quantile(durations, 0.99) >= P99_SECONDS
     return [
         Row(
-            what=f"create -> job POST, {RATE} creations/s for {SECONDS} s",
-            measured=milliseconds(taken),
+            name=f"create -> job POST, {RATE} creations/s for {SECONDS} s",
+            measured=milliseconds(durations),
             limit="p50 < 50 ms, p99 < 250 ms",
-            over=over,
+            limit_missed=limit_missed,
             notes=(
                 f"{AGENTS} agents, {len(created)} TrainingRuns, {len(posts)} POSTs; jobs held in scheduling, "
                 "the dataset program replaced by one that has finished when started",
-                f"processor time of one run: {each(before, after, len(created))}",
+                f"processor time of one run: {per_item(before, after, len(created))}",
             ),
         ),
         Row(
-            what=f"the same at {CALM_RATE} creations/s",
-            measured=milliseconds([jobs[uid] - at for uid, at in calm.items()]),
+            name=f"the same at {SLOW_RATE} creations/s",
+            measured=milliseconds([jobs[uid] - requested_at for uid, requested_at in slow.items()]),
         ),
     ]
 
 
-async def _creations(stage: Stage, agents: list[str], *, rate: int, prefix: str) -> dict[str, float]:
-    """Unix time of each creation's request, by uid; `rate` a second."""
-    begun = time.monotonic()
+async def _create_at_rate(env: Environment, agents: list[str], *, rate: int, prefix: str) -> dict[str, float]:
+    """Creates `rate` runs a second; returns the Unix time just before each request, by uid."""
+    started = time.monotonic()
 
-    async def one(number: int) -> tuple[str, float]:
-        await asyncio.sleep(max(0.0, begun + number / rate - time.monotonic()))
-        at = time.time()
-        uid = await _create(stage, f"{prefix}-{number:03}", agents[number % len(agents)])
-        return uid, at
+    async def create_one(number: int) -> tuple[str, float]:
+        await asyncio.sleep(max(0.0, started + number / rate - time.monotonic()))
+        requested_at = time.time()
+        uid = await _create(env, f"{prefix}-{number:03}", agents[number % len(agents)])
+        return uid, requested_at
 
-    return dict(await asyncio.gather(*(one(number) for number in range(rate * SECONDS))))
+    return dict(await asyncio.gather(*(create_one(number) for number in range(rate * SECONDS))))
 
 
-async def _create(stage: Stage, name: str, agent: str) -> str:
-    made = await stage.create(TRAINING_RUNS, name, spec=training_run_spec(agent))
+async def _create(env: Environment, name: str, agent: str) -> str:
+    made = await env.create(TRAINING_RUNS, name, spec=training_run_spec(agent))
     return str(made["metadata"]["uid"])
 
 
-async def _records(stage: Stage, agents: list[str]) -> bool:
-    names = {item["metadata"]["name"] for item in await stage.items(CONFIG_MAPS)}
+async def _have_records(env: Environment, agents: list[str]) -> bool:
+    names = {item["metadata"]["name"] for item in await env.items(CONFIG_MAPS)}
     return names >= {record_name(agent) for agent in agents}
 
 
-async def _submitted(stage: Stage, count: int) -> bool:
+async def _have_submitted(env: Environment, count: int) -> bool:
     await asyncio.sleep(0.5)
-    return len(await asyncio.to_thread(_posts, stage)) >= count
+    return len(await asyncio.to_thread(_job_posts, env)) >= count
 
 
-def _posts(stage: Stage) -> list[dict[str, Any]]:
-    return stage.sandbox.requests(service="hub", method="POST", path_regex=r"^/api/jobs/[^/]+$")
+def _job_posts(env: Environment) -> list[dict[str, Any]]:
+    return env.sandbox.requests(service="hub", method="POST", path_regex=r"^/api/jobs/[^/]+$")
 
 
-def _jobs(stage: Stage) -> dict[str, float]:
-    """When the sandbox took each job in, Unix seconds, by the run's uid in the label."""
+def _jobs_accepted_at(env: Environment) -> dict[str, float]:
+    """When the sandbox accepted each job, in Unix seconds, by the run's uid in the label."""
     found: list[dict[str, Any]] = []
-    url: str | None = f"{stage.sandbox.hub}/api/jobs/{ORG}"
+    url: str | None = f"{env.sandbox.hub}/api/jobs/{ORG}"
     while url:
-        request = urllib.request.Request(url, headers={"Authorization": f"Bearer {stage.sandbox.hf_token}"})
+        request = urllib.request.Request(url, headers={"Authorization": f"Bearer {env.sandbox.hf_token}"})
         with urllib.request.urlopen(request, timeout=30) as answer:
             found += json.load(answer)
             link = answer.headers.get("Link", "")
         url = link[1 : link.index(">")] if 'rel="next"' in link else None
     # The label is <8 hex digits>-<uid>-<attempt>.
-    return {job["labels"]["modelops-attempt"][9:-2]: _unix(job["createdAt"]) for job in found}
+    return {job["labels"]["modelops-attempt"][9:-2]: _unix_seconds(job["createdAt"]) for job in found}
 
 
-def _unix(moment: str) -> float:
+def _unix_seconds(moment: str) -> float:
     return datetime.fromisoformat(moment.replace("Z", "+00:00")).timestamp()

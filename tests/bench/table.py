@@ -11,23 +11,23 @@ _HEADS = ("what", "measured", "limit", "peer in the same run", "")
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One line. `over`: the limit was missed; None where there is no limit. `notes` are printed below."""
+    """One line of the table. `limit_missed` is None where there is no limit. `notes` are printed below the line."""
 
-    what: str
+    name: str
     measured: str
     limit: str = ""
     peer: str = ""
-    over: bool | None = None
+    limit_missed: bool | None = None
     notes: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> str:
-        """`ok`, `over`, or nothing."""
-        return {None: "", False: "ok", True: "OVER"}[self.over]
+        """`ok`, `OVER`, or nothing where there is no limit."""
+        return {None: "", False: "ok", True: "OVER"}[self.limit_missed]
 
 
 def quantile(values: Sequence[float], share: float) -> float:
-    """The smallest value that at least `share` of them do not exceed (nearest rank); NaN of none."""
+    """The smallest value that at least `share` of the values do not exceed (nearest rank); NaN if there are no values."""
     ordered = sorted(values)
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else math.nan
 
@@ -40,9 +40,9 @@ def milliseconds(seconds: Sequence[float]) -> str:
     return f"{shown} ({len(seconds)})"
 
 
-def rendered(rows: Sequence[Row]) -> str:
-    """Columns as wide as they need to be, the notes of a row below it."""
-    cells = [_HEADS, *((row.what, row.measured, row.limit, row.peer, row.verdict) for row in rows)]
+def render_table(rows: Sequence[Row]) -> str:
+    """The table as text; the notes of a row are below it."""
+    cells = [_HEADS, *((row.name, row.measured, row.limit, row.peer, row.verdict) for row in rows)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(_HEADS))]
     lines = []
     for number, line in enumerate(cells):

@@ -1,4 +1,4 @@
-"""Row 8: our trainer beside bare TRL, with the same settings on the same rows, taking turns in one process."""
+"""The row training: our trainer and bare TRL, with the same settings and rows, in turns in one process."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 from asyncio.subprocess import PIPE
 from pathlib import Path
 
-from tests.bench.stage import Stage
+from tests.bench.environment import Environment
 from tests.bench.table import Row
 from tests.contract.language_models import (
     ENVIRONMENT,
@@ -27,12 +27,12 @@ ROUNDS = 4
 PROGRAM = Path(__file__).with_name("trl_beside_bare.py")
 
 
-async def measure(stage: Stage) -> list[Row]:
-    """Rate of our trainer over bare TRL's: examples per second of processor time, the median of the rounds."""
+async def measure(env: Environment) -> list[Row]:
+    """Our trainer's rate divided by bare TRL's: examples per second of processor time, the median of the rounds."""
     python = find_python()
     if python is None:
-        return [Row(what="trl.py beside bare TRL", measured=f"not measured: run {MAKE}", over=True)]
-    folder = stage.folder / "training"
+        return [Row(name="trl.py beside bare TRL", measured=f"not measured: run {MAKE}", limit_missed=True)]
+    folder = env.folder / "training"
     await asyncio.to_thread(_prepare, folder, python)
     process = await asyncio.create_subprocess_exec(
         *(str(python), str(PROGRAM), str(ROUNDS)),
@@ -41,18 +41,18 @@ async def measure(stage: Stage) -> list[Row]:
         stdout=PIPE,
         stderr=PIPE,
     )
-    out, said = await process.communicate()
+    out, errors = await process.communicate()
     if process.returncode:
-        raise RuntimeError(f"{PROGRAM.name} failed: {said.decode()[-2000:]}")
+        raise RuntimeError(f"{PROGRAM.name} failed: {errors.decode()[-2000:]}")
     found = json.loads(out.splitlines()[-1])
     ratio = found["ours"] / found["bare"]
     return [
         Row(
-            what="trl.py on the tiny model",
+            name="trl.py on the tiny model",
             measured=f"{ratio:.2f} of bare TRL",
             limit=f">= {LIMIT:.2f}",
             peer=f"bare TRL: {found['bare']:.1f} examples/s",
-            over=ratio < LIMIT,
+            limit_missed=ratio < LIMIT,
             notes=(
                 f"rows to trained adapter, median of {ROUNDS} rounds in turns, by processor time: "
                 f"{found['ours']:.1f} examples/s, by the clock {found['ours_clock']:.1f} beside "
@@ -63,7 +63,7 @@ async def measure(stage: Stage) -> list[Row]:
 
 
 def _prepare(folder: Path, python: Path) -> None:
-    """The payload unpacked, a base model, and rows."""
+    """Unpacks the payload, and creates a base model and rows."""
     folder.mkdir(parents=True)
     unpack_payload(folder)
     make_base_model(python, folder / "base")

@@ -42,7 +42,7 @@ FILES = {name: Path(f"{name}.jsonl").read_bytes() for name in ("train", "test")}
 
 
 def ours() -> Any:
-    """As `train.py` does it."""
+    """Builds our trainer as `train.py` does."""
     wording = ChatTemplate(load_tokenizer("base", "main"), base_model="base")
     columns = {
         name: wording.chats(read_chats(body, path=name), max_length=RECIPE.max_length, path=name)
@@ -64,7 +64,7 @@ def ours() -> Any:
 
 
 def bare() -> Any:
-    """As TRL's documentation does it: prompt and completion in messages, the model by its name."""
+    """Builds TRL's trainer as TRL's documentation does: prompt and completion as messages, the model by its name."""
     rows = {
         name: [json.loads(line)["messages"] for line in body.splitlines()] for name, body in FILES.items()
     }
@@ -92,7 +92,7 @@ def bare() -> Any:
 
 
 def timed(make: Callable[[], Any]) -> tuple[float, float, int]:
-    """Seconds of the processor and of the clock from the rows to the trained adapter, and the steps."""
+    """Processor time and wall time in seconds from the rows to the trained adapter, and the number of steps."""
     processor, clock = time.process_time(), time.perf_counter()
     trainer = make()
     trainer.train()
@@ -100,7 +100,7 @@ def timed(make: Callable[[], Any]) -> tuple[float, float, int]:
 
 
 def main() -> None:
-    """One round of each is thrown away: it pays for what is done once in a process."""
+    """Measures the rounds. The first round of each trainer is not counted: it includes work done once in a process."""
     disable_progress_bars()
     torch.set_num_threads(1)
     examples = RECIPE.epochs * len(FILES["train"].splitlines())

@@ -1,4 +1,4 @@
-"""The first attempt of a TrainingRun in a namespace of its own, as a job of the cluster."""
+"""The first attempt of a TrainingRun as a job of the cluster, in a namespace that no other test uses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from modelops.engine.clock import SystemClock
 from modelops.engine.resources import TRAINING_RUNS
 from modelops.ports import Job, Json, Placement, Resource
 
-RUN = {
+TRAINING_RUN = {
     "apiVersion": "modelops.code-chef.dev/v1alpha1",
     "kind": "TrainingRun",
     "spec": {"agentModelRef": {"name": "docs"}, "baseModel": "org/base", "maxUSD": "1"},
@@ -23,7 +23,7 @@ RUN = {
 
 @dataclass(frozen=True)
 class ClusterAttempt:
-    """A TrainingRun, and the engine that runs it: `kubernetes` or `trainjob`, which makes objects of `resource`."""
+    """A TrainingRun and the backend that runs it: `kubernetes` or `trainjob`, which creates objects of `resource`."""
 
     engine: ClassVar[str]
     resource: ClassVar[Resource]
@@ -34,9 +34,9 @@ class ClusterAttempt:
     uid: str
 
     @classmethod
-    async def of_a_new_run(cls, kube: KubeClient, kind: JobKind, namespace: str) -> Self:
-        """Creates the TrainingRun."""
-        body = {**RUN, "metadata": {"name": "docs-1", "namespace": namespace}}
+    async def create(cls, kube: KubeClient, kind: JobKind, namespace: str) -> Self:
+        """Creates the TrainingRun; its job is not submitted yet."""
+        body = {**TRAINING_RUN, "metadata": {"name": "docs-1", "namespace": namespace}}
         made = await kube.create(TRAINING_RUNS, body)
         return cls(kube, ClusterJobs(kube, kind, clock=SystemClock()), namespace, made["metadata"]["uid"])
 
@@ -50,13 +50,13 @@ class ClusterAttempt:
 
     @property
     def name(self) -> str:
-        """Of the job, as `naming.cluster_job_name` makes it."""
+        """Name of the job, as `naming.cluster_job_name` makes it."""
         return f"modelops-{self.uid.replace('-', '')[:20]}-1"
 
     def placement(
         self, backend: KubernetesBackend | TrainJobBackend, *, usd_micro_per_hour: int
     ) -> Placement:
-        """With the token in key `hf` of Secret `tokens`."""
+        """The job's settings; its Hugging Face token is in key `hf` of Secret `tokens`."""
         return Placement(
             backend=backend,
             run_name="docs-1",
@@ -66,14 +66,14 @@ class ClusterAttempt:
             usd_micro_per_hour=usd_micro_per_hour,
         )
 
-    async def job(self) -> Job:
-        """As the engine sees it."""
+    async def inspect(self) -> Job:
+        """The job as the adapter reports it."""
         found = await self.jobs.inspect("", self.account, self.name)
         assert found is not None
         return found
 
-    async def made(self) -> Json:
-        """The job as it is stored."""
+    async def stored(self) -> Json:
+        """The job's object as the API server stores it."""
         found = await self.kube.get(self.resource, self.namespace, self.name)
         assert found is not None
         return found

@@ -1,4 +1,4 @@
-"""What a kubelet and the controllers that do not run here say: the status of Pods and of others' objects."""
+"""Writes the statuses of Pods and other objects that a kubelet and controllers would write; neither runs here."""
 
 from __future__ import annotations
 
@@ -13,25 +13,31 @@ from modelops.adapters.kube import KubeClient
 from modelops.adapters.kube.client import collection_path
 from modelops.ports import Json, Resource
 
-Found = TypeVar("Found")
+Answer = TypeVar("Answer")
 
 
-def written(moment: datetime) -> str:
-    """A time as Kubernetes writes it."""
+def timestamp(moment: datetime) -> str:
+    """A time in the form that Kubernetes uses: RFC 3339, in UTC, with seconds."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-async def until(ask: Callable[[], Awaitable[Found | None]], *, seconds: float = 120, say: str = "") -> Found:
-    """The first answer that is true. The garbage collector takes up to a minute to hear of a new kind."""
+async def wait_until(
+    question: Callable[[], Awaitable[Answer | None]], *, seconds: float = 120, expected: str = ""
+) -> Answer:
+    """Waits for the first true answer, and returns it.
+
+    The limit is long because the garbage collector takes up to a minute to discover a new kind. `expected` says in the
+    AssertionError what was waited for.
+    """
     deadline = time.monotonic() + seconds
-    while not (found := await ask()):
-        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {say}"
+    while not (answer := await question()):
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {expected}"
         await asyncio.sleep(0.05)
-    return found
+    return answer
 
 
 async def set_status(kube: KubeClient, resource: Resource, item: Json, **status: Any) -> Json:
-    """Merges into an object's status."""
+    """Merges fields into an object's status."""
     metadata = item["metadata"]
     path = f"{collection_path(resource, metadata['namespace'])}/{metadata['name']}/status"
     return await kube.transport.call(
@@ -43,46 +49,50 @@ async def set_status(kube: KubeClient, resource: Resource, item: Json, **status:
     )
 
 
-async def pod_of(kube: KubeClient, namespace: str, job: str) -> Json:
-    """The Pod that the Job's controller made."""
+async def wait_for_pod(kube: KubeClient, namespace: str, job: str) -> Json:
+    """Waits for the Pod that the Job's controller creates; returns it."""
 
-    async def found() -> Json | None:
+    async def find_pod() -> Json | None:
         pods, _ = await kube.list(
             PODS, namespace=namespace, label_selector=f"batch.kubernetes.io/job-name={job}"
         )
         return pods[0] if pods else None
 
-    return await until(found, say=f"a Pod of {job}")
+    return await wait_until(find_pod, expected=f"a Pod of {job}")
 
 
-async def runs(kube: KubeClient, pod: Json, *, since: datetime) -> None:
-    """Its node has taken it, and its container runs."""
-    state = {"running": {"startedAt": written(since)}}
+async def set_running(kube: KubeClient, pod: Json, *, since: datetime) -> None:
+    """Sets the Pod's status to running since this time."""
+    state = {"running": {"startedAt": timestamp(since)}}
     await set_status(
         kube,
         PODS,
         pod,
         phase="Running",
-        startTime=written(since),
-        containerStatuses=[container(pod, state, ready=True)],
+        startTime=timestamp(since),
+        containerStatuses=[container_status(pod, state, ready=True)],
     )
 
 
-async def exits(kube: KubeClient, pod: Json, code: int, *, at: datetime, reason: str = "") -> None:
-    """Its container has ended."""
+async def set_exited(kube: KubeClient, pod: Json, code: int, *, at: datetime, reason: str = "") -> None:
+    """Sets the Pod's status to ended with this exit code."""
     ended = {
         "exitCode": code,
-        "finishedAt": written(at),
+        "finishedAt": timestamp(at),
         "reason": reason or ("Error" if code else "Completed"),
     }
     phase = "Failed" if code else "Succeeded"
     await set_status(
-        kube, PODS, pod, phase=phase, containerStatuses=[container(pod, {"terminated": ended}, ready=False)]
+        kube,
+        PODS,
+        pod,
+        phase=phase,
+        containerStatuses=[container_status(pod, {"terminated": ended}, ready=False)],
     )
 
 
-def container(pod: Json, state: Json, *, ready: bool) -> Json:
-    """Status of a Pod's only container."""
+def container_status(pod: Json, state: Json, *, ready: bool) -> Json:
+    """The status of a Pod's only container."""
     spec = pod["spec"]["containers"][0]
     return {
         "name": spec["name"],

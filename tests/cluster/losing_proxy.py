@@ -1,4 +1,4 @@
-"""A TCP proxy in front of the API server that can lose answers or requests. HTTP in, TLS out."""
+"""A TCP proxy in front of the API server that can lose or stall answers. It accepts HTTP and connects with TLS."""
 
 from __future__ import annotations
 
@@ -13,31 +13,33 @@ from modelops.adapters.kube import Connection
 
 
 class LosingProxy:
-    """Passes bytes both ways. `lose_answers`: the server answers, and the caller's connection is cut instead.
+    """Forwards bytes in both directions.
 
-    `seen` has the first line of every request.
+    With `lose_answers` the server handles a request, and the caller's connection is closed instead of the answer;
+    `answers_lost` counts them. With `stall_answers` the answer never arrives. `request_lines` has the first line of
+    every request.
     """
 
     def __init__(self, upstream: Connection) -> None:
         self.upstream = upstream
         self.lose_answers = False
-        self.lost = 0
-        self.stall = False
-        self.seen: list[str] = []
+        self.answers_lost = 0
+        self.stall_answers = False
+        self.request_lines: list[str] = []
         self.url = ""
         self._tasks: set[asyncio.Task[None]] = set()
 
     def writes(self) -> list[str]:
-        """First lines of the requests that are no reads."""
-        return [line for line in self.seen if not line.startswith("GET ")]
+        """First lines of all requests but GET."""
+        return [line for line in self.request_lines if not line.startswith("GET ")]
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection."""
+        """Serves one connection."""
         parts = urlsplit(self.upstream.server)
         context = self.upstream.ssl_context()
         assert isinstance(context, ssl.SSLContext)
         up_reader, up_writer = await asyncio.open_connection(parts.hostname, parts.port, ssl=context)
-        up, down = self._forward(reader, up_writer), self._back(up_reader, writer)
+        up, down = self._forward(reader, up_writer), self._return(up_reader, writer)
         tasks = [asyncio.create_task(up), asyncio.create_task(down)]
         self._tasks.update(tasks)
         with contextlib.suppress(ConnectionError, asyncio.CancelledError):
@@ -52,16 +54,16 @@ class LosingProxy:
         while data := await reader.read(2**16):
             line = data.split(b"\r\n", 1)[0]
             if line.endswith(b"HTTP/1.1"):
-                self.seen.append(line.decode().removesuffix(" HTTP/1.1"))
+                self.request_lines.append(line.decode().removesuffix(" HTTP/1.1"))
             writer.write(data)
             await writer.drain()
 
-    async def _back(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _return(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(2**16):
             if self.lose_answers:
-                self.lost += 1
+                self.answers_lost += 1
                 return
-            if self.stall:
+            if self.stall_answers:
                 await asyncio.Event().wait()
             writer.write(data)
             await writer.drain()

@@ -17,7 +17,7 @@ import aiohttp
 
 from modelops.adapters.kube import Connection
 
-SERVICES = ("HF_ENDPOINT", "MODELOPS_ENDPOINTS_URL", "LANGSMITH_ENDPOINT", "OPENROUTER_BASE_URL")
+SERVICE_URLS = ("HF_ENDPOINT", "MODELOPS_ENDPOINTS_URL", "LANGSMITH_ENDPOINT", "OPENROUTER_BASE_URL")
 
 
 @dataclass
@@ -29,8 +29,8 @@ class Operator:
     lines: list[dict[str, Any]] = field(default_factory=list)
     raw: list[str] = field(default_factory=list)
 
-    async def until(self, condition: Callable[[], Any], *, seconds: float = 30) -> Any:
-        """What `condition` returns once that is true; fails where the process ends before, or in time."""
+    async def wait_until(self, condition: Callable[[], Any], *, seconds: float = 30) -> Any:
+        """Waits until `condition` returns a true value, and returns it; fails if the process ends or `seconds` pass before."""
         for _ in range(int(seconds / 0.05)):
             found = condition()
             if found:
@@ -41,13 +41,13 @@ class Operator:
         log = "\n".join(self.raw[-40:])
         raise AssertionError(f"not within {seconds} s (exit code {self.process.returncode})\n{log}")
 
-    async def ready(self) -> None:
-        """Returns when /readyz says 200 as a leader."""
-        await self.until(lambda: self.addresses().get("pid") == self.process.pid)
-        await self.until_status("/readyz", 200)
+    async def wait_until_ready(self) -> None:
+        """Waits until the operator is the leader and /readyz answers 200."""
+        await self.wait_until(lambda: self.addresses().get("pid") == self.process.pid)
+        await self.wait_for_status("/readyz", 200)
 
-    async def until_status(self, path: str, status: int) -> dict[str, Any]:
-        """The answer's JSON when it has that status."""
+    async def wait_for_status(self, path: str, status: int) -> dict[str, Any]:
+        """Waits until the path answers with this status; returns the JSON of the answer."""
         async with asyncio.timeout(30):
             while True:
                 found, body = await self.get(path)
@@ -57,7 +57,7 @@ class Operator:
                 await asyncio.sleep(0.05)
 
     def addresses(self) -> dict[str, Any]:
-        """What the operator says of its ports."""
+        """The addresses of the operator's ports, from its state file; empty before it has written the file."""
         try:
             found: dict[str, Any] = json.loads((self.state / "operator.json").read_text())
         except FileNotFoundError:
@@ -65,25 +65,25 @@ class Operator:
         return found
 
     async def get(self, path: str) -> tuple[int, str]:
-        """Status and text of the management port."""
+        """Status and text that the management port answers for this path."""
         async with (
             aiohttp.ClientSession() as session,
             session.get(self.addresses()["metrics"] + path) as answer,
         ):
             return answer.status, await answer.text()
 
-    def said(self, text: str) -> bool:
+    def has_logged(self, text: str) -> bool:
         """Whether a log line has this text."""
         return any(text in line for line in self.raw)
 
-    async def ended(self, *, seconds: float = 30) -> int:
-        """Its exit code."""
+    async def wait_for_exit(self, *, seconds: float = 30) -> int:
+        """Waits until the process ends; returns its exit code."""
         async with asyncio.timeout(seconds):
             return await self.process.wait()
 
 
 def kubeconfig_through(connection: Connection, url: str, path: Path, *, namespace: str) -> Path:
-    """A kubeconfig of the same user through a proxy's http:// address."""
+    """Writes a kubeconfig of the same user that connects through a proxy's http:// address."""
     config = {
         "current-context": "test",
         "contexts": [{"name": "test", "context": {"cluster": "c", "user": "u", "namespace": namespace}}],
@@ -98,11 +98,11 @@ def kubeconfig_through(connection: Connection, url: str, path: Path, *, namespac
 async def operator(
     kubeconfig: Path, state: Path, *, environ: Mapping[str, str] | None = None
 ) -> AsyncIterator[Operator]:
-    """A started operator, which is killed at the end where it still runs."""
-    keep = {key: os.environ[key] for key in ("PATH", "HOME", "PYTHONPATH") if key in os.environ}
+    """Starts an operator; it is killed at the end of the block if it still runs."""
+    inherited = {key: os.environ[key] for key in ("PATH", "HOME", "PYTHONPATH") if key in os.environ}
     environment = {
-        **keep,
-        **dict.fromkeys(SERVICES, "http://127.0.0.1:9"),
+        **inherited,
+        **dict.fromkeys(SERVICE_URLS, "http://127.0.0.1:9"),
         "MODELOPS_SANDBOX": "1",
         "KUBECONFIG": str(kubeconfig),
         "MODELOPS_STATE_DIR": str(state),
@@ -110,30 +110,30 @@ async def operator(
         "MODELOPS_METRICS_PORT": "0",
         "MODELOPS_REPORT_PORT": "0",
         "MODELOPS_REPORT_TOKEN": "a-shared-secret-of-the-test",
-        "MODELOPS_WATCH_NAMESPACES": _own_namespace(kubeconfig),
+        "MODELOPS_WATCH_NAMESPACES": _namespace_of(kubeconfig),
         **(environ or {}),
     }
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "modelops.runtime", env=environment, stderr=PIPE
     )
     running = Operator(process, state)
-    reading = asyncio.create_task(_read(running))
+    log_reader = asyncio.create_task(_read_log(running))
     try:
         yield running
     finally:
         if process.returncode is None:
             process.kill()
         await process.wait()
-        await reading
+        await log_reader
 
 
-def _own_namespace(kubeconfig: Path) -> str:
-    """The test's own: other tests' objects are on the same API server."""
+def _namespace_of(kubeconfig: Path) -> str:
+    """The kubeconfig's namespace. The operator watches only this one, because tests share the API server."""
     context: dict[str, Any] = json.loads(kubeconfig.read_text())["contexts"][0]["context"]
     return str(context["namespace"])
 
 
-async def _read(running: Operator) -> None:
+async def _read_log(running: Operator) -> None:
     assert running.process.stderr is not None
     async for line in running.process.stderr:
         text = line.decode().rstrip()

@@ -1,4 +1,4 @@
-"""config/policies on a shared cluster: they hold in the namespaces of one test alone, by a label."""
+"""Applies config/policies on a shared cluster so that they are in force only in the namespaces of one test, by a label."""
 
 from __future__ import annotations
 
@@ -26,31 +26,35 @@ _SECONDS = 30
 
 
 @contextmanager
-def installed(kubectl: Kubectl, namespace: str, *, operator: str) -> Iterator[None]:
-    """The policies under names of their own, for this namespace; `operator`: who writes status here."""
-    mark = uuid.uuid4().hex[:8]
-    kubectl("label", "namespace", namespace, f"{LABEL}={mark}", check=True)
-    items = [_narrowed(item, mark, operator) for path in POLICIES for item in _documents(path)]
+def installed_policies(kubectl: Kubectl, namespace: str, *, operator: str) -> Iterator[None]:
+    """Applies the policies under unique names, for this namespace only. `operator` is the user that may write status."""
+    label_value = uuid.uuid4().hex[:8]
+    kubectl("label", "namespace", namespace, f"{LABEL}={label_value}", check=True)
+    items = [
+        _restricted_to_namespace(item, label_value, operator)
+        for path in POLICIES
+        for item in _read_documents(path)
+    ]
     manifest = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
     kubectl("apply", "-f", "-", input=manifest, check=True)
     try:
-        with _somebody_to_try_with(kubectl, namespace):
-            _wait_until_they_hold(kubectl, namespace)
+        with _probe_user(kubectl, namespace):
+            _wait_until_enforced(kubectl, namespace)
         yield
     finally:
         kubectl("delete", "-f", "-", "--wait=false", input=manifest)
 
 
 def bind(kubectl: Kubectl, namespace: str, user: str, *roles: str) -> None:
-    """Gives a user roles of config/rbac, in one namespace."""
+    """Binds a user to roles of config/rbac in one namespace."""
     kubectl("apply", "-f", RBAC, check=True)
     for role in roles:
         binding = ("rolebinding", f"{user}-{role}", f"--clusterrole={role}", f"--user={user}")
         kubectl("create", *binding, namespace=namespace, check=True)
 
 
-def may_write_status(kubectl: Kubectl, namespace: str, user: str) -> None:
-    """By RBAC; the policy is what keeps them from it."""
+def allow_status_writes(kubectl: Kubectl, namespace: str, user: str) -> None:
+    """Lets RBAC allow the user to write status, so that only the policy can refuse it."""
     kinds = ",".join(f"{kind}.{GROUP}/status" for kind in ("agentmodels", "trainingruns", "rollouts"))
     kubectl(
         "create",
@@ -65,35 +69,35 @@ def may_write_status(kubectl: Kubectl, namespace: str, user: str) -> None:
     kubectl("create", *binding, namespace=namespace, check=True)
 
 
-def _documents(path: Path) -> list[dict[str, Any]]:
+def _read_documents(path: Path) -> list[dict[str, Any]]:
     return [dict(item) for item in YAML(typ="safe").load_all(path.read_text(encoding="utf-8"))]
 
 
-def _narrowed(item: dict[str, Any], mark: str, operator: str) -> dict[str, Any]:
+def _restricted_to_namespace(item: dict[str, Any], label_value: str, operator: str) -> dict[str, Any]:
     changed: dict[str, Any] = json.loads(json.dumps(item).replace(OPERATOR, operator))
-    changed["metadata"]["name"] += f"-{mark}"
+    changed["metadata"]["name"] += f"-{label_value}"
     if "policyName" in changed["spec"]:
-        changed["spec"]["policyName"] += f"-{mark}"
-        changed["spec"]["matchResources"] = {"namespaceSelector": {"matchLabels": {LABEL: mark}}}
+        changed["spec"]["policyName"] += f"-{label_value}"
+        changed["spec"]["matchResources"] = {"namespaceSelector": {"matchLabels": {LABEL: label_value}}}
     return changed
 
 
-def _wait_until_they_hold(kubectl: Kubectl, namespace: str) -> None:
-    """A policy counts when every part of the API server has heard of it: what each refuses is tried."""
+def _wait_until_enforced(kubectl: Kubectl, namespace: str) -> None:
+    """Waits until each policy refuses its forbidden request: the API server enforces a new policy with a delay."""
     deadline = time.monotonic() + _SECONDS
-    for what, arguments, manifest in _forbidden():
+    for what, arguments, manifest in _forbidden_requests():
         while kubectl(*arguments, "--dry-run=server", namespace=namespace, input=manifest).returncode == 0:
             assert time.monotonic() < deadline, f"{what} is not refused after {_SECONDS} s"
             time.sleep(0.1)
 
 
-def _forbidden() -> list[tuple[str, tuple[str, ...], str | None]]:
-    """For each policy a request that RBAC allows and it does not."""
+def _forbidden_requests() -> list[tuple[str, tuple[str, ...], str | None]]:
+    """For each policy a request that RBAC allows and that the policy refuses: name, kubectl arguments, manifest."""
     as_probe, patch = ("--as", _PROBE), ("--type=merge", "-p")
     approved = {"approvedBy": _PROBE, "digest": "sha256:" + "0" * 64}
     return [
-        ("approval", ("create", *as_probe, "-f", "-"), _run(approval=approved)),
-        ("requested-by", ("create", *as_probe, "-f", "-"), _run(requestedBy="somebody")),
+        ("approval", ("create", *as_probe, "-f", "-"), _training_run(approval=approved)),
+        ("requested-by", ("create", *as_probe, "-f", "-"), _training_run(requestedBy="somebody")),
         (
             "budget",
             (
@@ -122,7 +126,7 @@ def _forbidden() -> list[tuple[str, tuple[str, ...], str | None]]:
     ]
 
 
-def _run(**spec: Any) -> str:
+def _training_run(**spec: Any) -> str:
     given = {"agentModelRef": {"name": _PROBE}, "baseModel": "a/b", "maxUSD": "5", **spec}
     metadata = {"name": "another"}
     return json.dumps(
@@ -131,10 +135,10 @@ def _run(**spec: Any) -> str:
 
 
 @contextmanager
-def _somebody_to_try_with(kubectl: Kubectl, namespace: str) -> Iterator[None]:
-    """A user with the rights of a developer and on status, and an AgentModel; gone afterwards."""
+def _probe_user(kubectl: Kubectl, namespace: str) -> Iterator[None]:
+    """Creates an AgentModel, and a user with the rights of a developer and on status; deletes both at the end."""
     bind(kubectl, namespace, _PROBE, "modelops-developer")
-    may_write_status(kubectl, namespace, _PROBE)
+    allow_status_writes(kubectl, namespace, _PROBE)
     sample = (ROOT / "config" / "samples" / "agentmodel-docs.yaml").read_text(encoding="utf-8")
     agent = sample.replace("name: docs\n", f"name: {_PROBE}\n", 1)
     kubectl("create", "-f", "-", namespace=namespace, input=agent, check=True)

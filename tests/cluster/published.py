@@ -1,6 +1,6 @@
-"""What Kueue and Kubeflow Trainer publish of their API: read from their Go modules, once, into the user's cache.
+"""The CRDs of Kueue and Kubeflow Trainer, downloaded once from their Go modules into the user's cache.
 
-Both are Apache-2.0; nothing of them is in this repository. The module's checksum is compared with the one below.
+Both projects are Apache-2.0; none of their files is in this repository. The checksum of each module is verified.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from modelops.localcluster.progress import to_stderr
 
 
 @dataclass(frozen=True)
-class Published:
-    """Files of a Go module. `checksum`: as in go.sum."""
+class GoModuleFiles:
+    """Files of a Go module. `checksum` is the module's hash as in go.sum."""
 
     module: str
     version: str
@@ -37,7 +37,7 @@ class Published:
         return cache_root(os.environ) / "published" / f"{self.module.replace('/', '-')}-{self.version}"
 
 
-KUEUE = Published(
+KUEUE = GoModuleFiles(
     module="sigs.k8s.io/kueue",
     version="v0.10.0",
     checksum="h1:GDQlZbMLCyImRMIdlCO9yyI1JWoX+Ab6x9fodcJBva4=",
@@ -45,7 +45,7 @@ KUEUE = Published(
         f"config/components/crd/bases/kueue.x-k8s.io_{plural}.yaml" for plural in ("localqueues", "workloads")
     ),
 )
-TRAINER = Published(
+TRAINER = GoModuleFiles(
     module="github.com/kubeflow/trainer/v2",
     version="v2.0.0",
     checksum="h1:mnQSR9iPKItxyUR8mq66XsmxqKNVHwr9YYOB7BTU9dU=",
@@ -57,8 +57,8 @@ TRAINER = Published(
 )
 
 
-def fetched(published: Published) -> list[Path]:
-    """The files, in the cache."""
+def fetch_files(published: GoModuleFiles) -> list[Path]:
+    """Paths of the files in the cache; downloads them if they are missing."""
     folder = published.folder
     with exclusive_lock(folder.with_name(folder.name + ".lock")):
         if not folder.exists():
@@ -66,7 +66,7 @@ def fetched(published: Published) -> list[Path]:
     return [folder / Path(name).name for name in published.files]
 
 
-def _fetch(published: Published, folder: Path) -> None:
+def _fetch(published: GoModuleFiles, folder: Path) -> None:
     go = find_go(cache_root(os.environ), progress=to_stderr)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix="fetching-") as scratch:
         what = f"{published.module}@{published.version}"
@@ -76,19 +76,19 @@ def _fetch(published: Published, folder: Path) -> None:
         )
         if done.returncode:
             pytest.fail(f"go mod download {what}: {done.stderr or done.stdout}")
-        told = json.loads(done.stdout)
-        assert told["Sum"] == published.checksum, f"{what} is not what it was"
+        download = json.loads(done.stdout)
+        assert download["Sum"] == published.checksum, f"{what} has another checksum than expected"
         made = Path(scratch) / "files"
         made.mkdir()
         for name in published.files:
-            shutil.copyfile(Path(told["Dir"]) / name, made / Path(name).name)
+            shutil.copyfile(Path(download["Dir"]) / name, made / Path(name).name)
         made.rename(folder)
 
 
-def install(kubectl: Kubectl, *sources: Published) -> None:
-    """Applies the files, and returns when the API server serves the kinds."""
+def install_crds(kubectl: Kubectl, *sources: GoModuleFiles) -> None:
+    """Applies the files and waits until the API server serves their kinds."""
     for published in sources:
-        files = fetched(published)
+        files = fetch_files(published)
         crds = [file for file in files if "_distributed" not in file.name]
         for group in (crds, [file for file in files if file not in crds]):
             if group:
@@ -97,24 +97,24 @@ def install(kubectl: Kubectl, *sources: Published) -> None:
             if group is crds:
                 kubectl("wait", "--for=condition=Established", "--timeout=30s", *named, check=True)
                 for file in crds:
-                    _serves(kubectl, *file.stem.split("_"))
+                    _wait_until_served(kubectl, *file.stem.split("_"))
 
 
-def _serves(kubectl: Kubectl, group: str, plural: str, *, seconds: float = 60) -> None:
-    """Returns when objects of the kind can be written: an established one may still be initialising its storage.
+def _wait_until_served(kubectl: Kubectl, group: str, plural: str, *, seconds: float = 60) -> None:
+    """Waits until objects of the kind can be created: the storage of an established kind may still be initialising.
 
-    A list can be answered by an API server that does not yet take a creation, so a creation is what is tried.
+    The API server can answer a list before it accepts a creation, so this tries a creation of an invalid object.
     """
     deadline = time.monotonic() + seconds
     while True:
-        said = kubectl("create", "--raw", _collection(group, plural), "-f", "-", input="{}")
-        if "initializing" not in said.stderr and "could not find" not in said.stderr:
+        response = kubectl("create", "--raw", _collection_path(group, plural), "-f", "-", input="{}")
+        if "initializing" not in response.stderr and "could not find" not in response.stderr:
             return
-        assert time.monotonic() < deadline, f"{plural}.{group} is not served: {said.stderr}"
+        assert time.monotonic() < deadline, f"{plural}.{group} is not served: {response.stderr}"
         time.sleep(0.1)
 
 
-def _collection(group: str, plural: str) -> str:
+def _collection_path(group: str, plural: str) -> str:
     version = "v1beta1" if group == "kueue.x-k8s.io" else "v1alpha1"
     scope = "" if plural.startswith("cluster") else "/namespaces/default"
     return f"/apis/{group}/{version}{scope}/{plural}"

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cluster.docs_scenes import GROUP, SAMPLES, Kubectl
-from tests.cluster.policies import ROOT, bind, installed
+from tests.cluster.docs_preconditions import GROUP, SAMPLES, Kubectl
+from tests.cluster.policies import ROOT, bind, installed_policies
 
 from modelops.localcluster import LocalCluster
 
@@ -70,7 +70,7 @@ class Person:
 @pytest.fixture
 def alice(cluster: LocalCluster, kubectl: Kubectl, namespace: str) -> Iterator[Person]:
     """A user who may approve; the admission policies are installed."""
-    with installed(kubectl, namespace, operator="admin"):
+    with installed_policies(kubectl, namespace, operator="admin"):
         kubectl("create", "-f", SAMPLES / "trainingrun-docs.yaml", namespace=namespace, check=True)
         bind(kubectl, namespace, "alice", "modelops-approver")
         yield Person(cluster, kubectl, namespace, "alice")

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from huggingface_hub import HfApi
-from tests.cluster.docs_scenes import GROUP, Kubectl, Scenes
+from tests.cluster.docs_preconditions import GROUP, Kubectl, Preconditions
 from tests.contract.published import Published, publish
 
 from modelops.api.v1alpha1.names import record_name
@@ -38,7 +38,7 @@ class Agent:
         # Unique to this test: prune also reads the namespaces of tests that have just ended.
         own = hashlib.sha256(namespace.encode()).hexdigest()[:5]
         self.uids = {number: f"{number}{own}-run" for number in (1, 2, 3)}
-        Scenes(kubectl, namespace).play("agent")
+        Preconditions(kubectl, namespace).establish("agent")
 
     def modelops(
         self, *arguments: str, user: str | None = None, **environ: str

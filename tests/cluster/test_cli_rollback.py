@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 import pytest
-from tests.cluster.docs_scenes import GROUP, Kubectl, Scenes
+from tests.cluster.docs_preconditions import GROUP, Kubectl, Preconditions
 
 from modelops.api.v1alpha1.names import record_name
 from modelops.domain.record import Active, Record, Target
@@ -25,7 +25,7 @@ class Agent:
 
     def __init__(self, cluster: LocalCluster, kubectl: Kubectl, namespace: str) -> None:
         self._cluster, self._kubectl, self.namespace = cluster, kubectl, namespace
-        self.scenes = Scenes(kubectl, namespace)
+        self.preconditions = Preconditions(kubectl, namespace)
 
     def rollback(self) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "modelops.cli", "rollback", "docs", "-n", self.namespace]
@@ -52,10 +52,10 @@ class Agent:
 
     def start_canary(self) -> str:
         """Start a canary with 20 percent; return the rollout's uid."""
-        self.scenes.play("agent")
-        self.before = self.scenes.file()
-        self.scenes.play("rollout")
-        self.scenes.play("canary")
+        self.preconditions.establish("agent")
+        self.before = self.preconditions.agents_file()
+        self.preconditions.establish("rollout")
+        self.preconditions.establish("canary")
         uid: str = self.get(f"rollouts.{GROUP}", ROLLOUT)["metadata"]["uid"]
         return uid
 
@@ -117,7 +117,7 @@ def test_a_status_that_still_shows_an_ended_rollout_aborts_nothing(agent: Agent)
 
 
 def test_a_file_that_cannot_be_read_is_not_reported_as_stable(agent: Agent) -> None:
-    agent.scenes.play("agent")
+    agent.preconditions.establish("agent")
     agent.patch("configmap", "agents", {"data": {"agents.yaml": "agents: ["}})
     done = agent.rollback()
     assert (done.returncode, done.stdout) == (1, "")
@@ -132,7 +132,7 @@ def test_the_rollout_with_the_agent_lock_is_aborted_even_if_the_file_cannot_be_r
 
 
 def test_an_agent_without_a_canary_is_on_stable(agent: Agent) -> None:
-    agent.scenes.play("agent")
+    agent.preconditions.establish("agent")
     done = agent.rollback()
     assert (done.returncode, done.stderr) == (0, "")
     assert "no Rollout is active for docs: it is on stable" in done.stdout

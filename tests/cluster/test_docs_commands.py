@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from tests.cluster.docs_scenes import SAMPLES, Scenes
+from tests.cluster.docs_preconditions import SAMPLES, Preconditions
 from tests.contract.published import publish
 from tests.unit.docs.pages import ROOT, Block, blocks, guides
 
@@ -24,7 +24,7 @@ Kubectl = Callable[..., "subprocess.CompletedProcess[str]"]
 Shell = Callable[..., str]
 
 PAGES = [page for page in guides() if any(block.test == "cluster" for block in blocks(page))]
-SPECS = sorted((ROOT / "docs" / "spec" / "v1alpha1").glob("*.md"))
+SPEC_PAGES = sorted((ROOT / "docs" / "spec" / "v1alpha1").glob("*.md"))
 MANIFESTS = [block for page in guides() for block in blocks(page) if block.test == "manifest"]
 EXAMPLE = "0198b2c4-7d1e-7a10-9c3f-5b8a12e4d601"
 """The example that docs/guides/lineage.md asks for."""
@@ -32,8 +32,8 @@ _SECONDS = 60
 
 
 @pytest.fixture
-def own_namespace(kubectl: Kubectl) -> Iterator[str]:
-    """The name of a namespace that the page itself may create."""
+def page_namespace(kubectl: Kubectl) -> Iterator[str]:
+    """The name of a namespace that does not exist; a page may create it."""
     name = f"docs-{uuid.uuid4().hex[:10]}"
     yield name
     kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
@@ -41,7 +41,7 @@ def own_namespace(kubectl: Kubectl) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """Where the pages' Hub is: the sandbox's, with two versions, the first of which was trained on their example."""
+    """Environment for the sandbox's Hub with two versions; the first one was trained on the pages' example."""
     from huggingface_hub import HfApi
 
     with start(tmp_path_factory.mktemp("sandbox")) as sandbox, pytest.MonkeyPatch.context() as patch:
@@ -56,8 +56,8 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture
-def shell(cluster: LocalCluster, own_namespace: str, tmp_path: Path) -> Shell:
-    """bash as a reader has it: kubectl and modelops on PATH, and a kubeconfig with a namespace of its own."""
+def shell(cluster: LocalCluster, page_namespace: str, tmp_path: Path) -> Shell:
+    """Runs bash as a reader would: kubectl and modelops are on PATH, and the kubeconfig has the page's namespace."""
     programs = tmp_path / "bin"
     programs.mkdir()
     (programs / "kubectl").symlink_to(cluster.kubectl)
@@ -70,7 +70,7 @@ def shell(cluster: LocalCluster, own_namespace: str, tmp_path: Path) -> Shell:
         **dict.fromkeys(("HF_TOKEN", "LANGSMITH_API_KEY", "OPENROUTER_API_KEY"), "not-a-key"),
     }
 
-    def run(text: str, *, folder: Path = ROOT, environ: Mapping[str, str] | None = None) -> str:
+    def run_script(text: str, *, folder: Path = ROOT, environ: Mapping[str, str] | None = None) -> str:
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", text],
             cwd=folder,
@@ -82,37 +82,39 @@ def shell(cluster: LocalCluster, own_namespace: str, tmp_path: Path) -> Shell:
         assert done.returncode == 0, f"{text}\nexit code {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout
 
-    run(f"kubectl config set-context --current --namespace={own_namespace}")
-    return run
+    run_script(f"kubectl config set-context --current --namespace={page_namespace}")
+    return run_script
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_commands_of_a_page_work_from_top_to_bottom(
-    page: Path, shell: Shell, kubectl: Kubectl, own_namespace: str, request: pytest.FixtureRequest
+    page: Path, shell: Shell, kubectl: Kubectl, page_namespace: str, request: pytest.FixtureRequest
 ) -> None:
     to_run = [block for block in blocks(page) if block.test == "cluster"]
     if not any("create namespace" in block.text for block in to_run):
-        kubectl("create", "namespace", own_namespace, check=True)
-    scenes = Scenes(kubectl, own_namespace)
+        kubectl("create", "namespace", page_namespace, check=True)
+    preconditions = Preconditions(kubectl, page_namespace)
     for block in to_run:
-        for scene in block.scenes:
-            if scene != "hub":
-                scenes.play(scene)
+        for precondition in block.scenes:
+            if precondition != "hub":
+                preconditions.establish(precondition)
         environ = request.getfixturevalue("hub") if "hub" in block.scenes else None
-        said = shell(_in_namespace(block, own_namespace), environ=environ)
+        output = shell(_with_namespace(block, page_namespace), environ=environ)
         if "--direct" in block.text:
-            assert "is on stable: routing was removed" in said
-            assert agentsfile.parse(scenes.file(), "docs").routing is None
+            assert "is on stable: routing was removed" in output
+            assert agentsfile.parse(preconditions.agents_file(), "docs").routing is None
         elif "modelops rollback" in block.text:
-            assert "rollout docs-v1-1 is being aborted" in said
+            assert "rollout docs-v1-1 is being aborted" in output
 
 
-@pytest.mark.parametrize("page", SPECS, ids=lambda page: page.stem)
-def test_commands_of_a_spec_page_work(page: Path, shell: Shell, kubectl: Kubectl, own_namespace: str) -> None:
-    kubectl("create", "namespace", own_namespace, check=True)
-    scenes = Scenes(kubectl, own_namespace)
-    for scene in ("agent", "run", "rollout"):
-        scenes.play(scene)
+@pytest.mark.parametrize("page", SPEC_PAGES, ids=lambda page: page.stem)
+def test_commands_of_a_spec_page_work(
+    page: Path, shell: Shell, kubectl: Kubectl, page_namespace: str
+) -> None:
+    kubectl("create", "namespace", page_namespace, check=True)
+    preconditions = Preconditions(kubectl, page_namespace)
+    for precondition in ("agent", "run", "rollout"):
+        preconditions.establish(precondition)
     commands = re.findall(r"^\$ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     assert commands
     for command in commands:
@@ -124,6 +126,6 @@ def test_manifest_of_a_guide_is_accepted(manifest: Block, kubectl: Kubectl, name
     kubectl("apply", "--dry-run=server", "-f", "-", namespace=namespace, input=manifest.text, check=True)
 
 
-def _in_namespace(block: Block, namespace: str) -> str:
-    """The pages write code-chef; a test has a namespace of its own."""
+def _with_namespace(block: Block, namespace: str) -> str:
+    """The block's text with the test's namespace in place of code-chef."""
     return re.sub(r"(-n|create namespace) code-chef\b", rf"\1 {namespace}", block.text)

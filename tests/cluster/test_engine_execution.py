@@ -1,4 +1,4 @@
-"""The executor against a real API server: what it does when an object is not what was decided from."""
+"""The executor on a real API server: what it does when an object has changed since the plan was made."""
 
 from __future__ import annotations
 
@@ -71,31 +71,31 @@ RECORD = initial_record(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Call(Action):
-    """Something outside Kubernetes."""
+class SampleAction(Action):
+    """An action outside Kubernetes."""
 
     authority: ClassVar[Authority] = Authority.AGENT
     trace: ClassVar[str] = "call"
 
 
 @dataclass
-class Bench:
-    """One executor behind the proxy, one client beside it, and what the plans are about."""
+class ExecutorHarness:
+    """An executor behind the proxy, another client without the proxy, and the objects that the plans change."""
 
     executor: Executor
     cache: ObjectCache
     proxy: LosingProxy
-    beside: KubeClient
-    through: KubeClient
+    other_client: KubeClient
+    proxied_client: KubeClient
     namespace: str
     write_base: WriteBase
-    did: list[Action]
+    performed: list[Action]
 
-    async def carry_out(self, *steps: Write | Action, do_raises: Exception | None = None) -> Executed:
+    async def execute_plan(self, *steps: Write | Action, action_error: Exception | None = None) -> Executed:
         async def perform(step: Action) -> None:
-            self.did.append(step)
-            if do_raises is not None:
-                raise do_raises
+            self.performed.append(step)
+            if action_error is not None:
+                raise action_error
 
         return await self.executor.execute(
             Plan(steps=steps),
@@ -106,48 +106,48 @@ class Bench:
             perform=perform,
         )
 
-    async def live(self, resource: Resource, name: str) -> Json:
-        found = await self.beside.get(resource, self.namespace, name)
+    async def read(self, resource: Resource, name: str) -> Json:
+        found = await self.other_client.get(resource, self.namespace, name)
         assert found is not None
         return found
 
-    async def change_beside(self, resource: Resource, name: str, change: Json) -> Json:
-        """Somebody else's write."""
-        version = (await self.live(resource, name))["metadata"]["resourceVersion"]
+    async def patch_as_other_client(self, resource: Resource, name: str, change: Json) -> Json:
+        """A write by another client."""
+        version = (await self.read(resource, name))["metadata"]["resourceVersion"]
         merge = {**change, "metadata": {**change.get("metadata", {}), "resourceVersion": version}}
-        return await self.beside.patch(resource, self.namespace, name, merge)
+        return await self.other_client.patch(resource, self.namespace, name, merge)
 
 
 @pytest.fixture
-async def bench(cluster: LocalCluster, kubectl: Kubectl, namespace: str) -> AsyncIterator[Bench]:
+async def harness(cluster: LocalCluster, kubectl: Kubectl, namespace: str) -> AsyncIterator[ExecutorHarness]:
     kubectl("apply", "-f", "-", input=GADGET_CRD, check=True)
     kubectl("wait", "--for=condition=Established", f"crd/gadgets.{GROUP}", check=True)
     connection = Connection.from_kubeconfig(cluster.kubeconfig)
-    async with losing_proxy(connection) as proxy, KubeClient(Transport(connection)) as beside:
+    async with losing_proxy(connection) as proxy, KubeClient(Transport(connection)) as other_client:
         metadata = {"namespace": namespace, "name": "g", "finalizers": [f"{GROUP}/cleanup"]}
         gadget = {"apiVersion": f"{GROUP}/v1", "kind": "Gadget", "metadata": metadata, "spec": {"size": 1}}
-        made = await beside.create(GADGETS, gadget)
-        file = await beside.create(
+        made = await other_client.create(GADGETS, gadget)
+        file = await other_client.create(
             CONFIG_MAPS,
             {
                 "metadata": {"namespace": namespace, "name": "agents"},
                 "data": {"agents.yaml": "a", "other": "o"},
             },
         )
-        through = Transport(dataclasses.replace(connection, server=proxy.url), request_seconds=5)
-        async with KubeClient(through) as kube:
+        proxied_client = Transport(dataclasses.replace(connection, server=proxy.url), request_seconds=5)
+        async with KubeClient(proxied_client) as kube:
             cache = ObjectCache(monotonic=lambda: 0.0)
             cache.put(GADGETS, made)
             cache.put(CONFIG_MAPS, file)
-            yield Bench(
+            yield ExecutorHarness(
                 executor=Executor(kube, cache),
                 cache=cache,
                 proxy=proxy,
-                beside=beside,
-                through=kube,
+                other_client=other_client,
+                proxied_client=kube,
                 namespace=namespace,
                 write_base=WriteBase(object=made, file=file),
-                did=[],
+                performed=[],
             )
 
 
@@ -159,21 +159,21 @@ def file(text: str, **more: tuple[str, int]) -> WriteFile:
     return WriteFile(text=text, purpose="test", **more)
 
 
-async def test_writes_of_one_plan_follow_each_other(bench: Bench) -> None:
-    executed = await bench.carry_out(
+async def test_a_plan_carries_out_its_steps_in_order(harness: ExecutorHarness) -> None:
+    executed = await harness.execute_plan(
         status(1),
         WriteRecord(record=RECORD, purpose="first"),
         WriteRecord(record=RECORD.with_(deployed_at="later"), purpose="second"),
         file("b"),
-        Call(),
+        SampleAction(),
         Announce(reason="Tested", message="all of it"),
         status(2),
         WriteFinalizers(finalizers=(f"{GROUP}/cleanup", f"{GROUP}/more")),
     )
     assert executed == Executed(done=True, wrote=6, file_written_at=executed.file_written_at)
     assert executed.file_written_at is not None
-    gadget = await bench.live(GADGETS, "g")
-    record = await bench.live(CONFIG_MAPS, "docs-modelops-record")
+    gadget = await harness.read(GADGETS, "g")
+    record = await harness.read(CONFIG_MAPS, "docs-modelops-record")
     assert gadget["status"] == {"step": 2}
     assert gadget["metadata"]["finalizers"] == [f"{GROUP}/cleanup", f"{GROUP}/more"]
     assert Record.from_data(record["data"]).deployed_at == "later"
@@ -181,123 +181,127 @@ async def test_writes_of_one_plan_follow_each_other(bench: Bench) -> None:
         "modelops.code-chef.dev/record": "docs",
         "modelops.code-chef.dev/managed": "true",
     }
-    assert (await bench.live(CONFIG_MAPS, "agents"))["data"] == {"agents.yaml": "b", "other": "o"}
-    assert bench.did == [Call()]
-    write_base = bench.cache.get(GADGETS, bench.namespace, "g")
+    assert (await harness.read(CONFIG_MAPS, "agents"))["data"] == {"agents.yaml": "b", "other": "o"}
+    assert harness.performed == [SampleAction()]
+    write_base = harness.cache.get(GADGETS, harness.namespace, "g")
     assert write_base is not None
     assert write_base["metadata"]["resourceVersion"] == gadget["metadata"]["resourceVersion"]
-    assert bench.write_base.object == gadget
+    assert harness.write_base.object == gadget
 
 
-async def test_an_equal_status_and_equal_finalizers_are_not_written(bench: Bench) -> None:
-    await bench.carry_out(status(1))
-    before = len(bench.proxy.writes())
-    executed = await bench.carry_out(status(1), WriteFinalizers(finalizers=(f"{GROUP}/cleanup",)))
+async def test_an_unchanged_status_and_unchanged_finalizers_are_not_written(harness: ExecutorHarness) -> None:
+    await harness.execute_plan(status(1))
+    before = len(harness.proxy.writes())
+    executed = await harness.execute_plan(status(1), WriteFinalizers(finalizers=(f"{GROUP}/cleanup",)))
     assert executed == Executed(done=True, wrote=0)
-    assert len(bench.proxy.writes()) == before
+    assert len(harness.proxy.writes()) == before
 
 
-async def test_a_newer_object_ends_the_plan_and_is_read(bench: Bench) -> None:
-    newer = await bench.change_beside(GADGETS, "g", {"spec": {"size": 2}})
-    executed = await bench.carry_out(status(1), file("b"))
+async def test_a_newer_object_stops_the_plan_and_is_read(harness: ExecutorHarness) -> None:
+    newer = await harness.patch_as_other_client(GADGETS, "g", {"spec": {"size": 2}})
+    executed = await harness.execute_plan(status(1), file("b"))
     assert executed == Executed(done=False, conflict="object")
-    assert bench.write_base.object["metadata"]["resourceVersion"] == newer["metadata"]["resourceVersion"]
-    write_base = bench.cache.get(GADGETS, bench.namespace, "g")
+    assert harness.write_base.object["metadata"]["resourceVersion"] == newer["metadata"]["resourceVersion"]
+    write_base = harness.cache.get(GADGETS, harness.namespace, "g")
     assert write_base is not None
     assert write_base["spec"] == {"size": 2}
-    assert (await bench.live(CONFIG_MAPS, "agents"))["data"]["agents.yaml"] == "a"
+    assert (await harness.read(CONFIG_MAPS, "agents"))["data"]["agents.yaml"] == "a"
 
 
-async def test_a_newer_file_gives_the_intent_to_rebase(bench: Bench) -> None:
-    await bench.change_beside(CONFIG_MAPS, "agents", {"data": {"other": "foreign"}})
-    executed = await bench.carry_out(status(1), file("b", intended=("uid", 1)))
+async def test_a_newer_file_stops_the_plan_and_returns_the_intent_to_rebase(harness: ExecutorHarness) -> None:
+    await harness.patch_as_other_client(CONFIG_MAPS, "agents", {"data": {"other": "foreign"}})
+    executed = await harness.execute_plan(status(1), file("b", intended=("uid", 1)))
     assert executed == Executed(done=False, conflict="file", rebase=("uid", 1), wrote=1)
-    assert bench.write_base.file is not None
-    assert bench.write_base.file["data"] == {"agents.yaml": "a", "other": "foreign"}
+    assert harness.write_base.file is not None
+    assert harness.write_base.file["data"] == {"agents.yaml": "a", "other": "foreign"}
 
 
-async def test_a_file_write_that_was_not_intended_just_now_gives_no_rebase(bench: Bench) -> None:
-    await bench.change_beside(CONFIG_MAPS, "agents", {"data": {"other": "foreign"}})
-    assert await bench.carry_out(file("b")) == Executed(done=False, conflict="file")
+async def test_a_file_write_without_an_intent_of_this_plan_is_not_rebased(harness: ExecutorHarness) -> None:
+    await harness.patch_as_other_client(CONFIG_MAPS, "agents", {"data": {"other": "foreign"}})
+    assert await harness.execute_plan(file("b")) == Executed(done=False, conflict="file")
 
 
-async def test_a_record_that_somebody_made_first_is_a_conflict_and_is_read(bench: Bench) -> None:
-    assert (await bench.carry_out(WriteRecord(record=RECORD, purpose="first"))).done
-    bench.write_base.record = None
-    executed = await bench.carry_out(WriteRecord(record=RECORD.with_(deployed_at="later"), purpose="again"))
+async def test_a_record_created_by_another_client_is_a_conflict_and_is_read(harness: ExecutorHarness) -> None:
+    assert (await harness.execute_plan(WriteRecord(record=RECORD, purpose="first"))).done
+    harness.write_base.record = None
+    executed = await harness.execute_plan(
+        WriteRecord(record=RECORD.with_(deployed_at="later"), purpose="again")
+    )
     assert executed == Executed(done=False, conflict="record")
-    assert bench.write_base.record is not None
-    assert Record.from_data(bench.write_base.record["data"]) == RECORD
+    assert harness.write_base.record is not None
+    assert Record.from_data(harness.write_base.record["data"]) == RECORD
 
 
-async def test_a_file_that_is_gone_is_gone_from_the_cache(bench: Bench) -> None:
-    await bench.beside.delete(CONFIG_MAPS, bench.namespace, "agents")
-    executed = await bench.carry_out(file("b", intended=("uid", 1)))
+async def test_a_deleted_file_is_removed_from_the_cache(harness: ExecutorHarness) -> None:
+    await harness.other_client.delete(CONFIG_MAPS, harness.namespace, "agents")
+    executed = await harness.execute_plan(file("b", intended=("uid", 1)))
     assert executed == Executed(done=False, conflict="file")
-    assert bench.write_base.file is None
-    assert bench.cache.get(CONFIG_MAPS, bench.namespace, "agents") is None
+    assert harness.write_base.file is None
+    assert harness.cache.get(CONFIG_MAPS, harness.namespace, "agents") is None
 
 
-async def test_a_lost_answer_to_a_file_write_is_read_back_and_never_rebased(bench: Bench) -> None:
-    await bench.carry_out(status(1))
-    bench.proxy.lose_answers = True
+async def test_a_lost_answer_to_a_file_write_is_read_back_and_never_rebased(harness: ExecutorHarness) -> None:
+    await harness.execute_plan(status(1))
+    harness.proxy.lose_answers = True
     with pytest.raises(Unavailable):  # the live read fails as well: the queue tries again
-        await bench.carry_out(file("b", intended=("uid", 1)))
-    bench.proxy.lose_answers = False
-    assert (await bench.live(CONFIG_MAPS, "agents"))["data"]["agents.yaml"] == "b"
+        await harness.execute_plan(file("b", intended=("uid", 1)))
+    harness.proxy.lose_answers = False
+    assert (await harness.read(CONFIG_MAPS, "agents"))["data"]["agents.yaml"] == "b"
 
-    executed = await bench.carry_out(file("c", intended=("uid", 1)))
+    executed = await harness.execute_plan(file("c", intended=("uid", 1)))
     assert executed == Executed(done=False, conflict="file", rebase=("uid", 1))
-    assert bench.write_base.file is not None
-    assert bench.write_base.file["data"]["agents.yaml"] == "b"
+    assert harness.write_base.file is not None
+    assert harness.write_base.file["data"]["agents.yaml"] == "b"
 
 
-async def test_a_lost_answer_ends_the_plan_and_shows_what_is_true(bench: Bench) -> None:
+async def test_a_lost_answer_stops_the_plan_and_the_live_object_is_read(harness: ExecutorHarness) -> None:
     class LoseOnce(KubeClient):
         async def replace_status(self, resource: Resource, body: Json) -> Json:
-            bench.proxy.lose_answers = True
+            harness.proxy.lose_answers = True
             try:
                 return await super().replace_status(resource, body)
             finally:
-                bench.proxy.lose_answers = False
+                harness.proxy.lose_answers = False
 
-    bench.executor = Executor(LoseOnce(bench.through.transport), bench.cache)
-    executed = await bench.carry_out(status(1), Call())
+    harness.executor = Executor(LoseOnce(harness.proxied_client.transport), harness.cache)
+    executed = await harness.execute_plan(status(1), SampleAction())
     assert executed == Executed(done=False, retry_after=0.0)
-    assert bench.did == []
-    assert bench.write_base.object["status"] == {"step": 1}
+    assert harness.performed == []
+    assert harness.write_base.object["status"] == {"step": 1}
 
 
-async def test_the_last_finalizer_takes_the_object_out_of_the_cache(bench: Bench) -> None:
-    await bench.beside.delete(GADGETS, bench.namespace, "g")
-    bench.write_base.object = await bench.live(GADGETS, "g")
-    assert await bench.carry_out(WriteFinalizers(finalizers=())) == Executed(done=True, wrote=1)
-    assert bench.cache.get(GADGETS, bench.namespace, "g") is None
-    assert await bench.beside.get(GADGETS, bench.namespace, "g") is None
+async def test_removing_the_last_finalizer_removes_the_object_from_the_cache(
+    harness: ExecutorHarness,
+) -> None:
+    await harness.other_client.delete(GADGETS, harness.namespace, "g")
+    harness.write_base.object = await harness.read(GADGETS, "g")
+    assert await harness.execute_plan(WriteFinalizers(finalizers=())) == Executed(done=True, wrote=1)
+    assert harness.cache.get(GADGETS, harness.namespace, "g") is None
+    assert await harness.other_client.get(GADGETS, harness.namespace, "g") is None
 
 
-async def test_what_the_api_server_will_not_take_is_an_error(bench: Bench) -> None:
+async def test_a_write_that_the_api_server_rejects_is_refused(harness: ExecutorHarness) -> None:
     with pytest.raises(Refused, match=r"status\.step"):
-        await bench.carry_out(status(10))
+        await harness.execute_plan(status(10))
 
 
 @pytest.mark.parametrize(
     ("error", "retry_after"),
     [(Unavailable("busy", retry_after=7.0), 7.0), (Unavailable("busy"), 1.0), (Uncertain("lost"), 1.0)],
 )
-async def test_what_a_service_cannot_do_now_is_tried_later(
-    bench: Bench, error: Exception, retry_after: float
+async def test_an_unavailable_service_stops_the_plan_with_a_retry_delay(
+    harness: ExecutorHarness, error: Exception, retry_after: float
 ) -> None:
-    executed = await bench.carry_out(status(1), Call(), status(2), do_raises=error)
+    executed = await harness.execute_plan(status(1), SampleAction(), status(2), action_error=error)
     assert executed == Executed(done=False, retry_after=retry_after, wrote=1)
-    assert (await bench.live(GADGETS, "g"))["status"] == {"step": 1}
+    assert (await harness.read(GADGETS, "g"))["status"] == {"step": 1}
 
 
-async def test_who_does_not_lead_writes_nothing(bench: Bench) -> None:
-    def shut() -> None:
+async def test_only_the_leader_writes(harness: ExecutorHarness) -> None:
+    def refuse() -> None:
         raise NotLeader("no")
 
-    bench.executor = Executor(bench.through.with_gate(shut), bench.cache)
+    harness.executor = Executor(harness.proxied_client.with_gate(refuse), harness.cache)
     with pytest.raises(NotLeader):
-        await bench.carry_out(status(1))
-    assert bench.proxy.writes() == []
+        await harness.execute_plan(status(1))
+    assert harness.proxy.writes() == []

@@ -1,6 +1,6 @@
-"""A Job of the cluster really run by a kubelet: its user, folders, environment, log, timeout and end.
+"""A Kubernetes Job that a kubelet runs: its user, folders, environment, log, timeout and end.
 
-It needs a node: MODELOPS_KUBECONFIG of a cluster that has one, and MODELOPS_TEST_IMAGE, an image that the node has or can
+These tests need a node: MODELOPS_KUBECONFIG of a cluster that has one, and MODELOPS_TEST_IMAGE, an image that the node has or can
 pull, with bash, tar, base64 and coreutils.
 """
 
@@ -28,7 +28,7 @@ from modelops.ports import Job, JobRequest
 IMAGE = os.environ.get("MODELOPS_TEST_IMAGE", "")
 NONCE = "n0nce"
 PROMPT = "$(HF_TOKEN) costs $$5"
-"""With the token in it where Kubernetes had its way."""
+"""Text that Kubernetes would expand in an environment variable, unless it is escaped."""
 UNPACK = 'echo "$MODELOPS_PAYLOAD" | base64 -d | tar xz && '
 REPORT = (
     'test -s train.py && test "$(id -u)" = 1000 && test -w /work && test -w /dev/shm && test "$HOME" = /work && '
@@ -39,7 +39,7 @@ REPORT = (
 
 
 @dataclass(frozen=True)
-class Node(ClusterAttempt):
+class NodeAttempt(ClusterAttempt):
     """An attempt in a cluster with a node."""
 
     engine = "kubernetes"
@@ -64,18 +64,18 @@ class Node(ClusterAttempt):
         )
         return await self.jobs.submit("", request)
 
-    async def reaches(self, job: Job, stage: str) -> Job:
-        async def there() -> Job | None:
+    async def wait_for_stage(self, job: Job, stage: str) -> Job:
+        async def in_stage() -> Job | None:
             found = await self.jobs.inspect("", self.account, job.id)
             assert found is not None
             assert found.stage == stage or not found.ended, found
             return found if found.stage == stage else None
 
-        return await kubelet.until(there, seconds=120, say=stage)
+        return await kubelet.wait_until(in_stage, seconds=120, expected=stage)
 
 
 @pytest.fixture
-async def node(cluster: LocalCluster, namespace: str, kubectl: Kubectl) -> AsyncIterator[Node]:
+async def node(cluster: LocalCluster, namespace: str, kubectl: Kubectl) -> AsyncIterator[NodeAttempt]:
     ready = kubectl("get", "nodes", "-o", "jsonpath={.items[*].status.conditions[?(@.type=='Ready')].status}")
     if "True" not in ready.stdout or not IMAGE:
         pytest.skip(
@@ -84,12 +84,14 @@ async def node(cluster: LocalCluster, namespace: str, kubectl: Kubectl) -> Async
     kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted", check=True)
     kubectl("create", "secret", "generic", "tokens", "--from-literal=hf=a-token", namespace=namespace)
     async with KubeClient.from_kubeconfig(cluster.kubeconfig) as kube:
-        yield await Node.of_a_new_run(kube, BatchJobs(), namespace)
+        yield await NodeAttempt.create(kube, BatchJobs(), namespace)
 
 
-async def test_a_job_runs_as_it_is_meant_to_and_its_log_is_read(node: Node) -> None:
+async def test_a_job_runs_with_its_user_folders_and_environment_and_its_log_is_read(
+    node: NodeAttempt,
+) -> None:
     job = await node.submit(REPORT)
-    done = await node.reaches(job, "COMPLETED")
+    done = await node.wait_for_stage(job, "COMPLETED")
     assert done.started_at is not None
     assert 0 <= done.running_seconds < 120
     lines = await node.jobs.tail("", node.account, job.id, 200)
@@ -100,27 +102,27 @@ async def test_a_job_runs_as_it_is_meant_to_and_its_log_is_read(node: Node) -> N
     assert (name, json.loads(run)) == (job.id, {"prompt": PROMPT})
 
 
-async def test_a_failure_has_its_exit_code(node: Node) -> None:
-    failed = await node.reaches(await node.submit("exit 42"), "ERROR")
+async def test_a_failed_job_has_its_exit_code_in_the_message(node: NodeAttempt) -> None:
+    failed = await node.wait_for_stage(await node.submit("exit 42"), "ERROR")
     assert failed.message == "Error, exit code 42"
 
 
-async def test_a_job_that_runs_is_stopped_and_its_time_is_known(node: Node) -> None:
+async def test_a_running_job_is_cancelled_and_its_running_time_is_kept(node: NodeAttempt) -> None:
     job = await node.submit("exec sleep 600")
-    running = await node.reaches(job, "RUNNING")
+    running = await node.wait_for_stage(job, "RUNNING")
     await node.jobs.cancel("", node.account, job.id)
-    stopped = await node.reaches(job, "CANCELED")
+    stopped = await node.wait_for_stage(job, "CANCELED")
     assert stopped.started_at == running.started_at
     assert 30 <= stopped.running_seconds < 150
     await node.jobs.release("", node.account, job.id)
 
-    async def gone() -> bool:
+    async def is_deleted() -> bool:
         return await node.jobs.inspect("", node.account, job.id) is None
 
-    await kubelet.until(gone, say="gone")
+    await kubelet.wait_until(is_deleted, expected="gone")
 
 
-async def test_a_job_ends_at_its_timeout(node: Node) -> None:
-    timed_out = await node.reaches(await node.submit("exec sleep 600", timeout_seconds=5), "ERROR")
+async def test_a_job_ends_at_its_timeout(node: NodeAttempt) -> None:
+    timed_out = await node.wait_for_stage(await node.submit("exec sleep 600", timeout_seconds=5), "ERROR")
     assert "DeadlineExceeded" in timed_out.message
     assert timed_out.running_seconds >= 5

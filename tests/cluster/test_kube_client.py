@@ -162,7 +162,7 @@ async def test_a_write_without_an_answer_in_time_is_uncertain(connection: Connec
     async with losing_proxy(connection) as proxy:
         through = Transport(dataclasses.replace(connection, server=proxy.url), request_seconds=0.3)
         async with KubeClient(through) as client:
-            proxy.stall = True
+            proxy.stall_answers = True
             with pytest.raises(Uncertain):
                 await client.create(CONFIG_MAPS, config_map(namespace))
 

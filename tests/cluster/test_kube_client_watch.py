@@ -122,7 +122,7 @@ async def test_after_a_broken_connection_the_watch_resumes_at_its_last_version(
         await handler.until(lambda t: t.lists)
         proxy.lose_answers = True
         await make(kube, namespace, "meanwhile")
-        await handler.until(lambda _: proxy.lost >= 2)
+        await handler.until(lambda _: proxy.answers_lost >= 2)
         assert not handler.items
         proxy.lose_answers = False
         await handler.until(lambda t: t.items.keys() == {"meanwhile"})
@@ -136,7 +136,7 @@ async def test_a_silent_watch_is_restarted(connection: Connection, kube: KubeCli
         watching(through, namespace, silence_seconds=0.3) as handler,
     ):
         await handler.until(lambda t: t.lists)
-        await handler.until(lambda _: sum("watch=true" in line for line in proxy.seen) >= 3)
+        await handler.until(lambda _: sum("watch=true" in line for line in proxy.request_lines) >= 3)
         await make(kube, namespace, "c")
         await handler.until(lambda t: "c" in t.items)
 

@@ -45,17 +45,17 @@ async def test_a_first_start_writes_the_lease_and_the_id_and_a_restart_only_the_
     kubeconfig: Path, proxy: LosingProxy, namespace: str, tmp_path: Path
 ) -> None:
     async with operator(kubeconfig, tmp_path / "state") as first:
-        await first.ready()
+        await first.wait_until_ready()
         first.process.send_signal(signal.SIGTERM)
-        assert await first.ended(seconds=10) == 0
+        assert await first.wait_for_exit(seconds=10) == 0
         assert not (tmp_path / "state" / "operator.json").exists()
     assert kinds_written(proxy, namespace) == LEASE_ONLY | {"/configmaps"}
     assert Counter(line.split()[0] for line in proxy.writes() if "configmaps" in line) == {"POST": 1}
-    proxy.seen.clear()
+    proxy.request_lines.clear()
     async with operator(kubeconfig, tmp_path / "state") as second:
-        await second.ready()
+        await second.wait_until_ready()
         second.process.send_signal(signal.SIGTERM)
-        assert await second.ended(seconds=10) == 0
+        assert await second.wait_for_exit(seconds=10) == 0
     assert kinds_written(proxy, namespace) <= LEASE_ONLY
 
 
@@ -66,15 +66,16 @@ async def test_a_killed_operator_is_replaced_at_once_and_a_live_one_is_waited_fo
         operator(kubeconfig, tmp_path / "first") as first,
         operator(kubeconfig, tmp_path / "second") as second,
     ):
-        await first.until(lambda: first.addresses() or second.addresses())
+        await first.wait_until(lambda: first.addresses() or second.addresses())
         leader, other = (first, second) if first.addresses() else (second, first)
-        await leader.ready()
-        await other.until(lambda: other.said("waiting for the lease"))
+        await leader.wait_until_ready()
+        await other.wait_until(lambda: other.has_logged("waiting for the lease"))
         assert not other.addresses()
         leader.process.kill()
-        await leader.ended()
-        await other.until(lambda: other.said("leading as"), seconds=8)  # less than the lease's 15 s
-        await other.ready()
+        await leader.wait_for_exit()
+        # 8 s is less than the lease's 15 s.
+        await other.wait_until(lambda: other.has_logged("leading as"), seconds=8)
+        await other.wait_until_ready()
 
 
 async def test_an_operator_that_lost_its_lease_exits(
@@ -84,7 +85,7 @@ async def test_an_operator_that_lost_its_lease_exits(
         operator(kubeconfig, tmp_path / "state") as running,
         KubeClient(Transport(connection)) as thief,
     ):
-        await running.ready()
+        await running.wait_until_ready()
         stolen = False
         while not stolen:
             lease = await thief.get(LEASES, namespace, "modelops-operator")
@@ -92,8 +93,8 @@ async def test_an_operator_that_lost_its_lease_exits(
             version = lease["metadata"]["resourceVersion"]
             theft = {"metadata": {"resourceVersion": version}, "spec": {"holderIdentity": "thief"}}
             stolen = bool(await thief.patch(LEASES, namespace, "modelops-operator", theft))
-        assert await running.ended() == 3
-        assert running.said("taken over by thief")
+        assert await running.wait_for_exit() == 3
+        assert running.has_logged("taken over by thief")
         lease = await thief.get(LEASES, namespace, "modelops-operator")
         assert lease is not None
         assert lease["spec"]["holderIdentity"] == "thief"
@@ -104,13 +105,13 @@ async def test_probes_metrics_and_logs_report_the_state_of_the_operator(
 ) -> None:
     secret = {"HUGGINGFACE_HUB_TOKEN": "hf_abcdefghijklmnop"}
     async with operator(kubeconfig, tmp_path / "state", environ=secret) as running:
-        await running.ready()
-        assert await running.until_status("/readyz", 200) == {
+        await running.wait_until_ready()
+        assert await running.wait_for_status("/readyz", 200) == {
             "ready": True,
             "phase": "leading",
             "missing": [],
         }
-        assert await running.until_status("/healthz", 200) == {"ok": True, "problem": ""}
+        assert await running.wait_for_status("/healthz", 200) == {"ok": True, "problem": ""}
         _, metrics = await running.get("/metrics")
         assert 'modelops_kubernetes_requests_total{code="201",resource="leases",verb="create"} 1.0' in metrics
         assert "modelops_leader 1.0" in metrics
@@ -126,7 +127,7 @@ async def test_probes_metrics_and_logs_report_the_state_of_the_operator(
             "from": "environment",
         }
         assert shown["MODELOPS_WORKERS"]["from"] == "default"
-        assert not running.said("hf_abcdefghijklmnop")
+        assert not running.has_logged("hf_abcdefghijklmnop")
         assert [line for line in running.lines if line["level"] not in ("INFO", "DEBUG")] == []
 
 
@@ -134,9 +135,9 @@ async def test_an_operator_that_cannot_renew_its_lease_exits_before_others_take_
     kubeconfig: Path, proxy: LosingProxy, tmp_path: Path
 ) -> None:
     async with operator(kubeconfig, tmp_path / "state", environ={"MODELOPS_LEASE_SECONDS": "3"}) as running:
-        await running.ready()
+        await running.wait_until_ready()
         proxy.lose_answers = True
-        assert await running.ended(seconds=20) == 3
+        assert await running.wait_for_exit(seconds=20) == 3
 
 
 async def test_without_the_crds_the_operator_waits_and_says_what_to_apply(tmp_path: Path) -> None:
@@ -155,8 +156,8 @@ async def test_without_the_crds_the_operator_waits_and_says_what_to_apply(tmp_pa
     kubeconfig = kubeconfig_through(nobody, url, tmp_path / "kubeconfig", namespace="default")
     try:
         async with operator(kubeconfig, tmp_path / "state") as running:
-            await running.until(lambda: running.said("kubectl apply -f crds/"))
+            await running.wait_until(lambda: running.has_logged("kubectl apply -f crds/"))
             running.process.send_signal(signal.SIGTERM)
-            assert await running.ended() == 0
+            assert await running.wait_for_exit() == 0
     finally:
         await runner.cleanup()

@@ -1,6 +1,6 @@
-"""Training as a TrainJob: what Kubeflow Trainer 2.0.0 publishes decides what is accepted.
+"""Training as a TrainJob, validated by the CRDs of Kubeflow Trainer 2.0.0.
 
-Neither its controller nor JobSet's runs here: a test writes the status and the Pods that they would.
+The controllers of Trainer and JobSet do not run here: a test writes the status and the Pods that they would write.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from tests.cluster import kubelet
 from tests.cluster.attempt import ClusterAttempt
-from tests.cluster.published import KUEUE, TRAINER, install
+from tests.cluster.published import KUEUE, TRAINER, install_crds
 from tests.conftest import Kubectl, apply_crds
 
 from modelops.adapters.clusterjobs import TrainJobs
@@ -25,15 +25,15 @@ from modelops.ports import Job, JobRequest, Json, Refused
 
 
 @dataclass(frozen=True)
-class Here(ClusterAttempt):
-    """An attempt as a TrainJob."""
+class TrainJobAttempt(ClusterAttempt):
+    """An attempt that runs as a TrainJob."""
 
     engine = "trainjob"
     resource = TRAIN_JOBS
 
     async def submit(self, **backend: Any) -> Job:
         given = {"device": "h100", "gpus": 8, "numNodes": 2, "memory": "512Gi", **backend}
-        asked = JobRequest(
+        request = JobRequest(
             namespace=self.account,
             label=self.label,
             flavor="h100x8-2nodes",
@@ -44,11 +44,11 @@ class Here(ClusterAttempt):
             secrets={},
             placement=self.placement(TrainJobBackend.model_validate(given), usd_micro_per_hour=72_000_000),
         )
-        return await self.jobs.submit("", asked)
+        return await self.jobs.submit("", request)
 
     async def pod(self, node: int) -> Json:
-        """As JobSet makes it, owned so that it goes with the TrainJob."""
-        owner = await self.made()
+        """Creates a Pod as JobSet does; the TrainJob owns it, so it is deleted with the TrainJob."""
+        owner = await self.stored()
         reference = {
             "apiVersion": owner["apiVersion"],
             "kind": "TrainJob",
@@ -71,29 +71,29 @@ class Here(ClusterAttempt):
         body = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
         return await self.kube.create(PODS, body)
 
-    async def ends(self, kind: str, message: str = "") -> None:
-        """Its condition, as Trainer's controller writes it."""
-        at = kubelet.written(datetime.now(UTC))
+    async def set_condition(self, kind: str, message: str = "") -> None:
+        """Sets a condition of the TrainJob as Trainer's controller does."""
+        at = kubelet.timestamp(datetime.now(UTC))
         condition = {"type": kind, "status": "True", "reason": "AllJobsCompleted", "lastTransitionTime": at}
         conditions = [{**condition, "message": message}]
-        await kubelet.set_status(self.kube, TRAIN_JOBS, await self.made(), conditions=conditions)
+        await kubelet.set_status(self.kube, TRAIN_JOBS, await self.stored(), conditions=conditions)
 
 
 @pytest.fixture(scope="session")
 def trainer(kubectl: Kubectl) -> None:
-    install(kubectl, TRAINER, KUEUE)
+    install_crds(kubectl, TRAINER, KUEUE)
 
 
 @pytest.fixture
-async def here(cluster: LocalCluster, namespace: str, trainer: None) -> AsyncIterator[Here]:
+async def attempt(cluster: LocalCluster, namespace: str, trainer: None) -> AsyncIterator[TrainJobAttempt]:
     async with KubeClient.from_kubeconfig(cluster.kubeconfig) as kube:
-        yield await Here.of_a_new_run(kube, TrainJobs(), namespace)
+        yield await TrainJobAttempt.create(kube, TrainJobs(), namespace)
 
 
-async def test_a_train_job_is_accepted_with_nodes_runtime_and_a_timeout_of_its_processes(here: Here) -> None:
-    job = await here.submit()
-    assert (job.id, job.stage, job.flavor) == (here.name, "SCHEDULING", "h100x8-2nodes")
-    spec = (await here.made())["spec"]
+async def test_a_train_job_has_its_nodes_its_runtime_and_a_timeout(attempt: TrainJobAttempt) -> None:
+    job = await attempt.submit()
+    assert (job.id, job.stage, job.flavor) == (attempt.name, "SCHEDULING", "h100x8-2nodes")
+    spec = (await attempt.stored())["spec"]
     assert spec["runtimeRef"]["name"] == "torch-distributed"
     trainer = spec["trainer"]
     assert trainer["numNodes"] == 2
@@ -107,100 +107,102 @@ async def test_a_train_job_is_accepted_with_nodes_runtime_and_a_timeout_of_its_p
         "exec python train.py",
     ]
     environment = {entry["name"]: entry for entry in trainer["env"]}
-    assert environment["JOB_ID"]["value"] == here.name
+    assert environment["JOB_ID"]["value"] == attempt.name
     assert environment["HF_TOKEN"]["valueFrom"] == {"secretKeyRef": {"name": "tokens", "key": "hf"}}
     assert not [name for name in environment if name.startswith("PET_")]
-    again = await here.submit()
+    again = await attempt.submit()
     assert again.id == job.id
-    assert len((await here.kube.list(TRAIN_JOBS, namespace=here.namespace))[0]) == 1
+    assert len((await attempt.kube.list(TRAIN_JOBS, namespace=attempt.namespace))[0]) == 1
 
 
-async def test_a_train_job_is_followed_from_its_pods_to_its_end(here: Here) -> None:
-    await here.submit()
-    pods = [await here.pod(node) for node in (1, 0)]
-    waiting = await here.job()
+async def test_the_stage_of_a_train_job_follows_its_pods_and_its_condition(attempt: TrainJobAttempt) -> None:
+    await attempt.submit()
+    pods = [await attempt.pod(node) for node in (1, 0)]
+    waiting = await attempt.inspect()
     assert (waiting.stage, waiting.running_seconds) == ("SCHEDULING", 0)
-    began = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=600)
+    started = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=600)
     for pod in pods:
-        await kubelet.runs(here.kube, pod, since=began)
-    running = await here.job()
-    assert (running.stage, running.started_at) == ("RUNNING", began)
-    await here.ends("Complete")
-    done = await here.job()
+        await kubelet.set_running(attempt.kube, pod, since=started)
+    running = await attempt.inspect()
+    assert (running.stage, running.started_at) == ("RUNNING", started)
+    await attempt.set_condition("Complete")
+    done = await attempt.inspect()
     assert (done.stage, done.ended) == ("COMPLETED", True)
     assert 600 <= done.running_seconds < 660
-    assert await here.jobs.list_active("", here.account) == ()
+    assert await attempt.jobs.list_active("", attempt.account) == ()
 
 
-async def test_a_failed_train_job_says_why(here: Here) -> None:
-    await here.submit()
-    await here.ends("Failed", "jobset failed due to one or more job failures")
-    failed = await here.job()
+async def test_a_failed_train_job_has_the_message_of_its_condition(attempt: TrainJobAttempt) -> None:
+    await attempt.submit()
+    await attempt.set_condition("Failed", "jobset failed due to one or more job failures")
+    failed = await attempt.inspect()
     assert (failed.stage, failed.message) == ("ERROR", "jobset failed due to one or more job failures")
 
 
-async def test_a_cancelled_train_job_is_seen_with_its_cost_until_it_is_booked(here: Here) -> None:
-    await here.submit()
+async def test_a_cancelled_train_job_stays_visible_with_its_cost_until_it_is_settled(
+    attempt: TrainJobAttempt,
+) -> None:
+    await attempt.submit()
     for node in (0, 1):
-        pod = await here.pod(node)
-        await kubelet.runs(here.kube, pod, since=datetime.now(UTC) - timedelta(seconds=600))
-    await here.jobs.cancel("", here.account, here.name)
+        pod = await attempt.pod(node)
+        await kubelet.set_running(attempt.kube, pod, since=datetime.now(UTC) - timedelta(seconds=600))
+    await attempt.jobs.cancel("", attempt.account, attempt.name)
 
-    async def stopped() -> Job | None:
-        job = await here.job()
+    async def ended_job() -> Job | None:
+        job = await attempt.inspect()
         return job if job.ended else None
 
-    cancelled = await kubelet.until(stopped, say="stopped")
+    cancelled = await kubelet.wait_until(ended_job, expected="stopped")
     assert cancelled.stage == "CANCELED"
     assert 600 <= cancelled.running_seconds < 690
-    assert (await here.kube.list(PODS, namespace=here.namespace))[0] == []
-    await here.jobs.release("", here.account, here.name)
+    assert (await attempt.kube.list(PODS, namespace=attempt.namespace))[0] == []
+    await attempt.jobs.release("", attempt.account, attempt.name)
 
-    async def gone() -> bool:
-        return await here.kube.get(TRAIN_JOBS, here.namespace, here.name) is None
+    async def is_deleted() -> bool:
+        return await attempt.kube.get(TRAIN_JOBS, attempt.namespace, attempt.name) is None
 
-    await kubelet.until(gone, say="gone")
+    await kubelet.wait_until(is_deleted, expected="gone")
 
 
-async def test_a_queue_is_named_to_whoever_kueue_manages(here: Here) -> None:
+async def test_the_queue_name_is_a_label_of_the_train_job_and_of_its_pods(attempt: TrainJobAttempt) -> None:
     with pytest.raises(
         Refused, match=r"trainJob.queueName is 'gpus', and namespace \S+ has no LocalQueue of that name"
     ):
-        await here.submit(queueName="gpus")
+        await attempt.submit(queueName="gpus")
     queue = {
         "apiVersion": "kueue.x-k8s.io/v1beta1",
         "kind": "LocalQueue",
-        "metadata": {"name": "gpus", "namespace": here.namespace},
+        "metadata": {"name": "gpus", "namespace": attempt.namespace},
         "spec": {"clusterQueue": "research"},
     }
-    await here.kube.create(LOCAL_QUEUES, queue)
-    await here.submit(queueName="gpus")
-    made = await here.made()
+    await attempt.kube.create(LOCAL_QUEUES, queue)
+    await attempt.submit(queueName="gpus")
+    made = await attempt.stored()
     for labels in (made["metadata"]["labels"], made["spec"]["labels"]):
         assert labels["kueue.x-k8s.io/queue-name"] == "gpus"
 
 
-async def test_a_runtime_that_is_not_there_is_refused_before_anything_is_made(here: Here) -> None:
+async def test_an_unknown_runtime_is_refused_before_anything_is_created(attempt: TrainJobAttempt) -> None:
     with pytest.raises(
         Refused, match=r"trainJob.runtime is 'deepspeed', and there is no ClusterTrainingRuntime"
     ):
-        await here.submit(runtime="deepspeed")
-    assert await here.kube.get(CONFIG_MAPS, here.namespace, here.name) is None
+        await attempt.submit(runtime="deepspeed")
+    assert await attempt.kube.get(CONFIG_MAPS, attempt.namespace, attempt.name) is None
 
 
 @pytest.fixture(scope="module")
-def without_trainer() -> Iterator[LocalCluster]:
+def cluster_without_trainer() -> Iterator[LocalCluster]:
     with start_cluster() as cluster:
         apply_crds(cluster)
         yield cluster
 
 
-async def test_without_kubeflow_trainer_nothing_is_made_and_that_is_said(
-    without_trainer: LocalCluster,
+async def test_without_kubeflow_trainer_the_submission_is_refused_and_nothing_is_created(
+    cluster_without_trainer: LocalCluster,
 ) -> None:
-    async with KubeClient.from_kubeconfig(without_trainer.kubeconfig) as kube:
-        here = await Here.of_a_new_run(kube, TrainJobs(), "default")
+    async with KubeClient.from_kubeconfig(cluster_without_trainer.kubeconfig) as kube:
+        attempt = await TrainJobAttempt.create(kube, TrainJobs(), "default")
         with pytest.raises(Refused, match="Kubeflow Trainer v2 is not installed"):
-            await here.submit()
-        assert await here.jobs.list_active("", here.account) == ()
-        assert await kube.get(CONFIG_MAPS, "default", here.name) is None
+            await attempt.submit()
+        assert await attempt.jobs.list_active("", attempt.account) == ()
+        assert await kube.get(CONFIG_MAPS, "default", attempt.name) is None

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from langsmith import Client
-from tests.contract.learning import PROMPT, Fill, Given, fill_dataset
+from tests.contract.learning import PROMPT, ProgramInput, UploadExamples, fill_dataset
 
 from modelops.adapters.langsmith.connection import LangSmithConnection
 from modelops.sandbox.client import SandboxInfo, start
@@ -24,7 +24,7 @@ def sandbox_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbo
 
 @pytest.fixture(scope="session")
 def hf_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the Hugging Face SDKs keep what they downloaded."""
+    """The folder for the downloads of the Hugging Face SDKs."""
     return tmp_path_factory.mktemp("hf-home")
 
 
@@ -42,8 +42,8 @@ def sandbox(sandbox_process: SandboxInfo, monkeypatch: pytest.MonkeyPatch) -> It
 def hf(sandbox: SandboxInfo, hf_home: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """`HfApi` of the sandbox's user.
 
-    The SDK takes its constants from the environment at its import, which may have been before this file was
-    read. It uses them when a call is made, so that setting them here is enough.
+    The SDK reads its constants from the environment when it is imported, which may be before this file is
+    imported. It uses the constants when a call is made, so setting them here is enough.
     """
     from huggingface_hub import HfApi, constants
 
@@ -56,7 +56,7 @@ def hf(sandbox: SandboxInfo, hf_home: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture
 def hf_datasets(hf: Any, hf_home: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The `datasets` library, its configuration leading to the sandbox and to a cache of this session."""
+    """The `datasets` library, configured for the sandbox and for a cache of this session."""
     import datasets
 
     monkeypatch.setattr(datasets.config, "HF_ENDPOINT", hf.endpoint)
@@ -81,7 +81,7 @@ def repo(hf: Any, unique: Callable[[str], str]) -> str:
 
 @pytest.fixture
 def eventually() -> Callable[..., Any]:
-    """`eventually(question)`: the first true answer; fails with the last one after `seconds` (10)."""
+    """`eventually(question)` waits for the first true answer; it fails with the last answer after `seconds` (10)."""
 
     def ask(question: Callable[[], Any], *, seconds: float = 10.0) -> Any:
         deadline = time.monotonic() + seconds
@@ -95,7 +95,7 @@ def eventually() -> Callable[..., Any]:
 
 @pytest.fixture
 def client(sandbox: SandboxInfo) -> Iterator[Client]:
-    """LangSmith's, of the sandbox's user."""
+    """The LangSmith client of the sandbox's user."""
     client = LangSmithConnection(
         api_url=sandbox.langsmith, api_key=sandbox.langsmith_key, attempts=1
     ).client()
@@ -104,8 +104,8 @@ def client(sandbox: SandboxInfo) -> Iterator[Client]:
 
 
 @pytest.fixture
-def fill(client: Client) -> Fill:
-    """Makes a dataset of these examples; returns its name."""
+def upload_examples(client: Client) -> UploadExamples:
+    """Uploads examples to a new LangSmith dataset; returns its name."""
 
     def make(examples: list[dict[str, Any]]) -> str:
         name = f"data {uuid.uuid4().hex}"
@@ -116,8 +116,8 @@ def fill(client: Client) -> Fill:
 
 
 @pytest.fixture
-def given(unique: Callable[[str], str]) -> Given:
-    """An input that lacks only `langsmith.dataset`."""
+def program_input(unique: Callable[[str], str]) -> ProgramInput:
+    """Input of the dataset program, complete except for `langsmith.dataset`."""
     run = unique("uid")
     return {
         "v": 1,

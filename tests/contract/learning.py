@@ -14,10 +14,10 @@ from langsmith import Client
 from modelops.demo.stdlib_examples import StdlibExample
 from modelops.sandbox.client import SandboxInfo
 
-Given = dict[str, Any]
+ProgramInput = dict[str, Any]
 """A program's input."""
-Fill = Callable[[list[dict[str, Any]]], str]
-"""Makes a dataset of these examples; returns its name."""
+UploadExamples = Callable[[list[dict[str, Any]]], str]
+"""Uploads the examples to a new LangSmith dataset; returns its name."""
 
 PROMPT = {
     "system": "Say in one paragraph what the function does.",
@@ -33,20 +33,20 @@ def environment(sandbox: SandboxInfo, **more: str) -> dict[str, str]:
 
 
 def start_program(
-    sandbox: SandboxInfo, module: str, folder: Path, given: Mapping[str, Any], **more: str
+    sandbox: SandboxInfo, module: str, folder: Path, program_input: Mapping[str, Any], **more: str
 ) -> subprocess.Popen[bytes]:
     """Start a program in its folder, as the operator does."""
     folder.mkdir(exist_ok=True)
-    (folder / "input.json").write_text(json.dumps(given))
+    (folder / "input.json").write_text(json.dumps(program_input))
     command = [sys.executable, "-m", module, str(folder)]
     return subprocess.Popen(command, cwd=folder, env=environment(sandbox, **more))
 
 
 def run_program(
-    sandbox: SandboxInfo, module: str, folder: Path, given: Mapping[str, Any], **more: str
+    sandbox: SandboxInfo, module: str, folder: Path, program_input: Mapping[str, Any], **more: str
 ) -> dict[str, Any]:
     """Run a program to its end; returns its `result.json`."""
-    process = start_program(sandbox, module, folder, given, **more)
+    process = start_program(sandbox, module, folder, program_input, **more)
     code = process.wait(timeout=90)
     result: dict[str, Any] = json.loads((folder / "result.json").read_text())
     assert code == (0 if result["ok"] else 1)

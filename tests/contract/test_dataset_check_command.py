@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.contract.learning import PROMPT, Fill, numbered
+from tests.contract.learning import PROMPT, UploadExamples, numbered
 
 from modelops.cli.__main__ import main
 from modelops.sandbox.client import SandboxInfo
@@ -32,9 +32,9 @@ def environment(sandbox: SandboxInfo, monkeypatch: pytest.MonkeyPatch) -> Sandbo
 
 
 def test_report_is_printed_and_nothing_uploaded(
-    environment: SandboxInfo, fill: Fill, agent: Path, capsys: pytest.CaptureFixture[str]
+    environment: SandboxInfo, upload_examples: UploadExamples, agent: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    name = fill(numbered(24))
+    name = upload_examples(numbered(24))
     assert main(["dataset", "check", f"ls://{name}", "-f", str(agent)]) == 0
     shown = capsys.readouterr().out
     assert f"- dataset: {name}" in shown
@@ -44,9 +44,9 @@ def test_report_is_printed_and_nothing_uploaded(
 
 
 def test_refusal_is_status_1_and_has_the_findings_until_then(
-    environment: SandboxInfo, fill: Fill, agent: Path, capsys: pytest.CaptureFixture[str]
+    environment: SandboxInfo, upload_examples: UploadExamples, agent: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    name = fill([*numbered(4), *numbered(2, success=False)])
+    name = upload_examples([*numbered(4), *numbered(2, success=False)])
     assert main(["dataset", "check", f"ls://{name}", "-f", str(agent), "--json"]) == 1
     outcome: dict[str, Any] = json.loads(capsys.readouterr().out)
     assert (outcome["ok"], outcome["reason"]) == (False, "DatasetTooSmall")
@@ -54,9 +54,13 @@ def test_refusal_is_status_1_and_has_the_findings_until_then(
 
 
 def test_the_manifest_of_a_training_run_is_used(
-    environment: SandboxInfo, fill: Fill, agent: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    environment: SandboxInfo,
+    upload_examples: UploadExamples,
+    agent: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    name = fill([*numbered(12, repo="a"), *numbered(18, repo="b", success=False)[12:]])
+    name = upload_examples([*numbered(12, repo="a"), *numbered(18, repo="b", success=False)[12:]])
     run = tmp_path / "run.yaml"
     run.write_text(
         "apiVersion: modelops.code-chef.dev/v1alpha1\nkind: TrainingRun\nmetadata: {name: docs-1}\nspec:\n"

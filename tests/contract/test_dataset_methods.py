@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from huggingface_hub import HfApi
 from langsmith import Client
-from tests.contract.learning import Fill, Given, numbered, run_program
+from tests.contract.learning import ProgramInput, UploadExamples, numbered, run_program
 
 from modelops.sandbox.client import SandboxInfo
 
@@ -41,7 +41,7 @@ def tried(count: int) -> list[Example]:
     ]
 
 
-def rows(hf: HfApi, result: Given) -> list[Given]:
+def rows(hf: HfApi, result: dict[str, Any]) -> list[dict[str, Any]]:
     found = []
     for part in ("train", "test"):
         path = hf.hf_hub_download(
@@ -56,14 +56,14 @@ def test_pairs_come_from_single_examples_and_from_failures(
     sandbox: SandboxInfo,
     hf: HfApi,
     hf_datasets: Any,
-    fill: Fill,
-    given: Given,
+    upload_examples: UploadExamples,
+    program_input: ProgramInput,
     tmp_path: Path,
     method: str,
 ) -> None:
-    given |= {"method": method}
-    given["langsmith"]["dataset"] = fill([*paired(3), *tried(3), *numbered(2)])
-    result = run_program(sandbox, MODULE, tmp_path / "p", given)
+    program_input |= {"method": method}
+    program_input["langsmith"]["dataset"] = upload_examples([*paired(3), *tried(3), *numbered(2)])
+    result = run_program(sandbox, MODULE, tmp_path / "p", program_input)
     assert result["ok"], result
     assert result["rows"] == 6
     assert result["report"]["pairs"] == {
@@ -82,7 +82,7 @@ def test_pairs_come_from_single_examples_and_from_failures(
 
 
 def test_feedback_on_source_runs_makes_pairs(
-    sandbox: SandboxInfo, client: Client, hf: HfApi, given: Given, tmp_path: Path
+    sandbox: SandboxInfo, client: Client, hf: HfApi, program_input: ProgramInput, tmp_path: Path
 ) -> None:
     dataset = client.create_dataset(f"scored {uuid.uuid4().hex}")
     for n in range(4):
@@ -109,23 +109,26 @@ def test_feedback_on_source_runs_makes_pairs(
             )
             if n == 3:
                 client.create_feedback(run, key="short", score=1 - score)
-    given |= {"method": "dpo"}
-    given["langsmith"]["dataset"] = dataset.name
-    ambiguous = run_program(sandbox, MODULE, tmp_path / "p", given)
+    program_input |= {"method": "dpo"}
+    program_input["langsmith"]["dataset"] = dataset.name
+    ambiguous = run_program(sandbox, MODULE, tmp_path / "p", program_input)
     assert ambiguous["reason"] == "MethodNotServed"
-    given |= {"feedback_key": "helpful"}
-    result = run_program(sandbox, MODULE, tmp_path / "q", given)
+    program_input |= {"feedback_key": "helpful"}
+    result = run_program(sandbox, MODULE, tmp_path / "q", program_input)
     assert result["ok"], result
     assert result["report"]["pairs"]["scores"] == 4
     assert {row["chosen"][0]["content"] for row in rows(hf, result)} == {f"Good {n}." for n in range(4)}
 
 
 def test_a_dataset_without_pairs_is_refused_with_the_number_and_the_remedy(
-    sandbox: SandboxInfo, fill: Fill, given: Given, tmp_path: Path
+    sandbox: SandboxInfo, upload_examples: UploadExamples, program_input: ProgramInput, tmp_path: Path
 ) -> None:
-    given |= {"method": "dpo"}
-    given["langsmith"] |= {"dataset": fill([*numbered(6), *tried(1)]), "field": "spec.dataset.langsmith"}
-    result = run_program(sandbox, MODULE, tmp_path / "p", given)
+    program_input |= {"method": "dpo"}
+    program_input["langsmith"] |= {
+        "dataset": upload_examples([*numbered(6), *tried(1)]),
+        "field": "spec.dataset.langsmith",
+    }
+    result = run_program(sandbox, MODULE, tmp_path / "p", program_input)
     assert (result["reason"], result["transient"]) == ("MethodNotServed", False)
     assert "(spec.dataset.langsmith) gives 1 pair from 8 examples and 4 are needed" in result["message"]
     assert "Add at least 3: examples with outputs.chosen and outputs.rejected" in result["message"]
@@ -133,17 +136,21 @@ def test_a_dataset_without_pairs_is_refused_with_the_number_and_the_remedy(
 
 
 def test_failures_are_used_where_the_run_includes_them(
-    sandbox: SandboxInfo, fill: Fill, given: Given, tmp_path: Path
+    sandbox: SandboxInfo, upload_examples: UploadExamples, program_input: ProgramInput, tmp_path: Path
 ) -> None:
-    given["langsmith"]["dataset"] = fill(tried(4))
-    assert run_program(sandbox, MODULE, tmp_path / "p", given)["rows"] == 4
-    given |= {"include_failures": True}
-    given["hub"]["repo"] += "-2"
-    assert run_program(sandbox, MODULE, tmp_path / "q", given)["rows"] == 8
+    program_input["langsmith"]["dataset"] = upload_examples(tried(4))
+    assert run_program(sandbox, MODULE, tmp_path / "p", program_input)["rows"] == 4
+    program_input |= {"include_failures": True}
+    program_input["hub"]["repo"] += "-2"
+    assert run_program(sandbox, MODULE, tmp_path / "q", program_input)["rows"] == 8
 
 
 def test_messages_and_tools_pass_through(
-    sandbox: SandboxInfo, hf: HfApi, fill: Fill, given: Given, tmp_path: Path
+    sandbox: SandboxInfo,
+    hf: HfApi,
+    upload_examples: UploadExamples,
+    program_input: ProgramInput,
+    tmp_path: Path,
 ) -> None:
     tools = [{"type": "function", "function": {"name": "read_file", "parameters": {"type": "object"}}}]
     call = {"id": "c1", "type": "function", "function": {"name": "read_file", "arguments": '{"path": "a"}'}}
@@ -154,8 +161,8 @@ def test_messages_and_tools_pass_through(
         }
         for n in range(6)
     ]
-    given["langsmith"]["dataset"] = fill(examples)
-    result = run_program(sandbox, MODULE, tmp_path / "p", given)
+    program_input["langsmith"]["dataset"] = upload_examples(examples)
+    result = run_program(sandbox, MODULE, tmp_path / "p", program_input)
     assert result["ok"], result
     for row in rows(hf, result):
         assert json.loads(row["tools"]) == tools

@@ -12,8 +12,8 @@ from huggingface_hub import HfApi
 from langsmith import Client
 from tests.contract.learning import (
     PROMPT,
-    Fill,
-    Given,
+    ProgramInput,
+    UploadExamples,
     langsmith_examples,
     numbered,
     run_program,
@@ -30,18 +30,23 @@ MODULE = "modelops.datasets"
 
 
 def test_real_functions_become_private_rows(
-    sandbox: SandboxInfo, hf: HfApi, hf_datasets: Any, fill: Fill, given: Given, tmp_path: Path
+    sandbox: SandboxInfo,
+    hf: HfApi,
+    hf_datasets: Any,
+    upload_examples: UploadExamples,
+    program_input: ProgramInput,
+    tmp_path: Path,
 ) -> None:
     examples = langsmith_examples(read_examples(limit=200))
-    given["langsmith"]["dataset"] = f"ls://{fill(examples)}"
-    given["split"]["test_fraction"] = 0.2
-    result = run_program(sandbox, MODULE, tmp_path / "p", given)
+    program_input["langsmith"]["dataset"] = f"ls://{upload_examples(examples)}"
+    program_input["split"]["test_fraction"] = 0.2
+    result = run_program(sandbox, MODULE, tmp_path / "p", program_input)
 
     assert result["ok"], result
     assert result["rows"] == result["train"] + result["test"] <= 200
     assert result["test"] == pytest.approx(0.2 * result["rows"], abs=4)
     assert result["tokens"] > result["train"] * 10
-    assert result["prompt_digest"] == prompt_digest(PromptContract.model_validate(given["prompt"]))
+    assert result["prompt_digest"] == prompt_digest(PromptContract.model_validate(program_input["prompt"]))
     assert hf.repo_info(result["repo"], repo_type="dataset").private
     assert hf.repo_info(result["repo"], repo_type="dataset").sha == result["revision"]
 
@@ -58,78 +63,99 @@ def test_real_functions_become_private_rows(
 
 
 def test_a_finished_program_that_is_started_again_makes_no_calls(
-    sandbox: SandboxInfo, fill: Fill, given: Given, tmp_path: Path
+    sandbox: SandboxInfo, upload_examples: UploadExamples, program_input: ProgramInput, tmp_path: Path
 ) -> None:
-    given["langsmith"]["dataset"] = fill(numbered(6))
-    first = run_program(sandbox, MODULE, tmp_path / "p", given)
+    program_input["langsmith"]["dataset"] = upload_examples(numbered(6))
+    first = run_program(sandbox, MODULE, tmp_path / "p", program_input)
     sandbox.forget_requests()
-    assert run_program(sandbox, MODULE, tmp_path / "p", given) == first
+    assert run_program(sandbox, MODULE, tmp_path / "p", program_input) == first
     assert sandbox.requests() == []
 
 
 def test_same_content_makes_no_second_commit(
-    sandbox: SandboxInfo, hf: HfApi, fill: Fill, given: Given, tmp_path: Path
+    sandbox: SandboxInfo,
+    hf: HfApi,
+    upload_examples: UploadExamples,
+    program_input: ProgramInput,
+    tmp_path: Path,
 ) -> None:
-    given["langsmith"]["dataset"] = fill(numbered(6))
-    first = run_program(sandbox, MODULE, tmp_path / "p", given)
-    again = run_program(sandbox, MODULE, tmp_path / "q", given)
+    program_input["langsmith"]["dataset"] = upload_examples(numbered(6))
+    first = run_program(sandbox, MODULE, tmp_path / "p", program_input)
+    again = run_program(sandbox, MODULE, tmp_path / "q", program_input)
     assert again == first
 
 
 def test_killed_while_uploading_it_continues_from_its_download(
-    sandbox: SandboxInfo, fill: Fill, given: Given, tmp_path: Path, eventually: Callable[..., Any]
+    sandbox: SandboxInfo,
+    upload_examples: UploadExamples,
+    program_input: ProgramInput,
+    tmp_path: Path,
+    eventually: Callable[..., Any],
 ) -> None:
-    given["langsmith"]["dataset"] = fill(numbered(6))
+    program_input["langsmith"]["dataset"] = upload_examples(numbered(6))
     sandbox.fault("hub", "stall", method="POST", path_regex="/commit/", seconds=60)
-    process = start_program(sandbox, MODULE, tmp_path / "p", given)
+    process = start_program(sandbox, MODULE, tmp_path / "p", program_input)
     eventually(lambda: sandbox.requests(service="hub", path_regex="/preupload/"), seconds=30)
     process.kill()
     process.wait()
     sandbox.clear()
     sandbox.forget_requests()
 
-    result = run_program(sandbox, MODULE, tmp_path / "p", given)
+    result = run_program(sandbox, MODULE, tmp_path / "p", program_input)
     assert result["ok"], result
     assert sandbox.requests(service="langsmith") == []
 
 
 def test_second_process_in_the_folder_exits_75(
-    sandbox: SandboxInfo, fill: Fill, given: Given, tmp_path: Path, eventually: Callable[..., Any]
+    sandbox: SandboxInfo,
+    upload_examples: UploadExamples,
+    program_input: ProgramInput,
+    tmp_path: Path,
+    eventually: Callable[..., Any],
 ) -> None:
-    given["langsmith"]["dataset"] = fill(numbered(6))
+    program_input["langsmith"]["dataset"] = upload_examples(numbered(6))
     sandbox.fault("langsmith", "stall", path_regex="/datasets", seconds=60)
-    first = start_program(sandbox, MODULE, tmp_path / "p", given)
+    first = start_program(sandbox, MODULE, tmp_path / "p", program_input)
     eventually(lambda: (tmp_path / "p" / "progress.json").exists(), seconds=30)
-    second = start_program(sandbox, MODULE, tmp_path / "p", given)
+    second = start_program(sandbox, MODULE, tmp_path / "p", program_input)
     assert second.wait(timeout=30) == 75
     first.kill()
     first.wait()
 
 
 def test_pinned_version_ignores_later_examples(
-    sandbox: SandboxInfo, client: Client, fill: Fill, given: Given, tmp_path: Path
+    sandbox: SandboxInfo,
+    client: Client,
+    upload_examples: UploadExamples,
+    program_input: ProgramInput,
+    tmp_path: Path,
 ) -> None:
-    name = fill(numbered(6))
-    given["langsmith"] = {"dataset": name, "splits": []}
-    first = run_program(sandbox, MODULE, tmp_path / "p", given)
+    name = upload_examples(numbered(6))
+    program_input["langsmith"] = {"dataset": name, "splits": []}
+    first = run_program(sandbox, MODULE, tmp_path / "p", program_input)
     client.create_examples(
         dataset_name=name,
         examples=[{"inputs": {"task": "def late(): ..."}, "reference_outputs": {"docstring": "Late."}}],
     )
-    given["langsmith"]["as_of"] = first["as_of"]
-    given["hub"]["repo"] += "-2"
-    assert run_program(sandbox, MODULE, tmp_path / "q", given)["digest"] == first["digest"]
-    given["langsmith"]["as_of"] = None
-    given["hub"]["repo"] += "-3"
-    assert run_program(sandbox, MODULE, tmp_path / "r", given)["rows"] == 7
+    program_input["langsmith"]["as_of"] = first["as_of"]
+    program_input["hub"]["repo"] += "-2"
+    assert run_program(sandbox, MODULE, tmp_path / "q", program_input)["digest"] == first["digest"]
+    program_input["langsmith"]["as_of"] = None
+    program_input["hub"]["repo"] += "-3"
+    assert run_program(sandbox, MODULE, tmp_path / "r", program_input)["rows"] == 7
 
 
 def test_the_examples_of_the_rows_are_named_with_the_copies_that_were_left_out(
-    sandbox: SandboxInfo, hf: HfApi, client: Client, fill: Fill, given: Given, tmp_path: Path
+    sandbox: SandboxInfo,
+    hf: HfApi,
+    client: Client,
+    upload_examples: UploadExamples,
+    program_input: ProgramInput,
+    tmp_path: Path,
 ) -> None:
-    name = fill([*numbered(6), *numbered(1), *numbered(2, success=False)])
-    given["langsmith"]["dataset"] = name
-    result = run_program(sandbox, MODULE, tmp_path / "p", given)
+    name = upload_examples([*numbered(6), *numbered(1), *numbered(2, success=False)])
+    program_input["langsmith"]["dataset"] = name
+    result = run_program(sandbox, MODULE, tmp_path / "p", program_input)
     where = {"repo_id": result["repo"], "repo_type": "dataset", "revision": result["revision"]}
     named = json.loads(Path(hf.hf_hub_download(filename="examples.json", **where)).read_text())
     lineage = json.loads(Path(hf.hf_hub_download(filename="modelops.json", **where)).read_text())
@@ -141,9 +167,9 @@ def test_the_examples_of_the_rows_are_named_with_the_copies_that_were_left_out(
 
 
 def test_examples_that_are_left_out_are_findings(
-    sandbox: SandboxInfo, fill: Fill, given: Given, tmp_path: Path
+    sandbox: SandboxInfo, upload_examples: UploadExamples, program_input: ProgramInput, tmp_path: Path
 ) -> None:
-    given["langsmith"]["dataset"] = fill(
+    program_input["langsmith"]["dataset"] = upload_examples(
         [
             *numbered(6),
             *numbered(1),
@@ -152,7 +178,7 @@ def test_examples_that_are_left_out_are_findings(
             {"inputs": {"task": "DEF number_1():\n\treturn 1"}, "outputs": {"docstring": "Another target."}},
         ]
     )
-    result = run_program(sandbox, MODULE, tmp_path / "p", given)
+    result = run_program(sandbox, MODULE, tmp_path / "p", program_input)
     assert result["rows"] == 7
     assert result["findings"] == [
         "2 examples of other agents (feature_dev) were left out",
@@ -202,101 +228,113 @@ BAD = numbered(6)
 )
 def test_bad_input_is_refused_with_a_reason_and_nothing_is_uploaded(
     sandbox: SandboxInfo,
-    fill: Fill,
-    given: Given,
+    upload_examples: UploadExamples,
+    program_input: ProgramInput,
     tmp_path: Path,
     examples: list[dict[str, Any]],
-    changes: Given,
+    changes: ProgramInput,
     reason: str,
     says: str,
 ) -> None:
-    given = {**given, **changes, "langsmith": {"dataset": fill(examples), "as_of": None, "splits": []}}
-    result = run_program(sandbox, MODULE, tmp_path / "p", given)
+    program_input = {
+        **program_input,
+        **changes,
+        "langsmith": {"dataset": upload_examples(examples), "as_of": None, "splits": []},
+    }
+    result = run_program(sandbox, MODULE, tmp_path / "p", program_input)
     assert (result["reason"], result["transient"]) == (reason, False), result
     assert re.search(says, result["message"]), result
     assert sandbox.requests(service="hub", method="POST") == []
 
 
 def test_training_on_evaluation_examples_is_refused(
-    sandbox: SandboxInfo, fill: Fill, given: Given, tmp_path: Path
+    sandbox: SandboxInfo, upload_examples: UploadExamples, program_input: ProgramInput, tmp_path: Path
 ) -> None:
-    given["langsmith"]["dataset"] = fill(numbered(6))
+    program_input["langsmith"]["dataset"] = upload_examples(numbered(6))
     reformatted = {"inputs": {"task": "def Number_3( ):\n\n  return 3"}, "outputs": {"docstring": "Three."}}
-    evaluation = fill(
+    evaluation = upload_examples(
         [reformatted, {"inputs": {"task": "def other(): ..."}, "outputs": {"docstring": "Other."}}]
     )
-    given["evaluation_dataset"] = f"ls://{evaluation}"
-    result = run_program(sandbox, MODULE, tmp_path / "p", given)
+    program_input["evaluation_dataset"] = f"ls://{evaluation}"
+    result = run_program(sandbox, MODULE, tmp_path / "p", program_input)
     assert result["reason"] == "TrainTestOverlap"
     assert result["message"].startswith("1 of 6 examples of training dataset")
     assert repr(evaluation) in result["message"]
 
 
-def test_unknown_dataset_is_named(sandbox: SandboxInfo, given: Given, tmp_path: Path) -> None:
-    given["langsmith"]["dataset"] = "ls://no such dataset"
-    result = run_program(sandbox, MODULE, tmp_path / "p", given)
+def test_unknown_dataset_is_named(sandbox: SandboxInfo, program_input: ProgramInput, tmp_path: Path) -> None:
+    program_input["langsmith"]["dataset"] = "ls://no such dataset"
+    result = run_program(sandbox, MODULE, tmp_path / "p", program_input)
     assert (result["reason"], result["transient"]) == ("DatasetNotFound", False)
     assert "no such dataset" in result["message"]
 
 
 def test_unknown_evaluation_dataset_is_named_as_the_field(
-    sandbox: SandboxInfo, fill: Fill, given: Given, tmp_path: Path
+    sandbox: SandboxInfo, upload_examples: UploadExamples, program_input: ProgramInput, tmp_path: Path
 ) -> None:
-    given["langsmith"]["dataset"] = fill(numbered(6))
-    given["evaluation_dataset"] = "ls://no such dataset"
-    result = run_program(sandbox, MODULE, tmp_path / "p", given)
+    program_input["langsmith"]["dataset"] = upload_examples(numbered(6))
+    program_input["evaluation_dataset"] = "ls://no such dataset"
+    result = run_program(sandbox, MODULE, tmp_path / "p", program_input)
     assert (result["reason"], result["about"]) == ("DatasetNotFound", "evaluation_dataset")
 
 
 def test_wrong_keys_are_named_and_not_shown(
-    sandbox: SandboxInfo, fill: Fill, given: Given, tmp_path: Path
+    sandbox: SandboxInfo, upload_examples: UploadExamples, program_input: ProgramInput, tmp_path: Path
 ) -> None:
-    given["langsmith"]["dataset"] = fill(numbered(6))
-    wrong = run_program(sandbox, MODULE, tmp_path / "p", given, LANGSMITH_API_KEY="lsv2_wrong_key")
+    program_input["langsmith"]["dataset"] = upload_examples(numbered(6))
+    wrong = run_program(sandbox, MODULE, tmp_path / "p", program_input, LANGSMITH_API_KEY="lsv2_wrong_key")
     assert wrong["reason"] == "LangSmithUnauthorized"
     assert "lsv2_wrong_key" not in json.dumps(wrong)
-    wrong = run_program(sandbox, MODULE, tmp_path / "q", given, HF_TOKEN="hf_wrong_token")
+    wrong = run_program(sandbox, MODULE, tmp_path / "q", program_input, HF_TOKEN="hf_wrong_token")
     assert wrong["reason"] == "HubUnauthorized"
     assert "hf_wrong_token" not in json.dumps(wrong)
-    given["hub"]["repo"] = "somebody-else/data"
-    assert run_program(sandbox, MODULE, tmp_path / "r", given)["reason"] == "HubUnauthorized"
+    program_input["hub"]["repo"] = "somebody-else/data"
+    assert run_program(sandbox, MODULE, tmp_path / "r", program_input)["reason"] == "HubUnauthorized"
 
 
 def test_public_repository_is_not_used(
-    sandbox: SandboxInfo, hf: HfApi, fill: Fill, given: Given, tmp_path: Path
+    sandbox: SandboxInfo,
+    hf: HfApi,
+    upload_examples: UploadExamples,
+    program_input: ProgramInput,
+    tmp_path: Path,
 ) -> None:
-    hf.create_repo(given["hub"]["repo"], repo_type="dataset", private=False)
-    given["langsmith"]["dataset"] = fill(numbered(6))
-    result = run_program(sandbox, MODULE, tmp_path / "p", given)
+    hf.create_repo(program_input["hub"]["repo"], repo_type="dataset", private=False)
+    program_input["langsmith"]["dataset"] = upload_examples(numbered(6))
+    result = run_program(sandbox, MODULE, tmp_path / "p", program_input)
     assert result["reason"] == "HubRepositoryPublic"
 
 
 def test_outage_is_transient_and_the_next_start_succeeds(
-    sandbox: SandboxInfo, fill: Fill, given: Given, tmp_path: Path
+    sandbox: SandboxInfo, upload_examples: UploadExamples, program_input: ProgramInput, tmp_path: Path
 ) -> None:
-    given["langsmith"]["dataset"] = fill(numbered(6))
+    program_input["langsmith"]["dataset"] = upload_examples(numbered(6))
     fault = sandbox.fault("langsmith", "status", status=503, times=None)
-    result = run_program(sandbox, MODULE, tmp_path / "p", given)
+    result = run_program(sandbox, MODULE, tmp_path / "p", program_input)
     assert (result["reason"], result["transient"]) == ("LangSmithUnavailable", True)
     sandbox.remove_fault(fault)
-    assert run_program(sandbox, MODULE, tmp_path / "p", given)["ok"]
+    assert run_program(sandbox, MODULE, tmp_path / "p", program_input)["ok"]
 
 
 def test_lost_answer_to_the_commit_makes_no_second_one(
-    sandbox: SandboxInfo, hf: HfApi, fill: Fill, given: Given, tmp_path: Path
+    sandbox: SandboxInfo,
+    hf: HfApi,
+    upload_examples: UploadExamples,
+    program_input: ProgramInput,
+    tmp_path: Path,
 ) -> None:
-    given["langsmith"]["dataset"] = fill(numbered(6))
+    program_input["langsmith"]["dataset"] = upload_examples(numbered(6))
     sandbox.fault("hub", "lost_answer", method="POST", path_regex="/commit/")
-    result = run_program(sandbox, MODULE, tmp_path / "p", given)
+    result = run_program(sandbox, MODULE, tmp_path / "p", program_input)
     titles = [commit.title for commit in hf.list_repo_commits(result["repo"], repo_type="dataset")]
     assert sum(title.startswith("Dataset sha256:") for title in titles) == 1
 
 
 def test_folder_holds_no_secret_and_is_readable_by_its_owner_only(
-    sandbox: SandboxInfo, fill: Fill, given: Given, tmp_path: Path
+    sandbox: SandboxInfo, upload_examples: UploadExamples, program_input: ProgramInput, tmp_path: Path
 ) -> None:
-    given["langsmith"]["dataset"] = fill(numbered(6))
-    run_program(sandbox, MODULE, tmp_path / "p", given)
+    program_input["langsmith"]["dataset"] = upload_examples(numbered(6))
+    run_program(sandbox, MODULE, tmp_path / "p", program_input)
     for file in (tmp_path / "p").iterdir():
         content = file.read_text()
         assert sandbox.hf_token not in content

@@ -20,7 +20,7 @@ from modelops.sandbox.tokens import USER
 from modelops.trainers import tiny_model
 
 MODULE, CHECK = "modelops.evaluation", "modelops.evaluation.check"
-Given = dict[str, Any]
+ProgramInput = dict[str, Any]
 Serve = Callable[..., dict[str, Any]]
 
 
@@ -83,14 +83,14 @@ def publish(hf: HfApi, repo: str, examples: list[StdlibExample]) -> str:
 
 
 @pytest.fixture
-def given(
+def program_input(
     hf: HfApi,
     client: Client,
     serve: Serve,
     unique: Callable[[str], str],
     trained: list[StdlibExample],
     held_out: list[StdlibExample],
-) -> Given:
+) -> ProgramInput:
     """A good candidate against the untrained base."""
     name = unique("held out")
     fill_dataset(client, name, langsmith_examples(held_out))
@@ -119,9 +119,13 @@ def chats(sandbox: SandboxInfo) -> int:
 
 
 def test_better_model_passes_with_numbers_and_both_experiments(
-    sandbox: SandboxInfo, client: Client, given: Given, held_out: list[StdlibExample], tmp_path: Path
+    sandbox: SandboxInfo,
+    client: Client,
+    program_input: ProgramInput,
+    held_out: list[StdlibExample],
+    tmp_path: Path,
 ) -> None:
-    result = run_program(sandbox, MODULE, tmp_path / "p", given)
+    result = run_program(sandbox, MODULE, tmp_path / "p", program_input)
 
     assert result["ok"], result
     assert (result["verdict"], result["recommendation"]) == ("pass", "deploy"), result["explain"]
@@ -159,33 +163,42 @@ def test_model_of_spoilt_data_fails(
     sandbox: SandboxInfo,
     hf: HfApi,
     serve: Serve,
-    given: Given,
+    program_input: ProgramInput,
     trained: list[StdlibExample],
     unique: Callable[[str], str],
     tmp_path: Path,
 ) -> None:
-    good = given["arms"]["candidate"]
+    good = program_input["arms"]["candidate"]
     spoilt = publish(hf, f"{USER}/{unique('spoilt')}", spoil(trained))
-    given["arms"] = {"baseline": {**good, "version": "v1.1.0"}, "candidate": serve(spoilt, "v1.2.0-rc.1")}
-    result = run_program(sandbox, MODULE, tmp_path / "p", given)
+    program_input["arms"] = {
+        "baseline": {**good, "version": "v1.1.0"},
+        "candidate": serve(spoilt, "v1.2.0-rc.1"),
+    }
+    result = run_program(sandbox, MODULE, tmp_path / "p", program_input)
     assert (result["verdict"], result["recommendation"]) == ("fail", "reject"), result["explain"]
     assert "is worse by more than 5 points" in result["explain"]
 
 
-def test_few_examples_are_inconclusive(sandbox: SandboxInfo, given: Given, tmp_path: Path) -> None:
-    given["max_examples"] = 10
-    given["arms"]["candidate"] = given["arms"]["baseline"]
-    result = run_program(sandbox, MODULE, tmp_path / "p", given)
+def test_few_examples_are_inconclusive(
+    sandbox: SandboxInfo, program_input: ProgramInput, tmp_path: Path
+) -> None:
+    program_input["max_examples"] = 10
+    program_input["arms"]["candidate"] = program_input["arms"]["baseline"]
+    result = run_program(sandbox, MODULE, tmp_path / "p", program_input)
     assert (result["n"], result["verdict"], result["recommendation"]) == (10, "inconclusive", "review")
     assert len(result["findings"]) == 2
 
 
 def test_killed_evaluation_resumes_and_repeats_no_finished_call(
-    sandbox: SandboxInfo, given: Given, held_out: list[StdlibExample], tmp_path: Path, eventually: Any
+    sandbox: SandboxInfo,
+    program_input: ProgramInput,
+    held_out: list[StdlibExample],
+    tmp_path: Path,
+    eventually: Any,
 ) -> None:
     sandbox.fault("models", "latency", ms=60, times=None)
     sandbox.forget_requests()
-    process = start_program(sandbox, MODULE, tmp_path / "p", given)
+    process = start_program(sandbox, MODULE, tmp_path / "p", program_input)
     journal = tmp_path / "p" / "answers.jsonl"
     eventually(lambda: journal.exists() and journal.read_text().count("\n") >= 20, seconds=30)
     process.kill()
@@ -195,21 +208,23 @@ def test_killed_evaluation_resumes_and_repeats_no_finished_call(
         file.write('{"arm": "cand')
     sandbox.clear()
 
-    result = run_program(sandbox, MODULE, tmp_path / "p", given)
+    result = run_program(sandbox, MODULE, tmp_path / "p", program_input)
     assert result["ok"], result
     lines = journal.read_text().splitlines()
     assert lines[: len(kept)] == kept
     assert len(lines) == 2 * len(held_out)
-    assert chats(sandbox) <= 2 * len(held_out) + given["concurrency"]
+    assert chats(sandbox) <= 2 * len(held_out) + program_input["concurrency"]
     sandbox.forget_requests()
-    assert run_program(sandbox, MODULE, tmp_path / "p", given) == result
+    assert run_program(sandbox, MODULE, tmp_path / "p", program_input) == result
     assert sandbox.requests() == []
 
 
-def test_failed_calls_count_as_failures(sandbox: SandboxInfo, given: Given, tmp_path: Path) -> None:
-    endpoint = given["arms"]["candidate"]["base_url"].split("/e/")[1].split("/")[0]
+def test_failed_calls_count_as_failures(
+    sandbox: SandboxInfo, program_input: ProgramInput, tmp_path: Path
+) -> None:
+    endpoint = program_input["arms"]["candidate"]["base_url"].split("/e/")[1].split("/")[0]
     sandbox.fault("models", "status", status=500, path_regex=f"/e/{endpoint}/", times=None)
-    result = run_program(sandbox, MODULE, tmp_path / "p", given)
+    result = run_program(sandbox, MODULE, tmp_path / "p", program_input)
     assert result["verdict"] == "fail", result
     assert result["candidate"]["success"] == "0.0000"
     assert result["candidate"]["errors"] == result["n"]
@@ -217,35 +232,35 @@ def test_failed_calls_count_as_failures(sandbox: SandboxInfo, given: Given, tmp_
 
 
 def test_failing_baseline_is_transient_and_only_its_calls_are_repeated(
-    sandbox: SandboxInfo, given: Given, tmp_path: Path
+    sandbox: SandboxInfo, program_input: ProgramInput, tmp_path: Path
 ) -> None:
-    endpoint = given["arms"]["baseline"]["base_url"].split("/e/")[1].split("/")[0]
+    endpoint = program_input["arms"]["baseline"]["base_url"].split("/e/")[1].split("/")[0]
     fault = sandbox.fault("models", "status", status=500, path_regex=f"/e/{endpoint}/", times=None)
-    result = run_program(sandbox, MODULE, tmp_path / "p", given)
+    result = run_program(sandbox, MODULE, tmp_path / "p", program_input)
     assert (result["reason"], result["transient"]) == ("BaselineUnavailable", True)
     sandbox.remove_fault(fault)
     sandbox.forget_requests()
-    result = run_program(sandbox, MODULE, tmp_path / "p", given)
+    result = run_program(sandbox, MODULE, tmp_path / "p", program_input)
     assert result["verdict"] == "pass", result
     assert chats(sandbox) == result["n"]
 
 
 def test_rate_limited_calls_are_repeated_and_reported(
-    sandbox: SandboxInfo, given: Given, tmp_path: Path
+    sandbox: SandboxInfo, program_input: ProgramInput, tmp_path: Path
 ) -> None:
     sandbox.fault("models", "status", status=429, method="POST", times=3, retry_after=0)
-    result = run_program(sandbox, MODULE, tmp_path / "p", given)
+    result = run_program(sandbox, MODULE, tmp_path / "p", program_input)
     assert result["verdict"] == "pass"
     assert result["candidate"]["errors"] == result["baseline"]["errors"] == 0
     assert any("repeated after 429 or 503" in finding for finding in result["findings"])
 
 
 def test_langsmith_that_goes_down_in_the_middle_does_not_change_the_verdict(
-    sandbox: SandboxInfo, given: Given, tmp_path: Path
+    sandbox: SandboxInfo, program_input: ProgramInput, tmp_path: Path
 ) -> None:
     sandbox.fault("langsmith", "status", status=503, method="POST", times=None)
-    given["record_seconds"] = 1
-    result = run_program(sandbox, MODULE, tmp_path / "p", given)
+    program_input["record_seconds"] = 1
+    result = run_program(sandbox, MODULE, tmp_path / "p", program_input)
     assert result["verdict"] == "pass", result
     assert not result["recorded"]
     assert any(f.startswith("LangSmith does not have the complete experiments") for f in result["findings"])
@@ -254,7 +269,7 @@ def test_langsmith_that_goes_down_in_the_middle_does_not_change_the_verdict(
 def test_examples_that_were_trained_on_are_left_out(
     sandbox: SandboxInfo,
     hf: HfApi,
-    given: Given,
+    program_input: ProgramInput,
     held_out: list[StdlibExample],
     unique: Callable[[str], str],
     tmp_path: Path,
@@ -264,8 +279,12 @@ def test_examples_that_were_trained_on_are_left_out(
     groups = {"form": "groups/v1", "train": [inputs_digest(e.langsmith()["inputs"]) for e in held_out[:7]]}  # type: ignore[arg-type]
     add = CommitOperationAdd("groups.json", json.dumps(groups).encode())
     revision = hf.create_commit(repo, [add], commit_message="groups", repo_type="dataset").oid
-    given = {**given, "train_digests": [], "training_dataset": {"repo": repo, "revision": revision}}
-    result = run_program(sandbox, MODULE, tmp_path / "p", given)
+    program_input = {
+        **program_input,
+        "train_digests": [],
+        "training_dataset": {"repo": repo, "revision": revision},
+    }
+    result = run_program(sandbox, MODULE, tmp_path / "p", program_input)
     assert result["n"] == len(held_out) - 7
     assert result["findings"] == [
         "7 examples were left out, because the candidate was trained on the same inputs"
@@ -275,7 +294,7 @@ def test_examples_that_were_trained_on_are_left_out(
 def test_near_copies_of_training_examples_are_left_out_and_counted(
     sandbox: SandboxInfo,
     hf: HfApi,
-    given: Given,
+    program_input: ProgramInput,
     held_out: list[StdlibExample],
     unique: Callable[[str], str],
     tmp_path: Path,
@@ -295,17 +314,21 @@ def test_near_copies_of_training_examples_are_left_out_and_counted(
         for path, content in (("groups.json", groups), ("near.json", near))
     ]
     revision = hf.create_commit(repo, adds, commit_message="groups", repo_type="dataset").oid
-    given = {**given, "train_digests": [], "training_dataset": {"repo": repo, "revision": revision}}
-    result = run_program(sandbox, MODULE, tmp_path / "p", given)
+    program_input = {
+        **program_input,
+        "train_digests": [],
+        "training_dataset": {"repo": repo, "revision": revision},
+    }
+    result = run_program(sandbox, MODULE, tmp_path / "p", program_input)
     assert result["n"] == len(held_out) - 4
     assert result["findings"] == ["4 examples were left out as near-copies of training examples"]
 
 
 def test_dataset_of_training_examples_only_is_refused(
-    sandbox: SandboxInfo, given: Given, held_out: list[StdlibExample], tmp_path: Path
+    sandbox: SandboxInfo, program_input: ProgramInput, held_out: list[StdlibExample], tmp_path: Path
 ) -> None:
-    given["train_digests"] = [inputs_digest(e.langsmith()["inputs"]) for e in held_out]  # type: ignore[arg-type]
-    result = run_program(sandbox, MODULE, tmp_path / "p", given)
+    program_input["train_digests"] = [inputs_digest(e.langsmith()["inputs"]) for e in held_out]  # type: ignore[arg-type]
+    result = run_program(sandbox, MODULE, tmp_path / "p", program_input)
     assert result["reason"] == "TrainTestOverlap"
     assert chats(sandbox) == 0
 
@@ -320,15 +343,15 @@ def test_dataset_of_training_examples_only_is_refused(
 )
 def test_permanent_refusal_ends_the_evaluation_at_once(
     sandbox: SandboxInfo,
-    given: Given,
+    program_input: ProgramInput,
     tmp_path: Path,
     change: dict[str, str],
     more: dict[str, str],
     reason: str,
     says: str,
 ) -> None:
-    given["arms"]["candidate"].update(change)
-    result = run_program(sandbox, MODULE, tmp_path / "p", given, **more)
+    program_input["arms"]["candidate"].update(change)
+    result = run_program(sandbox, MODULE, tmp_path / "p", program_input, **more)
     assert (result["reason"], result["transient"]) == (reason, False), result
     assert says in result["message"]
     assert "hf_wrong_one" not in json.dumps(result)
@@ -336,17 +359,19 @@ def test_permanent_refusal_ends_the_evaluation_at_once(
 
 
 def test_several_repetitions_are_averaged_within_the_example(
-    sandbox: SandboxInfo, given: Given, held_out: list[StdlibExample], tmp_path: Path
+    sandbox: SandboxInfo, program_input: ProgramInput, held_out: list[StdlibExample], tmp_path: Path
 ) -> None:
-    given["repetitions"] = 2
-    result = run_program(sandbox, MODULE, tmp_path / "p", given)
+    program_input["repetitions"] = 2
+    result = run_program(sandbox, MODULE, tmp_path / "p", program_input)
     assert result["verdict"] == "pass", result
     assert (result["n"], result["candidate"]["calls"]) == (len(held_out), 2 * len(held_out))
     assert result["discordant"] is None
 
 
 @pytest.fixture
-def unserved(sandbox: SandboxInfo, client: Client, held_out: list[StdlibExample], unique: Any) -> Given:
+def unserved(
+    sandbox: SandboxInfo, client: Client, held_out: list[StdlibExample], unique: Any
+) -> ProgramInput:
     """An evaluation whose candidate has no endpoint yet, against a baseline at OpenRouter."""
     name = unique("held out")
     fill_dataset(client, name, langsmith_examples(held_out))
@@ -374,7 +399,7 @@ def unserved(sandbox: SandboxInfo, client: Client, held_out: list[StdlibExample]
 
 
 def test_check_selects_the_examples_and_calls_no_model(
-    sandbox: SandboxInfo, unserved: Given, tmp_path: Path
+    sandbox: SandboxInfo, unserved: ProgramInput, tmp_path: Path
 ) -> None:
     sandbox.forget_requests()
     key = {"MODELOPS_BASELINE_KEY": sandbox.openrouter_key}
@@ -395,7 +420,7 @@ def test_check_selects_the_examples_and_calls_no_model(
 def test_check_refuses_like_the_evaluation(
     sandbox: SandboxInfo,
     client: Client,
-    unserved: Given,
+    unserved: ProgramInput,
     unique: Callable[[str], str],
     tmp_path: Path,
     content: list[dict[str, Any]] | None,
@@ -413,7 +438,7 @@ def test_check_refuses_like_the_evaluation(
 @pytest.mark.parametrize("module", [CHECK, MODULE])
 @pytest.mark.parametrize(("key", "says"), [("sk-or-v1-wrong", "wrong"), ("", "not set")])
 def test_key_that_openrouter_refuses_is_named_by_its_field(
-    sandbox: SandboxInfo, unserved: Given, tmp_path: Path, module: str, key: str, says: str
+    sandbox: SandboxInfo, unserved: ProgramInput, tmp_path: Path, module: str, key: str, says: str
 ) -> None:
     keys = {"MODELOPS_BASELINE_KEY": key, "MODELOPS_CANDIDATE_KEY": sandbox.openrouter_key}
     if module == MODULE:  # There the candidate is served, and its own key is taken.
@@ -429,7 +454,7 @@ def test_key_that_openrouter_refuses_is_named_by_its_field(
 
 
 def test_key_cannot_be_checked_where_openrouter_does_not_answer(
-    sandbox: SandboxInfo, unserved: Given, tmp_path: Path
+    sandbox: SandboxInfo, unserved: ProgramInput, tmp_path: Path
 ) -> None:
     number = sandbox.fault("openrouter", "status", status=500, times=None)
     result = run_program(sandbox, CHECK, tmp_path / "p", unserved, MODELOPS_BASELINE_KEY="anything")

@@ -1,4 +1,4 @@
-"""Agents with the real router, which really ask the models that it picks."""
+"""Agents that use the real router and send real requests to the models that it picks."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ QUESTION = {"messages": [{"role": "user", "content": "def add(a, b):\n    return
 
 
 def free_port() -> int:
-    """A port that nobody listens on at the moment."""
+    """A TCP port of 127.0.0.1 that is free at the moment."""
     with socket.create_server(("127.0.0.1", 0)) as found:
         return int(found.getsockname()[1])
 
 
 class Agents:
-    """`count` processes' worth of one agent, each with a router of its own and `rate` requests a second."""
+    """`count` instances of the agent `docs`, as threads: each has its own router and sends `rate` requests a second."""
 
     def __init__(
         self, cluster: LocalCluster, namespace: str, *, report_url: str, token: str, count: int, rate: float
@@ -42,7 +42,9 @@ class Agents:
         ]
         self._pause = 1 / rate
         self._stopped = threading.Event()
-        self._threads = [threading.Thread(target=self._ask, args=(r,), daemon=True) for r in self.routers]
+        self._threads = [
+            threading.Thread(target=self._send_requests, args=(r,), daemon=True) for r in self.routers
+        ]
         for thread in self._threads:
             thread.start()
 
@@ -51,27 +53,27 @@ class Agents:
         return {router.state().weight for router in self.routers}
 
     def models(self, sessions: int = 200) -> set[str]:
-        """The models that sessions would get now."""
+        """The models that the routers pick now for a sample of sessions."""
         return {r.pick(f"looking-{n}").model for r in self.routers for n in range(sessions)}
 
     def close(self) -> None:
-        """Stops asking."""
+        """Stops the requests and closes the routers."""
         self._stopped.set()
         for thread in self._threads:
             thread.join(timeout=5)
         for router in self.routers:
             router.close()
 
-    def _ask(self, router: Router) -> None:
+    def _send_requests(self, router: Router) -> None:
         for number in itertools.count():
             if self._stopped.wait(self._pause):
                 break
             with suppress(LookupError, OSError, HTTPException):
-                router.call(f"session-{number // 2}", ask)
+                router.call(f"session-{number // 2}", ask_model)
 
 
-def ask(request: Request) -> None:
-    """One question to the model that the router picked; an answer that is none counts as an error."""
+def ask_model(request: Request) -> None:
+    """Sends one question to the model that the router picked; any status but 200 counts as an error."""
     route = request.route
     connection = new_connection(route.endpoint_url or "", timeout=5)
     key = os.environ.get(route.api_key_env or "", "")

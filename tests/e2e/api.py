@@ -1,4 +1,4 @@
-"""The API server as the tests use it: plain reads and writes, and waiting for a condition with a deadline."""
+"""A small client of the API server for the tests: reads, writes, and waiting for a condition with a deadline."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _PATHS = {
     "Job": ("/apis/batch/v1", "jobs"),
     "Namespace": ("/api/v1", "namespaces"),
 }
-_TICK = 0.15
+_POLL_SECONDS = 0.15
 
 
 class Api:
-    """One namespace."""
+    """Reads and writes the objects of one namespace."""
 
     def __init__(self, session: aiohttp.ClientSession, server: str, namespace: str) -> None:
         self.namespace = namespace
@@ -49,64 +49,73 @@ class Api:
             return content
 
     async def create(self, manifest: Json) -> Json:
-        """A new object."""
+        """Creates an object and returns it as the API server stored it."""
         return await self._call("POST", self._url(manifest["kind"]), manifest)
 
     async def get(self, kind: str, name: str) -> Json | None:
-        """The object, or None."""
+        """The object, or None where there is none."""
         async with self._session.get(self._url(kind, name)) as answer:
             found: Json = await answer.json()
             return found if answer.status == 200 else None
 
     async def list(self, kind: str) -> list[Json]:
-        """All of a kind."""
+        """All objects of a kind."""
         found: list[Json] = (await self._call("GET", self._url(kind)))["items"]
         return found
 
     async def patch(self, kind: str, name: str, merge: Json) -> Json:
-        """A merge patch, unconditional as a person's is."""
+        """Sends a merge patch without a resourceVersion, as `kubectl patch` does."""
         return await self._call("PATCH", self._url(kind, name), merge, "application/merge-patch+json")
 
     async def patch_status(self, kind: str, name: str, status: Json) -> Json:
-        """Merges into the status, as a controller does."""
+        """Merges fields into the status subresource, as a controller does."""
         url, media = f"{self._url(kind, name)}/status", "application/merge-patch+json"
         return await self._call("PATCH", url, {"status": status}, media)
 
     async def delete(self, kind: str, name: str) -> None:
-        """Asks for it; finalizers may keep the object."""
+        """Asks for the deletion; finalizers may keep the object for a while."""
         await self._call("DELETE", self._url(kind, name))
 
-    async def until(
-        self, kind: str, name: str, holds: Callable[[Json], Any], *, seconds: float = 60, say: str = ""
+    async def wait_until(
+        self,
+        kind: str,
+        name: str,
+        predicate: Callable[[Json], Any],
+        *,
+        seconds: float = 60,
+        expected: str = "",
     ) -> Json:
-        """The object once `holds`; a missing object holds nothing."""
+        """Waits until the object exists and `predicate` is true of it; returns the object.
+
+        `expected` completes the sentence "not ... within 60 s" of the AssertionError.
+        """
         deadline = time.monotonic() + seconds
         while True:
             found = await self.get(kind, name)
-            if found is not None and holds(found):
+            if found is not None and predicate(found):
                 return found
             if time.monotonic() > deadline:
                 raise AssertionError(
-                    f"{kind} {name}: not {say or 'so'} within {seconds:.0f} s: {told(found)}"
+                    f"{kind} {name}: not {expected or 'so'} within {seconds:.0f} s: {status_summary(found)}"
                 )
-            await asyncio.sleep(_TICK)
+            await asyncio.sleep(_POLL_SECONDS)
 
-    async def gone(self, kind: str, name: str, *, seconds: float = 60) -> None:
-        """Returns when there is no such object any more."""
+    async def wait_until_deleted(self, kind: str, name: str, *, seconds: float = 60) -> None:
+        """Waits until the object no longer exists."""
         deadline = time.monotonic() + seconds
         while (found := await self.get(kind, name)) is not None:
-            assert time.monotonic() < deadline, f"{kind} {name} is still there: {told(found)}"
-            await asyncio.sleep(_TICK)
+            assert time.monotonic() < deadline, f"{kind} {name} is still there: {status_summary(found)}"
+            await asyncio.sleep(_POLL_SECONDS)
 
-    async def complete(self, kind: str, name: str, *, seconds: float = 90) -> Json:
-        """The object once its condition Finished is True."""
-        return await self.until(
-            kind, name, lambda o: condition(o, "Finished") == "True", seconds=seconds, say="Finished"
+    async def wait_until_finished(self, kind: str, name: str, *, seconds: float = 90) -> Json:
+        """Waits until the condition Finished is True; returns the object."""
+        return await self.wait_until(
+            kind, name, lambda o: condition(o, "Finished") == "True", seconds=seconds, expected="Finished"
         )
 
 
-def connected(connection: Connection) -> aiohttp.ClientSession:
-    """A session of this identity; close it."""
+def open_session(connection: Connection) -> aiohttp.ClientSession:
+    """An HTTP session with the connection's credentials; the caller closes it."""
     context = connection.ssl_context()
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, ssl=True if context is None else context),
@@ -115,26 +124,26 @@ def connected(connection: Connection) -> aiohttp.ClientSession:
 
 
 def condition(item: Json, kind: str) -> str:
-    """Status of a condition; empty where there is none."""
+    """Status of the condition of this type; empty where there is none."""
     found = (c for c in status(item).get("conditions", ()) if c["type"] == kind)
     return str(next(found, {"status": ""})["status"])
 
 
 def status(item: Json) -> Json:
-    """The object's status, empty at first."""
+    """The object's status; empty before the first write."""
     found: Json = item.get("status") or {}
     return found
 
 
-def message(item: Json) -> str:
-    """What Ready says."""
+def ready_message(item: Json) -> str:
+    """Message of the condition Ready; empty where there is none."""
     found = (c for c in status(item).get("conditions", ()) if c["type"] == "Ready")
     return str(next(found, {"message": ""})["message"])
 
 
-def told(item: Json | None) -> str:
-    """For a failure: phase, reason and words."""
+def status_summary(item: Json | None) -> str:
+    """Phase, reason, step and message, for the message of a failed assertion."""
     if item is None:
-        return "there is none"
-    seen = status(item)
-    return f"{seen.get('phase')}/{seen.get('reason')} step {seen.get('step')}: {message(item)}"
+        return "the object does not exist"
+    item_status = status(item)
+    return f"{item_status.get('phase')}/{item_status.get('reason')} step {item_status.get('step')}: {ready_message(item)}"

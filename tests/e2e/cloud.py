@@ -1,4 +1,4 @@
-"""The cloud side that all end-to-end tests share: a sandbox, its datasets, and models to roll out."""
+"""The services that all end-to-end tests share: a sandbox, its datasets, and candidate models on its Hub."""
 
 from __future__ import annotations
 
@@ -18,16 +18,19 @@ TRAIN, HELD_OUT = "e2e-train", "e2e-held-out"
 
 @dataclass(frozen=True)
 class Cloud:
-    """A running sandbox, seeded."""
+    """A running sandbox that has the two datasets, and clients of it."""
 
     sandbox: SandboxInfo
     hf: HfApi
     train: tuple[StdlibExample, ...]
     held_out: tuple[StdlibExample, ...]
 
-    def candidate(self, *, spoilt: bool = False) -> dict[str, str]:
-        """A model of its own on the Hub, as `spec.candidate.model`; one that has learnt nothing is no better."""
-        pairs = [] if spoilt else [(e.task, e.docstring) for e in (*self.train, *self.held_out)]
+    def create_candidate(self, *, untrained: bool = False) -> dict[str, str]:
+        """Publishes a new model on the Hub; returns it as `spec.candidate.model`.
+
+        With `untrained` the model has learnt nothing and is no better than the baseline.
+        """
+        pairs = [] if untrained else [(e.task, e.docstring) for e in (*self.train, *self.held_out)]
         content = tiny_model.Model(pairs, [5.0, 2.5, 8.0] if pairs else None).to_bytes()
         repo = f"{USER}/candidate-{uuid4().hex[:10]}"
         self.hf.create_repo(repo, private=True)
@@ -49,13 +52,9 @@ class Cloud:
         listed = self.hf.list_inference_endpoints(namespace=USER)
         return [endpoint.name for endpoint in listed if endpoint.repository == repo]
 
-    def endpoints_made(self, name: str) -> int:
-        """How often an endpoint of that name was created; the log of calls has no bodies, so by its deletion too."""
-        return len(self.sandbox.requests(service="endpoints", method="POST", path_regex=f"/{name}$"))
 
-
-def seed(sandbox: SandboxInfo, hf: HfApi, examples: list[StdlibExample]) -> Cloud:
-    """Fills both datasets."""
+def seed_datasets(sandbox: SandboxInfo, hf: HfApi, examples: list[StdlibExample]) -> Cloud:
+    """Uploads the examples to the two LangSmith datasets."""
     from modelops.adapters.langsmith.connection import LangSmithConnection
 
     train = tuple(e for e in examples if e.split == "train")

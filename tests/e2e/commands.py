@@ -1,4 +1,4 @@
-"""The command line as a person has it: a kubeconfig, and the Hub's address and token in the environment."""
+"""Runs `modelops` as a user does: with a kubeconfig, and with the Hub's address and token in the environment."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import os
 import subprocess
 import sys
 
-from tests.e2e.stage import Stage
+from tests.e2e.environment import Environment
 
 from modelops.sandbox.tokens import USER
 
 
-async def modelops(here: Stage, *arguments: str, expect: int = 0, org: str = USER) -> str:
-    """What a command says, on stdout and then on stderr; it must end with this exit code."""
+async def run_modelops(env: Environment, *arguments: str, expect: int = 0, org: str = USER) -> str:
+    """Runs a command, which must exit with code `expect`; returns its stdout followed by its stderr."""
     environment = {
         **{key: os.environ[key] for key in ("PATH", "HOME", "PYTHONPATH") if key in os.environ},
-        **here.cloud.sandbox.environment(),
-        "KUBECONFIG": str(here.cluster.kubeconfig),
+        **env.cloud.sandbox.environment(),
+        "KUBECONFIG": str(env.cluster.kubeconfig),
         "MODELOPS_HUB_ORG": org,
     }
-    done = await asyncio.to_thread(
+    completed = await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-m", "modelops.cli", *arguments],
         env=environment,
@@ -28,7 +28,7 @@ async def modelops(here: Stage, *arguments: str, expect: int = 0, org: str = USE
         text=True,
         timeout=120,
     )
-    said = done.stdout + done.stderr
-    assert done.returncode == expect, f"{arguments}: exit code {done.returncode}\n{said}"
-    assert here.cloud.sandbox.hf_token not in said
-    return said
+    output = completed.stdout + completed.stderr
+    assert completed.returncode == expect, f"{arguments}: exit code {completed.returncode}\n{output}"
+    assert env.cloud.sandbox.hf_token not in output
+    return output

@@ -1,4 +1,4 @@
-"""Fixtures of the end-to-end tests: one sandbox for a session, a stage for each test."""
+"""Fixtures of the end-to-end tests: one sandbox for a session, one environment for each test."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from huggingface_hub import HfApi, constants
-from tests.e2e.cloud import Cloud, seed
-from tests.e2e.stage import Stage, stage
+from tests.e2e.cloud import Cloud, seed_datasets
+from tests.e2e.environment import Environment, open_environment
 
 from modelops.demo.stdlib_examples import read_examples
 from modelops.localcluster import LocalCluster
@@ -17,7 +17,7 @@ from modelops.sandbox.client import start
 
 @pytest.fixture(scope="session")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    """A sandbox with 60 examples to learn from and 40 held out."""
+    """A sandbox with 60 training examples and 40 held-out examples."""
     with start(tmp_path_factory.mktemp("sandbox")) as info, pytest.MonkeyPatch.context() as patch:
         patch.setattr(constants, "INFERENCE_ENDPOINTS_ENDPOINT", info.endpoints)
         patch.setattr(constants, "HF_HUB_DISABLE_XET", True)
@@ -26,13 +26,15 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         patch.setenv("HF_TOKEN", info.hf_token)
         patch.setenv("OPENROUTER_API_KEY", info.openrouter_key)
         hf = HfApi(endpoint=info.hub, token=info.hf_token)
-        yield seed(info, hf, read_examples(limit=100, held_out=0.4))
+        yield seed_datasets(info, hf, read_examples(limit=100, held_out=0.4))
 
 
 @pytest.fixture
-async def here(cluster: LocalCluster, cloud: Cloud, namespace: str, tmp_path: Path) -> AsyncIterator[Stage]:
-    """A namespace with an agent's file and tokens; nothing runs in it yet."""
+async def env(
+    cluster: LocalCluster, cloud: Cloud, namespace: str, tmp_path: Path
+) -> AsyncIterator[Environment]:
+    """A namespace with agents.yaml and the Secret with the tokens; the operator is not started yet."""
     cloud.sandbox.clear()
-    async with stage(cluster, cloud, namespace, tmp_path) as made:
+    async with open_environment(cluster, cloud, namespace, tmp_path) as made:
         yield made
     cloud.sandbox.clear()

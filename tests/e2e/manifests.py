@@ -1,4 +1,4 @@
-"""The objects that the end-to-end tests create, small and quick."""
+"""Manifests of the objects that the end-to-end tests create."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def _object(kind: str, name: str, spec: Manifest) -> Manifest:
 
 
 def agents_file(openrouter: str) -> str:
-    """agents.yaml with two agents, comments and a key of somebody else."""
+    """agents.yaml with two agents, with comments, and with a key that the operator does not know."""
     return (
-        "# who serves whom\n"
+        "# agents and their models\n"
         "agents:\n"
         "  docs: # writes docstrings\n"
         f"    model: {BASELINE}\n"
@@ -40,7 +40,7 @@ def agents_file(openrouter: str) -> str:
 
 
 def config_map(name: str, data: dict[str, str], *, managed: bool = True) -> Manifest:
-    """A ConfigMap, opted in or not."""
+    """A ConfigMap; with `managed` it has the label that lets the operator use it."""
     labels = MANAGED if managed else {}
     return {
         "apiVersion": "v1",
@@ -51,7 +51,7 @@ def config_map(name: str, data: dict[str, str], *, managed: bool = True) -> Mani
 
 
 def secret(name: str, data: dict[str, str], *, managed: bool = True) -> Manifest:
-    """A Secret, opted in or not."""
+    """A Secret; with `managed` it has the label that lets the operator use it."""
     labels = MANAGED if managed else {}
     metadata = {"name": name, "labels": labels}
     return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data}

@@ -1,6 +1,6 @@
-"""Reverse proxies between the operator and the world: they record what it changes, and strike at one write.
+"""Reverse proxies between the operator and its services: they record its writes, and can inject a fault at one write.
 
-The operator knows nothing of them: its kubeconfig and its service URLs lead here.
+The operator does not know of the proxies: its kubeconfig and its service URLs point to them.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ _HOUSEKEEPING = re.compile(r"/leases|/events(\?|$)|/configmaps/modelops-installa
 
 
 class Moment(StrEnum):
-    """When to strike, seen from a write."""
+    """When the fault happens, relative to a write."""
 
     BEFORE = "before"
-    """It has arrived here and is not passed on."""
+    """The write has arrived at the proxy and is not forwarded."""
     HELD = "held"
-    """As before, but it is passed on later: when `release` is called."""
-    LOST = "lost"
-    """It was carried out; its answer is never seen."""
+    """The write is forwarded only when `release_write` is called."""
+    ANSWER_LOST = "lost"
+    """The write was carried out, and its answer does not reach the operator."""
     ANSWERED = "answered"
-    """Its answer has been sent."""
+    """The answer has been sent to the operator."""
 
 
 @dataclass(frozen=True)
 class Write:
-    """One request that changes something; `status` 0 where it was not passed on or not answered."""
+    """One request that changes something. `status` is 0 where the request was not forwarded or not answered."""
 
     number: int
     service: str
@@ -46,78 +46,78 @@ class Write:
     status: int = 0
 
     @property
-    def line(self) -> str:
-        """For people: `kube PUT rollouts/one/status`."""
+    def summary(self) -> str:
+        """For messages: `7 kube PUT rollouts/one/status 200`."""
         path = self.path.partition("?")[0]
         short = re.sub(r"^/(apis/[^/]+|api)/v[^/]+/namespaces/[^/]+/", "", path)
         return f"{self.number} {self.service} {self.method} {short} {self.status}"
 
 
 @dataclass
-class Strike:
-    """At the first write that `matches`: `act`, at that moment."""
+class WriteFault:
+    """Runs `action` once, at this moment of the first write that `matches`."""
 
     moment: Moment
     matches: Callable[[Write], bool]
-    act: Callable[[], Awaitable[None]]
+    action: Callable[[], Awaitable[None]]
 
 
 class Recorder:
-    """What the operator changed, over all services, in order. Leases, Events and reads by POST do not count."""
+    """The operator's writes to all services, in order. Leases, Events and reads by POST are left out."""
 
     def __init__(self) -> None:
         self.writes: list[Write] = []
-        self.strike: Strike | None = None
-        self.struck: Write | None = None
-        self._acting: asyncio.Task[None] | None = None
-        self.acted = asyncio.Event()
-        """The strike has done its work."""
-        self.held = asyncio.Event()
-        self.released = asyncio.Event()
+        self.fault: WriteFault | None = None
+        self.faulted_write: Write | None = None
+        self._action_task: asyncio.Task[None] | None = None
+        self.fault_done = asyncio.Event()
+        """Set when the fault's action has ended."""
+        self.write_held = asyncio.Event()
+        self.write_released = asyncio.Event()
 
-    def release(self) -> None:
-        """Passes the held request on."""
-        self.released.set()
+    def release_write(self) -> None:
+        """Lets the proxy forward the held write."""
+        self.write_released.set()
 
-    def lines(self, service: str = "") -> list[str]:
-        """What was written, for messages."""
-        return [write.line for write in self.writes if service in write.service]
+    def summaries(self, service: str = "") -> list[str]:
+        """One line for each write, for messages."""
+        return [write.summary for write in self.writes if service in write.service]
 
-    def arrived(self, service: str, method: str, path: str, body: bytes) -> Write | None:
-        """The write that this request is, or None."""
+    def record_write(self, service: str, method: str, path: str, body: bytes) -> Write | None:
+        """Records the request if it is a write; returns None if it is not."""
         if method in ("GET", "HEAD", "OPTIONS") or _READS.search(path) or _HOUSEKEEPING.search(path):
             return None
         write = Write(len(self.writes) + 1, service, method, path, body)
         self.writes.append(write)
         return write
 
-    def answered(self, write: Write, status: int) -> None:
-        """Notes its answer."""
+    def record_answer(self, write: Write, status: int) -> None:
+        """Records the status of the answer to a write."""
         self.writes[write.number - 1] = Write(
             write.number, write.service, write.method, write.path, write.body, status
         )
 
-    def due(self, write: Write | None) -> Strike | None:
-        """The strike, where it is for this write; once."""
-        strike = self.strike
-        if write is None or strike is None or not strike.matches(write):
+    def take_fault(self, write: Write | None) -> WriteFault | None:
+        """The fault, if it is meant for this write. A fault is returned only once."""
+        fault = self.fault
+        if write is None or fault is None or not fault.matches(write):
             return None
-        self.strike, self.struck = None, write
-        return strike
+        self.fault, self.faulted_write = None, write
+        return fault
 
-    async def act(self, strike: Strike) -> None:
-        """Does what the strike is for, also where the caller's end cancels its request."""
+    async def run_action(self, fault: WriteFault) -> None:
+        """Runs the fault's action to its end, even if the end of the caller cancels its request."""
 
-        async def whole() -> None:
-            await strike.act()
-            self.acted.set()
+        async def run_to_its_end() -> None:
+            await fault.action()
+            self.fault_done.set()
 
-        self._acting = asyncio.create_task(whole())
-        await asyncio.shield(self._acting)
+        self._action_task = asyncio.create_task(run_to_its_end())
+        await asyncio.shield(self._action_task)
 
 
 class RecordingProxy:
-    """One service's proxy: plain HTTP here, whatever `upstream` is there."""
+    """The proxy of one service. It listens on plain HTTP; `upstream` may be HTTP or HTTPS."""
 
     def __init__(
         self, service: str, upstream: str, recorder: Recorder, *, tls: ssl.SSLContext | None = None
@@ -129,43 +129,43 @@ class RecordingProxy:
         self._session: aiohttp.ClientSession | None = None
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Passes one request on."""
+        """Forwards one request, with the fault if there is one."""
         body = await request.read()
         recorder = self._recorder
-        write = recorder.arrived(self._service, request.method, request.path_qs, body)
-        strike = recorder.due(write)
-        if strike is not None and strike.moment is Moment.BEFORE:
-            await recorder.act(strike)
-            return _cut(request)
-        if strike is not None and strike.moment is Moment.HELD:
-            await recorder.act(strike)
-            recorder.held.set()
-            await recorder.released.wait()
+        write = recorder.record_write(self._service, request.method, request.path_qs, body)
+        fault = recorder.take_fault(write)
+        if fault is not None and fault.moment is Moment.BEFORE:
+            await recorder.run_action(fault)
+            return _drop_connection(request)
+        if fault is not None and fault.moment is Moment.HELD:
+            await recorder.run_action(fault)
+            recorder.write_held.set()
+            await recorder.write_released.wait()
         if write is None:
-            return await self._pass_on(request, body)
-        return await asyncio.shield(self._carry_out(request, body, write, strike))
+            return await self._forward_read(request, body)
+        return await asyncio.shield(self._forward_write(request, body, write, fault))
 
-    async def _carry_out(
-        self, request: web.Request, body: bytes, write: Write, strike: Strike | None
+    async def _forward_write(
+        self, request: web.Request, body: bytes, write: Write, fault: WriteFault | None
     ) -> web.StreamResponse:
-        """A write is passed on whole, also where the caller is gone meanwhile."""
-        async with self._asked(request, body) as answer:
+        """Forwards a write completely, even if the caller has closed its connection meanwhile."""
+        async with self._send_upstream(request, body) as answer:
             content = await answer.read()
-        self._recorder.answered(write, answer.status)
-        if strike is not None and strike.moment is Moment.LOST:
-            await self._recorder.act(strike)
-            return _cut(request)
-        response = web.Response(status=answer.status, headers=_kept(answer), body=content)
-        if strike is not None and strike.moment is Moment.ANSWERED:
+        self._recorder.record_answer(write, answer.status)
+        if fault is not None and fault.moment is Moment.ANSWER_LOST:
+            await self._recorder.run_action(fault)
+            return _drop_connection(request)
+        response = web.Response(status=answer.status, headers=_forwarded_headers(answer), body=content)
+        if fault is not None and fault.moment is Moment.ANSWERED:
             with suppress(ConnectionError):
                 await response.prepare(request)
                 await response.write_eof()
-            await self._recorder.act(strike)
+            await self._recorder.run_action(fault)
         return response
 
-    async def _pass_on(self, request: web.Request, body: bytes) -> web.StreamResponse:
-        async with self._asked(request, body) as answer:
-            response = web.StreamResponse(status=answer.status, headers=_kept(answer))
+    async def _forward_read(self, request: web.Request, body: bytes) -> web.StreamResponse:
+        async with self._send_upstream(request, body) as answer:
+            response = web.StreamResponse(status=answer.status, headers=_forwarded_headers(answer))
             with suppress(ConnectionError):
                 await response.prepare(request)
                 if request.method != "HEAD":
@@ -174,7 +174,7 @@ class RecordingProxy:
                 await response.write_eof()
             return response
 
-    def _asked(self, request: web.Request, body: bytes) -> aiohttp.client._RequestContextManager:
+    def _send_upstream(self, request: web.Request, body: bytes) -> aiohttp.client._RequestContextManager:
         assert self._session is not None
         headers = {key: value for key, value in request.headers.items() if key.lower() not in _HOP_BY_HOP}
         return self._session.request(
@@ -187,7 +187,7 @@ class RecordingProxy:
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[str]:
-        """Runs it; gives its address."""
+        """Runs the proxy; yields its address."""
         app = web.Application(client_max_size=256 * 1024**2)
         app.router.add_route("*", "/{path:.*}", self.handle)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
@@ -202,15 +202,15 @@ class RecordingProxy:
             try:
                 yield f"http://127.0.0.1:{runner.addresses[0][1]}"
             finally:
-                self._recorder.release()
+                self._recorder.release_write()
                 await runner.cleanup()
 
 
-def _kept(answer: aiohttp.ClientResponse) -> list[tuple[str, str]]:
+def _forwarded_headers(answer: aiohttp.ClientResponse) -> list[tuple[str, str]]:
     return [(key, value) for key, value in answer.headers.items() if key.lower() not in _HOP_BY_HOP]
 
 
-def _cut(request: web.Request) -> web.Response:
+def _drop_connection(request: web.Request) -> web.Response:
     if request.transport is not None:
         request.transport.abort()
     return web.Response(status=502)

@@ -1,4 +1,4 @@
-"""A training that costs more than the threshold: nothing happens until a person approves, and then all of it."""
+"""A run that costs more than the threshold starts no job until a person has approved its estimate."""
 
 from __future__ import annotations
 
@@ -7,84 +7,88 @@ import subprocess
 import sys
 from typing import Any
 
-from tests.cluster.policies import bind, installed
+from tests.cluster.policies import bind, installed_policies
 from tests.conftest import Kubectl
 from tests.e2e import manifests
-from tests.e2e.api import condition, message, status, told
-from tests.e2e.stage import Stage
+from tests.e2e.api import condition, ready_message, status, status_summary
+from tests.e2e.environment import Environment
 
 from modelops.sandbox.hub.seeds import BASE_MODEL
 
-LOW = {"monthlyUSD": "100", "approvalAboveUSD": "0.0001"}
+LOW_THRESHOLD = {"monthlyUSD": "100", "approvalAboveUSD": "0.0001"}
 CLI = (sys.executable, "-m", "modelops.cli", "approve")
 
 
-async def approve(here: Stage, user: str) -> subprocess.CompletedProcess[str]:
-    kubeconfig = str(here.cluster.kubeconfig_for(user))
-    command = [*CLI, "dear", "-n", here.api.namespace, "--yes", "--kubeconfig", kubeconfig]
+async def approve(env: Environment, user: str) -> subprocess.CompletedProcess[str]:
+    kubeconfig = str(env.cluster.kubeconfig_for(user))
+    command = [*CLI, "dear", "-n", env.api.namespace, "--yes", "--kubeconfig", kubeconfig]
     return await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=60)
 
 
-async def asking(here: Stage, *, renewed: str = "") -> dict[str, Any]:
-    """The run, once it asks; `renewed`: with another digest than this."""
+async def wait_for_approval_request(env: Environment, *, other_than: str = "") -> dict[str, Any]:
+    """Waits until the run asks for an approval, with a digest other than `other_than`; returns the run."""
 
-    def asks(item: dict[str, Any]) -> bool:
+    def is_awaiting_approval(item: dict[str, Any]) -> bool:
         digest = status(item).get("approvalDigest", "")
-        return status(item).get("phase") == "AwaitingApproval" and digest not in ("", renewed)
+        return status(item).get("phase") == "AwaitingApproval" and digest not in ("", other_than)
 
-    return await here.api.until("TrainingRun", "dear", asks, say="asking")
+    return await env.api.wait_until(
+        "TrainingRun", "dear", is_awaiting_approval, expected="awaiting an approval"
+    )
 
 
-async def test_a_dear_training_waits_for_a_person_and_is_done_when_one_approves(
-    here: Stage, kubectl: Kubectl
+async def test_a_run_above_the_threshold_waits_for_an_approval_and_then_trains(
+    env: Environment, kubectl: Kubectl
 ) -> None:
-    namespace = here.api.namespace
-    await here.agent_model(budget=LOW)
-    with installed(kubectl, namespace, operator="admin"):
+    namespace = env.api.namespace
+    await env.create_agent_model(budget=LOW_THRESHOLD)
+    with installed_policies(kubectl, namespace, operator="admin"):
         bind(kubectl, namespace, "alice", "modelops-approver")
         bind(kubectl, namespace, "bob", "modelops-developer")
-        await here.api.create(manifests.training_run("dear", base_model=BASE_MODEL))
-        await here.start()
-        run = await asking(here)
-        await here.quiet()
+        await env.api.create(manifests.training_run("dear", base_model=BASE_MODEL))
+        await env.start_operator()
+        run = await wait_for_approval_request(env)
+        await env.wait_until_quiet()
         uid = run["metadata"]["uid"]
-        assert "modelops approve dear" in message(run)
+        assert "modelops approve dear" in ready_message(run)
         assert condition(run, "Approved") == "False"
-        assert (await here.record()).reservations == {}
-        assert here.cloud.jobs_of(uid) == []
+        assert (await env.read_record()).reservations == {}
+        assert env.cloud.jobs_of(uid) == []
 
-        await here.kill()
-        await here.start()
-        await here.leading()
-        before = len(here.recorder.writes)
-        writes = [line for line in (await here.quiet())[before:] if "/leases/" not in line]
+        await env.kill_operator()
+        await env.start_operator()
+        await env.wait_until_leading()
+        before = len(env.recorder.writes)
+        writes = [line for line in (await env.wait_until_quiet())[before:] if "/leases/" not in line]
         assert writes == []
 
-        refused = await approve(here, "bob")
+        refused = await approve(env, "bob")
         assert (refused.returncode, "bob has not" in refused.stderr) == (1, True), refused
-        approved = await approve(here, "alice")
+        approved = await approve(env, "alice")
         assert approved.returncode == 0, approved.stderr
-        done = await here.api.complete("TrainingRun", "dear")
-        assert status(done)["phase"] == "Succeeded", told(done)
+        done = await env.api.wait_until_finished("TrainingRun", "dear")
+        assert status(done)["phase"] == "Succeeded", status_summary(done)
         assert condition(done, "Approved") == "True"
-        assert len(await asyncio.to_thread(here.cloud.jobs_of, uid)) == 1
-        assert (await here.record()).reservations == {}
+        assert len(await asyncio.to_thread(env.cloud.jobs_of, uid)) == 1
+        assert (await env.read_record()).reservations == {}
 
 
-async def test_an_offer_that_expires_is_renewed_and_the_old_approval_pays_nothing(here: Stage) -> None:
-    await here.agent_model(budget=LOW)
-    await here.api.create(manifests.training_run("dear", base_model=BASE_MODEL))
-    await here.start(MODELOPS_APPROVAL_SECONDS="4")
-    first = status(await asking(here))["approvalDigest"]
-    await asking(here, renewed=first)
+async def test_an_expired_estimate_is_renewed_and_an_approval_of_the_old_one_is_stale(
+    env: Environment,
+) -> None:
+    await env.create_agent_model(budget=LOW_THRESHOLD)
+    await env.api.create(manifests.training_run("dear", base_model=BASE_MODEL))
+    await env.start_operator(MODELOPS_APPROVAL_SECONDS="4")
+    first = status(await wait_for_approval_request(env))["approvalDigest"]
+    await wait_for_approval_request(env, other_than=first)
     late = {"spec": {"approval": {"approvedBy": "admin", "digest": first}}}
-    run = await here.api.patch("TrainingRun", "dear", late)
-    await here.api.until(
-        "TrainingRun", "dear", lambda o: status(o).get("reason") == "ApprovalStale", say="stale"
+    run = await env.api.patch("TrainingRun", "dear", late)
+    await env.api.wait_until(
+        "TrainingRun", "dear", lambda o: status(o).get("reason") == "ApprovalStale", expected="ApprovalStale"
     )
     uid = run["metadata"]["uid"]
-    assert await asyncio.to_thread(here.cloud.jobs_of, uid) == []
-    await here.api.patch("TrainingRun", "dear", {"spec": {"cancel": True}})
-    done = await here.api.complete("TrainingRun", "dear")
-    assert status(done)["phase"] == "Cancelled", told(done)
-    assert (await here.record()).reservations == {}
+    assert await asyncio.to_thread(env.cloud.jobs_of, uid) == []
+    await env.api.patch("TrainingRun", "dear", {"spec": {"cancel": True}})
+    done = await env.api.wait_until_finished("TrainingRun", "dear")
+    assert status(done)["phase"] == "Cancelled", status_summary(done)
+    assert (await env.read_record()).reservations == {}

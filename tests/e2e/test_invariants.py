@@ -1,4 +1,4 @@
-"""The invariants on real parts, each under its own name; what else shows them is in this table.
+"""The invariants, tested with real processes, one or two tests for each. Other tests of them are in this table.
 
 | invariant | also shown by |
 |---|---|
@@ -31,21 +31,21 @@ from typing import Any
 import pytest
 from langsmith.utils import LangSmithNotFoundError
 from tests.e2e import manifests
-from tests.e2e.api import status, told
+from tests.e2e.api import status, status_summary
 from tests.e2e.canary import (
     NAME,
-    QUICK,
+    SHORT_EVALUATION,
     Canary,
-    begun,
-    ends_on_stable,
+    agents_yaml_in_patch,
+    assert_ends_on_stable,
+    assert_on_stable,
+    canary_weight_written,
     is_file_write,
-    is_on_stable,
     is_promotion,
-    raises,
-    text_of,
+    start_canary,
 )
-from tests.e2e.recording_proxy import Moment, Strike, Write
-from tests.e2e.stage import Stage
+from tests.e2e.environment import Environment
+from tests.e2e.recording_proxy import Moment, Write, WriteFault
 
 from modelops.adapters.langsmith.connection import LangSmithConnection
 from modelops.adapters.programs.process import is_running, process_id
@@ -55,227 +55,236 @@ ABORT = {"spec": {"abort": True}}
 QUESTIONS = "/chat/completions$"
 
 
-def is_record(write: Write) -> bool:
-    """Whether it wrote the docs agent's record."""
+def is_record_write(write: Write) -> bool:
+    """Whether the write changed the docs agent's record."""
     return "docs-modelops-record" in write.path and write.status == 200
 
 
-def ledger(write: Write) -> dict[str, object]:
-    """The ledger that it wrote."""
+def ledger_in(write: Write) -> dict[str, object]:
+    """The ledger in the body of a write to the record."""
     found: dict[str, object] = json.loads(json.loads(write.body)["data"]["ledger.json"])
     return found
 
 
-def turns(holders: list[str]) -> list[str]:
-    """Who held it, each turn once."""
+def consecutive_holders(holders: list[str]) -> list[str]:
+    """The holders in order, without empty entries and without repetitions of the same holder."""
     held = [holder for holder in holders if holder]
     return [holder for n, holder in enumerate(held) if n == 0 or held[n - 1] != holder]
 
 
-async def test_invariant_01_money_is_spent_once(here: Stage) -> None:
-    here.cloud.sandbox.fault("hub", "lost_answer", method="POST", path_regex="/api/jobs/[^/]+$")
-    await here.agent_model()
-    made = await here.api.create(manifests.training_run("first", base_model=BASE_MODEL))
-    await here.start()
-    await here.api.until("TrainingRun", "first", lambda o: status(o).get("reason") == "SubmissionUncertain")
-    run = await here.api.complete("TrainingRun", "first")
-    assert status(run)["reason"] == "Trained", told(run)
-    jobs = await asyncio.to_thread(here.cloud.jobs_of, made["metadata"]["uid"])
+async def test_invariant_01_money_is_spent_once(env: Environment) -> None:
+    env.cloud.sandbox.fault("hub", "lost_answer", method="POST", path_regex="/api/jobs/[^/]+$")
+    await env.create_agent_model()
+    made = await env.api.create(manifests.training_run("first", base_model=BASE_MODEL))
+    await env.start_operator()
+    await env.api.wait_until(
+        "TrainingRun", "first", lambda o: status(o).get("reason") == "SubmissionUncertain"
+    )
+    run = await env.api.wait_until_finished("TrainingRun", "first")
+    assert status(run)["reason"] == "Trained", status_summary(run)
+    jobs = await asyncio.to_thread(env.cloud.jobs_of, made["metadata"]["uid"])
     assert jobs == [status(run)["job"]["id"]]
 
 
-async def test_invariant_02_nothing_is_spent_without_cover(here: Stage) -> None:
+async def test_invariant_02_nothing_is_spent_without_cover(env: Environment) -> None:
     # One run is estimated at $0.001 at most and billed $0.000167: no second one fits, before or after the first.
-    await here.agent_model(budget={"monthlyUSD": "0.00105"})
+    await env.create_agent_model(budget={"monthlyUSD": "0.00105"})
     names = [f"run-{n}" for n in range(3)]
     for name in names:
-        await here.api.create(manifests.training_run(name, base_model=BASE_MODEL))
-    await here.start()
-    runs = [await here.api.complete("TrainingRun", name) for name in names]
+        await env.api.create(manifests.training_run(name, base_model=BASE_MODEL))
+    await env.start_operator()
+    runs = [await env.api.wait_until_finished("TrainingRun", name) for name in names]
     assert sorted(status(run)["reason"] for run in runs) == ["OverBudget", "OverBudget", "Trained"]
-    posted = [w.number for w in here.recorder.writes if "/api/jobs/" in w.path]
-    reserved = [w.number for w in here.recorder.writes if is_record(w) and ledger(w)["reservations"]]
+    posted = [w.number for w in env.recorder.writes if "/api/jobs/" in w.path]
+    reserved = [w.number for w in env.recorder.writes if is_record_write(w) and ledger_in(w)["reservations"]]
     assert len(posted) == 1
     assert reserved[0] < posted[0]
 
 
-async def test_invariant_03_abort_wins(here: Stage) -> None:
-    canary = await begun(here, paused=True, wait=False)
-    await here.api.until("Rollout", NAME, lambda o: status(o).get("reason") == "Paused")
-    await here.kill()
-    await here.api.patch("Rollout", NAME, {"spec": {"abort": True, "paused": False}})
-    so_far = len(here.recorder.writes)
-    await here.start()
-    await ends_on_stable(here, canary, "AbortedByUser")
-    assert not [write.line for write in here.recorder.writes[so_far:] if raises(write)]
+async def test_invariant_03_abort_wins(env: Environment) -> None:
+    canary = await start_canary(env, paused=True, wait=False)
+    await env.api.wait_until("Rollout", NAME, lambda o: status(o).get("reason") == "Paused")
+    await env.kill_operator()
+    await env.api.patch("Rollout", NAME, {"spec": {"abort": True, "paused": False}})
+    so_far = len(env.recorder.writes)
+    await env.start_operator()
+    await assert_ends_on_stable(env, canary, "AbortedByUser")
+    assert not [write.summary for write in env.recorder.writes[so_far:] if canary_weight_written(write)]
 
 
-async def test_invariant_04_rollback_needs_only_the_kubernetes_api(here: Stage) -> None:
-    canary = await begun(here)
+async def test_invariant_04_rollback_needs_only_the_kubernetes_api(env: Environment) -> None:
+    canary = await start_canary(env)
     for service in ("hub", "endpoints", "langsmith", "openrouter"):
-        here.cloud.sandbox.fault(service, "drop_before", times=None)
-    await here.api.patch("Rollout", NAME, ABORT)
-    await ends_on_stable(here, canary, "AbortedByUser")
+        env.cloud.sandbox.fault(service, "drop_before", times=None)
+    await env.api.patch("Rollout", NAME, ABORT)
+    await assert_ends_on_stable(env, canary, "AbortedByUser")
 
 
-async def test_invariant_05_no_promotion_on_silence_of_too_few_samples(here: Stage) -> None:
+async def test_invariant_05_no_promotion_on_silence_of_too_few_samples(env: Environment) -> None:
     steps = [{"setWeight": 50}, {"pause": {"durationSeconds": 1}}, {"setWeight": 100}]
     strategy = {"canary": {"steps": steps}}
     analysis = {"minRequests": 1_000_000, "latencyFloorMilliseconds": 60_000}
-    canary = await begun(here, strategy=strategy, analysis=analysis, progressDeadlineSeconds=25)
-    await ends_on_stable(here, canary, "DeadlineExceeded")
-    assert max(map(raises, here.recorder.writes)) == 50
+    canary = await start_canary(env, strategy=strategy, analysis=analysis, progressDeadlineSeconds=25)
+    await assert_ends_on_stable(env, canary, "DeadlineExceeded")
+    assert max(map(canary_weight_written, env.recorder.writes)) == 50
 
 
-async def test_invariant_05_no_promotion_on_silence_of_the_agents(here: Stage) -> None:
-    """They fall silent as the pause begins, with good samples; a report counts for 15 s, the pause is longer."""
-    pause, before = 20, answered(here, "models")
+async def test_invariant_05_no_promotion_on_silence_of_the_agents(env: Environment) -> None:
+    """The agents stop reporting when the pause begins, after good samples. A report counts for 15 s; the pause is longer."""
+    pause, before = 20, count_answers(env, "models")
     steps = [{"setWeight": 50}, {"pause": {"durationSeconds": pause}}, {"setWeight": 100}]
     strategy = {"canary": {"steps": steps}}
-    canary = await begun(here, wait=False, strategy=strategy, progressDeadlineSeconds=50)
+    canary = await start_canary(env, wait=False, strategy=strategy, progressDeadlineSeconds=50)
 
     def begins_the_pause(write: Write) -> bool:
         return f"/rollouts/{NAME}/status" in write.path and json.loads(write.body)["status"].get("step") == 2
 
     async def fall_silent() -> None:
-        await here.until(lambda: answered(here, "models") > before + QUICK["maxExamples"], say="sampled")
+        await env.wait_until(
+            lambda: count_answers(env, "models") > before + SHORT_EVALUATION["maxExamples"],
+            expected="sampled",
+        )
         await asyncio.to_thread(canary.agents.close)
-        here.recorder.release()
+        env.recorder.release_write()
 
-    here.recorder.strike = Strike(Moment.HELD, begins_the_pause, act=fall_silent)
-    await here.api.until(
+    env.recorder.fault = WriteFault(Moment.HELD, begins_the_pause, action=fall_silent)
+    await env.api.wait_until(
         "Rollout", NAME, lambda o: status(o).get("step") == 2 and status(o)["reason"] == "WaitingForAgents"
     )
-    rollout = await here.api.complete("Rollout", NAME)
-    said = status(rollout)
-    assert (said["phase"], said["reason"]) == ("Aborted", "DeadlineExceeded"), told(rollout)
-    assert seconds_between(said["stepStartedAt"], said["finishedAt"]) > pause, "too slow to show anything"
-    assert said["analysis"]["canary"]["requests"] > 0
-    assert 0 < said["analysis"]["healthySeconds"] < pause
-    assert max(map(raises, here.recorder.writes)) == 50
-    assert not list(filter(is_promotion, here.recorder.writes))
-    again = await asyncio.to_thread(here.agents)
+    rollout = await env.api.wait_until_finished("Rollout", NAME)
+    rollout_status = status(rollout)
+    assert (rollout_status["phase"], rollout_status["reason"]) == ("Aborted", "DeadlineExceeded"), (
+        status_summary(rollout)
+    )
+    assert seconds_between(rollout_status["stepStartedAt"], rollout_status["finishedAt"]) > pause, (
+        "too slow to show anything"
+    )
+    assert rollout_status["analysis"]["canary"]["requests"] > 0
+    assert 0 < rollout_status["analysis"]["healthySeconds"] < pause
+    assert max(map(canary_weight_written, env.recorder.writes)) == 50
+    assert not list(filter(is_promotion, env.recorder.writes))
+    again = await asyncio.to_thread(env.start_agents)
     assert all([await asyncio.to_thread(router.wait_ready, 30) for router in again.routers])
-    await is_on_stable(here, replace(canary, agents=again))
+    await assert_on_stable(env, replace(canary, agents=again))
 
 
 def seconds_between(earlier: str, later: str) -> float:
-    """Of two times in a status."""
+    """Seconds between two times of a status."""
     return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()
 
 
-async def test_invariant_06_what_bills_is_on_record_and_ends_with_its_role(here: Stage) -> None:
-    canary = await begun(here, rate=0.01)  # an endpoint that was asked lately is kept for a minute
-    made = [w.number for w in here.recorder.writes if w.service == "endpoints" and w.method == "POST"]
-    recorded = [w.number for w in here.recorder.writes if is_record(w) and ledger(w)["endpoints"]]
+async def test_invariant_06_what_bills_is_on_record_and_ends_with_its_role(env: Environment) -> None:
+    canary = await start_canary(env, rate=0.01)  # an endpoint that was asked lately is kept for a minute
+    made = [w.number for w in env.recorder.writes if w.service == "endpoints" and w.method == "POST"]
+    recorded = [w.number for w in env.recorder.writes if is_record_write(w) and ledger_in(w)["endpoints"]]
     assert len(made) == 1
     assert recorded[0] < made[0]
-    assert len(await asyncio.to_thread(here.cloud.endpoints_of, canary.repo)) == 1
-    await here.api.delete("Rollout", NAME)
-    await here.api.delete("AgentModel", "docs")
-    await here.api.gone("AgentModel", "docs", seconds=90)
-    assert await asyncio.to_thread(here.cloud.endpoints_of, canary.repo) == []
-    await is_on_stable(here, canary)
+    assert len(await asyncio.to_thread(env.cloud.endpoints_of, canary.repo)) == 1
+    await env.api.delete("Rollout", NAME)
+    await env.api.delete("AgentModel", "docs")
+    await env.api.wait_until_deleted("AgentModel", "docs", seconds=90)
+    assert await asyncio.to_thread(env.cloud.endpoints_of, canary.repo) == []
+    await assert_on_stable(env, canary)
 
 
-async def test_invariant_07_a_restart_writes_nothing_and_resumes(here: Stage) -> None:
-    """Operator and evaluation program are killed between two questions, the operator again in the canary."""
-    sandbox, services = here.cloud.sandbox, ("models", "openrouter")
+async def test_invariant_07_a_restart_writes_nothing_and_resumes(env: Environment) -> None:
+    """Operator and evaluation program are killed between two questions; the operator is killed again in the canary."""
+    sandbox, services = env.cloud.sandbox, ("models", "openrouter")
     sandbox.forget_requests()
     for service in services:
         sandbox.fault(service, "latency", ms=150, times=None, path_regex=QUESTIONS)
-    one_at_a_time = {**QUICK, "concurrency": 1}
-    canary = await begun(here, wait=False, rate=0.001, evaluation=one_at_a_time)
-    await here.until(lambda: answered(here, "models"), say="evaluating")
+    one_at_a_time = {**SHORT_EVALUATION, "concurrency": 1}
+    canary = await start_canary(env, wait=False, rate=0.001, evaluation=one_at_a_time)
+    await env.wait_until(lambda: count_answers(env, "models"), expected="evaluating")
     for service in services:
         sandbox.fault(service, "status", status=503, times=None, path_regex=QUESTIONS)
-    await here.until(lambda: refused(here), say="between two questions")
-    await here.kill()
-    program = here.folder / "state" / "programs" / f"evaluation-{canary.uid}"
+    await env.wait_until(lambda: has_refused_a_question(env), expected="between two questions")
+    await env.kill_operator()
+    program = env.folder / "state" / "programs" / f"evaluation-{canary.uid}"
     killed = process_id(program)
     assert killed is not None
     os.killpg(killed, signal.SIGKILL)
-    await here.until(lambda: not is_running(program), say="without its evaluation")
+    await env.wait_until(lambda: not is_running(program), expected="without its evaluation")
     journal = (program / "answers.jsonl").read_text()
-    so_far = answered(here, "models") + answered(here, "openrouter")
-    assert 0 < so_far == journal.count("\n") < 2 * QUICK["maxExamples"]
+    so_far = count_answers(env, "models") + count_answers(env, "openrouter")
+    assert 0 < so_far == journal.count("\n") < 2 * SHORT_EVALUATION["maxExamples"]
     sandbox.clear()
-    await here.start()
-    await here.until(lambda: canary.agents.weights() == {50}, say="at 50 percent")
+    await env.start_operator()
+    await env.wait_until(lambda: canary.agents.weights() == {50}, expected="at 50 percent")
     whole = (program / "answers.jsonl").read_text()
     assert whole.startswith(journal)
     assert process_id(program) != killed
     asked = [(line["arm"], line["example"]) for line in map(json.loads, whole.splitlines())]
-    assert len(asked) == len(set(asked)) == 2 * QUICK["maxExamples"]
-    assert [answered(here, service) for service in services] == [QUICK["maxExamples"]] * 2
+    assert len(asked) == len(set(asked)) == 2 * SHORT_EVALUATION["maxExamples"]
+    assert [count_answers(env, service) for service in services] == [SHORT_EVALUATION["maxExamples"]] * 2
 
-    rollout = await here.api.until("Rollout", NAME, lambda o: status(o).get("reason") == "Watching")
+    rollout = await env.api.wait_until("Rollout", NAME, lambda o: status(o).get("reason") == "Watching")
     assert status(rollout)["evaluation"]["candidatesCompared"] == 1
-    await here.quiet()
-    await here.kill()
-    written, heard = len(here.recorder.writes), reports_of(canary)
-    await here.start()
-    await here.leading()
-    await here.until(
-        lambda: all(now > before for now, before in zip(reports_of(canary), heard, strict=True)),
-        say="heard by the new operator",
+    await env.wait_until_quiet()
+    await env.kill_operator()
+    written, heard = len(env.recorder.writes), reports_sent(canary)
+    await env.start_operator()
+    await env.wait_until_leading()
+    await env.wait_until(
+        lambda: all(now > before for now, before in zip(reports_sent(canary), heard, strict=True)),
+        expected="heard by the new operator",
     )
-    await here.quiet(seconds=3)
-    assert here.recorder.lines()[written:] == []
+    await env.wait_until_quiet(seconds=3)
+    assert env.recorder.summaries()[written:] == []
 
-    await here.api.patch("Rollout", NAME, ABORT)
-    await ends_on_stable(here, canary, "AbortedByUser")
-    assert list((await here.record()).candidates_compared.values()) == [1]
-    assert [answered(here, service) for service in services] == [QUICK["maxExamples"]] * 2
+    await env.api.patch("Rollout", NAME, ABORT)
+    await assert_ends_on_stable(env, canary, "AbortedByUser")
+    assert list((await env.read_record()).candidates_compared.values()) == [1]
+    assert [count_answers(env, service) for service in services] == [SHORT_EVALUATION["maxExamples"]] * 2
 
 
-def answered(here: Stage, service: str) -> int:
+def count_answers(env: Environment, service: str) -> int:
     """How many questions the models of a service have answered."""
-    calls = here.cloud.sandbox.requests(service=service, method="POST", path_regex=QUESTIONS)
+    calls = env.cloud.sandbox.requests(service=service, method="POST", path_regex=QUESTIONS)
     return sum(call["status"] == 200 for call in calls)
 
 
-def refused(here: Stage) -> bool:
-    """Whether a question was turned away: who asks one at a time then waits with nothing under way."""
-    calls = here.cloud.sandbox.requests(method="POST", path_regex=QUESTIONS)
+def has_refused_a_question(env: Environment) -> bool:
+    """Whether a model has refused a question. With concurrency 1 no other question is then in progress."""
+    calls = env.cloud.sandbox.requests(method="POST", path_regex=QUESTIONS)
     return any(call["status"] == 503 for call in calls)
 
 
-def reports_of(canary: Canary) -> list[int]:
+def reports_sent(canary: Canary) -> list[int]:
     """How many reports each agent has delivered."""
     return [router.state().reports_sent for router in canary.agents.routers]
 
 
-async def test_invariant_08_a_session_stays_where_it_is(here: Stage) -> None:
+async def test_invariant_08_a_session_stays_where_it_is(env: Environment) -> None:
     steps = [
         {"setWeight": 20},
         {"pause": {"durationSeconds": 1}},
         {"setWeight": 60},
         {"pause": {"durationSeconds": 500}},
     ]
-    canary = await begun(here, wait=False, strategy={"canary": {"steps": steps}})
+    canary = await start_canary(env, wait=False, strategy={"canary": {"steps": steps}})
     sessions = [f"session-{n}" for n in range(300)]
 
-    def moved() -> list[set[str]]:
+    def canary_sessions() -> list[set[str]]:
         return [{s for s in sessions if r.pick(s).model == canary.repo} for r in canary.agents.routers]
 
-    await here.until(lambda: canary.agents.weights() == {20}, say="at 20 percent")
-    first = moved()
-    await here.until(lambda: canary.agents.weights() == {60}, say="at 60 percent")
-    second = moved()
+    await env.wait_until(lambda: canary.agents.weights() == {20}, expected="at 20 percent")
+    first = canary_sessions()
+    await env.wait_until(lambda: canary.agents.weights() == {60}, expected="at 60 percent")
+    second = canary_sessions()
     assert first[0] == first[1] < second[0] == second[1]
-    await here.api.patch("Rollout", NAME, ABORT)
-    await ends_on_stable(here, canary, "AbortedByUser")
-    assert moved() == [set(), set()]
+    await env.api.patch("Rollout", NAME, ABORT)
+    await assert_ends_on_stable(env, canary, "AbortedByUser")
+    assert canary_sessions() == [set(), set()]
 
 
-async def test_invariant_09_other_peoples_keys_are_left_alone(here: Stage) -> None:
-    before, _ = await here.file()
+async def test_invariant_09_other_peoples_keys_are_left_alone(env: Environment) -> None:
+    before, _ = await env.read_agents_file()
     steps = [{"setWeight": weight} for weight in (10, 30, 50, 70, 100)]
-    await begun(here, wait=False, strategy={"canary": {"steps": steps}})
+    await start_canary(env, wait=False, strategy={"canary": {"steps": steps}})
     edits = 0
-    while (found := await here.api.get("Rollout", NAME)) and not status(found).get("finishedAt"):
-        current = await here.api.get("ConfigMap", "agents")
+    while (found := await env.api.get("Rollout", NAME)) and not status(found).get("finishedAt"):
+        current = await env.api.get("ConfigMap", "agents")
         assert current is not None
         text = current["data"]["agents.yaml"]
         edits += 1
@@ -284,16 +293,16 @@ async def test_invariant_09_other_peoples_keys_are_left_alone(here: Stage) -> No
             "data": {"agents.yaml": text.replace("owner: ", f"owner: {edits}, ").split("\n    note:")[0]},
         }
         try:
-            await here.api.patch("ConfigMap", "agents", body)
+            await env.api.patch("ConfigMap", "agents", body)
         except LookupError:
             edits -= 1
         await asyncio.sleep(0.2)
-    rollout = await here.api.complete("Rollout", NAME)
-    assert status(rollout)["reason"] == "Promoted", told(rollout)
-    after, _ = await here.file()
-    assert (await here.stable()).version == "v1.1.0"
+    rollout = await env.api.wait_until_finished("Rollout", NAME)
+    assert status(rollout)["reason"] == "Promoted", status_summary(rollout)
+    after, _ = await env.read_agents_file()
+    assert (await env.read_stable_target()).version == "v1.1.0"
     for line in (
-        "# who serves whom",
+        "# agents and their models",
         "  docs: # writes docstrings",
         f"    model: {manifests.BASELINE} # not ours",
     ):
@@ -304,49 +313,54 @@ async def test_invariant_09_other_peoples_keys_are_left_alone(here: Stage) -> No
 
 
 @pytest.mark.filterwarnings("ignore:list_runs.*:DeprecationWarning")
-async def test_invariant_10_secrets_appear_nowhere(here: Stage) -> None:
-    sandbox = here.cloud.sandbox
-    here.environment["LANGSMITH_API_KEY"] = sandbox.langsmith_key
-    here.environment["MODELOPS_LOG_LEVEL"] = "DEBUG"
+async def test_invariant_10_secrets_appear_nowhere(env: Environment) -> None:
+    sandbox = env.cloud.sandbox
+    env.variables["LANGSMITH_API_KEY"] = sandbox.langsmith_key
+    env.variables["MODELOPS_LOG_LEVEL"] = "DEBUG"
     secrets = {sandbox.hf_token, sandbox.langsmith_key, sandbox.openrouter_key}
-    await here.agent_model()
-    await asyncio.to_thread(here.agents)
-    await here.start()
+    await env.create_agent_model()
+    await asyncio.to_thread(env.start_agents)
+    await env.start_operator()
     sandbox.fault("hub", "status", status=500, method="POST", path_regex="/api/jobs/[^/]+$")
-    await here.api.create(manifests.training_run("first", base_model=BASE_MODEL))
-    given: manifests.Manifest = {"strategy": {"canary": {"steps": [{"setWeight": 50}]}}, "evaluation": QUICK}
-    await here.api.create(manifests.rollout(NAME, {"trainingRunRef": {"name": "first"}}, **given))
-    commands, said = set[str](), dict[str, str]()
-    while (found := await here.api.get("Rollout", NAME)) and not status(found).get("finishedAt"):
+    await env.api.create(manifests.training_run("first", base_model=BASE_MODEL))
+    given: manifests.Manifest = {
+        "strategy": {"canary": {"steps": [{"setWeight": 50}]}},
+        "evaluation": SHORT_EVALUATION,
+    }
+    await env.api.create(manifests.rollout(NAME, {"trainingRunRef": {"name": "first"}}, **given))
+    commands, texts = set[str](), dict[str, str]()
+    while (found := await env.api.get("Rollout", NAME)) and not status(found).get("finishedAt"):
         commands |= command_lines()
-        said |= files_below(here.folder / "state")
+        texts |= read_files(env.folder / "state")
         await asyncio.sleep(0.1)
-    run = await here.api.complete("TrainingRun", "first")
-    assert status(run)["reason"] == "Trained", told(run)
-    assert any("input.json" in where for where in said)
-    said |= {"commands": "\n".join(commands), "log": (here.folder / "operator.log").read_text()}
+    run = await env.api.wait_until_finished("TrainingRun", "first")
+    assert status(run)["reason"] == "Trained", status_summary(run)
+    assert any("input.json" in where for where in texts)
+    texts |= {"commands": "\n".join(commands), "log": (env.folder / "operator.log").read_text()}
     for kind in ("AgentModel", "TrainingRun", "Rollout", "ConfigMap", "Event"):
-        said[kind] = json.dumps(await here.api.list(kind))
-    traced = await here.until(lambda: (t := traces(here)).get("Rollout Promoted") and t, say="traced whole")
+        texts[kind] = json.dumps(await env.api.list(kind))
+    traced = await env.wait_until(
+        lambda: (t := operator_traces(env)).get("Rollout Promoted") and t, expected="traced whole"
+    )
     assert {t["extra"]["metadata"]["uid"] for t in traced["TrainingRun submit"]} == {run["metadata"]["uid"]}
     writes = {t["outputs"]["purpose"] for t in traced["Rollout routing"]}
     assert {f"canary of {NAME} at 50 percent", "promote v1.1.0"} <= writes
-    said["traces"] = json.dumps(traced)
-    assert not [where for where, text in said.items() for secret in secrets if secret in text]
+    texts["traces"] = json.dumps(traced)
+    assert not [where for where, text in texts.items() for secret in secrets if secret in text]
     model, data = status(run)["model"]["repo"], status(run)["dataset"]["repo"]
-    assert (await asyncio.to_thread(here.cloud.hf.model_info, model)).private
-    assert (await asyncio.to_thread(here.cloud.hf.dataset_info, data)).private
+    assert (await asyncio.to_thread(env.cloud.hf.model_info, model)).private
+    assert (await asyncio.to_thread(env.cloud.hf.dataset_info, data)).private
 
 
-def traces(here: Stage) -> dict[str, list[Any]]:
-    """Everything that the operator has traced of this namespace, by name of the run."""
+def operator_traces(env: Environment) -> dict[str, list[Any]]:
+    """The operator's LangSmith traces of this namespace, by name of the traced run."""
     client = LangSmithConnection(
-        api_url=here.cloud.sandbox.langsmith, api_key=here.cloud.sandbox.langsmith_key
+        api_url=env.cloud.sandbox.langsmith, api_key=env.cloud.sandbox.langsmith_key
     ).client()
     found: dict[str, list[Any]] = {}
     try:
         for run in client.list_runs(project_name="modelops-operator"):
-            if run.metadata["namespace"] == here.api.namespace:
+            if run.metadata["namespace"] == env.api.namespace:
                 found.setdefault(run.name, []).append(json.loads(run.model_dump_json()))
     except LangSmithNotFoundError:
         pass
@@ -355,8 +369,8 @@ def traces(here: Stage) -> dict[str, list[Any]]:
     return found
 
 
-def files_below(folder: Path) -> dict[str, str]:
-    """Every file that can be read at the moment."""
+def read_files(folder: Path) -> dict[str, str]:
+    """Path and text of every file below the folder that can be read at the moment."""
     found = {}
     for file in folder.rglob("*"):
         try:
@@ -367,7 +381,7 @@ def files_below(folder: Path) -> dict[str, str]:
 
 
 def command_lines() -> set[str]:
-    """Of every process of this user."""
+    """Command lines of all other processes that this user can read."""
     found = set()
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():
@@ -378,19 +392,26 @@ def command_lines() -> set[str]:
     return found
 
 
-async def test_invariant_12_one_active_rollout_per_agent(here: Stage) -> None:
-    await asyncio.to_thread(here.agents)
-    await here.agent_model()
-    await here.start()
-    await here.leading()
-    candidates = [await asyncio.to_thread(here.cloud.candidate) for _ in range(2)]
-    given: manifests.Manifest = {"strategy": {"canary": {"steps": [{"setWeight": 50}]}}, "evaluation": QUICK}
-    twins = [manifests.rollout(f"twin-{n}", {"model": model}, **given) for n, model in enumerate(candidates)]
-    made = await asyncio.gather(*(here.api.create(twin) for twin in twins))
-    ended = [await here.api.complete("Rollout", f"twin-{n}") for n in range(2)]
-    assert [status(o)["reason"] for o in ended] == ["Promoted", "Promoted"], [told(o) for o in ended]
-    active = [ledger(write)["active"] for write in here.recorder.writes if is_record(write)]
-    assert len(turns([str(a["uid"]) if isinstance(a, dict) else "" for a in active])) == 2
-    writes = [text_of(write.body) for write in here.recorder.writes if is_file_write(write)]
+async def test_invariant_12_one_active_rollout_per_agent(env: Environment) -> None:
+    await asyncio.to_thread(env.start_agents)
+    await env.create_agent_model()
+    await env.start_operator()
+    await env.wait_until_leading()
+    candidates = [await asyncio.to_thread(env.cloud.create_candidate) for _ in range(2)]
+    given: manifests.Manifest = {
+        "strategy": {"canary": {"steps": [{"setWeight": 50}]}},
+        "evaluation": SHORT_EVALUATION,
+    }
+    rollouts = [
+        manifests.rollout(f"twin-{n}", {"model": model}, **given) for n, model in enumerate(candidates)
+    ]
+    made = await asyncio.gather(*(env.api.create(twin) for twin in rollouts))
+    ended = [await env.api.wait_until_finished("Rollout", f"twin-{n}") for n in range(2)]
+    assert [status(o)["reason"] for o in ended] == ["Promoted", "Promoted"], [
+        status_summary(o) for o in ended
+    ]
+    active = [ledger_in(write)["active"] for write in env.recorder.writes if is_record_write(write)]
+    assert len(consecutive_holders([str(a["uid"]) if isinstance(a, dict) else "" for a in active])) == 2
+    writes = [agents_yaml_in_patch(write.body) for write in env.recorder.writes if is_file_write(write)]
     uids = [o["metadata"]["uid"] for o in made]
-    assert len(turns([uid for text in writes for uid in uids if f"salt: {uid}" in text])) == 2
+    assert len(consecutive_holders([uid for text in writes for uid in uids if f"salt: {uid}" in text])) == 2

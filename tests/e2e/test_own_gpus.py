@@ -1,6 +1,6 @@
-"""A training as a Job of the cluster: the trainer really runs, in the environment that its Pod would have.
+"""Training as a Kubernetes Job: the real trainer runs, in the environment that its Pod would have.
 
-There is no node. A test takes the Pod that the Job's controller made, as a kubelet would, and says how it ended.
+The cluster has no node. A test sets the status of the Pod that the Job's controller created, as a kubelet would.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from typing import Any
 
 import pytest
 from huggingface_hub import CommitOperationAdd, hf_hub_download
-from tests.cluster.kubelet import container, written
+from tests.cluster.kubelet import container_status, timestamp
 from tests.e2e import manifests
-from tests.e2e.api import message, status, told
-from tests.e2e.stage import Stage
+from tests.e2e.api import ready_message, status, status_summary
+from tests.e2e.environment import Environment
 
 from modelops.domain.money import micro
 from modelops.ports import Json
 from modelops.sandbox.hub.seeds import BASE_MODEL
 
 PRICE = "3.60"
-"""A dollar in a thousand seconds."""
+"""USD per hour: one dollar in a thousand seconds."""
 CPU = {"backend": {"kubernetes": {"device": "cpu-basic", "gpus": 0, "cpu": "1", "memory": "1Gi"}}}
 
 
@@ -40,18 +40,18 @@ def prices(tmp_path: Path) -> str:
 
 
 @asynccontextmanager
-async def own(here: Stage, prices: str, **spec: Any) -> AsyncIterator[Json]:
-    """The run `own`, and the operator that knows the price."""
-    await here.agent_model()
-    await here.start(MODELOPS_TRAINING_DEFAULTS=prices, MODELOPS_TRAINER="tiny")
-    yield await here.api.create(manifests.training_run("own", base_model=BASE_MODEL, **CPU, **spec))
+async def create_run_on_cluster(env: Environment, prices: str, **spec: Any) -> AsyncIterator[Json]:
+    """Creates the TrainingRun `own` and starts an operator that has the price; yields the run."""
+    await env.create_agent_model()
+    await env.start_operator(MODELOPS_TRAINING_DEFAULTS=prices, MODELOPS_TRAINER="tiny")
+    yield await env.api.create(manifests.training_run("own", base_model=BASE_MODEL, **CPU, **spec))
 
 
-async def the_pod(here: Stage) -> Json:
-    """Of the only Job."""
+async def wait_for_pod(env: Environment) -> Json:
+    """Waits for the Pod of the only Job; returns it."""
 
     async def found() -> list[Json]:
-        return await here.api.list("Pod")
+        return await env.api.list("Pod")
 
     async with asyncio.timeout(60):
         while not (pods := await found()):
@@ -59,35 +59,35 @@ async def the_pod(here: Stage) -> Json:
     return pods[0]
 
 
-async def runs(here: Stage, pod: Json, *, seconds: int) -> None:
-    """A node has taken the Pod so long ago."""
-    since = written(datetime.now(UTC) - timedelta(seconds=seconds))
+async def set_pod_running(env: Environment, pod: Json, *, seconds: int) -> None:
+    """Sets the Pod's status to running since so many seconds."""
+    since = timestamp(datetime.now(UTC) - timedelta(seconds=seconds))
     state = {"running": {"startedAt": since}}
-    statuses = [container(pod, state, ready=True)]
-    said = {"phase": "Running", "startTime": since, "containerStatuses": statuses}
-    await here.api.patch_status("Pod", pod["metadata"]["name"], said)
+    statuses = [container_status(pod, state, ready=True)]
+    pod_status = {"phase": "Running", "startTime": since, "containerStatuses": statuses}
+    await env.api.patch_status("Pod", pod["metadata"]["name"], pod_status)
 
 
-async def exits(here: Stage, pod: Json, code: int) -> None:
-    ended = {"exitCode": code, "finishedAt": written(datetime.now(UTC)), "reason": "Completed"}
-    said = {
+async def set_pod_exited(env: Environment, pod: Json, code: int) -> None:
+    ended = {"exitCode": code, "finishedAt": timestamp(datetime.now(UTC)), "reason": "Completed"}
+    pod_status = {
         "phase": "Failed" if code else "Succeeded",
-        "containerStatuses": [container(pod, {"terminated": ended}, ready=False)],
+        "containerStatuses": [container_status(pod, {"terminated": ended}, ready=False)],
     }
-    await here.api.patch_status("Pod", pod["metadata"]["name"], said)
+    await env.api.patch_status("Pod", pod["metadata"]["name"], pod_status)
 
 
-async def environment(here: Stage, pod: Json) -> dict[str, str]:
-    """What a kubelet makes of the container's environment."""
+async def container_environment(env: Environment, pod: Json) -> dict[str, str]:
+    """The container's environment variables, with references to Secrets and ConfigMaps resolved as a kubelet does."""
     found: dict[str, str] = {}
     for entry in pod["spec"]["containers"][0]["env"]:
         source: dict[str, Any] = entry.get("valueFrom") or {}
         if reference := source.get("secretKeyRef"):
-            secret = await here.api.get("Secret", reference["name"])
+            secret = await env.api.get("Secret", reference["name"])
             assert secret is not None
             found[entry["name"]] = base64.b64decode(secret["data"][reference["key"]]).decode()
         elif reference := source.get("configMapKeyRef"):
-            config_map = await here.api.get("ConfigMap", reference["name"])
+            config_map = await env.api.get("ConfigMap", reference["name"])
             assert config_map is not None
             found[entry["name"]] = config_map["data"][reference["key"]]
         else:
@@ -95,22 +95,22 @@ async def environment(here: Stage, pod: Json) -> dict[str, str]:
     return found
 
 
-async def trained(here: Stage, pod: Json, folder: Path) -> tuple[int, str]:
-    """Exit code and output of the container's command, run in a folder of its own."""
+async def run_container_command(env: Environment, pod: Json, folder: Path) -> tuple[int, str]:
+    """Runs the container's command in a new folder; returns its exit code and output."""
     folder.mkdir()
     bin = Path(sys.executable).parent
     # A login shell resets PATH; the container's image has Python there.
     (folder / ".profile").write_text(f'export PATH="{bin}:$PATH"\n')
-    given = {**await environment(here, pod), "HOME": str(folder), "PATH": os.environ["PATH"]}
-    given |= {
+    variables = {**await container_environment(env, pod), "HOME": str(folder), "PATH": os.environ["PATH"]}
+    variables |= {
         "NO_PROXY": "127.0.0.1,localhost",
         "HF_HUB_DISABLE_XET": "1",
-    }  # which the sandbox does not speak
+    }  # the sandbox does not implement Xet
     command = [word.replace("$$", "$") for word in pod["spec"]["containers"][0]["command"]]
     process = await asyncio.create_subprocess_exec(
         *command,
         cwd=folder,
-        env=given,
+        env=variables,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
@@ -119,166 +119,171 @@ async def trained(here: Stage, pod: Json, folder: Path) -> tuple[int, str]:
     return process.returncode, output.decode()
 
 
-def billed(job: Json, started: str) -> int:
-    """Micro-USD from the Pod's start to the Job's end, by the started minute."""
+def expected_cost(job: Json, started: str) -> int:
+    """Cost in micro-USD from the Pod's start to the Job's end; every started minute counts."""
     ended = datetime.fromisoformat(job["status"]["completionTime"])
     seconds = (ended - datetime.fromisoformat(started)).total_seconds()
     return -(-(-(-int(seconds) // 60) * micro(PRICE)) // 60)
 
 
-async def test_a_run_is_trained_by_a_job_of_the_cluster_and_settled_at_its_own_price(
-    here: Stage, prices: str, tmp_path: Path
+async def test_a_run_is_trained_by_a_kubernetes_job_and_settled_at_the_configured_price(
+    env: Environment, prices: str, tmp_path: Path
 ) -> None:
-    async with own(here, prices) as run:
-        pod = await the_pod(here)
+    async with create_run_on_cluster(env, prices) as run:
+        pod = await wait_for_pod(env)
         name = pod["metadata"]["labels"]["batch.kubernetes.io/job-name"]
-        waiting = await here.api.until(
-            "TrainingRun", "own", lambda o: status(o).get("phase") == "Scheduling", say="Scheduling"
+        waiting = await env.api.wait_until(
+            "TrainingRun", "own", lambda o: status(o).get("phase") == "Scheduling", expected="Scheduling"
         )
         offered = status(waiting)["estimate"]
         assert (status(waiting)["job"]["id"], offered["flavor"]) == (name, "cpu-basic")
         assert offered["usdPerHour"] == PRICE
         assert "cost_estimates.cpu_basic_per_hour" in offered["source"]
-        reserved = (await here.record()).reservations[f"{run['metadata']['uid']}/1"]
-        assert reserved.account == f"kubernetes:{here.api.namespace}"
+        reserved = (await env.read_record()).reservations[f"{run['metadata']['uid']}/1"]
+        assert reserved.account == f"kubernetes:{env.api.namespace}"
         assert reserved.usd_micro == micro(offered["highUSD"])
 
-        await runs(here, pod, seconds=90)
-        code, output = await trained(here, pod, tmp_path / "container")
+        await set_pod_running(env, pod, seconds=90)
+        code, output = await run_container_command(env, pod, tmp_path / "container")
         assert code == 0, output
-        await here.api.until(
-            "TrainingRun", "own", lambda o: status(o).get("phase") == "Running", say="Running"
+        await env.api.wait_until(
+            "TrainingRun", "own", lambda o: status(o).get("phase") == "Running", expected="Running"
         )
-        await exits(here, pod, code)
-        done = await here.api.complete("TrainingRun", "own")
+        await set_pod_exited(env, pod, code)
+        done = await env.api.wait_until_finished("TrainingRun", "own")
 
-        assert status(done)["phase"] == "Succeeded", told(done)
+        assert status(done)["phase"] == "Succeeded", status_summary(done)
         repo = status(done)["model"]["repo"]
         claim = hf_hub_download(
             repo,
             "claims/1",
-            endpoint=here.cloud.sandbox.hub,
-            token=here.cloud.sandbox.hf_token,
+            endpoint=env.cloud.sandbox.hub,
+            token=env.cloud.sandbox.hf_token,
             local_dir=tmp_path,
         )
         assert json.loads(Path(claim).read_text())["job"] == name
-        started = (await the_pod(here))["status"]["startTime"]
-        job = await here.api.get("Job", name)
+        started = (await wait_for_pod(env))["status"]["startTime"]
+        job = await env.api.get("Job", name)
         assert job is not None
-        settled = (await here.record()).settlements[f"{run['metadata']['uid']}/1"]
-        assert (settled.jobs, settled.usd_micro) == ((name,), billed(job, started))
+        settled = (await env.read_record()).settlements[f"{run['metadata']['uid']}/1"]
+        assert (settled.jobs, settled.usd_micro) == ((name,), expected_cost(job, started))
         assert micro(status(done)["costUSD"]) == settled.usd_micro
-        assert (await here.record()).registry()["docs"]["history"][0]["hub_repo"] == repo
-        # No Hugging Face job, and nothing that holds the Job back.
-        assert here.cloud.jobs_of(run["metadata"]["uid"]) == []
-        await here.api.delete("TrainingRun", "own")
-        await here.api.gone("TrainingRun", "own")
-        await here.api.gone("Job", name, seconds=120)
+        assert (await env.read_record()).registry()["docs"]["history"][0]["hub_repo"] == repo
+        # There is no Hugging Face job, and no finalizer keeps the Job.
+        assert env.cloud.jobs_of(run["metadata"]["uid"]) == []
+        await env.api.delete("TrainingRun", "own")
+        await env.api.wait_until_deleted("TrainingRun", "own")
+        await env.api.wait_until_deleted("Job", name, seconds=120)
 
 
 @pytest.mark.parametrize("how", ["cancel", "delete"])
-async def test_a_run_that_is_ended_stops_its_job_books_what_it_ran_and_lets_go(
-    here: Stage, prices: str, how: str
+async def test_a_cancelled_or_deleted_run_stops_its_job_and_settles_its_cost(
+    env: Environment, prices: str, how: str
 ) -> None:
-    async with own(here, prices) as run:
-        pod = await the_pod(here)
+    async with create_run_on_cluster(env, prices) as run:
+        pod = await wait_for_pod(env)
         name = pod["metadata"]["labels"]["batch.kubernetes.io/job-name"]
-        await runs(here, pod, seconds=600)
-        await here.api.until(
-            "TrainingRun", "own", lambda o: status(o).get("phase") == "Running", say="Running"
+        await set_pod_running(env, pod, seconds=600)
+        await env.api.wait_until(
+            "TrainingRun", "own", lambda o: status(o).get("phase") == "Running", expected="Running"
         )
         if how == "cancel":
-            await here.api.patch("TrainingRun", "own", {"spec": {"cancel": True}})
-            done = await here.api.complete("TrainingRun", "own")
-            assert status(done)["phase"] == "Cancelled", told(done)
+            await env.api.patch("TrainingRun", "own", {"spec": {"cancel": True}})
+            done = await env.api.wait_until_finished("TrainingRun", "own")
+            assert status(done)["phase"] == "Cancelled", status_summary(done)
         else:
-            await here.api.delete("TrainingRun", "own")
-            await here.api.gone("TrainingRun", "own", seconds=120)
-        settled = (await here.record()).settlements[f"{run['metadata']['uid']}/1"]
+            await env.api.delete("TrainingRun", "own")
+            await env.api.wait_until_deleted("TrainingRun", "own", seconds=120)
+        settled = (await env.read_record()).settlements[f"{run['metadata']['uid']}/1"]
         assert settled.jobs == (name,)
         assert micro(PRICE) * 10 // 60 <= settled.usd_micro <= micro(PRICE) * 13 // 60
-        await here.api.gone("Job", name, seconds=120)
-        assert await here.api.list("Pod") == []
+        await env.api.wait_until_deleted("Job", name, seconds=120)
+        assert await env.api.list("Pod") == []
 
 
-async def test_a_crash_after_the_creation_makes_no_second_job(here: Stage, prices: str) -> None:
-    async with own(here, prices):
-        pod = await the_pod(here)
-        await here.kill()
-        await here.start(MODELOPS_TRAINING_DEFAULTS=prices, MODELOPS_TRAINER="tiny")
+async def test_a_crash_after_the_jobs_creation_makes_no_second_job(env: Environment, prices: str) -> None:
+    async with create_run_on_cluster(env, prices):
+        pod = await wait_for_pod(env)
+        await env.kill_operator()
+        await env.start_operator(MODELOPS_TRAINING_DEFAULTS=prices, MODELOPS_TRAINER="tiny")
         name = pod["metadata"]["labels"]["batch.kubernetes.io/job-name"]
-        found = await here.api.until(
-            "TrainingRun", "own", lambda o: status(o).get("job", {}).get("id"), say="adopted"
+        found = await env.api.wait_until(
+            "TrainingRun", "own", lambda o: status(o).get("job", {}).get("id"), expected="adopted"
         )
         assert status(found)["job"]["id"] == name
-        await here.quiet()
-        assert [job["metadata"]["name"] for job in await here.api.list("Job")] == [name]
+        await env.wait_until_quiet()
+        assert [job["metadata"]["name"] for job in await env.api.list("Job")] == [name]
 
 
-async def test_without_a_price_nothing_is_made_and_the_key_is_named(here: Stage) -> None:
-    await here.agent_model()
-    await here.start()
-    await here.api.create(manifests.training_run("own", base_model=BASE_MODEL, **CPU))
-    run = await here.api.until(
-        "TrainingRun", "own", lambda o: status(o).get("reason") == "PriceUnknown", say="unpriced"
+async def test_without_a_price_no_job_is_created_and_the_missing_key_is_named(env: Environment) -> None:
+    await env.create_agent_model()
+    await env.start_operator()
+    await env.api.create(manifests.training_run("own", base_model=BASE_MODEL, **CPU))
+    run = await env.api.wait_until(
+        "TrainingRun", "own", lambda o: status(o).get("reason") == "PriceUnknown", expected="PriceUnknown"
     )
-    assert "add cost_estimates.cpu_basic_per_hour" in message(run)
-    assert await here.api.list("Job") == []
-    assert (await here.record()).reservations == {}
+    assert "add cost_estimates.cpu_basic_per_hour" in ready_message(run)
+    assert await env.api.list("Job") == []
+    assert (await env.read_record()).reservations == {}
 
 
-async def test_a_job_that_ran_out_of_memory_is_followed_by_another_although_its_log_says_nothing(
-    here: Stage, prices: str
+async def test_exit_code_42_is_retried_as_out_of_memory_without_a_log_line(
+    env: Environment, prices: str
 ) -> None:
-    async with own(here, prices, config={"numEpochs": 1, "batchSize": 4}) as run:
-        first = await the_pod(here)
-        await runs(here, first, seconds=30)
-        await exits(here, first, 42)
-        found = await here.api.until(
-            "TrainingRun", "own", lambda o: status(o).get("job", {}).get("attempt") == 2, say="tried again"
+    async with create_run_on_cluster(env, prices, config={"numEpochs": 1, "batchSize": 4}) as run:
+        first = await wait_for_pod(env)
+        await set_pod_running(env, first, seconds=30)
+        await set_pod_exited(env, first, 42)
+        found = await env.api.wait_until(
+            "TrainingRun",
+            "own",
+            lambda o: status(o).get("job", {}).get("attempt") == 2,
+            expected="at attempt 2",
         )
         (past,) = status(found)["attempts"]
         assert (past["reason"], past["job"].rpartition("-")[2]) == ("OutOfMemory", "1")
         names = [f"{past['job'][:-1]}{attempt}" for attempt in (1, 2)]
-        await here.api.until("Job", names[1], lambda _: True)
-        assert sorted(job["metadata"]["name"] for job in await here.api.list("Job")) == names
-        assert (await here.record()).settlements[f"{run['metadata']['uid']}/1"].jobs == (names[0],)
+        await env.api.wait_until("Job", names[1], lambda _: True)
+        assert sorted(job["metadata"]["name"] for job in await env.api.list("Job")) == names
+        assert (await env.read_record()).settlements[f"{run['metadata']['uid']}/1"].jobs == (names[0],)
 
 
-async def test_a_suspended_run_frees_its_node_and_goes_on_as_another_job(here: Stage, prices: str) -> None:
-    async with own(here, prices):
-        pod = await the_pod(here)
+async def test_a_suspended_run_deletes_its_job_and_resumes_with_a_new_one(
+    env: Environment, prices: str
+) -> None:
+    async with create_run_on_cluster(env, prices):
+        pod = await wait_for_pod(env)
         name = pod["metadata"]["labels"]["batch.kubernetes.io/job-name"]
-        await runs(here, pod, seconds=30)
-        await here.api.until("TrainingRun", "own", lambda o: status(o).get("phase") == "Running")
-        await here.api.patch("TrainingRun", "own", {"spec": {"suspend": True}})
-        await here.api.until(
-            "TrainingRun", "own", lambda o: status(o).get("phase") == "Suspended", say="Suspended"
+        await set_pod_running(env, pod, seconds=30)
+        await env.api.wait_until("TrainingRun", "own", lambda o: status(o).get("phase") == "Running")
+        await env.api.patch("TrainingRun", "own", {"spec": {"suspend": True}})
+        await env.api.wait_until(
+            "TrainingRun", "own", lambda o: status(o).get("phase") == "Suspended", expected="Suspended"
         )
-        # Booked, so that nothing holds it any more, although the run has not ended.
-        await here.api.gone("Job", name, seconds=120)
-        await here.api.patch("TrainingRun", "own", {"spec": {"suspend": False}})
-        again = await the_pod(here)
+        # The attempt is settled, so the Job has no finalizer any more, although the run has not finished.
+        await env.api.wait_until_deleted("Job", name, seconds=120)
+        await env.api.patch("TrainingRun", "own", {"spec": {"suspend": False}})
+        again = await wait_for_pod(env)
         assert again["metadata"]["labels"]["batch.kubernetes.io/job-name"] == f"{name[:-1]}2"
 
 
-async def test_a_run_that_was_torn_away_is_booked_in_full_where_its_job_went_with_it(
-    here: Stage, prices: str
+async def test_a_run_deleted_without_its_finalizer_is_settled_at_its_whole_reservation(
+    env: Environment, prices: str
 ) -> None:
-    async with own(here, prices) as run:
-        pod = await the_pod(here)
+    async with create_run_on_cluster(env, prices) as run:
+        pod = await wait_for_pod(env)
         name = pod["metadata"]["labels"]["batch.kubernetes.io/job-name"]
-        await here.api.until("TrainingRun", "own", lambda o: status(o).get("phase") == "Scheduling")
+        await env.api.wait_until("TrainingRun", "own", lambda o: status(o).get("phase") == "Scheduling")
         key = f"{run['metadata']['uid']}/1"
-        reserved = (await here.record()).reservations[key]
+        reserved = (await env.read_record()).reservations[key]
         claim = CommitOperationAdd("claims/1", json.dumps({"job": name}).encode())
-        await asyncio.to_thread(here.cloud.hf.create_commit, reserved.repo, [claim], commit_message="Claim")
-        await here.kill()
-        await here.api.patch("TrainingRun", "own", {"metadata": {"finalizers": None}})
-        await here.api.delete("TrainingRun", "own")
-        await here.api.gone("Job", name, seconds=120)
-        await here.start(MODELOPS_TRAINING_DEFAULTS=prices, MODELOPS_TRAINER="tiny")
+        await asyncio.to_thread(env.cloud.hf.create_commit, reserved.repo, [claim], commit_message="Claim")
+        await env.kill_operator()
+        await env.api.patch("TrainingRun", "own", {"metadata": {"finalizers": None}})
+        await env.api.delete("TrainingRun", "own")
+        await env.api.wait_until_deleted("Job", name, seconds=120)
+        await env.start_operator(MODELOPS_TRAINING_DEFAULTS=prices, MODELOPS_TRAINER="tiny")
         async with asyncio.timeout(60):
-            while key not in (record := await here.record()).settlements:
+            while key not in (record := await env.read_record()).settlements:
                 await asyncio.sleep(0.2)
         assert record.settlements[key].usd_micro == reserved.usd_micro

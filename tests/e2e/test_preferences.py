@@ -1,4 +1,4 @@
-"""A base model that never conversed is taught to, and then what people prefer: SFT, DPO and ORPO of a language model."""
+"""SFT of a base language model without a chat template, and then DPO and ORPO of the resulting model."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from tests.contract.language_models import (
 )
 from tests.contract.learning import fill_dataset
 from tests.e2e import manifests
-from tests.e2e.api import condition, status, told
-from tests.e2e.stage import Stage
+from tests.e2e.api import condition, status, status_summary
+from tests.e2e.environment import Environment
 
 from modelops.adapters.langsmith.connection import LangSmithConnection
 from modelops.ports import Json
 from modelops.sandbox.tokens import USER
 
 pytestmark = TRAINS
-SECONDS = 240
+TIMEOUT_SECONDS = 240
 BASE = f"{USER}/tiny-base"
-GOOD, PAIRS = "e2e-polite", "e2e-polite-and-rude"
+SFT_DATASET, PREFERENCE_DATASET = "e2e-polite", "e2e-polite-and-rude"
 PROMPT = {
     "system": "Greet people.",
     "user": "{{ inputs.task }}",
@@ -46,12 +46,12 @@ RECIPE = {
     "targetModules": ["all-linear"],
     "maxSeqLength": 128,
 }
-POLITE = {**RECIPE, "learningRate": "5e-3", "numEpochs": 4}
-PREFERRED = {**RECIPE, "learningRate": "1e-3", "numEpochs": 2}
+SFT_RECIPE = {**RECIPE, "learningRate": "5e-3", "numEpochs": 4}
+PREFERENCE_RECIPE = {**RECIPE, "learningRate": "1e-3", "numEpochs": 2}
 
 
 def examples(*, pairs: bool) -> list[dict[str, Any]]:
-    """Of LangSmith; with `pairs` each has a better and a worse answer."""
+    """Examples for LangSmith; with `pairs` each has a chosen and a rejected answer."""
     made = []
     for name in NAMES:
         row = pair(name)
@@ -61,60 +61,67 @@ def examples(*, pairs: bool) -> list[dict[str, Any]]:
     return made
 
 
-def prepared(here: Stage, folder: Path) -> None:
-    """Both datasets, and the base model on the Hub."""
+def upload_datasets_and_base_model(env: Environment, folder: Path) -> None:
+    """Uploads both datasets to LangSmith and the base model to the Hub."""
     assert PYTHON is not None
-    sandbox = here.cloud.sandbox
+    sandbox = env.cloud.sandbox
     client = LangSmithConnection(
         api_url=sandbox.langsmith, api_key=sandbox.langsmith_key, attempts=1
     ).client()
     try:
-        fill_dataset(client, GOOD, examples(pairs=False))
-        fill_dataset(client, PAIRS, examples(pairs=True))
+        fill_dataset(client, SFT_DATASET, examples(pairs=False))
+        fill_dataset(client, PREFERENCE_DATASET, examples(pairs=True))
     finally:
         client.close(timeout=0)
     made = make_base_model(PYTHON, folder / "base", "base")
-    upload(here.cloud.hf, BASE, {file.name: file for file in made.iterdir()})
+    upload(env.cloud.hf, BASE, {file.name: file for file in made.iterdir()})
 
 
-async def trained(here: Stage, name: str, *, base: str, dataset: str, **spec: Any) -> Json:
-    """A TrainingRun to its success; its status."""
-    # The examples are near-copies of each other, which would all stay on one side of the split.
+async def train(env: Environment, name: str, *, base: str, dataset: str, **spec: Any) -> Json:
+    """Creates a TrainingRun and waits for its success; returns its status."""
+    # The examples are near-duplicates: without a group key all of them would be in one split.
     given = {"langsmith": f"ls://{dataset}", "groupKey": "inputs.name"}
-    await here.api.create(manifests.training_run(name, base_model=base, dataset=given, **spec))
-    run = await here.api.complete("TrainingRun", name, seconds=SECONDS)
-    assert condition(run, "Succeeded") == "True", f"{told(run)}\n{here.log()}"
+    await env.api.create(manifests.training_run(name, base_model=base, dataset=given, **spec))
+    run = await env.api.wait_until_finished("TrainingRun", name, seconds=TIMEOUT_SECONDS)
+    assert condition(run, "Succeeded") == "True", f"{status_summary(run)}\n{env.operator_log()}"
     return status(run)
 
 
-async def test_a_base_model_learns_to_converse_and_then_what_is_preferred_by_dpo_and_by_orpo(
-    here: Stage, tmp_path: Path
+async def test_a_base_model_is_trained_by_sft_and_then_by_dpo_and_orpo(
+    env: Environment, tmp_path: Path
 ) -> None:
-    await asyncio.to_thread(prepared, here, tmp_path)
-    await here.agent_model(prompt=PROMPT)
-    await here.start(MODELOPS_TRAINER="trl", MODELOPS_DEFAULT_BASE_MODEL=BASE)
+    await asyncio.to_thread(upload_datasets_and_base_model, env, tmp_path)
+    await env.create_agent_model(prompt=PROMPT)
+    await env.start_operator(MODELOPS_TRAINER="trl", MODELOPS_DEFAULT_BASE_MODEL=BASE)
 
-    begun = await trained(here, "sft", base="", dataset=GOOD, method="sft", config=POLITE)
-    assert begun["baseModel"] == BASE
-    assert begun["progress"]["percent"] == 100
+    sft = await train(env, "sft", base="", dataset=SFT_DATASET, method="sft", config=SFT_RECIPE)
+    assert sft["baseModel"] == BASE
+    assert sft["progress"]["percent"] == 100
 
-    talks = begun["model"]["repo"]
+    sft_model = sft["model"]["repo"]
     preferred = await asyncio.gather(
         *(
-            trained(here, method, base=talks, dataset=PAIRS, method=method, config=PREFERRED)
+            train(
+                env,
+                method,
+                base=sft_model,
+                dataset=PREFERENCE_DATASET,
+                method=method,
+                config=PREFERENCE_RECIPE,
+            )
             for method in ("dpo", "orpo")
         )
     )
-    assert {found["baseModel"] for found in preferred} == {talks}
-    assert len({found["model"]["version"] for found in (begun, *preferred)}) == 3
+    assert {found["baseModel"] for found in preferred} == {sft_model}
+    assert len({found["model"]["version"] for found in (sft, *preferred)}) == 3
     for found in preferred:
-        await asyncio.to_thread(greets, here, found["model"]["repo"])
+        await asyncio.to_thread(assert_greets, env, found["model"]["repo"])
 
 
-def greets(here: Stage, repo: str) -> None:
-    """The model behind an endpoint of its own says what is preferred, and stops."""
-    cloud = here.cloud
-    client = chat_client(cloud.hf, cloud.sandbox, repo, eventually)
+def assert_greets(env: Environment, repo: str) -> None:
+    """Serves the model at an endpoint; it gives the preferred answer and then stops."""
+    cloud = env.cloud
+    client = chat_client(cloud.hf, cloud.sandbox, repo, wait_until)
     name = NAMES[0]
     messages: list[Any] = [
         {"role": "system", "content": PROMPT["system"]},
@@ -125,8 +132,8 @@ def greets(here: Stage, repo: str) -> None:
     assert (answer.choices[0].message.content or "").startswith(f"Good {time_of(name)}")
 
 
-def eventually(question: Callable[[], bool]) -> None:
-    """Waits until it is so."""
+def wait_until(question: Callable[[], bool]) -> None:
+    """Waits until the answer is true, 60 s at most."""
     deadline = time.monotonic() + 60
     while not question():
         assert time.monotonic() < deadline

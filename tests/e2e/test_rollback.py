@@ -1,4 +1,4 @@
-"""However a canary ends early, and whoever interferes: everybody is back on stable, and nothing raises it again."""
+"""However a canary ends early, all agents return to stable, and no later write raises the canary's weight again."""
 
 from __future__ import annotations
 
@@ -12,169 +12,183 @@ import pytest
 from tests.e2e import canary as canaries
 from tests.e2e import manifests
 from tests.e2e.api import condition, status
-from tests.e2e.canary import NAME, begun, ends_on_stable, is_file_write, is_promotion, is_tombstone, raises
-from tests.e2e.recording_proxy import Moment, Strike
-from tests.e2e.stage import Stage
+from tests.e2e.canary import (
+    NAME,
+    assert_ends_on_stable,
+    canary_weight_written,
+    is_abort_write,
+    is_file_write,
+    is_promotion,
+    start_canary,
+)
+from tests.e2e.environment import Environment
+from tests.e2e.recording_proxy import Moment, WriteFault
 
 from modelops.domain import agentsfile
 
 ABORT = {"spec": {"abort": True}}
 
 
-async def test_a_leader_stopped_after_deciding_changes_nothing_when_it_goes_on_after_a_rollback(
-    here: Stage,
+async def test_a_paused_leader_cannot_undo_a_rollback_when_it_continues(
+    env: Environment,
 ) -> None:
     lease = {"MODELOPS_LEASE_SECONDS": "3"}
-    here.environment |= lease
+    env.variables |= lease
 
     async def stop() -> None:
-        here.signal(signal.SIGSTOP)
+        env.signal_operator(signal.SIGSTOP)
 
-    here.recorder.strike = Strike(Moment.HELD, lambda write: raises(write) == 50, act=stop)
-    canary = await begun(here, wait=False)
-    await here.until(here.recorder.held.is_set, say="stopped with its raise decided")
-    await here.start_another()
-    await here.api.patch("Rollout", NAME, ABORT)
-    await ends_on_stable(here, canary, "AbortedByUser")
-    before, _ = await here.file()
-    held = here.recorder.struck
-    here.recorder.release()
-    here.signal(signal.SIGCONT)
-    assert held is not None
-    await here.until(lambda: here.recorder.writes[held.number - 1].status, say="answered")
-    assert here.recorder.writes[held.number - 1].status == 409
-    assert await here.ended() == 3
-    assert (await here.file())[0] == before
-    await canaries.is_on_stable(here, canary)
+    env.recorder.fault = WriteFault(
+        Moment.HELD, lambda write: canary_weight_written(write) == 50, action=stop
+    )
+    canary = await start_canary(env, wait=False)
+    await env.wait_until(env.recorder.write_held.is_set, expected="stopped before its write of the weight")
+    await env.start_standby()
+    await env.api.patch("Rollout", NAME, ABORT)
+    await assert_ends_on_stable(env, canary, "AbortedByUser")
+    before, _ = await env.read_agents_file()
+    held_write = env.recorder.faulted_write
+    env.recorder.release_write()
+    env.signal_operator(signal.SIGCONT)
+    assert held_write is not None
+    await env.wait_until(lambda: env.recorder.writes[held_write.number - 1].status, expected="answered")
+    assert env.recorder.writes[held_write.number - 1].status == 409
+    assert await env.wait_for_exit() == 3
+    assert (await env.read_agents_file())[0] == before
+    await canaries.assert_on_stable(env, canary)
 
 
-@pytest.mark.parametrize("moment", [Moment.BEFORE, Moment.LOST, Moment.ANSWERED])
+@pytest.mark.parametrize("moment", [Moment.BEFORE, Moment.ANSWER_LOST, Moment.ANSWERED])
 async def test_a_crash_between_routing_and_status_never_raises_the_canary_again(
-    here: Stage, moment: Moment
+    env: Environment, moment: Moment
 ) -> None:
-    canary = await begun(here)
-    here.recorder.strike = Strike(moment, is_tombstone, act=here.kill)
-    await here.api.patch("Rollout", NAME, ABORT)
-    await here.until(here.recorder.acted.is_set, say="killed at the tombstone")
-    so_far = len(here.recorder.writes)
-    await here.start()
-    await ends_on_stable(here, canary, "AbortedByUser")
-    await here.quiet()
-    assert [write.line for write in here.recorder.writes[so_far:] if raises(write)] == []
+    canary = await start_canary(env)
+    env.recorder.fault = WriteFault(moment, is_abort_write, action=env.kill_operator)
+    await env.api.patch("Rollout", NAME, ABORT)
+    await env.wait_until(env.recorder.fault_done.is_set, expected="killed at the write of the state Aborted")
+    so_far = len(env.recorder.writes)
+    await env.start_operator()
+    await assert_ends_on_stable(env, canary, "AbortedByUser")
+    await env.wait_until_quiet()
+    assert [write.summary for write in env.recorder.writes[so_far:] if canary_weight_written(write)] == []
 
 
-async def test_a_raise_whose_answer_was_lost_before_an_abort_is_taken_back(here: Stage) -> None:
-    here.recorder.strike = Strike(Moment.LOST, lambda write: raises(write) == 50, act=here.kill)
-    canary = await begun(here, wait=False)
-    await here.until(here.recorder.acted.is_set, say="killed at the raise")
-    await here.until(lambda: canary.agents.weights() == {50}, say="raised")
-    await here.api.patch("Rollout", NAME, ABORT)
-    so_far = len(here.recorder.writes)
-    await here.start()
-    await ends_on_stable(here, canary, "AbortedByUser")
-    assert [write.line for write in here.recorder.writes[so_far:] if raises(write)] == []
+async def test_a_weight_increase_whose_answer_was_lost_is_undone_by_an_abort(env: Environment) -> None:
+    env.recorder.fault = WriteFault(
+        Moment.ANSWER_LOST, lambda write: canary_weight_written(write) == 50, action=env.kill_operator
+    )
+    canary = await start_canary(env, wait=False)
+    await env.wait_until(env.recorder.fault_done.is_set, expected="killed at the write of the weight")
+    await env.wait_until(lambda: canary.agents.weights() == {50}, expected="at 50 percent")
+    await env.api.patch("Rollout", NAME, ABORT)
+    so_far = len(env.recorder.writes)
+    await env.start_operator()
+    await assert_ends_on_stable(env, canary, "AbortedByUser")
+    assert [write.summary for write in env.recorder.writes[so_far:] if canary_weight_written(write)] == []
 
 
-def without_routing(now: str, _before: str) -> str:
+def remove_routing(now: str, _before: str) -> str:
     return agentsfile.with_routing(now, "docs", None)
 
 
-def old_copy(_now: str, before: str) -> str:
+def restore_old_copy(_now: str, before: str) -> str:
     return before
 
 
-def raised_by_hand(now: str, _before: str) -> str:
+def raise_weight(now: str, _before: str) -> str:
     return re.sub(r"weight: 50", "weight: 100", now)
 
 
-@pytest.mark.parametrize("down", [True, False], ids=["operator-down", "operator-up"])
-@pytest.mark.parametrize("edit", [without_routing, old_copy, raised_by_hand])
-async def test_routing_changed_by_hand_ends_on_stable(here: Stage, edit: object, down: bool) -> None:
-    before, _ = await here.file()
-    canary = await begun(here)
-    now, _ = await here.file()
-    if edit is old_copy:
-        armed = next(w for w in here.recorder.writes if is_file_write(w))
-        before = canaries.text_of(armed.body)
-    if down:
-        await here.kill()
-    so_far = len(here.recorder.writes)
-    await here.write_file(edit(now, before))  # type: ignore[operator]
-    if down:
-        await here.start()
-    await ends_on_stable(here, canary, "RoutingMismatch")
-    assert [write.line for write in here.recorder.writes[so_far:] if raises(write)] == []
+@pytest.mark.parametrize("operator_down", [True, False], ids=["operator-down", "operator-up"])
+@pytest.mark.parametrize("edit", [remove_routing, restore_old_copy, raise_weight])
+async def test_routing_changed_by_hand_ends_on_stable(
+    env: Environment, edit: object, operator_down: bool
+) -> None:
+    before, _ = await env.read_agents_file()
+    canary = await start_canary(env)
+    now, _ = await env.read_agents_file()
+    if edit is restore_old_copy:
+        first_write = next(w for w in env.recorder.writes if is_file_write(w))
+        before = canaries.agents_yaml_in_patch(first_write.body)
+    if operator_down:
+        await env.kill_operator()
+    so_far = len(env.recorder.writes)
+    await env.write_agents_file(edit(now, before))  # type: ignore[operator]
+    if operator_down:
+        await env.start_operator()
+    await assert_ends_on_stable(env, canary, "RoutingMismatch")
+    assert [write.summary for write in env.recorder.writes[so_far:] if canary_weight_written(write)] == []
 
 
-async def test_deleting_a_rollout_in_its_canary_restores_stable(here: Stage) -> None:
-    canary = await begun(here)
-    await here.api.delete("Rollout", NAME)
-    await here.api.gone("Rollout", NAME)
-    await canaries.is_on_stable(here, canary)
+async def test_deleting_a_rollout_in_its_canary_restores_stable(env: Environment) -> None:
+    canary = await start_canary(env)
+    await env.api.delete("Rollout", NAME)
+    await env.api.wait_until_deleted("Rollout", NAME)
+    await canaries.assert_on_stable(env, canary)
 
 
-async def test_a_rollout_deleted_behind_the_operators_back_restores_stable(here: Stage) -> None:
-    canary = await begun(here)
-    await here.kill()
-    await here.api.delete("Rollout", NAME)
-    await here.api.patch("Rollout", NAME, {"metadata": {"finalizers": None}})
-    await here.api.gone("Rollout", NAME)
-    await here.start()
-    await here.until(lambda: canary.agents.weights() == {0}, say="back on stable")
-    await here.api.until("AgentModel", "docs", lambda o: not status(o).get("activeRollout"))
-    await canaries.is_on_stable(here, canary)
+async def test_a_rollout_deleted_without_its_finalizer_restores_stable(env: Environment) -> None:
+    canary = await start_canary(env)
+    await env.kill_operator()
+    await env.api.delete("Rollout", NAME)
+    await env.api.patch("Rollout", NAME, {"metadata": {"finalizers": None}})
+    await env.api.wait_until_deleted("Rollout", NAME)
+    await env.start_operator()
+    await env.wait_until(lambda: canary.agents.weights() == {0}, expected="back on stable")
+    await env.api.wait_until("AgentModel", "docs", lambda o: not status(o).get("activeRollout"))
+    await canaries.assert_on_stable(env, canary)
 
 
-async def test_rollback_direct_needs_no_operator(here: Stage) -> None:
-    canary = await begun(here)
-    await here.kill()
+async def test_rollback_direct_needs_no_operator(env: Environment) -> None:
+    canary = await start_canary(env)
+    await env.kill_operator()
     command = [sys.executable, "-m", "modelops.cli", "rollback", "docs", "--direct"]
-    command += ["-n", here.api.namespace, "--kubeconfig", str(here.cluster.kubeconfig)]
-    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "docs is on stable" in done.stdout
-    await here.until(lambda: canary.agents.weights() == {0}, say="back on stable")
+    command += ["-n", env.api.namespace, "--kubeconfig", str(env.cluster.kubeconfig)]
+    completed = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True)
+    assert completed.returncode == 0, completed.stderr
+    assert "docs is on stable" in completed.stdout
+    await env.wait_until(lambda: canary.agents.weights() == {0}, expected="back on stable")
     assert canary.agents.models() == {manifests.BASELINE}
-    await here.start()
-    await ends_on_stable(here, canary, "RoutingMismatch")
+    await env.start_operator()
+    await assert_ends_on_stable(env, canary, "RoutingMismatch")
 
 
-async def test_rollback_aborts_the_active_rollout(here: Stage) -> None:
-    canary = await begun(here)
-    await here.api.until("AgentModel", "docs", lambda o: status(o).get("activeRollout"))
+async def test_rollback_aborts_the_active_rollout(env: Environment) -> None:
+    canary = await start_canary(env)
+    await env.api.wait_until("AgentModel", "docs", lambda o: status(o).get("activeRollout"))
     command = [sys.executable, "-m", "modelops.cli", "rollback", "docs"]
-    command += ["-n", here.api.namespace, "--kubeconfig", str(here.cluster.kubeconfig)]
-    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    await ends_on_stable(here, canary, "AbortedByUser")
+    command += ["-n", env.api.namespace, "--kubeconfig", str(env.cluster.kubeconfig)]
+    completed = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True)
+    assert completed.returncode == 0, completed.stderr
+    await assert_ends_on_stable(env, canary, "AbortedByUser")
 
 
-async def test_an_abort_that_meets_the_promotion_ends_on_one_side_only(here: Stage) -> None:
+async def test_an_abort_during_the_promotion_ends_either_promoted_or_aborted(env: Environment) -> None:
     strategy = {"canary": {"steps": [{"setWeight": 50}]}}
 
-    async def nothing() -> None:
+    async def do_nothing() -> None:
         return None
 
-    here.recorder.strike = Strike(Moment.HELD, is_promotion, act=nothing)
-    canary = await begun(here, wait=False, strategy=strategy)
-    await here.until(here.recorder.held.is_set, say="promoting")
-    await here.api.patch("Rollout", NAME, ABORT)
-    here.recorder.release()
-    rollout = await here.api.complete("Rollout", NAME)
-    record = await here.record()
-    assert (await here.stable()).model == record.stable.model
+    env.recorder.fault = WriteFault(Moment.HELD, is_promotion, action=do_nothing)
+    canary = await start_canary(env, wait=False, strategy=strategy)
+    await env.wait_until(env.recorder.write_held.is_set, expected="promoting")
+    await env.api.patch("Rollout", NAME, ABORT)
+    env.recorder.release_write()
+    rollout = await env.api.wait_until_finished("Rollout", NAME)
+    record = await env.read_record()
+    assert (await env.read_stable_target()).model == record.stable.model
     if status(rollout)["reason"] == "AbortTooLate":
         assert (record.stable.model, record.stable.version) == (canary.repo, "v1.1.0")
     else:
-        await ends_on_stable(here, canary, "AbortedByUser")
+        await assert_ends_on_stable(env, canary, "AbortedByUser")
 
 
-async def test_a_breach_aborts_the_canary(here: Stage) -> None:
-    canary = await begun(here, rate=40)
-    record = await here.record()
-    here.cloud.sandbox.break_endpoint(record.endpoints[0].name, error_rate=1.0)
-    rollout = await ends_on_stable(here, canary, "ErrorRateBreached")
-    await here.api.until(
+async def test_a_breach_aborts_the_canary(env: Environment) -> None:
+    canary = await start_canary(env, rate=40)
+    record = await env.read_record()
+    env.cloud.sandbox.break_endpoint(record.endpoints[0].name, error_rate=1.0)
+    rollout = await assert_ends_on_stable(env, canary, "ErrorRateBreached")
+    await env.api.wait_until(
         "Rollout", NAME, lambda o: (status(o).get("rollback") or {}).get("effectMilliseconds") is not None
     )
     assert condition(rollout, "Succeeded") == "False"

@@ -1,4 +1,4 @@
-"""What the rows share: one real API server, a sandbox for each row, objects made by a real client."""
+"""A row's environment: the API server that all rows share, and a namespace, a sandbox and a folder of the row."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ _NAMESPACES = Resource(group="", version="v1", plural="namespaces", kind="Namesp
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stage:
-    """A row's surroundings: the shared cluster, and a namespace, a sandbox and a folder of its own."""
+class Environment:
+    """The shared cluster, and the namespace, the sandbox and the folder of one row."""
 
     cluster: LocalCluster
     connection: Connection
@@ -60,7 +60,7 @@ class Stage:
         await self.kube.patch(resource, self.namespace, name, {"metadata": version, "spec": spec})
 
     async def add_agent(self, name: str, **spec: Any) -> None:
-        """An AgentModel with a ConfigMap of its own, `<name>-agents`; the Secret `tokens` must exist."""
+        """Creates an AgentModel and its ConfigMap `<name>-agents`; the Secret `tokens` must exist."""
         labels = {"labels": {MANAGED_LABEL: "true"}}
         file = agents_yaml(name, url=self.sandbox.openrouter)
         await self.create(CONFIG_MAPS, f"{name}-agents", metadata=labels, data={"agents.yaml": file})
@@ -68,7 +68,7 @@ class Stage:
         await self.create(AGENT_MODELS, name, spec={**given, **spec})
 
     async def add_tokens(self) -> None:
-        """The Secret that all AgentModels of a row name."""
+        """Creates the Secret `tokens`, which all AgentModels of a row use."""
         keys = {
             "hf": self.sandbox.hf_token,
             "ls": self.sandbox.langsmith_key,
@@ -78,7 +78,7 @@ class Stage:
 
 
 def agents_yaml(agent: str, *, url: str) -> str:
-    """The agents' file, everything on the baseline."""
+    """The text of agents.yaml with the agent on its baseline."""
     return (
         f"agents:\n  {agent}:\n    model: {BASELINE}\n    endpoint: openrouter\n    version: v1.0.0\n"
         f"    endpoint_url: {url}\n    api_key_env: OPENROUTER_API_KEY\n"
@@ -126,43 +126,43 @@ def training_run_spec(agent: str, *, base_model: str = BASE_MODEL) -> Json:
     }
 
 
-async def eventually(question: Callable[[], Awaitable[Any]], *, what: str, seconds: float = 60.0) -> Any:
-    """The first true answer. Raises TimeoutError that says what was waited for."""
+async def wait_until(question: Callable[[], Awaitable[Any]], *, expected: str, seconds: float = 60.0) -> Any:
+    """Waits for the first true answer, and returns it. Raises TimeoutError with `expected` after `seconds`."""
     deadline = time.monotonic() + seconds
     while not (answer := await question()):
         if time.monotonic() > deadline:
-            raise TimeoutError(f"{what}: not within {seconds:.0f} s")
+            raise TimeoutError(f"{expected}: not within {seconds:.0f} s")
         await asyncio.sleep(0.05)
     return answer
 
 
 def apply_crds(cluster: LocalCluster) -> None:
-    """Our kinds, served."""
+    """Applies the CRDs and waits until the API server serves them."""
     for command in (["apply", "--server-side"], ["wait", "--for=condition=Established", "--timeout=30s"]):
         kubectl = [str(cluster.kubectl), "--kubeconfig", str(cluster.kubeconfig)]
         subprocess.run([*kubectl, *command, "-f", str(CRDS)], check=True, stdout=subprocess.DEVNULL)
 
 
 @asynccontextmanager
-async def stage_for(
+async def environment_for(
     name: str, cluster: LocalCluster, folder: Path, *, sandbox_module: str = "modelops.sandbox"
-) -> AsyncIterator[Stage]:
-    """The surroundings of one row; the sandbox ends with the block."""
-    own = folder / name
-    own.mkdir(parents=True)
+) -> AsyncIterator[Environment]:
+    """Creates the environment of one row; the sandbox ends with the block."""
+    row_folder = folder / name
+    row_folder.mkdir(parents=True)
     connection = Connection.from_kubeconfig(cluster.kubeconfig)
-    with sandbox_client.start(own / "sandbox", module=sandbox_module) as sandbox:
+    with sandbox_client.start(row_folder / "sandbox", module=sandbox_module) as sandbox:
         async with KubeClient(Transport(connection)) as kube:
             namespace = f"bench-{name}"
             body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
             await kube.create(_NAMESPACES, body)
-            stage = Stage(
+            env = Environment(
                 cluster=cluster,
                 connection=connection,
                 kube=kube,
                 sandbox=sandbox,
                 namespace=namespace,
-                folder=own,
+                folder=row_folder,
             )
-            await stage.add_tokens()
-            yield stage
+            await env.add_tokens()
+            yield env

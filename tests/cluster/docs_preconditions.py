@@ -1,4 +1,4 @@
-"""What must have happened before a command of the documentation, written as the operator would write it."""
+"""Puts a namespace into the state that a command of the documentation expects, as the operator would have written it."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ MOMENT = "2025-12-09T22:00:00Z"
 GROUP = "modelops.code-chef.dev"
 
 
-class Scenes:
-    """Sets them in one namespace; each name is a method. What a page has not applied yet is applied first."""
+class Preconditions:
+    """Establishes preconditions in one namespace. Samples that the page has not applied yet are applied first."""
 
     def __init__(self, kubectl: Kubectl, namespace: str) -> None:
         self._kubectl = kubectl
         self._namespace = namespace
 
-    def play(self, name: str) -> None:
-        """Raises KeyError for a scene that there is not."""
+    def establish(self, name: str) -> None:
+        """Establishes the precondition with this name. Raises KeyError for an unknown name."""
         {
             "agent": self._agent,
             "run": self._run,
-            "asked": self._asked,
+            "asked": self._awaiting_approval,
             "rollout": self._rollout,
             "canary": self._canary,
         }[name]()
 
-    def file(self) -> str:
-        """The agents' file."""
+    def agents_file(self) -> str:
+        """The text of agents.yaml."""
         found: str = self._get("configmap", "agents")["data"]["agents.yaml"]
         return found
 
@@ -60,7 +60,7 @@ class Scenes:
             "metadata": {"name": record_name("docs"), "labels": labels},
             "data": record.to_data(),
         }
-        self._in("apply", "-f", "-", input=json.dumps(item))
+        self._kubectl_in_namespace("apply", "-f", "-", input=json.dumps(item))
 
     def _run(self) -> None:
         """The TrainingRun has succeeded."""
@@ -68,15 +68,15 @@ class Scenes:
         ended = {"phase": "Succeeded", "costUSD": "0.87", "conditions": [_condition("Finished", "Trained")]}
         self._status("trainingruns", "docs-2025-12-09", ended)
 
-    def _asked(self) -> None:
+    def _awaiting_approval(self) -> None:
         """The TrainingRun waits for an approval."""
         self._apply("agentmodel-docs.yaml", "trainingrun-docs.yaml")
         until = f"{datetime.now(UTC) + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
         money = {"lowUSD": "8", "highUSD": "12", "usdPerHour": "1.50"}
         offer = {**money, "lowMinutes": 320, "highMinutes": 480, "flavor": "a10g-large", "validUntil": until}
-        asked = {"phase": "AwaitingApproval", "estimate": offer, "approvalDigest": f"sha256:{'a' * 64}"}
-        nothing = dict.fromkeys(("costUSD", "job", "finishedAt"))
-        self._status("trainingruns", "docs-2025-12-09", {**asked, **nothing, "conditions": []})
+        awaiting = {"phase": "AwaitingApproval", "estimate": offer, "approvalDigest": f"sha256:{'a' * 64}"}
+        cleared = dict.fromkeys(("costUSD", "job", "finishedAt"))
+        self._status("trainingruns", "docs-2025-12-09", {**awaiting, **cleared, "conditions": []})
 
     def _rollout(self) -> None:
         """The Rollout has succeeded."""
@@ -85,7 +85,7 @@ class Scenes:
         self._status("rollouts", "docs-v1-1", {"phase": "Succeeded", "conditions": conditions})
 
     def _canary(self) -> None:
-        """The Rollout holds the agent and has 20 percent."""
+        """The Rollout is the agent's active rollout, and its canary has 20 percent of the sessions."""
         uid = self._get(f"rollouts.{GROUP}", "docs-v1-1")["metadata"]["uid"]
         self._status("rollouts", "docs-v1-1", {"phase": "Progressing", "conditions": []})
         self._status("agentmodels", "docs", {"activeRollout": {"name": "docs-v1-1", "uid": uid}})
@@ -93,23 +93,25 @@ class Scenes:
         block = RoutingBlock(
             generation=1, salt=uid, rollout=RolloutMark(uid, 1, "Progressing"), canary=canary
         )
-        text = agentsfile.with_routing(self.file(), "docs", block)
+        text = agentsfile.with_routing(self.agents_file(), "docs", block)
         patch = json.dumps({"data": {"agents.yaml": text}})
-        self._in("patch", "configmap", "agents", "--type=merge", "-p", patch)
+        self._kubectl_in_namespace("patch", "configmap", "agents", "--type=merge", "-p", patch)
 
     def _apply(self, *names: str) -> None:
         for name in names:
-            self._in("apply", "-f", str(SAMPLES / name))
+            self._kubectl_in_namespace("apply", "-f", str(SAMPLES / name))
 
     def _status(self, plural: str, name: str, status: dict[str, Any]) -> None:
         patch = json.dumps({"status": status})
-        self._in("patch", f"{plural}.{GROUP}", name, "--subresource=status", "--type=merge", "-p", patch)
+        self._kubectl_in_namespace(
+            "patch", f"{plural}.{GROUP}", name, "--subresource=status", "--type=merge", "-p", patch
+        )
 
     def _get(self, kind: str, name: str) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self._in("get", kind, name, "-o", "json"))
+        found: dict[str, Any] = json.loads(self._kubectl_in_namespace("get", kind, name, "-o", "json"))
         return found
 
-    def _in(self, *arguments: str, input: str | None = None) -> str:
+    def _kubectl_in_namespace(self, *arguments: str, input: str | None = None) -> str:
         return self._kubectl(*arguments, namespace=self._namespace, input=input, check=True).stdout
 
 
