@@ -61,5 +61,5 @@ async def test_a_lease_lost_between_two_requests_of_one_call_stops_the_second(
     lease.left = 1
     await hub.ensure_model_repo(sandbox.hf_token, repo)
     with pytest.raises(NotLeader):
-        await hub.close(sandbox.hf_token, repo, 1)
+        await hub.close_attempt(sandbox.hf_token, repo, 1)
     assert await hub.attempt_claim(sandbox.hf_token, repo, 1) is None

@@ -191,7 +191,7 @@ def test_a_breach_aborts_in_one_plan(reports: AgentReports, reason: str, paused:
     driver.state = replace(driver.state, measurements=CanaryMeasurements(write_ms=40))
     assert_back_on_stable(driver.run_until(has_ended), reason=reason)
     assert driver.state.rollout.status.rollback is not None
-    assert driver.state.rollout.status.rollback.write_ms == 40
+    assert driver.state.rollout.status.rollback.write_milliseconds == 40
 
 
 def test_the_time_until_the_last_agent_confirmed_is_added_later() -> None:
@@ -422,7 +422,7 @@ def test_a_definite_conflict_repeats_the_intent_at_the_new_resource_version() ->
     driver.step()
     again = driver.state.rollout.status.intent
     assert again is not None
-    assert (again.generation, again.base_resource_version, again.attempt) == (intended.generation, "77", 2)
+    assert (again.generation, again.base_resource_version, again.writes) == (intended.generation, "77", 2)
     driver.state = replace(driver.state, rebase=None)
     assert driver.run_until(has_ended).phase == "Succeeded"
 

@@ -6,10 +6,11 @@ from modelops.api.v1alpha1.agentmodel import EndpointRole
 from modelops.domain.agentmodel.actions import AgentModelPlan, AgentModelStep, SettleOrphanedAttempt
 from modelops.domain.agentmodel.state import State
 from modelops.domain.agentmodel.status_report import ENDPOINT_POLL_SECONDS, report_status
-from modelops.domain.agentsfile import RoutingBlock, edit
-from modelops.domain.plan import Announce, Plan, WriteFile, WriteRecord
+from modelops.domain.agentsfile import KEEP, RoutingBlock
+from modelops.domain.plan import Announce, Plan, WriteRecord
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.record import Active, Completed, Record
+from modelops.domain.rollout.routing_write import DesiredRouting, write_routing
 from modelops.domain.rollout.state import File, same_target, stable_keys
 from modelops.domain.versions import release_version
 
@@ -32,17 +33,24 @@ def abort_without_rollout(state: State, record: Record, active: Active, cause: s
     if state.file is None and not state.file_missing:
         return report_status(state, ENDPOINT_POLL_SECONDS)
     steps: list[AgentModelStep] = []
-    text = tombstone_text(state, record, active, state.file) if state.file is not None else None
-    if text is not None:
-        purpose = f"abort: Rollout {active.name} does not exist"
-        steps.append(WriteFile(text=text, purpose=purpose, restores_stable=True))
+    desired = tombstone_routing(state, record, active, state.file) if state.file is not None else None
+    if desired is not None and state.file is not None:
+        steps.append(
+            write_routing(
+                desired,
+                file=state.file,
+                agent=record.agent,
+                purpose=f"abort: Rollout {active.name} does not exist",
+                restores_stable=True,
+            )
+        )
     released = released_record(state, record, active, cause)
     steps.append(WriteRecord(record=released, purpose=f"release {active.name}"))
     return Plan(steps=tuple(steps), requeue_after=0)
 
 
-def tombstone_text(state: State, record: Record, active: Active, file: File) -> str | None:
-    """The file with the rollout's tombstone; None where it has one and needs no other change.
+def tombstone_routing(state: State, record: Record, active: Active, file: File) -> DesiredRouting | None:
+    """The rollout's tombstone; None where the file has it and needs no other change.
 
     The stable keys are restored where they name a candidate whose promotion was not committed.
     """
@@ -58,9 +66,7 @@ def tombstone_text(state: State, record: Record, active: Active, file: File) -> 
     tombstone = RoutingBlock.aborted(
         uid=active.uid, step=block.rollout.step if block and ours else 0, generation=generation
     )
-    if uncommitted:
-        return edit(file.text, record.agent, stable=stable_keys(record.stable), routing=tombstone)
-    return edit(file.text, record.agent, routing=tombstone)
+    return DesiredRouting(block=tombstone, stable=stable_keys(record.stable) if uncommitted else KEEP)
 
 
 def released_record(state: State, record: Record, active: Active, cause: str) -> Record:
@@ -108,7 +114,7 @@ def remove_orphan_routing(state: State) -> AgentModelPlan | None:
     return Plan(
         steps=(
             WriteRecord(record=record, purpose="unchanged: proves that it is the newest"),
-            WriteFile(text=edit(file.text, record.agent, routing=tombstone), purpose=message),
+            write_routing(DesiredRouting(block=tombstone), file=file, agent=record.agent, purpose=message),
             Announce(reason="OrphanRouting", message=message, warning=True),
         ),
         requeue_after=0,

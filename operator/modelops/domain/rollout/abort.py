@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from modelops.api.v1alpha1.agentmodel import AgentModel, EndpointRole
 from modelops.api.v1alpha1.rollout import Intent, RollbackTimes
-from modelops.domain.agentsfile import RoutingBlock, edit
+from modelops.domain.agentsfile import KEEP, RoutingBlock
 from modelops.domain.conditions import condition_of, with_condition
-from modelops.domain.plan import Plan, WriteFile, WriteRecord, WriteStatus
+from modelops.domain.plan import Plan, WriteRecord, WriteStatus
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.record import Completed, Record
 from modelops.domain.rollout.actions import RolloutPlan, RolloutStep
@@ -20,6 +20,7 @@ from modelops.domain.rollout.evaluation_scores import with_candidate_counted, wi
 from modelops.domain.rollout.finalizer import remove_finalizer
 from modelops.domain.rollout.outcome import REJECTIONS, parse_reason, phase_of
 from modelops.domain.rollout.routing import next_generation
+from modelops.domain.rollout.routing_write import DesiredRouting, write_routing
 from modelops.domain.rollout.state import File, State, same_target, stable_keys
 from modelops.domain.rollout.status import status_steps, with_phase
 from modelops.domain.rollout.targets import promoted_target
@@ -84,13 +85,14 @@ def abort_without_record(state: State, agent: AgentModel) -> RolloutPlan:
             tombstone = RoutingBlock.aborted(
                 uid=state.uid, step=intent.step, generation=next_generation(state)
             )
-            text = edit(file.text, agent.spec.agent, routing=tombstone)
-            return Plan(
-                steps=(
-                    WriteFile(text=text, purpose="abort: the record cannot be read", restores_stable=True),
-                ),
-                requeue_after=0,
+            write = write_routing(
+                DesiredRouting(block=tombstone),
+                file=file,
+                agent=agent.spec.agent,
+                purpose="abort: the record cannot be read",
+                restores_stable=True,
             )
+            return Plan(steps=(write,), requeue_after=0)
     message = f"AgentModel {agent.metadata.name} has no readable record: see its conditions"
     return report_blocked_abort(state, RolloutReason.AgentModelNotFound, message)
 
@@ -145,9 +147,17 @@ def abort_steps(state: State, reason: RolloutReason, message: str) -> tuple[Roll
     if intent is not None and state.file is None and not state.file_missing:
         return ()
     if intent is not None and state.file is not None:
-        text = tombstone_text(state, record, state.file, intent)
-        if text is not None:
-            steps.append(WriteFile(text=text, purpose=f"abort: {reason.value}", restores_stable=True))
+        desired = tombstone_routing(state, record, state.file, intent)
+        if desired is not None:
+            steps.append(
+                write_routing(
+                    desired,
+                    file=state.file,
+                    agent=record.agent,
+                    purpose=f"abort: {reason.value}",
+                    restores_stable=True,
+                )
+            )
     steps.append(
         WriteRecord(
             record=released_record(state, record, reason, message), purpose=f"release: {reason.value}"
@@ -156,8 +166,8 @@ def abort_steps(state: State, reason: RolloutReason, message: str) -> tuple[Roll
     return tuple(steps)
 
 
-def tombstone_text(state: State, record: Record, file: File, intent: Intent) -> str | None:
-    """3. The file with this rollout's tombstone; None where it has one and needs no other change.
+def tombstone_routing(state: State, record: Record, file: File, intent: Intent) -> DesiredRouting | None:
+    """3. This rollout's tombstone; None where the file has it and needs no other change.
 
     The stable keys are restored where they name a candidate whose promotion was not committed.
     """
@@ -171,9 +181,7 @@ def tombstone_text(state: State, record: Record, file: File, intent: Intent) -> 
     if block is not None and block.salt == state.uid and block.rollout.state == "Aborted" and not uncommitted:
         return None
     tombstone = RoutingBlock.aborted(uid=state.uid, step=intent.step, generation=next_generation(state))
-    if uncommitted:
-        return edit(file.text, record.agent, stable=stable_keys(record.stable), routing=tombstone)
-    return edit(file.text, record.agent, routing=tombstone)
+    return DesiredRouting(block=tombstone, stable=stable_keys(record.stable) if uncommitted else KEEP)
 
 
 def released_record(state: State, record: Record, reason: RolloutReason, message: str) -> Record:

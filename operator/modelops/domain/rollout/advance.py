@@ -11,13 +11,14 @@ from datetime import datetime
 from typing import Any
 
 from modelops.api.v1alpha1.rollout import Intent, RolloutPhase
-from modelops.domain.agentsfile import KEEP, RoutingBlock, edit
-from modelops.domain.plan import Plan, WriteFile, WriteRecord, WriteStatus
+from modelops.domain.agentsfile import KEEP, RoutingBlock
+from modelops.domain.plan import Plan, WriteRecord, WriteStatus
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.rollout.abort import latch_abort
 from modelops.domain.rollout.actions import RolloutFact, RolloutPlan
 from modelops.domain.rollout.promotion import promoted_record
 from modelops.domain.rollout.routing import block_of, canary_until, equals_intent, next_generation
+from modelops.domain.rollout.routing_write import DesiredRouting, write_routing
 from modelops.domain.rollout.state import State, same_target, stable_keys
 from modelops.domain.rollout.status import status_steps, with_phase
 from modelops.domain.rollout.targets import require_candidate_target, require_promoted_target
@@ -50,12 +51,12 @@ def advance(
     return Plan(
         steps=(
             *status_steps(state, status, reason, message),
-            WriteFile(
-                text=edit(
-                    file.text, state.require_record().agent, routing=block_of(state, intent, candidate)
-                ),
+            write_routing(
+                DesiredRouting(block=block_of(state, intent, candidate)),
+                file=file,
+                agent=state.require_record().agent,
                 purpose=f"canary of {state.rollout.metadata.name} at {weight} percent",
-                intended=(state.uid, file.entry.routing),
+                follows_new_intent=state.uid,
             ),
         ),
         requeue_after=0,
@@ -97,16 +98,14 @@ def finish_intended_write(state: State) -> RolloutPlan | None:
         again = intent.model_copy(
             update={"base_resource_version": file.resource_version, "writes": intent.writes + 1}
         )
-        text = edit(
-            file.text,
-            state.require_record().agent,
-            routing=block_of(state, again, canary),
-            stable=stable_keys(target) if promoting else KEEP,
-        )
-        write = WriteFile(
-            text=text,
+        write = write_routing(
+            DesiredRouting(
+                block=block_of(state, again, canary), stable=stable_keys(target) if promoting else KEEP
+            ),
+            file=file,
+            agent=state.require_record().agent,
             purpose=f"intent {again.generation} again",
-            intended=(state.uid, file.entry.routing) if rebased else None,
+            follows_new_intent=state.uid if rebased else "",
         )
         commit = (
             (WriteRecord(record=promoted_record(state), purpose=f"commit {target.version}"),)
@@ -174,8 +173,10 @@ def renew_expiry(state: State) -> RolloutPlan | None:
     renewed = replace(block, canary_until=canary_until(state))
     return Plan(
         steps=(
-            WriteFile(
-                text=edit(file.text, state.require_record().agent, routing=renewed),
+            write_routing(
+                DesiredRouting(block=renewed),
+                file=file,
+                agent=state.require_record().agent,
                 purpose="renew canary_until",
             ),
         ),

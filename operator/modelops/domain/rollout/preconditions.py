@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from modelops.api.v1alpha1.rollout import RolloutPhase
-from modelops.domain.agentsfile import RoutingBlock, edit
+from modelops.domain.agentsfile import RoutingBlock
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.record import PRUNED, PRUNING, Target
 from modelops.domain.rollout.abort import latch_abort
@@ -14,6 +14,7 @@ from modelops.domain.rollout.actions import RolloutPlan
 from modelops.domain.rollout.candidate import candidate_field
 from modelops.domain.rollout.evaluation import discard_evaluation_check, is_proven
 from modelops.domain.rollout.evaluation_scores import evaluation_dataset
+from modelops.domain.rollout.routing_write import DesiredRouting, render
 from modelops.domain.rollout.state import State, same_target
 from modelops.domain.rollout.status import wait
 
@@ -156,7 +157,8 @@ def stable_has_drifted(state: State, candidate: Target) -> RolloutPlan | None:  
             f"{record.stable.model} ({record.stable.version}): make them agree"
         )
         return wait(state, RolloutPhase.PENDING, RolloutReason.StableDrift, message, after=RETRY_SECONDS)
-    edit(file.text, record.agent, routing=RoutingBlock.aborted(uid=state.uid, step=0, generation=0))
+    probe = RoutingBlock.aborted(uid=state.uid, step=0, generation=0)
+    render(DesiredRouting(block=probe), file=file, agent=record.agent)
     return None
 
 

@@ -6,14 +6,14 @@ from datetime import timedelta
 
 from modelops.api.v1alpha1.agentmodel import EndpointRole
 from modelops.api.v1alpha1.rollout import Intent, RolloutPhase
-from modelops.domain.agentsfile import edit
-from modelops.domain.plan import Plan, WriteFile, WriteRecord
+from modelops.domain.plan import Plan, WriteRecord
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.record import Completed, EndpointEntry, Record
 from modelops.domain.rollout.actions import RolloutPlan
 from modelops.domain.rollout.endpoint_cost import candidate_endpoint, settle_reservation
 from modelops.domain.rollout.evaluation_scores import with_candidate_counted, with_scores
 from modelops.domain.rollout.routing import block_of, next_generation
+from modelops.domain.rollout.routing_write import DesiredRouting, write_routing
 from modelops.domain.rollout.state import State, stable_keys
 from modelops.domain.rollout.status import status_steps, with_phase
 from modelops.domain.rollout.targets import require_promoted_target
@@ -45,15 +45,12 @@ def promote(state: State) -> RolloutPlan:
     return Plan(
         steps=(
             *status_steps(state, status, RolloutReason.Promoting, message),
-            WriteFile(
-                text=edit(
-                    file.text,
-                    state.require_record().agent,
-                    stable=stable_keys(target),
-                    routing=block_of(state, intent, target),
-                ),
+            write_routing(
+                DesiredRouting(block=block_of(state, intent, target), stable=stable_keys(target)),
+                file=file,
+                agent=state.require_record().agent,
                 purpose=f"promote {target.version}",
-                intended=(state.uid, file.entry.routing),
+                follows_new_intent=state.uid,
             ),
             WriteRecord(record=promoted_record(state), purpose=f"commit {target.version}"),
         ),

@@ -1,0 +1,52 @@
+"""The one place where a desired routing becomes a write of the file that the agents read (docs/designs/015)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from modelops.domain.agentsfile import KEEP, Keep, RoutingBlock, StableTarget, edit
+from modelops.domain.plan import WriteFile
+from modelops.domain.rollout.state import File
+
+
+@dataclass(frozen=True, kw_only=True)
+class DesiredRouting:
+    """What the agent's entry should say: the routing block, and for a promotion or its reversal the stable keys."""
+
+    block: RoutingBlock
+    stable: StableTarget | Keep = KEEP
+    """`KEEP` leaves the stable keys as they are."""
+
+
+def write_routing(
+    desired: DesiredRouting,
+    *,
+    file: File,
+    agent: str,
+    purpose: str,
+    follows_new_intent: str = "",
+    restores_stable: bool = False,
+) -> WriteFile:
+    """The write of the desired routing into `agents.yaml`, conditional on the file as it was read.
+
+    `follows_new_intent`: uid of the rollout whose intent this plan writes from scratch just before; only such a write
+    may be rebased (protocol, Advance 4).
+
+    Raises:
+        UneditableAgentsFile: the file cannot be changed without touching what belongs to other people.
+    """
+    return WriteFile(
+        text=render(desired, file=file, agent=agent),
+        purpose=purpose,
+        intended=(follows_new_intent, file.entry.routing) if follows_new_intent else None,
+        restores_stable=restores_stable,
+    )
+
+
+def render(desired: DesiredRouting, *, file: File, agent: str) -> str:
+    """The file's text with the desired routing.
+
+    Raises:
+        UneditableAgentsFile: as `write_routing`.
+    """
+    return edit(file.text, agent, stable=desired.stable, routing=desired.block)
