@@ -65,16 +65,13 @@ def agent_name(state: State) -> str:
     """The agent's own name; the record keeps it where the AgentModel is gone."""
     if state.agent_model is not None:
         return state.agent_model.spec.agent
-    assert state.record is not None
-    return state.record.agent
+    return state.require_record().agent
 
 
 def output_repository(state: State) -> str:
     """The model repository on the Hub."""
-    meta = state.run.metadata
-    assert meta.creation_timestamp is not None
     return model_repository(
-        org=state.settings.hub_org, agent=agent_name(state), created=meta.creation_timestamp, uid=meta.uid
+        org=state.settings.hub_org, agent=agent_name(state), created=state.require_created_at(), uid=state.uid
     )
 
 
@@ -85,12 +82,10 @@ def billed_namespace(state: State) -> str:
 
 def current_prompt_digest(state: State) -> str:
     """Digest of the prompt contract that the AgentModel has now; after the first attempt, of the one that it had."""
-    agent, dataset = state.agent_model, state.run.status.dataset
+    dataset = state.run.status.dataset
     if state.run.status.attempts and dataset is not None and dataset.prompt_digest:
         return dataset.prompt_digest
-    assert agent is not None
-    assert agent.spec.prompt is not None
-    return prompt_digest(agent.spec.prompt)
+    return prompt_digest(state.require_prompt())
 
 
 def inputs_of(state: State) -> Inputs:
@@ -98,8 +93,7 @@ def inputs_of(state: State) -> Inputs:
 
     A status that an older operator wrote does not name it: then it is taken for the one of now.
     """
-    run, dataset = state.run, state.run.status.dataset
-    assert dataset is not None
+    run, dataset = state.run, state.require_dataset()
     return Inputs(
         base_model=base_model_name(state),
         prompt_digest=dataset.prompt_digest or current_prompt_digest(state),

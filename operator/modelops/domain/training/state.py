@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from modelops.api.v1alpha1.agentmodel import AgentModel
-from modelops.api.v1alpha1.trainingrun import TrainingRun
+from modelops.api.v1alpha1.agentmodel import AgentModel, PromptContract
+from modelops.api.v1alpha1.trainingrun import Estimate, JobStatus, PreparedDataset, TrainingRun
+from modelops.domain.established import require_established
 from modelops.domain.facts import UNSEEN, Outage, Unseen
 from modelops.domain.job_report import JobReport
 from modelops.domain.record import Record
@@ -117,3 +118,41 @@ class State:
     def ends(self) -> bool:
         """Whether the attempt under way is to end: with the run, or for another one."""
         return self.stopping or bool(self.run.status.ending)
+
+    def require_record(self) -> Record:
+        """The record, which `prerequisites.agent_model_is_missing` waits for."""
+        return require_established(self.record, "the record")
+
+    def require_agent_model(self) -> AgentModel:
+        """The AgentModel, without which nothing is prepared, priced or submitted."""
+        return require_established(self.agent_model, "the AgentModel")
+
+    def require_prompt(self) -> PromptContract:
+        """The prompt contract, which `prerequisites.prompt_contract_is_missing` waits for."""
+        return require_established(self.require_agent_model().spec.prompt, "the AgentModel's spec.prompt")
+
+    def require_created_at(self) -> datetime:
+        """When the run was created; the API server sets it."""
+        return require_established(self.run.metadata.creation_timestamp, "metadata.creationTimestamp")
+
+    def require_dataset(self) -> PreparedDataset:
+        """The prepared dataset, which `dataset.ensure_dataset_prepared` writes."""
+        return require_established(self.run.status.dataset, "status.dataset")
+
+    def require_estimate(self) -> Estimate:
+        """The price, which is fixed before anything is submitted."""
+        return require_established(self.run.status.estimate, "status.estimate")
+
+    def require_job(self) -> JobStatus:
+        """The job's entry, which the intent of the submission writes."""
+        return require_established(self.run.status.job, "status.job")
+
+    def require_base_model(self) -> ModelInfo:
+        """The base model on the Hub, once `price.base_model_is_not_found` has found it."""
+        return require_established(self.base if isinstance(self.base, ModelInfo) else None, "the base model")
+
+    def require_flavors(self) -> tuple[Flavor, ...]:
+        """The offered flavors, once `price.ensure_hardware_priced` has read them."""
+        return require_established(
+            self.flavors if isinstance(self.flavors, tuple) else None, "the service's list of flavors"
+        )

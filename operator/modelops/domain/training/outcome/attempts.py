@@ -114,12 +114,10 @@ def checkpoint_is_kept(state: State) -> bool:
 
 def followed(state: State, reason: TrainingReason, message: str) -> TrainingPlan:
     """9. Settle the attempt in the record; then the status has no job, one attempt more, and no price."""
-    assert state.record is not None
-    job = state.run.status.job
-    assert job is not None
-    booked = settled(state, state.record)
+    job, record = state.require_job(), state.require_record()
+    booked = settled(state, record)
     writes: tuple[TrainingStep, ...] = ()
-    if booked != state.record:
+    if booked != record:
         name = state.run.metadata.name
         writes = (WriteRecord(record=booked, purpose=f"settle attempt {job.attempt} of {name}"),)
     cost = booked.settlements[state.reservation_key].usd_micro

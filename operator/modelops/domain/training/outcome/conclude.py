@@ -33,7 +33,6 @@ Jobs = dict[str, Job]
 
 def conclude(state: State, reason: TrainingReason, message: str) -> TrainingPlan:
     """9. Settle the record over all jobs with the label; the status follows from it."""
-    assert state.record is not None
     done = Completed(
         kind="TrainingRun",
         name=state.run.metadata.name,
@@ -43,7 +42,7 @@ def conclude(state: State, reason: TrainingReason, message: str) -> TrainingPlan
         message=message[:512],
         finished_at=state.now.isoformat(timespec="seconds"),
     )
-    return written(state, settled(state, state.record), done)
+    return written(state, settled(state, state.require_record()), done)
 
 
 def conclude_if_reserved(state: State, plan: TrainingPlan) -> TrainingPlan:
@@ -63,8 +62,7 @@ def conclude_trained(
     state: State, message: str, *, revision: str, trained_as: dict[str, Any]
 ) -> TrainingPlan:
     """9, for a verified model, which enters the registry in the same write. `trained_as`: `modelops.json`."""
-    assert state.record is not None
-    record, version = state.record, reserved_version(state)
+    record, version = state.require_record(), reserved_version(state)
     if not version:
         # The record was lost and rebuilt while the job trained: the version is allocated now.
         inputs = inputs_of(state)
@@ -94,9 +92,9 @@ def written(state: State, record: Record, done: Completed) -> TrainingPlan:
 
 
 def reserved_version(state: State) -> str:
-    assert state.record is not None
-    reservation = state.record.reservations.get(state.reservation_key)
-    settlement = state.record.settlements.get(state.reservation_key)
+    record = state.require_record()
+    reservation = record.reservations.get(state.reservation_key)
+    settlement = record.settlements.get(state.reservation_key)
     return reservation.version if reservation else settlement.version if settlement else ""
 
 
@@ -158,9 +156,7 @@ def registry_entry(
 
     `cost`: micro-USD of all attempts.
     """
-    run, dataset, record = state.run, state.run.status.dataset, state.record
-    assert dataset is not None
-    assert record is not None
+    run, dataset, record = state.run, state.require_dataset(), state.require_record()
     repo = output_repository(state)
     used = trained_as.get("config")
     values = used if isinstance(used, dict) else training_values(state)
@@ -225,8 +221,7 @@ def phase_of(done: Completed) -> TrainingPhase:
 
 def ended_with(state: State, done: Completed, *, ours: bool) -> dict[str, Any]:
     """Cost, model and last progress, as the record has them."""
-    record, progress = state.record, state.run.status.progress
-    assert record is not None
+    record, progress = state.require_record(), state.run.status.progress
     changes: dict[str, Any] = {}
     if ours and any(key.startswith(f"{state.uid}/") for key in record.settlements):
         changes["cost_usd"] = dollars(record.spent_by(state.uid))
@@ -251,12 +246,11 @@ def is_over(state: State) -> TrainingPlan | None:
     if status.phase not in TERMINAL:
         return None
     steps = drop_finalizer(state)
-    # What Git would re-create is kept where it would do everything again, or come and go for ever.
-    kept = lifetime is None or status.finished_at is None or not ended_on_record(state)
-    if steps or kept or state.run.metadata.deletion_timestamp is not None:
+    if steps or state.run.metadata.deletion_timestamp is not None:
         return Plan(steps=steps)
-    assert lifetime is not None
-    assert status.finished_at is not None
+    # A run that Git re-creates stays where the record does not name it: it would train again.
+    if lifetime is None or status.finished_at is None or not ended_on_record(state):
+        return Plan()
     left = lifetime - (state.now - status.finished_at).total_seconds()
     return Plan(requeue_after=left) if left > 0 else Plan(steps=(DeleteRun(),))
 

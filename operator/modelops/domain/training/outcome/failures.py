@@ -30,8 +30,7 @@ _HARDWARE: Final = re.compile(
 
 def failure(state: State, job: Job | None, report: JobReport | None) -> tuple[TrainingReason, str]:
     """Of an attempt whose recorded job has ended; `job`: None where the service does not know it any more."""
-    run, recorded = state.run, state.run.status.job
-    assert recorded is not None
+    run, recorded = state.run, state.require_job()
     if state.stopping:
         asked = "cancelled by spec.cancel" if run.spec.cancel else "the TrainingRun was deleted"
         return TrainingReason.Cancelled, f"{asked}; job {recorded.id} was stopped"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from modelops.api.v1alpha1.trainingrun import Progress, TrainingPhase
 from modelops.domain.facts import UNSEEN, Outage
@@ -68,8 +70,7 @@ def switch_to_claiming_job(state: State) -> TrainingPlan | None:
 
     Only a second submission can have made a second job, so that nobody else asks the Hub at every look.
     """
-    job = state.run.status.job
-    assert job is not None
+    job = state.require_job()
     if job.submissions < 2:
         return None
     if state.attempt_claim is UNSEEN:
@@ -114,8 +115,7 @@ def has_started(job: Job) -> bool:
 
 def report_progress(state: State, job: Job) -> TrainingPlan:
     """How far the job is."""
-    recorded, after = state.run.status.job, state.settings.poll_seconds
-    assert recorded is not None
+    recorded, after = state.require_job(), state.settings.poll_seconds
     if job.stage != "RUNNING":
         stuck = job_is_stuck(state, job)
         if stuck is not None:
@@ -159,8 +159,7 @@ def progressed(state: State, report: JobReport | None, job: Job) -> Progress | N
 
 def ensure_attempt_closed(state: State) -> TrainingPlan | None:
     """The recorded job ended: who claimed the attempt decides, and nothing else of it may run."""
-    recorded = state.run.status.job
-    assert recorded is not None
+    recorded = state.require_job()
     if state.attempt_claim is UNSEEN:
         return Plan(needs=TrainingFact.ATTEMPT_CLAIM)
     if isinstance(state.attempt_claim, Outage):
@@ -177,8 +176,7 @@ def outcome(state: State) -> TrainingPlan:
 
     A job that was lost, stopped or ran out of time may have published its model before.
     """
-    recorded = state.run.status.job
-    assert recorded is not None
+    recorded = state.require_job()
     job = state.job if isinstance(state.job, Job) else None
     won = isinstance(state.attempt_claim, AttemptClaim) and state.attempt_claim.job == recorded.id
     if won and (job is None or job.stage == "COMPLETED"):
@@ -194,14 +192,26 @@ def outcome(state: State) -> TrainingPlan:
                 return unanswered(
                     state, fact, f"job {recorded.id} ended; whether it published cannot be read"
                 )
-        if made_by_this_run(state):
+        if published_model(state) is not None:
             return verified(state, job)
     return retry_or_conclude(state, why, message)
 
 
-def made_by_this_run(state: State) -> bool:
-    made_as = state.lineage if isinstance(state.lineage, dict) else {}
-    return isinstance(state.result, ModelInfo) and made_as.get("run") == state.uid
+@dataclass(frozen=True, kw_only=True)
+class PublishedModel:
+    """The model on the Hub that a job of this run published."""
+
+    revision: str
+    lineage: dict[str, Any]
+    """The content of its `modelops.json`."""
+
+
+def published_model(state: State) -> PublishedModel | None:
+    """The model, where its `modelops.json` names this run."""
+    lineage = state.lineage if isinstance(state.lineage, dict) else {}
+    if not isinstance(state.result, ModelInfo) or lineage.get("run") != state.uid:
+        return None
+    return PublishedModel(revision=state.result.revision, lineage=lineage)
 
 
 def verified(state: State, job: Job | None) -> TrainingPlan:
@@ -215,15 +225,13 @@ def verified(state: State, job: Job | None) -> TrainingPlan:
                 unread = f"the model could not be verified: {fact.message}"
                 return retry_or_conclude(state, TrainingReason.WeightsMissing, unread)
             return unanswered(state, fact, "the model cannot be verified")
-    recorded, repo = state.run.status.job, output_repository(state)
-    assert recorded is not None
-    if made_by_this_run(state):
+    recorded, repo = state.require_job(), output_repository(state)
+    published = published_model(state)
+    if published is not None:
         if state.report is UNSEEN:
             return Plan(needs=TrainingFact.REPORT)  # For its pace; an end does not depend on it.
-        assert isinstance(state.result, ModelInfo)
-        assert isinstance(state.lineage, dict)
         message = f"{repo} is on the Hub and in the registry"
-        return conclude_trained(state, message, revision=state.result.revision, trained_as=state.lineage)
+        return conclude_trained(state, message, revision=published.revision, trained_as=published.lineage)
     if job is None:
         return retry_or_conclude(state, *failure(state, None, None))
     settle = state.settings.settle_seconds

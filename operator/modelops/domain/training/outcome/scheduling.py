@@ -52,15 +52,14 @@ def job_is_stuck(state: State, job: Job) -> TrainingPlan | None:
 def other_flavor(state: State) -> str:
     """Hardware that would be taken if that of the job did not exist; empty where there is none, or nobody says."""
     status = state.run.status
-    known = isinstance(state.flavors, tuple) and isinstance(state.base, ModelInfo)
     if (
-        not known
+        not isinstance(state.flavors, tuple)
+        or not isinstance(state.base, ModelInfo)
         or not isinstance(state.base_config, Mapping | None)
         or status.dataset is None
         or status.estimate is None
     ):
         return ""
-    assert isinstance(state.flavors, tuple)
     others = tuple(flavor for flavor in state.flavors if flavor.name != status.estimate.flavor)
     try:
         return priced(replace(state, flavors=others), status.dataset).flavor

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from modelops.api.v1alpha1.trainingrun import PreparedDataset, TrainingPhase
-from modelops.domain.facts import UNSEEN, Outage
+from modelops.domain.facts import UNSEEN
 from modelops.domain.plan import Plan
 from modelops.domain.reasons import TrainingReason
 from modelops.domain.refusals import Given, told
@@ -29,6 +29,7 @@ from modelops.domain.training.preparation.recipe_findings import advice, base_ad
 from modelops.domain.training.pricing.offer import fixed
 from modelops.domain.training.state import State
 from modelops.domain.training.status import RETRY_SECONDS, as_if, failed, wait
+from modelops.ports import ProgramState
 
 LOOK_SECONDS = 0.25
 START_SECONDS = 1.0
@@ -45,7 +46,7 @@ def await_dataset_program(state: State) -> TrainingPlan | None:
         return None
     if state.dataset is UNSEEN:
         return Plan(needs=TrainingFact.DATASET)
-    running = state.dataset is not None and not isinstance(state.dataset, Outage) and state.dataset.running
+    running = isinstance(state.dataset, ProgramState) and state.dataset.running
     return Plan(requeue_after=LOOK_SECONDS) if running else None
 
 
@@ -53,15 +54,14 @@ def ensure_dataset_prepared(state: State) -> TrainingPlan | None:
     """Starts the program, starts it again where it died, and takes its result if it follows the contract of now."""
     if is_prepared(state):
         return None
-    assert state.dataset is not UNSEEN
-    known = None if isinstance(state.dataset, Outage) else state.dataset
-    if known is None or known.result is None:
+    result = state.dataset.result if isinstance(state.dataset, ProgramState) else None
+    if result is None:
         return started(state, f"reading {training_dataset(state)}")
-    if not known.result.get("ok"):
-        return unusable(state, known.result)
-    if rendered_by_another(state, known.result):
+    if not result.get("ok"):
+        return unusable(state, result)
+    if rendered_by_another(state, result):
         return started_anew(state)
-    return prepared(state, known.result)
+    return prepared(state, result)
 
 
 def rendered_by_another(state: State, result: Mapping[str, Any]) -> bool:
@@ -94,20 +94,18 @@ def started(state: State, message: str, *before: StopDataset) -> TrainingPlan:
 
 def prepared(state: State, result: Mapping[str, Any]) -> TrainingPlan:
     """The dataset is fixed by the same write as what follows: the intent, the offer, or the end."""
-    assert state.agent_model is not None
-    assert state.agent_model.spec.prompt is not None
-    eos = state.agent_model.spec.prompt.eos or ""
+    eos = state.require_prompt().eos or ""
     dataset = with_advice(state, dataset_of(result)).model_copy(update={"eos": eos})
     return fixed(as_if(state, state.run.status.model_copy(update={"dataset": dataset})))
 
 
 def with_advice(state: State, dataset: PreparedDataset) -> PreparedDataset:
     """What the recipe makes of so many examples is a finding like those about the data."""
-    status_steps = (
+    findings = (
         *advice(state.run.spec.method.value, training_values(state), examples=dataset.train),
         *base_advice(base_model_name(state), sibling=sibling_name(state)),
     )
-    return dataset.model_copy(update={"findings": (*dataset.findings, *status_steps)[:32]})
+    return dataset.model_copy(update={"findings": (*dataset.findings, *findings)[:32]})
 
 
 def dataset_of(result: Mapping[str, Any]) -> PreparedDataset:
@@ -164,17 +162,14 @@ def given(state: State, reason: str) -> Given:
 
 def dataset_input(state: State) -> dict[str, Any]:
     """`input.json` of the dataset program."""
-    run, agent = state.run, state.agent_model
-    assert agent is not None
-    assert agent.spec.prompt is not None
-    assert run.metadata.creation_timestamp is not None
+    run, agent = state.run, state.require_agent_model()
     settings = agent.spec.langsmith
     selection = run.spec.dataset
     as_of = selection.as_of
     repo = dataset_repository(
         org=state.settings.hub_org,
         agent=agent.spec.agent,
-        created=run.metadata.creation_timestamp,
+        created=state.require_created_at(),
         uid=run.metadata.uid,
     )
     return {
@@ -188,7 +183,7 @@ def dataset_input(state: State) -> dict[str, Any]:
             "splits": list(selection.splits),
         },
         "evaluation_dataset": settings.evaluation_dataset if settings else None,
-        "prompt": agent.spec.prompt.wire(),
+        "prompt": state.require_prompt().wire(),
         "method": run.spec.method.value,
         "hub": {"repo": repo},
         "min_examples": state.settings.min_examples,

@@ -64,14 +64,14 @@ def jobs_are_disabled(state: State) -> TrainingPlan | None:
 
 
 def prompt_contract_is_missing(state: State) -> TrainingPlan | None:
-    assert state.agent_model is not None
-    if state.agent_model.spec.prompt is not None:
+    agent = state.require_agent_model()
+    if agent.spec.prompt is not None:
         return None
     return wait(
         state,
         TrainingPhase.PENDING,
         TrainingReason.NoPromptContract,
-        f"AgentModel {state.agent_model.metadata.name} has no spec.prompt: "
+        f"AgentModel {agent.metadata.name} has no spec.prompt: "
         "add the prompt contract that the agent really uses",
         after=None,
     )

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelops.api.v1alpha1.cluster_hardware import DeviceKind, KubernetesBackend, TrainJobBackend
-from modelops.api.v1alpha1.trainingrun import TrainingRun
+from modelops.api.v1alpha1.trainingrun import HuggingFaceBackend, TrainingRun
+from modelops.domain.established import require_established
 from modelops.domain.money import micro
 from modelops.ports import Flavor
 
@@ -51,6 +52,11 @@ def cluster_hardware(run: TrainingRun) -> Own | None:
             field="spec.backend.trainJob.device",
         )
     return None
+
+
+def hugging_face_backend(run: TrainingRun) -> HuggingFaceBackend:
+    """The backend of a run that has no hardware in this cluster: the API admits no run without a backend."""
+    return require_established(run.spec.backend.hugging_face, "spec.backend.huggingFace")
 
 
 def own_flavor(own: Own, defaults: Mapping[str, Any]) -> Flavor:

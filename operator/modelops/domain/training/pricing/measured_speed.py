@@ -21,9 +21,12 @@ def with_pace(state: State, record: Record) -> Record:
     speed = speed_of(state)
     if speed is None or state.reservation_key in record.settlements:
         return record
-    run, estimate = state.run, state.run.status.estimate
-    assert estimate is not None
-    kind = {"flavor": estimate.flavor, "method": run.spec.method.value, "base_model": run.base_model}
+    run = state.run
+    kind = {
+        "flavor": state.require_estimate().flavor,
+        "method": run.spec.method.value,
+        "base_model": run.base_model,
+    }
     old = next((s for s in record.speeds if s.is_of(**kind)), None)
     known = old.tokens_per_second if old else ()
     new = Speeds(**kind, tokens_per_second=(*known, speed)[-MOST_RUNS:])

@@ -15,11 +15,11 @@ from modelops.domain.training.actions import TrainingPlan
 from modelops.domain.training.effective_spec import base_model_name
 from modelops.domain.training.pricing.estimate import CannotEstimate, DoesNotFit
 from modelops.domain.training.pricing.flavor_choice import NothingFits
-from modelops.domain.training.pricing.price import base_model, needs_approval, priced, refusal, stands
+from modelops.domain.training.pricing.price import needs_approval, priced, refusal, stands
 from modelops.domain.training.state import State
 from modelops.domain.training.status import as_if, failed, with_phase
 from modelops.domain.training.submission.approval import asked
-from modelops.domain.training.submission.submit import ensure_submitted
+from modelops.domain.training.submission.submit import reserve_and_submit
 
 
 def ensure_offer(state: State) -> TrainingPlan | None:
@@ -29,18 +29,17 @@ def ensure_offer(state: State) -> TrainingPlan | None:
 
 def fixed(state: State) -> TrainingPlan:
     """Base model's revision and price are fixed by the write of the intent, or of the offer."""
-    old = state.run.status
-    assert old.dataset is not None
+    old, dataset = state.run.status, state.require_dataset()
     known = {"DatasetReady": True}
     try:
-        price = priced(state, old.dataset)
+        price = priced(state, dataset)
     except CannotEstimate as error:
         message = f"TrainingRun {state.run.metadata.name}: {error}; then create a new run"
         return failed(state, why_not(error), message, facts=known)
     # A further attempt goes on with the base model that the first one had, and with its approval.
     terms: dict[str, Any] = {
         "base_model": base_model_name(state),
-        "base_revision": base_model(state).revision,
+        "base_revision": state.require_base_model().revision,
         "approval_digest": "",
     }
     if old.attempts:
@@ -53,7 +52,7 @@ def fixed(state: State) -> TrainingPlan:
     if needs_approval(state, high):
         return asked(at_price, price)
     message = (
-        f"{old.dataset.train} examples to train on, {old.dataset.test} held out; "
+        f"{dataset.train} examples to train on, {dataset.test} held out; "
         f"estimated ${price.low_usd} to ${price.high_usd}"
     )
     status = with_phase(
@@ -62,8 +61,7 @@ def fixed(state: State) -> TrainingPlan:
     approved = condition_of(old.conditions, "Approved")
     if not old.attempts or approved is None or approved.status is not ConditionStatus.TRUE:
         status = status.model_copy(update={"conditions": without_condition(status.conditions, "Approved")})
-    plan = ensure_submitted(as_if(state, status))
-    assert plan is not None
+    plan = reserve_and_submit(as_if(state, status))
     if old.attempts:
         return plan
     return replace(

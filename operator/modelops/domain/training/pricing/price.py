@@ -19,6 +19,7 @@ from modelops.domain.training.pricing.cluster_hardware import (
     Own,
     cluster_hardware,
     hardware_field,
+    hugging_face_backend,
     own_flavor,
 )
 from modelops.domain.training.pricing.estimate import (
@@ -35,7 +36,6 @@ from modelops.domain.training.pricing.memory import Load
 from modelops.domain.training.pricing.model_shape import ALL_LINEAR, of_config, of_size
 from modelops.domain.training.state import State
 from modelops.domain.training.status import RETRY_SECONDS, failed, hub_is_away, wait
-from modelops.ports import Flavor, ModelInfo
 
 
 def stands(state: State) -> bool:
@@ -53,12 +53,11 @@ def needs_approval(state: State, high: int) -> bool:
 
     Who approved the first attempt approved the whole of spec.maxUSD.
     """
-    assert state.agent_model is not None
     status = state.run.status
     approved = condition_of(status.conditions, "Approved")
     if status.attempts and approved is not None and approved.status is ConditionStatus.TRUE:
         return False
-    return spent(state) + high > micro(state.agent_model.spec.budget.approval_above_usd)
+    return spent(state) + high > micro(state.require_agent_model().spec.budget.approval_above_usd)
 
 
 def spent(state: State) -> int:
@@ -73,8 +72,7 @@ def ensure_hardware_priced(state: State) -> TrainingPlan | None:
     own = cluster_hardware(state.run)
     if own is not None:
         return ensure_cluster_hardware_priced(state, own)
-    backend = state.run.spec.backend.hugging_face
-    assert backend is not None
+    backend = hugging_face_backend(state.run)
     if state.flavors is UNSEEN:
         return Plan(needs=TrainingFact.FLAVORS)
     asked = f"{HUGGING_FACE_FIELD} {backend.flavor!r} of TrainingRun {state.run.metadata.name}"
@@ -160,21 +158,21 @@ def priced(state: State, dataset: PreparedDataset) -> Estimate:
 
 def offered(state: State, wanted: Work) -> Estimate:
     """The estimate on the hardware of one's own, on the flavor that is named, or on the cheapest."""
-    own, backend = cluster_hardware(state.run), state.run.spec.backend.hugging_face
+    own = cluster_hardware(state.run)
     if own is not None:
         found = estimate(wanted, hardware_of(own_flavor(own, state.settings.defaults)))
         source = found.source.replace("the service's list", f"cost_estimates.{own.price_key}")
         return found.model_copy(update={"source": source})
-    assert backend is not None
+    backend, flavors = hugging_face_backend(state.run), state.require_flavors()
     if backend.flavor != AUTO:
-        flavor = next(flavor for flavor in listed_flavors(state) if flavor.name == backend.flavor)
+        flavor = next(flavor for flavor in flavors if flavor.name == backend.flavor)
         return estimate(wanted, hardware_of(flavor))
-    kept = kept_hardware(state, listed_flavors(state))
+    kept = kept_hardware(state, flavors)
     if kept is not None:
         return estimate(wanted, hardware_of(kept))
     return chosen(
         wanted,
-        hardware_for(state, listed_flavors(state)),
+        hardware_for(state, flavors),
         minutes=minutes_left(state),
         defaults=state.settings.defaults,
     )
@@ -206,7 +204,7 @@ def work(state: State, dataset: PreparedDataset) -> Work:
     """What is to be trained. Raises CannotEstimate where the model's size is not known."""
     values = attempt_values(state)
     parameters = parameters_of(
-        base_model_name(state), base_model(state).parameters, named=named_base_model(state)
+        base_model_name(state), state.require_base_model().parameters, named=named_base_model(state)
     )
     config = state.base_config if isinstance(state.base_config, Mapping) else {}
     return Work(
@@ -224,18 +222,6 @@ def work(state: State, dataset: PreparedDataset) -> Work:
             state.record, method=state.run.spec.method.value, base_model=base_model_name(state)
         ),
     )
-
-
-def base_model(state: State) -> ModelInfo:
-    """The base model, after `base_model_is_not_found` had nothing to say."""
-    assert isinstance(state.base, ModelInfo)
-    return state.base
-
-
-def listed_flavors(state: State) -> tuple[Flavor, ...]:
-    """The hardware, after `ensure_hardware_priced` had nothing to say."""
-    assert isinstance(state.flavors, tuple)
-    return state.flavors
 
 
 def refusal(state: State, high: int) -> tuple[TrainingReason, str] | None:
@@ -266,9 +252,7 @@ def uncovered(state: State, high: int) -> int:
 
 def over_budget(state: State, high: int) -> str:
     """Why the month's budget does not cover the amount; empty where it does."""
-    agent, record = state.agent_model, state.record
-    assert agent is not None
-    assert record is not None
+    agent, record = state.require_agent_model(), state.require_record()
     monthly = agent.spec.budget.monthly_usd
     left = micro(monthly) - record.committed(f"{state.now:%Y-%m}", state.now)
     if high <= left:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from modelops.api.v1alpha1.approval import Approval
 from modelops.api.v1alpha1.meta import ConditionStatus
 from modelops.api.v1alpha1.trainingrun import Estimate, TrainingPhase
 from modelops.domain.approval import Flaw, flaw, valid_until, wait_ends
@@ -19,9 +20,25 @@ from modelops.domain.training.outcome.conclude import conclude
 from modelops.domain.training.pricing.price import spent, stands
 from modelops.domain.training.state import State
 from modelops.domain.training.status import as_if, failed, status_steps, wait, with_phase
-from modelops.domain.training.submission.submit import ensure_submitted
+from modelops.domain.training.submission.submit import reserve_and_submit
 
 FORM = "training-approval/v1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """A price that a person is asked to approve."""
+
+    price: Estimate
+    valid_until: datetime
+
+
+def current_offer(state: State) -> Offer | None:
+    """The offer in the status; None where there is no price, or one that needs no approval."""
+    price = state.run.status.estimate
+    if price is None or price.valid_until is None:
+        return None
+    return Offer(price=price, valid_until=price.valid_until)
 
 
 def approval_has_expired(state: State) -> TrainingPlan | None:
@@ -39,9 +56,8 @@ def approval_has_expired(state: State) -> TrainingPlan | None:
 
 def withdraw_changed_offer(state: State) -> TrainingPlan | None:
     """Prompt, recipe or account are not what was asked about: the data are prepared and the offer made anew."""
-    status = state.run.status
-    offer = status.estimate
-    if offer is None or offer.valid_until is None or offer_digest(state, offer) == status.approval_digest:
+    offer = current_offer(state)
+    if offer is None or offer_digest(state, offer) == state.run.status.approval_digest:
         return None
     message = (
         f"AgentModel {state.run.spec.agent_model_ref.name} or the installation's training defaults were edited "
@@ -64,8 +80,7 @@ def withdraw_changed_offer(state: State) -> TrainingPlan | None:
 
 def asked(state: State, price: Estimate) -> TrainingPlan:
     """The offer and its digest, frozen in one write; nothing is reserved."""
-    run, agent = state.run, state.agent_model
-    assert agent is not None
+    run, agent = state.run, state.require_agent_model()
     if agent.spec.approval_policy.forbid_self_approval and run.spec.requested_by is None:
         message = (
             f"{offered(state, price)}, and spec.approvalPolicy of AgentModel {agent.metadata.name} forbids "
@@ -74,9 +89,9 @@ def asked(state: State, price: Estimate) -> TrainingPlan:
         return failed(state, TrainingReason.SelfApproval, message, facts={"Approved": False})
     since = asked_since(state) or state.now
     until = valid_until(state.now, asked_since=since, seconds=state.settings.approval_seconds)
-    offer = price.model_copy(update={"valid_until": until})
+    offer = Offer(price=price.model_copy(update={"valid_until": until}), valid_until=until)
     frozen = run.status.model_copy(
-        update={"estimate": offer, "approval_digest": offer_digest(state, offer), "active_since": None},
+        update={"estimate": offer.price, "approval_digest": offer_digest(state, offer), "active_since": None},
     )
     waiting = as_if(state, frozen)
     reason, message = what_is_lacking(waiting, offer)
@@ -88,41 +103,37 @@ def asked(state: State, price: Estimate) -> TrainingPlan:
 
 def ensure_approved(state: State) -> TrainingPlan | None:
     """An offer stands: it is approved, and goes on as any run does; or what is lacking is said."""
-    run = state.run
-    offer = run.status.estimate
-    if offer is None or offer.valid_until is None:
+    approval, offer = state.run.spec.approval, current_offer(state)
+    if offer is None:
         return None
-    if run.spec.approval is None or flaw_of(state) is not None:
+    if approval is None or flaw_of(state, approval) is not None:
         reason, message = what_is_lacking(state, offer)
         after = seconds_left(state, offer)
         facts = {"Approved": False}
         return wait(state, TrainingPhase.AWAITING_APPROVAL, reason, message, after=after, facts=facts)
-    message = f"{run.spec.approval.approved_by} approved up to {shown(micro(offer.high_usd))}"
+    message = f"{approval.approved_by} approved up to {shown(micro(offer.price.high_usd))}"
     status = with_phase(
         state, TrainingPhase.SUBMITTING, TrainingReason.Approved, message, facts={"Approved": True}
     )
-    plan = ensure_submitted(as_if(state, status))
-    assert plan is not None
+    plan = reserve_and_submit(as_if(state, status))
     return replace(plan, steps=(Announce(reason=TrainingReason.Approved.value, message=message), *plan.steps))
 
 
-def offer_digest(state: State, offer: Estimate) -> str:
+def offer_digest(state: State, offer: Offer) -> str:
     """The digest of all that is approved: which run, what it learns from and how, where, for how much."""
-    status = state.run.status
-    assert status.dataset is not None
-    assert offer.valid_until is not None
+    price = offer.price
     content = {
         "run": state.uid,
         "identity": state.identity,
         "inputs": dict(vars(inputs_of(state))),
         "prompt": current_prompt_digest(state),
-        "dataset_revision": status.dataset.revision,
-        "base_revision": status.base_revision,
+        "dataset_revision": state.require_dataset().revision,
+        "base_revision": state.run.status.base_revision,
         "account": billed_namespace(state),
-        "flavor": offer.flavor,
-        "high_usd": offer.high_usd,
-        "high_minutes": offer.high_minutes,
-        "usd_per_hour": offer.usd_per_hour,
+        "flavor": price.flavor,
+        "high_usd": price.high_usd,
+        "high_minutes": price.high_minutes,
+        "usd_per_hour": price.usd_per_hour,
         "valid_until": offer.valid_until.isoformat(timespec="seconds"),
     }
     if state.attempt > 1:
@@ -130,13 +141,11 @@ def offer_digest(state: State, offer: Estimate) -> str:
     return digest_of(FORM, content)
 
 
-def flaw_of(state: State) -> Flaw | None:
-    """What is wrong with spec.approval, which is there."""
-    run, agent = state.run, state.agent_model
-    assert run.spec.approval is not None
-    assert agent is not None
+def flaw_of(state: State, approval: Approval) -> Flaw | None:
+    """What is wrong with the approval that the run has."""
+    run, agent = state.run, state.require_agent_model()
     return flaw(
-        run.spec.approval,
+        approval,
         digest=run.status.approval_digest,
         requested_by=run.spec.requested_by,
         policy=agent.spec.approval_policy,
@@ -144,21 +153,19 @@ def flaw_of(state: State) -> Flaw | None:
     )
 
 
-def what_is_lacking(state: State, offer: Estimate) -> tuple[TrainingReason, str]:
+def what_is_lacking(state: State, offer: Offer) -> tuple[TrainingReason, str]:
     """Reason and words for the person who may approve."""
-    run = state.run
-    assert offer.valid_until is not None
+    run, approval = state.run, state.run.spec.approval
     where = f"modelops approve {run.metadata.name} -n {run.metadata.namespace}"
     remedy = f"approve it with `{where}` until {moment(offer.valid_until)}"
-    wrong = flaw_of(state) if run.spec.approval is not None else None
+    wrong = flaw_of(state, approval) if approval is not None else None
     if wrong is not None:
         return TrainingReason.named(wrong.reason), f"{wrong.message}; {remedy}"
-    return TrainingReason.NeedsApproval, f"{offered(state, offer)}: {remedy}"
+    return TrainingReason.NeedsApproval, f"{offered(state, offer.price)}: {remedy}"
 
 
-def offered(state: State, offer: Estimate) -> str:
-    agent, before, high = state.agent_model, spent(state), shown(micro(offer.high_usd))
-    assert agent is not None
+def offered(state: State, price: Estimate) -> str:
+    agent, before, high = state.require_agent_model(), spent(state), shown(micro(price.high_usd))
     cost = f"the training may cost up to {high}"
     if before:
         cost = f"attempt {state.attempt} may cost up to {high} after {shown(before)} for those before"
@@ -175,8 +182,7 @@ def asked_since(state: State) -> datetime | None:
     return found.last_transition_time if found is not None and waits else None
 
 
-def seconds_left(state: State, offer: Estimate) -> float:
-    assert offer.valid_until is not None
+def seconds_left(state: State, offer: Offer) -> float:
     return max(1.0, (offer.valid_until - state.now).total_seconds())
 
 

@@ -33,20 +33,21 @@ SETTLE_LOOK_SECONDS = 1.0
 
 
 def ensure_submitted(state: State) -> TrainingPlan | None:
+    """The submission of an attempt that has none."""
+    return reserve_and_submit(state) if state.run.status.job is None else None
+
+
+def reserve_and_submit(state: State) -> TrainingPlan:
     """1. Reserve. 2. Intent. 3. POST, only because this plan wrote the intent just before."""
-    run, record = state.run, state.record
-    if run.status.job is not None:
-        return None
-    assert record is not None
-    assert run.status.estimate is not None
-    high = micro(run.status.estimate.high_usd)
-    existing = record.reservations.get(state.reservation_key)
+    estimate = state.require_estimate()
+    high = micro(estimate.high_usd)
+    existing = state.require_record().reservations.get(state.reservation_key)
     missing = uncovered(state, high)
     if missing > 0 and (message := over_budget(state, missing)):
         return conclude(state, TrainingReason.OverBudget, message)
     covers = existing is not None and missing <= 0 and same_inputs(state, existing)
     reservation, reserve = (existing, ()) if existing and covers else reserved(state, high)
-    message = f"up to {shown(high)} reserved; submitting to {run.status.estimate.flavor}"
+    message = f"up to {shown(high)} reserved; submitting to {estimate.flavor}"
     job = first_intent(state)
     status = with_phase(
         state,
@@ -56,7 +57,7 @@ def ensure_submitted(state: State) -> TrainingPlan | None:
         facts={"Submitted": False},
         job=job,
         recipe=recipe_of_values(training_values(state)),
-        active_since=run.status.active_since or job.intended_at,
+        active_since=state.run.status.active_since or job.intended_at,
     )
     intent = status_steps(state, status, TrainingReason.Submitting, message)
     return Plan(steps=(*reserve, *intent, submit(state, job, reservation.version)), requeue_after=0)
@@ -65,14 +66,12 @@ def ensure_submitted(state: State) -> TrainingPlan | None:
 def same_inputs(state: State, existing: Reservation) -> bool:
     """Whether its version was allocated for what would be trained now: a crash may have come before the intent,
     and the data be read anew since."""
-    assert state.record is not None
-    return state.record.allocated.get(existing.version) == vars(inputs_of(state))
+    return state.require_record().allocated.get(existing.version) == vars(inputs_of(state))
 
 
 def reserved(state: State, high: int) -> tuple[Reservation, tuple[WriteRecord, ...]]:
     """The cover of the attempt and the version that it may become, and the write of both."""
-    run, record = state.run, state.record
-    assert record is not None
+    run, record = state.run, state.require_record()
     inputs = inputs_of(state)
     version = version_of_attempts(state) or next_version(
         record.allocated, inputs=inputs, latest=record.latest_inputs()
@@ -97,17 +96,13 @@ def reserved(state: State, high: int) -> tuple[Reservation, tuple[WriteRecord, .
 
 def version_of_attempts(state: State) -> str:
     """The version that was allocated for an earlier attempt; empty where there is none."""
-    assert state.record is not None
-    booked = (
-        state.record.settlements.get(f"{state.uid}/{past.attempt}") for past in state.run.status.attempts
-    )
+    settlements = state.require_record().settlements
+    booked = (settlements.get(f"{state.uid}/{past.attempt}") for past in state.run.status.attempts)
     return next((settlement.version for settlement in booked if settlement and settlement.version), "")
 
 
 def first_intent(state: State) -> JobStatus:
     """The intent of an attempt's first submission."""
-    estimate = state.run.status.estimate
-    assert estimate is not None
     batch, accumulation = sizes(state)
     return JobStatus(
         attempt=state.attempt,
@@ -115,7 +110,7 @@ def first_intent(state: State) -> JobStatus:
         submissions=1,
         batch_size=batch,
         gradient_accumulation_steps=accumulation,
-        timeout_seconds=estimate.high_minutes * 60,
+        timeout_seconds=state.require_estimate().high_minutes * 60,
         intended_at=state.now.replace(microsecond=0),
     )
 
@@ -124,9 +119,7 @@ def submit(state: State, job: JobStatus, version: str) -> SubmitJob:
     """The POST of the intent `job`."""
     intended = state.run.status.model_copy(update={"job": job})
     state = as_if(state, intended)
-    run, dataset, estimate = state.run, state.run.status.dataset, state.run.status.estimate
-    assert dataset is not None
-    assert estimate is not None
+    run, dataset, estimate = state.run, state.require_dataset(), state.require_estimate()
     values = attempt_values(state)
     steps = checkpoint_steps(examples=dataset.train, values=values, high_minutes=estimate.high_minutes)
     return SubmitJob(
@@ -161,7 +154,7 @@ def resolve_submission(state: State) -> TrainingPlan | None:
     if job is None or job.id:
         return None
     if mine is not None and mine.job is not None:
-        return recorded(state, mine.job.id, mine.job.url)
+        return recorded(state, job, job_id=mine.job.id, url=mine.job.url)
     if mine is not None and mine.refused:
         message = f"the service refused the job: {mine.refused}"
         status = with_phase(
@@ -199,7 +192,7 @@ def adopt_or_resubmit(state: State, job: JobStatus) -> TrainingPlan:
         return unanswered(state, state.labelled, f"jobs with label {job.label} cannot be listed")
     if state.labelled:
         found = min(state.labelled, key=lambda item: (item.ended, str(item.created_at), item.id))
-        return recorded(state, found.id, found.url)
+        return recorded(state, job, job_id=found.id, url=found.url)
     if state.agent_model is None:
         name = state.run.spec.agent_model_ref.name
         message = f"AgentModel {name} (spec.agentModelRef) is gone: nothing is submitted again without it"
@@ -210,18 +203,15 @@ def adopt_or_resubmit(state: State, job: JobStatus) -> TrainingPlan:
 
 def submitted_again(state: State, job: JobStatus) -> TrainingPlan:
     """A new intent and its POST; the reservation of the attempt covers both."""
-    assert state.record is not None
     again = job.model_copy(update={"submissions": job.submissions + 1})
     status = state.run.status.model_copy(update={"job": again})
-    reservation = state.record.reservations.get(state.reservation_key)
+    reservation = state.require_record().reservations.get(state.reservation_key)
     version = reservation.version if reservation else ""
     return Plan(steps=(WriteStatus(status=status), submit(state, again, version)), requeue_after=0)
 
 
-def recorded(state: State, job_id: str, url: str) -> TrainingPlan:
+def recorded(state: State, job: JobStatus, *, job_id: str, url: str) -> TrainingPlan:
     """5. The job's id is on record."""
-    job = state.run.status.job
-    assert job is not None
     message = waiting_for_hardware(job_id)
     status = with_phase(
         state,
