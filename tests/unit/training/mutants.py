@@ -11,7 +11,7 @@ from modelops.domain.plan import Plan, WriteRecord, WriteStatus
 from modelops.domain.reasons import TrainingReason
 from modelops.domain.training.actions import CancelJob, SubmitJob, TrainingFact
 from modelops.domain.training.decide import decide
-from modelops.domain.training.outcome.conclude import adopt_recorded_end
+from modelops.domain.training.outcome.finished_run import adopt_recorded_end
 from modelops.domain.training.state import State
 from modelops.ports import AttemptClaim
 

@@ -48,7 +48,7 @@ from modelops.api.v1alpha1.names import record_name
 from modelops.domain.money import micro
 from modelops.domain.plan import Plan
 from modelops.domain.training.decide import decide
-from modelops.domain.training.outcome.attempts import DEFAULT_BACKOFF_LIMIT
+from modelops.domain.training.outcome.retry import DEFAULT_BACKOFF_LIMIT
 from modelops.domain.training.state import State, TrainingSettings
 from modelops.engine.cache import ObjectCache
 from modelops.engine.executor import CONFIG_MAPS, Executor

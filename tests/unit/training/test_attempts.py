@@ -34,7 +34,7 @@ from modelops.domain.job_report import JobReport
 from modelops.domain.money import micro
 from modelops.domain.plan import Plan
 from modelops.domain.record import Completed, Record, Settlement
-from modelops.domain.training.outcome.attempts import attempt_values
+from modelops.domain.training.next_attempt import attempt_values
 from modelops.ports import AttemptClaim, Flavor, Job, Json, ModelInfo
 
 BIG = {"batchSize": 4, "gradientAccumulationSteps": 4}

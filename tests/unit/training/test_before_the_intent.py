@@ -30,7 +30,7 @@ from modelops.domain.plan import Plan
 from modelops.domain.prompt import digest as prompt_digest
 from modelops.domain.record import Reservation
 from modelops.domain.training.actions import StartDataset
-from modelops.domain.training.preparation.dataset import dataset_input
+from modelops.domain.training.preparation.dataset_input import dataset_input
 from modelops.domain.training.state import TrainingSettings
 from modelops.ports import Flavor, ModelInfo, ProgramState
 

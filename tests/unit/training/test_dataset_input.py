@@ -3,7 +3,7 @@
 from tests.unit.training.observation import agent_model, run, state
 
 from modelops.datasets.request import Request
-from modelops.domain.training.preparation.dataset import dataset_input
+from modelops.domain.training.preparation.dataset_input import dataset_input
 
 
 def test_every_choice_of_run_and_agent_arrives() -> None:

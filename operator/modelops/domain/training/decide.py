@@ -6,16 +6,16 @@ from collections.abc import Callable
 
 from modelops.domain.plan import Plan
 from modelops.domain.training.actions import TrainingPlan
-from modelops.domain.training.outcome import attempts, conclude, ending, follow
+from modelops.domain.training.outcome import conclude, ending, finished_run, follow, retry, verification
 from modelops.domain.training.preparation import dataset, end_token, prerequisites
-from modelops.domain.training.pricing import offer, price
+from modelops.domain.training.pricing import offer, price_inputs
 from modelops.domain.training.state import State
 from modelops.domain.training.submission import approval, submit
 
 Check = Callable[[State], TrainingPlan | None]
 
 BEFORE_THE_INTENT: tuple[Check, ...] = (
-    attempts.run_is_suspended,
+    retry.run_is_suspended,
     approval.approval_has_expired,
     prerequisites.jobs_are_disabled,
     prerequisites.prompt_contract_is_missing,
@@ -23,9 +23,9 @@ BEFORE_THE_INTENT: tuple[Check, ...] = (
     prerequisites.dataset_is_not_named,
     approval.withdraw_changed_offer,
     dataset.await_dataset_program,
-    price.ensure_hardware_priced,
-    price.base_model_is_not_found,
-    price.base_config_is_unknown,
+    price_inputs.ensure_hardware_priced,
+    price_inputs.base_model_is_not_found,
+    price_inputs.base_config_is_unknown,
     end_token.end_token_is_unknown,
     dataset.ensure_dataset_prepared,
     offer.ensure_offer,
@@ -35,13 +35,13 @@ BEFORE_THE_INTENT: tuple[Check, ...] = (
 
 
 BEFORE_ANOTHER_INTENT: tuple[Check, ...] = (
-    attempts.run_is_suspended,
-    attempts.backoff_has_not_elapsed,
+    retry.run_is_suspended,
+    retry.backoff_has_not_elapsed,
     approval.approval_has_expired,
     prerequisites.jobs_are_disabled,
-    price.ensure_hardware_priced,
-    price.base_model_is_not_found,
-    price.base_config_is_unknown,
+    price_inputs.ensure_hardware_priced,
+    price_inputs.base_model_is_not_found,
+    price_inputs.base_config_is_unknown,
     offer.ensure_offer,
     approval.ensure_approved,
     submit.ensure_submitted,
@@ -60,8 +60,8 @@ def prepare_and_submit(state: State) -> TrainingPlan | None:
 
 
 STEPS: tuple[Check, ...] = (
-    conclude.is_over,
-    conclude.adopt_recorded_end,
+    finished_run.is_over,
+    finished_run.adopt_recorded_end,
     ending.end_before_submission,
     ending.give_up_cleanup,
     prerequisites.ensure_finalizer,
@@ -75,7 +75,7 @@ STEPS: tuple[Check, ...] = (
     follow.switch_to_claiming_job,
     follow.follow_active_job,
     follow.ensure_attempt_closed,
-    follow.outcome,
+    verification.outcome,
 )
 
 

@@ -8,8 +8,9 @@ from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.plan import Announce, Plan, WriteStatus
 from modelops.domain.reasons import TrainingReason
 from modelops.domain.training.actions import CancelJob, CloseAttempt, StopDataset, TrainingFact, TrainingPlan
-from modelops.domain.training.outcome.attempts import retry_or_conclude
-from modelops.domain.training.outcome.conclude import conclude, drop_finalizer
+from modelops.domain.training.outcome.conclude import conclude
+from modelops.domain.training.outcome.finished_run import drop_finalizer
+from modelops.domain.training.outcome.retry import retry_or_conclude
 from modelops.domain.training.state import State
 from modelops.domain.training.status import status_steps, unanswered, with_phase
 

@@ -9,9 +9,10 @@ from modelops.domain.facts import UNSEEN
 from modelops.domain.plan import Plan
 from modelops.domain.reasons import TrainingReason
 from modelops.domain.training.actions import TrainingFact, TrainingPlan
-from modelops.domain.training.outcome.attempts import backoff_limit, chooses_hardware, retries
+from modelops.domain.training.next_attempt import chooses_hardware
+from modelops.domain.training.outcome.retry import backoff_limit, retries
 from modelops.domain.training.pricing.estimate import CannotEstimate
-from modelops.domain.training.pricing.price import priced
+from modelops.domain.training.pricing.run_estimate import priced
 from modelops.domain.training.state import State
 from modelops.domain.training.status import status_steps, with_phase
 from modelops.ports import Job, ModelInfo

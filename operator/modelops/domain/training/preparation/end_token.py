@@ -8,7 +8,7 @@ from modelops.domain.reasons import TrainingReason
 from modelops.domain.training.actions import TrainingFact, TrainingPlan
 from modelops.domain.training.effective_spec import named_base_model
 from modelops.domain.training.preparation.tokenizer import TokenizerFiles
-from modelops.domain.training.pricing.price import stands
+from modelops.domain.training.pricing.spending import stands
 from modelops.domain.training.state import State
 from modelops.domain.training.status import failed, hub_is_away
 from modelops.ports import ModelInfo

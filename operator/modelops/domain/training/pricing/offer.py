@@ -15,7 +15,8 @@ from modelops.domain.training.actions import TrainingPlan
 from modelops.domain.training.effective_spec import base_model_name
 from modelops.domain.training.pricing.estimate import CannotEstimate, DoesNotFit
 from modelops.domain.training.pricing.flavor_choice import NothingFits
-from modelops.domain.training.pricing.price import needs_approval, priced, refusal, stands
+from modelops.domain.training.pricing.run_estimate import priced
+from modelops.domain.training.pricing.spending import needs_approval, refusal, stands
 from modelops.domain.training.state import State
 from modelops.domain.training.status import as_if, failed, with_phase
 from modelops.domain.training.submission.approval import asked

@@ -17,7 +17,7 @@ from modelops.domain.reasons import TrainingReason
 from modelops.domain.training.actions import StopDataset, TrainingPlan
 from modelops.domain.training.effective_spec import billed_namespace, current_prompt_digest, inputs_of
 from modelops.domain.training.outcome.conclude import conclude
-from modelops.domain.training.pricing.price import spent, stands
+from modelops.domain.training.pricing.spending import spent, stands
 from modelops.domain.training.state import State
 from modelops.domain.training.status import as_if, failed, status_steps, wait, with_phase
 from modelops.domain.training.submission.submit import reserve_and_submit

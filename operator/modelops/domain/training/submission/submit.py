@@ -19,10 +19,10 @@ from modelops.domain.training.effective_spec import (
     training_values,
 )
 from modelops.domain.training.naming import attempt_label
-from modelops.domain.training.outcome.attempts import attempt_values, sizes
+from modelops.domain.training.next_attempt import attempt_values, sizes
 from modelops.domain.training.outcome.conclude import conclude
 from modelops.domain.training.preparation.recipe import recipe_of_values
-from modelops.domain.training.pricing.price import over_budget, uncovered
+from modelops.domain.training.pricing.spending import over_budget, uncovered
 from modelops.domain.training.state import State
 from modelops.domain.training.status import RETRY_SECONDS, as_if, status_steps, unanswered, wait, with_phase
 from modelops.domain.training.submission.checkpoints import STEPS_KEY, checkpoint_steps

@@ -1,0 +1,89 @@
+"""A run that has ended: the status that follows from the record, the finalizer, the deletion after its TTL."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from modelops.api.v1alpha1.names import FINALIZER
+from modelops.api.v1alpha1.trainingrun import TrainedModel, TrainingPhase
+from modelops.domain.money import dollars
+from modelops.domain.plan import Plan, WriteFinalizers
+from modelops.domain.reasons import TrainingReason
+from modelops.domain.record import Completed
+from modelops.domain.training.actions import DeleteRun, TrainingPlan, TrainingStep
+from modelops.domain.training.state import State
+from modelops.domain.training.status import TERMINAL, status_steps, with_phase
+
+
+def adopt_recorded_end(state: State) -> TrainingPlan | None:
+    """The record names a run with this kind, name and spec as completed; say so and do nothing.
+
+    A re-created run that has an intent of its own is seen through first.
+    """
+    run = state.run
+    done = state.record.completed.get(state.identity) if state.record else None
+    if run.status.phase in TERMINAL or done is None:
+        return None
+    ours = done.uid == state.uid
+    if not ours and run.status.job is not None:
+        return None
+    reason = TrainingReason.named(done.outcome) if ours else TrainingReason.AlreadyCompleted
+    message = (
+        done.message
+        if ours
+        else f"a TrainingRun {done.name} with the same spec already ended as {done.outcome}; nothing was "
+        "done again: use a new metadata.name to repeat it"
+    )
+    status = with_phase(state, phase_of(done), reason, message, **ended_with(state, done, ours=ours))
+    # The finalizer goes at the next look: until then what was kept in sight to be booked is let go.
+    return Plan(steps=status_steps(state, status, reason, message), requeue_after=0)
+
+
+def phase_of(done: Completed) -> TrainingPhase:
+    phases = {
+        TrainingReason.Trained.value: TrainingPhase.SUCCEEDED,
+        TrainingReason.Cancelled.value: TrainingPhase.CANCELLED,
+    }
+    return phases.get(done.outcome, TrainingPhase.FAILED)
+
+
+def ended_with(state: State, done: Completed, *, ours: bool) -> dict[str, Any]:
+    """Cost, model and last progress, as the record has them."""
+    record, progress = state.require_record(), state.run.status.progress
+    changes: dict[str, Any] = {}
+    if ours and any(key.startswith(f"{state.uid}/") for key in record.settlements):
+        changes["cost_usd"] = dollars(record.spent_by(state.uid))
+    entry = record.entry(done.version) if done.outcome == TrainingReason.Trained.value else None
+    if entry is not None:
+        changes["model"] = TrainedModel(repo=entry.hub_repo, revision=done.revision, version=done.version)
+        if ours and progress is not None:
+            last = {"percent": 100, "step": progress.max_steps, "eta_minutes": 0}
+            changes["progress"] = progress.model_copy(update=last)
+    return changes
+
+
+def drop_finalizer(state: State) -> tuple[TrainingStep, ...]:
+    """The finalizer's removal, where it is there."""
+    kept = tuple(name for name in state.run.metadata.finalizers if name != FINALIZER)
+    return (WriteFinalizers(finalizers=kept),) if kept != state.run.metadata.finalizers else ()
+
+
+def is_over(state: State) -> TrainingPlan | None:
+    """A run that ended: nothing is left but the finalizer, and in its time the object itself."""
+    status, lifetime = state.run.status, state.run.spec.ttl_seconds_after_finished
+    if status.phase not in TERMINAL:
+        return None
+    steps = drop_finalizer(state)
+    if steps or state.run.metadata.deletion_timestamp is not None:
+        return Plan(steps=steps)
+    # A run that Git re-creates stays where the record does not name it: it would train again.
+    if lifetime is None or status.finished_at is None or not ended_on_record(state):
+        return Plan()
+    left = lifetime - (state.now - status.finished_at).total_seconds()
+    return Plan(requeue_after=left) if left > 0 else Plan(steps=(DeleteRun(),))
+
+
+def ended_on_record(state: State) -> bool:
+    """Whether the record says that exactly this object is done, so that one like it never acts again."""
+    done = state.record.completed.get(state.identity) if state.record else None
+    return done is not None and done.uid == state.uid

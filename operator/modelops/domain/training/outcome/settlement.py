@@ -1,0 +1,64 @@
+"""What an attempt cost, and the entry of it in the record."""
+
+from __future__ import annotations
+
+from modelops.domain.facts import UNSEEN, Outage
+from modelops.domain.money import micro
+from modelops.domain.record import Record, Settlement
+from modelops.domain.training.pricing.estimate import billed_micro_usd
+from modelops.domain.training.pricing.measured_speed import with_pace
+from modelops.domain.training.state import State
+from modelops.ports import Job
+
+Jobs = dict[str, Job]
+
+
+def settled(state: State, record: Record) -> Record:
+    """The record with the attempt's reservation turned into what was billed, once, and with the pace that it told;
+    as it is before there was one."""
+    key, reservation = state.reservation_key, record.reservations.get(state.reservation_key)
+    not_begun = state.run.status.job is None and state.attempt > 1
+    if reservation is None and (key in record.settlements or not_begun):
+        return record
+    jobs = known_jobs(state)
+    booked = Settlement(
+        usd_micro=cost_of(state, jobs, reserved=reservation.usd_micro if reservation else 0),
+        month=reservation.month if reservation else f"{state.now:%Y-%m}",
+        jobs=tuple(sorted({*jobs, *recorded_job(state)})),
+        version=reservation.version if reservation else "",
+    )
+    return with_pace(state, record).with_(
+        reservations={k: v for k, v in record.reservations.items() if k != state.reservation_key},
+        settlements={**record.settlements, state.reservation_key: booked},
+    )
+
+
+def recorded_job(state: State) -> tuple[str, ...]:
+    """The attempt's job, which counts as booked although the service may have forgotten it."""
+    job = state.run.status.job
+    return (job.id,) if job is not None and job.id else ()
+
+
+def known_jobs(state: State) -> Jobs:
+    """Every job of the attempt that the service still knows, by id."""
+    listed = () if state.labelled is UNSEEN or isinstance(state.labelled, Outage) else state.labelled
+    jobs = {job.id: job for job in listed}
+    if isinstance(state.job, Job):
+        jobs[state.job.id] = state.job
+    return jobs
+
+
+def cost_of(state: State, jobs: Jobs, *, reserved: int) -> int:
+    """Micro-USD: by the started minute; the whole reservation for a job that the service forgot."""
+    status = state.run.status
+    price = micro(status.estimate.usd_per_hour) if status.estimate else 0
+    billed = sum(billed_micro_usd(billed_seconds(job), price) for job in jobs.values())
+    forgotten = status.job is not None and status.job.id and status.job.id not in jobs
+    return max(billed, reserved) if forgotten else billed
+
+
+def billed_seconds(job: Job) -> int:
+    """Seconds that it ran; from its moments where the service tells no duration."""
+    if job.running_seconds or job.started_at is None or job.finished_at is None:
+        return job.running_seconds
+    return max(0, int((job.finished_at - job.started_at).total_seconds()))
