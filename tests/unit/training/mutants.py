@@ -29,7 +29,7 @@ def status_before_record(state: State) -> Plan:
 
 def post_without_settle(state: State) -> Plan:
     """Looks for the job at once after a restart or a lost answer."""
-    return decide(replace(state, settled=True))
+    return decide(replace(state, settle_period_passed=True))
 
 
 def cancel_before_a_claim(state: State) -> Plan:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from modelops.domain.training.preparation.recipe_findings import advice
+from modelops.domain.training.preparation.recipe_findings import recipe_findings
 
 SIXTEEN = {"batch_size": 1, "gradient_accumulation_steps": 16, "num_epochs": 3, "learning_rate": 2e-4}
 
 
 def test_120_examples_in_sixteens_for_three_epochs_are_24_updates() -> None:
-    (said,) = advice("sft", SIXTEEN, examples=120)
+    (said,) = recipe_findings("sft", SIXTEEN, examples=120)
     assert "are 24 updates" in said
     assert "gradientAccumulationSteps" in said
-    assert advice("sft", SIXTEEN, examples=267) == ()
+    assert recipe_findings("sft", SIXTEEN, examples=267) == ()
 
 
 @pytest.mark.parametrize(
@@ -29,5 +29,5 @@ def test_120_examples_in_sixteens_for_three_epochs_are_24_updates() -> None:
     ],
 )
 def test_a_rate_outside_a_fifth_to_five_times_is_told(method: str, rate: float, words: str | None) -> None:
-    found = advice(method, {**SIXTEEN, "learning_rate": rate}, examples=10_000)
+    found = recipe_findings(method, {**SIXTEEN, "learning_rate": rate}, examples=10_000)
     assert (words in found[0]) if words else found == ()

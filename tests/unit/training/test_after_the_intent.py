@@ -67,24 +67,26 @@ def test_an_unknown_answer_is_waited_for_before_anything_is_listed_or_sent() -> 
 
 
 def test_after_the_settle_period_the_job_is_found_by_its_label() -> None:
-    assert decided(INTENDED, settled=True).needs == "labelled"
-    plan = decided(INTENDED, settled=True, labelled=(job("RUNNING", id="job7"),))
+    assert decided(INTENDED, settle_period_passed=True).needs == "labelled"
+    plan = decided(INTENDED, settle_period_passed=True, labelled=(job("RUNNING", id="job7"),))
     assert said(plan).job.id == "job7"
 
 
 def test_a_running_job_is_adopted_rather_than_one_that_ended() -> None:
-    plan = decided(INTENDED, settled=True, labelled=(job("ERROR", id="job1"), job("RUNNING", id="job2")))
+    plan = decided(
+        INTENDED, settle_period_passed=True, labelled=(job("ERROR", id="job1"), job("RUNNING", id="job2"))
+    )
     assert said(plan).job.id == "job2"
 
 
 def test_only_where_no_job_is_listed_it_is_submitted_again_with_a_new_intent() -> None:
-    plan = decided(INTENDED, settled=True, labelled=())
+    plan = decided(INTENDED, settle_period_passed=True, labelled=())
     assert actions(plan) == ["status", "submit"]
     assert said(plan).job.submissions == 2
 
 
 def test_an_outage_of_the_list_submits_nothing() -> None:
-    plan = decided(INTENDED, settled=True, labelled=AWAY)
+    plan = decided(INTENDED, settle_period_passed=True, labelled=AWAY)
     assert "503" in message(plan)
     assert (actions(plan), plan.requeue_after) == (["status"], 9.0)
 
@@ -341,10 +343,12 @@ def test_with_an_intent_only_the_attempt_is_closed_settled_listed_and_booked(
     assert decided(of).needs == "attempt_claim"
     assert actions(decided(of, attempt_claim=None)) == ["close"]
     assert decided(of, attempt_claim=CLOSED).empty
-    assert decided(of, attempt_claim=CLOSED, settled=True).needs == "labelled"
+    assert decided(of, attempt_claim=CLOSED, settle_period_passed=True).needs == "labelled"
     running = (job("SCHEDULING", id="job4"),)
-    assert actions(decided(of, attempt_claim=CLOSED, settled=True, labelled=running)) == ["cancel job4"]
-    assert actions(decided(of, attempt_claim=CLOSED, settled=True, labelled=())) == ["record"]
+    assert actions(decided(of, attempt_claim=CLOSED, settle_period_passed=True, labelled=running)) == [
+        "cancel job4"
+    ]
+    assert actions(decided(of, attempt_claim=CLOSED, settle_period_passed=True, labelled=())) == ["record"]
     assert said(decided(of, attempt_claim=won("job5"))).job.id == "job5"
 
 
@@ -419,7 +423,7 @@ def test_an_ended_run_only_loses_its_finalizer() -> None:
 def test_a_job_is_followed_to_its_end_without_its_agent_model() -> None:
     assert decided(KNOWN, agent_model=None).needs == "job"
     assert actions(decided(KNOWN, agent_model=None, **DONE, result=MODEL, lineage=LINEAGE)) == ["record"]
-    waits = decided(INTENDED, agent_model=None, settled=True, labelled=())
+    waits = decided(INTENDED, agent_model=None, settle_period_passed=True, labelled=())
     assert (actions(waits), said(waits).reason) == (["status"], "AgentModelNotFound")
 
 
@@ -456,7 +460,7 @@ def test_what_is_to_end_ends_with_the_installations_token_where_the_secret_is_go
 
 def test_nothing_else_goes_on_with_the_installations_token() -> None:
     for of in (run(submitted(id="job1")), run(submitted()), run(prepared_status())):
-        plan = decided(of, **observation.KNOWN, settled=True, labelled=(), **GONE)
+        plan = decided(of, **observation.KNOWN, settle_period_passed=True, labelled=(), **GONE)
         assert (actions(plan), said(plan).reason) == (["status"], "SecretNotUsable")
 
 

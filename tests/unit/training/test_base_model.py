@@ -22,7 +22,7 @@ from tests.unit.training.observation import (
 )
 
 from modelops.domain.facts import UNSEEN, Outage
-from modelops.domain.training.effective_spec import inputs_of
+from modelops.domain.training.effective_spec import version_inputs
 from modelops.domain.training.preparation.tokenizer import TokenizerFiles
 from modelops.domain.training.state import TrainingSettings
 from modelops.ports import ModelInfo
@@ -88,7 +88,7 @@ def test_name_is_fixed_when_the_dataset_is_begun_whatever_the_default_becomes() 
 
 
 def test_run_of_an_older_operator_keeps_the_model_of_its_spec() -> None:
-    assert inputs_of(state(run(submitted(id="job1")), settings=installation())).base_model == BASE.repo
+    assert version_inputs(state(run(submitted(id="job1")), settings=installation())).base_model == BASE.repo
 
 
 def test_run_without_any_waits_and_says_where_to_name_one() -> None:

@@ -27,8 +27,8 @@ from modelops.domain.job_report import JobReport
 from modelops.domain.plan import WriteRecord
 from modelops.domain.training.account import account_of, engine_of, namespace_of
 from modelops.domain.training.naming import cluster_job_name
-from modelops.domain.training.pricing.cluster_hardware import cluster_hardware, own_flavor
-from modelops.domain.training.pricing.hardware import DEVICES, known
+from modelops.domain.training.pricing.cluster_hardware import cluster_flavor, cluster_hardware
+from modelops.domain.training.pricing.hardware import DEVICES, find_hardware
 from modelops.domain.training.state import TrainingSettings
 from modelops.engine.trainingrun import jobs_to_release
 
@@ -42,7 +42,7 @@ UNASKED = {**KNOWN, "flavors": UNSEEN}
 def flavor_of(given: TrainingRun) -> Any:
     own = cluster_hardware(given)
     assert own is not None
-    return own_flavor(own, PRICES)
+    return cluster_flavor(own, PRICES)
 
 
 def test_every_device_of_the_api_is_one_that_the_estimate_knows() -> None:
@@ -66,7 +66,7 @@ def test_its_price_is_that_of_a_gpu_times_all_of_them(
 ) -> None:
     flavor = flavor_of(run(**backend))
     assert (flavor.name, flavor.usd_micro_per_hour, flavor.devices) == (name, usd_micro, devices)
-    hardware = known(flavor)
+    hardware = find_hardware(flavor)
     assert hardware is not None
     assert (hardware.devices, name.startswith(hardware.kind)) == (devices, True)
 
@@ -74,7 +74,7 @@ def test_its_price_is_that_of_a_gpu_times_all_of_them(
 def test_a_price_is_exact_although_yaml_has_binary_fractions() -> None:
     own = cluster_hardware(run(**L40S))
     assert own is not None
-    assert own_flavor(own, {"cost_estimates": {"l40s_per_hour": 0.1}}).usd_micro_per_hour == 200_000
+    assert cluster_flavor(own, {"cost_estimates": {"l40s_per_hour": 0.1}}).usd_micro_per_hour == 200_000
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,11 @@ from modelops.domain.plan import WriteRecord
 from modelops.domain.record import Record, Settlement, Speeds
 from modelops.domain.record_bound import bounded_data
 from modelops.domain.training.pricing.measured_speed import (
-    MOST_KINDS,
-    MOST_RUNS,
-    measured,
-    speed_of,
-    with_pace,
+    MAX_KINDS,
+    MAX_RUNS,
+    measured_speed,
+    measured_speeds,
+    with_measured_speed,
 )
 
 CALM = Faults(takeovers=0, lost_answers=0)
@@ -75,36 +75,36 @@ def test_pace_of_a_job_that_was_too_slow_is_booked_too() -> None:
 )
 def test_what_tells_no_speed_is_no_sample(of: JobReport | None) -> None:
     moment = state(KNOWN, report=of)
-    assert speed_of(moment) is None
-    assert with_pace(moment, empty_record()) == empty_record()
+    assert measured_speed(moment) is None
+    assert with_measured_speed(moment, empty_record()) == empty_record()
 
 
 def test_an_attempt_that_is_settled_is_not_measured_twice() -> None:
     moment = state(KNOWN, report=PACE)
-    once = with_pace(moment, empty_record())
+    once = with_measured_speed(moment, empty_record())
     settled = {moment.reservation_key: Settlement(usd_micro=1, month="2025-12")}
-    assert with_pace(moment, once.with_(settlements=settled)).speeds == once.speeds
+    assert with_measured_speed(moment, once.with_(settlements=settled)).speeds == once.speeds
 
 
 def test_the_newest_runs_of_a_kind_count_and_the_kinds_trained_last() -> None:
     record = empty_record()
-    for number in range(MOST_RUNS + 3):
+    for number in range(MAX_RUNS + 3):
         pace = replace(PACE, metrics={"seconds_per_step": 1.0 + number})
-        record = with_pace(state(KNOWN, report=pace), record)
+        record = with_measured_speed(state(KNOWN, report=pace), record)
     (known,) = record.speeds
-    assert len(known.tokens_per_second) == MOST_RUNS
-    assert known.tokens_per_second[-1] == pytest.approx(1500 / (MOST_RUNS + 3), rel=1e-3)
-    for number in range(MOST_KINDS):
+    assert len(known.tokens_per_second) == MAX_RUNS
+    assert known.tokens_per_second[-1] == pytest.approx(1500 / (MAX_RUNS + 3), rel=1e-3)
+    for number in range(MAX_KINDS):
         other = run(submitted(id="job1"), baseModel=f"org/base-{number}")
-        record = with_pace(state(other, report=PACE), record)
-    assert len(record.speeds) == MOST_KINDS
+        record = with_measured_speed(state(other, report=PACE), record)
+    assert len(record.speeds) == MAX_KINDS
     assert not any(kind.is_of(**KIND) for kind in record.speeds)
-    assert measured(record, method="sft", base_model="org/base-3") == {"a10g-large": (750.0,)}
-    assert measured(record, method="dpo", base_model="org/base-3") == {}
+    assert measured_speeds(record, method="sft", base_model="org/base-3") == {"a10g-large": (750.0,)}
+    assert measured_speeds(record, method="dpo", base_model="org/base-3") == {}
 
 
 def test_measurements_survive_the_record_and_one_of_before_has_none() -> None:
-    record = with_pace(state(KNOWN, report=PACE), reserved())
+    record = with_measured_speed(state(KNOWN, report=PACE), reserved())
     assert Record.from_data(record.to_data()) == record
     data = reserved().to_data()
     data["ledger.json"] = data["ledger.json"].replace(',"speeds":[]', "")
@@ -113,7 +113,7 @@ def test_measurements_survive_the_record_and_one_of_before_has_none() -> None:
 
 
 def test_a_record_that_is_too_large_keeps_the_kinds_trained_last() -> None:
-    speeds = tuple(Speeds(flavor=f"f{number}", method="sft", base_model="m") for number in range(MOST_KINDS))
+    speeds = tuple(Speeds(flavor=f"f{number}", method="sft", base_model="m") for number in range(MAX_KINDS))
     compared = {f"{number:0100d}": 1 for number in range(8000)}
     kept = Record.from_data(bounded_data(empty_record().with_(speeds=speeds, candidates_compared=compared)))
     assert [kind.flavor for kind in kept.speeds] == [f"f{number}" for number in range(24, 32)]
@@ -149,4 +149,6 @@ async def test_the_second_estimate_differs_from_the_first_by_what_was_measured()
     assert second["estimate"]["source"].endswith("speed: measured in 1 run, 0.54 of the model's")
     assert (first["estimate"]["highMinutes"], second["estimate"]["highMinutes"]) == (20, 23)
     assert other["estimate"]["parts"] == first["estimate"]["parts"]
-    assert measured(record, method="sft", base_model=KIND["base_model"]) == {"a10g-large": (300.0, 300.0)}
+    assert measured_speeds(record, method="sft", base_model=KIND["base_model"]) == {
+        "a10g-large": (300.0, 300.0)
+    }

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from modelops.api.v1alpha1.training_config import TrainingConfig, TrainingRecipe
 from modelops.domain.training.effective_spec import recipe_digest
-from modelops.domain.training.preparation.recipe import recipe, recipe_of_values, values_of_recipe
+from modelops.domain.training.preparation.recipe import merged_training_values, recipe_of_values, values_of_recipe
 from modelops.runtime.training_defaults import Values
 
 DEFAULTS = {
@@ -20,7 +20,7 @@ DEFAULTS = {
 
 
 def test_the_run_goes_before_the_agent_before_the_method_before_the_defaults() -> None:
-    found = recipe(
+    found = merged_training_values(
         method="sft",
         run=TrainingConfig(num_epochs=1),
         agent=TrainingConfig(num_epochs=2, batch_size=2, learning_rate="1e-4"),
@@ -30,7 +30,9 @@ def test_the_run_goes_before_the_agent_before_the_method_before_the_defaults() -
 
 
 def test_another_method_has_the_defaults_alone() -> None:
-    assert recipe(method="dpo", run=None, agent=None, defaults=DEFAULTS)["learning_rate"] == 2e-5
+    assert (
+        merged_training_values(method="dpo", run=None, agent=None, defaults=DEFAULTS)["learning_rate"] == 2e-5
+    )
 
 
 def test_every_name_is_the_files_and_fractions_are_numbers() -> None:
@@ -46,14 +48,14 @@ def test_every_name_is_the_files_and_fractions_are_numbers() -> None:
         max_seq_length=512,
         beta="0.1",
     )
-    found = recipe(method="sft", run=every, agent=None, defaults={})
+    found = merged_training_values(method="sft", run=every, agent=None, defaults={})
     assert set(found) == set(TrainingConfig.model_fields)
     assert (found["learning_rate"], found["warmup_ratio"]) == (2e-4, 0.1)
 
 
 def test_the_spelling_of_a_fraction_makes_no_other_recipe() -> None:
     spelt = [
-        recipe(method="sft", run=TrainingConfig(learning_rate=t), agent=None, defaults={})
+        merged_training_values(method="sft", run=TrainingConfig(learning_rate=t), agent=None, defaults={})
         for t in ("2e-4", "0.0002")
     ]
     assert recipe_digest("sft", spelt[0]) == recipe_digest("sft", spelt[1])

@@ -12,9 +12,9 @@ from modelops.domain.training.pricing import offer, price_inputs
 from modelops.domain.training.state import State
 from modelops.domain.training.submission import approval, submit
 
-Check = Callable[[State], TrainingPlan | None]
+Step = Callable[[State], TrainingPlan | None]
 
-BEFORE_THE_INTENT: tuple[Check, ...] = (
+BEFORE_THE_INTENT: tuple[Step, ...] = (
     retry.run_is_suspended,
     approval.approval_has_expired,
     prerequisites.jobs_are_disabled,
@@ -34,7 +34,7 @@ BEFORE_THE_INTENT: tuple[Check, ...] = (
 )
 
 
-BEFORE_ANOTHER_INTENT: tuple[Check, ...] = (
+BEFORE_ANOTHER_INTENT: tuple[Step, ...] = (
     retry.run_is_suspended,
     retry.backoff_has_not_elapsed,
     approval.approval_has_expired,
@@ -55,12 +55,12 @@ def prepare_and_submit(state: State) -> TrainingPlan | None:
     """
     if state.run.status.job is not None:
         return None
-    plan = first(BEFORE_ANOTHER_INTENT if state.run.status.attempts else BEFORE_THE_INTENT, state)
+    plan = first_plan(BEFORE_ANOTHER_INTENT if state.run.status.attempts else BEFORE_THE_INTENT, state)
     return conclude.conclude_if_reserved(state, plan) if plan is not None else None
 
 
-STEPS: tuple[Check, ...] = (
-    finished_run.is_over,
+STEPS: tuple[Step, ...] = (
+    finished_run.finish_or_delete,
     finished_run.adopt_recorded_end,
     ending.end_before_submission,
     ending.give_up_cleanup,
@@ -75,11 +75,11 @@ STEPS: tuple[Check, ...] = (
     follow.switch_to_claiming_job,
     follow.follow_active_job,
     follow.ensure_attempt_closed,
-    verification.outcome,
+    verification.verify_or_retry,
 )
 
 
-def first(steps: tuple[Check, ...], state: State) -> TrainingPlan | None:
+def first_plan(steps: tuple[Step, ...], state: State) -> TrainingPlan | None:
     """The first step that has something to say."""
     for step in steps:
         plan = step(state)
@@ -90,4 +90,4 @@ def first(steps: tuple[Check, ...], state: State) -> TrainingPlan | None:
 
 def decide(state: State) -> TrainingPlan:
     """What to do now about the run."""
-    return first(STEPS, state) or Plan()
+    return first_plan(STEPS, state) or Plan()

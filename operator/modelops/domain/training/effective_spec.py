@@ -9,7 +9,7 @@ from modelops.domain.digest import digest_of
 from modelops.domain.prompt import digest as prompt_digest
 from modelops.domain.training.account import account_of
 from modelops.domain.training.naming import model_repository
-from modelops.domain.training.preparation.recipe import recipe, values_of_recipe
+from modelops.domain.training.preparation.recipe import merged_training_values, values_of_recipe
 from modelops.domain.training.state import State
 from modelops.domain.training.submission.checkpoints import STEPS_KEY
 from modelops.domain.versions import Inputs
@@ -20,7 +20,7 @@ def training_values(state: State) -> dict[str, Any]:
     if state.run.status.recipe is not None:
         return values_of_recipe(state.run.status.recipe)
     agent = state.agent_model
-    return recipe(
+    return merged_training_values(
         method=state.run.spec.method.value,
         run=state.run.spec.config,
         agent=agent.spec.training_defaults if agent else None,
@@ -28,7 +28,7 @@ def training_values(state: State) -> dict[str, Any]:
     )
 
 
-def longest_tokens(state: State, dataset: PreparedDataset) -> int:
+def longest_example_tokens(state: State, dataset: PreparedDataset) -> int:
     """What a step must have room for: the longest example as it was prepared; else the most that is allowed."""
     return dataset.longest_tokens or int(training_values(state).get("max_seq_length", 8192))
 
@@ -45,7 +45,7 @@ def base_model_name(state: State) -> str:
     return state.run.base_model or state.settings.default_base_model
 
 
-def named_base_model(state: State) -> str:
+def describe_base_model(state: State) -> str:
     """The same with where it was named, for people."""
     name = base_model_name(state)
     if state.run.spec.base_model:
@@ -88,7 +88,7 @@ def current_prompt_digest(state: State) -> str:
     return prompt_digest(state.require_prompt())
 
 
-def inputs_of(state: State) -> Inputs:
+def version_inputs(state: State) -> Inputs:
     """What the version will have been made from. The contract is the one of the data, whatever was edited since.
 
     A status that an older operator wrote does not name it: then it is taken for the one of now.

@@ -34,7 +34,7 @@ def attempt_label(*, installation: str, uid: str, attempt: int) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Named:
+class RepositoryName:
     """What a repository's name says. `agent` has dashes, `uid` is the first 6 hex digits of the run's."""
 
     org: str
@@ -44,7 +44,7 @@ class Named:
     data: bool
 
 
-def parse_repository(repo: str) -> Named | None:
+def parse_repository(repo: str) -> RepositoryName | None:
     """None where the name has not the form of a repository that is made here."""
     found = _FORM.fullmatch(repo)
     if found is None:
@@ -53,7 +53,7 @@ def parse_repository(repo: str) -> Named | None:
         created = datetime.strptime(found["created"], "%Y%m%d-%H%M%S").replace(tzinfo=UTC)
     except ValueError:
         return None
-    return Named(
+    return RepositoryName(
         org=found["org"], agent=found["agent"], created=created, uid=found["uid"], data=bool(found["data"])
     )
 

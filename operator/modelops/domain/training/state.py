@@ -67,7 +67,7 @@ class State:
     """Whether there is a token to end what bills with, although the Secret is not usable."""
     submission: Submission | None = None
     """None: this process did not submit the current intent, or its answer was lost."""
-    settled: bool = False
+    settle_period_passed: bool = False
     """Whether the settle period since the intent was seen (or the answer lost) has passed."""
 
     dataset: ProgramState | Outage | Unseen | None = UNSEEN
@@ -105,19 +105,19 @@ class State:
         return f"{self.uid}/{self.attempt}"
 
     @property
-    def answered(self) -> bool:
+    def submission_is_resolved(self) -> bool:
         """Whether nothing of ours is under way: the answer is known, or had its time to show up."""
-        return self.settled or self.submission is not None
+        return self.settle_period_passed or self.submission is not None
 
     @property
-    def stopping(self) -> bool:
+    def stop_is_requested(self) -> bool:
         """Whether a person wants it to end."""
         return self.run.spec.cancel or self.run.metadata.deletion_timestamp is not None
 
     @property
-    def ends(self) -> bool:
+    def attempt_must_end(self) -> bool:
         """Whether the attempt under way is to end: with the run, or for another one."""
-        return self.stopping or bool(self.run.status.ending)
+        return self.stop_is_requested or bool(self.run.status.ending)
 
     def require_record(self) -> Record:
         """The record, which `prerequisites.agent_model_is_missing` waits for."""

@@ -58,7 +58,7 @@ def with_phase(
     )
 
 
-def wait(
+def wait_in_phase(
     state: State,
     phase: TrainingPhase,
     reason: TrainingReason,
@@ -86,12 +86,12 @@ def status_steps(
     return (WriteStatus(status=status), Announce(reason=reason.value, message=message, warning=warning))
 
 
-def as_if(state: State, status: TrainingRunStatus) -> State:
+def with_status(state: State, status: TrainingRunStatus) -> State:
     """The moment in which the run has this status already: a plan writes both at once."""
     return replace(state, run=state.run.model_copy(update={"status": status}))
 
 
-def failed(
+def fail_run(
     state: State,
     reason: TrainingReason,
     message: str,
@@ -104,15 +104,15 @@ def failed(
     return Plan(steps=status_steps(state, status, reason, message), requeue_after=0)
 
 
-def hub_is_away(state: State, outage: Outage, about: str) -> TrainingPlan:
+def wait_for_hub(state: State, outage: Outage, about: str) -> TrainingPlan:
     """Before anything was spent: `about` is what the Hub was asked about."""
     message = f"the Hub did not answer about {about}: {outage.message}; trying again"
     after = outage.retry_after or RETRY_SECONDS
-    return wait(state, TrainingPhase.PENDING, TrainingReason.HubUnavailable, message, after=after)
+    return wait_in_phase(state, TrainingPhase.PENDING, TrainingReason.HubUnavailable, message, after=after)
 
 
-def unanswered(state: State, outage: Outage, doing: str) -> TrainingPlan:
+def wait_for_answer(state: State, outage: Outage, doing: str) -> TrainingPlan:
     """An attempt cannot be ended without this answer: say so, and ask again."""
     message = f"{doing}: {outage.message}; trying again"
     after = outage.retry_after or ANSWER_SECONDS
-    return wait(state, state.run.status.phase, TrainingReason.HubUnavailable, message, after=after)
+    return wait_in_phase(state, state.run.status.phase, TrainingReason.HubUnavailable, message, after=after)

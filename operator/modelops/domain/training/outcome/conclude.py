@@ -12,10 +12,10 @@ from modelops.domain.reasons import TrainingReason
 from modelops.domain.record import Completed, Record
 from modelops.domain.training.actions import TrainingPlan
 from modelops.domain.training.effective_spec import (
-    inputs_of,
+    version_inputs,
 )
 from modelops.domain.training.outcome.registry_entry import registry_entry
-from modelops.domain.training.outcome.settlement import settled
+from modelops.domain.training.outcome.settlement import settle_attempt
 from modelops.domain.training.state import State
 from modelops.domain.training.status import TERMINAL
 from modelops.domain.versions import next_version
@@ -32,7 +32,7 @@ def conclude(state: State, reason: TrainingReason, message: str) -> TrainingPlan
         message=message[:512],
         finished_at=state.now.isoformat(timespec="seconds"),
     )
-    return written(state, settled(state, state.require_record()), done)
+    return write_completed(state, settle_attempt(state, state.require_record()), done)
 
 
 def conclude_if_reserved(state: State, plan: TrainingPlan) -> TrainingPlan:
@@ -55,10 +55,10 @@ def conclude_trained(
     record, version = state.require_record(), reserved_version(state)
     if not version:
         # The record was lost and rebuilt while the job trained: the version is allocated now.
-        inputs = inputs_of(state)
+        inputs = version_inputs(state)
         version = next_version(record.allocated, inputs=inputs, latest=record.latest_inputs())
         record = record.with_(allocated={**record.allocated, version: dict(vars(inputs))})
-    booked = settled(state, record)
+    booked = settle_attempt(state, record)
     cost = booked.spent_by(state.uid)
     entry = registry_entry(state, version=version, revision=revision, trained_as=trained_as, cost=cost)
     done = Completed(
@@ -71,10 +71,10 @@ def conclude_trained(
         revision=revision,
         finished_at=state.now.isoformat(timespec="seconds"),
     )
-    return written(state, booked.with_(history=(*booked.history, entry)), done)
+    return write_completed(state, booked.with_(history=(*booked.history, entry)), done)
 
 
-def written(state: State, record: Record, done: Completed) -> TrainingPlan:
+def write_completed(state: State, record: Record, done: Completed) -> TrainingPlan:
     cost = record.spent_by(state.uid)
     ended = record.with_(completed={**record.completed, state.identity: done})
     why = f"settle {shown(cost)} of {state.run.metadata.name}"

@@ -12,11 +12,11 @@ from modelops.domain.training.outcome.conclude import conclude
 from modelops.domain.training.outcome.finished_run import drop_finalizer
 from modelops.domain.training.outcome.retry import retry_or_conclude
 from modelops.domain.training.state import State
-from modelops.domain.training.status import status_steps, unanswered, with_phase
+from modelops.domain.training.status import status_steps, wait_for_answer, with_phase
 
-ESCAPE_SECONDS = 3600.0
+CLEANUP_TIMEOUT_SECONDS = 3600.0
 """How long a deletion waits for credentials before it lets go and says what may still bill."""
-STOPPING_SECONDS = 1.0
+STOPPING_POLL_SECONDS = 1.0
 
 
 def end_before_submission(state: State) -> TrainingPlan | None:
@@ -25,13 +25,13 @@ def end_before_submission(state: State) -> TrainingPlan | None:
     A reservation may be there, or under way: so the record is written first, which makes a late one fail.
     """
     run, again = state.run, bool(state.run.status.attempts)
-    if not state.ends or run.status.job is not None:
+    if not state.attempt_must_end or run.status.job is not None:
         return None
     message = "cancelled between two attempts" if again else "cancelled before anything was submitted"
     if state.record is not None:
         return (
             conclude(state, TrainingReason.Cancelled, message)
-            if state.stopping
+            if state.stop_is_requested
             else conclude(state, *ending_reason(state))
         )
     status = with_phase(state, TrainingPhase.CANCELLED, TrainingReason.Cancelled, message)
@@ -47,7 +47,7 @@ def give_up_cleanup(state: State) -> TrainingPlan | None:
         return None
     no_record = "the record of the AgentModel is missing" if state.record is None else ""
     hindered = state.secret_problem or no_record
-    if not hindered or (state.now - deleted).total_seconds() < ESCAPE_SECONDS:
+    if not hindered or (state.now - deleted).total_seconds() < CLEANUP_TIMEOUT_SECONDS:
         return None
     message = (
         f"LEAK: job {job.id or 'with label ' + job.label} may still run and bill; it could not be stopped: "
@@ -59,26 +59,26 @@ def give_up_cleanup(state: State) -> TrainingPlan | None:
 def end_unanswered_submission(state: State) -> TrainingPlan | None:
     """No job is recorded: whoever claimed is now; else close, settle, list, cancel what runs, and book."""
     job = state.run.status.job
-    if job is None or job.id or not state.ends:
+    if job is None or job.id or not state.attempt_must_end:
         return None
     if state.submission is not None and state.submission.job is not None:
         return None
-    if nothing_was_created(state, job):
+    if no_job_was_created(state, job):
         return retry_or_conclude(state, *ending_reason(state))
     if state.attempt_claim is UNSEEN:
         return Plan(needs=TrainingFact.ATTEMPT_CLAIM)
     if isinstance(state.attempt_claim, Outage):
-        return unanswered(state, state.attempt_claim, "the attempt's claim cannot be read")
+        return wait_for_answer(state, state.attempt_claim, "the attempt's claim cannot be read")
     if state.attempt_claim is None:
         return Plan(steps=(CloseAttempt(),), requeue_after=0)
     if state.attempt_claim.job:
         return record_claiming_job(state, job, state.attempt_claim.job)
-    if not state.answered:
-        return Plan(requeue_after=STOPPING_SECONDS)
+    if not state.submission_is_resolved:
+        return Plan(requeue_after=STOPPING_POLL_SECONDS)
     return cancel_duplicate_jobs(state) or retry_or_conclude(state, *ending_reason(state))
 
 
-def nothing_was_created(state: State, job: JobStatus) -> bool:
+def no_job_was_created(state: State, job: JobStatus) -> bool:
     """The only submission ever intended was answered with a no: there is nothing to close."""
     refused = state.run.status.ending == TrainingReason.SubmissionRefused.value
     return job.submissions == 1 and (
@@ -91,12 +91,12 @@ def cancel_duplicate_jobs(state: State) -> TrainingPlan | None:
     if state.labelled is UNSEEN:
         return Plan(needs=TrainingFact.LABELLED)
     if isinstance(state.labelled, Outage):
-        return unanswered(state, state.labelled, "the attempt's jobs cannot be listed")
+        return wait_for_answer(state, state.labelled, "the attempt's jobs cannot be listed")
     running = [item for item in state.labelled if not item.ended]
     if not running:
         return None
     cancels = tuple(CancelJob(job=item.id) for item in running)
-    return Plan(steps=cancels, requeue_after=STOPPING_SECONDS)
+    return Plan(steps=cancels, requeue_after=STOPPING_POLL_SECONDS)
 
 
 def record_claiming_job(state: State, job: JobStatus, winner: str) -> TrainingPlan:
@@ -108,7 +108,7 @@ def record_claiming_job(state: State, job: JobStatus, winner: str) -> TrainingPl
 def ending_reason(state: State) -> tuple[TrainingReason, str]:
     """Why the attempt was ended before a job of it was known."""
     run = state.run
-    if state.stopping:
+    if state.stop_is_requested:
         return TrainingReason.Cancelled, "cancelled before the job trained"
     if run.status.ending == TrainingReason.SubmissionRefused.value:
         refused = state.submission.refused if state.submission else ""

@@ -8,11 +8,11 @@ from typing import Final
 from modelops.domain.job_report import FAILURES, JobReport
 from modelops.domain.reasons import TrainingReason
 from modelops.domain.training.outcome.ending import ending_reason
-from modelops.domain.training.outcome.remedies import NO_MEMORY
+from modelops.domain.training.outcome.remedies import OUT_OF_MEMORY
 from modelops.domain.training.state import State
 from modelops.ports import Job
 
-NOT_PUBLISHED: Final = frozenset(
+UNPUBLISHED_ENDS: Final = frozenset(
     {
         TrainingReason.BadData,
         TrainingReason.OutOfMemory,
@@ -22,16 +22,16 @@ NOT_PUBLISHED: Final = frozenset(
     }
 )
 """Ends that come before a model is published, or after which nobody wants it."""
-_HARDWARE: Final = re.compile(
+_BROKEN_HARDWARE: Final = re.compile(
     r"uncorrectable ecc|\bnccl\b|unspecified launch failure|fell off the bus", re.IGNORECASE
 )
 """What PyTorch says where a device or a link is broken, and not the training."""
 
 
-def failure(state: State, job: Job | None, report: JobReport | None) -> tuple[TrainingReason, str]:
+def classify_end(state: State, job: Job | None, report: JobReport | None) -> tuple[TrainingReason, str]:
     """Of an attempt whose recorded job has ended; `job`: None where the service does not know it any more."""
     run, recorded = state.run, state.require_job()
-    if state.stopping:
+    if state.stop_is_requested:
         asked = "cancelled by spec.cancel" if run.spec.cancel else "the TrainingRun was deleted"
         return TrainingReason.Cancelled, f"{asked}; job {recorded.id} was stopped"
     if run.status.ending == TrainingReason.DeadlineExceeded.value:
@@ -47,17 +47,17 @@ def failure(state: State, job: Job | None, report: JobReport | None) -> tuple[Tr
         return TrainingReason.JobLost, (
             f"job {recorded.id} is not known to the service any more; what was reserved is booked as spent"
         )
-    log = log_of(job, recorded.url)
-    return failure_of(job, report, timeout_seconds=recorded.timeout_seconds, log=log)
+    log = log_location(job, recorded.url)
+    return classify_job(job, report, timeout_seconds=recorded.timeout_seconds, log=log)
 
 
-def failure_of(
+def classify_job(
     job: Job, report: JobReport | None, *, timeout_seconds: int, log: str
 ) -> tuple[TrainingReason, str]:
     """What the job's own report says, else what the service shows."""
-    told = report if report is not None and report.failure else by_exit_code(job)
+    told = report if report is not None and report.failure else report_from_exit_code(job)
     if told is not None:
-        return reported(job, told, log=log)
+        return classify_report(job, told, log=log)
     if timeout_seconds and job.running_seconds >= timeout_seconds:
         return TrainingReason.TimedOut, (
             f"job {job.id} reached its timeout of {timeout_seconds} s, the high end of the estimate"
@@ -65,7 +65,7 @@ def failure_of(
     words = f": {job.message}" if job.message else ""
     if job.stage in ("CANCELED", "DELETED"):
         return TrainingReason.JobStopped, f"job {job.id} was stopped at the service by somebody else{words}"
-    if NO_MEMORY.search(job.message):
+    if OUT_OF_MEMORY.search(job.message):
         return TrainingReason.OutOfMemory, f"job {job.id} ran out of memory{words}"
     return (
         TrainingReason.JobLost,
@@ -73,18 +73,18 @@ def failure_of(
     )
 
 
-def log_of(job: Job, url: str) -> str:
+def log_location(job: Job, url: str) -> str:
     """Where a person finds it."""
     return job.url or url or f"that of the Pod of {job.id}"
 
 
-def by_exit_code(job: Job) -> JobReport | None:
+def report_from_exit_code(job: Job) -> JobReport | None:
     """What the exit code says where no report could be read; only of those that nothing but the trainer ends with."""
     failure = FAILURES.get(job.exit_code or 0, "failed")
     return None if failure == "failed" else JobReport(kind="error", t=0.0, began_at=0.0, failure=failure)
 
 
-def reported(job: Job, report: JobReport, *, log: str) -> tuple[TrainingReason, str]:
+def classify_report(job: Job, report: JobReport, *, log: str) -> tuple[TrainingReason, str]:
     """The class of an end that the job told itself."""
     words = f": {report.error}" if report.error else ""
     match report.failure:
@@ -101,6 +101,6 @@ def reported(job: Job, report: JobReport, *, log: str) -> tuple[TrainingReason, 
             return TrainingReason.TooSlow, f"job {job.id} would not have ended in time{words}"
     if report.error.startswith("HubSilent"):
         return TrainingReason.HubUnavailable, f"job {job.id} got no answer from the Hub{words}"
-    if _HARDWARE.search(report.error):
+    if _BROKEN_HARDWARE.search(report.error):
         return TrainingReason.JobLost, f"job {job.id} met broken hardware{words}; its log: {log}"
     return TrainingReason.JobFailed, f"job {job.id} ended as {job.stage}{words}; its log: {log}"

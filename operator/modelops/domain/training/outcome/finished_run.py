@@ -34,12 +34,14 @@ def adopt_recorded_end(state: State) -> TrainingPlan | None:
         else f"a TrainingRun {done.name} with the same spec already ended as {done.outcome}; nothing was "
         "done again: use a new metadata.name to repeat it"
     )
-    status = with_phase(state, phase_of(done), reason, message, **ended_with(state, done, ours=ours))
+    status = with_phase(
+        state, phase_of_outcome(done), reason, message, **recorded_results(state, done, ours=ours)
+    )
     # The finalizer goes at the next look: until then what was kept in sight to be booked is let go.
     return Plan(steps=status_steps(state, status, reason, message), requeue_after=0)
 
 
-def phase_of(done: Completed) -> TrainingPhase:
+def phase_of_outcome(done: Completed) -> TrainingPhase:
     phases = {
         TrainingReason.Trained.value: TrainingPhase.SUCCEEDED,
         TrainingReason.Cancelled.value: TrainingPhase.CANCELLED,
@@ -47,7 +49,7 @@ def phase_of(done: Completed) -> TrainingPhase:
     return phases.get(done.outcome, TrainingPhase.FAILED)
 
 
-def ended_with(state: State, done: Completed, *, ours: bool) -> dict[str, Any]:
+def recorded_results(state: State, done: Completed, *, ours: bool) -> dict[str, Any]:
     """Cost, model and last progress, as the record has them."""
     record, progress = state.require_record(), state.run.status.progress
     changes: dict[str, Any] = {}
@@ -68,7 +70,7 @@ def drop_finalizer(state: State) -> tuple[TrainingStep, ...]:
     return (WriteFinalizers(finalizers=kept),) if kept != state.run.metadata.finalizers else ()
 
 
-def is_over(state: State) -> TrainingPlan | None:
+def finish_or_delete(state: State) -> TrainingPlan | None:
     """A run that ended: nothing is left but the finalizer, and in its time the object itself."""
     status, lifetime = state.run.status, state.run.spec.ttl_seconds_after_finished
     if status.phase not in TERMINAL:
@@ -77,13 +79,13 @@ def is_over(state: State) -> TrainingPlan | None:
     if steps or state.run.metadata.deletion_timestamp is not None:
         return Plan(steps=steps)
     # A run that Git re-creates stays where the record does not name it: it would train again.
-    if lifetime is None or status.finished_at is None or not ended_on_record(state):
+    if lifetime is None or status.finished_at is None or not record_names_this_run(state):
         return Plan()
     left = lifetime - (state.now - status.finished_at).total_seconds()
     return Plan(requeue_after=left) if left > 0 else Plan(steps=(DeleteRun(),))
 
 
-def ended_on_record(state: State) -> bool:
+def record_names_this_run(state: State) -> bool:
     """Whether the record says that exactly this object is done, so that one like it never acts again."""
     done = state.record.completed.get(state.identity) if state.record else None
     return done is not None and done.uid == state.uid

@@ -9,13 +9,13 @@ from modelops.domain.plan import Plan, WriteStatus
 from modelops.domain.reasons import TrainingReason
 from modelops.domain.training.actions import CancelJob, CloseAttempt, TrainingFact, TrainingPlan
 from modelops.domain.training.outcome.ending import (
-    STOPPING_SECONDS,
+    STOPPING_POLL_SECONDS,
     cancel_duplicate_jobs,
     record_claiming_job,
 )
 from modelops.domain.training.outcome.progress import has_started, report_progress
 from modelops.domain.training.state import State
-from modelops.domain.training.status import status_steps, unanswered, wait, with_phase
+from modelops.domain.training.status import status_steps, wait_for_answer, wait_in_phase, with_phase
 from modelops.ports import AttemptClaim
 
 
@@ -41,7 +41,7 @@ def deadline_has_passed(state: State) -> TrainingPlan | None:
 def begin_suspension(state: State) -> TrainingPlan | None:
     """Latched, too: what was stopped for it was stopped by nobody else, whatever is asked meanwhile."""
     status = state.run.status
-    if not state.run.spec.suspend or status.job is None or state.stopping:
+    if not state.run.spec.suspend or status.job is None or state.stop_is_requested:
         return None
     # The job of a first submission is followed although the second was refused.
     followed = status.ending == TrainingReason.SubmissionRefused.value and status.job.id
@@ -88,12 +88,12 @@ def follow_active_job(state: State) -> TrainingPlan | None:
         return Plan(
             steps=(WriteStatus(status=state.run.status.model_copy(update={"ending": ""})),), requeue_after=0
         )
-    if state.stopping or early:
-        reason = TrainingReason.Cancelling if state.stopping else TrainingReason.named(early)
+    if state.stop_is_requested or early:
+        reason = TrainingReason.Cancelling if state.stop_is_requested else TrainingReason.named(early)
         message = f"stopping job {state.job.id}"
-        plan = wait(state, state.run.status.phase, reason, message, after=STOPPING_SECONDS)
+        plan = wait_in_phase(state, state.run.status.phase, reason, message, after=STOPPING_POLL_SECONDS)
         stop = CancelJob(job=state.job.id)
-        return Plan(steps=(*plan.steps, stop), requeue_after=STOPPING_SECONDS)
+        return Plan(steps=(*plan.steps, stop), requeue_after=STOPPING_POLL_SECONDS)
     return report_progress(state, state.job)
 
 
@@ -103,7 +103,9 @@ def ensure_attempt_closed(state: State) -> TrainingPlan | None:
     if state.attempt_claim is UNSEEN:
         return Plan(needs=TrainingFact.ATTEMPT_CLAIM)
     if isinstance(state.attempt_claim, Outage):
-        return unanswered(state, state.attempt_claim, f"job {recorded.id} ended; its claim cannot be read")
+        return wait_for_answer(
+            state, state.attempt_claim, f"job {recorded.id} ended; its claim cannot be read"
+        )
     if state.attempt_claim is None:
         return Plan(steps=(CloseAttempt(),), requeue_after=0)
     if state.attempt_claim.job and state.attempt_claim.job != recorded.id:

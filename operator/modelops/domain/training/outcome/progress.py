@@ -10,16 +10,16 @@ from modelops.domain.reasons import TrainingReason
 from modelops.domain.training.actions import TrainingFact, TrainingPlan
 from modelops.domain.training.outcome.scheduling import job_is_stuck
 from modelops.domain.training.state import State
-from modelops.domain.training.status import wait
-from modelops.domain.training.submission.submit import waiting_for_hardware
+from modelops.domain.training.status import wait_in_phase
+from modelops.domain.training.submission.submit import hardware_wait_message
 from modelops.ports import Job
 
-STARTED_SECONDS = 60
+MIN_STARTED_SECONDS = 60
 
 
 def has_started(job: Job) -> bool:
     """It got hardware before it was stopped for having none: a cancel would have shown by now."""
-    return job.stage == "RUNNING" and job.running_seconds > STARTED_SECONDS
+    return job.stage == "RUNNING" and job.running_seconds > MIN_STARTED_SECONDS
 
 
 def report_progress(state: State, job: Job) -> TrainingPlan:
@@ -30,23 +30,25 @@ def report_progress(state: State, job: Job) -> TrainingPlan:
         if stuck is not None:
             return stuck
         words = f": {job.message}" if job.message else ""
-        message = waiting_for_hardware(job.id, job.stage) + words
-        return wait(state, TrainingPhase.SCHEDULING, TrainingReason.JobSubmitted, message, after=after)
+        message = hardware_wait_message(job.id, job.stage) + words
+        return wait_in_phase(
+            state, TrainingPhase.SCHEDULING, TrainingReason.JobSubmitted, message, after=after
+        )
     if state.report is UNSEEN:
         return Plan(needs=TrainingFact.REPORT)
     report = state.report if isinstance(state.report, JobReport) else None
-    return wait(
+    return wait_in_phase(
         state,
         TrainingPhase.RUNNING,
         TrainingReason.JobRunning,
         f"job {job.id} trains",
         after=after,
         job=recorded.model_copy(update={"stage": job.stage, "url": recorded.url or job.url}),
-        progress=progressed(state, report, job),
+        progress=newest_progress(state, report, job),
     )
 
 
-def progressed(state: State, report: JobReport | None, job: Job) -> Progress | None:
+def newest_progress(state: State, report: JobReport | None, job: Job) -> Progress | None:
     """The newest progress; it never goes backwards."""
     old = state.run.status.progress
     if report is None or not report.max_steps or (old is not None and report.step <= old.step):

@@ -11,15 +11,15 @@ from modelops.domain.training.pricing.cluster_hardware import cluster_hardware, 
 from modelops.domain.training.state import State
 from modelops.ports import Job
 
-NO_MEMORY: Final = re.compile(r"\boom|out of memory", re.IGNORECASE)
+OUT_OF_MEMORY: Final = re.compile(r"\boom|out of memory", re.IGNORECASE)
 """What a service says of a container that the kernel ended for memory. Exit code 137 alone can be any kill."""
 
 
-def remedy(state: State, reason: TrainingReason) -> str:
+def remedy_for(state: State, reason: TrainingReason) -> str:
     """The end of a sentence; empty where the message says all."""
     hardware = hardware_field(state.run)
     if reason is TrainingReason.OutOfMemory:
-        return f"; {more_memory(state, hardware)} in a new run"
+        return f"; {memory_remedy(state, hardware)} in a new run"
     if reason in (TrainingReason.TimedOut, TrainingReason.TooSlow):
         return (
             f"; choose a faster {hardware}, fewer spec.config.numEpochs, or a higher spec.maxUSD in a new run"
@@ -29,10 +29,10 @@ def remedy(state: State, reason: TrainingReason) -> str:
     return "; ask who, and create a new run" if reason is TrainingReason.JobStopped else ""
 
 
-def more_memory(state: State, hardware: str) -> str:
+def memory_remedy(state: State, hardware: str) -> str:
     """Of the machine where the kernel ended the container, else of the device."""
     own = cluster_hardware(state.run)
-    if own is not None and isinstance(state.job, Job) and NO_MEMORY.search(state.job.message):
+    if own is not None and isinstance(state.job, Job) and OUT_OF_MEMORY.search(state.job.message):
         return f"raise {own.field.rpartition('.')[0]}.memory"
     batch = int(training_values(state).get("batch_size", 1))
     smaller = "batchSize" if batch > 1 else "maxSeqLength"

@@ -15,24 +15,30 @@ from modelops.domain.money import dollars
 from modelops.domain.plan import Plan, WriteRecord
 from modelops.domain.reasons import TrainingReason
 from modelops.domain.training.actions import TrainingPlan, TrainingStep
-from modelops.domain.training.next_attempt import attempt_values, chooses_hardware, last, sizes_of, smaller
+from modelops.domain.training.next_attempt import (
+    attempt_values,
+    batch_sizes,
+    flavor_is_auto,
+    halved_batch_sizes,
+    previous_attempt,
+)
 from modelops.domain.training.outcome.conclude import conclude
-from modelops.domain.training.outcome.remedies import remedy
-from modelops.domain.training.outcome.settlement import settled
+from modelops.domain.training.outcome.remedies import remedy_for
+from modelops.domain.training.outcome.settlement import settle_attempt
 from modelops.domain.training.state import State
-from modelops.domain.training.status import status_steps, wait, with_phase
+from modelops.domain.training.status import status_steps, wait_in_phase, with_phase
 from modelops.domain.training.submission.checkpoints import checkpoint_steps
 
 DEFAULT_BACKOFF_LIMIT: Final = 2
 """Where spec.backoffLimit says nothing."""
 
-SET_IT_TO_FALSE: Final = "spec.suspend is true: set it to false to go on"
+SUSPENDED_MESSAGE: Final = "spec.suspend is true: set it to false to go on"
 
-MOST_KEPT: Final = 32
+MAX_KEPT_ATTEMPTS: Final = 32
 
-WORDS: Final = 400
+MAX_MESSAGE_LENGTH: Final = 400
 
-AT_ONCE: Final = frozenset(
+RETRIED_AT_ONCE: Final = frozenset(
     {
         TrainingReason.OutOfMemory,
         TrainingReason.TimedOut,
@@ -42,28 +48,28 @@ AT_ONCE: Final = frozenset(
 )
 """Another attempt is made otherwise: nothing is won by waiting."""
 
-LATER: Final = frozenset({TrainingReason.JobLost, TrainingReason.HubUnavailable})
+RETRIED_AFTER_BACKOFF: Final = frozenset({TrainingReason.JobLost, TrainingReason.HubUnavailable})
 """Another attempt is made as the last one, after a pause: what was away may be back."""
 
-LONGEST_BACKOFF_SECONDS: Final = 600.0
+MAX_BACKOFF_SECONDS: Final = 600.0
 
 
 def retry_or_conclude(state: State, reason: TrainingReason, message: str) -> TrainingPlan:
     """The attempt did not make a model, and nothing of it runs: another one follows, or the run ends."""
     if reason is TrainingReason.Suspended:
-        return followed(state, reason, message)
-    hindrance = no_other(state, reason)
+        return begin_next_attempt(state, reason, message)
+    hindrance = reason_against_retry(state, reason)
     if hindrance is None:
-        return followed(state, reason, message)
-    return conclude(state, reason, f"{message}{hindrance}{remedy(state, reason)}")
+        return begin_next_attempt(state, reason, message)
+    return conclude(state, reason, f"{message}{hindrance}{remedy_for(state, reason)}")
 
 
-def no_other(state: State, reason: TrainingReason) -> str | None:
+def reason_against_retry(state: State, reason: TrainingReason) -> str | None:
     """Why no other attempt follows, as the end of a sentence; None where one does."""
     if (
-        state.stopping
+        state.stop_is_requested
         or state.run.status.ending == TrainingReason.DeadlineExceeded.value
-        or reason not in AT_ONCE | LATER
+        or reason not in RETRIED_AT_ONCE | RETRIED_AFTER_BACKOFF
     ):
         return ""
     limit = backoff_limit(state)
@@ -71,7 +77,11 @@ def no_other(state: State, reason: TrainingReason) -> str | None:
         return f"; no further attempt: spec.backoffLimit is {limit}" if limit else ""
     if reason is TrainingReason.TimedOut and not checkpoint_is_kept(state):
         return "; no further attempt: without a checkpoint it would end in the same way"
-    if reason is TrainingReason.OutOfMemory and smaller(state) is None and not chooses_hardware(state):
+    if (
+        reason is TrainingReason.OutOfMemory
+        and halved_batch_sizes(state) is None
+        and not flavor_is_auto(state)
+    ):
         return "; no further attempt: the batch is 1, and the hardware was chosen by name"
     return None
 
@@ -99,18 +109,22 @@ def checkpoint_is_kept(state: State) -> bool:
     return bool(steps) and status.progress.step >= steps
 
 
-def followed(state: State, reason: TrainingReason, message: str) -> TrainingPlan:
+def begin_next_attempt(state: State, reason: TrainingReason, message: str) -> TrainingPlan:
     """9. Settle the attempt in the record; then the status has no job, one attempt more, and no price."""
     job, record = state.require_job(), state.require_record()
-    booked = settled(state, record)
+    booked = settle_attempt(state, record)
     writes: tuple[TrainingStep, ...] = ()
     if booked != record:
         name = state.run.metadata.name
         writes = (WriteRecord(record=booked, purpose=f"settle attempt {job.attempt} of {name}"),)
     cost = booked.settlements[state.reservation_key].usd_micro
-    past = passed(state, job, reason, message, cost=cost)
+    past = finished_attempt(state, job, reason, message, cost=cost)
     suspended = reason is TrainingReason.Suspended
-    told = SET_IT_TO_FALSE if suspended else f"{message[:WORDS]}; attempt {job.attempt + 1} follows"
+    told = (
+        SUSPENDED_MESSAGE
+        if suspended
+        else f"{message[:MAX_MESSAGE_LENGTH]}; attempt {job.attempt + 1} follows"
+    )
     why = TrainingReason.Suspended if suspended else TrainingReason.Retrying
     status = with_phase(
         state,
@@ -118,7 +132,7 @@ def followed(state: State, reason: TrainingReason, message: str) -> TrainingPlan
         why,
         told,
         facts={"Submitted": False},
-        attempts=(*state.run.status.attempts, past)[-MOST_KEPT:],
+        attempts=(*state.run.status.attempts, past)[-MAX_KEPT_ATTEMPTS:],
         cost_usd=dollars(booked.spent_by(state.uid)),
         job=None,
         estimate=None,
@@ -129,9 +143,11 @@ def followed(state: State, reason: TrainingReason, message: str) -> TrainingPlan
     return Plan(steps=(*writes, *status_steps(state, status, why, told)), requeue_after=0)
 
 
-def passed(state: State, job: JobStatus, reason: TrainingReason, message: str, *, cost: int) -> AttemptStatus:
+def finished_attempt(
+    state: State, job: JobStatus, reason: TrainingReason, message: str, *, cost: int
+) -> AttemptStatus:
     """The attempt as it is remembered; what the next one needs of it is in here."""
-    estimate, (batch, accumulation) = state.run.status.estimate, sizes_of(attempt_values(state))
+    estimate, (batch, accumulation) = state.run.status.estimate, batch_sizes(attempt_values(state))
     left = state.report.metrics.get("seconds_left", 0.0) if isinstance(state.report, JobReport) else 0.0
     return AttemptStatus(
         attempt=job.attempt,
@@ -152,11 +168,17 @@ def passed(state: State, job: JobStatus, reason: TrainingReason, message: str, *
 
 def backoff_has_not_elapsed(state: State) -> TrainingPlan | None:
     """After a loss, twice as long after each further one, ten minutes at most."""
-    before = last(state)
-    if before is None or before.finished_at is None or TrainingReason.named(before.reason) not in LATER:
+    before = previous_attempt(state)
+    if (
+        before is None
+        or before.finished_at is None
+        or TrainingReason.named(before.reason) not in RETRIED_AFTER_BACKOFF
+    ):
         return None
-    lost = sum(TrainingReason.named(past.reason) in LATER for past in state.run.status.attempts)
-    pause = min(state.settings.retry_seconds * 2 ** (lost - 1), LONGEST_BACKOFF_SECONDS)
+    lost = sum(
+        TrainingReason.named(past.reason) in RETRIED_AFTER_BACKOFF for past in state.run.status.attempts
+    )
+    pause = min(state.settings.retry_seconds * 2 ** (lost - 1), MAX_BACKOFF_SECONDS)
     left = (before.finished_at + timedelta(seconds=pause) - state.now).total_seconds()
     return Plan(requeue_after=left) if 0 < left <= pause else None
 
@@ -164,11 +186,11 @@ def backoff_has_not_elapsed(state: State) -> TrainingPlan | None:
 def run_is_suspended(state: State) -> TrainingPlan | None:
     if not state.run.spec.suspend:
         return None
-    return wait(
+    return wait_in_phase(
         state,
         TrainingPhase.SUSPENDED,
         TrainingReason.Suspended,
-        SET_IT_TO_FALSE,
+        SUSPENDED_MESSAGE,
         after=None,
         active_since=None,
     )

@@ -9,10 +9,10 @@ from modelops.domain.facts import UNSEEN
 from modelops.domain.plan import Plan
 from modelops.domain.reasons import TrainingReason
 from modelops.domain.training.actions import TrainingFact, TrainingPlan
-from modelops.domain.training.next_attempt import chooses_hardware
+from modelops.domain.training.next_attempt import flavor_is_auto
 from modelops.domain.training.outcome.retry import backoff_limit, retries
 from modelops.domain.training.pricing.estimate import CannotEstimate
-from modelops.domain.training.pricing.run_estimate import priced
+from modelops.domain.training.pricing.run_estimate import estimate_attempt
 from modelops.domain.training.state import State
 from modelops.domain.training.status import status_steps, with_phase
 from modelops.ports import Job, ModelInfo
@@ -29,7 +29,7 @@ def job_is_stuck(state: State, job: Job) -> TrainingPlan | None:
     waited = (state.now - since).total_seconds() if since else 0.0
     if (
         waited < state.settings.scheduling_seconds
-        or not chooses_hardware(state)
+        or not flavor_is_auto(state)
         or retries(state) >= backoff_limit(state)
     ):
         return None
@@ -40,7 +40,7 @@ def job_is_stuck(state: State, job: Job) -> TrainingPlan | None:
     ):
         if value is UNSEEN:
             return Plan(needs=fact)
-    found = other_flavor(state)
+    found = alternative_flavor(state)
     if not found:
         return None
     here = state.run.status.estimate.flavor if state.run.status.estimate else ""
@@ -50,7 +50,7 @@ def job_is_stuck(state: State, job: Job) -> TrainingPlan | None:
     return Plan(steps=status_steps(state, latched, why, message), requeue_after=0)
 
 
-def other_flavor(state: State) -> str:
+def alternative_flavor(state: State) -> str:
     """Hardware that would be taken if that of the job did not exist; empty where there is none, or nobody says."""
     status = state.run.status
     if (
@@ -63,6 +63,6 @@ def other_flavor(state: State) -> str:
         return ""
     others = tuple(flavor for flavor in state.flavors if flavor.name != status.estimate.flavor)
     try:
-        return priced(replace(state, flavors=others), status.dataset).flavor
+        return estimate_attempt(replace(state, flavors=others), status.dataset).flavor
     except CannotEstimate:
         return ""

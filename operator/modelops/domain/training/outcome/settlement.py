@@ -6,40 +6,40 @@ from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.money import micro
 from modelops.domain.record import Record, Settlement
 from modelops.domain.training.pricing.estimate import billed_micro_usd
-from modelops.domain.training.pricing.measured_speed import with_pace
+from modelops.domain.training.pricing.measured_speed import with_measured_speed
 from modelops.domain.training.state import State
 from modelops.ports import Job
 
-Jobs = dict[str, Job]
+JobsById = dict[str, Job]
 
 
-def settled(state: State, record: Record) -> Record:
+def settle_attempt(state: State, record: Record) -> Record:
     """The record with the attempt's reservation turned into what was billed, once, and with the pace that it told;
     as it is before there was one."""
     key, reservation = state.reservation_key, record.reservations.get(state.reservation_key)
     not_begun = state.run.status.job is None and state.attempt > 1
     if reservation is None and (key in record.settlements or not_begun):
         return record
-    jobs = known_jobs(state)
+    jobs = jobs_of_attempt(state)
     booked = Settlement(
-        usd_micro=cost_of(state, jobs, reserved=reservation.usd_micro if reservation else 0),
+        usd_micro=attempt_cost(state, jobs, reserved=reservation.usd_micro if reservation else 0),
         month=reservation.month if reservation else f"{state.now:%Y-%m}",
-        jobs=tuple(sorted({*jobs, *recorded_job(state)})),
+        jobs=tuple(sorted({*jobs, *recorded_job_ids(state)})),
         version=reservation.version if reservation else "",
     )
-    return with_pace(state, record).with_(
+    return with_measured_speed(state, record).with_(
         reservations={k: v for k, v in record.reservations.items() if k != state.reservation_key},
         settlements={**record.settlements, state.reservation_key: booked},
     )
 
 
-def recorded_job(state: State) -> tuple[str, ...]:
+def recorded_job_ids(state: State) -> tuple[str, ...]:
     """The attempt's job, which counts as booked although the service may have forgotten it."""
     job = state.run.status.job
     return (job.id,) if job is not None and job.id else ()
 
 
-def known_jobs(state: State) -> Jobs:
+def jobs_of_attempt(state: State) -> JobsById:
     """Every job of the attempt that the service still knows, by id."""
     listed = () if state.labelled is UNSEEN or isinstance(state.labelled, Outage) else state.labelled
     jobs = {job.id: job for job in listed}
@@ -48,7 +48,7 @@ def known_jobs(state: State) -> Jobs:
     return jobs
 
 
-def cost_of(state: State, jobs: Jobs, *, reserved: int) -> int:
+def attempt_cost(state: State, jobs: JobsById, *, reserved: int) -> int:
     """Micro-USD: by the started minute; the whole reservation for a job that the service forgot."""
     status = state.run.status
     price = micro(status.estimate.usd_per_hour) if status.estimate else 0

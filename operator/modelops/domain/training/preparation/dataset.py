@@ -23,64 +23,64 @@ from modelops.domain.training.effective_spec import (
     training_dataset,
     training_values,
 )
-from modelops.domain.training.preparation.dataset_input import dataset_input, given
+from modelops.domain.training.preparation.dataset_input import dataset_input, refusal_context
 from modelops.domain.training.preparation.end_token import sibling_name
-from modelops.domain.training.preparation.recipe_findings import advice, base_advice
-from modelops.domain.training.pricing.offer import fixed
+from modelops.domain.training.preparation.recipe_findings import base_model_findings, recipe_findings
+from modelops.domain.training.pricing.offer import price_and_submit
 from modelops.domain.training.state import State
-from modelops.domain.training.status import RETRY_SECONDS, as_if, failed, wait
+from modelops.domain.training.status import RETRY_SECONDS, fail_run, wait_in_phase, with_status
 from modelops.ports import ProgramState
 
-LOOK_SECONDS = 0.25
+PROGRAM_POLL_SECONDS = 0.25
 
 START_SECONDS = 1.0
 
 
-def is_prepared(state: State) -> bool:
+def dataset_is_prepared(state: State) -> bool:
     dataset = state.run.status.dataset
     return dataset is not None and bool(dataset.revision)
 
 
 def await_dataset_program(state: State) -> TrainingPlan | None:
     """Asked before the services are: while the program runs, nobody else needs to be."""
-    if is_prepared(state):
+    if dataset_is_prepared(state):
         return None
     if state.dataset is UNSEEN:
         return Plan(needs=TrainingFact.DATASET)
     running = isinstance(state.dataset, ProgramState) and state.dataset.running
-    return Plan(requeue_after=LOOK_SECONDS) if running else None
+    return Plan(requeue_after=PROGRAM_POLL_SECONDS) if running else None
 
 
 def ensure_dataset_prepared(state: State) -> TrainingPlan | None:
     """Starts the program, starts it again where it died, and takes its result if it follows the contract of now."""
-    if is_prepared(state):
+    if dataset_is_prepared(state):
         return None
     result = state.dataset.result if isinstance(state.dataset, ProgramState) else None
     if result is None:
-        return started(state, f"reading {training_dataset(state)}")
+        return start_program(state, f"reading {training_dataset(state)}")
     if not result.get("ok"):
-        return unusable(state, result)
-    if rendered_by_another(state, result):
-        return started_anew(state)
-    return prepared(state, result)
+        return retry_or_refuse_dataset(state, result)
+    if prompt_contract_was_edited(state, result):
+        return restart_program(state)
+    return accept_dataset(state, result)
 
 
-def rendered_by_another(state: State, result: Mapping[str, Any]) -> bool:
+def prompt_contract_was_edited(state: State, result: Mapping[str, Any]) -> bool:
     """Whether the prompt contract was edited since the program was given it; an older program does not say."""
     used = result.get("prompt_digest")
     return used is not None and used != current_prompt_digest(state)
 
 
-def started_anew(state: State) -> TrainingPlan:
+def restart_program(state: State) -> TrainingPlan:
     name = state.run.spec.agent_model_ref.name
     message = (
         f"spec.prompt of AgentModel {name} was edited meanwhile: reading {training_dataset(state)} again"
     )
-    return started(state, message, StopDataset())
+    return start_program(state, message, StopDataset())
 
 
-def started(state: State, message: str, *before: StopDataset) -> TrainingPlan:
-    plan = wait(
+def start_program(state: State, message: str, *before: StopDataset) -> TrainingPlan:
+    plan = wait_in_phase(
         state,
         TrainingPhase.PREPARING,
         TrainingReason.PreparingDataset,
@@ -93,23 +93,23 @@ def started(state: State, message: str, *before: StopDataset) -> TrainingPlan:
     return Plan(steps=(*plan.steps, *before, start), requeue_after=START_SECONDS)
 
 
-def prepared(state: State, result: Mapping[str, Any]) -> TrainingPlan:
+def accept_dataset(state: State, result: Mapping[str, Any]) -> TrainingPlan:
     """The dataset is fixed by the same write as what follows: the intent, the offer, or the end."""
     eos = state.require_prompt().eos or ""
-    dataset = with_advice(state, dataset_of(result)).model_copy(update={"eos": eos})
-    return fixed(as_if(state, state.run.status.model_copy(update={"dataset": dataset})))
+    dataset = with_recipe_findings(state, dataset_from_result(result)).model_copy(update={"eos": eos})
+    return price_and_submit(with_status(state, state.run.status.model_copy(update={"dataset": dataset})))
 
 
-def with_advice(state: State, dataset: PreparedDataset) -> PreparedDataset:
+def with_recipe_findings(state: State, dataset: PreparedDataset) -> PreparedDataset:
     """What the recipe makes of so many examples is a finding like those about the data."""
     findings = (
-        *advice(state.run.spec.method.value, training_values(state), examples=dataset.train),
-        *base_advice(base_model_name(state), sibling=sibling_name(state)),
+        *recipe_findings(state.run.spec.method.value, training_values(state), examples=dataset.train),
+        *base_model_findings(base_model_name(state), sibling=sibling_name(state)),
     )
     return dataset.model_copy(update={"findings": (*dataset.findings, *findings)[:32]})
 
 
-def dataset_of(result: Mapping[str, Any]) -> PreparedDataset:
+def dataset_from_result(result: Mapping[str, Any]) -> PreparedDataset:
     """The program's `result.json` as the status shows it."""
     return PreparedDataset(
         langsmith_id=str(result.get("dataset_id", "")),
@@ -127,17 +127,19 @@ def dataset_of(result: Mapping[str, Any]) -> PreparedDataset:
     )
 
 
-def unusable(state: State, result: Mapping[str, Any]) -> TrainingPlan:
+def retry_or_refuse_dataset(state: State, result: Mapping[str, Any]) -> TrainingPlan:
     """A service was away: again later. The data are not fit: the run ends, unpaid."""
     reason, message = str(result.get("reason", "")), str(result.get("message", ""))
     facts = {"DatasetReady": False}
     if not result.get("transient"):
-        return failed(state, TrainingReason.DatasetRefused, told(result, given(state, reason)), facts=facts)
+        return fail_run(
+            state, TrainingReason.DatasetRefused, told(result, refusal_context(state, reason)), facts=facts
+        )
     why = (
         TrainingReason.LangSmithUnavailable
         if reason.startswith("LangSmith")
         else TrainingReason.HubUnavailable
     )
-    plan = wait(state, TrainingPhase.PREPARING, why, message, after=RETRY_SECONDS, facts=facts)
+    plan = wait_in_phase(state, TrainingPhase.PREPARING, why, message, after=RETRY_SECONDS, facts=facts)
     retry = RetryDataset(after=RETRY_SECONDS)
     return Plan(steps=(*plan.steps, retry), requeue_after=RETRY_SECONDS)

@@ -14,7 +14,7 @@ from modelops.domain.training.naming import dataset_repository
 from modelops.domain.training.state import State
 
 
-def given(state: State, reason: str) -> Given:
+def refusal_context(state: State, reason: str) -> Given:
     """Where a person finds what the program was given."""
     run, agent = state.run, state.run.spec.agent_model_ref.name
     settings, own = state.agent_model.spec.langsmith if state.agent_model else None, run.spec.dataset
@@ -50,7 +50,7 @@ def dataset_input(state: State) -> dict[str, Any]:
         "agent": agent.spec.agent,
         "langsmith": {
             "dataset": training_dataset(state),
-            "field": _dataset_field(state),
+            "field": dataset_field(state),
             "as_of": as_of.isoformat() if as_of else None,
             "splits": list(selection.splits),
         },
@@ -72,7 +72,7 @@ def dataset_input(state: State) -> dict[str, Any]:
     }
 
 
-def _dataset_field(state: State) -> str:
+def dataset_field(state: State) -> str:
     """Where a person has written which dataset it is."""
     if state.run.spec.dataset.langsmith:
         return "spec.dataset.langsmith"

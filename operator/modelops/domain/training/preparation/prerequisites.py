@@ -10,7 +10,7 @@ from modelops.domain.training.actions import TrainingPlan
 from modelops.domain.training.effective_spec import base_model_name, training_dataset
 from modelops.domain.training.pricing.cluster_hardware import cluster_hardware
 from modelops.domain.training.state import State
-from modelops.domain.training.status import RETRY_SECONDS, failed, wait
+from modelops.domain.training.status import RETRY_SECONDS, fail_run, wait_in_phase
 
 
 def ensure_finalizer(state: State) -> TrainingPlan | None:
@@ -33,15 +33,17 @@ def agent_model_is_missing(state: State) -> TrainingPlan | None:
         message = f"AgentModel {name} (spec.agentModelRef) has no record yet: see its conditions"
     else:
         return None
-    return wait(state, run.status.phase, TrainingReason.AgentModelNotFound, message, after=RETRY_SECONDS)
+    return wait_in_phase(
+        state, run.status.phase, TrainingReason.AgentModelNotFound, message, after=RETRY_SECONDS
+    )
 
 
 def secret_is_not_usable(state: State) -> TrainingPlan | None:
     """What is to end ends all the same, where there is a token for that; nothing else goes on."""
-    ends = state.ends and state.run.status.job is not None
-    if not state.secret_problem or (ends and state.can_clean_up):
+    ending = state.attempt_must_end and state.run.status.job is not None
+    if not state.secret_problem or (ending and state.can_clean_up):
         return None
-    return wait(
+    return wait_in_phase(
         state,
         state.run.status.phase,
         TrainingReason.SecretNotUsable,
@@ -54,7 +56,7 @@ def jobs_are_disabled(state: State) -> TrainingPlan | None:
     """Those of Hugging Face; what runs in this cluster needs none."""
     if state.settings.jobs_enabled or cluster_hardware(state.run) is not None:
         return None
-    return wait(
+    return wait_in_phase(
         state,
         TrainingPhase.PENDING,
         TrainingReason.JobsDisabled,
@@ -67,7 +69,7 @@ def prompt_contract_is_missing(state: State) -> TrainingPlan | None:
     agent = state.require_agent_model()
     if agent.spec.prompt is not None:
         return None
-    return wait(
+    return wait_in_phase(
         state,
         TrainingPhase.PENDING,
         TrainingReason.NoPromptContract,
@@ -81,7 +83,7 @@ def base_model_is_not_named(state: State) -> TrainingPlan | None:
     """Fixed when the dataset is begun; until then the installation's default may still come or change."""
     if base_model_name(state):
         return None
-    return wait(
+    return wait_in_phase(
         state,
         TrainingPhase.PENDING,
         TrainingReason.NoBaseModel,
@@ -94,7 +96,7 @@ def base_model_is_not_named(state: State) -> TrainingPlan | None:
 def dataset_is_not_named(state: State) -> TrainingPlan | None:
     if training_dataset(state):
         return None
-    return failed(
+    return fail_run(
         state,
         TrainingReason.NoDataset,
         "no dataset: set spec.dataset.langsmith in a new run, or spec.langsmith.trainingDataset of "

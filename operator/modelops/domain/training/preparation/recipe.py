@@ -12,7 +12,7 @@ from modelops.api.v1alpha1.training_config import TrainingConfig, TrainingRecipe
 _FRACTIONS = frozenset({"beta", "learning_rate", "warmup_ratio"})
 
 
-def file_names(config: TrainingConfig | None) -> dict[str, Any]:
+def snake_case_values(config: TrainingConfig | None) -> dict[str, Any]:
     """The set values under the mission's snake_case names, fractions as numbers."""
     if config is None:
         return {}
@@ -20,14 +20,14 @@ def file_names(config: TrainingConfig | None) -> dict[str, Any]:
     return {key: float(value) if key in _FRACTIONS else value for key, value in values.items()}
 
 
-def recipe(
+def merged_training_values(
     *, method: str, run: TrainingConfig | None, agent: TrainingConfig | None, defaults: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Every training value under its snake_case name."""
     merged: dict[str, Any] = dict(defaults.get("default_training_config", {}))
     merged.update(defaults.get("methods", {}).get(method, {}))
-    merged.update(file_names(agent))
-    merged.update(file_names(run))
+    merged.update(snake_case_values(agent))
+    merged.update(snake_case_values(run))
     return merged
 
 

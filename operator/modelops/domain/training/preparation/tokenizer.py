@@ -28,13 +28,13 @@ class TokenizerFiles:
     @classmethod
     def of(cls, *, config: str, generation: str, template: str) -> TokenizerFiles:
         """A file that is no JSON object says nothing."""
-        told, ends = _object(config), _object(generation).get("eos_token_id")
+        told, ends = _json_object(config), _json_object(generation).get("eos_token_id")
         added = told.get("added_tokens_decoder")
         return cls(
-            template=template or _template(told.get("chat_template")),
-            eos=_content(told.get("eos_token")),
+            template=template or _default_template(told.get("chat_template")),
+            eos=_token_text(told.get("eos_token")),
             special={
-                int(number): _content(token)
+                int(number): _token_text(token)
                 for number, token in (added.items() if isinstance(added, dict) else ())
                 if str(number).isdecimal()
             },
@@ -55,7 +55,7 @@ class TokenizerFiles:
         return any(number not in self.special for number in self.end_ids) and not self.special
 
 
-def _object(text: str) -> Mapping[str, Any]:
+def _json_object(text: str) -> Mapping[str, Any]:
     try:
         found = json.loads(text)
     except ValueError:
@@ -63,12 +63,12 @@ def _object(text: str) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _content(token: Any) -> str:
+def _token_text(token: Any) -> str:
     """A token is written as a string, or as an object with its `content`."""
     return str(token.get("content") or "") if isinstance(token, dict) else str(token or "")
 
 
-def _template(given: Any) -> str:
+def _default_template(given: Any) -> str:
     """One template, or several with names, of which `default` is for conversations."""
     if isinstance(given, list):
         named = {str(one.get("name")): one.get("template") for one in given if isinstance(one, dict)}

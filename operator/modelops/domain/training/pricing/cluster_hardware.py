@@ -16,7 +16,7 @@ HUGGING_FACE_FIELD = "spec.backend.huggingFace.flavor"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Own:
+class ClusterHardware:
     """`gpus`: of each node. `field`: where the run says it."""
 
     backend: KubernetesBackend | TrainJobBackend
@@ -37,14 +37,16 @@ class Own:
         return self.device.value.replace("-", "_") + "_per_hour"
 
 
-def cluster_hardware(run: TrainingRun) -> Own | None:
+def cluster_hardware(run: TrainingRun) -> ClusterHardware | None:
     """The hardware; None where the run is not trained in this cluster."""
     kubernetes, train_job = run.spec.backend.kubernetes, run.spec.backend.train_job
     if kubernetes is not None:
         field = "spec.backend.kubernetes.device"
-        return Own(backend=kubernetes, device=kubernetes.device, gpus=kubernetes.gpus, nodes=1, field=field)
+        return ClusterHardware(
+            backend=kubernetes, device=kubernetes.device, gpus=kubernetes.gpus, nodes=1, field=field
+        )
     if train_job is not None:
-        return Own(
+        return ClusterHardware(
             backend=train_job,
             device=train_job.device,
             gpus=train_job.gpus,
@@ -59,7 +61,7 @@ def hugging_face_backend(run: TrainingRun) -> HuggingFaceBackend:
     return require_established(run.spec.backend.hugging_face, "spec.backend.huggingFace")
 
 
-def own_flavor(own: Own, defaults: Mapping[str, Any]) -> Flavor:
+def cluster_flavor(own: ClusterHardware, defaults: Mapping[str, Any]) -> Flavor:
     """The hardware with the price of all of it; 0 where the training defaults name none."""
     each = defaults.get("cost_estimates", {}).get(own.price_key, 0)
     devices = max(1, own.gpus) * own.nodes

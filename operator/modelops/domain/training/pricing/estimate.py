@@ -10,13 +10,13 @@ from decimal import Decimal
 
 from modelops.api.v1alpha1.trainingrun import Estimate
 from modelops.domain.money import dollars, micro
-from modelops.domain.training.pricing.hardware import DEVICES, Hardware, known
-from modelops.domain.training.pricing.memory import Load, misfit
+from modelops.domain.training.pricing.hardware import DEVICES, Hardware, find_hardware
+from modelops.domain.training.pricing.memory import StepLoad, memory_shortage
 from modelops.domain.training.pricing.model_shape import ModelShape
-from modelops.domain.training.pricing.speed import Speed, duration, speed
+from modelops.domain.training.pricing.speed import Speed, expected_speed, job_duration
 from modelops.ports import Flavor
 
-MOST_MICRO_USD = 9_999_999_999_999
+MAX_MICRO_USD = 9_999_999_999_999
 """What the API's money can say; nobody pays that for a training."""
 
 
@@ -29,20 +29,20 @@ class DoesNotFit(CannotEstimate):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Work:
+class Workload:
     """What is to be trained. `tokens`: of one epoch, both sequences of a pair counted.
 
     `measured`: tokens per second of earlier runs of the kind, by flavor.
     """
 
     shape: ModelShape
-    load: Load
+    load: StepLoad
     tokens: int
     epochs: int
     measured: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
-def parameters_of(repo: str, listed: int | None, *, named: str = "") -> int:
+def parameter_count(repo: str, listed: int | None, *, named: str = "") -> int:
     """Parameters of the base model: from its safetensors metadata, else from a size in its name such as `7B`.
 
     Raises:
@@ -59,9 +59,9 @@ def parameters_of(repo: str, listed: int | None, *, named: str = "") -> int:
     return int(Decimal(found[1]) * 1_000_000_000)
 
 
-def hardware_of(flavor: Flavor) -> Hardware:
+def require_hardware(flavor: Flavor) -> Hardware:
     """Raises CannotEstimate where the flavor's hardware is not known."""
-    found = known(flavor)
+    found = find_hardware(flavor)
     if found is None:
         raise CannotEstimate(
             f"the speed of spec.backend.huggingFace.flavor {flavor.name} is unknown; choose one that begins with "
@@ -70,7 +70,7 @@ def hardware_of(flavor: Flavor) -> Hardware:
     return found
 
 
-def estimate(work: Work, hardware: Hardware) -> Estimate:
+def estimate_cost(work: Workload, hardware: Hardware) -> Estimate:
     """Low and high cost and minutes; the high end is what is reserved and, in minutes, the job's timeout.
 
     Raises:
@@ -79,20 +79,22 @@ def estimate(work: Work, hardware: Hardware) -> Estimate:
     """
     flavor, shape = hardware.flavor, work.shape
     device = hardware.device
-    why = misfit(shape, work.load, device_gigabytes=device.gigabytes, bytes_per_value=device.bytes_per_value)
+    why = memory_shortage(
+        shape, work.load, device_gigabytes=device.gigabytes, bytes_per_value=device.bytes_per_value
+    )
     if device.gigabytes and why:
         raise DoesNotFit(
             f"{flavor.name} is too small: {why}: choose larger hardware, or a smaller spec.config.maxSeqLength"
         )
-    pace = speed(
+    pace = expected_speed(
         hardware,
         parameters=shape.parameters,
         method=work.load.method,
         measured=work.measured.get(flavor.name, ()),
     )
-    time = duration(pace, parameters=shape.parameters, tokens=work.tokens, epochs=work.epochs)
+    time = job_duration(pace, parameters=shape.parameters, tokens=work.tokens, epochs=work.epochs)
     most = -(-time.high * flavor.usd_micro_per_hour // 60)
-    if most > MOST_MICRO_USD:
+    if most > MAX_MICRO_USD:
         raise CannotEstimate(
             f"{work.tokens} tokens x {work.epochs} epochs of a model with {shape.parameters / 1e9:.3g}B parameters "
             f"would take {time.high} minutes on {flavor.name}: choose faster hardware"
@@ -104,12 +106,12 @@ def estimate(work: Work, hardware: Hardware) -> Estimate:
         high_minutes=time.high,
         flavor=flavor.name,
         usd_per_hour=dollars(flavor.usd_micro_per_hour),
-        source=source(work, pace),
+        source=describe_source(work, pace),
         parts=tuple(str(part) for part in time.parts),
     )
 
 
-def source(work: Work, pace: Speed) -> str:
+def describe_source(work: Workload, pace: Speed) -> str:
     """Where the numbers come from, for people."""
     of = f"for {work.shape.parameters / 1e9:.3g}B parameters, {work.tokens} tokens x {work.epochs} epochs"
     if pace.runs:
@@ -117,27 +119,27 @@ def source(work: Work, pace: Speed) -> str:
     return f"price: the service's list; speed and memory: modelled {of}"
 
 
-MARGIN = Decimal("1.25")
+MEASURED_MARGIN = Decimal("1.25")
 """Of the high end, on a time that was measured."""
 
 
-def taking(found: Estimate, *, seconds: int, source: str) -> Estimate:
+def with_measured_time(found: Estimate, *, seconds: int, source: str) -> Estimate:
     """The estimate of something that takes so many seconds on the same hardware."""
     low = max(1, math.ceil(seconds / 60))
-    return _lasting(found, low=low, high=math.ceil(low * MARGIN), source=source, parts=())
+    return _with_minutes(found, low=low, high=math.ceil(low * MEASURED_MARGIN), source=source, parts=())
 
 
-def within(money: int, found: Estimate) -> Estimate:
+def limited_to(money: int, found: Estimate) -> Estimate:
     """The estimate with a high end that costs at most `money` micro-USD, unless that is below its low end."""
     per_hour = micro(found.usd_per_hour)
     minutes = money * 60 // per_hour if per_hour else found.high_minutes
     if minutes >= found.high_minutes or minutes < found.low_minutes:
         return found
     source = f"{found.source}; bounded by what is left of spec.maxUSD"
-    return _lasting(found, low=found.low_minutes, high=minutes, source=source, parts=found.parts)
+    return _with_minutes(found, low=found.low_minutes, high=minutes, source=source, parts=found.parts)
 
 
-def _lasting(found: Estimate, *, low: int, high: int, source: str, parts: tuple[str, ...]) -> Estimate:
+def _with_minutes(found: Estimate, *, low: int, high: int, source: str, parts: tuple[str, ...]) -> Estimate:
     per_hour = micro(found.usd_per_hour)
     return found.model_copy(
         update={

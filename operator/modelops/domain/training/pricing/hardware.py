@@ -54,7 +54,7 @@ class Hardware:
         return self.device.gigabytes * self.devices
 
 
-def known(flavor: Flavor) -> Hardware | None:
+def find_hardware(flavor: Flavor) -> Hardware | None:
     """The flavor's hardware; None where its kind is not in the table."""
     name = flavor.name
     fitting = [kind for kind in DEVICES if name == kind or name.startswith((kind + "-", kind + "x"))]

@@ -9,16 +9,16 @@ from modelops.domain.job_report import JobReport
 from modelops.domain.record import Record, Speeds
 from modelops.domain.training.state import State
 
-MOST_RUNS: Final = 8
+MAX_RUNS: Final = 8
 """Of a kind: the newest ones count."""
-MOST_KINDS: Final = 32
-CREDIBLE: Final = (0.01, 1e7)
+MAX_KINDS: Final = 32
+CREDIBLE_SPEED: Final = (0.01, 1e7)
 """Tokens per second; what is outside is a mistake of the job's."""
 
 
-def with_pace(state: State, record: Record) -> Record:
+def with_measured_speed(state: State, record: Record) -> Record:
     """The record with the speed of the attempt that is being settled, where its job told one."""
-    speed = speed_of(state)
+    speed = measured_speed(state)
     if speed is None or state.reservation_key in record.settlements:
         return record
     run = state.run
@@ -29,12 +29,12 @@ def with_pace(state: State, record: Record) -> Record:
     }
     old = next((s for s in record.speeds if s.is_of(**kind)), None)
     known = old.tokens_per_second if old else ()
-    new = Speeds(**kind, tokens_per_second=(*known, speed)[-MOST_RUNS:])
+    new = Speeds(**kind, tokens_per_second=(*known, speed)[-MAX_RUNS:])
     others = tuple(s for s in record.speeds if s is not old)
-    return record.with_(speeds=(*others, new)[-MOST_KINDS:])
+    return record.with_(speeds=(*others, new)[-MAX_KINDS:])
 
 
-def speed_of(state: State) -> float | None:
+def measured_speed(state: State) -> float | None:
     """Tokens per second of the training, in the tokens that the dataset was estimated to have.
 
     So that the next estimate, which counts the same way, is right also where the tokenizer makes more of a text
@@ -48,15 +48,15 @@ def speed_of(state: State) -> float | None:
     if not told or seconds <= 0 or report.step <= 0:
         return None
     speed = dataset.tokens * report.epoch / report.step / seconds
-    return _short(speed) if CREDIBLE[0] <= speed <= CREDIBLE[1] else None
+    return _rounded(speed) if CREDIBLE_SPEED[0] <= speed <= CREDIBLE_SPEED[1] else None
 
 
-def measured(record: Record | None, *, method: str, base_model: str) -> dict[str, tuple[float, ...]]:
+def measured_speeds(record: Record | None, *, method: str, base_model: str) -> dict[str, tuple[float, ...]]:
     """Tokens per second of earlier runs of the method on the base model, by flavor."""
     speeds = record.speeds if record else ()
     return {s.flavor: s.tokens_per_second for s in speeds if s.is_of(s.flavor, method, base_model)}
 
 
-def _short(value: float) -> float:
+def _rounded(value: float) -> float:
     """Four digits: more were never measured."""
     return round(value, 3 - math.floor(math.log10(value)))

@@ -26,12 +26,12 @@ GIGABYTE = 1_000_000_000
 RUNTIME_BYTES = GIGABYTE
 SEQUENCES = {"sft": 1, "dpo": 2, "orpo": 2}
 """Sequences that one example puts through the model at once: DPO and ORPO compare a chosen and a rejected one."""
-USABLE = 0.94
+USABLE_MEMORY = 0.94
 """Part of a device's nominal memory that a process can have: an A10G of "24 GB" gives 22.5 GB."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Load:
+class StepLoad:
     """What a step puts on one device. `length`: longest example in tokens."""
 
     method: str
@@ -46,7 +46,7 @@ class Load:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Need:
+class MemoryNeed:
     """Bytes by part."""
 
     weights: int
@@ -70,12 +70,12 @@ class Need:
         return " + ".join(f"{count / GIGABYTE:.1f} {name}" for name, count in parts.items())
 
 
-def need(shape: ModelShape, load: Load, *, bytes_per_value: int = 2) -> Need:
+def required_memory(shape: ModelShape, load: StepLoad, *, bytes_per_value: int = 2) -> MemoryNeed:
     """The peak of one device."""
     tokens = load.tokens
     checkpoints = bytes_per_value * shape.layers * tokens * shape.hidden
     layer = bytes_per_value * tokens * (6 * shape.hidden + 3 * shape.feed_forward)
-    return Need(
+    return MemoryNeed(
         weights=bytes_per_value * shape.parameters,
         adapter=16 * shape.adapter_parameters(rank=load.rank, targets=load.targets),
         activations=checkpoints + layer,
@@ -83,10 +83,12 @@ def need(shape: ModelShape, load: Load, *, bytes_per_value: int = 2) -> Need:
     )
 
 
-def misfit(shape: ModelShape, load: Load, *, device_gigabytes: int, bytes_per_value: int = 2) -> str:
+def memory_shortage(
+    shape: ModelShape, load: StepLoad, *, device_gigabytes: int, bytes_per_value: int = 2
+) -> str:
     """Why a device with so much memory is too small, with the arithmetic; empty where it fits."""
-    needed = need(shape, load, bytes_per_value=bytes_per_value)
-    usable = int(device_gigabytes * GIGABYTE * USABLE)
+    needed = required_memory(shape, load, bytes_per_value=bytes_per_value)
+    usable = int(device_gigabytes * GIGABYTE * USABLE_MEMORY)
     if needed.total <= usable:
         return ""
     return (

@@ -42,7 +42,7 @@ class ModelShape:
         return rank * self.layers * sum(sides[name] for name in named)
 
 
-def of_config(config: Mapping[str, Any], *, parameters: int) -> ModelShape | None:
+def shape_from_config(config: Mapping[str, Any], *, parameters: int) -> ModelShape | None:
     """The shape that a `config.json` of the Hub describes; None where it lacks a number that counts."""
     text = config.get("text_config", config)
     try:
@@ -74,7 +74,7 @@ _TYPICAL = (
 _VOCABULARY = 152_064
 
 
-def of_size(parameters: int) -> ModelShape:
+def typical_shape(parameters: int) -> ModelShape:
     """The shape of a model of that size where its own is not known: that of the next larger Qwen2.5, or the largest
     one scaled in layers."""
     size, layers, hidden, feed_forward, width = next(

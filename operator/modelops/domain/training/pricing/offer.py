@@ -14,29 +14,29 @@ from modelops.domain.reasons import TrainingReason
 from modelops.domain.training.actions import TrainingPlan
 from modelops.domain.training.effective_spec import base_model_name
 from modelops.domain.training.pricing.estimate import CannotEstimate, DoesNotFit
-from modelops.domain.training.pricing.flavor_choice import NothingFits
-from modelops.domain.training.pricing.run_estimate import priced
-from modelops.domain.training.pricing.spending import needs_approval, refusal, stands
+from modelops.domain.training.pricing.flavor_choice import NoFlavorFits
+from modelops.domain.training.pricing.run_estimate import estimate_attempt
+from modelops.domain.training.pricing.spending import needs_approval, price_is_fixed, reason_against_spending
 from modelops.domain.training.state import State
-from modelops.domain.training.status import as_if, failed, with_phase
-from modelops.domain.training.submission.approval import asked
+from modelops.domain.training.status import fail_run, with_phase, with_status
+from modelops.domain.training.submission.approval import ask_for_approval
 from modelops.domain.training.submission.submit import reserve_and_submit
 
 
 def ensure_offer(state: State) -> TrainingPlan | None:
     """There is none yet, or the offer that was made expired."""
-    return None if stands(state) else fixed(state)
+    return None if price_is_fixed(state) else price_and_submit(state)
 
 
-def fixed(state: State) -> TrainingPlan:
+def price_and_submit(state: State) -> TrainingPlan:
     """Base model's revision and price are fixed by the write of the intent, or of the offer."""
     old, dataset = state.run.status, state.require_dataset()
     known = {"DatasetReady": True}
     try:
-        price = priced(state, dataset)
+        price = estimate_attempt(state, dataset)
     except CannotEstimate as error:
         message = f"TrainingRun {state.run.metadata.name}: {error}; then create a new run"
-        return failed(state, why_not(error), message, facts=known)
+        return fail_run(state, reason_of_error(error), message, facts=known)
     # A further attempt goes on with the base model that the first one had, and with its approval.
     terms: dict[str, Any] = {
         "base_model": base_model_name(state),
@@ -45,13 +45,13 @@ def fixed(state: State) -> TrainingPlan:
     }
     if old.attempts:
         terms = {}
-    at_price = as_if(state, old.model_copy(update={**terms, "estimate": price}))
+    at_price = with_status(state, old.model_copy(update={**terms, "estimate": price}))
     high = micro(price.high_usd)
-    refused = refusal(state, high)
+    refused = reason_against_spending(state, high)
     if refused is not None:
-        return failed(at_price, *refused, facts=known)
+        return fail_run(at_price, *refused, facts=known)
     if needs_approval(state, high):
-        return asked(at_price, price)
+        return ask_for_approval(at_price, price)
     message = (
         f"{dataset.train} examples to train on, {dataset.test} held out; "
         f"estimated ${price.low_usd} to ${price.high_usd}"
@@ -62,7 +62,7 @@ def fixed(state: State) -> TrainingPlan:
     approved = condition_of(old.conditions, "Approved")
     if not old.attempts or approved is None or approved.status is not ConditionStatus.TRUE:
         status = status.model_copy(update={"conditions": without_condition(status.conditions, "Approved")})
-    plan = reserve_and_submit(as_if(state, status))
+    plan = reserve_and_submit(with_status(state, status))
     if old.attempts:
         return plan
     return replace(
@@ -70,7 +70,7 @@ def fixed(state: State) -> TrainingPlan:
     )
 
 
-def why_not(error: CannotEstimate) -> TrainingReason:
+def reason_of_error(error: CannotEstimate) -> TrainingReason:
     if isinstance(error, DoesNotFit):
         return TrainingReason.DoesNotFit
-    return TrainingReason.NoFlavorFits if isinstance(error, NothingFits) else TrainingReason.PriceUnknown
+    return TrainingReason.NoFlavorFits if isinstance(error, NoFlavorFits) else TrainingReason.PriceUnknown

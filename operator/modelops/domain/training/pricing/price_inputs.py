@@ -7,23 +7,23 @@ from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.plan import Plan
 from modelops.domain.reasons import TrainingReason
 from modelops.domain.training.actions import TrainingFact, TrainingPlan
-from modelops.domain.training.effective_spec import named_base_model
+from modelops.domain.training.effective_spec import describe_base_model
 from modelops.domain.training.pricing.cluster_hardware import (
     HUGGING_FACE_FIELD,
-    Own,
+    ClusterHardware,
+    cluster_flavor,
     cluster_hardware,
     hugging_face_backend,
-    own_flavor,
 )
 from modelops.domain.training.pricing.flavor_choice import AUTO
-from modelops.domain.training.pricing.spending import stands
+from modelops.domain.training.pricing.spending import price_is_fixed
 from modelops.domain.training.state import State
-from modelops.domain.training.status import RETRY_SECONDS, failed, hub_is_away, wait
+from modelops.domain.training.status import RETRY_SECONDS, fail_run, wait_for_hub, wait_in_phase
 
 
 def ensure_hardware_priced(state: State) -> TrainingPlan | None:
     """Cheap questions come first: flavor and base model, before the dataset is read."""
-    if stands(state):
+    if price_is_fixed(state):
         return None
     own = cluster_hardware(state.run)
     if own is not None:
@@ -35,69 +35,71 @@ def ensure_hardware_priced(state: State) -> TrainingPlan | None:
     if isinstance(state.flavors, Outage):
         message = f"no price for {asked}: {state.flavors.message}"
         if state.flavors.refused:
-            return failed(
+            return fail_run(
                 state, TrainingReason.PriceUnknown, f"{message}; create a new run when that is put right"
             )
-        return priceless(state, f"{message}; trying again", after=state.flavors.retry_after or RETRY_SECONDS)
+        return wait_for_price(
+            state, f"{message}; trying again", after=state.flavors.retry_after or RETRY_SECONDS
+        )
     listed = {flavor.name: flavor for flavor in state.flavors}
     if backend.flavor == AUTO:
         if any(flavor.usd_micro_per_hour > 0 for flavor in state.flavors):
             return None
         asked = f"{HUGGING_FACE_FIELD} auto"
         message = f"the service lists no priced hardware for {asked}; nothing is spent without a price"
-        return priceless(state, message, after=RETRY_SECONDS * 4)
+        return wait_for_price(state, message, after=RETRY_SECONDS * 4)
     if backend.flavor not in listed:
         message = f"{asked} is not offered; choose one of auto, {', '.join(sorted(listed))} in a new run"
-        return failed(state, TrainingReason.FlavorUnknown, message)
+        return fail_run(state, TrainingReason.FlavorUnknown, message)
     if listed[backend.flavor].usd_micro_per_hour <= 0:
         message = (
             f"the service lists no price for {asked}; nothing is spent without one: wait for it, or choose another "
             "flavor in a new run"
         )
-        return priceless(state, message, after=RETRY_SECONDS * 4)
+        return wait_for_price(state, message, after=RETRY_SECONDS * 4)
     return None
 
 
-def ensure_cluster_hardware_priced(state: State, own: Own) -> TrainingPlan | None:
+def ensure_cluster_hardware_priced(state: State, own: ClusterHardware) -> TrainingPlan | None:
     """No service lists it: the installation's training defaults say what an hour costs."""
-    if own_flavor(own, state.settings.defaults).usd_micro_per_hour > 0:
+    if cluster_flavor(own, state.settings.defaults).usd_micro_per_hour > 0:
         return None
     message = (
         f"the operator's training defaults name no price for {own.field} {own.device.value}: add "
         f"cost_estimates.{own.price_key}, in US dollars for one {'GPU' if own.gpus else 'node'}, and restart the "
         "operator; nothing is spent without a price"
     )
-    return priceless(state, message, after=RETRY_SECONDS * 4)
+    return wait_for_price(state, message, after=RETRY_SECONDS * 4)
 
 
-def priceless(state: State, message: str, *, after: float) -> TrainingPlan:
-    return wait(state, TrainingPhase.PENDING, TrainingReason.PriceUnknown, message, after=after)
+def wait_for_price(state: State, message: str, *, after: float) -> TrainingPlan:
+    return wait_in_phase(state, TrainingPhase.PENDING, TrainingReason.PriceUnknown, message, after=after)
 
 
 def base_model_is_not_found(state: State) -> TrainingPlan | None:
-    if stands(state):
+    if price_is_fixed(state):
         return None
     if state.base is UNSEEN:
         return Plan(needs=TrainingFact.BASE)
-    model = named_base_model(state)
+    model = describe_base_model(state)
     if isinstance(state.base, Outage) and not state.base.refused:
-        return hub_is_away(state, state.base, model)
+        return wait_for_hub(state, state.base, model)
     if state.base is None or isinstance(state.base, Outage):
         words = f" ({state.base.message})" if state.base is not None else ""
         message = (
             f"{model} of TrainingRun {state.run.metadata.name} is not on the Hub, or the token may "
             f"not read it{words}: check the name, and accept the model's terms if it is gated; then create a new run"
         )
-        return failed(state, TrainingReason.BaseModelNotFound, message)
+        return fail_run(state, TrainingReason.BaseModelNotFound, message)
     return None
 
 
 def base_config_is_unknown(state: State) -> TrainingPlan | None:
     """Its shape decides the memory; without one a typical model of its size is taken."""
-    if stands(state):
+    if price_is_fixed(state):
         return None
     if state.base_config is UNSEEN:
         return Plan(needs=TrainingFact.BASE_CONFIG)
     if isinstance(state.base_config, Outage) and not state.base_config.refused:
-        return hub_is_away(state, state.base_config, f"config.json of {named_base_model(state)}")
+        return wait_for_hub(state, state.base_config, f"config.json of {describe_base_model(state)}")
     return None

@@ -18,10 +18,10 @@ from dataclasses import dataclass
 
 from modelops.domain.training.pricing.hardware import Hardware
 
-MFU = (0.45, 0.25)
+MFU_RANGE = (0.45, 0.25)
 FLOP_PER_PARAMETER = {"sft": 6, "dpo": 8, "orpo": 6}
-SEVERAL_DEVICES = 0.9
-SAFETY = 1.25
+MULTI_DEVICE_EFFICIENCY = 0.9
+SAFETY_FACTOR = 1.25
 CREDIBLE_MFU = (0.03, 0.6)
 """Outside of this a measurement is not believed whole: an estimate falls or grows to these ends only."""
 SPREADS = ((3, 1.15), (1, 1.25))
@@ -35,7 +35,7 @@ GIGABYTES_PER_MINUTE = {"download": (24.0, 6.0), "merge and upload": (9.0, 2.5)}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class DurationPart:
     """One part of a duration, in minutes at its low and high end."""
 
     name: str
@@ -50,7 +50,7 @@ class Part:
 class Duration:
     """Whole minutes; the high end has a quarter more than its parts."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[DurationPart, ...]
 
     @property
     def low(self) -> int:
@@ -58,7 +58,7 @@ class Duration:
 
     @property
     def high(self) -> int:
-        return math.ceil(sum(part.high for part in self.parts) * SAFETY)
+        return math.ceil(sum(part.high for part in self.parts) * SAFETY_FACTOR)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,24 +83,27 @@ class Speed:
         return f"measured in {self.runs} run{'s' * (self.runs > 1)}"
 
 
-def tokens_per_second(hardware: Hardware, *, parameters: int, method: str) -> tuple[float, float]:
+def modelled_speed(hardware: Hardware, *, parameters: int, method: str) -> tuple[float, float]:
     """High and low speed as they are modelled."""
-    return MFU[0] * at_peak(hardware, parameters, method), MFU[1] * at_peak(hardware, parameters, method)
+    peak = peak_speed(hardware, parameters, method)
+    return MFU_RANGE[0] * peak, MFU_RANGE[1] * peak
 
 
-def at_peak(hardware: Hardware, parameters: int, method: str) -> float:
+def peak_speed(hardware: Hardware, parameters: int, method: str) -> float:
     """Tokens per second of hardware that computes at its peak all the time."""
     peak = hardware.device.peak_tflops * 1e12 * hardware.devices
-    share = SEVERAL_DEVICES if hardware.devices > 1 else 1.0
+    share = MULTI_DEVICE_EFFICIENCY if hardware.devices > 1 else 1.0
     return share * peak / (FLOP_PER_PARAMETER[method] * parameters)
 
 
-def speed(hardware: Hardware, *, parameters: int, method: str, measured: Sequence[float] = ()) -> Speed:
+def expected_speed(
+    hardware: Hardware, *, parameters: int, method: str, measured: Sequence[float] = ()
+) -> Speed:
     """As it was measured, else as it is modelled. `measured`: tokens per second of earlier runs."""
-    fast, slow = tokens_per_second(hardware, parameters=parameters, method=method)
+    fast, slow = modelled_speed(hardware, parameters=parameters, method=method)
     if not measured:
         return Speed(fast=fast, slow=slow)
-    least, most = (mfu * at_peak(hardware, parameters, method) for mfu in CREDIBLE_MFU)
+    least, most = (mfu * peak_speed(hardware, parameters, method) for mfu in CREDIBLE_MFU)
     middle = min(max(statistics.median_low(measured), least), most)
     spread = next(spread for runs, spread in SPREADS if len(measured) >= runs)
     return Speed(
@@ -111,16 +114,16 @@ def speed(hardware: Hardware, *, parameters: int, method: str, measured: Sequenc
     )
 
 
-def duration(pace: Speed, *, parameters: int, tokens: int, epochs: int) -> Duration:
+def job_duration(pace: Speed, *, parameters: int, tokens: int, epochs: int) -> Duration:
     """Of a whole job. `tokens`: of one epoch, both sequences of a pair counted."""
     gigabytes = 2 * parameters / 1e9
     moving = (
-        Part(name=name, low=gigabytes / quick, high=gigabytes / slowly)
+        DurationPart(name=name, low=gigabytes / quick, high=gigabytes / slowly)
         for name, (quick, slowly) in GIGABYTES_PER_MINUTE.items()
     )
     name = f"training ({pace.how})" if pace.runs else "training"
     in_all = tokens * epochs / 60
-    training = Part(name=name, low=in_all / pace.fast, high=in_all / pace.slow)
+    training = DurationPart(name=name, low=in_all / pace.fast, high=in_all / pace.slow)
     first, last = tuple(moving)
     low, high = INSTALLATION_MINUTES
-    return Duration(parts=(Part(name="installation", low=low, high=high), first, training, last))
+    return Duration(parts=(DurationPart(name="installation", low=low, high=high), first, training, last))

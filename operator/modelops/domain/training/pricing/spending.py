@@ -12,7 +12,7 @@ from modelops.domain.training.pricing.cluster_hardware import (
 from modelops.domain.training.state import State
 
 
-def stands(state: State) -> bool:
+def price_is_fixed(state: State) -> bool:
     """Whether the price is fixed: an offer until it expires, and no price that lacks the approval it needs."""
     offer = state.run.status.estimate
     if offer is None:
@@ -31,17 +31,17 @@ def needs_approval(state: State, high: int) -> bool:
     approved = condition_of(status.conditions, "Approved")
     if status.attempts and approved is not None and approved.status is ConditionStatus.TRUE:
         return False
-    return spent(state) + high > micro(state.require_agent_model().spec.budget.approval_above_usd)
+    return spent_micro_usd(state) + high > micro(state.require_agent_model().spec.budget.approval_above_usd)
 
 
-def spent(state: State) -> int:
+def spent_micro_usd(state: State) -> int:
     """Micro-USD of the run's attempts that are over."""
     return state.record.spent_by(state.uid) if state.record else 0
 
 
-def refusal(state: State, high: int) -> tuple[TrainingReason, str] | None:
+def reason_against_spending(state: State, high: int) -> tuple[TrainingReason, str] | None:
     """Why so much may not be spent on this run, whoever approves; None where it may."""
-    run, before = state.run, spent(state)
+    run, before = state.run, spent_micro_usd(state)
     if before and before + high > micro(run.spec.max_usd):
         return TrainingReason.OverMaxUSD, (
             f"another attempt may cost up to {shown(high)}, those so far cost {shown(before)}, and spec.maxUSD of "
@@ -52,11 +52,11 @@ def refusal(state: State, high: int) -> tuple[TrainingReason, str] | None:
             f"the training may cost up to {shown(high)} and spec.maxUSD of TrainingRun {run.metadata.name} is "
             f"${run.spec.max_usd}: raise it in a new run, choose a cheaper {hardware_field(run)}, or train on less"
         )
-    message = over_budget(state, uncovered(state, high))
+    message = budget_shortage(state, unreserved_micro_usd(state, high))
     return (TrainingReason.OverBudget, message) if message else None
 
 
-def uncovered(state: State, high: int) -> int:
+def unreserved_micro_usd(state: State, high: int) -> int:
     """What the attempt needs beyond its own reservation: a crash may have come between that and the intent.
 
     One of another month covers nothing of this one.
@@ -65,7 +65,7 @@ def uncovered(state: State, high: int) -> int:
     return max(0, high - (own.usd_micro if own and own.month == f"{state.now:%Y-%m}" else 0))
 
 
-def over_budget(state: State, high: int) -> str:
+def budget_shortage(state: State, high: int) -> str:
     """Why the month's budget does not cover the amount; empty where it does."""
     agent, record = state.require_agent_model(), state.require_record()
     monthly = agent.spec.budget.monthly_usd

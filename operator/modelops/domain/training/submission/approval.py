@@ -15,14 +15,14 @@ from modelops.domain.money import micro, shown
 from modelops.domain.plan import Announce, Plan, WriteStatus
 from modelops.domain.reasons import TrainingReason
 from modelops.domain.training.actions import StopDataset, TrainingPlan
-from modelops.domain.training.effective_spec import billed_namespace, current_prompt_digest, inputs_of
+from modelops.domain.training.effective_spec import billed_namespace, current_prompt_digest, version_inputs
 from modelops.domain.training.outcome.conclude import conclude
-from modelops.domain.training.pricing.spending import spent, stands
+from modelops.domain.training.pricing.spending import price_is_fixed, spent_micro_usd
 from modelops.domain.training.state import State
-from modelops.domain.training.status import as_if, failed, status_steps, wait, with_phase
+from modelops.domain.training.status import fail_run, status_steps, wait_in_phase, with_phase, with_status
 from modelops.domain.training.submission.submit import reserve_and_submit
 
-FORM = "training-approval/v1"
+DIGEST_FORM = "training-approval/v1"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,13 +44,17 @@ def current_offer(state: State) -> Offer | None:
 def approval_has_expired(state: State) -> TrainingPlan | None:
     """The last offer expired: the run ends, through the record, so that a late reservation fails."""
     since = asked_since(state)
-    if since is None or stands(state):
+    if since is None or price_is_fixed(state):
         return None
     seconds = state.settings.approval_seconds
     if state.now < wait_ends(since, seconds=seconds):
         return None
-    cost = f"earlier attempts cost {shown(spent(state))}" if spent(state) else "nothing was spent"
-    message = f"nobody approved since {moment(since)}; {cost}: create a new run to ask again"
+    cost = (
+        f"earlier attempts cost {shown(spent_micro_usd(state))}"
+        if spent_micro_usd(state)
+        else "nothing was spent"
+    )
+    message = f"nobody approved since {format_time(since)}; {cost}: create a new run to ask again"
     return conclude(state, TrainingReason.ApprovalExpired, message)
 
 
@@ -78,27 +82,27 @@ def withdraw_changed_offer(state: State) -> TrainingPlan | None:
     return Plan(steps=(StopDataset(), *told), requeue_after=0)
 
 
-def asked(state: State, price: Estimate) -> TrainingPlan:
+def ask_for_approval(state: State, price: Estimate) -> TrainingPlan:
     """The offer and its digest, frozen in one write; nothing is reserved."""
     run, agent = state.run, state.require_agent_model()
     if agent.spec.approval_policy.forbid_self_approval and run.spec.requested_by is None:
         message = (
-            f"{offered(state, price)}, and spec.approvalPolicy of AgentModel {agent.metadata.name} forbids "
+            f"{describe_offer(state, price)}, and spec.approvalPolicy of AgentModel {agent.metadata.name} forbids "
             "self-approval: say who asks in spec.requestedBy of a new run"
         )
-        return failed(state, TrainingReason.SelfApproval, message, facts={"Approved": False})
+        return fail_run(state, TrainingReason.SelfApproval, message, facts={"Approved": False})
     since = asked_since(state) or state.now
     until = valid_until(state.now, asked_since=since, seconds=state.settings.approval_seconds)
     offer = Offer(price=price.model_copy(update={"valid_until": until}), valid_until=until)
     frozen = run.status.model_copy(
         update={"estimate": offer.price, "approval_digest": offer_digest(state, offer), "active_since": None},
     )
-    waiting = as_if(state, frozen)
-    reason, message = what_is_lacking(waiting, offer)
+    waiting = with_status(state, frozen)
+    reason, message = missing_approval(waiting, offer)
     facts = {"DatasetReady": True, "Approved": False, "Submitted": False}
     status = with_phase(waiting, TrainingPhase.AWAITING_APPROVAL, reason, message, facts=facts)
     steps = (WriteStatus(status=status), Announce(reason=reason.value, message=message))
-    return Plan(steps=steps, requeue_after=seconds_left(waiting, offer))
+    return Plan(steps=steps, requeue_after=seconds_until_expiry(waiting, offer))
 
 
 def ensure_approved(state: State) -> TrainingPlan | None:
@@ -106,16 +110,18 @@ def ensure_approved(state: State) -> TrainingPlan | None:
     approval, offer = state.run.spec.approval, current_offer(state)
     if offer is None:
         return None
-    if approval is None or flaw_of(state, approval) is not None:
-        reason, message = what_is_lacking(state, offer)
-        after = seconds_left(state, offer)
+    if approval is None or approval_flaw(state, approval) is not None:
+        reason, message = missing_approval(state, offer)
+        after = seconds_until_expiry(state, offer)
         facts = {"Approved": False}
-        return wait(state, TrainingPhase.AWAITING_APPROVAL, reason, message, after=after, facts=facts)
+        return wait_in_phase(
+            state, TrainingPhase.AWAITING_APPROVAL, reason, message, after=after, facts=facts
+        )
     message = f"{approval.approved_by} approved up to {shown(micro(offer.price.high_usd))}"
     status = with_phase(
         state, TrainingPhase.SUBMITTING, TrainingReason.Approved, message, facts={"Approved": True}
     )
-    plan = reserve_and_submit(as_if(state, status))
+    plan = reserve_and_submit(with_status(state, status))
     return replace(plan, steps=(Announce(reason=TrainingReason.Approved.value, message=message), *plan.steps))
 
 
@@ -125,7 +131,7 @@ def offer_digest(state: State, offer: Offer) -> str:
     content = {
         "run": state.uid,
         "identity": state.identity,
-        "inputs": dict(vars(inputs_of(state))),
+        "inputs": dict(vars(version_inputs(state))),
         "prompt": current_prompt_digest(state),
         "dataset_revision": state.require_dataset().revision,
         "base_revision": state.run.status.base_revision,
@@ -138,10 +144,10 @@ def offer_digest(state: State, offer: Offer) -> str:
     }
     if state.attempt > 1:
         content["attempt"] = state.attempt
-    return digest_of(FORM, content)
+    return digest_of(DIGEST_FORM, content)
 
 
-def flaw_of(state: State, approval: Approval) -> Flaw | None:
+def approval_flaw(state: State, approval: Approval) -> Flaw | None:
     """What is wrong with the approval that the run has."""
     run, agent = state.run, state.require_agent_model()
     return flaw(
@@ -153,19 +159,19 @@ def flaw_of(state: State, approval: Approval) -> Flaw | None:
     )
 
 
-def what_is_lacking(state: State, offer: Offer) -> tuple[TrainingReason, str]:
+def missing_approval(state: State, offer: Offer) -> tuple[TrainingReason, str]:
     """Reason and words for the person who may approve."""
     run, approval = state.run, state.run.spec.approval
     where = f"modelops approve {run.metadata.name} -n {run.metadata.namespace}"
-    remedy = f"approve it with `{where}` until {moment(offer.valid_until)}"
-    wrong = flaw_of(state, approval) if approval is not None else None
+    remedy = f"approve it with `{where}` until {format_time(offer.valid_until)}"
+    wrong = approval_flaw(state, approval) if approval is not None else None
     if wrong is not None:
         return TrainingReason.named(wrong.reason), f"{wrong.message}; {remedy}"
-    return TrainingReason.NeedsApproval, f"{offered(state, offer.price)}: {remedy}"
+    return TrainingReason.NeedsApproval, f"{describe_offer(state, offer.price)}: {remedy}"
 
 
-def offered(state: State, price: Estimate) -> str:
-    agent, before, high = state.require_agent_model(), spent(state), shown(micro(price.high_usd))
+def describe_offer(state: State, price: Estimate) -> str:
+    agent, before, high = state.require_agent_model(), spent_micro_usd(state), shown(micro(price.high_usd))
     cost = f"the training may cost up to {high}"
     if before:
         cost = f"attempt {state.attempt} may cost up to {high} after {shown(before)} for those before"
@@ -182,9 +188,9 @@ def asked_since(state: State) -> datetime | None:
     return found.last_transition_time if found is not None and waits else None
 
 
-def seconds_left(state: State, offer: Offer) -> float:
+def seconds_until_expiry(state: State, offer: Offer) -> float:
     return max(1.0, (offer.valid_until - state.now).total_seconds())
 
 
-def moment(time: datetime) -> str:
+def format_time(time: datetime) -> str:
     return f"{time:%Y-%m-%d %H:%M} UTC"

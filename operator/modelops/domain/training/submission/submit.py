@@ -13,23 +13,30 @@ from modelops.domain.training.effective_spec import (
     agent_name,
     base_model_name,
     billed_namespace,
-    inputs_of,
-    longest_tokens,
+    longest_example_tokens,
     output_repository,
     training_values,
+    version_inputs,
 )
 from modelops.domain.training.naming import attempt_label
-from modelops.domain.training.next_attempt import attempt_values, sizes
+from modelops.domain.training.next_attempt import attempt_values, next_batch_sizes
 from modelops.domain.training.outcome.conclude import conclude
 from modelops.domain.training.preparation.recipe import recipe_of_values
-from modelops.domain.training.pricing.spending import over_budget, uncovered
+from modelops.domain.training.pricing.spending import budget_shortage, unreserved_micro_usd
 from modelops.domain.training.state import State
-from modelops.domain.training.status import RETRY_SECONDS, as_if, status_steps, unanswered, wait, with_phase
+from modelops.domain.training.status import (
+    RETRY_SECONDS,
+    status_steps,
+    wait_for_answer,
+    wait_in_phase,
+    with_phase,
+    with_status,
+)
 from modelops.domain.training.submission.checkpoints import STEPS_KEY, checkpoint_steps
 from modelops.domain.versions import next_version
 
-REFUSAL_SECONDS = 10.0
-SETTLE_LOOK_SECONDS = 1.0
+UNAVAILABLE_SECONDS = 10.0
+SETTLE_POLL_SECONDS = 1.0
 
 
 def ensure_submitted(state: State) -> TrainingPlan | None:
@@ -42,11 +49,11 @@ def reserve_and_submit(state: State) -> TrainingPlan:
     estimate = state.require_estimate()
     high = micro(estimate.high_usd)
     existing = state.require_record().reservations.get(state.reservation_key)
-    missing = uncovered(state, high)
-    if missing > 0 and (message := over_budget(state, missing)):
+    missing = unreserved_micro_usd(state, high)
+    if missing > 0 and (message := budget_shortage(state, missing)):
         return conclude(state, TrainingReason.OverBudget, message)
-    covers = existing is not None and missing <= 0 and same_inputs(state, existing)
-    reservation, reserve = (existing, ()) if existing and covers else reserved(state, high)
+    covers = existing is not None and missing <= 0 and reservation_matches_inputs(state, existing)
+    reservation, reserve = (existing, ()) if existing and covers else reserve_attempt(state, high)
     message = f"up to {shown(high)} reserved; submitting to {estimate.flavor}"
     job = first_intent(state)
     status = with_phase(
@@ -60,20 +67,22 @@ def reserve_and_submit(state: State) -> TrainingPlan:
         active_since=state.run.status.active_since or job.intended_at,
     )
     intent = status_steps(state, status, TrainingReason.Submitting, message)
-    return Plan(steps=(*reserve, *intent, submit(state, job, reservation.version)), requeue_after=0)
+    return Plan(
+        steps=(*reserve, *intent, submission_of_intent(state, job, reservation.version)), requeue_after=0
+    )
 
 
-def same_inputs(state: State, existing: Reservation) -> bool:
+def reservation_matches_inputs(state: State, existing: Reservation) -> bool:
     """Whether its version was allocated for what would be trained now: a crash may have come before the intent,
     and the data be read anew since."""
-    return state.require_record().allocated.get(existing.version) == vars(inputs_of(state))
+    return state.require_record().allocated.get(existing.version) == vars(version_inputs(state))
 
 
-def reserved(state: State, high: int) -> tuple[Reservation, tuple[WriteRecord, ...]]:
+def reserve_attempt(state: State, high: int) -> tuple[Reservation, tuple[WriteRecord, ...]]:
     """The cover of the attempt and the version that it may become, and the write of both."""
     run, record = state.run, state.require_record()
-    inputs = inputs_of(state)
-    version = version_of_attempts(state) or next_version(
+    inputs = version_inputs(state)
+    version = version_of_earlier_attempt(state) or next_version(
         record.allocated, inputs=inputs, latest=record.latest_inputs()
     )
     reservation = Reservation(
@@ -94,7 +103,7 @@ def reserved(state: State, high: int) -> tuple[Reservation, tuple[WriteRecord, .
     )
 
 
-def version_of_attempts(state: State) -> str:
+def version_of_earlier_attempt(state: State) -> str:
     """The version that was allocated for an earlier attempt; empty where there is none."""
     settlements = state.require_record().settlements
     booked = (settlements.get(f"{state.uid}/{past.attempt}") for past in state.run.status.attempts)
@@ -103,7 +112,7 @@ def version_of_attempts(state: State) -> str:
 
 def first_intent(state: State) -> JobStatus:
     """The intent of an attempt's first submission."""
-    batch, accumulation = sizes(state)
+    batch, accumulation = next_batch_sizes(state)
     return JobStatus(
         attempt=state.attempt,
         label=attempt_label(installation=state.settings.installation, uid=state.uid, attempt=state.attempt),
@@ -115,10 +124,10 @@ def first_intent(state: State) -> JobStatus:
     )
 
 
-def submit(state: State, job: JobStatus, version: str) -> SubmitJob:
+def submission_of_intent(state: State, job: JobStatus, version: str) -> SubmitJob:
     """The POST of the intent `job`."""
     intended = state.run.status.model_copy(update={"job": job})
-    state = as_if(state, intended)
+    state = with_status(state, intended)
     run, dataset, estimate = state.run, state.require_dataset(), state.require_estimate()
     values = attempt_values(state)
     steps = checkpoint_steps(examples=dataset.train, values=values, high_minutes=estimate.high_minutes)
@@ -139,7 +148,7 @@ def submit(state: State, job: JobStatus, version: str) -> SubmitJob:
             "base_model": base_model_name(state),
             "base_revision": run.status.base_revision,
             "method": run.spec.method.value,
-            "config": {**values, "max_seq_length": longest_tokens(state, dataset), STEPS_KEY: steps},
+            "config": {**values, "max_seq_length": longest_example_tokens(state, dataset), STEPS_KEY: steps},
             "dataset": {"repo": dataset.repo, "revision": dataset.revision, "digest": dataset.digest},
             "output": {"repo": output_repository(state)},
             "version": version,
@@ -154,7 +163,7 @@ def resolve_submission(state: State) -> TrainingPlan | None:
     if job is None or job.id:
         return None
     if mine is not None and mine.job is not None:
-        return recorded(state, job, job_id=mine.job.id, url=mine.job.url)
+        return record_submitted_job(state, job, job_id=mine.job.id, url=mine.job.url)
     if mine is not None and mine.refused:
         message = f"the service refused the job: {mine.refused}"
         status = with_phase(
@@ -169,8 +178,8 @@ def resolve_submission(state: State) -> TrainingPlan | None:
         )
     if mine is not None and mine.unavailable:
         message = f"the service does not take jobs at the moment: {mine.unavailable}; trying again"
-        after = mine.retry_after or REFUSAL_SECONDS
-        plan = wait(state, TrainingPhase.SUBMITTING, TrainingReason.Submitting, message, after=after)
+        after = mine.retry_after or UNAVAILABLE_SECONDS
+        plan = wait_in_phase(state, TrainingPhase.SUBMITTING, TrainingReason.Submitting, message, after=after)
         forget = ForgetSubmission(after=after)
         return Plan(steps=(*plan.steps, forget), requeue_after=after)
     return adopt_or_resubmit(state, job)
@@ -178,41 +187,43 @@ def resolve_submission(state: State) -> TrainingPlan | None:
 
 def adopt_or_resubmit(state: State, job: JobStatus) -> TrainingPlan:
     """4. After a restart or a lost answer: settle, look by label, and only then submit again."""
-    if not state.settled:
-        return wait(
+    if not state.settle_period_passed:
+        return wait_in_phase(
             state,
             TrainingPhase.SUBMITTING,
             TrainingReason.SubmissionUncertain,
             f"submission {job.submissions} has no known answer; looking for label {job.label} after a settle period",
-            after=SETTLE_LOOK_SECONDS,
+            after=SETTLE_POLL_SECONDS,
         )
     if state.labelled is UNSEEN:
         return Plan(needs=TrainingFact.LABELLED)
     if isinstance(state.labelled, Outage):
-        return unanswered(state, state.labelled, f"jobs with label {job.label} cannot be listed")
+        return wait_for_answer(state, state.labelled, f"jobs with label {job.label} cannot be listed")
     if state.labelled:
         found = min(state.labelled, key=lambda item: (item.ended, str(item.created_at), item.id))
-        return recorded(state, job, job_id=found.id, url=found.url)
+        return record_submitted_job(state, job, job_id=found.id, url=found.url)
     if state.agent_model is None:
         name = state.run.spec.agent_model_ref.name
         message = f"AgentModel {name} (spec.agentModelRef) is gone: nothing is submitted again without it"
         phase = state.run.status.phase
-        return wait(state, phase, TrainingReason.AgentModelNotFound, message, after=RETRY_SECONDS)
-    return submitted_again(state, job)
+        return wait_in_phase(state, phase, TrainingReason.AgentModelNotFound, message, after=RETRY_SECONDS)
+    return resubmit(state, job)
 
 
-def submitted_again(state: State, job: JobStatus) -> TrainingPlan:
+def resubmit(state: State, job: JobStatus) -> TrainingPlan:
     """A new intent and its POST; the reservation of the attempt covers both."""
     again = job.model_copy(update={"submissions": job.submissions + 1})
     status = state.run.status.model_copy(update={"job": again})
     reservation = state.require_record().reservations.get(state.reservation_key)
     version = reservation.version if reservation else ""
-    return Plan(steps=(WriteStatus(status=status), submit(state, again, version)), requeue_after=0)
+    return Plan(
+        steps=(WriteStatus(status=status), submission_of_intent(state, again, version)), requeue_after=0
+    )
 
 
-def recorded(state: State, job: JobStatus, *, job_id: str, url: str) -> TrainingPlan:
+def record_submitted_job(state: State, job: JobStatus, *, job_id: str, url: str) -> TrainingPlan:
     """5. The job's id is on record."""
-    message = waiting_for_hardware(job_id)
+    message = hardware_wait_message(job_id)
     status = with_phase(
         state,
         TrainingPhase.SCHEDULING,
@@ -224,5 +235,5 @@ def recorded(state: State, job: JobStatus, *, job_id: str, url: str) -> Training
     return Plan(steps=status_steps(state, status, TrainingReason.JobSubmitted, message), requeue_after=0)
 
 
-def waiting_for_hardware(job_id: str, stage: str = "SCHEDULING") -> str:
+def hardware_wait_message(job_id: str, stage: str = "SCHEDULING") -> str:
     return f"job {job_id} waits for hardware" + (f" ({stage})" if stage != "SCHEDULING" else "")
