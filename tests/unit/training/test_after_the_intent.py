@@ -254,7 +254,7 @@ FAILURES: dict[str, tuple[dict[str, Any], str, str]] = {
         "boom",
     ),
     "the service's words": ({"job": job("ERROR", message="node lost")}, "JobLost", "node lost"),
-    "forgotten": ({"job": None, "labelled": ()}, "JobLost", "not known to the service"),
+    "forgotten": ({"job": None, "labelled": ()}, "JobLost", "the service no longer knows job job1"),
     "killed for memory": (
         {"job": job("ERROR", message="exit code: 137, OOMKilled")},
         "OutOfMemory",
@@ -271,7 +271,11 @@ FAILURES: dict[str, tuple[dict[str, Any], str, str]] = {
         "no answer from the Hub",
     ),
     "no room on its disk": ({"job": job("ERROR", message="no room left")}, "JobLost", "no room left"),
-    "stopped by somebody": ({"job": job("CANCELED")}, "JobStopped", "by somebody else; ask who"),
+    "stopped by somebody": (
+        {"job": job("CANCELED")},
+        "JobStopped",
+        "not by the operator; find out who stopped it",
+    ),
     "never stops": (
         {"report": report(kind="error", failure="never_stops", error="ModelDoesNotStop: prompt 3")},
         "ModelDoesNotStop",

@@ -210,7 +210,7 @@ def test_hardware_that_was_chosen_by_name_is_not_replaced() -> None:
     plan = over(recorded(), report=reported("out_of_memory"))
     (done,) = booked(plan).completed.values()
     assert done.outcome == "OutOfMemory"
-    assert "chosen by name" in done.message
+    assert "the run names its hardware" in done.message
 
 
 # Time and money.
@@ -345,7 +345,7 @@ def test_a_job_that_gets_no_hardware_is_given_up_for_another_flavor() -> None:
     assert not said(waiting(of, now=NOW + timedelta(minutes=19))).ending
     plan = waiting(of)
     assert (actions(plan), said(plan).ending) == (["status"], "StuckInScheduling")
-    assert "l40sx1 is tried in its place" in message(plan)
+    assert "l40sx1 is tried instead" in message(plan)
     latched = run(said(plan).wire(), backend=AUTO)
     assert "cancel job1" in actions(waiting(latched))
     ended = over(latched, ended=job("CANCELED"), attempt_claim=AttemptClaim(closed=True))

@@ -11,9 +11,7 @@ from modelops.domain.plan import Plan, WriteRecord, WriteStatus
 from modelops.domain.reasons import TrainingReason
 from modelops.domain.record import Completed, Record
 from modelops.domain.training.actions import TrainingPlan
-from modelops.domain.training.effective_spec import (
-    version_inputs,
-)
+from modelops.domain.training.effective_spec import version_inputs
 from modelops.domain.training.outcome.registry_entry import registry_entry
 from modelops.domain.training.outcome.settlement import settle_attempt
 from modelops.domain.training.state import State
@@ -22,7 +20,7 @@ from modelops.domain.versions import next_version
 
 
 def conclude(state: State, reason: TrainingReason, message: str) -> TrainingPlan:
-    """9. Settle the record over all jobs with the label; the status follows from it."""
+    """Step 9: settles the attempt in the record and completes the run there. The status follows later."""
     done = Completed(
         kind="TrainingRun",
         name=state.run.metadata.name,
@@ -36,30 +34,33 @@ def conclude(state: State, reason: TrainingReason, message: str) -> TrainingPlan
 
 
 def conclude_if_reserved(state: State, plan: TrainingPlan) -> TrainingPlan:
-    """A run that asked for approval may have a reservation, or one under way: its end is written there first."""
+    """The plan; if it ends a run that may have a reservation, the record is written before the status instead."""
     ended = next((s.status for s in plan.steps if isinstance(s, WriteStatus)), None)
     if not isinstance(ended, TrainingRunStatus) or ended.phase not in TERMINAL or state.record is None:
         return plan
-    asked = condition_of(state.run.status.conditions, "Approved") is not None
-    begun = bool(state.run.status.attempts)
-    if not asked and not begun and state.reservation_key not in state.record.reservations:
+    asked_for_approval = condition_of(state.run.status.conditions, "Approved") is not None
+    has_attempts = bool(state.run.status.attempts)
+    if not asked_for_approval and not has_attempts and state.reservation_key not in state.record.reservations:
         return plan
-    words = condition_of(ended.conditions, "Ready")
-    return conclude(state, TrainingReason.named(ended.reason), words.message if words else "")
+    ready = condition_of(ended.conditions, "Ready")
+    return conclude(state, TrainingReason.named(ended.reason), ready.message if ready else "")
 
 
 def conclude_trained(
     state: State, message: str, *, revision: str, trained_as: dict[str, Any]
 ) -> TrainingPlan:
-    """9, for a verified model, which enters the registry in the same write. `trained_as`: `modelops.json`."""
+    """Step 9 for a verified model, which enters the registry in the same write.
+
+    `trained_as`: the content of the model's `modelops.json`.
+    """
     record, version = state.require_record(), reserved_version(state)
     if not version:
         # The record was lost and rebuilt while the job trained: the version is allocated now.
         inputs = version_inputs(state)
         version = next_version(record.allocated, inputs=inputs, latest=record.latest_inputs())
         record = record.with_(allocated={**record.allocated, version: dict(vars(inputs))})
-    booked = settle_attempt(state, record)
-    cost = booked.spent_by(state.uid)
+    settled = settle_attempt(state, record)
+    cost = settled.spent_by(state.uid)
     entry = registry_entry(state, version=version, revision=revision, trained_as=trained_as, cost=cost)
     done = Completed(
         kind="TrainingRun",
@@ -71,17 +72,19 @@ def conclude_trained(
         revision=revision,
         finished_at=state.now.isoformat(timespec="seconds"),
     )
-    return write_completed(state, booked.with_(history=(*booked.history, entry)), done)
+    return write_completed(state, settled.with_(history=(*settled.history, entry)), done)
 
 
 def write_completed(state: State, record: Record, done: Completed) -> TrainingPlan:
+    """The write of the record that names the run as completed."""
     cost = record.spent_by(state.uid)
     ended = record.with_(completed={**record.completed, state.identity: done})
-    why = f"settle {shown(cost)} of {state.run.metadata.name}"
-    return Plan(steps=(WriteRecord(record=ended, purpose=why),), requeue_after=0)
+    purpose = f"settle {shown(cost)} of {state.run.metadata.name}"
+    return Plan(steps=(WriteRecord(record=ended, purpose=purpose),), requeue_after=0)
 
 
 def reserved_version(state: State) -> str:
+    """The version that was allocated for the attempt; empty if there is none."""
     record = state.require_record()
     reservation = record.reservations.get(state.reservation_key)
     settlement = record.settlements.get(state.reservation_key)

@@ -16,9 +16,9 @@ from modelops.domain.training.status import TERMINAL, status_steps, with_phase
 
 
 def adopt_recorded_end(state: State) -> TrainingPlan | None:
-    """The record names a run with this kind, name and spec as completed; say so and do nothing.
+    """The record names a run with this kind, name and spec as completed: write its end into the status.
 
-    A re-created run that has an intent of its own is seen through first.
+    A re-created run that has submitted a job of its own is followed to its end first.
     """
     run = state.run
     done = state.record.completed.get(state.identity) if state.record else None
@@ -37,7 +37,7 @@ def adopt_recorded_end(state: State) -> TrainingPlan | None:
     status = with_phase(
         state, phase_of_outcome(done), reason, message, **recorded_results(state, done, ours=ours)
     )
-    # The finalizer goes at the next look: until then what was kept in sight to be booked is let go.
+    # The finalizer is removed by the next reconcile, so that the engine first releases the jobs that are settled now.
     return Plan(steps=status_steps(state, status, reason, message), requeue_after=0)
 
 
@@ -50,7 +50,7 @@ def phase_of_outcome(done: Completed) -> TrainingPhase:
 
 
 def recorded_results(state: State, done: Completed, *, ours: bool) -> dict[str, Any]:
-    """Cost, model and last progress, as the record has them."""
+    """Changes of the status: cost, model and final progress from the record."""
     record, progress = state.require_record(), state.run.status.progress
     changes: dict[str, Any] = {}
     if ours and any(key.startswith(f"{state.uid}/") for key in record.settlements):
@@ -59,26 +59,26 @@ def recorded_results(state: State, done: Completed, *, ours: bool) -> dict[str, 
     if entry is not None:
         changes["model"] = TrainedModel(repo=entry.hub_repo, revision=done.revision, version=done.version)
         if ours and progress is not None:
-            last = {"percent": 100, "step": progress.max_steps, "eta_minutes": 0}
-            changes["progress"] = progress.model_copy(update=last)
+            final = {"percent": 100, "step": progress.max_steps, "eta_minutes": 0}
+            changes["progress"] = progress.model_copy(update=final)
     return changes
 
 
 def drop_finalizer(state: State) -> tuple[TrainingStep, ...]:
-    """The finalizer's removal, where it is there."""
+    """The removal of the finalizer, if the run has it."""
     kept = tuple(name for name in state.run.metadata.finalizers if name != FINALIZER)
     return (WriteFinalizers(finalizers=kept),) if kept != state.run.metadata.finalizers else ()
 
 
 def finish_or_delete(state: State) -> TrainingPlan | None:
-    """A run that ended: nothing is left but the finalizer, and in its time the object itself."""
+    """A run that ended: remove the finalizer and, after spec.ttlSecondsAfterFinished, the object."""
     status, lifetime = state.run.status, state.run.spec.ttl_seconds_after_finished
     if status.phase not in TERMINAL:
         return None
     steps = drop_finalizer(state)
     if steps or state.run.metadata.deletion_timestamp is not None:
         return Plan(steps=steps)
-    # A run that Git re-creates stays where the record does not name it: it would train again.
+    # If the record does not name this run, a run that Git re-creates would train again: so this one stays.
     if lifetime is None or status.finished_at is None or not record_names_this_run(state):
         return Plan()
     left = lifetime - (state.now - status.finished_at).total_seconds()
@@ -86,6 +86,6 @@ def finish_or_delete(state: State) -> TrainingPlan | None:
 
 
 def record_names_this_run(state: State) -> bool:
-    """Whether the record says that exactly this object is done, so that one like it never acts again."""
+    """Whether the record names exactly this object as completed, so that a re-created one does nothing."""
     done = state.record.completed.get(state.identity) if state.record else None
     return done is not None and done.uid == state.uid

@@ -20,7 +20,7 @@ from modelops.ports import AttemptClaim
 
 
 def deadline_has_passed(state: State) -> TrainingPlan | None:
-    """Latched: a clock that goes back does not take it back."""
+    """Written to status.ending once the deadline has passed, so that a clock that goes back changes nothing."""
     status, seconds = state.run.status, state.run.spec.active_deadline_seconds
     since = status.active_since or (status.job.intended_at if status.job else None)
     if status.ending == TrainingReason.DeadlineExceeded.value or since is None:
@@ -39,13 +39,14 @@ def deadline_has_passed(state: State) -> TrainingPlan | None:
 
 
 def begin_suspension(state: State) -> TrainingPlan | None:
-    """Latched, too: what was stopped for it was stopped by nobody else, whatever is asked meanwhile."""
+    """Written to status.ending before the job is stopped, so that its end counts as a suspension even if spec.suspend
+    changes meanwhile."""
     status = state.run.status
     if not state.run.spec.suspend or status.job is None or state.stop_is_requested:
         return None
-    # The job of a first submission is followed although the second was refused.
-    followed = status.ending == TrainingReason.SubmissionRefused.value and status.job.id
-    if status.ending and not followed:
+    # The job of the first submission is followed although the second one was refused.
+    first_job_is_followed = status.ending == TrainingReason.SubmissionRefused.value and status.job.id
+    if status.ending and not first_job_is_followed:
         return None
     message = "spec.suspend is true; the job is being stopped"
     latched = with_phase(
@@ -55,9 +56,9 @@ def begin_suspension(state: State) -> TrainingPlan | None:
 
 
 def switch_to_claiming_job(state: State) -> TrainingPlan | None:
-    """Where more than one job may exist, the claim says which one counts before the recorded one has ended.
+    """If two jobs may exist, the claim on the Hub says which one counts, even before the recorded one has ended.
 
-    Only a second submission can have made a second job, so that nobody else asks the Hub at every look.
+    Only a second submission can have made a second job: after a single one, the Hub is not asked at each reconcile.
     """
     job = state.require_job()
     if job.submissions < 2:
@@ -74,22 +75,22 @@ def switch_to_claiming_job(state: State) -> TrainingPlan | None:
 
 
 def follow_active_job(state: State) -> TrainingPlan | None:
-    """The recorded job has not ended: stop it where that is asked, else say how far it is."""
+    """The recorded job has not ended: stop it if the attempt must end, else report its progress."""
     if state.job is UNSEEN:
         return Plan(needs=TrainingFact.JOB)
     if isinstance(state.job, Outage):
         return Plan(requeue_after=state.job.retry_after or state.settings.poll_seconds)
     if state.job is None or state.job.ended:
         return None
-    # A refused second submission says nothing about the first one's job, which is followed.
+    # A refused second submission says nothing about the job of the first, which is followed.
     ending = state.run.status.ending
-    early = ending if ending != TrainingReason.SubmissionRefused.value else ""
-    if early == TrainingReason.StuckInScheduling.value and has_started(state.job):
+    ending_early = ending if ending != TrainingReason.SubmissionRefused.value else ""
+    if ending_early == TrainingReason.StuckInScheduling.value and has_started(state.job):
         return Plan(
             steps=(WriteStatus(status=state.run.status.model_copy(update={"ending": ""})),), requeue_after=0
         )
-    if state.stop_is_requested or early:
-        reason = TrainingReason.Cancelling if state.stop_is_requested else TrainingReason.named(early)
+    if state.stop_is_requested or ending_early:
+        reason = TrainingReason.Cancelling if state.stop_is_requested else TrainingReason.named(ending_early)
         message = f"stopping job {state.job.id}"
         plan = wait_in_phase(state, state.run.status.phase, reason, message, after=STOPPING_POLL_SECONDS)
         stop = CancelJob(job=state.job.id)
@@ -98,7 +99,7 @@ def follow_active_job(state: State) -> TrainingPlan | None:
 
 
 def ensure_attempt_closed(state: State) -> TrainingPlan | None:
-    """The recorded job ended: who claimed the attempt decides, and nothing else of it may run."""
+    """The recorded job ended: the claim decides which job counts, and every other job of the attempt is stopped."""
     recorded = state.require_job()
     if state.attempt_claim is UNSEEN:
         return Plan(needs=TrainingFact.ATTEMPT_CLAIM)

@@ -15,15 +15,16 @@ from modelops.domain.training.submission.submit import hardware_wait_message
 from modelops.ports import Job
 
 MIN_STARTED_SECONDS = 60
+"""A job that has run for longer was not cancelled in time."""
 
 
 def has_started(job: Job) -> bool:
-    """It got hardware before it was stopped for having none: a cancel would have shown by now."""
+    """Whether the job got its hardware before it was cancelled: a cancel would have taken effect by now."""
     return job.stage == "RUNNING" and job.running_seconds > MIN_STARTED_SECONDS
 
 
 def report_progress(state: State, job: Job) -> TrainingPlan:
-    """How far the job is."""
+    """Writes into the status how far the job is; gives up a job that gets no hardware."""
     recorded, after = state.require_job(), state.settings.poll_seconds
     if job.stage != "RUNNING":
         stuck = job_is_stuck(state, job)
@@ -49,7 +50,7 @@ def report_progress(state: State, job: Job) -> TrainingPlan:
 
 
 def newest_progress(state: State, report: JobReport | None, job: Job) -> Progress | None:
-    """The newest progress; it never goes backwards."""
+    """The progress that the job reported last; a report of fewer steps is ignored."""
     old = state.run.status.progress
     if report is None or not report.max_steps or (old is not None and report.step <= old.step):
         return old

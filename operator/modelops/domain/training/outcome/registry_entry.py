@@ -19,9 +19,9 @@ from modelops.domain.training.state import State
 def registry_entry(
     state: State, *, version: str, revision: str, trained_as: dict[str, Any], cost: int
 ) -> RegistryEntry:
-    """The version in the mission's form, as `trained`; the recipe is the one that the job says it used.
+    """The version's entry with deployment status `trained`.
 
-    `cost`: micro-USD of all attempts.
+    The recipe is the one that the job says it used. `cost`: micro-USD of all attempts.
     """
     run, dataset, record = state.run, state.require_dataset(), state.require_record()
     repo = output_repository(state)

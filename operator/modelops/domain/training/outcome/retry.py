@@ -30,12 +30,10 @@ from modelops.domain.training.status import status_steps, wait_in_phase, with_ph
 from modelops.domain.training.submission.checkpoints import checkpoint_steps
 
 DEFAULT_BACKOFF_LIMIT: Final = 2
-"""Where spec.backoffLimit says nothing."""
-
-SUSPENDED_MESSAGE: Final = "spec.suspend is true: set it to false to go on"
-
+"""Used if spec.backoffLimit is not set."""
+SUSPENDED_MESSAGE: Final = "spec.suspend is true: set it to false to continue"
 MAX_KEPT_ATTEMPTS: Final = 32
-
+"""Finished attempts in status.attempts; the oldest ones are dropped."""
 MAX_MESSAGE_LENGTH: Final = 400
 
 RETRIED_AT_ONCE: Final = frozenset(
@@ -46,26 +44,24 @@ RETRIED_AT_ONCE: Final = frozenset(
         TrainingReason.StuckInScheduling,
     }
 )
-"""Another attempt is made otherwise: nothing is won by waiting."""
-
+"""The next attempt differs, in hardware, batch size or timeout, so it starts without a pause."""
 RETRIED_AFTER_BACKOFF: Final = frozenset({TrainingReason.JobLost, TrainingReason.HubUnavailable})
-"""Another attempt is made as the last one, after a pause: what was away may be back."""
-
+"""The next attempt is the same one again, after a pause in which the service may recover."""
 MAX_BACKOFF_SECONDS: Final = 600.0
 
 
 def retry_or_conclude(state: State, reason: TrainingReason, message: str) -> TrainingPlan:
-    """The attempt did not make a model, and nothing of it runs: another one follows, or the run ends."""
+    """The attempt made no model, and none of its jobs runs: start another attempt, or end the run."""
     if reason is TrainingReason.Suspended:
         return begin_next_attempt(state, reason, message)
-    hindrance = reason_against_retry(state, reason)
-    if hindrance is None:
+    obstacle = reason_against_retry(state, reason)
+    if obstacle is None:
         return begin_next_attempt(state, reason, message)
-    return conclude(state, reason, f"{message}{hindrance}{remedy_for(state, reason)}")
+    return conclude(state, reason, f"{message}{obstacle}{remedy_for(state, reason)}")
 
 
 def reason_against_retry(state: State, reason: TrainingReason) -> str | None:
-    """Why no other attempt follows, as the end of a sentence; None where one does."""
+    """Why no further attempt follows, as the end of a sentence; None if one follows."""
     if (
         state.stop_is_requested
         or state.run.status.ending == TrainingReason.DeadlineExceeded.value
@@ -76,28 +72,28 @@ def reason_against_retry(state: State, reason: TrainingReason) -> str | None:
     if retries(state) >= limit:
         return f"; no further attempt: spec.backoffLimit is {limit}" if limit else ""
     if reason is TrainingReason.TimedOut and not checkpoint_is_kept(state):
-        return "; no further attempt: without a checkpoint it would end in the same way"
+        return "; no further attempt: without a checkpoint it would time out again"
     if (
         reason is TrainingReason.OutOfMemory
         and halved_batch_sizes(state) is None
         and not flavor_is_auto(state)
     ):
-        return "; no further attempt: the batch is 1, and the hardware was chosen by name"
+        return "; no further attempt: the batch size is 1, and the run names its hardware"
     return None
 
 
 def backoff_limit(state: State) -> int:
-    asked = state.run.spec.backoff_limit
-    return DEFAULT_BACKOFF_LIMIT if asked is None else asked
+    limit = state.run.spec.backoff_limit
+    return DEFAULT_BACKOFF_LIMIT if limit is None else limit
 
 
 def retries(state: State) -> int:
-    """Further attempts so far; a suspension is none."""
+    """Number of finished attempts that count against spec.backoffLimit; suspended ones do not."""
     return sum(past.reason != TrainingReason.Suspended.value for past in state.run.status.attempts)
 
 
 def checkpoint_is_kept(state: State) -> bool:
-    """Whether the attempt came as far as its first checkpoint."""
+    """Whether the attempt reached its first checkpoint."""
     status = state.run.status
     if status.dataset is None or status.estimate is None or status.progress is None:
         return False
@@ -110,45 +106,45 @@ def checkpoint_is_kept(state: State) -> bool:
 
 
 def begin_next_attempt(state: State, reason: TrainingReason, message: str) -> TrainingPlan:
-    """9. Settle the attempt in the record; then the status has no job, one attempt more, and no price."""
+    """Step 9: settles the attempt in the record, then moves it to status.attempts and clears job and price."""
     job, record = state.require_job(), state.require_record()
-    booked = settle_attempt(state, record)
+    settled = settle_attempt(state, record)
     writes: tuple[TrainingStep, ...] = ()
-    if booked != record:
+    if settled != record:
         name = state.run.metadata.name
-        writes = (WriteRecord(record=booked, purpose=f"settle attempt {job.attempt} of {name}"),)
-    cost = booked.settlements[state.reservation_key].usd_micro
+        writes = (WriteRecord(record=settled, purpose=f"settle attempt {job.attempt} of {name}"),)
+    cost = settled.settlements[state.reservation_key].usd_micro
     past = finished_attempt(state, job, reason, message, cost=cost)
     suspended = reason is TrainingReason.Suspended
-    told = (
+    text = (
         SUSPENDED_MESSAGE
         if suspended
         else f"{message[:MAX_MESSAGE_LENGTH]}; attempt {job.attempt + 1} follows"
     )
-    why = TrainingReason.Suspended if suspended else TrainingReason.Retrying
+    next_reason = TrainingReason.Suspended if suspended else TrainingReason.Retrying
     status = with_phase(
         state,
         TrainingPhase.SUSPENDED if suspended else TrainingPhase.PENDING,
-        why,
-        told,
+        next_reason,
+        text,
         facts={"Submitted": False},
         attempts=(*state.run.status.attempts, past)[-MAX_KEPT_ATTEMPTS:],
-        cost_usd=dollars(booked.spent_by(state.uid)),
+        cost_usd=dollars(settled.spent_by(state.uid)),
         job=None,
         estimate=None,
         progress=None,
         ending="",
         **({"active_since": None} if suspended else {}),
     )
-    return Plan(steps=(*writes, *status_steps(state, status, why, told)), requeue_after=0)
+    return Plan(steps=(*writes, *status_steps(state, status, next_reason, text)), requeue_after=0)
 
 
 def finished_attempt(
     state: State, job: JobStatus, reason: TrainingReason, message: str, *, cost: int
 ) -> AttemptStatus:
-    """The attempt as it is remembered; what the next one needs of it is in here."""
+    """The attempt's entry in status.attempts, with all that the next attempt depends on."""
     estimate, (batch, accumulation) = state.run.status.estimate, batch_sizes(attempt_values(state))
-    left = state.report.metrics.get("seconds_left", 0.0) if isinstance(state.report, JobReport) else 0.0
+    remaining = state.report.metrics.get("seconds_left", 0.0) if isinstance(state.report, JobReport) else 0.0
     return AttemptStatus(
         attempt=job.attempt,
         label=job.label,
@@ -160,27 +156,27 @@ def finished_attempt(
         cost_usd=dollars(cost),
         batch_size=batch,
         gradient_accumulation_steps=accumulation,
-        remaining_seconds=round(left) if reason is TrainingReason.TooSlow and 0 < left < 10**7 else 0,
+        remaining_seconds=round(remaining) if reason is TrainingReason.TooSlow and 0 < remaining < 10**7 else 0,
         intended_at=job.intended_at,
         finished_at=state.now.replace(microsecond=0),
     )
 
 
 def backoff_has_not_elapsed(state: State) -> TrainingPlan | None:
-    """After a loss, twice as long after each further one, ten minutes at most."""
-    before = previous_attempt(state)
+    """Waits after a loss: twice as long after each further one, up to ten minutes."""
+    previous = previous_attempt(state)
     if (
-        before is None
-        or before.finished_at is None
-        or TrainingReason.named(before.reason) not in RETRIED_AFTER_BACKOFF
+        previous is None
+        or previous.finished_at is None
+        or TrainingReason.named(previous.reason) not in RETRIED_AFTER_BACKOFF
     ):
         return None
     lost = sum(
         TrainingReason.named(past.reason) in RETRIED_AFTER_BACKOFF for past in state.run.status.attempts
     )
     pause = min(state.settings.retry_seconds * 2 ** (lost - 1), MAX_BACKOFF_SECONDS)
-    left = (before.finished_at + timedelta(seconds=pause) - state.now).total_seconds()
-    return Plan(requeue_after=left) if 0 < left <= pause else None
+    remaining = (previous.finished_at + timedelta(seconds=pause) - state.now).total_seconds()
+    return Plan(requeue_after=remaining) if 0 < remaining <= pause else None
 
 
 def run_is_suspended(state: State) -> TrainingPlan | None:

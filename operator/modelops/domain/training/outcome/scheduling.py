@@ -1,4 +1,4 @@
-"""A job that gets no hardware: given up for another attempt elsewhere, where the choice is the operator's."""
+"""A job that gets no hardware: with flavor `auto`, another attempt tries other hardware."""
 
 from __future__ import annotations
 
@@ -19,10 +19,9 @@ from modelops.ports import Job, ModelInfo
 
 
 def job_is_stuck(state: State, job: Job) -> TrainingPlan | None:
-    """It has waited for long, and other hardware would do: latched, so that it is stopped.
+    """The job has waited too long and other hardware fits: the reason is written to status.ending, which stops the job.
 
-    Without other hardware, or where it was chosen by name, it is waited for until the deadline: a job that waits costs
-    nothing.
+    If no other hardware fits, or the run names its hardware, the job waits until the deadline: waiting costs nothing.
     """
     recorded = state.run.status.job
     since = recorded.intended_at if recorded else None
@@ -40,18 +39,18 @@ def job_is_stuck(state: State, job: Job) -> TrainingPlan | None:
     ):
         if value is UNSEEN:
             return Plan(needs=fact)
-    found = alternative_flavor(state)
-    if not found:
+    alternative = alternative_flavor(state)
+    if not alternative:
         return None
-    here = state.run.status.estimate.flavor if state.run.status.estimate else ""
-    message = f"job {job.id} waited {waited / 60:.0f} min for {here}: {found} is tried in its place"
-    why = TrainingReason.StuckInScheduling
-    latched = with_phase(state, state.run.status.phase, why, message, ending=why.value)
-    return Plan(steps=status_steps(state, latched, why, message), requeue_after=0)
+    flavor = state.run.status.estimate.flavor if state.run.status.estimate else ""
+    message = f"job {job.id} waited {waited / 60:.0f} min for {flavor}: {alternative} is tried instead"
+    reason = TrainingReason.StuckInScheduling
+    latched = with_phase(state, state.run.status.phase, reason, message, ending=reason.value)
+    return Plan(steps=status_steps(state, latched, reason, message), requeue_after=0)
 
 
 def alternative_flavor(state: State) -> str:
-    """Hardware that would be taken if that of the job did not exist; empty where there is none, or nobody says."""
+    """The flavor that would be chosen if the job's did not exist; empty if there is none, or a fact is missing."""
     status = state.run.status
     if (
         not isinstance(state.flavors, tuple)

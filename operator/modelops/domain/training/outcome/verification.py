@@ -24,29 +24,31 @@ from modelops.ports import AttemptClaim, Job, ModelInfo
 
 
 def verify_or_retry(state: State) -> TrainingPlan:
-    """The attempt is over and nothing of it runs: verify, or say why there is no model.
+    """The attempt has ended and none of its jobs runs: verify its model, or start another attempt, or end the run.
 
-    A job that was lost, stopped or ran out of time may have published its model before.
+    A job that was lost, stopped or timed out may have published its model before.
     """
     recorded = state.require_job()
     job = state.job if isinstance(state.job, Job) else None
-    won = isinstance(state.attempt_claim, AttemptClaim) and state.attempt_claim.job == recorded.id
-    if won and (job is None or job.stage == "COMPLETED"):
+    claimed_by_recorded_job = (
+        isinstance(state.attempt_claim, AttemptClaim) and state.attempt_claim.job == recorded.id
+    )
+    if claimed_by_recorded_job and (job is None or job.stage == "COMPLETED"):
         return verify_model(state, job)
     if state.report is UNSEEN:
         return Plan(needs=TrainingFact.REPORT)
-    why, message = classify_end(state, job, state.report if isinstance(state.report, JobReport) else None)
-    if won and why not in UNPUBLISHED_ENDS:
+    reason, message = classify_end(state, job, state.report if isinstance(state.report, JobReport) else None)
+    if claimed_by_recorded_job and reason not in UNPUBLISHED_ENDS:
         for fact, need in ((state.result, TrainingFact.RESULT), (state.lineage, TrainingFact.LINEAGE)):
             if fact is UNSEEN:
                 return Plan(needs=need)
             if isinstance(fact, Outage) and not fact.refused and not state.stop_is_requested:
                 return wait_for_answer(
-                    state, fact, f"job {recorded.id} ended; whether it published cannot be read"
+                    state, fact, f"job {recorded.id} ended; whether it published a model cannot be read"
                 )
         if published_model(state) is not None:
             return verify_model(state, job)
-    return retry_or_conclude(state, why, message)
+    return retry_or_conclude(state, reason, message)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +61,7 @@ class PublishedModel:
 
 
 def published_model(state: State) -> PublishedModel | None:
-    """The model, where its `modelops.json` names this run."""
+    """The model, if its `modelops.json` names this run."""
     lineage = state.lineage if isinstance(state.lineage, dict) else {}
     if not isinstance(state.result, ModelInfo) or lineage.get("run") != state.uid:
         return None
@@ -67,21 +69,21 @@ def published_model(state: State) -> PublishedModel | None:
 
 
 def verify_model(state: State, job: Job | None) -> TrainingPlan:
-    """COMPLETED only means exit 0: the model must be on the Hub, made by this run."""
+    """COMPLETED only means exit code 0: the model must be on the Hub, and its lineage must name this run."""
     for fact, need in ((state.result, TrainingFact.RESULT), (state.lineage, TrainingFact.LINEAGE)):
         if fact is UNSEEN:
             return Plan(needs=need)
         if isinstance(fact, Outage):
-            # An answer that is a no is waited for only as long as the run may take.
+            # A refusal may end, for example when a token is renewed; but a run that must end does not wait for that.
             if fact.refused and (state.stop_is_requested or state.run.status.ending):
-                unread = f"the model could not be verified: {fact.message}"
-                return retry_or_conclude(state, TrainingReason.WeightsMissing, unread)
+                message = f"the model could not be verified: {fact.message}"
+                return retry_or_conclude(state, TrainingReason.WeightsMissing, message)
             return wait_for_answer(state, fact, "the model cannot be verified")
     recorded, repo = state.require_job(), output_repository(state)
     published = published_model(state)
     if published is not None:
         if state.report is UNSEEN:
-            return Plan(needs=TrainingFact.REPORT)  # For its pace; an end does not depend on it.
+            return Plan(needs=TrainingFact.REPORT)  # Only for the measured speed: any answer will do.
         message = f"{repo} is on the Hub and in the registry"
         return conclude_trained(state, message, revision=published.revision, trained_as=published.lineage)
     if job is None:
@@ -89,10 +91,10 @@ def verify_model(state: State, job: Job | None) -> TrainingPlan:
     settle = state.settings.settle_seconds
     since = (state.now - job.finished_at).total_seconds() if job.finished_at else settle
     if since < settle:
-        message = f"job {job.id} ended well; its model is not visible in {repo} yet"
+        message = f"job {job.id} completed; its model is not visible in {repo} yet"
         return wait_in_phase(
             state, TrainingPhase.VERIFYING, TrainingReason.Verifying, message, after=STOPPING_POLL_SECONDS
         )
     log = log_location(job, recorded.url)
-    message = f"job {job.id} ended well but {repo} holds no model of this run; its log: {log}"
+    message = f"job {job.id} completed, but {repo} holds no model of this run; its log: {log}"
     return retry_or_conclude(state, TrainingReason.WeightsMissing, message)
