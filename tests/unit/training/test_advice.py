@@ -11,7 +11,7 @@ SIXTEEN = {"batch_size": 1, "gradient_accumulation_steps": 16, "num_epochs": 3, 
 
 def test_120_examples_in_sixteens_for_three_epochs_are_24_updates() -> None:
     (said,) = recipe_findings("sft", SIXTEEN, examples=120)
-    assert "are 24 updates" in said
+    assert "training makes 24 updates" in said
     assert "gradientAccumulationSteps" in said
     assert recipe_findings("sft", SIXTEEN, examples=267) == ()
 
@@ -19,13 +19,13 @@ def test_120_examples_in_sixteens_for_three_epochs_are_24_updates() -> None:
 @pytest.mark.parametrize(
     ("method", "rate", "words"),
     [
-        ("sft", 2e-5, "little will be learnt"),
+        ("sft", 2e-5, "the model may learn little"),
         ("sft", 4e-5, None),
         ("sft", 1e-3, None),
         ("sft", 2e-3, "may not converge"),
         ("dpo", 5e-6, None),
         ("dpo", 2e-4, "may not converge"),
-        ("orpo", 5e-7, "little will be learnt"),
+        ("orpo", 5e-7, "the model may learn little"),
     ],
 )
 def test_a_rate_outside_a_fifth_to_five_times_is_told(method: str, rate: float, words: str | None) -> None:

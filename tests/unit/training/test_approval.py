@@ -205,7 +205,7 @@ def test_nobody_is_asked_for_ever() -> None:
     plan = looked(run(status), NOW + MOST_OFFERS * DAY)
     assert actions(plan) == ["record"]
     done = next(iter(booked(plan).completed.values()))
-    assert (done.outcome, "nobody approved since 2025-12-09 22:00 UTC" in done.message) == (
+    assert (done.outcome, "no approval since 2025-12-09 22:00 UTC" in done.message) == (
         "ApprovalExpired",
         True,
     )

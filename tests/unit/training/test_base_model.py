@@ -146,7 +146,7 @@ def test_whether_a_model_stops_at_its_templates_end_is_read_from_its_files(
     ("tokenizer", "lacks"),
     [
         (NO_TEMPLATE, "it has no chat template"),
-        (QWEN_BASE, "its chat template ends an answer with no token that it stops at"),
+        (QWEN_BASE, "its chat template ends answers with no token at which it stops"),
     ],
 )
 def test_base_model_without_eos_is_refused_and_its_sibling_named(

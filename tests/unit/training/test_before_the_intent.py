@@ -305,7 +305,7 @@ def test_the_base_models_own_shape_counts_where_the_hub_has_it() -> None:
 
 def test_a_recipe_that_learns_little_is_a_finding() -> None:
     findings = said(decided(**KNOWN)).dataset.findings
-    assert any("little will be learnt" in finding for finding in findings), findings
+    assert any("the model may learn little" in finding for finding in findings), findings
 
 
 EDITED = agent_model(prompt={"user": "edited: {{ inputs.task }}", "assistant": "{{ outputs.docstring }}"})

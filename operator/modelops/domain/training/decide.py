@@ -1,4 +1,4 @@
-"""The decision about a TrainingRun, read top to bottom: the first step with something to say is the plan."""
+"""The decision about a TrainingRun, read top to bottom: the first step that returns a plan decides."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ BEFORE_ANOTHER_INTENT: tuple[Step, ...] = (
 
 
 def prepare_and_submit(state: State) -> TrainingPlan | None:
-    """Check, prepare, price, cover, submit. Once a submission is on record, no edit elsewhere matters.
+    """Check, prepare, price, reserve, submit. Once the intent is in the status, edits of other objects do not matter.
 
-    Another attempt has the data and the recipe of the first, and a price of its own.
+    A further attempt has the data and the recipe of the first one, and a price of its own.
     """
     if state.run.status.job is not None:
         return None
@@ -80,7 +80,7 @@ STEPS: tuple[Step, ...] = (
 
 
 def first_plan(steps: tuple[Step, ...], state: State) -> TrainingPlan | None:
-    """The first step that has something to say."""
+    """The plan of the first step that returns one."""
     for step in steps:
         plan = step(state)
         if plan is not None:
@@ -89,5 +89,5 @@ def first_plan(steps: tuple[Step, ...], state: State) -> TrainingPlan | None:
 
 
 def decide(state: State) -> TrainingPlan:
-    """What to do now about the run."""
+    """The plan for the run in this state."""
     return first_plan(STEPS, state) or Plan()

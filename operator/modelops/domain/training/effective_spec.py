@@ -1,4 +1,4 @@
-"""What the run and its agent say about the training: values, dataset, names, inputs of the version."""
+"""The effective values of a training, from the run, its AgentModel and the installation's settings."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ def training_values(state: State) -> dict[str, Any]:
 
 
 def longest_example_tokens(state: State, dataset: PreparedDataset) -> int:
-    """What a step must have room for: the longest example as it was prepared; else the most that is allowed."""
+    """Tokens of the longest prepared example, for which a step needs memory; if unknown, the most that is allowed."""
     return dataset.longest_tokens or int(training_values(state).get("max_seq_length", 8192))
 
 
 def recipe_digest(method: str, values: dict[str, Any]) -> str:
-    """Digest of the values; fractions as text, so that no float's spelling makes another recipe."""
+    """Digest of the values; fractions as text, so that another spelling of a float makes no other recipe."""
     recipe_values = {key: value for key, value in values.items() if key != STEPS_KEY}
     text = {key: str(value) if isinstance(value, float) else value for key, value in recipe_values.items()}
     return digest_of("recipe/v1", {"method": method, **text})
 
 
 def base_model_name(state: State) -> str:
-    """What is fine-tuned: as the run has it, else the installation's default; empty where neither says."""
+    """The base model: the run's, else the installation's default; empty if neither names one."""
     return state.run.base_model or state.settings.default_base_model
 
 
 def describe_base_model(state: State) -> str:
-    """The same with where it was named, for people."""
+    """The base model with the field or setting that names it, for messages."""
     name = base_model_name(state)
     if state.run.spec.base_model:
         return f"spec.baseModel {name}"
@@ -54,7 +54,7 @@ def describe_base_model(state: State) -> str:
 
 
 def training_dataset(state: State) -> str:
-    """The LangSmith dataset: the run's, else the agent's, else what was read; empty where there is none."""
+    """The LangSmith dataset: the run's, else the agent's, else the one that was read; empty if there is none."""
     own = state.run.spec.dataset.langsmith
     settings = state.agent_model.spec.langsmith if state.agent_model else None
     read = state.run.status.dataset.langsmith_id if state.run.status.dataset else ""
@@ -62,7 +62,7 @@ def training_dataset(state: State) -> str:
 
 
 def agent_name(state: State) -> str:
-    """The agent's own name; the record keeps it where the AgentModel is gone."""
+    """The agent's name in agents.yaml; from the record if the AgentModel was deleted."""
     if state.agent_model is not None:
         return state.agent_model.spec.agent
     return state.require_record().agent
@@ -81,7 +81,7 @@ def billed_namespace(state: State) -> str:
 
 
 def current_prompt_digest(state: State) -> str:
-    """Digest of the prompt contract that the AgentModel has now; after the first attempt, of the one that it had."""
+    """Digest of the AgentModel's current prompt contract; after the first attempt, of the one that attempt used."""
     dataset = state.run.status.dataset
     if state.run.status.attempts and dataset is not None and dataset.prompt_digest:
         return dataset.prompt_digest
@@ -89,9 +89,9 @@ def current_prompt_digest(state: State) -> str:
 
 
 def version_inputs(state: State) -> Inputs:
-    """What the version will have been made from. The contract is the one of the data, whatever was edited since.
+    """The inputs of the version. Its prompt contract is the one with which the data were rendered.
 
-    A status that an older operator wrote does not name it: then it is taken for the one of now.
+    A status that an older operator wrote does not name that contract: then the current one is taken.
     """
     run, dataset = state.run, state.require_dataset()
     return Inputs(

@@ -42,7 +42,7 @@ def dataset_is_prepared(state: State) -> bool:
 
 
 def await_dataset_program(state: State) -> TrainingPlan | None:
-    """Asked before the services are: while the program runs, nobody else needs to be."""
+    """Waits while the program runs; no service is asked meanwhile."""
     if dataset_is_prepared(state):
         return None
     if state.dataset is UNSEEN:
@@ -52,7 +52,7 @@ def await_dataset_program(state: State) -> TrainingPlan | None:
 
 
 def ensure_dataset_prepared(state: State) -> TrainingPlan | None:
-    """Starts the program, starts it again where it died, and takes its result if it follows the contract of now."""
+    """Starts the program, restarts it if it stopped without a result, and accepts a result of the current contract."""
     if dataset_is_prepared(state):
         return None
     result = state.dataset.result if isinstance(state.dataset, ProgramState) else None
@@ -66,16 +66,14 @@ def ensure_dataset_prepared(state: State) -> TrainingPlan | None:
 
 
 def prompt_contract_was_edited(state: State, result: Mapping[str, Any]) -> bool:
-    """Whether the prompt contract was edited since the program was given it; an older program does not say."""
-    used = result.get("prompt_digest")
-    return used is not None and used != current_prompt_digest(state)
+    """Whether spec.prompt was edited after the program started; unknown, and False, for an older program's result."""
+    rendered_with = result.get("prompt_digest")
+    return rendered_with is not None and rendered_with != current_prompt_digest(state)
 
 
 def restart_program(state: State) -> TrainingPlan:
     name = state.run.spec.agent_model_ref.name
-    message = (
-        f"spec.prompt of AgentModel {name} was edited meanwhile: reading {training_dataset(state)} again"
-    )
+    message = f"spec.prompt of AgentModel {name} was edited: reading {training_dataset(state)} again"
     return start_program(state, message, StopDataset())
 
 
@@ -94,14 +92,14 @@ def start_program(state: State, message: str, *before: StopDataset) -> TrainingP
 
 
 def accept_dataset(state: State, result: Mapping[str, Any]) -> TrainingPlan:
-    """The dataset is fixed by the same write as what follows: the intent, the offer, or the end."""
+    """Takes the dataset; the same write fixes what follows: the intent, the offer, or the end."""
     eos = state.require_prompt().eos or ""
     dataset = with_recipe_findings(state, dataset_from_result(result)).model_copy(update={"eos": eos})
     return price_and_submit(with_status(state, state.run.status.model_copy(update={"dataset": dataset})))
 
 
 def with_recipe_findings(state: State, dataset: PreparedDataset) -> PreparedDataset:
-    """What the recipe makes of so many examples is a finding like those about the data."""
+    """The dataset with the findings about the recipe and the base model added to those about the data."""
     findings = (
         *recipe_findings(state.run.spec.method.value, training_values(state), examples=dataset.train),
         *base_model_findings(base_model_name(state), sibling=sibling_name(state)),
@@ -110,7 +108,7 @@ def with_recipe_findings(state: State, dataset: PreparedDataset) -> PreparedData
 
 
 def dataset_from_result(result: Mapping[str, Any]) -> PreparedDataset:
-    """The program's `result.json` as the status shows it."""
+    """The program's `result.json` as status.dataset."""
     return PreparedDataset(
         langsmith_id=str(result.get("dataset_id", "")),
         as_of=str(result.get("as_of", "")),
@@ -128,18 +126,20 @@ def dataset_from_result(result: Mapping[str, Any]) -> PreparedDataset:
 
 
 def retry_or_refuse_dataset(state: State, result: Mapping[str, Any]) -> TrainingPlan:
-    """A service was away: again later. The data are not fit: the run ends, unpaid."""
+    """If a service was unavailable, the program is started again later; if the data are unfit, the run fails."""
     reason, message = str(result.get("reason", "")), str(result.get("message", ""))
     facts = {"DatasetReady": False}
     if not result.get("transient"):
         return fail_run(
             state, TrainingReason.DatasetRefused, told(result, refusal_context(state, reason)), facts=facts
         )
-    why = (
+    outage_reason = (
         TrainingReason.LangSmithUnavailable
         if reason.startswith("LangSmith")
         else TrainingReason.HubUnavailable
     )
-    plan = wait_in_phase(state, TrainingPhase.PREPARING, why, message, after=RETRY_SECONDS, facts=facts)
+    plan = wait_in_phase(
+        state, TrainingPhase.PREPARING, outage_reason, message, after=RETRY_SECONDS, facts=facts
+    )
     retry = RetryDataset(after=RETRY_SECONDS)
     return Plan(steps=(*plan.steps, retry), requeue_after=RETRY_SECONDS)

@@ -15,13 +15,13 @@ from modelops.domain.training.state import State
 
 
 def refusal_context(state: State, reason: str) -> Given:
-    """Where a person finds what the program was given."""
+    """The fields and objects that the program's input came from, for its refusals."""
     run, agent = state.run, state.run.spec.agent_model_ref.name
-    settings, own = state.agent_model.spec.langsmith if state.agent_model else None, run.spec.dataset
+    settings, selection = state.agent_model.spec.langsmith if state.agent_model else None, run.spec.dataset
     dataset = f"spec.langsmith.trainingDataset {training_dataset(state)} of AgentModel {agent}"
-    if own.langsmith:
-        dataset = f"spec.dataset.langsmith {own.langsmith} of TrainingRun {run.metadata.name}"
-    if own.as_of and reason == "DatasetVersionNotFound":
+    if selection.langsmith:
+        dataset = f"spec.dataset.langsmith {selection.langsmith} of TrainingRun {run.metadata.name}"
+    if selection.as_of and reason == "DatasetVersionNotFound":
         dataset = f"spec.dataset.asOf of TrainingRun {run.metadata.name}"
     held_out = (settings.evaluation_dataset if settings else None) or ""
     return Given(
@@ -73,7 +73,7 @@ def dataset_input(state: State) -> dict[str, Any]:
 
 
 def dataset_field(state: State) -> str:
-    """Where a person has written which dataset it is."""
+    """The field that names the dataset, for messages."""
     if state.run.spec.dataset.langsmith:
         return "spec.dataset.langsmith"
     return "the AgentModel's spec.langsmith.trainingDataset"

@@ -1,4 +1,4 @@
-"""Which token ends an answer: a base model that stops at none of its own needs the prompt contract's `eos`."""
+"""The token that ends an answer: a base model without one needs `spec.prompt.eos` of the AgentModel."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from modelops.ports import ModelInfo
 
 INSTRUCT = "-Instruct"
 MAX_LISTED_TOKENS = 8
-"""Special tokens that a message lists at most."""
+"""Maximum number of special tokens in a message."""
 
 
 def end_token_is_unknown(state: State) -> TrainingPlan | None:
-    """The training job would find out that a model cannot learn to stop, but only after it was paid for."""
+    """Fails a run whose model could not learn to end its answers, before the training job is paid for."""
     if price_is_fixed(state):
         return None
     if state.tokenizer is UNSEEN:
@@ -33,23 +33,23 @@ def end_token_is_unknown(state: State) -> TrainingPlan | None:
 
 
 def is_base_model(state: State) -> bool:
-    """Whether the model stops at no token that a chat template of its own writes; False where that is not known."""
+    """Whether the model has no chat template that ends answers with a token at which it stops; False if unknown."""
     files = state.tokenizer
     return isinstance(files, TokenizerFiles) and not (files.template and files.stops_at_its_end)
 
 
 def sibling_of(base_model: str) -> str:
-    """The name that the -Instruct model of a base model has on the Hub."""
+    """The name that a base model's -Instruct model would have on the Hub."""
     return base_model + INSTRUCT
 
 
 def sibling_name(state: State) -> str:
-    """The -Instruct sibling of a base model; empty where the Hub has none, or did not say."""
+    """The -Instruct sibling of a base model; empty if the Hub has none, or did not answer."""
     return state.sibling.repo if is_base_model(state) and isinstance(state.sibling, ModelInfo) else ""
 
 
 def end_token_problem(state: State) -> str:
-    """Why this base model cannot be trained by this contract; empty where it can."""
+    """Why this base model cannot be trained with this prompt contract; empty if it can."""
     files, eos = state.tokenizer, contract_end_token(state)
     if not isinstance(files, TokenizerFiles):
         return ""
@@ -60,25 +60,25 @@ def end_token_problem(state: State) -> str:
     listed = f" (it has {', '.join(tokens[:MAX_LISTED_TOKENS])}{more})" if tokens else ""
     if eos and files.special and eos not in tokens:
         return (
-            f"spec.prompt.eos {eos} of {agent} is no special token of {model}{listed}: correct it, then create a "
+            f"spec.prompt.eos {eos} of {agent} is not a special token of {model}{listed}: correct it, then create a "
             "new run"
         )
     if eos or not is_base_model(state):
         return ""
-    lacks = (
-        "its chat template ends an answer with no token that it stops at"
+    defect = (
+        "its chat template ends answers with no token at which it stops"
         if files.template
         else "it has no chat template"
     )
     sibling = sibling_name(state)
-    instead = f"use {sibling}" if sibling else "use a model that was made for conversations"
+    alternative = f"use {sibling}" if sibling else "use a model that was made for conversations"
     return (
-        f"{model} is a base model: {lacks}. In a new run {instead}, or before it set spec.prompt.eos of {agent} to the "
-        f"special token that is to end an answer{listed}"
+        f"{model} is a base model: {defect}. In a new run {alternative}, or before it set spec.prompt.eos of {agent} "
+        f"to the special token that ends an answer{listed}"
     )
 
 
 def contract_end_token(state: State) -> str:
-    """The prompt contract's; empty where it names none."""
+    """The `eos` of the prompt contract; empty if it names none."""
     agent = state.agent_model
     return (agent.spec.prompt.eos if agent and agent.spec.prompt else None) or ""

@@ -1,4 +1,4 @@
-"""What must be there before a TrainingRun can be prepared: nothing here spends anything."""
+"""What a TrainingRun needs before it can be prepared. These steps spend nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from modelops.domain.training.status import RETRY_SECONDS, fail_run, wait_in_pha
 
 
 def ensure_finalizer(state: State) -> TrainingPlan | None:
-    """The finalizer is there before anything that would have to be undone."""
+    """Adds the finalizer before anything is created that a deletion must clean up."""
     meta = state.run.metadata
     if FINALIZER in meta.finalizers or meta.deletion_timestamp is not None:
         return None
@@ -22,7 +22,7 @@ def ensure_finalizer(state: State) -> TrainingPlan | None:
 
 
 def agent_model_is_missing(state: State) -> TrainingPlan | None:
-    """Once a submission is intended the record is enough: what bills is followed to its end without it."""
+    """Once an intent is in the status, the record is enough: a billed job is followed to its end without AgentModel."""
     run, name = state.run, state.run.spec.agent_model_ref.name
     if state.agent_model is None and (run.status.job is None or state.record is None):
         message = (
@@ -39,7 +39,7 @@ def agent_model_is_missing(state: State) -> TrainingPlan | None:
 
 
 def secret_is_not_usable(state: State) -> TrainingPlan | None:
-    """What is to end ends all the same, where there is a token for that; nothing else goes on."""
+    """The run waits for its Secret. An attempt that must end does not wait if a token to stop its job is available."""
     ending = state.attempt_must_end and state.run.status.job is not None
     if not state.secret_problem or (ending and state.can_clean_up):
         return None
@@ -53,7 +53,7 @@ def secret_is_not_usable(state: State) -> TrainingPlan | None:
 
 
 def jobs_are_disabled(state: State) -> TrainingPlan | None:
-    """Those of Hugging Face; what runs in this cluster needs none."""
+    """Hugging Face Jobs are disabled; a run in this cluster does not need them."""
     if state.settings.jobs_enabled or cluster_hardware(state.run) is not None:
         return None
     return wait_in_phase(
@@ -80,7 +80,7 @@ def prompt_contract_is_missing(state: State) -> TrainingPlan | None:
 
 
 def base_model_is_not_named(state: State) -> TrainingPlan | None:
-    """Fixed when the dataset is begun; until then the installation's default may still come or change."""
+    """The base model is fixed when the dataset is started; until then the installation's default may be set."""
     if base_model_name(state):
         return None
     return wait_in_phase(

@@ -1,4 +1,4 @@
-"""A run's training values: of the run, of its AgentModel, of the method, and the defaults, in that order."""
+"""A run's training values. Order of precedence: run, AgentModel, defaults of the method, general defaults."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _FRACTIONS = frozenset({"beta", "learning_rate", "warmup_ratio"})
 
 
 def snake_case_values(config: TrainingConfig | None) -> dict[str, Any]:
-    """The set values under the mission's snake_case names, fractions as numbers."""
+    """The values that are set, under the snake_case names of training_defaults.yaml, fractions as numbers."""
     if config is None:
         return {}
     values = {to_snake(key): value for key, value in config.wire().items()}

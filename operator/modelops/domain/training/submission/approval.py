@@ -1,4 +1,4 @@
-"""The approval of a TrainingRun: asked for once for each offer, frozen in a digest, awaited, and checked."""
+"""The approval of a TrainingRun: requested once for each offer, awaited, and checked against the offer's digest."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ DIGEST_FORM = "training-approval/v1"
 
 @dataclass(frozen=True, kw_only=True)
 class Offer:
-    """A price that a person is asked to approve."""
+    """A price that a person must approve before `valid_until`."""
 
     price: Estimate
     valid_until: datetime
 
 
 def current_offer(state: State) -> Offer | None:
-    """The offer in the status; None where there is no price, or one that needs no approval."""
+    """The offer in the status; None if there is no price, or if the price needs no approval."""
     price = state.run.status.estimate
     if price is None or price.valid_until is None:
         return None
@@ -42,32 +42,29 @@ def current_offer(state: State) -> Offer | None:
 
 
 def approval_has_expired(state: State) -> TrainingPlan | None:
-    """The last offer expired: the run ends, through the record, so that a late reservation fails."""
+    """The last offer expired: the run ends. The record is written first, so that a late reservation fails."""
     since = asked_since(state)
     if since is None or price_is_fixed(state):
         return None
     seconds = state.settings.approval_seconds
     if state.now < wait_ends(since, seconds=seconds):
         return None
-    cost = (
-        f"earlier attempts cost {shown(spent_micro_usd(state))}"
-        if spent_micro_usd(state)
-        else "nothing was spent"
-    )
-    message = f"nobody approved since {format_time(since)}; {cost}: create a new run to ask again"
+    spent = spent_micro_usd(state)
+    cost = f"earlier attempts cost {shown(spent)}" if spent else "nothing was spent"
+    message = f"no approval since {format_time(since)}; {cost}: create a new run to ask again"
     return conclude(state, TrainingReason.ApprovalExpired, message)
 
 
 def withdraw_changed_offer(state: State) -> TrainingPlan | None:
-    """Prompt, recipe or account are not what was asked about: the data are prepared and the offer made anew."""
+    """Prompt, recipe or account changed after the offer: the dataset is prepared again and a new offer is made."""
     offer = current_offer(state)
     if offer is None or offer_digest(state, offer) == state.run.status.approval_digest:
         return None
     message = (
         f"AgentModel {state.run.spec.agent_model_ref.name} or the installation's training defaults were edited "
-        "since the approval was asked for: the dataset is prepared anew, and a new approval is asked for"
+        "after the approval was requested: the dataset is prepared again, and a new approval is requested"
     )
-    began_anew = with_phase(
+    restarted = with_phase(
         state,
         TrainingPhase.PREPARING,
         TrainingReason.PreparingDataset,
@@ -78,17 +75,17 @@ def withdraw_changed_offer(state: State) -> TrainingPlan | None:
         base_revision="",
         approval_digest="",
     )
-    told = status_steps(state, began_anew, TrainingReason.PreparingDataset, message)
-    return Plan(steps=(StopDataset(), *told), requeue_after=0)
+    writes = status_steps(state, restarted, TrainingReason.PreparingDataset, message)
+    return Plan(steps=(StopDataset(), *writes), requeue_after=0)
 
 
 def ask_for_approval(state: State, price: Estimate) -> TrainingPlan:
-    """The offer and its digest, frozen in one write; nothing is reserved."""
+    """Writes the offer and its digest at once, and waits; nothing is reserved yet."""
     run, agent = state.run, state.require_agent_model()
     if agent.spec.approval_policy.forbid_self_approval and run.spec.requested_by is None:
         message = (
             f"{describe_offer(state, price)}, and spec.approvalPolicy of AgentModel {agent.metadata.name} forbids "
-            "self-approval: say who asks in spec.requestedBy of a new run"
+            "self-approval: name the requester in spec.requestedBy of a new run"
         )
         return fail_run(state, TrainingReason.SelfApproval, message, facts={"Approved": False})
     since = asked_since(state) or state.now
@@ -106,7 +103,7 @@ def ask_for_approval(state: State, price: Estimate) -> TrainingPlan:
 
 
 def ensure_approved(state: State) -> TrainingPlan | None:
-    """An offer stands: it is approved, and goes on as any run does; or what is lacking is said."""
+    """There is an offer: if it is approved, the run is submitted; if not, the status says what is missing."""
     approval, offer = state.run.spec.approval, current_offer(state)
     if offer is None:
         return None
@@ -126,7 +123,7 @@ def ensure_approved(state: State) -> TrainingPlan | None:
 
 
 def offer_digest(state: State, offer: Offer) -> str:
-    """The digest of all that is approved: which run, what it learns from and how, where, for how much."""
+    """The digest of all that is approved: run, inputs of the version, data, account, hardware and price."""
     price = offer.price
     content = {
         "run": state.uid,
@@ -148,7 +145,7 @@ def offer_digest(state: State, offer: Offer) -> str:
 
 
 def approval_flaw(state: State, approval: Approval) -> Flaw | None:
-    """What is wrong with the approval that the run has."""
+    """What is wrong with the run's approval; None if it counts."""
     run, agent = state.run, state.require_agent_model()
     return flaw(
         approval,
@@ -160,21 +157,22 @@ def approval_flaw(state: State, approval: Approval) -> Flaw | None:
 
 
 def missing_approval(state: State, offer: Offer) -> tuple[TrainingReason, str]:
-    """Reason and words for the person who may approve."""
+    """Reason and message for the person who may approve."""
     run, approval = state.run, state.run.spec.approval
-    where = f"modelops approve {run.metadata.name} -n {run.metadata.namespace}"
-    remedy = f"approve it with `{where}` until {format_time(offer.valid_until)}"
-    wrong = approval_flaw(state, approval) if approval is not None else None
-    if wrong is not None:
-        return TrainingReason.named(wrong.reason), f"{wrong.message}; {remedy}"
+    command = f"modelops approve {run.metadata.name} -n {run.metadata.namespace}"
+    remedy = f"approve it with `{command}` until {format_time(offer.valid_until)}"
+    approval_problem = approval_flaw(state, approval) if approval is not None else None
+    if approval_problem is not None:
+        return TrainingReason.named(approval_problem.reason), f"{approval_problem.message}; {remedy}"
     return TrainingReason.NeedsApproval, f"{describe_offer(state, offer.price)}: {remedy}"
 
 
 def describe_offer(state: State, price: Estimate) -> str:
-    agent, before, high = state.require_agent_model(), spent_micro_usd(state), shown(micro(price.high_usd))
+    """What is asked for, and why it needs an approval."""
+    agent, spent, high = state.require_agent_model(), spent_micro_usd(state), shown(micro(price.high_usd))
     cost = f"the training may cost up to {high}"
-    if before:
-        cost = f"attempt {state.attempt} may cost up to {high} after {shown(before)} for those before"
+    if spent:
+        cost = f"attempt {state.attempt} may cost up to {high}, after {shown(spent)} for earlier attempts"
     return (
         f"{cost}, with further attempts up to spec.maxUSD ${state.run.spec.max_usd}; that is above "
         f"spec.budget.approvalAboveUSD ${agent.spec.budget.approval_above_usd} of AgentModel {agent.metadata.name}"
@@ -182,10 +180,10 @@ def describe_offer(state: State, price: Estimate) -> str:
 
 
 def asked_since(state: State) -> datetime | None:
-    """When the run first asked; renewing the offer does not move it."""
+    """When the run first asked for an approval; renewed offers do not change it. None if it is not waiting."""
     found = condition_of(state.run.status.conditions, "Approved")
-    waits = found is not None and found.status is ConditionStatus.FALSE
-    return found.last_transition_time if found is not None and waits else None
+    is_waiting = found is not None and found.status is ConditionStatus.FALSE
+    return found.last_transition_time if found is not None and is_waiting else None
 
 
 def seconds_until_expiry(state: State, offer: Offer) -> float:

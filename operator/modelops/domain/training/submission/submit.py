@@ -36,24 +36,25 @@ from modelops.domain.training.submission.checkpoints import STEPS_KEY, checkpoin
 from modelops.domain.versions import next_version
 
 UNAVAILABLE_SECONDS = 10.0
+"""Before the service is asked again, if it takes no jobs and names no time."""
 SETTLE_POLL_SECONDS = 1.0
 
 
 def ensure_submitted(state: State) -> TrainingPlan | None:
-    """The submission of an attempt that has none."""
+    """Submits the attempt, unless its intent is in the status already."""
     return reserve_and_submit(state) if state.run.status.job is None else None
 
 
 def reserve_and_submit(state: State) -> TrainingPlan:
-    """1. Reserve. 2. Intent. 3. POST, only because this plan wrote the intent just before."""
+    """Steps 1 to 3: reserve, write the intent, POST. The POST is sent only because the same plan wrote the intent."""
     estimate = state.require_estimate()
     high = micro(estimate.high_usd)
     existing = state.require_record().reservations.get(state.reservation_key)
     missing = unreserved_micro_usd(state, high)
     if missing > 0 and (message := budget_shortage(state, missing)):
         return conclude(state, TrainingReason.OverBudget, message)
-    covers = existing is not None and missing <= 0 and reservation_matches_inputs(state, existing)
-    reservation, reserve = (existing, ()) if existing and covers else reserve_attempt(state, high)
+    is_covered = existing is not None and missing <= 0 and reservation_matches_inputs(state, existing)
+    reservation, reserve = (existing, ()) if existing and is_covered else reserve_attempt(state, high)
     message = f"up to {shown(high)} reserved; submitting to {estimate.flavor}"
     job = first_intent(state)
     status = with_phase(
@@ -73,13 +74,15 @@ def reserve_and_submit(state: State) -> TrainingPlan:
 
 
 def reservation_matches_inputs(state: State, existing: Reservation) -> bool:
-    """Whether its version was allocated for what would be trained now: a crash may have come before the intent,
-    and the data be read anew since."""
+    """Whether the reserved version was allocated for the current inputs.
+
+    It was not if the process stopped before the intent and the data were read again since.
+    """
     return state.require_record().allocated.get(existing.version) == vars(version_inputs(state))
 
 
 def reserve_attempt(state: State, high: int) -> tuple[Reservation, tuple[WriteRecord, ...]]:
-    """The cover of the attempt and the version that it may become, and the write of both."""
+    """The attempt's reservation, with the version that its model will get, and the write of both."""
     run, record = state.run, state.require_record()
     inputs = version_inputs(state)
     version = version_of_earlier_attempt(state) or next_version(
@@ -104,10 +107,12 @@ def reserve_attempt(state: State, high: int) -> tuple[Reservation, tuple[WriteRe
 
 
 def version_of_earlier_attempt(state: State) -> str:
-    """The version that was allocated for an earlier attempt; empty where there is none."""
+    """The version that was allocated for an earlier attempt; empty if there is none."""
     settlements = state.require_record().settlements
-    booked = (settlements.get(f"{state.uid}/{past.attempt}") for past in state.run.status.attempts)
-    return next((settlement.version for settlement in booked if settlement and settlement.version), "")
+    settled_attempts = (settlements.get(f"{state.uid}/{past.attempt}") for past in state.run.status.attempts)
+    return next(
+        (settlement.version for settlement in settled_attempts if settlement and settlement.version), ""
+    )
 
 
 def first_intent(state: State) -> JobStatus:
@@ -158,14 +163,14 @@ def submission_of_intent(state: State, job: JobStatus, version: str) -> SubmitJo
 
 
 def resolve_submission(state: State) -> TrainingPlan | None:
-    """What became of the submission: taken, refused, not taken now, or unknown."""
-    job, mine = state.run.status.job, state.submission
+    """The intent has no job yet: the service accepted it, refused it, asked to wait, or its answer is unknown."""
+    job, submission = state.run.status.job, state.submission
     if job is None or job.id:
         return None
-    if mine is not None and mine.job is not None:
-        return record_submitted_job(state, job, job_id=mine.job.id, url=mine.job.url)
-    if mine is not None and mine.refused:
-        message = f"the service refused the job: {mine.refused}"
+    if submission is not None and submission.job is not None:
+        return record_submitted_job(state, job, job_id=submission.job.id, url=submission.job.url)
+    if submission is not None and submission.refused:
+        message = f"the service refused the job: {submission.refused}"
         status = with_phase(
             state,
             TrainingPhase.SUBMITTING,
@@ -176,9 +181,9 @@ def resolve_submission(state: State) -> TrainingPlan | None:
         return Plan(
             steps=status_steps(state, status, TrainingReason.SubmissionRefused, message), requeue_after=0
         )
-    if mine is not None and mine.unavailable:
-        message = f"the service does not take jobs at the moment: {mine.unavailable}; trying again"
-        after = mine.retry_after or UNAVAILABLE_SECONDS
+    if submission is not None and submission.unavailable:
+        message = f"the service does not take jobs at the moment: {submission.unavailable}; trying again"
+        after = submission.retry_after or UNAVAILABLE_SECONDS
         plan = wait_in_phase(state, TrainingPhase.SUBMITTING, TrainingReason.Submitting, message, after=after)
         forget = ForgetSubmission(after=after)
         return Plan(steps=(*plan.steps, forget), requeue_after=after)
@@ -186,13 +191,14 @@ def resolve_submission(state: State) -> TrainingPlan | None:
 
 
 def adopt_or_resubmit(state: State, job: JobStatus) -> TrainingPlan:
-    """4. After a restart or a lost answer: settle, look by label, and only then submit again."""
+    """Step 4, after a restart or a lost answer: wait, list jobs by label, and only then submit again."""
     if not state.settle_period_passed:
         return wait_in_phase(
             state,
             TrainingPhase.SUBMITTING,
             TrainingReason.SubmissionUncertain,
-            f"submission {job.submissions} has no known answer; looking for label {job.label} after a settle period",
+            f"submission {job.submissions} has no known answer; jobs with label {job.label} are listed after a settle "
+            "period",
             after=SETTLE_POLL_SECONDS,
         )
     if state.labelled is UNSEEN:
@@ -204,25 +210,27 @@ def adopt_or_resubmit(state: State, job: JobStatus) -> TrainingPlan:
         return record_submitted_job(state, job, job_id=found.id, url=found.url)
     if state.agent_model is None:
         name = state.run.spec.agent_model_ref.name
-        message = f"AgentModel {name} (spec.agentModelRef) is gone: nothing is submitted again without it"
+        message = (
+            f"AgentModel {name} (spec.agentModelRef) was deleted: without it, nothing is submitted again"
+        )
         phase = state.run.status.phase
         return wait_in_phase(state, phase, TrainingReason.AgentModelNotFound, message, after=RETRY_SECONDS)
     return resubmit(state, job)
 
 
 def resubmit(state: State, job: JobStatus) -> TrainingPlan:
-    """A new intent and its POST; the reservation of the attempt covers both."""
-    again = job.model_copy(update={"submissions": job.submissions + 1})
-    status = state.run.status.model_copy(update={"job": again})
+    """A new intent and its POST; the attempt's reservation covers both submissions."""
+    resubmitted = job.model_copy(update={"submissions": job.submissions + 1})
+    status = state.run.status.model_copy(update={"job": resubmitted})
     reservation = state.require_record().reservations.get(state.reservation_key)
     version = reservation.version if reservation else ""
     return Plan(
-        steps=(WriteStatus(status=status), submission_of_intent(state, again, version)), requeue_after=0
+        steps=(WriteStatus(status=status), submission_of_intent(state, resubmitted, version)), requeue_after=0
     )
 
 
 def record_submitted_job(state: State, job: JobStatus, *, job_id: str, url: str) -> TrainingPlan:
-    """5. The job's id is on record."""
+    """Step 5: writes the job's id into the status."""
     message = hardware_wait_message(job_id)
     status = with_phase(
         state,
