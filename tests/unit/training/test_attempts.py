@@ -239,7 +239,7 @@ def test_a_job_that_saw_it_was_too_slow_is_followed_by_one_with_the_time_that_it
     refused = next_intent(over(dear, report=slow), dear)
     (done,) = booked(refused).completed.values()
     assert done.outcome == "OverMaxUSD"
-    assert "another attempt may cost up to $3.13, those so far cost $0.03" in done.message
+    assert "another attempt may cost up to $3.13, earlier attempts cost $0.03" in done.message
 
 
 def test_a_further_attempt_is_bounded_by_what_is_left_of_the_money() -> None:

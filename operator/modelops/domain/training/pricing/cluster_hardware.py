@@ -1,4 +1,4 @@
-"""Training on hardware of one's own: what it is, and what an hour of it costs by the installation's own word."""
+"""Hardware of this cluster: what a run asks for, and its price per hour by the installation's training defaults."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HUGGING_FACE_FIELD = "spec.backend.huggingFace.flavor"
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterHardware:
-    """`gpus`: of each node. `field`: where the run says it."""
+    """The devices that a run asks for. `gpus`: of each node. `field`: the field of the run that names the device."""
 
     backend: KubernetesBackend | TrainJobBackend
     device: DeviceKind
@@ -27,18 +27,18 @@ class ClusterHardware:
 
     @property
     def name(self) -> str:
-        """As a flavor's name: `l40sx2`, `h100x8-4nodes`, `cpu-basic`."""
+        """The hardware as the name of a flavor: `l40sx2`, `h100x8-4nodes`, `cpu-basic`."""
         name = f"{self.device.value}x{self.gpus}" if self.gpus else self.device.value
         return f"{name}-{self.nodes}nodes" if self.nodes > 1 else name
 
     @property
     def price_key(self) -> str:
-        """Under `cost_estimates`; the price of one GPU, or of one node without any."""
+        """Key under `cost_estimates`: the price per hour of one GPU, or of one node without GPUs."""
         return self.device.value.replace("-", "_") + "_per_hour"
 
 
 def cluster_hardware(run: TrainingRun) -> ClusterHardware | None:
-    """The hardware; None where the run is not trained in this cluster."""
+    """The run's hardware in this cluster; None if it trains elsewhere."""
     kubernetes, train_job = run.spec.backend.kubernetes, run.spec.backend.train_job
     if kubernetes is not None:
         field = "spec.backend.kubernetes.device"
@@ -57,23 +57,23 @@ def cluster_hardware(run: TrainingRun) -> ClusterHardware | None:
 
 
 def hugging_face_backend(run: TrainingRun) -> HuggingFaceBackend:
-    """The backend of a run that has no hardware in this cluster: the API admits no run without a backend."""
+    """The backend of a run that does not train in this cluster; the API admits no run without a backend."""
     return require_established(run.spec.backend.hugging_face, "spec.backend.huggingFace")
 
 
-def cluster_flavor(own: ClusterHardware, defaults: Mapping[str, Any]) -> Flavor:
-    """The hardware with the price of all of it; 0 where the training defaults name none."""
-    each = defaults.get("cost_estimates", {}).get(own.price_key, 0)
-    devices = max(1, own.gpus) * own.nodes
+def cluster_flavor(hardware: ClusterHardware, defaults: Mapping[str, Any]) -> Flavor:
+    """The hardware as a flavor, with the price of all its devices; 0 if the training defaults name no price."""
+    price = defaults.get("cost_estimates", {}).get(hardware.price_key, 0)
+    devices = max(1, hardware.gpus) * hardware.nodes
     return Flavor(
-        name=own.name,
-        usd_micro_per_hour=micro(str(each)) * devices,
-        accelerator=f"{own.gpus * own.nodes}x {own.device.value}" if own.gpus else "",
+        name=hardware.name,
+        usd_micro_per_hour=micro(str(price)) * devices,
+        accelerator=f"{hardware.gpus * hardware.nodes}x {hardware.device.value}" if hardware.gpus else "",
         devices=devices,
     )
 
 
 def hardware_field(run: TrainingRun) -> str:
-    """Where the run names its hardware, for messages."""
-    own = cluster_hardware(run)
-    return own.field if own else HUGGING_FACE_FIELD
+    """The field in which the run names its hardware, for messages."""
+    hardware = cluster_hardware(run)
+    return hardware.field if hardware else HUGGING_FACE_FIELD

@@ -1,4 +1,4 @@
-"""How fast trainings were, kept in the record: an estimate against what came of it corrects the next of its kind."""
+"""Speeds of finished trainings, kept in the record: the next estimate of the same kind uses them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from modelops.domain.record import Record, Speeds
 from modelops.domain.training.state import State
 
 MAX_RUNS: Final = 8
-"""Of a kind: the newest ones count."""
+"""Newest measurements that are kept of a flavor, method and base model."""
 MAX_KINDS: Final = 32
+"""Combinations of flavor, method and base model; the ones trained last are kept."""
 CREDIBLE_SPEED: Final = (0.01, 1e7)
-"""Tokens per second; what is outside is a mistake of the job's."""
+"""Tokens per second; a value outside this range is an error of the job."""
 
 
 def with_measured_speed(state: State, record: Record) -> Record:
-    """The record with the speed of the attempt that is being settled, where its job told one."""
+    """The record with the speed of the attempt that is being settled, if its job reported one."""
     speed = measured_speed(state)
     if speed is None or state.reservation_key in record.settlements:
         return record
@@ -35,17 +36,17 @@ def with_measured_speed(state: State, record: Record) -> Record:
 
 
 def measured_speed(state: State) -> float | None:
-    """Tokens per second of the training, in the tokens that the dataset was estimated to have.
+    """Tokens per second of the training, counted as status.dataset.tokens counts them.
 
-    So that the next estimate, which counts the same way, is right also where the tokenizer makes more of a text
-    than was assumed. None where the job did not train long enough to say so.
+    The next estimate counts in the same way, so it is right even if the tokenizer makes more tokens than were assumed.
+    None if the job did not train long enough to measure its speed.
     """
     report, dataset = state.report, state.run.status.dataset
     if not isinstance(report, JobReport) or dataset is None or state.run.status.estimate is None:
         return None
-    told = report.kind == "done" or report.failure == "too_slow"
+    has_measurement = report.kind == "done" or report.failure == "too_slow"
     seconds = report.metrics.get("seconds_per_step", 0.0)
-    if not told or seconds <= 0 or report.step <= 0:
+    if not has_measurement or seconds <= 0 or report.step <= 0:
         return None
     speed = dataset.tokens * report.epoch / report.step / seconds
     return _rounded(speed) if CREDIBLE_SPEED[0] <= speed <= CREDIBLE_SPEED[1] else None
@@ -58,5 +59,5 @@ def measured_speeds(record: Record | None, *, method: str, base_model: str) -> d
 
 
 def _rounded(value: float) -> float:
-    """Four digits: more were never measured."""
+    """Rounded to four digits, the precision of the measurement."""
     return round(value, 3 - math.floor(math.log10(value)))

@@ -1,4 +1,4 @@
-"""How much memory of a device a LoRA training needs, and whether it has that much: asked before any money.
+"""Memory that a LoRA training needs on a device, checked before anything is spent.
 
 Per device, in bytes, with T the tokens of one step on it (batch x sequences of an example x longest example):
 
@@ -27,12 +27,12 @@ RUNTIME_BYTES = GIGABYTE
 SEQUENCES = {"sft": 1, "dpo": 2, "orpo": 2}
 """Sequences that one example puts through the model at once: DPO and ORPO compare a chosen and a rejected one."""
 USABLE_MEMORY = 0.94
-"""Part of a device's nominal memory that a process can have: an A10G of "24 GB" gives 22.5 GB."""
+"""Fraction of a device's nominal memory that a process can use: an A10G of "24 GB" has 22.5 GB."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StepLoad:
-    """What a step puts on one device. `length`: longest example in tokens."""
+    """What a training step processes on one device. `length`: tokens of the longest example."""
 
     method: str
     batch: int
@@ -47,7 +47,7 @@ class StepLoad:
 
 @dataclass(frozen=True, kw_only=True)
 class MemoryNeed:
-    """Bytes by part."""
+    """Memory that a training needs on one device: bytes by part."""
 
     weights: int
     adapter: int
@@ -71,7 +71,7 @@ class MemoryNeed:
 
 
 def required_memory(shape: ModelShape, load: StepLoad, *, bytes_per_value: int = 2) -> MemoryNeed:
-    """The peak of one device."""
+    """The peak memory of one device."""
     tokens = load.tokens
     checkpoints = bytes_per_value * shape.layers * tokens * shape.hidden
     layer = bytes_per_value * tokens * (6 * shape.hidden + 3 * shape.feed_forward)
@@ -86,12 +86,12 @@ def required_memory(shape: ModelShape, load: StepLoad, *, bytes_per_value: int =
 def memory_shortage(
     shape: ModelShape, load: StepLoad, *, device_gigabytes: int, bytes_per_value: int = 2
 ) -> str:
-    """Why a device with so much memory is too small, with the arithmetic; empty where it fits."""
-    needed = required_memory(shape, load, bytes_per_value=bytes_per_value)
+    """Why a device with so much memory is too small, with the arithmetic; empty if the training fits."""
+    need = required_memory(shape, load, bytes_per_value=bytes_per_value)
     usable = int(device_gigabytes * GIGABYTE * USABLE_MEMORY)
-    if needed.total <= usable:
+    if need.total <= usable:
         return ""
     return (
-        f"{load.method} with {load.batch} x {load.length} tokens on a device needs {needed.total / GIGABYTE:.1f} GB "
-        f"({needed}; modelled from {shape.source}) and {usable / GIGABYTE:.1f} of {device_gigabytes} GB can be used"
+        f"{load.method} with {load.batch} x {load.length} tokens on a device needs {need.total / GIGABYTE:.1f} GB "
+        f"({need}; modelled from {shape.source}) and {usable / GIGABYTE:.1f} of {device_gigabytes} GB can be used"
     )

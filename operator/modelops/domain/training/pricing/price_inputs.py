@@ -22,21 +22,21 @@ from modelops.domain.training.status import RETRY_SECONDS, fail_run, wait_for_hu
 
 
 def ensure_hardware_priced(state: State) -> TrainingPlan | None:
-    """Cheap questions come first: flavor and base model, before the dataset is read."""
+    """The run's hardware has a price. This is checked before the dataset is read, which takes longer."""
     if price_is_fixed(state):
         return None
-    own = cluster_hardware(state.run)
-    if own is not None:
-        return ensure_cluster_hardware_priced(state, own)
+    hardware = cluster_hardware(state.run)
+    if hardware is not None:
+        return ensure_cluster_hardware_priced(state, hardware)
     backend = hugging_face_backend(state.run)
     if state.flavors is UNSEEN:
         return Plan(needs=TrainingFact.FLAVORS)
-    asked = f"{HUGGING_FACE_FIELD} {backend.flavor!r} of TrainingRun {state.run.metadata.name}"
+    requested = f"{HUGGING_FACE_FIELD} {backend.flavor!r} of TrainingRun {state.run.metadata.name}"
     if isinstance(state.flavors, Outage):
-        message = f"no price for {asked}: {state.flavors.message}"
+        message = f"no price for {requested}: {state.flavors.message}"
         if state.flavors.refused:
             return fail_run(
-                state, TrainingReason.PriceUnknown, f"{message}; create a new run when that is put right"
+                state, TrainingReason.PriceUnknown, f"{message}; create a new run after that is fixed"
             )
         return wait_for_price(
             state, f"{message}; trying again", after=state.flavors.retry_after or RETRY_SECONDS
@@ -45,29 +45,29 @@ def ensure_hardware_priced(state: State) -> TrainingPlan | None:
     if backend.flavor == AUTO:
         if any(flavor.usd_micro_per_hour > 0 for flavor in state.flavors):
             return None
-        asked = f"{HUGGING_FACE_FIELD} auto"
-        message = f"the service lists no priced hardware for {asked}; nothing is spent without a price"
+        requested = f"{HUGGING_FACE_FIELD} auto"
+        message = f"the service lists no priced hardware for {requested}; nothing is spent without a price"
         return wait_for_price(state, message, after=RETRY_SECONDS * 4)
     if backend.flavor not in listed:
-        message = f"{asked} is not offered; choose one of auto, {', '.join(sorted(listed))} in a new run"
+        message = f"{requested} is not offered; choose one of auto, {', '.join(sorted(listed))} in a new run"
         return fail_run(state, TrainingReason.FlavorUnknown, message)
     if listed[backend.flavor].usd_micro_per_hour <= 0:
         message = (
-            f"the service lists no price for {asked}; nothing is spent without one: wait for it, or choose another "
+            f"the service lists no price for {requested}; nothing is spent without one: wait for it, or choose another "
             "flavor in a new run"
         )
         return wait_for_price(state, message, after=RETRY_SECONDS * 4)
     return None
 
 
-def ensure_cluster_hardware_priced(state: State, own: ClusterHardware) -> TrainingPlan | None:
-    """No service lists it: the installation's training defaults say what an hour costs."""
-    if cluster_flavor(own, state.settings.defaults).usd_micro_per_hour > 0:
+def ensure_cluster_hardware_priced(state: State, hardware: ClusterHardware) -> TrainingPlan | None:
+    """No service lists hardware of this cluster: the installation's training defaults name its price per hour."""
+    if cluster_flavor(hardware, state.settings.defaults).usd_micro_per_hour > 0:
         return None
     message = (
-        f"the operator's training defaults name no price for {own.field} {own.device.value}: add "
-        f"cost_estimates.{own.price_key}, in US dollars for one {'GPU' if own.gpus else 'node'}, and restart the "
-        "operator; nothing is spent without a price"
+        f"the operator's training defaults name no price for {hardware.field} {hardware.device.value}: add "
+        f"cost_estimates.{hardware.price_key}, in US dollars for one {'GPU' if hardware.gpus else 'node'}, and restart "
+        "the operator; nothing is spent without a price"
     )
     return wait_for_price(state, message, after=RETRY_SECONDS * 4)
 
@@ -77,6 +77,7 @@ def wait_for_price(state: State, message: str, *, after: float) -> TrainingPlan:
 
 
 def base_model_is_not_found(state: State) -> TrainingPlan | None:
+    """The base model must be on the Hub, readable with the agent's token."""
     if price_is_fixed(state):
         return None
     if state.base is UNSEEN:
@@ -85,17 +86,17 @@ def base_model_is_not_found(state: State) -> TrainingPlan | None:
     if isinstance(state.base, Outage) and not state.base.refused:
         return wait_for_hub(state, state.base, model)
     if state.base is None or isinstance(state.base, Outage):
-        words = f" ({state.base.message})" if state.base is not None else ""
+        detail = f" ({state.base.message})" if state.base is not None else ""
         message = (
             f"{model} of TrainingRun {state.run.metadata.name} is not on the Hub, or the token may "
-            f"not read it{words}: check the name, and accept the model's terms if it is gated; then create a new run"
+            f"not read it{detail}: check the name, and accept the model's terms if it is gated; then create a new run"
         )
         return fail_run(state, TrainingReason.BaseModelNotFound, message)
     return None
 
 
 def base_config_is_unknown(state: State) -> TrainingPlan | None:
-    """Its shape decides the memory; without one a typical model of its size is taken."""
+    """Waits for the base model's config.json, whose shape decides the memory; if it has none, a typical one is used."""
     if price_is_fixed(state):
         return None
     if state.base_config is UNSEEN:

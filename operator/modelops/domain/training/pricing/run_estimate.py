@@ -39,9 +39,9 @@ from modelops.domain.training.state import State
 
 
 def estimate_attempt(state: State, dataset: PreparedDataset) -> Estimate:
-    """The estimate for what was prepared, on the flavor that is named or on the cheapest. Raises CannotEstimate.
+    """The estimate of an attempt with this dataset. Raises CannotEstimate.
 
-    Of a further attempt it is bounded by what is left of spec.maxUSD, as long as that is a sensible time.
+    For a further attempt it is limited to what is left of spec.maxUSD, if the training can end within that.
     """
     found = estimate_on_hardware(state, attempt_workload(state, dataset))
     if previous_attempt(state) is None:
@@ -49,22 +49,22 @@ def estimate_attempt(state: State, dataset: PreparedDataset) -> Estimate:
     return limited_to(unspent_micro_usd(state), with_previous_measurement(state, found))
 
 
-def estimate_on_hardware(state: State, wanted: Workload) -> Estimate:
-    """The estimate on the hardware of one's own, on the flavor that is named, or on the cheapest."""
-    own = cluster_hardware(state.run)
-    if own is not None:
-        found = estimate_cost(wanted, require_hardware(cluster_flavor(own, state.settings.defaults)))
-        source = found.source.replace("the service's list", f"cost_estimates.{own.price_key}")
+def estimate_on_hardware(state: State, workload: Workload) -> Estimate:
+    """The estimate on the hardware in this cluster, on the named flavor, or on the cheapest that fits."""
+    hardware = cluster_hardware(state.run)
+    if hardware is not None:
+        found = estimate_cost(workload, require_hardware(cluster_flavor(hardware, state.settings.defaults)))
+        source = found.source.replace("the service's list", f"cost_estimates.{hardware.price_key}")
         return found.model_copy(update={"source": source})
     backend, flavors = hugging_face_backend(state.run), state.require_flavors()
     if backend.flavor != AUTO:
         flavor = next(flavor for flavor in flavors if flavor.name == backend.flavor)
-        return estimate_cost(wanted, require_hardware(flavor))
-    kept = reusable_flavor(state, flavors)
-    if kept is not None:
-        return estimate_cost(wanted, require_hardware(kept))
+        return estimate_cost(workload, require_hardware(flavor))
+    reusable = reusable_flavor(state, flavors)
+    if reusable is not None:
+        return estimate_cost(workload, require_hardware(reusable))
     return choose_flavor(
-        wanted,
+        workload,
         eligible_flavors(state, flavors),
         minutes=minutes_left(state),
         defaults=state.settings.defaults,
@@ -72,29 +72,29 @@ def estimate_on_hardware(state: State, wanted: Workload) -> Estimate:
 
 
 def minutes_left(state: State) -> int:
-    """Until the deadline."""
+    """Whole minutes until spec.activeDeadlineSeconds has passed."""
     since = state.run.status.active_since
-    passed = (state.now - since).total_seconds() if since else 0.0
-    return int((state.run.spec.active_deadline_seconds - passed) // 60)
+    elapsed = (state.now - since).total_seconds() if since else 0.0
+    return int((state.run.spec.active_deadline_seconds - elapsed) // 60)
 
 
 def unspent_micro_usd(state: State) -> int:
-    """Micro-USD of spec.maxUSD that no attempt has cost yet."""
+    """What is left of spec.maxUSD after earlier attempts, in micro-USD."""
     return max(0, micro(state.run.spec.max_usd) - spent_micro_usd(state))
 
 
 def with_previous_measurement(state: State, found: Estimate) -> Estimate:
-    """Where the attempt before measured how long the rest takes on this hardware, that and nothing modelled."""
-    before = previous_attempt(state)
-    if before is None or not before.remaining_seconds or before.flavor != found.flavor:
+    """If the previous attempt measured how long the rest takes on this hardware, that replaces the modelled time."""
+    previous = previous_attempt(state)
+    if previous is None or not previous.remaining_seconds or previous.flavor != found.flavor:
         return found
     return with_measured_time(
-        found, seconds=before.remaining_seconds, source=f"time: measured by attempt {before.attempt}"
+        found, seconds=previous.remaining_seconds, source=f"time: measured by attempt {previous.attempt}"
     )
 
 
 def attempt_workload(state: State, dataset: PreparedDataset) -> Workload:
-    """What is to be trained. Raises CannotEstimate where the model's size is not known."""
+    """The work of the attempt. Raises CannotEstimate if the model's size is unknown."""
     values = attempt_values(state)
     parameters = parameter_count(
         base_model_name(state), state.require_base_model().parameters, named=describe_base_model(state)

@@ -13,7 +13,7 @@ from modelops.domain.training.state import State
 
 
 def price_is_fixed(state: State) -> bool:
-    """Whether the price is fixed: an offer until it expires, and no price that lacks the approval it needs."""
+    """Whether the price is fixed: an offer until it expires; any other price unless it needs an approval."""
     offer = state.run.status.estimate
     if offer is None:
         return False
@@ -23,9 +23,9 @@ def price_is_fixed(state: State) -> bool:
 
 
 def needs_approval(state: State, high: int) -> bool:
-    """Whether a person must approve so much, on top of what earlier attempts cost.
+    """Whether a person must approve this amount of micro-USD on top of the cost of earlier attempts.
 
-    Who approved the first attempt approved the whole of spec.maxUSD.
+    The approval of the first attempt covers further attempts up to spec.maxUSD.
     """
     status = state.run.status
     approved = condition_of(status.conditions, "Approved")
@@ -35,16 +35,16 @@ def needs_approval(state: State, high: int) -> bool:
 
 
 def spent_micro_usd(state: State) -> int:
-    """Micro-USD of the run's attempts that are over."""
+    """Cost of the run's finished attempts in micro-USD."""
     return state.record.spent_by(state.uid) if state.record else 0
 
 
 def reason_against_spending(state: State, high: int) -> tuple[TrainingReason, str] | None:
-    """Why so much may not be spent on this run, whoever approves; None where it may."""
-    run, before = state.run, spent_micro_usd(state)
-    if before and before + high > micro(run.spec.max_usd):
+    """Why this amount may not be spent on the run, with or without an approval; None if it may."""
+    run, spent = state.run, spent_micro_usd(state)
+    if spent and spent + high > micro(run.spec.max_usd):
         return TrainingReason.OverMaxUSD, (
-            f"another attempt may cost up to {shown(high)}, those so far cost {shown(before)}, and spec.maxUSD of "
+            f"another attempt may cost up to {shown(high)}, earlier attempts cost {shown(spent)}, and spec.maxUSD of "
             f"TrainingRun {run.metadata.name} is ${run.spec.max_usd}: raise it in a new run, or train on less"
         )
     if high > micro(run.spec.max_usd):
@@ -57,16 +57,18 @@ def reason_against_spending(state: State, high: int) -> tuple[TrainingReason, st
 
 
 def unreserved_micro_usd(state: State, high: int) -> int:
-    """What the attempt needs beyond its own reservation: a crash may have come between that and the intent.
+    """What the attempt needs beyond its own reservation, which exists if a crash came between it and the intent.
 
-    One of another month covers nothing of this one.
+    A reservation of another month covers nothing of this month's budget.
     """
-    own = state.record.reservations.get(state.reservation_key) if state.record else None
-    return max(0, high - (own.usd_micro if own and own.month == f"{state.now:%Y-%m}" else 0))
+    reservation = state.record.reservations.get(state.reservation_key) if state.record else None
+    return max(
+        0, high - (reservation.usd_micro if reservation and reservation.month == f"{state.now:%Y-%m}" else 0)
+    )
 
 
 def budget_shortage(state: State, high: int) -> str:
-    """Why the month's budget does not cover the amount; empty where it does."""
+    """Why the month's budget does not cover the amount; empty if it does."""
     agent, record = state.require_agent_model(), state.require_record()
     monthly = agent.spec.budget.monthly_usd
     left = micro(monthly) - record.committed(f"{state.now:%Y-%m}", state.now)
