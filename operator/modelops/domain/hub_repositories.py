@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from modelops.domain.training.naming import RepositoryName, parse_repository
+from modelops.domain.training.naming import Named, parse_repository
 
 Json = Mapping[str, Any]
 
@@ -25,7 +25,7 @@ class ModelRepository:
     told: Json = field(default_factory=dict)
 
     @property
-    def named(self) -> RepositoryName:
+    def named(self) -> Named:
         return named(self.repo)
 
     @property
@@ -51,7 +51,7 @@ class DatasetRepository:
     revisions: Mapping[str, Json] = field(default_factory=dict)
 
     @property
-    def named(self) -> RepositoryName:
+    def named(self) -> Named:
         return named(self.repo)
 
     @property
@@ -79,7 +79,7 @@ class Shelf:
         )
 
 
-def named(repo: str) -> RepositoryName:
+def named(repo: str) -> Named:
     """Of a repository that was chosen by its name."""
     found = parse_repository(repo)
     assert found is not None, repo

@@ -10,7 +10,7 @@ from typing import Literal
 from modelops.domain.hub_repositories import DatasetRepository, ModelRepository, Shelf, is_for
 from modelops.domain.in_use import InUse, Use
 from modelops.domain.record import DATA_PRUNED, DATA_PRUNING, PRUNED, PRUNING, Record
-from modelops.domain.training.naming import RepositoryName, short_uid
+from modelops.domain.training.naming import Named, short_uid
 from modelops.domain.versions import parse
 
 Splits = Mapping[str, tuple[str, ...] | None]
@@ -177,7 +177,7 @@ class Judge:
 
     # Both ---------------------------------------------------------------------------------------------------
 
-    def not_ours(self, verdict: Verdict, told: Mapping[str, object], named: RepositoryName) -> Verdict | None:
+    def not_ours(self, verdict: Verdict, told: Mapping[str, object], named: Named) -> Verdict | None:
         """Names alone prove nothing: another cluster, or a person, may use the organisation as well."""
         if not is_for(told, self.record.agent):
             return replace(
@@ -200,7 +200,7 @@ class Judge:
         settled = (key.partition("/")[0] for key in self.record.settlements)
         return frozenset(short_uid(uid) for uid in (*ended, *trained, *settled) if uid)
 
-    def by_age(self, verdict: Verdict, named: RepositoryName) -> Verdict:
+    def by_age(self, verdict: Verdict, named: Named) -> Verdict:
         age = self.now - named.created
         if age < self.policy.older_than:
             return replace(verdict, why=f"{shown(age)} old")

@@ -34,7 +34,7 @@ def attempt_label(*, installation: str, uid: str, attempt: int) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RepositoryName:
+class Named:
     """The parts of a repository's name. `agent` has dashes, `uid` is the first 6 hex digits of the run's uid."""
 
     org: str
@@ -44,7 +44,7 @@ class RepositoryName:
     data: bool
 
 
-def parse_repository(repo: str) -> RepositoryName | None:
+def parse_repository(repo: str) -> Named | None:
     """The parts of the name; None if it is not the name of a repository that the operator creates."""
     found = _FORM.fullmatch(repo)
     if found is None:
@@ -53,7 +53,7 @@ def parse_repository(repo: str) -> RepositoryName | None:
         created = datetime.strptime(found["created"], "%Y%m%d-%H%M%S").replace(tzinfo=UTC)
     except ValueError:
         return None
-    return RepositoryName(
+    return Named(
         org=found["org"], agent=found["agent"], created=created, uid=found["uid"], data=bool(found["data"])
     )
 

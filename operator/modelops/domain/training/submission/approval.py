@@ -107,7 +107,7 @@ def ensure_approved(state: State) -> TrainingPlan | None:
     approval, offer = state.run.spec.approval, current_offer(state)
     if offer is None:
         return None
-    if approval is None or approval_flaw(state, approval) is not None:
+    if approval is None or approval_problem_of(state, approval) is not None:
         reason, message = missing_approval(state, offer)
         after = seconds_until_expiry(state, offer)
         facts = {"Approved": False}
@@ -144,7 +144,7 @@ def offer_digest(state: State, offer: Offer) -> str:
     return digest_of(DIGEST_FORM, content)
 
 
-def approval_flaw(state: State, approval: Approval) -> Flaw | None:
+def approval_problem_of(state: State, approval: Approval) -> Flaw | None:
     """What is wrong with the run's approval; None if it counts."""
     run, agent = state.run, state.require_agent_model()
     return flaw(
@@ -161,9 +161,9 @@ def missing_approval(state: State, offer: Offer) -> tuple[TrainingReason, str]:
     run, approval = state.run, state.run.spec.approval
     command = f"modelops approve {run.metadata.name} -n {run.metadata.namespace}"
     remedy = f"approve it with `{command}` until {format_time(offer.valid_until)}"
-    approval_problem = approval_flaw(state, approval) if approval is not None else None
-    if approval_problem is not None:
-        return TrainingReason.named(approval_problem.reason), f"{approval_problem.message}; {remedy}"
+    problem = approval_problem_of(state, approval) if approval is not None else None
+    if problem is not None:
+        return TrainingReason.named(problem.reason), f"{problem.message}; {remedy}"
     return TrainingReason.NeedsApproval, f"{describe_offer(state, offer.price)}: {remedy}"
 
 
