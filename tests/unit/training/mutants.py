@@ -32,7 +32,7 @@ def post_without_settle(state: State) -> Plan:
     return decide(replace(state, settle_period_passed=True))
 
 
-def cancel_before_a_claim(state: State) -> Plan:
+def cancel_before_claim(state: State) -> Plan:
     """Cancels what it takes for duplicates before anybody claimed."""
     job = state.run.status.job
     if job is not None and job.id and not state.run.status.finished_at:
@@ -69,7 +69,7 @@ def post_without_intent(state: State) -> Plan:
     return replace(plan, steps=(*first, *posts, *rest)) if posts else plan
 
 
-def approval_is_assumed(state: State) -> Plan:
+def any_approval_counts(state: State) -> Plan:
     """Takes any approval for one of what is asked."""
     run, asked = state.run, state.run.status.approval_digest
     if run.spec.approval is None or not asked:
@@ -109,11 +109,11 @@ def suspend_without_latch(state: State) -> Plan:
 MUTANTS: tuple[Callable[[State], Plan], ...] = (
     status_before_record,
     post_without_settle,
-    cancel_before_a_claim,
+    cancel_before_claim,
     settle_without_close,
     intent_without_reservation,
     post_without_intent,
-    approval_is_assumed,
+    any_approval_counts,
     retry_without_settling,
     suspend_without_latch,
 )

@@ -11,16 +11,16 @@ from tests.unit.training.observation import (
     DATASET_RESULT,
     FLAVOR,
     KEY,
-    KNOWN,
-    actions,
+    KNOWN_FACTS,
     agent_model,
-    booked,
-    decided,
-    message,
+    plan_for,
+    ready_message,
     run,
-    said,
     state,
-    submission_of,
+    step_names,
+    submitted_job,
+    written_record,
+    written_status,
 )
 
 from modelops.api.v1alpha1.agentmodel import AgentModel
@@ -43,7 +43,7 @@ BAD_DATA = {
 DATASETS = {"trainingDataset": "ls://docs-examples"}
 DISABLED = TrainingSettings(installation="0a1b2c3d", hub_org="appsmithery", jobs_enabled=False)
 STRICT = {"monthlyUSD": "100", "approvalAboveUSD": "0.1"}
-POOR: dict[str, Any] = {"budget": {"monthlyUSD": "0.10", "approvalAboveUSD": "10"}}
+SMALL_BUDGET: dict[str, Any] = {"budget": {"monthlyUSD": "0.10", "approvalAboveUSD": "10"}}
 
 FAILS: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
     "no dataset": (
@@ -134,7 +134,7 @@ FAILS: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
         ("spec.budget.approvalAboveUSD $0.1", "AgentModel docs", "spec.requestedBy of a new run"),
     ),
     "above the month's budget": (
-        {"agent_model": agent_model(**POOR)},
+        {"agent_model": agent_model(**SMALL_BUDGET)},
         "OverBudget",
         ("$0.10", "spec.budget.monthlyUSD", "AgentModel docs", "raise the budget"),
     ),
@@ -187,64 +187,66 @@ WAITS: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
 
 
 def spends(plan: Plan) -> bool:
-    return any(name in ("record", "submit") for name in actions(plan))
+    return any(name in ("record", "submit") for name in step_names(plan))
 
 
 @pytest.mark.parametrize(("changes", "reason", "words"), FAILS.values(), ids=FAILS.keys())
 def test_bad_input_ends_the_run_with_object_field_and_remedy(
     changes: dict[str, Any], reason: str, words: tuple[str, ...]
 ) -> None:
-    plan = decided(**{**KNOWN, **changes})
-    assert (said(plan).phase, said(plan).reason) == ("Failed", reason)
-    assert not [word for word in words if word not in message(plan)], message(plan)
+    plan = plan_for(**{**KNOWN_FACTS, **changes})
+    assert (written_status(plan).phase, written_status(plan).reason) == ("Failed", reason)
+    assert not [word for word in words if word not in ready_message(plan)], ready_message(plan)
     assert not spends(plan)
 
 
 @pytest.mark.parametrize(("changes", "reason", "words"), WAITS.values(), ids=WAITS.keys())
-def test_what_may_come_right_is_waited_for(
+def test_a_condition_that_may_change_is_waited_for(
     changes: dict[str, Any], reason: str, words: tuple[str, ...]
 ) -> None:
-    plan = decided(**{**KNOWN, **changes})
-    assert said(plan).reason == reason
-    assert said(plan).finished_at is None
-    assert not [word for word in words if word not in message(plan)], message(plan)
+    plan = plan_for(**{**KNOWN_FACTS, **changes})
+    assert written_status(plan).reason == reason
+    assert written_status(plan).finished_at is None
+    assert not [word for word in words if word not in ready_message(plan)], ready_message(plan)
     assert not spends(plan)
 
 
 @pytest.mark.parametrize(("changes", "reason", "words"), WAITS.values(), ids=WAITS.keys())
-def test_a_wait_is_written_once(changes: dict[str, Any], reason: str, words: tuple[str, ...]) -> None:
-    first = decided(**{**KNOWN, **changes})
-    waiting = run(said(first).wire())
-    again = decided(waiting, **{**KNOWN, **changes})
-    assert "status" not in actions(again)
+def test_the_status_of_a_wait_is_written_once(
+    changes: dict[str, Any], reason: str, words: tuple[str, ...]
+) -> None:
+    first = plan_for(**{**KNOWN_FACTS, **changes})
+    waiting = run(written_status(first).wire())
+    again = plan_for(waiting, **{**KNOWN_FACTS, **changes})
+    assert "status" not in step_names(again)
 
 
 def test_the_finalizer_comes_first() -> None:
-    plan = decided(run(meta={"finalizers": ["other/one"]}))
-    assert actions(plan) == ["finalizers"]
+    plan = plan_for(run(meta={"finalizers": ["other/one"]}))
+    assert step_names(plan) == ["finalizers"]
     assert plan.steps[0].finalizers == ("other/one", "modelops.code-chef.dev/cleanup")  # type: ignore[union-attr]
 
 
 def test_no_service_is_asked_while_the_dataset_is_being_prepared() -> None:
-    plan = decided(dataset=ProgramState(running=True))
+    plan = plan_for(dataset=ProgramState(running=True))
     assert not plan.needs
     assert plan.empty
 
 
-def test_price_and_base_model_are_asked_for_before_the_dataset_is_read() -> None:
-    assert decided(dataset=None).needs == "flavors"
-    assert decided(dataset=None, flavors=(FLAVOR,)).needs == "base"
-    assert actions(decided(**{**KNOWN, "dataset": None})) == ["status", "start_dataset"]
+def test_price_and_base_model_are_fetched_before_the_dataset_is_read() -> None:
+    assert plan_for(dataset=None).needs == "flavors"
+    assert plan_for(dataset=None, flavors=(FLAVOR,)).needs == "base"
+    assert step_names(plan_for(**{**KNOWN_FACTS, "dataset": None})) == ["status", "start_dataset"]
 
 
-def test_a_program_that_died_is_started_again_and_says_nothing_new() -> None:
-    first = decided(**{**KNOWN, "dataset": None})
-    again = decided(run(said(first).wire()), **{**KNOWN, "dataset": ProgramState()})
-    assert actions(again) == ["start_dataset"]
+def test_a_program_that_died_is_restarted_without_a_new_status() -> None:
+    first = plan_for(**{**KNOWN_FACTS, "dataset": None})
+    again = plan_for(run(written_status(first).wire()), **{**KNOWN_FACTS, "dataset": ProgramState()})
+    assert step_names(again) == ["start_dataset"]
 
 
 def test_dataset_price_and_base_revision_are_fixed_in_one_write() -> None:
-    status = said(decided(**KNOWN))
+    status = written_status(plan_for(**KNOWN_FACTS))
     assert (status.dataset.train, status.base_revision, status.estimate.flavor) == (
         135,
         "b" * 40,
@@ -260,37 +262,37 @@ OFFERED = (
 )
 
 
-def test_auto_submits_to_the_cheapest_that_fits_and_says_why() -> None:
-    plan = decided(run(**AUTO), **{**KNOWN, "flavors": OFFERED})
-    estimate = said(plan).estimate
+def test_auto_submits_to_the_cheapest_fitting_flavor_and_says_why() -> None:
+    plan = plan_for(run(**AUTO), **{**KNOWN_FACTS, "flavors": OFFERED})
+    estimate = written_status(plan).estimate
     assert estimate.flavor == "l40sx1"
     assert [line.split(":")[0] for line in estimate.considered] == ["a10g-large", "t4-small is too small"]
-    assert submission_of(plan).flavor == "l40sx1"
+    assert submitted_job(plan).flavor == "l40sx1"
 
 
-def test_nothing_that_fits_ends_the_run_unpaid_with_every_reason() -> None:
-    plan = decided(run(**AUTO), **{**KNOWN, "flavors": OFFERED[2:]})
-    assert (said(plan).phase, said(plan).reason) == ("Failed", "NoFlavorFits")
-    assert "t4-small is too small" in message(plan)
-    assert actions(plan) == ["status"]
+def test_without_a_fitting_flavor_the_run_fails_with_every_reason() -> None:
+    plan = plan_for(run(**AUTO), **{**KNOWN_FACTS, "flavors": OFFERED[2:]})
+    assert (written_status(plan).phase, written_status(plan).reason) == ("Failed", "NoFlavorFits")
+    assert "t4-small is too small" in ready_message(plan)
+    assert step_names(plan) == ["status"]
 
 
 def test_a_named_flavor_that_is_too_small_ends_the_run_with_the_arithmetic() -> None:
     small = {"backend": {"huggingFace": {"flavor": "t4-small"}}}
-    plan = decided(run(**small), **{**KNOWN, "flavors": OFFERED})
-    assert said(plan).reason == "DoesNotFit"
-    assert "30.4 weights" in message(plan)  # A T4 has no bf16.
+    plan = plan_for(run(**small), **{**KNOWN_FACTS, "flavors": OFFERED})
+    assert written_status(plan).reason == "DoesNotFit"
+    assert "30.4 weights" in ready_message(plan)  # A T4 has no bf16.
 
 
 def test_a_runs_own_reservation_does_not_count_against_it() -> None:
-    before = booked(decided(**KNOWN))
+    before = written_record(plan_for(**KNOWN_FACTS))
     high = before.reservations[KEY].usd_micro
     rest = {"other/1": Reservation(usd_micro=100_000_000 - high - 1, month="2025-12", name="o")}
     tight = before.with_(reservations={**before.reservations, **rest})
-    assert actions(decided(**KNOWN, record=tight)) == ["status", "submit"]
+    assert step_names(plan_for(**KNOWN_FACTS, record=tight)) == ["status", "submit"]
 
 
-def test_the_base_models_own_shape_counts_where_the_hub_has_it() -> None:
+def test_the_base_models_own_shape_is_used_if_the_hub_has_it() -> None:
     config = {
         "hidden_size": 3584,
         "num_hidden_layers": 28,
@@ -298,126 +300,134 @@ def test_the_base_models_own_shape_counts_where_the_hub_has_it() -> None:
         "vocab_size": 10**7,
         "num_attention_heads": 28,
     }
-    plan = decided(**{**KNOWN, "base_config": config})
-    assert said(plan).reason == "DoesNotFit"
-    assert "the model's config.json" in message(plan)
+    plan = plan_for(**{**KNOWN_FACTS, "base_config": config})
+    assert written_status(plan).reason == "DoesNotFit"
+    assert "the model's config.json" in ready_message(plan)
 
 
 def test_a_recipe_that_learns_little_is_a_finding() -> None:
-    findings = said(decided(**KNOWN)).dataset.findings
+    findings = written_status(plan_for(**KNOWN_FACTS)).dataset.findings
     assert any("the model may learn little" in finding for finding in findings), findings
 
 
-EDITED = agent_model(prompt={"user": "edited: {{ inputs.task }}", "assistant": "{{ outputs.docstring }}"})
+AGENT_WITH_EDITED_PROMPT = agent_model(
+    prompt={"user": "edited: {{ inputs.task }}", "assistant": "{{ outputs.docstring }}"}
+)
 
 
-def rendered_by(contract: AgentModel) -> ProgramState:
+def dataset_rendered_by(contract: AgentModel) -> ProgramState:
     assert contract.spec.prompt is not None
     return ProgramState(result={**DATASET_RESULT, "prompt_digest": prompt_digest(contract.spec.prompt)})
 
 
-def test_the_contract_that_the_data_was_rendered_by_is_fixed_with_it() -> None:
-    status = said(decided(**{**KNOWN, "dataset": rendered_by(agent_model())}))
+def test_the_prompt_contract_is_fixed_together_with_the_data() -> None:
+    status = written_status(plan_for(**{**KNOWN_FACTS, "dataset": dataset_rendered_by(agent_model())}))
     assert status.dataset.prompt_digest == prompt_digest(agent_model().spec.prompt)
 
 
-def test_a_version_is_made_from_the_contract_of_its_data_whatever_was_edited_since() -> None:
+def test_the_versions_inputs_have_the_contract_of_its_data() -> None:
     prepared = prepared_status()
     prepared["dataset"]["promptDigest"] = prompt_digest(agent_model().spec.prompt)
-    plan = decided(run(prepared), agent_model=EDITED)
-    inputs = booked(plan).allocated["v1.1.0-rc.1"]
+    plan = plan_for(run(prepared), agent_model=AGENT_WITH_EDITED_PROMPT)
+    inputs = written_record(plan).allocated["v1.1.0-rc.1"]
     assert inputs["prompt_digest"] == prompt_digest(agent_model().spec.prompt)
 
 
-def test_a_status_that_names_no_contract_counts_as_rendered_by_the_one_of_today() -> None:
-    plan = decided(run(prepared_status()))
-    inputs = booked(plan).allocated["v1.1.0-rc.1"]
+def test_a_status_without_a_contract_counts_as_rendered_by_the_current_one() -> None:
+    plan = plan_for(run(prepared_status()))
+    inputs = written_record(plan).allocated["v1.1.0-rc.1"]
     assert inputs["prompt_digest"] == prompt_digest(agent_model().spec.prompt)
 
 
-def test_data_of_a_contract_that_was_edited_meanwhile_are_prepared_anew() -> None:
-    plan = decided(**{**KNOWN, "dataset": rendered_by(agent_model()), "agent_model": EDITED})
-    assert actions(plan) == ["status", "stop_dataset", "start_dataset"]
-    assert "spec.prompt" in message(plan)
+def test_data_of_an_edited_contract_are_prepared_again() -> None:
+    plan = plan_for(
+        **{
+            **KNOWN_FACTS,
+            "dataset": dataset_rendered_by(agent_model()),
+            "agent_model": AGENT_WITH_EDITED_PROMPT,
+        }
+    )
+    assert step_names(plan) == ["status", "stop_dataset", "start_dataset"]
+    assert "spec.prompt" in ready_message(plan)
     given = next(s for s in plan.steps if isinstance(s, StartDataset)).input
-    assert given["prompt"] == EDITED.spec.prompt.wire()
-    assert said(plan).dataset is None
+    assert given["prompt"] == AGENT_WITH_EDITED_PROMPT.spec.prompt.wire()
+    assert written_status(plan).dataset is None
 
 
-def test_the_program_reads_the_contract_as_the_operator_has_it() -> None:
-    given = json.loads(json.dumps(dataset_input(state(agent_model=EDITED))))
-    assert prompt_digest(Request.of(given).prompt) == prompt_digest(EDITED.spec.prompt)
+def test_the_program_and_the_operator_digest_the_contract_alike() -> None:
+    given = json.loads(json.dumps(dataset_input(state(agent_model=AGENT_WITH_EDITED_PROMPT))))
+    assert prompt_digest(Request.of(given).prompt) == prompt_digest(AGENT_WITH_EDITED_PROMPT.spec.prompt)
 
 
-def sent_run(plan: Plan) -> dict[str, Any]:
-    return dict(submission_of(plan).run)
+def submitted_run(plan: Plan) -> dict[str, Any]:
+    return dict(submitted_job(plan).run)
 
 
-def test_a_submission_is_reserved_then_intended_then_sent() -> None:
-    plan = decided(run(prepared_status()))
-    assert actions(plan) == ["record", "status", "submit"]
-    assert booked(plan).reservations[KEY] == Reservation(
+def test_a_submission_is_reserved_then_written_as_intent_then_posted() -> None:
+    plan = plan_for(run(prepared_status()))
+    assert step_names(plan) == ["record", "status", "submit"]
+    assert written_record(plan).reservations[KEY] == Reservation(
         usd_micro=375_000,
         month="2025-12",
         name="docs-1",
         version="v1.1.0-rc.1",
         reserved_at=NOW.isoformat(timespec="seconds"),
-        repo=sent_run(plan)["output"]["repo"],
+        repo=submitted_run(plan)["output"]["repo"],
         account=ORG,
     )
-    job = said(plan).job
+    job = written_status(plan).job
     assert (job.submissions, job.id, job.timeout_seconds) == (1, "", 900)
-    sent = submission_of(plan)
+    sent = submitted_job(plan)
     assert (sent.label, sent.run["version"]) == (job.label, "v1.1.0-rc.1")
 
 
-def test_a_job_is_told_whose_it_is_so_that_the_hub_remembers_it() -> None:
-    sent = sent_run(decided(run(prepared_status())))
+def test_a_job_knows_its_agent_model() -> None:
+    sent = submitted_run(plan_for(run(prepared_status())))
     told = (sent["name"], sent["identity"], sent["agent_model"])
     assert told == ("docs-1", state(run(prepared_status())).identity, "team/docs")
 
 
 def test_an_existing_reservation_is_used_after_a_crash() -> None:
-    before = booked(decided(run(prepared_status())))
-    assert actions(decided(run(prepared_status()), record=before)) == ["status", "submit"]
+    before = written_record(plan_for(run(prepared_status())))
+    assert step_names(plan_for(run(prepared_status()), record=before)) == ["status", "submit"]
 
 
-def test_a_reservation_is_raised_where_the_price_rose_between_it_and_the_intent() -> None:
-    before = booked(decided(run(prepared_status())))
+def test_a_reservation_is_raised_if_the_price_rose_before_the_intent() -> None:
+    before = written_record(plan_for(run(prepared_status())))
     dearer = prepared_status()
     dearer["estimate"]["highUSD"] = "0.5"
-    plan = decided(run(dearer), record=before)
-    assert actions(plan) == ["record", "status", "submit"]
-    assert booked(plan).reservations[KEY].usd_micro == 500_000
+    plan = plan_for(run(dearer), record=before)
+    assert step_names(plan) == ["record", "status", "submit"]
+    assert written_record(plan).reservations[KEY].usd_micro == 500_000
     rest = {"other/1": Reservation(usd_micro=100_000_000 - 400_000, month="2025-12", name="o")}
     tight = before.with_(reservations={**before.reservations, **rest})
     assert (
-        booked(decided(run(dearer), record=tight)).completed[state(run(dearer)).identity].outcome
+        written_record(plan_for(run(dearer), record=tight)).completed[state(run(dearer)).identity].outcome
         == "OverBudget"
     )
 
 
-def test_data_that_were_read_anew_since_the_reservation_get_a_version_of_their_own() -> None:
-    before = booked(decided(run(prepared_status())))
+def test_data_read_again_after_the_reservation_get_a_new_version() -> None:
+    before = written_record(plan_for(run(prepared_status())))
     other = prepared_status()
     other["dataset"]["digest"] = "sha256:" + "e" * 64
-    after = booked(decided(run(other), record=before))
+    after = written_record(plan_for(run(other), record=before))
     assert after.reservations[KEY].version == "v1.2.0-rc.1"
     assert after.allocated["v1.2.0-rc.1"]["dataset_digest"] == other["dataset"]["digest"]
 
 
 def test_the_dataset_is_fixed_by_the_write_of_the_intent() -> None:
-    plan = decided(**KNOWN)
-    assert actions(plan) == ["record", "status", "submit"]
-    assert said(plan).dataset is not None
-    assert said(plan).job is not None
+    plan = plan_for(**KNOWN_FACTS)
+    assert step_names(plan) == ["record", "status", "submit"]
+    assert written_status(plan).dataset is not None
+    assert written_status(plan).job is not None
 
 
-def test_a_budget_that_is_gone_meanwhile_ends_the_run() -> None:
+def test_a_budget_that_was_spent_meanwhile_ends_the_run() -> None:
     others = {f"other-{n}/1": Reservation(usd_micro=10**7, month="2025-12", name="o") for n in range(10)}
-    plan = decided(run(prepared_status()), record=empty_record().with_(reservations=others))
-    ended = booked(plan)
-    assert actions(plan) == ["record"]
+    plan = plan_for(run(prepared_status()), record=empty_record().with_(reservations=others))
+    ended = written_record(plan)
+    assert step_names(plan) == ["record"]
     assert ended.completed[state(run(prepared_status())).identity].outcome == "OverBudget"
     assert KEY not in ended.reservations
 
@@ -425,6 +435,6 @@ def test_a_budget_that_is_gone_meanwhile_ends_the_run() -> None:
 def test_last_month_does_not_count() -> None:
     old = {"other/1": Reservation(usd_micro=10**8, month="2025-11", name="o")}
     assert (
-        actions(decided(run(prepared_status()), record=empty_record().with_(reservations=old)))[-1]
+        step_names(plan_for(run(prepared_status()), record=empty_record().with_(reservations=old)))[-1]
         == "submit"
     )

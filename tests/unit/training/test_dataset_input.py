@@ -6,7 +6,7 @@ from modelops.datasets.request import Request
 from modelops.domain.training.preparation.dataset_input import dataset_input
 
 
-def test_every_choice_of_run_and_agent_arrives() -> None:
+def test_the_input_has_every_choice_of_run_and_agent() -> None:
     dataset = {
         "langsmith": "ls://own",
         "includeFailures": True,

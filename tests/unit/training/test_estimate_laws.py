@@ -113,7 +113,7 @@ def test_a_bill_is_by_the_started_minute_and_never_falls(seconds: int, more: int
     assert billed_micro_usd(seconds, price) * 60 >= seconds / 60 * price
 
 
-def test_cost_beyond_reason_is_refused_rather_than_unwritable() -> None:
+def test_a_cost_that_the_api_cannot_express_is_refused() -> None:
     endless = work(parameters=10**12, tokens=10**12, epochs=50)
     with pytest.raises(CannotEstimate, match="choose faster hardware"):
         estimate_cost(endless, require_hardware(NAMED["cpu-basic"]))
@@ -127,7 +127,7 @@ def test_cost_beyond_reason_is_refused_rather_than_unwritable() -> None:
         ("meta/Llama-3.1-70b", 70_000_000_000),
     ],
 )
-def test_a_size_in_the_name_counts_where_no_other_is_listed(repo: str, size: int) -> None:
+def test_a_size_in_the_name_counts_if_no_other_is_listed(repo: str, size: int) -> None:
     assert parameter_count(repo, None) == size
     assert parameter_count(repo, 123) == 123
 
@@ -142,7 +142,7 @@ def test_a_size_is_not_guessed(repo: str) -> None:
     ("flavor", "kind", "devices"),
     [("a10g-largex2", "a10g", 2), ("h200x8", "h200", 8), ("l40sx4", "l40s", 4), ("l4x1", "l4", 1)],
 )
-def test_a_flavor_is_so_many_devices_of_a_kind(flavor: str, kind: str, devices: int) -> None:
+def test_a_flavors_name_says_kind_and_number_of_devices(flavor: str, kind: str, devices: int) -> None:
     found = require_hardware(NAMED[flavor])
     assert (found.kind, found.devices, found.device) == (kind, devices, DEVICES[kind])
 
@@ -171,7 +171,7 @@ def measured(given_: dict[str, Any], flavor: str, ratios: Sequence[float]) -> di
 
 
 @given(WORK, st.sampled_from(sorted(NAMED)), RATIOS)
-def test_what_is_reserved_is_above_what_was_measured_with_a_margin(
+def test_the_reservation_has_a_margin_over_the_measurement(
     given_: dict[str, Any], flavor: str, ratios: list[float]
 ) -> None:
     known = measured(given_, flavor, ratios)
@@ -200,7 +200,7 @@ def test_a_measured_range_is_narrower_than_the_models(
 
 
 @given(WORK, st.sampled_from(sorted(NAMED)), st.floats(1e-9, 1e9), st.floats(1.0, 1e3))
-def test_a_slower_measurement_never_makes_it_cheaper(
+def test_a_slower_measurement_never_lowers_the_estimate(
     given_: dict[str, Any], flavor: str, ratio: float, slower: float
 ) -> None:
     one = priced({**given_, "measured": measured(given_, flavor, [ratio])}, flavor)
@@ -210,7 +210,9 @@ def test_a_slower_measurement_never_makes_it_cheaper(
 
 
 @given(WORK, st.sampled_from(sorted(NAMED)))
-def test_an_incredible_measurement_is_not_believed_whole(given_: dict[str, Any], flavor: str) -> None:
+def test_an_incredible_measurement_is_limited_to_the_credible_range(
+    given_: dict[str, Any], flavor: str
+) -> None:
     """No hardware is faster than its makers say, and a run that stood still says little about the next."""
     how = {"parameters": given_["parameters"], "method": given_["method"]}
     hardware = require_hardware(NAMED[flavor])
@@ -238,7 +240,7 @@ def test_estimate_says_in_how_many_runs_the_speed_was_measured() -> None:
     assert one.source.endswith("speed: measured in 1 run, 1 of the model's")
 
 
-def test_auto_takes_other_hardware_where_what_was_measured_says_so() -> None:
+def test_measured_speeds_can_change_the_choice_of_auto() -> None:
     given_ = {"parameters": 7_600_000_000, "tokens": 225_000, "epochs": 3, "method": "sft", "length": 1024}
     slow = work(**given_, measured=measured(given_, "l40sx1", [0.3, 0.3, 0.3]))  # type: ignore[arg-type]
     assert choose_flavor(work(**given_), FLAVORS, minutes=240, defaults=DEFAULTS).flavor == "l40sx1"  # type: ignore[arg-type]
@@ -247,14 +249,14 @@ def test_auto_takes_other_hardware_where_what_was_measured_says_so() -> None:
     assert any(line.startswith("l40sx1: up to $") for line in best.considered)
 
 
-def test_what_does_not_fit_is_refused_with_the_arithmetic() -> None:
+def test_a_training_that_does_not_fit_is_refused_with_the_arithmetic() -> None:
     with pytest.raises(
         DoesNotFit, match=r"a10g-large is too small: sft with 1 x 8192 tokens .* 22.6 of 24 GB"
     ):
         estimate_cost(work(tokens=10**5, length=8192), require_hardware(NAMED["a10g-large"]))
 
 
-def test_auto_takes_the_cheapest_and_says_what_speaks_against_the_others() -> None:
+def test_auto_chooses_the_cheapest_and_says_why_not_the_others() -> None:
     small = work(tokens=225_000)  # the mission's: 150 examples of 1,500 tokens on a 7B
     best = choose_flavor(small, FLAVORS, minutes=240, defaults=DEFAULTS)
     assert best.flavor == "l40sx1"
@@ -267,7 +269,7 @@ def test_auto_takes_the_cheapest_and_says_what_speaks_against_the_others() -> No
     assert "a100-large: 80 GB, gpu_selection allows 48 GB" in said
 
 
-def test_a_deadline_or_a_length_that_nothing_meets_is_refused_with_every_reason() -> None:
+def test_a_deadline_or_length_that_no_flavor_meets_is_refused_with_every_reason() -> None:
     with pytest.raises(NoFlavorFits, match="activeDeadlineSeconds leaves 5 min"):
         choose_flavor(work(tokens=10**7), FLAVORS, minutes=5, defaults=DEFAULTS)
     with pytest.raises(NoFlavorFits, match="is too small"):
@@ -275,7 +277,7 @@ def test_a_deadline_or_a_length_that_nothing_meets_is_refused_with_every_reason(
 
 
 @given(WORK, st.integers(1, 10_000))
-def test_nothing_that_fits_is_cheaper_than_what_auto_takes(given_: dict[str, Any], minutes: int) -> None:
+def test_no_fitting_flavor_is_cheaper_than_the_choice_of_auto(given_: dict[str, Any], minutes: int) -> None:
     wanted = work(**given_)
     try:
         best = choose_flavor(wanted, FLAVORS, minutes=minutes, defaults=DEFAULTS)

@@ -55,7 +55,7 @@ def load(**changes: object) -> StepLoad:
 
 
 @pytest.mark.parametrize("length", PUBLISHED_GB)
-def test_published_peaks_are_met_within_eight_percent(length: int) -> None:
+def test_the_model_is_within_eight_percent_of_published_peaks(length: int) -> None:
     modelled = required_memory(QWEN_7B, load(length=length, rank=64)).total / GIGABYTE
     assert modelled == pytest.approx(PUBLISHED_GB[length], rel=0.08)
 

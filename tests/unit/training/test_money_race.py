@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.training.objects import NOW, empty_record, prepared_status
-from tests.unit.training.observation import agent_model, decided, job, run, won
+from tests.unit.training.observation import agent_model, claimed_by, job, plan_for, run
 
 from modelops.domain.money import micro
 from modelops.domain.plan import Plan, WriteRecord, WriteStatus
@@ -37,14 +37,14 @@ class Runner:
         facts: dict[str, Any] = {
             "submission": Submission(job=self.job) if self.job else None,
             "job": running,
-            "attempt_claim": won(self.job.id) if self.job else None,
+            "attempt_claim": claimed_by(self.job.id) if self.job else None,
             "labelled": (running,) if running else (),
             "result": ModelInfo(repo="r", revision="r" * 40),
             "lineage": {"run": self.uid},
         }
         of = run(self.status, meta={"uid": self.uid, "name": self.uid})
         limits = agent_model(budget={"monthlyUSD": budget, "approvalAboveUSD": "10"})
-        return decided(of, record=self.state[1], agent_model=limits, **facts)
+        return plan_for(of, record=self.state[1], agent_model=limits, **facts)
 
     def take(self, step: Any, held: tuple[int, Record]) -> tuple[int, Record]:
         """Carries out one step; the record's is refused where it was decided from an older one."""
@@ -69,7 +69,7 @@ class Runner:
     seconds=st.lists(st.integers(0, 900), min_size=5, max_size=5),
     turns=st.lists(st.integers(0, 14), max_size=80),
 )
-def test_what_is_reserved_and_settled_never_exceeds_the_months_budget(
+def test_reservations_and_settlements_never_exceed_the_monthly_budget(
     budget: str, prices: list[str], seconds: list[int], turns: list[int]
 ) -> None:
     held = (0, empty_record())

@@ -20,11 +20,11 @@ from modelops.engine.executor import CONFIG_MAPS
 from modelops.engine.resources import TRAINING_RUNS
 from modelops.ports import Refused
 
-CALM = Faults(takeovers=0, lost_answers=0)
+NO_FAULTS = Faults(takeovers=0, lost_answers=0)
 
 
 async def test_a_run_becomes_a_registered_model_in_nine_writes() -> None:
-    world = PaidWorld(CALM, prepared=False, stepped=False)
+    world = PaidWorld(NO_FAULTS, prepared=False, stepped=False)
     for _ in range(8):
         await world.reconciler.reconcile(NAMESPACE, RUN)
         for job in world.jobs.jobs:
@@ -55,8 +55,8 @@ async def test_a_run_becomes_a_registered_model_in_nine_writes() -> None:
     ]
 
 
-async def test_a_new_process_finds_nothing_to_write_after_it() -> None:
-    world = PaidWorld(CALM, stepped=False)
+async def test_a_new_process_writes_nothing_after_the_run_has_ended() -> None:
+    world = PaidWorld(NO_FAULTS, stepped=False)
     await world.reconciler.reconcile(NAMESPACE, RUN)
     written = list(world.server.writes)
     for _ in range(3):
@@ -66,8 +66,8 @@ async def test_a_new_process_finds_nothing_to_write_after_it() -> None:
     assert len(world.jobs.jobs) == 1
 
 
-async def test_the_record_is_read_from_what_the_server_has() -> None:
-    world = PaidWorld(CALM, stepped=False)
+async def test_the_record_is_read_from_the_api_server() -> None:
+    world = PaidWorld(NO_FAULTS, stepped=False)
     await world.reconciler.reconcile(NAMESPACE, RUN)
     held = world.cache.get(CONFIG_MAPS, NAMESPACE, record_name(AGENT))
     run = world.cache.get(TRAINING_RUNS, NAMESPACE, RUN)
@@ -75,8 +75,8 @@ async def test_the_record_is_read_from_what_the_server_has() -> None:
     assert run == world.server.live(("TrainingRun", RUN))
 
 
-async def test_a_claim_stands_for_ever_and_is_read_once_though_two_jobs_may_exist() -> None:
-    world = PaidWorld(CALM, stepped=False)
+async def test_a_claim_is_read_once_even_if_two_jobs_may_exist() -> None:
+    world = PaidWorld(NO_FAULTS, stepped=False)
     await world.reconciler.reconcile(NAMESPACE, RUN)
     world.server.user_edits(RUN_NAME, lambda item: item["status"]["job"].update(submissions=2))
     world.lead(stale=False)
@@ -89,8 +89,8 @@ async def test_a_claim_stands_for_ever_and_is_read_once_though_two_jobs_may_exis
     assert world.hub.asked == unclaimed + 1
 
 
-async def test_a_run_deleted_after_its_secret_is_ended_and_booked_with_the_installations_token() -> None:
-    world = PaidWorld(replace(CALM, endings=1), stepped=False)
+async def test_a_run_deleted_after_its_secret_ends_and_is_settled_with_the_installations_token() -> None:
+    world = PaidWorld(replace(NO_FAULTS, endings=1), stepped=False)
     await world.reconciler.reconcile(NAMESPACE, RUN)
     (job,) = world.jobs.jobs
     world.hub.starts(job)
@@ -108,8 +108,10 @@ async def test_a_run_deleted_after_its_secret_is_ended_and_booked_with_the_insta
     world.check_rest()
 
 
-async def test_nothing_is_submitted_with_the_installations_token_whatever_is_decided() -> None:
-    world = PaidWorld(CALM, stepped=False, decision=lambda state: decide(replace(state, secret_problem="")))
+async def test_nothing_is_submitted_with_the_installations_token() -> None:
+    world = PaidWorld(
+        NO_FAULTS, stepped=False, decision=lambda state: decide(replace(state, secret_problem=""))
+    )
     world.server.gone.add(SECRET_NAME)
     with pytest.raises(Refused, match="SubmitJob needs the agent's own token"):
         await world.reconciler.reconcile(NAMESPACE, RUN)

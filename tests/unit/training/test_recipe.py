@@ -19,7 +19,7 @@ DEFAULTS = {
 }
 
 
-def test_the_run_goes_before_the_agent_before_the_method_before_the_defaults() -> None:
+def test_the_order_is_run_agent_method_defaults() -> None:
     found = merged_training_values(
         method="sft",
         run=TrainingConfig(num_epochs=1),
@@ -29,13 +29,13 @@ def test_the_run_goes_before_the_agent_before_the_method_before_the_defaults() -
     assert found == {"learning_rate": 1e-4, "num_epochs": 1, "lora_rank": 32, "batch_size": 2}
 
 
-def test_another_method_has_the_defaults_alone() -> None:
+def test_another_method_has_only_the_defaults() -> None:
     assert (
         merged_training_values(method="dpo", run=None, agent=None, defaults=DEFAULTS)["learning_rate"] == 2e-5
     )
 
 
-def test_every_name_is_the_files_and_fractions_are_numbers() -> None:
+def test_every_name_is_that_of_the_file_and_fractions_are_numbers() -> None:
     every = TrainingConfig(
         learning_rate="2e-4",
         num_epochs=1,
