@@ -17,7 +17,7 @@ from tests.unit.training.observation import (
     submitted_status,
 )
 from tests.unit.training.paid_world import RECORD_NAME, RUN_NAME, Faults, PaidWorld
-from tests.unit.training.test_after_the_intent import (
+from tests.unit.training.submitted_runs import (
     COMPLETED_FACTS,
     LINEAGE,
     OUTAGE,
