@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from tests.unit.training.objects import NOW, RUN_UID, STABLE, empty_record
-from tests.unit.training.observation import KEY, record_with_reservation
+from tests.unit.training.states import KEY, record_with_reservation
 
 from modelops.domain.record import (
     LEDGER_KEY,

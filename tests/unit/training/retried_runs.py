@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from tests.unit.training.objects import NOW
-from tests.unit.training.observation import (
+from tests.unit.training.states import (
     FLAVOR,
     KNOWN_FACTS,
     claimed_by,
@@ -55,12 +55,12 @@ def run_with_job(**spec: Any) -> TrainingRun:
 
 
 def run_between_attempts(plan: Plan, of: TrainingRun, **more: Any) -> tuple[TrainingRun, Record]:
-    """The run and the record as the plan leaves them."""
+    """The run and the record after the plan was carried out."""
     return run(written_status(plan).wire(), **{**of.spec.wire(), **more}), written_record(plan)
 
 
 def next_intent(plan: Plan, of: TrainingRun, *, now: datetime = NOW, **facts: Any) -> Plan:
-    """What is decided after the plan was carried out."""
+    """The decision after the plan was carried out."""
     later, record = run_between_attempts(plan, of)
     return plan_for(later, **{**KNOWN_FACTS, "record": record, "now": now, **facts})
 

@@ -1,4 +1,4 @@
-"""The API server, paid jobs and the Hub in memory: what they promise, and no more."""
+"""The API server, paid jobs and the Hub in memory, with only the guarantees of the real ones."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ STAGES = {QUEUED: "SCHEDULING", TRAINING: "RUNNING", DONE: "COMPLETED", CANCELLE
 
 @dataclass
 class Time:
-    """Seconds since the world began."""
+    """Seconds since the simulation began."""
 
     seconds: float = 0.0
     stepped: bool = True
-    """Whether requests wait to be carried out."""
+    """Whether requests wait until a test carries them out."""
 
     def request(self, name: str, land: Callable[[], Any]) -> Request:
         return Request(name=name, land=land, sent_at=self.seconds, at_once=not self.stepped)
@@ -162,7 +162,7 @@ class PaidJob:
 
     @property
     def attempt(self) -> int:
-        """What its label says."""
+        """The attempt's number in the job's label."""
         return int(self.label.rpartition("-")[2])
 
     @property
@@ -179,9 +179,9 @@ class JobService:
         self.usd_micro_per_hour = 1_500_000
         self.requests: list[JobRequest] = []
         self.tokens: list[str] = []
-        """By which jobs were submitted and cancelled."""
+        """The tokens with which jobs were submitted and cancelled."""
         self.report: JobReport | None = None
-        """What the jobs say."""
+        """The report of every job."""
 
     def create(self, request: JobRequest) -> Job:
         job = PaidJob(id=f"job{len(self.jobs) + 1}", label=request.label, created_at=self.time.seconds)
@@ -226,7 +226,7 @@ class JobService:
         return (Flavor(name="a10g-large", usd_micro_per_hour=price, accelerator="1x A10G 24 GB"),)
 
     def raise_price(self) -> None:
-        """From now on; the operator may know the old one for a while."""
+        """Raises the price from now on; the operator may have the old one in its cache."""
         self.usd_micro_per_hour += 300_000
 
     def watch(self, watch: Watch, *, known: Job | None = None) -> Sighting:
@@ -240,7 +240,7 @@ class JobService:
 
 @dataclass
 class Hub:
-    """`ports.Hub`: claims by attempt, and whatever was published. One commit at a time, on a known head."""
+    """`ports.Hub`: claims by attempt, and the published model. A commit succeeds only on the current head."""
 
     time: Time
     claims: dict[int, AttemptClaim] = field(default_factory=dict)
@@ -269,7 +269,7 @@ class Hub:
         return copy.deepcopy(self.published)
 
     def starts(self, job: PaidJob) -> None:
-        """What `trainers/job.py` does first: claim the attempt, or leave."""
+        """The first step of `trainers/job.py`: the job claims the attempt, or ends with exit code 75."""
         if not job.claims or self.claims.setdefault(job.attempt, AttemptClaim(job=job.id)).job == job.id:
             job.state, job.trained = TRAINING, True
         else:
@@ -282,7 +282,7 @@ class Hub:
 
 @dataclass
 class Programs:
-    """`ports.Programs`: the dataset program, which has ended as soon as it was started."""
+    """`ports.Programs`: the dataset program, which ends as soon as it is started."""
 
     result: Json
     started: list[Json] = field(default_factory=list)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.unit.training.objects import RUN_UID
-from tests.unit.training.observation import (
+from tests.unit.training.states import (
     claimed_by,
     job,
     run,

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 from tests.unit.training.objects import NOW
-from tests.unit.training.observation import (
+from tests.unit.training.states import (
     CLOSED_CLAIM,
     claimed_by,
     job,

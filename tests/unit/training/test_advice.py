@@ -1,4 +1,4 @@
-"""Findings about a recipe: too few updates, a rate that is far from the usual one."""
+"""Findings about a recipe: too few updates, an unusual learning rate."""
 
 from __future__ import annotations
 

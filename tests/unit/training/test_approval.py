@@ -1,4 +1,4 @@
-"""A TrainingRun that costs more than is allowed without a person: asked once, frozen, awaited, checked."""
+"""A TrainingRun above the approval threshold: its offer is made once, awaited, renewed and checked."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from tests.unit.training.objects import NOW, empty_record
-from tests.unit.training.observation import (
+from tests.unit.training.simulation import Faults, PaidJobSimulation, restart_writes_nothing, run_once
+from tests.unit.training.states import (
     DATASET_RESULT,
     FLAVOR,
     KEY,
@@ -23,7 +24,6 @@ from tests.unit.training.observation import (
     written_record,
     written_status,
 )
-from tests.unit.training.paid_world import Faults, PaidWorld, restart_writes_nothing, run_once
 
 from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.trainingrun import TrainingRun
@@ -38,7 +38,7 @@ AN_HOUR_LATER = NOW + timedelta(hours=1)
 
 
 def agent_that_requires_approval(**spec: Any) -> AgentModel:
-    """The agent, above whose threshold every run of these tests is."""
+    """The agent whose threshold every run of these tests exceeds."""
     return agent_model(**{"budget": BUDGET, **spec})
 
 
@@ -47,7 +47,7 @@ def plan_that_asks(**spec: Any) -> Plan:
 
 
 def waiting_run(*, approval: Json | None = None, status: Json | None = None, **more: Any) -> TrainingRun:
-    """The run that asked; `approval`: what a person wrote since."""
+    """The run that waits. `approval`: written by a person since."""
     meta = more.pop("meta", None)
     spec = {**more, **({"approval": approval} if approval else {})}
     return run(status or written_status(plan_that_asks(**more)).wire(), meta=meta, **spec)
@@ -185,7 +185,7 @@ def test_an_expired_offer_is_renewed_at_the_current_price() -> None:
     dearer = {**KNOWN_FACTS, "flavors": (replace(FLAVOR, usd_micro_per_hour=3_000_000),)}
     plan = plan_at(of, later, **dearer)
     assert step_names(plan) == ["status"]
-    assert written_status(plan).reason == "ApprovalStale"  # alice approved the old one
+    assert written_status(plan).reason == "ApprovalStale"  # alice approved the old offer
     assert written_status(plan).approval_digest != of.status.approval_digest
     assert float(written_status(plan).estimate.high_usd) > float(of.status.estimate.high_usd)  # type: ignore[union-attr]
     assert written_status(plan).estimate.valid_until == NOW + 2 * DAY
@@ -303,17 +303,17 @@ def test_a_first_refusal_needs_no_record() -> None:
 
 
 async def test_an_approved_run_is_trained_in_ten_writes() -> None:
-    world = PaidWorld(Faults(takeovers=0, lost_answers=0, approvals=1), prepared=False)
+    simulation = PaidJobSimulation(Faults(takeovers=0, lost_answers=0, approvals=1), prepared=False)
     for _ in range(3):
-        run_once(world)
-    assert world.status()["phase"] == "AwaitingApproval"
-    written = list(world.server.writes)
-    restart_writes_nothing(world)
-    assert world.server.writes == written
+        run_once(simulation)
+    assert simulation.status()["phase"] == "AwaitingApproval"
+    written = list(simulation.server.writes)
+    restart_writes_nothing(simulation)
+    assert simulation.server.writes == written
     assert written[-1] == "status AwaitingApproval/NeedsApproval"
-    world.approve(world.status()["approvalDigest"])
-    run_once(world)
-    assert world.server.writes[len(written) :] == [
+    simulation.approve(simulation.status()["approvalDigest"])
+    run_once(simulation)
+    assert simulation.server.writes[len(written) :] == [
         "record",
         "status Submitting/Submitting",
         "status Scheduling/JobSubmitted",

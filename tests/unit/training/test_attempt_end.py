@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tests.unit.training.objects import NOW
-from tests.unit.training.observation import (
+from tests.unit.training.states import (
     CLOSED_CLAIM,
     KEY,
     job,

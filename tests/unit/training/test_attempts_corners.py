@@ -1,4 +1,4 @@
-"""Several attempts where something else happens at the same time: each was a defect once."""
+"""Several attempts together with another event: each test stands for a former defect."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tests.unit.training.objects import NOW, RUN_UID, empty_record, prepared_status
-from tests.unit.training.observation import (
+from tests.unit.training.states import (
     CLOSED_CLAIM,
     FLAVOR,
     KEY,
@@ -55,7 +55,7 @@ def past_attempt(number: int, flavor: str, reason: str, **more: Any) -> Json:
 
 
 def run_between_attempts(*attempts: Json, status: Json | None = None, **spec: Any) -> TrainingRun:
-    """A run whose attempts are over, before the next one is priced."""
+    """A run with finished attempts, before the next one has a price."""
     known = {k: v for k, v in prepared_status().items() if k != "estimate"}
     return run({**known, "attempts": list(attempts), **(status or {})}, **spec)
 
@@ -67,7 +67,7 @@ def plan_with_flavors(of: TrainingRun, *offered: Flavor, **more: Any) -> Plan:
 def plan_after_end(
     ending: str = "", *, stage: str = "ERROR", failure: str = "", words: str = "", **spec: Any
 ) -> Plan:
-    """The decision about a job that has published, and then ended like this."""
+    """The decision about a job that published a model and then ended in this way."""
     report = JobReport(kind="error", t=1.0, began_at=0.0, failure=failure, error=words) if failure else None  # type: ignore[arg-type]
     of = run(submitted_status(id="job1", ending=ending), **spec)
     facts: Json = {
@@ -191,7 +191,7 @@ def test_an_approval_that_is_no_longer_needed_is_not_waited_for() -> None:
 
 
 def test_the_finalizer_goes_only_after_the_status_was_seen() -> None:
-    """What was kept in sight to be booked is let go in between."""
+    """The engine releases the settled jobs in between."""
     of = run(submitted_status(id="job1"), meta={"deletionTimestamp": "2025-12-09T21:55:00Z"})
     over = plan_for(of, job=job("CANCELED"), attempt_claim=CLOSED_CLAIM, labelled=(), report=None)
     assert step_names(plan_for(of, record=written_record(over))) == ["status"]

@@ -1,4 +1,4 @@
-"""Which base model is trained, and whether it can learn to stop: both are known before anything is spent."""
+"""The base model of a run, and whether it can learn to end its answers: both are known before anything is spent."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tests.unit.training.objects import DEFAULTS, INSTALLATION, ORG, agent_model_json
-from tests.unit.training.observation import (
+from tests.unit.training.states import (
     BASE,
     KNOWN_FACTS,
     agent_model,

@@ -1,4 +1,4 @@
-"""How often a job keeps its state: never in a short run, every ten minutes or so in a long one."""
+"""How often a job writes a checkpoint: never in a short job, about every ten minutes in a long one."""
 
 from __future__ import annotations
 

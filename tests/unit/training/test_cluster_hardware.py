@@ -1,4 +1,4 @@
-"""A TrainingRun on hardware of one's own: what it is called, what it costs, and that no service is asked."""
+"""A TrainingRun on hardware of this cluster: its name and price; no service is asked for them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 from tests.unit.training.objects import NAMESPACE, RUN_UID
-from tests.unit.training.observation import (
+from tests.unit.training.states import (
     KNOWN_FACTS,
     agent_model,
     claimed_by,
@@ -154,7 +154,7 @@ def test_an_unknown_device_is_refused() -> None:
 
 
 def test_a_job_whose_name_the_status_never_had_is_let_go_too() -> None:
-    """Its answer was lost and its run suspended or cancelled: the label is enough to find it by."""
+    """The answer was lost and the run suspended or cancelled: the label is enough to find the job."""
     label = f"0a1b2c3d-{RUN_UID}-"
     past = {"attempt": 1, "label": f"{label}1", "reason": "Suspended"}
     last = {**submitted_status()["job"], "attempt": 2, "label": f"{label}2"}

@@ -1,6 +1,6 @@
-"""What the operator asks the dataset program for is what the program takes."""
+"""The dataset program accepts the input that the operator gives it."""
 
-from tests.unit.training.observation import agent_model, run, state
+from tests.unit.training.states import agent_model, run, state
 
 from modelops.datasets.request import Request
 from modelops.domain.training.preparation.dataset_input import dataset_input

@@ -71,7 +71,7 @@ def work(
 
 
 def priced(given_: dict[str, Any], flavor: str) -> Estimate | None:
-    """None where it does not fit, or is beyond reason."""
+    """None if the training does not fit, or costs more than the API can express."""
     with suppress(CannotEstimate):
         return estimate_cost(work(**given_), require_hardware(NAMED[flavor]))
     return None
@@ -161,7 +161,7 @@ def test_published_speeds_of_an_a100_are_within_the_range_or_just_above_it() -> 
 
 
 RATIOS = st.lists(st.floats(0.1, 1.7), min_size=1, max_size=8)
-"""Of measured speeds to the middle of the model's."""
+"""Ratios of measured speeds to the middle of the model's range."""
 
 
 def measured(given_: dict[str, Any], flavor: str, ratios: Sequence[float]) -> dict[str, Sequence[float]]:
@@ -213,7 +213,7 @@ def test_a_slower_measurement_never_lowers_the_estimate(
 def test_an_incredible_measurement_is_limited_to_the_credible_range(
     given_: dict[str, Any], flavor: str
 ) -> None:
-    """No hardware is faster than its makers say, and a run that stood still says little about the next."""
+    """No hardware is faster than its data sheet, and a run that stood still says little about the next one."""
     how = {"parameters": given_["parameters"], "method": given_["method"]}
     hardware = require_hardware(NAMED[flavor])
     modelled = expected_speed(hardware, **how)

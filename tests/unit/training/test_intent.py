@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.unit.training.objects import NOW, ORG, empty_record, prepared_status
-from tests.unit.training.observation import (
+from tests.unit.training.states import (
     KEY,
     KNOWN_FACTS,
     plan_for,

@@ -1,4 +1,4 @@
-"""The memory model: against published peaks, monotone, and its refusal shows the arithmetic."""
+"""The memory model: it meets published peaks, is monotone, and its refusal shows the arithmetic."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.training.objects import NOW, empty_record, prepared_status
-from tests.unit.training.observation import agent_model, claimed_by, job, plan_for, run
+from tests.unit.training.states import agent_model, claimed_by, job, plan_for, run
 
 from modelops.domain.money import micro
 from modelops.domain.plan import Plan, WriteRecord, WriteStatus
@@ -22,7 +22,7 @@ MONTH = "2025-12"
 
 @dataclass
 class Runner:
-    """One run, with the record as it last saw it and the writes that it has under way."""
+    """One run, with the record that it last read and the writes that it has under way."""
 
     uid: str
     status: Json
@@ -47,7 +47,7 @@ class Runner:
         return plan_for(of, record=self.state[1], agent_model=limits, **facts)
 
     def take(self, step: Any, held: tuple[int, Record]) -> tuple[int, Record]:
-        """Carries out one step; the record's is refused where it was decided from an older one."""
+        """Carries out one step; a write of the record is refused if it was decided from an older one."""
         assert self.state is not None
         if isinstance(step, WriteRecord):
             if self.state[0] != held[0]:
@@ -82,7 +82,7 @@ def test_reservations_and_settlements_never_exceed_the_monthly_budget(
     for turn in [*turns, *range(15), *range(15), *range(15)] * 3:
         runner = runners[turn % len(runners)]
         if runner.plan.empty:
-            # Every third look is at an old record: its writes must fail.
+            # Every third read gets an old record: its writes must fail.
             if turn % 3 or runner.state is None:
                 runner.state = held
             runner.plan = runner.decide(budget)

@@ -1,4 +1,4 @@
-"""What trainings of a kind have shown is kept in the record, and corrects the next estimate of that kind."""
+"""Measured speeds are kept in the record and correct the next estimate of the same kind."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from tests.unit.training.objects import NAMESPACE, RUN, empty_record, record_json
-from tests.unit.training.observation import (
+from tests.unit.training.simulation import RECORD_NAME, RUN_NAME, Faults, PaidJobSimulation
+from tests.unit.training.states import (
     claimed_by,
     job,
     plan_for,
@@ -16,7 +17,6 @@ from tests.unit.training.observation import (
     state,
     submitted_status,
 )
-from tests.unit.training.paid_world import RECORD_NAME, RUN_NAME, Faults, PaidWorld
 from tests.unit.training.submitted_runs import (
     COMPLETED_FACTS,
     LINEAGE,
@@ -139,23 +139,23 @@ def test_a_record_that_is_too_large_keeps_the_kinds_trained_last() -> None:
 
 
 async def estimated_run(record: Record, said: JobReport, **spec: Any) -> tuple[Any, Record]:
-    """The status of a run over this record whose job says so, and what the record is afterwards."""
-    world = PaidWorld(NO_FAULTS, prepared=False, stepped=False)
-    world.server.seed(record_json(record, uid=f"record-of-{world.uid}"))
-    world.server.user_edits(RUN_NAME, lambda item: item["spec"].update(spec))
-    world.lead(stale=False)
-    world.jobs.report = said
+    """The status of a run with this record whose job reports this, and the record afterwards."""
+    simulation = PaidJobSimulation(NO_FAULTS, prepared=False, stepped=False)
+    simulation.server.seed(record_json(record, uid=f"record-of-{simulation.uid}"))
+    simulation.server.user_edits(RUN_NAME, lambda item: item["spec"].update(spec))
+    simulation.lead(stale=False)
+    simulation.jobs.report = said
     for _ in range(8):
-        await world.reconciler.reconcile(NAMESPACE, RUN)
-        for paid in world.jobs.jobs:
+        await simulation.reconciler.reconcile(NAMESPACE, RUN)
+        for paid in simulation.jobs.jobs:
             if paid.state == "training":
-                world.finish(paid)
+                simulation.finish(paid)
             if paid.state == "queued":
-                world.hub.starts(paid)
-    assert world.status()["reason"] == "Trained"
-    stored = world.server.live(RECORD_NAME)
+                simulation.hub.starts(paid)
+    assert simulation.status()["reason"] == "Trained"
+    stored = simulation.server.live(RECORD_NAME)
     assert stored is not None
-    return world.status(), Record.from_data(stored["data"])
+    return simulation.status(), Record.from_data(stored["data"])
 
 
 async def test_the_second_estimate_uses_the_measured_speed() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.unit.training.observation import (
+from tests.unit.training.states import (
     FLAVOR,
     KNOWN_FACTS,
     agent_model,

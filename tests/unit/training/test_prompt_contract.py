@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from tests.unit.training.objects import prepared_status
-from tests.unit.training.observation import (
+from tests.unit.training.states import (
     DATASET_RESULT,
     KNOWN_FACTS,
     agent_model,

@@ -1,4 +1,4 @@
-"""A run's training values: whose word counts, under which name."""
+"""A run's training values: their precedence and their names."""
 
 from __future__ import annotations
 

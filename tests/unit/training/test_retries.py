@@ -7,7 +7,16 @@ from typing import Any
 
 import pytest
 from tests.unit.training.objects import NOW, RUN_UID
-from tests.unit.training.observation import (
+from tests.unit.training.retried_runs import (
+    AUTO,
+    OFFERED_FLAVORS,
+    failure_report,
+    next_intent,
+    plan_after_end,
+    posted_run,
+    run_with_job,
+)
+from tests.unit.training.states import (
     BASE,
     FLAVOR,
     KEY,
@@ -21,15 +30,6 @@ from tests.unit.training.observation import (
     submitted_status,
     written_record,
     written_status,
-)
-from tests.unit.training.retried_runs import (
-    AUTO,
-    OFFERED_FLAVORS,
-    failure_report,
-    next_intent,
-    plan_after_end,
-    posted_run,
-    run_with_job,
 )
 
 from modelops.domain.money import micro

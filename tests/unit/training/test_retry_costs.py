@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from tests.unit.training.objects import NOW, RUN_UID, prepared_status
-from tests.unit.training.observation import (
+from tests.unit.training.retried_runs import failure_report, next_intent, plan_after_end, run_with_job
+from tests.unit.training.states import (
     KEY,
     KNOWN_FACTS,
     agent_model,
@@ -20,7 +21,6 @@ from tests.unit.training.observation import (
     written_record,
     written_status,
 )
-from tests.unit.training.retried_runs import failure_report, next_intent, plan_after_end, run_with_job
 
 from modelops.domain.facts import Outage
 from modelops.domain.money import micro

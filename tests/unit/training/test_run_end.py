@@ -6,9 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.unit.training import observation
+from tests.unit.training import states
 from tests.unit.training.objects import NOW, empty_record, prepared_status
-from tests.unit.training.observation import (
+from tests.unit.training.states import (
     CLOSED_CLAIM,
     KEY,
     agent_model,
@@ -50,7 +50,7 @@ ended = pytest.mark.parametrize(("how", "latch"), ENDINGS.values(), ids=ENDINGS.
 
 @pytest.mark.parametrize("how", [{"cancel": True}, {"meta": DELETED}], ids=["cancel", "deletion"])
 def test_a_run_without_a_price_ends_in_the_record_too(how: dict[str, Any]) -> None:
-    """A reservation may be under way, or have been written just before the status that names it was refused."""
+    """A reservation may be under way, or have been written before the write of its status was refused."""
     for record in (empty_record(), record_with_reservation()):
         plan = plan_for(run(**how), record=record)
         assert step_names(plan) == ["record"]
@@ -203,9 +203,7 @@ def test_without_the_secret_an_attempt_ends_with_the_installations_token(of: Tra
 
 def test_nothing_else_uses_the_installations_token() -> None:
     for of in (run(submitted_status(id="job1")), run(submitted_status()), run(prepared_status())):
-        plan = plan_for(
-            of, **observation.KNOWN_FACTS, settle_period_passed=True, labelled=(), **SECRET_IS_MISSING
-        )
+        plan = plan_for(of, **states.KNOWN_FACTS, settle_period_passed=True, labelled=(), **SECRET_IS_MISSING)
         assert (step_names(plan), written_status(plan).reason) == (["status"], "SecretNotUsable")
 
 

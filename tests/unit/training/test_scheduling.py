@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 from tests.unit.training.objects import NOW
-from tests.unit.training.observation import (
+from tests.unit.training.retried_runs import (
+    AUTO,
+    OFFERED_FLAVORS,
+    next_intent,
+    plan_after_end,
+    posted_run,
+    run_with_job,
+)
+from tests.unit.training.states import (
     FLAVOR,
     KEY,
     KNOWN_FACTS,
@@ -18,14 +26,6 @@ from tests.unit.training.observation import (
     step_names,
     written_record,
     written_status,
-)
-from tests.unit.training.retried_runs import (
-    AUTO,
-    OFFERED_FLAVORS,
-    next_intent,
-    plan_after_end,
-    posted_run,
-    run_with_job,
 )
 
 from modelops.api.v1alpha1.trainingrun import TrainingRun

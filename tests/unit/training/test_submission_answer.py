@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.unit.training.observation import (
+from tests.unit.training.states import (
     CLOSED_CLAIM,
     KEY,
     LABEL,

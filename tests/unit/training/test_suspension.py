@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 from tests.unit.training.objects import NOW
-from tests.unit.training.observation import (
+from tests.unit.training.retried_runs import plan_after_end, run_between_attempts, run_with_job
+from tests.unit.training.states import (
     CLOSED_CLAIM,
     KEY,
     KNOWN_FACTS,
@@ -18,7 +19,6 @@ from tests.unit.training.observation import (
     written_record,
     written_status,
 )
-from tests.unit.training.retried_runs import plan_after_end, run_between_attempts, run_with_job
 
 from modelops.ports import Json
 

@@ -1,4 +1,4 @@
-"""The installation's training defaults: the shipped file, one of one's own, and what is wrong with one."""
+"""The installation's training defaults: the shipped file, another file, and invalid files."""
 
 from __future__ import annotations
 

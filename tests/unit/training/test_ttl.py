@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tests.unit.training.objects import NOW, RUN_UID, empty_record
-from tests.unit.training.observation import (
+from tests.unit.training.states import (
     plan_for,
     run,
     state,

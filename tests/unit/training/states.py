@@ -1,4 +1,4 @@
-"""Builds what a decision is made from; a test says only what matters to it."""
+"""Builds states and decides about them; a test names only the facts that matter to it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ KNOWN_FACTS: dict[str, Any] = {
     "base_config": None,
     "tokenizer": None,
 }
-"""Facts of a run that goes well, up to its submission."""
+"""Facts of a run without problems, up to its submission."""
 
 
 def run(status: Json | None = None, *, meta: Json | None = None, **spec: Any) -> TrainingRun:
@@ -58,7 +58,7 @@ def agent_model(**spec: Any) -> AgentModel:
 def submitted_status(
     *, id: str = "", submissions: int = 1, intended_at: str = "2025-12-09T21:50:00Z", **more: Any
 ) -> Json:
-    """The status of a run whose submission is on record, and the job's id where it is known."""
+    """The status of a run with the intent of a submission, and with the job's id if one is passed."""
     job = {"attempt": 1, "label": LABEL, "submissions": submissions, "id": id, "intendedAt": intended_at}
     phase, reason = ("Scheduling", "JobSubmitted") if id else ("Submitting", "Submitting")
     return {
@@ -71,7 +71,7 @@ def submitted_status(
 
 
 def record_with_reservation(record: Record | None = None) -> Record:
-    """The record with the run's cover in it."""
+    """The record with the run's reservation."""
     record = record or empty_record()
     cover = Reservation(usd_micro=375_000, month="2025-12", name="docs-1", version="v1.1.0-rc.1")
     inputs = {"base_model": "m", "prompt_digest": "p", "dataset_digest": "d", "recipe_digest": "r"}
@@ -90,7 +90,7 @@ CLOSED_CLAIM = AttemptClaim(closed=True)
 
 
 def state(of: TrainingRun | None = None, **changes: Any) -> State:
-    """A moment; `of`: the run, by default a new one with its finalizer."""
+    """A state. `of`: the run, by default a new one with its finalizer."""
     of = of or run()
     spec = of.spec.model_dump(mode="json", by_alias=True, exclude_none=True)
     fields: dict[str, Any] = {
@@ -111,7 +111,7 @@ def written_status(plan: Plan) -> Any:
 
 
 def ready_message(plan: Plan) -> str:
-    """The words of the condition Ready in the status that the plan writes."""
+    """The message of the condition Ready in the status that the plan writes."""
     return next(str(c.message) for c in written_status(plan).conditions if c.type == "Ready")
 
 
@@ -124,12 +124,12 @@ UNTRACED_ACTIONS = {RetryDataset: "retry_dataset", ForgetSubmission: "forget_sub
 
 
 def submitted_job(plan: Plan) -> SubmitJob:
-    """The POST that the plan makes."""
+    """The job that the plan submits."""
     return next(step for step in plan.steps if isinstance(step, SubmitJob))
 
 
 def step_names(plan: Plan) -> list[str]:
-    """The plan's steps in order: what is written, and what is done outside."""
+    """The names of the plan's writes and actions, in order; Events are left out."""
     names = {WriteStatus: "status", WriteRecord: "record", WriteFinalizers: "finalizers"}
     found = []
     for step in plan.steps:
