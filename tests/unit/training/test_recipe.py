@@ -10,7 +10,11 @@ from hypothesis import strategies as st
 
 from modelops.api.v1alpha1.training_config import TrainingConfig, TrainingRecipe
 from modelops.domain.training.effective_spec import recipe_digest
-from modelops.domain.training.preparation.recipe import merged_training_values, recipe_of_values, values_of_recipe
+from modelops.domain.training.preparation.recipe import (
+    merged_training_values,
+    recipe_of_values,
+    values_of_recipe,
+)
 from modelops.runtime.training_defaults import Values
 
 DEFAULTS = {

@@ -156,7 +156,9 @@ def finished_attempt(
         cost_usd=dollars(cost),
         batch_size=batch,
         gradient_accumulation_steps=accumulation,
-        remaining_seconds=round(remaining) if reason is TrainingReason.TooSlow and 0 < remaining < 10**7 else 0,
+        remaining_seconds=round(remaining)
+        if reason is TrainingReason.TooSlow and 0 < remaining < 10**7
+        else 0,
         intended_at=job.intended_at,
         finished_at=state.now.replace(microsecond=0),
     )
