@@ -57,7 +57,11 @@ def give_up_cleanup(state: State) -> TrainingPlan | None:
 
 
 def end_unanswered_submission(state: State) -> TrainingPlan | None:
-    """No job is recorded. A job that claimed the attempt is recorded; else: close, settle, list, cancel, book."""
+    """The attempt must end and no job is recorded.
+
+    If a job has claimed the attempt, it is recorded. If not, the attempt is closed; after the settle period its jobs
+    are listed, those that run are cancelled, and the attempt is settled.
+    """
     job = state.run.status.job
     if job is None or job.id or not state.attempt_must_end:
         return None

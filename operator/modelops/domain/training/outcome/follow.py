@@ -20,7 +20,7 @@ from modelops.ports import AttemptClaim
 
 
 def deadline_has_passed(state: State) -> TrainingPlan | None:
-    """Written to status.ending once the deadline has passed, so that a clock that goes back changes nothing."""
+    """Begins the end of a run whose deadline has passed. status.ending keeps that, even if the clock goes back."""
     status, seconds = state.run.status, state.run.spec.active_deadline_seconds
     since = status.active_since or (status.job.intended_at if status.job else None)
     if status.ending == TrainingReason.DeadlineExceeded.value or since is None:
@@ -39,8 +39,10 @@ def deadline_has_passed(state: State) -> TrainingPlan | None:
 
 
 def begin_suspension(state: State) -> TrainingPlan | None:
-    """Written to status.ending before the job is stopped, so that its end counts as a suspension even if spec.suspend
-    changes meanwhile."""
+    """Begins to stop the job of a suspended run.
+
+    status.ending is written first, so that the job's end counts as a suspension even if spec.suspend changes meanwhile.
+    """
     status = state.run.status
     if not state.run.spec.suspend or status.job is None or state.stop_is_requested:
         return None

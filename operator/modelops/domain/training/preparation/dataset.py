@@ -32,7 +32,6 @@ from modelops.domain.training.status import RETRY_SECONDS, fail_run, wait_in_pha
 from modelops.ports import ProgramState
 
 PROGRAM_POLL_SECONDS = 0.25
-
 START_SECONDS = 1.0
 
 
@@ -92,7 +91,7 @@ def start_program(state: State, message: str, *before: StopDataset) -> TrainingP
 
 
 def accept_dataset(state: State, result: Mapping[str, Any]) -> TrainingPlan:
-    """Takes the dataset; the same write fixes what follows: the intent, the offer, or the end."""
+    """Prices the run with its new dataset. One write fixes the dataset together with the intent, offer or end."""
     eos = state.require_prompt().eos or ""
     dataset = with_recipe_findings(state, dataset_from_result(result)).model_copy(update={"eos": eos})
     return price_and_submit(with_status(state, state.run.status.model_copy(update={"dataset": dataset})))
