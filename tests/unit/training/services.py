@@ -80,19 +80,19 @@ class ApiServer:
 
     def change(self, name: Name, resource_version: str, edit: Callable[[Json], None]) -> Json:
         """A conditional write; one that changes nothing makes no new version, as in etcd's registry."""
-        held = self.live(name)
-        if held is None:
+        current = self.live(name)
+        if current is None:
             raise Missing(f"{name} is gone")
-        if held["metadata"]["resourceVersion"] != resource_version:
-            raise Conflict(f"{name} is at {held['metadata']['resourceVersion']}, not {resource_version}")
-        changed = copy.deepcopy(held)
+        if current["metadata"]["resourceVersion"] != resource_version:
+            raise Conflict(f"{name} is at {current['metadata']['resourceVersion']}, not {resource_version}")
+        changed = copy.deepcopy(current)
         edit(changed)
-        return held if changed == held else self.store(name, changed)
+        return current if changed == current else self.store(name, changed)
 
     def user_edits(self, name: Name, edit: Callable[[Json], None]) -> None:
-        held = self.live(name)
-        if held is not None:
-            self.change(name, held["metadata"]["resourceVersion"], edit)
+        current = self.live(name)
+        if current is not None:
+            self.change(name, current["metadata"]["resourceVersion"], edit)
 
 
 class KubeClient:
@@ -245,7 +245,7 @@ class Hub:
     time: Time
     claims: dict[int, AttemptClaim] = field(default_factory=dict)
     published: Json | None = None
-    asked: int = 0
+    claim_reads: int = 0
     """How often a claim was read."""
 
     async def model(self, token: str, repo: str, revision: str | None = None) -> ModelInfo | None:
@@ -254,7 +254,7 @@ class Hub:
     async def ensure_model_repo(self, token: str, repo: str) -> None: ...
 
     async def attempt_claim(self, token: str, repo: str, attempt: int) -> AttemptClaim | None:
-        self.asked += 1
+        self.claim_reads += 1
         return self.claims.get(attempt)
 
     async def close_attempt(self, token: str, repo: str, attempt: int) -> AttemptClaim:

@@ -257,8 +257,8 @@ class PaidJobSimulation:
             self.cache.put(RESOURCES[name], live)
 
     def stale(self, name: Name) -> bool:
-        held, live = self.cache.get(RESOURCES[name], NAMESPACE, name[1]), self.server.live(name)
-        return (held and held["metadata"]["resourceVersion"]) != (
+        cached, live = self.cache.get(RESOURCES[name], NAMESPACE, name[1]), self.server.live(name)
+        return (cached and cached["metadata"]["resourceVersion"]) != (
             live and live["metadata"]["resourceVersion"]
         )
 
@@ -294,15 +294,15 @@ class PaidJobSimulation:
         """A person approves the current offer, an earlier one, or one that never existed."""
         if not self.faults.approvals or "job" in self.status():
             return
-        asked = {item.get("status", {}).get("approvalDigest") for item in self.server.versions[RUN_NAME]}
+        offered = {item.get("status", {}).get("approvalDigest") for item in self.server.versions[RUN_NAME]}
         now = self.status().get("approvalDigest")
         if now:
             yield "person approves", lambda: self.approve(now)
             yield "prices change", lambda: self.jobs.raise_price()
-        for digest in sorted(filter(None, asked - {now})) or ["sha256:" + "0" * 64]:
+        for digest in sorted(filter(None, offered - {now})) or ["sha256:" + "0" * 64]:
             if self.left["approvals"]:
                 yield (
-                    "person approves what is not asked",
+                    "person approves another offer",
                     self._once("approvals", lambda digest=digest: self.approve(digest)),  # type: ignore[misc]
                 )
 

@@ -136,15 +136,15 @@ def test_the_offer_names_max_usd_whatever_the_backoff_limit() -> None:
 
 def test_waiting_for_a_person_does_not_count_against_the_deadline() -> None:
     since = {"activeSince": (NOW - timedelta(hours=3)).isoformat()}
-    held = plan_with_flavors(
+    suspended = plan_with_flavors(
         run_between_attempts(past_attempt(1, "a10g-large", "JobLost"), status=since, suspend=True)
     )
-    assert written_status(held).active_since is None
+    assert written_status(suspended).active_since is None
     careful = agent_model(budget={"monthlyUSD": "100", "approvalAboveUSD": "0.01"})
-    asked = plan_with_flavors(
+    offer = plan_with_flavors(
         run_between_attempts(past_attempt(1, "a10g-large", "JobLost"), status=since), agent_model=careful
     )
-    assert (written_status(asked).phase, written_status(asked).active_since) == ("AwaitingApproval", None)
+    assert (written_status(offer).phase, written_status(offer).active_since) == ("AwaitingApproval", None)
 
 
 def test_a_reservation_of_last_month_covers_nothing_of_this_one() -> None:

@@ -46,20 +46,20 @@ class Runner:
         limits = agent_model(budget={"monthlyUSD": budget, "approvalAboveUSD": "10"})
         return plan_for(of, record=self.state[1], agent_model=limits, **facts)
 
-    def take(self, step: Any, held: tuple[int, Record]) -> tuple[int, Record]:
+    def take(self, step: Any, stored: tuple[int, Record]) -> tuple[int, Record]:
         """Carries out one step; a write of the record is refused if it was decided from an older one."""
         assert self.state is not None
         if isinstance(step, WriteRecord):
-            if self.state[0] != held[0]:
+            if self.state[0] != stored[0]:
                 self.plan = Plan()
-                return held
-            self.state = (held[0] + 1, step.record)
+                return stored
+            self.state = (stored[0] + 1, step.record)
             return self.state
         if isinstance(step, WriteStatus):
             self.status = step.status.wire()
         if isinstance(step, SubmitJob):
             self.job = job("SCHEDULING", id=f"job-{self.uid}")
-        return held
+        return stored
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
@@ -72,7 +72,7 @@ class Runner:
 def test_reservations_and_settlements_never_exceed_the_monthly_budget(
     budget: str, prices: list[str], seconds: list[int], turns: list[int]
 ) -> None:
-    held = (0, empty_record())
+    stored = (0, empty_record())
     runners = []
     for number, price in enumerate(prices):
         status = prepared_status()
@@ -84,13 +84,13 @@ def test_reservations_and_settlements_never_exceed_the_monthly_budget(
         if runner.plan.empty:
             # Every third read gets an old record: its writes must fail.
             if turn % 3 or runner.state is None:
-                runner.state = held
+                runner.state = stored
             runner.plan = runner.decide(budget)
         if not runner.plan.empty:
             step, rest = runner.plan.steps[0], runner.plan.steps[1:]
             runner.plan = replace(runner.plan, steps=rest)
-            held = runner.take(step, held)
-        assert held[1].committed(MONTH, NOW) <= micro(budget)
-    assert all(version.startswith("v1.") for version in held[1].allocated)
-    made = [done.version for done in held[1].completed.values() if done.version]
+            stored = runner.take(step, stored)
+        assert stored[1].committed(MONTH, NOW) <= micro(budget)
+    assert all(version.startswith("v1.") for version in stored[1].allocated)
+    made = [done.version for done in stored[1].completed.values() if done.version]
     assert len(made) == len(set(made))

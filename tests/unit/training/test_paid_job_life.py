@@ -69,9 +69,9 @@ async def test_a_new_process_writes_nothing_after_the_run_has_ended() -> None:
 async def test_the_record_is_read_from_the_api_server() -> None:
     simulation = PaidJobSimulation(NO_FAULTS, stepped=False)
     await simulation.reconciler.reconcile(NAMESPACE, RUN)
-    held = simulation.cache.get(CONFIG_MAPS, NAMESPACE, record_name(AGENT))
+    cached = simulation.cache.get(CONFIG_MAPS, NAMESPACE, record_name(AGENT))
     run = simulation.cache.get(TRAINING_RUNS, NAMESPACE, RUN)
-    assert held == simulation.server.live(("ConfigMap", record_name(AGENT)))
+    assert cached == simulation.server.live(("ConfigMap", record_name(AGENT)))
     assert run == simulation.server.live(("TrainingRun", RUN))
 
 
@@ -81,12 +81,12 @@ async def test_a_claim_is_read_once_even_if_two_jobs_may_exist() -> None:
     simulation.server.user_edits(RUN_NAME, lambda item: item["status"]["job"].update(submissions=2))
     simulation.lead(stale=False)
     await simulation.reconciler.reconcile(NAMESPACE, RUN)
-    unclaimed = simulation.hub.asked
+    unclaimed = simulation.hub.claim_reads
     simulation.hub.starts(simulation.jobs.jobs[0])
     for _ in range(3):
         await simulation.reconciler.reconcile(NAMESPACE, RUN)
     assert unclaimed >= 1
-    assert simulation.hub.asked == unclaimed + 1
+    assert simulation.hub.claim_reads == unclaimed + 1
 
 
 async def test_a_run_deleted_after_its_secret_ends_and_is_settled_with_the_installations_token() -> None:

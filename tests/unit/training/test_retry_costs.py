@@ -65,15 +65,15 @@ def test_a_further_attempt_is_limited_to_what_is_left_of_max_usd() -> None:
 
 def test_attempts_together_above_the_threshold_need_an_approval() -> None:
     of, careful = run_with_job(), agent_model(budget={"monthlyUSD": "100", "approvalAboveUSD": "0.51"})
-    asked = next_intent(plan_after_end(of), of, now=NOW + timedelta(minutes=1), agent_model=careful)
-    assert step_names(asked) == ["status"]
-    assert (written_status(asked).phase, written_status(asked).reason) == (
+    offer = next_intent(plan_after_end(of), of, now=NOW + timedelta(minutes=1), agent_model=careful)
+    assert step_names(offer) == ["status"]
+    assert (written_status(offer).phase, written_status(offer).reason) == (
         "AwaitingApproval",
         "NeedsApproval",
     )
-    assert "attempt 2 may cost up to" in ready_message(asked)
-    approved = {**written_status(asked).wire()}
-    approval = {"approvedBy": "alice", "digest": written_status(asked).approval_digest}
+    assert "attempt 2 may cost up to" in ready_message(offer)
+    approved = {**written_status(offer).wire()}
+    approval = {"approvedBy": "alice", "digest": written_status(offer).approval_digest}
     record = written_record(plan_after_end(of))
     going = plan_for(
         run(approved, approval=approval),

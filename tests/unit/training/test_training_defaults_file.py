@@ -53,9 +53,9 @@ def test_every_method_updates_by_sixteen_examples_in_steps_of_one() -> None:
 
 
 def test_prices_of_gpus_in_the_cluster_are_read(tmp_path: Path) -> None:
-    own = tmp_path / "own.yaml"
-    own.write_text("cost_estimates: {l40s_per_hour: 1.2, rtx_pro_6000_per_hour: 2, avg_training_hours: 2}\n")
-    found = load_training_defaults(own)["cost_estimates"]
+    file = tmp_path / "own.yaml"
+    file.write_text("cost_estimates: {l40s_per_hour: 1.2, rtx_pro_6000_per_hour: 2, avg_training_hours: 2}\n")
+    found = load_training_defaults(file)["cost_estimates"]
     assert (found["l40s_per_hour"], found["rtx_pro_6000_per_hour"]) == (1.2, 2)
 
 
@@ -70,23 +70,23 @@ def test_prices_of_gpus_in_the_cluster_are_read(tmp_path: Path) -> None:
     ],
 )
 def test_an_invalid_price_is_refused_at_the_start(tmp_path: Path, written: str, said: str) -> None:
-    own = tmp_path / "own.yaml"
-    own.write_text(f"cost_estimates: {{{written}}}\n")
+    file = tmp_path / "own.yaml"
+    file.write_text(f"cost_estimates: {{{written}}}\n")
     with pytest.raises(TrainingDefaultsError, match="cost_estimates") as refused:
-        load_training_defaults(own)
+        load_training_defaults(file)
     assert said in str(refused.value)
 
 
 def test_another_file_replaces_the_shipped_one(tmp_path: Path) -> None:
-    own = tmp_path / "own.yaml"
-    own.write_text("default_training_config: {num_epochs: 1}\n")
-    assert load_training_defaults(own)["default_training_config"] == {"num_epochs": 1}
+    file = tmp_path / "own.yaml"
+    file.write_text("default_training_config: {num_epochs: 1}\n")
+    assert load_training_defaults(file)["default_training_config"] == {"num_epochs": 1}
 
 
 def test_an_empty_file_has_no_values(tmp_path: Path) -> None:
-    own = tmp_path / "own.yaml"
-    own.write_text("# nothing\n")
-    assert load_training_defaults(own)["default_training_config"] == {}
+    file = tmp_path / "own.yaml"
+    file.write_text("# nothing\n")
+    assert load_training_defaults(file)["default_training_config"] == {}
 
 
 @pytest.mark.parametrize(
@@ -105,14 +105,14 @@ def test_an_empty_file_has_no_values(tmp_path: Path) -> None:
 def test_an_unusable_value_is_reported_with_file_and_value(
     tmp_path: Path, text: str, words: tuple[str, ...]
 ) -> None:
-    own = tmp_path / "own.yaml"
-    own.write_text(text)
+    file = tmp_path / "own.yaml"
+    file.write_text(text)
     with pytest.raises(TrainingDefaultsError) as caught:
-        load_training_defaults(own)
-    told = str(caught.value)
-    assert str(own) in told
-    assert "MODELOPS_TRAINING_DEFAULTS" in told
-    assert not [word for word in words if word not in told], told
+        load_training_defaults(file)
+    message = str(caught.value)
+    assert str(file) in message
+    assert "MODELOPS_TRAINING_DEFAULTS" in message
+    assert not [word for word in words if word not in message], message
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

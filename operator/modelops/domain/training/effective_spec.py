@@ -55,10 +55,10 @@ def describe_base_model(state: State) -> str:
 
 def training_dataset(state: State) -> str:
     """The LangSmith dataset: the run's, else the agent's, else the one that was read; empty if there is none."""
-    own = state.run.spec.dataset.langsmith
+    of_run = state.run.spec.dataset.langsmith
     settings = state.agent_model.spec.langsmith if state.agent_model else None
-    read = state.run.status.dataset.langsmith_id if state.run.status.dataset else ""
-    return own or (settings.training_dataset if settings else None) or read
+    of_status = state.run.status.dataset.langsmith_id if state.run.status.dataset else ""
+    return of_run or (settings.training_dataset if settings else None) or of_status
 
 
 def agent_name(state: State) -> str:
