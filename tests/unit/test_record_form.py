@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from tests.unit.training.objects import NOW, RUN_UID, STABLE, empty_record
-from tests.unit.training.observation import KEY, reserved
+from tests.unit.training.states import KEY, record_with_reservation
 
 from modelops.domain.record import (
     LEDGER_KEY,
@@ -49,20 +49,20 @@ def an_endpoint(*, since: str) -> EndpointEntry:
 
 
 def test_what_is_written_is_read_back() -> None:
-    record = reserved().with_(
+    record = record_with_reservation().with_(
         history=(ENTRY,), settlements={"a/1": Settlement(usd_micro=1, month="2025-12", jobs=("j",))}
     )
     assert Record.from_data(record.to_data()) == record
 
 
 def test_equal_records_are_equal_text() -> None:
-    record = reserved()
+    record = record_with_reservation()
     turned = record.with_(allocated=dict(reversed(record.allocated.items())))
     assert turned.to_data() == record.to_data()
 
 
 def test_the_registry_has_the_missions_keys() -> None:
-    registry = json.loads(reserved().with_(history=(ENTRY,)).to_data()[REGISTRY_KEY])
+    registry = json.loads(record_with_reservation().with_(history=(ENTRY,)).to_data()[REGISTRY_KEY])
     assert set(registry) == {"docs"}
     assert list(registry["docs"]["current"]) == ["version", "model", "endpoint", "deployed_at"]
     assert list(registry["docs"]["history"][0]) == [
@@ -89,7 +89,7 @@ def test_a_record_that_cannot_be_read_is_an_error_and_not_an_empty_record(data: 
 
 
 def test_a_months_commitments_are_what_is_reserved_settled_and_spent_on_endpoints() -> None:
-    record = reserved().with_(
+    record = record_with_reservation().with_(
         settlements={
             "a/1": Settlement(usd_micro=10, month="2025-12"),
             "b/1": Settlement(usd_micro=5, month="2025-11"),
@@ -101,7 +101,7 @@ def test_a_months_commitments_are_what_is_reserved_settled_and_spent_on_endpoint
 
 
 def test_a_standing_endpoint_counts_in_each_month_by_its_hours_there() -> None:
-    record = reserved().with_(endpoints=(an_endpoint(since="2025-11-30T14:00:00+00:00"),))
+    record = record_with_reservation().with_(endpoints=(an_endpoint(since="2025-11-30T14:00:00+00:00"),))
     now = datetime(2025, 12, 2, 6, tzinfo=UTC)
     assert record.committed("2025-11", now) == 10_000_000
     assert record.committed("2025-12", now) == 30_000_000 + 375_000
@@ -125,10 +125,10 @@ def test_an_active_rollouts_endpoint_is_covered_by_its_reservation_until_it_cost
 
 def test_inputs_are_known_only_for_versions_that_were_trained_here() -> None:
     assert empty_record().latest_inputs() is None
-    found = reserved().latest_inputs()
+    found = record_with_reservation().latest_inputs()
     assert found == Inputs(base_model="m", prompt_digest="p", dataset_digest="d", recipe_digest="r")
 
 
 def test_a_reservation_is_found_by_run_and_attempt() -> None:
     assert f"{RUN_UID}/1" == KEY
-    assert KEY in reserved().reservations
+    assert KEY in record_with_reservation().reservations

@@ -105,7 +105,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def program_input(arguments: argparse.Namespace, documents: Iterable[Any]) -> dict[str, Any]:
     """Return the dataset program's input, without a repository to upload to. Raises InvalidInputError."""
-    from modelops.domain.training.preparation.recipe import recipe
+    from modelops.domain.training.preparation.recipe import merged_training_values
     from modelops.runtime.training_defaults import load_training_defaults
 
     agent, training = _parse_objects(documents)
@@ -123,7 +123,7 @@ def program_input(arguments: argparse.Namespace, documents: Iterable[Any]) -> di
         raise InvalidInputError(
             "no dataset is named: add the argument ls://<id or exact name>, or name one in the manifests"
         )
-    values = recipe(
+    values = merged_training_values(
         method=method,
         run=training.spec.config if training else None,
         agent=spec.training_defaults,

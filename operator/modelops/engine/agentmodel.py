@@ -242,7 +242,7 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
         """`forgotten`: the job that trained, where its service does not know it any more, as one in this cluster that
         went with its run: the whole reservation is booked, at least.
         """
-        from modelops.domain.training.outcome.conclude import billed_seconds
+        from modelops.domain.training.outcome.settlement import billed_seconds
         from modelops.domain.training.pricing.estimate import billed_micro_usd
 
         listed = (

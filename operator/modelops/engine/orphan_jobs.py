@@ -18,7 +18,7 @@ from modelops.domain.plan import Plan, WriteRecord
 from modelops.domain.record import Record, Settlement
 from modelops.domain.training.account import account_of
 from modelops.domain.training.actions import CancelJob
-from modelops.domain.training.outcome.conclude import billed_seconds
+from modelops.domain.training.outcome.settlement import billed_seconds
 from modelops.domain.training.pricing.estimate import billed_micro_usd
 from modelops.domain.training.status import TERMINAL
 from modelops.engine.cluster_reader import ClusterReader

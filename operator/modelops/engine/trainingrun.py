@@ -134,7 +134,7 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact, Memo
             secret_problem=problem,
             can_clean_up=bool(credentials.hugging_face),
             submission=memory.submission,
-            settled=self._settled(run, memory),
+            settle_period_passed=self._settled(run, memory),
         )
         return ReconcileContext(
             state=state,

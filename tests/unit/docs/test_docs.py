@@ -14,9 +14,9 @@ from tests.unit.docs.pages import ROOT, anchors, blocks, guides, links, pages, p
 from modelops.adapters.huggingface import HuggingFaceEndpoints, HuggingFaceHub, HuggingFaceJobs
 from modelops.api.v1alpha1 import Rollout, TrainingRun
 from modelops.domain.reasons import AgentModelReason, RolloutReason, TrainingReason
-from modelops.domain.training.pricing.estimate import Work, estimate, hardware_of
-from modelops.domain.training.pricing.memory import Load
-from modelops.domain.training.pricing.model_shape import of_size
+from modelops.domain.training.pricing.estimate import Workload, estimate_cost, require_hardware
+from modelops.domain.training.pricing.memory import StepLoad
+from modelops.domain.training.pricing.model_shape import typical_shape
 from modelops.ports import Flavor
 from modelops.router import RouterState
 from modelops.runtime.metrics import Metrics
@@ -198,14 +198,14 @@ def test_methods_of_the_tools_page_exist() -> None:
 def test_estimates_of_the_guide_are_the_operators() -> None:
     for row in table(ROOT / "docs" / "MODELOPS.md", "estimates"):
         size, method, tokens, epochs, flavor, price, dollars, minutes = row
-        work = Work(
-            shape=of_size(int(Decimal(size.rstrip("B")) * 10**9)),
-            load=Load(method=method, batch=1, length=1024, rank=32, targets=("all-linear",)),
+        work = Workload(
+            shape=typical_shape(int(Decimal(size.rstrip("B")) * 10**9)),
+            load=StepLoad(method=method, batch=1, length=1024, rank=32, targets=("all-linear",)),
             tokens=int(tokens.replace(",", "")),
             epochs=int(epochs),
         )
         price_of = Flavor(name=flavor, usd_micro_per_hour=int(Decimal(price) * 10**6), devices=1)
-        found = estimate(work, hardware_of(price_of))
+        found = estimate_cost(work, require_hardware(price_of))
         low = Decimal(found.low_usd).quantize(Decimal("0.01"), ROUND_FLOOR)
         high = Decimal(found.high_usd).quantize(Decimal("0.01"), ROUND_CEILING)
         assert (dollars, minutes) == (f"{low} to {high}", f"{found.low_minutes} to {found.high_minutes}")

@@ -1,4 +1,4 @@
-"""Decisions that are wrong in one way each: what the protocol's order is there to prevent."""
+"""Wrong decisions: each one breaks one rule about the order of the protocol's steps, and a test must notice it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from modelops.domain.plan import Plan, WriteRecord, WriteStatus
 from modelops.domain.reasons import TrainingReason
 from modelops.domain.training.actions import CancelJob, SubmitJob, TrainingFact
 from modelops.domain.training.decide import decide
-from modelops.domain.training.outcome.conclude import adopt_recorded_end
+from modelops.domain.training.outcome.finished_run import adopt_recorded_end
 from modelops.domain.training.state import State
 from modelops.ports import AttemptClaim
 
 
 def status_before_record(state: State) -> Plan:
-    """Says that the run ended, and books it afterwards."""
+    """Writes the end of the run into the status before the record."""
     plan = decide(state)
     writes = [step for step in plan.steps if isinstance(step, WriteRecord)]
     if len(plan.steps) == 1 and writes and state.identity in writes[0].record.completed:
@@ -28,12 +28,12 @@ def status_before_record(state: State) -> Plan:
 
 
 def post_without_settle(state: State) -> Plan:
-    """Looks for the job at once after a restart or a lost answer."""
-    return decide(replace(state, settled=True))
+    """Lists jobs at once after a restart or a lost answer."""
+    return decide(replace(state, settle_period_passed=True))
 
 
-def cancel_before_a_claim(state: State) -> Plan:
-    """Cancels what it takes for duplicates before anybody claimed."""
+def cancel_before_claim(state: State) -> Plan:
+    """Cancels supposed duplicates before a job has claimed the attempt."""
     job = state.run.status.job
     if job is not None and job.id and not state.run.status.finished_at:
         if state.labelled is UNSEEN:
@@ -46,14 +46,14 @@ def cancel_before_a_claim(state: State) -> Plan:
 
 
 def settle_without_close(state: State) -> Plan:
-    """Takes an attempt that nobody claimed for over."""
+    """Treats an attempt without a claim as closed."""
     return decide(
         replace(state, attempt_claim=AttemptClaim(closed=True)) if state.attempt_claim is None else state
     )
 
 
 def intent_without_reservation(state: State) -> Plan:
-    """Submits what nothing covers."""
+    """Submits a job without a reservation."""
     plan = decide(state)
     posts = any(isinstance(step, SubmitJob) for step in plan.steps)
     kept = tuple(step for step in plan.steps if not (posts and isinstance(step, WriteRecord)))
@@ -61,7 +61,7 @@ def intent_without_reservation(state: State) -> Plan:
 
 
 def post_without_intent(state: State) -> Plan:
-    """Submits first, and writes down afterwards that it wanted to."""
+    """Submits the job before its intent is written."""
     plan = decide(state)
     posts = tuple(step for step in plan.steps if isinstance(step, SubmitJob))
     first = tuple(step for step in plan.steps if isinstance(step, WriteRecord))
@@ -69,8 +69,8 @@ def post_without_intent(state: State) -> Plan:
     return replace(plan, steps=(*first, *posts, *rest)) if posts else plan
 
 
-def approval_is_assumed(state: State) -> Plan:
-    """Takes any approval for one of what is asked."""
+def any_approval_counts(state: State) -> Plan:
+    """Accepts an approval of any offer."""
     run, asked = state.run, state.run.status.approval_digest
     if run.spec.approval is None or not asked:
         return decide(state)
@@ -80,7 +80,7 @@ def approval_is_assumed(state: State) -> Plan:
 
 
 def retry_without_settling(state: State) -> Plan:
-    """Goes on to the next attempt and leaves the last one's cover where it is."""
+    """Starts the next attempt without settling the last one."""
     plan = decide(state)
     goes_on = any(
         isinstance(step, WriteStatus)
@@ -93,7 +93,7 @@ def retry_without_settling(state: State) -> Plan:
 
 
 def suspend_without_latch(state: State) -> Plan:
-    """Stops the job of a suspended run without having written down why."""
+    """Stops the job of a suspended run before the reason is written into the status."""
     plan, job = decide(state), state.run.status.job
     latches = any(
         isinstance(step, WriteStatus)
@@ -109,11 +109,11 @@ def suspend_without_latch(state: State) -> Plan:
 MUTANTS: tuple[Callable[[State], Plan], ...] = (
     status_before_record,
     post_without_settle,
-    cancel_before_a_claim,
+    cancel_before_claim,
     settle_without_close,
     intent_without_reservation,
     post_without_intent,
-    approval_is_assumed,
+    any_approval_counts,
     retry_without_settling,
     suspend_without_latch,
 )

@@ -38,7 +38,7 @@ def metadata(name: str, *, uid: str, version: str = "1", **more: Any) -> Json:
 
 
 def agent_model_json(*, uid: str = "agent-uid", **spec: Any) -> Json:
-    """`spec`: fields that differ; None leaves one out."""
+    """`spec`: fields that differ from the usual ones; None leaves a field out."""
     fields: Json = {
         "agent": "docs",
         "baseline": {
@@ -86,7 +86,7 @@ def run_json(
 
 
 def prepared_status() -> Json:
-    """The status of a run whose dataset and price are known, and nothing else."""
+    """The status of a run that has only a dataset and a price."""
     return {
         "observedGeneration": 1,
         "phase": "Submitting",

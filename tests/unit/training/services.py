@@ -1,4 +1,4 @@
-"""The API server, paid jobs and the Hub in memory: what they promise, and no more."""
+"""The API server, paid jobs and the Hub in memory, with only the guarantees of the real ones."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ STAGES = {QUEUED: "SCHEDULING", TRAINING: "RUNNING", DONE: "COMPLETED", CANCELLE
 
 @dataclass
 class Time:
-    """Seconds since the world began."""
+    """Seconds since the simulation began."""
 
     seconds: float = 0.0
     stepped: bool = True
-    """Whether requests wait to be carried out."""
+    """Whether requests wait until a test carries them out."""
 
     def request(self, name: str, land: Callable[[], Any]) -> Request:
         return Request(name=name, land=land, sent_at=self.seconds, at_once=not self.stepped)
@@ -80,19 +80,19 @@ class ApiServer:
 
     def change(self, name: Name, resource_version: str, edit: Callable[[Json], None]) -> Json:
         """A conditional write; one that changes nothing makes no new version, as in etcd's registry."""
-        held = self.live(name)
-        if held is None:
+        current = self.live(name)
+        if current is None:
             raise Missing(f"{name} is gone")
-        if held["metadata"]["resourceVersion"] != resource_version:
-            raise Conflict(f"{name} is at {held['metadata']['resourceVersion']}, not {resource_version}")
-        changed = copy.deepcopy(held)
+        if current["metadata"]["resourceVersion"] != resource_version:
+            raise Conflict(f"{name} is at {current['metadata']['resourceVersion']}, not {resource_version}")
+        changed = copy.deepcopy(current)
         edit(changed)
-        return held if changed == held else self.store(name, changed)
+        return current if changed == current else self.store(name, changed)
 
     def user_edits(self, name: Name, edit: Callable[[Json], None]) -> None:
-        held = self.live(name)
-        if held is not None:
-            self.change(name, held["metadata"]["resourceVersion"], edit)
+        current = self.live(name)
+        if current is not None:
+            self.change(name, current["metadata"]["resourceVersion"], edit)
 
 
 class KubeClient:
@@ -162,7 +162,7 @@ class PaidJob:
 
     @property
     def attempt(self) -> int:
-        """What its label says."""
+        """The attempt's number in the job's label."""
         return int(self.label.rpartition("-")[2])
 
     @property
@@ -179,9 +179,9 @@ class JobService:
         self.usd_micro_per_hour = 1_500_000
         self.requests: list[JobRequest] = []
         self.tokens: list[str] = []
-        """By which jobs were submitted and cancelled."""
+        """The tokens with which jobs were submitted and cancelled."""
         self.report: JobReport | None = None
-        """What the jobs say."""
+        """The report of every job."""
 
     def create(self, request: JobRequest) -> Job:
         job = PaidJob(id=f"job{len(self.jobs) + 1}", label=request.label, created_at=self.time.seconds)
@@ -226,7 +226,7 @@ class JobService:
         return (Flavor(name="a10g-large", usd_micro_per_hour=price, accelerator="1x A10G 24 GB"),)
 
     def raise_price(self) -> None:
-        """From now on; the operator may know the old one for a while."""
+        """Raises the price from now on; the operator may have the old one in its cache."""
         self.usd_micro_per_hour += 300_000
 
     def watch(self, watch: Watch, *, known: Job | None = None) -> Sighting:
@@ -240,12 +240,12 @@ class JobService:
 
 @dataclass
 class Hub:
-    """`ports.Hub`: claims by attempt, and whatever was published. One commit at a time, on a known head."""
+    """`ports.Hub`: claims by attempt, and the published model. A commit succeeds only on the current head."""
 
     time: Time
     claims: dict[int, AttemptClaim] = field(default_factory=dict)
     published: Json | None = None
-    asked: int = 0
+    claim_reads: int = 0
     """How often a claim was read."""
 
     async def model(self, token: str, repo: str, revision: str | None = None) -> ModelInfo | None:
@@ -254,7 +254,7 @@ class Hub:
     async def ensure_model_repo(self, token: str, repo: str) -> None: ...
 
     async def attempt_claim(self, token: str, repo: str, attempt: int) -> AttemptClaim | None:
-        self.asked += 1
+        self.claim_reads += 1
         return self.claims.get(attempt)
 
     async def close_attempt(self, token: str, repo: str, attempt: int) -> AttemptClaim:
@@ -269,7 +269,7 @@ class Hub:
         return copy.deepcopy(self.published)
 
     def starts(self, job: PaidJob) -> None:
-        """What `trainers/job.py` does first: claim the attempt, or leave."""
+        """The first step of `trainers/job.py`: the job claims the attempt, or ends with exit code 75."""
         if not job.claims or self.claims.setdefault(job.attempt, AttemptClaim(job=job.id)).job == job.id:
             job.state, job.trained = TRAINING, True
         else:
@@ -282,7 +282,7 @@ class Hub:
 
 @dataclass
 class Programs:
-    """`ports.Programs`: the dataset program, which has ended as soon as it was started."""
+    """`ports.Programs`: the dataset program, which ends as soon as it is started."""
 
     result: Json
     started: list[Json] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Requests that wait to be carried out: a coroutine is driven from one to the next, by hand.
+"""Requests that wait until a test carries them out: a coroutine runs from one request to the next.
 
 So a process can die, or an answer can be lost, between any two requests, and what was sent may still land.
 """
@@ -12,13 +12,13 @@ from typing import Any
 
 @dataclass(eq=False)
 class Request:
-    """Something that was sent, such as a conditional write; `land` carries it out and returns the answer."""
+    """A request that was sent, such as a conditional write; `land` carries it out and returns the answer."""
 
     name: str
     land: Callable[[], Any]
     sent_at: float
     at_once: bool = False
-    """Carried out where it is awaited, for a world that nobody steps."""
+    """Carried out as soon as it is awaited, for a simulation in an event loop."""
 
     def __await__(self) -> Generator[Request, Any, Any]:
         return self.land() if self.at_once else (yield self)
@@ -44,7 +44,7 @@ class Process:
         self._resume(lambda: self._work.throw(error))
 
     def carry_out(self) -> None:
-        """The request lands and is answered."""
+        """Carries out the request and gives the process its answer."""
         assert self.waiting is not None
         try:
             value = self.waiting.land()
@@ -54,7 +54,7 @@ class Process:
             self.answer(value)
 
     def kill(self) -> Request | None:
-        """The process is gone; returns what it had sent."""
+        """Ends the process; returns the request that it had sent."""
         sent, self.waiting = self.waiting, None
         self._work.close()
         return sent

@@ -1,33 +1,38 @@
-"""Findings about a recipe: too few updates, a rate that is far from the usual one."""
+"""Findings about a recipe: too few updates, an unusual learning rate."""
 
 from __future__ import annotations
 
 import pytest
 
-from modelops.domain.training.preparation.recipe_findings import advice
+from modelops.domain.training.preparation.recipe_findings import recipe_findings
 
-SIXTEEN = {"batch_size": 1, "gradient_accumulation_steps": 16, "num_epochs": 3, "learning_rate": 2e-4}
+SIXTEEN_PER_UPDATE = {
+    "batch_size": 1,
+    "gradient_accumulation_steps": 16,
+    "num_epochs": 3,
+    "learning_rate": 2e-4,
+}
 
 
-def test_120_examples_in_sixteens_for_three_epochs_are_24_updates() -> None:
-    (said,) = advice("sft", SIXTEEN, examples=120)
-    assert "are 24 updates" in said
+def test_few_updates_are_a_finding() -> None:
+    (said,) = recipe_findings("sft", SIXTEEN_PER_UPDATE, examples=120)
+    assert "training makes 24 updates" in said
     assert "gradientAccumulationSteps" in said
-    assert advice("sft", SIXTEEN, examples=267) == ()
+    assert recipe_findings("sft", SIXTEEN_PER_UPDATE, examples=267) == ()
 
 
 @pytest.mark.parametrize(
     ("method", "rate", "words"),
     [
-        ("sft", 2e-5, "little will be learnt"),
+        ("sft", 2e-5, "the model may learn little"),
         ("sft", 4e-5, None),
         ("sft", 1e-3, None),
         ("sft", 2e-3, "may not converge"),
         ("dpo", 5e-6, None),
         ("dpo", 2e-4, "may not converge"),
-        ("orpo", 5e-7, "little will be learnt"),
+        ("orpo", 5e-7, "the model may learn little"),
     ],
 )
-def test_a_rate_outside_a_fifth_to_five_times_is_told(method: str, rate: float, words: str | None) -> None:
-    found = advice(method, {**SIXTEEN, "learning_rate": rate}, examples=10_000)
+def test_an_unusual_learning_rate_is_a_finding(method: str, rate: float, words: str | None) -> None:
+    found = recipe_findings(method, {**SIXTEEN_PER_UPDATE, "learning_rate": rate}, examples=10_000)
     assert (words in found[0]) if words else found == ()

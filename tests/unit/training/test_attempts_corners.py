@@ -1,4 +1,4 @@
-"""Several attempts where something else happens at the same time: each was a defect once."""
+"""Several attempts together with another event: each test stands for a former defect."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from typing import Any
 
 import pytest
 from tests.unit.training.objects import NOW, RUN_UID, empty_record, prepared_status
-from tests.unit.training.observation import (
-    CLOSED,
+from tests.unit.training.states import (
+    CLOSED_CLAIM,
     FLAVOR,
     KEY,
-    KNOWN,
-    actions,
+    KNOWN_FACTS,
     agent_model,
-    booked,
-    decided,
+    claimed_by,
     job,
-    message,
-    reserved,
+    plan_for,
+    ready_message,
+    record_with_reservation,
     run,
-    said,
     state,
-    submitted,
-    won,
+    step_names,
+    submitted_status,
+    written_record,
+    written_status,
 )
 
 from modelops.api.v1alpha1.trainingrun import TrainingRun
@@ -40,7 +40,7 @@ A100 = Flavor(name="a100-large", usd_micro_per_hour=2_500_000, accelerator="1x A
 PUBLISHED: Json = {"result": ModelInfo(repo="x", revision="r" * 40), "lineage": {"run": RUN_UID}}
 
 
-def past(number: int, flavor: str, reason: str, **more: Any) -> Json:
+def past_attempt(number: int, flavor: str, reason: str, **more: Any) -> Json:
     return {
         "attempt": number,
         "label": f"l{number}",
@@ -54,121 +54,129 @@ def past(number: int, flavor: str, reason: str, **more: Any) -> Json:
     }
 
 
-def between(*attempts: Json, status: Json | None = None, **spec: Any) -> TrainingRun:
-    """A run whose attempts are over, before the next one is priced."""
+def run_between_attempts(*attempts: Json, status: Json | None = None, **spec: Any) -> TrainingRun:
+    """A run with finished attempts, before the next one has a price."""
     known = {k: v for k, v in prepared_status().items() if k != "estimate"}
     return run({**known, "attempts": list(attempts), **(status or {})}, **spec)
 
 
-def priced(of: TrainingRun, *offered: Flavor, **more: Any) -> Plan:
-    return decided(of, **{**KNOWN, "flavors": offered or (FLAVOR,), "record": empty_record(), **more})
+def plan_with_flavors(of: TrainingRun, *offered: Flavor, **more: Any) -> Plan:
+    return plan_for(of, **{**KNOWN_FACTS, "flavors": offered or (FLAVOR,), "record": empty_record(), **more})
 
 
-def ended(ending: str = "", *, stage: str = "ERROR", failure: str = "", words: str = "", **spec: Any) -> Plan:
-    """The decision about a job that has published, and then ended like this."""
+def plan_after_end(
+    ending: str = "", *, stage: str = "ERROR", failure: str = "", words: str = "", **spec: Any
+) -> Plan:
+    """The decision about a job that published a model and then ended in this way."""
     report = JobReport(kind="error", t=1.0, began_at=0.0, failure=failure, error=words) if failure else None  # type: ignore[arg-type]
-    of = run(submitted(id="job1", ending=ending), **spec)
+    of = run(submitted_status(id="job1", ending=ending), **spec)
     facts: Json = {
         "job": job(stage, running_seconds=60),
-        "attempt_claim": won(),
+        "attempt_claim": claimed_by(),
         "labelled": (),
         "report": report,
     }
-    return decided(of, **facts, **PUBLISHED)
+    return plan_for(of, **facts, **PUBLISHED)
 
 
 @pytest.mark.parametrize(
     "plan",
     [
-        ended(failure="failed", words="HubSilent: no usable answer"),
-        ended("DeadlineExceeded", stage="CANCELED", activeDeadlineSeconds=60),
-        ended("StuckInScheduling", stage="CANCELED", backend=AUTO),
-        ended("SubmissionRefused"),
-        ended("Suspending", stage="CANCELED"),
-        ended(stage="CANCELED"),
+        plan_after_end(failure="failed", words="HubSilent: no usable answer"),
+        plan_after_end("DeadlineExceeded", stage="CANCELED", activeDeadlineSeconds=60),
+        plan_after_end("StuckInScheduling", stage="CANCELED", backend=AUTO),
+        plan_after_end("SubmissionRefused"),
+        plan_after_end("Suspending", stage="CANCELED"),
+        plan_after_end(stage="CANCELED"),
     ],
     ids=["no answer to the commit", "deadline", "stuck", "second post refused", "suspended", "by somebody"],
 )
-def test_a_model_that_is_on_the_hub_is_kept_however_its_job_ended(plan: Plan) -> None:
-    assert [entry.deployment_status for entry in booked(plan).history] == ["trained"]
+def test_a_published_model_is_kept_however_its_job_ended(plan: Plan) -> None:
+    assert [entry.deployment_status for entry in written_record(plan).history] == ["trained"]
 
 
-def test_the_job_of_a_first_submission_is_judged_by_its_own_end() -> None:
-    of = run(submitted(id="job1", ending="SubmissionRefused"))
-    plan = decided(of, job=job("ERROR"), attempt_claim=CLOSED, labelled=(), report=None)
-    assert said(plan).attempts[0].reason == "JobLost"
+def test_a_refused_second_submission_does_not_decide_about_the_first_job() -> None:
+    of = run(submitted_status(id="job1", ending="SubmissionRefused"))
+    plan = plan_for(of, job=job("ERROR"), attempt_claim=CLOSED_CLAIM, labelled=(), report=None)
+    assert written_status(plan).attempts[0].reason == "JobLost"
 
 
-def test_it_is_suspended_as_any_other_job() -> None:
-    of = run(submitted(id="job1", ending="SubmissionRefused"), suspend=True)
-    assert said(decided(of, job=job())).ending == "Suspending"
-    refused = run(submitted(ending="SubmissionRefused"), suspend=True)
-    assert not [s for s in decided(refused).steps if "Suspending" in str(s)]
+def test_the_job_of_the_first_submission_can_be_suspended() -> None:
+    of = run(submitted_status(id="job1", ending="SubmissionRefused"), suspend=True)
+    assert written_status(plan_for(of, job=job())).ending == "Suspending"
+    refused = run(submitted_status(ending="SubmissionRefused"), suspend=True)
+    assert not [s for s in plan_for(refused).steps if "Suspending" in str(s)]
 
 
-def test_what_is_left_is_held_against_the_deadline_and_not_the_whole() -> None:
+def test_only_the_remaining_time_must_fit_the_deadline() -> None:
     long = {**prepared_status()["dataset"], "tokens": 1_000_000}
     status = {"dataset": long, "activeSince": (NOW - timedelta(hours=2)).isoformat()}
-    of = between(past(1, "a10g-large", "TooSlow", remainingSeconds=1200), status=status, backend=AUTO)
-    assert said(priced(of)).estimate.low_minutes == 20
+    of = run_between_attempts(
+        past_attempt(1, "a10g-large", "TooSlow", remainingSeconds=1200), status=status, backend=AUTO
+    )
+    assert written_status(plan_with_flavors(of)).estimate.low_minutes == 20
 
 
-def test_what_did_not_fit_a_batch_of_one_is_never_tried_again() -> None:
-    full = past(1, "a10g-large", "OutOfMemory")
-    stuck = past(2, "l40sx1", "StuckInScheduling")
-    after = priced(between(full, stuck, backend=AUTO), FLAVOR, L40S, A100)
-    assert said(after).estimate.flavor == "a100-large"
-    only = priced(between(full, stuck, backend=AUTO), FLAVOR, L40S)
-    assert said(only).estimate.flavor == "l40sx1"
-    withdrawn = priced(between(full, backend=AUTO), L4, L40S)
-    assert said(withdrawn).estimate.flavor == "l40sx1"
+def test_hardware_too_small_for_a_batch_of_one_is_not_tried_again() -> None:
+    full = past_attempt(1, "a10g-large", "OutOfMemory")
+    stuck = past_attempt(2, "l40sx1", "StuckInScheduling")
+    after = plan_with_flavors(run_between_attempts(full, stuck, backend=AUTO), FLAVOR, L40S, A100)
+    assert written_status(after).estimate.flavor == "a100-large"
+    only = plan_with_flavors(run_between_attempts(full, stuck, backend=AUTO), FLAVOR, L40S)
+    assert written_status(only).estimate.flavor == "l40sx1"
+    withdrawn = plan_with_flavors(run_between_attempts(full, backend=AUTO), L4, L40S)
+    assert written_status(withdrawn).estimate.flavor == "l40sx1"
 
 
-def test_who_approves_is_told_of_spec_max_usd_whatever_the_limit_of_retries() -> None:
+def test_the_offer_names_max_usd_whatever_the_backoff_limit() -> None:
     careful = agent_model(budget={"monthlyUSD": "100", "approvalAboveUSD": "0.01"})
-    plan = decided(run(prepared_status(), backoffLimit=0), **KNOWN, agent_model=careful)
-    assert "with further attempts up to spec.maxUSD $10" in message(plan)
+    plan = plan_for(run(prepared_status(), backoffLimit=0), **KNOWN_FACTS, agent_model=careful)
+    assert "with further attempts up to spec.maxUSD $10" in ready_message(plan)
 
 
-def test_time_in_which_people_are_waited_for_does_not_count() -> None:
+def test_waiting_for_a_person_does_not_count_against_the_deadline() -> None:
     since = {"activeSince": (NOW - timedelta(hours=3)).isoformat()}
-    held = priced(between(past(1, "a10g-large", "JobLost"), status=since, suspend=True))
-    assert said(held).active_since is None
+    suspended = plan_with_flavors(
+        run_between_attempts(past_attempt(1, "a10g-large", "JobLost"), status=since, suspend=True)
+    )
+    assert written_status(suspended).active_since is None
     careful = agent_model(budget={"monthlyUSD": "100", "approvalAboveUSD": "0.01"})
-    asked = priced(between(past(1, "a10g-large", "JobLost"), status=since), agent_model=careful)
-    assert (said(asked).phase, said(asked).active_since) == ("AwaitingApproval", None)
+    offer = plan_with_flavors(
+        run_between_attempts(past_attempt(1, "a10g-large", "JobLost"), status=since), agent_model=careful
+    )
+    assert (written_status(offer).phase, written_status(offer).active_since) == ("AwaitingApproval", None)
 
 
 def test_a_reservation_of_last_month_covers_nothing_of_this_one() -> None:
     old = Reservation(usd_micro=300_000, month="2025-11", name="docs-1", version="v1.1.0-rc.1")
     poor = agent_model(budget={"monthlyUSD": "0.25", "approvalAboveUSD": "10"})
     record = empty_record().with_(reservations={KEY: old})
-    plan = decided(run(), **KNOWN, record=record, agent_model=poor)
-    (done,) = booked(plan).completed.values()
-    assert (done.outcome, booked(plan).reservations) == ("OverBudget", {})
+    plan = plan_for(run(), **KNOWN_FACTS, record=record, agent_model=poor)
+    (done,) = written_record(plan).completed.values()
+    assert (done.outcome, written_record(plan).reservations) == ("OverBudget", {})
 
 
-def test_a_forgotten_job_counts_as_booked() -> None:
-    plan = decided(
-        run(submitted(id="job1")),
+def test_the_settlement_names_a_forgotten_job_too() -> None:
+    plan = plan_for(
+        run(submitted_status(id="job1")),
         job=None,
-        attempt_claim=won(),
+        attempt_claim=claimed_by(),
         labelled=(),
         report=None,
         result=None,
         lineage=None,
     )
-    assert booked(plan).settlements[KEY].jobs == ("job1",)
+    assert written_record(plan).settlements[KEY].jobs == ("job1",)
 
 
-def test_a_job_that_got_hardware_after_all_is_not_stopped_for_having_none() -> None:
-    latched = run(submitted(id="job1", ending="StuckInScheduling"), backend=AUTO)
-    running = decided(latched, job=job("RUNNING", running_seconds=7200))
-    assert (actions(running), said(running).ending) == (["status"], "")
-    assert "cancel job1" in actions(decided(latched, job=job("RUNNING", running_seconds=5)))
+def test_a_job_that_got_hardware_at_last_is_not_stopped() -> None:
+    latched = run(submitted_status(id="job1", ending="StuckInScheduling"), backend=AUTO)
+    running = plan_for(latched, job=job("RUNNING", running_seconds=7200))
+    assert (step_names(running), written_status(running).ending) == (["status"], "")
+    assert "cancel job1" in step_names(plan_for(latched, job=job("RUNNING", running_seconds=5)))
 
 
-def test_an_approval_that_is_needed_no_more_is_not_waited_for_later() -> None:
+def test_an_approval_that_is_no_longer_needed_is_not_waited_for() -> None:
     condition = {
         "type": "Approved",
         "status": "False",
@@ -178,21 +186,21 @@ def test_an_approval_that_is_needed_no_more_is_not_waited_for_later() -> None:
         "observedGeneration": 1,
     }
     status = {"conditions": [condition]}
-    plan = priced(between(past(1, "a10g-large", "Suspended"), status=status))
-    assert condition_of(said(plan).conditions, "Approved") is None
+    plan = plan_with_flavors(run_between_attempts(past_attempt(1, "a10g-large", "Suspended"), status=status))
+    assert condition_of(written_status(plan).conditions, "Approved") is None
 
 
 def test_the_finalizer_goes_only_after_the_status_was_seen() -> None:
-    """What was kept in sight to be booked is let go in between."""
-    of = run(submitted(id="job1"), meta={"deletionTimestamp": "2025-12-09T21:55:00Z"})
-    over = decided(of, job=job("CANCELED"), attempt_claim=CLOSED, labelled=(), report=None)
-    assert actions(decided(of, record=booked(over))) == ["status"]
+    """The engine releases the settled jobs in between."""
+    of = run(submitted_status(id="job1"), meta={"deletionTimestamp": "2025-12-09T21:55:00Z"})
+    over = plan_for(of, job=job("CANCELED"), attempt_claim=CLOSED_CLAIM, labelled=(), report=None)
+    assert step_names(plan_for(of, record=written_record(over))) == ["status"]
 
 
 def test_cover_is_renewed_where_the_month_has_changed() -> None:
-    old = replace_month(reserved().reservations[KEY])
-    plan = decided(run(), **KNOWN, record=empty_record().with_(reservations={KEY: old}))
-    assert booked(plan).reservations[KEY].month == "2025-12"
+    old = replace_month(record_with_reservation().reservations[KEY])
+    plan = plan_for(run(), **KNOWN_FACTS, record=empty_record().with_(reservations={KEY: old}))
+    assert written_record(plan).reservations[KEY].month == "2025-12"
     assert state().reservation_key == KEY
 
 

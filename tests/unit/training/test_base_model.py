@@ -1,4 +1,4 @@
-"""Which base model is trained, and whether it can learn to stop: both are known before anything is spent."""
+"""The base model of a run, and whether it can learn to end its answers: both are known before anything is spent."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from typing import Any
 
 import pytest
 from tests.unit.training.objects import DEFAULTS, INSTALLATION, ORG, agent_model_json
-from tests.unit.training.observation import (
+from tests.unit.training.states import (
     BASE,
-    KNOWN,
-    actions,
+    KNOWN_FACTS,
     agent_model,
-    decided,
-    message,
+    plan_for,
+    ready_message,
     run,
-    said,
     state,
-    submission_of,
-    submitted,
+    step_names,
+    submitted_job,
+    submitted_status,
+    written_status,
 )
 
 from modelops.domain.facts import UNSEEN, Outage
-from modelops.domain.training.effective_spec import inputs_of
+from modelops.domain.training.effective_spec import version_inputs
 from modelops.domain.training.preparation.tokenizer import TokenizerFiles
 from modelops.domain.training.state import TrainingSettings
 from modelops.ports import ModelInfo
@@ -66,37 +66,44 @@ def contract(eos: str) -> Any:
 
 
 def test_run_that_names_none_trains_the_installations_default() -> None:
-    plan = decided(unnamed(), settings=installation(), **KNOWN)
-    assert submission_of(plan).run["base_model"] == DEFAULT
-    assert said(plan).base_model == DEFAULT
+    plan = plan_for(unnamed(), settings=installation(), **KNOWN_FACTS)
+    assert submitted_job(plan).run["base_model"] == DEFAULT
+    assert written_status(plan).base_model == DEFAULT
 
 
 def test_message_says_where_the_model_was_named() -> None:
-    lost = decided(unnamed(), settings=installation("nobody/nothing"), **{**KNOWN, "base": None})
-    assert message(lost).startswith(
+    lost = plan_for(unnamed(), settings=installation("nobody/nothing"), **{**KNOWN_FACTS, "base": None})
+    assert ready_message(lost).startswith(
         "base model nobody/nothing (MODELOPS_DEFAULT_BASE_MODEL) of TrainingRun docs-1 is not on the Hub"
     )
 
 
-def test_name_is_fixed_when_the_dataset_is_begun_whatever_the_default_becomes() -> None:
-    begun = decided(unnamed(), settings=installation(), **{**KNOWN, "dataset": None})
-    assert actions(begun) == ["status", "start_dataset"]
+def test_the_base_model_is_fixed_when_the_dataset_starts() -> None:
+    begun = plan_for(unnamed(), settings=installation(), **{**KNOWN_FACTS, "dataset": None})
+    assert step_names(begun) == ["status", "start_dataset"]
     assert begun.steps[-1].input["base_model"] == {"repo": DEFAULT}  # type: ignore[union-attr]
-    later = unnamed(said(begun).wire())
-    plan = decided(later, settings=installation("another/default"), **KNOWN)
-    assert submission_of(plan).run["base_model"] == said(plan).base_model == DEFAULT
+    later = unnamed(written_status(begun).wire())
+    plan = plan_for(later, settings=installation("another/default"), **KNOWN_FACTS)
+    assert submitted_job(plan).run["base_model"] == written_status(plan).base_model == DEFAULT
 
 
 def test_run_of_an_older_operator_keeps_the_model_of_its_spec() -> None:
-    assert inputs_of(state(run(submitted(id="job1")), settings=installation())).base_model == BASE.repo
+    assert (
+        version_inputs(state(run(submitted_status(id="job1")), settings=installation())).base_model
+        == BASE.repo
+    )
 
 
-def test_run_without_any_waits_and_says_where_to_name_one() -> None:
-    plan = decided(unnamed(), **KNOWN)
-    assert (said(plan).reason, said(plan).finished_at, said(plan).base_model) == ("NoBaseModel", None, "")
-    assert "MODELOPS_DEFAULT_BASE_MODEL" in message(plan)
-    assert "spec.baseModel" in message(plan)
-    assert actions(plan) == ["status"]
+def test_a_run_without_a_base_model_waits_and_says_where_to_name_one() -> None:
+    plan = plan_for(unnamed(), **KNOWN_FACTS)
+    assert (
+        written_status(plan).reason,
+        written_status(plan).finished_at,
+        written_status(plan).base_model,
+    ) == ("NoBaseModel", None, "")
+    assert "MODELOPS_DEFAULT_BASE_MODEL" in ready_message(plan)
+    assert "spec.baseModel" in ready_message(plan)
+    assert step_names(plan) == ["status"]
 
 
 ENDINGS: dict[str, tuple[TokenizerFiles, bool]] = {
@@ -135,7 +142,7 @@ ENDINGS: dict[str, tuple[TokenizerFiles, bool]] = {
 
 
 @pytest.mark.parametrize(("tokenizer", "stops"), ENDINGS.values(), ids=ENDINGS.keys())
-def test_whether_a_model_stops_at_its_templates_end_is_read_from_its_files(
+def test_a_models_files_say_whether_it_stops_at_its_templates_end(
     tokenizer: TokenizerFiles, stops: bool
 ) -> None:
     assert tokenizer.template
@@ -146,14 +153,14 @@ def test_whether_a_model_stops_at_its_templates_end_is_read_from_its_files(
     ("tokenizer", "lacks"),
     [
         (NO_TEMPLATE, "it has no chat template"),
-        (QWEN_BASE, "its chat template ends an answer with no token that it stops at"),
+        (QWEN_BASE, "its chat template ends answers with no token at which it stops"),
     ],
 )
 def test_base_model_without_eos_is_refused_and_its_sibling_named(
     tokenizer: TokenizerFiles, lacks: str
 ) -> None:
-    plan = decided(**{**KNOWN, "tokenizer": tokenizer, "sibling": SIBLING})
-    assert (said(plan).phase, said(plan).reason) == ("Failed", "NoEndToken")
+    plan = plan_for(**{**KNOWN_FACTS, "tokenizer": tokenizer, "sibling": SIBLING})
+    assert (written_status(plan).phase, written_status(plan).reason) == ("Failed", "NoEndToken")
     words = (
         BASE.repo,
         "TrainingRun docs-1",
@@ -161,43 +168,47 @@ def test_base_model_without_eos_is_refused_and_its_sibling_named(
         f"use {SIBLING.repo}",
         "spec.prompt.eos of AgentModel docs",
     )
-    assert not [word for word in (*words, "<|im_end|>") if word not in message(plan)], message(plan)
-    assert actions(plan) == ["status"]
+    assert not [word for word in (*words, "<|im_end|>") if word not in ready_message(plan)], ready_message(
+        plan
+    )
+    assert step_names(plan) == ["status"]
 
 
 @pytest.mark.parametrize("sibling", [None, Outage(service="hf", message="answered 503")])
-def test_base_model_without_a_sibling_is_refused_all_the_same(sibling: Any) -> None:
-    plan = decided(**{**KNOWN, "tokenizer": NO_TEMPLATE, "sibling": sibling})
-    assert said(plan).reason == "NoEndToken"
-    assert "-Instruct" not in message(plan)
+def test_a_base_model_without_a_sibling_is_refused_too(sibling: Any) -> None:
+    plan = plan_for(**{**KNOWN_FACTS, "tokenizer": NO_TEMPLATE, "sibling": sibling})
+    assert written_status(plan).reason == "NoEndToken"
+    assert "-Instruct" not in ready_message(plan)
 
 
 def test_eos_is_given_to_the_job_and_fixed_with_the_data() -> None:
-    given = {**KNOWN, "tokenizer": QWEN_BASE, "sibling": SIBLING, "agent_model": contract("<|im_end|>")}
-    plan = decided(**given)
-    assert submission_of(plan).run["eos"] == "<|im_end|>"
-    assert said(plan).dataset.eos == "<|im_end|>"
-    assert any(SIBLING.repo in finding for finding in said(plan).dataset.findings)
+    given = {**KNOWN_FACTS, "tokenizer": QWEN_BASE, "sibling": SIBLING, "agent_model": contract("<|im_end|>")}
+    plan = plan_for(**given)
+    assert submitted_job(plan).run["eos"] == "<|im_end|>"
+    assert written_status(plan).dataset.eos == "<|im_end|>"
+    assert any(SIBLING.repo in finding for finding in written_status(plan).dataset.findings)
 
 
 def test_model_that_can_stop_asks_for_no_sibling_and_no_eos() -> None:
     instruct = files(eos_token="<|im_end|>", chat_template=CHATML)
-    plan = decided(**{**KNOWN, "tokenizer": instruct})
-    assert "eos" not in submission_of(plan).run
-    assert not any("-Instruct" in finding for finding in said(plan).dataset.findings)
+    plan = plan_for(**{**KNOWN_FACTS, "tokenizer": instruct})
+    assert "eos" not in submitted_job(plan).run
+    assert not any("-Instruct" in finding for finding in written_status(plan).dataset.findings)
 
 
-def test_eos_that_is_no_special_token_of_the_model_is_refused() -> None:
-    plan = decided(**{**KNOWN, "tokenizer": QWEN_BASE, "sibling": None, "agent_model": contract("</s>")})
-    assert said(plan).reason == "NoEndToken"
+def test_an_eos_that_is_not_a_special_token_is_refused() -> None:
+    plan = plan_for(
+        **{**KNOWN_FACTS, "tokenizer": QWEN_BASE, "sibling": None, "agent_model": contract("</s>")}
+    )
+    assert written_status(plan).reason == "NoEndToken"
     for word in ("spec.prompt.eos </s> of AgentModel docs", "<|endoftext|>, <|im_end|>", "correct it"):
-        assert word in message(plan)
+        assert word in ready_message(plan)
 
 
-def test_tokenizer_is_asked_for_before_the_dataset_is_read_and_waited_for() -> None:
-    before: dict[str, Any] = {**KNOWN, "dataset": None, "tokenizer": UNSEEN}
-    assert decided(**before).needs == "tokenizer"
-    assert decided(**{**before, "tokenizer": QWEN_BASE}).needs == "sibling"
-    away = decided(**{**before, "tokenizer": Outage(service="hf", message="answered 503")})
-    assert said(away).reason == "HubUnavailable"
-    assert "503" in message(away)
+def test_the_tokenizer_is_read_before_the_dataset() -> None:
+    before: dict[str, Any] = {**KNOWN_FACTS, "dataset": None, "tokenizer": UNSEEN}
+    assert plan_for(**before).needs == "tokenizer"
+    assert plan_for(**{**before, "tokenizer": QWEN_BASE}).needs == "sibling"
+    away = plan_for(**{**before, "tokenizer": Outage(service="hf", message="answered 503")})
+    assert written_status(away).reason == "HubUnavailable"
+    assert "503" in ready_message(away)

@@ -1,11 +1,11 @@
-"""How often a job keeps its state: never in a short run, every ten minutes or so in a long one."""
+"""How often a job writes a checkpoint: never in a short job, about every ten minutes in a long one."""
 
 from __future__ import annotations
 
 import pytest
 
 from modelops.domain.training.effective_spec import recipe_digest
-from modelops.domain.training.submission.checkpoints import EVERY_MINUTES, STEPS_KEY, checkpoint_steps
+from modelops.domain.training.submission.checkpoints import CHECKPOINT_MINUTES, STEPS_KEY, checkpoint_steps
 
 VALUES = {"num_epochs": 3, "batch_size": 4, "gradient_accumulation_steps": 4}
 
@@ -18,7 +18,7 @@ def test_steps_between_checkpoints_follow_from_the_estimate(minutes: int, steps:
 def test_a_job_that_takes_as_long_as_estimated_loses_ten_minutes_at_most() -> None:
     in_all = 3 * 63
     every = checkpoint_steps(examples=1000, values=VALUES, high_minutes=60)
-    assert every * 60 / in_all <= EVERY_MINUTES
+    assert every * 60 / in_all <= CHECKPOINT_MINUTES
 
 
 def test_checkpoints_make_no_other_recipe() -> None:

@@ -1,12 +1,12 @@
-"""What the operator asks the dataset program for is what the program takes."""
+"""The dataset program accepts the input that the operator gives it."""
 
-from tests.unit.training.observation import agent_model, run, state
+from tests.unit.training.states import agent_model, run, state
 
 from modelops.datasets.request import Request
-from modelops.domain.training.preparation.dataset import dataset_input
+from modelops.domain.training.preparation.dataset_input import dataset_input
 
 
-def test_every_choice_of_run_and_agent_arrives() -> None:
+def test_the_input_has_every_choice_of_run_and_agent() -> None:
     dataset = {
         "langsmith": "ls://own",
         "includeFailures": True,
@@ -15,10 +15,10 @@ def test_every_choice_of_run_and_agent_arrives() -> None:
         "source": "model:org/teacher",
         "allowSensitive": ["email"],
     }
-    asked = state(
+    of = state(
         run(dataset=dataset, config={"maxSeqLength": 512}), agent_model=agent_model(allowedLicences=["mit"])
     )
-    request = Request.of(dataset_input(asked))
+    request = Request.of(dataset_input(of))
     assert (request.langsmith.dataset, request.langsmith.field) == ("ls://own", "spec.dataset.langsmith")
     assert (request.include_failures, request.feedback_key, request.group_key) == (
         True,
@@ -32,7 +32,7 @@ def test_every_choice_of_run_and_agent_arrives() -> None:
     )
     assert [kind.value for kind in request.allow_sensitive] == ["email"]
     assert request.base_model is not None
-    assert request.base_model.repo == asked.run.spec.base_model
+    assert request.base_model.repo == of.run.spec.base_model
 
 
 def test_the_agents_dataset_is_named_by_the_agents_field() -> None:

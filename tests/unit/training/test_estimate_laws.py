@@ -18,17 +18,17 @@ from modelops.domain.money import micro
 from modelops.domain.training.pricing.estimate import (
     CannotEstimate,
     DoesNotFit,
-    Work,
+    Workload,
     billed_micro_usd,
-    estimate,
-    hardware_of,
-    parameters_of,
+    estimate_cost,
+    parameter_count,
+    require_hardware,
 )
-from modelops.domain.training.pricing.flavor_choice import NothingFits, bound_gigabytes, chosen
+from modelops.domain.training.pricing.flavor_choice import NoFlavorFits, choose_flavor, memory_limit_gigabytes
 from modelops.domain.training.pricing.hardware import DEVICES
-from modelops.domain.training.pricing.memory import SEQUENCES, Load
-from modelops.domain.training.pricing.model_shape import of_size
-from modelops.domain.training.pricing.speed import speed, tokens_per_second
+from modelops.domain.training.pricing.memory import SEQUENCES, StepLoad
+from modelops.domain.training.pricing.model_shape import typical_shape
+from modelops.domain.training.pricing.speed import expected_speed, modelled_speed
 from modelops.ports import Flavor
 from modelops.sandbox.jobs.hardware import FLAVORS as LISTED
 
@@ -63,15 +63,17 @@ def work(
     method: str = "sft",
     length: int = 1024,
     measured: Mapping[str, Sequence[float]] | None = None,
-) -> Work:
-    load = Load(method=method, batch=1, length=length, rank=32, targets=("all-linear",))
-    return Work(shape=of_size(parameters), load=load, tokens=tokens, epochs=epochs, measured=measured or {})
+) -> Workload:
+    load = StepLoad(method=method, batch=1, length=length, rank=32, targets=("all-linear",))
+    return Workload(
+        shape=typical_shape(parameters), load=load, tokens=tokens, epochs=epochs, measured=measured or {}
+    )
 
 
 def priced(given_: dict[str, Any], flavor: str) -> Estimate | None:
-    """None where it does not fit, or is beyond reason."""
+    """None if the training does not fit, or costs more than the API can express."""
     with suppress(CannotEstimate):
-        return estimate(work(**given_), hardware_of(NAMED[flavor]))
+        return estimate_cost(work(**given_), require_hardware(NAMED[flavor]))
     return None
 
 
@@ -111,10 +113,10 @@ def test_a_bill_is_by_the_started_minute_and_never_falls(seconds: int, more: int
     assert billed_micro_usd(seconds, price) * 60 >= seconds / 60 * price
 
 
-def test_cost_beyond_reason_is_refused_rather_than_unwritable() -> None:
+def test_a_cost_that_the_api_cannot_express_is_refused() -> None:
     endless = work(parameters=10**12, tokens=10**12, epochs=50)
     with pytest.raises(CannotEstimate, match="choose faster hardware"):
-        estimate(endless, hardware_of(NAMED["cpu-basic"]))
+        estimate_cost(endless, require_hardware(NAMED["cpu-basic"]))
 
 
 @pytest.mark.parametrize(
@@ -125,51 +127,51 @@ def test_cost_beyond_reason_is_refused_rather_than_unwritable() -> None:
         ("meta/Llama-3.1-70b", 70_000_000_000),
     ],
 )
-def test_a_size_in_the_name_counts_where_no_other_is_listed(repo: str, size: int) -> None:
-    assert parameters_of(repo, None) == size
-    assert parameters_of(repo, 123) == 123
+def test_a_size_in_the_name_counts_if_no_other_is_listed(repo: str, size: int) -> None:
+    assert parameter_count(repo, None) == size
+    assert parameter_count(repo, 123) == 123
 
 
 @pytest.mark.parametrize("repo", ["acme/model", "acme/b7B2", "acme/v2.5"])
 def test_a_size_is_not_guessed(repo: str) -> None:
     with pytest.raises(CannotEstimate, match=f"spec.baseModel {repo}"):
-        parameters_of(repo, None)
+        parameter_count(repo, None)
 
 
 @pytest.mark.parametrize(
     ("flavor", "kind", "devices"),
     [("a10g-largex2", "a10g", 2), ("h200x8", "h200", 8), ("l40sx4", "l40s", 4), ("l4x1", "l4", 1)],
 )
-def test_a_flavor_is_so_many_devices_of_a_kind(flavor: str, kind: str, devices: int) -> None:
-    found = hardware_of(NAMED[flavor])
+def test_a_flavors_name_says_kind_and_number_of_devices(flavor: str, kind: str, devices: int) -> None:
+    found = require_hardware(NAMED[flavor])
     assert (found.kind, found.devices, found.device) == (kind, devices, DEVICES[kind])
 
 
 def test_every_listed_flavor_is_known() -> None:
-    assert {hardware_of(flavor).flavor.name for flavor in FLAVORS} == set(LISTED)
+    assert {require_hardware(flavor).flavor.name for flavor in FLAVORS} == set(LISTED)
     with pytest.raises(CannotEstimate, match="begins with cpu-basic"):
-        hardware_of(Flavor(name="abacus", usd_micro_per_hour=1))
+        require_hardware(Flavor(name="abacus", usd_micro_per_hour=1))
 
 
 def test_published_speeds_of_an_a100_are_within_the_range_or_just_above_it() -> None:
-    high, low = tokens_per_second(hardware_of(NAMED["a100-large"]), parameters=7_721_324_544, method="sft")
+    high, low = modelled_speed(require_hardware(NAMED["a100-large"]), parameters=7_721_324_544, method="sft")
     # 8 x length / seconds an iteration, of the page that test_memory.py names.
     for published in (8 * 512 / 1.5, 8 * 1024 / 2.8, 8 * 2048 / 5.2, 8 * 4096 / 10.1, 8 * 8192 / 21.3):
         assert low < published < high * 1.1
 
 
 RATIOS = st.lists(st.floats(0.1, 1.7), min_size=1, max_size=8)
-"""Of measured speeds to the middle of the model's."""
+"""Ratios of measured speeds to the middle of the model's range."""
 
 
 def measured(given_: dict[str, Any], flavor: str, ratios: Sequence[float]) -> dict[str, Sequence[float]]:
     how = {"parameters": given_["parameters"], "method": given_["method"]}
-    high, low = tokens_per_second(hardware_of(NAMED[flavor]), **how)
+    high, low = modelled_speed(require_hardware(NAMED[flavor]), **how)
     return {flavor: [ratio * math.sqrt(high * low) for ratio in ratios]}
 
 
 @given(WORK, st.sampled_from(sorted(NAMED)), RATIOS)
-def test_what_is_reserved_is_above_what_was_measured_with_a_margin(
+def test_the_reservation_has_a_margin_over_the_measurement(
     given_: dict[str, Any], flavor: str, ratios: list[float]
 ) -> None:
     known = measured(given_, flavor, ratios)
@@ -187,9 +189,9 @@ def test_a_measured_range_is_narrower_than_the_models(
     given_: dict[str, Any], flavor: str, ratios: list[float]
 ) -> None:
     how = {"parameters": given_["parameters"], "method": given_["method"]}
-    hardware = hardware_of(NAMED[flavor])
-    modelled = speed(hardware, **how)
-    known = speed(hardware, **how, measured=measured(given_, flavor, ratios)[flavor])
+    hardware = require_hardware(NAMED[flavor])
+    modelled = expected_speed(hardware, **how)
+    known = expected_speed(hardware, **how, measured=measured(given_, flavor, ratios)[flavor])
     assert known.fast / known.slow < modelled.fast / modelled.slow
     assert (
         known.slow <= statistics.median_low(ratios) * math.sqrt(modelled.fast * modelled.slow) <= known.fast
@@ -198,7 +200,7 @@ def test_a_measured_range_is_narrower_than_the_models(
 
 
 @given(WORK, st.sampled_from(sorted(NAMED)), st.floats(1e-9, 1e9), st.floats(1.0, 1e3))
-def test_a_slower_measurement_never_makes_it_cheaper(
+def test_a_slower_measurement_never_lowers_the_estimate(
     given_: dict[str, Any], flavor: str, ratio: float, slower: float
 ) -> None:
     one = priced({**given_, "measured": measured(given_, flavor, [ratio])}, flavor)
@@ -208,12 +210,14 @@ def test_a_slower_measurement_never_makes_it_cheaper(
 
 
 @given(WORK, st.sampled_from(sorted(NAMED)))
-def test_an_incredible_measurement_is_not_believed_whole(given_: dict[str, Any], flavor: str) -> None:
-    """No hardware is faster than its makers say, and a run that stood still says little about the next."""
+def test_an_incredible_measurement_is_limited_to_the_credible_range(
+    given_: dict[str, Any], flavor: str
+) -> None:
+    """No hardware is faster than its data sheet, and a run that stood still says little about the next one."""
     how = {"parameters": given_["parameters"], "method": given_["method"]}
-    hardware = hardware_of(NAMED[flavor])
-    modelled = speed(hardware, **how)
-    instant, halted = (speed(hardware, **how, measured=[value]) for value in (1e15, 1e-15))
+    hardware = require_hardware(NAMED[flavor])
+    modelled = expected_speed(hardware, **how)
+    instant, halted = (expected_speed(hardware, **how, measured=[value]) for value in (1e15, 1e-15))
     assert instant.slow < modelled.fast * 1.1
     assert halted.slow > modelled.slow / 12
 
@@ -236,25 +240,25 @@ def test_estimate_says_in_how_many_runs_the_speed_was_measured() -> None:
     assert one.source.endswith("speed: measured in 1 run, 1 of the model's")
 
 
-def test_auto_takes_other_hardware_where_what_was_measured_says_so() -> None:
+def test_measured_speeds_can_change_the_choice_of_auto() -> None:
     given_ = {"parameters": 7_600_000_000, "tokens": 225_000, "epochs": 3, "method": "sft", "length": 1024}
     slow = work(**given_, measured=measured(given_, "l40sx1", [0.3, 0.3, 0.3]))  # type: ignore[arg-type]
-    assert chosen(work(**given_), FLAVORS, minutes=240, defaults=DEFAULTS).flavor == "l40sx1"  # type: ignore[arg-type]
-    best = chosen(slow, FLAVORS, minutes=240, defaults=DEFAULTS)
+    assert choose_flavor(work(**given_), FLAVORS, minutes=240, defaults=DEFAULTS).flavor == "l40sx1"  # type: ignore[arg-type]
+    best = choose_flavor(slow, FLAVORS, minutes=240, defaults=DEFAULTS)
     assert best.flavor != "l40sx1"
     assert any(line.startswith("l40sx1: up to $") for line in best.considered)
 
 
-def test_what_does_not_fit_is_refused_with_the_arithmetic() -> None:
+def test_a_training_that_does_not_fit_is_refused_with_the_arithmetic() -> None:
     with pytest.raises(
         DoesNotFit, match=r"a10g-large is too small: sft with 1 x 8192 tokens .* 22.6 of 24 GB"
     ):
-        estimate(work(tokens=10**5, length=8192), hardware_of(NAMED["a10g-large"]))
+        estimate_cost(work(tokens=10**5, length=8192), require_hardware(NAMED["a10g-large"]))
 
 
-def test_auto_takes_the_cheapest_and_says_what_speaks_against_the_others() -> None:
+def test_auto_chooses_the_cheapest_and_says_why_not_the_others() -> None:
     small = work(tokens=225_000)  # the mission's: 150 examples of 1,500 tokens on a 7B
-    best = chosen(small, FLAVORS, minutes=240, defaults=DEFAULTS)
+    best = choose_flavor(small, FLAVORS, minutes=240, defaults=DEFAULTS)
     assert best.flavor == "l40sx1"
     assert Decimal(best.high_usd) < 5
     assert best.high_minutes < 120
@@ -265,24 +269,24 @@ def test_auto_takes_the_cheapest_and_says_what_speaks_against_the_others() -> No
     assert "a100-large: 80 GB, gpu_selection allows 48 GB" in said
 
 
-def test_a_deadline_or_a_length_that_nothing_meets_is_refused_with_every_reason() -> None:
-    with pytest.raises(NothingFits, match="activeDeadlineSeconds leaves 5 min"):
-        chosen(work(tokens=10**7), FLAVORS, minutes=5, defaults=DEFAULTS)
-    with pytest.raises(NothingFits, match="is too small"):
-        chosen(work(parameters=400_000_000_000, tokens=1000), FLAVORS[4:], minutes=600, defaults={})
+def test_a_deadline_or_length_that_no_flavor_meets_is_refused_with_every_reason() -> None:
+    with pytest.raises(NoFlavorFits, match="activeDeadlineSeconds leaves 5 min"):
+        choose_flavor(work(tokens=10**7), FLAVORS, minutes=5, defaults=DEFAULTS)
+    with pytest.raises(NoFlavorFits, match="is too small"):
+        choose_flavor(work(parameters=400_000_000_000, tokens=1000), FLAVORS[4:], minutes=600, defaults={})
 
 
 @given(WORK, st.integers(1, 10_000))
-def test_nothing_that_fits_is_cheaper_than_what_auto_takes(given_: dict[str, Any], minutes: int) -> None:
+def test_no_fitting_flavor_is_cheaper_than_the_choice_of_auto(given_: dict[str, Any], minutes: int) -> None:
     wanted = work(**given_)
     try:
-        best = chosen(wanted, FLAVORS, minutes=minutes, defaults=DEFAULTS)
-    except NothingFits:
+        best = choose_flavor(wanted, FLAVORS, minutes=minutes, defaults=DEFAULTS)
+    except NoFlavorFits:
         best = None
-    bound = bound_gigabytes(DEFAULTS, parameters=given_["parameters"])
+    bound = memory_limit_gigabytes(DEFAULTS, parameters=given_["parameters"])
     for flavor in FLAVORS:
         other = priced(given_, flavor.name)
-        allowed = 0 < hardware_of(flavor).gigabytes <= bound
+        allowed = 0 < require_hardware(flavor).gigabytes <= bound
         if other and other.high_minutes <= minutes and allowed:
             assert best is not None
             assert micro(best.high_usd) <= micro(other.high_usd)

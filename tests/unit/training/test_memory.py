@@ -1,4 +1,4 @@
-"""The memory model: against published peaks, monotone, and its refusal shows the arithmetic."""
+"""The memory model: it meets published peaks, is monotone, and its refusal shows the arithmetic."""
 
 from __future__ import annotations
 
@@ -6,13 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelops.domain.training.pricing.memory import GIGABYTE, SEQUENCES, Load, misfit, need
+from modelops.domain.training.pricing.memory import (
+    GIGABYTE,
+    SEQUENCES,
+    StepLoad,
+    memory_shortage,
+    required_memory,
+)
 from modelops.domain.training.pricing.model_shape import (
     ATTENTION,
     FEED_FORWARD,
     ModelShape,
-    of_config,
-    of_size,
+    shape_from_config,
+    typical_shape,
 )
 
 # https://github.com/QwenLM/Qwen, README, "Profiling of Memory and Speed": LoRA, one A100-80G, batch 1.
@@ -37,7 +43,7 @@ QWEN2_5_7B = {
 }
 
 
-def load(**changes: object) -> Load:
+def load(**changes: object) -> StepLoad:
     given_: dict[str, object] = {
         "method": "sft",
         "batch": 1,
@@ -45,12 +51,12 @@ def load(**changes: object) -> Load:
         "rank": 32,
         "targets": ("all-linear",),
     }
-    return Load(**{**given_, **changes})  # type: ignore[arg-type]
+    return StepLoad(**{**given_, **changes})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("length", PUBLISHED_GB)
-def test_published_peaks_are_met_within_eight_percent(length: int) -> None:
-    modelled = need(QWEN_7B, load(length=length, rank=64)).total / GIGABYTE
+def test_the_model_is_within_eight_percent_of_published_peaks(length: int) -> None:
+    modelled = required_memory(QWEN_7B, load(length=length, rank=64)).total / GIGABYTE
     assert modelled == pytest.approx(PUBLISHED_GB[length], rel=0.08)
 
 
@@ -61,27 +67,27 @@ def test_published_peaks_are_met_within_eight_percent(length: int) -> None:
     method=st.sampled_from(sorted(SEQUENCES)),
 )
 def test_more_of_anything_never_needs_less(length: int, batch: int, rank: int, method: str) -> None:
-    shape = of_size(7_616_000_000)
-    here = need(shape, load(length=length, batch=batch, rank=rank, method=method)).total
+    shape = typical_shape(7_616_000_000)
+    here = required_memory(shape, load(length=length, batch=batch, rank=rank, method=method)).total
     for more in ({"length": length + 1}, {"batch": batch + 1}, {"rank": rank + 1}):
         given_ = {"length": length, "batch": batch, "rank": rank, "method": method, **more}
-        assert need(shape, load(**given_)).total > here
-    assert need(shape, load(length=length, batch=batch, rank=rank, method="dpo")).total >= here
+        assert required_memory(shape, load(**given_)).total > here
+    assert required_memory(shape, load(length=length, batch=batch, rank=rank, method="dpo")).total >= here
 
 
 def test_a_7b_fits_an_a10g_in_one_short_example_and_not_in_four_long_ones() -> None:
-    shape = of_config(QWEN2_5_7B, parameters=7_615_616_512)
+    shape = shape_from_config(QWEN2_5_7B, parameters=7_615_616_512)
     assert shape is not None
-    assert misfit(shape, load(length=1024), device_gigabytes=24) == ""
-    refusal = misfit(shape, load(length=8192, batch=4), device_gigabytes=24)
+    assert memory_shortage(shape, load(length=1024), device_gigabytes=24) == ""
+    refusal = memory_shortage(shape, load(length=8192, batch=4), device_gigabytes=24)
     assert "15.2 weights" in refusal
     assert "22.6 of 24 GB" in refusal
-    assert misfit(shape, load(length=2048, method="dpo"), device_gigabytes=24)
-    assert misfit(shape, load(length=2048, method="dpo"), device_gigabytes=48) == ""
+    assert memory_shortage(shape, load(length=2048, method="dpo"), device_gigabytes=24)
+    assert memory_shortage(shape, load(length=2048, method="dpo"), device_gigabytes=48) == ""
 
 
 def test_all_linear_is_attention_and_feed_forward() -> None:
-    shape = of_config(QWEN2_5_7B, parameters=1)
+    shape = shape_from_config(QWEN2_5_7B, parameters=1)
     assert shape is not None
     every = shape.adapter_parameters(rank=32, targets=("all-linear",))
     assert every == shape.adapter_parameters(rank=32, targets=(*ATTENTION, *FEED_FORWARD))
@@ -91,10 +97,12 @@ def test_all_linear_is_attention_and_feed_forward() -> None:
 
 @pytest.mark.parametrize("broken", [{}, {"hidden_size": "x"}, {**QWEN2_5_7B, "num_attention_heads": 0}])
 def test_a_config_that_says_too_little_gives_no_shape(broken: dict[str, object]) -> None:
-    assert of_config(broken, parameters=1) is None
+    assert shape_from_config(broken, parameters=1) is None
 
 
 @given(st.integers(10_000_000, 400_000_000_000), st.integers(1, 10**9))
 def test_a_typical_shape_grows_with_the_size(parameters: int, more: int) -> None:
-    small, large = (need(of_size(size), load()).total for size in (parameters, parameters + more))
+    small, large = (
+        required_memory(typical_shape(size), load()).total for size in (parameters, parameters + more)
+    )
     assert large >= small * 0.99

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.training.objects import NOW, empty_record, prepared_status
-from tests.unit.training.observation import agent_model, decided, job, run, won
+from tests.unit.training.states import agent_model, claimed_by, job, plan_for, run
 
 from modelops.domain.money import micro
 from modelops.domain.plan import Plan, WriteRecord, WriteStatus
@@ -22,7 +22,7 @@ MONTH = "2025-12"
 
 @dataclass
 class Runner:
-    """One run, with the record as it last saw it and the writes that it has under way."""
+    """One run, with the record that it last read and the writes that it has under way."""
 
     uid: str
     status: Json
@@ -37,29 +37,29 @@ class Runner:
         facts: dict[str, Any] = {
             "submission": Submission(job=self.job) if self.job else None,
             "job": running,
-            "attempt_claim": won(self.job.id) if self.job else None,
+            "attempt_claim": claimed_by(self.job.id) if self.job else None,
             "labelled": (running,) if running else (),
             "result": ModelInfo(repo="r", revision="r" * 40),
             "lineage": {"run": self.uid},
         }
         of = run(self.status, meta={"uid": self.uid, "name": self.uid})
         limits = agent_model(budget={"monthlyUSD": budget, "approvalAboveUSD": "10"})
-        return decided(of, record=self.state[1], agent_model=limits, **facts)
+        return plan_for(of, record=self.state[1], agent_model=limits, **facts)
 
-    def take(self, step: Any, held: tuple[int, Record]) -> tuple[int, Record]:
-        """Carries out one step; the record's is refused where it was decided from an older one."""
+    def take(self, step: Any, stored: tuple[int, Record]) -> tuple[int, Record]:
+        """Carries out one step; a write of the record is refused if it was decided from an older one."""
         assert self.state is not None
         if isinstance(step, WriteRecord):
-            if self.state[0] != held[0]:
+            if self.state[0] != stored[0]:
                 self.plan = Plan()
-                return held
-            self.state = (held[0] + 1, step.record)
+                return stored
+            self.state = (stored[0] + 1, step.record)
             return self.state
         if isinstance(step, WriteStatus):
             self.status = step.status.wire()
         if isinstance(step, SubmitJob):
             self.job = job("SCHEDULING", id=f"job-{self.uid}")
-        return held
+        return stored
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
@@ -69,10 +69,10 @@ class Runner:
     seconds=st.lists(st.integers(0, 900), min_size=5, max_size=5),
     turns=st.lists(st.integers(0, 14), max_size=80),
 )
-def test_what_is_reserved_and_settled_never_exceeds_the_months_budget(
+def test_reservations_and_settlements_never_exceed_the_monthly_budget(
     budget: str, prices: list[str], seconds: list[int], turns: list[int]
 ) -> None:
-    held = (0, empty_record())
+    stored = (0, empty_record())
     runners = []
     for number, price in enumerate(prices):
         status = prepared_status()
@@ -82,15 +82,15 @@ def test_what_is_reserved_and_settled_never_exceeds_the_months_budget(
     for turn in [*turns, *range(15), *range(15), *range(15)] * 3:
         runner = runners[turn % len(runners)]
         if runner.plan.empty:
-            # Every third look is at an old record: its writes must fail.
+            # Every third read gets an old record: its writes must fail.
             if turn % 3 or runner.state is None:
-                runner.state = held
+                runner.state = stored
             runner.plan = runner.decide(budget)
         if not runner.plan.empty:
             step, rest = runner.plan.steps[0], runner.plan.steps[1:]
             runner.plan = replace(runner.plan, steps=rest)
-            held = runner.take(step, held)
-        assert held[1].committed(MONTH, NOW) <= micro(budget)
-    assert all(version.startswith("v1.") for version in held[1].allocated)
-    made = [done.version for done in held[1].completed.values() if done.version]
+            stored = runner.take(step, stored)
+        assert stored[1].committed(MONTH, NOW) <= micro(budget)
+    assert all(version.startswith("v1.") for version in stored[1].allocated)
+    made = [done.version for done in stored[1].completed.values() if done.version]
     assert len(made) == len(set(made))

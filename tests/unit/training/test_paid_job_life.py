@@ -1,4 +1,4 @@
-"""The life of a paid job on a calm day, through the real reconciler: what is written, and in which order."""
+"""A paid job without faults, through the real reconciler: what is written, and in which order."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 from tests.unit.training.objects import AGENT, NAMESPACE, RUN
-from tests.unit.training.paid_world import (
+from tests.unit.training.simulation import (
     INSTALLATIONS_TOKEN,
     RUN_NAME,
     SECRET_NAME,
     Faults,
-    PaidWorld,
+    PaidJobSimulation,
 )
 
 from modelops.api.v1alpha1.names import record_name
@@ -20,20 +20,20 @@ from modelops.engine.executor import CONFIG_MAPS
 from modelops.engine.resources import TRAINING_RUNS
 from modelops.ports import Refused
 
-CALM = Faults(takeovers=0, lost_answers=0)
+NO_FAULTS = Faults(takeovers=0, lost_answers=0)
 
 
 async def test_a_run_becomes_a_registered_model_in_nine_writes() -> None:
-    world = PaidWorld(CALM, prepared=False, stepped=False)
+    simulation = PaidJobSimulation(NO_FAULTS, prepared=False, stepped=False)
     for _ in range(8):
-        await world.reconciler.reconcile(NAMESPACE, RUN)
-        for job in world.jobs.jobs:
+        await simulation.reconciler.reconcile(NAMESPACE, RUN)
+        for job in simulation.jobs.jobs:
             if job.state == "training":
-                world.finish(job)
+                simulation.finish(job)
             if job.state == "queued":
-                world.hub.starts(job)
-    world.check_rest()
-    assert world.server.writes == [
+                simulation.hub.starts(job)
+    simulation.check_at_rest()
+    assert simulation.server.writes == [
         "finalizers",
         "status Preparing/PreparingDataset",
         "record",
@@ -44,8 +44,8 @@ async def test_a_run_becomes_a_registered_model_in_nine_writes() -> None:
         "status Succeeded/Trained",
         "finalizers",
     ]
-    repository = f"appsmithery/code-chef-docs-20251209-210000-{world.uid[:6]}"
-    assert world.kube.events == [
+    repository = f"appsmithery/code-chef-docs-20251209-210000-{simulation.uid[:6]}"
+    assert simulation.kube.events == [
         "PreparingDataset: reading ls://docs-examples",
         "DatasetPrepared: 135 examples to train on, 15 held out; estimated $0.175 to $0.50",
         "Submitting: up to $0.50 reserved; submitting to a10g-large",
@@ -55,62 +55,64 @@ async def test_a_run_becomes_a_registered_model_in_nine_writes() -> None:
     ]
 
 
-async def test_a_new_process_finds_nothing_to_write_after_it() -> None:
-    world = PaidWorld(CALM, stepped=False)
-    await world.reconciler.reconcile(NAMESPACE, RUN)
-    written = list(world.server.writes)
+async def test_a_new_process_writes_nothing_after_the_run_has_ended() -> None:
+    simulation = PaidJobSimulation(NO_FAULTS, stepped=False)
+    await simulation.reconciler.reconcile(NAMESPACE, RUN)
+    written = list(simulation.server.writes)
     for _ in range(3):
-        world.lead(stale=False)
-        await world.reconciler.reconcile(NAMESPACE, RUN)
-    assert world.server.writes == written
-    assert len(world.jobs.jobs) == 1
+        simulation.lead(stale=False)
+        await simulation.reconciler.reconcile(NAMESPACE, RUN)
+    assert simulation.server.writes == written
+    assert len(simulation.jobs.jobs) == 1
 
 
-async def test_the_record_is_read_from_what_the_server_has() -> None:
-    world = PaidWorld(CALM, stepped=False)
-    await world.reconciler.reconcile(NAMESPACE, RUN)
-    held = world.cache.get(CONFIG_MAPS, NAMESPACE, record_name(AGENT))
-    run = world.cache.get(TRAINING_RUNS, NAMESPACE, RUN)
-    assert held == world.server.live(("ConfigMap", record_name(AGENT)))
-    assert run == world.server.live(("TrainingRun", RUN))
+async def test_the_record_is_read_from_the_api_server() -> None:
+    simulation = PaidJobSimulation(NO_FAULTS, stepped=False)
+    await simulation.reconciler.reconcile(NAMESPACE, RUN)
+    cached = simulation.cache.get(CONFIG_MAPS, NAMESPACE, record_name(AGENT))
+    run = simulation.cache.get(TRAINING_RUNS, NAMESPACE, RUN)
+    assert cached == simulation.server.live(("ConfigMap", record_name(AGENT)))
+    assert run == simulation.server.live(("TrainingRun", RUN))
 
 
-async def test_a_claim_stands_for_ever_and_is_read_once_though_two_jobs_may_exist() -> None:
-    world = PaidWorld(CALM, stepped=False)
-    await world.reconciler.reconcile(NAMESPACE, RUN)
-    world.server.user_edits(RUN_NAME, lambda item: item["status"]["job"].update(submissions=2))
-    world.lead(stale=False)
-    await world.reconciler.reconcile(NAMESPACE, RUN)
-    unclaimed = world.hub.asked
-    world.hub.starts(world.jobs.jobs[0])
+async def test_a_claim_is_read_once_even_if_two_jobs_may_exist() -> None:
+    simulation = PaidJobSimulation(NO_FAULTS, stepped=False)
+    await simulation.reconciler.reconcile(NAMESPACE, RUN)
+    simulation.server.user_edits(RUN_NAME, lambda item: item["status"]["job"].update(submissions=2))
+    simulation.lead(stale=False)
+    await simulation.reconciler.reconcile(NAMESPACE, RUN)
+    unclaimed = simulation.hub.claim_reads
+    simulation.hub.starts(simulation.jobs.jobs[0])
     for _ in range(3):
-        await world.reconciler.reconcile(NAMESPACE, RUN)
+        await simulation.reconciler.reconcile(NAMESPACE, RUN)
     assert unclaimed >= 1
-    assert world.hub.asked == unclaimed + 1
+    assert simulation.hub.claim_reads == unclaimed + 1
 
 
-async def test_a_run_deleted_after_its_secret_is_ended_and_booked_with_the_installations_token() -> None:
-    world = PaidWorld(replace(CALM, endings=1), stepped=False)
-    await world.reconciler.reconcile(NAMESPACE, RUN)
-    (job,) = world.jobs.jobs
-    world.hub.starts(job)
-    world.server.gone.add(SECRET_NAME)
-    world.pass_time(60)
-    await world.reconciler.reconcile(NAMESPACE, RUN)
-    assert (world.status()["reason"], job.state) == ("SecretNotUsable", "training")
-    world.left["endings"] = 0
-    world.end_by_person(delete=True)
+async def test_a_run_deleted_after_its_secret_ends_and_is_settled_with_the_installations_token() -> None:
+    simulation = PaidJobSimulation(replace(NO_FAULTS, endings=1), stepped=False)
+    await simulation.reconciler.reconcile(NAMESPACE, RUN)
+    (job,) = simulation.jobs.jobs
+    simulation.hub.starts(job)
+    simulation.server.gone.add(SECRET_NAME)
+    simulation.pass_time(60)
+    await simulation.reconciler.reconcile(NAMESPACE, RUN)
+    assert (simulation.status()["reason"], job.state) == ("SecretNotUsable", "training")
+    simulation.left["endings"] = 0
+    simulation.end_by_person(delete=True)
     for _ in range(4):
-        world.deliver(RUN_NAME)
-        await world.reconciler.reconcile(NAMESPACE, RUN)
-    assert world.jobs.tokens[1:] == [INSTALLATIONS_TOKEN]
+        simulation.deliver(RUN_NAME)
+        await simulation.reconciler.reconcile(NAMESPACE, RUN)
+    assert simulation.jobs.tokens[1:] == [INSTALLATIONS_TOKEN]
     assert job.state == "cancelled"
-    world.check_rest()
+    simulation.check_at_rest()
 
 
-async def test_nothing_is_submitted_with_the_installations_token_whatever_is_decided() -> None:
-    world = PaidWorld(CALM, stepped=False, decision=lambda state: decide(replace(state, secret_problem="")))
-    world.server.gone.add(SECRET_NAME)
+async def test_nothing_is_submitted_with_the_installations_token() -> None:
+    simulation = PaidJobSimulation(
+        NO_FAULTS, stepped=False, decision=lambda state: decide(replace(state, secret_problem=""))
+    )
+    simulation.server.gone.add(SECRET_NAME)
     with pytest.raises(Refused, match="SubmitJob needs the agent's own token"):
-        await world.reconciler.reconcile(NAMESPACE, RUN)
-    assert world.jobs.jobs == []
+        await simulation.reconciler.reconcile(NAMESPACE, RUN)
+    assert simulation.jobs.jobs == []

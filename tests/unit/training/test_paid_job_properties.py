@@ -1,6 +1,6 @@
-"""What holds whatever happens to a paid job, for the real decision in the real reconciler.
+"""Properties of a paid job that hold under all faults, for the real decision in the real reconciler.
 
-MODELOPS_PROPERTY_EXAMPLES: how many histories are played for each kind of world; by default few, for CI.
+MODELOPS_PROPERTY_EXAMPLES: how many histories are played for each set of faults; few by default, for CI.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.unit.training.mutants import MUTANTS
-from tests.unit.training.paid_world import Faults, Violation, play
+from tests.unit.training.simulation import Faults, Violation, play
 
 from modelops.domain.plan import Plan
 from modelops.domain.training.state import State
 
 EXAMPLES = int(os.environ.get("MODELOPS_PROPERTY_EXAMPLES", "60"))
-MOST_SEEDS = 3000
-WORLDS = {
+MAX_SEEDS = 3000
+FAULTS_BY_NAME = {
     "crashes": Faults(),
     "crashes and a service that is later than the settle period": Faults(prompt=False),
     "failing jobs and refusals": Faults(job_failures=1, refusals=1),
@@ -39,7 +39,7 @@ WORLDS = {
 TAPES = st.lists(st.integers(0, 2**16 - 1), min_size=15, max_size=45)
 
 
-@pytest.mark.parametrize("faults", WORLDS.values(), ids=WORLDS.keys())
+@pytest.mark.parametrize("faults", FAULTS_BY_NAME.values(), ids=FAULTS_BY_NAME.keys())
 @settings(
     max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -50,7 +50,7 @@ def test_money_is_spent_once_covered_and_booked_and_every_run_ends(faults: Fault
 
 @pytest.mark.parametrize("wrong", MUTANTS, ids=lambda mutant: mutant.__name__)
 def test_a_decision_in_another_order_is_caught(wrong: Callable[[State], Plan]) -> None:
-    for seed in range(MOST_SEEDS):
+    for seed in range(MAX_SEEDS):
         chance = random.Random(seed)
         tape = [chance.randrange(2**16) for _ in range(chance.randrange(5, 45))]
         for faults in (

@@ -1,4 +1,4 @@
-"""A run's training values: whose word counts, under which name."""
+"""A run's training values: their precedence and their names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from hypothesis import strategies as st
 
 from modelops.api.v1alpha1.training_config import TrainingConfig, TrainingRecipe
 from modelops.domain.training.effective_spec import recipe_digest
-from modelops.domain.training.preparation.recipe import recipe, recipe_of_values, values_of_recipe
+from modelops.domain.training.preparation.recipe import (
+    merged_training_values,
+    recipe_of_values,
+    values_of_recipe,
+)
 from modelops.runtime.training_defaults import Values
 
 DEFAULTS = {
@@ -19,8 +23,8 @@ DEFAULTS = {
 }
 
 
-def test_the_run_goes_before_the_agent_before_the_method_before_the_defaults() -> None:
-    found = recipe(
+def test_the_order_is_run_agent_method_defaults() -> None:
+    found = merged_training_values(
         method="sft",
         run=TrainingConfig(num_epochs=1),
         agent=TrainingConfig(num_epochs=2, batch_size=2, learning_rate="1e-4"),
@@ -29,11 +33,13 @@ def test_the_run_goes_before_the_agent_before_the_method_before_the_defaults() -
     assert found == {"learning_rate": 1e-4, "num_epochs": 1, "lora_rank": 32, "batch_size": 2}
 
 
-def test_another_method_has_the_defaults_alone() -> None:
-    assert recipe(method="dpo", run=None, agent=None, defaults=DEFAULTS)["learning_rate"] == 2e-5
+def test_another_method_has_only_the_defaults() -> None:
+    assert (
+        merged_training_values(method="dpo", run=None, agent=None, defaults=DEFAULTS)["learning_rate"] == 2e-5
+    )
 
 
-def test_every_name_is_the_files_and_fractions_are_numbers() -> None:
+def test_every_name_is_that_of_the_file_and_fractions_are_numbers() -> None:
     every = TrainingConfig(
         learning_rate="2e-4",
         num_epochs=1,
@@ -46,14 +52,14 @@ def test_every_name_is_the_files_and_fractions_are_numbers() -> None:
         max_seq_length=512,
         beta="0.1",
     )
-    found = recipe(method="sft", run=every, agent=None, defaults={})
+    found = merged_training_values(method="sft", run=every, agent=None, defaults={})
     assert set(found) == set(TrainingConfig.model_fields)
     assert (found["learning_rate"], found["warmup_ratio"]) == (2e-4, 0.1)
 
 
 def test_the_spelling_of_a_fraction_makes_no_other_recipe() -> None:
     spelt = [
-        recipe(method="sft", run=TrainingConfig(learning_rate=t), agent=None, defaults={})
+        merged_training_values(method="sft", run=TrainingConfig(learning_rate=t), agent=None, defaults={})
         for t in ("2e-4", "0.0002")
     ]
     assert recipe_digest("sft", spelt[0]) == recipe_digest("sft", spelt[1])

@@ -1,4 +1,4 @@
-"""The installation's training defaults: the shipped file, one of one's own, and what is wrong with one."""
+"""The installation's training defaults: the shipped file, another file, and invalid files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from modelops.runtime.training_defaults import (
 )
 
 
-def test_the_shipped_file_has_the_missions_values() -> None:
+def test_the_shipped_file_has_the_required_values() -> None:
     found = load_training_defaults()
     assert found["default_training_config"] == {
         "learning_rate": 2e-5,
@@ -34,7 +34,7 @@ def test_the_shipped_file_has_the_missions_values() -> None:
     }
 
 
-def test_it_is_the_repositorys_file() -> None:
+def test_the_shipped_file_is_the_one_in_the_repository() -> None:
     assert load_training_defaults(REPOSITORY) == load_training_defaults()
 
 
@@ -52,10 +52,10 @@ def test_every_method_updates_by_sixteen_examples_in_steps_of_one() -> None:
         assert (values["batch_size"], values["gradient_accumulation_steps"]) == (1, 16)
 
 
-def test_prices_of_ones_own_gpus_are_taken(tmp_path: Path) -> None:
-    own = tmp_path / "own.yaml"
-    own.write_text("cost_estimates: {l40s_per_hour: 1.2, rtx_pro_6000_per_hour: 2, avg_training_hours: 2}\n")
-    found = load_training_defaults(own)["cost_estimates"]
+def test_prices_of_gpus_in_the_cluster_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "own.yaml"
+    file.write_text("cost_estimates: {l40s_per_hour: 1.2, rtx_pro_6000_per_hour: 2, avg_training_hours: 2}\n")
+    found = load_training_defaults(file)["cost_estimates"]
     assert (found["l40s_per_hour"], found["rtx_pro_6000_per_hour"]) == (1.2, 2)
 
 
@@ -69,24 +69,24 @@ def test_prices_of_ones_own_gpus_are_taken(tmp_path: Path) -> None:
         ("l41s_per_hour: 1.2", "'l41s' in l41s_per_hour is not a known device; use one of a100, a10g"),
     ],
 )
-def test_a_price_that_cannot_be_one_is_refused_at_the_start(tmp_path: Path, written: str, said: str) -> None:
-    own = tmp_path / "own.yaml"
-    own.write_text(f"cost_estimates: {{{written}}}\n")
+def test_an_invalid_price_is_refused_at_the_start(tmp_path: Path, written: str, said: str) -> None:
+    file = tmp_path / "own.yaml"
+    file.write_text(f"cost_estimates: {{{written}}}\n")
     with pytest.raises(TrainingDefaultsError, match="cost_estimates") as refused:
-        load_training_defaults(own)
+        load_training_defaults(file)
     assert said in str(refused.value)
 
 
-def test_a_file_of_ones_own_stands_alone(tmp_path: Path) -> None:
-    own = tmp_path / "own.yaml"
-    own.write_text("default_training_config: {num_epochs: 1}\n")
-    assert load_training_defaults(own)["default_training_config"] == {"num_epochs": 1}
+def test_another_file_replaces_the_shipped_one(tmp_path: Path) -> None:
+    file = tmp_path / "own.yaml"
+    file.write_text("default_training_config: {num_epochs: 1}\n")
+    assert load_training_defaults(file)["default_training_config"] == {"num_epochs": 1}
 
 
-def test_an_empty_file_says_nothing(tmp_path: Path) -> None:
-    own = tmp_path / "own.yaml"
-    own.write_text("# nothing\n")
-    assert load_training_defaults(own)["default_training_config"] == {}
+def test_an_empty_file_has_no_values(tmp_path: Path) -> None:
+    file = tmp_path / "own.yaml"
+    file.write_text("# nothing\n")
+    assert load_training_defaults(file)["default_training_config"] == {}
 
 
 @pytest.mark.parametrize(
@@ -102,17 +102,17 @@ def test_an_empty_file_says_nothing(tmp_path: Path) -> None:
         ("a: 1\na: 2", ("is not YAML",)),
     ],
 )
-def test_what_cannot_be_used_is_named_with_its_file_and_value(
+def test_an_unusable_value_is_reported_with_file_and_value(
     tmp_path: Path, text: str, words: tuple[str, ...]
 ) -> None:
-    own = tmp_path / "own.yaml"
-    own.write_text(text)
+    file = tmp_path / "own.yaml"
+    file.write_text(text)
     with pytest.raises(TrainingDefaultsError) as caught:
-        load_training_defaults(own)
-    told = str(caught.value)
-    assert str(own) in told
-    assert "MODELOPS_TRAINING_DEFAULTS" in told
-    assert not [word for word in words if word not in told], told
+        load_training_defaults(file)
+    message = str(caught.value)
+    assert str(file) in message
+    assert "MODELOPS_TRAINING_DEFAULTS" in message
+    assert not [word for word in words if word not in message], message
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
-"""Who bills a run's job: an account of Hugging Face, or a namespace of this cluster by one of two engines.
+"""The account of a run's job: one of Hugging Face, or a namespace of this cluster with one of two engines.
 
 `kubernetes:<namespace>`, `trainjob:<namespace>`; everything else is a user or organisation of Hugging Face, whose
-names have no colon. So whatever remembers an account, such as a reservation, knows whom to ask about its jobs.
+names have no colon. So a reservation, which keeps the account, tells which service knows its jobs.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The decision about a TrainingRun, read top to bottom: the first step with something to say is the plan."""
+"""The decision about a TrainingRun, read top to bottom: the first step that returns a plan decides."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Callable
 
 from modelops.domain.plan import Plan
 from modelops.domain.training.actions import TrainingPlan
-from modelops.domain.training.outcome import attempts, conclude, ending, follow
+from modelops.domain.training.outcome import conclude, ending, finished_run, follow, retry, verification
 from modelops.domain.training.preparation import dataset, end_token, prerequisites
-from modelops.domain.training.pricing import offer, price
+from modelops.domain.training.pricing import offer, price_inputs
 from modelops.domain.training.state import State
 from modelops.domain.training.submission import approval, submit
 
-Check = Callable[[State], TrainingPlan | None]
+Step = Callable[[State], TrainingPlan | None]
 
-BEFORE_THE_INTENT: tuple[Check, ...] = (
-    attempts.run_is_suspended,
+BEFORE_THE_INTENT: tuple[Step, ...] = (
+    retry.run_is_suspended,
     approval.approval_has_expired,
     prerequisites.jobs_are_disabled,
     prerequisites.prompt_contract_is_missing,
@@ -23,9 +23,9 @@ BEFORE_THE_INTENT: tuple[Check, ...] = (
     prerequisites.dataset_is_not_named,
     approval.withdraw_changed_offer,
     dataset.await_dataset_program,
-    price.ensure_hardware_priced,
-    price.base_model_is_not_found,
-    price.base_config_is_unknown,
+    price_inputs.ensure_hardware_priced,
+    price_inputs.base_model_is_not_found,
+    price_inputs.base_config_is_unknown,
     end_token.end_token_is_unknown,
     dataset.ensure_dataset_prepared,
     offer.ensure_offer,
@@ -34,14 +34,14 @@ BEFORE_THE_INTENT: tuple[Check, ...] = (
 )
 
 
-BEFORE_ANOTHER_INTENT: tuple[Check, ...] = (
-    attempts.run_is_suspended,
-    attempts.backoff_has_not_elapsed,
+BEFORE_ANOTHER_INTENT: tuple[Step, ...] = (
+    retry.run_is_suspended,
+    retry.backoff_has_not_elapsed,
     approval.approval_has_expired,
     prerequisites.jobs_are_disabled,
-    price.ensure_hardware_priced,
-    price.base_model_is_not_found,
-    price.base_config_is_unknown,
+    price_inputs.ensure_hardware_priced,
+    price_inputs.base_model_is_not_found,
+    price_inputs.base_config_is_unknown,
     offer.ensure_offer,
     approval.ensure_approved,
     submit.ensure_submitted,
@@ -49,19 +49,19 @@ BEFORE_ANOTHER_INTENT: tuple[Check, ...] = (
 
 
 def prepare_and_submit(state: State) -> TrainingPlan | None:
-    """Check, prepare, price, cover, submit. Once a submission is on record, no edit elsewhere matters.
+    """Check, prepare, price, reserve, submit. Once the intent is in the status, edits of other objects do not matter.
 
-    Another attempt has the data and the recipe of the first, and a price of its own.
+    A further attempt has the data and the recipe of the first one, and a price of its own.
     """
     if state.run.status.job is not None:
         return None
-    plan = first(BEFORE_ANOTHER_INTENT if state.run.status.attempts else BEFORE_THE_INTENT, state)
+    plan = first_plan(BEFORE_ANOTHER_INTENT if state.run.status.attempts else BEFORE_THE_INTENT, state)
     return conclude.conclude_if_reserved(state, plan) if plan is not None else None
 
 
-STEPS: tuple[Check, ...] = (
-    conclude.is_over,
-    conclude.adopt_recorded_end,
+STEPS: tuple[Step, ...] = (
+    finished_run.finish_or_delete,
+    finished_run.adopt_recorded_end,
     ending.end_before_submission,
     ending.give_up_cleanup,
     prerequisites.ensure_finalizer,
@@ -75,12 +75,12 @@ STEPS: tuple[Check, ...] = (
     follow.switch_to_claiming_job,
     follow.follow_active_job,
     follow.ensure_attempt_closed,
-    follow.outcome,
+    verification.verify_or_retry,
 )
 
 
-def first(steps: tuple[Check, ...], state: State) -> TrainingPlan | None:
-    """The first step that has something to say."""
+def first_plan(steps: tuple[Step, ...], state: State) -> TrainingPlan | None:
+    """The plan of the first step that returns one."""
     for step in steps:
         plan = step(state)
         if plan is not None:
@@ -89,5 +89,5 @@ def first(steps: tuple[Check, ...], state: State) -> TrainingPlan | None:
 
 
 def decide(state: State) -> TrainingPlan:
-    """What to do now about the run."""
-    return first(STEPS, state) or Plan()
+    """The plan for the run in this state."""
+    return first_plan(STEPS, state) or Plan()

@@ -1,4 +1,4 @@
-"""What the run and its agent say about the training: values, dataset, names, inputs of the version."""
+"""The effective values of a training, from the run, its AgentModel and the installation's settings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from modelops.domain.digest import digest_of
 from modelops.domain.prompt import digest as prompt_digest
 from modelops.domain.training.account import account_of
 from modelops.domain.training.naming import model_repository
-from modelops.domain.training.preparation.recipe import recipe, values_of_recipe
+from modelops.domain.training.preparation.recipe import merged_training_values, values_of_recipe
 from modelops.domain.training.state import State
 from modelops.domain.training.submission.checkpoints import STEPS_KEY
 from modelops.domain.versions import Inputs
@@ -20,7 +20,7 @@ def training_values(state: State) -> dict[str, Any]:
     if state.run.status.recipe is not None:
         return values_of_recipe(state.run.status.recipe)
     agent = state.agent_model
-    return recipe(
+    return merged_training_values(
         method=state.run.spec.method.value,
         run=state.run.spec.config,
         agent=agent.spec.training_defaults if agent else None,
@@ -28,25 +28,25 @@ def training_values(state: State) -> dict[str, Any]:
     )
 
 
-def longest_tokens(state: State, dataset: PreparedDataset) -> int:
-    """What a step must have room for: the longest example as it was prepared; else the most that is allowed."""
+def longest_example_tokens(state: State, dataset: PreparedDataset) -> int:
+    """Tokens of the longest prepared example, for which a step needs memory; if unknown, the most that is allowed."""
     return dataset.longest_tokens or int(training_values(state).get("max_seq_length", 8192))
 
 
 def recipe_digest(method: str, values: dict[str, Any]) -> str:
-    """Digest of the values; fractions as text, so that no float's spelling makes another recipe."""
+    """Digest of the values; fractions as text, so that another spelling of a float makes no other recipe."""
     recipe_values = {key: value for key, value in values.items() if key != STEPS_KEY}
     text = {key: str(value) if isinstance(value, float) else value for key, value in recipe_values.items()}
     return digest_of("recipe/v1", {"method": method, **text})
 
 
 def base_model_name(state: State) -> str:
-    """What is fine-tuned: as the run has it, else the installation's default; empty where neither says."""
+    """The base model: the run's, else the installation's default; empty if neither names one."""
     return state.run.base_model or state.settings.default_base_model
 
 
-def named_base_model(state: State) -> str:
-    """The same with where it was named, for people."""
+def describe_base_model(state: State) -> str:
+    """The base model with the field or setting that names it, for messages."""
     name = base_model_name(state)
     if state.run.spec.base_model:
         return f"spec.baseModel {name}"
@@ -54,27 +54,24 @@ def named_base_model(state: State) -> str:
 
 
 def training_dataset(state: State) -> str:
-    """The LangSmith dataset: the run's, else the agent's, else what was read; empty where there is none."""
-    own = state.run.spec.dataset.langsmith
+    """The LangSmith dataset: the run's, else the agent's, else the one that was read; empty if there is none."""
+    of_run = state.run.spec.dataset.langsmith
     settings = state.agent_model.spec.langsmith if state.agent_model else None
-    read = state.run.status.dataset.langsmith_id if state.run.status.dataset else ""
-    return own or (settings.training_dataset if settings else None) or read
+    of_status = state.run.status.dataset.langsmith_id if state.run.status.dataset else ""
+    return of_run or (settings.training_dataset if settings else None) or of_status
 
 
 def agent_name(state: State) -> str:
-    """The agent's own name; the record keeps it where the AgentModel is gone."""
+    """The agent's name in agents.yaml; from the record if the AgentModel was deleted."""
     if state.agent_model is not None:
         return state.agent_model.spec.agent
-    assert state.record is not None
-    return state.record.agent
+    return state.require_record().agent
 
 
 def output_repository(state: State) -> str:
     """The model repository on the Hub."""
-    meta = state.run.metadata
-    assert meta.creation_timestamp is not None
     return model_repository(
-        org=state.settings.hub_org, agent=agent_name(state), created=meta.creation_timestamp, uid=meta.uid
+        org=state.settings.hub_org, agent=agent_name(state), created=state.require_created_at(), uid=state.uid
     )
 
 
@@ -84,22 +81,19 @@ def billed_namespace(state: State) -> str:
 
 
 def current_prompt_digest(state: State) -> str:
-    """Digest of the prompt contract that the AgentModel has now; after the first attempt, of the one that it had."""
-    agent, dataset = state.agent_model, state.run.status.dataset
+    """Digest of the AgentModel's current prompt contract; after the first attempt, of the one that attempt used."""
+    dataset = state.run.status.dataset
     if state.run.status.attempts and dataset is not None and dataset.prompt_digest:
         return dataset.prompt_digest
-    assert agent is not None
-    assert agent.spec.prompt is not None
-    return prompt_digest(agent.spec.prompt)
+    return prompt_digest(state.require_prompt())
 
 
-def inputs_of(state: State) -> Inputs:
-    """What the version will have been made from. The contract is the one of the data, whatever was edited since.
+def version_inputs(state: State) -> Inputs:
+    """The inputs of the version. Its prompt contract is the one with which the data were rendered.
 
-    A status that an older operator wrote does not name it: then it is taken for the one of now.
+    A status that an older operator wrote does not name that contract: then the current one is taken.
     """
-    run, dataset = state.run, state.run.status.dataset
-    assert dataset is not None
+    run, dataset = state.run, state.require_dataset()
     return Inputs(
         base_model=base_model_name(state),
         prompt_digest=dataset.prompt_digest or current_prompt_digest(state),

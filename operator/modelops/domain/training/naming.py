@@ -1,4 +1,4 @@
-"""Names that follow from the object, so that a crash makes no second one."""
+"""Names that follow from the object, so that a repeated create cannot make a second one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def dataset_repository(*, org: str, agent: str, created: datetime, uid: str) -> 
 
 
 def cluster_job_name(label: str) -> str:
-    """Of an attempt's job in this cluster, by its label: one attempt has one name, so there is no second one."""
+    """Name of an attempt's job in this cluster, from its label: an attempt has one name, so it has one job."""
     _, _, rest = label.partition("-")
     uid, _, attempt = rest.rpartition("-")
     return f"modelops-{uid.replace('-', '')[:20]}-{attempt}"
@@ -35,7 +35,7 @@ def attempt_label(*, installation: str, uid: str, attempt: int) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Named:
-    """What a repository's name says. `agent` has dashes, `uid` is the first 6 hex digits of the run's."""
+    """The parts of a repository's name. `agent` has dashes, `uid` is the first 6 hex digits of the run's uid."""
 
     org: str
     agent: str
@@ -45,7 +45,7 @@ class Named:
 
 
 def parse_repository(repo: str) -> Named | None:
-    """None where the name has not the form of a repository that is made here."""
+    """The parts of the name; None if it is not the name of a repository that the operator creates."""
     found = _FORM.fullmatch(repo)
     if found is None:
         return None
@@ -59,5 +59,5 @@ def parse_repository(repo: str) -> Named | None:
 
 
 def short_uid(uid: str) -> str:
-    """How a run's uid is in the names of its repositories."""
+    """The part of a run's uid that the names of its repositories have."""
     return uid.replace("-", "")[:6]

@@ -1,4 +1,4 @@
-"""Everything that a decision about a TrainingRun is made from."""
+"""The input of a decision about a TrainingRun."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from modelops.api.v1alpha1.agentmodel import AgentModel
-from modelops.api.v1alpha1.trainingrun import TrainingRun
+from modelops.api.v1alpha1.agentmodel import AgentModel, PromptContract
+from modelops.api.v1alpha1.trainingrun import Estimate, JobStatus, PreparedDataset, TrainingRun
+from modelops.domain.established import require_established
 from modelops.domain.facts import UNSEEN, Outage, Unseen
 from modelops.domain.job_report import JobReport
 from modelops.domain.record import Record
@@ -18,41 +19,45 @@ from modelops.ports import AttemptClaim, Flavor, Job, ModelInfo, ProgramState
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSettings:
-    """What the installation says."""
+    """The installation's settings for training runs."""
 
     installation: str
     """8 hex digits; part of every job's label."""
     hub_org: str
     default_base_model: str = ""
-    """For runs that name none; empty: they wait."""
+    """Base model of runs that name none; if it is empty, such runs wait."""
     jobs_enabled: bool = True
     defaults: Mapping[str, Any] = field(default_factory=dict)
     """The content of training_defaults.yaml."""
     settle_seconds: float = 45.0
-    """Longer than a submission can be under way plus the lag of the service's list."""
+    """How long a lost submission may take to appear: its request's timeout and the delay of the service's list."""
     poll_seconds: float = 15.0
     min_examples: int = 20
     approval_seconds: float = 86400.0
-    """How long an offer may be approved before it is made anew."""
+    """How long an offer is valid; after that it is renewed at the current price."""
     retry_seconds: float = 30.0
-    """After a lost job, before the next attempt; twice as long after each further one."""
+    """Pause between a lost job and the next attempt; doubled after each further loss."""
     scheduling_seconds: float = 1800.0
-    """How long a job waits for hardware before another flavor is tried, where the choice is the operator's."""
+    """With flavor `auto`: how long a job waits for hardware before the operator tries another flavor."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Submission:
-    """What this process knows of the submission that it made for the current intent."""
+    """The answer to the submission that this process made for the current intent."""
 
     job: Job | None = None
+    """The job that the service created."""
     refused: str = ""
+    """The service's message if it refused the job for good."""
     unavailable: str = ""
+    """The service's message if it takes no jobs at the moment."""
     retry_after: float | None = None
+    """Seconds to wait, if the service named them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """One moment. Facts from outside Kubernetes are UNSEEN until the decision needs them."""
+    """The state of one run at one moment. Facts from outside Kubernetes are UNSEEN until a decision needs them."""
 
     now: datetime
     run: TrainingRun
@@ -63,21 +68,21 @@ class State:
     record: Record | None
     secret_problem: str = ""
     can_clean_up: bool = False
-    """Whether there is a token to end what bills with, although the Secret is not usable."""
+    """Whether a token is available to stop billed jobs although the Secret is not usable."""
     submission: Submission | None = None
-    """None: this process did not submit the current intent, or its answer was lost."""
-    settled: bool = False
-    """Whether the settle period since the intent was seen (or the answer lost) has passed."""
+    """None if this process did not submit the current intent, or the answer was lost."""
+    settle_period_passed: bool = False
+    """Whether the settle period has passed since this process first saw the intent, or lost the answer."""
 
     dataset: ProgramState | Outage | Unseen | None = UNSEEN
     flavors: tuple[Flavor, ...] | Outage | Unseen = UNSEEN
     base: ModelInfo | Outage | Unseen | None = UNSEEN
     base_config: Mapping[str, Any] | Outage | Unseen | None = UNSEEN
-    """The base model's `config.json`; None where it has none."""
+    """The base model's `config.json`; None if it has none."""
     tokenizer: TokenizerFiles | Outage | Unseen | None = UNSEEN
-    """None where the base model has no `tokenizer_config.json`."""
+    """None if the base model has no `tokenizer_config.json`."""
     sibling: ModelInfo | Outage | Unseen | None = UNSEEN
-    """The base model's -Instruct sibling; None where the Hub has none."""
+    """The base model's -Instruct sibling; None if the Hub has none."""
     job: Job | Outage | Unseen | None = UNSEEN
     """The recorded job."""
     labelled: tuple[Job, ...] | Outage | Unseen = UNSEEN
@@ -93,7 +98,7 @@ class State:
 
     @property
     def attempt(self) -> int:
-        """The attempt under way, or the one to come."""
+        """Number of the current attempt; before a submission, of the next one."""
         status = self.run.status
         if status.job is not None:
             return status.job.attempt
@@ -104,16 +109,54 @@ class State:
         return f"{self.uid}/{self.attempt}"
 
     @property
-    def answered(self) -> bool:
-        """Whether nothing of ours is under way: the answer is known, or had its time to show up."""
-        return self.settled or self.submission is not None
+    def submission_is_resolved(self) -> bool:
+        """Whether no submission can be under way: its answer is known, or the settle period has passed."""
+        return self.settle_period_passed or self.submission is not None
 
     @property
-    def stopping(self) -> bool:
-        """Whether a person wants it to end."""
+    def stop_is_requested(self) -> bool:
+        """Whether a person cancelled or deleted the run."""
         return self.run.spec.cancel or self.run.metadata.deletion_timestamp is not None
 
     @property
-    def ends(self) -> bool:
-        """Whether the attempt under way is to end: with the run, or for another one."""
-        return self.stopping or bool(self.run.status.ending)
+    def attempt_must_end(self) -> bool:
+        """Whether the current attempt must end: together with the run, or so that another attempt can follow."""
+        return self.stop_is_requested or bool(self.run.status.ending)
+
+    def require_record(self) -> Record:
+        """The record, which `prerequisites.agent_model_is_missing` waits for."""
+        return require_established(self.record, "the record")
+
+    def require_agent_model(self) -> AgentModel:
+        """The AgentModel, without which nothing is prepared, priced or submitted."""
+        return require_established(self.agent_model, "the AgentModel")
+
+    def require_prompt(self) -> PromptContract:
+        """The prompt contract, which `prerequisites.prompt_contract_is_missing` waits for."""
+        return require_established(self.require_agent_model().spec.prompt, "the AgentModel's spec.prompt")
+
+    def require_created_at(self) -> datetime:
+        """When the run was created; the API server sets it."""
+        return require_established(self.run.metadata.creation_timestamp, "metadata.creationTimestamp")
+
+    def require_dataset(self) -> PreparedDataset:
+        """The prepared dataset, which `dataset.ensure_dataset_prepared` writes."""
+        return require_established(self.run.status.dataset, "status.dataset")
+
+    def require_estimate(self) -> Estimate:
+        """The price, which is fixed before anything is submitted."""
+        return require_established(self.run.status.estimate, "status.estimate")
+
+    def require_job(self) -> JobStatus:
+        """The job's entry, which the intent of the submission writes."""
+        return require_established(self.run.status.job, "status.job")
+
+    def require_base_model(self) -> ModelInfo:
+        """The base model on the Hub, once `price_inputs.base_model_is_not_found` has found it."""
+        return require_established(self.base if isinstance(self.base, ModelInfo) else None, "the base model")
+
+    def require_flavors(self) -> tuple[Flavor, ...]:
+        """The offered flavors, once `price_inputs.ensure_hardware_priced` has read them."""
+        return require_established(
+            self.flavors if isinstance(self.flavors, tuple) else None, "the service's list of flavors"
+        )

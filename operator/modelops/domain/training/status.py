@@ -16,9 +16,9 @@ from modelops.domain.training.state import State
 
 TERMINAL = frozenset({TrainingPhase.SUCCEEDED, TrainingPhase.FAILED, TrainingPhase.CANCELLED})
 RETRY_SECONDS = 15.0
-"""Before a question that had no good answer is asked again."""
+"""Before something that failed or is missing is asked for again."""
 ANSWER_SECONDS = 5.0
-"""The same, where a job's end waits for the answer."""
+"""The same, if the end of a job waits for the answer."""
 
 
 def with_phase(
@@ -30,7 +30,7 @@ def with_phase(
     facts: dict[str, bool] | None = None,
     **changes: Any,
 ) -> TrainingRunStatus:
-    """The status in this phase for this reason. `facts`: further conditions to set with the same words."""
+    """The status in this phase for this reason. `facts`: further conditions with the same reason and message."""
     old = state.run.status
     generation = state.run.metadata.generation
     ready = phase is TrainingPhase.SUCCEEDED
@@ -58,7 +58,7 @@ def with_phase(
     )
 
 
-def wait(
+def wait_in_phase(
     state: State,
     phase: TrainingPhase,
     reason: TrainingReason,
@@ -68,7 +68,7 @@ def wait(
     facts: dict[str, bool] | None = None,
     **changes: Any,
 ) -> TrainingPlan:
-    """Say why nothing goes on (written only where it is new), and look again after so many seconds."""
+    """Writes why the run waits, if that is new; `after`: seconds until the next reconcile, None for no timer."""
     status = with_phase(state, phase, reason, message, facts=facts, **changes)
     return Plan(steps=status_steps(state, status, reason, message), requeue_after=after)
 
@@ -76,7 +76,7 @@ def wait(
 def status_steps(
     state: State, status: TrainingRunStatus, reason: TrainingReason, message: str
 ) -> tuple[TrainingStep, ...]:
-    """The status write, with an Event where the reason or phase is new."""
+    """The write of the status, with an Event if the reason or the phase is new; empty if nothing changed."""
     if status == state.run.status:
         return ()
     old = state.run.status
@@ -86,12 +86,12 @@ def status_steps(
     return (WriteStatus(status=status), Announce(reason=reason.value, message=message, warning=warning))
 
 
-def as_if(state: State, status: TrainingRunStatus) -> State:
-    """The moment in which the run has this status already: a plan writes both at once."""
+def with_status(state: State, status: TrainingRunStatus) -> State:
+    """The state as if the run had this status already, for a plan that writes several changes at once."""
     return replace(state, run=state.run.model_copy(update={"status": status}))
 
 
-def failed(
+def fail_run(
     state: State,
     reason: TrainingReason,
     message: str,
@@ -99,20 +99,20 @@ def failed(
     facts: dict[str, bool] | None = None,
     **changes: Any,
 ) -> TrainingPlan:
-    """The run ends without success; nothing was submitted."""
+    """Ends the run as failed; nothing was submitted."""
     status = with_phase(state, TrainingPhase.FAILED, reason, message, facts=facts, **changes)
     return Plan(steps=status_steps(state, status, reason, message), requeue_after=0)
 
 
-def hub_is_away(state: State, outage: Outage, about: str) -> TrainingPlan:
-    """Before anything was spent: `about` is what the Hub was asked about."""
+def wait_for_hub(state: State, outage: Outage, about: str) -> TrainingPlan:
+    """Waits for the Hub before anything is spent. `about`: what the Hub was asked about."""
     message = f"the Hub did not answer about {about}: {outage.message}; trying again"
     after = outage.retry_after or RETRY_SECONDS
-    return wait(state, TrainingPhase.PENDING, TrainingReason.HubUnavailable, message, after=after)
+    return wait_in_phase(state, TrainingPhase.PENDING, TrainingReason.HubUnavailable, message, after=after)
 
 
-def unanswered(state: State, outage: Outage, doing: str) -> TrainingPlan:
-    """An attempt cannot be ended without this answer: say so, and ask again."""
+def wait_for_answer(state: State, outage: Outage, doing: str) -> TrainingPlan:
+    """Waits for an answer without which an attempt cannot end. `doing`: what cannot be done."""
     message = f"{doing}: {outage.message}; trying again"
     after = outage.retry_after or ANSWER_SECONDS
-    return wait(state, state.run.status.phase, TrainingReason.HubUnavailable, message, after=after)
+    return wait_in_phase(state, state.run.status.phase, TrainingReason.HubUnavailable, message, after=after)

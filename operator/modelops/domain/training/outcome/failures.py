@@ -1,4 +1,4 @@
-"""Why an attempt did not make a model: a class that decides what follows, and words for a person."""
+"""Why an attempt made no model: a reason that decides what follows, and a message for a person."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Final
 from modelops.domain.job_report import FAILURES, JobReport
 from modelops.domain.reasons import TrainingReason
 from modelops.domain.training.outcome.ending import ending_reason
-from modelops.domain.training.outcome.remedies import NO_MEMORY
+from modelops.domain.training.outcome.remedies import OUT_OF_MEMORY
 from modelops.domain.training.state import State
 from modelops.ports import Job
 
-NOT_PUBLISHED: Final = frozenset(
+UNPUBLISHED_ENDS: Final = frozenset(
     {
         TrainingReason.BadData,
         TrainingReason.OutOfMemory,
@@ -21,72 +21,74 @@ NOT_PUBLISHED: Final = frozenset(
         TrainingReason.Cancelled,
     }
 )
-"""Ends that come before a model is published, or after which nobody wants it."""
-_HARDWARE: Final = re.compile(
+"""Reasons that exclude a published model, or make it useless."""
+_BROKEN_HARDWARE: Final = re.compile(
     r"uncorrectable ecc|\bnccl\b|unspecified launch failure|fell off the bus", re.IGNORECASE
 )
-"""What PyTorch says where a device or a link is broken, and not the training."""
+"""What PyTorch says if a device or a link is broken."""
 
 
-def failure(state: State, job: Job | None, report: JobReport | None) -> tuple[TrainingReason, str]:
-    """Of an attempt whose recorded job has ended; `job`: None where the service does not know it any more."""
-    run, recorded = state.run, state.run.status.job
-    assert recorded is not None
-    if state.stopping:
-        asked = "cancelled by spec.cancel" if run.spec.cancel else "the TrainingRun was deleted"
-        return TrainingReason.Cancelled, f"{asked}; job {recorded.id} was stopped"
+def classify_end(state: State, job: Job | None, report: JobReport | None) -> tuple[TrainingReason, str]:
+    """Reason and message of an attempt whose recorded job has ended. `job`: None if the service no longer knows it."""
+    run, recorded = state.run, state.require_job()
+    if state.stop_is_requested:
+        cause = "cancelled by spec.cancel" if run.spec.cancel else "the TrainingRun was deleted"
+        return TrainingReason.Cancelled, f"{cause}; job {recorded.id} was stopped"
     if run.status.ending == TrainingReason.DeadlineExceeded.value:
         seconds = run.spec.active_deadline_seconds
         return (
             TrainingReason.DeadlineExceeded,
             f"spec.activeDeadlineSeconds {seconds} passed; job {recorded.id} was stopped",
         )
-    # A refused second submission says nothing about the first one's job.
+    # A refused second submission says nothing about the job of the first.
     if run.status.ending and run.status.ending != TrainingReason.SubmissionRefused.value:
         return ending_reason(state)
     if job is None:
         return TrainingReason.JobLost, (
-            f"job {recorded.id} is not known to the service any more; what was reserved is booked as spent"
+            f"the service no longer knows job {recorded.id}; its reservation is booked as spent"
         )
-    log = log_of(job, recorded.url)
-    return failure_of(job, report, timeout_seconds=recorded.timeout_seconds, log=log)
+    log = log_location(job, recorded.url)
+    return classify_job(job, report, timeout_seconds=recorded.timeout_seconds, log=log)
 
 
-def failure_of(
+def classify_job(
     job: Job, report: JobReport | None, *, timeout_seconds: int, log: str
 ) -> tuple[TrainingReason, str]:
-    """What the job's own report says, else what the service shows."""
-    told = report if report is not None and report.failure else by_exit_code(job)
-    if told is not None:
-        return reported(job, told, log=log)
+    """By the job's own report; without one, by what the service says of the job."""
+    effective_report = report if report is not None and report.failure else report_from_exit_code(job)
+    if effective_report is not None:
+        return classify_report(job, effective_report, log=log)
     if timeout_seconds and job.running_seconds >= timeout_seconds:
         return TrainingReason.TimedOut, (
             f"job {job.id} reached its timeout of {timeout_seconds} s, the high end of the estimate"
         )
     words = f": {job.message}" if job.message else ""
     if job.stage in ("CANCELED", "DELETED"):
-        return TrainingReason.JobStopped, f"job {job.id} was stopped at the service by somebody else{words}"
-    if NO_MEMORY.search(job.message):
+        return (
+            TrainingReason.JobStopped,
+            f"job {job.id} was stopped at the service, not by the operator{words}",
+        )
+    if OUT_OF_MEMORY.search(job.message):
         return TrainingReason.OutOfMemory, f"job {job.id} ran out of memory{words}"
     return (
         TrainingReason.JobLost,
-        f"job {job.id} ended as {job.stage} without a word of its own{words}; its log: {log}",
+        f"job {job.id} ended as {job.stage} without a report{words}; its log: {log}",
     )
 
 
-def log_of(job: Job, url: str) -> str:
-    """Where a person finds it."""
+def log_location(job: Job, url: str) -> str:
+    """Where a person finds the job's log."""
     return job.url or url or f"that of the Pod of {job.id}"
 
 
-def by_exit_code(job: Job) -> JobReport | None:
-    """What the exit code says where no report could be read; only of those that nothing but the trainer ends with."""
+def report_from_exit_code(job: Job) -> JobReport | None:
+    """A report from the exit code, if it is one that only the trainer uses; None for all others."""
     failure = FAILURES.get(job.exit_code or 0, "failed")
     return None if failure == "failed" else JobReport(kind="error", t=0.0, began_at=0.0, failure=failure)
 
 
-def reported(job: Job, report: JobReport, *, log: str) -> tuple[TrainingReason, str]:
-    """The class of an end that the job told itself."""
+def classify_report(job: Job, report: JobReport, *, log: str) -> tuple[TrainingReason, str]:
+    """Reason and message of an end that the job reported itself."""
     words = f": {report.error}" if report.error else ""
     match report.failure:
         case "out_of_memory":
@@ -99,9 +101,9 @@ def reported(job: Job, report: JobReport, *, log: str) -> tuple[TrainingReason, 
                 "end, in a new run"
             )
         case "too_slow":
-            return TrainingReason.TooSlow, f"job {job.id} would not have ended in time{words}"
+            return TrainingReason.TooSlow, f"job {job.id} would not have finished in time{words}"
     if report.error.startswith("HubSilent"):
         return TrainingReason.HubUnavailable, f"job {job.id} got no answer from the Hub{words}"
-    if _HARDWARE.search(report.error):
-        return TrainingReason.JobLost, f"job {job.id} met broken hardware{words}; its log: {log}"
+    if _BROKEN_HARDWARE.search(report.error):
+        return TrainingReason.JobLost, f"job {job.id} failed on broken hardware{words}; its log: {log}"
     return TrainingReason.JobFailed, f"job {job.id} ended as {job.stage}{words}; its log: {log}"

@@ -1,4 +1,4 @@
-"""What a person can do about an attempt's end that no further attempt follows."""
+"""What a person can do after the last attempt has failed."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from modelops.domain.training.pricing.cluster_hardware import cluster_hardware, 
 from modelops.domain.training.state import State
 from modelops.ports import Job
 
-NO_MEMORY: Final = re.compile(r"\boom|out of memory", re.IGNORECASE)
-"""What a service says of a container that the kernel ended for memory. Exit code 137 alone can be any kill."""
+OUT_OF_MEMORY: Final = re.compile(r"\boom|out of memory", re.IGNORECASE)
+"""What a service says if the kernel killed the container for its memory. Exit code 137 alone can be any kill."""
 
 
-def remedy(state: State, reason: TrainingReason) -> str:
-    """The end of a sentence; empty where the message says all."""
+def remedy_for(state: State, reason: TrainingReason) -> str:
+    """The remedy as the end of a sentence; empty if the message says it already."""
     hardware = hardware_field(state.run)
     if reason is TrainingReason.OutOfMemory:
-        return f"; {more_memory(state, hardware)} in a new run"
+        return f"; {memory_remedy(state, hardware)} in a new run"
     if reason in (TrainingReason.TimedOut, TrainingReason.TooSlow):
         return (
             f"; choose a faster {hardware}, fewer spec.config.numEpochs, or a higher spec.maxUSD in a new run"
         )
     if reason is TrainingReason.DeadlineExceeded:
         return "; set a longer spec.activeDeadlineSeconds, or choose other hardware, in a new run"
-    return "; ask who, and create a new run" if reason is TrainingReason.JobStopped else ""
+    return "; find out who stopped it, then create a new run" if reason is TrainingReason.JobStopped else ""
 
 
-def more_memory(state: State, hardware: str) -> str:
-    """Of the machine where the kernel ended the container, else of the device."""
-    own = cluster_hardware(state.run)
-    if own is not None and isinstance(state.job, Job) and NO_MEMORY.search(state.job.message):
-        return f"raise {own.field.rpartition('.')[0]}.memory"
+def memory_remedy(state: State, hardware: str) -> str:
+    """More memory for the machine if the kernel killed the container, else for the device."""
+    cluster = cluster_hardware(state.run)
+    if cluster is not None and isinstance(state.job, Job) and OUT_OF_MEMORY.search(state.job.message):
+        return f"raise {cluster.field.rpartition('.')[0]}.memory"
     batch = int(training_values(state).get("batch_size", 1))
-    smaller = "batchSize" if batch > 1 else "maxSeqLength"
-    return f"choose a larger {hardware}, or a smaller spec.config.{smaller},"
+    smaller_field = "batchSize" if batch > 1 else "maxSeqLength"
+    return f"choose a larger {hardware}, or a smaller spec.config.{smaller_field},"

@@ -1,4 +1,4 @@
-"""The dataset of a TrainingRun: prepared by a program of its own, which resumes by itself."""
+"""The dataset of a TrainingRun: a separate program prepares it, and resumes by itself after a restart."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from modelops.api.v1alpha1.trainingrun import PreparedDataset, TrainingPhase
-from modelops.domain.facts import UNSEEN, Outage
+from modelops.domain.facts import UNSEEN
 from modelops.domain.plan import Plan
 from modelops.domain.reasons import TrainingReason
-from modelops.domain.refusals import Given, told
+from modelops.domain.refusals import told
 from modelops.domain.training.actions import (
     RetryDataset,
     StartDataset,
@@ -23,63 +23,61 @@ from modelops.domain.training.effective_spec import (
     training_dataset,
     training_values,
 )
-from modelops.domain.training.naming import dataset_repository
+from modelops.domain.training.preparation.dataset_input import dataset_input, refusal_context
 from modelops.domain.training.preparation.end_token import sibling_name
-from modelops.domain.training.preparation.recipe_findings import advice, base_advice
-from modelops.domain.training.pricing.offer import fixed
+from modelops.domain.training.preparation.recipe_findings import base_model_findings, recipe_findings
+from modelops.domain.training.pricing.offer import price_and_submit
 from modelops.domain.training.state import State
-from modelops.domain.training.status import RETRY_SECONDS, as_if, failed, wait
+from modelops.domain.training.status import RETRY_SECONDS, fail_run, wait_in_phase, with_status
+from modelops.ports import ProgramState
 
-LOOK_SECONDS = 0.25
+PROGRAM_POLL_SECONDS = 0.25
 START_SECONDS = 1.0
 
 
-def is_prepared(state: State) -> bool:
+def dataset_is_prepared(state: State) -> bool:
     dataset = state.run.status.dataset
     return dataset is not None and bool(dataset.revision)
 
 
 def await_dataset_program(state: State) -> TrainingPlan | None:
-    """Asked before the services are: while the program runs, nobody else needs to be."""
-    if is_prepared(state):
+    """Waits while the program runs; no service is asked meanwhile."""
+    if dataset_is_prepared(state):
         return None
     if state.dataset is UNSEEN:
         return Plan(needs=TrainingFact.DATASET)
-    running = state.dataset is not None and not isinstance(state.dataset, Outage) and state.dataset.running
-    return Plan(requeue_after=LOOK_SECONDS) if running else None
+    running = isinstance(state.dataset, ProgramState) and state.dataset.running
+    return Plan(requeue_after=PROGRAM_POLL_SECONDS) if running else None
 
 
 def ensure_dataset_prepared(state: State) -> TrainingPlan | None:
-    """Starts the program, starts it again where it died, and takes its result if it follows the contract of now."""
-    if is_prepared(state):
+    """Starts the program, restarts it if it stopped without a result, and accepts a result of the current contract."""
+    if dataset_is_prepared(state):
         return None
-    assert state.dataset is not UNSEEN
-    known = None if isinstance(state.dataset, Outage) else state.dataset
-    if known is None or known.result is None:
-        return started(state, f"reading {training_dataset(state)}")
-    if not known.result.get("ok"):
-        return unusable(state, known.result)
-    if rendered_by_another(state, known.result):
-        return started_anew(state)
-    return prepared(state, known.result)
+    result = state.dataset.result if isinstance(state.dataset, ProgramState) else None
+    if result is None:
+        return start_program(state, f"reading {training_dataset(state)}")
+    if not result.get("ok"):
+        return retry_or_refuse_dataset(state, result)
+    if prompt_contract_was_edited(state, result):
+        return restart_program(state)
+    return accept_dataset(state, result)
 
 
-def rendered_by_another(state: State, result: Mapping[str, Any]) -> bool:
-    """Whether the prompt contract was edited since the program was given it; an older program does not say."""
-    used = result.get("prompt_digest")
-    return used is not None and used != current_prompt_digest(state)
+def prompt_contract_was_edited(state: State, result: Mapping[str, Any]) -> bool:
+    """Whether spec.prompt was edited after the program started; unknown, and False, for an older program's result."""
+    rendered_with = result.get("prompt_digest")
+    return rendered_with is not None and rendered_with != current_prompt_digest(state)
 
 
-def started_anew(state: State) -> TrainingPlan:
+def restart_program(state: State) -> TrainingPlan:
     name = state.run.spec.agent_model_ref.name
-    message = (
-        f"spec.prompt of AgentModel {name} was edited meanwhile: reading {training_dataset(state)} again"
-    )
-    return started(state, message, StopDataset())
+    message = f"spec.prompt of AgentModel {name} was edited: reading {training_dataset(state)} again"
+    return start_program(state, message, StopDataset())
 
 
-def started(state: State, message: str, *before: StopDataset) -> TrainingPlan:
-    plan = wait(
+def start_program(state: State, message: str, *before: StopDataset) -> TrainingPlan:
+    plan = wait_in_phase(
         state,
         TrainingPhase.PREPARING,
         TrainingReason.PreparingDataset,
@@ -92,26 +90,24 @@ def started(state: State, message: str, *before: StopDataset) -> TrainingPlan:
     return Plan(steps=(*plan.steps, *before, start), requeue_after=START_SECONDS)
 
 
-def prepared(state: State, result: Mapping[str, Any]) -> TrainingPlan:
-    """The dataset is fixed by the same write as what follows: the intent, the offer, or the end."""
-    assert state.agent_model is not None
-    assert state.agent_model.spec.prompt is not None
-    eos = state.agent_model.spec.prompt.eos or ""
-    dataset = with_advice(state, dataset_of(result)).model_copy(update={"eos": eos})
-    return fixed(as_if(state, state.run.status.model_copy(update={"dataset": dataset})))
+def accept_dataset(state: State, result: Mapping[str, Any]) -> TrainingPlan:
+    """Prices the run with its new dataset. One write fixes the dataset together with the intent, offer or end."""
+    eos = state.require_prompt().eos or ""
+    dataset = with_recipe_findings(state, dataset_from_result(result)).model_copy(update={"eos": eos})
+    return price_and_submit(with_status(state, state.run.status.model_copy(update={"dataset": dataset})))
 
 
-def with_advice(state: State, dataset: PreparedDataset) -> PreparedDataset:
-    """What the recipe makes of so many examples is a finding like those about the data."""
-    status_steps = (
-        *advice(state.run.spec.method.value, training_values(state), examples=dataset.train),
-        *base_advice(base_model_name(state), sibling=sibling_name(state)),
+def with_recipe_findings(state: State, dataset: PreparedDataset) -> PreparedDataset:
+    """The dataset with the findings about the recipe and the base model added to those about the data."""
+    findings = (
+        *recipe_findings(state.run.spec.method.value, training_values(state), examples=dataset.train),
+        *base_model_findings(base_model_name(state), sibling=sibling_name(state)),
     )
-    return dataset.model_copy(update={"findings": (*dataset.findings, *status_steps)[:32]})
+    return dataset.model_copy(update={"findings": (*dataset.findings, *findings)[:32]})
 
 
-def dataset_of(result: Mapping[str, Any]) -> PreparedDataset:
-    """The program's `result.json` as the status shows it."""
+def dataset_from_result(result: Mapping[str, Any]) -> PreparedDataset:
+    """The program's `result.json` as status.dataset."""
     return PreparedDataset(
         langsmith_id=str(result.get("dataset_id", "")),
         as_of=str(result.get("as_of", "")),
@@ -128,85 +124,21 @@ def dataset_of(result: Mapping[str, Any]) -> PreparedDataset:
     )
 
 
-def unusable(state: State, result: Mapping[str, Any]) -> TrainingPlan:
-    """A service was away: again later. The data are not fit: the run ends, unpaid."""
+def retry_or_refuse_dataset(state: State, result: Mapping[str, Any]) -> TrainingPlan:
+    """If a service was unavailable, the program is started again later; if the data are unfit, the run fails."""
     reason, message = str(result.get("reason", "")), str(result.get("message", ""))
     facts = {"DatasetReady": False}
     if not result.get("transient"):
-        return failed(state, TrainingReason.DatasetRefused, told(result, given(state, reason)), facts=facts)
-    why = (
+        return fail_run(
+            state, TrainingReason.DatasetRefused, told(result, refusal_context(state, reason)), facts=facts
+        )
+    outage_reason = (
         TrainingReason.LangSmithUnavailable
         if reason.startswith("LangSmith")
         else TrainingReason.HubUnavailable
     )
-    plan = wait(state, TrainingPhase.PREPARING, why, message, after=RETRY_SECONDS, facts=facts)
+    plan = wait_in_phase(
+        state, TrainingPhase.PREPARING, outage_reason, message, after=RETRY_SECONDS, facts=facts
+    )
     retry = RetryDataset(after=RETRY_SECONDS)
     return Plan(steps=(*plan.steps, retry), requeue_after=RETRY_SECONDS)
-
-
-def given(state: State, reason: str) -> Given:
-    """Where a person finds what the program was given."""
-    run, agent = state.run, state.run.spec.agent_model_ref.name
-    settings, own = state.agent_model.spec.langsmith if state.agent_model else None, run.spec.dataset
-    dataset = f"spec.langsmith.trainingDataset {training_dataset(state)} of AgentModel {agent}"
-    if own.langsmith:
-        dataset = f"spec.dataset.langsmith {own.langsmith} of TrainingRun {run.metadata.name}"
-    if own.as_of and reason == "DatasetVersionNotFound":
-        dataset = f"spec.dataset.asOf of TrainingRun {run.metadata.name}"
-    held_out = (settings.evaluation_dataset if settings else None) or ""
-    return Given(
-        agent_model=agent,
-        dataset=dataset,
-        evaluation_dataset=f"spec.langsmith.evaluationDataset {held_out} of AgentModel {agent}",
-        again="a new run",
-    )
-
-
-def dataset_input(state: State) -> dict[str, Any]:
-    """`input.json` of the dataset program."""
-    run, agent = state.run, state.agent_model
-    assert agent is not None
-    assert agent.spec.prompt is not None
-    assert run.metadata.creation_timestamp is not None
-    settings = agent.spec.langsmith
-    selection = run.spec.dataset
-    as_of = selection.as_of
-    repo = dataset_repository(
-        org=state.settings.hub_org,
-        agent=agent.spec.agent,
-        created=run.metadata.creation_timestamp,
-        uid=run.metadata.uid,
-    )
-    return {
-        "v": 1,
-        "run": run.metadata.uid,
-        "agent": agent.spec.agent,
-        "langsmith": {
-            "dataset": training_dataset(state),
-            "field": _dataset_field(state),
-            "as_of": as_of.isoformat() if as_of else None,
-            "splits": list(selection.splits),
-        },
-        "evaluation_dataset": settings.evaluation_dataset if settings else None,
-        "prompt": agent.spec.prompt.wire(),
-        "method": run.spec.method.value,
-        "hub": {"repo": repo},
-        "min_examples": state.settings.min_examples,
-        "split": {"test_fraction": 0.1, "seed": run.metadata.uid},
-        "max_seq_length": training_values(state).get("max_seq_length"),
-        "base_model": {"repo": base_model_name(state)},
-        "include_failures": selection.include_failures,
-        "feedback_key": selection.feedback_key,
-        "group_key": selection.group_key,
-        "source": selection.source,
-        "allowed_licences": list(agent.spec.allowed_licences),
-        "allow_sensitive": [kind.value for kind in selection.allow_sensitive],
-        "project": settings.project if settings else None,
-    }
-
-
-def _dataset_field(state: State) -> str:
-    """Where a person has written which dataset it is."""
-    if state.run.spec.dataset.langsmith:
-        return "spec.dataset.langsmith"
-    return "the AgentModel's spec.langsmith.trainingDataset"

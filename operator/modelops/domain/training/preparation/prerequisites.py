@@ -1,4 +1,4 @@
-"""What must be there before a TrainingRun can be prepared: nothing here spends anything."""
+"""What a TrainingRun needs before it can be prepared. These steps spend nothing."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from modelops.domain.training.actions import TrainingPlan
 from modelops.domain.training.effective_spec import base_model_name, training_dataset
 from modelops.domain.training.pricing.cluster_hardware import cluster_hardware
 from modelops.domain.training.state import State
-from modelops.domain.training.status import RETRY_SECONDS, failed, wait
+from modelops.domain.training.status import RETRY_SECONDS, fail_run, wait_in_phase
 
 
 def ensure_finalizer(state: State) -> TrainingPlan | None:
-    """The finalizer is there before anything that would have to be undone."""
+    """Adds the finalizer before anything is created that a deletion must clean up."""
     meta = state.run.metadata
     if FINALIZER in meta.finalizers or meta.deletion_timestamp is not None:
         return None
@@ -22,7 +22,7 @@ def ensure_finalizer(state: State) -> TrainingPlan | None:
 
 
 def agent_model_is_missing(state: State) -> TrainingPlan | None:
-    """Once a submission is intended the record is enough: what bills is followed to its end without it."""
+    """Once an intent is in the status, the record is enough: a billed job is followed to its end without AgentModel."""
     run, name = state.run, state.run.spec.agent_model_ref.name
     if state.agent_model is None and (run.status.job is None or state.record is None):
         message = (
@@ -33,15 +33,17 @@ def agent_model_is_missing(state: State) -> TrainingPlan | None:
         message = f"AgentModel {name} (spec.agentModelRef) has no record yet: see its conditions"
     else:
         return None
-    return wait(state, run.status.phase, TrainingReason.AgentModelNotFound, message, after=RETRY_SECONDS)
+    return wait_in_phase(
+        state, run.status.phase, TrainingReason.AgentModelNotFound, message, after=RETRY_SECONDS
+    )
 
 
 def secret_is_not_usable(state: State) -> TrainingPlan | None:
-    """What is to end ends all the same, where there is a token for that; nothing else goes on."""
-    ends = state.ends and state.run.status.job is not None
-    if not state.secret_problem or (ends and state.can_clean_up):
+    """The run waits for its Secret. An attempt that must end does not wait if a token to stop its job is available."""
+    ending = state.attempt_must_end and state.run.status.job is not None
+    if not state.secret_problem or (ending and state.can_clean_up):
         return None
-    return wait(
+    return wait_in_phase(
         state,
         state.run.status.phase,
         TrainingReason.SecretNotUsable,
@@ -51,10 +53,10 @@ def secret_is_not_usable(state: State) -> TrainingPlan | None:
 
 
 def jobs_are_disabled(state: State) -> TrainingPlan | None:
-    """Those of Hugging Face; what runs in this cluster needs none."""
+    """Hugging Face Jobs are disabled; a run in this cluster does not need them."""
     if state.settings.jobs_enabled or cluster_hardware(state.run) is not None:
         return None
-    return wait(
+    return wait_in_phase(
         state,
         TrainingPhase.PENDING,
         TrainingReason.JobsDisabled,
@@ -64,24 +66,24 @@ def jobs_are_disabled(state: State) -> TrainingPlan | None:
 
 
 def prompt_contract_is_missing(state: State) -> TrainingPlan | None:
-    assert state.agent_model is not None
-    if state.agent_model.spec.prompt is not None:
+    agent = state.require_agent_model()
+    if agent.spec.prompt is not None:
         return None
-    return wait(
+    return wait_in_phase(
         state,
         TrainingPhase.PENDING,
         TrainingReason.NoPromptContract,
-        f"AgentModel {state.agent_model.metadata.name} has no spec.prompt: "
+        f"AgentModel {agent.metadata.name} has no spec.prompt: "
         "add the prompt contract that the agent really uses",
         after=None,
     )
 
 
 def base_model_is_not_named(state: State) -> TrainingPlan | None:
-    """Fixed when the dataset is begun; until then the installation's default may still come or change."""
+    """The base model is fixed when the dataset is started; until then the installation's default may be set."""
     if base_model_name(state):
         return None
-    return wait(
+    return wait_in_phase(
         state,
         TrainingPhase.PENDING,
         TrainingReason.NoBaseModel,
@@ -94,7 +96,7 @@ def base_model_is_not_named(state: State) -> TrainingPlan | None:
 def dataset_is_not_named(state: State) -> TrainingPlan | None:
     if training_dataset(state):
         return None
-    return failed(
+    return fail_run(
         state,
         TrainingReason.NoDataset,
         "no dataset: set spec.dataset.langsmith in a new run, or spec.langsmith.trainingDataset of "

@@ -1,4 +1,4 @@
-"""A run's training values: of the run, of its AgentModel, of the method, and the defaults, in that order."""
+"""A run's training values. Order of precedence: run, AgentModel, defaults of the method, general defaults."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from modelops.api.v1alpha1.training_config import TrainingConfig, TrainingRecipe
 _FRACTIONS = frozenset({"beta", "learning_rate", "warmup_ratio"})
 
 
-def file_names(config: TrainingConfig | None) -> dict[str, Any]:
-    """The set values under the mission's snake_case names, fractions as numbers."""
+def snake_case_values(config: TrainingConfig | None) -> dict[str, Any]:
+    """The values that are set, under the snake_case names of training_defaults.yaml, fractions as numbers."""
     if config is None:
         return {}
     values = {to_snake(key): value for key, value in config.wire().items()}
     return {key: float(value) if key in _FRACTIONS else value for key, value in values.items()}
 
 
-def recipe(
+def merged_training_values(
     *, method: str, run: TrainingConfig | None, agent: TrainingConfig | None, defaults: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Every training value under its snake_case name."""
     merged: dict[str, Any] = dict(defaults.get("default_training_config", {}))
     merged.update(defaults.get("methods", {}).get(method, {}))
-    merged.update(file_names(agent))
-    merged.update(file_names(run))
+    merged.update(snake_case_values(agent))
+    merged.update(snake_case_values(run))
     return merged
 
 

@@ -1,4 +1,4 @@
-"""Training on hardware of one's own: what it is, and what an hour of it costs by the installation's own word."""
+"""Hardware of this cluster: what a run asks for, and its price per hour by the installation's training defaults."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelops.api.v1alpha1.cluster_hardware import DeviceKind, KubernetesBackend, TrainJobBackend
-from modelops.api.v1alpha1.trainingrun import TrainingRun
+from modelops.api.v1alpha1.trainingrun import HuggingFaceBackend, TrainingRun
+from modelops.domain.established import require_established
 from modelops.domain.money import micro
 from modelops.ports import Flavor
 
@@ -15,8 +16,8 @@ HUGGING_FACE_FIELD = "spec.backend.huggingFace.flavor"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Own:
-    """`gpus`: of each node. `field`: where the run says it."""
+class ClusterHardware:
+    """The devices that a run asks for. `gpus`: of each node. `field`: the field of the run that names the device."""
 
     backend: KubernetesBackend | TrainJobBackend
     device: DeviceKind
@@ -26,24 +27,26 @@ class Own:
 
     @property
     def name(self) -> str:
-        """As a flavor's name: `l40sx2`, `h100x8-4nodes`, `cpu-basic`."""
+        """The hardware as the name of a flavor: `l40sx2`, `h100x8-4nodes`, `cpu-basic`."""
         name = f"{self.device.value}x{self.gpus}" if self.gpus else self.device.value
         return f"{name}-{self.nodes}nodes" if self.nodes > 1 else name
 
     @property
     def price_key(self) -> str:
-        """Under `cost_estimates`; the price of one GPU, or of one node without any."""
+        """Key under `cost_estimates`: the price per hour of one GPU, or of one node without GPUs."""
         return self.device.value.replace("-", "_") + "_per_hour"
 
 
-def cluster_hardware(run: TrainingRun) -> Own | None:
-    """The hardware; None where the run is not trained in this cluster."""
+def cluster_hardware(run: TrainingRun) -> ClusterHardware | None:
+    """The run's hardware in this cluster; None if it trains elsewhere."""
     kubernetes, train_job = run.spec.backend.kubernetes, run.spec.backend.train_job
     if kubernetes is not None:
         field = "spec.backend.kubernetes.device"
-        return Own(backend=kubernetes, device=kubernetes.device, gpus=kubernetes.gpus, nodes=1, field=field)
+        return ClusterHardware(
+            backend=kubernetes, device=kubernetes.device, gpus=kubernetes.gpus, nodes=1, field=field
+        )
     if train_job is not None:
-        return Own(
+        return ClusterHardware(
             backend=train_job,
             device=train_job.device,
             gpus=train_job.gpus,
@@ -53,19 +56,24 @@ def cluster_hardware(run: TrainingRun) -> Own | None:
     return None
 
 
-def own_flavor(own: Own, defaults: Mapping[str, Any]) -> Flavor:
-    """The hardware with the price of all of it; 0 where the training defaults name none."""
-    each = defaults.get("cost_estimates", {}).get(own.price_key, 0)
-    devices = max(1, own.gpus) * own.nodes
+def hugging_face_backend(run: TrainingRun) -> HuggingFaceBackend:
+    """The backend of a run that does not train in this cluster; the API admits no run without a backend."""
+    return require_established(run.spec.backend.hugging_face, "spec.backend.huggingFace")
+
+
+def cluster_flavor(hardware: ClusterHardware, defaults: Mapping[str, Any]) -> Flavor:
+    """The hardware as a flavor, with the price of all its devices; 0 if the training defaults name no price."""
+    price = defaults.get("cost_estimates", {}).get(hardware.price_key, 0)
+    devices = max(1, hardware.gpus) * hardware.nodes
     return Flavor(
-        name=own.name,
-        usd_micro_per_hour=micro(str(each)) * devices,
-        accelerator=f"{own.gpus * own.nodes}x {own.device.value}" if own.gpus else "",
+        name=hardware.name,
+        usd_micro_per_hour=micro(str(price)) * devices,
+        accelerator=f"{hardware.gpus * hardware.nodes}x {hardware.device.value}" if hardware.gpus else "",
         devices=devices,
     )
 
 
 def hardware_field(run: TrainingRun) -> str:
-    """Where the run names its hardware, for messages."""
-    own = cluster_hardware(run)
-    return own.field if own else HUGGING_FACE_FIELD
+    """The field in which the run names its hardware, for messages."""
+    hardware = cluster_hardware(run)
+    return hardware.field if hardware else HUGGING_FACE_FIELD

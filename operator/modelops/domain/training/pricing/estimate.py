@@ -1,4 +1,4 @@
-"""What a training will cost, before it starts: price of the hardware times a range of minutes."""
+"""The cost of a training before it starts: price of the hardware times a range of minutes."""
 
 from __future__ import annotations
 
@@ -10,43 +10,43 @@ from decimal import Decimal
 
 from modelops.api.v1alpha1.trainingrun import Estimate
 from modelops.domain.money import dollars, micro
-from modelops.domain.training.pricing.hardware import DEVICES, Hardware, known
-from modelops.domain.training.pricing.memory import Load, misfit
+from modelops.domain.training.pricing.hardware import DEVICES, Hardware, find_hardware
+from modelops.domain.training.pricing.memory import StepLoad, memory_shortage
 from modelops.domain.training.pricing.model_shape import ModelShape
-from modelops.domain.training.pricing.speed import Speed, duration, speed
+from modelops.domain.training.pricing.speed import Speed, expected_speed, job_duration
 from modelops.ports import Flavor
 
-MOST_MICRO_USD = 9_999_999_999_999
-"""What the API's money can say; nobody pays that for a training."""
+MAX_MICRO_USD = 9_999_999_999_999
+"""The largest amount that a money field of the API can have."""
 
 
 class CannotEstimate(ValueError):
-    """There is no sensible estimate; the message says why and what to do."""
+    """There is no sensible estimate. The message says why and what to do."""
 
 
 class DoesNotFit(CannotEstimate):
-    """The hardware has too little memory."""
+    """The hardware has too little memory for the training."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Work:
-    """What is to be trained. `tokens`: of one epoch, both sequences of a pair counted.
+class Workload:
+    """The work of a training. `tokens`: of one epoch; both sequences of a pair count.
 
-    `measured`: tokens per second of earlier runs of the kind, by flavor.
+    `measured`: tokens per second of earlier runs with the same method and base model, by flavor.
     """
 
     shape: ModelShape
-    load: Load
+    load: StepLoad
     tokens: int
     epochs: int
     measured: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
-def parameters_of(repo: str, listed: int | None, *, named: str = "") -> int:
-    """Parameters of the base model: from its safetensors metadata, else from a size in its name such as `7B`.
+def parameter_count(repo: str, listed: int | None, *, named: str = "") -> int:
+    """Number of parameters of the base model: from its safetensors metadata, else from a size in its name such as 7B.
 
     Raises:
-        CannotEstimate: neither is there.
+        CannotEstimate: neither says it.
     """
     if listed:
         return listed
@@ -59,9 +59,13 @@ def parameters_of(repo: str, listed: int | None, *, named: str = "") -> int:
     return int(Decimal(found[1]) * 1_000_000_000)
 
 
-def hardware_of(flavor: Flavor) -> Hardware:
-    """Raises CannotEstimate where the flavor's hardware is not known."""
-    found = known(flavor)
+def require_hardware(flavor: Flavor) -> Hardware:
+    """The flavor's hardware.
+
+    Raises:
+        CannotEstimate: the operator does not know it.
+    """
+    found = find_hardware(flavor)
     if found is None:
         raise CannotEstimate(
             f"the speed of spec.backend.huggingFace.flavor {flavor.name} is unknown; choose one that begins with "
@@ -70,74 +74,76 @@ def hardware_of(flavor: Flavor) -> Hardware:
     return found
 
 
-def estimate(work: Work, hardware: Hardware) -> Estimate:
-    """Low and high cost and minutes; the high end is what is reserved and, in minutes, the job's timeout.
+def estimate_cost(work: Workload, hardware: Hardware) -> Estimate:
+    """Low and high cost and minutes. The high cost is reserved; the high minutes are the job's timeout.
 
     Raises:
         DoesNotFit: a device has too little memory, with the arithmetic.
-        CannotEstimate: the cost is beyond reason.
+        CannotEstimate: the cost is above what the API can express.
     """
     flavor, shape = hardware.flavor, work.shape
     device = hardware.device
-    why = misfit(shape, work.load, device_gigabytes=device.gigabytes, bytes_per_value=device.bytes_per_value)
-    if device.gigabytes and why:
+    shortage = memory_shortage(
+        shape, work.load, device_gigabytes=device.gigabytes, bytes_per_value=device.bytes_per_value
+    )
+    if device.gigabytes and shortage:
         raise DoesNotFit(
-            f"{flavor.name} is too small: {why}: choose larger hardware, or a smaller spec.config.maxSeqLength"
+            f"{flavor.name} is too small: {shortage}: choose larger hardware, or a smaller spec.config.maxSeqLength"
         )
-    pace = speed(
+    speed = expected_speed(
         hardware,
         parameters=shape.parameters,
         method=work.load.method,
         measured=work.measured.get(flavor.name, ()),
     )
-    time = duration(pace, parameters=shape.parameters, tokens=work.tokens, epochs=work.epochs)
-    most = -(-time.high * flavor.usd_micro_per_hour // 60)
-    if most > MOST_MICRO_USD:
+    time = job_duration(speed, parameters=shape.parameters, tokens=work.tokens, epochs=work.epochs)
+    high_micro_usd = -(-time.high * flavor.usd_micro_per_hour // 60)
+    if high_micro_usd > MAX_MICRO_USD:
         raise CannotEstimate(
             f"{work.tokens} tokens x {work.epochs} epochs of a model with {shape.parameters / 1e9:.3g}B parameters "
             f"would take {time.high} minutes on {flavor.name}: choose faster hardware"
         )
     return Estimate(
         low_usd=dollars(time.low * flavor.usd_micro_per_hour // 60),
-        high_usd=dollars(most),
+        high_usd=dollars(high_micro_usd),
         low_minutes=time.low,
         high_minutes=time.high,
         flavor=flavor.name,
         usd_per_hour=dollars(flavor.usd_micro_per_hour),
-        source=source(work, pace),
+        source=describe_source(work, speed),
         parts=tuple(str(part) for part in time.parts),
     )
 
 
-def source(work: Work, pace: Speed) -> str:
-    """Where the numbers come from, for people."""
+def describe_source(work: Workload, speed: Speed) -> str:
+    """Where the numbers come from, for status.estimate.source."""
     of = f"for {work.shape.parameters / 1e9:.3g}B parameters, {work.tokens} tokens x {work.epochs} epochs"
-    if pace.runs:
-        return f"price: the service's list; memory: modelled {of}; speed: {pace}"
+    if speed.runs:
+        return f"price: the service's list; memory: modelled {of}; speed: {speed}"
     return f"price: the service's list; speed and memory: modelled {of}"
 
 
-MARGIN = Decimal("1.25")
-"""Of the high end, on a time that was measured."""
+MEASURED_MARGIN = Decimal("1.25")
+"""Factor of the high end over a measured time."""
 
 
-def taking(found: Estimate, *, seconds: int, source: str) -> Estimate:
-    """The estimate of something that takes so many seconds on the same hardware."""
+def with_measured_time(found: Estimate, *, seconds: int, source: str) -> Estimate:
+    """The estimate for a job that takes so many seconds, as measured, on the same hardware."""
     low = max(1, math.ceil(seconds / 60))
-    return _lasting(found, low=low, high=math.ceil(low * MARGIN), source=source, parts=())
+    return _with_minutes(found, low=low, high=math.ceil(low * MEASURED_MARGIN), source=source, parts=())
 
 
-def within(money: int, found: Estimate) -> Estimate:
-    """The estimate with a high end that costs at most `money` micro-USD, unless that is below its low end."""
+def limited_to(micro_usd: int, found: Estimate) -> Estimate:
+    """The estimate with a high cost of at most so many micro-USD; unchanged if that is below the low cost."""
     per_hour = micro(found.usd_per_hour)
-    minutes = money * 60 // per_hour if per_hour else found.high_minutes
+    minutes = micro_usd * 60 // per_hour if per_hour else found.high_minutes
     if minutes >= found.high_minutes or minutes < found.low_minutes:
         return found
     source = f"{found.source}; bounded by what is left of spec.maxUSD"
-    return _lasting(found, low=found.low_minutes, high=minutes, source=source, parts=found.parts)
+    return _with_minutes(found, low=found.low_minutes, high=minutes, source=source, parts=found.parts)
 
 
-def _lasting(found: Estimate, *, low: int, high: int, source: str, parts: tuple[str, ...]) -> Estimate:
+def _with_minutes(found: Estimate, *, low: int, high: int, source: str, parts: tuple[str, ...]) -> Estimate:
     per_hour = micro(found.usd_per_hour)
     return found.model_copy(
         update={
@@ -152,5 +158,5 @@ def _lasting(found: Estimate, *, low: int, high: int, source: str, parts: tuple[
 
 
 def billed_micro_usd(running_seconds: int, usd_micro_per_hour: int) -> int:
-    """What a job costs: billed by the started minute while it runs."""
+    """Cost of a job in micro-USD: it is billed by the started minute while it runs."""
     return -(-math.ceil(running_seconds / 60) * usd_micro_per_hour // 60)

@@ -1,4 +1,4 @@
-"""What a flavor is made of: how many devices, their memory, and their speed."""
+"""The devices of a flavor: how many, their memory, and their speed."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from modelops.ports import Flavor
 
 
 class Device(NamedTuple):
-    """One accelerator, or the processors of a flavor without any.
+    """One accelerator, or the processors of a flavor without accelerators.
 
-    `peak_tflops`: dense, in what the trainer computes in: bf16, or fp32 where there is none (T4, processors); what L4
-    and RTX PRO 6000 sustain within their power limits.
+    `peak_tflops`: dense, in the type that the trainer uses: bf16, or fp32 on devices without it (T4, processors); for
+    L4 and RTX PRO 6000, the value that they sustain within their power limits.
     `gigabytes`: nominal memory; 0 for processors, whose memory is not checked.
     `bytes_per_value`: of weights and activations: 2 in bf16, 4 in fp32.
     """
@@ -36,12 +36,12 @@ DEVICES: dict[str, Device] = {
     "h100": Device(989.0, 80),
     "h200": Device(989.0, 141),
 }
-"""By the prefix of the flavor's name: the makers' data sheets."""
+"""By the prefix of the flavor's name. Source: the makers' data sheets."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Hardware:
-    """A flavor that this operator knows."""
+    """A flavor whose devices are in the table."""
 
     flavor: Flavor
     kind: str
@@ -54,11 +54,11 @@ class Hardware:
         return self.device.gigabytes * self.devices
 
 
-def known(flavor: Flavor) -> Hardware | None:
-    """The flavor's hardware; None where its kind is not in the table."""
+def find_hardware(flavor: Flavor) -> Hardware | None:
+    """The flavor's hardware; None if its kind is not in the table."""
     name = flavor.name
-    fitting = [kind for kind in DEVICES if name == kind or name.startswith((kind + "-", kind + "x"))]
-    if not fitting:
+    kinds = [kind for kind in DEVICES if name == kind or name.startswith((kind + "-", kind + "x"))]
+    if not kinds:
         return None
-    kind = max(fitting, key=len)
+    kind = max(kinds, key=len)
     return Hardware(flavor=flavor, kind=kind, device=DEVICES[kind], devices=max(1, flavor.devices))

@@ -1,4 +1,4 @@
-"""How much memory of a device a LoRA training needs, and whether it has that much: asked before any money.
+"""Memory that a LoRA training needs on a device, checked before anything is spent.
 
 Per device, in bytes, with T the tokens of one step on it (batch x sequences of an example x longest example):
 
@@ -26,13 +26,13 @@ GIGABYTE = 1_000_000_000
 RUNTIME_BYTES = GIGABYTE
 SEQUENCES = {"sft": 1, "dpo": 2, "orpo": 2}
 """Sequences that one example puts through the model at once: DPO and ORPO compare a chosen and a rejected one."""
-USABLE = 0.94
-"""Part of a device's nominal memory that a process can have: an A10G of "24 GB" gives 22.5 GB."""
+USABLE_MEMORY = 0.94
+"""Fraction of a device's nominal memory that a process can use: an A10G of "24 GB" has 22.5 GB."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Load:
-    """What a step puts on one device. `length`: longest example in tokens."""
+class StepLoad:
+    """What a training step processes on one device. `length`: tokens of the longest example."""
 
     method: str
     batch: int
@@ -46,8 +46,8 @@ class Load:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Need:
-    """Bytes by part."""
+class MemoryNeed:
+    """Memory that a training needs on one device: bytes by part."""
 
     weights: int
     adapter: int
@@ -70,12 +70,12 @@ class Need:
         return " + ".join(f"{count / GIGABYTE:.1f} {name}" for name, count in parts.items())
 
 
-def need(shape: ModelShape, load: Load, *, bytes_per_value: int = 2) -> Need:
-    """The peak of one device."""
+def required_memory(shape: ModelShape, load: StepLoad, *, bytes_per_value: int = 2) -> MemoryNeed:
+    """The peak memory of one device."""
     tokens = load.tokens
     checkpoints = bytes_per_value * shape.layers * tokens * shape.hidden
     layer = bytes_per_value * tokens * (6 * shape.hidden + 3 * shape.feed_forward)
-    return Need(
+    return MemoryNeed(
         weights=bytes_per_value * shape.parameters,
         adapter=16 * shape.adapter_parameters(rank=load.rank, targets=load.targets),
         activations=checkpoints + layer,
@@ -83,13 +83,15 @@ def need(shape: ModelShape, load: Load, *, bytes_per_value: int = 2) -> Need:
     )
 
 
-def misfit(shape: ModelShape, load: Load, *, device_gigabytes: int, bytes_per_value: int = 2) -> str:
-    """Why a device with so much memory is too small, with the arithmetic; empty where it fits."""
-    needed = need(shape, load, bytes_per_value=bytes_per_value)
-    usable = int(device_gigabytes * GIGABYTE * USABLE)
-    if needed.total <= usable:
+def memory_shortage(
+    shape: ModelShape, load: StepLoad, *, device_gigabytes: int, bytes_per_value: int = 2
+) -> str:
+    """Why a device with so much memory is too small, with the arithmetic; empty if the training fits."""
+    need = required_memory(shape, load, bytes_per_value=bytes_per_value)
+    usable = int(device_gigabytes * GIGABYTE * USABLE_MEMORY)
+    if need.total <= usable:
         return ""
     return (
-        f"{load.method} with {load.batch} x {load.length} tokens on a device needs {needed.total / GIGABYTE:.1f} GB "
-        f"({needed}; modelled from {shape.source}) and {usable / GIGABYTE:.1f} of {device_gigabytes} GB can be used"
+        f"{load.method} with {load.batch} x {load.length} tokens on a device needs {need.total / GIGABYTE:.1f} GB "
+        f"({need}; modelled from {shape.source}) and {usable / GIGABYTE:.1f} of {device_gigabytes} GB can be used"
     )

@@ -1,4 +1,4 @@
-"""The shape of a base model: what decides the memory and the time of training it."""
+"""The shape of a base model, which decides the memory and the time of its training."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class ModelShape:
     """A decoder-only transformer with a gated feed-forward part, as its `config.json` describes it.
 
     `key_value_width`: width of the key and the value projection, less than `hidden` with grouped-query attention.
-    `source`: where the numbers come from, for people.
+    `source`: where the numbers come from, for messages.
     """
 
     parameters: int
@@ -42,8 +42,8 @@ class ModelShape:
         return rank * self.layers * sum(sides[name] for name in named)
 
 
-def of_config(config: Mapping[str, Any], *, parameters: int) -> ModelShape | None:
-    """The shape that a `config.json` of the Hub describes; None where it lacks a number that counts."""
+def shape_from_config(config: Mapping[str, Any], *, parameters: int) -> ModelShape | None:
+    """The shape that a `config.json` describes; None if it lacks a number that is needed."""
     text = config.get("text_config", config)
     try:
         heads = int(text["num_attention_heads"])
@@ -74,9 +74,8 @@ _TYPICAL = (
 _VOCABULARY = 152_064
 
 
-def of_size(parameters: int) -> ModelShape:
-    """The shape of a model of that size where its own is not known: that of the next larger Qwen2.5, or the largest
-    one scaled in layers."""
+def typical_shape(parameters: int) -> ModelShape:
+    """A typical shape for this size: that of the next larger Qwen2.5 model, or the largest one with more layers."""
     size, layers, hidden, feed_forward, width = next(
         (t for t in _TYPICAL if t[0] >= parameters), _TYPICAL[-1]
     )

@@ -1,4 +1,4 @@
-"""What was prepared gets its price: then the run goes on, asks for an approval, or ends unpaid."""
+"""The price of a prepared run: the run is then submitted, asks for an approval, or fails without a cost."""
 
 from __future__ import annotations
 
@@ -14,64 +14,64 @@ from modelops.domain.reasons import TrainingReason
 from modelops.domain.training.actions import TrainingPlan
 from modelops.domain.training.effective_spec import base_model_name
 from modelops.domain.training.pricing.estimate import CannotEstimate, DoesNotFit
-from modelops.domain.training.pricing.flavor_choice import NothingFits
-from modelops.domain.training.pricing.price import base_model, needs_approval, priced, refusal, stands
+from modelops.domain.training.pricing.flavor_choice import NoFlavorFits
+from modelops.domain.training.pricing.run_estimate import estimate_attempt
+from modelops.domain.training.pricing.spending import needs_approval, price_is_fixed, reason_against_spending
 from modelops.domain.training.state import State
-from modelops.domain.training.status import as_if, failed, with_phase
-from modelops.domain.training.submission.approval import asked
-from modelops.domain.training.submission.submit import ensure_submitted
+from modelops.domain.training.status import fail_run, with_phase, with_status
+from modelops.domain.training.submission.approval import ask_for_approval
+from modelops.domain.training.submission.submit import reserve_and_submit
 
 
 def ensure_offer(state: State) -> TrainingPlan | None:
-    """There is none yet, or the offer that was made expired."""
-    return None if stands(state) else fixed(state)
+    """Prices the attempt if it has no price yet, or if its offer has expired."""
+    return None if price_is_fixed(state) else price_and_submit(state)
 
 
-def fixed(state: State) -> TrainingPlan:
-    """Base model's revision and price are fixed by the write of the intent, or of the offer."""
-    old = state.run.status
-    assert old.dataset is not None
-    known = {"DatasetReady": True}
+def price_and_submit(state: State) -> TrainingPlan:
+    """Fixes the base model's revision and the price, in the write of the intent or of the offer."""
+    status_before, dataset = state.run.status, state.require_dataset()
+    facts = {"DatasetReady": True}
     try:
-        price = priced(state, old.dataset)
+        price = estimate_attempt(state, dataset)
     except CannotEstimate as error:
         message = f"TrainingRun {state.run.metadata.name}: {error}; then create a new run"
-        return failed(state, why_not(error), message, facts=known)
-    # A further attempt goes on with the base model that the first one had, and with its approval.
+        return fail_run(state, reason_of_error(error), message, facts=facts)
+    # A further attempt keeps the base model and the approval of the first one.
     terms: dict[str, Any] = {
         "base_model": base_model_name(state),
-        "base_revision": base_model(state).revision,
+        "base_revision": state.require_base_model().revision,
         "approval_digest": "",
     }
-    if old.attempts:
+    if status_before.attempts:
         terms = {}
-    at_price = as_if(state, old.model_copy(update={**terms, "estimate": price}))
+    at_price = with_status(state, status_before.model_copy(update={**terms, "estimate": price}))
     high = micro(price.high_usd)
-    refused = refusal(state, high)
-    if refused is not None:
-        return failed(at_price, *refused, facts=known)
+    reason_against = reason_against_spending(state, high)
+    if reason_against is not None:
+        return fail_run(at_price, *reason_against, facts=facts)
     if needs_approval(state, high):
-        return asked(at_price, price)
+        return ask_for_approval(at_price, price)
     message = (
-        f"{old.dataset.train} examples to train on, {old.dataset.test} held out; "
+        f"{dataset.train} example{'s' * (dataset.train != 1)} to train on, {dataset.test} held out; "
         f"estimated ${price.low_usd} to ${price.high_usd}"
     )
     status = with_phase(
-        at_price, TrainingPhase.SUBMITTING, TrainingReason.DatasetPrepared, message, facts=known
+        at_price, TrainingPhase.SUBMITTING, TrainingReason.DatasetPrepared, message, facts=facts
     )
-    approved = condition_of(old.conditions, "Approved")
-    if not old.attempts or approved is None or approved.status is not ConditionStatus.TRUE:
+    approved = condition_of(status_before.conditions, "Approved")
+    if not status_before.attempts or approved is None or approved.status is not ConditionStatus.TRUE:
         status = status.model_copy(update={"conditions": without_condition(status.conditions, "Approved")})
-    plan = ensure_submitted(as_if(state, status))
-    assert plan is not None
-    if old.attempts:
+    plan = reserve_and_submit(with_status(state, status))
+    if status_before.attempts:
         return plan
     return replace(
         plan, steps=(Announce(reason=TrainingReason.DatasetPrepared.value, message=message), *plan.steps)
     )
 
 
-def why_not(error: CannotEstimate) -> TrainingReason:
+def reason_of_error(error: CannotEstimate) -> TrainingReason:
+    """The reason of the condition for an estimate that failed."""
     if isinstance(error, DoesNotFit):
         return TrainingReason.DoesNotFit
-    return TrainingReason.NoFlavorFits if isinstance(error, NothingFits) else TrainingReason.PriceUnknown
+    return TrainingReason.NoFlavorFits if isinstance(error, NoFlavorFits) else TrainingReason.PriceUnknown

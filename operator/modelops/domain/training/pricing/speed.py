@@ -1,4 +1,4 @@
-"""How long a training runs on a flavor: a range, with its parts.
+"""How long a training takes on a flavor: a range, with its parts.
 
 Speed of LoRA with gradient checkpointing is modelled as `MFU * peak / FLOP per token`. Per parameter and token: SFT and
 ORPO 6 FLOP (forward 2, recomputation 2, backward 2: the frozen weights need no gradients), DPO 8 (and the reference's
@@ -6,7 +6,7 @@ forward). MFU between 0.25 and 0.45 brackets published figures: Qwen-7B with LoR
 tokens/s between 512 and 8,192 tokens (QwenLM/Qwen, README, "Profiling of Memory and Speed"), which is 0.41 to 0.48.
 Several devices each train their part of a step; a tenth is lost to their synchronisation.
 
-That is a model. Where trainings of the same flavor, method and base model were measured, their median counts instead.
+If trainings with the same flavor, method and base model were measured, the median of their speeds replaces the model.
 """
 
 from __future__ import annotations
@@ -18,24 +18,22 @@ from dataclasses import dataclass
 
 from modelops.domain.training.pricing.hardware import Hardware
 
-MFU = (0.45, 0.25)
+MFU_RANGE = (0.45, 0.25)
 FLOP_PER_PARAMETER = {"sft": 6, "dpo": 8, "orpo": 6}
-SEVERAL_DEVICES = 0.9
-SAFETY = 1.25
+MULTI_DEVICE_EFFICIENCY = 0.9
+SAFETY_FACTOR = 1.25
 CREDIBLE_MFU = (0.03, 0.6)
-"""Outside of this a measurement is not believed whole: an estimate falls or grows to these ends only."""
+"""A measured speed outside this range counts as the nearest end of it."""
 SPREADS = ((3, 1.15), (1, 1.25))
-"""From so many measured runs on, the next one's speed is between the median divided and multiplied by this; the
-model's range is 1.34 to each side."""
-
+"""Number of measured runs, and the factor of the range around their median. The model's own factor is 1.34."""
 INSTALLATION_MINUTES = (2.0, 4.0)
-"""Image, and 5.6 GB of packages."""
+"""Low and high: the image, and 5.6 GB of packages."""
 GIGABYTES_PER_MINUTE = {"download": (24.0, 6.0), "merge and upload": (9.0, 2.5)}
-"""Of the weights in bf16: from the Hub; and merged, read back for the last check, and sent to the Hub."""
+"""Fast and slow, of the weights in bf16: from the Hub; and merged, read back for the check, and sent to the Hub."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class DurationPart:
     """One part of a duration, in minutes at its low and high end."""
 
     name: str
@@ -48,9 +46,9 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class Duration:
-    """Whole minutes; the high end has a quarter more than its parts."""
+    """Whole minutes; the high end is a quarter more than the sum of its parts."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[DurationPart, ...]
 
     @property
     def low(self) -> int:
@@ -58,19 +56,19 @@ class Duration:
 
     @property
     def high(self) -> int:
-        return math.ceil(sum(part.high for part in self.parts) * SAFETY)
+        return math.ceil(sum(part.high for part in self.parts) * SAFETY_FACTOR)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Speed:
-    """Tokens per second at the high and the low end, and how they are known."""
+    """Tokens per second at the high and the low end, and whether they were measured."""
 
     fast: float
     slow: float
     runs: int = 0
-    """Measured ones; 0: modelled."""
+    """Number of measured runs; 0 if the speed is modelled."""
     against_model: float = 1.0
-    """Of the middle of the model's range."""
+    """Ratio of the measured speed to the middle of the model's range."""
 
     def __str__(self) -> str:
         if not self.runs:
@@ -79,48 +77,51 @@ class Speed:
 
     @property
     def how(self) -> str:
-        """In how many runs it was measured."""
+        """In how many runs the speed was measured, for messages."""
         return f"measured in {self.runs} run{'s' * (self.runs > 1)}"
 
 
-def tokens_per_second(hardware: Hardware, *, parameters: int, method: str) -> tuple[float, float]:
-    """High and low speed as they are modelled."""
-    return MFU[0] * at_peak(hardware, parameters, method), MFU[1] * at_peak(hardware, parameters, method)
+def modelled_speed(hardware: Hardware, *, parameters: int, method: str) -> tuple[float, float]:
+    """High and low tokens per second of the model."""
+    peak = peak_speed(hardware, parameters, method)
+    return MFU_RANGE[0] * peak, MFU_RANGE[1] * peak
 
 
-def at_peak(hardware: Hardware, parameters: int, method: str) -> float:
+def peak_speed(hardware: Hardware, parameters: int, method: str) -> float:
     """Tokens per second of hardware that computes at its peak all the time."""
     peak = hardware.device.peak_tflops * 1e12 * hardware.devices
-    share = SEVERAL_DEVICES if hardware.devices > 1 else 1.0
+    share = MULTI_DEVICE_EFFICIENCY if hardware.devices > 1 else 1.0
     return share * peak / (FLOP_PER_PARAMETER[method] * parameters)
 
 
-def speed(hardware: Hardware, *, parameters: int, method: str, measured: Sequence[float] = ()) -> Speed:
-    """As it was measured, else as it is modelled. `measured`: tokens per second of earlier runs."""
-    fast, slow = tokens_per_second(hardware, parameters=parameters, method=method)
+def expected_speed(
+    hardware: Hardware, *, parameters: int, method: str, measured: Sequence[float] = ()
+) -> Speed:
+    """The measured speed, else the modelled one. `measured`: tokens per second of earlier runs."""
+    fast, slow = modelled_speed(hardware, parameters=parameters, method=method)
     if not measured:
         return Speed(fast=fast, slow=slow)
-    least, most = (mfu * at_peak(hardware, parameters, method) for mfu in CREDIBLE_MFU)
-    middle = min(max(statistics.median_low(measured), least), most)
+    slowest, fastest = (mfu * peak_speed(hardware, parameters, method) for mfu in CREDIBLE_MFU)
+    median = min(max(statistics.median_low(measured), slowest), fastest)
     spread = next(spread for runs, spread in SPREADS if len(measured) >= runs)
     return Speed(
-        fast=middle * spread,
-        slow=middle / spread,
+        fast=median * spread,
+        slow=median / spread,
         runs=len(measured),
-        against_model=middle / math.sqrt(fast * slow),
+        against_model=median / math.sqrt(fast * slow),
     )
 
 
-def duration(pace: Speed, *, parameters: int, tokens: int, epochs: int) -> Duration:
-    """Of a whole job. `tokens`: of one epoch, both sequences of a pair counted."""
+def job_duration(speed: Speed, *, parameters: int, tokens: int, epochs: int) -> Duration:
+    """Duration of a whole job. `tokens`: of one epoch; both sequences of a pair count."""
     gigabytes = 2 * parameters / 1e9
-    moving = (
-        Part(name=name, low=gigabytes / quick, high=gigabytes / slowly)
+    transfers = (
+        DurationPart(name=name, low=gigabytes / quick, high=gigabytes / slowly)
         for name, (quick, slowly) in GIGABYTES_PER_MINUTE.items()
     )
-    name = f"training ({pace.how})" if pace.runs else "training"
-    in_all = tokens * epochs / 60
-    training = Part(name=name, low=in_all / pace.fast, high=in_all / pace.slow)
-    first, last = tuple(moving)
+    name = f"training ({speed.how})" if speed.runs else "training"
+    token_minutes = tokens * epochs / 60
+    training = DurationPart(name=name, low=token_minutes / speed.fast, high=token_minutes / speed.slow)
+    first, last = tuple(transfers)
     low, high = INSTALLATION_MINUTES
-    return Duration(parts=(Part(name="installation", low=low, high=high), first, training, last))
+    return Duration(parts=(DurationPart(name="installation", low=low, high=high), first, training, last))

@@ -1,10 +1,11 @@
-"""The approval of a TrainingRun: asked for once for each offer, frozen in a digest, awaited, and checked."""
+"""The approval of a TrainingRun: requested once for each offer, awaited, and checked against the offer's digest."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from modelops.api.v1alpha1.approval import Approval
 from modelops.api.v1alpha1.meta import ConditionStatus
 from modelops.api.v1alpha1.trainingrun import Estimate, TrainingPhase
 from modelops.domain.approval import Flaw, flaw, valid_until, wait_ends
@@ -14,40 +15,56 @@ from modelops.domain.money import micro, shown
 from modelops.domain.plan import Announce, Plan, WriteStatus
 from modelops.domain.reasons import TrainingReason
 from modelops.domain.training.actions import StopDataset, TrainingPlan
-from modelops.domain.training.effective_spec import billed_namespace, current_prompt_digest, inputs_of
+from modelops.domain.training.effective_spec import billed_namespace, current_prompt_digest, version_inputs
 from modelops.domain.training.outcome.conclude import conclude
-from modelops.domain.training.pricing.price import spent, stands
+from modelops.domain.training.pricing.spending import price_is_fixed, spent_micro_usd
 from modelops.domain.training.state import State
-from modelops.domain.training.status import as_if, failed, status_steps, wait, with_phase
-from modelops.domain.training.submission.submit import ensure_submitted
+from modelops.domain.training.status import fail_run, status_steps, wait_in_phase, with_phase, with_status
+from modelops.domain.training.submission.submit import reserve_and_submit
 
-FORM = "training-approval/v1"
+DIGEST_FORM = "training-approval/v1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """A price that a person must approve before `valid_until`."""
+
+    price: Estimate
+    valid_until: datetime
+
+
+def current_offer(state: State) -> Offer | None:
+    """The offer in the status; None if there is no price, or if the price needs no approval."""
+    price = state.run.status.estimate
+    if price is None or price.valid_until is None:
+        return None
+    return Offer(price=price, valid_until=price.valid_until)
 
 
 def approval_has_expired(state: State) -> TrainingPlan | None:
-    """The last offer expired: the run ends, through the record, so that a late reservation fails."""
+    """The last offer expired: the run ends. The record is written first, so that a late reservation fails."""
     since = asked_since(state)
-    if since is None or stands(state):
+    if since is None or price_is_fixed(state):
         return None
     seconds = state.settings.approval_seconds
     if state.now < wait_ends(since, seconds=seconds):
         return None
-    cost = f"earlier attempts cost {shown(spent(state))}" if spent(state) else "nothing was spent"
-    message = f"nobody approved since {moment(since)}; {cost}: create a new run to ask again"
+    spent = spent_micro_usd(state)
+    cost = f"earlier attempts cost {shown(spent)}" if spent else "nothing was spent"
+    message = f"no approval since {format_time(since)}; {cost}: create a new run to ask again"
     return conclude(state, TrainingReason.ApprovalExpired, message)
 
 
 def withdraw_changed_offer(state: State) -> TrainingPlan | None:
-    """Prompt, recipe or account are not what was asked about: the data are prepared and the offer made anew."""
-    status = state.run.status
-    offer = status.estimate
-    if offer is None or offer.valid_until is None or offer_digest(state, offer) == status.approval_digest:
+    """Prompt, recipe or account changed after the offer: the dataset is prepared again and a new offer is made."""
+    offer = current_offer(state)
+    if offer is None or offer_digest(state, offer) == state.run.status.approval_digest:
         return None
     message = (
         f"AgentModel {state.run.spec.agent_model_ref.name} or the installation's training defaults were edited "
-        "since the approval was asked for: the dataset is prepared anew, and a new approval is asked for"
+        "after the approval was requested: the dataset is prepared again, and a new approval is requested"
     )
-    began_anew = with_phase(
+    restarted = with_phase(
         state,
         TrainingPhase.PREPARING,
         TrainingReason.PreparingDataset,
@@ -58,85 +75,80 @@ def withdraw_changed_offer(state: State) -> TrainingPlan | None:
         base_revision="",
         approval_digest="",
     )
-    told = status_steps(state, began_anew, TrainingReason.PreparingDataset, message)
-    return Plan(steps=(StopDataset(), *told), requeue_after=0)
+    writes = status_steps(state, restarted, TrainingReason.PreparingDataset, message)
+    return Plan(steps=(StopDataset(), *writes), requeue_after=0)
 
 
-def asked(state: State, price: Estimate) -> TrainingPlan:
-    """The offer and its digest, frozen in one write; nothing is reserved."""
-    run, agent = state.run, state.agent_model
-    assert agent is not None
+def ask_for_approval(state: State, price: Estimate) -> TrainingPlan:
+    """Writes the offer and its digest at once, and waits; nothing is reserved yet."""
+    run, agent = state.run, state.require_agent_model()
     if agent.spec.approval_policy.forbid_self_approval and run.spec.requested_by is None:
         message = (
-            f"{offered(state, price)}, and spec.approvalPolicy of AgentModel {agent.metadata.name} forbids "
-            "self-approval: say who asks in spec.requestedBy of a new run"
+            f"{describe_offer(state, price)}, and spec.approvalPolicy of AgentModel {agent.metadata.name} forbids "
+            "self-approval: name the requester in spec.requestedBy of a new run"
         )
-        return failed(state, TrainingReason.SelfApproval, message, facts={"Approved": False})
+        return fail_run(state, TrainingReason.SelfApproval, message, facts={"Approved": False})
     since = asked_since(state) or state.now
     until = valid_until(state.now, asked_since=since, seconds=state.settings.approval_seconds)
-    offer = price.model_copy(update={"valid_until": until})
+    offer = Offer(price=price.model_copy(update={"valid_until": until}), valid_until=until)
     frozen = run.status.model_copy(
-        update={"estimate": offer, "approval_digest": offer_digest(state, offer), "active_since": None},
+        update={"estimate": offer.price, "approval_digest": offer_digest(state, offer), "active_since": None},
     )
-    waiting = as_if(state, frozen)
-    reason, message = what_is_lacking(waiting, offer)
+    waiting = with_status(state, frozen)
+    reason, message = missing_approval(waiting, offer)
     facts = {"DatasetReady": True, "Approved": False, "Submitted": False}
     status = with_phase(waiting, TrainingPhase.AWAITING_APPROVAL, reason, message, facts=facts)
     steps = (WriteStatus(status=status), Announce(reason=reason.value, message=message))
-    return Plan(steps=steps, requeue_after=seconds_left(waiting, offer))
+    return Plan(steps=steps, requeue_after=seconds_until_expiry(waiting, offer))
 
 
 def ensure_approved(state: State) -> TrainingPlan | None:
-    """An offer stands: it is approved, and goes on as any run does; or what is lacking is said."""
-    run = state.run
-    offer = run.status.estimate
-    if offer is None or offer.valid_until is None:
+    """There is an offer: if it is approved, the run is submitted; if not, the status says what is missing."""
+    approval, offer = state.run.spec.approval, current_offer(state)
+    if offer is None:
         return None
-    if run.spec.approval is None or flaw_of(state) is not None:
-        reason, message = what_is_lacking(state, offer)
-        after = seconds_left(state, offer)
+    if approval is None or approval_problem_of(state, approval) is not None:
+        reason, message = missing_approval(state, offer)
+        after = seconds_until_expiry(state, offer)
         facts = {"Approved": False}
-        return wait(state, TrainingPhase.AWAITING_APPROVAL, reason, message, after=after, facts=facts)
-    message = f"{run.spec.approval.approved_by} approved up to {shown(micro(offer.high_usd))}"
+        return wait_in_phase(
+            state, TrainingPhase.AWAITING_APPROVAL, reason, message, after=after, facts=facts
+        )
+    message = f"{approval.approved_by} approved up to {shown(micro(offer.price.high_usd))}"
     status = with_phase(
         state, TrainingPhase.SUBMITTING, TrainingReason.Approved, message, facts={"Approved": True}
     )
-    plan = ensure_submitted(as_if(state, status))
-    assert plan is not None
+    plan = reserve_and_submit(with_status(state, status))
     return replace(plan, steps=(Announce(reason=TrainingReason.Approved.value, message=message), *plan.steps))
 
 
-def offer_digest(state: State, offer: Estimate) -> str:
-    """The digest of all that is approved: which run, what it learns from and how, where, for how much."""
-    status = state.run.status
-    assert status.dataset is not None
-    assert offer.valid_until is not None
+def offer_digest(state: State, offer: Offer) -> str:
+    """The digest of all that is approved: run, inputs of the version, data, account, hardware and price."""
+    price = offer.price
     content = {
         "run": state.uid,
         "identity": state.identity,
-        "inputs": dict(vars(inputs_of(state))),
+        "inputs": dict(vars(version_inputs(state))),
         "prompt": current_prompt_digest(state),
-        "dataset_revision": status.dataset.revision,
-        "base_revision": status.base_revision,
+        "dataset_revision": state.require_dataset().revision,
+        "base_revision": state.run.status.base_revision,
         "account": billed_namespace(state),
-        "flavor": offer.flavor,
-        "high_usd": offer.high_usd,
-        "high_minutes": offer.high_minutes,
-        "usd_per_hour": offer.usd_per_hour,
+        "flavor": price.flavor,
+        "high_usd": price.high_usd,
+        "high_minutes": price.high_minutes,
+        "usd_per_hour": price.usd_per_hour,
         "valid_until": offer.valid_until.isoformat(timespec="seconds"),
     }
     if state.attempt > 1:
         content["attempt"] = state.attempt
-    return digest_of(FORM, content)
+    return digest_of(DIGEST_FORM, content)
 
 
-def flaw_of(state: State) -> Flaw | None:
-    """What is wrong with spec.approval, which is there."""
-    run, agent = state.run, state.agent_model
-    assert run.spec.approval is not None
-    assert agent is not None
+def approval_problem_of(state: State, approval: Approval) -> Flaw | None:
+    """What is wrong with the run's approval; None if it counts."""
+    run, agent = state.run, state.require_agent_model()
     return flaw(
-        run.spec.approval,
+        approval,
         digest=run.status.approval_digest,
         requested_by=run.spec.requested_by,
         policy=agent.spec.approval_policy,
@@ -144,24 +156,23 @@ def flaw_of(state: State) -> Flaw | None:
     )
 
 
-def what_is_lacking(state: State, offer: Estimate) -> tuple[TrainingReason, str]:
-    """Reason and words for the person who may approve."""
-    run = state.run
-    assert offer.valid_until is not None
-    where = f"modelops approve {run.metadata.name} -n {run.metadata.namespace}"
-    remedy = f"approve it with `{where}` until {moment(offer.valid_until)}"
-    wrong = flaw_of(state) if run.spec.approval is not None else None
-    if wrong is not None:
-        return TrainingReason.named(wrong.reason), f"{wrong.message}; {remedy}"
-    return TrainingReason.NeedsApproval, f"{offered(state, offer)}: {remedy}"
+def missing_approval(state: State, offer: Offer) -> tuple[TrainingReason, str]:
+    """Reason and message for the person who may approve."""
+    run, approval = state.run, state.run.spec.approval
+    command = f"modelops approve {run.metadata.name} -n {run.metadata.namespace}"
+    remedy = f"approve it with `{command}` until {format_time(offer.valid_until)}"
+    problem = approval_problem_of(state, approval) if approval is not None else None
+    if problem is not None:
+        return TrainingReason.named(problem.reason), f"{problem.message}; {remedy}"
+    return TrainingReason.NeedsApproval, f"{describe_offer(state, offer.price)}: {remedy}"
 
 
-def offered(state: State, offer: Estimate) -> str:
-    agent, before, high = state.agent_model, spent(state), shown(micro(offer.high_usd))
-    assert agent is not None
+def describe_offer(state: State, price: Estimate) -> str:
+    """What is asked for, and why it needs an approval."""
+    agent, spent, high = state.require_agent_model(), spent_micro_usd(state), shown(micro(price.high_usd))
     cost = f"the training may cost up to {high}"
-    if before:
-        cost = f"attempt {state.attempt} may cost up to {high} after {shown(before)} for those before"
+    if spent:
+        cost = f"attempt {state.attempt} may cost up to {high}, after {shown(spent)} for earlier attempts"
     return (
         f"{cost}, with further attempts up to spec.maxUSD ${state.run.spec.max_usd}; that is above "
         f"spec.budget.approvalAboveUSD ${agent.spec.budget.approval_above_usd} of AgentModel {agent.metadata.name}"
@@ -169,16 +180,15 @@ def offered(state: State, offer: Estimate) -> str:
 
 
 def asked_since(state: State) -> datetime | None:
-    """When the run first asked; renewing the offer does not move it."""
+    """When the run first asked for an approval; renewed offers do not change it. None if it is not waiting."""
     found = condition_of(state.run.status.conditions, "Approved")
-    waits = found is not None and found.status is ConditionStatus.FALSE
-    return found.last_transition_time if found is not None and waits else None
+    is_waiting = found is not None and found.status is ConditionStatus.FALSE
+    return found.last_transition_time if found is not None and is_waiting else None
 
 
-def seconds_left(state: State, offer: Estimate) -> float:
-    assert offer.valid_until is not None
+def seconds_until_expiry(state: State, offer: Offer) -> float:
     return max(1.0, (offer.valid_until - state.now).total_seconds())
 
 
-def moment(time: datetime) -> str:
+def format_time(time: datetime) -> str:
     return f"{time:%Y-%m-%d %H:%M} UTC"

@@ -1,4 +1,4 @@
-"""How often a job keeps its state on the Hub, so that a lost machine does not cost the whole training."""
+"""How often a job writes a checkpoint to the Hub, so that a lost machine does not cost the whole training."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 STEPS_KEY: Final = "checkpoint_steps"
-"""In the job's config; no part of the recipe: the model is the same with or without."""
-SHORT_MINUTES: Final = 20
-"""A run below this is cheaper to repeat than to keep: a checkpoint of a 7B model's adapter is about 1 GB."""
-EVERY_MINUTES: Final = 10
+"""Key in the job's config. It is not part of the recipe, since the model is the same with and without checkpoints."""
+NO_CHECKPOINT_MINUTES: Final = 20
+"""A shorter job writes no checkpoints: it is cheaper to repeat. A checkpoint of a 7B model's adapter is about 1 GB."""
+CHECKPOINT_MINUTES: Final = 10
 
 
 def checkpoint_steps(*, examples: int, values: Mapping[str, Any], high_minutes: int) -> int:
-    """Optimiser steps between two checkpoints, about ten minutes by the high estimate; 0 for a short run."""
-    if high_minutes < SHORT_MINUTES:
+    """Optimizer steps between two checkpoints, about ten minutes by the high estimate; 0 for a short job."""
+    if high_minutes < NO_CHECKPOINT_MINUTES:
         return 0
     batch = int(values.get("batch_size", 1)) * int(values.get("gradient_accumulation_steps", 1))
     steps = int(values.get("num_epochs", 3)) * math.ceil(examples / batch)
-    return max(1, steps * EVERY_MINUTES // high_minutes)
+    return max(1, steps * CHECKPOINT_MINUTES // high_minutes)

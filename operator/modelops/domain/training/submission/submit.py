@@ -13,40 +13,49 @@ from modelops.domain.training.effective_spec import (
     agent_name,
     base_model_name,
     billed_namespace,
-    inputs_of,
-    longest_tokens,
+    longest_example_tokens,
     output_repository,
     training_values,
+    version_inputs,
 )
 from modelops.domain.training.naming import attempt_label
-from modelops.domain.training.outcome.attempts import attempt_values, sizes
+from modelops.domain.training.next_attempt import attempt_values, next_batch_sizes
 from modelops.domain.training.outcome.conclude import conclude
 from modelops.domain.training.preparation.recipe import recipe_of_values
-from modelops.domain.training.pricing.price import over_budget, uncovered
+from modelops.domain.training.pricing.spending import budget_shortage, unreserved_micro_usd
 from modelops.domain.training.state import State
-from modelops.domain.training.status import RETRY_SECONDS, as_if, status_steps, unanswered, wait, with_phase
+from modelops.domain.training.status import (
+    RETRY_SECONDS,
+    status_steps,
+    wait_for_answer,
+    wait_in_phase,
+    with_phase,
+    with_status,
+)
 from modelops.domain.training.submission.checkpoints import STEPS_KEY, checkpoint_steps
 from modelops.domain.versions import next_version
 
-REFUSAL_SECONDS = 10.0
-SETTLE_LOOK_SECONDS = 1.0
+UNAVAILABLE_SECONDS = 10.0
+"""Before the service is asked again, if it takes no jobs and names no time."""
+SETTLE_POLL_SECONDS = 1.0
 
 
 def ensure_submitted(state: State) -> TrainingPlan | None:
-    """1. Reserve. 2. Intent. 3. POST, only because this plan wrote the intent just before."""
-    run, record = state.run, state.record
-    if run.status.job is not None:
-        return None
-    assert record is not None
-    assert run.status.estimate is not None
-    high = micro(run.status.estimate.high_usd)
-    existing = record.reservations.get(state.reservation_key)
-    missing = uncovered(state, high)
-    if missing > 0 and (message := over_budget(state, missing)):
+    """Submits the attempt, unless its intent is in the status already."""
+    return reserve_and_submit(state) if state.run.status.job is None else None
+
+
+def reserve_and_submit(state: State) -> TrainingPlan:
+    """Steps 1 to 3: reserve, write the intent, POST. The POST is sent only because the same plan wrote the intent."""
+    estimate = state.require_estimate()
+    high = micro(estimate.high_usd)
+    existing = state.require_record().reservations.get(state.reservation_key)
+    missing = unreserved_micro_usd(state, high)
+    if missing > 0 and (message := budget_shortage(state, missing)):
         return conclude(state, TrainingReason.OverBudget, message)
-    covers = existing is not None and missing <= 0 and same_inputs(state, existing)
-    reservation, reserve = (existing, ()) if existing and covers else reserved(state, high)
-    message = f"up to {shown(high)} reserved; submitting to {run.status.estimate.flavor}"
+    is_covered = existing is not None and missing <= 0 and reservation_matches_inputs(state, existing)
+    reservation, reserve = (existing, ()) if existing and is_covered else reserve_attempt(state, high)
+    message = f"up to {shown(high)} reserved; submitting to {estimate.flavor}"
     job = first_intent(state)
     status = with_phase(
         state,
@@ -56,25 +65,27 @@ def ensure_submitted(state: State) -> TrainingPlan | None:
         facts={"Submitted": False},
         job=job,
         recipe=recipe_of_values(training_values(state)),
-        active_since=run.status.active_since or job.intended_at,
+        active_since=state.run.status.active_since or job.intended_at,
     )
     intent = status_steps(state, status, TrainingReason.Submitting, message)
-    return Plan(steps=(*reserve, *intent, submit(state, job, reservation.version)), requeue_after=0)
+    return Plan(
+        steps=(*reserve, *intent, submission_of_intent(state, job, reservation.version)), requeue_after=0
+    )
 
 
-def same_inputs(state: State, existing: Reservation) -> bool:
-    """Whether its version was allocated for what would be trained now: a crash may have come before the intent,
-    and the data be read anew since."""
-    assert state.record is not None
-    return state.record.allocated.get(existing.version) == vars(inputs_of(state))
+def reservation_matches_inputs(state: State, existing: Reservation) -> bool:
+    """Whether the reserved version was allocated for the current inputs.
+
+    It was not if the process stopped before the intent and the data were read again since.
+    """
+    return state.require_record().allocated.get(existing.version) == vars(version_inputs(state))
 
 
-def reserved(state: State, high: int) -> tuple[Reservation, tuple[WriteRecord, ...]]:
-    """The cover of the attempt and the version that it may become, and the write of both."""
-    run, record = state.run, state.record
-    assert record is not None
-    inputs = inputs_of(state)
-    version = version_of_attempts(state) or next_version(
+def reserve_attempt(state: State, high: int) -> tuple[Reservation, tuple[WriteRecord, ...]]:
+    """The attempt's reservation, with the version that its model will get, and the write of both."""
+    run, record = state.run, state.require_record()
+    inputs = version_inputs(state)
+    version = version_of_earlier_attempt(state) or next_version(
         record.allocated, inputs=inputs, latest=record.latest_inputs()
     )
     reservation = Reservation(
@@ -95,38 +106,34 @@ def reserved(state: State, high: int) -> tuple[Reservation, tuple[WriteRecord, .
     )
 
 
-def version_of_attempts(state: State) -> str:
-    """The version that was allocated for an earlier attempt; empty where there is none."""
-    assert state.record is not None
-    booked = (
-        state.record.settlements.get(f"{state.uid}/{past.attempt}") for past in state.run.status.attempts
+def version_of_earlier_attempt(state: State) -> str:
+    """The version that was allocated for an earlier attempt; empty if there is none."""
+    settlements = state.require_record().settlements
+    settled_attempts = (settlements.get(f"{state.uid}/{past.attempt}") for past in state.run.status.attempts)
+    return next(
+        (settlement.version for settlement in settled_attempts if settlement and settlement.version), ""
     )
-    return next((settlement.version for settlement in booked if settlement and settlement.version), "")
 
 
 def first_intent(state: State) -> JobStatus:
     """The intent of an attempt's first submission."""
-    estimate = state.run.status.estimate
-    assert estimate is not None
-    batch, accumulation = sizes(state)
+    batch, accumulation = next_batch_sizes(state)
     return JobStatus(
         attempt=state.attempt,
         label=attempt_label(installation=state.settings.installation, uid=state.uid, attempt=state.attempt),
         submissions=1,
         batch_size=batch,
         gradient_accumulation_steps=accumulation,
-        timeout_seconds=estimate.high_minutes * 60,
+        timeout_seconds=state.require_estimate().high_minutes * 60,
         intended_at=state.now.replace(microsecond=0),
     )
 
 
-def submit(state: State, job: JobStatus, version: str) -> SubmitJob:
+def submission_of_intent(state: State, job: JobStatus, version: str) -> SubmitJob:
     """The POST of the intent `job`."""
     intended = state.run.status.model_copy(update={"job": job})
-    state = as_if(state, intended)
-    run, dataset, estimate = state.run, state.run.status.dataset, state.run.status.estimate
-    assert dataset is not None
-    assert estimate is not None
+    state = with_status(state, intended)
+    run, dataset, estimate = state.run, state.require_dataset(), state.require_estimate()
     values = attempt_values(state)
     steps = checkpoint_steps(examples=dataset.train, values=values, high_minutes=estimate.high_minutes)
     return SubmitJob(
@@ -146,7 +153,7 @@ def submit(state: State, job: JobStatus, version: str) -> SubmitJob:
             "base_model": base_model_name(state),
             "base_revision": run.status.base_revision,
             "method": run.spec.method.value,
-            "config": {**values, "max_seq_length": longest_tokens(state, dataset), STEPS_KEY: steps},
+            "config": {**values, "max_seq_length": longest_example_tokens(state, dataset), STEPS_KEY: steps},
             "dataset": {"repo": dataset.repo, "revision": dataset.revision, "digest": dataset.digest},
             "output": {"repo": output_repository(state)},
             "version": version,
@@ -156,14 +163,14 @@ def submit(state: State, job: JobStatus, version: str) -> SubmitJob:
 
 
 def resolve_submission(state: State) -> TrainingPlan | None:
-    """What became of the submission: taken, refused, not taken now, or unknown."""
-    job, mine = state.run.status.job, state.submission
+    """The intent has no job yet: the service accepted it, refused it, asked to wait, or its answer is unknown."""
+    job, submission = state.run.status.job, state.submission
     if job is None or job.id:
         return None
-    if mine is not None and mine.job is not None:
-        return recorded(state, mine.job.id, mine.job.url)
-    if mine is not None and mine.refused:
-        message = f"the service refused the job: {mine.refused}"
+    if submission is not None and submission.job is not None:
+        return record_submitted_job(state, job, job_id=submission.job.id, url=submission.job.url)
+    if submission is not None and submission.refused:
+        message = f"the service refused the job: {submission.refused}"
         status = with_phase(
             state,
             TrainingPhase.SUBMITTING,
@@ -174,55 +181,57 @@ def resolve_submission(state: State) -> TrainingPlan | None:
         return Plan(
             steps=status_steps(state, status, TrainingReason.SubmissionRefused, message), requeue_after=0
         )
-    if mine is not None and mine.unavailable:
-        message = f"the service does not take jobs at the moment: {mine.unavailable}; trying again"
-        after = mine.retry_after or REFUSAL_SECONDS
-        plan = wait(state, TrainingPhase.SUBMITTING, TrainingReason.Submitting, message, after=after)
+    if submission is not None and submission.unavailable:
+        message = f"the service does not take jobs at the moment: {submission.unavailable}; trying again"
+        after = submission.retry_after or UNAVAILABLE_SECONDS
+        plan = wait_in_phase(state, TrainingPhase.SUBMITTING, TrainingReason.Submitting, message, after=after)
         forget = ForgetSubmission(after=after)
         return Plan(steps=(*plan.steps, forget), requeue_after=after)
     return adopt_or_resubmit(state, job)
 
 
 def adopt_or_resubmit(state: State, job: JobStatus) -> TrainingPlan:
-    """4. After a restart or a lost answer: settle, look by label, and only then submit again."""
-    if not state.settled:
-        return wait(
+    """Step 4, after a restart or a lost answer: wait, list jobs by label, and only then submit again."""
+    if not state.settle_period_passed:
+        return wait_in_phase(
             state,
             TrainingPhase.SUBMITTING,
             TrainingReason.SubmissionUncertain,
-            f"submission {job.submissions} has no known answer; looking for label {job.label} after a settle period",
-            after=SETTLE_LOOK_SECONDS,
+            f"submission {job.submissions} has no known answer; jobs with label {job.label} are listed after a settle "
+            "period",
+            after=SETTLE_POLL_SECONDS,
         )
     if state.labelled is UNSEEN:
         return Plan(needs=TrainingFact.LABELLED)
     if isinstance(state.labelled, Outage):
-        return unanswered(state, state.labelled, f"jobs with label {job.label} cannot be listed")
+        return wait_for_answer(state, state.labelled, f"jobs with label {job.label} cannot be listed")
     if state.labelled:
         found = min(state.labelled, key=lambda item: (item.ended, str(item.created_at), item.id))
-        return recorded(state, found.id, found.url)
+        return record_submitted_job(state, job, job_id=found.id, url=found.url)
     if state.agent_model is None:
         name = state.run.spec.agent_model_ref.name
-        message = f"AgentModel {name} (spec.agentModelRef) is gone: nothing is submitted again without it"
+        message = (
+            f"AgentModel {name} (spec.agentModelRef) was deleted: without it, nothing is submitted again"
+        )
         phase = state.run.status.phase
-        return wait(state, phase, TrainingReason.AgentModelNotFound, message, after=RETRY_SECONDS)
-    return submitted_again(state, job)
+        return wait_in_phase(state, phase, TrainingReason.AgentModelNotFound, message, after=RETRY_SECONDS)
+    return resubmit(state, job)
 
 
-def submitted_again(state: State, job: JobStatus) -> TrainingPlan:
-    """A new intent and its POST; the reservation of the attempt covers both."""
-    assert state.record is not None
-    again = job.model_copy(update={"submissions": job.submissions + 1})
-    status = state.run.status.model_copy(update={"job": again})
-    reservation = state.record.reservations.get(state.reservation_key)
+def resubmit(state: State, job: JobStatus) -> TrainingPlan:
+    """A new intent and its POST; the attempt's reservation covers both submissions."""
+    resubmitted = job.model_copy(update={"submissions": job.submissions + 1})
+    status = state.run.status.model_copy(update={"job": resubmitted})
+    reservation = state.require_record().reservations.get(state.reservation_key)
     version = reservation.version if reservation else ""
-    return Plan(steps=(WriteStatus(status=status), submit(state, again, version)), requeue_after=0)
+    return Plan(
+        steps=(WriteStatus(status=status), submission_of_intent(state, resubmitted, version)), requeue_after=0
+    )
 
 
-def recorded(state: State, job_id: str, url: str) -> TrainingPlan:
-    """5. The job's id is on record."""
-    job = state.run.status.job
-    assert job is not None
-    message = waiting_for_hardware(job_id)
+def record_submitted_job(state: State, job: JobStatus, *, job_id: str, url: str) -> TrainingPlan:
+    """Step 5: writes the job's id into the status."""
+    message = hardware_wait_message(job_id)
     status = with_phase(
         state,
         TrainingPhase.SCHEDULING,
@@ -234,5 +243,5 @@ def recorded(state: State, job_id: str, url: str) -> TrainingPlan:
     return Plan(steps=status_steps(state, status, TrainingReason.JobSubmitted, message), requeue_after=0)
 
 
-def waiting_for_hardware(job_id: str, stage: str = "SCHEDULING") -> str:
+def hardware_wait_message(job_id: str, stage: str = "SCHEDULING") -> str:
     return f"job {job_id} waits for hardware" + (f" ({stage})" if stage != "SCHEDULING" else "")

@@ -1,4 +1,4 @@
-"""Builds what a decision is made from; a test says only what matters to it."""
+"""Builds states and decides about them; a test names only the facts that matter to it."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ DATASET_RESULT: Json = {
     "dataset_id": prepared_status()["dataset"]["langsmithId"],
     "as_of": prepared_status()["dataset"]["asOf"],
 }
-KNOWN: dict[str, Any] = {
+KNOWN_FACTS: dict[str, Any] = {
     "dataset": ProgramState(result=DATASET_RESULT),
     "flavors": (FLAVOR,),
     "base": BASE,
     "base_config": None,
     "tokenizer": None,
 }
-"""Facts of a run that goes well, up to its submission."""
+"""Facts of a run without problems, up to its submission."""
 
 
 def run(status: Json | None = None, *, meta: Json | None = None, **spec: Any) -> TrainingRun:
@@ -55,10 +55,10 @@ def agent_model(**spec: Any) -> AgentModel:
     return AgentModel.model_validate(agent_model_json(**spec))
 
 
-def submitted(
+def submitted_status(
     *, id: str = "", submissions: int = 1, intended_at: str = "2025-12-09T21:50:00Z", **more: Any
 ) -> Json:
-    """The status of a run whose submission is on record, and the job's id where it is known."""
+    """The status of a run with the intent of a submission, and with the job's id if one is passed."""
     job = {"attempt": 1, "label": LABEL, "submissions": submissions, "id": id, "intendedAt": intended_at}
     phase, reason = ("Scheduling", "JobSubmitted") if id else ("Submitting", "Submitting")
     return {
@@ -70,8 +70,8 @@ def submitted(
     }
 
 
-def reserved(record: Record | None = None) -> Record:
-    """The record with the run's cover in it."""
+def record_with_reservation(record: Record | None = None) -> Record:
+    """The record with the run's reservation."""
     record = record or empty_record()
     cover = Reservation(usd_micro=375_000, month="2025-12", name="docs-1", version="v1.1.0-rc.1")
     inputs = {"base_model": "m", "prompt_digest": "p", "dataset_digest": "d", "recipe_digest": "r"}
@@ -82,15 +82,15 @@ def job(stage: str = "RUNNING", *, id: str = "job1", **more: Any) -> Job:
     return Job(id=id, label=LABEL, stage=stage, **more)
 
 
-def won(id: str = "job1") -> AttemptClaim:
+def claimed_by(id: str = "job1") -> AttemptClaim:
     return AttemptClaim(job=id)
 
 
-CLOSED = AttemptClaim(closed=True)
+CLOSED_CLAIM = AttemptClaim(closed=True)
 
 
 def state(of: TrainingRun | None = None, **changes: Any) -> State:
-    """A moment; `of`: the run, by default a new one with its finalizer."""
+    """A state. `of`: the run, by default a new one with its finalizer."""
     of = of or run()
     spec = of.spec.model_dump(mode="json", by_alias=True, exclude_none=True)
     fields: dict[str, Any] = {
@@ -99,47 +99,47 @@ def state(of: TrainingRun | None = None, **changes: Any) -> State:
         "identity": identity_digest(kind="TrainingRun", name=of.metadata.name, spec=spec),
         "settings": TrainingSettings(installation=INSTALLATION, hub_org=ORG, defaults=DEFAULTS),
         "agent_model": agent_model(),
-        "record": reserved() if of.status.job else empty_record(),
+        "record": record_with_reservation() if of.status.job else empty_record(),
         **changes,
     }
     return State(**fields)
 
 
-def said(plan: Plan) -> Any:
+def written_status(plan: Plan) -> Any:
     """The status that the plan writes."""
     return next(step.status for step in plan.steps if isinstance(step, WriteStatus))
 
 
-def message(plan: Plan) -> str:
-    """The words of the condition Ready in the status that the plan writes."""
-    return next(str(c.message) for c in said(plan).conditions if c.type == "Ready")
+def ready_message(plan: Plan) -> str:
+    """The message of the condition Ready in the status that the plan writes."""
+    return next(str(c.message) for c in written_status(plan).conditions if c.type == "Ready")
 
 
-def booked(plan: Plan) -> Record:
+def written_record(plan: Plan) -> Record:
     """The record that the plan writes."""
     return next(step.record for step in plan.steps if isinstance(step, WriteRecord))
 
 
-UNTRACED = {RetryDataset: "retry_dataset", ForgetSubmission: "forget_submission"}
+UNTRACED_ACTIONS = {RetryDataset: "retry_dataset", ForgetSubmission: "forget_submission"}
 
 
-def submission_of(plan: Plan) -> SubmitJob:
-    """The POST that the plan makes."""
+def submitted_job(plan: Plan) -> SubmitJob:
+    """The job that the plan submits."""
     return next(step for step in plan.steps if isinstance(step, SubmitJob))
 
 
-def actions(plan: Plan) -> list[str]:
-    """The plan's steps in order: what is written, and what is done outside."""
+def step_names(plan: Plan) -> list[str]:
+    """The names of the plan's writes and actions, in order; Events are left out."""
     names = {WriteStatus: "status", WriteRecord: "record", WriteFinalizers: "finalizers"}
     found = []
     for step in plan.steps:
         if isinstance(step, Action):
-            name = UNTRACED.get(type(step), step.trace)
+            name = UNTRACED_ACTIONS.get(type(step), step.trace)
             found.append(f"{name} {step.job}" if isinstance(step, CancelJob) else name)
         elif not isinstance(step, Announce):
             found.append(names[type(step)])  # type: ignore[index]
     return found
 
 
-def decided(of: TrainingRun | None = None, **changes: Any) -> Plan:
+def plan_for(of: TrainingRun | None = None, **changes: Any) -> Plan:
     return decide(state(of, **changes))

@@ -1,8 +1,8 @@
-"""One TrainingRun in a hostile world: the real reconciler, services in memory, a tape of choices.
+"""One TrainingRun among faults: the real reconciler, services in memory, a tape of choices.
 
 The tape decides what happens next among everything that can: a request lands, its answer is lost, the leader
 dies or pauses with one request under way that lands later, another takes over with a fresh or an old cache,
-jobs are listed late, claim, fail, a person cancels or deletes. Afterwards everything is left to run to rest.
+jobs are listed late, claim, fail, a person cancels or deletes. Afterwards everything runs to rest without faults.
 What is checked is what `job_mc.py`, the model of the protocol, checks.
 """
 
@@ -48,7 +48,7 @@ from modelops.api.v1alpha1.names import record_name
 from modelops.domain.money import micro
 from modelops.domain.plan import Plan
 from modelops.domain.training.decide import decide
-from modelops.domain.training.outcome.attempts import DEFAULT_BACKOFF_LIMIT
+from modelops.domain.training.outcome.retry import DEFAULT_BACKOFF_LIMIT
 from modelops.domain.training.state import State, TrainingSettings
 from modelops.engine.cache import ObjectCache
 from modelops.engine.executor import CONFIG_MAPS, Executor
@@ -60,10 +60,10 @@ from modelops.ports import Conflict, Missing, Refused, Trainer, Unavailable, Unc
 SETTLE_SECONDS = 45.0
 TRAINER = Trainer(image="any", command=("train",), environment={})
 REQUEST_SECONDS = 30.0
-"""No submission lands later than this after it was sent, where the service is prompt."""
+"""A prompt service creates a job at most this long after the request was sent."""
 APPROVAL_SECONDS = 120.0
 LISTED_SECONDS = 10.0
-"""Nor is a job listed later than this."""
+"""A prompt service lists a job at most this long after it was created."""
 INSTALLATIONS_TOKEN = "of the installation"
 SECRET_NAME: Name = ("Secret", "tokens")
 RUN_NAME: Name = ("TrainingRun", RUN)
@@ -76,12 +76,12 @@ _uids = itertools.count()
 
 
 class Violation(AssertionError):
-    """A property does not hold; the message has the history."""
+    """A property does not hold. The message has the history of choices."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Faults:
-    """How much may go wrong. `prompt`: whether the service keeps the times that the settle period assumes."""
+    """How many faults may happen. `prompt`: the service keeps the times that the settle period assumes."""
 
     takeovers: int = 2
     lost_answers: int = 1
@@ -90,7 +90,7 @@ class Faults:
     endings: int = 0
     suspensions: int = 0
     approvals: int = 0
-    """Above 0 the run needs one, and so many wrong or stale ones are given."""
+    """If above 0, the run needs an approval, and so many wrong or stale ones are given first."""
     prompt: bool = True
 
     @property
@@ -99,14 +99,13 @@ class Faults:
         return not others
 
     @property
-    def mends(self) -> bool:
-        """Whether every failure is followed by another attempt, and nobody ends the run."""
+    def every_failure_is_retried(self) -> bool:
+        """Whether every failure is followed by another attempt, and no person ends the run."""
         return self.job_failures <= DEFAULT_BACKOFF_LIMIT and not self.endings and not self.approvals
 
 
 class Reconciler(TrainingRunReconciler):
-    """The real one, with another decision where a test asks what would happen; it remembers no prices, since
-    that needs an event loop."""
+    """The real reconciler with a replaceable decision. It caches no prices, since that needs an event loop."""
 
     decision: Decision = staticmethod(decide)
 
@@ -124,13 +123,13 @@ class Reconciler(TrainingRunReconciler):
         return await super()._fetch(fact, state, context)
 
 
-class PaidWorld:
-    """The state, and what can happen in it."""
+class PaidJobSimulation:
+    """The objects, services and processes, and the choices of what happens next."""
 
     def __init__(
         self, faults: Faults, *, decision: Decision = decide, prepared: bool = True, stepped: bool = True
     ) -> None:
-        """`prepared`: dataset and price are known; `stepped`: False for a world that an event loop runs."""
+        """`prepared`: dataset and price are known. `stepped`: False if an event loop runs the requests."""
         self.faults, self.decision = faults, decision
         self.left = dict(vars(faults))
         self.time = Time(stepped=stepped)
@@ -147,16 +146,16 @@ class PaidWorld:
         self.server.seed(run_json(uid=self.uid, status=prepared_status() if prepared else None))
         if not prepared:
             self.server.versions[RUN_NAME][-1]["metadata"].pop("finalizers")
-        self.ghost: Request | None = None
+        self.late_request: Request | None = None
         self.process: Process | None = None
         self.history: list[str] = []
         self.after: float | None = 0.0
         self.lead(stale=False)
 
-    # What can happen.
+    # The choices.
 
     def lead(self, *, stale: bool) -> None:
-        """A new process leads; it knows what its cache shows."""
+        """A new process leads; it knows only its cache."""
         self.cache = ObjectCache(monotonic=self.time.monotonic)
         for name, resource in RESOURCES.items():
             versions = self.server.versions[name]
@@ -196,7 +195,7 @@ class PaidWorld:
         self.process = Process(cast("Any", self.reconciler.reconcile(NAMESPACE, RUN)))
 
     def _step(self, step: Callable[[], None]) -> None:
-        """What the queue does with what a reconcile raises: nothing but to try again."""
+        """As the queue does: an error of a reconcile only means that it is tried again."""
         try:
             step()
         except (Conflict, Missing, Refused, Unavailable, Uncertain):
@@ -223,34 +222,34 @@ class PaidWorld:
         sent = self.process.kill() if self.process else None
         self.process = None
         if in_flight:
-            self.ghost = sent
+            self.late_request = sent
         self.lead(stale=stale)
 
-    def ghost_lands(self) -> None:
-        assert self.ghost is not None
-        ghost, self.ghost = self.ghost, None
+    def late_request_lands(self) -> None:
+        assert self.late_request is not None
+        late_request, self.late_request = self.late_request, None
         try:
-            ghost.land()
+            late_request.land()
         except (Conflict, Missing):
             self.history.append("  (in vain)")
 
     def pass_time(self, seconds: float) -> None:
-        """A prompt service carries out and lists within the times that the settle period assumes."""
+        """Lets time pass. A prompt service creates and lists jobs within the times that the settle period assumes."""
         self.time.seconds += seconds
         if not self.faults.prompt:
             return
         now = self.time.seconds
         if (
-            self.ghost is not None
-            and self.ghost.name == "post"
-            and now - self.ghost.sent_at >= REQUEST_SECONDS
+            self.late_request is not None
+            and self.late_request.name == "post"
+            and now - self.late_request.sent_at >= REQUEST_SECONDS
         ):
-            self.ghost = None
+            self.late_request = None
         for job in self.jobs.jobs:
             job.listed = job.listed or now - job.created_at >= LISTED_SECONDS
 
     def deliver(self, name: Name) -> None:
-        """The watch catches up."""
+        """The watch delivers the newest version of the object."""
         live = self.server.live(name)
         if live is None:
             self.cache.remove(RESOURCES[name], NAMESPACE, name[1])
@@ -258,8 +257,8 @@ class PaidWorld:
             self.cache.put(RESOURCES[name], live)
 
     def stale(self, name: Name) -> bool:
-        held, live = self.cache.get(RESOURCES[name], NAMESPACE, name[1]), self.server.live(name)
-        return (held and held["metadata"]["resourceVersion"]) != (
+        cached, live = self.cache.get(RESOURCES[name], NAMESPACE, name[1]), self.server.live(name)
+        return (cached and cached["metadata"]["resourceVersion"]) != (
             live and live["metadata"]["resourceVersion"]
         )
 
@@ -281,7 +280,7 @@ class PaidWorld:
         self.server.user_edits(RUN_NAME, edit)
 
     def approve(self, digest: str) -> None:
-        """A person approves; the admission policies let nobody approve what is not asked now."""
+        """A person approves. Admission policies let a person approve only the current offer."""
         if digest == self.status().get("approvalDigest"):
             self.approved.add(digest)
 
@@ -292,37 +291,37 @@ class PaidWorld:
         self.server.user_edits(RUN_NAME, edit)
 
     def _approval_choices(self) -> Iterator[tuple[str, Callable[[], None]]]:
-        """What was asked may be approved, or an offer of before, or nobody's."""
+        """A person approves the current offer, an earlier one, or one that never existed."""
         if not self.faults.approvals or "job" in self.status():
             return
-        asked = {item.get("status", {}).get("approvalDigest") for item in self.server.versions[RUN_NAME]}
+        offered = {item.get("status", {}).get("approvalDigest") for item in self.server.versions[RUN_NAME]}
         now = self.status().get("approvalDigest")
         if now:
             yield "person approves", lambda: self.approve(now)
             yield "prices change", lambda: self.jobs.raise_price()
-        for digest in sorted(filter(None, asked - {now})) or ["sha256:" + "0" * 64]:
+        for digest in sorted(filter(None, offered - {now})) or ["sha256:" + "0" * 64]:
             if self.left["approvals"]:
                 yield (
-                    "person approves what is not asked",
+                    "person approves another offer",
                     self._once("approvals", lambda digest=digest: self.approve(digest)),  # type: ignore[misc]
                 )
 
     def choices(self) -> Iterator[tuple[str, Callable[[], None]]]:
-        """Everything that can happen now; what is named twice is twice as likely."""
+        """Everything that can happen now; a choice that is listed twice is twice as likely."""
         yield from self._leader_choices()
         yield from self._job_choices()
         yield from self._approval_choices()
         for name in (RUN_NAME, RECORD_NAME):
             if self.stale(name):
                 yield f"watch delivers {name[0]}", lambda name=name: self.deliver(name)  # type: ignore[misc]
-        if self.ghost is not None and len(self.history) % 4 == 0:  # late rather than at once
-            yield f"OLD {self.ghost.name} lands", self.ghost_lands
-            yield f"OLD {self.ghost.name} is lost", lambda: setattr(self, "ghost", None)
+        if self.late_request is not None and len(self.history) % 4 == 0:  # late rather than at once
+            yield f"OLD {self.late_request.name} lands", self.late_request_lands
+            yield f"OLD {self.late_request.name} is lost", lambda: setattr(self, "ghost", None)
         if self.process is None:
             yield "50 s pass", lambda: self.pass_time(50)
         run = self.server.live(RUN_NAME)
         untouched = run and not run["spec"].get("cancel") and not run["metadata"].get("deletionTimestamp")
-        # Mostly once there is something to end.
+        # A person ends the run mostly after its submission.
         if self.left["endings"] and untouched and ("job" in self.status() or len(self.history) % 8 == 0):
             yield "person cancels", self._once("endings", lambda: self.end_by_person(delete=False))
             yield "person deletes", self._once("endings", lambda: self.end_by_person(delete=True))
@@ -389,7 +388,7 @@ class PaidWorld:
 
         return spend
 
-    # What must hold.
+    # The properties.
 
     def ledger(self) -> Any:
         record = self.server.live(RECORD_NAME)
@@ -399,67 +398,69 @@ class PaidWorld:
     def status(self) -> Any:
         return self.server.versions[RUN_NAME][-1].get("status", {})
 
-    def broken(self, what: str) -> Violation:
+    def violation(self, what: str) -> Violation:
         return Violation(what + "\n  " + "\n  ".join(self.history))
 
     def check(self) -> None:
-        """What holds at every moment."""
+        """Raises Violation if a property does not hold that must hold at every moment."""
         trained = [job for job in self.jobs.jobs if job.trained]
         if (
             self.faults.approvals
             and self.jobs.jobs
             and self.status().get("approvalDigest") not in self.approved
         ):
-            raise self.broken("a job was made that nobody approved")
+            raise self.violation("a job was made that nobody approved")
         if len({job.attempt for job in trained}) < len(trained):
-            raise self.broken("two jobs train one attempt")
+            raise self.violation("two jobs train one attempt")
         if self.faults.prompt and len({job.attempt for job in self.jobs.jobs}) < len(self.jobs.jobs):
-            raise self.broken("a second job was made for an attempt although the service is prompt")
+            raise self.violation("a second job was made for an attempt although the service is prompt")
         training = [job for job in trained if job.state == TRAINING]
         if len(training) > 1:
-            raise self.broken("two attempts train at once")
+            raise self.violation("two attempts train at once")
         for job in training:
             ledger, key = self.ledger(), f"{self.uid}/{job.attempt}"
             if key in ledger["settlements"]:
-                raise self.broken("a job trains after the settlement")
+                raise self.violation("a job trains after the settlement")
             if key not in ledger["reservations"]:
-                raise self.broken("a job trains without cover")
+                raise self.violation("a job trains without cover")
             if ledger["reservations"][key]["usd_micro"] < micro(self.status()["estimate"]["highUSD"]):
-                raise self.broken("a job trains with too little cover")
+                raise self.violation("a job trains with too little cover")
             booked = sum(item["usd_micro"] for item in ledger["settlements"].values())
             if booked + ledger["reservations"][key]["usd_micro"] > micro(MOST_USD):
-                raise self.broken("the attempts may cost more than the run may")
+                raise self.violation("the attempts may cost more than the run may")
 
-    def check_rest(self) -> None:
-        """What holds when nothing happens any more."""
+    def check_at_rest(self) -> None:
+        """Raises Violation if a property does not hold that must hold at rest."""
         status, ledger, trained = self.status(), self.ledger(), [j for j in self.jobs.jobs if j.trained]
         phase = status.get("phase")
         if phase not in TERMINAL:
-            raise self.broken(f"the run is stuck in {phase}/{status.get('reason')}")
+            raise self.violation(f"the run is stuck in {phase}/{status.get('reason')}")
         if ledger["reservations"]:
-            raise self.broken("a reservation is left")
+            raise self.violation("a reservation is left")
         if any(job.running for job in self.jobs.jobs):
-            raise self.broken("a job runs on")
+            raise self.violation("a job runs on")
         for job in trained:
             if not ledger["settlements"].get(f"{self.uid}/{job.attempt}", {}).get("usd_micro"):
-                raise self.broken("released although a job trained")
+                raise self.violation("released although a job trained")
         booked = sum(item["usd_micro"] for item in ledger["settlements"].values())
         if booked != micro(status.get("costUSD", "0")):
-            raise self.broken(f"{booked} micro-USD were booked, and the status says {status.get('costUSD')}")
+            raise self.violation(
+                f"{booked} micro-USD were booked, and the status says {status.get('costUSD')}"
+            )
         finished = any(job.state == "done" for job in self.jobs.jobs)
         if finished and phase != "Succeeded" and not self.ended_by_person:
-            raise self.broken("a trained model is thrown away")
+            raise self.violation("a trained model is thrown away")
         if phase == "Succeeded" and not finished:
-            raise self.broken("succeeded without training")
+            raise self.violation("succeeded without training")
         if len({job.attempt for job in self.jobs.jobs}) > 1 + DEFAULT_BACKOFF_LIMIT + self.faults.suspensions:
-            raise self.broken("more attempts than were allowed")
-        if self.faults.mends and phase != "Succeeded" and not self.refused:
-            raise self.broken(f"another attempt would have mended it, but the run is {phase}")
+            raise self.violation("more attempts than were allowed")
+        if self.faults.every_failure_is_retried and phase != "Succeeded" and not self.refused:
+            raise self.violation(f"another attempt would have mended it, but the run is {phase}")
         if self.faults.crash_only and (phase != "Succeeded" or len(trained) != 1):
-            raise self.broken(f"only crashes, but the run is {phase} and {len(trained)} jobs trained")
+            raise self.violation(f"only crashes, but the run is {phase} and {len(trained)} jobs trained")
         run = self.server.live(RUN_NAME)
         if run is not None and run["metadata"].get("finalizers"):
-            raise self.broken("the finalizer is left")
+            raise self.violation("the finalizer is left")
 
     @property
     def ended_by_person(self) -> bool:
@@ -470,73 +471,81 @@ class PaidWorld:
         return self.left["refusals"] < self.faults.refusals
 
 
-def play(tape: Sequence[int], faults: Faults, *, decision: Decision = decide) -> PaidWorld:
+def play(tape: Sequence[int], faults: Faults, *, decision: Decision = decide) -> PaidJobSimulation:
     """Plays the tape, then lets everything come to rest. Raises Violation."""
-    world = PaidWorld(faults, decision=decision)
+    simulation = PaidJobSimulation(faults, decision=decision)
     for number in tape:
-        choices = list(world.choices())
+        choices = list(simulation.choices())
         name, act = choices[number % len(choices)]
-        world.history.append(name)
+        simulation.history.append(name)
         act()
-        world.check()
+        simulation.check()
     if sum(tape) % 2:
-        rest(world)
-    if world.ghost is not None:
-        world.history.append(f"OLD {world.ghost.name} lands")
-        world.ghost_lands()
-        world.check()
-    rest(world)
-    world.check_rest()
-    restart_writes_nothing(world)
-    return world
+        run_to_rest(simulation)
+    if simulation.late_request is not None:
+        simulation.history.append(f"OLD {simulation.late_request.name} lands")
+        simulation.late_request_lands()
+        simulation.check()
+    run_to_rest(simulation)
+    simulation.check_at_rest()
+    restart_writes_nothing(simulation)
+    return simulation
 
 
-def rest(world: PaidWorld, *, most: int = 200) -> None:
-    """No more faults: requests are carried out, watches deliver, jobs run, until nothing changes."""
-    world.history.append("-- to rest")
+def run_to_rest(simulation: PaidJobSimulation, *, most: int = 200) -> None:
+    """Without faults, carries out requests, delivers watches and finishes jobs until nothing changes."""
+    simulation.history.append("-- to rest")
     quiet = 0
-    if (world.server.live(RUN_NAME) or {"spec": {}})["spec"].get("suspend"):
-        world.suspend(False)
+    if (simulation.server.live(RUN_NAME) or {"spec": {}})["spec"].get("suspend"):
+        simulation.suspend(False)
     for _ in range(most):
-        before = (world.server.revision, [job.state for job in world.jobs.jobs], dict(world.hub.claims))
-        run_once(world)
-        if world.faults.approvals and world.status().get("phase") == "AwaitingApproval":
-            world.approve(world.status()["approvalDigest"])
-        for job in world.jobs.jobs:
+        before = (
+            simulation.server.revision,
+            [job.state for job in simulation.jobs.jobs],
+            dict(simulation.hub.claims),
+        )
+        run_once(simulation)
+        if simulation.faults.approvals and simulation.status().get("phase") == "AwaitingApproval":
+            simulation.approve(simulation.status()["approvalDigest"])
+        for job in simulation.jobs.jobs:
             job.listed = True
             if job.state == TRAINING:
-                world.finish(job)
+                simulation.finish(job)
             elif job.state == QUEUED:
-                world.hub.starts(job)
-        world.check()
-        world.pass_time(50)
-        after = (world.server.revision, [job.state for job in world.jobs.jobs], dict(world.hub.claims))
+                simulation.hub.starts(job)
+        simulation.check()
+        simulation.pass_time(50)
+        after = (
+            simulation.server.revision,
+            [job.state for job in simulation.jobs.jobs],
+            dict(simulation.hub.claims),
+        )
         quiet = quiet + 1 if before == after else 0
         if quiet == 3:
             return
-    raise world.broken("no rest")
+    raise simulation.violation("no rest")
 
 
-def run_once(world: PaidWorld) -> None:
-    """Watches deliver, and one reconcile is carried out to its end."""
+def run_once(simulation: PaidJobSimulation) -> None:
+    """Delivers the watches and carries out one reconcile to its end."""
     for name in (RUN_NAME, RECORD_NAME):
-        world.deliver(name)
-    if world.process is None:
-        world.reconcile()
-    while world.process is not None:
-        sent = world.process.waiting
-        world.history.append(f"{sent.name if sent else ''} is done")
-        world.carry_out()
-        world.check()
+        simulation.deliver(name)
+    if simulation.process is None:
+        simulation.reconcile()
+    while simulation.process is not None:
+        sent = simulation.process.waiting
+        simulation.history.append(f"{sent.name if sent else ''} is done")
+        simulation.carry_out()
+        simulation.check()
 
 
-def restart_writes_nothing(world: PaidWorld) -> None:
-    """A new process finds nothing to do."""
-    world.lead(stale=False)
-    world.reconcile()
-    if world.process is not None:
-        sent = world.process.waiting
-        raise world.broken(f"a restart at rest sends {sent.name if sent else ''}")
+def restart_writes_nothing(simulation: PaidJobSimulation) -> None:
+    """Raises Violation if a new process writes anything at rest."""
+    simulation.lead(stale=False)
+    simulation.reconcile()
+    if simulation.process is not None:
+        sent = simulation.process.waiting
+        raise simulation.violation(f"a restart at rest sends {sent.name if sent else ''}")
 
 
-__all__ = ["Decision", "Faults", "PaidWorld", "Violation", "play", "rest", "run_once"]
+__all__ = ["Decision", "Faults", "PaidJobSimulation", "Violation", "play", "run_once", "run_to_rest"]

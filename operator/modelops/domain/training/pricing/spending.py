@@ -1,0 +1,81 @@
+"""What a run has spent, and whether it may spend more: spec.maxUSD, the monthly budget, the approval."""
+
+from __future__ import annotations
+
+from modelops.api.v1alpha1.meta import ConditionStatus
+from modelops.domain.conditions import condition_of
+from modelops.domain.money import dollars, micro, shown
+from modelops.domain.reasons import TrainingReason
+from modelops.domain.training.pricing.cluster_hardware import (
+    hardware_field,
+)
+from modelops.domain.training.state import State
+
+
+def price_is_fixed(state: State) -> bool:
+    """Whether the price is fixed: an offer until it expires; any other price unless it needs an approval."""
+    offer = state.run.status.estimate
+    if offer is None:
+        return False
+    if offer.valid_until is None:
+        return not needs_approval(state, micro(offer.high_usd))
+    return state.now < offer.valid_until
+
+
+def needs_approval(state: State, high: int) -> bool:
+    """Whether a person must approve this amount of micro-USD on top of the cost of earlier attempts.
+
+    The approval of the first attempt covers further attempts up to spec.maxUSD.
+    """
+    status = state.run.status
+    approved = condition_of(status.conditions, "Approved")
+    if status.attempts and approved is not None and approved.status is ConditionStatus.TRUE:
+        return False
+    return spent_micro_usd(state) + high > micro(state.require_agent_model().spec.budget.approval_above_usd)
+
+
+def spent_micro_usd(state: State) -> int:
+    """Cost of the run's finished attempts in micro-USD."""
+    return state.record.spent_by(state.uid) if state.record else 0
+
+
+def reason_against_spending(state: State, high: int) -> tuple[TrainingReason, str] | None:
+    """Why this amount may not be spent on the run, with or without an approval; None if it may."""
+    run, spent = state.run, spent_micro_usd(state)
+    if spent and spent + high > micro(run.spec.max_usd):
+        return TrainingReason.OverMaxUSD, (
+            f"another attempt may cost up to {shown(high)}, earlier attempts cost {shown(spent)}, and spec.maxUSD of "
+            f"TrainingRun {run.metadata.name} is ${run.spec.max_usd}: raise it in a new run, or train on less"
+        )
+    if high > micro(run.spec.max_usd):
+        return TrainingReason.OverMaxUSD, (
+            f"the training may cost up to {shown(high)} and spec.maxUSD of TrainingRun {run.metadata.name} is "
+            f"${run.spec.max_usd}: raise it in a new run, choose a cheaper {hardware_field(run)}, or train on less"
+        )
+    message = budget_shortage(state, unreserved_micro_usd(state, high))
+    return (TrainingReason.OverBudget, message) if message else None
+
+
+def unreserved_micro_usd(state: State, high: int) -> int:
+    """What the attempt needs beyond its own reservation, which exists if a crash came between it and the intent.
+
+    A reservation of another month covers nothing of this month's budget.
+    """
+    reservation = state.record.reservations.get(state.reservation_key) if state.record else None
+    return max(
+        0, high - (reservation.usd_micro if reservation and reservation.month == f"{state.now:%Y-%m}" else 0)
+    )
+
+
+def budget_shortage(state: State, high: int) -> str:
+    """Why the month's budget does not cover the amount; empty if it does."""
+    agent, record = state.require_agent_model(), state.require_record()
+    monthly = agent.spec.budget.monthly_usd
+    left = micro(monthly) - record.committed(f"{state.now:%Y-%m}", state.now)
+    if high <= left:
+        return ""
+    return (
+        f"up to {shown(high)} is needed and ${dollars(max(0, left))} of spec.budget.monthlyUSD ${monthly} of "
+        f"AgentModel {agent.metadata.name} is left this month (UTC): raise the budget or wait for the next "
+        "month, then create a new run"
+    )

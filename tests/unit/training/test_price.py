@@ -1,0 +1,75 @@
+"""The price of a TrainingRun: the flavor, its memory, and the shape of the base model."""
+
+from __future__ import annotations
+
+from tests.unit.training.states import (
+    FLAVOR,
+    KEY,
+    KNOWN_FACTS,
+    plan_for,
+    ready_message,
+    run,
+    step_names,
+    submitted_job,
+    written_record,
+    written_status,
+)
+
+from modelops.domain.record import Reservation
+from modelops.ports import Flavor
+
+AUTO = {"backend": {"huggingFace": {}}}
+
+OFFERED = (
+    FLAVOR,
+    Flavor(name="l40sx1", usd_micro_per_hour=1_800_000, devices=1),
+    Flavor(name="t4-small", usd_micro_per_hour=400_000, devices=1),
+)
+
+
+def test_auto_submits_to_the_cheapest_fitting_flavor_and_says_why() -> None:
+    plan = plan_for(run(**AUTO), **{**KNOWN_FACTS, "flavors": OFFERED})
+    estimate = written_status(plan).estimate
+    assert estimate.flavor == "l40sx1"
+    assert [line.split(":")[0] for line in estimate.considered] == ["a10g-large", "t4-small is too small"]
+    assert submitted_job(plan).flavor == "l40sx1"
+
+
+def test_without_a_fitting_flavor_the_run_fails_with_every_reason() -> None:
+    plan = plan_for(run(**AUTO), **{**KNOWN_FACTS, "flavors": OFFERED[2:]})
+    assert (written_status(plan).phase, written_status(plan).reason) == ("Failed", "NoFlavorFits")
+    assert "t4-small is too small" in ready_message(plan)
+    assert step_names(plan) == ["status"]
+
+
+def test_a_named_flavor_that_is_too_small_ends_the_run_with_the_arithmetic() -> None:
+    small = {"backend": {"huggingFace": {"flavor": "t4-small"}}}
+    plan = plan_for(run(**small), **{**KNOWN_FACTS, "flavors": OFFERED})
+    assert written_status(plan).reason == "DoesNotFit"
+    assert "30.4 weights" in ready_message(plan)  # A T4 has no bf16.
+
+
+def test_a_runs_own_reservation_does_not_count_against_it() -> None:
+    before = written_record(plan_for(**KNOWN_FACTS))
+    high = before.reservations[KEY].usd_micro
+    rest = {"other/1": Reservation(usd_micro=100_000_000 - high - 1, month="2025-12", name="o")}
+    tight = before.with_(reservations={**before.reservations, **rest})
+    assert step_names(plan_for(**KNOWN_FACTS, record=tight)) == ["status", "submit"]
+
+
+def test_the_base_models_own_shape_is_used_if_the_hub_has_it() -> None:
+    config = {
+        "hidden_size": 3584,
+        "num_hidden_layers": 28,
+        "intermediate_size": 18944,
+        "vocab_size": 10**7,
+        "num_attention_heads": 28,
+    }
+    plan = plan_for(**{**KNOWN_FACTS, "base_config": config})
+    assert written_status(plan).reason == "DoesNotFit"
+    assert "the model's config.json" in ready_message(plan)
+
+
+def test_a_recipe_that_learns_little_is_a_finding() -> None:
+    findings = written_status(plan_for(**KNOWN_FACTS)).dataset.findings
+    assert any("the model may learn little" in finding for finding in findings), findings
