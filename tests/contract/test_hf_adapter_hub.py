@@ -18,7 +18,7 @@ from modelops.sandbox.tokens import USER
 def connection(sandbox: SandboxInfo) -> Any:
     made = HuggingFaceConnection(hub_url=sandbox.hub, endpoints_url=sandbox.endpoints)
     yield made
-    made.close_attempt()
+    made.close()
 
 
 @pytest.fixture
