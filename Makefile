@@ -15,7 +15,7 @@ COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-ha
 help:
 	@echo 'make demo      train, evaluate, roll out and roll back on this machine (KEEP=1 leaves it running)'
 	@echo 'make test      every test; ARGS="-k name" narrows it, JOBS=1 runs it in one process'
-	@echo 'make verify    format, lint, types, layers, generated files'
+	@echo 'make verify    format, lint, types, layers, generated files, house rules'
 	@echo 'make bench     measure, and print each number beside its limit'
 	@echo 'make format    format the code and fix what ruff can fix'
 	@echo 'make generate  write what is generated: the CRDs and reference tables'
@@ -43,6 +43,7 @@ verify: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(PYTHON) -m modelops.crdgen --check
+	$(PYTHON) -m tests.house
 	$(PYTHON) -m modelops.trainenv header --check
 
 bench: setup
