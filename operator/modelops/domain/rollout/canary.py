@@ -24,7 +24,7 @@ from modelops.domain.rollout.advance import advance
 from modelops.domain.rollout.analysis import AnalysisResult, Health, analyze
 from modelops.domain.rollout.promotion import promote
 from modelops.domain.rollout.state import State, same_target
-from modelops.domain.rollout.status import status_steps, wait, with_phase
+from modelops.domain.rollout.status import status_steps, wait_in_phase, with_phase
 from modelops.ports import Track
 
 SETTLE_SECONDS: Final = 15.0
@@ -61,7 +61,7 @@ def ensure_canary_armed(state: State) -> RolloutPlan | None:
 def arm_canary(state: State) -> RolloutPlan:
     """Writes the intent and the block at weight 0, or waits for the agents' file."""
     if state.file is None:
-        return wait(
+        return wait_in_phase(
             state,
             state.rollout.status.phase,
             RolloutReason.ConfigNotUsable,
@@ -106,7 +106,7 @@ def hold_step(state: State, reason: RolloutReason, message: str, *, after: float
     tick = CountHealthyTime(healthy=False)
     if state.rollout.status.reason == reason.value or is_settling(state, reason):
         return Plan(steps=(tick,), requeue_after=after)
-    plan = wait(state, RolloutPhase.PROGRESSING, reason, message, after=after)
+    plan = wait_in_phase(state, RolloutPhase.PROGRESSING, reason, message, after=after)
     return Plan(steps=(*plan.steps, tick), requeue_after=after)
 
 

@@ -14,7 +14,7 @@ from modelops.domain.record import Target
 from modelops.domain.rollout.abort import latch_abort
 from modelops.domain.rollout.actions import RolloutFact, RolloutPlan
 from modelops.domain.rollout.state import State
-from modelops.domain.rollout.status import wait
+from modelops.domain.rollout.status import wait_in_phase
 from modelops.domain.versions import Inputs, next_version
 
 API_KEY_ENV = "HF_TOKEN"
@@ -128,7 +128,7 @@ def resolve_training_run(state: State, name: str) -> ResolvedCandidate | Rollout
     run = state.run
     named = f"TrainingRun {name} (spec.candidate.trainingRunRef of Rollout {state.rollout.metadata.name})"
     if run is None:
-        return wait(
+        return wait_in_phase(
             state,
             RolloutPhase.PENDING,
             RolloutReason.WaitingForCandidate,
@@ -151,7 +151,7 @@ def resolve_training_run(state: State, name: str) -> ResolvedCandidate | Rollout
         )
     model = run.status.model
     if run.status.phase is not TrainingPhase.SUCCEEDED or model is None:
-        return wait(
+        return wait_in_phase(
             state,
             RolloutPhase.PENDING,
             RolloutReason.WaitingForCandidate,

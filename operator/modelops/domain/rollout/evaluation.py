@@ -25,7 +25,7 @@ from modelops.domain.rollout.actions import (
 )
 from modelops.domain.rollout.evaluation_scores import evaluation_dataset
 from modelops.domain.rollout.state import State
-from modelops.domain.rollout.status import wait
+from modelops.domain.rollout.status import wait_in_phase
 from modelops.ports import ProgramState
 
 RETRY_SECONDS = 15.0
@@ -87,7 +87,7 @@ def report_failed_program(
     if not result.get("transient"):
         return latch_abort(state, RolloutReason.EvaluationRefused, told(result, refusal_context(state)))
     message = str(result.get("message", ""))
-    plan = wait(state, phase, RolloutReason.LangSmithUnavailable, message, after=RETRY_SECONDS)
+    plan = wait_in_phase(state, phase, RolloutReason.LangSmithUnavailable, message, after=RETRY_SECONDS)
     retry = RetryProgram(program=program, after=RETRY_SECONDS)
     return Plan(steps=(*plan.steps, retry), requeue_after=RETRY_SECONDS)
 

@@ -16,7 +16,7 @@ from modelops.domain.rollout.evaluation import discard_evaluation_check, is_prov
 from modelops.domain.rollout.evaluation_scores import evaluation_dataset
 from modelops.domain.rollout.routing_write import DesiredRouting, render
 from modelops.domain.rollout.state import State, same_target
-from modelops.domain.rollout.status import wait
+from modelops.domain.rollout.status import wait_in_phase
 
 RETRY_SECONDS = 15.0
 
@@ -35,7 +35,7 @@ def agent_model_is_missing(state: State) -> RolloutPlan | None:
         return latch_abort(
             state, RolloutReason.AgentModelNotFound, f"{message}. All sessions go back to stable"
         )
-    return wait(
+    return wait_in_phase(
         state, state.rollout.status.phase, RolloutReason.AgentModelNotFound, message, after=RETRY_SECONDS
     )
 
@@ -44,7 +44,7 @@ def secret_is_not_usable(state: State) -> RolloutPlan | None:
     """Without the agent's own tokens no service is asked: the installation's tokens are only for cleaning up."""
     if not state.secret_problem:
         return None
-    return wait(
+    return wait_in_phase(
         state,
         state.rollout.status.phase,
         RolloutReason.SecretNotUsable,
@@ -89,7 +89,7 @@ def prompt_contract_is_missing(state: State, candidate: Target) -> RolloutPlan |
     if agent.spec.prompt is not None or is_proven(state):
         return None
     message = f"AgentModel {agent.metadata.name} has no spec.prompt: add the prompt contract that the agent really uses"
-    return wait(state, RolloutPhase.PENDING, RolloutReason.NoPromptContract, message, after=None)
+    return wait_in_phase(state, RolloutPhase.PENDING, RolloutReason.NoPromptContract, message, after=None)
 
 
 def evaluation_dataset_is_missing(state: State, candidate: Target) -> RolloutPlan | None:  # noqa: ARG001
@@ -114,7 +114,7 @@ def open_router_key_is_missing(state: State, candidate: Target) -> RolloutPlan |
         f"AgentModel {agent.metadata.name} has no spec.secretRefs.openRouter, and the evaluation asks {asked} at "
         "OpenRouter: set it to the Secret and the key in it"
     )
-    return wait(state, RolloutPhase.PENDING, RolloutReason.SecretNotUsable, message, after=None)
+    return wait_in_phase(state, RolloutPhase.PENDING, RolloutReason.SecretNotUsable, message, after=None)
 
 
 def another_rollout_is_active(state: State, candidate: Target) -> RolloutPlan | None:  # noqa: ARG001
@@ -126,7 +126,7 @@ def another_rollout_is_active(state: State, candidate: Target) -> RolloutPlan | 
         f"Rollout {record.active.name} has the lock on agent {record.agent}: this rollout waits until that one has "
         "ended"
     )
-    plan = wait(state, RolloutPhase.PENDING, RolloutReason.AnotherRolloutActive, message, after=None)
+    plan = wait_in_phase(state, RolloutPhase.PENDING, RolloutReason.AnotherRolloutActive, message, after=None)
     return replace(plan, steps=(*plan.steps, *discard_evaluation_check(state)))
 
 
@@ -134,7 +134,7 @@ def agents_file_is_not_usable(state: State, candidate: Target) -> RolloutPlan | 
     """The agents' file must be readable before any traffic is promised to the candidate."""
     if state.file is not None:
         return None
-    return wait(
+    return wait_in_phase(
         state,
         RolloutPhase.PENDING,
         RolloutReason.ConfigNotUsable,
@@ -156,7 +156,9 @@ def stable_has_drifted(state: State, candidate: Target) -> RolloutPlan | None:  
             f"the agents' file names {stable.model if stable else 'no model'} as stable and the record names "
             f"{record.stable.model} ({record.stable.version}): make them agree"
         )
-        return wait(state, RolloutPhase.PENDING, RolloutReason.StableDrift, message, after=RETRY_SECONDS)
+        return wait_in_phase(
+            state, RolloutPhase.PENDING, RolloutReason.StableDrift, message, after=RETRY_SECONDS
+        )
     probe = RoutingBlock.aborted(uid=state.uid, step=0, generation=0)
     render(DesiredRouting(block=probe), file=file, agent=record.agent)
     return None

@@ -15,7 +15,7 @@ from modelops.domain.rollout.abort import latch_abort
 from modelops.domain.rollout.actions import RolloutFact, RolloutPlan
 from modelops.domain.rollout.endpoint_cost import planned_micro_usd, reservation_key
 from modelops.domain.rollout.state import State
-from modelops.domain.rollout.status import wait
+from modelops.domain.rollout.status import wait_in_phase
 
 RETRY_SECONDS = 15.0
 
@@ -49,7 +49,7 @@ def estimate_endpoint_cost(state: State, candidate: Target) -> EndpointCost | Ro
             if isinstance(state.price, Outage)
             else "the service lists none: choose a vendor, a region and an instance that it offers"
         )
-        return wait(
+        return wait_in_phase(
             state,
             RolloutPhase.PENDING,
             RolloutReason.PriceUnknown,

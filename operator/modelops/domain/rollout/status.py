@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from modelops.api.v1alpha1.meta import ConditionStatus
 from modelops.api.v1alpha1.rollout import RolloutPhase, RolloutStatus
-from modelops.domain.conditions import with_conditions
-from modelops.domain.plan import Announce, Plan, WriteStatus
+from modelops.domain.plan import Plan
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.rollout.actions import RolloutPlan, RolloutStep
 from modelops.domain.rollout.state import State
+from modelops.domain.status import status_in_phase, write_and_announce
 
 TERMINAL = frozenset(
     {RolloutPhase.SUCCEEDED, RolloutPhase.REJECTED, RolloutPhase.ABORTED, RolloutPhase.FAILED}
@@ -27,29 +26,17 @@ def with_phase(
     **changes: Any,
 ) -> RolloutStatus:
     """The status in this phase for this reason. `facts` are further conditions, with the same reason and message."""
-    old = state.rollout.status
-    generation = state.rollout.metadata.generation
-    terminal = phase in TERMINAL
-    ready = phase is RolloutPhase.SUCCEEDED
-    succeeded = ready if terminal else ConditionStatus.UNKNOWN
-    conditions = with_conditions(
-        old.conditions,
-        {"Ready": ready, **(facts or {}), "Finished": terminal, "Succeeded": succeeded},
-        reason=reason.value,
-        message=message,
-        generation=generation,
+    return status_in_phase(
+        state.rollout.status,
+        phase,
+        reason,
+        message,
+        succeeded=phase is RolloutPhase.SUCCEEDED,
+        terminal=phase in TERMINAL,
+        generation=state.rollout.metadata.generation,
         now=state.now,
-    )
-    moment = state.now.replace(microsecond=0)
-    return old.model_copy(
-        update={
-            "observed_generation": generation,
-            "phase": phase,
-            "reason": reason.value,
-            "finished_at": (old.finished_at or moment) if terminal else None,
-            "conditions": conditions,
-            **changes,
-        }
+        facts=facts,
+        **changes,
     )
 
 
@@ -57,16 +44,18 @@ def status_steps(
     state: State, status: RolloutStatus, reason: RolloutReason, message: str
 ) -> tuple[RolloutStep, ...]:
     """The status write, with an Event where the reason, the phase or the step is new."""
-    if status == state.rollout.status:
-        return ()
     old = state.rollout.status
-    if (old.reason, old.phase, old.step) == (status.reason, status.phase, status.step):
-        return (WriteStatus(status=status),)
-    warning = status.phase in {RolloutPhase.FAILED, RolloutPhase.ABORTED, RolloutPhase.REJECTED}
-    return (WriteStatus(status=status), Announce(reason=reason.value, message=message, warning=warning))
+    return write_and_announce(
+        old,
+        status,
+        reason,
+        message,
+        is_news=(old.reason, old.phase, old.step) != (status.reason, status.phase, status.step),
+        warning=status.phase in TERMINAL - {RolloutPhase.SUCCEEDED},
+    )
 
 
-def wait(
+def wait_in_phase(
     state: State,
     phase: RolloutPhase,
     reason: RolloutReason,

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from modelops.api.v1alpha1.meta import ConditionStatus
 from modelops.api.v1alpha1.trainingrun import TrainingPhase, TrainingRunStatus
-from modelops.domain.conditions import with_conditions
 from modelops.domain.facts import Outage
-from modelops.domain.plan import Announce, Plan, WriteStatus
+from modelops.domain.plan import Plan
 from modelops.domain.reasons import TrainingReason
+from modelops.domain.status import status_in_phase, write_and_announce
 from modelops.domain.training.actions import TrainingPlan, TrainingStep
 from modelops.domain.training.state import State
 
@@ -32,29 +31,17 @@ def with_phase(
 ) -> TrainingRunStatus:
     """The status in this phase for this reason. `facts`: further conditions with the same reason and message."""
     old = state.run.status
-    generation = state.run.metadata.generation
-    ready = phase is TrainingPhase.SUCCEEDED
-    terminal = phase in TERMINAL
-    succeeded = ready if terminal else ConditionStatus.UNKNOWN
-    conditions = with_conditions(
-        old.conditions,
-        {"Ready": ready, **(facts or {}), "Finished": terminal, "Succeeded": succeeded},
-        reason=reason.value,
-        message=message,
-        generation=generation,
+    return status_in_phase(
+        old,
+        phase,
+        reason,
+        message,
+        succeeded=phase is TrainingPhase.SUCCEEDED,
+        terminal=phase in TERMINAL,
+        generation=state.run.metadata.generation,
         now=state.now,
-    )
-    moment = state.now.replace(microsecond=0)
-    return old.model_copy(
-        update={
-            "observed_generation": generation,
-            "phase": phase,
-            "reason": reason.value,
-            "started_at": old.started_at or moment,
-            "finished_at": (old.finished_at or moment) if terminal else None,
-            "conditions": conditions,
-            **changes,
-        }
+        facts=facts,
+        **{"started_at": old.started_at or state.now.replace(microsecond=0), **changes},
     )
 
 
@@ -77,13 +64,15 @@ def status_steps(
     state: State, status: TrainingRunStatus, reason: TrainingReason, message: str
 ) -> tuple[TrainingStep, ...]:
     """The write of the status, with an Event if the reason or the phase is new; empty if nothing changed."""
-    if status == state.run.status:
-        return ()
     old = state.run.status
-    if (old.reason, old.phase) == (status.reason, status.phase):
-        return (WriteStatus(status=status),)
-    warning = status.phase is TrainingPhase.FAILED
-    return (WriteStatus(status=status), Announce(reason=reason.value, message=message, warning=warning))
+    return write_and_announce(
+        old,
+        status,
+        reason,
+        message,
+        is_news=(old.reason, old.phase) != (status.reason, status.phase),
+        warning=status.phase is TrainingPhase.FAILED,
+    )
 
 
 def with_status(state: State, status: TrainingRunStatus) -> State:
