@@ -89,7 +89,7 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
             agent_model=agent,
             record=record,
             record_problem=record_problem,
-            older=self._older(agent),
+            older=self._older_owner(agent),
             file=file,
             file_problem=file_problem,
             file_missing=file_item is None,
@@ -125,7 +125,7 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
         if done.wrote and any(isinstance(step, WriteStatus) for step in plan.steps):
             self._memory(context.state.agent_model).shown_at = self._clock.monotonic()
 
-    def _older(self, agent: AgentModel) -> str:
+    def _older_owner(self, agent: AgentModel) -> str:
         """Name of an older AgentModel over the same agent in the same ConfigMap; empty: there is none."""
 
         def age(of: AgentModel) -> tuple[str, str]:
@@ -149,11 +149,11 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
                     context.credentials.hugging_face, self._services.hub_org
                 )
             case AgentModelFact.LIVE:
-                return await self._observed_live(state.agent_model)
+                return await self._observe_live(state.agent_model)
             case _:
                 assert_never(fact)
 
-    async def _observed_live(self, agent: AgentModel) -> ReconcileContext[State] | None:
+    async def _observe_live(self, agent: AgentModel) -> ReconcileContext[State] | None:
         """Past the cache, which learns it. The file first: what it names was intended in a status before."""
         namespace = agent.metadata.namespace
         await self._reader.raw(CONFIG_MAPS, namespace, agent.spec.config.config_map_ref.name, live=True)
@@ -196,15 +196,14 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
     async def _settle_orphaned_attempt(
         self, action: SettleOrphanedAttempt, state: State, context: ReconcileContext[State]
     ) -> Mapping[str, Any] | None:
-        """Paid job 11, for a run that is gone: close, stop and list its jobs, then settle the reservation.
+        """Paid job 11, for a run that was deleted: closes the attempt, stops its jobs, and settles the reservation.
 
-        It is settled only when no job was seen to run for as long as a lost submission may take to show up.
+        It is settled only after no job has run for as long as a lost submission may take to appear in the list.
         """
-        token, record = context.credentials.hugging_face, state.record
-        assert record is not None
+        token, record = context.credentials.hugging_face, state.require_record()
         uid, attempt, key = action.uid, action.attempt, action.key
         if next(with_uid(self._reader.cache, uid), None) is not None:
-            return {"outcome": "the object is there, but this operator cannot read it"}
+            return {"outcome": "the object exists, but this operator cannot read it"}
         if state.secret_problem and not state.can_clean_up:
             return {"outcome": f"waits for credentials: {state.secret_problem}"}
         label = attempt_label(installation=self._installation, uid=uid, attempt=attempt)
@@ -239,8 +238,10 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
     async def _settle(
         self, record: Record, key: str, jobs: Any, context: ReconcileContext[State], *, forgotten: str
     ) -> None:
-        """`forgotten`: the job that trained, where its service does not know it any more, as one in this cluster that
-        went with its run: the whole reservation is booked, at least.
+        """Books the cost of the jobs.
+
+        `forgotten`: the job that trained, if its service no longer knows it, such as a job in this cluster that was
+        deleted with its run. Then at least the whole reservation is booked.
         """
         from modelops.domain.training.outcome.settlement import billed_seconds
         from modelops.domain.training.pricing.estimate import billed_micro_usd

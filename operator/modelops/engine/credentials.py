@@ -1,4 +1,4 @@
-"""Reads the tokens of an agent from its Secrets, and says what is wrong where one is not usable."""
+"""Reads the tokens of an agent from its Secrets, and reports why a Secret cannot be used."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ MISSING_SECRET_SECONDS = 2.0
 
 
 class CredentialReader:
-    """Reads Secrets past the cache, which holds none, and keeps them for half a minute."""
+    """Reads Secrets from the API server, because the cache has none, and keeps them for half a minute."""
 
     def __init__(self, kube: Kube, clock: Clock, *, installation: Credentials | None = None) -> None:
         self._kube = kube
         self._clock = clock
         self._installation = installation or Credentials()
-        """The installation's own credentials, to end what bills where an agent's Secret is gone."""
+        """The installation's own credentials: they stop jobs and endpoints if an agent's Secret was deleted."""
         self._secrets: dict[tuple[str, str], tuple[float, Json | None]] = {}
 
     async def read(
@@ -66,7 +66,7 @@ class CredentialReader:
         )
 
     def _is_gone(self, namespace: str, reference: SecretKeyReference) -> bool:
-        """Whether the Secret did not exist when it was last asked for; one without label or key is not gone."""
+        """Whether the Secret did not exist at the last read. A Secret without the label or the key does exist."""
         _, item = self._secrets.get((namespace, reference.name), (0.0, {}))
         return item is None
 
@@ -76,7 +76,7 @@ class CredentialReader:
         kept = SECRET_SECONDS if known is not None and known[1] is not None else MISSING_SECRET_SECONDS
         if known is None or now - known[0] > kept:
             item = await self._kube.get(SECRETS, namespace, reference.name)
-            # What nobody asks for any more is not kept.
+            # Secrets that are no longer used are dropped.
             for old in [k for k, (read_at, _) in self._secrets.items() if now - read_at > SECRET_SECONDS]:
                 del self._secrets[old]
             known = self._secrets[namespace, reference.name] = (now, item)

@@ -1,4 +1,4 @@
-"""Carrying out a plan: in order, each write conditional on what was decided from; the first failure ends it.
+"""Executes a plan: step by step, each write conditional on the version that was decided from, until one fails.
 
 Nothing is sent twice. After a definite conflict, and after a lost answer, exactly that object is read live
 into the cache, so that the next decision is made from what is true.
@@ -58,7 +58,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class WriteBase:
-    """What a decision was made from, with metadata.resourceVersion; answers to our own writes replace it.
+    """The objects that a decision was made from, with metadata.resourceVersion; answers to our own writes replace them.
 
     `object`: of our kind. `record`, `file`: ConfigMaps, None where there is none.
     """
@@ -70,7 +70,7 @@ class WriteBase:
 
 @dataclass(frozen=True, kw_only=True)
 class Executed:
-    """How far a plan came.
+    """How much of a plan was executed.
 
     `done`: all of it. `conflict`: this object is not what the decision was made from (now it is read live):
     decide again at once. `rebase`: the intent whose file write met a definite conflict after being sent once.
@@ -88,7 +88,7 @@ class Executed:
 
 
 class _Overtaken(Exception):
-    """The cache already has what a live read after a conflict would show."""
+    """The cache already has the newer object, so nothing was sent and no live read is needed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +102,7 @@ class _Target:
 
 
 class Executor:
-    """Carries out plans against the Kubernetes API; shared by the reconcilers of all kinds."""
+    """Executes plans with the Kubernetes API; shared by the reconcilers of all kinds."""
 
     def __init__(
         self,
@@ -186,7 +186,7 @@ class Executor:
         await self._kube.event(regarding, reason=reason, message=message, warning=warning)
 
     async def delete(self, resource: Resource, item: Json) -> None:
-        """Deletes exactly this version of the object; one that is gone is no error."""
+        """Deletes exactly this version of the object; a deleted object is no error."""
         metadata = item["metadata"]
         await self._kube.delete(
             resource,
@@ -247,7 +247,7 @@ class Executor:
         return 1
 
     async def _write_record(self, step: WriteRecord, write_base: WriteBase, target: _Target) -> int:
-        """One at a time for each record. Where somebody else here wrote it since, nothing is sent."""
+        """One write at a time for each record. If this process wrote it since it was read, nothing is sent."""
         namespace, name, _ = target.record
         lock = self._record_locks.setdefault((namespace, name), asyncio.Lock())
         async with lock:
@@ -299,7 +299,7 @@ class Executor:
         return answer
 
     async def _read(self, part: Part, write_base: WriteBase, target: _Target) -> None:
-        """Reads one object live, into the cache and into what is held."""
+        """Reads one object live, into the cache and the write base."""
         if part == "object":
             resource = target.resource
             namespace, name = (
@@ -335,7 +335,7 @@ def _part(step: Write | Action) -> Part | None:
 
 
 def _who(item: Json) -> dict[str, str]:
-    """What a log line says of the object."""
+    """The fields that a log line has for the object."""
     metadata = item["metadata"]
     return {
         "kind": item.get("kind", ""),

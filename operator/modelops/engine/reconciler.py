@@ -1,4 +1,4 @@
-"""The loop of every kind: observe, decide, fetch what the decision lacks, act, until nothing is left."""
+"""The loop of every kind: observe, decide, fetch the facts that the decision lacks, act, and repeat."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ FactT = TypeVar("FactT", bound=Fact)
 
 MOST_ROUNDS = 32
 PAUSE_SECONDS = 0.5
-"""After so many rounds without rest, others get their turn."""
+"""The pause after this many rounds, so that other objects get their turn."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReconcileContext(Generic[StateT]):
-    """One observation, with what its writes are conditional on."""
+    """One observation of an object, with the objects that its writes are conditional on."""
 
     state: StateT
     write_base: WriteBase
@@ -46,11 +46,11 @@ class ObjectMemory:
     """What this process remembers of one object beyond its status; each kind adds its own."""
 
     cleaned_up: bool = False
-    """Whether what the finished object still held in this process was given up."""
+    """Whether the resources that this process used for the finished object were released."""
 
 
 class Reconciler(ABC, Generic[StateT, ActionT, FactT, MemoryT]):
-    """Level-triggered: what happens depends on what is, never on which event came."""
+    """Level-triggered: a decision depends on the observed state, never on the event that caused it."""
 
     resource: Resource
     service = "Hugging Face"
@@ -68,7 +68,7 @@ class Reconciler(ABC, Generic[StateT, ActionT, FactT, MemoryT]):
         self._refusals: dict[tuple[str, str], str] = {}
 
     async def reconcile(self, namespace: str, name: str) -> float | None:
-        """Returns seconds until the next look if nothing happens; None: only on events."""
+        """Returns the seconds until the next reconcile if no event comes; None: only events cause one."""
         key = namespace, name
         for _ in range(MOST_ROUNDS):
             context = await self._observe(namespace, name)
@@ -122,7 +122,7 @@ class Reconciler(ABC, Generic[StateT, ActionT, FactT, MemoryT]):
     async def _authorised(
         self, action: ActionT, state: StateT, context: ReconcileContext[StateT]
     ) -> Mapping[str, Any] | None:
-        """Performs the action, unless it would start something with a token that is not the agent's."""
+        """Performs the action, unless it needs the agent's own token and only the installation's is there."""
         if context.credentials.borrowed and action.authority is Authority.AGENT:
             name = type(action).__name__
             raise Refused(f"{name} needs the agent's own token: the installation's only ends what bills")
@@ -131,7 +131,7 @@ class Reconciler(ABC, Generic[StateT, ActionT, FactT, MemoryT]):
     async def _decide_with_facts(
         self, context: ReconcileContext[StateT]
     ) -> tuple[Plan[ActionT, FactT], StateT]:
-        """The plan; facts that it lacks are fetched one by one."""
+        """The plan, with the facts that it needed: each is fetched, and then the decision is made again."""
         state = context.state
         plan = self._decide(state)
         while plan.needs is not None:
@@ -148,9 +148,9 @@ class Reconciler(ABC, Generic[StateT, ActionT, FactT, MemoryT]):
         return changed
 
     async def _load(self, kind: type[KindT], namespace: str, name: str) -> tuple[Json, KindT] | None:
-        """The object as the cache has it, and parsed; None where it is gone or an older schema let it in.
+        """The object as the cache has it, and parsed; None if it was deleted, or if this version cannot read it.
 
-        What was remembered of an object that is gone is forgotten, also where a new one has its name.
+        The memory of a deleted object is dropped, also if a new object has its name.
         """
         item = self._reader.cache.get(self.resource, namespace, name)
         known = self._memories.uid(namespace, name)
@@ -161,13 +161,13 @@ class Reconciler(ABC, Generic[StateT, ActionT, FactT, MemoryT]):
         return (item, found) if item is not None and found is not None else None
 
     async def _clean_up_finished(self, uid: str, memory: MemoryT) -> None:
-        """Once for each object that has finished."""
+        """Releases the resources of a finished object once."""
         if not memory.cleaned_up:
             memory.cleaned_up = True
             await self._clean_up(uid)
 
     async def _clean_up(self, uid: str) -> None:
-        """The object finished or is gone: gives up what this process still holds for it."""
+        """Releases the resources that this process uses for an object that finished or was deleted."""
 
     @abstractmethod
     def _new_memory(self) -> MemoryT:
@@ -175,7 +175,7 @@ class Reconciler(ABC, Generic[StateT, ActionT, FactT, MemoryT]):
 
     @abstractmethod
     async def _observe(self, namespace: str, name: str) -> ReconcileContext[StateT] | None:
-        """What is; None where the object is gone."""
+        """The state of the object; None if it was deleted."""
 
     @abstractmethod
     def _decide(self, state: StateT) -> Plan[ActionT, FactT]:
@@ -192,9 +192,9 @@ class Reconciler(ABC, Generic[StateT, ActionT, FactT, MemoryT]):
         """An action outside Kubernetes; returns what its trace says of the outcome."""
 
     def _before_plan(self, context: ReconcileContext[StateT], plan: Plan[ActionT, FactT]) -> None:
-        """Right before a plan is carried out."""
+        """Runs right before a plan is executed."""
 
     def _after_plan(
         self, context: ReconcileContext[StateT], plan: Plan[ActionT, FactT], done: Executed
     ) -> None:
-        """After a plan: what this process remembers."""
+        """Runs after a plan was executed, to update the memory."""

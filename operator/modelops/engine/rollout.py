@@ -51,30 +51,30 @@ MODULES = {
     EvaluationProgram.CHECK: "modelops.evaluation.check",
     EvaluationProgram.EVALUATION: "modelops.evaluation",
 }
-LONGEST_GAP = 3
-"""Looks that may be missed before the time between two of them counts no more: nobody has seen it healthy."""
+MAX_MISSED_RECONCILES = 3
+"""If more reconciles than this are missed, the time between two of them does not count as healthy."""
 STALE_SECONDS = 90.0
-"""How long a watch may be silent: it is begun anew after 70 s without a bookmark."""
+"""Silence after which a watch counts as dead. A live watch is restarted after 70 s without a bookmark."""
 CONFIRM_SECONDS = 30.0
-"""How old the last certain sight of an active rollout may be: a watch can be dead without saying so."""
+"""Age of the last confirmed read of an active rollout after which it is read live: a dead watch reports no error."""
 
 
 @dataclass
 class Memory(ObjectMemory):
-    """What this process knows of a rollout beyond its status. Moments are on the monotonic clock."""
+    """What this process knows about a rollout beyond its status. Times are on the monotonic clock."""
 
     rebase: tuple[str, RoutingBlock | None] | None = None
     healthy_seconds: float = 0.0
     last_healthy: float | None = None
     pause: tuple[int, int] = (-1, 0)
-    """Step, and healthy seconds of it that the status has; the two before count what came since."""
+    """Step and its healthy seconds as the status has them; the two fields above count the time since then."""
     first_bad: float | None = None
     tombstoned: float | None = None
     write_ms: int | None = None
     effect_ms: int | None = None
     not_before: dict[EvaluationProgram, float] = field(default_factory=dict)
     confirmed: tuple[str, float] = ("", 0.0)
-    """resourceVersion that the API server confirmed, and when."""
+    """The resourceVersion that the API server confirmed, and when it did."""
 
 
 class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
@@ -108,7 +108,7 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
             return None
         item, rollout = loaded
         if rollout.status.intent is not None and rollout.status.phase not in TERMINAL:
-            sure = await self._confirmed(item, rollout)
+            sure = await self._confirm_live(item, rollout)
             if sure is None:
                 return None
             item, rollout = sure
@@ -119,7 +119,7 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
         agent = self._reader.agent_model(namespace, reference)
         record_item, record, _ = await self._reader.record(namespace, reference)
         credentials, problem = await self._credentials.read(namespace, agent)
-        where = file_of(agent, record)
+        where = file_location(agent, record)
         file_item, file, file_problem = (
             await self._reader.file(namespace, *where)
             if where
@@ -152,7 +152,7 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
         )
 
     async def _clean_up(self, uid: str) -> None:
-        """The rollout ended or is gone: its programs' folders go."""
+        """The rollout finished or was deleted: the folders of its programs are removed."""
         for program in EvaluationProgram:
             await self._services.programs.stop(program_name(program, uid))
 
@@ -173,14 +173,14 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
             namespace, agent, state.record.agent, generation=generation, salt=state.uid
         )
         if self._agents.silence(namespace, agent) > STALE_SECONDS:
-            # Nobody knows which Pods there are or what the file says: no time counts and nothing is raised.
+            # The watches are dead, so Pods and file may have changed: no time counts, and the weight is not raised.
             return replace(reports, in_sync=0)
         return reports
 
-    async def _confirmed(self, item: Json, rollout: Rollout) -> tuple[Json, Rollout] | None:
-        """The rollout as it is for certain: an abort must not wait for a watch that is silently dead.
+    async def _confirm_live(self, item: Json, rollout: Rollout) -> tuple[Json, Rollout] | None:
+        """The rollout as the API server has it, so that an abort does not wait for a dead watch.
 
-        None where it is gone. Raises Unavailable where that cannot be told at the moment.
+        None if it was deleted. Raises Unavailable if the API server does not answer.
         """
         meta, memory = rollout.metadata, self._memory(rollout)
         version, now = str(item["metadata"]["resourceVersion"]), self._clock.monotonic()
@@ -196,7 +196,7 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
         return item, rollout
 
     def _memory_of(self, state: State) -> Memory:
-        """As it is, whatever the status counts by now."""
+        """The memory without a reset, even if the status counts another pause by now."""
         meta = state.rollout.metadata
         return self._memories.of(meta.namespace, meta.name, meta.uid)
 
@@ -210,15 +210,15 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
         return memory
 
     def _since_healthy(self, memory: Memory) -> float:
-        """Seconds since the last healthy look that may count: not those in which nobody looked."""
+        """Seconds since the last healthy reconcile, without those in which reconciles were missed."""
         if memory.last_healthy is None:
             return 0.0
-        longest = LONGEST_GAP * self._settings.look_seconds
+        longest = MAX_MISSED_RECONCILES * self._settings.look_seconds
         return min(self._clock.monotonic() - memory.last_healthy, longest)
 
     def _measurements(self, state: State, memory: Memory, reports: AgentReports | None) -> CanaryMeasurements:
         now = self._clock.monotonic()
-        if reports is None or not bad(state, reports):
+        if reports is None or not canary_looks_worse(state, reports):
             memory.first_bad = None
         elif memory.first_bad is None:
             memory.first_bad = now - reports.newest_seconds
@@ -235,7 +235,7 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
         )
 
     def _before_plan(self, context: ReconcileContext[State], plan: RolloutPlan) -> None:  # noqa: ARG002
-        # Whatever comes of the plan, the write before it no longer stands for anything.
+        # A rebase is allowed only for the plan that follows the conflict.
         self._memory(context.state.rollout).rebase = None
 
     def _after_plan(self, context: ReconcileContext[State], plan: RolloutPlan, done: Executed) -> None:
@@ -252,7 +252,7 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
         candidate = state.rollout.status.candidate
         match fact:
             case RolloutFact.FILE_IS_LIVE:
-                where = file_of(state.agent_model, state.record)
+                where = file_location(state.agent_model, state.record)
                 assert where is not None
                 namespace = state.rollout.metadata.namespace
                 item, file, problem = await self._reader.file(namespace, *where, live=True)
@@ -380,7 +380,7 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
             program_name(action.program, state.uid),
             MODULES[action.program],
             dict(action.input),
-            environment(action.input, context.credentials),
+            program_secrets(action.input, context.credentials),
         )
 
 
@@ -389,11 +389,11 @@ def program_name(program: EvaluationProgram, uid: str) -> str:
     return f"{program.value}-{uid}"
 
 
-def environment(given: Mapping[str, Any], credentials: Credentials) -> dict[str, str]:
-    """Secrets of an evaluation's programs, by environment only."""
+def program_secrets(program_input: Mapping[str, Any], credentials: Credentials) -> dict[str, str]:
+    """Secrets of an evaluation program; it gets them in its environment only."""
 
     def key(arm: str) -> str:
-        at_openrouter = given["arms"][arm]["service"] == "openrouter"
+        at_openrouter = program_input["arms"][arm]["service"] == "openrouter"
         return credentials.open_router if at_openrouter else credentials.hugging_face
 
     return {
@@ -404,7 +404,7 @@ def environment(given: Mapping[str, Any], credentials: Credentials) -> dict[str,
     }
 
 
-def file_of(agent: AgentModel | None, record: Record | None) -> tuple[str, str, str] | None:
+def file_location(agent: AgentModel | None, record: Record | None) -> tuple[str, str, str] | None:
     """ConfigMap, key and agent of the file: from the record, so that an abort needs no AgentModel."""
     if record is not None:
         return record.config_map, record.config_key, record.agent
@@ -414,8 +414,8 @@ def file_of(agent: AgentModel | None, record: Record | None) -> tuple[str, str, 
     return reference.name, reference.key, agent.spec.agent
 
 
-def bad(state: State, reports: AgentReports) -> bool:
-    """Whether the canary shows the first sign of what would be a breach."""
+def canary_looks_worse(state: State, reports: AgentReports) -> bool:
+    """Whether the canary shows the first sign of a later breach. Detection times are measured from it."""
     if reports.canary.errors > 0 and (
         reports.canary.errors * max(1, reports.stable.requests)
         > reports.stable.errors * reports.canary.requests

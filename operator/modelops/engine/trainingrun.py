@@ -55,27 +55,28 @@ from modelops.ports import (
 )
 
 PROGRAM = "modelops.datasets"
-LOOK_SECONDS = 5.0
+UNPOLLED_JOB_SECONDS = 5.0
+"""Until a job that the shared poller has not read yet is asked for again."""
 PRICE_SECONDS = 60.0
 BASE_SECONDS = 10.0
 """How old a price list and the head of a base model may be."""
-SAME_HUB = ("HF_ENDPOINT", "MODELOPS_SANDBOX")
+SHARED_VARIABLES = ("HF_ENDPOINT", "MODELOPS_SANDBOX")
 CONFIG_SECONDS = 3600.0
-"""For how long a base model's configuration is remembered: a revision never changes."""
+"""For how long a base model's files are cached. They are those of one revision, which never changes."""
 
 
 @dataclass
 class Memory(ObjectMemory):
-    """What this process knows of a run beyond its status; the protocol allows for forgetting it."""
+    """What this process knows about a run beyond its status. The protocol also works when a restart loses it."""
 
     intent: tuple[int, int] = (0, 0)
-    """Attempt and number of submissions that the rest speaks of."""
+    """Attempt and number of submissions that the three fields below belong to."""
     submission: Submission | None = None
     settling_since: float | None = None
     attempt_claim: AttemptClaim | None = None
     not_before: dict[type[RetryDataset | ForgetSubmission], float] = field(default_factory=dict)
     released_jobs: set[str] = field(default_factory=set)
-    """Jobs in this cluster that nothing holds any more."""
+    """Jobs in this cluster whose finalizer was removed."""
 
 
 class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact, Memory]):
@@ -134,7 +135,7 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact, Memo
             secret_problem=problem,
             can_clean_up=bool(credentials.hugging_face),
             submission=memory.submission,
-            settle_period_passed=self._settled(run, memory),
+            settle_period_passed=self._settle_period_passed(run, memory),
         )
         return ReconcileContext(
             state=state,
@@ -144,8 +145,8 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact, Memo
             agent=record.agent if record else "",
         )
 
-    def _settled(self, run: TrainingRun, memory: Memory) -> bool:
-        """Whether a submission whose answer is not known has had its time to show up in the list."""
+    def _settle_period_passed(self, run: TrainingRun, memory: Memory) -> bool:
+        """Whether a submission with a lost answer has had the settle period to appear in the service's list."""
         if run.status.job is None or run.status.job.id or memory.submission is not None:
             return False
         now = self._clock.monotonic()
@@ -163,12 +164,12 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact, Memo
         return memory
 
     async def _clean_up(self, uid: str) -> None:
-        """The run ended or is gone: its job is watched no longer, and its program's folder goes."""
+        """The run finished or was deleted: the poller stops watching its job, and its program's folder is removed."""
         self._poller.forget(uid)
         await self._services.programs.stop(f"dataset-{uid}")
 
     async def _release_jobs(self, run: TrainingRun) -> None:
-        """Jobs in this cluster that were cancelled need to be seen no longer, once their attempts are booked."""
+        """Removes the finalizers of cancelled jobs in this cluster whose attempts are booked."""
         account, released_jobs = (
             account_of(run, hub_org=self._settings.hub_org),
             self._memory(run).released_jobs,
@@ -180,7 +181,7 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact, Memo
             released_jobs.add(job_id)
 
     def _nonce(self, state: State) -> str:
-        """Follows from the attempt: a restart reads the same reports, a dataset cannot guess it."""
+        """The nonce of an attempt's reports. A restart computes the same one; the text of a dataset cannot guess it."""
         text = f"{self._settings.installation}/{state.uid}/{state.attempt}/nonce"
         return hashlib.sha256(text.encode()).hexdigest()[:20]
 
@@ -233,7 +234,7 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact, Memo
         )
 
     async def _claim(self, state: State, token: str) -> AttemptClaim | None:
-        """Committed once and never changed: who has the attempt is asked until somebody has."""
+        """The attempt's claim. It is committed once and never changes, so the Hub is asked only until there is one."""
         memory = self._memory(state.run)
         if memory.attempt_claim is None:
             memory.attempt_claim = await self._services.hub.attempt_claim(
@@ -254,7 +255,7 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact, Memo
         return await self._tokenizers.get(key, lambda: self._tokenizer_files(base, token))
 
     async def _tokenizer_files(self, base: ModelInfo, token: str) -> TokenizerFiles:
-        """Three small files of one revision; those that the repository does not have are empty."""
+        """Three small files of one revision. A file that the repository does not have is empty."""
 
         async def found(path: str) -> str:
             if path not in base.files:
@@ -268,11 +269,11 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact, Memo
         )
 
     def _watched_job(self, state: State, token: str) -> Sighting:
-        """From the shared poller, which reads the last log before it tells of an end."""
+        """The job as the shared poller has it. The poller reads the last log before it reports that a job has ended."""
         job = state.run.status.job
         assert job is not None
         namespace = billed_namespace(state)
-        # In this cluster a token says nothing, and a namespace is listed once, whoever asks.
+        # A job in this cluster needs no token, so one list of a namespace serves the runs of all agents.
         token = "" if engine_of(namespace) else token
         watch = Watch(
             key=state.uid, token=token, namespace=namespace, job_id=job.id, nonce=self._nonce(state)
@@ -281,7 +282,9 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact, Memo
         sighting = self._poller.watch(watch, known=submission.job if submission else None)
         if sighting.job is None and not sighting.gone:
             self._poller.soon()
-            raise Unavailable(sighting.problem or "the job was not looked at yet", retry_after=LOOK_SECONDS)
+            raise Unavailable(
+                sighting.problem or "the job was not looked at yet", retry_after=UNPOLLED_JOB_SECONDS
+            )
         return sighting
 
     async def _perform(
@@ -317,13 +320,13 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact, Memo
                 assert_never(action)
         return None
 
-    def _of_the_cluster(self, state: State) -> Mapping[str, str]:
-        """A job in this cluster asks the Hub that the operator asks; a Hugging Face job has its own way there."""
+    def _hub_variables(self, state: State) -> Mapping[str, str]:
+        """The operator's own Hub address, for a job in this cluster; a Hugging Face job knows its Hub."""
         known = self._services.program_environment if cluster_hardware(state.run) is not None else {}
-        return {name: known[name] for name in SAME_HUB if name in known}
+        return {name: known[name] for name in SHARED_VARIABLES if name in known}
 
     def _placement(self, run: TrainingRun, state: State) -> Placement | None:
-        """Only for a job in this cluster. `run`: as it is by now, with the price that the attempt was offered at."""
+        """Settings of a job in this cluster, None for others. `run`: the newest object, with the attempt's price."""
         own, agent, meta, price = cluster_hardware(run), state.agent_model, run.metadata, run.status.estimate
         if own is None:
             return None
@@ -348,7 +351,7 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact, Memo
         return True
 
     async def _submit(self, action: SubmitJob, state: State, token: str) -> Mapping[str, Any] | None:
-        """The POST, because the intent was written just before; its answer is remembered, not assumed."""
+        """The POST. The intent was written just before; the answer is kept in memory for the next decision."""
         item = self._reader.cache.get(TRAINING_RUNS, state.run.metadata.namespace, state.run.metadata.name)
         run = self._reader.parsed(TrainingRun, item) if item is not None else None
         if run is None:
@@ -363,7 +366,7 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact, Memo
             command=self._trainer.command,
             environment={
                 **self._trainer.environment,
-                **self._of_the_cluster(state),
+                **self._hub_variables(state),
                 "MODELOPS_RUN": json.dumps(action.run, sort_keys=True),
                 "MODELOPS_NONCE": self._nonce(state),
             },
@@ -389,8 +392,10 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact, Memo
 
 
 def jobs_to_release(run: TrainingRun) -> tuple[str, ...]:
-    """Names of the jobs of its attempts that are over, also where the status never had them; but for one that ended
-    well by itself: nothing held that."""
+    """Names of the jobs of finished attempts, including jobs that the status never named.
+
+    A job that succeeded by itself is left out: it never had the finalizer.
+    """
     past = tuple(cluster_job_name(attempt.label) for attempt in run.status.attempts)
     job = run.status.job
     if run.status.phase not in TERMINAL or job is None:
