@@ -42,7 +42,9 @@ class InstantPrograms:
         result = self._results.get(name)
         return None if result is None else ProgramState(result=result)
 
-    async def start(self, name: str, module: str, given: Json, environment: Mapping[str, str]) -> None:
+    async def start(
+        self, name: str, module: str, program_input: Json, environment: Mapping[str, str]
+    ) -> None:
         """Stores the result and reports the end of the program."""
         self._results[name] = dataset_result() if module == "modelops.datasets" else evaluation_result()
         asyncio.get_running_loop().call_soon(self._ended, name)

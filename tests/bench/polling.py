@@ -9,7 +9,8 @@ from tests.bench.table import Row
 
 from modelops.adapters.huggingface import HuggingFaceConnection, HuggingFaceJobs
 from modelops.engine.clock import SystemClock
-from modelops.engine.poller import READS_PER_POLL, SharedJobPoller, Watch
+from modelops.engine.poller import READS_PER_POLL, SharedJobPoller
+from modelops.engine.watched_job import WatchedJob
 from modelops.ports import JobRequest
 from modelops.runtime.call_counter import count_calls
 from modelops.runtime.metrics import Metrics
@@ -46,7 +47,7 @@ async def _measure(env: Environment, jobs: HuggingFaceJobs) -> list[Row]:
     followed = count_calls(jobs, service="jobs", metrics=metrics)
     poller = SharedJobPoller(followed, clock=SystemClock(), changed=lambda _: None)
     for job_id in ids:
-        poller.watch(Watch(key=job_id, token=token, namespace=ORG, job_id=job_id, nonce="0" * 20))
+        poller.watch(WatchedJob(key=job_id, token=token, namespace=ORG, job_id=job_id, nonce="0" * 20))
     first = await _calls_of_one_poll(env, poller, metrics)
     later = [await _calls_of_one_poll(env, poller, metrics) for _ in range(POLLS)]
     lists = [calls["lists"] for calls in (first, *later)]

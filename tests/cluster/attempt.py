@@ -12,7 +12,7 @@ from modelops.api.v1alpha1.cluster_hardware import KubernetesBackend, TrainJobBa
 from modelops.domain.training.naming import attempt_label
 from modelops.engine.clock import SystemClock
 from modelops.engine.resources import TRAINING_RUNS
-from modelops.ports import Job, Json, Placement, Resource
+from modelops.ports import ClusterJobSettings, Job, Json, Resource
 
 TRAINING_RUN = {
     "apiVersion": "modelops.code-chef.dev/v1alpha1",
@@ -53,11 +53,11 @@ class ClusterAttempt:
         """Name of the job, as `naming.cluster_job_name` makes it."""
         return f"modelops-{self.uid.replace('-', '')[:20]}-1"
 
-    def placement(
+    def cluster_settings(
         self, backend: KubernetesBackend | TrainJobBackend, *, usd_micro_per_hour: int
-    ) -> Placement:
+    ) -> ClusterJobSettings:
         """The job's settings; its Hugging Face token is in key `hf` of Secret `tokens`."""
-        return Placement(
+        return ClusterJobSettings(
             backend=backend,
             run_name="docs-1",
             run_uid=self.uid,

@@ -60,9 +60,9 @@ class Agent:
         assert done.returncode == 0, done
         return done.stdout
 
-    def published(self, number: int, **told: Any) -> Published:
+    def published(self, number: int, **lineage: Any) -> Published:
         created = f"2025120{number}-220000"
-        given = {"version": f"v1.{number}.0-rc.1", "created": created, "uid": self.uids[number], **told}
+        given = {"version": f"v1.{number}.0-rc.1", "created": created, "uid": self.uids[number], **lineage}
         return publish(self.hf, org=ORG, **given)
 
     def publish_three(self) -> list[Published]:
@@ -117,7 +117,7 @@ def test_a_record_that_changes_meanwhile_is_read_again_and_keeps_the_change(
     from modelops.cli import rebuild
     from modelops.cli.agent_snapshot import AgentSnapshot
     from modelops.cli.cluster_agents import ClusterAgents
-    from modelops.domain.hub_repositories import DatasetRepository, ModelRepository, Shelf
+    from modelops.domain.hub_repositories import DatasetRepository, ModelRepository, RepositoryCatalog
 
     conflicts: list[str] = []
 
@@ -132,14 +132,14 @@ def test_a_record_that_changes_meanwhile_is_read_again_and_keeps_the_change(
 
     config.load_kube_config(config_file=str(cluster.kubeconfig))  # type: ignore[no-untyped-call]
     made = agent.published(1)
-    told = {"agent": "docs", "version": "v1.1.0-rc.1", "run": agent.uids[1], "method": "sft"}
-    shelf = Shelf(
-        models=(ModelRepository(repo=made.repo, revision=made.revision, published_at="t", told=told),),
+    lineage = {"agent": "docs", "version": "v1.1.0-rc.1", "run": agent.uids[1], "method": "sft"}
+    catalog = RepositoryCatalog(
+        models=(ModelRepository(repo=made.repo, revision=made.revision, published_at="t", lineage=lineage),),
         datasets=(DatasetRepository(repo=made.data),),
     )
     agents = ConflictingAgents()
     (snapshot,) = agents.list_named(agent.namespace, ["docs"])
-    rebuild.merge_and_write(agents, snapshot, shelf, dry_run=False)
+    rebuild.merge_and_write(agents, snapshot, catalog, dry_run=False)
     record = agent.record()
     assert conflicts
     assert (record.candidates_compared, [e.hub_repo for e in record.history]) == ({"ds@1": 7}, [made.repo])
@@ -249,9 +249,12 @@ def test_an_interrupted_removal_is_reported_and_finished_the_next_time(
     agent.sandbox.fault("hub", method="DELETE", **fault)
     done = agent.modelops(*prune, *PRUNE, "--yes")
     assert (done.returncode, "deleting model" in done.stderr) == (2, True), done
-    begun = agent.record().entry_of(first.repo)
-    assert begun is not None
-    assert (PRUNING in begun.lineage, PRUNED in begun.lineage) == (True, False)
+    with_removal_announced = agent.record().entry_of(first.repo)
+    assert with_removal_announced is not None
+    assert (PRUNING in with_removal_announced.lineage, PRUNED in with_removal_announced.lineage) == (
+        True,
+        False,
+    )
     # The removal was announced, so it is finished with another policy, too.
     agent.succeed(*prune, "--older-than", "9999d", "--keep", "3", "--yes")
     assert [agent.exists(one.repo) for one in (first, second, third)] == [False, False, True]
@@ -274,8 +277,8 @@ def test_a_rollout_that_takes_the_agent_lock_meanwhile_keeps_its_model(
     from modelops.cli.agent_snapshot import AgentSnapshot
     from modelops.cli.cluster_agents import ClusterAgents
     from modelops.cli.repository_removal import decide_and_remove, read_hub
-    from modelops.domain.pruning import Policy
-    from modelops.domain.record import Active
+    from modelops.domain.pruning import PrunePolicy
+    from modelops.domain.record import ActiveRollout
 
     first, _, _ = agent.publish_three()
     config.load_kube_config(config_file=str(cluster.kubeconfig))  # type: ignore[no-untyped-call]
@@ -288,7 +291,7 @@ def test_a_rollout_that_takes_the_agent_lock_meanwhile_keeps_its_model(
                 ConflictingAgents.claimed = True
                 now = agent.record()
                 candidate = now.stable.model_copy(update={"version": "v1.1.0-rc.1", "model": first.repo})
-                active = Active(uid="u", name="undo", digest="d", candidate=candidate)
+                active = ActiveRollout(uid="u", name="undo", digest="d", candidate=candidate)
                 agent.patch(now.with_(active=active).to_data())
             super().write_record(snapshot, record)
 
@@ -299,10 +302,10 @@ def test_a_rollout_that_takes_the_agent_lock_meanwhile_keeps_its_model(
     from modelops.cli.hub_access import query_hub
 
     hub_contents = query_hub(lambda hub: read_hub(hub, ORG, None))
-    policy = Policy(older_than=timedelta(days=1), keep=1)
-    verdicts = decide_and_remove(ConflictingAgents(), given, "docs", hub_contents, policy)
+    policy = PrunePolicy(older_than=timedelta(days=1), keep=1)
+    decisions = decide_and_remove(ConflictingAgents(), given, "docs", hub_contents, policy)
     assert ConflictingAgents.claimed
-    assert "Rollout undo tries it" in next(v.why for v in verdicts if v.repo == first.repo)
+    assert "candidate of Rollout undo" in next(v.reason for v in decisions if v.repo == first.repo)
     assert agent.exists(first.repo)
     entry = agent.record().entry_of(first.repo)
     assert entry is not None
@@ -343,8 +346,8 @@ def test_a_model_of_another_namespace_is_never_removed(agent: Agent, kubectl: Ku
         result = json.loads(agent.succeed("prune", "docs", "-n", agent.namespace, *PRUNE, "-o", "json"))
     finally:
         kubectl("delete", "namespace", other, "--wait=false", check=True)
-    verdict = next(one for one in result if one["repo"] == first.repo)
-    assert (verdict["removed"], verdict["why"]) == (False, "stable of docs: v1.1.0")
+    decision = next(one for one in result if one["repo"] == first.repo)
+    assert (decision["removed"], decision["reason"]) == (False, "stable of docs: v1.1.0")
 
 
 def test_an_example_is_removed_with_everything_that_contains_it(agent: Agent) -> None:

@@ -11,7 +11,7 @@ import pytest
 from tests.cluster.docs_preconditions import GROUP, Kubectl, Preconditions
 
 from modelops.api.v1alpha1.names import record_name
-from modelops.domain.record import Active, Record, Target
+from modelops.domain.record import ActiveRollout, Record, Target
 from modelops.localcluster import LocalCluster
 
 ROLLOUT = "docs-v1-1"
@@ -83,7 +83,7 @@ def test_a_rollout_that_has_no_traffic_yet_is_found_in_the_record(agent: Agent) 
     agent.remove_routing()
     agent.status("agentmodels", "docs", {"activeRollout": None})
     record = Record.from_data(agent.get("configmap", record_name("docs"))["data"])
-    active = Active(uid=uid, name=ROLLOUT, digest="d", candidate=CANDIDATE)
+    active = ActiveRollout(uid=uid, name=ROLLOUT, digest="d", candidate=CANDIDATE)
     agent.patch("configmap", record_name("docs"), {"data": record.with_(active=active).to_data()})
     done = agent.rollback()
     assert (done.returncode, agent.aborting) == (0, True), done

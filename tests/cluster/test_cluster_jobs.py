@@ -60,7 +60,9 @@ class BatchAttempt(ClusterAttempt):
                 "MODELOPS_NONCE": "n",
             },
             secrets={"HF_TOKEN": SECRET_VALUE},
-            placement=self.placement(KubernetesBackend.model_validate(given), usd_micro_per_hour=2_400_000),
+            cluster_settings=self.cluster_settings(
+                KubernetesBackend.model_validate(given), usd_micro_per_hour=2_400_000
+            ),
         )
 
     async def submit(self, **backend: Any) -> Job:
@@ -198,13 +200,13 @@ async def test_a_cancelled_job_stays_visible_with_its_cost_until_it_is_settled(
     cancelled = await attempt.wait_for_stage("CANCELED")
     assert 600 <= cancelled.running_seconds < 690
     assert (await attempt.kube.list(kubelet.PODS, namespace=attempt.namespace))[0] == []
-    await attempt.jobs.release("", attempt.account, attempt.name)
+    await attempt.jobs.drop_finalizer("", attempt.account, attempt.name)
 
     async def is_deleted() -> bool:
         return await attempt.jobs.inspect("", attempt.account, attempt.name) is None
 
     await kubelet.wait_until(is_deleted, expected="gone")
-    await attempt.jobs.release("", attempt.account, attempt.name)
+    await attempt.jobs.drop_finalizer("", attempt.account, attempt.name)
     await attempt.cancel()
 
 
@@ -266,7 +268,7 @@ async def test_the_operator_needs_only_its_jobs_role(
         assert await jobs.tail("", attempt.account, attempt.name, 200) == ()
         await jobs.cancel("", attempt.account, attempt.name)
         await attempt.wait_for_stage("CANCELED")
-        await jobs.release("", attempt.account, attempt.name)
+        await jobs.drop_finalizer("", attempt.account, attempt.name)
 
 
 # Kueue ----------------------------------------------------------------------------------------------------

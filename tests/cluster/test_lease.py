@@ -151,8 +151,8 @@ def _other_process() -> subprocess.Popen[str]:
 
 
 def _identity_of(child: subprocess.Popen[str]) -> str:
-    from modelops.engine.lease import _started
+    from modelops.engine.lease import _start_time
 
     host, boot, pid_namespace, _, _ = process_identity().rsplit("_", 4)
     assert child.pid != os.getpid()
-    return f"{host}_{boot}_{pid_namespace}_{child.pid}_{_started(child.pid)}"
+    return f"{host}_{boot}_{pid_namespace}_{child.pid}_{_start_time(child.pid)}"

@@ -42,7 +42,9 @@ class TrainJobAttempt(ClusterAttempt):
             command=("bash", "-lc", "exec python train.py"),
             environment={"MODELOPS_RUN": "{}", "MODELOPS_PAYLOAD": "H4sI"},
             secrets={},
-            placement=self.placement(TrainJobBackend.model_validate(given), usd_micro_per_hour=72_000_000),
+            cluster_settings=self.cluster_settings(
+                TrainJobBackend.model_validate(given), usd_micro_per_hour=72_000_000
+            ),
         )
         return await self.jobs.submit("", request)
 
@@ -156,7 +158,7 @@ async def test_a_cancelled_train_job_stays_visible_with_its_cost_until_it_is_set
     assert cancelled.stage == "CANCELED"
     assert 600 <= cancelled.running_seconds < 690
     assert (await attempt.kube.list(PODS, namespace=attempt.namespace))[0] == []
-    await attempt.jobs.release("", attempt.account, attempt.name)
+    await attempt.jobs.drop_finalizer("", attempt.account, attempt.name)
 
     async def is_deleted() -> bool:
         return await attempt.kube.get(TRAIN_JOBS, attempt.namespace, attempt.name) is None

@@ -197,7 +197,7 @@ def test_licences_of_base_source_and_author_are_checked(
     program_input |= {"allowed_licences": ["apache-2.0", "cc-by-nc-4.0"]}
     allowed = run_program(sandbox, MODULE, tmp_path / "q", program_input)
     assert allowed["ok"], allowed
-    assert "the licence of the answers' author gpt-4 is not known: look at it yourself" in allowed["findings"]
+    assert "the licence of the answers' author gpt-4 is not known: check it yourself" in allowed["findings"]
     assert allowed["report"]["licences"][f"base model {repo}"] == "apache-2.0"
 
     program_input |= {"base_model": {"repo": f"{USER}/nowhere"}}

@@ -11,7 +11,8 @@ from modelops.adapters.huggingface import HuggingFaceConnection, HuggingFaceJobs
 from modelops.adapters.huggingface.log_tail import MAX_SECONDS
 from modelops.engine import poller as polling
 from modelops.engine.clock import SystemClock
-from modelops.engine.poller import SharedJobPoller, Sighting, Watch
+from modelops.engine.poller import SharedJobPoller
+from modelops.engine.watched_job import JobObservation, WatchedJob
 from modelops.ports import Job, JobRequest
 from modelops.sandbox.client import SandboxInfo
 from modelops.sandbox.tokens import USER
@@ -79,11 +80,11 @@ def watched(jobs: HuggingFaceJobs, told: list[Hashable], **more: Any) -> SharedJ
     return SharedJobPoller(jobs, clock=SystemClock(), changed=told.append, **{"report_seconds": 0, **more})
 
 
-def watch(token: str, job: Job) -> Watch:
-    return Watch(key=job.label, token=token, namespace=USER, job_id=job.id, nonce=NONCE)
+def watch(token: str, job: Job) -> WatchedJob:
+    return WatchedJob(key=job.label, token=token, namespace=USER, job_id=job.id, nonce=NONCE)
 
 
-def seen(poller: SharedJobPoller, job: Job) -> Sighting:
+def seen(poller: SharedJobPoller, job: Job) -> JobObservation:
     found = poller.observe(job.label)
     assert found is not None
     return found

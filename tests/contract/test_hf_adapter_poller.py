@@ -10,7 +10,8 @@ import pytest
 
 from modelops.adapters.huggingface import HuggingFaceConnection, HuggingFaceJobs
 from modelops.engine.clock import SystemClock
-from modelops.engine.poller import SharedJobPoller, Watch
+from modelops.engine.poller import SharedJobPoller
+from modelops.engine.watched_job import WatchedJob
 from modelops.ports import Job, JobRequest
 from modelops.sandbox.client import SandboxInfo
 from modelops.sandbox.tokens import USER
@@ -64,8 +65,8 @@ def request_of(unique: Callable[[str], str]) -> Callable[[str], JobRequest]:
     )
 
 
-def watch(token: str, job: Job) -> Watch:
-    return Watch(key=job.label, token=token, namespace=USER, job_id=job.id, nonce=NONCE)
+def watch(token: str, job: Job) -> WatchedJob:
+    return WatchedJob(key=job.label, token=token, namespace=USER, job_id=job.id, nonce=NONCE)
 
 
 async def poll_until(poller: SharedJobPoller, condition: Callable[[], bool], seconds: float = 15.0) -> None:
@@ -155,15 +156,15 @@ async def test_a_failed_job_is_reported_with_its_error_and_then_not_read_again(
 async def test_a_job_that_the_service_does_not_know_is_missing_after_three_polls(
     poller: SharedJobPoller, token: str, told: list[Hashable]
 ) -> None:
-    sighting = poller.watch(Watch(key="k", token=token, namespace=USER, job_id="0" * 24))
-    assert sighting.job is None
+    observation = poller.watch(WatchedJob(key="k", token=token, namespace=USER, job_id="0" * 24))
+    assert observation.job is None
     await poller.poll()
     assert told == []
     await poller.poll()
     await poller.poll()
     seen = poller.observe("k")
     assert seen is not None
-    assert seen.gone
+    assert seen.not_found
     assert told == ["k"]
 
 
@@ -222,7 +223,7 @@ async def test_a_requested_poll_does_not_wait_for_the_interval(
         deadline = time.monotonic() + 15
         while not told:
             assert time.monotonic() < deadline
-            poller.soon()
+            poller.poll_soon()
             await asyncio.sleep(0.05)
     finally:
         loop.cancel()
@@ -231,7 +232,7 @@ async def test_a_requested_poll_does_not_wait_for_the_interval(
 async def test_a_forgotten_watch_is_not_notified(
     poller: SharedJobPoller, token: str, told: list[Hashable]
 ) -> None:
-    poller.watch(Watch(key="k", token=token, namespace=USER, job_id="0" * 24))
+    poller.watch(WatchedJob(key="k", token=token, namespace=USER, job_id="0" * 24))
     poller.forget("k")
     for _ in range(3):
         await poller.poll()
@@ -239,6 +240,6 @@ async def test_a_forgotten_watch_is_not_notified(
 
 
 def test_tokens_and_nonces_are_not_shown() -> None:
-    shown = repr(Watch(key="k", token="hf_secret", namespace="n", job_id="j", nonce="n0nce"))
+    shown = repr(WatchedJob(key="k", token="hf_secret", namespace="n", job_id="j", nonce="n0nce"))
     assert "hf_secret" not in shown
     assert "n0nce" not in shown

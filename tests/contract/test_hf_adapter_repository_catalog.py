@@ -11,7 +11,7 @@ from tests.contract.published import data_files, publish, put
 
 from modelops.adapters.huggingface import HuggingFaceConnection
 from modelops.adapters.huggingface.repository_catalog import HuggingFaceRepositoryCatalog
-from modelops.domain.hub_repositories import Shelf
+from modelops.domain.hub_repositories import RepositoryCatalog
 from modelops.ports import Refused, Uncertain
 from modelops.sandbox.client import SandboxInfo
 from modelops.sandbox.tokens import ORGANIZATIONS
@@ -28,7 +28,7 @@ def connection(sandbox: SandboxInfo) -> Iterator[HuggingFaceConnection]:
 
 
 @pytest.fixture
-def shelf(connection: HuggingFaceConnection, sandbox: SandboxInfo) -> HuggingFaceRepositoryCatalog:
+def catalog(connection: HuggingFaceConnection, sandbox: SandboxInfo) -> HuggingFaceRepositoryCatalog:
     return HuggingFaceRepositoryCatalog(connection, token=sandbox.hf_token)
 
 
@@ -39,7 +39,7 @@ def agent(unique: Callable[[str], str]) -> str:
 
 
 async def test_only_repositories_with_names_of_the_operators_form_are_read(
-    shelf: HuggingFaceRepositoryCatalog, hf: HfApi, agent: str
+    catalog: HuggingFaceRepositoryCatalog, hf: HfApi, agent: str
 ) -> None:
     made = publish(hf, org=ORG, version="v1.1.0-rc.1", agent=agent, train=[ONE])
     dashed = agent.replace("_", "-")
@@ -50,57 +50,57 @@ async def test_only_repositories_with_names_of_the_operators_form_are_read(
     ):
         put(hf, foreign, {"modelops.json": {"agent": agent}}, title="Model v1.0.0")
     hf.upload_file(path_or_fileobj=b"seen", path_in_repo="notes.md", repo_id=made.repo)
-    found = await shelf.read(ORG, agent=agent)
+    found = await catalog.read(ORG, agent=agent)
     assert [(m.repo, m.revision) for m in found.models] == [(made.repo, made.revision)]
-    assert found.models[0].told["version"] == "v1.1.0-rc.1"
+    assert found.models[0].lineage["version"] == "v1.1.0-rc.1"
     assert found.models[0].data == (made.data, made.data_revision)
     assert [list(d.revisions) for d in found.datasets] == [[made.data_revision]]
 
 
 async def test_a_repository_without_a_readable_model_has_no_lineage(
-    shelf: HuggingFaceRepositoryCatalog, hf: HfApi, agent: str
+    catalog: HuggingFaceRepositoryCatalog, hf: HfApi, agent: str
 ) -> None:
     repo = f"{ORG}/code-chef-{agent.replace('_', '-')}-20251209-220000-abcdef"
     put(hf, repo, {"claims/1": {"job": "j"}}, title="Claim attempt 1")
     broken = f"{repo[:-1]}0"
     put(hf, broken, {"modelops.json": b"not JSON"}, title="Model v1.1.0-rc.1")
-    found = await shelf.read(ORG, agent=agent)
-    assert [(m.repo, dict(m.told)) for m in found.models] == [(broken, {}), (repo, {})]
+    found = await catalog.read(ORG, agent=agent)
+    assert [(m.repo, dict(m.lineage)) for m in found.models] == [(broken, {}), (repo, {})]
 
 
 async def test_an_example_is_found_by_split_and_in_the_history(
-    shelf: HuggingFaceRepositoryCatalog, hf: HfApi, agent: str
+    catalog: HuggingFaceRepositoryCatalog, hf: HfApi, agent: str
 ) -> None:
     made = publish(hf, org=ORG, version="v1.1.0-rc.1", agent=agent, train=[ONE], test=[TWO])
     later = put(hf, made.data, data_files(agent=agent, train=[THREE]), title="Dataset", kind="dataset")
-    assert list((await shelf.read(ORG, agent=agent)).datasets[0].revisions) == [later, made.data_revision]
-    splits = [await shelf.splits_with(made.data, made.data_revision, one) for one in (ONE, TWO, THREE)]
+    assert list((await catalog.read(ORG, agent=agent)).datasets[0].revisions) == [later, made.data_revision]
+    splits = [await catalog.splits_with(made.data, made.data_revision, one) for one in (ONE, TWO, THREE)]
     assert splits == [("train",), ("test",), ()]
-    assert await shelf.splits_with(made.data, later, THREE) == ("train",)
+    assert await catalog.splits_with(made.data, later, THREE) == ("train",)
 
 
 async def test_data_without_a_list_of_examples_are_searched_by_their_rows(
-    shelf: HuggingFaceRepositoryCatalog, hf: HfApi, agent: str
+    catalog: HuggingFaceRepositoryCatalog, hf: HfApi, agent: str
 ) -> None:
     made = publish(hf, org=ORG, version="v1.1.0-rc.1", agent=agent, train=[ONE], test=[TWO], listed=False)
     pairs = {"data/train.jsonl": b'{"id": "%s", "rejected_id": "%s"}\n' % (ONE.encode(), TWO.encode())}
     paired = put(hf, made.data, pairs, title="Dataset", kind="dataset")
     silent = put(hf, made.data, {"data/train.jsonl": b'{"messages": []}\n'}, title="Dataset", kind="dataset")
-    splits = [await shelf.splits_with(made.data, made.data_revision, one) for one in (ONE, TWO, THREE)]
+    splits = [await catalog.splits_with(made.data, made.data_revision, one) for one in (ONE, TWO, THREE)]
     assert splits == [("train",), ("test",), ()]
-    assert await shelf.splits_with(made.data, paired, TWO) == ("train", "test")
-    assert await shelf.splits_with(made.data, silent, ONE) is None
+    assert await catalog.splits_with(made.data, paired, TWO) == ("train", "test")
+    assert await catalog.splits_with(made.data, silent, ONE) is None
 
 
 async def test_a_deletion_whose_answer_was_lost_can_be_repeated(
-    shelf: HuggingFaceRepositoryCatalog, hf: HfApi, sandbox: SandboxInfo, agent: str
+    catalog: HuggingFaceRepositoryCatalog, hf: HfApi, sandbox: SandboxInfo, agent: str
 ) -> None:
     made = publish(hf, org=ORG, version="v1.1.0-rc.1", agent=agent)
     sandbox.fault("hub", "lost_answer", method="DELETE")
     with pytest.raises(Uncertain):
-        await shelf.delete(made.repo, "model")
-    await shelf.delete(made.repo, "model")
-    await shelf.delete(made.data, "dataset")
-    assert await shelf.read(ORG, agent=agent) == Shelf()
+        await catalog.delete(made.repo, "model")
+    await catalog.delete(made.repo, "model")
+    await catalog.delete(made.data, "dataset")
+    assert await catalog.read(ORG, agent=agent) == RepositoryCatalog()
     with pytest.raises(Refused, match="403"):
-        await shelf.delete("somebody-else/model", "model")
+        await catalog.delete("somebody-else/model", "model")

@@ -91,7 +91,7 @@ async def test_a_better_model_is_trained_evaluated_promoted_and_rolled_back(
     settled = record.settlements[f"{uid}/1"]
     assert (settled.jobs, settled.usd_micro) == ((run_status["job"]["id"],), jobs[0]["costMicroUSD"])
     (pace,) = record.speeds  # Reported by the job, for the next estimate.
-    assert pace.is_of("cpu-basic", "sft", BASE_MODEL)
+    assert pace.matches("cpu-basic", "sft", BASE_MODEL)
     entry = record.registry()["docs"]["history"][0]
     assert (entry["version"], entry["deployment_status"]) == ("v1.1.0-rc.1", "trained")
     assert (entry["eval_scores"], entry["hub_repo"]) == ({}, run_status["model"]["repo"])

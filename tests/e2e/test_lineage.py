@@ -156,7 +156,7 @@ async def test_a_lost_record_is_rebuilt_from_the_hub_and_old_models_are_pruned(e
     data = [one["dataset"]["repo"] for one in (first, second, third)]
     assert [await repo_exists(env, repo, "dataset") for repo in data] == [False, True, True]
     assert "stable of docs" in output
-    assert "one of the newest 1 versions" in output
+    assert "the newest version" in output
     entry = (await env.read_record()).history[0]
     assert entry.lineage[PRUNING] <= entry.lineage[PRUNED]
 

@@ -1,4 +1,4 @@
-"""Edits of agents.yaml: what changes, and that nothing else does."""
+"""Edits of agents.yaml change the requested keys and nothing else."""
 
 import re
 
@@ -69,7 +69,7 @@ agents:
 
 
 def changed_lines(before: str, after: str) -> tuple[list[str], list[str]]:
-    """Lines that only one of the two has, without order."""
+    """The lines that only one of the two texts has, without order."""
     old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
     gone, come = list(old), list(new)
     for line in new:
@@ -120,7 +120,7 @@ def test_a_promotion_keeps_quotes_and_comments_of_the_five_keys() -> None:
     assert parse(after, "feature_dev") == AgentEntry(CANDIDATE, promoted)
 
 
-def test_removing_the_routing_gives_the_file_back_byte_for_byte() -> None:
+def test_removing_the_routing_restores_the_file_byte_for_byte() -> None:
     for agent in ("feature_dev", "docs", "cicd"):
         assert with_routing(with_routing(FILE, agent, BLOCK), agent, None) == FILE
 
@@ -200,7 +200,7 @@ def test_every_form_of_yaml_can_be_edited(text: str) -> None:
         "{}\n",
     ],
 )
-def test_an_agent_is_added_only_when_told_to(text: str) -> None:
+def test_an_agent_is_added_only_with_create(text: str) -> None:
     with pytest.raises(UnknownAgent, match="add it"):
         edit(text, "cicd", stable=CANDIDATE)
     added = edit(text, "cicd", stable=CANDIDATE, routing=BLOCK, create=True)
@@ -218,7 +218,7 @@ def test_an_agent_is_added_only_when_told_to(text: str) -> None:
         ),
     ],
 )
-def test_an_edit_that_would_reach_other_agents_is_refused(text: str) -> None:
+def test_an_edit_that_would_change_other_agents_is_refused(text: str) -> None:
     with pytest.raises(UneditableAgentsFile, match=r"agents\.docs"):
         edit(text, "docs", stable=CANDIDATE, routing=BLOCK)
 
@@ -231,7 +231,7 @@ def test_an_alias_as_a_value_is_replaced_where_it_stands() -> None:
 @pytest.mark.parametrize(
     "value", ["1.10", "true", "No", "null", "2025-12-10", "1e5", "0x1f", "a: b", "a #b", "#", "", "'", "é\n"]
 )
-def test_text_that_looks_like_something_else_stays_text(value: str) -> None:
+def test_text_that_looks_like_another_type_stays_text(value: str) -> None:
     text = "agents:\n  docs:\n    model: a/b\n"
     entry = parse(with_stable(text, "docs", StableTarget(model="a/b", version=value)), "docs")
     assert entry.stable == StableTarget(model="a/b", version=value)
@@ -292,7 +292,7 @@ def files(draw: st.DrawFn) -> str:
 
 @settings(max_examples=150, deadline=None)
 @given(files(), stables, blocks)
-def test_whatever_is_written_is_read_back_and_nothing_else_changes(
+def test_a_written_entry_is_read_back_and_nothing_else_changes(
     text: str, stable: StableTarget, block: RoutingBlock
 ) -> None:
     try:
@@ -307,7 +307,7 @@ def test_whatever_is_written_is_read_back_and_nothing_else_changes(
 
 @settings(max_examples=150, deadline=None)
 @given(files(), blocks, blocks)
-def test_routing_comes_changes_and_goes_without_a_trace(
+def test_adding_changing_and_removing_routing_restores_the_file(
     text: str, first: RoutingBlock, second: RoutingBlock
 ) -> None:
     edited = with_routing(with_routing(text, "docs", first), "docs", second)

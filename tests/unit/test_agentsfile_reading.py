@@ -1,4 +1,4 @@
-"""Reading agents.yaml, and what is said about a bad one."""
+"""Reading agents.yaml, and the errors of a malformed file."""
 
 import pytest
 
@@ -27,22 +27,22 @@ agents:
 """
 
 
-def test_the_missions_form_is_enough() -> None:
+def test_the_five_keys_alone_are_a_valid_entry() -> None:
     text = "agents:\n  feature_dev:\n    model: org/m\n    endpoint: huggingface\n    version: v1.1.0\n"
     assert parse(text, "feature_dev") == AgentEntry(StableTarget("org/m", "huggingface", "v1.1.0"), None)
 
 
-def test_an_entry_without_anything_is_empty() -> None:
+def test_an_entry_without_keys_is_empty() -> None:
     assert parse("agents:\n  docs:\n", "docs") == AgentEntry()
     assert parse("agents:\n  docs: {x: 1}\n", "docs") == AgentEntry()
 
 
-def test_merge_keys_count() -> None:
+def test_merge_keys_are_followed() -> None:
     text = "base: &base {model: org/m, endpoint: huggingface}\nagents:\n  docs: {<<: *base, model: org/own}\n"
     assert parse(text, "docs").stable == StableTarget("org/own", "huggingface")
 
 
-def test_an_unknown_agent_is_named_with_those_that_there_are() -> None:
+def test_the_error_for_an_unknown_agent_lists_the_known_agents() -> None:
     with pytest.raises(UnknownAgent, match=r"'cicd' \(it has docs\)"):
         parse("agents: {docs: {model: m}}", "cicd")
     assert agents_in("agents: {docs: {model: m}, b: }") == ("docs", "b")
@@ -51,7 +51,7 @@ def test_an_unknown_agent_is_named_with_those_that_there_are() -> None:
 @pytest.mark.parametrize(
     "weight", ["101", "-1", ".nan", ".inf", '"20"', "12.5", "true", "~", "[20]", "twenty"]
 )
-def test_a_bad_weight_is_called_one_and_placed(weight: str) -> None:
+def test_a_bad_weight_is_reported_with_its_place(weight: str) -> None:
     with pytest.raises(BadWeight, match="integer from 0 to 100") as refused:
         parse(ROUTED.replace("WEIGHT", weight), "docs")
     assert (refused.value.line, refused.value.column) == (8, 24)
@@ -70,13 +70,13 @@ def test_a_bad_weight_is_called_one_and_placed(weight: str) -> None:
         ("agents: {docs: *nobody}\n", 1, "anchor"),
     ],
 )
-def test_what_is_malformed_is_placed_and_explained(text: str, line: int, says: str) -> None:
+def test_a_malformed_file_is_reported_with_place_and_problem(text: str, line: int, says: str) -> None:
     with pytest.raises(MalformedAgentsFile, match=says) as refused:
         parse(text, "docs")
     assert refused.value.line == line
 
 
-def test_a_canary_of_an_impossible_weight_cannot_be_made() -> None:
+def test_a_canary_with_an_impossible_weight_is_refused() -> None:
     for weight in (101, -1, True, "20"):
         with pytest.raises(ValueError, match="0 to 100"):
             CanaryTarget(weight, "org/tuned")  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Conditions: one per type, in a stable order, with a transition time that means something."""
+"""Conditions: one for each type, in a stable order; the transition time follows the status."""
 
 from __future__ import annotations
 
@@ -64,25 +64,25 @@ def test_the_transition_time_moves_exactly_with_the_status(
         assert (new.status, new.message) == (status, message)
 
 
-def test_the_same_again_changes_nothing() -> None:
+def test_setting_the_same_condition_again_changes_nothing() -> None:
     once = put((), "Ready", True, message="m")
     assert put(once, "Ready", True, message="m", at=60) == once
 
 
-def test_true_and_false_are_statuses_and_a_missing_condition_does_not_hold() -> None:
+def test_booleans_are_statuses_and_a_missing_condition_is_not_true() -> None:
     conditions = put(put((), "Ready", True), "Finished", False)
     assert is_true(conditions, "Ready")
     assert not is_true(conditions, "Finished")
     assert not is_true(conditions, "Succeeded")
 
 
-def test_a_message_is_cut_to_what_the_api_takes() -> None:
+def test_a_message_is_cut_to_the_length_that_the_api_accepts() -> None:
     found = condition_of(put((), "Ready", False, message="x" * 5000), "Ready")
     assert found is not None
     assert len(found.message) == 2048
 
 
-def test_several_are_set_in_the_same_words() -> None:
+def test_several_conditions_get_the_same_reason_and_message() -> None:
     found = with_conditions(
         (),
         {"Ready": True, "Succeeded": ConditionStatus.UNKNOWN},

@@ -1,4 +1,4 @@
-"""Digests: equal content, equal digest; nothing else counts."""
+"""Digests: equal content gives an equal digest, and different content a different one."""
 
 from __future__ import annotations
 

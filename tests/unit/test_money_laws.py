@@ -1,4 +1,4 @@
-"""Money: exact inside, rounded up where it is cover."""
+"""Money: exact in the code, rounded up for a reservation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from modelops.api.v1alpha1.meta import Money
-from modelops.domain.money import dollars, micro, shown
+from modelops.domain.money import display_usd, dollars, micro
 
 AMOUNTS = st.integers(0, 9_999_999_999_999)
 
@@ -25,13 +25,13 @@ def test_dollars_and_micro_are_inverse_and_fit_the_api(amount: int) -> None:
 
 
 @given(st.decimals(0, 10**6, allow_nan=False, places=9))
-def test_cover_is_never_too_small_and_never_a_micro_too_large(usd: Decimal) -> None:
+def test_a_reservation_is_rounded_up_by_less_than_one_micro_usd(usd: Decimal) -> None:
     assert 0 <= micro(usd) - usd * 1_000_000 < 1
 
 
 @given(AMOUNTS)
-def test_what_people_are_shown_is_rounded_up_to_cents(amount: int) -> None:
-    said = Decimal(shown(amount)[1:]) * 1_000_000
+def test_displayed_amounts_are_rounded_up_to_cents(amount: int) -> None:
+    said = Decimal(display_usd(amount)[1:]) * 1_000_000
     assert 0 <= said - amount < 10_000
 
 
@@ -43,5 +43,5 @@ def test_amounts_add_up_exactly(one: int, other: int) -> None:
 @pytest.mark.parametrize(
     ("amount", "text"), [(0, "0.00"), (1, "0.000001"), (2_375_000, "2.375"), (10_000_000, "10.00")]
 )
-def test_dollars_have_two_decimals_and_no_noise(amount: int, text: str) -> None:
+def test_dollars_have_at_least_two_decimals_and_no_trailing_zeros(amount: int, text: str) -> None:
     assert dollars(amount) == text

@@ -1,4 +1,4 @@
-"""The prompt contract renders the same everywhere, and says what is wrong where it cannot."""
+"""The prompt contract renders an example always in the same way, and names the problem if it cannot."""
 
 import json
 
@@ -40,7 +40,7 @@ def test_malformed_messages_are_named(messages: object) -> None:
         prompts.render(contract(), {"messages": messages})
 
 
-def test_a_key_named_like_a_dict_method_is_the_examples_own() -> None:
+def test_a_key_named_like_a_dict_method_is_the_examples_key() -> None:
     assert prompts.render(contract(user="{{ inputs.items }}"), {"items": "two"})[0]["content"] == "two"
 
 
@@ -84,7 +84,7 @@ def test_a_missing_output_is_named() -> None:
         "{{ cycler.__init__.__globals__ }}",
     ],
 )
-def test_the_sandbox_refuses_what_reaches_out(attack: str) -> None:
+def test_the_template_sandbox_refuses_unsafe_access(attack: str) -> None:
     with pytest.raises(prompts.PromptError):
         prompts.render(contract(user=attack), {"task": "x"})
 
@@ -107,12 +107,14 @@ def test_check_finds_bad_templates_before_any_example() -> None:
         ({"type": "regex", "pattern": r"\d+"}, "it is 42", "42"),
     ],
 )
-def test_parse_extracts_what_is_compared(rule: dict[str, str] | None, text: str, parsed: str) -> None:
+def test_parse_extracts_the_part_that_is_compared(
+    rule: dict[str, str] | None, text: str, parsed: str
+) -> None:
     assert prompts.parse(contract(parse=rule), text) == parsed
 
 
 @pytest.mark.parametrize("rule", [{"type": "json"}, {"type": "regex", "pattern": "<answer>"}])
-def test_an_answer_without_that_part_is_an_answer_error(rule: dict[str, str]) -> None:
+def test_an_answer_without_the_expected_part_is_an_answer_error(rule: dict[str, str]) -> None:
     with pytest.raises(prompts.AnswerError):
         prompts.parse(contract(parse=rule), "no such thing")
 

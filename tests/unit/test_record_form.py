@@ -1,4 +1,4 @@
-"""The record: what is written is read back, in the mission's form, and never guessed."""
+"""The record: it is read back as it was written, and a record that cannot be read is an error."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.unit.training.states import KEY, record_with_reservation
 from modelops.domain.record import (
     LEDGER_KEY,
     REGISTRY_KEY,
-    Active,
+    ActiveRollout,
     EndpointEntry,
     MalformedRecord,
     Record,
@@ -35,7 +35,7 @@ ENTRY = RegistryEntry(
 
 
 def an_endpoint(*, since: str) -> EndpointEntry:
-    """At a dollar an hour."""
+    """An endpoint for one dollar per hour."""
     return EndpointEntry(
         name="mo-1",
         role="stable",
@@ -48,20 +48,20 @@ def an_endpoint(*, since: str) -> EndpointEntry:
     )
 
 
-def test_what_is_written_is_read_back() -> None:
+def test_a_written_record_is_read_back() -> None:
     record = record_with_reservation().with_(
         history=(ENTRY,), settlements={"a/1": Settlement(usd_micro=1, month="2025-12", jobs=("j",))}
     )
     assert Record.from_data(record.to_data()) == record
 
 
-def test_equal_records_are_equal_text() -> None:
+def test_equal_records_give_equal_text() -> None:
     record = record_with_reservation()
     turned = record.with_(allocated=dict(reversed(record.allocated.items())))
     assert turned.to_data() == record.to_data()
 
 
-def test_the_registry_has_the_missions_keys() -> None:
+def test_the_registry_has_the_keys_of_its_schema() -> None:
     registry = json.loads(record_with_reservation().with_(history=(ENTRY,)).to_data()[REGISTRY_KEY])
     assert set(registry) == {"docs"}
     assert list(registry["docs"]["current"]) == ["version", "model", "endpoint", "deployed_at"]
@@ -88,7 +88,7 @@ def test_a_record_that_cannot_be_read_is_an_error_and_not_an_empty_record(data: 
         Record.from_data(data)
 
 
-def test_a_months_commitments_are_what_is_reserved_settled_and_spent_on_endpoints() -> None:
+def test_a_months_commitments_are_reservations_settlements_and_endpoint_costs() -> None:
     record = record_with_reservation().with_(
         settlements={
             "a/1": Settlement(usd_micro=10, month="2025-12"),
@@ -100,7 +100,7 @@ def test_a_months_commitments_are_what_is_reserved_settled_and_spent_on_endpoint
     assert record.committed("2025-11", NOW) == 1005
 
 
-def test_a_standing_endpoint_counts_in_each_month_by_its_hours_there() -> None:
+def test_a_running_endpoint_counts_in_each_month_by_its_hours() -> None:
     record = record_with_reservation().with_(endpoints=(an_endpoint(since="2025-11-30T14:00:00+00:00"),))
     now = datetime(2025, 12, 2, 6, tzinfo=UTC)
     assert record.committed("2025-11", now) == 10_000_000
@@ -112,7 +112,7 @@ def test_an_active_rollouts_endpoint_is_covered_by_its_reservation_until_it_cost
     own = an_endpoint(since="2025-11-30T20:00:00+00:00")
     record = empty_record().with_(
         endpoints=(own,),
-        active=Active(
+        active=ActiveRollout(
             uid="r", name="r1", digest="d", candidate=STABLE.model_copy(update={"endpoint_name": own.name})
         ),
         reservations={"r/1": Reservation(usd_micro=5_000_000, month="2025-11", name="r1")},

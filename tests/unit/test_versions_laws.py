@@ -1,4 +1,4 @@
-"""Versions: never used twice, always upwards, by the rule that fits the change."""
+"""Versions: never used twice, always rising, by the number that fits the change."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_versions_rise_strictly_and_none_is_used_twice(history: list[Inputs]) ->
 
 
 @given(st.lists(INPUTS, min_size=1, max_size=10), st.randoms(use_true_random=False))
-def test_the_order_of_what_is_allocated_does_not_matter(history: list[Inputs], chance: object) -> None:
+def test_the_order_of_allocated_versions_does_not_matter(history: list[Inputs], chance: object) -> None:
     allocated = [BASELINE]
     for inputs in history:
         allocated.append(next_version(allocated, inputs=inputs, latest=None))
@@ -45,13 +45,13 @@ def test_the_order_of_what_is_allocated_does_not_matter(history: list[Inputs], c
         ({"base_model": "other", "dataset_digest": "other"}, "v2.0.0-rc.1"),
     ],
 )
-def test_what_changed_decides_which_number_rises(change: dict[str, str], expected: str) -> None:
+def test_the_changed_input_decides_which_number_rises(change: dict[str, str], expected: str) -> None:
     assert (
         next_version(["v1.0.0", "v1.4.2-rc.1", "v1.4.0"], inputs=replace(A, **change), latest=A) == expected
     )
 
 
-def test_after_the_baseline_everything_is_a_minor_version() -> None:
+def test_the_first_version_after_the_baseline_is_a_minor_version() -> None:
     assert next_version([BASELINE], inputs=A, latest=None) == "v1.1.0-rc.1"
     assert next_version([], inputs=A, latest=None) == "v1.1.0-rc.1"
 
@@ -61,6 +61,6 @@ def test_a_release_candidate_becomes_the_version_itself() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "1.0.0", "v1.0", "v1.0.0\n", "v1.0.0-beta", "v1.0.0-rc.", "v１.0.0"])
-def test_what_is_no_version_is_refused_by_name(text: str) -> None:
+def test_a_text_that_is_not_a_version_is_refused_and_named(text: str) -> None:
     with pytest.raises(ValueError, match="is not a version: expected v<major>"):
         parse(text)

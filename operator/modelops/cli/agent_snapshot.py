@@ -15,8 +15,8 @@ from modelops.api.v1alpha1.rollout import Rollout
 from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain.agentmodel.state import State
 from modelops.domain.digest import identity_digest
-from modelops.domain.in_use import AgentInventory
 from modelops.domain.record import MalformedRecord, Record
+from modelops.domain.repositories_in_use import AgentInventory
 from modelops.domain.rollout.state import File
 
 KindT = TypeVar("KindT", TrainingRun, Rollout)
@@ -82,8 +82,8 @@ class AgentSnapshot:
             file=self.file.entry if self.file else None,
             runs=tuple(self.runs.values()),
             rollouts=tuple(self.rollouts.values()),
-            unreadable=self.unreadable_runs,
-            opaque=self.unreadable_texts,
+            unreadable_run_uids=self.unreadable_runs,
+            unreadable_texts=self.unreadable_texts,
         )
 
 

@@ -17,8 +17,8 @@ from modelops.domain.record import Record, RegistryEntry
 
 if TYPE_CHECKING:
     from modelops.adapters.huggingface.repository_catalog import HuggingFaceRepositoryCatalog
-    from modelops.domain.holders import HeldIn, LearntBy, Traced
-    from modelops.domain.hub_repositories import Shelf
+    from modelops.domain.example_lineage import DatasetWithExample, ExampleLineage, ModelWithExample
+    from modelops.domain.hub_repositories import RepositoryCatalog
     from modelops.domain.pruning import Splits
 
 _VERSION = re.compile(r"v[0-9]+\.[0-9]+\.[0-9]+(-rc\.[0-9]+)?")
@@ -142,29 +142,29 @@ def at_revision(source: Any, revision: Any) -> str:
 
 def show_example(arguments: argparse.Namespace) -> int:
     """Print the datasets and models that contain an example."""
-    from modelops.domain.holders import traced
+    from modelops.domain.example_lineage import trace_example
 
     records = read_records(arguments) if arguments.namespace is not None else ()
     org = hub_access.resolve_organisation(arguments, records)
     agent = records[0].agent if arguments.agent_model else ""
 
-    async def search(hub: HuggingFaceRepositoryCatalog) -> tuple[Shelf, dict[str, Splits]]:
+    async def search(hub: HuggingFaceRepositoryCatalog) -> tuple[RepositoryCatalog, dict[str, Splits]]:
         catalog = await hub.read(org, agent=agent)
         return catalog, await splits_with_example(hub, catalog, arguments.example)
 
     catalog, splits = hub_access.query_hub(search)
-    found = traced(catalog, splits, records)
+    found = trace_example(catalog, splits, records)
     if arguments.output == "json":
         print(json.dumps({"example": arguments.example, "found": found.found, **asdict(found)}, indent=2))
     else:
         print("\n".join(describe_example(found, arguments.example)))
     if found.found:
         return 0
-    return 2 if found.unsaid else 1
+    return 2 if found.undetermined else 1
 
 
 async def splits_with_example(
-    hub: HuggingFaceRepositoryCatalog, catalog: Shelf, example: str
+    hub: HuggingFaceRepositoryCatalog, catalog: RepositoryCatalog, example: str
 ) -> dict[str, Splits]:
     """Return the splits that contain the example, by repository and commit of prepared data."""
 
@@ -176,29 +176,29 @@ async def splits_with_example(
     return dict(await asyncio.gather(*(search(one.repo, one.revisions) for one in catalog.datasets)))
 
 
-def describe_example(found: Traced, example: str) -> Iterable[str]:
+def describe_example(found: ExampleLineage, example: str) -> Iterable[str]:
     """Yield the lines of the text output."""
-    yield f"example {example}: " + ("" if found.found or found.unsaid else "in no prepared dataset")
+    yield f"example {example}: " + ("" if found.found or found.undetermined else "in no prepared dataset")
     for data in found.datasets:
         yield f"dataset  {data.repo} @ {data.revision[:12]}  {describe_dataset(data)}"
     for model in found.models:
         name = f"{model.version} of {model.agent}"
         yield f"model    {name}  {model.repo} @ {model.revision[:12]}  {describe_model(model)}"
-    if found.unsaid:
+    if found.undetermined:
         yield (
-            f"{len(found.unsaid)} of these {'does' if len(found.unsaid) == 1 else 'do'} not say which examples they "
-            "contain: prepared by an older version, or the data were deleted"
+            f"{len(found.undetermined)} of these {'does' if len(found.undetermined) == 1 else 'do'} not say which "
+            "examples they contain: prepared by an older version, or the data were deleted"
         )
 
 
-def describe_dataset(data: HeldIn) -> str:
+def describe_dataset(data: DatasetWithExample) -> str:
     if data.splits is None:
         return "does not say"
     rows = "" if data.rows is None else ", 1 row" if data.rows == 1 else f", {data.rows} rows"
     return f"{' and '.join(data.splits)}{rows}"
 
 
-def describe_model(model: LearntBy) -> str:
+def describe_model(model: ModelWithExample) -> str:
     use = "does not say" if model.splits is None else describe_use(model.splits)
     status = f", {model.status}" if model.status else ", not in a record" if model.current is None else ""
     return f"{use}{status}{', current stable' if model.current else ''}"

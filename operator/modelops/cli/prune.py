@@ -15,7 +15,7 @@ from modelops.cli.kube_access import add_arguments, connect
 from modelops.cli.lineage import parse_example_id
 
 if TYPE_CHECKING:
-    from modelops.domain.pruning import Verdict
+    from modelops.domain.pruning import PruneDecision
 
 UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 _DURATION = re.compile(r"([0-9]+)([dhms])")
@@ -88,7 +88,7 @@ def prune(arguments: argparse.Namespace) -> int:
     """Decide on all repositories of the chosen agents, remove them with --yes, and print the verdicts."""
     from modelops.cli.cluster_agents import ClusterAgents
     from modelops.cli.repository_removal import decide_and_remove, read_hub
-    from modelops.domain.pruning import Policy
+    from modelops.domain.pruning import PrunePolicy
 
     agents = ClusterAgents()
     names = [arguments.agent_model] if arguments.agent_model else []
@@ -96,44 +96,45 @@ def prune(arguments: argparse.Namespace) -> int:
     records = (one.record for one in chosen if one.record is not None)
     org = hub_access.resolve_organisation(arguments, records)
     hub_contents = hub_access.query_hub(lambda hub: read_hub(hub, org, arguments.example))
-    policy = Policy(older_than=arguments.older_than, keep=arguments.keep)
-    verdicts: list[Verdict] = []
+    policy = PrunePolicy(older_than=arguments.older_than, keep=arguments.keep)
+    decisions: list[PruneDecision] = []
     try:
         for snapshot in chosen:
-            verdicts += decide_and_remove(agents, arguments, snapshot.name, hub_contents, policy)
+            decisions += decide_and_remove(agents, arguments, snapshot.name, hub_contents, policy)
     finally:
-        print_verdicts(arguments, verdicts)
-    stays = arguments.example and any(not verdict.removed for verdict in verdicts)
+        print_verdicts(arguments, decisions)
+    stays = arguments.example and any(not decision.removed for decision in decisions)
     return 1 if stays else 0
 
 
-def print_verdicts(arguments: argparse.Namespace, verdicts: Sequence[Verdict]) -> None:
+def print_verdicts(arguments: argparse.Namespace, decisions: Sequence[PruneDecision]) -> None:
     """Print a table, or JSON with `-o json`."""
     if arguments.output == "json":
-        print(json.dumps([asdict(verdict) for verdict in verdicts], indent=2))
+        print(json.dumps([asdict(decision) for decision in decisions], indent=2))
         return
     action = "removed" if arguments.yes else "would be removed"
     rows = [
         (
-            action if verdict.removed else "kept",
-            verdict.kind,
-            verdict.version or "-",
-            verdict.repo,
-            verdict.why + (f"; first: {verdict.first}" if verdict.first and arguments.example else ""),
+            action if decision.removed else "kept",
+            decision.kind,
+            decision.version or "-",
+            decision.repo,
+            decision.reason
+            + (f"; first: {decision.remedy}" if decision.remedy and arguments.example else ""),
         )
-        for verdict in verdicts
+        for decision in decisions
     ]
     heads = ("action", "kind", "version", "repository", "reason")
     widths = [max(len(row[column]) for row in (heads, *rows)) for column in range(4)]
     for row in (heads, *rows):
         print("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]]))
-    removed = sum(verdict.removed for verdict in verdicts)
+    removed = sum(decision.removed for decision in decisions)
     if arguments.example:
         print(
-            f"\n{removed} of {len(verdicts)} repositories with the example "
+            f"\n{removed} of {len(decisions)} repositories with the example "
             f"{'were' if arguments.yes else 'would be'} removed; delete the example in LangSmith, too"
         )
     elif not arguments.yes:
         print(
-            f"\n{removed} of {len(verdicts)} repositories would be removed; nothing was changed: use --yes to remove"
+            f"\n{removed} of {len(decisions)} repositories would be removed; nothing was changed: use --yes to remove"
         )

@@ -14,7 +14,7 @@ from modelops.cli.hub_access import query_hub, resolve_organisation
 from modelops.cli.kube_access import connect
 from modelops.domain.agentmodel.bootstrap import first_record
 from modelops.domain.agentmodel.published import Merged, with_published
-from modelops.domain.hub_repositories import Shelf
+from modelops.domain.hub_repositories import RepositoryCatalog
 from modelops.domain.record import Record
 
 
@@ -37,7 +37,9 @@ def rebuild_records(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def merge_and_write(agents: ClusterAgents, snapshot: AgentSnapshot, catalog: Shelf, *, dry_run: bool) -> None:
+def merge_and_write(
+    agents: ClusterAgents, snapshot: AgentSnapshot, catalog: RepositoryCatalog, *, dry_run: bool
+) -> None:
     """Add what the Hub knows to the record. If another writer changes the record meanwhile, it is merged again.
 
     Raises:

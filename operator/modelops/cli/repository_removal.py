@@ -16,9 +16,10 @@ from modelops.cli.agent_snapshot import AgentSnapshot
 from modelops.cli.cluster_agents import MAX_CONFLICTS, ClusterAgents
 from modelops.cli.errors import CommandError, RecordChangedError
 from modelops.cli.lineage import splits_with_example
-from modelops.domain.hub_repositories import Shelf
-from modelops.domain.in_use import InUse, in_use
-from modelops.domain.pruning import Judge, Policy, Splits, Verdict, begun, gone, unfinished
+from modelops.domain.hub_repositories import RepositoryCatalog
+from modelops.domain.prune_record import unfinished_removals, with_removal_announced, with_removal_confirmed
+from modelops.domain.pruning import PruneDecision, PrunePlanner, PrunePolicy, Splits
+from modelops.domain.repositories_in_use import RepositoriesInUse, repositories_in_use
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +29,7 @@ class HubContents:
     `splits`: with --example, the splits that contain it, by repository and commit; otherwise None.
     """
 
-    catalog: Shelf
+    catalog: RepositoryCatalog
     splits: dict[str, Splits] | None
 
 
@@ -44,9 +45,9 @@ def decide_and_remove(
     arguments: argparse.Namespace,
     name: str,
     hub_contents: HubContents,
-    policy: Policy,
-) -> tuple[Verdict, ...]:
-    """Return the verdicts on one agent's repositories; with `--yes` remove them.
+    policy: PrunePolicy,
+) -> tuple[PruneDecision, ...]:
+    """Return the decisions on one agent's repositories; with `--yes` remove them.
 
     The record is read before the objects that show what is in use, and its write is conditional. If a rollout claims a
     model in between, the write is a conflict, and everything is read and decided again.
@@ -59,25 +60,25 @@ def decide_and_remove(
             raise CommandError(
                 f"{name} has no record: make one with `modelops registry rebuild {name} -n {arguments.namespace}`"
             )
-        verdicts = Judge(
+        decisions = PrunePlanner(
             record=snapshot.record,
             agent_model=snapshot.full_name,
-            shelf=hub_contents.catalog.of(snapshot.record.agent),
+            catalog=hub_contents.catalog.of(snapshot.record.agent),
             uses=combine_uses(snapshots, now),
             policy=policy,
             now=now,
-            holding=hub_contents.splits,
-        ).verdicts()
+            example_splits=hub_contents.splits,
+        ).decisions()
         if not arguments.yes:
-            return verdicts
-        announced = begun(snapshot.record, verdicts, at=timestamp(now))
+            return decisions
+        announced = with_removal_announced(snapshot.record, decisions, at=timestamp(now))
         try:
             if announced != snapshot.record:
                 agents.write_record(snapshot, announced)
         except RecordChangedError:
             continue
-        remove(agents, snapshot, verdicts)
-        return verdicts
+        remove(agents, snapshot, decisions)
+        return decisions
     raise CommandError(
         f"the record of {name} changed {MAX_CONFLICTS} times while it was read: run the command again"
     )
@@ -100,24 +101,24 @@ def read_all_namespaces(agents: ClusterAgents, namespace: str) -> list[AgentSnap
     return agents.list_all(namespace)
 
 
-def combine_uses(snapshots: Sequence[AgentSnapshot], now: datetime) -> InUse:
+def combine_uses(snapshots: Sequence[AgentSnapshot], now: datetime) -> RepositoriesInUse:
     """Return which repositories any of the agents uses."""
-    uses = InUse()
+    uses = RepositoriesInUse()
     for snapshot in snapshots:
-        uses = uses.together(in_use(snapshot.inventory(), now=now))
+        uses = uses.merged_with(repositories_in_use(snapshot.inventory(), now=now))
     return uses
 
 
-def remove(agents: ClusterAgents, snapshot: AgentSnapshot, verdicts: Sequence[Verdict]) -> None:
+def remove(agents: ClusterAgents, snapshot: AgentSnapshot, decisions: Sequence[PruneDecision]) -> None:
     """Delete repositories and write each deletion into the record. Models come before the data that they need.
 
     Removals that an interrupted command has announced in the record are finished, too.
     """
     newest = agents.list_named(snapshot.namespace, [snapshot.name])[0]
     assert newest.record is not None
-    decided = {verdict.repo for verdict in verdicts}
-    chosen = [(verdict.repo, verdict.kind) for verdict in verdicts if verdict.removed]
-    interrupted = [(repo, kind) for repo, kind in unfinished(newest.record) if repo not in decided]
+    decided = {decision.repo for decision in decisions}
+    chosen = [(decision.repo, decision.kind) for decision in decisions if decision.removed]
+    interrupted = [(repo, kind) for repo, kind in unfinished_removals(newest.record) if repo not in decided]
     for repo, kind in (*chosen, *interrupted):
         print(f"removing {kind} {repo}", file=sys.stderr)
         hub_access.query_hub(lambda hub, repo=repo, kind=kind: hub.delete(repo, kind))  # type: ignore[misc]
@@ -130,7 +131,7 @@ def record_deletion(agents: ClusterAgents, snapshot: AgentSnapshot, repo: str) -
         newest = agents.list_named(snapshot.namespace, [snapshot.name])[0]
         if newest.record is None:
             return
-        changed = gone(newest.record, repo, at=timestamp(datetime.now(UTC)))
+        changed = with_removal_confirmed(newest.record, repo, at=timestamp(datetime.now(UTC)))
         if changed == newest.record:
             return
         try:

@@ -8,7 +8,7 @@ from modelops.datasets.download import DatasetVersion
 from modelops.datasets.hub_models import read_licence
 from modelops.datasets.report import Report
 from modelops.datasets.request import Request
-from modelops.domain.licences import Licensed, assess_licences
+from modelops.domain.licences import LicensedInput, assess_licences
 from modelops.workdir import ProgramFailure
 
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
@@ -27,13 +27,13 @@ def check_licences(request: Request, version: DatasetVersion, *, report: Report)
     things = []
     if request.base_model is not None:
         repo = request.base_model.repo
-        things.append(Licensed(what=f"base model {repo}", licence=read_licence(repo), required=True))
+        things.append(LicensedInput(what=f"base model {repo}", licence=read_licence(repo), required=True))
     dataset = request.describe_dataset(version.name)
-    things.append(Licensed(what=dataset, licence=version.licence, required=False))
+    things.append(LicensedInput(what=dataset, licence=version.licence, required=False))
     if request.source and request.source.startswith(_MODEL):
         author = request.source.removeprefix(_MODEL)
         known = read_licence(author) if _REPOSITORY.fullmatch(author) else ""
-        things.append(Licensed(what=f"the answers' author {author}", licence=known, required=False))
+        things.append(LicensedInput(what=f"the answers' author {author}", licence=known, required=False))
     report.figures["licences"] = {thing.what: thing.licence or "not known" for thing in things}
     verdict = assess_licences(things, allowed=request.allowed_licences)
     for finding in verdict.findings:

@@ -1,1 +1,1 @@
-"""Pure decisions: no I/O, no clock. What is observed goes in, a plan comes out."""
+"""Pure decisions: the observed state goes in, a plan comes out. No I/O, no clock."""

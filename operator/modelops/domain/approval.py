@@ -1,6 +1,6 @@
-"""Approvals of what costs much: until when an offer may be approved, and what is wrong with an approval.
+"""Approvals of costs: until when an offer can be approved, and why an approval does not count.
 
-Who wrote an approval is for the API server to say (config/policies): here it is compared, not believed.
+The API server decides who may write an approval (config/policies). This module only compares the names.
 """
 
 from __future__ import annotations
@@ -11,51 +11,55 @@ from typing import Literal
 
 from modelops.api.v1alpha1.approval import Approval, ApprovalPolicy
 
-MOST_OFFERS = 7
-"""How often an offer is renewed before the wait ends: with the default of a day each, a week."""
+MAX_OFFERS = 7
+"""How many offers are made before the run stops waiting. With the default of one day each, that is a week."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Flaw:
-    """Why an approval does not count; `reason` is a word that every kind has."""
+class ApprovalProblem:
+    """Why an approval does not count. Every kind of object has these reasons."""
 
     reason: Literal["ApprovalStale", "SelfApproval"]
     message: str
 
 
-def flaw(
+def approval_problem(
     approval: Approval, *, digest: str, requested_by: str | None, policy: ApprovalPolicy, agent_model: str
-) -> Flaw | None:
-    """What is wrong with the approval of the offer with this digest; None where it counts."""
+) -> ApprovalProblem | None:
+    """Why the approval does not count for the offer with this digest; None where it counts."""
     if approval.digest != digest:
-        return Flaw(
+        return ApprovalProblem(
             reason="ApprovalStale",
-            message=f"spec.approval of {approval.approved_by} is of {short(approval.digest)}, which is not what "
-            f"is asked now, {short(digest)}: the offer was renewed, or what would be done has changed",
+            message=f"spec.approval of {approval.approved_by} is for {short_digest(approval.digest)}, but the offer "
+            f"is now {short_digest(digest)}: the offer was renewed or changed after the approval",
         )
     if not policy.forbid_self_approval:
         return None
     forbidden = f"spec.approvalPolicy of AgentModel {agent_model} forbids self-approval"
     if requested_by is None:
-        return Flaw(reason="SelfApproval", message=f"{forbidden}, and spec.requestedBy does not say who asks")
+        return ApprovalProblem(
+            reason="SelfApproval",
+            message=f"{forbidden}, and spec.requestedBy does not name the person who asks",
+        )
     if approval.approved_by == requested_by:
-        return Flaw(
-            reason="SelfApproval", message=f"{forbidden}: {requested_by} asked, so somebody else must"
+        return ApprovalProblem(
+            reason="SelfApproval",
+            message=f"{forbidden}: {requested_by} requested this, so another person must approve it",
         )
     return None
 
 
 def valid_until(now: datetime, *, asked_since: datetime, seconds: float) -> datetime:
-    """Until when an offer that is made now may be approved; never beyond the end of the wait."""
-    until = min(now + timedelta(seconds=seconds), wait_ends(asked_since, seconds=seconds))
+    """Until when an offer that is made now can be approved; never later than the approval deadline."""
+    until = min(now + timedelta(seconds=seconds), approval_deadline(asked_since, seconds=seconds))
     return until.replace(microsecond=0)
 
 
-def wait_ends(asked_since: datetime, *, seconds: float) -> datetime:
-    """When nobody is asked any more."""
-    return asked_since + timedelta(seconds=MOST_OFFERS * seconds)
+def approval_deadline(asked_since: datetime, *, seconds: float) -> datetime:
+    """When the wait for an approval ends; `seconds` is how long one offer is valid."""
+    return asked_since + timedelta(seconds=MAX_OFFERS * seconds)
 
 
-def short(digest: str) -> str:
-    """For people: enough of a digest to compare."""
+def short_digest(digest: str) -> str:
+    """The start of a digest, long enough for a person to compare."""
     return f"{digest[:19]}…" if len(digest) > 20 else digest

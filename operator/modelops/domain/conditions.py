@@ -1,4 +1,4 @@
-"""Conditions: set, compared and read in one way; a transition time moves only with the status."""
+"""Reading and setting conditions. A condition's transition time changes only together with its status."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from modelops.api.v1alpha1.meta import Condition, ConditionStatus
 
 
 def condition_of(conditions: Iterable[Condition], kind: str) -> Condition | None:
-    """The condition of this type, if there is one."""
+    """The condition of this type; None where there is none."""
     return next((c for c in conditions if c.type == kind), None)
 
 
 def is_true(conditions: Iterable[Condition], kind: str) -> bool:
-    """Whether the condition exists and holds."""
+    """Whether the condition exists and its status is True."""
     found = condition_of(conditions, kind)
     return found is not None and found.status is ConditionStatus.TRUE
 
 
 def without_condition(conditions: Iterable[Condition], kind: str) -> tuple[Condition, ...]:
-    """The conditions but this one."""
+    """The conditions without the one of this type."""
     return tuple(c for c in conditions if c.type != kind)
 
 
@@ -34,7 +34,7 @@ def with_condition(
     generation: int,
     now: datetime,
 ) -> tuple[Condition, ...]:
-    """The conditions with this one set, in the same order; its transition time moves only with its status."""
+    """The conditions with this one set, in the same order. The message is cut after 2048 characters."""
     if isinstance(status, bool):
         status = ConditionStatus.TRUE if status else ConditionStatus.FALSE
     old = condition_of(conditions, kind)
@@ -63,7 +63,7 @@ def with_conditions(
     generation: int,
     now: datetime,
 ) -> tuple[Condition, ...]:
-    """The conditions with all of these set, for one reason and in the same words."""
+    """The conditions with all of `statuses` set, with the same reason and message."""
     for kind, status in statuses.items():
         conditions = with_condition(
             conditions, kind, status, reason=reason, message=message, generation=generation, now=now

@@ -1,4 +1,4 @@
-"""Digests: `sha256:` over the RFC 8785 form of what they cover, with a form version."""
+"""Digests: `sha256:` over the RFC 8785 form of their content, with the name and version of that form."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import rfc8785
 CONTROL_FIELDS = frozenset(
     {"paused", "abort", "cancel", "suspend", "promote", "approval", "requestedBy", "ttlSecondsAfterFinished"}
 )
-"""What does not say what is done. `requestedBy`: the same run restored by somebody else is the same run."""
+"""Spec fields that do not change what is done. `requestedBy` is one: a run that another person restores is the same."""
 
 
 def digest_of(form: str, content: Any) -> str:
@@ -20,6 +20,9 @@ def digest_of(form: str, content: Any) -> str:
 
 
 def identity_digest(*, kind: str, name: str, spec: Mapping[str, Any]) -> str:
-    """What makes a re-created object the same one: kind, name, and the stored spec without control fields."""
+    """Digest of kind, name and the stored spec without control fields.
+
+    A re-created object with the same digest counts as the same object, so its work is not done again.
+    """
     kept = {key: value for key, value in spec.items() if key not in CONTROL_FIELDS}
     return digest_of("identity/v1", {"kind": kind, "name": name, "spec": kept})

@@ -1,4 +1,4 @@
-"""What an earlier step of a decision has established, for a step that relies on it."""
+"""Values that an earlier step of a decision has established and that a later step needs."""
 
 from __future__ import annotations
 

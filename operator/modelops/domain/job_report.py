@@ -1,7 +1,7 @@
-"""What a training job says on its stdout: one line per report, everything else in a log is noise.
+"""Reports of a training job: single lines of its stdout. All other lines of the log are ignored.
 
-A line is `@@modelops:<nonce>@@ ` and then a JSON object. A log may be cut, repeated or replayed from its
-start, so every line stands alone and folding the same lines twice changes nothing.
+A line is `@@modelops:<nonce>@@ ` and then a JSON object. A log can be cut, repeated or replayed from its start, so
+every line can be read alone, and reading the same lines twice changes nothing.
 """
 
 from __future__ import annotations
@@ -24,21 +24,22 @@ FAILURES: Final[Mapping[int, Failure]] = {
     45: "too_slow",
     75: "already_claimed",
 }
-"""By the exit code that the job is about to end with."""
+"""The failure by the exit code of the job."""
 
-LONGEST_LINE: Final = 16_384
-"""Characters; a longer line is noise."""
-LONGEST_TEXT: Final = 500
-MOST_METRICS: Final = 64
-MOST_STEPS: Final = 10**12
+MAX_LINE_LENGTH: Final = 16_384
+"""Characters. A longer line is ignored."""
+MAX_TEXT_LENGTH: Final = 500
+MAX_METRICS: Final = 64
+MAX_STEPS: Final = 10**12
 
 
 @dataclass(frozen=True, kw_only=True)
 class JobReport:
-    """The state of a training job as its lines add up.
+    """The state of a training job after all report lines that are known.
 
-    `t` is Unix seconds by the job's clock, `began_at` the `t` of the first line known. `metrics` are the
-    newest value of each name; all are finite. `error` and `failure` are empty unless the job reported one.
+    `t` is the time of the newest line in Unix seconds by the job's clock, `began_at` the time of the first line.
+    `metrics` has the newest value of each name; all values are finite. `error` and `failure` are empty unless the
+    job reported an error.
     """
 
     kind: Kind
@@ -55,35 +56,37 @@ class JobReport:
 
     @property
     def ended(self) -> bool:
-        """Whether the job said its last word."""
+        """Whether the job has reported its end."""
         return self.kind in {"error", "done"}
 
 
 def parse_reports(lines: Iterable[str], nonce: str) -> JobReport | None:
-    """The state that these lines of a log add up to; None where none of them is a report of this run."""
+    """The job's state from these lines of its log; None where no line is a report of this run."""
     report: JobReport | None = None
     for line in lines:
-        said = parse_line(line, nonce)
-        if said is not None:
-            report = said if report is None else merged(report, said)
+        parsed = parse_line(line, nonce)
+        if parsed is not None:
+            report = parsed if report is None else merge_reports(report, parsed)
     return report
 
 
 def parse_line(line: str, nonce: str) -> JobReport | None:
-    """One line; None where it is noise: another nonce, no JSON, an unknown kind, NaN, impossible values."""
+    """The report in one line.
+
+    None for every other line: another nonce, no JSON, an unknown kind, NaN, or a value out of range.
+    """
     prefix = f"@@modelops:{nonce}@@ "
     line = line.strip()
-    if not nonce or len(line) > LONGEST_LINE or not line.startswith(prefix):
+    if not nonce or len(line) > MAX_LINE_LENGTH or not line.startswith(prefix):
         return None
     try:
-        said = json.loads(line[len(prefix) :], parse_constant=_refused)
-        return _report(said)
+        return _report(json.loads(line[len(prefix) :], parse_constant=_reject_constant))
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None
 
 
-def merged(old: JobReport, new: JobReport) -> JobReport:
-    """Both together: the later one is the state, a last word stays the last word, and steps never go back."""
+def merge_reports(old: JobReport, new: JobReport) -> JobReport:
+    """Both reports together. The later one counts; an end stays an end, and steps never decrease."""
     first, last = (new, old) if _order(new) < _order(old) else (old, new)
     return replace(
         last,
@@ -99,36 +102,36 @@ def _order(report: JobReport) -> tuple[bool, float, int]:
     return report.ended, report.t, report.step
 
 
-def _report(said: Any) -> JobReport:
-    if said["v"] != 1 or said["kind"] not in KINDS:
-        raise ValueError("a form or kind that is not known")
-    kind = cast(Kind, said["kind"])
-    t = _number(said["t"])
-    model = said.get("model") or {}
+def _report(payload: Any) -> JobReport:
+    if payload["v"] != 1 or payload["kind"] not in KINDS:
+        raise ValueError("unknown version or kind of report")
+    kind = cast(Kind, payload["kind"])
+    t = _number(payload["t"])
+    model = payload.get("model") or {}
     return JobReport(
         kind=kind,
         t=t,
         began_at=t,
-        step=_count(said.get("step", 0)),
-        max_steps=_count(said.get("max_steps", 0)),
-        epoch=_number(said.get("epoch", 0.0)),
-        metrics=_metrics(said.get("metrics", {})),
-        error=_error(said) if kind == "error" else "",
-        failure=FAILURES.get(said.get("exit_code", 1), "failed") if kind == "error" else "",
+        step=_count(payload.get("step", 0)),
+        max_steps=_count(payload.get("max_steps", 0)),
+        epoch=_number(payload.get("epoch", 0.0)),
+        metrics=_metrics(payload.get("metrics", {})),
+        error=_error(payload) if kind == "error" else "",
+        failure=FAILURES.get(payload.get("exit_code", 1), "failed") if kind == "error" else "",
         repo=_text(model.get("repo", "")),
         revision=_text(model.get("revision", "")),
     )
 
 
-def _error(said: Mapping[str, Any]) -> str:
-    reason, message = _text(said.get("reason", "")), _text(said.get("message", ""))
+def _error(payload: Mapping[str, Any]) -> str:
+    reason, message = _text(payload.get("reason", "")), _text(payload.get("message", ""))
     return f"{reason}: {message}" if reason and message else reason or message or "no reason given"
 
 
-def _metrics(given: Mapping[str, Any]) -> dict[str, float]:
-    if len(given) > MOST_METRICS:
+def _metrics(values: Mapping[str, Any]) -> dict[str, float]:
+    if len(values) > MAX_METRICS:
         raise ValueError("too many metrics")
-    return {_text(name): _number(value) for name, value in given.items()}
+    return {_text(name): _number(value) for name, value in values.items()}
 
 
 def _number(value: Any) -> float:
@@ -138,16 +141,16 @@ def _number(value: Any) -> float:
 
 
 def _count(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST_STEPS:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_STEPS:
         raise ValueError("not a count")
     return value
 
 
 def _text(value: Any) -> str:
-    """Printable and short: it ends up in conditions and events."""
-    text = str(value)[:LONGEST_TEXT]
+    """Printable and short, because conditions and Events show it."""
+    text = str(value)[:MAX_TEXT_LENGTH]
     return "".join(character if character.isprintable() else " " for character in text).strip()
 
 
-def _refused(constant: str) -> NoReturn:
+def _reject_constant(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON")

@@ -1,4 +1,4 @@
-"""Whether what a model is made from may be used: licences against a list of those that are allowed."""
+"""Licences: whether the base model and the data of a training may be used."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
-class Licensed:
-    """Something with a licence; empty where nobody says which. `required`: without one it is not used."""
+class LicensedInput:
+    """A base model or dataset with its licence.
+
+    `what` names it in messages. `licence` is an SPDX identifier, empty where it is not known. `required`: it is
+    refused where its licence is not known.
+    """
 
     what: str
     licence: str
@@ -16,17 +20,17 @@ class Licensed:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LicenceVerdict:
-    """What is refused, with its remedy, and what a person should look at."""
+class LicenceAssessment:
+    """`refused`: inputs that may not be used. `findings`: inputs whose licence a person should check."""
 
     refused: tuple[str, ...] = ()
     findings: tuple[str, ...] = ()
 
 
-def assess_licences(things: Sequence[Licensed], *, allowed: Sequence[str]) -> LicenceVerdict:
-    """Identifiers are compared without regard to case, as SPDX does. An empty list allows everything."""
+def assess_licences(things: Sequence[LicensedInput], *, allowed: Sequence[str]) -> LicenceAssessment:
+    """Compares identifiers without regard to case, as SPDX does. An empty `allowed` allows every licence."""
     if not allowed:
-        return LicenceVerdict()
+        return LicenceAssessment()
     names = {name.strip().casefold() for name in allowed}
     refused, findings = [], []
     for thing in things:
@@ -35,5 +39,5 @@ def assess_licences(things: Sequence[Licensed], *, allowed: Sequence[str]) -> Li
         elif not thing.licence and thing.required:
             refused.append(f"{thing.what} names no licence")
         elif not thing.licence:
-            findings.append(f"the licence of {thing.what} is not known: look at it yourself")
-    return LicenceVerdict(refused=tuple(refused), findings=tuple(findings))
+            findings.append(f"the licence of {thing.what} is not known: check it yourself")
+    return LicenceAssessment(refused=tuple(refused), findings=tuple(findings))

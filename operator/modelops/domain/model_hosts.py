@@ -1,6 +1,7 @@
-"""Where a model may be asked with an agent's token: tokens go to hosts on the operator's list only.
+"""Model hosts: an agent's tokens are sent only to hosts on the operator's list.
 
-Whoever may write an AgentModel chooses addresses in it; what the Secrets beside it hold must not go there.
+A person who may write an AgentModel chooses addresses in it. The tokens in the namespace's Secrets must not be sent to
+an address that this person controls.
 """
 
 from __future__ import annotations
@@ -18,45 +19,45 @@ DEFAULT_HOSTS: Final[dict[Service, tuple[str, ...]]] = {
     "huggingface": ("*.endpoints.huggingface.cloud", "router.huggingface.co"),
     "openrouter": ("openrouter.ai",),
 }
-"""Each service's own hosts, which are sent that service's token and no other's."""
+"""The hosts of each service. They are sent the token of that service and no other token."""
 
 _ENTRY = re.compile(r"(?:http://)?(?:\*\.)?[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[0-9]{1,5})?")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelHosts:
-    """The list. `added`: entries of the installation's own, for the tokens of both services.
-
-    An entry is `host`, `*.domain` or `host:port`, reached by https; `http://` before it allows http instead.
-    `loopback`: the sandbox, in which this machine's own addresses count and no others. Otherwise they never do.
-    """
+    """The list of hosts that are sent tokens, in addition to `DEFAULT_HOSTS`."""
 
     added: tuple[str, ...] = ()
+    """Entries from MODELOPS_MODEL_HOSTS; they are sent the tokens of both services.
+
+    An entry is `host`, `*.domain` or `host:port` and is reached by https; `http://` before it allows http instead."""
     openrouter: tuple[str, ...] = ()
-    """Hosts besides the default one where OpenRouter is, from its base URL."""
+    """Hosts of OpenRouter besides the default one, from its base URL."""
     loopback: bool = False
+    """True in the sandbox: then only addresses of this machine are allowed. Otherwise they are never allowed."""
 
     def allow(self, url: str, *, service: Service) -> bool:
         """Whether this service's token may be sent to the address."""
-        parts = _read(url)
+        parts = _parse_url(url)
         if parts is None or parts.hostname is None:
             return False
         local = is_loopback(url)
         if local or self.loopback:
             return local and self.loopback
-        own = (*DEFAULT_HOSTS[service], *(self.openrouter if service == "openrouter" else ()))
-        return any(_matches(parts, entry) for entry in (*own, *self.added))
+        own_hosts = (*DEFAULT_HOSTS[service], *(self.openrouter if service == "openrouter" else ()))
+        return any(_matches(parts, entry) for entry in (*own_hosts, *self.added))
 
     def refusal(self, url: str, *, service: Service, what: str) -> str:
-        """Why the address of `what` is not asked, for a person; empty where it may be."""
+        """Why no token is sent to the address of `what`, as a message; empty where the token may be sent."""
         if self.allow(url, service=service):
             return ""
-        parts = _read(url)
+        parts = _parse_url(url)
         host = parts.hostname if parts and parts.hostname else "an address that cannot be read"
         if self.loopback:
             return (
-                f"{what} is at {host}, which is not 127.0.0.1, ::1 or localhost, and with MODELOPS_SANDBOX on no "
-                "token is sent elsewhere: correct the address, or unset MODELOPS_SANDBOX to use real services"
+                f"{what} is at {host}, which is not 127.0.0.1, ::1 or localhost, and while MODELOPS_SANDBOX is on, "
+                "tokens are sent nowhere else: correct the address, or unset MODELOPS_SANDBOX to use real services"
             )
         return (
             f"{what} is at {host}, which is not on the operator's list of hosts that are sent the "
@@ -65,21 +66,25 @@ class ModelHosts:
         )
 
 
-def entries(given: Iterable[str]) -> tuple[str, ...]:
-    """The entries of a list, in lower case. Raises ValueError that names the first one of another form."""
-    listed = tuple(entry.strip().lower() for entry in given if entry.strip())
-    for entry in listed:
+def parse_host_list(listed: Iterable[str]) -> tuple[str, ...]:
+    """The entries of a list, in lower case.
+
+    Raises:
+        ValueError: an entry has another form; the message names the first one.
+    """
+    entries = tuple(entry.strip().lower() for entry in listed if entry.strip())
+    for entry in entries:
         if not _ENTRY.fullmatch(entry):
             raise ValueError(
-                f"{entry!r} is no host: write host, *.domain or host:port, with http:// before it where the "
-                "server has no https"
+                f"{entry!r} is not a host: write host, *.domain or host:port, and put http:// before it if "
+                "the server has no https"
             )
-    return listed
+    return entries
 
 
 def is_loopback(url: str) -> bool:
-    """Whether the address names this machine literally; no name is resolved."""
-    parts = _read(url)
+    """Whether the address is a loopback address or `localhost`; no other name is resolved."""
+    parts = _parse_url(url)
     host = parts.hostname if parts else None
     if not host:
         return False
@@ -89,8 +94,8 @@ def is_loopback(url: str) -> bool:
         return host == "localhost"
 
 
-def _read(url: str) -> SplitResult | None:
-    """The address in parts; None where two readers could take it for two different ones."""
+def _parse_url(url: str) -> SplitResult | None:
+    """The address in parts; None where two URL parsers could read two different addresses."""
     if any(sign in url for sign in "\\@") or any(sign.isspace() or not sign.isprintable() for sign in url):
         return None
     try:

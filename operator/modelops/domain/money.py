@@ -1,4 +1,4 @@
-"""Money as integer micro-USD inside, decimal strings in the API."""
+"""Money: an integer of micro-USD in the code, a decimal string of US dollars in the API."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ ZERO = MicroUSD(0)
 
 
 def micro(usd: str | Decimal) -> MicroUSD:
-    """The amount in micro-USD, rounded up: a cover is never too small."""
+    """US dollars as micro-USD, rounded up so that a reservation is never too small."""
     return MicroUSD(int((Decimal(usd) * 1_000_000).to_integral_value(rounding=ROUND_CEILING)))
 
 
 def dollars(amount: int) -> str:
-    """The API's decimal string, at least two decimals, no trailing noise: 2375000 is "2.375"."""
+    """The API's decimal string with at least two decimals and no further trailing zeros: 2375000 gives "2.375"."""
     text = f"{Decimal(amount) / 1_000_000:.6f}".rstrip("0")
     whole, _, part = text.partition(".")
     return f"{whole}.{part.ljust(2, '0')}"
 
 
-def shown(amount: int) -> str:
-    """For people: dollars and cents, rounded up, such as $0.38."""
+def display_usd(amount: int) -> str:
+    """For messages: dollars and cents, rounded up, such as $0.38."""
     cents = -(-amount // 10_000)
     return f"${cents // 100}.{cents % 100:02d}"

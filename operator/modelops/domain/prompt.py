@@ -1,8 +1,8 @@
 """The prompt contract: one pure renderer for training, evaluation and the smoke call.
 
-Templates are Jinja2 in a sandbox, strict about names, without autoescape, over two variables: `inputs`
-and `outputs` of a LangSmith example. The same rendering in all places is what makes an evaluation say
-something about the model that was trained.
+Templates are Jinja2 in a sandbox, without autoescape. They have two variables, `inputs` and `outputs` of a LangSmith
+example; an unknown name is an error. Training and evaluation render in the same way, because otherwise an evaluation
+would not measure the model that was trained.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from modelops.api.v1alpha1.agentmodel import PromptContract
 
 Message = dict[str, Any]
-"""One chat message as JSON: `role`, `content`, and what else the example carried (`tool_calls`, ...)."""
+"""One chat message as JSON: `role`, `content`, and further keys of the example such as `tool_calls`."""
 
 _FENCE = re.compile(r"\A\s*```[A-Za-z0-9_-]*\s*\n(.*?)\n?\s*```\s*\Z", re.DOTALL)
 
 
 class PromptError(ValueError):
-    """A template that does not compile or does not fit the example; the message names both and the remedy."""
+    """A template does not compile or does not fit the example; the message names both and the remedy."""
 
 
 class AnswerError(ValueError):
-    """A model's answer from which `prompt.parse` extracts nothing: in an evaluation, a failed answer."""
+    """`prompt.parse` finds nothing in a model's answer. In an evaluation such an answer counts as failed."""
 
 
 def render(
     prompt: PromptContract, inputs: Mapping[str, Any], outputs: Mapping[str, Any] | None = None
 ) -> list[Message]:
-    """The chat messages for one example; with `outputs`, the last one is the assistant's target.
+    """The chat messages for one example; with `outputs`, the last message is the assistant's target.
 
-    `inputs.messages` passes through verbatim, in place of the templates `system` and `user`.
+    Where the example has `inputs.messages`, they are used unchanged instead of the templates `system` and `user`.
     Raises PromptError.
     """
     messages = (
@@ -53,12 +53,12 @@ def render(
 
 
 def target(prompt: PromptContract, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> str:
-    """The text that a perfect model would answer. Raises PromptError."""
+    """The answer that the example expects. Raises PromptError."""
     return _render("assistant", prompt.assistant, {"inputs": inputs, "outputs": outputs})
 
 
 def parse(prompt: PromptContract, text: str) -> str:
-    """What of an answer is compared: the text, canonical JSON, or the first match's first group.
+    """The part of an answer that is compared: the text, canonical JSON, or the first group of the first match.
 
     A Markdown fence around JSON is accepted. Raises AnswerError when the answer has no such part, and
     PromptError when the contract itself is wrong.
@@ -91,7 +91,7 @@ def digest(prompt: PromptContract) -> str:
 
 
 class _Missing(jinja2.StrictUndefined):
-    """Undefined that says which keys there are instead; values never enter a message."""
+    """An undefined value whose error lists the keys that exist. Values are never put into a message."""
 
     @property
     def _undefined_message(self) -> str:
@@ -127,7 +127,7 @@ def _compile(name: str, source: str) -> jinja2.Template:
         tree = _ENVIRONMENT.parse(source)
         unknown = sorted(jinja2.meta.find_undeclared_variables(tree) - {"inputs", "outputs"})
         template = _ENVIRONMENT.from_string(tree)
-        # As it is, a ChainMap, which every rendering copies key by key.
+        # Jinja2 sets a ChainMap here, which every rendering would copy key by key.
         template.globals = dict(template.globals)
     except jinja2.TemplateSyntaxError as error:
         raise PromptError(
@@ -143,7 +143,7 @@ def _compile(name: str, source: str) -> jinja2.Template:
 
 @lru_cache(maxsize=64)
 def _constant(source: str) -> bool:
-    """Whether a template is nothing but text, as many system prompts are."""
+    """Whether a template has no Jinja2 syntax, as many system prompts have none."""
     return not any(mark in source for mark in ("{{", "{%", "{#", "\n", "\r"))
 
 
@@ -165,7 +165,7 @@ def _render(name: str, source: str, values: Mapping[str, Any]) -> str:
 
 
 def _subject(source: str, error: jinja2.UndefinedError) -> str:
-    """`inputs` or `outputs`: what the missing key was looked up in, read from the template."""
+    """`inputs` or `outputs`: the variable in which the template looked up the missing key."""
     missing = re.search(r"`(.+?)`", error.message or "")
     if missing is None:
         return "the template:"

@@ -1,4 +1,4 @@
-"""Which repositories of an agent are removed from the Hub, and why each other one stays."""
+"""Which repositories of an agent are removed from the Hub, and why each of the others stays."""
 
 from __future__ import annotations
 
@@ -7,169 +7,180 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from modelops.domain.hub_repositories import DatasetRepository, ModelRepository, Shelf, is_for
-from modelops.domain.in_use import InUse, Use
-from modelops.domain.record import DATA_PRUNED, DATA_PRUNING, PRUNED, PRUNING, Record
+from modelops.domain.hub_repositories import (
+    DatasetRepository,
+    ModelRepository,
+    RepositoryCatalog,
+    names_agent,
+)
+from modelops.domain.record import DATA_PRUNING, PRUNING, Record
+from modelops.domain.repositories_in_use import RepositoriesInUse, RetentionReason
 from modelops.domain.training.naming import Named, short_uid
 from modelops.domain.versions import parse
 
 Splits = Mapping[str, tuple[str, ...] | None]
-"""Splits that hold an example, by revision of prepared data; None where the data do not say."""
+"""Splits that have an example, by revision of prepared data; None where the data do not name their examples."""
+
+REMOVE_BY_HAND = "if in doubt, remove it by hand"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Policy:
-    """What may go: older than this, and not among the newest `keep` versions."""
+class PrunePolicy:
+    """What may be removed: repositories older than `older_than` that are not among the newest `keep` versions."""
 
     older_than: timedelta
     keep: int
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
-    """One repository. `first`: what to do before it can go, where something needs it.
+class PruneDecision:
+    """Whether one repository is removed, and why.
 
-    `unsaid`: nobody can say whether it holds the example.
+    `remedy` is what a person has to do before the repository can be removed, where it is in use. `undetermined`:
+    the repository does not say whether it has the example.
     """
 
     repo: str
     kind: Literal["model", "dataset"]
     version: str
     removed: bool
-    why: str
-    first: str = ""
-    unsaid: bool = False
+    reason: str
+    remedy: str = ""
+    undetermined: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judge:
-    """Judges the repositories of one agent. `holding`: only with an example, by dataset repository."""
+class PrunePlanner:
+    """Decides on the repositories of one agent.
+
+    With `example_splits`, the splits with an example by dataset repository, only repositories that have the example are
+    decided on, whatever their age. `agent_model` is `namespace/name`.
+    """
 
     record: Record
     agent_model: str
-    shelf: Shelf
-    uses: InUse
-    policy: Policy
+    catalog: RepositoryCatalog
+    uses: RepositoriesInUse
+    policy: PrunePolicy
     now: datetime
-    holding: Mapping[str, Splits] | None = None
-    _kept: dict[str, Verdict] = field(default_factory=dict)
+    example_splits: Mapping[str, Splits] | None = None
+    _kept: dict[str, PruneDecision] = field(default_factory=dict)
 
-    def verdicts(self) -> tuple[Verdict, ...]:
-        """Models, then their data, each by the time in its name; with an example only what it concerns."""
-        models = [self.model(found) for found in sorted(self.shelf.models, key=lambda m: m.repo)]
-        self._kept.update({v.repo: v for v in models if v is not None and not v.removed})
-        data = [self.dataset(found) for found in sorted(self.shelf.datasets, key=lambda d: d.repo)]
-        return tuple(verdict for verdict in (*models, *data) if verdict is not None)
+    def decisions(self) -> tuple[PruneDecision, ...]:
+        """Models first, then their data, each ordered by the time in the repository's name."""
+        models = [self._decide_model(found) for found in sorted(self.catalog.models, key=lambda m: m.repo)]
+        self._kept.update({d.repo: d for d in models if d is not None and not d.removed})
+        data = [self._decide_dataset(found) for found in sorted(self.catalog.datasets, key=lambda d: d.repo)]
+        return tuple(decision for decision in (*models, *data) if decision is not None)
 
     # Models -------------------------------------------------------------------------------------------------
 
-    def model(self, found: ModelRepository) -> Verdict | None:
-        """None: it does not concern the example."""
-        if self.holding is not None and self.learnt(found) == ():
+    def _decide_model(self, found: ModelRepository) -> PruneDecision | None:
+        """None where the model was not trained on the example."""
+        splits = self._trained_splits(found, self.example_splits) if self.example_splits is not None else None
+        if splits == ():
             return None
-        kept = self.model_is_not_ours(found) or self.model_is_needed(found)
+        decision = self._undecided_model(found)
+        kept = self._keep_if_foreign_model(found, decision) or keep_if_used(
+            decision, self.uses.reason_to_keep_model(found.repo, found.named.uid)
+        )
         if kept is not None:
             return kept
-        if self.holding is not None:
-            return self.model_of_example(found)
-        return self.model_by_age(found)
+        if self.example_splits is None:
+            return self._decide_model_by_age(found, decision)
+        if splits is None:
+            reason = "whether it was trained on the example is not known: its data are deleted, or name no examples"
+            return replace(decision, undetermined=True, reason=reason, remedy=REMOVE_BY_HAND)
+        return replace(decision, removed=True, reason="trained on the example")
 
-    def model_is_not_ours(self, found: ModelRepository) -> Verdict | None:
-        sibling = self.shelf.dataset(f"{found.repo}-data")
-        told = found.told or (sibling.told if sibling else {})
-        return self.not_ours(self.of_model(found), told, found.named)
+    def _keep_if_foreign_model(self, found: ModelRepository, decision: PruneDecision) -> PruneDecision | None:
+        dataset = self.catalog.dataset(f"{found.repo}-data")
+        lineage = found.lineage or (dataset.lineage if dataset else {})
+        return self._keep_if_foreign(decision, lineage, found.named)
 
-    def model_is_needed(self, found: ModelRepository) -> Verdict | None:
-        use = self.uses.of_model(found.repo, found.named.uid)
-        return used(self.of_model(found), use) if use else None
-
-    def model_of_example(self, found: ModelRepository) -> Verdict:
-        verdict = self.of_model(found)
-        if self.learnt(found) is None:
-            return replace(
-                verdict,
-                unsaid=True,
-                why="whether it was trained on the example cannot be said: its data are gone, or do not name theirs",
-                first="if in doubt, remove it by hand",
-            )
-        return replace(verdict, removed=True, why="trained on the example")
-
-    def model_by_age(self, found: ModelRepository) -> Verdict:
-        verdict = self.of_model(found)
+    def _decide_model_by_age(self, found: ModelRepository, decision: PruneDecision) -> PruneDecision:
         entry = self.record.entry_of(found.repo)
         if entry is not None and entry.lineage.get(PRUNING):
-            return replace(verdict, removed=True, why=f"its removal was begun at {entry.lineage[PRUNING]}")
-        if found.repo in self.newest():
-            return replace(verdict, why=f"one of the newest {self.policy.keep} versions")
-        return self.by_age(verdict, found.named)
+            return replace(decision, removed=True, reason=f"its removal began at {entry.lineage[PRUNING]}")
+        if found.repo in self._newest_models():
+            versions = (
+                "the newest version"
+                if self.policy.keep == 1
+                else f"one of the newest {self.policy.keep} versions"
+            )
+            return replace(decision, reason=versions)
+        return self._decide_by_age(decision, found.named)
 
-    def newest(self) -> frozenset[str]:
-        """Repositories of the newest versions that are still there."""
-        there = {model.repo for model in self.shelf.models}
-        entries = [e for e in self.record.history if e.hub_repo in there and not e.lineage.get(PRUNING)]
+    def _newest_models(self) -> frozenset[str]:
+        """Model repositories of the newest versions that are on the Hub."""
+        on_hub = {model.repo for model in self.catalog.models}
+        entries = [e for e in self.record.history if e.hub_repo in on_hub and not e.lineage.get(PRUNING)]
         entries.sort(key=lambda entry: (parse(entry.version), entry.trained_at), reverse=True)
         return frozenset(entry.hub_repo for entry in entries[: self.policy.keep])
 
-    def learnt(self, found: ModelRepository) -> tuple[str, ...] | None:
-        """`train` where it was trained on the example. A model that was not published may be in a checkpoint."""
-        assert self.holding is not None
-        repo, revision = found.data if found.told else (f"{found.repo}-data", "")
-        splits = self.holding.get(repo)
+    def _trained_splits(
+        self, found: ModelRepository, example_splits: Mapping[str, Splits]
+    ) -> tuple[str, ...] | None:
+        """`("train",)` where the model was trained on the example, None where that is not known.
+
+        A run that failed published no model, but its repository may have a checkpoint.
+        """
+        repo, revision = found.data if found.lineage else (f"{found.repo}-data", "")
+        splits = example_splits.get(repo)
         if splits is None:
-            return None if found.told else ()
-        said = [splits.get(revision)] if revision else list(splits.values())
-        if any(one is not None and "train" in one for one in said):
+            return None if found.lineage else ()
+        of_revisions = [splits.get(revision)] if revision else list(splits.values())
+        if any(one is not None and "train" in one for one in of_revisions):
             return ("train",)
-        return None if any(one is None for one in said) else ()
+        return None if any(one is None for one in of_revisions) else ()
 
     # Data ---------------------------------------------------------------------------------------------------
 
-    def dataset(self, found: DatasetRepository) -> Verdict | None:
-        """None: it does not concern the example."""
-        held = self.held(found)
-        if self.holding is not None and held == ():
+    def _decide_dataset(self, found: DatasetRepository) -> PruneDecision | None:
+        """None where the data do not have the example."""
+        splits = self._splits_with_example(found)
+        if self.example_splits is not None and splits == ():
             return None
-        verdict = self.of_data(found)
-        kept = self.not_ours(verdict, found.told, found.named)
-        use = self.uses.of_data(found.repo, found.named.uid)
-        if kept is None and use is not None:
-            kept = used(verdict, use)
+        decision = self._undecided_dataset(found)
+        kept = self._keep_if_foreign(decision, found.lineage, found.named) or keep_if_used(
+            decision, self.uses.reason_to_keep_dataset(found.repo, found.named.uid)
+        )
         if kept is not None:
             return kept
-        if self.holding is not None and held is None:
-            words = "it does not name its examples: it was prepared by an older version"
-            return replace(verdict, unsaid=True, why=words, first="if in doubt, remove it by hand")
-        by_model = self.data_is_needed(found)
-        if by_model is not None:
-            return by_model
-        if self.holding is not None:
-            return replace(verdict, removed=True, why=f"holds the example ({', '.join(held or ())})")
-        if self.data_removal_was_begun(found):
-            return replace(verdict, removed=True, why="its removal was begun before")
-        return self.by_age(verdict, found.named)
+        if self.example_splits is not None and splits is None:
+            reason = "it does not name its examples: an older version of the operator prepared it"
+            return replace(decision, undetermined=True, reason=reason, remedy=REMOVE_BY_HAND)
+        kept = self._keep_if_model_stays(found, decision)
+        if kept is not None:
+            return kept
+        if self.example_splits is not None:
+            return replace(decision, removed=True, reason=f"has the example ({', '.join(splits or ())})")
+        if self._removal_has_begun(found):
+            return replace(decision, removed=True, reason="its removal began earlier")
+        return self._decide_by_age(decision, found.named)
 
-    def data_is_needed(self, found: DatasetRepository) -> Verdict | None:
-        """A model that stays needs its data: an evaluation leaves out what it was trained on."""
-        for model in self.trained_on(found):
+    def _keep_if_model_stays(self, found: DatasetRepository, decision: PruneDecision) -> PruneDecision | None:
+        """A model that stays needs its data, because an evaluation leaves out the examples it was trained on."""
+        for model in self._models_trained_on(found):
             kept = self._kept.get(model.repo)
             if kept is not None:
-                why = f"data of {kept.version or model.repo}, which stays: {kept.why}"
-                first = kept.first and f"{kept.first}; then this goes with the model"
-                return replace(self.of_data(found), why=why, first=first)
+                reason = f"data of {kept.version or model.repo}, which stays: {kept.reason}"
+                remedy = kept.remedy and f"{kept.remedy}; then the data are removed together with the model"
+                return replace(decision, reason=reason, remedy=remedy)
         return None
 
-    def trained_on(self, found: DatasetRepository) -> tuple[ModelRepository, ...]:
-        own = found.repo.removesuffix("-data")
-        return tuple(m for m in self.shelf.models if m.data[0] == found.repo or m.repo == own)
+    def _models_trained_on(self, found: DatasetRepository) -> tuple[ModelRepository, ...]:
+        model_repo = found.repo.removesuffix("-data")
+        return tuple(m for m in self.catalog.models if m.data[0] == found.repo or m.repo == model_repo)
 
-    def data_removal_was_begun(self, found: DatasetRepository) -> bool:
+    def _removal_has_begun(self, found: DatasetRepository) -> bool:
         return any(
-            e.lineage.get(DATA_PRUNING) and data_of(e.lineage) == found.repo for e in self.record.history
+            e.lineage.get(DATA_PRUNING) and e.dataset_repository == found.repo for e in self.record.history
         )
 
-    def held(self, found: DatasetRepository) -> tuple[str, ...] | None:
-        """Splits that hold the example, in whichever revision: its history is on the Hub, too."""
-        splits = (self.holding or {}).get(found.repo, {})
+    def _splits_with_example(self, found: DatasetRepository) -> tuple[str, ...] | None:
+        """Splits that have the example in any revision, because the Hub keeps old revisions as well."""
+        splits = (self.example_splits or {}).get(found.repo, {})
         known = {split for one in splits.values() if one for split in one}
         if known:
             return tuple(sorted(known, reverse=True))
@@ -177,90 +188,53 @@ class Judge:
 
     # Both ---------------------------------------------------------------------------------------------------
 
-    def not_ours(self, verdict: Verdict, told: Mapping[str, object], named: Named) -> Verdict | None:
-        """Names alone prove nothing: another cluster, or a person, may use the organisation as well."""
-        if not is_for(told, self.record.agent):
+    def _keep_if_foreign(
+        self, decision: PruneDecision, lineage: Mapping[str, object], named: Named
+    ) -> PruneDecision | None:
+        """A name alone is no proof: another cluster or a person may use the same organisation."""
+        agent = self.record.agent
+        if not names_agent(lineage, agent):
+            return replace(decision, reason=f"no modelops.json says that it belongs to {agent}")
+        if not names_agent(lineage, agent, self.agent_model):
+            return replace(decision, reason=f"it belongs to AgentModel {lineage.get('agent_model')}")
+        if self.record.entry_of(decision.repo) is None and named.uid not in self._known_run_uids():
             return replace(
-                verdict, why=f"no modelops.json says that it is of {self.record.agent}: not ours to remove"
-            )
-        if not is_for(told, self.record.agent, self.agent_model):
-            return replace(verdict, why=f"of AgentModel {told.get('agent_model')}: not this one's to remove")
-        if self.record.entry_of(verdict.repo) is None and named.uid not in self.known_runs():
-            return replace(
-                verdict,
-                why="not in the record, and maybe another cluster's",
-                first="modelops registry rebuild, if it is this agent's",
+                decision,
+                reason="it is not in the record, and may belong to another cluster",
+                remedy="modelops registry rebuild, if it belongs to this agent",
             )
         return None
 
-    def known_runs(self) -> frozenset[str]:
-        """Of every run that the record knows, what is in the names of its repositories."""
+    def _known_run_uids(self) -> frozenset[str]:
+        """Short uids of all runs in the record, as the names of repositories have them."""
         ended = (done.uid for done in self.record.completed.values() if done.kind == "TrainingRun")
         trained = (str(entry.lineage.get("run") or "") for entry in self.record.history)
         settled = (key.partition("/")[0] for key in self.record.settlements)
         return frozenset(short_uid(uid) for uid in (*ended, *trained, *settled) if uid)
 
-    def by_age(self, verdict: Verdict, named: Named) -> Verdict:
+    def _decide_by_age(self, decision: PruneDecision, named: Named) -> PruneDecision:
         age = self.now - named.created
         if age < self.policy.older_than:
-            return replace(verdict, why=f"{shown(age)} old")
-        return replace(verdict, removed=True, why=f"{shown(age)} old, and nothing needs it")
+            return replace(decision, reason=f"{age_text(age)} old")
+        return replace(decision, removed=True, reason=f"{age_text(age)} old and not in use")
 
-    def of_model(self, found: ModelRepository) -> Verdict:
+    def _undecided_model(self, found: ModelRepository) -> PruneDecision:
         entry = self.record.entry_of(found.repo)
-        version = entry.version if entry else str(found.told.get("version") or "")
-        return Verdict(repo=found.repo, kind="model", version=version, removed=False, why="")
+        version = entry.version if entry else str(found.lineage.get("version") or "")
+        return PruneDecision(repo=found.repo, kind="model", version=version, removed=False, reason="")
 
-    def of_data(self, found: DatasetRepository) -> Verdict:
-        entry = next((e for e in self.record.history if data_of(e.lineage) == found.repo), None)
+    def _undecided_dataset(self, found: DatasetRepository) -> PruneDecision:
+        entry = next((e for e in self.record.history if e.dataset_repository == found.repo), None)
         version = entry.version if entry else ""
-        return Verdict(repo=found.repo, kind="dataset", version=version, removed=False, why="")
+        return PruneDecision(repo=found.repo, kind="dataset", version=version, removed=False, reason="")
 
 
-def used(verdict: Verdict, use: Use) -> Verdict:
-    return replace(verdict, why=use.why, first=use.first)
+def keep_if_used(decision: PruneDecision, use: RetentionReason | None) -> PruneDecision | None:
+    """The decision to keep a repository that is in use; None where it is not in use."""
+    return replace(decision, reason=use.reason, remedy=use.remedy) if use else None
 
 
-def data_of(lineage: Mapping[str, object]) -> str:
-    """The repository of the data of a version."""
-    found = lineage.get("dataset")
-    return str(found.get("repo") or "") if isinstance(found, Mapping) else ""
-
-
-def shown(age: timedelta) -> str:
-    return f"{age.days} days" if age.days else f"{int(age.total_seconds() // 60)} minutes"
-
-
-# What the record says of it -----------------------------------------------------------------------------------
-
-
-def begun(record: Record, verdicts: tuple[Verdict, ...], *, at: str) -> Record:
-    """The record in which the removal of these is announced: from then on nothing claims them."""
-    repos = {verdict.repo for verdict in verdicts if verdict.removed}
-    return marked(record, repos, model=PRUNING, data=DATA_PRUNING, at=at)
-
-
-def gone(record: Record, repo: str, *, at: str) -> Record:
-    """The record in which this repository is no longer on the Hub."""
-    return marked(record, {repo}, model=PRUNED, data=DATA_PRUNED, at=at)
-
-
-def marked(record: Record, repos: set[str], *, model: str, data: str, at: str) -> Record:
-    """Times that are there already stay."""
-    history = []
-    for entry in record.history:
-        keys = {model: entry.hub_repo in repos, data: data_of(entry.lineage) in repos}
-        new = {key: at for key, concerned in keys.items() if concerned and not entry.lineage.get(key)}
-        history.append(entry.model_copy(update={"lineage": {**entry.lineage, **new}}) if new else entry)
-    return record.with_(history=tuple(history))
-
-
-def unfinished(record: Record) -> tuple[tuple[str, Literal["model", "dataset"]], ...]:
-    """Removals that were announced and not confirmed: somebody stopped in between."""
-    found: list[tuple[str, Literal["model", "dataset"]]] = []
-    for entry in record.history:
-        if entry.lineage.get(PRUNING) and not entry.lineage.get(PRUNED):
-            found.append((entry.hub_repo, "model"))
-        if entry.lineage.get(DATA_PRUNING) and not entry.lineage.get(DATA_PRUNED):
-            found.append((data_of(entry.lineage), "dataset"))
-    return tuple(found)
+def age_text(age: timedelta) -> str:
+    """An age for messages, such as "181 days"."""
+    count, unit = (age.days, "day") if age.days else (int(age.total_seconds() // 60), "minute")
+    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"

@@ -1,7 +1,7 @@
-"""Keeping the record inside a ConfigMap: 1 MiB at most (Kubernetes, ConfigMap "data"), or no write succeeds.
+"""Keeps the record small enough for a ConfigMap, which holds at most 1 MiB (Kubernetes, ConfigMap "data").
 
-What decides is never dropped: digests of what is done, money by month, what serves or served, reservations,
-endpoints. What only explains goes first, the oldest of it.
+Data that decisions need is never removed: identities of finished objects, money by month, serving models, reservations
+and endpoints. Data that only explains is shortened, the oldest first.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Final
 from modelops.domain.record import DATA_PRUNED, DATA_PRUNING, PRUNED, PRUNING, Record
 from modelops.domain.versions import parse
 
-LARGEST: Final = 700 * 1024
-"""Bytes at which the record is shortened: the rest is room for an update under way and for metadata."""
-KEPT_WORDS: Final = 100
+MAX_BYTES: Final = 700 * 1024
+"""Bytes above which the record is shortened. The rest of the 1 MiB is room for the next update and for metadata."""
+KEPT_MESSAGES: Final = 100
 KEPT_RECIPES: Final = 50
 KEPT_HISTORY: Final = 300
 KEPT_SPEEDS: Final = 8
@@ -27,16 +27,19 @@ _NEEDED_LINEAGE: Final = frozenset(
 def bounded_data(record: Record) -> dict[str, str]:
     """The ConfigMap's data, shortened step by step where it is too large."""
     data = record.to_data()
-    for shorter in STEPS:
-        if sum(len(text.encode()) for text in data.values()) <= LARGEST:
+    for shorten in STEPS:
+        if sum(len(text.encode()) for text in data.values()) <= MAX_BYTES:
             break
-        record = shorter(record)
+        record = shorten(record)
         data = record.to_data()
     return data
 
 
-def with_old_months_folded(record: Record) -> Record:
-    """Settlements before the two newest months, as one sum for each month; an unfinished run's for a year."""
+def with_old_settlements_summed(record: Record) -> Record:
+    """Replaces settlements that are older than the two newest months by one sum for each month.
+
+    Settlements of a run that has not ended are kept for a year.
+    """
     months = sorted({s.month for s in record.settlements.values()})
     newest, year = months[-2:], months[-12:]
     ended = {done.uid for done in record.completed.values()}
@@ -51,10 +54,10 @@ def with_old_months_folded(record: Record) -> Record:
     return record.with_(settlements=kept, endpoint_spend=spend)
 
 
-def without_old_words(record: Record) -> Record:
-    """Messages of all but the newest endings."""
+def without_old_messages(record: Record) -> Record:
+    """Removes the messages of finished objects, except of the newest ones."""
     by_age = sorted(record.completed, key=lambda digest: record.completed[digest].finished_at)
-    old = set(by_age[:-KEPT_WORDS])
+    old = set(by_age[:-KEPT_MESSAGES])
     completed = {
         digest: done.model_copy(update={"message": ""}) if digest in old else done
         for digest, done in record.completed.items()
@@ -63,12 +66,12 @@ def without_old_words(record: Record) -> Record:
 
 
 def without_old_speeds(record: Record) -> Record:
-    """What was measured of all but the kinds that were trained last: the next run of them is estimated anew."""
+    """Removes measured speeds, except of the kinds of training that ran last. Other kinds are estimated again."""
     return record.with_(speeds=record.speeds[-KEPT_SPEEDS:])
 
 
 def without_old_recipes(record: Record) -> Record:
-    """Recipes and version inputs of all but the newest versions."""
+    """Removes recipes and version inputs, except of the newest versions."""
     old = record.history[:-KEPT_RECIPES]
     cut = tuple(
         entry.model_copy(update={"lineage": {k: v for k, v in entry.lineage.items() if k in _NEEDED_LINEAGE}})
@@ -80,7 +83,7 @@ def without_old_recipes(record: Record) -> Record:
 
 
 def without_old_history(record: Record) -> Record:
-    """Old versions that never served; their numbers stay allocated."""
+    """Removes old versions that never served. Their numbers stay allocated."""
     kept = {record.stable.version, *record.served}
     if record.previous is not None:
         kept.add(record.previous.version)
@@ -91,8 +94,8 @@ def without_old_history(record: Record) -> Record:
 
 
 STEPS: Final[tuple[Callable[[Record], Record], ...]] = (
-    with_old_months_folded,
-    without_old_words,
+    with_old_settlements_summed,
+    without_old_messages,
     without_old_speeds,
     without_old_recipes,
     without_old_history,

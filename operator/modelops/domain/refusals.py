@@ -1,4 +1,4 @@
-"""What a program of ours refused, as a condition says it: field and object, what is wrong, and the remedy."""
+"""Messages for refusals of the dataset and evaluation programs: field, object, problem and remedy."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-OF_THE_DATASET = frozenset(
+DATASET_REASONS = frozenset(
     {
         "DatasetNotFound",
         "DatasetVersionNotFound",
@@ -20,39 +20,41 @@ OF_THE_DATASET = frozenset(
         "LangSmithRefused",
     }
 )
-OF_THE_AGENT_MODEL = {
+AGENT_MODEL_FIELDS = {
     "PromptRenderFailed": "spec.prompt",
     "LangSmithUnauthorized": "spec.secretRefs.langsmith",
     "HubUnauthorized": "spec.secretRefs.huggingFace",
 }
-"""Reasons and the field that they are about. What is in neither says it in its message, or is no field's fault."""
+"""The field that each reason is about. For every other reason the message names the field, or no field is wrong."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Given:
-    """Whom a program worked for. Datasets are `<field> <value> of <object>`; `again`: what a person makes anew."""
+class RefusalContext:
+    """Where a person finds the inputs of the program. Each dataset is written as `<field> <value> of <object>`."""
 
     agent_model: str
+    """Name of the AgentModel."""
     dataset: str
     evaluation_dataset: str = ""
-    """The second dataset of a training: none of it may be trained on."""
-    again: str
+    """The evaluation dataset of a training, whose examples may not be trained on."""
+    new_object: str
+    """The object that a person creates after correcting the problem, such as "a new run"."""
 
 
-def told(result: Mapping[str, Any], given: Given) -> str:
-    """`result.json` of a refusal, for a person."""
+def refusal_message(result: Mapping[str, Any], context: RefusalContext) -> str:
+    """The message for a person; `result` is the `result.json` of a program that refused its input."""
     reason, message = str(result.get("reason", "")), str(result.get("message", ""))
-    field = _field(reason, str(result.get("about", "")), given)
+    field = _field(reason, str(result.get("about", "")), context)
     where = f"{field}: " if field else ""
-    return f"{reason}: {where}{message.rstrip('.')}; then create {given.again}"
+    return f"{reason}: {where}{message.rstrip('.')}; then create {context.new_object}"
 
 
-def _field(reason: str, about: str, given: Given) -> str:
-    if reason in OF_THE_AGENT_MODEL:
-        return f"{OF_THE_AGENT_MODEL[reason]} of AgentModel {given.agent_model}"
-    if reason not in OF_THE_DATASET:
+def _field(reason: str, about: str, context: RefusalContext) -> str:
+    if reason in AGENT_MODEL_FIELDS:
+        return f"{AGENT_MODEL_FIELDS[reason]} of AgentModel {context.agent_model}"
+    if reason not in DATASET_REASONS:
         return ""
     if about == "evaluation_dataset":
-        return given.evaluation_dataset
-    both = reason == "TrainTestOverlap" and given.evaluation_dataset
-    return f"{given.dataset} and {given.evaluation_dataset}" if both else given.dataset
+        return context.evaluation_dataset
+    both = reason == "TrainTestOverlap" and context.evaluation_dataset
+    return f"{context.dataset} and {context.evaluation_dataset}" if both else context.dataset

@@ -1,8 +1,8 @@
-"""Versions of an agent's model: `v<major>.<minor>.<patch>[-rc.<n>]`, allocated once, never reused.
+"""Versions of an agent's model: `v<major>.<minor>.<patch>[-rc.<n>]`. A version is allocated once and never reused.
 
-New data, or the same with another recipe: minor. New base model, prompt contract or tools: major. A new run
-of identical inputs: patch. Relative to the highest version ever allocated; the baseline is v1.0.0. `-rc.<n>`
-until promoted.
+Each version follows the highest one that was ever allocated; the baseline is v1.0.0. A new base model, prompt
+contract or set of tools raises the major number. New data or another recipe raises the minor number. A new run with
+identical inputs raises the patch number. A version ends in `-rc.<n>` until it is promoted.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Version:
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """What a version was made from; equal digests mean equal inputs."""
+    """The inputs that a version was made from. Equal digests mean equal inputs."""
 
     base_model: str
     prompt_digest: str
@@ -57,7 +57,8 @@ def release_version(text: str) -> str:
 def next_version(allocated: Iterable[str], *, inputs: Inputs, latest: Inputs | None) -> str:
     """The release candidate to allocate for `inputs`.
 
-    `allocated`: every version there ever was. `latest`: the inputs of the highest of them, where known.
+    `allocated` are all versions that were ever allocated. `latest` are the inputs of the highest of them; None where
+    they are not known.
     """
     highest = max((parse(version) for version in allocated), default=parse(BASELINE))
     if latest is not None and inputs == latest:

@@ -7,7 +7,7 @@ from modelops.ports import Flavor, Job, JobRequest, Jobs
 
 
 class JobsByAccount:
-    """Each call goes to the service of its account. Prices can be asked of Hugging Face alone."""
+    """Sends each call to the service of its account. Only Hugging Face has a list of prices."""
 
     def __init__(self, *, hugging_face: Jobs, kubernetes: Jobs, train_job: Jobs) -> None:
         self._services = {"": hugging_face, KUBERNETES: kubernetes, TRAIN_JOB: train_job}
@@ -30,8 +30,8 @@ class JobsByAccount:
     async def cancel(self, token: str, namespace: str, job_id: str) -> None:
         await self._of(namespace).cancel(token, namespace, job_id)
 
-    async def release(self, token: str, namespace: str, job_id: str) -> None:
-        await self._of(namespace).release(token, namespace, job_id)
+    async def drop_finalizer(self, token: str, namespace: str, job_id: str) -> None:
+        await self._of(namespace).drop_finalizer(token, namespace, job_id)
 
     async def tail(self, token: str, namespace: str, job_id: str, lines: int) -> tuple[str, ...]:
         return await self._of(namespace).tail(token, namespace, job_id, lines)

@@ -1,4 +1,4 @@
-"""Traces of what was done to the world, once each: best effort, beside the Events and logs."""
+"""LangSmith traces of the steps of plans, best effort, in addition to Events and logs."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import Any, Final, assert_never
 from modelops.domain.plan import Action, Announce, Write, WriteFile, WriteFinalizers, WriteRecord, WriteStatus
 from modelops.ports import Json, Traces
 
-MOST_REMEMBERED: Final = 2048
+MAX_TRACED: Final = 2048
+"""How many steps are kept to recognise a repetition."""
 
 
 class ActionLog:
-    """Turns the steps of plans into traces; a step that is repeated with the same outcome is told once."""
+    """Turns the steps of plans into traces. A step that is repeated with the same outcome is traced once."""
 
     def __init__(self, traces: Traces | None) -> None:
         self._traces = traces
@@ -26,20 +27,20 @@ class ActionLog:
         *,
         agent: str,
         outcome: str,
-        told: Mapping[str, Any] | None = None,
+        details: Mapping[str, Any] | None = None,
     ) -> None:
-        """One step on the object `regarding` and what came of it; `told`: what the action itself says."""
+        """Traces one step on the object `regarding` and its outcome; `details` are further outputs of the action."""
         traced = _traced(step)
         if self._traces is None or traced is None:
             return
-        action, outputs = traced[0], {**traced[1], "outcome": outcome, **(told or {})}
+        action, outputs = traced[0], {**traced[1], "outcome": outcome, **(details or {})}
         metadata = regarding["metadata"]
         key = (str(metadata["uid"]), action)
         if self._last.get(key) == outputs:
             return
         self._last[key] = outputs
         self._last.move_to_end(key)
-        while len(self._last) > MOST_REMEMBERED:
+        while len(self._last) > MAX_TRACED:
             self._last.popitem(last=False)
         self._traces.action(
             action,
@@ -53,7 +54,7 @@ class ActionLog:
 
 
 def _traced(step: Write | Action) -> tuple[str, Mapping[str, Any]] | None:
-    """Name and particulars of a step; None for what is not worth a trace. No inputs, no secrets."""
+    """Name and outputs of a step, without secrets; None for steps that are not traced."""
     if isinstance(step, Action):
         return (step.trace, step.particulars()) if step.trace else None
     match step:

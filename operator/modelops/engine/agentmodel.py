@@ -231,7 +231,7 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
         forgotten = bool(trained) and trained not in {job.id for job in jobs}
         await self._settle(record, key, jobs, context, forgotten=trained if forgotten else "")
         for job in jobs:
-            await self._services.jobs.release(token, account, job.id)
+            await self._services.jobs.drop_finalizer(token, account, job.id)
         self._quiet_since.pop(key, None)
         return {"outcome": "settled"}
 

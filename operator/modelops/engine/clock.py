@@ -1,12 +1,11 @@
-"""The only clock of the operator; everything else gets it injected."""
+"""The system clock. It is used only here and injected everywhere else."""
 
 from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
 
-# CLOCK_BOOTTIME goes on while the machine sleeps, so that a lease cannot look fresh after a laptop was
-# closed.
+# CLOCK_BOOTTIME advances while the machine sleeps. A lease therefore cannot seem fresh after a laptop was closed.
 _MONOTONIC = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
@@ -18,5 +17,5 @@ class SystemClock:
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        """Seconds that never go backwards and do not stand still while the machine sleeps."""
+        """Seconds that never decrease and that advance while the machine sleeps."""
         return time.clock_gettime(_MONOTONIC)

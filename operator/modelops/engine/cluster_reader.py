@@ -62,7 +62,7 @@ class ClusterReader:
             return before
         answer = await self._kube.get(resource, namespace, name)
         if answer is None:
-            self.cache.absent(resource, namespace, name, before=before)
+            self.cache.confirm_absent(resource, namespace, name, before=before)
             return None
         self.cache.put(resource, answer)
         return self.cache.get(resource, namespace, name) or answer

@@ -1,7 +1,6 @@
-"""Who is concerned by a change: which objects to reconcile when an object of ours, a ConfigMap or a Pod
-changes.
+"""Maps events to keys: which objects to reconcile when an object of the operator, a ConfigMap or a Pod changes.
 
-Finished runs and rollouts are woken by nothing but a change of their own.
+A finished run or rollout is reconciled only when it changes itself.
 """
 
 from __future__ import annotations
@@ -16,25 +15,28 @@ from modelops.engine.resources import AGENT_MODELS, PODS, ROLLOUTS, TRAINING_RUN
 from modelops.ports import Json, Resource
 
 
-def concerned(
+def keys_to_reconcile(
     cache: ObjectCache, resource: Resource, item: Json, before: Json | None = None
 ) -> Iterator[Key]:
-    """Keys to reconcile after `item` changed or went; `before`: what was held of it before a change."""
+    """Keys to reconcile after `item` was added, changed or deleted.
+
+    `before` is its cached version from before a change, None where it was added or deleted.
+    """
     namespace, name = item["metadata"].get("namespace", ""), item["metadata"]["name"]
     if resource == AGENT_MODELS:
         yield Key("AgentModel", namespace, name)
-        if before is not None and (_asked(item), _ready(item)) == (_asked(before), _ready(before)):
+        if before is not None and _watched_by_runs(item) == _watched_by_runs(before):
             return
         yield from _unfinished(cache, TRAINING_RUNS, namespace, name)
         yield from _unfinished(cache, ROLLOUTS, namespace, name)
     elif resource == TRAINING_RUNS:
         yield Key("TrainingRun", namespace, name)
-        if before is None or _asked(item) != _asked(before):
+        if before is None or _watched_parts(item) != _watched_parts(before):
             yield Key("AgentModel", namespace, agent_model_of(item))
         yield from _rollouts_of_run(cache, namespace, name)
     elif resource == ROLLOUTS:
         yield Key("Rollout", namespace, name)
-        if before is None or _asked(item) != _asked(before):
+        if before is None or _watched_parts(item) != _watched_parts(before):
             yield Key("AgentModel", namespace, agent_model_of(item))
     elif resource == CONFIG_MAPS:
         yield from _users_of_config_map(cache, item)
@@ -45,8 +47,8 @@ def concerned(
                 yield from _agent_and_rollouts(cache, namespace, agent["metadata"]["name"])
 
 
-def concerned_by_report(cache: ObjectCache, namespace: str, agent: str) -> Iterator[Key]:
-    """Keys to reconcile after a process of `agent` said something new; an empty namespace means any."""
+def keys_to_reconcile_after_report(cache: ObjectCache, namespace: str, agent: str) -> Iterator[Key]:
+    """Keys to reconcile after a process of `agent` has reported a change; an empty namespace means any."""
     for item in cache.list(AGENT_MODELS, namespace=namespace or None):
         if item["spec"]["agent"] == agent:
             metadata = item["metadata"]
@@ -54,29 +56,31 @@ def concerned_by_report(cache: ObjectCache, namespace: str, agent: str) -> Itera
 
 
 def with_uid(cache: ObjectCache, uid: str) -> Iterator[Key]:
-    """The run or rollout of that uid, where it is held."""
+    """The key of the run or rollout with this uid, where the cache has it."""
     for resource in (TRAINING_RUNS, ROLLOUTS):
         item = cache.with_uid(resource, uid)
         if item is not None:
             yield Key(resource.kind, item["metadata"]["namespace"], item["metadata"]["name"])
 
 
-def finished(item: Json) -> bool:
+def is_finished(item: Json) -> bool:
     """Whether the condition Finished is True."""
     conditions = (item.get("status") or {}).get("conditions") or ()
     return any(c["type"] == "Finished" and c["status"] == "True" for c in conditions)
 
 
-def _asked(item: Json) -> tuple[object, ...]:
-    """What others look at again: what somebody asked of it, and that a job of it may bill. The rest of a status follows
-    from them."""
+def _watched_parts(item: Json) -> tuple[object, ...]:
+    """The parts of an object whose change concerns other objects: its spec, its deletion, and whether it has a job.
+
+    The rest of a status follows from these."""
     metadata, submitted = item["metadata"], bool((item.get("status") or {}).get("job"))
     return metadata["uid"], metadata.get("generation"), metadata.get("deletionTimestamp"), submitted
 
 
-def _ready(item: Json) -> list[object]:
+def _watched_by_runs(item: Json) -> tuple[object, ...]:
+    """The parts of an AgentModel whose change concerns its runs and rollouts."""
     conditions = (item.get("status") or {}).get("conditions") or ()
-    return [c["status"] for c in conditions if c["type"] == "Ready"]
+    return *_watched_parts(item), *(c["status"] for c in conditions if c["type"] == "Ready")
 
 
 def _users_of_config_map(cache: ObjectCache, item: Json) -> Iterator[Key]:
@@ -96,17 +100,17 @@ def _agent_and_rollouts(cache: ObjectCache, namespace: str, agent_model: str) ->
 
 def _unfinished(cache: ObjectCache, resource: Resource, namespace: str, agent_model: str) -> Iterator[Key]:
     for item in cache.list(resource, namespace=namespace):
-        if agent_model_of(item) == agent_model and not finished(item):
+        if agent_model_of(item) == agent_model and not is_finished(item):
             yield Key(resource.kind, namespace, item["metadata"]["name"])
 
 
 def _rollouts_of_run(cache: ObjectCache, namespace: str, run: str) -> Iterator[Key]:
     for item in cache.list(ROLLOUTS, namespace=namespace):
         reference = item["spec"]["candidate"].get("trainingRunRef") or {}
-        if reference.get("name") == run and not finished(item):
+        if reference.get("name") == run and not is_finished(item):
             yield Key("Rollout", namespace, item["metadata"]["name"])
 
 
 def agent_model_of(item: Json) -> str:
-    """Name of the AgentModel that a run or rollout is for; it cannot change."""
+    """Name of the AgentModel of a run or rollout. The field is immutable."""
     return str(item["spec"]["agentModelRef"]["name"])

@@ -205,7 +205,7 @@ class Executor:
         """One step; returns how many writes to the Kubernetes API it took."""
         if isinstance(step, Action):
             outcome = await perform(step)
-            self._log.note(step, write_base.object, agent=target.agent, outcome="done", told=outcome)
+            self._log.note(step, write_base.object, agent=target.agent, outcome="done", details=outcome)
             return 0
         match step:
             case WriteStatus():
@@ -312,7 +312,7 @@ class Executor:
         before = self._cache.get(resource, namespace, name)
         live = await self._kube.get(resource, namespace, name)
         if live is None:
-            self._cache.absent(resource, namespace, name, before=before)
+            self._cache.confirm_absent(resource, namespace, name, before=before)
         else:
             self._cache.put(resource, live)
         if part == "record":

@@ -1,8 +1,8 @@
 """Leader election on a coordination.k8s.io/v1 Lease, with fencing.
 
-Rules of client-go's leaderelection: a lease is taken over only after it was seen unchanged, on our own
-monotonic clock, for as long as it says; wall clocks of two machines are never compared. One addition: where
-the holder is a process of this very machine that is provably dead, its lease is free at once.
+The rules are those of client-go's leaderelection. A process takes over a lease only after it has observed the lease
+unchanged for the lease's duration, on its own monotonic clock; wall clocks of two machines are never compared. One rule
+is added: if the holder is a process of this machine that is provably dead, the lease can be taken at once.
 """
 
 from __future__ import annotations
@@ -37,15 +37,16 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class LeaseTimes:
-    """Seconds. `duration`: others wait this long before they take over. `renew_deadline`: without a renewal
-    for
-    this long we stop writing; the difference is the margin for a request already sent. `retry`: between
-    renewals.
-    """
+    """Times of the election, in seconds."""
 
     duration: float = 15.0
+    """How long other processes wait before they take over."""
     renew_deadline: float = 10.0
+    """How long after its last renewal the leader still writes.
+
+    The difference to `duration` is the margin for a request that has already been sent."""
     retry: float = 2.0
+    """Time between two renewals."""
 
     def __post_init__(self) -> None:
         if not self.duration > self.renew_deadline > self.retry > 0:
@@ -53,9 +54,9 @@ class LeaseTimes:
 
 
 class LeaderLease:
-    """One process's share in the election. `acquire`, then `hold` beside the work, `release` in the end.
+    """The lease as one process sees it: `acquire`, then `hold` while the process works, and `release` at the end.
 
-    `kube` must not be behind this lease's own gate.
+    The writes of `kube` must not be guarded by this lease's own gate.
     """
 
     def __init__(
@@ -75,14 +76,14 @@ class LeaderLease:
         self._name = name
         self._clock = clock
         self._times = times or LeaseTimes()
-        self._dead = holder_is_dead
+        self._holder_is_dead = holder_is_dead
         self._lease: Json | None = None
-        self._seen_at = 0.0
+        self._observed_at = 0.0
         self._valid_until = float("-inf")
 
     @property
     def held(self) -> bool:
-        """Whether we may write at this moment."""
+        """Whether this process is the leader now and may write."""
         return self._clock.monotonic() < self._valid_until
 
     @property
@@ -91,56 +92,56 @@ class LeaderLease:
         return self._clock.monotonic() - (self._valid_until - self._times.renew_deadline)
 
     def gate(self) -> None:
-        """Raises NotLeader unless the lease is ours and fresh. Asked before every write."""
+        """Raises NotLeader unless this process is the leader. It is called before every write."""
         if not self.held:
             raise NotLeader(
-                f"the lease {self._namespace}/{self._name} is not ours, or was not renewed in time"
+                f"this process does not hold the lease {self._namespace}/{self._name}, or did not renew it in time"
             )
 
     async def acquire(self) -> None:
-        """Returns when the lease is ours."""
-        said = ""
+        """Returns when this process holds the lease."""
+        logged = ""
         while not await self._step():
-            holder = self._holder()
-            if holder != said:
+            holder = self._holder_identity()
+            if holder != logged:
                 _log.info("waiting for the lease %s/%s, held by %s", self._namespace, self._name, holder)
-                said = holder
+                logged = holder
             await asyncio.sleep(self._times.retry)
         _log.info("leading as %s", self.identity)
 
     async def hold(self) -> None:
-        """Renews until the lease is lost, and then returns; from before that moment on the gate is shut."""
+        """Renews the lease until it is lost, and then returns. The gate is closed before that."""
         while True:
             await asyncio.sleep(self._times.retry)
             if not self.held:
                 _log.error("the lease was not renewed for %.0f s", self._times.renew_deadline)
                 return
-            if not await self._step() and self._holder() != self.identity:
+            if not await self._step() and self._holder_identity() != self.identity:
                 self._valid_until = float("-inf")
-                _log.error("the lease was taken over by %s", self._holder() or "nobody")
+                _log.error("the lease was taken over by %s", self._holder_identity() or "an unknown process")
                 return
 
     async def release(self) -> None:
-        """Shuts the gate and gives the lease up where it is ours, so that the next one need not wait."""
-        ours = self.held
+        """Closes the gate and gives up a held lease, so that the next leader need not wait."""
+        held = self.held
         self._valid_until = float("-inf")
-        if ours and self._lease is not None:
+        if held and self._lease is not None:
             await self._write({"holderIdentity": "", "renewTime": _micro_time(self._clock.now())})
 
     async def _step(self) -> bool:
-        """Renews or takes the lease where that is allowed; says whether it is ours now."""
+        """Renews or takes the lease where that is allowed; returns whether this process holds it now."""
         sent_at = self._clock.monotonic()
-        if self._lease is None or self._holder() != self.identity:
-            if not await self._look():
+        if self._lease is None or self._holder_identity() != self.identity:
+            if not await self._may_acquire():
                 return False
             sent_at = self._clock.monotonic()
-        if not await self._write(self._claim()):
+        if not await self._write(self._desired_spec()):
             return False
         self._valid_until = sent_at + self._times.renew_deadline
         return True
 
-    async def _look(self) -> bool:
-        """Reads the lease; says whether we may take it."""
+    async def _may_acquire(self) -> bool:
+        """Reads the lease; returns whether this process may take it."""
         try:
             lease = await self._kube.get(LEASES, self._namespace, self._name)
         except (Unavailable, Refused) as error:
@@ -150,27 +151,27 @@ class LeaderLease:
             self._lease = None
             return True
         if self._lease is None or _version(lease) != _version(self._lease):
-            self._lease, self._seen_at = lease, self._clock.monotonic()
-        holder = self._holder()
-        if holder in ("", self.identity) or self._dead(holder):
+            self._lease, self._observed_at = lease, self._clock.monotonic()
+        holder = self._holder_identity()
+        if holder in ("", self.identity) or self._holder_is_dead(holder):
             return True
         promised = max(float(lease["spec"].get("leaseDurationSeconds", 0)), self._times.duration)
-        return self._clock.monotonic() - self._seen_at > promised
+        return self._clock.monotonic() - self._observed_at > promised
 
-    def _claim(self) -> Json:
+    def _desired_spec(self) -> Json:
         now = _micro_time(self._clock.now())
-        claim: Json = {
+        spec: Json = {
             "holderIdentity": self.identity,
             "leaseDurationSeconds": max(1, round(self._times.duration)),
             "renewTime": now,
         }
-        if self._holder() != self.identity:
-            spec = self._lease["spec"] if self._lease else {}
-            claim |= {"acquireTime": now, "leaseTransitions": int(spec.get("leaseTransitions", -1)) + 1}
-        return claim
+        if self._holder_identity() != self.identity:
+            held = self._lease["spec"] if self._lease else {}
+            spec |= {"acquireTime": now, "leaseTransitions": int(held.get("leaseTransitions", -1)) + 1}
+        return spec
 
     async def _write(self, spec: Json) -> bool:
-        """One conditional write; after anything but success the lease is read before the next one."""
+        """One conditional write. After a failure the lease is read again before the next write."""
         try:
             async with asyncio.timeout(self._times.renew_deadline / 2):
                 if self._lease is None:
@@ -184,20 +185,20 @@ class LeaderLease:
                     self._lease = await self._kube.patch(LEASES, self._namespace, self._name, merge)
         except (Conflict, Missing, Refused, Unavailable, Uncertain, TimeoutError) as error:
             _log.warning("the lease was not written: %s: %s", type(error).__name__, error)
-            await self._read_again()
+            await self._refresh()
             return False
-        self._seen_at = self._clock.monotonic()
+        self._observed_at = self._clock.monotonic()
         return True
 
-    async def _read_again(self) -> None:
+    async def _refresh(self) -> None:
         try:
             lease = await self._kube.get(LEASES, self._namespace, self._name)
         except (Unavailable, Refused):
             return
         if lease is None or self._lease is None or _version(lease) != _version(self._lease):
-            self._lease, self._seen_at = lease, self._clock.monotonic()
+            self._lease, self._observed_at = lease, self._clock.monotonic()
 
-    def _holder(self) -> str:
+    def _holder_identity(self) -> str:
         return str(self._lease["spec"].get("holderIdentity") or "") if self._lease else ""
 
 
@@ -210,27 +211,26 @@ def _micro_time(moment: datetime) -> str:
 
 
 def process_identity() -> str:
-    """Who we are, so that it can be told whether we still live: host, boot, pid namespace, pid, start
-    time.
+    """An identity from which `is_dead_here` can tell whether the process is alive.
+
+    It has host, boot id, pid namespace, pid and start time.
     """
     boot = Path("/proc/sys/kernel/random/boot_id")
     here = _pid_namespace()
     if not here or not boot.exists():
         return f"{platform.node()}_{os.urandom(8).hex()}"
     pid = os.getpid()
-    return f"{platform.node()}_{boot.read_text().strip()}_{here}_{pid}_{_started(pid)}"
+    return f"{platform.node()}_{boot.read_text().strip()}_{here}_{pid}_{_start_time(pid)}"
 
 
 def is_dead_here(identity: str) -> bool:
-    """Whether an identity names a process of this boot and pid namespace that is no more. False where
-    unknown.
-    """
+    """Whether an identity names a process of this boot and pid namespace that has ended; False where not known."""
     mine, theirs = process_identity().rsplit("_", 4), identity.rsplit("_", 4)
     if len(theirs) != 5 or len(mine) != 5 or mine[:3] != theirs[:3] or not theirs[3].isdecimal():
         return False
-    if not _started(1):  # /proc is mounted with hidepid: what we cannot see may well live
+    if not _start_time(1):  # /proc is mounted with hidepid: a process that is not visible may be alive
         return False
-    return _started(int(theirs[3])) != theirs[4]
+    return _start_time(int(theirs[3])) != theirs[4]
 
 
 def _pid_namespace() -> str:
@@ -240,10 +240,8 @@ def _pid_namespace() -> str:
         return ""
 
 
-def _started(pid: int) -> str:
-    """Start time of a process in clock ticks since boot (proc(5), field 22 of stat); empty where it is
-    gone.
-    """
+def _start_time(pid: int) -> str:
+    """Start time of a process in clock ticks since boot (proc(5), field 22 of stat); empty where it has ended."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

@@ -1,7 +1,8 @@
-"""Paid job 11: a job of ours that runs although its attempt is over is stopped, and what it cost is booked.
+"""Orphan jobs (step 11 of the paid-job protocol): jobs that run although their attempt has ended.
 
-A submission whose answer was lost can be accepted long after everybody stopped looking for it. The job itself
-finds its attempt claimed or closed and exits; this is for one that never gets that far.
+A submission whose answer was lost can be accepted long after the operator has stopped waiting for it. Normally such a
+job finds its attempt claimed or closed, and exits. A job that does not get that far is stopped here, and its cost is
+booked.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ from modelops.ports import Credentials, Job, Refused, Unavailable, Uncertain
 logger = logging.getLogger(__name__)
 
 
-class Strays:
-    """One listing per account and `interval_seconds`."""
+class OrphanJobs:
+    """Lists the jobs of each account every `interval_seconds` and stops the orphans."""
 
     def __init__(
         self,
@@ -59,11 +60,11 @@ class Strays:
             try:
                 await self.sweep()
             except (Unavailable, Uncertain, Refused) as error:
-                logger.warning("looking for stray jobs failed, again later: %s", error)
+                logger.warning("looking for orphan jobs failed; the next try follows: %s", error)
 
     async def sweep(self) -> None:
-        """Stops every job of ours whose run, or attempt, has ended."""
-        seen: set[tuple[str, str]] = set()
+        """Stops every job of this installation whose run or attempt has ended."""
+        swept: set[tuple[str, str]] = set()
         for item in list(self._reader.cache.list(AGENT_MODELS)):
             agent = self._reader.parsed(AgentModel, item)
             if agent is None:
@@ -74,39 +75,39 @@ class Strays:
             if not credentials.hugging_face:
                 continue
             for account in self._accounts(agent):
-                if (account, credentials.hugging_face) in seen:
+                if (account, credentials.hugging_face) in swept:
                     continue
-                seen.add((account, credentials.hugging_face))
+                swept.add((account, credentials.hugging_face))
                 active = await self._active(credentials.hugging_face, account)
-                over = self._over() if active else {}
+                ended = self._ended_attempts() if active else {}
                 for job in active:
-                    if job.label in over and job.label.startswith(self._installation):
-                        await self._stop(job, *over[job.label], account, credentials)
+                    if job.label in ended and job.label.startswith(self._installation):
+                        await self._stop(job, *ended[job.label], account, credentials)
 
     async def _active(self, token: str, account: str) -> tuple[Job, ...]:
-        """Empty where it cannot be said: that says nothing of other accounts."""
+        """The active jobs; empty where they cannot be listed, so that other accounts are still swept."""
         try:
             return await self._services.jobs.list_active(token, account)
         except (Unavailable, Refused) as error:
-            logger.warning("looking for stray jobs of %s failed, again later: %s", account, error)
+            logger.warning("looking for orphan jobs of %s failed; the next try follows: %s", account, error)
             return ()
 
     def _accounts(self, agent: AgentModel) -> set[str]:
-        """Who is billed for the agent's runs."""
+        """The accounts that are billed for the agent's runs."""
         runs = self._reader.runs_of(agent.metadata.namespace, agent.metadata.name).values()
         return {self._services.hub_org, *(account_of(run, hub_org=self._services.hub_org) for run in runs)}
 
-    def _over(self) -> dict[str, tuple[TrainingRun, Ended]]:
-        """Attempts that are over, by their label: looked up for every job of a listing."""
+    def _ended_attempts(self) -> dict[str, tuple[TrainingRun, EndedAttempt]]:
+        """Attempts that have ended, with their run, by their label."""
         runs = (
             self._reader.parsed(TrainingRun, item) for item in list(self._reader.cache.list(TRAINING_RUNS))
         )
         return {ended.label: (run, ended) for run in runs if run is not None for ended in ended_attempts(run)}
 
     async def _stop(
-        self, job: Job, run: TrainingRun, ended: Ended, account: str, credentials: Credentials
+        self, job: Job, run: TrainingRun, ended: EndedAttempt, account: str, credentials: Credentials
     ) -> None:
-        """The record has what the job cost before it is stopped."""
+        """Books the cost of the job in the record, and then stops the job."""
         namespace, agent_model = run.metadata.namespace, run.spec.agent_model_ref.name
         item, record, _ = await self._reader.record(namespace, agent_model)
         holder = self._reader.cache.get(AGENT_MODELS, namespace, agent_model)
@@ -117,8 +118,10 @@ class Strays:
         async def cancel(_: CancelJob) -> None:
             self._services.require_leadership()
             await self._services.jobs.cancel(credentials.hugging_face, account, job.id)
-            await self._services.jobs.release(credentials.hugging_face, account, job.id)
-            logger.warning("job %s of %s ran although its attempt ended: stopped", job.id, run.metadata.name)
+            await self._services.jobs.drop_finalizer(credentials.hugging_face, account, job.id)
+            logger.warning(
+                "stopped job %s of %s, which ran although its attempt had ended", job.id, run.metadata.name
+            )
 
         purpose = f"job {job.id} ran after its attempt ended"
         changed = booked(record, job, run, ended, month=f"{self._clock.now():%Y-%m}")
@@ -139,26 +142,26 @@ class Strays:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ended:
-    """An attempt that is over; no job of it should run."""
+class EndedAttempt:
+    """An attempt that has ended. No job of it should run."""
 
     attempt: int
     label: str
     usd_per_hour: str
 
 
-def ended_attempts(run: TrainingRun) -> Iterator[Ended]:
-    """Those before the last one, and of a run that ended the last one, too."""
+def ended_attempts(run: TrainingRun) -> Iterator[EndedAttempt]:
+    """All attempts except the newest one; the newest one too where the run has ended."""
     status = run.status
     for past in status.attempts:
-        yield Ended(attempt=past.attempt, label=past.label, usd_per_hour=past.usd_per_hour)
+        yield EndedAttempt(attempt=past.attempt, label=past.label, usd_per_hour=past.usd_per_hour)
     if status.phase in TERMINAL and status.job is not None:
         price = status.estimate.usd_per_hour if status.estimate else "0"
-        yield Ended(attempt=status.job.attempt, label=status.job.label, usd_per_hour=price)
+        yield EndedAttempt(attempt=status.job.attempt, label=status.job.label, usd_per_hour=price)
 
 
-def booked(record: Record, job: Job, run: TrainingRun, ended: Ended, *, month: str) -> Record:
-    """The record with the job's cost in its attempt's settlement; booked once."""
+def booked(record: Record, job: Job, run: TrainingRun, ended: EndedAttempt, *, month: str) -> Record:
+    """The record with the job's cost in the settlement of its attempt. A job is booked only once."""
     key = f"{run.metadata.uid}/{ended.attempt}"
     old = record.settlements.get(key, Settlement(usd_micro=0, month=month))
     if job.id in old.jobs:

@@ -1,4 +1,4 @@
-"""One look at all jobs of an account, for everybody who waits for one of them."""
+"""One listing of an account's jobs for all runs that wait for one of them."""
 
 from __future__ import annotations
 
@@ -11,20 +11,22 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from modelops.domain.job_report import JobReport, merged, parse_reports
+from modelops.domain.job_report import merge_reports, parse_reports
+from modelops.engine.watched_job import JobObservation, WatchedJob
 from modelops.ports import Clock, Job, Jobs, Refused, Unavailable
 
 logger = logging.getLogger(__name__)
 
 TAILS_AT_ONCE: Final = 4
+"""Requests about single jobs that run at the same time."""
 READS_PER_POLL: Final = 24
-"""Logs of running jobs, of one account. At the usual interval that is 480 requests in the five minutes over which the
-Hub counts (a free account has 1,000), and three seconds of four threads."""
-AT_A_STRETCH: Final = 100
-"""Jobs of a listing that are gone through before others in the event loop have their turn."""
+"""Logs of running jobs that are read in one poll, for each account. At the usual interval these are 480 requests in
+five minutes, the period over which the Hub counts (a free account has 1,000), and three seconds of four threads."""
+BATCH_SIZE: Final = 100
+"""Jobs of a listing that are processed before other tasks of the event loop run."""
 TAIL_LINES: Final = 200
-MISSES_UNTIL_GONE: Final = 3
-"""A listing may lag behind a submission, so one miss says nothing."""
+MISSES_UNTIL_NOT_FOUND: Final = 3
+"""Answers without the job until it counts as not found. A listing can lag behind a submission."""
 SHORTEST_PAUSE_SECONDS: Final = 1.0
 LONGEST_PAUSE_SECONDS: Final = 300.0
 
@@ -32,56 +34,23 @@ Account = tuple[str, str]
 """Namespace and token."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Watch:
-    """A job that somebody waits for. `key` is what `changed` is called with."""
-
-    key: Hashable
-    token: str = field(repr=False)
-    namespace: str
-    job_id: str
-    nonce: str = field(repr=False, default="")
-    """Of its reports; empty: its log is not read."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sighting:
-    """What is known of a watched job. Moments are on the monotonic clock."""
-
-    job: Job | None = None
-    """As it was last seen; None before the first look, and where it is gone."""
-    report: JobReport | None = None
-    gone: bool = False
-    """The service does not know it (any more)."""
-    seen_at: float | None = None
-    """When the service last told about it."""
-    report_read_at: float | None = None
-    problem: str = ""
-    """Why the last look failed; empty where it did not."""
-
-
 @dataclass(slots=True)
 class _Entry:
-    watch: Watch
-    sighting: Sighting = field(default_factory=Sighting)
+    watch: WatchedJob
+    observation: JobObservation = field(default_factory=JobObservation)
     misses: int = 0
     read_at: float = float("-inf")
-    """When its log was last asked for, with or without an answer."""
-
-    @property
-    def settled(self) -> bool:
-        job = self.sighting.job
-        return self.sighting.gone or (job is not None and job.ended)
+    """When its log was last requested, with or without an answer."""
 
 
 class SharedJobPoller:
-    """Lists the active jobs of each account once per interval and tells who is concerned.
+    """Lists the active jobs of each account once per interval and calls `changed` for jobs that have changed.
 
-    A job that has left the listing is inspected, and its log read a last time, before its end is told. Logs
-    of running jobs are read when the last reading is older than `report_seconds`, `READS_PER_POLL` in a poll and
-    four at a time, those that waited longest first: with a thousand jobs each is read every ten minutes. A rate
-    limit, whatever it was said to, is a pause of the whole account. `changed` is called in the event loop, after
-    the sighting has been stored.
+    A job that is no longer in the listing is inspected, and its log is read a last time, before its end is reported.
+    Logs of running jobs are read when the last reading is older than `report_seconds`: at most `READS_PER_POLL` in a
+    poll, `TAILS_AT_ONCE` at a time, and those first that have waited longest. With a thousand jobs each log is read
+    every ten minutes. A rate limit in any answer pauses the whole account. `changed` is called in the event loop,
+    after the observation was stored.
     """
 
     def __init__(
@@ -103,74 +72,74 @@ class SharedJobPoller:
         self._not_before: dict[Account, float] = {}
         self._failures: dict[Account, int] = {}
         self._tails = asyncio.Semaphore(TAILS_AT_ONCE)
-        self._due = asyncio.Event()
+        self._poll_requested = asyncio.Event()
 
-    def watch(self, watch: Watch, *, known: Job | None = None) -> Sighting:
-        """Waits for this job from now on, and says what is known of it; the same again changes nothing.
+    def watch(self, watch: WatchedJob, *, known: Job | None = None) -> JobObservation:
+        """Watches this job from now on and returns its observation. Repeating the call changes nothing.
 
-        `known`: the job as its submission was answered, which counts as the first look.
+        `known`: the answer to the job's submission, which counts as the first observation.
         """
         entry = self._entries.get(watch.key)
         if entry is None or entry.watch.job_id != watch.job_id:
             entry = self._entries[watch.key] = _Entry(watch)
             if known is not None and known.id == watch.job_id:
-                entry.sighting = Sighting(job=known, seen_at=self._clock.monotonic())
+                entry.observation = JobObservation(job=known, observed_at=self._clock.monotonic())
         else:
             entry.watch = watch
-        return entry.sighting
+        return entry.observation
 
-    def observe(self, key: Hashable) -> Sighting | None:
-        """What is known of the job watched under this key; None where none is."""
+    def observe(self, key: Hashable) -> JobObservation | None:
+        """The observation of the job that is watched under this key; None where none is."""
         entry = self._entries.get(key)
-        return entry.sighting if entry else None
+        return entry.observation if entry else None
 
     def labelled(self, token: str, namespace: str, label: str) -> tuple[Job, ...]:
-        """Active jobs with this label in the last listing: a hint, not a proof that there are no others."""
+        """Active jobs with this label in the last listing. There may be others that the listing did not have."""
         return tuple(job for job in self._active.get((namespace, token), ()) if job.label == label)
 
     def forget(self, key: Hashable) -> None:
-        """Waits no longer."""
+        """Stops watching the job."""
         self._entries.pop(key, None)
 
-    def soon(self) -> None:
-        """Something was asked of a job: look within a second instead of at the end of the interval."""
-        self._due.set()
+    def poll_soon(self) -> None:
+        """Makes the next poll start within a second instead of at the end of the interval."""
+        self._poll_requested.set()
 
     async def run(self) -> None:
         """Polls until cancelled."""
         while True:
-            self._due.clear()
+            self._poll_requested.clear()
             began = self._clock.monotonic()
             try:
                 await self.poll()
-            except Exception:  # the loop's edge: without it nobody would ever look again
-                logger.exception("a poll of jobs failed; the next one follows")
+            except Exception:  # the edge of the loop: without it the first bug would end all polling
+                logger.exception("polling jobs failed; the next poll follows")
             await asyncio.sleep(min(SHORTEST_PAUSE_SECONDS, self._interval_seconds))
             with suppress(TimeoutError):
                 left = began + self._interval_seconds - self._clock.monotonic()
-                await asyncio.wait_for(self._due.wait(), max(0.0, left))
+                await asyncio.wait_for(self._poll_requested.wait(), max(0.0, left))
 
     async def poll(self) -> None:
-        """One look at every account that somebody waits for."""
+        """Polls every account with a watched job once, except accounts that are paused."""
         accounts: dict[Account, list[_Entry]] = defaultdict(list)
         for entry in self._entries.values():
-            if not entry.settled:
+            if not entry.observation.settled:
                 accounts[(entry.watch.namespace, entry.watch.token)].append(entry)
         for known in (self._active, self._not_before, self._failures):
             for account in known.keys() - accounts.keys():
                 del known[account]
         now = self._clock.monotonic()
-        due = [account for account in accounts if self._not_before.get(account, now) <= now]
-        await asyncio.gather(*(self._poll_account(account, accounts[account]) for account in due))
+        unpaused = [account for account in accounts if self._not_before.get(account, now) <= now]
+        await asyncio.gather(*(self._poll_account(account, accounts[account]) for account in unpaused))
 
     async def _poll_account(self, account: Account, entries: Sequence[_Entry]) -> None:
         namespace, token = account
         try:
             active = await self._jobs.list_active(token, namespace)
         except (Unavailable, Refused) as error:
-            self._postpone(account, error)
+            self._pause_account(account, error)
             for entry in entries:
-                entry.sighting = replace(entry.sighting, problem=str(error))
+                entry.observation = replace(entry.observation, problem=str(error))
             return
         self._failures.pop(account, None)
         self._active[account] = active
@@ -178,67 +147,69 @@ class SharedJobPoller:
         for number, entry in enumerate(entries, start=1):
             job = by_id.get(entry.watch.job_id)
             if job is not None:
-                self._listed(entry, job)
-            if number % AT_A_STRETCH == 0:
+                self._store_job(entry, job)
+            if number % BATCH_SIZE == 0:
                 await asyncio.sleep(0)
-        away = [self._look(entry) for entry in entries if entry.watch.job_id not in by_id]
-        reads = [self._read(entry) for entry in self._next_reads(entries, by_id)]
-        await asyncio.gather(*away, *reads)
+        inspections = [self._inspect(entry) for entry in entries if entry.watch.job_id not in by_id]
+        reads = [self._read_log(entry) for entry in self._next_reads(entries, by_id)]
+        await asyncio.gather(*inspections, *reads)
 
-    def _listed(self, entry: _Entry, job: Job) -> None:
+    def _store_job(self, entry: _Entry, job: Job) -> None:
         entry.misses = 0
-        self._store(entry, replace(entry.sighting, job=job, seen_at=self._clock.monotonic(), problem=""))
+        self._store(
+            entry, replace(entry.observation, job=job, observed_at=self._clock.monotonic(), problem="")
+        )
 
     def _next_reads(self, entries: Sequence[_Entry], running: Container[str]) -> list[_Entry]:
-        """Of the listed jobs, those whose log has not been asked for the longest."""
+        """The listed jobs whose logs have not been requested for the longest time."""
         before = self._clock.monotonic() - self._report_seconds
-        due = (
+        candidates = (
             entry
             for entry in entries
             if entry.watch.job_id in running and entry.read_at <= before and _has_log(entry)
         )
-        return heapq.nsmallest(READS_PER_POLL, due, key=lambda entry: entry.read_at)
+        return heapq.nsmallest(READS_PER_POLL, candidates, key=lambda entry: entry.read_at)
 
-    def _postpone(self, account: Account, error: Unavailable | Refused) -> None:
+    def _pause_account(self, account: Account, error: Unavailable | Refused) -> None:
         failures = self._failures[account] = self._failures.get(account, 0) + 1
-        own = min(LONGEST_PAUSE_SECONDS, self._interval_seconds * 2 ** min(failures, 8))
-        told = getattr(error, "retry_after", None) or 0.0
-        pause = min(LONGEST_PAUSE_SECONDS, max(told, own if isinstance(error, Refused) else 0.0))
+        backoff = min(LONGEST_PAUSE_SECONDS, self._interval_seconds * 2 ** min(failures, 8))
+        requested = getattr(error, "retry_after", None) or 0.0
+        pause = min(LONGEST_PAUSE_SECONDS, max(requested, backoff if isinstance(error, Refused) else 0.0))
         self._not_before[account] = self._clock.monotonic() + pause
         logger.warning("jobs of %s cannot be listed: %s", account[0], error)
 
-    async def _look(self, entry: _Entry) -> None:
-        """At a job that is not in the listing: it has ended, or is not listed yet, or is not known."""
-        watch, before = entry.watch, entry.sighting
+    async def _inspect(self, entry: _Entry) -> None:
+        """Requests a job that is not in the listing: it has ended, is not listed yet, or does not exist."""
+        watch, before = entry.watch, entry.observation
         try:
-            async with self._asking(watch):
+            async with self._request_slot(watch):
                 job = await self._jobs.inspect(watch.token, watch.namespace, watch.job_id)
             if job is None:
-                self._missed(entry)
+                self._count_miss(entry)
                 return
             if not job.ended:
-                self._listed(entry, job)
+                self._store_job(entry, job)
                 return
-            sighting = replace(before, job=job, seen_at=self._clock.monotonic(), problem="")
-            sighting = await self._with_report(entry, sighting)
-            if sighting.problem:
-                # The last words say why it failed: worth another try, not worth holding up its end.
+            observation = replace(before, job=job, observed_at=self._clock.monotonic(), problem="")
+            observation = await self._with_report(entry, observation)
+            if observation.problem:
+                # The last lines say why the job failed, so reading them is tried again, but not forever.
                 entry.misses += 1
-                if entry.misses < MISSES_UNTIL_GONE:
-                    entry.sighting = replace(before, problem=sighting.problem)
+                if entry.misses < MISSES_UNTIL_NOT_FOUND:
+                    entry.observation = replace(before, problem=observation.problem)
                     return
         except (Unavailable, Refused) as error:
-            entry.sighting = replace(entry.sighting, problem=str(error))
+            entry.observation = replace(entry.observation, problem=str(error))
             return
-        self._store(entry, sighting)
+        self._store(entry, observation)
 
-    async def _read(self, entry: _Entry) -> None:
-        """What a running job says of itself. Meanwhile nobody else looks at it: polls follow each other."""
-        self._store(entry, await self._with_report(entry, entry.sighting))
+    async def _read_log(self, entry: _Entry) -> None:
+        """Reads the log of a running job. Polls do not overlap, so nothing else changes the entry meanwhile."""
+        self._store(entry, await self._with_report(entry, entry.observation))
 
     @asynccontextmanager
-    async def _asking(self, watch: Watch) -> AsyncIterator[None]:
-        """Room for one request about one job. Raises Unavailable where the account is to be left alone."""
+    async def _request_slot(self, watch: WatchedJob) -> AsyncIterator[None]:
+        """Waits for one of the slots for requests about single jobs. Raises Unavailable where the account is paused."""
         account = (watch.namespace, watch.token)
         async with self._tails:
             left = self._not_before.get(account, 0.0) - self._clock.monotonic()
@@ -252,40 +223,34 @@ class SharedJobPoller:
                     self._not_before[account] = self._clock.monotonic() + pause
                 raise
 
-    def _missed(self, entry: _Entry) -> None:
+    def _count_miss(self, entry: _Entry) -> None:
         entry.misses += 1
-        if entry.misses >= MISSES_UNTIL_GONE:
-            self._store(entry, replace(entry.sighting, job=None, gone=True, problem=""))
+        if entry.misses >= MISSES_UNTIL_NOT_FOUND:
+            self._store(entry, replace(entry.observation, job=None, not_found=True, problem=""))
 
-    async def _with_report(self, entry: _Entry, sighting: Sighting) -> Sighting:
-        """A log that cannot be read holds up nothing but the report."""
+    async def _with_report(self, entry: _Entry, observation: JobObservation) -> JobObservation:
+        """The observation with the report in the job's log. If the log cannot be read, `problem` says why."""
         watch = entry.watch
         if not watch.nonce:
-            return sighting
+            return observation
         entry.read_at = self._clock.monotonic()
         try:
-            async with self._asking(watch):
+            async with self._request_slot(watch):
                 lines = await self._jobs.tail(watch.token, watch.namespace, watch.job_id, TAIL_LINES)
         except (Unavailable, Refused) as error:
-            return replace(sighting, problem=str(error))
-        said, known = parse_reports(lines, watch.nonce), sighting.report
-        report = merged(known, said) if known and said else said or known
-        return replace(sighting, report=report, report_read_at=self._clock.monotonic())
+            return replace(observation, problem=str(error))
+        read, known = parse_reports(lines, watch.nonce), observation.report
+        report = merge_reports(known, read) if known and read else read or known
+        return replace(observation, report=report, report_read_at=self._clock.monotonic())
 
-    def _store(self, entry: _Entry, sighting: Sighting) -> None:
+    def _store(self, entry: _Entry, observation: JobObservation) -> None:
         if self._entries.get(entry.watch.key) is not entry:
             return
-        before, entry.sighting = entry.sighting, sighting
-        if _told(before) != _told(sighting):
+        before, entry.observation = entry.observation, observation
+        if before.notable_state() != observation.notable_state():
             self._changed(entry.watch.key)
 
 
 def _has_log(entry: _Entry) -> bool:
-    job = entry.sighting.job
+    job = entry.observation.job
     return bool(entry.watch.nonce) and job is not None and job.stage != "SCHEDULING"
-
-
-def _told(sighting: Sighting) -> tuple[object, ...]:
-    """What is worth waking somebody up for; running seconds and moments are not."""
-    job = sighting.job
-    return (sighting.gone, sighting.report, job and (job.stage, job.message, job.started_at, job.finished_at))

@@ -1,4 +1,4 @@
-"""What a process remembers of objects beyond their status: bounded by the objects that there are."""
+"""Data about objects that this process keeps in memory only, in addition to their status."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from typing import Generic, TypeVar
 Memory = TypeVar("Memory")
 
 
-class Memories(Generic[Memory]):
-    """One memory for each object; one of the same name with another uid begins with a new one."""
+class ProcessMemory(Generic[Memory]):
+    """One memory for each object. A re-created object with the same name has another uid and gets a new memory."""
 
     def __init__(self, new: Callable[[], Memory]) -> None:
         self._new = new
         self._known: dict[tuple[str, str], tuple[str, Memory]] = {}
 
     def of(self, namespace: str, name: str, uid: str) -> Memory:
-        """The object's memory."""
+        """The memory of this object, created if there is none."""
         known = self._known.get((namespace, name))
         if known is None or known[0] != uid:
             known = self._known[namespace, name] = uid, self._new()
         return known[1]
 
     def uid(self, namespace: str, name: str) -> str:
-        """Whom the memory of that name is of; empty where there is none."""
+        """The uid of the object that the memory of this name belongs to; empty where there is none."""
         known = self._known.get((namespace, name))
         return known[0] if known else ""
 
     def forget(self, namespace: str, name: str) -> None:
-        """The object is gone."""
+        """Drops the memory of an object that was deleted."""
         self._known.pop((namespace, name), None)
 
     def __len__(self) -> int:

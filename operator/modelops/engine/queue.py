@@ -1,8 +1,8 @@
-"""The keyed work queue: coalescing, one worker per key, requeue, backoff.
+"""The keyed work queue: it coalesces keys, gives each key to one worker at a time, requeues and backs off.
 
-The rules are those of client-go's workqueue (k8s.io/client-go/util/workqueue): a key added while it waits is
-one piece of work; a key added while it is worked on is worked on once more afterwards; never two workers on
-one key.
+The rules are those of client-go's workqueue (k8s.io/client-go/util/workqueue). A key that is added while it waits is
+processed once. A key that is added while a worker processes it is processed once more afterwards. Two workers never
+process the same key.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ class Key(NamedTuple):
 
 
 Work = Callable[[Key], Awaitable[float | None]]
-"""Reconciles; returns seconds until it wants to look again if nothing happens, or None."""
+"""Reconciles an object; returns the seconds until the next reconcile if no event comes first, or None."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Backoff:
-    """Seconds to wait after failure n in a row: base * 2**(n-1), at most `longest`, less the jitter."""
+    """Seconds to wait after the n-th failure in a row: base * 2**(n-1), at most `longest`, minus the jitter."""
 
     base: float = 0.05
     longest: float = 60.0
     jitter: float = 0.3
 
     def seconds(self, failures: int, chance: float) -> float:
-        """`chance` in [0, 1) draws the jitter."""
+        """The delay; `chance` in [0, 1) is the random number for the jitter."""
         # 2**1023 is the largest power of two that is a float.
         full: float = min(self.longest, self.base * 2.0 ** min(failures - 1, 1000))
         return full * (1 - self.jitter * chance)
@@ -57,17 +57,17 @@ class QueueObserver(Protocol):
     """Hooks for metrics."""
 
     def depth(self, waiting: int) -> None:
-        """Keys that wait for a worker, after a change."""
+        """The number of keys that wait for a worker has changed."""
 
     def started(self, kind: str, waited: float) -> None:
-        """A worker took a key that had waited that many seconds."""
+        """A worker took a key that had waited `waited` seconds."""
 
     def finished(self, kind: str, seconds: float, failure: str) -> None:
-        """Done in that many seconds; `failure`: name of the exception's class, or empty."""
+        """A key was processed in `seconds`; `failure` is the name of the exception's class, empty after a success."""
 
 
 class NoObserver:
-    """Observes nothing."""
+    """Ignores everything."""
 
     def depth(self, waiting: int) -> None: ...
     def started(self, kind: str, waited: float) -> None: ...
@@ -75,7 +75,7 @@ class NoObserver:
 
 
 class KeyedQueue:
-    """Feeds keys to `work` by `workers` tasks, from `start` to `close`; all in one event loop."""
+    """Processes keys with `work` in `workers` tasks, from `start` to `close`, in one event loop."""
 
     def __init__(
         self,
@@ -94,68 +94,69 @@ class KeyedQueue:
         self._observer = observer or NoObserver()
         self._chance = chance
         self._ready: deque[Key] = deque()
-        self._since: dict[Key, float] = {}
-        self._working: set[Key] = set()
-        self._again: set[Key] = set()
+        self._waiting_since: dict[Key, float] = {}
+        self._processing: set[Key] = set()
+        self._dirty: set[Key] = set()
         self._failures: dict[Key, int] = {}
-        self._due: dict[Key, float] = {}
-        self._heap: list[tuple[float, int, Key]] = []
+        self._delayed_until: dict[Key, float] = {}
+        self._delayed: list[tuple[float, int, Key]] = []
         self._order = itertools.count()
-        self._alarm: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._closed = False
 
     def add(self, key: Key) -> None:
-        """Work on it soon: once if it waits already, once more if it is being worked on."""
-        if self._closed or key in self._since or key in self._again:
+        """Adds a key. A key that waits already is processed once; one that is being processed is processed again."""
+        if self._closed or key in self._waiting_since or key in self._dirty:
             return
-        if key in self._working:
-            self._again.add(key)
+        if key in self._processing:
+            self._dirty.add(key)
             return
-        self._since[key] = asyncio.get_running_loop().time()
+        self._waiting_since[key] = asyncio.get_running_loop().time()
         self._ready.append(key)
         self._observer.depth(len(self._ready))
         self._wake.set()
 
     def add_after(self, key: Key, seconds: float) -> None:
-        """Work on it in `seconds`, unless it is due earlier already."""
+        """Adds a key after `seconds`, unless it will be added earlier already."""
         if self._closed:
             return
         if seconds <= 0:
             self.add(key)
             return
         when = asyncio.get_running_loop().time() + seconds
-        if self._due.get(key, float("inf")) <= when:
+        if self._delayed_until.get(key, float("inf")) <= when:
             return
-        self._due[key] = when
-        heapq.heappush(self._heap, (when, next(self._order), key))
-        self._set_alarm()
+        self._delayed_until[key] = when
+        heapq.heappush(self._delayed, (when, next(self._order), key))
+        self._set_timer()
 
     def failures(self, key: Key) -> int:
-        """How often in a row it failed."""
+        """How many times in a row the key has failed."""
         return self._failures.get(key, 0)
 
     @property
     def idle(self) -> bool:
-        """Whether nothing waits and nothing is worked on; what is due later does not count."""
-        return not self._ready and not self._working
+        """Whether no key waits and none is being processed. Keys that are added later do not count."""
+        return not self._ready and not self._processing
 
     def start(self) -> None:
-        """Starts the workers; what was added before waits until then."""
+        """Starts the workers. Keys that were added before wait until then."""
         self._tasks = [
-            asyncio.create_task(self._serve(), name=f"reconciler {number}") for number in range(self._workers)
+            asyncio.create_task(self._run_worker(), name=f"reconciler {number}")
+            for number in range(self._workers)
         ]
 
     async def close(self, *, grace: float = 5.0) -> None:
-        """Takes no more work, lets what is worked on end within `grace` seconds, then cancels it."""
+        """Accepts no more keys, lets running work end within `grace` seconds, and then cancels it."""
         self._closed = True
         self._ready.clear()
-        self._since.clear()
-        self._again.clear()
-        self._heap.clear()
-        if self._alarm is not None:
-            self._alarm.cancel()
+        self._waiting_since.clear()
+        self._dirty.clear()
+        self._delayed.clear()
+        if self._timer is not None:
+            self._timer.cancel()
         self._wake.set()
         if self._tasks:
             _, running = await asyncio.wait(self._tasks, timeout=grace)
@@ -166,20 +167,20 @@ class KeyedQueue:
                     await task
         self._tasks = []
 
-    async def _serve(self) -> None:
+    async def _run_worker(self) -> None:
         while not self._closed:
             if not self._ready:
                 self._wake.clear()
                 await self._wake.wait()
                 continue
-            await self._take(self._ready.popleft())
+            await self._process(self._ready.popleft())
 
-    async def _take(self, key: Key) -> None:
+    async def _process(self, key: Key) -> None:
         loop = asyncio.get_running_loop()
         began = loop.time()
-        self._working.add(key)
+        self._processing.add(key)
         self._observer.depth(len(self._ready))
-        self._observer.started(key.kind, began - self._since.pop(key))
+        self._observer.started(key.kind, began - self._waiting_since.pop(key))
         failure = ""
         try:
             async with asyncio.timeout(self._limit):
@@ -187,13 +188,13 @@ class KeyedQueue:
             self._failures.pop(key, None)
             if after is not None:
                 self.add_after(key, after)
-        except Exception as error:  # noqa: BLE001 - the queue's edge: counted, logged, tried again
+        except Exception as error:  # noqa: BLE001 - the edge of the queue: counted, logged and retried
             failure = type(error).__name__
             self._retry(key, error)
         finally:
-            self._working.discard(key)
-            if key in self._again:
-                self._again.discard(key)
+            self._processing.discard(key)
+            if key in self._dirty:
+                self._dirty.discard(key)
                 self.add(key)
             self._observer.finished(key.kind, loop.time() - began, failure)
 
@@ -205,7 +206,7 @@ class KeyedQueue:
         expected = isinstance(error, Conflict | Missing | NotLeader | Unavailable | Uncertain)
         _log.log(
             logging.WARNING if expected else logging.ERROR,
-            "reconciling %s failed (%d in a row), again in %.2f s: %s: %s",
+            "reconciling %s failed (%d times in a row); next try in %.2f s: %s: %s",
             key,
             count,
             seconds,
@@ -216,20 +217,20 @@ class KeyedQueue:
         )
         self.add_after(key, seconds)
 
-    def _set_alarm(self) -> None:
+    def _set_timer(self) -> None:
         loop = asyncio.get_running_loop()
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
-        if self._heap:
-            self._alarm = loop.call_at(self._heap[0][0], self._ring)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._delayed:
+            self._timer = loop.call_at(self._delayed[0][0], self._on_timer)
 
-    def _ring(self) -> None:
-        self._alarm = None
+    def _on_timer(self) -> None:
+        self._timer = None
         now = asyncio.get_running_loop().time()
-        while self._heap and self._heap[0][0] <= now:
-            when, _, key = heapq.heappop(self._heap)
-            if self._due.get(key) == when:  # else an earlier one took its place
-                del self._due[key]
+        while self._delayed and self._delayed[0][0] <= now:
+            when, _, key = heapq.heappop(self._delayed)
+            if self._delayed_until.get(key) == when:  # otherwise an earlier time has replaced it
+                del self._delayed_until[key]
                 self.add(key)
-        self._set_alarm()
+        self._set_timer()

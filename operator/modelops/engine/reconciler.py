@@ -12,8 +12,8 @@ from modelops.domain.plan import Action, Authority, Fact, Plan
 from modelops.engine.cluster_reader import ClusterReader
 from modelops.engine.credentials import CredentialReader
 from modelops.engine.executor import Executed, Executor, FileRef, RecordRef, WriteBase
-from modelops.engine.process_memory import Memories
-from modelops.engine.requeue_backoff import Patience
+from modelops.engine.process_memory import ProcessMemory
+from modelops.engine.requeue_backoff import RequeueBackoff
 from modelops.engine.services import Services, outage_of
 from modelops.ports import Credentials, Json, Refused, Resource, Unavailable, Uncertain
 
@@ -63,8 +63,8 @@ class Reconciler(ABC, Generic[StateT, ActionT, FactT, MemoryT]):
         self._services = services
         self._executor = executor
         self._clock = reader.clock
-        self._memories: Memories[MemoryT] = Memories(self._new_memory)
-        self._patience = Patience(self._clock.monotonic)
+        self._memories: ProcessMemory[MemoryT] = ProcessMemory(self._new_memory)
+        self._requeue_backoff = RequeueBackoff(self._clock.monotonic)
         self._refusals: dict[tuple[str, str], str] = {}
 
     async def reconcile(self, namespace: str, name: str) -> float | None:
@@ -73,21 +73,21 @@ class Reconciler(ABC, Generic[StateT, ActionT, FactT, MemoryT]):
         for _ in range(MOST_ROUNDS):
             context = await self._observe(namespace, name)
             if context is None:
-                self._patience.forget(key)
+                self._requeue_backoff.forget(key)
                 self._refusals.pop(key, None)
                 return None
             plan, state = await self._decide_with_facts(context)
             if plan.empty:
                 # Nothing to do, and at once again, would be for ever.
                 after = PAUSE_SECONDS if plan.requeue_after == 0 else plan.requeue_after
-                return self._patience.stretched(key, after)
+                return self._requeue_backoff.next_delay(key, after)
             done = await self._execute(plan, state, context)
             if done.wrote:
-                self._patience.forget(key)
+                self._requeue_backoff.forget(key)
             if done.retry_after:
                 return done.retry_after
             if done.done and plan.requeue_after != 0:
-                return self._patience.stretched(key, plan.requeue_after)
+                return self._requeue_backoff.next_delay(key, plan.requeue_after)
         return PAUSE_SECONDS
 
     async def _execute(

@@ -1,4 +1,4 @@
-"""How often to look again while nothing happens: soon at first, rarely later."""
+"""Delays between reconciles while an object waits for something: short at first, longer later."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from collections.abc import Callable, Hashable
 from typing import Final
 
 SHARE: Final = 0.1
-"""Of the time that was waited already: what took a minute is noticed six seconds late at most."""
+"""The delay as a share of the time waited so far. A change after a minute is noticed at most six seconds late."""
 LONGEST_SECONDS: Final = 5.0
 
 
-class Patience:
-    """Stretches short pauses between looks that found nothing to do; events wake at once all the same."""
+class RequeueBackoff:
+    """Lengthens short delays while reconciles find nothing to do. Events still start a reconcile at once."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self._since: dict[Hashable, float] = {}
 
-    def stretched(self, key: Hashable, seconds: float | None) -> float | None:
-        """The pause after another look in vain. Pauses of `LONGEST_SECONDS` and more stay as they are."""
+    def next_delay(self, key: Hashable, seconds: float | None) -> float | None:
+        """The delay after a reconcile that found nothing to do. Delays of `LONGEST_SECONDS` or more are not changed."""
         if seconds is None or not 0 < seconds < LONGEST_SECONDS:
             self._since.pop(key, None)
             return seconds
@@ -26,7 +26,7 @@ class Patience:
         return max(seconds, min(LONGEST_SECONDS, waited * SHARE))
 
     def forget(self, key: Hashable) -> None:
-        """Something was done, or there is nothing left to wait for."""
+        """Starts with short delays again, because something was done or the wait has ended."""
         self._since.pop(key, None)
 
     def __len__(self) -> int:

@@ -35,19 +35,20 @@ from modelops.domain.training.status import TERMINAL
 from modelops.engine.cluster_reader import ClusterReader
 from modelops.engine.credentials import CredentialReader
 from modelops.engine.executor import Executor, WriteBase
-from modelops.engine.poller import SharedJobPoller, Sighting, Watch
+from modelops.engine.poller import SharedJobPoller
 from modelops.engine.queue import Key
 from modelops.engine.reconciler import ObjectMemory, ReconcileContext, Reconciler
 from modelops.engine.resources import TRAINING_RUNS
 from modelops.engine.services import Services
-from modelops.engine.ttl_cache import Remembered
+from modelops.engine.ttl_cache import TtlCache
+from modelops.engine.watched_job import JobObservation, WatchedJob
 from modelops.ports import (
     AttemptClaim,
+    ClusterJobSettings,
     Flavor,
     JobRequest,
     Json,
     ModelInfo,
-    Placement,
     Refused,
     Trainer,
     Unavailable,
@@ -101,10 +102,10 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact, Memo
         self._poller = poller
         self._settings = settings
         self._trainer = trainer
-        self._prices: Remembered[tuple[Flavor, ...]] = Remembered(self._clock, seconds=PRICE_SECONDS)
-        self._configs: Remembered[Json | None] = Remembered(self._clock, seconds=CONFIG_SECONDS)
-        self._tokenizers: Remembered[TokenizerFiles | None] = Remembered(self._clock, seconds=CONFIG_SECONDS)
-        self._bases: Remembered[ModelInfo | None] = Remembered(self._clock, seconds=BASE_SECONDS)
+        self._prices: TtlCache[tuple[Flavor, ...]] = TtlCache(self._clock, seconds=PRICE_SECONDS)
+        self._configs: TtlCache[Json | None] = TtlCache(self._clock, seconds=CONFIG_SECONDS)
+        self._tokenizers: TtlCache[TokenizerFiles | None] = TtlCache(self._clock, seconds=CONFIG_SECONDS)
+        self._bases: TtlCache[ModelInfo | None] = TtlCache(self._clock, seconds=BASE_SECONDS)
 
     def _new_memory(self) -> Memory:
         return Memory()
@@ -177,7 +178,7 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact, Memo
         if not engine_of(account):
             return
         for job_id in [one for one in jobs_to_release(run) if one not in released_jobs]:
-            await self._services.jobs.release("", account, job_id)
+            await self._services.jobs.drop_finalizer("", account, job_id)
             released_jobs.add(job_id)
 
     def _nonce(self, state: State) -> str:
@@ -268,24 +269,24 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact, Memo
             template=await found(TokenizerFiles.TEMPLATE),
         )
 
-    def _watched_job(self, state: State, token: str) -> Sighting:
+    def _watched_job(self, state: State, token: str) -> JobObservation:
         """The job as the shared poller has it. The poller reads the last log before it reports that a job has ended."""
         job = state.run.status.job
         assert job is not None
         namespace = billed_namespace(state)
         # A job in this cluster needs no token, so one list of a namespace serves the runs of all agents.
         token = "" if engine_of(namespace) else token
-        watch = Watch(
+        watch = WatchedJob(
             key=state.uid, token=token, namespace=namespace, job_id=job.id, nonce=self._nonce(state)
         )
         submission = self._memory(state.run).submission
-        sighting = self._poller.watch(watch, known=submission.job if submission else None)
-        if sighting.job is None and not sighting.gone:
-            self._poller.soon()
+        observation = self._poller.watch(watch, known=submission.job if submission else None)
+        if observation.job is None and not observation.not_found:
+            self._poller.poll_soon()
             raise Unavailable(
-                sighting.problem or "the job was not looked at yet", retry_after=UNPOLLED_JOB_SECONDS
+                observation.problem or "the job was not looked at yet", retry_after=UNPOLLED_JOB_SECONDS
             )
-        return sighting
+        return observation
 
     async def _perform(
         self, action: TrainingAction, state: State, context: ReconcileContext[State]
@@ -315,7 +316,7 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact, Memo
                 await self._executor.delete(TRAINING_RUNS, context.write_base.object)
             case CancelJob():
                 await self._services.jobs.cancel(token, billed_namespace(state), action.job)
-                self._poller.soon()
+                self._poller.poll_soon()
             case _:
                 assert_never(action)
         return None
@@ -325,7 +326,7 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact, Memo
         known = self._services.program_environment if cluster_hardware(state.run) is not None else {}
         return {name: known[name] for name in SHARED_VARIABLES if name in known}
 
-    def _placement(self, run: TrainingRun, state: State) -> Placement | None:
+    def _cluster_job_settings(self, run: TrainingRun, state: State) -> ClusterJobSettings | None:
         """Settings of a job in this cluster, None for others. `run`: the newest object, with the attempt's price."""
         own, agent, meta, price = cluster_hardware(run), state.agent_model, run.metadata, run.status.estimate
         if own is None:
@@ -333,7 +334,7 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact, Memo
         assert agent is not None
         assert price is not None
         secret = agent.spec.secret_refs.hugging_face
-        return Placement(
+        return ClusterJobSettings(
             backend=own.backend,
             run_name=meta.name,
             run_uid=meta.uid,
@@ -371,7 +372,7 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact, Memo
                 "MODELOPS_NONCE": self._nonce(state),
             },
             secrets={"HF_TOKEN": token},
-            placement=self._placement(run, state),
+            cluster_settings=self._cluster_job_settings(run, state),
         )
         try:
             await self._services.hub.ensure_model_repo(token, action.run["output"]["repo"])

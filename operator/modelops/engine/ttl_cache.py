@@ -1,4 +1,4 @@
-"""Answers from outside that may be a little old: asked for once, however many want them at the same time."""
+"""A cache of answers from services. Concurrent callers share one request."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from modelops.ports import Clock
 
 Answer = TypeVar("Answer")
 
-MOST_ANSWERS = 1024
+MAX_ANSWERS = 1024
+"""The cache is emptied when it has so many answers."""
 
 
-class Remembered(Generic[Answer]):
-    """Keeps each answer for `seconds`. Errors and None are not kept: what was missing may be there now."""
+class TtlCache(Generic[Answer]):
+    """Keeps each answer for `seconds`. Errors and None are not kept, because they may change at any time."""
 
     def __init__(self, clock: Clock, *, seconds: float) -> None:
         self._clock = clock
@@ -23,14 +24,14 @@ class Remembered(Generic[Answer]):
         self._asking: dict[Hashable, asyncio.Task[Answer]] = {}
 
     async def get(self, key: Hashable, ask: Callable[[], Awaitable[Answer]]) -> Answer:
-        """The answer to `key`; `ask` gets it where none is known. Raises what `ask` raises."""
+        """The answer for `key`; `ask` requests it where no fresh answer is kept. Raises the errors of `ask`."""
         known = self._answers.get(key)
         if known is not None and self._clock.monotonic() - known[0] < self._seconds:
             return known[1]
         asking = self._asking.get(key)
         if asking is None:
             asking = self._asking[key] = asyncio.ensure_future(self._ask(key, ask))
-        # Who waits may be cancelled; the others still want the answer.
+        # A caller may be cancelled; other callers still wait for the answer.
         return await asyncio.shield(asking)
 
     async def _ask(self, key: Hashable, ask: Callable[[], Awaitable[Answer]]) -> Answer:
@@ -39,7 +40,7 @@ class Remembered(Generic[Answer]):
         finally:
             del self._asking[key]
         if answer is not None:
-            if len(self._answers) >= MOST_ANSWERS:
+            if len(self._answers) >= MAX_ANSWERS:
                 self._answers.clear()
             self._answers[key] = self._clock.monotonic(), answer
         return answer

@@ -17,7 +17,7 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSou
 
 from modelops.adapters.huggingface.payload import TrainerName
 from modelops.api.v1alpha1.meta import HubRepository
-from modelops.domain.model_hosts import ModelHosts, entries, is_loopback
+from modelops.domain.model_hosts import ModelHosts, is_loopback, parse_host_list
 from modelops.loopback import SWITCH, NotLoopbackError, assert_loopback, sandboxed
 
 ENV_FILE = "MODELOPS_ENV_FILE"
@@ -137,7 +137,7 @@ class Settings(BaseSettings):
     @field_validator("model_host_list", mode="before")
     @classmethod
     def _split_hosts(cls, value: object) -> object:
-        return entries(value.split(",")) if isinstance(value, str) else value
+        return parse_host_list(value.split(",")) if isinstance(value, str) else value
 
     @field_validator("sandbox", mode="before")
     @classmethod

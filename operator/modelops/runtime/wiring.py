@@ -30,9 +30,9 @@ from modelops.engine.agentmodel import AgentModelReconciler
 from modelops.engine.cache import ObjectCache
 from modelops.engine.cluster_reader import ClusterReader
 from modelops.engine.credentials import CredentialReader
-from modelops.engine.event_mapping import concerned, concerned_by_report, with_uid
+from modelops.engine.event_mapping import keys_to_reconcile, keys_to_reconcile_after_report, with_uid
 from modelops.engine.executor import CONFIG_MAPS, Executor
-from modelops.engine.orphan_jobs import Strays
+from modelops.engine.orphan_jobs import OrphanJobs
 from modelops.engine.poller import SharedJobPoller
 from modelops.engine.queue import Key, KeyedQueue
 from modelops.engine.resources import PODS
@@ -70,7 +70,7 @@ class OperatorParts:
     reconcilers: Mapping[str, Reconciler]
     reports: ReportServer
     poller: SharedJobPoller
-    strays: Strays
+    orphan_jobs: OrphanJobs
     _closers: list[Callable[[], None]] = field(default_factory=list)
 
     def close(self) -> None:
@@ -100,7 +100,7 @@ def build_operator(
         for key in keys:
             queue.add(key)
 
-    cache.listen(lambda resource, item, before: enqueue_all(concerned(cache, resource, item, before)))
+    cache.listen(lambda resource, item, before: enqueue_all(keys_to_reconcile(cache, resource, item, before)))
     hugging_face = HuggingFaceConnection(
         hub_url=settings.hf_endpoint,
         endpoints_url=settings.endpoints_url,
@@ -118,7 +118,7 @@ def build_operator(
         ),
     )
     report_store = ReportStore(
-        clock=clock, on_change=lambda ns, agent: enqueue_all(concerned_by_report(cache, ns, agent))
+        clock=clock, on_change=lambda ns, agent: enqueue_all(keys_to_reconcile_after_report(cache, ns, agent))
     )
     poller = SharedJobPoller(
         jobs,
@@ -189,7 +189,7 @@ def build_operator(
         report_store, _token_check(settings, kube, clock), host=settings.host, port=settings.report_port
     )
     closers = [hugging_face.close, *([traces.close] if traces else [])]
-    strays = Strays(
+    orphan_jobs = OrphanJobs(
         reader,
         credentials,
         services,
@@ -202,7 +202,7 @@ def build_operator(
         reconcilers=reconcilers,
         reports=server,
         poller=poller,
-        strays=strays,
+        orphan_jobs=orphan_jobs,
         _closers=closers,
     )
 

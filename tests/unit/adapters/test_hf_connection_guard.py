@@ -75,7 +75,7 @@ async def test_the_connection_of_the_operator_is_guarded() -> None:
     )
     try:
         with pytest.raises(NotLoopbackError, match=r"constants\.ENDPOINT=https://hub-ci"):
-            await parts.strays._services.jobs.flavors("t")
+            await parts.orphan_jobs._services.jobs.flavors("t")
     finally:
         parts.close()
 

@@ -13,7 +13,7 @@ from modelops.adapters.reports import ReportBody, ReportStore
 from modelops.adapters.reports.latency import BUCKET_COUNT, LATENCY_BUCKETS_MS, quantile
 from modelops.api.v1alpha1.rollout import Analysis
 from modelops.domain.rollout.analysis import Health, analyze
-from modelops.ports import AgentReports, Track
+from modelops.ports import AgentReports, TrackCounters
 from modelops.router.latency import LATENCY_BUCKETS_MS as ROUTERS
 from modelops.router.latency import latency_bucket, latency_quantile
 
@@ -94,7 +94,7 @@ def test_counters_under_another_salt_count_nothing(store: ReportStore) -> None:
     store.record(body("old", salt="rollout-0", canary=track(100, errors=100)))
     store.record(body("new", canary=track(1)))
     assert summary(store).canary.requests == 1
-    assert summary(store, salt="rollout-2").canary == Track()
+    assert summary(store, salt="rollout-2").canary == TrackCounters()
 
 
 def test_in_sync_means_the_requested_generation_within_15_seconds(
@@ -118,7 +118,7 @@ def test_a_process_that_is_silent_for_60_seconds_is_no_longer_expected_and_its_c
     clock.seconds += 61
     assert (counted.requests, counted.errors) == (5, 2)
     assert summary(store) == AgentReports(
-        expected=0, heard=0, in_sync=0, canary_reachable=0, canary=counted, stable=Track()
+        expected=0, heard=0, in_sync=0, canary_reachable=0, canary=counted, stable=TrackCounters()
     )
 
 
@@ -156,9 +156,9 @@ def test_a_process_that_starts_in_a_pod_that_is_no_longer_ready_counts(store: Re
 
 def test_a_pod_that_was_never_expected_does_not_count(store: ReportStore, clock: SetClock) -> None:
     store.record(body("stranger", pod="else", canary=track(100, errors=100)))
-    assert summary(store, pods=["a"]).canary == Track()
+    assert summary(store, pods=["a"]).canary == TrackCounters()
     clock.seconds += 61
-    assert summary(store, pods=["a"]).canary == Track()
+    assert summary(store, pods=["a"]).canary == TrackCounters()
 
 
 def test_the_given_pods_are_the_expected_ones(store: ReportStore) -> None:
@@ -229,7 +229,7 @@ def test_the_counters_of_a_removed_process_stay_in_the_sums(store: ReportStore, 
             store.record(body(f"p{number}", salt="rollout-2"), namespace=namespace)
     assert summary(store, pods=["b"]).canary == before
     assert (before.requests, before.errors) == (9, 3)
-    assert summary(store, salt="rollout-2").canary == Track()
+    assert summary(store, salt="rollout-2").canary == TrackCounters()
 
 
 def test_processes_that_are_removed_and_come_back_are_not_counted_twice(clock: SetClock) -> None:
@@ -261,7 +261,7 @@ def test_the_salt_with_the_oldest_request_is_removed(clock: SetClock) -> None:
     for number in range(1200):
         store.record(body("next", salt=f"other-{number}"))
         summary(store, salt=f"other-{number}")
-    assert summary(store).canary == Track()
+    assert summary(store).canary == TrackCounters()
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcde"), st.integers(0, 3), st.sampled_from([1, 5, 40, 90]))))

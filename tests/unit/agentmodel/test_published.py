@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.unit.rollout.rollout_driver import BASELINE, a_record, an_entry
 
 from modelops.domain.agentmodel.published import Merged, with_published
-from modelops.domain.hub_repositories import DatasetRepository, ModelRepository, Shelf
+from modelops.domain.hub_repositories import DatasetRepository, ModelRepository, RepositoryCatalog
 from modelops.domain.record import Completed, Record, Reservation, Target
 from modelops.domain.versions import Inputs, next_version
 
@@ -26,7 +26,7 @@ DATA = {
 UIDS = {1: "aaaaaa11-run", 2: "bbbbbb22-run", 3: "cccccc33-run"}
 
 
-def a_model(number: int = 1, **told: Any) -> ModelRepository:
+def a_model(number: int = 1, **lineage: Any) -> ModelRepository:
     uid = UIDS[number]
     repo = f"org/code-chef-docs-2025120{number}-220000-{uid[:6]}"
     given: dict[str, Any] = {
@@ -44,17 +44,17 @@ def a_model(number: int = 1, **told: Any) -> ModelRepository:
         repo=repo,
         revision=f"rev-{number}",
         published_at=f"2025-12-0{number}T22:30:00Z",
-        told={**given, **told},
+        lineage={**given, **lineage},
     )
 
 
-def shelf(*models: ModelRepository) -> Shelf:
+def catalog(*models: ModelRepository) -> RepositoryCatalog:
     data = tuple(DatasetRepository(repo=f"{m.repo}-data", revisions={"d1": DATA}) for m in models)
-    return Shelf(models=models, datasets=data)
+    return RepositoryCatalog(models=models, datasets=data)
 
 
 def merged(record: Record, *models: ModelRepository) -> Merged:
-    return with_published(record, shelf(*models), agent_model=OWNER)
+    return with_published(record, catalog(*models), agent_model=OWNER)
 
 
 def test_a_version_that_is_only_on_the_hub_gets_its_history_and_its_number() -> None:
@@ -125,7 +125,7 @@ def test_an_entry_rebuilt_from_a_status_is_completed() -> None:
         (a_model(1, agent="cicd"), "names agent cicd"),
         (a_model(1, agent_model="other/docs"), "names other/docs"),
         (a_model(1, version="latest"), "has version 'latest'"),
-        (replace(a_model(1), told={}), "no modelops.json"),
+        (replace(a_model(1), lineage={}), "no modelops.json"),
     ],
 )
 def test_a_model_of_another_agent_is_left_out_and_named(model: ModelRepository, words: str) -> None:

@@ -1,4 +1,4 @@
-"""Report lines add up to one state, whatever a log does to them."""
+"""Report lines give one state, whether a log is cut, repeated or replayed."""
 
 import json
 from typing import Any
@@ -34,7 +34,7 @@ def test_last_line_is_the_state() -> None:
     assert report.metrics == {"loss": 1.5}
 
 
-def test_metrics_that_a_later_line_leaves_out_stay_known() -> None:
+def test_metrics_missing_from_a_later_line_are_kept() -> None:
     assert read(log(1, metrics={"eval_loss": 3.0}), log(2, metrics={"loss": 1.0})).metrics == {
         "eval_loss": 3.0,
         "loss": 1.0,
@@ -52,7 +52,7 @@ def test_progress_is_monotone_when_the_clock_of_the_job_goes_back() -> None:
     assert report.step == 8
 
 
-def test_a_last_word_is_not_taken_back_by_a_replay() -> None:
+def test_a_replay_does_not_undo_an_end() -> None:
     report = read(log(1), line("done", t=110.0, step=10, max_steps=10), log(1))
     assert (report.kind, report.ended, report.step) == ("done", True, 10)
 
@@ -80,12 +80,12 @@ def test_done_names_the_published_model() -> None:
 
 
 @pytest.mark.parametrize(
-    "noise",
+    "other",
     [
         "Downloading 100%",
         "",
         line(nonce="other"),
-        f"said in passing: {line()}",
+        f"in the middle of a line: {line()}",
         f"@@modelops:{NONCE}@@ not json",
         f"@@modelops:{NONCE}@@ [1]",
         f"@@modelops:{NONCE}@@ " + "[" * 16_000,
@@ -93,7 +93,7 @@ def test_done_names_the_published_model() -> None:
         f"@@modelops:{NONCE}@@ " + '{"v":1,"kind":"log","t":1.0,"metrics":{"loss":1e999}}',
         f"@@modelops:{NONCE}@@ " + '{"v":1,"kind":"log","t":Infinity}',
         line("log", v=2),
-        line("boast"),
+        line("unknown"),
         line(step=-1),
         line(step=True),
         line(step=1.5),
@@ -102,15 +102,15 @@ def test_done_names_the_published_model() -> None:
         line(message="x" * 20_000),
     ],
 )
-def test_noise_is_no_report(noise: str) -> None:
-    assert parse_reports([noise], NONCE) is None
+def test_other_lines_are_not_reports(other: str) -> None:
+    assert parse_reports([other], NONCE) is None
 
 
 def test_an_empty_nonce_matches_nothing() -> None:
     assert parse_line(line(nonce=""), "") is None
 
 
-def test_words_of_an_error_are_short_and_printable() -> None:
+def test_an_error_text_is_short_and_printable() -> None:
     report = read(line("error", reason="R", message="a\nb\x1b[31m" + "c" * 2000))
     assert len(report.error) < 600
     assert report.error.isprintable()

@@ -1,10 +1,10 @@
-"""Which addresses are sent a token."""
+"""Addresses that may be sent a token, and addresses that may not."""
 
 from __future__ import annotations
 
 import pytest
 
-from modelops.domain.model_hosts import ModelHosts, Service, entries
+from modelops.domain.model_hosts import ModelHosts, Service, parse_host_list
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from modelops.domain.model_hosts import ModelHosts, Service, entries
     ],
 )
 def test_a_token_is_sent_to_a_host_on_the_list(url: str, service: Service) -> None:
-    hosts = ModelHosts(added=entries(["*.example.com", "http://vllm.team-a.svc:8000"]))
+    hosts = ModelHosts(added=parse_host_list(["*.example.com", "http://vllm.team-a.svc:8000"]))
     assert hosts.allow(url, service=service)
 
 
@@ -41,7 +41,7 @@ def test_a_token_is_sent_to_a_host_on_the_list(url: str, service: Service) -> No
         ("", "huggingface"),
     ],
 )
-def test_no_token_is_sent_anywhere_else(url: str, service: Service) -> None:
+def test_no_token_is_sent_to_other_addresses(url: str, service: Service) -> None:
     assert not ModelHosts().allow(url, service=service)
     assert "MODELOPS_MODEL_HOSTS" in ModelHosts().refusal(url, service=service, what="the baseline")
 
@@ -56,10 +56,8 @@ def test_no_token_is_sent_anywhere_else(url: str, service: Service) -> None:
         ("https://models.example.com/v1", "huggingface"),
     ],
 )
-def test_in_the_sandbox_nothing_but_this_machine_counts_whatever_is_listed(
-    url: str, service: Service
-) -> None:
-    listed = {"added": entries(["models.example.com"]), "openrouter": ("gateway.example.org",)}
+def test_in_the_sandbox_only_this_machine_is_allowed(url: str, service: Service) -> None:
+    listed = {"added": parse_host_list(["models.example.com"]), "openrouter": ("gateway.example.org",)}
     assert ModelHosts(**listed).allow(url, service=service)  # type: ignore[arg-type]
     hosts = ModelHosts(**listed, loopback=True)  # type: ignore[arg-type]
     assert not hosts.allow(url, service=service)
@@ -68,7 +66,7 @@ def test_in_the_sandbox_nothing_but_this_machine_counts_whatever_is_listed(
     assert "MODELOPS_MODEL_HOSTS" not in refusal
 
 
-def test_this_machine_counts_only_in_the_sandbox() -> None:
+def test_this_machine_is_allowed_only_in_the_sandbox() -> None:
     assert ModelHosts(loopback=True).allow("http://127.0.0.1:8000/v1", service="huggingface")
     assert ModelHosts(loopback=True).allow("http://[::1]:8000/v1", service="openrouter")
     assert not ModelHosts(loopback=True).allow("http://127.evil.org/v1", service="huggingface")
@@ -76,5 +74,5 @@ def test_this_machine_counts_only_in_the_sandbox() -> None:
 
 @pytest.mark.parametrize("entry", ["https://x.org", "*", "*.", "x.org/path", "x y", "http://"])
 def test_an_entry_of_another_form_is_refused_with_its_text(entry: str) -> None:
-    with pytest.raises(ValueError, match="is no host"):
-        entries([entry])
+    with pytest.raises(ValueError, match="is not a host"):
+        parse_host_list([entry])

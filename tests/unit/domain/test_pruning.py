@@ -1,4 +1,4 @@
-"""What may go from the Hub, and why everything else stays."""
+"""Which repositories are removed from the Hub, and why all others stay."""
 
 from __future__ import annotations
 
@@ -12,36 +12,42 @@ from tests.unit.rollout.rollout_driver import a_record, parsed
 
 from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.rollout import Rollout
-from modelops.domain.hub_repositories import DatasetRepository, ModelRepository, Shelf
-from modelops.domain.in_use import AgentInventory, InUse, Use, in_use
-from modelops.domain.pruning import Judge, Policy, Verdict, begun, gone, unfinished
+from modelops.domain.hub_repositories import DatasetRepository, ModelRepository, RepositoryCatalog
+from modelops.domain.prune_record import unfinished_removals, with_removal_announced, with_removal_confirmed
+from modelops.domain.pruning import PruneDecision, PrunePlanner, PrunePolicy
 from modelops.domain.record import (
     DATA_PRUNED,
     PRUNED,
     PRUNING,
-    Active,
+    ActiveRollout,
     EndpointEntry,
     Record,
     Reservation,
     Target,
 )
 from modelops.domain.record_bound import without_old_recipes
+from modelops.domain.repositories_in_use import (
+    AgentInventory,
+    RepositoriesInUse,
+    RetentionReason,
+    repositories_in_use,
+)
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 MODELS = (a_model(1), a_model(2), a_model(3))
 ONE, TWO, THREE = (model.repo for model in MODELS)
-OLD = Policy(older_than=timedelta(days=90), keep=1)
+POLICY = PrunePolicy(older_than=timedelta(days=90), keep=1)
 
 
-def data(repo: str, **told: Any) -> DatasetRepository:
-    return DatasetRepository(repo=f"{repo}-data", revisions={"d1": {"agent": "docs", **told}})
+def data(repo: str, **lineage: Any) -> DatasetRepository:
+    return DatasetRepository(repo=f"{repo}-data", revisions={"d1": {"agent": "docs", **lineage}})
 
 
-SHELF = Shelf(models=MODELS, datasets=tuple(data(repo) for repo in (ONE, TWO, THREE)))
+CATALOG = RepositoryCatalog(models=MODELS, datasets=tuple(data(repo) for repo in (ONE, TWO, THREE)))
 
 
-def known(**changes: Any) -> Record:
-    """A record that has the three versions."""
+def record_with_versions(**changes: Any) -> Record:
+    """A record with the three versions."""
     return merged(a_record(), *MODELS).record.with_(**changes)
 
 
@@ -56,37 +62,37 @@ def target(repo: str, version: str = "v1.1.0", since: str = "") -> Target:
     )
 
 
-def judged(
+def decide(
     record: Record | None = None, *, inventory: AgentInventory | None = None, **changes: Any
-) -> dict[str, Verdict]:
-    record = record or known()
+) -> dict[str, PruneDecision]:
+    record = record or record_with_versions()
     given: dict[str, Any] = {
         "record": record,
         "agent_model": OWNER,
-        "shelf": SHELF,
-        "uses": in_use(inventory or AgentInventory(name="docs", record=record), now=NOW),
-        "policy": OLD,
+        "catalog": CATALOG,
+        "uses": repositories_in_use(inventory or AgentInventory(name="docs", record=record), now=NOW),
+        "policy": POLICY,
         "now": NOW,
     }
-    return {verdict.repo: verdict for verdict in Judge(**{**given, **changes}).verdicts()}
+    return {decision.repo: decision for decision in PrunePlanner(**{**given, **changes}).decisions()}
 
 
-def removed(verdicts: dict[str, Verdict]) -> set[str]:
-    return {repo for repo, verdict in verdicts.items() if verdict.removed}
+def removed(decisions: dict[str, PruneDecision]) -> set[str]:
+    return {repo for repo, decision in decisions.items() if decision.removed}
 
 
-def test_what_nothing_needs_goes_with_its_data() -> None:
-    found = judged()
+def test_unused_models_are_removed_with_their_data() -> None:
+    found = decide()
     assert removed(found) == {ONE, TWO, f"{ONE}-data", f"{TWO}-data"}
-    assert found[THREE].why == "one of the newest 1 versions"
-    assert found[f"{THREE}-data"].why.startswith("data of v1.3.0-rc.1, which stays")
-    assert found[ONE].why == "181 days old, and nothing needs it"
+    assert found[THREE].reason == "the newest version"
+    assert found[f"{THREE}-data"].reason.startswith("data of v1.3.0-rc.1, which stays")
+    assert found[ONE].reason == "181 days old and not in use"
 
 
-def test_what_is_young_stays() -> None:
-    found = judged(policy=Policy(older_than=timedelta(days=200), keep=1))
+def test_repositories_younger_than_the_policy_stay() -> None:
+    found = decide(policy=PrunePolicy(older_than=timedelta(days=200), keep=1))
     assert removed(found) == set()
-    assert found[ONE].why == "181 days old"
+    assert found[ONE].reason == "181 days old"
 
 
 ENTRY = EndpointEntry(
@@ -100,73 +106,83 @@ ENTRY = EndpointEntry(
     since="x",
 )
 AGENT = parsed(AgentModel, objects.agent_model(rollbackWindowSeconds=3600))
-LATELY, BEFORE = "2026-05-31T23:30:00Z", "2026-05-31T22:30:00Z"
+IN_WINDOW, BEFORE = "2026-05-31T23:30:00Z", "2026-05-31T22:30:00Z"
 
-SHOWN = {"version": "v1.1.0", "model": ONE, "endpoint": "huggingface", "endpointUrl": "https://e/v1"}
+TARGET_STATUS = {"version": "v1.1.0", "model": ONE, "endpoint": "huggingface", "endpointUrl": "https://e/v1"}
 
 
 def an_agent(*, status: Any = None, **spec: Any) -> AgentModel:
     return parsed(AgentModel, {**objects.agent_model(**spec), "status": status or {}})
 
 
-def tried(**spec: Any) -> Rollout:
+def pending_rollout(**spec: Any) -> Rollout:
     return parsed(Rollout, {**objects.rollout(**spec), "status": {"phase": "Pending"}})
 
 
 @pytest.mark.parametrize(
-    ("inventory", "why"),
+    ("inventory", "reason"),
     [
-        (AgentInventory(name="docs", record=known(stable=target(ONE))), "stable of docs"),
-        (AgentInventory(name="docs", record=known(previous=target(ONE))), "previous of docs"),
-        (AgentInventory(name="docs", record=known(endpoints=(ENTRY,))), "endpoint mo-1"),
+        (AgentInventory(name="docs", record=record_with_versions(stable=target(ONE))), "stable of docs"),
+        (AgentInventory(name="docs", record=record_with_versions(previous=target(ONE))), "previous of docs"),
+        (AgentInventory(name="docs", record=record_with_versions(endpoints=(ENTRY,))), "endpoint mo-1"),
         (
             AgentInventory(
                 name="docs",
-                record=known(active=Active(uid="u", name="r1", digest="d", candidate=target(ONE))),
+                record=record_with_versions(
+                    active=ActiveRollout(uid="u", name="r1", digest="d", candidate=target(ONE))
+                ),
             ),
-            "Rollout r1 tries it",
-        ),
-        (
-            AgentInventory(
-                name="docs", record=known(), rollouts=(tried(candidate={"version": "v1.1.0-rc.1"}),)
-            ),
-            "Rollout r1 names it",
+            "candidate of Rollout r1",
         ),
         (
             AgentInventory(
                 name="docs",
-                record=known(),
-                rollouts=(tried(candidate={"model": {"repo": ONE, "revision": "a" * 40}}),),
+                record=record_with_versions(),
+                rollouts=(pending_rollout(candidate={"version": "v1.1.0-rc.1"}),),
             ),
             "Rollout r1 names it",
         ),
         (
             AgentInventory(
                 name="docs",
-                record=known(
+                record=record_with_versions(),
+                rollouts=(pending_rollout(candidate={"model": {"repo": ONE, "revision": "a" * 40}}),),
+            ),
+            "Rollout r1 names it",
+        ),
+        (
+            AgentInventory(
+                name="docs",
+                record=record_with_versions(
                     reservations={
                         f"{UIDS[1]}/1": Reservation(usd_micro=1, month="2026-06", name="t1", repo=ONE)
                     }
                 ),
             ),
-            "TrainingRun t1 is under way",
+            "TrainingRun t1 has not ended",
         ),
-        (AgentInventory(name="docs", record=known(), unreadable=(UIDS[1],)), "cannot be read"),
+        (
+            AgentInventory(name="docs", record=record_with_versions(), unreadable_run_uids=(UIDS[1],)),
+            "cannot be read",
+        ),
         (
             AgentInventory(name="other", agent_model=an_agent(baseline={**objects.BASELINE, "model": ONE})),
             "baseline of other",
         ),
         (
-            AgentInventory(name="other", agent_model=an_agent(status={"previous": SHOWN})),
+            AgentInventory(name="other", agent_model=an_agent(status={"previous": TARGET_STATUS})),
             "previous of other by its status",
         ),
-        (AgentInventory(name="other", opaque=(f'{{"stable": "{ONE}"}}',)), "named by an object of other"),
+        (
+            AgentInventory(name="other", unreadable_texts=(f'{{"stable": "{ONE}"}}',)),
+            "named by an object of other",
+        ),
         (
             AgentInventory(
                 name="docs",
                 agent_model=AGENT,
-                record=known(
-                    stable=target(THREE, "v1.3.0", since=LATELY),
+                record=record_with_versions(
+                    stable=target(THREE, "v1.3.0", since=IN_WINDOW),
                     served={"v1.1.0": target(ONE, "v1.1.0", since=BEFORE)},
                 ),
             ),
@@ -175,126 +191,136 @@ def tried(**spec: Any) -> Rollout:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_is_in_use_stays_whatever_its_age(inventory: AgentInventory, why: str) -> None:
-    found = judged(inventory.record, inventory=inventory)
+def test_repositories_in_use_stay_at_any_age(inventory: AgentInventory, reason: str) -> None:
+    found = decide(inventory.record, inventory=inventory)
     assert not found[ONE].removed
-    assert why in found[ONE].why
-    assert found[ONE].first
+    assert reason in found[ONE].reason
+    assert found[ONE].remedy
     assert not found[f"{ONE}-data"].removed
 
 
-def test_a_service_that_ended_before_the_window_is_no_reason() -> None:
-    record = known(
+def test_a_model_replaced_before_the_rollback_window_is_removed() -> None:
+    record = record_with_versions(
         stable=target(THREE, "v1.3.0", since="2026-05-31T22:59:00Z"),
         served={"v1.1.0": target(ONE, "v1.1.0", since=BEFORE)},
     )
     assert ONE in removed(
-        judged(record, inventory=AgentInventory(name="docs", agent_model=AGENT, record=record))
+        decide(record, inventory=AgentInventory(name="docs", agent_model=AGENT, record=record))
     )
 
 
-def test_what_another_agent_of_the_cluster_uses_stays() -> None:
-    other = InUse(models={ONE: Use(why="stable of team-b", first="x")})
-    assert not judged(uses=in_use(AgentInventory(name="docs", record=known()), now=NOW).together(other))[
-        ONE
-    ].removed
+def test_a_repository_that_another_agent_uses_stays() -> None:
+    other = RepositoriesInUse(models={ONE: RetentionReason(reason="stable of team-b", remedy="x")})
+    assert not decide(
+        uses=repositories_in_use(
+            AgentInventory(name="docs", record=record_with_versions()), now=NOW
+        ).merged_with(other)
+    )[ONE].removed
 
 
 @pytest.mark.parametrize(
-    ("model", "why"),
+    ("model", "reason"),
     [
-        (a_model(1, agent="cicd"), "not ours to remove"),
-        (a_model(1, agent_model="team-b/docs"), "of AgentModel team-b/docs"),
+        (a_model(1, agent="cicd"), "no modelops.json says that it belongs to docs"),
+        (a_model(1, agent_model="team-b/docs"), "belongs to AgentModel team-b/docs"),
     ],
 )
-def test_what_is_not_this_agents_stays(model: ModelRepository, why: str) -> None:
-    found = judged(shelf=Shelf(models=(model,)))[ONE]
-    assert (found.removed, why in found.why) == (False, True)
+def test_a_repository_of_another_agent_stays(model: ModelRepository, reason: str) -> None:
+    found = decide(catalog=RepositoryCatalog(models=(model,)))[ONE]
+    assert (found.removed, reason in found.reason) == (False, True)
 
 
 def test_a_name_alone_is_no_proof() -> None:
     bare = ModelRepository(repo=ONE)
-    assert not judged(shelf=Shelf(models=(bare,)))[ONE].removed
-    # What a failed run left goes with the data that name its agent.
-    with_data = Shelf(models=(bare, MODELS[2]), datasets=(data(ONE),))
-    assert removed(judged(shelf=with_data)) == {ONE, f"{ONE}-data"}
+    assert not decide(catalog=RepositoryCatalog(models=(bare,)))[ONE].removed
+    # The repository of a failed run is removed together with the data that name its agent.
+    with_data = RepositoryCatalog(models=(bare, MODELS[2]), datasets=(data(ONE),))
+    assert removed(decide(catalog=with_data)) == {ONE, f"{ONE}-data"}
 
 
-def test_what_the_record_does_not_know_may_be_another_clusters() -> None:
-    found = judged(a_record())
+def test_a_repository_that_is_not_in_the_record_stays() -> None:
+    found = decide(a_record())
     assert removed(found) == set()
-    assert found[ONE].first.startswith("modelops registry rebuild")
+    assert found[ONE].remedy.startswith("modelops registry rebuild")
 
 
 # An example ---------------------------------------------------------------------------------------------------
 
 
-def holding(**splits: Any) -> dict[str, Any]:
+def example_splits(**splits: Any) -> dict[str, Any]:
     """By the number of the version, as `one=("train",)`."""
     repos = {"one": ONE, "two": TWO, "three": THREE}
     return {f"{repo}-data": {"d1": splits.get(name, ())} for name, repo in repos.items()}
 
 
-def test_an_example_goes_with_what_was_trained_on_it_whatever_its_age() -> None:
-    young = Policy(older_than=timedelta(days=900), keep=3)
-    found = judged(holding=holding(one=("train",), three=("test",)), policy=young)
+def test_repositories_with_the_example_are_removed_at_any_age() -> None:
+    young = PrunePolicy(older_than=timedelta(days=900), keep=3)
+    found = decide(example_splits=example_splits(one=("train",), three=("test",)), policy=young)
     assert removed(found) == {ONE, f"{ONE}-data", f"{THREE}-data"}
     assert set(found) == removed(found)
 
 
-def test_what_serves_says_what_to_do_before_its_example_can_go() -> None:
-    found = judged(known(stable=target(ONE, "v1.1.0")), holding=holding(one=("train",)))
+def test_a_serving_model_with_the_example_stays_and_names_the_remedy() -> None:
+    found = decide(
+        record_with_versions(stable=target(ONE, "v1.1.0")), example_splits=example_splits(one=("train",))
+    )
     assert removed(found) == set()
-    assert found[ONE].first == "promote another version"
-    assert found[f"{ONE}-data"].first.startswith("promote another version")
+    assert found[ONE].remedy == "promote another version"
+    assert found[f"{ONE}-data"].remedy.startswith("promote another version")
 
 
-def test_data_that_do_not_say_are_left_to_a_person() -> None:
-    found = judged(holding=holding(one=None))
+def test_data_that_do_not_name_their_examples_are_undetermined() -> None:
+    found = decide(example_splits=example_splits(one=None))
     assert removed(found) == set()
-    assert [found[ONE].unsaid, found[f"{ONE}-data"].unsaid] == [True, True]
-    without_data = judged(shelf=Shelf(models=MODELS[:1]), holding={})
-    assert without_data[ONE].unsaid
+    assert [found[ONE].undetermined, found[f"{ONE}-data"].undetermined] == [True, True]
+    without_data = decide(catalog=RepositoryCatalog(models=MODELS[:1]), example_splits={})
+    assert without_data[ONE].undetermined
 
 
-def test_a_checkpoint_of_a_failed_run_goes_too() -> None:
-    shelf = Shelf(models=(ModelRepository(repo=ONE),), datasets=(data(ONE),))
-    assert ONE in removed(judged(shelf=shelf, holding=holding(one=("train",))))
-    assert ONE not in judged(shelf=shelf, holding=holding(one=("test",)))
+def test_a_checkpoint_of_a_failed_run_is_removed() -> None:
+    catalog = RepositoryCatalog(models=(ModelRepository(repo=ONE),), datasets=(data(ONE),))
+    assert ONE in removed(decide(catalog=catalog, example_splits=example_splits(one=("train",))))
+    assert ONE not in decide(catalog=catalog, example_splits=example_splits(one=("test",)))
 
 
-# What the record says of it -----------------------------------------------------------------------------------
+# The record of a removal -----------------------------------------------------------------------------------
 
 
-def test_a_removal_is_announced_and_then_confirmed_and_a_crash_in_between_is_seen() -> None:
-    record = known()
-    announced = begun(record, tuple(judged(record).values()), at="t1")
+def test_a_removal_is_announced_then_confirmed_and_a_crash_between_leaves_it_unfinished() -> None:
+    record = record_with_versions()
+    announced = with_removal_announced(record, tuple(decide(record).values()), at="t1")
     assert [e.lineage.get(PRUNING) for e in announced.history] == ["t1", "t1", None]
-    assert unfinished(announced) == (
+    assert unfinished_removals(announced) == (
         (ONE, "model"),
         (f"{ONE}-data", "dataset"),
         (TWO, "model"),
         (f"{TWO}-data", "dataset"),
     )
-    # The next time it goes on, although the policy is another one by then.
-    found = judged(announced, policy=Policy(older_than=timedelta(days=900), keep=3))
+    # The next prune continues, although the policy has changed.
+    found = decide(announced, policy=PrunePolicy(older_than=timedelta(days=900), keep=3))
     assert removed(found) == {ONE, TWO, f"{ONE}-data", f"{TWO}-data"}
-    assert "begun at t1" in found[ONE].why
-    ended = gone(gone(announced, ONE, at="t2"), f"{ONE}-data", at="t3")
+    assert "began at t1" in found[ONE].reason
+    ended = with_removal_confirmed(with_removal_confirmed(announced, ONE, at="t2"), f"{ONE}-data", at="t3")
     assert (ended.history[0].lineage[PRUNED], ended.history[0].lineage[DATA_PRUNED]) == ("t2", "t3")
-    assert unfinished(ended) == ((TWO, "model"), (f"{TWO}-data", "dataset"))
-    assert begun(ended, tuple(judged(record).values()), at="t9") == ended
+    assert unfinished_removals(ended) == ((TWO, "model"), (f"{TWO}-data", "dataset"))
+    assert with_removal_announced(ended, tuple(decide(record).values()), at="t9") == ended
 
 
-def test_a_version_that_is_gone_is_none_of_the_newest() -> None:
-    record = gone(begun(known(), (judged()[ONE],), at="t"), ONE, at="t")
-    history = tuple(reversed(record.history))
-    assert judged(record.with_(history=history))[THREE].why == "one of the newest 1 versions"
-
-
-def test_a_shortened_record_still_says_what_is_gone() -> None:
-    many = tuple(
-        e.model_copy(update={"version": f"v2.{n}.0"}) for n in range(60) for e in known().history[:1]
+def test_a_removed_version_is_not_one_of_the_newest() -> None:
+    record = with_removal_confirmed(
+        with_removal_announced(record_with_versions(), (decide()[ONE],), at="t"), ONE, at="t"
     )
-    record = gone(begun(known(history=many), (judged()[ONE],), at="t1"), ONE, at="t2")
+    history = tuple(reversed(record.history))
+    assert decide(record.with_(history=history))[THREE].reason == "the newest version"
+
+
+def test_a_shortened_record_keeps_confirmed_removals() -> None:
+    many = tuple(
+        e.model_copy(update={"version": f"v2.{n}.0"})
+        for n in range(60)
+        for e in record_with_versions().history[:1]
+    )
+    record = with_removal_confirmed(
+        with_removal_announced(record_with_versions(history=many), (decide()[ONE],), at="t1"), ONE, at="t2"
+    )
     assert without_old_recipes(record).history[0].lineage[PRUNED] == "t2"

@@ -1,11 +1,11 @@
-"""A record that has grown for years still fits a ConfigMap, and still decides the same."""
+"""A record of many years fits a ConfigMap, and decisions on it stay the same."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
 from modelops.domain.record import Completed, Record, RegistryEntry, Settlement, Target, initial_record
-from modelops.domain.record_bound import LARGEST, bounded_data
+from modelops.domain.record_bound import MAX_BYTES, bounded_data
 
 STABLE = Target(version="v1.0.0", model="m", endpoint="openrouter", endpoint_url="https://x", api_key_env="K")
 MIB = 1024 * 1024
@@ -26,8 +26,8 @@ def entry(number: int) -> RegistryEntry:
     )
 
 
-def grown(size: int) -> Record:
-    """After so many runs and as many rollouts."""
+def large_record(size: int) -> Record:
+    """The record after this number of runs and of rollouts."""
     record = initial_record(
         agent="docs", config_map="agents", config_key="agents.yaml", stable=STABLE, now="2025-01-01T00:00:00Z"
     )
@@ -62,19 +62,19 @@ def size_of(data: dict[str, str]) -> int:
     return sum(len(text.encode()) for text in data.values())
 
 
-def test_a_record_of_usual_size_is_written_as_it_is() -> None:
-    record = grown(50)
+def test_a_record_of_usual_size_is_not_shortened() -> None:
+    record = large_record(50)
     assert Record.from_data(bounded_data(record)) == record
 
 
 def test_years_of_runs_and_rollouts_fit_a_config_map() -> None:
-    record = grown(1000)
+    record = large_record(1000)
     assert size_of(record.to_data()) > MIB
     assert size_of(bounded_data(record)) < MIB
 
 
-def test_what_decides_is_never_dropped() -> None:
-    record = grown(1000)
+def test_data_for_decisions_is_never_removed() -> None:
+    record = large_record(1000)
     read = Record.from_data(bounded_data(record))
     assert set(read.completed) == set(record.completed)
     assert {d: c.outcome for d, c in read.completed.items()} == {
@@ -92,14 +92,14 @@ def test_what_decides_is_never_dropped() -> None:
     assert newest in read.completed.values()
 
 
-def test_what_an_unfinished_run_has_cost_is_known_until_it_ends() -> None:
-    record = grown(1000)
+def test_the_cost_of_an_unfinished_run_is_kept() -> None:
+    record = large_record(1000)
     settlement = Settlement(usd_micro=7, month=sorted({s.month for s in record.settlements.values()})[-4])
     going_on = record.with_(settlements={**record.settlements, "suspended/1": settlement})
     assert Record.from_data(bounded_data(going_on)).spent_by("suspended") == 7
 
 
-def test_a_shortened_record_stays_as_it_is_when_it_is_written_again() -> None:
-    once = bounded_data(grown(800))
+def test_shortening_a_record_twice_changes_nothing_more() -> None:
+    once = bounded_data(large_record(800))
     assert bounded_data(Record.from_data(once)) == once
-    assert LARGEST < MIB
+    assert MAX_BYTES < MIB

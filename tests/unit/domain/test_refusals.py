@@ -1,11 +1,11 @@
-"""A program's refusal, as a condition says it."""
+"""Messages for refusals of the dataset and evaluation programs."""
 
 import pytest
 
-from modelops.domain.refusals import Given, told
+from modelops.domain.refusals import RefusalContext, refusal_message
 
 DATASET = "spec.evaluation.dataset ls://d of Rollout r"
-GIVEN = Given(agent_model="docs", dataset=DATASET, again="a new rollout")
+CONTEXT = RefusalContext(agent_model="docs", dataset=DATASET, new_object="a new rollout")
 
 
 @pytest.mark.parametrize(
@@ -20,12 +20,15 @@ GIVEN = Given(agent_model="docs", dataset=DATASET, again="a new rollout")
         ("HubUnauthorized", "spec.secretRefs.huggingFace of AgentModel docs"),
     ],
 )
-def test_field_and_its_object_come_before_what_is_wrong(reason: str, field: str) -> None:
+def test_a_refusal_names_field_and_object_before_the_problem(reason: str, field: str) -> None:
     result = {"ok": False, "reason": reason, "message": "it is bad. Correct it."}
-    assert told(result, GIVEN) == f"{reason}: {field}: it is bad. Correct it; then create a new rollout"
+    assert (
+        refusal_message(result, CONTEXT)
+        == f"{reason}: {field}: it is bad. Correct it; then create a new rollout"
+    )
 
 
 @pytest.mark.parametrize("reason", ["HubRepositoryPublic", "ModelUnauthorized", "InternalError", ""])
-def test_what_concerns_no_field_is_left_as_it_is(reason: str) -> None:
+def test_a_refusal_about_no_field_names_none(reason: str) -> None:
     result = {"ok": False, "reason": reason, "message": "it is bad: make it good"}
-    assert told(result, GIVEN) == f"{reason}: it is bad: make it good; then create a new rollout"
+    assert refusal_message(result, CONTEXT) == f"{reason}: it is bad: make it good; then create a new rollout"

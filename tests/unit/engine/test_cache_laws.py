@@ -1,4 +1,4 @@
-"""The cache never goes back in time, whatever order the news comes in."""
+"""The cache never returns to an older version, whatever the order of events."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from modelops.ports import Json, Resource
 PODS = Resource(group="", version="v1", plural="pods", kind="Pod")
 
 
-class Time:
+class ManualClock:
     now = 100.0
 
     def __call__(self) -> float:
@@ -21,7 +21,7 @@ class Time:
 
 
 def new_cache() -> ObjectCache:
-    return ObjectCache(monotonic=Time())
+    return ObjectCache(monotonic=ManualClock())
 
 
 def pod(name: str = "p", *, version: int, namespace: str = "team", **labels: str) -> dict[str, Any]:
@@ -29,23 +29,23 @@ def pod(name: str = "p", *, version: int, namespace: str = "team", **labels: str
     return {"kind": "Pod", "metadata": metadata}
 
 
-def held_version(cache: ObjectCache) -> int:
-    held = cache.get(PODS, "team", "p")
-    return int(held["metadata"]["resourceVersion"]) if held else 0
+def cached_version(cache: ObjectCache) -> int:
+    cached = cache.get(PODS, "team", "p")
+    return int(cached["metadata"]["resourceVersion"]) if cached else 0
 
 
 @given(st.permutations(range(1, 9)))
-def test_the_newest_stays_in_any_order_of_events(versions: list[int]) -> None:
+def test_the_newest_version_is_cached_in_any_order_of_events(versions: list[int]) -> None:
     cache = new_cache()
     for version in versions:
-        before = held_version(cache)
+        before = cached_version(cache)
         assert cache.put(PODS, pod(version=version)) == (version > before)
-        assert held_version(cache) == max(before, version)
-    assert held_version(cache) == 8
+        assert cached_version(cache) == max(before, version)
+    assert cached_version(cache) == 8
 
 
 @given(st.permutations(range(1, 9)), st.integers(1, 8), st.integers(0, 8))
-def test_what_was_deleted_stays_deleted_whatever_older_news_comes(
+def test_a_deleted_object_stays_deleted_after_older_events(
     versions: list[int], deleted: int, position: int
 ) -> None:
     cache = new_cache()
@@ -54,10 +54,10 @@ def test_what_was_deleted_stays_deleted_whatever_older_news_comes(
             cache.remove(PODS, "team", "p", version=deleted)
         if version and version != deleted:
             cache.put(PODS, pod(version=version))
-    assert held_version(cache) == (8 if deleted < 8 else 0)
+    assert cached_version(cache) == (8 if deleted < 8 else 0)
 
 
-def test_object_is_found_by_its_uid_for_as_long_as_it_is_there() -> None:
+def test_an_object_is_found_by_its_uid_until_it_is_removed() -> None:
     def made(uid: str, version: int) -> dict[str, Any]:
         item = pod(version=version)
         return {**item, "metadata": {**item["metadata"], "uid": uid}}
@@ -81,21 +81,21 @@ def test_versions_compare_as_numbers() -> None:
     assert cache.put(PODS, pod(version=100))
 
 
-def test_an_object_made_again_is_kept() -> None:
+def test_a_recreated_object_is_cached() -> None:
     cache = new_cache()
     cache.put(PODS, pod(version=5))
     cache.remove(PODS, "team", "p", version=6)
     assert cache.put(PODS, pod(version=7))
 
 
-def test_a_deletion_older_than_what_is_held_is_dropped() -> None:
+def test_a_deletion_older_than_the_cached_object_is_ignored() -> None:
     cache = new_cache()
     cache.put(PODS, pod(version=9))
     assert not cache.remove(PODS, "team", "p", version=6)
-    assert held_version(cache) == 9
+    assert cached_version(cache) == 9
 
 
-def test_a_full_list_collects_missed_deletions_and_leaves_what_is_newer_than_it() -> None:
+def test_a_full_list_removes_deleted_objects_and_keeps_newer_ones() -> None:
     cache = new_cache()
     cache.put(PODS, pod("kept", version=3))
     cache.put(PODS, pod("gone", version=4))
@@ -112,11 +112,11 @@ def test_a_full_list_collects_missed_deletions_and_leaves_what_is_newer_than_it(
     }
 
 
-def test_a_list_older_than_what_is_held_changes_nothing() -> None:
+def test_a_list_older_than_the_cached_object_changes_nothing() -> None:
     cache = new_cache()
     cache.put(PODS, pod(version=9))
     assert cache.replace_all(PODS, [pod(version=3)], resource_version="4") == set()
-    assert held_version(cache) == 9
+    assert cached_version(cache) == 9
 
 
 def test_listing_selects_by_namespace_and_labels() -> None:
@@ -128,27 +128,27 @@ def test_listing_selects_by_namespace_and_labels() -> None:
     assert names == ["a"]
 
 
-def test_managed_fields_are_not_kept() -> None:
+def test_managed_fields_are_not_cached() -> None:
     cache = new_cache()
     item = pod(version=1)
     item["metadata"]["managedFields"] = [{"manager": "kubectl"}]
     cache.put(PODS, item)
-    held = cache.get(PODS, "team", "p")
-    assert held is not None
-    assert "managedFields" not in held["metadata"]
+    cached = cache.get(PODS, "team", "p")
+    assert cached is not None
+    assert "managedFields" not in cached["metadata"]
     assert "managedFields" in item["metadata"]
 
 
-def test_the_age_of_a_watch_is_the_time_since_it_last_said_something() -> None:
-    time = Time()
-    cache = ObjectCache(monotonic=time)
+def test_the_age_of_a_watch_is_the_time_since_it_last_delivered_something() -> None:
+    clock = ManualClock()
+    cache = ObjectCache(monotonic=clock)
     assert cache.age("configmaps") == float("inf")
     cache.heard("configmaps")
-    time.now += 12.5
+    clock.now += 12.5
     assert cache.age("configmaps") == 12.5
 
 
-def test_listeners_hear_of_every_change_once_and_of_nothing_else() -> None:
+def test_listeners_are_called_once_for_each_change() -> None:
     cache = new_cache()
     heard: list[tuple[str | None, str | None]] = []
 
@@ -165,21 +165,21 @@ def test_listeners_hear_of_every_change_once_and_of_nothing_else() -> None:
     assert heard == [("5", None), ("6", "5"), ("6", None)]
 
 
-def test_a_list_limited_to_labels_collects_only_what_has_them() -> None:
+def test_a_list_limited_to_labels_removes_only_objects_with_these_labels() -> None:
     cache = new_cache()
     cache.put(PODS, pod("docs", version=1, app="docs"))
     cache.put(PODS, pod("cicd", version=2, app="cicd"))
-    gone = cache.replace_all(PODS, [], resource_version="9", namespace="team", labels={"app": "docs"})
-    assert gone == {("team", "docs")}
+    removed = cache.replace_all(PODS, [], resource_version="9", namespace="team", labels={"app": "docs"})
+    assert removed == {("team", "docs")}
     assert cache.get(PODS, "team", "cicd") is not None
 
 
-def test_a_live_read_that_found_nothing_takes_away_only_what_was_held_before_it() -> None:
+def test_a_live_read_without_a_result_removes_only_an_object_cached_before_it() -> None:
     cache = new_cache()
     before = cache.get(PODS, "team", "p")
-    cache.put(PODS, pod(version=5))  # made while the read was under way
-    cache.absent(PODS, "team", "p", before=before)
-    assert held_version(cache) == 5
-    cache.absent(PODS, "team", "p", before=cache.get(PODS, "team", "p"))
-    assert held_version(cache) == 0
+    cache.put(PODS, pod(version=5))  # created during the read
+    cache.confirm_absent(PODS, "team", "p", before=before)
+    assert cached_version(cache) == 5
+    cache.confirm_absent(PODS, "team", "p", before=cache.get(PODS, "team", "p"))
+    assert cached_version(cache) == 0
     assert not cache.put(PODS, pod(version=5))

@@ -1,4 +1,4 @@
-"""Who is woken by which change."""
+"""Which objects are reconciled after which change."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from modelops.engine.cache import ObjectCache
-from modelops.engine.event_mapping import concerned, concerned_by_report, with_uid
+from modelops.engine.event_mapping import keys_to_reconcile, keys_to_reconcile_after_report, with_uid
 from modelops.engine.executor import CONFIG_MAPS
 from modelops.engine.queue import Key
 from modelops.engine.resources import AGENT_MODELS, PODS, ROLLOUTS, TRAINING_RUNS
@@ -39,18 +39,18 @@ CANARY = item("rollout", spec={**REFERENCE, "candidate": {"trainingRunRef": {"na
 
 @pytest.fixture
 def cache() -> ObjectCache:
-    held = ObjectCache(monotonic=lambda: 0.0)
+    filled = ObjectCache(monotonic=lambda: 0.0)
     for one in (DOCS, CICD):
-        held.put(AGENT_MODELS, one)
+        filled.put(AGENT_MODELS, one)
     for one in (TRAINING, item("ended-run", spec=REFERENCE, status=FINISHED)):
-        held.put(TRAINING_RUNS, one)
+        filled.put(TRAINING_RUNS, one)
     for one in (CANARY, item("ended-rollout", spec={**CANARY["spec"]}, status=FINISHED)):
-        held.put(ROLLOUTS, one)
-    return held
+        filled.put(ROLLOUTS, one)
+    return filled
 
 
 @pytest.mark.parametrize(
-    ("resource", "changed", "woken"),
+    ("resource", "changed", "expected"),
     [
         (AGENT_MODELS, DOCS, {DOCS_AGENT, RUN, ROLLOUT}),
         (TRAINING_RUNS, TRAINING, {RUN, DOCS_AGENT, ROLLOUT}),
@@ -67,36 +67,36 @@ def cache() -> ObjectCache:
         (PODS, item("other", labels={"app": "other"}), set()),
     ],
 )
-def test_a_change_wakes_exactly_who_is_concerned(
-    cache: ObjectCache, resource: Resource, changed: Item, woken: set[Key]
+def test_a_change_maps_to_exactly_the_objects_concerned(
+    cache: ObjectCache, resource: Resource, changed: Item, expected: set[Key]
 ) -> None:
-    assert set(concerned(cache, resource, changed)) == woken
+    assert set(keys_to_reconcile(cache, resource, changed)) == expected
 
 
-def test_a_status_that_follows_from_runs_and_rollouts_does_not_wake_them(cache: ObjectCache) -> None:
+def test_an_agents_derived_status_does_not_reconcile_its_runs_and_rollouts(cache: ObjectCache) -> None:
     ready = {"conditions": [{"type": "Ready", "status": "True"}]}
     settled = {**DOCS, "status": ready}
     spent = {**DOCS, "status": {**ready, "spend": {"reservedUSD": "1"}}}
-    assert set(concerned(cache, AGENT_MODELS, spent, settled)) == {DOCS_AGENT}
+    assert set(keys_to_reconcile(cache, AGENT_MODELS, spent, settled)) == {DOCS_AGENT}
     edited = {**spent, "metadata": {**spent["metadata"], "generation": 2}}
     for after, before in ((settled, DOCS), (edited, settled), (spent, None)):
-        assert set(concerned(cache, AGENT_MODELS, after, before)) == {DOCS_AGENT, RUN, ROLLOUT}
+        assert set(keys_to_reconcile(cache, AGENT_MODELS, after, before)) == {DOCS_AGENT, RUN, ROLLOUT}
 
 
-def test_progress_of_a_run_or_rollout_does_not_wake_the_agent_but_a_deletion_does(cache: ObjectCache) -> None:
+def test_progress_does_not_reconcile_the_agent_but_a_deletion_does(cache: ObjectCache) -> None:
     for resource, was, alone in ((TRAINING_RUNS, TRAINING, {RUN, ROLLOUT}), (ROLLOUTS, CANARY, {ROLLOUT})):
         further = {**was, "status": {"phase": "Running"}}
-        assert set(concerned(cache, resource, further, was)) == alone
+        assert set(keys_to_reconcile(cache, resource, further, was)) == alone
         going = {**was, "metadata": {**was["metadata"], "deletionTimestamp": "2026-01-01T00:00:00Z"}}
-        assert set(concerned(cache, resource, going, was)) == {*alone, DOCS_AGENT}
+        assert set(keys_to_reconcile(cache, resource, going, was)) == {*alone, DOCS_AGENT}
 
 
-def test_a_report_wakes_the_agent_and_its_rollouts(cache: ObjectCache) -> None:
-    assert set(concerned_by_report(cache, "team", "docs")) == {DOCS_AGENT, ROLLOUT}
-    assert set(concerned_by_report(cache, "", "docs")) == {DOCS_AGENT, ROLLOUT}
-    assert set(concerned_by_report(cache, "other", "docs")) == set()
+def test_a_report_reconciles_the_agent_and_its_rollouts(cache: ObjectCache) -> None:
+    assert set(keys_to_reconcile_after_report(cache, "team", "docs")) == {DOCS_AGENT, ROLLOUT}
+    assert set(keys_to_reconcile_after_report(cache, "", "docs")) == {DOCS_AGENT, ROLLOUT}
+    assert set(keys_to_reconcile_after_report(cache, "other", "docs")) == set()
 
 
-def test_a_uid_finds_its_run_or_rollout(cache: ObjectCache) -> None:
+def test_a_run_or_rollout_is_found_by_its_uid(cache: ObjectCache) -> None:
     assert list(with_uid(cache, "uid-run")) == [RUN]
-    assert list(with_uid(cache, "uid-of-nobody")) == []
+    assert list(with_uid(cache, "unknown-uid")) == []

@@ -1,4 +1,4 @@
-"""Where an agent's Secret is gone, the installation's token ends what bills, and does nothing else."""
+"""After an agent's Secret was deleted, the installation's token ends jobs and endpoints, and starts none."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from modelops.engine.resources import AGENT_MODELS
 from modelops.ports import AgentReports, Credentials, Endpoint, EndpointRequest, Json
 
 _uids = itertools.count()
-OURS = "of the installation"
+INSTALLATION_TOKEN = "token of the installation"
 RECORD: Name = ("ConfigMap", record_name(AGENT))
-LEFT_OVER = "gone/1"
+DELETED_RUN = "deleted/1"
 ENTRY = EndpointEntry(
     name="mo-1",
     role="stopping",
@@ -47,21 +47,21 @@ ENTRY = EndpointEntry(
 
 @dataclass
 class Endpoints:
-    """Those that there are, and by whose token they were asked for."""
+    """`ports.Endpoints` that keeps the existing endpoints and the tokens that were used."""
 
-    there: dict[str, Endpoint] = field(default_factory=dict)
+    existing: dict[str, Endpoint] = field(default_factory=dict)
     tokens: set[str] = field(default_factory=set)
 
     async def list(self, token: str, namespace: str) -> tuple[Endpoint, ...]:
         self.tokens.add(token)
-        return tuple(self.there.values())
+        return tuple(self.existing.values())
 
     async def create(self, token: str, namespace: str, request: EndpointRequest) -> Endpoint:
         raise AssertionError(f"{request.name} was started")
 
     async def delete(self, token: str, namespace: str, name: str) -> None:
         self.tokens.add(token)
-        del self.there[name]
+        del self.existing[name]
 
 
 class Reports:
@@ -69,10 +69,12 @@ class Reports:
         return AgentReports(expected=0, heard=0, in_sync=0, canary_reachable=0)
 
 
-class Here:
-    """One AgentModel and what it left at the services; its Secret is gone unless `more` has one."""
+class AgentWithoutSecret:
+    """One AgentModel with its record and services. It has no Secret unless `more` has one."""
 
-    def __init__(self, record: Record, *, own: str = OURS, more: tuple[Json, ...] = ()) -> None:
+    def __init__(
+        self, record: Record, *, installation_token: str = INSTALLATION_TOKEN, more: tuple[Json, ...] = ()
+    ) -> None:
         self.time = Time(stepped=False)
         self.server = ApiServer(self.time)
         self.jobs, self.hub, self.endpoints = JobService(self.time), Hub(self.time), Endpoints()
@@ -82,7 +84,7 @@ class Here:
         for item in (agent, record_json(record, uid=f"lent-record-{number}"), *more):
             self.server.seed(item)
         self.cache = ObjectCache(monotonic=self.time.monotonic)
-        self.learn()
+        self.fill_cache()
         kube = KubeClient(self.server)
         self.parts = engine_parts(
             kube=kube,
@@ -95,20 +97,20 @@ class Here:
             programs=cast("Any", None),
             reports=cast("Any", Reports()),
             hub_org=ORG,
-            installation_token=own,
+            installation_token=installation_token,
         )
         self.reconciler = AgentModelReconciler(
             *self.parts.common, self.parts.agents, installation=INSTALLATION
         )
 
-    def learn(self) -> None:
+    def fill_cache(self) -> None:
         for name, resource in ((("AgentModel", AGENT), AGENT_MODELS), (RECORD, CONFIG_MAPS)):
             write_base = self.server.live(name)
             assert write_base is not None
             self.cache.put(resource, write_base)
 
     async def reconcile(self) -> None:
-        self.learn()
+        self.fill_cache()
         await self.reconciler.reconcile(NAMESPACE, AGENT)
 
     @property
@@ -126,67 +128,69 @@ def labelled(secret: Json, labels: dict[str, str]) -> Json:
     return {**secret, "metadata": {**secret["metadata"], "labels": labels}}
 
 
-async def test_the_agents_own_token_is_used_where_it_is_there() -> None:
-    found, problem = await Here(empty_record(), more=(secret_json(),)).credentials()
+async def test_the_agents_own_token_is_used_if_it_exists() -> None:
+    found, problem = await AgentWithoutSecret(empty_record(), more=(secret_json(),)).credentials()
     assert (found.borrowed, problem) == (False, "")
-    assert found.hugging_face not in ("", OURS)
+    assert found.hugging_face not in ("", INSTALLATION_TOKEN)
 
 
-async def test_the_installations_token_stands_in_where_the_secret_is_gone() -> None:
-    found, problem = await Here(empty_record()).credentials()
-    assert (found.hugging_face, found.borrowed) == (OURS, True)
+async def test_the_installations_token_is_used_if_the_secret_was_deleted() -> None:
+    found, problem = await AgentWithoutSecret(empty_record()).credentials()
+    assert (found.hugging_face, found.borrowed) == (INSTALLATION_TOKEN, True)
     assert "Secret tokens (spec.secretRefs.huggingFace) does not exist" in problem
 
 
-async def test_a_secret_that_was_not_lent_to_the_operator_is_not_replaced() -> None:
+async def test_the_installations_token_does_not_replace_an_unlabelled_or_empty_secret() -> None:
     for secret in (labelled(secret_json(), {}), {**secret_json(), "data": {}}):
-        found, problem = await Here(empty_record(), more=(secret,)).credentials()
+        found, problem = await AgentWithoutSecret(empty_record(), more=(secret,)).credentials()
         assert (found.hugging_face, found.borrowed) == ("", False)
         assert problem
 
 
-async def test_another_secret_that_is_gone_leaves_the_agents_own_token() -> None:
+async def test_a_deleted_langsmith_secret_leaves_the_agents_own_token() -> None:
     refs = {"huggingFace": {"name": "tokens", "key": "token"}, "langsmith": {"name": "other", "key": "k"}}
-    found, problem = await Here(empty_record(), more=(secret_json(),)).credentials(secretRefs=refs)
-    assert found.hugging_face not in ("", OURS)
+    found, problem = await AgentWithoutSecret(empty_record(), more=(secret_json(),)).credentials(
+        secretRefs=refs
+    )
+    assert found.hugging_face not in ("", INSTALLATION_TOKEN)
     assert not found.borrowed
     assert "Secret other" in problem
 
 
-async def test_without_a_token_of_its_own_the_installation_cannot_stand_in() -> None:
-    found, problem = await Here(empty_record(), own="").credentials()
+async def test_without_an_installation_token_there_is_no_token() -> None:
+    found, problem = await AgentWithoutSecret(empty_record(), installation_token="").credentials()
     assert found.hugging_face == ""
     assert problem
 
 
-async def test_an_endpoint_whose_time_is_up_is_deleted_and_booked() -> None:
-    here = Here(empty_record().with_(endpoints=(ENTRY,)))
-    here.endpoints.there[ENTRY.name] = Endpoint(
+async def test_an_endpoint_after_its_stop_time_is_deleted_and_booked() -> None:
+    bench = AgentWithoutSecret(empty_record().with_(endpoints=(ENTRY,)))
+    bench.endpoints.existing[ENTRY.name] = Endpoint(
         name=ENTRY.name, state="running", url="", repo="org/m", revision=""
     )
-    here.time.seconds = 60
-    await here.reconcile()
-    await here.reconcile()
-    assert (here.endpoints.there, here.record.endpoints) == ({}, ())
-    assert here.endpoints.tokens == {OURS}
+    bench.time.seconds = 60
+    await bench.reconcile()
+    await bench.reconcile()
+    assert (bench.endpoints.existing, bench.record.endpoints) == ({}, ())
+    assert bench.endpoints.tokens == {INSTALLATION_TOKEN}
 
 
 async def test_an_endpoint_that_should_serve_is_not_started() -> None:
-    here = Here(empty_record().with_(endpoints=(ENTRY.model_copy(update={"role": "stable"}),)))
-    await here.reconcile()
-    assert (here.endpoints.tokens, here.endpoints.there) == ({OURS}, {})
+    bench = AgentWithoutSecret(empty_record().with_(endpoints=(ENTRY.model_copy(update={"role": "stable"}),)))
+    await bench.reconcile()
+    assert (bench.endpoints.tokens, bench.endpoints.existing) == ({INSTALLATION_TOKEN}, {})
 
 
-async def test_a_reservation_of_a_run_that_is_gone_is_swept() -> None:
+async def test_a_reservation_of_a_deleted_run_is_settled() -> None:
     cover = Reservation(usd_micro=375_000, month="2025-12", name="docs-1", repo="org/m", account=ORG)
-    here = Here(empty_record().with_(reservations={LEFT_OVER: cover}))
-    left = PaidJob(id="job1", label=f"{INSTALLATION}-gone-1", created_at=0.0, listed=True)
-    here.jobs.jobs.append(left)
-    await here.reconcile()
-    assert (left.state, here.hub.claims[1].closed) == ("cancelled", True)
-    assert here.jobs.tokens == [OURS]
-    await here.reconcile()
-    here.time.seconds += 60
-    await here.reconcile()
-    assert here.record.reservations == {}
-    assert LEFT_OVER in here.record.settlements
+    bench = AgentWithoutSecret(empty_record().with_(reservations={DELETED_RUN: cover}))
+    left = PaidJob(id="job1", label=f"{INSTALLATION}-deleted-1", created_at=0.0, listed=True)
+    bench.jobs.jobs.append(left)
+    await bench.reconcile()
+    assert (left.state, bench.hub.claims[1].closed) == ("cancelled", True)
+    assert bench.jobs.tokens == [INSTALLATION_TOKEN]
+    await bench.reconcile()
+    bench.time.seconds += 60
+    await bench.reconcile()
+    assert bench.record.reservations == {}
+    assert DELETED_RUN in bench.record.settlements

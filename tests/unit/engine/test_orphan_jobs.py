@@ -1,4 +1,4 @@
-"""A job that outlives its run is booked once, in its attempt's settlement, then stopped, and both are traced."""
+"""A job that runs after its run has ended is booked once, then stopped, and both steps are traced."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from modelops.api.v1alpha1.trainingrun import AttemptStatus, JobStatus, Training
 from modelops.domain.record import Record, Settlement
 from modelops.engine.cache import ObjectCache
 from modelops.engine.executor import CONFIG_MAPS, Executor
-from modelops.engine.orphan_jobs import Strays, booked, ended_attempts
+from modelops.engine.orphan_jobs import OrphanJobs, booked, ended_attempts
 from modelops.engine.resources import AGENT_MODELS, TRAINING_RUNS
 from modelops.ports import Job, Json, Refused, Resource, Unavailable
 
@@ -48,42 +48,42 @@ def ended_run() -> TrainingRun:
     )
 
 
-def test_a_stray_job_is_added_to_what_its_attempt_cost() -> None:
+def test_an_orphan_jobs_cost_is_added_to_its_attempts_settlement() -> None:
     (ended,) = ended_attempts(ended_run())
     before = empty_record().with_(
         settlements={KEY: Settlement(usd_micro=100, month="2025-12", jobs=("first",))}
     )
-    stray = Job(id="late", label="0a1b2c3d-8f6e-1", stage="RUNNING", running_seconds=61)
-    after = booked(before, stray, ended_run(), ended, month="2025-12")
+    orphan = Job(id="late", label="0a1b2c3d-8f6e-1", stage="RUNNING", running_seconds=61)
+    after = booked(before, orphan, ended_run(), ended, month="2025-12")
     assert after.settlements[KEY].jobs == ("first", "late")
     assert after.settlements[KEY].usd_micro > 100
 
 
-def test_a_stray_job_is_booked_once() -> None:
-    stray = Job(id="late", label="0a1b2c3d-8f6e-1", stage="RUNNING", running_seconds=61)
+def test_an_orphan_job_is_booked_once() -> None:
+    orphan = Job(id="late", label="0a1b2c3d-8f6e-1", stage="RUNNING", running_seconds=61)
     (ended,) = ended_attempts(ended_run())
-    once = booked(empty_record(), stray, ended_run(), ended, month="2025-12")
-    assert booked(once, stray, ended_run(), ended, month="2026-01") == once
+    once = booked(empty_record(), orphan, ended_run(), ended, month="2025-12")
+    assert booked(once, orphan, ended_run(), ended, month="2026-01") == once
 
 
-def test_an_attempt_before_the_last_is_over_although_its_run_goes_on() -> None:
-    of = ended_run()
+def test_an_earlier_attempt_has_ended_although_its_run_has_not() -> None:
+    run = ended_run()
     past = AttemptStatus(attempt=1, label="0a1b2c3d-8f6e-1", reason="JobLost", usd_per_hour="1.5")
     second = JobStatus(attempt=2, label="0a1b2c3d-8f6e-2", id="second")
-    going = of.status.model_copy(update={"phase": TrainingPhase.RUNNING, "attempts": (past,), "job": second})
-    (ended,) = ended_attempts(of.model_copy(update={"status": going}))
-    stray = Job(id="late", label=past.label, stage="RUNNING", running_seconds=61)
-    after = booked(empty_record(), stray, of, ended, month="2025-12")
+    going = run.status.model_copy(update={"phase": TrainingPhase.RUNNING, "attempts": (past,), "job": second})
+    (ended,) = ended_attempts(run.model_copy(update={"status": going}))
+    orphan = Job(id="late", label=past.label, stage="RUNNING", running_seconds=61)
+    after = booked(empty_record(), orphan, run, ended, month="2025-12")
     assert {key: found.usd_micro for key, found in after.settlements.items()} == {KEY: 50_000}
 
 
 LABEL = f"{INSTALLATION}-{RUN_UID}-1"
-STRAY = Job(id="late", label=LABEL, stage="RUNNING", running_seconds=61)
+ORPHAN = Job(id="late", label=LABEL, stage="RUNNING", running_seconds=61)
 
 
 @dataclass
-class Here:
-    """One run that has ended and one job of it that runs: the ports that a sweep uses, and what came of it."""
+class SweepBench:
+    """One ended run with one running job: the ports that a sweep uses, and the calls that it made."""
 
     problem: Exception | None = None
     done: list[str] = field(default_factory=list)
@@ -115,7 +115,7 @@ class Here:
             reports=anything,
             hub_org="org",
         )
-        self.strays = Strays(
+        self.orphan_jobs = OrphanJobs(
             *parts.common,
             installation=INSTALLATION,
             interval_seconds=1,
@@ -138,15 +138,15 @@ class Here:
         return self.record
 
     async def list_active(self, token: str, namespace: str) -> tuple[Job, ...]:
-        return (STRAY,)
+        return (ORPHAN,)
 
     async def cancel(self, token: str, namespace: str, job_id: str) -> None:
         self.done.append(f"cancel {job_id}")
         if self.problem is not None:
             raise self.problem
 
-    async def release(self, token: str, namespace: str, job_id: str) -> None:
-        self.done.append(f"release {job_id}")
+    async def drop_finalizer(self, token: str, namespace: str, job_id: str) -> None:
+        self.done.append(f"drop finalizer of {job_id}")
 
     def action(
         self,
@@ -163,30 +163,30 @@ class Here:
         self.traced.append((action, str(outputs["outcome"]), dict(outputs)))
 
 
-async def test_a_stray_job_is_stopped_after_it_was_booked_and_both_are_traced() -> None:
-    here = Here()
-    await here.strays.sweep()
-    assert here.done == [f"patch {record_name('docs')}", "cancel late", "release late"]
-    assert Record.from_data(here.record["data"]).settlements[f"{RUN_UID}/1"].jobs == ("late",)
-    assert [(action, outcome) for action, outcome, _ in here.traced] == [
+async def test_an_orphan_job_is_stopped_after_it_was_booked_and_both_are_traced() -> None:
+    bench = SweepBench()
+    await bench.orphan_jobs.sweep()
+    assert bench.done == [f"patch {record_name('docs')}", "cancel late", "drop finalizer of late"]
+    assert Record.from_data(bench.record["data"]).settlements[f"{RUN_UID}/1"].jobs == ("late",)
+    assert [(action, outcome) for action, outcome, _ in bench.traced] == [
         ("record", "done"),
         ("cancel", "done"),
     ]
-    assert here.traced[1][2]["job"] == "late"
+    assert bench.traced[1][2]["job"] == "late"
 
 
 @pytest.mark.parametrize(
     ("problem", "outcome"), [(Unavailable("down"), "not done: down"), (Refused("no"), "refused: no")]
 )
-async def test_a_stray_job_that_could_not_be_stopped_is_traced_so_and_tried_again(
+async def test_a_failed_cancellation_of_an_orphan_job_is_traced_and_retried(
     problem: Exception, outcome: str
 ) -> None:
-    here = Here(problem=problem)
+    bench = SweepBench(problem=problem)
     for _ in range(2):
         if isinstance(problem, Refused):
             with pytest.raises(Refused):
-                await here.strays.sweep()
+                await bench.orphan_jobs.sweep()
         else:
-            await here.strays.sweep()
-    assert here.done.count("cancel late") == 2
-    assert [(action, said) for action, said, _ in here.traced if action == "cancel"] == [("cancel", outcome)]
+            await bench.orphan_jobs.sweep()
+    assert bench.done.count("cancel late") == 2
+    assert [(action, said) for action, said, _ in bench.traced if action == "cancel"] == [("cancel", outcome)]

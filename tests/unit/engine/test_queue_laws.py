@@ -1,4 +1,4 @@
-"""The queue's promises, in virtual time."""
+"""The guarantees of the work queue, tested in virtual time."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ EVENTS = st.lists(
 
 @settings(max_examples=150, deadline=None)
 @given(events=EVENTS, seconds=st.sampled_from([0.0, 0.35, 1.7]), workers=st.integers(1, 3))
-def test_whatever_is_asked_for_begins_after_it_was_asked_and_no_key_runs_twice_at_once(
+def test_every_added_key_is_processed_after_it_was_added_and_never_twice_at_once(
     events: list[tuple[str, Key, float]], seconds: float, workers: int
 ) -> None:
     asked: dict[Key, list[float]] = defaultdict(list)
@@ -84,7 +84,7 @@ def test_whatever_is_asked_for_begins_after_it_was_asked_and_no_key_runs_twice_a
     assert begun.keys() == asked.keys()
 
 
-def test_adds_while_waiting_are_one_piece_of_work() -> None:
+def test_adds_while_waiting_are_coalesced() -> None:
     runs: list[Key] = []
 
     async def work(key: Key) -> None:
@@ -99,7 +99,7 @@ def test_adds_while_waiting_are_one_piece_of_work() -> None:
     assert runs == [A]
 
 
-def test_adds_while_worked_on_make_it_come_once_more() -> None:
+def test_adds_while_processing_cause_one_more_run() -> None:
     runs: list[float] = []
 
     async def work(key: Key) -> None:
@@ -133,7 +133,7 @@ def test_the_earlier_of_two_requeues_wins() -> None:
     assert runs == pytest.approx([2])
 
 
-def test_what_work_returns_is_when_it_comes_again() -> None:
+def test_a_key_is_requeued_after_the_returned_seconds() -> None:
     runs: list[float] = []
 
     async def work(key: Key) -> float | None:
@@ -148,7 +148,7 @@ def test_what_work_returns_is_when_it_comes_again() -> None:
     assert runs == pytest.approx([0, 10, 20])
 
 
-def test_failures_back_off_and_success_forgets_them(caplog: pytest.LogCaptureFixture) -> None:
+def test_failures_back_off_and_a_success_resets_the_backoff(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.CRITICAL)
     runs: list[float] = []
 
@@ -168,7 +168,7 @@ def test_failures_back_off_and_success_forgets_them(caplog: pytest.LogCaptureFix
     assert runs == pytest.approx([0, 1, 3, 7, 15, 23, 100, 101])
 
 
-def test_a_failure_of_one_key_holds_up_no_other(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failing_key_does_not_delay_other_keys(caplog: pytest.LogCaptureFixture) -> None:
     runs: list[Key] = []
 
     async def work(key: Key) -> None:
@@ -187,7 +187,7 @@ def test_a_failure_of_one_key_holds_up_no_other(caplog: pytest.LogCaptureFixture
     assert "the record of a is malformed" in caplog.text
 
 
-def test_a_service_that_says_when_is_not_asked_before() -> None:
+def test_retry_after_of_a_service_is_respected() -> None:
     runs: list[float] = []
 
     async def work(key: Key) -> None:
@@ -203,7 +203,7 @@ def test_a_service_that_says_when_is_not_asked_before() -> None:
     assert runs == pytest.approx([0, 30])
 
 
-def test_closing_lets_work_end_and_takes_no_more() -> None:
+def test_closing_lets_running_work_end_and_accepts_no_more_keys() -> None:
     ended: list[Key] = []
 
     async def work(key: Key) -> None:
@@ -222,7 +222,7 @@ def test_closing_lets_work_end_and_takes_no_more() -> None:
     assert ended == [A]
 
 
-def test_closing_cancels_what_does_not_end() -> None:
+def test_closing_cancels_work_that_does_not_end_in_time() -> None:
     ended: list[Key] = []
 
     async def work(key: Key) -> None:

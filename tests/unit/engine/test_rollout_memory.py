@@ -1,6 +1,4 @@
-"""What the rollout reconciler remembers: which time counts as healthy, when a write may be rebased, and whom
-it asks with a token.
-"""
+"""The memory of the rollout reconciler: healthy time, rebased writes, and the hosts that are sent a token."""
 
 from __future__ import annotations
 
@@ -17,7 +15,7 @@ from tests.unit.engine_parts import engine_parts
 from modelops.domain.agentsfile import parse
 from modelops.domain.model_hosts import ModelHosts
 from modelops.domain.plan import Plan, WriteFile, WriteStatus
-from modelops.domain.record import Active, Record, Target, initial_record
+from modelops.domain.record import ActiveRollout, Record, Target, initial_record
 from modelops.domain.rollout.actions import (
     CountHealthyTime,
     EvaluationProgram,
@@ -39,12 +37,12 @@ from modelops.ports import (
     ProgramState,
     Refused,
     Resource,
-    Track,
+    TrackCounters,
     Uncertain,
 )
 
 VERSIONS = itertools.count(100)
-"""Of the whole module: the engine reads each uid and version once in a process."""
+"""One counter for the whole module, because the engine reads each uid and version once in a process."""
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 FILE = "agents:\n  docs:\n    model: m\n    version: v1.0.0\n"
 STABLE = Target(
@@ -60,7 +58,7 @@ CANDIDATE = Target(
 
 
 @dataclass
-class Time:
+class ManualClock:
     seconds: float = 1000.0
 
     def now(self) -> datetime:
@@ -72,11 +70,11 @@ class Time:
 
 @dataclass
 class Api:
-    """Objects by name, with resourceVersions; `before` runs before a write and may raise or change things."""
+    """Objects by name, with resourceVersions. Each write raises the next one of `errors`, if there is one."""
 
     objects: dict[str, Json] = field(default_factory=dict)
     reads: list[str] = field(default_factory=list)
-    troubles: list[Exception] = field(default_factory=list)
+    errors: list[Exception] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
 
     def put(self, item: Json) -> Json:
@@ -99,11 +97,11 @@ class Api:
         )
 
     def _write(self, new: Json, sent: Json) -> Json:
-        if self.troubles:
-            trouble = self.troubles.pop(0)
-            if isinstance(trouble, Uncertain):
+        if self.errors:
+            error = self.errors.pop(0)
+            if isinstance(error, Uncertain):
                 self.put(new)
-            raise trouble
+            raise error
         name = new["metadata"]["name"]
         if sent["metadata"]["resourceVersion"] != self.objects[name]["metadata"]["resourceVersion"]:
             raise Conflict(name)
@@ -114,12 +112,12 @@ class Api:
 
 
 @dataclass
-class Outside:
-    """Programs and reports."""
+class ProgramsAndReports:
+    """`ports.Programs` and `ports.Reports`."""
 
     reports: AgentReports = field(
         default_factory=lambda: AgentReports(
-            expected=2, heard=2, in_sync=2, canary_reachable=2, canary=Track(requests=100)
+            expected=2, heard=2, in_sync=2, canary_reachable=2, canary=TrackCounters(requests=100)
         )
     )
     stopped: list[str] = field(default_factory=list)
@@ -130,7 +128,9 @@ class Outside:
     async def stop(self, name: str) -> None:
         self.stopped.append(name)
 
-    async def start(self, name: str, module: str, given: Json, environment: Mapping[str, str]) -> None:
+    async def start(
+        self, name: str, module: str, program_input: Json, environment: Mapping[str, str]
+    ) -> None:
         raise AssertionError("not in these tests")
 
     def summary(
@@ -140,8 +140,10 @@ class Outside:
 
 
 class Bench:
+    """A rollout reconciler with in-memory services; the test chooses the plans that are decided."""
+
     def __init__(self) -> None:
-        self.time, self.api, self.outside = Time(), Api(), Outside()
+        self.time, self.api, self.programs_and_reports = ManualClock(), Api(), ProgramsAndReports()
         self.cache = ObjectCache(monotonic=self.time.monotonic)
         self.silence = 0.0
         parts = engine_parts(
@@ -149,8 +151,8 @@ class Bench:
             cache=self.cache,
             executor=Executor(self.api, self.cache, clock=self.time),  # type: ignore[arg-type]
             clock=self.time,
-            programs=self.outside,
-            reports=self.outside,
+            programs=self.programs_and_reports,
+            reports=self.programs_and_reports,
             hub_org="org",
             silence=lambda _namespace, _agent: self.silence,
             host_refusal=lambda url, service, what: ModelHosts().refusal(
@@ -159,27 +161,27 @@ class Bench:
         )
         self.engine = RolloutReconciler(*parts.common, parts.agents, RolloutSettings())
         self.plans: list[Plan] = []
-        self.engine._decide = lambda state: self.decided(state)  # type: ignore[method-assign]
+        self.engine._decide = lambda state: self.next_plan(state)  # type: ignore[method-assign]
         self.state: list[State] = []
         self.cache.put(AGENT_MODELS, self.api.put(agent_model()))
         self.cache.put(ROLLOUTS, self.api.put(rollout()))
         self.cache.put(CONFIG_MAPS, self.api.put(config_map("agents", {"agents.yaml": FILE})))
         self.cache.put(CONFIG_MAPS, self.api.put(config_map("docs-modelops-record", record().to_data())))
 
-    def decided(self, state: State) -> Plan:
+    def next_plan(self, state: State) -> Plan:
         self.state.append(state)
         return self.plans.pop(0) if self.plans else Plan()
 
-    async def look(self, *plans: Plan) -> State:
-        """One reconcile in which these plans are decided; what was seen last."""
+    async def reconcile(self, *plans: Plan) -> State:
+        """Reconciles once; these plans are decided one after the other. Returns the state of the last decision."""
         self.plans = list(plans)
         await self.engine.reconcile("team", "r1")
         return self.state[-1]
 
-    async def tick(self, *, healthy: bool = True) -> float:
-        """What counts as healthy now, and then a look that finds this."""
+    async def reconcile_counting(self, *, healthy: bool = True) -> float:
+        """Reconciles with a plan that counts healthy time; returns the healthy seconds."""
         plan = Plan(steps=(CountHealthyTime(healthy=healthy),), requeue_after=5.0)
-        return (await self.look(plan)).measurements.healthy_seconds
+        return (await self.reconcile(plan)).measurements.healthy_seconds
 
 
 def agent_model() -> Json:
@@ -222,7 +224,7 @@ def config_map(name: str, data: Json) -> Json:
 
 def record() -> Record:
     made = initial_record(agent="docs", config_map="agents", config_key="agents.yaml", stable=STABLE, now="n")
-    return made.with_(active=Active(uid="r", name="r1", digest="d", candidate=CANDIDATE))
+    return made.with_(active=ActiveRollout(uid="r", name="r1", digest="d", candidate=CANDIDATE))
 
 
 @pytest.fixture
@@ -230,49 +232,49 @@ def bench() -> Bench:
     return Bench()
 
 
-async def test_time_between_healthy_looks_counts(bench: Bench) -> None:
-    await bench.tick()
+async def test_time_between_healthy_reconciles_counts(bench: Bench) -> None:
+    await bench.reconcile_counting()
     bench.time.seconds += 5
-    await bench.tick()
+    await bench.reconcile_counting()
     bench.time.seconds += 5
-    assert await bench.tick() == 10.0
+    assert await bench.reconcile_counting() == 10.0
 
 
-async def test_a_night_in_which_nobody_looked_does_not_count(bench: Bench) -> None:
-    await bench.tick()
+async def test_time_without_reconciles_does_not_count(bench: Bench) -> None:
+    await bench.reconcile_counting()
     bench.time.seconds += 8 * 3600
-    assert await bench.tick() <= 15.0
+    assert await bench.reconcile_counting() <= 15.0
 
 
-async def test_time_before_an_unhealthy_look_does_not_count(bench: Bench) -> None:
-    await bench.tick()
+async def test_time_before_an_unhealthy_reconcile_does_not_count(bench: Bench) -> None:
+    await bench.reconcile_counting()
     bench.time.seconds += 5
-    await bench.tick(healthy=False)
+    await bench.reconcile_counting(healthy=False)
     bench.time.seconds += 5
-    assert await bench.tick() == 0.0
+    assert await bench.reconcile_counting() == 0.0
 
 
 async def test_time_whose_write_had_no_answer_counts_once(bench: Bench) -> None:
-    await bench.tick()
+    await bench.reconcile_counting()
     bench.time.seconds += 5
-    state = await bench.look(Plan(steps=(CountHealthyTime(healthy=True),)))
+    state = await bench.reconcile(Plan(steps=(CountHealthyTime(healthy=True),)))
     counted = type(state.rollout.status).model_validate(
         {**state.rollout.status.wire(), "analysis": {"healthySeconds": 5}}
     )
-    bench.api.troubles.append(Uncertain("lost"))
+    bench.api.errors.append(Uncertain("lost"))
     steps = (
         WriteStatus(status=counted),
         ResetHealthyTime(),
         CountHealthyTime(healthy=True),
     )
-    state = await bench.look(Plan(steps=steps, requeue_after=5.0))
+    state = await bench.reconcile(Plan(steps=steps, requeue_after=5.0))
     assert state.rollout.status.analysis is not None
     assert state.rollout.status.analysis.healthy_seconds == 5
     assert state.measurements.healthy_seconds == 0.0
 
 
 async def test_after_a_written_count_the_time_goes_on_counting(bench: Bench) -> None:
-    state = await bench.look(Plan(steps=(CountHealthyTime(healthy=True),)))
+    state = await bench.reconcile(Plan(steps=(CountHealthyTime(healthy=True),)))
     counted = type(state.rollout.status).model_validate(
         {**state.rollout.status.wire(), "analysis": {"healthySeconds": 5}}
     )
@@ -281,34 +283,34 @@ async def test_after_a_written_count_the_time_goes_on_counting(bench: Bench) -> 
         ResetHealthyTime(),
         CountHealthyTime(healthy=True),
     )
-    await bench.look(Plan(steps=steps, requeue_after=5.0))
+    await bench.reconcile(Plan(steps=steps, requeue_after=5.0))
     bench.time.seconds += 5
-    assert await bench.tick() == 5.0
+    assert await bench.reconcile_counting() == 5.0
 
 
 async def test_while_a_watch_is_silent_no_agent_counts_as_in_sync(bench: Bench) -> None:
-    reports = (await bench.look()).reports
+    reports = (await bench.reconcile()).reports
     assert reports is not None
     assert reports.in_sync == 2
     bench.silence = 91.0
-    reports = (await bench.look()).reports
+    reports = (await bench.reconcile()).reports
     assert reports is not None
     assert (reports.expected, reports.in_sync) == (2, 0)
 
 
-async def test_an_abort_is_seen_though_the_watch_is_dead(bench: Bench) -> None:
-    await bench.look()
+async def test_an_abort_is_read_although_the_watch_is_silent(bench: Bench) -> None:
+    await bench.reconcile()
     aborted = rollout()
     aborted["spec"]["abort"] = True
     aborted["metadata"]["generation"] = 2
     bench.api.put(aborted)
     bench.time.seconds += 5
-    assert not (await bench.look()).rollout.spec.abort
+    assert not (await bench.reconcile()).rollout.spec.abort
     bench.time.seconds += 30
-    assert (await bench.look()).rollout.spec.abort
+    assert (await bench.reconcile()).rollout.spec.abort
 
 
-def raises(bench: Bench, text: str = "# 20 percent\n") -> Plan:
+def plan_to_raise_weight(bench: Bench, text: str = "# 20 percent\n") -> Plan:
     block = parse(FILE, "docs").routing
     status = bench.state[-1].rollout.status
     intent = status.intent
@@ -323,38 +325,38 @@ def raises(bench: Bench, text: str = "# 20 percent\n") -> Plan:
     )
 
 
-def edited_beside(bench: Bench) -> None:
+def edit_another_key(bench: Bench) -> None:
     bench.api.put(config_map("agents", {"agents.yaml": FILE, "other": "x"}))
 
 
-async def test_a_write_that_definitely_did_not_land_may_be_rebased_once(bench: Bench) -> None:
-    await bench.look()
-    edited_beside(bench)
-    assert (await bench.look(raises(bench))).rebase == ("r", None)
+async def test_a_write_that_was_certainly_not_made_can_be_rebased_once(bench: Bench) -> None:
+    await bench.reconcile()
+    edit_another_key(bench)
+    assert (await bench.reconcile(plan_to_raise_weight(bench))).rebase == ("r", None)
 
 
-async def test_after_a_further_plan_that_failed_nothing_is_rebased(bench: Bench) -> None:
-    await bench.look()
-    edited_beside(bench)
+async def test_nothing_is_rebased_after_a_further_plan_failed(bench: Bench) -> None:
+    await bench.reconcile()
+    edit_another_key(bench)
     bench.plans = []
-    await bench.look(raises(bench))
-    bench.api.troubles.append(NotLeader("lost"))
+    await bench.reconcile(plan_to_raise_weight(bench))
+    bench.api.errors.append(NotLeader("lost"))
     with pytest.raises(NotLeader):
-        await bench.look(raises(bench))
-    assert (await bench.look()).rebase is None
+        await bench.reconcile(plan_to_raise_weight(bench))
+    assert (await bench.reconcile()).rebase is None
 
 
 async def test_a_recreated_rollout_begins_with_no_memory_and_the_old_program_ends(bench: Bench) -> None:
-    await bench.tick()
+    await bench.reconcile_counting()
     bench.cache.put(ROLLOUTS, bench.api.put(rollout(uid="r2")))
     bench.time.seconds += 5
-    assert await bench.tick() == 0.0
-    assert bench.outside.stopped == ["check-r", "evaluation-r"]
+    assert await bench.reconcile_counting() == 0.0
+    assert bench.programs_and_reports.stopped == ["check-r", "evaluation-r"]
 
 
 @pytest.mark.parametrize("fact_of", ["check", "evaluation"])
-async def test_a_token_goes_to_no_host_that_is_not_on_the_list(bench: Bench, fact_of: str) -> None:
-    state = await bench.look()
+async def test_no_token_is_sent_to_a_host_that_is_not_listed(bench: Bench, fact_of: str) -> None:
+    state = await bench.reconcile()
     assert state.record is not None
     stolen = state.record.stable.model_copy(update={"endpoint_url": "https://evil.example.org/v1"})
     state = replace(state, record=state.record.with_(stable=stolen))
@@ -370,8 +372,8 @@ async def test_a_token_goes_to_no_host_that_is_not_on_the_list(bench: Bench, fac
     assert not fact.result["ok"]
 
 
-async def test_no_program_is_given_a_key_for_a_candidates_host_that_is_not_on_the_list(bench: Bench) -> None:
-    state = await bench.look()
+async def test_no_program_gets_a_key_for_a_candidate_host_that_is_not_listed(bench: Bench) -> None:
+    state = await bench.reconcile()
     arm = {"base_url": "https://openrouter.ai/api/v1", "service": "openrouter", "version": "v1.0.0"}
     arms = {"baseline": arm, "candidate": {**arm, "base_url": "https://evil.example.org/v1"}}
     write_base = WriteBase(object=bench.api.objects["r1"])

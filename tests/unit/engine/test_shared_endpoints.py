@@ -1,4 +1,4 @@
-"""One listing per account and interval, whoever asks; refusals show as failed endpoints."""
+"""One listing for each account and interval for all callers; refused creations are listed as failed endpoints."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ REQUEST = EndpointRequest(
 
 
 @dataclass
-class Time:
+class ManualClock:
     seconds: float = 0.0
 
     def now(self) -> datetime:
@@ -37,10 +37,10 @@ class Time:
 
 
 @dataclass
-class Service:
+class EndpointService:
     listed: int = 0
     tried: int = 0
-    there: dict[str, Endpoint] = field(default_factory=dict)
+    existing: dict[str, Endpoint] = field(default_factory=dict)
     problem: Exception | None = None
     refuses: str = ""
 
@@ -49,18 +49,18 @@ class Service:
         await asyncio.sleep(0)
         if self.problem is not None:
             raise self.problem
-        return tuple(self.there.values())
+        return tuple(self.existing.values())
 
     async def create(self, token: str, namespace: str, request: EndpointRequest) -> Endpoint:
         self.tried += 1
         if self.refuses:
             raise Refused(self.refuses)
         made = Endpoint(name=request.name, state="pending", url="", repo=request.repo, revision="r")
-        self.there[request.name] = made
+        self.existing[request.name] = made
         return made
 
     async def delete(self, token: str, namespace: str, name: str) -> None:
-        self.there.pop(name, None)
+        self.existing.pop(name, None)
 
     async def usd_micro_per_hour(self, token: str, namespace: str, request: EndpointRequest) -> int | None:
         return 1
@@ -70,22 +70,22 @@ class Service:
 
 
 @pytest.fixture
-def service() -> Service:
-    return Service()
+def service() -> EndpointService:
+    return EndpointService()
 
 
 @pytest.fixture
-def time() -> Time:
-    return Time()
+def time() -> ManualClock:
+    return ManualClock()
 
 
 @pytest.fixture
-def shared(service: Service, time: Time) -> SharedEndpoints:
+def shared(service: EndpointService, time: ManualClock) -> SharedEndpoints:
     return SharedEndpoints(service, clock=time, interval_seconds=5.0)
 
 
 async def test_a_hundred_rollouts_cost_one_listing_per_interval(
-    shared: SharedEndpoints, service: Service, time: Time
+    shared: SharedEndpoints, service: EndpointService, time: ManualClock
 ) -> None:
     await asyncio.gather(*(shared.list("t", "org") for _ in range(100)))
     time.seconds = 4.9
@@ -96,7 +96,7 @@ async def test_a_hundred_rollouts_cost_one_listing_per_interval(
     assert service.listed == 2
 
 
-async def test_what_we_created_or_deleted_is_seen_at_once(shared: SharedEndpoints) -> None:
+async def test_a_creation_or_deletion_by_the_operator_is_listed_at_once(shared: SharedEndpoints) -> None:
     assert await shared.list("t", "org") == ()
     await shared.create("t", "org", REQUEST)
     assert [e.name for e in await shared.list("t", "org")] == ["mo-1"]
@@ -104,8 +104,8 @@ async def test_what_we_created_or_deleted_is_seen_at_once(shared: SharedEndpoint
     assert await shared.list("t", "org") == ()
 
 
-async def test_a_service_that_is_away_is_left_alone_for_as_long_as_it_asks(
-    shared: SharedEndpoints, service: Service, time: Time
+async def test_retry_after_of_an_unavailable_service_is_respected(
+    shared: SharedEndpoints, service: EndpointService, time: ManualClock
 ) -> None:
     service.problem = Unavailable("busy", retry_after=30)
     for _ in range(10):
@@ -119,8 +119,8 @@ async def test_a_service_that_is_away_is_left_alone_for_as_long_as_it_asks(
     assert await shared.list("t", "org") == ()
 
 
-async def test_a_refused_creation_shows_as_a_failed_endpoint_with_the_services_words(
-    shared: SharedEndpoints, service: Service, time: Time
+async def test_a_refused_creation_is_listed_as_a_failed_endpoint_with_the_services_message(
+    shared: SharedEndpoints, service: EndpointService, time: ManualClock
 ) -> None:
     service.refuses = "quota of nvidia-l4 exceeded"
     made = await shared.create("t", "org", REQUEST)
@@ -133,7 +133,7 @@ async def test_a_refused_creation_shows_as_a_failed_endpoint_with_the_services_w
     assert (await shared.create("t", "org", REQUEST)).state == "pending"
 
 
-async def test_accounts_do_not_see_each_other(shared: SharedEndpoints, service: Service) -> None:
+async def test_accounts_are_separate(shared: SharedEndpoints, service: EndpointService) -> None:
     service.refuses = "no"
     await shared.create("t", "org", REQUEST)
     assert await shared.list("other", "org") == ()

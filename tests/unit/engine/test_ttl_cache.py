@@ -1,16 +1,16 @@
-"""Answers that are asked for once."""
+"""Cached answers of services."""
 
 import asyncio
 from datetime import UTC, datetime
 
 import pytest
 
-from modelops.engine.ttl_cache import Remembered
+from modelops.engine.ttl_cache import TtlCache
 from modelops.ports import Unavailable
 
 
-class Clock:
-    """Stands still until it is set."""
+class ManualClock:
+    """A clock that changes only when a test sets it."""
 
     at = 0.0
 
@@ -22,7 +22,7 @@ class Clock:
 
 
 class Service:
-    """Counts how often it is asked; raises `error`, or answers with `answer`."""
+    """Counts its requests; raises `error` if there is one, otherwise answers with `answer`."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -37,40 +37,40 @@ class Service:
         return self.answer
 
 
-async def test_many_at_once_ask_once() -> None:
-    service, known = Service(), Remembered[str | None](Clock(), seconds=10)
-    assert await asyncio.gather(*(known.get("key", service.ask) for _ in range(5))) == ["yes"] * 5
+async def test_concurrent_callers_share_one_request() -> None:
+    service, cache = Service(), TtlCache[str | None](ManualClock(), seconds=10)
+    assert await asyncio.gather(*(cache.get("key", service.ask) for _ in range(5))) == ["yes"] * 5
     assert service.asked == 1
 
 
-async def test_an_answer_is_asked_for_again_when_it_is_old_and_for_another_key() -> None:
-    service, clock = Service(), Clock()
-    known = Remembered[str | None](clock, seconds=10)
-    await known.get("key", service.ask)
+async def test_a_request_is_sent_for_an_expired_answer_and_for_another_key() -> None:
+    service, clock = Service(), ManualClock()
+    cache = TtlCache[str | None](clock, seconds=10)
+    await cache.get("key", service.ask)
     clock.at = 9.9
-    await known.get("key", service.ask)
+    await cache.get("key", service.ask)
     assert service.asked == 1
-    await known.get("other", service.ask)
+    await cache.get("other", service.ask)
     clock.at = 10.0
-    await known.get("key", service.ask)
+    await cache.get("key", service.ask)
     assert service.asked == 3
 
 
-async def test_errors_and_missing_answers_are_not_kept() -> None:
-    service, known = Service(), Remembered[str | None](Clock(), seconds=10)
+async def test_errors_and_none_are_not_cached() -> None:
+    service, cache = Service(), TtlCache[str | None](ManualClock(), seconds=10)
     service.error = Unavailable("down")
     with pytest.raises(Unavailable):
-        await known.get("key", service.ask)
+        await cache.get("key", service.ask)
     service.error, service.answer = None, None
-    assert await known.get("key", service.ask) is None
+    assert await cache.get("key", service.ask) is None
     service.answer = "there now"
-    assert await known.get("key", service.ask) == "there now"
+    assert await cache.get("key", service.ask) == "there now"
 
 
-async def test_one_who_gives_up_does_not_take_the_answer_from_the_others() -> None:
-    service, known = Service(), Remembered[str | None](Clock(), seconds=10)
-    first = asyncio.create_task(known.get("key", service.ask))
-    second = asyncio.create_task(known.get("key", service.ask))
+async def test_a_cancelled_caller_does_not_cancel_the_shared_request() -> None:
+    service, cache = Service(), TtlCache[str | None](ManualClock(), seconds=10)
+    first = asyncio.create_task(cache.get("key", service.ask))
+    second = asyncio.create_task(cache.get("key", service.ask))
     await asyncio.sleep(0)
     first.cancel()
     assert await second == "yes"

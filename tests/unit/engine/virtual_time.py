@@ -1,4 +1,4 @@
-"""An event loop whose clock jumps to the next timer when nothing else is to be done: no test waits."""
+"""An event loop whose clock jumps to the next timer when no task can run, so no test waits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 
 class _Selector(selectors.DefaultSelector):
-    """Selects without waiting; what it would have waited moves the loop's clock."""
+    """Selects without waiting. The loop's clock advances by the time that it would have waited."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -25,7 +25,7 @@ class _Selector(selectors.DefaultSelector):
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """Starts at 0 s."""
+    """An event loop in virtual time, which starts at 0 s."""
 
     def __init__(self) -> None:
         self._virtual = _Selector()

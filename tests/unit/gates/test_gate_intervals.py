@@ -1,4 +1,4 @@
-"""The gate's intervals against published values, independent computations and promised error rates."""
+"""The gate's intervals, compared with published values, independent computations and documented error rates."""
 
 import itertools
 import math
@@ -21,7 +21,7 @@ def test_published_interval_is_reproduced() -> None:
 
 @pytest.mark.parametrize("n", [5, 20, 50, 400])
 def test_no_discordant_pair_still_has_a_width(n: int) -> None:
-    """Tango's closed form for it: z^2 / (n + z^2)."""
+    """Tango's closed form for this case: z^2 / (n + z^2)."""
     z = 1.6448536269514722
     found = interval(Pairs(n=n, gained=0, lost=0), alpha=0.05)
     assert found.high == pytest.approx(z * z / (n + z * z), abs=1e-9)
@@ -74,12 +74,12 @@ def test_all_or_nothing_reaches_the_end_of_the_scale() -> None:
 
 @pytest.mark.parametrize(("gained", "lost", "n"), [(-1, 0, 5), (3, 3, 5), (0, 0, 0)])
 def test_impossible_counts_are_refused(gained: int, lost: int, n: int) -> None:
-    with pytest.raises(ValueError, match="no pairs have these counts"):
+    with pytest.raises(ValueError, match="these counts are not possible"):
         Pairs(n=n, gained=gained, lost=lost)
 
 
 def shares(n: int, *, up: float, down: float, margin: float, trials: int = 4000) -> dict[Verdict, float]:
-    """How often each verdict comes, where pairs are gained with chance `up` and lost with `down`."""
+    """The share of each verdict, if a pair is gained with probability `up` and lost with probability `down`."""
     chance = random.Random(20261123)
 
     @cache
@@ -99,7 +99,7 @@ def shares(n: int, *, up: float, down: float, margin: float, trials: int = 4000)
 
 
 @pytest.mark.parametrize("n", [30, 100])
-def test_model_that_is_worse_by_the_margin_passes_one_time_in_twenty(n: int) -> None:
+def test_a_model_worse_by_the_margin_passes_one_time_in_twenty(n: int) -> None:
     assert shares(n, up=0.05, down=0.10, margin=0.05, trials=2000)[Verdict.PASS] < 0.07
 
 
@@ -156,7 +156,7 @@ def test_students_quantile_is_the_tables(degrees: int, quantile: float) -> None:
     assert paired_mean.student_quantile(0.95, degrees) == pytest.approx(quantile, abs=1e-5)
 
 
-def test_differences_without_spread_do_not_prove_anything_by_themselves() -> None:
+def test_differences_without_spread_still_give_an_interval_with_a_width() -> None:
     found = paired_mean.interval([0.0] * 20, alpha=0.05)
     assert found.high == -found.low == pytest.approx(0.119, abs=1e-3)
     with pytest.raises(ValueError, match="at least 2"):

@@ -1,4 +1,4 @@
-"""What one answer is worth, and what tokens cost."""
+"""The score of an answer, and the cost of tokens."""
 
 from decimal import Decimal
 

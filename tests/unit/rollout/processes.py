@@ -28,7 +28,7 @@ from modelops.ports import (
     ModelInfo,
     ProgramState,
     Resource,
-    Track,
+    TrackCounters,
     Unavailable,
     Uncertain,
 )
@@ -123,8 +123,8 @@ class Cloud:
     """Called with the name of each endpoint right before it is created."""
     evaluations: dict[str, int] = field(default_factory=dict)
     in_sync: bool = True
-    canary: Track = field(default_factory=lambda: Track(requests=500, errors=0, p95_ms=80))
-    stable: Track = field(default_factory=lambda: Track(requests=2000, errors=4, p95_ms=90))
+    canary: TrackCounters = field(default_factory=lambda: TrackCounters(requests=500, errors=0, p95_ms=80))
+    stable: TrackCounters = field(default_factory=lambda: TrackCounters(requests=2000, errors=4, p95_ms=90))
     evaluation: Json = field(default_factory=lambda: dict(EVALUATION_PASSED))
 
     async def model(self, token: str, repo: str, revision: str | None = None) -> ModelInfo | None:
@@ -158,7 +158,9 @@ class Cloud:
     async def observe(self, name: str) -> ProgramState | None:
         return ProgramState(result=self.evaluation) if name in self.evaluations else None
 
-    async def start(self, name: str, module: str, given: Json, environment: Mapping[str, str]) -> None:
+    async def start(
+        self, name: str, module: str, program_input: Json, environment: Mapping[str, str]
+    ) -> None:
         self.evaluations[name] = self.evaluations.get(name, 0) + 1
 
     async def retry(self, name: str) -> None:

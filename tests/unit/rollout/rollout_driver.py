@@ -28,15 +28,15 @@ from modelops.domain.rollout.actions import (
 )
 from modelops.domain.rollout.decide import decide
 from modelops.domain.rollout.state import CanaryMeasurements, File, RolloutSettings, State
-from modelops.ports import AgentReports, Endpoint, ModelInfo, ProgramState, Track
+from modelops.ports import AgentReports, Endpoint, ModelInfo, ProgramState, TrackCounters
 
 HEALTHY = AgentReports(
     expected=2,
     heard=2,
     in_sync=2,
     canary_reachable=2,
-    stable=Track(requests=2000, errors=4, p95_ms=90),
-    canary=Track(requests=500, errors=1, p95_ms=80),
+    stable=TrackCounters(requests=2000, errors=4, p95_ms=90),
+    canary=TrackCounters(requests=500, errors=1, p95_ms=80),
 )
 BASELINE = Target(
     version="v1.0.0",

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from modelops.api.v1alpha1.rollout import Analysis
 from modelops.domain.rollout.analysis import Health, analyze, wilson_lower
-from modelops.ports import Track
+from modelops.ports import TrackCounters
 
 
 @st.composite
-def tracks(draw: st.DrawFn) -> Track:
+def tracks(draw: st.DrawFn) -> TrackCounters:
     requests = draw(st.integers(0, 5000))
-    return Track(
+    return TrackCounters(
         requests=requests, errors=draw(st.integers(0, requests)), p95_ms=draw(st.integers(0, 20_000))
     )
 
@@ -31,7 +31,9 @@ SEVERITY = {Health.HEALTHY: 0, Health.WAITING: 1, Health.BREACHED: 2}
 
 
 @given(tracks(), tracks(), limits, st.integers(1, 100))
-def test_more_errors_never_make_it_better(stable: Track, canary: Track, given: Analysis, more: int) -> None:
+def test_more_errors_never_make_it_better(
+    stable: TrackCounters, canary: TrackCounters, given: Analysis, more: int
+) -> None:
     worse = replace(canary, errors=min(canary.requests, canary.errors + more))
     if analyze(stable, canary, given).health is Health.BREACHED:
         assert analyze(stable, worse, given).health is Health.BREACHED
@@ -39,30 +41,36 @@ def test_more_errors_never_make_it_better(stable: Track, canary: Track, given: A
 
 
 @given(tracks(), tracks(), limits, st.integers(1, 20_000))
-def test_more_latency_never_makes_it_better(stable: Track, canary: Track, given: Analysis, more: int) -> None:
+def test_more_latency_never_makes_it_better(
+    stable: TrackCounters, canary: TrackCounters, given: Analysis, more: int
+) -> None:
     slower = replace(canary, p95_ms=canary.p95_ms + more)
     assert SEVERITY[analyze(stable, slower, given).health] >= SEVERITY[analyze(stable, canary, given).health]
 
 
 @given(tracks(), limits, st.integers(0, 20_000))
-def test_silence_is_neither_health_nor_breach(stable: Track, given: Analysis, p95: int) -> None:
-    assert analyze(stable, Track(p95_ms=p95), given).health is Health.WAITING
+def test_silence_is_neither_health_nor_breach(stable: TrackCounters, given: Analysis, p95: int) -> None:
+    assert analyze(stable, TrackCounters(p95_ms=p95), given).health is Health.WAITING
 
 
 @given(tracks(), tracks(), limits)
-def test_health_takes_the_samples_that_were_asked_for(stable: Track, canary: Track, given: Analysis) -> None:
+def test_health_takes_the_samples_that_were_asked_for(
+    stable: TrackCounters, canary: TrackCounters, given: Analysis
+) -> None:
     if analyze(stable, canary, given).health is Health.HEALTHY:
         assert canary.requests >= given.min_requests
 
 
 @given(tracks(), tracks(), limits)
-def test_a_breach_takes_errors_or_latencies(stable: Track, canary: Track, given: Analysis) -> None:
+def test_a_breach_takes_errors_or_latencies(
+    stable: TrackCounters, canary: TrackCounters, given: Analysis
+) -> None:
     if analyze(stable, canary, given).health is Health.BREACHED:
         assert canary.errors >= 3 or canary.requests >= 20
 
 
 @given(tracks(), limits)
-def test_a_canary_like_stable_is_never_breached_by_latency(track: Track, given: Analysis) -> None:
+def test_a_canary_like_stable_is_never_breached_by_latency(track: TrackCounters, given: Analysis) -> None:
     well = replace(track, errors=0)
     assert analyze(well, well, given).health is not Health.BREACHED
 

@@ -25,7 +25,7 @@ from modelops.domain.plan import WriteFile, WriteStatus
 from modelops.domain.record import Record
 from modelops.domain.rollout.endpoint_cost import planned_seconds
 from modelops.domain.rollout.state import CanaryMeasurements
-from modelops.ports import AgentReports, Track
+from modelops.ports import AgentReports, TrackCounters
 
 
 def driver_at_twenty_percent() -> RolloutDriver:
@@ -125,7 +125,7 @@ def test_healthy_seconds_survive_a_restart() -> None:
 
 def test_a_pause_lasts_until_there_are_enough_samples() -> None:
     driver = driver_in_pause()
-    driver.state = replace(driver.state, reports=replace(HEALTHY, canary=Track(requests=49)))
+    driver.state = replace(driver.state, reports=replace(HEALTHY, canary=TrackCounters(requests=49)))
     for _ in range(30):
         driver.pass_time(60)
         driver.step()
@@ -170,8 +170,8 @@ def test_spec_paused_stops_before_the_next_step_until_it_is_unset() -> None:
 
 # --- aborting
 
-BROKEN = replace(HEALTHY, canary=Track(requests=500, errors=60, p95_ms=80))
-SLOW = replace(HEALTHY, canary=Track(requests=500, errors=0, p95_ms=500))
+BROKEN = replace(HEALTHY, canary=TrackCounters(requests=500, errors=60, p95_ms=80))
+SLOW = replace(HEALTHY, canary=TrackCounters(requests=500, errors=0, p95_ms=500))
 
 
 @pytest.mark.parametrize(("reports", "reason"), [(BROKEN, "ErrorRateBreached"), (SLOW, "LatencyBreached")])

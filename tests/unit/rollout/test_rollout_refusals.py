@@ -23,7 +23,7 @@ from tests.unit.rollout.rollout_driver import (
 from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.plan import Plan
-from modelops.domain.record import PRUNED, PRUNING, Active, Completed, EndpointEntry, Settlement
+from modelops.domain.record import PRUNED, PRUNING, ActiveRollout, Completed, EndpointEntry, Settlement
 from modelops.domain.rollout.candidate import endpoint_name
 from modelops.domain.rollout.decide import decide
 from modelops.ports import Endpoint, ModelInfo, ProgramState
@@ -237,7 +237,9 @@ WAITS: dict[str, tuple[RolloutDriver, str, str]] = {
     ),
     "for its turn": (
         RolloutDriver(
-            rollout_state(record=a_record(active=Active(uid="x", name="r0", digest="d", candidate=BASELINE)))
+            rollout_state(
+                record=a_record(active=ActiveRollout(uid="x", name="r0", digest="d", candidate=BASELINE))
+            )
         ),
         "AnotherRolloutActive",
         "Rollout r0 has the lock on agent docs",
@@ -339,7 +341,7 @@ def test_a_check_that_langsmith_does_not_answer_is_repeated() -> None:
 
 
 def test_a_check_is_repeated_after_another_rollout_had_the_lock() -> None:
-    another = Active(uid="x", name="r0", digest="d", candidate=BASELINE)
+    another = ActiveRollout(uid="x", name="r0", digest="d", candidate=BASELINE)
     driver = RolloutDriver(rollout_state(record=a_record(active=another)))
     driver.step()
     assert (driver.reason, driver.performed) == ("AnotherRolloutActive", ["stop_check"])

@@ -28,7 +28,7 @@ async def test_only_the_hub_token_cleans_up_after_a_deleted_agent() -> None:
         installation="0badcafe",
     )
     try:
-        given, problem = await parts.strays._credentials.read("team", None)
+        given, problem = await parts.orphan_jobs._credentials.read("team", None)
     finally:
         parts.close()
     assert (given, problem) == (Credentials(hugging_face="hub", borrowed=True), "")

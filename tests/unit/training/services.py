@@ -13,7 +13,7 @@ from tests.unit.training.objects import NOW
 from tests.unit.training.stepping import Request
 
 from modelops.domain.job_report import JobReport
-from modelops.engine.poller import Sighting, Watch
+from modelops.engine.watched_job import JobObservation, WatchedJob
 from modelops.ports import (
     AttemptClaim,
     Conflict,
@@ -219,7 +219,7 @@ class JobService:
 
         await self.time.request("cancel", land)
 
-    async def release(self, token: str, namespace: str, job_id: str) -> None: ...
+    async def drop_finalizer(self, token: str, namespace: str, job_id: str) -> None: ...
 
     async def flavors(self, token: str) -> tuple[Flavor, ...]:
         price = self.usd_micro_per_hour
@@ -229,11 +229,11 @@ class JobService:
         """Raises the price from now on; the operator may have the old one in its cache."""
         self.usd_micro_per_hour += 300_000
 
-    def watch(self, watch: Watch, *, known: Job | None = None) -> Sighting:
+    def watch(self, watch: WatchedJob, *, known: Job | None = None) -> JobObservation:
         found = next((self.shown(job) for job in self.jobs if job.id == watch.job_id), None)
-        return Sighting(job=found, gone=found is None, report=self.report)
+        return JobObservation(job=found, not_found=found is None, report=self.report)
 
-    def soon(self) -> None: ...
+    def poll_soon(self) -> None: ...
 
     def forget(self, key: object) -> None: ...
 
@@ -291,8 +291,8 @@ class Programs:
     async def observe(self, name: str) -> ProgramState | None:
         return self.state
 
-    async def start(self, name: str, module: str, given: Json, environment: Any) -> None:
-        self.started.append(given)
+    async def start(self, name: str, module: str, program_input: Json, environment: Any) -> None:
+        self.started.append(program_input)
         self.state = replace(ProgramState(), result=self.result)
 
     async def retry(self, name: str) -> None:

@@ -27,7 +27,7 @@ from tests.unit.training.states import (
 
 from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.trainingrun import TrainingRun
-from modelops.domain.approval import MOST_OFFERS
+from modelops.domain.approval import MAX_OFFERS
 from modelops.domain.conditions import condition_of
 from modelops.domain.plan import Plan
 from modelops.ports import Json
@@ -141,7 +141,7 @@ def test_an_approval_of_another_offer_is_reported() -> None:
     plan = plan_at(waiting_run(approval=approval_by("alice", "sha256:" + "0" * 64)))
     assert step_names(plan) == ["status"]
     assert (written_status(plan).reason, written_status(plan).phase) == ("ApprovalStale", "AwaitingApproval")
-    assert "spec.approval of alice is of sha256:000000000000…" in ready_message(plan)
+    assert "spec.approval of alice is for sha256:000000000000…" in ready_message(plan)
     assert offered_digest()[:19] in ready_message(plan)
     assert (
         step_names(
@@ -158,7 +158,7 @@ def test_self_approval_is_refused_where_it_is_forbidden() -> None:
     of = waiting_run(approval=approval_by("dan"), requestedBy="dan")
     plan = plan_at(of, agent_model=agent_that_requires_approval(**NO_SELF_APPROVAL))
     assert written_status(plan).reason == "SelfApproval"
-    assert "dan asked, so somebody else must" in ready_message(plan)
+    assert "dan requested this, so another person must approve it" in ready_message(plan)
     assert step_names(plan_at(of))[-1] == "submit"
     other = waiting_run(approval=approval_by("alice"), requestedBy="dan")
     assert (
@@ -173,7 +173,7 @@ def test_a_later_policy_applies_to_a_run_without_a_requester() -> None:
         agent_model=agent_that_requires_approval(**NO_SELF_APPROVAL),
     )
     assert written_status(plan).reason == "SelfApproval"
-    assert "does not say who asks" in ready_message(plan)
+    assert "does not name the person who asks" in ready_message(plan)
 
 
 # Offers end.
@@ -214,17 +214,17 @@ def test_an_expired_offer_below_a_raised_threshold_needs_no_approval() -> None:
 
 def test_the_wait_for_an_approval_ends() -> None:
     status, now = written_status(plan_that_asks()).wire(), NOW
-    for _ in range(MOST_OFFERS - 1):
+    for _ in range(MAX_OFFERS - 1):
         now += DAY
         status = written_status(plan_at(run(status), now, **KNOWN_FACTS)).wire()
-    plan = plan_at(run(status), NOW + MOST_OFFERS * DAY)
+    plan = plan_at(run(status), NOW + MAX_OFFERS * DAY)
     assert step_names(plan) == ["record"]
     done = next(iter(written_record(plan).completed.values()))
     assert (done.outcome, "no approval since 2025-12-09 22:00 UTC" in done.message) == (
         "ApprovalExpired",
         True,
     )
-    ended = plan_at(run(status), NOW + MOST_OFFERS * DAY, record=written_record(plan))
+    ended = plan_at(run(status), NOW + MAX_OFFERS * DAY, record=written_record(plan))
     assert (written_status(ended).phase, written_status(ended).reason) == ("Failed", "ApprovalExpired")
 
 

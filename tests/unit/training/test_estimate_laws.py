@@ -257,7 +257,7 @@ def test_a_training_that_does_not_fit_is_refused_with_the_arithmetic() -> None:
 
 
 def test_auto_chooses_the_cheapest_and_says_why_not_the_others() -> None:
-    small = work(tokens=225_000)  # the mission's: 150 examples of 1,500 tokens on a 7B
+    small = work(tokens=225_000)  # 150 examples of 1,500 tokens on a 7B
     best = choose_flavor(small, FLAVORS, minutes=240, defaults=DEFAULTS)
     assert best.flavor == "l40sx1"
     assert Decimal(best.high_usd) < 5

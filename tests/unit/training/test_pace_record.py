@@ -29,7 +29,7 @@ from tests.unit.training.submitted_runs import (
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.job_report import JobReport
 from modelops.domain.plan import WriteRecord
-from modelops.domain.record import Record, Settlement, Speeds
+from modelops.domain.record import Record, Settlement, TrainingSpeeds
 from modelops.domain.record_bound import bounded_data
 from modelops.domain.training.pricing.measured_speed import (
     MAX_KINDS,
@@ -57,7 +57,7 @@ def test_the_speed_of_a_verified_model_is_recorded_with_it() -> None:
     ended = {**COMPLETED_FACTS, "result": PUBLISHED_MODEL, "lineage": LINEAGE}
     assert plan_for(WITH_JOB, **{**ended, "report": UNSEEN}).needs == "report"
     record = record_after(**{**ended, "report": MEASURED_REPORT})
-    assert record.speeds == (Speeds(**KIND, tokens_per_second=(750.0,)),)
+    assert record.speeds == (TrainingSpeeds(**KIND, tokens_per_second=(750.0,)),)
     assert record.entry("v1.1.0-rc.1") is not None
 
 
@@ -73,7 +73,7 @@ def test_an_end_does_not_depend_on_the_jobs_log(unknown: Outage | None) -> None:
 def test_the_speed_of_a_too_slow_job_is_recorded_too() -> None:
     ended = {"job": job("ERROR"), "attempt_claim": claimed_by(), "labelled": (job("ERROR"),)}
     assert record_after(**ended, report=TOO_SLOW_REPORT).speeds == (
-        Speeds(**KIND, tokens_per_second=(75.0,)),
+        TrainingSpeeds(**KIND, tokens_per_second=(75.0,)),
     )
 
 
@@ -117,7 +117,7 @@ def test_the_newest_runs_of_a_kind_count_and_the_kinds_trained_last() -> None:
         other = run(submitted_status(id="job1"), baseModel=f"org/base-{number}")
         record = with_measured_speed(state(other, report=MEASURED_REPORT), record)
     assert len(record.speeds) == MAX_KINDS
-    assert not any(kind.is_of(**KIND) for kind in record.speeds)
+    assert not any(kind.matches(**KIND) for kind in record.speeds)
     assert measured_speeds(record, method="sft", base_model="org/base-3") == {"a10g-large": (750.0,)}
     assert measured_speeds(record, method="dpo", base_model="org/base-3") == {}
 
@@ -132,7 +132,9 @@ def test_measurements_are_stored_and_an_older_record_has_none() -> None:
 
 
 def test_a_record_that_is_too_large_keeps_the_kinds_trained_last() -> None:
-    speeds = tuple(Speeds(flavor=f"f{number}", method="sft", base_model="m") for number in range(MAX_KINDS))
+    speeds = tuple(
+        TrainingSpeeds(flavor=f"f{number}", method="sft", base_model="m") for number in range(MAX_KINDS)
+    )
     compared = {f"{number:0100d}": 1 for number in range(8000)}
     kept = Record.from_data(bounded_data(empty_record().with_(speeds=speeds, candidates_compared=compared)))
     assert [kind.flavor for kind in kept.speeds] == [f"f{number}" for number in range(24, 32)]

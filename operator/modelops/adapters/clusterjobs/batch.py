@@ -16,7 +16,7 @@ from modelops.adapters.clusterjobs.names import ATTEMPT_LABEL, JOBS, QUEUE_LABEL
 from modelops.adapters.clusterjobs.pods import parse_time
 from modelops.adapters.kube import KubeClient
 from modelops.api.v1alpha1.cluster_hardware import KubernetesBackend
-from modelops.ports import JobRequest, Json, Placement
+from modelops.ports import ClusterJobSettings, JobRequest, Json
 
 USER = 1000
 JOB_NAME = "batch.kubernetes.io/job-name"
@@ -30,20 +30,20 @@ class BatchJobs:
 
     async def missing_prerequisite(self, kube: KubeClient, request: JobRequest, *, namespace: str) -> str:
         """Reports a LocalQueue that does not exist."""
-        queue = request.placement.backend.queue_name if request.placement else None
+        queue = request.cluster_settings.backend.queue_name if request.cluster_settings else None
         if queue is None:
             return ""
         field = "spec.backend.kubernetes.queueName"
         return await missing_queue_message(kube, namespace=namespace, queue=queue, field=field)
 
-    def manifest(self, request: JobRequest, placement: Placement, *, namespace: str) -> Json:
+    def manifest(self, request: JobRequest, cluster_settings: ClusterJobSettings, *, namespace: str) -> Json:
         """A Job without retries, because the operator decides after a failure.
 
         The timeout is set on the Pod, not on the Job, so that it counts from when the Pod has a node.
         """
-        backend = placement.backend
+        backend = cluster_settings.backend
         assert isinstance(backend, KubernetesBackend)
-        described = object_metadata(request, placement, namespace=namespace)
+        described = object_metadata(request, cluster_settings, namespace=namespace)
         queue = {QUEUE_LABEL: backend.queue_name} if backend.queue_name else {}
         return {
             "apiVersion": "batch/v1",
@@ -56,7 +56,7 @@ class BatchJobs:
                 "suspend": backend.queue_name is not None,
                 "template": {
                     "metadata": {"labels": described["labels"]},
-                    "spec": _pod(request, placement, backend),
+                    "spec": _pod(request, cluster_settings, backend),
                 },
             },
         }
@@ -84,7 +84,7 @@ class BatchJobs:
         return None
 
 
-def _pod(request: JobRequest, placement: Placement, backend: KubernetesBackend) -> Json:
+def _pod(request: JobRequest, cluster_settings: ClusterJobSettings, backend: KubernetesBackend) -> Json:
     """The Pod meets the "restricted" Pod Security Standard. `/work` is its home and working directory."""
     optional: dict[str, Any] = {
         "nodeSelector": backend.node_selector,
@@ -111,8 +111,11 @@ def _pod(request: JobRequest, placement: Placement, backend: KubernetesBackend) 
                 "image": request.image,
                 "command": [escape_references(word) for word in request.command],
                 "workingDir": "/work",
-                "env": [*container_environment(request, placement), {"name": "HOME", "value": "/work"}],
-                "resources": resource_requirements(placement),
+                "env": [
+                    *container_environment(request, cluster_settings),
+                    {"name": "HOME", "value": "/work"},
+                ],
+                "resources": resource_requirements(cluster_settings),
                 "securityContext": {
                     "allowPrivilegeEscalation": False,
                     "capabilities": {"drop": ["ALL"]},

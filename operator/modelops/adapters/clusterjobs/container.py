@@ -6,7 +6,7 @@ from typing import Final
 
 from modelops.adapters.clusterjobs.names import object_metadata
 from modelops.domain.training.naming import cluster_job_name
-from modelops.ports import JobRequest, Json, Placement
+from modelops.ports import ClusterJobSettings, JobRequest, Json
 
 PAYLOAD_VARIABLE: Final = "MODELOPS_PAYLOAD"
 """Variable with the trainer. Its value is in a ConfigMap, so that a listing of jobs does not carry it (100 KB each)."""
@@ -17,13 +17,13 @@ def escape_references(text: str) -> str:
     return text.replace("$", "$$")
 
 
-def container_environment(request: JobRequest, placement: Placement) -> list[Json]:
+def container_environment(request: JobRequest, cluster_settings: ClusterJobSettings) -> list[Json]:
     """The container's variables. The kubelet reads HF_TOKEN from the Secret, so no object holds the token.
 
     JOB_ID is the name that the job writes into the attempt's claim.
     """
     name = cluster_job_name(request.label)
-    token = {"name": placement.token_secret, "key": placement.token_key}
+    token = {"name": cluster_settings.token_secret, "key": cluster_settings.token_key}
     payload = {"name": name, "key": PAYLOAD_VARIABLE}
     return [
         {"name": "JOB_ID", "value": name},
@@ -37,20 +37,20 @@ def container_environment(request: JobRequest, placement: Placement) -> list[Jso
     ]
 
 
-def payload_config_map(request: JobRequest, placement: Placement, *, namespace: str) -> Json:
+def payload_config_map(request: JobRequest, cluster_settings: ClusterJobSettings, *, namespace: str) -> Json:
     """The ConfigMap that holds the trainer of the attempt."""
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": object_metadata(request, placement, namespace=namespace),
+        "metadata": object_metadata(request, cluster_settings, namespace=namespace),
         "immutable": True,
         "data": {PAYLOAD_VARIABLE: request.environment.get(PAYLOAD_VARIABLE, "")},
     }
 
 
-def resource_requirements(placement: Placement) -> Json:
+def resource_requirements(cluster_settings: ClusterJobSettings) -> Json:
     """Requests and limits. Memory is limited to its request, as Kubernetes requires for GPUs. CPU has no limit."""
-    backend = placement.backend
+    backend = cluster_settings.backend
     gpus = {backend.gpu_resource: str(backend.gpus)} if backend.gpus else {}
     memory = {"memory": backend.memory} if backend.memory else {}
     cpu = {"cpu": backend.cpu} if backend.cpu else {}

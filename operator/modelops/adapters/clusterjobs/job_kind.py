@@ -18,7 +18,7 @@ from modelops.adapters.clusterjobs.names import (
 )
 from modelops.adapters.clusterjobs.pods import PodSummary, parse_time
 from modelops.adapters.kube import KubeClient
-from modelops.ports import Job, JobRequest, Json, Placement, Resource
+from modelops.ports import ClusterJobSettings, Job, JobRequest, Json, Resource
 
 TERMINATION_GRACE_SECONDS: Final = 30
 """How long a Pod may take to end after it was asked to end."""
@@ -34,7 +34,7 @@ class JobKind(Protocol):
     async def missing_prerequisite(self, kube: KubeClient, request: JobRequest, *, namespace: str) -> str:
         """What the cluster lacks, so that the job would never start; empty where nothing is missing."""
 
-    def manifest(self, request: JobRequest, placement: Placement, *, namespace: str) -> Json:
+    def manifest(self, request: JobRequest, cluster_settings: ClusterJobSettings, *, namespace: str) -> Json:
         """The object that is created for the attempt."""
 
     def pod_selector(self, names: Sequence[str]) -> str:

@@ -41,8 +41,8 @@ class ClusterJobs:
 
     async def submit(self, token: str, request: JobRequest) -> Job:
         """Creates the job; where one of that name exists, it is the same attempt and is returned as it is."""
-        placement, namespace = request.placement, namespace_of(request.namespace)
-        assert placement is not None
+        cluster_settings, namespace = request.cluster_settings, namespace_of(request.namespace)
+        assert cluster_settings is not None
         async with self._explained_refusals(namespace):
             # Listed first: a job that the operator may not read afterwards must not start.
             existing = await self.list_labelled(token, request.namespace, request.label)
@@ -51,9 +51,9 @@ class ClusterJobs:
             if message := await self._kind.missing_prerequisite(self._kube, request, namespace=namespace):
                 raise Refused(message)
             with suppress(Conflict):  # An earlier submission made it, and its answer was lost.
-                body = payload_config_map(request, placement, namespace=namespace)
+                body = payload_config_map(request, cluster_settings, namespace=namespace)
                 await self._kube.create(CONFIG_MAPS, body)
-            body = self._kind.manifest(request, placement, namespace=namespace)
+            body = self._kind.manifest(request, cluster_settings, namespace=namespace)
             try:
                 created = await self._kube.create(self._kind.resource, body)
             except Conflict:
@@ -132,7 +132,7 @@ class ClusterJobs:
         name = metadata["name"]
         await self._kube.patch(self._kind.resource, namespace, name, {"metadata": changed})
 
-    async def release(self, token: str, namespace: str, job_id: str) -> None:
+    async def drop_finalizer(self, token: str, namespace: str, job_id: str) -> None:
         """Removes the finalizer that `cancel` added."""
         namespace = namespace_of(namespace)
         async with self._explained_refusals(namespace):

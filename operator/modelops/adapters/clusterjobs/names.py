@@ -6,7 +6,7 @@ from typing import Final
 
 from modelops.api.v1alpha1.names import API_VERSION, GROUP
 from modelops.domain.training.naming import cluster_job_name
-from modelops.ports import JobRequest, Json, Placement, Resource
+from modelops.ports import ClusterJobSettings, JobRequest, Json, Resource
 
 ATTEMPT_LABEL: Final = f"{GROUP}/attempt"
 """Label of the job and its Pods. Its value is `domain.training.naming.attempt_label`."""
@@ -31,7 +31,7 @@ LOCAL_QUEUES: Final = Resource(
 WORKLOADS: Final = Resource(group="kueue.x-k8s.io", version="v1beta1", plural="workloads", kind="Workload")
 
 
-def object_metadata(request: JobRequest, placement: Placement, *, namespace: str) -> Json:
+def object_metadata(request: JobRequest, cluster_settings: ClusterJobSettings, *, namespace: str) -> Json:
     """Metadata of every object of the attempt: a label to find it by, and the TrainingRun as its owner."""
     labels = {ATTEMPT_LABEL: request.label, "app.kubernetes.io/managed-by": "modelops"}
     return {
@@ -40,14 +40,14 @@ def object_metadata(request: JobRequest, placement: Placement, *, namespace: str
         "labels": labels,
         "annotations": {
             FLAVOR_ANNOTATION: request.flavor,
-            PRICE_ANNOTATION: str(placement.usd_micro_per_hour),
+            PRICE_ANNOTATION: str(cluster_settings.usd_micro_per_hour),
         },
         "ownerReferences": [
             {
                 "apiVersion": API_VERSION,
                 "kind": "TrainingRun",
-                "name": placement.run_name,
-                "uid": placement.run_uid,
+                "name": cluster_settings.run_name,
+                "uid": cluster_settings.run_uid,
                 "blockOwnerDeletion": False,
             }
         ],

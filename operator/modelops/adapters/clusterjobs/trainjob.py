@@ -15,7 +15,7 @@ from modelops.adapters.clusterjobs.names import QUEUE_LABEL, TRAIN_JOBS, object_
 from modelops.adapters.clusterjobs.pods import parse_time
 from modelops.adapters.kube import KubeClient
 from modelops.api.v1alpha1.cluster_hardware import TrainJobBackend
-from modelops.ports import JobRequest, Json, Placement, Resource
+from modelops.ports import ClusterJobSettings, JobRequest, Json, Resource
 
 JOB_SET = "jobset.sigs.k8s.io/jobset-name"
 """Label of the Pods. Its value is the JobSet's name, which is the TrainJob's name."""
@@ -30,7 +30,7 @@ class TrainJobs:
 
     async def missing_prerequisite(self, kube: KubeClient, request: JobRequest, *, namespace: str) -> str:
         """Reports a training runtime or a LocalQueue that does not exist."""
-        backend = _backend(request.placement)
+        backend = _backend(request.cluster_settings)
         kind = backend.runtime_kind
         runtime = Resource(group=_GROUP, version=_VERSION, plural=f"{kind.lower()}s", kind=kind)
         scope = "" if kind == "ClusterTrainingRuntime" else namespace
@@ -44,10 +44,10 @@ class TrainJobs:
         field = "spec.backend.trainJob.queueName"
         return await missing_queue_message(kube, namespace=namespace, queue=backend.queue_name, field=field)
 
-    def manifest(self, request: JobRequest, placement: Placement, *, namespace: str) -> Json:
+    def manifest(self, request: JobRequest, cluster_settings: ClusterJobSettings, *, namespace: str) -> Json:
         """A TrainJob. It has no timeout field (v2.0), so `timeout` runs the command. Kueue itself suspends it."""
-        backend = _backend(placement)
-        described = object_metadata(request, placement, namespace=namespace)
+        backend = _backend(cluster_settings)
+        described = object_metadata(request, cluster_settings, namespace=namespace)
         queue = {QUEUE_LABEL: backend.queue_name} if backend.queue_name else {}
         limited = (
             "timeout",
@@ -58,9 +58,9 @@ class TrainJobs:
         trainer = {
             "image": request.image,
             "command": [escape_references(word) for word in limited],
-            "env": container_environment(request, placement),
+            "env": container_environment(request, cluster_settings),
             "numNodes": backend.num_nodes,
-            "resourcesPerNode": resource_requirements(placement),
+            "resourcesPerNode": resource_requirements(cluster_settings),
         }
         return {
             "apiVersion": f"{_GROUP}/{_VERSION}",
@@ -94,7 +94,7 @@ class TrainJobs:
         return None
 
 
-def _backend(placement: Placement | None) -> TrainJobBackend:
-    assert placement is not None
-    assert isinstance(placement.backend, TrainJobBackend)
-    return placement.backend
+def _backend(cluster_settings: ClusterJobSettings | None) -> TrainJobBackend:
+    assert cluster_settings is not None
+    assert isinstance(cluster_settings.backend, TrainJobBackend)
+    return cluster_settings.backend

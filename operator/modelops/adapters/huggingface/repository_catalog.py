@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from modelops.adapters.huggingface.connection import HuggingFaceConnection
 from modelops.adapters.huggingface.files import json_object, read_file
-from modelops.domain.hub_repositories import DatasetRepository, ModelRepository, Shelf
+from modelops.domain.hub_repositories import DatasetRepository, ModelRepository, RepositoryCatalog
 from modelops.domain.training.naming import parse_repository
 from modelops.ports import Json, Refused
 
@@ -34,7 +34,7 @@ class HuggingFaceRepositoryCatalog:
         self._connection = connection
         self._token = token
 
-    async def read(self, org: str, *, agent: str = "") -> Shelf:
+    async def read(self, org: str, *, agent: str = "") -> RepositoryCatalog:
         """The organisation's repositories with names of the operator's form; with `agent`, those of one agent."""
         models, datasets = await asyncio.gather(
             self._list_names(org, "model"), self._list_names(org, "dataset")
@@ -46,7 +46,7 @@ class HuggingFaceRepositoryCatalog:
         found_data = await asyncio.gather(
             *(self._read_dataset(repo) for repo in datasets if _belongs_to(repo, wanted))
         )
-        return Shelf(
+        return RepositoryCatalog(
             models=tuple(model for model in found_models if model is not None),
             datasets=tuple(dataset for dataset in found_data if dataset is not None),
         )
@@ -97,7 +97,7 @@ class HuggingFaceRepositoryCatalog:
                     lineage = _read_lineage(api, repo, commit.commit_id, "model")
                     at = commit.created_at.strftime("%Y-%m-%dT%H:%M:%SZ")
                     return ModelRepository(
-                        repo=repo, revision=commit.commit_id, published_at=at, told=lineage
+                        repo=repo, revision=commit.commit_id, published_at=at, lineage=lineage
                     )
             return ModelRepository(repo=repo) if commits else None
 

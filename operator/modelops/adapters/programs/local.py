@@ -68,14 +68,16 @@ class LocalPrograms:
         """The program's state. After three crashes in a row without progress its result is a failure."""
         return await asyncio.to_thread(self._observe, name)
 
-    async def start(self, name: str, module: str, given: Json, environment: Mapping[str, str]) -> None:
+    async def start(
+        self, name: str, module: str, program_input: Json, environment: Mapping[str, str]
+    ) -> None:
         """Starts the program unless it runs or has a result. Raises Refused where its folder has another input."""
         if name not in self._children and len(self._children) >= self._max_running:
             return
         self._children.add(name)
         process = None
         try:
-            process = await asyncio.to_thread(self._start, name, module, given, environment)
+            process = await asyncio.to_thread(self._start, name, module, program_input, environment)
         finally:
             if process is None:
                 self._children.discard(name)
@@ -108,11 +110,11 @@ class LocalPrograms:
             )
 
     def _start(
-        self, name: str, module: str, given: Json, environment: Mapping[str, str]
+        self, name: str, module: str, program_input: Json, environment: Mapping[str, str]
     ) -> subprocess.Popen[bytes] | None:
         folder = ProgramFolder.of(self._programs, name)
         with self._locks[hash(name) % LOCK_COUNT]:
-            folder.write_input(given)
+            folder.write_input(program_input)
             self._secrets[name] = tuple(value for value in environment.values() if len(value) >= 8)
             if not is_running(folder.path) and folder.result is None:
                 folder.record_crash(*self._secrets[name])

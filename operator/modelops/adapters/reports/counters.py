@@ -8,7 +8,7 @@ from typing import Final
 
 from modelops.adapters.reports.body import TrackBody
 from modelops.adapters.reports.latency import BUCKET_COUNT, quantile, sum_counts
-from modelops.ports import Track
+from modelops.ports import TrackCounters
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,9 +34,9 @@ class Counters:
             latencies=tuple(body.latency_ms.buckets),
         )
 
-    def as_track(self) -> Track:
+    def as_track(self) -> TrackCounters:
         """The counters as the analysis reads them: with percentiles."""
-        return Track(
+        return TrackCounters(
             requests=self.requests,
             errors=self.errors,
             fallbacks=self.fallbacks,

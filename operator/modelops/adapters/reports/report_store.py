@@ -9,7 +9,7 @@ from typing import Final
 
 from modelops.adapters.reports.body import ReportBody
 from modelops.adapters.reports.salt_counters import SaltCounters
-from modelops.ports import AgentReports, Clock, Track
+from modelops.ports import AgentReports, Clock, TrackCounters
 
 IN_SYNC_SECONDS: Final = 15.0
 EXPIRES_SECONDS: Final = 60.0
@@ -122,13 +122,13 @@ class ReportStore:
 
     def _tracks(
         self, namespace: str, agent: str, salt: str, *, pods: Sequence[str] | None
-    ) -> tuple[Track, Track]:
+    ) -> tuple[TrackCounters, TrackCounters]:
         """The sums of stable and canary under the salt, over present and removed processes."""
         reports = [entry.report for entry in self._entries_of(namespace, agent) if entry.report.salt == salt]
         counters = self._by_salt.pop((namespace, agent, salt), None)
         if counters is None:
             if not reports:
-                return Track(), Track()
+                return TrackCounters(), TrackCounters()
             counters = SaltCounters()
         self._by_salt[namespace, agent, salt] = counters
         if len(self._by_salt) > MAX_SALTS:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from modelops.adapters.reports.body import ReportBody
 from modelops.adapters.reports.counters import ZERO_COUNTERS, Counters, sum_counters
-from modelops.ports import Track
+from modelops.ports import TrackCounters
 
 
 class SaltCounters:
@@ -36,7 +36,7 @@ class SaltCounters:
         """Adds the last report of a process that the store removes."""
         self._stable, self._canary = self._sums_with((report,))
 
-    def tracks(self, reports: Iterable[ReportBody]) -> tuple[Track, Track]:
+    def tracks(self, reports: Iterable[ReportBody]) -> tuple[TrackCounters, TrackCounters]:
         """The sums of stable and canary, over these processes and the removed ones."""
         stable, canary = self._sums_with(reports)
         return stable.as_track(), canary.as_track()

@@ -77,7 +77,7 @@ def stop_unused_endpoints(state: State) -> AgentModelPlan | None:
     if not unused:
         return None
     stopped = {entry.name for entry in unused}
-    changed = record.with_spent(*unused, until=state.now).with_(
+    changed = record.with_endpoint_cost_booked(*unused, until=state.now).with_(
         endpoints=tuple(entry for entry in record.endpoints if entry.name not in stopped)
     )
     return Plan(

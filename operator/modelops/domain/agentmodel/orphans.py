@@ -9,7 +9,7 @@ from modelops.domain.agentmodel.status_report import ENDPOINT_POLL_SECONDS, repo
 from modelops.domain.agentsfile import KEEP, RoutingBlock
 from modelops.domain.plan import Announce, Plan, WriteRecord
 from modelops.domain.reasons import RolloutReason
-from modelops.domain.record import Active, Completed, Record
+from modelops.domain.record import ActiveRollout, Completed, Record
 from modelops.domain.rollout.routing_write import DesiredRouting, write_routing
 from modelops.domain.rollout.state import File, same_target, stable_keys
 from modelops.domain.versions import release_version
@@ -25,7 +25,7 @@ def end_deleted_rollout(state: State) -> AgentModelPlan | None:
     return abort_without_rollout(state, record, record.active, "the Rollout was deleted")
 
 
-def abort_without_rollout(state: State, record: Record, active: Active, cause: str) -> AgentModelPlan:
+def abort_without_rollout(state: State, record: Record, active: ActiveRollout, cause: str) -> AgentModelPlan:
     """Abort 2 to 4. The tombstone is always written, because it is not known here whether routing was intended."""
     if not active.aborting and not same_target(stable_keys(record.stable), active.candidate):
         fence = record.with_(active=active.model_copy(update={"aborting": True}))
@@ -49,7 +49,9 @@ def abort_without_rollout(state: State, record: Record, active: Active, cause: s
     return Plan(steps=tuple(steps), requeue_after=0)
 
 
-def tombstone_routing(state: State, record: Record, active: Active, file: File) -> DesiredRouting | None:
+def tombstone_routing(
+    state: State, record: Record, active: ActiveRollout, file: File
+) -> DesiredRouting | None:
     """The rollout's tombstone; None where the file has it and needs no other change.
 
     The stable keys are restored where they name a candidate whose promotion was not committed.
@@ -69,7 +71,7 @@ def tombstone_routing(state: State, record: Record, active: Active, file: File) 
     return DesiredRouting(block=tombstone, stable=stable_keys(record.stable) if uncommitted else KEEP)
 
 
-def released_record(state: State, record: Record, active: Active, cause: str) -> Record:
+def released_record(state: State, record: Record, active: ActiveRollout, cause: str) -> Record:
     """The record after the rollout: completed, the lock released, its endpoint stopping, its reservation released."""
     now = state.now.isoformat(timespec="seconds")
     done = Completed(

@@ -86,7 +86,7 @@ def monthly_spend(state: State, record: Record) -> Spend:
         month=month,
         reserved_usd=dollars(record.reserved(month)),
         settled_usd=dollars(record.booked(month)),
-        standing_usd=dollars(record.standing(month, state.now)),
+        standing_usd=dollars(record.running_endpoint_cost(month, state.now)),
         budget_usd=state.agent_model.spec.budget.monthly_usd,
     )
 

@@ -6,7 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from modelops.domain.hub_repositories import DatasetRepository, Json, ModelRepository, Shelf, is_for
+from modelops.domain.hub_repositories import (
+    DatasetRepository,
+    Json,
+    ModelRepository,
+    RepositoryCatalog,
+    names_agent,
+)
 from modelops.domain.reasons import TrainingReason
 from modelops.domain.record import Completed, Record, RegistryEntry
 from modelops.domain.training.effective_spec import recipe_digest
@@ -28,14 +34,14 @@ class Merged:
         return replace(self, left=(*self.left, words))
 
 
-def with_published(record: Record, shelf: Shelf, *, agent_model: str) -> Merged:
+def with_published(record: Record, catalog: RepositoryCatalog, *, agent_model: str) -> Merged:
     """The record with the agent's published models; `agent_model` is `namespace/name`.
 
     No value of the record is replaced: an entry gets only the values that it does not have.
     """
     merged = Merged(record=record)
-    datasets = {dataset.repo: dataset for dataset in shelf.datasets}
-    for model in sorted(shelf.of(record.agent).models, key=lambda m: (m.published_at, m.repo)):
+    datasets = {dataset.repo: dataset for dataset in catalog.datasets}
+    for model in sorted(catalog.of(record.agent).models, key=lambda m: (m.published_at, m.repo)):
         merged = with_model(merged, model, datasets.get(model.data[0]), agent_model=agent_model)
     with_status = with_serving_status(merged.record)
     if with_status == merged.record:
@@ -46,10 +52,10 @@ def with_published(record: Record, shelf: Shelf, *, agent_model: str) -> Merged:
 def with_model(
     merged: Merged, model: ModelRepository, dataset: DatasetRepository | None, *, agent_model: str
 ) -> Merged:
-    record, manifest = merged.record, model.told
+    record, manifest = merged.record, model.lineage
     if not manifest:
         return merged.leaving(f"{model.repo}: it has no modelops.json, so no model was published there")
-    if not is_for(manifest, record.agent, agent_model):
+    if not names_agent(manifest, record.agent, agent_model):
         owner = manifest.get("agent_model") or f"agent {manifest.get('agent')}"
         return merged.leaving(f"{model.repo}: its modelops.json names {owner}")
     version = str(manifest.get("version") or "")
@@ -106,7 +112,7 @@ def with_completed(merged: Merged, model: ModelRepository, *, version: str) -> M
 
     Older models do not name their run.
     """
-    record, manifest = merged.record, model.told
+    record, manifest = merged.record, model.lineage
     identity, name = str(manifest.get("identity") or ""), str(manifest.get("name") or "")
     if not identity or not name or identity in record.completed:
         return merged
@@ -139,7 +145,7 @@ def with_serving_status(record: Record) -> Record:
 
 def entry_of(model: ModelRepository, dataset: DatasetRepository | None, *, version: str) -> RegistryEntry:
     """The entry that the operator would have written for the model, without cost and scores."""
-    manifest = model.told
+    manifest = model.lineage
     data, method = data_of(model, dataset), str(manifest.get("method") or "")
     config = manifest.get("config")
     config = dict(config) if isinstance(config, dict) else {}
@@ -151,7 +157,7 @@ def entry_of(model: ModelRepository, dataset: DatasetRepository | None, *, versi
         "dataset": {
             "repo": model.data[0],
             "revision": model.data[1],
-            "digest": str(data.get("digest") or model.data_digest),
+            "digest": str(data.get("digest") or model.dataset_digest),
             "as_of": str(data.get("as_of") or ""),
         },
         "prompt": str(data.get("prompt") or ""),

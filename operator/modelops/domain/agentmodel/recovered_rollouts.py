@@ -7,7 +7,7 @@ from datetime import datetime
 from modelops.api.v1alpha1.rollout import CandidateStatus, Rollout, RolloutPhase
 from modelops.domain.money import micro
 from modelops.domain.reasons import RolloutReason
-from modelops.domain.record import Active, Completed, Record, Reservation, Target
+from modelops.domain.record import ActiveRollout, Completed, Record, Reservation, Target
 from modelops.domain.rollout.status import TERMINAL
 from modelops.domain.versions import release_version
 
@@ -45,7 +45,7 @@ def with_rollout(record: Record, identity: str, rollout: Rollout) -> Record:
     if status.started_at is None or status.candidate is None or record.active is not None:
         return record
     candidate = record.served.get(status.candidate.version) or target_of(status.candidate)
-    active = Active(uid=meta.uid, name=meta.name, digest=identity, candidate=candidate)
+    active = ActiveRollout(uid=meta.uid, name=meta.name, digest=identity, candidate=candidate)
     allocated = {**record.allocated, candidate.version: record.allocated.get(candidate.version, {})}
     return with_reservation(record.with_(active=active, allocated=allocated), rollout, status.started_at)
 

@@ -1,4 +1,4 @@
-"""agents.yaml: what an agent is served by, and the routing block of a rollout. Pure text in, text out."""
+"""agents.yaml: the model that serves each agent, and the routing block of a rollout. Text in, text out; no I/O."""
 
 from modelops.domain.agentsfile.editing import (
     KEEP,

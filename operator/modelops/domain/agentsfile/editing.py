@@ -1,4 +1,4 @@
-"""Edits of agents.yaml that leave every other byte alone, and prove it by reading the result."""
+"""Edits of agents.yaml that change no other byte. Each edit is verified by reading its result."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Final, Literal
 
 from modelops.domain.agentsfile.entry import AgentEntry, CanaryTarget, RolloutMark, RoutingBlock, StableTarget
 from modelops.domain.agentsfile.errors import AgentsFileError, UneditableAgentsFile, UnknownAgent
+from modelops.domain.agentsfile.formatting import Scalar, Value, block_lines, flow_text
 from modelops.domain.agentsfile.reading import agent_names, agents_node, read_entry
 from modelops.domain.agentsfile.splicing import Changes, Splices, change_mapping
 from modelops.domain.agentsfile.tree import Node, read_tree
-from modelops.domain.agentsfile.wording import Scalar, Wanted, block_lines, flow_text
 
 
 class Keep(Enum):
-    """`KEEP`: leave that part of the entry as it is."""
+    """`KEEP` leaves a part of the entry unchanged."""
 
     KEEP = "keep"
 
@@ -28,7 +28,7 @@ STABLE_KEYS: Final = ("model", "endpoint", "version", "endpoint_url", "api_key_e
 
 
 def parse(text: str, agent: str) -> AgentEntry:
-    """What the file says of an agent. Raises UnknownAgent, MalformedAgentsFile, BadWeight."""
+    """The entry of one agent. Raises UnknownAgent, MalformedAgentsFile, BadWeight."""
     return read_entry(read_tree(text), agent)
 
 
@@ -38,12 +38,12 @@ def agents_in(text: str) -> tuple[str, ...]:
 
 
 def with_routing(text: str, agent: str, block: RoutingBlock | None) -> str:
-    """The file with this routing block, or without one."""
+    """The file with this routing block for the agent, or with none."""
     return edit(text, agent, routing=block)
 
 
 def with_stable(text: str, agent: str, stable: StableTarget) -> str:
-    """The file with these five keys; those that are None go."""
+    """The file with these five keys for the agent; keys that are None are removed."""
     return edit(text, agent, stable=stable)
 
 
@@ -57,22 +57,22 @@ def edit(
 ) -> str:
     """The file with an agent's entry changed, in one step.
 
-    Lines that need no change stay as they are, byte for byte: comments, order, quotes, line ends, other keys
-    and other agents. An agent that is not in the file is added with `create`. Raises UnknownAgent,
-    MalformedAgentsFile, and UneditableAgentsFile where the change would reach further than this entry.
+    Lines that need no change stay the same, byte for byte: comments, order, quotes, line ends, other keys and other
+    agents. With `create`, an agent that is not in the file is added. Raises UnknownAgent, MalformedAgentsFile, and
+    UneditableAgentsFile where the edit would also change other parts of the file.
     """
-    changes: dict[str, Wanted | None] = {}
+    changes: dict[str, Value | None] = {}
     if stable is not KEEP:
         changes.update({name: getattr(stable, name) for name in STABLE_KEYS})
     if routing is not KEEP:
-        changes["routing"] = None if routing is None else _block(routing)
+        changes["routing"] = None if routing is None else _routing_values(routing)
     before = read_tree(text)
-    edited = _edited(text, before, agent, changes, create=create)
-    _prove(before, edited, agent, stable, routing)
+    edited = _apply(text, before, agent, changes, create=create)
+    _verify(before, edited, agent, stable, routing)
     return edited
 
 
-def _edited(text: str, root: Node, agent: str, changes: Changes, *, create: bool) -> str:
+def _apply(text: str, root: Node, agent: str, changes: Changes, *, create: bool) -> str:
     first = text.find("\n")
     newline = "\r\n" if first > 0 and text[first - 1] == "\r" else "\n"
     unfinished = bool(text) and not text.endswith("\n")
@@ -84,7 +84,7 @@ def _edited(text: str, root: Node, agent: str, changes: Changes, *, create: bool
     if entry is None:
         _add(splices, root, agent, _present(changes))
     elif entry.kind == "mapping" and entry.pairs:
-        pair = agents.own(agent) if agents else None
+        pair = agents.written_pair(agent) if agents else None
         if pair is None or pair[1] is not entry:
             raise UneditableAgentsFile(
                 f"agents.{agent} in agents.yaml is an alias or merged in (line {entry.line}): write it out"
@@ -96,8 +96,8 @@ def _edited(text: str, root: Node, agent: str, changes: Changes, *, create: bool
     return edited[: -len(newline)] if unfinished else edited
 
 
-def _add(splices: Splices, root: Node, agent: str, entry: Mapping[str, Wanted]) -> None:
-    pair = root.own("agents")
+def _add(splices: Splices, root: Node, agent: str, entry: Mapping[str, Value]) -> None:
+    pair = root.written_pair("agents")
     if pair is not None and pair[1].kind == "mapping":
         change_mapping(splices, pair[1], {agent: entry}, order=(agent,))
     elif pair is not None or (root.kind == "mapping" and root.pairs):
@@ -109,12 +109,12 @@ def _add(splices: Splices, root: Node, agent: str, entry: Mapping[str, Wanted]) 
         splices.replace(end, end, splices.lines(block_lines("agents", {agent: entry}, indent=0)))
 
 
-def _present(changes: Changes) -> dict[str, Wanted]:
-    return {key: wanted for key, wanted in changes.items() if wanted is not None}
+def _present(changes: Changes) -> dict[str, Value]:
+    return {key: new_value for key, new_value in changes.items() if new_value is not None}
 
 
-def _block(block: RoutingBlock) -> Mapping[str, Wanted]:
-    written: dict[str, Wanted] = {
+def _routing_values(block: RoutingBlock) -> Mapping[str, Value]:
+    written: dict[str, Value] = {
         "generation": block.generation,
         "salt": block.salt,
         "rollout": _scalars(block.rollout),
@@ -126,26 +126,26 @@ def _block(block: RoutingBlock) -> Mapping[str, Wanted]:
     return written
 
 
-def _scalars(values: RolloutMark | CanaryTarget) -> dict[str, Wanted]:
+def _scalars(values: RolloutMark | CanaryTarget) -> dict[str, Value]:
     found: dict[str, Scalar | None] = {item.name: getattr(values, item.name) for item in fields(values)}
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _prove(
+def _verify(
     before: Node, edited: str, agent: str, stable: StableTarget | _Kept, routing: RoutingBlock | _Kept | None
 ) -> None:
-    """Raises UneditableAgentsFile unless the result says what was asked for, and nothing else differently."""
+    """Raises UneditableAgentsFile unless the result has the requested values and everything else is unchanged."""
     try:
         after = read_tree(edited)
         entry = read_entry(after, agent)
-        same = _everything_else(before, agent) == _everything_else(after, agent)
+        same = _fingerprints_of_the_rest(before, agent) == _fingerprints_of_the_rest(after, agent)
     except AgentsFileError as error:
         raise UneditableAgentsFile(_advice(agent, str(error))) from error
     stable_as_asked = stable is KEEP or entry.stable == (None if stable == StableTarget() else stable)
     if not stable_as_asked or (routing is not KEEP and entry.routing != routing):
-        raise UneditableAgentsFile(_advice(agent, "the result would say something else"))
+        raise UneditableAgentsFile(_advice(agent, "the result would have other values"))
     if not same:
-        raise UneditableAgentsFile(_advice(agent, "the change would reach other parts of the file"))
+        raise UneditableAgentsFile(_advice(agent, "the edit would change other parts of the file"))
 
 
 def _advice(agent: str, why: str) -> str:
@@ -155,20 +155,20 @@ def _advice(agent: str, why: str) -> str:
     )
 
 
-def _everything_else(root: Node, agent: str) -> dict[tuple[str, ...], int]:
-    """A fingerprint of each part that an edit of `agent` must not touch."""
-    seen: dict[int, int] = {}
+def _fingerprints_of_the_rest(root: Node, agent: str) -> dict[tuple[str, ...], int]:
+    """A fingerprint of each part of the file that an edit of `agent` must not change."""
+    known: dict[int, int] = {}
     parts: dict[tuple[str, ...], int] = {}
     for key, value in root.pairs:
         if key.value == "agents":
             continue
-        parts["", str(key.value)] = value.fingerprint(seen)
+        parts["", str(key.value)] = value.fingerprint(known)
     agents = agents_node(root)
     for key, value in agents.pairs if agents else []:
         if key.value != agent:
-            parts["agents", str(key.value)] = value.fingerprint(seen)
+            parts["agents", str(key.value)] = value.fingerprint(known)
             continue
         for name, inner in value.resolved().pairs:
             if name.value not in (*STABLE_KEYS, "routing"):
-                parts["agents", agent, str(name.value)] = inner.fingerprint(seen)
+                parts["agents", agent, str(name.value)] = inner.fingerprint(known)
     return parts

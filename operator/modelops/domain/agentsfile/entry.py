@@ -10,7 +10,7 @@ RolloutState = Literal["Progressing", "Promoted", "Aborted"]
 
 @dataclass(frozen=True, slots=True)
 class StableTarget:
-    """The mission's five keys: what serves the agent. None: not in the file."""
+    """The five keys of an agent's entry that say which model serves it. None: the key is not in the file."""
 
     model: str | None = None
     endpoint: str | None = None
@@ -42,7 +42,7 @@ class CanaryTarget:
 
 @dataclass(frozen=True, slots=True)
 class RolloutMark:
-    """Which rollout wrote the block, and how far it was."""
+    """The rollout that wrote the block, and the step that it had reached."""
 
     uid: str
     step: int
@@ -51,7 +51,7 @@ class RolloutMark:
 
 @dataclass(frozen=True, slots=True)
 class RoutingBlock:
-    """`routing` of one agent. `salt` is the rollout's uid; `canary_until` an RFC 3339 instant, as written."""
+    """`routing` of one agent. `salt` is the rollout's uid, `canary_until` an RFC 3339 time as the file has it."""
 
     generation: int
     salt: str
@@ -66,18 +66,18 @@ class RoutingBlock:
 
     @classmethod
     def aborted(cls, *, uid: str, step: int, generation: int) -> RoutingBlock:
-        """The tombstone: everything on stable."""
+        """The block after an abort: all requests go to stable."""
         return cls(generation=generation, salt=uid, rollout=RolloutMark(uid, step, "Aborted"))
 
     @classmethod
     def promoted(cls, *, uid: str, step: int, generation: int) -> RoutingBlock:
-        """After a promotion: everything on stable, which is now the candidate."""
+        """The block after a promotion: all requests go to stable, which is now the candidate's model."""
         return cls(generation=generation, salt=uid, rollout=RolloutMark(uid, step, "Promoted"))
 
 
 @dataclass(frozen=True, slots=True)
 class AgentEntry:
-    """What the file says of one agent; None: nothing (no model, no routing)."""
+    """The entry of one agent. `stable` and `routing` are None where the file has no such keys."""
 
     stable: StableTarget | None = None
     routing: RoutingBlock | None = None

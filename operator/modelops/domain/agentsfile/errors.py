@@ -1,12 +1,12 @@
-"""What can be wrong with an agents.yaml. Every message names the place and the remedy."""
+"""Errors of an agents.yaml. Every message names the place and the remedy."""
 
 
 class AgentsFileError(ValueError):
-    """An agents.yaml that cannot be used as asked."""
+    """Base class: the agents.yaml cannot be read or edited as requested."""
 
 
 class MalformedAgentsFile(AgentsFileError):
-    """Not YAML, or not the agreed form. `line` and `column` count from 1."""
+    """The file is not YAML or does not have the expected structure. `line` and `column` count from 1."""
 
     def __init__(self, problem: str, *, line: int, column: int) -> None:
         super().__init__(f"agents.yaml, line {line}, column {column}: {problem}")
@@ -16,11 +16,11 @@ class MalformedAgentsFile(AgentsFileError):
 
 
 class BadWeight(MalformedAgentsFile):
-    """A weight that is not an integer from 0 to 100."""
+    """A canary weight is not an integer from 0 to 100."""
 
 
 class UnknownAgent(AgentsFileError):
-    """The file has no such agent; `known` are those it has."""
+    """The file does not have this agent; `known` are the agents that it has."""
 
     def __init__(self, agent: str, known: tuple[str, ...]) -> None:
         has = f"it has {', '.join(known)}" if known else "it has none"
@@ -32,4 +32,4 @@ class UnknownAgent(AgentsFileError):
 
 
 class UneditableAgentsFile(AgentsFileError):
-    """The change cannot be made without touching what is not ours, such as a shared anchor."""
+    """The edit would also change other parts of the file, such as a shared anchor."""

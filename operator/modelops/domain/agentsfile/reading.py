@@ -1,4 +1,4 @@
-"""From the tree to one agent's entry, with the place of everything that is wrong."""
+"""Reads one agent's entry from the YAML tree. Every error names line and column."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def agent_names(agents: Node | None) -> tuple[str, ...]:
 
 
 def read_entry(root: Node, agent: str) -> AgentEntry:
-    """What the file says of an agent. Raises UnknownAgent, MalformedAgentsFile, BadWeight."""
+    """The entry of one agent. Raises UnknownAgent, MalformedAgentsFile, BadWeight."""
     agents = agents_node(root)
     entry = agents.get(agent) if agents else None
     if entry is None:

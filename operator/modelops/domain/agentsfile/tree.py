@@ -1,7 +1,7 @@
-"""YAML as a tree that knows where each part is in the text.
+"""A YAML tree in which every node knows its place in the text.
 
-Built from ruamel.yaml's events: unlike its round-trip mode this keeps the exact place of every scalar, so
-that an edit can replace a few characters and leave all other bytes alone.
+It is built from ruamel.yaml's events. Unlike ruamel.yaml's round-trip mode, this keeps the exact place of every
+scalar, so an edit can replace a few characters and leave all other bytes unchanged.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ MERGE_KEY = "<<"
 class Node:
     """A part of the document: `text[start:end]`; `line` and `column` count from 1.
 
-    `value` is a scalar's (str, int, float, bool or None; a timestamp stays text). An alias has its `target`.
-    `last` is the end of the last thing inside, before comments and blank lines that follow.
+    `value` is the value of a scalar: str, int, float, bool or None; a timestamp stays text. `target` is the node that
+    an alias refers to. `last` is the end of the last content, before comments and blank lines that follow.
     """
 
     kind: Kind
@@ -52,7 +52,7 @@ class Node:
 
     @property
     def last(self) -> int:
-        """Where the content ends."""
+        """Index at which the content ends."""
         if self.kind == "mapping" and not self.flow and self.pairs:
             return self.pairs[-1][1].last
         if self.kind == "sequence" and not self.flow and self.items:
@@ -60,16 +60,16 @@ class Node:
         return self.end
 
     def resolved(self) -> Node:
-        """The node itself, or what an alias stands for."""
+        """The node itself, or the node that an alias refers to."""
         return self.target.resolved() if self.target else self
 
-    def own(self, key: str) -> tuple[Node, Node] | None:
-        """The pair written here under `key`; merged-in pairs do not count."""
+    def written_pair(self, key: str) -> tuple[Node, Node] | None:
+        """The pair that is written here under `key`. Pairs from a merge key do not count."""
         return next((pair for pair in self.pairs if pair[0].value == key), None)
 
     def get(self, key: str) -> Node | None:
         """The value under `key`, aliases and merge keys followed."""
-        pair = self.own(key)
+        pair = self.written_pair(key)
         if pair:
             return pair[1].resolved()
         for merged in self._merged():
@@ -78,31 +78,31 @@ class Node:
         return None
 
     def _merged(self) -> Iterator[Node]:
-        pair = self.own(MERGE_KEY)
+        pair = self.written_pair(MERGE_KEY)
         if pair:
             value = pair[1].resolved()
             yield from (node.resolved() for node in (value.items if value.kind == "sequence" else [value]))
 
-    def fingerprint(self, seen: dict[int, int] | None = None) -> int:
-        """Equal for equal content, wherever it stands; each anchored part is looked at once."""
-        seen = {} if seen is None else seen
-        if id(self) not in seen:
-            seen[id(self)] = 0
-            seen[id(self)] = hash((self.kind, *self._content(seen)))
-        return seen[id(self)]
+    def fingerprint(self, known: dict[int, int] | None = None) -> int:
+        """A hash that is equal for equal content, wherever it is in the file. Each anchored part is hashed once."""
+        known = {} if known is None else known
+        if id(self) not in known:
+            known[id(self)] = 0
+            known[id(self)] = hash((self.kind, *self._content(known)))
+        return known[id(self)]
 
-    def _content(self, seen: dict[int, int]) -> tuple[object, ...]:
+    def _content(self, known: dict[int, int]) -> tuple[object, ...]:
         if self.kind == "alias" and self.target:
-            return (self.target.fingerprint(seen),)
+            return (self.target.fingerprint(known),)
         if self.kind == "mapping":
-            return tuple((key.fingerprint(seen), value.fingerprint(seen)) for key, value in self.pairs)
+            return tuple((key.fingerprint(known), value.fingerprint(known)) for key, value in self.pairs)
         if self.kind == "sequence":
-            return tuple(item.fingerprint(seen) for item in self.items)
+            return tuple(item.fingerprint(known) for item in self.items)
         return (type(self.value).__name__, repr(self.value))
 
 
 def read_tree(text: str) -> Node:
-    """The document's root, a null scalar for an empty text. Raises MalformedAgentsFile."""
+    """The root of the document; a null scalar for an empty text. Raises MalformedAgentsFile."""
     try:
         return _Reader().read(text)
     except MalformedAgentsFile:
@@ -111,10 +111,14 @@ def read_tree(text: str) -> Node:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         tab = "'\\t'" in (error.problem or "")
-        problem = "a tab; use spaces" if tab else f"{error.problem or 'not YAML'}; correct the file"
+        problem = (
+            "a tab is used for indentation; use spaces"
+            if tab
+            else f"{error.problem or 'not YAML'}; correct the file"
+        )
         raise MalformedAgentsFile(problem, line=line, column=column) from error
     except RecursionError as error:
-        raise MalformedAgentsFile("nested too deeply", line=1, column=1) from error
+        raise MalformedAgentsFile("the file is nested too deeply", line=1, column=1) from error
     except (YAMLError, ValueError) as error:
         problem = f"cannot be read as YAML 1.2: {error}; correct the file"
         raise MalformedAgentsFile(problem, line=1, column=1) from error
@@ -174,7 +178,7 @@ class _Reader:
             if key.kind == "scalar":
                 name = (type(key.value).__name__, repr(key.value))
                 if name in keys:
-                    self._fail(key, f"the key {key.value!r} is there twice; keep one")
+                    self._fail(key, f"the key {key.value!r} appears twice; keep one of them")
                 keys.add(name)
             node.pairs.append((key, self._node(next(self._events))))
 

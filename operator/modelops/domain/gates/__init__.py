@@ -1,1 +1,1 @@
-"""Gates: what the numbers of an evaluation prove, and what they do not."""
+"""Gates: statistics that decide whether an evaluation passes, fails or is inconclusive."""

@@ -1,4 +1,4 @@
-"""What 1,000 tokens cost, from bills or from an hourly price."""
+"""The price of 1,000 tokens, from bills or from an hourly price."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from decimal import Decimal
 
 
 def busy_seconds(calls: Iterable[tuple[float, float]]) -> float:
-    """How long at least one of the calls (start, end) was under way."""
+    """Seconds during which at least one of the calls (start, end) was running."""
     total, until = 0.0, float("-inf")
     for start, end in sorted(calls):
         total += max(0.0, end - max(start, until))
@@ -18,10 +18,10 @@ def busy_seconds(calls: Iterable[tuple[float, float]]) -> float:
 def per_1k_tokens(
     *, billed_usd: Decimal | None, usd_per_hour: Decimal | None, busy: float, tokens: int
 ) -> Decimal | None:
-    """US dollars per 1,000 tokens, or None where it cannot be known.
+    """US dollars per 1,000 tokens; None where neither a bill nor an hourly price is known.
 
-    A bill is taken as it is. Without one, an endpoint costs its hourly price for the `busy` seconds: the
-    figure holds at the load of this evaluation, and is higher where the endpoint idles.
+    With a bill, the price is the bill divided by the tokens. Without one, an endpoint costs its hourly price for the
+    `busy` seconds. That price holds at the load of this evaluation; an endpoint that is idle at times costs more.
     """
     if tokens <= 0:
         return None

@@ -10,15 +10,17 @@ from modelops.domain.gates.tango import Interval
 
 
 def interval(differences: Sequence[float], *, alpha: float) -> Interval:
-    """Student's interval over examples (not over answers: those of one example are not independent).
+    """Student's interval over the examples. Answers to one example are not independent, so they are not counted.
 
-    Each end is a one-sided bound at `alpha`. It is never narrower than Tango's is without any discordant
-    pair, z^2 / (n + z^2): differences that do not vary prove little when there are few. Raises ValueError
-    below 2.
+    Each end is a one-sided bound at `alpha`. The half-width is at least z^2 / (n + z^2), which is the half-width of
+    Tango's interval without discordant pairs: a few differences that do not vary prove little.
+
+    Raises:
+        ValueError: there are fewer than 2 examples.
     """
     n = len(differences)
     if n < 2:
-        raise ValueError(f"{n} examples have no spread; at least 2 are needed")
+        raise ValueError(f"an interval needs at least 2 examples, not {n}")
     z = NormalDist().inv_cdf(1 - alpha)
     half = max(student_quantile(1 - alpha, n - 1) * stdev(differences) / math.sqrt(n), z * z / (n + z * z))
     middle = fmean(differences)

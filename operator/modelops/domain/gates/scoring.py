@@ -1,4 +1,4 @@
-"""How good one answer is against its target, 0 to 1."""
+"""The score of one answer compared with its target, from 0 to 1."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def score(scorer: ScorerType, *, answer: str, target: str) -> float:
 
 
 def token_f1(answer: str, target: str) -> float:
-    """Harmonic mean of precision and recall of lower-case word tokens (SQuAD's F1, articles kept)."""
-    said, wanted = (Counter(_TOKENS.findall(text.lower())) for text in (answer, target))
-    shared = (said & wanted).total()
-    return 2 * shared / (said.total() + wanted.total()) if shared else 0.0
+    """Harmonic mean of precision and recall of lower-case word tokens: SQuAD's F1, but articles count."""
+    answered, expected = (Counter(_TOKENS.findall(text.lower())) for text in (answer, target))
+    shared = (answered & expected).total()
+    return 2 * shared / (answered.total() + expected.total()) if shared else 0.0
 
 
 def _same_json(answer: str, target: str) -> bool:

@@ -1,8 +1,8 @@
 """Tango's score interval for the difference of paired proportions.
 
 T. Tango, "Equivalence test and confidence interval for the difference in proportions for the paired-sample
-design", Statistics in Medicine 17 (1998) 891-908. It keeps its error rate at small n and with no discordant
-pairs at all, where Wald's interval and the bootstrap have width zero and let everything pass.
+design", Statistics in Medicine 17 (1998) 891-908. It keeps its error rate at small n and without any
+discordant pair. There Wald's interval and the bootstrap have width zero, so every candidate would pass.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from statistics import NormalDist
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pairs:
-    """Paired outcomes: `gained` succeeded with the candidate only, `lost` with the baseline only, of `n`.
+    """Outcomes of `n` pairs: `gained` succeeded only with the candidate, `lost` only with the baseline.
 
-    Raises ValueError for counts that no pairs can have.
+    Raises ValueError for counts that `n` pairs cannot have.
     """
 
     n: int
@@ -25,7 +25,7 @@ class Pairs:
 
     def __post_init__(self) -> None:
         if self.n < 1 or min(self.gained, self.lost) < 0 or self.gained + self.lost > self.n:
-            raise ValueError(f"no pairs have these counts: {self}")
+            raise ValueError(f"these counts are not possible for paired outcomes: {self}")
 
     @property
     def difference(self) -> float:
@@ -35,14 +35,14 @@ class Pairs:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A confidence interval; each end is a one-sided bound at half of what is left out."""
+    """A confidence interval. Each end is a one-sided bound with half of the error probability."""
 
     low: float
     high: float
 
 
 def interval(pairs: Pairs, *, alpha: float) -> Interval:
-    """Both ends are one-sided bounds at `alpha`, so 0.05 gives a two-sided interval of 90 %."""
+    """The interval whose ends are one-sided bounds at `alpha`, so 0.05 gives a two-sided interval of 90 %."""
     quantile = NormalDist().inv_cdf(1 - alpha)
     return Interval(
         low=_crossing(pairs, quantile, outside=-1.0),
@@ -65,14 +65,14 @@ def score(pairs: Pairs, difference: float) -> float:
 
 
 def mcnemar_p(pairs: Pairs) -> float:
-    """McNemar's exact two-sided p: how likely so uneven a split is where gains and losses are alike."""
+    """McNemar's exact two-sided p-value: the probability of a split at least this uneven if both models are equal."""
     discordant = pairs.gained + pairs.lost
     tail = sum(math.comb(discordant, k) for k in range(min(pairs.gained, pairs.lost) + 1))
     return min(1.0, 2 * tail / (1 << discordant))
 
 
 def _crossing(pairs: Pairs, level: float, *, outside: float) -> float:
-    """Where the score, which falls with the difference, passes `level` between `outside` and the estimate."""
+    """The difference between `outside` and the estimate at which the score, which decreases, reaches `level`."""
     inside = pairs.difference
     if inside == outside:
         return outside

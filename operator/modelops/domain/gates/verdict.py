@@ -1,4 +1,4 @@
-"""What an interval proves: pass, fail, or neither."""
+"""The verdict of a gate: an interval proves that the candidate passes, that it fails, or neither."""
 
 from __future__ import annotations
 
@@ -17,21 +17,24 @@ class Verdict(StrEnum):
 
     @property
     def recommendation(self) -> str:
-        """deploy, reject or review: the word that people and tools are shown."""
+        """`deploy`, `reject` or `review`, as reports and the registry show it."""
         return {"pass": "deploy", "fail": "reject", "inconclusive": "review"}[self.value]
 
 
-def evaluate(found: Interval, *, goal: Goal, margin: float) -> Verdict:
-    """The verdict on a difference (candidate minus baseline) that lies in `found`; all are fractions.
+def evaluate(interval: Interval, *, goal: Goal, margin: float) -> Verdict:
+    """The verdict for the confidence interval of a difference, candidate minus baseline. All values are fractions.
 
-    Not inferior: passes when even the low end is above -margin, fails when even the high end is below it.
-    Superior: the same around zero. Raises ValueError for a margin below 0 or above 1.
+    For non-inferiority the threshold is -margin, for superiority it is 0. The verdict is PASS where the whole interval
+    is above the threshold, FAIL where the whole interval is below it, and otherwise INCONCLUSIVE.
+
+    Raises:
+        ValueError: the margin is below 0 or above 1.
     """
     if not 0 <= margin <= 1:
         raise ValueError(f"margin {margin} is not between 0 and 1")
-    line = -margin if goal is Goal.NON_INFERIOR else 0.0
-    if found.low > line:
+    threshold = -margin if goal is Goal.NON_INFERIOR else 0.0
+    if interval.low > threshold:
         return Verdict.PASS
-    if found.high < line:
+    if interval.high < threshold:
         return Verdict.FAIL
     return Verdict.INCONCLUSIVE

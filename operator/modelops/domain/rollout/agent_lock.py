@@ -10,7 +10,7 @@ from modelops.api.v1alpha1.rollout import CandidateStatus, RolloutPhase
 from modelops.domain.money import dollars
 from modelops.domain.plan import Plan, WriteFinalizers, WriteRecord
 from modelops.domain.reasons import RolloutReason
-from modelops.domain.record import Active, Record
+from modelops.domain.record import ActiveRollout, Record
 from modelops.domain.rollout.abort import released_record
 from modelops.domain.rollout.actions import RolloutPlan
 from modelops.domain.rollout.candidate import ResolvedCandidate, resolve_candidate
@@ -67,7 +67,9 @@ def lock_agent(state: State, candidate: ResolvedCandidate, cost: EndpointCost) -
 def locked_record(state: State, candidate: ResolvedCandidate, cost: EndpointCost) -> Record:
     """The record that names this rollout as the active one."""
     target, record = candidate.target, state.require_record()
-    active = Active(uid=state.uid, name=state.rollout.metadata.name, digest=state.identity, candidate=target)
+    active = ActiveRollout(
+        uid=state.uid, name=state.rollout.metadata.name, digest=state.identity, candidate=target
+    )
     record = with_endpoint_reserved(state, record.with_(active=active), target, cost)
     if candidate.unversioned:
         record = record.with_(allocated={**record.allocated, target.version: {}})

@@ -14,7 +14,7 @@ from math import sqrt
 
 from modelops.api.v1alpha1.rollout import Analysis
 from modelops.domain.reasons import RolloutReason
-from modelops.ports import Track
+from modelops.ports import TrackCounters
 
 Z99 = 2.326
 MIN_ERRORS = 3
@@ -49,7 +49,7 @@ def wilson_lower(errors: int, requests: int, z: float = Z99) -> float:
     )
 
 
-def analyze(stable: Track, canary: Track, limits: Analysis) -> AnalysisResult:
+def analyze(stable: TrackCounters, canary: TrackCounters, limits: Analysis) -> AnalysisResult:
     """Checks for a breach first, then for enough requests: a canary without requests is never healthy."""
     lower = wilson_lower(canary.errors, canary.requests) * 100
     usual = 100 * stable.errors / stable.requests if stable.requests else 0.0

@@ -25,7 +25,7 @@ from modelops.domain.rollout.analysis import AnalysisResult, Health, analyze
 from modelops.domain.rollout.promotion import promote
 from modelops.domain.rollout.state import State, same_target
 from modelops.domain.rollout.status import status_steps, wait_in_phase, with_phase
-from modelops.ports import Track
+from modelops.ports import TrackCounters
 
 SETTLE_SECONDS: Final = 15.0
 """Agents report every 5 s, and a report counts for 15 s: a shorter wait is not written to the status."""
@@ -224,7 +224,7 @@ def summarize_analysis(state: State, result: AnalysisResult | None, healthy_seco
     """The reports and the verdict as the status has them."""
     reports = state.reports
 
-    def track(of: Track) -> TrackSummary:
+    def track(of: TrackCounters) -> TrackSummary:
         return TrackSummary(requests=of.requests, errors=of.errors, latency_p95_milliseconds=of.p95_ms)
 
     return AnalysisStatus(

@@ -13,7 +13,7 @@ from modelops.domain.facts import UNSEEN, Outage, Unseen
 from modelops.domain.plan import Plan
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.record import Target
-from modelops.domain.refusals import Given, told
+from modelops.domain.refusals import RefusalContext, refusal_message
 from modelops.domain.rollout.abort import latch_abort
 from modelops.domain.rollout.actions import (
     EvaluationProgram,
@@ -85,23 +85,25 @@ def report_failed_program(
 ) -> RolloutPlan:
     """Retries later if a service did not answer; ends the rollout if its dataset, prompt or keys cannot be used."""
     if not result.get("transient"):
-        return latch_abort(state, RolloutReason.EvaluationRefused, told(result, refusal_context(state)))
+        return latch_abort(
+            state, RolloutReason.EvaluationRefused, refusal_message(result, refusal_context(state))
+        )
     message = str(result.get("message", ""))
     plan = wait_in_phase(state, phase, RolloutReason.LangSmithUnavailable, message, after=RETRY_SECONDS)
     retry = RetryProgram(program=program, after=RETRY_SECONDS)
     return Plan(steps=(*plan.steps, retry), requeue_after=RETRY_SECONDS)
 
 
-def refusal_context(state: State) -> Given:
+def refusal_context(state: State) -> RefusalContext:
     """The fields that a refusal's message names."""
     meta, agent = state.rollout.metadata, state.rollout.spec.agent_model_ref.name
     dataset = evaluation_dataset(state)
-    return Given(
+    return RefusalContext(
         agent_model=agent,
         dataset=f"spec.evaluation.dataset {dataset} of Rollout {meta.name}"
         if state.rollout.spec.evaluation.dataset
         else f"spec.langsmith.evaluationDataset {dataset} of AgentModel {agent}",
-        again="a new rollout",
+        new_object="a new rollout",
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from modelops.api.v1alpha1.agentmodel import EndpointRole
 from modelops.api.v1alpha1.rollout import RolloutPhase
 from modelops.domain.facts import UNSEEN, Outage
-from modelops.domain.money import dollars, micro, shown
+from modelops.domain.money import display_usd, dollars, micro
 from modelops.domain.plan import Plan
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.record import EndpointEntry, Record, Reservation, Target
@@ -67,13 +67,13 @@ def budget_is_exceeded(state: State, cost: EndpointCost) -> RolloutPlan | None:
     budget, limit, name = agent.spec.budget, state.rollout.spec.max_usd, state.rollout.metadata.name
     if planned > micro(limit):
         message = (
-            f"the evaluation and the canary may cost up to {shown(planned)}, and spec.maxUSD of Rollout {name} is "
-            f"${limit}: raise it in a new rollout, or shorten the pauses"
+            f"the evaluation and the canary may cost up to {display_usd(planned)}, and spec.maxUSD of Rollout {name} "
+            f"is ${limit}: raise it in a new rollout, or shorten the pauses"
         )
         return latch_abort(state, RolloutReason.OverMaxUSD, message)
     if planned > micro(budget.approval_above_usd):
         message = (
-            f"the evaluation and the canary may cost up to {shown(planned)}, which is above "
+            f"the evaluation and the canary may cost up to {display_usd(planned)}, which is above "
             f"spec.budget.approvalAboveUSD ${budget.approval_above_usd} of AgentModel {agent.metadata.name}: raise "
             "that, or shorten the pauses; then create a new rollout"
         )
@@ -81,7 +81,7 @@ def budget_is_exceeded(state: State, cost: EndpointCost) -> RolloutPlan | None:
     left = micro(budget.monthly_usd) - record.committed(f"{state.now:%Y-%m}", state.now)
     if planned > left:
         message = (
-            f"the evaluation and the canary may cost up to {shown(planned)}, and ${dollars(max(0, left))} of "
+            f"the evaluation and the canary may cost up to {display_usd(planned)}, and ${dollars(max(0, left))} of "
             f"spec.budget.monthlyUSD ${budget.monthly_usd} of AgentModel {agent.metadata.name} is left this month "
             "(UTC): raise the budget, shorten the pauses, or wait for the next month; then create a new rollout"
         )
@@ -107,7 +107,7 @@ def with_endpoint_reserved(state: State, record: Record, candidate: Target, cost
     )
     stopping = _entry_of(record, candidate)
     if stopping is not None:
-        record = record.with_spent(stopping, until=state.now)
+        record = record.with_endpoint_cost_booked(stopping, until=state.now)
     reservation = Reservation(
         usd_micro=cost.planned,
         month=f"{state.now:%Y-%m}",

@@ -12,7 +12,7 @@ from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain.agentsfile import AgentEntry, RoutingBlock, StableTarget
 from modelops.domain.established import require_established
 from modelops.domain.facts import UNSEEN, Outage, Unseen
-from modelops.domain.record import Active, Record, Target
+from modelops.domain.record import ActiveRollout, Record, Target
 from modelops.ports import AgentReports, Endpoint, ModelInfo, ProgramState
 
 
@@ -120,7 +120,7 @@ class State:
         """The agent's record, for the steps after `agent_model_is_missing`."""
         return require_established(self.record, "the agent's record")
 
-    def require_active(self) -> Active:
+    def require_active(self) -> ActiveRollout:
         """The entry of the record that locks the agent, for the steps after `ensure_agent_locked`."""
         return require_established(self.require_record().active, "the lock on the agent")
 

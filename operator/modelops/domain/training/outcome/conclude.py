@@ -6,7 +6,7 @@ from typing import Any
 
 from modelops.api.v1alpha1.trainingrun import TrainingRunStatus
 from modelops.domain.conditions import condition_of
-from modelops.domain.money import shown
+from modelops.domain.money import display_usd
 from modelops.domain.plan import Plan, WriteRecord, WriteStatus
 from modelops.domain.reasons import TrainingReason
 from modelops.domain.record import Completed, Record
@@ -79,7 +79,7 @@ def write_completed(state: State, record: Record, done: Completed) -> TrainingPl
     """The write of the record that names the run as completed."""
     cost = record.spent_by(state.uid)
     ended = record.with_(completed={**record.completed, state.identity: done})
-    purpose = f"settle {shown(cost)} of {state.run.metadata.name}"
+    purpose = f"settle {display_usd(cost)} of {state.run.metadata.name}"
     return Plan(steps=(WriteRecord(record=ended, purpose=purpose),), requeue_after=0)
 
 

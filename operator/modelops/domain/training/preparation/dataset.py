@@ -9,7 +9,7 @@ from modelops.api.v1alpha1.trainingrun import PreparedDataset, TrainingPhase
 from modelops.domain.facts import UNSEEN
 from modelops.domain.plan import Plan
 from modelops.domain.reasons import TrainingReason
-from modelops.domain.refusals import told
+from modelops.domain.refusals import refusal_message
 from modelops.domain.training.actions import (
     RetryDataset,
     StartDataset,
@@ -130,7 +130,10 @@ def retry_or_refuse_dataset(state: State, result: Mapping[str, Any]) -> Training
     facts = {"DatasetReady": False}
     if not result.get("transient"):
         return fail_run(
-            state, TrainingReason.DatasetRefused, told(result, refusal_context(state, reason)), facts=facts
+            state,
+            TrainingReason.DatasetRefused,
+            refusal_message(result, refusal_context(state, reason)),
+            facts=facts,
         )
     outage_reason = (
         TrainingReason.LangSmithUnavailable

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from modelops.domain.refusals import Given
+from modelops.domain.refusals import RefusalContext
 from modelops.domain.training.effective_spec import (
     base_model_name,
     training_dataset,
@@ -14,7 +14,7 @@ from modelops.domain.training.naming import dataset_repository
 from modelops.domain.training.state import State
 
 
-def refusal_context(state: State, reason: str) -> Given:
+def refusal_context(state: State, reason: str) -> RefusalContext:
     """The fields and objects that the program's input came from, for its refusals."""
     run, agent = state.run, state.run.spec.agent_model_ref.name
     settings, selection = state.agent_model.spec.langsmith if state.agent_model else None, run.spec.dataset
@@ -24,11 +24,11 @@ def refusal_context(state: State, reason: str) -> Given:
     if selection.as_of and reason == "DatasetVersionNotFound":
         dataset = f"spec.dataset.asOf of TrainingRun {run.metadata.name}"
     held_out = (settings.evaluation_dataset if settings else None) or ""
-    return Given(
+    return RefusalContext(
         agent_model=agent,
         dataset=dataset,
         evaluation_dataset=f"spec.langsmith.evaluationDataset {held_out} of AgentModel {agent}",
-        again="a new run",
+        new_object="a new run",
     )
 
 

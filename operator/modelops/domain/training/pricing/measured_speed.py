@@ -6,7 +6,7 @@ import math
 from typing import Final
 
 from modelops.domain.job_report import JobReport
-from modelops.domain.record import Record, Speeds
+from modelops.domain.record import Record, TrainingSpeeds
 from modelops.domain.training.state import State
 
 MAX_RUNS: Final = 8
@@ -28,9 +28,9 @@ def with_measured_speed(state: State, record: Record) -> Record:
         "method": run.spec.method.value,
         "base_model": run.base_model,
     }
-    old = next((s for s in record.speeds if s.is_of(**kind)), None)
+    old = next((s for s in record.speeds if s.matches(**kind)), None)
     known = old.tokens_per_second if old else ()
-    new = Speeds(**kind, tokens_per_second=(*known, speed)[-MAX_RUNS:])
+    new = TrainingSpeeds(**kind, tokens_per_second=(*known, speed)[-MAX_RUNS:])
     others = tuple(s for s in record.speeds if s is not old)
     return record.with_(speeds=(*others, new)[-MAX_KINDS:])
 
@@ -55,7 +55,7 @@ def measured_speed(state: State) -> float | None:
 def measured_speeds(record: Record | None, *, method: str, base_model: str) -> dict[str, tuple[float, ...]]:
     """Tokens per second of earlier runs of the method on the base model, by flavor."""
     speeds = record.speeds if record else ()
-    return {s.flavor: s.tokens_per_second for s in speeds if s.is_of(s.flavor, method, base_model)}
+    return {s.flavor: s.tokens_per_second for s in speeds if s.matches(s.flavor, method, base_model)}
 
 
 def _rounded(value: float) -> float:

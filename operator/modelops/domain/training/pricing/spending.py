@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from modelops.api.v1alpha1.meta import ConditionStatus
 from modelops.domain.conditions import condition_of
-from modelops.domain.money import dollars, micro, shown
+from modelops.domain.money import display_usd, dollars, micro
 from modelops.domain.reasons import TrainingReason
 from modelops.domain.training.pricing.cluster_hardware import (
     hardware_field,
@@ -44,12 +44,13 @@ def reason_against_spending(state: State, high: int) -> tuple[TrainingReason, st
     run, spent = state.run, spent_micro_usd(state)
     if spent and spent + high > micro(run.spec.max_usd):
         return TrainingReason.OverMaxUSD, (
-            f"another attempt may cost up to {shown(high)}, earlier attempts cost {shown(spent)}, and spec.maxUSD of "
-            f"TrainingRun {run.metadata.name} is ${run.spec.max_usd}: raise it in a new run, or train on less"
+            f"another attempt may cost up to {display_usd(high)}, earlier attempts cost {display_usd(spent)}, and "
+            f"spec.maxUSD of TrainingRun {run.metadata.name} is ${run.spec.max_usd}: raise it in a new "
+            "run, or train on less"
         )
     if high > micro(run.spec.max_usd):
         return TrainingReason.OverMaxUSD, (
-            f"the training may cost up to {shown(high)} and spec.maxUSD of TrainingRun {run.metadata.name} is "
+            f"the training may cost up to {display_usd(high)} and spec.maxUSD of TrainingRun {run.metadata.name} is "
             f"${run.spec.max_usd}: raise it in a new run, choose a cheaper {hardware_field(run)}, or train on less"
         )
     message = budget_shortage(state, unreserved_micro_usd(state, high))
@@ -75,7 +76,7 @@ def budget_shortage(state: State, high: int) -> str:
     if high <= left:
         return ""
     return (
-        f"up to {shown(high)} is needed and ${dollars(max(0, left))} of spec.budget.monthlyUSD ${monthly} of "
+        f"up to {display_usd(high)} is needed and ${dollars(max(0, left))} of spec.budget.monthlyUSD ${monthly} of "
         f"AgentModel {agent.metadata.name} is left this month (UTC): raise the budget or wait for the next "
         "month, then create a new run"
     )

@@ -8,10 +8,10 @@ from datetime import datetime
 from modelops.api.v1alpha1.approval import Approval
 from modelops.api.v1alpha1.meta import ConditionStatus
 from modelops.api.v1alpha1.trainingrun import Estimate, TrainingPhase
-from modelops.domain.approval import Flaw, flaw, valid_until, wait_ends
+from modelops.domain.approval import ApprovalProblem, approval_deadline, approval_problem, valid_until
 from modelops.domain.conditions import condition_of
 from modelops.domain.digest import digest_of
-from modelops.domain.money import micro, shown
+from modelops.domain.money import display_usd, micro
 from modelops.domain.plan import Announce, Plan, WriteStatus
 from modelops.domain.reasons import TrainingReason
 from modelops.domain.training.actions import StopDataset, TrainingPlan
@@ -47,10 +47,10 @@ def approval_has_expired(state: State) -> TrainingPlan | None:
     if since is None or price_is_fixed(state):
         return None
     seconds = state.settings.approval_seconds
-    if state.now < wait_ends(since, seconds=seconds):
+    if state.now < approval_deadline(since, seconds=seconds):
         return None
     spent = spent_micro_usd(state)
-    cost = f"earlier attempts cost {shown(spent)}" if spent else "nothing was spent"
+    cost = f"earlier attempts cost {display_usd(spent)}" if spent else "nothing was spent"
     message = f"no approval since {format_time(since)}; {cost}: create a new run to ask again"
     return conclude(state, TrainingReason.ApprovalExpired, message)
 
@@ -114,7 +114,7 @@ def ensure_approved(state: State) -> TrainingPlan | None:
         return wait_in_phase(
             state, TrainingPhase.AWAITING_APPROVAL, reason, message, after=after, facts=facts
         )
-    message = f"{approval.approved_by} approved up to {shown(micro(offer.price.high_usd))}"
+    message = f"{approval.approved_by} approved up to {display_usd(micro(offer.price.high_usd))}"
     status = with_phase(
         state, TrainingPhase.SUBMITTING, TrainingReason.Approved, message, facts={"Approved": True}
     )
@@ -144,10 +144,10 @@ def offer_digest(state: State, offer: Offer) -> str:
     return digest_of(DIGEST_FORM, content)
 
 
-def approval_problem_of(state: State, approval: Approval) -> Flaw | None:
+def approval_problem_of(state: State, approval: Approval) -> ApprovalProblem | None:
     """What is wrong with the run's approval; None if it counts."""
     run, agent = state.run, state.require_agent_model()
-    return flaw(
+    return approval_problem(
         approval,
         digest=run.status.approval_digest,
         requested_by=run.spec.requested_by,
@@ -169,10 +169,16 @@ def missing_approval(state: State, offer: Offer) -> tuple[TrainingReason, str]:
 
 def describe_offer(state: State, price: Estimate) -> str:
     """What is asked for, and why it needs an approval."""
-    agent, spent, high = state.require_agent_model(), spent_micro_usd(state), shown(micro(price.high_usd))
+    agent, spent, high = (
+        state.require_agent_model(),
+        spent_micro_usd(state),
+        display_usd(micro(price.high_usd)),
+    )
     cost = f"the training may cost up to {high}"
     if spent:
-        cost = f"attempt {state.attempt} may cost up to {high}, after {shown(spent)} for earlier attempts"
+        cost = (
+            f"attempt {state.attempt} may cost up to {high}, after {display_usd(spent)} for earlier attempts"
+        )
     return (
         f"{cost}, with further attempts up to spec.maxUSD ${state.run.spec.max_usd}; that is above "
         f"spec.budget.approvalAboveUSD ${agent.spec.budget.approval_above_usd} of AgentModel {agent.metadata.name}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from modelops.api.v1alpha1.trainingrun import JobStatus, TrainingPhase
 from modelops.domain.facts import UNSEEN, Outage
-from modelops.domain.money import micro, shown
+from modelops.domain.money import display_usd, micro
 from modelops.domain.plan import Plan, WriteRecord, WriteStatus
 from modelops.domain.reasons import TrainingReason
 from modelops.domain.record import Reservation
@@ -55,7 +55,7 @@ def reserve_and_submit(state: State) -> TrainingPlan:
         return conclude(state, TrainingReason.OverBudget, message)
     is_covered = existing is not None and missing <= 0 and reservation_matches_inputs(state, existing)
     reservation, reserve = (existing, ()) if existing and is_covered else reserve_attempt(state, high)
-    message = f"up to {shown(high)} reserved; submitting to {estimate.flavor}"
+    message = f"up to {display_usd(high)} reserved; submitting to {estimate.flavor}"
     job = first_intent(state)
     status = with_phase(
         state,
@@ -102,7 +102,7 @@ def reserve_attempt(state: State, high: int) -> tuple[Reservation, tuple[WriteRe
         allocated={**record.allocated, version: dict(vars(inputs))},
     )
     return reservation, (
-        WriteRecord(record=covered, purpose=f"reserve {shown(high)} for {run.metadata.name}"),
+        WriteRecord(record=covered, purpose=f"reserve {display_usd(high)} for {run.metadata.name}"),
     )
 
 

@@ -1,4 +1,4 @@
-"""How values are written into YAML: so that YAML 1.1 and 1.2 readers see the same."""
+"""Formats values as YAML that YAML 1.1 and YAML 1.2 parsers read in the same way."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping
 
 Scalar = str | int
-Wanted = Scalar | Mapping[str, "Wanted"]
+Value = Scalar | Mapping[str, "Value"]
 
 STEP = 2
-"""Columns that a new block is indented by."""
+"""Columns of indentation of a new block."""
 
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_./@+-]*(?::[A-Za-z0-9_./@+-]+)*")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -18,7 +18,7 @@ _NOT_TEXT = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "nul
 
 
 def scalar_text(value: Scalar, *, style: str = "") -> str:
-    """A value as YAML. `style` is that of what stood there before: its quotes are kept."""
+    """A value as YAML. `style` is the quote style of the value that it replaces; its quotes are kept."""
     if isinstance(value, int):
         return str(value)
     if style == "'" and value.isprintable():
@@ -29,7 +29,7 @@ def scalar_text(value: Scalar, *, style: str = "") -> str:
 
 
 def _escaped(character: str) -> str:
-    """Inside double quotes. JSON's surrogate pairs are two characters in YAML, so its escapes do not do."""
+    """A character inside double quotes. JSON's escapes are not used: YAML reads a surrogate pair as two characters."""
     if character in '"\\':
         return "\\" + character
     if character.isprintable():
@@ -43,15 +43,15 @@ def _is_plain(value: str) -> bool:
     return any(form.fullmatch(value) for form in (_WORD, _UUID, _INSTANT))
 
 
-def flow_text(value: Wanted) -> str:
-    """A value on one line."""
+def flow_text(value: Value) -> str:
+    """A value in flow style, on one line."""
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{key}: {flow_text(inner)}" for key, inner in value.items()) + "}"
     return scalar_text(value)
 
 
-def block_lines(key: str, value: Wanted, *, indent: int) -> list[str]:
-    """A pair on lines of its own, without line ends; a mapping is a block, but `rollout` is one line."""
+def block_lines(key: str, value: Value, *, indent: int) -> list[str]:
+    """The lines of a pair, without line endings. A mapping is a block, except `rollout`, which is one line."""
     start = f"{' ' * indent}{key}:"
     if not isinstance(value, Mapping):
         return [f"{start} {scalar_text(value)}"]

@@ -1,0 +1,129 @@
+"""The parts of a record. Their field names are the JSON keys of the ConfigMap, so they never change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+DeploymentStatus = str
+"""`trained | evaluated | rejected | canary_<n>pct | deployed | rolled_back | superseded`."""
+
+PRUNING, PRUNED = "pruning_since", "pruned_at"
+"""Lineage keys of a version: when the removal of its model repository began, and when the repository was deleted."""
+DATA_PRUNING, DATA_PRUNED = "dataset_pruning_since", "dataset_pruned_at"
+"""The same for the repository with its training data."""
+
+
+class RecordPart(BaseModel):
+    """Base of all parts. Unknown keys are ignored, so that an older operator can read a newer record."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Target(RecordPart):
+    """A model that serves the agent, with everything that the agent needs to call it."""
+
+    version: str
+    model: str
+    endpoint: str
+    endpoint_url: str
+    api_key_env: str
+    endpoint_name: str = ""
+    served_model: str = ""
+    revision: str = ""
+    since: str = ""
+    """When it became stable; empty where that is not known."""
+
+
+class Reservation(RecordPart):
+    """Money that is reserved for one attempt of a run, or for one rollout, in micro-USD."""
+
+    usd_micro: int
+    month: str
+    name: str
+    version: str = ""
+    reserved_at: str = ""
+    repo: str = ""
+    """Of a run: its model repository, which holds the claims of its attempts. Empty for a rollout."""
+    account: str = ""
+    """Of a run: the account that is billed for its jobs. Empty for a rollout."""
+
+
+class Settlement(RecordPart):
+    """Money that is booked for one attempt of a run, or for one rollout, in micro-USD."""
+
+    usd_micro: int
+    month: str
+    jobs: tuple[str, ...] = ()
+    version: str = ""
+    """Of a run's attempt: the version that it would have become. The next attempt gets the same version."""
+
+
+class Completed(RecordPart):
+    """A run or rollout that has ended. An object with the same kind, name and spec does nothing again."""
+
+    kind: Literal["TrainingRun", "Rollout"]
+    name: str
+    uid: str
+    outcome: str
+    version: str = ""
+    message: str = ""
+    revision: str = ""
+    finished_at: str = ""
+
+
+class TrainingSpeeds(RecordPart):
+    """Measured speeds of trainings with the same hardware, method and base model."""
+
+    flavor: str
+    method: str
+    base_model: str
+    tokens_per_second: tuple[float, ...] = ()
+    """Tokens per second of each run, the newest run last."""
+
+    def matches(self, flavor: str, method: str, base_model: str) -> bool:
+        """Whether the speeds were measured with this hardware, method and base model."""
+        return (self.flavor, self.method, self.base_model) == (flavor, method, base_model)
+
+
+class ActiveRollout(RecordPart):
+    """The one rollout that may act on the agent. It takes this lock before its first side effect."""
+
+    uid: str
+    name: str
+    digest: str
+    candidate: Target
+    aborting: bool = False
+
+
+class RegistryEntry(RecordPart):
+    """One version in the `history` of `registry.json`."""
+
+    version: str
+    model: str
+    base_model: str
+    training_method: str
+    training_dataset: str
+    eval_dataset: str = ""
+    eval_scores: dict[str, Any] = Field(default_factory=dict)
+    trained_at: str
+    hub_repo: str
+    deployment_status: DeploymentStatus
+    lineage: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def dataset_repository(self) -> str:
+        """The repository with the training data; empty where the lineage does not name one."""
+        found = self.lineage.get("dataset")
+        return str(found.get("repo") or "") if isinstance(found, Mapping) else ""
+
+
+class Current(RecordPart):
+    """The serving model as `current` of `registry.json` shows it."""
+
+    version: str
+    model: str
+    endpoint: str
+    deployed_at: str

@@ -1,0 +1,43 @@
+"""Protocols for everything outside the process that the engine uses; `adapters` implements them."""
+
+from modelops.ports.clock import Clock
+from modelops.ports.endpoints import Endpoint, EndpointRequest, Endpoints
+from modelops.ports.errors import Conflict, Missing, NotLeader, Refused, Unavailable, Uncertain
+from modelops.ports.hub import AttemptClaim, Hub, ModelInfo
+from modelops.ports.jobs import ClusterJobSettings, Credentials, Flavor, Job, JobRequest, Jobs, Trainer
+from modelops.ports.kubernetes import Json, Kube, Resource
+from modelops.ports.programs import Programs, ProgramState
+from modelops.ports.reports import AgentReports, Reports, TrackCounters
+from modelops.ports.traces import Traces
+
+__all__ = [
+    "AgentReports",
+    "AttemptClaim",
+    "Clock",
+    "ClusterJobSettings",
+    "Conflict",
+    "Credentials",
+    "Endpoint",
+    "EndpointRequest",
+    "Endpoints",
+    "Flavor",
+    "Hub",
+    "Job",
+    "JobRequest",
+    "Jobs",
+    "Json",
+    "Kube",
+    "Missing",
+    "ModelInfo",
+    "NotLeader",
+    "ProgramState",
+    "Programs",
+    "Refused",
+    "Reports",
+    "Resource",
+    "Traces",
+    "TrackCounters",
+    "Trainer",
+    "Unavailable",
+    "Uncertain",
+]

@@ -1,0 +1,54 @@
+"""Reports of the agents' processes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackCounters:
+    """Counters of the stable or canary track since the rollout began, summed over processes.
+
+    Processes that have ended count too. Latencies are in milliseconds.
+    """
+
+    requests: int = 0
+    errors: int = 0
+    fallbacks: int = 0
+    p50_ms: int = 0
+    p95_ms: int = 0
+    tokens: int = 0
+    cost_micro_usd: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentReports:
+    """The current reports of an agent's processes, summed."""
+
+    expected: int
+    """Processes that should report."""
+    heard: int
+    """Processes that do report."""
+    in_sync: int
+    """Processes that reported the requested generation within 15 s."""
+    canary_reachable: int
+    """Processes that can reach the canary."""
+    canary_errors: tuple[str, ...] = ()
+    stable: TrackCounters = field(default_factory=TrackCounters)
+    canary: TrackCounters = field(default_factory=TrackCounters)
+    oldest_seconds: float = 0.0
+    """Age of the oldest report that is used."""
+    newest_seconds: float = 0.0
+    """Age of the newest report."""
+    models_in_use: tuple[str, ...] = ()
+
+
+class Reports(Protocol):
+    """Reports of the agents' processes, which the operator keeps."""
+
+    def summary(
+        self, namespace: str, agent: str, *, generation: int, salt: str, pods: Sequence[str] | None
+    ) -> AgentReports:
+        """The reports of one agent. `pods` are the names of the ready Pods; None: all processes that report count."""
