@@ -119,8 +119,8 @@ async def test_a_better_model_is_trained_evaluated_promoted_and_rolled_back(
     events = await event_messages(env, rollout, last=end)
     story = await kubectl_describe(kubectl, env, f"{ROLLOUT}/second")
     for words in (
-        f"Of 12 held-out examples v1.1.0-rc.1 on {success_percent(verdict['candidate'])} % and v1.0.0 on "
-        f"{success_percent(verdict['baseline'])} % succeed: a difference of ",
+        f"Of 12 held-out examples, v1.1.0-rc.1 succeeds on {success_percent(verdict['candidate'])} % and v1.0.0 "
+        f"succeeds on {success_percent(verdict['baseline'])} %: a difference of ",
         f"Difference Points: {verdict['differencePoints']} Examples: 12 ",
         "Candidates Compared: 1 Dataset Version: ",
         f"Interval Points: {' '.join(verdict['intervalPoints'])} Margin Points: 60 ",

@@ -1,4 +1,4 @@
-"""A repeatable split by whole groups, so that similar examples are never on both sides of it (invariant 11)."""
+"""A repeatable split by whole groups, so that similar examples are never on both sides of it."""
 
 from __future__ import annotations
 

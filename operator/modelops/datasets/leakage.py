@@ -1,4 +1,4 @@
-"""Whether examples of the evaluation dataset would be trained on (invariant 11)."""
+"""Whether examples of the evaluation dataset would be trained on."""
 
 from __future__ import annotations
 
@@ -66,6 +66,6 @@ def _compare(evaluation: DownloadedDataset, index: NearIndex) -> EvaluationInput
     while batch := list(islice(remaining, _AT_ONCE)):
         inputs = [normalise_inputs(example.inputs) for example in batch if isinstance(example.inputs, dict)]
         digests.update(one.digest for one in inputs)
-        near += sum(index.near([one.words for one in inputs]))
+        near += sum(index.has_near_copy([one.words for one in inputs]))
         count += len(batch)
     return EvaluationInputs(frozenset(digests), near, count)

@@ -150,7 +150,7 @@ class NearIndex:
     signatures: Signatures
     boilerplate: npt.NDArray[np.int64]
 
-    def near(self, texts: Sequence[Sequence[str]]) -> list[bool]:
+    def has_near_copy(self, texts: Sequence[Sequence[str]]) -> list[bool]:
         """Whether the index has a near-copy of each text; a text is given by its words."""
         shingles = Shingles()
         shingles.add(texts)

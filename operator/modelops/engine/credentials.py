@@ -32,13 +32,14 @@ class CredentialReader:
     ) -> tuple[Credentials, str]:
         """The agent's tokens, and what is wrong with a Secret; without an agent the installation's own.
 
-        Where a Secret is not usable, the token for Hugging Face is there if what bills can be ended with it: the
-        agent's, or the installation's where the Secret with the agent's is gone.
-        `only_hugging_face`: a job that is under way is followed and stopped whatever the other Secrets say.
+        If the Secret with the Hugging Face token was deleted, the installation's token is returned; it may only end
+        what bills.
+        `only_hugging_face`: no other Secret is read, so that a submitted job is followed and stopped even if another
+        Secret cannot be used.
         """
         if agent is None:
             return (
-                replace(self._installation, borrowed=True),
+                replace(self._installation, is_installation_token=True),
                 ""
                 if self._installation.hugging_face
                 else "the AgentModel is gone and the installation has no token",
@@ -55,7 +56,7 @@ class CredentialReader:
             tokens[kind], problem = await self._secret(namespace, reference, f"spec.secretRefs.{path}")
             first = first or problem
         if not tokens["hugging_face"] and self._is_gone(namespace, refs.hugging_face):
-            return replace(self._installation, borrowed=True), first
+            return replace(self._installation, is_installation_token=True), first
         return (
             Credentials(
                 hugging_face=tokens["hugging_face"],

@@ -1,7 +1,7 @@
 """Executes a plan: step by step, each write conditional on the version that was decided from, until one fails.
 
-Nothing is sent twice. After a definite conflict, and after a lost answer, exactly that object is read live
-into the cache, so that the next decision is made from what is true.
+The executor never sends a write again; only a new decision does. After a definite conflict, and after a lost answer,
+it reads exactly that object live into the cache, so that the next decision is made from its newest version.
 """
 
 from __future__ import annotations

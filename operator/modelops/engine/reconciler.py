@@ -22,7 +22,7 @@ MemoryT = TypeVar("MemoryT", bound="ObjectMemory")
 ActionT = TypeVar("ActionT", bound=Action)
 FactT = TypeVar("FactT", bound=Fact)
 
-MOST_ROUNDS = 32
+MAX_ROUNDS = 32
 PAUSE_SECONDS = 0.5
 """The pause after this many rounds, so that other objects get their turn."""
 
@@ -70,7 +70,7 @@ class Reconciler(ABC, Generic[StateT, ActionT, FactT, MemoryT]):
     async def reconcile(self, namespace: str, name: str) -> float | None:
         """Returns the seconds until the next reconcile if no event comes; None: only events cause one."""
         key = namespace, name
-        for _ in range(MOST_ROUNDS):
+        for _ in range(MAX_ROUNDS):
             context = await self._observe(namespace, name)
             if context is None:
                 self._requeue_backoff.forget(key)
@@ -78,7 +78,7 @@ class Reconciler(ABC, Generic[StateT, ActionT, FactT, MemoryT]):
                 return None
             plan, state = await self._decide_with_facts(context)
             if plan.empty:
-                # Nothing to do, and at once again, would be for ever.
+                # An empty plan with a requeue of 0 would loop for ever.
                 after = PAUSE_SECONDS if plan.requeue_after == 0 else plan.requeue_after
                 return self._requeue_backoff.next_delay(key, after)
             done = await self._execute(plan, state, context)
@@ -123,7 +123,7 @@ class Reconciler(ABC, Generic[StateT, ActionT, FactT, MemoryT]):
         self, action: ActionT, state: StateT, context: ReconcileContext[StateT]
     ) -> Mapping[str, Any] | None:
         """Performs the action, unless it needs the agent's own token and only the installation's is there."""
-        if context.credentials.borrowed and action.authority is Authority.AGENT:
+        if context.credentials.is_installation_token and action.authority is Authority.AGENT:
             name = type(action).__name__
             raise Refused(f"{name} needs the agent's own token: the installation's only ends what bills")
         return await self._perform(action, state, context)

@@ -227,8 +227,8 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
             memory.effect_ms = round((now - memory.tombstoned) * 1000)
         return CanaryMeasurements(
             healthy_seconds=memory.healthy_seconds + self._since_healthy(memory),
-            first_bad_ms=round((now - memory.first_bad) * 1000) if memory.first_bad is not None else None,
-            arrived_ms=round(reports.newest_seconds * 1000) if reports is not None else 0,
+            first_bad_age_ms=round((now - memory.first_bad) * 1000) if memory.first_bad is not None else None,
+            newest_report_age_ms=round(reports.newest_seconds * 1000) if reports is not None else 0,
             write_ms=memory.write_ms,
             listening_seconds=now - self._listening_since,
             effect_ms=memory.effect_ms,

@@ -59,8 +59,9 @@ PROGRAM = "modelops.datasets"
 UNPOLLED_JOB_SECONDS = 5.0
 """Until a job that the shared poller has not read yet is asked for again."""
 PRICE_SECONDS = 60.0
+"""For how many seconds a price list is cached."""
 BASE_SECONDS = 10.0
-"""How old a price list and the head of a base model may be."""
+"""For how many seconds the head of a base model is cached."""
 SHARED_VARIABLES = ("HF_ENDPOINT", "MODELOPS_SANDBOX")
 CONFIG_SECONDS = 3600.0
 """For how long a base model's files are cached. They are those of one revision, which never changes."""

@@ -104,7 +104,9 @@ def _without_trained(
         return list(dataset.examples)
     inputs = [normalise_inputs(example.inputs) for example in dataset.examples]
     equal = [one.digest in trained.digests for one in inputs]
-    near = trained.near.near([one.words for one in inputs]) if trained.near else [False] * len(inputs)
+    near = (
+        trained.near.has_near_copy([one.words for one in inputs]) if trained.near else [False] * len(inputs)
+    )
     kept = [example for example, *known in zip(dataset.examples, equal, near, strict=True) if not any(known)]
     total, same = len(dataset.examples), sum(equal)
     if not kept:

@@ -12,6 +12,7 @@ from modelops.domain.gates.verdict import Verdict
 from modelops.evaluation.latency import Ratio
 from modelops.evaluation.outcome import ArmOutcome, Outcome
 from modelops.evaluation.request import ARMS, Request
+from modelops.grammar import counted
 
 
 def result_document(request: Request, outcome: Outcome) -> dict[str, Any]:
@@ -37,11 +38,12 @@ def result_document(request: Request, outcome: Outcome) -> dict[str, Any]:
 def explain(request: Request, outcome: Outcome) -> str:
     """The result and what it proves, in sentences."""
     rates = " and ".join(
-        f"{request.arms[arm].version} on {outcome.arms[arm].success * 100:.1f} %" for arm in reversed(ARMS)
+        f"{request.arms[arm].version} succeeds on {outcome.arms[arm].success * 100:.1f} %"
+        for arm in reversed(ARMS)
     )
     confidence = round((1 - 2 * float(request.alpha)) * 100)
     return (
-        f"Of {outcome.n} held-out examples {rates} succeed: a difference of "
+        f"Of {counted(outcome.n, 'held-out example')}, {rates}: a difference of "
         f"{outcome.difference * 100:+.1f} points ({confidence} % interval {points(outcome.interval.low)} to "
         f"{points(outcome.interval.high)}). "
         f"{_conclusion(request, outcome.verdict)}"

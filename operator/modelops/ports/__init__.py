@@ -1,10 +1,11 @@
 """Protocols for everything outside the process that the engine uses; `adapters` implements them."""
 
 from modelops.ports.clock import Clock
+from modelops.ports.credentials import Credentials
 from modelops.ports.endpoints import Endpoint, EndpointRequest, Endpoints
 from modelops.ports.errors import Conflict, Missing, NotLeader, Refused, Unavailable, Uncertain
 from modelops.ports.hub import AttemptClaim, Hub, ModelInfo
-from modelops.ports.jobs import ClusterJobSettings, Credentials, Flavor, Job, JobRequest, Jobs, Trainer
+from modelops.ports.jobs import ClusterJobSettings, Flavor, Job, JobRequest, Jobs, Trainer
 from modelops.ports.kubernetes import Json, Kube, Resource
 from modelops.ports.programs import Programs, ProgramState
 from modelops.ports.reports import AgentReports, Reports, TrackCounters

@@ -11,19 +11,6 @@ from modelops.api.v1alpha1.cluster_hardware import KubernetesBackend, TrainJobBa
 
 
 @dataclass(frozen=True, kw_only=True)
-class Credentials:
-    """Tokens of one agent. They never appear in logs or messages."""
-
-    hugging_face: str = field(repr=False, default="")
-    langsmith: str = field(repr=False, default="")
-    open_router: str = field(repr=False, default="")
-    borrowed: bool = False
-    """Whether they are the installation's tokens, because the agent's are missing.
-
-    They are used only to end jobs and endpoints, never to start any."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class Trainer:
     """The image and command of a training job. `environment` brings the trainer's code into the image."""
 

@@ -1,4 +1,4 @@
-"""The sticky split: selects the sessions that a canary gets at a weight.
+"""The hash of the sticky split: which sessions a canary gets at a weight.
 
 `bucket = (uint32 big-endian of SHA-256("<salt>\\n<session key>")[0:4] * 10000) >> 32`; a session is on the
 canary when `bucket < weight * 100`. So a higher weight only adds sessions, and weight 0 returns all of them to

@@ -58,7 +58,7 @@ def test_index_survives_being_written_and_finds_near_copies() -> None:
     index = NearIndex(signatures=shingles.signatures(without=without)[0], boilerplate=without)
     read = NearIndex.of(index.document())
     assert read is not None
-    assert read.near([edited(text(2), changes=2), text(3), []]) == [True, False, False]
+    assert read.has_near_copy([edited(text(2), changes=2), text(3), []]) == [True, False, False]
     assert NearIndex.of({"form": "minhash/v9"}) is None
     assert NearIndex.of(None) is None
 
@@ -75,9 +75,9 @@ def test_signatures_of_the_stored_form_never_change() -> None:
 def test_index_of_nothing_finds_nothing() -> None:
     shingles = Shingles()
     signatures, known = shingles.signatures(without=shingles.boilerplate())
-    assert NearIndex(signatures=signatures[known], boilerplate=shingles.boilerplate()).near([text(1)]) == [
-        False
-    ]
+    assert NearIndex(signatures=signatures[known], boilerplate=shingles.boilerplate()).has_near_copy(
+        [text(1)]
+    ) == [False]
 
 
 @given(st.lists(st.lists(st.sampled_from("abcde"), max_size=12), max_size=12))

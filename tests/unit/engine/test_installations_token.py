@@ -130,20 +130,20 @@ def labelled(secret: Json, labels: dict[str, str]) -> Json:
 
 async def test_the_agents_own_token_is_used_if_it_exists() -> None:
     found, problem = await AgentWithoutSecret(empty_record(), more=(secret_json(),)).credentials()
-    assert (found.borrowed, problem) == (False, "")
+    assert (found.is_installation_token, problem) == (False, "")
     assert found.hugging_face not in ("", INSTALLATION_TOKEN)
 
 
 async def test_the_installations_token_is_used_if_the_secret_was_deleted() -> None:
     found, problem = await AgentWithoutSecret(empty_record()).credentials()
-    assert (found.hugging_face, found.borrowed) == (INSTALLATION_TOKEN, True)
+    assert (found.hugging_face, found.is_installation_token) == (INSTALLATION_TOKEN, True)
     assert "Secret tokens (spec.secretRefs.huggingFace) does not exist" in problem
 
 
 async def test_the_installations_token_does_not_replace_an_unlabelled_or_empty_secret() -> None:
     for secret in (labelled(secret_json(), {}), {**secret_json(), "data": {}}):
         found, problem = await AgentWithoutSecret(empty_record(), more=(secret,)).credentials()
-        assert (found.hugging_face, found.borrowed) == ("", False)
+        assert (found.hugging_face, found.is_installation_token) == ("", False)
         assert problem
 
 
@@ -153,7 +153,7 @@ async def test_a_deleted_langsmith_secret_leaves_the_agents_own_token() -> None:
         secretRefs=refs
     )
     assert found.hugging_face not in ("", INSTALLATION_TOKEN)
-    assert not found.borrowed
+    assert not found.is_installation_token
     assert "Secret other" in problem
 
 

@@ -180,7 +180,9 @@ def test_a_breach_aborts_in_one_plan(reports: AgentReports, reason: str, paused:
     driver = driver_in_pause()
     driver.edit_spec(paused=paused)
     driver.state = replace(
-        driver.state, reports=reports, measurements=CanaryMeasurements(first_bad_ms=900, arrived_ms=50)
+        driver.state,
+        reports=reports,
+        measurements=CanaryMeasurements(first_bad_age_ms=900, newest_report_age_ms=50),
     )
     before = len(driver.written)
     driver.step()

@@ -31,4 +31,4 @@ async def test_only_the_hub_token_cleans_up_after_a_deleted_agent() -> None:
         given, problem = await parts.orphan_jobs._credentials.read("team", None)
     finally:
         parts.close()
-    assert (given, problem) == (Credentials(hugging_face="hub", borrowed=True), "")
+    assert (given, problem) == (Credentials(hugging_face="hub", is_installation_token=True), "")

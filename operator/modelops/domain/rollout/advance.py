@@ -17,7 +17,7 @@ from modelops.domain.reasons import RolloutReason
 from modelops.domain.rollout.abort import latch_abort
 from modelops.domain.rollout.actions import RolloutFact, RolloutPlan
 from modelops.domain.rollout.promotion import promoted_record
-from modelops.domain.rollout.routing import block_of, canary_until, equals_intent, next_generation
+from modelops.domain.rollout.routing import block_of, equals_intent, new_expiry, next_generation
 from modelops.domain.rollout.routing_write import DesiredRouting, write_routing
 from modelops.domain.rollout.state import State, same_target, stable_keys
 from modelops.domain.rollout.status import status_steps, with_phase
@@ -170,7 +170,7 @@ def renew_expiry(state: State) -> RolloutPlan | None:
     left = (until - state.now).total_seconds()
     if left > state.settings.canary_seconds - state.settings.renew_seconds:
         return None
-    renewed = replace(block, canary_until=canary_until(state))
+    renewed = replace(block, canary_until=new_expiry(state))
     return Plan(
         steps=(
             write_routing(

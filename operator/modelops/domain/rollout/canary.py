@@ -46,15 +46,17 @@ def abort_on_breach(state: State) -> RolloutPlan | None:
     if result.health is not Health.BREACHED:
         return None
     times = RollbackTimes(
-        detect_milliseconds=max(0, (state.measurements.first_bad_ms or 0) - state.measurements.arrived_ms),
-        decide_milliseconds=state.measurements.arrived_ms,
+        detect_milliseconds=max(
+            0, (state.measurements.first_bad_age_ms or 0) - state.measurements.newest_report_age_ms
+        ),
+        decide_milliseconds=state.measurements.newest_report_age_ms,
     )
     plan = latch_abort(state, result.reason, result.message, rollback=times)
     return Plan(steps=plan.steps, requeue_after=plan.requeue_after)
 
 
 def ensure_canary_armed(state: State) -> RolloutPlan | None:
-    """Lock 3: a block at weight 0, with which agents test whether they reach the canary."""
+    """Design 002, Lock 3: a block at weight 0, with which agents test whether they reach the canary."""
     return arm_canary(state) if state.rollout.status.intent is None else None
 
 

@@ -23,7 +23,7 @@ def next_generation(state: State) -> int:
     )
 
 
-def canary_until(state: State) -> str:
+def new_expiry(state: State) -> str:
     """The time at which routers go back to stable by themselves unless the block is renewed, in UTC."""
     moment = state.now + timedelta(seconds=state.settings.canary_seconds)
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -37,7 +37,7 @@ def block_of(state: State, intent: Intent, candidate: Target) -> RoutingBlock:
         generation=intent.generation,
         salt=state.uid,
         rollout=RolloutMark(state.uid, intent.step, "Progressing"),
-        canary_until=canary_until(state),
+        canary_until=new_expiry(state),
         canary=CanaryTarget(
             weight=intent.weight,
             model=candidate.served_model or candidate.model,

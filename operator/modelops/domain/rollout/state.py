@@ -46,9 +46,9 @@ class CanaryMeasurements:
 
     healthy_seconds: float = 0.0
     """Healthy time of the current step that this process has counted and the status does not have yet."""
-    first_bad_ms: int | None = None
+    first_bad_age_ms: int | None = None
     """Milliseconds since the first report of canary errors or latency above its limit."""
-    arrived_ms: int = 0
+    newest_report_age_ms: int = 0
     """Milliseconds since the newest report arrived."""
     write_ms: int | None = None
     """Milliseconds from the decision to abort to the API server's answer to the tombstone."""
