@@ -6,7 +6,7 @@ an action that is in no union, and a fact whose value names no field.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from typing import Any, get_args
 
@@ -34,7 +34,7 @@ def unexecuted_actions(
     """Actions of the domain that are in no union of a reconciler."""
     known = set(executed)
     ours = (
-        [action for action in Action.__subclasses__() if action.__module__.startswith("modelops.")]
+        [action for action in _descendants(Action) if action.__module__.startswith("modelops.")]
         if actions is None
         else actions
     )
@@ -44,6 +44,12 @@ def unexecuted_actions(
         for action in ours
         if action not in known
     ]
+
+
+def _descendants(kind: type[Action]) -> Iterator[type[Action]]:
+    for below in kind.__subclasses__():
+        yield below
+        yield from _descendants(below)
 
 
 def unknown_facts(states: Iterable[tuple[type[Fact], type[Any]]] = STATES) -> list[str]:

@@ -132,3 +132,11 @@ def test_inputs_are_known_only_for_versions_that_were_trained_here() -> None:
 def test_a_reservation_is_found_by_run_and_attempt() -> None:
     assert f"{RUN_UID}/1" == KEY
     assert KEY in record_with_reservation().reservations
+
+
+def test_a_count_of_candidates_under_its_old_name_is_kept() -> None:
+    record = empty_record().with_(candidates_compared={"ls://docs-eval@2025-12-10T00:00:00Z": 2})
+    data = record.to_data()
+    old = {**data, LEDGER_KEY: data[LEDGER_KEY].replace('"candidates_compared"', '"looks"')}
+    assert '"looks"' in old[LEDGER_KEY]
+    assert Record.from_data(old) == record

@@ -148,10 +148,10 @@ def _refuse_few_rows(rows: list[Row], *, request: Request, version: DatasetVersi
     usable, needed = len(rows), request.min_examples
     if usable >= needed:
         return
-    why = f" ({'; '.join(report.findings)})" if report.findings else ""
+    reason = f" ({'; '.join(report.findings)})" if report.findings else ""
     raise ProgramFailure(
         "DatasetTooSmall",
-        f"dataset {version.name!r} has {counted(usable, 'usable example')} of {version.count}{why}; "
+        f"dataset {version.name!r} has {counted(usable, 'usable example')} of {version.count}{reason}; "
         f"{needed} are needed: add at least {needed - usable}",
     )
 

@@ -68,9 +68,9 @@ class TrainingPrompts:
 
 def compare_with_production(project: str, trained: TrainingPrompts, report: Report) -> None:
     """Read the project's recent runs and report differences. Failing to read them is a finding, too."""
-    recent, why = _recent_prompts(project)
+    recent, reason = _recent_prompts(project)
     if not recent:
-        report.add_finding(f"not compared with production: {why}")
+        report.add_finding(f"not compared with production: {reason}")
         return
     count = len(recent)
     systems = sum(one.system in trained.systems for one in recent)

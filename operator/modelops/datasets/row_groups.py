@@ -79,9 +79,9 @@ def _one_group_message(rows: Sequence[Row], *, request: Request, dataset: str) -
     usable = counted(len(rows), "usable example")
     if len({row.inputs_digest for row in rows}) == 1:
         return f"all {usable} of {dataset} have the same inputs; add examples with other inputs"
-    why = f"have the same {request.group_key}" if request.group_key else "are near-copies of each other"
+    reason = f"have the same {request.group_key}" if request.group_key else "are near-copies of each other"
     return (
-        f"all {usable} of {dataset} {why}; the first is {rows[0].id}. None can therefore be held out. Add different "
+        f"all {usable} of {dataset} {reason}; the first is {rows[0].id}. None can therefore be held out. Add different "
         "examples, or name in spec.dataset.groupKey the key by which examples belong together"
     )
 

@@ -167,7 +167,7 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
         if fact is not AgentModelFact.LIVE:
             return super()._with_fact(state, fact, value, context)
         if not isinstance(value, ReconcileContext):
-            reason = value.message if isinstance(value, Outage) else "it is gone"
+            reason = value.message if isinstance(value, Outage) else "it was deleted"
             raise Unavailable(f"AgentModel {state.agent_model.metadata.name} could not be read: {reason}")
         found: State = value.state
         write_base, live = context.write_base, value.write_base
@@ -272,7 +272,7 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
             },
         )
         await self._executor.execute(
-            Plan(steps=(WriteRecord(record=settled, purpose=f"settle {key}: its run is gone"),)),
+            Plan(steps=(WriteRecord(record=settled, purpose=f"settle {key}: its TrainingRun was deleted"),)),
             context.write_base,
             resource=AGENT_MODELS,
             record_ref=context.record_ref,

@@ -148,10 +148,10 @@ class Executor:
                 if not isinstance(step, Action):
                     self._log.note(step, write_base.object, agent=agent, outcome="done")
             except _Overtaken as error:
-                _log.debug("%s is not what was decided from: %s", part, error, extra=_who(write_base.object))
+                _log.debug("%s changed after the decision: %s", part, error, extra=_who(write_base.object))
                 return Executed(done=False, conflict=part, wrote=wrote)
             except (Conflict, Missing) as error:
-                _log.info("%s is not what was decided from: %s", part, error, extra=_who(write_base.object))
+                _log.info("%s changed after the decision: %s", part, error, extra=_who(write_base.object))
                 if part is None:
                     return Executed(done=False, retry_after=0.0, wrote=wrote)
                 await self._read(part, write_base, target)
@@ -284,7 +284,9 @@ class Executor:
 
     async def _write_file(self, step: WriteFile, write_base: WriteBase, target: _Target) -> int:
         if target.file is None or write_base.file is None:
-            raise ValueError(f"a plan writes the agents' file ({step.purpose}), and none was held for it")
+            raise ValueError(
+                f"a plan writes the agents' file ({step.purpose}), but the agents' file was not read"
+            )
         namespace, name, key = target.file
         version = write_base.file["metadata"]["resourceVersion"]
         merge = {"metadata": {"resourceVersion": version}, "data": {key: step.text}}

@@ -125,7 +125,9 @@ class Reconciler(ABC, Generic[StateT, ActionT, FactT, MemoryT]):
         """Performs the action, unless it needs the agent's own token and only the installation's is there."""
         if context.credentials.is_installation_token and action.authority is Authority.AGENT:
             name = type(action).__name__
-            raise Refused(f"{name} needs the agent's own token: the installation's only ends what bills")
+            raise Refused(
+                f"{name} needs the agent's own token: the installation's token may only stop jobs and endpoints"
+            )
         return await self._perform(action, state, context)
 
     async def _decide_with_facts(

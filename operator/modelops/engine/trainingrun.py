@@ -285,7 +285,7 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact, Memo
         if observation.job is None and not observation.not_found:
             self._poller.poll_soon()
             raise Unavailable(
-                observation.problem or "the job was not looked at yet", retry_after=UNPOLLED_JOB_SECONDS
+                observation.problem or "the job has not been read yet", retry_after=UNPOLLED_JOB_SECONDS
             )
         return observation
 
@@ -379,18 +379,18 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact, Memo
             await self._services.hub.ensure_model_repo(token, action.run["output"]["repo"])
             job = await self._services.jobs.submit(token, request)
             memory.submission = Submission(job=job)
-            told = {"outcome": "submitted", "job": job.id}
+            outcome = {"outcome": "submitted", "job": job.id}
         except Refused as error:
             memory.submission = Submission(refused=str(error))
-            told = {"outcome": f"refused: {error}"}
+            outcome = {"outcome": f"refused: {error}"}
         except Unavailable as error:
             memory.submission = Submission(unavailable=str(error), retry_after=error.retry_after)
-            told = {"outcome": f"not done: {error}"}
+            outcome = {"outcome": f"not done: {error}"}
         except Uncertain as error:
             memory.settling_since = self._clock.monotonic()
-            told = {"outcome": f"answer lost: {error}"}
+            outcome = {"outcome": f"answer lost: {error}"}
         self._enqueue(Key(kind="TrainingRun", namespace=run.metadata.namespace, name=run.metadata.name))
-        return told
+        return outcome
 
 
 def jobs_to_release(run: TrainingRun) -> tuple[str, ...]:

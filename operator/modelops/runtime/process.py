@@ -124,7 +124,7 @@ class OperatorProcess:
                 return STOPPED if self._stop.is_set() else LEASE_LOST
             running += [
                 asyncio.create_task(parts.poller.run(), name="job poller"),
-                asyncio.create_task(parts.orphan_jobs.run(), name="stray jobs"),
+                asyncio.create_task(parts.orphan_jobs.run(), name="orphan jobs"),
                 asyncio.create_task(watches.relist_every(settings.resync_seconds), name="full lists"),
             ]
             parts.queue.start()

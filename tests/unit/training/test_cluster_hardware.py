@@ -153,7 +153,7 @@ def test_an_unknown_device_is_refused() -> None:
         run(backend={"kubernetes": {"device": "l41s"}})
 
 
-def test_a_job_whose_name_the_status_never_had_is_let_go_too() -> None:
+def test_a_job_whose_name_the_status_never_had_is_released_too() -> None:
     """The answer was lost and the run suspended or cancelled: the label is enough to find the job."""
     label = f"0a1b2c3d-{RUN_UID}-"
     past = {"attempt": 1, "label": f"{label}1", "reason": "Suspended"}

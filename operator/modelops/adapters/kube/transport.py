@@ -119,7 +119,7 @@ class Transport:
                 content = await response.read()
         except (aiohttp.ClientConnectionError, TimeoutError, aiohttp.ClientPayloadError) as error:
             raise Unavailable(
-                f"get {plural} at {self.connection.server}: no answer ({error!r}); it is tried again"
+                f"get {plural} at {self.connection.server}: no answer ({error!r}); the operator tries again"
             ) from error
         self.on_call("get", plural, str(response.status))
         if response.status < 300:

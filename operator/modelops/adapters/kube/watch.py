@@ -79,7 +79,9 @@ class Watch:
             except (aiohttp.ClientError, TimeoutError, Unavailable) as error:
                 _log.info("the watch of %s was interrupted and is resumed: %r", self, error)
             except (Refused, Uncertain, Conflict, Missing) as error:
-                _log.error("the API server refused the watch of %s, it is tried again: %s", self, error)
+                _log.error(
+                    "the API server refused the watch of %s, the operator tries again: %s", self, error
+                )
                 self._client.transport.renew_token()
                 version = ""
             except Exception:  # noqa: BLE001 - the edge of the loop: a watch that ends would go unnoticed

@@ -378,7 +378,7 @@ class ServedVersion(StatusModel):
     )
     since: datetime | None = Field(
         default=None,
-        description="Time at which the version last became stable. Empty for a candidate that never was.",
+        description="Time at which the version last became stable. Empty for the baseline and for a candidate.",
     )
 
 

@@ -490,7 +490,7 @@ class AnalysisStatus(StatusModel):
 
 
 class RollbackTimes(StatusModel):
-    """The durations of an abort that the analysis caused, in milliseconds."""
+    """The durations of the return to stable, in milliseconds."""
 
     detect_milliseconds: int = Field(
         default=0,
@@ -567,7 +567,9 @@ class RolloutStatus(StatusModel):
         default=None, description="Last analysis of the canary. Empty until the canary has traffic."
     )
     rollback: RollbackTimes | None = Field(
-        default=None, description="Durations of an abort that the analysis caused. Empty otherwise."
+        default=None,
+        description="Durations of the return to stable, if the rollout had changed the routing and did not succeed. "
+        "Detection and decision are measured only where the analysis caused it.",
     )
     started_at: datetime | None = Field(
         default=None, description="Time at which the rollout got the agent's lock. Empty before that."

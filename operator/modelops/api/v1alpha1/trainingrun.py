@@ -526,8 +526,9 @@ class TrainingRunStatus(StatusModel):
         default="",
         max_length=64,
         description="Reason why the operator ends the current attempt early: DeadlineExceeded, Suspending, "
-        "StuckInScheduling or SubmissionRefused. Empty if the attempt may go on; each new attempt begins "
-        "without it. StuckInScheduling is cleared if the job started before it could be stopped.",
+        "StuckInScheduling or SubmissionRefused. Each new attempt begins without it. StuckInScheduling is "
+        "cleared if the job started before it could be stopped. After SubmissionRefused a job of an earlier "
+        "submission of the same attempt is still followed to its end.",
     )
     started_at: datetime | None = Field(
         default=None, description="Time at which the operator began to work on the run."

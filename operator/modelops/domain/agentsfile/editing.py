@@ -148,9 +148,9 @@ def _verify(
         raise UneditableAgentsFile(_advice(agent, "the edit would change other parts of the file"))
 
 
-def _advice(agent: str, why: str) -> str:
+def _advice(agent: str, reason: str) -> str:
     return (
-        f"agents.{agent} in agents.yaml cannot be changed in place: {why}. Write the entry as plain keys and "
+        f"agents.{agent} in agents.yaml cannot be changed in place: {reason}. Write the entry as plain keys and "
         "values, without anchors (&), aliases (*) or merge keys (<<)"
     )
 

@@ -18,7 +18,7 @@ class EndpointEntry(RecordPart):
     revision: str
     version: str
     usd_micro_per_hour: int
-    """Micro-USD per hour for one replica."""
+    """Micro-USD per hour for all replicas."""
     instance: dict[str, Any]
     """`spec.serving` of the AgentModel when the endpoint was put on record."""
     since: str

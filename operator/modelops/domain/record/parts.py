@@ -1,4 +1,4 @@
-"""The parts of a record. Their field names are the JSON keys of the ConfigMap, so they never change."""
+"""The parts of a record. Their field names are the JSON keys of the ConfigMap, so a new name reads the old one, too."""
 
 from __future__ import annotations
 

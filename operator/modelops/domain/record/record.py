@@ -11,7 +11,7 @@ import json
 from datetime import datetime
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import AliasChoices, Field, ValidationError
 
 from modelops.domain.record.endpoint import EndpointEntry
 from modelops.domain.record.parts import (
@@ -58,8 +58,10 @@ class Record(RecordPart):
     """Every version that was ever allocated, with its inputs; the inputs are empty where they are not known."""
     served: dict[str, Target] = Field(default_factory=dict)
     """Every version that was ever stable, the baseline included: a rollback can return to each of them."""
-    candidates_compared: dict[str, int] = Field(default_factory=dict)
-    """How many candidates were evaluated on a dataset version, by `<dataset>@<as of>`."""
+    candidates_compared: dict[str, int] = Field(
+        default_factory=dict, validation_alias=AliasChoices("candidates_compared", "looks")
+    )
+    """How many candidates were evaluated on a dataset version, by `<dataset>@<as of>`; older records say `looks`."""
     endpoint_spend: dict[str, int] = Field(default_factory=dict)
     """Micro-USD by month: the cost of stopped endpoints, and the sum of settlements that were removed from the list."""
     speeds: tuple[TrainingSpeeds, ...] = ()

@@ -17,7 +17,7 @@ from modelops.domain.record import Completed, Record
 from modelops.domain.rollout.actions import RolloutPlan, RolloutStep
 from modelops.domain.rollout.endpoint_cost import release_endpoint, settle_reservation
 from modelops.domain.rollout.evaluation_scores import with_candidate_counted, with_scores
-from modelops.domain.rollout.finalizer import remove_finalizer
+from modelops.domain.rollout.finalizer import drop_finalizer
 from modelops.domain.rollout.outcome import REJECTIONS, parse_reason, phase_of
 from modelops.domain.rollout.routing import next_generation
 from modelops.domain.rollout.routing_write import DesiredRouting, write_routing
@@ -131,7 +131,7 @@ def conclude_without_agent_model(state: State) -> RolloutPlan:
     """Neither the AgentModel nor its record exists, so the agents' file is not known and stays as it is."""
     reason, message = abort_reason(state)
     status = with_phase(state, phase_of(reason), reason, message)
-    return Plan(steps=(*status_steps(state, status, reason, message), *remove_finalizer(state)))
+    return Plan(steps=(*status_steps(state, status, reason, message), *drop_finalizer(state)))
 
 
 def abort_steps(state: State, reason: RolloutReason, message: str) -> tuple[RolloutStep, ...]:

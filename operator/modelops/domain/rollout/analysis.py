@@ -68,8 +68,8 @@ def analyze(stable: TrackCounters, canary: TrackCounters, limits: Analysis) -> A
         return AnalysisResult(
             health=Health.BREACHED,
             reason=RolloutReason.LatencyBreached,
-            message=f"the canary's 95th percentile is {canary.p95_ms} ms over {canary.requests} requests; stable's is "
-            f"{stable.p95_ms} ms, {limit:.0f} ms are allowed",
+            message=f"the 95th percentile of latency is {canary.p95_ms} ms over {canary.requests} canary requests, and "
+            f"{stable.p95_ms} ms on stable; at most {limit:.0f} ms are allowed",
         )
     if canary.requests < limits.min_requests:
         return AnalysisResult(

@@ -8,7 +8,7 @@ from modelops.api.v1alpha1.rollout import RollbackTimes, RolloutPhase
 from modelops.domain.plan import Plan, WriteStatus
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.rollout.actions import RolloutPlan
-from modelops.domain.rollout.finalizer import remove_finalizer
+from modelops.domain.rollout.finalizer import drop_finalizer
 from modelops.domain.rollout.outcome import parse_reason, phase_of
 from modelops.domain.rollout.state import State
 from modelops.domain.rollout.status import TERMINAL, status_steps, with_phase
@@ -21,7 +21,7 @@ def finish_ended_rollout(state: State) -> RolloutPlan | None:
     status = state.rollout.status
     if status.phase not in TERMINAL:
         return None
-    steps = remove_finalizer(state)
+    steps = drop_finalizer(state)
     if steps:
         return Plan(steps=steps, requeue_after=0)
     return measure_rollback_effect(state) or Plan()
@@ -79,4 +79,4 @@ def adopt_recorded_end(state: State) -> RolloutPlan | None:
         )
     status = with_phase(state, phase, reason, message, **changes)
     steps = status_steps(state, status, reason, message)
-    return Plan(steps=(*steps, *remove_finalizer(state)), requeue_after=0)
+    return Plan(steps=(*steps, *drop_finalizer(state)), requeue_after=0)

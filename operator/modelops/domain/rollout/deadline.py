@@ -11,7 +11,7 @@ from modelops.domain.rollout.endpoint_cost import planned_seconds, reservation_k
 from modelops.domain.rollout.state import State
 
 
-def deadline_has_passed(state: State) -> RolloutPlan | None:
+def enforce_deadline(state: State) -> RolloutPlan | None:
     """Aborts at the rollout's deadline, and when the time ends that the endpoint's reservation pays for."""
     started = state.rollout.status.started_at
     if started is None:

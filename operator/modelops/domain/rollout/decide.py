@@ -30,7 +30,7 @@ STEPS: tuple[Callable[[State], RolloutPlan | None], ...] = (
     preconditions.agent_model_is_missing,
     evaluation.evaluation_check_is_running,
     agent_lock.ensure_agent_locked,
-    deadline.deadline_has_passed,
+    deadline.enforce_deadline,
     advance.finish_intended_write,
     canary.abort_on_breach,
     advance.renew_expiry,

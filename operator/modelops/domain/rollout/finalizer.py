@@ -8,7 +8,7 @@ from modelops.domain.rollout.actions import RolloutStep
 from modelops.domain.rollout.state import State
 
 
-def remove_finalizer(state: State) -> tuple[RolloutStep, ...]:
+def drop_finalizer(state: State) -> tuple[RolloutStep, ...]:
     """The step that removes the finalizer; empty where the Rollout has none."""
     kept = tuple(name for name in state.rollout.metadata.finalizers if name != FINALIZER)
     return (WriteFinalizers(finalizers=kept),) if kept != state.rollout.metadata.finalizers else ()

@@ -16,7 +16,7 @@ Step = Callable[[State], TrainingPlan | None]
 
 BEFORE_THE_INTENT: tuple[Step, ...] = (
     retry.run_is_suspended,
-    approval.approval_has_expired,
+    approval.end_unapproved_run,
     prerequisites.jobs_are_disabled,
     prerequisites.prompt_contract_is_missing,
     prerequisites.base_model_is_not_named,
@@ -37,7 +37,7 @@ BEFORE_THE_INTENT: tuple[Step, ...] = (
 BEFORE_ANOTHER_INTENT: tuple[Step, ...] = (
     retry.run_is_suspended,
     retry.backoff_has_not_elapsed,
-    approval.approval_has_expired,
+    approval.end_unapproved_run,
     prerequisites.jobs_are_disabled,
     price_inputs.ensure_hardware_priced,
     price_inputs.base_model_is_not_found,
@@ -66,7 +66,7 @@ STEPS: tuple[Step, ...] = (
     ending.give_up_cleanup,
     prerequisites.ensure_finalizer,
     prerequisites.agent_model_is_missing,
-    follow.deadline_has_passed,
+    follow.enforce_deadline,
     follow.begin_suspension,
     prerequisites.secret_is_not_usable,
     ending.end_unanswered_submission,

@@ -78,7 +78,7 @@ def classify_job(
 
 def log_location(job: Job, url: str) -> str:
     """Where a person finds the job's log."""
-    return job.url or url or f"that of the Pod of {job.id}"
+    return job.url or url or f"the log of the Pod of {job.id}"
 
 
 def report_from_exit_code(job: Job) -> JobReport | None:

@@ -31,8 +31,8 @@ def adopt_recorded_end(state: State) -> TrainingPlan | None:
     message = (
         done.message
         if ours
-        else f"a TrainingRun {done.name} with the same spec already ended as {done.outcome}; nothing was "
-        "done again: use a new metadata.name to repeat it"
+        else f"a TrainingRun {done.name} with the same spec already ended as {done.outcome}, so this "
+        "one does nothing: use a new metadata.name to repeat it"
     )
     status = with_phase(
         state, phase_of_outcome(done), reason, message, **recorded_results(state, done, ours=ours)

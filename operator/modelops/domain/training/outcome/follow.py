@@ -19,7 +19,7 @@ from modelops.domain.training.status import status_steps, wait_for_answer, wait_
 from modelops.ports import AttemptClaim
 
 
-def deadline_has_passed(state: State) -> TrainingPlan | None:
+def enforce_deadline(state: State) -> TrainingPlan | None:
     """Begins the end of a run whose deadline has passed. status.ending keeps that, even if the clock goes back."""
     status, seconds = state.run.status, state.run.spec.active_deadline_seconds
     since = status.active_since or (status.job.intended_at if status.job else None)

@@ -8,7 +8,7 @@ from modelops.domain.job_report import JobReport
 from modelops.domain.plan import Plan
 from modelops.domain.reasons import TrainingReason
 from modelops.domain.training.actions import TrainingFact, TrainingPlan
-from modelops.domain.training.outcome.scheduling import job_is_stuck
+from modelops.domain.training.outcome.scheduling import replace_stuck_job
 from modelops.domain.training.state import State
 from modelops.domain.training.status import wait_in_phase
 from modelops.domain.training.submission.submit import hardware_wait_message
@@ -27,7 +27,7 @@ def report_progress(state: State, job: Job) -> TrainingPlan:
     """Writes into the status how far the job is; gives up a job that gets no hardware."""
     recorded, after = state.require_job(), state.settings.poll_seconds
     if job.stage != "RUNNING":
-        stuck = job_is_stuck(state, job)
+        stuck = replace_stuck_job(state, job)
         if stuck is not None:
             return stuck
         words = f": {job.message}" if job.message else ""

@@ -18,7 +18,7 @@ from modelops.domain.training.status import status_steps, with_phase
 from modelops.ports import Job, ModelInfo
 
 
-def job_is_stuck(state: State, job: Job) -> TrainingPlan | None:
+def replace_stuck_job(state: State, job: Job) -> TrainingPlan | None:
     """The job has waited too long and other hardware fits: the reason is written to status.ending, which stops the job.
 
     If no other hardware fits, or the run names its hardware, the job waits until the deadline: waiting costs nothing.

@@ -34,6 +34,11 @@ from modelops.ports import ProgramState
 PROGRAM_POLL_SECONDS = 0.25
 START_SECONDS = 1.0
 
+LANGSMITH_REASONS = frozenset(
+    {"LangSmithError", "LangSmithRefused", "LangSmithUnauthorized", "LangSmithUnavailable"}
+)
+"""Reasons of the dataset program that mean LangSmith; other transient ones mean the Hub."""
+
 
 def dataset_is_prepared(state: State) -> bool:
     dataset = state.run.status.dataset
@@ -136,9 +141,7 @@ def retry_or_refuse_dataset(state: State, result: Mapping[str, Any]) -> Training
             facts=facts,
         )
     outage_reason = (
-        TrainingReason.LangSmithUnavailable
-        if reason.startswith("LangSmith")
-        else TrainingReason.HubUnavailable
+        TrainingReason.LangSmithUnavailable if reason in LANGSMITH_REASONS else TrainingReason.HubUnavailable
     )
     plan = wait_in_phase(
         state, TrainingPhase.PREPARING, outage_reason, message, after=RETRY_SECONDS, facts=facts

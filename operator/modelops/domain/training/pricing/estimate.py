@@ -74,7 +74,10 @@ def require_hardware(flavor: Flavor) -> Hardware:
     return found
 
 
-def estimate_cost(work: Workload, hardware: Hardware) -> Estimate:
+SERVICE_LIST = "the service's list"
+
+
+def estimate_cost(work: Workload, hardware: Hardware, *, price_source: str = SERVICE_LIST) -> Estimate:
     """Low and high cost and minutes. The high cost is reserved; the high minutes are the job's timeout.
 
     Raises:
@@ -110,17 +113,17 @@ def estimate_cost(work: Workload, hardware: Hardware) -> Estimate:
         high_minutes=time.high,
         flavor=flavor.name,
         usd_per_hour=dollars(flavor.usd_micro_per_hour),
-        source=describe_source(work, speed),
+        source=describe_source(work, speed, price_source),
         parts=tuple(str(part) for part in time.parts),
     )
 
 
-def describe_source(work: Workload, speed: Speed) -> str:
+def describe_source(work: Workload, speed: Speed, price_source: str) -> str:
     """Where the numbers come from, for status.estimate.source."""
     of = f"for {work.shape.parameters / 1e9:.3g}B parameters, {work.tokens} tokens x {work.epochs} epochs"
     if speed.runs:
-        return f"price: the service's list; memory: modelled {of}; speed: {speed}"
-    return f"price: the service's list; speed and memory: modelled {of}"
+        return f"price: {price_source}; memory: modelled {of}; speed: {speed}"
+    return f"price: {price_source}; speed and memory: modelled {of}"
 
 
 MEASURED_MARGIN = Decimal("1.25")

@@ -53,9 +53,8 @@ def estimate_on_hardware(state: State, workload: Workload) -> Estimate:
     """The estimate on the hardware in this cluster, on the named flavor, or on the cheapest that fits."""
     hardware = cluster_hardware(state.run)
     if hardware is not None:
-        found = estimate_cost(workload, require_hardware(cluster_flavor(hardware, state.settings.defaults)))
-        source = found.source.replace("the service's list", f"cost_estimates.{hardware.price_key}")
-        return found.model_copy(update={"source": source})
+        owned = require_hardware(cluster_flavor(hardware, state.settings.defaults))
+        return estimate_cost(workload, owned, price_source=f"cost_estimates.{hardware.price_key}")
     backend, flavors = hugging_face_backend(state.run), state.require_flavors()
     if backend.flavor != AUTO:
         flavor = next(flavor for flavor in flavors if flavor.name == backend.flavor)

@@ -41,7 +41,7 @@ def current_offer(state: State) -> Offer | None:
     return Offer(price=price, valid_until=price.valid_until)
 
 
-def approval_has_expired(state: State) -> TrainingPlan | None:
+def end_unapproved_run(state: State) -> TrainingPlan | None:
     """The last offer expired: the run ends. The record is written first, so that a late reservation fails."""
     since = asked_since(state)
     if since is None or price_is_fixed(state):
