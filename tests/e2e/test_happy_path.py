@@ -129,7 +129,7 @@ async def test_a_better_model_is_trained_evaluated_promoted_and_rolled_back(
         *events,
     ):
         assert words in story, story
-    begun = [text.partition(" examples ")[0] for text in events]
+    begun = [text.partition(" examples")[0] for text in events]
     assert [text for text in begun if text in STEP_EVENTS] == list(STEP_EVENTS)
     assert condition(rollout, "RoutingPropagated") == "True"
     assert events[-1] == end
