@@ -92,7 +92,10 @@ async def test_a_base_model_is_trained_by_sft_and_then_by_dpo_and_orpo(
 ) -> None:
     await asyncio.to_thread(upload_datasets_and_base_model, env, tmp_path)
     await env.create_agent_model(prompt=PROMPT)
-    await env.start_operator(MODELOPS_TRAINER="trl", MODELOPS_DEFAULT_BASE_MODEL=BASE)
+    # The log is read often enough that a training of a few seconds shows its progress.
+    await env.start_operator(
+        MODELOPS_TRAINER="trl", MODELOPS_DEFAULT_BASE_MODEL=BASE, MODELOPS_PROGRESS_SECONDS="0.5"
+    )
 
     sft = await train(env, "sft", base="", dataset=SFT_DATASET, method="sft", config=SFT_RECIPE)
     assert sft["baseModel"] == BASE
