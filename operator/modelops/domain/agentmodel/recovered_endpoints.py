@@ -8,9 +8,7 @@ from modelops.api.v1alpha1.agentmodel import EndpointRole, EndpointStatus
 from modelops.domain.agentmodel.state import State
 from modelops.domain.money import micro
 from modelops.domain.record import EndpointEntry, Record
-from modelops.domain.rollout.endpoint_cost import STOP_GRACE_SECONDS
-
-HOURS_PER_MONTH = 730
+from modelops.domain.rollout.endpoint_cost import HOURS_PER_MONTH, STOP_GRACE_SECONDS
 
 
 def with_endpoints(state: State, record: Record) -> Record:

@@ -14,7 +14,7 @@ from modelops.domain.record import ActiveRollout, Record
 from modelops.domain.rollout.abort import released_record
 from modelops.domain.rollout.actions import RolloutPlan
 from modelops.domain.rollout.candidate import ResolvedCandidate, resolve_candidate
-from modelops.domain.rollout.endpoint_cost import reservation_key
+from modelops.domain.rollout.endpoint_cost import HOURS_PER_MONTH, reservation_key
 from modelops.domain.rollout.evaluation import ensure_evaluation_checked
 from modelops.domain.rollout.preconditions import secret_is_not_usable, unmet_precondition
 from modelops.domain.rollout.reservation import (
@@ -25,8 +25,6 @@ from modelops.domain.rollout.reservation import (
 )
 from modelops.domain.rollout.state import State
 from modelops.domain.rollout.status import status_steps, with_phase
-
-HOURS_PER_MONTH = 730
 
 
 def ensure_agent_locked(state: State) -> RolloutPlan | None:

@@ -14,6 +14,8 @@ SETUP_SECONDS = 3600
 PAUSE_FACTOR = 1.25
 """Planned seconds per healthy second of a pause: waiting for agents and samples takes time as well."""
 STOP_GRACE_SECONDS = 60
+HOURS_PER_MONTH = 730
+"""Hours of an average month. A status shows the price of a month, and a rebuilt record divides by the same number."""
 
 
 def reservation_key(state: State) -> str:
