@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from tests.patience import patient
 
 from modelops.localcluster import ClusterError, LocalCluster, open_cluster
 from modelops.localcluster.lock import exclusive_lock
@@ -78,7 +79,7 @@ def apply_crds(cluster: LocalCluster) -> None:
         return
     for command in (
         ["apply", "--server-side", "--force-conflicts"],
-        ["wait", "--for=condition=Established", "--timeout=30s"],
+        ["wait", "--for=condition=Established", f"--timeout={patient(30):.0f}s"],
     ):
         done = subprocess.run(
             [cluster.kubectl, "--kubeconfig", cluster.kubeconfig, *command, "-f", CRDS],
@@ -107,7 +108,7 @@ def kubectl(cluster: LocalCluster) -> Kubectl:
         command: list[str | Path] = [cluster.kubectl, "--kubeconfig", kubeconfig]
         command += ["-n", namespace] if namespace else []
         done = subprocess.run(
-            [*command, *arguments], input=input, capture_output=True, text=True, timeout=120
+            [*command, *arguments], input=input, capture_output=True, text=True, timeout=patient(120)
         )
         if check and done.returncode:
             output = done.stderr or done.stdout

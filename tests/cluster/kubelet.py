@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from tests.patience import deadline_after, patient
+
 from modelops.adapters.clusterjobs.names import PODS
 from modelops.adapters.kube import KubeClient
 from modelops.adapters.kube.client import collection_path
@@ -29,9 +31,9 @@ async def wait_until(
     The limit is long because the garbage collector takes up to a minute to discover a new kind. `expected` says in the
     AssertionError what was waited for.
     """
-    deadline = time.monotonic() + seconds
+    deadline = deadline_after(seconds)
     while not (answer := await question()):
-        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {expected}"
+        assert time.monotonic() < deadline, f"not within {patient(seconds):.0f} s: {expected}"
         await asyncio.sleep(0.05)
     return answer
 

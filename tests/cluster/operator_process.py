@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from tests.patience import patient
 
 from modelops.adapters.kube import Connection
 
@@ -39,7 +40,9 @@ class Operator:
                 break
             await asyncio.sleep(0.05)
         log = "\n".join(self.raw[-40:])
-        raise AssertionError(f"not within {seconds} s (exit code {self.process.returncode})\n{log}")
+        raise AssertionError(
+            f"not within {patient(seconds):.0f} s (exit code {self.process.returncode})\n{log}"
+        )
 
     async def wait_until_ready(self) -> None:
         """Waits until the operator is the leader and /readyz answers 200."""
@@ -48,7 +51,7 @@ class Operator:
 
     async def wait_for_status(self, path: str, status: int) -> dict[str, Any]:
         """Waits until the path answers with this status; returns the JSON of the answer."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(patient(30)):
             while True:
                 found, body = await self.get(path)
                 if found == status:
@@ -78,7 +81,7 @@ class Operator:
 
     async def wait_for_exit(self, *, seconds: float = 30) -> int:
         """Waits until the process ends; returns its exit code."""
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(patient(seconds)):
             return await self.process.wait()
 
 

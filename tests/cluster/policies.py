@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from tests.patience import deadline_after, patient
 
 Kubectl = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -84,10 +85,10 @@ def _restricted_to_namespace(item: dict[str, Any], label_value: str, operator: s
 
 def _wait_until_enforced(kubectl: Kubectl, namespace: str) -> None:
     """Waits until each policy refuses its forbidden request: the API server enforces a new policy with a delay."""
-    deadline = time.monotonic() + _SECONDS
+    deadline = deadline_after(_SECONDS)
     for what, arguments, manifest in _forbidden_requests():
         while kubectl(*arguments, "--dry-run=server", namespace=namespace, input=manifest).returncode == 0:
-            assert time.monotonic() < deadline, f"{what} is not refused after {_SECONDS} s"
+            assert time.monotonic() < deadline, f"{what} is not refused after {patient(_SECONDS):.0f} s"
             time.sleep(0.1)
 
 

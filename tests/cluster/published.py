@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import Kubectl
+from tests.patience import deadline_after, patient
 
 from modelops.localcluster.cache import cache_root
 from modelops.localcluster.gotoolchain import find_go
@@ -95,7 +96,9 @@ def install_crds(kubectl: Kubectl, *sources: GoModuleFiles) -> None:
                 named = [word for file in group for word in ("-f", str(file))]
                 kubectl("apply", "--server-side", "--force-conflicts", *named, check=True)
             if group is crds:
-                kubectl("wait", "--for=condition=Established", "--timeout=30s", *named, check=True)
+                kubectl(
+                    "wait", "--for=condition=Established", f"--timeout={patient(30):.0f}s", *named, check=True
+                )
                 for file in crds:
                     _wait_until_served(kubectl, *file.stem.split("_"))
 
@@ -105,7 +108,7 @@ def _wait_until_served(kubectl: Kubectl, group: str, plural: str, *, seconds: fl
 
     The API server can answer a list before it accepts a creation, so this tries a creation of an invalid object.
     """
-    deadline = time.monotonic() + seconds
+    deadline = deadline_after(seconds)
     while True:
         response = kubectl("create", "--raw", _collection_path(group, plural), "-f", "-", input="{}")
         if "initializing" not in response.stderr and "could not find" not in response.stderr:

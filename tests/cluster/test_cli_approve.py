@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from tests.cluster.docs_preconditions import GROUP, SAMPLES, Kubectl
 from tests.cluster.policies import ROOT, bind, installed_policies
+from tests.patience import patient
 
 from modelops.localcluster import LocalCluster
 
@@ -41,7 +42,7 @@ class Person:
     def approve(self, *more: str, types: str = "") -> Done:
         command = [sys.executable, "-m", "modelops.cli", "approve", RUN, "-n", self.namespace, *more]
         command += ["--kubeconfig", str(self._cluster.kubeconfig_for(self.user))]
-        return subprocess.run(command, input=types, capture_output=True, text=True, timeout=60)
+        return subprocess.run(command, input=types, capture_output=True, text=True, timeout=patient(60))
 
     def set_pending(self, *, valid: timedelta = timedelta(hours=1), **status: Any) -> None:
         """Write the status of a run that waits for an approval. Here the admin plays the operator."""
@@ -156,7 +157,7 @@ def test_command_works_as_a_kubectl_plugin(
         env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "KUBECONFIG": str(cluster.kubeconfig)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=patient(60),
     )
     assert done.returncode == 0, done.stderr
     assert "approved by admin" in done.stdout

@@ -16,6 +16,7 @@ import pytest
 from huggingface_hub import HfApi
 from tests.cluster.docs_preconditions import GROUP, Kubectl, Preconditions
 from tests.contract.published import Published, publish
+from tests.patience import patient
 
 from modelops.api.v1alpha1.names import record_name
 from modelops.domain.record import DATA_PRUNED, PRUNED, PRUNING, Record
@@ -51,7 +52,7 @@ class Agent:
             env={**environment, **given},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=patient(60),
         )
 
     def succeed(self, *arguments: str, **options: Any) -> str:
@@ -232,7 +233,10 @@ def test_the_exit_code_shows_whether_the_example_was_found(agent: Agent) -> None
 )
 def test_wrong_arguments_are_refused_with_what_to_write(arguments: tuple[str, ...], words: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "modelops.cli", *arguments], capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "modelops.cli", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=patient(60),
     )
     assert (done.returncode, words in done.stderr) == (2, True), done
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from tests.cluster.docs_preconditions import GROUP, Kubectl, Preconditions
+from tests.patience import patient
 
 from modelops.api.v1alpha1.names import record_name
 from modelops.domain.record import ActiveRollout, Record, Target
@@ -30,7 +31,7 @@ class Agent:
     def rollback(self) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "modelops.cli", "rollback", "docs", "-n", self.namespace]
         command += ["--kubeconfig", str(self._cluster.kubeconfig)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60)
+        return subprocess.run(command, capture_output=True, text=True, timeout=patient(60))
 
     def get(self, kind: str, name: str) -> dict[str, Any]:
         shown = self._kubectl("get", kind, name, "-o", "json", namespace=self.namespace, check=True).stdout

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from tests.cluster.docs_preconditions import SAMPLES, Preconditions
 from tests.contract.published import publish
+from tests.patience import patient
 from tests.unit.docs.pages import ROOT, Block, blocks, guides
 
 from modelops.domain import agentsfile
@@ -77,7 +78,7 @@ def shell(cluster: LocalCluster, page_namespace: str, tmp_path: Path) -> Shell:
             env={**environment, **(environ or {})},
             capture_output=True,
             text=True,
-            timeout=_SECONDS,
+            timeout=patient(_SECONDS),
         )
         assert done.returncode == 0, f"{text}\nexit code {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout

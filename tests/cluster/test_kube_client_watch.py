@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import pytest
 from aiohttp import web
 from tests.cluster.losing_proxy import losing_proxy
+from tests.patience import patient
 
 from modelops.adapters.kube import Connection, KubeClient, Transport, Watch
 from modelops.localcluster import LocalCluster
@@ -43,7 +44,7 @@ class RecordingHandler:
         self.signs_of_life += 1
 
     async def until(self, condition: Callable[[RecordingHandler], object], *, seconds: float = 15) -> None:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(patient(seconds)):
             while not condition(self):
                 await asyncio.sleep(0.01)
 

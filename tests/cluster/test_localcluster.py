@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tests.patience import deadline_after, patient
 
 from modelops.localcluster import ClusterError, LocalCluster, start_cluster
 
@@ -20,7 +21,7 @@ Kubectl = Callable[..., "subprocess.CompletedProcess[str]"]
 
 def wait_for(condition: Callable[[], bool], *, seconds: float = 30) -> bool:
     """Return whether `condition()` became true in time."""
-    deadline = time.monotonic() + seconds
+    deadline = deadline_after(seconds)
     while not condition():
         if time.monotonic() > deadline:
             return False
@@ -58,7 +59,7 @@ def test_unknown_user_is_an_error_that_names_the_known_ones(cluster: LocalCluste
 def test_deleted_namespace_is_removed(kubectl: Kubectl) -> None:
     kubectl("create", "namespace", "doomed", check=True)
     kubectl("create", "configmap", "c", namespace="doomed", check=True)
-    kubectl("delete", "namespace", "doomed", "--timeout=60s", check=True)
+    kubectl("delete", "namespace", "doomed", f"--timeout={patient(60):.0f}s", check=True)
     assert "not found" in kubectl("get", "namespace", "doomed").stderr
 
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from tests.conftest import Kubectl
+from tests.patience import deadline_after, patient
 
 from modelops.domain.agentsfile import CanaryTarget, RolloutMark, RoutingBlock, with_routing
 from modelops.localcluster import LocalCluster
@@ -25,9 +26,9 @@ KEYS = [f"session-{n}" for n in range(200)]
 
 def eventually(condition: Callable[[], Any], *, within: float = 20.0) -> Any:
     """The first true result of `condition`; fails after `within` seconds."""
-    deadline = time.monotonic() + within
+    deadline = deadline_after(within)
     while not (found := condition()):
-        assert time.monotonic() < deadline, f"not true within {within} s"
+        assert time.monotonic() < deadline, f"not true within {patient(within):.0f} s"
         threading.Event().wait(0.005)
     return found
 

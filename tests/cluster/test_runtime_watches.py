@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from tests.patience import patient
 
 from modelops.adapters.kube import Connection, KubeClient, Transport
 from modelops.engine.cache import ObjectCache
@@ -29,7 +30,7 @@ async def kube(cluster: LocalCluster) -> AsyncIterator[KubeClient]:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(patient(15)):
         while not condition():
             await asyncio.sleep(0.01)
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from langsmith import Client
 from tests.contract.learning import PROMPT, ProgramInput, UploadExamples, fill_dataset
+from tests.patience import deadline_after, patient
 
 from modelops.adapters.langsmith.connection import LangSmithConnection
 from modelops.sandbox.client import SandboxInfo, start
@@ -84,9 +85,9 @@ def eventually() -> Callable[..., Any]:
     """`eventually(question)` waits for the first true answer; it fails with the last answer after `seconds` (10)."""
 
     def ask(question: Callable[[], Any], *, seconds: float = 10.0) -> Any:
-        deadline = time.monotonic() + seconds
+        deadline = deadline_after(seconds)
         while not (answer := question()):
-            assert time.monotonic() < deadline, f"still {answer!r} after {seconds} s"
+            assert time.monotonic() < deadline, f"still {answer!r} after {patient(seconds):.0f} s"
             time.sleep(0.02)
         return answer
 

@@ -16,6 +16,7 @@ from typing import Any
 import openai
 import pytest
 from huggingface_hub import CommitOperationAdd, HfApi
+from tests.patience import deadline_after, patient
 
 from modelops.adapters.huggingface.payload import PAYLOADS, payload_base64
 from modelops.domain.job_report import JobReport, parse_line, parse_reports
@@ -146,7 +147,7 @@ class TrainingJob:
             secrets={"HF_TOKEN": str(hf.token)},
             flavor="a10g-large",
             namespace=USER,
-            timeout=600,
+            timeout=patient(600),
         )
         return cls(hf, run, job.id)
 
@@ -156,7 +157,7 @@ class TrainingJob:
 
     def end(self, *, seconds: float = 240.0) -> "Ended":
         """Wait for its end."""
-        deadline = time.monotonic() + seconds
+        deadline = deadline_after(seconds)
         while True:
             status = self.hf.inspect_job(job_id=self.id, namespace=USER).status
             if status.stage in ("COMPLETED", "ERROR", "CANCELED"):
@@ -206,4 +207,4 @@ def chat_client(hf: HfApi, sandbox: SandboxInfo, repo: str, eventually: Callable
     hf.create_inference_endpoint(name, repository=repo, **made, **where)  # type: ignore[arg-type]
     eventually(lambda: hf.get_inference_endpoint(name, namespace=USER).status == "running")
     url = f"{sandbox.models}/e/{name}/v1"
-    return openai.OpenAI(base_url=url, api_key=sandbox.hf_token, max_retries=0, timeout=180)
+    return openai.OpenAI(base_url=url, api_key=sandbox.hf_token, max_retries=0, timeout=patient(180))

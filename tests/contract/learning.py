@@ -10,6 +10,7 @@ from typing import Any
 
 from huggingface_hub import CommitOperationAdd, HfApi
 from langsmith import Client
+from tests.patience import patient
 
 from modelops.demo.stdlib_examples import StdlibExample
 from modelops.sandbox.client import SandboxInfo
@@ -47,7 +48,7 @@ def run_program(
 ) -> dict[str, Any]:
     """Run a program to its end; returns its `result.json`."""
     process = start_program(sandbox, module, folder, program_input, **more)
-    code = process.wait(timeout=90)
+    code = process.wait(timeout=patient(90))
     result: dict[str, Any] = json.loads((folder / "result.json").read_text())
     assert code == (0 if result["ok"] else 1)
     return result

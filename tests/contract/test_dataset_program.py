@@ -19,6 +19,7 @@ from tests.contract.learning import (
     run_program,
     start_program,
 )
+from tests.patience import patient
 
 from modelops.api.v1alpha1.agentmodel import PromptContract
 from modelops.datasets.normalised_inputs import inputs_digest
@@ -118,7 +119,7 @@ def test_second_process_in_the_folder_exits_75(
     first = start_program(sandbox, MODULE, tmp_path / "p", program_input)
     eventually(lambda: (tmp_path / "p" / "progress.json").exists(), seconds=30)
     second = start_program(sandbox, MODULE, tmp_path / "p", program_input)
-    assert second.wait(timeout=30) == 75
+    assert second.wait(timeout=patient(30)) == 75
     first.kill()
     first.wait()
 

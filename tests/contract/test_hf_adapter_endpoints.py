@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.patience import deadline_after
 
 from modelops.adapters.huggingface import HuggingFaceConnection, HuggingFaceEndpoints
 from modelops.adapters.huggingface.endpoints import openai_base_url
@@ -57,7 +58,7 @@ async def wanted(
 
 
 async def running(endpoints: HuggingFaceEndpoints, token: str, name: str) -> Endpoint:
-    deadline = time.monotonic() + 15
+    deadline = deadline_after(15)
     while time.monotonic() < deadline:
         for endpoint in await endpoints.list(token, USER):
             if endpoint.name == name and endpoint.state == "running":

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.patience import deadline_after
 
 from modelops.adapters.huggingface import HuggingFaceConnection, HuggingFaceJobs
 from modelops.adapters.huggingface.payload import PAYLOADS, job_label, payload_base64
@@ -50,7 +51,7 @@ def wanted(unique: Callable[[str], str]) -> JobRequest:
 
 
 async def until(question: Callable[[], Awaitable[Any]], seconds: float = 15.0) -> Any:
-    deadline = time.monotonic() + seconds
+    deadline = deadline_after(seconds)
     while not (answer := await question()):
         assert time.monotonic() < deadline
         await asyncio.sleep(0.02)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Hashable
 from typing import Any
 
 import pytest
+from tests.patience import deadline_after
 
 from modelops.adapters.huggingface import HuggingFaceConnection, HuggingFaceJobs
 from modelops.adapters.huggingface.log_tail import MAX_SECONDS
@@ -71,7 +72,7 @@ async def submit(
 
 
 async def said_all(jobs: HuggingFaceJobs, token: str, job: Job) -> None:
-    deadline = time.monotonic() + 20
+    deadline = deadline_after(20)
     while len(await jobs.tail(token, USER, job.id, 100)) < LINES:
         assert time.monotonic() < deadline
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.patience import deadline_after
 
 from modelops.adapters.huggingface import HuggingFaceConnection, HuggingFaceJobs
 from modelops.engine.clock import SystemClock
@@ -70,7 +71,7 @@ def watch(token: str, job: Job) -> WatchedJob:
 
 
 async def poll_until(poller: SharedJobPoller, condition: Callable[[], bool], seconds: float = 15.0) -> None:
-    deadline = time.monotonic() + seconds
+    deadline = deadline_after(seconds)
     while not condition():
         assert time.monotonic() < deadline
         await poller.poll()
@@ -220,7 +221,7 @@ async def test_a_requested_poll_does_not_wait_for_the_interval(
     try:
         await asyncio.sleep(0)
         poller.watch(watch(token, job))
-        deadline = time.monotonic() + 15
+        deadline = deadline_after(15)
         while not told:
             assert time.monotonic() < deadline
             poller.poll_soon()

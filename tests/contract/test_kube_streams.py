@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import web
+from tests.patience import patient
 
 from modelops.adapters.kube import Connection, KubeClient, Transport, Watch
 from modelops.ports import Json, Resource, Unavailable, Uncertain
@@ -88,7 +89,7 @@ async def test_a_watch_whose_handler_failed_starts_again() -> None:
     handler = Handler()
     async with client_of(app()) as kube:
         task = asyncio.create_task(Watch(kube, PODS, handler).run())
-        await asyncio.wait_for(handler.seen.wait(), DEADLINE)
+        await asyncio.wait_for(handler.seen.wait(), patient(DEADLINE))
         task.cancel()
         assert handler.changed_names == ["p"]
 
@@ -100,8 +101,8 @@ async def test_a_hundred_watches_leave_connections_for_requests() -> None:
         for handler in handlers:
             handler.failures = 0
         tasks = [asyncio.create_task(Watch(kube, PODS, h).run()) for h in handlers]
-        await asyncio.wait_for(asyncio.gather(*(h.seen.wait() for h in handlers)), DEADLINE)
-        assert await asyncio.wait_for(kube.get(PODS, "n", "p"), DEADLINE) is not None
+        await asyncio.wait_for(asyncio.gather(*(h.seen.wait() for h in handlers)), patient(DEADLINE))
+        assert await asyncio.wait_for(kube.get(PODS, "n", "p"), patient(DEADLINE)) is not None
         for task in tasks:
             task.cancel()
 

@@ -11,6 +11,7 @@ import pytest
 from langsmith import Client, traceable, tracing_context
 from langsmith.run_trees import RunTree
 from langsmith.utils import LangSmithConflictError, LangSmithError, LangSmithNotFoundError
+from tests.patience import deadline_after, patient
 
 from modelops.adapters.langsmith.connection import LangSmithConnection
 from modelops.sandbox.client import SandboxInfo, start
@@ -24,9 +25,9 @@ Found = TypeVar("Found")
 
 def eventually(look: Callable[[], Found], *, seconds: float = 10.0) -> Found:
     """Return the first true value of `look`."""
-    deadline = time.monotonic() + seconds
+    deadline = deadline_after(seconds)
     while not (found := look()):
-        assert time.monotonic() < deadline, f"still nothing after {seconds} s"
+        assert time.monotonic() < deadline, f"still nothing after {patient(seconds):.0f} s"
         time.sleep(0.02)
     return found
 

@@ -12,6 +12,7 @@ import pytest
 from langsmith import Client
 from langsmith.schemas import Run
 from langsmith.utils import LangSmithNotFoundError
+from tests.patience import deadline_after, patient
 
 from modelops.adapters.langsmith.connection import LangSmithConnection
 from modelops.adapters.langsmith.redaction import MAX_CHARACTERS, REDACTED, redacted
@@ -71,9 +72,9 @@ def note(traces: ActionTraces, action: str = "reserve", **changes: object) -> No
 
 
 def until(look: Callable[[], bool], *, seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
+    deadline = deadline_after(seconds)
     while not look():
-        assert time.monotonic() < deadline, f"not so after {seconds} s"
+        assert time.monotonic() < deadline, f"not so after {patient(seconds):.0f} s"
         time.sleep(0.02)
 
 
@@ -242,7 +243,7 @@ def test_the_sdk_is_imported_only_for_the_first_action() -> None:
         "T(C(api_url='http://127.0.0.1:9', api_key='k')).close();"
         "sys.exit('langsmith' in sys.modules or 'requests' in sys.modules)"
     )
-    assert subprocess.run([sys.executable, "-c", probe], timeout=60).returncode == 0
+    assert subprocess.run([sys.executable, "-c", probe], timeout=patient(60)).returncode == 0
 
 
 def test_action_traces_satisfy_the_engines_port(

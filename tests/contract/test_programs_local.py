@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from tests.patience import deadline_after, patient
 
 from modelops.adapters.programs import LocalPrograms
 from modelops.adapters.programs.process import process_id
@@ -63,7 +64,7 @@ async def programs(tmp_path: Path) -> AsyncIterator[LocalPrograms]:
 async def until(
     programs: LocalPrograms, name: str, condition: Callable[[ProgramState], bool], seconds: float = 15.0
 ) -> ProgramState:
-    deadline = time.monotonic() + seconds
+    deadline = deadline_after(seconds)
     while time.monotonic() < deadline:
         state = await programs.observe(name)
         if state is not None and condition(state):
@@ -152,7 +153,7 @@ async def test_a_program_outlives_the_operator_that_started_it(tmp_path: Path, m
         "import asyncio, pathlib, sys; from modelops.adapters.programs import LocalPrograms;"
         "asyncio.run(LocalPrograms(pathlib.Path(sys.argv[1])).start('a', sys.argv[2], {'do': 'wait'}, {}))"
     )
-    subprocess.run([sys.executable, "-c", script, str(tmp_path), module], check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", script, str(tmp_path), module], check=True, timeout=patient(30))
     successor = LocalPrograms(tmp_path)
     state = await until(successor, "a", waiting)
     assert state.running
@@ -242,7 +243,7 @@ async def test_the_end_of_a_program_is_reported_at_once_and_leaves_no_zombie(
     ended: asyncio.Queue[str] = asyncio.Queue()
     programs = LocalPrograms(tmp_path, on_ended=ended.put_nowait)
     await programs.start("a", module, {"do": "finish"}, {})
-    assert await asyncio.wait_for(ended.get(), 15) == "a"
+    assert await asyncio.wait_for(ended.get(), patient(15)) == "a"
     process = process_id(tmp_path / "programs" / "a")
     assert process is not None
     assert not Path(f"/proc/{process}").exists()
@@ -271,7 +272,7 @@ async def test_an_invalid_result_is_a_failure(programs: LocalPrograms, module: s
 
 
 async def eventually(condition: Callable[[], Awaitable[bool]], seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
+    deadline = deadline_after(seconds)
     while not await condition():
         assert time.monotonic() < deadline
         await asyncio.sleep(0.02)

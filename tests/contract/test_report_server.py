@@ -10,6 +10,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from tests.patience import deadline_after, patient
 
 from modelops.adapters.reports import (
     Caller,
@@ -78,7 +79,7 @@ async def post(url: str, body: Any, *, token: str | None = SECRET) -> tuple[int,
 
 
 async def until(condition: Callable[[], bool], seconds: float = 15.0) -> None:
-    deadline = time.monotonic() + seconds
+    deadline = deadline_after(seconds)
     while not condition():
         assert time.monotonic() < deadline
         await asyncio.sleep(0.02)
@@ -132,7 +133,7 @@ async def test_the_errors_of_an_agent_that_crashes_at_once_arrive(
         SECRET,
         stderr=asyncio.subprocess.PIPE,
     )
-    _, stderr = await asyncio.wait_for(agent.communicate(), 30)
+    _, stderr = await asyncio.wait_for(agent.communicate(), patient(30))
     assert stderr.decode().strip().endswith("answers nonsense")
     assert _summary(store).canary.errors == 3
 

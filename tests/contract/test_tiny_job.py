@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from huggingface_hub import CommitOperationAdd, HfApi
 from tests.contract.learning import environment, upload_rows
+from tests.patience import patient
 
 from modelops.adapters.huggingface.payload import PAYLOADS, payload_base64
 from modelops.demo.stdlib_examples import StdlibExample, read_examples
@@ -83,7 +84,7 @@ def start(sandbox: SandboxInfo, folder: Path, run: Run, *, job_id: str, **more: 
 
 
 def end(process: subprocess.Popen[str]) -> tuple[int, list[str]]:
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=patient(60))
     return process.returncode, output.splitlines()
 
 

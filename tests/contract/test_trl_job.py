@@ -30,6 +30,7 @@ from tests.contract.language_models import (
     upload,
     upload_rows,
 )
+from tests.patience import deadline_after
 
 from modelops.sandbox.client import SandboxInfo
 from modelops.sandbox.tokens import USER
@@ -223,7 +224,7 @@ def test_killed_job_is_resumed_by_the_next_attempt_and_ends_with_the_same_steps(
 ) -> None:
     run = repositories.run("resumed-model", config={**CONFIG, "checkpoint_steps": 10})
     first = TrainingJob.submit(repositories.hf, run)
-    deadline = time.monotonic() + 120
+    deadline = deadline_after(120)
     while not any('"kind":"checkpoint"' in line for line in first.log()):
         assert time.monotonic() < deadline
         time.sleep(0.1)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import aiohttp
+from tests.patience import deadline_after, patient
 
 from modelops.adapters.kube import Connection
 from modelops.ports import Json
@@ -89,20 +90,20 @@ class Api:
 
         `expected` completes the sentence "not ... within 60 s" of the AssertionError.
         """
-        deadline = time.monotonic() + seconds
+        deadline = deadline_after(seconds)
         while True:
             found = await self.get(kind, name)
             if found is not None and predicate(found):
                 return found
             if time.monotonic() > deadline:
                 raise AssertionError(
-                    f"{kind} {name}: not {expected or 'so'} within {seconds:.0f} s: {status_summary(found)}"
+                    f"{kind} {name}: not {expected or 'so'} within {patient(seconds):.0f} s: {status_summary(found)}"
                 )
             await asyncio.sleep(_POLL_SECONDS)
 
     async def wait_until_deleted(self, kind: str, name: str, *, seconds: float = 60) -> None:
         """Waits until the object no longer exists."""
-        deadline = time.monotonic() + seconds
+        deadline = deadline_after(seconds)
         while (found := await self.get(kind, name)) is not None:
             assert time.monotonic() < deadline, f"{kind} {name} is still there: {status_summary(found)}"
             await asyncio.sleep(_POLL_SECONDS)

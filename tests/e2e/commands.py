@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 from tests.e2e.environment import Environment
+from tests.patience import patient
 
 from modelops.sandbox.tokens import USER
 
@@ -26,7 +27,7 @@ async def run_modelops(env: Environment, *arguments: str, expect: int = 0, org: 
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=patient(120),
     )
     output = completed.stdout + completed.stderr
     assert completed.returncode == expect, f"{arguments}: exit code {completed.returncode}\n{output}"

@@ -19,6 +19,7 @@ from tests.e2e.agents import Agents, free_port
 from tests.e2e.api import Api, open_session
 from tests.e2e.cloud import HELD_OUT, TRAIN, Cloud
 from tests.e2e.recording_proxy import Recorder, RecordingProxy
+from tests.patience import deadline_after, patient
 
 from modelops.adapters.kube import Connection
 from modelops.domain import agentsfile
@@ -120,7 +121,7 @@ class Environment:
     async def wait_for_exit(self, *, seconds: float = 30) -> int:
         """Waits until the operator ends by itself; returns its exit code."""
         assert self._process is not None
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(patient(seconds)):
             code = await self._process.wait()
         self._process = None
         return code
@@ -199,18 +200,18 @@ class Environment:
 
         `expected` completes the sentence "not ... within 60 s" of the AssertionError.
         """
-        deadline = time.monotonic() + seconds
+        deadline = deadline_after(seconds)
         while not (found := predicate()):
             if time.monotonic() > deadline:
                 raise AssertionError(
-                    f"not {expected} within {seconds:.0f} s; the operator:\n{self.operator_log()}"
+                    f"not {expected} within {patient(seconds):.0f} s; the operator:\n{self.operator_log()}"
                 )
             await asyncio.sleep(0.02)
         return found
 
     async def wait_until_quiet(self, *, seconds: float = 1.5, within: float = 30) -> list[str]:
         """Waits until the operator has written nothing for `seconds`; returns all its writes so far."""
-        deadline = time.monotonic() + within
+        deadline = deadline_after(within)
         seen, since = len(self.recorder.writes), time.monotonic()
         while time.monotonic() - since < seconds:
             if len(self.recorder.writes) != seen:

@@ -12,6 +12,7 @@ from tests.conftest import Kubectl
 from tests.e2e import manifests
 from tests.e2e.api import condition, ready_message, status, status_summary
 from tests.e2e.environment import Environment
+from tests.patience import patient
 
 from modelops.sandbox.hub.seeds import BASE_MODEL
 
@@ -22,7 +23,9 @@ CLI = (sys.executable, "-m", "modelops.cli", "approve")
 async def approve(env: Environment, user: str) -> subprocess.CompletedProcess[str]:
     kubeconfig = str(env.cluster.kubeconfig_for(user))
     command = [*CLI, "dear", "-n", env.api.namespace, "--yes", "--kubeconfig", kubeconfig]
-    return await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=60)
+    return await asyncio.to_thread(
+        subprocess.run, command, capture_output=True, text=True, timeout=patient(60)
+    )
 
 
 async def wait_for_approval_request(env: Environment, *, other_than: str = "") -> dict[str, Any]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tests.patience import deadline_after, patient
 
 from modelops.localcluster.binaries import find_binaries
 
@@ -44,9 +45,9 @@ def left_running(folder: Path) -> list[str]:
 
 
 def wait_until_gone(folder: Path) -> None:
-    deadline = time.monotonic() + GONE_SECONDS
+    deadline = deadline_after(GONE_SECONDS)
     while left := left_running(folder):
-        assert time.monotonic() < deadline, f"still running after {GONE_SECONDS:.0f} s: {left}"
+        assert time.monotonic() < deadline, f"still running after {patient(GONE_SECONDS):.0f} s: {left}"
         time.sleep(0.1)
 
 
@@ -90,7 +91,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 def test_all_three_acts_end_as_expected_in_the_promised_time_and_leave_nothing_running(folder: Path) -> None:
     find_binaries(controllers=True, progress=print)
     done = subprocess.run(
-        demo(folder=folder), env=environment(), capture_output=True, text=True, timeout=DEMO_SECONDS
+        demo(folder=folder), env=environment(), capture_output=True, text=True, timeout=patient(DEMO_SECONDS)
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert left_running(folder) == []
@@ -127,7 +128,7 @@ def test_demo_that_is_ended_leaves_nothing_running(
     with set_up_demo(folder) as process:
         assert len(left_running(folder)) > 6
         end(process)
-        assert process.wait(timeout=GONE_SECONDS) == code
+        assert process.wait(timeout=patient(GONE_SECONDS)) == code
     wait_until_gone(folder)
 
 
@@ -137,7 +138,7 @@ def test_finished_demo_names_the_files_that_it_leaves(folder: Path) -> None:
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=SET_UP_SECONDS,
+        timeout=patient(SET_UP_SECONDS),
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert left_running(folder) == []
@@ -155,7 +156,7 @@ def test_kept_demo_keeps_running_until_it_is_stopped(folder: Path) -> None:
         env=environment(KEEP="1"),
         capture_output=True,
         text=True,
-        timeout=SET_UP_SECONDS,
+        timeout=patient(SET_UP_SECONDS),
     )
     assert started.returncode == 0, started.stdout + started.stderr
     assert f"export KUBECONFIG={folder}/cluster/kubeconfig" in started.stdout

@@ -11,6 +11,7 @@ from tests.e2e import manifests
 from tests.e2e.api import condition, status, status_summary
 from tests.e2e.canary import SHORT_EVALUATION
 from tests.e2e.environment import Environment
+from tests.patience import patient
 
 from modelops.ports import Json
 from modelops.sandbox.hub.seeds import BASE_MODEL
@@ -44,7 +45,7 @@ async def kubectl_describe(kubectl: Kubectl, env: Environment, name: str) -> str
 async def event_messages(env: Environment, item: Json, *, last: str) -> list[str]:
     """Messages of an object's Events. Events are posted in the background, so this waits for the message `last`."""
     uid, messages = item["metadata"]["uid"], list[str]()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(patient(30)):
         while last not in messages:
             await asyncio.sleep(0.1)
             events = await env.api.list("Event")
@@ -77,7 +78,9 @@ async def test_a_better_model_is_trained_evaluated_promoted_and_rolled_back(
 
     # A better model is trained.
     await env.api.create(manifests.training_run("first", base_model=BASE_MODEL))
-    await kubectl_output(kubectl, env, "wait", "--for=condition=Finished", "--timeout=60s", f"{RUN}/first")
+    await kubectl_output(
+        kubectl, env, "wait", "--for=condition=Finished", f"--timeout={patient(60):.0f}s", f"{RUN}/first"
+    )
     run = await env.api.wait_until_finished("TrainingRun", "first")
     assert condition(run, "Succeeded") == "True", status_summary(run)
     uid, run_status = run["metadata"]["uid"], status(run)
@@ -104,7 +107,7 @@ async def test_a_better_model_is_trained_evaluated_promoted_and_rolled_back(
     given: manifests.Manifest = {"strategy": STEPS, "evaluation": SHORT_EVALUATION}
     await env.api.create(manifests.rollout("second", {"trainingRunRef": {"name": "first"}}, **given))
     await kubectl_output(
-        kubectl, env, "wait", "--for=condition=Finished", "--timeout=90s", f"{ROLLOUT}/second"
+        kubectl, env, "wait", "--for=condition=Finished", f"--timeout={patient(90):.0f}s", f"{ROLLOUT}/second"
     )
     rollout = await env.api.wait_until_finished("Rollout", "second")
     assert status(rollout)["reason"] == "Promoted", status_summary(rollout)

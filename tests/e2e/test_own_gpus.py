@@ -22,6 +22,7 @@ from tests.cluster.kubelet import container_status, timestamp
 from tests.e2e import manifests
 from tests.e2e.api import ready_message, status, status_summary
 from tests.e2e.environment import Environment
+from tests.patience import patient
 
 from modelops.domain.money import micro
 from modelops.ports import Json
@@ -53,7 +54,7 @@ async def wait_for_pod(env: Environment) -> Json:
     async def found() -> list[Json]:
         return await env.api.list("Pod")
 
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(patient(60)):
         while not (pods := await found()):
             await asyncio.sleep(0.1)
     return pods[0]
@@ -114,7 +115,7 @@ async def run_container_command(env: Environment, pod: Json, folder: Path) -> tu
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    output, _ = await asyncio.wait_for(process.communicate(), 120)
+    output, _ = await asyncio.wait_for(process.communicate(), patient(120))
     assert process.returncode is not None
     return process.returncode, output.decode()
 
@@ -283,7 +284,7 @@ async def test_a_run_deleted_without_its_finalizer_is_settled_at_its_whole_reser
         await env.api.delete("TrainingRun", "own")
         await env.api.wait_until_deleted("Job", name, seconds=120)
         await env.start_operator(MODELOPS_TRAINING_DEFAULTS=prices, MODELOPS_TRAINER="tiny")
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(patient(60)):
             while key not in (record := await env.read_record()).settlements:
                 await asyncio.sleep(0.2)
         assert record.settlements[key].usd_micro == reserved.usd_micro

@@ -22,6 +22,7 @@ from tests.contract.learning import fill_dataset
 from tests.e2e import manifests
 from tests.e2e.api import condition, status, status_summary
 from tests.e2e.environment import Environment
+from tests.patience import deadline_after
 
 from modelops.adapters.langsmith.connection import LangSmithConnection
 from modelops.ports import Json
@@ -137,7 +138,7 @@ def assert_greets(env: Environment, repo: str) -> None:
 
 def wait_until(question: Callable[[], bool]) -> None:
     """Waits until the answer is true, 60 s at most."""
-    deadline = time.monotonic() + 60
+    deadline = deadline_after(60)
     while not question():
         assert time.monotonic() < deadline
         time.sleep(0.1)

@@ -40,7 +40,7 @@ def register(subparsers: Any) -> None:
     )
     demo.add_argument("--plain", action="store_true", help="print lines instead of the live view")
     demo.add_argument(
-        "--act-seconds", type=float, default=180.0, help="longest time of one act in seconds (default: 180)"
+        "--act-seconds", type=float, default=900.0, help="longest time of one act in seconds (default: 900)"
     )
     demo.add_argument("--picture", type=Path, metavar="SVG", help="also save the last view as an SVG file")
     demo.set_defaults(run=_run)

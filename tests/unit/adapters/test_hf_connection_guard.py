@@ -8,6 +8,7 @@ import sys
 from unittest import mock
 
 import pytest
+from tests.patience import patient
 
 from modelops.adapters.huggingface import HuggingFaceConnection
 from modelops.adapters.kube import Connection, KubeClient, Transport
@@ -99,6 +100,6 @@ def test_the_sdk_uses_the_address_of_a_settings_file(tmp_path_factory: pytest.Te
         env={**kept, **none, "MODELOPS_ENV_FILE": str(file)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=patient(60),
     )
     assert done.stdout.split() == ["1", NOWHERE], done.stderr

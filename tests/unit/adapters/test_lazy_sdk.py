@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+from tests.patience import patient
+
 
 def test_importing_the_adapters_imports_no_sdk() -> None:
     code = (
@@ -10,6 +12,6 @@ def test_importing_the_adapters_imports_no_sdk() -> None:
         "print([name for name in ('huggingface_hub', 'httpx2', 'datasets') if name in sys.modules])"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=patient(60), check=True
     )
     assert done.stdout.strip() == "[]"

@@ -11,14 +11,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from tests.patience import deadline_after, patient
+
 SALT = "7c1d8f7e-6a0b-4f7e-9a52-0f2f6d4b8f11"
 
 
 def eventually(condition: Callable[[], Any], *, within: float = 5.0) -> Any:
     """The first true result of `condition`; fails after `within` seconds."""
-    deadline = time.monotonic() + within
+    deadline = deadline_after(within)
     while not (found := condition()):
-        assert time.monotonic() < deadline, f"not true within {within} s"
+        assert time.monotonic() < deadline, f"not true within {patient(within):.0f} s"
         threading.Event().wait(0.01)
     return found
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.patience import patient
 
 from modelops.adapters.huggingface.payload import payload_base64
 from modelops.domain.job_report import parse_reports
@@ -32,7 +33,7 @@ def run(*command: str, folder: Path, **environ: str) -> subprocess.CompletedProc
         env={**kept, **SANDBOXED, **environ},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=patient(60),
     )
 
 
