@@ -301,7 +301,7 @@ async def test_only_the_leader_writes(harness: ExecutorHarness) -> None:
     def refuse() -> None:
         raise NotLeader("no")
 
-    harness.executor = Executor(harness.proxied_client.with_gate(refuse), harness.cache)
+    harness.executor = Executor(harness.proxied_client.with_before_write(refuse), harness.cache)
     with pytest.raises(NotLeader):
         await harness.execute_plan(status(1))
     assert harness.proxy.writes() == []

@@ -185,15 +185,15 @@ async def test_no_write_is_sent_when_the_gate_is_closed(
 
     made = await kube.create(CONFIG_MAPS, config_map(namespace))
     calls.clear()
-    gated = kube.with_gate(shut)
+    guarded = kube.with_before_write(shut)
     with pytest.raises(NotLeader):
-        await gated.create(CONFIG_MAPS, config_map(namespace, "other"))
+        await guarded.create(CONFIG_MAPS, config_map(namespace, "other"))
     with pytest.raises(NotLeader):
-        await gated.patch(CONFIG_MAPS, namespace, "c", at(made, a="1"))
+        await guarded.patch(CONFIG_MAPS, namespace, "c", at(made, a="1"))
     with pytest.raises(NotLeader):
-        await gated.replace_status(CONFIG_MAPS, made)
+        await guarded.replace_status(CONFIG_MAPS, made)
     with pytest.raises(NotLeader):
-        await gated.delete(CONFIG_MAPS, namespace, "c")
+        await guarded.delete(CONFIG_MAPS, namespace, "c")
     assert calls == []
 
 

@@ -54,14 +54,14 @@ async def test_the_first_process_leads_and_the_second_waits(kube: KubeClient, na
     first, second = lease(kube, namespace, "first"), lease(kube, namespace, "second")
     async with asyncio.timeout(5):
         await first.acquire()
-    first.gate()
+    first.require_leadership()
     async with holding(first):
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(2.5):  # longer than the lease lasts: it is being renewed
                 await second.acquire()
         with pytest.raises(NotLeader):
-            second.gate()
-        first.gate()
+            second.require_leadership()
+        first.require_leadership()
     assert (await live(kube, namespace))["spec"]["leaseTransitions"] == 0
 
 
@@ -78,9 +78,9 @@ async def test_an_unchanged_lease_is_taken_over_after_its_duration_and_the_old_l
             assert not first.held
         await asyncio.sleep(0.02)
     assert clock.time() - began >= SHORT.duration
-    second.gate()
+    second.require_leadership()
     with pytest.raises(NotLeader):
-        first.gate()
+        first.require_leadership()
     spec = (await live(kube, namespace))["spec"]
     assert (spec["holderIdentity"], spec["leaseTransitions"]) == ("second", 1)
 
@@ -98,7 +98,7 @@ async def test_a_leader_whose_lease_was_taken_over_stops_holding_it(kube: KubeCl
         async with asyncio.timeout(5):
             await task
     with pytest.raises(NotLeader):
-        first.gate()
+        first.require_leadership()
 
 
 async def test_a_released_lease_is_taken_at_once(kube: KubeClient, namespace: str) -> None:
@@ -106,7 +106,7 @@ async def test_a_released_lease_is_taken_at_once(kube: KubeClient, namespace: st
     await first.acquire()
     await first.release()
     with pytest.raises(NotLeader):
-        first.gate()
+        first.require_leadership()
     async with asyncio.timeout(0.5):
         await second.acquire()
 

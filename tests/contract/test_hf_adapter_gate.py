@@ -16,7 +16,7 @@ class Lease:
 
     left = 0
 
-    def gate(self) -> None:
+    def before_write(self) -> None:
         if self.left <= 0:
             raise NotLeader("the lease was lost")
         self.left -= 1
@@ -29,7 +29,9 @@ def lease() -> Lease:
 
 @pytest.fixture
 def connection(sandbox: SandboxInfo, lease: Lease) -> Iterator[HuggingFaceConnection]:
-    made = HuggingFaceConnection(hub_url=sandbox.hub, endpoints_url=sandbox.endpoints, gate=lease.gate)
+    made = HuggingFaceConnection(
+        hub_url=sandbox.hub, endpoints_url=sandbox.endpoints, before_write=lease.before_write
+    )
     yield made
     made.close()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.house.actions import unexecuted_actions, unknown_facts
 from tests.house.asserts import assert_problems
 from tests.house.circles import import_circle
-from tests.house.reasons import misnamed_reasons
+from tests.house.reasons import misnamed_reasons, unused_reasons
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,6 +21,7 @@ def problems() -> list[str]:
         *unexecuted_actions(),
         *unknown_facts(),
         *misnamed_reasons(),
+        *unused_reasons(ROOT / "operator" / "modelops"),
     ]
 
 
@@ -30,6 +31,6 @@ if __name__ == "__main__":
         print(problem, file=sys.stderr)
     if not found:
         print(
-            "house rules: no import circles, few asserts, closed actions and facts, reasons named by their values"
+            "house rules: no import circles, few asserts, closed actions and facts, reasons set and named by their values"
         )
     sys.exit(1 if found else 0)

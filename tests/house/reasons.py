@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterable
+from pathlib import Path
 
 from modelops.domain.reasons import AgentModelReason, Reason, RolloutReason, TrainingReason
 
@@ -16,4 +18,26 @@ def misnamed_reasons(kinds: Iterable[type[Reason]] = REASONS) -> list[str]:
         for kind in kinds
         for name, reason in kind.__members__.items()
         if name != reason.value
+    ]
+
+
+def unused_reasons(folder: Path, *, kinds: Iterable[type[Reason]] = REASONS) -> list[str]:
+    """Members that no module in the folder uses, so that the documentation promises what no object ever shows.
+
+    A member is used where its name follows a dot, or is a string, outside the module that defines it.
+    """
+    used: set[str] = set()
+    for file in folder.rglob("*.py"):
+        if file.name == "reasons.py":
+            continue
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Attribute):
+                used.add(node.attr)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                used.add(node.value)
+    return [
+        f"{kind.__name__}.{name} is set nowhere: remove it, or set it"
+        for kind in kinds
+        for name in kind.__members__
+        if name not in used
     ]

@@ -300,17 +300,9 @@ class RolloutReason(Reason):
         "NeedsApproval",
         "The estimated cost is above the AgentModel's spec.budget.approvalAboveUSD.",
     )
-    AgentLocked = (
-        "AgentLocked",
-        "The rollout holds the agent's lock and begins.",
-    )
     Provisioning = (
         "Provisioning",
         "The candidate's endpoint is starting.",
-    )
-    EndpointReady = (
-        "EndpointReady",
-        "The candidate's endpoint answers requests.",
     )
     EndpointFailed = (
         "EndpointFailed",

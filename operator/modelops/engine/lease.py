@@ -56,7 +56,7 @@ class LeaseTimes:
 class LeaderLease:
     """The lease as one process sees it: `acquire`, then `hold` while the process works, and `release` at the end.
 
-    The writes of `kube` must not be guarded by this lease's own gate.
+    The writes of `kube` must not be guarded by `require_leadership` of this lease.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class LeaderLease:
         """Seconds since the last renewal was sent; infinite where there was none."""
         return self._clock.monotonic() - (self._valid_until - self._times.renew_deadline)
 
-    def gate(self) -> None:
+    def require_leadership(self) -> None:
         """Raises NotLeader unless this process is the leader. It is called before every write."""
         if not self.held:
             raise NotLeader(
@@ -110,7 +110,7 @@ class LeaderLease:
         _log.info("leading as %s", self.identity)
 
     async def hold(self) -> None:
-        """Renews the lease until it is lost, and then returns. The gate is closed before that."""
+        """Renews the lease until it is lost, and then returns. `require_leadership` refuses before that."""
         while True:
             await asyncio.sleep(self._times.retry)
             if not self.held:

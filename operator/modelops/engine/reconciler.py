@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 from modelops.api.v1alpha1.reading import KindT
@@ -47,6 +47,15 @@ class ObjectMemory:
 
     cleaned_up: bool = False
     """Whether the resources that this process used for the finished object were released."""
+    retry_times: dict[str, float] = field(default_factory=dict)
+    """When each action that repeats something may be done, on the monotonic clock."""
+
+    def retry_is_due(self, what: str, *, after: float, now: float) -> bool:
+        """Whether the pause of `after` seconds before a retry has passed at `now`; the first call starts the pause."""
+        if now < self.retry_times.setdefault(what, now + after):
+            return False
+        del self.retry_times[what]
+        return True
 
 
 class Reconciler(ABC, Generic[StateT, ActionT, FactT, MemoryT]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, assert_never
 
 from modelops.api.v1alpha1.agentmodel import AgentModel
@@ -72,7 +72,6 @@ class Memory(ObjectMemory):
     tombstoned: float | None = None
     write_ms: int | None = None
     effect_ms: int | None = None
-    not_before: dict[EvaluationProgram, float] = field(default_factory=dict)
     confirmed: tuple[str, float] = ("", 0.0)
     """The resourceVersion that the API server confirmed, and when it did."""
 
@@ -213,7 +212,7 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
         """Seconds since the last healthy reconcile, without those in which reconciles were missed."""
         if memory.last_healthy is None:
             return 0.0
-        longest = MAX_MISSED_RECONCILES * self._settings.look_seconds
+        longest = MAX_MISSED_RECONCILES * self._settings.poll_seconds
         return min(self._clock.monotonic() - memory.last_healthy, longest)
 
     def _measurements(self, state: State, memory: Memory, reports: AgentReports | None) -> CanaryMeasurements:
@@ -341,7 +340,7 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
                 self._services.require_leadership()
                 await self._start_program(action, state, context)
             case RetryProgram():
-                if self._is_due(memory, action):
+                if memory.retry_is_due(action.program.value, after=action.after, now=self._clock.monotonic()):
                     await self._services.programs.retry(program_name(action.program, state.uid))
             case StopProgram():
                 await self._services.programs.stop(program_name(action.program, state.uid))
@@ -357,14 +356,6 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
                 memory.healthy_seconds, memory.last_healthy = 0.0, None
             case _:
                 assert_never(action)
-
-    def _is_due(self, memory: Memory, action: RetryProgram) -> bool:
-        """Whether the pause before a retry has passed; the first call starts it."""
-        now = self._clock.monotonic()
-        if now < memory.not_before.setdefault(action.program, now + action.after):
-            return False
-        del memory.not_before[action.program]
-        return True
 
     async def _start_program(
         self, action: StartProgram, state: State, context: ReconcileContext[State]

@@ -76,7 +76,6 @@ class Memory(ObjectMemory):
     submission: Submission | None = None
     settling_since: float | None = None
     attempt_claim: AttemptClaim | None = None
-    not_before: dict[type[RetryDataset | ForgetSubmission], float] = field(default_factory=dict)
     released_jobs: set[str] = field(default_factory=set)
     """Jobs in this cluster whose finalizer was removed."""
 
@@ -300,14 +299,18 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact, Memo
                 environment = {"HF_TOKEN": token, "LANGSMITH_API_KEY": credentials.langsmith}
                 await self._services.start_program(program, PROGRAM, dict(action.input), environment)
             case RetryDataset():
-                if self._is_due(memory, action):
+                if memory.retry_is_due(
+                    type(action).__name__, after=action.after, now=self._clock.monotonic()
+                ):
                     await self._services.programs.retry(program)
             case StopDataset():
                 await self._services.programs.stop(program)
             case SubmitJob():
                 return await self._submit(action, state, token)
             case ForgetSubmission():
-                if self._is_due(memory, action):
+                if memory.retry_is_due(
+                    type(action).__name__, after=action.after, now=self._clock.monotonic()
+                ):
                     memory.submission = None
                     memory.settling_since = self._clock.monotonic() - self._settings.settle_seconds
             case CloseAttempt():
@@ -343,14 +346,6 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact, Memo
             token_key=secret.key,
             usd_micro_per_hour=micro(price.usd_per_hour),
         )
-
-    def _is_due(self, memory: Memory, action: RetryDataset | ForgetSubmission) -> bool:
-        """Whether the pause before trying again has passed; the first call starts it."""
-        now = self._clock.monotonic()
-        if now < memory.not_before.setdefault(type(action), now + action.after):
-            return False
-        del memory.not_before[type(action)]
-        return True
 
     async def _submit(self, action: SubmitJob, state: State, token: str) -> Mapping[str, Any] | None:
         """The POST. The intent was written just before; the answer is kept in memory for the next decision."""

@@ -71,7 +71,7 @@ class OperatorProcess:
         namespace = self._settings.namespace or connection.namespace
         duration = self._settings.lease_seconds
         lease = LeaderLease(
-            kube.with_gate(lambda: None),
+            kube.with_before_write(lambda: None),
             namespace=namespace,
             name=LEASE,
             identity=process_identity(),
@@ -79,7 +79,7 @@ class OperatorProcess:
             times=LeaseTimes(duration=duration, renew_deadline=duration * 2 / 3, retry=duration * 2 / 15),
             holder_is_dead=is_dead_here,
         )
-        kube.gate = lease.gate
+        kube.before_write = lease.require_leadership
         if not await self._run_unless_stopped(self._wait_for_crds(kube)):
             return STOPPED
         self._health.phase, self._health.missing = "standby", ("lease",)

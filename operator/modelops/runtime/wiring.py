@@ -105,7 +105,7 @@ def build_operator(
         hub_url=settings.hf_endpoint,
         endpoints_url=settings.endpoints_url,
         model_hosts=settings.model_hosts,
-        gate=kube.gate,
+        before_write=kube.before_write,
         guard=lambda: assert_loopback(_program_environment(settings)),
     )
     jobs = JobsByAccount(
@@ -142,7 +142,7 @@ def build_operator(
             on_ended=lambda name: enqueue_all(with_uid(cache, name.partition("-")[2])),
         ),
         hub_org=settings.hub_org,
-        require_leadership=kube.gate,
+        require_leadership=kube.before_write,
         host_refusal=_host_refusal(settings),
         program_environment=_program_environment(settings),
     )

@@ -10,7 +10,7 @@ from tests.house.__main__ import problems
 from tests.house.actions import unexecuted_actions, unknown_facts
 from tests.house.asserts import assert_problems
 from tests.house.circles import circle_in
-from tests.house.reasons import misnamed_reasons
+from tests.house.reasons import misnamed_reasons, unused_reasons
 
 from modelops.domain.plan import Action, Authority, Fact
 from modelops.domain.reasons import Reason
@@ -89,4 +89,11 @@ class RocketReason(Reason):
 def test_a_reason_whose_name_is_not_its_value_is_refused() -> None:
     assert misnamed_reasons([RocketReason]) == [
         "RocketReason.NO_FUEL = 'OutOfFuel': name the member OutOfFuel"
+    ]
+
+
+def test_a_reason_that_no_module_sets_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "rocket.py").write_text("def fly(): return RocketReason.Ready\n")
+    assert unused_reasons(tmp_path, kinds=[RocketReason]) == [
+        "RocketReason.NO_FUEL is set nowhere: remove it, or set it"
     ]

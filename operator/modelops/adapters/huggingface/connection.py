@@ -27,7 +27,7 @@ class HuggingFaceConnection:
     """The addresses of Hugging Face and the threads that call it. One per process: the SDK's client is global.
 
     `hub_url` is the address of the Hub and its Jobs. `endpoints_url` is the management API of Inference
-    Endpoints, with its version segment. `model_hosts` decides which model servers may receive a token. `gate`
+    Endpoints, with its version segment. `model_hosts` decides which model servers may receive a token. `before_write`
     is called right before every request that may change something, in the thread that sends it; it raises
     NotLeader. `guard` is called once the SDK has set its addresses; an error that it raises ends the call
     before a request is sent.
@@ -39,13 +39,13 @@ class HuggingFaceConnection:
         hub_url: str = HUB_URL,
         endpoints_url: str = ENDPOINTS_URL,
         model_hosts: ModelHosts | None = None,
-        gate: Callable[[], None] = lambda: None,
+        before_write: Callable[[], None] = lambda: None,
         guard: Callable[[], None] = lambda: None,
     ) -> None:
         self.hub_url = hub_url.rstrip("/")
         self.endpoints_url = endpoints_url.rstrip("/")
         self._model_hosts = model_hosts or ModelHosts()
-        self._gate = gate
+        self._before_write = before_write
         self._guard = guard
         self._threads = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="huggingface")
         self._sdk_is_set_up = False
@@ -99,7 +99,7 @@ class HuggingFaceConnection:
         addresses = (self.hub_url, self.endpoints_url, *([extra_url] if extra_url else []))
         with (
             translated_errors(doing=doing, url=extra_url or self.hub_url, token=token, writes=writes),
-            requests_only_to(frozenset(map(origin, addresses)), gate=self._gate),
+            requests_only_to(frozenset(map(origin, addresses)), before_write=self._before_write),
         ):
             if self.endpoints_url != constants.INFERENCE_ENDPOINTS_ENDPOINT:
                 raise RuntimeError(

@@ -38,20 +38,23 @@ RETRYABLE_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _allowed: ContextVar[frozenset[str]] = ContextVar("modelops_allowed_origins", default=frozenset())
-_gate: ContextVar[Callable[[], None] | None] = ContextVar("modelops_gate", default=None)
+_before_write: ContextVar[Callable[[], None] | None] = ContextVar("modelops_before_write", default=None)
 
 
 @contextmanager
-def requests_only_to(origins: frozenset[str], *, gate: Callable[[], None] | None = None) -> Iterator[None]:
+def requests_only_to(
+    origins: frozenset[str], *, before_write: Callable[[], None] | None = None
+) -> Iterator[None]:
     """Inside the block, this thread may send requests to these origins only.
 
-    `gate` is called right before every request that may change something; an error that it raises ends the call.
+    `before_write` is called right before every request that may change something; an error that it raises ends the
+    call.
     """
-    allowed, previous_gate = _allowed.set(origins), _gate.set(gate)
+    allowed, previous_guard = _allowed.set(origins), _before_write.set(before_write)
     try:
         yield
     finally:
-        _gate.reset(previous_gate)
+        _before_write.reset(previous_guard)
         _allowed.reset(allowed)
 
 
@@ -73,10 +76,10 @@ class RestrictedClient(httpx2.Client):
         """
         if origin(request.url) not in _allowed.get():
             raise AddressNotAllowed(origin(request.url))
-        gate = _gate.get()
-        if gate is not None and request.method.upper() not in READ_METHODS:
+        guard = _before_write.get()
+        if guard is not None and request.method.upper() not in READ_METHODS:
             # Here, not at the start of the call: it may have waited for a thread for longer than a lease lasts.
-            gate()
+            guard()
         # The SDK passes timeout=None in some places, which means no timeout.
         timeouts: dict[str, float | None] = request.extensions.setdefault("timeout", {})
         for name, seconds in TIMEOUT.as_dict().items():

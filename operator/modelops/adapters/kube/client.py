@@ -14,7 +14,7 @@ from modelops.adapters.kube.transport import OnCall, Transport
 from modelops.api.v1alpha1.names import FIELD_MANAGER
 from modelops.ports import Json, Missing, Refused, Resource
 
-Gate = Callable[[], None]
+WriteGuard = Callable[[], None]
 """Raises NotLeader where this process may not write. Called right before every write."""
 
 _LIST_PAGE = "500"
@@ -30,31 +30,39 @@ def collection_path(resource: Resource, namespace: str | None) -> str:
 class KubeClient:
     """The Kubernetes API over one Transport. The errors are those of `ports.Kube`.
 
-    `gate` is called before every write. `with_gate` returns another client on the same connections, with which
-    the lease itself can be written before this process is the leader.
+    `before_write` is called before every write. `with_before_write` returns another client on the same
+    connections, with which the lease itself can be written before this process is the leader.
     """
 
     def __init__(
-        self, transport: Transport, *, gate: Gate = lambda: None, events: EventPoster | None = None
+        self,
+        transport: Transport,
+        *,
+        before_write: WriteGuard = lambda: None,
+        events: EventPoster | None = None,
     ) -> None:
         self.transport = transport
-        self.gate = gate
+        self.before_write = before_write
         self._events = events or EventPoster(self.create)
 
     @classmethod
     def from_kubeconfig(
-        cls, path: Path | None = None, *, gate: Gate = lambda: None, on_call: OnCall = lambda *_: None
+        cls,
+        path: Path | None = None,
+        *,
+        before_write: WriteGuard = lambda: None,
+        on_call: OnCall = lambda *_: None,
     ) -> Self:
         """A client of `Connection.discover(path)`; use it as an async context manager.
 
         Raises:
             ConfigurationError: there is no usable kubeconfig, and the process does not run in a Pod.
         """
-        return cls(Transport(Connection.discover(path), on_call=on_call), gate=gate)
+        return cls(Transport(Connection.discover(path), on_call=on_call), before_write=before_write)
 
-    def with_gate(self, gate: Gate) -> KubeClient:
+    def with_before_write(self, before_write: WriteGuard) -> KubeClient:
         """Another client on the same connections. The caller must keep this client open meanwhile."""
-        return KubeClient(self.transport, gate=gate, events=self._events)
+        return KubeClient(self.transport, before_write=before_write, events=self._events)
 
     async def __aenter__(self) -> Self:
         await self.transport.__aenter__()
@@ -103,7 +111,7 @@ class KubeClient:
 
     async def create(self, resource: Resource, body: Json) -> Json:
         """Creates the object (POST). Raises Conflict where the name exists."""
-        self.gate()
+        self.before_write()
         path = collection_path(resource, body.get("metadata", {}).get("namespace"))
         params = {"fieldManager": FIELD_MANAGER}
         return await self.transport.call("create", path, plural=resource.plural, params=params, body=body)
@@ -112,7 +120,7 @@ class KubeClient:
         """Replaces the status (PUT …/status), conditional on the body's metadata.resourceVersion."""
         metadata = body["metadata"]
         _require_resource_version(metadata.get("resourceVersion"), resource, metadata["name"])
-        self.gate()
+        self.before_write()
         return await self.transport.call(
             "update_status",
             f"{collection_path(resource, metadata['namespace'])}/{metadata['name']}/status",
@@ -124,7 +132,7 @@ class KubeClient:
     async def patch(self, resource: Resource, namespace: str, name: str, merge: Json) -> Json:
         """Applies a merge patch, conditional on its metadata.resourceVersion."""
         _require_resource_version(merge.get("metadata", {}).get("resourceVersion"), resource, name)
-        self.gate()
+        self.before_write()
         return await self.transport.call(
             "patch",
             f"{collection_path(resource, namespace)}/{name}",
@@ -152,7 +160,7 @@ class KubeClient:
         body: Json = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": policy}
         if resource_version is not None:
             body["preconditions"] = {"resourceVersion": resource_version}
-        self.gate()
+        self.before_write()
         path = f"{collection_path(resource, namespace)}/{name}"
         try:
             await self.transport.call("delete", path, plural=resource.plural, body=body)

@@ -6,11 +6,11 @@ from modelops.api.v1alpha1.agentmodel import EndpointRole
 from modelops.domain.agentmodel.actions import AgentModelPlan, AgentModelStep, SettleOrphanedAttempt
 from modelops.domain.agentmodel.state import State
 from modelops.domain.agentmodel.status_report import ENDPOINT_POLL_SECONDS, report_status
-from modelops.domain.agentsfile import KEEP, RoutingBlock
+from modelops.domain.agentsfile import RoutingBlock
 from modelops.domain.plan import Announce, Plan, WriteRecord
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.record import ActiveRollout, Completed, Record
-from modelops.domain.rollout.routing_write import DesiredRouting, write_routing
+from modelops.domain.rollout.routing_write import DesiredRouting, tombstone_routing, write_routing
 from modelops.domain.rollout.state import File, same_target, stable_keys
 from modelops.domain.versions import release_version
 
@@ -33,7 +33,7 @@ def abort_without_rollout(state: State, record: Record, active: ActiveRollout, c
     if state.file is None and not state.file_missing:
         return report_status(state, ENDPOINT_POLL_SECONDS)
     steps: list[AgentModelStep] = []
-    desired = tombstone_routing(state, record, active, state.file) if state.file is not None else None
+    desired = tombstone_of(state, record, active, state.file) if state.file is not None else None
     if desired is not None and state.file is not None:
         steps.append(
             write_routing(
@@ -44,34 +44,28 @@ def abort_without_rollout(state: State, record: Record, active: ActiveRollout, c
                 restores_stable=True,
             )
         )
-    released = released_record(state, record, active, cause)
+    released = record_without_rollout(state, record, active, cause)
     steps.append(WriteRecord(record=released, purpose=f"release {active.name}"))
     return Plan(steps=tuple(steps), requeue_after=0)
 
 
-def tombstone_routing(
-    state: State, record: Record, active: ActiveRollout, file: File
-) -> DesiredRouting | None:
-    """The rollout's tombstone; None where the file has it and needs no other change.
-
-    The stable keys are restored where they name a candidate whose promotion was not committed.
-    """
-    block, stable = file.entry.routing, file.entry.stable
-    candidate = active.candidate.model_copy(
+def tombstone_of(state: State, record: Record, active: ActiveRollout, file: File) -> DesiredRouting | None:
+    """The tombstone of a rollout of which only the record's lock and the file's block are left."""
+    block = file.entry.routing
+    promoted = active.candidate.model_copy(
         update={"version": release_version(active.candidate.version), "endpoint_url": ""}
     )
-    uncommitted = same_target(stable, candidate) and not same_target(stable, record.stable)
-    ours = block is not None and block.salt == active.uid
-    if not uncommitted and block is not None and ours and block.rollout.state == "Aborted":
-        return None
-    generation = max(block.generation if block else 0, int(state.now.timestamp() * 1000)) + 1
-    tombstone = RoutingBlock.aborted(
-        uid=active.uid, step=block.rollout.step if block and ours else 0, generation=generation
+    return tombstone_routing(
+        record=record,
+        file=file,
+        uid=active.uid,
+        promoted=promoted,
+        step=block.rollout.step if block is not None and block.salt == active.uid else 0,
+        generation=max(block.generation if block else 0, int(state.now.timestamp() * 1000)) + 1,
     )
-    return DesiredRouting(block=tombstone, stable=stable_keys(record.stable) if uncommitted else KEEP)
 
 
-def released_record(state: State, record: Record, active: ActiveRollout, cause: str) -> Record:
+def record_without_rollout(state: State, record: Record, active: ActiveRollout, cause: str) -> Record:
     """The record after the rollout: completed, the lock released, its endpoint stopping, its reservation released."""
     now = state.now.isoformat(timespec="seconds")
     done = Completed(

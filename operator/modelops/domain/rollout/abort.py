@@ -8,8 +8,8 @@ each write of the file follows a conditional status write, which the abort, the 
 from __future__ import annotations
 
 from modelops.api.v1alpha1.agentmodel import AgentModel, EndpointRole
-from modelops.api.v1alpha1.rollout import Intent, RollbackTimes
-from modelops.domain.agentsfile import KEEP, RoutingBlock
+from modelops.api.v1alpha1.rollout import RollbackTimes
+from modelops.domain.agentsfile import RoutingBlock
 from modelops.domain.conditions import condition_of, with_condition
 from modelops.domain.plan import Plan, WriteRecord, WriteStatus
 from modelops.domain.reasons import RolloutReason
@@ -20,8 +20,8 @@ from modelops.domain.rollout.evaluation_scores import with_candidate_counted, wi
 from modelops.domain.rollout.finalizer import drop_finalizer
 from modelops.domain.rollout.outcome import REJECTIONS, parse_reason, phase_of
 from modelops.domain.rollout.routing import next_generation
-from modelops.domain.rollout.routing_write import DesiredRouting, write_routing
-from modelops.domain.rollout.state import File, State, same_target, stable_keys
+from modelops.domain.rollout.routing_write import DesiredRouting, tombstone_routing, write_routing
+from modelops.domain.rollout.state import State
 from modelops.domain.rollout.status import status_steps, with_phase
 from modelops.domain.rollout.targets import promoted_target
 
@@ -147,7 +147,14 @@ def abort_steps(state: State, reason: RolloutReason, message: str) -> tuple[Roll
     if intent is not None and state.file is None and not state.file_missing:
         return ()
     if intent is not None and state.file is not None:
-        desired = tombstone_routing(state, record, state.file, intent)
+        desired = tombstone_routing(
+            record=record,
+            file=state.file,
+            uid=state.uid,
+            promoted=promoted_target(state),
+            step=intent.step,
+            generation=next_generation(state),
+        )
         if desired is not None:
             steps.append(
                 write_routing(
@@ -164,24 +171,6 @@ def abort_steps(state: State, reason: RolloutReason, message: str) -> tuple[Roll
         )
     )
     return tuple(steps)
-
-
-def tombstone_routing(state: State, record: Record, file: File, intent: Intent) -> DesiredRouting | None:
-    """3. This rollout's tombstone; None where the file has it and needs no other change.
-
-    The stable keys are restored where they name a candidate whose promotion was not committed.
-    """
-    candidate = promoted_target(state)
-    uncommitted = (
-        candidate is not None
-        and same_target(file.entry.stable, candidate)
-        and not same_target(file.entry.stable, record.stable)
-    )
-    block = file.entry.routing
-    if block is not None and block.salt == state.uid and block.rollout.state == "Aborted" and not uncommitted:
-        return None
-    tombstone = RoutingBlock.aborted(uid=state.uid, step=intent.step, generation=next_generation(state))
-    return DesiredRouting(block=tombstone, stable=stable_keys(record.stable) if uncommitted else KEEP)
 
 
 def released_record(state: State, record: Record, reason: RolloutReason, message: str) -> Record:

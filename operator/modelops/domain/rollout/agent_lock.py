@@ -19,7 +19,7 @@ from modelops.domain.rollout.evaluation import ensure_evaluation_checked
 from modelops.domain.rollout.preconditions import secret_is_not_usable, unmet_precondition
 from modelops.domain.rollout.reservation import (
     EndpointCost,
-    budget_is_exceeded,
+    abort_if_over_budget,
     estimate_endpoint_cost,
     with_endpoint_reserved,
 )
@@ -45,7 +45,7 @@ def ensure_agent_locked(state: State) -> RolloutPlan | None:
     cost = estimate_endpoint_cost(state, candidate.target)
     if isinstance(cost, Plan):
         return cost
-    refusal = budget_is_exceeded(state, cost) or ensure_evaluation_checked(state, candidate.target)
+    refusal = abort_if_over_budget(state, cost) or ensure_evaluation_checked(state, candidate.target)
     if refusal is not None:
         return refusal
     return lock_agent(state, candidate, cost)

@@ -27,7 +27,7 @@ from modelops.domain.rollout.state import State, same_target
 from modelops.domain.rollout.status import status_steps, wait_in_phase, with_phase
 from modelops.ports import TrackCounters
 
-SETTLE_SECONDS: Final = 15.0
+REPORT_GRACE_SECONDS: Final = 15.0
 """Agents report every 5 s, and a report counts for 15 s: a shorter wait is not written to the status."""
 
 
@@ -85,41 +85,41 @@ def arm_canary(state: State) -> RolloutPlan:
 def await_agents_in_sync(state: State) -> RolloutPlan | None:
     """Waits until every expected agent process has confirmed the routing and, at weight 0, reaches the canary."""
     intent, reports = state.require_intent(), state.reports
-    look = state.settings.look_seconds
+    poll = state.settings.poll_seconds
     if reports is None or reports.expected == 0:
         message = (
             "no agent process has reported: start the agents with MODELOPS_REPORT_URL set to the operator"
         )
-        return hold_step(state, RolloutReason.WaitingForAgents, message, after=look)
+        return hold_step(state, RolloutReason.WaitingForAgents, message, after=poll)
     if reports.in_sync < reports.expected:
         agents = f"{reports.in_sync} of {reports.expected} agent processes"
         message = f"{agents} have confirmed generation {intent.generation}"
-        return hold_step(state, RolloutReason.WaitingForAgents, message, after=look)
+        return hold_step(state, RolloutReason.WaitingForAgents, message, after=poll)
     if intent.weight == 0 and reports.canary_reachable < reports.expected:
         words = f" ({'; '.join(reports.canary_errors[:3])})" if reports.canary_errors else ""
         agents = f"{reports.canary_reachable} of {reports.expected} agent processes"
         message = f"{agents} reach the canary with their own credentials{words}"
-        return hold_step(state, RolloutReason.CanaryUnreachable, message, after=look)
+        return hold_step(state, RolloutReason.CanaryUnreachable, message, after=poll)
     return None
 
 
 def hold_step(state: State, reason: RolloutReason, message: str, *, after: float) -> RolloutPlan:
     """Waits without counting healthy time. The status is written when the reason is new, not when a count changes."""
     tick = CountHealthyTime(healthy=False)
-    if state.rollout.status.reason == reason.value or is_settling(state, reason):
+    if state.rollout.status.reason == reason.value or awaits_first_reports(state, reason):
         return Plan(steps=(tick,), requeue_after=after)
     plan = wait_in_phase(state, RolloutPhase.PROGRESSING, reason, message, after=after)
     return Plan(steps=(*plan.steps, tick), requeue_after=after)
 
 
-def is_settling(state: State, reason: RolloutReason) -> bool:
+def awaits_first_reports(state: State, reason: RolloutReason) -> bool:
     """Whether the step or this process began less than 15 s ago, so that the agents' reports may still arrive."""
     began = state.rollout.status.step_started_at
     if reason is RolloutReason.Paused or began is None:
         return False
-    if state.measurements.listening_seconds < SETTLE_SECONDS:
+    if state.measurements.listening_seconds < REPORT_GRACE_SECONDS:
         return True
-    return (state.now - began).total_seconds() < SETTLE_SECONDS
+    return (state.now - began).total_seconds() < REPORT_GRACE_SECONDS
 
 
 def rollout_is_paused(state: State) -> RolloutPlan | None:
@@ -130,7 +130,7 @@ def rollout_is_paused(state: State) -> RolloutPlan | None:
         state,
         RolloutReason.Paused,
         "spec.paused is set: the rollout waits before its next step",
-        after=state.settings.look_seconds,
+        after=state.settings.poll_seconds,
     )
 
 
@@ -187,7 +187,7 @@ def pause_is_not_over(state: State, pause: Pause) -> RolloutPlan | None:
         return None
     tick = CountHealthyTime(healthy=result.health is Health.HEALTHY)
     left = max(0.05, pause.duration_seconds - counted) if result.health is Health.HEALTHY else 60.0
-    after = min(state.settings.look_seconds, left)
+    after = min(state.settings.poll_seconds, left)
     write_interval = max(5.0, pause.duration_seconds / 20)
     began = state.rollout.status.step_started_at
     overdue = began is not None and state.now - began >= timedelta(seconds=pause.duration_seconds)

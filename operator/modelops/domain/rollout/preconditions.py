@@ -53,7 +53,7 @@ def secret_is_not_usable(state: State) -> RolloutPlan | None:
     )
 
 
-def candidate_was_pruned(state: State, candidate: Target) -> RolloutPlan | None:
+def abort_if_candidate_pruned(state: State, candidate: Target) -> RolloutPlan | None:
     """`modelops prune` marks a version in the record before it deletes the model; then no rollout may use it."""
     entry = state.require_record().entry_of(candidate.model)
     since = entry and (entry.lineage.get(PRUNED) or entry.lineage.get(PRUNING))
@@ -68,7 +68,7 @@ def candidate_was_pruned(state: State, candidate: Target) -> RolloutPlan | None:
     )
 
 
-def candidate_already_serves(state: State, candidate: Target) -> RolloutPlan | None:
+def abort_if_candidate_serves(state: State, candidate: Target) -> RolloutPlan | None:
     """A candidate with the version or the commit of the stable model cannot replace it."""
     record = state.require_record()
     stable = record.stable
@@ -92,7 +92,7 @@ def prompt_contract_is_missing(state: State, candidate: Target) -> RolloutPlan |
     return wait_in_phase(state, RolloutPhase.PENDING, RolloutReason.NoPromptContract, message, after=None)
 
 
-def evaluation_dataset_is_missing(state: State, candidate: Target) -> RolloutPlan | None:  # noqa: ARG001
+def abort_if_no_evaluation_dataset(state: State, candidate: Target) -> RolloutPlan | None:  # noqa: ARG001
     """A candidate that was never stable needs a held-out dataset."""
     if is_proven(state) or evaluation_dataset(state):
         return None
@@ -165,10 +165,10 @@ def stable_has_drifted(state: State, candidate: Target) -> RolloutPlan | None:  
 
 
 PRECONDITIONS: tuple[Callable[[State, Target], RolloutPlan | None], ...] = (
-    candidate_was_pruned,
-    candidate_already_serves,
+    abort_if_candidate_pruned,
+    abort_if_candidate_serves,
     prompt_contract_is_missing,
-    evaluation_dataset_is_missing,
+    abort_if_no_evaluation_dataset,
     open_router_key_is_missing,
     another_rollout_is_active,
     agents_file_is_not_usable,

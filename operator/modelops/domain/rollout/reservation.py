@@ -61,7 +61,7 @@ def estimate_endpoint_cost(state: State, candidate: Target) -> EndpointCost | Ro
     return EndpointCost(starts_endpoint=True, per_hour=state.price, planned=planned)
 
 
-def budget_is_exceeded(state: State, cost: EndpointCost) -> RolloutPlan | None:
+def abort_if_over_budget(state: State, cost: EndpointCost) -> RolloutPlan | None:
     """The planned cost must fit into spec.maxUSD, the approval threshold and the rest of the monthly budget."""
     agent, record, planned = state.require_agent_model(), state.require_record(), cost.planned
     budget, limit, name = agent.spec.budget, state.rollout.spec.max_usd, state.rollout.metadata.name

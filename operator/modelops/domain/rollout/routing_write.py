@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from modelops.domain.agentsfile import KEEP, Keep, RoutingBlock, StableTarget, edit
 from modelops.domain.plan import WriteFile
-from modelops.domain.rollout.state import File
+from modelops.domain.record import Record, Target
+from modelops.domain.rollout.state import File, same_target, stable_keys
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,3 +51,23 @@ def render(desired: DesiredRouting, *, file: File, agent: str) -> str:
         UneditableAgentsFile: as `write_routing`.
     """
     return edit(file.text, agent, stable=desired.stable, routing=desired.block)
+
+
+def tombstone_routing(
+    *, record: Record, file: File, uid: str, promoted: Target | None, step: int, generation: int
+) -> DesiredRouting | None:
+    """The tombstone of the rollout `uid` (protocol, Abort 3); None where the file has it and needs no other change.
+
+    The stable keys are restored where they name a candidate whose promotion was not committed. `promoted`: what stable
+    is after that promotion.
+    """
+    stable, block = file.entry.stable, file.entry.routing
+    uncommitted = (
+        promoted is not None and same_target(stable, promoted) and not same_target(stable, record.stable)
+    )
+    if block is not None and block.salt == uid and block.rollout.state == "Aborted" and not uncommitted:
+        return None
+    return DesiredRouting(
+        block=RoutingBlock.aborted(uid=uid, step=step, generation=generation),
+        stable=stable_keys(record.stable) if uncommitted else KEEP,
+    )

@@ -35,7 +35,7 @@ class RolloutSettings:
     """`canary_until` is this far ahead; when it has passed, routers go back to stable by themselves."""
     renew_seconds: int = 600
     """`canary_until` is renewed when it is this much older than a new one would be."""
-    look_seconds: float = 5.0
+    poll_seconds: float = 5.0
     """How often a rollout that waits for agents or samples is reconciled, besides at each change of their reports."""
     installation: str = ""
 

@@ -152,7 +152,7 @@ class State:
         return require_established(self.run.status.job, "status.job")
 
     def require_base_model(self) -> ModelInfo:
-        """The base model on the Hub, once `price_inputs.base_model_is_not_found` has found it."""
+        """The base model on the Hub, once `price_inputs.fail_if_base_model_not_found` has found it."""
         return require_established(self.base if isinstance(self.base, ModelInfo) else None, "the base model")
 
     def require_flavors(self) -> tuple[Flavor, ...]:

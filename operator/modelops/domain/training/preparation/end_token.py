@@ -18,7 +18,7 @@ MAX_LISTED_TOKENS = 8
 """Maximum number of special tokens in a message."""
 
 
-def end_token_is_unknown(state: State) -> TrainingPlan | None:
+def fail_if_no_end_token(state: State) -> TrainingPlan | None:
     """Fails a run whose model could not learn to end its answers, before the training job is paid for."""
     if price_is_fixed(state):
         return None

@@ -93,7 +93,7 @@ def base_model_is_not_named(state: State) -> TrainingPlan | None:
     )
 
 
-def dataset_is_not_named(state: State) -> TrainingPlan | None:
+def fail_if_no_dataset(state: State) -> TrainingPlan | None:
     if training_dataset(state):
         return None
     return fail_run(

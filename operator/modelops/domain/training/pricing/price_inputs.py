@@ -76,7 +76,7 @@ def wait_for_price(state: State, message: str, *, after: float) -> TrainingPlan:
     return wait_in_phase(state, TrainingPhase.PENDING, TrainingReason.PriceUnknown, message, after=after)
 
 
-def base_model_is_not_found(state: State) -> TrainingPlan | None:
+def fail_if_base_model_not_found(state: State) -> TrainingPlan | None:
     """The base model must be on the Hub, readable with the agent's token."""
     if price_is_fixed(state):
         return None
