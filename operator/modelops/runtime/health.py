@@ -15,17 +15,24 @@ class Health:
     """The state that the probes report. `phase` is for people: starting, standby, leading or stopping.
 
     `liveness_problem` is called at each /healthz; it returns a reason to restart this process, or an empty
-    string. `missing` names the steps that are not done yet; the process is ready when it is empty.
+    string. `missing` names the steps that are not done yet, and `watch_problems` returns the watches that deliver
+    nothing at the moment: a leader is ready when both are empty.
     """
 
     phase: str = "starting"
     missing: tuple[str, ...] = ("start",)
     liveness_problem: Callable[[], str] = field(default=lambda: "")
+    watch_problems: Callable[[], tuple[str, ...]] = field(default=lambda: ())
+
+    @property
+    def waiting_for(self) -> tuple[str, ...]:
+        """What keeps this process from being ready; for people."""
+        return (*self.missing, *self.watch_problems())
 
     @property
     def ready(self) -> bool:
         """Whether the process is ready: it leads with everything loaded, or it stands by and could take over."""
-        return self.phase == "standby" or (self.phase == "leading" and not self.missing)
+        return self.phase == "standby" or (self.phase == "leading" and not self.waiting_for)
 
 
 class ManagementServer:
@@ -61,7 +68,7 @@ class ManagementServer:
 
     async def _readyz(self, _: web.Request) -> web.Response:
         health = self._health
-        body = {"ready": health.ready, "phase": health.phase, "missing": list(health.missing)}
+        body = {"ready": health.ready, "phase": health.phase, "missing": list(health.waiting_for)}
         return web.json_response(body, status=200 if health.ready else 503)
 
     async def _show_metrics(self, _: web.Request) -> web.Response:

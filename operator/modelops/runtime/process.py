@@ -19,10 +19,9 @@ from modelops.ports import Unavailable
 from modelops.runtime.address_file import AddressFile
 from modelops.runtime.health import Health, ManagementServer
 from modelops.runtime.installation import installation_id
-from modelops.runtime.kopf_app import KINDS, run_kopf
 from modelops.runtime.metrics import Metrics
 from modelops.runtime.settings import Settings
-from modelops.runtime.watches import ClusterWatches
+from modelops.runtime.watches import KINDS, ClusterWatches
 from modelops.runtime.wiring import build_operator
 
 LEASE: Final = "modelops-operator"
@@ -89,19 +88,17 @@ class OperatorProcess:
         self._health.liveness_problem = lambda: "" if lease.held else "the lease was not renewed in time"
         self._metrics.leading(True)
         try:
-            return await self._lead(kube, connection, lease, namespace)
+            return await self._lead(kube, lease, namespace)
         finally:
             self._health.phase, self._health.liveness_problem = "stopping", lambda: ""
             self._metrics.leading(False)
             await lease.release()
 
-    async def _lead(
-        self, kube: KubeClient, connection: Connection, lease: LeaderLease, namespace: str
-    ) -> int:
+    async def _lead(self, kube: KubeClient, lease: LeaderLease, namespace: str) -> int:
         """Fills the cache, then starts the queue; at the end stops the queue before everything else.
 
         The cache must be complete first, because a decision from an incomplete cache could take a record for
-        missing. kopf starts last, because it cancels every task that was created after its start.
+        missing.
         """
         settings = self._settings
         cache = ObjectCache(monotonic=self._clock.monotonic)
@@ -120,6 +117,7 @@ class OperatorProcess:
             await parts.reports.start()
             self._urls["reports"] = parts.reports.url
             watches.start()
+            self._health.watch_problems = lambda: watches.problems
             if not await self._run_unless_stopped(self._fill_cache(watches), lease_task):
                 return STOPPED if self._stop.is_set() else LEASE_LOST
             running += [
@@ -128,23 +126,12 @@ class OperatorProcess:
                 asyncio.create_task(watches.relist_every(settings.resync_seconds), name="full lists"),
             ]
             parts.queue.start()
-            running.append(
-                asyncio.create_task(
-                    run_kopf(
-                        watches.apply_event,
-                        connection,
-                        namespaces=settings.watch_namespaces,
-                        started=self._install_signal_handlers,
-                    ),
-                    name="kopf",
-                )
-            )
             _log.info("leading with %d objects in the cache: %s", len(cache), self._urls)
             self._address_file.write(self._urls)
             return await self._wait_for_end(running, lease_task)
         finally:
             _log.info("stopping")
-            self._health.phase = "stopping"
+            self._health.phase, self._health.watch_problems = "stopping", lambda: ()
             await parts.queue.close(grace=_GRACE_SECONDS)
             await watches.close()
             await _cancel_all(running)
@@ -192,18 +179,7 @@ class OperatorProcess:
         return tuple(name for name, plural in wanted.items() if plural not in served)
 
     async def _fill_cache(self, watches: ClusterWatches) -> None:
-        """Lists the three kinds, then waits for the first list of every watch."""
-        while True:
-            try:
-                await watches.relist()
-                break
-            except Unavailable as error:
-                _log.warning(
-                    "the first list of the three kinds failed and is repeated in %.0f s: %s",
-                    _POLL_SECONDS,
-                    error,
-                )
-                await asyncio.sleep(_POLL_SECONDS)
+        """Waits for the first list of every watch."""
         while watches.unsynced:
             self._health.missing = watches.unsynced
             await asyncio.sleep(0.01)

@@ -1,4 +1,4 @@
-"""Watches and lists that fill the cache: labelled ConfigMaps, the agents' Pods, and full lists of the three kinds."""
+"""Watches and lists that fill the cache: the three kinds, labelled ConfigMaps, and the agents' Pods."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from modelops.adapters.kube import KubeClient, Watch
 from modelops.api.v1alpha1.names import MANAGED_LABEL
 from modelops.engine.cache import ObjectCache, version_of
 from modelops.engine.executor import CONFIG_MAPS
-from modelops.engine.resources import AGENT_MODELS, PODS
+from modelops.engine.resources import AGENT_MODELS, PODS, ROLLOUTS, TRAINING_RUNS
 from modelops.ports import Json, Refused, Resource, Unavailable
-from modelops.runtime.kopf_app import KINDS
 from modelops.runtime.metrics import Metrics
 
+KINDS = (AGENT_MODELS, TRAINING_RUNS, ROLLOUTS)
 _log = logging.getLogger(__name__)
 
 
@@ -88,8 +88,15 @@ def reduce_pod(pod: Json) -> Json:
     }
 
 
+@dataclass(frozen=True)
+class _RunningWatch:
+    watch: Watch
+    task: asyncio.Task[None]
+    updater: CacheUpdater
+
+
 class ClusterWatches:
-    """The watches of ConfigMaps and Pods, and the full lists of the three kinds, which kopf watches."""
+    """One watch for each kind and namespace; from time to time the three kinds are also listed completely."""
 
     def __init__(
         self, kube: KubeClient, cache: ObjectCache, metrics: Metrics, *, namespaces: Sequence[str]
@@ -98,18 +105,29 @@ class ClusterWatches:
         self._cache = cache
         self._metrics = metrics
         self._namespaces: Sequence[str | None] = namespaces or (None,)
-        self._watches: dict[str, tuple[asyncio.Task[None], CacheUpdater]] = {}
+        self._watches: dict[str, _RunningWatch] = {}
         cache.listen(self._update_pod_watches)
 
     def start(self) -> None:
-        """Starts the watch of labelled ConfigMaps. Watches of Pods start when AgentModels select Pods."""
+        """Starts the watches of labelled ConfigMaps and of the three kinds; of Pods, when AgentModels select Pods."""
         for namespace in self._namespaces:
             self._watch(CONFIG_MAPS, namespace, {MANAGED_LABEL: "true"})
+            for resource in KINDS:
+                self._watch(resource, namespace, {})
 
     @property
     def unsynced(self) -> tuple[str, ...]:
         """Names of the watches that have not delivered their first list."""
         return tuple(name for name in self._watches if not self._cache.synced([name]))
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """The watches that deliver nothing at the moment, each with the reason."""
+        return tuple(
+            f"watch {name}: {running.watch.problem or 'it ended'}"
+            for name, running in self._watches.items()
+            if running.watch.problem or running.task.done()
+        )
 
     async def relist(self) -> None:
         """Lists the three kinds completely, which finds objects whose deletion was missed.
@@ -133,13 +151,6 @@ class ClusterWatches:
                     "the full list of the three kinds failed and is repeated in %.0f s: %s", seconds, error
                 )
 
-    def apply_event(self, resource: Resource, event: str, item: Json) -> None:
-        """Applies an event from kopf to the cache."""
-        if event == "DELETED":
-            apply_deletion(self._cache, resource, item)
-        else:
-            self._cache.put(resource, item)
-
     def _update_pod_watches(self, resource: Resource, *_: Json | None) -> None:
         """After a change of an AgentModel, starts and ends watches, so that exactly the selected Pods are watched."""
         if resource != AGENT_MODELS:
@@ -154,13 +165,13 @@ class ClusterWatches:
             self._watch(PODS, namespace, labels)
         ended = [
             name
-            for name, (_task, updater) in self._watches.items()
-            if updater.resource == PODS and name not in wanted
+            for name, running in self._watches.items()
+            if running.updater.resource == PODS and name not in wanted
         ]
         for name in ended:
-            task, updater = self._watches.pop(name)
-            task.cancel()
-            self._remove_pods_of(updater)
+            running = self._watches.pop(name)
+            running.task.cancel()
+            self._remove_pods_of(running.updater)
 
     def _watch(self, resource: Resource, namespace: str | None, labels: Mapping[str, str]) -> None:
         updater = CacheUpdater(self._cache, resource, namespace, labels)
@@ -173,7 +184,8 @@ class ClusterWatches:
             project=reduce_pod if resource == PODS else lambda item: item,
         )
         name = updater.name
-        self._watches[name] = asyncio.create_task(watch.run(), name=f"watch {name}"), updater
+        task = asyncio.create_task(watch.run(), name=f"watch {name}")
+        self._watches[name] = _RunningWatch(watch, task, updater)
         self._metrics.watch_age(name, lambda: self._cache.age(name))
 
     def _remove_pods_of(self, updater: CacheUpdater) -> None:
@@ -184,7 +196,7 @@ class ClusterWatches:
 
     async def close(self) -> None:
         """Ends all watches."""
-        tasks = [task for task, _updater in self._watches.values()]
+        tasks = [running.task for running in self._watches.values()]
         self._watches.clear()
         for task in tasks:
             task.cancel()

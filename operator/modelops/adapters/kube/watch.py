@@ -19,7 +19,10 @@ SILENCE_SECONDS = 70.0
 """A watch without events and bookmarks for this long counts as broken (the API server sends a bookmark a minute)."""
 
 _SERVER_SECONDS = 300
-_FIRST_BACKOFF, _LONGEST_BACKOFF = 0.25, 30.0
+_FIRST_BACKOFF, _LONGEST_BACKOFF = 0.25, 5.0
+_KIND_IS_NOT_SERVED = "0"
+"""The resourceVersion of `KubeClient.list` where the API server does not know the kind; no real list has it."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -42,7 +45,8 @@ class WatchHandler(Protocol):
 class Watch:
     """Watches the selected objects of one kind and calls a handler; `run` never returns.
 
-    `project` reduces an object to the parts that are kept, before the handler is called.
+    `project` reduces an object to the parts that are kept, before the handler is called. `problem` says why nothing
+    arrives at the moment, and is empty while the watch is connected.
     """
 
     def __init__(
@@ -64,6 +68,7 @@ class Watch:
         self._project = project
         self._silence = silence_seconds
         self._backoff = _FIRST_BACKOFF
+        self.problem = ""
 
     async def run(self) -> None:
         """Lists and watches until cancelled."""
@@ -77,23 +82,36 @@ class Watch:
                 version = ""
                 continue
             except (aiohttp.ClientError, TimeoutError, Unavailable) as error:
-                _log.info("the watch of %s was interrupted and is resumed: %r", self, error)
+                if self._is_new(f"it was interrupted: {error!r}"):
+                    _log.info("the watch of %s was interrupted and is resumed: %r", self, error)
             except (Refused, Uncertain, Conflict, Missing) as error:
-                _log.error(
-                    "the API server refused the watch of %s, the operator tries again: %s", self, error
-                )
+                if self._is_new(f"the API server refused it: {error}"):
+                    _log.error(
+                        "the API server refused the watch of %s, the operator tries again: %s", self, error
+                    )
                 self._client.transport.renew_token()
                 version = ""
-            except Exception:  # noqa: BLE001 - the edge of the loop: a watch that ends would go unnoticed
-                _log.exception("the watch of %s failed and starts again with a list", self)
+            except Exception as error:  # noqa: BLE001 - the edge of the loop: a watch that ends would go unnoticed
+                if self._is_new(f"it failed: {error!r}"):
+                    _log.exception("the watch of %s failed and starts again with a list", self)
                 version = ""
             await asyncio.sleep(self._backoff * random.uniform(0.5, 1.0))
             self._backoff = min(self._backoff * 2, _LONGEST_BACKOFF)
+
+    def _is_new(self, problem: str) -> bool:
+        """Notes why the watch is down; returns whether that has changed, so that it is logged once."""
+        before, self.problem = self.problem, problem
+        return before != problem
 
     async def _list(self) -> str:
         items, version = await self._client.list(
             self.resource, namespace=self.namespace, label_selector=self.label_selector or None
         )
+        if version == _KIND_IS_NOT_SERVED:
+            resource = f"{self.resource.plural}.{self.resource.group or 'core'}"
+            raise Missing(
+                f"the API server does not serve {resource}: apply its CRD (`kubectl apply -f crds/`)"
+            )
         self._handler.listed([self._project(item) for item in items], version)
         self._handler.alive()
         return version
@@ -117,6 +135,7 @@ class Watch:
                 raise error_of_status(
                     "watch", response.status, await response.read(), retry_after=retry_after
                 )
+            self.problem = ""
             async for line in _lines(response.content):
                 event = json.loads(line)
                 item = event["object"]
