@@ -21,7 +21,7 @@ from modelops.localcluster.cache import cache_root
 LIMIT_MB = 110.0
 IDLE_SECONDS = 8.0
 REQUIREMENTS = Path(__file__).parents[2] / "requirements" / "operator.txt"
-_PEER = "import aiohttp, huggingface_hub, pydantic, sys; sys.stdout.write('ready\\n'); sys.stdout.flush(); sys.stdin.read()"
+_PEER = "import kopf, sys; sys.stdout.write('ready\\n'); sys.stdout.flush(); sys.stdin.read()"
 
 
 async def measure(env: Environment) -> list[Row]:
@@ -33,13 +33,13 @@ async def measure(env: Environment) -> list[Row]:
         await env.add_agent("docs")
         await asyncio.sleep(IDLE_SECONDS / 2)
         with_agent = _resident_mb(running.process.pid)
-    bare = await _peer_resident_mb(str(python))
+    bare = await _kopf_resident_mb(str(python))
     return [
         Row(
             name="idle RSS of the operator, its own extra only",
             measured=f"{idle:.0f} MB",
             limit=f"< {LIMIT_MB:.0f} MB",
-            peer=f"a process that imports its SDKs: {bare:.0f} MB",
+            peer=f"a process that imports kopf: {bare:.0f} MB",
             limit_missed=idle >= LIMIT_MB,
             notes=(f"with one AgentModel: {with_agent:.0f} MB",),
         )
@@ -63,7 +63,7 @@ def operator_python() -> Path:
     return python
 
 
-async def _peer_resident_mb(python: str) -> float:
+async def _kopf_resident_mb(python: str) -> float:
     process = await asyncio.create_subprocess_exec(python, "-c", _PEER, stdin=PIPE, stdout=PIPE)
     assert process.stdout is not None
     try:

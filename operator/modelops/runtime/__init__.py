@@ -1,1 +1,1 @@
-"""The operator's process: settings, watches, metrics and health."""
+"""The operator's process: settings, kopf, watches, metrics and health. Only this package imports kopf."""

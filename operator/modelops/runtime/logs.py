@@ -75,5 +75,5 @@ def set_up_logging(level: str, *, secrets: Iterable[str] = (), stream: TextIO = 
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for library in ("aiohttp.access", "httpx", "httpx2", "huggingface_hub", "asyncio"):
+    for library in ("kopf", "aiohttp.access", "httpx", "httpx2", "huggingface_hub", "asyncio"):
         logging.getLogger(library).setLevel(logging.WARNING)

@@ -19,9 +19,10 @@ from modelops.ports import Unavailable
 from modelops.runtime.address_file import AddressFile
 from modelops.runtime.health import Health, ManagementServer
 from modelops.runtime.installation import installation_id
+from modelops.runtime.kopf_app import KINDS, KopfEvents
 from modelops.runtime.metrics import Metrics
 from modelops.runtime.settings import Settings
-from modelops.runtime.watches import KINDS, ClusterWatches
+from modelops.runtime.watches import ClusterWatches
 from modelops.runtime.wiring import build_operator
 
 LEASE: Final = "modelops-operator"
@@ -88,13 +89,15 @@ class OperatorProcess:
         self._health.liveness_problem = lambda: "" if lease.held else "the lease was not renewed in time"
         self._metrics.leading(True)
         try:
-            return await self._lead(kube, lease, namespace)
+            return await self._lead(kube, connection, lease, namespace)
         finally:
             self._health.phase, self._health.liveness_problem = "stopping", lambda: ""
             self._metrics.leading(False)
             await lease.release()
 
-    async def _lead(self, kube: KubeClient, lease: LeaderLease, namespace: str) -> int:
+    async def _lead(
+        self, kube: KubeClient, connection: Connection, lease: LeaderLease, namespace: str
+    ) -> int:
         """Fills the cache, then starts the queue; at the end stops the queue before everything else.
 
         The cache must be complete first, because a decision from an incomplete cache could take a record for
@@ -112,13 +115,19 @@ class OperatorProcess:
             installation=await installation_id(kube, namespace),
         )
         watches = ClusterWatches(kube, cache, self._metrics, namespaces=settings.watch_namespaces)
+        events = KopfEvents(
+            watches.apply_event,
+            connection,
+            namespaces=settings.watch_namespaces,
+            prepare=lambda: self._list_kinds(kube, watches),
+        )
         running = [lease_task]
         try:
             await parts.reports.start()
             self._urls["reports"] = parts.reports.url
             watches.start()
-            self._health.watch_problems = lambda: watches.problems
-            if not await self._run_unless_stopped(self._fill_cache(watches), lease_task):
+            self._health.watch_problems = lambda: (*watches.problems, *filter(None, [events.problem]))
+            if not await self._run_unless_stopped(self._fill_cache(kube, watches), lease_task):
                 return STOPPED if self._stop.is_set() else LEASE_LOST
             running += [
                 asyncio.create_task(parts.poller.run(), name="job poller"),
@@ -126,6 +135,7 @@ class OperatorProcess:
                 asyncio.create_task(watches.relist_every(settings.resync_seconds), name="full lists"),
             ]
             parts.queue.start()
+            running.append(asyncio.create_task(events.run(), name="kopf"))
             _log.info("leading with %d objects in the cache: %s", len(cache), self._urls)
             self._address_file.write(self._urls)
             return await self._wait_for_end(running, lease_task)
@@ -178,12 +188,29 @@ class OperatorProcess:
         served = {resource["name"] for resource in found["resources"]}
         return tuple(name for name, plural in wanted.items() if plural not in served)
 
-    async def _fill_cache(self, watches: ClusterWatches) -> None:
-        """Waits for the first list of every watch."""
+    async def _fill_cache(self, kube: KubeClient, watches: ClusterWatches) -> None:
+        """Lists the three kinds, then waits for the first list of every watch."""
+        await self._list_kinds(kube, watches)
         while watches.unsynced:
             self._health.missing = watches.unsynced
             await asyncio.sleep(0.01)
         self._health.missing = ()
+
+    async def _list_kinds(self, kube: KubeClient, watches: ClusterWatches) -> None:
+        """Lists the three kinds as soon as the API server serves all of them."""
+        while True:
+            missing = await self._missing_crds(kube)
+            try:
+                if not missing:
+                    await watches.relist()
+                    return
+                problem = f"the API server does not serve {', '.join(missing)}: `kubectl apply -f crds/`"
+            except Unavailable as error:
+                problem = str(error)
+            _log.warning(
+                "the three kinds cannot be listed, it is tried again in %.0f s: %s", _POLL_SECONDS, problem
+            )
+            await asyncio.sleep(_POLL_SECONDS)
 
     async def _run_unless_stopped(self, work: Coroutine[Any, Any, None], *others: asyncio.Task[None]) -> bool:
         """Runs `work`; returns whether it ended before a signal and before one of `others`. Raises its errors."""

@@ -1,4 +1,4 @@
-"""Watches and lists that fill the cache: the three kinds, labelled ConfigMaps, and the agents' Pods."""
+"""Watches and lists that fill the cache: labelled ConfigMaps, the agents' Pods, and full lists of the three kinds."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from modelops.adapters.kube import KubeClient, Watch
 from modelops.api.v1alpha1.names import MANAGED_LABEL
 from modelops.engine.cache import ObjectCache, version_of
 from modelops.engine.executor import CONFIG_MAPS
-from modelops.engine.resources import AGENT_MODELS, PODS, ROLLOUTS, TRAINING_RUNS
+from modelops.engine.resources import AGENT_MODELS, PODS
 from modelops.ports import Json, Refused, Resource, Unavailable
+from modelops.runtime.kopf_app import KINDS
 from modelops.runtime.metrics import Metrics
 
-KINDS = (AGENT_MODELS, TRAINING_RUNS, ROLLOUTS)
 _log = logging.getLogger(__name__)
 
 
@@ -96,7 +96,7 @@ class _RunningWatch:
 
 
 class ClusterWatches:
-    """One watch for each kind and namespace; from time to time the three kinds are also listed completely."""
+    """The watches of ConfigMaps and Pods, and the full lists of the three kinds, which kopf watches."""
 
     def __init__(
         self, kube: KubeClient, cache: ObjectCache, metrics: Metrics, *, namespaces: Sequence[str]
@@ -109,11 +109,9 @@ class ClusterWatches:
         cache.listen(self._update_pod_watches)
 
     def start(self) -> None:
-        """Starts the watches of labelled ConfigMaps and of the three kinds; of Pods, when AgentModels select Pods."""
+        """Starts the watch of labelled ConfigMaps. Watches of Pods start when AgentModels select Pods."""
         for namespace in self._namespaces:
             self._watch(CONFIG_MAPS, namespace, {MANAGED_LABEL: "true"})
-            for resource in KINDS:
-                self._watch(resource, namespace, {})
 
     @property
     def unsynced(self) -> tuple[str, ...]:
@@ -150,6 +148,13 @@ class ClusterWatches:
                 _log.warning(
                     "the full list of the three kinds failed and is repeated in %.0f s: %s", seconds, error
                 )
+
+    def apply_event(self, resource: Resource, event: str, item: Json) -> None:
+        """Applies an event from kopf to the cache."""
+        if event == "DELETED":
+            apply_deletion(self._cache, resource, item)
+        else:
+            self._cache.put(resource, item)
 
     def _update_pod_watches(self, resource: Resource, *_: Json | None) -> None:
         """After a change of an AgentModel, starts and ends watches, so that exactly the selected Pods are watched."""
