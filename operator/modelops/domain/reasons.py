@@ -438,7 +438,21 @@ class AgentModelReason(Reason):
     )
     StableDrift = (
         "StableDrift",
-        "The agents' file names another stable model than the record.",
+        "The agents' file names another stable model than the record, so agents may not be served by what "
+        "status.stable says.",
+    )
+    Deleting = (
+        "Deleting",
+        "The AgentModel is being deleted, and endpoints that agents may use still run.",
+    )
+    EndpointNotRunning = (
+        "EndpointNotRunning",
+        "The endpoint of the stable model does not run, or has another address than the agents' file names.",
+    )
+    AgentsNotInSync = (
+        "AgentsNotInSync",
+        "Agent processes have not confirmed the newest version of the agents' file for half a minute, so they may use "
+        "an older one.",
     )
     InSync = (
         "InSync",
@@ -454,12 +468,11 @@ class AgentModelReason(Reason):
     )
     BaselineEdited = (
         "BaselineEdited",
-        "spec.baseline was edited after the record began. The edit has no effect; use a Rollout to change the "
-        "model.",
+        "spec.baseline was edited after the record began, and the record does not follow it: see the message.",
     )
     BaselineCurrent = (
         "BaselineCurrent",
-        "spec.baseline is the baseline that the record began with.",
+        "spec.baseline is v1.0.0 of the record.",
     )
     EndpointServiceUnavailable = (
         "EndpointServiceUnavailable",
