@@ -453,6 +453,28 @@ def test_key_that_openrouter_refuses_is_named_by_its_field(
     assert "sk-or-v1-wrong" not in result["message"]
 
 
+@pytest.mark.parametrize("model", ["anthropic/claude-3.5-sonet", "claude-3.5-sonnet", "nobody/none:nitro"])
+def test_check_refuses_a_baseline_that_openrouter_does_not_have(
+    sandbox: SandboxInfo, unserved: ProgramInput, tmp_path: Path, model: str
+) -> None:
+    unserved["arms"]["baseline"]["model"] = model
+    key = {"MODELOPS_BASELINE_KEY": sandbox.openrouter_key}
+    result = run_program(sandbox, CHECK, tmp_path / "p", unserved, **key)
+    assert (result["reason"], result["transient"]) == ("ModelNotFound", False), result
+    assert f"has no model {model}" in result["message"]
+    assert "OpenRouter" in result["message"]
+    assert "spec.baseline" in result["message"]
+
+
+@pytest.mark.parametrize("suffix", ["", ":nitro", ":online"])
+def test_check_accepts_a_baseline_with_a_choice_of_providers(
+    sandbox: SandboxInfo, unserved: ProgramInput, tmp_path: Path, suffix: str
+) -> None:
+    unserved["arms"]["baseline"]["model"] += suffix
+    key = {"MODELOPS_BASELINE_KEY": sandbox.openrouter_key}
+    assert run_program(sandbox, CHECK, tmp_path / "p", unserved, **key)["ok"]
+
+
 def test_key_cannot_be_checked_where_openrouter_does_not_answer(
     sandbox: SandboxInfo, unserved: ProgramInput, tmp_path: Path
 ) -> None:

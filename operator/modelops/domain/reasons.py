@@ -333,6 +333,15 @@ class RolloutReason(Reason):
         "LangSmithUnavailable",
         "LangSmith did not answer. The operator tries again.",
     )
+    HubUnavailable = (
+        "HubUnavailable",
+        "The Hugging Face Hub did not answer. The operator tries again.",
+    )
+    BaselineUnavailable = (
+        "BaselineUnavailable",
+        "Too many calls of the model that serves the agent now have failed during the evaluation. The operator "
+        "repeats them.",
+    )
     Arming = (
         "Arming",
         "The agents test at weight 0 whether they reach the canary.",
