@@ -3,41 +3,47 @@
 from __future__ import annotations
 
 from modelops.domain.agentmodel.state import State
-from modelops.domain.agentsfile import StableTarget
+from modelops.domain.agentsfile import AgentEntry, StableTarget
 from modelops.domain.record import ActiveRollout, Record, Target
-from modelops.domain.rollout.state import File, same_target, stable_keys
+from modelops.domain.rollout.state import same_target, stable_keys
 from modelops.domain.versions import BASELINE, release_version
 
 
 def stable_drift(state: State) -> str | None:
-    """What differs between the file and the record, with the remedy; None where they agree or cannot be compared.
+    """`drift_between` for the AgentModel; None where the file or the record cannot be read."""
+    if state.record is None or state.file is None:
+        return None
+    return drift_between(state.record, state.file.entry, agent_model=state.agent_model.metadata.name)
+
+
+def drift_between(record: Record, entry: AgentEntry, *, agent_model: str) -> str | None:
+    """What differs between the agents' file and the record, with the remedy; None where they agree.
 
     A promotion that has reached the file and not the record is no drift: its rollout finishes it or restores the file.
     """
-    record, file = state.record, state.file
-    if record is None or file is None or same_target(file.entry.stable, record.stable):
+    if same_target(entry.stable, record.stable):
         return None
-    if record.active is not None and is_being_promoted(file, record.active):
+    if record.active is not None and is_being_promoted(entry, record.active):
         return None
-    found = file.entry.stable
+    found = entry.stable
     version = found.version if found and found.version else "no version"
     in_file = f"{found.model} ({version})" if found and found.model else "no model"
     wrong = ", ".join(differing_keys(found, stable_keys(record.stable)))
     return (
         f"agents.{record.agent} in ConfigMap {record.config_map}, key {record.config_key}, names {in_file} as stable, "
         f"and the record {record.stable.model} ({record.stable.version}). They differ in {wrong}. Agents may not be "
-        f"served by what status.stable says, and no rollout starts. {remedy(state, record)}"
+        f"served by what status.stable says, and no rollout starts. {remedy(record, agent_model)}"
     )
 
 
-def is_being_promoted(file: File, active: ActiveRollout) -> bool:
+def is_being_promoted(entry: AgentEntry, active: ActiveRollout) -> bool:
     """Whether the active rollout has written its candidate into the file as stable."""
-    block = file.entry.routing
+    block = entry.routing
     if block is None or block.salt != active.uid or block.rollout.state != "Promoted":
         return False
     version = release_version(active.candidate.version)
     return same_target(
-        file.entry.stable, active.candidate.model_copy(update={"version": version, "endpoint_url": ""})
+        entry.stable, active.candidate.model_copy(update={"version": version, "endpoint_url": ""})
     )
 
 
@@ -51,7 +57,7 @@ def differing_keys(found: StableTarget | None, wanted: StableTarget) -> tuple[st
     )
 
 
-def remedy(state: State, record: Record) -> str:
+def remedy(record: Record, agent_model: str) -> str:
     """What a person can do: the file follows the record, or the other way round."""
     keys = stable_keys(record.stable)
     wanted = ", ".join(
@@ -62,8 +68,8 @@ def remedy(state: State, record: Record) -> str:
     restore = f"Set these keys of agents.{record.agent}: {wanted}"
     if record.stable.version == BASELINE:
         return (
-            f"{restore}. If the file is right, correct spec.baseline of AgentModel "
-            f"{state.agent_model.metadata.name} to the same values instead: the record follows"
+            f"{restore}. If the file is right, correct spec.baseline of AgentModel {agent_model} to the same values "
+            "instead: the record follows"
         )
     return f"{restore}. If another version is the one that you want, create a Rollout to it after that"
 
