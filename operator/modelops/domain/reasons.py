@@ -162,6 +162,11 @@ class TrainingReason(Reason):
         "JobRunning",
         "The job runs and trains the model.",
     )
+    TokenRefused = (
+        "TokenRefused",
+        "Hugging Face refuses the token: it was revoked or has expired, or it lacks a permission. The operator tries "
+        "again with the token in the Secret.",
+    )
     Retrying = (
         "Retrying",
         "An attempt failed, and another one follows. status.attempts has the failed attempt.",
@@ -337,6 +342,11 @@ class RolloutReason(Reason):
         "HubUnavailable",
         "The Hugging Face Hub did not answer. The operator tries again.",
     )
+    TokenRefused = (
+        "TokenRefused",
+        "Hugging Face refuses the token: it was revoked or has expired, or it lacks a permission. The operator tries "
+        "again with the token in the Secret.",
+    )
     BaselineUnavailable = (
         "BaselineUnavailable",
         "Too many calls of the model that serves the agent now have failed during the evaluation. The operator "
@@ -482,6 +492,11 @@ class AgentModelReason(Reason):
     BaselineCurrent = (
         "BaselineCurrent",
         "spec.baseline is v1.0.0 of the record.",
+    )
+    TokenRefused = (
+        "TokenRefused",
+        "Hugging Face refuses the token: it was revoked or has expired, or it lacks a permission. The operator tries "
+        "again with the token in the Secret.",
     )
     EndpointServiceUnavailable = (
         "EndpointServiceUnavailable",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain.agentmodel.drift import stable_drift
 from modelops.domain.agentmodel.state import State
+from modelops.domain.conditions import condition_of
 from modelops.domain.facts import UNSEEN, Outage
-from modelops.domain.reasons import AgentModelReason
+from modelops.domain.reasons import AgentModelReason, TrainingReason
 
 MAX_OUT_OF_SYNC_SECONDS = 30.0
 """Agents report every 5 s, and a Pod that starts needs a few seconds more: after this long it is no transition."""
@@ -29,12 +31,32 @@ def first_problem(state: State) -> tuple[AgentModelReason, str] | None:
     if state.secret_problem:
         return AgentModelReason.SecretNotUsable, state.secret_problem
     if isinstance(state.endpoints, Outage):
-        return AgentModelReason.EndpointServiceUnavailable, state.endpoints.message
+        refused = state.endpoints.token_refused
+        return (
+            AgentModelReason.TokenRefused if refused else AgentModelReason.EndpointServiceUnavailable,
+            state.endpoints.message,
+        )
+    run = run_with_refused_token(state)
+    if run is not None:
+        return AgentModelReason.TokenRefused, f"TrainingRun {run.metadata.name}: {message_of(run)}"
     endpoint = endpoint_problem(state)
     if endpoint is not None:
         return AgentModelReason.EndpointNotRunning, endpoint
     agents = agents_problem(state)
     return (AgentModelReason.AgentsNotInSync, agents) if agents is not None else None
+
+
+def run_with_refused_token(state: State) -> TrainingRun | None:
+    """A TrainingRun of the agent whose job cannot be followed, because Hugging Face refuses the token."""
+    return next(
+        (r for r in state.runs.values() if r.status.reason == TrainingReason.TokenRefused.value), None
+    )
+
+
+def message_of(run: TrainingRun) -> str:
+    """What the run says it waits for."""
+    ready = condition_of(run.status.conditions, "Ready")
+    return ready.message if ready is not None else run.status.reason
 
 
 def endpoint_problem(state: State) -> str | None:
