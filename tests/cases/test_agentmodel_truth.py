@@ -24,8 +24,7 @@ from tests.unit.rollout.rollout_driver import (
 
 from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.rollout import RolloutPhase
-from modelops.domain.agentmodel.drift import stable_drift
-from modelops.domain.agentmodel.readiness import MAX_OUT_OF_SYNC_SECONDS
+from modelops.domain.agentmodel.readiness import MAX_OUT_OF_SYNC_SECONDS, stable_drift
 from modelops.domain.facts import UNSEEN
 from modelops.domain.rollout.state import State
 from modelops.ports import AgentReports
@@ -127,6 +126,15 @@ def test_a_file_without_the_address_of_the_stable_endpoint_is_drift() -> None:
     ready, reason, message = driver.condition("Ready")
     assert (ready, reason) == ("False", "StableDrift")
     assert "They differ in endpoint_url." in message
+
+
+def test_a_rollout_that_waits_for_a_drift_names_the_same_keys_and_starts_when_they_are_set() -> None:
+    drifted = objects.FILE_TEXT.replace("anthropic/claude-3.5-sonnet", "anthropic/other")
+    rollout = RolloutDriver(rollout_state(file=a_file(drifted, "2")))
+    rollout.run_until(lambda state: state.rollout.status.reason == "StableDrift")
+    assert "Set these keys of agents.docs: model: anthropic/claude-3.5-sonnet" in rollout.message
+    rollout.state = replace(rollout.state, file=a_file(objects.FILE_TEXT, "3"))
+    assert rollout.run_until(has_ended).reason == "Promoted"
 
 
 # --- the baseline

@@ -229,6 +229,8 @@ def test_failed_calls_count_as_failures(
     assert result["candidate"]["success"] == "0.0000"
     assert result["candidate"]["errors"] == result["n"]
     assert any("calls failed and count as failures, the first with HTTP 500" in f for f in result["findings"])
+    failed = f"Failed and counted as no success: {result['n']} of {result['n']} calls of v1.1.0-rc.1."
+    assert failed in result["explain"]
 
 
 def test_failing_baseline_is_transient_and_only_its_calls_are_repeated(

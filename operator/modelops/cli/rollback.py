@@ -10,8 +10,8 @@ from modelops.api.v1alpha1.names import GROUP, VERSION, record_name
 from modelops.cli.errors import CommandError
 from modelops.cli.kube_access import add_arguments, api_problem, connect, read_object
 from modelops.domain import agentsfile
-from modelops.domain.agentmodel.drift import drift_between
 from modelops.domain.agents_config_map import missing_key_problem
+from modelops.domain.drift import drift_between
 from modelops.domain.reasons import AgentModelReason
 from modelops.domain.record import MalformedRecord, Record
 from modelops.domain.rollout.status import TERMINAL

@@ -17,10 +17,10 @@ from modelops.api.v1alpha1.agentmodel import (
 )
 from modelops.api.v1alpha1.meta import Condition
 from modelops.domain.agentmodel.bootstrap import baseline_target
-from modelops.domain.agentmodel.drift import is_same_baseline, stable_drift
-from modelops.domain.agentmodel.readiness import first_problem
+from modelops.domain.agentmodel.readiness import first_problem, stable_drift
 from modelops.domain.agentmodel.state import State
 from modelops.domain.conditions import with_condition
+from modelops.domain.drift import is_same_baseline
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.money import dollars, micro
 from modelops.domain.reasons import AgentModelReason

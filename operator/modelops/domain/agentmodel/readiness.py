@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from modelops.api.v1alpha1.trainingrun import TrainingRun
-from modelops.domain.agentmodel.drift import stable_drift
 from modelops.domain.agentmodel.state import State
 from modelops.domain.conditions import condition_of
+from modelops.domain.drift import drift_between
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.reasons import AgentModelReason, TrainingReason
 
@@ -44,6 +44,13 @@ def first_problem(state: State) -> tuple[AgentModelReason, str] | None:
         return AgentModelReason.EndpointNotRunning, endpoint
     agents = agents_problem(state)
     return (AgentModelReason.AgentsNotInSync, agents) if agents is not None else None
+
+
+def stable_drift(state: State) -> str | None:
+    """`drift_between` for the AgentModel; None where the file or the record cannot be read."""
+    if state.record is None or state.file is None:
+        return None
+    return drift_between(state.record, state.file.entry, agent_model=state.agent_model.metadata.name)
 
 
 def run_with_refused_token(state: State) -> TrainingRun | None:

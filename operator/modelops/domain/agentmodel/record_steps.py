@@ -5,9 +5,9 @@ from __future__ import annotations
 from modelops.api.v1alpha1.names import FINALIZER
 from modelops.domain.agentmodel.actions import AgentModelFact, AgentModelPlan, AgentModelStep
 from modelops.domain.agentmodel.bootstrap import baseline_target, first_record, with_statuses
-from modelops.domain.agentmodel.drift import is_same_baseline
 from modelops.domain.agentmodel.state import State
 from modelops.domain.agentmodel.status_report import RESYNC_SECONDS, report_status
+from modelops.domain.drift import is_same_baseline
 from modelops.domain.money import dollars
 from modelops.domain.plan import Announce, Plan, WriteFinalizers, WriteRecord, WriteStatus
 from modelops.domain.record import Record

@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-from modelops.domain.agentmodel.state import State
 from modelops.domain.agentsfile import AgentEntry, StableTarget
 from modelops.domain.record import ActiveRollout, Record, Target
 from modelops.domain.rollout.state import same_target, stable_keys
 from modelops.domain.versions import BASELINE, release_version
-
-
-def stable_drift(state: State) -> str | None:
-    """`drift_between` for the AgentModel; None where the file or the record cannot be read."""
-    if state.record is None or state.file is None:
-        return None
-    return drift_between(state.record, state.file.entry, agent_model=state.agent_model.metadata.name)
 
 
 def drift_between(record: Record, entry: AgentEntry, *, agent_model: str) -> str | None:
