@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,8 +29,8 @@ class Agent:
         self._cluster, self._kubectl, self.namespace = cluster, kubectl, namespace
         self.preconditions = Preconditions(kubectl, namespace)
 
-    def rollback(self) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "modelops.cli", "rollback", "docs", "-n", self.namespace]
+    def rollback(self, *more: str, name: str = "docs") -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "modelops.cli", "rollback", name, "-n", self.namespace, *more]
         command += ["--kubeconfig", str(self._cluster.kubeconfig)]
         return subprocess.run(command, capture_output=True, text=True, timeout=patient(60))
 
@@ -137,3 +138,70 @@ def test_an_agent_without_a_canary_is_on_stable(agent: Agent) -> None:
     done = agent.rollback()
     assert (done.returncode, done.stderr) == (0, "")
     assert "no Rollout is active for docs: it is on stable" in done.stdout
+
+
+DIRECTNESS = pytest.mark.parametrize("direct", [(), ("--direct",)], ids=["operator", "direct"])
+
+
+@DIRECTNESS
+def test_drift_is_not_reported_as_stable(agent: Agent, direct: tuple[str, ...]) -> None:
+    agent.preconditions.establish("agent")
+    text = agent.preconditions.agents_file().replace("claude-3.5-haiku", "claude-9", 1)
+    agent.patch("configmap", "agents", {"data": {"agents.yaml": text}})
+    done = agent.rollback(*direct)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "it is not on stable" in done.stderr
+    assert "Set these keys of agents.docs: model: anthropic/claude-3.5-haiku" in done.stderr
+
+
+@DIRECTNESS
+def test_a_file_that_routers_refuse_is_not_reported_as_stable(agent: Agent, direct: tuple[str, ...]) -> None:
+    agent.preconditions.establish("agent")
+    text = agent.preconditions.agents_file() + "  cicd:\n    model: 7\n    model: 8\n"
+    agent.patch("configmap", "agents", {"data": {"agents.yaml": text}})
+    done = agent.rollback(*direct)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "ConfigMap agents, key agents.yaml" in done.stderr
+
+
+def test_agents_that_have_not_confirmed_the_file_are_not_reported_as_stable(agent: Agent) -> None:
+    agent.preconditions.establish("agent")
+    behind = {"type": "Ready", "status": "False", "reason": "AgentsNotInSync", "message": "0 of 2 agents"}
+    moment = {"lastTransitionTime": "2025-12-09T22:00:00Z", "observedGeneration": 1}
+    agent.status("agentmodels", "docs", {"conditions": [{**behind, **moment}]})
+    done = agent.rollback()
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "AgentsNotInSync: 0 of 2 agents" in done.stderr
+
+
+@DIRECTNESS
+def test_an_agent_model_that_does_not_exist_is_named_beside_those_that_do(
+    agent: Agent, direct: tuple[str, ...]
+) -> None:
+    agent.preconditions.establish("agent")
+    done = agent.rollback(*direct, name="nosuch")
+    assert (done.returncode, done.stdout) == (1, "")
+    expected = f"namespace {agent.namespace} has no AgentModel named nosuch: there are docs"
+    assert expected in done.stderr
+
+
+def test_a_file_in_binary_data_is_named_as_such(agent: Agent) -> None:
+    agent.preconditions.establish("agent")
+    binary = {"data": None, "binaryData": {"agents.yaml": "YWdlbnRzOiD/"}}
+    agent.patch("configmap", "agents", binary)
+    done = agent.rollback()
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "in binaryData" in done.stderr
+
+
+def test_the_namespace_of_the_context_is_the_default(
+    agent: Agent, cluster: LocalCluster, kubectl: Kubectl, tmp_path: Path
+) -> None:
+    agent.preconditions.establish("agent")
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(cluster.kubeconfig.read_text())
+    choose = ["config", "set-context", "--current", f"--namespace={agent.namespace}"]
+    subprocess.run([cluster.kubectl, "--kubeconfig", kubeconfig, *choose], check=True, capture_output=True)
+    command = [sys.executable, "-m", "modelops.cli", "rollback", "docs", "--kubeconfig", str(kubeconfig)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=patient(60))
+    assert (done.returncode, done.stderr) == (0, ""), done

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import aiohttp
 import pytest
 from tests.cluster.losing_proxy import LosingProxy, losing_proxy
-from tests.cluster.operator_process import kubeconfig_through, operator
+from tests.cluster.operator_process import Operator, kubeconfig_through, operator
 
 from modelops.adapters.kube import Connection, KubeClient, Transport
 from modelops.engine.lease import LEASES
@@ -59,6 +61,21 @@ async def test_a_first_start_writes_the_lease_and_the_id_and_a_restart_only_the_
     assert kinds_written(proxy, namespace) <= LEASE_ONLY
 
 
+async def reports_are_received(standby: Operator) -> bool:
+    """Whether a report to the standby is checked by the leader: it refuses a token that is not the shared secret."""
+    line = await standby.wait_until(
+        lambda: next((line for line in standby.lines if "sends reports on from port" in line["msg"]), None)
+    )
+    url = f"http://127.0.0.1:{line['msg'].rpartition(' ')[2]}/v1/report"
+    async with aiohttp.ClientSession() as session:
+        for _ in range(100):
+            async with session.post(url, headers={"Authorization": "Bearer wrong"}) as answer:
+                if answer.status == 401:
+                    return True
+            await asyncio.sleep(0.1)
+    return False
+
+
 async def test_a_killed_operator_is_replaced_at_once_and_a_live_one_is_waited_for(
     kubeconfig: Path, tmp_path: Path
 ) -> None:
@@ -71,6 +88,7 @@ async def test_a_killed_operator_is_replaced_at_once_and_a_live_one_is_waited_fo
         await leader.wait_until_ready()
         await other.wait_until(lambda: other.has_logged("waiting for the lease"))
         assert not other.addresses()
+        assert await reports_are_received(other)
         leader.process.kill()
         await leader.wait_for_exit()
         # 8 s is less than the lease's 15 s.

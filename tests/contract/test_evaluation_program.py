@@ -229,6 +229,8 @@ def test_failed_calls_count_as_failures(
     assert result["candidate"]["success"] == "0.0000"
     assert result["candidate"]["errors"] == result["n"]
     assert any("calls failed and count as failures, the first with HTTP 500" in f for f in result["findings"])
+    failed = f"Failed and counted as no success: {result['n']} of {result['n']} calls of v1.1.0-rc.1."
+    assert failed in result["explain"]
 
 
 def test_failing_baseline_is_transient_and_only_its_calls_are_repeated(
@@ -451,6 +453,28 @@ def test_key_that_openrouter_refuses_is_named_by_its_field(
     assert says in result["message"]
     assert "MODELOPS_BASELINE_KEY" not in result["message"]
     assert "sk-or-v1-wrong" not in result["message"]
+
+
+@pytest.mark.parametrize("model", ["anthropic/claude-3.5-sonet", "claude-3.5-sonnet", "nobody/none:nitro"])
+def test_check_refuses_a_baseline_that_openrouter_does_not_have(
+    sandbox: SandboxInfo, unserved: ProgramInput, tmp_path: Path, model: str
+) -> None:
+    unserved["arms"]["baseline"]["model"] = model
+    key = {"MODELOPS_BASELINE_KEY": sandbox.openrouter_key}
+    result = run_program(sandbox, CHECK, tmp_path / "p", unserved, **key)
+    assert (result["reason"], result["transient"]) == ("ModelNotFound", False), result
+    assert f"has no model {model}" in result["message"]
+    assert "OpenRouter" in result["message"]
+    assert "spec.baseline" in result["message"]
+
+
+@pytest.mark.parametrize("suffix", ["", ":nitro", ":online"])
+def test_check_accepts_a_baseline_with_a_choice_of_providers(
+    sandbox: SandboxInfo, unserved: ProgramInput, tmp_path: Path, suffix: str
+) -> None:
+    unserved["arms"]["baseline"]["model"] += suffix
+    key = {"MODELOPS_BASELINE_KEY": sandbox.openrouter_key}
+    assert run_program(sandbox, CHECK, tmp_path / "p", unserved, **key)["ok"]
 
 
 def test_key_cannot_be_checked_where_openrouter_does_not_answer(

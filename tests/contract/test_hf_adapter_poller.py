@@ -106,6 +106,28 @@ async def test_without_watched_jobs_no_request_is_sent(poller: SharedJobPoller, 
     assert sandbox.requests(service="hub") == []
 
 
+async def test_a_refused_token_is_reported_at_once_and_forgotten_with_a_good_one(
+    jobs: HuggingFaceJobs,
+    poller: SharedJobPoller,
+    token: str,
+    told: list[Hashable],
+    request_of: Callable[[str], JobRequest],
+) -> None:
+    job = await jobs.submit(token, request_of(WAITS))
+    poller.watch(watch("hf_a_revoked_token", job), known=job)
+    await poller.poll()
+    refused = poller.observe(job.label)
+    assert refused is not None
+    assert "401" in refused.token_refusal
+    assert told == [job.label]
+    poller.watch(watch(token, job))
+    await poll_until(poller, lambda: told == [job.label] * 2)
+    accepted = poller.observe(job.label)
+    assert accepted is not None
+    assert accepted.token_refusal == ""
+    await jobs.cancel(token, USER, job.id)
+
+
 async def test_progress_of_a_running_job_is_reported_once(
     jobs: HuggingFaceJobs,
     poller: SharedJobPoller,

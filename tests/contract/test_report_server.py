@@ -14,6 +14,7 @@ from tests.patience import deadline_after, patient
 
 from modelops.adapters.reports import (
     Caller,
+    ReportForwarder,
     ReportServer,
     ReportStore,
     TokenCheck,
@@ -285,3 +286,56 @@ async def test_a_review_that_fails_is_answered_with_503(store: ReportStore) -> N
         assert (await post(server.url, report(), token="a.b.c"))[0] == 503
     finally:
         await server.close()
+
+
+@pytest.fixture
+async def forwarder(server: ReportServer) -> AsyncIterator[ReportForwarder]:
+    running = ReportForwarder(lambda: server.url, host="127.0.0.1", port=0)
+    await running.start()
+    yield running
+    await running.close()
+
+
+async def post_through(port: int, body: dict[str, Any], secret: str = SECRET) -> tuple[int, str]:
+    url = f"http://127.0.0.1:{port}/v1/report"
+    headers = {"Authorization": f"Bearer {secret}"}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(url, json=body, headers=headers) as answer,
+    ):
+        return answer.status, await answer.text()
+
+
+async def test_a_report_to_a_standby_reaches_the_leader_with_its_token(
+    forwarder: ReportForwarder, store: ReportStore
+) -> None:
+    assert (await post_through(forwarder.port, report()))[0] == 204
+    assert len(store.processes("team", "docs")) == 1
+    status, text = await post_through(forwarder.port, report(), secret="wrong-secret-of-the-test")
+    assert status == 401
+    assert "bearer token" in text
+    assert (await post_through(forwarder.port, report(generation=-1)))[0] == 400
+
+
+@pytest.mark.parametrize("leader", ["", "http://127.0.0.1:9/v1/report"])
+async def test_a_report_to_a_standby_without_a_leader_is_to_be_sent_again(leader: str) -> None:
+    forwarder = ReportForwarder(lambda: leader, host="127.0.0.1", port=0)
+    await forwarder.start()
+    try:
+        status, text = await post_through(forwarder.port, report())
+        assert status == 503
+        assert "report again" in text
+    finally:
+        await forwarder.close()
+
+
+async def test_a_standby_sends_no_token_to_an_address_that_is_not_allowed(server: ReportServer) -> None:
+    forwarder = ReportForwarder(
+        lambda: server.url, host="127.0.0.1", port=0, may_send=lambda url: f"{url} is elsewhere"
+    )
+    await forwarder.start()
+    try:
+        status, text = await post_through(forwarder.port, report())
+        assert (status, "is elsewhere" in text) == (503, True)
+    finally:
+        await forwarder.close()

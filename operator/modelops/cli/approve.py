@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +10,8 @@ from typing import Any
 from modelops.api.v1alpha1.names import GROUP, VERSION
 from modelops.api.v1alpha1.reading import read
 from modelops.api.v1alpha1.trainingrun import Estimate, TrainingRun
-from modelops.cli.kube_access import add_arguments, connect
+from modelops.cli.errors import CommandError
+from modelops.cli.kube_access import add_arguments, api_problem, connect, read_object
 
 PLURAL = "trainingruns"
 
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     objects = client.CustomObjectsApi()
     key = (GROUP, VERSION, arguments.namespace, PLURAL, arguments.name)
     try:
-        pending = parse_pending(objects.get_namespaced_custom_object(*key))
+        pending = parse_pending(read_object(objects, "TrainingRun", arguments.namespace, arguments.name))
         print("\n".join(f"{name:<14}{value}" for name, value in describe_offer(pending)))
         user = current_user()
         approval = pending.spec.approval
@@ -59,14 +59,11 @@ def run(arguments: argparse.Namespace) -> int:
             return 1
         change = {"approvedBy": user, "digest": pending.status.approval_digest}
         objects.patch_namespaced_custom_object(*key, {"spec": {"approval": change}})
-    except NotApprovableError as error:
+    except (NotApprovableError, CommandError) as error:
         print(f"modelops approve: {error}", file=sys.stderr)
         return 1
     except client.ApiException as error:
-        print(
-            f"modelops approve: the API server answered {error.status}: {_error_message(error)}",
-            file=sys.stderr,
-        )
+        print(f"modelops approve: {api_problem(error)}", file=sys.stderr)
         return 1
     print(
         f"\napproved by {user}; follow the run with: "
@@ -191,11 +188,3 @@ def confirm(user: str) -> bool:
     except EOFError:
         print()
         return False
-
-
-def _error_message(error: Any) -> str:
-    """Return the API server's message; the body also has the message of an admission policy."""
-    try:
-        return str(json.loads(error.body)["message"])
-    except (TypeError, ValueError, KeyError):
-        return str(error.reason)

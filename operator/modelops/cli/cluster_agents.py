@@ -13,6 +13,7 @@ from modelops.api.v1alpha1.names import GROUP, MANAGED_LABEL, RECORD_LABEL, VERS
 from modelops.cli.agent_snapshot import AgentSnapshot, Json, UnusableFile, find_owner, parse_snapshot
 from modelops.cli.errors import CommandError, RecordChangedError
 from modelops.domain import agentsfile
+from modelops.domain.agents_config_map import missing_key_problem
 from modelops.domain.record import Record
 from modelops.domain.record_bound import bounded_data
 from modelops.domain.rollout.state import File
@@ -118,6 +119,8 @@ class ClusterAgents:
         place = f"ConfigMap {name}, key {key}"
         try:
             found = self._core.read_namespaced_config_map(name, item["metadata"]["namespace"])
+            if key not in (found.data or {}):
+                return UnusableFile(missing_key_problem(name, key, data=found.data, binary=found.binary_data))
             text = (found.data or {})[key]
             assert found.metadata is not None
             version = found.metadata.resource_version or ""
@@ -126,8 +129,6 @@ class ClusterAgents:
             if error.status != 404:
                 raise
             return UnusableFile(f"{place}: it does not exist")
-        except KeyError:
-            return UnusableFile(f"{place}: there is no such key")
         except agentsfile.AgentsFileError as error:
             return UnusableFile(f"{place}: {error}", text)
 

@@ -23,6 +23,7 @@ def _run(command: str, work: Callable[[], int]) -> int:
 
     from modelops.cli.errors import CommandError, HubNotConfiguredError
     from modelops.cli.hub_access import TOKEN_VARIABLES
+    from modelops.cli.kube_access import api_problem
     from modelops.loopback import NotLoopbackError
     from modelops.ports import Refused, Unavailable, Uncertain
 
@@ -41,5 +42,5 @@ def _run(command: str, work: Callable[[], int]) -> int:
         )
         return 2
     except ApiException as error:
-        print(f"modelops {command}: the API server answered {error.status}: {error.reason}", file=sys.stderr)
+        print(f"modelops {command}: {api_problem(error)}", file=sys.stderr)
         return 2

@@ -3,22 +3,72 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
+from typing import Any
+
+from modelops.api.v1alpha1.names import GROUP, VERSION
+from modelops.cli.errors import CommandError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add `-n` and `--kubeconfig`."""
-    parser.add_argument("-n", "--namespace", default="default", help="namespace (default: default)")
+    parser.add_argument("-n", "--namespace", help="namespace (default: that of the kubeconfig's context)")
     parser.add_argument("--kubeconfig", help="kubeconfig file (default: the same as kubectl's)")
 
 
 def connect(arguments: argparse.Namespace, *, command: str) -> bool:
-    """Configure the official client. Returns False, with a message on stderr, if there is no usable kubeconfig."""
+    """Configure the official client, and choose the namespace of the context where none was given.
+
+    Returns False, with a message on stderr, if there is no usable kubeconfig.
+    """
     from kubernetes import config
 
     try:
         config.load_kube_config(config_file=arguments.kubeconfig)  # type: ignore[no-untyped-call]
+        if arguments.namespace is None:
+            _, active = config.list_kube_config_contexts(arguments.kubeconfig)  # type: ignore[no-untyped-call]
+            arguments.namespace = active["context"].get("namespace") or "default"
     except config.ConfigException as error:
         print(f"modelops {command}: no cluster: {error}; name one with --kubeconfig", file=sys.stderr)
         return False
     return True
+
+
+def read_object(objects: Any, kind: str, namespace: str, name: str) -> Any:
+    """Read an object of one of the three kinds; `objects` is a CustomObjectsApi.
+
+    Raises:
+        CommandError: there is none of that name. The message says which there are.
+        ApiException: the API server refused the request.
+    """
+    from kubernetes.client import ApiException
+
+    plural = f"{kind.lower()}s"
+    try:
+        return objects.get_namespaced_custom_object(GROUP, VERSION, namespace, plural, name)
+    except ApiException as error:
+        if error.status != 404:
+            raise
+    try:
+        listed = objects.list_namespaced_custom_object(GROUP, VERSION, namespace, plural)["items"]
+    except ApiException as error:
+        if error.status != 404:
+            raise
+        raise CommandError(
+            f"the cluster does not serve {plural}.{GROUP}: run `modelops crds | kubectl apply --server-side -f -`"
+        ) from None
+    names = ", ".join(sorted(item["metadata"]["name"] for item in listed))
+    found = f"there are {names}" if names else "there is none"
+    raise CommandError(
+        f"namespace {namespace} has no {kind} named {name}: {found}; name another namespace with -n"
+    )
+
+
+def api_problem(error: Any) -> str:
+    """An ApiException as a sentence, with the API server's own message, which names the object or the right."""
+    try:
+        message = json.loads(error.body)["message"]
+    except (TypeError, ValueError, KeyError):
+        message = error.reason
+    return f"the API server answered {error.status}: {message}"

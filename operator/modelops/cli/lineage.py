@@ -8,12 +8,13 @@ import json
 import re
 import sys
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from modelops.cli import hub_access, kube_access
 from modelops.domain.record import Record, RegistryEntry
+from modelops.domain.versions import release_version
 
 if TYPE_CHECKING:
     from modelops.adapters.huggingface.repository_catalog import HuggingFaceRepositoryCatalog
@@ -84,11 +85,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 def show_version(arguments: argparse.Namespace) -> int:
     """Print what a version was made from."""
-    found = [
-        (record.agent, entry)
-        for record in read_records(arguments)
-        if (entry := record.entry(arguments.version)) is not None
-    ]
+    records = read_records(arguments)
+    version, found = find_version(records, arguments.version)
+    if found and version != arguments.version:
+        print(f"{arguments.version} was promoted and is {version} since then", file=sys.stderr)
     if arguments.output == "json":
         print(
             json.dumps(
@@ -98,10 +98,52 @@ def show_version(arguments: argparse.Namespace) -> int:
     for agent, entry in found if arguments.output == "text" else []:
         print("\n".join(f"{name:<14}{value}" for name, value in describe_version(agent, entry) if value))
     if not found:
+        known = ", ".join(dict.fromkeys(v for record in records for v in versions_of(record)))
         print(
-            f"no agent in namespace {arguments.namespace} has a version {arguments.version}", file=sys.stderr
+            f"no agent in namespace {arguments.namespace} has a version {arguments.version}"
+            + (f": there are {known}" if known else ""),
+            file=sys.stderr,
         )
     return 0 if found else 1
+
+
+def find_version(records: Sequence[Record], version: str) -> tuple[str, list[tuple[str, RegistryEntry]]]:
+    """The agents that have this version, with its entry, and its present name.
+
+    A release candidate that was promoted is found as the release that it became.
+    """
+    for name in dict.fromkeys((version, release_version(version))):
+        found = [
+            (record.agent, entry) for record in records if (entry := version_entry(record, name)) is not None
+        ]
+        if found:
+            return name, found
+    return version, []
+
+
+def version_entry(record: Record, version: str) -> RegistryEntry | None:
+    """The version's entry in the history; the baseline, which was not trained, has one without lineage."""
+    served = record.served.get(version)
+    if (entry := record.entry(version)) is not None or served is None:
+        return entry
+    return RegistryEntry(
+        version=version,
+        model=served.model,
+        base_model="",
+        training_method="",
+        training_dataset="",
+        trained_at="",
+        hub_repo="",
+        deployment_status="deployed" if version == record.stable.version else "superseded",
+    )
+
+
+def versions_of(record: Record) -> list[str]:
+    """All versions of an agent that `modelops lineage` can show."""
+    return [
+        *record.served,
+        *(entry.version for entry in record.history if entry.version not in record.served),
+    ]
 
 
 def describe_version(agent: str, entry: RegistryEntry) -> list[tuple[str, str]]:
@@ -114,6 +156,7 @@ def describe_version(agent: str, entry: RegistryEntry) -> list[tuple[str, str]]:
     return [
         ("version", f"{entry.version} of {agent}"),
         ("status", entry.deployment_status),
+        ("model", entry.model if not entry.hub_repo else ""),
         ("repository", at_revision(entry.hub_repo, lineage.get("revision"))),
         ("base model", at_revision(entry.base_model, lineage.get("base_revision"))),
         ("method", entry.training_method),

@@ -7,10 +7,15 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from modelops.api.v1alpha1.names import GROUP, VERSION, record_name
-from modelops.cli.kube_access import add_arguments, connect
+from modelops.cli.errors import CommandError
+from modelops.cli.kube_access import add_arguments, api_problem, connect, read_object
 from modelops.domain import agentsfile
+from modelops.domain.agents_config_map import missing_key_problem
+from modelops.domain.drift import drift_between
+from modelops.domain.reasons import AgentModelReason
 from modelops.domain.record import MalformedRecord, Record
 from modelops.domain.rollout.status import TERMINAL
+from modelops.router.agents_yaml import ConfigProblem, read_table
 
 if TYPE_CHECKING:
     from kubernetes.client import CoreV1Api
@@ -18,7 +23,7 @@ if TYPE_CHECKING:
 MAX_CONFLICTS = 20
 
 
-class RollbackError(Exception):
+class RollbackError(CommandError):
     """The agent was not routed back to stable. The message says why, and what to do."""
 
 
@@ -56,18 +61,23 @@ def run(arguments: argparse.Namespace) -> int:
         return 2
     try:
         if arguments.direct:
-            print(remove_routing(client.CoreV1Api(), *find_file(client.CustomObjectsApi(), arguments)))
+            core, place = client.CoreV1Api(), find_file(client.CustomObjectsApi(), arguments)
+            message = remove_routing(core, *place)
+            problem = why_not_on_stable(core, *place, arguments.agent_model)
+            if problem:
+                raise RollbackError(f"{place[3]} has no canary any more, but it is not on stable: {problem}")
+            print(message)
         else:
             print(
                 abort_rollouts(
                     client.CustomObjectsApi(), client.CoreV1Api(), arguments.namespace, arguments.agent_model
                 )
             )
-    except RollbackError as error:
+    except CommandError as error:
         print(f"modelops rollback: {error}", file=sys.stderr)
         return 1
     except client.ApiException as error:
-        print(f"modelops rollback: the API server answered {error.status}: {error.reason}", file=sys.stderr)
+        print(f"modelops rollback: {api_problem(error)}", file=sys.stderr)
         return 1
     return 0
 
@@ -80,7 +90,7 @@ def abort_rollouts(objects: Any, core: CoreV1Api, namespace: str, agent_model: s
     Raises:
         RollbackError: the file has a canary that belongs to no running rollout, or the file cannot be read.
     """
-    found = objects.get_namespaced_custom_object(GROUP, VERSION, namespace, "agentmodels", agent_model)
+    found = read_object(objects, "AgentModel", namespace, agent_model)
     unreadable: list[str] = []
     names = _active_rollouts(core, namespace, found, unreadable)
     file_key = _file_of(namespace, found)
@@ -108,7 +118,48 @@ def abort_rollouts(objects: Any, core: CoreV1Api, namespace: str, agent_model: s
         raise RollbackError("; ".join([*messages, orphan]))
     if not aborted and unreadable:
         raise RollbackError("; ".join([f"it is unknown whether {agent_model} is on stable", *unreadable]))
-    return "\n".join([*messages, *unreadable]) or f"no Rollout is active for {agent_model}: it is on stable"
+    if aborted:
+        return "\n".join([*messages, *unreadable])
+    problem = why_not_on_stable(core, *file_key, agent_model) or _reported_problem(found)
+    if problem:
+        raise RollbackError(f"no Rollout is active for {agent_model}, but it is not on stable: {problem}")
+    return f"no Rollout is active for {agent_model}: it is on stable"
+
+
+def why_not_on_stable(
+    core: CoreV1Api, namespace: str, config_map: str, key: str, agent: str, agent_model: str
+) -> str | None:
+    """Why agents may not use the stable model of the record, although no rollout is active; None where they do.
+
+    The router's own reader says whether agents can read the file: one that they refuse leaves them at what they have.
+    """
+    from kubernetes.client import ApiException
+
+    text = (core.read_namespaced_config_map(config_map, namespace).data or {}).get(key, "")
+    try:
+        read_table(text, agent)
+    except ConfigProblem as problem:
+        return (
+            f"agents refuse the file in ConfigMap {config_map}, key {key}, and keep the routing that they have: "
+            f"{problem}. Correct the file"
+        )
+    try:
+        data = core.read_namespaced_config_map(record_name(agent_model), namespace).data or {}
+        return drift_between(Record.from_data(data), agentsfile.parse(text, agent), agent_model=agent_model)
+    except MalformedRecord:
+        return None
+    except ApiException as error:
+        if error.status != 404:
+            raise
+        return None
+
+
+def _reported_problem(found: Any) -> str | None:
+    """What the operator says about the agents' processes and the stable endpoint."""
+    conditions = (found.get("status") or {}).get("conditions") or ()
+    ready: dict[str, str] = next((c for c in conditions if c.get("type") == "Ready"), {})
+    reasons = {AgentModelReason.AgentsNotInSync.value, AgentModelReason.EndpointNotRunning.value}
+    return f"{ready['reason']}: {ready.get('message', '')}" if ready.get("reason") in reasons else None
 
 
 def _active_rollouts(core: CoreV1Api, namespace: str, found: Any, unreadable: list[str]) -> dict[str, str]:
@@ -124,7 +175,7 @@ def _active_rollouts(core: CoreV1Api, namespace: str, found: Any, unreadable: li
         unreadable.append(f"ConfigMap {name}: {error}")
     except ApiException as error:
         if error.status != 404:
-            unreadable.append(f"ConfigMap {name}: the API server answered {error.status}: {error.reason}")
+            unreadable.append(f"ConfigMap {name}: {api_problem(error)}")
     else:
         if active is not None:
             rollouts[active.uid] = active.name
@@ -138,14 +189,15 @@ def _read_routing(
     from kubernetes.client import ApiException
 
     try:
-        text = (core.read_namespaced_config_map(config_map, namespace).data or {}).get(key)
+        found = core.read_namespaced_config_map(config_map, namespace)
+        text = (found.data or {}).get(key)
         if text is not None:
             return agentsfile.parse(text, agent).routing
-        unreadable.append(f"ConfigMap {config_map} in {namespace} has no key {key}")
+        unreadable.append(missing_key_problem(config_map, key, data=found.data, binary=found.binary_data))
     except agentsfile.AgentsFileError as error:
         unreadable.append(f"ConfigMap {config_map}, key {key}: {error}")
     except ApiException as error:
-        unreadable.append(f"ConfigMap {config_map}: the API server answered {error.status}: {error.reason}")
+        unreadable.append(f"ConfigMap {config_map}: {api_problem(error)}")
     return None
 
 
@@ -176,9 +228,7 @@ def find_file(objects: Any, arguments: argparse.Namespace) -> tuple[str, str, st
             arguments.key,
             arguments.agent or arguments.agent_model.replace("-", "_"),
         )
-    found = objects.get_namespaced_custom_object(
-        GROUP, VERSION, arguments.namespace, "agentmodels", arguments.agent_model
-    )
+    found = read_object(objects, "AgentModel", arguments.namespace, arguments.agent_model)
     return _file_of(arguments.namespace, found)
 
 
@@ -195,9 +245,8 @@ def remove_routing(core: CoreV1Api, namespace: str, config_map: str, key: str, a
         found = core.read_namespaced_config_map(config_map, namespace)
         text = (found.data or {}).get(key)
         if text is None:
-            raise RollbackError(
-                f"ConfigMap {config_map} in {namespace} has no key {key}: name the key with --key"
-            )
+            problem = missing_key_problem(config_map, key, data=found.data, binary=found.binary_data)
+            raise RollbackError(f"{problem}, or name another key with --key")
         try:
             if agentsfile.parse(text, agent).routing is None:
                 return f"{agent} has no routing in {config_map}/{key}: it is on stable"

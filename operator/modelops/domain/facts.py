@@ -29,3 +29,5 @@ class Outage:
     retry_after: float | None = None
     refused: bool = False
     """It answered, with a no that a retry does not change."""
+    token_refused: bool = False
+    """It refused the token, which a person must replace."""

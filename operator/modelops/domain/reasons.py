@@ -162,6 +162,11 @@ class TrainingReason(Reason):
         "JobRunning",
         "The job runs and trains the model.",
     )
+    TokenRefused = (
+        "TokenRefused",
+        "Hugging Face refuses the token: it was revoked or has expired, or it lacks a permission. The operator tries "
+        "again with the token in the Secret.",
+    )
     Retrying = (
         "Retrying",
         "An attempt failed, and another one follows. status.attempts has the failed attempt.",
@@ -333,6 +338,20 @@ class RolloutReason(Reason):
         "LangSmithUnavailable",
         "LangSmith did not answer. The operator tries again.",
     )
+    HubUnavailable = (
+        "HubUnavailable",
+        "The Hugging Face Hub did not answer. The operator tries again.",
+    )
+    TokenRefused = (
+        "TokenRefused",
+        "Hugging Face refuses the token: it was revoked or has expired, or it lacks a permission. The operator tries "
+        "again with the token in the Secret.",
+    )
+    BaselineUnavailable = (
+        "BaselineUnavailable",
+        "Too many calls of the model that serves the agent now have failed during the evaluation. The operator "
+        "repeats them.",
+    )
     Arming = (
         "Arming",
         "The agents test at weight 0 whether they reach the canary.",
@@ -438,7 +457,21 @@ class AgentModelReason(Reason):
     )
     StableDrift = (
         "StableDrift",
-        "The agents' file names another stable model than the record.",
+        "The agents' file names another stable model than the record, so agents may not be served by what "
+        "status.stable says.",
+    )
+    Deleting = (
+        "Deleting",
+        "The AgentModel is being deleted, and endpoints that agents may use still run.",
+    )
+    EndpointNotRunning = (
+        "EndpointNotRunning",
+        "The endpoint of the stable model does not run, or has another address than the agents' file names.",
+    )
+    AgentsNotInSync = (
+        "AgentsNotInSync",
+        "Agent processes have not confirmed the newest version of the agents' file for half a minute, so they may use "
+        "an older one.",
     )
     InSync = (
         "InSync",
@@ -454,12 +487,16 @@ class AgentModelReason(Reason):
     )
     BaselineEdited = (
         "BaselineEdited",
-        "spec.baseline was edited after the record began. The edit has no effect; use a Rollout to change the "
-        "model.",
+        "spec.baseline was edited after the record began, and the record does not follow it: see the message.",
     )
     BaselineCurrent = (
         "BaselineCurrent",
-        "spec.baseline is the baseline that the record began with.",
+        "spec.baseline is v1.0.0 of the record.",
+    )
+    TokenRefused = (
+        "TokenRefused",
+        "Hugging Face refuses the token: it was revoked or has expired, or it lacks a permission. The operator tries "
+        "again with the token in the Secret.",
     )
     EndpointServiceUnavailable = (
         "EndpointServiceUnavailable",

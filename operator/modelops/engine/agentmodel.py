@@ -29,7 +29,7 @@ from modelops.engine.executor import CONFIG_MAPS, Executed, Executor, WriteBase
 from modelops.engine.reconciler import ObjectMemory, ReconcileContext, Reconciler
 from modelops.engine.resources import AGENT_MODELS, ROLLOUTS, TRAINING_RUNS
 from modelops.engine.services import Services
-from modelops.ports import EndpointRequest, Unavailable
+from modelops.ports import AgentReports, EndpointRequest, Unavailable
 
 STATUS_SECONDS = 1.0
 """Between two writes of a status that only shows what the record says; many runs of one agent share it."""
@@ -41,6 +41,8 @@ class Memory(ObjectMemory):
 
     shown_at: float = float("-inf")
     """When the status was written, on the monotonic clock."""
+    out_of_sync_since: float | None = None
+    """Since when some agent process has not confirmed the file's routing, on the monotonic clock."""
 
 
 class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, Memory]):
@@ -84,6 +86,13 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
         )
         credentials, secret_problem = await self._credentials.read(namespace, agent)
         block = file.entry.routing if file else None
+        reports = self._agents.summary(
+            namespace,
+            agent,
+            agent.spec.agent,
+            generation=block.generation if block else 0,
+            salt=block.salt if block else "",
+        )
         state = State(
             now=self._clock.now(),
             agent_model=agent,
@@ -98,13 +107,8 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
             rollouts=self._reader.rollouts_of(namespace, name),
             unreadable=self._reader.unreadable_rollouts(namespace),
             runs=self._reader.runs_of(namespace, name),
-            reports=self._agents.summary(
-                namespace,
-                agent,
-                agent.spec.agent,
-                generation=block.generation if block else 0,
-                salt=block.salt if block else "",
-            ),
+            reports=reports,
+            out_of_sync_seconds=self._out_of_sync_seconds(agent, reports),
             listening_seconds=self._clock.monotonic() - self._listening_since,
             rest_seconds=self._memory(agent).shown_at + STATUS_SECONDS - self._clock.monotonic(),
         )
@@ -116,6 +120,15 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
             file_ref=(namespace, reference.name, reference.key),
             agent=agent.spec.agent,
         )
+
+    def _out_of_sync_seconds(self, agent: AgentModel, reports: AgentReports) -> float:
+        memory, now = self._memory(agent), self._clock.monotonic()
+        if reports.in_sync >= reports.expected:
+            memory.out_of_sync_since = None
+            return 0.0
+        if memory.out_of_sync_since is None:
+            memory.out_of_sync_since = now
+        return now - memory.out_of_sync_since
 
     def _memory(self, agent: AgentModel) -> Memory:
         meta = agent.metadata

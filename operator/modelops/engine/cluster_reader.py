@@ -11,6 +11,7 @@ from modelops.api.v1alpha1.reading import KindT, read
 from modelops.api.v1alpha1.rollout import Rollout
 from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain import agentsfile
+from modelops.domain.agents_config_map import missing_key_problem
 from modelops.domain.digest import identity_digest
 from modelops.domain.record import MalformedRecord, Record
 from modelops.domain.rollout.state import File
@@ -144,11 +145,8 @@ class ClusterReader:
             )
         text = (item.get("data") or {}).get(key)
         if text is None:
-            return (
-                item,
-                None,
-                f"ConfigMap {config_map} has no key {key} (spec.config.configMapRef.key): add it",
-            )
+            binary = item.get("binaryData")
+            return item, None, missing_key_problem(config_map, key, data=item.get("data"), binary=binary)
         try:
             entry = _parse_file(text, agent)
         except agentsfile.AgentsFileError as error:

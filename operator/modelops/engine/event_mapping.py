@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from modelops.api.v1alpha1.names import RECORD_LABEL
+from modelops.domain.reasons import TrainingReason
 from modelops.engine.cache import ObjectCache
 from modelops.engine.executor import CONFIG_MAPS
 from modelops.engine.queue import Key
@@ -70,11 +71,13 @@ def is_finished(item: Json) -> bool:
 
 
 def _watched_parts(item: Json) -> tuple[object, ...]:
-    """The parts of an object whose change concerns other objects: its spec, its deletion, and whether it has a job.
+    """The parts of an object whose change concerns other objects.
 
-    The rest of a status follows from these."""
-    metadata, submitted = item["metadata"], bool((item.get("status") or {}).get("job"))
-    return metadata["uid"], metadata.get("generation"), metadata.get("deletionTimestamp"), submitted
+    They are its spec, its deletion, whether it has a job, and whether its token is refused. The rest of a status
+    follows from these."""
+    metadata, status = item["metadata"], item.get("status") or {}
+    deleted, refused = metadata.get("deletionTimestamp"), status.get("reason") == TrainingReason.TokenRefused
+    return metadata["uid"], metadata.get("generation"), deleted, bool(status.get("job")), refused
 
 
 def _watched_by_runs(item: Json) -> tuple[object, ...]:

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -71,6 +71,8 @@ class LeaderLease:
         holder_is_dead: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self.identity = identity
+        self.annotations: Mapping[str, str] = {}
+        """Written with each renewal, for the processes that stand by."""
         self._kube = kube
         self._namespace = namespace
         self._name = name
@@ -90,6 +92,12 @@ class LeaderLease:
     def renewed_ago(self) -> float:
         """Seconds since the last renewal was sent; infinite where there was none."""
         return self._clock.monotonic() - (self._valid_until - self._times.renew_deadline)
+
+    def annotation_of_holder(self, name: str) -> str:
+        """The annotation of the lease as it was read last; empty where nobody holds it."""
+        if self._lease is None or not self._holder_identity():
+            return ""
+        return str((self._lease["metadata"].get("annotations") or {}).get(name, ""))
 
     def require_leadership(self) -> None:
         """Raises NotLeader unless this process is the leader. It is called before every write."""
@@ -172,16 +180,18 @@ class LeaderLease:
 
     async def _write(self, spec: Json) -> bool:
         """One conditional write. After a failure the lease is read again before the next write."""
+        annotations = {"annotations": dict(self.annotations)} if self.annotations else {}
         try:
             async with asyncio.timeout(self._times.renew_deadline / 2):
                 if self._lease is None:
-                    metadata = {"namespace": self._namespace, "name": self._name}
+                    metadata = {"namespace": self._namespace, "name": self._name, **annotations}
                     kind = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease"}
                     self._lease = await self._kube.create(
                         LEASES, {**kind, "metadata": metadata, "spec": spec}
                     )
                 else:
-                    merge = {"metadata": {"resourceVersion": _version(self._lease)}, "spec": spec}
+                    version = {"resourceVersion": _version(self._lease)}
+                    merge = {"metadata": {**version, **annotations}, "spec": spec}
                     self._lease = await self._kube.patch(LEASES, self._namespace, self._name, merge)
         except (Conflict, Missing, Refused, Unavailable, Uncertain, TimeoutError) as error:
             _log.warning("the lease was not written: %s: %s", type(error).__name__, error)

@@ -13,7 +13,7 @@ from typing import Final
 
 from modelops.domain.job_report import merge_reports, parse_reports
 from modelops.engine.watched_job import JobObservation, WatchedJob
-from modelops.ports import Clock, Job, Jobs, Refused, Unavailable
+from modelops.ports import Clock, Job, Jobs, Refused, TokenRefused, Unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -138,8 +138,9 @@ class SharedJobPoller:
             active = await self._jobs.list_active(token, namespace)
         except (Unavailable, Refused) as error:
             self._pause_account(account, error)
+            refusal = str(error) if isinstance(error, TokenRefused) else ""
             for entry in entries:
-                entry.observation = replace(entry.observation, problem=str(error))
+                self._store(entry, replace(entry.observation, problem=str(error), token_refusal=refusal))
             return
         self._failures.pop(account, None)
         self._active[account] = active
@@ -157,7 +158,14 @@ class SharedJobPoller:
     def _store_job(self, entry: _Entry, job: Job) -> None:
         entry.misses = 0
         self._store(
-            entry, replace(entry.observation, job=job, observed_at=self._clock.monotonic(), problem="")
+            entry,
+            replace(
+                entry.observation,
+                job=job,
+                observed_at=self._clock.monotonic(),
+                problem="",
+                token_refusal="",
+            ),
         )
 
     def _next_reads(self, entries: Sequence[_Entry], running: Container[str]) -> list[_Entry]:
@@ -190,7 +198,8 @@ class SharedJobPoller:
             if not job.ended:
                 self._store_job(entry, job)
                 return
-            observation = replace(before, job=job, observed_at=self._clock.monotonic(), problem="")
+            now = self._clock.monotonic()
+            observation = replace(before, job=job, observed_at=now, problem="", token_refusal="")
             observation = await self._with_report(entry, observation)
             if observation.problem:
                 # The last lines say why the job failed, so reading them is tried again, but not forever.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from modelops.domain.facts import Outage
-from modelops.ports import Endpoints, Hub, Jobs, Json, Programs, Refused, Unavailable
+from modelops.ports import Endpoints, Hub, Jobs, Json, Programs, Refused, TokenRefused, Unavailable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,4 +46,5 @@ def outage_of(service: str, error: Exception) -> Outage:
         message=str(error),
         retry_after=retry_after,
         refused=not isinstance(error, Unavailable),
+        token_refused=isinstance(error, TokenRefused),
     )

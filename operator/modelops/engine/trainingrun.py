@@ -50,6 +50,7 @@ from modelops.ports import (
     Json,
     ModelInfo,
     Refused,
+    TokenRefused,
     Trainer,
     Unavailable,
     Uncertain,
@@ -281,6 +282,8 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact, Memo
         )
         submission = self._memory(state.run).submission
         observation = self._poller.watch(watch, known=submission.job if submission else None)
+        if observation.token_refusal:
+            raise TokenRefused(observation.token_refusal)
         if observation.job is None and not observation.not_found:
             self._poller.poll_soon()
             raise Unavailable(

@@ -36,6 +36,8 @@ class JobObservation:
     """Time at which the log was last read."""
     problem: str = ""
     """Why the last request failed; empty where it succeeded."""
+    token_refusal: str = ""
+    """Why the service refuses the token; empty where it accepts it, or was not asked since."""
 
     @property
     def settled(self) -> bool:
@@ -47,6 +49,7 @@ class JobObservation:
         job = self.job
         return (
             self.not_found,
+            self.token_refusal,
             self.report,
             job and (job.stage, job.message, job.started_at, job.finished_at),
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from modelops.evaluation.model_client import permanent_refusal, read_api_key
 from modelops.evaluation.questions import read_questions
@@ -18,12 +19,12 @@ KEY_TIMEOUT_SECONDS = 10.0
 
 
 def check_evaluation(work: WorkDir) -> dict[str, Any]:
-    """Select the questions and check the API keys; returns the content of `result.json`. Raises ProgramFailure."""
+    """Select the questions, check keys and models; returns the content of `result.json`. Raises ProgramFailure."""
     request = Request.of(work.input())
     findings: list[str] = []
     dataset, questions = read_questions(work, request, findings=findings)
     for name in ARMS:
-        failure = _key_refusal(name, request.arms[name])
+        failure = _key_refusal(name, request.arms[name]) or _model_refusal(name, request.arms[name])
         if failure is not None:
             raise failure
     return {
@@ -40,21 +41,44 @@ def _key_refusal(name: ArmName, arm: Arm) -> ProgramFailure | None:
     OpenRouter's list of models is public and proves no key. The request is GET /key, which costs nothing
     (https://openrouter.ai/docs/api-reference/limits). Keys of other services were used before the evaluation.
     """
-    import requests
-
     if arm.service != "openrouter":
         return None
-    headers = {"Authorization": f"Bearer {read_api_key(name, arm)}"}
+    return permanent_refusal(name, arm, 401) if _status_at_open_router(name, arm, "/key") == 401 else None
+
+
+def _model_refusal(name: ArmName, arm: Arm) -> ProgramFailure | None:
+    """The failure where OpenRouter does not know the arm's model; None where it knows it, or does not answer now.
+
+    The request is GET /models/<author>/<slug>/endpoints, which costs nothing
+    (https://openrouter.ai/docs/api-reference/list-endpoints-for-a-model). A suffix such as `:nitro` chooses among the
+    providers of a model and is no model of its own. The models of the author `openrouter` are choices among others.
+    """
+    if arm.service != "openrouter" or arm.model.startswith("openrouter/"):
+        return None
+    for model in dict.fromkeys((arm.model, arm.model.partition(":")[0])):
+        if _status_at_open_router(name, arm, f"/models/{quote(model)}/endpoints") != 404:
+            return None
+    return ProgramFailure(
+        "ModelNotFound",
+        f"OpenRouter ({arm.base_url}) has no model {arm.model}, which is the {name} {arm.version}: correct the name in "
+        "spec.baseline of the AgentModel and in the agents' file (Troubleshooting, Correct the baseline)",
+    )
+
+
+def _status_at_open_router(name: ArmName, arm: Arm, path: str) -> int | None:
+    """The status of a GET with the arm's key; None without an answer."""
+    import requests
+
     try:
         answer = requests.get(
-            f"{arm.base_url.rstrip('/')}/key",
-            headers=headers,
+            f"{arm.base_url.rstrip('/')}{path}",
+            headers={"Authorization": f"Bearer {read_api_key(name, arm)}"},
             timeout=KEY_TIMEOUT_SECONDS,
             allow_redirects=False,
         )
     except requests.RequestException:
         return None
-    return permanent_refusal(name, arm, 401) if answer.status_code == 401 else None
+    return answer.status_code
 
 
 if __name__ == "__main__":

@@ -46,8 +46,18 @@ def explain(request: Request, outcome: Outcome) -> str:
         f"Of {counted(outcome.n, 'held-out example')}, {rates}: a difference of "
         f"{outcome.difference * 100:+.1f} points ({confidence} % interval {points(outcome.interval.low)} to "
         f"{points(outcome.interval.high)}). "
-        f"{_conclusion(request, outcome.verdict)}"
+        f"{_failed_calls(request, outcome)}{_conclusion(request, outcome.verdict)}"
     )
+
+
+def _failed_calls(request: Request, outcome: Outcome) -> str:
+    """How many calls of each model failed; empty where none did. Each counts as an answer without success."""
+    failed = [
+        f"{counted(outcome.arms[arm].errors, 'call', of=outcome.arms[arm].calls)} of {request.arms[arm].version}"
+        for arm in reversed(ARMS)
+        if outcome.arms[arm].errors
+    ]
+    return f"Failed and counted as no success: {' and '.join(failed)}. " if failed else ""
 
 
 def points(fraction: float) -> str:

@@ -3,7 +3,15 @@
 from modelops.ports.clock import Clock
 from modelops.ports.credentials import Credentials
 from modelops.ports.endpoints import Endpoint, EndpointRequest, Endpoints
-from modelops.ports.errors import Conflict, Missing, NotLeader, Refused, Unavailable, Uncertain
+from modelops.ports.errors import (
+    Conflict,
+    Missing,
+    NotLeader,
+    Refused,
+    TokenRefused,
+    Unavailable,
+    Uncertain,
+)
 from modelops.ports.hub import AttemptClaim, Hub, ModelInfo
 from modelops.ports.jobs import ClusterJobSettings, Flavor, Job, JobRequest, Jobs, Trainer
 from modelops.ports.kubernetes import Json, Kube, Resource
@@ -36,6 +44,7 @@ __all__ = [
     "Refused",
     "Reports",
     "Resource",
+    "TokenRefused",
     "Traces",
     "TrackCounters",
     "Trainer",

@@ -30,5 +30,9 @@ class Refused(Exception):
     """The service refused the request and would refuse it again. The message is the service's, without secrets."""
 
 
+class TokenRefused(Refused):
+    """The service refused the token: it is wrong, expired or revoked, or lacks a permission."""
+
+
 class NotLeader(Exception):
     """This process does not hold the leader lease: it may not write."""

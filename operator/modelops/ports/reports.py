@@ -35,6 +35,8 @@ class AgentReports:
     """Processes that reported the requested generation within 15 s."""
     canary_reachable: int
     """Processes that can reach the canary."""
+    refusing: int = 0
+    """Processes that are not in sync and have refused a version of the agents' file."""
     canary_errors: tuple[str, ...] = ()
     stable: TrackCounters = field(default_factory=TrackCounters)
     canary: TrackCounters = field(default_factory=TrackCounters)

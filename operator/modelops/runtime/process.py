@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import socket
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from modelops.adapters.kube import Connection, KubeClient, Transport
 from modelops.adapters.kube.answers import NotFound
+from modelops.adapters.reports import ReportForwarder
 from modelops.api.v1alpha1.names import GROUP, VERSION
 from modelops.engine.cache import ObjectCache
 from modelops.engine.clock import SystemClock
 from modelops.engine.lease import LeaderLease, LeaseTimes, is_dead_here, process_identity
+from modelops.loopback import SWITCH, NotLoopbackError, assert_address
 from modelops.ports import Unavailable
 from modelops.runtime.address_file import AddressFile
 from modelops.runtime.health import Health, ManagementServer
@@ -26,6 +29,8 @@ from modelops.runtime.watches import ClusterWatches
 from modelops.runtime.wiring import build_operator
 
 LEASE: Final = "modelops-operator"
+REPORTS_ANNOTATION: Final = f"{GROUP}/reports-url"
+"""Of the lease: where its holder receives the agents' reports."""
 STOPPED, FAILED, LEASE_LOST = 0, 1, 3
 """Exit codes. After FAILED and LEASE_LOST the process must be started again, as a Deployment does."""
 
@@ -83,7 +88,7 @@ class OperatorProcess:
         if not await self._run_unless_stopped(self._wait_for_crds(kube)):
             return STOPPED
         self._health.phase, self._health.missing = "standby", ("lease",)
-        if not await self._run_unless_stopped(lease.acquire()):
+        if not await self._stand_by(lease):
             return STOPPED
         self._health.phase, self._health.missing = "leading", ("caches",)
         self._health.liveness_problem = lambda: "" if lease.held else "the lease was not renewed in time"
@@ -94,6 +99,34 @@ class OperatorProcess:
             self._health.phase, self._health.liveness_problem = "stopping", lambda: ""
             self._metrics.leading(False)
             await lease.release()
+
+    async def _stand_by(self, lease: LeaderLease) -> bool:
+        """Waits for the lease, and meanwhile sends agents' reports on to the leader; False after a signal."""
+        settings = self._settings
+        environ = {SWITCH: "1"} if settings.sandbox else {}
+
+        def refusal(url: str) -> str:
+            try:
+                assert_address("the address of the leader", url, environ)
+            except NotLoopbackError as error:
+                return str(error)
+            return ""
+
+        forwarder = ReportForwarder(
+            lambda: lease.annotation_of_holder(REPORTS_ANNOTATION),
+            host=settings.host,
+            port=settings.report_port,
+            may_send=refusal,
+        )
+        try:
+            await forwarder.start()
+            _log.info("until it leads, this process sends reports on from port %d", forwarder.port)
+        except OSError as error:
+            _log.warning("reports are not sent on, because the port cannot be used: %s", error)
+        try:
+            return await self._run_unless_stopped(lease.acquire())
+        finally:
+            await forwarder.close()
 
     async def _lead(
         self, kube: KubeClient, connection: Connection, lease: LeaderLease, namespace: str
@@ -125,6 +158,7 @@ class OperatorProcess:
         try:
             await parts.reports.start()
             self._urls["reports"] = parts.reports.url
+            lease.annotations = {REPORTS_ANNOTATION: reachable_url(parts.reports.url)}
             watches.start()
             self._health.watch_problems = lambda: (*watches.problems, *filter(None, [events.problem]))
             if not await self._run_unless_stopped(self._fill_cache(kube, watches), lease_task):
@@ -227,6 +261,17 @@ class OperatorProcess:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
+
+
+def reachable_url(url: str) -> str:
+    """The URL for other Pods: the address of this host's name instead of "every address"."""
+    if "//0.0.0.0:" not in url:
+        return url
+    try:
+        address = socket.gethostbyname(socket.gethostname())
+    except OSError:
+        return url
+    return url.replace("//0.0.0.0:", f"//{address}:", 1)
 
 
 @asynccontextmanager

@@ -730,8 +730,11 @@ def used_and_deleted() -> AgentModelDriver:
 
 def test_a_deletion_waits_for_agents_that_use_the_endpoint() -> None:
     agent_driver = used_and_deleted()
+    agent_driver.state = replace(agent_driver.state, file=a_file())
+    agent_driver.run_until_idle()
     assert len(agent_driver.cloud) == 1
     assert agent_driver.state.agent_model.metadata.finalizers
+    assert agent_driver.condition("Ready")[:2] == ("False", "Deleting")
     assert agent_driver.state.reports is not None
     agent_driver.state = replace(
         agent_driver.state, reports=replace(agent_driver.state.reports, models_in_use=("elsewhere",))
@@ -744,7 +747,7 @@ def test_a_deletion_waits_for_agents_that_use_the_endpoint() -> None:
 
 def test_a_process_without_reports_yet_stops_nothing() -> None:
     agent_driver = used_and_deleted()
-    agent_driver.state = replace(agent_driver.state, reports=None, listening_seconds=4.0)
+    agent_driver.state = replace(agent_driver.state, reports=None, listening_seconds=4.0, file=a_file())
     agent_driver.run_until_idle()
     assert len(agent_driver.cloud) == 1
     agent_driver.state = replace(agent_driver.state, listening_seconds=15.0)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from modelops.ports import Refused, Unavailable, Uncertain
+from modelops.ports import Refused, TokenRefused, Unavailable, Uncertain
 
 TOKEN = re.compile(r"hf_[A-Za-z0-9_\-]{6,}")
 
@@ -75,7 +75,8 @@ def translated_errors(*, doing: str, url: str, token: str, writes: bool) -> Iter
         message = f"{place} answered {status} while {doing}" + (f": {text}" if text else "")
         if status >= 500:
             raise _outcome_unknown(message, writes=writes) from None
-        raise Refused(f"{message.rstrip('.')}{_remedy(status)}") from None
+        refusal = TokenRefused if status in (401, 403) else Refused
+        raise refusal(f"{message.rstrip('.')}{_remedy(status)}") from None
     except (KeyError, TypeError, ValueError) as error:
         message = f"{place} sent an answer that the SDK cannot read while {doing} ({type(error).__name__})."
         raise _outcome_unknown(message, writes=writes) from None

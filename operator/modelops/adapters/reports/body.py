@@ -74,5 +74,7 @@ class ReportBody(_Part):
     salt: Annotated[str, Field(max_length=128)]
     canary_reachable: bool | None = None
     canary_error: Annotated[str, Field(max_length=128)] | None = None
+    config_errors: Count = 0
+    """How many versions of the agents' file the process has refused since it started."""
     models: Annotated[list[Name], Field(max_length=8)] = []
     tracks: Tracks

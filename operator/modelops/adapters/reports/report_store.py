@@ -113,6 +113,10 @@ class ReportStore:
             heard=_count_units(heard, pods, of=heard),
             in_sync=_count_units(synced, pods, of=heard),
             canary_reachable=_count_units(reaching, pods, of=heard),
+            refusing=sum(
+                entry.report.config_errors > 0 and not _in_sync(entry, generation=generation, now=now)
+                for entry in heard
+            ),
             canary_errors=_canary_errors(heard),
             stable=stable,
             canary=canary,
@@ -183,6 +187,7 @@ def _significant_fields(report: ReportBody) -> tuple[object, ...]:
         report.salt,
         report.canary_reachable,
         report.canary_error,
+        report.config_errors,
         canary.requests,
         canary.errors,
         canary.fallbacks,

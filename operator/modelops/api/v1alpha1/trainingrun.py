@@ -365,7 +365,7 @@ class JobStatus(StatusModel):
         default="",
         max_length=32,
         description="Stage of the job in the words of Hugging Face Jobs: SCHEDULING, RUNNING, COMPLETED, "
-        "CANCELED, ERROR or DELETED.",
+        "CANCELED, ERROR or DELETED. After the end of the run, empty where it was not read any more.",
     )
     timeout_seconds: int = Field(
         default=0, ge=0, description="Seconds of running time after which the service ends the job."

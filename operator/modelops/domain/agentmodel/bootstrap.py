@@ -7,6 +7,7 @@ from modelops.domain.agentmodel.recovered_endpoints import with_endpoints, with_
 from modelops.domain.agentmodel.recovered_rollouts import with_rollout
 from modelops.domain.agentmodel.recovered_runs import with_run
 from modelops.domain.agentmodel.state import State
+from modelops.domain.money import micro
 from modelops.domain.record import Record, Target, initial_record
 from modelops.domain.rollout.status import TERMINAL
 from modelops.domain.versions import BASELINE
@@ -37,7 +38,20 @@ def first_record(state: State) -> Record:
     record = with_stable(state, record)
     for identity, rollout in state.rollouts.items():
         record = with_rollout(record, identity, rollout)
-    return with_serving_status(with_statuses(state, record))
+    return with_serving_status(with_spend_of_month(state, with_statuses(state, record)))
+
+
+def with_spend_of_month(state: State, record: Record) -> Record:
+    """The record in which at least as much of this month is booked as the status says.
+
+    The runs and rollouts whose cost it was may be deleted; the money stays spent.
+    """
+    spend, month = state.agent_model.status.spend, f"{state.now:%Y-%m}"
+    missing = micro(spend.settled_usd) - record.booked(month) if spend and spend.month == month else 0
+    if missing <= 0:
+        return record
+    booked = record.endpoint_spend.get(month, 0) + missing
+    return record.with_(endpoint_spend={**record.endpoint_spend, month: booked})
 
 
 def with_statuses(state: State, record: Record) -> Record:

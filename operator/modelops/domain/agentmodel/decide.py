@@ -17,6 +17,8 @@ STEPS: tuple[Callable[[State], AgentModelPlan | None], ...] = (
     record_steps.ensure_finalizer,
     record_steps.ensure_record,
     record_steps.restore_record_from_statuses,
+    record_steps.adopt_corrected_baseline,
+    endpoints.keep_endpoint_of_stable,
     orphans.end_deleted_rollout,
     orphans.remove_orphan_routing,
     endpoints.endpoints_are_unknown,

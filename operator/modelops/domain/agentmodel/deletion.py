@@ -11,10 +11,11 @@ from modelops.domain.agentmodel.actions import AgentModelPlan
 from modelops.domain.agentmodel.bootstrap import first_record
 from modelops.domain.agentmodel.endpoints import endpoints_are_unknown, stop_unused_endpoints
 from modelops.domain.agentmodel.orphans import abort_without_rollout
+from modelops.domain.agentmodel.project import differs, project_status
 from modelops.domain.agentmodel.state import State
 from modelops.domain.agentmodel.status_report import ENDPOINT_POLL_SECONDS
 from modelops.domain.facts import UNSEEN, Outage
-from modelops.domain.plan import Announce, Plan, WriteFinalizers, WriteRecord
+from modelops.domain.plan import Announce, Plan, WriteFinalizers, WriteRecord, WriteStatus
 from modelops.domain.record import EndpointEntry
 
 MAX_DELETION_SECONDS = 3600.0
@@ -32,7 +33,8 @@ def finish_deletion(state: State) -> AgentModelPlan | None:
     if FINALIZER not in meta.finalizers:
         return Plan()
     remove_finalizer = (WriteFinalizers(finalizers=kept),)
-    state = state if state.record is not None else with_record_from_statuses(state)
+    is_recorded = state.record is not None
+    state = state if is_recorded else with_record_from_statuses(state)
     record = state.require_record()
     if not (record.endpoints or record.active):
         return Plan(steps=remove_finalizer)
@@ -52,11 +54,17 @@ def finish_deletion(state: State) -> AgentModelPlan | None:
             ),
             requeue_after=0,
         )
-    return (
-        endpoints_are_unknown(state)
-        or stop_unused_endpoints(state)
-        or Plan(requeue_after=ENDPOINT_POLL_SECONDS)
-    )
+    plan = endpoints_are_unknown(state) or stop_unused_endpoints(state)
+    if plan is None and is_recorded:
+        return report_waiting(state)
+    return plan or Plan(requeue_after=ENDPOINT_POLL_SECONDS)
+
+
+def report_waiting(state: State) -> AgentModelPlan:
+    """Waits, and says for what. The person who deletes the object reads the status, so there is no Event."""
+    status = project_status(state)
+    steps = (WriteStatus(status=status),) if differs(status, state.agent_model.status) else ()
+    return Plan(steps=steps, requeue_after=ENDPOINT_POLL_SECONDS)
 
 
 def with_record_from_statuses(state: State) -> State:

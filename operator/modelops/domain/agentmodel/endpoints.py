@@ -105,12 +105,31 @@ def expired_endpoints(state: State) -> tuple[EndpointEntry, ...]:
     return tuple(e for e in expired if e.name not in named and e.repo not in models_in_file(state))
 
 
+def keep_endpoint_of_stable(state: State) -> AgentModelPlan | None:
+    """The stable model's endpoint has the role stable again, after the AgentModel was deleted and created again."""
+    record = state.require_record()
+    kept = tuple(
+        e.model_copy(update={"role": EndpointRole.STABLE.value, "stop_after": ""})
+        if e.name == record.stable.endpoint_name and e.role == EndpointRole.STOPPING.value
+        else e
+        for e in record.endpoints
+    )
+    if kept == record.endpoints:
+        return None
+    return Plan(
+        steps=(WriteRecord(record=record.with_(endpoints=kept), purpose="keep the endpoint of stable"),),
+        requeue_after=0,
+    )
+
+
 def endpoint_is_in_use(state: State, entry: EndpointEntry) -> bool:
-    """Whether an agent reports the endpoint's model, or may still use an older routing.
+    """Whether the file names the endpoint's model, an agent reports it, or an agent may still use an older routing.
 
     A Pod that never reports keeps the endpoint running for an hour at most.
     """
     reports = state.reports
+    if entry.repo in models_in_file(state):
+        return True
     if state.listening_seconds < FIRST_REPORTS_SECONDS:
         return True
     if reports is None or reports.expected == 0:

@@ -17,13 +17,16 @@ from modelops.api.v1alpha1.agentmodel import (
 )
 from modelops.api.v1alpha1.meta import Condition
 from modelops.domain.agentmodel.bootstrap import baseline_target
+from modelops.domain.agentmodel.readiness import first_problem, stable_drift
 from modelops.domain.agentmodel.state import State
 from modelops.domain.conditions import with_condition
+from modelops.domain.drift import is_same_baseline
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.money import dollars, micro
 from modelops.domain.reasons import AgentModelReason
 from modelops.domain.record import Record, Target
 from modelops.domain.rollout.state import same_target
+from modelops.domain.versions import BASELINE
 
 MAX_VERSIONS = 32
 
@@ -106,16 +109,11 @@ def current_conditions(state: State) -> tuple[Condition, ...]:
         if state.older
         else ("TargetConflict", False, AgentModelReason.NoConflict, "")
     )
-    stable = state.file.entry.stable if state.file else None
+    drift = stable_drift(state)
     if state.file is None:
         found.append(("InSync", False, AgentModelReason.ConfigNotUsable, state.file_problem))
-    elif record is not None and not same_target(stable, record.stable) and record.active is None:
-        words = (
-            f"the agents' file names {stable.model if stable else 'no model'} "
-            f"({stable.version if stable else 'no version'}) as stable, the record {record.stable.model} "
-            f"({record.stable.version}): no rollout starts until they agree"
-        )
-        found.append(("InSync", False, AgentModelReason.StableDrift, words))
+    elif drift is not None:
+        found.append(("InSync", False, AgentModelReason.StableDrift, drift))
     else:
         found.append(("InSync", True, AgentModelReason.InSync, ""))
     if record is not None:
@@ -131,16 +129,10 @@ def current_conditions(state: State) -> tuple[Condition, ...]:
                 "raise it, or wait for the next month (UTC)",
             )
         )
-        first = record.served.get("v1.0.0")
-        edited = first is not None and not is_same_baseline(first, baseline_target(state))
+        edit = ignored_baseline_edit(state, record)
         found.append(
-            (
-                "BaselineIgnored",
-                True,
-                AgentModelReason.BaselineEdited,
-                "spec.baseline was edited, but it has no effect after the record is created: use a Rollout",
-            )
-            if edited
+            ("BaselineIgnored", True, AgentModelReason.BaselineEdited, edit)
+            if edit
             else ("BaselineIgnored", False, AgentModelReason.BaselineCurrent, "")
         )
     problem = first_problem(state)
@@ -166,23 +158,27 @@ def current_conditions(state: State) -> tuple[Condition, ...]:
     return result
 
 
-def is_same_baseline(first: Target, now: Target) -> bool:
-    return (first.model, first.endpoint, first.endpoint_url) == (now.model, now.endpoint, now.endpoint_url)
-
-
-def first_problem(state: State) -> tuple[AgentModelReason, str] | None:
-    """The reason and message of the first problem that keeps the AgentModel from being ready."""
-    if state.older:
-        return AgentModelReason.TargetConflict, f"AgentModel {state.older} already owns this agent"
-    if state.record_problem:
-        return AgentModelReason.RecordNotReadable, state.record_problem
-    if state.file is None:
-        return AgentModelReason.ConfigNotUsable, state.file_problem
-    if state.secret_problem:
-        return AgentModelReason.SecretNotUsable, state.secret_problem
-    if isinstance(state.endpoints, Outage):
-        return AgentModelReason.EndpointServiceUnavailable, state.endpoints.message
-    return None
+def ignored_baseline_edit(state: State, record: Record) -> str:
+    """Why an edit of spec.baseline has no effect, and what has; empty where v1.0.0 is spec.baseline."""
+    first, now = record.served.get(BASELINE), baseline_target(state)
+    if first is None or is_same_baseline(first, now):
+        return ""
+    edit = (
+        f"spec.baseline names {now.model}, and {BASELINE} in the record is {first.model} ({first.endpoint})"
+    )
+    if record.stable.version != BASELINE:
+        return (
+            f"{edit}. {record.stable.version} has replaced it, so the edit has no effect: set spec.baseline back, and "
+            "create a Rollout to change the model that serves the agent"
+        )
+    stable = state.file.entry.stable if state.file else None
+    if record.active is not None and same_target(stable, now):
+        return f"{edit}. The record follows when Rollout {record.active.name} has ended"
+    return (
+        f"{edit}. The record follows when the agents' file names the same: set the keys of agents.{record.agent} in "
+        f"ConfigMap {record.config_map}, key {record.config_key}, to the values of spec.baseline, or set spec.baseline "
+        "back"
+    )
 
 
 def project_status(state: State) -> AgentModelStatus:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from modelops.api.v1alpha1.names import FINALIZER
-from modelops.domain.agentmodel.actions import AgentModelFact, AgentModelPlan
-from modelops.domain.agentmodel.bootstrap import first_record, with_statuses
+from modelops.domain.agentmodel.actions import AgentModelFact, AgentModelPlan, AgentModelStep
+from modelops.domain.agentmodel.bootstrap import baseline_target, first_record, with_statuses
 from modelops.domain.agentmodel.state import State
 from modelops.domain.agentmodel.status_report import RESYNC_SECONDS, report_status
-from modelops.domain.plan import Plan, WriteFinalizers, WriteRecord, WriteStatus
+from modelops.domain.drift import is_same_baseline
+from modelops.domain.money import dollars
+from modelops.domain.plan import Announce, Plan, WriteFinalizers, WriteRecord, WriteStatus
+from modelops.domain.record import Record
+from modelops.domain.rollout.state import same_target
+from modelops.domain.versions import BASELINE
 
 
 def ensure_finalizer(state: State) -> AgentModelPlan | None:
@@ -30,7 +35,55 @@ def ensure_record(state: State) -> AgentModelPlan | None:
         return report_status(state, RESYNC_SECONDS / 4)
     if not state.live:
         return Plan(needs=AgentModelFact.LIVE)
-    return Plan(steps=(WriteRecord(record=first_record(state), purpose="first record"),), requeue_after=0)
+    record = first_record(state)
+    steps: tuple[AgentModelStep, ...] = (WriteRecord(record=record, purpose="first record"),)
+    if state.agent_model.status.stable is not None:
+        steps = (
+            *steps,
+            Announce(reason="RecordRebuilt", message=rebuilt_message(state, record), warning=True),
+        )
+    return Plan(steps=steps, requeue_after=0)
+
+
+def rebuilt_message(state: State, record: Record) -> str:
+    """What a record that was made from statuses has, and what may be lost."""
+    name, booked = state.agent_model.metadata.name, dollars(record.booked(f"{state.now:%Y-%m}"))
+    known = {entry.version for entry in record.history} | record.served.keys()
+    lost = [v.version for v in state.agent_model.status.versions if v.version not in known]
+    versions = f"Versions {', '.join(lost)} are not in it" if lost else "Older versions may not be in it"
+    return (
+        f"the record of AgentModel {name} was missing and was made again from the statuses and the agents' file. "
+        f"{record.stable.version} ({record.stable.model}) is stable, and ${booked} of this month are booked. "
+        f"{versions}: `modelops registry rebuild {name} -n {state.agent_model.metadata.namespace}` adds what the Hub "
+        "still has"
+    )
+
+
+def adopt_corrected_baseline(state: State) -> AgentModelPlan | None:
+    """v1.0.0 is what spec.baseline says while it is stable and the agents' file says the same.
+
+    So a typo in spec.baseline can be corrected. Both are read live: an old copy of one would not agree with the other.
+    """
+    record, file, baseline = state.require_record(), state.file, baseline_target(state)
+    if record.active is not None or file is None or record.stable.version != BASELINE:
+        return None
+    if is_same_baseline(record.stable, baseline) or not same_target(file.entry.stable, baseline):
+        return None
+    if not state.live:
+        return Plan(needs=AgentModelFact.LIVE)
+    corrected = baseline.model_copy(update={"since": record.stable.since})
+    changed = record.with_(stable=corrected, served={**record.served, BASELINE: corrected})
+    message = (
+        f"{BASELINE} is now {corrected.model} ({corrected.endpoint}), as spec.baseline and the agents' file say; it "
+        f"was {record.stable.model} ({record.stable.endpoint})"
+    )
+    return Plan(
+        steps=(
+            WriteRecord(record=changed, purpose="follow the corrected baseline"),
+            Announce(reason="BaselineCorrected", message=message, warning=False),
+        ),
+        requeue_after=0,
+    )
 
 
 def restore_record_from_statuses(state: State) -> AgentModelPlan | None:

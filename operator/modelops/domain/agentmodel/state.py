@@ -41,6 +41,8 @@ class State:
     reports: AgentReports | None = None
     listening_seconds: float = inf
     """How long this process has received reports: at first the models that agents use are not known."""
+    out_of_sync_seconds: float = 0.0
+    """For how long some agent process has not confirmed the file's routing."""
     rest_seconds: float = 0.0
     """Seconds until the status may be written again: a change of the status alone may be a second late."""
     endpoints: tuple[Endpoint, ...] | Outage | Unseen = UNSEEN

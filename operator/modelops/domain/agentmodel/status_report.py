@@ -9,6 +9,7 @@ from modelops.api.v1alpha1.agentmodel import AgentModelStatus
 from modelops.api.v1alpha1.meta import ConditionStatus
 from modelops.domain.agentmodel.actions import AgentModelPlan
 from modelops.domain.agentmodel.project import differs, project_status
+from modelops.domain.agentmodel.readiness import MAX_OUT_OF_SYNC_SECONDS
 from modelops.domain.agentmodel.state import State
 from modelops.domain.plan import Announce, Plan, WriteStatus
 
@@ -56,5 +57,7 @@ def report_and_requeue(state: State) -> AgentModelPlan:
         if entry.stop_after:
             left = (datetime.fromisoformat(entry.stop_after) - state.now) / timedelta(seconds=1)
             after = min(after, max(ENDPOINT_POLL_SECONDS / 5, left + 0.1))
+    if 0 < state.out_of_sync_seconds < MAX_OUT_OF_SYNC_SECONDS:
+        after = min(after, MAX_OUT_OF_SYNC_SECONDS - state.out_of_sync_seconds + 0.1)
     plan = report_status(state, after)
     return plan if plan.empty or state.rest_seconds <= 0 else Plan(requeue_after=state.rest_seconds)

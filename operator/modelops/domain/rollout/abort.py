@@ -8,7 +8,7 @@ each write of the file follows a conditional status write, which the abort, the 
 from __future__ import annotations
 
 from modelops.api.v1alpha1.agentmodel import AgentModel, EndpointRole
-from modelops.api.v1alpha1.rollout import RollbackTimes
+from modelops.api.v1alpha1.rollout import AnalysisStatus, RollbackTimes
 from modelops.domain.agentsfile import RoutingBlock
 from modelops.domain.conditions import condition_of, with_condition
 from modelops.domain.plan import Plan, WriteRecord, WriteStatus
@@ -29,9 +29,14 @@ RETRY_SECONDS = 2.0
 
 
 def latch_abort(
-    state: State, reason: RolloutReason, message: str, *, rollback: RollbackTimes | None = None
+    state: State,
+    reason: RolloutReason,
+    message: str,
+    *,
+    rollback: RollbackTimes | None = None,
+    analysis: AnalysisStatus | None = None,
 ) -> RolloutPlan:
-    """1. Latches the reason, and aborts in the same plan."""
+    """1. Latches the reason, and aborts in the same plan. `analysis`: the numbers that decided."""
     status = with_phase(
         state,
         state.rollout.status.phase,
@@ -39,6 +44,7 @@ def latch_abort(
         message,
         abort_reason=reason.value,
         rollback=rollback or state.rollout.status.rollback,
+        analysis=analysis or state.rollout.status.analysis,
     )
     steps = (*status_steps(state, status, reason, message), *abort_steps(state, reason, message))
     return Plan(steps=steps, requeue_after=0)

@@ -51,8 +51,10 @@ def abort_on_breach(state: State) -> RolloutPlan | None:
         ),
         decide_milliseconds=state.measurements.newest_report_age_ms,
     )
-    plan = latch_abort(state, result.reason, result.message, rollback=times)
-    return Plan(steps=plan.steps, requeue_after=plan.requeue_after)
+    status = state.rollout.status
+    healthy = (status.analysis.healthy_seconds if status.analysis else 0) + state.measurements.healthy_seconds
+    decided_by = summarize_analysis(state, result, int(healthy))
+    return latch_abort(state, result.reason, result.message, rollback=times, analysis=decided_by)
 
 
 def ensure_canary_armed(state: State) -> RolloutPlan | None:

@@ -9,7 +9,9 @@ from modelops.domain.reasons import RolloutReason
 from modelops.domain.rollout.abort import latch_abort
 from modelops.domain.rollout.actions import RolloutFact, RolloutPlan
 from modelops.domain.rollout.state import State
-from modelops.domain.rollout.status import status_steps, with_phase
+from modelops.domain.rollout.status import status_steps, wait_in_phase, with_phase
+
+RETRY_SECONDS = 15.0
 
 
 def await_endpoint(state: State) -> RolloutPlan | None:
@@ -19,6 +21,14 @@ def await_endpoint(state: State) -> RolloutPlan | None:
         return None
     if state.endpoint is UNSEEN:
         return Plan(needs=RolloutFact.ENDPOINT)
+    if isinstance(state.endpoint, Outage) and state.endpoint.token_refused:
+        return wait_in_phase(
+            state,
+            state.rollout.status.phase,
+            RolloutReason.TokenRefused,
+            state.endpoint.message,
+            after=RETRY_SECONDS,
+        )
     if isinstance(state.endpoint, Outage):
         return Plan(requeue_after=state.endpoint.retry_after or 2.0)
     if state.endpoint is None:

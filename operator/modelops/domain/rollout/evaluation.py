@@ -30,6 +30,11 @@ from modelops.ports import ProgramState
 
 RETRY_SECONDS = 15.0
 POLL_SECONDS = 0.25
+OUTAGES = {
+    "HubUnavailable": RolloutReason.HubUnavailable,
+    "BaselineUnavailable": RolloutReason.BaselineUnavailable,
+}
+"""Reasons of the programs that pass and do not mean LangSmith."""
 
 
 def is_proven(state: State) -> bool:
@@ -89,7 +94,8 @@ def report_failed_program(
             state, RolloutReason.EvaluationRefused, refusal_message(result, refusal_context(state))
         )
     message = str(result.get("message", ""))
-    plan = wait_in_phase(state, phase, RolloutReason.LangSmithUnavailable, message, after=RETRY_SECONDS)
+    outage = OUTAGES.get(str(result.get("reason", "")), RolloutReason.LangSmithUnavailable)
+    plan = wait_in_phase(state, phase, outage, message, after=RETRY_SECONDS)
     retry = RetryProgram(program=program, after=RETRY_SECONDS)
     return Plan(steps=(*plan.steps, retry), requeue_after=RETRY_SECONDS)
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from modelops.api.v1alpha1.rollout import RolloutPhase
 from modelops.domain.agentsfile import RoutingBlock
+from modelops.domain.drift import drift_between
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.record import PRUNED, PRUNING, Target
 from modelops.domain.rollout.abort import latch_abort
@@ -15,7 +16,7 @@ from modelops.domain.rollout.candidate import candidate_field
 from modelops.domain.rollout.evaluation import discard_evaluation_check, is_proven
 from modelops.domain.rollout.evaluation_scores import evaluation_dataset
 from modelops.domain.rollout.routing_write import DesiredRouting, render
-from modelops.domain.rollout.state import State, same_target
+from modelops.domain.rollout.state import State
 from modelops.domain.rollout.status import wait_in_phase
 
 RETRY_SECONDS = 15.0
@@ -150,14 +151,11 @@ def stable_has_drifted(state: State, candidate: Target) -> RolloutPlan | None:  
         UneditableAgentsFile: the file's form does not allow an edit; better now than when traffic is to be moved.
     """
     record, file = state.require_record(), state.require_file()
-    stable = file.entry.stable
-    if not same_target(stable, record.stable):
-        message = (
-            f"the agents' file names {stable.model if stable else 'no model'} as stable and the record names "
-            f"{record.stable.model} ({record.stable.version}): make them agree"
-        )
+    name = state.rollout.spec.agent_model_ref.name
+    drift = drift_between(record, file.entry, agent_model=name)
+    if drift is not None:
         return wait_in_phase(
-            state, RolloutPhase.PENDING, RolloutReason.StableDrift, message, after=RETRY_SECONDS
+            state, RolloutPhase.PENDING, RolloutReason.StableDrift, drift, after=RETRY_SECONDS
         )
     probe = RoutingBlock.aborted(uid=state.uid, step=0, generation=0)
     render(DesiredRouting(block=probe), file=file, agent=record.agent)

@@ -142,8 +142,14 @@ class State:
 
 
 def same_target(found: StableTarget | None, target: Target) -> bool:
-    """Whether the file's stable keys name the target; a key that the file leaves out is not compared."""
+    """Whether the file's stable keys name the target.
+
+    A key that the file leaves out is not compared, except for the address of a model that has an endpoint of its own:
+    agents cannot call it without one.
+    """
     if found is None or found.model is None:
+        return False
+    if target.endpoint == "huggingface" and target.endpoint_url and not found.endpoint_url:
         return False
     pairs = (
         (found.model, target.served_model or target.model),

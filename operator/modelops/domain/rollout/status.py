@@ -25,7 +25,15 @@ def with_phase(
     facts: dict[str, bool] | None = None,
     **changes: Any,
 ) -> RolloutStatus:
-    """The status in this phase for this reason. `facts` are further conditions, with the same reason and message."""
+    """The status in this phase for this reason. `facts` are further conditions, with the same reason and message.
+
+    At the end, what was said of the candidate's endpoint and of the routing follows from the end: only a promotion
+    leaves both as they were.
+    """
+    if phase in TERMINAL:
+        shown = {"EndpointReady", "RoutingPropagated"} & {c.type for c in state.rollout.status.conditions}
+        promoted = reason in (RolloutReason.Promoted, RolloutReason.AbortTooLate)
+        facts = {**dict.fromkeys(sorted(shown), promoted), **(facts or {})}
     return status_in_phase(
         state.rollout.status,
         phase,

@@ -95,13 +95,19 @@ def fail_run(
 
 def wait_for_hub(state: State, outage: Outage, about: str) -> TrainingPlan:
     """Waits for the Hub before anything is spent. `about`: what the Hub was asked about."""
-    message = f"the Hub did not answer about {about}: {outage.message}; trying again"
+    verb = "refused the token when asked" if outage.token_refused else "did not answer"
+    message = f"the Hub {verb} about {about}: {outage.message}; trying again"
     after = outage.retry_after or RETRY_SECONDS
-    return wait_in_phase(state, TrainingPhase.PENDING, TrainingReason.HubUnavailable, message, after=after)
+    return wait_in_phase(state, TrainingPhase.PENDING, outage_reason(outage), message, after=after)
+
+
+def outage_reason(outage: Outage) -> TrainingReason:
+    """The reason of waiting for the Hub: it does not answer, or refuses the token."""
+    return TrainingReason.TokenRefused if outage.token_refused else TrainingReason.HubUnavailable
 
 
 def wait_for_answer(state: State, outage: Outage, doing: str) -> TrainingPlan:
     """Waits for an answer without which an attempt cannot end. `doing`: what cannot be done."""
     message = f"{doing}: {outage.message}; trying again"
     after = outage.retry_after or ANSWER_SECONDS
-    return wait_in_phase(state, state.run.status.phase, TrainingReason.HubUnavailable, message, after=after)
+    return wait_in_phase(state, state.run.status.phase, outage_reason(outage), message, after=after)

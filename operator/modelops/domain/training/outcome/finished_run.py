@@ -13,6 +13,7 @@ from modelops.domain.record import Completed
 from modelops.domain.training.actions import DeleteRun, TrainingPlan, TrainingStep
 from modelops.domain.training.state import State
 from modelops.domain.training.status import TERMINAL, status_steps, with_phase
+from modelops.ports import Job
 
 
 def adopt_recorded_end(state: State) -> TrainingPlan | None:
@@ -53,6 +54,9 @@ def recorded_results(state: State, done: Completed, *, ours: bool) -> dict[str, 
     """Changes of the status: cost, model and final progress from the record."""
     record, progress = state.require_record(), state.run.status.progress
     changes: dict[str, Any] = {}
+    if state.run.status.job is not None:
+        stage = state.job.stage if isinstance(state.job, Job) and state.job.ended else ""
+        changes["job"] = state.run.status.job.model_copy(update={"stage": stage})
     if ours and any(key.startswith(f"{state.uid}/") for key in record.settlements):
         changes["cost_usd"] = dollars(record.spent_by(state.uid))
     entry = record.entry(done.version) if done.outcome == TrainingReason.Trained.value else None

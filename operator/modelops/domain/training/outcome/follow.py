@@ -80,6 +80,15 @@ def follow_active_job(state: State) -> TrainingPlan | None:
     """The recorded job has not ended: stop it if the attempt must end, else report its progress."""
     if state.job is UNSEEN:
         return Plan(needs=TrainingFact.JOB)
+    if isinstance(state.job, Outage) and state.job.token_refused:
+        message = f"the job goes on, and its progress is not known: {state.job.message}"
+        return wait_in_phase(
+            state,
+            state.run.status.phase,
+            TrainingReason.TokenRefused,
+            message,
+            after=state.settings.poll_seconds,
+        )
     if isinstance(state.job, Outage):
         return Plan(requeue_after=state.job.retry_after or state.settings.poll_seconds)
     if state.job is None or state.job.ended:

@@ -1,0 +1,126 @@
+"""Whether agents are served by what status.stable says: the first problem that makes that doubtful, with its remedy."""
+
+from __future__ import annotations
+
+from modelops.api.v1alpha1.trainingrun import TrainingRun
+from modelops.domain.agentmodel.state import State
+from modelops.domain.conditions import condition_of
+from modelops.domain.drift import drift_between
+from modelops.domain.facts import UNSEEN, Outage
+from modelops.domain.reasons import AgentModelReason, TrainingReason
+
+MAX_OUT_OF_SYNC_SECONDS = 30.0
+"""Agents report every 5 s, and a Pod that starts needs a few seconds more: after this long it is no transition."""
+ANSWERING_STATES = frozenset({"running", "updating", "scaledToZero"})
+"""States of an Inference Endpoint that answers; one that is scaled to zero starts with the first request."""
+
+
+def first_problem(state: State) -> tuple[AgentModelReason, str] | None:
+    """The reason and message of the first problem that keeps the AgentModel from being ready."""
+    if state.agent_model.metadata.deletion_timestamp is not None:
+        return AgentModelReason.Deleting, deletion_message(state)
+    if state.older:
+        return AgentModelReason.TargetConflict, f"AgentModel {state.older} already owns this agent"
+    if state.record_problem:
+        return AgentModelReason.RecordNotReadable, state.record_problem
+    if state.file is None:
+        return AgentModelReason.ConfigNotUsable, state.file_problem
+    drift = stable_drift(state)
+    if drift is not None:
+        return AgentModelReason.StableDrift, drift
+    if state.secret_problem:
+        return AgentModelReason.SecretNotUsable, state.secret_problem
+    if isinstance(state.endpoints, Outage):
+        refused = state.endpoints.token_refused
+        return (
+            AgentModelReason.TokenRefused if refused else AgentModelReason.EndpointServiceUnavailable,
+            state.endpoints.message,
+        )
+    run = run_with_refused_token(state)
+    if run is not None:
+        return AgentModelReason.TokenRefused, f"TrainingRun {run.metadata.name}: {message_of(run)}"
+    endpoint = endpoint_problem(state)
+    if endpoint is not None:
+        return AgentModelReason.EndpointNotRunning, endpoint
+    agents = agents_problem(state)
+    return (AgentModelReason.AgentsNotInSync, agents) if agents is not None else None
+
+
+def stable_drift(state: State) -> str | None:
+    """`drift_between` for the AgentModel; None where the file or the record cannot be read."""
+    if state.record is None or state.file is None:
+        return None
+    return drift_between(state.record, state.file.entry, agent_model=state.agent_model.metadata.name)
+
+
+def run_with_refused_token(state: State) -> TrainingRun | None:
+    """A TrainingRun of the agent whose job cannot be followed, because Hugging Face refuses the token."""
+    return next(
+        (r for r in state.runs.values() if r.status.reason == TrainingReason.TokenRefused.value), None
+    )
+
+
+def message_of(run: TrainingRun) -> str:
+    """What the run says it waits for."""
+    ready = condition_of(run.status.conditions, "Ready")
+    return ready.message if ready is not None else run.status.reason
+
+
+def endpoint_problem(state: State) -> str | None:
+    """Why the endpoint of the stable model does not serve it; None where it does, or has no endpoint of ours."""
+    record = state.record
+    if record is None or not record.stable.endpoint_name:
+        return None
+    stable, name = record.stable, record.stable.endpoint_name
+    others = ", ".join(version for version in record.served if version != stable.version)
+    undo = f"create a Rollout with candidate.version set to a version that served before ({others})"
+    if all(entry.name != name for entry in record.endpoints):
+        return (
+            f"endpoint {name} of {stable.version} ({stable.model}) was stopped, and agents that call it get errors: "
+            f"{undo}; after that, another Rollout can go back to {stable.version} and starts its endpoint"
+        )
+    if state.endpoints is UNSEEN or isinstance(state.endpoints, Outage):
+        return None
+    listed = next((endpoint for endpoint in state.endpoints if endpoint.name == name), None)
+    if listed is None:
+        return f"endpoint {name} of {stable.version} ({stable.model}) does not exist at the service: it is created"
+    if listed.state not in ANSWERING_STATES:
+        words = f": {listed.message}" if listed.message else ""
+        return (
+            f"endpoint {name} of {stable.version} ({stable.model}) is {listed.state}{words}. If it does not start, "
+            f"{undo}"
+        )
+    if listed.url and stable.endpoint_url and listed.url.rstrip("/") != stable.endpoint_url.rstrip("/"):
+        return (
+            f"endpoint {name} of {stable.version} is now at {listed.url}, and the agents' file names "
+            f"{stable.endpoint_url}: {undo}"
+        )
+    return None
+
+
+def agents_problem(state: State) -> str | None:
+    """Which agent processes may use an older version of the file; None where all have confirmed the newest one."""
+    reports, record = state.reports, state.record
+    if reports is None or record is None or state.out_of_sync_seconds < MAX_OUT_OF_SYNC_SECONDS:
+        return None
+    block = state.file.entry.routing if state.file else None
+    refusing = f" {reports.refusing} of them have refused a version of it." if reports.refusing else ""
+    return (
+        f"{reports.in_sync} of {reports.expected} agent processes of {record.agent} have confirmed generation "
+        f"{block.generation if block else 0} of its routing. The others may use an older version of the file, because "
+        f"they do not see ConfigMap {record.config_map}, refuse it, or cannot report.{refusing} router.state() in the "
+        "agent says which"
+    )
+
+
+def deletion_message(state: State) -> str:
+    """What the deletion waits for."""
+    record = state.record
+    names = ", ".join(entry.name for entry in record.endpoints) if record else ""
+    if not names:
+        return "the AgentModel is being deleted"
+    return (
+        f"the AgentModel is being deleted: endpoints {names} are stopped as soon as the agents' file names other "
+        "models and no agent reports theirs as in use. After an hour the AgentModel is removed in any case, and they "
+        "run on and bill"
+    )
