@@ -184,6 +184,12 @@ class TrainingReason(Reason):
         "The job ended without a report, or its hardware failed. Another attempt follows after a pause, up to "
         "spec.backoffLimit.",
     )
+    JobKilled = (
+        "JobKilled",
+        "The job was killed (exit code 137), and neither its report nor the service says why. Usually the memory of "
+        "the machine was exhausted. With flavor auto, another attempt uses a machine with more memory; otherwise the "
+        "run ended.",
+    )
     JobStopped = (
         "JobStopped",
         "A person or program stopped the job at the service. The run ended.",

@@ -6,7 +6,7 @@ import asyncio
 import heapq
 import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Container, Hashable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Hashable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -32,6 +32,8 @@ LONGEST_PAUSE_SECONDS: Final = 300.0
 
 Account = tuple[str, str]
 """Namespace and token."""
+ReadLog = Callable[[str, str, str, int], Awaitable[tuple[str, ...]]]
+"""`Jobs.tail` or `Jobs.end_of_log`."""
 
 
 @dataclass(slots=True)
@@ -41,12 +43,16 @@ class _Entry:
     misses: int = 0
     read_at: float = float("-inf")
     """When its log was last requested, with or without an answer."""
+    ended_at: float | None = None
+    """When this process first saw that the job has ended."""
 
 
 class SharedJobPoller:
     """Lists the active jobs of each account once per interval and calls `changed` for jobs that have changed.
 
-    A job that is no longer in the listing is inspected, and its log is read a last time, before its end is reported.
+    A job that is no longer in the listing is inspected. Where it has ended, the end of its log is read before the end
+    is reported. It is read again in each poll until the job's own last report is there, or `final_seconds` have
+    passed: logs can be late, and what an attempt ended with decides whether another one is paid for.
     Logs of running jobs are read when the last reading is older than `report_seconds`: at most `READS_PER_POLL` in a
     poll, `TAILS_AT_ONCE` at a time, and those first that have waited longest. With a thousand jobs each log is read
     every ten minutes. A rate limit in any answer pauses the whole account. `changed` is called in the event loop,
@@ -61,12 +67,14 @@ class SharedJobPoller:
         changed: Callable[[Hashable], None],
         interval_seconds: float = 15.0,
         report_seconds: float = 30.0,
+        final_seconds: float = 180.0,
     ) -> None:
         self._jobs = jobs
         self._clock = clock
         self._changed = changed
         self._interval_seconds = interval_seconds
         self._report_seconds = report_seconds
+        self._final_seconds = final_seconds
         self._entries: dict[Hashable, _Entry] = {}
         self._active: dict[Account, tuple[Job, ...]] = {}
         self._not_before: dict[Account, float] = {}
@@ -139,7 +147,7 @@ class SharedJobPoller:
         except (Unavailable, Refused) as error:
             self._pause_account(account, error)
             for entry in entries:
-                entry.observation = replace(entry.observation, problem=str(error))
+                self._store_problem(entry, str(error))
             return
         self._failures.pop(account, None)
         self._active[account] = active
@@ -190,22 +198,37 @@ class SharedJobPoller:
             if not job.ended:
                 self._store_job(entry, job)
                 return
+            entry.ended_at = self._clock.monotonic() if entry.ended_at is None else entry.ended_at
             observation = replace(before, job=job, observed_at=self._clock.monotonic(), problem="")
-            observation = await self._with_report(entry, observation)
-            if observation.problem:
-                # The last lines say why the job failed, so reading them is tried again, but not forever.
-                entry.misses += 1
-                if entry.misses < MISSES_UNTIL_NOT_FOUND:
-                    entry.observation = replace(before, problem=observation.problem)
-                    return
+            observation = await self._with_report(entry, observation, read=self._jobs.end_of_log)
+            is_final = self._is_final(entry, observation)
+            observation = replace(observation, report_is_final=is_final)
         except (Unavailable, Refused) as error:
-            entry.observation = replace(entry.observation, problem=str(error))
+            self._store_problem(entry, str(error))
             return
         self._store(entry, observation)
 
+    def _store_problem(self, entry: _Entry, problem: str) -> None:
+        """An ended job that can no longer be asked about is not waited for longer than any other."""
+        observation = replace(entry.observation, problem=problem)
+        if entry.ended_at is not None:
+            observation = replace(observation, report_is_final=self._is_final(entry, observation))
+        self._store(entry, observation)
+
+    def _is_final(self, entry: _Entry, observation: JobObservation) -> bool:
+        """Whether nothing more is to be known about the end of this job, or it was waited for long enough."""
+        job, report = observation.job, observation.report
+        if not entry.watch.nonce or entry.ended_at is None:
+            return True
+        if self._clock.monotonic() >= entry.ended_at + self._final_seconds:
+            return True
+        if observation.problem or job is None:
+            return False
+        return (report is not None and report.ended) or job.stage == "COMPLETED" or job.says_why_it_ended
+
     async def _read_log(self, entry: _Entry) -> None:
         """Reads the log of a running job. Polls do not overlap, so nothing else changes the entry meanwhile."""
-        self._store(entry, await self._with_report(entry, entry.observation))
+        self._store(entry, await self._with_report(entry, entry.observation, read=self._jobs.tail))
 
     @asynccontextmanager
     async def _request_slot(self, watch: WatchedJob) -> AsyncIterator[None]:
@@ -228,7 +251,9 @@ class SharedJobPoller:
         if entry.misses >= MISSES_UNTIL_NOT_FOUND:
             self._store(entry, replace(entry.observation, job=None, not_found=True, problem=""))
 
-    async def _with_report(self, entry: _Entry, observation: JobObservation) -> JobObservation:
+    async def _with_report(
+        self, entry: _Entry, observation: JobObservation, *, read: ReadLog
+    ) -> JobObservation:
         """The observation with the report in the job's log. If the log cannot be read, `problem` says why."""
         watch = entry.watch
         if not watch.nonce:
@@ -236,11 +261,11 @@ class SharedJobPoller:
         entry.read_at = self._clock.monotonic()
         try:
             async with self._request_slot(watch):
-                lines = await self._jobs.tail(watch.token, watch.namespace, watch.job_id, TAIL_LINES)
+                lines = await read(watch.token, watch.namespace, watch.job_id, TAIL_LINES)
         except (Unavailable, Refused) as error:
             return replace(observation, problem=str(error))
-        read, known = parse_reports(lines, watch.nonce), observation.report
-        report = merge_reports(known, read) if known and read else read or known
+        found, known = parse_reports(lines, watch.nonce), observation.report
+        report = merge_reports(known, found) if known and found else found or known
         return replace(observation, report=report, report_read_at=self._clock.monotonic())
 
     def _store(self, entry: _Entry, observation: JobObservation) -> None:

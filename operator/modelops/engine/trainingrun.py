@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, assert_never
 
 from modelops.api.v1alpha1.trainingrun import TrainingPhase, TrainingRun
+from modelops.domain.job_report import JobReport
 from modelops.domain.money import micro
 from modelops.domain.training.account import account_of, engine_of
 from modelops.domain.training.actions import (
@@ -207,7 +208,7 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact, Memo
             case TrainingFact.JOB:
                 return self._watched_job(state, token).job
             case TrainingFact.REPORT:
-                return self._watched_job(state, token).report
+                return final_report(self._watched_job(state, token))
             case TrainingFact.LABELLED:
                 assert job is not None
                 return await self._services.jobs.list_labelled(token, billed_namespace(state), job.label)
@@ -386,6 +387,17 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact, Memo
             outcome = {"outcome": f"answer lost: {error}"}
         self._enqueue(Key(kind="TrainingRun", namespace=run.metadata.namespace, name=run.metadata.name))
         return outcome
+
+
+def final_report(observation: JobObservation) -> JobReport | None:
+    """The report of the job. Raises Unavailable where it has ended and its last lines may still arrive."""
+    job = observation.job
+    if job is not None and job.ended and not observation.report_is_final:
+        raise Unavailable(
+            observation.problem or f"the log of job {job.id} does not show yet how the job ended",
+            retry_after=UNPOLLED_JOB_SECONDS,
+        )
+    return observation.report
 
 
 def jobs_to_release(run: TrainingRun) -> tuple[str, ...]:

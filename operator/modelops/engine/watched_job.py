@@ -36,11 +36,13 @@ class JobObservation:
     """Time at which the log was last read."""
     problem: str = ""
     """Why the last request failed; empty where it succeeded."""
+    report_is_final: bool = False
+    """Whether `report` is all that is to be known about a job that has ended."""
 
     @property
     def settled(self) -> bool:
-        """Whether the job has ended or is not known, so that it needs no more requests."""
-        return self.not_found or (self.job is not None and self.job.ended)
+        """Whether it needs no more requests: it is not known, or it has ended and all about its end is known."""
+        return self.not_found or (self.job is not None and self.job.ended and self.report_is_final)
 
     def notable_state(self) -> tuple[object, ...]:
         """The parts whose change is worth a reconcile. Running seconds and times of requests are not among them."""
@@ -48,5 +50,6 @@ class JobObservation:
         return (
             self.not_found,
             self.report,
+            self.report_is_final,
             job and (job.stage, job.message, job.started_at, job.finished_at),
         )
