@@ -6,10 +6,19 @@ import asyncio
 import heapq
 import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Container, Hashable, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Container,
+    Coroutine,
+    Hashable,
+    Iterable,
+    Sequence,
+)
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 from modelops.domain.job_report import merge_reports, parse_reports
 from modelops.engine.watched_job import JobObservation, WatchedJob
@@ -138,7 +147,7 @@ class SharedJobPoller:
                 del known[account]
         now = self._clock.monotonic()
         unpaused = [account for account in accounts if self._not_before.get(account, now) <= now]
-        await asyncio.gather(*(self._poll_account(account, accounts[account]) for account in unpaused))
+        await self._each(self._poll_account(account, accounts[account]) for account in unpaused)
 
     async def _poll_account(self, account: Account, entries: Sequence[_Entry]) -> None:
         namespace, token = account
@@ -160,7 +169,15 @@ class SharedJobPoller:
                 await asyncio.sleep(0)
         inspections = [self._inspect(entry) for entry in entries if entry.watch.job_id not in by_id]
         reads = [self._read_log(entry) for entry in self._next_reads(entries, by_id)]
-        await asyncio.gather(*inspections, *reads)
+        await self._each([*inspections, *reads])
+
+    async def _each(self, tasks: Iterable[Coroutine[Any, Any, None]]) -> None:
+        """Runs all at the same time. A failure of one is logged: it must not hide the others' answers."""
+        for failure in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(failure, Exception):
+                logger.error("polling jobs failed; the next poll follows", exc_info=failure)
+            elif isinstance(failure, BaseException):
+                raise failure
 
     def _store_job(self, entry: _Entry, job: Job) -> None:
         entry.misses = 0

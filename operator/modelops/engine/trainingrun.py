@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, assert_never
@@ -27,7 +28,7 @@ from modelops.domain.training.actions import (
 )
 from modelops.domain.training.decide import decide
 from modelops.domain.training.effective_spec import base_model_name, billed_namespace, output_repository
-from modelops.domain.training.naming import cluster_job_name
+from modelops.domain.training.naming import cluster_job_name, installation_of
 from modelops.domain.training.preparation.end_token import sibling_of
 from modelops.domain.training.preparation.tokenizer import TokenizerFiles
 from modelops.domain.training.pricing.cluster_hardware import cluster_hardware
@@ -55,6 +56,8 @@ from modelops.ports import (
     Unavailable,
     Uncertain,
 )
+
+logger = logging.getLogger(__name__)
 
 PROGRAM = "modelops.datasets"
 UNPOLLED_JOB_SECONDS = 5.0
@@ -179,12 +182,20 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact, Memo
         if not engine_of(account):
             return
         for job_id in [one for one in jobs_to_release(run) if one not in released_jobs]:
-            await self._services.jobs.drop_finalizer("", account, job_id)
+            try:
+                await self._services.jobs.drop_finalizer("", account, job_id)
+            except (Refused, Unavailable, Uncertain) as error:
+                # Its run goes on; this is tried again at the next reconcile.
+                logger.warning("job %s cannot be released: %s", job_id, error)
+                continue
             released_jobs.add(job_id)
 
-    def _nonce(self, state: State) -> str:
-        """The nonce of an attempt's reports. A restart computes the same one; the text of a dataset cannot guess it."""
-        text = f"{self._settings.installation}/{state.uid}/{state.attempt}/nonce"
+    def _nonce(self, state: State, label: str) -> str:
+        """The nonce of an attempt's reports. A restart computes the same one; the text of a dataset cannot guess it.
+
+        `label` names the installation that submitted the job: one that was installed anew reads its reports, too.
+        """
+        text = f"{installation_of(label)}/{state.uid}/{state.attempt}/nonce"
         return hashlib.sha256(text.encode()).hexdigest()[:20]
 
     async def _fetch(self, fact: TrainingFact, state: State, context: ReconcileContext[State]) -> Any:
@@ -278,7 +289,11 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact, Memo
         # A job in this cluster needs no token, so one list of a namespace serves the runs of all agents.
         token = "" if engine_of(namespace) else token
         watch = WatchedJob(
-            key=state.uid, token=token, namespace=namespace, job_id=job.id, nonce=self._nonce(state)
+            key=state.uid,
+            token=token,
+            namespace=namespace,
+            job_id=job.id,
+            nonce=self._nonce(state, job.label),
         )
         submission = self._memory(state.run).submission
         observation = self._poller.watch(watch, known=submission.job if submission else None)
@@ -366,7 +381,7 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact, Memo
                 **self._trainer.environment,
                 **self._hub_variables(state),
                 "MODELOPS_RUN": json.dumps(action.run, sort_keys=True),
-                "MODELOPS_NONCE": self._nonce(state),
+                "MODELOPS_NONCE": self._nonce(state, action.label),
             },
             secrets={"HF_TOKEN": token},
             cluster_settings=self._cluster_job_settings(run, state),

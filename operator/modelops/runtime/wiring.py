@@ -186,7 +186,12 @@ def build_operator(
             trainer=packaged_trainer(settings.trainer, image=settings.training_image),
         ),
         "Rollout": RolloutReconciler(
-            reader, credentials, services, executor, agents, RolloutSettings(installation=installation)
+            reader,
+            credentials,
+            services,
+            executor,
+            agents,
+            RolloutSettings(installation=installation, hub_org=settings.hub_org),
         ),
     }
     server = ReportServer(
@@ -198,7 +203,6 @@ def build_operator(
         credentials,
         services,
         executor,
-        installation=installation,
         interval_seconds=settings.resync_seconds,
     )
     return OperatorParts(

@@ -96,6 +96,7 @@ def reserve_attempt(state: State, high: int) -> tuple[Reservation, tuple[WriteRe
         reserved_at=state.now.isoformat(timespec="seconds"),
         repo=output_repository(state),
         account=billed_namespace(state),
+        label=attempt_label(installation=state.settings.installation, uid=state.uid, attempt=state.attempt),
     )
     covered = record.with_(
         reservations={**record.reservations, state.reservation_key: reservation},
