@@ -60,6 +60,9 @@ class JobReport:
     revision: str = ""
     checkpoint: int | None = None
     """Step of the last checkpoint on the Hub, 0 before the first one; None where no line says it."""
+    warning: str | None = None
+    """What a person should change while the job goes on; empty once a checkpoint or the model is on the Hub. None where
+    no line says it."""
 
     @property
     def ended(self) -> bool:
@@ -102,6 +105,7 @@ def merge_reports(old: JobReport, new: JobReport) -> JobReport:
         max_steps=last.max_steps or first.max_steps,
         checkpoint=max((at for at in (first.checkpoint, last.checkpoint) if at is not None), default=None),
         epoch=max(first.epoch, last.epoch),
+        warning=last.warning if last.warning is not None else first.warning,
         metrics={**first.metrics, **last.metrics},
     )
 
@@ -126,6 +130,7 @@ def _report(payload: Any) -> JobReport:
         max_steps=_count(payload.get("max_steps", 0)),
         epoch=_number(payload.get("epoch", 0.0)),
         checkpoint=_count(payload["checkpoint"]) if "checkpoint" in payload else None,
+        warning=_warning(kind, payload),
         metrics=_metrics(payload.get("metrics", {})),
         error=_error(payload) if kind == "error" else "",
         failure=_failure(payload.get("exit_code", 1)) if kind == "error" else "",
@@ -143,6 +148,12 @@ def _is_readable(name: str, value: Any) -> bool:
     except (ValueError, TypeError, AttributeError, OverflowError):
         return False
     return True
+
+
+def _warning(kind: Kind, payload: Mapping[str, Any]) -> str | None:
+    if kind in {"checkpoint", "done"}:
+        return ""
+    return _text(payload["warning"]) if "warning" in payload else None
 
 
 def _failure(code: Any) -> Failure:

@@ -136,6 +136,13 @@ def test_the_last_checkpoint_is_known_from_any_later_line() -> None:
     assert read(log(1)).checkpoint is None
 
 
+def test_a_warning_holds_until_a_checkpoint_is_on_the_hub() -> None:
+    warning = log(4, warning="the checkpoint at step 4 is not on the Hub: 403")
+    assert "403" in str(read(warning, log(5)).warning)
+    assert read(warning, line("checkpoint", t=109.0, step=8)).warning == ""
+    assert read(log(5)).warning is None
+
+
 def test_an_empty_nonce_matches_nothing() -> None:
     assert parse_line(line(nonce=""), "") is None
 

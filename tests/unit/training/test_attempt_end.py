@@ -139,6 +139,15 @@ FAILURES: dict[str, tuple[dict[str, Any], str, str]] = {
         "HubUnavailable",
         "no answer from the Hub",
     ),
+    "the Hub refused": (
+        {
+            "report": report(
+                kind="error", failure="failed", error="HubRefused: the Hub answered 403", checkpoint=8
+            )
+        },
+        "HubRefused",
+        "private storage is left",
+    ),
     "no room on its disk": ({"job": job("ERROR", message="no room left")}, "JobLost", "no room left"),
     "stopped by somebody": (
         {"job": job("CANCELED")},

@@ -17,6 +17,7 @@ REUSES_HARDWARE: Final = frozenset(
     {
         TrainingReason.JobLost,
         TrainingReason.HubUnavailable,
+        TrainingReason.HubRefused,
         TrainingReason.TimedOut,
         TrainingReason.TooSlow,
         TrainingReason.Suspended,

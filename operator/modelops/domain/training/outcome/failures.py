@@ -136,6 +136,8 @@ def classify_report(job: Job, report: JobReport, *, log: str) -> tuple[TrainingR
             return TrainingReason.TooSlow, f"job {job.id} would not have finished in time{words}"
     if report.error.startswith("HubSilent"):
         return TrainingReason.HubUnavailable, f"job {job.id} got no answer from the Hub{words}"
+    if report.error.startswith("HubRefused"):
+        return TrainingReason.HubRefused, f"job {job.id} was refused by the Hub{words}"
     if _BROKEN_HARDWARE.search(report.error):
         return TrainingReason.JobLost, f"job {job.id} failed on broken hardware{words}; its log: {log}"
     return TrainingReason.JobFailed, f"job {job.id} ended as {job.stage}{words}; its log: {log}"

@@ -46,7 +46,9 @@ RETRIED_AT_ONCE: Final = frozenset(
     }
 )
 """The next attempt differs, in hardware, batch size or timeout, so it starts without a pause."""
-RETRIED_AFTER_BACKOFF: Final = frozenset({TrainingReason.JobLost, TrainingReason.HubUnavailable})
+RETRIED_AFTER_BACKOFF: Final = frozenset(
+    {TrainingReason.JobLost, TrainingReason.HubUnavailable, TrainingReason.HubRefused}
+)
 """The next attempt is the same one again, after a pause in which the service may recover."""
 MAX_BACKOFF_SECONDS: Final = 600.0
 
@@ -74,6 +76,8 @@ def reason_against_retry(state: State, reason: TrainingReason) -> str | None:
         return f"; no further attempt: spec.backoffLimit is {limit}" if limit else ""
     if reason is TrainingReason.TimedOut and not checkpoint_is_kept(state):
         return "; no further attempt: without a checkpoint it would time out again"
+    if reason is TrainingReason.HubRefused and not checkpoint_is_kept(state):
+        return "; no further attempt: there is no checkpoint from which only the rest would be paid for"
     if reason is TrainingReason.JobKilled and not flavor_is_auto(state):
         return "; no further attempt: the run names its hardware"
     if (
