@@ -92,6 +92,25 @@ async def test_a_json_file_is_read_at_its_revision(
         await hub.read_json(token, run_repo, "main", "list.json")
 
 
+async def test_a_revision_that_was_just_made_and_is_not_found_is_no_missing_file(
+    hub: HuggingFaceHub,
+    connection: HuggingFaceConnection,
+    token: str,
+    run_repo: str,
+    sandbox: SandboxInfo,
+) -> None:
+    """Concluding that there is no claim, the operator would write its own over it."""
+    await put(connection, token, run_repo, "claims/1", {"job": "job-7"})
+    late = {"status": 404, "headers": {"X-Error-Code": "RevisionNotFound"}, "path_regex": "/resolve/"}
+    sandbox.fault("hub", "status", times=3, **late)
+    for call in (hub.attempt_claim, hub.close_attempt):
+        with pytest.raises(Unavailable, match="does not find revision"):
+            await call(token, run_repo, 1)
+    with pytest.raises(Unavailable, match="does not find revision"):
+        await hub.read_json(token, run_repo, "main", "modelops.json")
+    assert await hub.close_attempt(token, run_repo, 1) == AttemptClaim(job="job-7")
+
+
 async def test_closing_an_attempt_twice_changes_nothing(
     hub: HuggingFaceHub, token: str, run_repo: str
 ) -> None:

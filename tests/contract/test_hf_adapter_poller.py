@@ -27,6 +27,7 @@ say("begin", max_steps=4)
 say("log", step=2, max_steps=4, metrics={"loss": 1.5})
 """
 WAITS = TRAINS + "time.sleep(60)"
+EXITS = "raise SystemExit(1)"
 FAILS = TRAINS + "say('error', reason='OutOfMemory', message='too large', exit_code=42); sys.exit(42)"
 
 
@@ -214,13 +215,40 @@ async def test_a_rate_limit_is_respected_and_reported(
 
 async def test_an_unreadable_log_delays_the_end_only_for_a_while(
     jobs: HuggingFaceJobs,
-    poller: SharedJobPoller,
     token: str,
+    told: list[Hashable],
     sandbox: SandboxInfo,
     request_of: Callable[[str], JobRequest],
 ) -> None:
-    job = await jobs.submit(token, request_of(FAILS))
+    poller = SharedJobPoller(jobs, clock=SystemClock(), changed=told.append, final_seconds=1.0)
+    job = await jobs.submit(token, request_of(EXITS))
     sandbox.fault("hub", "status", status=503, times=None, path_regex="/logs$")
+    poller.watch(watch(token, job))
+
+    def ended() -> bool:
+        seen = poller.observe(job.label)
+        return seen is not None and seen.settled
+
+    await poll_until(poller, ended)
+    seen = poller.observe(job.label)
+    assert seen is not None
+    assert seen.report is None
+    assert len(sandbox.requests(service="hub", path_regex="/logs")) >= 3
+
+
+async def test_the_end_of_a_log_that_is_late_is_read_again(
+    jobs: HuggingFaceJobs,
+    poller: SharedJobPoller,
+    token: str,
+    told: list[Hashable],
+    sandbox: SandboxInfo,
+    request_of: Callable[[str], JobRequest],
+) -> None:
+    """Half-open streams: the first readings end before the line that says what happened."""
+    sandbox.log_streams(silent_after=2, keep_alive=60)
+    job = await jobs.submit(
+        token, request_of(FAILS.replace("exit_code=42); sys.exit(42)", "exit_code=42); sys.exit(1)"))
+    )
     poller.watch(watch(token, job))
 
     def ended() -> bool:
@@ -228,10 +256,38 @@ async def test_an_unreadable_log_delays_the_end_only_for_a_while(
         return seen is not None and seen.job is not None and seen.job.ended
 
     await poll_until(poller, ended)
+    early = poller.observe(job.label)
+    assert early is not None
+    assert not early.settled
+    assert early.report is None or not early.report.ended
+    sandbox.log_streams()
+    await poller.poll()
     seen = poller.observe(job.label)
     assert seen is not None
-    assert seen.report is None
-    assert len(sandbox.requests(service="hub", path_regex="/logs")) >= 3
+    assert seen.settled
+    assert seen.report is not None
+    assert seen.report.failure == "out_of_memory"
+    assert told[-1] == job.label
+
+
+async def test_an_exit_code_of_the_trainer_needs_no_log(
+    jobs: HuggingFaceJobs,
+    poller: SharedJobPoller,
+    token: str,
+    request_of: Callable[[str], JobRequest],
+) -> None:
+    job = await jobs.submit(token, request_of("raise SystemExit(44)"))
+    poller.watch(watch(token, job))
+
+    def ended() -> bool:
+        seen = poller.observe(job.label)
+        return seen is not None and seen.settled
+
+    await poll_until(poller, ended)
+    seen = poller.observe(job.label)
+    assert seen is not None
+    assert seen.job is not None
+    assert seen.job.exit_code == 44
 
 
 async def test_a_requested_poll_does_not_wait_for_the_interval(

@@ -23,6 +23,7 @@ from modelops.sandbox.client import SandboxInfo
 from modelops.sandbox.hub.seeds import BASE_MODEL
 from modelops.sandbox.tokens import USER
 from modelops.trainers import tiny_learner, tiny_model
+from modelops.trainers.attempt import PUBLISH_RETRY_SECONDS
 
 NONCE = "n0nce"
 ENDED = ("COMPLETED", "ERROR", "CANCELED")
@@ -61,11 +62,20 @@ def run(hf: HfApi, repo: str, unique: Callable[[str], str], examples: list[Stdli
     }
 
 
-def start(sandbox: SandboxInfo, folder: Path, run: Run, *, job_id: str, **more: str) -> subprocess.Popen[str]:
-    """The payload as a process, without the service around it: its exit code is to be seen."""
+def start(
+    sandbox: SandboxInfo, folder: Path, run: Run, *, job_id: str, publish_seconds: float = 0.0, **more: str
+) -> subprocess.Popen[str]:
+    """The payload as a process, without the service around it: its exit code is to be seen.
+
+    `publish_seconds` replaces the half hour for which the commit of the model is tried.
+    """
     folder.mkdir()
     with tarfile.open(fileobj=io.BytesIO(base64.b64decode(payload_base64("tiny")))) as archive:
         archive.extractall(folder, filter="data")
+    if publish_seconds:
+        program, usual = folder / "attempt.py", f"PUBLISH_RETRY_SECONDS = {PUBLISH_RETRY_SECONDS}"
+        assert usual in program.read_text()
+        program.write_text(program.read_text().replace(usual, f"PUBLISH_RETRY_SECONDS = {publish_seconds}"))
     own = {
         "MODELOPS_RUN": json.dumps(run),
         "MODELOPS_NONCE": NONCE,
@@ -86,6 +96,17 @@ def start(sandbox: SandboxInfo, folder: Path, run: Run, *, job_id: str, **more: 
 def end(process: subprocess.Popen[str]) -> tuple[int, list[str]]:
     output, _ = process.communicate(timeout=patient(60))
     return process.returncode, output.splitlines()
+
+
+def read_until(process: subprocess.Popen[str], text: str) -> list[str]:
+    """The lines of its log up to the first one with this text."""
+    lines: list[str] = []
+    assert process.stdout is not None
+    for line in process.stdout:
+        lines.append(line)
+        if text in line:
+            return lines
+    raise AssertionError(f"the job ended without {text!r}: {lines}")
 
 
 def commits(hf: HfApi, repo: str) -> list[str]:
@@ -259,3 +280,48 @@ def test_token_that_may_not_write_is_named_and_not_shown(
     assert report is not None
     assert "somebody-else/model" in report.error
     assert sandbox.hf_token not in "\n".join(lines)
+
+
+def test_a_hub_that_never_answers_ends_the_job_and_not_only_its_training(
+    sandbox: SandboxInfo, run: Run, tmp_path: Path
+) -> None:
+    """The upload of the model hangs: the process must end although a thread of the SDK waits."""
+    run["seconds"] = None
+    sandbox.fault("hub", "stall", seconds=3600.0, times=None, path_regex="/info/lfs/")
+    job = start(sandbox, tmp_path / "job", run, job_id="j1", publish_seconds=1.0)
+    code, lines = end(job)
+    report = parse_reports(lines, NONCE)
+    assert code == 1
+    assert report is not None
+    assert report.error.startswith("HubSilent")
+
+
+def test_a_model_that_is_refused_is_kept_and_published_once_it_is_taken(
+    sandbox: SandboxInfo, hf: HfApi, run: Run, tmp_path: Path
+) -> None:
+    refusal = sandbox.fault("hub", "status", status=403, times=None, path_regex="/info/lfs/")
+    process = start(sandbox, tmp_path / "job", run, job_id="j1")
+    lines = read_until(process, "the model is not published")
+    warned = parse_reports(lines, NONCE)
+    assert warned is not None
+    assert "answered 403" in str(warned.warning)
+    sandbox.remove_fault(refusal)
+    code, rest = end(process)
+    assert code == 0
+    done = parse_reports([*lines, *rest], NONCE)
+    assert done is not None
+    assert (done.kind, done.warning) == ("done", "")
+    assert "modelops.json" in hf.list_repo_files(run["output"]["repo"])
+
+
+def test_a_model_that_is_refused_for_good_ends_the_job_with_the_reason(
+    sandbox: SandboxInfo, hf: HfApi, run: Run, tmp_path: Path
+) -> None:
+    run["seconds"] = 121  # One second more than the job leaves for its last report.
+    sandbox.fault("hub", "status", status=403, times=None, path_regex="/info/lfs/")
+    code, lines = end(start(sandbox, tmp_path / "job", run, job_id="j1"))
+    report = parse_reports(lines, NONCE)
+    assert code == 1
+    assert report is not None
+    assert report.error.startswith("HubRefused: the Hub answered 403")
+    assert "modelops.json" not in hf.list_repo_files(run["output"]["repo"])

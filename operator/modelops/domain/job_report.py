@@ -2,15 +2,18 @@
 
 A line is `@@modelops:<nonce>@@ ` and then a JSON object. A log can be cut, repeated or replayed from its start, so
 every line can be read alone, and reading the same lines twice changes nothing.
+
+A line that is not of the documented form is ignored, except that a job's last line always counts: of an end with an odd
+field, only that field is left out, because the end must not stay hidden.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Literal, NoReturn, cast, get_args
+from typing import Any, Final, Literal, cast, get_args
 
 Kind = Literal["begin", "log", "checkpoint", "error", "done"]
 Failure = Literal["", "failed", "out_of_memory", "bad_data", "never_stops", "too_slow", "already_claimed"]
@@ -25,6 +28,8 @@ FAILURES: Final[Mapping[int, Failure]] = {
     75: "already_claimed",
 }
 """The failure by the exit code of the job."""
+
+ENDS: Final = frozenset({"error", "done"})
 
 MAX_LINE_LENGTH: Final = 16_384
 """Characters. A longer line is ignored."""
@@ -53,11 +58,16 @@ class JobReport:
     failure: Failure = ""
     repo: str = ""
     revision: str = ""
+    checkpoint: int | None = None
+    """Step of the last checkpoint on the Hub, 0 before the first one; None where no line says it."""
+    warning: str | None = None
+    """What a person should change while the job goes on; empty once a checkpoint or the model is on the Hub. None where
+    no line says it."""
 
     @property
     def ended(self) -> bool:
         """Whether the job has reported its end."""
-        return self.kind in {"error", "done"}
+        return self.kind in ENDS
 
 
 def parse_reports(lines: Iterable[str], nonce: str) -> JobReport | None:
@@ -80,8 +90,8 @@ def parse_line(line: str, nonce: str) -> JobReport | None:
     if not nonce or len(line) > MAX_LINE_LENGTH or not line.startswith(prefix):
         return None
     try:
-        return _report(json.loads(line[len(prefix) :], parse_constant=_reject_constant))
-    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+        return _report(json.loads(line[len(prefix) :]))
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         return None
 
 
@@ -93,7 +103,9 @@ def merge_reports(old: JobReport, new: JobReport) -> JobReport:
         began_at=min(first.began_at, last.began_at),
         step=max(first.step, last.step),
         max_steps=last.max_steps or first.max_steps,
+        checkpoint=max((at for at in (first.checkpoint, last.checkpoint) if at is not None), default=None),
         epoch=max(first.epoch, last.epoch),
+        warning=last.warning if last.warning is not None else first.warning,
         metrics={**first.metrics, **last.metrics},
     )
 
@@ -106,6 +118,8 @@ def _report(payload: Any) -> JobReport:
     if payload["v"] != 1 or payload["kind"] not in KINDS:
         raise ValueError("unknown version or kind of report")
     kind = cast(Kind, payload["kind"])
+    if kind in ENDS:
+        payload = {name: value for name, value in payload.items() if _is_readable(name, value)}
     t = _number(payload["t"])
     model = payload.get("model") or {}
     return JobReport(
@@ -115,12 +129,40 @@ def _report(payload: Any) -> JobReport:
         step=_count(payload.get("step", 0)),
         max_steps=_count(payload.get("max_steps", 0)),
         epoch=_number(payload.get("epoch", 0.0)),
+        checkpoint=_count(payload["checkpoint"]) if "checkpoint" in payload else None,
+        warning=_warning(kind, payload),
         metrics=_metrics(payload.get("metrics", {})),
         error=_error(payload) if kind == "error" else "",
-        failure=FAILURES.get(payload.get("exit_code", 1), "failed") if kind == "error" else "",
+        failure=_failure(payload.get("exit_code", 1)) if kind == "error" else "",
         repo=_text(model.get("repo", "")),
         revision=_text(model.get("revision", "")),
     )
+
+
+def _is_readable(name: str, value: Any) -> bool:
+    """Whether the value of this optional field has the documented form; true for every other field."""
+    read = _OPTIONAL.get(name)
+    try:
+        if read is not None:
+            read(value)
+    except (ValueError, TypeError, AttributeError, OverflowError):
+        return False
+    return True
+
+
+def _warning(kind: Kind, payload: Mapping[str, Any]) -> str | None:
+    if kind in {"checkpoint", "done"}:
+        return ""
+    return _text(payload["warning"]) if "warning" in payload else None
+
+
+def _failure(code: Any) -> Failure:
+    return FAILURES.get(code, "failed")
+
+
+def _model(value: Any) -> None:
+    if not isinstance(value, dict | None):
+        raise TypeError("not an object")
 
 
 def _error(payload: Mapping[str, Any]) -> str:
@@ -152,5 +194,12 @@ def _text(value: Any) -> str:
     return "".join(character if character.isprintable() else " " for character in text).strip()
 
 
-def _reject_constant(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not JSON")
+_OPTIONAL: Final[Mapping[str, Callable[[Any], object]]] = {
+    "step": _count,
+    "max_steps": _count,
+    "checkpoint": _count,
+    "epoch": _number,
+    "metrics": _metrics,
+    "exit_code": _failure,
+    "model": _model,
+}

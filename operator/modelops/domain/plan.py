@@ -1,7 +1,8 @@
 """A plan: steps executed in order, each write conditional on what the decision was made from.
 
 The first step that does not succeed ends the plan; then the state is observed and decided again. A definite conflict
-never repeats a write by itself.
+never repeats a write by itself. Only an action that is `independent` of the steps after it does not keep them from
+being executed: one refused cancellation must not stop the others.
 
 Each kind has its own actions and facts (`domain/<kind>/actions.py`): dataclasses and enums, which its reconciler
 executes and fetches by a `match` that `assert_never` closes. So mypy proves that each action has an executor and each
@@ -94,6 +95,8 @@ class Action:
     authority: ClassVar[Authority]
     trace: ClassVar[str]
     """Its name in the traces; empty where nothing outside this process changes, so that nothing is traced."""
+    independent: ClassVar[bool] = False
+    """Whether the steps after it do not depend on it: where it fails, they are executed before the failure counts."""
 
     def particulars(self) -> Mapping[str, str | int]:
         """What the trace says of it: its plain values, without inputs and secrets."""

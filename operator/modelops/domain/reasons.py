@@ -189,6 +189,18 @@ class TrainingReason(Reason):
         "The job ended without a report, or its hardware failed. Another attempt follows after a pause, up to "
         "spec.backoffLimit.",
     )
+    HubRefused = (
+        "HubRefused",
+        "The Hub refuses what the job writes or reads: its token lacks a permission or was revoked, or storage is used "
+        "up. A running job goes on and tries again until its timeout. If it ends without a published model, another "
+        "attempt continues from its checkpoint; without a checkpoint, the run ends.",
+    )
+    JobKilled = (
+        "JobKilled",
+        "The job was killed (exit code 137), and neither its report nor the service says why. Usually the memory of "
+        "the machine was exhausted. With flavor auto, another attempt uses a machine with more memory; otherwise the "
+        "run ended.",
+    )
     JobStopped = (
         "JobStopped",
         "A person or program stopped the job at the service. The run ended.",

@@ -36,5 +36,8 @@ class JobsByAccount:
     async def tail(self, token: str, namespace: str, job_id: str, lines: int) -> tuple[str, ...]:
         return await self._of(namespace).tail(token, namespace, job_id, lines)
 
+    async def end_of_log(self, token: str, namespace: str, job_id: str, lines: int) -> tuple[str, ...]:
+        return await self._of(namespace).end_of_log(token, namespace, job_id, lines)
+
     async def flavors(self, token: str) -> tuple[Flavor, ...]:
         return await self._services[""].flavors(token)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, assert_never
 
@@ -29,7 +29,7 @@ from modelops.engine.executor import CONFIG_MAPS, Executed, Executor, WriteBase
 from modelops.engine.reconciler import ObjectMemory, ReconcileContext, Reconciler
 from modelops.engine.resources import AGENT_MODELS, ROLLOUTS, TRAINING_RUNS
 from modelops.engine.services import Services
-from modelops.ports import AgentReports, EndpointRequest, Unavailable
+from modelops.ports import AgentReports, Endpoint, EndpointRequest, Refused, Unavailable, Uncertain
 
 STATUS_SECONDS = 1.0
 """Between two writes of a status that only shows what the record says; many runs of one agent share it."""
@@ -158,13 +158,18 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
     async def _fetch(self, fact: AgentModelFact, state: State, context: ReconcileContext[State]) -> Any:
         match fact:
             case AgentModelFact.ENDPOINTS:
-                return await self._services.endpoints.list(
-                    context.credentials.hugging_face, self._services.hub_org
-                )
+                return await self._list_endpoints(context.credentials.hugging_face, state.record)
             case AgentModelFact.LIVE:
                 return await self._observe_live(state.agent_model)
             case _:
                 assert_never(fact)
+
+    async def _list_endpoints(self, token: str, record: Record | None) -> tuple[Endpoint, ...]:
+        """The endpoints of every account that the record names: a change of the settings moves none of them."""
+        recorded = {entry.account for entry in record.endpoints} if record is not None else set()
+        accounts = sorted({account or self._services.hub_org for account in recorded or {""}})
+        listed = [await self._services.endpoints.list(token, account) for account in accounts]
+        return tuple(endpoint for found in listed for endpoint in found)
 
     async def _observe_live(self, agent: AgentModel) -> ReconcileContext[State] | None:
         """Past the cache, which learns it. The file first: what it names was intended in a status before."""
@@ -194,12 +199,12 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
         self._services.require_leadership()
         match action:
             case CreateEndpoint():
-                made = await self._services.endpoints.create(
-                    token, self._services.hub_org, request_of(action.entry)
-                )
+                account = action.entry.account or self._services.hub_org
+                made = await self._services.endpoints.create(token, account, request_of(action.entry))
                 return {"state": made.state, "message": made.message}
             case DeleteEndpoint():
-                await self._services.endpoints.delete(token, self._services.hub_org, action.name)
+                recorded = state.record.endpoint_account(action.name) if state.record else ""
+                await self._services.endpoints.delete(token, recorded or self._services.hub_org, action.name)
                 return None
             case SettleOrphanedAttempt():
                 return await self._settle_orphaned_attempt(action, state, context)
@@ -213,14 +218,14 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
 
         It is settled only after no job has run for as long as a lost submission may take to appear in the list.
         """
-        token, record = context.credentials.hugging_face, state.require_record()
+        token, record = context.credentials.hugging_face, newest_record(state, context)
         uid, attempt, key = action.uid, action.attempt, action.key
         if next(with_uid(self._reader.cache, uid), None) is not None:
             return {"outcome": "the object exists, but this operator cannot read it"}
         if state.secret_problem and not state.can_clean_up:
             return {"outcome": f"waits for credentials: {state.secret_problem}"}
-        label = attempt_label(installation=self._installation, uid=uid, attempt=attempt)
         reservation = record.reservations[key]
+        label = reservation.label or attempt_label(installation=self._installation, uid=uid, attempt=attempt)
         account = reservation.account or self._services.hub_org
         attempt_claim = (
             await self._services.hub.attempt_claim(token, reservation.repo, attempt)
@@ -232,8 +237,7 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
             await self._services.hub.close_attempt(token, reservation.repo, attempt)
         jobs = await self._services.jobs.list_labelled(token, account, label)
         running = [job for job in jobs if not job.ended]
-        for job in running:
-            await self._services.jobs.cancel(token, account, job.id)
+        await every(self._services.jobs.cancel(token, account, job.id) for job in running)
         now = self._clock.monotonic()
         if running:
             self._quiet_since.pop(key, None)
@@ -243,8 +247,7 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
         trained = attempt_claim.job if attempt_claim is not None else ""
         forgotten = bool(trained) and trained not in {job.id for job in jobs}
         await self._settle(record, key, jobs, context, forgotten=trained if forgotten else "")
-        for job in jobs:
-            await self._services.jobs.drop_finalizer(token, account, job.id)
+        await every(self._services.jobs.drop_finalizer(token, account, job.id) for job in jobs)
         self._quiet_since.pop(key, None)
         return {"outcome": "settled"}
 
@@ -281,6 +284,9 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
                     usd_micro=cost,
                     month=reservation.month,
                     jobs=(*(job.id for job in jobs), *((forgotten,) if forgotten else ())),
+                    version=reservation.version,
+                    repo=reservation.repo,
+                    account=reservation.account,
                 ),
             },
         )
@@ -292,6 +298,24 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
             file_ref=None,
             perform=lambda action: self._perform(action, context.state, context),
         )
+
+
+def newest_record(state: State, context: ReconcileContext[State]) -> Record:
+    """The record as the last write of this plan left it: two attempts may be settled in one plan."""
+    written = context.write_base.record
+    return Record.from_data(written["data"]) if written is not None else state.require_record()
+
+
+async def every(calls: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Makes all calls, one after another, and then raises the first error."""
+    problem: Exception | None = None
+    for call in calls:
+        try:
+            await call
+        except (Refused, Unavailable, Uncertain) as error:
+            problem = problem or error
+    if problem is not None:
+        raise problem
 
 
 def request_of(entry: EndpointEntry) -> EndpointRequest:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, TypeVar, assert_never
 
 from modelops.api.v1alpha1.names import MANAGED_LABEL
@@ -138,6 +138,7 @@ class Executor:
         """
         target = _Target(resource=resource, record=record_ref, file=file_ref, agent=agent)
         wrote = 0
+        failed: Executed | Refused | None = None
         file_written_at: float | None = None
         for step in plan.steps:
             part = _part(step)
@@ -166,19 +167,31 @@ class Executor:
                 if part is not None:
                     await self._read(part, write_base, target)
                 retry_after = 0.0 if part else _RETRY_SECONDS
-                return Executed(
+                ended = Executed(
                     done=False, retry_after=retry_after, wrote=wrote, file_written_at=file_written_at
                 )
+                if not _is_independent(step):
+                    return ended
+                failed = failed or ended
             except Unavailable as error:
                 _log.warning("unavailable: %s", error, extra=_who(write_base.object))
                 self._log.note(step, write_base.object, agent=agent, outcome=f"not done: {error}")
                 retry_after = error.retry_after or _RETRY_SECONDS
-                return Executed(
+                ended = Executed(
                     done=False, retry_after=retry_after, wrote=wrote, file_written_at=file_written_at
                 )
+                if not _is_independent(step):
+                    return ended
+                failed = failed or ended
             except Refused as error:
                 self._log.note(step, write_base.object, agent=agent, outcome=f"refused: {error}")
-                raise
+                if not _is_independent(step):
+                    raise
+                failed = failed if isinstance(failed, Refused) else error
+        if isinstance(failed, Refused):
+            raise failed
+        if failed is not None:
+            return replace(failed, wrote=wrote, file_written_at=file_written_at)
         return Executed(done=True, wrote=wrote, file_written_at=file_written_at)
 
     async def announce(self, regarding: Json, *, reason: str, message: str, warning: bool = False) -> None:
@@ -323,6 +336,10 @@ class Executor:
             write_base.file = live
         elif live is not None:
             write_base.object = live
+
+
+def _is_independent(step: Write | Action) -> bool:
+    return isinstance(step, Action) and step.independent
 
 
 def _part(step: Write | Action) -> Part | None:

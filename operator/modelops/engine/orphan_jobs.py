@@ -2,14 +2,17 @@
 
 A submission whose answer was lost can be accepted long after the operator has stopped waiting for it. Normally such a
 job finds its attempt claimed or closed, and exits. A job that does not get that far is stopped here, and its cost is
-booked.
+booked: before it is stopped, again as long as it goes on running, and a last time when it has ended.
+
+A refusal about one job, account or agent stops nothing else.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from modelops.api.v1alpha1.agentmodel import AgentModel
@@ -42,7 +45,6 @@ class OrphanJobs:
         services: Services,
         executor: Executor,
         *,
-        installation: str,
         interval_seconds: float,
     ) -> None:
         self._reader = reader
@@ -50,7 +52,6 @@ class OrphanJobs:
         self._services = services
         self._executor = executor
         self._clock = reader.clock
-        self._installation = installation
         self._interval_seconds = interval_seconds
 
     async def run(self) -> None:
@@ -59,30 +60,50 @@ class OrphanJobs:
             await asyncio.sleep(self._interval_seconds)
             try:
                 await self.sweep()
-            except (Unavailable, Uncertain, Refused) as error:
-                logger.warning("looking for orphan jobs failed; the next try follows: %s", error)
+            except Exception:  # the edge of the loop: without it the first bug would end all sweeps
+                logger.exception("looking for orphan jobs failed; the next try follows")
 
     async def sweep(self) -> None:
-        """Stops every job of this installation whose run or attempt has ended."""
+        """Stops every job of a known run whose run or attempt has ended, whichever installation submitted it."""
         swept: set[tuple[str, str]] = set()
         for item in list(self._reader.cache.list(AGENT_MODELS)):
             agent = self._reader.parsed(AgentModel, item)
-            if agent is None:
+            if agent is not None:
+                with _logged(f"orphan jobs of AgentModel {agent.metadata.namespace}/{agent.metadata.name}"):
+                    await self._sweep_agent(agent, swept)
+
+    async def _sweep_agent(self, agent: AgentModel, swept: set[tuple[str, str]]) -> None:
+        """Stops what runs in the agent's accounts. `swept`: account and token of those that were looked at."""
+        credentials, _ = await self._credentials.read(agent.metadata.namespace, agent, only_hugging_face=True)
+        if not credentials.hugging_face:
+            return
+        _, record, _ = await self._reader.record(agent.metadata.namespace, agent.metadata.name)
+        for account in self._accounts(agent, record):
+            if (account, credentials.hugging_face) in swept:
                 continue
-            credentials, _ = await self._credentials.read(
-                agent.metadata.namespace, agent, only_hugging_face=True
-            )
-            if not credentials.hugging_face:
-                continue
-            for account in self._accounts(agent):
-                if (account, credentials.hugging_face) in swept:
-                    continue
-                swept.add((account, credentials.hugging_face))
-                active = await self._active(credentials.hugging_face, account)
-                ended = self._ended_attempts() if active else {}
-                for job in active:
-                    if job.label in ended and job.label.startswith(self._installation):
+            swept.add((account, credentials.hugging_face))
+            active = await self._active(credentials.hugging_face, account)
+            ended = self._ended_attempts() if active else {}
+            for job in active:
+                if job.label in ended:
+                    with _logged(f"orphan job {job.id} of {account}"):
                         await self._stop(job, *ended[job.label], account, credentials)
+        if record is not None and record.strays:
+            await self._book_ended_strays(record, credentials)
+
+    async def _book_ended_strays(self, record: Record, credentials: Credentials) -> None:
+        """Books the last minutes of the agent's jobs that were stopped here before."""
+        ended = self._ended_attempts()
+        for job_id in record.strays:
+            key = next((key for key, found in record.settlements.items() if job_id in found.jobs), "")
+            at = next(((r, e) for r, e in ended.values() if f"{r.metadata.uid}/{e.attempt}" == key), None)
+            if at is None:
+                continue  # Its run was deleted: the cost so far stays booked.
+            account = record.placement(key)[1] or account_of(at[0], hub_org=self._services.hub_org)
+            with _logged(f"orphan job {job_id} of {account}"):
+                job = await self._services.jobs.inspect(credentials.hugging_face, account, job_id)
+                if job is None or job.ended:
+                    await self._book_end(job_id, job, *at)
 
     async def _active(self, token: str, account: str) -> tuple[Job, ...]:
         """The active jobs; empty where they cannot be listed, so that other accounts are still swept."""
@@ -92,10 +113,15 @@ class OrphanJobs:
             logger.warning("looking for orphan jobs of %s failed; the next try follows: %s", account, error)
             return ()
 
-    def _accounts(self, agent: AgentModel) -> set[str]:
-        """The accounts that are billed for the agent's runs."""
+    def _accounts(self, agent: AgentModel, record: Record | None) -> set[str]:
+        """The accounts that are billed for the agent's runs, those before a change of the settings included."""
+        keys = {*record.reservations, *record.settlements} if record is not None else set()
+        recorded = {account for key in keys if record and (account := record.placement(key)[1])}
         runs = self._reader.runs_of(agent.metadata.namespace, agent.metadata.name).values()
-        return {self._services.hub_org, *(account_of(run, hub_org=self._services.hub_org) for run in runs)}
+        return recorded | {
+            self._services.hub_org,
+            *(account_of(run, hub_org=self._services.hub_org) for run in runs),
+        }
 
     def _ended_attempts(self) -> dict[str, tuple[TrainingRun, EndedAttempt]]:
         """Attempts that have ended, with their run, by their label."""
@@ -108,12 +134,6 @@ class OrphanJobs:
         self, job: Job, run: TrainingRun, ended: EndedAttempt, account: str, credentials: Credentials
     ) -> None:
         """Books the cost of the job in the record, and then stops the job."""
-        namespace, agent_model = run.metadata.namespace, run.spec.agent_model_ref.name
-        item, record, _ = await self._reader.record(namespace, agent_model)
-        holder = self._reader.cache.get(AGENT_MODELS, namespace, agent_model)
-        write_base = self._reader.cache.get(TRAINING_RUNS, namespace, run.metadata.name)
-        if record is None or holder is None or write_base is None:
-            return
 
         async def cancel(_: CancelJob) -> None:
             self._services.require_leadership()
@@ -124,19 +144,57 @@ class OrphanJobs:
             )
 
         purpose = f"job {job.id} ran after its attempt ended"
-        changed = booked(record, job, run, ended, month=f"{self._clock.now():%Y-%m}")
-        await self._executor.execute(
-            Plan(
-                steps=(
-                    WriteRecord(record=changed, purpose=purpose),
-                    CancelJob(job=job.id, purpose=purpose),
-                )
+        month = f"{self._clock.now():%Y-%m}"
+        await self._execute(
+            run,
+            lambda record: (
+                WriteRecord(record=booked(record, job, run, ended, month=month), purpose=purpose),
+                CancelJob(job=job.id, purpose=purpose),
             ),
+            perform=cancel,
+        )
+
+    async def _book_end(
+        self,
+        job_id: str,
+        job: Job | None,
+        run: TrainingRun,
+        ended: EndedAttempt,
+    ) -> None:
+        """Books the whole cost of a stray that has ended. `job`: None where the service no longer knows it."""
+        month = f"{self._clock.now():%Y-%m}"
+
+        def write(record: Record) -> tuple[WriteRecord]:
+            changed = booked(record, job, run, ended, month=month) if job is not None else record
+            strays = {key: cost for key, cost in changed.strays.items() if key != job_id}
+            return (WriteRecord(record=changed.with_(strays=strays), purpose=f"job {job_id} has ended"),)
+
+        await self._execute(run, write, perform=None)
+
+    async def _execute(
+        self,
+        run: TrainingRun,
+        steps: Callable[[Record], tuple[WriteRecord | CancelJob, ...]],
+        *,
+        perform: Callable[[CancelJob], Awaitable[None]] | None,
+    ) -> None:
+        """Executes steps that follow from the record of the run's agent; nothing where there is no such record."""
+        namespace, agent_model = run.metadata.namespace, run.spec.agent_model_ref.name
+        item, record, _ = await self._reader.record(namespace, agent_model)
+        holder = self._reader.cache.get(AGENT_MODELS, namespace, agent_model)
+        write_base = self._reader.cache.get(TRAINING_RUNS, namespace, run.metadata.name)
+        if record is None or holder is None or write_base is None:
+            return
+
+        async def nothing(_: CancelJob) -> None: ...
+
+        await self._executor.execute(
+            Plan(steps=steps(record)),
             WriteBase(object=write_base, record=item),
             resource=TRAINING_RUNS,
             record_ref=self._reader.record_reference(namespace, agent_model),
             file_ref=None,
-            perform=cancel,
+            perform=perform or nothing,
             agent=record.agent,
         )
 
@@ -161,11 +219,27 @@ def ended_attempts(run: TrainingRun) -> Iterator[EndedAttempt]:
 
 
 def booked(record: Record, job: Job, run: TrainingRun, ended: EndedAttempt, *, month: str) -> Record:
-    """The record with the job's cost in the settlement of its attempt. A job is booked only once."""
+    """The record with the job's cost so far in the settlement of its attempt.
+
+    A job of the settlement that is no stray was booked when its attempt ended.
+    """
     key = f"{run.metadata.uid}/{ended.attempt}"
     old = record.settlements.get(key, Settlement(usd_micro=0, month=month))
-    if job.id in old.jobs:
+    if job.id in old.jobs and job.id not in record.strays:
         return record
-    cost = billed_micro_usd(billed_seconds(job), micro(ended.usd_per_hour))
-    changed = old.model_copy(update={"usd_micro": old.usd_micro + cost, "jobs": (*old.jobs, job.id)})
-    return record.with_(settlements={**record.settlements, key: changed})
+    before = record.strays.get(job.id, 0)
+    cost = max(before, billed_micro_usd(billed_seconds(job), micro(ended.usd_per_hour)))
+    jobs = old.jobs if job.id in old.jobs else (*old.jobs, job.id)
+    changed = old.model_copy(update={"usd_micro": old.usd_micro + cost - before, "jobs": jobs})
+    return record.with_(
+        settlements={**record.settlements, key: changed}, strays={**record.strays, job.id: cost}
+    )
+
+
+@contextmanager
+def _logged(what: str) -> Iterator[None]:
+    """Logs a refusal or an outage; the next sweep tries again."""
+    try:
+        yield
+    except (Unavailable, Uncertain, Refused) as error:
+        logger.warning("%s: %s; the next sweep tries again", what, error)

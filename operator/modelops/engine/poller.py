@@ -6,10 +6,19 @@ import asyncio
 import heapq
 import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Container, Hashable, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Container,
+    Coroutine,
+    Hashable,
+    Iterable,
+    Sequence,
+)
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 from modelops.domain.job_report import merge_reports, parse_reports
 from modelops.engine.watched_job import JobObservation, WatchedJob
@@ -32,6 +41,8 @@ LONGEST_PAUSE_SECONDS: Final = 300.0
 
 Account = tuple[str, str]
 """Namespace and token."""
+ReadLog = Callable[[str, str, str, int], Awaitable[tuple[str, ...]]]
+"""`Jobs.tail` or `Jobs.end_of_log`."""
 
 
 @dataclass(slots=True)
@@ -41,12 +52,16 @@ class _Entry:
     misses: int = 0
     read_at: float = float("-inf")
     """When its log was last requested, with or without an answer."""
+    ended_at: float | None = None
+    """When this process first saw that the job has ended."""
 
 
 class SharedJobPoller:
     """Lists the active jobs of each account once per interval and calls `changed` for jobs that have changed.
 
-    A job that is no longer in the listing is inspected, and its log is read a last time, before its end is reported.
+    A job that is no longer in the listing is inspected. Where it has ended, the end of its log is read before the end
+    is reported. It is read again in each poll until the job's own last report is there, or `final_seconds` have
+    passed: logs can be late, and what an attempt ended with decides whether another one is paid for.
     Logs of running jobs are read when the last reading is older than `report_seconds`: at most `READS_PER_POLL` in a
     poll, `TAILS_AT_ONCE` at a time, and those first that have waited longest. With a thousand jobs each log is read
     every ten minutes. A rate limit in any answer pauses the whole account. `changed` is called in the event loop,
@@ -61,12 +76,14 @@ class SharedJobPoller:
         changed: Callable[[Hashable], None],
         interval_seconds: float = 15.0,
         report_seconds: float = 30.0,
+        final_seconds: float = 180.0,
     ) -> None:
         self._jobs = jobs
         self._clock = clock
         self._changed = changed
         self._interval_seconds = interval_seconds
         self._report_seconds = report_seconds
+        self._final_seconds = final_seconds
         self._entries: dict[Hashable, _Entry] = {}
         self._active: dict[Account, tuple[Job, ...]] = {}
         self._not_before: dict[Account, float] = {}
@@ -130,7 +147,7 @@ class SharedJobPoller:
                 del known[account]
         now = self._clock.monotonic()
         unpaused = [account for account in accounts if self._not_before.get(account, now) <= now]
-        await asyncio.gather(*(self._poll_account(account, accounts[account]) for account in unpaused))
+        await self._each(self._poll_account(account, accounts[account]) for account in unpaused)
 
     async def _poll_account(self, account: Account, entries: Sequence[_Entry]) -> None:
         namespace, token = account
@@ -138,9 +155,8 @@ class SharedJobPoller:
             active = await self._jobs.list_active(token, namespace)
         except (Unavailable, Refused) as error:
             self._pause_account(account, error)
-            refusal = str(error) if isinstance(error, TokenRefused) else ""
             for entry in entries:
-                self._store(entry, replace(entry.observation, problem=str(error), token_refusal=refusal))
+                self._store_problem(entry, error)
             return
         self._failures.pop(account, None)
         self._active[account] = active
@@ -153,7 +169,15 @@ class SharedJobPoller:
                 await asyncio.sleep(0)
         inspections = [self._inspect(entry) for entry in entries if entry.watch.job_id not in by_id]
         reads = [self._read_log(entry) for entry in self._next_reads(entries, by_id)]
-        await asyncio.gather(*inspections, *reads)
+        await self._each([*inspections, *reads])
+
+    async def _each(self, tasks: Iterable[Coroutine[Any, Any, None]]) -> None:
+        """Runs all at the same time. A failure of one is logged: it must not hide the others' answers."""
+        for failure in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(failure, Exception):
+                logger.error("polling jobs failed; the next poll follows", exc_info=failure)
+            elif isinstance(failure, BaseException):
+                raise failure
 
     def _store_job(self, entry: _Entry, job: Job) -> None:
         entry.misses = 0
@@ -199,22 +223,38 @@ class SharedJobPoller:
                 self._store_job(entry, job)
                 return
             now = self._clock.monotonic()
+            entry.ended_at = now if entry.ended_at is None else entry.ended_at
             observation = replace(before, job=job, observed_at=now, problem="", token_refusal="")
-            observation = await self._with_report(entry, observation)
-            if observation.problem:
-                # The last lines say why the job failed, so reading them is tried again, but not forever.
-                entry.misses += 1
-                if entry.misses < MISSES_UNTIL_NOT_FOUND:
-                    entry.observation = replace(before, problem=observation.problem)
-                    return
+            observation = await self._with_report(entry, observation, read=self._jobs.end_of_log)
+            is_final = self._is_final(entry, observation)
+            observation = replace(observation, report_is_final=is_final)
         except (Unavailable, Refused) as error:
-            entry.observation = replace(entry.observation, problem=str(error))
+            self._store_problem(entry, error)
             return
         self._store(entry, observation)
 
+    def _store_problem(self, entry: _Entry, error: Unavailable | Refused) -> None:
+        """An ended job that can no longer be asked about is not waited for longer than any other."""
+        refusal = str(error) if isinstance(error, TokenRefused) else ""
+        observation = replace(entry.observation, problem=str(error), token_refusal=refusal)
+        if entry.ended_at is not None:
+            observation = replace(observation, report_is_final=self._is_final(entry, observation))
+        self._store(entry, observation)
+
+    def _is_final(self, entry: _Entry, observation: JobObservation) -> bool:
+        """Whether nothing more is to be known about the end of this job, or it was waited for long enough."""
+        job, report = observation.job, observation.report
+        if not entry.watch.nonce or entry.ended_at is None:
+            return True
+        if self._clock.monotonic() >= entry.ended_at + self._final_seconds:
+            return True
+        if observation.problem or job is None:
+            return False
+        return (report is not None and report.ended) or job.stage == "COMPLETED" or job.says_why_it_ended
+
     async def _read_log(self, entry: _Entry) -> None:
         """Reads the log of a running job. Polls do not overlap, so nothing else changes the entry meanwhile."""
-        self._store(entry, await self._with_report(entry, entry.observation))
+        self._store(entry, await self._with_report(entry, entry.observation, read=self._jobs.tail))
 
     @asynccontextmanager
     async def _request_slot(self, watch: WatchedJob) -> AsyncIterator[None]:
@@ -237,7 +277,9 @@ class SharedJobPoller:
         if entry.misses >= MISSES_UNTIL_NOT_FOUND:
             self._store(entry, replace(entry.observation, job=None, not_found=True, problem=""))
 
-    async def _with_report(self, entry: _Entry, observation: JobObservation) -> JobObservation:
+    async def _with_report(
+        self, entry: _Entry, observation: JobObservation, *, read: ReadLog
+    ) -> JobObservation:
         """The observation with the report in the job's log. If the log cannot be read, `problem` says why."""
         watch = entry.watch
         if not watch.nonce:
@@ -245,11 +287,11 @@ class SharedJobPoller:
         entry.read_at = self._clock.monotonic()
         try:
             async with self._request_slot(watch):
-                lines = await self._jobs.tail(watch.token, watch.namespace, watch.job_id, TAIL_LINES)
+                lines = await read(watch.token, watch.namespace, watch.job_id, TAIL_LINES)
         except (Unavailable, Refused) as error:
             return replace(observation, problem=str(error))
-        read, known = parse_reports(lines, watch.nonce), observation.report
-        report = merge_reports(known, read) if known and read else read or known
+        found, known = parse_reports(lines, watch.nonce), observation.report
+        report = merge_reports(known, found) if known and found else found or known
         return replace(observation, report=report, report_read_at=self._clock.monotonic())
 
     def _store(self, entry: _Entry, observation: JobObservation) -> None:

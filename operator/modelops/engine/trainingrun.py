@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
 from modelops.api.v1alpha1.trainingrun import TrainingPhase, TrainingRun
+from modelops.domain.job_report import JobReport
 from modelops.domain.money import micro
 from modelops.domain.training.account import account_of, engine_of
 from modelops.domain.training.actions import (
@@ -26,7 +28,7 @@ from modelops.domain.training.actions import (
 )
 from modelops.domain.training.decide import decide
 from modelops.domain.training.effective_spec import base_model_name, billed_namespace, output_repository
-from modelops.domain.training.naming import cluster_job_name
+from modelops.domain.training.naming import cluster_job_name, installation_of
 from modelops.domain.training.preparation.end_token import sibling_of
 from modelops.domain.training.preparation.tokenizer import TokenizerFiles
 from modelops.domain.training.pricing.cluster_hardware import cluster_hardware
@@ -55,6 +57,8 @@ from modelops.ports import (
     Unavailable,
     Uncertain,
 )
+
+logger = logging.getLogger(__name__)
 
 PROGRAM = "modelops.datasets"
 UNPOLLED_JOB_SECONDS = 5.0
@@ -179,12 +183,20 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact, Memo
         if not engine_of(account):
             return
         for job_id in [one for one in jobs_to_release(run) if one not in released_jobs]:
-            await self._services.jobs.drop_finalizer("", account, job_id)
+            try:
+                await self._services.jobs.drop_finalizer("", account, job_id)
+            except (Refused, Unavailable, Uncertain) as error:
+                # Its run goes on; this is tried again at the next reconcile.
+                logger.warning("job %s cannot be released: %s", job_id, error)
+                continue
             released_jobs.add(job_id)
 
-    def _nonce(self, state: State) -> str:
-        """The nonce of an attempt's reports. A restart computes the same one; the text of a dataset cannot guess it."""
-        text = f"{self._settings.installation}/{state.uid}/{state.attempt}/nonce"
+    def _nonce(self, state: State, label: str) -> str:
+        """The nonce of an attempt's reports. A restart computes the same one; the text of a dataset cannot guess it.
+
+        `label` names the installation that submitted the job: one that was installed anew reads its reports, too.
+        """
+        text = f"{installation_of(label)}/{state.uid}/{state.attempt}/nonce"
         return hashlib.sha256(text.encode()).hexdigest()[:20]
 
     async def _fetch(self, fact: TrainingFact, state: State, context: ReconcileContext[State]) -> Any:
@@ -208,7 +220,7 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact, Memo
             case TrainingFact.JOB:
                 return self._watched_job(state, token).job
             case TrainingFact.REPORT:
-                return self._watched_job(state, token).report
+                return final_report(self._watched_job(state, token))
             case TrainingFact.LABELLED:
                 assert job is not None
                 return await self._services.jobs.list_labelled(token, billed_namespace(state), job.label)
@@ -278,7 +290,11 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact, Memo
         # A job in this cluster needs no token, so one list of a namespace serves the runs of all agents.
         token = "" if engine_of(namespace) else token
         watch = WatchedJob(
-            key=state.uid, token=token, namespace=namespace, job_id=job.id, nonce=self._nonce(state)
+            key=state.uid,
+            token=token,
+            namespace=namespace,
+            job_id=job.id,
+            nonce=self._nonce(state, job.label),
         )
         submission = self._memory(state.run).submission
         observation = self._poller.watch(watch, known=submission.job if submission else None)
@@ -368,7 +384,7 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact, Memo
                 **self._trainer.environment,
                 **self._hub_variables(state),
                 "MODELOPS_RUN": json.dumps(action.run, sort_keys=True),
-                "MODELOPS_NONCE": self._nonce(state),
+                "MODELOPS_NONCE": self._nonce(state, action.label),
             },
             secrets={"HF_TOKEN": token},
             cluster_settings=self._cluster_job_settings(run, state),
@@ -389,6 +405,17 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact, Memo
             outcome = {"outcome": f"answer lost: {error}"}
         self._enqueue(Key(kind="TrainingRun", namespace=run.metadata.namespace, name=run.metadata.name))
         return outcome
+
+
+def final_report(observation: JobObservation) -> JobReport | None:
+    """The report of the job. Raises Unavailable where it has ended and its last lines may still arrive."""
+    job = observation.job
+    if job is not None and job.ended and not observation.report_is_final:
+        raise Unavailable(
+            observation.problem or f"the log of job {job.id} does not show yet how the job ended",
+            retry_after=UNPOLLED_JOB_SECONDS,
+        )
+    return observation.report
 
 
 def jobs_to_release(run: TrainingRun) -> tuple[str, ...]:

@@ -38,11 +38,13 @@ class JobObservation:
     """Why the last request failed; empty where it succeeded."""
     token_refusal: str = ""
     """Why the service refuses the token; empty where it accepts it, or was not asked since."""
+    report_is_final: bool = False
+    """Whether `report` is all that is to be known about a job that has ended."""
 
     @property
     def settled(self) -> bool:
-        """Whether the job has ended or is not known, so that it needs no more requests."""
-        return self.not_found or (self.job is not None and self.job.ended)
+        """Whether it needs no more requests: it is not known, or it has ended and all about its end is known."""
+        return self.not_found or (self.job is not None and self.job.ended and self.report_is_final)
 
     def notable_state(self) -> tuple[object, ...]:
         """The parts whose change is worth a reconcile. Running seconds and times of requests are not among them."""
@@ -51,5 +53,6 @@ class JobObservation:
             self.not_found,
             self.token_refusal,
             self.report,
+            self.report_is_final,
             job and (job.stage, job.message, job.started_at, job.finished_at),
         )

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from modelops.api.v1alpha1.cluster_hardware import KubernetesBackend, TrainJobBackend
+
+TRAINER_EXIT_CODES: Final = frozenset({42, 43, 44, 45, 75})
+"""Exit codes that only our trainers use (trainers/job.py), each with its own meaning."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +73,11 @@ class Job:
     """Price at its submission; None where the service does not keep it."""
 
     @property
+    def says_why_it_ended(self) -> bool:
+        """Whether its exit code is one that only a trainer uses, so that it tells the cause without the log."""
+        return self.exit_code in TRAINER_EXIT_CODES
+
+    @property
     def ended(self) -> bool:
         """Whether it will never run again. A job with an unknown stage has not ended."""
         return self.stage in {"COMPLETED", "CANCELED", "ERROR", "DELETED"}
@@ -83,6 +91,8 @@ class Flavor:
     usd_micro_per_hour: int
     accelerator: str = ""
     devices: int = 0
+    machine_gigabytes: float = 0.0
+    """Memory of the machine, not of its devices; 0 where the service does not say it."""
 
 
 class Jobs(Protocol):
@@ -116,6 +126,9 @@ class Jobs(Protocol):
 
     async def tail(self, token: str, namespace: str, job_id: str, lines: int) -> tuple[str, ...]:
         """The last lines of the job's log."""
+
+    async def end_of_log(self, token: str, namespace: str, job_id: str, lines: int) -> tuple[str, ...]:
+        """The last lines of the log of a job that has ended, read with more patience than `tail`."""
 
     async def flavors(self, token: str) -> tuple[Flavor, ...]:
         """All hardware with its prices."""

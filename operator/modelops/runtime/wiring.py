@@ -51,6 +51,9 @@ from modelops.runtime.watches import watch_name
 ENDPOINTS_SECONDS = 5.0
 """The longest time between two lists of an account's endpoints."""
 
+FINAL_LOG_SETTLE_PERIODS = 4
+"""For how many settle periods the end of a job's log is read again where it does not say how the job ended."""
+
 _TOKEN_REVIEWS = Resource(
     group="authentication.k8s.io", version="v1", plural="tokenreviews", kind="TokenReview"
 )
@@ -126,6 +129,7 @@ def build_operator(
         changed=lambda uid: enqueue_all(with_uid(cache, str(uid))),
         interval_seconds=settings.poll_seconds,
         report_seconds=settings.progress_seconds,
+        final_seconds=FINAL_LOG_SETTLE_PERIODS * settings.settle_seconds,
     )
     traces = _traces(settings)
     reader = ClusterReader(kube, cache, clock)
@@ -182,7 +186,12 @@ def build_operator(
             trainer=packaged_trainer(settings.trainer, image=settings.training_image),
         ),
         "Rollout": RolloutReconciler(
-            reader, credentials, services, executor, agents, RolloutSettings(installation=installation)
+            reader,
+            credentials,
+            services,
+            executor,
+            agents,
+            RolloutSettings(installation=installation, hub_org=settings.hub_org),
         ),
     }
     server = ReportServer(
@@ -194,7 +203,6 @@ def build_operator(
         credentials,
         services,
         executor,
-        installation=installation,
         interval_seconds=settings.resync_seconds,
     )
     return OperatorParts(

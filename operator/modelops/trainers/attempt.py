@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING or __package__:
-    from modelops.trainers.hub_repository import Content, Repository
+    from modelops.trainers.hub_repository import Content, HubRefused, Refusal, Repository
 else:
-    from hub_repository import Content, Repository
+    from hub_repository import Content, HubRefused, Refusal, Repository
 
 CHECKPOINT_FOLDER = "last-checkpoint"
 """Folder in the output repository, with the name that `hub_strategy="checkpoint"` of transformers uses."""
@@ -21,6 +21,9 @@ CHECKPOINT_RETRY_SECONDS = 60.0
 """How long the commit of a checkpoint is retried. It is short: meanwhile the hardware is paid for and does nothing."""
 PUBLISH_RETRY_SECONDS = 1800.0
 """How long the commit of the finished model is retried. It is long: a short outage must not cost hours of training."""
+REVOKED_SECONDS = 60.0
+"""The longest time for which the finished model is offered with a token that is not valid (401). A job keeps the token
+that it was started with, so this rarely ends well; another attempt has the token that the Secret has by then."""
 
 
 class ClaimedByAnother(Exception):
@@ -49,18 +52,31 @@ class Attempt:
             is_committed=self._is_claimed_by_this_job,
         )
 
-    def publish(self, files: Mapping[str, Content]) -> str:
+    def publish(
+        self,
+        files: Mapping[str, Content],
+        *,
+        refused_seconds: float = 0.0,
+        tell: Callable[[HubRefused], None] = lambda _: None,
+    ) -> str:
         """Commit the model's files in one commit, and delete the checkpoint in it; returns the commit.
 
         `modelops.json` must be among the files, as bytes: it is read to find out whether a commit whose answer was lost
-        exists. Raises ClaimedByAnother where the claim is not this job's.
+        exists. While the Hub refuses the commit, it is tried again for `refused_seconds`: a person can give the token
+        its permission back, or free storage. `tell` is called for each refusal that is not the last one. Raises
+        ClaimedByAnother where the claim is not this job's.
         """
+
+        def patience(refused: HubRefused) -> float:
+            return min(refused_seconds, REVOKED_SECONDS) if refused.status == 401 else refused_seconds
+
         return self._output.commit(
             files,
             title=f"Model {self._version}",
             is_committed=self._has_same("modelops.json", files),
             delete_folders=(CHECKPOINT_FOLDER,),
             retry_seconds=PUBLISH_RETRY_SECONDS,
+            refusal=Refusal(seconds=patience, tell=tell),
         )
 
     def push_checkpoint(self, files: Mapping[str, Content], *, marker: str, title: str) -> str:

@@ -16,21 +16,30 @@ import secrets
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 if TYPE_CHECKING or __package__:
     from modelops.loopback import NotLoopbackError, assert_loopback
+    from modelops.trainers import hub_client
     from modelops.trainers.attempt import Attempt, ClaimedByAnother
-    from modelops.trainers.hub_repository import Repository
+    from modelops.trainers.hub_repository import Content, HubRefused, Repository
 else:
+    import hub_client
     from attempt import Attempt, ClaimedByAnother
-    from hub_repository import Repository
+    from hub_repository import Content, HubRefused, Repository
     from loopback import NotLoopbackError, assert_loopback
 
 DONE, FAILED, OUT_OF_MEMORY, BAD_DATA, NEVER_STOPS, TOO_SLOW, ALREADY_CLAIMED = 0, 1, 42, 43, 44, 45, 75
 """Exit codes. The reports have them too, because the service does not tell the operator a job's exit code."""
+
+
+UNUSED_WEIGHTS = (".gguf", ".h5", ".msgpack", ".onnx", ".pt", ".pth", ".ckpt", ".tflite")
+LAST_SECONDS = 120.0
+"""Time before the end of the job that is left for its last report."""
+REFUSED_SECONDS = 900.0
+"""How long a job without a time limit tries to publish its model while the Hub refuses it."""
 
 
 class BadData(Exception):
@@ -127,11 +136,33 @@ class Job:
     reporter: Reporter
     start: float = field(default_factory=time.monotonic)
     """The job's start, on this process's monotonic clock."""
+    base: Repository | None = None
+    """The base model, for trainers that load one."""
 
     @property
     def elapsed(self) -> float:
         """Seconds since the job's start."""
         return time.monotonic() - self.start
+
+    def publish(self, files: Mapping[str, Content], *, step: int) -> str:
+        """Commit the model: see `Attempt.publish`. Each refusal is reported, so that a person learns of it.
+
+        While the Hub refuses the model, this job keeps it until its time limit: that much is reserved for it.
+        """
+
+        def tell(refused: HubRefused) -> None:
+            self.reporter.write(
+                "log", step=step, max_steps=step, warning=f"the model is not published: {refused}"
+            )
+
+        limit = self.run.seconds
+        left = max(0.0, limit - self.elapsed - LAST_SECONDS) if limit is not None else REFUSED_SECONDS
+        return self.attempt.publish(files, refused_seconds=left, tell=tell)
+
+    def fetch_base_model(self) -> None:
+        """Download the base model into the cache from which `transformers` reads it, in bounded time."""
+        if self.base is not None:
+            self.base.cache(revision=self.run.base_revision, wanted=files_to_load)
 
     def read_dataset_file(self, path: str) -> bytes:
         """A file of the dataset at the run's revision. Raises BadData where it is missing or empty."""
@@ -139,6 +170,18 @@ class Job:
         if not content:
             raise BadData(f"dataset {self.dataset.repo} has no rows in {path} at {self.run.dataset_revision}")
         return content
+
+
+def files_to_load(paths: Sequence[str]) -> list[str]:
+    """The files that `transformers` may read: all at the root, except weights in formats that it does not need.
+
+    Some repositories have the same weights once more, as `pytorch_model*.bin` or `consolidated.safetensors`.
+    """
+    root = [path for path in paths if "/" not in path and not path.endswith(UNUSED_WEIGHTS)]
+    if not any(path.startswith("model") and path.endswith(".safetensors") for path in root):
+        return root
+    others = [path for path in root if path.endswith((".safetensors", ".bin", ".bin.index.json"))]
+    return [path for path in root if path not in others or path.startswith("model")]
 
 
 def job_start() -> float:
@@ -159,6 +202,13 @@ def is_main_process() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
+def run_and_exit(train: Callable[[Job], None]) -> NoReturn:
+    """`main` as a whole process, which ends although a call to the Hub was abandoned and still waits."""
+    code = main(train)
+    hub_client.end_process(code)
+    sys.exit(code)
+
+
 def main(train: Callable[[Job], None]) -> int:
     """Claim the attempt, train, and return the exit code; a failure is reported before.
 
@@ -171,6 +221,7 @@ def main(train: Callable[[Job], None]) -> int:
         assert_loopback(os.environ, needed=("HF_ENDPOINT",))
     except NotLoopbackError as error:
         return _report_failure(reporter, error, reason=type(error).__name__, code=FAILED)
+    hub_client.prepare_sdk()
     from huggingface_hub import HfApi
 
     api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"), token=os.environ["HF_TOKEN"])
@@ -185,7 +236,8 @@ def main(train: Callable[[Job], None]) -> int:
     try:
         if is_main_process():
             attempt.claim()
-        train(Job(run=run, dataset=dataset, attempt=attempt, reporter=reporter, start=start))
+        base = Repository(api, run.base_model)
+        train(Job(run=run, dataset=dataset, attempt=attempt, reporter=reporter, start=start, base=base))
     except ClaimedByAnother as error:
         print(f"{error}: this job ends without training", flush=True)
         return ALREADY_CLAIMED

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import math
 import random
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -69,7 +68,7 @@ def train(job: jobs.Job) -> None:
     seconds = (job.elapsed - ready) / recipe.max_steps
     metrics |= {"seconds_per_step": seconds, "tokens_per_second": per_step / seconds}
     metrics["eval_token_f1"] = mean_f1(learner.model, held_out)
-    revision = job.attempt.publish(published_files(learner.model, job, metrics))
+    revision = job.publish(published_files(learner.model, job, metrics), step=recipe.max_steps)
     reporter.write(
         "done",
         step=recipe.max_steps,
@@ -173,4 +172,4 @@ def published_files(model: Model, job: jobs.Job, metrics: Mapping[str, float]) -
 
 
 if __name__ == "__main__":
-    sys.exit(jobs.main(train))
+    jobs.run_and_exit(train)

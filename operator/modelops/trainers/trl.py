@@ -200,6 +200,7 @@ def _train(job: jobs.Job, recipe: Recipe, files: Mapping[str, bytes], rows: Mapp
     packing = device.flash_attention and recipe.method == "sft"
     print(f"training in {device.dtype}, packing: {packing}", flush=True)
     eos = str(run.raw.get("eos") or "")
+    job.fetch_base_model()
     tokenizer = load_tokenizer(run.base_model, run.base_revision)
     template = ChatTemplate(tokenizer, base_model=run.base_model, eos=eos)
     data = _tokenised(recipe, template, files, rows)
@@ -255,7 +256,7 @@ def _train(job: jobs.Job, recipe: Recipe, files: Mapping[str, bytes], rows: Mapp
 def _publish(job: jobs.Job, model: Mapping[str, Content], lineage: Mapping[str, Any], *, epochs: int) -> None:
     """Commit the model with its lineage and its card, and write the last report."""
     documents = {"modelops.json": trl_card.as_bytes(lineage), "README.md": trl_card.card(lineage).encode()}
-    revision = job.attempt.publish({**model, **documents})
+    revision = job.publish({**model, **documents}, step=lineage["steps"])
     job.reporter.write(
         "done",
         step=lineage["steps"],
@@ -312,4 +313,4 @@ def _peak_memory(device: Any) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    sys.exit(jobs.main(train))
+    jobs.run_and_exit(train)

@@ -64,7 +64,8 @@ class Checkpoints:
     def push(self, folder: Path, *, step: int) -> bool:
         """Commit the checkpoint that the trainer saved in `folder`; returns whether it is on the Hub.
 
-        A failure of the Hub costs only this checkpoint. Raises ClaimedByAnother.
+        A failure of the Hub costs only this checkpoint. It is reported at once: a token or a storage quota that refuses
+        checkpoints will refuse the model, too, and can be changed while the job trains. Raises ClaimedByAnother.
         """
         marker = {"run": self._job.run.run, "key": self._key, "step": step, "job": self._job.attempt.job_id}
         target = CHECKPOINT_FOLDER
@@ -78,7 +79,9 @@ class Checkpoints:
         try:
             self._job.attempt.push_checkpoint(files, marker=marker_path, title=f"Checkpoint at step {step}")
         except (HubSilent, HubRefused) as error:
-            print(f"the checkpoint at step {step} is not on the Hub: {error}", flush=True)
+            self._job.reporter.write(
+                "log", step=step, warning=f"the checkpoint at step {step} is not on the Hub: {error}"
+            )
             return False
         return True
 

@@ -78,4 +78,5 @@ class Reports(TrainerCallback):  # type: ignore[misc]  # from the training envir
 
     def _write(self, kind: str, state: Any, **more: Any) -> None:
         epoch = round(float(state.epoch or 0.0), 6)
-        self._reporter.write(kind, step=state.global_step, max_steps=state.max_steps, epoch=epoch, **more)
+        at = {"step": state.global_step, "max_steps": state.max_steps, "checkpoint": self.checkpoint_step}
+        self._reporter.write(kind, epoch=epoch, **at, **more)

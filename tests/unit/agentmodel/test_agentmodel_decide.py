@@ -33,6 +33,7 @@ from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.plan import Announce, Plan, WriteFile, WriteFinalizers, WriteRecord, WriteStatus
 from modelops.domain.record import Record, Reservation, Settlement
 from modelops.domain.rollout.endpoint_cost import planned_seconds
+from modelops.domain.rollout.state import RolloutSettings
 from modelops.domain.rollout.state import State as RolloutState
 from modelops.ports import AgentReports, Endpoint
 
@@ -600,6 +601,49 @@ def test_a_released_endpoint_is_stopped_and_booked() -> None:
     assert agent_driver.record.endpoints == ()
     # Two minutes and eleven seconds at a dollar an hour, by the started minute.
     assert 0 < sum(agent_driver.record.endpoint_spend.values()) <= 4 * 1_000_000 // 60 + 4
+
+
+def test_a_due_endpoint_is_stopped_although_another_one_cannot_be_created() -> None:
+    driver = RolloutDriver(rollout_state()).run_until(is_watching)
+    agent_driver = agent_driver_at(driver).run_until_idle()
+    (entry,) = agent_driver.record.endpoints
+    ended = {"role": "stopping", "stop_after": "2025-12-01T00:00:00+00:00", "repo": "org/old"}
+    due = entry.model_copy(update={"name": "mo-old", **ended})
+    agent_driver.state = replace(
+        agent_driver.state, record=agent_driver.record.with_(endpoints=(due, entry)), listening_seconds=60.0
+    )
+    agent_driver.cloud = {"mo-old": replace(agent_driver.cloud[entry.name], name="mo-old", repo="org/old")}
+    plan = decide(replace(agent_driver.state, endpoints=tuple(agent_driver.cloud.values())))
+    actions = [step for step in plan.steps if isinstance(step, CreateEndpoint | DeleteEndpoint)]
+    assert actions == [DeleteEndpoint(name="mo-old"), CreateEndpoint(entry=entry)]
+    assert all(action.independent for action in actions)
+
+
+def test_an_endpoint_stays_in_the_account_in_which_it_was_created() -> None:
+    first = RolloutDriver(rollout_state(settings=RolloutSettings(hub_org="org-a"))).run_until(is_watching)
+    (entry,) = agent_driver_at(first).record.endpoints
+    assert entry.account == "org-a"
+    assert agent_driver_at(first).record.endpoint_account(entry.name) == "org-a"
+
+
+def test_each_orphaned_attempt_is_settled_whatever_becomes_of_the_others() -> None:
+    reserved = Reservation(usd_micro=1, month="2025-12", name="gone")
+    record = a_record().with_(reservations={"gone-1/1": reserved, "gone-2/1": reserved})
+    driver = AgentModelDriver(agent_model_state(record=a_record()))
+    driver.run_until_idle()
+    plan = decide(replace(driver.state, record=record))
+    settled = [step for step in plan.steps if isinstance(step, SettleOrphanedAttempt)]
+    assert [step.key for step in settled] == ["gone-1/1", "gone-2/1"]
+    assert all(step.independent for step in settled)
+
+
+def test_the_status_is_shown_although_what_is_left_cannot_be_stopped() -> None:
+    reserved = Reservation(usd_micro=1, month="2025-12", name="gone")
+    record = a_record().with_(reservations={"gone-1/1": reserved})
+    plan = decide(agent_model_state(record=record))
+    status, settle = plan.steps[0], plan.steps[-1]
+    assert isinstance(status, WriteStatus)
+    assert isinstance(settle, SettleOrphanedAttempt)
 
 
 def driver_after_undo() -> AgentModelDriver:

@@ -98,12 +98,49 @@ def test_done_names_the_published_model() -> None:
         line(step=True),
         line(step=1.5),
         line(metrics={"loss": "low"}),
+        line(metrics=[0.5]),
+        line(model="org/m"),
         line(metrics={str(number): 1.0 for number in range(65)}),
         line(message="x" * 20_000),
     ],
 )
 def test_other_lines_are_not_reports(other: str) -> None:
     assert parse_reports([other], NONCE) is None
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"metrics": [0.5]},
+        {"metrics": {"loss": float("nan")}},
+        {"metrics": {"loss": "low"}},
+        {"step": -1},
+        {"max_steps": "many"},
+        {"epoch": None},
+        {"checkpoint": [7]},
+        {"model": "org/m"},
+        {"exit_code": [44]},
+    ],
+    ids=str,
+)
+def test_an_odd_field_does_not_hide_the_end_of_a_job(odd: dict[str, Any]) -> None:
+    report = read(log(3), line("error", **{"reason": "R", "message": "why", "exit_code": 44, **odd}))
+    assert report.ended
+    assert (report.step, report.error) == (3, "R: why")
+    assert report.failure == ("failed" if "exit_code" in odd else "never_stops")
+
+
+def test_the_last_checkpoint_is_known_from_any_later_line() -> None:
+    assert read(log(1), log(4, checkpoint=3)).checkpoint == 3
+    assert read(log(4, checkpoint=3), line("error", t=200.0)).checkpoint == 3
+    assert read(log(1)).checkpoint is None
+
+
+def test_a_warning_holds_until_a_checkpoint_is_on_the_hub() -> None:
+    warning = log(4, warning="the checkpoint at step 4 is not on the Hub: 403")
+    assert "403" in str(read(warning, log(5)).warning)
+    assert read(warning, line("checkpoint", t=109.0, step=8)).warning == ""
+    assert read(log(5)).warning is None
 
 
 def test_an_empty_nonce_matches_nothing() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -29,7 +29,7 @@ from modelops.engine.cache import ObjectCache
 from modelops.engine.executor import CONFIG_MAPS, Executor
 from modelops.engine.orphan_jobs import OrphanJobs, booked, ended_attempts
 from modelops.engine.resources import AGENT_MODELS, TRAINING_RUNS
-from modelops.ports import Job, Json, Refused, Resource, Unavailable
+from modelops.ports import Job, Json, Refused, Resource, Unavailable, Uncertain
 
 KEY = "8f6e/1"
 
@@ -59,6 +59,25 @@ def test_an_orphan_jobs_cost_is_added_to_its_attempts_settlement() -> None:
     assert after.settlements[KEY].usd_micro > 100
 
 
+def test_an_orphan_job_that_runs_on_is_booked_again_by_the_difference() -> None:
+    (ended,) = ended_attempts(ended_run())
+    record = empty_record()
+    for seconds, cost in ((61, 50_000), (61, 50_000), (179, 75_000), (3600, 1_500_000)):
+        orphan = Job(id="late", label="0a1b2c3d-8f6e-1", stage="RUNNING", running_seconds=seconds)
+        record = booked(record, orphan, ended_run(), ended, month="2025-12")
+        assert record.settlements[KEY].usd_micro == cost
+        assert record.settlements[KEY].jobs == ("late",)
+
+
+def test_a_job_that_was_settled_with_its_attempt_is_not_booked_again() -> None:
+    (ended,) = ended_attempts(ended_run())
+    before = empty_record().with_(
+        settlements={KEY: Settlement(usd_micro=100, month="2025-12", jobs=("first",))}
+    )
+    job = Job(id="first", label="0a1b2c3d-8f6e-1", stage="RUNNING", running_seconds=600)
+    assert booked(before, job, ended_run(), ended, month="2025-12") == before
+
+
 def test_an_orphan_job_is_booked_once() -> None:
     orphan = Job(id="late", label="0a1b2c3d-8f6e-1", stage="RUNNING", running_seconds=61)
     (ended,) = ended_attempts(ended_run())
@@ -86,6 +105,10 @@ class SweepBench:
     """One ended run with one running job: the ports that a sweep uses, and the calls that it made."""
 
     problem: Exception | None = None
+    """What every cancellation of the job `late` answers."""
+    listing_problem: Exception | None = None
+    jobs: tuple[Job, ...] = (ORPHAN,)
+    record_before: Record = field(default_factory=empty_record)
     done: list[str] = field(default_factory=list)
     traced: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
     version: int = 100
@@ -96,7 +119,7 @@ class SweepBench:
             "phase": "Failed",
             "job": JobStatus(attempt=1, label=LABEL, id="first").wire(),
         }
-        self.record = record_json(empty_record())
+        self.record = record_json(self.record_before)
         self.cache = ObjectCache(monotonic=self.monotonic)
         self.cache.put(AGENT_MODELS, agent_model_json())
         self.cache.put(TRAINING_RUNS, run_json(status=ended))
@@ -117,7 +140,6 @@ class SweepBench:
         )
         self.orphan_jobs = OrphanJobs(
             *parts.common,
-            installation=INSTALLATION,
             interval_seconds=1,
         )
 
@@ -138,11 +160,16 @@ class SweepBench:
         return self.record
 
     async def list_active(self, token: str, namespace: str) -> tuple[Job, ...]:
-        return (ORPHAN,)
+        if self.listing_problem is not None and namespace == "org":
+            raise self.listing_problem
+        return tuple(job for job in self.jobs if not job.ended)
+
+    async def inspect(self, token: str, namespace: str, job_id: str) -> Job | None:
+        return next((job for job in self.jobs if job.id == job_id), None)
 
     async def cancel(self, token: str, namespace: str, job_id: str) -> None:
         self.done.append(f"cancel {job_id}")
-        if self.problem is not None:
+        if self.problem is not None and job_id == "late":
             raise self.problem
 
     async def drop_finalizer(self, token: str, namespace: str, job_id: str) -> None:
@@ -183,10 +210,39 @@ async def test_a_failed_cancellation_of_an_orphan_job_is_traced_and_retried(
 ) -> None:
     bench = SweepBench(problem=problem)
     for _ in range(2):
-        if isinstance(problem, Refused):
-            with pytest.raises(Refused):
-                await bench.orphan_jobs.sweep()
-        else:
-            await bench.orphan_jobs.sweep()
+        await bench.orphan_jobs.sweep()
     assert bench.done.count("cancel late") == 2
     assert [(action, said) for action, said, _ in bench.traced if action == "cancel"] == [("cancel", outcome)]
+
+
+@pytest.mark.parametrize("problem", [Unavailable("down"), Uncertain("no answer"), Refused("no")], ids=str)
+async def test_one_refused_cancellation_stops_no_other(problem: Exception) -> None:
+    other = replace(ORPHAN, id="other")
+    bench = SweepBench(problem=problem, jobs=(ORPHAN, other))
+    await bench.orphan_jobs.sweep()
+    assert [one for one in bench.done if one.startswith("cancel")] == ["cancel late", "cancel other"]
+
+
+async def test_an_account_that_cannot_be_listed_stops_no_other() -> None:
+    settled = Settlement(usd_micro=1, month="2025-12", repo="old-org/m", account="old-org")
+    bench = SweepBench(
+        listing_problem=Refused("no access"),
+        record_before=empty_record().with_(settlements={f"{RUN_UID}/0": settled}),
+    )
+    await bench.orphan_jobs.sweep()
+    assert "cancel late" in bench.done
+
+
+async def test_the_whole_cost_of_an_orphan_job_is_booked_when_it_has_ended() -> None:
+    bench = SweepBench(problem=Refused("no"))
+    await bench.orphan_jobs.sweep()
+    bench.jobs = (replace(ORPHAN, running_seconds=600),)
+    await bench.orphan_jobs.sweep()
+    bench.jobs = (replace(ORPHAN, running_seconds=1190, stage="CANCELED"),)
+    await bench.orphan_jobs.sweep()
+    record = Record.from_data(bench.record["data"])
+    assert record.settlements[f"{RUN_UID}/1"].usd_micro == 20 * 25_000
+    assert record.strays == {}
+    writes = len(bench.done)
+    await bench.orphan_jobs.sweep()
+    assert len(bench.done) == writes

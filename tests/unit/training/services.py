@@ -231,7 +231,10 @@ class JobService:
 
     def watch(self, watch: WatchedJob, *, known: Job | None = None) -> JobObservation:
         found = next((self.shown(job) for job in self.jobs if job.id == watch.job_id), None)
-        return JobObservation(job=found, not_found=found is None, report=self.report)
+        is_final = found is not None and found.ended
+        return JobObservation(
+            job=found, not_found=found is None, report=self.report, report_is_final=is_final
+        )
 
     def poll_soon(self) -> None: ...
 

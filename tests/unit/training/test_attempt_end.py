@@ -10,8 +10,10 @@ from tests.unit.training.objects import NOW
 from tests.unit.training.states import (
     CLOSED_CLAIM,
     KEY,
+    claimed_by,
     job,
     plan_for,
+    ready_message,
     run,
     state,
     step_names,
@@ -95,6 +97,32 @@ FAILURES: dict[str, tuple[dict[str, Any], str, str]] = {
         "boom",
     ),
     "the service's words": ({"job": job("ERROR", message="node lost")}, "JobLost", "node lost"),
+    "a timeout in the service's words": (
+        {"job": job("CANCELED", running_seconds=12, message="Job timed out")},
+        "TimedOut",
+        "900 s",
+    ),
+    "stopped at its timeout": ({"job": job("CANCELED", running_seconds=872)}, "TimedOut", "900 s"),
+    "stopped at its timeout, by its times": (
+        {"job": job("ERROR", started_at=NOW - timedelta(seconds=899), finished_at=NOW)},
+        "TimedOut",
+        "900 s",
+    ),
+    "killed without a word": (
+        {"job": job("ERROR", message="Job failed with exit code: 137", exit_code=137)},
+        "JobKilled",
+        "the memory of the machine (not of the GPU) was exhausted",
+    ),
+    "killed with a word": (
+        {"job": job("ERROR", message="node lost, exit code: 137", exit_code=137)},
+        "JobLost",
+        "node lost",
+    ),
+    "its exit code alone": (
+        {"job": job("ERROR", message="Job failed with exit code: 44", exit_code=44)},
+        "ModelDoesNotStop",
+        "does not end its answers",
+    ),
     "forgotten": ({"job": None, "labelled": ()}, "JobLost", "the service no longer knows job job1"),
     "killed for memory": (
         {"job": job("ERROR", message="exit code: 137, OOMKilled")},
@@ -110,6 +138,15 @@ FAILURES: dict[str, tuple[dict[str, Any], str, str]] = {
         {"report": report(kind="error", failure="failed", error="HubSilent: no usable answer")},
         "HubUnavailable",
         "no answer from the Hub",
+    ),
+    "the Hub refused": (
+        {
+            "report": report(
+                kind="error", failure="failed", error="HubRefused: the Hub answered 403", checkpoint=8
+            )
+        },
+        "HubRefused",
+        "private storage is left",
     ),
     "no room on its disk": ({"job": job("ERROR", message="no room left")}, "JobLost", "no room left"),
     "stopped by somebody": (
@@ -135,6 +172,16 @@ def test_a_failed_job_ends_the_run_with_its_reason(changes: dict[str, Any], outc
     ]
     assert done.outcome == outcome
     assert words in done.message
+
+
+@pytest.mark.parametrize("stage", ["ERROR", "CANCELED"])
+def test_an_end_is_not_judged_before_its_report_was_read(stage: str) -> None:
+    facts = {"job": job(stage, running_seconds=60), "attempt_claim": claimed_by(), "labelled": ()}
+    plan = plan_for(WITH_JOB, **facts, report=OUTAGE)
+    assert step_names(plan) == ["status"]
+    assert f"job job1 ended as {stage}; its log is read" in ready_message(plan)
+    cancelled = run(submitted_status(id="job1"), cancel=True)
+    assert written_record(plan_for(cancelled, **facts, report=OUTAGE)).completed  # its cause is known
 
 
 def test_a_forgotten_job_is_settled_at_its_whole_reservation() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.unit.training.objects import NOW, ORG, empty_record, prepared_status
+from tests.unit.training.objects import INSTALLATION, NOW, ORG, RUN_UID, empty_record, prepared_status
 from tests.unit.training.states import (
     KEY,
     KNOWN_FACTS,
@@ -36,6 +36,7 @@ def test_a_submission_is_reserved_then_written_as_intent_then_posted() -> None:
         reserved_at=NOW.isoformat(timespec="seconds"),
         repo=submitted_run(plan)["output"]["repo"],
         account=ORG,
+        label=f"{INSTALLATION}-{RUN_UID}-1",
     )
     job = written_status(plan).job
     assert (job.submissions, job.id, job.timeout_seconds) == (1, "", 900)

@@ -13,6 +13,7 @@ from tests.unit.training.simulation import (
     Faults,
     PaidJobSimulation,
 )
+from tests.unit.training.submitted_runs import report
 
 from modelops.api.v1alpha1.names import record_name
 from modelops.domain.training.decide import decide
@@ -116,3 +117,20 @@ async def test_nothing_is_submitted_with_the_installations_token() -> None:
     with pytest.raises(Refused, match="SubmitJob needs the agent's own token"):
         await simulation.reconciler.reconcile(NAMESPACE, RUN)
     assert simulation.jobs.jobs == []
+
+
+async def test_a_refused_checkpoint_is_said_while_the_job_trains_and_taken_back() -> None:
+    simulation = PaidJobSimulation(NO_FAULTS, stepped=False)
+    simulation.jobs.report = report(
+        warning="the checkpoint at step 8 is not on the Hub: the Hub answered 403"
+    )
+    for _ in range(2):
+        await simulation.reconciler.reconcile(NAMESPACE, RUN)
+        for job in simulation.jobs.jobs:
+            simulation.hub.starts(job)
+    assert simulation.status()["reason"] == "HubRefused"
+    assert simulation.status()["phase"] == "Running"
+    assert "HubRefused: job job1 goes on, but the checkpoint at step 8" in simulation.kube.events[-1]
+    simulation.jobs.report = report(kind="checkpoint", warning="")
+    await simulation.reconciler.reconcile(NAMESPACE, RUN)
+    assert simulation.status()["reason"] == "JobRunning"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -23,6 +24,7 @@ from tests.unit.training.states import (
     agent_model,
     claimed_by,
     job,
+    plan_for,
     record_with_reservation,
     run,
     state,
@@ -32,9 +34,11 @@ from tests.unit.training.states import (
     written_status,
 )
 
+from modelops.domain.job_report import JobReport
 from modelops.domain.money import micro
 from modelops.domain.plan import Plan
 from modelops.domain.training.next_attempt import attempt_values
+from modelops.domain.training.state import Submission
 
 BATCH_OF_FOUR = {"batchSize": 4, "gradientAccumulationSteps": 4}
 
@@ -174,6 +178,53 @@ def test_with_a_batch_of_one_flavor_auto_chooses_larger_hardware() -> None:
     (done,) = written_record(nothing).completed.values()
     assert done.outcome == "NoFlavorFits"
     assert written_record(nothing).spent_by(RUN_UID) == 25_000
+
+
+def test_a_job_that_was_killed_without_a_word_is_not_repeated_on_the_same_machine() -> None:
+    killed = job("ERROR", running_seconds=60, exit_code=137, message="Job failed with exit code: 137")
+    of = run_with_job(backend=AUTO)
+    plan = plan_after_end(of, ended=killed)
+    assert written_status(plan).attempts[0].reason == "JobKilled"
+    memory = {"a10g-large": 46.0, "l40sx1": 46.0, "a100-large": 142.0}
+    offered = tuple(replace(one, machine_gigabytes=memory[one.name]) for one in OFFERED_FLAVORS)
+    assert posted_run(next_intent(plan, of, flavors=offered))["flavor"] == "a100-large"
+    assert posted_run(next_intent(plan, of, flavors=OFFERED_FLAVORS))["flavor"] == "l40sx1"  # memory unknown
+    (done,) = written_record(plan_after_end(run_with_job(), ended=killed)).completed.values()
+    assert done.outcome == "JobKilled"
+    assert "whose machine has more memory" in done.message
+
+
+@pytest.mark.parametrize(("checkpoint", "follows"), [(40, True), (0, False)])
+def test_a_timeout_is_judged_by_the_checkpoint_that_the_job_reported(checkpoint: int, follows: bool) -> None:
+    """Nobody may have seen the progress; and progress alone does not show that a checkpoint was stored."""
+    report = JobReport(kind="log", t=1.0, began_at=0.0, step=50, max_steps=90, checkpoint=checkpoint)
+    ended = job("CANCELED", running_seconds=900)
+    assert bool(step_names(plan_after_end(run_with_job(), ended=ended, report=report))[1:]) is follows
+
+
+@pytest.mark.parametrize(("checkpoint", "follows"), [(40, True), (0, False)])
+def test_a_refused_model_is_published_by_another_attempt_only_from_a_checkpoint(
+    checkpoint: int, follows: bool
+) -> None:
+    refused = JobReport(
+        kind="error", t=1.0, began_at=0.0, failure="failed", error="HubRefused: 403", checkpoint=checkpoint
+    )
+    plan = plan_after_end(run_with_job(), report=refused)
+    assert (step_names(plan) == ["record", "status"]) is follows
+
+
+def test_an_attempt_after_a_refusal_waits_until_the_token_may_submit_again() -> None:
+    """A model was paid for: it is not lost because a Secret is changed late."""
+    past = {"attempt": 1, "reason": "HubRefused", "costUSD": "0.1", "label": "l1", "job": "job0"}
+    job_status = {**submitted_status()["job"], "attempt": 2}
+    of = run({**submitted_status(), "attempts": [past], "job": job_status})
+    refused = Submission(refused="the Hub answered 401: the token is wrong or expired")
+    plan = plan_for(of, submission=refused)
+    assert step_names(plan) == ["status", "forget_submission"]
+    assert written_status(plan).reason == "HubRefused"
+    assert written_status(plan).ending == ""
+    first = run(submitted_status())
+    assert written_status(plan_for(first, submission=refused)).ending == "SubmissionRefused"
 
 
 def test_named_hardware_is_not_replaced() -> None:

@@ -161,6 +161,10 @@ class ClusterJobs:
             pod = reporting_pod(pods)
             return tuple((await self._kube.log(namespace, pod, lines=lines)).splitlines()) if pod else ()
 
+    async def end_of_log(self, token: str, namespace: str, job_id: str, lines: int) -> tuple[str, ...]:
+        """The same lines as `tail`: the API server answers with the whole log of a Pod that has ended."""
+        return await self.tail(token, namespace, job_id, lines)
+
     async def flavors(self, token: str) -> tuple[Flavor, ...]:
         """Empty: a cluster has no price list. The prices are in the operator's training defaults."""
         return ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final
 
-from modelops.ports import Json, Refused
+from modelops.ports import Json, Refused, Unavailable
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -23,9 +23,13 @@ def read_file(
     repo_type: str = "model",
     max_bytes: int = MAX_JSON_BYTES,
 ) -> bytes | None:
-    """The file's content; None where it does not exist. Raises Refused where it has more than `max_bytes` bytes."""
+    """The file's content; None where it does not exist. Raises Refused where it has more than `max_bytes` bytes.
+
+    A revision that the Hub does not find says nothing about the file: the Hub named it a moment ago, so Unavailable is
+    raised. "There is no claim" would otherwise be concluded from it, and a claim be written over another.
+    """
     from huggingface_hub import hf_hub_url
-    from huggingface_hub.errors import HfHubHTTPError
+    from huggingface_hub.errors import HfHubHTTPError, RevisionNotFoundError
 
     from modelops.adapters.huggingface.http_client import open_stream
 
@@ -39,6 +43,10 @@ def read_file(
                     raise Refused(
                         f"{repo}/{path} at revision {revision} has more than {max_bytes} bytes, its size limit"
                     )
+    except RevisionNotFoundError:
+        raise Unavailable(
+            f"the Hub does not find revision {revision} of {repo}, which it named before; the operator tries again"
+        ) from None
     except HfHubHTTPError as error:
         if error.response.status_code == 404:
             return None

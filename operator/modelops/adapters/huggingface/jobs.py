@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 ATTEMPT_LABEL: Final = "modelops-attempt"
 ACTIVE_STAGES: Final = ("SCHEDULING", "RUNNING")
 TIMEOUT_SECONDS: Final = 30
+EXIT_CODE: Final = re.compile(r"exit code:?\s+(\d{1,3})\b", re.IGNORECASE)
+"""The exit code in a status message. The service has no field for it; jobs and Spaces of Hugging Face say `Job failed
+with exit code: 143` (quoted in OpenHands issue 4595)."""
 UNITS_PER_HOUR: Final[Mapping[str, int]] = {"second": 3600, "minute": 60, "hour": 1}
 
 
@@ -119,6 +123,17 @@ class HuggingFaceJobs:
         doing = f"reading the log of job {job_id} of {namespace}"
         return await self._connection.call(sdk_call, doing=doing, token=token)
 
+    async def end_of_log(self, token: str, namespace: str, job_id: str, lines: int) -> tuple[str, ...]:
+        """The last lines of the log of a job that has ended, with the SDK's own patience: see `log_tail`."""
+
+        def sdk_call(api: HfApi) -> tuple[str, ...]:
+            from modelops.adapters.huggingface.log_tail import AT_THE_END, tail
+
+            return tail(api, namespace=namespace, job_id=job_id, lines=lines, patience=AT_THE_END)
+
+        doing = f"reading the end of the log of job {job_id} of {namespace}"
+        return await self._connection.call(sdk_call, doing=doing, token=token)
+
     async def flavors(self, token: str) -> tuple[Flavor, ...]:
         """The service's price list; a flavor whose price unit is not known is left out."""
 
@@ -129,6 +144,7 @@ class HuggingFaceJobs:
                     usd_micro_per_hour=item.unit_cost_micro_usd * UNITS_PER_HOUR[item.unit_label],
                     accelerator=_accelerator(item.accelerator),
                     devices=_devices(item.accelerator),
+                    machine_gigabytes=_gigabytes(item.ram),
                 )
                 for item in api.list_jobs_hardware()
                 if item.unit_label in UNITS_PER_HOUR
@@ -157,6 +173,7 @@ def _job(info: JobInfo) -> Job:
         created_at=info.created_at,
         started_at=info.started_at,
         finished_at=info.finished_at,
+        exit_code=int(found[1]) if (found := EXIT_CODE.search(info.status.message or "")) else None,
         running_seconds=math.ceil((info.durations.running_secs if info.durations else None) or 0),
     )
 
@@ -169,6 +186,12 @@ def _oldest_first(jobs: Iterable[Job]) -> tuple[Job, ...]:
 def _devices(accelerator: object) -> int:
     quantity = str(getattr(accelerator, "quantity", "") or "")
     return int(quantity) if quantity.isdigit() else 0
+
+
+def _gigabytes(size: object) -> float:
+    """`46 GB` as 46.0; 0 where the text has another form."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(GB|TB)", str(size or "").strip())
+    return float(found[1]) * (1000.0 if found[2] == "TB" else 1.0) if found else 0.0
 
 
 def _accelerator(accelerator: object) -> str:

@@ -5,6 +5,11 @@ SDK's `fetch_job_logs(follow=False)` ends the replay after 5 s of silence, or at
 the response (hf_api.py, `_stream_sse_events`). An operator with a hundred jobs does not have a free thread
 for 5 s per job. This reader uses the SDK's session and the same two criteria, but it waits for only 0.5 s of
 silence, and it ends at once when it has the number of lines that it requested.
+
+The end of a job is different: its last lines say why it failed, and decide whether another attempt is paid for. They
+are read with the patience of the SDK, until the service closes the stream.
+
+A line of a stream that was cut, or that is no event of the documented form, is left out. The lines before it count.
 """
 
 from __future__ import annotations
@@ -12,22 +17,41 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     import httpx2
     from huggingface_hub import HfApi
 
-SILENCE_SECONDS: Final = 0.5
 MAX_SECONDS: Final = 5.0
 MAX_LINE_CHARACTERS: Final = 32_768
 MARKER: Final = "===== Job started"
 """Start of the service's own first line of a log. The service sends it for every `tail`; it is not counted."""
 
 
-def tail(api: HfApi, *, namespace: str, job_id: str, lines: int) -> tuple[str, ...]:
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """How long one reading of a log may take, in seconds."""
+
+    silence: float
+    """Without any data, before the reading ends."""
+    total: float
+    to_the_end: bool
+    """Whether the stream is read until the service closes it, although the requested lines are there."""
+
+
+WHILE_RUNNING: Final = Patience(silence=0.5, total=MAX_SECONDS, to_the_end=False)
+AT_THE_END: Final = Patience(silence=5.0, total=20.0, to_the_end=True)
+"""`silence` is the timeout of the SDK's own `fetch_job_logs(follow=False)`."""
+
+
+def tail(
+    api: HfApi, *, namespace: str, job_id: str, lines: int, patience: Patience = WHILE_RUNNING
+) -> tuple[str, ...]:
     """At most `lines` lines, oldest first; empty where the log does not exist, or not yet.
 
     Raises the errors of `http_client.RestrictedClient` and of the SDK.
@@ -43,37 +67,53 @@ def tail(api: HfApi, *, namespace: str, job_id: str, lines: int) -> tuple[str, .
     try:
         with open_stream(api, url, params={"tail": lines}) as response:
             # Headers may take long, but the lines of a replay may not; the transport uses this from the body on.
-            response.request.extensions["timeout"]["read"] = SILENCE_SECONDS
-            _read_events(response, found)
+            response.request.extensions["timeout"]["read"] = patience.silence
+            _read_events(response, found, patience)
     except JobNotFoundError:
         return ()
     except (httpx2.ReadTimeout, httpx2.RemoteProtocolError):
         pass  # Silence, or a stream that was cut: the lines so far are the result.
     except httpx2.RequestError as error:
+        if found:
+            return tuple(found)  # A connection that broke later takes nothing back.
         raise AnswerLost(type(error).__name__) from None
     return tuple(found)
 
 
-def _read_events(response: httpx2.Response, found: deque[str]) -> None:
-    date = response.headers.get("date")
-    replay_ends = parsedate_to_datetime(date) + timedelta(seconds=1) if date else None
-    give_up = time.monotonic() + MAX_SECONDS
+def _read_events(response: httpx2.Response, found: deque[str], patience: Patience) -> None:
+    date = _time(parsedate_to_datetime, response.headers.get("date"))
+    replay_ends = date + timedelta(seconds=1) if date and not patience.to_the_end else None
+    give_up = time.monotonic() + patience.total
     for line in response.iter_lines():
-        if line.startswith("data: {"):
-            event = json.loads(line[len("data: ") :])
-            if replay_ends and _is_later(event.get("timestamp"), replay_ends):
+        event = _event(line)
+        if event is not None:
+            at = _time(datetime.fromisoformat, event.get("timestamp"))
+            if replay_ends and at and at > replay_ends:
                 return
             text = str(event.get("data", ""))
             if not text.startswith(MARKER):
                 found.append(text[:MAX_LINE_CHARACTERS].rstrip("\n"))
-                if len(found) == found.maxlen:
+                if len(found) == found.maxlen and not patience.to_the_end:
                     return
         if time.monotonic() > give_up:
             return
 
 
-def _is_later(timestamp: str | None, moment: datetime) -> bool:
-    if not timestamp:
-        return False
-    at = datetime.fromisoformat(timestamp)
-    return at.tzinfo is not None and at > moment
+def _event(line: str) -> dict[str, Any] | None:
+    """The event in one line of the stream; None for a keep-alive, and for half an event of a stream that was cut."""
+    if not line.startswith("data: {"):
+        return None
+    try:
+        event = json.loads(line[len("data: ") :])
+    except (ValueError, RecursionError):
+        return None
+    return event if isinstance(event, dict) else None
+
+
+def _time(parse: Callable[[str], datetime], text: object) -> datetime | None:
+    """The time, if it has this form and a time zone."""
+    try:
+        at = parse(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    return at if at is not None and at.tzinfo is not None else None

@@ -49,7 +49,10 @@ def _command(run: str) -> tuple[str, ...]:
 
 
 _COMMON_FILES = {
-    **{f"{name}.py": f"trainers/{name}.py" for name in ("attempt", "hub_repository", "job", "pace")},
+    **{
+        f"{name}.py": f"trainers/{name}.py"
+        for name in ("attempt", "hub_client", "hub_repository", "job", "pace")
+    },
     **{f"{name}.py": f"{name}.py" for name in ("grammar", "loopback")},
 }
 _TRL_MODULES = ("recipe", "rows", "tokens", "trainer", "reports", "pace", "checkpoints", "merged", "card")

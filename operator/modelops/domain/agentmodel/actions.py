@@ -23,6 +23,7 @@ class CreateEndpoint(Action):
     """Creates the Inference Endpoint that the record names."""
 
     authority: ClassVar[Authority] = Authority.AGENT
+    independent: ClassVar[bool] = True
     trace: ClassVar[str] = "create_endpoint"
 
     entry: EndpointEntry
@@ -36,6 +37,7 @@ class DeleteEndpoint(Action):
     """Deletes an Inference Endpoint; one that does not exist is no error."""
 
     authority: ClassVar[Authority] = Authority.INSTALLATION
+    independent: ClassVar[bool] = True
     trace: ClassVar[str] = "delete_endpoint"
 
     name: str
@@ -46,6 +48,7 @@ class SettleOrphanedAttempt(Action):
     """Closes, stops and settles an attempt whose TrainingRun does not exist (protocol, Paid job 11)."""
 
     authority: ClassVar[Authority] = Authority.INSTALLATION
+    independent: ClassVar[bool] = True
     trace: ClassVar[str] = "settle_orphaned_attempt"
 
     key: str

@@ -9,6 +9,7 @@ from modelops.domain.agentmodel import deletion, endpoints, orphans, record_step
 from modelops.domain.agentmodel.actions import AgentModelPlan
 from modelops.domain.agentmodel.state import State
 from modelops.domain.agentsfile import UneditableAgentsFile
+from modelops.domain.plan import Action
 
 STEPS: tuple[Callable[[State], AgentModelPlan | None], ...] = (
     deletion.finish_deletion,
@@ -43,5 +44,14 @@ def first_plan(state: State) -> AgentModelPlan:
     for step in STEPS:
         plan = step(state)
         if plan is not None:
-            return plan
+            return with_status_shown(state, plan)
     return status_report.report_and_requeue(state)
+
+
+def with_status_shown(state: State, plan: AgentModelPlan) -> AgentModelPlan:
+    """The plan. Where it only stops what is left, the status is written first: that may fail again and again."""
+    stops = [step for step in plan.steps if isinstance(step, Action) and step.independent]
+    is_deleted = state.agent_model.metadata.deletion_timestamp is not None
+    if not stops or len(stops) < len(plan.steps) or is_deleted:
+        return plan
+    return replace(plan, steps=(*status_report.report_and_requeue(state).steps, *plan.steps))

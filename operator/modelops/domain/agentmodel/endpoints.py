@@ -34,7 +34,8 @@ def ensure_endpoints_created(state: State) -> AgentModelPlan | None:
     """Creates each endpoint that the record names with a serving role; first the status and the record name it.
 
     Both writes fail unless they were decided from the newest copies. An endpoint that was just deleted and is still in
-    the record is not created again.
+    the record is not created again. Endpoints that are due are stopped in the same plan: a service that creates nothing
+    at the moment (no quota, a rate limit) must not keep those running.
     """
     record = state.require_record()
     if state.secret_problem or state.endpoints is UNSEEN or isinstance(state.endpoints, Outage):
@@ -50,6 +51,7 @@ def ensure_endpoints_created(state: State) -> AgentModelPlan | None:
         return None
     return Plan(
         steps=(
+            *(DeleteEndpoint(name=entry.name) for entry in unused_endpoints(state) if entry.name in listed),
             WriteStatus(status=project_status(state)),
             WriteRecord(record=record, purpose="unchanged: proves that it is the newest"),
             *(CreateEndpoint(entry=entry) for entry in missing),
@@ -66,7 +68,7 @@ def stop_unused_endpoints(state: State) -> AgentModelPlan | None:
     record = state.require_record()
     if state.endpoints is UNSEEN or isinstance(state.endpoints, Outage):
         return None
-    unused = [entry for entry in expired_endpoints(state) if not endpoint_is_in_use(state, entry)]
+    unused = unused_endpoints(state)
     listed = {endpoint.name for endpoint in state.endpoints}
     running = [entry for entry in unused if entry.name in listed]
     if running:
@@ -120,6 +122,11 @@ def keep_endpoint_of_stable(state: State) -> AgentModelPlan | None:
         steps=(WriteRecord(record=record.with_(endpoints=kept), purpose="keep the endpoint of stable"),),
         requeue_after=0,
     )
+
+
+def unused_endpoints(state: State) -> list[EndpointEntry]:
+    """The expired endpoints that no agent uses any more."""
+    return [entry for entry in expired_endpoints(state) if not endpoint_is_in_use(state, entry)]
 
 
 def endpoint_is_in_use(state: State, entry: EndpointEntry) -> bool:

@@ -118,15 +118,16 @@ def remove_orphan_routing(state: State) -> AgentModelPlan | None:
 
 
 def settle_orphan_reservations(state: State) -> AgentModelPlan | None:
-    """Settles the reservation of a TrainingRun that does not exist: the engine stops its jobs and books their cost."""
+    """Settles the reservations of TrainingRuns that do not exist: the engine stops their jobs and books their cost.
+
+    Each is a step of its own, so that one which cannot be settled does not keep the others from it.
+    """
     record = state.require_record()
     uids = {run.metadata.uid for run in state.runs.values()}
     uids |= {rollout.metadata.uid for rollout in state.rollouts.values()}
+    steps = []
     for key in record.reservations:
         uid, _, attempt = key.rpartition("/")
         if uid not in uids and (record.active is None or record.active.uid != uid):
-            return Plan(
-                steps=(SettleOrphanedAttempt(key=key, uid=uid, attempt=int(attempt)),),
-                requeue_after=ENDPOINT_POLL_SECONDS,
-            )
-    return None
+            steps.append(SettleOrphanedAttempt(key=key, uid=uid, attempt=int(attempt)))
+    return Plan(steps=tuple(steps), requeue_after=ENDPOINT_POLL_SECONDS) if steps else None

@@ -26,6 +26,7 @@ def with_run(record: Record, state: State, identity: str, run: TrainingRun) -> R
             month=month,
             name=meta.name,
             account=account_of(run, hub_org=""),  # empty stands for the installation's organisation
+            label=status.job.label,
         )
         return record.with_(reservations={**record.reservations, key: reserved})
     if status.reason == TrainingReason.AlreadyCompleted.value:

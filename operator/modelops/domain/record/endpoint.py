@@ -23,6 +23,8 @@ class EndpointEntry(RecordPart):
     """`spec.serving` of the AgentModel when the endpoint was put on record."""
     since: str
     """Time from which its cost is not booked yet: first when it was put on record, later the end of what is booked."""
+    account: str = ""
+    """The Hugging Face account in which it was created; empty in records that do not name it yet."""
     stop_after: str = ""
     """Time after which it is deleted; empty while it has to stay."""
 

@@ -49,6 +49,8 @@ class Reservation(RecordPart):
     """Of a run: its model repository, which holds the claims of its attempts. Empty for a rollout."""
     account: str = ""
     """Of a run: the account that is billed for its jobs. Empty for a rollout."""
+    label: str = ""
+    """Of a run: the label by which the attempt's jobs are found. It names the installation that submitted them."""
 
 
 class Settlement(RecordPart):
@@ -59,6 +61,9 @@ class Settlement(RecordPart):
     jobs: tuple[str, ...] = ()
     version: str = ""
     """Of a run's attempt: the version that it would have become. The next attempt gets the same version."""
+    repo: str = ""
+    """As of the reservation that it replaces: the next attempt has the same repository and account."""
+    account: str = ""
 
 
 class Completed(RecordPart):

@@ -64,6 +64,9 @@ class Record(RecordPart):
     """How many candidates were evaluated on a dataset version, by `<dataset>@<as of>`; older records say `looks`."""
     endpoint_spend: dict[str, int] = Field(default_factory=dict)
     """Micro-USD by month: the cost of stopped endpoints, and the sum of settlements that were removed from the list."""
+    strays: dict[str, int] = Field(default_factory=dict)
+    """Micro-USD that are booked so far for each job that runs although its attempt has ended, by the job's id. They are
+    part of its attempt's settlement. An entry goes once the job has ended and its whole cost is booked."""
     speeds: tuple[TrainingSpeeds, ...] = ()
     """The kind of training that was measured last is at the end. A record that was rebuilt has none."""
     history: tuple[RegistryEntry, ...] = ()
@@ -130,6 +133,15 @@ class Record(RecordPart):
             return None
         known = self.allocated[max(self.allocated, key=parse)]
         return Inputs(**known) if set(known) == set(Inputs.__dataclass_fields__) else None
+
+    def placement(self, key: str) -> tuple[str, str]:
+        """Model repository and account of an attempt, by its key `<run uid>/<attempt>`; empty where it has none."""
+        found = self.reservations.get(key) or self.settlements.get(key)
+        return (found.repo, found.account) if found is not None else ("", "")
+
+    def endpoint_account(self, name: str) -> str:
+        """The account of the endpoint with this name; empty where it is not on record."""
+        return next((entry.account for entry in self.endpoints if entry.name == name), "")
 
     def spent_by(self, uid: str) -> int:
         """Micro-USD that are booked for all attempts of the run with this uid."""

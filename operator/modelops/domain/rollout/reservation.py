@@ -95,6 +95,7 @@ def with_endpoint_reserved(state: State, record: Record, candidate: Target, cost
         return record
     serving = state.require_agent_model().spec.serving
     since = state.now.isoformat(timespec="seconds")
+    stopping = _entry_of(record, candidate)
     entry = EndpointEntry(
         name=candidate.endpoint_name,
         role=EndpointRole.CANARY.value,
@@ -104,8 +105,8 @@ def with_endpoint_reserved(state: State, record: Record, candidate: Target, cost
         usd_micro_per_hour=cost.per_hour * serving.max_replica,
         instance=serving.wire(),
         since=since,
+        account=(stopping.account if stopping is not None else "") or state.settings.hub_org,
     )
-    stopping = _entry_of(record, candidate)
     if stopping is not None:
         record = record.with_endpoint_cost_booked(stopping, until=state.now)
     reservation = Reservation(

@@ -38,6 +38,8 @@ class RolloutSettings:
     poll_seconds: float = 5.0
     """How often a rollout that waits for agents or samples is reconciled, besides at each change of their reports."""
     installation: str = ""
+    hub_org: str = ""
+    """The Hugging Face account in which new endpoints are created."""
 
 
 @dataclass(frozen=True, kw_only=True)

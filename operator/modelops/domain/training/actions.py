@@ -93,6 +93,7 @@ class CancelJob(Action):
     """Cancels one job at the service; one that ended already is no error."""
 
     authority: ClassVar[Authority] = Authority.INSTALLATION
+    independent: ClassVar[bool] = True
     trace: ClassVar[str] = "cancel"
 
     job: str

@@ -68,16 +68,42 @@ def agent_name(state: State) -> str:
     return state.require_record().agent
 
 
+def recorded_placement(state: State) -> tuple[str, str]:
+    """Repository and account of this attempt or of the newest one before it; empty before the first reservation.
+
+    Once they are on record, a change of the installation's settings does not move a run: its job, its claims and its
+    checkpoints are where they are.
+    """
+    if state.record is None:
+        return "", ""
+    earlier = [f"{state.uid}/{past.attempt}" for past in reversed(state.run.status.attempts)]
+    found = (state.record.placement(key) for key in (state.reservation_key, *earlier))
+    return next(((repo, account) for repo, account in found if repo and account), ("", ""))
+
+
+def hub_organisation(state: State) -> str:
+    """The installation's organisation; of a submitted run whose record was lost, the one that its dataset is in."""
+    status = state.run.status
+    if status.dataset is not None and (status.job is not None or status.attempts):
+        return status.dataset.repo.partition("/")[0] or state.settings.hub_org
+    return state.settings.hub_org
+
+
 def output_repository(state: State) -> str:
     """The model repository on the Hub."""
-    return model_repository(
-        org=state.settings.hub_org, agent=agent_name(state), created=state.require_created_at(), uid=state.uid
+    repo, _ = recorded_placement(state)
+    return repo or model_repository(
+        org=hub_organisation(state),
+        agent=agent_name(state),
+        created=state.require_created_at(),
+        uid=state.uid,
     )
 
 
 def billed_namespace(state: State) -> str:
     """The account that the job runs in."""
-    return account_of(state.run, hub_org=state.settings.hub_org)
+    _, account = recorded_placement(state)
+    return account or account_of(state.run, hub_org=hub_organisation(state))
 
 
 def current_prompt_digest(state: State) -> str:

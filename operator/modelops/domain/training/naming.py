@@ -29,8 +29,13 @@ def cluster_job_name(label: str) -> str:
 
 
 def attempt_label(*, installation: str, uid: str, attempt: int) -> str:
-    """The value of a job's label `modelops-attempt`; an installation adopts only its own."""
+    """The value of a job's label `modelops-attempt`; the runs that it knows tell which are its own."""
     return f"{installation}-{uid}-{attempt}"
+
+
+def installation_of(label: str) -> str:
+    """The installation that submitted the job with this label."""
+    return label.partition("-")[0]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ REUSES_HARDWARE: Final = frozenset(
     {
         TrainingReason.JobLost,
         TrainingReason.HubUnavailable,
+        TrainingReason.HubRefused,
         TrainingReason.TimedOut,
         TrainingReason.TooSlow,
         TrainingReason.Suspended,
@@ -96,9 +97,15 @@ def eligible_flavors(state: State, flavors: tuple[Flavor, ...]) -> tuple[Flavor,
     """The offered flavors among which the operator may choose for the next attempt.
 
     Flavors are left out if a batch of 1 did not fit a device with as much memory. Flavors for which an earlier attempt
-    waited in vain are left out unless no others remain.
+    waited in vain are left out unless no others remain. So are machines with no more memory than one on which the job
+    was killed without a word.
     """
     past = state.run.status.attempts
+    killed = {p.flavor for p in past if p.reason == TrainingReason.JobKilled.value}
+    most = max((flavor.machine_gigabytes for flavor in flavors if flavor.name in killed), default=0.0)
+    flavors = tuple(
+        flavor for flavor in flavors if flavor.name not in killed and not 0 < flavor.machine_gigabytes <= most
+    )
     full = (p for p in past if p.reason == TrainingReason.OutOfMemory.value and p.batch_size <= 1)
     largest_failed = max((device_gigabytes(p.flavor) for p in full), default=-1)
     large = tuple(flavor for flavor in flavors if device_gigabytes(flavor.name) > largest_failed)

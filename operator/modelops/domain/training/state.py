@@ -12,6 +12,7 @@ from modelops.api.v1alpha1.trainingrun import Estimate, JobStatus, PreparedDatas
 from modelops.domain.established import require_established
 from modelops.domain.facts import UNSEEN, Outage, Unseen
 from modelops.domain.job_report import JobReport
+from modelops.domain.reasons import TrainingReason
 from modelops.domain.record import Record
 from modelops.domain.training.preparation.tokenizer import TokenizerFiles
 from modelops.ports import AttemptClaim, Flavor, Job, ModelInfo, ProgramState
@@ -122,6 +123,15 @@ class State:
     def attempt_must_end(self) -> bool:
         """Whether the current attempt must end: together with the run, or so that another attempt can follow."""
         return self.stop_is_requested or bool(self.run.status.ending)
+
+    @property
+    def operator_ended_attempt(self) -> bool:
+        """Whether the operator stops the attempt's job, so that the cause of the job's end is known without its report.
+
+        A refused second submission says nothing about the job of the first.
+        """
+        ending = self.run.status.ending
+        return self.stop_is_requested or ending not in ("", TrainingReason.SubmissionRefused.value)
 
     def require_record(self) -> Record:
         """The record, which `prerequisites.agent_model_is_missing` waits for."""

@@ -194,7 +194,6 @@ class JobService:
         return {
             "MODELOPS_SANDBOX": "1",
             "HF_ENDPOINT": self._state.urls["hub"],
-            "HF_HUB_DISABLE_XET": "1",
             "HF_HUB_DISABLE_TELEMETRY": "1",
             "HF_HUB_DISABLE_PROGRESS_BARS": "1",
             "NO_PROXY": "127.0.0.1,localhost",

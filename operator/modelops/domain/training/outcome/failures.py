@@ -9,6 +9,7 @@ from modelops.domain.job_report import FAILURES, JobReport
 from modelops.domain.reasons import TrainingReason
 from modelops.domain.training.outcome.ending import ending_reason
 from modelops.domain.training.outcome.remedies import OUT_OF_MEMORY
+from modelops.domain.training.outcome.settlement import billed_seconds
 from modelops.domain.training.state import State
 from modelops.ports import Job
 
@@ -26,6 +27,14 @@ _BROKEN_HARDWARE: Final = re.compile(
     r"uncorrectable ecc|\bnccl\b|unspecified launch failure|fell off the bus", re.IGNORECASE
 )
 """What PyTorch says if a device or a link is broken."""
+KILLED: Final = 137
+"""Exit code of a process that SIGKILL ended: 128 + 9."""
+WORDS_WITHOUT_A_CAUSE: Final = frozenset(
+    f"job container process failed exited terminated ended error with exit status code {KILLED}".split()
+)
+TIMED_OUT: Final = re.compile(r"\btime(?:d[ -]?|-)?out\b|\btime limit\b", re.IGNORECASE)
+TIMEOUT_EDGE_SECONDS: Final = 60
+"""How far below its timeout the billed seconds of a job may be that reached it; at most a tenth of the timeout."""
 
 
 def classify_end(state: State, job: Job | None, report: JobReport | None) -> tuple[TrainingReason, str]:
@@ -58,7 +67,7 @@ def classify_job(
     effective_report = report if report is not None and report.failure else report_from_exit_code(job)
     if effective_report is not None:
         return classify_report(job, effective_report, log=log)
-    if timeout_seconds and job.running_seconds >= timeout_seconds:
+    if reached_timeout(job, timeout_seconds):
         return TrainingReason.TimedOut, (
             f"job {job.id} reached its timeout of {timeout_seconds} s, the high end of the estimate"
         )
@@ -70,10 +79,33 @@ def classify_job(
         )
     if OUT_OF_MEMORY.search(job.message):
         return TrainingReason.OutOfMemory, f"job {job.id} ran out of memory{words}"
+    if was_killed_without_a_word(job):
+        return TrainingReason.JobKilled, (
+            f"job {job.id} was killed with exit code {KILLED}, and neither its report nor the service says why; "
+            "usually the memory of the machine (not of the GPU) was exhausted"
+        )
     return (
         TrainingReason.JobLost,
         f"job {job.id} ended as {job.stage} without a report{words}; its log: {log}",
     )
+
+
+def reached_timeout(job: Job, timeout_seconds: int) -> bool:
+    """Whether the service ended the job because of its timeout: it says so, or the job ran for as long.
+
+    The service stops such a job as ERROR or as CANCELED, and its clock is not the one that counts the seconds.
+    """
+    if not timeout_seconds or job.stage == "COMPLETED":
+        return False
+    edge = min(TIMEOUT_EDGE_SECONDS, timeout_seconds // 10)
+    return billed_seconds(job) >= timeout_seconds - edge or bool(TIMED_OUT.search(job.message))
+
+
+def was_killed_without_a_word(job: Job) -> bool:
+    """Whether all that is known is the exit code of SIGKILL. Any other word (`node lost`, `Evicted`) is a cause."""
+    if job.exit_code != KILLED:
+        return False
+    return set(re.findall(r"[a-z0-9]+", job.message.lower())) <= WORDS_WITHOUT_A_CAUSE
 
 
 def log_location(job: Job, url: str) -> str:
@@ -104,6 +136,8 @@ def classify_report(job: Job, report: JobReport, *, log: str) -> tuple[TrainingR
             return TrainingReason.TooSlow, f"job {job.id} would not have finished in time{words}"
     if report.error.startswith("HubSilent"):
         return TrainingReason.HubUnavailable, f"job {job.id} got no answer from the Hub{words}"
+    if report.error.startswith("HubRefused"):
+        return TrainingReason.HubRefused, f"job {job.id} was refused by the Hub{words}"
     if _BROKEN_HARDWARE.search(report.error):
         return TrainingReason.JobLost, f"job {job.id} failed on broken hardware{words}; its log: {log}"
     return TrainingReason.JobFailed, f"job {job.id} ended as {job.stage}{words}; its log: {log}"

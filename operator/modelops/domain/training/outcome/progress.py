@@ -38,11 +38,14 @@ def report_progress(state: State, job: Job) -> TrainingPlan:
     if state.report is UNSEEN:
         return Plan(needs=TrainingFact.REPORT)
     report = state.report if isinstance(state.report, JobReport) else None
+    reason, message = TrainingReason.JobRunning, f"job {job.id} trains"
+    if report is not None and report.warning:
+        reason, message = TrainingReason.HubRefused, f"job {job.id} goes on, but {report.warning}"
     return wait_in_phase(
         state,
         TrainingPhase.RUNNING,
-        TrainingReason.JobRunning,
-        f"job {job.id} trains",
+        reason,
+        message,
         after=after,
         job=recorded.model_copy(update={"stage": job.stage, "url": recorded.url or job.url}),
         progress=newest_progress(state, report, job),

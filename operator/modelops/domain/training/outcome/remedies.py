@@ -20,6 +20,16 @@ def remedy_for(state: State, reason: TrainingReason) -> str:
     hardware = hardware_field(state.run)
     if reason is TrainingReason.OutOfMemory:
         return f"; {memory_remedy(state, hardware)} in a new run"
+    if reason is TrainingReason.HubRefused:
+        return (
+            "; check that the token of spec.secretRefs.huggingFace is valid and may write to the organisation, and "
+            "that private storage is left, then create a new run"
+        )
+    if reason is TrainingReason.JobKilled:
+        cluster = cluster_hardware(state.run)
+        if cluster is not None:
+            return f"; raise {cluster.field.rpartition('.')[0]}.memory in a new run"
+        return f"; choose a {hardware} whose machine has more memory, or auto, in a new run"
     if reason in (TrainingReason.TimedOut, TrainingReason.TooSlow):
         return (
             f"; choose a faster {hardware}, fewer spec.config.numEpochs, or a higher spec.maxUSD in a new run"

@@ -39,13 +39,16 @@ MAX_MESSAGE_LENGTH: Final = 400
 RETRIED_AT_ONCE: Final = frozenset(
     {
         TrainingReason.OutOfMemory,
+        TrainingReason.JobKilled,
         TrainingReason.TimedOut,
         TrainingReason.TooSlow,
         TrainingReason.StuckInScheduling,
     }
 )
 """The next attempt differs, in hardware, batch size or timeout, so it starts without a pause."""
-RETRIED_AFTER_BACKOFF: Final = frozenset({TrainingReason.JobLost, TrainingReason.HubUnavailable})
+RETRIED_AFTER_BACKOFF: Final = frozenset(
+    {TrainingReason.JobLost, TrainingReason.HubUnavailable, TrainingReason.HubRefused}
+)
 """The next attempt is the same one again, after a pause in which the service may recover."""
 MAX_BACKOFF_SECONDS: Final = 600.0
 
@@ -73,6 +76,10 @@ def reason_against_retry(state: State, reason: TrainingReason) -> str | None:
         return f"; no further attempt: spec.backoffLimit is {limit}" if limit else ""
     if reason is TrainingReason.TimedOut and not checkpoint_is_kept(state):
         return "; no further attempt: without a checkpoint it would time out again"
+    if reason is TrainingReason.HubRefused and not checkpoint_is_kept(state):
+        return "; no further attempt: there is no checkpoint from which only the rest would be paid for"
+    if reason is TrainingReason.JobKilled and not flavor_is_auto(state):
+        return "; no further attempt: the run names its hardware"
     if (
         reason is TrainingReason.OutOfMemory
         and halved_batch_sizes(state) is None
@@ -93,8 +100,10 @@ def retries(state: State) -> int:
 
 
 def checkpoint_is_kept(state: State) -> bool:
-    """Whether the attempt reached its first checkpoint."""
-    status = state.run.status
+    """Whether the attempt has a checkpoint: by its last report; without one, by the progress that was seen."""
+    status, report = state.run.status, state.report
+    if isinstance(report, JobReport) and report.checkpoint is not None:
+        return report.checkpoint > 0
     if status.dataset is None or status.estimate is None or status.progress is None:
         return False
     steps = checkpoint_steps(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.money import micro
 from modelops.domain.record import Record, Settlement
+from modelops.domain.training.effective_spec import billed_namespace, output_repository
 from modelops.domain.training.pricing.estimate import billed_micro_usd
 from modelops.domain.training.pricing.measured_speed import with_measured_speed
 from modelops.domain.training.state import State
@@ -28,6 +29,8 @@ def settle_attempt(state: State, record: Record) -> Record:
         month=reservation.month if reservation else f"{state.now:%Y-%m}",
         jobs=tuple(sorted({*jobs, *recorded_job_ids(state)})),
         version=reservation.version if reservation else "",
+        repo=output_repository(state),
+        account=billed_namespace(state),
     )
     return with_measured_speed(state, record).with_(
         reservations={k: v for k, v in record.reservations.items() if k != state.reservation_key},

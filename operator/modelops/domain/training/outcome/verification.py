@@ -37,6 +37,11 @@ def verify_or_retry(state: State) -> TrainingPlan:
         return verify_model(state, job)
     if state.report is UNSEEN:
         return Plan(needs=TrainingFact.REPORT)
+    if isinstance(state.report, Outage) and job is not None and not state.operator_ended_attempt:
+        # What the job says of its end decides whether another attempt is paid for. The poller bounds the wait.
+        return wait_for_answer(
+            state, state.report, f"job {recorded.id} ended as {job.stage}; its log is read"
+        )
     reason, message = classify_end(state, job, state.report if isinstance(state.report, JobReport) else None)
     if claimed_by_recorded_job and reason not in UNPUBLISHED_ENDS:
         for fact, need in ((state.result, TrainingFact.RESULT), (state.lineage, TrainingFact.LINEAGE)):

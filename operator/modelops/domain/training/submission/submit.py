@@ -19,7 +19,7 @@ from modelops.domain.training.effective_spec import (
     version_inputs,
 )
 from modelops.domain.training.naming import attempt_label
-from modelops.domain.training.next_attempt import attempt_values, next_batch_sizes
+from modelops.domain.training.next_attempt import attempt_values, next_batch_sizes, previous_attempt
 from modelops.domain.training.outcome.conclude import conclude
 from modelops.domain.training.preparation.recipe import recipe_of_values
 from modelops.domain.training.pricing.spending import budget_shortage, unreserved_micro_usd
@@ -96,6 +96,7 @@ def reserve_attempt(state: State, high: int) -> tuple[Reservation, tuple[WriteRe
         reserved_at=state.now.isoformat(timespec="seconds"),
         repo=output_repository(state),
         account=billed_namespace(state),
+        label=attempt_label(installation=state.settings.installation, uid=state.uid, attempt=state.attempt),
     )
     covered = record.with_(
         reservations={**record.reservations, state.reservation_key: reservation},
@@ -169,6 +170,11 @@ def resolve_submission(state: State) -> TrainingPlan | None:
         return None
     if submission is not None and submission.job is not None:
         return record_submitted_job(state, job, job_id=submission.job.id, url=submission.job.url)
+    if submission is not None and submission.refused and waits_for_permission(state):
+        message = f"the Hub still refuses, so attempt {job.attempt} is not submitted: {submission.refused}"
+        after = UNAVAILABLE_SECONDS
+        plan = wait_in_phase(state, TrainingPhase.SUBMITTING, TrainingReason.HubRefused, message, after=after)
+        return Plan(steps=(*plan.steps, ForgetSubmission(after=after)), requeue_after=after)
     if submission is not None and submission.refused:
         message = f"the service refused the job: {submission.refused}"
         status = with_phase(
@@ -188,6 +194,12 @@ def resolve_submission(state: State) -> TrainingPlan | None:
         forget = ForgetSubmission(after=after)
         return Plan(steps=(*plan.steps, forget), requeue_after=after)
     return adopt_or_resubmit(state, job)
+
+
+def waits_for_permission(state: State) -> bool:
+    """Whether the Hub refused the model of the attempt before: a person has until the deadline to change that."""
+    previous = previous_attempt(state)
+    return previous is not None and previous.reason == TrainingReason.HubRefused.value
 
 
 def adopt_or_resubmit(state: State, job: JobStatus) -> TrainingPlan:
