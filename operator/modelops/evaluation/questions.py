@@ -9,11 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from modelops.api.v1alpha1.rollout import ScorerType
 from modelops.datasets.download import Example, LoadedDataset, load_dataset
 from modelops.datasets.files import GROUPS, NEAR
 from modelops.datasets.near import NearIndex
 from modelops.datasets.normalised_inputs import normalise_inputs
 from modelops.domain import prompt as prompts
+from modelops.domain.answer_json import UnreadableJsonError, read_json
 from modelops.domain.prompt import Message
 from modelops.evaluation.request import Request
 from modelops.grammar import counted, verb
@@ -153,6 +155,8 @@ def _question(example: Example, *, request: Request) -> Question:
         messages = prompts.render(request.prompt, example.inputs)
         text = prompts.target(request.prompt, example.inputs, example.outputs)
         target = prompts.parse(request.prompt, text)
+        if request.scorer.type is ScorerType.JSON:
+            read_json(target)
     except prompts.PromptError as error:
         raise ProgramFailure(
             "PromptRenderFailed", f"example {example.id} does not fit the AgentModel's spec.{error}"
@@ -161,6 +165,12 @@ def _question(example: Example, *, request: Request) -> Question:
         raise ProgramFailure(
             "DatasetShapeInvalid",
             f"the target of example {example.id} does not fit spec.prompt.parse: {error}. Correct it",
+        ) from error
+    except UnreadableJsonError as error:
+        raise ProgramFailure(
+            "DatasetShapeInvalid",
+            f"the target of example {example.id} is {error}, and spec.evaluation.scorer is json. Correct the target, "
+            "or use another scorer",
         ) from error
     return Question(example=example.id, inputs=example.inputs, messages=tuple(messages), target=target)
 
