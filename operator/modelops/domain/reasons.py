@@ -339,7 +339,7 @@ class RolloutReason(Reason):
     )
     CanaryUnreachable = (
         "CanaryUnreachable",
-        "Not every agent process reaches the canary with its own credentials.",
+        "Not every agent process reaches the canary with its own credentials. Above weight 0 the rollout is aborted.",
     )
     Advancing = (
         "Advancing",

@@ -35,6 +35,8 @@ class AgentReports:
     """Processes that reported the requested generation within 15 s."""
     canary_reachable: int
     """Processes that can reach the canary."""
+    canary_unreachable: int = 0
+    """Processes that reported within 15 s, under the requested salt, that they cannot reach the canary."""
     canary_errors: tuple[str, ...] = ()
     stable: TrackCounters = field(default_factory=TrackCounters)
     canary: TrackCounters = field(default_factory=TrackCounters)

@@ -107,12 +107,22 @@ class ReportStore:
         ]
         synced = [entry for entry in heard if _in_sync(entry, generation=generation, now=now)]
         reaching = [entry for entry in synced if entry.report.canary_reachable is True]
+        failing = [
+            entry
+            for entry in heard
+            if entry.report.canary_reachable is False
+            and entry.report.salt == salt
+            and now - entry.arrived <= IN_SYNC_SECONDS
+        ]
         stable, canary = self._tracks(namespace, agent, salt, pods=pods)
         return AgentReports(
             expected=len({entry.report.process for entry in heard} if pods is None else set(pods)),
             heard=_count_units(heard, pods, of=heard),
             in_sync=_count_units(synced, pods, of=heard),
             canary_reachable=_count_units(reaching, pods, of=heard),
+            canary_unreachable=len(
+                {entry.report.process if pods is None else entry.report.pod for entry in failing}
+            ),
             canary_errors=_canary_errors(heard),
             stable=stable,
             canary=canary,
