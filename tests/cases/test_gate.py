@@ -1,5 +1,7 @@
 """Evaluations with ordinary inputs that once had the wrong outcome."""
 
+from dataclasses import replace
+
 import pytest
 from tests.unit.evaluation.asked import QUESTIONS, answer, request
 
@@ -51,9 +53,7 @@ def test_one_answer_that_cannot_be_read_is_one_failed_answer(text: str, parse: d
     asked = request(
         prompt={**request().prompt.wire(), "parse": parse}, scorer={"type": "json", "threshold": "1"}
     )
-    questions = [
-        QUESTIONS[0].__class__(example=str(n), inputs={}, messages=(), target="[1]") for n in range(100)
-    ]
+    questions = [replace(QUESTIONS[0], example=str(n), target="[1]") for n in range(100)]
     answers = [
         answer(arm, n, text if (arm, n) == ("candidate", 7) else "[1]") for n in range(100) for arm in ARMS
     ]
@@ -63,3 +63,11 @@ def test_one_answer_that_cannot_be_read_is_one_failed_answer(text: str, parse: d
 
 def test_json_true_is_not_the_number_1() -> None:
     assert score(ScorerType.JSON, answer='{"ok": 1}', target='{"ok": true}') == 0.0
+
+
+def test_pattern_that_takes_exponential_time_on_a_cut_off_answer_fails_that_answer() -> None:
+    pattern = {"type": "regex", "pattern": "^(?:[a-z]+)+;$"}
+    asked = request(prompt={**request().prompt.wire(), "parse": pattern})
+    questions = [replace(QUESTIONS[0], target="ok;")]
+    answers = [answer("candidate", 0, "a" * 40)]
+    assert score_answers(asked, questions, answers) == {("candidate", "0", 0): None}

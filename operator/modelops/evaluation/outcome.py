@@ -19,9 +19,16 @@ from modelops.evaluation.journal import Answer
 from modelops.evaluation.latency import Ratio, percentile_ms, quantile_ratio
 from modelops.evaluation.questions import Question
 from modelops.evaluation.request import ARMS, ArmName, Request
+from modelops.evaluation.time_limit import TooSlow, processor_time_limit
+from modelops.workdir import ProgramFailure
 
 Scores = Mapping[tuple[ArmName, str, int], float | None]
 """The score of each answer by its call, from 0 to 1; None for a failed call, and for an answer that cannot be read."""
+
+READ_SECONDS = 1.0
+"""Processor seconds in which one answer must be read and scored."""
+MOST_SLOW = 20
+"""Answers that may take longer before the evaluation is refused. So the whole scoring is bounded as well."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,19 +68,37 @@ class Outcome:
 
 
 def score_answers(request: Request, questions: Sequence[Question], answers: Sequence[Answer]) -> Scores:
-    """The scores of all answers."""
+    """The scores of all answers. An answer that takes too long to read has none.
+
+    Raises ProgramFailure PromptRenderFailed where `MOST_SLOW` answers take too long: then the expression is wrong.
+    """
     targets = {question.example: question.target for question in questions}
-    return {answer.key: _score(request, answer.text, target=targets[answer.example]) for answer in answers}
+    scores: dict[tuple[ArmName, str, int], float | None] = {}
+    slow = 0
+    for answer in answers:
+        try:
+            scores[answer.key] = _score(request, answer.text, target=targets[answer.example])
+        except TooSlow as error:
+            scores[answer.key] = None
+            slow += 1
+            if slow == MOST_SLOW:
+                raise ProgramFailure(
+                    "PromptRenderFailed",
+                    f"the AgentModel's spec.prompt.parse takes {error} to read each of {slow} answers; simplify the "
+                    "pattern, so that no group that repeats is repeated",
+                ) from error
+    return scores
 
 
 def _score(request: Request, text: str | None, *, target: str) -> float | None:
     if text is None:
         return None
     try:
-        parsed = prompts.parse(request.prompt, text)
-        if request.scorer.type is ScorerType.JSON:
-            read_json(parsed)
-        return score(request.scorer.type, answer=parsed, target=target)
+        with processor_time_limit(READ_SECONDS):
+            parsed = prompts.parse(request.prompt, text)
+            if request.scorer.type is ScorerType.JSON:
+                read_json(parsed)
+            return score(request.scorer.type, answer=parsed, target=target)
     except (prompts.AnswerError, UnreadableJsonError):
         return None
 

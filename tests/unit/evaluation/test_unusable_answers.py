@@ -1,5 +1,6 @@
 """Whatever a model answers, the evaluation ends with a verdict; what is no answer is no success."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -91,9 +92,7 @@ def test_rare_successes_of_the_baseline_let_only_a_better_candidate_pass(
 ) -> None:
     asked = request()
     right = {"baseline": right_of_baseline, "candidate": right_of_candidate}
-    questions = [
-        QUESTIONS[0].__class__(example=str(n), inputs={}, messages=(), target="yes") for n in range(1000)
-    ]
+    questions = [replace(QUESTIONS[0], example=str(n), target="yes") for n in range(1000)]
     answers = [answer(arm, n, "<yes>" if n < right[arm] else "<no>") for n in range(1000) for arm in ARMS]
     found = compare_arms(asked, questions, answers, score_answers(asked, questions, answers))
     assert found.verdict == verdict
