@@ -27,6 +27,27 @@ def test_canary_that_agents_cannot_reach_after_10000_good_requests_is_back_on_st
     assert driver.state.block.weight == 0
 
 
+def test_configmap_that_became_immutable_at_a_weight_is_said_at_once_by_a_condition_with_the_remedy() -> None:
+    driver = RolloutDriver(rollout_state()).run_until(is_watching)
+    immutable = "ConfigMap agents is immutable: delete it and create it again without `immutable: true`"
+    driver.state = replace(driver.state, file=None, file_problem=immutable)
+    driver.edit_spec(abort=True)
+    driver.step()
+    conditions = {c.type: c for c in driver.state.rollout.status.conditions}
+    told = conditions["RoutingPropagated"]
+    assert (told.status, told.reason) == ("False", "ConfigNotUsable")
+    assert "create it again without `immutable: true`" in told.message
+
+
+def test_rollout_of_an_agentmodel_that_does_not_own_its_agent_moves_no_traffic() -> None:
+    driver = RolloutDriver(rollout_state(older_owner="docs-first"))
+    for _ in range(5):
+        driver.step()
+        driver.pass_time(30)
+    assert (driver.phase, driver.reason) == ("Pending", "TargetConflict")
+    assert driver.written == ["status TargetConflict"]
+
+
 @pytest.mark.parametrize("key", [0, "0", UUID(int=1)])
 def test_session_with_a_key_of_any_type_stays_on_its_model(key: object, tmp_path: Path) -> None:
     file = tmp_path / "agents.yaml"

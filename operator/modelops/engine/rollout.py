@@ -135,6 +135,8 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
             file=file,
             file_problem=file_problem,
             file_missing=file_item is None,
+            mount_problem=self._reader.mount_problem(namespace, agent, where[0]) if where else "",
+            older_owner=self._reader.older_owner(agent),
             secret_problem=problem,
             rebase=memory.rebase,
         )

@@ -178,6 +178,8 @@ def first_problem(state: State) -> tuple[AgentModelReason, str] | None:
         return AgentModelReason.RecordNotReadable, state.record_problem
     if state.file is None:
         return AgentModelReason.ConfigNotUsable, state.file_problem
+    if state.mount_problem:
+        return AgentModelReason.ConfigNotUsable, state.mount_problem
     if state.secret_problem:
         return AgentModelReason.SecretNotUsable, state.secret_problem
     if isinstance(state.endpoints, Outage):
