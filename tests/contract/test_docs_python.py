@@ -23,18 +23,26 @@ def test_the_example_of_the_page_gets_an_answer(
     )
     monkeypatch.setenv("MODELOPS_AGENTS_FILE", str(file))
     monkeypatch.setenv("OPENROUTER_API_KEY", sandbox.openrouter_key)
-    (block,) = [block for block in blocks(page) if block.test == "python"]
     given: dict[str, object] = {"chat": _chat, "thread_id": "thread-1", "os": __import__("os")}
 
-    exec(compile(block.text, str(page), "exec"), given)
+    for block in blocks(page):
+        if block.test == "python":
+            exec(compile(block.text, str(page), "exec"), given)
 
-    answer = given.get("answer")
-    if callable(answer):
-        assert answer("thread-1", MESSAGES) == "Read lines."
-    calls = sandbox.requests(service="openrouter", method="POST", path_regex="/chat/completions$")
-    assert [call["status"] for call in calls] == [200]
     router = given["router"]
     assert isinstance(router, Router)
+    expected = 1
+    answer, stream_answer = given.get("answer"), given.get("stream_answer")
+    if callable(answer):
+        assert answer("thread-1", MESSAGES) == "Read lines."
+    if callable(stream_answer):
+        assert "".join(stream_answer("thread-1", MESSAGES)) == "Read lines."
+        expected = 2
+    counted = router._counters.as_report()["tracks"]["stable"]
+    assert (counted["requests"], counted["errors"]) == (expected, 0)
+    assert counted["tokens"] > 0
+    calls = sandbox.requests(service="openrouter", method="POST", path_regex="/chat/completions$")
+    assert [call["status"] for call in calls] == [200] * expected
     router.close()
 
 

@@ -233,6 +233,17 @@ def test_failed_calls_count_as_failures(
     assert failed in result["explain"]
 
 
+def test_candidate_that_answers_no_call_is_refused_where_the_baseline_succeeds_on_nothing(
+    sandbox: SandboxInfo, program_input: ProgramInput, tmp_path: Path
+) -> None:
+    endpoint = program_input["arms"]["candidate"]["base_url"].split("/e/")[1].split("/")[0]
+    sandbox.fault("models", "status", status=500, path_regex=f"/e/{endpoint}/", times=None)
+    program_input["scorer"] = {"type": "exact", "threshold": "1"}
+    result = run_program(sandbox, MODULE, tmp_path / "p", program_input)
+    assert (result["reason"], result["transient"]) == ("CandidateUnavailable", False), result
+    assert "does not answer" in result["message"]
+
+
 def test_failing_baseline_is_transient_and_only_its_calls_are_repeated(
     sandbox: SandboxInfo, program_input: ProgramInput, tmp_path: Path
 ) -> None:

@@ -21,6 +21,7 @@ import rfc8785
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from modelops.api.v1alpha1.agentmodel import PromptContract
+from modelops.domain.answer_json import UnreadableJsonError, read_json
 
 Message = dict[str, Any]
 """One chat message as JSON: `role`, `content`, and further keys of the example such as `tool_calls`."""
@@ -203,7 +204,10 @@ def _pattern(pattern: str | None) -> re.Pattern[str]:
 def _canonical_json(text: str) -> str:
     fenced = _FENCE.match(text)
     try:
-        value = json.loads(fenced.group(1) if fenced else text)
-    except json.JSONDecodeError as error:
-        raise AnswerError(f"the answer is not JSON: {error.msg} at character {error.pos}") from error
-    return json.dumps(value, sort_keys=True, ensure_ascii=False)
+        value = read_json(fenced.group(1) if fenced else text)
+    except UnreadableJsonError as error:
+        raise AnswerError(f"the answer is {error}") from error
+    try:
+        return json.dumps(value, sort_keys=True, ensure_ascii=False)
+    except RecursionError as error:
+        raise AnswerError("the answer is JSON that is nested too deeply") from error

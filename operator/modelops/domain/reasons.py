@@ -278,6 +278,10 @@ class RolloutReason(Reason):
         "CandidateNotFound",
         "The candidate does not exist: its run failed, or the version or the model is not there.",
     )
+    TargetConflict = (
+        "TargetConflict",
+        "An older AgentModel owns this agent in this ConfigMap. The rollout waits until one of the two is deleted.",
+    )
     AnotherRolloutActive = (
         "AnotherRolloutActive",
         "Another rollout holds the agent's lock. This one waits for its end.",
@@ -370,7 +374,7 @@ class RolloutReason(Reason):
     )
     CanaryUnreachable = (
         "CanaryUnreachable",
-        "Not every agent process reaches the canary with its own credentials.",
+        "Not every agent process reaches the canary with its own credentials. Above weight 0 the rollout is aborted.",
     )
     Advancing = (
         "Advancing",

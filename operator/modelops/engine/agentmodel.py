@@ -98,10 +98,11 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
             agent_model=agent,
             record=record,
             record_problem=record_problem,
-            older=self._older_owner(agent),
+            older=self._reader.older_owner(agent),
             file=file,
             file_problem=file_problem,
             file_missing=file_item is None,
+            mount_problem=self._reader.mount_problem(namespace, agent, reference.name),
             secret_problem=secret_problem,
             can_clean_up=bool(credentials.hugging_face),
             rollouts=self._reader.rollouts_of(namespace, name),
@@ -137,23 +138,6 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
     def _after_plan(self, context: ReconcileContext[State], plan: AgentModelPlan, done: Executed) -> None:
         if done.wrote and any(isinstance(step, WriteStatus) for step in plan.steps):
             self._memory(context.state.agent_model).shown_at = self._clock.monotonic()
-
-    def _older_owner(self, agent: AgentModel) -> str:
-        """Name of an older AgentModel over the same agent in the same ConfigMap; empty: there is none."""
-
-        def age(of: AgentModel) -> tuple[str, str]:
-            return str(of.metadata.creation_timestamp), of.metadata.uid
-
-        def target(of: AgentModel) -> tuple[str, str]:
-            return of.spec.agent, of.spec.config.config_map_ref.name
-
-        for item in self._reader.cache.list(AGENT_MODELS, namespace=agent.metadata.namespace):
-            other = self._reader.parsed(AgentModel, item)
-            if other is None or other.metadata.uid == agent.metadata.uid or target(other) != target(agent):
-                continue
-            if age(other) < age(agent):
-                return other.metadata.name
-        return ""
 
     async def _fetch(self, fact: AgentModelFact, state: State, context: ReconcileContext[State]) -> Any:
         match fact:

@@ -22,7 +22,14 @@ from modelops.engine.latest_version import LatestVersion
 from modelops.engine.resources import AGENT_MODELS, PODS, ROLLOUTS, TRAINING_RUNS
 from modelops.ports import Clock, Json, Kube, Resource
 
-_parse_file = lru_cache(maxsize=256)(agentsfile.parse)
+
+@lru_cache(maxsize=256)
+def _parse_file(text: str, agent: str) -> agentsfile.AgentEntry | agentsfile.AgentsFileError:
+    """The entry, or what is wrong: reading a large file takes seconds where it is wrong, too."""
+    try:
+        return agentsfile.parse(text, agent)
+    except agentsfile.AgentsFileError as error:
+        return error
 
 
 class ClusterReader:
@@ -143,14 +150,20 @@ class ClusterReader:
                     f"add it to let the operator write the file"
                 ),
             )
+        if item.get("immutable"):
+            return (
+                item,
+                None,
+                f"ConfigMap {config_map} (spec.config.configMapRef) is immutable, so the operator cannot write the "
+                "file: delete it and create it again without `immutable: true`",
+            )
         text = (item.get("data") or {}).get(key)
         if text is None:
             binary = item.get("binaryData")
             return item, None, missing_key_problem(config_map, key, data=item.get("data"), binary=binary)
-        try:
-            entry = _parse_file(text, agent)
-        except agentsfile.AgentsFileError as error:
-            return item, None, f"ConfigMap {config_map}, key {key} (spec.config.configMapRef): {error}"
+        entry = _parse_file(text, agent)
+        if isinstance(entry, agentsfile.AgentsFileError):
+            return item, None, f"ConfigMap {config_map}, key {key} (spec.config.configMapRef): {entry}"
         version = item["metadata"]["resourceVersion"]
         return item, File(resource_version=version, text=text, entry=entry, live=live), ""
 
@@ -167,6 +180,44 @@ class ClusterReader:
                 for condition in (pod.get("status") or {}).get("conditions") or ()
             )
         )
+
+    def mount_problem(self, namespace: str, agent: AgentModel | None, config_map: str) -> str:
+        """Why Pods of the agent never see a change of the file; empty where none is known to miss it."""
+        selector = agent.spec.config.workload_selector if agent else None
+        if selector is None:
+            return ""
+        pods = sorted(
+            pod["metadata"]["name"]
+            for pod in self.cache.list(PODS, namespace=namespace, labels=selector.match_labels)
+            if config_map in (pod.get("fixedConfigMaps") or ())
+        )
+        if not pods:
+            return ""
+        more = f" and {len(pods) - 1} more" if len(pods) > 1 else ""
+        return (
+            f"Pod {pods[0]}{more} (spec.config.workloadSelector) mounts ConfigMap {config_map} with subPath, so a "
+            "change never reaches it: mount the whole volume without subPath, or let the router watch the ConfigMap by "
+            "the variable MODELOPS_CONFIGMAP"
+        )
+
+    def older_owner(self, agent: AgentModel | None) -> str:
+        """Name of an older AgentModel over the same agent in the same ConfigMap; empty: there is none."""
+        if agent is None:
+            return ""
+
+        def age(of: AgentModel) -> tuple[str, str]:
+            return str(of.metadata.creation_timestamp), of.metadata.uid
+
+        def target(of: AgentModel) -> tuple[str, str]:
+            return of.spec.agent, of.spec.config.config_map_ref.name
+
+        for item in self.cache.list(AGENT_MODELS, namespace=agent.metadata.namespace):
+            other = self.parsed(AgentModel, item)
+            if other is None or other.metadata.uid == agent.metadata.uid or target(other) != target(agent):
+                continue
+            if age(other) < age(agent):
+                return other.metadata.name
+        return ""
 
     def record_reference(self, namespace: str, agent_model: str) -> tuple[str, str, Mapping[str, str]]:
         """Where the record is written."""

@@ -24,7 +24,7 @@ from modelops.domain.rollout.actions import (
     StartProgram,
     StopProgram,
 )
-from modelops.domain.rollout.analysis import Health, analyze
+from modelops.domain.rollout.analysis import Health, judge_canary
 from modelops.domain.rollout.candidate import endpoint_name
 from modelops.domain.rollout.decide import decide
 from modelops.domain.rollout.state import CanaryMeasurements, RolloutSettings, State
@@ -135,6 +135,8 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
             file=file,
             file_problem=file_problem,
             file_missing=file_item is None,
+            mount_problem=self._reader.mount_problem(namespace, agent, where[0]) if where else "",
+            older_owner=self._reader.older_owner(agent),
             secret_problem=problem,
             rebase=memory.rebase,
         )
@@ -413,4 +415,4 @@ def canary_looks_worse(state: State, reports: AgentReports) -> bool:
         > reports.stable.errors * reports.canary.requests
     ):
         return True
-    return analyze(reports.stable, reports.canary, state.rollout.spec.analysis).health is Health.BREACHED
+    return judge_canary(reports, state.rollout.spec.analysis).health is Health.BREACHED

@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from modelops.domain.gates.verdict import Verdict
 from modelops.evaluation.collect_answers import collect_answers
 from modelops.evaluation.experiments import record_experiments
 from modelops.evaluation.journal import Answer, AnswerJournal
@@ -38,7 +39,8 @@ def evaluate(work: WorkDir) -> dict[str, Any]:
     work.progress("judging", done=len(answers), total=len(answers))
     scores = score_answers(request, questions, answers)
     outcome = compare_arms(request, questions, answers, scores)
-    findings += _findings(outcome, answers)
+    require_answers_of_candidate(request, outcome, answers)
+    findings += _findings(request, outcome, answers)
     work.progress("recording", done=len(answers), total=len(answers))
     recorded = record_experiments(request, dataset, questions, answers, scores)
     if "unrecorded" in recorded:
@@ -84,9 +86,30 @@ def _collect_answers(work: WorkDir, request: Request, questions: Sequence[Questi
         ]
 
 
-def _findings(outcome: Outcome, answers: Sequence[Answer]) -> list[str]:
+def require_answers_of_candidate(request: Request, outcome: Outcome, answers: Sequence[Answer]) -> None:
+    """Raises ProgramFailure CandidateUnavailable where the candidate answered no call.
+
+    A candidate that the numbers show to be worse is rejected by them, with the failed calls as a finding.
+    """
+    candidate = outcome.arms["candidate"]
+    if candidate.errors < candidate.calls or outcome.verdict is Verdict.FAIL:
+        return
+    arm = request.arms.candidate
+    first = next(answer.error for answer in answers if answer.arm == "candidate")
+    raise ProgramFailure(
+        "CandidateUnavailable",
+        f"the candidate {arm.version} ({arm.model} at {arm.base_url}) does not answer: all "
+        f"{counted(candidate.calls, 'call')} failed, the first with {first}. Read the log of its endpoint",
+    )
+
+
+def _findings(request: Request, outcome: Outcome, answers: Sequence[Answer]) -> list[str]:
     """Facts that a person should know beside the numbers."""
     findings = []
+    if request.scorer.threshold == 0:
+        findings.append(
+            "spec.evaluation.scorer.threshold is 0, so every answer that can be read counts as a success"
+        )
     if outcome.n < FEW_EXAMPLES:
         findings.append(
             f"{counted(outcome.n, 'example')} can show only large differences; use {FEW_EXAMPLES} or more"

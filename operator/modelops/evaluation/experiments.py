@@ -20,7 +20,7 @@ from modelops.adapters.langsmith.experiments import (
 from modelops.datasets.download import LoadedDataset, connect_langsmith
 from modelops.domain import prompt as prompts
 from modelops.evaluation.journal import Answer
-from modelops.evaluation.outcome import Scores
+from modelops.evaluation.outcome import Scores, is_success
 from modelops.evaluation.questions import Question
 from modelops.evaluation.request import ARMS, ArmName, Request
 
@@ -96,7 +96,7 @@ def _plan(request: Request, dataset: LoadedDataset, arm: ArmName, *, examples: i
     )
 
 
-def _logged(request: Request, question: Question, answer: Answer, score: float) -> LoggedAnswer:
+def _logged(request: Request, question: Question, answer: Answer, score: float | None) -> LoggedAnswer:
     messages: Sequence[Mapping[str, Any]] = question.messages
     return LoggedAnswer(
         example_id=answer.example,
@@ -106,8 +106,8 @@ def _logged(request: Request, question: Question, answer: Answer, score: float) 
         started=answer.started,
         ended=answer.started + answer.latency_ms / 1000,
         scores={
-            "success": float(score >= float(request.scorer.threshold)),
-            request.scorer.type.value: score,
+            "success": float(is_success(request, score)),
+            request.scorer.type.value: score or 0.0,
         },
         error=answer.error,
         model=answer.model,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from statistics import fmean
 
+from modelops.api.v1alpha1.rollout import Goal, ScorerType
 from modelops.domain import prompt as prompts
+from modelops.domain.answer_json import UnreadableJsonError, read_json
 from modelops.domain.gates import cost, paired_mean, tango
 from modelops.domain.gates.scoring import score
 from modelops.domain.gates.tango import Interval, Pairs
@@ -16,8 +19,16 @@ from modelops.evaluation.journal import Answer
 from modelops.evaluation.latency import Ratio, percentile_ms, quantile_ratio
 from modelops.evaluation.questions import Question
 from modelops.evaluation.request import ARMS, ArmName, Request
+from modelops.evaluation.time_limit import TooSlow, processor_time_limit
+from modelops.workdir import ProgramFailure
 
-Scores = Mapping[tuple[ArmName, str, int], float]
+Scores = Mapping[tuple[ArmName, str, int], float | None]
+"""The score of each answer by its call, from 0 to 1; None for a failed call, and for an answer that cannot be read."""
+
+READ_SECONDS = 1.0
+"""Processor seconds in which one answer must be read and scored."""
+MOST_SLOW = 20
+"""Answers that may take longer before the evaluation is refused. So the whole scoring is bounded as well."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +52,8 @@ class Outcome:
     """The comparison over `n` examples. `difference` is candidate minus baseline, from -1 to 1.
 
     `pairs` is None where examples were asked repeatedly. Latencies are None where no example has answers of both arms.
+    `insensitive`: the baseline succeeds so rarely that a candidate without any success would pass as well, so only a
+    candidate that is better passes.
     """
 
     n: int
@@ -49,37 +62,61 @@ class Outcome:
     interval: Interval
     verdict: Verdict
     pairs: Pairs | None
+    insensitive: bool
     latency_p50: Ratio | None
     latency_p95: Ratio | None
 
 
-def score_answers(
-    request: Request, questions: Sequence[Question], answers: Sequence[Answer]
-) -> dict[tuple[ArmName, str, int], float]:
-    """The score of each answer by its call; 0 for a failed call, or an answer that cannot be parsed."""
+def score_answers(request: Request, questions: Sequence[Question], answers: Sequence[Answer]) -> Scores:
+    """The scores of all answers. An answer that takes too long to read has none.
+
+    Raises ProgramFailure PromptRenderFailed where `MOST_SLOW` answers take too long: then the expression is wrong.
+    """
     targets = {question.example: question.target for question in questions}
-    scored = {}
+    scores: dict[tuple[ArmName, str, int], float | None] = {}
+    slow = 0
     for answer in answers:
-        value = 0.0
-        if answer.text is not None:
-            try:
-                parsed = prompts.parse(request.prompt, answer.text)
-                value = score(request.scorer.type, answer=parsed, target=targets[answer.example])
-            except prompts.AnswerError:
-                value = 0.0
-        scored[answer.key] = value
-    return scored
+        try:
+            scores[answer.key] = _score(request, answer.text, target=targets[answer.example])
+        except TooSlow as error:
+            scores[answer.key] = None
+            slow += 1
+            if slow == MOST_SLOW:
+                raise ProgramFailure(
+                    "PromptRenderFailed",
+                    f"the AgentModel's spec.prompt.parse takes {error} to read each of {slow} answers; simplify the "
+                    "pattern, so that no group that repeats is repeated",
+                ) from error
+    return scores
+
+
+def _score(request: Request, text: str | None, *, target: str) -> float | None:
+    if text is None:
+        return None
+    try:
+        with processor_time_limit(READ_SECONDS):
+            parsed = prompts.parse(request.prompt, text)
+            if request.scorer.type is ScorerType.JSON:
+                read_json(parsed)
+            return score(request.scorer.type, answer=parsed, target=target)
+    except (prompts.AnswerError, UnreadableJsonError):
+        return None
+
+
+def is_success(request: Request, value: float | None) -> bool:
+    """Whether an answer with this score is a success. Without a score it is none, whatever the threshold is."""
+    return value is not None and value >= float(request.scorer.threshold)
 
 
 def compare_arms(
     request: Request, questions: Sequence[Question], answers: Sequence[Answer], scores: Scores
 ) -> Outcome:
     """The gate's verdict. Both arms have an answer to every question; the unit of the statistics is the example."""
-    threshold, alpha = float(request.scorer.threshold), float(request.alpha)
+    alpha, margin = float(request.alpha), float(request.margin_points) / 100
     examples = [question.example for question in questions]
     success = {
         arm: [
-            fmean(scores[arm, example, k] >= threshold for k in range(request.repetitions))
+            fmean(is_success(request, scores[arm, example, k]) for k in range(request.repetitions))
             for example in examples
         ]
         for arm in ARMS
@@ -91,13 +128,21 @@ def compare_arms(
         interval = tango.interval(pairs, alpha=alpha)
     else:
         interval = paired_mean.interval(differences, alpha=alpha)
+    successes = math.ceil(sum(success["baseline"]))
+    insensitive = request.goal is Goal.NON_INFERIOR and tango.failing_everything_passes(
+        successes, len(examples), margin=margin, alpha=alpha
+    )
+    verdict = evaluate(interval, goal=request.goal, margin=margin)
+    if verdict is Verdict.PASS and insensitive and interval.low <= 0:
+        verdict = Verdict.INCONCLUSIVE
     return Outcome(
         n=len(examples),
         arms={arm: _arm(request, arm, answers, success=fmean(success[arm])) for arm in ARMS},
         difference=fmean(differences),
         interval=interval,
-        verdict=evaluate(interval, goal=request.goal, margin=float(request.margin_points) / 100),
+        verdict=verdict,
         pairs=pairs,
+        insensitive=insensitive,
         latency_p50=_latency(request, answers, quantile=0.5),
         latency_p95=_latency(request, answers, quantile=0.95),
     )

@@ -9,18 +9,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from modelops.api.v1alpha1.rollout import ScorerType
 from modelops.datasets.download import Example, LoadedDataset, load_dataset
 from modelops.datasets.files import GROUPS, NEAR
 from modelops.datasets.near import NearIndex
 from modelops.datasets.normalised_inputs import normalise_inputs
 from modelops.domain import prompt as prompts
+from modelops.domain.answer_json import UnreadableJsonError, read_json
 from modelops.domain.prompt import Message
 from modelops.evaluation.request import Request
+from modelops.evaluation.time_limit import TooSlow, processor_time_limit
 from modelops.grammar import counted, verb
 from modelops.trainers.hub_repository import HubRefused, HubSilent, Repository
 from modelops.workdir import ProgramFailure, WorkDir
 
 HUB_RETRY_SECONDS = 60.0
+READ_SECONDS = 1.0
+"""Processor seconds in which a target must be read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +157,10 @@ def _question(example: Example, *, request: Request) -> Question:
     try:
         messages = prompts.render(request.prompt, example.inputs)
         text = prompts.target(request.prompt, example.inputs, example.outputs)
-        target = prompts.parse(request.prompt, text)
+        with processor_time_limit(READ_SECONDS):
+            target = prompts.parse(request.prompt, text)
+        if request.scorer.type is ScorerType.JSON:
+            read_json(target)
     except prompts.PromptError as error:
         raise ProgramFailure(
             "PromptRenderFailed", f"example {example.id} does not fit the AgentModel's spec.{error}"
@@ -161,6 +169,18 @@ def _question(example: Example, *, request: Request) -> Question:
         raise ProgramFailure(
             "DatasetShapeInvalid",
             f"the target of example {example.id} does not fit spec.prompt.parse: {error}. Correct it",
+        ) from error
+    except TooSlow as error:
+        raise ProgramFailure(
+            "PromptRenderFailed",
+            f"the AgentModel's spec.prompt.parse takes {error} to read the target of example {example.id}; simplify "
+            "the pattern",
+        ) from error
+    except UnreadableJsonError as error:
+        raise ProgramFailure(
+            "DatasetShapeInvalid",
+            f"the target of example {example.id} is {error}, and spec.evaluation.scorer is json. Correct the target, "
+            "or use another scorer",
         ) from error
     return Question(example=example.id, inputs=example.inputs, messages=tuple(messages), target=target)
 

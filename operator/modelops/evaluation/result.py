@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from modelops.api.v1alpha1.rollout import Goal
+from modelops.api.v1alpha1.rollout import Goal, ScorerType
 from modelops.domain.gates.tango import mcnemar_p
 from modelops.domain.gates.verdict import Verdict
 from modelops.evaluation.latency import Ratio
@@ -46,7 +46,7 @@ def explain(request: Request, outcome: Outcome) -> str:
         f"Of {counted(outcome.n, 'held-out example')}, {rates}: a difference of "
         f"{outcome.difference * 100:+.1f} points ({confidence} % interval {points(outcome.interval.low)} to "
         f"{points(outcome.interval.high)}). "
-        f"{_failed_calls(request, outcome)}{_conclusion(request, outcome.verdict)}"
+        f"{_failed_calls(request, outcome)}{_blindness(request, outcome) or _conclusion(request, outcome.verdict)}"
     )
 
 
@@ -64,6 +64,31 @@ def points(fraction: float) -> str:
     """A fraction as percentage points with two decimals."""
     text = f"{fraction * 100:.2f}"
     return "0.00" if text == "-0.00" else text
+
+
+def _blindness(request: Request, outcome: Outcome) -> str:
+    """Why the examples show nothing about the candidate, and what to change; empty where they can."""
+    if outcome.verdict is not Verdict.INCONCLUSIVE:
+        return ""
+    if not any(outcome.arms[arm].success for arm in ARMS):
+        found = "Neither model succeeds on any example, so the examples cannot tell a working model from a broken one"
+    elif outcome.insensitive:
+        found = "The baseline succeeds so rarely that a model that fails every example would pass as well"
+    else:
+        return ""
+    threshold = f"{request.scorer.threshold.normalize():f}"
+    advice = {
+        ScorerType.EXACT: (
+            "scorer exact counts only an answer that equals the expected one: set spec.evaluation.scorer to tokenF1 "
+            "with a threshold such as 0.5 for prose, or to json for JSON"
+        ),
+        ScorerType.TOKEN_F1: f"lower spec.evaluation.scorer.threshold {threshold}, or correct spec.prompt",
+        ScorerType.JSON: (
+            "scorer json counts only JSON that equals the expected one: correct spec.prompt, or use scorer tokenF1 if "
+            "the answers are prose"
+        ),
+    }[request.scorer.type]
+    return f"{found}. Read some answers; {advice}."
 
 
 def _conclusion(request: Request, verdict: Verdict) -> str:

@@ -37,6 +37,8 @@ class AgentReports:
     """Processes that can reach the canary."""
     refusing: int = 0
     """Processes that are not in sync and have refused a version of the agents' file."""
+    canary_unreachable: int = 0
+    """Processes that reported within 15 s, under the requested salt, that they cannot reach the canary."""
     canary_errors: tuple[str, ...] = ()
     stable: TrackCounters = field(default_factory=TrackCounters)
     canary: TrackCounters = field(default_factory=TrackCounters)

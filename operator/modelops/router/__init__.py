@@ -5,7 +5,7 @@
     router = Router("feature_dev", file="/etc/modelops/agents.yaml")
     with router.request(thread_id) as request:
         answer = chat(request.route.endpoint_url, model=request.route.served_model)
-        request.tokens = answer.usage.total_tokens
+        request.tokens = getattr(answer.usage, "total_tokens", None)
 
 Uses only the standard library, and ruamel.yaml, which is imported when the first file is read.
 """

@@ -1,16 +1,20 @@
-"""Reads one agent's entry of agents.yaml. ruamel.yaml is imported at the first read."""
+"""Reads one agent's entry of agents.yaml. ruamel.yaml is imported at the first read.
+
+Only what the entry needs is made into values: an unknown tag or an odd key elsewhere is none of this agent's business,
+and the operator, which edits the file, does not mind them either. A tag says nothing here: a scalar is a number, a
+boolean, null or text as YAML 1.2 reads it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from modelops.router.routing_table import CANARY, STABLE, RolloutState, Route, RoutingTable
 
 if TYPE_CHECKING:
     from ruamel.yaml import YAML
-    from ruamel.yaml.constructor import SafeConstructor
+    from ruamel.yaml.nodes import MappingNode, ScalarNode
 
 MAX_CHARACTERS: Final = 2 * 1024 * 1024
 """A ConfigMap holds at most 1 MiB, so a larger text was not read from one."""
@@ -34,34 +38,21 @@ class RoutingProblem(ConfigProblem):
         self.stable = stable
 
 
-@cache
-def _constructor() -> type[SafeConstructor]:
-    from ruamel.yaml.constructor import SafeConstructor
-
-    class TimestampsAsText(SafeConstructor):
-        """Keeps `canary_until`, and a version such as 2025-12-10, as the text that was written."""
-
-    TimestampsAsText.add_constructor("tag:yaml.org,2002:timestamp", lambda _, node: node.value)
-    return TimestampsAsText
-
-
 def _yaml() -> YAML:
     """A new loader for each document: a loader has state, and several routers may read at the same time."""
     from ruamel.yaml import YAML
 
-    yaml = YAML(typ="safe", pure=True)
-    yaml.Constructor = _constructor()
-    return yaml
+    return YAML(typ="safe", pure=True)
 
 
-def load_yaml(text: str) -> object:
-    """The data of one YAML 1.2 document, with timestamps as text. Raises ConfigProblem."""
+def compose_yaml(text: str) -> object:
+    """The root node of one YAML 1.2 document; None for an empty one. Raises ConfigProblem."""
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
     if len(text) > MAX_CHARACTERS:
         raise ConfigProblem(f"agents.yaml has {len(text)} characters; the limit is {MAX_CHARACTERS}")
     try:
-        return _yaml().load(text)
+        return _yaml().compose(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
@@ -72,8 +63,7 @@ def load_yaml(text: str) -> object:
 
 def read_table(text: str, agent: str) -> RoutingTable:
     """The routing table of `agent`. Raises ConfigProblem; RoutingProblem where only the routing block is invalid."""
-    agents = _mapping(load_yaml(text), "the file").get("agents")
-    entry = _mapping(agents, "agents").get(agent)
+    entry = _entry(text, agent)
     if entry is None:
         raise ConfigProblem(
             f"agents.{agent} is missing: add it, or create the router with another agent name"
@@ -82,7 +72,7 @@ def read_table(text: str, agent: str) -> RoutingTable:
     fields = _mapping(entry, path)
     stable = RoutingTable(stable=_route(fields, path, served_model=None))
     block = fields.get("routing")
-    if block is None or block == {}:
+    if block is None or getattr(block, "value", None) == []:
         return stable
     try:
         return _table_with_routing(_mapping(block, f"{path}.routing"), f"{path}.routing", stable)
@@ -90,6 +80,21 @@ def read_table(text: str, agent: str) -> RoutingTable:
         raise
     except ConfigProblem as problem:
         raise RoutingProblem(str(problem), stable=stable) from problem
+
+
+def _entry(text: str, agent: str) -> object:
+    """The agent's entry; None where the file has none. Large files are read without other agents' plain entries."""
+    from modelops.plain_entries import without_plain_entries
+
+    remainder = without_plain_entries(text, but=agent) if len(text) <= MAX_CHARACTERS else None
+    if remainder is not None:
+        try:
+            agents = _mapping(_mapping(compose_yaml(remainder.text), "the file").get("agents"), "agents")
+            if not remainder.names & agents.keys():
+                return agents.get(agent)
+        except ConfigProblem:
+            pass  # The whole file gives the right place of the problem.
+    return _mapping(_mapping(compose_yaml(text), "the file").get("agents"), "agents").get(agent)
 
 
 def _table_with_routing(block: Mapping[Any, Any], path: str, without_routing: RoutingTable) -> RoutingTable:
@@ -164,23 +169,72 @@ def _parse_expiry(block: Mapping[Any, Any], path: str) -> float:
 def _weight(value: object, path: str) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 100:
         return value
-    raise ConfigProblem(f"{path} is {value!r}: set it to an integer from 0 to 100")
+    raise ConfigProblem(f"{path} is {_described(value)}: set it to an integer from 0 to 100")
 
 
 def _integer(value: object, path: str) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
-    raise ConfigProblem(f"{path} is {value!r}: set it to an integer of 0 or more")
+    raise ConfigProblem(f"{path} is {_described(value)}: set it to an integer of 0 or more")
 
 
 def _text(fields: Mapping[Any, Any], name: str, path: str) -> str | None:
     value = fields.get(name)
     if value is None or isinstance(value, str):
         return value
-    raise ConfigProblem(f"{path}.{name} is {value!r}, which is not text: put it in quotes")
+    raise ConfigProblem(f"{path}.{name} is {_described(value)}, which is not text: put it in quotes")
 
 
-def _mapping(value: object, path: str) -> Mapping[Any, Any]:
-    if isinstance(value, Mapping):
-        return value
-    raise ConfigProblem(f"{path} is a {type(value).__name__}: write a mapping")
+def _mapping(value: object, path: str) -> dict[str, Any]:
+    """The pairs of a mapping node: scalars as values, everything else as nodes. Merge keys are followed."""
+    from ruamel.yaml.nodes import MappingNode
+
+    if not isinstance(value, MappingNode):
+        raise ConfigProblem(f"{path} is {_described(value)}: write a mapping")
+    return _pairs(value, path, merging=())
+
+
+def _pairs(node: MappingNode, path: str, *, merging: tuple[int, ...]) -> dict[str, Any]:
+    from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
+
+    found: dict[str, Any] = {}
+    merged: list[MappingNode] = []
+    for key, value in node.value:
+        if not isinstance(key, ScalarNode):
+            continue
+        name = _scalar(key, path)
+        if not isinstance(name, str):
+            continue
+        if name in found:
+            raise ConfigProblem(f"{path}.{name} appears twice: keep one of them")
+        found[name] = _scalar(value, f"{path}.{name}") if isinstance(value, ScalarNode) else value
+        if name == "<<":
+            several = value.value if isinstance(value, SequenceNode) else [value]
+            merged += [one for one in several if isinstance(one, MappingNode)]
+    for one in merged:
+        if id(one) not in merging:
+            found = {**_pairs(one, path, merging=(*merging, id(node), id(one))), **found}
+    return found
+
+
+def _scalar(node: ScalarNode, path: str) -> object:
+    """The value of a scalar node; text unless YAML 1.2 reads it as a number, a boolean or null."""
+    constructor = _yaml().constructor
+    read = {
+        "tag:yaml.org,2002:int": constructor.construct_yaml_int,
+        "tag:yaml.org,2002:float": constructor.construct_yaml_float,
+        "tag:yaml.org,2002:bool": constructor.construct_yaml_bool,
+        "tag:yaml.org,2002:null": lambda _: None,
+    }.get(str(node.tag))
+    try:
+        return read(node) if read else node.value
+    except (ValueError, LookupError, ArithmeticError) as error:
+        raise ConfigProblem(f"{path}: {node.value!r} is no {str(node.tag).rpartition(':')[2]}") from error
+
+
+def _described(value: object) -> str:
+    """A value or a node, for a message."""
+    kinds = {"MappingNode": "a mapping", "SequenceNode": "a list"}
+    return kinds.get(type(value).__name__) or (
+        repr(value) if value is None or isinstance(value, str | int | float) else f"a {type(value).__name__}"
+    )

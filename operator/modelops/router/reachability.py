@@ -1,7 +1,7 @@
 """Checks whether this process reaches the canary's endpoint with its own credentials.
 
 The check starts as soon as a canary appears, also at weight 0, so that no session is sent to an endpoint for
-which the agent has no key.
+which the agent has no key. It is repeated when a request to the canary fails.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping
+from time import monotonic
 from typing import Final
 
 from modelops.router.routing_table import Route
@@ -16,6 +17,8 @@ from modelops.router.routing_table import Route
 TIMEOUT_SECONDS: Final = 5.0
 FIRST_RETRY_SECONDS: Final = 1.0
 MAX_RETRY_SECONDS: Final = 15.0
+CONFIRM_SECONDS: Final = 2.0
+"""A canary that was reached before counts as unreachable once a second check, this much later, fails too."""
 
 _STATUSES: Final = {401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 429: "RateLimited"}
 
@@ -60,7 +63,7 @@ def _error_class(error: Exception) -> str:
 
 
 class CanaryCheck:
-    """Checks the current canary until it is reached. `run` is the body of a daemon thread."""
+    """Checks the current canary until it is reached, and again when it fails. `run` is the body of a daemon thread."""
 
     def __init__(self, on_result: Callable[[], None], stopped: threading.Event) -> None:
         self._on_result = on_result
@@ -69,6 +72,9 @@ class CanaryCheck:
         self._lock = threading.Lock()
         self._canary: Route | None = None
         self._result: tuple[bool, str | None] | None = None
+        self._doubted = False
+        """Whether the last check failed although the canary was reached before."""
+        self._checked_at = float("-inf")
 
     def set_canary(self, canary: Route | None) -> None:
         """Sets the current canary; None for none. A result for the same target is kept."""
@@ -77,8 +83,13 @@ class CanaryCheck:
             self._canary = canary
             if same:
                 return
-            self._result = None
+            self._result, self._doubted = None, False
         self._changed.set()
+
+    def check_again(self) -> None:
+        """Checks a canary that was reached once more, at most once a second, because a request to it failed."""
+        if self.reachable and not self._doubted and monotonic() - self._checked_at >= FIRST_RETRY_SECONDS:
+            self._changed.set()
 
     @property
     def reachable(self) -> bool | None:
@@ -111,10 +122,15 @@ class CanaryCheck:
         canary = self._canary
         if canary is None:
             return None
+        self._checked_at = monotonic()
         error = endpoint_error(canary)
         with self._lock:
             if self._canary is None or _target(self._canary) != _target(canary):
                 return FIRST_RETRY_SECONDS
+            if error is not None and self.reachable and not self._doubted:
+                self._doubted = True
+                return CONFIRM_SECONDS
+            self._doubted = False
             previous, self._result = self._result, (error is None, error)
         if previous != self._result:
             self._on_result()

@@ -13,7 +13,9 @@ from modelops.router.routing_table import Route
 class Request:
     """One request: send it to `route`, then set what is known of the answer (`ok`, `tokens`, `cost_micro_usd`).
 
-    The request is counted at the end of the `with` block. An exception counts as an error and is raised.
+    The request is counted at the end of the `with` block. An exception counts as an error and is raised. A request that
+    is cancelled (a cancelled task, a closed generator, the end of the process) says nothing about the model, so it is
+    not counted, unless `ok` was set to False before.
     """
 
     __slots__ = ("_begun", "_observe", "cost_micro_usd", "fallback", "ok", "route", "tokens")
@@ -22,8 +24,10 @@ class Request:
         self.route = route
         self.ok = True
         self.fallback = False
-        self.tokens = 0
-        self.cost_micro_usd = 0
+        self.tokens: int | None = 0
+        """Tokens of request and answer; None where the answer does not say."""
+        self.cost_micro_usd: int | None = 0
+        """Cost in micro-USD; None where it is not known."""
         self._observe = observe
         self._begun = time.perf_counter()
 
@@ -34,11 +38,24 @@ class Request:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self.ok and _is_cancellation(error):
+            return
         self._observe(
             self.route,
-            ok=self.ok and error is None,
+            ok=bool(self.ok) and error is None,
             latency_ms=(time.perf_counter() - self._begun) * 1000,
             tokens=self.tokens,
             cost_micro_usd=self.cost_micro_usd,
             fallback=self.fallback,
         )
+
+
+def _is_cancellation(error: BaseException | None) -> bool:
+    """Whether the caller stopped: `asyncio.CancelledError`, `GeneratorExit`, `KeyboardInterrupt`, `SystemExit`.
+
+    None of these is an Exception. `concurrent.futures.CancelledError` is one; importing it only to compare would cost
+    every agent the import.
+    """
+    if error is None:
+        return False
+    return not isinstance(error, Exception) or type(error).__name__ == "CancelledError"

@@ -12,6 +12,8 @@ from modelops.router.routing_table import Route, Track
 
 MAX_MODELS_REPORTED: Final = 8
 MAX_MODEL_CHARACTERS: Final = 253
+MAX_COUNT: Final = 2**53
+"""The largest count that a report may have: the operator refuses a report with a larger one."""
 IN_USE_SECONDS: Final = 60.0
 """How long after its last request a model is reported as in use."""
 MAX_REMEMBERED_SESSIONS: Final = 16_384
@@ -90,10 +92,21 @@ class RequestCounters:
             self._tracks[track].sessions += 1
 
     def observe(
-        self, route: Route, *, ok: bool, latency_ms: float, tokens: int, cost_micro_usd: int, fallback: bool
+        self,
+        route: Route,
+        *,
+        ok: bool,
+        latency_ms: float,
+        tokens: int | None,
+        cost_micro_usd: int | None,
+        fallback: bool,
     ) -> None:
-        """Counts one finished request, unless it belongs to an earlier rollout than the current salt."""
+        """Counts one finished request, unless it belongs to an earlier rollout than the current salt.
+
+        The answer was given already, so nothing here raises an error: tokens that are no number count as none.
+        """
         bucket = latency_bucket(latency_ms)
+        used, paid = _count(tokens), _count(cost_micro_usd)
         with self._lock:
             self._used[route.served_model] = time.monotonic()
             if route.salt != self.salt and (route.salt or route.track == "canary"):
@@ -101,9 +114,9 @@ class RequestCounters:
             counters = self._tracks[route.track]
             counters.requests += 1
             counters.errors += not ok
-            counters.fallbacks += fallback
-            counters.tokens += max(0, int(tokens))
-            counters.cost_micro_usd += max(0, int(cost_micro_usd))
+            counters.fallbacks += bool(fallback)
+            counters.tokens = min(MAX_COUNT, counters.tokens + used)
+            counters.cost_micro_usd = min(MAX_COUNT, counters.cost_micro_usd + paid)
             counters.latencies[bucket] += 1
 
     def models_in_use(self, routes: Iterable[Route]) -> list[str]:
@@ -123,3 +136,11 @@ class RequestCounters:
         with self._lock:
             tracks = {track: counters.as_report() for track, counters in self._tracks.items()}
             return {"salt": self.salt, "unkeyed": self.unkeyed, "tracks": tracks}
+
+
+def _count(given: Any) -> int:
+    """A count that an agent gave, 0 where it gave None or anything that is no number."""
+    try:
+        return min(MAX_COUNT, max(0, int(given)))
+    except (TypeError, ValueError, OverflowError):
+        return 0

@@ -109,20 +109,21 @@ class Router:
             self._threads.append(thread)
             report_at_exit(self._reporter, thread)
 
-    def pick(self, session_key: str | None) -> Route:
+    def pick(self, session_key: object) -> Route:
         """The route of a session. It is the same for the same key while the routing does not change.
 
-        Without a key (None or empty) each request is a separate session, and `unkeyed` counts it. Raises
-        NoConfiguration only before a source could be read.
+        A key that is not text counts as its text: 0 and "0" are the same key. Without a key (None or empty) each
+        request is a separate session, and `unkeyed` counts it. Raises NoConfiguration only before a source could be
+        read.
         """
         picker = self._picker
         if picker is None:
             raise NoConfiguration(self._no_configuration_message())
-        if not session_key:
+        key = "" if session_key is None else str(session_key)
+        if not key:
             route = picker.route_without_key(self._clock())
             self._counters.count_unkeyed_request(route.track)
             return route
-        key = session_key if type(session_key) is str else str(session_key)
         route = picker.route(key, self._clock())
         self._counters.count_session(route.track, key)
         return route
@@ -133,8 +134,8 @@ class Router:
         *,
         ok: bool,
         latency_ms: float,
-        tokens: int = 0,
-        cost_micro_usd: int = 0,
+        tokens: int | None = 0,
+        cost_micro_usd: int | None = 0,
         fallback: bool = False,
     ) -> None:
         """Counts one finished request. `fallback`: stable had to answer instead of this route."""
@@ -146,14 +147,16 @@ class Router:
             cost_micro_usd=cost_micro_usd,
             fallback=fallback,
         )
-        if self._reporter and route.track == "canary" and (fallback or not ok):
-            self._reporter.report_canary_failure()
+        if route.track == CANARY and (fallback or not ok):
+            self._canary_check.check_again()
+            if self._reporter:
+                self._reporter.report_canary_failure()
 
-    def request(self, session_key: str | None) -> Request:
+    def request(self, session_key: object) -> Request:
         """Picks a route; `with router.request(key) as request:` also measures and counts the request."""
         return Request(self.pick(session_key), observe=self.observe)
 
-    def call(self, session_key: str | None, send: Callable[[Request], _T], *, fallback: bool = False) -> _T:
+    def call(self, session_key: object, send: Callable[[Request], _T], *, fallback: bool = False) -> _T:
         """Sends a request with `send` and counts it. With `fallback`, a failure on the canary is repeated on stable."""
         route = self.pick(session_key)
         if fallback and route.track == CANARY:

@@ -76,7 +76,7 @@ def apply_deletion(cache: ObjectCache, resource: Resource, item: Json) -> None:
 
 
 def reduce_pod(pod: Json) -> Json:
-    """The parts of a Pod that are kept: its identity, its labels and its readiness."""
+    """The parts of a Pod that are kept: its identity, labels and readiness, and ConfigMaps that never change for it."""
     metadata, status = pod["metadata"], pod.get("status") or {}
     kept = ("name", "namespace", "uid", "resourceVersion", "labels", "annotations", "deletionTimestamp")
     ready = [c for c in status.get("conditions") or () if c.get("type") == "Ready"]
@@ -84,6 +84,7 @@ def reduce_pod(pod: Json) -> Json:
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {key: metadata[key] for key in kept if key in metadata},
+        "fixedConfigMaps": fixed_config_maps(pod.get("spec") or {}),
         "status": {"conditions": ready},
     }
 
@@ -93,6 +94,27 @@ class _RunningWatch:
     watch: Watch
     task: asyncio.Task[None]
     updater: CacheUpdater
+
+
+def fixed_config_maps(spec: Json) -> list[str]:
+    """The ConfigMaps that a container mounts with subPath, without the router's watch of the same ConfigMap.
+
+    Kubernetes never updates a file that is mounted with subPath (https://kubernetes.io/docs/concepts/storage/volumes).
+    """
+    sources: dict[str, set[str]] = {}
+    for volume in spec.get("volumes") or ():
+        parts = [volume, *((volume.get("projected") or {}).get("sources") or ())]
+        sources[volume["name"]] = {p["configMap"].get("name", "") for p in parts if p.get("configMap")}
+    fixed: set[str] = set()
+    for container in spec.get("containers") or ():
+        variables = [e for e in container.get("env") or () if e["name"] == "MODELOPS_CONFIGMAP"]
+        if container.get("envFrom") or any("valueFrom" in e for e in variables):
+            continue  # Which ConfigMap the router watches is not known here.
+        watched = {e.get("value", "") for e in variables}
+        for mount in container.get("volumeMounts") or ():
+            if mount.get("subPath") or mount.get("subPathExpr"):
+                fixed |= sources.get(mount["name"], set()) - watched
+    return sorted(fixed)
 
 
 class ClusterWatches:

@@ -321,3 +321,26 @@ def test_many_processes_of_one_namespace_do_not_remove_those_of_others(store: Re
         store.record(body(f"flood-{number}"), namespace="team-b")
     assert [entry.report.process for entry in store.processes("team-a", "docs")] == ["ours"]
     assert len(store.processes("team-b", "docs")) == 500
+
+
+def test_processes_that_lost_the_canary_count_at_any_generation_of_its_salt(
+    store: ReportStore, clock: SetClock
+) -> None:
+    lost = {"canaryReachable": False, "canaryError": "Timeout"}
+    store.record(body("silent", **lost))
+    clock.seconds += 16
+    store.record(body("lagging", generation=6, **lost))
+    store.record(body("current", **lost))
+    store.record(body("other", salt="rollout-0", **lost))
+    store.record(body("new", canaryReachable=None))
+    store.record(body("well", canaryReachable=True))
+    assert summary(store).canary_unreachable == 2
+
+
+def test_a_pod_with_one_process_that_lost_the_canary_counts_once(store: ReportStore) -> None:
+    for process in ("p1", "p2"):
+        store.record(body(process, pod="a", canaryReachable=False, canaryError="Timeout"))
+    store.record(body("p3", pod="b", canaryReachable=True))
+    store.record(body("p4", pod="b", canaryReachable=False, canaryError="Timeout"))
+    store.record(body("p5", pod="gone", canaryReachable=False, canaryError="Timeout"))
+    assert summary(store, pods=["a", "b"]).canary_unreachable == 2

@@ -42,7 +42,7 @@ class parsed_once:  # noqa: N801  # reads as a function
 
     def __enter__(self) -> None:
         self._patch = pytest.MonkeyPatch()
-        self._patch.setattr(editing, "read_tree", lru_cache(maxsize=4096)(tree.read_tree))
+        self._patch.setattr(editing, "read_tree_for", lru_cache(maxsize=4096)(tree.read_tree_for))
         self._patch.setattr(agentsfile, "parse", lru_cache(maxsize=4096)(agentsfile.parse))
 
     def __exit__(self, *_: object) -> None:

@@ -444,3 +444,36 @@ def test_a_conflict_over_a_changed_block_is_no_reason_to_repeat() -> None:
     )
     driver.run_until(has_ended)
     assert driver.reason == "RoutingMismatch"
+
+
+# --- the canary's reachability above weight 0
+
+UNREACHABLE = replace(HEALTHY, canary_reachable=0, canary_unreachable=2, canary_errors=("Timeout",))
+MANY_GOOD = replace(UNREACHABLE, canary=TrackCounters(requests=10_040, errors=40, p95_ms=80))
+
+
+@pytest.mark.parametrize("reports", [UNREACHABLE, MANY_GOOD, replace(UNREACHABLE, canary_unreachable=1)])
+@pytest.mark.parametrize("paused", [False, True])
+def test_a_canary_that_agents_cannot_reach_any_more_is_a_breach(reports: AgentReports, paused: bool) -> None:
+    driver = driver_in_pause()
+    driver.edit_spec(paused=paused)
+    driver.state = replace(driver.state, reports=reports)
+    before = len(driver.written)
+    driver.step()
+    assert driver.written[before:] == ["status Aborting", "file Aborted 0", "record release"]
+    assert "2 agent processes cannot reach the canary any more (Timeout)" in driver.message
+    assert_back_on_stable(driver.run_until(has_ended), reason="CanaryUnreachable")
+
+
+def test_one_of_many_agents_that_cannot_reach_the_canary_stops_the_raise_but_does_not_abort() -> None:
+    driver = driver_in_pause()
+    many = replace(HEALTHY, expected=30, heard=30, in_sync=30, canary_reachable=29, canary_unreachable=1)
+    driver.state = replace(driver.state, reports=many)
+    for _ in range(30):
+        driver.pass_time(60)
+        driver.step()
+    assert driver.reason == "CanaryUnreachable"
+    assert driver.state.block is not None
+    assert driver.state.block.weight == 20
+    driver.state = replace(driver.state, reports=HEALTHY)
+    assert driver.run_until(has_ended).phase == "Succeeded"

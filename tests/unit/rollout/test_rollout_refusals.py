@@ -194,6 +194,16 @@ def test_a_refusal_ends_before_the_agent_is_locked(case: str) -> None:
     assert driver.state.identity in record.completed
 
 
+def shared_by_another_agent(key: str) -> str:
+    """The file with an anchor on this key of the agent, and an alias for it in another agent."""
+    lines = objects.FILE_TEXT.splitlines(keepends=True)
+    anchored = [
+        line.replace(f"{key}: ", f"{key}: &shared ") if line.startswith(f"    {key}:") else line
+        for line in lines
+    ]
+    return "".join(anchored) + "  other: {model: m, note: *shared}\n"
+
+
 NO_OPEN_ROUTER: Json = {"huggingFace": {"name": "tokens", "key": "hf"}}
 
 DONE = Completed(
@@ -255,6 +265,24 @@ WAITS: dict[str, tuple[RolloutDriver, str, str]] = {
         ),
         "ConfigNotUsable",
         "ConfigMap agents, key agents.yaml (spec.config.configMapRef): agents.docs",
+    ),
+    **{
+        f"for a file whose {key} no other agent shares": (
+            RolloutDriver(rollout_state(file=a_file(shared_by_another_agent(key)))),
+            "ConfigNotUsable",
+            "agents.docs in agents.yaml cannot be changed in place",
+        )
+        for key in ("model", "endpoint", "version", "endpoint_url", "api_key_env")
+    },
+    "for Pods that see changes of the file": (
+        RolloutDriver(rollout_state(mount_problem="Pod docs-0 mounts ConfigMap agents with subPath")),
+        "ConfigNotUsable",
+        "Pod docs-0",
+    ),
+    "for the only AgentModel of the agent": (
+        RolloutDriver(rollout_state(older_owner="docs-first")),
+        "TargetConflict",
+        "AgentModel docs-first already owns agent docs in ConfigMap agents",
     ),
     "for file and record to agree": (
         RolloutDriver(rollout_state(file=a_file(objects.FILE_TEXT.replace("claude-3.5-sonnet", "other")))),

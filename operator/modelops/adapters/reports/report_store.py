@@ -107,6 +107,13 @@ class ReportStore:
         ]
         synced = [entry for entry in heard if _in_sync(entry, generation=generation, now=now)]
         reaching = [entry for entry in synced if entry.report.canary_reachable is True]
+        failing = [
+            entry
+            for entry in heard
+            if entry.report.canary_reachable is False
+            and entry.report.salt == salt
+            and now - entry.arrived <= IN_SYNC_SECONDS
+        ]
         stable, canary = self._tracks(namespace, agent, salt, pods=pods)
         return AgentReports(
             expected=len({entry.report.process for entry in heard} if pods is None else set(pods)),
@@ -116,6 +123,9 @@ class ReportStore:
             refusing=sum(
                 entry.report.config_errors > 0 and not _in_sync(entry, generation=generation, now=now)
                 for entry in heard
+            ),
+            canary_unreachable=len(
+                {entry.report.process if pods is None else entry.report.pod for entry in failing}
             ),
             canary_errors=_canary_errors(heard),
             stable=stable,

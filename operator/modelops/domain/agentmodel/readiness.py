@@ -25,6 +25,8 @@ def first_problem(state: State) -> tuple[AgentModelReason, str] | None:
         return AgentModelReason.RecordNotReadable, state.record_problem
     if state.file is None:
         return AgentModelReason.ConfigNotUsable, state.file_problem
+    if state.mount_problem:
+        return AgentModelReason.ConfigNotUsable, state.mount_problem
     drift = stable_drift(state)
     if drift is not None:
         return AgentModelReason.StableDrift, drift

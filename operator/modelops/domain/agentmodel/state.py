@@ -31,6 +31,8 @@ class State:
     file_problem: str = ""
     file_missing: bool = False
     """The ConfigMap does not exist, so nothing can be restored in it. A malformed file is waited for instead."""
+    mount_problem: str = ""
+    """Why Pods of the agent never see a change of the file; empty where none is known to miss it."""
     secret_problem: str = ""
     can_clean_up: bool = False
     """Whether there is a token to stop endpoints with, although a Secret is not usable."""

@@ -12,7 +12,7 @@ from modelops.domain.agentsfile.errors import AgentsFileError, UneditableAgentsF
 from modelops.domain.agentsfile.formatting import Scalar, Value, block_lines, flow_text
 from modelops.domain.agentsfile.reading import agent_names, agents_node, read_entry
 from modelops.domain.agentsfile.splicing import Changes, Splices, change_mapping
-from modelops.domain.agentsfile.tree import Node, read_tree
+from modelops.domain.agentsfile.tree import Node, read_tree, read_tree_for
 
 
 class Keep(Enum):
@@ -29,7 +29,7 @@ STABLE_KEYS: Final = ("model", "endpoint", "version", "endpoint_url", "api_key_e
 
 def parse(text: str, agent: str) -> AgentEntry:
     """The entry of one agent. Raises UnknownAgent, MalformedAgentsFile, BadWeight."""
-    return read_entry(read_tree(text), agent)
+    return read_entry(read_tree_for(text, agent), agent)
 
 
 def agents_in(text: str) -> tuple[str, ...]:
@@ -66,9 +66,9 @@ def edit(
         changes.update({name: getattr(stable, name) for name in STABLE_KEYS})
     if routing is not KEEP:
         changes["routing"] = None if routing is None else _routing_values(routing)
-    before = read_tree(text)
+    before = read_tree(text) if create else read_tree_for(text, agent)
     edited = _apply(text, before, agent, changes, create=create)
-    _verify(before, edited, agent, stable, routing)
+    _verify(text, before, edited, agent, stable, routing)
     return edited
 
 
@@ -132,11 +132,18 @@ def _scalars(values: RolloutMark | CanaryTarget) -> dict[str, Value]:
 
 
 def _verify(
-    before: Node, edited: str, agent: str, stable: StableTarget | _Kept, routing: RoutingBlock | _Kept | None
+    text: str,
+    before: Node,
+    edited: str,
+    agent: str,
+    stable: StableTarget | _Kept,
+    routing: RoutingBlock | _Kept | None,
 ) -> None:
     """Raises UneditableAgentsFile unless the result has the requested values and everything else is unchanged."""
     try:
-        after = read_tree(edited)
+        after = read_tree_for(edited, agent)
+        if before.left_out != after.left_out:
+            before, after = read_tree(text), read_tree(edited)
         entry = read_entry(after, agent)
         same = _fingerprints_of_the_rest(before, agent) == _fingerprints_of_the_rest(after, agent)
     except AgentsFileError as error:

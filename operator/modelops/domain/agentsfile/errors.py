@@ -1,5 +1,8 @@
 """Errors of an agents.yaml. Every message names the place and the remedy."""
 
+MOST_NAMES = 20
+"""Names of agents in a message."""
+
 
 class AgentsFileError(ValueError):
     """Base class: the agents.yaml cannot be read or edited as requested."""
@@ -23,7 +26,8 @@ class UnknownAgent(AgentsFileError):
     """The file does not have this agent; `known` are the agents that it has."""
 
     def __init__(self, agent: str, known: tuple[str, ...]) -> None:
-        has = f"it has {', '.join(known)}" if known else "it has none"
+        more = f" and {len(known) - MOST_NAMES} more" if len(known) > MOST_NAMES else ""
+        has = f"it has {', '.join(known[:MOST_NAMES])}{more}" if known else "it has none"
         super().__init__(
             f"agents.yaml has no agent {agent!r} ({has}): add it under `agents:`, or correct the name"
         )

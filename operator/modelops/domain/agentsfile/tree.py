@@ -23,7 +23,8 @@ from ruamel.yaml.events import (
 )
 from ruamel.yaml.nodes import ScalarNode
 
-from modelops.domain.agentsfile.errors import MalformedAgentsFile
+from modelops.domain.agentsfile.errors import MalformedAgentsFile, UnknownAgent
+from modelops.plain_entries import Remainder, without_plain_entries
 
 Kind = Literal["scalar", "mapping", "sequence", "alias"]
 MERGE_KEY = "<<"
@@ -49,6 +50,8 @@ class Node:
     pairs: list[tuple[Node, Node]] = field(default_factory=list)
     items: list[Node] = field(default_factory=list)
     target: Node | None = None
+    left_out: tuple[str, ...] = ()
+    """Of the root: the plain entries of other agents that were not read, as text."""
 
     @property
     def last(self) -> int:
@@ -69,11 +72,18 @@ class Node:
 
     def get(self, key: str) -> Node | None:
         """The value under `key`, aliases and merge keys followed."""
+        return self._get(key, set())
+
+    def _get(self, key: str, seen: set[int]) -> Node | None:
+        """`seen`: the nodes that were searched already, because a mapping may be merged into itself."""
+        if id(self) in seen:
+            return None
+        seen.add(id(self))
         pair = self.written_pair(key)
         if pair:
             return pair[1].resolved()
         for merged in self._merged():
-            if (found := merged.get(key)) is not None:
+            if (found := merged._get(key, seen)) is not None:
                 return found
         return None
 
@@ -99,6 +109,45 @@ class Node:
         if self.kind == "sequence":
             return tuple(item.fingerprint(known) for item in self.items)
         return (type(self.value).__name__, repr(self.value))
+
+
+def read_tree_for(text: str, agent: str) -> Node:
+    """The root of the document, without plain entries of other agents where the file is large (`left_out`).
+
+    Raises MalformedAgentsFile; of a large file also UnknownAgent.
+    """
+    remainder = without_plain_entries(text, but=agent)
+    if remainder is None:
+        return read_tree(text)
+    try:
+        root = read_tree(remainder.text)
+    except MalformedAgentsFile:
+        return read_tree(text)
+    agents = root.get("agents") if root.kind == "mapping" else None
+    names = {key.value for key, _ in agents.pairs} if agents is not None else set()
+    if names & remainder.names:
+        return read_tree(text)
+    if agent not in names and MERGE_KEY not in names:
+        raise UnknownAgent(agent, tuple(sorted({*map(str, names), *remainder.names})))
+    _put_in_place(root, remainder, set())
+    root.left_out = remainder.left_out
+    return root
+
+
+def _put_in_place(node: Node, remainder: Remainder, done: set[int]) -> None:
+    """Gives every node its place in the whole file."""
+    if id(node) in done:
+        return
+    done.add(id(node))
+    empty = node.start == node.end
+    node.line += remainder.lines_before(node.start)
+    end = remainder.end(node.end)
+    node.start, node.end = (end if empty else remainder.start(node.start)), end
+    for key, value in node.pairs:
+        _put_in_place(key, remainder, done)
+        _put_in_place(value, remainder, done)
+    for item in node.items:
+        _put_in_place(item, remainder, done)
 
 
 def read_tree(text: str) -> Node:
@@ -192,7 +241,12 @@ class _Reader:
             "tag:yaml.org,2002:bool": self._yaml.constructor.construct_yaml_bool,
             "tag:yaml.org,2002:null": lambda _: None,
         }.get(tag)
-        return read(ScalarNode(tag, event.value)) if read else event.value
+        try:
+            return read(ScalarNode(tag, event.value)) if read else event.value
+        except (ValueError, LookupError, ArithmeticError) as error:
+            mark, kind = event.start_mark, tag.rpartition(":")[2]
+            problem = f"{event.value[:40]!r} is no {kind}; correct it, or put it in quotes"
+            raise MalformedAgentsFile(problem, line=mark.line + 1, column=mark.column + 1) from error
 
     def _fail(self, node: Node, problem: str) -> None:
         raise MalformedAgentsFile(problem, line=node.line, column=node.column)

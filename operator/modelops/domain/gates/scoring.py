@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 
 from modelops.api.v1alpha1.rollout import ScorerType
+from modelops.domain.answer_json import UnreadableJsonError, read_json, same_json
 
 _TOKENS = re.compile(r"\w+")
 
@@ -29,6 +29,6 @@ def token_f1(answer: str, target: str) -> float:
 
 def _same_json(answer: str, target: str) -> bool:
     try:
-        return bool(json.loads(answer) == json.loads(target))
-    except json.JSONDecodeError:
+        return same_json(read_json(answer), read_json(target))
+    except UnreadableJsonError:
         return False

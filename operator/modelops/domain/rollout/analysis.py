@@ -14,7 +14,7 @@ from math import sqrt
 
 from modelops.api.v1alpha1.rollout import Analysis
 from modelops.domain.reasons import RolloutReason
-from modelops.ports import TrackCounters
+from modelops.ports import AgentReports, TrackCounters
 
 Z99 = 2.326
 MIN_ERRORS = 3
@@ -46,6 +46,25 @@ def wilson_lower(errors: int, requests: int, z: float = Z99) -> float:
     centre = rate + spread / 2
     return max(
         0.0, (centre - z * sqrt(rate * (1 - rate) / requests + spread / (4 * requests))) / (1 + spread)
+    )
+
+
+def judge_canary(reports: AgentReports, limits: Analysis) -> AnalysisResult:
+    """The canary's health while it has sessions: its numbers, and whether the agents still reach it.
+
+    A canary that a tenth of the processes, at least one, cannot reach is breached: their sessions only get errors. If
+    fewer cannot reach it, the weight is not raised, and the error rate decides.
+    """
+    result = analyze(reports.stable, reports.canary, limits)
+    unreachable = reports.canary_unreachable
+    if result.health is Health.BREACHED or unreachable == 0 or unreachable * 10 < reports.heard:
+        return result
+    words = f" ({'; '.join(reports.canary_errors[:3])})" if reports.canary_errors else ""
+    return AnalysisResult(
+        health=Health.BREACHED,
+        reason=RolloutReason.CanaryUnreachable,
+        message=f"{unreachable} of {reports.heard} agent processes cannot reach the canary any more{words}: all "
+        "sessions go back to stable",
     )
 
 

@@ -21,7 +21,7 @@ from modelops.domain.reasons import RolloutReason
 from modelops.domain.rollout.abort import latch_abort
 from modelops.domain.rollout.actions import CountHealthyTime, ResetHealthyTime, RolloutFact, RolloutPlan
 from modelops.domain.rollout.advance import advance
-from modelops.domain.rollout.analysis import AnalysisResult, Health, analyze
+from modelops.domain.rollout.analysis import AnalysisResult, Health, analyze, judge_canary
 from modelops.domain.rollout.promotion import promote
 from modelops.domain.rollout.state import State, same_target
 from modelops.domain.rollout.status import status_steps, wait_in_phase, with_phase
@@ -42,7 +42,7 @@ def abort_on_breach(state: State) -> RolloutPlan | None:
     intent, reports = state.rollout.status.intent, state.reports
     if intent is None or intent.weight == 0 or reports is None:
         return None
-    result = analyze(reports.stable, reports.canary, state.rollout.spec.analysis)
+    result = judge_canary(reports, state.rollout.spec.analysis)
     if result.health is not Health.BREACHED:
         return None
     times = RollbackTimes(
@@ -97,7 +97,8 @@ def await_agents_in_sync(state: State) -> RolloutPlan | None:
         agents = f"{reports.in_sync} of {reports.expected} agent processes"
         message = f"{agents} have confirmed generation {intent.generation}"
         return hold_step(state, RolloutReason.WaitingForAgents, message, after=poll)
-    if intent.weight == 0 and reports.canary_reachable < reports.expected:
+    not_yet_reached = intent.weight == 0 and reports.canary_reachable < reports.expected
+    if not_yet_reached or reports.canary_unreachable:
         words = f" ({'; '.join(reports.canary_errors[:3])})" if reports.canary_errors else ""
         agents = f"{reports.canary_reachable} of {reports.expected} agent processes"
         message = f"{agents} reach the canary with their own credentials{words}"

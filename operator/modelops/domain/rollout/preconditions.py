@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from modelops.api.v1alpha1.rollout import RolloutPhase
-from modelops.domain.agentsfile import RoutingBlock
 from modelops.domain.drift import drift_between
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.record import PRUNED, PRUNING, Target
@@ -15,7 +14,7 @@ from modelops.domain.rollout.actions import RolloutPlan
 from modelops.domain.rollout.candidate import candidate_field
 from modelops.domain.rollout.evaluation import discard_evaluation_check, is_proven
 from modelops.domain.rollout.evaluation_scores import evaluation_dataset
-from modelops.domain.rollout.routing_write import DesiredRouting, render
+from modelops.domain.rollout.routing_write import try_every_edit
 from modelops.domain.rollout.state import State
 from modelops.domain.rollout.status import wait_in_phase
 
@@ -145,11 +144,7 @@ def agents_file_is_not_usable(state: State, candidate: Target) -> RolloutPlan | 
 
 
 def stable_has_drifted(state: State, candidate: Target) -> RolloutPlan | None:  # noqa: ARG001
-    """The agents' file and the record must name the same stable model.
-
-    Raises:
-        UneditableAgentsFile: the file's form does not allow an edit; better now than when traffic is to be moved.
-    """
+    """The agents' file and the record must name the same stable model."""
     record, file = state.require_record(), state.require_file()
     name = state.rollout.spec.agent_model_ref.name
     drift = drift_between(record, file.entry, agent_model=name)
@@ -157,12 +152,50 @@ def stable_has_drifted(state: State, candidate: Target) -> RolloutPlan | None:  
         return wait_in_phase(
             state, RolloutPhase.PENDING, RolloutReason.StableDrift, drift, after=RETRY_SECONDS
         )
-    probe = RoutingBlock.aborted(uid=state.uid, step=0, generation=0)
-    render(DesiredRouting(block=probe), file=file, agent=record.agent)
     return None
 
 
+def every_edit_is_possible(state: State, candidate: Target) -> None:
+    """Tries each edit of the agents' file that the rollout may need, the promotion and its reversal included.
+
+    Raises:
+        UneditableAgentsFile: the file's form does not allow an edit; better now than after the money is spent.
+    """
+    try_every_edit(
+        file=state.require_file(), uid=state.uid, candidate=candidate, record=state.require_record()
+    )
+
+
+def pods_miss_changes(state: State, candidate: Target) -> RolloutPlan | None:  # noqa: ARG001
+    """A Pod that never sees a change of the file would not follow the canary, nor the way back."""
+    if not state.mount_problem:
+        return None
+    return wait_in_phase(
+        state,
+        RolloutPhase.PENDING,
+        RolloutReason.ConfigNotUsable,
+        state.mount_problem,
+        after=RETRY_SECONDS,
+    )
+
+
+def another_agent_model_owns_the_agent(state: State, candidate: Target) -> RolloutPlan | None:  # noqa: ARG001
+    """Only one AgentModel may move the traffic of an agent; the newer one only reports the conflict."""
+    if not state.older_owner:
+        return None
+    agent = state.require_agent_model()
+    message = (
+        f"AgentModel {state.older_owner} already owns agent {agent.spec.agent} in ConfigMap "
+        f"{agent.spec.config.config_map_ref.name}, so AgentModel {agent.metadata.name} moves no traffic: delete one of "
+        "them"
+    )
+    return wait_in_phase(
+        state, RolloutPhase.PENDING, RolloutReason.TargetConflict, message, after=RETRY_SECONDS
+    )
+
+
 PRECONDITIONS: tuple[Callable[[State, Target], RolloutPlan | None], ...] = (
+    another_agent_model_owns_the_agent,
     abort_if_candidate_pruned,
     abort_if_candidate_serves,
     prompt_contract_is_missing,
@@ -170,7 +203,9 @@ PRECONDITIONS: tuple[Callable[[State, Target], RolloutPlan | None], ...] = (
     open_router_key_is_missing,
     another_rollout_is_active,
     agents_file_is_not_usable,
+    pods_miss_changes,
     stable_has_drifted,
+    every_edit_is_possible,
 )
 
 

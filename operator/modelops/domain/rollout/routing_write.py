@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from modelops.domain.agentsfile import KEEP, Keep, RoutingBlock, StableTarget, edit
+from modelops.domain.agentsfile import (
+    KEEP,
+    CanaryTarget,
+    Keep,
+    RolloutMark,
+    RoutingBlock,
+    StableTarget,
+    edit,
+)
 from modelops.domain.plan import WriteFile
 from modelops.domain.record import Record, Target
 from modelops.domain.rollout.state import File, same_target, stable_keys
@@ -51,6 +59,35 @@ def render(desired: DesiredRouting, *, file: File, agent: str) -> str:
         UneditableAgentsFile: as `write_routing`.
     """
     return edit(file.text, agent, stable=desired.stable, routing=desired.block)
+
+
+def try_every_edit(*, file: File, uid: str, candidate: Target, record: Record) -> None:
+    """Edits the text as a rollout does: canary, promotion, and the way back from a promotion that is not committed.
+
+    Raises:
+        UneditableAgentsFile: as `write_routing`.
+    """
+    mark = RolloutMark(uid, 1, "Progressing")
+    # The address of an endpoint is known only once it runs.
+    target = candidate.model_copy(
+        update={"endpoint_url": candidate.endpoint_url or "https://endpoint.invalid/v1"}
+    )
+    canary = CanaryTarget(
+        weight=0, model=target.model, version=target.version, endpoint_url=target.endpoint_url
+    )
+    armed = edit(file.text, record.agent, routing=RoutingBlock(1, uid, mark, "2025-12-10T00:30:00Z", canary))
+    promoted = edit(
+        armed,
+        record.agent,
+        stable=stable_keys(target),
+        routing=RoutingBlock.promoted(uid=uid, step=2, generation=2),
+    )
+    edit(
+        promoted,
+        record.agent,
+        stable=stable_keys(record.stable),
+        routing=RoutingBlock.aborted(uid=uid, step=2, generation=3),
+    )
 
 
 def tombstone_routing(

@@ -76,6 +76,10 @@ class State:
     file_problem: str = ""
     file_missing: bool = False
     """The ConfigMap does not exist, so nothing can be restored in it. A malformed file is waited for instead."""
+    mount_problem: str = ""
+    """Why Pods of the agent never see a change of the file; empty where none is known to miss it."""
+    older_owner: str = ""
+    """Name of an older AgentModel for the same agent in the same ConfigMap; empty where there is none."""
     file_is_live: bool = False
     """Whether `file`, or why there is none, was read from the API server for this decision."""
     secret_problem: str = ""

@@ -15,7 +15,13 @@ from pydantic import ValidationError
 from modelops.sandbox.faults import Faults
 from modelops.sandbox.openrouter.account import LIMIT_USD, Account
 from modelops.sandbox.openrouter.catalogue import MODELS, endpoints_json, model_json
-from modelops.sandbox.openrouter.completions import RefusedError, Request, choose_model, complete
+from modelops.sandbox.openrouter.completions import (
+    RefusedError,
+    Request,
+    choose_model,
+    complete,
+    stream_chunks,
+)
 from modelops.sandbox.state import ServiceState
 from modelops.sandbox.tokens import Tokens, bearer_matches
 
@@ -96,7 +102,7 @@ class Service:
             raise RefusedError(404, "Not Found")
         return web.json_response({"data": endpoints_json(model)})
 
-    async def chat(self, request: web.Request) -> web.Response:
+    async def chat(self, request: web.Request) -> web.StreamResponse:
         try:
             document = json.loads(await request.read())
         except ValueError as error:
@@ -110,7 +116,15 @@ class Service:
         await asyncio.sleep(self._seconds * random.uniform(0.5, 1.5))
         completion = complete(completion_request, model)
         self._account.record(completion.generation, cost=completion.cost)
-        return web.json_response(completion.body)
+        if not completion_request.stream:
+            return web.json_response(completion.body)
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        with_usage = bool((completion_request.stream_options or {}).get("include_usage"))
+        for chunk in stream_chunks(completion.body, with_usage=with_usage):
+            await response.write(b"data: " + json.dumps(chunk).encode() + b"\n\n")
+        await response.write(b"data: [DONE]\n\n")
+        return response
 
     async def generation(self, request: web.Request) -> web.Response:
         generation_id = request.query.get("id", "")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -80,6 +82,7 @@ class Request(BaseModel):
     top_p: float | None = Field(default=None, gt=0, le=1)
     n: Literal[1] = 1
     stream: bool = False
+    stream_options: dict[str, bool] | None = None
     response_format: dict[str, object] | None = None
     tools: list[dict[str, object]] | None = None
 
@@ -106,8 +109,6 @@ def choose_model(request: Request) -> Model:
         raise RefusedError(404, f"No endpoints found that match your provider preferences for {found.id}")
     if request.tools:
         raise RefusedError(404, "No endpoints found that support tool use")
-    if request.stream:
-        raise RefusedError(400, "The sandbox does not stream; leave out `stream`")
     return found
 
 
@@ -171,11 +172,29 @@ def complete(request: Request, model: Model) -> Completion:
         "finish_reason": finish,
         "latency": round((time.monotonic() - started) * 1000),
         "generation_time": round((time.monotonic() - started) * 1000),
-        "streamed": False,
+        "streamed": request.stream,
         "cancelled": False,
         "is_byok": False,
     }
     return Completion(body=body, generation=generation, cost=cost)
+
+
+def stream_chunks(body: Mapping[str, Any], *, with_usage: bool) -> Iterator[dict[str, Any]]:
+    """The same answer as the events of a stream: a word each, the finish reason, and at last the usage if asked for."""
+    shared = {key: body[key] for key in ("id", "created", "model", "provider")}
+    shared |= {"object": "chat.completion.chunk"}
+    (choice,) = body["choices"]
+    for word in re.findall(r"\s*\S+", choice["message"]["content"]):
+        delta = {"role": "assistant", "content": word}
+        yield {**shared, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]}
+    end = {
+        "index": 0,
+        "delta": {"role": "assistant", "content": ""},
+        "finish_reason": choice["finish_reason"],
+    }
+    yield {**shared, "choices": [end]}
+    if with_usage:
+        yield {**shared, "choices": [], "usage": body["usage"]}
 
 
 def _truncate(text: str, max_tokens: int | None) -> tuple[str, str]:

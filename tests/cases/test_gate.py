@@ -1,0 +1,73 @@
+"""Evaluations with ordinary inputs that once had the wrong outcome."""
+
+from dataclasses import replace
+
+import pytest
+from tests.unit.evaluation.asked import QUESTIONS, answer, request
+
+from modelops.api.v1alpha1.rollout import ScorerType
+from modelops.domain.gates.scoring import score
+from modelops.evaluation.evaluate import require_answers_of_candidate
+from modelops.evaluation.outcome import Outcome, compare_arms, score_answers
+from modelops.evaluation.request import ARMS, Request
+from modelops.evaluation.result import result_document
+from modelops.workdir import ProgramFailure
+
+PROSE = "Removes the entry, and returns whether there was one."
+
+
+def evaluated(asked: Request, *, baseline: str | None, candidate: str | None) -> Outcome:
+    texts = {"baseline": baseline, "candidate": candidate}
+    answers = [answer(arm, n, texts[arm]) for n in range(100) for arm in ARMS]
+    scores = score_answers(asked, QUESTIONS, answers)
+    outcome = compare_arms(asked, QUESTIONS, answers, scores)
+    require_answers_of_candidate(asked, outcome, answers)
+    return outcome
+
+
+def as_text(**changes: object) -> Request:
+    prompt = request().prompt.model_copy(update={"parse": None}).wire()
+    return request(prompt=prompt, **changes)
+
+
+def test_prose_that_no_model_reproduces_exactly_is_inconclusive_and_a_better_scorer_is_named() -> None:
+    asked = as_text()
+    explained = result_document(asked, evaluated(asked, baseline=PROSE, candidate=PROSE))
+    assert explained["verdict"] == "inconclusive"
+    assert "set spec.evaluation.scorer to tokenF1" in explained["explain"]
+
+
+def test_candidate_that_fails_every_call_is_refused_beside_a_baseline_without_success() -> None:
+    with pytest.raises(ProgramFailure, match="does not answer"):
+        evaluated(as_text(), baseline=PROSE, candidate=None)
+
+
+def test_candidate_whose_calls_all_fail_does_not_pass_at_threshold_0() -> None:
+    asked = as_text(scorer={"type": "exact", "threshold": "0"})
+    assert evaluated(asked, baseline="yes", candidate=None).verdict == "fail"
+
+
+@pytest.mark.parametrize("text", ['{"n": ' + "9" * 5000 + "}", "[" * 1500])
+@pytest.mark.parametrize("parse", [{"type": "json"}, {"type": "text"}])
+def test_one_answer_that_cannot_be_read_is_one_failed_answer(text: str, parse: dict[str, str]) -> None:
+    asked = request(
+        prompt={**request().prompt.wire(), "parse": parse}, scorer={"type": "json", "threshold": "1"}
+    )
+    questions = [replace(QUESTIONS[0], example=str(n), target="[1]") for n in range(100)]
+    answers = [
+        answer(arm, n, text if (arm, n) == ("candidate", 7) else "[1]") for n in range(100) for arm in ARMS
+    ]
+    outcome = compare_arms(asked, questions, answers, score_answers(asked, questions, answers))
+    assert (outcome.arms["baseline"].success, outcome.arms["candidate"].success) == (1.0, 0.99)
+
+
+def test_json_true_is_not_the_number_1() -> None:
+    assert score(ScorerType.JSON, answer='{"ok": 1}', target='{"ok": true}') == 0.0
+
+
+def test_pattern_that_takes_exponential_time_on_a_cut_off_answer_fails_that_answer() -> None:
+    pattern = {"type": "regex", "pattern": "^(?:[a-z]+)+;$"}
+    asked = request(prompt={**request().prompt.wire(), "parse": pattern})
+    questions = [replace(QUESTIONS[0], target="ok;")]
+    answers = [answer("candidate", 0, "a" * 40)]
+    assert score_answers(asked, questions, answers) == {("candidate", "0", 0): None}

@@ -1,0 +1,150 @@
+"""ConfigMaps and mounts that no rollout could use are found when the file is read."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from tests.unit.rollout import objects
+from tests.unit.rollout.objects import AGENT, FILE, NAMESPACE, Json
+from tests.unit.rollout.processes import Time
+from tests.unit.rollout.rollout_driver import parsed
+
+from modelops.api.v1alpha1.agentmodel import AgentModel
+from modelops.engine.cache import ObjectCache
+from modelops.engine.cluster_reader import ClusterReader
+from modelops.engine.executor import CONFIG_MAPS
+from modelops.engine.resources import AGENT_MODELS, PODS
+from modelops.runtime.watches import reduce_pod
+
+KEY = "agents.yaml"
+WATCHES = {"name": "MODELOPS_CONFIGMAP", "value": FILE}
+
+
+def reader_with(*items: tuple[Any, Json]) -> ClusterReader:
+    time, kube = Time(), None
+    cache = ObjectCache(monotonic=time.monotonic)
+    for resource, item in items:
+        cache.put(resource, item)
+    return ClusterReader(kube, cache, time)  # type: ignore[arg-type]  # nothing is read live here
+
+
+def file_problem(**changes: Any) -> str:
+    item = {**objects.agents_file(), **changes}
+    reader = reader_with((CONFIG_MAPS, item))
+    found, file, problem = asyncio.run(reader.file(NAMESPACE, FILE, KEY, AGENT))
+    assert found is not None
+    assert (file is None) == bool(problem)
+    return problem
+
+
+def test_a_mutable_configmap_with_the_file_as_text_is_no_problem() -> None:
+    assert file_problem(immutable=False) == ""
+
+
+def test_an_immutable_configmap_is_a_problem_with_its_remedy() -> None:
+    assert "is immutable" in file_problem(immutable=True)
+    assert "create it again without `immutable: true`" in file_problem(immutable=True)
+
+
+def test_a_file_under_binary_data_is_a_problem_with_its_remedy() -> None:
+    assert "under binaryData" in file_problem(data=None, binaryData={KEY: "YWdlbnRzOg=="})
+    assert file_problem(binaryData={"other": "YQ=="}) == ""
+
+
+def pod(
+    *,
+    mount: Json | None = None,
+    volume: Json | None = None,
+    env: list[Json] | None = None,
+    **container: Any,
+) -> Json:
+    given = {
+        "name": "agent",
+        "env": env or [],
+        "volumeMounts": [{"name": "v", "mountPath": "/etc/agents.yaml", **(mount or {})}],
+        **container,
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": "docs-0",
+            "namespace": NAMESPACE,
+            "uid": "p0",
+            "resourceVersion": "5",
+            "labels": {"app": "docs"},
+        },
+        "spec": {
+            "containers": [given],
+            "volumes": [{"name": "v", **(volume or {"configMap": {"name": FILE}})}],
+        },
+        "status": {"conditions": [{"type": "Ready", "status": "True"}]},
+    }
+
+
+def mount_problem(item: Json, *, config_map: str = FILE) -> str:
+    config = {"configMapRef": {"name": FILE}, "workloadSelector": {"matchLabels": {"app": "docs"}}}
+    agent = parsed(AgentModel, objects.agent_model(config=config))
+    return reader_with((PODS, reduce_pod(item))).mount_problem(NAMESPACE, agent, config_map)
+
+
+SUB_PATH = {"subPath": KEY}
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        pytest.param(pod(mount=SUB_PATH), id="subPath"),
+        pytest.param(pod(mount={"subPathExpr": "$(NAME)"}), id="subPathExpr"),
+        pytest.param(
+            pod(mount=SUB_PATH, volume={"projected": {"sources": [{"configMap": {"name": FILE}}]}}),
+            id="projected",
+        ),
+        pytest.param(
+            pod(mount=SUB_PATH, env=[{"name": "MODELOPS_CONFIGMAP", "value": "another"}]), id="another watch"
+        ),
+    ],
+)
+def test_a_pod_that_mounts_the_file_with_subpath_is_named_with_the_remedy(item: Json) -> None:
+    problem = mount_problem(item)
+    assert "Pod docs-0" in problem
+    assert "MODELOPS_CONFIGMAP" in problem
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        pytest.param(pod(), id="the whole volume"),
+        pytest.param(pod(mount=SUB_PATH, env=[WATCHES]), id="a watch of the same ConfigMap"),
+        pytest.param(
+            pod(mount=SUB_PATH, env=[{"name": "MODELOPS_CONFIGMAP", "valueFrom": {}}]),
+            id="a watch from elsewhere",
+        ),
+        pytest.param(
+            pod(mount=SUB_PATH, envFrom=[{"configMapRef": {"name": "env"}}]), id="unknown variables"
+        ),
+        pytest.param(pod(mount=SUB_PATH, volume={"configMap": {"name": "settings"}}), id="another ConfigMap"),
+        pytest.param(pod(mount=SUB_PATH, volume={"secret": {"secretName": FILE}}), id="a Secret"),
+    ],
+)
+def test_a_pod_that_sees_changes_is_no_problem(item: Json) -> None:
+    assert mount_problem(item) == ""
+
+
+def test_the_older_of_two_agentmodels_owns_the_agent() -> None:
+    one = objects.agent_model()
+    two = {
+        **one,
+        "metadata": {
+            **one["metadata"],
+            "name": "docs-2",
+            "uid": "z",
+            "creationTimestamp": "2025-12-02T00:00:00Z",
+        },
+    }
+    reader = reader_with((AGENT_MODELS, one), (AGENT_MODELS, two))
+    assert reader.older_owner(parsed(AgentModel, two)) == "docs"
+    assert reader.older_owner(parsed(AgentModel, one)) == ""
+    assert reader.older_owner(None) == ""

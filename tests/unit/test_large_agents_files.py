@@ -1,0 +1,171 @@
+"""A large agents.yaml is read without other agents' plain entries: with the same result, in a small part of the time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from unittest.mock import patch
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+
+from modelops import plain_entries
+from modelops.domain import agentsfile
+from modelops.domain.agentsfile import AgentsFileError, RoutingBlock, StableTarget, UnknownAgent, edit, parse
+from modelops.plain_entries import without_plain_entries
+from modelops.router.agents_yaml import ConfigProblem, read_table
+
+STABLE = StableTarget("org/new", "huggingface", "v2.0.0", "https://e.example/v1", "HF_TOKEN")
+TOMBSTONE = RoutingBlock.aborted(uid="uid", step=1, generation=7)
+
+PLAIN = [
+    "  a:\n    model: org/a\n    endpoint: openrouter\n",
+    "  b: # b's\n\n    model: 'org/b'   # in May\n    # a remark\n    note: a few words\n",
+    "  c: {model: org/c, endpoint: huggingface}\n",
+    "  d:\n    model: org/d\n    limits:\n      tokens: 10\n      # why\n      model: 3\n    tools:\n    - one\n    - two\n",
+    "  e:\n      model: org/e\n      tags: [x, y]\n",
+]
+OTHER = [
+    "  docs:\n    model: org/base\n    endpoint: huggingface\n    version: v1.0.0\n",
+    "  docs: {model: org/base, <<: *shared}\n",
+    "  docs: &d\n    model: org/base\n    routing: {}\n",
+    "  docs:\n    <<: *shared\n    notes: |\n      two\n        lines\n",
+    "  docs:\n    model: &m org/base\n",
+    "  s: *d\n",
+    "  t:\n    model: *m\n",
+    "  t:\n    key: !ENV KEY\n    model: org/t\n",
+    "  u:\n    model: org/u\n    model: org/v\n",
+    "  a:\n    model: again\n",
+    '  v:\n    note: "over\n  w:\n    model: x\n    lines"\n',
+    "  v: {model: m,\n  w:\n    model: x\n  }\n",
+    "  v:\n    note: over\n      lines\n",
+    "  v:\n    text: >-\n      folded\n     a:\n       model: x\n",
+    "  v: |\n    a:\n      model: x\n",
+    "  v:\n  - one\n",
+    "  ? a\n  : b\n",
+    "# at the margin\n",
+    "\n",
+    "    # deeper\n",
+    "    stray: value\n",
+    "   odd: value\n",
+    "  x: 'it''s'\n",
+    '  y:\n    k: "a\\\n      b"\n',
+    "agents:\n",
+    "other: 1\n",
+    "...\n",
+    "---\n",
+]
+HEADS = [
+    "",
+    "# head\n",
+    "---\n",
+    "shared: &shared {version: v1.0.0}\n",
+    "text: |\n  a:\n    model: x\n",
+    "t: 'a\n",
+]
+
+
+@st.composite
+def files(draw: st.DrawFn) -> str:
+    parts = draw(st.lists(st.sampled_from([*PLAIN, *OTHER]), max_size=8))
+    text = draw(st.sampled_from(HEADS)) + "agents:\n" + "".join(parts)
+    text += draw(st.sampled_from(["", "other: 1\n", "# the end\n", "  z: 1"]))
+    return text.replace("\n", "\r\n") if draw(st.booleans()) else text
+
+
+def outcome(read: Callable[[], object]) -> object:
+    """What is read, or the kind and the place of the problem."""
+    try:
+        return read()
+    except UnknownAgent:
+        return "unknown"
+    except (AgentsFileError, ConfigProblem) as error:
+        return type(error), str(error)
+
+
+def both_ways(read: Callable[[], object]) -> tuple[object, object]:
+    """The outcome with entries left out, however small the file is, and the outcome of the whole file."""
+    with patch.object(plain_entries, "SMALL", 0):
+        reduced = outcome(read)
+    with patch.object(plain_entries, "SMALL", 10**9):
+        return reduced, outcome(read)
+
+
+@settings(max_examples=300, deadline=None)
+@given(files())
+@example("agents:\n" + "".join(PLAIN) + OTHER[0])
+@example("shared: &shared {version: v1}\nagents:\n" + PLAIN[0] + OTHER[3] + PLAIN[1] + PLAIN[2])
+def test_a_file_reads_and_changes_the_same_without_the_plain_entries(text: str) -> None:
+    for read in (
+        lambda: parse(text, "docs"),
+        lambda: edit(text, "docs", stable=STABLE, routing=TOMBSTONE),
+        lambda: edit(text, "docs", routing=None),
+        lambda: edit(text, "docs", stable=STABLE, create=True),
+        lambda: read_table(text, "docs"),
+        lambda: parse(text, "a"),
+        lambda: edit(text, "a", stable=STABLE),
+        lambda: read_table(text, "a"),
+    ):
+        reduced, whole = both_ways(read)
+        assert reduced == whole
+
+
+def test_plain_entries_are_really_left_out() -> None:
+    text = "agents:\n" + "".join(PLAIN) + OTHER[0] + PLAIN[0].replace("a", "z") + "other: 1\n"
+    with patch.object(plain_entries, "SMALL", 0):
+        found = without_plain_entries(text, but="docs")
+    assert found is not None
+    assert found.text == "agents:\n" + OTHER[0] + "other: 1\n"
+    assert found.names == {*"abcdez"}
+
+
+@pytest.mark.parametrize("part", [p for p in OTHER if '"over' in p or "{model: m,\n" in p or "\\\n" in p])
+def test_a_file_with_quotes_or_brackets_over_several_lines_is_read_as_a_whole(part: str) -> None:
+    with patch.object(plain_entries, "SMALL", 0):
+        assert without_plain_entries("agents:\n" + PLAIN[0] + part + PLAIN[1], but="docs") is None
+
+
+def large_file(size: int = 750 * 1024) -> str:
+    entries, number = [], 0
+    while (sum(map(len, entries[-1:])) and number * len(entries[-1]) < size) or not entries:
+        entries.append(
+            f"  agent_{number:05d}:\n    model: org/model-{number:05d}\n    endpoint: openrouter\n"
+        )
+        number += 1
+    return "agents:\n" + "".join(entries) + OTHER[0]
+
+
+def processor_seconds(work: Callable[[], object]) -> float:
+    began = time.process_time()
+    work()
+    return time.process_time() - began
+
+
+def plain_parse_seconds(text: str) -> float:
+    """What the YAML library alone takes for these lines, from a part of them."""
+    part = text[: len(text) // 20].rpartition("  agent_")[0]
+    return processor_seconds(lambda: list(YAML(typ="safe", pure=True).parse(part))) * len(text) / len(part)
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        pytest.param(lambda text: edit(text, "docs", stable=STABLE, routing=TOMBSTONE), id="an edit"),
+        pytest.param(lambda text: parse(text, "docs"), id="the operator reads"),
+        pytest.param(lambda text: read_table(text, "docs"), id="the router reads"),
+        pytest.param(lambda text: outcome(lambda: parse(text, "nobody")), id="an unknown agent"),
+    ],
+)
+def test_750_kib_take_a_tenth_of_a_plain_parse_at_most(work: Callable[[str], object]) -> None:
+    text = large_file()
+    assert len(text) > 750 * 1024
+    bare = plain_parse_seconds(text)
+    assert min(processor_seconds(lambda: work(text)) for _ in range(2)) < bare / 10
+
+
+def test_an_unknown_agent_of_a_large_file_is_reported_with_some_of_the_known_ones() -> None:
+    with pytest.raises(UnknownAgent, match=r"agent_00000, .* and \d+ more") as refused:
+        agentsfile.parse(large_file(), "nobody")
+    assert len(str(refused.value)) < 1000
