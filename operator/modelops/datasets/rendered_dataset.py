@@ -32,7 +32,8 @@ class PromptCompletion:
     """One prompt with one answer. Its messages are on disk, in a LineFile at `offset`.
 
     `id` is that of the example; `number` its position among all rendered answers. `inputs_digest` is equal for the
-    same inputs, `target_digest` for the same answer. `preferred` is its side of a pair in one example. `group_value`
+    same inputs, also where they are formatted differently, `question_digest` for inputs of the same text only, and
+    `target_digest` for the same answer. `preferred` is its side of a pair in one example. `group_value`
     is the value of the request's `group_key`; None where the example has none. `source_run` is empty where the example
     was not made from a run.
     """
@@ -47,6 +48,12 @@ class PromptCompletion:
     preferred: bool | None
     group_value: str | None
     source_run: str
+    question_digest: bytes = b""
+
+    @property
+    def question(self) -> tuple[str, bytes]:
+        """Equal for the same question. Code that is formatted differently may be another program."""
+        return self.inputs_digest, self.question_digest
 
 
 @dataclass(kw_only=True)
@@ -115,6 +122,7 @@ def _add(
             preferred=one.preferred,
             group_value=_value_at(example, request.group_key),
             source_run=example.source_run,
+            question_digest=one.inputs.question,
         )
         result.completions.append(completion)
 
