@@ -70,3 +70,41 @@ def test_questions_after_a_long_instruction_are_not_one_family(tmp_path: Path) -
     found = prepared(tmp_path, examples)
     assert found.result["ok"], found.result
     assert found.result["report"]["groups"]["count"] == 50
+
+
+@pytest.mark.parametrize("text", ["+1700000000", "part 400-500-6000", "y = x@self.weight", r"\n@app.route"])
+def test_code_and_numbers_are_no_personal_data(text: str, tmp_path: Path) -> None:
+    found = prepared(tmp_path, [example(f"task {number}", f"{text}\n{number}") for number in range(4)])
+    assert found.result["ok"], found.result
+
+
+def test_sensitive_content_is_named_by_row_and_field_and_one_row_can_be_left_out(tmp_path: Path) -> None:
+    examples = [example(words(seed), f"Answer {seed}.") for seed in range(20)]
+    examples[7]["outputs"]["text"] = "Ask jane.doe@acme-corp.com."
+    examples[9]["inputs"]["task"] += " or call (212) 736-5000"
+    refused = prepared(tmp_path, examples).result
+    assert refused["reason"] == "SensitiveContent"
+    assert "1 with an e-mail address (example-007) in outputs.text" in refused["message"]
+    assert "1 with a phone number (example-009) in inputs.task" in refused["message"]
+    assert "spec.dataset.leaveOutSensitive: [email, phone]" in refused["message"]
+    assert "jane" not in str(refused)
+
+    (tmp_path / "result.json").unlink()
+    found = prepared(tmp_path, examples, leave_out_sensitive=["email", "phone"])
+    assert found.result["ok"], found.result
+    assert found.result["rows"] == 18
+    assert {row["id"] for row in found.train + found.test}.isdisjoint({"example-007", "example-009"})
+    assert (
+        "1 example was left out, because it contains an e-mail address (example-007) in outputs.text"
+        in found.result["findings"]
+    )
+
+
+def test_an_address_in_the_prompt_is_named_as_the_prompts(tmp_path: Path) -> None:
+    prompt = {
+        "system": "Ask jane.doe@acme-corp.com.",
+        "user": "{{ inputs.task }}",
+        "assistant": "{{ outputs.text }}",
+    }
+    refused = prepared(tmp_path, [example(f"task {number}") for number in range(7)], prompt=prompt).result
+    assert "and 2 more) in the prompt that spec.prompt makes of it" in refused["message"]
