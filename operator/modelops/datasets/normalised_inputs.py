@@ -17,6 +17,8 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any
 
+from modelops.domain.chat_messages import MessageError, openai_messages
+
 _BETWEEN_WORDS = re.compile(r"[\W_]+")
 _ASCII = str.maketrans({code: " " for code in range(128) if not chr(code).isalnum()})
 _SENTENCE_ENDS = re.compile(r"[.!?](?<=\S[.!?])(?=\s)")
@@ -55,7 +57,9 @@ def normalised_text(text: str) -> str:
 
 
 def normalise_inputs(inputs: Mapping[str, Any]) -> NormalisedInputs:
-    """The inputs normalised, whatever the order of their keys."""
+    """The inputs normalised, whatever the order of their keys and the form of their messages."""
+    if "messages" in inputs:
+        inputs = _in_openai_form(inputs)
     leaves = list(_leaves(inputs))
     texts = [_normalised(leaf) for _, leaf in leaves]
     reformatted = [
@@ -103,6 +107,13 @@ def _normalised(text: str) -> tuple[list[str], str, str]:
         return text.translate(_ASCII).split(), "".join(text.split()), text.translate(_OPERATORS)
     text = unicodedata.normalize("NFKC", text).casefold()
     return _BETWEEN_WORDS.sub(" ", text).split(), "".join(text.split()), _NO_OPERATORS.sub("", text)
+
+
+def _in_openai_form(inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+    try:
+        return {**inputs, "messages": openai_messages(inputs["messages"], "inputs.messages")}
+    except MessageError:  # `prompt.render` refuses such an example with this error.
+        return inputs
 
 
 def _question(inputs: Mapping[str, Any]) -> Mapping[str, Any] | None:

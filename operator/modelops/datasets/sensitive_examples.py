@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from modelops.api.v1alpha1.trainingrun import SensitiveKind
+from modelops.datasets.example_fields import texts_by_field
 from modelops.datasets.rendering import RenderedExample
 from modelops.datasets.report import Report
 from modelops.datasets.request import Request
@@ -102,19 +102,7 @@ def _listed(fields: dict[str, str]) -> str:
 
 def _field_of(kind: SensitiveKind, one: RenderedExample) -> str:
     """The first field of the example that has this kind by itself; `the prompt` where no field has it."""
-    for part in ("inputs", "outputs"):
-        for path, text in _texts(getattr(one.example, part), part):
-            if kind in find_sensitive(text):
-                return path
+    for path, text in texts_by_field(one.example):
+        if kind in find_sensitive(text):
+            return path
     return "the prompt that spec.prompt makes of it"
-
-
-def _texts(value: Any, path: str) -> Iterator[tuple[str, str]]:
-    if isinstance(value, str):
-        yield path, value
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _texts(inner, f"{path}.{key}")
-    elif isinstance(value, list):
-        for number, inner in enumerate(value):
-            yield from _texts(inner, f"{path}[{number}]")

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelops.datasets.download import Example, LoadedDataset, load_dataset
+from modelops.datasets.example_fields import invalid_text
 from modelops.datasets.normalised_inputs import normalise_inputs
 from modelops.domain import prompt as prompts
-from modelops.domain.prompt import Message
+from modelops.domain.chat_messages import Message
 from modelops.evaluation.learnt_inputs import LearntInputs, read_learnt_inputs
 from modelops.evaluation.request import Request
 from modelops.grammar import counted, verb
@@ -126,10 +127,19 @@ def _check_prompt(request: Request) -> None:
 
 
 def _question(example: Example, *, request: Request) -> Question:
+    field = invalid_text(example)
+    if field:
+        raise ProgramFailure(
+            "DatasetShapeInvalid",
+            f"example {example.id}: {field} is not valid Unicode: it has half of a surrogate pair; write the character "
+            "itself",
+        )
     try:
         messages = prompts.render(request.prompt, example.inputs)
         text = prompts.target(request.prompt, example.inputs, example.outputs)
         target = prompts.parse(request.prompt, text)
+    except prompts.ExampleError as error:
+        raise ProgramFailure("DatasetShapeInvalid", f"example {example.id}: {error}. Correct it") from error
     except prompts.PromptError as error:
         raise ProgramFailure(
             "PromptRenderFailed", f"example {example.id} does not fit the AgentModel's spec.{error}"
