@@ -10,6 +10,7 @@ import pytest
 from huggingface_hub import CommitOperationAdd, HfApi
 from langsmith import Client
 from tests.contract.learning import PROMPT, fill_dataset, langsmith_examples, run_program, start_program
+from tests.contract.published import put
 
 from modelops.datasets.near import NearIndex, Shingles
 from modelops.datasets.normalised_inputs import inputs_digest, normalise_inputs
@@ -335,6 +336,49 @@ def test_near_copies_of_training_examples_are_left_out_and_counted(
     result = run_program(sandbox, MODULE, tmp_path / "p", program_input)
     assert result["n"] == len(held_out) - 4
     assert result["findings"] == ["4 examples were left out as near-copies of training examples"]
+
+
+def test_what_earlier_models_of_the_chain_have_learnt_is_left_out(
+    sandbox: SandboxInfo,
+    hf: HfApi,
+    program_input: ProgramInput,
+    held_out: list[StdlibExample],
+    unique: Callable[[str], str],
+    tmp_path: Path,
+) -> None:
+    """The candidate's base is a model of the record, whose base is a model of another agent, on the Hub only."""
+
+    def learnt(*examples: StdlibExample) -> dict[str, str]:
+        repo = f"{USER}/{unique('data')}"
+        groups = {"form": "groups/v1", "train": [inputs_digest(e.langsmith()["inputs"]) for e in examples]}  # type: ignore[arg-type]
+        return {"repo": repo, "revision": put(hf, repo, {"groups.json": groups}, title="x", kind="dataset")}
+
+    def model(base: dict[str, str], **lineage: Any) -> dict[str, str]:
+        repo = f"{USER}/{unique('model')}"
+        files = {"modelops.json": {"base_model": base["repo"], "base_revision": base["revision"], **lineage}}
+        return {"repo": repo, "revision": put(hf, repo, files, title="x")}
+
+    gone = {"repo": f"{USER}/{unique('gone')}", "revision": "main"}
+    first = model(gone, dataset=learnt(*held_out[:2]))
+    program_input = {
+        **program_input,
+        "train_digests": [],
+        "training_dataset": learnt(held_out[9]),
+        "earlier_datasets": [learnt(*held_out[4:7])],
+        "base": model(first, dataset=learnt(held_out[2])),
+    }
+    result = run_program(sandbox, MODULE, tmp_path / "p", program_input)
+    assert result["n"] == len(held_out) - 7
+    assert result["findings"] == [
+        f"the training examples of model {gone['repo']}, from which the candidate was trained, cannot be read, so "
+        "examples of the evaluation may be among them",
+        "1 example was left out, because the candidate was trained on the same inputs",
+        "6 examples were left out, because a model from which the candidate was trained has learnt them or near-copies",
+    ]
+
+    candidate = {**program_input, "training_dataset": {}, "earlier_datasets": [], "rollout": unique("uid")}
+    same = run_program(sandbox, MODULE, tmp_path / "q", candidate)
+    assert "1 example was left out, because the candidate was trained on the same inputs" in same["findings"]
 
 
 def test_dataset_of_training_examples_only_is_refused(

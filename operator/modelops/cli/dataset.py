@@ -149,6 +149,7 @@ def program_input(arguments: argparse.Namespace, documents: Iterable[Any]) -> di
         "source": selection.source,
         "allowed_licences": list(spec.allowed_licences),
         "allow_sensitive": [kind.value for kind in selection.allow_sensitive],
+        "leave_out_sensitive": [kind.value for kind in selection.leave_out_sensitive],
         "project": settings.project if settings else None,
     }
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from statistics import median
 
-from modelops.api.v1alpha1.trainingrun import SensitiveKind
 from modelops.datasets.lengths import MOST_TOO_LONG, percentile, rounded_up
 from modelops.datasets.report import Report
 from modelops.datasets.request import Request
@@ -15,34 +14,6 @@ from modelops.workdir import ProgramFailure
 
 OUTLIER_FACTOR = 10
 """Times the median length from which a row is reported as an outlier."""
-_IDS_SHOWN = 5
-
-
-def refuse_sensitive(
-    ids_by_kind: Mapping[SensitiveKind, Sequence[str]], *, request: Request, name: str, report: Report
-) -> None:
-    """Raises ProgramFailure SensitiveContent, which has the kinds and the examples' ids, never the contents."""
-    found = {kind: sorted(set(ids)) for kind, ids in sorted(ids_by_kind.items())}
-    if found:
-        report.figures["sensitive"] = {kind.value: len(ids) for kind, ids in found.items()}
-    refused = {kind: ids for kind, ids in found.items() if kind not in request.allow_sensitive}
-    for kind, ids in found.items():
-        if kind not in refused:
-            report.add_finding(
-                f"{counted(len(ids), 'example')} {verb(len(ids), 'contains', 'contain')} {_NOUNS[kind]}, which "
-                "spec.dataset.allowSensitive permits"
-            )
-    if not refused:
-        return
-    kinds = "; ".join(f"{len(ids)} with {_NOUNS[kind]} ({_listed(ids)})" for kind, ids in refused.items())
-    count = len({example for ids in refused.values() for example in ids})
-    raise ProgramFailure(
-        "SensitiveContent",
-        f"{counted(count, 'example')} of {request.describe_dataset(name)} {verb(count, 'contains', 'contain')} "
-        f"secrets or personal data: {kinds}. Correct the {verb(count, 'example', 'examples')} in LangSmith, and "
-        "revoke every key that was real. To train on such content nevertheless, set "
-        f"spec.dataset.allowSensitive: [{', '.join(refused)}]",
-    )
 
 
 def refuse_few_pairs(rows: Sequence[Row], *, request: Request, name: str, examples: int) -> None:
@@ -120,16 +91,3 @@ def report_outliers(rows: Sequence[Row], *, report: Report) -> None:
             f"{counted(count, 'example')} {verb(count, 'is', 'are')} more than {OUTLIER_FACTOR} times as long as the "
             f"median of {counted(round(middle), 'token')}; the longest is {max(long, key=lambda row: row.longest).id}"
         )
-
-
-_NOUNS = {
-    SensitiveKind.PRIVATE_KEY: "a private key",
-    SensitiveKind.KEY: "a key, token or password",
-    SensitiveKind.EMAIL: "an e-mail address",
-    SensitiveKind.PHONE: "a phone number",
-}
-
-
-def _listed(ids: Sequence[str]) -> str:
-    more = f" and {len(ids) - _IDS_SHOWN} more" if len(ids) > _IDS_SHOWN else ""
-    return ", ".join(ids[:_IDS_SHOWN]) + more

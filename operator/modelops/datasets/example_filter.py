@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 
 from modelops.api.v1alpha1.agentmodel import PromptContract
 from modelops.datasets.download import Example
-from modelops.datasets.rendering import RenderedExample, render_example
+from modelops.datasets.rendering import RenderedExample, check_trainable, render_example
 from modelops.datasets.report import Report
 from modelops.datasets.request import Request
-from modelops.domain.prompt import PromptError, check
+from modelops.domain.prompt import ExampleError, PromptError, check
 from modelops.grammar import counted, verb
 from modelops.workdir import ProgramFailure
 
@@ -38,6 +38,8 @@ class ExampleFilter:
     failures: int = 0
     usable: int = 0
     empty_targets: list[str] = field(default_factory=list)
+    untrainable: list[tuple[str, str]] = field(default_factory=list)
+    """Id of each example that the training job would refuse, and why."""
     render_error: tuple[str, PromptError] | None = None
     """Id of the first example that does not fit the prompt contract, and how."""
 
@@ -59,13 +61,17 @@ class ExampleFilter:
         """The example by the prompt contract; nothing where it does not fit or its target is empty."""
         try:
             rendered = list(render_example(example, prompt=self.request.prompt, pairs=pairs))
+            if any(not one.target for one in rendered):
+                self.empty_targets.append(example.id)
+                return
+            for one in rendered:
+                check_trainable(one)
+        except ExampleError as error:
+            self.untrainable.append((example.id, str(error)))
         except PromptError as error:
             self.render_error = self.render_error or (example.id, error)
-            return
-        if any(not one.target for one in rendered):
-            self.empty_targets.append(example.id)
-            return
-        yield from rendered
+        else:
+            yield from rendered
 
     def refuse_or_report(self, total: int, *, dataset: str, report: Report) -> None:
         """Raises ProgramFailure for the first fault of the dataset; reports what was left out of it."""
@@ -101,6 +107,14 @@ class ExampleFilter:
             report.add_finding(
                 f"{counted(self.failures, 'example')} without metadata.success true "
                 f"{verb(self.failures, 'was', 'were')} left out"
+            )
+        if self.untrainable:
+            first, fault = self.untrainable[0]
+            count = len(self.untrainable)
+            raise ProgramFailure(
+                "DatasetShapeInvalid",
+                f"{counted(count, 'example', of=self.usable)} of dataset {dataset!r} cannot be trained on; the first "
+                f"is example {first}: {fault}. Correct or remove {verb(count, 'it', 'them')}",
             )
         if self.render_error:
             example, error = self.render_error

@@ -14,11 +14,11 @@ class ExampleIds:
     the dataset all the same."""
 
     def __init__(self, completions: Iterable[PromptCompletion]) -> None:
-        self._ids: defaultdict[tuple[str, bytes], list[str]] = defaultdict(list)
+        self._ids: defaultdict[tuple[tuple[str, bytes], bytes], list[str]] = defaultdict(list)
         for one in completions:
-            self._ids[one.inputs_digest, one.target_digest].append(one.id)
+            self._ids[one.question, one.target_digest].append(one.id)
 
     def of_rows(self, rows: Sequence[Row]) -> list[str]:
         """Sorted ids of the examples whose question and answer are in these rows, both answers of a pair included."""
         answers = (one for row in rows for one in (row.better, row.worse) if one is not None)
-        return sorted({found for one in answers for found in self._ids[one.inputs_digest, one.target_digest]})
+        return sorted({found for one in answers for found in self._ids[one.question, one.target_digest]})

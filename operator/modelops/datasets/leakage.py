@@ -46,7 +46,7 @@ def check_overlap(
         raise ProgramFailure(
             "TrainTestOverlap",
             f"{counted(count, 'example', of=len(rows))} of training dataset {dataset!r} {verb(count, 'has', 'have')} "
-            "the same inputs, apart from case, spacing and punctuation, as an example of evaluation dataset "
+            "the same inputs, apart from case, spacing and the ends of sentences, as an example of evaluation dataset "
             f"{evaluation!r}; the first is {overlapping[0].id}. An evaluation with examples that were trained on "
             f"proves nothing. Remove {verb(count, 'it', 'them')} from one of the two datasets",
         )

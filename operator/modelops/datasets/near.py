@@ -1,8 +1,12 @@
 """Near-copies: texts whose three-word shingles agree by at least four fifths (Jaccard), found by MinHash.
 
 MinHash: Broder, "On the resemblance and containment of documents" (1997). Candidate pairs by locality-sensitive
-hashing in bands: Leskovec, Rajaraman, Ullman, "Mining of Massive Datasets", chapter 3. Shingles that many examples
-share, such as those of a long instruction that all have, are not compared: they would make every pair similar.
+hashing in bands: Leskovec, Rajaraman, Ullman, "Mining of Massive Datasets", chapter 3.
+
+An instruction that many examples share would make every pair of them similar, and a large family of near-copies shares
+as much. They are told apart by what the examples do not share. An instruction that nearly all examples have without a
+change is not compared at all. Where fewer examples share most of their text, the shared part is not compared for those
+that have a passage of their own, such as a question about the text. The others are near-copies, whatever their number.
 
 A signature is stored beside the dataset, and an evaluation compares with it months later, so the hash functions and
 all constants here belong to the format `FORM` and never change within it. docs/designs/001-architecture.md has
@@ -13,9 +17,11 @@ from __future__ import annotations
 
 import base64
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import chain
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -28,14 +34,24 @@ WORDS, PERMUTATIONS, BANDS = 3, 64, 16
 MIN_SIMILARITY = 0.8
 """Share of equal MinHash values from which two texts are near-copies; its standard error is 0.05."""
 BUCKETS = 1 << 22
-"""Counters for boilerplate; shingles whose hashes are equal modulo this number share one."""
-BOILERPLATE_SHARE, BOILERPLATE_MIN = 0.1, 10
-"""A shingle in more than a tenth of the examples, and in more than 10, is boilerplate."""
+"""Counters for shared shingles; shingles whose hashes are equal modulo this number share one."""
+SHARED_MIN = 10
+"""Shingles in 10 examples or fewer are neither boilerplate nor common."""
+BOILERPLATE_SHARE, BOILERPLATE_TEXTS = 0.9, 0.5
+"""Shingles in more than nine tenths of the examples are boilerplate where more than half of the examples have the same
+ones: an instruction is not edited."""
+COMMON_SHARE = 0.1
+"""A shingle in more than a tenth of the examples is common."""
+COMMON_PART, OWN_PASSAGE = 0.5, 16
+"""A text of which half of the shingles are common, with 16 others in a row, is compared without the common ones."""
 _TEXTS_PER_BLOCK, _BATCHES_PER_BLOCK = 1024, 64
+_AT_ONCE = 256
 _MAX_LEADERS = 16
 """Members of a bucket that are compared with all others; it bounds the work where a bucket is very large."""
 
 Hashes = npt.NDArray[np.uint32]
+Buckets = npt.NDArray[np.int64]
+Counts = npt.NDArray[np.int64]
 Signatures = npt.NDArray[np.uint16]
 
 # One odd factor and one term for each MinHash value: h -> factor * h + term modulo 2^32 is a permutation.
@@ -61,15 +77,18 @@ class Shingles:
     def __init__(self) -> None:
         self._words = _WordHashes()
         self._hashes: list[Hashes] = []
-        self._lengths: list[npt.NDArray[np.int64]] = []
+        self._lengths: list[Counts] = []
+        self._counted: npt.NDArray[np.int64] | None = None
 
     def add(self, texts: Sequence[Sequence[str]]) -> None:
         """Adds texts, each given by its words. A text of fewer than three words has no shingles."""
         lengths = np.array([len(words) for words in texts], dtype=np.int64)
         hashes = map(self._words.__getitem__, chain.from_iterable(texts))
         flat = np.fromiter(hashes, dtype=np.uint32, count=int(lengths.sum()))
-        owner = np.repeat(np.arange(len(texts), dtype=np.uint64), lengths)
+        owner = np.repeat(np.arange(len(texts), dtype=np.int64), lengths)
+        self._counted = None
         if len(flat) < WORDS:
+            self._hashes.append(np.zeros(0, dtype=np.uint32))
             self._lengths.append(np.zeros(len(texts), dtype=np.int64))
             return
         size = len(flat) - WORDS + 1
@@ -77,30 +96,39 @@ class Shingles:
         for place, factor in enumerate(_PLACE_FACTORS):
             mixed = _murmur_finalizer(mixed ^ flat[place : place + size]) * factor
         whole = owner[:size] == owner[WORDS - 1 :]
-        keys = np.sort((owner[:size][whole] << np.uint64(32)) | _murmur_finalizer(mixed)[whole])
-        keys = keys[np.concatenate([[True], keys[1:] != keys[:-1]])] if len(keys) else keys
-        self._hashes.append((keys & np.uint64(0xFFFFFFFF)).astype(np.uint32))
-        self._lengths.append(np.bincount((keys >> np.uint64(32)).astype(np.int64), minlength=len(texts)))
+        self._hashes.append(_murmur_finalizer(mixed)[whole])
+        self._lengths.append(np.bincount(owner[:size][whole], minlength=len(texts)))
 
-    def boilerplate(self) -> npt.NDArray[np.int64]:
-        """The buckets of shingles that too many texts share to tell them apart."""
-        count = np.zeros(BUCKETS, dtype=np.int64)
-        for first in range(0, len(self._hashes), _BATCHES_PER_BLOCK):
-            part = np.concatenate(self._hashes[first : first + _BATCHES_PER_BLOCK])
-            count += np.bincount(part % BUCKETS, minlength=BUCKETS)
-        texts = sum(len(part) for part in self._lengths)
-        return np.flatnonzero(count > max(BOILERPLATE_MIN, BOILERPLATE_SHARE * texts))
+    def boilerplate(self) -> Buckets:
+        """The buckets of an instruction that nearly all texts share; none where there is no such instruction."""
+        texts = self._number_of_texts()
+        found = self._in_more_texts_than(max(SHARED_MIN, BOILERPLATE_SHARE * texts))
+        if not len(found):
+            return found
+        shared, sets = _members(found), Counter[int]()
+        for buckets, owners, number in self._buckets():
+            own = shared[buckets]
+            weights = buckets[own] * _PLACE_FACTORS[0] % BUCKETS
+            sets.update(np.bincount(owners[own], weights=weights, minlength=number).astype(np.int64).tolist())
+        return found if max(sets.values()) > BOILERPLATE_TEXTS * texts else found[:0]
 
-    def signatures(self, *, without: npt.NDArray[np.int64]) -> tuple[Signatures, npt.NDArray[np.bool_]]:
+    def common(self) -> Buckets:
+        """The buckets of shingles that more than a tenth of the texts share."""
+        return self._in_more_texts_than(max(SHARED_MIN, COMMON_SHARE * self._number_of_texts()))
+
+    def signatures(
+        self, *, without: Buckets, common: Buckets | None = None
+    ) -> tuple[Signatures, npt.NDArray[np.bool_]]:
         """A row of 64 MinHash values for each text, without the boilerplate in the buckets `without`.
 
+        Texts that have a passage of their own beside common text are without what is in the buckets `common`, too.
         The second array is False for a text that has no other shingles: its row means nothing.
         """
         lengths = np.concatenate([*self._lengths, np.zeros(0, dtype=np.int64)])
         flat = np.concatenate([*self._hashes, np.zeros(0, dtype=np.uint32)])
-        dropped = np.zeros(BUCKETS, dtype=np.bool_)
-        dropped[without] = True
-        kept = ~dropped[flat % BUCKETS]
+        kept = ~_members(without)[flat % BUCKETS] if len(without) else np.ones(len(flat), dtype=np.bool_)
+        if common is not None and len(common):
+            _drop_common(kept, lengths, _members(common)[flat % BUCKETS])
         ends = np.concatenate([[0], np.cumsum(lengths)])
         running = np.concatenate([[0], np.cumsum(kept)])
         lengths, flat = np.diff(running[ends]), flat[kept]
@@ -117,6 +145,42 @@ class Shingles:
                 least = np.minimum.reduceat(part * _FACTORS[number] + _TERMS[number], offsets)
                 result[here, number] = (least & np.uint32(0xFFFF)).astype(np.uint16)
         return result, known
+
+    def _number_of_texts(self) -> int:
+        return sum(len(part) for part in self._lengths)
+
+    def _in_more_texts_than(self, number: float) -> Buckets:
+        if self._counted is None:
+            self._counted = np.zeros(BUCKETS, dtype=np.int64)
+            remaining = (buckets for buckets, _, _ in self._buckets())
+            while block := list(islice(remaining, _BATCHES_PER_BLOCK)):
+                self._counted += np.bincount(np.concatenate(block), minlength=BUCKETS)
+        return np.flatnonzero(self._counted > number)
+
+    def _buckets(self) -> Iterator[tuple[Counts, Counts, int]]:
+        """For each batch the different buckets of each text, the text's number in the batch, and how many texts."""
+        for lengths, hashes in zip(self._lengths, self._hashes, strict=True):
+            owners = np.repeat(np.arange(len(lengths), dtype=np.int64), lengths)
+            keys = np.sort(owners * BUCKETS + (hashes & np.uint32(BUCKETS - 1)))
+            keys = keys[np.concatenate([[True], keys[1:] != keys[:-1]])] if len(keys) else keys
+            yield keys & (BUCKETS - 1), keys // BUCKETS, len(lengths)
+
+
+def _members(buckets: Buckets) -> npt.NDArray[np.bool_]:
+    found = np.zeros(BUCKETS, dtype=np.bool_)
+    found[buckets] = True
+    return found
+
+
+def _drop_common(kept: npt.NDArray[np.bool_], lengths: Counts, common: npt.NDArray[np.bool_]) -> None:
+    """Sets `kept` to False for the common shingles of each text that has a passage of its own beside them."""
+    ends = np.concatenate([[0], np.cumsum(lengths)])
+    left, shared = (np.diff(np.concatenate([[0], np.cumsum(one)])[ends]) for one in (kept, kept & common))
+    for number in np.flatnonzero((shared > 0) & (shared >= COMMON_PART * left)):
+        here = slice(ends[number], ends[number + 1])
+        own = kept[here] & ~common[here]
+        if np.diff(np.flatnonzero(np.concatenate([[True], ~own, [True]]))).max() > OWN_PASSAGE:
+            kept[here] = own
 
 
 def near_pairs(signatures: Signatures, known: npt.NDArray[np.bool_]) -> Iterable[tuple[int, int]]:
@@ -145,34 +209,44 @@ def near_pairs(signatures: Signatures, known: npt.NDArray[np.bool_]) -> Iterable
 
 @dataclass(frozen=True, kw_only=True)
 class NearIndex:
-    """Signatures of some texts, so that a later program can find near-copies of them without having the texts."""
+    """Signatures of some texts, so that a later program can find near-copies of them without having the texts.
+
+    `boilerplate` and `common` are what these texts were compared without, see `Shingles`.
+    """
 
     signatures: Signatures
-    boilerplate: npt.NDArray[np.int64]
+    boilerplate: Buckets
+    common: Buckets = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     def has_near_copy(self, texts: Sequence[Sequence[str]]) -> list[bool]:
         """Whether the index has a near-copy of each text; a text is given by its words."""
         shingles = Shingles()
         shingles.add(texts)
-        asked, known = shingles.signatures(without=self.boilerplate)
-        candidates: list[list[int]] = [[] for _ in texts]
-        for queried, band in zip(_bands(asked), _bands(self.signatures), strict=True):
-            order = np.argsort(queried, kind="stable")
-            first = np.searchsorted(queried[order], band, side="left")
-            last = np.searchsorted(queried[order], band, side="right")
-            for row in np.flatnonzero(last > first):
-                for number in order[first[row] : last[row]]:
-                    candidates[number].append(int(row))
-        return [
-            bool(known[number]) and bool(_near(self.signatures[sorted(set(rows))], asked[number]).any())
-            for number, rows in enumerate(candidates)
-        ]
+        asked, known = shingles.signatures(without=self.boilerplate, common=self.common)
+        found = np.zeros(len(texts), dtype=np.bool_)
+        for queried, (band, order) in zip(_bands(asked), self._ordered_bands, strict=True):
+            first = np.searchsorted(band, queried, side="left")
+            last = np.searchsorted(band, queried, side="right")
+            for number in np.flatnonzero((last > first) & known & ~found):
+                candidates = order[first[number] : last[number]]
+                found[number] = any(
+                    _near(self.signatures[candidates[at : at + _AT_ONCE]], asked[number]).any()
+                    for at in range(0, len(candidates), _AT_ONCE)
+                )
+        return [bool(one) for one in found]
+
+    @cached_property
+    def _ordered_bands(self) -> list[tuple[npt.NDArray[np.uint64], Counts]]:
+        """Each band in ascending order, and the row of each value."""
+        bands = [(band, np.argsort(band, kind="stable")) for band in _bands(self.signatures)]
+        return [(band[order], order) for band, order in bands]
 
     def document(self) -> dict[str, Any]:
         """The index as a JSON document, 128 bytes a text before base64. `of` reads it."""
         return {
             "form": FORM,
             "boilerplate": self.boilerplate.tolist(),
+            "common": self.common.tolist(),
             "signatures": base64.b64encode(self.signatures.astype("<u2").tobytes()).decode(),
         }
 
@@ -185,6 +259,7 @@ class NearIndex:
         return cls(
             signatures=packed.reshape(-1, PERMUTATIONS).astype(np.uint16),
             boilerplate=np.array(document["boilerplate"], dtype=np.int64),
+            common=np.array(document.get("common", ()), dtype=np.int64),
         )
 
 

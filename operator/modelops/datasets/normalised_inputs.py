@@ -1,7 +1,9 @@
-"""Inputs of examples in a form in which copies are equal.
+"""Inputs of examples in forms in which copies are equal.
 
-Two texts are equal here when they are equal without case, punctuation and spacing. That finds copies and reformatted
-copies. Texts that were edited a little are found by `near`; paraphrases are not found.
+There are three forms, because code is not prose: `x << 1` and `x >> 1` are two questions, and so are "in C++" and
+"in C#". `question` is equal for the same text. `digest` is equal for reformatted copies, too: texts that are equal
+without case, spacing and the marks that end sentences. `words` are compared by `near`, which finds texts that were
+edited a little. Paraphrases are not found.
 """
 
 from __future__ import annotations
@@ -11,18 +13,42 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain
 from typing import Any
+
+from modelops.domain.chat_messages import MessageError, openai_messages
 
 _BETWEEN_WORDS = re.compile(r"[\W_]+")
 _ASCII = str.maketrans({code: " " for code in range(128) if not chr(code).isalnum()})
+_SENTENCE_ENDS = re.compile(r"[.!?](?<=\S[.!?])(?=\s)")
+_CASE_COUNTS = re.compile(r"[\\%][A-Z]|-[A-Z](?!\w)")
+r"""Capitals that mean something else than the small letter: `\D`, `%M`, `-V`."""
+_NOT_COMPARED = "()[]{},.;:'\"`!?_"
+"""Marks that `words` leaves out: brackets, quotes, and marks between and after clauses. Operators stay."""
+_OPERATORS = str.maketrans(
+    {
+        code: None
+        for code in range(128)
+        if chr(code).isalnum() or chr(code).isspace() or chr(code) in _NOT_COMPARED
+    }
+)
+_NO_OPERATORS = re.compile(rf"[\w\s{re.escape(_NOT_COMPARED)}]+")
+_NO_QUESTION_ROLES = frozenset({"system", "developer"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NormalisedInputs:
-    """The inputs of one example. `digest` (32 hex digits) is equal for copies; `words` are compared for near-copies."""
+    """The inputs of one example.
+
+    `digest` (32 hex digits) is equal for copies and reformatted copies, `question` (16 bytes) for the same text only.
+    `words` are compared for near-copies; they are without instructions that belong to the agent, not to the question:
+    system messages and the definitions of tools.
+    """
 
     digest: str
     words: Sequence[str]
+    question: bytes
 
 
 def normalised_text(text: str) -> str:
@@ -31,18 +57,24 @@ def normalised_text(text: str) -> str:
 
 
 def normalise_inputs(inputs: Mapping[str, Any]) -> NormalisedInputs:
-    """The inputs normalised, whatever the order of their keys.
-
-    Inputs that consist of punctuation only are compared as they are.
-    """
+    """The inputs normalised, whatever the order of their keys and the form of their messages."""
+    if "messages" in inputs:
+        inputs = _in_openai_form(inputs)
     leaves = list(_leaves(inputs))
-    words = [_words(leaf) for _, leaf in leaves]
-    plain = [" ".join(leaf_words) for leaf_words in words]
-    compared = plain if any(plain) else [leaf for _, leaf in leaves]
-    text = "\n".join(f"{path} {leaf}" for (path, _), leaf in zip(leaves, compared, strict=True))
+    texts = [_normalised(leaf) for _, leaf in leaves]
+    reformatted = [
+        f"{path} {' '.join(words)}\n{marked}"
+        for (path, _), (words, marked, _) in zip(leaves, texts, strict=True)
+    ]
+    exact = [f"{path} {leaf.strip()}" for path, leaf in leaves]
+    asked = _question(inputs)
+    compared = texts if asked is None else [_normalised(leaf) for _, leaf in _leaves(asked)]
+    operators = "".join([operators for _, _, operators in compared])
+    words = list(chain.from_iterable([words for words, _, _ in compared]))
     return NormalisedInputs(
-        digest=hashlib.sha256(text.encode()).hexdigest()[:32],
-        words=[word for leaf_words in words for word in leaf_words if word],
+        digest=_sha256(reformatted).hex()[:32],
+        words=[*words, operators] if operators else words,
+        question=_sha256(exact)[:16],
     )
 
 
@@ -51,10 +83,48 @@ def inputs_digest(inputs: Mapping[str, Any]) -> str:
     return normalise_inputs(inputs).digest
 
 
+def _sha256(lines: Sequence[str]) -> bytes:
+    # `ExampleFilter` refuses text that is not valid Unicode, with the field; here it must only not raise.
+    return hashlib.sha256("\n".join(lines).encode(errors="surrogatepass")).digest()
+
+
 def _words(text: str) -> list[str]:
     if text.isascii():  # Gives the same words as below, ten times as fast.
         return text.translate(_ASCII).lower().split()
     return _BETWEEN_WORDS.sub(" ", unicodedata.normalize("NFKC", text).casefold()).strip().split(" ")
+
+
+@lru_cache(maxsize=64)
+def _normalised(text: str) -> tuple[list[str], str, str]:
+    """A text in lower case: its words, its characters without spacing, and its operators in their order.
+
+    Two texts with equal words and equal characters differ in spacing around marks only."""
+    if "\\" in text or "%" in text or "-" in text:
+        text = _CASE_COUNTS.sub(lambda found: f"{found[0][0]}^{found[0][1]}", text)
+    text = _SENTENCE_ENDS.sub("", f"{text}\n")
+    if text.isascii():  # Gives the same as below, several times as fast.
+        text = text.lower()
+        return text.translate(_ASCII).split(), "".join(text.split()), text.translate(_OPERATORS)
+    text = unicodedata.normalize("NFKC", text).casefold()
+    return _BETWEEN_WORDS.sub(" ", text).split(), "".join(text.split()), _NO_OPERATORS.sub("", text)
+
+
+def _in_openai_form(inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+    try:
+        return {**inputs, "messages": openai_messages(inputs["messages"], "inputs.messages")}
+    except MessageError:  # `prompt.render` refuses such an example with this error.
+        return inputs
+
+
+def _question(inputs: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """A chat without its system messages and tools; None for other inputs, and where no message stays."""
+    messages = inputs.get("messages")
+    if not isinstance(messages, list):
+        return None
+    asked = [m for m in messages if not (isinstance(m, dict) and m.get("role") in _NO_QUESTION_ROLES)]
+    if not asked:
+        return None
+    return {**{key: value for key, value in inputs.items() if key != "tools"}, "messages": asked}
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, str]]:

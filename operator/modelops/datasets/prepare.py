@@ -10,7 +10,6 @@ from modelops.datasets.card import dataset_card
 from modelops.datasets.checks import (
     leave_out_long_rows,
     refuse_few_pairs,
-    refuse_sensitive,
     report_outliers,
 )
 from modelops.datasets.download import DatasetVersion, download_dataset
@@ -87,7 +86,7 @@ def check_dataset(work: WorkDir, request: Request, report: Report) -> CheckedDat
     work.progress("checking", total=version.count)
     with LineFile(work.folder / "rendered.jsonl") as file:
         rendered = render_dataset(downloaded, request, counter=counter, file=file, report=report)
-        refuse_sensitive(rendered.sensitive, request=request, name=version.name, report=report)
+        rendered.sensitive.refuse_or_report(request=request, name=version.name, report=report)
         rows = _training_rows(work, rendered, request=request, version=version, report=report)
         rows = leave_out_long_rows(rows, request=request, name=version.name, report=report)
         _refuse_few_rows(rows, request=request, version=version, report=report)

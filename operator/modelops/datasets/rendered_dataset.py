@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from modelops.api.v1alpha1.trainingrun import SensitiveKind
 from modelops.datasets.download import DownloadedDataset, Example
 from modelops.datasets.example_filter import ExampleFilter, check_prompt, is_success
 from modelops.datasets.labels import LabelCounts
@@ -20,7 +19,7 @@ from modelops.datasets.production import TrainingPrompts
 from modelops.datasets.rendering import RenderedExample
 from modelops.datasets.report import Report
 from modelops.datasets.request import Request
-from modelops.datasets.sensitive import find_sensitive
+from modelops.datasets.sensitive_examples import SensitiveExamples
 from modelops.workdir import ProgramFailure
 
 _AT_ONCE = 512
@@ -32,7 +31,8 @@ class PromptCompletion:
     """One prompt with one answer. Its messages are on disk, in a LineFile at `offset`.
 
     `id` is that of the example; `number` its position among all rendered answers. `inputs_digest` is equal for the
-    same inputs, `target_digest` for the same answer. `preferred` is its side of a pair in one example. `group_value`
+    same inputs, also where they are formatted differently, `question_digest` for inputs of the same text only, and
+    `target_digest` for the same answer. `preferred` is its side of a pair in one example. `group_value`
     is the value of the request's `group_key`; None where the example has none. `source_run` is empty where the example
     was not made from a run.
     """
@@ -47,6 +47,12 @@ class PromptCompletion:
     preferred: bool | None
     group_value: str | None
     source_run: str
+    question_digest: bytes = b""
+
+    @property
+    def question(self) -> tuple[str, bytes]:
+        """Equal for the same question. Code that is formatted differently may be another program."""
+        return self.inputs_digest, self.question_digest
 
 
 @dataclass(kw_only=True)
@@ -55,7 +61,7 @@ class RenderedDataset:
 
     completions: list[PromptCompletion] = field(default_factory=list)
     shingles: Shingles = field(default_factory=Shingles)
-    sensitive: dict[SensitiveKind, list[str]] = field(default_factory=dict)
+    sensitive: SensitiveExamples = field(default_factory=SensitiveExamples)
     labels: LabelCounts = field(default_factory=LabelCounts)
     prompts: TrainingPrompts = field(default_factory=TrainingPrompts)
 
@@ -93,13 +99,12 @@ def _add(
     counter: TokenCounter,
     file: LineFile,
 ) -> None:
+    batch = result.sensitive.without_those_left_out(batch, request=request)
     texts = [one.text for one in batch]
     tokens = counter.count(texts, [len(one.prompt) + len(one.answer) for one in batch])
     result.shingles.add([one.inputs.words for one in batch])
-    for one, text, length in zip(batch, texts, tokens, strict=True):
+    for one, length in zip(batch, tokens, strict=True):
         example = one.example
-        for kind in find_sensitive(text):
-            result.sensitive.setdefault(kind, []).append(example.id)
         if one.preferred is not False:
             result.labels.add(example.metadata)
             if request.project:
@@ -115,6 +120,7 @@ def _add(
             preferred=one.preferred,
             group_value=_value_at(example, request.group_key),
             source_run=example.source_run,
+            question_digest=one.inputs.question,
         )
         result.completions.append(completion)
 

@@ -9,9 +9,19 @@ from typing import Any
 
 from modelops.api.v1alpha1.agentmodel import PromptContract
 from modelops.datasets.download import Example
+from modelops.datasets.example_fields import invalid_text
 from modelops.datasets.normalised_inputs import NormalisedInputs, normalise_inputs
 from modelops.domain import prompt as prompts
-from modelops.domain.prompt import Message, PromptError
+from modelops.domain.chat_messages import (
+    Message,
+    MessageError,
+    openai_message,
+    openai_messages,
+    openai_tool_calls,
+    openai_tools,
+)
+from modelops.domain.prompt import ExampleError
+from modelops.trainers.trl_rows import checked_answer, checked_messages, checked_tools
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,11 +49,18 @@ def render_example(example: Example, *, prompt: PromptContract, pairs: bool) -> 
     """The example by the prompt contract; with `pairs`, both answers of an example that has `outputs.chosen` and
     `outputs.rejected`.
 
-    Raises PromptError.
+    Raises PromptError, and its subclass ExampleError where no contract could make a row of the example.
     """
+    try:
+        yield from _render_example(example, prompt=prompt, pairs=pairs)
+    except MessageError as error:
+        raise ExampleError(str(error)) from error
+
+
+def _render_example(example: Example, *, prompt: PromptContract, pairs: bool) -> Iterator[RenderedExample]:
     question = prompts.render(prompt, example.inputs)
     definitions = example.inputs.get("tools") if "messages" in example.inputs else None
-    tools = json.dumps(definitions, sort_keys=True) if isinstance(definitions, list) and definitions else None
+    tools = json.dumps(openai_tools(definitions, "inputs.tools"), sort_keys=True) if definitions else None
     inputs, outputs = normalise_inputs(example.inputs), example.outputs
     if pairs and {"chosen", "rejected"} <= outputs.keys():
         for name, preferred in (("chosen", True), ("rejected", False)):
@@ -52,9 +69,29 @@ def render_example(example: Example, *, prompt: PromptContract, pairs: bool) -> 
         return
     message: Message = {"role": "assistant", "content": prompts.target(prompt, example.inputs, outputs)}
     calls = outputs.get("tool_calls")
-    if isinstance(calls, list) and calls:
-        message["tool_calls"] = calls
+    if calls:
+        message["tool_calls"] = openai_tool_calls(calls, "outputs.tool_calls")
     yield _rendered(example, question, [message], tools=tools, inputs=inputs, preferred=None)
+
+
+def check_trainable(one: RenderedExample) -> None:
+    """Raises ExampleError where the training job would refuse the row, by the job's own rules, or the text cannot be
+    written as UTF-8. Texts that the contract's templates have made are a question and an answer in any case."""
+    inputs, outputs = one.example.inputs, one.example.outputs
+    name = {True: "chosen", False: "rejected"}.get(one.preferred) if one.preferred is not None else None
+    try:
+        if "messages" in inputs:
+            checked_messages(one.prompt, "inputs.messages")
+            checked_tools(inputs.get("tools"), "inputs.tools")
+        if name or "tool_calls" in outputs:
+            checked_answer(one.answer, f"outputs.{name}" if name else "outputs")
+    except ValueError as error:
+        raise ExampleError(str(error)) from error
+    field = None if one.text.isascii() else invalid_text(one.example)
+    if field:
+        raise ExampleError(
+            f"{field} is not valid Unicode: it has half of a surrogate pair; write the character itself"
+        )
 
 
 def _rendered(
@@ -85,13 +122,13 @@ def _pair_answer(prompt: PromptContract, inputs: Mapping[str, Any], value: Any, 
     if isinstance(value, str):
         return [{"role": "assistant", "content": value}]
     if isinstance(value, dict) and value:
-        if isinstance(value.get("role"), str):
-            return [value]
+        if isinstance(value.get("role"), str) or (isinstance(value.get("type"), str) and "content" in value):
+            return [openai_message(value, f"outputs.{name}")]
         return [{"role": "assistant", "content": prompts.target(prompt, inputs, value)}]
-    if isinstance(value, list) and value and all(isinstance(m, dict) and "role" in m for m in value):
-        return value
-    raise PromptError(
-        f"prompt.assistant: `outputs.{name}` must be a text, a list of messages, or an object for the template"
+    if isinstance(value, list) and value:
+        return openai_messages(value, f"outputs.{name}")
+    raise ExampleError(
+        f"outputs.{name}: must be a text, a list of messages, or an object for spec.prompt.assistant"
     )
 
 

@@ -52,7 +52,8 @@ class Request(_Part):
     `run` is the TrainingRun's uid. `min_examples` is the least number of usable examples. With `hub` None everything is
     checked and nothing is uploaded. `max_seq_length` is in tokens. `source` says who wrote the answers: `human`, or
     `model:<id>`. `group_key` is a dotted path into inputs or metadata. `project` is the agent's LangSmith project;
-    the examples are compared with its recent runs.
+    the examples are compared with its recent runs. Of the kinds of sensitive content, `allow_sensitive` may be trained
+    on, and examples with `leave_out_sensitive` are left out; any other kind refuses the dataset.
     """
 
     v: Literal[1]
@@ -73,6 +74,7 @@ class Request(_Part):
     source: str | None = None
     allowed_licences: tuple[str, ...] = ()
     allow_sensitive: tuple[SensitiveKind, ...] = ()
+    leave_out_sensitive: tuple[SensitiveKind, ...] = ()
     project: str | None = None
 
     @classmethod

@@ -24,18 +24,18 @@ class RowGroups:
 
     def __init__(self, rows: Sequence[Row], shingles: Shingles, *, group_key: str | None) -> None:
         self._shingles = shingles
-        self.boilerplate = shingles.boilerplate()
+        self.boilerplate, self.common = shingles.boilerplate(), shingles.common()
         numbers = [row.better.number for row in rows]
-        signatures, known = shingles.signatures(without=self.boilerplate)
+        signatures, known = shingles.signatures(without=self.boilerplate, common=self.common)
         self.signatures, self.known = signatures[numbers], known[numbers]
-        keys: list[list[str]] = [[row.inputs_digest] for row in rows]
+        keys = [{row.inputs_digest} for row in rows]
         if group_key:
             for row, row_keys in zip(rows, keys, strict=True):
-                row_keys += [f"key {row.better.group_value}"] if row.better.group_value is not None else []
+                row_keys |= {f"key {row.better.group_value}"} if row.better.group_value is not None else set()
         else:
-            for number, (one, other) in enumerate(near_pairs(self.signatures, self.known)):
-                keys[one].append(f"near {number}")
-                keys[other].append(f"near {number}")
+            for one, other in near_pairs(self.signatures, self.known):
+                keys[one].add(f"near {one}")
+                keys[other].add(f"near {one}")
         roots = connected_groups(keys)
         digests: defaultdict[int, list[str]] = defaultdict(list)
         for root, row in zip(roots, rows, strict=True):
@@ -47,7 +47,7 @@ class RowGroups:
         """An index of these rows, with which later programs find near-copies of them."""
         chosen = np.array(numbers, dtype=np.int64)
         chosen = chosen[self.known[chosen]]
-        return NearIndex(signatures=self.signatures[chosen], boilerplate=self.boilerplate)
+        return NearIndex(signatures=self.signatures[chosen], boilerplate=self.boilerplate, common=self.common)
 
 
 def split_by_groups(

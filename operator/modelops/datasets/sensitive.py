@@ -4,6 +4,11 @@ The patterns of keys are the issuers' own, as listed by gitleaks (https://github
 configuration) and by GitHub's secret scanning. A key must look random: it has a Shannon entropy of at least 3 bits
 per character, so that the placeholder `AKIAXXXXXXXXXXXXXXXX` is not a key. E-mail addresses of reserved domains
 (RFC 2606) and fictional phone numbers (555-01xx) belong to no person and are not found.
+
+A finding refuses a dataset of code, so code must not look like an address or a number: not a decorator after an escaped
+line break (`\\n@app.route`), a matrix product (`x@self.w`), a Unix time in a diff (`+1700000000`) or a part number
+(`400-500-6000`). docs/designs/010-datasets.md has the measured rates; tests/unit/datasets/test_sensitive_rates.py
+measures them.
 """
 
 from __future__ import annotations
@@ -42,6 +47,8 @@ _KEYS = {
     "eyJ": r"eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.([\w-]{20,})",
 }
 _ISSUED = tuple((prefix, re.compile(pattern)) for prefix, pattern in _KEYS.items())
+_IDENTIFIER = re.compile(r"[a-z]+(?:[-_][a-z]+)+")
+"""Words in small letters, such as the name of a style in a web page."""
 _PRIVATE_KEY = re.compile(r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----\s*[A-Za-z0-9+/=:]")
 _VALUE = re.compile(r"[:=]\s{0,3}['\"]([A-Za-z0-9+/_=-]{20,})['\"]")
 _SECRET_NAME = re.compile(
@@ -51,22 +58,55 @@ _SECRET_NAME = re.compile(
 _NAME_BEFORE = 24
 """Number of characters before a value that are searched for its name."""
 _EMAIL = re.compile(
-    r"(?<![\w.+/:@-])([A-Za-z0-9][\w.+-]{0,63})@((?:[A-Za-z0-9-]{1,63}\.){1,4}[A-Za-z]{2,24})(?![\w@(:/])"
+    r"(?:(?<![\w.+/:@\\-])|(?<=\\[nrt]))"
+    r"([A-Za-z0-9][\w.+-]{0,63})@((?:[A-Za-z0-9-]{1,63}\.){1,4}[A-Za-z]{2,24})(?![\w@(\[:/]|\.\w)"
 )
-_RESERVED = re.compile(r"(?i)(?:^|\.)(?:example(?:\.(?:com|org|net|edu))?|test|invalid|localhost|local)$")
-_IMPERSONAL = frozenset(
-    {"git", "noreply", "no-reply", "user", "username", "name", "you", "someone", "foo", "bar"}
+"""In JSON text `\n`, `\r` and `\t` are two characters, and the second one belongs to no address."""
+_RESERVED = re.compile(
+    r"(?i)(?:^|\.)(?:(?:example|yourdomain|yourcompany|mycompany)\.(?:com|org|net|edu)"
+    r"|example|test|invalid|localhost|local)$"
+)
+_TOP_LEVEL = re.compile(
+    r"(?i)(?:com|org|net|edu|gov|mil|int|info|biz|pro|app|dev|xyz|online|site|tech|cloud|email|shop|store|blog|club|live"
+    r"|life|world|agency|digital|software|systems|solutions|services|studio|science|engineering|academy|media|network"
+    r"|consulting|group|team|today|work|works|space|website|asia|berlin|london|paris|wien|koeln|hamburg|nyc|tokyo"
+    r"|a[cdefgilmoqrstuwxz]|b[abdefghijmnorstvwyz]|c[acdfghiklmnoruvwxyz]|d[ejkmoz]|e[cegrstu]|f[ijkmor]"
+    r"|g[adefghilmnpqrstuwy]|h[kmnrtu]|i[delmnoqrst]|j[emop]|k[eghimnprwyz]|l[abcikrstuvy]|m[acdeghklmnopqrstuvwxyz]"
+    r"|n[acefgilopruz]|om|p[aefghklmnrstwy]|qa|r[eosuw]|s[abcdeghijklmnorstuvxyz]|t[cdfghjklmnortvwz]|u[agksyz]"
+    r"|v[aceginu]|w[fs]|y[et]|z[amw])$"
+)
+"""Top-level domains of people's addresses: the countries' (ISO 3166), and common generic ones. Most names of attributes
+are none of them: `x@layer.weight`."""
+_OBJECT = re.compile(r"(?:self|cls|this|np|torch|tf|jnp|functools)\.")
+"""Domains that begin with an object or a module of a program."""
+_IMPERSONAL = re.compile(
+    r"(?i)(?:git|no-?reply|user|username|name|you|someone|foo|bar|root|admin|administrator|postmaster|webmaster|ubuntu"
+    r"|ec2-user|postgres|www-data|your[.-]?[a-z]+|email|test)$"
 )
 _INTERNATIONAL = re.compile(
-    r"\+(?<![\w.+/-]\+)(?:[1-9]\d{0,2}[ .-]\(?\d{1,4}\)?(?:[ .-]\d{2,5}){1,4}|[1-9]\d{9,13})(?![\w/-])"
+    r"\+(?<![\w.+/-]\+)(?:[1-9]\d{0,2}[ .-]\(?\d{1,4}\)?(?:[ .-]\d{2,5}){1,4}|[1-9]\d{9,13})(?![\w/-]|[.:]\d)"
 )
+_COUNTRY = re.compile(
+    r"1[2-9]\d\d[2-9]\d{6}$|7[3-9]\d{9}$"
+    r"|(?:2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|21[12368]|2[2345]\d|26\d|29[01789]|35\d|37\d|38[0-35-79]"
+    r"|42[013]|50\d|59\d|67[02-9]|68\d|69[0-2]|85[02356]|88[06]|96[0-8]|97\d|99[2-68])\d{7,13}$"
+)
+"""Digits that begin with a country code (ITU-T E.164); those of North America and Russia have eleven digits."""
 _LAST_FOUR = re.compile(r"-\d{4}(?![\w/-])")
-_BEFORE_THEM = re.compile(r"(?<![\w.+/-])(?:\(\d{3}\) ?\d{3}|[2-9]\d{2}-[2-9]\d{2})$")
+_BEFORE_THEM = re.compile(r"(?<![\w.+/-])(?:\((\d{3})\) ?(\d{3})|([2-9]\d{2})-([2-9]\d{2}))$")
 """The digits before the last four of a North American number, such as (212) 736-5000."""
-_LONGEST_BEFORE = 12
+_NOBODYS_AREA = re.compile(r"[2-9](?:00|11|9\d)$|8(\d)\1$|37\d$|96\d$")
+"""Area codes that are no person's (North American Numbering Plan): not assigned, services, or free of charge."""
+_NO_PHONE_BEFORE = re.compile(
+    r"(?i)\b(?:p/n|parts?|sku|models?|items?|serial|orders?|invoice|ref|ids?|tickets?|case|isbn|version|build|upc|ean)"
+    r"\W{0,3}(?:(?:no|nr|num|number|id|is)\W{0,3})?$"
+)
+_CHARACTERS_BEFORE = 32
+_LONGEST_BEFORE = 14
+_DIFF_LINE = re.compile(r"(?:^|\n|\\n)(?:\+(?!\d{1,3}[ .-])|-\d|@@ |--- |\+\+\+ )")
 _FEWEST_DIGITS, _MOST_DIGITS = 10, 15
 """Digits of a telephone number with its area code; E.164 allows at most 15."""
-_FICTIONAL = re.compile(r"555\D?01\d\d$")
+_FICTIONAL = re.compile(r"555\D?01\d\d$|1234567|0{5}$")
 
 
 def find_sensitive(text: str) -> frozenset[SensitiveKind]:
@@ -78,7 +118,7 @@ def find_sensitive(text: str) -> frozenset[SensitiveKind]:
         found.add(SensitiveKind.KEY)
     if "@" in text and any(_is_personal(*match.groups()) for match in _EMAIL.finditer(text)):
         found.add(SensitiveKind.EMAIL)
-    if any(_is_phone_number(number) for number in _phone_candidates(text)):
+    if any(True for _ in _phone_numbers(text)):
         found.add(SensitiveKind.PHONE)
     return frozenset(found)
 
@@ -100,7 +140,9 @@ def _has_key(text: str) -> bool:
 
 
 def _is_random(value: str) -> bool:
-    return entropy(value) >= MIN_ENTROPY and "EXAMPLE" not in value.upper()
+    return (
+        entropy(value) >= MIN_ENTROPY and "EXAMPLE" not in value.upper() and not _IDENTIFIER.fullmatch(value)
+    )
 
 
 def _looks_secret(value: str) -> bool:
@@ -109,19 +151,34 @@ def _looks_secret(value: str) -> bool:
 
 
 def _is_personal(local: str, domain: str) -> bool:
-    return local.lower() not in _IMPERSONAL and not _RESERVED.search(domain)
+    is_code = _OBJECT.match(domain) or not _TOP_LEVEL.match(domain.rpartition(".")[2])
+    return not (is_code or _IMPERSONAL.match(local) or _RESERVED.search(domain))
 
 
-def _phone_candidates(text: str) -> Iterator[str]:
-    """Candidates for phone numbers. Both searches begin with a rare character, so that they skip most of a text."""
-    if "+" in text:
-        yield from _INTERNATIONAL.findall(text)
+def _phone_numbers(text: str) -> Iterator[str]:
+    """Phone numbers. Both searches begin with a rare character, so that they skip most of a text."""
+    for found in _INTERNATIONAL.finditer(text) if "+" in text else ():
+        number = re.sub(r"\D", "", found.group())
+        if _has_digits(number) and _COUNTRY.match(number) and not _is_in_diff(text, found.start()):
+            yield found.group()
     for last in _LAST_FOUR.finditer(text) if "-" in text else ():
-        before = _BEFORE_THEM.search(text[max(0, last.start() - _LONGEST_BEFORE) : last.start()])
-        if before:
+        start = max(0, last.start() - _LONGEST_BEFORE)
+        before = _BEFORE_THEM.search(text[start : last.start()])
+        if before is None:
+            continue
+        area, exchange = before.group(1) or before.group(3), before.group(2) or before.group(4)
+        nobodys = _NOBODYS_AREA.match(area) or exchange[1:] == "11"
+        words = text[max(0, start + before.start() - _CHARACTERS_BEFORE) : start + before.start()]
+        if not nobodys and _has_digits(area + exchange + last.group()) and not _NO_PHONE_BEFORE.search(words):
             yield before.group() + last.group()
 
 
-def _is_phone_number(text: str) -> bool:
-    digits = sum(character.isdigit() for character in text)
-    return _FEWEST_DIGITS <= digits <= _MOST_DIGITS and not _FICTIONAL.search(text)
+def _is_in_diff(text: str, at: int) -> bool:
+    """Whether the plus sign at `at` marks a line of a diff: it begins a line, and so does another plus or minus."""
+    begins_line = at == 0 or text[at - 1] == "\n" or text[max(0, at - 2) : at] == "\\n"
+    return begins_line and bool(_DIFF_LINE.search(text[:at]) or _DIFF_LINE.search(text[at + 1 :]))
+
+
+def _has_digits(number: str) -> bool:
+    digits = sum(character.isdigit() for character in number)
+    return _FEWEST_DIGITS <= digits <= _MOST_DIGITS and not _FICTIONAL.search(number)

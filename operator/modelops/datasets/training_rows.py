@@ -42,14 +42,15 @@ class Row:
 
 def deduplicate(completions: Sequence[PromptCompletion], *, report: Report) -> list[Row]:
     """One row for each question with its target. The same question with another target stays, in the same group."""
-    first: dict[tuple[str, bytes], PromptCompletion] = {}
+    first: dict[tuple[tuple[str, bytes], bytes], PromptCompletion] = {}
     for one in completions:
-        first.setdefault((one.inputs_digest, one.target_digest), one)
+        first.setdefault((one.question, one.target_digest), one)
     duplicates = len(completions) - len(first)
     if duplicates:
         report.add_finding(f"{counted(duplicates, 'duplicate')} {verb(duplicates, 'was', 'were')} left out")
     report.figures.setdefault("left_out", {})["duplicates"] = duplicates
-    conflicting = len(first) - len({one.inputs_digest for one in first.values()})
+    targets = {(one.inputs_digest, one.target_digest) for one in first.values()}
+    conflicting = len(targets) - len({inputs for inputs, _ in targets})
     if conflicting:
         report.add_finding(
             f"{counted(conflicting, 'example')} {verb(conflicting, 'has', 'have')} the same inputs as another one "
@@ -61,25 +62,25 @@ def deduplicate(completions: Sequence[PromptCompletion], *, report: Report) -> l
 def build_preference_pairs(
     completions: Sequence[PromptCompletion], *, scores: Mapping[str, float], report: Report
 ) -> list[Row]:
-    """Pairs, each of two different answers to the same inputs.
+    """Pairs, each of two different answers to the same question.
 
     They come from three sources, in this order: both answers in one example; a failure beside a success; where all
     answers succeeded, the one with the best score beside each one with a lower score. `scores` are by source run.
     """
-    by_inputs: defaultdict[str, list[PromptCompletion]] = defaultdict(list)
+    by_question: defaultdict[tuple[str, bytes], list[PromptCompletion]] = defaultdict(list)
     for one in completions:
-        by_inputs[one.inputs_digest].append(one)
-    found: dict[tuple[str, bytes, bytes], Row] = {}
+        by_question[one.question].append(one)
+    found: dict[tuple[tuple[str, bytes], bytes, bytes], Row] = {}
     counts = {"in_one_example": 0, "success_and_failure": 0, "scores": 0, "duplicates": 0}
-    for inputs, answers in by_inputs.items():
+    for question, answers in by_question.items():
         for source, better, worse in _pairs(answers, scores):
-            key = (inputs, better.target_digest, worse.target_digest)
+            key = (question, better.target_digest, worse.target_digest)
             if better.target_digest == worse.target_digest or key in found:
                 counts["duplicates"] += 1
                 continue
             found[key] = Row(better=better, worse=worse)
             counts[source] += 1
-    contradicting = sum((inputs, worse, better) in found for inputs, better, worse in found) // 2
+    contradicting = sum((question, worse, better) in found for question, better, worse in found) // 2
     if contradicting:
         report.add_finding(
             f"{counted(contradicting, 'pair')} of answers {verb(contradicting, 'is', 'are')} in the dataset in both "

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from modelops.domain.training.naming import Named, parse_repository
+from modelops.domain.training.naming import Named, agent_with_dashes, parse_repository
 
 Json = Mapping[str, Any]
 
@@ -75,7 +75,7 @@ class RepositoryCatalog:
 
     def of(self, agent: str) -> RepositoryCatalog:
         """The repositories whose names have this agent."""
-        wanted = agent.replace("_", "-")
+        wanted = agent_with_dashes(agent)
         return RepositoryCatalog(
             models=tuple(m for m in self.models if m.named.agent == wanted),
             datasets=tuple(d for d in self.datasets if d.named.agent == wanted),

@@ -7,7 +7,6 @@ would not measure the model that was trained.
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
 import re
@@ -17,20 +16,23 @@ from typing import Any
 
 import jinja2
 import jinja2.meta
+import jinja2.nodes
 import rfc8785
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from modelops.api.v1alpha1.agentmodel import PromptContract
 from modelops.domain.answer_json import UnreadableJsonError, read_json
-
-Message = dict[str, Any]
-"""One chat message as JSON: `role`, `content`, and further keys of the example such as `tool_calls`."""
+from modelops.domain.chat_messages import Message, MessageError, openai_messages
 
 _FENCE = re.compile(r"\A\s*```[A-Za-z0-9_-]*\s*\n(.*?)\n?\s*```\s*\Z", re.DOTALL)
 
 
 class PromptError(ValueError):
     """A template does not compile or does not fit the example; the message names both and the remedy."""
+
+
+class ExampleError(PromptError):
+    """The example cannot be used with any contract; the message begins with the field of the example."""
 
 
 class AnswerError(ValueError):
@@ -42,8 +44,8 @@ def render(
 ) -> list[Message]:
     """The chat messages for one example; with `outputs`, the last message is the assistant's target.
 
-    Where the example has `inputs.messages`, they are used unchanged instead of the templates `system` and `user`.
-    Raises PromptError.
+    Where the example has `inputs.messages`, they are used instead of the templates `system` and `user`, in OpenAI's
+    form. Raises PromptError, ExampleError.
     """
     messages = (
         _verbatim(inputs["messages"]) if "messages" in inputs else _from_templates(prompt, {"inputs": inputs})
@@ -103,12 +105,32 @@ class _Missing(jinja2.StrictUndefined):
         return super()._undefined_message
 
 
+_CALLED = "()"
+
+
 class _Environment(ImmutableSandboxedEnvironment):
+    """`inputs.items` means the example's own key and not the method of a dict; `inputs.items()` calls the method."""
+
     def getattr(self, obj: Any, attribute: str) -> Any:
-        # `inputs.items` means the example's own key, not the method of a dict.
-        if isinstance(obj, Mapping):
-            return obj[attribute] if attribute in obj else super().getitem(obj, attribute)
+        called = attribute.endswith(_CALLED)
+        attribute = attribute.removesuffix(_CALLED)
+        if isinstance(obj, Mapping) and not (called and hasattr(obj, attribute)):
+            return obj[attribute] if attribute in obj else self.undefined(obj=obj, name=attribute)
         return super().getattr(obj, attribute)
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        if isinstance(obj, Mapping) and isinstance(argument, str):
+            return obj[argument] if argument in obj else self.undefined(obj=obj, name=argument)
+        return super().getitem(obj, argument)
+
+    def parse(
+        self, source: str, name: str | None = None, filename: str | None = None
+    ) -> jinja2.nodes.Template:
+        tree = super().parse(source, name, filename)
+        for call in tree.find_all(jinja2.nodes.Call):
+            if isinstance(call.node, jinja2.nodes.Getattr):
+                call.node.attr += _CALLED
+        return tree
 
 
 def _finalize(value: Any) -> Any:
@@ -116,6 +138,9 @@ def _finalize(value: Any) -> Any:
         return value
     if value is None:
         raise PromptError("a value is null; write a default, e.g. {{ inputs.hint or '' }}")
+    if callable(value):
+        name = getattr(value, "__name__", "?")
+        raise PromptError(f"`{name}` is a method: call it, as in `.{name}()`, or correct the name of the key")
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
@@ -184,12 +209,16 @@ def _from_templates(prompt: PromptContract, values: Mapping[str, Any]) -> list[M
 
 
 def _verbatim(messages: Any) -> list[Message]:
-    if not isinstance(messages, list) or not messages:
-        raise PromptError("inputs.messages: must be a list of messages that is not empty")
-    for index, message in enumerate(messages):
-        if not isinstance(message, dict) or not isinstance(message.get("role"), str):
-            raise PromptError(f"inputs.messages[{index}]: must be an object with a `role`, e.g. 'user'")
-    return copy.deepcopy(messages)
+    try:
+        found = openai_messages(messages, "inputs.messages")
+    except MessageError as error:
+        raise ExampleError(str(error)) from error
+    if found[-1]["role"] == "assistant":
+        raise ExampleError(
+            f"inputs.messages[{len(found) - 1}]: the question ends with an answer of the assistant; end it with the "
+            "message to answer, and put the answer into outputs"
+        )
+    return found
 
 
 def _pattern(pattern: str | None) -> re.Pattern[str]:

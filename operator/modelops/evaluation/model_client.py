@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from modelops.api.v1alpha1.agentmodel import PromptContract
-from modelops.domain.prompt import Message
+from modelops.domain.chat_messages import Message
 from modelops.evaluation.request import Arm, ArmName
 from modelops.workdir import ProgramFailure
 

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from modelops.api.v1alpha1.rollout import ScorerType
 from modelops.datasets.download import Example, LoadedDataset, load_dataset
-from modelops.datasets.files import GROUPS, NEAR
-from modelops.datasets.near import NearIndex
+from modelops.datasets.example_fields import invalid_text
 from modelops.datasets.normalised_inputs import normalise_inputs
 from modelops.domain import prompt as prompts
 from modelops.domain.answer_json import UnreadableJsonError, read_json
-from modelops.domain.prompt import Message
+from modelops.domain.chat_messages import Message
+from modelops.evaluation.learnt_inputs import LearntInputs, read_learnt_inputs
 from modelops.evaluation.request import Request
 from modelops.evaluation.time_limit import TooSlow, processor_time_limit
 from modelops.grammar import counted, verb
-from modelops.trainers.hub_repository import HubRefused, HubSilent, Repository
 from modelops.workdir import ProgramFailure, WorkDir
 
-HUB_RETRY_SECONDS = 60.0
 READ_SECONDS = 1.0
 """Processor seconds in which a target must be read."""
 
@@ -43,42 +39,16 @@ def read_questions(
 ) -> tuple[LoadedDataset, list[Question]]:
     """The evaluation dataset and the questions from it. Downloads that are in the work folder are used again.
 
-    Raises ProgramFailure: LangSmith's reasons, and those of `read_training_inputs` and `select_questions`.
+    Raises ProgramFailure: LangSmith's reasons, and those of `read_learnt_inputs` and `select_questions`.
     """
     work.progress("reading")
     dataset = load_dataset(work, "source", request.dataset, as_of=request.as_of)
-    trained = read_training_inputs(work, request)
-    return dataset, select_questions(dataset, request, trained=trained, findings=findings)
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingInputs:
-    """The inputs that the candidate was trained on: their digests, and an index of near-copies where there is one."""
-
-    digests: frozenset[str]
-    near: NearIndex | None = None
-
-
-def read_training_inputs(work: WorkDir, request: Request) -> TrainingInputs | None:
-    """From the request or the training dataset on the Hub; None where neither has them.
-
-    Raises ProgramFailure: HubUnauthorized, HubUnavailable.
-    """
-    dataset = request.training_dataset
-    if request.train_digests or not dataset.repo:
-        return TrainingInputs(digests=frozenset(request.train_digests)) if request.train_digests else None
-    known = work.read("trained_on.json")
-    if known is None:
-        groups, near = _download_groups(dataset.repo, dataset.revision)
-        known = {"train": groups and [str(group) for group in groups["train"]], "near": near}
-        work.write("trained_on.json", known)
-    if known["train"] is None:
-        return None
-    return TrainingInputs(digests=frozenset(known["train"]), near=NearIndex.of(known.get("near")))
+    learnt = read_learnt_inputs(work, request)
+    return dataset, select_questions(dataset, request, learnt=learnt, findings=findings)
 
 
 def select_questions(
-    dataset: LoadedDataset, request: Request, *, trained: TrainingInputs | None, findings: list[str]
+    dataset: LoadedDataset, request: Request, *, learnt: LearntInputs, findings: list[str]
 ) -> list[Question]:
     """The questions, without examples that were trained on; where `max_examples` limits them, always the same ones.
 
@@ -87,7 +57,7 @@ def select_questions(
     if not dataset.examples:
         raise ProgramFailure("DatasetEmpty", f"evaluation dataset {dataset.name!r} has no examples; add some")
     _check_shapes(dataset.examples, dataset=dataset.name)
-    usable = _without_trained(dataset, trained=trained, findings=findings)
+    usable = _without_learnt(dataset, learnt=learnt, findings=findings)
     if request.max_examples is not None and len(usable) > request.max_examples:
         count = request.max_examples
         findings.append(
@@ -98,40 +68,49 @@ def select_questions(
     return [_question(example, request=request) for example in sorted(usable, key=lambda e: e.id)]
 
 
-def _without_trained(
-    dataset: LoadedDataset, *, trained: TrainingInputs | None, findings: list[str]
-) -> list[Example]:
-    """The examples that were not trained on; the others become findings."""
-    if trained is None:
+def _without_learnt(dataset: LoadedDataset, *, learnt: LearntInputs, findings: list[str]) -> list[Example]:
+    """The examples that neither the candidate nor an earlier model has learnt; the others become findings."""
+    if learnt.candidate is None:
         findings.append(
             "the training examples of the candidate are not known, so examples of the evaluation may be among them"
         )
-        return list(dataset.examples)
+    findings += [
+        f"the training examples of {name}, from which the candidate was trained, cannot be read, so examples of the "
+        "evaluation may be among them"
+        for name in learnt.unknown
+    ]
     inputs = [normalise_inputs(example.inputs) for example in dataset.examples]
-    equal = [one.digest in trained.digests for one in inputs]
-    near = (
-        trained.near.has_near_copy([one.words for one in inputs]) if trained.near else [False] * len(inputs)
-    )
-    kept = [example for example, *known in zip(dataset.examples, equal, near, strict=True) if not any(known)]
-    total, same = len(dataset.examples), sum(equal)
+    nothing = [False] * len(inputs)
+    same, near = learnt.candidate.compare(inputs) if learnt.candidate else (nothing, nothing)
+    earlier = nothing
+    for trained in learnt.earlier:
+        earlier = [any(found) for found in zip(earlier, *trained.compare(inputs), strict=True)]
+    kept = [
+        example
+        for example, *found in zip(dataset.examples, same, near, earlier, strict=True)
+        if not any(found)
+    ]
     if not kept:
+        total = len(dataset.examples)
         raise ProgramFailure(
             "TrainTestOverlap",
             f"{counted(total, 'example', of=total)} of evaluation dataset {dataset.name!r} "
             f"{verb(total, 'was', 'were')} trained on; add examples that were not trained on to the dataset in the "
             "Rollout's spec.evaluation.dataset",
         )
-    if same:
-        findings.append(
-            f"{counted(same, 'example')} {verb(same, 'was', 'were')} left out, because the candidate was trained on "
-            "the same inputs"
-        )
-    near_copies = total - len(kept) - same
-    if near_copies:
-        findings.append(
-            f"{counted(near_copies, 'example')} {verb(near_copies, 'was', 'were')} left out as "
-            f"{verb(near_copies, 'a near-copy', 'near-copies')} of training examples"
-        )
+    near_copies = sum(is_near and not is_same for is_near, is_same in zip(near, same, strict=True))
+    of_earlier = len(dataset.examples) - len(kept) - sum(same) - near_copies
+    for count, reason in (
+        (sum(same), ", because the candidate was trained on the same inputs"),
+        (near_copies, f" as {verb(near_copies, 'a near-copy', 'near-copies')} of training examples"),
+        (
+            of_earlier,
+            ", because a model from which the candidate was trained has learnt "
+            f"{verb(of_earlier, 'it', 'them')} or {verb(of_earlier, 'a near-copy', 'near-copies')}",
+        ),
+    ):
+        if count:
+            findings.append(f"{counted(count, 'example')} {verb(count, 'was', 'were')} left out{reason}")
     return kept
 
 
@@ -154,6 +133,13 @@ def _check_prompt(request: Request) -> None:
 
 
 def _question(example: Example, *, request: Request) -> Question:
+    field = invalid_text(example)
+    if field:
+        raise ProgramFailure(
+            "DatasetShapeInvalid",
+            f"example {example.id}: {field} is not valid Unicode: it has half of a surrogate pair; write the character "
+            "itself",
+        )
     try:
         messages = prompts.render(request.prompt, example.inputs)
         text = prompts.target(request.prompt, example.inputs, example.outputs)
@@ -161,6 +147,8 @@ def _question(example: Example, *, request: Request) -> Question:
             target = prompts.parse(request.prompt, text)
         if request.scorer.type is ScorerType.JSON:
             read_json(target)
+    except prompts.ExampleError as error:
+        raise ProgramFailure("DatasetShapeInvalid", f"example {example.id}: {error}. Correct it") from error
     except prompts.PromptError as error:
         raise ProgramFailure(
             "PromptRenderFailed", f"example {example.id} does not fit the AgentModel's spec.{error}"
@@ -188,29 +176,3 @@ def _question(example: Example, *, request: Request) -> Question:
 def _hash_order(example: Example) -> bytes:
     """A sort key that selects the same arbitrary examples each time."""
     return hashlib.sha256(example.id.encode()).digest()
-
-
-def _download_groups(repo: str, revision: str) -> tuple[Any, Any]:
-    """`groups.json` and `near.json` of a dataset repository, each None where the file does not exist."""
-    from huggingface_hub import HfApi
-
-    if not os.environ.get("HF_TOKEN"):
-        raise ProgramFailure(
-            "HubUnauthorized",
-            "HF_TOKEN is not set for this program; name a Secret in spec.secretRefs.huggingFace",
-        )
-    api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"), token=os.environ["HF_TOKEN"])
-    source = Repository(api, repo, repo_type="dataset", retry_seconds=HUB_RETRY_SECONDS)
-    try:
-        contents = [source.read(path, revision=revision) for path in (GROUPS, NEAR)]
-    except HubRefused as error:
-        raise ProgramFailure(
-            "HubUnauthorized",
-            f"{error}; the token of spec.secretRefs.huggingFace needs permission to read it",
-        ) from error
-    except HubSilent as error:
-        raise ProgramFailure(
-            "HubUnavailable", f"{error}; the program will be started again", transient=True
-        ) from error
-    groups, near = (content and json.loads(content) for content in contents)
-    return groups or None, near or None

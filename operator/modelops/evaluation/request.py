@@ -57,8 +57,8 @@ class ScorerRule(_Part):
     threshold: Decimal
 
 
-class TrainingDataset(_Part):
-    """The Hub dataset that the candidate was trained on; empty where ModelOps did not train it."""
+class HubRevision(_Part):
+    """A repository on the Hub at a commit; empty where it is not known, or where there is none."""
 
     repo: str = ""
     revision: str = ""
@@ -68,7 +68,9 @@ class Request(_Part):
     """One evaluation.
 
     `rollout` is the Rollout's uid. `margin_points` is in percentage points. `train_digests` are digests of the inputs
-    that the candidate was trained on, where the operator knows them. `record_seconds`: how long recording in LangSmith
+    that the candidate was trained on, where the operator knows them. `training_dataset` is the dataset of the
+    candidate's own training, `earlier_datasets` are those of the models that it was trained from, and `base` is the
+    model before them, which may have been trained by ModelOps, too. `record_seconds`: how long recording in LangSmith
     is retried; the verdict does not need it.
     """
 
@@ -86,7 +88,9 @@ class Request(_Part):
     repetitions: Annotated[int, Field(ge=1, le=50)] = 1
     concurrency: Annotated[int, Field(ge=1, le=64)] = 8
     max_examples: Annotated[int, Field(ge=1)] | None = None
-    training_dataset: TrainingDataset = TrainingDataset()
+    training_dataset: HubRevision = HubRevision()
+    earlier_datasets: tuple[HubRevision, ...] = ()
+    base: HubRevision = HubRevision()
     train_digests: tuple[str, ...] = ()
     record_seconds: Annotated[float, Field(ge=0)] = 45.0
 

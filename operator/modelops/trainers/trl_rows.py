@@ -1,4 +1,7 @@
-"""Reads and checks the rows of a dataset: conversations for SFT, pairs of answers for DPO and ORPO."""
+"""Reads and checks the rows of a dataset: conversations for SFT, pairs of answers for DPO and ORPO.
+
+The dataset program checks its rows by these functions, too, so that the job refuses nothing that was paid for.
+"""
 
 from __future__ import annotations
 
@@ -47,12 +50,66 @@ class Pair:
 
 def read_chats(content: bytes, *, path: str) -> list[Chat]:
     """Read lines of `{"messages": [...], "tools": [...]}`. Raises jobs.BadData, which names the line and its fault."""
-    return list(_read(content, path, _chat))
+    return list(_read(content, path, chat_of))
 
 
 def read_pairs(content: bytes, *, path: str) -> list[Pair]:
     """Read lines of `{"prompt": [...], "chosen": [...], "rejected": [...]}`. Raises jobs.BadData like `read_chats`."""
-    return list(_read(content, path, _pair))
+    return list(_read(content, path, pair_of))
+
+
+def chat_of(row: Mapping[str, Any]) -> Chat:
+    """The conversation of one row. Raises ValueError, which names the part of the row and its fault."""
+    messages = checked_messages(row.get("messages"), "messages")
+    if messages[-1]["role"] != "assistant":
+        raise ValueError("the last message is not an assistant's answer")
+    if len(messages) < 2:
+        raise ValueError("there is an answer, but no message before it")
+    return Chat(messages=messages, tools=checked_tools(row.get("tools"), "tools"))
+
+
+def pair_of(row: Mapping[str, Any]) -> Pair:
+    """The pair of one row. Raises ValueError like `chat_of`."""
+    prompt = checked_messages(row.get("prompt"), "prompt")
+    chosen, rejected = (checked_answer(row.get(key), key) for key in ("chosen", "rejected"))
+    if prompt[-1]["role"] == "assistant":
+        raise ValueError("the prompt ends with an assistant's answer")
+    if chosen == rejected:
+        raise ValueError("chosen and rejected are the same")
+    return Pair(
+        prompt=prompt, chosen=chosen, rejected=rejected, tools=checked_tools(row.get("tools"), "tools")
+    )
+
+
+def checked_answer(value: Any, where: str) -> tuple[Message, ...]:
+    """The messages of an answer. Raises ValueError, which names the message by `where` and its fault."""
+    answer = checked_messages(value, where)
+    if answer[0]["role"] != "assistant" or answer[-1]["role"] != "assistant":
+        raise ValueError(f"{where} does not begin and end with an assistant's message")
+    return answer
+
+
+def checked_messages(value: Any, where: str) -> tuple[Message, ...]:
+    """Messages without keys that are null, because a chat template may treat null as a value.
+
+    Raises ValueError, which names the message by `where` and its fault.
+    """
+    if not isinstance(value, list) or not value or not all(isinstance(one, dict) for one in value):
+        raise ValueError(f"{where} is not a list of messages")
+    return tuple(_message(one, f"{where}[{number}]") for number, one in enumerate(value))
+
+
+def checked_tools(value: Any, where: str) -> tuple[Mapping[str, Any], ...] | None:
+    """The definitions of tools, from a list or its JSON text. Raises ValueError, which names the tool by `where`."""
+    tools = json.loads(value) if isinstance(value, str) else value
+    if not tools:
+        return None
+    if not isinstance(tools, list):
+        raise ValueError(f"{where} is not a list of functions")
+    for number, tool in enumerate(tools):
+        if not isinstance(tool, dict):
+            raise ValueError(f"{where}[{number}] is not an object that describes a function")
+    return tuple(tools)
 
 
 def _read(content: bytes, path: str, make: Callable[[Mapping[str, Any]], _Row]) -> Iterator[_Row]:
@@ -70,62 +127,35 @@ def _read(content: bytes, path: str, make: Callable[[Mapping[str, Any]], _Row]) 
             raise jobs.BadData(f"{path} line {number}: {error}") from error
 
 
-def _chat(row: Mapping[str, Any]) -> Chat:
-    messages = _messages(row, "messages")
-    if messages[-1]["role"] != "assistant":
-        raise ValueError("the last message is not an assistant's answer")
-    if len(messages) < 2:
-        raise ValueError("there is an answer, but no message before it")
-    return Chat(messages=messages, tools=_tools(row))
-
-
-def _pair(row: Mapping[str, Any]) -> Pair:
-    prompt, chosen, rejected = (_messages(row, key) for key in ("prompt", "chosen", "rejected"))
-    if prompt[-1]["role"] == "assistant":
-        raise ValueError("the prompt ends with an assistant's answer")
-    for key, answer in (("chosen", chosen), ("rejected", rejected)):
-        if answer[0]["role"] != "assistant" or answer[-1]["role"] != "assistant":
-            raise ValueError(f"{key} does not begin and end with an assistant's message")
-    if chosen == rejected:
-        raise ValueError("chosen and rejected are the same")
-    return Pair(prompt=prompt, chosen=chosen, rejected=rejected, tools=_tools(row))
-
-
-def _messages(row: Mapping[str, Any], key: str) -> tuple[Message, ...]:
-    value = row.get(key)
-    if not isinstance(value, list) or not value or not all(isinstance(one, dict) for one in value):
-        raise ValueError(f"{key} is not a list of messages")
-    return tuple(_message(one) for one in value)
-
-
-def _message(message: Mapping[str, Any]) -> Message:
-    """The message without keys that are null, because a chat template may treat null as a value."""
+def _message(message: Mapping[str, Any], where: str) -> Message:
     role = message.get("role")
     if role not in ROLES:
-        raise ValueError(f"a message has the role {role!r}; the roles are {', '.join(ROLES)}")
-    text = _text(message.get("content"))
-    if role == "assistant" and not text.strip() and not message.get("tool_calls"):
-        raise ValueError("an assistant's message is empty and calls no tool")
+        raise ValueError(f"{where} has the role {role!r}; the roles are {', '.join(ROLES)}")
+    text = _text(message.get("content"), f"{where}.content")
+    calls = message.get("tool_calls")
+    if calls is not None and not (isinstance(calls, list) and all(isinstance(call, dict) for call in calls)):
+        raise ValueError(f"{where}.tool_calls is not a list of calls")
+    if role == "assistant" and not text.strip() and not calls:
+        raise ValueError(f"{where} is an assistant's message that is empty and calls no tool")
     kept = {name: value for name, value in message.items() if value is not None}
     return {**kept, "content": text}
 
 
-def _text(content: Any) -> str:
-    """The text of a string, or of a list of text parts (OpenAI's chat format)."""
+def _text(content: Any, where: str) -> str:
+    """The text of a string, or of a list of texts and text parts (OpenAI's and LangChain's chat formats)."""
     if content is None:
         return ""
     if isinstance(content, str):
         return content
-    if isinstance(content, list) and all(isinstance(p, dict) and p.get("type") == "text" for p in content):
-        return "\n".join(str(part.get("text", "")) for part in content)
-    raise ValueError("a message's content is neither a string nor a list of text parts")
+    if not isinstance(content, list):
+        raise ValueError(f"{where} is neither a text nor a list of text parts")
+    return "\n".join(_text_of_part(part, f"{where}[{number}]") for number, part in enumerate(content))
 
 
-def _tools(row: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...] | None:
-    tools = row.get("tools")
-    tools = json.loads(tools) if isinstance(tools, str) else tools
-    if not tools:
-        return None
-    if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
-        raise ValueError("tools is not a list of functions")
-    return tuple(tools)
+def _text_of_part(part: Any, where: str) -> str:
+    if isinstance(part, str):
+        return part
+    kind = part.get("type") if isinstance(part, dict) else type(part).__name__
+    if not isinstance(part, dict) or kind != "text" or not isinstance(part.get("text"), str):
+        raise ValueError(f"{where} has type {kind!r}; content is a text or a list of text parts")
+    return str(part["text"])

@@ -1,10 +1,11 @@
 """Copies have one digest, and a split never divides a group (invariant 11)."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from modelops.datasets.group_split import choose_held_out, connected_groups
-from modelops.datasets.normalised_inputs import inputs_digest
+from modelops.datasets.normalised_inputs import inputs_digest, normalise_inputs
 from modelops.demo.stdlib_examples import read_examples, spoil
 
 
@@ -13,6 +14,64 @@ def test_reformatted_copies_have_the_same_digest_and_other_inputs_do_not() -> No
     assert inputs_digest(one) == inputs_digest({"name": "F", "task": "DEF f( a ): return a+1"})
     assert inputs_digest(one) != inputs_digest({"task": "def f(a):\n    return a + 2", "name": "f"})
     assert inputs_digest(one) != inputs_digest({"task": one["name"], "name": one["task"]})
+
+
+DIFFERENT = [
+    ("shift x << 1", "shift x >> 1"),
+    ("sort in C++", "sort in C#"),
+    ("sort in C", "sort in C++"),
+    ("what is x == y", "what is x != y"),
+    ("is -1 less than 2", "is 1 less than -2"),
+    ("type of (1)", "type of (1,)"),
+    ("a[1:2]", "a[1,2]"),
+    ("add 1 2", "add 12"),
+    (r"match \d", r"match \D"),
+    ("date %m", "date %M"),
+    ("grep -v x", "grep -V x"),
+    ("!x", "x"),
+    ("ist x ≤ 1", "ist x ≥ 1"),
+    ("call f.g", "call f g"),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), DIFFERENT)
+def test_prompts_that_differ_in_a_mark_are_two_questions(one: str, other: str) -> None:
+    first, second = normalise_inputs({"task": one}), normalise_inputs({"task": other})
+    assert first.digest != second.digest
+    assert first.question != second.question
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Sort it. Then print it!", "sort it then print it"),
+        ('{"a": 1, "b": 2}', '{"a":1,"b":2}'),
+        ("x=f( a,b )", "x = f(a, b)"),
+        ("Größe der Liste?", "größe  der Liste"),
+    ],
+)
+def test_reformatted_copies_have_one_digest_and_are_not_one_question(one: str, other: str) -> None:
+    first, second = normalise_inputs({"task": one}), normalise_inputs({"task": other})
+    assert first.digest == second.digest
+    assert first.question != second.question
+
+
+def test_instructions_and_tools_of_a_chat_are_not_compared_for_near_copies() -> None:
+    chat = {
+        "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Read a.py"}],
+        "tools": [{"function": {"name": "read"}}],
+    }
+    assert normalise_inputs(chat).words == ["read", "a", "py", "user"]
+    assert normalise_inputs(chat).digest != normalise_inputs({**chat, "tools": []}).digest
+
+
+@given(st.text(max_size=40), st.text(max_size=40))
+def test_one_question_always_has_one_digest(one: str, other: str) -> None:
+    first, second = normalise_inputs({"q": one}), normalise_inputs({"q": other})
+    assert normalise_inputs({"q": f" {one}\n"}).question == first.question
+    assert (first.question == second.question) == (one.strip() == other.strip())
+    if first.question == second.question:
+        assert first.digest == second.digest
 
 
 def test_inputs_of_punctuation_only_are_compared_as_they_are() -> None:

@@ -45,6 +45,13 @@ def test_each_failure_is_paired_with_a_success_on_the_same_inputs() -> None:
     assert report.figures["pairs"]["success_and_failure"] == 3
 
 
+def test_no_pair_is_made_of_answers_to_two_questions() -> None:
+    """`a\\n  b` and `a b` have one digest: the one may be the other, reformatted. They are two programs all the same."""
+    members = [completion(0, question_digest=b"1"), completion(1, question_digest=b"2", success=False)]
+    assert build_preference_pairs(members, scores={}, report=Report()) == []
+    assert len(deduplicate([members[0], completion(2, target_digest=b"0")], report=Report())) == 2
+
+
 def test_both_answers_of_one_example_are_a_pair_whatever_its_success() -> None:
     both = [
         completion(0, id="e", preferred=True, success=False),

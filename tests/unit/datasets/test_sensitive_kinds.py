@@ -104,6 +104,55 @@ def test_other_numbers_are_not_found(text: str) -> None:
     assert find_sensitive(text) == frozenset()
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "y = x@self.weight",
+        "y = x@W.dot + b@np.linalg.inv",
+        "a@b.values[0]",
+        r"def f(): ...\n@app.route\ndef g(): ...",
+        r"\t@pytest.fixture\n@functools.cache",
+        "pip install package@1.2.txt",
+        "root@build.internal",
+    ],
+)
+def test_code_is_not_an_address(text: str) -> None:
+    assert find_sensitive(text) == frozenset()
+
+
+def test_an_address_after_an_escaped_line_break_is_found() -> None:
+    assert find_sensitive(r'"first line\njane.doe@acme-corp.com"') == {SensitiveKind.EMAIL}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "@@ -1,2 +1,2 @@\n-1699999999\n+1700000000",
+        "+1700000000",
+        "+2147483647",
+        "-1650000000000\n+1700000000000",
+        "-100 200 300 4000\n+44 200 300 4000",
+        "400-500-6000",
+        "part 412-555-6789",
+        "SKU no. 312-456-7890",
+        "order id: 312-456-7890",
+        "call 1-800-356-9377, or (888) 382-1222",
+        "+12345678901",
+        "+3 2011-01-01 12:00",
+    ],
+)
+def test_numbers_of_programs_are_not_phone_numbers(text: str) -> None:
+    assert find_sensitive(text) == frozenset()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["+44 20 7946 0958\n+49 30 901820", "- ask\n+41 44 668 18 00", "Tel.: 312-456-7891", "+5511987654321"],
+)
+def test_phone_numbers_beside_others_are_found(text: str) -> None:
+    assert find_sensitive(text) == {SensitiveKind.PHONE}
+
+
 def test_entropy_in_bits() -> None:
     assert entropy("") == 0
     assert entropy("aaaa") == 0

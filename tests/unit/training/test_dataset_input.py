@@ -14,6 +14,7 @@ def test_the_input_has_every_choice_of_run_and_agent() -> None:
         "groupKey": "metadata.repo",
         "source": "model:org/teacher",
         "allowSensitive": ["email"],
+        "leaveOutSensitive": ["phone"],
     }
     of = state(
         run(dataset=dataset, config={"maxSeqLength": 512}), agent_model=agent_model(allowedLicences=["mit"])
@@ -31,6 +32,7 @@ def test_the_input_has_every_choice_of_run_and_agent() -> None:
         512,
     )
     assert [kind.value for kind in request.allow_sensitive] == ["email"]
+    assert [kind.value for kind in request.leave_out_sensitive] == ["phone"]
     assert request.base_model is not None
     assert request.base_model.repo == of.run.spec.base_model
 

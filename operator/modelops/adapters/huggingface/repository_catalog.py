@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from modelops.adapters.huggingface.connection import HuggingFaceConnection
 from modelops.adapters.huggingface.files import json_object, read_file
 from modelops.domain.hub_repositories import DatasetRepository, ModelRepository, RepositoryCatalog
-from modelops.domain.training.naming import parse_repository
+from modelops.domain.training.naming import agent_with_dashes, parse_repository
 from modelops.ports import Json, Refused
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class HuggingFaceRepositoryCatalog:
         models, datasets = await asyncio.gather(
             self._list_names(org, "model"), self._list_names(org, "dataset")
         )
-        wanted = agent.replace("_", "-")
+        wanted = agent_with_dashes(agent)
         found_models = await asyncio.gather(
             *(self._read_model(repo) for repo in models if _belongs_to(repo, wanted))
         )

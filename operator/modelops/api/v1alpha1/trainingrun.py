@@ -92,7 +92,14 @@ class DatasetSelection(ApiModel):
         max_length=4,
         json_schema_extra={"x-kubernetes-list-type": "set"},
         description="Kinds of secrets and personal data that the training may use: private-key, key, "
-        "email, phone. A dataset with any other kind is refused.",
+        "email, phone. A dataset with any other kind is refused, unless leaveOutSensitive names it.",
+    )
+    leave_out_sensitive: tuple[SensitiveKind, ...] = Field(
+        default=(),
+        max_length=4,
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+        description="Kinds of secrets and personal data for which only the examples that contain them are left "
+        "out, instead of refusing the dataset. A kind that allowSensitive names, too, is allowed.",
     )
 
 

@@ -24,6 +24,7 @@ from modelops.domain.rollout.actions import (
     StopProgram,
 )
 from modelops.domain.rollout.evaluation_scores import evaluation_dataset
+from modelops.domain.rollout.learnt_data import learnt_data
 from modelops.domain.rollout.state import State
 from modelops.domain.rollout.status import wait_in_phase
 from modelops.ports import ProgramState
@@ -120,8 +121,6 @@ def evaluation_input(state: State, candidate: Target) -> dict[str, Any]:
     name = agent.metadata.name
     entry = next((e for e in record.endpoints if e.name == candidate.endpoint_name), None)
     stable = next((e for e in record.endpoints if e.name == record.stable.endpoint_name), None)
-    trained = record.entry(candidate.version)
-    lineage = trained.lineage.get("dataset", {}) if trained else {}
     spec = rollout.spec.evaluation
 
     def side(target: Target, env: str, per_hour: int | None) -> dict[str, Any]:
@@ -158,5 +157,5 @@ def evaluation_input(state: State, candidate: Target) -> dict[str, Any]:
         "repetitions": 1,
         "concurrency": spec.concurrency,
         "max_examples": spec.max_examples,
-        "training_dataset": {"repo": lineage.get("repo", ""), "revision": lineage.get("revision", "")},
+        **learnt_data(record, candidate),
     }

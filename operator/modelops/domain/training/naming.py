@@ -13,12 +13,21 @@ _FORM = re.compile(
 
 def model_repository(*, org: str, agent: str, created: datetime, uid: str) -> str:
     """`{org}/code-chef-{agent with dashes}-{creation time}-{first 6 of the uid}`."""
-    return f"{org}/code-chef-{agent.replace('_', '-')}-{created:%Y%m%d-%H%M%S}-{short_uid(uid)}"
+    return f"{org}/code-chef-{agent_with_dashes(agent)}-{created:%Y%m%d-%H%M%S}-{short_uid(uid)}"
 
 
 def dataset_repository(*, org: str, agent: str, created: datetime, uid: str) -> str:
     """The model's repository with `-data`."""
     return model_repository(org=org, agent=agent, created=created, uid=uid) + "-data"
+
+
+def agent_with_dashes(agent: str) -> str:
+    """The agent's name in the name of a repository: `feature__dev` is `feature-dev`.
+
+    The Hub refuses two dashes in a row (huggingface_hub, `validate_repo_id`). Two agents may have the same name here;
+    `modelops.json` tells their repositories apart.
+    """
+    return re.sub(r"[-_]+", "-", agent).strip("-")
 
 
 def cluster_job_name(label: str) -> str:

@@ -68,6 +68,7 @@ def dataset_input(state: State) -> dict[str, Any]:
         "source": selection.source,
         "allowed_licences": list(agent.spec.allowed_licences),
         "allow_sensitive": [kind.value for kind in selection.allow_sensitive],
+        "leave_out_sensitive": [kind.value for kind in selection.leave_out_sensitive],
         "project": settings.project if settings else None,
     }
 
