@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON := $(BIN)/python
 JOBS ?= 2
-TESTS := $(wildcard tests/unit tests/contract tests/cluster tests/e2e)
+TESTS := $(wildcard tests/unit tests/cases tests/contract tests/cluster tests/e2e)
 COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links -q pyproject.toml
 
