@@ -20,6 +20,7 @@ from modelops.evaluation.latency import Ratio, percentile_ms, quantile_ratio
 from modelops.evaluation.questions import Question
 from modelops.evaluation.request import ARMS, ArmName, Request
 from modelops.evaluation.time_limit import TooSlow, processor_time_limit
+from modelops.grammar import counted
 from modelops.workdir import ProgramFailure
 
 Scores = Mapping[tuple[ArmName, str, int], float | None]
@@ -84,8 +85,8 @@ def score_answers(request: Request, questions: Sequence[Question], answers: Sequ
             if slow == MOST_SLOW:
                 raise ProgramFailure(
                     "PromptRenderFailed",
-                    f"the AgentModel's spec.prompt.parse takes {error} to read each of {slow} answers; simplify the "
-                    "pattern, so that no group that repeats is repeated",
+                    f"the AgentModel's spec.prompt.parse takes {error} to read each of {counted(slow, 'answer')}; simplify "
+                    "the pattern, so that no group that repeats is repeated",
                 ) from error
     return scores
 

@@ -49,7 +49,7 @@ def test_an_immutable_configmap_is_a_problem_with_its_remedy() -> None:
 
 
 def test_a_file_under_binary_data_is_a_problem_with_its_remedy() -> None:
-    assert "under binaryData" in file_problem(data=None, binaryData={KEY: "YWdlbnRzOg=="})
+    assert "in binaryData" in file_problem(data=None, binaryData={KEY: "YWdlbnRzOg=="})
     assert file_problem(binaryData={"other": "YQ=="}) == ""
 
 
