@@ -85,8 +85,8 @@ def score_answers(request: Request, questions: Sequence[Question], answers: Sequ
             if slow == MOST_SLOW:
                 raise ProgramFailure(
                     "PromptRenderFailed",
-                    f"the AgentModel's spec.prompt.parse takes {error} to read each of {counted(slow, 'answer')}; simplify "
-                    "the pattern, so that no group that repeats is repeated",
+                    f"the AgentModel's spec.prompt.parse takes {error} to read each of {counted(slow, 'answer')}; "
+                    "simplify the pattern, so that no group that repeats is repeated",
                 ) from error
     return scores
 
