@@ -99,7 +99,8 @@ class TrainingReason(Reason):
     )
     DoesNotFit = (
         "DoesNotFit",
-        "The training needs more memory than a device of the flavor has. The message shows the calculation.",
+        "The training needs more memory than a device of the flavor has, or more memory or disk than the machine around "
+        "it. The message shows the calculation.",
     )
     NoFlavorFits = (
         "NoFlavorFits",

@@ -93,6 +93,8 @@ class Flavor:
     devices: int = 0
     machine_gigabytes: float = 0.0
     """Memory of the machine, not of its devices; 0 where the service does not say it."""
+    disk_gigabytes: float = 0.0
+    """Its disk; 0 where the service does not say it."""
 
 
 class Jobs(Protocol):

@@ -19,6 +19,9 @@ else:
     from trl_trainer import Device, end_tokens, load_model
 
 ADAPTER_FOLDER = "adapter"
+MAX_SHARD_SIZE = "2GB"
+"""Size of a file of the merged weights. The machine's memory holds a copy of one file while it is written, and the
+upload of one file is repeated as a whole."""
 BATCH = 4
 """Prompts that are answered at the same time."""
 MIN_ANSWER_TOKENS = 64
@@ -49,7 +52,7 @@ def save_merged(trainer: Any, tokenizer: Any, *, end_id: int, folder: Path) -> N
     )
     merged.generation_config.eos_token_id = list(dict.fromkeys([end_id, *end_tokens(merged)]))
     merged.generation_config.pad_token_id = tokenizer.pad_token_id
-    merged.save_pretrained(folder)
+    merged.save_pretrained(folder, max_shard_size=MAX_SHARD_SIZE)
     tokenizer.save_pretrained(folder)
     for file in folder.rglob("*"):
         if file.name in NEVER_PUBLISHED:

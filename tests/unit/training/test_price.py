@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.unit.training.states import (
     FLAVOR,
     KEY,
@@ -73,3 +75,27 @@ def test_the_base_models_own_shape_is_used_if_the_hub_has_it() -> None:
 def test_a_recipe_that_learns_little_is_a_finding() -> None:
     findings = written_status(plan_for(**KNOWN_FACTS)).dataset.findings
     assert any("the model may learn little" in finding for finding in findings), findings
+
+
+def test_the_machine_around_the_device_must_be_large_enough() -> None:
+    """A model of 7.6 billion parameters, its merged copy and the packages do not fit on a disk of 40 GB."""
+    machine = replace(FLAVOR, machine_gigabytes=46.0, disk_gigabytes=200.0)
+    assert written_status(plan_for(**KNOWN_FACTS | {"flavors": (machine,)})).reason == "Submitting"
+    full = replace(machine, disk_gigabytes=40.0)
+    plan = plan_for(**KNOWN_FACTS | {"flavors": (full,)})
+    assert written_status(plan).reason == "DoesNotFit"
+    assert "its disk has 40 GB, and the job needs 46 GB" in ready_message(plan)
+    small = replace(machine, machine_gigabytes=8.0)
+    plan = plan_for(**KNOWN_FACTS | {"flavors": (small,)})
+    assert "its machine has 8 GB of memory besides its devices, and the job needs 8 GB" in ready_message(plan)
+
+
+def test_evaluations_and_checks_are_part_of_the_time() -> None:
+    parts = written_status(plan_for(**KNOWN_FACTS)).estimate.parts
+    assert [part.rsplit(" ", 4)[0] for part in parts] == [
+        "installation",
+        "download",
+        "training",
+        "evaluations and checks",
+        "merge and upload",
+    ]

@@ -145,6 +145,7 @@ class HuggingFaceJobs:
                     accelerator=_accelerator(item.accelerator),
                     devices=_devices(item.accelerator),
                     machine_gigabytes=_gigabytes(item.ram),
+                    disk_gigabytes=_gigabytes(item.ephemeral_storage),
                 )
                 for item in api.list_jobs_hardware()
                 if item.unit_label in UNITS_PER_HOUR

@@ -63,7 +63,10 @@ def attempt_cost(state: State, jobs: JobsById, *, reserved: int) -> int:
 
 
 def billed_seconds(job: Job) -> int:
-    """Seconds that the job ran; if the service reports no duration, the time from its start to its end."""
-    if job.running_seconds or job.started_at is None or job.finished_at is None:
+    """Seconds that are billed: the reported ones, but not less than from the job's start to its end.
+
+    The service bills starting time, too, and its duration may leave that out.
+    """
+    if job.started_at is None or job.finished_at is None:
         return job.running_seconds
-    return max(0, int((job.finished_at - job.started_at).total_seconds()))
+    return max(job.running_seconds, int((job.finished_at - job.started_at).total_seconds()))

@@ -11,9 +11,10 @@ from decimal import Decimal
 from modelops.api.v1alpha1.trainingrun import Estimate
 from modelops.domain.money import dollars, micro
 from modelops.domain.training.pricing.hardware import DEVICES, Hardware, find_hardware
+from modelops.domain.training.pricing.machine import machine_shortage
 from modelops.domain.training.pricing.memory import StepLoad, memory_shortage
 from modelops.domain.training.pricing.model_shape import ModelShape
-from modelops.domain.training.pricing.speed import Speed, expected_speed, job_duration
+from modelops.domain.training.pricing.speed import Speed, checks_duration, expected_speed, job_duration
 from modelops.ports import Flavor
 
 MAX_MICRO_USD = 9_999_999_999_999
@@ -39,6 +40,8 @@ class Workload:
     load: StepLoad
     tokens: int
     epochs: int
+    held_out_tokens: int = 0
+    """Tokens of the held-out part; 0 where they are not known, so that its evaluations are not part of the time."""
     measured: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
@@ -81,7 +84,7 @@ def estimate_cost(work: Workload, hardware: Hardware, *, price_source: str = SER
     """Low and high cost and minutes. The high cost is reserved; the high minutes are the job's timeout.
 
     Raises:
-        DoesNotFit: a device has too little memory, with the arithmetic.
+        DoesNotFit: a device, or the machine around it, has too little memory or disk, with the arithmetic.
         CannotEstimate: the cost is above what the API can express.
     """
     flavor, shape = hardware.flavor, work.shape
@@ -93,13 +96,31 @@ def estimate_cost(work: Workload, hardware: Hardware, *, price_source: str = SER
         raise DoesNotFit(
             f"{flavor.name} is too small: {shortage}: choose larger hardware, or a smaller spec.config.maxSeqLength"
         )
+    shortage = machine_shortage(
+        shape,
+        work.load,
+        flavor,
+        processes=hardware.devices if device.gigabytes else 1,
+        bytes_per_value=device.bytes_per_value,
+        has_device=bool(device.gigabytes),
+    )
+    if shortage:
+        raise DoesNotFit(f"{flavor.name} is too small: {shortage}: choose hardware with a larger machine")
     speed = expected_speed(
         hardware,
         parameters=shape.parameters,
         method=work.load.method,
         measured=work.measured.get(flavor.name, ()),
     )
-    time = job_duration(speed, parameters=shape.parameters, tokens=work.tokens, epochs=work.epochs)
+    time = job_duration(
+        speed,
+        parameters=shape.parameters,
+        tokens=work.tokens,
+        epochs=work.epochs,
+        checks=checks_duration(
+            speed, method=work.load.method, held_out_tokens=work.held_out_tokens, longest=work.load.length
+        ),
+    )
     high_micro_usd = -(-time.high * flavor.usd_micro_per_hour // 60)
     if high_micro_usd > MAX_MICRO_USD:
         raise CannotEstimate(

@@ -110,6 +110,7 @@ def attempt_workload(state: State, dataset: PreparedDataset) -> Workload:
         ),
         tokens=max(1, dataset.tokens),
         epochs=int(values.get("num_epochs", 3)),
+        held_out_tokens=dataset.tokens * dataset.test // max(1, dataset.train),
         measured=measured_speeds(
             state.record, method=state.run.spec.method.value, base_model=base_model_name(state)
         ),

@@ -28,6 +28,13 @@ SPREADS = ((3, 1.15), (1, 1.25))
 """Number of measured runs, and the factor of the range around their median. The model's own factor is 1.34."""
 INSTALLATION_MINUTES = (2.0, 4.0)
 """Low and high: the image, and 5.6 GB of packages."""
+FORWARD_FLOP = {"sft": 2, "dpo": 4, "orpo": 2}
+EVALUATIONS = 5
+"""Evaluations of the held-out part in a training: after each fifth of its steps (trainers/trl_trainer.py)."""
+STOP_CHECK_BATCHES = 2
+"""Eight prompts in batches of four (trainers/trl_merged.py)."""
+SECONDS_PER_ANSWER_TOKEN = (0.005, 0.06)
+"""Of a batch: most answers end long before the bound, or all run to it. Assumed; not measured on a GPU."""
 GIGABYTES_PER_MINUTE = {"download": (24.0, 6.0), "merge and upload": (9.0, 2.5)}
 """Fast and slow, of the weights in bf16: from the Hub; and merged, read back for the check, and sent to the Hub."""
 
@@ -112,7 +119,25 @@ def expected_speed(
     )
 
 
-def job_duration(speed: Speed, *, parameters: int, tokens: int, epochs: int) -> Duration:
+def checks_duration(speed: Speed, *, method: str, held_out_tokens: int, longest: int) -> DurationPart | None:
+    """The evaluations during the training and the check that the model stops; None where nothing is held out.
+
+    An evaluation is the forward pass alone: 2 FLOP per parameter and token (with the reference's, 4 for DPO). The check
+    answers prompts in batches, a token at a time; at most as many tokens as the longest example has.
+    """
+    if not held_out_tokens:
+        return None
+    share = FORWARD_FLOP[method] / FLOP_PER_PARAMETER[method]
+    tokens = EVALUATIONS * held_out_tokens * share / 60
+    quick, slowly = (STOP_CHECK_BATCHES * seconds * longest / 60 for seconds in SECONDS_PER_ANSWER_TOKEN)
+    return DurationPart(
+        name="evaluations and checks", low=tokens / speed.fast + quick, high=tokens / speed.slow + slowly
+    )
+
+
+def job_duration(
+    speed: Speed, *, parameters: int, tokens: int, epochs: int, checks: DurationPart | None = None
+) -> Duration:
     """Duration of a whole job. `tokens`: of one epoch; both sequences of a pair count."""
     gigabytes = 2 * parameters / 1e9
     transfers = (
@@ -124,4 +149,5 @@ def job_duration(speed: Speed, *, parameters: int, tokens: int, epochs: int) -> 
     training = DurationPart(name=name, low=token_minutes / speed.fast, high=token_minutes / speed.slow)
     first, last = tuple(transfers)
     low, high = INSTALLATION_MINUTES
-    return Duration(parts=(DurationPart(name="installation", low=low, high=high), first, training, last))
+    known = (DurationPart(name="installation", low=low, high=high), first, training, checks, last)
+    return Duration(parts=tuple(part for part in known if part is not None))
