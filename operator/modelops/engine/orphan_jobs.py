@@ -74,7 +74,7 @@ class OrphanJobs:
             )
             if not credentials.hugging_face:
                 continue
-            for account in self._accounts(agent):
+            for account in await self._accounts(agent):
                 if (account, credentials.hugging_face) in swept:
                     continue
                 swept.add((account, credentials.hugging_face))
@@ -92,10 +92,11 @@ class OrphanJobs:
             logger.warning("looking for orphan jobs of %s failed; the next try follows: %s", account, error)
             return ()
 
-    def _accounts(self, agent: AgentModel) -> set[str]:
+    async def _accounts(self, agent: AgentModel) -> set[str]:
         """The accounts that are billed for the agent's runs."""
-        runs = self._reader.runs_of(agent.metadata.namespace, agent.metadata.name).values()
-        return {self._services.hub_org, *(account_of(run, hub_org=self._services.hub_org) for run in runs)}
+        runs = await self._reader.runs_of(agent.metadata.namespace, agent.metadata.name)
+        org = self._services.hub_org
+        return {org, *(account_of(run, hub_org=org) for run in runs.values())}
 
     def _ended_attempts(self) -> dict[str, tuple[TrainingRun, EndedAttempt]]:
         """Attempts that have ended, with their run, by their label."""
