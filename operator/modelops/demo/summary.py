@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from modelops.demo.act_result import ActResult
 from modelops.demo.display_state import Json
@@ -64,7 +66,7 @@ def commands_to_explore(environment: DemoEnvironment) -> tuple[str, ...]:
     name = "rollouts.modelops.code-chef.dev"
     return (
         f"export KUBECONFIG={environment.kubectl.kubeconfig}",
-        f"alias kubectl={environment.kubectl.program}",
+        f"export PATH={Path(sys.executable).parent}:{Path(environment.kubectl.program).parent}:$PATH",
         f"kubectl -n {NAMESPACE} get modelops",
         f"kubectl -n {NAMESPACE} describe {name} docs-more",
         f"kubectl -n {NAMESPACE} get events --sort-by=.lastTimestamp",
