@@ -72,6 +72,8 @@ def commands_to_explore(environment: DemoEnvironment) -> tuple[str, ...]:
         f"kubectl -n {NAMESPACE} get events --sort-by=.lastTimestamp",
         f"kubectl -n {NAMESPACE} get configmap agents docs-modelops-record -o yaml",
         f"tail -f {environment.folder.operator}/operator.log   # and {environment.folder.agents}/*.json",
+        f'eval "$(modelops sandbox env --state {environment.folder.sandbox})"   # the SDKs then use the sandbox',
+        f". {environment.folder.agent_environment}   # then run an agent of your own: docs/guides/agents.md",
         f"modelops demo stop --dir {environment.folder.root}   # stops everything",
     )
 
