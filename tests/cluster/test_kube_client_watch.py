@@ -30,7 +30,7 @@ class RecordingHandler:
     lists: int = 0
     signs_of_life: int = 0
 
-    def listed(self, items: Sequence[Json], resource_version: str) -> None:
+    async def listed(self, items: Sequence[Json], resource_version: str) -> None:
         self.items = {item["metadata"]["name"]: item for item in items}
         self.lists += 1
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -160,7 +161,10 @@ def test_kept_demo_keeps_running_until_it_is_stopped(folder: Path) -> None:
     )
     assert started.returncode == 0, started.stdout + started.stderr
     assert f"export KUBECONFIG={folder}/cluster/kubeconfig" in started.stdout
-    kubectl = started.stdout.partition("alias kubectl=")[2].split()[0]
+    path = started.stdout.partition("export PATH=")[2].split(":$PATH")[0]
+    kubectl = shutil.which("kubectl", path=path)
+    assert kubectl is not None
+    assert shutil.which("modelops", path=path) is not None
     kubeconfig = folder / "cluster" / "kubeconfig"
     shown = subprocess.run(
         [kubectl, "--kubeconfig", kubeconfig, "-n", "code-chef", "get", "modelops"],

@@ -52,9 +52,9 @@ class Kubectl:
         return json.loads(self(*arguments, "-o", "json"))
 
     def apply(self, *files: Path) -> None:
-        """Apply files server-side, as a GitOps controller does."""
+        """Apply files server-side, under kubectl's own name: a person who applies them again has no conflict."""
         options = [part for file in files for part in ("-f", file)]
-        self("apply", "--server-side", "--field-manager=demo", *options)
+        self("apply", "--server-side", *options)
 
 
 @dataclass(frozen=True)

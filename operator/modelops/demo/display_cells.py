@@ -14,8 +14,9 @@ _BAR_WIDTH = 24
 
 def phase_text(status: Json) -> Text:
     """Phase and reason, in the colour of the phase."""
-    phase = str(status.get("phase", ""))
-    return Text(f"{phase} {status.get('reason', '')}", _PHASE_STYLES.get(phase, "bold"))
+    phase, reason = str(status.get("phase", "")), str(status.get("reason", ""))
+    shown = phase if reason == phase else f"{phase} {reason}"
+    return Text(shown, _PHASE_STYLES.get(phase, "bold"))
 
 
 def bar(done: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import shlex
 import socket
 import time
 import urllib.error
@@ -96,6 +97,7 @@ class DemoEnvironment:
             "MODELOPS_REPORT_URL": f"http://127.0.0.1:{self.ports[1]}/v1/report",
             "MODELOPS_REPORT_TOKEN": self.report_token,
         }
+        self._save_agent_environment(environment)
         for name in AGENTS:
             arguments: list[str | Path] = [name, "--tasks", folder / "tasks.json"]
             arguments += ["--watch", folder / "watch.json", "--status", folder / f"{name}.json"]
@@ -139,6 +141,12 @@ class DemoEnvironment:
         programs = self.folder.operator / "programs"
         for program in programs.iterdir() if programs.is_dir() else ():
             terminate_program(program)
+
+    def _save_agent_environment(self, environment: dict[str, str]) -> None:
+        """Save what an agent needs, for one that a person starts; only the current user can read the file."""
+        lines = [f"export {name}={shlex.quote(value)}\n" for name, value in environment.items()]
+        self.folder.agent_environment.touch(mode=0o600)
+        self.folder.agent_environment.write_text("".join(lines))
 
     def _wait_for_operator(self, operator: DemoProcess) -> None:
         deadline = time.monotonic() + _READY_SECONDS

@@ -42,6 +42,11 @@ class DemoFolder:
         return self.root / "agents"
 
     @property
+    def agent_environment(self) -> Path:
+        """The agents' environment variables, as shell commands."""
+        return self.agents / "agent.env"
+
+    @property
     def manifests(self) -> Path:
         """The manifests that were applied, with addresses and keys filled in."""
         return self.root / "manifests"

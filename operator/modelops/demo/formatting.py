@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from modelops.domain.money import display_usd, micro
+
 
 def usd(amount: str | float | Decimal | None) -> str:
-    """Format US dollars: two decimals, four below ten cents. None is 0."""
-    value = Decimal(str(amount or 0))
-    return f"${value:.4f}" if 0 < value < Decimal("0.1") else f"${value:,.2f}"
+    """Format US dollars as the operator's messages do. None is 0."""
+    return display_usd(micro(str(amount or 0)))
 
 
 def percent(share: object) -> str:

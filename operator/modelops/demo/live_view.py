@@ -39,6 +39,7 @@ _VERSION_STYLES = ("cyan", "magenta", "yellow", "green", "blue")
 _LOG_ROWS = 14
 _ROWS_OF_OTHER_PANELS = 24
 _TIME_WIDTH = 13
+_LABEL_WIDTH = len("candidate")
 _WRAPPING_LOSS = 8
 _SVG_WIDTH = 132
 _SVG_FORMAT = re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
@@ -192,9 +193,9 @@ def save_picture(display: DisplayState, summary: Summary | None, file: Path) -> 
 
 
 def _grid() -> Table:
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(no_wrap=True, overflow="ellipsis")
+    table = Table.grid(padding=(0, 2), expand=True)
+    table.add_column(style="dim", no_wrap=True, min_width=_LABEL_WIDTH)
+    table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
     return table
 
 

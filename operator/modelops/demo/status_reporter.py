@@ -82,9 +82,7 @@ class StatusReporter:
         if intent:
             weight = status.get("weight", 0)
             change = f"weight {weight} %" if intent["state"] == "Progressing" else "promotion"
-            self._log_once(
-                f"intent {intent['generation']}", f"routing: {change}, generation {intent['generation']}"
-            )
+            self._log_once(f"intent {intent['generation']}", f"routing: {change}")
         if not reason.startswith("Evaluation"):
             self._report_phase("Rollout", phase, reason, message)
 

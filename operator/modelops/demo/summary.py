@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from modelops.demo.act_result import ActResult
 from modelops.demo.display_state import Json
@@ -64,12 +66,14 @@ def commands_to_explore(environment: DemoEnvironment) -> tuple[str, ...]:
     name = "rollouts.modelops.code-chef.dev"
     return (
         f"export KUBECONFIG={environment.kubectl.kubeconfig}",
-        f"alias kubectl={environment.kubectl.program}",
+        f"export PATH={Path(sys.executable).parent}:{Path(environment.kubectl.program).parent}:$PATH",
         f"kubectl -n {NAMESPACE} get modelops",
         f"kubectl -n {NAMESPACE} describe {name} docs-more",
         f"kubectl -n {NAMESPACE} get events --sort-by=.lastTimestamp",
         f"kubectl -n {NAMESPACE} get configmap agents docs-modelops-record -o yaml",
         f"tail -f {environment.folder.operator}/operator.log   # and {environment.folder.agents}/*.json",
+        f'eval "$(modelops sandbox env --state {environment.folder.sandbox})"   # the SDKs then use the sandbox',
+        f". {environment.folder.agent_environment}   # then run an agent of your own: docs/guides/agents.md",
         f"modelops demo stop --dir {environment.folder.root}   # stops everything",
     )
 

@@ -22,6 +22,6 @@ def dollars(amount: int) -> str:
 
 
 def display_usd(amount: int) -> str:
-    """For messages: dollars and cents, rounded up, such as $0.38."""
-    cents = -(-amount // 10_000)
-    return f"${cents // 100}.{cents % 100:02d}"
+    """For people: dollars and cents, rounded up, such as $0.38; below a cent up to four decimals, such as $0.0013."""
+    step = 100 if 0 < amount < 10_000 else 10_000
+    return f"${dollars(-(-amount // step) * step)}"

@@ -93,10 +93,38 @@ def without_old_history(record: Record) -> Record:
     return record.with_(history=(*old, *record.history[-KEPT_HISTORY:]))
 
 
+def with_ended_settlements_summed(record: Record) -> Record:
+    """Replaces the settlements of all ended objects by one sum for each month.
+
+    A record that was made again from thousands of statuses has all of them in one month.
+    """
+    ended = {done.uid for done in record.completed.values()}
+    spend, kept = dict(record.endpoint_spend), {}
+    for key, settlement in record.settlements.items():
+        if key.partition("/")[0] in ended:
+            spend[settlement.month] = spend.get(settlement.month, 0) + settlement.usd_micro
+        else:
+            kept[key] = settlement
+    return record.with_(settlements=kept, endpoint_spend=spend)
+
+
+def without_old_revisions(record: Record) -> Record:
+    """Removes the revisions of finished objects, except of the newest ones: the history has those of its versions."""
+    by_age = sorted(record.completed, key=lambda digest: record.completed[digest].finished_at)
+    old = set(by_age[:-KEPT_MESSAGES])
+    completed = {
+        digest: done.model_copy(update={"revision": ""}) if digest in old else done
+        for digest, done in record.completed.items()
+    }
+    return record.with_(completed=completed)
+
+
 STEPS: Final[tuple[Callable[[Record], Record], ...]] = (
     with_old_settlements_summed,
     without_old_messages,
     without_old_speeds,
     without_old_recipes,
     without_old_history,
+    with_ended_settlements_summed,
+    without_old_revisions,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, assert_never
@@ -31,6 +32,8 @@ from modelops.engine.resources import AGENT_MODELS, ROLLOUTS, TRAINING_RUNS
 from modelops.engine.services import Services
 from modelops.ports import AgentReports, Endpoint, EndpointRequest, Refused, Unavailable, Uncertain
 
+MANY_OBJECTS = 100
+"""Adding so many objects to a record takes tens of milliseconds."""
 STATUS_SECONDS = 1.0
 """Between two writes of a status that only shows what the record says; many runs of one agent share it."""
 
@@ -74,6 +77,16 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
     def _decide(self, state: State) -> AgentModelPlan:
         return decide(state)
 
+    async def _decide_beside_others(self, state: State) -> AgentModelPlan:
+        """In a thread where a record is made from many statuses, so that the event loop goes on meanwhile."""
+        known = state.record.completed if state.record else {}
+        unknown = sum(
+            identity not in known for objects in (state.runs, state.rollouts) for identity in objects
+        )
+        if unknown < MANY_OBJECTS:
+            return decide(state)
+        return await asyncio.to_thread(decide, state)
+
     async def _observe(self, namespace: str, name: str) -> ReconcileContext[State] | None:
         loaded = await self._load(AgentModel, namespace, name)
         if loaded is None:
@@ -105,9 +118,9 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
             mount_problem=self._reader.mount_problem(namespace, agent, reference.name),
             secret_problem=secret_problem,
             can_clean_up=bool(credentials.hugging_face),
-            rollouts=self._reader.rollouts_of(namespace, name),
+            rollouts=await self._reader.rollouts_of(namespace, name),
             unreadable=self._reader.unreadable_rollouts(namespace),
-            runs=self._reader.runs_of(namespace, name),
+            runs=await self._reader.runs_of(namespace, name),
             reports=reports,
             out_of_sync_seconds=self._out_of_sync_seconds(agent, reports),
             listening_seconds=self._clock.monotonic() - self._listening_since,

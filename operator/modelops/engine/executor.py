@@ -24,6 +24,7 @@ from modelops.domain.plan import (
     WriteRecord,
     WriteStatus,
 )
+from modelops.domain.record import Record
 from modelops.domain.record_bound import bounded_data
 from modelops.engine.action_log import ActionLog
 from modelops.engine.cache import ObjectCache, version_of
@@ -53,6 +54,8 @@ FileRef = tuple[str, str, str]
 """Namespace and name of the ConfigMap with the agents' file, and its key there."""
 
 _RETRY_SECONDS = 1.0
+_LARGE_RECORD = 300
+"""Finished objects and versions of a record whose form is made in a thread."""
 _log = logging.getLogger(__name__)
 
 
@@ -274,7 +277,7 @@ class Executor:
 
     async def _send_record(self, step: WriteRecord, write_base: WriteBase, target: _Target) -> int:
         namespace, name, labels = target.record
-        data = bounded_data(step.record)
+        data = await _record_data(step.record)
         if write_base.record is None:
             body: Json = {
                 "apiVersion": "v1",
@@ -351,6 +354,13 @@ def _part(step: Write | Action) -> Part | None:
         case WriteFile():
             return "file"
     return None
+
+
+async def _record_data(record: Record) -> dict[str, str]:
+    """The data of the record's ConfigMap; that of a large record takes seconds and is made in a thread."""
+    if len(record.completed) + len(record.history) < _LARGE_RECORD:
+        return bounded_data(record)
+    return await asyncio.to_thread(bounded_data, record)
 
 
 def _who(item: Json) -> dict[str, str]:

@@ -78,7 +78,7 @@ class OrphanJobs:
         if not credentials.hugging_face:
             return
         _, record, _ = await self._reader.record(agent.metadata.namespace, agent.metadata.name)
-        for account in self._accounts(agent, record):
+        for account in await self._accounts(agent, record):
             if (account, credentials.hugging_face) in swept:
                 continue
             swept.add((account, credentials.hugging_face))
@@ -113,14 +113,14 @@ class OrphanJobs:
             logger.warning("looking for orphan jobs of %s failed; the next try follows: %s", account, error)
             return ()
 
-    def _accounts(self, agent: AgentModel, record: Record | None) -> set[str]:
+    async def _accounts(self, agent: AgentModel, record: Record | None) -> set[str]:
         """The accounts that are billed for the agent's runs, those before a change of the settings included."""
         keys = {*record.reservations, *record.settlements} if record is not None else set()
         recorded = {account for key in keys if record and (account := record.placement(key)[1])}
-        runs = self._reader.runs_of(agent.metadata.namespace, agent.metadata.name).values()
+        runs = await self._reader.runs_of(agent.metadata.namespace, agent.metadata.name)
         return recorded | {
             self._services.hub_org,
-            *(account_of(run, hub_org=self._services.hub_org) for run in runs),
+            *(account_of(run, hub_org=self._services.hub_org) for run in runs.values()),
         }
 
     def _ended_attempts(self) -> dict[str, tuple[TrainingRun, EndedAttempt]]:

@@ -105,6 +105,14 @@ class KeyedQueue:
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._closed = False
+        self._first_pass: set[Key] = set()
+        self.first_pass_size = 0
+        """How many keys waited when the workers started."""
+
+    @property
+    def first_pass_left(self) -> int:
+        """How many of the keys that waited at the start have not been processed once."""
+        return len(self._first_pass)
 
     def add(self, key: Key) -> None:
         """Adds a key. A key that waits already is processed once; one that is being processed is processed again."""
@@ -142,7 +150,9 @@ class KeyedQueue:
         return not self._ready and not self._processing
 
     def start(self) -> None:
-        """Starts the workers. Keys that were added before wait until then."""
+        """Starts the workers. Keys that were added before wait until then; they are the first pass."""
+        self._first_pass = set(self._ready)
+        self.first_pass_size = len(self._first_pass)
         self._tasks = [
             asyncio.create_task(self._run_worker(), name=f"reconciler {number}")
             for number in range(self._workers)
@@ -174,6 +184,9 @@ class KeyedQueue:
                 await self._wake.wait()
                 continue
             await self._process(self._ready.popleft())
+            # Work that only reads the cache never waits: without this, one worker would process all keys, and
+            # nothing else would run meanwhile, the renewal of the lease included.
+            await asyncio.sleep(0)
 
     async def _process(self, key: Key) -> None:
         loop = asyncio.get_running_loop()
@@ -192,6 +205,7 @@ class KeyedQueue:
             failure = type(error).__name__
             self._retry(key, error)
         finally:
+            self._first_pass.discard(key)
             self._processing.discard(key)
             if key in self._dirty:
                 self._dirty.discard(key)

@@ -144,15 +144,19 @@ class Reconciler(ABC, Generic[StateT, ActionT, FactT, MemoryT]):
     ) -> tuple[Plan[ActionT, FactT], StateT]:
         """The plan, with the facts that it needed: each is fetched, and then the decision is made again."""
         state = context.state
-        plan = self._decide(state)
+        plan = await self._decide_beside_others(state)
         while plan.needs is not None:
             try:
                 value = await self._fetch(plan.needs, state, context)
             except (Unavailable, Refused, Uncertain) as error:
                 value = outage_of(self.service, error)
             state = self._with_fact(state, plan.needs, value, context)
-            plan = self._decide(state)
+            plan = await self._decide_beside_others(state)
         return plan, state
+
+    async def _decide_beside_others(self, state: StateT) -> Plan[ActionT, FactT]:
+        """The pure decision; a kind whose decision can take long overrides this."""
+        return self._decide(state)
 
     def _with_fact(self, state: StateT, fact: FactT, value: Any, context: ReconcileContext[StateT]) -> StateT:  # noqa: ARG002
         changed: StateT = replace(state, **{fact.value: value})  # type: ignore[type-var]

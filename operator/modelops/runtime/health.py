@@ -23,6 +23,8 @@ class Health:
     missing: tuple[str, ...] = ("start",)
     liveness_problem: Callable[[], str] = field(default=lambda: "")
     watch_problems: Callable[[], tuple[str, ...]] = field(default=lambda: ())
+    progress: Callable[[], str] = field(default=lambda: "")
+    """How far the first pass over all objects is; empty when it is over."""
 
     @property
     def waiting_for(self) -> tuple[str, ...]:
@@ -69,6 +71,8 @@ class ManagementServer:
     async def _readyz(self, _: web.Request) -> web.Response:
         health = self._health
         body = {"ready": health.ready, "phase": health.phase, "missing": list(health.waiting_for)}
+        if progress := health.progress():
+            body["progress"] = progress
         return web.json_response(body, status=200 if health.ready else 503)
 
     async def _show_metrics(self, _: web.Request) -> web.Response:

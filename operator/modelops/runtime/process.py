@@ -17,6 +17,7 @@ from modelops.api.v1alpha1.names import GROUP, VERSION
 from modelops.engine.cache import ObjectCache
 from modelops.engine.clock import SystemClock
 from modelops.engine.lease import LeaderLease, LeaseTimes, is_dead_here, process_identity
+from modelops.engine.queue import KeyedQueue
 from modelops.loopback import SWITCH, NotLoopbackError, assert_address
 from modelops.ports import Unavailable
 from modelops.runtime.address_file import AddressFile
@@ -170,6 +171,7 @@ class OperatorProcess:
             ]
             parts.queue.start()
             running.append(asyncio.create_task(events.run(), name="kopf"))
+            self._health.progress = lambda: first_pass(parts.queue)
             _log.info("leading with %d objects in the cache: %s", len(cache), self._urls)
             self._address_file.write(self._urls)
             return await self._wait_for_end(running, lease_task)
@@ -261,6 +263,12 @@ class OperatorProcess:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
+
+
+def first_pass(queue: KeyedQueue) -> str:
+    """How many of the objects that were there at the start have been decided on; empty when all have."""
+    left, size = queue.first_pass_left, queue.first_pass_size
+    return f"{size - left} of {size} objects were decided on since the start" if left else ""
 
 
 def reachable_url(url: str) -> str:

@@ -17,6 +17,7 @@ from modelops.ports import Json, Refused, Resource, Unavailable
 from modelops.runtime.kopf_app import KINDS
 from modelops.runtime.metrics import Metrics
 
+PUT_AT_ONCE = 100
 _log = logging.getLogger(__name__)
 
 
@@ -45,8 +46,12 @@ class CacheUpdater:
         """The watch's name."""
         return watch_name(self.resource, self.namespace, self.labels)
 
-    def listed(self, items: Sequence[Json], resource_version: str) -> None:
-        """Replaces the objects in the cache by those of a list."""
+    async def listed(self, items: Sequence[Json], resource_version: str) -> None:
+        """Replaces the objects in the cache by those of a list, with pauses in which other work gets its turn."""
+        for number, item in enumerate(items, start=1):
+            self.cache.put(self.resource, item)
+            if number % PUT_AT_ONCE == 0:
+                await asyncio.sleep(0)
         self.cache.replace_all(
             self.resource,
             items,

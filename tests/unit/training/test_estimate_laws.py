@@ -230,14 +230,14 @@ def test_estimate_says_in_how_many_runs_the_speed_was_measured() -> None:
     assert modelled is not None
     assert found.source == (
         "price: the service's list; memory: modelled for 7.6B parameters, 300000 tokens x 3 epochs; "
-        "speed: measured in 3 runs, 0.8 of the model's"
+        "speed: measured in 3 runs, 0.8 times the modelled speed"
     )
     assert found.parts[2].startswith("training (measured in 3 runs) ")
     assert (modelled.low_minutes, modelled.high_minutes) == (27, 65)
     assert (found.low_minutes, found.high_minutes) == (36, 69)
     one = priced({**given_, "measured": measured(given_, "a10g-large", [1.0])}, "a10g-large")
     assert one is not None
-    assert one.source.endswith("speed: measured in 1 run, 1 of the model's")
+    assert one.source.endswith("speed: measured in 1 run, 1 times the modelled speed")
 
 
 def test_measured_speeds_can_change_the_choice_of_auto() -> None:

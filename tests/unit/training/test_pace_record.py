@@ -167,7 +167,7 @@ async def test_the_second_estimate_uses_the_measured_speed() -> None:
     other, _ = await estimated_run(record, slow, maxUSD="8", method="orpo")
     assert first["estimate"]["parts"][2] == "training 2.0 to 3.6 min"
     assert second["estimate"]["parts"][2] == "training (measured in 1 run) 4.0 to 6.2 min"
-    assert second["estimate"]["source"].endswith("speed: measured in 1 run, 0.54 of the model's")
+    assert second["estimate"]["source"].endswith("speed: measured in 1 run, 0.54 times the modelled speed")
     assert (first["estimate"]["highMinutes"], second["estimate"]["highMinutes"]) == (21, 25)
     assert other["estimate"]["parts"] == first["estimate"]["parts"]
     assert measured_speeds(record, method="sft", base_model=KIND["base_model"]) == {

@@ -79,9 +79,9 @@ def event_body(regarding: Json, *, reason: str, message: str, warning: bool) -> 
     return {
         "apiVersion": "v1",
         "kind": "Event",
-        # kubectl sorts Events by whole seconds, and those of one second by name.
+        # kubectl sorts Events by whole seconds, and those of one second by name: so the time comes first.
         "metadata": {
-            "name": f"{metadata['name']}.{time.time_ns():016x}{secrets.token_hex(2)}",
+            "name": f"{time.time_ns():016x}{secrets.token_hex(2)}.{metadata['name']}"[:253],
             "namespace": namespace,
         },
         "involvedObject": {

@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 class WatchHandler(Protocol):
     """The callbacks of a watch. An object may be reported twice, and an older version after a newer one."""
 
-    def listed(self, items: Sequence[Json], resource_version: str) -> None:
+    async def listed(self, items: Sequence[Json], resource_version: str) -> None:
         """The complete list: an object that is not in it does not exist."""
 
     def changed(self, item: Json) -> None:
@@ -112,7 +112,7 @@ class Watch:
             raise Missing(
                 f"the API server does not serve {resource}: apply its CRD (`kubectl apply -f crds/`)"
             )
-        self._handler.listed([self._project(item) for item in items], version)
+        await self._handler.listed([self._project(item) for item in items], version)
         self._handler.alive()
         return version
 

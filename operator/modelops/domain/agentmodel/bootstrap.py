@@ -5,7 +5,7 @@ from __future__ import annotations
 from modelops.domain.agentmodel.published import with_serving_status
 from modelops.domain.agentmodel.recovered_endpoints import with_endpoints, with_one_owner
 from modelops.domain.agentmodel.recovered_rollouts import with_rollout
-from modelops.domain.agentmodel.recovered_runs import with_run
+from modelops.domain.agentmodel.recovered_runs import with_runs
 from modelops.domain.agentmodel.state import State
 from modelops.domain.money import micro
 from modelops.domain.record import Record, Target, initial_record
@@ -56,9 +56,8 @@ def with_spend_of_month(state: State, record: Record) -> Record:
 
 def with_statuses(state: State, record: Record) -> Record:
     """The record with what only statuses have: TrainingRuns, rollouts that ended, endpoints."""
-    for identity, run in state.runs.items():
-        if identity not in record.completed:
-            record = with_run(record, state, identity, run)
+    unknown = {identity: run for identity, run in state.runs.items() if identity not in record.completed}
+    record = with_runs(record, state, unknown)
     for identity, rollout in state.rollouts.items():
         if identity not in record.completed and rollout.status.phase in TERMINAL:
             record = with_rollout(record, identity, rollout)

@@ -45,8 +45,8 @@ def served_version(target: Target | None) -> ServedVersion | None:
 
 
 def recent_versions(record: Record) -> tuple[VersionSummary, ...]:
-    """The newest versions of the history, newest first."""
-    return tuple(
+    """The newest versions of the history, newest first, and the baseline, which was not trained."""
+    trained = tuple(
         VersionSummary(
             version=entry.version,
             model=entry.model,
@@ -55,8 +55,14 @@ def recent_versions(record: Record) -> tuple[VersionSummary, ...]:
             if entry.trained_at
             else None,
         )
-        for entry in reversed(record.history[-MAX_VERSIONS:])
+        for entry in reversed(record.history[1 - MAX_VERSIONS :])
     )
+    first = record.served.get(BASELINE)
+    if first is None or record.entry(BASELINE) is not None:
+        return trained
+    status = "deployed" if record.stable.version == BASELINE else "superseded"
+    baseline = VersionSummary(version=BASELINE, model=first.model, deployment_status=status, trained_at=None)
+    return (*trained, baseline)
 
 
 def endpoint_statuses(state: State, record: Record) -> tuple[EndpointStatus, ...]:

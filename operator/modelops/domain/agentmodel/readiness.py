@@ -105,11 +105,10 @@ def agents_problem(state: State) -> str | None:
     reports, record = state.reports, state.record
     if reports is None or record is None or state.out_of_sync_seconds < MAX_OUT_OF_SYNC_SECONDS:
         return None
-    block = state.file.entry.routing if state.file else None
     refusing = f" {reports.refusing} of them have refused a version of it." if reports.refusing else ""
     return (
-        f"{reports.in_sync} of {reports.expected} agent processes of {record.agent} have confirmed generation "
-        f"{block.generation if block else 0} of its routing. The others may use an older version of the file, because "
+        f"{reports.in_sync} of {reports.expected} agent processes of {record.agent} have confirmed the newest "
+        f"version of the file. The others may use an older version of the file, because "
         f"they do not see ConfigMap {record.config_map}, refuse it, or cannot report.{refusing} router.state() in the "
         "agent says which"
     )

@@ -8,7 +8,7 @@ from modelops.domain.agentmodel.bootstrap import baseline_target, first_record, 
 from modelops.domain.agentmodel.state import State
 from modelops.domain.agentmodel.status_report import RESYNC_SECONDS, report_status
 from modelops.domain.drift import is_same_baseline
-from modelops.domain.money import dollars
+from modelops.domain.money import display_usd
 from modelops.domain.plan import Announce, Plan, WriteFinalizers, WriteRecord, WriteStatus
 from modelops.domain.record import Record
 from modelops.domain.rollout.state import same_target
@@ -47,13 +47,13 @@ def ensure_record(state: State) -> AgentModelPlan | None:
 
 def rebuilt_message(state: State, record: Record) -> str:
     """What a record that was made from statuses has, and what may be lost."""
-    name, booked = state.agent_model.metadata.name, dollars(record.booked(f"{state.now:%Y-%m}"))
+    name, booked = state.agent_model.metadata.name, display_usd(record.booked(f"{state.now:%Y-%m}"))
     known = {entry.version for entry in record.history} | record.served.keys()
     lost = [v.version for v in state.agent_model.status.versions if v.version not in known]
     versions = f"Versions {', '.join(lost)} are not in it" if lost else "Older versions may not be in it"
     return (
         f"the record of AgentModel {name} was missing and was made again from the statuses and the agents' file. "
-        f"{record.stable.version} ({record.stable.model}) is stable, and ${booked} of this month are booked. "
+        f"{record.stable.version} ({record.stable.model}) is stable, and {booked} of this month are booked. "
         f"{versions}: `modelops registry rebuild {name} -n {state.agent_model.metadata.namespace}` adds what the Hub "
         "still has"
     )

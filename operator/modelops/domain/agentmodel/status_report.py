@@ -12,6 +12,7 @@ from modelops.domain.agentmodel.project import differs, project_status
 from modelops.domain.agentmodel.readiness import MAX_OUT_OF_SYNC_SECONDS
 from modelops.domain.agentmodel.state import State
 from modelops.domain.plan import Announce, Plan, WriteStatus
+from modelops.domain.reasons import AgentModelReason
 
 RESYNC_SECONDS = 60.0
 ENDPOINT_POLL_SECONDS = 5.0
@@ -36,7 +37,7 @@ def announce_changed_conditions(old: AgentModelStatus, new: AgentModelStatus) ->
         good = (condition.status is ConditionStatus.TRUE) == (condition.type in GOOD_WHEN_TRUE)
         expected = ConditionStatus(condition.status) if good and condition.type != "Ready" else None
         if before.get(condition.type, expected) is not condition.status:
-            message = condition.message or f"{condition.type} is {condition.status.value}"
+            message = condition.message or AgentModelReason.named(condition.reason).doc
             yield Announce(reason=condition.reason, message=message, warning=not good)
 
 

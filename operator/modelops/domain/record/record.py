@@ -74,6 +74,11 @@ class Record(RecordPart):
     def to_data(self) -> dict[str, str]:
         """The ConfigMap's data. The order of keys is stable, so equal records give equal text."""
         ledger = self.model_dump(mode="json", exclude={"history"})
+        # Thousands of objects may have ended: their empty fields would be a tenth of the record.
+        ledger["completed"] = {
+            digest: {name: value for name, value in done.items() if value != ""}
+            for digest, done in ledger["completed"].items()
+        }
         return {
             REGISTRY_KEY: json.dumps(self.registry(), indent=2, sort_keys=False) + "\n",
             LEDGER_KEY: json.dumps({"v": 1, **ledger}, sort_keys=True, separators=(",", ":")) + "\n",

@@ -95,7 +95,7 @@ def await_agents_in_sync(state: State) -> RolloutPlan | None:
         return hold_step(state, RolloutReason.WaitingForAgents, message, after=poll)
     if reports.in_sync < reports.expected:
         agents = f"{reports.in_sync} of {reports.expected} agent processes"
-        message = f"{agents} have confirmed generation {intent.generation}"
+        message = f"{agents} have confirmed this step of the routing"
         return hold_step(state, RolloutReason.WaitingForAgents, message, after=poll)
     not_yet_reached = intent.weight == 0 and reports.canary_reachable < reports.expected
     if not_yet_reached or reports.canary_unreachable:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from modelops.api.v1alpha1.agentmodel import EndpointRole
 from modelops.api.v1alpha1.rollout import RolloutPhase
 from modelops.domain.facts import UNSEEN, Outage
-from modelops.domain.money import display_usd, dollars, micro
+from modelops.domain.money import display_usd, micro
 from modelops.domain.plan import Plan
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.record import EndpointEntry, Record, Reservation, Target
@@ -81,7 +81,7 @@ def abort_if_over_budget(state: State, cost: EndpointCost) -> RolloutPlan | None
     left = micro(budget.monthly_usd) - record.committed(f"{state.now:%Y-%m}", state.now)
     if planned > left:
         message = (
-            f"the evaluation and the canary may cost up to {display_usd(planned)}, and ${dollars(max(0, left))} of "
+            f"the evaluation and the canary may cost up to {display_usd(planned)}, and {display_usd(max(0, left))} of "
             f"spec.budget.monthlyUSD ${budget.monthly_usd} of AgentModel {agent.metadata.name} is left this month "
             "(UTC): raise the budget, shorten the pauses, or wait for the next month; then create a new rollout"
         )

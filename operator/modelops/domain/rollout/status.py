@@ -51,15 +51,21 @@ def with_phase(
 def status_steps(
     state: State, status: RolloutStatus, reason: RolloutReason, message: str
 ) -> tuple[RolloutStep, ...]:
-    """The status write, with an Event where the reason, the phase or the step is new."""
+    """The status write, with an Event where the reason, the phase or the step is new.
+
+    An abort has one Event, when it is latched: its end, which follows at once, says the same.
+    """
     old = state.rollout.status
+    latched = status.reason == RolloutReason.Aborting
+    ends_abort = status.phase in TERMINAL and old.reason == RolloutReason.Aborting
+    said = ends_abort and old.abort_reason == status.reason
     return write_and_announce(
         old,
         status,
         reason,
         message,
-        is_news=(old.reason, old.phase, old.step) != (status.reason, status.phase, status.step),
-        warning=status.phase in TERMINAL - {RolloutPhase.SUCCEEDED},
+        is_news=not said and (old.reason, old.phase, old.step) != (status.reason, status.phase, status.step),
+        warning=latched or status.phase in TERMINAL - {RolloutPhase.SUCCEEDED},
     )
 
 

@@ -124,7 +124,7 @@ def estimate_cost(work: Workload, hardware: Hardware, *, price_source: str = SER
     high_micro_usd = -(-time.high * flavor.usd_micro_per_hour // 60)
     if high_micro_usd > MAX_MICRO_USD:
         raise CannotEstimate(
-            f"{work.tokens} tokens x {work.epochs} epochs of a model with {shape.parameters / 1e9:.3g}B parameters "
+            f"{work.tokens} tokens x {work.epochs} epochs of a model with {display_size(shape.parameters)} parameters "
             f"would take {time.high} minutes on {flavor.name}: choose faster hardware"
         )
     return Estimate(
@@ -139,9 +139,17 @@ def estimate_cost(work: Workload, hardware: Hardware, *, price_source: str = SER
     )
 
 
+def display_size(parameters: int) -> str:
+    """A number of parameters for people, such as 7.6B, 494M or 65.5K."""
+    for limit, unit in ((1e9, "B"), (1e6, "M"), (1e3, "K")):
+        if parameters >= limit:
+            return f"{parameters / limit:.3g}{unit}"
+    return str(parameters)
+
+
 def describe_source(work: Workload, speed: Speed, price_source: str) -> str:
     """Where the numbers come from, for status.estimate.source."""
-    of = f"for {work.shape.parameters / 1e9:.3g}B parameters, {work.tokens} tokens x {work.epochs} epochs"
+    of = f"for {display_size(work.shape.parameters)} parameters, {work.tokens} tokens x {work.epochs} epochs"
     if speed.runs:
         return f"price: {price_source}; memory: modelled {of}; speed: {speed}"
     return f"price: {price_source}; speed and memory: modelled {of}"

@@ -80,7 +80,7 @@ class Speed:
     def __str__(self) -> str:
         if not self.runs:
             return "modelled"
-        return f"{self.how}, {self.against_model:.2g} of the model's"
+        return f"{self.how}, {self.against_model:.2g} times the modelled speed"
 
     @property
     def how(self) -> str:

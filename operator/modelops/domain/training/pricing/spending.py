@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from modelops.api.v1alpha1.meta import ConditionStatus
 from modelops.domain.conditions import condition_of
-from modelops.domain.money import display_usd, dollars, micro
+from modelops.domain.money import display_usd, micro
 from modelops.domain.reasons import TrainingReason
 from modelops.domain.training.pricing.cluster_hardware import (
     hardware_field,
@@ -76,7 +76,7 @@ def budget_shortage(state: State, high: int) -> str:
     if high <= left:
         return ""
     return (
-        f"up to {display_usd(high)} is needed and ${dollars(max(0, left))} of spec.budget.monthlyUSD ${monthly} of "
+        f"up to {display_usd(high)} is needed and {display_usd(max(0, left))} of spec.budget.monthlyUSD ${monthly} of "
         f"AgentModel {agent.metadata.name} is left this month (UTC): raise the budget or wait for the next "
         "month, then create a new run"
     )
