@@ -233,6 +233,17 @@ async def test_prices_are_per_hour(jobs: HuggingFaceJobs, token: str) -> None:
     assert "A10G" in prices["a10g-large"].accelerator
     assert prices["cpu-basic"].accelerator == ""
     assert [prices[name].devices for name in ("cpu-basic", "a10g-large", "a10g-largex4")] == [0, 1, 4]
+    assert (prices["a10g-small"].machine_gigabytes, prices["a10g-small"].disk_gigabytes) == (15.0, 110.0)
+
+
+async def test_an_image_with_a_long_name_needs_no_long_label(
+    jobs: HuggingFaceJobs, token: str, wanted: JobRequest
+) -> None:
+    """The SDK makes the label `name` of the image, and the service allows 100 characters."""
+    image = f"registry.example.com/team/{'training-' * 8}image@sha256:{'0' * 64}"
+    job = await jobs.submit(token, replace(wanted, image=image))
+    assert [found.id for found in await jobs.list_labelled(token, USER, wanted.label)] == [job.id]
+    await jobs.cancel(token, USER, job.id)
 
 
 async def test_a_job_without_a_timeout_is_refused_before_a_request_is_sent(

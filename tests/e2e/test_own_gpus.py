@@ -99,10 +99,8 @@ async def container_environment(env: Environment, pod: Json) -> dict[str, str]:
 async def run_container_command(env: Environment, pod: Json, folder: Path) -> tuple[int, str]:
     """Runs the container's command in a new folder; returns its exit code and output."""
     folder.mkdir()
-    bin = Path(sys.executable).parent
-    # A login shell resets PATH; the container's image has Python there.
-    (folder / ".profile").write_text(f'export PATH="{bin}:$PATH"\n')
-    variables = {**await container_environment(env, pod), "HOME": str(folder), "PATH": os.environ["PATH"]}
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # The container's image has Python there.
+    variables = {**await container_environment(env, pod), "HOME": str(folder), "PATH": path}
     variables |= {
         "NO_PROXY": "127.0.0.1,localhost",
         "HF_HUB_DISABLE_XET": "1",

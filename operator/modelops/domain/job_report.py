@@ -86,7 +86,7 @@ def parse_line(line: str, nonce: str) -> JobReport | None:
     None for every other line: another nonce, no JSON, an unknown kind, NaN, or a value out of range.
     """
     prefix = f"@@modelops:{nonce}@@ "
-    line = line.strip()
+    line = line.rpartition("\r")[2].strip()  # What stands before it was a progress bar.
     if not nonce or len(line) > MAX_LINE_LENGTH or not line.startswith(prefix):
         return None
     try:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, assert_never
 
 from modelops.api.v1alpha1.trainingrun import TrainingPhase, TrainingRun
@@ -67,6 +67,9 @@ PRICE_SECONDS = 60.0
 """For how many seconds a price list is cached."""
 BASE_SECONDS = 10.0
 """For how many seconds the head of a base model is cached."""
+ANONYMOUS = "anonymous-"
+"""Begins the name of a job that does not know its own id (trainers/job.py)."""
+ALREADY_CLAIMED = 75
 SHARED_VARIABLES = ("HF_ENDPOINT", "MODELOPS_SANDBOX")
 CONFIG_SECONDS = 3600.0
 """For how long a base model's files are cached. They are those of one revision, which never changes."""
@@ -254,7 +257,22 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact, Memo
             memory.attempt_claim = await self._services.hub.attempt_claim(
                 token, output_repository(state), state.attempt
             )
-        return memory.attempt_claim
+        claim = memory.attempt_claim
+        if claim is None or not claim.job.startswith(ANONYMOUS):
+            return claim
+        return replace(claim, job=await self._job_of_anonymous_claim(state, token))
+
+    async def _job_of_anonymous_claim(self, state: State, token: str) -> str:
+        """The job that claimed the attempt without knowing its own id: the service did not tell it (JOB_ID).
+
+        It is one of the attempt's jobs that has not ended with the exit code of a job that came too late; the recorded
+        one, where that is possible. There is normally one job, so that this is certain.
+        """
+        job = state.run.status.job
+        assert job is not None
+        jobs = await self._services.jobs.list_labelled(token, billed_namespace(state), job.label)
+        possible = [found.id for found in jobs if found.exit_code != ALREADY_CLAIMED]
+        return job.id if job.id in possible or not possible else possible[0]
 
     async def _model(self, token: str, repo: str, revision: str | None = None) -> ModelInfo | None:
         return await self._bases.get(

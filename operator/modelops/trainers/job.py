@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import secrets
 import sys
 import time
@@ -35,6 +36,7 @@ DONE, FAILED, OUT_OF_MEMORY, BAD_DATA, NEVER_STOPS, TOO_SLOW, ALREADY_CLAIMED = 
 """Exit codes. The reports have them too, because the service does not tell the operator a job's exit code."""
 
 
+GPU_NAMES = re.compile(r"\b(t4|l4|l40s|a10g|a100|h100|h200|b200|rtx)", re.IGNORECASE)
 UNUSED_WEIGHTS = (".gguf", ".h5", ".msgpack", ".onnx", ".pt", ".pth", ".ckpt", ".tflite")
 LAST_SECONDS = 120.0
 """Time before the end of the job that is left for its last report."""
@@ -44,6 +46,10 @@ REFUSED_SECONDS = 900.0
 
 class BadData(Exception):
     """The dataset cannot be trained on; another attempt would end in the same way."""
+
+
+class NoDevice(Exception):
+    """The GPU that is paid for cannot be used."""
 
 
 class NeverStops(Exception):
@@ -184,6 +190,16 @@ def files_to_load(paths: Sequence[str]) -> list[str]:
     return [path for path in root if path not in others or path.startswith("model")]
 
 
+def require_device(*, is_available: bool) -> None:
+    """Raise NoDevice where the service gave the machine a GPU that PyTorch does not find: see `preflight.py`."""
+    expected = os.environ.get("ACCELERATOR", "")
+    if GPU_NAMES.search(expected) and not is_available and os.environ.get("MODELOPS_SANDBOX") != "1":
+        raise NoDevice(
+            f"PyTorch finds no GPU on this machine, which should have {expected}; it would train on the processor. Use "
+            "another flavor, or an image whose CUDA fits the driver (MODELOPS_TRAINING_IMAGE)"
+        )
+
+
 def job_start() -> float:
     """The job's start, on this process's monotonic clock.
 
@@ -221,6 +237,9 @@ def main(train: Callable[[Job], None]) -> int:
         assert_loopback(os.environ, needed=("HF_ENDPOINT",))
     except NotLoopbackError as error:
         return _report_failure(reporter, error, reason=type(error).__name__, code=FAILED)
+    os.environ.setdefault(
+        "HF_HUB_DISABLE_PROGRESS_BARS", "1"
+    )  # In a job's log each of their updates is a line.
     hub_client.prepare_sdk()
     from huggingface_hub import HfApi
 

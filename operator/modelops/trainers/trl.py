@@ -151,6 +151,7 @@ def launch_on_every_gpu() -> None:
         )
     import torch
 
+    jobs.require_device(is_available=torch.cuda.is_available())
     count = torch.cuda.device_count()
     if count < 2 or "LOCAL_RANK" in os.environ:
         return

@@ -48,6 +48,7 @@ def test_every_file_of_the_trl_trainer_is_in_the_payload() -> None:
         "trainers/hub_repository.py",
         "trainers/job.py",
         "trainers/pace.py",
+        "trainers/preflight.py",
         "grammar.py",
         "loopback.py",
     }
@@ -83,12 +84,13 @@ def test_command_is_one_line_without_a_token(trainer: TrainerName) -> None:
 def test_command_records_the_start_of_the_job_before_it_unpacks_or_installs_anything() -> None:
     words = "import os,time; print(0 <= time.time() - int(os.environ['MODELOPS_STARTED']) < 60)"
     shell = PAYLOADS["tiny"].command[-1].replace("python train.py", f'{sys.executable} -c "{words}"')
-    environment = {**os.environ, "MODELOPS_PAYLOAD": payload_base64("tiny")}
     with tempfile.TemporaryDirectory() as folder:
+        environment = {**os.environ, "MODELOPS_PAYLOAD": payload_base64("tiny"), "TMPDIR": folder}
         said = subprocess.run(
             ["bash", "-c", shell], cwd=folder, env=environment, capture_output=True, check=True
         )
-        assert {file.name for file in Path(folder).iterdir()} == set(PAYLOADS["tiny"].files)
+        (unpacked,) = Path(folder).iterdir()
+        assert {file.name for file in unpacked.iterdir()} == set(PAYLOADS["tiny"].files)
     assert said.stdout == b"True\n"
 
 
@@ -109,3 +111,12 @@ def test_label_equals_the_label_of_the_domain() -> None:
 def test_a_label_that_the_service_would_refuse_is_an_error(uid: str) -> None:
     with pytest.raises(ValueError, match="not a valid job label"):
         job_label("0badcafe", uid, 1)
+
+
+@every_trainer
+def test_the_command_works_in_a_new_folder_with_the_images_own_path(trainer: TrainerName) -> None:
+    """An image's working directory may be read-only, and a login shell would replace its PATH."""
+    shell, option, line = packaged_trainer(trainer).command
+    assert (shell, option) == ("bash", "-c")
+    assert 'cd "$(mktemp -d)"' in line
+    assert "\n" not in line

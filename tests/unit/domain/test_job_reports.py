@@ -130,6 +130,11 @@ def test_an_odd_field_does_not_hide_the_end_of_a_job(odd: dict[str, Any]) -> Non
     assert report.failure == ("failed" if "exit_code" in odd else "never_stops")
 
 
+def test_a_progress_bar_before_a_report_is_cut_off() -> None:
+    assert read(f"Upload 99 %|####| 1/2\r{log(7)}").step == 7
+    assert parse_reports([f"{log(7)}\rUpload 99 %"], NONCE) is None
+
+
 def test_the_last_checkpoint_is_known_from_any_later_line() -> None:
     assert read(log(1), log(4, checkpoint=3)).checkpoint == 3
     assert read(log(4, checkpoint=3), line("error", t=200.0)).checkpoint == 3

@@ -54,6 +54,14 @@ def load(**changes: object) -> StepLoad:
     return StepLoad(**{**given_, **changes})  # type: ignore[arg-type]
 
 
+def test_a_new_token_needs_copies_of_the_head() -> None:
+    without, trained = (required_memory(QWEN_7B, load(trains_tokens=trains)) for trains in (False, True))
+    head = 2 * QWEN_7B.vocabulary * QWEN_7B.hidden
+    assert trained.total - without.total == 3 * head
+    assert "new token" in str(trained)
+    assert "new token" not in str(without)
+
+
 @pytest.mark.parametrize("length", PUBLISHED_GB)
 def test_the_model_is_within_eight_percent_of_published_peaks(length: int) -> None:
     modelled = required_memory(QWEN_7B, load(length=length, rank=64)).total / GIGABYTE

@@ -19,7 +19,7 @@ from modelops.api.v1alpha1.names import record_name
 from modelops.domain.training.decide import decide
 from modelops.engine.executor import CONFIG_MAPS
 from modelops.engine.resources import TRAINING_RUNS
-from modelops.ports import Refused
+from modelops.ports import AttemptClaim, Refused
 
 NO_FAULTS = Faults(takeovers=0, lost_answers=0)
 
@@ -134,3 +134,19 @@ async def test_a_refused_checkpoint_is_said_while_the_job_trains_and_taken_back(
     simulation.jobs.report = report(kind="checkpoint", warning="")
     await simulation.reconciler.reconcile(NAMESPACE, RUN)
     assert simulation.status()["reason"] == "JobRunning"
+
+
+async def test_a_job_that_does_not_know_its_id_is_followed_to_its_end() -> None:
+    simulation = PaidJobSimulation(NO_FAULTS, stepped=False)
+    for _ in range(8):
+        await simulation.reconciler.reconcile(NAMESPACE, RUN)
+        for job in simulation.jobs.jobs:
+            job.listed = True
+            if job.state == "training":
+                simulation.finish(job)
+            if job.state == "queued":
+                simulation.hub.starts(job)
+                simulation.hub.claims[1] = AttemptClaim(job="anonymous-5f")
+    simulation.check_at_rest()
+    assert simulation.status()["phase"] == "Succeeded"
+    assert len(simulation.jobs.jobs) == 1

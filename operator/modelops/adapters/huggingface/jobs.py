@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 ATTEMPT_LABEL: Final = "modelops-attempt"
 ACTIVE_STAGES: Final = ("SCHEDULING", "RUNNING")
 TIMEOUT_SECONDS: Final = 30
+MAX_NAME_CHARACTERS: Final = 100
 EXIT_CODE: Final = re.compile(r"exit code:?\s+(\d{1,3})\b", re.IGNORECASE)
 """The exit code in a status message. The service has no field for it; jobs and Spaces of Hugging Face say `Job failed
 with exit code: 143` (quoted in OpenHands issue 4595)."""
@@ -45,6 +46,8 @@ class HuggingFaceJobs:
                     flavor=request.flavor,
                     timeout=request.timeout_seconds,
                     labels={ATTEMPT_LABEL: request.label},
+                    # The SDK would make a name of the image, which may be longer than the service allows.
+                    name=request.label[:MAX_NAME_CHARACTERS],
                     namespace=request.namespace,
                 )
             )

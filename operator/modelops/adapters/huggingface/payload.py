@@ -42,10 +42,13 @@ class Payload:
 def _command(run: str) -> tuple[str, ...]:
     """A shell command in one line, because the service joined several lines into one.
 
-    MODELOPS_STARTED is the start of the job, so that the time of the installation counts.
+    MODELOPS_STARTED is the start of the job, so that the time of the installation counts. The folder is a new one,
+    because an image's working directory may not be writable. The shell is no login shell: /etc/profile would replace
+    the PATH of an image of one's own. UV_NO_BUILD: no package runs code while it is installed, when the token is in the
+    environment.
     """
-    unpack = 'echo "$MODELOPS_PAYLOAD" | base64 -d | tar xz'
-    return "bash", "-lc", f"export MODELOPS_STARTED=$(date +%s); {unpack} && exec {run}"
+    unpack = 'cd "$(mktemp -d)" && echo "$MODELOPS_PAYLOAD" | base64 -d | tar xz'
+    return "bash", "-c", f"export MODELOPS_STARTED=$(date +%s) UV_NO_BUILD=1; {unpack} && {run}"
 
 
 _COMMON_FILES = {
@@ -61,11 +64,12 @@ PAYLOADS: Final[Mapping[TrainerName, Payload]] = {
     "trl": Payload(
         files={
             **_COMMON_FILES,
+            "preflight.py": "trainers/preflight.py",
             "train.py": "trainers/trl.py",
             **{f"trl_{part}.py": f"trainers/trl_{part}.py" for part in _TRL_MODULES},
         },
         image=UV_IMAGE,
-        command=_command("uv run --no-project train.py"),
+        command=_command("python3 preflight.py && exec uv run --no-project train.py"),
     ),
     "tiny": Payload(
         files={
@@ -74,7 +78,7 @@ PAYLOADS: Final[Mapping[TrainerName, Payload]] = {
             **{f"tiny_{part}.py": f"trainers/tiny_{part}.py" for part in ("learner", "model")},
         },
         image="huggingface/trl",
-        command=_command("python train.py"),
+        command=_command("exec python train.py"),
     ),
 }
 """`tiny` is for the sandbox only; it needs an image with Python and `huggingface_hub`."""

@@ -9,6 +9,7 @@ Per device, in bytes, with T the tokens of one step on it (batch x sequences of 
 | checkpoints | v L T h | gradient checkpointing keeps each layer's input |
 | one layer | v T (6 h + 3 f) | recomputed in the backward pass |
 | logits | 12 T V | in bf16, their copy in fp32, and the gradients of both |
+| new token | 3 v V h | where the head is trained: PEFT's copies of it with the new rows, and their gradient |
 | runtime | 1 GB | CUDA context, kernels, fragments |
 
 P, L, h, f, V as in ModelShape; A as in ModelShape.adapter_parameters. Modelled. Against published figures of Qwen-7B
@@ -39,6 +40,8 @@ class StepLoad:
     length: int
     rank: int
     targets: tuple[str, ...]
+    trains_tokens: bool = False
+    """Whether rows of the embedding and the output head may be trained, too (spec.prompt.eos)."""
 
     @property
     def tokens(self) -> int:
@@ -53,11 +56,13 @@ class MemoryNeed:
     adapter: int
     activations: int
     logits: int
+    new_token: int = 0
     runtime: int = RUNTIME_BYTES
 
     @property
     def total(self) -> int:
-        return self.weights + self.adapter + self.activations + self.logits + self.runtime
+        parts = self.weights + self.adapter + self.activations + self.logits
+        return parts + self.new_token + self.runtime
 
     def __str__(self) -> str:
         parts = {
@@ -65,6 +70,7 @@ class MemoryNeed:
             "adapter with its optimizer": self.adapter,
             "activations": self.activations,
             "logits": self.logits,
+            **({"new token": self.new_token} if self.new_token else {}),
             "runtime": self.runtime,
         }
         return " + ".join(f"{count / GIGABYTE:.1f} {name}" for name, count in parts.items())
@@ -80,6 +86,7 @@ def required_memory(shape: ModelShape, load: StepLoad, *, bytes_per_value: int =
         adapter=16 * shape.adapter_parameters(rank=load.rank, targets=load.targets),
         activations=checkpoints + layer,
         logits=12 * tokens * shape.vocabulary,
+        new_token=3 * bytes_per_value * shape.vocabulary * shape.hidden if load.trains_tokens else 0,
     )
 
 

@@ -107,6 +107,7 @@ def attempt_workload(state: State, dataset: PreparedDataset) -> Workload:
             length=longest_example_tokens(state, dataset),
             rank=int(values.get("lora_rank", 32)),
             targets=tuple(values.get("target_modules", (ALL_LINEAR,))),
+            trains_tokens=bool(dataset.eos),
         ),
         tokens=max(1, dataset.tokens),
         epochs=int(values.get("num_epochs", 3)),
