@@ -13,6 +13,7 @@ from modelops.domain.agentmodel.actions import (
     AgentModelPlan,
     CreateEndpoint,
     DeleteEndpoint,
+    ResumeEndpoint,
     SettleOrphanedAttempt,
 )
 from modelops.domain.agentmodel.decide import decide
@@ -169,6 +170,9 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
                     token, self._services.hub_org, request_of(action.entry)
                 )
                 return {"state": made.state, "message": made.message}
+            case ResumeEndpoint():
+                await self._services.endpoints.resume(token, self._services.hub_org, action.name)
+                return None
             case DeleteEndpoint():
                 await self._services.endpoints.delete(token, self._services.hub_org, action.name)
                 return None
