@@ -2,13 +2,15 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
+from tests.unit.rollout import objects
 from tests.unit.rollout.rollout_driver import HEALTHY, RolloutDriver, has_ended, is_watching, rollout_state
 from tests.unit.router.loopback import agents_yaml
 
-from modelops.ports import TrackCounters
+from modelops.ports import AgentReports, TrackCounters
 from modelops.router import Router
 
 
@@ -46,6 +48,37 @@ def test_rollout_of_an_agentmodel_that_does_not_own_its_agent_moves_no_traffic()
         driver.pass_time(30)
     assert (driver.phase, driver.reason) == ("Pending", "TargetConflict")
     assert driver.written == ["status TargetConflict"]
+
+
+def undo(**changes: Any) -> RolloutDriver:
+    """An undo to v1.0.0 after the promotion of v1.1.0."""
+    before = RolloutDriver(rollout_state()).run_until(has_ended).state
+    item = objects.rollout("undo", candidate={"version": "v1.0.0"}, strategy={"immediate": {}})
+    return RolloutDriver(rollout_state(item, record=before.record, file=before.file, **changes))
+
+
+@pytest.mark.parametrize("reports", [replace(HEALTHY, expected=20, heard=20, in_sync=19), None])
+def test_undo_is_written_at_once_while_an_agent_crashes_or_none_is_ready(
+    reports: AgentReports | None,
+) -> None:
+    driver = undo(reports=reports).run_until(has_ended)
+    assert (driver.phase, driver.state.record and driver.state.record.stable.version) == (
+        "Succeeded",
+        "v1.0.0",
+    )
+
+
+def test_undo_applied_again_under_its_name_after_a_newer_promotion_says_what_serves() -> None:
+    first = undo().run_until(has_ended).state
+    newer = objects.rollout("newer", candidate={"version": "v1.1.0"}, strategy={"immediate": {}})
+    after = (
+        RolloutDriver(rollout_state(newer, record=first.record, file=first.file)).run_until(has_ended).state
+    )
+    item = objects.rollout("undo", uid="x", candidate={"version": "v1.0.0"}, strategy={"immediate": {}})
+    again = RolloutDriver(rollout_state(item, record=after.record, file=after.file))
+    again.step()
+    assert (again.phase, again.reason) == ("Failed", "AlreadyCompleted")
+    assert "v1.1.0 serves now" in again.message
 
 
 @pytest.mark.parametrize("key", [0, "0", UUID(int=1)])

@@ -13,13 +13,17 @@ from tests.cluster.docs_preconditions import GROUP, Kubectl, Preconditions
 from tests.patience import patient
 
 from modelops.api.v1alpha1.names import record_name
+from modelops.domain.agentsfile import with_stable
 from modelops.domain.record import ActiveRollout, Record, Target
+from modelops.domain.rollout.state import stable_keys
 from modelops.localcluster import LocalCluster
 
 ROLLOUT = "docs-v1-1"
 CANDIDATE = Target(
     version="v1.1.0-rc.1", model="a/b", endpoint="huggingface", endpoint_url="http://x", api_key_env="K"
 )
+
+PROMOTED = CANDIDATE.model_copy(update={"version": "v1.1.0"})
 
 
 class Agent:
@@ -60,6 +64,21 @@ class Agent:
         self.preconditions.establish("canary")
         uid: str = self.get(f"rollouts.{GROUP}", ROLLOUT)["metadata"]["uid"]
         return uid
+
+    def promote(self, **changes: Any) -> None:
+        """v1.1.0 serves, and v1.0.0 served before: record and file say so."""
+        self.preconditions.establish("agent")
+        record = Record.from_data(self.get("configmap", record_name("docs"))["data"])
+        served = {record.stable.version: record.stable, "v1.1.0": PROMOTED}
+        changed = record.with_(stable=PROMOTED, previous=record.stable, served=served, **changes)
+        self.patch("configmap", record_name("docs"), {"data": changed.to_data()})
+        file = with_stable(self.preconditions.agents_file(), "docs", stable_keys(PROMOTED))
+        self.patch("configmap", "agents", {"data": {"agents.yaml": file}})
+
+    def rollouts(self) -> list[dict[str, Any]]:
+        shown = self._kubectl("get", f"rollouts.{GROUP}", "-o", "json", namespace=self.namespace, check=True)
+        found: list[dict[str, Any]] = json.loads(shown.stdout)["items"]
+        return found
 
     @property
     def aborting(self) -> bool:
@@ -205,3 +224,41 @@ def test_the_namespace_of_the_context_is_the_default(
     command = [sys.executable, "-m", "modelops.cli", "rollback", "docs", "--kubeconfig", str(kubeconfig)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=patient(60))
     assert (done.returncode, done.stderr) == (0, ""), done
+
+
+def test_after_a_promotion_a_rollout_goes_back_to_the_version_before_and_a_second_call_repeats_nothing(
+    agent: Agent,
+) -> None:
+    agent.promote()
+    done = agent.rollback()
+    assert done.returncode == 0, done
+    (made,) = agent.rollouts()
+    assert made["spec"]["candidate"] == {"version": "v1.0.0"}
+    assert made["spec"]["strategy"] == {"immediate": {}}
+    assert f"rollout {made['metadata']['name']} goes back from v1.1.0 to v1.0.0" in done.stdout
+    again = agent.rollback()
+    assert (again.returncode, len(agent.rollouts())) == (0, 1), again
+    assert "goes back to v1.0.0 already" in again.stdout
+
+
+def test_a_version_that_an_undo_left_is_gone_back_to_only_by_name(agent: Agent) -> None:
+    agent.promote(undone={"v1.0.0": "2025-12-10T00:00:00+00:00"})
+    done = agent.rollback()
+    assert (done.returncode, agent.rollouts()) == (0, []), done
+    assert "--to v1.0.0" in done.stdout
+    assert agent.rollback("--to", "v1.0.0").returncode == 0
+    assert [r["spec"]["candidate"] for r in agent.rollouts()] == [{"version": "v1.0.0"}]
+
+
+def test_a_version_that_never_served_and_a_file_that_differs_from_the_record_are_refused(
+    agent: Agent,
+) -> None:
+    agent.promote()
+    unknown = agent.rollback("--to", "v9.0.0")
+    assert (unknown.returncode, unknown.stdout) == (1, "")
+    assert "v9.0.0 never served docs: use one of v1.0.0, v1.1.0" in unknown.stderr
+    file = with_stable(agent.preconditions.agents_file(), "docs", stable_keys(PROMOTED)).replace("a/b", "a/c")
+    agent.patch("configmap", "agents", {"data": {"agents.yaml": file}})
+    drifted = agent.rollback()
+    assert (drifted.returncode, agent.rollouts()) == (1, []), drifted
+    assert "names a/c (v1.1.0) as stable, and the record a/b (v1.1.0)" in drifted.stderr

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import requests
 from tests.patience import deadline_after
 
 from modelops.adapters.huggingface import HuggingFaceConnection, HuggingFaceEndpoints
@@ -162,3 +163,35 @@ async def test_no_request_is_sent_when_another_connection_changed_the_address(
 )
 def test_the_base_url_has_a_version_segment(given: str, expected: str) -> None:
     assert openai_base_url(given) == expected
+
+
+def put_to_sleep(sandbox: SandboxInfo, name: str, how: str) -> None:
+    """As a person does it, in the service's console."""
+    url = f"{sandbox.endpoints}/endpoint/{USER}/{name}/{how}"
+    requests.post(url, headers={"Authorization": f"Bearer {sandbox.hf_token}"}, timeout=30).raise_for_status()
+
+
+async def test_a_paused_endpoint_is_resumed_and_a_running_one_is_left_alone(
+    endpoints: HuggingFaceEndpoints, sandbox: SandboxInfo, token: str, wanted: EndpointRequest
+) -> None:
+    await endpoints.create(token, USER, wanted)
+    await running(endpoints, token, wanted.name)
+    await endpoints.resume(token, USER, wanted.name)
+    await asyncio.to_thread(put_to_sleep, sandbox, wanted.name, "pause")
+    (paused,) = [e for e in await endpoints.list(token, USER) if e.name == wanted.name]
+    assert paused.state == "paused"
+    await endpoints.resume(token, USER, wanted.name)
+    endpoint = await running(endpoints, token, wanted.name)
+    assert await endpoints.answers(token, endpoint.url)
+
+
+async def test_a_question_wakes_an_endpoint_that_is_scaled_to_zero(
+    endpoints: HuggingFaceEndpoints, sandbox: SandboxInfo, token: str, wanted: EndpointRequest
+) -> None:
+    await endpoints.create(token, USER, wanted)
+    await running(endpoints, token, wanted.name)
+    await asyncio.to_thread(put_to_sleep, sandbox, wanted.name, "scale-to-zero")
+    (asleep,) = [e for e in await endpoints.list(token, USER) if e.name == wanted.name]
+    assert (asleep.state, bool(asleep.url)) == ("scaledToZero", True)
+    assert not await endpoints.answers(token, asleep.url)
+    assert await endpoints.answers(token, (await running(endpoints, token, wanted.name)).url)

@@ -1,4 +1,4 @@
-"""`modelops rollback`: routes an agent back to its stable model, with or without the operator."""
+"""`modelops rollback`: routes an agent back to its stable model, or from a promoted model to the version before it."""
 
 from __future__ import annotations
 
@@ -31,15 +31,27 @@ def register(subparsers: Any) -> None:
     """Add the command."""
     parser = subparsers.add_parser(
         "rollback",
-        help="route an agent back to its stable model",
+        help="route an agent back to its stable model, or to the version before it",
         description=(
-            "Abort the agent's active Rollout, and a Rollout to which the agents' file still routes requests. With "
-            "--direct only the Kubernetes API is needed: the agent's `routing` is removed from the ConfigMap, so that "
-            "all requests go to stable; if the operator runs, it then ends the rollout."
+            "Abort the agent's active Rollout, and a Rollout to which the agents' file still routes requests. If there "
+            "is none, create a Rollout that goes back at once to the version that served before. With --direct only "
+            "the Kubernetes API is needed: the agent's `routing` is removed from the ConfigMap, so that all requests "
+            "go to stable; if the operator runs, it then ends the rollout."
         ),
     )
     parser.add_argument("agent_model", help="name of the AgentModel, such as docs")
     add_arguments(parser)
+    parser.add_argument(
+        "--to",
+        metavar="VERSION",
+        help="go back to this version, which served before (default: the previous one)",
+    )
+    parser.add_argument(
+        "--max-usd",
+        default="1",
+        help="the most that the undo may cost; it costs something only if an endpoint must be started "
+        "(default: %(default)s)",
+    )
     parser.add_argument(
         "--direct", action="store_true", help="change the agents' file directly, without the operator"
     )
@@ -54,7 +66,7 @@ def register(subparsers: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit status 0: a rollout is being aborted, or the agent is on stable; 1: neither, or unknown; 2: no cluster."""
+    """Exit status 0: the agent goes back, or is on stable; 1: neither, or unknown; 2: no cluster."""
     from kubernetes import client
 
     if not connect(arguments, command="rollback"):
@@ -68,11 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
                 raise RollbackError(f"{place[3]} has no canary any more, but it is not on stable: {problem}")
             print(message)
         else:
-            print(
-                abort_rollouts(
-                    client.CustomObjectsApi(), client.CoreV1Api(), arguments.namespace, arguments.agent_model
-                )
-            )
+            print(go_back(client.CustomObjectsApi(), client.CoreV1Api(), arguments))
     except CommandError as error:
         print(f"modelops rollback: {error}", file=sys.stderr)
         return 1
@@ -82,32 +90,66 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def abort_rollouts(objects: Any, core: CoreV1Api, namespace: str, agent_model: str) -> str:
+def go_back(objects: Any, core: CoreV1Api, arguments: argparse.Namespace) -> str:
+    """Abort what is active. If nothing is, create a Rollout to the version before. Returns what was done.
+
+    Raises:
+        RollbackError: the file has a canary that belongs to no running rollout, or file or record cannot be read, or
+            they name different models, or `--to` never served.
+    """
+    namespace, agent_model = arguments.namespace, arguments.agent_model
+    found = read_object(objects, "AgentModel", namespace, agent_model)
+    unreadable: list[str] = []
+    record = _read_record(core, namespace, found, unreadable)
+    listed = [r for r in _rollouts(objects, namespace) if _names(r, agent_model)]
+    going_back = _running_undo(listed, record, arguments.to)
+    file_key = _file_of(namespace, found)
+    entry = _read_entry(core, *file_key, unreadable)
+    spared = going_back["metadata"]["uid"] if going_back is not None else ""
+    aborted = abort_rollouts(objects, found, record, entry, arguments, unreadable, spared=spared)
+    if going_back is not None:
+        name, version = going_back["metadata"]["name"], going_back["spec"]["candidate"]["version"]
+        already = f"rollout {name} goes back to {version} already: {_watch(namespace, name)}"
+        return "\n".join(filter(None, [aborted, already]))
+    if aborted:
+        return aborted
+    problem = why_not_on_stable(core, *file_key, agent_model)
+    if problem:
+        raise RollbackError(f"no Rollout is active for {agent_model}, but it is not on stable: {problem}")
+    return _undo(objects, record, arguments, reported=_reported_problem(found))
+
+
+def abort_rollouts(
+    objects: Any,
+    found: Any,
+    record: Record | None,
+    entry: agentsfile.AgentEntry | None,
+    arguments: argparse.Namespace,
+    unreadable: list[str],
+    *,
+    spared: str = "",
+) -> str:
     """Set spec.abort of the rollout that has the agent lock, and of one to which the agents' file still routes.
 
-    The file determines what is served. The record has the agent lock; status.activeRollout may lag behind it.
+    The file determines what is served. The record has the agent lock; status.activeRollout may lag behind it. Returns
+    what was done; empty where nothing was active. `spared`: uid of a rollout that goes back already.
 
     Raises:
         RollbackError: the file has a canary that belongs to no running rollout, or the file cannot be read.
     """
-    found = read_object(objects, "AgentModel", namespace, agent_model)
-    unreadable: list[str] = []
-    names = _active_rollouts(core, namespace, found, unreadable)
+    namespace, agent_model = arguments.namespace, arguments.agent_model
+    names = {uid: name for uid, name in _active_rollouts(found, record).items() if uid != spared}
     file_key = _file_of(namespace, found)
-    routing = _read_routing(core, *file_key, unreadable)
+    routing = entry.routing if entry is not None else None
     served = routing.rollout.uid if routing is not None and routing.weight else ""
     if served and served not in names:
-        listed = objects.list_namespaced_custom_object(GROUP, VERSION, namespace, "rollouts")
         names |= {
             uid: item["metadata"]["name"]
-            for item in listed["items"]
+            for item in _rollouts(objects, namespace)
             if (uid := item["metadata"]["uid"]) == served
         }
     aborted = {uid: name for uid, name in names.items() if _abort(objects, namespace, name, uid)}
-    messages = [
-        f"rollout {name} is being aborted: kubectl -n {namespace} get rollouts.{GROUP} {name} --watch"
-        for name in aborted.values()
-    ]
+    messages = [f"rollout {name} is being aborted: {_watch(namespace, name)}" for name in aborted.values()]
     if routing is not None and served and served not in aborted:
         _, config_map, key, agent = file_key
         orphan = (
@@ -118,12 +160,51 @@ def abort_rollouts(objects: Any, core: CoreV1Api, namespace: str, agent_model: s
         raise RollbackError("; ".join([*messages, orphan]))
     if not aborted and unreadable:
         raise RollbackError("; ".join([f"it is unknown whether {agent_model} is on stable", *unreadable]))
-    if aborted:
-        return "\n".join([*messages, *unreadable])
-    problem = why_not_on_stable(core, *file_key, agent_model) or _reported_problem(found)
-    if problem:
-        raise RollbackError(f"no Rollout is active for {agent_model}, but it is not on stable: {problem}")
-    return f"no Rollout is active for {agent_model}: it is on stable"
+    return "\n".join([*messages, *unreadable])
+
+
+def _undo(objects: Any, record: Record | None, arguments: argparse.Namespace, *, reported: str | None) -> str:
+    """Create a Rollout to the version that served before; nothing is active. Returns what was done, or why nothing.
+
+    `reported`: why agents may not use stable, by what the operator reports; it does not keep an undo from being made.
+    """
+    namespace, agent_model = arguments.namespace, arguments.agent_model
+    on_stable = f"no Rollout is active for {agent_model}: it is on stable"
+    target = arguments.to or (record.previous.version if record is not None and record.previous else "")
+    left = record is not None and target in record.undone and not arguments.to
+    if record is None or not target or target == record.stable.version or left:
+        if reported:
+            raise RollbackError(
+                f"no Rollout is active for {agent_model}, but it is not on stable: {reported}"
+            )
+        if left and record is not None:
+            return (
+                f"{on_stable} {record.stable.version}, and the version before, {target}, was left by an undo. To serve "
+                f"it again, use `modelops rollback {agent_model} -n {namespace} --to {target}`"
+            )
+        return f"{agent_model} is on {target} already" if arguments.to and record is not None else on_stable
+    if target not in record.served:
+        known = ", ".join(sorted(record.served))
+        raise RollbackError(f"{target} never served {agent_model}: use one of {known}, or a new Rollout")
+    made = objects.create_namespaced_custom_object(
+        GROUP,
+        VERSION,
+        namespace,
+        "rollouts",
+        {
+            "apiVersion": f"{GROUP}/{VERSION}",
+            "kind": "Rollout",
+            "metadata": {"generateName": f"{agent_model[:40]}-undo-"},
+            "spec": {
+                "agentModelRef": {"name": agent_model},
+                "candidate": {"version": target},
+                "strategy": {"immediate": {}},
+                "maxUSD": arguments.max_usd,
+            },
+        },
+    )
+    name = made["metadata"]["name"]
+    return f"rollout {name} goes back from {record.stable.version} to {target}: {_watch(namespace, name)}"
 
 
 def why_not_on_stable(
@@ -162,37 +243,68 @@ def _reported_problem(found: Any) -> str | None:
     return f"{ready['reason']}: {ready.get('message', '')}" if ready.get("reason") in reasons else None
 
 
-def _active_rollouts(core: CoreV1Api, namespace: str, found: Any, unreadable: list[str]) -> dict[str, str]:
-    """Return the active rollouts in the AgentModel's status and in its record: names by uid."""
+def _watch(namespace: str, name: str) -> str:
+    return f"kubectl -n {namespace} get rollouts.{GROUP} {name} --watch"
+
+
+def _rollouts(objects: Any, namespace: str) -> list[Any]:
+    found: list[Any] = objects.list_namespaced_custom_object(GROUP, VERSION, namespace, "rollouts")["items"]
+    return found
+
+
+def _names(rollout: Any, agent_model: str) -> bool:
+    return bool(rollout["spec"]["agentModelRef"]["name"] == agent_model)
+
+
+def _running_undo(rollouts: list[Any], record: Record | None, to: str | None) -> Any:
+    """The rollout that goes back already, so that a second call repeats the first; None where there is none."""
+    for rollout in rollouts:
+        spec, phase = rollout["spec"], (rollout.get("status") or {}).get("phase")
+        version = spec["candidate"].get("version")
+        served = record is not None and version in record.served
+        runs = (
+            phase not in TERMINAL and not spec.get("abort") and "deletionTimestamp" not in rollout["metadata"]
+        )
+        if runs and served and "immediate" in spec["strategy"] and to in (None, version):
+            return rollout
+    return None
+
+
+def _read_record(core: CoreV1Api, namespace: str, found: Any, unreadable: list[str]) -> Record | None:
+    """Return the agent's record; None where there is none. A record that cannot be read is added to `unreadable`."""
     from kubernetes.client import ApiException
 
-    active_status = (found.get("status") or {}).get("activeRollout") or {}
-    rollouts = {active_status["uid"]: active_status["name"]} if active_status.get("name") else {}
     name = record_name(found["metadata"]["name"])
     try:
-        active = Record.from_data(core.read_namespaced_config_map(name, namespace).data or {}).active
+        return Record.from_data(core.read_namespaced_config_map(name, namespace).data or {})
     except MalformedRecord as error:
         unreadable.append(f"ConfigMap {name}: {error}")
     except ApiException as error:
         if error.status != 404:
             unreadable.append(f"ConfigMap {name}: {api_problem(error)}")
-    else:
-        if active is not None:
-            rollouts[active.uid] = active.name
+    return None
+
+
+def _active_rollouts(found: Any, record: Record | None) -> dict[str, str]:
+    """Return the active rollouts in the AgentModel's status and in its record: names by uid."""
+    active_status = (found.get("status") or {}).get("activeRollout") or {}
+    rollouts = {active_status["uid"]: active_status["name"]} if active_status.get("name") else {}
+    if record is not None and record.active is not None:
+        rollouts[record.active.uid] = record.active.name
     return rollouts
 
 
-def _read_routing(
+def _read_entry(
     core: CoreV1Api, namespace: str, config_map: str, key: str, agent: str, unreadable: list[str]
-) -> agentsfile.RoutingBlock | None:
-    """Return the agent's `routing` in the agents' file; problems are added to `unreadable`."""
+) -> agentsfile.AgentEntry | None:
+    """Return the agent's entry of the agents' file; problems are added to `unreadable`."""
     from kubernetes.client import ApiException
 
     try:
         found = core.read_namespaced_config_map(config_map, namespace)
         text = (found.data or {}).get(key)
         if text is not None:
-            return agentsfile.parse(text, agent).routing
+            return agentsfile.parse(text, agent)
         unreadable.append(missing_key_problem(config_map, key, data=found.data, binary=found.binary_data))
     except agentsfile.AgentsFileError as error:
         unreadable.append(f"ConfigMap {config_map}, key {key}: {error}")
@@ -249,7 +361,10 @@ def remove_routing(core: CoreV1Api, namespace: str, config_map: str, key: str, a
             raise RollbackError(f"{problem}, or name another key with --key")
         try:
             if agentsfile.parse(text, agent).routing is None:
-                return f"{agent} has no routing in {config_map}/{key}: it is on stable"
+                return (
+                    f"{agent} has no routing in {config_map}/{key}: it is on stable. To leave a model that was "
+                    "promoted, use `modelops rollback` without --direct, while the operator runs"
+                )
             changed = agentsfile.with_routing(text, agent, None)
         except agentsfile.AgentsFileError as error:
             raise RollbackError(f"ConfigMap {config_map}, key {key}: {error}") from error

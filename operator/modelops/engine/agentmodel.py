@@ -14,6 +14,7 @@ from modelops.domain.agentmodel.actions import (
     AgentModelPlan,
     CreateEndpoint,
     DeleteEndpoint,
+    ResumeEndpoint,
     SettleOrphanedAttempt,
 )
 from modelops.domain.agentmodel.decide import decide
@@ -199,6 +200,9 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
                 account = action.entry.account or self._services.hub_org
                 made = await self._services.endpoints.create(token, account, request_of(action.entry))
                 return {"state": made.state, "message": made.message}
+            case ResumeEndpoint():
+                await self._services.endpoints.resume(token, self._services.hub_org, action.name)
+                return None
             case DeleteEndpoint():
                 recorded = state.record.endpoint_account(action.name) if state.record else ""
                 await self._services.endpoints.delete(token, recorded or self._services.hub_org, action.name)

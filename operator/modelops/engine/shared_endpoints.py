@@ -88,6 +88,13 @@ class SharedEndpoints:
             account.refused.pop(name, None)
             self._mark_changed(account)
 
+    async def resume(self, token: str, namespace: str, name: str) -> None:
+        """Starts a paused endpoint again."""
+        try:
+            await self._endpoints.resume(token, namespace, name)
+        finally:
+            self._mark_changed(self._account(token, namespace))
+
     async def usd_micro_per_hour(self, token: str, namespace: str, request: EndpointRequest) -> int | None:
         """The answer of the service."""
         return await self._endpoints.usd_micro_per_hour(token, namespace, request)

@@ -46,6 +46,9 @@ class Endpoints(Protocol):
     async def delete(self, token: str, namespace: str, name: str) -> None:
         """Deletes an endpoint. A missing endpoint is no error."""
 
+    async def resume(self, token: str, namespace: str, name: str) -> None:
+        """Starts a paused endpoint again. One that runs is no error. Raises Refused, Unavailable, Uncertain."""
+
     async def usd_micro_per_hour(self, token: str, namespace: str, request: EndpointRequest) -> int | None:
         """Price of one replica per hour; None where the service lists no price."""
 

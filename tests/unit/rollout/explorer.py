@@ -392,7 +392,8 @@ class Run:
     def _end_of(self, item: Json, record: Record, stable: str | None) -> Iterator[str]:
         name, status = item["metadata"]["name"], item["status"]
         phase, edited = status.get("phase", "Pending"), self.safety.stable_edited
-        candidate = objects.repo_of(name)
+        undo = is_undo(item)
+        candidate = objects.BASELINE["model"] if undo else objects.repo_of(name)
         if phase not in ENDED and not edited:
             yield f"END {name} is {phase} ({status.get('reason')})"
         if "deletionTimestamp" in item["metadata"]:
@@ -401,12 +402,21 @@ class Run:
         ours = status.get("reason") != "AlreadyCompleted"
         if phase == "Succeeded" and ours and candidate not in promoted:
             yield f"END {name} Succeeded and is not promoted"
-        if phase == "Aborted" and ours and stable == candidate and not edited:
+        if phase == "Aborted" and ours and stable == candidate and not edited and not undo:
             yield f"END {name} Aborted and its model is stable in the file"
-        if not self.disturbed and phase != "Succeeded":
+        # An undo that comes before the promotion names what serves, and is refused.
+        if (
+            not self.disturbed
+            and phase != "Succeeded"
+            and not (undo and status["reason"] == "CandidateNotFound")
+        ):
             yield f"I7 nothing but crashes and lost answers, and {name} is {phase} ({status.get('reason')})"
         if phase in ENDED and identity(item) not in record.completed:
             yield f"END {name} is over and not on record"
+
+
+def is_undo(item: Json) -> bool:
+    return "version" in item["spec"]["candidate"]
 
 
 def has_ended(item: Json) -> bool:

@@ -80,6 +80,11 @@ class Safety:
             (o for n, o in self.objects.items() if n[0] == "rollouts" and o["metadata"]["uid"] == uid), None
         )
 
+    def _is_undo(self, uid: str) -> bool:
+        """An undo writes over the block that it finds: it continues no one's canary."""
+        rollout = self._rollout_of(uid)
+        return rollout is not None and "version" in rollout["spec"]["candidate"]
+
     def _file(self, before: AgentEntry, after: AgentEntry, ours: bool) -> None:
         old, new = before.routing, after.routing
         if not ours:
@@ -104,7 +109,12 @@ class Safety:
             and (
                 new.salt in self.lowered
                 or new.salt in self.aborted
-                or (old is not None and old.salt in self.lowered and weight_of(old) < 100)
+                or (
+                    old is not None
+                    and old.salt in self.lowered
+                    and weight_of(old) < 100
+                    and not self._is_undo(new.salt)
+                )
             )
         ):
             raise Violated(f"PROMOTE_AFTER_LOWERED {new.salt}")

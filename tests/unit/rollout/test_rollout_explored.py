@@ -22,6 +22,7 @@ HUMANS = frozenset(
 )
 SECOND = (objects.rollout("r2"),)
 AT_ONCE = (objects.rollout("r2", strategy={"immediate": {}}),)
+UNDO = (objects.rollout("r2", candidate={"version": "v1.0.0"}, strategy={"immediate": {}}),)
 BOTH = (objects.rollout("r1"), objects.rollout("r2"))
 
 SCENARIOS = {
@@ -29,6 +30,10 @@ SCENARIOS = {
     "lost answers and late landings": Scenario(takeovers=1, lost_answers=2),
     "two in the same instant": Scenario(first=BOTH, takeovers=1, lost_answers=1),
     "a second one later": Scenario(later=SECOND, takeovers=1, lost_answers=1),
+    "an undo at any moment": Scenario(later=UNDO, takeovers=1, lost_answers=1),
+    "an undo while people and GitOps act": Scenario(
+        later=UNDO, events=HUMANS, event_count=2, takeovers=1, lost_answers=1
+    ),
     "people and GitOps": Scenario(events=HUMANS, event_count=2, takeovers=1),
     "a lost record": Scenario(
         later=AT_ONCE,

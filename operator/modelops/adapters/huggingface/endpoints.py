@@ -94,6 +94,15 @@ class HuggingFaceEndpoints:
         doing = f"deleting endpoint {namespace}/{name}"
         await self._connection.call(sdk_call, doing=doing, token=token, writes=True)
 
+    async def resume(self, token: str, namespace: str, name: str) -> None:
+        """Resumes a paused endpoint (`running_ok`, the SDK's default: one that runs is left alone)."""
+        await self._connection.call(
+            lambda api: api.resume_inference_endpoint(name, namespace=namespace),
+            doing=f"resuming endpoint {namespace}/{name}",
+            token=token,
+            writes=True,
+        )
+
     async def usd_micro_per_hour(self, token: str, namespace: str, request: EndpointRequest) -> int | None:
         """The price of one replica, rounded up to whole micro-USD."""
         asked_at, hardware = self._price_lists.get(namespace, (0.0, []))

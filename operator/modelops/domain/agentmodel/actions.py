@@ -57,6 +57,16 @@ class SettleOrphanedAttempt(Action):
     attempt: int
 
 
-AgentModelAction = CreateEndpoint | DeleteEndpoint | SettleOrphanedAttempt
+@dataclass(frozen=True, kw_only=True)
+class ResumeEndpoint(Action):
+    """Starts a paused Inference Endpoint again; one that runs already is no error."""
+
+    authority: ClassVar[Authority] = Authority.AGENT
+    trace: ClassVar[str] = "resume_endpoint"
+
+    name: str
+
+
+AgentModelAction = CreateEndpoint | DeleteEndpoint | ResumeEndpoint | SettleOrphanedAttempt
 AgentModelPlan = Plan[AgentModelAction, AgentModelFact]
 AgentModelStep = Write | AgentModelAction

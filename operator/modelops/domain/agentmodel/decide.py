@@ -24,6 +24,7 @@ STEPS: tuple[Callable[[State], AgentModelPlan | None], ...] = (
     orphans.remove_orphan_routing,
     endpoints.endpoints_are_unknown,
     endpoints.ensure_endpoints_created,
+    endpoints.wake_candidates_endpoint,
     endpoints.stop_unused_endpoints,
     orphans.settle_orphan_reservations,
 )

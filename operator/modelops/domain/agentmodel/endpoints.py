@@ -6,7 +6,13 @@ from dataclasses import replace
 from datetime import datetime
 
 from modelops.api.v1alpha1.agentmodel import EndpointRole
-from modelops.domain.agentmodel.actions import AgentModelFact, AgentModelPlan, CreateEndpoint, DeleteEndpoint
+from modelops.domain.agentmodel.actions import (
+    AgentModelFact,
+    AgentModelPlan,
+    CreateEndpoint,
+    DeleteEndpoint,
+    ResumeEndpoint,
+)
 from modelops.domain.agentmodel.project import project_status
 from modelops.domain.agentmodel.state import State
 from modelops.domain.agentmodel.status_report import ENDPOINT_POLL_SECONDS
@@ -58,6 +64,26 @@ def ensure_endpoints_created(state: State) -> AgentModelPlan | None:
         ),
         requeue_after=ENDPOINT_POLL_SECONDS / 10,
     )
+
+
+def wake_candidates_endpoint(state: State) -> AgentModelPlan | None:
+    """Resumes the active candidate's endpoint where it is paused, as after an undo to a version that served before.
+
+    Only before the rollout's first routing: an endpoint that a person pauses later is left as it is. How long the
+    rollout waits for it is bounded by its deadline.
+    """
+    record = state.require_record()
+    if state.secret_problem or state.endpoints is UNSEEN or isinstance(state.endpoints, Outage):
+        return None
+    if record.active is None or not record.active.candidate.endpoint_name:
+        return None
+    uid, name = record.active.uid, record.active.candidate.endpoint_name
+    rollout = next((r for r in state.rollouts.values() if r.metadata.uid == uid), None)
+    if rollout is None or rollout.status.intent is not None:
+        return None
+    if not any(e.name == name and e.state == "paused" for e in state.endpoints):
+        return None
+    return Plan(steps=(ResumeEndpoint(name=name),), requeue_after=ENDPOINT_POLL_SECONDS)
 
 
 def stop_unused_endpoints(state: State) -> AgentModelPlan | None:

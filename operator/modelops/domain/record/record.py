@@ -58,6 +58,8 @@ class Record(RecordPart):
     """Every version that was ever allocated, with its inputs; the inputs are empty where they are not known."""
     served: dict[str, Target] = Field(default_factory=dict)
     """Every version that was ever stable, the baseline included: a rollback can return to each of them."""
+    undone: dict[str, str] = Field(default_factory=dict)
+    """Versions that an undo left, with the time of its commit. A promotion takes its version out again."""
     candidates_compared: dict[str, int] = Field(
         default_factory=dict, validation_alias=AliasChoices("candidates_compared", "looks")
     )

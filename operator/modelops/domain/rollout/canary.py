@@ -22,6 +22,7 @@ from modelops.domain.rollout.abort import latch_abort
 from modelops.domain.rollout.actions import CountHealthyTime, ResetHealthyTime, RolloutFact, RolloutPlan
 from modelops.domain.rollout.advance import advance
 from modelops.domain.rollout.analysis import AnalysisResult, Health, analyze, judge_canary
+from modelops.domain.rollout.evaluation import is_undo
 from modelops.domain.rollout.promotion import promote
 from modelops.domain.rollout.state import State, same_target
 from modelops.domain.rollout.status import status_steps, wait_in_phase, with_phase
@@ -59,11 +60,20 @@ def abort_on_breach(state: State) -> RolloutPlan | None:
 
 def ensure_canary_armed(state: State) -> RolloutPlan | None:
     """Design 002, Lock 3: a block at weight 0, with which agents test whether they reach the canary."""
-    return arm_canary(state) if state.rollout.status.intent is None else None
+    return arm_canary(state) if state.rollout.status.intent is None and not is_undo(state) else None
 
 
 def arm_canary(state: State) -> RolloutPlan:
     """Writes the intent and the block at weight 0, or waits for the agents' file."""
+    waiting = file_is_not_ready(state)
+    if waiting is not None:
+        return waiting
+    message = "agents test at weight 0 whether they reach the canary"
+    return advance(state, step=0, weight=0, reason=RolloutReason.Arming, message=message)
+
+
+def file_is_not_ready(state: State) -> RolloutPlan | None:
+    """Before the first write: waits for a file that can be read, and aborts where it names another stable model."""
     if state.file is None:
         return wait_in_phase(
             state,
@@ -80,12 +90,16 @@ def arm_canary(state: State) -> RolloutPlan:
             RolloutReason.RoutingMismatch,
             "the agents' file names another stable model than the record",
         )
-    message = "agents test at weight 0 whether they reach the canary"
-    return advance(state, step=0, weight=0, reason=RolloutReason.Arming, message=message)
+    return None
 
 
 def await_agents_in_sync(state: State) -> RolloutPlan | None:
-    """Waits until every expected agent process has confirmed the routing and, at weight 0, reaches the canary."""
+    """Waits until every expected agent process has confirmed the routing and, at weight 0, reaches the canary.
+
+    An undo waits for no agent: the ones that are sick are often the reason for it.
+    """
+    if is_undo(state):
+        return None
     intent, reports = state.require_intent(), state.reports
     poll = state.settings.poll_seconds
     if reports is None or reports.expected == 0:
@@ -147,7 +161,7 @@ def take_next_step(state: State) -> RolloutPlan:
         if waiting is not None:
             return waiting
     if position >= len(steps):
-        return promote(state)
+        return promote_undo(state) if is_undo(state) else promote(state)
     upcoming = steps[position]
     if upcoming.set_weight is not None:
         message = f"step {position + 1} of {len(steps)}: {upcoming.set_weight} percent of sessions"
@@ -178,6 +192,11 @@ def take_next_step(state: State) -> RolloutPlan:
         steps=(*status_steps(state, status, RolloutReason.Watching, message), ResetHealthyTime()),
         requeue_after=0,
     )
+
+
+def promote_undo(state: State) -> RolloutPlan:
+    """Promotes at once, if the agents' file can be written and names what the record names."""
+    return file_is_not_ready(state) or promote(state)
 
 
 def pause_is_not_over(state: State, pause: Pause) -> RolloutPlan | None:

@@ -40,11 +40,13 @@ def await_endpoint(state: State) -> RolloutPlan | None:
             RolloutReason.EndpointFailed,
             f"endpoint {state.endpoint.name} is {state.endpoint.state}{words}",
         )
-    if state.endpoint.state != "running" or not state.endpoint.url:
+    asleep = state.endpoint.state == "scaledToZero"
+    if not state.endpoint.url or not (asleep or state.endpoint.state == "running"):
         return Plan(requeue_after=0.5)
+    # The request that asks whether it answers also wakes an endpoint that is scaled to zero.
     if state.answers is UNSEEN:
         return Plan(needs=RolloutFact.ANSWERS)
-    if not state.answers:
+    if asleep or not state.answers:
         return Plan(requeue_after=1.0)
     message = f"endpoint {state.endpoint.name} answers; both models answer the held-out examples"
     status = with_phase(

@@ -64,6 +64,14 @@ def adopt_recorded_end(state: State) -> RolloutPlan | None:
             "use a new name to repeat it"
         )
         reason = RolloutReason.AlreadyCompleted
+        serves = state.record.stable.version
+        asked = state.rollout.spec.candidate.version
+        if asked is not None and done.outcome == RolloutReason.Promoted.value and serves != asked:
+            phase = RolloutPhase.FAILED
+            message = (
+                f"Rollout {done.name} with the same spec already went back to {asked}, and {serves} serves now, so "
+                "this one does nothing: use a new name to go back again"
+            )
     elif reason is RolloutReason.Promoted and (state.abort_is_requested or state.rollout.status.abort_reason):
         reason, message = RolloutReason.AbortTooLate, RolloutReason.AbortTooLate.doc
     weight = (

@@ -45,6 +45,14 @@ def is_proven(state: State) -> bool:
     return served and state.rollout.spec.strategy.evaluate_only is None
 
 
+def is_undo(state: State) -> bool:
+    """Whether the rollout goes back to a version that served before, at once (protocol, Undo 1).
+
+    Of arming, confirmations and reachability nothing applies: an undo asks nobody.
+    """
+    return is_proven(state) and state.rollout.spec.strategy.immediate is not None
+
+
 def evaluation_check_is_running(state: State) -> RolloutPlan | None:
     """Comes before the steps that ask services: while the check runs, no service needs to be asked."""
     begun = state.holds_agent_lock or state.rollout.status.started_at is not None

@@ -12,7 +12,7 @@ from modelops.domain.record import PRUNED, PRUNING, Target
 from modelops.domain.rollout.abort import latch_abort
 from modelops.domain.rollout.actions import RolloutPlan
 from modelops.domain.rollout.candidate import candidate_field
-from modelops.domain.rollout.evaluation import discard_evaluation_check, is_proven
+from modelops.domain.rollout.evaluation import discard_evaluation_check, is_proven, is_undo
 from modelops.domain.rollout.evaluation_scores import evaluation_dataset
 from modelops.domain.rollout.routing_write import try_every_edit
 from modelops.domain.rollout.state import State
@@ -167,8 +167,8 @@ def every_edit_is_possible(state: State, candidate: Target) -> None:
 
 
 def pods_miss_changes(state: State, candidate: Target) -> RolloutPlan | None:  # noqa: ARG001
-    """A Pod that never sees a change of the file would not follow the canary, nor the way back."""
-    if not state.mount_problem:
+    """A Pod that never sees a change would not follow the canary, nor the way back. An undo helps the others."""
+    if not state.mount_problem or is_undo(state):
         return None
     return wait_in_phase(
         state,

@@ -32,13 +32,13 @@ def promote(state: State) -> RolloutPlan:
         writes=1,
     )
     message = f"{target.version} becomes stable"
-    # The promotion follows `await_agents_in_sync`, so every agent has confirmed the last step.
+    # After `await_agents_in_sync` every agent has confirmed the last step. An undo has no step, and asks no agent.
     status = with_phase(
         state,
         RolloutPhase.PROMOTING,
         RolloutReason.Promoting,
         message,
-        facts={"RoutingPropagated": True},
+        facts={"RoutingPropagated": old is not None},
         intent=intent,
         promoting=True,
     )
@@ -91,8 +91,15 @@ def promoted_record(state: State) -> Record:
         allocated=allocated,
         candidates_compared=with_candidate_counted(state, changed),
         completed={**changed.completed, state.identity: done},
+        undone=undone_after(record, target.version, at=done.finished_at if undo else ""),
         active=None,
     )
+
+
+def undone_after(record: Record, now_stable: str, *, at: str) -> dict[str, str]:
+    """The versions that were left by an undo: the old stable one where this is an undo (`at`), never the new one."""
+    left = {record.stable.version: at} if at else {}
+    return {version: when for version, when in {**record.undone, **left}.items() if version != now_stable}
 
 
 def endpoints_after_promotion(state: State, record: Record) -> tuple[EndpointEntry, ...]:

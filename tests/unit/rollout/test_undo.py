@@ -1,0 +1,160 @@
+"""An undo goes back at once: it asks no agent, wakes its endpoint, and says which version it left."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from tests.unit.agentmodel.test_agentmodel_decide import AgentModelDriver, agent_driver_at
+from tests.unit.rollout import objects
+from tests.unit.rollout.rollout_driver import HEALTHY, RolloutDriver, has_ended, rollout_state
+
+from modelops.api.v1alpha1.rollout import RolloutPhase
+from modelops.domain.agentmodel.actions import ResumeEndpoint
+from modelops.domain.agentmodel.decide import decide as decide_agent
+from modelops.domain.rollout.evaluation import is_undo
+from modelops.ports import AgentReports, Endpoint
+
+SICK = replace(HEALTHY, expected=20, heard=19, in_sync=19, canary_reachable=0, canary_unreachable=19)
+NOBODY = AgentReports(expected=0, heard=0, in_sync=0, canary_reachable=0)
+IMMEDIATE = {"immediate": {}}
+
+
+def promoted() -> RolloutDriver:
+    """v1.1.0 is stable, and v1.0.0 served before."""
+    return RolloutDriver(rollout_state()).run_until(has_ended)
+
+
+def undo_after(
+    driver: RolloutDriver, version: str = "v1.0.0", name: str = "undo", **changes: Any
+) -> RolloutDriver:
+    item = objects.rollout(name, candidate={"version": version}, strategy=IMMEDIATE)
+    state = rollout_state(
+        item, record=driver.state.record, file=driver.state.file, now=driver.state.now, **changes
+    )
+    return RolloutDriver(state)
+
+
+@pytest.mark.parametrize("reports", [SICK, NOBODY, None], ids=["sick agents", "no agent", "no report"])
+@pytest.mark.parametrize("mount_problem", ["", "Pod docs-0 mounts it with subPath"])
+def test_an_undo_is_written_at_once_whatever_the_agents_say(
+    reports: AgentReports | None, mount_problem: str
+) -> None:
+    undo = undo_after(promoted(), reports=reports, mount_problem=mount_problem)
+    assert is_undo(undo.state)
+    undo.run_until(has_ended)
+    assert (undo.phase, undo.reason) == ("Succeeded", "Promoted")
+    assert undo.state.file is not None
+    assert undo.state.file.entry.stable is not None
+    assert undo.state.file.entry.stable.model == "anthropic/claude-3.5-sonnet"
+    assert [w for w in undo.written if w.startswith("file")] == ["file Promoted 0"]
+
+
+def test_a_version_that_never_served_waits_for_the_agents_even_if_it_is_immediate() -> None:
+    driver = RolloutDriver(rollout_state(objects.rollout(strategy=IMMEDIATE), reports=SICK))
+    for _ in range(20):
+        driver.step()
+        driver.pass_time(20)
+    assert driver.reason == "WaitingForAgents"
+    assert driver.state.record is not None
+    assert driver.state.record.stable.version == "v1.0.0"
+
+
+def test_an_undo_waits_while_it_is_paused() -> None:
+    undo = undo_after(promoted())
+    undo.edit_spec(paused=True)
+    for _ in range(10):
+        undo.step()
+        undo.pass_time(20)
+    assert undo.reason == "Paused"
+    undo.edit_spec(paused=False)
+    assert undo.run_until(has_ended).phase == "Succeeded"
+
+
+def test_the_record_keeps_what_an_undo_left_until_it_serves_again() -> None:
+    undo = undo_after(promoted()).run_until(has_ended)
+    assert undo.state.record is not None
+    assert list(undo.state.record.undone) == ["v1.1.0"]
+    again = undo_after(undo, "v1.1.0", "again").run_until(has_ended)
+    assert again.phase == "Succeeded"
+    assert again.state.record is not None
+    assert list(again.state.record.undone) == ["v1.0.0"]
+
+
+def test_an_undo_applied_again_under_its_name_says_what_serves_now() -> None:
+    first = undo_after(promoted()).run_until(has_ended)
+    newer = undo_after(first, "v1.1.0", "again").run_until(has_ended)
+    item = objects.rollout("undo", uid="another", candidate={"version": "v1.0.0"}, strategy=IMMEDIATE)
+    repeated = RolloutDriver(rollout_state(item, record=newer.state.record, file=newer.state.file))
+    repeated.step()
+    assert (repeated.phase, repeated.reason) == (RolloutPhase.FAILED, "AlreadyCompleted")
+    assert "v1.1.0 serves now" in repeated.message
+    succeeded = next(c for c in repeated.state.rollout.status.conditions if c.type == "Succeeded")
+    assert succeeded.status == "False"
+
+
+def test_an_undo_applied_again_while_its_version_serves_has_succeeded() -> None:
+    first = undo_after(promoted()).run_until(has_ended)
+    item = objects.rollout("undo", uid="another", candidate={"version": "v1.0.0"}, strategy=IMMEDIATE)
+    repeated = RolloutDriver(rollout_state(item, record=first.state.record, file=first.state.file))
+    repeated.step()
+    assert (repeated.phase, repeated.reason) == ("Succeeded", "AlreadyCompleted")
+
+
+# --- waking the endpoint
+
+
+def back_to_trained() -> RolloutDriver:
+    """An undo to v1.1.0, which has an endpoint, up to the lock on the agent."""
+    first = undo_after(promoted()).run_until(has_ended)
+    undo = undo_after(first, "v1.1.0", "again")
+    undo.facts["endpoint"] = sleeping("scaledToZero")
+    return undo.run_until(lambda state: state.rollout.status.started_at is not None)
+
+
+def sleeping(state: str) -> Endpoint:
+    return Endpoint(name="mo", state=state, url="https://canary.example/v1", repo="", revision="")
+
+
+def test_an_endpoint_that_is_scaled_to_zero_is_woken_by_a_request() -> None:
+    undo = back_to_trained()
+    asked: list[str] = []
+    for _ in range(3):
+        plan = undo.plan()
+        asked.append(str(undo.state.answers))
+        assert plan.steps == ()
+        undo.step()
+        undo.pass_time(5)
+    assert asked == ["True"] * 3
+    undo.facts["endpoint"] = sleeping("running")
+    assert undo.run_until(has_ended).phase == "Succeeded"
+
+
+def agent_with_endpoint(undo: RolloutDriver, state: str) -> AgentModelDriver:
+    driver = agent_driver_at(undo)
+    names = [entry.name for entry in driver.record.endpoints]
+    listed = tuple(replace(sleeping(state), name=name) for name in names)
+    driver.state = replace(driver.state, endpoints=listed)
+    return driver
+
+
+def test_a_paused_endpoint_of_an_undo_is_resumed() -> None:
+    undo = back_to_trained()
+    assert undo.state.record is not None
+    assert undo.state.record.active is not None
+    name = undo.state.record.active.candidate.endpoint_name
+    assert decide_agent(agent_with_endpoint(undo, "paused").state).steps == (ResumeEndpoint(name=name),)
+
+
+@pytest.mark.parametrize("state", ["running", "initializing", "scaledToZero", "failed"])
+def test_an_endpoint_that_is_not_paused_is_not_resumed(state: str) -> None:
+    plan = decide_agent(agent_with_endpoint(back_to_trained(), state).state)
+    assert not [step for step in plan.steps if isinstance(step, ResumeEndpoint)]
+
+
+def test_a_wait_for_an_endpoint_that_does_not_wake_is_bounded_by_the_deadline() -> None:
+    undo = back_to_trained()
+    undo.facts["endpoint"] = sleeping("paused")
+    undo.pass_time(172_801)
+    assert undo.run_until(has_ended).reason == "DeadlineExceeded"
