@@ -55,12 +55,14 @@ def tail(api: HfApi, *, namespace: str, job_id: str, lines: int) -> tuple[str, .
 
 
 def _read_events(response: httpx2.Response, found: deque[str]) -> None:
-    date = response.headers.get("date")
-    replay_ends = parsedate_to_datetime(date) + timedelta(seconds=1) if date else None
+    replay_ends = _replay_end(response.headers.get("date"))
     give_up = time.monotonic() + MAX_SECONDS
     for line in response.iter_lines():
         if line.startswith("data: {"):
-            event = json.loads(line[len("data: ") :])
+            try:
+                event = json.loads(line[len("data: ") :])
+            except ValueError:
+                continue  # The stream ended inside this line, or the line is damaged: the other lines count.
             if replay_ends and _is_later(event.get("timestamp"), replay_ends):
                 return
             text = str(event.get("data", ""))
@@ -72,8 +74,17 @@ def _read_events(response: httpx2.Response, found: deque[str]) -> None:
             return
 
 
-def _is_later(timestamp: str | None, moment: datetime) -> bool:
-    if not timestamp:
+def _replay_end(date: str | None) -> datetime | None:
+    """A second after the response's date; None where the date is absent or cannot be read."""
+    try:
+        return parsedate_to_datetime(date) + timedelta(seconds=1) if date else None
+    except (ValueError, TypeError, IndexError):
+        return None
+
+
+def _is_later(timestamp: object, moment: datetime) -> bool:
+    try:
+        at = datetime.fromisoformat(str(timestamp))
+    except ValueError:
         return False
-    at = datetime.fromisoformat(timestamp)
     return at.tzinfo is not None and at > moment
