@@ -245,6 +245,23 @@ def test_candidate_that_answers_no_call_is_refused_where_the_baseline_succeeds_o
     assert "does not answer" in result["message"]
 
 
+@pytest.mark.parametrize(
+    ("status", "reason"), [(400, "ModelRefused"), (402, "CreditsExhausted")], ids=["400", "402 in the middle"]
+)
+def test_baseline_that_refuses_is_final_in_the_services_words(
+    sandbox: SandboxInfo, program_input: ProgramInput, tmp_path: Path, status: int, reason: str
+) -> None:
+    endpoint = program_input["arms"]["baseline"]["base_url"].split("/e/")[1].split("/")[0]
+    body = json.dumps({"error": {"message": "max_tokens is too large"}})
+    rate = 1.0 if status == 400 else 0.2
+    sandbox.fault(
+        "models", "status", status=status, body=body, path_regex=f"/e/{endpoint}/", times=None, rate=rate
+    )
+    result = run_program(sandbox, MODULE, tmp_path / "p", program_input)
+    assert (result["reason"], result["transient"]) == (reason, False), result
+    assert "max_tokens is too large" in result["message"]
+
+
 def test_failing_baseline_is_transient_and_only_its_calls_are_repeated(
     sandbox: SandboxInfo, program_input: ProgramInput, tmp_path: Path
 ) -> None:

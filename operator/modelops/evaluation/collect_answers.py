@@ -16,6 +16,8 @@ from modelops.evaluation.request import ARMS, ArmName, Request
 Call = tuple[ArmName, Question, int]
 """Arm, question and repetition."""
 PROGRESS_SECONDS = 0.5
+NO_CREDITS = 402
+"""HTTP status of a service whose account must be paid first."""
 
 
 async def collect_answers(
@@ -27,7 +29,8 @@ async def collect_answers(
 ) -> None:
     """Make every call that the journal has no answer to; `progress` gets the numbers of answers and of all calls.
 
-    Raises ProgramFailure where a model that has answered no call gives a refusal that every further call would get.
+    Raises ProgramFailure where a model that has answered no call gives a refusal that every further call would get, and
+    where the account of a model has no credits left.
     """
     calls = list(_plan(questions, repetitions=request.repetitions))
     missing = iter([call for call in calls if (call[0], call[1].example, call[2]) not in journal.answers])
@@ -39,7 +42,9 @@ async def collect_answers(
         for arm, question, repetition in missing:
             reply = await clients[arm].ask(question.messages)
             refusal = clients[arm].permanent_refusal(reply)
-            if refusal and not any(a.arm == arm and a.error is None for a in journal.answers.values()):
+            answered = any(a.arm == arm and a.error is None for a in journal.answers.values())
+            # An account that has run out of credits stays so, also in the middle of an evaluation.
+            if refusal and (not answered or reply.status == NO_CREDITS):
                 raise refusal
             journal.add(_answer(reply, arm=arm, example=question.example, repetition=repetition))
             if time.monotonic() - reported_at > PROGRESS_SECONDS:

@@ -11,6 +11,7 @@ from modelops.domain.gates.verdict import Verdict
 from modelops.evaluation.collect_answers import collect_answers
 from modelops.evaluation.experiments import record_experiments
 from modelops.evaluation.journal import Answer, AnswerJournal
+from modelops.evaluation.model_client import is_final
 from modelops.evaluation.outcome import Outcome, compare_arms, score_answers
 from modelops.evaluation.questions import Question, read_questions
 from modelops.evaluation.request import ARMS, Request
@@ -55,7 +56,7 @@ def evaluate(work: WorkDir) -> dict[str, Any]:
 
 
 def _collect_answers(work: WorkDir, request: Request, questions: Sequence[Question]) -> list[Answer]:
-    """All answers, in the order of the questions. Raises ProgramFailure BaselineUnavailable."""
+    """All answers, in the order of the questions. Raises ProgramFailure BaselineUnavailable, ModelRefused."""
     calls = len(questions) * request.repetitions
     with AnswerJournal(work.folder / "answers.jsonl") as journal:
         asyncio.run(
@@ -69,6 +70,13 @@ def _collect_answers(work: WorkDir, request: Request, questions: Sequence[Questi
         failed = [a for a in journal.answers.values() if a.arm == "baseline" and a.error is not None]
         if len(failed) > MOST_BASELINE_ERRORS * calls:
             arm = request.arms.baseline
+            if all(is_final(answer.status) for answer in failed):
+                raise ProgramFailure(
+                    "ModelRefused",
+                    f"the baseline {arm.version} ({arm.model} at {arm.base_url}) refused "
+                    f"{counted(len(failed), 'call', of=calls)}, the first with {failed[0].error}; a comparison with it "
+                    "would prove nothing. Correct what the service names",
+                )
             # The next start repeats only these calls; the answers of the candidate are kept.
             journal.drop(lambda answer: answer.arm == "baseline" and answer.error is not None)
             raise ProgramFailure(

@@ -35,6 +35,8 @@ class Answer:
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     cost_usd: str | None = None
+    status: int | None = None
+    """The HTTP status of a call that the service refused."""
 
     @property
     def key(self) -> Key:

@@ -6,12 +6,16 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, cast
 
+from modelops.adapters.huggingface.errors import error_text, without_secrets
 from modelops.api.v1alpha1.agentmodel import PromptContract
 from modelops.domain.chat_messages import Message
+from modelops.domain.retry_after import retry_after_seconds
 from modelops.evaluation.request import Arm, ArmName
 from modelops.workdir import ProgramFailure
 
@@ -34,6 +38,9 @@ _PERMANENT = {
     ),
 }
 """HTTP statuses that every further call would get: reason, and remedy."""
+_MAY_PASS = (408, 409, 425, 429)
+"""HTTP statuses from 400 to 499 after which the same request may succeed later."""
+MOST_TOKENS, MOST_USD, MOST_WORDS = 10**9, 10**6, 300
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,15 +72,25 @@ def read_api_key(name: ArmName, arm: Arm) -> str:
     return key
 
 
-def permanent_refusal(name: ArmName, arm: Arm, status: int) -> ProgramFailure | None:
-    """The failure of the evaluation where every further call to this arm would get the same HTTP status; else None."""
+def permanent_refusal(name: ArmName, arm: Arm, status: int, *, words: str = "") -> ProgramFailure | None:
+    """The failure of the evaluation where every further call to this arm would get the same HTTP status; else None.
+
+    `words`: what the service said.
+    """
     if status not in _PERMANENT:
         return None
     reason, remedy = _PERMANENT[status]
+    said = f" ({words})" if words else ""
     return ProgramFailure(
         reason,
-        f"the {name} {arm.version} ({arm.model} at {arm.base_url}) answered {status}: {remedy.format(key=arm.key)}",
+        f"the {name} {arm.version} ({arm.model} at {arm.base_url}) answered {status}{said}: "
+        f"{remedy.format(key=arm.key)}",
     )
+
+
+def is_final(status: int | None) -> bool:
+    """Whether the same request would get this HTTP status again: a refusal, not an outage."""
+    return status is not None and 400 <= status < 500 and status not in _MAY_PASS
 
 
 class ModelClient:
@@ -100,7 +117,10 @@ class ModelClient:
 
     def permanent_refusal(self, reply: Reply) -> ProgramFailure | None:
         """The failure of the evaluation where every further call would fail like this one; else None."""
-        return None if reply.status is None else permanent_refusal(self._name, self._arm, reply.status)
+        if reply.status is None:
+            return None
+        words = (reply.error or "").partition(": ")[2]
+        return permanent_refusal(self._name, self._arm, reply.status, words=words)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -120,33 +140,93 @@ class ModelClient:
             )
         except openai.APIStatusError as error:
             return reply(
-                error=f"HTTP {error.status_code}",
+                error=": ".join(
+                    filter(
+                        None, [f"HTTP {error.status_code}", _words_of(error.response, self._client.api_key)]
+                    )
+                ),
                 status=error.status_code,
-                retry_after=_retry_after_seconds(error.response.headers.get("retry-after")),
+                retry_after=retry_after_seconds(
+                    error.response.headers.get("retry-after"), now=datetime.now(UTC)
+                ),
             )
         except openai.APITimeoutError:
             return reply(error=f"no answer within {ANSWER_SECONDS:.0f} s")
-        except (openai.APIError, ValueError) as error:
+        except (openai.APIError, ValueError, TypeError, LookupError, AttributeError) as error:
             return reply(error=type(error).__name__)
         return _reply_from(completion, reply)
 
 
 def _reply_from(completion: Any, reply: Any) -> Reply:
-    """A completion as a reply. A completion without content, or with finish reason "error", is a failed call."""
-    choice = completion.choices[0] if getattr(completion, "choices", None) else None
-    usage = getattr(completion, "usage", None)
-    cost = getattr(usage, "cost", None)
+    """A completion as a reply. A completion without text, or with finish reason "error", is a failed call.
+
+    The SDK checks no type of an answer, so every value is checked here.
+    """
+    choices = getattr(completion, "choices", None)
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    usage, finish, model = (
+        getattr(completion, "usage", None),
+        getattr(choice, "finish_reason", None),
+        getattr(completion, "model", None),
+    )
     fields = {
-        "model": getattr(completion, "model", None),
-        "prompt_tokens": getattr(usage, "prompt_tokens", None),
-        "completion_tokens": getattr(usage, "completion_tokens", None),
-        "cost_usd": None if cost is None else str(cost),
+        "model": model if isinstance(model, str) else None,
+        "prompt_tokens": _count(getattr(usage, "prompt_tokens", None)),
+        "completion_tokens": _count(getattr(usage, "completion_tokens", None)),
+        "cost_usd": _amount(getattr(usage, "cost", None)),
     }
-    if choice is None or choice.finish_reason == "error" or choice.message.content is None:
-        finished: Reply = reply(error="an answer without content", **fields)
-    else:
-        finished = reply(text=choice.message.content, finish=choice.finish_reason, **fields)
+    text = text_of(getattr(getattr(choice, "message", None), "content", None))
+    if text is None or finish == "error":
+        failed: Reply = reply(error="an answer without content", **fields)
+        return failed
+    finished: Reply = reply(text=text, finish=finish if isinstance(finish, str) else None, **fields)
     return finished
+
+
+def text_of(content: Any) -> str | None:
+    """The text of a message's content, which is a text or a list of parts; None where there is no text.
+
+    Half of a surrogate pair, which JSON allows and UTF-8 does not, becomes a question mark.
+    """
+    if isinstance(content, str):
+        return content.encode(errors="replace").decode()
+    if not isinstance(content, list):
+        return None
+    parts = [part if isinstance(part, str) else _part_text(part) for part in content]
+    texts = [text for text in parts if isinstance(text, str)]
+    return "".join(texts).encode(errors="replace").decode() if texts else None
+
+
+def _part_text(part: Any) -> Any:
+    return part.get("text") if isinstance(part, Mapping) else getattr(part, "text", None)
+
+
+def _count(value: Any) -> int | None:
+    """A number of tokens; None where it is none."""
+    try:
+        count = int(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return count if 0 <= count <= MOST_TOKENS else None
+
+
+def _amount(value: Any) -> str | None:
+    """An amount of money as a decimal number; None where it is none."""
+    try:
+        amount = Decimal(str(value))
+    except ArithmeticError:
+        return None
+    return str(amount) if amount.is_finite() and 0 <= amount <= MOST_USD else None
+
+
+def _words_of(response: Any, key: str) -> str:
+    """What the service says in the body of an error, at most `MOST_WORDS` characters, without the API key."""
+    try:
+        body = response.text
+    except Exception:  # noqa: BLE001 - the words only explain a failure that is known already
+        return ""
+    words = " ".join(error_text(body).split())
+    return without_secrets(words, key)[:MOST_WORDS]
 
 
 def _client(arm: Arm) -> AsyncOpenAI:
@@ -170,10 +250,3 @@ def _parameters(arm: Arm, prompt: PromptContract) -> dict[str, Any]:
         if sampling.seed is not None:
             parameters["seed"] = sampling.seed
     return parameters
-
-
-def _retry_after_seconds(header: str | None) -> float | None:
-    try:
-        return max(0.0, float(header)) if header else None
-    except ValueError:
-        return None

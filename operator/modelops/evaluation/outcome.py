@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from statistics import fmean
 
-from modelops.api.v1alpha1.rollout import Goal, ScorerType
+from modelops.api.v1alpha1.rollout import ScorerType
 from modelops.domain import prompt as prompts
 from modelops.domain.answer_json import UnreadableJsonError, read_json
 from modelops.domain.gates import cost, paired_mean, tango
@@ -53,8 +52,7 @@ class Outcome:
     """The comparison over `n` examples. `difference` is candidate minus baseline, from -1 to 1.
 
     `pairs` is None where examples were asked repeatedly. Latencies are None where no example has answers of both arms.
-    `insensitive`: the baseline succeeds so rarely that a candidate without any success would pass as well, so only a
-    candidate that is better passes.
+    A candidate without any success never passes, however wide the margin is.
     """
 
     n: int
@@ -63,7 +61,6 @@ class Outcome:
     interval: Interval
     verdict: Verdict
     pairs: Pairs | None
-    insensitive: bool
     latency_p50: Ratio | None
     latency_p95: Ratio | None
 
@@ -129,12 +126,8 @@ def compare_arms(
         interval = tango.interval(pairs, alpha=alpha)
     else:
         interval = paired_mean.interval(differences, alpha=alpha)
-    successes = math.ceil(sum(success["baseline"]))
-    insensitive = request.goal is Goal.NON_INFERIOR and tango.failing_everything_passes(
-        successes, len(examples), margin=margin, alpha=alpha
-    )
     verdict = evaluate(interval, goal=request.goal, margin=margin)
-    if verdict is Verdict.PASS and insensitive and interval.low <= 0:
+    if verdict is Verdict.PASS and not any(success["candidate"]):
         verdict = Verdict.INCONCLUSIVE
     return Outcome(
         n=len(examples),
@@ -143,7 +136,6 @@ def compare_arms(
         interval=interval,
         verdict=verdict,
         pairs=pairs,
-        insensitive=insensitive,
         latency_p50=_latency(request, answers, quantile=0.5),
         latency_p95=_latency(request, answers, quantile=0.95),
     )

@@ -72,8 +72,10 @@ def _blindness(request: Request, outcome: Outcome) -> str:
         return ""
     if not any(outcome.arms[arm].success for arm in ARMS):
         found = "Neither model succeeds on any example, so the examples cannot tell a working model from a broken one"
-    elif outcome.insensitive:
-        found = "The baseline succeeds so rarely that a model that fails every example would pass as well"
+    elif not outcome.arms["candidate"].success:
+        found = (
+            "The candidate succeeds on no example, and the baseline so rarely that this is within the margin"
+        )
     else:
         return ""
     threshold = f"{request.scorer.threshold.normalize():f}"

@@ -25,3 +25,19 @@ def test_the_text_of_an_error_is_found_in_the_answer(body: str, expected: str) -
 def test_tokens_are_removed() -> None:
     text = without_secrets("token my-own-secret and hf_abcDEF123456 are wrong", "my-own-secret", "")
     assert text == "token *** and *** are wrong"
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (
+            "<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>Reduce it.</Message></Error>",
+            "SlowDown: Reduce it.",
+        ),
+        ("<Error><Code>AccessDenied</Code></Error>", "AccessDenied"),
+        ("<html><body>502</body></html>", ""),
+        ('{"error": {"message": "too large", "type": "x"}}', "too large"),
+    ],
+)
+def test_an_error_of_the_storage_or_of_a_model_server_keeps_its_words(body: str, text: str) -> None:
+    assert error_text(body) == text

@@ -113,9 +113,20 @@ def error_text(body: str) -> str:
     try:
         answer = json.loads(body)
     except ValueError:
-        return "" if body.lstrip().startswith("<") else body.strip()[:300]
+        return storage_error(body) if body.lstrip().startswith("<") else body.strip()[:300]
     text = (answer.get("error") or answer.get("message")) if isinstance(answer, dict) else answer
+    if isinstance(text, dict):  # as OpenAI's API has it
+        text = text.get("message") or text
     return text[:300] if isinstance(text, str) else json.dumps(text)[:300] if text else ""
+
+
+def storage_error(body: str) -> str:
+    """Code and message of an error of the object storage behind the Hub, which is XML; empty for a page of HTML.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+    """
+    parts = (re.search(rf"<{name}>([^<]*)</{name}>", body[:4096]) for name in ("Code", "Message"))
+    return ": ".join(part[1].strip() for part in parts if part)[:300]
 
 
 def without_secrets(text: str, *secrets: str) -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
@@ -29,6 +30,7 @@ from modelops.adapters.huggingface.errors import (
     RequestNotSent,
     RetryableStatus,
 )
+from modelops.domain.retry_after import retry_after_seconds
 
 TIMEOUT = httpx2.Timeout(connect=5.0, pool=5.0, write=10.0, read=20.0)
 """Together below the settle period, so that a submission has ended before the engine lists jobs by its label."""
@@ -115,8 +117,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     limit = parse_ratelimit_headers(headers)
     if limit is not None and limit.remaining == 0:
         return float(limit.reset_in_seconds)
-    seconds = headers.get("retry-after", "").strip()
-    return float(seconds) if seconds.isdigit() else None
+    return retry_after_seconds(headers.get("retry-after"), now=datetime.now(UTC))
 
 
 @contextmanager

@@ -114,6 +114,6 @@ def _time(parse: Callable[[str], datetime], text: object) -> datetime | None:
     """The time, if it has this form and a time zone."""
     try:
         at = parse(text) if isinstance(text, str) else None
-    except ValueError:
+    except (ValueError, TypeError, IndexError):
         return None
     return at if at is not None and at.tzinfo is not None else None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Literal
 
+from modelops.domain.retry_after import retry_after_seconds
 from modelops.ports import Conflict, Json, Missing, Refused, Unavailable, Uncertain
 
 Verb = Literal["get", "list", "watch", "create", "update_status", "patch", "delete"]
@@ -70,7 +72,4 @@ def status_message(content: bytes) -> str:
 
 
 def _parse_seconds(header: str | None) -> float | None:
-    try:
-        return float(header) if header else None
-    except ValueError:
-        return None
+    return retry_after_seconds(header, now=datetime.now(UTC))

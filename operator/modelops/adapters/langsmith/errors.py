@@ -70,19 +70,76 @@ def translated_errors(*, doing: str, url: str) -> Iterator[None]:
 
     try:
         yield
+    except LangSmithError:
+        raise
     except (SdkError, requests.RequestException) as error:
-        raise _error_of_status(_status_of(error), doing=doing, url=url) from None
+        status = _status_of(error)
+        if status is None and not _is_silence(error):
+            raise _unreadable(error, doing=doing, url=url) from None
+        raise _error_of_status(status, doing=doing, url=url) from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise _unreadable(error, doing=doing, url=url) from None
+
+
+def _unreadable(error: Exception, *, doing: str, url: str) -> LangSmithUnavailable:
+    return LangSmithUnavailable(
+        f"LangSmith at {url} sent an answer that the SDK cannot use while {doing} ({type(error).__name__}). The call "
+        "is tried again."
+    )
+
+
+def _is_silence(error: BaseException) -> bool:
+    """Whether no answer arrived: no connection, a timeout, or a connection that was cut."""
+    silent = {
+        "LangSmithConnectionError",
+        "LangSmithRequestTimeout",
+        "RequestException",
+        "HTTPError",
+        "OSError",
+    }
+    current: BaseException | None = error
+    while current is not None:
+        if _class_names(current) & silent:
+            return True
+        current = current.__cause__ or current.__context__
+    return False
 
 
 def _status_of(error: BaseException) -> int | None:
-    """The HTTP status behind an SDK error; the SDK keeps it only in the chain of causes."""
+    """The HTTP status behind an SDK error: in the chain of causes, or what the error's class stands for.
+
+    The SDK raises its classes without any answer as well: `LangSmithNotFoundError` for a project of which its list of
+    projects has none.
+    """
     current: BaseException | None = error
     while current is not None:
         status = getattr(getattr(current, "response", None), "status_code", None)
         if isinstance(status, int):
             return status
         current = current.__cause__ or current.__context__
-    return None
+    for inner in getattr(error, "exceptions", ()):
+        status = _status_of(inner)
+        if status is not None:
+            return status
+    return next((status for name, status in _STATUS_OF_CLASS.items() if name in _class_names(error)), None)
+
+
+def _class_names(error: BaseException) -> set[str]:
+    return {one.__name__ for one in type(error).__mro__}
+
+
+_STATUS_OF_CLASS = {
+    "LangSmithNotFoundError": 404,
+    "LangSmithAuthError": 401,
+    "LangSmithRateLimitError": 429,
+    "LangSmithConflictError": 409,
+    "LangSmithUserError": 400,
+    "LangSmithAPIError": 500,
+}
+"""The HTTP status that each class of the SDK's errors stands for (langsmith/utils.py).
+
+`LangSmithConnectionError` and `LangSmithRequestTimeout` stand for no answer.
+"""
 
 
 def _error_of_status(status: int | None, *, doing: str, url: str) -> LangSmithError:
@@ -98,7 +155,8 @@ def _error_of_status(status: int | None, *, doing: str, url: str) -> LangSmithEr
         )
     if status == 404:
         return NotFound(
-            f"LangSmith at {url} answered 404 while {doing}. Check the endpoint and the workspace."
+            f"LangSmith at {url} knows no such object (404) while {doing}. Check the name, the endpoint and the "
+            "workspace."
         )
     if status == 409:
         return Conflict(

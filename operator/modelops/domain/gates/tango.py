@@ -64,14 +64,6 @@ def score(pairs: Pairs, difference: float) -> float:
     return numerator / math.sqrt(variance)
 
 
-def failing_everything_passes(successes: int, n: int, *, margin: float, alpha: float) -> bool:
-    """Whether a candidate that fails all `n` examples would be shown to be not worse by more than `margin`.
-
-    `successes` are those of the baseline. Then the examples cannot tell a working model from a broken one.
-    """
-    return interval(Pairs(n=n, gained=0, lost=successes), alpha=alpha).low > -margin
-
-
 def mcnemar_p(pairs: Pairs) -> float:
     """McNemar's exact two-sided p-value: the probability of a split at least this uneven if both models are equal."""
     discordant = pairs.gained + pairs.lost

@@ -1,0 +1,213 @@
+"""Answers of services that differ from the documentation, read by the real SDK: each is one answer or one failed call."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.unit.evaluation.asked import request
+
+from modelops.evaluation.model_client import ModelClient, Reply, is_final
+from modelops.evaluation.request import Arm
+
+KEY = "sk-secret-key-of-the-arm"
+
+
+@dataclass
+class Service:
+    """Answers each request with the next of `answers`: status, headers, body."""
+
+    url: str = ""
+    answers: list[tuple[int, dict[str, str], bytes]] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Service]:
+    found = Service()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            status, headers, body = found.answers.pop(0)
+            self.send_response(status)
+            for name, value in {"Content-Type": "application/json", **headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    found.url = f"http://127.0.0.1:{server.server_port}/v1"
+    threading.Thread(target=lambda: server.serve_forever(poll_interval=0.02), daemon=True).start()
+    yield found
+    server.shutdown()
+    server.server_close()
+
+
+Ask = Callable[..., Reply]
+
+
+@pytest.fixture
+def ask(service: Service, monkeypatch: pytest.MonkeyPatch) -> Ask:
+    monkeypatch.setenv("KEY", KEY)
+    return lambda *answers: ask_with(service, *answers)
+
+
+def ask_with(service: Service, *answers: tuple[int, dict[str, str], bytes]) -> Reply:
+    """One question; the service gives these answers."""
+
+    async def call() -> Reply:
+        arm = Arm(model="m", base_url=service.url, api_key_env="KEY", version="v1.0.0")
+        client = ModelClient("baseline", arm, prompt=request().prompt)
+        try:
+            return await client.ask([{"role": "user", "content": "x"}])
+        finally:
+            await client.close()
+
+    service.answers = list(answers)
+    return asyncio.run(call())
+
+
+def ok(message: Any, *, finish: Any = "stop", **more: Any) -> tuple[int, dict[str, str], bytes]:
+    body = {
+        "id": "1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "m",
+        "choices": [{"index": 0, "message": message, "finish_reason": finish}],
+        **more,
+    }
+    return 200, {}, json.dumps(body).encode()
+
+
+def said(content: Any, **more: Any) -> tuple[int, dict[str, str], bytes]:
+    return ok({"role": "assistant", "content": content}, **more)
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("plain", "plain"),
+        ("", ""),
+        ("half \ud83d of a pair", "half ? of a pair"),
+        ([{"type": "text", "text": "two "}, {"type": "text", "text": "parts"}], "two parts"),
+        ([{"type": "thinking", "thinking": []}, {"type": "text", "text": "answer"}], "answer"),
+        (["a", "b"], "ab"),
+        ([], None),
+        ([{"type": "image_url"}], None),
+        (None, None),
+        (7, None),
+        ({"text": "x"}, None),
+    ],
+)
+def test_content_as_text_or_as_parts_is_read(ask: Ask, content: Any, text: str | None) -> None:
+    reply = ask(said(content))
+    assert (reply.text, reply.error) == (text, None if text is not None else "an answer without content")
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [None, {}, [], "many", {"prompt_tokens": "12"}, {"prompt_tokens": None, "completion_tokens": 1.0},
+     {"prompt_tokens": -1}, {"prompt_tokens": [1]}, {"cost": "a lot"}, {"cost": {}}, {"cost": -1}, {"cost": True}],
+)  # fmt: skip
+def test_usage_of_any_kind_spoils_no_answer(ask: Ask, usage: Any) -> None:
+    reply = ask(said("good", usage=usage))
+    assert (reply.text, reply.error) == ("good", None)
+    assert reply.prompt_tokens is None or reply.prompt_tokens >= 0
+    assert reply.cost_usd is None or Decimal(reply.cost_usd) >= 0
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["choices", "message", "content", "usage", "finish_reason", "text", "cost", "model"]
+            ),
+            inner,
+            max_size=3,
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    value=json_values,
+    where=st.sampled_from(["body", "choices", "choice", "message", "content", "usage", "finish"]),
+)
+def test_any_json_is_a_text_or_a_failed_call(service: Service, value: Any, where: str) -> None:
+    answers = {
+        "body": (200, {}, json.dumps(value).encode()),
+        "choices": (200, {}, json.dumps({"choices": value}).encode()),
+        "choice": (200, {}, json.dumps({"choices": [value]}).encode()),
+        "message": ok(value),
+        "content": said(value),
+        "usage": said("x", usage=value),
+        "finish": said("x", finish=value),
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KEY", KEY)
+        reply = ask_with(service, answers[where])
+    assert isinstance(reply.text, str) != isinstance(reply.error, str)
+    assert json.dumps([reply.text, reply.finish, reply.model, reply.cost_usd, reply.prompt_tokens])
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (
+            b'{"error": {"message": "max_tokens is too large: 9000", "code": 400}}',
+            "max_tokens is too large: 9000",
+        ),
+        (b'{"detail": [{"msg": "x"}]}', ""),
+        (b'{"message": "no such parameter"}', "no such parameter"),
+        (b"plain words", "plain words"),
+        (b"<html>502</html>", ""),
+        (b"<Error><Code>SlowDown</Code><Message>Reduce</Message></Error>", "SlowDown: Reduce"),
+        (f'{{"error": "bad key {KEY}"}}'.encode(), "bad key ***"),
+        (b"\xff\xfe", "\ufffd\ufffd"),
+        (b"", ""),
+    ],
+)
+def test_a_refusal_keeps_the_services_words_without_the_key(ask: Ask, body: bytes, words: str) -> None:
+    reply = ask((400, {}, body))
+    assert reply.status == 400
+    assert reply.error == (f"HTTP 400: {words}" if words else "HTTP 400")
+
+
+def test_a_retry_after_that_is_a_date_or_nonsense_is_no_failure(ask: Ask) -> None:
+    past = {"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}
+    nonsense = {"Retry-After": "nan"}
+    reply = ask((429, past, b""), (503, nonsense, b""), said("good"))
+    assert (reply.text, reply.attempts) == ("good", 3)
+
+
+@pytest.mark.parametrize(
+    ("status", "final"),
+    [
+        (400, True),
+        (402, True),
+        (404, True),
+        (413, True),
+        (408, False),
+        (429, False),
+        (500, False),
+        (None, False),
+    ],
+)
+def test_a_refusal_is_final_and_an_outage_is_not(status: int | None, final: bool) -> None:
+    assert is_final(status) is final
