@@ -55,7 +55,7 @@ COLUMNS = [
     (
         "agentmodel-docs",
         {"stable": {"version": "v1.1.0", "model": "m", "endpoint": "huggingface"}},
-        "NAME AGENT STABLE CANARY SPENT BUDGET READY AGE",
+        "NAME AGENT STABLE CANDIDATE SPENT BUDGET READY REASON AGE",
         "docs docs v1.1.0 100",
     ),
     (

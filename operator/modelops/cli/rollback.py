@@ -77,7 +77,9 @@ def run(arguments: argparse.Namespace) -> int:
             message = remove_routing(core, *place)
             problem = why_not_on_stable(core, *place, arguments.agent_model)
             if problem:
-                raise RollbackError(f"{place[3]} has no canary any more, but it is not on stable: {problem}")
+                raise RollbackError(
+                    f"no session of {place[3]} goes to a canary, but it is not on stable: {problem}"
+                )
             print(message)
         else:
             print(go_back(client.CustomObjectsApi(), client.CoreV1Api(), arguments))

@@ -52,8 +52,8 @@ _PHASE = Column("Phase", ".status.phase", description="Phase of the object, for 
 _REASON = Column("Reason", ".status.reason", description="Reason for the phase, as one word.")
 
 
-def _condition(name: str) -> str:
-    return f'.status.conditions[?(@.type=="{name}")].status'
+def _condition(name: str, part: str = "status") -> str:
+    return f'.status.conditions[?(@.type=="{name}")].{part}'
 
 
 KINDS = (
@@ -63,13 +63,18 @@ KINDS = (
         columns=(
             Column("Agent", ".spec.agent", description="Name of the agent in agents.yaml."),
             Column("Stable", ".status.stable.version", description="Version that serves the agent."),
-            Column("Canary", ".status.canary.version", description="Candidate of the active rollout."),
+            Column("Candidate", ".status.canary.version", description="Candidate of the active rollout."),
             Column("Spent", ".status.spend.settledUSD", description="US dollars booked this month."),
             Column("Budget", ".spec.budget.monthlyUSD", description="Budget in US dollars per month."),
             Column(
                 "Ready",
                 _condition("Ready"),
-                description="Whether the agents' file, the record and the endpoints agree.",
+                description="Whether agents are served by what the column Stable says.",
+            ),
+            Column(
+                "Reason",
+                _condition("Ready", "reason"),
+                description="Reason of the condition Ready, as one word.",
             ),
             Column("Model", ".status.stable.model", description="Model that serves the agent.", wide=True),
             Column(

@@ -63,12 +63,12 @@ def summarise(
 
 def commands_to_explore(environment: DemoEnvironment) -> tuple[str, ...]:
     """Return shell commands to explore a demo that is still running."""
-    name = "rollouts.modelops.code-chef.dev"
+    agent_model = "agentmodels.modelops.code-chef.dev docs"  # it exists whichever acts were run
     return (
         f"export KUBECONFIG={environment.kubectl.kubeconfig}",
         f"export PATH={Path(sys.executable).parent}:{Path(environment.kubectl.program).parent}:$PATH",
         f"kubectl -n {NAMESPACE} get modelops",
-        f"kubectl -n {NAMESPACE} describe {name} docs-more",
+        f"kubectl -n {NAMESPACE} describe {agent_model}",
         f"kubectl -n {NAMESPACE} get events --sort-by=.lastTimestamp",
         f"kubectl -n {NAMESPACE} get configmap agents docs-modelops-record -o yaml",
         f"tail -f {environment.folder.operator}/operator.log   # and {environment.folder.agents}/*.json",

@@ -102,7 +102,7 @@ class ClusterReader:
     ) -> dict[str, KindT]:
         """The readable objects that name the AgentModel. Reading thousands for the first time takes seconds."""
         found: dict[str, KindT] = {}
-        for number, item in enumerate(self.cache.list(resource, namespace=namespace)):
+        for number, item in enumerate(self.cache.list(resource, namespace=namespace), start=1):
             if number % READ_AT_ONCE == 0:
                 await asyncio.sleep(0)
             value = self.parsed(kind, item) if agent_model_of(item) == agent_model else None

@@ -48,14 +48,17 @@ def train(job: jobs.Job) -> None:
         skip=recipe.steps_per_epoch
     )  # The first epoch is slower: it finds the candidates that later epochs reuse.
     ready = job.elapsed
+    recent: list[tuple[float, int]] = []
     for step, batch in enumerate(recipe.batches(seed=run.run), start=1):
         rate, start = recipe.rate(step), job.elapsed
         loss, slope = learner.step(batch, rate=rate)
+        # An epoch may end with a batch of one or two examples, whose loss alone would look like a divergence.
+        recent = [*(recent[-1:] if 2 * len(batch) < recipe.batch else ()), (loss, len(batch))]
         took = max(job.elapsed - start, 1e-9)
         pace.add(took)
         epoch = step / recipe.steps_per_epoch
         metrics = {
-            "loss": loss,
+            "loss": sum(mean * size for mean, size in recent) / sum(size for _, size in recent),
             "grad_norm": slope,
             "learning_rate": recipe.learning_rate * rate,
             "num_tokens": round(per_pass * epoch),

@@ -120,6 +120,9 @@ def deletion_message(state: State) -> str:
     names = ", ".join(entry.name for entry in record.endpoints) if record else ""
     if not names:
         return "the AgentModel is being deleted"
+    if isinstance(state.endpoints, Outage) or (state.secret_problem and not state.can_clean_up):
+        cause = state.endpoints.message if isinstance(state.endpoints, Outage) else state.secret_problem
+        return f"the AgentModel is being deleted, and its endpoints {names} cannot be stopped now: {cause}"
     return (
         f"the AgentModel is being deleted: endpoints {names} are stopped as soon as the agents' file names other "
         "models and no agent reports theirs as in use. After an hour the AgentModel is removed in any case, and they "

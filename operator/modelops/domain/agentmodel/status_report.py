@@ -31,13 +31,20 @@ def report_status(state: State, requeue_after: float | None) -> AgentModelPlan:
 
 
 def announce_changed_conditions(old: AgentModelStatus, new: AgentModelStatus) -> Iterator[Announce]:
-    """An Event for each condition that changed. A new AgentModel has one for Ready and for each problem."""
+    """An Event for each condition that changed. A new AgentModel has one for Ready and for each problem.
+
+    Ready often has the reason and the message of another condition; they are said once.
+    """
+    said = set()
     before = {condition.type: condition.status for condition in old.conditions}
     for condition in new.conditions:
         good = (condition.status is ConditionStatus.TRUE) == (condition.type in GOOD_WHEN_TRUE)
         expected = ConditionStatus(condition.status) if good and condition.type != "Ready" else None
         if before.get(condition.type, expected) is not condition.status:
             message = condition.message or AgentModelReason.named(condition.reason).doc
+            if (condition.reason, message) in said:
+                continue
+            said.add((condition.reason, message))
             yield Announce(reason=condition.reason, message=message, warning=not good)
 
 
