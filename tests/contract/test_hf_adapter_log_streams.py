@@ -1,20 +1,22 @@
 """Log streams that replay, fall silent on an open connection, or send only keep-alives."""
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Hashable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from tests.patience import deadline_after
+from tests.patience import deadline_after, patient
 
-from modelops.adapters.huggingface import HuggingFaceConnection, HuggingFaceJobs
+from modelops.adapters.huggingface import HuggingFaceConnection, HuggingFaceHub, HuggingFaceJobs, files
 from modelops.adapters.huggingface.log_tail import MAX_SECONDS
 from modelops.engine import poller as polling
 from modelops.engine.clock import SystemClock
 from modelops.engine.poller import SharedJobPoller
 from modelops.engine.watched_job import JobObservation, WatchedJob
-from modelops.ports import Job, JobRequest
+from modelops.ports import Job, JobRequest, Unavailable
 from modelops.sandbox.client import SandboxInfo
 from modelops.sandbox.tokens import USER
 
@@ -200,3 +202,86 @@ async def test_logs_are_read_in_turns_and_not_all_in_one_poll(
     assert moments[0][:2] == moments[1][:2]
     lists = sandbox.requests(service="hub", path_regex=rf"^/api/jobs/{USER}\?")
     assert len(lists) == 3
+
+
+class Endless(BaseHTTPRequestHandler):
+    """Sends one event, and then bytes of a line that never ends, so that neither a line nor a silence comes."""
+
+    stop = threading.Event()
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.end_headers()
+        try:
+            self.wfile.write(b'data: {"data": "the first line"}\n\ndata: {"data": "')
+            while not self.stop.wait(0.05):
+                self.wfile.write(b"x" * 1000)
+        except OSError:
+            return
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+async def test_a_line_that_never_ends_does_not_block_the_reader() -> None:
+    Endless.stop.clear()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Endless)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    url = f"http://127.0.0.1:{server.server_port}"
+    connection = HuggingFaceConnection(hub_url=url, endpoints_url=url)
+    try:
+        began = time.monotonic()
+        assert await HuggingFaceJobs(connection).tail("t", "org", "0" * 24, 10) == ("the first line",)
+        assert time.monotonic() - began < patient(MAX_SECONDS + 1)
+    finally:
+        Endless.stop.set()
+        connection.close()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+async def test_a_log_that_ends_inside_an_event_gives_the_lines_before() -> None:
+    class Cut(Endless):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/event-stream")
+            self.end_headers()
+            odd = b'data: {"data": "two", "timestamp": "yesterday"}\n\ndata: {"data": "thr'
+            self.wfile.write(b'data: {"data": "one", "timestamp": null}\n\n' + odd)
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Cut)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    url = f"http://127.0.0.1:{server.server_port}"
+    connection = HuggingFaceConnection(hub_url=url, endpoints_url=url)
+    try:
+        jobs = HuggingFaceJobs(connection)
+        assert await jobs.tail("t", "org", "0" * 24, 10) == ("one", "two")
+        assert await jobs.end_of_log("t", "org", "0" * 24, 10) == ("one", "two")
+    finally:
+        connection.close()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+async def test_a_file_that_never_ends_does_not_block_the_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "READ_SECONDS", 0.5)
+    Endless.stop.clear()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Endless)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    url = f"http://127.0.0.1:{server.server_port}"
+    connection = HuggingFaceConnection(hub_url=url, endpoints_url=url)
+    try:
+        with pytest.raises(Unavailable, match="not sent within"):
+            await HuggingFaceHub(connection).read_json("t", "org/m", "main", "modelops.json")
+    finally:
+        Endless.stop.set()
+        connection.close()
+        server.shutdown()
+        thread.join()
+        server.server_close()

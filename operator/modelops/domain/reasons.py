@@ -239,7 +239,7 @@ class TrainingReason(Reason):
     )
     Verifying = (
         "Verifying",
-        "The job ended successfully. The operator verifies its model on the Hub.",
+        "The job ended. The operator reads why, or verifies its model on the Hub.",
     )
     WeightsMissing = (
         "WeightsMissing",

@@ -80,10 +80,11 @@ class Repository:
         """The newest commit."""
         return self.retry(lambda: str(self._api.repo_info(self.repo, repo_type=self._repo_type).sha))
 
-    def read(self, path: str, *, revision: str) -> bytes | None:
-        """A file's content, or None where there is no such file."""
-        found = self.retry(lambda: (self.read_once(path, revision=revision),))
-        return found[0]
+    def read(self, path: str, *, revision: str, may_be_large: bool = False) -> bytes | None:
+        """A file's content, or None where there is no such file. `may_be_large`: it has time by its size."""
+        size = self.retry(lambda: self._sizes(revision)).get(path, 0) if may_be_large else 0
+        limit = self._retry_seconds + seconds_for(size)
+        return self.retry(lambda: (self.read_once(path, revision=revision),), seconds=limit)[0]
 
     def download(self, folder: str, *, revision: str, into: Path) -> Path | None:
         """The folder's files on disk, or None where there is no such folder."""

@@ -172,7 +172,7 @@ class Job:
 
     def read_dataset_file(self, path: str) -> bytes:
         """A file of the dataset at the run's revision. Raises BadData where it is missing or empty."""
-        content = self.dataset.read(path, revision=self.run.dataset_revision)
+        content = self.dataset.read(path, revision=self.run.dataset_revision, may_be_large=True)
         if not content:
             raise BadData(f"dataset {self.dataset.repo} has no rows in {path} at {self.run.dataset_revision}")
         return content

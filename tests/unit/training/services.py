@@ -154,6 +154,7 @@ class KubeClient:
 class PaidJob:
     id: str
     label: str
+    namespace: str
     created_at: float
     state: str = QUEUED
     listed: bool = False
@@ -178,13 +179,20 @@ class JobService:
         self.jobs: list[PaidJob] = []
         self.usd_micro_per_hour = 1_500_000
         self.requests: list[JobRequest] = []
+        self.nonces: list[str] = []
+        """The nonces of the reports that were asked for."""
         self.tokens: list[str] = []
         """The tokens with which jobs were submitted and cancelled."""
         self.report: JobReport | None = None
         """The report of every job."""
 
     def create(self, request: JobRequest) -> Job:
-        job = PaidJob(id=f"job{len(self.jobs) + 1}", label=request.label, created_at=self.time.seconds)
+        job = PaidJob(
+            id=f"job{len(self.jobs) + 1}",
+            label=request.label,
+            namespace=request.namespace,
+            created_at=self.time.seconds,
+        )
         self.jobs.append(job)
         self.requests.append(request)
         return self.shown(job)
@@ -207,14 +215,15 @@ class JobService:
         return answer
 
     async def list_labelled(self, token: str, namespace: str, label: str) -> tuple[Job, ...]:
-        return tuple(self.shown(job) for job in self.jobs if job.listed and job.label == label)
+        known = (job for job in self.jobs if job.listed and job.namespace == namespace)
+        return tuple(self.shown(job) for job in known if job.label == label)
 
     async def cancel(self, token: str, namespace: str, job_id: str) -> None:
         self.tokens.append(token)
 
         def land() -> None:
             for job in self.jobs:
-                if job.id == job_id and job.running:
+                if job.id == job_id and job.namespace == namespace and job.running:
                     job.state = CANCELLED
 
         await self.time.request("cancel", land)
@@ -230,7 +239,9 @@ class JobService:
         self.usd_micro_per_hour += 300_000
 
     def watch(self, watch: WatchedJob, *, known: Job | None = None) -> JobObservation:
-        found = next((self.shown(job) for job in self.jobs if job.id == watch.job_id), None)
+        self.nonces.append(watch.nonce)
+        known = (job for job in self.jobs if job.namespace == watch.namespace)
+        found = next((self.shown(job) for job in known if job.id == watch.job_id), None)
         is_final = found is not None and found.ended
         return JobObservation(
             job=found, not_found=found is None, report=self.report, report_is_final=is_final

@@ -126,6 +126,10 @@ class Reconciler(TrainingRunReconciler):
 class PaidJobSimulation:
     """The objects, services and processes, and the choices of what happens next."""
 
+    installation = INSTALLATION
+    hub_org = ORG
+    """Settings of the next process that leads."""
+
     def __init__(
         self, faults: Faults, *, decision: Decision = decide, prepared: bool = True, stepped: bool = True
     ) -> None:
@@ -177,8 +181,8 @@ class PaidJobSimulation:
             installation_token=INSTALLATIONS_TOKEN,
         )
         settings = TrainingSettings(
-            installation=INSTALLATION,
-            hub_org=ORG,
+            installation=self.installation,
+            hub_org=self.hub_org,
             defaults=DEFAULTS,
             settle_seconds=SETTLE_SECONDS,
             approval_seconds=APPROVAL_SECONDS,

@@ -179,7 +179,8 @@ def test_an_end_is_not_judged_before_its_report_was_read(stage: str) -> None:
     facts = {"job": job(stage, running_seconds=60), "attempt_claim": claimed_by(), "labelled": ()}
     plan = plan_for(WITH_JOB, **facts, report=OUTAGE)
     assert step_names(plan) == ["status"]
-    assert f"job job1 ended as {stage}; its log is read" in ready_message(plan)
+    assert written_status(plan).reason == "Verifying"
+    assert f"job job1 ended as {stage}; the end of its log is read" in ready_message(plan)
     cancelled = run(submitted_status(id="job1"), cancel=True)
     assert written_record(plan_for(cancelled, **facts, report=OUTAGE)).completed  # its cause is known
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.unit.training.objects import DEFAULTS, NOW, ORG, empty_record, prepared_status
+from tests.unit.training.objects import DEFAULTS, NAMESPACE, NOW, ORG, RUN, empty_record, prepared_status
 from tests.unit.training.retried_runs import next_intent, plan_after_end, posted_run, run_with_job
+from tests.unit.training.simulation import Faults, PaidJobSimulation
 from tests.unit.training.states import (
     KEY,
     KNOWN_FACTS,
@@ -73,3 +74,22 @@ def test_a_run_that_reserved_nothing_follows_the_settings() -> None:
 @pytest.mark.parametrize("label", ["0a1b2c3d-7f3c-1", "99999999-7f3c-1"])
 def test_the_label_names_the_installation_that_submitted_the_job(label: str) -> None:
     assert installation_of(label) == label[:8]
+
+
+async def test_an_operator_with_other_settings_follows_the_job_of_its_predecessor() -> None:
+    """MODELOPS_HUB_ORG was changed, and the operator was installed anew, while the job trained."""
+    simulation = PaidJobSimulation(Faults(takeovers=0, lost_answers=0), stepped=False)
+    await simulation.reconciler.reconcile(NAMESPACE, RUN)
+    (job,) = simulation.jobs.jobs
+    job.listed = True
+    simulation.hub_org, simulation.installation = "another-org", "99999999"
+    simulation.lead(stale=False)
+    simulation.hub.starts(job)
+    await simulation.reconciler.reconcile(NAMESPACE, RUN)
+    simulation.finish(job)
+    for _ in range(3):
+        await simulation.reconciler.reconcile(NAMESPACE, RUN)
+    simulation.check_at_rest()
+    assert simulation.status()["phase"] == "Succeeded"
+    assert len(simulation.jobs.jobs) == 1
+    assert set(simulation.jobs.nonces) == {simulation.jobs.requests[0].environment["MODELOPS_NONCE"]}

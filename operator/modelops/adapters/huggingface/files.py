@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Final
 
 from modelops.ports import Json, Refused, Unavailable
@@ -10,6 +11,8 @@ from modelops.ports import Json, Refused, Unavailable
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
+READ_SECONDS: Final = 300.0
+"""The longest time that a file may take, whatever its size: a thread of the connection waits for it."""
 MAX_JSON_BYTES: Final = 4 * 1024 * 1024
 """Size limit of a JSON file, which is read into memory."""
 
@@ -33,12 +36,17 @@ def read_file(
 
     from modelops.adapters.huggingface.http_client import open_stream
 
-    content = bytearray()
+    content, until = bytearray(), time.monotonic() + READ_SECONDS
     url = hf_hub_url(repo, path, revision=revision, repo_type=repo_type, endpoint=api.endpoint)
     try:
         with open_stream(api, url) as response:
             for chunk in response.iter_bytes():
                 content += chunk
+                if time.monotonic() > until:
+                    raise Unavailable(
+                        f"{repo}/{path} at revision {revision} was not sent within {READ_SECONDS:.0f} s; the operator "
+                        "tries again"
+                    )
                 if len(content) > max_bytes:
                     raise Refused(
                         f"{repo}/{path} at revision {revision} has more than {max_bytes} bytes, its size limit"

@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 MAX_SECONDS: Final = 5.0
 MAX_LINE_CHARACTERS: Final = 32_768
+LONGEST_LINE_CHARACTERS: Final = 1_000_000
+"""Of the stream; a longer line is left out."""
 MARKER: Final = "===== Job started"
 """Start of the service's own first line of a log. The service sends it for every `tail`; it is not counted."""
 
@@ -83,8 +85,7 @@ def tail(
 def _read_events(response: httpx2.Response, found: deque[str], patience: Patience) -> None:
     date = _time(parsedate_to_datetime, response.headers.get("date"))
     replay_ends = date + timedelta(seconds=1) if date and not patience.to_the_end else None
-    give_up = time.monotonic() + patience.total
-    for line in response.iter_lines():
+    for line in _lines(response, until=time.monotonic() + patience.total):
         event = _event(line)
         if event is not None:
             at = _time(datetime.fromisoformat, event.get("timestamp"))
@@ -95,8 +96,19 @@ def _read_events(response: httpx2.Response, found: deque[str], patience: Patienc
                 found.append(text[:MAX_LINE_CHARACTERS].rstrip("\n"))
                 if len(found) == found.maxlen and not patience.to_the_end:
                     return
-        if time.monotonic() > give_up:
+
+
+def _lines(response: httpx2.Response, *, until: float) -> Iterator[str]:
+    """The lines of the stream until this time of the monotonic clock, also where no line ever ends."""
+    rest = ""
+    for chunk in response.iter_text():
+        *lines, rest = (rest + chunk).split("\n")
+        yield from lines
+        if time.monotonic() > until:
             return
+        if len(rest) > LONGEST_LINE_CHARACTERS:
+            rest = ""  # What follows of this line is no event, and is left out.
+    yield rest
 
 
 def _event(line: str) -> dict[str, Any] | None:

@@ -39,8 +39,12 @@ def verify_or_retry(state: State) -> TrainingPlan:
         return Plan(needs=TrainingFact.REPORT)
     if isinstance(state.report, Outage) and job is not None and not state.operator_ended_attempt:
         # What the job says of its end decides whether another attempt is paid for. The poller bounds the wait.
-        return wait_for_answer(
-            state, state.report, f"job {recorded.id} ended as {job.stage}; its log is read"
+        return wait_in_phase(
+            state,
+            TrainingPhase.VERIFYING,
+            TrainingReason.Verifying,
+            f"job {recorded.id} ended as {job.stage}; the end of its log is read: {state.report.message}",
+            after=state.report.retry_after or STOPPING_POLL_SECONDS,
         )
     reason, message = classify_end(state, job, state.report if isinstance(state.report, JobReport) else None)
     if claimed_by_recorded_job and reason not in UNPUBLISHED_ENDS:
