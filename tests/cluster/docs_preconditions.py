@@ -48,7 +48,11 @@ class Preconditions:
         self._apply("agents-configmap.yaml", "agentmodel-docs.yaml")
         self._status("agentmodels", "docs", {"conditions": [_condition("Ready", "Reconciled")]})
         stable = Target(
-            version="v1.0.0", model="m", endpoint="openrouter", endpoint_url="http://x", api_key_env="K"
+            version="v1.0.0",
+            model="anthropic/claude-3.5-haiku",
+            endpoint="openrouter",
+            endpoint_url="https://openrouter.ai/api/v1",
+            api_key_env="OPENROUTER_API_KEY",
         )
         record = initial_record(
             agent="docs", config_map="agents", config_key="agents.yaml", stable=stable, now=MOMENT

@@ -153,16 +153,16 @@ def abort_rollouts(
 def _undo(objects: Any, record: Record, entry: agentsfile.AgentEntry, arguments: argparse.Namespace) -> str:
     """Create a Rollout to the version that served before; nothing is active. Returns what was done, or why nothing."""
     namespace, agent_model, stable = arguments.namespace, arguments.agent_model, record.stable
-    on_stable = f"no Rollout is active for {agent_model}: it is on stable"
-    target = arguments.to or (record.previous.version if record.previous else "")
-    if not target or target == stable.version:
-        return on_stable if not arguments.to else f"{agent_model} is on {stable.version} already"
     if not same_target(entry.stable, stable):
         named = entry.stable.model if entry.stable else "no model"
         raise RollbackError(
             f"the agents' file names {named} as the stable model of {agent_model}, and the record names {stable.model} "
             f"({stable.version}): make the file agree with the record first"
         )
+    on_stable = f"no Rollout is active for {agent_model}: it is on stable"
+    target = arguments.to or (record.previous.version if record.previous else "")
+    if not target or target == stable.version:
+        return on_stable if not arguments.to else f"{agent_model} is on {stable.version} already"
     if target not in record.served:
         known = ", ".join(sorted(record.served))
         raise RollbackError(f"{target} never served {agent_model}: use one of {known}, or a new Rollout")

@@ -19,6 +19,7 @@ STEPS: tuple[Callable[[State], AgentModelPlan | None], ...] = (
     record_steps.restore_record_from_statuses,
     orphans.end_deleted_rollout,
     orphans.remove_orphan_routing,
+    endpoints.keep_named_endpoints,
     endpoints.endpoints_are_unknown,
     endpoints.ensure_endpoints_created,
     endpoints.wake_candidates_endpoint,

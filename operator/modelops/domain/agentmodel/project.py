@@ -22,8 +22,10 @@ from modelops.domain.conditions import with_condition
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.money import dollars, micro
 from modelops.domain.reasons import AgentModelReason
+from modelops.domain.record import ActiveRollout as LockedRollout
 from modelops.domain.record import Record, Target
 from modelops.domain.rollout.state import same_target
+from modelops.domain.versions import release_version
 
 MAX_VERSIONS = 32
 
@@ -106,16 +108,10 @@ def current_conditions(state: State) -> tuple[Condition, ...]:
         if state.older
         else ("TargetConflict", False, AgentModelReason.NoConflict, "")
     )
-    stable = state.file.entry.stable if state.file else None
     if state.file is None:
         found.append(("InSync", False, AgentModelReason.ConfigNotUsable, state.file_problem))
-    elif record is not None and not same_target(stable, record.stable) and record.active is None:
-        words = (
-            f"the agents' file names {stable.model if stable else 'no model'} "
-            f"({stable.version if stable else 'no version'}) as stable, the record {record.stable.model} "
-            f"({record.stable.version}): no rollout starts until they agree"
-        )
-        found.append(("InSync", False, AgentModelReason.StableDrift, words))
+    elif drift := stable_drift(state):
+        found.append(("InSync", False, AgentModelReason.StableDrift, drift))
     else:
         found.append(("InSync", True, AgentModelReason.InSync, ""))
     if record is not None:
@@ -166,6 +162,29 @@ def current_conditions(state: State) -> tuple[Condition, ...]:
     return result
 
 
+def stable_drift(state: State) -> str:
+    """How the agents' file differs from the record in what is stable; empty where they agree, or during a promotion.
+
+    Protocol, Drift 1: then agents are served another model than STABLE says.
+    """
+    record, stable = state.record, state.file.entry.stable if state.file else None
+    if record is None or state.file is None or same_target(stable, record.stable):
+        return ""
+    if record.active is not None and same_target(stable, promoted_candidate(record.active)):
+        return ""
+    return (
+        f"the agents' file names {stable.model if stable else 'no model'} "
+        f"({stable.version if stable else 'no version'}) as stable, the record {record.stable.model} "
+        f"({record.stable.version}): no rollout starts until they agree"
+    )
+
+
+def promoted_candidate(active: LockedRollout) -> Target:
+    """The candidate as a promotion writes it into the file; the address of its endpoint is not compared."""
+    version = release_version(active.candidate.version)
+    return active.candidate.model_copy(update={"version": version, "endpoint_url": ""})
+
+
 def is_same_baseline(first: Target, now: Target) -> bool:
     return (first.model, first.endpoint, first.endpoint_url) == (now.model, now.endpoint, now.endpoint_url)
 
@@ -178,6 +197,9 @@ def first_problem(state: State) -> tuple[AgentModelReason, str] | None:
         return AgentModelReason.RecordNotReadable, state.record_problem
     if state.file is None:
         return AgentModelReason.ConfigNotUsable, state.file_problem
+    drift = stable_drift(state)
+    if drift:
+        return AgentModelReason.StableDrift, drift
     if state.mount_problem:
         return AgentModelReason.ConfigNotUsable, state.mount_problem
     if state.secret_problem:
