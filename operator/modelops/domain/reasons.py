@@ -441,6 +441,10 @@ class RolloutReason(Reason):
         "EvaluatedOnly",
         "The candidate was evaluated. No traffic moved, as spec.strategy.evaluateOnly asks.",
     )
+    CanaryExpired = (
+        "CanaryExpired",
+        "No operator renewed the canary in time, so agents went back to stable by themselves.",
+    )
     AbortTooLate = (
         "AbortTooLate",
         "The promotion was committed before the abort. To undo it, create a Rollout with candidate.version.",

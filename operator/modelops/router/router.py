@@ -74,6 +74,8 @@ class Router:
         self._process = f"{os.uname().nodename}-{os.getpid()}-{os.urandom(3).hex()}"
         self._picker: RoutePicker | None = None
         self._generation = -1
+        self._applied: RoutingTable | None = None
+        self._expired_salt = ""
         self._counters = RequestCounters()
         self._reporter: Reporter | None = None
         self._canary_check = CanaryCheck(self._report_soon, self._stopped)
@@ -175,7 +177,7 @@ class Router:
 
     def state(self) -> RouterState:
         """The current state of this router."""
-        routing, reporter, table = self._routing, self._reporter, self._routing.table
+        routing, reporter, table = self._routing, self._reporter, self._applied
         return RouterState(
             agent=self.agent,
             process=self._process,
@@ -217,6 +219,16 @@ class Router:
         self.close()
 
     def _apply_table(self, table: RoutingTable) -> None:
+        """Applies a table. A canary that has expired in this process is not taken up again under the same salt.
+
+        Its sessions went back to stable, and would move once more. The generation is confirmed with weight 0.
+        """
+        before = self._applied
+        if before is not None and before.canary_buckets and self._clock() >= before.canary_until:
+            self._expired_salt = before.salt
+        if table.salt and table.salt == self._expired_salt:
+            table = table._replace(canary=None, weight=0)
+        self._applied = table
         self._counters.start_salt(table.salt)
         self._picker = RoutePicker(table, previous=self._picker)
         self._canary_check.set_canary(table.canary)
@@ -247,7 +259,7 @@ class Router:
 
     def _possible_routes(self) -> list[Route]:
         """The routes that a request may get now."""
-        table = self._routing.table
+        table = self._applied
         if table is None:
             return []
         canary = table.canary if table.canary_buckets and self._clock() < table.canary_until else None

@@ -27,8 +27,9 @@ from modelops.api.v1alpha1.rollout import Rollout
 from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain.agentmodel.actions import CreateEndpoint, DeleteEndpoint, SettleOrphanedAttempt
 from modelops.domain.agentmodel.decide import decide
+from modelops.domain.agentmodel.readiness import stable_drift
 from modelops.domain.agentmodel.state import State
-from modelops.domain.agentsfile import with_routing
+from modelops.domain.agentsfile import StableTarget, with_routing, with_stable
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.plan import Announce, Plan, WriteFile, WriteFinalizers, WriteRecord, WriteStatus
 from modelops.domain.record import Record, Reservation, Settlement
@@ -933,3 +934,93 @@ def test_a_foreign_routing_block_without_weight_stays() -> None:
     text = with_routing(objects.FILE_TEXT, AGENT, None)
     agent_driver.state = replace(agent_driver.state, file=a_file(text, "9"))
     assert agent_driver.step().steps == ()
+
+
+# --- stopping an endpoint: the record, then the file live, then the deletion
+
+
+def driver_about_to_stop() -> AgentModelDriver:
+    """An endpoint that ran for an aborted rollout, and whose time is over."""
+    driver = RolloutDriver(rollout_state()).run_until(is_watching)
+    agent_driver = agent_driver_at(driver).run_until_idle()
+    driver.edit_spec(abort=True)
+    driver.run_until(has_ended)
+    agent_driver.state = replace(
+        agent_driver.state, record=driver.state.record, file=driver.state.file, rollouts={}
+    )
+    agent_driver.run_until_idle()
+    agent_driver.pass_time(120)
+    return agent_driver
+
+
+def test_an_endpoint_is_deleted_after_the_record_says_so_and_the_file_was_read_live() -> None:
+    agent_driver = driver_about_to_stop()
+    agent_driver.written.clear()
+    agent_driver.step()
+    assert agent_driver.written == ["record deleting"]
+    assert [e.role for e in agent_driver.record.endpoints] == ["deleting"]
+    listed = replace(agent_driver.state, endpoints=tuple(agent_driver.cloud.values()))
+    assert decide(listed).needs == "live"
+    (delete,) = decide(replace(listed, live=True)).steps
+    assert isinstance(delete, DeleteEndpoint)
+    agent_driver.run_until_idle()
+    assert (agent_driver.cloud, agent_driver.record.endpoints) == ({}, ())
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_an_endpoint_that_the_live_file_names_is_kept_or_started_anew(gone: bool) -> None:
+    agent_driver = driver_about_to_stop()
+    agent_driver.step()
+    (entry,) = agent_driver.record.endpoints
+    file = agent_driver.state.file
+    assert file is not None
+    named = with_stable(file.text, AGENT, StableTarget(model=entry.repo))
+    agent_driver.state = replace(agent_driver.state, file=a_file(named, "99"))
+    if gone:
+        agent_driver.cloud.clear()
+    agent_driver.performed.clear()
+    agent_driver.run_until_idle()
+    assert agent_driver.performed == (["create"] if gone else [])
+    assert [e.role for e in agent_driver.record.endpoints] == ["previous"]
+    assert list(agent_driver.cloud) == [entry.name]
+
+
+def test_no_endpoint_is_deleted_while_the_agents_file_cannot_be_read() -> None:
+    agent_driver = driver_about_to_stop()
+    agent_driver.state = replace(agent_driver.state, file=None, file_problem="not YAML")
+    agent_driver.performed.clear()
+    agent_driver.run_until_idle()
+    assert agent_driver.performed == []
+    agent_driver.state = replace(agent_driver.state, file_missing=True)
+    agent_driver.run_until_idle()
+    assert agent_driver.performed == ["delete"]
+
+
+# --- what serves, in record and file
+
+
+@pytest.mark.parametrize("active", [False, True])
+def test_a_file_that_names_another_stable_model_is_neither_in_sync_nor_ready(active: bool) -> None:
+    driver = RolloutDriver(rollout_state())
+    driver = driver.run_until(is_watching) if active else driver.run_until(has_ended)
+    agent_driver = agent_driver_at(driver).run_until_idle()
+    assert (agent_driver.condition("InSync")[0], agent_driver.condition("Ready")[0]) == ("True", "True")
+    file = agent_driver.state.file
+    assert file is not None
+    drifted = with_stable(file.text, AGENT, StableTarget(model="org/elsewhere"))
+    agent_driver.state = replace(agent_driver.state, file=a_file(drifted, "99"))
+    agent_driver.run_until_idle()
+    for kind in ("InSync", "Ready"):
+        status, reason, message = agent_driver.condition(kind)
+        assert (status, reason) == ("False", "StableDrift")
+        assert "org/elsewhere" in message
+
+
+def test_a_promotion_under_way_is_no_drift() -> None:
+    driver = RolloutDriver(rollout_state()).run_until(is_watching)
+    before = driver.state.record
+    driver.run_until(has_ended)
+    assert before is not None
+    agent_driver = agent_driver_at(driver)
+    agent_driver.state = replace(agent_driver.state, record=before)
+    assert stable_drift(agent_driver.state) is None

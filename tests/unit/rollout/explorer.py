@@ -32,6 +32,8 @@ R1: Name = ("rollouts", "r1")
 R2: Name = ("rollouts", "r2")
 TICK_SECONDS = 6.0
 LONG_SECONDS = 75.0
+SILENT_SECONDS = 1900.0
+"""No operator works for longer than a canary lasts without renewal."""
 MOST_PASSES = 80
 
 Moves = tuple[str, ...]
@@ -57,7 +59,7 @@ class Scenario:
     later: tuple[Json, ...] = ()
     """Rollouts that a person creates at some moment."""
     events: frozenset[str] = frozenset()
-    """Names out of: abort, delete, recreate, remove, lower, restore, stable, spoil, foreign, record."""
+    """Names out of: abort, delete, recreate, remove, lower, restore, stable, spoil, foreign, record, silence."""
     event_count: int = 0
     takeovers: int = 0
     lost_answers: int = 0
@@ -79,7 +81,9 @@ class Run:
         """The version before the newest of each object."""
         self.server = ApiServer(self._written)
         self.server.objects = found
-        self.time, self.cloud = Time(), Cloud(starting=self._check_recorded)
+        self.time = Time()
+        self.cloud = Cloud(starting=self._check_recorded, deleting=self._check_announced)
+        self.safety.now = self.time.now
         self.moves: list[str] = []
         self.in_flight: list[Request] = []
         self.spoilt = ""
@@ -113,6 +117,15 @@ class Run:
         recorded = {e.name for e in Record.from_data(record["data"]).endpoints} if record else set()
         if endpoint not in shown & recorded:
             raise Violated(f"I6_STARTED_OFF_THE_RECORD {endpoint}: record {recorded}, status {shown}")
+
+    def _check_announced(self, endpoint: str) -> None:
+        """The record must name the deletion of an endpoint before it is carried out, unless the record was deleted."""
+        record = self.server.objects.get(RECORD_NAME)
+        if record is None or "record" in self.scenario.events:
+            return
+        roles = {e.name: e.role for e in Record.from_data(record["data"]).endpoints}
+        if roles.get(endpoint, "deleting") != "deleting":
+            raise Violated(f"DELETED_UNANNOUNCED {endpoint}: {roles}")
 
     # --- what can happen
 
@@ -202,6 +215,8 @@ class Run:
             yield "repair file" if self.spoilt else "spoil file"
         if "foreign" in allowed and not self.spoilt:
             yield "edit another agent"
+        if "silence" in allowed and weight_of(block) and not self.leader.workers:
+            yield "silence"
         if "record" in allowed and RECORD_NAME in self.server.objects:
             yield "delete record"
 
@@ -296,6 +311,8 @@ class Run:
                 self._write("agents: [")
             case "repair":
                 self._write(self.spoilt)
+            case "silence":
+                self.time.seconds += SILENT_SECONDS
             case "edit" if rest == "stable":
                 self._write(self.text().replace("    model: ", "    model: elsewhere/", 1))
             case "edit":

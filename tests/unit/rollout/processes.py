@@ -121,6 +121,8 @@ class Cloud:
     created: list[str] = field(default_factory=list)
     starting: Callable[[str], None] = lambda _: None
     """Called with the name of each endpoint right before it is created."""
+    deleting: Callable[[str], None] = lambda _: None
+    """Called with the name of each endpoint right before it is deleted."""
     evaluations: dict[str, int] = field(default_factory=dict)
     in_sync: bool = True
     canary: TrackCounters = field(default_factory=lambda: TrackCounters(requests=500, errors=0, p95_ms=80))
@@ -147,6 +149,7 @@ class Cloud:
         return self.endpoints[request.name]
 
     async def delete(self, token: str, namespace: str, name: str) -> None:
+        self.deleting(name)
         self.endpoints.pop(name, None)
 
     async def usd_micro_per_hour(self, token: str, namespace: str, request: EndpointRequest) -> int | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from tests.unit.rollout.api_server import Name
 from tests.unit.rollout.objects import AGENT, FILE, RECORD, Json
@@ -13,6 +15,7 @@ from modelops.domain import agentsfile
 from modelops.domain.agentsfile import AgentEntry, RoutingBlock
 from modelops.domain.digest import identity_digest
 from modelops.domain.record import Record
+from modelops.domain.rollout.advance import instant
 
 ENDED = ("Succeeded", "Rejected", "Aborted", "Failed")
 
@@ -57,6 +60,7 @@ class Safety:
     """Whether a person or another tool wrote the routing last."""
     candidates: dict[str, str] = field(default_factory=dict)
     """Model by rollout uid."""
+    now: Callable[[], datetime] | None = None
     last_read: AgentEntry = field(default_factory=AgentEntry)
     """The agents' view: they keep the last file that they could read."""
 
@@ -97,6 +101,15 @@ class Safety:
             self.last_edit_was_foreign = new is not None
             return
         self.last_edit_was_foreign = False
+        if (
+            self.now is not None
+            and old is not None
+            and new is not None
+            and old.canary_until is not None
+            and (new.salt, new.rollout.state) == (old.salt, "Progressing")
+            and self.now() >= instant(old.canary_until)
+        ):
+            raise Violated(f"RENEWED_AFTER_EXPIRY {old.canary_until} to {new.canary_until}")
         if (
             new is not None
             and weight_of(new) > 0

@@ -23,6 +23,8 @@ from tests.unit.rollout.rollout_driver import (
 from modelops.domain import agentsfile
 from modelops.domain.plan import WriteFile, WriteStatus
 from modelops.domain.record import Record
+from modelops.domain.rollout.actions import RolloutFact
+from modelops.domain.rollout.decide import decide
 from modelops.domain.rollout.endpoint_cost import planned_seconds
 from modelops.domain.rollout.state import CanaryMeasurements
 from modelops.ports import AgentReports, TrackCounters
@@ -477,3 +479,57 @@ def test_one_of_many_agents_that_cannot_reach_the_canary_stops_the_raise_but_doe
     assert driver.state.block.weight == 20
     driver.state = replace(driver.state, reports=HEALTHY)
     assert driver.run_until(has_ended).phase == "Succeeded"
+
+
+# --- a canary that no operator renewed in time
+
+
+@pytest.mark.parametrize("weight", [20, 100])
+@pytest.mark.parametrize("seconds", [1800, 3000])
+def test_an_expired_canary_is_not_renewed_but_aborted(weight: int, seconds: int) -> None:
+    driver = RolloutDriver(rollout_state()).run_until(at_weight(weight))
+    before = len(driver.written)
+    driver.pass_time(seconds)
+    driver.step()
+    assert driver.written[before:] == ["status Aborting", "file Aborted 0", "record release"]
+    assert_back_on_stable(driver.run_until(has_ended), reason="CanaryExpired")
+
+
+def test_an_expired_canary_is_judged_on_a_live_read_of_the_file() -> None:
+    driver = driver_at_twenty_percent()
+    driver.pass_time(1801)
+    driver.state = replace(driver.state, measurements=CanaryMeasurements())
+    assert decide(driver.state).needs is RolloutFact.FILE_IS_LIVE
+
+
+def test_a_raise_that_is_on_record_is_not_written_over_an_expired_canary() -> None:
+    driver = driver_in_pause()
+    driver.state = replace(driver.state, measurements=CanaryMeasurements(healthy_seconds=10.0))
+    driver.step(without=1)
+    assert driver.state.rollout.status.intent is not None
+    assert driver.state.rollout.status.intent.weight == 100
+    driver.pass_time(1801)
+    driver.step()
+    assert_back_on_stable(driver.run_until(has_ended), reason="CanaryExpired")
+    assert "file Progressing 100" not in driver.written
+
+
+# --- a breach comes before an intent that is on record
+
+
+@pytest.mark.parametrize("missing", [1, 2])
+def test_a_breach_stops_a_promotion_that_is_on_record_and_not_committed(missing: int) -> None:
+    driver = RolloutDriver(rollout_state()).run_until(at_weight(100))
+    while not driver.state.rollout.status.promoting:
+        driver.pass_time(11)
+        plan = driver.plan()
+        promotes = any(isinstance(s, WriteStatus) and s.status.promoting for s in plan.steps)
+        driver.step(without=missing if promotes else 0)
+    driver.state = replace(driver.state, reports=BROKEN)
+    driver.run_until(has_ended)
+    assert (driver.phase, driver.reason) == ("Aborted", "ErrorRateBreached")
+    assert driver.state.record is not None
+    assert driver.state.record.stable.version == "v1.0.0"
+    assert driver.state.file is not None
+    assert driver.state.file.entry.stable is not None
+    assert driver.state.file.entry.stable.version == "v1.0.0"

@@ -34,6 +34,9 @@ SCENARIOS = {
     "an undo while people and GitOps act": Scenario(
         later=UNDO, events=HUMANS, event_count=2, takeovers=1, lost_answers=1
     ),
+    "an operator that is away too long": Scenario(
+        later=SECOND, events=frozenset({"silence", "foreign", "abort"}), event_count=2
+    ),
     "people and GitOps": Scenario(events=HUMANS, event_count=2, takeovers=1),
     "a lost record": Scenario(
         later=AT_ONCE,
@@ -60,6 +63,7 @@ INJECTED: tuple[Moves, ...] = (
     ("spoil file", "delete r1"),
     ("delete record",),
     ("edit another agent",),
+    ("silence",),
     ("takeover fresh",),
     ("takeover stale",),
     ("takeover behind",),
@@ -70,7 +74,7 @@ INJECTED: tuple[Moves, ...] = (
     ("lose rollouts/r1",),
     ("delay rollouts/r1",),
 )
-ONE = Scenario(events=HUMANS | {"record"}, event_count=3, takeovers=1, lost_answers=1)
+ONE = Scenario(events=HUMANS | {"record", "silence"}, event_count=3, takeovers=1, lost_answers=1)
 
 ABORTING = ("abort r1", "watch rollouts/r1", "start rollouts/r1", *("answer rollouts/r1",) * 2)
 """An abort at a weight, up to the status write, which has been sent."""

@@ -202,10 +202,29 @@ def creates_endpoints_from_cached_copies(patch: Patch) -> None:
     replace_step(patch, original, reordered)
 
 
+def renews_an_expired_block(patch: Patch) -> None:
+    """A canary that has expired is renewed."""
+    replace_step(patch, advance.abort_if_expired, None)
+
+
+def deletes_endpoints_from_cached_copies(patch: Patch) -> None:
+    """An endpoint is deleted without the record that says so, as for an AgentModel that is deleted."""
+    original = endpoints.stop_unused_endpoints
+
+    def at_once(state: Any) -> Plan | None:
+        metadata = state.agent_model.metadata.model_copy(update={"deletion_timestamp": state.now})
+        return original(
+            replace(state, agent_model=state.agent_model.model_copy(update={"metadata": metadata}))
+        )
+
+    replace_step(patch, original, at_once)
+
+
 AGENT_MODEL, ROLLOUT = "agentmodels/docs", "rollouts/r1"
 
 CRASHES = Scenario(takeovers=1)
 LOSSES = Scenario(events=HUMANS | {"record"}, event_count=3, takeovers=1, lost_answers=1)
+SILENCE = Scenario(events=frozenset({"silence"}), event_count=1)
 PEOPLE = Scenario(events=HUMANS, event_count=3, takeovers=1)
 
 # Each is played at every moment of the usual course.
@@ -256,6 +275,8 @@ AT_SOME_MOMENT: tuple[tuple[Callable[[Patch], None], Scenario, Moves], ...] = (
         ),
     ),
     (creates_endpoints_from_cached_copies, LOSSES, ("delete record", f"start {AGENT_MODEL}")),
+    (renews_an_expired_block, SILENCE, ("silence",)),
+    (deletes_endpoints_from_cached_copies, PEOPLE, ("abort r1",)),
     (leaves_orphan_routing, PEOPLE, ("remember file", "delete r1", *(f"answer {ROLLOUT}",) * 3, "restore 1")),
 )
 

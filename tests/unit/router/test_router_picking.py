@@ -220,3 +220,49 @@ def test_a_forked_child_follows_the_file_by_itself(mount: Mount) -> None:
         os.close(mount_seen)
         os.close(told)
     assert os.waitstatus_to_exitcode(status) == 0
+
+
+# --- a canary that has expired in this process
+
+FIRST, SECOND = "2030-01-01T00:00:00Z", "2030-01-01T01:00:00Z"
+EXPIRY = 1893456000.0
+"""`FIRST` in seconds since the epoch."""
+
+
+def test_an_expired_canary_is_not_taken_up_again_under_the_same_salt(mount: Mount) -> None:
+    now = [EXPIRY - 1]
+    mount.write(agents_yaml(weight=50, generation=7, until=FIRST))
+    with Router("docs", file=mount.file, watch=None, clock=lambda: now[0]) as router:
+        assert canaries(router)
+        now[0] = EXPIRY
+        assert canaries(router) == set()
+        for generation, weight in ((8, 50), (9, 100)):
+            mount.write(agents_yaml(weight=weight, generation=generation, until=SECOND))
+            eventually(lambda wanted=generation: router.state().generation == wanted)
+            assert canaries(router) == set()
+            assert router.state().weight == 0
+            assert router._report_body()["generation"] == generation
+            assert router._report_body()["models"] == ["org/base"]
+        mount.write(agents_yaml(weight=50, generation=10, until=SECOND, salt="another-rollout"))
+        eventually(lambda: router.state().generation == 10)
+        assert canaries(router)
+
+
+def test_a_canary_that_is_renewed_in_time_goes_on(mount: Mount) -> None:
+    now = [EXPIRY - 1]
+    mount.write(agents_yaml(weight=50, generation=7, until=FIRST))
+    with Router("docs", file=mount.file, watch=None, clock=lambda: now[0]) as router:
+        before = canaries(router)
+        mount.write(agents_yaml(weight=50, generation=8, until=SECOND))
+        eventually(lambda: router.state().generation == 8)
+        now[0] = EXPIRY + 1
+        assert canaries(router) == before
+
+
+def test_a_canary_that_expired_at_weight_0_had_no_session_and_may_still_begin(mount: Mount) -> None:
+    now = [EXPIRY]
+    mount.write(agents_yaml(weight=0, generation=7, until=FIRST))
+    with Router("docs", file=mount.file, watch=None, clock=lambda: now[0]) as router:
+        mount.write(agents_yaml(weight=50, generation=8, until=SECOND))
+        eventually(lambda: router.state().generation == 8)
+        assert canaries(router)

@@ -406,6 +406,7 @@ class EndpointRole(StrEnum):
     CANARY = "canary"
     PREVIOUS = "previous"
     STOPPING = "stopping"
+    DELETING = "deleting"
 
 
 class EndpointStatus(StatusModel):
@@ -414,7 +415,7 @@ class EndpointStatus(StatusModel):
     name: str = Field(max_length=32, description="Name of the endpoint at the service.")
     role: EndpointRole = Field(
         description="Purpose of the endpoint. stable serves the agent, canary serves a rollout's "
-        "candidate, previous waits for an undo, and stopping is about to be deleted."
+        "candidate, previous waits for an undo, stopping ends soon, and deleting is being deleted."
     )
     model: str = Field(max_length=193, description="Hub repository of the model that the endpoint serves.")
     revision: str = Field(

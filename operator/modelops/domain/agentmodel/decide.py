@@ -22,6 +22,7 @@ STEPS: tuple[Callable[[State], AgentModelPlan | None], ...] = (
     endpoints.keep_endpoint_of_stable,
     orphans.end_deleted_rollout,
     orphans.remove_orphan_routing,
+    endpoints.keep_named_endpoints,
     endpoints.endpoints_are_unknown,
     endpoints.ensure_endpoints_created,
     endpoints.wake_candidates_endpoint,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -20,6 +21,8 @@ from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.plan import Plan, WriteRecord, WriteStatus
 from modelops.domain.record import EndpointEntry
 
+ENDING = (EndpointRole.STOPPING.value, EndpointRole.DELETING.value)
+"""Roles of endpoints that are not started."""
 MAX_WAIT_FOR_AGENTS_SECONDS = 3600.0
 """An agent process that does not report keeps an endpoint running for this long after its time."""
 FIRST_REPORTS_SECONDS = 15.0
@@ -48,11 +51,7 @@ def ensure_endpoints_created(state: State) -> AgentModelPlan | None:
         return None
     listed = {endpoint.name for endpoint in state.endpoints}
     expired = {entry.name for entry in expired_endpoints(state)}
-    missing = [
-        e
-        for e in record.endpoints
-        if e.name not in listed | expired and e.role != EndpointRole.STOPPING.value
-    ]
+    missing = [e for e in record.endpoints if e.name not in listed | expired and e.role not in ENDING]
     if not missing:
         return None
     return Plan(
@@ -90,6 +89,9 @@ def stop_unused_endpoints(state: State) -> AgentModelPlan | None:
     """Deletes expired endpoints, then removes them from the status, and then from the record, which books their cost.
 
     Because of this order, an endpoint that only the status names is one that a rebuilt record has lost.
+
+    Protocol, Stopping an endpoint: the record names the deletion first, which proves that the record is the newest;
+    then the file is read live. Whoever writes a version into the file reads that in the record, and starts it anew.
     """
     record = state.require_record()
     if state.endpoints is UNSEEN or isinstance(state.endpoints, Outage):
@@ -97,6 +99,14 @@ def stop_unused_endpoints(state: State) -> AgentModelPlan | None:
     unused = unused_endpoints(state)
     listed = {endpoint.name for endpoint in state.endpoints}
     running = [entry for entry in unused if entry.name in listed]
+    if running and state.agent_model.metadata.deletion_timestamp is None:
+        if state.file is None and not state.file_missing:
+            return None
+        announced = [entry.name for entry in running if entry.role != EndpointRole.DELETING.value]
+        if announced:
+            return with_roles(state, dict.fromkeys(announced, EndpointRole.DELETING), "deleting")
+        if not state.live:
+            return Plan(needs=AgentModelFact.LIVE)
     if running:
         return Plan(
             steps=tuple(DeleteEndpoint(name=entry.name) for entry in running),
@@ -117,9 +127,43 @@ def stop_unused_endpoints(state: State) -> AgentModelPlan | None:
     )
 
 
+def keep_named_endpoints(state: State) -> AgentModelPlan | None:
+    """Takes back the deletion of an endpoint that something names by now; one that is gone already is started anew."""
+    record, expired = state.require_record(), {entry.name for entry in expired_endpoints(state)}
+    active = record.active.candidate.endpoint_name if record.active else ""
+    roles = {active: EndpointRole.CANARY, record.stable.endpoint_name: EndpointRole.STABLE}
+    needed = {
+        entry.name: roles.get(entry.name, EndpointRole.PREVIOUS)
+        for entry in record.endpoints
+        if entry.role == EndpointRole.DELETING.value and entry.name not in expired
+    }
+    return with_roles(state, needed, "needed again") if needed else None
+
+
+def with_roles(state: State, roles: Mapping[str, EndpointRole], purpose: str) -> AgentModelPlan:
+    """Writes these roles of endpoints into the record. A stable one, and a canary's, has no time to stop."""
+    record = state.require_record()
+    serving = (EndpointRole.STABLE, EndpointRole.CANARY)
+    entries = tuple(
+        entry.model_copy(
+            update={
+                "role": roles[entry.name].value,
+                "stop_after": "" if roles[entry.name] in serving else entry.stop_after,
+            }
+        )
+        if entry.name in roles
+        else entry
+        for entry in record.endpoints
+    )
+    write = WriteRecord(
+        record=record.with_(endpoints=entries), purpose=f"{purpose}: {', '.join(sorted(roles))}"
+    )
+    return Plan(steps=(write,), requeue_after=0)
+
+
 def has_expired(entry: EndpointEntry, now: datetime) -> bool:
     """Whether the endpoint no longer serves and its time to stop has come."""
-    ends = entry.role in (EndpointRole.STOPPING.value, EndpointRole.PREVIOUS.value)
+    ends = entry.role in (*ENDING, EndpointRole.PREVIOUS.value)
     return ends and bool(entry.stop_after) and datetime.fromisoformat(entry.stop_after) <= now
 
 

@@ -7,7 +7,7 @@ Each raise starts with a conditional status write of its intent; the write of th
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from modelops.api.v1alpha1.rollout import Intent, RolloutPhase
@@ -121,6 +121,32 @@ def finish_intended_write(state: State) -> RolloutPlan | None:
     return latch_abort(state, RolloutReason.RoutingMismatch, describe_mismatch(state))
 
 
+def abort_if_expired(state: State) -> RolloutPlan | None:
+    """Quorum 5: a block whose `canary_until` has passed is never renewed, nor followed by a further write of an intent.
+
+    Agents went back to stable by themselves, each at its own time, and do not take this canary up again.
+    """
+    block, intent = state.block, state.rollout.status.intent
+    if intent is None or block is None or block.salt != state.uid or block.canary_until is None:
+        return None
+    if block.rollout.state != "Progressing" or state.now < instant(block.canary_until):
+        return None
+    if not state.file_is_live:
+        return Plan(needs=RolloutFact.FILE_IS_LIVE)
+    return latch_abort(
+        state,
+        RolloutReason.CanaryExpired,
+        f"routing.canary_until {block.canary_until} passed before an operator renewed it, so agents went back to "
+        "stable by themselves: all sessions go back to stable",
+    )
+
+
+def instant(text: str) -> datetime:
+    """The time that `canary_until` names; UTC where it names no zone."""
+    moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
 def unchanged_since_decided(state: State) -> bool:
     """Advance 4: this process's one write was refused, and the live block is the one that it was decided from.
 
@@ -166,10 +192,10 @@ def renew_expiry(state: State) -> RolloutPlan | None:
     block, file = state.block, state.file
     if state.rollout.status.intent is None or block is None or file is None or block.canary_until is None:
         return None
-    until = datetime.fromisoformat(block.canary_until.replace("Z", "+00:00"))
-    left = (until - state.now).total_seconds()
+    left = (instant(block.canary_until) - state.now).total_seconds()
     if left > state.settings.canary_seconds - state.settings.renew_seconds:
         return None
+    # `abort_if_expired` has ended a rollout whose block has expired: renewing it would be a raise without an intent.
     renewed = replace(block, canary_until=new_expiry(state))
     return Plan(
         steps=(

@@ -39,9 +39,14 @@ def canary_steps(state: State) -> tuple[CanaryStep, ...]:
 
 
 def abort_on_breach(state: State) -> RolloutPlan | None:
-    """Comes before every other step of the canary, and also aborts a paused rollout."""
+    """Comes before every other step of the canary, unfinished intents included, and also aborts a paused rollout.
+
+    Protocol, Steps 1: else a canary that is breached would be raised or promoted by an intent that is on record.
+    """
     intent, reports = state.rollout.status.intent, state.reports
-    if intent is None or intent.weight == 0 or reports is None:
+    if intent is None or reports is None or (intent.weight == 0 and intent.state != "Promoting"):
+        return None
+    if not state.holds_agent_lock:
         return None
     result = judge_canary(reports, state.rollout.spec.analysis)
     if result.health is not Health.BREACHED:

@@ -18,6 +18,8 @@ from modelops.domain.rollout.state import State
 from modelops.domain.rollout.status import wait_in_phase
 
 RETRY_SECONDS = 15.0
+ENDING = (EndpointRole.STOPPING.value, EndpointRole.DELETING.value)
+"""Roles of an endpoint that is being stopped, so that it is started anew."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +40,7 @@ def estimate_endpoint_cost(state: State, candidate: Target) -> EndpointCost | Ro
     """
     agent = state.require_agent_model()
     entry = _entry_of(state.require_record(), candidate)
-    if not candidate.endpoint_name or (entry is not None and entry.role != EndpointRole.STOPPING.value):
+    if not candidate.endpoint_name or (entry is not None and entry.role not in ENDING):
         return EndpointCost(starts_endpoint=False)
     if state.price is UNSEEN:
         return Plan(needs=RolloutFact.PRICE)
