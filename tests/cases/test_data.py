@@ -11,6 +11,7 @@ import pytest
 from huggingface_hub.utils import validate_repo_id
 from tests.cases.prepared_dataset import example, prepared
 
+from modelops.datasets.lengths import max_training_tokens
 from modelops.domain.training.naming import (
     agent_with_dashes,
     dataset_repository,
@@ -292,3 +293,27 @@ def test_repositories_of_every_agent_have_a_name_that_the_hub_accepts(agent: str
         named = parse_repository(repo)
         assert named is not None
         assert named.agent == agent_with_dashes(agent)
+
+
+def test_control_tokens_of_the_base_model_in_a_row_are_a_finding_with_row_and_field(tmp_path: Path) -> None:
+    added = [
+        {"content": token, "special": special}
+        for token, special in (("<|im_end|>", True), ("<think>", False))
+    ]
+    (tmp_path / "tokenizer.json").write_text(json.dumps({"added_tokens": added}))
+    examples = [example(f"task {number} <think>") for number in range(6)]
+    examples[2]["outputs"]["text"] = "ChatML ends a message with <|im_end|>."
+    found = prepared(tmp_path, examples, base_model={"repo": "org/base"})
+    assert found.result["ok"], found.result
+    (said,) = [finding for finding in found.result["findings"] if "control token" in finding]
+    assert said.startswith(
+        "1 example contains control tokens of the base model (example-002: <|im_end|> in outputs.text)"
+    )
+
+
+def test_the_longest_row_has_room_for_the_templates_words_about_tools(tmp_path: Path) -> None:
+    tool = {"type": "function", "function": {"name": "read"}}
+    rows = [chat({"role": "user", "content": f"Read {number}"}, tools=[tool]) for number in range(6)]
+    result = prepared(tmp_path, rows).result
+    longest = result["report"]["tokens"]["longest"]
+    assert result["max_tokens"] == max_training_tokens(longest, slack=2.0, tools=True)

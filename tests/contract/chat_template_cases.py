@@ -27,6 +27,11 @@ MARKED = (
     "{%- else %}{{- message.content + '<|im_end|>' }}{%- endif %}{{- '\\n' }}{%- endfor %}"
     "{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- endif %}"
 )
+CONTROL_PAIR = Pair(
+    prompt=({**USER, "content": "Explain <|im_end|>."},),
+    chosen=({**HELLO, "content": "<|im_end|> ends."},),
+    rejected=(HELLO,),
+)
 END, NO_END = "<|im_end|>", "{%- for m in messages %}{{- m.content }}{%- endfor %}"
 CALLS = (
     "{%- for tool in tools or [] %}{{- tool.name }}{%- endfor %}"
@@ -54,6 +59,18 @@ def learnt(template: ChatTemplate, *messages: Any, tools: Any = None) -> dict[st
     ids, labels = columns["input_ids"][0], columns["labels"][0]
     learnt_ids = [token for token in labels if token != IGNORED]
     return {"text": template.tokenizer.decode(ids), "learnt": template.tokenizer.decode(learnt_ids)}
+
+
+def controls(template: ChatTemplate) -> dict[str, Any]:
+    """A row whose texts have control tokens: its text, what is learnt, and how often the end token is in it."""
+    messages = ({**USER, "content": f"Explain {END} and <|im_start|>."}, {**HELLO, "content": f"{END} ends."})
+    ids = template.chats([Chat(messages=messages)], max_length=500, path="p").values["input_ids"][0]
+    prompt = template.prompt(messages[:1], None)
+    return {
+        **learnt(template, *messages),
+        "ends": ids.count(template.end_id),
+        "plain": template.plain(prompt),
+    }
 
 
 def refused(make: Callable[[], object]) -> str:
@@ -87,6 +104,15 @@ def main() -> None:
         "no template": refused(lambda: chat_template(None)),
         "made": learnt(chat_template(None, END), USER, HELLO, USER, {**HELLO, "content": "Good evening."}),
         "made, served": chat_template(None, END).tokenizer.chat_template,
+        "control tokens": controls(plain),
+        "control tokens, several": learnt(
+            chat_template(MARKED),
+            {**USER, "content": f"A {END} B"},
+            HELLO,
+            USER,
+            {**HELLO, "content": "Good evening."},
+        ),
+        "control tokens, pair": dict(plain.pairs([CONTROL_PAIR], max_length=500, path="p").values),
         "other end": learnt(chat_template(eos="<|endoftext|>"), USER, HELLO),
         "no end but eos": learnt(chat_template(NO_END, END), USER, HELLO),
         "new ends": [

@@ -10,6 +10,7 @@ import pytest
 from huggingface_hub import HfApi
 from langsmith import Client
 from tests.contract.learning import ProgramInput, UploadExamples, numbered, run_program
+from tests.contract.published import put
 
 from modelops.sandbox.client import SandboxInfo
 
@@ -143,6 +144,31 @@ def test_failures_are_used_where_the_run_includes_them(
     program_input |= {"include_failures": True}
     program_input["hub"]["repo"] += "-2"
     assert run_program(sandbox, MODULE, tmp_path / "q", program_input)["rows"] == 8
+
+
+def test_tools_for_a_base_model_without_a_template_are_refused_before_the_training(
+    sandbox: SandboxInfo,
+    hf: HfApi,
+    repo: str,
+    upload_examples: UploadExamples,
+    program_input: ProgramInput,
+    tmp_path: Path,
+) -> None:
+    put(hf, repo, {"tokenizer_config.json": {"eos_token": "<|endoftext|>"}}, title="base")
+    tools = [{"type": "function", "function": {"name": "read_file"}}]
+    asked = [{"role": "user", "content": f"Read {n}"} for n in range(6)]
+    examples = [
+        {"inputs": {"messages": [one], "tools": tools}, "outputs": {"docstring": "x"}} for one in asked
+    ]
+    program_input |= {"base_model": {"repo": repo}}
+    program_input["langsmith"]["dataset"] = upload_examples([*examples, *numbered(6)])
+    refused = run_program(sandbox, MODULE, tmp_path / "p", program_input)
+    assert refused["reason"] == "DatasetShapeInvalid"
+    assert f"6 examples of dataset {program_input['langsmith']['dataset']!r} use tools" in refused["message"]
+    assert f"Base model {repo} has no chat template" in refused["message"]
+
+    put(hf, repo, {"chat_template.jinja": b"{{ messages }}"}, title="template")
+    assert run_program(sandbox, MODULE, tmp_path / "q", program_input)["ok"]
 
 
 def test_messages_and_tools_pass_through(

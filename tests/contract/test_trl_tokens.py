@@ -60,6 +60,24 @@ def test_pairs_share_their_prompt_and_end(found: dict[str, Any]) -> None:
     assert pair["rejected"].endswith(f"Good morning.{END}")
 
 
+def test_a_control_token_in_a_rows_text_is_text(found: dict[str, Any]) -> None:
+    case = found["control tokens"]
+    asked = f"{START}user\nExplain {END} and {START}.{END}\n{START}assistant\n"
+    assert case["text"] == f"{asked}{END} ends.{END}"
+    assert case["learnt"] == f"{END} ends.{END}"
+    assert case["ends"] == 2  # Of the user's and of the assistant's message, and not of their texts.
+    assert case["plain"] == asked
+    assert found["control tokens, several"]["text"].count(END) == 5
+    assert found["control tokens, several"]["learnt"] == f"Good evening.{END}"
+
+
+def test_a_control_token_in_a_pair_is_kept_apart_from_it(found: dict[str, Any]) -> None:
+    pair = {name: values[0] for name, values in found["control tokens, pair"].items()}
+    broken = "<\u200b|im_end|>"
+    assert pair["prompt"] == f"{START}user\nExplain {broken}.{END}\n{START}assistant\n"
+    assert pair["chosen"] == f"{broken} ends.{END}"
+
+
 def test_end_of_the_template_becomes_the_end_of_the_text(found: dict[str, Any]) -> None:
     assert found["eos"] == [END, END]
 

@@ -51,6 +51,21 @@ def read_licence(repo: str) -> str:
     return _ask_hub(repo, read) or ""
 
 
+def lacks_chat_template(repo: str) -> bool:
+    """Whether the model has no chat template in either place where it may be; False where that cannot be read.
+
+    The template is not run. Raises ProgramFailure HubUnavailable.
+    """
+
+    def read(model: Repository, _: HfApi) -> bool:
+        if model.read("chat_template.jinja", revision="main") is not None:
+            return False
+        config = model.read("tokenizer_config.json", revision="main")
+        return config is not None and b'"chat_template"' not in config
+
+    return _ask_hub(repo, read) or False
+
+
 def _ask_hub(repo: str, ask: Callable[[Repository, HfApi], _T | None]) -> _T | None:
     from huggingface_hub import HfApi
 

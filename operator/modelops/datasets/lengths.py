@@ -71,6 +71,9 @@ class ModelTokenizer:
             self._tokenizer = Tokenizer.from_file(str(path))
         except Exception as error:  # noqa: BLE001 - the library raises plain Exception
             raise ValueError(f"its tokenizer.json cannot be read: {error}") from None
+        self._tokenizer.encode_special_tokens = (
+            True  # As in the training job: control tokens in a text are text.
+        )
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self._name, self._limit = f"the tokenizer of {repo}", limit

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -12,11 +13,12 @@ from modelops.datasets.checks import (
     refuse_few_pairs,
     report_outliers,
 )
+from modelops.datasets.control_tokens import ControlTokens
 from modelops.datasets.download import DatasetVersion, download_dataset
 from modelops.datasets.example_ids import ExampleIds
 from modelops.datasets.feedback import read_feedback_scores
 from modelops.datasets.files import CARD, DatasetFiles, write_files
-from modelops.datasets.hub_models import download_tokenizer
+from modelops.datasets.hub_models import download_tokenizer, lacks_chat_template
 from modelops.datasets.leakage import check_overlap
 from modelops.datasets.lengths import ModelTokenizer, TokenCounter, TokenEstimate
 from modelops.datasets.licensing import check_licences
@@ -28,7 +30,7 @@ from modelops.datasets.request import Request
 from modelops.datasets.row_groups import RowGroups, split_by_groups
 from modelops.datasets.training_rows import Row, build_preference_pairs, deduplicate
 from modelops.datasets.upload import upload
-from modelops.grammar import counted
+from modelops.grammar import counted, verb
 from modelops.workdir import ProgramFailure, WorkDir
 
 
@@ -82,11 +84,20 @@ def check_dataset(work: WorkDir, request: Request, report: Report) -> CheckedDat
     report.figures |= {"dataset": version.name, "as_of": version.as_of, "method": request.method}
     report.figures["examples"] = version.count
     check_licences(request, version, report=report)
-    counter = _token_counter(work, request, report)
+    tokenizer = download_tokenizer(work, request.base_model.repo) if request.base_model else None
+    counter = _token_counter(tokenizer, request, report)
     work.progress("checking", total=version.count)
     with LineFile(work.folder / "rendered.jsonl") as file:
-        rendered = render_dataset(downloaded, request, counter=counter, file=file, report=report)
+        rendered = render_dataset(
+            downloaded,
+            request,
+            counter=counter,
+            control_tokens=ControlTokens(tokenizer),
+            file=file,
+            report=report,
+        )
         rendered.sensitive.refuse_or_report(request=request, name=version.name, report=report)
+        _refuse_tools_without_template(rendered, request=request, version=version)
         rows = _training_rows(work, rendered, request=request, version=version, report=report)
         rows = leave_out_long_rows(rows, request=request, name=version.name, report=report)
         _refuse_few_rows(rows, request=request, version=version, report=report)
@@ -107,7 +118,7 @@ def check_dataset(work: WorkDir, request: Request, report: Report) -> CheckedDat
             near=groups.index(train).document(),
             example_ids=ExampleIds(rendered.completions),
             slack=counter.slack,
-            tools=bool(rendered.prompts.tools),
+            tools=bool(rendered.tool_users),
         )
     _report_lengths_and_labels(rows, rendered, files, counter=counter, report=report)
     report.figures |= {"train": len(train), "test": len(test)}
@@ -116,11 +127,10 @@ def check_dataset(work: WorkDir, request: Request, report: Report) -> CheckedDat
     return CheckedDataset(version=version, files=files, train=len(train), test=len(test))
 
 
-def _token_counter(work: WorkDir, request: Request, report: Report) -> TokenCounter:
+def _token_counter(file: Path | None, request: Request, report: Report) -> TokenCounter:
     if request.base_model is None:
         return TokenEstimate()
     repo = request.base_model.repo
-    file = download_tokenizer(work, repo)
     if file is None:
         report.add_finding(f"lengths are estimated: {repo} has no tokenizer.json on the Hub that can be read")
         return TokenEstimate()
@@ -129,6 +139,20 @@ def _token_counter(work: WorkDir, request: Request, report: Report) -> TokenCoun
     except ValueError as error:
         report.add_finding(f"lengths are estimated: {error}")
         return TokenEstimate()
+
+
+def _refuse_tools_without_template(
+    rendered: RenderedDataset, *, request: Request, version: DatasetVersion
+) -> None:
+    """The training job gives a model without a template one that has no place for tools (`trainers/trl_tokens.py`)."""
+    users = rendered.tool_users
+    if users and request.base_model is not None and lacks_chat_template(request.base_model.repo):
+        raise ProgramFailure(
+            "DatasetShapeInvalid",
+            f"{counted(len(users), 'example')} of {request.describe_dataset(version.name)} "
+            f"{verb(len(users), 'uses', 'use')} tools; the first is {users[0]}. Base model {request.base_model.repo} "
+            "has no chat template, so it cannot learn to call them: choose its -Instruct sibling",
+        )
 
 
 def _training_rows(
@@ -169,6 +193,7 @@ def _report_lengths_and_labels(
     rows: list[Row], rendered: RenderedDataset, files: DatasetFiles, *, counter: TokenCounter, report: Report
 ) -> None:
     report_outliers(rows, report=report)
+    rendered.control_tokens.report(report)
     rendered.labels.report_balance(report)
     report.figures["tokens"] = {
         "counted_by": counter.description,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
+from modelops.datasets.control_tokens import ControlTokens
 from modelops.datasets.download import DownloadedDataset, Example
 from modelops.datasets.example_filter import ExampleFilter, check_prompt, is_success
 from modelops.datasets.labels import LabelCounts
@@ -64,10 +65,19 @@ class RenderedDataset:
     sensitive: SensitiveExamples = field(default_factory=SensitiveExamples)
     labels: LabelCounts = field(default_factory=LabelCounts)
     prompts: TrainingPrompts = field(default_factory=TrainingPrompts)
+    control_tokens: ControlTokens = field(default_factory=ControlTokens)
+    tool_users: list[str] = field(default_factory=list)
+    """Ids of examples with definitions or calls of tools."""
 
 
 def render_dataset(
-    source: DownloadedDataset, request: Request, *, counter: TokenCounter, file: LineFile, report: Report
+    source: DownloadedDataset,
+    request: Request,
+    *,
+    counter: TokenCounter,
+    control_tokens: ControlTokens,
+    file: LineFile,
+    report: Report,
 ) -> RenderedDataset:
     """Filter and render all examples; their messages are appended to `file`.
 
@@ -81,7 +91,7 @@ def render_dataset(
     check_prompt(request.prompt)
     pairs = request.method != "sft"
     usable = ExampleFilter(request=request, learns_from_failures=pairs or request.include_failures)
-    result = RenderedDataset()
+    result = RenderedDataset(control_tokens=control_tokens)
     for batch in _batches(source):
         rendered = [
             one for example in batch if usable.accepts(example) for one in usable.render(example, pairs=pairs)
@@ -105,6 +115,9 @@ def _add(
     result.shingles.add([one.inputs.words for one in batch])
     for one, length in zip(batch, tokens, strict=True):
         example = one.example
+        result.control_tokens.look_at(one)
+        if one.uses_tools:
+            result.tool_users.append(example.id)
         if one.preferred is not False:
             result.labels.add(example.metadata)
             if request.project:

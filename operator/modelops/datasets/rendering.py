@@ -44,6 +44,11 @@ class RenderedExample:
     target: str
     """The answer's text without space around it: equal for equal answers, and empty where there is no answer."""
 
+    @property
+    def uses_tools(self) -> bool:
+        """Whether it defines tools or calls one: then a chat template must know them."""
+        return bool(self.tools) or any(message.get("tool_calls") for message in (*self.prompt, *self.answer))
+
 
 def render_example(example: Example, *, prompt: PromptContract, pairs: bool) -> Iterator[RenderedExample]:
     """The example by the prompt contract; with `pairs`, both answers of an example that has `outputs.chosen` and

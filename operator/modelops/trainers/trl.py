@@ -242,7 +242,14 @@ def _train(job: jobs.Job, recipe: Recipe, files: Mapping[str, bytes], rows: Mapp
         "resumed_at_step": reports.first_step,
         **({"new_tokens": list(new_tokens)} if new_tokens else {}),
     }
-    merged.save_merged(trainer, template.tokenizer, end_id=template.end_id, folder=MODEL_FOLDER)
+    merged.save_merged(
+        trainer,
+        template.tokenizer,
+        end_id=template.end_id,
+        folder=MODEL_FOLDER,
+        prompt=data.stop_prompts[0],
+        device=device,
+    )
     del trainer  # The memory has room for one model.
     most_tokens = merged.max_answer_tokens(recipe.stop_tokens, data.longest_answer, recipe.max_length)
     longest = merged.check_stops(
@@ -280,7 +287,8 @@ def _tokenised(
         len(template.ids(template.answer(prompt, _messages_with_answer(row), row.tools)))
         for prompt, row in zip(prompts, held_out, strict=True)
     ]
-    return Data(files, columns[TRAIN], columns[TEST], tuple(prompts), max(lengths))
+    plain = tuple(template.plain(prompt) for prompt in prompts)
+    return Data(files, columns[TRAIN], columns[TEST], plain, max(lengths))
 
 
 def _messages_with_answer(row: Chat | Pair) -> tuple[dict[str, Any], ...]:

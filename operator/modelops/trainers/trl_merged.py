@@ -11,11 +11,13 @@ if TYPE_CHECKING or __package__:
     from modelops.grammar import counted, verb
     from modelops.trainers import job as jobs
     from modelops.trainers.hub_repository import Content
+    from modelops.trainers.trl_forms import write_both_forms
     from modelops.trainers.trl_trainer import Device, end_tokens, load_model
 else:
     import job as jobs
     from grammar import counted, verb
     from hub_repository import Content
+    from trl_forms import write_both_forms
     from trl_trainer import Device, end_tokens, load_model
 
 ADAPTER_FOLDER = "adapter"
@@ -26,6 +28,9 @@ BATCH = 4
 """Prompts that are answered at the same time."""
 MIN_ANSWER_TOKENS = 64
 """The least bound of an answer's tokens in the check that the model stops."""
+MOST_MERGE_ERROR = {"float32": 0.01, "bfloat16": 0.25}
+"""Largest difference of the logits before and after the merge, as root mean square, in standard deviations of the
+logits. The merge in bfloat16 rounds the weights; a layer that was merged wrongly gives about 1 and more."""
 NEVER_PUBLISHED = ("README.md", "training_args.bin")
 """Files that TRL writes beside an adapter and that are not published; the repository has its own card."""
 
@@ -38,15 +43,22 @@ def max_answer_tokens(configured: int, longest_answer: int, max_length: int) -> 
     return configured or min(max(2 * longest_answer, MIN_ANSWER_TOKENS), max_length)
 
 
-def save_merged(trainer: Any, tokenizer: Any, *, end_id: int, folder: Path) -> None:
+def save_merged(
+    trainer: Any, tokenizer: Any, *, end_id: int, folder: Path, prompt: str, device: Device
+) -> None:
     """Write the adapter and the merged model. The trainer's model cannot be used afterwards.
+
+    Raises jobs.BadData where the merged model answers the rendered `prompt` in another way than the trained one.
 
     `generation_config.json` gets every token that may end an answer: first the chat template's, then the base model's.
     The base model's own list often has only its end-of-text token, with which no chat answer ends.
     """
     model = trainer.accelerator.unwrap_model(trainer.model)
     model.save_pretrained(folder / ADAPTER_FOLDER)
+    ids = tokenizer(prompt, return_tensors="pt", add_special_tokens=False)["input_ids"]
+    trained = _logits(model, ids)
     merged = model.merge_and_unload()
+    check_merged(trained, _logits(merged, ids), most=MOST_MERGE_ERROR[device.dtype])
     merged.config.use_cache = (
         True  # The training switched it off; serving without the cache makes each token slower.
     )
@@ -54,6 +66,7 @@ def save_merged(trainer: Any, tokenizer: Any, *, end_id: int, folder: Path) -> N
     merged.generation_config.pad_token_id = tokenizer.pad_token_id
     merged.save_pretrained(folder, max_shard_size=MAX_SHARD_SIZE)
     tokenizer.save_pretrained(folder)
+    write_both_forms(folder)
     for file in folder.rglob("*"):
         if file.name in NEVER_PUBLISHED:
             file.unlink()
@@ -87,6 +100,25 @@ def files_in(folder: Path) -> dict[str, Content]:
     """The files to publish: each path in the repository with the path on disk."""
     found = sorted(file for file in folder.rglob("*") if file.is_file())
     return {file.relative_to(folder).as_posix(): file for file in found}
+
+
+def check_merged(trained: Any, merged: Any, *, most: float) -> None:
+    """Raises jobs.BadData where the logits differ by more than `most`, see `MOST_MERGE_ERROR`."""
+    error = float((merged - trained).pow(2).mean().sqrt() / trained.std().clamp(min=1e-6))
+    if not error <= most:  # Not a number is an error, too.
+        raise jobs.BadData(
+            f"the merged model is not the trained one: its logits differ by {error:.3g} standard deviations, and at "
+            f"most {most:g} are rounding. Use config.targetModules all-linear, or choose another base model"
+        )
+
+
+def _logits(model: Any, ids: Any) -> Any:
+    """The logits after each token of the prompt, in float32."""
+    import torch
+
+    model.eval()
+    with torch.inference_mode():
+        return model(input_ids=ids.to(model.device), use_cache=False).logits.float()
 
 
 def _lengths(

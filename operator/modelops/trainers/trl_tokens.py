@@ -7,6 +7,7 @@ rendered text.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,14 +16,18 @@ if TYPE_CHECKING or __package__:
     from modelops.grammar import counted, verb
     from modelops.trainers import job as jobs
     from modelops.trainers.trl_rows import Chat, Message, Pair
+    from modelops.trainers.trl_trainer import IGNORED
 else:
     import job as jobs
     from grammar import counted, verb
     from trl_rows import Chat, Message, Pair
+    from trl_trainer import IGNORED
 
-IGNORED = -100
-"""The label for tokens without a loss (PyTorch's `cross_entropy`)."""
 _MARK = "modelops"
+_SPLIT, _ZERO_WIDTH = "\ue000", "\u200b"
+"""A character for private use. In rendered text it stands inside a special token that is text of a row; the text is
+tokenised in two parts there, so that the token does not become a control token. Where TRL tokenises a text itself, a
+space without width takes its place."""
 _NO_TOOLS = "the template of a base model does not support tools; choose its -Instruct sibling"
 CHATML = (
     "{%- if tools %}{{- raise_exception('" + _NO_TOOLS + "') }}{%- endif %}"
@@ -37,6 +42,14 @@ CHATML = (
 """The template for a base model without one: OpenAI's ChatML, with the prompt contract's `eos` after every message."""
 SERVED_CHATML = CHATML.replace("{%- generation %}", "").replace("{%- endgeneration %}", "")
 """The same without the `generation` tags around answers, which not every server's Jinja knows."""
+
+
+def special_tokens(tokenizer: Any) -> list[str]:
+    """The texts of the tokenizer's control tokens, the longest first."""
+    added = tokenizer.added_tokens_decoder
+    found = {str(token.content) for token in added.values() if token.special}
+    found |= {str(token) for token in tokenizer.all_special_tokens}
+    return sorted((text for text in found if len(text) > 1), key=lambda text: (-len(text), text))
 
 
 @dataclass(frozen=True)
@@ -59,6 +72,7 @@ class ChatTemplate:
 
     def __init__(self, tokenizer: Any, *, base_model: str, eos: str = "") -> None:
         self.tokenizer = tokenizer
+        self._special = re.compile("|".join(map(re.escape, special_tokens(tokenizer))) or "(?!)")
         self._own_end_id: int | None = tokenizer.eos_token_id
         if eos and eos not in tokenizer.get_vocab():
             raise jobs.BadData(f"spec.prompt.eos {eos} is not a token of {base_model}")
@@ -108,8 +122,15 @@ class ChatTemplate:
 
     def ids(self, text: str) -> list[int]:
         """The tokens of rendered text, to which no special tokens are added: the template has written them."""
-        found: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
-        return found
+        return [
+            token
+            for part in text.split(_SPLIT)
+            for token in self.tokenizer(part, add_special_tokens=False)["input_ids"]
+        ]
+
+    def plain(self, text: str) -> str:
+        """Rendered text for another tokenizer, for which a special token in the text of a row is a control token."""
+        return text.replace(_SPLIT, "")
 
     def chats(self, rows: Sequence[Chat], *, max_length: int, path: str) -> Columns:
         """`input_ids` and `labels`. Raises jobs.BadData where rows are longer than `max_length`."""
@@ -131,7 +152,7 @@ class ChatTemplate:
 
     def _labelled(self, row: Chat) -> tuple[list[int], list[int]]:
         """Token ids and labels: all answers of a conversation where the template can mark them, else the last one."""
-        if row.answers > 1 and self._training_template:
+        if row.answers > 1 and self._training_template and self._escaped(row.messages) == list(row.messages):
             marked = self.tokenizer.apply_chat_template(
                 list(row.messages),
                 tools=list(row.tools) if row.tools else None,
@@ -151,6 +172,7 @@ class ChatTemplate:
         prompt = self.prompt(row.prompt, row.tools)
         chosen = self.answer(prompt, (*row.prompt, *row.chosen), row.tools)
         rejected = self.answer(prompt, (*row.prompt, *row.rejected), row.tools)
+        prompt, chosen, rejected = (text.replace(_SPLIT, _ZERO_WIDTH) for text in (prompt, chosen, rejected))
         return prompt, chosen, rejected
 
     def _without_bos(self, prompt: str) -> str:
@@ -162,13 +184,26 @@ class ChatTemplate:
     def _rendered(self, messages: Sequence[Message], tools: Any, **more: Any) -> str:
         try:
             text: str = self.tokenizer.apply_chat_template(
-                list(messages), tools=list(tools) if tools else None, tokenize=False, **more
+                self._escaped(messages),
+                tools=self._escaped(tools) if tools else None,
+                tokenize=False,
+                **more,
             )
         except Exception as error:  # The template's own code may raise any error.
             raise jobs.BadData(
                 f"the chat template refuses the row: {type(error).__name__} {error}"
             ) from error
         return text
+
+    def _escaped(self, value: Any) -> Any:
+        """Messages or tools, in whose texts no special token is whole."""
+        if isinstance(value, str):
+            return self._special.sub(lambda found: found[0][:1] + _SPLIT + found[0][1:], value)
+        if isinstance(value, Mapping):
+            return {key: self._escaped(inner) for key, inner in value.items()}
+        if isinstance(value, list | tuple):
+            return [self._escaped(inner) for inner in value]
+        return value
 
     def _written_end(self) -> str:
         """The first special token that the template writes after an answer; empty where it writes none."""

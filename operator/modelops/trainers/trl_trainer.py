@@ -16,14 +16,22 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING or __package__:
     from modelops.trainers import job as jobs
+    from modelops.trainers.trl_base import (
+        generation_settings,
+        read_generation_settings,
+        refuse_tied_targets,
+    )
     from modelops.trainers.trl_recipe import LORA_DROPOUT, SEED, Recipe
 else:
     import job as jobs
+    from trl_base import generation_settings, read_generation_settings, refuse_tied_targets
     from trl_recipe import LORA_DROPOUT, SEED, Recipe
 
 LOG_SHARE = 0.01
 EVALUATION_SHARE = 0.2
 """Shares of all steps between two logs, and between two evaluations on the held-out rows."""
+IGNORED = -100
+"""The label for tokens without a loss (PyTorch's `cross_entropy`)."""
 ORPO_EXTRA_TOKENS = 2
 """TRL's ORPO trainer may add a first and a last token; without room for them it would cut the row."""
 
@@ -55,15 +63,29 @@ def load_tokenizer(base_model: str, revision: str) -> Any:
 
 
 def load_model(source: str, device: Device, **more: Any) -> Any:
-    """A causal language model on this process's device. Code from the model's repository is never run."""
+    """A causal language model on this process's device. Code from the model's repository is never run.
+
+    Its generation settings are those that can be saved and used later, see `generation_settings`.
+    """
     import torch
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM, GenerationConfig
+
+    found = read_generation_settings(source, more.get("revision"))
+    kept, left_out = generation_settings(found or {})
+    if left_out:
+        print(f"generation settings of {source} that are left out: {', '.join(left_out)}", flush=True)
+    if found is not None:
+        more["generation_config"] = GenerationConfig(**kept)
 
     place = {"": int(os.environ.get("LOCAL_RANK", "0"))} if device.cuda else None
     attention = {"attn_implementation": "flash_attention_2"} if device.flash_attention else {}
-    return AutoModelForCausalLM.from_pretrained(
+    model = AutoModelForCausalLM.from_pretrained(
         source, dtype=getattr(torch, device.dtype), device_map=place, **attention, **more
     )
+    if found is None:
+        kept, _ = generation_settings(model.generation_config.to_dict())
+        model.generation_config = GenerationConfig(**kept)
+    return model
 
 
 def end_tokens(model: Any) -> list[int]:
@@ -90,6 +112,7 @@ def build_trainer(
     """
     from transformers import PrinterCallback
 
+    refuse_tied_targets(model, recipe.target_modules)
     config_class, trainer_class = _trl_classes(recipe.method)
     trainer = trainer_class(
         model=model,
@@ -160,7 +183,13 @@ def trainer_arguments(recipe: Recipe, device: Device) -> dict[str, Any]:
     by_method: dict[str, dict[str, Any]] = {
         "sft": {"packing": device.flash_attention},
         "dpo": {"beta": recipe.beta, "loss_type": ["sigmoid"]},
-        "orpo": {"beta": recipe.beta, "max_length": recipe.max_length + ORPO_EXTRA_TOKENS},
+        "orpo": {
+            "beta": recipe.beta,
+            "max_length": recipe.max_length + ORPO_EXTRA_TOKENS,
+            # Part of the loss is a mean over the tokens of a batch, so with one pair at a time the held-out loss does
+            # not depend on the batch size.
+            "per_device_eval_batch_size": 1,
+        },
     }
     return {**shared, **by_method[recipe.method]}
 
@@ -173,7 +202,7 @@ def _trl_classes(method: str) -> tuple[Any, Any]:
     if method == "sft":
         from trl import SFTConfig, SFTTrainer
 
-        return SFTConfig, SFTTrainer
+        return SFTConfig, _with_token_mean(SFTTrainer)
     if method == "dpo":
         from trl import DPOConfig, DPOTrainer
 
@@ -182,6 +211,32 @@ def _trl_classes(method: str) -> tuple[Any, Any]:
     from trl.experimental.orpo import ORPOConfig, ORPOTrainer
 
     return ORPOConfig, ORPOTrainer
+
+
+def _with_token_mean(trainer_class: Any) -> Any:
+    """The trainer, with a held-out loss that is the mean over all tokens of all answers, whatever the batch size.
+
+    transformers takes the mean over batches, in each of which TRL takes the mean over tokens: another batch size, as
+    after out-of-memory, would give another loss for the same model.
+    """
+    import torch
+
+    class TokenMean(trainer_class):  # type: ignore[misc]
+        def prediction_step(self, model: Any, inputs: Any, *args: Any, **more: Any) -> Any:
+            loss, logits, labels = super().prediction_step(model, inputs, *args, **more)
+            tokens = (inputs["labels"][..., 1:] != IGNORED).sum().to(loss.device, torch.float64)
+            self._held_out_sums.append(torch.stack([loss.detach().double() * tokens, tokens]))
+            return loss, logits, labels
+
+        def evaluation_loop(self, *args: Any, metric_key_prefix: str = "eval", **more: Any) -> Any:
+            self._held_out_sums: list[Any] = []
+            output = super().evaluation_loop(*args, metric_key_prefix=metric_key_prefix, **more)
+            sums = torch.stack(self._held_out_sums).sum(dim=0)
+            loss, tokens = self.accelerator.reduce(sums, reduction="sum").tolist()
+            output.metrics[f"{metric_key_prefix}_loss"] = loss / max(tokens, 1.0)
+            return output
+
+    return TokenMean
 
 
 def _adapter(recipe: Recipe, model: Any, new_tokens: Sequence[int]) -> Any:

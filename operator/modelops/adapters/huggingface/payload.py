@@ -58,7 +58,19 @@ _COMMON_FILES = {
     },
     **{f"{name}.py": f"{name}.py" for name in ("grammar", "loopback")},
 }
-_TRL_MODULES = ("recipe", "rows", "tokens", "trainer", "reports", "pace", "checkpoints", "merged", "card")
+_TRL_MODULES = (
+    "base",
+    "card",
+    "checkpoints",
+    "forms",
+    "merged",
+    "pace",
+    "recipe",
+    "reports",
+    "rows",
+    "tokens",
+    "trainer",
+)
 
 PAYLOADS: Final[Mapping[TrainerName, Payload]] = {
     "trl": Payload(
