@@ -184,7 +184,7 @@ async def test_an_endpoint_that_should_serve_is_not_started() -> None:
 async def test_a_reservation_of_a_deleted_run_is_settled() -> None:
     cover = Reservation(usd_micro=375_000, month="2025-12", name="docs-1", repo="org/m", account=ORG)
     bench = AgentWithoutSecret(empty_record().with_(reservations={DELETED_RUN: cover}))
-    left = PaidJob(id="job1", label=f"{INSTALLATION}-deleted-1", created_at=0.0, listed=True)
+    left = PaidJob(id="job1", label=f"{INSTALLATION}-deleted-1", namespace=ORG, created_at=0.0, listed=True)
     bench.jobs.jobs.append(left)
     await bench.reconcile()
     assert (left.state, bench.hub.claims[1].closed) == ("cancelled", True)
@@ -194,3 +194,15 @@ async def test_a_reservation_of_a_deleted_run_is_settled() -> None:
     await bench.reconcile()
     assert bench.record.reservations == {}
     assert DELETED_RUN in bench.record.settlements
+
+
+async def test_two_orphaned_attempts_are_settled_in_one_plan_and_none_is_lost() -> None:
+    """The second write starts from the record that the first one left."""
+    cover = Reservation(usd_micro=375_000, month="2025-12", name="docs-1", repo="org/m", account=ORG)
+    both = (DELETED_RUN, "deleted-too/1")
+    bench = AgentWithoutSecret(empty_record().with_(reservations=dict.fromkeys(both, cover)))
+    await bench.reconcile()
+    bench.time.seconds += 60
+    await bench.reconcile()
+    assert bench.record.reservations == {}
+    assert set(bench.record.settlements) == set(both)
