@@ -27,6 +27,7 @@ from modelops.domain.record.parts import (
 )
 from modelops.domain.versions import BASELINE, Inputs, parse
 
+_REQUIRED = frozenset(name for name, field in Completed.model_fields.items() if field.is_required())
 REGISTRY_KEY = "registry.json"
 LEDGER_KEY = "ledger.json"
 
@@ -78,7 +79,7 @@ class Record(RecordPart):
         ledger = self.model_dump(mode="json", exclude={"history"})
         # Thousands of objects may have ended: their empty fields would be a tenth of the record.
         ledger["completed"] = {
-            digest: {name: value for name, value in done.items() if value != ""}
+            digest: {name: value for name, value in done.items() if value != "" or name in _REQUIRED}
             for digest, done in ledger["completed"].items()
         }
         return {
