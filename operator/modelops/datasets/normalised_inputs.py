@@ -14,7 +14,6 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain
 from typing import Any
 
 from modelops.domain.chat_messages import MessageError, openai_messages
@@ -22,6 +21,8 @@ from modelops.domain.chat_messages import MessageError, openai_messages
 _BETWEEN_WORDS = re.compile(r"[\W_]+")
 _ASCII = str.maketrans({code: " " for code in range(128) if not chr(code).isalnum()})
 _SENTENCE_ENDS = re.compile(r"[.!?](?<=\S[.!?])(?=\s)")
+_ENDS = (".", "!", "?")
+_END_WITH_SPACE = re.compile(r"[.!?]\s")
 _CASE_COUNTS = re.compile(r"[\\%][A-Z]|-[A-Z](?!\w)")
 r"""Capitals that mean something else than the small letter: `\D`, `%M`, `-V`."""
 _NOT_COMPARED = "()[]{},.;:'\"`!?_"
@@ -41,9 +42,9 @@ _NO_QUESTION_ROLES = frozenset({"system", "developer"})
 class NormalisedInputs:
     """The inputs of one example.
 
-    `digest` (32 hex digits) is equal for copies and reformatted copies, `question` (16 bytes) for the same text only.
-    `words` are compared for near-copies; they are without instructions that belong to the agent, not to the question:
-    system messages and the definitions of tools.
+    `digest` (32 hex digits) is equal for copies and reformatted copies, `question` for the same text only; it is valid
+    in this process only. `words` are compared for near-copies; they are without instructions that belong to the agent,
+    not to the question: system messages and the definitions of tools.
     """
 
     digest: str
@@ -60,21 +61,26 @@ def normalise_inputs(inputs: Mapping[str, Any]) -> NormalisedInputs:
     """The inputs normalised, whatever the order of their keys and the form of their messages."""
     if "messages" in inputs:
         inputs = _in_openai_form(inputs)
-    leaves = list(_leaves(inputs))
-    texts = [_normalised(leaf) for _, leaf in leaves]
-    reformatted = [
-        f"{path} {' '.join(words)}\n{marked}"
-        for (path, _), (words, marked, _) in zip(leaves, texts, strict=True)
-    ]
-    exact = [f"{path} {leaf.strip()}" for path, leaf in leaves]
     asked = _question(inputs)
-    compared = texts if asked is None else [_normalised(leaf) for _, leaf in _leaves(asked)]
-    operators = "".join([operators for _, _, operators in compared])
-    words = list(chain.from_iterable([words for words, _, _ in compared]))
+    reformatted: list[str] = []
+    exact: list[str] = []
+    found: list[str] = []
+    operators = ""
+    for path, leaf in _leaves(inputs):
+        words, marked, marks = _normalised(leaf) if asked is None else _normalised_once(leaf)
+        reformatted.append(f"{path} {' '.join(words)}\n{marked}")
+        exact += (path, leaf.strip())
+        if asked is None:
+            found += words
+            operators += marks
+    for _, leaf in _leaves(asked) if asked is not None else ():
+        words, _, marks = _normalised_once(leaf)
+        found += words
+        operators += marks
     return NormalisedInputs(
-        digest=_sha256(reformatted).hex()[:32],
-        words=[*words, operators] if operators else words,
-        question=_sha256(exact)[:16],
+        digest=hashlib.sha256("\n".join(reformatted).encode(errors="surrogatepass")).hexdigest()[:32],
+        words=[*found, operators] if operators else found,
+        question=hash(tuple(exact)).to_bytes(8, "little", signed=True),
     )
 
 
@@ -83,30 +89,31 @@ def inputs_digest(inputs: Mapping[str, Any]) -> str:
     return normalise_inputs(inputs).digest
 
 
-def _sha256(lines: Sequence[str]) -> bytes:
-    # `ExampleFilter` refuses text that is not valid Unicode, with the field; here it must only not raise.
-    return hashlib.sha256("\n".join(lines).encode(errors="surrogatepass")).digest()
-
-
 def _words(text: str) -> list[str]:
     if text.isascii():  # Gives the same words as below, ten times as fast.
         return text.translate(_ASCII).lower().split()
     return _BETWEEN_WORDS.sub(" ", unicodedata.normalize("NFKC", text).casefold()).strip().split(" ")
 
 
-@lru_cache(maxsize=64)
 def _normalised(text: str) -> tuple[list[str], str, str]:
     """A text in lower case: its words, its characters without spacing, and its operators in their order.
 
-    Two texts with equal words and equal characters differ in spacing around marks only."""
+    Two texts with equal words and equal characters differ in spacing around marks only. Each pattern is tried only
+    where it can match, because most texts of code have none of them.
+    """
     if "\\" in text or "%" in text or "-" in text:
         text = _CASE_COUNTS.sub(lambda found: f"{found[0][0]}^{found[0][1]}", text)
-    text = _SENTENCE_ENDS.sub("", f"{text}\n")
+    if text.endswith(_ENDS) or _END_WITH_SPACE.search(text):
+        text = _SENTENCE_ENDS.sub("", f"{text}\n")
     if text.isascii():  # Gives the same as below, several times as fast.
         text = text.lower()
         return text.translate(_ASCII).split(), "".join(text.split()), text.translate(_OPERATORS)
     text = unicodedata.normalize("NFKC", text).casefold()
     return _BETWEEN_WORDS.sub(" ", text).split(), "".join(text.split()), _NO_OPERATORS.sub("", text)
+
+
+_normalised_once = lru_cache(maxsize=64)(_normalised)
+"""For chats, whose instructions come again in each example."""
 
 
 def _in_openai_form(inputs: Mapping[str, Any]) -> Mapping[str, Any]:
