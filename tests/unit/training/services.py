@@ -106,7 +106,9 @@ class KubeClient:
         return copy.deepcopy(self._server.live((resource.kind, name)))
 
     async def list(self, resource: Resource, **_: Any) -> tuple[list[Json], str]:
-        raise NotImplementedError
+        names = [name for name in self._server.versions if name[0] == resource.kind]
+        live = [found for name in names if (found := self._server.live(name)) is not None]
+        return copy.deepcopy(live), str(self._server.revision)
 
     async def create(self, resource: Resource, body: Json) -> Json:
         raise NotImplementedError

@@ -24,9 +24,9 @@ STEPS: tuple[Callable[[State], AgentModelPlan | None], ...] = (
     orphans.remove_orphan_routing,
     endpoints.keep_named_endpoints,
     endpoints.endpoints_are_unknown,
+    endpoints.stop_unused_endpoints,
     endpoints.ensure_endpoints_created,
     endpoints.wake_candidates_endpoint,
-    endpoints.stop_unused_endpoints,
     orphans.settle_orphan_reservations,
 )
 

@@ -10,6 +10,7 @@ from modelops.api.v1alpha1.agentmodel import EndpointRole
 from modelops.domain.agentmodel.actions import (
     AgentModelFact,
     AgentModelPlan,
+    AgentModelStep,
     CreateEndpoint,
     DeleteEndpoint,
     ResumeEndpoint,
@@ -43,25 +44,26 @@ def ensure_endpoints_created(state: State) -> AgentModelPlan | None:
     """Creates each endpoint that the record names with a serving role; first the status and the record name it.
 
     Both writes fail unless they were decided from the newest copies. An endpoint that was just deleted and is still in
-    the record is not created again. Endpoints that are due are stopped in the same plan: a service that creates nothing
-    at the moment (no quota, a rate limit) must not keep those running.
+    the record is not created again.
     """
+    steps = creation_steps(state)
+    return Plan(steps=steps, requeue_after=ENDPOINT_POLL_SECONDS / 10) if steps else None
+
+
+def creation_steps(state: State) -> tuple[AgentModelStep, ...]:
+    """The steps of `ensure_endpoints_created`; empty where no endpoint is missing."""
     record = state.require_record()
     if state.secret_problem or state.endpoints is UNSEEN or isinstance(state.endpoints, Outage):
-        return None
+        return ()
     listed = {endpoint.name for endpoint in state.endpoints}
     expired = {entry.name for entry in expired_endpoints(state)}
     missing = [e for e in record.endpoints if e.name not in listed | expired and e.role not in ENDING]
     if not missing:
-        return None
-    return Plan(
-        steps=(
-            *(DeleteEndpoint(name=entry.name) for entry in unused_endpoints(state) if entry.name in listed),
-            WriteStatus(status=project_status(state)),
-            WriteRecord(record=record, purpose="unchanged: proves that it is the newest"),
-            *(CreateEndpoint(entry=entry) for entry in missing),
-        ),
-        requeue_after=ENDPOINT_POLL_SECONDS / 10,
+        return ()
+    return (
+        WriteStatus(status=project_status(state)),
+        WriteRecord(record=record, purpose="unchanged: proves that it is the newest"),
+        *(CreateEndpoint(entry=entry) for entry in missing),
     )
 
 
@@ -92,6 +94,8 @@ def stop_unused_endpoints(state: State) -> AgentModelPlan | None:
 
     Protocol, Stopping an endpoint: the record names the deletion first, which proves that the record is the newest;
     then the file is read live. Whoever writes a version into the file reads that in the record, and starts it anew.
+    Missing endpoints are created in the same plan: neither a service that creates nothing at the moment (no quota, a
+    rate limit) nor one that deletes nothing holds up the other.
     """
     record = state.require_record()
     if state.endpoints is UNSEEN or isinstance(state.endpoints, Outage):
@@ -109,7 +113,7 @@ def stop_unused_endpoints(state: State) -> AgentModelPlan | None:
             return Plan(needs=AgentModelFact.LIVE)
     if running:
         return Plan(
-            steps=tuple(DeleteEndpoint(name=entry.name) for entry in running),
+            steps=(*(DeleteEndpoint(name=entry.name) for entry in running), *creation_steps(state)),
             requeue_after=ENDPOINT_POLL_SECONDS / 10,
         )
     if not unused:
