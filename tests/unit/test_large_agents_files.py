@@ -93,7 +93,7 @@ def both_ways(read: Callable[[], object]) -> tuple[object, object]:
         return reduced, outcome(read)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(files())
 @example("agents:\n" + "".join(PLAIN) + OTHER[0])
 @example("shared: &shared {version: v1}\nagents:\n" + PLAIN[0] + OTHER[3] + PLAIN[1] + PLAIN[2])

@@ -106,9 +106,8 @@ class KubeClient:
         return copy.deepcopy(self._server.live((resource.kind, name)))
 
     async def list(self, resource: Resource, **_: Any) -> tuple[list[Json], str]:
-        names = [name for name in self._server.versions if name[0] == resource.kind]
-        live = [found for name in names if (found := self._server.live(name)) is not None]
-        return copy.deepcopy(live), str(self._server.revision)
+        found = (self._server.live(name) for name in self._server.versions if name[0] == resource.kind)
+        return [copy.deepcopy(item) for item in found if item is not None], str(self._server.revision)
 
     async def create(self, resource: Resource, body: Json) -> Json:
         raise NotImplementedError
