@@ -12,6 +12,7 @@ from hypothesis import settings
 from tests.patience import patient
 
 from modelops.localcluster import ClusterError, LocalCluster, open_cluster
+from modelops.localcluster.crds import wait_until_established
 from modelops.localcluster.lock import exclusive_lock
 
 # No deadline, because a busy machine is not a failure; derandomized, so that a failure in CI can be reproduced.
@@ -77,17 +78,12 @@ def apply_crds(cluster: LocalCluster) -> None:
     """Apply crds/*.yaml and wait until the API server serves all of them."""
     if not list(CRDS.glob("*.yaml")):
         return
-    for command in (
-        ["apply", "--server-side", "--force-conflicts"],
-        ["wait", "--for=condition=Established", f"--timeout={patient(30):.0f}s"],
-    ):
-        done = subprocess.run(
-            [cluster.kubectl, "--kubeconfig", cluster.kubeconfig, *command, "-f", CRDS],
-            capture_output=True,
-            text=True,
-        )
-        if done.returncode:
-            pytest.fail(f"kubectl {command[0]} of {CRDS} failed: {done.stderr}")
+    kubectl = [cluster.kubectl, "--kubeconfig", cluster.kubeconfig]
+    command = [*kubectl, "apply", "--server-side", "--force-conflicts", "-f", CRDS]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        pytest.fail(f"kubectl apply of {CRDS} failed: {done.stderr}")
+    wait_until_established(kubectl, "-f", CRDS, seconds=patient(30))
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from modelops.api.v1alpha1.names import MANAGED_LABEL
 from modelops.engine.executor import CONFIG_MAPS
 from modelops.engine.resources import AGENT_MODELS, SECRETS
 from modelops.localcluster import LocalCluster
+from modelops.localcluster.crds import wait_until_established
 from modelops.ports import Json, Resource
 from modelops.sandbox import client as sandbox_client
 from modelops.sandbox.client import SandboxInfo
@@ -138,9 +139,10 @@ async def wait_until(question: Callable[[], Awaitable[Any]], *, expected: str, s
 
 def apply_crds(cluster: LocalCluster) -> None:
     """Applies the CRDs and waits until the API server serves them."""
-    for command in (["apply", "--server-side"], ["wait", "--for=condition=Established", "--timeout=30s"]):
-        kubectl = [str(cluster.kubectl), "--kubeconfig", str(cluster.kubeconfig)]
-        subprocess.run([*kubectl, *command, "-f", str(CRDS)], check=True, stdout=subprocess.DEVNULL)
+    kubectl = [str(cluster.kubectl), "--kubeconfig", str(cluster.kubeconfig)]
+    apply = [*kubectl, "apply", "--server-side", "-f", str(CRDS)]
+    subprocess.run(apply, check=True, stdout=subprocess.DEVNULL)
+    wait_until_established(kubectl, "-f", CRDS)
 
 
 @asynccontextmanager

@@ -18,7 +18,9 @@ import pytest
 from tests.conftest import Kubectl
 from tests.patience import deadline_after, patient
 
+from modelops.localcluster import LocalCluster
 from modelops.localcluster.cache import cache_root
+from modelops.localcluster.crds import wait_until_established
 from modelops.localcluster.gotoolchain import find_go
 from modelops.localcluster.lock import exclusive_lock
 from modelops.localcluster.progress import to_stderr
@@ -86,8 +88,9 @@ def _fetch(published: GoModuleFiles, folder: Path) -> None:
         made.rename(folder)
 
 
-def install_crds(kubectl: Kubectl, *sources: GoModuleFiles) -> None:
+def install_crds(cluster: LocalCluster, kubectl: Kubectl, *sources: GoModuleFiles) -> None:
     """Applies the files and waits until the API server serves their kinds."""
+    command = [cluster.kubectl, "--kubeconfig", cluster.kubeconfig]
     for published in sources:
         files = fetch_files(published)
         crds = [file for file in files if "_distributed" not in file.name]
@@ -96,9 +99,7 @@ def install_crds(kubectl: Kubectl, *sources: GoModuleFiles) -> None:
                 named = [word for file in group for word in ("-f", str(file))]
                 kubectl("apply", "--server-side", "--force-conflicts", *named, check=True)
             if group is crds:
-                kubectl(
-                    "wait", "--for=condition=Established", f"--timeout={patient(30):.0f}s", *named, check=True
-                )
+                wait_until_established(command, *named, seconds=patient(30))
                 for file in crds:
                     _wait_until_served(kubectl, *file.stem.split("_"))
 

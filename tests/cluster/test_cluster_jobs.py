@@ -275,8 +275,8 @@ async def test_the_operator_needs_only_its_jobs_role(
 
 
 @pytest.fixture(scope="session")
-def kueue(kubectl: Kubectl) -> None:
-    install_crds(kubectl, KUEUE)
+def kueue(cluster: LocalCluster, kubectl: Kubectl) -> None:
+    install_crds(cluster, kubectl, KUEUE)
 
 
 def local_queue(namespace: str) -> Json:

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import pytest
 from tests.cluster.losing_proxy import LosingProxy, losing_proxy
+from tests.patience import patient
 
 from modelops.adapters.kube import Connection, KubeClient, Transport
 from modelops.api.v1alpha1.meta import StatusModel
@@ -28,6 +29,7 @@ from modelops.domain.record import Record, Target, initial_record
 from modelops.engine.cache import ObjectCache
 from modelops.engine.executor import CONFIG_MAPS, Executed, Executor, WriteBase
 from modelops.localcluster import LocalCluster
+from modelops.localcluster.crds import wait_until_established
 from modelops.ports import Json, NotLeader, Refused, Resource, Unavailable, Uncertain
 
 GROUP = "engine-test.modelops.code-chef.dev"
@@ -121,7 +123,8 @@ class ExecutorHarness:
 @pytest.fixture
 async def harness(cluster: LocalCluster, kubectl: Kubectl, namespace: str) -> AsyncIterator[ExecutorHarness]:
     kubectl("apply", "-f", "-", input=GADGET_CRD, check=True)
-    kubectl("wait", "--for=condition=Established", f"crd/gadgets.{GROUP}", check=True)
+    command = [cluster.kubectl, "--kubeconfig", cluster.kubeconfig]
+    wait_until_established(command, f"crd/gadgets.{GROUP}", seconds=patient(30))
     connection = Connection.from_kubeconfig(cluster.kubeconfig)
     async with losing_proxy(connection) as proxy, KubeClient(Transport(connection)) as other_client:
         metadata = {"namespace": namespace, "name": "g", "finalizers": [f"{GROUP}/cleanup"]}

@@ -82,8 +82,8 @@ class TrainJobAttempt(ClusterAttempt):
 
 
 @pytest.fixture(scope="session")
-def trainer(kubectl: Kubectl) -> None:
-    install_crds(kubectl, TRAINER, KUEUE)
+def trainer(cluster: LocalCluster, kubectl: Kubectl) -> None:
+    install_crds(cluster, kubectl, TRAINER, KUEUE)
 
 
 @pytest.fixture

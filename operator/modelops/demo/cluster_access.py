@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from modelops.localcluster import LocalCluster
+from modelops.localcluster.crds import wait_until_established
 
 
 class KubectlError(RuntimeError):
@@ -27,13 +28,25 @@ class Kubectl:
     def of(cls, cluster: LocalCluster) -> Kubectl:
         return cls(cluster.kubectl, cluster.kubeconfig)
 
+    @property
+    def command(self) -> list[str | Path]:
+        """kubectl with the demo's kubeconfig."""
+        return [self.program, "--kubeconfig", self.kubeconfig]
+
     def __call__(self, *arguments: str | Path, stdin: str | None = None) -> str:
         """Run kubectl and return its output. Raises KubectlError if it fails."""
-        command = [self.program, "--kubeconfig", self.kubeconfig, *arguments]
-        done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60)
+        command = [*self.command, *arguments]
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=300)
         if done.returncode:
             raise KubectlError(f"kubectl {' '.join(map(str, arguments))}: {done.stderr.strip()}")
         return done.stdout
+
+    def wait_until_established(self, *names: str) -> None:
+        """Waits until the API server serves the CRDs. Raises KubectlError."""
+        try:
+            wait_until_established(self.command, *names, seconds=120)
+        except TimeoutError as error:
+            raise KubectlError(str(error)) from error
 
     def json(self, *arguments: str) -> Any:
         return json.loads(self(*arguments, "-o", "json"))

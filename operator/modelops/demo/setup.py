@@ -120,7 +120,7 @@ def _install(kubectl: Kubectl, folder: DemoFolder) -> tuple[Identity, Identity]:
     """Apply CRDs, namespaces and RBAC; return the identities of the operator and of the agents."""
     kubectl.apply(folder.manifests / "0-crds.yaml", folder.manifests / "1-cluster.yaml")
     names = [f"crd/{resource.crd_name}" for resource in RESOURCES]
-    kubectl("wait", "--for=condition=Established", "--timeout=30s", *names)
+    kubectl.wait_until_established(*names)
     operator = create_identity(
         kubectl, account=_OPERATOR_ACCOUNT, namespace=OPERATOR_NAMESPACE, folder=folder.operator
     )
