@@ -23,8 +23,7 @@ from modelops.localcluster import LocalCluster
 
 CRASH_POINTS_VARIABLE = "MODELOPS_CRASH_POINTS"
 """Environment variable. With `all` the operator is killed at every write at every moment. Otherwise it is killed at
-every second write whose answer is lost, and at a sixth of the writes at one other moment; the choice changes every day,
-so that two days kill it at every lost answer, and twelve at everything."""
+every write whose answer is lost, and at a third of the writes at one other moment; the choice changes every day."""
 MAX_MISSED = 3
 """How many scenarios may end before their crash point: the number of writes varies by one or two."""
 PARALLEL = int(os.environ.get("MODELOPS_CRASH_PARALLEL", "5"))
@@ -49,17 +48,12 @@ def select_crash_points(writes: int, *, day: int | None = None) -> list[CrashPoi
     """The crash points of a scenario with so many writes: all of them, or those of the day (see above)."""
     today = datetime.now(UTC).toordinal() if day is None else day
     every = os.environ.get(CRASH_POINTS_VARIABLE) == "all"
-    lost = [
-        CrashPoint(number, Moment.ANSWER_LOST)
-        for number in range(1, writes + 1)
-        if every or number % 2 == today % 2
-    ]
     others = (Moment.BEFORE, Moment.ANSWERED)
-    return lost + [
+    return [
         CrashPoint(number, moment)
-        for moment in (others if every else (others[today % 2],))
+        for moment in (Moment.ANSWER_LOST, *(others if every else others[today % 2 : today % 2 + 1]))
         for number in range(1, writes + 1)
-        if every or number % 6 == today // 2 % 6
+        if every or moment is Moment.ANSWER_LOST or number % 3 == today % 3
     ]
 
 
