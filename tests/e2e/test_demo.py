@@ -63,7 +63,7 @@ def set_up_demo(folder: Path, *arguments: str) -> Iterator["subprocess.Popen[str
         text=True,
         start_new_session=True,
     )
-    watchdog = threading.Timer(SET_UP_SECONDS, process.kill)
+    watchdog = threading.Timer(patient(SET_UP_SECONDS), process.kill)
     watchdog.start()
     try:
         assert process.stdout is not None
