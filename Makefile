@@ -61,6 +61,7 @@ lock: setup
 	$(COMPILE) --extra operator --extra evaluation -o requirements/operator.txt
 	$(COMPILE) --extra operator --extra evaluation --extra cli --extra sandbox --group dev -o requirements/dev.txt
 	$(COMPILE) --extra train -o requirements/train.txt
+	$(COMPILE) --extra claim -c requirements/train.txt -o requirements/claim.txt
 	$(PYTHON) -m modelops.trainenv header
 
 clean:

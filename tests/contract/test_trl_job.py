@@ -364,10 +364,37 @@ def test_bad_data_end_the_job_before_anything_is_loaded(
     assert says in ended.report.error
 
 
-def test_second_job_of_an_attempt_ends_without_training(repositories: Repositories) -> None:
+def with_last_stage(command: str, instead: str) -> str:
+    """The job's command with another program in the place of the training and its installation."""
+    before, found, after = command.rpartition("uv run --no-project train.py")
+    assert (bool(found), after) == (True, "")
+    return f"{before}{instead}"
+
+
+def test_second_job_of_an_attempt_ends_before_the_packages_of_the_training_are_installed(
+    repositories: Repositories,
+) -> None:
     run = repositories.run("claimed-model")
     claim = CommitOperationAdd("claims/1", json.dumps({"job": "another"}).encode())
     repositories.hf.create_commit(run["output"]["repo"], [claim], commit_message="Claim attempt 1")
-    ended = TrainingJob.submit(repositories.hf, run).end()
+    job = TrainingJob.submit(
+        repositories.hf, run, instead=lambda command: with_last_stage(command, "echo installing")
+    )
+    ended = job.end()
     assert ended.message == "Job failed with exit code: 75"
     assert not ended.reports
+    assert "installing" not in "".join(ended.log_lines)
+
+
+def test_job_whose_service_does_not_tell_it_its_id_claims_its_attempt_once(
+    repositories: Repositories,
+) -> None:
+    run = repositories.run("anonymous-model")
+
+    def claim_twice(command: str) -> str:
+        return f"unset JOB_ID; {with_last_stage(command, 'uv run --no-project claim.py')}"
+
+    ended = TrainingJob.submit(repositories.hf, run, instead=claim_twice).end()
+    assert ended.stage == "COMPLETED", ended.log_lines
+    titles = [commit.title for commit in repositories.hf.list_repo_commits(ended.repo)]
+    assert titles.count("Claim attempt 1") == 1

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from modelops.trainenv.environment import EnvironmentFailed, make_environment
-from modelops.trainenv.pins import REPOSITORY, SCRIPT, PinsError, header_pins, locked_pins, with_header
+from modelops.trainenv.pins import SCRIPTS, PinsError, header_pins, locked_pins, with_header
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -17,7 +17,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m modelops.trainenv", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("make", help="make the environment, unless it exists")
-    header = commands.add_parser("header", help="write the pins into the header of trainers/trl.py")
+    header = commands.add_parser("header", help="write the pins into the headers of the scripts in trainers/")
     header.add_argument(
         "--check", action="store_true", help="write nothing; exit with status 1 if the header differs"
     )
@@ -44,14 +44,15 @@ def _log(line: str) -> None:
 
 
 def _header(*, check: bool) -> int:
-    script, pins = SCRIPT.read_text(), locked_pins(REPOSITORY.read_text())
-    if header_pins(script) == pins:
-        return 0
-    if check:
-        raise PinsError(
-            f"the header of {SCRIPT} differs from {REPOSITORY}: run `make lock` and commit the change"
-        )
-    SCRIPT.write_text(with_header(script, pins))
+    for script, requirements in SCRIPTS.items():
+        text, pins = script.read_text(), locked_pins(requirements.read_text())
+        if header_pins(text) == pins:
+            continue
+        if check:
+            raise PinsError(
+                f"the header of {script} differs from {requirements}: run `make lock` and commit the change"
+            )
+        script.write_text(with_header(text, pins))
     return 0
 
 

@@ -1,4 +1,5 @@
-"""The pins in the header of `trainers/trl.py` (PEP 723): those of `requirements/train.txt`, without the hashes.
+"""The pins in the headers of `trainers/trl.py` and `trainers/claim.py` (PEP 723): those of `requirements/train.txt` and
+`requirements/claim.txt`, without the hashes.
 
 A script's header cannot have hashes: in a job, `uv` checks its downloads only against the package index.
 """
@@ -14,7 +15,12 @@ PACKAGED: Final = Path(__file__).parent / "train.txt"
 """The requirements in an installed wheel."""
 REPOSITORY: Final = Path(__file__).parents[3] / "requirements" / "train.txt"
 """The requirements in the repository, for an editable install."""
-SCRIPT: Final = Path(__file__).parents[1] / "trainers" / "trl.py"
+_TRAINERS: Final = Path(__file__).parents[1] / "trainers"
+SCRIPTS: Final = {
+    _TRAINERS / "trl.py": REPOSITORY,
+    _TRAINERS / "claim.py": REPOSITORY.with_name("claim.txt"),
+}
+"""The scripts with a header, and the requirements that theirs has."""
 
 _HEADER = re.compile(r"(?m)\A# /// script\n(?P<content>(?:^#(?:| .*)$\n)+?)^# ///\n")
 

@@ -44,6 +44,7 @@ def test_every_file_of_the_trl_trainer_is_in_the_payload() -> None:
     own = {f"trainers/{f.name}" for f in files("modelops.trainers").iterdir() if f.name.startswith("trl")}
     assert set(PAYLOADS["trl"].files.values()) == own | {
         "trainers/attempt.py",
+        "trainers/claim.py",
         "trainers/hub_client.py",
         "trainers/hub_repository.py",
         "trainers/job.py",

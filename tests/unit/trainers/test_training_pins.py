@@ -7,7 +7,7 @@ import pytest
 from modelops.trainenv.environment import MAKE, READY, VARIABLE, environment_folder, find_python
 from modelops.trainenv.pins import (
     REPOSITORY,
-    SCRIPT,
+    SCRIPTS,
     PinsError,
     header_pins,
     locked_pins,
@@ -24,12 +24,24 @@ triton==3.9.0 ; sys_platform == 'linux' \\
 """
 
 
-def test_header_pins_what_the_requirements_pin() -> None:
-    assert header_pins(SCRIPT.read_text()) == locked_pins(REPOSITORY.read_text())
+SCRIPT = next(iter(SCRIPTS))
+each_script = pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
 
 
-def test_every_pin_is_exact_and_has_hashes_and_no_address() -> None:
-    text = REPOSITORY.read_text()
+@each_script
+def test_header_pins_what_the_requirements_pin(script: Path) -> None:
+    assert header_pins(script.read_text()) == locked_pins(SCRIPTS[script].read_text())
+
+
+def test_claim_installs_a_small_part_of_what_the_training_installs() -> None:
+    claim, train = (set(locked_pins(requirements.read_text())) for requirements in reversed(SCRIPTS.values()))
+    assert claim < train
+    assert not {pin for pin in claim if pin.startswith(("torch", "nvidia", "transformers", "numpy"))}
+
+
+@each_script
+def test_every_pin_is_exact_and_has_hashes_and_no_address(script: Path) -> None:
+    text = SCRIPTS[script].read_text()
     assert all("==" in pin for pin in locked_pins(text))
     assert text.count("--hash=") >= len(locked_pins(text))
     assert "://" not in text

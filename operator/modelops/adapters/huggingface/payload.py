@@ -45,10 +45,11 @@ def _command(run: str) -> tuple[str, ...]:
     MODELOPS_STARTED is the start of the job, so that the time of the installation counts. The folder is a new one,
     because an image's working directory may not be writable. The shell is no login shell: /etc/profile would replace
     the PATH of an image of one's own. UV_NO_BUILD: no package runs code while it is installed, when the token is in the
-    environment.
+    environment. JOB_ID: a service that does not tell a job its id must not make each stage a job of its own.
     """
+    own_id = 'JOB_ID="${JOB_ID:-anonymous-$(date +%s%N)-$RANDOM}"'
     unpack = 'cd "$(mktemp -d)" && echo "$MODELOPS_PAYLOAD" | base64 -d | tar xz'
-    return "bash", "-c", f"export MODELOPS_STARTED=$(date +%s) UV_NO_BUILD=1; {unpack} && {run}"
+    return "bash", "-c", f"export MODELOPS_STARTED=$(date +%s) UV_NO_BUILD=1 {own_id}; {unpack} && {run}"
 
 
 _COMMON_FILES = {
@@ -77,11 +78,14 @@ PAYLOADS: Final[Mapping[TrainerName, Payload]] = {
         files={
             **_COMMON_FILES,
             "preflight.py": "trainers/preflight.py",
+            "claim.py": "trainers/claim.py",
             "train.py": "trainers/trl.py",
             **{f"trl_{part}.py": f"trainers/trl_{part}.py" for part in _TRL_MODULES},
         },
         image=UV_IMAGE,
-        command=_command("python3 preflight.py && exec uv run --no-project train.py"),
+        command=_command(
+            "python3 preflight.py && uv run --no-project claim.py && exec uv run --no-project train.py"
+        ),
     ),
     "tiny": Payload(
         files={
