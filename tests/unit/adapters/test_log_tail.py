@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelops.adapters.huggingface.log_tail import _read_events
+from modelops.adapters.huggingface.log_tail import AT_THE_END, WHILE_RUNNING, Patience, _read_events
 
 DATE = "Wed, 10 Dec 2025 09:00:00 GMT"
 
@@ -18,10 +18,12 @@ def event(data: Any, timestamp: Any = "2025-12-10T08:59:00Z") -> bytes:
     return b"data: " + json.dumps({"data": data, "timestamp": timestamp}).encode() + b"\n\n"
 
 
-def read(body: bytes, *, date: str | None = DATE, lines: int = 10) -> list[str]:
+def read(
+    body: bytes, *, date: str | None = DATE, lines: int = 10, patience: Patience = WHILE_RUNNING
+) -> list[str]:
     found: deque[str] = deque(maxlen=lines)
     headers = {"date": date} if date is not None else {}
-    _read_events(httpx2.Response(200, headers=headers, content=body), found)
+    _read_events(httpx2.Response(200, headers=headers, content=body), found, patience)
     return list(found)
 
 
@@ -68,3 +70,8 @@ def test_a_response_without_a_date_is_read_to_its_end(date: str | None) -> None:
 
 def test_an_event_that_is_newer_than_the_response_ends_the_replay() -> None:
     assert read(event("one") + event("new", "2025-12-10T09:00:05Z") + event("newer")) == ["one"]
+
+
+def test_log_of_a_job_that_has_ended_is_read_to_its_end() -> None:
+    body = event("one") + event("new", "2025-12-10T09:00:05Z") + event("newer")
+    assert read(body, lines=2, patience=AT_THE_END) == ["new", "newer"]
