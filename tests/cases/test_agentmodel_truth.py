@@ -223,6 +223,8 @@ def test_a_stable_endpoint_that_does_not_run_is_not_ready(state: str) -> None:
     ready, reason, message = driver.condition("Ready")
     assert (ready, reason) == ("False", "EndpointNotRunning")
     assert f"is {state}" in message
+    driver.cloud = {name: replace(e, state="running") for name, e in driver.cloud.items()}
+    assert driver.run_until_idle().condition("Ready")[0] == "True"
 
 
 def test_a_stable_endpoint_at_another_address_than_the_file_names_is_not_ready() -> None:

@@ -32,6 +32,8 @@ def test_a_revoked_token_is_the_reason_of_a_run_whose_job_goes_on() -> None:
     assert status.reason == "TokenRefused"
     assert status.finished_at is None
     assert "replace the token" in ready_message(plan_for(run(running), job=REVOKED))
+    replaced = plan_for(run(status.wire()), job=job("RUNNING"), report=None)
+    assert written_status(replaced).reason == "JobRunning"
 
 
 def test_the_agent_model_of_a_run_with_a_revoked_token_says_so_too() -> None:
@@ -42,6 +44,9 @@ def test_the_agent_model_of_a_run_with_a_revoked_token_says_so_too() -> None:
     ready, reason, message = driver.condition("Ready")
     assert (ready, reason) == ("False", "TokenRefused")
     assert refused.metadata.name in message
+    goes_on = run(submitted_status(id="job1", stage="RUNNING"))
+    driver.state = replace(driver.state, runs={"identity": goes_on})
+    assert driver.run_until_idle().condition("Ready")[0] == "True"
 
 
 def test_a_refused_token_is_not_called_an_outage_of_the_endpoints() -> None:

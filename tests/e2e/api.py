@@ -68,6 +68,16 @@ class Api:
         """Sends a merge patch without a resourceVersion, as `kubectl patch` does."""
         return await self._call("PATCH", self._url(kind, name), merge, "application/merge-patch+json")
 
+    async def put(self, manifest: Json) -> Json:
+        """Creates the object, or makes it what the manifest says; its metadata stay, and labels are added."""
+        kind, name = manifest["kind"], manifest["metadata"]["name"]
+        found = await self.get(kind, name)
+        if found is None:
+            return await self.create(manifest)
+        labels = {**found["metadata"].get("labels", {}), **manifest["metadata"].get("labels", {})}
+        body = {**manifest, "metadata": {**found["metadata"], "labels": labels}}
+        return await self._call("PUT", self._url(kind, name), body)
+
     async def patch_status(self, kind: str, name: str, status: Json) -> Json:
         """Merges fields into the status subresource, as a controller does."""
         url, media = f"{self._url(kind, name)}/status", "application/merge-patch+json"

@@ -162,11 +162,26 @@ class Environment:
 
     # The objects ------------------------------------------------------------------------------------------
 
+    async def put_inputs(self) -> None:
+        """Creates agents.yaml and the Secret with the tokens, or makes them right again."""
+        sandbox = self.cloud.sandbox
+        tokens = {"hf": sandbox.hf_token, "langsmith": sandbox.langsmith_key}
+        await self.api.put(manifests.secret("tokens", {**tokens, "openrouter": sandbox.openrouter_key}))
+        file = manifests.agents_file(sandbox.openrouter)
+        await self.api.put(manifests.config_map("agents", {"agents.yaml": file}))
+
     async def create_agent_model(self, **spec: Any) -> Json:
         """Creates the AgentModel `docs`."""
+        return await self.api.create(self._agent_model(**spec))
+
+    async def put_agent_model(self) -> None:
+        """Creates the AgentModel `docs`, or makes its spec right again."""
+        await self.api.put(self._agent_model())
+
+    def _agent_model(self, **spec: Any) -> Json:
         sandbox = self.cloud.sandbox
         given = {"openrouter": sandbox.openrouter, "train": TRAIN, "held_out": HELD_OUT, **spec}
-        return await self.api.create(manifests.agent_model(**given))
+        return manifests.agent_model(**given)
 
     async def read_record(self, agent_model: str = "docs") -> Record:
         """The agent's record, from its ConfigMap."""
@@ -264,8 +279,5 @@ async def open_environment(
             "MODELOPS_RETRY_SECONDS": "0.2",
             **environ,
         }
-        tokens = {"hf": sandbox.hf_token, "langsmith": sandbox.langsmith_key}
-        await api.create(manifests.secret("tokens", {**tokens, "openrouter": sandbox.openrouter_key}))
-        file = manifests.agents_file(sandbox.openrouter)
-        await api.create(manifests.config_map("agents", {"agents.yaml": file}))
+        await env.put_inputs()
         yield env

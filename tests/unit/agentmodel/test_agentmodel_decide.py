@@ -177,12 +177,17 @@ def test_a_record_that_cannot_be_read_is_left_alone() -> None:
     ).run_until_idle()
     assert agent_driver.written == ["status"]
     assert agent_driver.condition("Ready")[1] == "RecordNotReadable"
+    # It is deleted, as Troubleshooting says, and made again.
+    agent_driver.state = replace(agent_driver.state, record_problem="")
+    assert agent_driver.run_until_idle().condition("Ready")[0] == "True"
 
 
 def test_a_second_agent_model_over_the_same_agent_does_nothing() -> None:
     agent_driver = AgentModelDriver(agent_model_state(older="first")).run_until_idle()
     assert agent_driver.written == ["status"]
     assert agent_driver.condition("TargetConflict")[:2] == ("True", "TargetConflict")
+    agent_driver.state = replace(agent_driver.state, older="")
+    assert agent_driver.run_until_idle().condition("Ready")[0] == "True"
 
 
 def test_a_change_of_the_status_alone_waits_a_second_after_the_last_one() -> None:
@@ -702,6 +707,12 @@ def test_a_standing_endpoint_uses_up_the_budget_and_is_no_reason_to_write_until_
     assert float(spend.settled_usd) < 1
     agent_driver.pass_time(86_400)
     assert agent_driver.step().steps == ()
+    raised = objects.agent_model(budget={"monthlyUSD": "1000"})
+    status = agent_driver.state.agent_model.status
+    agent_driver.state = replace(
+        agent_driver.state, agent_model=parsed(AgentModel, raised).model_copy(update={"status": status})
+    )
+    assert agent_driver.run_until_idle().condition("BudgetAvailable")[0] == "True"
 
 
 def test_the_previous_endpoint_stays_warm_for_the_rollback_window() -> None:

@@ -335,6 +335,16 @@ def test_a_wait_is_written_once_and_does_nothing(case: str) -> None:
     assert driver.written == [f"status {reason}"]
 
 
+@pytest.mark.parametrize("case", WAITS)
+def test_a_wait_ends_as_soon_as_its_remedy_is_done(case: str) -> None:
+    driver = replace(WAITS[case][0], written=[], announced=[], performed=[])
+    driver.step()
+    right = rollout_state(run=a_run("Succeeded", model=MODEL))
+    driver.state = replace(right, rollout=driver.state.rollout, identity=driver.state.identity)
+    driver.facts = {}
+    assert driver.run_until(has_ended).phase == "Succeeded"
+
+
 def test_a_baseline_elsewhere_needs_no_openrouter_key() -> None:
     stable = BASELINE.model_copy(update={"endpoint": "huggingface"})
     text = objects.FILE_TEXT.replace("endpoint: openrouter", "endpoint: huggingface")
@@ -389,6 +399,14 @@ def driver_with_lock(**facts: Any) -> RolloutDriver:
     return RolloutDriver(rollout_state(), facts=facts).run_until(
         lambda state: state.rollout.status.started_at is not None
     )
+
+
+def test_a_refused_token_is_waited_for_until_another_is_in_the_secret() -> None:
+    revoked = Outage(service="Hub", message="answered 401", refused=True, token_refused=True)
+    driver = RolloutDriver(rollout_state(), facts={"endpoint": revoked})
+    driver.run_until(lambda state: state.rollout.status.reason == "TokenRefused")
+    driver.facts = {}
+    assert driver.run_until(has_ended).phase == "Succeeded"
 
 
 def test_an_endpoint_that_fails_ends_the_rollout() -> None:

@@ -203,6 +203,14 @@ def test_a_condition_that_may_change_is_waited_for(
 
 
 @pytest.mark.parametrize(("changes", "reason", "words"), WAITS.values(), ids=WAITS.keys())
+def test_a_wait_ends_as_soon_as_its_remedy_is_done(
+    changes: dict[str, Any], reason: str, words: tuple[str, ...]
+) -> None:
+    waiting = run(written_status(plan_for(**{**KNOWN_FACTS, **changes})).wire())
+    assert written_status(plan_for(waiting, **KNOWN_FACTS)).reason == "Submitting"
+
+
+@pytest.mark.parametrize(("changes", "reason", "words"), WAITS.values(), ids=WAITS.keys())
 def test_the_status_of_a_wait_is_written_once(
     changes: dict[str, Any], reason: str, words: tuple[str, ...]
 ) -> None:

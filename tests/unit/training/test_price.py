@@ -44,6 +44,13 @@ def test_without_a_fitting_flavor_the_run_fails_with_every_reason() -> None:
     assert step_names(plan) == ["status"]
 
 
+def test_a_smaller_batch_fits_where_no_flavor_did() -> None:
+    offered = {**KNOWN_FACTS, "flavors": (FLAVOR,)}
+    large, small = ({**AUTO, "config": {"batchSize": size}} for size in (8, 1))
+    assert written_status(plan_for(run(**large), **offered)).reason == "NoFlavorFits"
+    assert written_status(plan_for(run(**small), **offered)).reason == "Submitting"
+
+
 def test_a_named_flavor_that_is_too_small_ends_the_run_with_the_arithmetic() -> None:
     small = {"backend": {"huggingFace": {"flavor": "t4-small"}}}
     plan = plan_for(run(**small), **{**KNOWN_FACTS, "flavors": OFFERED})
