@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from tests.namespaces import remove_namespace
 from tests.patience import patient
 
 from modelops.localcluster import ClusterError, LocalCluster, open_cluster
@@ -120,4 +121,4 @@ def namespace(kubectl: Kubectl) -> Iterator[str]:
     name = f"test-{uuid.uuid4().hex[:10]}"
     kubectl("create", "namespace", name, check=True)
     yield name
-    kubectl("delete", "namespace", name, "--wait=false")
+    remove_namespace(kubectl, name)

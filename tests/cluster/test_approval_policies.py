@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from tests.cluster.policies import GROUP, POLICIES, ROOT, allow_status_writes, bind, installed_policies
+from tests.namespaces import remove_namespace
 
 Kubectl = Callable[..., "subprocess.CompletedProcess[str]"]
 Answer = subprocess.CompletedProcess[str]
@@ -88,7 +89,7 @@ def team(kubectl: Kubectl) -> Iterator[Team]:
         made = Team(kubectl, namespace)
         assert made.create_agent_model("admin").returncode == 0
         yield made
-    kubectl("delete", "namespace", namespace, "--wait=false")
+    remove_namespace(kubectl, namespace)
 
 
 @pytest.fixture

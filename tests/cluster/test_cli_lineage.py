@@ -16,6 +16,7 @@ import pytest
 from huggingface_hub import HfApi
 from tests.cluster.docs_preconditions import GROUP, Kubectl, Preconditions
 from tests.contract.published import Published, publish
+from tests.namespaces import remove_namespace
 from tests.patience import patient
 
 from modelops.api.v1alpha1.names import record_name
@@ -349,7 +350,7 @@ def test_a_model_of_another_namespace_is_never_removed(agent: Agent, kubectl: Ku
         kubectl("apply", "-f", "-", namespace=other, input=json.dumps(item), check=True)
         result = json.loads(agent.succeed("prune", "docs", "-n", agent.namespace, *PRUNE, "-o", "json"))
     finally:
-        kubectl("delete", "namespace", other, "--wait=false", check=True)
+        remove_namespace(kubectl, other)
     decision = next(one for one in result if one["repo"] == first.repo)
     assert (decision["removed"], decision["reason"]) == (False, "stable of docs: v1.1.0")
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from tests.cluster.docs_preconditions import SAMPLES, Preconditions
 from tests.contract.published import publish
+from tests.namespaces import remove_namespace
 from tests.patience import patient
 from tests.unit.docs.pages import ROOT, Block, blocks, guides
 
@@ -37,7 +38,7 @@ def page_namespace(kubectl: Kubectl) -> Iterator[str]:
     """The name of a namespace that does not exist; a page may create it."""
     name = f"docs-{uuid.uuid4().hex[:10]}"
     yield name
-    kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
+    remove_namespace(kubectl, name)
 
 
 @pytest.fixture(scope="session")

@@ -152,6 +152,16 @@ async def harness(cluster: LocalCluster, kubectl: Kubectl, namespace: str) -> As
                 write_base=WriteBase(object=made, file=file),
                 performed=[],
             )
+    # Without this the namespace would never end: see tests/namespaces.py.
+    kubectl(
+        "patch",
+        f"gadgets.{GROUP}",
+        "g",
+        "--type=merge",
+        "-p",
+        '{"metadata":{"finalizers":null}}',
+        namespace=namespace,
+    )
 
 
 def status(step: int) -> WriteStatus:

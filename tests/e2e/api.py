@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -86,6 +87,17 @@ class Api:
     async def delete(self, kind: str, name: str) -> None:
         """Asks for the deletion; finalizers may keep the object for a while."""
         await self._call("DELETE", self._url(kind, name))
+
+    async def remove_namespace(self) -> None:
+        """`tests.namespaces.remove_namespace` for the namespace of this client."""
+        for kind in ("AgentModel", "TrainingRun", "Rollout"):
+            for item in await self.list(kind):
+                name = item["metadata"]["name"]
+                await self.delete(kind, name)
+                if item["metadata"].get("finalizers"):
+                    with contextlib.suppress(LookupError):  # It is gone.
+                        await self.patch(kind, name, {"metadata": {"finalizers": None}})
+        await self.delete("Namespace", self.namespace)
 
     async def wait_until(
         self,

@@ -133,4 +133,4 @@ class Harness:
             folder = self.folder / f"{name}-{namespace}"
             async with open_environment(self.cluster, self.cloud, namespace, folder) as env:
                 yield env
-            await api.delete("Namespace", namespace)
+            await api.remove_namespace()

@@ -21,6 +21,7 @@ from tests.e2e.api import condition, status, status_summary
 from tests.e2e.canary import is_file_write
 from tests.e2e.cloud import HELD_OUT, TRAIN, Cloud
 from tests.e2e.environment import Environment, open_environment
+from tests.namespaces import remove_namespace
 
 from modelops.api.v1alpha1.names import RECORD_LABEL, record_name
 from modelops.datasets.normalised_inputs import inputs_digest
@@ -323,7 +324,7 @@ async def run_one_operator(
         for case in cases:
             namespace = f"bad-{uuid.uuid4().hex[:8]}"
             await asyncio.to_thread(kubectl, "create", "namespace", namespace, check=True)
-            stack.callback(kubectl, "delete", "namespace", namespace, "--wait=false")
+            stack.callback(remove_namespace, kubectl, namespace)
             made = open_environment(cluster, cloud, namespace, folder / case.id)
             environments[case.id] = await stack.enter_async_context(made)
         first = environments[cases[0].id]
