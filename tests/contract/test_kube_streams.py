@@ -26,7 +26,7 @@ class Handler:
         self.seen = asyncio.Event()
         self.failures = 1
 
-    def listed(self, items: Sequence[Json], resource_version: str) -> None:
+    async def listed(self, items: Sequence[Json], resource_version: str) -> None:
         return
 
     def changed(self, item: Json) -> None:

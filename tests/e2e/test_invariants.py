@@ -87,8 +87,8 @@ async def test_invariant_01_money_is_spent_once(env: Environment) -> None:
 
 
 async def test_invariant_02_nothing_is_spent_without_cover(env: Environment) -> None:
-    # One run is estimated at $0.001 at most and billed $0.000167: no second one fits, before or after the first.
-    await env.create_agent_model(budget={"monthlyUSD": "0.00105"})
+    # One run is estimated at $0.001336 at most and billed $0.000167: no second one fits, before or after the first.
+    await env.create_agent_model(budget={"monthlyUSD": "0.0014"})
     names = [f"run-{n}" for n in range(3)]
     for name in names:
         await env.api.create(manifests.training_run(name, base_model=BASE_MODEL))
