@@ -62,7 +62,12 @@ _RUN: Final = {
     "WeightsMissing": "e2e/test_attempts.py::test_a_completed_job_without_a_model_fails_the_run",
 }
 _ROLLOUT: Final = {
-    **dict.fromkeys(_BAD_ROLLOUT, _INPUT),
+    **dict.fromkeys(
+        _BAD_ROLLOUT, "unit/rollout/test_rollout_refusals.py::test_a_refusal_ends_before_the_agent_is_locked"
+    ),
+    **dict.fromkeys(
+        ("AgentModelNotFound", "SecretNotUsable", "NoPromptContract", "PriceUnknown"), _ROLLOUT_WAITS
+    ),
     "AlreadyCompleted": "unit/rollout/test_undo.py::test_an_undo_applied_again_under_its_name_says_what_serves_now",
     "TargetConflict": _ROLLOUT_WAITS,
     "AnotherRolloutActive": _ROLLOUT_WAITS,
