@@ -17,7 +17,7 @@ from modelops.domain.training.pricing.estimate import DoesNotFit, Workload, esti
 from modelops.domain.training.pricing.memory import StepLoad, required_memory
 from modelops.domain.training.pricing.model_shape import ALL_LINEAR, typical_shape
 from modelops.ports import Flavor, Job
-from modelops.trainers import hub_client, job, preflight
+from modelops.trainers import hub_client, preflight
 from modelops.trainers.trl_merged import MAX_SHARD_SIZE
 
 SEVEN_BILLION = typical_shape(7_600_000_000)
@@ -118,5 +118,5 @@ def test_the_job_does_not_train_on_a_processor_that_a_gpu_was_paid_for(
 ) -> None:
     monkeypatch.setenv("ACCELERATOR", "a10g-large")
     monkeypatch.delenv("MODELOPS_SANDBOX", raising=False)
-    with pytest.raises(job.NoDevice):
-        job.require_device(is_available=False)
+    with pytest.raises(preflight.NoDevice):
+        preflight.require_device(is_available=False)

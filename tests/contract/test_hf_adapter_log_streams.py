@@ -3,11 +3,13 @@
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Hashable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
+from tests.loopback_server import serving
 from tests.patience import deadline_after, patient
 
 from modelops.adapters.huggingface import HuggingFaceConnection, HuggingFaceHub, HuggingFaceJobs, files
@@ -220,27 +222,25 @@ class Endless(BaseHTTPRequestHandler):
         except OSError:
             return
 
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+
+@contextmanager
+def connected(handler: type[Endless]) -> Iterator[HuggingFaceConnection]:
+    """A connection to a server that answers by the handler."""
+    Endless.stop.clear()
+    with serving(handler) as url:
+        connection = HuggingFaceConnection(hub_url=url, endpoints_url=url)
+        try:
+            yield connection
+        finally:
+            Endless.stop.set()
+            connection.close()
 
 
 async def test_a_line_that_never_ends_does_not_block_the_reader() -> None:
-    Endless.stop.clear()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Endless)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    url = f"http://127.0.0.1:{server.server_port}"
-    connection = HuggingFaceConnection(hub_url=url, endpoints_url=url)
-    try:
+    with connected(Endless) as connection:
         began = time.monotonic()
         assert await HuggingFaceJobs(connection).tail("t", "org", "0" * 24, 10) == ("the first line",)
         assert time.monotonic() - began < patient(MAX_SECONDS + 1)
-    finally:
-        Endless.stop.set()
-        connection.close()
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 async def test_a_log_that_ends_inside_an_event_gives_the_lines_before() -> None:
@@ -252,36 +252,13 @@ async def test_a_log_that_ends_inside_an_event_gives_the_lines_before() -> None:
             odd = b'data: {"data": "two", "timestamp": "yesterday"}\n\ndata: {"data": "thr'
             self.wfile.write(b'data: {"data": "one", "timestamp": null}\n\n' + odd)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Cut)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    url = f"http://127.0.0.1:{server.server_port}"
-    connection = HuggingFaceConnection(hub_url=url, endpoints_url=url)
-    try:
+    with connected(Cut) as connection:
         jobs = HuggingFaceJobs(connection)
         assert await jobs.tail("t", "org", "0" * 24, 10) == ("one", "two")
         assert await jobs.end_of_log("t", "org", "0" * 24, 10) == ("one", "two")
-    finally:
-        connection.close()
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 async def test_a_file_that_never_ends_does_not_block_the_reader(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "READ_SECONDS", 0.5)
-    Endless.stop.clear()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Endless)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    url = f"http://127.0.0.1:{server.server_port}"
-    connection = HuggingFaceConnection(hub_url=url, endpoints_url=url)
-    try:
-        with pytest.raises(Unavailable, match="not sent within"):
-            await HuggingFaceHub(connection).read_json("t", "org/m", "main", "modelops.json")
-    finally:
-        Endless.stop.set()
-        connection.close()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with connected(Endless) as connection, pytest.raises(Unavailable, match="not sent within"):
+        await HuggingFaceHub(connection).read_json("t", "org/m", "main", "modelops.json")

@@ -8,11 +8,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 from huggingface_hub import HfApi, constants
+from tests.loopback_server import serving
 from tests.patience import patient
 
 from modelops.sandbox.client import SandboxInfo
@@ -121,21 +122,13 @@ class Trickle(BaseHTTPRequestHandler):
         except OSError:
             return
 
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
-
 
 @pytest.fixture
 def trickle() -> Iterator[str]:
     Trickle.stop.clear()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Trickle)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    Trickle.stop.set()
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(Trickle) as url:
+        yield url
+        Trickle.stop.set()
 
 
 def test_an_answer_that_trickles_ends_by_the_clock(trickle: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from modelops.api.v1alpha1.names import GROUP, VERSION, record_name
@@ -73,14 +74,11 @@ def run(arguments: argparse.Namespace) -> int:
         return 2
     try:
         if arguments.direct:
-            core, place = client.CoreV1Api(), find_file(client.CustomObjectsApi(), arguments)
-            message = remove_routing(core, *place)
-            problem = why_not_on_stable(core, *place, arguments.agent_model)
-            if problem:
-                raise RollbackError(
-                    f"no session of {place[3]} goes to a canary, but it is not on stable: {problem}"
+            print(
+                go_back_directly(
+                    client.CoreV1Api(), find_file(client.CustomObjectsApi(), arguments), arguments
                 )
-            print(message)
+            )
         else:
             print(go_back(client.CustomObjectsApi(), client.CoreV1Api(), arguments))
     except CommandError as error:
@@ -92,6 +90,21 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def go_back_directly(core: CoreV1Api, place: Place, arguments: argparse.Namespace) -> str:
+    """Remove the agent's routing; returns what was done. Raises RollbackError where it is not on stable after that."""
+    message = remove_routing(core, *place)
+    namespace, config_map, key, agent = place
+    text = (core.read_namespaced_config_map(config_map, namespace).data or {}).get(key, "")
+    try:
+        record = _record(core, namespace, arguments.agent_model)
+    except MalformedRecord:
+        record = None
+    problem = why_not_on_stable(place, text, record, arguments.agent_model)
+    if problem:
+        raise RollbackError(f"no session of {agent} goes to a canary, but it is not on stable: {problem}")
+    return message
+
+
 def go_back(objects: Any, core: CoreV1Api, arguments: argparse.Namespace) -> str:
     """Abort what is active. If nothing is, create a Rollout to the version before. Returns what was done.
 
@@ -100,37 +113,65 @@ def go_back(objects: Any, core: CoreV1Api, arguments: argparse.Namespace) -> str
             they name different models, or `--to` never served.
     """
     namespace, agent_model = arguments.namespace, arguments.agent_model
-    found = read_object(objects, "AgentModel", namespace, agent_model)
-    unreadable: list[str] = []
-    record = _read_record(core, namespace, found, unreadable)
-    listed = [r for r in _rollouts(objects, namespace) if _names(r, agent_model)]
-    going_back = _running_undo(listed, record, arguments.to)
-    file_key = _file_of(namespace, found)
-    entry = _read_entry(core, *file_key, unreadable)
+    now = read_situation(objects, core, namespace, agent_model)
+    going_back = _running_undo(now, arguments.to)
     spared = going_back["metadata"]["uid"] if going_back is not None else ""
-    aborted = abort_rollouts(objects, found, record, entry, arguments, unreadable, spared=spared)
+    aborted = abort_rollouts(objects, now, spared=spared)
     if going_back is not None:
         name, version = going_back["metadata"]["name"], going_back["spec"]["candidate"]["version"]
         already = f"rollout {name} goes back to {version} already: {_watch(namespace, name)}"
         return "\n".join(filter(None, [aborted, already]))
     if aborted:
         return aborted
-    problem = why_not_on_stable(core, *file_key, agent_model)
+    problem = why_not_on_stable(now.place, now.text, now.record, agent_model)
     if problem:
         raise RollbackError(f"no Rollout is active for {agent_model}, but it is not on stable: {problem}")
-    return _undo(objects, record, arguments, reported=_reported_problem(found))
+    return _undo(objects, now.record, arguments, reported=_reported_problem(now.agent_model))
 
 
-def abort_rollouts(
-    objects: Any,
-    found: Any,
-    record: Record | None,
-    entry: agentsfile.AgentEntry | None,
-    arguments: argparse.Namespace,
-    unreadable: list[str],
-    *,
-    spared: str = "",
-) -> str:
+Place = tuple[str, str, str, str]
+"""Namespace, ConfigMap, key and agent: where an agent's entry is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Situation:
+    """What the cluster has of an agent. `text` is that of the agents' file; `unreadable` says what cannot be read."""
+
+    agent_model: Any
+    place: Place
+    record: Record | None
+    text: str
+    entry: agentsfile.AgentEntry | None
+    rollouts: list[Any]
+    """All Rollouts of the namespace."""
+    unreadable: list[str]
+
+    @property
+    def name(self) -> str:
+        """The AgentModel's name."""
+        return str(self.agent_model["metadata"]["name"])
+
+
+def read_situation(objects: Any, core: CoreV1Api, namespace: str, agent_model: str) -> Situation:
+    """Read everything once. Raises CommandError where there is no such AgentModel."""
+    found = read_object(objects, "AgentModel", namespace, agent_model)
+    unreadable: list[str] = []
+    record = _read_record(core, namespace, agent_model, unreadable)
+    rollouts = objects.list_namespaced_custom_object(GROUP, VERSION, namespace, "rollouts")["items"]
+    place = _file_of(namespace, found)
+    text, entry = _read_entry(core, *place, unreadable)
+    return Situation(
+        agent_model=found,
+        place=place,
+        record=record,
+        text=text,
+        entry=entry,
+        rollouts=rollouts,
+        unreadable=unreadable,
+    )
+
+
+def abort_rollouts(objects: Any, now: Situation, *, spared: str = "") -> str:
     """Set spec.abort of the rollout that has the agent lock, and of one to which the agents' file still routes.
 
     The file determines what is served. The record has the agent lock; status.activeRollout may lag behind it. Returns
@@ -139,30 +180,28 @@ def abort_rollouts(
     Raises:
         RollbackError: the file has a canary that belongs to no running rollout, or the file cannot be read.
     """
-    namespace, agent_model = arguments.namespace, arguments.agent_model
-    names = {uid: name for uid, name in _active_rollouts(found, record).items() if uid != spared}
-    file_key = _file_of(namespace, found)
-    routing = entry.routing if entry is not None else None
+    namespace, config_map, key, agent = now.place
+    names = {uid: name for uid, name in _active_rollouts(now).items() if uid != spared}
+    routing = now.entry.routing if now.entry is not None else None
     served = routing.rollout.uid if routing is not None and routing.weight else ""
     if served and served not in names:
         names |= {
             uid: item["metadata"]["name"]
-            for item in _rollouts(objects, namespace)
+            for item in now.rollouts
             if (uid := item["metadata"]["uid"]) == served
         }
     aborted = {uid: name for uid, name in names.items() if _abort(objects, namespace, name, uid)}
     messages = [f"rollout {name} is being aborted: {_watch(namespace, name)}" for name in aborted.values()]
     if routing is not None and served and served not in aborted:
-        _, config_map, key, agent = file_key
         orphan = (
             f"{agent} has {routing.weight} percent of its sessions on a canary in {config_map}/{key}, but no running "
             f"Rollout has its uid {served}: remove the canary with "
-            f"`modelops rollback {agent_model} -n {namespace} --direct`"
+            f"`modelops rollback {now.name} -n {namespace} --direct`"
         )
         raise RollbackError("; ".join([*messages, orphan]))
-    if not aborted and unreadable:
-        raise RollbackError("; ".join([f"it is unknown whether {agent_model} is on stable", *unreadable]))
-    return "\n".join([*messages, *unreadable])
+    if not aborted and now.unreadable:
+        raise RollbackError("; ".join([f"it is unknown whether {now.name} is on stable", *now.unreadable]))
+    return "\n".join([*messages, *now.unreadable])
 
 
 def _undo(objects: Any, record: Record | None, arguments: argparse.Namespace, *, reported: str | None) -> str:
@@ -209,16 +248,12 @@ def _undo(objects: Any, record: Record | None, arguments: argparse.Namespace, *,
     return f"rollout {name} goes back from {record.stable.version} to {target}: {_watch(namespace, name)}"
 
 
-def why_not_on_stable(
-    core: CoreV1Api, namespace: str, config_map: str, key: str, agent: str, agent_model: str
-) -> str | None:
+def why_not_on_stable(place: Place, text: str, record: Record | None, agent_model: str) -> str | None:
     """Why agents may not use the stable model of the record, although no rollout is active; None where they do.
 
     The router's own reader says whether agents can read the file: one that they refuse leaves them at what they have.
     """
-    from kubernetes.client import ApiException
-
-    text = (core.read_namespaced_config_map(config_map, namespace).data or {}).get(key, "")
+    _, config_map, key, agent = place
     try:
         read_table(text, agent)
     except ConfigProblem as problem:
@@ -226,15 +261,9 @@ def why_not_on_stable(
             f"agents refuse the file in ConfigMap {config_map}, key {key}, and keep the routing that they have: "
             f"{problem}. Correct the file"
         )
-    try:
-        data = core.read_namespaced_config_map(record_name(agent_model), namespace).data or {}
-        return drift_between(Record.from_data(data), agentsfile.parse(text, agent), agent_model=agent_model)
-    except MalformedRecord:
+    if record is None:
         return None
-    except ApiException as error:
-        if error.status != 404:
-            raise
-        return None
+    return drift_between(record, agentsfile.parse(text, agent), agent_model=agent_model)
 
 
 def _reported_problem(found: Any) -> str | None:
@@ -249,21 +278,12 @@ def _watch(namespace: str, name: str) -> str:
     return f"kubectl -n {namespace} get rollouts.{GROUP} {name} --watch"
 
 
-def _rollouts(objects: Any, namespace: str) -> list[Any]:
-    found: list[Any] = objects.list_namespaced_custom_object(GROUP, VERSION, namespace, "rollouts")["items"]
-    return found
-
-
-def _names(rollout: Any, agent_model: str) -> bool:
-    return bool(rollout["spec"]["agentModelRef"]["name"] == agent_model)
-
-
-def _running_undo(rollouts: list[Any], record: Record | None, to: str | None) -> Any:
+def _running_undo(now: Situation, to: str | None) -> Any:
     """The rollout that goes back already, so that a second call repeats the first; None where there is none."""
-    for rollout in rollouts:
+    for rollout in (r for r in now.rollouts if r["spec"]["agentModelRef"]["name"] == now.name):
         spec, phase = rollout["spec"], (rollout.get("status") or {}).get("phase")
         version = spec["candidate"].get("version")
-        served = record is not None and version in record.served
+        served = now.record is not None and version in now.record.served
         runs = (
             phase not in TERMINAL and not spec.get("abort") and "deletionTimestamp" not in rollout["metadata"]
         )
@@ -272,47 +292,58 @@ def _running_undo(rollouts: list[Any], record: Record | None, to: str | None) ->
     return None
 
 
-def _read_record(core: CoreV1Api, namespace: str, found: Any, unreadable: list[str]) -> Record | None:
-    """Return the agent's record; None where there is none. A record that cannot be read is added to `unreadable`."""
+def _record(core: CoreV1Api, namespace: str, agent_model: str) -> Record | None:
+    """Return the agent's record; None where there is none. Raises MalformedRecord, ApiException."""
     from kubernetes.client import ApiException
 
-    name = record_name(found["metadata"]["name"])
     try:
-        return Record.from_data(core.read_namespaced_config_map(name, namespace).data or {})
-    except MalformedRecord as error:
-        unreadable.append(f"ConfigMap {name}: {error}")
+        found = core.read_namespaced_config_map(record_name(agent_model), namespace)
     except ApiException as error:
         if error.status != 404:
-            unreadable.append(f"ConfigMap {name}: {api_problem(error)}")
+            raise
+        return None
+    return Record.from_data(found.data or {})
+
+
+def _read_record(core: CoreV1Api, namespace: str, agent_model: str, unreadable: list[str]) -> Record | None:
+    """`_record`; None, too, where it cannot be read, which is added to `unreadable`."""
+    from kubernetes.client import ApiException
+
+    try:
+        return _record(core, namespace, agent_model)
+    except MalformedRecord as error:
+        unreadable.append(f"ConfigMap {record_name(agent_model)}: {error}")
+    except ApiException as error:
+        unreadable.append(f"ConfigMap {record_name(agent_model)}: {api_problem(error)}")
     return None
 
 
-def _active_rollouts(found: Any, record: Record | None) -> dict[str, str]:
+def _active_rollouts(now: Situation) -> dict[str, str]:
     """Return the active rollouts in the AgentModel's status and in its record: names by uid."""
-    active_status = (found.get("status") or {}).get("activeRollout") or {}
+    active_status = (now.agent_model.get("status") or {}).get("activeRollout") or {}
     rollouts = {active_status["uid"]: active_status["name"]} if active_status.get("name") else {}
-    if record is not None and record.active is not None:
-        rollouts[record.active.uid] = record.active.name
+    if now.record is not None and now.record.active is not None:
+        rollouts[now.record.active.uid] = now.record.active.name
     return rollouts
 
 
 def _read_entry(
     core: CoreV1Api, namespace: str, config_map: str, key: str, agent: str, unreadable: list[str]
-) -> agentsfile.AgentEntry | None:
-    """Return the agent's entry of the agents' file; problems are added to `unreadable`."""
+) -> tuple[str, agentsfile.AgentEntry | None]:
+    """Return the text of the agents' file and the agent's entry in it; problems are added to `unreadable`."""
     from kubernetes.client import ApiException
 
     try:
         found = core.read_namespaced_config_map(config_map, namespace)
         text = (found.data or {}).get(key)
         if text is not None:
-            return agentsfile.parse(text, agent)
+            return text, agentsfile.parse(text, agent)
         unreadable.append(missing_key_problem(config_map, key, data=found.data, binary=found.binary_data))
     except agentsfile.AgentsFileError as error:
         unreadable.append(f"ConfigMap {config_map}, key {key}: {error}")
     except ApiException as error:
         unreadable.append(f"ConfigMap {config_map}: {api_problem(error)}")
-    return None
+    return "", None
 
 
 def _abort(objects: Any, namespace: str, name: str, uid: str) -> bool:
@@ -333,7 +364,7 @@ def _abort(objects: Any, namespace: str, name: str, uid: str) -> bool:
     return True
 
 
-def find_file(objects: Any, arguments: argparse.Namespace) -> tuple[str, str, str, str]:
+def find_file(objects: Any, arguments: argparse.Namespace) -> Place:
     """Return namespace, ConfigMap, key and agent, from the AgentModel or from the arguments."""
     if arguments.config_map:
         return (
@@ -346,7 +377,7 @@ def find_file(objects: Any, arguments: argparse.Namespace) -> tuple[str, str, st
     return _file_of(arguments.namespace, found)
 
 
-def _file_of(namespace: str, found: Any) -> tuple[str, str, str, str]:
+def _file_of(namespace: str, found: Any) -> Place:
     reference = found["spec"]["config"]["configMapRef"]
     return namespace, reference["name"], reference.get("key", "agents.yaml"), found["spec"]["agent"]
 

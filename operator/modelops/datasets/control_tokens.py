@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from modelops.datasets.example_fields import texts_by_field
+from modelops.datasets.example_fields import field_with
 from modelops.datasets.rendering import RenderedExample
 from modelops.datasets.report import Report
 from modelops.grammar import counted, verb
@@ -33,8 +33,10 @@ class ControlTokens:
         found = self._pattern.search(one.text) if self._pattern else None
         if found is None or one.example.id in self._examples:
             return
-        token, shown = found.group(), len(self._examples) < _SHOWN
-        self._examples[one.example.id] = f"{token} in {_field_of(token, one)}" if shown else ""
+        token, place = found.group(), ""
+        if len(self._examples) < _SHOWN:
+            place = f"{token} in {field_with(one.example, lambda text: token in text)}"
+        self._examples[one.example.id] = place
 
     def report(self, report: Report) -> None:
         """Add a finding where examples contain control tokens."""
@@ -48,11 +50,6 @@ class ControlTokens:
             f"{counted(count, 'example')} {verb(count, 'contains', 'contain')} control tokens of the base model "
             f"({first}{more}); the training reads them as text, but a server may end a message there"
         )
-
-
-def _field_of(token: str, one: RenderedExample) -> str:
-    fields = (field for field, text in texts_by_field(one.example) if token in text)
-    return next(fields, "the prompt that spec.prompt makes of it")
 
 
 def _control_tokens(tokenizer: Path | None) -> set[str]:

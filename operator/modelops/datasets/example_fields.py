@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from modelops.datasets.download import Example
@@ -14,8 +14,14 @@ def texts_by_field(example: Example) -> Iterator[tuple[str, str]]:
     yield from _texts(example.outputs, "outputs")
 
 
+def field_with(example: Example, is_wanted: Callable[[str], bool]) -> str:
+    """The first field whose text is wanted; where none is, a text that the prompt contract made has it."""
+    fields = (field for field, text in texts_by_field(example) if is_wanted(text))
+    return next(fields, "the prompt that spec.prompt makes of it")
+
+
 def invalid_text(example: Example) -> str | None:
-    """The first field whose text is not valid Unicode; None where all are.
+    """What is wrong with the first field whose text is not valid Unicode; None where all are valid.
 
     JSON can write half of a surrogate pair. No encoding has it, so such a text cannot be stored or tokenised.
     """
@@ -23,7 +29,9 @@ def invalid_text(example: Example) -> str | None:
         try:
             text.isascii() or text.encode()
         except UnicodeEncodeError:
-            return field
+            return (
+                f"{field} is not valid Unicode: it has half of a surrogate pair; write the character itself"
+            )
     return None
 
 

@@ -92,11 +92,9 @@ def check_trainable(one: RenderedExample) -> None:
             checked_answer(one.answer, f"outputs.{name}" if name else "outputs")
     except ValueError as error:
         raise ExampleError(str(error)) from error
-    field = None if one.text.isascii() else invalid_text(one.example)
-    if field:
-        raise ExampleError(
-            f"{field} is not valid Unicode: it has half of a surrogate pair; write the character itself"
-        )
+    problem = None if one.text.isascii() else invalid_text(one.example)
+    if problem:
+        raise ExampleError(problem)
 
 
 def _rendered(

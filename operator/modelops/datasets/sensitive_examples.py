@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from modelops.api.v1alpha1.trainingrun import SensitiveKind
-from modelops.datasets.example_fields import texts_by_field
+from modelops.datasets.example_fields import field_with
 from modelops.datasets.rendering import RenderedExample
 from modelops.datasets.report import Report
 from modelops.datasets.request import Request
@@ -33,14 +33,18 @@ class SensitiveExamples:
         for one in batch:
             kinds = find_sensitive(one.text)
             for kind in kinds:
-                found = self.fields_by_kind.setdefault(kind, {})
-                if (
-                    one.example.id not in found
-                ):  # Examples come in the order of their ids; only the first are shown.
-                    found[one.example.id] = _field_of(kind, one) if len(found) < _SHOWN else ""
+                self._note(kind, one)
             if kinds & leave_out:
                 self.left_out.add(one.example.id)
         return [one for one in batch if one.example.id not in self.left_out]
+
+    def _note(self, kind: SensitiveKind, one: RenderedExample) -> None:
+        """Examples come in the order of their ids, and only the first of a kind are shown with their field."""
+        found = self.fields_by_kind.setdefault(kind, {})
+        if one.example.id not in found:
+            is_shown = len(found) < _SHOWN
+            field = field_with(one.example, lambda text: kind in find_sensitive(text)) if is_shown else ""
+            found[one.example.id] = field
 
     def refuse_or_report(self, *, request: Request, name: str, report: Report) -> None:
         """Raises ProgramFailure SensitiveContent for a kind that the request neither allows nor leaves out."""
@@ -98,11 +102,3 @@ def _listed(fields: dict[str, str]) -> str:
     if len(places) == 1:
         return f"{ids} in {places.pop()}"
     return f"{ids}: {', '.join(f'{example} in {place}' for example, place in shown.items())}"
-
-
-def _field_of(kind: SensitiveKind, one: RenderedExample) -> str:
-    """The first field of the example that has this kind by itself; `the prompt` where no field has it."""
-    for path, text in texts_by_field(one.example):
-        if kind in find_sensitive(text):
-            return path
-    return "the prompt that spec.prompt makes of it"

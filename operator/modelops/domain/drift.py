@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelops.domain.agentsfile import AgentEntry, StableTarget
+from modelops.domain.agentsfile import STABLE_KEYS, AgentEntry, StableTarget
 from modelops.domain.record import ActiveRollout, Record, Target
 from modelops.domain.rollout.state import same_target, stable_keys
 from modelops.domain.versions import BASELINE, release_version
@@ -41,10 +41,9 @@ def is_being_promoted(entry: AgentEntry, active: ActiveRollout) -> bool:
 
 def differing_keys(found: StableTarget | None, wanted: StableTarget) -> tuple[str, ...]:
     """The keys of the file that are not as the record has them."""
-    names = ("model", "endpoint", "version", "endpoint_url", "api_key_env")
     return tuple(
         name
-        for name in names
+        for name in STABLE_KEYS
         if (want := getattr(wanted, name)) and want != (getattr(found, name) if found else None)
     )
 
@@ -52,11 +51,7 @@ def differing_keys(found: StableTarget | None, wanted: StableTarget) -> tuple[st
 def remedy(record: Record, agent_model: str) -> str:
     """What a person can do: the file follows the record, or the other way round."""
     keys = stable_keys(record.stable)
-    wanted = ", ".join(
-        f"{name}: {value}"
-        for name in ("model", "endpoint", "version", "endpoint_url", "api_key_env")
-        if (value := getattr(keys, name))
-    )
+    wanted = ", ".join(f"{name}: {value}" for name in STABLE_KEYS if (value := getattr(keys, name)))
     restore = f"Set these keys of agents.{record.agent}: {wanted}"
     if record.stable.version == BASELINE:
         return (

@@ -29,6 +29,9 @@ FAILURES: Final[Mapping[int, Failure]] = {
 }
 """The failure by the exit code of the job."""
 
+OWN_FAILURES: Final = frozenset(FAILURES.values()) - {"failed"}
+"""Failures whose exit code only our trainers use, so that it tells the cause without the log."""
+
 ENDS: Final = frozenset({"error", "done"})
 
 MAX_LINE_LENGTH: Final = 16_384
@@ -68,6 +71,11 @@ class JobReport:
     def ended(self) -> bool:
         """Whether the job has reported its end."""
         return self.kind in ENDS
+
+
+def failure_of(exit_code: Any) -> Failure:
+    """The failure that an exit code stands for; empty for a code without a meaning of its own, and for None."""
+    return FAILURES.get(exit_code, "")
 
 
 def parse_reports(lines: Iterable[str], nonce: str) -> JobReport | None:
@@ -133,7 +141,7 @@ def _report(payload: Any) -> JobReport:
         warning=_warning(kind, payload),
         metrics=_metrics(payload.get("metrics", {})),
         error=_error(payload) if kind == "error" else "",
-        failure=_failure(payload.get("exit_code", 1)) if kind == "error" else "",
+        failure=failure_of(payload.get("exit_code", 1)) or "failed" if kind == "error" else "",
         repo=_text(model.get("repo", "")),
         revision=_text(model.get("revision", "")),
     )
@@ -154,10 +162,6 @@ def _warning(kind: Kind, payload: Mapping[str, Any]) -> str | None:
     if kind in {"checkpoint", "done"}:
         return ""
     return _text(payload["warning"]) if "warning" in payload else None
-
-
-def _failure(code: Any) -> Failure:
-    return FAILURES.get(code, "failed")
 
 
 def _model(value: Any) -> None:
@@ -200,6 +204,6 @@ _OPTIONAL: Final[Mapping[str, Callable[[Any], object]]] = {
     "checkpoint": _count,
     "epoch": _number,
     "metrics": _metrics,
-    "exit_code": _failure,
+    "exit_code": failure_of,
     "model": _model,
 }

@@ -6,7 +6,7 @@ and endpoints. Data that only explains is shortened, the oldest first.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container, Mapping
 from typing import Final
 
 from modelops.domain.record import DATA_PRUNED, DATA_PRUNING, PRUNED, PRUNING, Record
@@ -42,27 +42,12 @@ def with_old_settlements_summed(record: Record) -> Record:
     """
     months = sorted({s.month for s in record.settlements.values()})
     newest, year = months[-2:], months[-12:]
-    ended = {done.uid for done in record.completed.values()}
-    spend = dict(record.endpoint_spend)
-    kept = {}
-    for key, settlement in record.settlements.items():
-        unfinished = key.partition("/")[0] not in ended
-        if settlement.month in (year if unfinished else newest):
-            kept[key] = settlement
-        else:
-            spend[settlement.month] = spend.get(settlement.month, 0) + settlement.usd_micro
-    return record.with_(settlements=kept, endpoint_spend=spend)
+    return _with_settlements_summed(record, kept_of_ended=newest, kept_of_others=year)
 
 
 def without_old_messages(record: Record) -> Record:
     """Removes the messages of finished objects, except of the newest ones."""
-    by_age = sorted(record.completed, key=lambda digest: record.completed[digest].finished_at)
-    old = set(by_age[:-KEPT_MESSAGES])
-    completed = {
-        digest: done.model_copy(update={"message": ""}) if digest in old else done
-        for digest, done in record.completed.items()
-    }
-    return record.with_(completed=completed)
+    return _with_old_ends_changed(record, {"message": ""})
 
 
 def without_old_speeds(record: Record) -> Record:
@@ -98,22 +83,34 @@ def with_ended_settlements_summed(record: Record) -> Record:
 
     A record that was made again from thousands of statuses has all of them in one month.
     """
+    months = {settlement.month for settlement in record.settlements.values()}
+    return _with_settlements_summed(record, kept_of_ended=(), kept_of_others=months)
+
+
+def _with_settlements_summed(
+    record: Record, *, kept_of_ended: Container[str], kept_of_others: Container[str]
+) -> Record:
+    """Keeps the settlements of these months, of ended objects and of others; the rest becomes a sum for each month."""
     ended = {done.uid for done in record.completed.values()}
     spend, kept = dict(record.endpoint_spend), {}
     for key, settlement in record.settlements.items():
-        if key.partition("/")[0] in ended:
-            spend[settlement.month] = spend.get(settlement.month, 0) + settlement.usd_micro
-        else:
+        if settlement.month in (kept_of_ended if key.partition("/")[0] in ended else kept_of_others):
             kept[key] = settlement
+        else:
+            spend[settlement.month] = spend.get(settlement.month, 0) + settlement.usd_micro
     return record.with_(settlements=kept, endpoint_spend=spend)
 
 
 def without_old_revisions(record: Record) -> Record:
     """Removes the revisions of finished objects, except of the newest ones: the history has those of its versions."""
+    return _with_old_ends_changed(record, {"revision": ""})
+
+
+def _with_old_ends_changed(record: Record, changes: Mapping[str, str]) -> Record:
     by_age = sorted(record.completed, key=lambda digest: record.completed[digest].finished_at)
     old = set(by_age[:-KEPT_MESSAGES])
     completed = {
-        digest: done.model_copy(update={"revision": ""}) if digest in old else done
+        digest: done.model_copy(update=changes) if digest in old else done
         for digest, done in record.completed.items()
     }
     return record.with_(completed=completed)

@@ -197,15 +197,16 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
         self._services.require_leadership()
         match action:
             case CreateEndpoint():
-                account = action.entry.account or self._services.hub_org
+                account = self._services.account_of_endpoint(state.record, action.entry.name)
                 made = await self._services.endpoints.create(token, account, request_of(action.entry))
                 return {"state": made.state, "message": made.message}
             case ResumeEndpoint():
-                await self._services.endpoints.resume(token, self._services.hub_org, action.name)
+                account = self._services.account_of_endpoint(state.record, action.name)
+                await self._services.endpoints.resume(token, account, action.name)
                 return None
             case DeleteEndpoint():
-                recorded = state.record.endpoint_account(action.name) if state.record else ""
-                await self._services.endpoints.delete(token, recorded or self._services.hub_org, action.name)
+                account = self._services.account_of_endpoint(state.record, action.name)
+                await self._services.endpoints.delete(token, account, action.name)
                 return None
             case SettleOrphanedAttempt():
                 return await self._settle_orphaned_attempt(action, state, context)

@@ -141,7 +141,8 @@ class Executor:
         """
         target = _Target(resource=resource, record=record_ref, file=file_ref, agent=agent)
         wrote = 0
-        failed: Executed | Refused | None = None
+        failed: Executed | None = None
+        refused: Refused | None = None
         file_written_at: float | None = None
         for step in plan.steps:
             part = _part(step)
@@ -170,29 +171,26 @@ class Executor:
                 if part is not None:
                     await self._read(part, write_base, target)
                 retry_after = 0.0 if part else _RETRY_SECONDS
-                ended = Executed(
-                    done=False, retry_after=retry_after, wrote=wrote, file_written_at=file_written_at
-                )
-                if not _is_independent(step):
-                    return ended
-                failed = failed or ended
             except Unavailable as error:
                 _log.warning("unavailable: %s", error, extra=_who(write_base.object))
                 self._log.note(step, write_base.object, agent=agent, outcome=f"not done: {error}")
                 retry_after = error.retry_after or _RETRY_SECONDS
-                ended = Executed(
-                    done=False, retry_after=retry_after, wrote=wrote, file_written_at=file_written_at
-                )
-                if not _is_independent(step):
-                    return ended
-                failed = failed or ended
             except Refused as error:
                 self._log.note(step, write_base.object, agent=agent, outcome=f"refused: {error}")
                 if not _is_independent(step):
                     raise
-                failed = failed if isinstance(failed, Refused) else error
-        if isinstance(failed, Refused):
-            raise failed
+                refused = refused or error
+                continue
+            else:
+                continue
+            ended = Executed(
+                done=False, retry_after=retry_after, wrote=wrote, file_written_at=file_written_at
+            )
+            if not _is_independent(step):
+                return ended
+            failed = failed or ended
+        if refused is not None:
+            raise refused
         if failed is not None:
             return replace(failed, wrote=wrote, file_written_at=file_written_at)
         return Executed(done=True, wrote=wrote, file_written_at=file_written_at)

@@ -270,8 +270,8 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
                 )
             case RolloutFact.ENDPOINT:
                 assert candidate is not None
-                recorded = state.record.endpoint_account(candidate.endpoint_name) if state.record else ""
-                listed = await self._services.endpoints.list(token, recorded or self._services.hub_org)
+                account = self._services.account_of_endpoint(state.record, candidate.endpoint_name)
+                listed = await self._services.endpoints.list(token, account)
                 return next((e for e in listed if e.name == candidate.endpoint_name), None)
             case RolloutFact.ANSWERS:
                 return await self._services.endpoints.answers(token, getattr(state.endpoint, "url", ""))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from modelops.domain.facts import Outage
+from modelops.domain.record import Record
 from modelops.ports import Endpoints, Hub, Jobs, Json, Programs, Refused, TokenRefused, Unavailable
 
 
@@ -25,6 +26,10 @@ class Services:
     """Why a token of this service may not be sent to this address of `what`; empty where it may be."""
     program_environment: Mapping[str, str] = field(default_factory=dict)
     """Service URLs for our own programs; never secrets."""
+
+    def account_of_endpoint(self, record: Record | None, name: str) -> str:
+        """The account of an endpoint by the record: a change of the settings moves none. A new one is in `hub_org`."""
+        return (record.endpoint_account(name) if record is not None else "") or self.hub_org
 
     async def start_program(
         self, name: str, module: str, given: Json, environment: Mapping[str, str]

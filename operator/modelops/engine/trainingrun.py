@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, assert_never
 
 from modelops.api.v1alpha1.trainingrun import TrainingPhase, TrainingRun
-from modelops.domain.job_report import JobReport
+from modelops.domain.job_report import JobReport, failure_of
 from modelops.domain.money import micro
 from modelops.domain.training.account import account_of, engine_of
 from modelops.domain.training.actions import (
@@ -68,8 +68,7 @@ PRICE_SECONDS = 60.0
 BASE_SECONDS = 10.0
 """For how many seconds the head of a base model is cached."""
 ANONYMOUS = "anonymous-"
-"""Begins the name of a job that does not know its own id (trainers/job.py)."""
-ALREADY_CLAIMED = 75
+"""Begins the name of a job that does not know its own id (adapters/huggingface/payload.py)."""
 SHARED_VARIABLES = ("HF_ENDPOINT", "MODELOPS_SANDBOX")
 CONFIG_SECONDS = 3600.0
 """For how long a base model's files are cached. They are those of one revision, which never changes."""
@@ -271,7 +270,7 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact, Memo
         job = state.run.status.job
         assert job is not None
         jobs = await self._services.jobs.list_labelled(token, billed_namespace(state), job.label)
-        possible = [found.id for found in jobs if found.exit_code != ALREADY_CLAIMED]
+        possible = [found.id for found in jobs if failure_of(found.exit_code) != "already_claimed"]
         return job.id if job.id in possible or not possible else possible[0]
 
     async def _model(self, token: str, repo: str, revision: str | None = None) -> ModelInfo | None:

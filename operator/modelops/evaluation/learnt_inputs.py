@@ -37,9 +37,9 @@ class TrainingInputs:
     def compare(self, inputs: Sequence[NormalisedInputs]) -> tuple[list[bool], list[bool]]:
         """For each of the inputs whether it was trained on, and whether a near-copy of it was."""
         same = [one.digest in self.digests for one in inputs]
-        return same, self.near.has_near_copy([one.words for one in inputs]) if self.near else [False] * len(
-            same
-        )
+        if self.near is None:
+            return same, [False] * len(same)
+        return same, self.near.has_near_copy([one.words for one in inputs])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,10 +95,11 @@ def _download(request: Request) -> dict[str, Any]:
     unknown: list[str] = []
     try:
         on_hub = list(_datasets_behind(api, request.base, unknown))
-        own = request.training_dataset
-        first, earlier = own, on_hub
-        if not own.repo:  # The candidate is not in the record, and is `base` itself.
-            first, earlier, unknown = (on_hub[0], on_hub[1:], unknown) if on_hub else (own, [], [])
+        first, earlier = request.training_dataset, on_hub
+        if not first.repo and on_hub:  # The candidate is not in the record, and is `base` itself.
+            first, *earlier = on_hub
+        elif not first.repo:
+            unknown = []  # Then nothing is known of the candidate, which is said once.
         trainings = [_read_inputs(api, first)]
         for dataset in (*request.earlier_datasets, *earlier):
             try:

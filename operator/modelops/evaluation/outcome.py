@@ -18,15 +18,13 @@ from modelops.evaluation.journal import Answer
 from modelops.evaluation.latency import Ratio, percentile_ms, quantile_ratio
 from modelops.evaluation.questions import Question
 from modelops.evaluation.request import ARMS, ArmName, Request
-from modelops.evaluation.time_limit import TooSlow, processor_time_limit
+from modelops.evaluation.time_limit import READ_SECONDS, TooSlow, processor_time_limit
 from modelops.grammar import counted
 from modelops.workdir import ProgramFailure
 
 Scores = Mapping[tuple[ArmName, str, int], float | None]
 """The score of each answer by its call, from 0 to 1; None for a failed call, and for an answer that cannot be read."""
 
-READ_SECONDS = 1.0
-"""Processor seconds in which one answer must be read and scored."""
 MOST_SLOW = 20
 """Answers that may take longer before the evaluation is refused. So the whole scoring is bounded as well."""
 

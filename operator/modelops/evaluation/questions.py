@@ -16,12 +16,9 @@ from modelops.domain.answer_json import UnreadableJsonError, read_json
 from modelops.domain.chat_messages import Message
 from modelops.evaluation.learnt_inputs import LearntInputs, read_learnt_inputs
 from modelops.evaluation.request import Request
-from modelops.evaluation.time_limit import TooSlow, processor_time_limit
+from modelops.evaluation.time_limit import READ_SECONDS, TooSlow, processor_time_limit
 from modelops.grammar import counted, verb
 from modelops.workdir import ProgramFailure, WorkDir
-
-READ_SECONDS = 1.0
-"""Processor seconds in which a target must be read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,13 +130,9 @@ def _check_prompt(request: Request) -> None:
 
 
 def _question(example: Example, *, request: Request) -> Question:
-    field = invalid_text(example)
-    if field:
-        raise ProgramFailure(
-            "DatasetShapeInvalid",
-            f"example {example.id}: {field} is not valid Unicode: it has half of a surrogate pair; write the character "
-            "itself",
-        )
+    problem = invalid_text(example)
+    if problem:
+        raise ProgramFailure("DatasetShapeInvalid", f"example {example.id}: {problem}")
     try:
         messages = prompts.render(request.prompt, example.inputs)
         text = prompts.target(request.prompt, example.inputs, example.outputs)

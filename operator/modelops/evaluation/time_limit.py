@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+READ_SECONDS = 1.0
+"""Processor seconds in which one answer, or one target, must be read and scored."""
+
 
 class TooSlow(Exception):
     """The limit was reached."""

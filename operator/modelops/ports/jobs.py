@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Protocol
 
 from modelops.api.v1alpha1.cluster_hardware import KubernetesBackend, TrainJobBackend
-
-TRAINER_EXIT_CODES: Final = frozenset({42, 43, 44, 45, 75})
-"""Exit codes that only our trainers use (trainers/job.py), each with its own meaning."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,11 +68,6 @@ class Job:
     """Exit code of its program; None where the service does not report it."""
     usd_micro_per_hour: int | None = None
     """Price at its submission; None where the service does not keep it."""
-
-    @property
-    def says_why_it_ended(self) -> bool:
-        """Whether its exit code is one that only a trainer uses, so that it tells the cause without the log."""
-        return self.exit_code in TRAINER_EXIT_CODES
 
     @property
     def ended(self) -> bool:

@@ -219,17 +219,16 @@ def _pairs(node: MappingNode, path: str, *, merging: tuple[int, ...]) -> dict[st
 
 def _scalar(node: ScalarNode, path: str) -> object:
     """The value of a scalar node; text unless YAML 1.2 reads it as a number, a boolean or null."""
-    constructor = _yaml().constructor
-    read = {
-        "tag:yaml.org,2002:int": constructor.construct_yaml_int,
-        "tag:yaml.org,2002:float": constructor.construct_yaml_float,
-        "tag:yaml.org,2002:bool": constructor.construct_yaml_bool,
-        "tag:yaml.org,2002:null": lambda _: None,
-    }.get(str(node.tag))
+    kind = str(node.tag).removeprefix("tag:yaml.org,2002:")
+    if kind == "null":
+        return None
+    if kind not in ("int", "float", "bool"):
+        return node.value
+    read = getattr(_yaml().constructor, f"construct_yaml_{kind}")
     try:
-        return read(node) if read else node.value
+        return read(node)
     except (ValueError, LookupError, ArithmeticError) as error:
-        raise ConfigProblem(f"{path}: {node.value!r} is no {str(node.tag).rpartition(':')[2]}") from error
+        raise ConfigProblem(f"{path}: {node.value!r} is no {kind}") from error
 
 
 def _described(value: object) -> str:

@@ -89,16 +89,16 @@ class Repository:
     def download(self, folder: str, *, revision: str, into: Path) -> Path | None:
         """The folder's files on disk, or None where there is no such folder."""
         sizes = self.retry(lambda: self._sizes(revision))
-        size = sum(bytes_ for path, bytes_ in sizes.items() if path.startswith(f"{folder}/"))
+        paths = [path for path in sizes if path.startswith(f"{folder}/")]
 
         def download_once() -> tuple[Path | None]:
-            paths = self.list_once(folder, revision=revision)
             for path in paths:
                 self._api.hf_hub_download(
                     self.repo, path, revision=revision, repo_type=self._repo_type, local_dir=into
                 )
             return (into / folder if paths else None,)
 
+        size = sum(sizes[path] for path in paths)
         return self.retry(download_once, seconds=self._retry_seconds + seconds_for(size))[0]
 
     def cache(self, *, revision: str, wanted: Callable[[Sequence[str]], Sequence[str]]) -> None:

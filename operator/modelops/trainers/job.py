@@ -3,8 +3,8 @@
 This file travels into the job beside the trainer, with `attempt.py`, `hub_repository.py` and the guard of
 sandboxed processes (`loopback.py`). It needs the standard library and `huggingface_hub`.
 
-Environment: `MODELOPS_RUN` (JSON, see `Run`), `MODELOPS_NONCE`, `HF_TOKEN`, `JOB_ID` from the service, and
-`MODELOPS_STARTED` (Unix seconds) from the command that unpacked this file.
+Environment: `MODELOPS_RUN` (JSON, see `Run`), `MODELOPS_NONCE`, `HF_TOKEN`, `JOB_ID` from the service or else
+from the command that unpacked this file, and `MODELOPS_STARTED` (Unix seconds) from that command.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import re
-import secrets
 import sys
 import time
 import traceback
@@ -36,7 +34,6 @@ DONE, FAILED, OUT_OF_MEMORY, BAD_DATA, NEVER_STOPS, TOO_SLOW, ALREADY_CLAIMED = 
 """Exit codes. The reports have them too, because the service does not tell the operator a job's exit code."""
 
 
-GPU_NAMES = re.compile(r"\b(t4|l4|l40s|a10g|a100|h100|h200|b200|rtx)", re.IGNORECASE)
 UNUSED_WEIGHTS = (".gguf", ".h5", ".msgpack", ".onnx", ".pt", ".pth", ".ckpt", ".tflite")
 LAST_SECONDS = 120.0
 """Time before the end of the job that is left for its last report."""
@@ -46,10 +43,6 @@ REFUSED_SECONDS = 900.0
 
 class BadData(Exception):
     """The dataset cannot be trained on; another attempt would end in the same way."""
-
-
-class NoDevice(Exception):
-    """The GPU that is paid for cannot be used."""
 
 
 class NeverStops(Exception):
@@ -190,16 +183,6 @@ def files_to_load(paths: Sequence[str]) -> list[str]:
     return [path for path in root if path not in others or path.startswith("model")]
 
 
-def require_device(*, is_available: bool) -> None:
-    """Raise NoDevice where the service gave the machine a GPU that PyTorch does not find: see `preflight.py`."""
-    expected = os.environ.get("ACCELERATOR", "")
-    if GPU_NAMES.search(expected) and not is_available and os.environ.get("MODELOPS_SANDBOX") != "1":
-        raise NoDevice(
-            f"PyTorch finds no GPU on this machine, which should have {expected}; it would train on the processor. Use "
-            "another flavor, or an image whose CUDA fits the driver (MODELOPS_TRAINING_IMAGE)"
-        )
-
-
 def job_start() -> float:
     """The job's start, on this process's monotonic clock.
 
@@ -244,12 +227,11 @@ def main(train: Callable[[Job], None]) -> int:
     from huggingface_hub import HfApi
 
     api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"), token=os.environ["HF_TOKEN"])
-    job_id = os.environ.get("JOB_ID") or f"anonymous-{secrets.token_hex(16)}"
-    os.environ["JOB_ID"] = (
-        job_id  # Processes that this one becomes (accelerate, torchrun) must have the same id.
-    )
     attempt = Attempt(
-        output=Repository(api, run.output_repo), number=run.attempt, version=run.version, job_id=job_id
+        output=Repository(api, run.output_repo),
+        number=run.attempt,
+        version=run.version,
+        job_id=os.environ["JOB_ID"],
     )
     dataset = Repository(api, run.dataset_repo, repo_type="dataset")
     try:

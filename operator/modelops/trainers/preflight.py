@@ -22,6 +22,20 @@ OLDEST_DRIVER = 580
 GPU_NAMES = re.compile(r"\b(t4|l4|l40s|a10g|a100|h100|h200|b200|rtx)", re.IGNORECASE)
 
 
+class NoDevice(Exception):
+    """The GPU that is paid for cannot be used."""
+
+
+def require_device(*, is_available: bool) -> None:
+    """Raise NoDevice where the service gave the machine a GPU that PyTorch does not find. The trainer asks it."""
+    expected = os.environ.get("ACCELERATOR", "")
+    if GPU_NAMES.search(expected) and not is_available and os.environ.get("MODELOPS_SANDBOX") != "1":
+        raise NoDevice(
+            f"PyTorch finds no GPU on this machine, which should have {expected}; it would train on the processor. Use "
+            "another flavor, or an image whose CUDA fits the driver (MODELOPS_TRAINING_IMAGE)"
+        )
+
+
 def driver_version(text: str) -> int | None:
     """The major version in `/proc/driver/nvidia/version`; None where there is none."""
     found = re.search(r"Kernel Module.*?\s(\d+)\.\d+", text)

@@ -95,13 +95,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING or __package__:
     from modelops.grammar import counted
     from modelops.trainers import job as jobs
-    from modelops.trainers import trl_card
+    from modelops.trainers import preflight, trl_card
     from modelops.trainers.hub_repository import Content
     from modelops.trainers.trl_recipe import Recipe, resume_key
     from modelops.trainers.trl_rows import Chat, Pair, read_chats, read_pairs
     from modelops.trainers.trl_tokens import ChatTemplate, Columns
 else:
     import job as jobs
+    import preflight
     import trl_card
     from grammar import counted
     from hub_repository import Content
@@ -151,7 +152,7 @@ def launch_on_every_gpu() -> None:
         )
     import torch
 
-    jobs.require_device(is_available=torch.cuda.is_available())
+    preflight.require_device(is_available=torch.cuda.is_available())
     count = torch.cuda.device_count()
     if count < 2 or "LOCAL_RANK" in os.environ:
         return

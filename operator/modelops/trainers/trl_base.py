@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 if TYPE_CHECKING or __package__:
     from modelops.trainers import job as jobs
@@ -40,7 +40,7 @@ def generation_settings(found: Mapping[str, Any]) -> tuple[dict[str, Any], list[
         sampling = {name: found[name] for name in _SAMPLING if _is_in_range(name, found.get(name))}
         kept |= {"do_sample": True, **sampling}
     penalty = found.get("repetition_penalty")
-    if isinstance(penalty, int | float) and not isinstance(penalty, bool) and penalty > 0:
+    if _is_number(penalty) and penalty > 0:
         kept["repetition_penalty"] = penalty
     unset: tuple[Any, ...] = (None, False, [], {})
     left = [
@@ -110,7 +110,7 @@ def _is_token(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

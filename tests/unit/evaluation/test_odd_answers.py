@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.loopback_server import serving
 from tests.unit.evaluation.asked import request
 
 from modelops.evaluation.model_client import ModelClient, Reply, is_final
@@ -44,15 +44,9 @@ def service() -> Iterator[Service]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *_: object) -> None:
-            """Quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    found.url = f"http://127.0.0.1:{server.server_port}/v1"
-    threading.Thread(target=lambda: server.serve_forever(poll_interval=0.02), daemon=True).start()
-    yield found
-    server.shutdown()
-    server.server_close()
+    with serving(Handler) as url:
+        found.url = f"{url}/v1"
+        yield found
 
 
 Ask = Callable[..., Reply]

@@ -79,11 +79,11 @@ def test_the_program_reports_and_ends(tmp_path: Path) -> None:
 def test_a_training_does_not_go_on_without_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ACCELERATOR", "a100-large")
     monkeypatch.delenv("MODELOPS_SANDBOX", raising=False)
-    with pytest.raises(jobs.NoDevice, match="a100-large"):
-        jobs.require_device(is_available=False)
-    jobs.require_device(is_available=True)
+    with pytest.raises(preflight.NoDevice, match="a100-large"):
+        preflight.require_device(is_available=False)
+    preflight.require_device(is_available=True)
     monkeypatch.setenv("ACCELERATOR", "")
-    jobs.require_device(is_available=False)
+    preflight.require_device(is_available=False)
 
 
 def test_only_the_files_that_a_library_reads_are_downloaded() -> None:

@@ -41,12 +41,13 @@ def error_of_status(verb: Verb, status: int, content: bytes, *, retry_after: str
         return Expired(message)
     if status == 409:
         return Conflict(message)
+    seconds = retry_after_seconds(retry_after, now=datetime.now(UTC))
     if status in (429, 503):
-        return Unavailable(message, retry_after=_parse_seconds(retry_after))
+        return Unavailable(message, retry_after=seconds)
     if status < 500:
         return Refused(message)
     if verb in READ_VERBS:
-        return Unavailable(message, retry_after=_parse_seconds(retry_after))
+        return Unavailable(message, retry_after=seconds)
     return Uncertain(message)
 
 
@@ -69,7 +70,3 @@ def status_message(content: bytes) -> str:
     except ValueError:
         return content[:200].decode(errors="replace")
     return str(answer.get("message", "")) if isinstance(answer, dict) else ""
-
-
-def _parse_seconds(header: str | None) -> float | None:
-    return retry_after_seconds(header, now=datetime.now(UTC))

@@ -9,7 +9,7 @@ from modelops.api.v1alpha1.agentmodel import EndpointRole
 from modelops.api.v1alpha1.names import FINALIZER
 from modelops.domain.agentmodel.actions import AgentModelPlan
 from modelops.domain.agentmodel.bootstrap import first_record
-from modelops.domain.agentmodel.endpoints import ENDING, endpoints_are_unknown, stop_unused_endpoints
+from modelops.domain.agentmodel.endpoints import endpoints_are_unknown, stop_unused_endpoints
 from modelops.domain.agentmodel.orphans import abort_without_rollout
 from modelops.domain.agentmodel.project import differs, project_status
 from modelops.domain.agentmodel.state import State
@@ -46,7 +46,7 @@ def finish_deletion(state: State) -> AgentModelPlan | None:
         return Plan(steps=(Announce(reason="Leaked", message=message, warning=True), *remove_finalizer))
     if record.active is not None:
         return abort_without_rollout(state, record, record.active, f"AgentModel {meta.name} was deleted")
-    if any(entry.role not in ENDING for entry in record.endpoints):
+    if any(not entry.is_ending for entry in record.endpoints):
         stopping = stop_at_once(record.endpoints, state.now)
         return Plan(
             steps=(

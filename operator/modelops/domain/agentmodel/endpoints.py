@@ -18,12 +18,10 @@ from modelops.domain.agentmodel.actions import (
 from modelops.domain.agentmodel.project import project_status
 from modelops.domain.agentmodel.state import State
 from modelops.domain.agentmodel.status_report import ENDPOINT_POLL_SECONDS
-from modelops.domain.facts import UNSEEN, Outage
+from modelops.domain.facts import UNSEEN
 from modelops.domain.plan import Plan, WriteRecord, WriteStatus
 from modelops.domain.record import EndpointEntry
 
-ENDING = (EndpointRole.STOPPING.value, EndpointRole.DELETING.value)
-"""Roles of endpoints that are not started."""
 MAX_WAIT_FOR_AGENTS_SECONDS = 3600.0
 """An agent process that does not report keeps an endpoint running for this long after its time."""
 FIRST_REPORTS_SECONDS = 15.0
@@ -53,11 +51,11 @@ def ensure_endpoints_created(state: State) -> AgentModelPlan | None:
 def creation_steps(state: State) -> tuple[AgentModelStep, ...]:
     """The steps of `ensure_endpoints_created`; empty where no endpoint is missing."""
     record = state.require_record()
-    if state.secret_problem or state.endpoints is UNSEEN or isinstance(state.endpoints, Outage):
+    if state.secret_problem or state.listed_endpoints is None:
         return ()
-    listed = {endpoint.name for endpoint in state.endpoints}
+    listed = {endpoint.name for endpoint in state.listed_endpoints}
     expired = {entry.name for entry in expired_endpoints(state)}
-    missing = [e for e in record.endpoints if e.name not in listed | expired and e.role not in ENDING]
+    missing = [e for e in record.endpoints if e.name not in listed | expired and not e.is_ending]
     if not missing:
         return ()
     return (
@@ -74,7 +72,7 @@ def wake_candidates_endpoint(state: State) -> AgentModelPlan | None:
     rollout waits for it is bounded by its deadline.
     """
     record = state.require_record()
-    if state.secret_problem or state.endpoints is UNSEEN or isinstance(state.endpoints, Outage):
+    if state.secret_problem or state.listed_endpoints is None:
         return None
     if record.active is None or not record.active.candidate.endpoint_name:
         return None
@@ -82,7 +80,7 @@ def wake_candidates_endpoint(state: State) -> AgentModelPlan | None:
     rollout = next((r for r in state.rollouts.values() if r.metadata.uid == uid), None)
     if rollout is None or rollout.status.intent is not None:
         return None
-    if not any(e.name == name and e.state == "paused" for e in state.endpoints):
+    if not any(e.name == name and e.state == "paused" for e in state.listed_endpoints):
         return None
     return Plan(steps=(ResumeEndpoint(name=name),), requeue_after=ENDPOINT_POLL_SECONDS)
 
@@ -98,10 +96,10 @@ def stop_unused_endpoints(state: State) -> AgentModelPlan | None:
     rate limit) nor one that deletes nothing holds up the other.
     """
     record = state.require_record()
-    if state.endpoints is UNSEEN or isinstance(state.endpoints, Outage):
+    if state.listed_endpoints is None:
         return None
-    unused = unused_endpoints(state)
-    listed = {endpoint.name for endpoint in state.endpoints}
+    unused = [entry for entry in expired_endpoints(state) if not endpoint_is_in_use(state, entry)]
+    listed = {endpoint.name for endpoint in state.listed_endpoints}
     running = [entry for entry in unused if entry.name in listed]
     if running and state.agent_model.metadata.deletion_timestamp is None:
         if state.file is None and not state.file_missing:
@@ -167,7 +165,7 @@ def with_roles(state: State, roles: Mapping[str, EndpointRole], purpose: str) ->
 
 def has_expired(entry: EndpointEntry, now: datetime) -> bool:
     """Whether the endpoint no longer serves and its time to stop has come."""
-    ends = entry.role in (*ENDING, EndpointRole.PREVIOUS.value)
+    ends = entry.is_ending or entry.role == EndpointRole.PREVIOUS.value
     return ends and bool(entry.stop_after) and datetime.fromisoformat(entry.stop_after) <= now
 
 
@@ -184,23 +182,12 @@ def expired_endpoints(state: State) -> tuple[EndpointEntry, ...]:
 def keep_endpoint_of_stable(state: State) -> AgentModelPlan | None:
     """The stable model's endpoint has the role stable again, after the AgentModel was deleted and created again."""
     record = state.require_record()
-    kept = tuple(
-        e.model_copy(update={"role": EndpointRole.STABLE.value, "stop_after": ""})
-        if e.name == record.stable.endpoint_name and e.role == EndpointRole.STOPPING.value
-        else e
-        for e in record.endpoints
-    )
-    if kept == record.endpoints:
-        return None
-    return Plan(
-        steps=(WriteRecord(record=record.with_(endpoints=kept), purpose="keep the endpoint of stable"),),
-        requeue_after=0,
-    )
-
-
-def unused_endpoints(state: State) -> list[EndpointEntry]:
-    """The expired endpoints that no agent uses any more."""
-    return [entry for entry in expired_endpoints(state) if not endpoint_is_in_use(state, entry)]
+    kept = {
+        entry.name: EndpointRole.STABLE
+        for entry in record.endpoints
+        if entry.name == record.stable.endpoint_name and entry.role == EndpointRole.STOPPING.value
+    }
+    return with_roles(state, kept, "keep the endpoint of stable") if kept else None
 
 
 def endpoint_is_in_use(state: State, entry: EndpointEntry) -> bool:

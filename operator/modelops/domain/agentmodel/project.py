@@ -21,7 +21,6 @@ from modelops.domain.agentmodel.readiness import first_problem, stable_drift
 from modelops.domain.agentmodel.state import State
 from modelops.domain.conditions import with_condition
 from modelops.domain.drift import is_same_baseline
-from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.money import dollars, micro
 from modelops.domain.reasons import AgentModelReason
 from modelops.domain.record import Record, Target
@@ -67,11 +66,7 @@ def recent_versions(record: Record) -> tuple[VersionSummary, ...]:
 
 def endpoint_statuses(state: State, record: Record) -> tuple[EndpointStatus, ...]:
     """The record's endpoints with their state in the service, or the last known one."""
-    listed = (
-        {}
-        if state.endpoints is UNSEEN or isinstance(state.endpoints, Outage)
-        else {e.name: e for e in state.endpoints}
-    )
+    listed = {e.name: e for e in state.listed_endpoints or ()}
     old = {e.name: e.state for e in state.agent_model.status.endpoints}
     return tuple(
         EndpointStatus(

@@ -6,7 +6,7 @@ from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain.agentmodel.state import State
 from modelops.domain.conditions import condition_of
 from modelops.domain.drift import drift_between
-from modelops.domain.facts import UNSEEN, Outage
+from modelops.domain.facts import Outage
 from modelops.domain.reasons import AgentModelReason, TrainingReason
 
 MAX_OUT_OF_SYNC_SECONDS = 30.0
@@ -81,9 +81,9 @@ def endpoint_problem(state: State) -> str | None:
             f"endpoint {name} of {stable.version} ({stable.model}) was stopped, and agents that call it get errors: "
             f"{undo}; after that, another Rollout can go back to {stable.version} and starts its endpoint"
         )
-    if state.endpoints is UNSEEN or isinstance(state.endpoints, Outage):
+    if state.listed_endpoints is None:
         return None
-    listed = next((endpoint for endpoint in state.endpoints if endpoint.name == name), None)
+    listed = next((endpoint for endpoint in state.listed_endpoints if endpoint.name == name), None)
     if listed is None:
         return f"endpoint {name} of {stable.version} ({stable.model}) does not exist at the service: it is created"
     if listed.state not in ANSWERING_STATES:

@@ -62,7 +62,7 @@ def with_one_owner(state: State, record: Record) -> Record:
     stop = (state.now + timedelta(seconds=STOP_GRACE_SECONDS)).isoformat(timespec="seconds")
 
     def with_role(entry: EndpointEntry) -> EndpointEntry:
-        if entry.name == active and entry.role in (EndpointRole.STOPPING.value, EndpointRole.DELETING.value):
+        if entry.name == active and entry.is_ending:
             return entry.model_copy(update={"role": EndpointRole.CANARY.value, "stop_after": ""})
         if entry.name != active and entry.role == EndpointRole.CANARY.value:
             return entry.model_copy(update={"role": EndpointRole.STOPPING.value, "stop_after": stop})

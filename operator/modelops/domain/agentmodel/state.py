@@ -52,6 +52,11 @@ class State:
     live: bool = False
     """Whether file, AgentModel, runs and rollouts were read from the API server for this decision, not from caches."""
 
+    @property
+    def listed_endpoints(self) -> tuple[Endpoint, ...] | None:
+        """The service's endpoints; None where it was not asked or did not answer."""
+        return self.endpoints if isinstance(self.endpoints, tuple) else None
+
     def require_record(self) -> Record:
         """The agent's record, for the steps after `ensure_record`."""
         return require_established(self.record, "the agent's record")

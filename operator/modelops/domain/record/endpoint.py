@@ -6,7 +6,10 @@ import math
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from modelops.api.v1alpha1.agentmodel import EndpointRole
 from modelops.domain.record.parts import RecordPart
+
+_ENDING = (EndpointRole.STOPPING.value, EndpointRole.DELETING.value)
 
 
 class EndpointEntry(RecordPart):
@@ -27,6 +30,11 @@ class EndpointEntry(RecordPart):
     """The Hugging Face account in which it was created; empty in records that do not name it yet."""
     stop_after: str = ""
     """Time after which it is deleted; empty while it has to stay."""
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether it is being stopped: it is not started again under this entry."""
+        return self.role in _ENDING
 
     def micro_usd(self, until: datetime) -> int:
         """Cost from `since` to `until` in micro-USD. Every started minute is billed."""

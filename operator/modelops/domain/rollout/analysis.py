@@ -59,13 +59,18 @@ def judge_canary(reports: AgentReports, limits: Analysis) -> AnalysisResult:
     unreachable = reports.canary_unreachable
     if result.health is Health.BREACHED or unreachable == 0 or unreachable * 10 < reports.heard:
         return result
-    words = f" ({'; '.join(reports.canary_errors[:3])})" if reports.canary_errors else ""
     return AnalysisResult(
         health=Health.BREACHED,
         reason=RolloutReason.CanaryUnreachable,
-        message=f"{unreachable} of {reports.heard} agent processes cannot reach the canary any more{words}: all "
+        message=f"{unreachable} of {reports.heard} agent processes cannot reach the canary any more"
+        f"{canary_error_words(reports)}: all "
         "sessions go back to stable",
     )
+
+
+def canary_error_words(reports: AgentReports) -> str:
+    """What agents say of their calls of the canary, in brackets; empty where they say nothing."""
+    return f" ({'; '.join(reports.canary_errors[:3])})" if reports.canary_errors else ""
 
 
 def analyze(stable: TrackCounters, canary: TrackCounters, limits: Analysis) -> AnalysisResult:

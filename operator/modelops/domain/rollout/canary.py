@@ -21,7 +21,7 @@ from modelops.domain.reasons import RolloutReason
 from modelops.domain.rollout.abort import latch_abort
 from modelops.domain.rollout.actions import CountHealthyTime, ResetHealthyTime, RolloutFact, RolloutPlan
 from modelops.domain.rollout.advance import advance
-from modelops.domain.rollout.analysis import AnalysisResult, Health, analyze, judge_canary
+from modelops.domain.rollout.analysis import AnalysisResult, Health, analyze, canary_error_words, judge_canary
 from modelops.domain.rollout.evaluation import is_undo
 from modelops.domain.rollout.promotion import promote
 from modelops.domain.rollout.state import State, same_target
@@ -118,9 +118,8 @@ def await_agents_in_sync(state: State) -> RolloutPlan | None:
         return hold_step(state, RolloutReason.WaitingForAgents, message, after=poll)
     not_yet_reached = intent.weight == 0 and reports.canary_reachable < reports.expected
     if not_yet_reached or reports.canary_unreachable:
-        words = f" ({'; '.join(reports.canary_errors[:3])})" if reports.canary_errors else ""
         agents = f"{reports.canary_reachable} of {reports.expected} agent processes"
-        message = f"{agents} reach the canary with their own credentials{words}"
+        message = f"{agents} reach the canary with their own credentials{canary_error_words(reports)}"
         return hold_step(state, RolloutReason.CanaryUnreachable, message, after=poll)
     return None
 

@@ -18,8 +18,6 @@ from modelops.domain.rollout.state import State
 from modelops.domain.rollout.status import wait_in_phase
 
 RETRY_SECONDS = 15.0
-ENDING = (EndpointRole.STOPPING.value, EndpointRole.DELETING.value)
-"""Roles of an endpoint that is being stopped, so that it is started anew."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +38,7 @@ def estimate_endpoint_cost(state: State, candidate: Target) -> EndpointCost | Ro
     """
     agent = state.require_agent_model()
     entry = _entry_of(state.require_record(), candidate)
-    if not candidate.endpoint_name or (entry is not None and entry.role not in ENDING):
+    if not candidate.endpoint_name or (entry is not None and not entry.is_ending):
         return EndpointCost(starts_endpoint=False)
     if state.price is UNSEEN:
         return Plan(needs=RolloutFact.PRICE)

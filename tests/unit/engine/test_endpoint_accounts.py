@@ -1,0 +1,58 @@
+"""Every call about an endpoint goes to the account in which it was created, whatever the settings are now."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+from tests.unit.engine.test_installations_token import ENTRY, AgentWithoutSecret
+from tests.unit.training.objects import AGENT, NAMESPACE, ORG, empty_record, secret_json
+
+from modelops.api.v1alpha1.agentmodel import Serving
+from modelops.domain.agentmodel.actions import (
+    AgentModelAction,
+    CreateEndpoint,
+    DeleteEndpoint,
+    ResumeEndpoint,
+)
+from modelops.ports import Endpoint, EndpointRequest
+
+HERE = ENTRY.model_copy(update={"instance": Serving().wire()})
+IN_OTHER_ACCOUNT = HERE.model_copy(update={"account": "account-of-before"})
+ACTIONS = (
+    CreateEndpoint(entry=IN_OTHER_ACCOUNT),
+    ResumeEndpoint(name=ENTRY.name),
+    DeleteEndpoint(name=ENTRY.name),
+)
+
+
+class EndpointCalls:
+    """Notes the account of each call."""
+
+    def __init__(self) -> None:
+        self.accounts: list[str] = []
+
+    async def create(self, token: str, namespace: str, request: EndpointRequest) -> Endpoint:
+        self.accounts.append(namespace)
+        return Endpoint(name=request.name, state="pending", url="", repo="", revision="")
+
+    async def resume(self, token: str, namespace: str, name: str) -> None:
+        self.accounts.append(namespace)
+
+    async def delete(self, token: str, namespace: str, name: str) -> None:
+        self.accounts.append(namespace)
+
+
+@pytest.mark.parametrize("action", ACTIONS, ids=lambda action: type(action).__name__)
+@pytest.mark.parametrize(("entry", "account"), [(IN_OTHER_ACCOUNT, "account-of-before"), (HERE, ORG)])
+async def test_an_action_uses_the_account_on_record(
+    action: AgentModelAction, entry: Any, account: str
+) -> None:
+    bench = AgentWithoutSecret(empty_record().with_(endpoints=(entry,)), more=(secret_json(),))
+    calls = EndpointCalls()
+    bench.reconciler._services = replace(bench.reconciler._services, endpoints=cast("Any", calls))
+    context = await bench.reconciler._observe(NAMESPACE, AGENT)
+    assert context is not None
+    await bench.reconciler._perform(action, context.state, context)
+    assert calls.accounts == [account]
