@@ -1,13 +1,13 @@
 """`python -m modelops.evaluation`: both models are asked the same, compared and recorded; or a refusal with a reason."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from huggingface_hub import CommitOperationAdd, HfApi
+from huggingface_hub import HfApi
 from langsmith import Client
 from tests.contract.learning import PROMPT, fill_dataset, langsmith_examples, run_program, start_program
 from tests.contract.published import put
@@ -297,6 +297,15 @@ def test_langsmith_that_goes_down_in_the_middle_does_not_change_the_verdict(
     assert any(f.startswith("LangSmith does not have the complete experiments") for f in result["findings"])
 
 
+def upload_learnt(
+    hf: HfApi, repo: str, inputs: Sequence[Any], *, more: Mapping[str, Any] | None = None
+) -> dict[str, str]:
+    """A training dataset on the Hub with these inputs, as the evaluation's input names it."""
+    groups = {"form": "groups/v1", "train": [inputs_digest(one) for one in inputs]}
+    files = {"groups.json": groups, **(more or {})}
+    return {"repo": repo, "revision": put(hf, repo, files, title="groups", kind="dataset")}
+
+
 def test_examples_that_were_trained_on_are_left_out(
     sandbox: SandboxInfo,
     hf: HfApi,
@@ -305,16 +314,9 @@ def test_examples_that_were_trained_on_are_left_out(
     unique: Callable[[str], str],
     tmp_path: Path,
 ) -> None:
-    repo = f"{USER}/{unique('data')}"
-    hf.create_repo(repo, repo_type="dataset", private=True)
-    groups = {"form": "groups/v1", "train": [inputs_digest(e.langsmith()["inputs"]) for e in held_out[:7]]}  # type: ignore[arg-type]
-    add = CommitOperationAdd("groups.json", json.dumps(groups).encode())
-    revision = hf.create_commit(repo, [add], commit_message="groups", repo_type="dataset").oid
-    program_input = {
-        **program_input,
-        "train_digests": [],
-        "training_dataset": {"repo": repo, "revision": revision},
-    }
+    inputs = [e.langsmith()["inputs"] for e in held_out[:7]]
+    learnt = upload_learnt(hf, f"{USER}/{unique('data')}", inputs)
+    program_input = {**program_input, "train_digests": [], "training_dataset": learnt}
     result = run_program(sandbox, MODULE, tmp_path / "p", program_input)
     assert result["n"] == len(held_out) - 7
     assert result["findings"] == [
@@ -337,19 +339,8 @@ def test_near_copies_of_training_examples_are_left_out_and_counted(
     shingles.add([normalise_inputs(inputs).words for inputs in edited])
     signatures, _ = shingles.signatures(without=shingles.boilerplate())
     near = NearIndex(signatures=signatures, boilerplate=shingles.boilerplate()).document()
-    groups = {"form": "groups/v1", "train": [inputs_digest(inputs) for inputs in edited]}
-    repo = f"{USER}/{unique('data')}"
-    hf.create_repo(repo, repo_type="dataset", private=True)
-    adds = [
-        CommitOperationAdd(path, json.dumps(content).encode())
-        for path, content in (("groups.json", groups), ("near.json", near))
-    ]
-    revision = hf.create_commit(repo, adds, commit_message="groups", repo_type="dataset").oid
-    program_input = {
-        **program_input,
-        "train_digests": [],
-        "training_dataset": {"repo": repo, "revision": revision},
-    }
+    learnt = upload_learnt(hf, f"{USER}/{unique('data')}", edited, more={"near.json": near})
+    program_input = {**program_input, "train_digests": [], "training_dataset": learnt}
     result = run_program(sandbox, MODULE, tmp_path / "p", program_input)
     assert result["n"] == len(held_out) - 4
     assert result["findings"] == ["4 examples were left out as near-copies of training examples"]
@@ -366,9 +357,8 @@ def test_what_earlier_models_of_the_chain_have_learnt_is_left_out(
     """The candidate's base is a model of the record, whose base is a model of another agent, on the Hub only."""
 
     def learnt(*examples: StdlibExample) -> dict[str, str]:
-        repo = f"{USER}/{unique('data')}"
-        groups = {"form": "groups/v1", "train": [inputs_digest(e.langsmith()["inputs"]) for e in examples]}  # type: ignore[arg-type]
-        return {"repo": repo, "revision": put(hf, repo, {"groups.json": groups}, title="x", kind="dataset")}
+        inputs = [e.langsmith()["inputs"] for e in examples]
+        return upload_learnt(hf, f"{USER}/{unique('data')}", inputs)
 
     def model(base: dict[str, str], **lineage: Any) -> dict[str, str]:
         repo = f"{USER}/{unique('model')}"

@@ -79,6 +79,22 @@ async def poll_until(poller: SharedJobPoller, condition: Callable[[], bool], sec
         await asyncio.sleep(0.02)
 
 
+async def poll_until_ended(poller: SharedJobPoller, job: Job) -> None:
+    def ended() -> bool:
+        seen = poller.observe(job.label)
+        return seen is not None and seen.job is not None and seen.job.ended
+
+    await poll_until(poller, ended)
+
+
+async def poll_until_settled(poller: SharedJobPoller, job: Job) -> None:
+    def settled() -> bool:
+        seen = poller.observe(job.label)
+        return seen is not None and seen.settled
+
+    await poll_until(poller, settled)
+
+
 async def test_a_hundred_waiting_jobs_are_one_call_per_poll(
     jobs: HuggingFaceJobs,
     poller: SharedJobPoller,
@@ -161,12 +177,7 @@ async def test_a_failed_job_is_reported_with_its_error_and_then_not_read_again(
 ) -> None:
     job = await jobs.submit(token, request_of(FAILS))
     poller.watch(watch(token, job))
-
-    def ended() -> bool:
-        seen = poller.observe(job.label)
-        return seen is not None and seen.job is not None and seen.job.ended
-
-    await poll_until(poller, ended)
+    await poll_until_ended(poller, job)
     seen = poller.observe(job.label)
     assert seen is not None
     assert seen.report is not None
@@ -224,12 +235,7 @@ async def test_an_unreadable_log_delays_the_end_only_for_a_while(
     job = await jobs.submit(token, request_of(EXITS))
     sandbox.fault("hub", "status", status=503, times=None, path_regex="/logs$")
     poller.watch(watch(token, job))
-
-    def ended() -> bool:
-        seen = poller.observe(job.label)
-        return seen is not None and seen.settled
-
-    await poll_until(poller, ended)
+    await poll_until_settled(poller, job)
     seen = poller.observe(job.label)
     assert seen is not None
     assert seen.report is None
@@ -250,12 +256,7 @@ async def test_the_end_of_a_log_that_is_late_is_read_again(
         token, request_of(FAILS.replace("exit_code=42); sys.exit(42)", "exit_code=42); sys.exit(1)"))
     )
     poller.watch(watch(token, job))
-
-    def ended() -> bool:
-        seen = poller.observe(job.label)
-        return seen is not None and seen.job is not None and seen.job.ended
-
-    await poll_until(poller, ended)
+    await poll_until_ended(poller, job)
     early = poller.observe(job.label)
     assert early is not None
     assert not early.settled
@@ -278,12 +279,7 @@ async def test_an_exit_code_of_the_trainer_needs_no_log(
 ) -> None:
     job = await jobs.submit(token, request_of("raise SystemExit(44)"))
     poller.watch(watch(token, job))
-
-    def ended() -> bool:
-        seen = poller.observe(job.label)
-        return seen is not None and seen.settled
-
-    await poll_until(poller, ended)
+    await poll_until_settled(poller, job)
     seen = poller.observe(job.label)
     assert seen is not None
     assert seen.job is not None

@@ -7,10 +7,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
+from tests.loopback_server import serving
 from tests.patience import deadline_after, patient
 
 SALT = "7c1d8f7e-6a0b-4f7e-9a52-0f2f6d4b8f11"
@@ -101,16 +102,6 @@ def recording() -> Iterator[Recorder]:
 
         do_GET = do_POST = _record  # noqa: N815 - http.server's names
 
-        def log_message(self, *_: object) -> None:
-            """Quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    found = Recorder(f"http://127.0.0.1:{server.server_port}")
-    thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.02), daemon=True)
-    thread.start()
-    try:
+    with serving(Handler) as url:
+        found = Recorder(url)
         yield found
-    finally:
-        server.shutdown()
-        server.server_close()

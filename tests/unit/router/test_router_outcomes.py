@@ -2,14 +2,15 @@
 
 import asyncio
 import concurrent.futures
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.router.loopback import Mount, agents_yaml, eventually, recording
+from tests.unit.router.loopback import Mount, Recorder, agents_yaml, eventually, recording
 
 from modelops.adapters.reports.body import ReportBody
 from modelops.router import Router
@@ -150,60 +151,55 @@ def test_no_key_is_a_session_for_each_request(mount: Mount, key: str | None) -> 
 
 @pytest.fixture
 def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROUTER_TEST_KEY", "key")
     monkeypatch.setattr(router_module, "FILE_POLL_SECONDS", 0.02)
     monkeypatch.setattr(reachability_module, "FIRST_RETRY_SECONDS", 0.05)
     monkeypatch.setattr(reachability_module, "CONFIRM_SECONDS", 0.05)
 
 
-@pytest.mark.usefixtures("_fast")
-def test_a_failed_request_makes_the_router_look_again_whether_the_canary_answers(
-    mount: Mount, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("ROUTER_TEST_KEY", "key")
+@contextmanager
+def canary(mount: Mount, *, weight: int) -> Iterator[tuple[Recorder, Router]]:
+    """An endpoint that answers, and a router that has reached it as its canary."""
     with recording() as endpoint:
-        mount.write(agents_yaml(weight=100, endpoint_url=f"{endpoint.url}/v1"))
+        mount.write(agents_yaml(weight=weight, endpoint_url=f"{endpoint.url}/v1"))
         with Router("docs", file=mount.file, watch=None) as router:
             eventually(lambda: router.state().canary_reachable)
-            endpoint.status = 503
-
-            def fails() -> bool:
-                router.observe(router.pick("session"), ok=False, latency_ms=5.0)
-                return router.state().canary_reachable is False
-
-            eventually(fails)
-            assert router.state().canary_error == "HTTP503"
-            endpoint.status = 200
-            eventually(lambda: router.state().canary_reachable)
+            yield endpoint, router
 
 
 @pytest.mark.usefixtures("_fast")
-def test_one_failed_check_of_a_canary_that_was_reached_is_not_reported(
-    mount: Mount, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("ROUTER_TEST_KEY", "key")
-    with recording() as endpoint:
-        mount.write(agents_yaml(weight=100, endpoint_url=f"{endpoint.url}/v1"))
-        with Router("docs", file=mount.file, watch=None) as router:
-            eventually(lambda: router.state().canary_reachable)
-            check, seen = router._canary_check, []
-            check._on_result = lambda: seen.append(check.reachable)
-            checks = len(endpoint.requests)
-            endpoint.status = 503
-            eventually(lambda: check.check_again() or len(endpoint.requests) > checks)
-            endpoint.status = 200
-            eventually(lambda: len(endpoint.requests) > checks + 1 and not check._doubted)
-            assert seen == []
-            assert router.state().canary_reachable
+def test_a_failed_request_makes_the_router_look_again_whether_the_canary_answers(mount: Mount) -> None:
+    with canary(mount, weight=100) as (endpoint, router):
+        endpoint.status = 503
 
-
-@pytest.mark.usefixtures("_fast")
-def test_a_failed_request_to_stable_starts_no_check(mount: Mount, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ROUTER_TEST_KEY", "key")
-    with recording() as endpoint:
-        mount.write(agents_yaml(weight=0, endpoint_url=f"{endpoint.url}/v1"))
-        with Router("docs", file=mount.file, watch=None) as router:
-            eventually(lambda: router.state().canary_reachable)
-            router._canary_check._checked_at = float("-inf")
+        def fails() -> bool:
             router.observe(router.pick("session"), ok=False, latency_ms=5.0)
-            assert not router._canary_check._changed.is_set()
-            assert len(endpoint.requests) == 1
+            return router.state().canary_reachable is False
+
+        eventually(fails)
+        assert router.state().canary_error == "HTTP503"
+        endpoint.status = 200
+        eventually(lambda: router.state().canary_reachable)
+
+
+@pytest.mark.usefixtures("_fast")
+def test_one_failed_check_of_a_canary_that_was_reached_is_not_reported(mount: Mount) -> None:
+    with canary(mount, weight=100) as (endpoint, router):
+        check, seen = router._canary_check, []
+        check._on_result = lambda: seen.append(check.reachable)
+        checks = len(endpoint.requests)
+        endpoint.status = 503
+        eventually(lambda: check.check_again() or len(endpoint.requests) > checks)
+        endpoint.status = 200
+        eventually(lambda: len(endpoint.requests) > checks + 1 and not check._doubted)
+        assert seen == []
+        assert router.state().canary_reachable
+
+
+@pytest.mark.usefixtures("_fast")
+def test_a_failed_request_to_stable_starts_no_check(mount: Mount) -> None:
+    with canary(mount, weight=0) as (endpoint, router):
+        router._canary_check._checked_at = float("-inf")
+        router.observe(router.pick("session"), ok=False, latency_ms=5.0)
+        assert not router._canary_check._changed.is_set()
+        assert len(endpoint.requests) == 1
