@@ -281,5 +281,8 @@ def test_agents_that_do_not_confirm_the_file_make_it_not_ready_after_a_while() -
     ready, reason, message = driver.condition("Ready")
     assert (ready, reason) == ("False", "AgentsNotInSync")
     assert "0 of 2 agent processes" in message
+    refused = replace(behind, refusing=2, config_errors=("agents.yaml, line 3: a tag",))
+    with_reports(driver, refused, MAX_OUT_OF_SYNC_SECONDS)
+    assert "They refuse it: agents.yaml, line 3: a tag." in driver.condition("Ready")[2]
     with_reports(driver, replace(behind, in_sync=2), 0.0)
     assert driver.condition("Ready")[0] == "True"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from modelops.api.v1alpha1.agentmodel import AgentModel
-from modelops.engine.cluster_reader import ClusterReader
+from modelops.engine.cluster_reader import SUB_PATH_REMEDY, ClusterReader
 from modelops.ports import AgentReports, Reports
 
 
@@ -30,3 +30,23 @@ class AgentProcesses:
             salt=salt,
             pods=self.reader.expected_pods(namespace, agent),
         )
+
+    def mount_problem(self, namespace: str, agent: AgentModel | None, name: str, config_map: str) -> str:
+        """Why processes of the agent `name` never see a change of the file; empty where none is known to miss it.
+
+        The selected Pods say it by their spec, and every process that reports by its own mounts.
+        """
+        fixed = self.summary(namespace, agent, name, generation=0, salt="").fixed_files
+        return self.reader.mount_problem(namespace, agent, config_map) or fixed_file_problem(
+            config_map, fixed
+        )
+
+
+def fixed_file_problem(config_map: str, processes: Sequence[str]) -> str:
+    """What to do about processes whose file never changes; empty where there are none."""
+    if not processes:
+        return ""
+    return (
+        f"{' and '.join(processes)} reported that the agents' file of ConfigMap {config_map} is mounted with subPath "
+        f"there, so a change never reaches it: {SUB_PATH_REMEDY}"
+    )

@@ -116,7 +116,7 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
             file=file,
             file_problem=file_problem,
             file_missing=file_item is None,
-            mount_problem=self._reader.mount_problem(namespace, agent, reference.name),
+            mount_problem=self._agents.mount_problem(namespace, agent, agent.spec.agent, reference.name),
             secret_problem=secret_problem,
             can_clean_up=bool(credentials.hugging_face),
             rollouts=await self._reader.rollouts_of(namespace, name),

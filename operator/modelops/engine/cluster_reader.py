@@ -23,6 +23,10 @@ from modelops.engine.latest_version import LatestVersion
 from modelops.engine.resources import AGENT_MODELS, PODS, ROLLOUTS, TRAINING_RUNS
 from modelops.ports import Clock, Json, Kube, Resource
 
+SUB_PATH_REMEDY = (
+    "mount the whole volume without subPath, or let the router watch the ConfigMap by the variable "
+    "MODELOPS_CONFIGMAP"
+)
 READ_AT_ONCE = 100
 """Objects that are read before other work of the event loop gets its turn; the first reading takes 1.5 ms each."""
 
@@ -205,8 +209,7 @@ class ClusterReader:
         more = f" and {len(pods) - 1} more" if len(pods) > 1 else ""
         return (
             f"Pod {pods[0]}{more} (spec.config.workloadSelector) mounts ConfigMap {config_map} with subPath, so a "
-            "change never reaches it: mount the whole volume without subPath, or let the router watch the ConfigMap by "
-            "the variable MODELOPS_CONFIGMAP"
+            f"change never reaches it: {SUB_PATH_REMEDY}"
         )
 
     def older_owner(self, agent: AgentModel | None) -> str:

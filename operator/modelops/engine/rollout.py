@@ -135,7 +135,9 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
             file=file,
             file_problem=file_problem,
             file_missing=file_item is None,
-            mount_problem=self._reader.mount_problem(namespace, agent, where[0]) if where else "",
+            mount_problem=self._agents.mount_problem(namespace, agent, record.agent, where[0])
+            if where and record is not None
+            else "",
             older_owner=self._reader.older_owner(agent),
             secret_problem=problem,
             rebase=memory.rebase,

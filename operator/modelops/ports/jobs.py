@@ -77,14 +77,15 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Flavor:
-    """Hardware and its price. `devices` is the number of accelerators."""
+    """Hardware and its price. `devices` is the number of accelerators, on all `machines` together."""
 
     name: str
     usd_micro_per_hour: int
     accelerator: str = ""
     devices: int = 0
+    machines: int = 1
     machine_gigabytes: float = 0.0
-    """Memory of the machine, not of its devices; 0 where the service does not say it."""
+    """Memory of a machine, not of its devices; 0 where it is not known."""
     disk_gigabytes: float = 0.0
     """Its disk; 0 where the service does not say it."""
 

@@ -32,11 +32,15 @@ class AgentReports:
     heard: int
     """Processes that do report."""
     in_sync: int
-    """Processes that reported the requested generation within 15 s."""
+    """Processes that reported the requested generation within 15 s, and can use the newest version of the file."""
     canary_reachable: int
     """Processes that can reach the canary."""
     refusing: int = 0
     """Processes that are not in sync and have refused a version of the agents' file."""
+    config_errors: tuple[str, ...] = ()
+    """Why processes cannot use the newest version of the agents' file; at most five."""
+    fixed_files: tuple[str, ...] = ()
+    """Pods, or processes, that never see a change of the file, because of how it is mounted; at most five."""
     canary_unreachable: int = 0
     """Processes that reported within 15 s, under the requested salt, that they cannot reach the canary."""
     canary_errors: tuple[str, ...] = ()

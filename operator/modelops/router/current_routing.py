@@ -27,6 +27,7 @@ class CurrentRouting:
     ) -> None:
         self.errors = 0
         self.last_error: str | None = None
+        self._problems: dict[Source, str | None] = {"file": None, "watch": None}
         self.watch_losses = 0
         self.ready = threading.Event()
         self._agent = agent
@@ -48,6 +49,11 @@ class CurrentRouting:
         return self._precedence.source
 
     @property
+    def problem(self) -> str | None:
+        """Why the newest version of the source that decides cannot be used; None where it is used."""
+        return self._problems["watch" if self.watch_live else "file"]
+
+    @property
     def watch_live(self) -> bool:
         """Whether the watch works, so that it alone decides."""
         return self._precedence.watch_live
@@ -60,13 +66,12 @@ class CurrentRouting:
             text = self._file.read_if_changed()
         except (OSError, UnicodeDecodeError) as error:
             with self._lock:
-                self._count_problem(
-                    f"{self._file.path} cannot be read ({type(error).__name__}): check the mount of agents.yaml"
-                )
+                problem = f"{self._file.path} cannot be read ({type(error).__name__})"
+                self._count_problem("file", f"{problem}: check the mount of agents.yaml")
             return
         if text is not None:
             with self._lock:
-                table = self._read(text)
+                table = self._read("file", text)
                 if table is not None:
                     self._precedence.apply_file(table)
                 self._announce_change()
@@ -75,8 +80,9 @@ class CurrentRouting:
         """Applies the text that the watch received; None: the ConfigMap or the key does not exist."""
         with self._lock:
             if text is None:
+                self._problems["watch"] = None
                 self._precedence.apply_deletion()
-            elif (table := self._read(text)) is not None:
+            elif (table := self._read("watch", text)) is not None:
                 self._precedence.apply_watch(table)
             else:
                 self._precedence.mark_watch_live()
@@ -91,19 +97,20 @@ class CurrentRouting:
             self._precedence.mark_watch_lost()
             self._announce_change()
 
-    def _read(self, text: str) -> RoutingTable | None:
+    def _read(self, source: Source, text: str) -> RoutingTable | None:
+        self._problems[source] = None
         try:
             return read_table(text, self._agent)
         except RoutingProblem as problem:
-            self._count_problem(str(problem))
+            self._count_problem(source, str(problem))
             return problem.stable if self._precedence.table is None else None
         except ConfigProblem as problem:
-            self._count_problem(str(problem))
+            self._count_problem(source, str(problem))
             return None
 
-    def _count_problem(self, message: str) -> None:
+    def _count_problem(self, source: Source, message: str) -> None:
         self.errors += 1
-        self.last_error = message
+        self.last_error = self._problems[source] = message
 
     def _announce_change(self) -> None:
         table = self._precedence.table

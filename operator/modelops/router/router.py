@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 FILE_POLL_SECONDS = 1.0
 _CLOSE_SECONDS = 3.0
+_MAX_PROBLEM_CHARACTERS = 500
 _T = TypeVar("_T")
 
 
@@ -79,9 +80,11 @@ class Router:
         self._counters = RequestCounters()
         self._reporter: Reporter | None = None
         self._canary_check = CanaryCheck(self._report_soon, self._stopped)
+        mounted = MountedFile(self._file) if self._file else None
+        self._file_never_changes = bool(mounted and not self._watch_config and mounted.never_changes())
         self._routing = CurrentRouting(
             self.agent,
-            file=MountedFile(self._file) if self._file else None,
+            file=mounted,
             default=self._default,
             on_change=self._apply_table,
         )
@@ -245,6 +248,7 @@ class Router:
             self._reporter.report_soon()
 
     def _report_body(self) -> dict[str, Any]:
+        problem = self._routing.problem
         return {
             "agent": self.agent,
             "process": self._process,
@@ -253,6 +257,8 @@ class Router:
             "canaryReachable": self._canary_check.reachable,
             "canaryError": self._canary_check.error,
             "configErrors": self._routing.errors,
+            "configError": problem[:_MAX_PROBLEM_CHARACTERS] if problem else None,
+            "fileNeverChanges": self._file_never_changes,
             "models": self._counters.models_in_use(self._possible_routes()),
             **self._counters.as_report(),
         }

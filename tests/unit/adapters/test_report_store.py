@@ -97,6 +97,23 @@ def test_counters_under_another_salt_count_nothing(store: ReportStore) -> None:
     assert summary(store, salt="rollout-2").canary == TrackCounters()
 
 
+def test_a_process_that_cannot_use_the_newest_version_is_not_in_sync(store: ReportStore) -> None:
+    store.record(body("p1"))
+    store.record(body("p2", configErrors=1, configError="line 3: a tag"))
+    found = summary(store)
+    assert (found.expected, found.in_sync, found.refusing) == (2, 1, 1)
+    assert found.config_errors == ("line 3: a tag",)
+    store.record(body("p2", configErrors=1))
+    assert (summary(store).in_sync, summary(store).config_errors) == (2, ())
+
+
+def test_processes_whose_file_never_changes_are_named_by_their_pods(store: ReportStore) -> None:
+    store.record(body("p1", pod="docs-1", fileNeverChanges=True))
+    store.record(body("p2", pod="docs-1", fileNeverChanges=True))
+    store.record(body("p3", pod="docs-2"))
+    assert summary(store).fixed_files == ("docs-1",)
+
+
 def test_in_sync_means_the_requested_generation_within_15_seconds(
     store: ReportStore, clock: SetClock
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -12,10 +13,12 @@ from tests.unit.rollout.processes import Time
 from tests.unit.rollout.rollout_driver import parsed
 
 from modelops.api.v1alpha1.agentmodel import AgentModel
+from modelops.engine.agent_processes import AgentProcesses
 from modelops.engine.cache import ObjectCache
 from modelops.engine.cluster_reader import ClusterReader
 from modelops.engine.executor import CONFIG_MAPS
 from modelops.engine.resources import AGENT_MODELS, PODS
+from modelops.ports import AgentReports
 from modelops.runtime.watches import reduce_pod
 
 KEY = "agents.yaml"
@@ -111,6 +114,26 @@ def test_a_pod_that_mounts_the_file_with_subpath_is_named_with_the_remedy(item: 
     problem = mount_problem(item)
     assert "Pod docs-0" in problem
     assert "MODELOPS_CONFIGMAP" in problem
+
+
+@dataclass(frozen=True)
+class ReportsOf:
+    fixed_files: tuple[str, ...] = ()
+
+    def summary(self, *_: Any, **__: Any) -> AgentReports:
+        return AgentReports(expected=2, heard=2, in_sync=2, canary_reachable=0, fixed_files=self.fixed_files)
+
+
+def test_without_a_selector_the_agents_own_reports_name_the_mount() -> None:
+    agent = parsed(AgentModel, objects.agent_model())
+    seen = AgentProcesses(reader=reader_with(), reports=ReportsOf())
+    assert seen.mount_problem(NAMESPACE, agent, "docs", FILE) == ""
+    fixed = AgentProcesses(reader=reader_with(), reports=ReportsOf(("docs-1", "docs-2")))
+    assert fixed.mount_problem(NAMESPACE, agent, "docs", FILE) == (
+        f"docs-1 and docs-2 reported that the agents' file of ConfigMap {FILE} is mounted with subPath there, so a "
+        "change never reaches it: mount the whole volume without subPath, or let the router watch the ConfigMap by "
+        "the variable MODELOPS_CONFIGMAP"
+    )
 
 
 @pytest.mark.parametrize(

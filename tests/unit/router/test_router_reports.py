@@ -40,7 +40,7 @@ def test_a_report_has_the_agreed_form(mount: Mount, recorder: Recorder) -> None:
     assert (method, path, authorization) == ("POST", "/v1/reports", "Bearer secret")
     assert set(report) == {
         "agent", "process", "pod", "generation", "salt", "canaryReachable", "canaryError", "configErrors",
-        "unkeyed", "tracks", "models",
+        "configError", "fileNeverChanges", "unkeyed", "tracks", "models",
     }  # fmt: skip
     assert set(report["tracks"]["stable"]) == {
         "sessions", "requests", "errors", "fallbacks", "latencyMs", "tokens", "costMicroUSD",
@@ -48,6 +48,22 @@ def test_a_report_has_the_agreed_form(mount: Mount, recorder: Recorder) -> None:
     assert set(report["tracks"]["canary"]["latencyMs"]) == {"p50", "p95", "count", "buckets"}
     assert (report["agent"], report["generation"], report["canaryReachable"]) == ("docs", 0, None)
     assert (report["tracks"]["stable"]["requests"], report["tracks"]["stable"]["tokens"]) == (1, 3)
+
+
+def test_a_file_that_cannot_be_used_is_reported_until_it_can(mount: Mount, recorder: Recorder) -> None:
+    """An edit by hand has the generation of the version before, so the generation alone does not show it."""
+    mount.write(agents_yaml(weight=0, generation=7))
+    with router_for(mount, recorder) as router:
+        eventually(lambda: recorder.reports)
+        assert recorder.reports[-1]["configError"] is None
+        mount.write("agents: [")
+        eventually(lambda: router.state().config_errors)
+        report = eventually(lambda: [found for found in recorder.reports if found["configError"]])[-1]
+        assert (report["generation"], report["configErrors"]) == (7, 1)
+        assert report["configError"] == router.state().last_error
+        mount.write(agents_yaml(weight=0, generation=7))
+        eventually(lambda: recorder.reports[-1]["configError"] is None)
+    assert recorder.reports[-1]["configErrors"] == 1
 
 
 def test_a_new_generation_is_reported_at_once(mount: Mount, recorder: Recorder) -> None:

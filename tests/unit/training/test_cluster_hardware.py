@@ -78,6 +78,30 @@ def test_a_price_is_exact_in_spite_of_binary_fractions() -> None:
 
 
 @pytest.mark.parametrize(
+    ("memory", "gigabytes"),
+    [("64Gi", 68.7), ("512M", 0.512), ("1.5G", 1.5), ("800000k", 0.8), ("1Ti", 1099.5)],
+)
+def test_the_memory_of_a_pod_is_that_of_its_machine(memory: str, gigabytes: float) -> None:
+    pod = {"backend": {"trainJob": {"device": "h100", "gpus": 8, "numNodes": 2, "memory": memory}}}
+    flavor = flavor_of(run(**pod))
+    assert (flavor.machines, flavor.machine_gigabytes) == (2, pytest.approx(gigabytes, rel=1e-3))
+
+
+def test_a_pod_with_too_little_memory_is_refused_before_it_starts() -> None:
+    """One process for each of the two GPUs of a Pod needs 4 GB, and saving the model 4 GB more."""
+    small = {"backend": {"kubernetes": {"device": "l40s", "gpus": 2, "memory": "8Gi"}}}
+    plan = plan_for(run(maxUSD="100", **small), settings=SETTINGS, **FACTS_WITHOUT_FLAVORS)
+    assert "submit" not in step_names(plan)
+    message = ready_message(plan)
+    assert "its machine has 8.59 GB of memory besides its devices, of which 8.16 can be used" in message
+    assert "raise spec.backend.kubernetes.memory, or leave it empty; then create a new run" in message
+    enough = {"backend": {"kubernetes": {"device": "l40s", "gpus": 2, "memory": "16Gi"}}}
+    rich = agent_model(budget={"monthlyUSD": "100", "approvalAboveUSD": "100"})
+    plan = plan_for(run(maxUSD="100", **enough), agent_model=rich, settings=SETTINGS, **FACTS_WITHOUT_FLAVORS)
+    assert "submit" in step_names(plan)
+
+
+@pytest.mark.parametrize(
     ("backend", "account"), [(L40S, f"kubernetes:{NAMESPACE}"), (H100, f"trainjob:{NAMESPACE}")]
 )
 def test_an_account_names_engine_and_namespace(backend: dict[str, Any], account: str) -> None:

@@ -94,7 +94,10 @@ def test_the_machine_around_the_device_must_be_large_enough() -> None:
     assert "its disk has 40 GB, and the job needs 46 GB" in ready_message(plan)
     small = replace(machine, machine_gigabytes=8.0)
     plan = plan_for(**KNOWN_FACTS | {"flavors": (small,)})
-    assert "its machine has 8 GB of memory besides its devices, and the job needs 8 GB" in ready_message(plan)
+    assert (
+        "its machine has 8 GB of memory besides its devices, of which 7.6 can be used, and the job needs 8"
+        in ready_message(plan)
+    )
 
 
 def test_evaluations_and_checks_are_part_of_the_time() -> None:

@@ -76,5 +76,9 @@ class ReportBody(_Part):
     canary_error: Annotated[str, Field(max_length=128)] | None = None
     config_errors: Count = 0
     """How many versions of the agents' file the process has refused since it started."""
+    config_error: Annotated[str, Field(max_length=512)] | None = None
+    """Why the process cannot use the newest version of the file; None where it does."""
+    file_never_changes: bool = False
+    """Whether the process has the file only by a mount that the kubelet never updates (`subPath`)."""
     models: Annotated[list[Name], Field(max_length=8)] = []
     tracks: Tracks

@@ -124,6 +124,10 @@ class ReportStore:
                 entry.report.config_errors > 0 and not _in_sync(entry, generation=generation, now=now)
                 for entry in heard
             ),
+            config_errors=_first_of(entry.report.config_error for entry in heard),
+            fixed_files=_first_of(
+                entry.report.pod or entry.report.process for entry in heard if entry.report.file_never_changes
+            ),
             canary_unreachable=len(
                 {entry.report.process if pods is None else entry.report.pod for entry in failing}
             ),
@@ -166,7 +170,10 @@ class ReportStore:
 
 
 def _in_sync(entry: ProcessEntry, *, generation: int, now: float) -> bool:
-    return entry.report.generation == generation and now - entry.arrived <= IN_SYNC_SECONDS
+    """Whether the process uses the newest version: an edit of a person has the generation of the one before."""
+    report = entry.report
+    follows = report.generation == generation and not report.config_error
+    return follows and now - entry.arrived <= IN_SYNC_SECONDS
 
 
 def _count_units(
@@ -181,12 +188,11 @@ def _count_units(
 
 
 def _canary_errors(entries: Sequence[ProcessEntry]) -> tuple[str, ...]:
-    found = {
-        entry.report.canary_error
-        for entry in entries
-        if entry.report.canary_error and entry.report.canary_reachable is False
-    }
-    return tuple(sorted(found))[:MAX_ERRORS_SHOWN]
+    return _first_of(entry.report.canary_error for entry in entries if entry.report.canary_reachable is False)
+
+
+def _first_of(texts: Iterable[str | None]) -> tuple[str, ...]:
+    return tuple(sorted({text for text in texts if text}))[:MAX_ERRORS_SHOWN]
 
 
 def _significant_fields(report: ReportBody) -> tuple[object, ...]:
@@ -198,6 +204,8 @@ def _significant_fields(report: ReportBody) -> tuple[object, ...]:
         report.canary_reachable,
         report.canary_error,
         report.config_errors,
+        report.config_error,
+        report.file_never_changes,
         canary.requests,
         canary.errors,
         canary.fallbacks,

@@ -106,6 +106,8 @@ def agents_problem(state: State) -> str | None:
     if reports is None or record is None or state.out_of_sync_seconds < MAX_OUT_OF_SYNC_SECONDS:
         return None
     refusing = f" {reports.refusing} of them have refused a version of it." if reports.refusing else ""
+    if reports.config_errors:
+        refusing = f" They refuse it: {'; '.join(reports.config_errors)}."
     return (
         f"{reports.in_sync} of {reports.expected} agent processes of {record.agent} have confirmed the newest "
         f"version of the file. The others may use an older version of the file, because "

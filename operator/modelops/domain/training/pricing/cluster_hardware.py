@@ -10,8 +10,16 @@ from modelops.api.v1alpha1.cluster_hardware import DeviceKind, KubernetesBackend
 from modelops.api.v1alpha1.trainingrun import HuggingFaceBackend, TrainingRun
 from modelops.domain.established import require_established
 from modelops.domain.money import micro
+from modelops.domain.training.pricing.memory import GIGABYTE
 from modelops.ports import Flavor
 
+_BYTES = {"m": 1e-3, "": 1, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12} | {
+    "Ki": 2**10,
+    "Mi": 2**20,
+    "Gi": 2**30,
+    "Ti": 2**40,
+}
+"""Bytes of a quantity's suffix (https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity)."""
 HUGGING_FACE_FIELD = "spec.backend.huggingFace.flavor"
 
 
@@ -65,12 +73,21 @@ def cluster_flavor(hardware: ClusterHardware, defaults: Mapping[str, Any]) -> Fl
     """The hardware as a flavor, with the price of all its devices; 0 if the training defaults name no price."""
     price = defaults.get("cost_estimates", {}).get(hardware.price_key, 0)
     devices = max(1, hardware.gpus) * hardware.nodes
+    memory = hardware.backend.memory
     return Flavor(
         name=hardware.name,
         usd_micro_per_hour=micro(str(price)) * devices,
         accelerator=f"{hardware.gpus * hardware.nodes}x {hardware.device.value}" if hardware.gpus else "",
         devices=devices,
+        machines=hardware.nodes,
+        machine_gigabytes=quantity_in_gigabytes(memory) if memory else 0.0,
     )
+
+
+def quantity_in_gigabytes(quantity: str) -> float:
+    """A Kubernetes quantity of bytes, such as `64Gi` or `500M`, in GB of 10^9 bytes. The API has checked its form."""
+    number = quantity.rstrip("mkMGTi")
+    return float(number) * _BYTES[quantity[len(number) :]] / GIGABYTE
 
 
 def hardware_field(run: TrainingRun) -> str:

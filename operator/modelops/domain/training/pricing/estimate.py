@@ -80,7 +80,13 @@ def require_hardware(flavor: Flavor) -> Hardware:
 SERVICE_LIST = "the service's list"
 
 
-def estimate_cost(work: Workload, hardware: Hardware, *, price_source: str = SERVICE_LIST) -> Estimate:
+def estimate_cost(
+    work: Workload,
+    hardware: Hardware,
+    *,
+    price_source: str = SERVICE_LIST,
+    larger_machine: str = "choose hardware with a larger machine",
+) -> Estimate:
     """Low and high cost and minutes. The high cost is reserved; the high minutes are the job's timeout.
 
     Raises:
@@ -100,12 +106,12 @@ def estimate_cost(work: Workload, hardware: Hardware, *, price_source: str = SER
         shape,
         work.load,
         flavor,
-        processes=hardware.devices if device.gigabytes else 1,
+        processes=hardware.devices // flavor.machines if device.gigabytes else 1,
         bytes_per_value=device.bytes_per_value,
         has_device=bool(device.gigabytes),
     )
     if shortage:
-        raise DoesNotFit(f"{flavor.name} is too small: {shortage}: choose hardware with a larger machine")
+        raise DoesNotFit(f"{flavor.name} is too small: {shortage}: {larger_machine}")
     speed = expected_speed(
         hardware,
         parameters=shape.parameters,

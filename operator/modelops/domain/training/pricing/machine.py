@@ -6,7 +6,7 @@ In GB, with P the parameters of the base model, A those of the adapter, and v th
 |---|---|---|
 | process | 4 for each device | Python, PyTorch, the CUDA context, pinned memory (assumed; not measured on a GPU) |
 | saving | 2 x 2 | safetensors copies the tensors of a file from the device, and a file has 2 GB (trl_merged.py) |
-| without a device | as memory.py | weights, activations and logits are in the machine's memory |
+| without a device | as memory.py | the process, weights, activations and logits are in the machine's memory |
 | packages | 14 | the image, 5.6 GB of packages, and uv's cache of them |
 | base model | 2 P | its files in the cache of the Hub; files in float32 or stored twice are not counted |
 | merged model | v P | written before it is published |
@@ -32,11 +32,11 @@ def machine_memory(
     shape: ModelShape, load: StepLoad, *, processes: int, bytes_per_value: int, has_device: bool
 ) -> float:
     """GB of the machine's memory at the peak of the job."""
-    training = 0.0
+    training = PROCESS_GIGABYTES * processes
     if not has_device:
         training = required_memory(shape, load, bytes_per_value=bytes_per_value).total / GIGABYTE
     shard = min(SHARD_GIGABYTES, bytes_per_value * shape.parameters / GIGABYTE)
-    return PROCESS_GIGABYTES * processes + 2 * shard + training
+    return training + 2 * shard
 
 
 def machine_disk(shape: ModelShape, load: StepLoad, *, bytes_per_value: int) -> float:
@@ -59,10 +59,11 @@ def machine_shortage(
     memory = machine_memory(
         shape, load, processes=processes, bytes_per_value=bytes_per_value, has_device=has_device
     )
-    if 0 < flavor.machine_gigabytes * USABLE_MACHINE < memory:
+    usable = flavor.machine_gigabytes * USABLE_MACHINE
+    if 0 < usable < memory:
         return (
-            f"its machine has {flavor.machine_gigabytes:.0f} GB of memory besides its devices, and the job needs "
-            f"{memory:.0f} GB of it (modelled from {shape.source})"
+            f"its machine has {flavor.machine_gigabytes:.3g} GB of memory besides its devices, of which {usable:.3g} "
+            f"can be used, and the job needs {memory:.3g} (modelled from {shape.source})"
         )
     disk = machine_disk(shape, load, bytes_per_value=bytes_per_value)
     if 0 < flavor.disk_gigabytes * USABLE_MACHINE < disk:

@@ -54,7 +54,13 @@ def estimate_on_hardware(state: State, workload: Workload) -> Estimate:
     hardware = cluster_hardware(state.run)
     if hardware is not None:
         owned = require_hardware(cluster_flavor(hardware, state.settings.defaults))
-        return estimate_cost(workload, owned, price_source=f"cost_estimates.{hardware.price_key}")
+        memory = f"{hardware.field.rpartition('.')[0]}.memory"
+        return estimate_cost(
+            workload,
+            owned,
+            price_source=f"cost_estimates.{hardware.price_key}",
+            larger_machine=f"raise {memory}, or leave it empty",
+        )
     backend, flavors = hugging_face_backend(state.run), state.require_flavors()
     if backend.flavor != AUTO:
         flavor = next(flavor for flavor in flavors if flavor.name == backend.flavor)
