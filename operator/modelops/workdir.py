@@ -7,6 +7,7 @@ started again continues from these files. Secrets are never written into the fol
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -22,6 +23,10 @@ from modelops.loopback import NotLoopbackError, assert_loopback
 
 SUCCEEDED, FAILED, ALREADY_RUNNING = 0, 1, 75
 """Exit codes of a program; `result.json` has the details."""
+
+
+DISK_FULL = "OperatorDiskFull"
+"""Reason of a program that could not write a file."""
 
 
 class ProgramFailure(Exception):
@@ -123,6 +128,26 @@ def _outcome(main: Callable[[WorkDir], Mapping[str, Any]], work: WorkDir) -> dic
     except NotLoopbackError as refused:
         return {"ok": False, "reason": "HostNotAllowed", "message": str(refused), "transient": False}
     except Exception as error:  # noqa: BLE001 - the program's edge: every outcome must reach the operator
+        if is_disk_full(error):
+            return disk_full_result(work.folder)
         traceback.print_exc()
         message = f"{type(error).__name__} in a program of ModelOps; its stderr has the traceback. Please report it."
         return {"ok": False, "reason": "InternalError", "message": message, "transient": False}
+
+
+def is_disk_full(error: BaseException | None) -> bool:
+    """Whether the error, or one that caused it, says that no space, or no quota, is left."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def disk_full_result(folder: Path) -> dict[str, Any]:
+    """The result of a program whose disk is full: it is tried again, for nothing is wrong with the input."""
+    message = (
+        f"no space is left on the operator's disk for {folder} (MODELOPS_STATE_DIR), or on the one for temporary files "
+        "(TMPDIR): free space or enlarge the volume; the program is tried again"
+    )
+    return {"ok": False, "reason": DISK_FULL, "message": message, "transient": True}

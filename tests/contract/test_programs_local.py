@@ -16,6 +16,7 @@ from tests.patience import deadline_after, patient
 from modelops.adapters.programs import LocalPrograms
 from modelops.adapters.programs.process import process_id
 from modelops.ports import ProgramState, Refused
+from modelops.workdir import FAILED, WorkDir, run_program
 
 PROGRAM = """
 import json, os, pathlib, subprocess, sys, time
@@ -276,3 +277,50 @@ async def eventually(condition: Callable[[], Awaitable[bool]], seconds: float = 
     while not await condition():
         assert time.monotonic() < deadline
         await asyncio.sleep(0.02)
+
+
+async def test_a_program_that_had_no_space_goes_on_once_there_is_some(
+    programs: LocalPrograms, module: str, tmp_path: Path
+) -> None:
+    """Every write to /dev/full fails as on a full disk (man 4 full)."""
+    folder = tmp_path / "programs" / "full"
+    folder.mkdir(parents=True)
+    (folder / ".input.json.new").symlink_to("/dev/full")
+    await programs.start("full", module, {"do": "finish"}, {})
+    state = await programs.observe("full")
+    assert state is not None
+    assert state.result is not None
+    assert not state.running
+    assert (state.result["reason"], state.result["transient"]) == ("OperatorDiskFull", True)
+    assert str(folder) in state.result["message"]
+    (folder / ".input.json.new").unlink()
+    await programs.retry("full")
+    assert await programs.observe("full") is None
+    await programs.start("full", module, {"do": "finish"}, {})
+    done = await until(programs, "full", lambda state: state.result is not None)
+    assert done.result is not None
+    assert done.result["ok"]
+
+
+async def test_a_program_that_could_not_write_its_result_has_not_crashed(
+    programs: LocalPrograms, module: str, tmp_path: Path
+) -> None:
+    await programs.start("full", module, {"do": "die"}, {})
+    folder = tmp_path / "programs" / "full"
+    (folder / ".crashes.json.new").symlink_to("/dev/full")
+    state = await until(programs, "full", lambda state: not state.running)
+    assert state.result is not None
+    assert (state.result["reason"], state.result["transient"]) == ("OperatorDiskFull", True)
+
+
+def test_an_error_of_a_full_disk_is_tried_again(tmp_path: Path) -> None:
+    def main(work: WorkDir) -> dict[str, str]:
+        try:
+            Path("/dev/full").write_text("a journal")
+        except OSError as error:
+            raise RuntimeError("the journal could not be written") from error
+        return {}
+
+    assert run_program(main, tmp_path) == FAILED
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert (result["reason"], result["transient"]) == ("OperatorDiskFull", True)

@@ -79,6 +79,10 @@ class TrainingReason(Reason):
         "HubUnavailable",
         "The Hugging Face Hub did not answer. The operator tries again.",
     )
+    OperatorDiskFull = (
+        "OperatorDiskFull",
+        "The disk of the operator, which prepares datasets and evaluates, is full. The operator tries again.",
+    )
     BaseModelNotFound = (
         "BaseModelNotFound",
         "The base model (spec.baseModel, or the installation's default) is not on the Hub, or the token may not read it.",
@@ -358,6 +362,10 @@ class RolloutReason(Reason):
     HubUnavailable = (
         "HubUnavailable",
         "The Hugging Face Hub did not answer. The operator tries again.",
+    )
+    OperatorDiskFull = (
+        "OperatorDiskFull",
+        "The disk of the operator, which prepares datasets and evaluates, is full. The operator tries again.",
     )
     TokenRefused = (
         "TokenRefused",

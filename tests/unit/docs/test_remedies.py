@@ -33,8 +33,12 @@ _ROLLOUT_WAITS: Final = (
 )
 _CANARY: Final = "unit/rollout/test_rollout_canary.py::"
 _TRUTH: Final = "cases/test_agentmodel_truth.py::"
+_FULL_DISK: Final = (
+    "contract/test_programs_local.py::test_a_program_that_had_no_space_goes_on_once_there_is_some"
+)
 _RUN: Final = {
     **dict.fromkeys(_BAD_RUN, _INPUT),
+    "OperatorDiskFull": _FULL_DISK,
     "AlreadyCompleted": "unit/training/test_run_end.py::test_a_run_re_created_with_the_same_name_and_spec_does_nothing",
     "JobsDisabled": _RUN_WAITS,
     "DoesNotFit": "unit/training/test_price.py::test_auto_submits_to_the_cheapest_fitting_flavor_and_says_why",
@@ -62,6 +66,7 @@ _RUN: Final = {
     "WeightsMissing": "e2e/test_attempts.py::test_a_completed_job_without_a_model_fails_the_run",
 }
 _ROLLOUT: Final = {
+    "OperatorDiskFull": _FULL_DISK,
     **dict.fromkeys(
         _BAD_ROLLOUT, "unit/rollout/test_rollout_refusals.py::test_a_refusal_ends_before_the_agent_is_locked"
     ),

@@ -29,9 +29,10 @@ from modelops.engine.cache import ObjectCache
 from modelops.engine.executor import CONFIG_MAPS, Executor
 from modelops.engine.orphan_jobs import OrphanJobs, booked, ended_attempts
 from modelops.engine.resources import AGENT_MODELS, TRAINING_RUNS
-from modelops.ports import Job, Json, Refused, Resource, Unavailable, Uncertain
+from modelops.ports import Flavor, Job, Json, Refused, Resource, Unavailable, Uncertain
 
 KEY = "8f6e/1"
+PRICE = 1_500_000
 
 
 def ended_run() -> TrainingRun:
@@ -49,40 +50,40 @@ def ended_run() -> TrainingRun:
 
 
 def test_an_orphan_jobs_cost_is_added_to_its_attempts_settlement() -> None:
-    (ended,) = ended_attempts(ended_run())
+    (ended,) = ended_attempts(ended_run(), account="org")
     before = empty_record().with_(
         settlements={KEY: Settlement(usd_micro=100, month="2025-12", jobs=("first",))}
     )
     orphan = Job(id="late", label="0a1b2c3d-8f6e-1", stage="RUNNING", running_seconds=61)
-    after = booked(before, orphan, ended_run(), ended, month="2025-12")
+    after = booked(before, orphan, ended, price=PRICE, month="2025-12")
     assert after.settlements[KEY].jobs == ("first", "late")
     assert after.settlements[KEY].usd_micro > 100
 
 
 def test_an_orphan_job_that_runs_on_is_booked_again_by_the_difference() -> None:
-    (ended,) = ended_attempts(ended_run())
+    (ended,) = ended_attempts(ended_run(), account="org")
     record = empty_record()
     for seconds, cost in ((61, 50_000), (61, 50_000), (179, 75_000), (3600, 1_500_000)):
         orphan = Job(id="late", label="0a1b2c3d-8f6e-1", stage="RUNNING", running_seconds=seconds)
-        record = booked(record, orphan, ended_run(), ended, month="2025-12")
+        record = booked(record, orphan, ended, price=PRICE, month="2025-12")
         assert record.settlements[KEY].usd_micro == cost
         assert record.settlements[KEY].jobs == ("late",)
 
 
 def test_a_job_that_was_settled_with_its_attempt_is_not_booked_again() -> None:
-    (ended,) = ended_attempts(ended_run())
+    (ended,) = ended_attempts(ended_run(), account="org")
     before = empty_record().with_(
         settlements={KEY: Settlement(usd_micro=100, month="2025-12", jobs=("first",))}
     )
     job = Job(id="first", label="0a1b2c3d-8f6e-1", stage="RUNNING", running_seconds=600)
-    assert booked(before, job, ended_run(), ended, month="2025-12") == before
+    assert booked(before, job, ended, price=PRICE, month="2025-12") == before
 
 
 def test_an_orphan_job_is_booked_once() -> None:
     orphan = Job(id="late", label="0a1b2c3d-8f6e-1", stage="RUNNING", running_seconds=61)
-    (ended,) = ended_attempts(ended_run())
-    once = booked(empty_record(), orphan, ended_run(), ended, month="2025-12")
-    assert booked(once, orphan, ended_run(), ended, month="2026-01") == once
+    (ended,) = ended_attempts(ended_run(), account="org")
+    once = booked(empty_record(), orphan, ended, price=PRICE, month="2025-12")
+    assert booked(once, orphan, ended, price=PRICE, month="2026-01") == once
 
 
 def test_an_earlier_attempt_has_ended_although_its_run_has_not() -> None:
@@ -90,9 +91,9 @@ def test_an_earlier_attempt_has_ended_although_its_run_has_not() -> None:
     past = AttemptStatus(attempt=1, label="0a1b2c3d-8f6e-1", reason="JobLost", usd_per_hour="1.5")
     second = JobStatus(attempt=2, label="0a1b2c3d-8f6e-2", id="second")
     going = run.status.model_copy(update={"phase": TrainingPhase.RUNNING, "attempts": (past,), "job": second})
-    (ended,) = ended_attempts(run.model_copy(update={"status": going}))
+    (ended,) = ended_attempts(run.model_copy(update={"status": going}), account="org")
     orphan = Job(id="late", label=past.label, stage="RUNNING", running_seconds=61)
-    after = booked(empty_record(), orphan, run, ended, month="2025-12")
+    after = booked(empty_record(), orphan, ended, price=PRICE, month="2025-12")
     assert {key: found.usd_micro for key, found in after.settlements.items()} == {KEY: 50_000}
 
 
@@ -109,6 +110,7 @@ class SweepBench:
     listing_problem: Exception | None = None
     jobs: tuple[Job, ...] = (ORPHAN,)
     record_before: Record = field(default_factory=empty_record)
+    run_exists: bool = True
     done: list[str] = field(default_factory=list)
     traced: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
     version: int = 100
@@ -122,7 +124,8 @@ class SweepBench:
         self.record = record_json(self.record_before)
         self.cache = ObjectCache(monotonic=self.monotonic)
         self.cache.put(AGENT_MODELS, agent_model_json())
-        self.cache.put(TRAINING_RUNS, run_json(status=ended))
+        if self.run_exists:
+            self.cache.put(TRAINING_RUNS, run_json(status=ended))
         self.cache.put(CONFIG_MAPS, self.record)
         anything: Any = self
         executor = Executor(anything, self.cache, traces=self, clock=anything)
@@ -164,6 +167,9 @@ class SweepBench:
             raise self.listing_problem
         return tuple(job for job in self.jobs if not job.ended)
 
+    async def flavors(self, token: str) -> tuple[Flavor, ...]:
+        return (Flavor(name="a10g-large", usd_micro_per_hour=PRICE),)
+
     async def inspect(self, token: str, namespace: str, job_id: str) -> Job | None:
         return next((job for job in self.jobs if job.id == job_id), None)
 
@@ -186,7 +192,8 @@ class SweepBench:
         agent: str,
         outputs: Mapping[str, Any],
     ) -> None:
-        assert (kind, namespace, name, uid, agent) == ("TrainingRun", NAMESPACE, RUN, RUN_UID, "docs")
+        of = ("TrainingRun", RUN, RUN_UID) if self.run_exists else ("AgentModel", "docs", "agent-uid")
+        assert (kind, name, uid, namespace, agent) == (*of, NAMESPACE, "docs")
         self.traced.append((action, str(outputs["outcome"]), dict(outputs)))
 
 
@@ -246,3 +253,28 @@ async def test_the_whole_cost_of_an_orphan_job_is_booked_when_it_has_ended() -> 
     writes = len(bench.done)
     await bench.orphan_jobs.sweep()
     assert len(bench.done) == writes
+
+
+async def test_a_stray_of_a_run_that_was_deleted_is_stopped_and_booked_to_its_end() -> None:
+    """The record has settled its attempt, so no job of it should run; the price is that of the job's hardware."""
+    settled = Settlement(usd_micro=100, month="2025-12", jobs=("first",), repo="org/m", account="org")
+    late = replace(ORPHAN, flavor="a10g-large")
+    bench = SweepBench(
+        run_exists=False,
+        jobs=(late, replace(ORPHAN, id="unknown", label=f"{INSTALLATION}-another-run-1")),
+        record_before=empty_record().with_(settlements={f"{RUN_UID}/1": settled}),
+    )
+    await bench.orphan_jobs.sweep()
+    assert [one for one in bench.done if one.startswith("cancel")] == ["cancel late"]
+    bench.jobs = (replace(late, running_seconds=1190, stage="CANCELED"),)
+    await bench.orphan_jobs.sweep()
+    record = Record.from_data(bench.record["data"])
+    assert record.settlements[f"{RUN_UID}/1"].usd_micro == 100 + 20 * 25_000
+    assert record.settlements[f"{RUN_UID}/1"].jobs == ("first", "late")
+    assert record.strays == {}
+
+
+async def test_a_job_whose_deleted_run_is_not_settled_yet_is_left_to_the_settlement() -> None:
+    bench = SweepBench(run_exists=False)
+    await bench.orphan_jobs.sweep()
+    assert bench.done == []

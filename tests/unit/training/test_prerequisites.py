@@ -174,6 +174,11 @@ WAITS: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
         "HubUnavailable",
         ("usable",),
     ),
+    "operator's disk full": (
+        {"dataset": ProgramState(result={**BAD_DATA, "reason": "OperatorDiskFull", "transient": True})},
+        "OperatorDiskFull",
+        ("usable",),
+    ),
 }
 
 

@@ -6,6 +6,7 @@ file is always replaced as a whole, so a reader sees the old content or the new 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -28,6 +29,8 @@ MAX_CRASHES_WITHOUT_PROGRESS: Final = 3
 MAX_CRASHES: Final = 20
 MAX_LOG_BYTES: Final = 512 * 1024
 KEPT_LOG_BYTES: Final = 64 * 1024
+MIN_FREE_BYTES: Final = 64 * 1024
+"""With less on its disk, a program that ended without a result could not write it."""
 MAX_JSON_BYTES: Final = 64 * 1024 * 1024
 
 SECRETS: Final = re.compile(r"(hf_|lsv2_|lsv2_pt_|lsv2_sk_|sk-or-|sk-)[A-Za-z0-9_\-]{6,}|(?<=Bearer )\S+")
@@ -92,10 +95,13 @@ class ProgramFolder:
     def record_crash(self, *secrets: str) -> None:
         """Counts a process that ended without a result, once per process; does nothing without one.
 
-        After too many crashes the result is a failure with the end of the log, from which `secrets` are removed.
+        After too many crashes the result is a failure with the end of the log, from which `secrets` are removed. Raises
+        OSError (ENOSPC), and counts nothing, where the disk is full.
         """
         if not (self.path / PID).is_file():
             return
+        if shutil.disk_usage(self.path).free < MIN_FREE_BYTES:
+            raise OSError(errno.ENOSPC, "the program could not write its result", str(self.path))
         (self.path / PID).unlink()
         before = self._read_json(CRASHES) or {}
         fingerprint = self._progress_fingerprint()

@@ -15,6 +15,7 @@ from typing import Final
 from modelops.adapters.programs.folder import ProgramFolder
 from modelops.adapters.programs.process import AlreadyRunning, is_running, spawn, terminate
 from modelops.ports import Json, ProgramState
+from modelops.workdir import disk_full_result, is_disk_full
 
 INHERITED: Final = (
     "PATH",
@@ -62,6 +63,7 @@ class LocalPrograms:
         self._max_running = max_running
         self._children: set[str] = set()
         self._secrets: dict[str, tuple[str, ...]] = {}
+        self._without_space: set[str] = set()
         self._locks = tuple(threading.Lock() for _ in range(LOCK_COUNT))
 
     async def observe(self, name: str) -> ProgramState | None:
@@ -98,39 +100,57 @@ class LocalPrograms:
     def _observe(self, name: str) -> ProgramState | None:
         folder = ProgramFolder.of(self._programs, name)
         with self._locks[hash(name) % LOCK_COUNT]:
+            if name in self._without_space:
+                return ProgramState(result=disk_full_result(folder.path))
             if not folder.exists:
                 return None
-            folder.truncate_log()
             running = is_running(folder.path)
-            if not running and folder.result is None:
-                folder.record_crash(*self._secrets.get(name, ()))
+            try:
+                folder.truncate_log()
+                if not running and folder.result is None:
+                    folder.record_crash(*self._secrets.get(name, ()))
+            except OSError as error:
+                self._note_full_disk(name, error)
+                return ProgramState(
+                    running=running, result=None if running else disk_full_result(folder.path)
+                )
             # A result counts only when the process has ended, because it may still change before.
             return ProgramState(
                 running=running, progress=folder.progress, result=None if running else folder.result
             )
+
+    def _note_full_disk(self, name: str, error: OSError) -> None:
+        """Remembers until the next retry that there was no space for the program. Raises every other error."""
+        if not is_disk_full(error):
+            raise error
+        self._without_space.add(name)
 
     def _start(
         self, name: str, module: str, program_input: Json, environment: Mapping[str, str]
     ) -> subprocess.Popen[bytes] | None:
         folder = ProgramFolder.of(self._programs, name)
         with self._locks[hash(name) % LOCK_COUNT]:
-            folder.write_input(program_input)
             self._secrets[name] = tuple(value for value in environment.values() if len(value) >= 8)
-            if not is_running(folder.path) and folder.result is None:
-                folder.record_crash(*self._secrets[name])
-            if folder.result is not None:
-                return None
             inherited = {key: os.environ[key] for key in INHERITED if key in os.environ}
             own = {"PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"}
             command = [self._python, "-m", module, str(folder.path)]
             try:
+                folder.write_input(program_input)
+                if not is_running(folder.path) and folder.result is None:
+                    folder.record_crash(*self._secrets[name])
+                if folder.result is not None:
+                    return None
                 return spawn(folder.path, command, {**inherited, **own, **environment})
             except AlreadyRunning:
+                return None
+            except OSError as error:
+                self._note_full_disk(name, error)
                 return None
 
     def _retry(self, name: str) -> None:
         folder = ProgramFolder.of(self._programs, name)
         with self._locks[hash(name) % LOCK_COUNT]:
+            self._without_space.discard(name)
             result = folder.result if folder.exists and not is_running(folder.path) else None
             if result is not None and not result["ok"] and result.get("transient"):
                 folder.discard_result()
@@ -142,6 +162,7 @@ class LocalPrograms:
                 terminate(folder.path)
                 folder.remove()
             self._secrets.pop(name, None)
+            self._without_space.discard(name)
 
     def _wait(self, name: str, process: subprocess.Popen[bytes], loop: asyncio.AbstractEventLoop) -> None:
         """Waits for the process, so that it leaves no zombie, and calls `on_ended`."""

@@ -34,6 +34,7 @@ POLL_SECONDS = 0.25
 OUTAGES = {
     "HubUnavailable": RolloutReason.HubUnavailable,
     "BaselineUnavailable": RolloutReason.BaselineUnavailable,
+    "OperatorDiskFull": RolloutReason.OperatorDiskFull,
 }
 """Reasons of the programs that pass and do not mean LangSmith."""
 

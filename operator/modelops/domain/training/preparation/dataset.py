@@ -37,7 +37,7 @@ START_SECONDS = 1.0
 LANGSMITH_REASONS = frozenset(
     {"LangSmithError", "LangSmithRefused", "LangSmithUnauthorized", "LangSmithUnavailable"}
 )
-"""Reasons of the dataset program that mean LangSmith; other transient ones mean the Hub."""
+"""Reasons of the dataset program that mean LangSmith."""
 
 
 def dataset_is_prepared(state: State) -> bool:
@@ -140,9 +140,11 @@ def retry_or_refuse_dataset(state: State, result: Mapping[str, Any]) -> Training
             refusal_message(result, refusal_context(state, reason)),
             facts=facts,
         )
-    outage_reason = (
-        TrainingReason.LangSmithUnavailable if reason in LANGSMITH_REASONS else TrainingReason.HubUnavailable
-    )
+    outage_reason = TrainingReason.HubUnavailable
+    if reason in LANGSMITH_REASONS:
+        outage_reason = TrainingReason.LangSmithUnavailable
+    elif reason == TrainingReason.OperatorDiskFull.value:
+        outage_reason = TrainingReason.OperatorDiskFull
     plan = wait_in_phase(
         state, TrainingPhase.PREPARING, outage_reason, message, after=RETRY_SECONDS, facts=facts
     )
