@@ -27,6 +27,47 @@ PLAIN = [
     "  d:\n    model: org/d\n    limits:\n      tokens: 10\n      # why\n      model: 3\n    tools:\n    - one\n    - two\n",
     "  e:\n      model: org/e\n      tags: [x, y]\n",
 ]
+PLAIN_BY_LINES = [
+    "  f:\n    model: org/f\n    prompt: |\n      You are: helpful.\n\n        - indented #1\n      'It' is {so}.\n    x: -1\n",
+    '  g:\n    text: >-\n      folded\n      on\n    # a remark\n    deep:\n      deeper:\n        deepest: [a, "b", {c: d}]\n',
+    "  h:\n    tools:\n    - name: read\n      args: {path: str}\n    - name: write\n      list:\n      - 1\n    - last\n    e: {}\n",
+    "  i:\n    note: a text, (long) that's\n      going on\n      for lines\n    tags: []\n    q: \"it's: \\\"so\\\"\"\n    r: 'it''s'\n",
+    "  j:\n    n: für — ok\n    u: https://e.example/v1?a=b#c\n    empty:\n    also:\n",
+    "  k:\n    keep: |+\n      one\n\n\n    t: >\n\n      two\n",
+]
+ODD = [
+    "  l:\n    model: m\n      deeper: x\n",
+    "  l:\n    a:\n        b: 1\n      c: 2\n",
+    "  l:\n    a: |\n      one\n     two\n    b: 1\n",
+    "  l:\n    a: |\n         \n      one\n",
+    "  l:\n    a: 1\n    - x\n",
+    "  l:\n    - a: 1\n     b: 2\n",
+    "  l:\n    - a: 1\n      a: 2\n",
+    "  l:\n    a: one\n      two: three\n",
+    "  l:\n    a: one # no more\n      two\n",
+    "  l:\n    a: one\n\n      two\n",
+    "  l:\n    a: 'one'\n      two\n",
+    "  l:\n    a: [x\n      ]\n",
+    "  l:\n    a: b: c\n",
+    "  l:\n    a: x # y\n    'a': z\n",
+    "  l:\n    a:\n    b:\n  - c\n",
+    "  l:\n    a: &x 1\n    b: *x\n",
+    "  l:\n    a: |2\n        one\n",
+    "  l:\n    a:\t1\n",
+    "  l: text\n",
+    "  l:\n",
+    "  l:\n    a: |\n    # a remark\n    b: 1\n",
+    "  l:\n    a: |\n      # no remark\n    b: 1\n",
+    "  l:\n    a: x\n    # a remark\n      y\n",
+    "  l:\n    - - a\n      - b\n",
+    "  l:\n    -\n      a: 1\n",
+    "  l:\n    a: [b: c, ? d]\n",
+    "  l:\n    a: {b, c: }\n",
+    "  l:\n    a: @x\n",
+    "  l:\n    a: x:\n",
+    "  l:\n    a: - b\n",
+    "  l:\n    a: %x\n",
+]
 OTHER = [
     "  docs:\n    model: org/base\n    endpoint: huggingface\n    version: v1.0.0\n",
     "  docs: {model: org/base, <<: *shared}\n",
@@ -57,6 +98,12 @@ OTHER = [
     "...\n",
     "---\n",
 ]
+LINES = [
+    f"{' ' * column}{dash}{body}"
+    for column in (4, 5, 6, 8)
+    for dash in ("", "- ")
+    for body in ("a: 1", "b:", "c: |", "text", "d: 'q'", "# r", "")
+]
 HEADS = [
     "",
     "# head\n",
@@ -69,7 +116,7 @@ HEADS = [
 
 @st.composite
 def files(draw: st.DrawFn) -> str:
-    parts = draw(st.lists(st.sampled_from([*PLAIN, *OTHER]), max_size=8))
+    parts = draw(st.lists(st.sampled_from([*PLAIN, *PLAIN_BY_LINES, *ODD, *OTHER]), max_size=8))
     text = draw(st.sampled_from(HEADS)) + "agents:\n" + "".join(parts)
     text += draw(st.sampled_from(["", "other: 1\n", "# the end\n", "  z: 1"]))
     return text.replace("\n", "\r\n") if draw(st.booleans()) else text
@@ -93,9 +140,10 @@ def both_ways(read: Callable[[], object]) -> tuple[object, object]:
         return reduced, outcome(read)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(files())
 @example("agents:\n" + "".join(PLAIN) + OTHER[0])
+@example("agents:\n" + "".join(PLAIN_BY_LINES) + OTHER[0])
 @example("shared: &shared {version: v1}\nagents:\n" + PLAIN[0] + OTHER[3] + PLAIN[1] + PLAIN[2])
 def test_a_file_reads_and_changes_the_same_without_the_plain_entries(text: str) -> None:
     for read in (
@@ -113,12 +161,26 @@ def test_a_file_reads_and_changes_the_same_without_the_plain_entries(text: str) 
 
 
 def test_plain_entries_are_really_left_out() -> None:
-    text = "agents:\n" + "".join(PLAIN) + OTHER[0] + PLAIN[0].replace("a", "z") + "other: 1\n"
+    text = "agents:\n" + "".join(PLAIN) + OTHER[0] + PLAIN[0].replace("a", "z")
+    text += "".join(PLAIN_BY_LINES) + "other: 1\n"
     with patch.object(plain_entries, "SMALL", 0):
         found = without_plain_entries(text, but="docs")
     assert found is not None
     assert found.text == "agents:\n" + OTHER[0] + "other: 1\n"
-    assert found.names == {*"abcdez"}
+    assert found.names == {*"abcdefghijkz"}
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.sampled_from(LINES), min_size=1, max_size=8))
+@example(["    a: 1", "    - b"])
+def test_an_entry_that_is_left_out_is_valid_yaml(lines: list[str]) -> None:
+    """Whatever lines stand in an entry: where it is left out, a YAML parser has no objection to it."""
+    text = "agents:\n  docs:\n    model: m\n  other:\n" + "".join(f"{line}\n" for line in lines)
+    with patch.object(plain_entries, "SMALL", 0):
+        found = without_plain_entries(text, but="docs")
+    if found is not None:
+        read = YAML(typ="safe", pure=True).load(text)
+        assert [*read["agents"]] == ["docs", *found.names]
 
 
 @pytest.mark.parametrize("part", [p for p in OTHER if '"over' in p or "{model: m,\n" in p or "\\\n" in p])

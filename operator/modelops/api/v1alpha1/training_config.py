@@ -98,5 +98,6 @@ class TrainingRecipe(StatusModel):
     max_seq_length: int | None = Field(
         default=None,
         ge=1,
-        description="Maximum length of a training example, in tokens. Longer examples are left out.",
+        description="Limit for the length of a training example, in tokens. Longer examples are left out. The "
+        "longest example that is trained on has the length in status.dataset.longestTokens.",
     )
