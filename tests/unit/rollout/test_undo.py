@@ -61,6 +61,15 @@ def test_a_version_that_never_served_waits_for_the_agents_even_if_it_is_immediat
     assert driver.state.record.stable.version == "v1.0.0"
 
 
+def test_an_undo_that_costs_nothing_is_made_in_a_month_whose_budget_is_spent() -> None:
+    undo = undo_after(promoted(), agent=objects.agent_model(budget={"monthlyUSD": "0.5"}))
+    undo.pass_time(5 * 3600)
+    record = undo.state.record
+    assert record is not None
+    assert record.committed("2025-12", undo.state.now) > 500_000
+    assert undo.run_until(has_ended).phase == "Succeeded"
+
+
 def test_an_undo_waits_while_it_is_paused() -> None:
     undo = undo_after(promoted())
     undo.edit_spec(paused=True)
