@@ -156,7 +156,8 @@ def _streams(request: Request) -> Generator[str, None, None]:
 
 
 @pytest.mark.parametrize(
-    ("send", "instead"), [(_sends_later, "await the answer inside"), (_streams, "iterate over the answer inside")]
+    ("send", "instead"),
+    [(_sends_later, "await the answer inside"), (_streams, "iterate over the answer inside")],
 )
 @pytest.mark.parametrize("fallback", [False, True])
 @pytest.mark.filterwarnings("error")
