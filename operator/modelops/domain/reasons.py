@@ -423,6 +423,10 @@ class RolloutReason(Reason):
         "LatencyBreached",
         "The canary's 95th percentile of latency exceeds the limit of spec.analysis.",
     )
+    AnotherVersionServes = (
+        "AnotherVersionServes",
+        "The version that this rollout promoted does not serve any more: an undo or another rollout replaced it.",
+    )
     RoutingMismatch = (
         "RoutingMismatch",
         "The routing in the agents' file is not the one that the operator wrote.",

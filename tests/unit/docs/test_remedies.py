@@ -18,6 +18,7 @@ NOTHING_TO_DO: Final = {
         "LangSmithUnavailable",
         "HubUnavailable",
         "EndpointServiceUnavailable",
+        "AnotherVersionServes",
     ),
     "AgentModel": ("EndpointServiceUnavailable",),
 }
