@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from kubernetes.client import CoreV1Api
 
 MAX_CONFLICTS = 20
+LEAVE_PROMOTED = (
+    "To leave a model that was promoted, use `modelops rollback` without --direct, while the operator runs"
+)
 
 
 class RollbackError(CommandError):
@@ -91,7 +94,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def go_back_directly(core: CoreV1Api, place: Place, arguments: argparse.Namespace) -> str:
-    """Remove the agent's routing; returns what was done. Raises RollbackError where it is not on stable after that."""
+    """Remove the agent's routing; returns what was done.
+
+    Raises:
+        RollbackError: the agent is not on stable after that, or `--to` was given.
+    """
+    if arguments.to:
+        raise RollbackError(
+            f"--to {arguments.to} needs the operator, because --direct only removes `routing`: leave one of them out"
+        )
     message = remove_routing(core, *place)
     namespace, config_map, key, agent = place
     text = (core.read_namespaced_config_map(config_map, namespace).data or {}).get(key, "")
@@ -108,6 +119,8 @@ def go_back_directly(core: CoreV1Api, place: Place, arguments: argparse.Namespac
 def go_back(objects: Any, core: CoreV1Api, arguments: argparse.Namespace) -> str:
     """Abort what is active. If nothing is, create a Rollout to the version before. Returns what was done.
 
+    With `--to` the Rollout is created in both cases, unless the abort goes back to that version.
+
     Raises:
         RollbackError: the file has a canary that belongs to no running rollout, or file or record cannot be read, or
             they name different models, or `--to` never served.
@@ -122,11 +135,23 @@ def go_back(objects: Any, core: CoreV1Api, arguments: argparse.Namespace) -> str
         already = f"rollout {name} goes back to {version} already: {_watch(namespace, name)}"
         return "\n".join(filter(None, [aborted, already]))
     if aborted:
-        return aborted
+        return "\n".join([aborted, *_then_undo(objects, now, arguments, aborted=aborted)])
     problem = why_not_on_stable(now.place, now.text, now.record, agent_model)
     if problem:
         raise RollbackError(f"no Rollout is active for {agent_model}, but it is not on stable: {problem}")
     return _undo(objects, now.record, arguments, reported=_reported_problem(now.agent_model))
+
+
+def _then_undo(
+    objects: Any, now: Situation, arguments: argparse.Namespace, *, aborted: str
+) -> tuple[str, ...]:
+    """After an abort: create the Rollout to `--to`, which waits until the abort has ended; nothing without `--to`."""
+    if not arguments.to or (now.record is not None and now.record.stable.version == arguments.to):
+        return ()
+    try:
+        return (_undo(objects, now.record, arguments, reported=None),)
+    except RollbackError as error:
+        raise RollbackError(f"{aborted}; but --to {arguments.to} is not done: {error}") from error
 
 
 Place = tuple[str, str, str, str]
@@ -205,25 +230,32 @@ def abort_rollouts(objects: Any, now: Situation, *, spared: str = "") -> str:
 
 
 def _undo(objects: Any, record: Record | None, arguments: argparse.Namespace, *, reported: str | None) -> str:
-    """Create a Rollout to the version that served before; nothing is active. Returns what was done, or why nothing.
+    """Create a Rollout to the version that served before. Returns what was done, or why nothing.
 
     `reported`: why agents may not use stable, by what the operator reports; it does not keep an undo from being made.
+    Raises RollbackError where there is no record, or `--to` never served.
     """
     namespace, agent_model = arguments.namespace, arguments.agent_model
+    if record is None:
+        raise RollbackError(
+            f"it is unknown which version of {agent_model} is stable, and which served before: ConfigMap "
+            f"{record_name(agent_model)} does not exist. The operator creates it while it runs; call this again then. "
+            f"To remove a canary without it, use `modelops rollback {agent_model} -n {namespace} --direct`"
+        )
     on_stable = f"no Rollout is active for {agent_model}: it is on stable"
-    target = arguments.to or (record.previous.version if record is not None and record.previous else "")
-    left = record is not None and target in record.undone and not arguments.to
-    if record is None or not target or target == record.stable.version or left:
+    target = arguments.to or (record.previous.version if record.previous else "")
+    left = target in record.undone and not arguments.to
+    if not target or target == record.stable.version or left:
         if reported:
             raise RollbackError(
                 f"no Rollout is active for {agent_model}, but it is not on stable: {reported}"
             )
-        if left and record is not None:
+        if left:
             return (
                 f"{on_stable} {record.stable.version}, and the version before, {target}, was left by an undo. To serve "
                 f"it again, use `modelops rollback {agent_model} -n {namespace} --to {target}`"
             )
-        return f"{agent_model} is on {target} already" if arguments.to and record is not None else on_stable
+        return f"{agent_model} is on {target} already" if arguments.to else on_stable
     if target not in record.served:
         known = ", ".join(sorted(record.served))
         raise RollbackError(f"{target} never served {agent_model}: use one of {known}, or a new Rollout")
@@ -393,11 +425,10 @@ def remove_routing(core: CoreV1Api, namespace: str, config_map: str, key: str, a
             problem = missing_key_problem(config_map, key, data=found.data, binary=found.binary_data)
             raise RollbackError(f"{problem}, or name another key with --key")
         try:
-            if agentsfile.parse(text, agent).routing is None:
-                return (
-                    f"{agent} has no routing in {config_map}/{key}: it is on stable. To leave a model that was "
-                    "promoted, use `modelops rollback` without --direct, while the operator runs"
-                )
+            entry = agentsfile.parse(text, agent)
+            if entry.routing is None:
+                where = f"{config_map}/{key}"
+                return f"{agent} has no routing in {where}: it is on stable{_serves(entry)}. {LEAVE_PROMOTED}"
             changed = agentsfile.with_routing(text, agent, None)
         except agentsfile.AgentsFileError as error:
             raise RollbackError(f"ConfigMap {config_map}, key {key}: {error}") from error
@@ -411,7 +442,17 @@ def remove_routing(core: CoreV1Api, namespace: str, config_map: str, key: str, a
             if error.status == 409:
                 continue
             raise
-        return f"{agent} is on stable: routing was removed from {config_map}/{key} in {namespace}"
+        done = f"{agent} is on stable: routing was removed from {config_map}/{key} in {namespace}{_serves(entry)}"
+        promoted = entry.routing.rollout.state == "Promoted"
+        return f"{done}. A rollout has promoted that model. {LEAVE_PROMOTED}" if promoted else done
     raise RollbackError(
         f"ConfigMap {config_map} changed {MAX_CONFLICTS} times while it was edited: run the command again"
     )
+
+
+def _serves(entry: agentsfile.AgentEntry) -> str:
+    """The stable model of the file, such as "; v1.0.0 (org/m) serves"; empty where it names none."""
+    stable = entry.stable
+    if stable is None or stable.model is None:
+        return ""
+    return f"; {stable.version} ({stable.model}) serves" if stable.version else f"; {stable.model} serves"

@@ -277,7 +277,8 @@ class RolloutReason(Reason):
     )
     WaitingForCandidate = (
         "WaitingForCandidate",
-        "The TrainingRun named by the candidate has not succeeded yet.",
+        "The TrainingRun named by the candidate has not succeeded yet, or the Hub does not have the candidate's "
+        "commit yet.",
     )
     CandidateNotFound = (
         "CandidateNotFound",
@@ -329,6 +330,15 @@ class RolloutReason(Reason):
     Provisioning = (
         "Provisioning",
         "The candidate's endpoint is starting.",
+    )
+    EndpointNotCreated = (
+        "EndpointNotCreated",
+        "The service does not create the candidate's endpoint at the moment, for example for lack of quota. The "
+        "operator tries again.",
+    )
+    EndpointServiceUnavailable = (
+        "EndpointServiceUnavailable",
+        "The Inference Endpoints service did not answer, or refused to list endpoints. The operator tries again.",
     )
     EndpointFailed = (
         "EndpointFailed",
@@ -412,6 +422,10 @@ class RolloutReason(Reason):
     LatencyBreached = (
         "LatencyBreached",
         "The canary's 95th percentile of latency exceeds the limit of spec.analysis.",
+    )
+    AnotherVersionServes = (
+        "AnotherVersionServes",
+        "The version that this rollout promoted does not serve any more: an undo or another rollout replaced it.",
     )
     RoutingMismatch = (
         "RoutingMismatch",

@@ -29,7 +29,7 @@ def status_in_phase(
     terminal: bool,
     generation: int,
     now: datetime,
-    facts: Mapping[str, bool] | None = None,
+    facts: Mapping[str, ConditionStatus | bool] | None = None,
     **changes: Any,
 ) -> StatusT:
     """The status in this phase for this reason.

@@ -103,8 +103,13 @@ def _agent_and_rollouts(cache: ObjectCache, namespace: str, agent_model: str) ->
 
 def _unfinished(cache: ObjectCache, resource: Resource, namespace: str, agent_model: str) -> Iterator[Key]:
     for item in cache.list(resource, namespace=namespace):
-        if agent_model_of(item) == agent_model and not is_finished(item):
+        if agent_model_of(item) == agent_model and (not is_finished(item) or has_weight(item)):
             yield Key(resource.kind, namespace, item["metadata"]["name"])
+
+
+def has_weight(item: Json) -> bool:
+    """Whether the status still says that the rollout's candidate serves, which another rollout's end changes."""
+    return bool((item.get("status") or {}).get("weight"))
 
 
 def _rollouts_of_run(cache: ObjectCache, namespace: str, run: str) -> Iterator[Key]:

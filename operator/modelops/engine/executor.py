@@ -90,6 +90,10 @@ class Executed:
     file_written_at: float | None = None
 
 
+class FileWriteRefused(Refused):
+    """The API server refused the write of the agents' file, as a webhook or missing rights make it do."""
+
+
 class _Overtaken(Exception):
     """The cache already has the newer object, so nothing was sent and no live read is needed."""
 
@@ -136,8 +140,9 @@ class Executor:
 
         Raises:
             NotLeader: nothing more may be written.
-            Refused: the API server will not take a write as it is; or `perform` raised it, or anything else of its
-            own. Unavailable: the live read after a conflict or a lost answer failed.
+            Refused: the API server will not take a write as it is (FileWriteRefused: that of the agents' file); or
+            `perform` raised it, or anything else of its own.
+            Unavailable: the live read after a conflict or a lost answer failed.
         """
         target = _Target(resource=resource, record=record_ref, file=file_ref, agent=agent)
         wrote = 0
@@ -304,9 +309,11 @@ class Executor:
         namespace, name, key = target.file
         version = write_base.file["metadata"]["resourceVersion"]
         merge = {"metadata": {"resourceVersion": version}, "data": {key: step.text}}
-        write_base.file = self._take_in(
-            CONFIG_MAPS, await self._kube.patch(CONFIG_MAPS, namespace, name, merge)
-        )
+        try:
+            answer = await self._kube.patch(CONFIG_MAPS, namespace, name, merge)
+        except Refused as error:
+            raise FileWriteRefused(str(error)) from error
+        write_base.file = self._take_in(CONFIG_MAPS, answer)
         _log.info("agents' file written: %s", step.purpose, extra=_who(write_base.object))
         return 1
 

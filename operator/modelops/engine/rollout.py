@@ -33,7 +33,7 @@ from modelops.domain.rollout.targets import candidate_target
 from modelops.engine.agent_processes import AgentProcesses
 from modelops.engine.cluster_reader import ClusterReader
 from modelops.engine.credentials import CredentialReader
-from modelops.engine.executor import Executed, Executor, WriteBase
+from modelops.engine.executor import Executed, Executor, FileWriteRefused, WriteBase
 from modelops.engine.reconciler import ObjectMemory, ReconcileContext, Reconciler
 from modelops.engine.resources import ROLLOUTS, TRAINING_RUNS
 from modelops.engine.services import Services
@@ -64,6 +64,8 @@ class Memory(ObjectMemory):
     """What this process knows about a rollout beyond its status. Times are on the monotonic clock."""
 
     rebase: tuple[str, RoutingBlock | None] | None = None
+    file_refusal: str = ""
+    """Why the API server refused the last write of the agents' file."""
     healthy_seconds: float = 0.0
     last_healthy: float | None = None
     pause: tuple[int, int] = (-1, 0)
@@ -141,6 +143,7 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
             older_owner=self._reader.older_owner(agent),
             secret_problem=problem,
             rebase=memory.rebase,
+            file_refusal=memory.file_refusal,
         )
         reports = self._reports(state, agent)
         state = replace(state, reports=reports, measurements=self._measurements(state, memory, reports))
@@ -237,6 +240,17 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
             effect_ms=memory.effect_ms,
         )
 
+    async def _execute(self, plan: RolloutPlan, state: State, context: ReconcileContext[State]) -> Executed:
+        """A new refusal of the file's write is a fact of the next decision, which follows at once."""
+        try:
+            return await super()._execute(plan, state, context)
+        except FileWriteRefused as error:
+            memory = self._memory_of(state)
+            if memory.file_refusal == str(error):
+                raise
+            memory.file_refusal = str(error)
+            return Executed(done=False)
+
     def _before_plan(self, context: ReconcileContext[State], plan: RolloutPlan) -> None:  # noqa: ARG002
         # A rebase is allowed only for the plan that follows the conflict.
         self._memory(context.state.rollout).rebase = None
@@ -244,6 +258,8 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
     def _after_plan(self, context: ReconcileContext[State], plan: RolloutPlan, done: Executed) -> None:
         memory = self._memory_of(context.state)
         memory.rebase = done.rebase
+        if done.file_written_at is not None:
+            memory.file_refusal = ""
         for step in plan.steps:
             if isinstance(step, WriteFile) and step.restores_stable and done.file_written_at is not None:
                 memory.tombstoned = done.file_written_at

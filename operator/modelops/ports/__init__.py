@@ -2,7 +2,7 @@
 
 from modelops.ports.clock import Clock
 from modelops.ports.credentials import Credentials
-from modelops.ports.endpoints import Endpoint, EndpointRequest, Endpoints
+from modelops.ports.endpoints import NOT_CREATED, Endpoint, EndpointRequest, Endpoints
 from modelops.ports.errors import (
     Conflict,
     Missing,
@@ -20,6 +20,7 @@ from modelops.ports.reports import AgentReports, Reports, TrackCounters
 from modelops.ports.traces import Traces
 
 __all__ = [
+    "NOT_CREATED",
     "AgentReports",
     "AttemptClaim",
     "Clock",

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
+
+NOT_CREATED: Final = "notCreated"
+"""State of an endpoint whose creation the service did not accept, and may accept later; not one of the service's."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
@@ -162,13 +162,17 @@ class Router:
         return Request(self.pick(session_key), observe=self.observe)
 
     def call(self, session_key: object, send: Callable[[Request], _T], *, fallback: bool = False) -> _T:
-        """Sends a request with `send` and counts it. With `fallback`, a failure on the canary is repeated on stable."""
+        """Sends a request with `send` and counts it. With `fallback`, a failure on the canary is repeated on stable.
+
+        `send` returns the whole answer. Raises TypeError where it returns a coroutine or a generator: its request has
+        not been sent yet, so whether it fails could not be counted.
+        """
         route = self.pick(session_key)
         if fallback and route.track == CANARY:
             try:
                 with Request(route, observe=self.observe) as request:
                     request.fallback = True
-                    answer = send(request)
+                    answer = _whole(send(request))
                     request.fallback = not request.ok
                     if request.ok:
                         return answer
@@ -176,7 +180,7 @@ class Router:
                 pass
             route = self._picker.stable if self._picker else route
         with Request(route, observe=self.observe) as request:
-            return send(request)
+            return _whole(send(request))
 
     def state(self) -> RouterState:
         """The current state of this router."""
@@ -276,6 +280,20 @@ class Router:
         return (
             f"agent {self.agent!r} has no configuration: {reason}; call wait_ready() first, or pass a default"
         )
+
+
+def _whole(answer: _T) -> _T:
+    """The answer of `send`. Raises TypeError where it is still to be awaited or iterated."""
+    if not isinstance(answer, Awaitable | Generator | AsyncGenerator):
+        return answer
+    kind = type(answer).__name__
+    if isinstance(answer, Coroutine | Generator):
+        answer.close()
+    part = "await the answer" if isinstance(answer, Awaitable) else "iterate over the answer"
+    raise TypeError(
+        f"router.call got a {kind} from send, so the request is not finished and cannot be counted: {part} inside "
+        "`with router.request(session_key) as request:` instead"
+    )
 
 
 def _pod_name() -> str:

@@ -13,7 +13,13 @@ from tests.unit.docs.pages import ROOT
 PAGE: Final = ROOT / "docs" / "guides" / "troubleshooting.md"
 NOTHING_TO_DO: Final = {
     "TrainingRun": ("SubmissionUncertain", "Retrying", "LangSmithUnavailable", "HubUnavailable"),
-    "Rollout": ("WaitingForCandidate", "LangSmithUnavailable", "HubUnavailable"),
+    "Rollout": (
+        "WaitingForCandidate",
+        "LangSmithUnavailable",
+        "HubUnavailable",
+        "EndpointServiceUnavailable",
+        "AnotherVersionServes",
+    ),
     "AgentModel": ("EndpointServiceUnavailable",),
 }
 """Reasons whose remedy is to wait; the operator's own retries have tests of their own."""
@@ -79,6 +85,7 @@ _ROLLOUT: Final = {
     "ConfigNotUsable": _ROLLOUT_WAITS,
     "StableDrift": f"{_TRUTH}test_a_rollout_that_waits_for_a_drift_names_the_same_keys_and_starts_when_they_are_set",
     "TokenRefused": "unit/rollout/test_rollout_refusals.py::test_a_refused_token_is_waited_for_until_another_is_in_the_secret",
+    "EndpointNotCreated": "unit/rollout/test_rollout_refusals.py::test_why_the_endpoint_does_not_start_is_said_and_it_is_waited_for",
     "EndpointFailed": "unit/rollout/test_rollout_refusals.py::test_an_endpoint_that_fails_ends_the_rollout",
     "EvaluationFailed": "e2e/test_happy_path.py::test_a_better_model_is_trained_evaluated_promoted_and_rolled_back",
     "EvaluationInconclusive": "cases/test_gate.py::test_prose_that_no_model_reproduces_exactly_is_inconclusive_and_a_better_scorer_is_named",

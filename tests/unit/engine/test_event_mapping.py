@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from modelops.api.v1alpha1.names import RECORD_LABEL
 from modelops.engine.cache import ObjectCache
 from modelops.engine.event_mapping import keys_to_reconcile, keys_to_reconcile_after_report, with_uid
 from modelops.engine.executor import CONFIG_MAPS
@@ -47,6 +48,13 @@ def cache() -> ObjectCache:
     for one in (CANARY, item("ended-rollout", spec={**CANARY["spec"]}, status=FINISHED)):
         filled.put(ROLLOUTS, one)
     return filled
+
+
+def test_a_finished_rollout_whose_version_serves_follows_the_record(cache: ObjectCache) -> None:
+    cache.put(ROLLOUTS, item("promoted", spec={**CANARY["spec"]}, status={**FINISHED, "weight": 100}))
+    record = item("docs-modelops-record", labels={RECORD_LABEL: "docs"})
+    found = set(keys_to_reconcile(cache, CONFIG_MAPS, record))
+    assert found == {DOCS_AGENT, ROLLOUT, Key("Rollout", "team", "promoted")}
 
 
 @pytest.mark.parametrize(

@@ -325,6 +325,16 @@ def plan_to_raise_weight(bench: Bench, text: str = "# 20 percent\n") -> Plan:
     )
 
 
+async def test_a_refused_write_of_the_file_is_a_fact_until_one_is_taken(bench: Bench) -> None:
+    plan = Plan(steps=(WriteFile(text="# tombstone\n" + FILE, purpose="abort"),), requeue_after=0)
+    bench.api.errors = [Refused("webhook denied it"), Refused("webhook denied it")]
+    with pytest.raises(Refused):
+        await bench.reconcile(plan, plan)
+    assert bench.state[-1].file_refusal == "webhook denied it"
+    assert bench.api.events == ["Refused"]
+    assert (await bench.reconcile(plan)).file_refusal == ""
+
+
 def edit_another_key(bench: Bench) -> None:
     bench.api.put(config_map("agents", {"agents.yaml": FILE, "other": "x"}))
 

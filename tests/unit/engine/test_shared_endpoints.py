@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from modelops.engine.shared_endpoints import SharedEndpoints
-from modelops.ports import Endpoint, EndpointRequest, Refused, Unavailable
+from modelops.ports import NOT_CREATED, Endpoint, EndpointRequest, Refused, Unavailable, Uncertain
 
 REQUEST = EndpointRequest(
     name="mo-1",
@@ -43,6 +43,7 @@ class EndpointService:
     existing: dict[str, Endpoint] = field(default_factory=dict)
     problem: Exception | None = None
     refuses: str = ""
+    untaken: Exception | None = None
 
     async def list(self, token: str, namespace: str) -> tuple[Endpoint, ...]:
         self.listed += 1
@@ -53,6 +54,8 @@ class EndpointService:
 
     async def create(self, token: str, namespace: str, request: EndpointRequest) -> Endpoint:
         self.tried += 1
+        if self.untaken is not None:
+            raise self.untaken
         if self.refuses:
             raise Refused(self.refuses)
         made = Endpoint(name=request.name, state="pending", url="", repo=request.repo, revision="r")
@@ -131,6 +134,33 @@ async def test_a_refused_creation_is_listed_as_a_failed_endpoint_with_the_servic
     service.refuses, time.seconds = "", 61
     assert await shared.list("t", "org") == ()
     assert (await shared.create("t", "org", REQUEST)).state == "pending"
+
+
+async def test_a_creation_that_is_not_taken_is_listed_with_the_services_message_until_it_is_tried_again(
+    shared: SharedEndpoints, service: EndpointService, time: ManualClock
+) -> None:
+    service.untaken = Unavailable("429: no quota", retry_after=20)
+    with pytest.raises(Unavailable):
+        await shared.create("t", "org", REQUEST)
+    (listed,) = await shared.list("t", "org")
+    assert (listed.name, listed.state, listed.message) == ("mo-1", NOT_CREATED, "429: no quota")
+    time.seconds = 21
+    assert await shared.list("t", "org") == ()
+    service.untaken = None
+    assert (await shared.create("t", "org", REQUEST)).state == "pending"
+    assert [e.state for e in await shared.list("t", "org")] == ["pending"]
+
+
+async def test_an_endpoint_whose_creation_was_not_answered_is_listed_as_it_is(
+    shared: SharedEndpoints, service: EndpointService
+) -> None:
+    service.untaken = Uncertain("503")
+    with pytest.raises(Uncertain):
+        await shared.create("t", "org", REQUEST)
+    assert [e.state for e in await shared.list("t", "org")] == [NOT_CREATED]
+    service.existing["mo-1"] = Endpoint(name="mo-1", state="pending", url="", repo="org/m", revision="r")
+    shared._mark_changed(shared._account("t", "org"))
+    assert [e.state for e in await shared.list("t", "org")] == ["pending"]
 
 
 async def test_accounts_are_separate(shared: SharedEndpoints, service: EndpointService) -> None:

@@ -21,7 +21,7 @@ from tests.unit.rollout.rollout_driver import (
 )
 
 from modelops.domain import agentsfile
-from modelops.domain.plan import WriteFile, WriteStatus
+from modelops.domain.plan import WriteFile, WriteRecord, WriteStatus
 from modelops.domain.record import Record
 from modelops.domain.rollout.actions import RolloutFact
 from modelops.domain.rollout.decide import decide
@@ -325,6 +325,26 @@ def test_a_mismatch_is_decided_on_a_live_read() -> None:
     assert decide(driver.state).needs == "file_is_live"
     driver.state = replace(driver.state, file=file_before)
     assert driver.run_until(has_ended).phase == "Succeeded"
+
+
+@pytest.mark.parametrize("latched", [False, True])
+def test_an_abort_whose_write_is_refused_says_so_and_tries_again(latched: bool) -> None:
+    driver = driver_at_twenty_percent()
+    if latched:
+        driver.state = replace(driver.state, reports=BROKEN)
+        driver.step(without=2)
+        driver.state = replace(driver.state, reports=HEALTHY)
+    else:
+        driver.edit_spec(abort=True)
+    driver.state = replace(driver.state, file_refusal="webhook denied the request.")
+    driver.step(without=2)
+    conditions = {c.type: c for c in driver.state.rollout.status.conditions}
+    assert driver.reason == "Aborting"
+    assert "webhook denied the request. The operator tries again" in conditions["RoutingPropagated"].message
+    assert conditions["RoutingPropagated"].status == "False"
+    assert ("canary requests failed" in driver.message) is latched
+    assert [type(step) for step in driver.plan().steps] == [WriteFile, WriteRecord]
+    assert driver.run_until(has_ended).reason == ("ErrorRateBreached" if latched else "AbortedByUser")
 
 
 def test_an_unreadable_file_aborts_and_the_abort_waits_for_it() -> None:

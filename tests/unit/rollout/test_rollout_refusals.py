@@ -22,11 +22,10 @@ from tests.unit.rollout.rollout_driver import (
 
 from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain.facts import UNSEEN, Outage
-from modelops.domain.plan import Plan
 from modelops.domain.record import PRUNED, PRUNING, ActiveRollout, Completed, EndpointEntry, Settlement
 from modelops.domain.rollout.candidate import endpoint_name
 from modelops.domain.rollout.decide import decide
-from modelops.ports import Endpoint, ModelInfo, ProgramState
+from modelops.ports import NOT_CREATED, Endpoint, ModelInfo, ProgramState
 
 RUN: Json = {
     "apiVersion": "modelops.code-chef.dev/v1alpha1",
@@ -188,7 +187,8 @@ def test_a_refusal_ends_before_the_agent_is_locked(case: str) -> None:
     assert record is not None
     assert (driver.phase, driver.reason) == ("Failed", reason)
     assert not [word for word in words if word not in driver.message], driver.message
-    assert driver.written == ["status Aborting", "record release", f"status {reason}"]
+    refusal = ["status Aborting", "record release", f"status {reason}"]
+    assert [word for word in driver.written if word != "status WaitingForCandidate"] == refusal
     assert record.active is None
     assert record.endpoints == before.endpoints
     assert driver.state.identity in record.completed
@@ -388,17 +388,83 @@ def test_a_check_is_repeated_after_another_rollout_had_the_lock() -> None:
     assert driver.performed == ["stop_check"]
 
 
-def test_an_unanswering_hub_is_asked_again_without_a_status_write() -> None:
-    driver = RolloutDriver(
-        rollout_state(), facts={"candidate_model": Outage(service="Hub", message="502", retry_after=7)}
-    )
-    assert driver.step() == Plan(requeue_after=7)
+@pytest.mark.parametrize(
+    ("found", "reason"),
+    [
+        (Outage(service="Hub", message="502", retry_after=7), "HubUnavailable"),
+        (Outage(service="Hub", message="401", refused=True, token_refused=True), "TokenRefused"),
+        (None, "WaitingForCandidate"),
+    ],
+)
+def test_a_candidate_that_the_hub_does_not_show_yet_is_said_and_asked_for_again(
+    found: Outage | None, reason: str
+) -> None:
+    driver = RolloutDriver(rollout_state(), facts={"candidate_model": found})
+    plan = driver.step()
+    assert (driver.phase, driver.reason) == ("Pending", reason)
+    assert plan.requeue_after == (7 if isinstance(found, Outage) and found.retry_after else 15)
+    assert (found.message if found else "org/candidate-of-r1 at") in driver.message
+    driver.step()
+    assert driver.written == [f"status {reason}"] or found is None
+    driver = RolloutDriver(rollout_state(), facts={"candidate_model": found})
+    driver.step()
+    driver.facts = {}
+    assert driver.run_until(has_ended).phase == "Succeeded"
 
 
 def driver_with_lock(**facts: Any) -> RolloutDriver:
     return RolloutDriver(rollout_state(), facts=facts).run_until(
         lambda state: state.rollout.status.started_at is not None
     )
+
+
+NOT_MADE = Endpoint(name="mo", state=NOT_CREATED, url="", repo="", revision="", message="429: no quota")
+DOWN = Outage(service="Hugging Face", message="answered 503: maintenance")
+UNPAID = Outage(service="Hugging Face", message="answered 402: no credit", refused=True)
+
+
+@pytest.mark.parametrize(
+    ("fact", "reason", "words"),
+    [
+        (NOT_MADE, "EndpointNotCreated", "no quota"),
+        (DOWN, "EndpointServiceUnavailable", "maintenance"),
+        (UNPAID, "EndpointServiceUnavailable", "no credit"),
+    ],
+)
+def test_why_the_endpoint_does_not_start_is_said_and_it_is_waited_for(
+    fact: Endpoint | Outage, reason: str, words: str
+) -> None:
+    driver = driver_with_lock(endpoint=fact)
+    driver.run_until(lambda state: state.rollout.status.reason == reason)
+    assert words in driver.message
+    driver.facts = {"endpoint": Endpoint(name="mo", state="initializing", url="", repo="", revision="")}
+    driver.step()
+    assert (driver.reason, driver.phase) == ("Provisioning", "Provisioning")
+    driver.facts = {}
+    assert driver.run_until(has_ended).phase == "Succeeded"
+
+
+@pytest.mark.parametrize("missing", [NOT_MADE, None, DOWN])
+def test_nothing_is_booked_for_an_endpoint_that_was_never_made(missing: Endpoint | Outage | None) -> None:
+    driver = driver_with_lock(endpoint=missing)
+    driver.step()
+    driver.pass_time(3600)
+    assert driver.run_until(has_ended).reason == "DeadlineExceeded"
+    driver.pass_time(3600)
+    record = driver.state.record
+    assert record is not None
+    assert (record.committed("2025-12", driver.state.now), record.reservations) == (0, {})
+
+
+def test_an_endpoint_that_was_listed_is_booked_though_the_service_is_down_at_the_end() -> None:
+    driver = driver_with_lock(endpoint=Endpoint(name="mo", state="pending", url="", repo="", revision=""))
+    driver.step()
+    driver.facts = {"endpoint": DOWN}
+    driver.step()
+    driver.pass_time(3600)
+    driver.run_until(has_ended)
+    assert driver.state.record is not None
+    assert driver.state.record.committed("2025-12", driver.state.now) >= 1_000_000
 
 
 def test_a_refused_token_is_waited_for_until_another_is_in_the_secret() -> None:
@@ -426,8 +492,10 @@ def test_an_endpoint_that_fails_ends_the_rollout() -> None:
         {"answers": False},
     ],
 )
-def test_a_wait_for_the_endpoint_writes_no_status(facts: dict[str, Any]) -> None:
+def test_a_wait_for_the_endpoint_writes_its_status_once(facts: dict[str, Any]) -> None:
     driver = driver_with_lock(**facts)
+    driver.step()
+    driver.pass_time(15)
     plan = driver.step()
     assert plan.steps == ()
     assert plan.requeue_after

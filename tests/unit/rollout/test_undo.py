@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -11,8 +12,10 @@ from tests.unit.rollout import objects
 from tests.unit.rollout.rollout_driver import HEALTHY, RolloutDriver, has_ended, rollout_state
 
 from modelops.api.v1alpha1.rollout import RolloutPhase
+from modelops.domain import agentsfile
 from modelops.domain.agentmodel.actions import ResumeEndpoint
 from modelops.domain.agentmodel.decide import decide as decide_agent
+from modelops.domain.plan import WriteFile
 from modelops.domain.rollout.evaluation import is_undo
 from modelops.ports import AgentReports, Endpoint
 
@@ -61,6 +64,15 @@ def test_a_version_that_never_served_waits_for_the_agents_even_if_it_is_immediat
     assert driver.state.record.stable.version == "v1.0.0"
 
 
+def test_an_undo_that_costs_nothing_is_made_in_a_month_whose_budget_is_spent() -> None:
+    undo = undo_after(promoted(), agent=objects.agent_model(budget={"monthlyUSD": "0.5"}))
+    undo.pass_time(5 * 3600)
+    record = undo.state.record
+    assert record is not None
+    assert record.committed("2025-12", undo.state.now) > 500_000
+    assert undo.run_until(has_ended).phase == "Succeeded"
+
+
 def test_an_undo_waits_while_it_is_paused() -> None:
     undo = undo_after(promoted())
     undo.edit_spec(paused=True)
@@ -100,6 +112,55 @@ def test_an_undo_applied_again_while_its_version_serves_has_succeeded() -> None:
     repeated = RolloutDriver(rollout_state(item, record=first.state.record, file=first.state.file))
     repeated.step()
     assert (repeated.phase, repeated.reason) == ("Succeeded", "AlreadyCompleted")
+
+
+# --- a file that somebody else edits
+
+
+def undo_that_crashed_before_its_file_write() -> RolloutDriver:
+    """Its intent is on record, and the process was killed."""
+    undo = undo_after(promoted())
+    while not any(isinstance(step, WriteFile) for step in undo.plan().steps):
+        undo.step()
+    kinds = [type(step) for step in undo.plan().steps]
+    undo.step(without=len(kinds) - kinds.index(WriteFile))
+    assert undo.state.rollout.status.promoting
+    return undo
+
+
+def with_comment(text: str) -> str:
+    return text + "# someone's comment\n"
+
+
+def without_routing(text: str) -> str:
+    return agentsfile.with_routing(text, objects.AGENT, None)
+
+
+def with_tombstone(text: str) -> str:
+    tombstone = agentsfile.RoutingBlock.aborted(uid="another", step=1, generation=10**14)
+    return agentsfile.with_routing(text, objects.AGENT, tombstone)
+
+
+@pytest.mark.parametrize("edit", [with_comment, without_routing, with_tombstone])
+def test_an_undo_goes_on_after_a_crash_and_an_edit_of_something_else(edit: Callable[[str], str]) -> None:
+    undo = undo_that_crashed_before_its_file_write()
+    assert undo.state.file is not None
+    undo.edit_file(edit(undo.state.file.text))
+    before = undo.state.block.generation if undo.state.block else 0
+    assert undo.run_until(has_ended).phase == "Succeeded"
+    assert undo.state.record is not None
+    assert undo.state.record.stable.version == "v1.0.0"
+    assert undo.state.block is not None
+    assert undo.state.block.generation > before
+
+
+def test_an_undo_gives_way_to_a_person_who_wrote_another_stable_model() -> None:
+    undo = undo_that_crashed_before_its_file_write()
+    assert undo.state.file is not None
+    undo.edit_file(undo.state.file.text.replace("model: org/candidate-of-r1", "model: org/by-hand"))
+    assert undo.run_until(has_ended).reason == "RoutingMismatch"
+    assert undo.state.file.entry.stable is not None
+    assert undo.state.file.entry.stable.model == "org/by-hand"
 
 
 # --- waking the endpoint

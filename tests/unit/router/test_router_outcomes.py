@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.unit.router.loopback import Mount, Recorder, agents_yaml, eventually, recording
 
 from modelops.adapters.reports.body import ReportBody
-from modelops.router import Router
+from modelops.router import Request, Router
 from modelops.router import reachability as reachability_module
 from modelops.router import router as router_module
 from modelops.router.request_counters import RequestCounters
@@ -144,6 +144,31 @@ def test_no_key_is_a_session_for_each_request(mount: Mount, key: str | None) -> 
         for _ in range(3):
             router.pick(key)
         assert router.state().unkeyed == 3
+
+
+async def _sends_later(request: Request) -> str:
+    raise ConnectionError
+
+
+def _streams(request: Request) -> Generator[str, None, None]:
+    yield "one"
+    raise ConnectionError
+
+
+@pytest.mark.parametrize(
+    ("send", "instead"),
+    [(_sends_later, "await the answer inside"), (_streams, "iterate over the answer inside")],
+)
+@pytest.mark.parametrize("fallback", [False, True])
+@pytest.mark.filterwarnings("error")
+def test_an_answer_that_is_still_to_come_is_refused_and_no_success(
+    mount: Mount, send: Any, instead: str, fallback: bool
+) -> None:
+    mount.write(agents_yaml(weight=100))
+    with Router("docs", file=mount.file, watch=None) as router:
+        with pytest.raises(TypeError, match=instead):
+            router.call("session", send, fallback=fallback)
+        assert counted(router, "canary") == (1, 1)
 
 
 # --- a canary that stops answering

@@ -11,7 +11,7 @@ from modelops.api.v1alpha1.agentmodel import AgentModel, EndpointRole
 from modelops.api.v1alpha1.rollout import AnalysisStatus, RollbackTimes
 from modelops.domain.agentsfile import RoutingBlock
 from modelops.domain.conditions import condition_of, with_condition
-from modelops.domain.plan import Plan, WriteRecord, WriteStatus
+from modelops.domain.plan import Plan, WriteFile, WriteRecord
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.record import Completed, Record
 from modelops.domain.rollout.actions import RolloutPlan, RolloutStep
@@ -79,7 +79,7 @@ def abort_if_requested(state: State) -> RolloutPlan | None:
             RolloutReason.ConfigNotUsable,
             f"{message}; the abort waits for the agents' file: {state.file_problem}",
         )
-    return Plan(steps=steps, requeue_after=0)
+    return Plan(steps=(*report_refused_write(state, steps), *steps), requeue_after=0)
 
 
 def abort_without_record(state: State, agent: AgentModel) -> RolloutPlan:
@@ -98,14 +98,34 @@ def abort_without_record(state: State, agent: AgentModel) -> RolloutPlan:
                 purpose="abort: the record cannot be read",
                 restores_stable=True,
             )
-            return Plan(steps=(write,), requeue_after=0)
+            return Plan(steps=(*report_refused_write(state, (write,)), write), requeue_after=0)
     message = f"AgentModel {agent.metadata.name} has no readable record: see its conditions"
     return report_blocked_abort(state, RolloutReason.AgentModelNotFound, message)
 
 
 def report_blocked_abort(state: State, reason: RolloutReason, message: str) -> RolloutPlan:
-    """Says what the abort waits for in a condition of its own, so that Ready keeps the reason of the abort."""
-    status = state.rollout.status
+    """Says what the abort waits for, in RoutingPropagated; Ready keeps the message of a latched reason."""
+    return Plan(steps=blocked_abort_steps(state, reason, message), requeue_after=RETRY_SECONDS)
+
+
+def report_refused_write(state: State, steps: tuple[RolloutStep, ...]) -> tuple[RolloutStep, ...]:
+    """Says that the API server refuses the abort's write of the file, which is among `steps` and is tried again."""
+    if not state.file_refusal or not any(isinstance(step, WriteFile) for step in steps):
+        return ()
+    message = (
+        f"the abort cannot write the agents' file: {state.file_refusal.rstrip('.')}. The operator tries again: allow "
+        "it to write the ConfigMap, or remove `routing` there by hand. Agents leave the canary by themselves when "
+        "routing.canary_until has passed"
+    )
+    return blocked_abort_steps(state, RolloutReason.ConfigNotUsable, message)
+
+
+def blocked_abort_steps(state: State, reason: RolloutReason, message: str) -> tuple[RolloutStep, ...]:
+    """The status that says what the abort waits for; nothing where it says so already."""
+    old = state.rollout.status
+    ready = condition_of(old.conditions, "Ready")
+    kept = ready.message if ready is not None and old.abort_reason else message
+    status = with_phase(state, old.phase, RolloutReason.Aborting, kept)
     conditions = with_condition(
         status.conditions,
         "RoutingPropagated",
@@ -115,9 +135,8 @@ def report_blocked_abort(state: State, reason: RolloutReason, message: str) -> R
         generation=state.rollout.metadata.generation,
         now=state.now,
     )
-    changed = status.model_copy(update={"conditions": conditions})
-    steps = (WriteStatus(status=changed),) if changed != status else ()
-    return Plan(steps=steps, requeue_after=RETRY_SECONDS)
+    status = status.model_copy(update={"conditions": conditions})
+    return status_steps(state, status, RolloutReason.Aborting, message)
 
 
 def abort_reason(state: State) -> tuple[RolloutReason, str]:

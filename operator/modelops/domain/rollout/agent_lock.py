@@ -5,6 +5,7 @@ Nothing before the lock changes anything outside the Rollout's own status.
 
 from __future__ import annotations
 
+from modelops.api.v1alpha1.meta import ConditionStatus
 from modelops.api.v1alpha1.names import FINALIZER
 from modelops.api.v1alpha1.rollout import CandidateStatus, RolloutPhase
 from modelops.domain.money import dollars
@@ -14,6 +15,7 @@ from modelops.domain.record import ActiveRollout, Record
 from modelops.domain.rollout.abort import released_record
 from modelops.domain.rollout.actions import RolloutPlan
 from modelops.domain.rollout.candidate import ResolvedCandidate, resolve_candidate
+from modelops.domain.rollout.candidate_endpoint import provisioning_message
 from modelops.domain.rollout.endpoint_cost import HOURS_PER_MONTH, reservation_key
 from modelops.domain.rollout.evaluation import ensure_evaluation_checked
 from modelops.domain.rollout.preconditions import secret_is_not_usable, unmet_precondition
@@ -94,17 +96,14 @@ def report_agent_lock(state: State) -> RolloutPlan | None:
     record, target = state.require_record(), state.require_active().candidate
     reservation = record.reservations.get(reservation_key(state))
     entry = next((e for e in record.endpoints if e.name == target.endpoint_name), None)
-    message = f"{target.version} ({target.model}) is the candidate; " + (
-        f"its endpoint {target.endpoint_name} is starting"
-        if entry
-        else f"it is served at {target.endpoint_url}"
-    )
+    message = provisioning_message(target)
     status = with_phase(
         state,
         RolloutPhase.PROVISIONING,
         RolloutReason.Provisioning,
         message,
-        facts={"EndpointReady": False},
+        # An endpoint that this rollout starts is not known to exist before the service lists it.
+        facts={"EndpointReady": ConditionStatus.UNKNOWN if reservation else False},
         candidate=CandidateStatus(
             version=target.version,
             model=target.model,

@@ -19,6 +19,8 @@ from modelops.domain.versions import Inputs, next_version
 
 API_KEY_ENV = "HF_TOKEN"
 RETRY_SECONDS = 15.0
+NEW_COMMIT_SECONDS = 60
+"""Age of a Rollout in seconds until which a commit that is not found is looked for again: it may be just made."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,8 +102,9 @@ def resolve_model(state: State, model: ModelRevision) -> ResolvedCandidate | Rol
     """A model on the Hub, which gets the next version number."""
     if state.candidate_model is UNSEEN:
         return Plan(needs=RolloutFact.CANDIDATE_MODEL)
-    if isinstance(state.candidate_model, Outage) and not state.candidate_model.refused:
-        return Plan(requeue_after=state.candidate_model.retry_after or RETRY_SECONDS)
+    waiting = candidate_may_appear(state, model)
+    if waiting is not None:
+        return waiting
     if state.candidate_model is None or isinstance(state.candidate_model, Outage):
         words = f" ({state.candidate_model.message})" if state.candidate_model is not None else ""
         return latch_abort(
@@ -121,6 +124,26 @@ def resolve_model(state: State, model: ModelRevision) -> ResolvedCandidate | Rol
     version = next_version(state.require_record().allocated, inputs=inputs, latest=None)
     target = hugging_face_target(state, repo=model.repo, revision=model.revision, version=version)
     return ResolvedCandidate(target=target, unversioned=True)
+
+
+def candidate_may_appear(state: State, model: ModelRevision) -> RolloutPlan | None:
+    """Waits while the Hub does not answer or refuses the token, and after the first 404 (until the Rollout is a minute
+    old, also after further ones).
+    """
+    found = state.candidate_model
+    if isinstance(found, Outage) and (found.token_refused or not found.refused):
+        reason = RolloutReason.TokenRefused if found.token_refused else RolloutReason.HubUnavailable
+        message, after = found.message, found.retry_after or RETRY_SECONDS
+    elif found is None:
+        reason, after = RolloutReason.WaitingForCandidate, RETRY_SECONDS
+        message = f"spec.candidate.model {model.repo} at {model.revision} is not on the Hub yet: it is looked for again"
+        created = state.rollout.metadata.creation_timestamp
+        is_new = created is not None and (state.now - created).total_seconds() < NEW_COMMIT_SECONDS
+        if state.rollout.status.reason == reason.value and not is_new:
+            return None
+    else:
+        return None
+    return wait_in_phase(state, RolloutPhase.PENDING, reason, message, after=after)
 
 
 def resolve_training_run(state: State, name: str) -> ResolvedCandidate | RolloutPlan:

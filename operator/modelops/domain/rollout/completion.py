@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from modelops.api.v1alpha1.rollout import RollbackTimes, RolloutPhase
+from modelops.domain.conditions import with_condition
 from modelops.domain.plan import Plan, WriteStatus
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.rollout.actions import RolloutPlan
@@ -12,19 +13,41 @@ from modelops.domain.rollout.finalizer import drop_finalizer
 from modelops.domain.rollout.outcome import parse_reason, phase_of
 from modelops.domain.rollout.state import State
 from modelops.domain.rollout.status import TERMINAL, status_steps, with_phase
+from modelops.domain.versions import release_version
 
 EFFECT_WAIT_SECONDS = 120
 
 
 def finish_ended_rollout(state: State) -> RolloutPlan | None:
-    """Recovery 1: removes the finalizer, and measures when the last agent was back on stable."""
+    """Recovery 1: removes the finalizer, says when another version serves, and measures when agents were back."""
     status = state.rollout.status
     if status.phase not in TERMINAL:
         return None
     steps = drop_finalizer(state)
     if steps:
         return Plan(steps=steps, requeue_after=0)
-    return measure_rollback_effect(state) or Plan()
+    return report_replaced_version(state) or measure_rollback_effect(state) or Plan()
+
+
+def report_replaced_version(state: State) -> RolloutPlan | None:
+    """Promote 4: a rollout that ended keeps no weight and no Ready when another version serves."""
+    status, record = state.rollout.status, state.record
+    if status.weight == 0 or status.candidate is None or record is None:
+        return None
+    promoted, serves = release_version(status.candidate.version), record.stable.version
+    if status.phase is not RolloutPhase.SUCCEEDED or promoted == serves:
+        return None
+    conditions = with_condition(
+        status.conditions,
+        "Ready",
+        False,
+        reason=RolloutReason.AnotherVersionServes.value,
+        message=f"{promoted} was promoted, and {serves} serves now",
+        generation=state.rollout.metadata.generation,
+        now=state.now,
+    )
+    changed = status.model_copy(update={"weight": 0, "conditions": conditions})
+    return Plan(steps=(WriteStatus(status=changed),), requeue_after=0)
 
 
 def measure_rollback_effect(state: State) -> RolloutPlan | None:

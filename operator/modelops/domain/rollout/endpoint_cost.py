@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 from datetime import timedelta
+from typing import Any
 
 from modelops.api.v1alpha1.agentmodel import EndpointRole
+from modelops.api.v1alpha1.meta import ConditionStatus
+from modelops.domain.conditions import condition_of
 from modelops.domain.record import EndpointEntry, Record, Settlement
 from modelops.domain.rollout.state import State
 
@@ -58,22 +61,33 @@ def release_endpoint(state: State, record: Record, role: EndpointRole) -> Record
     return record.with_(endpoints=tuple(changed if e.name == endpoint.name else e for e in record.endpoints))
 
 
+def was_never_listed(state: State) -> bool:
+    """Whether the service has never listed the endpoint that this rollout starts, so that nothing was billed.
+
+    `EndpointReady` is Unknown until the rollout sees its endpoint at the service.
+    """
+    ready = condition_of(state.rollout.status.conditions, "EndpointReady")
+    return ready is None or ready.status is ConditionStatus.UNKNOWN
+
+
 def settle_reservation(state: State, record: Record) -> Record:
     """The record with the rollout's reservation replaced by what its endpoint has cost.
 
-    The endpoint's entry counts its cost from now on, so that no minute is booked twice.
+    The endpoint's entry counts its cost from now on, so that no minute is booked twice. An endpoint that the service
+    never listed costs nothing.
     """
     key = reservation_key(state)
     reservation = record.reservations.get(key)
     if reservation is None:
         return record
     endpoint = candidate_endpoint(record)
-    cost = endpoint.micro_usd(state.now) if endpoint is not None else 0
+    changes: dict[str, Any] = {"since": state.now.isoformat(timespec="seconds")}
+    if was_never_listed(state):
+        cost, changes["usd_micro_per_hour"] = 0, 0
+    else:
+        cost = endpoint.micro_usd(state.now) if endpoint is not None else 0
     endpoints = tuple(
-        e.model_copy(update={"since": state.now.isoformat(timespec="seconds")})
-        if endpoint and e.name == endpoint.name
-        else e
-        for e in record.endpoints
+        e.model_copy(update=changes) if endpoint and e.name == endpoint.name else e for e in record.endpoints
     )
     return record.with_(
         endpoints=endpoints,

@@ -11,6 +11,7 @@ from modelops.domain.reasons import RolloutReason
 from modelops.domain.record import Completed, EndpointEntry, Record
 from modelops.domain.rollout.actions import RolloutPlan
 from modelops.domain.rollout.endpoint_cost import candidate_endpoint, settle_reservation
+from modelops.domain.rollout.evaluation import is_undo
 from modelops.domain.rollout.evaluation_scores import with_candidate_counted, with_scores
 from modelops.domain.rollout.routing import block_of, next_generation
 from modelops.domain.rollout.routing_write import DesiredRouting, write_routing
@@ -73,7 +74,7 @@ def promoted_record(state: State) -> Record:
         revision=old.revision if old else "",
         finished_at=state.now.isoformat(timespec="seconds"),
     )
-    undo = target.version in record.served
+    undo = is_undo(state)
     changed = with_scores(state, settle_reservation(state, record), before)
     changed = changed.with_(endpoints=endpoints_after_promotion(state, changed))
     changed = changed.with_entry(

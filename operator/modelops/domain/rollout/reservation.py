@@ -62,7 +62,12 @@ def estimate_endpoint_cost(state: State, candidate: Target) -> EndpointCost | Ro
 
 
 def abort_if_over_budget(state: State, cost: EndpointCost) -> RolloutPlan | None:
-    """The planned cost must fit into spec.maxUSD, the approval threshold and the rest of the monthly budget."""
+    """The planned cost must fit into spec.maxUSD, the approval threshold and the rest of the monthly budget.
+
+    A rollout that starts no endpoint spends nothing, so a month that is overspent already does not keep it.
+    """
+    if not cost.starts_endpoint:
+        return None
     agent, record, planned = state.require_agent_model(), state.require_record(), cost.planned
     budget, limit, name = agent.spec.budget, state.rollout.spec.max_usd, state.rollout.metadata.name
     if planned > micro(limit):

@@ -80,6 +80,8 @@ class State:
     """Why Pods of the agent never see a change of the file; empty where none is known to miss it."""
     older_owner: str = ""
     """Name of an older AgentModel for the same agent in the same ConfigMap; empty where there is none."""
+    file_refusal: str = ""
+    """Why the API server refused this process's last write of the file; empty after a write that it took."""
     file_is_live: bool = False
     """Whether `file`, or why there is none, was read from the API server for this decision."""
     secret_problem: str = ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from modelops.api.v1alpha1.meta import ConditionStatus
 from modelops.api.v1alpha1.rollout import RolloutPhase, RolloutStatus
 from modelops.domain.plan import Plan
 from modelops.domain.reasons import RolloutReason
@@ -22,7 +23,7 @@ def with_phase(
     reason: RolloutReason,
     message: str,
     *,
-    facts: dict[str, bool] | None = None,
+    facts: dict[str, ConditionStatus | bool] | None = None,
     **changes: Any,
 ) -> RolloutStatus:
     """The status in this phase for this reason. `facts` are further conditions, with the same reason and message.
@@ -76,7 +77,7 @@ def wait_in_phase(
     message: str,
     *,
     after: float | None,
-    facts: dict[str, bool] | None = None,
+    facts: dict[str, ConditionStatus | bool] | None = None,
     **changes: Any,
 ) -> RolloutPlan:
     """Says what the rollout waits for, and decides again after these seconds. An unchanged status is not written."""
