@@ -40,6 +40,17 @@ def test_progress_comes_from_the_job_and_never_decreases() -> None:
     assert older.empty
 
 
+@pytest.mark.parametrize(
+    ("warning_reason", "shown"),
+    [("HubSilent", "HubUnavailable"), ("HubRefused", "HubRefused"), ("", "HubRefused")],
+)
+def test_an_outage_that_a_job_warns_of_is_not_shown_as_a_refusal(warning_reason: str, shown: str) -> None:
+    warned = report(warning="the checkpoint at step 10 is not on the Hub: 503", warning_reason=warning_reason)
+    plan = plan_for(WITH_JOB, job=job("RUNNING"), report=warned)
+    assert (written_status(plan).reason, written_status(plan).phase) == (shown, "Running")
+    assert ready_message(plan) == "job job1 goes on, but the checkpoint at step 10 is not on the Hub: 503"
+
+
 def test_a_restart_without_a_report_writes_nothing() -> None:
     first = written_status(plan_for(WITH_JOB, job=job("RUNNING"), report=report(step=5, max_steps=10)))
     for fact in (None, OUTAGE):
