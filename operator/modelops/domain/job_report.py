@@ -66,6 +66,8 @@ class JobReport:
     warning: str | None = None
     """What a person should change while the job goes on; empty once a checkpoint or the model is on the Hub. None where
     no line says it."""
+    warning_reason: str = ""
+    """The name of the error that the warning is about, such as HubSilent; empty where the line names none."""
 
     @property
     def ended(self) -> bool:
@@ -114,6 +116,7 @@ def merge_reports(old: JobReport, new: JobReport) -> JobReport:
         checkpoint=max((at for at in (first.checkpoint, last.checkpoint) if at is not None), default=None),
         epoch=max(first.epoch, last.epoch),
         warning=last.warning if last.warning is not None else first.warning,
+        warning_reason=last.warning_reason if last.warning is not None else first.warning_reason,
         metrics={**first.metrics, **last.metrics},
     )
 
@@ -139,6 +142,7 @@ def _report(payload: Any) -> JobReport:
         epoch=_number(payload.get("epoch", 0.0)),
         checkpoint=_count(payload["checkpoint"]) if "checkpoint" in payload else None,
         warning=_warning(kind, payload),
+        warning_reason=_text(payload.get("reason", "")) if kind == "log" and "warning" in payload else "",
         metrics=_metrics(payload.get("metrics", {})),
         error=_error(payload) if kind == "error" else "",
         failure=failure_of(payload.get("exit_code", 1)) or "failed" if kind == "error" else "",

@@ -111,6 +111,11 @@ class TrainingReason(Reason):
         "The flavor is auto, and no offered hardware is large enough, fast enough and allowed. The message has "
         "the cause for each flavor.",
     )
+    DeadlineTooShort = (
+        "DeadlineTooShort",
+        "Even the low end of the estimate is above what is left of spec.activeDeadlineSeconds, so that the deadline would "
+        "end a job that was paid for. The message has both times.",
+    )
     PriceUnknown = (
         "PriceUnknown",
         "The price or the speed of the hardware is not known. Nothing is spent without an estimate.",

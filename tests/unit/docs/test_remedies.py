@@ -49,6 +49,7 @@ _RUN: Final = {
     "JobsDisabled": _RUN_WAITS,
     "DoesNotFit": "unit/training/test_price.py::test_auto_submits_to_the_cheapest_fitting_flavor_and_says_why",
     "NoFlavorFits": "unit/training/test_price.py::test_a_smaller_batch_fits_where_no_flavor_did",
+    "DeadlineTooShort": "unit/training/test_estimate_before_deadline.py::test_the_deadline_that_the_message_names_is_long_enough",
     "NeedsApproval": "e2e/test_approval.py::test_a_run_above_the_threshold_waits_for_an_approval_and_then_trains",
     "ApprovalStale": "e2e/test_approval.py::test_an_expired_estimate_is_renewed_and_an_approval_of_the_old_one_is_stale",
     "SelfApproval": "unit/training/test_approval.py::test_self_approval_is_refused_where_it_is_forbidden",

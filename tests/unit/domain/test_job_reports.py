@@ -148,6 +148,14 @@ def test_a_warning_holds_until_a_checkpoint_is_on_the_hub() -> None:
     assert read(log(5)).warning is None
 
 
+def test_a_warning_names_its_error() -> None:
+    warning = log(4, warning="the checkpoint at step 4 is not on the Hub: 503", reason="HubSilent")
+    assert read(warning, log(5)).warning_reason == "HubSilent"
+    assert read(warning, log(5, warning="403")).warning_reason == ""
+    assert read(warning, line("checkpoint", t=109.0, step=8)).warning_reason == ""
+    assert read(log(5, reason="HubSilent")).warning_reason == ""
+
+
 def test_an_empty_nonce_matches_nothing() -> None:
     assert parse_line(line(nonce=""), "") is None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -18,6 +19,8 @@ from tests.unit.training.states import (
     written_status,
 )
 from tests.unit.training.submitted_runs import OUTAGE, WITH_JOB, report
+
+from modelops.api.v1alpha1.trainingrun import TrainingRun
 
 
 def test_the_status_says_that_a_job_waits_for_hardware() -> None:
@@ -37,6 +40,17 @@ def test_progress_comes_from_the_job_and_never_decreases() -> None:
     assert older.empty
 
 
+@pytest.mark.parametrize(
+    ("warning_reason", "shown"),
+    [("HubSilent", "HubUnavailable"), ("HubRefused", "HubRefused"), ("", "HubRefused")],
+)
+def test_an_outage_that_a_job_warns_of_is_not_shown_as_a_refusal(warning_reason: str, shown: str) -> None:
+    warned = report(warning="the checkpoint at step 10 is not on the Hub: 503", warning_reason=warning_reason)
+    plan = plan_for(WITH_JOB, job=job("RUNNING"), report=warned)
+    assert (written_status(plan).reason, written_status(plan).phase) == (shown, "Running")
+    assert ready_message(plan) == "job job1 goes on, but the checkpoint at step 10 is not on the Hub: 503"
+
+
 def test_a_restart_without_a_report_writes_nothing() -> None:
     first = written_status(plan_for(WITH_JOB, job=job("RUNNING"), report=report(step=5, max_steps=10)))
     for fact in (None, OUTAGE):
@@ -47,6 +61,33 @@ def test_a_restart_without_a_report_writes_nothing() -> None:
 
 def test_an_outage_of_the_jobs_list_changes_nothing() -> None:
     assert plan_for(WITH_JOB, job=OUTAGE).empty
+
+
+@pytest.mark.parametrize(
+    "must_end",
+    [
+        run(submitted_status(id="job1"), cancel=True),
+        run(submitted_status(id="job1"), meta={"deletionTimestamp": "2025-12-09T21:55:00Z"}),
+        run(submitted_status(id="job1", ending="DeadlineExceeded")),
+        run(submitted_status(id="job1", ending="Suspending"), suspend=True),
+    ],
+    ids=["cancel", "delete", "deadline", "suspension"],
+)
+def test_a_job_that_must_end_is_cancelled_by_its_id_while_the_list_cannot_be_read(
+    must_end: TrainingRun,
+) -> None:
+    plan = plan_for(must_end, job=OUTAGE)
+    assert step_names(plan)[-1] == "cancel job1"
+    assert (ready_message(plan), plan.requeue_after) == ("stopping job job1", 9.0)
+    refused = replace(OUTAGE, refused=True, token_refused=True)
+    plan = plan_for(must_end, job=refused)
+    assert step_names(plan) == ["status", "cancel job1"]
+    assert written_status(plan).reason == "TokenRefused"
+    assert ready_message(plan).startswith("job job1 is to be stopped, and its progress is not known")
+
+
+def test_a_job_that_may_have_started_is_not_replaced_while_the_list_cannot_be_read() -> None:
+    assert plan_for(run(submitted_status(id="job1", ending="StuckInScheduling")), job=OUTAGE).empty
 
 
 def test_no_job_is_cancelled_before_one_has_claimed_the_attempt() -> None:

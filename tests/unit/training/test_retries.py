@@ -221,7 +221,7 @@ def test_an_attempt_after_a_refusal_waits_until_the_token_may_submit_again() -> 
     refused = Submission(refused="the Hub answered 401: the token is wrong or expired")
     plan = plan_for(of, submission=refused)
     assert step_names(plan) == ["status", "forget_submission"]
-    assert written_status(plan).reason == "HubRefused"
+    assert written_status(plan).reason == "SubmissionRefused"
     assert written_status(plan).ending == ""
     first = run(submitted_status())
     assert written_status(plan_for(first, submission=refused)).ending == "SubmissionRefused"

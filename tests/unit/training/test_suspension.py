@@ -6,7 +6,12 @@ from datetime import timedelta
 
 import pytest
 from tests.unit.training.objects import NOW
-from tests.unit.training.retried_runs import plan_after_end, run_between_attempts, run_with_job
+from tests.unit.training.retried_runs import (
+    failure_report,
+    plan_after_end,
+    run_between_attempts,
+    run_with_job,
+)
 from tests.unit.training.states import (
     CLOSED_CLAIM,
     KEY,
@@ -19,8 +24,10 @@ from tests.unit.training.states import (
     written_record,
     written_status,
 )
+from tests.unit.training.submitted_runs import LINEAGE, PUBLISHED_MODEL, report
 
-from modelops.ports import Json
+from modelops.domain.facts import Outage
+from modelops.ports import Job, Json
 
 
 def test_a_suspended_run_stops_its_job_and_continues_with_another() -> None:
@@ -50,6 +57,66 @@ def test_a_suspension_counts_even_if_spec_suspend_changes_while_the_job_is_stopp
     latched = run_with_job(status={"ending": "Suspending"})
     ended = plan_after_end(latched, ended=job("CANCELED", running_seconds=60))
     assert written_status(ended).attempts[0].reason == "Suspended"
+
+
+@pytest.mark.parametrize(
+    ("failure", "ended", "outcome"),
+    [
+        ("never_stops", job("ERROR", running_seconds=800, exit_code=44), "ModelDoesNotStop"),
+        ("never_stops", job("CANCELED", running_seconds=800), "ModelDoesNotStop"),
+        ("bad_data", job("ERROR", running_seconds=60), "BadData"),
+        ("failed", job("ERROR", running_seconds=60, exit_code=1), "JobFailed"),
+    ],
+)
+def test_a_known_end_is_not_paid_for_again_after_a_suspension(failure: str, ended: Job, outcome: str) -> None:
+    latched = run_with_job(suspend=True, status={"ending": "Suspending"})
+    plan = plan_after_end(latched, ended=ended, report=failure_report(failure))
+    assert step_names(plan) == ["record"]
+    assert next(iter(written_record(plan).completed.values())).outcome == outcome
+
+
+def test_what_a_job_measured_before_its_suspension_is_used() -> None:
+    latched = run_with_job(suspend=True, status={"ending": "Suspending"})
+    slow = failure_report("too_slow", metrics={"seconds_left": 600.0})
+    status = written_status(plan_after_end(latched, ended=job("ERROR", running_seconds=60), report=slow))
+    assert (status.attempts[0].reason, status.attempts[0].remaining_seconds) == ("TooSlow", 600)
+    later = written_status(plan_for(run(status.wire(), suspend=True)))
+    assert (later.phase, later.active_since) == ("Suspended", None)
+
+
+@pytest.mark.parametrize(
+    ("ended", "failure"),
+    [
+        (job("CANCELED", running_seconds=60), "failed"),
+        (job("ERROR", running_seconds=60, exit_code=143), "failed"),
+        (job("ERROR", running_seconds=60), "already_claimed"),
+    ],
+)
+def test_a_failure_that_comes_of_being_stopped_is_a_suspension(ended: Job, failure: str) -> None:
+    latched = run_with_job(suspend=True, status={"ending": "Suspending"})
+    plan = plan_after_end(latched, ended=ended, report=failure_report(failure))
+    assert written_status(plan).attempts[0].reason == "Suspended"
+
+
+def test_the_log_of_a_suspended_job_is_waited_for_unless_it_was_stopped() -> None:
+    latched = run_with_job(suspend=True, status={"ending": "Suspending"})
+    late = Outage(service="hf", message="the log does not show the end yet", retry_after=5.0)
+    waits = plan_after_end(latched, ended=job("ERROR", running_seconds=60), report=late)  # type: ignore[arg-type]
+    assert (written_status(waits).reason, written_status(waits).attempts) == ("Verifying", ())
+    stopped = plan_after_end(latched, ended=job("CANCELED", running_seconds=60), report=late)  # type: ignore[arg-type]
+    assert written_status(stopped).attempts[0].reason == "Suspended"
+
+
+def test_a_model_that_was_published_before_the_suspension_is_kept() -> None:
+    latched = run_with_job(suspend=True, status={"ending": "Suspending"})
+    plan = plan_after_end(
+        latched,
+        ended=job("CANCELED", running_seconds=60),
+        report=report(kind="done"),
+        result=PUBLISHED_MODEL,
+        lineage=LINEAGE,
+    )
+    assert next(iter(written_record(plan).completed.values())).outcome == "Trained"
 
 
 def test_a_suspension_is_not_a_retry() -> None:

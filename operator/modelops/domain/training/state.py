@@ -126,7 +126,7 @@ class State:
 
     @property
     def operator_ended_attempt(self) -> bool:
-        """Whether the operator stops the attempt's job, so that the cause of the job's end is known without its report.
+        """Whether the operator stops the attempt's job, unless the job ended by itself before.
 
         A refused second submission says nothing about the job of the first.
         """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from modelops.api.v1alpha1.trainingrun import TrainingPhase, TrainingRunStatus
@@ -91,6 +92,36 @@ def fail_run(
     """Ends the run as failed; nothing was submitted."""
     status = with_phase(state, TrainingPhase.FAILED, reason, message, facts=facts, **changes)
     return Plan(steps=status_steps(state, status, reason, message), requeue_after=0)
+
+
+def end_or_wait_for_permission(
+    state: State, reason: TrainingReason, message: str, *, new_run: str, token_refused: bool = False
+) -> TrainingPlan:
+    """A service refuses what an attempt needs: a further attempt waits. Before the first one, the run ends.
+
+    `new_run`: the end of the message of a run that ends.
+    """
+    if not state.run.status.attempts:
+        return fail_run(state, reason, f"{message}{new_run}")
+    reason = TrainingReason.TokenRefused if token_refused else reason
+    return wait_for_permission(state, TrainingPhase.PENDING, reason, message, after=RETRY_SECONDS)
+
+
+def wait_for_permission(
+    state: State, phase: TrainingPhase, reason: TrainingReason, refusal: str, *, after: float
+) -> TrainingPlan:
+    """A refusal of a further attempt is waited for until the deadline. `after`: seconds until it is asked again.
+
+    Earlier attempts were paid for, and no other run can continue from their checkpoint. The wait counts towards the
+    deadline; it begins it, where a suspension or an approval had stopped it.
+    """
+    since = state.run.status.active_since or state.now.replace(microsecond=0)
+    until = since + timedelta(seconds=state.run.spec.active_deadline_seconds)
+    message = (
+        f"{refusal}; attempt {state.attempt} waits for that until {until:%Y-%m-%d %H:%M} UTC "
+        "(spec.activeDeadlineSeconds)"
+    )
+    return wait_in_phase(state, phase, reason, message, after=after, active_since=since)
 
 
 def wait_for_hub(state: State, outage: Outage, about: str) -> TrainingPlan:

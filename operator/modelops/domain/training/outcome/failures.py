@@ -27,6 +27,10 @@ _BROKEN_HARDWARE: Final = re.compile(
     r"uncorrectable ecc|\bnccl\b|unspecified launch failure|fell off the bus", re.IGNORECASE
 )
 """What PyTorch says if a device or a link is broken."""
+STOPPED_STAGES: Final = frozenset({"CANCELED", "DELETED"})
+"""Stages of a job that somebody stopped: the operator, or a person at the service."""
+FIRST_SIGNAL_CODE: Final = 128
+"""From here on, exit codes are those of processes that a signal ended."""
 KILLED: Final = 137
 """Exit code of a process that SIGKILL ended: 128 + 9."""
 WORDS_WITHOUT_A_CAUSE: Final = frozenset(
@@ -49,8 +53,7 @@ def classify_end(state: State, job: Job | None, report: JobReport | None) -> tup
             TrainingReason.DeadlineExceeded,
             f"spec.activeDeadlineSeconds {seconds} passed; job {recorded.id} was stopped",
         )
-    # A refused second submission says nothing about the job of the first.
-    if run.status.ending and run.status.ending != TrainingReason.SubmissionRefused.value:
+    if state.operator_ended_attempt and (job is None or not ended_by_itself(job, report)):
         return ending_reason(state)
     if job is None:
         return TrainingReason.JobLost, (
@@ -60,19 +63,47 @@ def classify_end(state: State, job: Job | None, report: JobReport | None) -> tup
     return classify_job(job, report, timeout_seconds=recorded.timeout_seconds, log=log)
 
 
+def report_is_needed(state: State, job: Job) -> bool:
+    """Whether the job's own report decides what follows: not if the operator ended the attempt, and stopped this job.
+
+    A suspended job that was not stopped has ended before, and its report may say that the next one would end alike.
+    """
+    if state.stop_is_requested or state.run.status.ending == TrainingReason.DeadlineExceeded.value:
+        return False
+    return not state.operator_ended_attempt or job.stage not in STOPPED_STAGES
+
+
+def ended_by_itself(job: Job, report: JobReport | None) -> bool:
+    """Whether the job has reported a failure of its own, so that its end is no consequence of being stopped.
+
+    A failure without a meaning of its own can be one: a signal ends a process of the job, and another one reports that.
+    """
+    reported = effective_report(job, report)
+    if reported is None or reported.failure == "already_claimed":
+        return False
+    return reported.failure != "failed" or (
+        job.stage not in STOPPED_STAGES and (job.exit_code or 0) < FIRST_SIGNAL_CODE
+    )
+
+
+def effective_report(job: Job, report: JobReport | None) -> JobReport | None:
+    """What the job says of its failure: its report, or an exit code that only the trainer uses; None without both."""
+    return report if report is not None and report.failure else report_from_exit_code(job)
+
+
 def classify_job(
     job: Job, report: JobReport | None, *, timeout_seconds: int, log: str
 ) -> tuple[TrainingReason, str]:
     """By the job's own report; without one, by what the service says of the job."""
-    effective_report = report if report is not None and report.failure else report_from_exit_code(job)
-    if effective_report is not None:
-        return classify_report(job, effective_report, log=log)
+    reported = effective_report(job, report)
+    if reported is not None:
+        return classify_report(job, reported, log=log)
     if reached_timeout(job, timeout_seconds):
         return TrainingReason.TimedOut, (
             f"job {job.id} reached its timeout of {timeout_seconds} s, the high end of the estimate"
         )
     words = f": {job.message}" if job.message else ""
-    if job.stage in ("CANCELED", "DELETED"):
+    if job.stage in STOPPED_STAGES:
         return (
             TrainingReason.JobStopped,
             f"job {job.id} was stopped at the service, not by the operator{words}",

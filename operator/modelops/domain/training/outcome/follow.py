@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from modelops.domain.facts import UNSEEN, Outage
@@ -80,33 +81,57 @@ def follow_active_job(state: State) -> TrainingPlan | None:
     """The recorded job has not ended: stop it if the attempt must end, else report its progress."""
     if state.job is UNSEEN:
         return Plan(needs=TrainingFact.JOB)
-    if isinstance(state.job, Outage) and state.job.token_refused:
-        message = f"the job goes on, and its progress is not known: {state.job.message}"
-        return wait_in_phase(
-            state,
-            state.run.status.phase,
-            TrainingReason.TokenRefused,
-            message,
-            after=state.settings.poll_seconds,
-        )
     if isinstance(state.job, Outage):
-        return Plan(requeue_after=state.job.retry_after or state.settings.poll_seconds)
+        return wait_for_job(state, state.job)
     if state.job is None or state.job.ended:
         return None
-    # A refused second submission says nothing about the job of the first, which is followed.
-    ending = state.run.status.ending
-    ending_early = ending if ending != TrainingReason.SubmissionRefused.value else ""
-    if ending_early == TrainingReason.StuckInScheduling.value and has_started(state.job):
+    if job_is_being_replaced(state) and has_started(state.job):
         return Plan(
             steps=(WriteStatus(status=state.run.status.model_copy(update={"ending": ""})),), requeue_after=0
         )
-    if state.stop_is_requested or ending_early:
-        reason = TrainingReason.Cancelling if state.stop_is_requested else TrainingReason.named(ending_early)
-        message = f"stopping job {state.job.id}"
-        plan = wait_in_phase(state, state.run.status.phase, reason, message, after=STOPPING_POLL_SECONDS)
-        stop = CancelJob(job=state.job.id)
-        return Plan(steps=(*plan.steps, stop), requeue_after=STOPPING_POLL_SECONDS)
-    return report_progress(state, state.job)
+    return (
+        stop_job(state, state.job.id) if state.operator_ended_attempt else report_progress(state, state.job)
+    )
+
+
+def wait_for_job(state: State, outage: Outage) -> TrainingPlan:
+    """The recorded job cannot be read. If the attempt must end, it is cancelled all the same: its id is enough.
+
+    Not so a job that is replaced because it gets no hardware: it may have started.
+    """
+    recorded = state.require_job().id
+    must_stop = state.operator_ended_attempt and not job_is_being_replaced(state)
+    after = outage.retry_after or state.settings.poll_seconds
+    if not outage.token_refused:
+        return (
+            replace(stop_job(state, recorded), requeue_after=after)
+            if must_stop
+            else Plan(requeue_after=after)
+        )
+    doing = f"job {recorded} is to be stopped" if must_stop else "the job goes on"
+    plan = wait_in_phase(
+        state,
+        state.run.status.phase,
+        TrainingReason.TokenRefused,
+        f"{doing}, and its progress is not known: {outage.message}",
+        after=after,
+    )
+    return replace(plan, steps=(*plan.steps, CancelJob(job=recorded))) if must_stop else plan
+
+
+def job_is_being_replaced(state: State) -> bool:
+    """Whether the job is stopped because it got no hardware, and for no other cause."""
+    return not state.stop_is_requested and state.run.status.ending == TrainingReason.StuckInScheduling.value
+
+
+def stop_job(state: State, job: str) -> TrainingPlan:
+    """Cancels the job with this id, because the attempt must end."""
+    ending = state.run.status.ending
+    reason = TrainingReason.Cancelling if state.stop_is_requested else TrainingReason.named(ending)
+    plan = wait_in_phase(
+        state, state.run.status.phase, reason, f"stopping job {job}", after=STOPPING_POLL_SECONDS
+    )
+    return Plan(steps=(*plan.steps, CancelJob(job=job)), requeue_after=STOPPING_POLL_SECONDS)
 
 
 def ensure_attempt_closed(state: State) -> TrainingPlan | None:

@@ -40,7 +40,9 @@ def report_progress(state: State, job: Job) -> TrainingPlan:
     report = state.report if isinstance(state.report, JobReport) else None
     reason, message = TrainingReason.JobRunning, f"job {job.id} trains"
     if report is not None and report.warning:
-        reason, message = TrainingReason.HubRefused, f"job {job.id} goes on, but {report.warning}"
+        silent = report.warning_reason == "HubSilent"
+        reason = TrainingReason.HubUnavailable if silent else TrainingReason.HubRefused
+        message = f"job {job.id} goes on, but {report.warning}"
     return wait_in_phase(
         state,
         TrainingPhase.RUNNING,

@@ -16,7 +16,12 @@ from modelops.domain.training.outcome.conclude import conclude_trained
 from modelops.domain.training.outcome.ending import (
     STOPPING_POLL_SECONDS,
 )
-from modelops.domain.training.outcome.failures import UNPUBLISHED_ENDS, classify_end, log_location
+from modelops.domain.training.outcome.failures import (
+    UNPUBLISHED_ENDS,
+    classify_end,
+    log_location,
+    report_is_needed,
+)
 from modelops.domain.training.outcome.retry import retry_or_conclude
 from modelops.domain.training.state import State
 from modelops.domain.training.status import wait_for_answer, wait_in_phase
@@ -37,7 +42,7 @@ def verify_or_retry(state: State) -> TrainingPlan:
         return verify_model(state, job)
     if state.report is UNSEEN:
         return Plan(needs=TrainingFact.REPORT)
-    if isinstance(state.report, Outage) and job is not None and not state.operator_ended_attempt:
+    if isinstance(state.report, Outage) and job is not None and report_is_needed(state, job):
         # What the job says of its end decides whether another attempt is paid for. The poller bounds the wait.
         return wait_in_phase(
             state,

@@ -29,6 +29,10 @@ class DoesNotFit(CannotEstimate):
     """The hardware has too little memory for the training."""
 
 
+class DoesNotEndInTime(CannotEstimate):
+    """Even the low end of the estimate is above what is left of spec.activeDeadlineSeconds."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Workload:
     """The work of a training. `tokens`: of one epoch; both sequences of a pair count.
@@ -78,6 +82,7 @@ def require_hardware(flavor: Flavor) -> Hardware:
 
 
 SERVICE_LIST = "the service's list"
+LARGER_MACHINE = "choose hardware with a larger machine"
 
 
 def estimate_cost(
@@ -85,7 +90,7 @@ def estimate_cost(
     hardware: Hardware,
     *,
     price_source: str = SERVICE_LIST,
-    larger_machine: str = "choose hardware with a larger machine",
+    larger_machine: str = LARGER_MACHINE,
 ) -> Estimate:
     """Low and high cost and minutes. The high cost is reserved; the high minutes are the job's timeout.
 
@@ -179,6 +184,15 @@ def limited_to(micro_usd: int, found: Estimate) -> Estimate:
         return found
     source = f"{found.source}; bounded by what is left of spec.maxUSD"
     return _with_minutes(found, low=found.low_minutes, high=minutes, source=source, parts=found.parts)
+
+
+def limited_to_minutes(minutes: int, found: Estimate) -> Estimate:
+    """The estimate with a high end, and so a timeout, of at most so many minutes of spec.activeDeadlineSeconds."""
+    if minutes >= found.high_minutes:
+        return found
+    source = f"{found.source}; bounded by what is left of spec.activeDeadlineSeconds"
+    low = min(found.low_minutes, minutes)
+    return _with_minutes(found, low=low, high=minutes, source=source, parts=found.parts)
 
 
 def _with_minutes(found: Estimate, *, low: int, high: int, source: str, parts: tuple[str, ...]) -> Estimate:

@@ -13,7 +13,7 @@ from modelops.domain.plan import Announce
 from modelops.domain.reasons import TrainingReason
 from modelops.domain.training.actions import TrainingPlan
 from modelops.domain.training.effective_spec import base_model_name
-from modelops.domain.training.pricing.estimate import CannotEstimate, DoesNotFit
+from modelops.domain.training.pricing.estimate import CannotEstimate, DoesNotEndInTime, DoesNotFit
 from modelops.domain.training.pricing.flavor_choice import NoFlavorFits
 from modelops.domain.training.pricing.run_estimate import estimate_attempt
 from modelops.domain.training.pricing.spending import needs_approval, price_is_fixed, reason_against_spending
@@ -74,4 +74,6 @@ def reason_of_error(error: CannotEstimate) -> TrainingReason:
     """The reason of the condition for an estimate that failed."""
     if isinstance(error, DoesNotFit):
         return TrainingReason.DoesNotFit
+    if isinstance(error, DoesNotEndInTime):
+        return TrainingReason.DeadlineTooShort
     return TrainingReason.NoFlavorFits if isinstance(error, NoFlavorFits) else TrainingReason.PriceUnknown

@@ -18,11 +18,19 @@ from modelops.domain.training.pricing.cluster_hardware import (
 from modelops.domain.training.pricing.flavor_choice import AUTO
 from modelops.domain.training.pricing.spending import price_is_fixed
 from modelops.domain.training.state import State
-from modelops.domain.training.status import RETRY_SECONDS, fail_run, wait_for_hub, wait_in_phase
+from modelops.domain.training.status import (
+    RETRY_SECONDS,
+    end_or_wait_for_permission,
+    wait_for_hub,
+    wait_in_phase,
+)
 
 
 def ensure_hardware_priced(state: State) -> TrainingPlan | None:
-    """The run's hardware has a price. This is checked before the dataset is read, which takes longer."""
+    """The run's hardware has a price. This is checked before the dataset is read, which takes longer.
+
+    A further attempt waits for a price that the service refuses, and for hardware that it does not offer any more.
+    """
     if price_is_fixed(state):
         return None
     hardware = cluster_hardware(state.run)
@@ -35,8 +43,12 @@ def ensure_hardware_priced(state: State) -> TrainingPlan | None:
     if isinstance(state.flavors, Outage):
         message = f"no price for {requested}: {state.flavors.message}"
         if state.flavors.refused:
-            return fail_run(
-                state, TrainingReason.PriceUnknown, f"{message}; create a new run after that is fixed"
+            return end_or_wait_for_permission(
+                state,
+                TrainingReason.PriceUnknown,
+                message.rstrip("."),
+                new_run="; create a new run after that is fixed",
+                token_refused=state.flavors.token_refused,
             )
         return wait_for_price(
             state, f"{message}; trying again", after=state.flavors.retry_after or RETRY_SECONDS
@@ -49,8 +61,12 @@ def ensure_hardware_priced(state: State) -> TrainingPlan | None:
         message = f"the service lists no priced hardware for {requested}; nothing is spent without a price"
         return wait_for_price(state, message, after=RETRY_SECONDS * 4)
     if backend.flavor not in listed:
-        message = f"{requested} is not offered; choose one of auto, {', '.join(sorted(listed))} in a new run"
-        return fail_run(state, TrainingReason.FlavorUnknown, message)
+        return end_or_wait_for_permission(
+            state,
+            TrainingReason.FlavorUnknown,
+            f"{requested} is not offered",
+            new_run=f"; choose one of auto, {', '.join(sorted(listed))} in a new run",
+        )
     if listed[backend.flavor].usd_micro_per_hour <= 0:
         message = (
             f"the service lists no price for {requested}; nothing is spent without one: wait for it, or choose another "
@@ -77,7 +93,7 @@ def wait_for_price(state: State, message: str, *, after: float) -> TrainingPlan:
 
 
 def fail_if_base_model_not_found(state: State) -> TrainingPlan | None:
-    """The base model must be on the Hub, readable with the agent's token."""
+    """The base model must be on the Hub, readable with the agent's token; a further attempt waits until it is again."""
     if price_is_fixed(state):
         return None
     if state.base is UNSEEN:
@@ -87,11 +103,14 @@ def fail_if_base_model_not_found(state: State) -> TrainingPlan | None:
         return wait_for_hub(state, state.base, model)
     if state.base is None or isinstance(state.base, Outage):
         detail = f" ({state.base.message})" if state.base is not None else ""
-        message = (
-            f"{model} of TrainingRun {state.run.metadata.name} is not on the Hub, or the token may "
-            f"not read it{detail}: check the name, and accept the model's terms if it is gated; then create a new run"
+        return end_or_wait_for_permission(
+            state,
+            TrainingReason.BaseModelNotFound,
+            f"{model} of TrainingRun {state.run.metadata.name} is not on the Hub, or the token may not read it"
+            f"{detail}: check the name, and accept the model's terms if it is gated",
+            new_run="; then create a new run",
+            token_refused=state.base is not None and state.base.token_refused,
         )
-        return fail_run(state, TrainingReason.BaseModelNotFound, message)
     return None
 
 

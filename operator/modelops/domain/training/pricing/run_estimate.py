@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
+from dataclasses import replace
 
 from modelops.api.v1alpha1.trainingrun import Estimate, PreparedDataset
 from modelops.domain.money import micro
@@ -20,59 +22,124 @@ from modelops.domain.training.next_attempt import (
 from modelops.domain.training.pricing.cluster_hardware import (
     cluster_flavor,
     cluster_hardware,
+    hardware_field,
     hugging_face_backend,
 )
 from modelops.domain.training.pricing.estimate import (
+    LARGER_MACHINE,
+    SERVICE_LIST,
+    DoesNotEndInTime,
     Workload,
     estimate_cost,
     limited_to,
+    limited_to_minutes,
     parameter_count,
     require_hardware,
     with_measured_time,
 )
-from modelops.domain.training.pricing.flavor_choice import AUTO, choose_flavor
+from modelops.domain.training.pricing.flavor_choice import AUTO, NoFlavorFits, choose_flavor
 from modelops.domain.training.pricing.measured_speed import measured_speeds
 from modelops.domain.training.pricing.memory import StepLoad
 from modelops.domain.training.pricing.model_shape import ALL_LINEAR, shape_from_config, typical_shape
 from modelops.domain.training.pricing.spending import spent_micro_usd
 from modelops.domain.training.state import State
+from modelops.ports import Flavor
+
+MAX_DEADLINE_SECONDS = 604_800
+"""The most that the API allows for spec.activeDeadlineSeconds: a week."""
 
 
 def estimate_attempt(state: State, dataset: PreparedDataset) -> Estimate:
     """The estimate of an attempt with this dataset. Raises CannotEstimate.
 
-    For a further attempt it is limited to what is left of spec.maxUSD, if the training can end within that.
+    The deadline limits it. A further attempt is limited to what is left of spec.maxUSD, too, if the training can end
+    within that.
     """
     found = estimate_on_hardware(state, attempt_workload(state, dataset))
-    if previous_attempt(state) is None:
-        return found
-    return limited_to(unspent_micro_usd(state), with_previous_measurement(state, found))
+    return found if previous_attempt(state) is None else limited_to(unspent_micro_usd(state), found)
 
 
 def estimate_on_hardware(state: State, workload: Workload) -> Estimate:
     """The estimate on the hardware in this cluster, on the named flavor, or on the cheapest that fits."""
     hardware = cluster_hardware(state.run)
     if hardware is not None:
-        owned = require_hardware(cluster_flavor(hardware, state.settings.defaults))
         memory = f"{hardware.field.rpartition('.')[0]}.memory"
-        return estimate_cost(
+        return estimate_before_deadline(
+            state,
             workload,
-            owned,
+            cluster_flavor(hardware, state.settings.defaults),
             price_source=f"cost_estimates.{hardware.price_key}",
             larger_machine=f"raise {memory}, or leave it empty",
         )
     backend, flavors = hugging_face_backend(state.run), state.require_flavors()
     if backend.flavor != AUTO:
-        flavor = next(flavor for flavor in flavors if flavor.name == backend.flavor)
-        return estimate_cost(workload, require_hardware(flavor))
+        named = next(flavor for flavor in flavors if flavor.name == backend.flavor)
+        return estimate_before_deadline(state, workload, named)
     reusable = reusable_flavor(state, flavors)
-    if reusable is not None:
-        return estimate_cost(workload, require_hardware(reusable))
+    if reusable is None:
+        return estimate_on_chosen_flavor(state, workload, flavors)
+    try:
+        return estimate_before_deadline(state, workload, reusable)
+    except DoesNotEndInTime:
+        others = tuple(flavor for flavor in flavors if flavor != reusable)
+        with contextlib.suppress(NoFlavorFits):
+            return estimate_on_chosen_flavor(state, workload, others)
+        raise
+
+
+def estimate_on_chosen_flavor(state: State, workload: Workload, flavors: tuple[Flavor, ...]) -> Estimate:
+    """The estimate on the cheapest of these flavors that fits and ends before the deadline. Raises NoFlavorFits."""
     return choose_flavor(
         workload,
         eligible_flavors(state, flavors),
         minutes=minutes_left(state),
         defaults=state.settings.defaults,
+    )
+
+
+def estimate_before_deadline(
+    state: State,
+    workload: Workload,
+    flavor: Flavor,
+    *,
+    price_source: str = SERVICE_LIST,
+    larger_machine: str = LARGER_MACHINE,
+) -> Estimate:
+    """The estimate on this flavor, whose high end is at most what is left of spec.activeDeadlineSeconds.
+
+    Raises:
+        DoesNotEndInTime: even the low end is above that. Of an attempt that may continue from a checkpoint, when nobody
+            measured how much is left to train, only the time around the training counts.
+        CannotEstimate: as `estimate_cost`.
+    """
+    hardware, left = require_hardware(flavor), minutes_left(state)
+    whole = estimate_cost(workload, hardware, price_source=price_source, larger_machine=larger_machine)
+    found = with_previous_measurement(state, whole)
+    least = found.low_minutes
+    if rest_is_unknown(state):
+        around = replace(workload, tokens=1, epochs=1, held_out_tokens=0)
+        least = estimate_cost(around, hardware).low_minutes
+    if least > left:
+        raise DoesNotEndInTime(deadline_message(state, found, least=least, high=whole.high_minutes))
+    return limited_to_minutes(left, found)
+
+
+def rest_is_unknown(state: State) -> bool:
+    """Whether the attempt may continue from a checkpoint, and no job measured how much is left to train."""
+    previous = previous_attempt(state)
+    if previous is None or previous.remaining_seconds:
+        return False
+    return any(micro(past.cost_usd) for past in state.run.status.attempts)
+
+
+def deadline_message(state: State, found: Estimate, *, least: int, high: int) -> str:
+    """Why the attempt is not paid for, and what to set. `least`, `high`: minutes of the attempt, and of a whole run."""
+    deadline, needed = state.run.spec.active_deadline_seconds, max(high, found.high_minutes) * 60
+    what = f"attempt {state.attempt}" if state.run.status.attempts else "the training"
+    longer = f"set it to at least {needed}, " if needed <= MAX_DEADLINE_SECONDS else ""
+    return (
+        f"{what} takes at least {least} min on {found.flavor}, and spec.activeDeadlineSeconds {deadline} leaves "
+        f"{max(0, minutes_left(state))} min: {longer}choose a faster {hardware_field(state.run)}, or train on less"
     )
 
 

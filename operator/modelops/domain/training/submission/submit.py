@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from modelops.api.v1alpha1.trainingrun import JobStatus, TrainingPhase
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.money import display_usd, micro
@@ -19,7 +21,7 @@ from modelops.domain.training.effective_spec import (
     version_inputs,
 )
 from modelops.domain.training.naming import attempt_label
-from modelops.domain.training.next_attempt import attempt_values, next_batch_sizes, previous_attempt
+from modelops.domain.training.next_attempt import attempt_values, next_batch_sizes
 from modelops.domain.training.outcome.conclude import conclude
 from modelops.domain.training.preparation.recipe import recipe_of_values
 from modelops.domain.training.pricing.spending import budget_shortage, unreserved_micro_usd
@@ -28,6 +30,7 @@ from modelops.domain.training.status import (
     RETRY_SECONDS,
     status_steps,
     wait_for_answer,
+    wait_for_permission,
     wait_in_phase,
     with_phase,
     with_status,
@@ -170,11 +173,16 @@ def resolve_submission(state: State) -> TrainingPlan | None:
         return None
     if submission is not None and submission.job is not None:
         return record_submitted_job(state, job, job_id=submission.job.id, url=submission.job.url)
-    if submission is not None and submission.refused and waits_for_permission(state):
-        message = f"the Hub still refuses, so attempt {job.attempt} is not submitted: {submission.refused}"
-        after = UNAVAILABLE_SECONDS
-        plan = wait_in_phase(state, TrainingPhase.SUBMITTING, TrainingReason.HubRefused, message, after=after)
-        return Plan(steps=(*plan.steps, ForgetSubmission(after=after)), requeue_after=after)
+    if submission is not None and submission.refused and state.run.status.attempts:
+        message = f"the service refuses the job: {submission.refused.rstrip('.')}"
+        plan = wait_for_permission(
+            state,
+            TrainingPhase.SUBMITTING,
+            TrainingReason.SubmissionRefused,
+            message,
+            after=UNAVAILABLE_SECONDS,
+        )
+        return replace(plan, steps=(*plan.steps, ForgetSubmission(after=UNAVAILABLE_SECONDS)))
     if submission is not None and submission.refused:
         message = f"the service refused the job: {submission.refused}"
         status = with_phase(
@@ -194,12 +202,6 @@ def resolve_submission(state: State) -> TrainingPlan | None:
         forget = ForgetSubmission(after=after)
         return Plan(steps=(*plan.steps, forget), requeue_after=after)
     return adopt_or_resubmit(state, job)
-
-
-def waits_for_permission(state: State) -> bool:
-    """Whether the Hub refused the model of the attempt before: a person has until the deadline to change that."""
-    previous = previous_attempt(state)
-    return previous is not None and previous.reason == TrainingReason.HubRefused.value
 
 
 def adopt_or_resubmit(state: State, job: JobStatus) -> TrainingPlan:
