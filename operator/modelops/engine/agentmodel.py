@@ -116,6 +116,9 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
             file=file,
             file_problem=file_problem,
             file_missing=file_item is None,
+            unwritable_entry=self._reader.entry(file_item, reference.key, agent.spec.agent)
+            if file is None
+            else None,
             mount_problem=self._agents.mount_problem(namespace, agent, agent.spec.agent, reference.name),
             secret_problem=secret_problem,
             can_clean_up=bool(credentials.hugging_face),

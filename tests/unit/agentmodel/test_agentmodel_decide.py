@@ -29,7 +29,7 @@ from modelops.domain.agentmodel.actions import CreateEndpoint, DeleteEndpoint, S
 from modelops.domain.agentmodel.decide import decide
 from modelops.domain.agentmodel.readiness import stable_drift
 from modelops.domain.agentmodel.state import State
-from modelops.domain.agentsfile import StableTarget, with_routing, with_stable
+from modelops.domain.agentsfile import AgentEntry, StableTarget, with_routing, with_stable
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.plan import Announce, Plan, WriteFile, WriteFinalizers, WriteRecord, WriteStatus
 from modelops.domain.record import Record, Reservation, Settlement
@@ -837,7 +837,12 @@ def test_a_deletion_without_the_record_stops_the_endpoints_of_the_status(problem
     status = agent_driver.state.agent_model.status
     deleted = parsed(AgentModel, with_deletion(objects.agent_model())).model_copy(update={"status": status})
     without_record = replace(
-        agent_driver.state, agent_model=deleted, record=None, record_problem=problem, file=None
+        agent_driver.state,
+        agent_model=deleted,
+        record=None,
+        record_problem=problem,
+        file=None,
+        file_missing=True,
     )
     used = AgentReports(
         expected=1, heard=1, in_sync=1, canary_reachable=1, models_in_use=("org/candidate-of-r1",)
@@ -1005,6 +1010,40 @@ def test_no_endpoint_is_deleted_while_the_agents_file_cannot_be_read() -> None:
     agent_driver.state = replace(agent_driver.state, file_missing=True)
     agent_driver.run_until_idle()
     assert agent_driver.performed == ["delete"]
+
+
+def deleted_with_file(**changes: Any) -> AgentModelDriver:
+    """The AgentModel is deleted, its stable endpoint runs, and no agent reports."""
+    agent_driver = agent_driver_at(RolloutDriver(rollout_state()).run_until(has_ended)).run_until_idle()
+    deleted = parsed(AgentModel, with_deletion(objects.agent_model()))
+    agent_driver.state = replace(agent_driver.state, agent_model=deleted, **changes)
+    return agent_driver
+
+
+def test_a_deletion_stops_no_endpoint_while_the_agents_file_cannot_be_read() -> None:
+    agent_driver = deleted_with_file(file=None, file_problem="not YAML").run_until_idle()
+    assert len(agent_driver.cloud) == 1
+    assert agent_driver.state.agent_model.metadata.finalizers
+    assert "cannot be read and may name their models: not YAML" in agent_driver.condition("Ready")[2]
+    agent_driver.pass_time(3700)
+    agent_driver.step()
+    assert (agent_driver.announced, len(agent_driver.cloud)) == (["Leaked"], 1)
+
+
+@pytest.mark.parametrize(("model", "left"), [("org/candidate-of-r1", 1), ("elsewhere", 0), (None, 0)])
+def test_a_deletion_asks_a_file_that_can_only_be_read(model: str | None, left: int) -> None:
+    """The ConfigMap is immutable or has no label, or the file has no such agent any more."""
+    entry = AgentEntry(stable=StableTarget(model=model)) if model else AgentEntry()
+    agent_driver = deleted_with_file(file=None, file_problem="immutable", unwritable_entry=entry)
+    assert len(agent_driver.run_until_idle().cloud) == left
+
+
+def test_a_deletion_reads_the_file_live_before_it_stops_an_endpoint() -> None:
+    agent_driver = deleted_with_file(file=a_file())
+    agent_driver.step()
+    assert [e.role for e in agent_driver.record.endpoints] == ["stopping"]
+    listed = replace(agent_driver.state, endpoints=tuple(agent_driver.cloud.values()))
+    assert decide(listed).needs == "live"
 
 
 # --- what serves, in record and file

@@ -38,7 +38,9 @@ def decide(state: State) -> AgentModelPlan:
     except UneditableAgentsFile as error:
         reference = state.agent_model.spec.config.config_map_ref
         where = f"ConfigMap {reference.name}, key {reference.key} (spec.config.configMapRef)"
-        return first_plan(replace(state, file=None, file_problem=f"{where}: {error}"))
+        unwritable = state.file.entry if state.file else None
+        problem = f"{where}: {error}"
+        return first_plan(replace(state, file=None, file_problem=problem, unwritable_entry=unwritable))
 
 
 def first_plan(state: State) -> AgentModelPlan:

@@ -92,6 +92,7 @@ def stop_unused_endpoints(state: State) -> AgentModelPlan | None:
 
     Protocol, Stopping an endpoint: the record names the deletion first, which proves that the record is the newest;
     then the file is read live. Whoever writes a version into the file reads that in the record, and starts it anew.
+    While the file cannot be read nothing is deleted, because it may name the endpoint; a deleted AgentModel waits, too.
     Missing endpoints are created in the same plan: neither a service that creates nothing at the moment (no quota, a
     rate limit) nor one that deletes nothing holds up the other.
     """
@@ -101,14 +102,14 @@ def stop_unused_endpoints(state: State) -> AgentModelPlan | None:
     unused = [entry for entry in expired_endpoints(state) if not endpoint_is_in_use(state, entry)]
     listed = {endpoint.name for endpoint in state.listed_endpoints}
     running = [entry for entry in unused if entry.name in listed]
+    if running and state.entry is None:
+        return None
     if running and state.agent_model.metadata.deletion_timestamp is None:
-        if state.file is None and not state.file_missing:
-            return None
         announced = [entry.name for entry in running if entry.role != EndpointRole.DELETING.value]
         if announced:
             return with_roles(state, dict.fromkeys(announced, EndpointRole.DELETING), "deleting")
-        if not state.live:
-            return Plan(needs=AgentModelFact.LIVE)
+    if running and not state.live:
+        return Plan(needs=AgentModelFact.LIVE)
     if running:
         return Plan(
             steps=(*(DeleteEndpoint(name=entry.name) for entry in running), *creation_steps(state)),
@@ -221,7 +222,7 @@ def models_served_elsewhere(state: State) -> set[str]:
 
 def models_in_file(state: State) -> set[str]:
     """The models that the agents' file names, also after an edit by a person: their endpoints run on."""
-    entry = state.file.entry if state.file else None
+    entry = state.entry
     stable = entry.stable.model if entry and entry.stable else None
     canary = entry.routing.canary if entry and entry.routing and entry.routing.weight else None
     return {name for name in (stable, canary.model if canary else None) if name}

@@ -125,6 +125,12 @@ def deletion_message(state: State) -> str:
     if isinstance(state.endpoints, Outage) or (state.secret_problem and not state.can_clean_up):
         cause = state.endpoints.message if isinstance(state.endpoints, Outage) else state.secret_problem
         return f"the AgentModel is being deleted, and its endpoints {names} cannot be stopped now: {cause}"
+    if state.entry is None:
+        return (
+            f"the AgentModel is being deleted, and its endpoints {names} are not stopped now, because the agents' file "
+            f"cannot be read and may name their models: {state.file_problem}. After an hour the AgentModel is removed "
+            "in any case, and they run on and bill"
+        )
     return (
         f"the AgentModel is being deleted: endpoints {names} are stopped as soon as the agents' file names other "
         "models and no agent reports theirs as in use. After an hour the AgentModel is removed in any case, and they "

@@ -10,6 +10,7 @@ from math import inf
 from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.rollout import Rollout
 from modelops.api.v1alpha1.trainingrun import TrainingRun
+from modelops.domain.agentsfile import AgentEntry
 from modelops.domain.established import require_established
 from modelops.domain.facts import UNSEEN, Outage, Unseen
 from modelops.domain.record import Record
@@ -31,6 +32,8 @@ class State:
     file_problem: str = ""
     file_missing: bool = False
     """The ConfigMap does not exist, so nothing can be restored in it. A malformed file is waited for instead."""
+    unwritable_entry: AgentEntry | None = None
+    """What the file says of the agent where it can be read and not be written: an immutable ConfigMap, for example."""
     mount_problem: str = ""
     """Why Pods of the agent never see a change of the file; empty where none is known to miss it."""
     secret_problem: str = ""
@@ -56,6 +59,16 @@ class State:
     def listed_endpoints(self) -> tuple[Endpoint, ...] | None:
         """The service's endpoints; None where it was not asked or did not answer."""
         return self.endpoints if isinstance(self.endpoints, tuple) else None
+
+    @property
+    def entry(self) -> AgentEntry | None:
+        """What the agents' file says of the agent; empty where the ConfigMap or the agent is not there.
+
+        None where the file cannot be read: it may name any endpoint.
+        """
+        if self.file is not None:
+            return self.file.entry
+        return AgentEntry() if self.file_missing else self.unwritable_entry
 
     def require_record(self) -> Record:
         """The agent's record, for the steps after `ensure_record`."""
