@@ -30,13 +30,21 @@ from modelops.engine.event_mapping import with_uid
 from modelops.engine.executor import CONFIG_MAPS, Executed, Executor, WriteBase
 from modelops.engine.reconciler import ObjectMemory, ReconcileContext, Reconciler
 from modelops.engine.resources import AGENT_MODELS, ROLLOUTS, TRAINING_RUNS
-from modelops.engine.services import Services
+from modelops.engine.services import Services, outage_of
 from modelops.ports import AgentReports, Endpoint, EndpointRequest, Refused, Unavailable, Uncertain
 
 MANY_OBJECTS = 100
 """Adding so many objects to a record takes tens of milliseconds."""
 STATUS_SECONDS = 1.0
 """Between two writes of a status that only shows what the record says; many runs of one agent share it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndpointListing:
+    """The fact `AgentModelFact.ENDPOINTS`: two fields of the state, which are documented there."""
+
+    endpoints: tuple[Endpoint, ...]
+    unlisted: Mapping[str, Outage]
 
 
 @dataclass
@@ -165,12 +173,30 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
             case _:
                 assert_never(fact)
 
-    async def _list_endpoints(self, token: str, record: Record | None) -> tuple[Endpoint, ...]:
-        """The endpoints of every account that the record names: a change of the settings moves none of them."""
-        recorded = {entry.account for entry in record.endpoints} if record is not None else set()
-        accounts = sorted({account or self._services.hub_org for account in recorded or {""}})
-        listed = [await self._services.endpoints.list(token, account) for account in accounts]
-        return tuple(endpoint for found in listed for endpoint in found)
+    async def _list_endpoints(self, token: str, record: Record | None) -> EndpointListing:
+        """The endpoints of every account that the record names: a change of the settings moves none of them.
+
+        An account that does not answer hides only its own endpoints. Raises its error where no account answers.
+        """
+        names: dict[str, list[str]] = {}
+        for entry in record.endpoints if record is not None else ():
+            names.setdefault(entry.account or self._services.hub_org, []).append(entry.name)
+        listed: list[Endpoint] = []
+        problems: dict[str, Exception] = {}
+        accounts = sorted(names or {self._services.hub_org: []})
+        for account in accounts:
+            try:
+                listed += await self._services.endpoints.list(token, account)
+            except (Unavailable, Refused, Uncertain) as error:
+                problems[account] = error
+        if len(problems) == len(accounts):
+            raise problems[accounts[0]]
+        unlisted = {
+            name: outage_of(self.service, error)
+            for account, error in problems.items()
+            for name in names[account]
+        }
+        return EndpointListing(endpoints=tuple(listed), unlisted=unlisted)
 
     async def _observe_live(self, agent: AgentModel) -> ReconcileContext[State] | None:
         """Past the cache, which learns it. The file first: what it names was intended in a status before."""
@@ -183,6 +209,8 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
     def _with_fact(
         self, state: State, fact: AgentModelFact, value: Any, context: ReconcileContext[State]
     ) -> State:
+        if isinstance(value, EndpointListing):
+            return replace(state, endpoints=value.endpoints, unlisted=value.unlisted)
         if fact is not AgentModelFact.LIVE:
             return super()._with_fact(state, fact, value, context)
         if not isinstance(value, ReconcileContext):

@@ -32,7 +32,7 @@ from modelops.domain.agentmodel.state import State
 from modelops.domain.agentsfile import AgentEntry, StableTarget, with_routing, with_stable
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.plan import Announce, Plan, WriteFile, WriteFinalizers, WriteRecord, WriteStatus
-from modelops.domain.record import Record, Reservation, Settlement
+from modelops.domain.record import EndpointEntry, Record, Reservation, Settlement
 from modelops.domain.rollout.endpoint_cost import planned_seconds
 from modelops.domain.rollout.state import RolloutSettings
 from modelops.domain.rollout.state import State as RolloutState
@@ -623,6 +623,63 @@ def test_a_due_endpoint_is_stopped_although_another_one_cannot_be_created() -> N
     actions = [step for step in plan.steps if isinstance(step, CreateEndpoint | DeleteEndpoint)]
     assert actions == [DeleteEndpoint(name="mo-old"), CreateEndpoint(entry=entry)]
     assert all(action.independent for action in actions)
+
+
+def with_due(agent_driver: AgentModelDriver, **changes: Any) -> EndpointEntry:
+    """An endpoint `mo-old` is on record besides, whose time is over and whose deletion is announced."""
+    (entry,) = agent_driver.record.endpoints
+    ended = {"role": "deleting", "stop_after": "2025-12-01T00:00:00+00:00", "repo": "org/old"}
+    due = entry.model_copy(update={"name": "mo-old", **ended, **changes})
+    agent_driver.state = replace(
+        agent_driver.state, record=agent_driver.record.with_(endpoints=(due, entry)), live=True
+    )
+    return entry
+
+
+@pytest.mark.parametrize("other", ["cannot be deleted", "cannot be created"])
+def test_orphaned_attempts_are_settled_beside_an_endpoint_that_fails(other: str) -> None:
+    agent_driver = agent_driver_at(RolloutDriver(rollout_state()).run_until(has_ended)).run_until_idle()
+    entry = with_due(agent_driver)
+    reserved = {"gone-1/1": Reservation(usd_micro=1, month="2025-12", name="gone")}
+    running = replace(agent_driver.cloud[entry.name], name="mo-old")
+    listed = (running, agent_driver.cloud[entry.name]) if other == "cannot be deleted" else (running,)
+    plan = decide(
+        replace(agent_driver.state, record=agent_driver.record.with_(reservations=reserved), endpoints=listed)
+    )
+    kinds = [type(step) for step in plan.steps]
+    assert kinds[-1] is SettleOrphanedAttempt
+    assert (CreateEndpoint in kinds) == (other == "cannot be created")
+    # A settlement writes the record itself: the unchanged one must not be written over it.
+    assert WriteRecord not in kinds[kinds.index(SettleOrphanedAttempt) :]
+
+
+def test_a_deleted_endpoint_leaves_the_record_although_another_one_cannot_be_deleted() -> None:
+    agent_driver = agent_driver_at(RolloutDriver(rollout_state()).run_until(has_ended)).run_until_idle()
+    entry = with_due(agent_driver)
+    stuck = agent_driver.record.endpoints[0].model_copy(update={"name": "mo-stuck"})
+    record = agent_driver.record.with_(endpoints=(*agent_driver.record.endpoints, stuck))
+    serving = agent_driver.cloud[entry.name]
+    plan = decide(
+        replace(agent_driver.state, record=record, endpoints=(serving, replace(serving, name="mo-stuck")))
+    )
+    (written,) = [step.record for step in plan.steps if isinstance(step, WriteRecord)]
+    assert [e.name for e in written.endpoints] == [entry.name, "mo-stuck"]
+
+
+def test_an_account_that_does_not_answer_hides_only_its_own_endpoints() -> None:
+    agent_driver = agent_driver_at(RolloutDriver(rollout_state()).run_until(has_ended)).run_until_idle()
+    entry = with_due(agent_driver)
+    down = {"mo-old": Outage(service="Endpoints", message="403: no access", refused=True)}
+    # The stable endpoint is missing in the account that answers; the other one may still exist, or not.
+    plan = decide(replace(agent_driver.state, endpoints=(), unlisted=down))
+    assert [step for step in plan.steps if isinstance(step, CreateEndpoint | DeleteEndpoint)] == [
+        CreateEndpoint(entry=entry)
+    ]
+    (written,) = [step.record for step in plan.steps if isinstance(step, WriteRecord)]
+    assert [e.name for e in written.endpoints] == ["mo-old", entry.name]
+    (status,) = [step.status for step in plan.steps if isinstance(step, WriteStatus)]
+    ready = next(c for c in status.conditions if c.type == "Ready")  # type: ignore[attr-defined]
+    assert (ready.reason, ready.message) == ("EndpointServiceUnavailable", "403: no access")
 
 
 def test_an_endpoint_stays_in_the_account_in_which_it_was_created() -> None:

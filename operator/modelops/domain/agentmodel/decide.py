@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from modelops.domain.agentmodel import deletion, endpoints, orphans, record_steps, status_report
+from modelops.domain.agentmodel import (
+    deletion,
+    endpoints,
+    orphans,
+    record_steps,
+    service_calls,
+    status_report,
+)
 from modelops.domain.agentmodel.actions import AgentModelPlan
 from modelops.domain.agentmodel.state import State
 from modelops.domain.agentsfile import UneditableAgentsFile
@@ -24,10 +31,9 @@ STEPS: tuple[Callable[[State], AgentModelPlan | None], ...] = (
     orphans.remove_orphan_routing,
     endpoints.keep_named_endpoints,
     endpoints.endpoints_are_unknown,
-    endpoints.stop_unused_endpoints,
-    endpoints.ensure_endpoints_created,
-    endpoints.wake_candidates_endpoint,
-    orphans.settle_orphan_reservations,
+    endpoints.forget_stopped_endpoints,
+    endpoints.announce_deletions,
+    service_calls.call_services,
 )
 
 

@@ -6,7 +6,6 @@ from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain.agentmodel.state import State
 from modelops.domain.conditions import condition_of
 from modelops.domain.drift import drift_between
-from modelops.domain.facts import Outage
 from modelops.domain.reasons import AgentModelReason, TrainingReason
 
 MAX_OUT_OF_SYNC_SECONDS = 30.0
@@ -32,11 +31,12 @@ def first_problem(state: State) -> tuple[AgentModelReason, str] | None:
         return AgentModelReason.StableDrift, drift
     if state.secret_problem:
         return AgentModelReason.SecretNotUsable, state.secret_problem
-    if isinstance(state.endpoints, Outage):
-        refused = state.endpoints.token_refused
+    outage = state.service_outage
+    if outage is not None:
+        refused = outage.token_refused
         return (
             AgentModelReason.TokenRefused if refused else AgentModelReason.EndpointServiceUnavailable,
-            state.endpoints.message,
+            outage.message,
         )
     run = run_with_refused_token(state)
     if run is not None:
@@ -122,8 +122,9 @@ def deletion_message(state: State) -> str:
     names = ", ".join(entry.name for entry in record.endpoints) if record else ""
     if not names:
         return "the AgentModel is being deleted"
-    if isinstance(state.endpoints, Outage) or (state.secret_problem and not state.can_clean_up):
-        cause = state.endpoints.message if isinstance(state.endpoints, Outage) else state.secret_problem
+    outage = state.service_outage
+    if outage is not None or (state.secret_problem and not state.can_clean_up):
+        cause = outage.message if outage is not None else state.secret_problem
         return f"the AgentModel is being deleted, and its endpoints {names} cannot be stopped now: {cause}"
     if state.entry is None:
         return (

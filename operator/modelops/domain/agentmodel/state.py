@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from math import inf
 
@@ -13,7 +13,7 @@ from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain.agentsfile import AgentEntry
 from modelops.domain.established import require_established
 from modelops.domain.facts import UNSEEN, Outage, Unseen
-from modelops.domain.record import Record
+from modelops.domain.record import EndpointEntry, Record
 from modelops.domain.rollout.state import File
 from modelops.ports import AgentReports, Endpoint
 
@@ -52,6 +52,8 @@ class State:
     """Seconds until the status may be written again: a change of the status alone may be a second late."""
     endpoints: tuple[Endpoint, ...] | Outage | Unseen = UNSEEN
     """The service's endpoints with names from the record; the service is asked only where the record has any."""
+    unlisted: Mapping[str, Outage] = field(default_factory=dict)
+    """By the name of an endpoint on record: why its account did not answer. The other accounts' are in `endpoints`."""
     live: bool = False
     """Whether file, AgentModel, runs and rollouts were read from the API server for this decision, not from caches."""
 
@@ -69,6 +71,20 @@ class State:
         if self.file is not None:
             return self.file.entry
         return AgentEntry() if self.file_missing else self.unwritable_entry
+
+    def is_gone(self, entry: EndpointEntry) -> bool:
+        """Whether the service answered, and does not have the endpoint."""
+        listed = self.listed_endpoints
+        if listed is None or entry.name in self.unlisted:
+            return False
+        return all(endpoint.name != entry.name for endpoint in listed)
+
+    @property
+    def service_outage(self) -> Outage | None:
+        """Why the endpoints of some account are not known; None where all are, or the service was not asked."""
+        if isinstance(self.endpoints, Outage):
+            return self.endpoints
+        return next(iter(self.unlisted.values()), None)
 
     def require_record(self) -> Record:
         """The agent's record, for the steps after `ensure_record`."""
