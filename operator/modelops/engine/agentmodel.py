@@ -167,20 +167,28 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
     async def _fetch(self, fact: AgentModelFact, state: State, context: ReconcileContext[State]) -> Any:
         match fact:
             case AgentModelFact.ENDPOINTS:
-                return await self._list_endpoints(context.credentials.hugging_face, state.record)
+                return await self._list_endpoints(context.credentials.hugging_face, state)
             case AgentModelFact.LIVE:
                 return await self._observe_live(state.agent_model)
             case _:
                 assert_never(fact)
 
-    async def _list_endpoints(self, token: str, record: Record | None) -> EndpointListing:
+    def _account_of(self, state: State, name: str) -> str:
+        """The account of an endpoint, from the status where the record was lost."""
+        known = {endpoint.name: endpoint.account for endpoint in state.agent_model.status.endpoints}
+        if state.record is None and known.get(name):
+            return known[name]
+        return self._services.account_of_endpoint(state.record, name)
+
+    async def _list_endpoints(self, token: str, state: State) -> EndpointListing:
         """The endpoints of every account that the record names: a change of the settings moves none of them.
 
-        An account that does not answer hides only its own endpoints. Raises its error where no account answers.
+        Where the record was lost, the status names them. An account that does not answer hides only its own endpoints.
+        Raises its error where no account answers.
         """
         names: dict[str, list[str]] = {}
-        for entry in record.endpoints if record is not None else ():
-            names.setdefault(entry.account or self._services.hub_org, []).append(entry.name)
+        for found in (state.record or state.agent_model.status).endpoints:
+            names.setdefault(self._account_of(state, found.name), []).append(found.name)
         listed: list[Endpoint] = []
         problems: dict[str, Exception] = {}
         accounts = sorted(names or {self._services.hub_org: []})
@@ -228,15 +236,15 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
         self._services.require_leadership()
         match action:
             case CreateEndpoint():
-                account = self._services.account_of_endpoint(state.record, action.entry.name)
+                account = self._account_of(state, action.entry.name)
                 made = await self._services.endpoints.create(token, account, request_of(action.entry))
                 return {"state": made.state, "message": made.message}
             case ResumeEndpoint():
-                account = self._services.account_of_endpoint(state.record, action.name)
+                account = self._account_of(state, action.name)
                 await self._services.endpoints.resume(token, account, action.name)
                 return None
             case DeleteEndpoint():
-                account = self._services.account_of_endpoint(state.record, action.name)
+                account = self._account_of(state, action.name)
                 await self._services.endpoints.delete(token, account, action.name)
                 return None
             case SettleOrphanedAttempt():

@@ -358,6 +358,108 @@ def test_a_rebuilt_record_has_the_release_version_of_the_stable_model() -> None:
     assert len(agent_driver.run_until_idle().record.history) == 1
 
 
+def next_rollout(before: RolloutDriver, name: str, url: str = "", **spec: Any) -> RolloutDriver:
+    """Another rollout after this one, up to its end; its candidate's endpoint has the address `url`."""
+    state = rollout_state(
+        objects.rollout(name, **spec),
+        record=before.state.record,
+        file=before.state.file,
+        now=before.state.now + timedelta(seconds=11),
+    )
+    endpoint = Endpoint(name="mo", state="running", url=url, repo="", revision="")
+    return RolloutDriver(state, facts={"endpoint": endpoint}).run_until(has_ended)
+
+
+UNDO: Json = {"candidate": {"version": "v1.1.0"}, "strategy": {"immediate": {}}}
+
+
+def after_lost_record(*drivers: RolloutDriver, deleted: bool = False, seconds: float = 0.0) -> Record:
+    """The record of the last driver's moment and some seconds later, lost and rebuilt; `deleted`: the Rollouts."""
+    agent_driver = agent_driver_at(drivers[-1]).run_until_idle()
+    agent_driver.pass_time(seconds)
+    agent_driver.run_until_idle()
+    rollouts = {} if deleted else {d.state.identity: d.state.rollout for d in drivers}
+    agent_driver.state = replace(agent_driver.state, rollouts=rollouts)
+    return without_record(drivers[-1], agent_driver).run_until_idle().record
+
+
+@pytest.mark.parametrize("deleted", [False, True], ids=["with Rollouts", "Rollouts deleted"])
+def test_a_rebuilt_record_knows_the_endpoint_of_a_version_whose_endpoint_was_stopped(deleted: bool) -> None:
+    first = RolloutDriver(rollout_state()).run_until(has_ended)
+    second = next_rollout(first, "r2", "https://second.example/v1")
+    lost = second.state.record
+    assert lost is not None
+    record = after_lost_record(first, second, deleted=deleted, seconds=90_000)
+    assert [e.role for e in record.endpoints] == ["stable"]
+    assert record.previous is not None
+    assert record.previous.endpoint_name == lost.served["v1.1.0"].endpoint_name != ""
+    assert record.previous.revision == objects.revision_of("r1")
+    # An undo starts that endpoint anew, and does not write its old address into the file.
+    rebuilt = replace(second.state, record=record)
+    undo = next_rollout(RolloutDriver(rebuilt), "undo", "https://anew.example/v1", **UNDO)
+    assert undo.state.record is not None
+    assert undo.state.record.stable.endpoint_url == "https://anew.example/v1"
+
+
+def test_a_rebuilt_record_goes_back_to_no_address_whose_endpoint_is_not_known() -> None:
+    first = RolloutDriver(rollout_state()).run_until(has_ended)
+    second = next_rollout(first, "r2", "https://second.example/v1")
+    agent_driver = agent_driver_at(second, rollouts={}).run_until_idle()
+    agent_driver.pass_time(90_000)
+    status = agent_driver.run_until_idle().state.agent_model.status
+    assert status.previous is not None
+    older = status.model_copy(update={"previous": status.previous.model_copy(update={"endpoint_name": ""})})
+    agent_model = agent_driver.state.agent_model.model_copy(update={"status": older})
+    agent_driver.state = replace(agent_driver.state, agent_model=agent_model)
+    record = without_record(second, agent_driver).run_until_idle().record
+    assert record.previous is None
+    assert set(record.served) == {"v1.0.0", "v1.2.0"}
+
+
+@pytest.mark.parametrize("deleted", [False, True], ids=["with Rollouts", "Rollouts deleted"])
+def test_a_rebuilt_record_tells_two_commits_of_one_repository_apart(deleted: bool) -> None:
+    def commit(letter: str) -> Json:
+        return {"candidate": {"model": {"repo": "org/model", "revision": letter * 40}}}
+
+    first = RolloutDriver(rollout_state(objects.rollout(**commit("a")))).run_until(has_ended)
+    second = next_rollout(first, "r2", "https://second.example/v1", **commit("b"))
+    lost = second.state.record
+    assert lost is not None
+    record = after_lost_record(first, second, deleted=deleted)
+    assert (record.stable.revision, record.stable.endpoint_name) == ("b" * 40, lost.stable.endpoint_name)
+    assert record.served["v1.1.0"].revision == "a" * 40
+    assert record.served["v1.1.0"].endpoint_name == lost.served["v1.1.0"].endpoint_name
+    assert {e.name: e.role for e in record.endpoints} == {e.name: e.role for e in lost.endpoints}
+
+
+@pytest.mark.parametrize("deleted", [False, True], ids=["with Rollouts", "Rollouts deleted"])
+def test_a_rebuilt_record_knows_what_an_undo_has_left(deleted: bool) -> None:
+    first = RolloutDriver(rollout_state()).run_until(has_ended)
+    second = next_rollout(first, "r2", "https://second.example/v1")
+    undo = next_rollout(second, "undo", "https://canary.example/v1", **UNDO)
+    record = after_lost_record(first, second, undo, deleted=deleted)
+    assert record.stable.version == "v1.1.0"
+    assert record.previous is not None
+    assert (record.previous.version, list(record.undone)) == ("v1.2.0", ["v1.2.0"])
+
+
+def test_a_rebuilt_record_has_what_an_undo_to_the_baseline_has_left() -> None:
+    first = RolloutDriver(rollout_state()).run_until(has_ended)
+    undo = next_rollout(first, "undo", **{**UNDO, "candidate": {"version": "v1.0.0"}})
+    record = after_lost_record(first, undo, deleted=True)
+    assert (record.stable.version, list(record.undone), set(record.served)) == (
+        "v1.0.0",
+        ["v1.1.0"],
+        {"v1.0.0", "v1.1.0"},
+    )
+
+
+def test_a_rebuilt_record_has_the_account_of_each_endpoint() -> None:
+    state = rollout_state(settings=RolloutSettings(hub_org="org-a"))
+    driver = RolloutDriver(state).run_until(has_ended)
+    assert [e.account for e in after_lost_record(driver, deleted=True).endpoints] == ["org-a"]
+
+
 # --- a record with less than the statuses
 
 

@@ -9,7 +9,7 @@ import pytest
 from tests.unit.engine.test_installations_token import ENTRY, AgentWithoutSecret
 from tests.unit.training.objects import AGENT, NAMESPACE, ORG, empty_record, secret_json
 
-from modelops.api.v1alpha1.agentmodel import Serving
+from modelops.api.v1alpha1.agentmodel import EndpointRole, EndpointStatus, Serving
 from modelops.domain.agentmodel.actions import (
     AgentModelAction,
     CreateEndpoint,
@@ -33,6 +33,10 @@ class EndpointCalls:
 
     def __init__(self) -> None:
         self.accounts: list[str] = []
+
+    async def list(self, token: str, namespace: str) -> tuple[Endpoint, ...]:
+        self.accounts.append(namespace)
+        return ()
 
     async def create(self, token: str, namespace: str, request: EndpointRequest) -> Endpoint:
         self.accounts.append(namespace)
@@ -95,3 +99,20 @@ async def test_where_no_account_answers_no_endpoint_is_known() -> None:
     state = await state_with_endpoints("account-of-before", ORG)
     assert state.listed_endpoints is None
     assert state.service_outage is not None
+
+
+async def test_a_deletion_without_the_record_looks_in_the_accounts_of_the_status() -> None:
+    bench = AgentWithoutSecret(empty_record(), more=(secret_json(),))
+    context = await bench.reconciler._observe(NAMESPACE, AGENT)
+    assert context is not None
+    shown = EndpointStatus(
+        name=ENTRY.name, role=EndpointRole.STABLE, model="org/m", account="account-of-before"
+    )
+    status = context.state.agent_model.status.model_copy(update={"endpoints": (shown,)})
+    agent_model = context.state.agent_model.model_copy(update={"status": status})
+    state = replace(context.state, agent_model=agent_model, record=None)
+    calls = EndpointCalls()
+    bench.reconciler._services = replace(bench.reconciler._services, endpoints=cast("Any", calls))
+    await bench.reconciler._list_endpoints("token", state)
+    await bench.reconciler._perform(DeleteEndpoint(name=ENTRY.name), state, context)
+    assert calls.accounts == ["account-of-before"] * 2

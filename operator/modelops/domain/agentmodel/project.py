@@ -39,6 +39,8 @@ def served_version(target: Target | None) -> ServedVersion | None:
         model=target.model,
         endpoint=EndpointKind(target.endpoint),
         endpoint_url=target.endpoint_url,
+        endpoint_name=target.endpoint_name,
+        revision=target.revision,
         since=datetime.fromisoformat(target.since.replace("Z", "+00:00")) if target.since else None,
     )
 
@@ -74,6 +76,7 @@ def endpoint_statuses(state: State, record: Record) -> tuple[EndpointStatus, ...
             role=EndpointRole(entry.role),
             model=entry.repo,
             revision=entry.revision,
+            account=entry.account,
             state=listed[entry.name].state if entry.name in listed else old.get(entry.name, ""),
             usd_per_hour=dollars(entry.usd_micro_per_hour),
             since=datetime.fromisoformat(entry.since),
