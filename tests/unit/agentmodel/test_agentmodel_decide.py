@@ -895,6 +895,52 @@ def test_the_endpoint_of_a_model_in_the_file_runs_on() -> None:
     assert agent_driver.condition("InSync")[1] == "StableDrift"
 
 
+def two_commits(*, aborted: bool) -> AgentModelDriver:
+    """Two commits of one repository: the second replaced the first, or was aborted as a canary. Both endpoints run."""
+
+    def commit(letter: str) -> Json:
+        return {"candidate": {"model": {"repo": "org/model", "revision": letter * 40}}}
+
+    first = RolloutDriver(rollout_state(objects.rollout(**commit("a")))).run_until(has_ended)
+    state = rollout_state(
+        objects.rollout("r2", **commit("b")),
+        record=first.state.record,
+        file=first.state.file,
+        now=first.state.now,
+    )
+    endpoint = Endpoint(name="mo", state="running", url="https://second.example/v1", repo="", revision="")
+    second = RolloutDriver(state, facts={"endpoint": endpoint})
+    if aborted:
+        second.run_until(at_weight(20)).edit_spec(abort=True)
+    agent_driver = agent_driver_at(second.run_until(has_ended))
+    for entry in agent_driver.record.endpoints:
+        agent_driver.cloud[entry.name] = replace(endpoint, name=entry.name, url="")
+    assert len(agent_driver.cloud) == 2
+    return agent_driver
+
+
+@pytest.mark.parametrize(("aborted", "seconds"), [(False, 90_000), (True, 120)])
+def test_the_endpoint_of_another_commit_of_the_serving_model_is_stopped(aborted: bool, seconds: int) -> None:
+    agent_driver = two_commits(aborted=aborted).run_until_idle()
+    assert len(agent_driver.cloud) == 2
+    agent_driver.pass_time(seconds)
+    agent_driver.run_until_idle()
+    assert list(agent_driver.cloud) == [agent_driver.record.stable.endpoint_name]
+    assert [e.role for e in agent_driver.record.endpoints] == ["stable"]
+
+
+@pytest.mark.parametrize("url", ["https://canary.example/v1/", "https://unknown.example/v1"])
+def test_an_address_in_the_file_keeps_its_endpoint_and_an_unknown_one_all_of_the_model(url: str) -> None:
+    agent_driver = two_commits(aborted=False).run_until_idle()
+    file = agent_driver.state.file
+    assert file is not None
+    named = with_stable(file.text, AGENT, StableTarget(model="org/model", endpoint_url=url))
+    agent_driver.state = replace(agent_driver.state, file=a_file(named, "99"))
+    agent_driver.pass_time(90_000)
+    agent_driver.run_until_idle()
+    assert len(agent_driver.cloud) == 2
+
+
 def test_an_endpoint_that_an_agent_still_uses_runs_on() -> None:
     agent_driver = driver_after_undo().run_until_idle()
     behind = AgentReports(expected=2, heard=2, in_sync=1, canary_reachable=1)

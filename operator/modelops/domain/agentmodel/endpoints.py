@@ -15,6 +15,7 @@ from modelops.domain.agentmodel.actions import (
     DeleteEndpoint,
     ResumeEndpoint,
 )
+from modelops.domain.agentmodel.named_endpoints import is_named_in_file
 from modelops.domain.agentmodel.project import project_status
 from modelops.domain.agentmodel.state import State
 from modelops.domain.facts import UNSEEN
@@ -181,7 +182,7 @@ def expired_endpoints(state: State) -> tuple[EndpointEntry, ...]:
     if state.agent_model.metadata.deletion_timestamp is not None:
         return expired
     named = {record.stable.endpoint_name, record.active.candidate.endpoint_name if record.active else ""}
-    return tuple(e for e in expired if e.name not in named and e.repo not in models_in_file(state))
+    return tuple(e for e in expired if e.name not in named and not is_named_in_file(state, e))
 
 
 def keep_endpoint_of_stable(state: State) -> AgentModelPlan | None:
@@ -196,12 +197,12 @@ def keep_endpoint_of_stable(state: State) -> AgentModelPlan | None:
 
 
 def endpoint_is_in_use(state: State, entry: EndpointEntry) -> bool:
-    """Whether the file names the endpoint's model, an agent reports it, or an agent may still use an older routing.
+    """Whether the file names the endpoint, an agent reports it, or an agent may still use an older routing.
 
     A Pod that never reports keeps the endpoint running for an hour at most.
     """
     reports = state.reports
-    if entry.repo in models_in_file(state):
+    if is_named_in_file(state, entry):
         return True
     if state.listening_seconds < FIRST_REPORTS_SECONDS:
         return True
@@ -222,11 +223,3 @@ def models_served_elsewhere(state: State) -> set[str]:
     if state.agent_model.metadata.deletion_timestamp is not None:
         return set()
     return {record.stable.model, record.active.candidate.model if record.active else ""}
-
-
-def models_in_file(state: State) -> set[str]:
-    """The models that the agents' file names, also after an edit by a person: their endpoints run on."""
-    entry = state.entry
-    stable = entry.stable.model if entry and entry.stable else None
-    canary = entry.routing.canary if entry and entry.routing and entry.routing.weight else None
-    return {name for name in (stable, canary.model if canary else None) if name}
