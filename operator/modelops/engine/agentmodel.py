@@ -19,6 +19,7 @@ from modelops.domain.agentmodel.actions import (
 )
 from modelops.domain.agentmodel.decide import decide
 from modelops.domain.agentmodel.state import State
+from modelops.domain.agents_config_map import location_of
 from modelops.domain.facts import Outage
 from modelops.domain.plan import Plan, WriteRecord, WriteStatus
 from modelops.domain.record import EndpointEntry, Record, Settlement
@@ -101,10 +102,10 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
         if loaded is None:
             return None
         item, agent = loaded
-        reference = agent.spec.config.config_map_ref
         record_item, record, record_problem = await self._reader.record(namespace, name)
+        where = location_of(agent, record)
         file_item, file, file_problem = await self._reader.file(
-            namespace, reference.name, reference.key, agent.spec.agent
+            namespace, where.config_map, where.key, where.agent
         )
         credentials, secret_problem = await self._credentials.read(namespace, agent)
         block = file.entry.routing if file else None
@@ -124,10 +125,8 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
             file=file,
             file_problem=file_problem,
             file_missing=file_item is None,
-            unwritable_entry=self._reader.entry(file_item, reference.key, agent.spec.agent)
-            if file is None
-            else None,
-            mount_problem=self._agents.mount_problem(namespace, agent, agent.spec.agent, reference.name),
+            unwritable_entry=self._reader.entry(file_item, where.key, where.agent) if file is None else None,
+            mount_problem=self._agents.mount_problem(namespace, agent, where.agent, where.config_map),
             secret_problem=secret_problem,
             can_clean_up=bool(credentials.hugging_face),
             rollouts=await self._reader.rollouts_of(namespace, name),
@@ -143,7 +142,7 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
             write_base=WriteBase(object=item, record=record_item, file=file_item),
             credentials=credentials,
             record_ref=self._reader.record_reference(namespace, name),
-            file_ref=(namespace, reference.name, reference.key),
+            file_ref=(namespace, where.config_map, where.key),
             agent=agent.spec.agent,
         )
 
@@ -169,7 +168,7 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
             case AgentModelFact.ENDPOINTS:
                 return await self._list_endpoints(context.credentials.hugging_face, state)
             case AgentModelFact.LIVE:
-                return await self._observe_live(state.agent_model)
+                return await self._observe_live(state.agent_model, state.record)
             case _:
                 assert_never(fact)
 
@@ -206,13 +205,16 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
         }
         return EndpointListing(endpoints=tuple(listed), unlisted=unlisted)
 
-    async def _observe_live(self, agent: AgentModel) -> ReconcileContext[State] | None:
+    async def _observe_live(self, agent: AgentModel, record: Record | None) -> ReconcileContext[State] | None:
         """Past the cache, which learns it. The file first: what it names was intended in a status before."""
-        namespace = agent.metadata.namespace
-        await self._reader.raw(CONFIG_MAPS, namespace, agent.spec.config.config_map_ref.name, live=True)
+        namespace, where = agent.metadata.namespace, location_of(agent, record)
+        await self._reader.raw(CONFIG_MAPS, namespace, where.config_map, live=True)
         for resource in (AGENT_MODELS, TRAINING_RUNS, ROLLOUTS):
             await self._reader.refresh(resource, namespace)
-        return await self._observe(namespace, agent.metadata.name)
+        found = await self._observe(namespace, agent.metadata.name)
+        if found is not None and location_of(found.state.agent_model, found.state.record) != where:
+            return await self._observe_live(found.state.agent_model, found.state.record)
+        return found
 
     def _with_fact(
         self, state: State, fact: AgentModelFact, value: Any, context: ReconcileContext[State]

@@ -1251,6 +1251,50 @@ def test_a_deletion_reads_the_file_live_before_it_stops_an_endpoint() -> None:
     assert decide(listed).needs == "live"
 
 
+# --- an AgentModel that was created again with another ConfigMap
+
+OTHER_FILE: Json = {"configMapRef": {"name": "agents-v2", "key": "docs.yaml"}}
+
+
+def created_again(record: Record, **changes: Any) -> AgentModelDriver:
+    return AgentModelDriver(
+        agent_model_state(objects.agent_model(config=OTHER_FILE), record=record, **changes)
+    )
+
+
+def test_the_record_follows_the_file_of_an_agent_model_that_was_created_again() -> None:
+    agent_driver = created_again(a_record())
+    assert decide(agent_driver.state).needs == "live"
+    agent_driver.run_until_idle()
+    assert (agent_driver.record.config_map, agent_driver.record.config_key) == ("agents-v2", "docs.yaml")
+    assert agent_driver.announced[0] == "FileChanged"
+    assert agent_driver.condition("Ready")[0] == "True"
+    drifted = a_file(objects.FILE_TEXT.replace("claude-3.5-sonnet", "other"), "9")
+    agent_driver.state = replace(agent_driver.state, file=drifted)
+    agent_driver.run_until_idle()
+    assert "agents.docs in ConfigMap agents-v2, key docs.yaml, names" in agent_driver.condition("Ready")[2]
+
+
+def test_the_record_follows_only_when_the_active_rollout_has_ended_and_ready_says_so() -> None:
+    driver = RolloutDriver(rollout_state()).run_until(at_weight(20))
+    record = driver.state.record
+    assert record is not None
+    agent_driver = created_again(
+        record,
+        file=driver.state.file,
+        now=driver.state.now,
+        rollouts={driver.state.identity: driver.state.rollout},
+    )
+    agent_driver.run_until_idle()
+    assert agent_driver.record.config_map == "agents"
+    for kind in ("InSync", "Ready"):
+        status, reason, message = agent_driver.condition(kind)
+        assert (status, reason) == ("False", "ConfigNotUsable")
+        assert "ConfigMap agents-v2" in message
+        assert "its record names agents.docs in ConfigMap agents, key agents.yaml" in message
+        assert "Rollout r1 has the lock" in message
+
+
 # --- what serves, in record and file
 
 

@@ -15,6 +15,7 @@ from modelops.domain.agentmodel import (
 )
 from modelops.domain.agentmodel.actions import AgentModelPlan
 from modelops.domain.agentmodel.state import State
+from modelops.domain.agents_config_map import location_of
 from modelops.domain.agentsfile import UneditableAgentsFile
 from modelops.domain.plan import Action
 
@@ -25,6 +26,7 @@ STEPS: tuple[Callable[[State], AgentModelPlan | None], ...] = (
     record_steps.ensure_finalizer,
     record_steps.ensure_record,
     record_steps.restore_record_from_statuses,
+    record_steps.follow_file_of_spec,
     record_steps.adopt_corrected_baseline,
     endpoints.keep_endpoint_of_stable,
     orphans.end_deleted_rollout,
@@ -42,8 +44,8 @@ def decide(state: State) -> AgentModelPlan:
     try:
         return first_plan(state)
     except UneditableAgentsFile as error:
-        reference = state.agent_model.spec.config.config_map_ref
-        where = f"ConfigMap {reference.name}, key {reference.key} (spec.config.configMapRef)"
+        location = location_of(state.agent_model, state.record)
+        where = f"ConfigMap {location.config_map}, key {location.key} (spec.config.configMapRef)"
         unwritable = state.file.entry if state.file else None
         problem = f"{where}: {error}"
         return first_plan(replace(state, file=None, file_problem=problem, unwritable_entry=unwritable))

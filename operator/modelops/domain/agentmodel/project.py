@@ -19,6 +19,7 @@ from modelops.api.v1alpha1.meta import Condition
 from modelops.domain.agentmodel.bootstrap import baseline_target
 from modelops.domain.agentmodel.readiness import first_problem, stable_drift
 from modelops.domain.agentmodel.state import State
+from modelops.domain.agents_config_map import other_file_problem
 from modelops.domain.conditions import with_condition
 from modelops.domain.drift import is_same_baseline
 from modelops.domain.money import dollars, micro
@@ -113,9 +114,10 @@ def current_conditions(state: State) -> tuple[Condition, ...]:
         if state.older
         else ("TargetConflict", False, AgentModelReason.NoConflict, "")
     )
-    drift = stable_drift(state)
-    if state.file is None:
-        found.append(("InSync", False, AgentModelReason.ConfigNotUsable, state.file_problem))
+    drift, other_file = stable_drift(state), other_file_problem(state.agent_model, record)
+    if state.file is None or other_file:
+        problem_of_file = other_file or state.file_problem
+        found.append(("InSync", False, AgentModelReason.ConfigNotUsable, problem_of_file))
     elif drift is not None:
         found.append(("InSync", False, AgentModelReason.StableDrift, drift))
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain.agentmodel.state import State
+from modelops.domain.agents_config_map import other_file_problem
 from modelops.domain.conditions import condition_of
 from modelops.domain.drift import drift_between
 from modelops.domain.reasons import AgentModelReason, TrainingReason
@@ -26,6 +27,9 @@ def first_problem(state: State) -> tuple[AgentModelReason, str] | None:
         return AgentModelReason.ConfigNotUsable, state.file_problem
     if state.mount_problem:
         return AgentModelReason.ConfigNotUsable, state.mount_problem
+    other_file = other_file_problem(state.agent_model, state.record)
+    if other_file:
+        return AgentModelReason.ConfigNotUsable, other_file
     drift = stable_drift(state)
     if drift is not None:
         return AgentModelReason.StableDrift, drift
