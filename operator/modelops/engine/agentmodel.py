@@ -19,6 +19,7 @@ from modelops.domain.agentmodel.actions import (
 )
 from modelops.domain.agentmodel.decide import decide
 from modelops.domain.agentmodel.state import State
+from modelops.domain.agents_config_map import location_of
 from modelops.domain.facts import Outage
 from modelops.domain.plan import Plan, WriteRecord, WriteStatus
 from modelops.domain.record import EndpointEntry, Record, Settlement
@@ -30,13 +31,21 @@ from modelops.engine.event_mapping import with_uid
 from modelops.engine.executor import CONFIG_MAPS, Executed, Executor, WriteBase
 from modelops.engine.reconciler import ObjectMemory, ReconcileContext, Reconciler
 from modelops.engine.resources import AGENT_MODELS, ROLLOUTS, TRAINING_RUNS
-from modelops.engine.services import Services
+from modelops.engine.services import Services, outage_of
 from modelops.ports import AgentReports, Endpoint, EndpointRequest, Refused, Unavailable, Uncertain
 
 MANY_OBJECTS = 100
 """Adding so many objects to a record takes tens of milliseconds."""
 STATUS_SECONDS = 1.0
 """Between two writes of a status that only shows what the record says; many runs of one agent share it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndpointListing:
+    """The fact `AgentModelFact.ENDPOINTS`: two fields of the state, which are documented there."""
+
+    endpoints: tuple[Endpoint, ...]
+    unlisted: Mapping[str, Outage]
 
 
 @dataclass
@@ -93,10 +102,10 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
         if loaded is None:
             return None
         item, agent = loaded
-        reference = agent.spec.config.config_map_ref
         record_item, record, record_problem = await self._reader.record(namespace, name)
+        where = location_of(agent, record)
         file_item, file, file_problem = await self._reader.file(
-            namespace, reference.name, reference.key, agent.spec.agent
+            namespace, where.config_map, where.key, where.agent
         )
         credentials, secret_problem = await self._credentials.read(namespace, agent)
         block = file.entry.routing if file else None
@@ -116,7 +125,8 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
             file=file,
             file_problem=file_problem,
             file_missing=file_item is None,
-            mount_problem=self._agents.mount_problem(namespace, agent, agent.spec.agent, reference.name),
+            unwritable_entry=self._reader.entry(file_item, where.key, where.agent) if file is None else None,
+            mount_problem=self._agents.mount_problem(namespace, agent, where.agent, where.config_map),
             secret_problem=secret_problem,
             can_clean_up=bool(credentials.hugging_face),
             rollouts=await self._reader.rollouts_of(namespace, name),
@@ -132,7 +142,7 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
             write_base=WriteBase(object=item, record=record_item, file=file_item),
             credentials=credentials,
             record_ref=self._reader.record_reference(namespace, name),
-            file_ref=(namespace, reference.name, reference.key),
+            file_ref=(namespace, where.config_map, where.key),
             agent=agent.spec.agent,
         )
 
@@ -156,30 +166,61 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
     async def _fetch(self, fact: AgentModelFact, state: State, context: ReconcileContext[State]) -> Any:
         match fact:
             case AgentModelFact.ENDPOINTS:
-                return await self._list_endpoints(context.credentials.hugging_face, state.record)
+                return await self._list_endpoints(context.credentials.hugging_face, state)
             case AgentModelFact.LIVE:
-                return await self._observe_live(state.agent_model)
+                return await self._observe_live(state.agent_model, state.record)
             case _:
                 assert_never(fact)
 
-    async def _list_endpoints(self, token: str, record: Record | None) -> tuple[Endpoint, ...]:
-        """The endpoints of every account that the record names: a change of the settings moves none of them."""
-        recorded = {entry.account for entry in record.endpoints} if record is not None else set()
-        accounts = sorted({account or self._services.hub_org for account in recorded or {""}})
-        listed = [await self._services.endpoints.list(token, account) for account in accounts]
-        return tuple(endpoint for found in listed for endpoint in found)
+    def _account_of(self, state: State, name: str) -> str:
+        """The account of an endpoint, from the status where the record was lost."""
+        known = {endpoint.name: endpoint.account for endpoint in state.agent_model.status.endpoints}
+        if state.record is None and known.get(name):
+            return known[name]
+        return self._services.account_of_endpoint(state.record, name)
 
-    async def _observe_live(self, agent: AgentModel) -> ReconcileContext[State] | None:
+    async def _list_endpoints(self, token: str, state: State) -> EndpointListing:
+        """The endpoints of every account that the record names: a change of the settings moves none of them.
+
+        Where the record was lost, the status names them. An account that does not answer hides only its own endpoints.
+        Raises its error where no account answers.
+        """
+        names: dict[str, list[str]] = {}
+        for found in (state.record or state.agent_model.status).endpoints:
+            names.setdefault(self._account_of(state, found.name), []).append(found.name)
+        listed: list[Endpoint] = []
+        problems: dict[str, Exception] = {}
+        accounts = sorted(names or {self._services.hub_org: []})
+        for account in accounts:
+            try:
+                listed += await self._services.endpoints.list(token, account)
+            except (Unavailable, Refused, Uncertain) as error:
+                problems[account] = error
+        if len(problems) == len(accounts):
+            raise problems[accounts[0]]
+        unlisted = {
+            name: outage_of(self.service, error)
+            for account, error in problems.items()
+            for name in names[account]
+        }
+        return EndpointListing(endpoints=tuple(listed), unlisted=unlisted)
+
+    async def _observe_live(self, agent: AgentModel, record: Record | None) -> ReconcileContext[State] | None:
         """Past the cache, which learns it. The file first: what it names was intended in a status before."""
-        namespace = agent.metadata.namespace
-        await self._reader.raw(CONFIG_MAPS, namespace, agent.spec.config.config_map_ref.name, live=True)
+        namespace, where = agent.metadata.namespace, location_of(agent, record)
+        await self._reader.raw(CONFIG_MAPS, namespace, where.config_map, live=True)
         for resource in (AGENT_MODELS, TRAINING_RUNS, ROLLOUTS):
             await self._reader.refresh(resource, namespace)
-        return await self._observe(namespace, agent.metadata.name)
+        found = await self._observe(namespace, agent.metadata.name)
+        if found is not None and location_of(found.state.agent_model, found.state.record) != where:
+            return await self._observe_live(found.state.agent_model, found.state.record)
+        return found
 
     def _with_fact(
         self, state: State, fact: AgentModelFact, value: Any, context: ReconcileContext[State]
     ) -> State:
+        if isinstance(value, EndpointListing):
+            return replace(state, endpoints=value.endpoints, unlisted=value.unlisted)
         if fact is not AgentModelFact.LIVE:
             return super()._with_fact(state, fact, value, context)
         if not isinstance(value, ReconcileContext):
@@ -197,15 +238,15 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
         self._services.require_leadership()
         match action:
             case CreateEndpoint():
-                account = self._services.account_of_endpoint(state.record, action.entry.name)
+                account = self._account_of(state, action.entry.name)
                 made = await self._services.endpoints.create(token, account, request_of(action.entry))
                 return {"state": made.state, "message": made.message}
             case ResumeEndpoint():
-                account = self._services.account_of_endpoint(state.record, action.name)
+                account = self._account_of(state, action.name)
                 await self._services.endpoints.resume(token, account, action.name)
                 return None
             case DeleteEndpoint():
-                account = self._services.account_of_endpoint(state.record, action.name)
+                account = self._account_of(state, action.name)
                 await self._services.endpoints.delete(token, account, action.name)
                 return None
             case SettleOrphanedAttempt():

@@ -180,6 +180,17 @@ class ClusterReader:
         version = item["metadata"]["resourceVersion"]
         return item, File(resource_version=version, text=text, entry=entry, live=live), ""
 
+    def entry(self, item: Json | None, key: str, agent: str) -> agentsfile.AgentEntry | None:
+        """What the ConfigMap says of the agent, also where the file may not be written; empty without such an agent.
+
+        None where it cannot be read: the file is malformed, or is not under the key.
+        """
+        text = ((item or {}).get("data") or {}).get(key)
+        entry = _parse_file(text, agent) if text is not None else None
+        if isinstance(entry, agentsfile.UnknownAgent):
+            return agentsfile.AgentEntry()
+        return entry if isinstance(entry, agentsfile.AgentEntry) else None
+
     def expected_pods(self, namespace: str, agent: AgentModel | None) -> Sequence[str] | None:
         """Names of the ready Pods that run the agent; None without a selector."""
         selector = agent.spec.config.workload_selector if agent else None

@@ -9,6 +9,7 @@ from typing import Any, assert_never
 from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.rollout import Rollout
 from modelops.api.v1alpha1.trainingrun import TrainingRun
+from modelops.domain.agents_config_map import location_in_use, other_file_problem
 from modelops.domain.agentsfile import RoutingBlock
 from modelops.domain.facts import Outage
 from modelops.domain.plan import WriteFile
@@ -27,7 +28,7 @@ from modelops.domain.rollout.actions import (
 from modelops.domain.rollout.analysis import Health, judge_canary
 from modelops.domain.rollout.candidate import endpoint_name
 from modelops.domain.rollout.decide import decide
-from modelops.domain.rollout.state import CanaryMeasurements, RolloutSettings, State
+from modelops.domain.rollout.state import CanaryMeasurements, File, RolloutSettings, State
 from modelops.domain.rollout.status import TERMINAL
 from modelops.domain.rollout.targets import candidate_target
 from modelops.engine.agent_processes import AgentProcesses
@@ -120,12 +121,8 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
         agent = self._reader.agent_model(namespace, reference)
         record_item, record, _ = await self._reader.record(namespace, reference)
         credentials, problem = await self._credentials.read(namespace, agent)
-        where = file_location(agent, record)
-        file_item, file, file_problem = (
-            await self._reader.file(namespace, *where)
-            if where
-            else (None, None, "the AgentModel does not exist")
-        )
+        where = location_in_use(agent, record)
+        file_item, file, file_problem = await self._read_file(namespace, agent, record)
         state = State(
             now=self._clock.now(),
             rollout=rollout,
@@ -137,7 +134,7 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
             file=file,
             file_problem=file_problem,
             file_missing=file_item is None,
-            mount_problem=self._agents.mount_problem(namespace, agent, record.agent, where[0])
+            mount_problem=self._agents.mount_problem(namespace, agent, where.agent, where.config_map)
             if where and record is not None
             else "",
             older_owner=self._reader.older_owner(agent),
@@ -152,10 +149,23 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
             write_base=WriteBase(object=item, record=record_item, file=file_item),
             credentials=credentials,
             record_ref=self._reader.record_reference(namespace, reference),
-            file_ref=(namespace, where[0], where[1]) if where else None,
+            file_ref=(namespace, where.config_map, where.key) if where else None,
             agent=record.agent if record else "",
             began=self._clock.monotonic(),
         )
+
+    async def _read_file(
+        self, namespace: str, agent: AgentModel | None, record: Record | None, *, live: bool = False
+    ) -> tuple[Json | None, File | None, str]:
+        """As `ClusterReader.file`. While the record does not name the AgentModel's file, no rollout may start."""
+        where = location_in_use(agent, record)
+        if where is None:
+            return None, None, "the AgentModel does not exist"
+        item, file, problem = await self._reader.file(
+            namespace, where.config_map, where.key, where.agent, live=live
+        )
+        other = other_file_problem(agent, record) if record is not None and record.active is None else ""
+        return (item, None, other) if other else (item, file, problem)
 
     async def _clean_up(self, uid: str) -> None:
         """The rollout finished or was deleted: the folders of its programs are removed."""
@@ -271,10 +281,10 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
         candidate = state.rollout.status.candidate
         match fact:
             case RolloutFact.FILE_IS_LIVE:
-                where = file_location(state.agent_model, state.record)
-                assert where is not None
                 namespace = state.rollout.metadata.namespace
-                item, file, problem = await self._reader.file(namespace, *where, live=True)
+                item, file, problem = await self._read_file(
+                    namespace, state.agent_model, state.record, live=True
+                )
                 context.write_base.file = item
                 return file, problem
             case RolloutFact.CANDIDATE_MODEL:
@@ -414,16 +424,6 @@ def program_secrets(program_input: Mapping[str, Any], credentials: Credentials) 
         "MODELOPS_BASELINE_KEY": key("baseline"),
         "MODELOPS_CANDIDATE_KEY": key("candidate"),
     }
-
-
-def file_location(agent: AgentModel | None, record: Record | None) -> tuple[str, str, str] | None:
-    """ConfigMap, key and agent of the file: from the record, so that an abort needs no AgentModel."""
-    if record is not None:
-        return record.config_map, record.config_key, record.agent
-    if agent is None:
-        return None
-    reference = agent.spec.config.config_map_ref
-    return reference.name, reference.key, agent.spec.agent
 
 
 def canary_looks_worse(state: State, reports: AgentReports) -> bool:

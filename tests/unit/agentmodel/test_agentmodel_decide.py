@@ -29,10 +29,10 @@ from modelops.domain.agentmodel.actions import CreateEndpoint, DeleteEndpoint, S
 from modelops.domain.agentmodel.decide import decide
 from modelops.domain.agentmodel.readiness import stable_drift
 from modelops.domain.agentmodel.state import State
-from modelops.domain.agentsfile import StableTarget, with_routing, with_stable
+from modelops.domain.agentsfile import AgentEntry, StableTarget, with_routing, with_stable
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.plan import Announce, Plan, WriteFile, WriteFinalizers, WriteRecord, WriteStatus
-from modelops.domain.record import Record, Reservation, Settlement
+from modelops.domain.record import EndpointEntry, Record, Reservation, Settlement
 from modelops.domain.rollout.endpoint_cost import planned_seconds
 from modelops.domain.rollout.state import RolloutSettings
 from modelops.domain.rollout.state import State as RolloutState
@@ -358,6 +358,108 @@ def test_a_rebuilt_record_has_the_release_version_of_the_stable_model() -> None:
     assert len(agent_driver.run_until_idle().record.history) == 1
 
 
+def next_rollout(before: RolloutDriver, name: str, url: str = "", **spec: Any) -> RolloutDriver:
+    """Another rollout after this one, up to its end; its candidate's endpoint has the address `url`."""
+    state = rollout_state(
+        objects.rollout(name, **spec),
+        record=before.state.record,
+        file=before.state.file,
+        now=before.state.now + timedelta(seconds=11),
+    )
+    endpoint = Endpoint(name="mo", state="running", url=url, repo="", revision="")
+    return RolloutDriver(state, facts={"endpoint": endpoint}).run_until(has_ended)
+
+
+UNDO: Json = {"candidate": {"version": "v1.1.0"}, "strategy": {"immediate": {}}}
+
+
+def after_lost_record(*drivers: RolloutDriver, deleted: bool = False, seconds: float = 0.0) -> Record:
+    """The record of the last driver's moment and some seconds later, lost and rebuilt; `deleted`: the Rollouts."""
+    agent_driver = agent_driver_at(drivers[-1]).run_until_idle()
+    agent_driver.pass_time(seconds)
+    agent_driver.run_until_idle()
+    rollouts = {} if deleted else {d.state.identity: d.state.rollout for d in drivers}
+    agent_driver.state = replace(agent_driver.state, rollouts=rollouts)
+    return without_record(drivers[-1], agent_driver).run_until_idle().record
+
+
+@pytest.mark.parametrize("deleted", [False, True], ids=["with Rollouts", "Rollouts deleted"])
+def test_a_rebuilt_record_knows_the_endpoint_of_a_version_whose_endpoint_was_stopped(deleted: bool) -> None:
+    first = RolloutDriver(rollout_state()).run_until(has_ended)
+    second = next_rollout(first, "r2", "https://second.example/v1")
+    lost = second.state.record
+    assert lost is not None
+    record = after_lost_record(first, second, deleted=deleted, seconds=90_000)
+    assert [e.role for e in record.endpoints] == ["stable"]
+    assert record.previous is not None
+    assert record.previous.endpoint_name == lost.served["v1.1.0"].endpoint_name != ""
+    assert record.previous.revision == objects.revision_of("r1")
+    # An undo starts that endpoint anew, and does not write its old address into the file.
+    rebuilt = replace(second.state, record=record)
+    undo = next_rollout(RolloutDriver(rebuilt), "undo", "https://anew.example/v1", **UNDO)
+    assert undo.state.record is not None
+    assert undo.state.record.stable.endpoint_url == "https://anew.example/v1"
+
+
+def test_a_rebuilt_record_goes_back_to_no_address_whose_endpoint_is_not_known() -> None:
+    first = RolloutDriver(rollout_state()).run_until(has_ended)
+    second = next_rollout(first, "r2", "https://second.example/v1")
+    agent_driver = agent_driver_at(second, rollouts={}).run_until_idle()
+    agent_driver.pass_time(90_000)
+    status = agent_driver.run_until_idle().state.agent_model.status
+    assert status.previous is not None
+    older = status.model_copy(update={"previous": status.previous.model_copy(update={"endpoint_name": ""})})
+    agent_model = agent_driver.state.agent_model.model_copy(update={"status": older})
+    agent_driver.state = replace(agent_driver.state, agent_model=agent_model)
+    record = without_record(second, agent_driver).run_until_idle().record
+    assert record.previous is None
+    assert set(record.served) == {"v1.0.0", "v1.2.0"}
+
+
+@pytest.mark.parametrize("deleted", [False, True], ids=["with Rollouts", "Rollouts deleted"])
+def test_a_rebuilt_record_tells_two_commits_of_one_repository_apart(deleted: bool) -> None:
+    def commit(letter: str) -> Json:
+        return {"candidate": {"model": {"repo": "org/model", "revision": letter * 40}}}
+
+    first = RolloutDriver(rollout_state(objects.rollout(**commit("a")))).run_until(has_ended)
+    second = next_rollout(first, "r2", "https://second.example/v1", **commit("b"))
+    lost = second.state.record
+    assert lost is not None
+    record = after_lost_record(first, second, deleted=deleted)
+    assert (record.stable.revision, record.stable.endpoint_name) == ("b" * 40, lost.stable.endpoint_name)
+    assert record.served["v1.1.0"].revision == "a" * 40
+    assert record.served["v1.1.0"].endpoint_name == lost.served["v1.1.0"].endpoint_name
+    assert {e.name: e.role for e in record.endpoints} == {e.name: e.role for e in lost.endpoints}
+
+
+@pytest.mark.parametrize("deleted", [False, True], ids=["with Rollouts", "Rollouts deleted"])
+def test_a_rebuilt_record_knows_what_an_undo_has_left(deleted: bool) -> None:
+    first = RolloutDriver(rollout_state()).run_until(has_ended)
+    second = next_rollout(first, "r2", "https://second.example/v1")
+    undo = next_rollout(second, "undo", "https://canary.example/v1", **UNDO)
+    record = after_lost_record(first, second, undo, deleted=deleted)
+    assert record.stable.version == "v1.1.0"
+    assert record.previous is not None
+    assert (record.previous.version, list(record.undone)) == ("v1.2.0", ["v1.2.0"])
+
+
+def test_a_rebuilt_record_has_what_an_undo_to_the_baseline_has_left() -> None:
+    first = RolloutDriver(rollout_state()).run_until(has_ended)
+    undo = next_rollout(first, "undo", **{**UNDO, "candidate": {"version": "v1.0.0"}})
+    record = after_lost_record(first, undo, deleted=True)
+    assert (record.stable.version, list(record.undone), set(record.served)) == (
+        "v1.0.0",
+        ["v1.1.0"],
+        {"v1.0.0", "v1.1.0"},
+    )
+
+
+def test_a_rebuilt_record_has_the_account_of_each_endpoint() -> None:
+    state = rollout_state(settings=RolloutSettings(hub_org="org-a"))
+    driver = RolloutDriver(state).run_until(has_ended)
+    assert [e.account for e in after_lost_record(driver, deleted=True).endpoints] == ["org-a"]
+
+
 # --- a record with less than the statuses
 
 
@@ -625,6 +727,63 @@ def test_a_due_endpoint_is_stopped_although_another_one_cannot_be_created() -> N
     assert all(action.independent for action in actions)
 
 
+def with_due(agent_driver: AgentModelDriver, **changes: Any) -> EndpointEntry:
+    """An endpoint `mo-old` is on record besides, whose time is over and whose deletion is announced."""
+    (entry,) = agent_driver.record.endpoints
+    ended = {"role": "deleting", "stop_after": "2025-12-01T00:00:00+00:00", "repo": "org/old"}
+    due = entry.model_copy(update={"name": "mo-old", **ended, **changes})
+    agent_driver.state = replace(
+        agent_driver.state, record=agent_driver.record.with_(endpoints=(due, entry)), live=True
+    )
+    return entry
+
+
+@pytest.mark.parametrize("other", ["cannot be deleted", "cannot be created"])
+def test_orphaned_attempts_are_settled_beside_an_endpoint_that_fails(other: str) -> None:
+    agent_driver = agent_driver_at(RolloutDriver(rollout_state()).run_until(has_ended)).run_until_idle()
+    entry = with_due(agent_driver)
+    reserved = {"gone-1/1": Reservation(usd_micro=1, month="2025-12", name="gone")}
+    running = replace(agent_driver.cloud[entry.name], name="mo-old")
+    listed = (running, agent_driver.cloud[entry.name]) if other == "cannot be deleted" else (running,)
+    plan = decide(
+        replace(agent_driver.state, record=agent_driver.record.with_(reservations=reserved), endpoints=listed)
+    )
+    kinds = [type(step) for step in plan.steps]
+    assert kinds[-1] is SettleOrphanedAttempt
+    assert (CreateEndpoint in kinds) == (other == "cannot be created")
+    # A settlement writes the record itself: the unchanged one must not be written over it.
+    assert WriteRecord not in kinds[kinds.index(SettleOrphanedAttempt) :]
+
+
+def test_a_deleted_endpoint_leaves_the_record_although_another_one_cannot_be_deleted() -> None:
+    agent_driver = agent_driver_at(RolloutDriver(rollout_state()).run_until(has_ended)).run_until_idle()
+    entry = with_due(agent_driver)
+    stuck = agent_driver.record.endpoints[0].model_copy(update={"name": "mo-stuck"})
+    record = agent_driver.record.with_(endpoints=(*agent_driver.record.endpoints, stuck))
+    serving = agent_driver.cloud[entry.name]
+    plan = decide(
+        replace(agent_driver.state, record=record, endpoints=(serving, replace(serving, name="mo-stuck")))
+    )
+    (written,) = [step.record for step in plan.steps if isinstance(step, WriteRecord)]
+    assert [e.name for e in written.endpoints] == [entry.name, "mo-stuck"]
+
+
+def test_an_account_that_does_not_answer_hides_only_its_own_endpoints() -> None:
+    agent_driver = agent_driver_at(RolloutDriver(rollout_state()).run_until(has_ended)).run_until_idle()
+    entry = with_due(agent_driver)
+    down = {"mo-old": Outage(service="Endpoints", message="403: no access", refused=True)}
+    # The stable endpoint is missing in the account that answers; the other one may still exist, or not.
+    plan = decide(replace(agent_driver.state, endpoints=(), unlisted=down))
+    assert [step for step in plan.steps if isinstance(step, CreateEndpoint | DeleteEndpoint)] == [
+        CreateEndpoint(entry=entry)
+    ]
+    (written,) = [step.record for step in plan.steps if isinstance(step, WriteRecord)]
+    assert [e.name for e in written.endpoints] == ["mo-old", entry.name]
+    (status,) = [step.status for step in plan.steps if isinstance(step, WriteStatus)]
+    ready = next(c for c in status.conditions if c.type == "Ready")  # type: ignore[attr-defined]
+    assert (ready.reason, ready.message) == ("EndpointServiceUnavailable", "403: no access")
+
+
 def test_an_endpoint_stays_in_the_account_in_which_it_was_created() -> None:
     first = RolloutDriver(rollout_state(settings=RolloutSettings(hub_org="org-a"))).run_until(is_watching)
     (entry,) = agent_driver_at(first).record.endpoints
@@ -736,6 +895,52 @@ def test_the_endpoint_of_a_model_in_the_file_runs_on() -> None:
     assert agent_driver.condition("InSync")[1] == "StableDrift"
 
 
+def two_commits(*, aborted: bool) -> AgentModelDriver:
+    """Two commits of one repository: the second replaced the first, or was aborted as a canary. Both endpoints run."""
+
+    def commit(letter: str) -> Json:
+        return {"candidate": {"model": {"repo": "org/model", "revision": letter * 40}}}
+
+    first = RolloutDriver(rollout_state(objects.rollout(**commit("a")))).run_until(has_ended)
+    state = rollout_state(
+        objects.rollout("r2", **commit("b")),
+        record=first.state.record,
+        file=first.state.file,
+        now=first.state.now,
+    )
+    endpoint = Endpoint(name="mo", state="running", url="https://second.example/v1", repo="", revision="")
+    second = RolloutDriver(state, facts={"endpoint": endpoint})
+    if aborted:
+        second.run_until(at_weight(20)).edit_spec(abort=True)
+    agent_driver = agent_driver_at(second.run_until(has_ended))
+    for entry in agent_driver.record.endpoints:
+        agent_driver.cloud[entry.name] = replace(endpoint, name=entry.name, url="")
+    assert len(agent_driver.cloud) == 2
+    return agent_driver
+
+
+@pytest.mark.parametrize(("aborted", "seconds"), [(False, 90_000), (True, 120)])
+def test_the_endpoint_of_another_commit_of_the_serving_model_is_stopped(aborted: bool, seconds: int) -> None:
+    agent_driver = two_commits(aborted=aborted).run_until_idle()
+    assert len(agent_driver.cloud) == 2
+    agent_driver.pass_time(seconds)
+    agent_driver.run_until_idle()
+    assert list(agent_driver.cloud) == [agent_driver.record.stable.endpoint_name]
+    assert [e.role for e in agent_driver.record.endpoints] == ["stable"]
+
+
+@pytest.mark.parametrize("url", ["https://canary.example/v1/", "https://unknown.example/v1"])
+def test_an_address_in_the_file_keeps_its_endpoint_and_an_unknown_one_all_of_the_model(url: str) -> None:
+    agent_driver = two_commits(aborted=False).run_until_idle()
+    file = agent_driver.state.file
+    assert file is not None
+    named = with_stable(file.text, AGENT, StableTarget(model="org/model", endpoint_url=url))
+    agent_driver.state = replace(agent_driver.state, file=a_file(named, "99"))
+    agent_driver.pass_time(90_000)
+    agent_driver.run_until_idle()
+    assert len(agent_driver.cloud) == 2
+
+
 def test_an_endpoint_that_an_agent_still_uses_runs_on() -> None:
     agent_driver = driver_after_undo().run_until_idle()
     behind = AgentReports(expected=2, heard=2, in_sync=1, canary_reachable=1)
@@ -837,7 +1042,12 @@ def test_a_deletion_without_the_record_stops_the_endpoints_of_the_status(problem
     status = agent_driver.state.agent_model.status
     deleted = parsed(AgentModel, with_deletion(objects.agent_model())).model_copy(update={"status": status})
     without_record = replace(
-        agent_driver.state, agent_model=deleted, record=None, record_problem=problem, file=None
+        agent_driver.state,
+        agent_model=deleted,
+        record=None,
+        record_problem=problem,
+        file=None,
+        file_missing=True,
     )
     used = AgentReports(
         expected=1, heard=1, in_sync=1, canary_reachable=1, models_in_use=("org/candidate-of-r1",)
@@ -1005,6 +1215,84 @@ def test_no_endpoint_is_deleted_while_the_agents_file_cannot_be_read() -> None:
     agent_driver.state = replace(agent_driver.state, file_missing=True)
     agent_driver.run_until_idle()
     assert agent_driver.performed == ["delete"]
+
+
+def deleted_with_file(**changes: Any) -> AgentModelDriver:
+    """The AgentModel is deleted, its stable endpoint runs, and no agent reports."""
+    agent_driver = agent_driver_at(RolloutDriver(rollout_state()).run_until(has_ended)).run_until_idle()
+    deleted = parsed(AgentModel, with_deletion(objects.agent_model()))
+    agent_driver.state = replace(agent_driver.state, agent_model=deleted, **changes)
+    return agent_driver
+
+
+def test_a_deletion_stops_no_endpoint_while_the_agents_file_cannot_be_read() -> None:
+    agent_driver = deleted_with_file(file=None, file_problem="not YAML").run_until_idle()
+    assert len(agent_driver.cloud) == 1
+    assert agent_driver.state.agent_model.metadata.finalizers
+    assert "cannot be read and may name their models: not YAML" in agent_driver.condition("Ready")[2]
+    agent_driver.pass_time(3700)
+    agent_driver.step()
+    assert (agent_driver.announced, len(agent_driver.cloud)) == (["Leaked"], 1)
+
+
+@pytest.mark.parametrize(("model", "left"), [("org/candidate-of-r1", 1), ("elsewhere", 0), (None, 0)])
+def test_a_deletion_asks_a_file_that_can_only_be_read(model: str | None, left: int) -> None:
+    """The ConfigMap is immutable or has no label, or the file has no such agent any more."""
+    entry = AgentEntry(stable=StableTarget(model=model)) if model else AgentEntry()
+    agent_driver = deleted_with_file(file=None, file_problem="immutable", unwritable_entry=entry)
+    assert len(agent_driver.run_until_idle().cloud) == left
+
+
+def test_a_deletion_reads_the_file_live_before_it_stops_an_endpoint() -> None:
+    agent_driver = deleted_with_file(file=a_file())
+    agent_driver.step()
+    assert [e.role for e in agent_driver.record.endpoints] == ["stopping"]
+    listed = replace(agent_driver.state, endpoints=tuple(agent_driver.cloud.values()))
+    assert decide(listed).needs == "live"
+
+
+# --- an AgentModel that was created again with another ConfigMap
+
+OTHER_FILE: Json = {"configMapRef": {"name": "agents-v2", "key": "docs.yaml"}}
+
+
+def created_again(record: Record, **changes: Any) -> AgentModelDriver:
+    return AgentModelDriver(
+        agent_model_state(objects.agent_model(config=OTHER_FILE), record=record, **changes)
+    )
+
+
+def test_the_record_follows_the_file_of_an_agent_model_that_was_created_again() -> None:
+    agent_driver = created_again(a_record())
+    assert decide(agent_driver.state).needs == "live"
+    agent_driver.run_until_idle()
+    assert (agent_driver.record.config_map, agent_driver.record.config_key) == ("agents-v2", "docs.yaml")
+    assert agent_driver.announced[0] == "FileChanged"
+    assert agent_driver.condition("Ready")[0] == "True"
+    drifted = a_file(objects.FILE_TEXT.replace("claude-3.5-sonnet", "other"), "9")
+    agent_driver.state = replace(agent_driver.state, file=drifted)
+    agent_driver.run_until_idle()
+    assert "agents.docs in ConfigMap agents-v2, key docs.yaml, names" in agent_driver.condition("Ready")[2]
+
+
+def test_the_record_follows_only_when_the_active_rollout_has_ended_and_ready_says_so() -> None:
+    driver = RolloutDriver(rollout_state()).run_until(at_weight(20))
+    record = driver.state.record
+    assert record is not None
+    agent_driver = created_again(
+        record,
+        file=driver.state.file,
+        now=driver.state.now,
+        rollouts={driver.state.identity: driver.state.rollout},
+    )
+    agent_driver.run_until_idle()
+    assert agent_driver.record.config_map == "agents"
+    for kind in ("InSync", "Ready"):
+        status, reason, message = agent_driver.condition(kind)
+        assert (status, reason) == ("False", "ConfigNotUsable")
+        assert "ConfigMap agents-v2" in message
+        assert "its record names agents.docs in ConfigMap agents, key agents.yaml" in message
+        assert "Rollout r1 has the lock" in message
 
 
 # --- what serves, in record and file

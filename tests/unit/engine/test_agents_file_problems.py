@@ -13,6 +13,7 @@ from tests.unit.rollout.processes import Time
 from tests.unit.rollout.rollout_driver import parsed
 
 from modelops.api.v1alpha1.agentmodel import AgentModel
+from modelops.domain.agentsfile import AgentEntry
 from modelops.engine.agent_processes import AgentProcesses
 from modelops.engine.cache import ObjectCache
 from modelops.engine.cluster_reader import ClusterReader
@@ -54,6 +55,21 @@ def test_an_immutable_configmap_is_a_problem_with_its_remedy() -> None:
 def test_a_file_under_binary_data_is_a_problem_with_its_remedy() -> None:
     assert "in binaryData" in file_problem(data=None, binaryData={KEY: "YWdlbnRzOg=="})
     assert file_problem(binaryData={"other": "YQ=="}) == ""
+
+
+@pytest.mark.parametrize("changes", [{"immutable": True}, {"metadata": {"name": FILE}}])
+def test_a_file_that_may_not_be_written_is_read_all_the_same(changes: Json) -> None:
+    entry = reader_with().entry({**objects.agents_file(), **changes}, KEY, AGENT)
+    assert entry is not None
+    assert entry.stable is not None
+    assert entry.stable.model == objects.BASELINE["model"]
+
+
+@pytest.mark.parametrize("data", [{KEY: objects.FILE_TEXT + "  broken: [\n"}, {"other": "agents:"}])
+def test_a_file_that_cannot_be_read_is_not_taken_for_an_empty_one(data: Json) -> None:
+    reader = reader_with()
+    assert reader.entry({**objects.agents_file(), "data": data}, KEY, AGENT) is None
+    assert reader.entry(objects.agents_file(), KEY, "not-there") == AgentEntry()
 
 
 def pod(

@@ -14,7 +14,7 @@ from tests.unit.rollout.playback import Failure, play_with_injection
 
 from modelops.domain import rollout as package
 from modelops.domain.agentmodel import decide as agentmodel_decide
-from modelops.domain.agentmodel import endpoints, orphans, record_steps
+from modelops.domain.agentmodel import endpoints, orphans, record_steps, service_calls
 from modelops.domain.plan import Plan, WriteFile, WriteRecord, WriteStatus
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.rollout import abort, advance, agent_lock, decide, promotion, routing
@@ -193,7 +193,7 @@ def never_restores_from_statuses(patch: Patch) -> None:
 
 def creates_endpoints_from_cached_copies(patch: Patch) -> None:
     """An endpoint is created although the newest status and record may not name it."""
-    original = endpoints.ensure_endpoints_created
+    original = service_calls.call_services
 
     def reordered(state: Any) -> Plan | None:
         plan = original(state)
@@ -208,16 +208,8 @@ def renews_an_expired_block(patch: Patch) -> None:
 
 
 def deletes_endpoints_from_cached_copies(patch: Patch) -> None:
-    """An endpoint is deleted without the record that says so, as for an AgentModel that is deleted."""
-    original = endpoints.stop_unused_endpoints
-
-    def at_once(state: Any) -> Plan | None:
-        metadata = state.agent_model.metadata.model_copy(update={"deletion_timestamp": state.now})
-        return original(
-            replace(state, agent_model=state.agent_model.model_copy(update={"metadata": metadata}))
-        )
-
-    replace_step(patch, original, at_once)
+    """An endpoint is deleted without the record that says so, and without a live read of the file."""
+    replace_step(patch, endpoints.announce_deletions, None)
 
 
 AGENT_MODEL, ROLLOUT = "agentmodels/docs", "rollouts/r1"

@@ -15,7 +15,7 @@ from modelops.api.v1alpha1.rollout import RolloutPhase
 from modelops.domain import agentsfile
 from modelops.domain.agentmodel.actions import ResumeEndpoint
 from modelops.domain.agentmodel.decide import decide as decide_agent
-from modelops.domain.plan import WriteFile
+from modelops.domain.plan import Action, WriteFile
 from modelops.domain.rollout.evaluation import is_undo
 from modelops.ports import AgentReports, Endpoint
 
@@ -205,7 +205,24 @@ def test_a_paused_endpoint_of_an_undo_is_resumed() -> None:
     assert undo.state.record is not None
     assert undo.state.record.active is not None
     name = undo.state.record.active.candidate.endpoint_name
-    assert decide_agent(agent_with_endpoint(undo, "paused").state).steps == (ResumeEndpoint(name=name),)
+    steps = decide_agent(agent_with_endpoint(undo, "paused").state).steps
+    assert [step for step in steps if isinstance(step, Action)] == [ResumeEndpoint(name=name)]
+
+
+@pytest.mark.parametrize("other", ["cannot be created", "cannot be deleted"])
+def test_a_paused_endpoint_of_an_undo_is_resumed_beside_another_that_fails(other: str) -> None:
+    driver = agent_with_endpoint(back_to_trained(), "paused")
+    (entry,) = driver.record.endpoints
+    changes = {"name": "mo-x", "repo": "org/x", "role": "stable"}
+    if other == "cannot be deleted":
+        changes |= {"role": "deleting", "stop_after": "2025-12-01T00:00:00+00:00"}
+    record = driver.record.with_(endpoints=(*driver.record.endpoints, entry.model_copy(update=changes)))
+    listed = [*(driver.state.listed_endpoints or ())]
+    listed += [replace(sleeping("running"), name="mo-x")] if other == "cannot be deleted" else []
+    plan = decide_agent(replace(driver.state, record=record, endpoints=tuple(listed), live=True))
+    resumed = next(step for step in plan.steps if isinstance(step, ResumeEndpoint))
+    assert resumed == ResumeEndpoint(name=entry.name)
+    assert resumed.independent
 
 
 @pytest.mark.parametrize("state", ["running", "initializing", "scaledToZero", "failed"])

@@ -376,6 +376,14 @@ class ServedVersion(StatusModel):
         max_length=512,
         description="OpenAI-compatible base URL of the service. Empty until the endpoint has one.",
     )
+    endpoint_name: str = Field(
+        default="",
+        max_length=32,
+        description="Name of the version's Inference Endpoint. Empty if it has none.",
+    )
+    revision: str = Field(
+        default="", max_length=64, description="Commit of the version's repository. Empty if it is not known."
+    )
     since: datetime | None = Field(
         default=None,
         description="Time at which the version last became stable. Empty for the baseline and for a candidate.",
@@ -420,6 +428,9 @@ class EndpointStatus(StatusModel):
     model: str = Field(max_length=193, description="Hub repository of the model that the endpoint serves.")
     revision: str = Field(
         default="", max_length=64, description="Commit of the repository that the endpoint serves."
+    )
+    account: str = Field(
+        default="", max_length=96, description="Hugging Face account that is billed for the endpoint."
     )
     state: str = Field(
         default="",

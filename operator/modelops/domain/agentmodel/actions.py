@@ -62,6 +62,7 @@ class ResumeEndpoint(Action):
     """Starts a paused Inference Endpoint again; one that runs already is no error."""
 
     authority: ClassVar[Authority] = Authority.AGENT
+    independent: ClassVar[bool] = True
     trace: ClassVar[str] = "resume_endpoint"
 
     name: str

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from modelops.api.v1alpha1.agentmodel import ServedVersion
 from modelops.domain.agentmodel.published import with_serving_status
 from modelops.domain.agentmodel.recovered_endpoints import with_endpoints, with_one_owner
 from modelops.domain.agentmodel.recovered_rollouts import with_rollout
 from modelops.domain.agentmodel.recovered_runs import with_runs
+from modelops.domain.agentmodel.recovered_versions import undone_versions, with_endpoint
 from modelops.domain.agentmodel.state import State
+from modelops.domain.agentsfile import StableTarget
 from modelops.domain.money import micro
 from modelops.domain.record import Record, Target, initial_record
+from modelops.domain.rollout.candidate import API_KEY_ENV
 from modelops.domain.rollout.status import TERMINAL
 from modelops.domain.versions import BASELINE
 
@@ -38,6 +42,7 @@ def first_record(state: State) -> Record:
     record = with_stable(state, record)
     for identity, rollout in state.rollouts.items():
         record = with_rollout(record, identity, rollout)
+    record = record.with_(undone=undone_versions(state, record))
     return with_serving_status(with_spend_of_month(state, with_statuses(state, record)))
 
 
@@ -65,42 +70,60 @@ def with_statuses(state: State, record: Record) -> Record:
 
 
 def with_stable(state: State, record: Record) -> Record:
-    """The record with stable and previous as they are now.
+    """The record with stable and previous as they are now; `record.stable` is the baseline.
 
-    Stable is the model that the file names, because agents use it. Previous is the status's previous model, or the
-    status's stable model where the file names another one.
+    Stable is the model that the file names, because agents use it. Previous is the status's previous version, or the
+    status's stable version where the file names another one.
     """
-    status = state.agent_model.status
+    status, baseline = state.agent_model.status, record.stable
     in_file = state.file.entry.stable if state.file else None
-    if (
-        status.stable is None
-        or in_file is None
-        or in_file.model is None
-        or in_file.model == record.stable.model
-    ):
+    if status.stable is None or in_file is None or in_file.model is None:
         return record
-    stable = Target(
-        version=in_file.version or status.stable.version,
-        model=in_file.model,
-        endpoint=in_file.endpoint or status.stable.endpoint.value,
-        endpoint_url=in_file.endpoint_url or status.stable.endpoint_url,
-        api_key_env=in_file.api_key_env or "HF_TOKEN",
-        endpoint_name=next((e.name for e in status.endpoints if e.model == in_file.model), ""),
-        revision=next((e.revision for e in status.endpoints if e.model == in_file.model), ""),
-    )
-    served = {**record.served, stable.version: stable}
-    previous = record.stable
-    old = status.previous if status.stable.model == stable.model else status.stable
-    if old is not None and old.model not in (stable.model, previous.model):
-        previous = Target(
-            version=old.version,
-            model=old.model,
-            endpoint=old.endpoint.value,
-            endpoint_url=old.endpoint_url,
-            api_key_env="HF_TOKEN",
-            endpoint_name=next((e.name for e in status.endpoints if e.model == old.model), ""),
-        )
-        served[previous.version] = previous
+    is_baseline = in_file.model == baseline.model and in_file.version in (None, BASELINE)
+    stable = baseline if is_baseline else target_in_file(state, in_file, status.stable)
+    previous = previous_target(state, stable, baseline)
+    served = {
+        **record.served,
+        **({previous.version: previous} if previous else {}),
+        stable.version: stable,
+    }
     return record.with_(
         stable=stable, previous=previous, served=served, allocated={**record.allocated, stable.version: {}}
     )
+
+
+def target_in_file(state: State, in_file: StableTarget, before: ServedVersion) -> Target:
+    """The stable model that the file names; a key that it leaves out is as the status has it."""
+    target = Target(
+        version=in_file.version or before.version,
+        model=in_file.model or "",
+        endpoint=in_file.endpoint or before.endpoint.value,
+        endpoint_url=in_file.endpoint_url or before.endpoint_url,
+        api_key_env=in_file.api_key_env or API_KEY_ENV,
+    )
+    return with_endpoint(state, target)
+
+
+def previous_target(state: State, stable: Target, baseline: Target) -> Target | None:
+    """The version that served before `stable`; None where there is none, or where its endpoint is not known.
+
+    The address alone is not enough for a model with an endpoint of ours: the endpoint may be stopped by now.
+    """
+    status = state.agent_model.status
+    old = status.previous if status.stable and is_version(status.stable, stable) else status.stable
+    if old is None or is_version(old, baseline) or is_version(old, stable):
+        return None if stable == baseline else baseline
+    target = Target(
+        version=old.version,
+        model=old.model,
+        endpoint=old.endpoint.value,
+        endpoint_url=old.endpoint_url,
+        api_key_env=API_KEY_ENV,
+    )
+    found = with_endpoint(state, target)
+    return found if found.endpoint_name or found.endpoint != "huggingface" else None
+
+
+def is_version(served: ServedVersion, target: Target) -> bool:
+    """Whether both are the same version of the same model: two commits of a repository have the same model."""
+    return (served.version, served.model) == (target.version, target.model)

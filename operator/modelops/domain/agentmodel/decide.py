@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from modelops.domain.agentmodel import deletion, endpoints, orphans, record_steps, status_report
+from modelops.domain.agentmodel import (
+    deletion,
+    endpoints,
+    orphans,
+    record_steps,
+    service_calls,
+    status_report,
+)
 from modelops.domain.agentmodel.actions import AgentModelPlan
 from modelops.domain.agentmodel.state import State
+from modelops.domain.agents_config_map import location_of
 from modelops.domain.agentsfile import UneditableAgentsFile
 from modelops.domain.plan import Action
 
@@ -18,16 +26,16 @@ STEPS: tuple[Callable[[State], AgentModelPlan | None], ...] = (
     record_steps.ensure_finalizer,
     record_steps.ensure_record,
     record_steps.restore_record_from_statuses,
+    record_steps.follow_file_of_spec,
     record_steps.adopt_corrected_baseline,
     endpoints.keep_endpoint_of_stable,
     orphans.end_deleted_rollout,
     orphans.remove_orphan_routing,
     endpoints.keep_named_endpoints,
     endpoints.endpoints_are_unknown,
-    endpoints.stop_unused_endpoints,
-    endpoints.ensure_endpoints_created,
-    endpoints.wake_candidates_endpoint,
-    orphans.settle_orphan_reservations,
+    endpoints.forget_stopped_endpoints,
+    endpoints.announce_deletions,
+    service_calls.call_services,
 )
 
 
@@ -36,9 +44,11 @@ def decide(state: State) -> AgentModelPlan:
     try:
         return first_plan(state)
     except UneditableAgentsFile as error:
-        reference = state.agent_model.spec.config.config_map_ref
-        where = f"ConfigMap {reference.name}, key {reference.key} (spec.config.configMapRef)"
-        return first_plan(replace(state, file=None, file_problem=f"{where}: {error}"))
+        location = location_of(state.agent_model, state.record)
+        where = f"ConfigMap {location.config_map}, key {location.key} (spec.config.configMapRef)"
+        unwritable = state.file.entry if state.file else None
+        problem = f"{where}: {error}"
+        return first_plan(replace(state, file=None, file_problem=problem, unwritable_entry=unwritable))
 
 
 def first_plan(state: State) -> AgentModelPlan:

@@ -9,12 +9,16 @@ from modelops.api.v1alpha1.agentmodel import EndpointRole
 from modelops.api.v1alpha1.names import FINALIZER
 from modelops.domain.agentmodel.actions import AgentModelPlan
 from modelops.domain.agentmodel.bootstrap import first_record
-from modelops.domain.agentmodel.endpoints import endpoints_are_unknown, stop_unused_endpoints
+from modelops.domain.agentmodel.endpoints import (
+    announce_deletions,
+    deletion_steps,
+    endpoints_are_unknown,
+    forget_stopped_endpoints,
+)
 from modelops.domain.agentmodel.orphans import abort_without_rollout
 from modelops.domain.agentmodel.project import differs, project_status
 from modelops.domain.agentmodel.state import State
 from modelops.domain.agentmodel.status_report import ENDPOINT_POLL_SECONDS
-from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.plan import Announce, Plan, WriteFinalizers, WriteRecord, WriteStatus
 from modelops.domain.record import EndpointEntry
 
@@ -54,10 +58,13 @@ def finish_deletion(state: State) -> AgentModelPlan | None:
             ),
             requeue_after=0,
         )
-    plan = endpoints_are_unknown(state) or stop_unused_endpoints(state)
-    if plan is None and is_recorded:
-        return report_waiting(state)
-    return plan or Plan(requeue_after=ENDPOINT_POLL_SECONDS)
+    plan = endpoints_are_unknown(state) or (forget_stopped_endpoints(state) if is_recorded else None)
+    plan = plan or announce_deletions(state)
+    if plan is not None:
+        return plan
+    if deletions := deletion_steps(state):
+        return Plan(steps=deletions, requeue_after=ENDPOINT_POLL_SECONDS / 10)
+    return report_waiting(state) if is_recorded else Plan(requeue_after=ENDPOINT_POLL_SECONDS)
 
 
 def report_waiting(state: State) -> AgentModelPlan:
@@ -75,9 +82,8 @@ def with_record_from_statuses(state: State) -> State:
     """
     record = first_record(state)
     endpoints = record.endpoints
-    if state.endpoints is not UNSEEN and not isinstance(state.endpoints, Outage):
-        listed = {endpoint.name for endpoint in state.endpoints}
-        endpoints = tuple(entry for entry in endpoints if entry.name in listed)
+    if state.listed_endpoints is not None:
+        endpoints = tuple(entry for entry in endpoints if not state.is_gone(entry))
     return replace(state, record=record.with_(active=None, endpoints=stop_at_once(endpoints, state.now)))
 
 

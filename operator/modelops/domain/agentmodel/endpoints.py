@@ -15,9 +15,9 @@ from modelops.domain.agentmodel.actions import (
     DeleteEndpoint,
     ResumeEndpoint,
 )
+from modelops.domain.agentmodel.named_endpoints import is_named_in_file
 from modelops.domain.agentmodel.project import project_status
 from modelops.domain.agentmodel.state import State
-from modelops.domain.agentmodel.status_report import ENDPOINT_POLL_SECONDS
 from modelops.domain.facts import UNSEEN
 from modelops.domain.plan import Plan, WriteRecord, WriteStatus
 from modelops.domain.record import EndpointEntry
@@ -38,24 +38,17 @@ def endpoints_are_unknown(state: State) -> AgentModelPlan | None:
     return Plan(needs=AgentModelFact.ENDPOINTS)
 
 
-def ensure_endpoints_created(state: State) -> AgentModelPlan | None:
+def creation_steps(state: State) -> tuple[AgentModelStep, ...]:
     """Creates each endpoint that the record names with a serving role; first the status and the record name it.
 
     Both writes fail unless they were decided from the newest copies. An endpoint that was just deleted and is still in
-    the record is not created again.
+    the record is not created again. Empty where no endpoint is missing.
     """
-    steps = creation_steps(state)
-    return Plan(steps=steps, requeue_after=ENDPOINT_POLL_SECONDS / 10) if steps else None
-
-
-def creation_steps(state: State) -> tuple[AgentModelStep, ...]:
-    """The steps of `ensure_endpoints_created`; empty where no endpoint is missing."""
     record = state.require_record()
-    if state.secret_problem or state.listed_endpoints is None:
+    if state.secret_problem:
         return ()
-    listed = {endpoint.name for endpoint in state.listed_endpoints}
     expired = {entry.name for entry in expired_endpoints(state)}
-    missing = [e for e in record.endpoints if e.name not in listed | expired and not e.is_ending]
+    missing = [e for e in record.endpoints if state.is_gone(e) and e.name not in expired and not e.is_ending]
     if not missing:
         return ()
     return (
@@ -65,7 +58,7 @@ def creation_steps(state: State) -> tuple[AgentModelStep, ...]:
     )
 
 
-def wake_candidates_endpoint(state: State) -> AgentModelPlan | None:
+def resume_steps(state: State) -> tuple[ResumeEndpoint, ...]:
     """Resumes the active candidate's endpoint where it is paused, as after an undo to a version that served before.
 
     Only before the rollout's first routing: an endpoint that a person pauses later is left as it is. How long the
@@ -73,51 +66,64 @@ def wake_candidates_endpoint(state: State) -> AgentModelPlan | None:
     """
     record = state.require_record()
     if state.secret_problem or state.listed_endpoints is None:
-        return None
+        return ()
     if record.active is None or not record.active.candidate.endpoint_name:
-        return None
+        return ()
     uid, name = record.active.uid, record.active.candidate.endpoint_name
     rollout = next((r for r in state.rollouts.values() if r.metadata.uid == uid), None)
     if rollout is None or rollout.status.intent is not None:
-        return None
+        return ()
     if not any(e.name == name and e.state == "paused" for e in state.listed_endpoints):
+        return ()
+    return (ResumeEndpoint(name=name),)
+
+
+def unused_endpoints(state: State) -> list[EndpointEntry]:
+    """The expired endpoints that neither the file nor an agent uses."""
+    return [entry for entry in expired_endpoints(state) if not endpoint_is_in_use(state, entry)]
+
+
+def unused_and_listed(state: State) -> list[EndpointEntry]:
+    """The unused endpoints that the service has, where the file is known not to name them."""
+    if state.listed_endpoints is None or state.entry is None:
+        return []
+    listed = {endpoint.name for endpoint in state.listed_endpoints}
+    return [entry for entry in unused_endpoints(state) if entry.name in listed]
+
+
+def announce_deletions(state: State) -> AgentModelPlan | None:
+    """Before an endpoint is deleted, the record says so, and then the file is read live.
+
+    Protocol, Stopping an endpoint: the write proves that the record is the newest. Whoever writes a version into the
+    file reads that in the record, and starts it anew. While the file cannot be read nothing is deleted, because it may
+    name the endpoint. A deleted AgentModel waits, too; nothing is written into its file any more.
+    """
+    running = unused_and_listed(state)
+    if not running:
         return None
-    return Plan(steps=(ResumeEndpoint(name=name),), requeue_after=ENDPOINT_POLL_SECONDS)
+    is_deleted = state.agent_model.metadata.deletion_timestamp is not None
+    announced = [entry.name for entry in running if entry.role != EndpointRole.DELETING.value]
+    if announced and not is_deleted:
+        return with_roles(state, dict.fromkeys(announced, EndpointRole.DELETING), "deleting")
+    return None if state.live else Plan(needs=AgentModelFact.LIVE)
 
 
-def stop_unused_endpoints(state: State) -> AgentModelPlan | None:
-    """Deletes expired endpoints, then removes them from the status, and then from the record, which books their cost.
+def deletion_steps(state: State) -> tuple[DeleteEndpoint, ...]:
+    """Deletes the endpoints that `announce_deletions` has announced."""
+    return tuple(DeleteEndpoint(name=entry.name) for entry in unused_and_listed(state))
+
+
+def forget_stopped_endpoints(state: State) -> AgentModelPlan | None:
+    """Removes deleted endpoints from the status, and then from the record, which books their cost.
 
     Because of this order, an endpoint that only the status names is one that a rebuilt record has lost.
-
-    Protocol, Stopping an endpoint: the record names the deletion first, which proves that the record is the newest;
-    then the file is read live. Whoever writes a version into the file reads that in the record, and starts it anew.
-    Missing endpoints are created in the same plan: neither a service that creates nothing at the moment (no quota, a
-    rate limit) nor one that deletes nothing holds up the other.
     """
     record = state.require_record()
-    if state.listed_endpoints is None:
+    gone = [entry for entry in unused_endpoints(state) if state.is_gone(entry)]
+    if not gone:
         return None
-    unused = [entry for entry in expired_endpoints(state) if not endpoint_is_in_use(state, entry)]
-    listed = {endpoint.name for endpoint in state.listed_endpoints}
-    running = [entry for entry in unused if entry.name in listed]
-    if running and state.agent_model.metadata.deletion_timestamp is None:
-        if state.file is None and not state.file_missing:
-            return None
-        announced = [entry.name for entry in running if entry.role != EndpointRole.DELETING.value]
-        if announced:
-            return with_roles(state, dict.fromkeys(announced, EndpointRole.DELETING), "deleting")
-        if not state.live:
-            return Plan(needs=AgentModelFact.LIVE)
-    if running:
-        return Plan(
-            steps=(*(DeleteEndpoint(name=entry.name) for entry in running), *creation_steps(state)),
-            requeue_after=ENDPOINT_POLL_SECONDS / 10,
-        )
-    if not unused:
-        return None
-    stopped = {entry.name for entry in unused}
-    changed = record.with_endpoint_cost_booked(*unused, until=state.now).with_(
+    stopped = {entry.name for entry in gone}
+    changed = record.with_endpoint_cost_booked(*gone, until=state.now).with_(
         endpoints=tuple(entry for entry in record.endpoints if entry.name not in stopped)
     )
     return Plan(
@@ -176,7 +182,7 @@ def expired_endpoints(state: State) -> tuple[EndpointEntry, ...]:
     if state.agent_model.metadata.deletion_timestamp is not None:
         return expired
     named = {record.stable.endpoint_name, record.active.candidate.endpoint_name if record.active else ""}
-    return tuple(e for e in expired if e.name not in named and e.repo not in models_in_file(state))
+    return tuple(e for e in expired if e.name not in named and not is_named_in_file(state, e))
 
 
 def keep_endpoint_of_stable(state: State) -> AgentModelPlan | None:
@@ -191,12 +197,12 @@ def keep_endpoint_of_stable(state: State) -> AgentModelPlan | None:
 
 
 def endpoint_is_in_use(state: State, entry: EndpointEntry) -> bool:
-    """Whether the file names the endpoint's model, an agent reports it, or an agent may still use an older routing.
+    """Whether the file names the endpoint, an agent reports it, or an agent may still use an older routing.
 
     A Pod that never reports keeps the endpoint running for an hour at most.
     """
     reports = state.reports
-    if entry.repo in models_in_file(state):
+    if is_named_in_file(state, entry):
         return True
     if state.listening_seconds < FIRST_REPORTS_SECONDS:
         return True
@@ -217,11 +223,3 @@ def models_served_elsewhere(state: State) -> set[str]:
     if state.agent_model.metadata.deletion_timestamp is not None:
         return set()
     return {record.stable.model, record.active.candidate.model if record.active else ""}
-
-
-def models_in_file(state: State) -> set[str]:
-    """The models that the agents' file names, also after an edit by a person: their endpoints run on."""
-    entry = state.file.entry if state.file else None
-    stable = entry.stable.model if entry and entry.stable else None
-    canary = entry.routing.canary if entry and entry.routing and entry.routing.weight else None
-    return {name for name in (stable, canary.model if canary else None) if name}

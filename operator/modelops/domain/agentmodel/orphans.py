@@ -117,7 +117,7 @@ def remove_orphan_routing(state: State) -> AgentModelPlan | None:
     )
 
 
-def settle_orphan_reservations(state: State) -> AgentModelPlan | None:
+def settlement_steps(state: State) -> tuple[SettleOrphanedAttempt, ...]:
     """Settles the reservations of TrainingRuns that do not exist: the engine stops their jobs and books their cost.
 
     Each is a step of its own, so that one which cannot be settled does not keep the others from it.
@@ -130,4 +130,4 @@ def settle_orphan_reservations(state: State) -> AgentModelPlan | None:
         uid, _, attempt = key.rpartition("/")
         if uid not in uids and (record.active is None or record.active.uid != uid):
             steps.append(SettleOrphanedAttempt(key=key, uid=uid, attempt=int(attempt)))
-    return Plan(steps=tuple(steps), requeue_after=ENDPOINT_POLL_SECONDS) if steps else None
+    return tuple(steps)

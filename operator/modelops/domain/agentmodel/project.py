@@ -19,6 +19,7 @@ from modelops.api.v1alpha1.meta import Condition
 from modelops.domain.agentmodel.bootstrap import baseline_target
 from modelops.domain.agentmodel.readiness import first_problem, stable_drift
 from modelops.domain.agentmodel.state import State
+from modelops.domain.agents_config_map import other_file_problem
 from modelops.domain.conditions import with_condition
 from modelops.domain.drift import is_same_baseline
 from modelops.domain.money import dollars, micro
@@ -39,6 +40,8 @@ def served_version(target: Target | None) -> ServedVersion | None:
         model=target.model,
         endpoint=EndpointKind(target.endpoint),
         endpoint_url=target.endpoint_url,
+        endpoint_name=target.endpoint_name,
+        revision=target.revision,
         since=datetime.fromisoformat(target.since.replace("Z", "+00:00")) if target.since else None,
     )
 
@@ -74,6 +77,7 @@ def endpoint_statuses(state: State, record: Record) -> tuple[EndpointStatus, ...
             role=EndpointRole(entry.role),
             model=entry.repo,
             revision=entry.revision,
+            account=entry.account,
             state=listed[entry.name].state if entry.name in listed else old.get(entry.name, ""),
             usd_per_hour=dollars(entry.usd_micro_per_hour),
             since=datetime.fromisoformat(entry.since),
@@ -110,9 +114,10 @@ def current_conditions(state: State) -> tuple[Condition, ...]:
         if state.older
         else ("TargetConflict", False, AgentModelReason.NoConflict, "")
     )
-    drift = stable_drift(state)
-    if state.file is None:
-        found.append(("InSync", False, AgentModelReason.ConfigNotUsable, state.file_problem))
+    drift, other_file = stable_drift(state), other_file_problem(state.agent_model, record)
+    if state.file is None or other_file:
+        problem_of_file = other_file or state.file_problem
+        found.append(("InSync", False, AgentModelReason.ConfigNotUsable, problem_of_file))
     elif drift is not None:
         found.append(("InSync", False, AgentModelReason.StableDrift, drift))
     else:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain.agentmodel.state import State
+from modelops.domain.agents_config_map import other_file_problem
 from modelops.domain.conditions import condition_of
 from modelops.domain.drift import drift_between
-from modelops.domain.facts import Outage
 from modelops.domain.reasons import AgentModelReason, TrainingReason
 
 MAX_OUT_OF_SYNC_SECONDS = 30.0
@@ -27,16 +27,20 @@ def first_problem(state: State) -> tuple[AgentModelReason, str] | None:
         return AgentModelReason.ConfigNotUsable, state.file_problem
     if state.mount_problem:
         return AgentModelReason.ConfigNotUsable, state.mount_problem
+    other_file = other_file_problem(state.agent_model, state.record)
+    if other_file:
+        return AgentModelReason.ConfigNotUsable, other_file
     drift = stable_drift(state)
     if drift is not None:
         return AgentModelReason.StableDrift, drift
     if state.secret_problem:
         return AgentModelReason.SecretNotUsable, state.secret_problem
-    if isinstance(state.endpoints, Outage):
-        refused = state.endpoints.token_refused
+    outage = state.service_outage
+    if outage is not None:
+        refused = outage.token_refused
         return (
             AgentModelReason.TokenRefused if refused else AgentModelReason.EndpointServiceUnavailable,
-            state.endpoints.message,
+            outage.message,
         )
     run = run_with_refused_token(state)
     if run is not None:
@@ -122,9 +126,16 @@ def deletion_message(state: State) -> str:
     names = ", ".join(entry.name for entry in record.endpoints) if record else ""
     if not names:
         return "the AgentModel is being deleted"
-    if isinstance(state.endpoints, Outage) or (state.secret_problem and not state.can_clean_up):
-        cause = state.endpoints.message if isinstance(state.endpoints, Outage) else state.secret_problem
+    outage = state.service_outage
+    if outage is not None or (state.secret_problem and not state.can_clean_up):
+        cause = outage.message if outage is not None else state.secret_problem
         return f"the AgentModel is being deleted, and its endpoints {names} cannot be stopped now: {cause}"
+    if state.entry is None:
+        return (
+            f"the AgentModel is being deleted, and its endpoints {names} are not stopped now, because the agents' file "
+            f"cannot be read and may name their models: {state.file_problem}. After an hour the AgentModel is removed "
+            "in any case, and they run on and bill"
+        )
     return (
         f"the AgentModel is being deleted: endpoints {names} are stopped as soon as the agents' file names other "
         "models and no agent reports theirs as in use. After an hour the AgentModel is removed in any case, and they "

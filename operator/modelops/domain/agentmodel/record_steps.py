@@ -7,6 +7,7 @@ from modelops.domain.agentmodel.actions import AgentModelFact, AgentModelPlan, A
 from modelops.domain.agentmodel.bootstrap import baseline_target, first_record, with_statuses
 from modelops.domain.agentmodel.state import State
 from modelops.domain.agentmodel.status_report import RESYNC_SECONDS, report_status
+from modelops.domain.agents_config_map import location_in_spec, location_on_record
 from modelops.domain.drift import is_same_baseline
 from modelops.domain.money import display_usd
 from modelops.domain.plan import Announce, Plan, WriteFinalizers, WriteRecord, WriteStatus
@@ -56,6 +57,31 @@ def rebuilt_message(state: State, record: Record) -> str:
         f"{record.stable.version} ({record.stable.model}) is stable, and {booked} of this month are booked. "
         f"{versions}: `modelops registry rebuild {name} -n {state.agent_model.metadata.namespace}` adds what the Hub "
         "still has"
+    )
+
+
+def follow_file_of_spec(state: State) -> AgentModelPlan | None:
+    """The record names the file of an AgentModel that was deleted and created again with another one.
+
+    Only while no rollout is active: one that is ends in the file that it has written. The AgentModel is read live: an
+    old copy would name the file of before.
+    """
+    record, wanted = state.require_record(), location_in_spec(state.agent_model)
+    if record.active is not None or location_on_record(record) == wanted:
+        return None
+    if not state.live:
+        return Plan(needs=AgentModelFact.LIVE)
+    changed = record.with_(agent=wanted.agent, config_map=wanted.config_map, config_key=wanted.key)
+    message = (
+        f"rollouts of AgentModel {state.agent_model.metadata.name} now write {wanted}; before it was created again "
+        f"they wrote {location_on_record(record)}"
+    )
+    return Plan(
+        steps=(
+            WriteRecord(record=changed, purpose="follow the file of the spec"),
+            Announce(reason="FileChanged", message=message, warning=False),
+        ),
+        requeue_after=0,
     )
 
 

@@ -24,6 +24,7 @@ def with_endpoints(state: State, record: Record) -> Record:
             usd_micro_per_hour=micro(e.usd_per_hour),
             instance=state.agent_model.spec.serving.wire(),
             since=(e.since or state.now).isoformat(timespec="seconds"),
+            account=e.account,
             stop_after=stop_time(state, e) if e.name != stable else "",
         )
         for e in state.agent_model.status.endpoints

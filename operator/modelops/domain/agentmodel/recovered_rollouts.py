@@ -19,7 +19,7 @@ def with_rollout(record: Record, identity: str, rollout: Rollout) -> Record:
     """
     status, meta = rollout.status, rollout.metadata
     version = status.candidate.version if status.candidate else ""
-    is_stable = status.candidate is not None and record.stable.model == status.candidate.model
+    is_stable = status.candidate is not None and is_stable_version(record, status.candidate)
     promoted = status.promoting and is_stable
     if promoted or status.phase in TERMINAL:
         known = {reason.value for reason in RolloutReason}
@@ -44,18 +44,32 @@ def with_rollout(record: Record, identity: str, rollout: Rollout) -> Record:
         return with_endpoint_of_stable(changed, status.candidate) if promoted else changed
     if status.started_at is None or status.candidate is None or record.active is not None:
         return record
-    candidate = record.served.get(status.candidate.version) or target_of(status.candidate)
+    candidate = record.served.get(status.candidate.version)
+    if candidate is None or candidate.endpoint_name != status.candidate.endpoint_name:
+        candidate = target_of(status.candidate)
     active = ActiveRollout(uid=meta.uid, name=meta.name, digest=identity, candidate=candidate)
     allocated = {**record.allocated, candidate.version: record.allocated.get(candidate.version, {})}
     return with_reservation(record.with_(active=active, allocated=allocated), rollout, status.started_at)
 
 
+def is_stable_version(record: Record, candidate: CandidateStatus) -> bool:
+    """Whether stable is the candidate; another commit of its repository is another version."""
+    stable = record.stable
+    return (stable.model, stable.version) == (candidate.model, release_version(candidate.version))
+
+
 def with_served(record: Record, candidate: CandidateStatus) -> Record:
-    """The record with the version among those that were stable: a rollout can return to it without an evaluation."""
+    """The record with the version among those that were stable: a rollout can return to it without an evaluation.
+
+    The endpoint's name comes from the rollout where it is not on record: an address alone may not answer any more.
+    """
     version = release_version(candidate.version)
-    if version in record.served or not candidate.model:
+    known = record.served.get(version)
+    if not candidate.model or (known is not None and (known.endpoint_name or not candidate.endpoint_name)):
         return record
-    target = target_of(candidate).model_copy(update={"version": version})
+    target = target_of(candidate).model_copy(
+        update={"version": version, "endpoint_url": candidate.endpoint_url}
+    )
     return record.with_(served={**record.served, version: target})
 
 

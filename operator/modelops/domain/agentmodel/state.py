@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from math import inf
 
 from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.rollout import Rollout
 from modelops.api.v1alpha1.trainingrun import TrainingRun
+from modelops.domain.agentsfile import AgentEntry
 from modelops.domain.established import require_established
 from modelops.domain.facts import UNSEEN, Outage, Unseen
-from modelops.domain.record import Record
+from modelops.domain.record import EndpointEntry, Record
 from modelops.domain.rollout.state import File
 from modelops.ports import AgentReports, Endpoint
 
@@ -31,6 +32,8 @@ class State:
     file_problem: str = ""
     file_missing: bool = False
     """The ConfigMap does not exist, so nothing can be restored in it. A malformed file is waited for instead."""
+    unwritable_entry: AgentEntry | None = None
+    """What the file says of the agent where it can be read and not be written: an immutable ConfigMap, for example."""
     mount_problem: str = ""
     """Why Pods of the agent never see a change of the file; empty where none is known to miss it."""
     secret_problem: str = ""
@@ -49,6 +52,8 @@ class State:
     """Seconds until the status may be written again: a change of the status alone may be a second late."""
     endpoints: tuple[Endpoint, ...] | Outage | Unseen = UNSEEN
     """The service's endpoints with names from the record; the service is asked only where the record has any."""
+    unlisted: Mapping[str, Outage] = field(default_factory=dict)
+    """By the name of an endpoint on record: why its account did not answer. The other accounts' are in `endpoints`."""
     live: bool = False
     """Whether file, AgentModel, runs and rollouts were read from the API server for this decision, not from caches."""
 
@@ -56,6 +61,30 @@ class State:
     def listed_endpoints(self) -> tuple[Endpoint, ...] | None:
         """The service's endpoints; None where it was not asked or did not answer."""
         return self.endpoints if isinstance(self.endpoints, tuple) else None
+
+    @property
+    def entry(self) -> AgentEntry | None:
+        """What the agents' file says of the agent; empty where the ConfigMap or the agent is not there.
+
+        None where the file cannot be read: it may name any endpoint.
+        """
+        if self.file is not None:
+            return self.file.entry
+        return AgentEntry() if self.file_missing else self.unwritable_entry
+
+    def is_gone(self, entry: EndpointEntry) -> bool:
+        """Whether the service answered, and does not have the endpoint."""
+        listed = self.listed_endpoints
+        if listed is None or entry.name in self.unlisted:
+            return False
+        return all(endpoint.name != entry.name for endpoint in listed)
+
+    @property
+    def service_outage(self) -> Outage | None:
+        """Why the endpoints of some account are not known; None where all are, or the service was not asked."""
+        if isinstance(self.endpoints, Outage):
+            return self.endpoints
+        return next(iter(self.unlisted.values()), None)
 
     def require_record(self) -> Record:
         """The agent's record, for the steps after `ensure_record`."""
