@@ -170,7 +170,7 @@ def _train(job: jobs.Job, recipe: Recipe, files: Mapping[str, bytes], rows: Mapp
     if TYPE_CHECKING or __package__:
         from modelops.trainers import trl_merged as merged
         from modelops.trainers.pace import Pace
-        from modelops.trainers.trl_checkpoints import Checkpoints
+        from modelops.trainers.trl_checkpoints import Checkpoints, in_all_processes
         from modelops.trainers.trl_pace import Deadline
         from modelops.trainers.trl_reports import Reports
         from modelops.trainers.trl_trainer import (
@@ -184,7 +184,7 @@ def _train(job: jobs.Job, recipe: Recipe, files: Mapping[str, bytes], rows: Mapp
     else:
         import trl_merged as merged
         from pace import Pace
-        from trl_checkpoints import Checkpoints
+        from trl_checkpoints import Checkpoints, in_all_processes
         from trl_pace import Deadline
         from trl_reports import Reports
         from trl_trainer import (
@@ -228,7 +228,8 @@ def _train(job: jobs.Job, recipe: Recipe, files: Mapping[str, bytes], rows: Mapp
         callbacks=(deadline, reports),
     )
     del model
-    checkpoint = checkpoints.fetch(Path(f"resumed-{os.environ.get('RANK', '0')}"))
+    resumed = Path(f"resumed-{os.environ.get('RANK', '0')}")
+    checkpoint = in_all_processes(lambda: checkpoints.fetch(resumed))
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     if deadline.stopped_at:
         if jobs.is_main_process():
