@@ -202,8 +202,8 @@ def _train(job: jobs.Job, recipe: Recipe, files: Mapping[str, bytes], rows: Mapp
     packing = device.flash_attention and recipe.method == "sft"
     print(f"training in {device.dtype}, packing: {packing}", flush=True)
     eos = str(run.raw.get("eos") or "")
-    job.fetch_base_model()
-    tokenizer = load_tokenizer(run.base_model, run.base_revision)
+    base = job.fetch_base_model()
+    tokenizer = load_tokenizer(base)
     template = ChatTemplate(tokenizer, base_model=run.base_model, eos=eos)
     data = _tokenised(recipe, template, files, rows)
     checkpoints = Checkpoints(job, key=_resume_key(recipe, run, files))
@@ -215,7 +215,7 @@ def _train(job: jobs.Job, recipe: Recipe, files: Mapping[str, bytes], rows: Mapp
         tokens_per_epoch=tokens,
         pace=pace,
     )
-    model = load_model(run.base_model, device, revision=run.base_revision)
+    model = load_model(base, device)
     new_tokens = template.untrained_ends(end_tokens(model)) if eos else ()
     trainer = build_trainer(
         recipe,
@@ -248,6 +248,7 @@ def _train(job: jobs.Job, recipe: Recipe, files: Mapping[str, bytes], rows: Mapp
         trainer,
         template.tokenizer,
         end_id=template.end_id,
+        base_model=run.base_model,
         folder=MODEL_FOLDER,
         prompt=data.stop_prompts[0],
         device=device,

@@ -160,6 +160,7 @@ def second_job(attempt: Any) -> jobs.Job:
     return jobs.Job(
         run=jobs.Run.from_json(json.dumps(run)),
         dataset=None,  # type: ignore[arg-type]
+        base=None,  # type: ignore[arg-type]
         attempt=attempt,
         reporter=jobs.Reporter(nonce="n"),
     )
