@@ -20,7 +20,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from modelops.domain.job_report import OWN_FAILURES, failure_of, merge_reports, parse_reports
+from modelops.domain.job_report import CAUSES_WITHOUT_A_REPORT, failure_of, merge_reports, parse_reports
 from modelops.engine.watched_job import JobObservation, WatchedJob
 from modelops.ports import Clock, Job, Jobs, Refused, TokenRefused, Unavailable
 
@@ -250,7 +250,7 @@ class SharedJobPoller:
             return True
         if observation.problem or job is None:
             return False
-        says_why = failure_of(job.exit_code) in OWN_FAILURES
+        says_why = failure_of(job.exit_code) in CAUSES_WITHOUT_A_REPORT
         return (report is not None and report.ended) or job.stage == "COMPLETED" or says_why
 
     async def _read_log(self, entry: _Entry) -> None:
