@@ -104,3 +104,45 @@ async def test_what_a_job_measured_is_not_waited_for_without_end(followed: Follo
 async def test_exit_codes_that_say_all_need_no_log(followed: Followed) -> None:
     followed.service.job = ended(44)
     assert (await followed.poll()).settled
+
+
+async def test_a_job_is_not_lost_after_a_few_quick_answers_without_it(followed: Followed) -> None:
+    for _ in range(30):
+        assert not (await followed.poll(after=1.0)).not_found
+    followed.service.job = Job(id="job1", stage="RUNNING", label="attempt")
+    seen = await followed.poll()
+    assert seen.job is not None
+    followed.service.job = None  # What was counted before does not count any more.
+    for _ in range(5):
+        assert not (await followed.poll()).not_found
+
+
+async def test_a_job_that_the_service_has_not_known_for_minutes_is_lost(followed: Followed) -> None:
+    followed.service.job = Job(id="job1", stage="RUNNING", label="attempt")
+    await followed.poll()
+    followed.service.job = None
+    for _ in range(12):
+        seen = await followed.poll()
+        assert not seen.not_found
+    seen = await followed.poll()
+    assert (seen.not_found, seen.job) == (True, None)
+    assert followed.told == ["run", "run"]
+
+
+async def test_an_outage_between_two_answers_does_not_count_as_a_third(followed: Followed) -> None:
+    await followed.poll()
+    followed.service.down = True
+    await followed.poll(after=600.0)
+    followed.service.down = False
+    assert not (await followed.poll()).not_found
+
+
+async def test_a_lost_job_is_followed_again_when_the_service_knows_it(followed: Followed) -> None:
+    for _ in range(14):
+        seen = await followed.poll()
+    assert seen.not_found
+    followed.service.job = Job(id="job1", stage="RUNNING", label="attempt")
+    seen = await followed.poll()
+    assert not seen.not_found
+    assert seen.job is not None
+    assert followed.told == ["run", "run"]

@@ -185,6 +185,16 @@ def test_an_end_is_not_judged_before_its_report_was_read(stage: str) -> None:
     assert written_record(plan_for(cancelled, **facts, report=OUTAGE)).completed  # its cause is known
 
 
+def test_the_claiming_job_that_is_listed_as_running_is_waited_for_although_its_id_is_not_known() -> None:
+    both = (job("RUNNING"), job("RUNNING", id="job2"))
+    facts = {"job": None, "attempt_claim": claimed_by(), "labelled": both, "report": None}
+    assert step_names(plan_for(WITH_JOB, **facts)) == ["cancel job2"]
+    cancelled = run(submitted_status(id="job1"), cancel=True)
+    assert step_names(plan_for(cancelled, **facts)) == ["cancel job1", "cancel job2"]
+    closed = {**facts, "attempt_claim": CLOSED_CLAIM}
+    assert step_names(plan_for(WITH_JOB, **closed)) == ["cancel job1", "cancel job2"]
+
+
 def test_a_forgotten_job_is_settled_at_its_whole_reservation() -> None:
     plan = plan_for(WITH_JOB, job=None, attempt_claim=CLOSED_CLAIM, labelled=(), report=None)
     assert written_record(plan).settlements[KEY].usd_micro == 375_000
