@@ -43,7 +43,7 @@ FILES = {name: Path(f"{name}.jsonl").read_bytes() for name in ("train", "test")}
 
 def ours() -> Any:
     """Builds our trainer as `train.py` does."""
-    wording = ChatTemplate(load_tokenizer("base", "main"), base_model="base")
+    wording = ChatTemplate(load_tokenizer(Path("base")), base_model="base")
     columns = {
         name: wording.chats(read_chats(body, path=name), max_length=RECIPE.max_length, path=name)
         for name, body in FILES.items()
@@ -55,7 +55,7 @@ def ours() -> Any:
     return build_trainer(
         RECIPE,
         device=DEVICE,
-        model=load_model("base", DEVICE),
+        model=load_model(Path("base"), DEVICE),
         tokenizer=wording.tokenizer,
         train=Dataset.from_dict(dict(columns["train"].values)),
         held_out=Dataset.from_dict(dict(columns["test"].values)),

@@ -73,7 +73,7 @@ def published(base: Path, settings: dict[str, Any], folder: Path) -> dict[str, A
     before = path.read_text()
     path.write_text(json.dumps({"eos_token_id": 0, "pad_token_id": 0, **settings}))
     try:
-        model = load_model(str(base), DEVICE)
+        model = load_model(base, DEVICE)
     finally:
         path.write_text(before)
     model.generation_config.eos_token_id = list(dict.fromkeys([2, *end_tokens(model)]))
@@ -91,7 +91,7 @@ def recipe(method: str, batch: int, **changes: Any) -> Recipe:
 
 def held_out_loss(base: str, method: str, batch: int) -> float:
     """The held-out loss of the untrained model, on rows of different lengths."""
-    template = ChatTemplate(load_tokenizer(base, "main"), base_model=base)
+    template = ChatTemplate(load_tokenizer(Path(base)), base_model=base)
     answers = [{"role": "assistant", "content": "Good morning. " * count} for count in (1, 2, 5, 9, 1)]
     worse = {"role": "assistant", "content": "Go away."}
     rows: list[Any] = (
@@ -104,7 +104,7 @@ def held_out_loss(base: str, method: str, batch: int) -> float:
     trainer = build_trainer(
         recipe(method, batch),
         device=DEVICE,
-        model=load_model(base, DEVICE),
+        model=load_model(Path(base), DEVICE),
         tokenizer=template.tokenizer,
         train=data,
         held_out=data,
@@ -137,7 +137,7 @@ def forms(folder: Path) -> dict[str, Any]:
     model.save_pretrained(folder)
     write_both_forms(folder)
     ids = torch.arange(3, 40)[None]
-    read = load_model(str(folder), DEVICE).eval()
+    read = load_model(folder, DEVICE).eval()
     same = torch.equal(model(ids).logits, read(ids).logits)
     return {"config": json.loads((folder / "config.json").read_text()), "same": same}
 
@@ -145,7 +145,7 @@ def forms(folder: Path) -> dict[str, Any]:
 def main() -> None:
     """One line of JSON, the last one."""
     untied, tied = sys.argv[1:3]
-    models = {name: load_model(base, DEVICE) for name, base in (("untied", untied), ("tied", tied))}
+    models = {name: load_model(Path(base), DEVICE) for name, base in (("untied", untied), ("tied", tied))}
     scratch = Path("scratch")
     found: dict[str, Any] = {"generation": {}, "settings": {}}
     for name, settings in GENERATION.items():

@@ -188,9 +188,10 @@ async def test_a_failed_job_is_reported_with_its_error_and_then_not_read_again(
     assert sandbox.requests(service="hub") == []
 
 
-async def test_a_job_that_the_service_does_not_know_is_missing_after_three_polls(
-    poller: SharedJobPoller, token: str, told: list[Hashable]
+async def test_a_job_that_the_service_does_not_know_is_missing_after_three_polls_at_least(
+    jobs: HuggingFaceJobs, token: str, told: list[Hashable]
 ) -> None:
+    poller = SharedJobPoller(jobs, clock=SystemClock(), changed=told.append, missing_seconds=0)
     observation = poller.watch(WatchedJob(key="k", token=token, namespace=USER, job_id="0" * 24))
     assert observation.job is None
     await poller.poll()

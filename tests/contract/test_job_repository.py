@@ -96,3 +96,14 @@ def test_job_whose_claim_is_anothers_writes_nothing(
     with pytest.raises(ClaimedByAnother, match="held by job winner"):
         commit(attempt(hf, repo, job="loser"), weights)
     assert sorted(hf.list_repo_files(repo)) == [".gitattributes", "claims/1"]
+
+
+def test_a_cached_revision_is_a_folder_from_which_everything_can_be_read(
+    sandbox: SandboxInfo, hf: HfApi, repo: str
+) -> None:
+    for text in (b"old", b"new"):
+        hf.upload_file(path_or_fileobj=text, path_in_repo="config.json", repo_id=repo)
+    first = hf.list_repo_commits(repo)[1].commit_id
+    folder = Repository(hf, repo).cache(revision=first, wanted=lambda paths: ["config.json"])
+    assert (folder / "config.json").read_bytes() == b"old"
+    assert [file.name for file in folder.iterdir()] == ["config.json"]

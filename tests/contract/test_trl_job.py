@@ -99,9 +99,18 @@ def repositories(
 
 
 @pytest.fixture(scope="module")
-def sft(repositories: Repositories) -> Ended:
+def sft_and_requests(repositories: Repositories, sandbox_process: SandboxInfo) -> tuple[Ended, list[str]]:
+    """A conversation model, trained from the random one, and what its job asked the Hub about the random one."""
+    sandbox_process.forget_requests()
+    ended = repositories.train("sft-model", seconds=590)
+    asked = sandbox_process.requests(service="hub", path_regex=f"/{repositories.base['repo']}/")
+    return ended, [f"{call['method']} {call['path']}" for call in asked]
+
+
+@pytest.fixture(scope="module")
+def sft(sft_and_requests: tuple[Ended, list[str]]) -> Ended:
     """A conversation model, trained from the random one."""
-    return repositories.train("sft-model", seconds=590)
+    return sft_and_requests[0]
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +138,16 @@ def trained(request: pytest.FixtureRequest) -> Ended:
         return ended
     both: dict[str, Ended] = request.getfixturevalue("preferred")
     return both[request.param]
+
+
+def test_after_the_download_the_hub_is_asked_nothing_about_the_base_model(
+    repositories: Repositories, sft_and_requests: tuple[Ended, list[str]]
+) -> None:
+    """Libraries look for files that a repository may have, and PEFT for the base model at each save."""
+    files = repositories.hf.list_repo_files(repositories.base["repo"])
+    asked = [request for request in sft_and_requests[1] if "/resolve/" in request]
+    assert {request.rpartition("/")[2] for request in asked} <= set(files)
+    assert len(asked) == len(set(asked)) > 0
 
 
 every_method = pytest.mark.parametrize("trained", ["sft", "dpo", "orpo"], indirect=True)
@@ -175,6 +194,8 @@ def test_model_is_published_with_its_lineage(
     }
     lineage = json.loads((folder / "modelops.json").read_text())
     run = dict(trained.run)
+    adapter = json.loads((folder / "adapter" / "adapter_config.json").read_text())
+    assert adapter["base_model_name_or_path"] == run["base_model"]
     files = lineage["dataset"].pop("files")
     assert {key: lineage[key] for key in run} == run
     assert sorted(files) == ["data/test.jsonl", "data/train.jsonl"]

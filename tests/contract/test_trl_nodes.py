@@ -12,16 +12,19 @@ from pathlib import Path
 import pytest
 from huggingface_hub import HfApi, constants
 from tests.contract.language_models import (
+    ENVIRONMENT,
     HELD_OUT,
     NAMES,
     PYTHON,
     TRAINS,
     chat,
     make_base_model,
+    unpack_payload,
     upload,
     upload_rows,
 )
 from tests.contract.test_trl_job import CONFIG, Repositories
+from tests.patience import patient
 
 from modelops.adapters.huggingface.payload import payload_base64
 from modelops.domain.job_report import parse_reports
@@ -31,6 +34,25 @@ from modelops.sandbox.tokens import USER
 pytestmark = TRAINS
 NODES, EPOCHS, SECONDS = 2, 2, 420
 NAME = "modelops-7f3c1c62000040008000-1"
+
+ONE_WITHOUT_A_CHECKPOINT = """
+import os, pathlib, torch
+from hub_repository import HubSilent
+from trl_checkpoints import in_all_processes
+
+def fetch():
+    if os.environ["RANK"] == "1":
+        raise HubSilent("no usable answer for 180 s")
+    return pathlib.Path("resumed-0")
+
+torch.distributed.init_process_group("gloo")
+try:
+    found = in_all_processes(fetch)
+except HubSilent as error:
+    found = error
+pathlib.Path("end-" + os.environ["RANK"]).write_text(str(found))
+torch.distributed.destroy_process_group()
+"""
 
 
 def free_port() -> int:
@@ -106,3 +128,23 @@ def test_two_nodes_train_one_model_and_only_the_first_reports(
     )
     assert claim == {"job": NAME}
     assert "modelops.json" in hf.list_repo_files(run["output"]["repo"])
+
+
+def test_a_process_without_the_checkpoint_ends_all_of_them(tmp_path: Path) -> None:
+    assert PYTHON is not None
+    unpack_payload(tmp_path)
+    (tmp_path / "both.py").write_text(ONE_WITHOUT_A_CHECKPOINT)
+    launch = ["-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", str(free_port())]
+    done = subprocess.run(
+        [PYTHON, *launch, "both.py"],
+        cwd=tmp_path,
+        env={**os.environ, **ENVIRONMENT},
+        capture_output=True,
+        text=True,
+        timeout=patient(120),
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    ends = [(tmp_path / f"end-{rank}").read_text() for rank in range(2)]
+    assert ends[0].endswith("cannot be downloaded in process 1: no usable answer for 180 s")
+    assert ends[1] == "no usable answer for 180 s"

@@ -32,6 +32,10 @@ FAILURES: Final[Mapping[int, Failure]] = {
 OWN_FAILURES: Final = frozenset(FAILURES.values()) - {"failed"}
 """Failures whose exit code only our trainers use, so that it tells the cause without the log."""
 
+CAUSES_WITHOUT_A_REPORT: Final = OWN_FAILURES - {"too_slow"}
+"""Those of which the exit code alone tells all that the next attempt depends on. A job that was too slow has measured
+how long the next one needs, and only its report has that."""
+
 ENDS: Final = frozenset({"error", "done"})
 
 MAX_LINE_LENGTH: Final = 16_384

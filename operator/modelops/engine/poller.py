@@ -20,7 +20,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from modelops.domain.job_report import OWN_FAILURES, failure_of, merge_reports, parse_reports
+from modelops.domain.job_report import CAUSES_WITHOUT_A_REPORT, failure_of, merge_reports, parse_reports
 from modelops.engine.watched_job import JobObservation, WatchedJob
 from modelops.ports import Clock, Job, Jobs, Refused, TokenRefused, Unavailable
 
@@ -35,7 +35,7 @@ BATCH_SIZE: Final = 100
 """Jobs of a listing that are processed before other tasks of the event loop run."""
 TAIL_LINES: Final = 200
 MISSES_UNTIL_NOT_FOUND: Final = 3
-"""Answers without the job until it counts as not found. A listing can lag behind a submission."""
+"""Fewest answers without the job until it counts as not found, after `missing_seconds`."""
 SHORTEST_PAUSE_SECONDS: Final = 1.0
 LONGEST_PAUSE_SECONDS: Final = 300.0
 
@@ -50,6 +50,9 @@ class _Entry:
     watch: WatchedJob
     observation: JobObservation = field(default_factory=JobObservation)
     misses: int = 0
+    """Answers without the job since the last one that had it."""
+    missed_at: float | None = None
+    """Time of the first of them."""
     read_at: float = float("-inf")
     """When its log was last requested, with or without an answer."""
     ended_at: float | None = None
@@ -62,6 +65,8 @@ class SharedJobPoller:
     A job that is no longer in the listing is inspected. Where it has ended, the end of its log is read before the end
     is reported. It is read again in each poll until the job's own last report is there, or `final_seconds` have
     passed: logs can be late, and what an attempt ended with decides whether another one is paid for.
+    A job that the service does not know is asked for again in each poll. It counts as not found once that was so for
+    `missing_seconds`, and is followed again if the service knows it later: an answer can lag behind a submission.
     Logs of running jobs are read when the last reading is older than `report_seconds`: at most `READS_PER_POLL` in a
     poll, `TAILS_AT_ONCE` at a time, and those first that have waited longest. With a thousand jobs each log is read
     every ten minutes. A rate limit in any answer pauses the whole account. `changed` is called in the event loop,
@@ -77,6 +82,7 @@ class SharedJobPoller:
         interval_seconds: float = 15.0,
         report_seconds: float = 30.0,
         final_seconds: float = 180.0,
+        missing_seconds: float = 180.0,
     ) -> None:
         self._jobs = jobs
         self._clock = clock
@@ -84,6 +90,7 @@ class SharedJobPoller:
         self._interval_seconds = interval_seconds
         self._report_seconds = report_seconds
         self._final_seconds = final_seconds
+        self._missing_seconds = missing_seconds
         self._entries: dict[Hashable, _Entry] = {}
         self._active: dict[Account, tuple[Job, ...]] = {}
         self._not_before: dict[Account, float] = {}
@@ -180,16 +187,18 @@ class SharedJobPoller:
                 raise failure
 
     def _store_job(self, entry: _Entry, job: Job) -> None:
-        entry.misses = 0
-        self._store(
-            entry,
-            replace(
-                entry.observation,
-                job=job,
-                observed_at=self._clock.monotonic(),
-                problem="",
-                token_refusal="",
-            ),
+        self._store(entry, self._known(entry, job))
+
+    def _known(self, entry: _Entry, job: Job) -> JobObservation:
+        """The observation with this answer, which ends the count of misses."""
+        entry.misses, entry.missed_at = 0, None
+        return replace(
+            entry.observation,
+            job=job,
+            not_found=False,
+            observed_at=self._clock.monotonic(),
+            problem="",
+            token_refusal="",
         )
 
     def _next_reads(self, entries: Sequence[_Entry], running: Container[str]) -> list[_Entry]:
@@ -212,7 +221,7 @@ class SharedJobPoller:
 
     async def _inspect(self, entry: _Entry) -> None:
         """Requests a job that is not in the listing: it has ended, is not listed yet, or does not exist."""
-        watch, before = entry.watch, entry.observation
+        watch = entry.watch
         try:
             async with self._request_slot(watch):
                 job = await self._jobs.inspect(watch.token, watch.namespace, watch.job_id)
@@ -222,9 +231,9 @@ class SharedJobPoller:
             if not job.ended:
                 self._store_job(entry, job)
                 return
-            now = self._clock.monotonic()
-            entry.ended_at = now if entry.ended_at is None else entry.ended_at
-            observation = replace(before, job=job, observed_at=now, problem="", token_refusal="")
+            if entry.ended_at is None:
+                entry.ended_at = self._clock.monotonic()
+            observation = self._known(entry, job)
             observation = await self._with_report(entry, observation, read=self._jobs.end_of_log)
             is_final = self._is_final(entry, observation)
             observation = replace(observation, report_is_final=is_final)
@@ -250,7 +259,7 @@ class SharedJobPoller:
             return True
         if observation.problem or job is None:
             return False
-        says_why = failure_of(job.exit_code) in OWN_FAILURES
+        says_why = failure_of(job.exit_code) in CAUSES_WITHOUT_A_REPORT
         return (report is not None and report.ended) or job.stage == "COMPLETED" or says_why
 
     async def _read_log(self, entry: _Entry) -> None:
@@ -274,8 +283,10 @@ class SharedJobPoller:
                 raise
 
     def _count_miss(self, entry: _Entry) -> None:
+        now = self._clock.monotonic()
         entry.misses += 1
-        if entry.misses >= MISSES_UNTIL_NOT_FOUND:
+        entry.missed_at = now if entry.missed_at is None else entry.missed_at
+        if entry.misses >= MISSES_UNTIL_NOT_FOUND and now >= entry.missed_at + self._missing_seconds:
             self._store(entry, replace(entry.observation, job=None, not_found=True, problem=""))
 
     async def _with_report(

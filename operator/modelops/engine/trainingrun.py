@@ -169,6 +169,8 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact, Memo
         if memory.intent != intent:
             memory.intent = intent
             memory.submission, memory.settling_since, memory.attempt_claim = None, None, None
+            if job is None:
+                self._poller.forget(meta.uid)  # Between two attempts no job is followed.
         return memory
 
     async def _clean_up(self, uid: str) -> None:

@@ -29,7 +29,7 @@ class JobObservation:
     """The newest answer; None before the first answer, and where the service does not know the job."""
     report: JobReport | None = None
     not_found: bool = False
-    """Whether the service does not know the job."""
+    """Whether the service has not known the job for minutes."""
     observed_at: float | None = None
     """Time of the newest answer."""
     report_read_at: float | None = None
@@ -43,8 +43,8 @@ class JobObservation:
 
     @property
     def settled(self) -> bool:
-        """Whether it needs no more requests: it is not known, or it has ended and all about its end is known."""
-        return self.not_found or (self.job is not None and self.job.ended and self.report_is_final)
+        """Whether it needs no more requests: it has ended, and all about its end is known."""
+        return self.job is not None and self.job.ended and self.report_is_final
 
     def notable_state(self) -> tuple[object, ...]:
         """The parts whose change is worth a reconcile. Running seconds and times of requests are not among them."""

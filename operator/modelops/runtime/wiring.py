@@ -54,6 +54,9 @@ ENDPOINTS_SECONDS = 5.0
 FINAL_LOG_SETTLE_PERIODS = 4
 """For how many settle periods the end of a job's log is read again where it does not say how the job ended."""
 
+MISSING_SETTLE_PERIODS = 4
+"""For how many settle periods the service must not know a job until it counts as lost."""
+
 _TOKEN_REVIEWS = Resource(
     group="authentication.k8s.io", version="v1", plural="tokenreviews", kind="TokenReview"
 )
@@ -130,6 +133,7 @@ def build_operator(
         interval_seconds=settings.poll_seconds,
         report_seconds=settings.progress_seconds,
         final_seconds=FINAL_LOG_SETTLE_PERIODS * settings.settle_seconds,
+        missing_seconds=MISSING_SETTLE_PERIODS * settings.settle_seconds,
     )
     traces = _traces(settings)
     reader = ClusterReader(kube, cache, clock)

@@ -101,19 +101,22 @@ class Repository:
         size = sum(sizes[path] for path in paths)
         return self.retry(download_once, seconds=self._retry_seconds + seconds_for(size))[0]
 
-    def cache(self, *, revision: str, wanted: Callable[[Sequence[str]], Sequence[str]]) -> None:
-        """Download files into the SDK's cache, from which libraries then read them. `wanted` chooses the paths."""
+    def cache(self, *, revision: str, wanted: Callable[[Sequence[str]], Sequence[str]]) -> Path:
+        """Download files into the SDK's cache; returns the folder that has them. `wanted` chooses the paths.
+
+        Libraries that are given this folder, and not the repository's name, ask the Hub for nothing.
+        """
         sizes = self.retry(lambda: self._sizes(revision))
         paths = list(wanted(sorted(sizes)))
 
-        def download_once() -> bool:
-            self._api.snapshot_download(
+        def download_once() -> Path:
+            folder = self._api.snapshot_download(
                 self.repo, revision=revision, repo_type=self._repo_type, allow_patterns=paths
             )
-            return True
+            return Path(folder)
 
         size = sum(sizes[path] for path in paths)
-        self.retry(download_once, seconds=self._retry_seconds + seconds_for(size))
+        return self.retry(download_once, seconds=self._retry_seconds + seconds_for(size))
 
     def commit(
         self,

@@ -17,6 +17,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 if TYPE_CHECKING or __package__:
@@ -35,6 +36,7 @@ DONE, FAILED, OUT_OF_MEMORY, BAD_DATA, NEVER_STOPS, TOO_SLOW, ALREADY_CLAIMED = 
 
 
 UNUSED_WEIGHTS = (".gguf", ".h5", ".msgpack", ".onnx", ".pt", ".pth", ".ckpt", ".tflite")
+TEMPLATE_FOLDER = "additional_chat_templates"
 LAST_SECONDS = 120.0
 """Time before the end of the job that is left for its last report."""
 REFUSED_SECONDS = 900.0
@@ -131,12 +133,11 @@ class Job:
 
     run: Run
     dataset: Repository
+    base: Repository
     attempt: Attempt
     reporter: Reporter
     start: float = field(default_factory=time.monotonic)
     """The job's start, on this process's monotonic clock."""
-    base: Repository | None = None
-    """The base model, for trainers that load one."""
 
     @property
     def elapsed(self) -> float:
@@ -158,10 +159,13 @@ class Job:
         left = max(0.0, limit - self.elapsed - LAST_SECONDS) if limit is not None else REFUSED_SECONDS
         return self.attempt.publish(files, refused_seconds=left, tell=tell)
 
-    def fetch_base_model(self) -> None:
-        """Download the base model into the cache from which `transformers` reads it, in bounded time."""
-        if self.base is not None:
-            self.base.cache(revision=self.run.base_revision, wanted=files_to_load)
+    def fetch_base_model(self) -> Path:
+        """Download the base model at the run's revision, in bounded time; returns its folder.
+
+        Everything is loaded from that folder: `transformers` and PEFT would ask the Hub about a model that is named by
+        its repository, at each save again, and nothing limits how long they wait for an answer.
+        """
+        return self.base.cache(revision=self.run.base_revision, wanted=files_to_load)
 
     def read_dataset_file(self, path: str) -> bytes:
         """A file of the dataset at the run's revision. Raises BadData where it is missing or empty."""
@@ -172,15 +176,21 @@ class Job:
 
 
 def files_to_load(paths: Sequence[str]) -> list[str]:
-    """The files that `transformers` may read: all at the root, except weights in formats that it does not need.
+    """The files that `transformers` may read: all at the root and the further chat templates, except weights in formats
+    that it does not need.
 
     Some repositories have the same weights once more, as `pytorch_model*.bin` or `consolidated.safetensors`.
     """
-    root = [path for path in paths if "/" not in path and not path.endswith(UNUSED_WEIGHTS)]
-    if not any(path.startswith("model") and path.endswith(".safetensors") for path in root):
-        return root
-    others = [path for path in root if path.endswith((".safetensors", ".bin", ".bin.index.json"))]
-    return [path for path in root if path not in others or path.startswith("model")]
+    found = [path for path in paths if _may_be_read(path)]
+    if not any(path.startswith("model") and path.endswith(".safetensors") for path in found):
+        return found
+    others = [path for path in found if path.endswith((".safetensors", ".bin", ".bin.index.json"))]
+    return [path for path in found if path not in others or path.startswith("model")]
+
+
+def _may_be_read(path: str) -> bool:
+    folder, _, name = path.rpartition("/")
+    return folder in ("", TEMPLATE_FOLDER) and not name.endswith(UNUSED_WEIGHTS)
 
 
 def job_start() -> float:
@@ -234,11 +244,11 @@ def main(train: Callable[[Job], None]) -> int:
         job_id=os.environ["JOB_ID"],
     )
     dataset = Repository(api, run.dataset_repo, repo_type="dataset")
+    base = Repository(api, run.base_model)
     try:
         if is_main_process():
             attempt.claim()
-        base = Repository(api, run.base_model)
-        train(Job(run=run, dataset=dataset, attempt=attempt, reporter=reporter, start=start, base=base))
+        train(Job(run=run, dataset=dataset, base=base, attempt=attempt, reporter=reporter, start=start))
     except ClaimedByAnother as error:
         print(f"{error}: this job ends without training", flush=True)
         return ALREADY_CLAIMED

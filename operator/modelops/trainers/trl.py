@@ -170,7 +170,7 @@ def _train(job: jobs.Job, recipe: Recipe, files: Mapping[str, bytes], rows: Mapp
     if TYPE_CHECKING or __package__:
         from modelops.trainers import trl_merged as merged
         from modelops.trainers.pace import Pace
-        from modelops.trainers.trl_checkpoints import Checkpoints
+        from modelops.trainers.trl_checkpoints import Checkpoints, in_all_processes
         from modelops.trainers.trl_pace import Deadline
         from modelops.trainers.trl_reports import Reports
         from modelops.trainers.trl_trainer import (
@@ -184,7 +184,7 @@ def _train(job: jobs.Job, recipe: Recipe, files: Mapping[str, bytes], rows: Mapp
     else:
         import trl_merged as merged
         from pace import Pace
-        from trl_checkpoints import Checkpoints
+        from trl_checkpoints import Checkpoints, in_all_processes
         from trl_pace import Deadline
         from trl_reports import Reports
         from trl_trainer import (
@@ -202,8 +202,8 @@ def _train(job: jobs.Job, recipe: Recipe, files: Mapping[str, bytes], rows: Mapp
     packing = device.flash_attention and recipe.method == "sft"
     print(f"training in {device.dtype}, packing: {packing}", flush=True)
     eos = str(run.raw.get("eos") or "")
-    job.fetch_base_model()
-    tokenizer = load_tokenizer(run.base_model, run.base_revision)
+    base = job.fetch_base_model()
+    tokenizer = load_tokenizer(base)
     template = ChatTemplate(tokenizer, base_model=run.base_model, eos=eos)
     data = _tokenised(recipe, template, files, rows)
     checkpoints = Checkpoints(job, key=_resume_key(recipe, run, files))
@@ -215,7 +215,7 @@ def _train(job: jobs.Job, recipe: Recipe, files: Mapping[str, bytes], rows: Mapp
         tokens_per_epoch=tokens,
         pace=pace,
     )
-    model = load_model(run.base_model, device, revision=run.base_revision)
+    model = load_model(base, device)
     new_tokens = template.untrained_ends(end_tokens(model)) if eos else ()
     trainer = build_trainer(
         recipe,
@@ -228,7 +228,8 @@ def _train(job: jobs.Job, recipe: Recipe, files: Mapping[str, bytes], rows: Mapp
         callbacks=(deadline, reports),
     )
     del model
-    checkpoint = checkpoints.fetch(Path(f"resumed-{os.environ.get('RANK', '0')}"))
+    resumed = Path(f"resumed-{os.environ.get('RANK', '0')}")
+    checkpoint = in_all_processes(lambda: checkpoints.fetch(resumed))
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     if deadline.stopped_at:
         if jobs.is_main_process():
@@ -247,6 +248,7 @@ def _train(job: jobs.Job, recipe: Recipe, files: Mapping[str, bytes], rows: Mapp
         trainer,
         template.tokenizer,
         end_id=template.end_id,
+        base_model=run.base_model,
         folder=MODEL_FOLDER,
         prompt=data.stop_prompts[0],
         device=device,

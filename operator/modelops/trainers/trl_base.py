@@ -51,28 +51,20 @@ def generation_settings(found: Mapping[str, Any]) -> tuple[dict[str, Any], list[
     return kept, sorted(left)
 
 
-def read_generation_settings(source: str, revision: str | None) -> dict[str, Any] | None:
-    """The base model's generation settings as they are on the Hub; None where it has no such file.
+def read_generation_settings(folder: Path) -> dict[str, Any] | None:
+    """The generation settings of the model in this folder; None where it has no such file.
 
     Raises jobs.BadData where the file is not a JSON object.
     """
-    from transformers.utils import cached_file
-
-    path = cached_file(
-        source,
-        GENERATION_CONFIG,
-        revision=revision,
-        _raise_exceptions_for_missing_entries=False,
-        _raise_exceptions_for_connection_errors=True,
-    )
-    if path is None:
+    path = folder / GENERATION_CONFIG
+    if not path.is_file():
         return None
     try:
-        found = json.loads(Path(path).read_text())
+        found = json.loads(path.read_text())
     except ValueError as error:
-        raise jobs.BadData(f"{GENERATION_CONFIG} of {source} is not JSON: {error}") from error
+        raise jobs.BadData(f"{GENERATION_CONFIG} of the base model is not JSON: {error}") from error
     if not isinstance(found, dict):
-        raise jobs.BadData(f"{GENERATION_CONFIG} of {source} is not a JSON object")
+        raise jobs.BadData(f"{GENERATION_CONFIG} of the base model is not a JSON object")
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,15 +36,12 @@ class Checkpoints:
         self._key = key
 
     def fetch(self, folder: Path) -> Path | None:
-        """Download the last checkpoint into `folder`. None where there is none to resume from; the log says why."""
-        try:
-            checkpoint = self._job.attempt.fetch_checkpoint(into=folder)
-        except HubSilent as error:
-            print(
-                f"the last checkpoint cannot be downloaded, so the training starts from the beginning: {error}",
-                flush=True,
-            )
-            return None
+        """Download the last checkpoint into `folder`. None where there is none to resume from; the log says why.
+
+        Raises HubSilent and HubRefused: a training that starts from the beginning would soon replace a checkpoint of
+        hours with its own first one.
+        """
+        checkpoint = self._job.attempt.fetch_checkpoint(into=folder)
         if checkpoint is None:
             return None
         marker = _read(checkpoint / MARKER)
@@ -84,6 +81,31 @@ class Checkpoints:
             )
             return False
         return True
+
+
+def in_all_processes(fetch: Callable[[], Path | None]) -> Path | None:
+    """What `fetch` returns in this process. If it fails in one process of several, all raise HubSilent or HubRefused.
+
+    So the first process, which reports, says why the job ends, and no process trains from another step than the rest.
+    """
+    import torch
+
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return fetch()
+    found: Path | None = None
+    failure: HubSilent | HubRefused | None = None
+    try:
+        found = fetch()
+    except (HubSilent, HubRefused) as error:
+        failure = error
+    problems = [""] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(problems, "" if failure is None else str(failure))
+    if failure is not None:
+        raise failure
+    for rank, problem in enumerate(problems):
+        if problem:
+            raise HubSilent(f"the last checkpoint cannot be downloaded in process {rank}: {problem}")
+    return found
 
 
 def _read(path: Path) -> Mapping[str, object]:

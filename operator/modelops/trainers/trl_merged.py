@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,13 +13,13 @@ if TYPE_CHECKING or __package__:
     from modelops.trainers import job as jobs
     from modelops.trainers.hub_repository import Content
     from modelops.trainers.trl_forms import write_both_forms
-    from modelops.trainers.trl_trainer import Device, end_tokens, load_model
+    from modelops.trainers.trl_trainer import Device, end_tokens, load_model, load_tokenizer
 else:
     import job as jobs
     from grammar import counted, verb
     from hub_repository import Content
     from trl_forms import write_both_forms
-    from trl_trainer import Device, end_tokens, load_model
+    from trl_trainer import Device, end_tokens, load_model, load_tokenizer
 
 ADAPTER_FOLDER = "adapter"
 MAX_SHARD_SIZE = "2GB"
@@ -44,9 +45,9 @@ def max_answer_tokens(configured: int, longest_answer: int, max_length: int) -> 
 
 
 def save_merged(
-    trainer: Any, tokenizer: Any, *, end_id: int, folder: Path, prompt: str, device: Device
+    trainer: Any, tokenizer: Any, *, base_model: str, end_id: int, folder: Path, prompt: str, device: Device
 ) -> None:
-    """Write the adapter and the merged model. The trainer's model cannot be used afterwards.
+    """Write the adapter of `base_model` and the merged model. The trainer's model cannot be used afterwards.
 
     Raises jobs.BadData where the merged model answers the rendered `prompt` in another way than the trained one.
 
@@ -55,6 +56,7 @@ def save_merged(
     """
     model = trainer.accelerator.unwrap_model(trainer.model)
     model.save_pretrained(folder / ADAPTER_FOLDER)
+    name_base_model(folder / ADAPTER_FOLDER, base_model)
     ids = tokenizer(prompt, return_tensors="pt", add_special_tokens=False)["input_ids"]
     trained = _logits(model, ids)
     merged = model.merge_and_unload()
@@ -77,11 +79,9 @@ def check_stops(folder: Path, *, device: Device, prompts: Sequence[str], most_to
 
     Raises jobs.NeverStops unless every answer ends within `most_tokens`.
     """
-    from transformers import AutoTokenizer
-
     _free_memory(device)
-    tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
-    model = load_model(str(folder), device).eval()
+    tokenizer = load_tokenizer(folder, padding_side="left")
+    model = load_model(folder, device).eval()
     lengths = []
     for start in range(0, len(prompts), BATCH):
         batch = prompts[start : start + BATCH]
@@ -94,6 +94,13 @@ def check_stops(folder: Path, *, device: Device, prompts: Sequence[str], most_to
             "model that was trained with the chat template's end token, or set spec.prompt.eos"
         )
     return max(length for length in lengths if length is not None)
+
+
+def name_base_model(adapter: Path, base_model: str) -> None:
+    """Name the base model by its repository in a saved adapter, where PEFT has written the folder that it came from."""
+    path = adapter / "adapter_config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps({**config, "base_model_name_or_path": base_model}, indent=2, sort_keys=True))
 
 
 def files_in(folder: Path) -> dict[str, Content]:

@@ -12,6 +12,7 @@ import importlib.util
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING or __package__:
@@ -55,32 +56,36 @@ class Device:
         return cls(dtype="bfloat16" if half else "float32", cuda=cuda, flash_attention=flash)
 
 
-def load_tokenizer(base_model: str, revision: str) -> Any:
-    """The base model's tokenizer."""
+def load_tokenizer(folder: Path, **more: Any) -> Any:
+    """The tokenizer in this folder. The Hub is not asked."""
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(base_model, revision=revision)
+    return AutoTokenizer.from_pretrained(folder, local_files_only=True, **more)
 
 
-def load_model(source: str, device: Device, **more: Any) -> Any:
-    """A causal language model on this process's device. Code from the model's repository is never run.
+def load_model(folder: Path, device: Device) -> Any:
+    """The causal language model in this folder, on this process's device. The Hub is not asked, and code that lies
+    beside the model is never run.
 
     Its generation settings are those that can be saved and used later, see `generation_settings`.
     """
     import torch
     from transformers import AutoModelForCausalLM, GenerationConfig
 
-    found = read_generation_settings(source, more.get("revision"))
+    found = read_generation_settings(folder)
     kept, left_out = generation_settings(found or {})
     if left_out:
-        print(f"generation settings of {source} that are left out: {', '.join(left_out)}", flush=True)
-    if found is not None:
-        more["generation_config"] = GenerationConfig(**kept)
-
+        print(f"generation settings of the model that are left out: {', '.join(left_out)}", flush=True)
+    settings = {} if found is None else {"generation_config": GenerationConfig(**kept)}
     place = {"": int(os.environ.get("LOCAL_RANK", "0"))} if device.cuda else None
     attention = {"attn_implementation": "flash_attention_2"} if device.flash_attention else {}
     model = AutoModelForCausalLM.from_pretrained(
-        source, dtype=getattr(torch, device.dtype), device_map=place, **attention, **more
+        folder,
+        dtype=getattr(torch, device.dtype),
+        device_map=place,
+        local_files_only=True,
+        **attention,
+        **settings,
     )
     if found is None:
         kept, _ = generation_settings(model.generation_config.to_dict())

@@ -88,7 +88,13 @@ def test_a_training_does_not_go_on_without_the_gpu(monkeypatch: pytest.MonkeyPat
 
 def test_only_the_files_that_a_library_reads_are_downloaded() -> None:
     sharded = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"]
-    small = ["config.json", "tokenizer.json", "chat_template.jinja", "model.safetensors.index.json"]
+    small = [
+        "config.json",
+        "tokenizer.json",
+        "chat_template.jinja",
+        "additional_chat_templates/tool_use.jinja",
+        "model.safetensors.index.json",
+    ]
     more = [
         "pytorch_model.bin",
         "consolidated.safetensors",

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from modelops.trainers import job as jobs
+from modelops.trainers.hub_repository import HubRefused, HubSilent
 from modelops.trainers.trl_checkpoints import MARKER, STATE, Checkpoints
 from modelops.trainers.trl_recipe import ALL_LINEAR, Recipe, resume_key
 from modelops.trainers.trl_rows import read_chats, read_pairs
@@ -145,6 +146,26 @@ class AttemptWithCheckpoint:
         return into
 
 
+def second_job(attempt: Any) -> jobs.Job:
+    """The job of a second attempt."""
+    run = {
+        "v": 1,
+        "run": "uid",
+        "attempt": 2,
+        **dict.fromkeys(("agent", "base_model", "base_revision", "method", "version"), "x"),
+        "dataset": {"repo": "d", "revision": "r"},
+        "output": {"repo": "o"},
+        "config": {},
+    }
+    return jobs.Job(
+        run=jobs.Run.from_json(json.dumps(run)),
+        dataset=None,  # type: ignore[arg-type]
+        base=None,  # type: ignore[arg-type]
+        attempt=attempt,
+        reporter=jobs.Reporter(nonce="n"),
+    )
+
+
 @pytest.mark.parametrize(
     ("marker", "state", "fits"),
     [
@@ -157,20 +178,18 @@ class AttemptWithCheckpoint:
 def test_checkpoint_of_other_inputs_is_not_resumed(
     tmp_path: Path, marker: dict[str, Any], state: bool, fits: bool
 ) -> None:
-    run = {
-        "v": 1,
-        "run": "uid",
-        "attempt": 2,
-        **dict.fromkeys(("agent", "base_model", "base_revision", "method", "version"), "x"),
-        "dataset": {"repo": "d", "revision": "r"},
-        "output": {"repo": "o"},
-        "config": {},
-    }
-    job: Any = jobs.Job(
-        run=jobs.Run.from_json(json.dumps(run)),
-        dataset=None,  # type: ignore[arg-type]
-        attempt=AttemptWithCheckpoint(marker, state=state),  # type: ignore[arg-type]
-        reporter=jobs.Reporter(nonce="n"),
-    )
+    job = second_job(AttemptWithCheckpoint(marker, state=state))
     found = Checkpoints(job, key="k").fetch(tmp_path)
     assert (found is not None) is fits
+
+
+@pytest.mark.parametrize("failure", [HubSilent("no answer"), HubRefused("no access", status=403)])
+def test_a_checkpoint_that_cannot_be_read_ends_the_job_and_is_not_replaced(
+    tmp_path: Path, failure: Exception
+) -> None:
+    class Unreadable(AttemptWithCheckpoint):
+        def fetch_checkpoint(self, *, into: Path) -> Path:
+            raise failure
+
+    with pytest.raises(type(failure)):
+        Checkpoints(second_job(Unreadable({})), key="k").fetch(tmp_path)

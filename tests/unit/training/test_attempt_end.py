@@ -83,6 +83,15 @@ def test_an_unreadable_model_is_waited_for_until_the_deadline() -> None:
     assert step_names(plan_for(late, **COMPLETED_FACTS, result=no)) == ["record"]
 
 
+def test_a_repository_that_the_token_may_not_see_is_waited_for_until_the_deadline() -> None:
+    """It holds the attempt claim, so it exists: the Hub's 403 or 404 says nothing about the model."""
+    plan = plan_for(WITH_JOB, **COMPLETED_FACTS, result=None, lineage=None)
+    assert (step_names(plan), written_status(plan).reason) == (["status"], "TokenRefused")
+    assert "give the token read access" in ready_message(plan)
+    late = run(submitted_status(id="job1", ending="DeadlineExceeded"))
+    assert step_names(plan_for(late, **COMPLETED_FACTS, result=None, lineage=None)) == ["record"]
+
+
 FAILURES: dict[str, tuple[dict[str, Any], str, str]] = {
     "out of memory": (
         {"report": report(kind="error", failure="out_of_memory")},
@@ -183,6 +192,16 @@ def test_an_end_is_not_judged_before_its_report_was_read(stage: str) -> None:
     assert f"job job1 ended as {stage}; the end of its log is read" in ready_message(plan)
     cancelled = run(submitted_status(id="job1"), cancel=True)
     assert written_record(plan_for(cancelled, **facts, report=OUTAGE)).completed  # its cause is known
+
+
+def test_the_claiming_job_that_is_listed_as_running_is_waited_for_although_its_id_is_not_known() -> None:
+    both = (job("RUNNING"), job("RUNNING", id="job2"))
+    facts = {"job": None, "attempt_claim": claimed_by(), "labelled": both, "report": None}
+    assert step_names(plan_for(WITH_JOB, **facts)) == ["cancel job2"]
+    cancelled = run(submitted_status(id="job1"), cancel=True)
+    assert step_names(plan_for(cancelled, **facts)) == ["cancel job1", "cancel job2"]
+    closed = {**facts, "attempt_claim": CLOSED_CLAIM}
+    assert step_names(plan_for(WITH_JOB, **closed)) == ["cancel job1", "cancel job2"]
 
 
 def test_a_forgotten_job_is_settled_at_its_whole_reservation() -> None:

@@ -9,14 +9,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from modelops.adapters.huggingface.connection import HuggingFaceConnection
+from modelops.adapters.huggingface.job_list import ATTEMPT_LABEL, UnreadableJobs, list_operator_jobs
 from modelops.ports import Flavor, Job, JobRequest, Refused
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi, JobInfo
 
-ATTEMPT_LABEL: Final = "modelops-attempt"
 ACTIVE_STAGES: Final = ("SCHEDULING", "RUNNING")
-TIMEOUT_SECONDS: Final = 30
 MAX_NAME_CHARACTERS: Final = 100
 EXIT_CODE: Final = re.compile(r"exit code:?\s+(\d{1,3})\b", re.IGNORECASE)
 """The exit code in a status message. The service has no field for it; jobs and Spaces of Hugging Face say `Job failed
@@ -29,6 +28,7 @@ class HuggingFaceJobs:
 
     def __init__(self, connection: HuggingFaceConnection) -> None:
         self._connection = connection
+        self._unreadable = UnreadableJobs()
 
     async def submit(self, token: str, request: JobRequest) -> Job:
         """Creates a job (hf_create_training_job).
@@ -61,21 +61,39 @@ class HuggingFaceJobs:
         return await self._connection.call(sdk_call, doing=doing, token=token, writes=True)
 
     async def list_labelled(self, token: str, namespace: str, label: str) -> tuple[Job, ...]:
-        """Oldest first. The result is filtered again, because the service documents its label filter in two ways."""
+        """Oldest first. The result is filtered again, because the service documents its label filter in two ways.
+
+        Raises Unavailable where a job cannot be read that has the label, or may have it: it is not known to be absent.
+        """
 
         def sdk_call(api: HfApi) -> tuple[Job, ...]:
-            found = api.list_jobs(labels={ATTEMPT_LABEL: label}, namespace=namespace, timeout=TIMEOUT_SECONDS)
-            return _oldest_first(job for job in map(_job, found) if job.label == label)
+            params = [("label", f"{ATTEMPT_LABEL}={label}")]
+            found = []
+            for listed in list_operator_jobs(api, namespace=namespace, params=params, read=_job):
+                if listed.job is None and listed.label in (label, None):
+                    raise ValueError(f"job {listed.id} cannot be read")
+                if listed.job is not None and listed.label == label:
+                    found.append(listed.job)
+            return _oldest_first(found)
 
         doing = f"listing the jobs of {namespace} labelled {label}"
         return await self._connection.call(sdk_call, doing=doing, token=token)
 
     async def list_active(self, token: str, namespace: str) -> tuple[Job, ...]:
-        """Jobs in SCHEDULING and RUNNING. A job in a stage that this SDK does not know is found only by its id."""
+        """Jobs in SCHEDULING and RUNNING. A job in a stage that this SDK does not know is found only by its id.
+
+        A job that cannot be read is left out, so that it hides no other; it is logged once.
+        """
 
         def sdk_call(api: HfApi) -> tuple[Job, ...]:
-            found = api.list_jobs(status=list(ACTIVE_STAGES), namespace=namespace, timeout=TIMEOUT_SECONDS)
-            return _oldest_first(job for job in map(_job, found) if job.label and not job.ended)
+            params = [("stage", stage) for stage in ACTIVE_STAGES]
+            active = []
+            for listed in list_operator_jobs(api, namespace=namespace, params=params, read=_job):
+                if listed.job is None:
+                    self._unreadable.log(listed, namespace=namespace)
+                elif not listed.job.ended:
+                    active.append(listed.job)
+            return _oldest_first(active)
 
         return await self._connection.call(
             sdk_call, doing=f"listing the active jobs of {namespace}", token=token

@@ -13,6 +13,7 @@ from modelops.domain.training.outcome.finished_run import drop_finalizer
 from modelops.domain.training.outcome.retry import retry_or_conclude
 from modelops.domain.training.state import State
 from modelops.domain.training.status import status_steps, wait_for_answer, with_phase
+from modelops.ports import AttemptClaim
 
 CLEANUP_TIMEOUT_SECONDS = 3600.0
 """How long a deletion waits for credentials before the finalizer is removed and an Event says what may still bill."""
@@ -91,16 +92,23 @@ def no_job_was_created(state: State, job: JobStatus) -> bool:
 
 
 def cancel_duplicate_jobs(state: State) -> TrainingPlan | None:
-    """The attempt is closed, or the job that claimed it has ended: cancel every other job of it that still runs."""
+    """The attempt is closed, or the job that claimed it has ended: cancel every other job of it that still runs.
+
+    If the service does not know the claiming job by its id, and lists it as running, that job is waited for.
+    """
     if state.labelled is UNSEEN:
         return Plan(needs=TrainingFact.LABELLED)
     if isinstance(state.labelled, Outage):
         return wait_for_answer(state, state.labelled, "the attempt's jobs cannot be listed")
-    running = [item for item in state.labelled if not item.ended]
+    running = [item.id for item in state.labelled if not item.ended]
     if not running:
         return None
-    cancels = tuple(CancelJob(job=item.id) for item in running)
-    return Plan(steps=cancels, requeue_after=STOPPING_POLL_SECONDS)
+    winner = state.attempt_claim.job if isinstance(state.attempt_claim, AttemptClaim) else ""
+    goes_on = winner in running and state.job is None and not state.attempt_must_end
+    cancels = tuple(CancelJob(job=item) for item in running if not (goes_on and item == winner))
+    return Plan(
+        steps=cancels, requeue_after=state.settings.poll_seconds if goes_on else STOPPING_POLL_SECONDS
+    )
 
 
 def record_claiming_job(state: State, job: JobStatus, winner: str) -> TrainingPlan:
