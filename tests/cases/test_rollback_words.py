@@ -120,6 +120,17 @@ def test_without_a_record_nothing_is_said_to_be_stable(to: str | None) -> None:
         rollback.go_back(Objects(), maps, arguments(to=to))
 
 
+def test_a_second_rollback_says_what_the_undo_waits_for() -> None:
+    first = promoted()
+    undo = undo_after(first, "v1.0.0")
+    undo.edit_spec(paused=True)
+    undo.run_until(lambda state: state.rollout.status.reason == "Paused")
+    spec = {"candidate": {"version": "v1.0.0"}, "strategy": {"immediate": {}}}
+    item = {**item_of(undo), "spec": {**objects.rollout("undo")["spec"], **spec}}
+    said = rollback.go_back(Objects([item]), config_maps(undo), arguments())
+    assert "rollout undo goes back to v1.0.0 already, and says Paused: " in said
+
+
 def test_direct_after_a_promotion_says_that_the_promoted_model_serves() -> None:
     maps = config_maps(promoted())
     for _ in range(2):

@@ -132,7 +132,9 @@ def go_back(objects: Any, core: CoreV1Api, arguments: argparse.Namespace) -> str
     aborted = abort_rollouts(objects, now, spared=spared)
     if going_back is not None:
         name, version = going_back["metadata"]["name"], going_back["spec"]["candidate"]["version"]
-        already = f"rollout {name} goes back to {version} already: {_watch(namespace, name)}"
+        already = (
+            f"rollout {name} goes back to {version} already{_waits(going_back)}: {_watch(namespace, name)}"
+        )
         return "\n".join(filter(None, [aborted, already]))
     if aborted:
         return "\n".join([aborted, *_then_undo(objects, now, arguments, aborted=aborted)])
@@ -308,6 +310,13 @@ def _reported_problem(found: Any) -> str | None:
 
 def _watch(namespace: str, name: str) -> str:
     return f"kubectl -n {namespace} get rollouts.{GROUP} {name} --watch"
+
+
+def _waits(rollout: Any) -> str:
+    """What the rollout says of itself now, such as ", and says SecretNotUsable: ..."; empty where it says nothing."""
+    conditions = (rollout.get("status") or {}).get("conditions") or ()
+    ready: dict[str, str] = next((c for c in conditions if c.get("type") == "Ready"), {})
+    return f", and says {ready['reason']}: {ready.get('message', '')}" if ready.get("reason") else ""
 
 
 def _running_undo(now: Situation, to: str | None) -> Any:

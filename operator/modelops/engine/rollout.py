@@ -27,7 +27,9 @@ from modelops.domain.rollout.actions import (
 )
 from modelops.domain.rollout.analysis import Health, judge_canary
 from modelops.domain.rollout.candidate import endpoint_name
+from modelops.domain.rollout.candidate_endpoint import recorded_address
 from modelops.domain.rollout.decide import decide
+from modelops.domain.rollout.evaluation import is_undo
 from modelops.domain.rollout.state import CanaryMeasurements, File, RolloutSettings, State
 from modelops.domain.rollout.status import TERMINAL
 from modelops.domain.rollout.targets import candidate_target
@@ -120,7 +122,6 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
             await self._clean_up_finished(rollout.metadata.uid, memory)
         agent = self._reader.agent_model(namespace, reference)
         record_item, record, _ = await self._reader.record(namespace, reference)
-        credentials, problem = await self._credentials.read(namespace, agent)
         where = location_in_use(agent, record)
         file_item, file, file_problem = await self._read_file(namespace, agent, record)
         state = State(
@@ -138,12 +139,19 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
             if where and record is not None
             else "",
             older_owner=self._reader.older_owner(agent),
-            secret_problem=problem,
             rebase=memory.rebase,
             file_refusal=memory.file_refusal,
         )
+        credentials, problem = await self._credentials.read(
+            namespace, agent, only_hugging_face=is_undo(state)
+        )
         reports = self._reports(state, agent)
-        state = replace(state, reports=reports, measurements=self._measurements(state, memory, reports))
+        state = replace(
+            state,
+            secret_problem=problem,
+            reports=reports,
+            measurements=self._measurements(state, memory, reports),
+        )
         return ReconcileContext(
             state=state,
             write_base=WriteBase(object=item, record=record_item, file=file_item),
@@ -302,7 +310,8 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
                 listed = await self._services.endpoints.list(token, account)
                 return next((e for e in listed if e.name == candidate.endpoint_name), None)
             case RolloutFact.ANSWERS:
-                return await self._services.endpoints.answers(token, getattr(state.endpoint, "url", ""))
+                url = getattr(state.endpoint, "url", "") or recorded_address(state)
+                return await self._services.endpoints.answers(token, url)
             case RolloutFact.CHECK:
                 return await self._program_state(EvaluationProgram.CHECK, state)
             case RolloutFact.EVALUATION:

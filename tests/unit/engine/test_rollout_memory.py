@@ -325,6 +325,22 @@ def plan_to_raise_weight(bench: Bench, text: str = "# 20 percent\n") -> Plan:
     )
 
 
+@pytest.mark.parametrize(("strategy", "problem"), [({"immediate": {}}, False), ({"evaluateOnly": {}}, True)])
+async def test_for_an_undo_no_other_secret_than_that_of_hugging_face_is_read(
+    bench: Bench, strategy: Json, problem: bool
+) -> None:
+    agent, item = agent_model(), rollout()
+    keys = {"huggingFace": {"name": "tokens", "key": "hf"}, "langsmith": {"name": "gone", "key": "k"}}
+    agent["spec"]["secretRefs"] = keys
+    agent["spec"]["baseline"]["apiKeyEnv"] = "K"
+    item["spec"] |= {"candidate": {"version": "v1.0.0"}, "strategy": strategy}
+    bench.api.put({**config_map("tokens", {"hf": "dA=="}), "kind": "Secret"})
+    bench.cache.put(AGENT_MODELS, bench.api.put(agent))
+    bench.cache.put(ROLLOUTS, bench.api.put(item))
+    state = await bench.reconcile()
+    assert ("Secret gone (spec.secretRefs.langsmith)" in state.secret_problem) is problem
+
+
 async def test_a_refused_write_of_the_file_is_a_fact_until_one_is_taken(bench: Bench) -> None:
     plan = Plan(steps=(WriteFile(text="# tombstone\n" + FILE, purpose="abort"),), requeue_after=0)
     bench.api.errors = [Refused("webhook denied it"), Refused("webhook denied it")]

@@ -15,6 +15,7 @@ from modelops.api.v1alpha1.rollout import RolloutPhase
 from modelops.domain import agentsfile
 from modelops.domain.agentmodel.actions import ResumeEndpoint
 from modelops.domain.agentmodel.decide import decide as decide_agent
+from modelops.domain.facts import Outage
 from modelops.domain.plan import Action, WriteFile
 from modelops.domain.rollout.evaluation import is_undo
 from modelops.ports import AgentReports, Endpoint
@@ -71,6 +72,33 @@ def test_an_undo_that_costs_nothing_is_made_in_a_month_whose_budget_is_spent() -
     assert record is not None
     assert record.committed("2025-12", undo.state.now) > 500_000
     assert undo.run_until(has_ended).phase == "Succeeded"
+
+
+def test_an_undo_to_a_model_without_an_endpoint_needs_no_secret() -> None:
+    undo = undo_after(promoted(), secret_problem="Secret tokens (spec.secretRefs.huggingFace) does not exist")
+    assert undo.run_until(has_ended).phase == "Succeeded"
+
+
+OUTAGE = Outage(service="Hugging Face", message="answered 503")
+
+
+@pytest.mark.parametrize("outage", [OUTAGE, replace(OUTAGE, refused=True, token_refused=True)])
+def test_an_undo_to_an_endpoint_that_answers_does_not_wait_for_the_list_of_endpoints(outage: Outage) -> None:
+    undo = back_to_trained()
+    undo.facts["endpoint"] = outage
+    assert undo.run_until(has_ended).phase == "Succeeded"
+    assert undo.state.file is not None
+    assert undo.state.file.entry.stable is not None
+    assert undo.state.file.entry.stable.endpoint_url == "https://canary.example/v1"
+
+
+def test_an_undo_to_an_endpoint_that_does_not_answer_waits_and_says_what_the_service_answered() -> None:
+    undo = back_to_trained()
+    undo.facts |= {"endpoint": OUTAGE, "answers": False}
+    for _ in range(3):
+        undo.step()
+        undo.pass_time(15)
+    assert (undo.phase, undo.reason) == ("Provisioning", "EndpointServiceUnavailable")
 
 
 def test_an_undo_waits_while_it_is_paused() -> None:

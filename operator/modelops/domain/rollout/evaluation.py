@@ -54,6 +54,11 @@ def is_undo(state: State) -> bool:
     return is_proven(state) and state.rollout.spec.strategy.immediate is not None
 
 
+def undo_target(state: State) -> Target:
+    """What an undo goes back to, as it served before (`is_undo`)."""
+    return state.require_record().served[state.rollout.spec.candidate.version or ""]
+
+
 def evaluation_check_is_running(state: State) -> RolloutPlan | None:
     """Comes before the steps that ask services: while the check runs, no service needs to be asked."""
     begun = state.holds_agent_lock or state.rollout.status.started_at is not None

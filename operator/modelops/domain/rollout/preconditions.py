@@ -12,7 +12,7 @@ from modelops.domain.record import PRUNED, PRUNING, Target
 from modelops.domain.rollout.abort import latch_abort
 from modelops.domain.rollout.actions import RolloutPlan
 from modelops.domain.rollout.candidate import candidate_field
-from modelops.domain.rollout.evaluation import discard_evaluation_check, is_proven, is_undo
+from modelops.domain.rollout.evaluation import discard_evaluation_check, is_proven, is_undo, undo_target
 from modelops.domain.rollout.evaluation_scores import evaluation_dataset
 from modelops.domain.rollout.routing_write import try_every_edit
 from modelops.domain.rollout.state import State
@@ -41,8 +41,11 @@ def agent_model_is_missing(state: State) -> RolloutPlan | None:
 
 
 def secret_is_not_usable(state: State) -> RolloutPlan | None:
-    """Without the agent's own tokens no service is asked: the installation's tokens are only for cleaning up."""
-    if not state.secret_problem:
+    """Without the agent's own tokens no service is asked: the installation's tokens are only for cleaning up.
+
+    An undo needs only the Hugging Face token (the engine reads no other Secret for it), and only for an endpoint.
+    """
+    if not state.secret_problem or (is_undo(state) and not undo_target(state).endpoint_name):
         return None
     return wait_in_phase(
         state,
