@@ -6,6 +6,7 @@ import pytest
 
 from modelops.api.v1alpha1.agentmodel import PromptContract
 from modelops.domain import prompt as prompts
+from modelops.evaluation.time_limit import processor_time_limit
 
 
 def contract(**fields: object) -> PromptContract:
@@ -103,6 +104,11 @@ def test_check_finds_bad_templates_before_any_example() -> None:
         (None, "  hello\n", "hello"),
         ({"type": "text"}, " a ", "a"),
         ({"type": "json"}, '```json\n{"b": 1, "a": "é"}\n```', '{"a": "é", "b": 1}'),
+        ({"type": "json"}, 'Here it is:\n```json\n{"a": 1}\n```\nThis sets a.', '{"a": 1}'),
+        ({"type": "json"}, '``` \r\n{"a": 1}```', '{"a": 1}'),
+        ({"type": "json"}, '```{"a": "b"}```', '{"a": "b"}'),
+        ({"type": "json"}, '{"a": "```py\\nb\\n```"}', '{"a": "```py\\nb\\n```"}'),
+        ({"type": "json"}, '```json\n{"a": "```"}\n```', '{"a": "```"}'),
         ({"type": "regex", "pattern": "<answer>(.*?)</answer>"}, "so <answer>\n4\n</answer>.", "4"),
         ({"type": "regex", "pattern": r"\d+"}, "it is 42", "42"),
     ],
@@ -117,6 +123,23 @@ def test_parse_extracts_the_part_that_is_compared(
 def test_an_answer_without_the_expected_part_is_an_answer_error(rule: dict[str, str]) -> None:
     with pytest.raises(prompts.AnswerError):
         prompts.parse(contract(parse=rule), "no such thing")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        " \n" * 50_000,
+        "```json\n" + "\n" * 100_000,
+        '```json\n{"a": 1,' + "\n" * 100_000,
+        "```" + "a" * 100_000,
+        "```json" + " " * 100_000 + "```",
+        '```json\n{"a": 1}\n```\nor\n```json\n{"a": 2}\n```',
+        "```",
+    ],
+)
+def test_an_answer_without_one_closed_fence_is_an_answer_error_in_linear_time(text: str) -> None:
+    with processor_time_limit(1.0), pytest.raises(prompts.AnswerError):
+        prompts.parse(contract(parse={"type": "json"}), text)
 
 
 def test_the_digest_is_stable_and_covers_every_field() -> None:

@@ -24,7 +24,11 @@ from modelops.api.v1alpha1.agentmodel import PromptContract
 from modelops.domain.answer_json import UnreadableJsonError, read_json
 from modelops.domain.chat_messages import Message, MessageError, openai_messages
 
-_FENCE = re.compile(r"\A\s*```[A-Za-z0-9_-]*\s*\n(.*?)\n?\s*```\s*\Z", re.DOTALL)
+_FENCE = "```"
+_LANGUAGE = re.compile(r"[\w+-]*[^\S\n]*\n")
+"""The rest of the line that opens a fence."""
+_JSON_BEGINS = ("{", "[", '"')
+"""Objects, lists and texts may contain a fence."""
 
 
 class PromptError(ValueError):
@@ -63,7 +67,7 @@ def target(prompt: PromptContract, inputs: Mapping[str, Any], outputs: Mapping[s
 def parse(prompt: PromptContract, text: str) -> str:
     """The part of an answer that is compared: the text, canonical JSON, or the first group of the first match.
 
-    A Markdown fence around JSON is accepted. Raises AnswerError when the answer has no such part, and
+    JSON may be in a Markdown fence, with words around it. Raises AnswerError when the answer has no such part, and
     PromptError when the contract itself is wrong.
     """
     rule = prompt.parse
@@ -231,12 +235,25 @@ def _pattern(pattern: str | None) -> re.Pattern[str]:
 
 
 def _canonical_json(text: str) -> str:
-    fenced = _FENCE.match(text)
     try:
-        value = read_json(fenced.group(1) if fenced else text)
+        value = read_json(_unfenced(text))
     except UnreadableJsonError as error:
         raise AnswerError(f"the answer is {error}") from error
     try:
         return json.dumps(value, sort_keys=True, ensure_ascii=False)
     except RecursionError as error:
         raise AnswerError("the answer is JSON that is nested too deeply") from error
+
+
+def _unfenced(text: str) -> str:
+    """What is between the first and the last mark of a fence; the text itself where it has none, or is JSON already.
+
+    It takes linear time: a model may repeat white space until its answer is cut off, and then the fence has no end.
+    """
+    text = text.strip()
+    begin, end = text.find(_FENCE), text.rfind(_FENCE)
+    if begin == end or text.startswith(_JSON_BEGINS):
+        return text
+    block = text[begin + len(_FENCE) : end]
+    language = _LANGUAGE.match(block)
+    return block[language.end() :] if language else block

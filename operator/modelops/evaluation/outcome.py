@@ -16,7 +16,7 @@ from modelops.domain.gates.tango import Interval, Pairs
 from modelops.domain.gates.verdict import Verdict, evaluate
 from modelops.evaluation.journal import Answer
 from modelops.evaluation.latency import Ratio, percentile_ms, quantile_ratio
-from modelops.evaluation.questions import Question
+from modelops.evaluation.questions import Question, has_pattern
 from modelops.evaluation.request import ARMS, ArmName, Request
 from modelops.evaluation.time_limit import READ_SECONDS, TooSlow, processor_time_limit
 from modelops.grammar import counted
@@ -66,7 +66,8 @@ class Outcome:
 def score_answers(request: Request, questions: Sequence[Question], answers: Sequence[Answer]) -> Scores:
     """The scores of all answers. An answer that takes too long to read has none.
 
-    Raises ProgramFailure PromptRenderFailed where `MOST_SLOW` answers take too long: then the expression is wrong.
+    Raises ProgramFailure PromptRenderFailed where a `regex` parse takes too long for `MOST_SLOW` answers: then the
+    expression is wrong.
     """
     targets = {question.example: question.target for question in questions}
     scores: dict[tuple[ArmName, str, int], float | None] = {}
@@ -77,7 +78,7 @@ def score_answers(request: Request, questions: Sequence[Question], answers: Sequ
         except TooSlow as error:
             scores[answer.key] = None
             slow += 1
-            if slow == MOST_SLOW:
+            if slow == MOST_SLOW and has_pattern(request):
                 raise ProgramFailure(
                     "PromptRenderFailed",
                     f"the AgentModel's spec.prompt.parse takes {error} to read each of {counted(slow, 'answer')}; "

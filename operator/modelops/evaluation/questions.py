@@ -152,6 +152,11 @@ def _question(example: Example, *, request: Request) -> Question:
             f"the target of example {example.id} does not fit spec.prompt.parse: {error}. Correct it",
         ) from error
     except TooSlow as error:
+        if not has_pattern(request):
+            raise ProgramFailure(
+                "DatasetShapeInvalid",
+                f"the target of example {example.id} takes {error} to read. Shorten it",
+            ) from error
         raise ProgramFailure(
             "PromptRenderFailed",
             f"the AgentModel's spec.prompt.parse takes {error} to read the target of example {example.id}; simplify "
@@ -164,6 +169,11 @@ def _question(example: Example, *, request: Request) -> Question:
             "or use another scorer",
         ) from error
     return Question(example=example.id, inputs=example.inputs, messages=tuple(messages), target=target)
+
+
+def has_pattern(request: Request) -> bool:
+    """Whether answers are read by a regular expression, which is the only way that may take exponential time."""
+    return request.prompt.parse is not None and request.prompt.parse.type == "regex"
 
 
 def _hash_order(example: Example) -> bytes:
