@@ -67,7 +67,7 @@ def _render_example(example: Example, *, prompt: PromptContract, pairs: bool) ->
     definitions = example.inputs.get("tools") if "messages" in example.inputs else None
     tools = json.dumps(openai_tools(definitions, "inputs.tools"), sort_keys=True) if definitions else None
     inputs, outputs = normalise_inputs(example.inputs), example.outputs
-    if pairs and {"chosen", "rejected"} <= outputs.keys():
+    if pairs and has_both_answers(outputs):
         for name, preferred in (("chosen", True), ("rejected", False)):
             answer = _pair_answer(prompt, example.inputs, outputs[name], name)
             yield _rendered(example, question, answer, tools=tools, inputs=inputs, preferred=preferred)
@@ -77,6 +77,11 @@ def _render_example(example: Example, *, prompt: PromptContract, pairs: bool) ->
     if calls:
         message["tool_calls"] = openai_tool_calls(calls, "outputs.tool_calls")
     yield _rendered(example, question, [message], tools=tools, inputs=inputs, preferred=None)
+
+
+def has_both_answers(outputs: object) -> bool:
+    """Whether the outputs are a pair: `chosen` is the better answer, `rejected` the worse one."""
+    return isinstance(outputs, Mapping) and {"chosen", "rejected"} <= outputs.keys()
 
 
 def check_trainable(one: RenderedExample) -> None:
