@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from modelops.api.v1alpha1.rollout import ScorerType
 from modelops.datasets.download import Example, LoadedDataset, load_dataset
 from modelops.datasets.example_fields import invalid_text
+from modelops.datasets.example_filter import ExampleFilter
 from modelops.datasets.normalised_inputs import normalise_inputs
 from modelops.domain import prompt as prompts
 from modelops.domain.answer_json import UnreadableJsonError, read_json
@@ -47,22 +49,51 @@ def read_questions(
 def select_questions(
     dataset: LoadedDataset, request: Request, *, learnt: LearntInputs, findings: list[str]
 ) -> list[Question]:
-    """The questions, without examples that were trained on; where `max_examples` limits them, always the same ones.
+    """The questions: as in a training, without examples of other agents, failures and copies; and without examples that
+    were trained on. Where `max_examples` limits them, always the same ones.
 
     Raises ProgramFailure: DatasetEmpty, DatasetShapeInvalid, PromptRenderFailed, TrainTestOverlap.
     """
     if not dataset.examples:
         raise ProgramFailure("DatasetEmpty", f"evaluation dataset {dataset.name!r} has no examples; add some")
-    _check_shapes(dataset.examples, dataset=dataset.name)
-    usable = _without_learnt(dataset, learnt=learnt, findings=findings)
-    if request.max_examples is not None and len(usable) > request.max_examples:
+    _check_prompt(request)
+    usable = _usable(dataset, agent=request.agent, findings=findings)
+    unseen = _without_learnt(usable, learnt=learnt, findings=findings)
+    questions = _without_copies([_question(one, request=request) for one in unseen], findings=findings)
+    if request.max_examples is not None and len(questions) > request.max_examples:
         count = request.max_examples
         findings.append(
-            f"{counted(count, 'example', of=len(usable))} {verb(count, 'was', 'were')} selected (maxExamples)"
+            f"{counted(count, 'example', of=len(questions))} {verb(count, 'was', 'were')} selected (maxExamples)"
         )
-        usable = sorted(usable, key=_hash_order)[: request.max_examples]
-    _check_prompt(request)
-    return [_question(example, request=request) for example in sorted(usable, key=lambda e: e.id)]
+        questions = sorted(questions, key=_hash_order)[: request.max_examples]
+    return sorted(questions, key=lambda question: question.example)
+
+
+def _usable(dataset: LoadedDataset, *, agent: str, findings: list[str]) -> LoadedDataset:
+    """The dataset with the examples that a training would use: of the agent, and whose answer is right."""
+    usable = ExampleFilter(agent=agent)
+    examples = tuple(example for example in dataset.examples if usable.accepts(example))
+    usable.refuse_or_report(
+        len(dataset.examples),
+        dataset=f"evaluation dataset {dataset.name!r}",
+        remedy="an answer that is wrong is no reference: add examples with right answers",
+        findings=findings,
+    )
+    return replace(dataset, examples=examples)
+
+
+def _without_copies(questions: Sequence[Question], *, findings: list[str]) -> list[Question]:
+    """Each question with its target once: copies prove no more than one, and would narrow the interval."""
+    first: dict[str, Question] = {}
+    for question in sorted(questions, key=lambda question: question.example):
+        first.setdefault(json.dumps([question.messages, question.target], sort_keys=True), question)
+    copies = len(questions) - len(first)
+    if copies:
+        findings.append(
+            f"{counted(copies, 'example')} {verb(copies, 'was', 'were')} left out as "
+            f"{verb(copies, 'a copy', 'copies')} of another question with the same target"
+        )
+    return list(first.values())
 
 
 def _without_learnt(dataset: LoadedDataset, *, learnt: LearntInputs, findings: list[str]) -> list[Example]:
@@ -109,17 +140,6 @@ def _without_learnt(dataset: LoadedDataset, *, learnt: LearntInputs, findings: l
         if count:
             findings.append(f"{counted(count, 'example')} {verb(count, 'was', 'were')} left out{reason}")
     return kept
-
-
-def _check_shapes(examples: Sequence[Example], *, dataset: str) -> None:
-    bad = [e for e in examples if not (isinstance(e.inputs, dict) and isinstance(e.outputs, dict))]
-    if bad:
-        raise ProgramFailure(
-            "DatasetShapeInvalid",
-            f"{counted(len(bad), 'example', of=len(examples))} of evaluation dataset {dataset!r} "
-            f"{verb(len(bad), 'lacks', 'lack')} inputs or outputs as an object; the first is example {bad[0].id}. "
-            f"Correct or remove {verb(len(bad), 'it', 'them')}",
-        )
 
 
 def _check_prompt(request: Request) -> None:
@@ -176,6 +196,6 @@ def has_pattern(request: Request) -> bool:
     return request.prompt.parse is not None and request.prompt.parse.type == "regex"
 
 
-def _hash_order(example: Example) -> bytes:
+def _hash_order(question: Question) -> bytes:
     """A sort key that selects the same arbitrary examples each time."""
-    return hashlib.sha256(example.id.encode()).digest()
+    return hashlib.sha256(question.example.encode()).digest()
