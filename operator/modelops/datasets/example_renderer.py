@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from modelops.api.v1alpha1.agentmodel import PromptContract
 from modelops.datasets.download import Example
+from modelops.datasets.example_fields import empty_output
 from modelops.datasets.rendering import RenderedExample, check_trainable, render_example
 from modelops.domain.prompt import ExampleError, PromptError, check
 from modelops.grammar import counted, verb
@@ -23,7 +24,8 @@ class ExampleRenderer:
 
     prompt: PromptContract
     pairs: bool
-    empty_targets: list[str] = field(default_factory=list)
+    empty_targets: list[tuple[str, str]] = field(default_factory=list)
+    """Id of each example with an answer that is empty, and the field of the answer."""
     untrainable: list[tuple[str, str]] = field(default_factory=list)
     """Id of each example that the training job would refuse, and why."""
     render_error: tuple[str, PromptError] | None = None
@@ -33,8 +35,9 @@ class ExampleRenderer:
         """The example by the prompt contract; nothing where it does not fit or its target is empty."""
         try:
             rendered = list(render_example(example, prompt=self.prompt, pairs=self.pairs))
-            if any(not one.target for one in rendered):
-                self.empty_targets.append(example.id)
+            empty = [one for one in rendered if not one.target]
+            if empty:
+                self.empty_targets.append((example.id, _answer_field(empty[0])))
                 return
             for one in rendered:
                 check_trainable(one)
@@ -62,13 +65,20 @@ class ExampleRenderer:
                 f"example {example} (of {usable}) does not fit the AgentModel's spec.{error}",
             ) from error
         if self.empty_targets:
+            first, part = self.empty_targets[0]
             count = len(self.empty_targets)
             raise ProgramFailure(
                 "DatasetShapeInvalid",
                 f"{counted(count, 'example', of=usable)} of dataset {dataset!r} {verb(count, 'has', 'have')} an "
-                f"empty target after prompt.assistant; the first is example {self.empty_targets[0]}. Correct or "
+                f"empty target after prompt.assistant; the first is example {first}, its {part}. Correct or "
                 f"remove {verb(count, 'it', 'them')}",
             )
+
+
+def _answer_field(one: RenderedExample) -> str:
+    if one.preferred is None:
+        return empty_output(one.example)
+    return "outputs.chosen" if one.preferred else "outputs.rejected"
 
 
 def check_prompt(prompt: PromptContract) -> None:
