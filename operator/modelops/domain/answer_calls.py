@@ -46,6 +46,11 @@ def answer_calls(assistant: str, outputs: Mapping[str, Any]) -> list[dict[str, A
     return read
 
 
+def field_of_calls(outputs: Mapping[str, Any]) -> str:
+    """The first field with calls, `outputs.tool_calls`; `outputs` where there are none."""
+    return next((where for where, _ in _calls_inside(outputs, "outputs")), "outputs")
+
+
 def without_repeated_calls(value: Any) -> Any:
     """A copy of outputs without the parts of content that repeat the calls beside it, as LangChain has Anthropic's."""
     if isinstance(value, list):

@@ -23,7 +23,8 @@ from modelops.grammar import counted
 from modelops.workdir import ProgramFailure
 
 Scores = Mapping[tuple[ArmName, str, int], float | None]
-"""The score of each answer by its call, from 0 to 1; None for a failed call, and for an answer that cannot be read."""
+"""The score of each answer by its call, from 0 to 1; None for a failed call, and for an answer that is empty or cannot
+be read."""
 
 MOST_SLOW = 20
 """Answers that may take longer before the evaluation is refused. So the whole scoring is bounded as well."""
@@ -93,6 +94,8 @@ def _score(request: Request, text: str | None, *, target: str) -> float | None:
     try:
         with processor_time_limit(READ_SECONDS):
             parsed = prompts.parse(request.prompt, text)
+            if not parsed.strip():
+                return None
             if request.scorer.type is ScorerType.JSON:
                 read_json(parsed)
             return score(request.scorer.type, answer=parsed, target=target)

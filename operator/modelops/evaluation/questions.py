@@ -10,10 +10,11 @@ from typing import Any
 
 from modelops.api.v1alpha1.rollout import ScorerType
 from modelops.datasets.download import Example, LoadedDataset, load_dataset
-from modelops.datasets.example_fields import invalid_text
+from modelops.datasets.example_fields import empty_output, invalid_text
 from modelops.datasets.example_filter import ExampleFilter
 from modelops.datasets.normalised_inputs import normalise_inputs
 from modelops.domain import prompt as prompts
+from modelops.domain.answer_calls import field_of_calls
 from modelops.domain.answer_json import UnreadableJsonError, read_json
 from modelops.domain.chat_messages import Message
 from modelops.evaluation.learnt_inputs import LearntInputs, read_learnt_inputs
@@ -155,9 +156,11 @@ def _question(example: Example, *, request: Request) -> Question:
         raise ProgramFailure("DatasetShapeInvalid", f"example {example.id}: {problem}")
     try:
         messages = prompts.render(request.prompt, example.inputs)
-        text = prompts.target(request.prompt, example.inputs, example.outputs)
+        answer = prompts.answer(request.prompt, example.inputs, example.outputs)
+        _require_text(example, answer["content"], calls="tool_calls" in answer)
         with processor_time_limit(READ_SECONDS):
-            target = prompts.parse(request.prompt, text)
+            target = prompts.parse(request.prompt, answer["content"])
+        _require_text(example, target, calls=False)
         if request.scorer.type is ScorerType.JSON:
             read_json(target)
     except prompts.ExampleError as error:
@@ -189,6 +192,24 @@ def _question(example: Example, *, request: Request) -> Question:
             "or use another scorer",
         ) from error
     return Question(example=example.id, inputs=example.inputs, messages=tuple(messages), target=target)
+
+
+def _require_text(example: Example, text: str, *, calls: bool) -> None:
+    """Raises ProgramFailure DatasetShapeInvalid for an expected answer without text: silence must not succeed."""
+    if text.strip():
+        return
+    if calls:
+        fault = (
+            f"expects a call of a tool ({field_of_calls(example.outputs)}) and no text, and calls cannot be compared "
+            "yet. Leave such examples out of the evaluation dataset, or write the call into the answer's text by "
+            "spec.prompt.assistant"
+        )
+    else:
+        fault = (
+            f"expects an empty answer (its {empty_output(example)}, after spec.prompt.assistant and "
+            "spec.prompt.parse), and an empty answer is never a success. Correct or remove it"
+        )
+    raise ProgramFailure("DatasetShapeInvalid", f"example {example.id} {fault}")
 
 
 def has_pattern(request: Request) -> bool:

@@ -99,3 +99,42 @@ def test_copies_take_no_place_of_the_selected_examples() -> None:
     questions, findings = selected([*RIGHT, *RIGHT], asked(max_examples=25))
     assert len({question.target for question in questions}) == 25
     assert findings[-1] == "25 of 30 examples were selected (maxExamples)"
+
+
+CALL = {"id": "c1", "type": "function", "function": {"name": "read", "arguments": "{}"}}
+
+
+@pytest.mark.parametrize(
+    ("outputs", "says"),
+    [
+        (
+            {"text": "", "tool_calls": [CALL]},
+            r"a call of a tool \(outputs\.tool_calls\) and no text, and calls cannot",
+        ),
+        (
+            {"text": " ", "message": {"tool_calls": [CALL]}},
+            r"a call of a tool \(outputs\.message\.tool_calls\)",
+        ),
+        ({"text": "\n"}, r"an empty answer \(its outputs\.text, after spec\.prompt\.assistant"),
+    ],
+)
+@pytest.mark.parametrize("parse", [{"type": "text"}, {"type": "json"}])
+def test_an_expected_answer_without_text_is_refused_by_example_and_field(
+    outputs: dict[str, Any], says: str, parse: dict[str, str]
+) -> None:
+    examples = [{"inputs": {"task": "x"}, "outputs": outputs}]
+    with pytest.raises(ProgramFailure, match=f"example e-000 expects {says}") as failure:
+        selected(examples, asked(prompt={**PLAIN, "parse": parse}))
+    assert failure.value.reason == "DatasetShapeInvalid"
+
+
+def test_a_target_whose_compared_part_is_empty_is_refused() -> None:
+    prompt = {**PLAIN, "parse": {"type": "regex", "pattern": "<(.*)>"}}
+    with pytest.raises(ProgramFailure, match="example e-000 expects an empty answer"):
+        selected([example("x", "< >")], asked(prompt=prompt))
+
+
+def test_the_text_of_an_answer_in_parts_is_compared() -> None:
+    parts = [{"type": "text", "text": "Use read()."}]
+    questions, _ = selected([{"inputs": {"task": "x"}, "outputs": {"text": parts}}], asked())
+    assert [question.target for question in questions] == ["Use read()."]
