@@ -72,8 +72,8 @@ def _render_example(example: Example, *, prompt: PromptContract, pairs: bool) ->
             answer = _pair_answer(prompt, example.inputs, outputs[name], name)
             yield _rendered(example, question, answer, tools=tools, inputs=inputs, preferred=preferred)
         return
-    answer = prompts.answer(prompt, example.inputs, outputs)
-    yield _rendered(example, question, [answer], tools=tools, inputs=inputs, preferred=None)
+    expected = prompts.answer(prompt, example.inputs, outputs)
+    yield _rendered(example, question, [expected], tools=tools, inputs=inputs, preferred=None)
 
 
 def has_both_answers(outputs: object) -> bool:

@@ -26,8 +26,8 @@ MIN_ENTROPY_OF_UNKNOWN = 3.7
 """Bits per character for a value without a known issuer, which is suspected only because of its name."""
 
 _BOUNDARY = r"(?:(?<![A-Za-z0-9_-])|(?<=\\[nrt]))"
-"""The left end of a key, which letters inside base64 do not have. In JSON text `\\n`, `\\r` and `\\t` are two characters,
-and the second one belongs to no key and no address."""
+"""The left end of a key, which letters inside base64 do not have. In JSON text `\\n`, `\\r` and `\\t` are two
+characters, and the second one belongs to no key and no address."""
 _KEYS = {
     "AKIA": r"(?<![A-Z0-9])AKIA([A-Z2-7]{16})(?![A-Z0-9])",
     "ASIA": r"(?<![A-Z0-9])ASIA([A-Z2-7]{16})(?![A-Z0-9])",

@@ -76,7 +76,7 @@ class _Missing(jinja2.StrictUndefined):
         return super()._undefined_message
 
 
-class _Null(_Missing):
+class _Null(jinja2.Undefined):
     """A null of an example: false, and equal to none. To write it is an error, as for a missing key."""
 
     @property
@@ -84,14 +84,10 @@ class _Null(_Missing):
         name = self._undefined_name
         return f"has null as `{name}`; write a default, e.g. `{name} or ''`"
 
-    def __bool__(self) -> bool:
-        return False
+    __str__ = __iter__ = __len__ = jinja2.Undefined._fail_with_undefined_error
 
     def __eq__(self, other: object) -> bool:
         return other is None or isinstance(other, _Null)
-
-    def __ne__(self, other: object) -> bool:
-        return not self == other
 
     def __hash__(self) -> int:
         return hash(None)
