@@ -6,6 +6,7 @@ import pytest
 
 from modelops.api.v1alpha1.agentmodel import PromptContract
 from modelops.domain import prompt as prompts
+from modelops.evaluation.time_limit import processor_time_limit
 
 
 def contract(**fields: object) -> PromptContract:
@@ -57,7 +58,7 @@ def test_structures_are_rendered_as_json() -> None:
         ({"user": "{{ inputs.a.b }}"}, {"a": {"c": 1}}, r"`inputs.a` has no `b`; it has: c"),
         ({"user": "{{ task }}"}, {"task": "x"}, r"unknown variable `task`.*inputs\.task"),
         ({"user": "{{ inputs.task "}, {"task": "x"}, r"prompt\.user: line 1: "),
-        ({"user": "{{ inputs.task }}"}, {"task": None}, r"prompt\.user: a value is null; write a default"),
+        ({"user": "{{ inputs.task }}"}, {"task": None}, r"prompt\.user: `inputs` has null as `task`; write"),
         ({"user": "{{ 1 // 0 }}"}, {"task": "x"}, r"prompt\.user: ZeroDivisionError"),
         ({"user": "{{ outputs.docstring }}"}, {"task": "x"}, r"prompt\.user: .*outputs"),
     ],
@@ -68,6 +69,56 @@ def test_errors_name_template_variable_and_remedy(
     with pytest.raises(prompts.PromptError, match=says) as caught:
         prompts.render(contract(**fields), inputs)
     assert "secret value" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "user",
+    [
+        "{{ inputs.code }}",
+        "{{ inputs.code | trim }}",
+        "{{ inputs['code'] | upper | indent }}",
+        "{{ 'code: ' ~ inputs.code }}",
+        "{{ '%s' | format(inputs.code) }}",
+        "{% for line in inputs.code %}{{ line }}{% endfor %}",
+    ],
+)
+def test_a_null_is_refused_by_name_with_and_without_a_filter(user: str) -> None:
+    with pytest.raises(
+        prompts.PromptError, match=r"prompt\.user: `inputs` has null as `code`; write a default"
+    ):
+        prompts.render(contract(user=user), {"code": None})
+
+
+@pytest.mark.parametrize(
+    "user",
+    [
+        "{{ inputs.get('code') | trim }}",
+        "{{ inputs.lines | join(', ') }}",
+        "{% for line in inputs.lines %}{{ line | trim }}{% endfor %}",
+        "{{ inputs.lines | map('trim') | join }}",
+    ],
+)
+def test_a_null_without_a_name_is_never_the_word_none(user: str) -> None:
+    with pytest.raises(prompts.PromptError, match=r"prompt\.user: a value is null"):
+        prompts.render(contract(user=user), {"code": None, "lines": ["a", None]})
+
+
+@pytest.mark.parametrize(
+    ("user", "text"),
+    [
+        ("{{ inputs.code or 'x' }}", "x"),
+        ("{{ inputs.code | default('x') }}", "x"),
+        ("{% if inputs.code %}{{ inputs.code }}{% else %}x{% endif %}", "x"),
+        ("{{ 'x' if inputs.code is none else inputs.code }}", "x"),
+        ("{{ 'x' if inputs.code == none else inputs.code }}", "x"),
+        ("{{ inputs.code.lines | default('x') }}", "x"),
+        ("{{ inputs.code | tojson }}", "null"),
+        ("{{ inputs | tojson }}", '{"code": null}'),
+        ("{{ inputs }}", '{"code": null}'),
+    ],
+)
+def test_a_template_may_ask_whether_a_value_is_null(user: str, text: str) -> None:
+    assert prompts.render(contract(user=user), {"code": None})[0]["content"] == text
 
 
 def test_a_missing_output_is_named() -> None:
@@ -103,6 +154,11 @@ def test_check_finds_bad_templates_before_any_example() -> None:
         (None, "  hello\n", "hello"),
         ({"type": "text"}, " a ", "a"),
         ({"type": "json"}, '```json\n{"b": 1, "a": "é"}\n```', '{"a": "é", "b": 1}'),
+        ({"type": "json"}, 'Here it is:\n```json\n{"a": 1}\n```\nThis sets a.', '{"a": 1}'),
+        ({"type": "json"}, '``` \r\n{"a": 1}```', '{"a": 1}'),
+        ({"type": "json"}, '```{"a": "b"}```', '{"a": "b"}'),
+        ({"type": "json"}, '{"a": "```py\\nb\\n```"}', '{"a": "```py\\nb\\n```"}'),
+        ({"type": "json"}, '```json\n{"a": "```"}\n```', '{"a": "```"}'),
         ({"type": "regex", "pattern": "<answer>(.*?)</answer>"}, "so <answer>\n4\n</answer>.", "4"),
         ({"type": "regex", "pattern": r"\d+"}, "it is 42", "42"),
     ],
@@ -117,6 +173,23 @@ def test_parse_extracts_the_part_that_is_compared(
 def test_an_answer_without_the_expected_part_is_an_answer_error(rule: dict[str, str]) -> None:
     with pytest.raises(prompts.AnswerError):
         prompts.parse(contract(parse=rule), "no such thing")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        " \n" * 50_000,
+        "```json\n" + "\n" * 100_000,
+        '```json\n{"a": 1,' + "\n" * 100_000,
+        "```" + "a" * 100_000,
+        "```json" + " " * 100_000 + "```",
+        '```json\n{"a": 1}\n```\nor\n```json\n{"a": 2}\n```',
+        "```",
+    ],
+)
+def test_an_answer_without_one_closed_fence_is_an_answer_error_in_linear_time(text: str) -> None:
+    with processor_time_limit(1.0), pytest.raises(prompts.AnswerError):
+        prompts.parse(contract(parse={"type": "json"}), text)
 
 
 def test_the_digest_is_stable_and_covers_every_field() -> None:

@@ -20,6 +20,11 @@ def field_with(example: Example, is_wanted: Callable[[str], bool]) -> str:
     return next(fields, "the prompt that spec.prompt makes of it")
 
 
+def empty_output(example: Example) -> str:
+    """The first field of the outputs whose text is empty, `outputs.text`; `outputs` where none is."""
+    return next((field for field, text in _texts(example.outputs, "outputs") if not text.strip()), "outputs")
+
+
 def invalid_text(example: Example) -> str | None:
     """What is wrong with the first field whose text is not valid Unicode; None where all are valid.
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from modelops.datasets.control_tokens import ControlTokens
 from modelops.datasets.download import DownloadedDataset, Example
-from modelops.datasets.example_filter import ExampleFilter, check_prompt, is_success
+from modelops.datasets.example_filter import ExampleFilter, success_of
+from modelops.datasets.example_renderer import ExampleRenderer, check_prompt
 from modelops.datasets.labels import LabelCounts
 from modelops.datasets.lengths import TokenCounter
 from modelops.datasets.line_file import LineFile
@@ -24,6 +25,8 @@ from modelops.datasets.sensitive_examples import SensitiveExamples
 from modelops.workdir import ProgramFailure
 
 _AT_ONCE = 512
+_REMEDY = "failures are not used for training: add successful examples, or set spec.dataset.includeFailures"
+_REMEDY_OF_PAIRS = "examples that nobody judged are no pairs: set metadata.success"
 _ENCODER = json.JSONEncoder(sort_keys=True)
 
 
@@ -90,14 +93,22 @@ def render_dataset(
         )
     check_prompt(request.prompt)
     pairs = request.method != "sft"
-    usable = ExampleFilter(request=request, learns_from_failures=pairs or request.include_failures)
+    usable = ExampleFilter(
+        agent=request.agent, learns_from_failures=pairs or request.include_failures, pairs=pairs
+    )
+    renderer = ExampleRenderer(prompt=request.prompt, pairs=pairs)
     result = RenderedDataset(control_tokens=control_tokens)
     for batch in _batches(source):
-        rendered = [
-            one for example in batch if usable.accepts(example) for one in usable.render(example, pairs=pairs)
-        ]
+        rendered = [one for example in batch if usable.accepts(example) for one in renderer.render(example)]
         _add(result, rendered, request=request, counter=counter, file=file)
-    usable.refuse_or_report(source.version.count, dataset=dataset, report=report)
+    usable.refuse_or_report(
+        source.version.count,
+        dataset=f"dataset {dataset!r}",
+        remedy=_REMEDY_OF_PAIRS if pairs else _REMEDY,
+        findings=report.findings,
+    )
+    renderer.refuse(usable.usable, dataset=dataset)
+    report.figures["left_out"] = dict(usable.left_out)
     return result
 
 
@@ -129,7 +140,7 @@ def _add(
             inputs_digest=one.inputs.digest,
             target_digest=hashlib.sha256(one.target.encode()).digest()[:16],
             tokens=length,
-            success=is_success(example),
+            success=success_of(example) is True,
             preferred=one.preferred,
             group_value=_value_at(example, request.group_key),
             source_run=example.source_run,

@@ -15,9 +15,9 @@ from modelops.domain import prompt as prompts
 from modelops.domain.chat_messages import (
     Message,
     MessageError,
+    is_message,
     openai_message,
     openai_messages,
-    openai_tool_calls,
     openai_tools,
 )
 from modelops.domain.prompt import ExampleError
@@ -67,28 +67,30 @@ def _render_example(example: Example, *, prompt: PromptContract, pairs: bool) ->
     definitions = example.inputs.get("tools") if "messages" in example.inputs else None
     tools = json.dumps(openai_tools(definitions, "inputs.tools"), sort_keys=True) if definitions else None
     inputs, outputs = normalise_inputs(example.inputs), example.outputs
-    if pairs and {"chosen", "rejected"} <= outputs.keys():
+    if pairs and has_both_answers(outputs):
         for name, preferred in (("chosen", True), ("rejected", False)):
             answer = _pair_answer(prompt, example.inputs, outputs[name], name)
             yield _rendered(example, question, answer, tools=tools, inputs=inputs, preferred=preferred)
         return
-    message: Message = {"role": "assistant", "content": prompts.target(prompt, example.inputs, outputs)}
-    calls = outputs.get("tool_calls")
-    if calls:
-        message["tool_calls"] = openai_tool_calls(calls, "outputs.tool_calls")
-    yield _rendered(example, question, [message], tools=tools, inputs=inputs, preferred=None)
+    expected = prompts.answer(prompt, example.inputs, outputs)
+    yield _rendered(example, question, [expected], tools=tools, inputs=inputs, preferred=None)
+
+
+def has_both_answers(outputs: object) -> bool:
+    """Whether the outputs are a pair: `chosen` is the better answer, `rejected` the worse one."""
+    return isinstance(outputs, Mapping) and {"chosen", "rejected"} <= outputs.keys()
 
 
 def check_trainable(one: RenderedExample) -> None:
     """Raises ExampleError where the training job would refuse the row, by the job's own rules, or the text cannot be
     written as UTF-8. Texts that the contract's templates have made are a question and an answer in any case."""
-    inputs, outputs = one.example.inputs, one.example.outputs
+    inputs = one.example.inputs
     name = {True: "chosen", False: "rejected"}.get(one.preferred) if one.preferred is not None else None
     try:
         if "messages" in inputs:
             checked_messages(one.prompt, "inputs.messages")
             checked_tools(inputs.get("tools"), "inputs.tools")
-        if name or "tool_calls" in outputs:
+        if name or "tool_calls" in one.answer[-1]:
             checked_answer(one.answer, f"outputs.{name}" if name else "outputs")
     except ValueError as error:
         raise ExampleError(str(error)) from error
@@ -125,9 +127,9 @@ def _pair_answer(prompt: PromptContract, inputs: Mapping[str, Any], value: Any, 
     if isinstance(value, str):
         return [{"role": "assistant", "content": value}]
     if isinstance(value, dict) and value:
-        if isinstance(value.get("role"), str) or (isinstance(value.get("type"), str) and "content" in value):
+        if is_message(value):
             return [openai_message(value, f"outputs.{name}")]
-        return [{"role": "assistant", "content": prompts.target(prompt, inputs, value)}]
+        return [prompts.answer(prompt, inputs, value)]
     if isinstance(value, list) and value:
         return openai_messages(value, f"outputs.{name}")
     raise ExampleError(

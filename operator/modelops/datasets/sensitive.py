@@ -6,9 +6,9 @@ per character, so that the placeholder `AKIAXXXXXXXXXXXXXXXX` is not a key. E-ma
 (RFC 2606) and fictional phone numbers (555-01xx) belong to no person and are not found.
 
 A finding refuses a dataset of code, so code must not look like an address or a number: not a decorator after an escaped
-line break (`\\n@app.route`), a matrix product (`x@self.w`), a Unix time in a diff (`+1700000000`) or a part number
-(`400-500-6000`). docs/designs/010-datasets.md has the measured rates; tests/unit/datasets/test_sensitive_rates.py
-measures them.
+line break (`\\n@app.route`), a matrix product (`x@self.w`, `q@k.mT`), a label of Kotlin (`this@Outer.id`), a Unix time
+in a diff (`+1700000000`) or a part number (`400-500-6000`). docs/designs/010-datasets.md has the measured rates;
+tests/unit/datasets/test_sensitive_rates.py measures them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ MIN_ENTROPY = 3.0
 MIN_ENTROPY_OF_UNKNOWN = 3.7
 """Bits per character for a value without a known issuer, which is suspected only because of its name."""
 
-
+_BOUNDARY = r"(?:(?<![A-Za-z0-9_-])|(?<=\\[nrt]))"
+"""The left end of a key, which letters inside base64 do not have. In JSON text `\\n`, `\\r` and `\\t` are two
+characters, and the second one belongs to no key and no address."""
 _KEYS = {
     "AKIA": r"(?<![A-Z0-9])AKIA([A-Z2-7]{16})(?![A-Z0-9])",
     "ASIA": r"(?<![A-Z0-9])ASIA([A-Z2-7]{16})(?![A-Z0-9])",
@@ -40,11 +42,11 @@ _KEYS = {
     "sk-": r"(?<![A-Za-z0-9])sk-(?:ant-|proj-|or-v1-|svcacct-)?([A-Za-z0-9_-]{32,})",
     "hf_": r"(?<![A-Za-z0-9])hf_([A-Za-z0-9]{30,})",
     "lsv2_": r"lsv2_(?:pt|sk)_([0-9a-f]{32})",
-    "AIza": r"AIza([\w-]{35})",
+    "AIza": rf"{_BOUNDARY}AIza([\w-]{{35}})",
     "npm_": r"(?<![A-Za-z0-9])npm_([A-Za-z0-9]{36})",
     "pypi-AgE": r"pypi-AgE([\w-]{50,})",
     "SG.": r"SG\.([\w-]{22}\.[\w-]{43})",
-    "eyJ": r"eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.([\w-]{20,})",
+    "eyJ": rf"{_BOUNDARY}eyJ[\w-]{{10,}}\.eyJ[\w-]{{10,}}\.([\w-]{{20,}})",
 }
 _ISSUED = tuple((prefix, re.compile(pattern)) for prefix, pattern in _KEYS.items())
 _IDENTIFIER = re.compile(r"[a-z]+(?:[-_][a-z]+)+")
@@ -61,7 +63,6 @@ _EMAIL = re.compile(
     r"(?:(?<![\w.+/:@\\-])|(?<=\\[nrt]))"
     r"([A-Za-z0-9][\w.+-]{0,63})@((?:[A-Za-z0-9-]{1,63}\.){1,4}[A-Za-z]{2,24})(?![\w@(\[:/]|\.\w)"
 )
-"""In JSON text `\n`, `\r` and `\t` are two characters, and the second one belongs to no address."""
 _RESERVED = re.compile(
     r"(?i)(?:^|\.)(?:(?:example|yourdomain|yourcompany|mycompany)\.(?:com|org|net|edu)"
     r"|example|test|invalid|localhost|local)$"
@@ -77,11 +78,11 @@ _TOP_LEVEL = re.compile(
 )
 """Top-level domains of people's addresses: the countries' (ISO 3166), and common generic ones. Most names of attributes
 are none of them: `x@layer.weight`."""
-_OBJECT = re.compile(r"(?:self|cls|this|np|torch|tf|jnp|functools)\.")
-"""Domains that begin with an object or a module of a program."""
+_CODE_DOMAIN = re.compile(r"(?:self|cls|this|np|torch|tf|jnp|functools)\.|.*\.m[TH]$")
+"""Domains that begin with an object or a module of a program, or end with PyTorch's transposed matrix (`q@k.mT`)."""
 _IMPERSONAL = re.compile(
     r"(?i)(?:git|no-?reply|user|username|name|you|someone|foo|bar|root|admin|administrator|postmaster|webmaster|ubuntu"
-    r"|ec2-user|postgres|www-data|your[.-]?[a-z]+|email|test)$"
+    r"|this|super|ec2-user|postgres|www-data|your[.-]?[a-z]+|email|test)$"
 )
 _INTERNATIONAL = re.compile(
     r"\+(?<![\w.+/-]\+)(?:[1-9]\d{0,2}[ .-]\(?\d{1,4}\)?(?:[ .-]\d{2,5}){1,4}|[1-9]\d{9,13})(?![\w/-]|[.:]\d)"
@@ -151,7 +152,7 @@ def _looks_secret(value: str) -> bool:
 
 
 def _is_personal(local: str, domain: str) -> bool:
-    is_code = _OBJECT.match(domain) or not _TOP_LEVEL.match(domain.rpartition(".")[2])
+    is_code = _CODE_DOMAIN.match(domain) or not _TOP_LEVEL.match(domain.rpartition(".")[2])
     return not (is_code or _IMPERSONAL.match(local) or _RESERVED.search(domain))
 
 

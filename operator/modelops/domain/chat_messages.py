@@ -27,6 +27,7 @@ ROLES: Final[Mapping[str, str]] = {
 }
 """Roles of LangChain's message classes and of older exports, by OpenAI's name."""
 _LANGCHAIN_KEYS: Final = ("content", "tool_calls", "tool_call_id", "name")
+_SAYS_SOMETHING: Final = ("content", "tool_calls", "function_call")
 
 
 class MessageError(ValueError):
@@ -49,12 +50,37 @@ def openai_message(value: Any, where: str) -> Message:
     if message is None or not isinstance(role, str) or not role:
         raise MessageError(f"{where}: must be an object with a `role`, e.g. 'user'")
     message["role"] = ROLES.get(role.lower(), role)
-    call = message.pop("function_call", None)
-    calls = message.get("tool_calls") or ([{"function": call}] if isinstance(call, dict) else None)
+    calls = message_calls(message, where)
+    message.pop("function_call", None)
     if calls:
-        message["tool_calls"] = openai_tool_calls(calls, f"{where}.tool_calls")
-        message["content"] = _without_tool_use(message.get("content"))
+        message["tool_calls"] = calls
+        message["content"] = without_tool_use(message.get("content"))
     return message
+
+
+def is_message(value: Any) -> bool:
+    """Whether an object is a message in one of the known forms."""
+    message = _unpacked(value) if isinstance(value, dict) else None
+    return message is not None and (
+        isinstance(value.get("role"), str) or not message.keys().isdisjoint(_SAYS_SOMETHING)
+    )
+
+
+def message_calls(value: Any, where: str) -> list[dict[str, Any]]:
+    """The calls of tools in the message at `where`, which may lack a role; empty without calls. Raises MessageError."""
+    message = _unpacked(value) or value
+    if not isinstance(message, dict):
+        return []
+    call = message.get("function_call")
+    calls = message.get("tool_calls") or ([{"function": call}] if isinstance(call, dict) else None)
+    return openai_tool_calls(calls, f"{where}.tool_calls") if calls else []
+
+
+def without_tool_use(content: Any) -> Any:
+    """Content without Anthropic's parts that repeat the calls."""
+    if not isinstance(content, list):
+        return content
+    return [part for part in content if not (isinstance(part, dict) and part.get("type") == "tool_use")]
 
 
 def openai_tool_calls(value: Any, where: str) -> list[dict[str, Any]]:
@@ -100,13 +126,6 @@ def _unpacked(value: Any) -> dict[str, Any] | None:
     )
     kept = {key: inner[key] for key in _LANGCHAIN_KEYS if inner.get(key) not in (None, [])}
     return {"role": str(inner.get("role") or kind), **older, **kept}
-
-
-def _without_tool_use(content: Any) -> Any:
-    """Content without Anthropic's parts that repeat the calls."""
-    if not isinstance(content, list):
-        return content
-    return [part for part in content if not (isinstance(part, dict) and part.get("type") == "tool_use")]
 
 
 def _tool_call(call: Any, where: str) -> dict[str, Any]:

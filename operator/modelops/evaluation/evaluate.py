@@ -116,7 +116,8 @@ def _findings(request: Request, outcome: Outcome, answers: Sequence[Answer]) -> 
     findings = []
     if request.scorer.threshold == 0:
         findings.append(
-            "spec.evaluation.scorer.threshold is 0, so every answer that can be read counts as a success"
+            "spec.evaluation.scorer.threshold is 0, so every answer that can be read and is not empty counts as "
+            "a success"
         )
     if outcome.n < FEW_EXAMPLES:
         findings.append(

@@ -16,14 +16,15 @@ from modelops.domain.gates.tango import Interval, Pairs
 from modelops.domain.gates.verdict import Verdict, evaluate
 from modelops.evaluation.journal import Answer
 from modelops.evaluation.latency import Ratio, percentile_ms, quantile_ratio
-from modelops.evaluation.questions import Question
+from modelops.evaluation.questions import Question, has_pattern
 from modelops.evaluation.request import ARMS, ArmName, Request
 from modelops.evaluation.time_limit import READ_SECONDS, TooSlow, processor_time_limit
 from modelops.grammar import counted
 from modelops.workdir import ProgramFailure
 
 Scores = Mapping[tuple[ArmName, str, int], float | None]
-"""The score of each answer by its call, from 0 to 1; None for a failed call, and for an answer that cannot be read."""
+"""The score of each answer by its call, from 0 to 1; None for a failed call, and for an answer that is empty or cannot
+be read."""
 
 MOST_SLOW = 20
 """Answers that may take longer before the evaluation is refused. So the whole scoring is bounded as well."""
@@ -66,7 +67,8 @@ class Outcome:
 def score_answers(request: Request, questions: Sequence[Question], answers: Sequence[Answer]) -> Scores:
     """The scores of all answers. An answer that takes too long to read has none.
 
-    Raises ProgramFailure PromptRenderFailed where `MOST_SLOW` answers take too long: then the expression is wrong.
+    Raises ProgramFailure PromptRenderFailed where a `regex` parse takes too long for `MOST_SLOW` answers: then the
+    expression is wrong.
     """
     targets = {question.example: question.target for question in questions}
     scores: dict[tuple[ArmName, str, int], float | None] = {}
@@ -77,7 +79,7 @@ def score_answers(request: Request, questions: Sequence[Question], answers: Sequ
         except TooSlow as error:
             scores[answer.key] = None
             slow += 1
-            if slow == MOST_SLOW:
+            if slow == MOST_SLOW and has_pattern(request):
                 raise ProgramFailure(
                     "PromptRenderFailed",
                     f"the AgentModel's spec.prompt.parse takes {error} to read each of {counted(slow, 'answer')}; "
@@ -92,6 +94,8 @@ def _score(request: Request, text: str | None, *, target: str) -> float | None:
     try:
         with processor_time_limit(READ_SECONDS):
             parsed = prompts.parse(request.prompt, text)
+            if not parsed.strip():
+                return None
             if request.scorer.type is ScorerType.JSON:
                 read_json(parsed)
             return score(request.scorer.type, answer=parsed, target=target)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from modelops.api.v1alpha1.rollout import ScorerType
 from modelops.datasets.download import Example, LoadedDataset, load_dataset
-from modelops.datasets.example_fields import invalid_text
+from modelops.datasets.example_fields import empty_output, invalid_text
+from modelops.datasets.example_filter import ExampleFilter
 from modelops.datasets.normalised_inputs import normalise_inputs
 from modelops.domain import prompt as prompts
+from modelops.domain.answer_calls import field_of_calls
 from modelops.domain.answer_json import UnreadableJsonError, read_json
 from modelops.domain.chat_messages import Message
 from modelops.evaluation.learnt_inputs import LearntInputs, read_learnt_inputs
@@ -47,22 +50,51 @@ def read_questions(
 def select_questions(
     dataset: LoadedDataset, request: Request, *, learnt: LearntInputs, findings: list[str]
 ) -> list[Question]:
-    """The questions, without examples that were trained on; where `max_examples` limits them, always the same ones.
+    """The questions: as in a training, without examples of other agents, failures and copies; and without examples that
+    were trained on. Where `max_examples` limits them, always the same ones.
 
     Raises ProgramFailure: DatasetEmpty, DatasetShapeInvalid, PromptRenderFailed, TrainTestOverlap.
     """
     if not dataset.examples:
         raise ProgramFailure("DatasetEmpty", f"evaluation dataset {dataset.name!r} has no examples; add some")
-    _check_shapes(dataset.examples, dataset=dataset.name)
-    usable = _without_learnt(dataset, learnt=learnt, findings=findings)
-    if request.max_examples is not None and len(usable) > request.max_examples:
+    _check_prompt(request)
+    usable = _usable(dataset, agent=request.agent, findings=findings)
+    unseen = _without_learnt(usable, learnt=learnt, findings=findings)
+    questions = _without_copies([_question(one, request=request) for one in unseen], findings=findings)
+    if request.max_examples is not None and len(questions) > request.max_examples:
         count = request.max_examples
         findings.append(
-            f"{counted(count, 'example', of=len(usable))} {verb(count, 'was', 'were')} selected (maxExamples)"
+            f"{counted(count, 'example', of=len(questions))} {verb(count, 'was', 'were')} selected (maxExamples)"
         )
-        usable = sorted(usable, key=_hash_order)[: request.max_examples]
-    _check_prompt(request)
-    return [_question(example, request=request) for example in sorted(usable, key=lambda e: e.id)]
+        questions = sorted(questions, key=_hash_order)[: request.max_examples]
+    return sorted(questions, key=lambda question: question.example)
+
+
+def _usable(dataset: LoadedDataset, *, agent: str, findings: list[str]) -> LoadedDataset:
+    """The dataset with the examples that a training would use: of the agent, and whose answer is right."""
+    usable = ExampleFilter(agent=agent)
+    examples = tuple(example for example in dataset.examples if usable.accepts(example))
+    usable.refuse_or_report(
+        len(dataset.examples),
+        dataset=f"evaluation dataset {dataset.name!r}",
+        remedy="an answer that is wrong is no reference: add examples with right answers",
+        findings=findings,
+    )
+    return replace(dataset, examples=examples)
+
+
+def _without_copies(questions: Sequence[Question], *, findings: list[str]) -> list[Question]:
+    """Each question with its target once: copies prove no more than one, and would narrow the interval."""
+    first: dict[str, Question] = {}
+    for question in sorted(questions, key=lambda question: question.example):
+        first.setdefault(json.dumps([question.messages, question.target], sort_keys=True), question)
+    copies = len(questions) - len(first)
+    if copies:
+        findings.append(
+            f"{counted(copies, 'example')} {verb(copies, 'was', 'were')} left out as "
+            f"{verb(copies, 'a copy', 'copies')} of another question with the same target"
+        )
+    return list(first.values())
 
 
 def _without_learnt(dataset: LoadedDataset, *, learnt: LearntInputs, findings: list[str]) -> list[Example]:
@@ -111,17 +143,6 @@ def _without_learnt(dataset: LoadedDataset, *, learnt: LearntInputs, findings: l
     return kept
 
 
-def _check_shapes(examples: Sequence[Example], *, dataset: str) -> None:
-    bad = [e for e in examples if not (isinstance(e.inputs, dict) and isinstance(e.outputs, dict))]
-    if bad:
-        raise ProgramFailure(
-            "DatasetShapeInvalid",
-            f"{counted(len(bad), 'example', of=len(examples))} of evaluation dataset {dataset!r} "
-            f"{verb(len(bad), 'lacks', 'lack')} inputs or outputs as an object; the first is example {bad[0].id}. "
-            f"Correct or remove {verb(len(bad), 'it', 'them')}",
-        )
-
-
 def _check_prompt(request: Request) -> None:
     try:
         prompts.check(request.prompt)
@@ -135,9 +156,11 @@ def _question(example: Example, *, request: Request) -> Question:
         raise ProgramFailure("DatasetShapeInvalid", f"example {example.id}: {problem}")
     try:
         messages = prompts.render(request.prompt, example.inputs)
-        text = prompts.target(request.prompt, example.inputs, example.outputs)
+        answer = prompts.answer(request.prompt, example.inputs, example.outputs)
+        _require_text(example, answer["content"], calls="tool_calls" in answer)
         with processor_time_limit(READ_SECONDS):
-            target = prompts.parse(request.prompt, text)
+            target = prompts.parse(request.prompt, answer["content"])
+        _require_text(example, target, calls=False)
         if request.scorer.type is ScorerType.JSON:
             read_json(target)
     except prompts.ExampleError as error:
@@ -152,6 +175,11 @@ def _question(example: Example, *, request: Request) -> Question:
             f"the target of example {example.id} does not fit spec.prompt.parse: {error}. Correct it",
         ) from error
     except TooSlow as error:
+        if not has_pattern(request):
+            raise ProgramFailure(
+                "DatasetShapeInvalid",
+                f"the target of example {example.id} takes {error} to read. Shorten it",
+            ) from error
         raise ProgramFailure(
             "PromptRenderFailed",
             f"the AgentModel's spec.prompt.parse takes {error} to read the target of example {example.id}; simplify "
@@ -166,6 +194,29 @@ def _question(example: Example, *, request: Request) -> Question:
     return Question(example=example.id, inputs=example.inputs, messages=tuple(messages), target=target)
 
 
-def _hash_order(example: Example) -> bytes:
+def _require_text(example: Example, text: str, *, calls: bool) -> None:
+    """Raises ProgramFailure DatasetShapeInvalid for an expected answer without text: silence must not succeed."""
+    if text.strip():
+        return
+    if calls:
+        fault = (
+            f"expects a call of a tool ({field_of_calls(example.outputs)}) and no text, and calls cannot be compared "
+            "yet. Leave such examples out of the evaluation dataset, or write the call into the answer's text by "
+            "spec.prompt.assistant"
+        )
+    else:
+        fault = (
+            f"expects an empty answer (its {empty_output(example)}, after spec.prompt.assistant and "
+            "spec.prompt.parse), and an empty answer is never a success. Correct or remove it"
+        )
+    raise ProgramFailure("DatasetShapeInvalid", f"example {example.id} {fault}")
+
+
+def has_pattern(request: Request) -> bool:
+    """Whether answers are read by a regular expression, which is the only way that may take exponential time."""
+    return request.prompt.parse is not None and request.prompt.parse.type == "regex"
+
+
+def _hash_order(question: Question) -> bytes:
     """A sort key that selects the same arbitrary examples each time."""
-    return hashlib.sha256(example.id.encode()).digest()
+    return hashlib.sha256(question.example.encode()).digest()

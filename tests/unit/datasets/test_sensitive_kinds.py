@@ -1,5 +1,7 @@
 """Keys and personal addresses are found, placeholders and code are not. The keys are assembled here; none is real."""
 
+import base64
+import json
 import random
 import string
 
@@ -7,6 +9,7 @@ import pytest
 
 from modelops.api.v1alpha1.trainingrun import SensitiveKind
 from modelops.datasets.sensitive import entropy, find_sensitive
+from modelops.evaluation.time_limit import processor_time_limit
 
 
 def random_text(size: int, letters: str = string.ascii_letters + string.digits) -> str:
@@ -35,6 +38,25 @@ KEYS = [
 @pytest.mark.parametrize("key", KEYS)
 def test_issued_keys_are_found(key: str) -> None:
     assert find_sensitive(f"config:\n  value {key}\nend") == {SensitiveKind.KEY}
+
+
+@pytest.mark.parametrize("before", ['"', "=", ".", r"\n", r"\t", "密钥", "https://x/?key="])
+@pytest.mark.parametrize("number", [10, 12])
+def test_a_key_is_found_after_any_mark(before: str, number: int) -> None:
+    assert find_sensitive(f"{before}{KEYS[number]}") == {SensitiveKind.KEY}
+
+
+@pytest.mark.parametrize("before", ["x", "7", "_", "-", "Zz0"])
+@pytest.mark.parametrize("number", [10, 12])
+def test_letters_inside_base64_are_no_key(before: str, number: int) -> None:
+    assert find_sensitive(f"{before}{KEYS[number]}") == frozenset()
+
+
+def test_base64_of_json_is_searched_in_linear_time() -> None:
+    document = [{"id": number, "x": number} for number in range(40_000)]
+    encoded = base64.b64encode(json.dumps(document, separators=(",", ":")).encode()).decode()
+    with processor_time_limit(1.0):
+        assert find_sensitive(f"//# sourceMappingURL=data:application/json;base64,{encoded}") == frozenset()
 
 
 @pytest.mark.parametrize(
@@ -110,6 +132,10 @@ def test_other_numbers_are_not_found(text: str) -> None:
         "y = x@self.weight",
         "y = x@W.dot + b@np.linalg.inv",
         "a@b.values[0]",
+        "scores = q@k.mT",
+        "y = x@w.mH + b",
+        "val id = this@Outer.id",
+        "super@MainActivity.info",
         r"def f(): ...\n@app.route\ndef g(): ...",
         r"\t@pytest.fixture\n@functools.cache",
         "pip install package@1.2.txt",

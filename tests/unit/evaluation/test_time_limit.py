@@ -57,6 +57,14 @@ def test_a_pattern_that_is_too_slow_for_many_answers_is_refused_by_name() -> Non
     assert (failure.value.reason, failure.value.transient) == ("PromptRenderFailed", False)
 
 
+def test_only_a_pattern_is_to_be_simplified(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outcome_module, "READ_SECONDS", 1e-6)
+    as_json = request(prompt={**request().prompt.wire(), "parse": {"type": "json"}})
+    long = f"[{'1,' * 500_000}1]"
+    answers = [answer("candidate", n, long) for n in range(MOST_SLOW)]
+    assert set(score_answers(as_json, QUESTIONS, answers).values()) == {None}
+
+
 def test_a_target_that_takes_too_long_to_read_is_refused_before_any_question_is_asked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

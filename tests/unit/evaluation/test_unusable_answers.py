@@ -67,6 +67,30 @@ def test_answer_that_cannot_be_read_is_no_success_at_any_threshold(threshold: st
     assert (found.arms["candidate"].success, found.verdict) == (0.0, "fail")
 
 
+@pytest.mark.parametrize("threshold", ["0", "1"])
+@pytest.mark.parametrize("scorer", list(ScorerType))
+@pytest.mark.parametrize(
+    ("parse", "text"),
+    [
+        ({"type": "text"}, ""),
+        ({"type": "text"}, " \n"),
+        ({"type": "json"}, " "),
+        ({"type": "regex", "pattern": "<(.*)>"}, "<>"),
+        ({"type": "regex", "pattern": "x*"}, ""),
+    ],
+)
+def test_an_empty_answer_is_no_success_even_where_it_equals_the_target(
+    parse: dict[str, str], text: str, scorer: ScorerType, threshold: str
+) -> None:
+    asked = request(
+        prompt={**request().prompt.wire(), "parse": parse},
+        scorer={"type": scorer.value, "threshold": threshold},
+    )
+    one = answer("candidate", 0, text)
+    scores = score_answers(asked, [replace(QUESTIONS[0], target="")], [one])
+    assert scores == {one.key: None}
+
+
 @pytest.mark.parametrize("scorer", list(ScorerType))
 def test_two_models_without_any_success_are_inconclusive_with_the_reason(scorer: ScorerType) -> None:
     asked = request(scorer={"type": scorer.value, "threshold": "1"})

@@ -128,8 +128,9 @@ class ParseRule(
 
     type: ParseType = Field(
         default=ParseType.TEXT,
-        description="text takes the whole text without surrounding white space. json takes the JSON in the "
-        "text, inside a Markdown fence or not. regex takes the match of `pattern`.",
+        description="text takes the whole text without surrounding white space. json takes the text as JSON or, if "
+        "it has a Markdown fence, the JSON inside, with words around the fence or not. regex takes the "
+        "match of `pattern`.",
     )
     pattern: str | None = Field(
         default=None,

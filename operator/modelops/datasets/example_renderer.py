@@ -1,0 +1,89 @@
+"""Renders the examples of a dataset by the prompt contract, and refuses the dataset where one cannot be used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from modelops.api.v1alpha1.agentmodel import PromptContract
+from modelops.datasets.download import Example
+from modelops.datasets.example_fields import empty_output
+from modelops.datasets.rendering import RenderedExample, check_trainable, render_example
+from modelops.domain.prompt import ExampleError, PromptError, check
+from modelops.grammar import counted, verb
+from modelops.workdir import ProgramFailure
+
+
+@dataclass(kw_only=True)
+class ExampleRenderer:
+    """Renders usable examples and notes the faulty ones. After the last example `refuse` is called once, so that a
+    refusal can give the final numbers.
+
+    `pairs`: of an example with `outputs.chosen` and `outputs.rejected` both answers are rendered.
+    """
+
+    prompt: PromptContract
+    pairs: bool
+    empty_targets: list[tuple[str, str]] = field(default_factory=list)
+    """Id of each example with an answer that is empty, and the field of the answer."""
+    untrainable: list[tuple[str, str]] = field(default_factory=list)
+    """Id of each example that the training job would refuse, and why."""
+    render_error: tuple[str, PromptError] | None = None
+    """Id of the first example that does not fit the prompt contract, and how."""
+
+    def render(self, example: Example) -> Iterator[RenderedExample]:
+        """The example by the prompt contract; nothing where it does not fit or its target is empty."""
+        try:
+            rendered = list(render_example(example, prompt=self.prompt, pairs=self.pairs))
+            empty = [one for one in rendered if not one.target]
+            if empty:
+                self.empty_targets.append((example.id, _answer_field(empty[0])))
+                return
+            for one in rendered:
+                check_trainable(one)
+        except ExampleError as error:
+            self.untrainable.append((example.id, str(error)))
+        except PromptError as error:
+            self.render_error = self.render_error or (example.id, error)
+        else:
+            yield from rendered
+
+    def refuse(self, usable: int, *, dataset: str) -> None:
+        """Raises ProgramFailure for the first fault among the `usable` examples of the dataset."""
+        if self.untrainable:
+            first, fault = self.untrainable[0]
+            count = len(self.untrainable)
+            raise ProgramFailure(
+                "DatasetShapeInvalid",
+                f"{counted(count, 'example', of=usable)} of dataset {dataset!r} cannot be trained on; the first "
+                f"is example {first}: {fault}. Correct or remove {verb(count, 'it', 'them')}",
+            )
+        if self.render_error:
+            example, error = self.render_error
+            raise ProgramFailure(
+                "PromptRenderFailed",
+                f"example {example} (of {usable}) does not fit the AgentModel's spec.{error}",
+            ) from error
+        if self.empty_targets:
+            first, part = self.empty_targets[0]
+            count = len(self.empty_targets)
+            raise ProgramFailure(
+                "DatasetShapeInvalid",
+                f"{counted(count, 'example', of=usable)} of dataset {dataset!r} {verb(count, 'has', 'have')} an "
+                f"empty target after prompt.assistant; the first is example {first}, its {part}. Correct or "
+                f"remove {verb(count, 'it', 'them')}",
+            )
+
+
+def _answer_field(one: RenderedExample) -> str:
+    if one.preferred is None:
+        return empty_output(one.example)
+    return "outputs.chosen" if one.preferred else "outputs.rejected"
+
+
+def check_prompt(prompt: PromptContract) -> None:
+    """Raises ProgramFailure PromptRenderFailed where a template does not compile."""
+    try:
+        check(prompt)
+    except PromptError as error:
+        raise ProgramFailure("PromptRenderFailed", f"the AgentModel's spec.{error}") from error
