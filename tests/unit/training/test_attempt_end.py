@@ -83,6 +83,15 @@ def test_an_unreadable_model_is_waited_for_until_the_deadline() -> None:
     assert step_names(plan_for(late, **COMPLETED_FACTS, result=no)) == ["record"]
 
 
+def test_a_repository_that_the_token_may_not_see_is_waited_for_until_the_deadline() -> None:
+    """It holds the attempt claim, so it exists: the Hub's 403 or 404 says nothing about the model."""
+    plan = plan_for(WITH_JOB, **COMPLETED_FACTS, result=None, lineage=None)
+    assert (step_names(plan), written_status(plan).reason) == (["status"], "TokenRefused")
+    assert "give the token read access" in ready_message(plan)
+    late = run(submitted_status(id="job1", ending="DeadlineExceeded"))
+    assert step_names(plan_for(late, **COMPLETED_FACTS, result=None, lineage=None)) == ["record"]
+
+
 FAILURES: dict[str, tuple[dict[str, Any], str, str]] = {
     "out of memory": (
         {"report": report(kind="error", failure="out_of_memory")},

@@ -77,9 +77,22 @@ def published_model(state: State) -> PublishedModel | None:
     return PublishedModel(revision=state.result.revision, lineage=lineage)
 
 
+def hidden_repository(state: State) -> Outage:
+    """The refusal behind the answer that there is no output repository: it holds the claim of this attempt's job.
+
+    The Hub answers 403 or 404 where the token may not read a private repository.
+    """
+    message = (
+        f"the Hub shows no repository {output_repository(state)}, in which the job has claimed the attempt: give the "
+        "token read access to it"
+    )
+    return Outage(service="hf", message=message, refused=True, token_refused=True)
+
+
 def verify_model(state: State, job: Job | None) -> TrainingPlan:
     """COMPLETED only means exit code 0: the model must be on the Hub, and its lineage must name this run."""
-    for fact, need in ((state.result, TrainingFact.RESULT), (state.lineage, TrainingFact.LINEAGE)):
+    result = hidden_repository(state) if state.result is None else state.result
+    for fact, need in ((result, TrainingFact.RESULT), (state.lineage, TrainingFact.LINEAGE)):
         if fact is UNSEEN:
             return Plan(needs=need)
         if isinstance(fact, Outage):
