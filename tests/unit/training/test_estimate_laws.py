@@ -233,8 +233,8 @@ def test_estimate_says_in_how_many_runs_the_speed_was_measured() -> None:
         "speed: measured in 3 runs, 0.8 times the modelled speed"
     )
     assert found.parts[2].startswith("training (measured in 3 runs) ")
-    assert (modelled.low_minutes, modelled.high_minutes) == (27, 65)
-    assert (found.low_minutes, found.high_minutes) == (36, 69)
+    assert (modelled.low_minutes, modelled.high_minutes) == (27, 68)
+    assert (found.low_minutes, found.high_minutes) == (37, 72)
     one = priced({**given_, "measured": measured(given_, "a10g-large", [1.0])}, "a10g-large")
     assert one is not None
     assert one.source.endswith("speed: measured in 1 run, 1 times the modelled speed")

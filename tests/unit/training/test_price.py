@@ -108,4 +108,5 @@ def test_evaluations_and_checks_are_part_of_the_time() -> None:
         "training",
         "evaluations and checks",
         "merge and upload",
+        "checkpoints",
     ]

@@ -286,6 +286,11 @@ class Estimate(StatusModel):
     high_minutes: int = Field(
         ge=0, description="High end of the expected duration, in minutes. It is the timeout of the job."
     )
+    checkpoint_minutes: int = Field(
+        default=10,
+        ge=1,
+        description="Minutes between two checkpoints. A job with a high end below 20 minutes keeps none.",
+    )
     flavor: str = Field(max_length=64, description="Hardware flavor of the estimate, such as `a10g-large`.")
     usd_per_hour: Money = Field(
         alias="usdPerHour", description="Price of the hardware in US dollars per hour."

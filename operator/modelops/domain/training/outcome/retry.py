@@ -110,6 +110,7 @@ def checkpoint_is_kept(state: State) -> bool:
         examples=status.dataset.train,
         values=attempt_values(state),
         high_minutes=status.estimate.high_minutes,
+        minutes=status.estimate.checkpoint_minutes,
     )
     return bool(steps) and status.progress.step >= steps
 

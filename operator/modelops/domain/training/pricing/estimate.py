@@ -15,6 +15,7 @@ from modelops.domain.training.pricing.machine import machine_shortage
 from modelops.domain.training.pricing.memory import StepLoad, memory_shortage
 from modelops.domain.training.pricing.model_shape import ModelShape
 from modelops.domain.training.pricing.speed import Speed, checks_duration, expected_speed, job_duration
+from modelops.domain.training.submission.checkpoints import BYTES_PER_ADAPTER_PARAMETER, checkpoint_minutes
 from modelops.ports import Flavor
 
 MAX_MICRO_USD = 9_999_999_999_999
@@ -118,6 +119,8 @@ def estimate_cost(
         method=work.load.method,
         measured=work.measured.get(flavor.name, ()),
     )
+    adapter = shape.adapter_parameters(rank=work.load.rank, targets=work.load.targets)
+    checkpoint_gigabytes = BYTES_PER_ADAPTER_PARAMETER * adapter / 1e9
     time = job_duration(
         speed,
         parameters=shape.parameters,
@@ -126,6 +129,7 @@ def estimate_cost(
         checks=checks_duration(
             speed, method=work.load.method, held_out_tokens=work.held_out_tokens, longest=work.load.length
         ),
+        checkpoint_gigabytes=checkpoint_gigabytes,
     )
     high_micro_usd = -(-time.high * flavor.usd_micro_per_hour // 60)
     if high_micro_usd > MAX_MICRO_USD:
@@ -138,6 +142,7 @@ def estimate_cost(
         high_usd=dollars(high_micro_usd),
         low_minutes=time.low,
         high_minutes=time.high,
+        checkpoint_minutes=checkpoint_minutes(checkpoint_gigabytes),
         flavor=flavor.name,
         usd_per_hour=dollars(flavor.usd_micro_per_hour),
         source=describe_source(work, speed, price_source),

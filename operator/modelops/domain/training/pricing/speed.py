@@ -17,6 +17,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from modelops.domain.training.pricing.hardware import Hardware
+from modelops.domain.training.submission.checkpoints import (
+    GIGABYTES_PER_MINUTE as CHECKPOINT_GIGABYTES_PER_MINUTE,
+)
+from modelops.domain.training.submission.checkpoints import (
+    NO_CHECKPOINT_MINUTES,
+    checkpoint_minutes,
+)
 
 MFU_RANGE = (0.45, 0.25)
 FLOP_PER_PARAMETER = {"sft": 6, "dpo": 8, "orpo": 6}
@@ -136,9 +143,18 @@ def checks_duration(speed: Speed, *, method: str, held_out_tokens: int, longest:
 
 
 def job_duration(
-    speed: Speed, *, parameters: int, tokens: int, epochs: int, checks: DurationPart | None = None
+    speed: Speed,
+    *,
+    parameters: int,
+    tokens: int,
+    epochs: int,
+    checks: DurationPart | None = None,
+    checkpoint_gigabytes: float = 0.0,
 ) -> Duration:
-    """Duration of a whole job. `tokens`: of one epoch; both sequences of a pair count."""
+    """Duration of a whole job. `tokens`: of one epoch; both sequences of a pair count.
+
+    `checkpoint_gigabytes` is the size of one checkpoint.
+    """
     gigabytes = 2 * parameters / 1e9
     transfers = (
         DurationPart(name=name, low=gigabytes / quick, high=gigabytes / slowly)
@@ -150,4 +166,18 @@ def job_duration(
     first, last = tuple(transfers)
     low, high = INSTALLATION_MINUTES
     known = (DurationPart(name="installation", low=low, high=high), first, training, checks, last)
-    return Duration(parts=tuple(part for part in known if part is not None))
+    time = Duration(parts=tuple(part for part in known if part is not None))
+    return with_checkpoints(time, gigabytes=checkpoint_gigabytes)
+
+
+def with_checkpoints(time: Duration, *, gigabytes: float) -> Duration:
+    """The duration with the minutes in which the job sends checkpoints of this size, and does not train.
+
+    Their number follows from the high end, like the steps between them (submission/checkpoints.py); a short job has
+    none.
+    """
+    if time.high < NO_CHECKPOINT_MINUTES or not gigabytes:
+        return time
+    size = gigabytes * time.high / checkpoint_minutes(gigabytes)
+    low, high = (size / speed for speed in CHECKPOINT_GIGABYTES_PER_MINUTE)
+    return Duration(parts=(*time.parts, DurationPart(name="checkpoints", low=low, high=high)))

@@ -136,7 +136,12 @@ def submission_of_intent(state: State, job: JobStatus, version: str) -> SubmitJo
     state = with_status(state, intended)
     run, dataset, estimate = state.run, state.require_dataset(), state.require_estimate()
     values = attempt_values(state)
-    steps = checkpoint_steps(examples=dataset.train, values=values, high_minutes=estimate.high_minutes)
+    steps = checkpoint_steps(
+        examples=dataset.train,
+        values=values,
+        high_minutes=estimate.high_minutes,
+        minutes=estimate.checkpoint_minutes,
+    )
     return SubmitJob(
         namespace=billed_namespace(state),
         label=job.label,
