@@ -25,6 +25,7 @@ from tests.unit.training.states import (
     written_record,
     written_status,
 )
+from tests.unit.training.submitted_runs import PUBLISHED_MODEL
 
 from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain.conditions import condition_of
@@ -163,7 +164,7 @@ def test_the_settlement_names_a_forgotten_job_too() -> None:
         attempt_claim=claimed_by(),
         labelled=(),
         report=None,
-        result=None,
+        result=PUBLISHED_MODEL,
         lineage=None,
     )
     assert written_record(plan).settlements[KEY].jobs == ("job1",)

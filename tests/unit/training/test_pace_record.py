@@ -168,7 +168,7 @@ async def test_the_second_estimate_uses_the_measured_speed() -> None:
     assert first["estimate"]["parts"][2] == "training 2.0 to 3.6 min"
     assert second["estimate"]["parts"][2] == "training (measured in 1 run) 4.0 to 6.2 min"
     assert second["estimate"]["source"].endswith("speed: measured in 1 run, 0.54 times the modelled speed")
-    assert (first["estimate"]["highMinutes"], second["estimate"]["highMinutes"]) == (21, 25)
+    assert (first["estimate"]["highMinutes"], second["estimate"]["highMinutes"]) == (22, 26)
     assert other["estimate"]["parts"] == first["estimate"]["parts"]
     assert measured_speeds(record, method="sft", base_model=KIND["base_model"]) == {
         "a10g-large": (300.0, 300.0)

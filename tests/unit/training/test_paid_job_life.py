@@ -48,8 +48,8 @@ async def test_a_run_becomes_a_registered_model_in_nine_writes() -> None:
     repository = f"appsmithery/code-chef-docs-20251209-210000-{simulation.uid[:6]}"
     assert simulation.kube.events == [
         "PreparingDataset: reading ls://docs-examples",
-        "DatasetPrepared: 135 examples to train on, 15 held out; estimated $0.175 to $0.525",
-        "Submitting: up to $0.53 reserved; submitting to a10g-large",
+        "DatasetPrepared: 135 examples to train on, 15 held out; estimated $0.175 to $0.55",
+        "Submitting: up to $0.55 reserved; submitting to a10g-large",
         "JobSubmitted: job job1 waits for hardware",
         "JobRunning: job job1 trains",
         f"Trained: {repository} is on the Hub and in the registry",
