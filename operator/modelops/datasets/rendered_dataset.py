@@ -21,6 +21,7 @@ from modelops.datasets.rendering import RenderedExample
 from modelops.datasets.report import Report
 from modelops.datasets.request import Request
 from modelops.datasets.sensitive_examples import SensitiveExamples
+from modelops.datasets.template_check import TemplateCheck
 from modelops.workdir import ProgramFailure
 
 _AT_ONCE = 512
@@ -66,6 +67,7 @@ class RenderedDataset:
     labels: LabelCounts = field(default_factory=LabelCounts)
     prompts: TrainingPrompts = field(default_factory=TrainingPrompts)
     control_tokens: ControlTokens = field(default_factory=ControlTokens)
+    template_check: TemplateCheck = field(default_factory=TemplateCheck)
     tool_users: list[str] = field(default_factory=list)
     """Ids of examples with definitions or calls of tools."""
 
@@ -76,6 +78,7 @@ def render_dataset(
     *,
     counter: TokenCounter,
     control_tokens: ControlTokens,
+    template_check: TemplateCheck,
     file: LineFile,
     report: Report,
 ) -> RenderedDataset:
@@ -91,7 +94,7 @@ def render_dataset(
     check_prompt(request.prompt)
     pairs = request.method != "sft"
     usable = ExampleFilter(request=request, learns_from_failures=pairs or request.include_failures)
-    result = RenderedDataset(control_tokens=control_tokens)
+    result = RenderedDataset(control_tokens=control_tokens, template_check=template_check)
     for batch in _batches(source):
         rendered = [
             one for example in batch if usable.accepts(example) for one in usable.render(example, pairs=pairs)
@@ -116,6 +119,7 @@ def _add(
     for one, length in zip(batch, tokens, strict=True):
         example = one.example
         result.control_tokens.look_at(one)
+        result.template_check.look_at(one)
         if one.uses_tools:
             result.tool_users.append(example.id)
         if one.preferred is not False:
