@@ -11,7 +11,7 @@ import pytest
 from huggingface_hub.utils import validate_repo_id
 from tests.cases.prepared_dataset import example, prepared
 
-from modelops.datasets.lengths import max_training_tokens
+from modelops.datasets.lengths import COUNTED_FIRST, max_training_tokens
 from modelops.datasets.template_check import MOST_SHAPES
 from modelops.domain.training.naming import (
     agent_with_dashes,
@@ -440,3 +440,29 @@ def test_conversations_of_very_many_shapes_are_tried_in_part(tmp_path: Path) -> 
     assert any(
         "tried on 300 sequences of roles, and not on those of 2 more" in one for one in result["findings"]
     )
+
+
+def test_no_row_is_longer_than_the_bound_however_few_bytes_its_tokens_have(tmp_path: Path) -> None:
+    tokenizers = pytest.importorskip("tokenizers")
+    words = tokenizers.Tokenizer(tokenizers.models.WordLevel({"?": 0}, unk_token="?"))
+    words.pre_tokenizer = tokenizers.pre_tokenizers.Sequence(
+        [
+            tokenizers.pre_tokenizers.WhitespaceSplit(),
+            tokenizers.pre_tokenizers.Digits(individual_digits=True),
+        ]
+    )
+    words.save(str(tmp_path / "tokenizer.json"))
+    source = random.Random(1)
+    examples = [
+        example(f"task {number}", "abcdefg " * source.randint(20, 400))
+        for number in range(COUNTED_FIRST + 400)
+    ]
+    for number in range(COUNTED_FIRST + 1, COUNTED_FIRST + 400, 150):
+        examples[number]["outputs"]["text"] = "7" * 1500
+    found = prepared(tmp_path, examples, base_model={"repo": "org/base"})
+    assert found.result["ok"], found.result
+    lengths = [
+        sum(len(words.encode(message["content"])) for message in row["messages"])
+        for row in found.train + found.test
+    ]
+    assert max(lengths) <= found.result["max_tokens"]

@@ -15,6 +15,7 @@ from modelops.datasets.checks import (
 )
 from modelops.datasets.control_tokens import ControlTokens
 from modelops.datasets.download import DatasetVersion, download_dataset
+from modelops.datasets.exact_lengths import count_rows_that_may_be_long
 from modelops.datasets.example_ids import ExampleIds
 from modelops.datasets.feedback import read_feedback_scores
 from modelops.datasets.files import CARD, DatasetFiles, write_files
@@ -103,6 +104,7 @@ def check_dataset(work: WorkDir, request: Request, report: Report) -> CheckedDat
         _refuse_tools_without_template(rendered, template, request=request, version=version)
         rendered.template_check.refuse_or_report(request=request, name=version.name, report=report)
         rows = _training_rows(work, rendered, request=request, version=version, report=report)
+        rows = count_rows_that_may_be_long(rows, limit=request.max_seq_length, counter=counter, file=file)
         rows = leave_out_long_rows(rows, request=request, name=version.name, report=report)
         _refuse_few_rows(rows, request=request, version=version, report=report)
         groups = RowGroups(rows, rendered.shingles, group_key=request.group_key)

@@ -36,7 +36,7 @@ class PromptCompletion:
     same inputs, also where they are formatted differently, `question_digest` for inputs of the same text only, and
     `target_digest` for the same answer. `preferred` is its side of a pair in one example. `group_value`
     is the value of the request's `group_key`; None where the example has none. `source_run` is empty where the example
-    was not made from a run.
+    was not made from a run. `most_tokens` is `tokens` where these were counted, and more where they are an estimate.
     """
 
     id: str
@@ -45,6 +45,7 @@ class PromptCompletion:
     inputs_digest: str
     target_digest: bytes
     tokens: int
+    most_tokens: int
     success: bool
     preferred: bool | None
     group_value: str | None
@@ -114,9 +115,9 @@ def _add(
 ) -> None:
     batch = result.sensitive.without_those_left_out(batch, request=request)
     texts = [one.text for one in batch]
-    tokens = counter.count(texts, [len(one.prompt) + len(one.answer) for one in batch])
+    lengths = counter.count(texts, [len(one.prompt) + len(one.answer) for one in batch])
     result.shingles.add([one.inputs.words for one in batch])
-    for one, length in zip(batch, tokens, strict=True):
+    for one, length in zip(batch, lengths, strict=True):
         example = one.example
         result.control_tokens.look_at(one)
         result.template_check.look_at(one)
@@ -132,7 +133,8 @@ def _add(
             offset=file.append(_line(one, method=request.method)),
             inputs_digest=one.inputs.digest,
             target_digest=hashlib.sha256(one.target.encode()).digest()[:16],
-            tokens=length,
+            tokens=length.tokens,
+            most_tokens=length.most,
             success=is_success(example),
             preferred=one.preferred,
             group_value=_value_at(example, request.group_key),
