@@ -121,6 +121,7 @@ def _with_reasoning(message: Message) -> Message:
 
 def _named_templates(files: TemplateFiles, config: Mapping[str, Any]) -> dict[str, str]:
     """The template for conversations, `default`, and where there is one that for tools, `tool_use`."""
+    named: dict[Any, Any]
     if files.template or files.tool_template:
         named = {"default": files.template, "tool_use": files.tool_template}
     else:
