@@ -1,7 +1,7 @@
 """The dataset program on examples that lie in its work folder already: no service is asked, nothing is uploaded."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,24 @@ class Prepared:
 
 
 def prepared(
-    folder: Path, examples: Sequence[Example], *, evaluation: Sequence[Example] | None = None, **changes: Any
+    folder: Path,
+    examples: Sequence[Example],
+    *,
+    evaluation: Sequence[Example] | None = None,
+    template: str = "",
+    tokenizer_config: Mapping[str, Any] | None = None,
+    **changes: Any,
 ) -> Prepared:
-    """Run the program. The example with number n has the id `example-n`."""
+    """Run the program. The example with number n has the id `example-n`.
+
+    The files of the base model lie in the folder as if they were downloaded: a chat template, and no tokenizer that can
+    be read unless the test wrote one.
+    """
     _write(folder, "source", examples)
+    base = {"template": template, "config": json.dumps(tokenizer_config or {})}
+    (folder / "base_template.json").write_text(json.dumps(base))
+    if not (folder / "tokenizer.json").exists():
+        (folder / "tokenizer.json").write_text("{}")
     program_input: dict[str, Any] = {
         "v": 1,
         "run": "uid",

@@ -11,7 +11,8 @@ import pytest
 from huggingface_hub.utils import validate_repo_id
 from tests.cases.prepared_dataset import example, prepared
 
-from modelops.datasets.lengths import max_training_tokens
+from modelops.datasets.lengths import COUNTED_FIRST, max_training_tokens
+from modelops.datasets.template_check import MOST_SHAPES
 from modelops.domain.training.naming import (
     agent_with_dashes,
     dataset_repository,
@@ -317,3 +318,151 @@ def test_the_longest_row_has_room_for_the_templates_words_about_tools(tmp_path: 
     result = prepared(tmp_path, rows).result
     longest = result["report"]["tokens"]["longest"]
     assert result["max_tokens"] == max_training_tokens(longest, slack=2.0, tools=True)
+
+
+TURNS = (
+    "{%- for message in messages %}{{- '<|im_start|>' + message.role + '\\n' + message.content }}"
+    "{%- for call in CALLS %}{{- call.function | tojson }}{%- endfor %}{{- '<|im_end|>\\n' }}{%- endfor %}"
+    "{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- endif %}"
+)
+WITH_CALLS, WITHOUT_CALLS = (TURNS.replace("CALLS", calls) for calls in ("message.tool_calls or []", "[]"))
+NO_SYSTEM = (
+    "{%- if messages[0].role == 'system' %}{{- raise_exception('System role not supported') }}{%- endif %}"
+    "{%- for m in messages %}{%- if (m.role == 'user') != (loop.index0 % 2 == 0) %}"
+    "{{- raise_exception('Conversation roles must alternate') }}{%- endif %}{%- endfor %}"
+)
+ONE_CALL = (
+    "{%- for m in messages if m.tool_calls and m.tool_calls | length > 1 %}"
+    "{{- raise_exception('This model only supports single tool-calls at once!') }}{%- endfor %}"
+)
+THINKS = "{{- bos_token + strftime_now('%Y') }}" + WITHOUT_CALLS.replace(
+    "'<|im_start|>assistant\\n' }}{%- endif", "'<|im_start|>assistant\\n<think>' }}{%- endif"
+)
+READ = {"type": "function", "function": {"name": "read", "parameters": {"type": "object"}}}
+SYSTEM = {"role": "system", "content": "Be brief."}
+ONE = chat(USER, tools=[READ]) | {"outputs": {"text": "", "tool_calls": [CALL]}}
+TWO = chat(USER, tools=[READ]) | {"outputs": {"text": "I read a.py.", "tool_calls": [CALL, CALL]}}
+
+
+def prepared_for_base(folder: Path, one: dict[str, Any], template: str, **changes: Any) -> dict[str, Any]:
+    """The result for six ordinary examples and this one, which comes last."""
+    examples = [*(example(f"task {number}") for number in range(6)), one]
+    return prepared(folder, examples, template=template, base_model={"repo": "org/base"}, **changes).result
+
+
+@pytest.mark.parametrize(
+    ("template", "one", "says"),
+    [
+        (NO_SYSTEM + WITHOUT_CALLS, chat(SYSTEM, USER), "System role not supported"),
+        (NO_SYSTEM + WITHOUT_CALLS, chat(USER, USER), "Conversation roles must alternate"),
+        (ONE_CALL + WITH_CALLS, TWO, "This model only supports single tool-calls at once!"),
+        (WITHOUT_CALLS, ONE, "it leaves out calls of tools"),
+        (
+            WITH_CALLS.replace("message.tool_calls or []", "(message.tool_calls or [])[:1]"),
+            TWO,
+            "it leaves out",
+        ),
+        (
+            "{{- messages[0].name + 'x' if messages | length > 3 else '' }}" + WITHOUT_CALLS,
+            chat(USER, SYSTEM, USER),
+            "UndefinedError: 'dict object' has no attribute 'name'",
+        ),
+    ],
+)
+def test_what_the_base_models_template_refuses_is_refused_before_with_example_and_its_words(
+    template: str, one: dict[str, Any], says: str, tmp_path: Path
+) -> None:
+    result = prepared_for_base(tmp_path, one, template)
+    assert result.get("reason") == "DatasetShapeInvalid", result
+    assert (
+        "1 example of dataset 'source' cannot be trained on: the chat template of base model org/base does not take "
+        f"it; the first is example example-006: {says}"
+    ) in result["message"]
+    assert "choose another base model" in result["message"]
+
+
+def test_a_template_that_changes_the_prompt_once_it_is_answered_takes_no_example(tmp_path: Path) -> None:
+    config = {"bos_token": {"content": "<s>"}}
+    result = prepared_for_base(tmp_path, chat(USER), THINKS, tokenizer_config=config)
+    assert result.get("reason") == "DatasetShapeInvalid", result
+    assert "7 examples of dataset 'source' cannot be trained on" in result["message"]
+    assert "it renders the prompt differently when an answer follows it" in result["message"]
+
+
+@pytest.mark.parametrize("one", [ONE, TWO, chat(SYSTEM, USER), chat(USER, USER)])
+def test_what_the_template_takes_is_accepted_without_a_finding(one: dict[str, Any], tmp_path: Path) -> None:
+    objects = "{%- for m in messages %}{%- for c in m.tool_calls or [] if c.function.arguments is string %}"
+    objects += "{{- raise_exception('must be a mapping') }}{%- endfor %}{%- endfor %}"
+    result = prepared_for_base(tmp_path, one, objects + WITH_CALLS)
+    assert result["ok"], result
+    assert not [finding for finding in result["findings"] if "template" in finding]
+
+
+def test_a_template_that_joins_the_arguments_with_text_gets_their_text(tmp_path: Path) -> None:
+    joined = WITH_CALLS.replace(
+        "call.function | tojson", "call.function.name + ': ' + call.function.arguments"
+    )
+    assert prepared_for_base(tmp_path, ONE, joined)["ok"]
+
+
+def test_of_several_templates_the_one_for_tools_renders_examples_with_tools(tmp_path: Path) -> None:
+    refuses = "{{- raise_exception('no tools') if tools else '' }}" + WITHOUT_CALLS
+    named = [{"name": "default", "template": refuses}, {"name": "tool_use", "template": WITH_CALLS}]
+    assert prepared_for_base(tmp_path, ONE, "", tokenizer_config={"chat_template": named})["ok"]
+
+
+@pytest.mark.parametrize(
+    ("template", "why"),
+    [
+        ("{% unknown %}", "TemplateSyntaxError: Encountered unknown tag 'unknown'"),
+        (
+            "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
+            "TooSlow: more than 1 s",
+        ),
+        ("{{ ''.__class__.__mro__ }}", "SecurityError"),
+    ],
+)
+def test_a_template_that_cannot_be_run_before_the_training_is_a_finding(
+    template: str, why: str, tmp_path: Path
+) -> None:
+    result = prepared_for_base(tmp_path, ONE, template)
+    assert result["ok"], result
+    (said,) = [finding for finding in result["findings"] if "cannot be run before the training" in finding]
+    assert why in said
+
+
+def test_conversations_of_very_many_shapes_are_tried_in_part(tmp_path: Path) -> None:
+    examples = [chat(*([USER] * number)) for number in range(1, MOST_SHAPES + 3)]
+    result = prepared(
+        tmp_path, examples, template=WITHOUT_CALLS, base_model={"repo": "org/base"}, group_key="messages"
+    ).result
+    assert result["ok"], result
+    assert any(
+        "tried on 300 sequences of roles, and not on those of 2 more" in one for one in result["findings"]
+    )
+
+
+def test_no_row_is_longer_than_the_bound_however_few_bytes_its_tokens_have(tmp_path: Path) -> None:
+    tokenizers = pytest.importorskip("tokenizers")
+    words = tokenizers.Tokenizer(tokenizers.models.WordLevel({"?": 0}, unk_token="?"))
+    words.pre_tokenizer = tokenizers.pre_tokenizers.Sequence(
+        [
+            tokenizers.pre_tokenizers.WhitespaceSplit(),
+            tokenizers.pre_tokenizers.Digits(individual_digits=True),
+        ]
+    )
+    words.save(str(tmp_path / "tokenizer.json"))
+    source = random.Random(1)
+    examples = [
+        example(f"task {number}", "abcdefg " * source.randint(20, 400))
+        for number in range(COUNTED_FIRST + 400)
+    ]
+    for number in range(COUNTED_FIRST + 1, COUNTED_FIRST + 400, 150):
+        examples[number]["outputs"]["text"] = "7" * 1500
+    found = prepared(tmp_path, examples, base_model={"repo": "org/base"})
+    assert found.result["ok"], found.result
+    lengths = [
+        sum(len(words.encode(message["content"])) for message in row["messages"])
+        for row in found.train + found.test
+    ]
+    assert max(lengths) <= found.result["max_tokens"]

@@ -7,11 +7,13 @@ computed for.
 import json
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import trl
 from job import BadData
 from transformers import AutoTokenizer
-from trl_rows import Chat, Pair
+from trl_rows import Chat, Pair, chat_of
 from trl_tokens import IGNORED, ChatTemplate
 
 USER, HELLO = {"role": "user", "content": "Greet."}, {"role": "assistant", "content": "Good morning."}
@@ -27,6 +29,18 @@ MARKED = (
     "{%- else %}{{- message.content + '<|im_end|>' }}{%- endif %}{{- '\\n' }}{%- endfor %}"
     "{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- endif %}"
 )
+CALLED = {"type": "function", "function": {"name": "clock", "arguments": '{"zone": "<|im_end|>"}'}}
+ROW = {"messages": [USER, {"role": "assistant", "content": "", "tool_calls": [CALLED]}]}
+"""A row as the dataset program uploads it: arguments are JSON text, as OpenAI has them."""
+ENDS = {
+    "qwen2_5": "<|im_end|>",
+    "llama3_1": "<|eot_id|>",
+    "lfm2_v2": "<|im_end|>",
+    "deepseekv3": "<｜end▁of▁sentence｜>",
+    "llama3": "<|eot_id|>",
+    "gemma": "<end_of_turn>",
+}
+"""Templates of real models, as TRL has them, and the token that ends an answer in each."""
 CONTROL_PAIR = Pair(
     prompt=({**USER, "content": "Explain <|im_end|>."},),
     chosen=({**HELLO, "content": "<|im_end|> ends."},),
@@ -50,6 +64,23 @@ def chat_template(text: str | None = "", eos: str = "", **changes: Any) -> ChatT
     for name, value in changes.items():
         setattr(tokenizer, name, value)
     return ChatTemplate(tokenizer, base_model="base", eos=eos)
+
+
+def call_of(name: str) -> str:
+    """What a real model's template makes of a call, or why it is refused."""
+    tokenizer = AutoTokenizer.from_pretrained(sys.argv[1])
+    tokenizer.add_special_tokens(
+        {"bos_token": "<s>", "additional_special_tokens": ["<|im_end|>", ENDS[name]]}
+    )
+    text = (Path(trl.__file__).parent / "chat_templates" / f"{name}.jinja").read_text()
+    tokenizer.chat_template = text.replace(
+        "<think>\\n", ""
+    )  # Without it the prompt is part of its conversation.
+    try:
+        row = chat_of(ROW)
+        return learnt(ChatTemplate(tokenizer, base_model=name), *row.messages)["learnt"]
+    except BadData as error:
+        return str(error)
 
 
 def learnt(template: ChatTemplate, *messages: Any, tools: Any = None) -> dict[str, str]:
@@ -127,6 +158,16 @@ def main() -> None:
         "made, tools": refused(
             lambda: chat_template(None, END).chats([Chat(messages=(USER, CALL))], max_length=500, path="p")
         ),
+        "marked, call": refused(
+            lambda: chat_template(MARKED).chats(
+                [Chat(messages=(USER, CALL, RESULT, HELLO))], max_length=500, path="p"
+            )
+        ),
+        "marked, template raises": refused(
+            lambda: chat_template("{{- raise_exception('no') if messages | length > 2 }}" + MARKED).chats(
+                [Chat(messages=(USER, HELLO, USER, HELLO))], max_length=500, path="p"
+            )
+        ),
         "no end": refused(lambda: chat_template(NO_END)),
         "template raises": refused(
             lambda: chat_template(
@@ -134,6 +175,7 @@ def main() -> None:
             ).chats([Chat(messages=(USER, USER, HELLO))], max_length=500, path="p")
         ),
     }
+    found |= {f"call, {name}": call_of(name) for name in ENDS}
     print(json.dumps(found))
 
 

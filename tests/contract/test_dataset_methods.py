@@ -167,7 +167,8 @@ def test_tools_for_a_base_model_without_a_template_are_refused_before_the_traini
     assert f"6 examples of dataset {program_input['langsmith']['dataset']!r} use tools" in refused["message"]
     assert f"Base model {repo} has no chat template" in refused["message"]
 
-    put(hf, repo, {"chat_template.jinja": b"{{ messages }}"}, title="template")
+    template = b"{% for message in messages %}{{ message.content }}|{% endfor %}"
+    put(hf, repo, {"chat_template.jinja": template}, title="template")
     assert run_program(sandbox, MODULE, tmp_path / "q", program_input)["ok"]
 
 

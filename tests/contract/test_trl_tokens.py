@@ -52,6 +52,26 @@ def test_tool_calls_are_kept(found: dict[str, Any]) -> None:
     assert found["tools"]["learnt"] == f"Good morning.{END}"
 
 
+@pytest.mark.parametrize(
+    ("template", "call"),
+    [
+        ("qwen2_5", '{"name": "clock", "arguments": {"zone": "<|im_end|>"}}'),
+        ("llama3_1", '{"name": "clock", "parameters": {"zone": "<|im_end|>"}}'),
+        ("lfm2_v2", "[clock(zone='<|im_end|>')]"),
+        ("deepseekv3", 'clock\n```json\n{"zone": "<|im_end|>"}\n```'),
+    ],
+)
+def test_arguments_are_in_the_form_that_the_template_takes(
+    found: dict[str, Any], template: str, call: str
+) -> None:
+    assert call in found[f"call, {template}"]
+
+
+@pytest.mark.parametrize("case", ["call, llama3", "call, gemma", "marked, call"])
+def test_a_call_that_the_template_leaves_out_is_refused(found: dict[str, Any], case: str) -> None:
+    assert "renders an answer as nothing but its end" in found[case]
+
+
 def test_pairs_share_their_prompt_and_end(found: dict[str, Any]) -> None:
     pair = {name: values[0] for name, values in found["pair"].items()}
     assert pair["prompt"] == f"{START}user\nGreet.{END}\n{START}assistant\n"
@@ -114,6 +134,7 @@ def test_only_an_end_that_the_base_model_never_learnt_is_new(found: dict[str, An
             "p line 1: the chat template refuses the row: TemplateError the template of a base model",
         ),
         ("no end", "ends an answer with no special token"),
+        ("marked, template raises", "p line 1: the chat template refuses the row: TemplateError no"),
         ("template raises", "p line 1: the chat template refuses the row: TemplateError two at most"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -15,7 +16,28 @@ if TYPE_CHECKING:
 
 RETRY_SECONDS = 30.0
 TOKENIZER = "tokenizer.json"
+TEMPLATE_FILES = "base_template.json"
 _T = TypeVar("_T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TemplateFiles:
+    """The texts of the files that a model's chat template comes from; empty where the model has no such file."""
+
+    template: str = ""
+    tool_template: str = ""
+    config: str = ""
+    special_tokens: str = ""
+
+    @property
+    def lack_template(self) -> bool:
+        """Whether the model has no chat template in any place where one may be; False where that is not known."""
+        return bool(
+            self.config
+            and not self.template
+            and not self.tool_template
+            and '"chat_template"' not in self.config
+        )
 
 
 def download_tokenizer(work: WorkDir, repo: str) -> Path | None:
@@ -51,19 +73,31 @@ def read_licence(repo: str) -> str:
     return _ask_hub(repo, read) or ""
 
 
-def lacks_chat_template(repo: str) -> bool:
-    """Whether the model has no chat template in either place where it may be; False where that cannot be read.
+def download_template_files(work: WorkDir, repo: str) -> TemplateFiles | None:
+    """The model's files, kept in the work folder; None where they cannot be read.
 
-    The template is not run. Raises ProgramFailure HubUnavailable.
+    Raises ProgramFailure HubUnavailable.
     """
 
-    def read(model: Repository, _: HfApi) -> bool:
-        if model.read("chat_template.jinja", revision="main") is not None:
-            return False
-        config = model.read("tokenizer_config.json", revision="main")
-        return config is not None and b'"chat_template"' not in config
+    def read(model: Repository, _: HfApi) -> TemplateFiles:
+        return TemplateFiles(
+            template=_text(model, "chat_template.jinja"),
+            tool_template=_text(model, "additional_chat_templates/tool_use.jinja"),
+            config=_text(model, "tokenizer_config.json"),
+            special_tokens=_text(model, "special_tokens_map.json"),
+        )
 
-    return _ask_hub(repo, read) or False
+    kept = work.read(TEMPLATE_FILES)
+    if kept is not None:
+        return TemplateFiles(**kept)
+    found = _ask_hub(repo, read)
+    if found is not None:
+        work.write(TEMPLATE_FILES, asdict(found))
+    return found
+
+
+def _text(model: Repository, path: str) -> str:
+    return (model.read(path, revision="main") or b"").decode(errors="replace")
 
 
 def _ask_hub(repo: str, ask: Callable[[Repository, HfApi], _T | None]) -> _T | None:

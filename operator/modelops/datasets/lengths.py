@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,9 +19,19 @@ TOKENS_OF_A_MESSAGE = 5
 `<|im_end|>\\n` in ChatML."""
 COUNTED_FIRST, ONE_IN, LONG = 2_000, 20, 0.98
 """Which texts the tokenizer counts (see `ModelTokenizer`): to count all would take longer than all other checks."""
+MOST_PIECES = 200_000
+"""Number of words whose tokens are remembered."""
+_RUNS = re.compile(rb"[A-Za-z]+|\s+|[^A-Za-z\s]")
 _PIECES = re.compile(r"\w+|[^\w\s]")
 _WORDS = bytes(code if chr(code).isalnum() or chr(code) == "_" else 32 for code in range(128)) + bytes(128)
 _NO_MARKS = bytes(code for code in range(128) if re.match(r"[\w\s]", chr(code)))
+
+
+class Length(NamedTuple):
+    """Tokens of a text. `most`: it has no more than these, however they were estimated."""
+
+    tokens: int
+    most: int
 
 
 class TokenCounter(Protocol):
@@ -34,8 +44,11 @@ class TokenCounter(Protocol):
     def description(self) -> str:
         """The words after "tokens counted by"."""
 
-    def count(self, texts: Sequence[str], messages: Sequence[int]) -> list[int]:
-        """Tokens of each text; `messages` has the number of messages in each."""
+    def count(self, texts: Sequence[str], messages: Sequence[int]) -> list[Length]:
+        """The length of each text; `messages` has the number of messages in each."""
+
+    def count_above(self, text: str, messages: int, *, bound: int) -> Length:
+        """The length of a text that was estimated: counted unless its pieces have at most `bound` tokens together."""
 
 
 class TokenEstimate:
@@ -44,10 +57,15 @@ class TokenEstimate:
     description = "an estimate: words and punctuation marks"
     slack = 2.0
 
-    def count(self, texts: Sequence[str], messages: Sequence[int]) -> list[int]:
-        """See TokenCounter. The markers of a chat template are not counted."""
+    def count(self, texts: Sequence[str], messages: Sequence[int]) -> list[Length]:
+        """See TokenCounter. The markers of a chat template are not counted, and the most is not known."""
         del messages
-        return [_pieces(text) for text in texts]
+        return [Length(pieces, pieces) for pieces in map(_pieces, texts)]
+
+    def count_above(self, text: str, messages: int, *, bound: int) -> Length:
+        """See TokenCounter."""
+        del bound
+        return self.count([text], [messages])[0]
 
 
 class ModelTokenizer:
@@ -79,6 +97,7 @@ class ModelTokenizer:
         self._name, self._limit = f"the tokenizer of {repo}", limit
         self._texts = self._counted = self._bytes = self._tokens = 0
         self._first_sizes: list[int] = []
+        self._pieces = _Pieces(self._tokenizer)
 
     @property
     def description(self) -> str:
@@ -87,8 +106,8 @@ class ModelTokenizer:
             return self._name
         return f"{self._name}, {self._counted:,} of {self._texts:,} texts; the others by their bytes"
 
-    def count(self, texts: Sequence[str], messages: Sequence[int]) -> list[int]:
-        """See TokenCounter."""
+    def count(self, texts: Sequence[str], messages: Sequence[int]) -> list[Length]:
+        """See TokenCounter. A token has at least one byte, so a text has at most as many tokens as bytes."""
         sizes = [len(text) if text.isascii() else len(text.encode()) for text in texts]
         long = self._long()
         chosen = [
@@ -104,10 +123,23 @@ class ModelTokenizer:
         self._bytes += sum(sizes[number] for number in chosen)
         self._tokens += sum(counted.values())
         rate = self._tokens / self._bytes if self._bytes else 0.0
-        return [
-            counted.get(number, round(size * rate)) + TOKENS_OF_A_MESSAGE * messages[number]
-            for number, size in enumerate(sizes)
-        ]
+        lengths = []
+        for number, size in enumerate(sizes):
+            markers, exact = TOKENS_OF_A_MESSAGE * messages[number], counted.get(number)
+            tokens, most = (round(size * rate), size) if exact is None else (exact, exact)
+            lengths.append(Length(tokens + markers, most + markers))
+        return lengths
+
+    def count_above(self, text: str, messages: int, *, bound: int) -> Length:
+        """See TokenCounter. A text has at most as many tokens as its words, spaces and single other bytes have one by
+        one; tokens of words are remembered, so this takes a twentieth of the time of the tokenizer."""
+        markers = TOKENS_OF_A_MESSAGE * messages
+        most = sum(map(self._pieces.__getitem__, _RUNS.findall(text.encode()))) + markers
+        if most <= bound:
+            return Length(min(round(len(text.encode()) * self._tokens / self._bytes) + markers, most), most)
+        self._counted += 1
+        exact = len(self._tokenizer.encode_batch_fast([text], add_special_tokens=False)[0]) + markers
+        return Length(exact, exact)
 
     def _long(self) -> float:
         if self._texts < COUNTED_FIRST:
@@ -115,6 +147,23 @@ class ModelTokenizer:
         usual = sorted(self._first_sizes)[int(LONG * len(self._first_sizes))]
         most = self._limit // 2 if self._limit is not None else usual
         return float(min(usual, most))
+
+
+class _Pieces(dict[bytes, int]):
+    """Tokens of a word, at the beginning of a text or after a space, or of a run of spaces; at most `MOST_PIECES`."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        super().__init__()
+        self._tokenizer = tokenizer
+
+    def __missing__(self, piece: bytes) -> int:
+        if len(piece) == 1:
+            return 1
+        texts = [piece.decode(), " " + piece.decode()]
+        tokens = max(map(len, self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)))
+        if len(self) < MOST_PIECES:
+            self[piece] = tokens
+        return tokens
 
 
 TEMPLATE_TOKENS, TOOLS_TOKENS = 64, 256

@@ -15,10 +15,11 @@ from modelops.datasets.checks import (
 )
 from modelops.datasets.control_tokens import ControlTokens
 from modelops.datasets.download import DatasetVersion, download_dataset
+from modelops.datasets.exact_lengths import count_rows_that_may_be_long
 from modelops.datasets.example_ids import ExampleIds
 from modelops.datasets.feedback import read_feedback_scores
 from modelops.datasets.files import CARD, DatasetFiles, write_files
-from modelops.datasets.hub_models import download_tokenizer, lacks_chat_template
+from modelops.datasets.hub_models import TemplateFiles, download_template_files, download_tokenizer
 from modelops.datasets.leakage import check_overlap
 from modelops.datasets.lengths import ModelTokenizer, TokenCounter, TokenEstimate
 from modelops.datasets.licensing import check_licences
@@ -28,6 +29,7 @@ from modelops.datasets.rendered_dataset import RenderedDataset, render_dataset
 from modelops.datasets.report import Report
 from modelops.datasets.request import Request
 from modelops.datasets.row_groups import RowGroups, split_by_groups
+from modelops.datasets.template_check import TemplateCheck
 from modelops.datasets.training_rows import Row, build_preference_pairs, deduplicate
 from modelops.datasets.upload import upload
 from modelops.grammar import counted, verb
@@ -86,6 +88,7 @@ def check_dataset(work: WorkDir, request: Request, report: Report) -> CheckedDat
     check_licences(request, version, report=report)
     tokenizer = download_tokenizer(work, request.base_model.repo) if request.base_model else None
     counter = _token_counter(tokenizer, request, report)
+    template = download_template_files(work, request.base_model.repo) if request.base_model else None
     work.progress("checking", total=version.count)
     with LineFile(work.folder / "rendered.jsonl") as file:
         rendered = render_dataset(
@@ -93,12 +96,15 @@ def check_dataset(work: WorkDir, request: Request, report: Report) -> CheckedDat
             request,
             counter=counter,
             control_tokens=ControlTokens(tokenizer),
+            template_check=TemplateCheck(template, eos=request.prompt.eos or ""),
             file=file,
             report=report,
         )
         rendered.sensitive.refuse_or_report(request=request, name=version.name, report=report)
-        _refuse_tools_without_template(rendered, request=request, version=version)
+        _refuse_tools_without_template(rendered, template, request=request, version=version)
+        rendered.template_check.refuse_or_report(request=request, name=version.name, report=report)
         rows = _training_rows(work, rendered, request=request, version=version, report=report)
+        rows = count_rows_that_may_be_long(rows, limit=request.max_seq_length, counter=counter, file=file)
         rows = leave_out_long_rows(rows, request=request, name=version.name, report=report)
         _refuse_few_rows(rows, request=request, version=version, report=report)
         groups = RowGroups(rows, rendered.shingles, group_key=request.group_key)
@@ -142,11 +148,11 @@ def _token_counter(file: Path | None, request: Request, report: Report) -> Token
 
 
 def _refuse_tools_without_template(
-    rendered: RenderedDataset, *, request: Request, version: DatasetVersion
+    rendered: RenderedDataset, template: TemplateFiles | None, *, request: Request, version: DatasetVersion
 ) -> None:
     """The training job gives a model without a template one that has no place for tools (`trainers/trl_tokens.py`)."""
     users = rendered.tool_users
-    if users and request.base_model is not None and lacks_chat_template(request.base_model.repo):
+    if users and request.base_model is not None and template is not None and template.lack_template:
         raise ProgramFailure(
             "DatasetShapeInvalid",
             f"{counted(len(users), 'example')} of {request.describe_dataset(version.name)} "

@@ -22,6 +22,7 @@ from modelops.datasets.rendering import RenderedExample
 from modelops.datasets.report import Report
 from modelops.datasets.request import Request
 from modelops.datasets.sensitive_examples import SensitiveExamples
+from modelops.datasets.template_check import TemplateCheck
 from modelops.workdir import ProgramFailure
 
 _AT_ONCE = 512
@@ -38,7 +39,7 @@ class PromptCompletion:
     same inputs, also where they are formatted differently, `question_digest` for inputs of the same text only, and
     `target_digest` for the same answer. `preferred` is its side of a pair in one example. `group_value`
     is the value of the request's `group_key`; None where the example has none. `source_run` is empty where the example
-    was not made from a run.
+    was not made from a run. `most_tokens` is `tokens` where these were counted, and more where they are an estimate.
     """
 
     id: str
@@ -47,6 +48,7 @@ class PromptCompletion:
     inputs_digest: str
     target_digest: bytes
     tokens: int
+    most_tokens: int
     success: bool
     preferred: bool | None
     group_value: str | None
@@ -69,6 +71,7 @@ class RenderedDataset:
     labels: LabelCounts = field(default_factory=LabelCounts)
     prompts: TrainingPrompts = field(default_factory=TrainingPrompts)
     control_tokens: ControlTokens = field(default_factory=ControlTokens)
+    template_check: TemplateCheck = field(default_factory=TemplateCheck)
     tool_users: list[str] = field(default_factory=list)
     """Ids of examples with definitions or calls of tools."""
 
@@ -79,6 +82,7 @@ def render_dataset(
     *,
     counter: TokenCounter,
     control_tokens: ControlTokens,
+    template_check: TemplateCheck,
     file: LineFile,
     report: Report,
 ) -> RenderedDataset:
@@ -97,7 +101,7 @@ def render_dataset(
         agent=request.agent, learns_from_failures=pairs or request.include_failures, pairs=pairs
     )
     renderer = ExampleRenderer(prompt=request.prompt, pairs=pairs)
-    result = RenderedDataset(control_tokens=control_tokens)
+    result = RenderedDataset(control_tokens=control_tokens, template_check=template_check)
     for batch in _batches(source):
         rendered = [one for example in batch if usable.accepts(example) for one in renderer.render(example)]
         _add(result, rendered, request=request, counter=counter, file=file)
@@ -122,11 +126,12 @@ def _add(
 ) -> None:
     batch = result.sensitive.without_those_left_out(batch, request=request)
     texts = [one.text for one in batch]
-    tokens = counter.count(texts, [len(one.prompt) + len(one.answer) for one in batch])
+    lengths = counter.count(texts, [len(one.prompt) + len(one.answer) for one in batch])
     result.shingles.add([one.inputs.words for one in batch])
-    for one, length in zip(batch, tokens, strict=True):
+    for one, length in zip(batch, lengths, strict=True):
         example = one.example
         result.control_tokens.look_at(one)
+        result.template_check.look_at(one)
         if one.uses_tools:
             result.tool_users.append(example.id)
         if one.preferred is not False:
@@ -139,7 +144,8 @@ def _add(
             offset=file.append(_line(one, method=request.method)),
             inputs_digest=one.inputs.digest,
             target_digest=hashlib.sha256(one.target.encode()).digest()[:16],
-            tokens=length,
+            tokens=length.tokens,
+            most_tokens=length.most,
             success=success_of(example) is True,
             preferred=one.preferred,
             group_value=_value_at(example, request.group_key),

@@ -99,6 +99,11 @@ def check_trainable(one: RenderedExample) -> None:
         raise ExampleError(problem)
 
 
+def conversation_text(messages: Sequence[Message], tools: str | None) -> str:
+    """The whole text that a model would read in training."""
+    return "\n".join([*map(_text, messages), *([tools] if tools else [])])
+
+
 def _rendered(
     example: Example,
     question: list[Message],
@@ -108,7 +113,6 @@ def _rendered(
     inputs: NormalisedInputs,
     preferred: bool | None,
 ) -> RenderedExample:
-    question_texts = [_text(message) for message in question]
     answer_texts = [_text(message) for message in answer]
     return RenderedExample(
         example=example,
@@ -117,7 +121,7 @@ def _rendered(
         tools=tools,
         inputs=inputs,
         preferred=preferred,
-        text="\n".join([*question_texts, *answer_texts, *([tools] if tools else [])]),
+        text=conversation_text([*question, *answer], tools),
         target="\n".join(text.strip() for text in answer_texts).strip(),
     )
 

@@ -90,7 +90,8 @@ def checked_answer(value: Any, where: str) -> tuple[Message, ...]:
 
 
 def checked_messages(value: Any, where: str) -> tuple[Message, ...]:
-    """Messages without keys that are null, because a chat template may treat null as a value.
+    """Messages without keys that are null, because a chat template may treat null as a value, and with the arguments
+    of calls as objects.
 
     Raises ValueError, which names the message by `where` and its fault.
     """
@@ -135,10 +136,30 @@ def _message(message: Mapping[str, Any], where: str) -> Message:
     calls = message.get("tool_calls")
     if calls is not None and not (isinstance(calls, list) and all(isinstance(call, dict) for call in calls)):
         raise ValueError(f"{where}.tool_calls is not a list of calls")
+    if calls:
+        message = {
+            **message,
+            "tool_calls": [_call(call, f"{where}.tool_calls[{number}]") for number, call in enumerate(calls)],
+        }
     if role == "assistant" and not text.strip() and not calls:
         raise ValueError(f"{where} is an assistant's message that is empty and calls no tool")
     kept = {name: value for name, value in message.items() if value is not None}
     return {**kept, "content": text}
+
+
+def _call(call: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+    """The call with its arguments as an object. OpenAI's form has them as JSON text, which may be empty."""
+    function = call.get("function")
+    if not isinstance(function, dict):
+        return call
+    arguments = function.get("arguments")
+    try:
+        read = json.loads(arguments or "{}") if isinstance(arguments, str | None) else arguments
+    except ValueError:
+        read = None
+    if not isinstance(read, dict):
+        raise ValueError(f"{where}.function.arguments is neither an object nor its JSON text")
+    return {**call, "function": {**function, "arguments": read}}
 
 
 def _text(content: Any, where: str) -> str:

@@ -10,16 +10,20 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING or __package__:
     from modelops.grammar import counted, verb
     from modelops.trainers import job as jobs
+    from modelops.trainers.trl_calls import takes_text, with_text_arguments
     from modelops.trainers.trl_rows import Chat, Message, Pair
     from modelops.trainers.trl_trainer import IGNORED
 else:
     import job as jobs
     from grammar import counted, verb
+    from trl_calls import takes_text, with_text_arguments
     from trl_rows import Chat, Message, Pair
     from trl_trainer import IGNORED
 
@@ -28,6 +32,10 @@ _SPLIT, _ZERO_WIDTH = "\ue000", "\u200b"
 """A character for private use. In rendered text it stands inside a special token that is text of a row; the text is
 tokenised in two parts there, so that the token does not become a control token. Where TRL tokenises a text itself, a
 space without width takes its place."""
+_NOTHING_LEARNT = (
+    "the chat template renders an answer as nothing but its end, as one that has no place for tool calls does: "
+    "choose a base model whose template supports tools"
+)
 _NO_TOOLS = "the template of a base model does not support tools; choose its -Instruct sibling"
 CHATML = (
     "{%- if tools %}{{- raise_exception('" + _NO_TOOLS + "') }}{%- endif %}"
@@ -112,11 +120,16 @@ class ChatTemplate:
         return self._rendered(messages, tools, add_generation_prompt=True)
 
     def answer(self, prompt: str, messages: Sequence[Message], tools: Any) -> str:
-        """The rendered answer to the prompt, up to and with `end`. `messages` are the prompt's and the answer's."""
+        """The rendered answer to the prompt, up to and with `end`. `messages` are the prompt's and the answer's.
+
+        Raises jobs.BadData where the template renders another prompt, or nothing of the answer but its end.
+        """
         full = self._rendered(messages, tools)
         if not full.startswith(prompt):
             raise jobs.BadData("the chat template renders the prompt differently when an answer follows it")
         answer = full[len(prompt) :]
+        if not self._special.sub("", answer).strip():
+            raise jobs.BadData(_NOTHING_LEARNT)
         cut = answer.rfind(self._written)
         return (answer[:cut] if cut >= 0 else answer) + self.end
 
@@ -153,9 +166,9 @@ class ChatTemplate:
     def _labelled(self, row: Chat) -> tuple[list[int], list[int]]:
         """Token ids and labels: all answers of a conversation where the template can mark them, else the last one."""
         if row.answers > 1 and self._training_template and self._escaped(row.messages) == list(row.messages):
-            marked = self.tokenizer.apply_chat_template(
-                list(row.messages),
-                tools=list(row.tools) if row.tools else None,
+            marked = self._applied(
+                row.messages,
+                row.tools,
                 chat_template=self._training_template,
                 tokenize=True,
                 return_dict=True,
@@ -163,10 +176,21 @@ class ChatTemplate:
             )
             ids, mask = list(marked["input_ids"]), marked["assistant_masks"]
             if any(mask):
+                self._check_answers(row, ids, mask)
                 return ids, [token if learnt else IGNORED for token, learnt in zip(ids, mask, strict=True)]
         prompt = self.prompt(row.prompt, row.tools)
         prompt_ids, answer_ids = self.ids(prompt), self.ids(self.answer(prompt, row.messages, row.tools))
         return prompt_ids + answer_ids, [IGNORED] * len(prompt_ids) + answer_ids
+
+    def _check_answers(self, row: Chat, ids: Sequence[int], mask: Sequence[int]) -> None:
+        """Raises jobs.BadData where a marked answer has nothing but its end, as a call that the template leaves out."""
+        if not any(message.get("tool_calls") for message in row.messages):
+            return
+        for learnt, tokens in groupby(zip(ids, mask, strict=True), key=lambda one: bool(one[1])):
+            if learnt:
+                text = self.tokenizer.decode([token for token, _ in tokens], skip_special_tokens=True)
+                if not text.strip():
+                    raise jobs.BadData(_NOTHING_LEARNT)
 
     def _pair(self, row: Pair) -> tuple[str, str, str]:
         prompt = self.prompt(row.prompt, row.tools)
@@ -182,18 +206,27 @@ class ChatTemplate:
         return prompt.removeprefix(bos) if adds else prompt
 
     def _rendered(self, messages: Sequence[Message], tools: Any, **more: Any) -> str:
+        return str(self._applied(messages, tools, tokenize=False, **more))
+
+    def _applied(self, messages: Sequence[Message], tools: Any, **more: Any) -> Any:
+        """What the tokenizer makes of the conversation. Raises jobs.BadData where the template fails."""
+        calls = any(message.get("tool_calls") for message in messages)
         try:
-            text: str = self.tokenizer.apply_chat_template(
-                self._escaped(messages),
-                tools=self._escaped(tools) if tools else None,
-                tokenize=False,
-                **more,
+            return self._apply(
+                with_text_arguments(messages) if calls and self._takes_text else messages, tools, **more
             )
         except Exception as error:  # The template's own code may raise any error.
             raise jobs.BadData(
                 f"the chat template refuses the row: {type(error).__name__} {error}"
             ) from error
-        return text
+
+    @cached_property
+    def _takes_text(self) -> bool:
+        return takes_text(lambda messages, tools: str(self._apply(messages, tools, tokenize=False)))
+
+    def _apply(self, messages: Sequence[Message], tools: Any, **more: Any) -> Any:
+        escaped = self._escaped(tools) if tools else None
+        return self.tokenizer.apply_chat_template(self._escaped(messages), tools=escaped, **more)
 
     def _escaped(self, value: Any) -> Any:
         """Messages or tools, in whose texts no special token is whole."""

@@ -10,8 +10,8 @@ from modelops.datasets.lengths import COUNTED_FIRST, ModelTokenizer, TokenEstima
 
 def test_estimate_counts_words_marks_and_every_letter_beyond_ascii() -> None:
     texts = ["def f_1(a, b):\n    return a + b  # ok", "naïve — déjà vu!", "", "汉字 x"]
-    assert TokenEstimate().count(texts, [1] * 4) == [14, 9, 0, 4]
-    assert TokenEstimate().count([text + " é" for text in texts[:1]], [1]) == [16]
+    assert [one.tokens for one in TokenEstimate().count(texts, [1] * 4)] == [14, 9, 0, 4]
+    assert TokenEstimate().count([text + " é" for text in texts[:1]], [1]) == [(16, 16)]
 
 
 def test_lengths_are_rounded_up_to_64() -> None:
@@ -31,7 +31,7 @@ def tokenizer(tmp_path: Path) -> Path:
 
 def test_few_texts_are_all_counted(tokenizer: Path) -> None:
     counter = ModelTokenizer(tokenizer, repo="a/b", limit=None)
-    assert counter.count(["abc", "é"], [1, 2]) == [8, 11]
+    assert counter.count(["abc", "é"], [1, 2]) == [(8, 8), (11, 11)]
     assert counter.description == "the tokenizer of a/b"
 
 
@@ -41,7 +41,7 @@ def test_of_many_texts_the_long_ones_are_counted_and_the_rest_come_close(tokeniz
     found: list[int] = []
     for first in range(0, len(texts), 512):
         batch = texts[first : first + 512]
-        found += counter.count(batch, [0] * len(batch))
+        found += [one.tokens for one in counter.count(batch, [0] * len(batch))]
     assert found[-1] == 1500
     assert found == [len(text) for text in texts]
     assert "of 6,001 texts; the others by their bytes" in counter.description

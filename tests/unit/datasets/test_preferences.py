@@ -15,6 +15,7 @@ def completion(number: int, **fields: Any) -> PromptCompletion:
         "inputs_digest": "g",
         "target_digest": str(number).encode(),
         "tokens": 10,
+        "most_tokens": 10,
         "success": True,
         "preferred": None,
         "group_value": None,

@@ -10,6 +10,7 @@ import pytest
 
 from modelops.trainers import job as jobs
 from modelops.trainers.hub_repository import HubRefused, HubSilent
+from modelops.trainers.trl_calls import takes_text, with_text_arguments
 from modelops.trainers.trl_checkpoints import MARKER, STATE, Checkpoints
 from modelops.trainers.trl_recipe import ALL_LINEAR, Recipe, resume_key
 from modelops.trainers.trl_rows import read_chats, read_pairs
@@ -77,6 +78,37 @@ def test_messages_lose_nulls_and_join_parts_of_text() -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ('{"path": "a.py"}', {"path": "a.py"}),
+        ({"path": "a.py"}, {"path": "a.py"}),
+        ("", {}),
+        (None, {}),
+    ],
+)
+def test_arguments_of_calls_are_objects_whatever_their_form_in_the_row(given: object, read: object) -> None:
+    called = {"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": given}}]}
+    (chat,) = read_chats(line({"messages": [USER, called]}), path="p")
+    assert chat.messages[-1]["tool_calls"] == [{"function": {"name": "f", "arguments": read}}]
+
+
+def test_templates_that_write_the_arguments_as_python_does_or_fail_for_an_object_get_json_text() -> None:
+    def join(messages: Any, _: Any) -> str:
+        return "".join(
+            "arguments: " + call["function"]["arguments"]
+            for message in messages
+            for call in message.get("tool_calls", ())
+        )
+
+    assert takes_text(join)
+    assert takes_text(lambda messages, _: str(messages))
+    assert not takes_text(lambda messages, _: json.dumps(messages))
+    assert not takes_text(lambda messages, _: str(1 // 0))
+    call = {"function": {"name": "f", "arguments": {"ä": 1}}}
+    assert join(with_text_arguments([USER, {**HELLO, "tool_calls": [call]}]), None) == 'arguments: {"ä": 1}'
+
+
+@pytest.mark.parametrize(
     ("row", "says"),
     [
         (b"{not json", "line 1: "),
@@ -87,6 +119,17 @@ def test_messages_lose_nulls_and_join_parts_of_text() -> None:
         (line({"messages": [USER, {"role": "assistant", "content": " "}]}), "is empty and calls no tool"),
         (line({"messages": [{"role": "bot", "content": "x"}, HELLO]}), "has the role 'bot'"),
         (line({"messages": [USER, {**HELLO, "content": [{"type": "image_url"}]}]}), "list of text parts"),
+        (
+            line(
+                {
+                    "messages": [
+                        USER,
+                        {"role": "assistant", "tool_calls": [{"function": {"arguments": "[1]"}}]},
+                    ]
+                }
+            ),
+            r"messages\[1\].tool_calls\[0\].function.arguments is neither an object nor its JSON text",
+        ),
         (line({"messages": [USER, HELLO], "tools": "{}x"}), "line 1: "),
         (b"\xff", "not UTF-8"),
     ],

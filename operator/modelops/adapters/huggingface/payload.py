@@ -61,6 +61,7 @@ _COMMON_FILES = {
 }
 _TRL_MODULES = (
     "base",
+    "calls",
     "card",
     "checkpoints",
     "forms",
