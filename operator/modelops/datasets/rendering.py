@@ -10,7 +10,7 @@ from typing import Any
 from modelops.api.v1alpha1.agentmodel import PromptContract
 from modelops.datasets.download import Example
 from modelops.datasets.example_fields import invalid_text
-from modelops.datasets.normalised_inputs import NormalisedInputs, normalise_inputs
+from modelops.datasets.normalised_prompts import NormalisedPrompt, normalise_prompt, tools_text
 from modelops.domain import prompt as prompts
 from modelops.domain.chat_messages import (
     Message,
@@ -18,7 +18,6 @@ from modelops.domain.chat_messages import (
     openai_message,
     openai_messages,
     openai_tool_calls,
-    openai_tools,
 )
 from modelops.domain.prompt import ExampleError
 from modelops.trainers.trl_rows import checked_answer, checked_messages, checked_tools
@@ -37,7 +36,7 @@ class RenderedExample:
     prompt: list[Message]
     answer: list[Message]
     tools: str | None
-    inputs: NormalisedInputs
+    normalised: NormalisedPrompt
     preferred: bool | None
     text: str
     """The whole text that a model would read in training."""
@@ -64,19 +63,20 @@ def render_example(example: Example, *, prompt: PromptContract, pairs: bool) -> 
 
 def _render_example(example: Example, *, prompt: PromptContract, pairs: bool) -> Iterator[RenderedExample]:
     question = prompts.render(prompt, example.inputs)
-    definitions = example.inputs.get("tools") if "messages" in example.inputs else None
-    tools = json.dumps(openai_tools(definitions, "inputs.tools"), sort_keys=True) if definitions else None
-    inputs, outputs = normalise_inputs(example.inputs), example.outputs
+    tools = tools_text(example.inputs)
+    normalised, outputs = normalise_prompt(question, tools), example.outputs
     if pairs and {"chosen", "rejected"} <= outputs.keys():
         for name, preferred in (("chosen", True), ("rejected", False)):
             answer = _pair_answer(prompt, example.inputs, outputs[name], name)
-            yield _rendered(example, question, answer, tools=tools, inputs=inputs, preferred=preferred)
+            yield _rendered(
+                example, question, answer, tools=tools, normalised=normalised, preferred=preferred
+            )
         return
     message: Message = {"role": "assistant", "content": prompts.target(prompt, example.inputs, outputs)}
     calls = outputs.get("tool_calls")
     if calls:
         message["tool_calls"] = openai_tool_calls(calls, "outputs.tool_calls")
-    yield _rendered(example, question, [message], tools=tools, inputs=inputs, preferred=None)
+    yield _rendered(example, question, [message], tools=tools, normalised=normalised, preferred=None)
 
 
 def check_trainable(one: RenderedExample) -> None:
@@ -103,7 +103,7 @@ def _rendered(
     answer: list[Message],
     *,
     tools: str | None,
-    inputs: NormalisedInputs,
+    normalised: NormalisedPrompt,
     preferred: bool | None,
 ) -> RenderedExample:
     question_texts = [_text(message) for message in question]
@@ -113,7 +113,7 @@ def _rendered(
         prompt=question,
         answer=answer,
         tools=tools,
-        inputs=inputs,
+        normalised=normalised,
         preferred=preferred,
         text="\n".join([*question_texts, *answer_texts, *([tools] if tools else [])]),
         target="\n".join(text.strip() for text in answer_texts).strip(),
