@@ -65,8 +65,8 @@ def normalise_prompt(messages: Sequence[Message], tools: str | None) -> Normalis
             turns.append(_hex(conversation))
         conversation.update(part.form)
         asked.append(part)
-    turns.append(_hex(conversation))
-    digest = turns[-1]
+    digest = _hex(conversation) if turns else conversation.hexdigest()[:32]
+    turns.append(digest)
     if instructions:
         whole = b"".join(part.form for part in instructions) + conversation.digest()
         digest = hashlib.sha256(whole).hexdigest()[:32]

@@ -14,10 +14,8 @@ from typing import NamedTuple
 _BETWEEN_WORDS = re.compile(r"[\W_]+")
 _ASCII = str.maketrans({code: " " for code in range(128) if not chr(code).isalnum()})
 _SENTENCE_ENDS = re.compile(r"[.!?](?<=\S[.!?])(?=\s)")
-_ENDS = (".", "!", "?")
-_END_WITH_SPACE = re.compile(r"[.!?]\s")
-_CASE_COUNTS = re.compile(r"[\\%][A-Z]|-[A-Z](?!\w)")
-r"""Capitals that mean something else than the small letter: `\D`, `%M`, `-V`."""
+_CASE_COUNTS = re.compile(r"[\\%-][A-Z](?:(?<=[\\%][A-Z])|(?!\w))")
+r"""Capitals that mean something else than the small letter: `\D`, `%M`, `-V`. Searched fast by its first character."""
 _NOT_COMPARED = "()[]{},.;:'\"`!?_"
 """Marks that `operators` leaves out: brackets, quotes, and marks between and after clauses."""
 _OPERATORS = str.maketrans(
@@ -65,7 +63,7 @@ def normalise(text: str) -> NormalisedText:
     """
     if "\\" in text or "%" in text or "-" in text:
         text = _CASE_COUNTS.sub(lambda found: f"{found[0][0]}^{found[0][1]}", text)
-    if text.endswith(_ENDS) or _END_WITH_SPACE.search(text):
+    if "." in text or "!" in text or "?" in text:
         text = _SENTENCE_ENDS.sub("", f"{text}\n")
     if text.isascii():  # Gives the same as below, several times as fast.
         text = text.lower()

@@ -16,7 +16,6 @@ from modelops.datasets.labels import LabelCounts
 from modelops.datasets.lengths import TokenCounter
 from modelops.datasets.line_file import LineFile
 from modelops.datasets.near import Shingles
-from modelops.datasets.normalised_inputs import inputs_digest
 from modelops.datasets.production import TrainingPrompts
 from modelops.datasets.rendering import RenderedExample
 from modelops.datasets.report import Report
@@ -138,7 +137,7 @@ def _add(
             group_value=_value_at(example, request.group_key),
             source_run=example.source_run,
             question_digest=one.normalised.question,
-            inputs_digest=inputs_digest(example.inputs),
+            inputs_digest=one.inputs_digest,
             turns=one.normalised.turns,
         )
         result.completions.append(completion)

@@ -10,6 +10,7 @@ from typing import Any
 from modelops.api.v1alpha1.agentmodel import PromptContract
 from modelops.datasets.download import Example
 from modelops.datasets.example_fields import invalid_text
+from modelops.datasets.normalised_inputs import inputs_digest
 from modelops.datasets.normalised_prompts import NormalisedPrompt, normalise_prompt, tools_text
 from modelops.domain import prompt as prompts
 from modelops.domain.chat_messages import (
@@ -37,6 +38,7 @@ class RenderedExample:
     answer: list[Message]
     tools: str | None
     normalised: NormalisedPrompt
+    inputs_digest: str
     preferred: bool | None
     text: str
     """The whole text that a model would read in training."""
@@ -65,18 +67,27 @@ def _render_example(example: Example, *, prompt: PromptContract, pairs: bool) ->
     question = prompts.render(prompt, example.inputs)
     tools = tools_text(example.inputs)
     normalised, outputs = normalise_prompt(question, tools), example.outputs
+    digest = inputs_digest(example.inputs)  # Here, while the texts that both normalise are in the cache.
     if pairs and {"chosen", "rejected"} <= outputs.keys():
         for name, preferred in (("chosen", True), ("rejected", False)):
             answer = _pair_answer(prompt, example.inputs, outputs[name], name)
             yield _rendered(
-                example, question, answer, tools=tools, normalised=normalised, preferred=preferred
+                example,
+                question,
+                answer,
+                tools=tools,
+                normalised=normalised,
+                digest=digest,
+                preferred=preferred,
             )
         return
     message: Message = {"role": "assistant", "content": prompts.target(prompt, example.inputs, outputs)}
     calls = outputs.get("tool_calls")
     if calls:
         message["tool_calls"] = openai_tool_calls(calls, "outputs.tool_calls")
-    yield _rendered(example, question, [message], tools=tools, normalised=normalised, preferred=None)
+    yield _rendered(
+        example, question, [message], tools=tools, normalised=normalised, digest=digest, preferred=None
+    )
 
 
 def check_trainable(one: RenderedExample) -> None:
@@ -104,6 +115,7 @@ def _rendered(
     *,
     tools: str | None,
     normalised: NormalisedPrompt,
+    digest: str,
     preferred: bool | None,
 ) -> RenderedExample:
     question_texts = [_text(message) for message in question]
@@ -114,6 +126,7 @@ def _rendered(
         answer=answer,
         tools=tools,
         normalised=normalised,
+        inputs_digest=digest,
         preferred=preferred,
         text="\n".join([*question_texts, *answer_texts, *([tools] if tools else [])]),
         target="\n".join(text.strip() for text in answer_texts).strip(),
