@@ -333,6 +333,22 @@ def test_examples_that_were_trained_on_are_left_out(
     ]
 
 
+def test_a_dataset_of_the_form_before_is_compared_by_its_inputs_and_the_findings_say_so(
+    sandbox: SandboxInfo,
+    hf: HfApi,
+    program_input: ProgramInput,
+    held_out: list[StdlibExample],
+    unique: Callable[[str], str],
+    tmp_path: Path,
+) -> None:
+    old = {"form": "groups/v1", "train": [inputs_digest(e.langsmith()["inputs"]) for e in held_out[:7]]}  # type: ignore[arg-type]
+    learnt = upload_learnt(hf, f"{USER}/{unique('data')}", [], more={"groups.json": old})
+    program_input = {**program_input, "train_digests": [], "training_dataset": learnt}
+    result = run_program(sandbox, MODULE, tmp_path / "p", program_input)
+    assert result["n"] == len(held_out) - 7
+    assert result["findings"][0].startswith("1 training dataset has the form groups/v1, so only whole inputs")
+
+
 def test_near_copies_of_training_examples_are_left_out_and_counted(
     sandbox: SandboxInfo,
     hf: HfApi,
@@ -343,7 +359,7 @@ def test_near_copies_of_training_examples_are_left_out_and_counted(
 ) -> None:
     long = [e for e in held_out if len(e.task.split()) > 60][:4]
     assert len(long) == 4
-    edited = [{**e.langsmith()["inputs"], "name": "renamed"} for e in long]  # type: ignore[dict-item]
+    edited = [{**e.langsmith()["inputs"], "task": f"{e.task} # edited"} for e in long]  # type: ignore[dict-item]
     shingles = Shingles()
     shingles.add([normalise_example(PromptContract.model_validate(PROMPT), one).words for one in edited])
     signatures, _ = shingles.signatures(without=shingles.boilerplate())
