@@ -185,7 +185,7 @@ def test_examples_that_are_left_out_are_findings(
         "2 examples of other agents (feature_dev) were left out",
         "3 examples without metadata.success true were left out",
         "1 duplicate was left out",
-        "1 example has the same inputs as another one but a different target",
+        "1 example has the same prompt as another one but a different target",
     ]
 
 
@@ -251,10 +251,11 @@ def test_bad_input_is_refused_with_a_reason_and_nothing_is_uploaded(
 def test_training_on_evaluation_examples_is_refused(
     sandbox: SandboxInfo, upload_examples: UploadExamples, program_input: ProgramInput, tmp_path: Path
 ) -> None:
-    program_input["langsmith"]["dataset"] = upload_examples(numbered(6))
-    reformatted = {"inputs": {"task": "def Number_3( ):\n\n  return 3"}, "outputs": {"docstring": "Three."}}
+    examples = numbered(6)
+    program_input["langsmith"]["dataset"] = upload_examples(examples)
+    same = {"inputs": examples[3]["inputs"], "outputs": {"docstring": "Three."}}
     evaluation = upload_examples(
-        [reformatted, {"inputs": {"task": "def other(): ..."}, "outputs": {"docstring": "Other."}}]
+        [same, {"inputs": {"task": "def other(): ..."}, "outputs": {"docstring": "Other."}}]
     )
     program_input["evaluation_dataset"] = f"ls://{evaluation}"
     result = run_program(sandbox, MODULE, tmp_path / "p", program_input)

@@ -12,8 +12,10 @@ from langsmith import Client
 from tests.contract.learning import PROMPT, fill_dataset, langsmith_examples, run_program, start_program
 from tests.contract.published import put
 
+from modelops.api.v1alpha1.agentmodel import PromptContract
 from modelops.datasets.near import NearIndex, Shingles
-from modelops.datasets.normalised_inputs import inputs_digest, normalise_inputs
+from modelops.datasets.normalised_inputs import inputs_digest
+from modelops.datasets.normalised_prompts import normalise_example
 from modelops.demo.stdlib_examples import StdlibExample, read_examples, spoil
 from modelops.sandbox.client import SandboxInfo
 from modelops.sandbox.hub.seeds import BASE_MODEL
@@ -301,7 +303,14 @@ def upload_learnt(
     hf: HfApi, repo: str, inputs: Sequence[Any], *, more: Mapping[str, Any] | None = None
 ) -> dict[str, str]:
     """A training dataset on the Hub with these inputs, as the evaluation's input names it."""
-    groups = {"form": "groups/v1", "train": [inputs_digest(one) for one in inputs]}
+    contract = PromptContract.model_validate(PROMPT)
+    prompts = [normalise_example(contract, one) for one in inputs]
+    groups = {
+        "form": "groups/v2",
+        "prompts": [one.digest for one in prompts],
+        "turns": [],
+        "inputs": [inputs_digest(one) for one in inputs],
+    }
     files = {"groups.json": groups, **(more or {})}
     return {"repo": repo, "revision": put(hf, repo, files, title="groups", kind="dataset")}
 
@@ -320,8 +329,24 @@ def test_examples_that_were_trained_on_are_left_out(
     result = run_program(sandbox, MODULE, tmp_path / "p", program_input)
     assert result["n"] == len(held_out) - 7
     assert result["findings"] == [
-        "7 examples were left out, because the candidate was trained on the same inputs"
+        "7 examples were left out, because the candidate was trained on the same prompts"
     ]
+
+
+def test_a_dataset_of_the_form_before_is_compared_by_its_inputs_and_the_findings_say_so(
+    sandbox: SandboxInfo,
+    hf: HfApi,
+    program_input: ProgramInput,
+    held_out: list[StdlibExample],
+    unique: Callable[[str], str],
+    tmp_path: Path,
+) -> None:
+    old = {"form": "groups/v1", "train": [inputs_digest(e.langsmith()["inputs"]) for e in held_out[:7]]}  # type: ignore[arg-type]
+    learnt = upload_learnt(hf, f"{USER}/{unique('data')}", [], more={"groups.json": old})
+    program_input = {**program_input, "train_digests": [], "training_dataset": learnt}
+    result = run_program(sandbox, MODULE, tmp_path / "p", program_input)
+    assert result["n"] == len(held_out) - 7
+    assert result["findings"][0].startswith("1 training dataset has the form groups/v1, so only whole inputs")
 
 
 def test_near_copies_of_training_examples_are_left_out_and_counted(
@@ -334,9 +359,9 @@ def test_near_copies_of_training_examples_are_left_out_and_counted(
 ) -> None:
     long = [e for e in held_out if len(e.task.split()) > 60][:4]
     assert len(long) == 4
-    edited = [{**e.langsmith()["inputs"], "name": "renamed"} for e in long]  # type: ignore[dict-item]
+    edited = [{**e.langsmith()["inputs"], "task": f"{e.task} # edited"} for e in long]  # type: ignore[dict-item]
     shingles = Shingles()
-    shingles.add([normalise_inputs(inputs).words for inputs in edited])
+    shingles.add([normalise_example(PromptContract.model_validate(PROMPT), one).words for one in edited])
     signatures, _ = shingles.signatures(without=shingles.boilerplate())
     near = NearIndex(signatures=signatures, boilerplate=shingles.boilerplate()).document()
     learnt = upload_learnt(hf, f"{USER}/{unique('data')}", edited, more={"near.json": near})
@@ -379,13 +404,13 @@ def test_what_earlier_models_of_the_chain_have_learnt_is_left_out(
     assert result["findings"] == [
         f"the training examples of model {gone['repo']}, from which the candidate was trained, cannot be read, so "
         "examples of the evaluation may be among them",
-        "1 example was left out, because the candidate was trained on the same inputs",
+        "1 example was left out, because the candidate was trained on the same prompts",
         "6 examples were left out, because a model from which the candidate was trained has learnt them or near-copies",
     ]
 
     candidate = {**program_input, "training_dataset": {}, "earlier_datasets": [], "rollout": unique("uid")}
     same = run_program(sandbox, MODULE, tmp_path / "q", candidate)
-    assert "1 example was left out, because the candidate was trained on the same inputs" in same["findings"]
+    assert "1 example was left out, because the candidate was trained on the same prompts" in same["findings"]
 
 
 def test_dataset_of_training_examples_only_is_refused(

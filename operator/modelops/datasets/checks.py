@@ -26,7 +26,7 @@ def refuse_few_pairs(rows: Sequence[Row], *, request: Request, name: str, exampl
         f"spec.method {request.method} learns from pairs of a better and a worse answer; "
         f"{request.describe_dataset(name)} gives {counted(len(rows), 'pair')} from {counted(examples, 'example')} and "
         f"{request.min_examples} are needed. Add at least {missing}: examples with outputs.chosen and "
-        "outputs.rejected, or failures (metadata.success false) with the same inputs as a success, or scores for the "
+        "outputs.rejected, or failures (metadata.success false) with the same prompt as a success, or scores for the "
         "runs that examples were made from; or train with sft",
     )
 

@@ -30,6 +30,7 @@ TRAIN, TEST, LINEAGE, GROUPS, NEAR, EXAMPLES, CARD = (
     "README.md",
 )
 """Paths in a dataset repository."""
+GROUPS_FORM = "groups/v2"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +61,7 @@ def write_files(
     """Write the rows into the work folder and describe them.
 
     `modelops.json` says where the rows come from. Its `max_tokens` is a bound: no row is longer in the training.
-    `groups.json` shows to evaluations which inputs were trained on. `examples.json` is beside the rows and not part of
+    `groups.json` shows to evaluations what was trained on. `examples.json` is beside the rows and not part of
     the digest, because the choice between several copies of an example changes nothing that is learnt.
 
     The rows are copied line by line from `rendered`, so that they are never in memory together.
@@ -94,7 +95,7 @@ def write_files(
     files: dict[str, bytes | Path] = {
         **data,
         LINEAGE: as_json(lineage),
-        GROUPS: as_json({"form": "groups/v1", "train": sorted({row.inputs_digest for row in train})}),
+        GROUPS: as_json(_groups(train)),
         NEAR: json.dumps(near, sort_keys=True).encode(),
         EXAMPLES: json.dumps(
             {"form": "examples/v1", "train": example_ids.of_rows(train), "test": example_ids.of_rows(test)},
@@ -102,6 +103,18 @@ def write_files(
         ).encode(),
     }
     return DatasetFiles(files=files, digest=digest, lineage=lineage)
+
+
+def _groups(train: Sequence[Row]) -> dict[str, Any]:
+    """Digests of what was trained on: of the prompts, of the turns of the conversations that were answered in their
+    history, and of the inputs, for an evaluation with another prompt contract. `groups/v1` had the inputs only."""
+    answered = {turn for row in train for turn in row.better.turns[:-1]}
+    return {
+        "form": GROUPS_FORM,
+        "prompts": sorted({row.prompt_digest for row in train}),
+        "turns": sorted(answered),
+        "inputs": sorted({row.better.inputs_digest for row in train}),
+    }
 
 
 def as_json(document: Mapping[str, Any]) -> bytes:

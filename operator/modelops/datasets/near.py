@@ -9,8 +9,9 @@ change is not compared at all. Where fewer examples share most of their text, th
 that have a passage of their own, such as a question about the text. The others are near-copies, whatever their number.
 
 A signature is stored beside the dataset, and an evaluation compares with it months later, so the hash functions and
-all constants here belong to the format `FORM` and never change within it. docs/designs/001-architecture.md has
-the measurements of the libraries that could replace it.
+all constants here belong to the format `FORM` and never change within it. So do the words that a text is given by:
+those of `normalised_prompts`, and in `OLD_FORM` those of `normalised_inputs`. docs/designs/001-architecture.md has the
+measurements of the libraries that could replace it.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-FORM = "minhash/v1"
-"""Of an index as JSON: the hash functions and constants that its signatures were made with."""
+OLD_FORM, FORM = "minhash/v1", "minhash/v2"
+"""Of an index as JSON: the hash functions, constants and words that its signatures were made with."""
 WORDS, PERMUTATIONS, BANDS = 3, 64, 16
 """Words in a shingle, MinHash values in a signature, and bands of a signature for candidate pairs."""
 MIN_SIMILARITY = 0.8
@@ -67,7 +68,7 @@ class _WordHashes(dict[str, int]):
     def __missing__(self, word: str) -> int:
         if len(self) > 500_000:
             self.clear()
-        self[word] = value = zlib.crc32(word.encode())
+        self[word] = value = zlib.crc32(word.encode(errors="surrogatepass"))
         return value
 
 
@@ -111,6 +112,12 @@ class Shingles:
             weights = buckets[own] * _PLACE_FACTORS[0] % BUCKETS
             sets.update(np.bincount(owners[own], weights=weights, minlength=number).astype(np.int64).tolist())
         return found if max(sets.values()) > BOILERPLATE_TEXTS * texts else found[:0]
+
+    def buckets(self) -> Buckets:
+        """The buckets of all shingles."""
+        return np.unique(np.concatenate([*self._hashes, np.zeros(0, dtype=np.uint32)]) % BUCKETS).astype(
+            np.int64
+        )
 
     def common(self) -> Buckets:
         """The buckets of shingles that more than a tenth of the texts share."""
@@ -211,12 +218,14 @@ def near_pairs(signatures: Signatures, known: npt.NDArray[np.bool_]) -> Iterable
 class NearIndex:
     """Signatures of some texts, so that a later program can find near-copies of them without having the texts.
 
-    `boilerplate` and `common` are what these texts were compared without, see `Shingles`.
+    `boilerplate` and `common` are what these texts were compared without, see `Shingles`. `form` says by which words
+    the texts were given.
     """
 
     signatures: Signatures
     boilerplate: Buckets
     common: Buckets = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    form: str = FORM
 
     def has_near_copy(self, texts: Sequence[Sequence[str]]) -> list[bool]:
         """Whether the index has a near-copy of each text; a text is given by its words."""
@@ -244,7 +253,7 @@ class NearIndex:
     def document(self) -> dict[str, Any]:
         """The index as a JSON document, 128 bytes a text before base64. `of` reads it."""
         return {
-            "form": FORM,
+            "form": self.form,
             "boilerplate": self.boilerplate.tolist(),
             "common": self.common.tolist(),
             "signatures": base64.b64encode(self.signatures.astype("<u2").tobytes()).decode(),
@@ -252,14 +261,15 @@ class NearIndex:
 
     @classmethod
     def of(cls, document: Mapping[str, Any] | None) -> NearIndex | None:
-        """Reads a document; None where there is none, or where it has another form than `FORM`."""
-        if not document or document.get("form") != FORM:
+        """Reads a document; None where there is none, or where it has another form than these two."""
+        if not document or document.get("form") not in (OLD_FORM, FORM):
             return None
         packed = np.frombuffer(base64.b64decode(document["signatures"]), dtype="<u2")
         return cls(
             signatures=packed.reshape(-1, PERMUTATIONS).astype(np.uint16),
             boilerplate=np.array(document["boilerplate"], dtype=np.int64),
             common=np.array(document.get("common", ()), dtype=np.int64),
+            form=document["form"],
         )
 
 

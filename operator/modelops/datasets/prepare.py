@@ -24,6 +24,7 @@ from modelops.datasets.leakage import check_overlap
 from modelops.datasets.lengths import ModelTokenizer, TokenCounter, TokenEstimate
 from modelops.datasets.licensing import check_licences
 from modelops.datasets.line_file import LineFile
+from modelops.datasets.normalised_prompts import instruction_words
 from modelops.datasets.production import compare_with_production
 from modelops.datasets.rendered_dataset import RenderedDataset, render_dataset
 from modelops.datasets.report import Report
@@ -107,11 +108,16 @@ def check_dataset(work: WorkDir, request: Request, report: Report) -> CheckedDat
         rows = count_rows_that_may_be_long(rows, limit=request.max_seq_length, counter=counter, file=file)
         rows = leave_out_long_rows(rows, request=request, name=version.name, report=report)
         _refuse_few_rows(rows, request=request, version=version, report=report)
-        groups = RowGroups(rows, rendered.shingles, group_key=request.group_key)
+        groups = RowGroups(
+            rows,
+            rendered.shingles,
+            group_key=request.group_key,
+            instructions=instruction_words(request.prompt),
+        )
         _refuse_unknown_group_key(rows, request=request, version=version)
         if request.evaluation_dataset:
             index = groups.index(range(len(rows)))
-            check_overlap(work, request.evaluation_dataset, rows, index, dataset=version.name, report=report)
+            check_overlap(work, request, rows, index, dataset=version.name, report=report)
         dataset = request.describe_dataset(version.name)
         train, test = split_by_groups(rows, groups, request=request, dataset=dataset, report=report)
         files = write_files(

@@ -14,7 +14,7 @@ from typing import Any
 
 from modelops.adapters.langsmith.errors import LangSmithError, translated_errors
 from modelops.datasets.download import connect_langsmith
-from modelops.datasets.normalised_inputs import normalised_text
+from modelops.datasets.normalised_text import normalised_text
 from modelops.datasets.report import Report, share
 from modelops.grammar import counted, verb
 from modelops.workdir import ProgramFailure

@@ -35,9 +35,10 @@ _ENCODER = json.JSONEncoder(sort_keys=True)
 class PromptCompletion:
     """One prompt with one answer. Its messages are on disk, in a LineFile at `offset`.
 
-    `id` is that of the example; `number` its position among all rendered answers. `inputs_digest` is equal for the
-    same inputs, also where they are formatted differently, `question_digest` for inputs of the same text only, and
-    `target_digest` for the same answer. `preferred` is its side of a pair in one example. `group_value`
+    `id` is that of the example; `number` its position among all rendered answers. `prompt_digest` is equal for the
+    same prompt, also where it is formatted differently, `question_digest` for a prompt of the same text only,
+    `inputs_digest` for the same inputs, and `target_digest` for the same answer. `turns` are those of the prompt
+    (`NormalisedPrompt`). `preferred` is its side of a pair in one example. `group_value`
     is the value of the request's `group_key`; None where the example has none. `source_run` is empty where the example
     was not made from a run. `most_tokens` is `tokens` where these were counted, and more where they are an estimate.
     """
@@ -45,7 +46,7 @@ class PromptCompletion:
     id: str
     number: int
     offset: int
-    inputs_digest: str
+    prompt_digest: str
     target_digest: bytes
     tokens: int
     most_tokens: int
@@ -54,11 +55,13 @@ class PromptCompletion:
     group_value: str | None
     source_run: str
     question_digest: bytes = b""
+    inputs_digest: str = ""
+    turns: tuple[str, ...] = ()
 
     @property
     def question(self) -> tuple[str, bytes]:
         """Equal for the same question. Code that is formatted differently may be another program."""
-        return self.inputs_digest, self.question_digest
+        return self.prompt_digest, self.question_digest
 
 
 @dataclass(kw_only=True)
@@ -127,7 +130,7 @@ def _add(
     batch = result.sensitive.without_those_left_out(batch, request=request)
     texts = [one.text for one in batch]
     lengths = counter.count(texts, [len(one.prompt) + len(one.answer) for one in batch])
-    result.shingles.add([one.inputs.words for one in batch])
+    result.shingles.add([one.normalised.words for one in batch])
     for one, length in zip(batch, lengths, strict=True):
         example = one.example
         result.control_tokens.look_at(one)
@@ -142,7 +145,7 @@ def _add(
             id=example.id,
             number=len(result.completions),
             offset=file.append(_line(one, method=request.method)),
-            inputs_digest=one.inputs.digest,
+            prompt_digest=one.normalised.digest,
             target_digest=hashlib.sha256(one.target.encode()).digest()[:16],
             tokens=length.tokens,
             most_tokens=length.most,
@@ -150,7 +153,9 @@ def _add(
             preferred=one.preferred,
             group_value=_value_at(example, request.group_key),
             source_run=example.source_run,
-            question_digest=one.inputs.question,
+            question_digest=one.normalised.question,
+            inputs_digest=one.inputs_digest,
+            turns=one.normalised.turns,
         )
         result.completions.append(completion)
 

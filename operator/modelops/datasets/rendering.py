@@ -10,7 +10,8 @@ from typing import Any
 from modelops.api.v1alpha1.agentmodel import PromptContract
 from modelops.datasets.download import Example
 from modelops.datasets.example_fields import invalid_text
-from modelops.datasets.normalised_inputs import NormalisedInputs, normalise_inputs
+from modelops.datasets.normalised_inputs import inputs_digest
+from modelops.datasets.normalised_prompts import NormalisedPrompt, normalise_prompt, tools_text
 from modelops.domain import prompt as prompts
 from modelops.domain.chat_messages import (
     Message,
@@ -18,7 +19,6 @@ from modelops.domain.chat_messages import (
     is_message,
     openai_message,
     openai_messages,
-    openai_tools,
 )
 from modelops.domain.prompt import ExampleError
 from modelops.trainers.trl_rows import checked_answer, checked_messages, checked_tools
@@ -37,7 +37,8 @@ class RenderedExample:
     prompt: list[Message]
     answer: list[Message]
     tools: str | None
-    inputs: NormalisedInputs
+    normalised: NormalisedPrompt
+    inputs_digest: str
     preferred: bool | None
     text: str
     """The whole text that a model would read in training."""
@@ -64,16 +65,26 @@ def render_example(example: Example, *, prompt: PromptContract, pairs: bool) -> 
 
 def _render_example(example: Example, *, prompt: PromptContract, pairs: bool) -> Iterator[RenderedExample]:
     question = prompts.render(prompt, example.inputs)
-    definitions = example.inputs.get("tools") if "messages" in example.inputs else None
-    tools = json.dumps(openai_tools(definitions, "inputs.tools"), sort_keys=True) if definitions else None
-    inputs, outputs = normalise_inputs(example.inputs), example.outputs
+    tools = tools_text(example.inputs)
+    normalised, outputs = normalise_prompt(question, tools), example.outputs
+    digest = inputs_digest(example.inputs)  # Here, while the texts that both normalise are in the cache.
     if pairs and has_both_answers(outputs):
         for name, preferred in (("chosen", True), ("rejected", False)):
             answer = _pair_answer(prompt, example.inputs, outputs[name], name)
-            yield _rendered(example, question, answer, tools=tools, inputs=inputs, preferred=preferred)
+            yield _rendered(
+                example,
+                question,
+                answer,
+                tools=tools,
+                normalised=normalised,
+                digest=digest,
+                preferred=preferred,
+            )
         return
     expected = prompts.answer(prompt, example.inputs, outputs)
-    yield _rendered(example, question, [expected], tools=tools, inputs=inputs, preferred=None)
+    yield _rendered(
+        example, question, [expected], tools=tools, normalised=normalised, digest=digest, preferred=None
+    )
 
 
 def has_both_answers(outputs: object) -> bool:
@@ -110,7 +121,8 @@ def _rendered(
     answer: list[Message],
     *,
     tools: str | None,
-    inputs: NormalisedInputs,
+    normalised: NormalisedPrompt,
+    digest: str,
     preferred: bool | None,
 ) -> RenderedExample:
     answer_texts = [_text(message) for message in answer]
@@ -119,7 +131,8 @@ def _rendered(
         prompt=question,
         answer=answer,
         tools=tools,
-        inputs=inputs,
+        normalised=normalised,
+        inputs_digest=digest,
         preferred=preferred,
         text=conversation_text([*question, *answer], tools),
         target="\n".join(text.strip() for text in answer_texts).strip(),

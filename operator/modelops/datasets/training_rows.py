@@ -25,9 +25,9 @@ class Row:
         return self.better.id
 
     @property
-    def inputs_digest(self) -> str:
-        """Digest of the inputs; both answers of a pair have the same inputs."""
-        return self.better.inputs_digest
+    def prompt_digest(self) -> str:
+        """Digest of the prompt; both answers of a pair have the same one."""
+        return self.better.prompt_digest
 
     @property
     def tokens(self) -> int:
@@ -49,11 +49,11 @@ def deduplicate(completions: Sequence[PromptCompletion], *, report: Report) -> l
     if duplicates:
         report.add_finding(f"{counted(duplicates, 'duplicate')} {verb(duplicates, 'was', 'were')} left out")
     report.figures.setdefault("left_out", {})["duplicates"] = duplicates
-    targets = {(one.inputs_digest, one.target_digest) for one in first.values()}
-    conflicting = len(targets) - len({inputs for inputs, _ in targets})
+    targets = {(one.prompt_digest, one.target_digest) for one in first.values()}
+    conflicting = len(targets) - len({prompt for prompt, _ in targets})
     if conflicting:
         report.add_finding(
-            f"{counted(conflicting, 'example')} {verb(conflicting, 'has', 'have')} the same inputs as another one "
+            f"{counted(conflicting, 'example')} {verb(conflicting, 'has', 'have')} the same prompt as another one "
             "but a different target"
         )
     return [Row(better=one) for one in first.values()]

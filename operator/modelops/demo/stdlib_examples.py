@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 from modelops.datasets.group_split import connected_groups
-from modelops.datasets.normalised_inputs import normalised_text
+from modelops.datasets.normalised_text import normalised_text
 
 _SKIPPED = {
     "test",

@@ -1,4 +1,4 @@
-"""The inputs that a candidate has learnt: in its own training, and in those of the models that it was trained from.
+"""The prompts that a candidate has learnt: in its own training, and in those of the models that it was trained from.
 
 A run's `baseModel` may be a model of an earlier run. What that model has learnt, the candidate knows as well, so it
 proves nothing about the candidate.
@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from modelops.datasets.files import GROUPS, LINEAGE, NEAR
-from modelops.datasets.near import NearIndex
-from modelops.datasets.normalised_inputs import NormalisedInputs
+from modelops.api.v1alpha1.agentmodel import PromptContract
+from modelops.datasets.files import GROUPS, GROUPS_FORM, LINEAGE, NEAR
+from modelops.datasets.near import OLD_FORM, NearIndex
+from modelops.datasets.normalised_inputs import NormalisedInputs, normalise_inputs
+from modelops.datasets.normalised_prompts import NormalisedPrompt, normalise_example
 from modelops.evaluation.request import HubRevision, Request
 from modelops.trainers.hub_repository import HubRefused, HubSilent, Repository
 from modelops.workdir import ProgramFailure, WorkDir
@@ -22,24 +24,63 @@ from modelops.workdir import ProgramFailure, WorkDir
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
+OLD_GROUPS_FORM = "groups/v1"
+"""Of `groups.json` of datasets that were prepared before: `train` has the digests of the inputs."""
 HUB_RETRY_SECONDS = 60.0
 MOST_MODELS = 50
 """Models of a chain that are looked up on the Hub; it bounds the work where a chain's files are wrong."""
 
 
+class Normalised(NamedTuple):
+    """One example of the evaluation: its prompt by the evaluation's contract, and its inputs."""
+
+    prompt: NormalisedPrompt
+    inputs: NormalisedInputs
+
+    @classmethod
+    def of(cls, prompt: PromptContract, inputs: Mapping[str, Any]) -> Normalised:
+        """Of the example with these inputs."""
+        return cls(normalise_example(prompt, inputs), normalise_inputs(inputs))
+
+
+class Compared(NamedTuple):
+    """One example beside a training: whether it was trained on, as the question of an earlier turn of a conversation
+    that was trained on, or as a near-copy."""
+
+    same: bool = False
+    earlier_turn: bool = False
+    near: bool = False
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainingInputs:
-    """The inputs of one training: their digests, and an index of near-copies where there is one."""
+    """What one training has learnt: digests of prompts, of turns in the history of prompts, and of inputs, and an index
+    of near-copies where there is one.
 
-    digests: frozenset[str]
+    Inputs are compared in any case, because the training may have had another prompt contract. `only_inputs`: nothing
+    else can be compared, because the dataset has the form `groups/v1`.
+    """
+
+    inputs: frozenset[str]
+    prompts: frozenset[str] = frozenset()
+    turns: frozenset[str] = frozenset()
+    only_inputs: bool = False
     near: NearIndex | None = None
 
-    def compare(self, inputs: Sequence[NormalisedInputs]) -> tuple[list[bool], list[bool]]:
-        """For each of the inputs whether it was trained on, and whether a near-copy of it was."""
-        same = [one.digest in self.digests for one in inputs]
-        if self.near is None:
-            return same, [False] * len(same)
-        return same, self.near.has_near_copy([one.words for one in inputs])
+    def compare(self, examples: Sequence[Normalised]) -> list[Compared]:
+        """Each of the examples beside this training."""
+        near = [False] * len(examples)
+        if self.near is not None:
+            old = self.near.form == OLD_FORM
+            near = self.near.has_near_copy([(one.inputs if old else one.prompt).words for one in examples])
+        return [
+            Compared(
+                same=one.prompt.digest in self.prompts or one.inputs.digest in self.inputs,
+                earlier_turn=one.prompt.turns[-1] in self.turns,
+                near=is_near,
+            )
+            for one, is_near in zip(examples, near, strict=True)
+        ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +92,11 @@ class LearntInputs:
     earlier: tuple[TrainingInputs, ...] = ()
     unknown: tuple[str, ...] = ()
 
+    @property
+    def by_inputs_only(self) -> int:
+        """The number of trainings of which only the inputs can be compared."""
+        return sum(one.only_inputs for one in (self.candidate, *self.earlier) if one is not None)
+
 
 def read_learnt_inputs(work: WorkDir, request: Request) -> LearntInputs:
     """From the request, or from the datasets and models on the Hub that the request names.
@@ -58,7 +104,7 @@ def read_learnt_inputs(work: WorkDir, request: Request) -> LearntInputs:
     Raises ProgramFailure: HubUnauthorized where the candidate's own dataset cannot be read, HubUnavailable.
     """
     if request.train_digests:
-        return LearntInputs(candidate=TrainingInputs(digests=frozenset(request.train_digests)))
+        return LearntInputs(candidate=TrainingInputs(inputs=frozenset(request.train_digests)))
     if not (request.training_dataset.repo or request.earlier_datasets or request.base.repo):
         return LearntInputs(candidate=None)
     known = work.read("learnt.json")
@@ -76,11 +122,20 @@ def read_learnt_inputs(work: WorkDir, request: Request) -> LearntInputs:
 def _inputs_of(known: Any) -> TrainingInputs | None:
     if known is None:
         return None
-    return TrainingInputs(digests=frozenset(map(str, known["train"])), near=NearIndex.of(known["near"]))
+    digests = {
+        name: frozenset(map(str, known.get(name, ()))) for name in ("prompts", "turns", "inputs", "train")
+    }
+    return TrainingInputs(
+        inputs=digests["inputs"] | digests["train"],
+        prompts=digests["prompts"],
+        turns=digests["turns"],
+        only_inputs="train" in known,
+        near=NearIndex.of(known["near"]),
+    )
 
 
 def _download(request: Request) -> dict[str, Any]:
-    """`trainings`: of the candidate and then of earlier models, each with its digests and its index, or None.
+    """`trainings`: of the candidate and then of earlier models, what `_read_inputs` gives for each.
 
     `unknown`: the names of earlier models and datasets that cannot be read or that name no inputs.
     """
@@ -144,11 +199,13 @@ def _at(repo: object, revision: object) -> HubRevision:
 
 
 def _read_inputs(api: HfApi, dataset: HubRevision) -> dict[str, Any] | None:
-    """`groups.json` and `near.json` of a dataset repository; None where there is no `groups.json`."""
+    """`groups.json` of a dataset repository with `near.json` as `near`; None where there is no `groups.json`, or one
+    of a form that this build does not know."""
     if not dataset.repo:
         return None
     source = Repository(api, dataset.repo, repo_type="dataset", retry_seconds=HUB_RETRY_SECONDS)
     groups, near = (source.read(path, revision=dataset.revision or "main") for path in (GROUPS, NEAR))
-    if not groups:
+    digests = json.loads(groups) if groups else {}
+    if digests.get("form") not in (OLD_GROUPS_FORM, GROUPS_FORM):
         return None
-    return {"train": json.loads(groups)["train"], "near": json.loads(near) if near else None}
+    return {**digests, "near": json.loads(near) if near else None}

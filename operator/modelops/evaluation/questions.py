@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,12 +13,11 @@ from modelops.api.v1alpha1.rollout import ScorerType
 from modelops.datasets.download import Example, LoadedDataset, load_dataset
 from modelops.datasets.example_fields import empty_output, invalid_text
 from modelops.datasets.example_filter import ExampleFilter
-from modelops.datasets.normalised_inputs import normalise_inputs
 from modelops.domain import prompt as prompts
 from modelops.domain.answer_calls import field_of_calls
 from modelops.domain.answer_json import UnreadableJsonError, read_json
 from modelops.domain.chat_messages import Message
-from modelops.evaluation.learnt_inputs import LearntInputs, read_learnt_inputs
+from modelops.evaluation.learnt_inputs import Compared, LearntInputs, Normalised, read_learnt_inputs
 from modelops.evaluation.request import Request
 from modelops.evaluation.time_limit import READ_SECONDS, TooSlow, processor_time_limit
 from modelops.grammar import counted, verb
@@ -59,7 +59,7 @@ def select_questions(
         raise ProgramFailure("DatasetEmpty", f"evaluation dataset {dataset.name!r} has no examples; add some")
     _check_prompt(request)
     usable = _usable(dataset, agent=request.agent, findings=findings)
-    unseen = _without_learnt(usable, learnt=learnt, findings=findings)
+    unseen = _without_learnt(usable, request, learnt=learnt, findings=findings)
     questions = _without_copies([_question(one, request=request) for one in unseen], findings=findings)
     if request.max_examples is not None and len(questions) > request.max_examples:
         count = request.max_examples
@@ -97,7 +97,9 @@ def _without_copies(questions: Sequence[Question], *, findings: list[str]) -> li
     return list(first.values())
 
 
-def _without_learnt(dataset: LoadedDataset, *, learnt: LearntInputs, findings: list[str]) -> list[Example]:
+def _without_learnt(
+    dataset: LoadedDataset, request: Request, *, learnt: LearntInputs, findings: list[str]
+) -> list[Example]:
     """The examples that neither the candidate nor an earlier model has learnt; the others become findings."""
     if learnt.candidate is None:
         findings.append(
@@ -108,17 +110,30 @@ def _without_learnt(dataset: LoadedDataset, *, learnt: LearntInputs, findings: l
         "evaluation may be among them"
         for name in learnt.unknown
     ]
-    inputs = [normalise_inputs(example.inputs) for example in dataset.examples]
-    nothing = [False] * len(inputs)
-    same, near = learnt.candidate.compare(inputs) if learnt.candidate else (nothing, nothing)
-    earlier = nothing
+    if learnt.by_inputs_only:
+        findings.append(
+            f"{counted(learnt.by_inputs_only, 'training dataset')} {verb(learnt.by_inputs_only, 'has', 'have')} the "
+            "form groups/v1, so only whole inputs could be compared with it: an example that differs in an id or a "
+            "time, or that is an earlier turn of a conversation, may have been trained on"
+        )
+    examples = [Normalised.of(request.prompt, example.inputs) for example in dataset.examples]
+    candidate = learnt.candidate.compare(examples) if learnt.candidate else [Compared()] * len(examples)
+    earlier = [False] * len(examples)
     for trained in learnt.earlier:
-        earlier = [any(found) for found in zip(earlier, *trained.compare(inputs), strict=True)]
-    kept = [
-        example
-        for example, *found in zip(dataset.examples, same, near, earlier, strict=True)
-        if not any(found)
+        earlier = [one or any(found) for one, found in zip(earlier, trained.compare(examples), strict=True)]
+    learnt_by = [
+        "same"
+        if one.same
+        else "turn"
+        if one.earlier_turn
+        else "near"
+        if one.near
+        else "earlier"
+        if before
+        else ""
+        for one, before in zip(candidate, earlier, strict=True)
     ]
+    kept = [example for example, why in zip(dataset.examples, learnt_by, strict=True) if not why]
     if not kept:
         total = len(dataset.examples)
         raise ProgramFailure(
@@ -127,20 +142,27 @@ def _without_learnt(dataset: LoadedDataset, *, learnt: LearntInputs, findings: l
             f"{verb(total, 'was', 'were')} trained on; add examples that were not trained on to the dataset in the "
             "Rollout's spec.evaluation.dataset",
         )
-    near_copies = sum(is_near and not is_same for is_near, is_same in zip(near, same, strict=True))
-    of_earlier = len(dataset.examples) - len(kept) - sum(same) - near_copies
+    findings += _left_out(Counter(learnt_by))
+    return kept
+
+
+def _left_out(counts: Counter[str]) -> Iterator[str]:
+    turns, near, earlier = counts["turn"], counts["near"], counts["earlier"]
     for count, reason in (
-        (sum(same), ", because the candidate was trained on the same inputs"),
-        (near_copies, f" as {verb(near_copies, 'a near-copy', 'near-copies')} of training examples"),
+        (counts["same"], ", because the candidate was trained on the same prompts"),
         (
-            of_earlier,
+            turns,
+            f" as {verb(turns, 'an earlier turn', 'earlier turns')} of conversations that were trained on",
+        ),
+        (near, f" as {verb(near, 'a near-copy', 'near-copies')} of training examples"),
+        (
+            earlier,
             ", because a model from which the candidate was trained has learnt "
-            f"{verb(of_earlier, 'it', 'them')} or {verb(of_earlier, 'a near-copy', 'near-copies')}",
+            f"{verb(earlier, 'it', 'them')} or {verb(earlier, 'a near-copy', 'near-copies')}",
         ),
     ):
         if count:
-            findings.append(f"{counted(count, 'example')} {verb(count, 'was', 'were')} left out{reason}")
-    return kept
+            yield f"{counted(count, 'example')} {verb(count, 'was', 'were')} left out{reason}"
 
 
 def _check_prompt(request: Request) -> None:

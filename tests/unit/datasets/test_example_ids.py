@@ -20,7 +20,7 @@ def test_a_duplicate_that_was_left_out_has_its_id_with_the_row() -> None:
 
 
 def test_the_rejected_answer_of_a_pair_has_its_id_with_the_row() -> None:
-    completions = [completion(0), completion(1, success=False), completion(2, inputs_digest="other")]
+    completions = [completion(0), completion(1, success=False), completion(2, prompt_digest="other")]
     assert ExampleIds(completions).of_rows(
         build_preference_pairs(completions, scores={}, report=Report())
     ) == ["e0", "e1"]

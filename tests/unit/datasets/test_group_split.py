@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from modelops.datasets.group_split import choose_held_out, connected_groups
 from modelops.datasets.normalised_inputs import inputs_digest, normalise_inputs
+from modelops.datasets.normalised_prompts import NormalisedPrompt, normalise_prompt
 from modelops.demo.stdlib_examples import read_examples, spoil
 
 
@@ -14,6 +15,14 @@ def test_reformatted_copies_have_the_same_digest_and_other_inputs_do_not() -> No
     assert inputs_digest(one) == inputs_digest({"name": "F", "task": "DEF f( a ): return a+1"})
     assert inputs_digest(one) != inputs_digest({"task": "def f(a):\n    return a + 2", "name": "f"})
     assert inputs_digest(one) != inputs_digest({"task": one["name"], "name": one["task"]})
+
+
+def asked(text: str) -> NormalisedPrompt:
+    return normalise_prompt([{"role": "user", "content": text}], None)
+
+
+def same_lines(text: str) -> str:
+    return text.replace("\r\n", "\n").strip()
 
 
 DIFFERENT = [
@@ -36,7 +45,7 @@ DIFFERENT = [
 
 @pytest.mark.parametrize(("one", "other"), DIFFERENT)
 def test_prompts_that_differ_in_a_mark_are_two_questions(one: str, other: str) -> None:
-    first, second = normalise_inputs({"task": one}), normalise_inputs({"task": other})
+    first, second = asked(one), asked(other)
     assert first.digest != second.digest
     assert first.question != second.question
 
@@ -51,25 +60,32 @@ def test_prompts_that_differ_in_a_mark_are_two_questions(one: str, other: str) -
     ],
 )
 def test_reformatted_copies_have_one_digest_and_are_not_one_question(one: str, other: str) -> None:
-    first, second = normalise_inputs({"task": one}), normalise_inputs({"task": other})
+    first, second = asked(one), asked(other)
     assert first.digest == second.digest
     assert first.question != second.question
 
 
 def test_instructions_and_tools_of_a_chat_are_not_compared_for_near_copies() -> None:
+    chat = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Read a.py"}]
+    assert normalise_prompt(chat, '[{"function": {"name": "read"}}]').words == ["read", "a", "py"]
+    assert normalise_prompt(chat, None).words == ["read", "a", "py"]
+    assert normalise_prompt(chat, "[]").digest != normalise_prompt(chat, None).digest
+
+
+def test_the_form_of_inputs_of_stored_datasets_never_changes() -> None:
     chat = {
-        "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Read a.py"}],
-        "tools": [{"function": {"name": "read"}}],
+        "messages": [{"role": "user", "content": "Größe von x << 1?", "id": "1"}],
+        "tools": [{"name": "f"}],
     }
-    assert normalise_inputs(chat).words == ["read", "a", "py", "user"]
-    assert normalise_inputs(chat).digest != normalise_inputs({**chat, "tools": []}).digest
+    assert inputs_digest(chat) == "c43924880d51c9dd65dc4a6f539eeef8"
+    assert normalise_inputs(chat).words == ["grösse", "von", "x", "1", "1", "user", "<<"]
 
 
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_one_question_always_has_one_digest(one: str, other: str) -> None:
-    first, second = normalise_inputs({"q": one}), normalise_inputs({"q": other})
-    assert normalise_inputs({"q": f" {one}\n"}).question == first.question
-    assert (first.question == second.question) == (one.strip() == other.strip())
+    first, second = asked(one), asked(other)
+    assert asked(f" {one}\n").question == first.question
+    assert (first.question == second.question) == (same_lines(one) == same_lines(other))
     if first.question == second.question:
         assert first.digest == second.digest
 

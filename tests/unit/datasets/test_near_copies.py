@@ -131,7 +131,7 @@ def test_signatures_of_the_stored_form_never_change() -> None:
     shingles.add([["the", "quick", "brown", "fox", "jumps", "over", "the", "lazy", "dog"]])
     signatures, _ = shingles.signatures(without=shingles.boilerplate())
     stored = hashlib.sha256(signatures.astype("<u2").tobytes()).hexdigest()
-    assert (FORM, stored[:32]) == ("minhash/v1", "ffdb244cd2efad9dab890fd385c61c48")
+    assert (FORM, stored[:32]) == ("minhash/v2", "ffdb244cd2efad9dab890fd385c61c48")
 
 
 def test_index_of_nothing_finds_nothing() -> None:

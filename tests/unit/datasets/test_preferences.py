@@ -12,7 +12,7 @@ def completion(number: int, **fields: Any) -> PromptCompletion:
         "id": f"e{number}",
         "number": number,
         "offset": 0,
-        "inputs_digest": "g",
+        "prompt_digest": "g",
         "target_digest": str(number).encode(),
         "tokens": 10,
         "most_tokens": 10,
@@ -37,7 +37,7 @@ def test_each_failure_is_paired_with_a_success_on_the_same_inputs() -> None:
             completion(2, success=False),
             completion(3, success=False),
             completion(4, success=False),
-            completion(5, success=False, inputs_digest="other"),
+            completion(5, success=False, prompt_digest="other"),
         ],
         scores={},
         report=report,
@@ -98,5 +98,5 @@ def test_the_first_of_equal_answers_is_kept() -> None:
     assert [row.id for row in rows] == ["e0", "e2"]
     assert report.findings == [
         "1 duplicate was left out",
-        "1 example has the same inputs as another one but a different target",
+        "1 example has the same prompt as another one but a different target",
     ]
