@@ -77,7 +77,10 @@ class Checkpoints:
             self._job.attempt.push_checkpoint(files, marker=marker_path, title=f"Checkpoint at step {step}")
         except (HubSilent, HubRefused) as error:
             self._job.reporter.write(
-                "log", step=step, warning=f"the checkpoint at step {step} is not on the Hub: {error}"
+                "log",
+                step=step,
+                reason=type(error).__name__,
+                warning=f"the checkpoint at step {step} is not on the Hub: {error}",
             )
             return False
         return True

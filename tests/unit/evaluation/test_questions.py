@@ -15,7 +15,7 @@ from modelops.evaluation.request import ARMS, Request
 from modelops.workdir import ProgramFailure
 
 PLAIN = {"user": "{{ inputs.task }}", "assistant": "{{ outputs.text }}"}
-NOTHING_LEARNT = LearntInputs(candidate=TrainingInputs(digests=frozenset()))
+NOTHING_LEARNT = LearntInputs(candidate=TrainingInputs(inputs=frozenset()))
 RIGHT = [example(f"task {number}", f"right {number}") for number in range(30)]
 
 

@@ -444,8 +444,17 @@ def test_why_the_endpoint_does_not_start_is_said_and_it_is_waited_for(
     assert driver.run_until(has_ended).phase == "Succeeded"
 
 
-@pytest.mark.parametrize("missing", [NOT_MADE, None, DOWN])
-def test_nothing_is_booked_for_an_endpoint_that_was_never_made(missing: Endpoint | Outage | None) -> None:
+@pytest.mark.parametrize(
+    ("missing", "is_booked"),
+    [
+        pytest.param(NOT_MADE, False, id="refused"),
+        pytest.param(DOWN, True, id="unknown, so it may exist"),
+        pytest.param(None, True, id="not listed yet, so it may exist"),
+    ],
+)
+def test_nothing_is_booked_for_an_endpoint_whose_creation_was_refused(
+    missing: Endpoint | Outage | None, is_booked: bool
+) -> None:
     driver = driver_with_lock(endpoint=missing)
     driver.step()
     driver.pass_time(3600)
@@ -453,7 +462,7 @@ def test_nothing_is_booked_for_an_endpoint_that_was_never_made(missing: Endpoint
     driver.pass_time(3600)
     record = driver.state.record
     assert record is not None
-    assert (record.committed("2025-12", driver.state.now), record.reservations) == (0, {})
+    assert (record.committed("2025-12", driver.state.now) > 0, record.reservations) == (is_booked, {})
 
 
 def test_an_endpoint_that_was_listed_is_booked_though_the_service_is_down_at_the_end() -> None:

@@ -118,7 +118,7 @@ def report_missing_endpoint(state: State, untaken: Endpoint | None) -> RolloutPl
 
 
 def report_starting(state: State, *, after: float) -> RolloutPlan:
-    """The service has the endpoint, which does not answer yet; from now on it costs (`was_never_listed`)."""
+    """The service has the endpoint, which does not answer yet; from now on it costs (`was_never_created`)."""
     message = provisioning_message(state.require_candidate())
     return wait_in_phase(
         state,

@@ -9,6 +9,7 @@ from typing import Any
 from modelops.api.v1alpha1.agentmodel import EndpointRole
 from modelops.api.v1alpha1.meta import ConditionStatus
 from modelops.domain.conditions import condition_of
+from modelops.domain.reasons import RolloutReason
 from modelops.domain.record import EndpointEntry, Record, Settlement
 from modelops.domain.rollout.state import State
 
@@ -61,20 +62,25 @@ def release_endpoint(state: State, record: Record, role: EndpointRole) -> Record
     return record.with_(endpoints=tuple(changed if e.name == endpoint.name else e for e in record.endpoints))
 
 
-def was_never_listed(state: State) -> bool:
-    """Whether the service has never listed the endpoint that this rollout starts, so that nothing was billed.
+def was_never_created(state: State) -> bool:
+    """Whether the service refused to create this rollout's endpoint, and has not listed it since: nothing was billed.
 
-    `EndpointReady` is Unknown until the rollout sees its endpoint at the service.
+    `EndpointReady` is Unknown until the rollout sees its endpoint at the service. An endpoint of which nothing is known
+    yet may exist, and counts.
     """
     ready = condition_of(state.rollout.status.conditions, "EndpointReady")
-    return ready is None or ready.status is ConditionStatus.UNKNOWN
+    return (
+        ready is not None
+        and ready.status is ConditionStatus.UNKNOWN
+        and ready.reason == RolloutReason.EndpointNotCreated.value
+    )
 
 
 def settle_reservation(state: State, record: Record) -> Record:
     """The record with the rollout's reservation replaced by what its endpoint has cost.
 
     The endpoint's entry counts its cost from now on, so that no minute is booked twice. An endpoint that the service
-    never listed costs nothing.
+    refused to create costs nothing.
     """
     key = reservation_key(state)
     reservation = record.reservations.get(key)
@@ -82,7 +88,7 @@ def settle_reservation(state: State, record: Record) -> Record:
         return record
     endpoint = candidate_endpoint(record)
     changes: dict[str, Any] = {"since": state.now.isoformat(timespec="seconds")}
-    if was_never_listed(state):
+    if was_never_created(state):
         cost, changes["usd_micro_per_hour"] = 0, 0
     else:
         cost = endpoint.micro_usd(state.now) if endpoint is not None else 0
