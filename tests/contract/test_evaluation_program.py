@@ -503,7 +503,8 @@ def test_check_selects_the_examples_and_calls_no_model(
     [
         (None, "DatasetNotFound", "no dataset"),
         ([], "DatasetEmpty", "add some"),
-        ([{"inputs": {"task": "x"}, "outputs": {}}], "PromptRenderFailed", "docstring"),
+        ([{"inputs": {"task": "x"}, "outputs": {}}], "DatasetShapeInvalid", "its `outputs`"),
+        ([{"inputs": {"task": "x"}, "outputs": {"y": "z"}}], "PromptRenderFailed", "docstring"),
     ],
 )
 def test_check_refuses_like_the_evaluation(

@@ -47,6 +47,11 @@ class BaseTemplate:
         named = _named_templates(files, config)
         self._templates = {name: environment.from_string(text) for name, text in named.items()}
 
+    @property
+    def exists(self) -> bool:
+        """Whether the files have a template for conversations."""
+        return "default" in self._templates
+
     def render(self, messages: Sequence[Message], tools: Any, *, add_generation_prompt: bool = False) -> str:
         """The text of a conversation. Any error may come out of the template's own code."""
         name = "tool_use" if tools and "tool_use" in self._templates else "default"

@@ -86,6 +86,8 @@ class TemplateCheck:
         try:
             with processor_time_limit(READ_SECONDS):
                 template = BaseTemplate(files, eos=eos)
+                if not template.exists:
+                    return None
                 with suppress(Refusal):
                     template.render(_PLAIN, None)
         except Exception as error:  # noqa: BLE001 - the template's own code may raise any error
