@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from modelops.datasets.lengths import TokenCounter, percentile, rounded_up
@@ -11,6 +11,9 @@ from modelops.datasets.line_file import LineFile
 from modelops.datasets.rendered_dataset import PromptCompletion
 from modelops.datasets.rendering import conversation_text
 from modelops.datasets.training_rows import Row
+
+BATCH = 1_000
+"""Number of texts in memory at a time."""
 
 
 def count_rows_that_may_be_long(
@@ -34,7 +37,8 @@ def count_rows_that_may_be_long(
         }
         if not long:
             return found
-        counted |= {number: _counted(one, usual, counter=counter, file=file) for number, one in long.items()}
+        for batch in _batches([*long.values()]):
+            counted |= {one.number: one for one in _counted(batch, usual, counter=counter, file=file)}
         found = [
             Row(
                 better=counted.get(row.better.number, row.better),
@@ -51,8 +55,19 @@ def _usual(rows: Sequence[Row], limit: int | None) -> int:
     return usual if limit is None else min(usual, limit)
 
 
-def _counted(one: PromptCompletion, bound: int, *, counter: TokenCounter, file: LineFile) -> PromptCompletion:
-    row = json.loads(file.read_line(one.offset))
-    messages = row.get("messages") or [*row["prompt"], *row["answer"]]
-    length = counter.count_above(conversation_text(messages, row.get("tools")), len(messages), bound=bound)
-    return replace(one, tokens=length.tokens, most_tokens=length.most)
+def _batches(completions: Sequence[PromptCompletion]) -> Iterator[Sequence[PromptCompletion]]:
+    return (completions[start : start + BATCH] for start in range(0, len(completions), BATCH))
+
+
+def _counted(
+    completions: Sequence[PromptCompletion], bound: int, *, counter: TokenCounter, file: LineFile
+) -> Iterator[PromptCompletion]:
+    texts, messages = [], []
+    for one in completions:
+        row = json.loads(file.read_line(one.offset))
+        conversation = row.get("messages") or [*row["prompt"], *row["answer"]]
+        texts.append(conversation_text(conversation, row.get("tools")))
+        messages.append(len(conversation))
+    lengths = counter.count_above(texts, messages, bound=bound)
+    for one, length in zip(completions, lengths, strict=True):
+        yield replace(one, tokens=length.tokens, most_tokens=length.most)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,8 +19,9 @@ TOKENS_OF_A_MESSAGE = 5
 `<|im_end|>\\n` in ChatML."""
 COUNTED_FIRST, ONE_IN, LONG = 2_000, 20, 0.98
 """Which texts the tokenizer counts (see `ModelTokenizer`): to count all would take longer than all other checks."""
-MOST_PIECES = 200_000
+MOST_WORDS = 200_000
 """Number of words whose tokens are remembered."""
+_SINGLE_BYTES = {bytes([code]): 1 for code in range(256)}
 _RUNS = re.compile(rb"[A-Za-z]+|\s+|[^A-Za-z\s]")
 _PIECES = re.compile(r"\w+|[^\w\s]")
 _WORDS = bytes(code if chr(code).isalnum() or chr(code) == "_" else 32 for code in range(128)) + bytes(128)
@@ -47,8 +48,8 @@ class TokenCounter(Protocol):
     def count(self, texts: Sequence[str], messages: Sequence[int]) -> list[Length]:
         """The length of each text; `messages` has the number of messages in each."""
 
-    def count_above(self, text: str, messages: int, *, bound: int) -> Length:
-        """The length of a text that was estimated: counted unless its pieces have at most `bound` tokens together."""
+    def count_above(self, texts: Sequence[str], messages: Sequence[int], *, bound: int) -> list[Length]:
+        """As `count`, but each text is counted that may have more than `bound` tokens."""
 
 
 class TokenEstimate:
@@ -62,10 +63,10 @@ class TokenEstimate:
         del messages
         return [Length(pieces, pieces) for pieces in map(_pieces, texts)]
 
-    def count_above(self, text: str, messages: int, *, bound: int) -> Length:
+    def count_above(self, texts: Sequence[str], messages: Sequence[int], *, bound: int) -> list[Length]:
         """See TokenCounter."""
         del bound
-        return self.count([text], [messages])[0]
+        return self.count(texts, messages)
 
 
 class ModelTokenizer:
@@ -97,7 +98,7 @@ class ModelTokenizer:
         self._name, self._limit = f"the tokenizer of {repo}", limit
         self._texts = self._counted = self._bytes = self._tokens = 0
         self._first_sizes: list[int] = []
-        self._pieces = _Pieces(self._tokenizer)
+        self._word_tokens: dict[bytes, int] = {}
 
     @property
     def description(self) -> str:
@@ -130,16 +131,39 @@ class ModelTokenizer:
             lengths.append(Length(tokens + markers, most + markers))
         return lengths
 
-    def count_above(self, text: str, messages: int, *, bound: int) -> Length:
+    def count_above(self, texts: Sequence[str], messages: Sequence[int], *, bound: int) -> list[Length]:
         """See TokenCounter. A text has at most as many tokens as its words, spaces and single other bytes have one by
-        one; tokens of words are remembered, so this takes a twentieth of the time of the tokenizer."""
-        markers = TOKENS_OF_A_MESSAGE * messages
-        most = sum(map(self._pieces.__getitem__, _RUNS.findall(text.encode()))) + markers
-        if most <= bound:
-            return Length(min(round(len(text.encode()) * self._tokens / self._bytes) + markers, most), most)
-        self._counted += 1
-        exact = len(self._tokenizer.encode_batch_fast([text], add_special_tokens=False)[0]) + markers
-        return Length(exact, exact)
+        one; tokens of words are remembered."""
+        contents = [text.encode() for text in texts]
+        markers = [TOKENS_OF_A_MESSAGE * number for number in messages]
+        most = [sum(pair) for pair in zip(self._most_tokens(contents), markers, strict=True)]
+        above = [number for number, tokens in enumerate(most) if tokens > bound]
+        encoded = self._tokenizer.encode_batch_fast([texts[n] for n in above], add_special_tokens=False)
+        exact = {number: len(one) + markers[number] for number, one in zip(above, encoded, strict=True)}
+        self._counted += len(above)
+        rate = self._tokens / self._bytes
+        return [
+            Length(exact[number], exact[number])
+            if number in exact
+            else Length(min(round(len(content) * rate) + markers[number], most[number]), most[number])
+            for number, content in enumerate(contents)
+        ]
+
+    def _most_tokens(self, contents: Sequence[bytes]) -> list[int]:
+        """The tokens of the parts of each text together."""
+        parts = [_RUNS.findall(content) for content in contents]
+        known = self._word_tokens
+        if len(known) > MOST_WORDS:
+            known.clear()
+        words = [part for part in set().union(*parts) - known.keys() if len(part) > 1]
+        texts = [word.decode() for word in words]
+        alone, spaced = (
+            self._tokenizer.encode_batch_fast(form, add_special_tokens=False)
+            for form in (texts, [f" {text}" for text in texts])
+        )
+        known |= {b: max(len(x), len(y)) for b, x, y in zip(words, alone, spaced, strict=True)}
+        known |= _SINGLE_BYTES
+        return [sum(map(known.__getitem__, one)) for one in parts]
 
     def _long(self) -> float:
         if self._texts < COUNTED_FIRST:
@@ -147,23 +171,6 @@ class ModelTokenizer:
         usual = sorted(self._first_sizes)[int(LONG * len(self._first_sizes))]
         most = self._limit // 2 if self._limit is not None else usual
         return float(min(usual, most))
-
-
-class _Pieces(dict[bytes, int]):
-    """Tokens of a word, at the beginning of a text or after a space, or of a run of spaces; at most `MOST_PIECES`."""
-
-    def __init__(self, tokenizer: Any) -> None:
-        super().__init__()
-        self._tokenizer = tokenizer
-
-    def __missing__(self, piece: bytes) -> int:
-        if len(piece) == 1:
-            return 1
-        texts = [piece.decode(), " " + piece.decode()]
-        tokens = max(map(len, self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)))
-        if len(self) < MOST_PIECES:
-            self[piece] = tokens
-        return tokens
 
 
 TEMPLATE_TOKENS, TOOLS_TOKENS = 64, 256
