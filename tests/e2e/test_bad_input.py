@@ -201,7 +201,8 @@ ROLLOUTS = of_kind(
     InvalidInput("no-such-dataset", "EvaluationRefused", "Rollout bad", "spec.evaluation.dataset ls://e2e-unknown", "check the name", spec=evaluation_on("e2e-unknown")),
     InvalidInput("no-such-dataset-of-the-agent", "EvaluationRefused", "AgentModel docs", "spec.langsmith.evaluationDataset ls://e2e-unknown", "check the name", agent={"langsmith": {"evaluationDataset": "ls://e2e-unknown"}}),
     InvalidInput("empty-dataset", "EvaluationRefused", "Rollout bad", "spec.evaluation.dataset ls://e2e-empty", "add some", spec=evaluation_on("e2e-empty")),
-    InvalidInput("wrong-shape", "EvaluationRefused", "AgentModel docs", "spec.prompt.assistant", "correct the template", ("docstring",), spec=evaluation_on("e2e-shape")),
+    InvalidInput("wrong-shape", "EvaluationRefused", "Rollout bad", "spec.evaluation.dataset ls://e2e-shape", "Correct or remove it", ("outputs",), spec=evaluation_on("e2e-shape")),
+    InvalidInput("wrong-keys", "EvaluationRefused", "AgentModel docs", "spec.prompt.assistant", "correct the template", ("docstring",), spec=evaluation_on("e2e-keys")),
     InvalidInput("overlap", "EvaluationRefused", "AgentModel docs", f"spec.langsmith.evaluationDataset ls://{HELD_OUT}", "add examples that were not trained on to the dataset", ("trained on",), prepare=create_version_trained_on_held_out, spec={"candidate": {"version": "v1.1.0-rc.1"}}),
     InvalidInput("price-unknown", "PriceUnknown", "AgentModel docs", "spec.serving", "choose a vendor, a region and an instance", ("abacus",), agent={"serving": SERVING}),
     InvalidInput("unknown-version", "CandidateNotFound", "Rollout bad", "spec.candidate.version v9.9.9", "use one of these versions in a new rollout: v1.0.0", spec={"candidate": {"version": "v9.9.9"}}),
@@ -242,6 +243,7 @@ def unusable_datasets(cloud: Cloud) -> None:
     examples = langsmith_examples(cloud.train)
     fill_dataset(client, "e2e-empty", [])
     fill_dataset(client, "e2e-shape", [*examples[:-1], {**examples[-1], "outputs": {}}])
+    fill_dataset(client, "e2e-keys", [*examples[:-1], {**examples[-1], "outputs": {"other": "Return 1."}}])
     fill_dataset(client, "e2e-few", examples[:5])
     client.close(timeout=0)
 

@@ -143,10 +143,11 @@ async def test_a_better_model_is_trained_evaluated_promoted_and_rolled_back(
     await env.api.wait_until("AgentModel", "docs", lambda o: status(o)["stable"]["version"] == "v1.1.0")
     story = await kubectl_describe(kubectl, env, f"{AGENT}/docs")
     for words in (
-        rf"Stable: Endpoint: huggingface Endpoint URL: \S+ Model: {repo} Since: \S+ Version: v1\.1\.0 ",
+        rf"Stable: Endpoint: huggingface Endpoint Name: \S+ Endpoint URL: \S+ Model: {repo} Revision: \w+ Since: \S+ "
+        r"Version: v1\.1\.0 ",
         rf"Previous: .* Model: {manifests.BASELINE} Version: v1\.0\.0 ",
         rf"Versions: Deployment Status: deployed Model: {repo} Trained At: \S+ Version: v1\.1\.0 ",
-        rf"Endpoints: Model: {repo} Name: \S+ Revision: {run_status['model']['revision']} Role: stable ",
+        rf"Endpoints: Account: \S+ Model: {repo} Name: \S+ Revision: {run_status['model']['revision']} Role: stable ",
         r"Spend: Budget USD: 100 Month: \S+ Reserved USD: 0\.00 Settled USD: 0\.0\d+ ",
     ):
         assert re.search(words, story), f"{words}\n{story}"
