@@ -30,7 +30,7 @@ from modelops.sandbox.hub.seeds import BASE_MODEL
 
 PRICE = "3.60"
 """USD per hour: one dollar in a thousand seconds."""
-CPU = {"backend": {"kubernetes": {"device": "cpu-basic", "gpus": 0, "cpu": "1", "memory": "2Gi"}}}
+CPU = {"backend": {"kubernetes": {"device": "cpu-basic", "gpus": 0, "cpu": "1", "memory": "16Gi"}}}
 
 
 @pytest.fixture
