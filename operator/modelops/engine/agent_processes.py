@@ -36,7 +36,7 @@ class AgentProcesses:
 
         The selected Pods say it by their spec, and every process that reports by its own mounts.
         """
-        fixed = self.summary(namespace, agent, name, generation=0, salt="").fixed_files
+        fixed = self.reports.fixed_files(namespace, name, pods=self.reader.expected_pods(namespace, agent))
         return self.reader.mount_problem(namespace, agent, config_map) or fixed_file_problem(
             config_map, fixed
         )

@@ -39,8 +39,6 @@ class AgentReports:
     """Processes that are not in sync and have refused a version of the agents' file."""
     config_errors: tuple[str, ...] = ()
     """Why processes cannot use the newest version of the agents' file; at most five."""
-    fixed_files: tuple[str, ...] = ()
-    """Pods, or processes, that never see a change of the file, because of how it is mounted; at most five."""
     canary_unreachable: int = 0
     """Processes that reported within 15 s, under the requested salt, that they cannot reach the canary."""
     canary_errors: tuple[str, ...] = ()
@@ -60,3 +58,6 @@ class Reports(Protocol):
         self, namespace: str, agent: str, *, generation: int, salt: str, pods: Sequence[str] | None
     ) -> AgentReports:
         """The reports of one agent. `pods` are the names of the ready Pods; None: all processes that report count."""
+
+    def fixed_files(self, namespace: str, agent: str, *, pods: Sequence[str] | None) -> tuple[str, ...]:
+        """Pods, or processes, that never see a change of the file, because of how it is mounted; at most five."""

@@ -111,7 +111,8 @@ def test_processes_whose_file_never_changes_are_named_by_their_pods(store: Repor
     store.record(body("p1", pod="docs-1", fileNeverChanges=True))
     store.record(body("p2", pod="docs-1", fileNeverChanges=True))
     store.record(body("p3", pod="docs-2"))
-    assert summary(store).fixed_files == ("docs-1",)
+    assert store.fixed_files("team", "docs", pods=None) == ("docs-1",)
+    assert store.fixed_files("team", "docs", pods=["docs-2"]) == ()
 
 
 def test_in_sync_means_the_requested_generation_within_15_seconds(

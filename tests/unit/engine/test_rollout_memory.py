@@ -138,6 +138,9 @@ class ProgramsAndReports:
     ) -> AgentReports:
         return self.reports
 
+    def fixed_files(self, namespace: str, agent: str, *, pods: Sequence[str] | None) -> tuple[str, ...]:
+        return ()
+
 
 class Bench:
     """A rollout reconciler with in-memory services; the test chooses the plans that are decided."""

@@ -185,6 +185,9 @@ class Cloud:
             canary=self.canary,
         )
 
+    def fixed_files(self, namespace: str, agent: str, *, pods: Sequence[str] | None) -> tuple[str, ...]:
+        return ()
+
 
 @dataclass
 class Worker:

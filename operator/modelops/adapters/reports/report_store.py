@@ -100,11 +100,7 @@ class ReportStore:
         expected, but its counters stay in the sums.
         """
         now = self._clock.monotonic()
-        heard = [
-            entry
-            for entry in self._entries_of(namespace, agent)
-            if now - entry.arrived <= EXPIRES_SECONDS and (pods is None or entry.report.pod in pods)
-        ]
+        heard = self._heard(namespace, agent, pods)
         synced = [entry for entry in heard if _in_sync(entry, generation=generation, now=now)]
         reaching = [entry for entry in synced if entry.report.canary_reachable is True]
         failing = [
@@ -125,9 +121,6 @@ class ReportStore:
                 for entry in heard
             ),
             config_errors=_first_of(entry.report.config_error for entry in heard),
-            fixed_files=_first_of(
-                entry.report.pod or entry.report.process for entry in heard if entry.report.file_never_changes
-            ),
             canary_unreachable=len(
                 {entry.report.process if pods is None else entry.report.pod for entry in failing}
             ),
@@ -137,6 +130,19 @@ class ReportStore:
             newest_seconds=min((now - entry.arrived for entry in heard), default=0.0),
             models_in_use=tuple(sorted({model for entry in heard for model in entry.report.models})),
         )
+
+    def fixed_files(self, namespace: str, agent: str, *, pods: Sequence[str] | None) -> tuple[str, ...]:
+        """See `ports.Reports`. No counter is looked at."""
+        return _first_of(
+            entry.report.pod or entry.report.process
+            for entry in self._heard(namespace, agent, pods)
+            if entry.report.file_never_changes
+        )
+
+    def _heard(self, namespace: str, agent: str, pods: Sequence[str] | None) -> list[ProcessEntry]:
+        """The processes that reported recently; with `pods`, those of these Pods."""
+        present = self.processes(namespace, agent)
+        return [entry for entry in present if pods is None or entry.report.pod in pods]
 
     def _tracks(
         self, namespace: str, agent: str, salt: str, *, pods: Sequence[str] | None
