@@ -62,6 +62,7 @@ lock: setup
 	$(COMPILE) --extra operator --extra evaluation --extra cli --extra sandbox --group dev -o requirements/dev.txt
 	$(COMPILE) --extra train -o requirements/train.txt
 	$(COMPILE) --extra claim -c requirements/train.txt -o requirements/claim.txt
+	$(subst pyproject.toml,,$(COMPILE)) --group transformers4 -o requirements/transformers4.txt
 	$(PYTHON) -m modelops.trainenv header
 
 clean:
