@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from modelops.datasets.lengths import TokenCounter, percentile, rounded_up
@@ -27,11 +27,12 @@ def count_rows_that_may_be_long(
     counted: dict[int, PromptCompletion] = {}
     found = list(rows)
     while True:
-        usual = _usual(found, limit)
+        lengths = [row.longest for row in found]
+        usual = _usual(lengths, limit)
         long = {
             one.number: one
-            for row in found
-            if row.longest <= usual
+            for row, length in zip(found, lengths, strict=True)
+            if length <= usual
             for one in (row.better, row.worse)
             if one is not None and one.most_tokens > usual
         }
@@ -39,19 +40,19 @@ def count_rows_that_may_be_long(
             return found
         for batch in _batches([*long.values()]):
             counted |= {one.number: one for one in _counted(batch, usual, counter=counter, file=file)}
-        found = [
-            Row(
-                better=counted.get(row.better.number, row.better),
-                worse=counted.get(row.worse.number, row.worse) if row.worse else None,
-            )
-            for row in found
-        ]
+        found = [_with_counted(row, counted) for row in found]
 
 
-def _usual(rows: Sequence[Row], limit: int | None) -> int:
+def _with_counted(row: Row, counted: Mapping[int, PromptCompletion]) -> Row:
+    better = counted.get(row.better.number, row.better)
+    worse = counted.get(row.worse.number, row.worse) if row.worse else None
+    return row if better is row.better and worse is row.worse else Row(better=better, worse=worse)
+
+
+def _usual(lengths: Sequence[int], limit: int | None) -> int:
     """Longer rows are left out (`checks.py`)."""
-    lengths = [row.longest for row in rows if limit is None or row.longest <= limit]
-    usual = rounded_up(percentile(lengths, 0.99)) if lengths else 0
+    allowed = [length for length in lengths if limit is None or length <= limit]
+    usual = rounded_up(percentile(allowed, 0.99)) if allowed else 0
     return usual if limit is None else min(usual, limit)
 
 

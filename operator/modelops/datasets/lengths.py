@@ -17,12 +17,13 @@ ROUNDED_TO = 64
 TOKENS_OF_A_MESSAGE = 5
 """Tokens of the role and the markers that a chat template puts around a message: `<|im_start|>user\\n` and
 `<|im_end|>\\n` in ChatML."""
-COUNTED_FIRST, ONE_IN, LONG = 2_000, 20, 0.98
+COUNTED_FIRST, ONE_IN, LONG = 2_000, 50, 0.98
 """Which texts the tokenizer counts (see `ModelTokenizer`): to count all would take longer than all other checks."""
 MOST_WORDS = 200_000
 """Number of words whose tokens are remembered."""
-_SINGLE_BYTES = {bytes([code]): 1 for code in range(256)}
-_RUNS = re.compile(rb"[A-Za-z]+|\s+|[^A-Za-z\s]")
+_LETTERS = bytes(code for code in range(128) if chr(code).isalpha())
+_LETTERS_ONLY = bytes(code if code in _LETTERS else 32 for code in range(256))
+_LONG_SPACES = re.compile(rb"\s{2,}")
 _PIECES = re.compile(r"\w+|[^\w\s]")
 _WORDS = bytes(code if chr(code).isalnum() or chr(code) == "_" else 32 for code in range(128)) + bytes(128)
 _NO_MARKS = bytes(code for code in range(128) if re.match(r"[\w\s]", chr(code)))
@@ -72,7 +73,7 @@ class TokenEstimate:
 class ModelTokenizer:
     """Counts with the model's own `tokenizer.json`, and adds five tokens for the markers of each message.
 
-    The first 2,000 texts are all counted. After them, every twentieth text is counted, and every long text: one that
+    The first 2,000 texts are all counted. After them, every fiftieth text is counted, and every long text: one that
     is longer than 98 % of the first 2,000, or that has more bytes than half of `limit` (in tokens). A token has at
     least one byte, so no text that may be over the limit is estimated. The lengths of the other texts are estimated
     from their bytes, at the mean rate of the counted ones.
@@ -151,19 +152,18 @@ class ModelTokenizer:
 
     def _most_tokens(self, contents: Sequence[bytes]) -> list[int]:
         """The tokens of the parts of each text together."""
-        parts = [_RUNS.findall(content) for content in contents]
+        parts = [_parts(content) for content in contents]
         known = self._word_tokens
         if len(known) > MOST_WORDS:
             known.clear()
-        words = [part for part in set().union(*parts) - known.keys() if len(part) > 1]
+        words = list(set().union(*(long for long, _ in parts)) - known.keys())
         texts = [word.decode() for word in words]
         alone, spaced = (
             self._tokenizer.encode_batch_fast(form, add_special_tokens=False)
             for form in (texts, [f" {text}" for text in texts])
         )
         known |= {b: max(len(x), len(y)) for b, x, y in zip(words, alone, spaced, strict=True)}
-        known |= _SINGLE_BYTES
-        return [sum(map(known.__getitem__, one)) for one in parts]
+        return [single + sum(map(known.__getitem__, long)) for long, single in parts]
 
     def _long(self) -> float:
         if self._texts < COUNTED_FIRST:
@@ -190,6 +190,13 @@ def rounded_up(tokens: float) -> int:
 def percentile(values: Sequence[int], share: float) -> int:
     """The nearest-rank percentile."""
     return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
+
+
+def _parts(content: bytes) -> tuple[list[bytes], int]:
+    """The words and the longer spaces of a text, and the number of its other bytes."""
+    spaces = _LONG_SPACES.findall(content)
+    others = len(content.translate(None, _LETTERS)) - sum(map(len, spaces))
+    return content.translate(_LETTERS_ONLY).split() + spaces, others
 
 
 def _pieces(text: str) -> int:

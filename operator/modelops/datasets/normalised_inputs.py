@@ -47,8 +47,11 @@ def inputs_digest(inputs: Mapping[str, Any]) -> str:
 
 
 def _digest(inputs: Mapping[str, Any]) -> str:
-    leaves = ((path.encode(errors="surrogatepass"), normalise(leaf)) for path, leaf in _leaves(inputs))
-    return hashlib.sha256(b"\n".join(b"%b %b" % (path, text.form) for path, text in leaves)).hexdigest()[:32]
+    leaves = [
+        b"%b %b" % (path.encode(errors="surrogatepass"), normalise(leaf).form)
+        for path, leaf in _leaves(inputs)
+    ]
+    return hashlib.sha256(b"\n".join(leaves)).hexdigest()[:32]
 
 
 def _in_openai_form(inputs: Mapping[str, Any]) -> Mapping[str, Any]:

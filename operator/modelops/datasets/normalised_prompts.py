@@ -104,22 +104,32 @@ class _Part(NamedTuple):
 
 
 def _words(texts: Sequence[NormalisedText]) -> Sequence[str]:
-    words = [word for text in texts for word in text.words]
-    operators = "".join(text.operators for text in texts)
+    if len(texts) == 1:  # Nearly always, and then the list need not be copied.
+        words, operators = texts[0].words, texts[0].operators
+    else:
+        words = [word for text in texts for word in text.words]
+        operators = "".join(text.operators for text in texts)
     return [*words, operators] if operators else words
 
 
 def _part_of(message: Message) -> _Part:
     role, content = str(message.get("role")), message.get("content")
     if isinstance(content, str) and not message.get("tool_calls"):
-        return _part(role, content)
+        return _part(role, content) if role in NO_QUESTION_ROLES else _of_text(role, content)
     return _of_texts(role, tuple(_texts(message)))
 
 
 @lru_cache(maxsize=64)
 def _part(role: str, text: str) -> _Part:
     """Kept for instructions, which come again in each example."""
-    return _of_texts(role, (text,))
+    return _of_text(role, text)
+
+
+def _of_text(role: str, text: str) -> _Part:
+    """Gives the same as `_of_texts` with one text, in half the time."""
+    part = normalise(text)
+    form = b"%b\0%b\0\n" % (role.encode(errors="surrogatepass"), part.form)
+    return _Part(role, (part,), form, f"{role}\0{_same_lines(text)}\0\n")
 
 
 def _of_texts(role: str, texts: tuple[str, ...]) -> _Part:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -14,7 +15,7 @@ from modelops.datasets.download import DownloadedDataset, Example
 from modelops.datasets.example_filter import ExampleFilter, success_of
 from modelops.datasets.example_renderer import ExampleRenderer, check_prompt
 from modelops.datasets.labels import LabelCounts
-from modelops.datasets.lengths import TokenCounter
+from modelops.datasets.lengths import Length, TokenCounter
 from modelops.datasets.line_file import LineFile
 from modelops.datasets.near import Shingles
 from modelops.datasets.production import TrainingPrompts
@@ -29,6 +30,7 @@ _AT_ONCE = 512
 _REMEDY = "failures are not used for training: add successful examples, or set spec.dataset.includeFailures"
 _REMEDY_OF_PAIRS = "examples that nobody judged are no pairs: set metadata.success"
 _ENCODER = json.JSONEncoder(sort_keys=True)
+_Counting = tuple[list[RenderedExample], Future[list[Length]]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,9 +107,20 @@ def render_dataset(
     )
     renderer = ExampleRenderer(prompt=request.prompt, pairs=pairs)
     result = RenderedDataset(control_tokens=control_tokens, template_check=template_check)
-    for batch in _batches(source):
-        rendered = [one for example in batch if usable.accepts(example) for one in renderer.render(example)]
-        _add(result, rendered, request=request, counter=counter, file=file)
+    with ThreadPoolExecutor(
+        max_workers=1
+    ) as beside:  # The tokenizer counts one batch while the next is rendered.
+        counting: _Counting | None = None
+        for batch in _batches(source):
+            rendered = [
+                one for example in batch if usable.accepts(example) for one in renderer.render(example)
+            ]
+            if counting:
+                _add(result, *counting, request=request, file=file)
+            rendered = result.sensitive.without_those_left_out(rendered, request=request)
+            counting = rendered, beside.submit(_count, rendered, counter)
+        if counting:
+            _add(result, *counting, request=request, file=file)
     usable.refuse_or_report(
         source.version.count,
         dataset=f"dataset {dataset!r}",
@@ -119,19 +132,20 @@ def render_dataset(
     return result
 
 
+def _count(batch: list[RenderedExample], counter: TokenCounter) -> list[Length]:
+    return counter.count([one.text for one in batch], [len(one.prompt) + len(one.answer) for one in batch])
+
+
 def _add(
     result: RenderedDataset,
     batch: list[RenderedExample],
+    lengths: Future[list[Length]],
     *,
     request: Request,
-    counter: TokenCounter,
     file: LineFile,
 ) -> None:
-    batch = result.sensitive.without_those_left_out(batch, request=request)
-    texts = [one.text for one in batch]
-    lengths = counter.count(texts, [len(one.prompt) + len(one.answer) for one in batch])
     result.shingles.add([one.normalised.words for one in batch])
-    for one, length in zip(batch, lengths, strict=True):
+    for one, length in zip(batch, lengths.result(), strict=True):
         example = one.example
         result.control_tokens.look_at(one)
         result.template_check.look_at(one)
