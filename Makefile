@@ -63,6 +63,8 @@ lock: setup
 	$(COMPILE) --extra train -o requirements/train.txt
 	$(COMPILE) --extra claim -c requirements/train.txt -o requirements/claim.txt
 	$(subst pyproject.toml,,$(COMPILE)) --group transformers4 -o requirements/transformers4.txt
+	$(subst pyproject.toml,,$(COMPILE)) --group image -o requirements/image.txt
+	$(COMPILE) --group agent -o requirements/agent.txt
 	$(PYTHON) -m modelops.trainenv header
 
 clean:
