@@ -270,6 +270,26 @@ def test_an_agent_model_created_again_while_its_endpoint_still_ran_keeps_it() ->
     assert len(driver.run_until_idle().cloud) == 1
 
 
+def test_an_abort_whose_write_is_refused_makes_the_agent_not_ready_until_it_is_written() -> None:
+    rollout = RolloutDriver(rollout_state()).run_until(
+        lambda state: (
+            state.file is not None
+            and state.file.entry.routing is not None
+            and state.file.entry.routing.weight == 20
+        )
+    )
+    rollout.edit_spec(abort=True)
+    rollout.state = replace(rollout.state, file_refusal="webhook denied the request.")
+    rollout.step(without=2)
+    driver = agent_driver_at(rollout).run_until_idle()
+    ready, reason, message = driver.condition("Ready")
+    assert (ready, reason) == ("False", "ConfigNotUsable")
+    assert "Rollout r1 cannot take its canary from the agents" in message
+    assert "webhook denied the request" in message
+    rollout.run_until(has_ended)
+    assert agent_driver_at(rollout).run_until_idle().condition("Ready")[0] == "True"
+
+
 # --- the agents' processes
 
 

@@ -7,7 +7,8 @@ from modelops.domain.agentmodel.state import State
 from modelops.domain.agents_config_map import other_file_problem
 from modelops.domain.conditions import condition_of
 from modelops.domain.drift import drift_between
-from modelops.domain.reasons import AgentModelReason, TrainingReason
+from modelops.domain.reasons import AgentModelReason, RolloutReason, TrainingReason
+from modelops.domain.rollout.status import TERMINAL
 
 MAX_OUT_OF_SYNC_SECONDS = 30.0
 """Agents report every 5 s, and a Pod that starts needs a few seconds more: after this long it is no transition."""
@@ -30,6 +31,9 @@ def first_problem(state: State) -> tuple[AgentModelReason, str] | None:
     other_file = other_file_problem(state.agent_model, state.record)
     if other_file:
         return AgentModelReason.ConfigNotUsable, other_file
+    abort = blocked_abort(state)
+    if abort is not None:
+        return AgentModelReason.ConfigNotUsable, abort
     drift = stable_drift(state)
     if drift is not None:
         return AgentModelReason.StableDrift, drift
@@ -50,6 +54,19 @@ def first_problem(state: State) -> tuple[AgentModelReason, str] | None:
         return AgentModelReason.EndpointNotRunning, endpoint
     agents = agents_problem(state)
     return (AgentModelReason.AgentsNotInSync, agents) if agents is not None else None
+
+
+def blocked_abort(state: State) -> str | None:
+    """What an abort of the active rollout waits for while agents may still use its canary; None where none waits."""
+    active = state.record.active if state.record is not None else None
+    uid = active.uid if active is not None else ""
+    rollout = next((one for one in state.rollouts.values() if one.metadata.uid == uid), None)
+    if rollout is None or rollout.status.phase in TERMINAL:
+        return None
+    routing = condition_of(rollout.status.conditions, "RoutingPropagated")
+    if routing is None or routing.status != "False" or routing.reason != RolloutReason.ConfigNotUsable.value:
+        return None
+    return f"Rollout {rollout.metadata.name} cannot take its canary from the agents: {routing.message}"
 
 
 def stable_drift(state: State) -> str | None:
