@@ -14,7 +14,7 @@ from tests.unit.rollout.objects import Json
 from tests.unit.rollout.rollout_driver import RolloutDriver, at_weight, has_ended, rollout_state
 from tests.unit.rollout.test_undo import promoted, undo_after
 
-from modelops.cli import rollback
+from modelops.cli import direct_rollback, rollback
 from modelops.domain.record import Record
 
 PLACE = ("team", objects.FILE, "agents.yaml", objects.AGENT)
@@ -134,7 +134,7 @@ def test_a_second_rollback_says_what_the_undo_waits_for() -> None:
 def test_direct_after_a_promotion_says_that_the_promoted_model_serves() -> None:
     maps = config_maps(promoted())
     for _ in range(2):
-        said = rollback.go_back_directly(maps, PLACE, arguments(direct=True))
+        said = direct_rollback.go_back_directly(maps, PLACE, arguments(direct=True))
         assert "v1.1.0 (org/candidate-of-r1) serves" in said
         assert "use `modelops rollback` without --direct" in said
 
@@ -143,7 +143,7 @@ def test_direct_refuses_to_and_changes_nothing() -> None:
     maps = config_maps(promoted())
     before = maps.text
     with pytest.raises(rollback.RollbackError, match=r"--to v1.0.0 needs the operator"):
-        rollback.go_back_directly(maps, PLACE, arguments(direct=True, to="v1.0.0"))
+        direct_rollback.go_back_directly(maps, PLACE, arguments(direct=True, to="v1.0.0"))
     assert maps.text == before
 
 

@@ -4,31 +4,25 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from modelops.api.v1alpha1.names import GROUP, VERSION, record_name
+from modelops.cli.agent_situation import (
+    Situation,
+    active_rollouts,
+    find_file,
+    read_situation,
+    why_not_on_stable,
+)
+from modelops.cli.direct_rollback import RollbackError, go_back_directly
 from modelops.cli.errors import CommandError
-from modelops.cli.kube_access import add_arguments, api_problem, connect, read_object
-from modelops.domain import agentsfile
-from modelops.domain.agents_config_map import missing_key_problem
-from modelops.domain.drift import drift_between
+from modelops.cli.kube_access import add_arguments, api_problem, connect
 from modelops.domain.reasons import AgentModelReason
-from modelops.domain.record import MalformedRecord, Record
+from modelops.domain.record import Record
 from modelops.domain.rollout.status import TERMINAL
-from modelops.router.agents_yaml import ConfigProblem, read_table
 
 if TYPE_CHECKING:
     from kubernetes.client import CoreV1Api
-
-MAX_CONFLICTS = 20
-LEAVE_PROMOTED = (
-    "To leave a model that was promoted, use `modelops rollback` without --direct, while the operator runs"
-)
-
-
-class RollbackError(CommandError):
-    """The agent was not routed back to stable. The message says why, and what to do."""
 
 
 def register(subparsers: Any) -> None:
@@ -93,29 +87,6 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def go_back_directly(core: CoreV1Api, place: Place, arguments: argparse.Namespace) -> str:
-    """Remove the agent's routing; returns what was done.
-
-    Raises:
-        RollbackError: the agent is not on stable after that, or `--to` was given.
-    """
-    if arguments.to:
-        raise RollbackError(
-            f"--to {arguments.to} needs the operator, because --direct only removes `routing`: leave one of them out"
-        )
-    message = remove_routing(core, *place)
-    namespace, config_map, key, agent = place
-    text = (core.read_namespaced_config_map(config_map, namespace).data or {}).get(key, "")
-    try:
-        record = _record(core, namespace, arguments.agent_model)
-    except MalformedRecord:
-        record = None
-    problem = why_not_on_stable(place, text, record, arguments.agent_model)
-    if problem:
-        raise RollbackError(f"no session of {agent} goes to a canary, but it is not on stable: {problem}")
-    return message
-
-
 def go_back(objects: Any, core: CoreV1Api, arguments: argparse.Namespace) -> str:
     """Abort what is active. If nothing is, create a Rollout to the version before. Returns what was done.
 
@@ -156,48 +127,6 @@ def _then_undo(
         raise RollbackError(f"{aborted}; but --to {arguments.to} is not done: {error}") from error
 
 
-Place = tuple[str, str, str, str]
-"""Namespace, ConfigMap, key and agent: where an agent's entry is."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Situation:
-    """What the cluster has of an agent. `text` is that of the agents' file; `unreadable` says what cannot be read."""
-
-    agent_model: Any
-    place: Place
-    record: Record | None
-    text: str
-    entry: agentsfile.AgentEntry | None
-    rollouts: list[Any]
-    """All Rollouts of the namespace."""
-    unreadable: list[str]
-
-    @property
-    def name(self) -> str:
-        """The AgentModel's name."""
-        return str(self.agent_model["metadata"]["name"])
-
-
-def read_situation(objects: Any, core: CoreV1Api, namespace: str, agent_model: str) -> Situation:
-    """Read everything once. Raises CommandError where there is no such AgentModel."""
-    found = read_object(objects, "AgentModel", namespace, agent_model)
-    unreadable: list[str] = []
-    record = _read_record(core, namespace, agent_model, unreadable)
-    rollouts = objects.list_namespaced_custom_object(GROUP, VERSION, namespace, "rollouts")["items"]
-    place = _file_of(namespace, found)
-    text, entry = _read_entry(core, *place, unreadable)
-    return Situation(
-        agent_model=found,
-        place=place,
-        record=record,
-        text=text,
-        entry=entry,
-        rollouts=rollouts,
-        unreadable=unreadable,
-    )
-
-
 def abort_rollouts(objects: Any, now: Situation, *, spared: str = "") -> str:
     """Set spec.abort of the rollout that has the agent lock, and of one to which the agents' file still routes.
 
@@ -208,7 +137,7 @@ def abort_rollouts(objects: Any, now: Situation, *, spared: str = "") -> str:
         RollbackError: the file has a canary that belongs to no running rollout, or the file cannot be read.
     """
     namespace, config_map, key, agent = now.place
-    names = {uid: name for uid, name in _active_rollouts(now).items() if uid != spared}
+    names = {uid: name for uid, name in active_rollouts(now).items() if uid != spared}
     routing = now.entry.routing if now.entry is not None else None
     served = routing.rollout.uid if routing is not None and routing.weight else ""
     if served and served not in names:
@@ -282,24 +211,6 @@ def _undo(objects: Any, record: Record | None, arguments: argparse.Namespace, *,
     return f"rollout {name} goes back from {record.stable.version} to {target}: {_watch(namespace, name)}"
 
 
-def why_not_on_stable(place: Place, text: str, record: Record | None, agent_model: str) -> str | None:
-    """Why agents may not use the stable model of the record, although no rollout is active; None where they do.
-
-    The router's own reader says whether agents can read the file: one that they refuse leaves them at what they have.
-    """
-    _, config_map, key, agent = place
-    try:
-        read_table(text, agent)
-    except ConfigProblem as problem:
-        return (
-            f"agents refuse the file in ConfigMap {config_map}, key {key}, and keep the routing that they have: "
-            f"{problem}. Correct the file"
-        )
-    if record is None:
-        return None
-    return drift_between(record, agentsfile.parse(text, agent), agent_model=agent_model)
-
-
 def _reported_problem(found: Any) -> str | None:
     """What the operator says about the agents' processes and the stable endpoint."""
     conditions = (found.get("status") or {}).get("conditions") or ()
@@ -333,60 +244,6 @@ def _running_undo(now: Situation, to: str | None) -> Any:
     return None
 
 
-def _record(core: CoreV1Api, namespace: str, agent_model: str) -> Record | None:
-    """Return the agent's record; None where there is none. Raises MalformedRecord, ApiException."""
-    from kubernetes.client import ApiException
-
-    try:
-        found = core.read_namespaced_config_map(record_name(agent_model), namespace)
-    except ApiException as error:
-        if error.status != 404:
-            raise
-        return None
-    return Record.from_data(found.data or {})
-
-
-def _read_record(core: CoreV1Api, namespace: str, agent_model: str, unreadable: list[str]) -> Record | None:
-    """`_record`; None, too, where it cannot be read, which is added to `unreadable`."""
-    from kubernetes.client import ApiException
-
-    try:
-        return _record(core, namespace, agent_model)
-    except MalformedRecord as error:
-        unreadable.append(f"ConfigMap {record_name(agent_model)}: {error}")
-    except ApiException as error:
-        unreadable.append(f"ConfigMap {record_name(agent_model)}: {api_problem(error)}")
-    return None
-
-
-def _active_rollouts(now: Situation) -> dict[str, str]:
-    """Return the active rollouts in the AgentModel's status and in its record: names by uid."""
-    active_status = (now.agent_model.get("status") or {}).get("activeRollout") or {}
-    rollouts = {active_status["uid"]: active_status["name"]} if active_status.get("name") else {}
-    if now.record is not None and now.record.active is not None:
-        rollouts[now.record.active.uid] = now.record.active.name
-    return rollouts
-
-
-def _read_entry(
-    core: CoreV1Api, namespace: str, config_map: str, key: str, agent: str, unreadable: list[str]
-) -> tuple[str, agentsfile.AgentEntry | None]:
-    """Return the text of the agents' file and the agent's entry in it; problems are added to `unreadable`."""
-    from kubernetes.client import ApiException
-
-    try:
-        found = core.read_namespaced_config_map(config_map, namespace)
-        text = (found.data or {}).get(key)
-        if text is not None:
-            return text, agentsfile.parse(text, agent)
-        unreadable.append(missing_key_problem(config_map, key, data=found.data, binary=found.binary_data))
-    except agentsfile.AgentsFileError as error:
-        unreadable.append(f"ConfigMap {config_map}, key {key}: {error}")
-    except ApiException as error:
-        unreadable.append(f"ConfigMap {config_map}: {api_problem(error)}")
-    return "", None
-
-
 def _abort(objects: Any, namespace: str, name: str, uid: str) -> bool:
     """Set spec.abort. Returns False if the rollout does not exist or has ended."""
     from kubernetes.client import ApiException
@@ -403,65 +260,3 @@ def _abort(objects: Any, namespace: str, name: str, uid: str) -> bool:
         GROUP, VERSION, namespace, "rollouts", name, {"spec": {"abort": True}}
     )
     return True
-
-
-def find_file(objects: Any, arguments: argparse.Namespace) -> Place:
-    """Return namespace, ConfigMap, key and agent, from the AgentModel or from the arguments."""
-    if arguments.config_map:
-        return (
-            arguments.namespace,
-            arguments.config_map,
-            arguments.key,
-            arguments.agent or arguments.agent_model.replace("-", "_"),
-        )
-    found = read_object(objects, "AgentModel", arguments.namespace, arguments.agent_model)
-    return _file_of(arguments.namespace, found)
-
-
-def _file_of(namespace: str, found: Any) -> Place:
-    reference = found["spec"]["config"]["configMapRef"]
-    return namespace, reference["name"], reference.get("key", "agents.yaml"), found["spec"]["agent"]
-
-
-def remove_routing(core: CoreV1Api, namespace: str, config_map: str, key: str, agent: str) -> str:
-    """Remove `routing`, conditional on the resourceVersion that was read. After a conflict, read and try again."""
-    from kubernetes.client import ApiException
-
-    for _ in range(MAX_CONFLICTS):
-        found = core.read_namespaced_config_map(config_map, namespace)
-        text = (found.data or {}).get(key)
-        if text is None:
-            problem = missing_key_problem(config_map, key, data=found.data, binary=found.binary_data)
-            raise RollbackError(f"{problem}, or name another key with --key")
-        try:
-            entry = agentsfile.parse(text, agent)
-            if entry.routing is None:
-                where = f"{config_map}/{key}"
-                return f"{agent} has no routing in {where}: it is on stable{_serves(entry)}. {LEAVE_PROMOTED}"
-            changed = agentsfile.with_routing(text, agent, None)
-        except agentsfile.AgentsFileError as error:
-            raise RollbackError(f"ConfigMap {config_map}, key {key}: {error}") from error
-        assert found.metadata is not None
-        version = found.metadata.resource_version
-        try:
-            core.patch_namespaced_config_map(
-                config_map, namespace, {"metadata": {"resourceVersion": version}, "data": {key: changed}}
-            )
-        except ApiException as error:
-            if error.status == 409:
-                continue
-            raise
-        done = f"{agent} is on stable: routing was removed from {config_map}/{key} in {namespace}{_serves(entry)}"
-        promoted = entry.routing.rollout.state == "Promoted"
-        return f"{done}. A rollout has promoted that model. {LEAVE_PROMOTED}" if promoted else done
-    raise RollbackError(
-        f"ConfigMap {config_map} changed {MAX_CONFLICTS} times while it was edited: run the command again"
-    )
-
-
-def _serves(entry: agentsfile.AgentEntry) -> str:
-    """The stable model of the file, such as "; v1.0.0 (org/m) serves"; empty where it names none."""
-    stable = entry.stable
-    if stable is None or stable.model is None:
-        return ""
-    return f"; {stable.version} ({stable.model}) serves" if stable.version else f"; {stable.model} serves"
