@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from modelops.datasets.download import Example
+from modelops.datasets.faulty_examples import shape_invalid
 from modelops.datasets.rendering import has_both_answers
 from modelops.grammar import counted, verb
 from modelops.workdir import ProgramFailure
@@ -59,7 +60,9 @@ class ExampleFilter:
             self.failures += 1
             return False
         if not (_is_filled_object(example.inputs) and _is_filled_object(example.outputs)):
-            self.malformed.append((example.id, "outputs" if _is_filled_object(example.inputs) else "inputs"))
+            self.malformed.append(
+                (example.id, "`outputs`" if _is_filled_object(example.inputs) else "`inputs`")
+            )
             return False
         self.usable += 1
         return True
@@ -75,13 +78,15 @@ class ExampleFilter:
         left out of it. `dataset` is the dataset in a message, `remedy` what to do where no example is a success."""
         self._refuse_unclear(total, dataset=dataset)
         if self.malformed:
-            first, part = self.malformed[0]
-            count = len(self.malformed)
-            raise ProgramFailure(
-                "DatasetShapeInvalid",
-                f"{counted(count, 'example', of=total)} of {dataset} {verb(count, 'lacks', 'lack')} inputs "
-                f"or outputs as an object with keys; the first is example {first}, its `{part}`. Correct or remove "
-                f"{verb(count, 'it', 'them')}",
+            raise shape_invalid(
+                self.malformed,
+                of=total,
+                dataset=dataset,
+                fault=(
+                    "lacks inputs or outputs as an object with keys",
+                    "lack inputs or outputs as an object with keys",
+                ),
+                where=", its ",
             )
         others = sorted(self.other_agents)
         if self.other_agents.total() == total:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from modelops.api.v1alpha1.agentmodel import PromptContract
 from modelops.datasets.download import Example
 from modelops.datasets.example_fields import empty_output
+from modelops.datasets.faulty_examples import shape_invalid
 from modelops.datasets.rendering import RenderedExample, check_trainable, render_example
 from modelops.domain.prompt import ExampleError, PromptError, check
-from modelops.grammar import counted, verb
 from modelops.workdir import ProgramFailure
 
 
@@ -51,12 +51,11 @@ class ExampleRenderer:
     def refuse(self, usable: int, *, dataset: str) -> None:
         """Raises ProgramFailure for the first fault among the `usable` examples of the dataset."""
         if self.untrainable:
-            first, fault = self.untrainable[0]
-            count = len(self.untrainable)
-            raise ProgramFailure(
-                "DatasetShapeInvalid",
-                f"{counted(count, 'example', of=usable)} of dataset {dataset!r} cannot be trained on; the first "
-                f"is example {first}: {fault}. Correct or remove {verb(count, 'it', 'them')}",
+            raise shape_invalid(
+                self.untrainable,
+                of=usable,
+                dataset=f"dataset {dataset!r}",
+                fault=("cannot be trained on", "cannot be trained on"),
             )
         if self.render_error:
             example, error = self.render_error
@@ -65,13 +64,15 @@ class ExampleRenderer:
                 f"example {example} (of {usable}) does not fit the AgentModel's spec.{error}",
             ) from error
         if self.empty_targets:
-            first, part = self.empty_targets[0]
-            count = len(self.empty_targets)
-            raise ProgramFailure(
-                "DatasetShapeInvalid",
-                f"{counted(count, 'example', of=usable)} of dataset {dataset!r} {verb(count, 'has', 'have')} an "
-                f"empty target after prompt.assistant; the first is example {first}, its {part}. Correct or "
-                f"remove {verb(count, 'it', 'them')}",
+            raise shape_invalid(
+                self.empty_targets,
+                of=usable,
+                dataset=f"dataset {dataset!r}",
+                fault=(
+                    "has an empty target after prompt.assistant",
+                    "have an empty target after prompt.assistant",
+                ),
+                where=", its ",
             )
 
 
