@@ -7,8 +7,11 @@ from typing import Any
 from modelops.api.v1alpha1.cel import VALIDATIONS
 from modelops.api.v1alpha1.names import CATEGORY, GROUP, VERSION
 from modelops.crdgen.kinds import Kind
-from modelops.crdgen.schema import Schema, structural_schema, without_defaults
+from modelops.crdgen.schema import Schema, in_order, structural_schema, without_defaults
 
+NOTHING_OBSERVED: Schema = {"observedGeneration": 0}
+"""The status of an object that the operator has not seen yet. kstatus takes an object without a status for a finished
+one: with this generation, which is below every object's, it is in progress."""
 _API_VERSION: Schema = {
     "type": "string",
     "description": "Version of the schema of this object: https://git.k8s.io/community/contributors/devel/"
@@ -22,10 +25,14 @@ _KIND: Schema = {
 
 
 def openapi_schema(kind: Kind) -> Schema:
-    """The schema of the whole object. `spec` is required; `status` has no defaults."""
+    """The schema of the whole object. `spec` is required; `status` has no defaults but `NOTHING_OBSERVED`."""
     schema = structural_schema(kind.model)
     parts = schema["properties"]
-    status = {"description": "State of the object, written by the operator.", **parts["status"]}
+    status = {
+        **without_defaults(parts["status"]),
+        "description": "State of the object, written by the operator.",
+        "default": NOTHING_OBSERVED,
+    }
     return {
         "type": "object",
         "description": schema["description"],
@@ -35,7 +42,7 @@ def openapi_schema(kind: Kind) -> Schema:
             "kind": _KIND,
             "metadata": {"type": "object"},
             "spec": parts["spec"],
-            "status": without_defaults(status),
+            "status": in_order(status),
         },
         VALIDATIONS: schema.get(VALIDATIONS, []),
     }

@@ -100,10 +100,10 @@ def _structural(
     for key in ("items", "additionalProperties"):
         if isinstance(schema.get(key), dict):
             schema[key] = _structural(schema[key], definitions, path=(*path, key), inside=inside)
-    return _in_order(schema)
+    return in_order(schema)
 
 
-def _in_order(schema: Schema) -> Schema:
+def in_order(schema: Schema) -> Schema:
     """The schema with its own keywords (type, description) first and the nested schemas last."""
     first = [key for key in _FIRST if key in schema]
     last = [key for key in _LAST if key in schema]

@@ -6,23 +6,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
-from modelops.api.v1alpha1.meta import ConditionStatus
+from modelops.api.v1alpha1.meta import ConditionStatus, ObjectMeta
 from modelops.api.v1alpha1.rollout import RolloutPhase, RolloutStatus
 from modelops.api.v1alpha1.trainingrun import TrainingPhase, TrainingRunStatus
 from modelops.domain.conditions import with_conditions
-from modelops.domain.plan import Announce, WriteStatus
-from modelops.domain.reasons import Reason
+from modelops.domain.kstatus import outlook_at_end, outlook_before_end, with_kstatus
+from modelops.domain.plan import Action, Announce, Fact, Plan, WriteStatus
+from modelops.domain.reasons import RolloutReason, TrainingReason
 
 StatusT = TypeVar("StatusT", TrainingRunStatus, RolloutStatus)
+ActionT = TypeVar("ActionT", bound=Action)
+FactT = TypeVar("FactT", bound=Fact)
 
 
 def status_in_phase(
     old: StatusT,
     phase: TrainingPhase | RolloutPhase,
-    reason: Reason,
+    reason: TrainingReason | RolloutReason,
     message: str,
     *,
     succeeded: bool,
@@ -50,6 +54,12 @@ def status_in_phase(
         generation=generation,
         now=now,
     )
+    conditions = with_kstatus(
+        conditions,
+        outlook_at_end(good=succeeded) if terminal else outlook_before_end(reason),
+        generation=generation,
+        now=now,
+    )
     return old.model_copy(
         update={
             "observed_generation": generation,
@@ -62,8 +72,31 @@ def status_in_phase(
     )
 
 
+def with_generation_observed(
+    plan: Plan[ActionT, FactT], old: StatusT, metadata: ObjectMeta
+) -> Plan[ActionT, FactT]:
+    """The plan; where it does nothing after an edit of the spec, it says that the status holds for the edited spec too.
+
+    Programs that wait for an object (kubectl wait, Helm, Flux) do not believe a status of an older generation.
+    """
+    is_decided = plan.empty and plan.needs is None and metadata.deletion_timestamp is None
+    if not is_decided or not old.conditions or old.observed_generation == metadata.generation:
+        return plan
+    conditions = tuple(
+        c.model_copy(update={"observed_generation": metadata.generation}) for c in old.conditions
+    )
+    status = old.model_copy(update={"observed_generation": metadata.generation, "conditions": conditions})
+    return replace(plan, steps=(WriteStatus(status=status),))
+
+
 def write_and_announce(
-    old: StatusT, new: StatusT, reason: Reason, message: str, *, is_news: bool, warning: bool
+    old: StatusT,
+    new: StatusT,
+    reason: TrainingReason | RolloutReason,
+    message: str,
+    *,
+    is_news: bool,
+    warning: bool,
 ) -> tuple[WriteStatus | Announce, ...]:
     """The write of the status, with an Event where `is_news`; nothing where the status is unchanged."""
     if new == old:

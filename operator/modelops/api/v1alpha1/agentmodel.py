@@ -540,7 +540,8 @@ class AgentModelStatus(StatusModel):
     )
     conditions: Conditions = Field(
         default=(),
-        description="Conditions of the agent: Ready, InSync, BudgetAvailable, TargetConflict, BaselineIgnored.",
+        description="Conditions of the agent: Ready, Stalled, Reconciling, InSync, BudgetAvailable, TargetConflict, "
+        "BaselineIgnored.",
     )
 
 

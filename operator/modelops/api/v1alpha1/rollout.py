@@ -582,8 +582,8 @@ class RolloutStatus(StatusModel):
     )
     conditions: Conditions = Field(
         default=(),
-        description="Conditions of the rollout: Ready, EndpointReady, Evaluated, RoutingPropagated, "
-        "Finished, Succeeded.",
+        description="Conditions of the rollout: Ready, Stalled, Reconciling, EndpointReady, Evaluated, "
+        "RoutingPropagated, Finished, Succeeded.",
     )
 
 

@@ -550,7 +550,8 @@ class TrainingRunStatus(StatusModel):
     )
     conditions: Conditions = Field(
         default=(),
-        description="Conditions of the run: Ready, DatasetReady, Approved, Submitted, Finished, Succeeded.",
+        description="Conditions of the run: Ready, Stalled, Reconciling, DatasetReady, Approved, Submitted, Finished, "
+        "Succeeded.",
     )
 
 

@@ -22,6 +22,7 @@ from modelops.domain.agentmodel.state import State
 from modelops.domain.agents_config_map import other_file_problem
 from modelops.domain.conditions import with_condition
 from modelops.domain.drift import is_same_baseline
+from modelops.domain.kstatus import outlook_before_end, with_kstatus
 from modelops.domain.money import dollars, micro
 from modelops.domain.reasons import AgentModelReason
 from modelops.domain.record import Record, Target
@@ -161,7 +162,8 @@ def current_conditions(state: State) -> tuple[Condition, ...]:
             generation=meta.generation,
             now=state.now,
         )
-    return result
+    outlook = outlook_before_end(problem[0]) if problem else None
+    return with_kstatus(result, outlook, generation=meta.generation, now=state.now)
 
 
 def ignored_baseline_edit(state: State, record: Record) -> str:

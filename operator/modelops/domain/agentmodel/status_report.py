@@ -11,11 +11,13 @@ from modelops.domain.agentmodel.actions import AgentModelPlan
 from modelops.domain.agentmodel.project import differs, project_status
 from modelops.domain.agentmodel.readiness import MAX_OUT_OF_SYNC_SECONDS
 from modelops.domain.agentmodel.state import State
+from modelops.domain.kstatus import RECONCILING, STALLED
 from modelops.domain.plan import Announce, Plan, WriteStatus
 from modelops.domain.reasons import AgentModelReason
 
 RESYNC_SECONDS = 60.0
 ENDPOINT_POLL_SECONDS = 5.0
+SAID_BY_READY = frozenset({STALLED, RECONCILING})
 GOOD_WHEN_TRUE = frozenset({"Ready", "InSync", "BudgetAvailable"})
 
 
@@ -38,6 +40,8 @@ def announce_changed_conditions(old: AgentModelStatus, new: AgentModelStatus) ->
     said = set()
     before = {condition.type: condition.status for condition in old.conditions}
     for condition in new.conditions:
+        if condition.type in SAID_BY_READY:
+            continue
         good = (condition.status is ConditionStatus.TRUE) == (condition.type in GOOD_WHEN_TRUE)
         expected = ConditionStatus(condition.status) if good and condition.type != "Ready" else None
         if before.get(condition.type, expected) is not condition.status:

@@ -6,6 +6,7 @@ from typing import Any
 
 from modelops.api.v1alpha1.rollout import RollbackTimes, RolloutPhase
 from modelops.domain.conditions import with_condition
+from modelops.domain.kstatus import outlook_before_end, with_kstatus
 from modelops.domain.plan import Plan, WriteStatus
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.rollout.actions import RolloutPlan
@@ -43,6 +44,12 @@ def report_replaced_version(state: State) -> RolloutPlan | None:
         False,
         reason=RolloutReason.AnotherVersionServes.value,
         message=f"{promoted} was promoted, and {serves} serves now",
+        generation=state.rollout.metadata.generation,
+        now=state.now,
+    )
+    conditions = with_kstatus(
+        conditions,
+        outlook_before_end(RolloutReason.AnotherVersionServes),
         generation=state.rollout.metadata.generation,
         now=state.now,
     )

@@ -22,6 +22,7 @@ from modelops.domain.rollout import (
 )
 from modelops.domain.rollout.actions import RolloutPlan
 from modelops.domain.rollout.state import State
+from modelops.domain.status import with_generation_observed
 
 STEPS: tuple[Callable[[State], RolloutPlan | None], ...] = (
     completion.finish_ended_rollout,
@@ -50,10 +51,11 @@ STEPS: tuple[Callable[[State], RolloutPlan | None], ...] = (
 def decide(state: State) -> RolloutPlan:
     """What to do now about the rollout."""
     try:
-        return first_plan(state)
+        plan = first_plan(state)
     except UneditableAgentsFile as error:
         problem = f"{agents_file_location(state)}: {error}"
-        return first_plan(replace(state, file=None, file_problem=problem, file_is_live=True))
+        plan = first_plan(replace(state, file=None, file_problem=problem, file_is_live=True))
+    return with_generation_observed(plan, state.rollout.status, state.rollout.metadata)
 
 
 def agents_file_location(state: State) -> str:

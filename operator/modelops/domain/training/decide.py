@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from modelops.domain.plan import Plan
+from modelops.domain.status import with_generation_observed
 from modelops.domain.training.actions import TrainingPlan
 from modelops.domain.training.outcome import conclude, ending, finished_run, follow, retry, verification
 from modelops.domain.training.preparation import dataset, end_token, prerequisites
@@ -90,4 +91,5 @@ def first_plan(steps: tuple[Step, ...], state: State) -> TrainingPlan | None:
 
 def decide(state: State) -> TrainingPlan:
     """The plan for the run in this state."""
-    return first_plan(STEPS, state) or Plan()
+    plan = first_plan(STEPS, state) or Plan()
+    return with_generation_observed(plan, state.run.status, state.run.metadata)
