@@ -18,7 +18,7 @@ help:
 	@echo 'make verify    format, lint, types, layers, generated files, house rules'
 	@echo 'make bench     measure, and print each number beside its limit'
 	@echo 'make format    format the code and fix what ruff can fix'
-	@echo 'make generate  write what is generated: the CRDs and reference tables'
+	@echo 'make generate  write what is generated: the CRDs, reference tables, and config/ from the chart'
 	@echo 'make lock      write requirements/*.txt from pyproject.toml'
 	@echo 'make train-env the environment of training jobs in the sandbox (5.6 GB in ~/.cache/modelops/train, once)'
 	@echo 'make clean     remove .venv and every cache in this folder'
@@ -35,6 +35,7 @@ train-env: setup
 # The environment and the servers come first: pytest would hide the progress of their making.
 test: setup train-env
 	@$(BIN)/modelops cluster build >/dev/null
+	@$(PYTHON) -m modelops.localcluster.helm >/dev/null
 	@$(BIN)/pytest -n $(JOBS) --dist loadgroup $(TESTS) $(ARGS)
 
 verify: setup
@@ -43,6 +44,7 @@ verify: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(PYTHON) -m modelops.crdgen --check
+	$(PYTHON) -m modelops.chartgen --check
 	$(PYTHON) -m tests.house
 	$(PYTHON) -m modelops.trainenv header --check
 
@@ -54,8 +56,10 @@ format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# The chart has copies of the CRDs, so they come first.
 generate: setup
 	$(PYTHON) -m modelops.crdgen
+	$(PYTHON) -m modelops.chartgen
 
 lock: setup
 	$(COMPILE) --extra operator --extra evaluation -o requirements/operator.txt

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from modelops.localcluster import start_cluster
+
 Kubectl = Callable[..., "subprocess.CompletedProcess[str]"]
 
+CRDS = Path(__file__).parents[2] / "crds"
 SAMPLES = Path(__file__).parents[2] / "config" / "samples"
 GROUP = "modelops.code-chef.dev"
 
@@ -138,3 +141,13 @@ def test_left_out_parts_are_stored_with_their_defaults(kubectl: Kubectl, namespa
     ]
     assert spec["evaluation"]["marginPoints"] == "5"
     assert spec["abort"] is False
+
+
+def test_applying_what_is_there_changes_nothing(tmp_path: Path) -> None:
+    """In a cluster of its own: client-side apply would change the CRDs of the shared one."""
+    with start_cluster(tmp_path / "cluster") as own:
+        apply = [own.kubectl, "--kubeconfig", own.kubeconfig, "apply", "-f", CRDS]
+        subprocess.run(apply, check=True, capture_output=True)
+        again = subprocess.run(apply, check=True, capture_output=True, text=True).stdout
+
+    assert [line.rpartition(" ")[2] for line in again.splitlines()] == ["unchanged"] * 3, again

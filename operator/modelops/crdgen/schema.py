@@ -92,6 +92,8 @@ def _structural(
     for bound, edge in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
         if bound in schema:
             schema[edge], schema[bound] = schema[bound], True
+    if not schema.get("properties", True):
+        del schema["properties"]  # the API server stores no empty map, and would see a change at each apply
     if "properties" in schema:
         schema["properties"] = {
             name: _structural(part, definitions, path=(*path, name), inside=inside)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -18,6 +18,8 @@ _HEADER = "# Made from operator/modelops/api by `make generate`; do not edit.\n"
 _LINE = 110
 
 CRDS = Path("crds")
+CHART_CRDS = Path("charts/modelops/files/crds")
+"""Copies for the Helm chart, which reads only files of its own folder."""
 PAGES = Path("docs/spec/v1alpha1")
 SAMPLES = Path("config/samples")
 
@@ -57,6 +59,7 @@ def lint_schemas() -> list[str]:
 def generated_files(root: Path) -> dict[Path, str]:
     """Every generated file, by its path from the repository's root."""
     files = {crd_path(kind): crd_text(kind) for kind in KINDS}
+    files |= {CHART_CRDS / path.name: text for path, text in files.items()}
     for kind in KINDS:
         page = PAGES / f"{kind.resource.plural}.md"
         files[page] = fill_generated_parts(
@@ -74,12 +77,19 @@ def write_changed(root: Path, files: Mapping[Path, str]) -> list[Path]:
     return changed
 
 
-def difference(root: Path, files: Mapping[Path, str]) -> str:
+def difference(
+    root: Path, files: Mapping[Path, str], *, generated_folders: Sequence[Path] = (CRDS, CHART_CRDS)
+) -> str:
     """A unified diff from the tree to the generated files; empty where they are equal.
 
-    A definition in `crds/` that belongs to no kind is a difference, too.
+    A definition in one of `generated_folders` that belongs to no kind is a difference, too.
     """
-    existing = [path.relative_to(root) for path in sorted((root / CRDS).glob("*.yaml"))]
+    existing = [
+        path.relative_to(root)
+        for folder in generated_folders
+        for path in sorted((root / folder).glob("*.yaml"))
+        if path.name != "kustomization.yaml"
+    ]
     pairs = {**{path: "" for path in existing if path not in files}, **files}
     return "".join(
         line

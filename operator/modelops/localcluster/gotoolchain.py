@@ -60,7 +60,7 @@ def _pinned_version() -> str:
 def _install(install_dir: Path, *, environ: Mapping[str, str]) -> None:
     with tempfile.TemporaryDirectory(dir=install_dir.parent, prefix="installing-") as folder:
         target = Path(folder) / "target"
-        command = [*_installer(), "--require-hashes", "--no-deps", "--target", str(target), "-r", str(_PINS)]
+        command = [*installer(), "--require-hashes", "--no-deps", "--target", str(target), "-r", str(_PINS)]
         done = subprocess.run(command, env=dict(environ), capture_output=True, text=True, check=False)
         if done.returncode or not (target / "go" / "bin" / "go").exists():
             last = "\n".join(f"  {line}" for line in (done.stdout + done.stderr).splitlines()[-10:])
@@ -70,7 +70,8 @@ def _install(install_dir: Path, *, environ: Mapping[str, str]) -> None:
         target.rename(install_dir)
 
 
-def _installer() -> list[str]:
+def installer() -> list[str]:
+    """The command that installs Python packages: pip of this environment, or uv."""
     if importlib.util.find_spec("pip"):
         return [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     uv_of_environment = Path(sys.executable).with_name("uv")

@@ -1,0 +1,54 @@
+{{/*
+Values that have a valid form each and cannot be used together. The schema refuses the others; its messages name the
+value, while these say what to do.
+*/}}
+{{- define "modelops.refuse" -}}
+{{- $values := .Values -}}
+{{- if and $values.state.persistentVolumeClaim.enabled (gt (int $values.replicas) 1) -}}
+{{- fail (printf "state.persistentVolumeClaim.enabled needs replicas: 1, and replicas is %d: the working folders belong to the leader. Set replicas to 1, or leave the claim out: then a standby that takes over starts preparations and evaluations again" (int $values.replicas)) -}}
+{{- end -}}
+{{- if and $values.privateCA.configMap $values.privateCA.secret -}}
+{{- fail (printf "privateCA.configMap is %q and privateCA.secret is %q: set one of them" $values.privateCA.configMap $values.privateCA.secret) -}}
+{{- end -}}
+{{- if and $values.metrics.port (eq (int $values.metrics.port) (int $values.reports.port)) -}}
+{{- fail (printf "metrics.port and reports.port are both %d: set different ports" (int $values.metrics.port)) -}}
+{{- end -}}
+{{- if and $values.rbac.create (not $values.serviceAccount.create) (not $values.serviceAccount.name) -}}
+{{- fail "serviceAccount.create is false and serviceAccount.name is empty: the operator's rights would go to the account default, which every Pod of the namespace has by default. Set serviceAccount.name" -}}
+{{- end -}}
+{{- if and $values.ownGPUs.trainJobs (not $values.ownGPUs.enabled) -}}
+{{- fail "ownGPUs.trainJobs is true and ownGPUs.enabled is false: set ownGPUs.enabled" -}}
+{{- end -}}
+{{- range $values.ownGPUs.namespaces -}}
+{{- if and $values.watchNamespaces (not (has . $values.watchNamespaces)) -}}
+{{- fail (printf "ownGPUs.namespaces has %q, which watchNamespaces does not have: the operator does not work there" .) -}}
+{{- end -}}
+{{- end -}}
+{{- include "modelops.refuseEnvironment" . -}}
+{{- include "modelops.refuseSecondInstallation" . -}}
+{{- end -}}
+
+{{- define "modelops.refuseEnvironment" -}}
+{{- $own := include "modelops.ownVariables" . | fromYaml -}}
+{{- range .Values.extraEnv -}}
+{{- $name := .name -}}
+{{- if hasKey $own $name -}}
+{{- fail (printf "extraEnv sets %s, which has a value of its own: set %s" $name (get $own $name)) -}}
+{{- end -}}
+{{- if regexMatch "(hf_|lsv2_|sk-)[A-Za-z0-9_-]{6,}" (default "" .value) -}}
+{{- fail (printf "extraEnv sets %s to what looks like a token: put it into a Secret, and refer to it by valueFrom.secretKeyRef" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Two installations in one namespace would share a Lease and an id. `helm template` cannot look. */}}
+{{- define "modelops.refuseSecondInstallation" -}}
+{{- $here := . -}}
+{{- range (lookup "apps/v1" "Deployment" .Release.Namespace "").items -}}
+{{- $labels := default dict .metadata.labels -}}
+{{- $release := get (default dict .metadata.annotations) "meta.helm.sh/release-name" -}}
+{{- if and (eq (get $labels "app.kubernetes.io/part-of") "modelops") $release (ne $release $here.Release.Name) -}}
+{{- fail (printf "namespace %s has an installation of ModelOps already, the release %s: upgrade that one, or install into another namespace with its own watchNamespaces" $here.Release.Namespace $release) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,107 @@
+{{/* What the operator does in the namespaces in which it works. */}}
+{{- define "modelops.rules.work" -}}
+- apiGroups: [modelops.code-chef.dev]
+  resources: [agentmodels, trainingruns, rollouts]
+  verbs: [get, list, watch, patch, update]
+# The operator deletes a TrainingRun when its spec.ttlSecondsAfterFinished has passed.
+- apiGroups: [modelops.code-chef.dev]
+  resources: [trainingruns]
+  verbs: [delete]
+- apiGroups: [modelops.code-chef.dev]
+  resources: [agentmodels/status, trainingruns/status, rollouts/status]
+  verbs: [get, patch, update]
+- apiGroups: [modelops.code-chef.dev]
+  resources: [agentmodels/finalizers, trainingruns/finalizers, rollouts/finalizers]
+  verbs: [update]
+# The agents' files and the records.
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [get, list, watch, create, patch, update]
+# Only those are read that have the label modelops.code-chef.dev/managed and that an AgentModel names.
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get, list, watch]
+- apiGroups: [""]
+  resources: [events]
+  verbs: [create, patch]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end -}}
+
+{{/* What it needs of the whole cluster in any case: it checks agents' tokens, and waits for its CRDs. */}}
+{{- define "modelops.rules.cluster" -}}
+- apiGroups: [authentication.k8s.io]
+  resources: [tokenreviews]
+  verbs: [create]
+- apiGroups: [apiextensions.k8s.io]
+  resources: [customresourcedefinitions]
+  verbs: [get, list, watch]
+{{- end -}}
+
+{{/* What it needs in its own namespace: the Lease and the installation's id. A name cannot limit `create`. */}}
+{{- define "modelops.rules.own" -}}
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [create]
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  resourceNames: [modelops-operator]
+  verbs: [get, patch, update]
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [create]
+- apiGroups: [""]
+  resources: [configmaps]
+  resourceNames: [modelops-installation]
+  verbs: [get]
+{{- end -}}
+
+{{- define "modelops.rules.jobs" -}}
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [get, list, create, patch, delete]
+- apiGroups: [""]
+  resources: [pods, pods/log]
+  verbs: [get, list]
+# Needed only if queueName is used.
+- apiGroups: [kueue.x-k8s.io]
+  resources: [localqueues, workloads]
+  verbs: [get, list]
+{{- end -}}
+
+{{- define "modelops.rules.trainJobs" -}}
+- apiGroups: [trainer.kubeflow.org]
+  resources: [trainjobs]
+  verbs: [get, list, create, patch, delete]
+- apiGroups: [trainer.kubeflow.org]
+  resources: [trainingruntimes]
+  verbs: [get]
+- apiGroups: [""]
+  resources: [pods, pods/log]
+  verbs: [get, list]
+- apiGroups: [kueue.x-k8s.io]
+  resources: [localqueues, workloads]
+  verbs: [get, list]
+{{- end -}}
+
+{{/* All of the above with the namespaces where it holds, as JSON, for `helm test`; "" is every namespace. */}}
+{{- define "modelops.rights" -}}
+{{- $everywhere := default (list "") .Values.watchNamespaces -}}
+{{- $rights := list
+  (dict "namespaces" $everywhere "rules" (include "modelops.rules.work" . | fromYamlArray))
+  (dict "namespaces" (list "") "rules" (include "modelops.rules.cluster" . | fromYamlArray))
+  (dict "namespaces" (list .Release.Namespace) "rules" (include "modelops.rules.own" . | fromYamlArray))
+-}}
+{{- if .Values.ownGPUs.enabled -}}
+{{- $gpus := default $everywhere .Values.ownGPUs.namespaces -}}
+{{- $rights = append $rights (dict "namespaces" $gpus "rules" (include "modelops.rules.jobs" . | fromYamlArray)) -}}
+{{- if .Values.ownGPUs.trainJobs -}}
+{{- $rights = append $rights (dict "namespaces" $gpus "rules" (include "modelops.rules.trainJobs" . | fromYamlArray)) -}}
+{{- end -}}
+{{- end -}}
+{{- $rights | toJson -}}
+{{- end -}}
