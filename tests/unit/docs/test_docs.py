@@ -20,6 +20,7 @@ from modelops.domain.training.pricing.model_shape import typical_shape
 from modelops.ports import Flavor
 from modelops.router import RouterState
 from modelops.runtime.metrics import Metrics
+from modelops.runtime.object_metrics import FAMILIES
 from modelops.runtime.settings import Settings
 
 OPERATING = ROOT / "docs" / "guides" / "operating.md"
@@ -115,6 +116,11 @@ def test_metrics_are_all_there() -> None:
         if family.name.startswith("modelops_")
     }
     assert {name: row[1] for name, row in rows.items()} == known
+
+
+def test_metrics_of_objects_are_all_there_with_their_labels() -> None:
+    rows = [[cell.replace("`", "") for cell in row[:3]] for row in table(OPERATING, "object metrics")]
+    assert rows == [[family.name, family.type, ", ".join(family.labels)] for family in FAMILIES]
 
 
 def test_every_reason_is_explained() -> None:
