@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel, SecretStr
-from tests.unit.docs.pages import ROOT, anchors, blocks, guides, links, pages, prose, table
+from tests.unit.docs.pages import ROOT, anchors, blocks, guides, links, pages, prose, runbooks, table
 
 from modelops.adapters.huggingface import HuggingFaceEndpoints, HuggingFaceHub, HuggingFaceJobs
 from modelops.api.v1alpha1 import Rollout, TrainingRun
@@ -31,7 +31,9 @@ SOURCE = ROOT / "operator" / "modelops"
 DESIGNS = sorted((ROOT / "docs" / "designs").glob("0*.md"))
 
 every_page = pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
-every_guide = pytest.mark.parametrize("page", guides(), ids=lambda page: str(page.relative_to(ROOT)))
+every_guide = pytest.mark.parametrize(
+    "page", [*guides(), *runbooks()], ids=lambda page: str(page.relative_to(ROOT))
+)
 
 
 @every_page
