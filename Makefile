@@ -18,7 +18,7 @@ help:
 	@echo 'make verify    format, lint, types, layers, generated files, house rules'
 	@echo 'make bench     measure, and print each number beside its limit'
 	@echo 'make format    format the code and fix what ruff can fix'
-	@echo 'make generate  write what is generated: the CRDs, reference tables, and config/ from the chart'
+	@echo 'make generate  write what is generated: CRDs, reference tables, dashboards, and config/ from the chart'
 	@echo 'make lock      write requirements/*.txt from pyproject.toml'
 	@echo 'make train-env the environment of training jobs in the sandbox (5.6 GB in ~/.cache/modelops/train, once)'
 	@echo 'make clean     remove .venv and every cache in this folder'
@@ -45,6 +45,7 @@ verify: setup
 	$(BIN)/lint-imports
 	$(PYTHON) -m modelops.crdgen --check
 	$(PYTHON) -m modelops.chartgen --check
+	$(PYTHON) -m modelops.dashboards --check
 	$(PYTHON) -m tests.house
 	$(PYTHON) -m modelops.trainenv header --check
 
@@ -60,6 +61,7 @@ format: setup
 generate: setup
 	$(PYTHON) -m modelops.crdgen
 	$(PYTHON) -m modelops.chartgen
+	$(PYTHON) -m modelops.dashboards
 
 lock: setup
 	$(COMPILE) --extra operator --extra evaluation -o requirements/operator.txt

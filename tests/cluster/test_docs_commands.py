@@ -15,7 +15,7 @@ from tests.cluster.docs_preconditions import SAMPLES, Preconditions
 from tests.contract.published import publish
 from tests.namespaces import remove_namespace
 from tests.patience import patient
-from tests.unit.docs.pages import ROOT, Block, blocks, guides
+from tests.unit.docs.pages import ROOT, Block, blocks, guides, runbooks
 
 from modelops.domain import agentsfile
 from modelops.localcluster import LocalCluster
@@ -121,6 +121,22 @@ def test_commands_of_a_spec_page_work(
     assert commands
     for command in commands:
         shell(command.replace(" --watch", ""), folder=SAMPLES)
+
+
+def test_commands_of_the_runbooks_work(shell: Shell, kubectl: Kubectl, page_namespace: str) -> None:
+    """All pages in one namespace: their commands only read, and most are on several pages."""
+    kubectl("create", "namespace", page_namespace, check=True)
+    preconditions = Preconditions(kubectl, page_namespace)
+    for precondition in ("agent", "run", "rollout"):
+        preconditions.establish(precondition)
+    shown = [block for page in runbooks() for block in blocks(page) if block.test == "cluster"]
+    commands = sorted(
+        {line for block in shown for line in _with_namespace(block, page_namespace).splitlines()}
+    )
+    assert commands
+    for command in commands:
+        assert command.startswith(("kubectl get ", "kubectl describe ")), command
+        shell(command)
 
 
 @pytest.mark.parametrize("manifest", MANIFESTS, ids=lambda block: block.page.stem)

@@ -127,10 +127,8 @@ class ClusterReader:
         item = await self.raw(CONFIG_MAPS, namespace, record_name(agent_model))
         if item is None:
             return None, None, ""
-        uid, version = item["metadata"]["uid"], item["metadata"]["resourceVersion"]
         try:
-            record = self._records.get(uid, version, lambda: Record.from_data(item.get("data") or {}))
-            return item, record, ""
+            return item, self.parsed_record(item), ""
         except MalformedRecord as error:
             return (
                 item,
@@ -140,6 +138,11 @@ class ClusterReader:
                     "to have it rebuilt"
                 ),
             )
+
+    def parsed_record(self, item: Json) -> Record:
+        """The record in its ConfigMap. Raises MalformedRecord."""
+        uid, version = item["metadata"]["uid"], item["metadata"]["resourceVersion"]
+        return self._records.get(uid, version, lambda: Record.from_data(item.get("data") or {}))
 
     async def file(
         self, namespace: str, config_map: str, key: str, agent: str, *, live: bool = False

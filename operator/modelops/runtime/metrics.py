@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import platform
+import time
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120)
 _LAG_SECONDS = 0.25
+TEMPORARY: Final = frozenset({"Unavailable", "Uncertain"})
+"""Outcomes of a call after which the operator makes it again."""
 
 
 class Metrics:
@@ -49,8 +55,43 @@ class Metrics:
         )
         self._calls = Counter(
             "modelops_external_calls_total",
-            "Number of calls to job, Hub, endpoint and cluster job services, by outcome.",
-            ["service", "operation", "outcome"],
+            "Number of calls to services outside the operator, by outcome. api: jobs, hub, endpoints, kubernetes "
+            "(Jobs of this cluster) or trainjob.",
+            ["api", "operation", "outcome"],
+            registry=registry,
+        )
+        self._retries = Counter(
+            "modelops_external_retries_total",
+            "Number of calls of which the one before of the same operation had failed temporarily.",
+            ["api", "operation"],
+            registry=registry,
+        )
+        self._call_seconds = Histogram(
+            "modelops_external_call_seconds",
+            "Duration of a call.",
+            ["api"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._succeeded = Gauge(
+            "modelops_external_last_success_timestamp_seconds",
+            "Time of the last call that succeeded, in Unix seconds; the start of the process if none has.",
+            ["api", "operation"],
+            registry=registry,
+        )
+        self._rate_limit = Gauge(
+            "modelops_external_rate_limit_remaining",
+            "Requests that Hugging Face still allows in the current window, as its last answer said. bucket: its "
+            "name there.",
+            ["bucket"],
+            registry=registry,
+        )
+        Gauge(
+            "modelops_build_info", "1; the labels say what runs.", ["version", "python"], registry=registry
+        ).labels(_version(), platform.python_version()).set(1)
+        self._transitions = Gauge(
+            "modelops_lease_transitions",
+            "How often the lease has had another holder, as the lease counts it.",
             registry=registry,
         )
         self._leading = Gauge(
@@ -67,6 +108,10 @@ class Metrics:
             ["watch"],
             registry=registry,
         )
+        self._started_at = time.time()
+        self._called: set[tuple[str, str]] = set()
+        self._failed_calls: set[tuple[str, str]] = set()
+        self._objects: Callable[[], bytes] = bytes
 
     def depth(self, waiting: int) -> None:
         """Sets the number of keys that wait for a worker."""
@@ -86,9 +131,28 @@ class Metrics:
         """Counts a request to the API server (the hook of the Kubernetes transport)."""
         self._requests.labels(verb, resource, code).inc()
 
-    def external_call(self, service: str, operation: str, outcome: str) -> None:
-        """Counts a call to a service."""
-        self._calls.labels(service, operation, outcome).inc()
+    def external_call(self, api: str, operation: str, outcome: str, *, seconds: float) -> None:
+        """Counts a call to a service, which took `seconds`."""
+        self._calls.labels(api, operation, outcome).inc()
+        self._call_seconds.labels(api).observe(seconds)
+        if outcome == "ok" or (api, operation) not in self._called:
+            self._called.add((api, operation))
+            self._succeeded.labels(api, operation).set(time.time() if outcome == "ok" else self._started_at)
+        if (api, operation) in self._failed_calls:
+            self._retries.labels(api, operation).inc()
+        (self._failed_calls.add if outcome in TEMPORARY else self._failed_calls.discard)((api, operation))
+
+    def rate_limit(self, bucket: str, remaining: int) -> None:
+        """Records how many requests Hugging Face still allows; called from the threads of its SDK."""
+        self._rate_limit.labels(bucket).set(remaining)
+
+    def lease_transitions(self, count: Callable[[], float]) -> None:
+        """Sets what is called at each scrape for the number of changes of the lease's holder."""
+        self._transitions.set_function(count)
+
+    def serve_objects(self, render: Callable[[], bytes] = bytes) -> None:
+        """Adds the metrics of objects, as only the leader does; without an argument removes them."""
+        self._objects = render
 
     def leading(self, is_leader: bool) -> None:
         """Records whether this process is the leader."""
@@ -115,4 +179,11 @@ class Metrics:
 
     def render(self) -> bytes:
         """The metrics in the text format of Prometheus."""
-        return generate_latest(self.registry)
+        return generate_latest(self.registry) + self._objects()
+
+
+def _version() -> str:
+    try:
+        return version("modelops")
+    except PackageNotFoundError:
+        return "unknown"

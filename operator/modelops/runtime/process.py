@@ -86,6 +86,7 @@ class OperatorProcess:
             holder_is_dead=is_dead_here,
         )
         kube.before_write = lease.require_leadership
+        self._metrics.lease_transitions(lambda: lease.transitions)
         if not await self._run_unless_stopped(self._wait_for_crds(kube)):
             return STOPPED
         self._health.phase, self._health.missing = "standby", ("lease",)
@@ -164,6 +165,7 @@ class OperatorProcess:
             self._health.watch_problems = lambda: (*watches.problems, *filter(None, [events.problem]))
             if not await self._run_unless_stopped(self._fill_cache(kube, watches), lease_task):
                 return STOPPED if self._stop.is_set() else LEASE_LOST
+            self._metrics.serve_objects(parts.object_metrics.render)
             running += [
                 asyncio.create_task(parts.poller.run(), name="job poller"),
                 asyncio.create_task(parts.orphan_jobs.run(), name="orphan jobs"),
@@ -177,6 +179,7 @@ class OperatorProcess:
             return await self._wait_for_end(running, lease_task)
         finally:
             _log.info("stopping")
+            self._metrics.serve_objects()
             self._health.phase, self._health.watch_problems = "stopping", lambda: ()
             await parts.queue.close(grace=_GRACE_SECONDS)
             await watches.close()

@@ -44,6 +44,7 @@ from modelops.loopback import assert_loopback
 from modelops.ports import Clock, Credentials, Resource
 from modelops.runtime.call_counter import count_calls
 from modelops.runtime.metrics import Metrics
+from modelops.runtime.object_metrics import ObjectMetrics
 from modelops.runtime.settings import Settings
 from modelops.runtime.training_defaults import load_training_defaults
 from modelops.runtime.watches import watch_name
@@ -77,6 +78,7 @@ class OperatorParts:
     reports: ReportServer
     poller: SharedJobPoller
     orphan_jobs: OrphanJobs
+    object_metrics: ObjectMetrics
     _closers: list[Callable[[], None]] = field(default_factory=list)
 
     def close(self) -> None:
@@ -113,15 +115,14 @@ def build_operator(
         model_hosts=settings.model_hosts,
         before_write=kube.before_write,
         guard=lambda: assert_loopback(_program_environment(settings)),
+        on_rate_limit=metrics.rate_limit,
     )
     jobs = JobsByAccount(
-        hugging_face=count_calls(HuggingFaceJobs(hugging_face), service="jobs", metrics=metrics),
+        hugging_face=count_calls(HuggingFaceJobs(hugging_face), api="jobs", metrics=metrics),
         kubernetes=count_calls(
-            ClusterJobs(kube, BatchJobs(), clock=clock), service="kubernetes", metrics=metrics
+            ClusterJobs(kube, BatchJobs(), clock=clock), api="kubernetes", metrics=metrics
         ),
-        train_job=count_calls(
-            ClusterJobs(kube, TrainJobs(), clock=clock), service="trainjob", metrics=metrics
-        ),
+        train_job=count_calls(ClusterJobs(kube, TrainJobs(), clock=clock), api="trainjob", metrics=metrics),
     )
     report_store = ReportStore(
         clock=clock, on_change=lambda ns, agent: enqueue_all(keys_to_reconcile_after_report(cache, ns, agent))
@@ -139,9 +140,9 @@ def build_operator(
     reader = ClusterReader(kube, cache, clock)
     services = Services(
         jobs=jobs,
-        hub=count_calls(HuggingFaceHub(hugging_face), service="hub", metrics=metrics),
+        hub=count_calls(HuggingFaceHub(hugging_face), api="hub", metrics=metrics),
         endpoints=SharedEndpoints(
-            count_calls(HuggingFaceEndpoints(hugging_face), service="endpoints", metrics=metrics),
+            count_calls(HuggingFaceEndpoints(hugging_face), api="endpoints", metrics=metrics),
             clock=clock,
             interval_seconds=min(settings.poll_seconds, ENDPOINTS_SECONDS),
         ),
@@ -215,6 +216,7 @@ def build_operator(
         reports=server,
         poller=poller,
         orphan_jobs=orphan_jobs,
+        object_metrics=ObjectMetrics(agents, observe=poller.observe),
         _closers=closers,
     )
 

@@ -53,6 +53,11 @@ def guides() -> list[Path]:
     ]
 
 
+def runbooks() -> list[Path]:
+    """One page for each alert."""
+    return sorted(path for path in (ROOT / "docs" / "runbooks").glob("*.md") if path.name != "README.md")
+
+
 def blocks(page: Path) -> list[Block]:
     """The page's fenced blocks, in order."""
     text = page.read_text(encoding="utf-8")

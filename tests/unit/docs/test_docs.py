@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel, SecretStr
-from tests.unit.docs.pages import ROOT, anchors, blocks, guides, links, pages, prose, table
+from tests.unit.docs.pages import ROOT, anchors, blocks, guides, links, pages, prose, runbooks, table
 
 from modelops.adapters.huggingface import HuggingFaceEndpoints, HuggingFaceHub, HuggingFaceJobs
 from modelops.api.v1alpha1 import Rollout, TrainingRun
@@ -20,6 +20,7 @@ from modelops.domain.training.pricing.model_shape import typical_shape
 from modelops.ports import Flavor
 from modelops.router import RouterState
 from modelops.runtime.metrics import Metrics
+from modelops.runtime.object_metrics import FAMILIES
 from modelops.runtime.settings import Settings
 
 OPERATING = ROOT / "docs" / "guides" / "operating.md"
@@ -30,7 +31,9 @@ SOURCE = ROOT / "operator" / "modelops"
 DESIGNS = sorted((ROOT / "docs" / "designs").glob("0*.md"))
 
 every_page = pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
-every_guide = pytest.mark.parametrize("page", guides(), ids=lambda page: str(page.relative_to(ROOT)))
+every_guide = pytest.mark.parametrize(
+    "page", [*guides(), *runbooks()], ids=lambda page: str(page.relative_to(ROOT))
+)
 
 
 @every_page
@@ -115,6 +118,11 @@ def test_metrics_are_all_there() -> None:
         if family.name.startswith("modelops_")
     }
     assert {name: row[1] for name, row in rows.items()} == known
+
+
+def test_metrics_of_objects_are_all_there_with_their_labels() -> None:
+    rows = [[cell.replace("`", "") for cell in row[:3]] for row in table(OPERATING, "object metrics")]
+    assert rows == [[family.name, family.type, ", ".join(family.labels)] for family in FAMILIES]
 
 
 def test_every_reason_is_explained() -> None:

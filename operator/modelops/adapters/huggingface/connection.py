@@ -30,7 +30,8 @@ class HuggingFaceConnection:
     Endpoints, with its version segment. `model_hosts` decides which model servers may receive a token. `before_write`
     is called right before every request that may change something, in the thread that sends it; it raises
     NotLeader. `guard` is called once the SDK has set its addresses; an error that it raises ends the call
-    before a request is sent.
+    before a request is sent. `on_rate_limit` is called, in the thread of the call, with the bucket and the remaining
+    requests that an answer names.
     """
 
     def __init__(
@@ -41,12 +42,14 @@ class HuggingFaceConnection:
         model_hosts: ModelHosts | None = None,
         before_write: Callable[[], None] = lambda: None,
         guard: Callable[[], None] = lambda: None,
+        on_rate_limit: Callable[[str, int], None] = lambda _bucket, _remaining: None,
     ) -> None:
         self.hub_url = hub_url.rstrip("/")
         self.endpoints_url = endpoints_url.rstrip("/")
         self._model_hosts = model_hosts or ModelHosts()
         self._before_write = before_write
         self._guard = guard
+        self._on_rate_limit = on_rate_limit
         self._threads = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="huggingface")
         self._sdk_is_set_up = False
 
@@ -99,7 +102,11 @@ class HuggingFaceConnection:
         addresses = (self.hub_url, self.endpoints_url, *([extra_url] if extra_url else []))
         with (
             translated_errors(doing=doing, url=extra_url or self.hub_url, token=token, writes=writes),
-            requests_only_to(frozenset(map(origin, addresses)), before_write=self._before_write),
+            requests_only_to(
+                frozenset(map(origin, addresses)),
+                before_write=self._before_write,
+                on_rate_limit=self._on_rate_limit,
+            ),
         ):
             if self.endpoints_url != constants.INFERENCE_ENDPOINTS_ENDPOINT:
                 raise RuntimeError(

@@ -42,20 +42,29 @@ READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _allowed: ContextVar[frozenset[str]] = ContextVar("modelops_allowed_origins", default=frozenset())
 _before_write: ContextVar[Callable[[], None] | None] = ContextVar("modelops_before_write", default=None)
 
+_on_rate_limit: ContextVar[Callable[[str, int], None] | None] = ContextVar(
+    "modelops_on_rate_limit", default=None
+)
+
 
 @contextmanager
 def requests_only_to(
-    origins: frozenset[str], *, before_write: Callable[[], None] | None = None
+    origins: frozenset[str],
+    *,
+    before_write: Callable[[], None] | None = None,
+    on_rate_limit: Callable[[str, int], None] | None = None,
 ) -> Iterator[None]:
     """Inside the block, this thread may send requests to these origins only.
 
     `before_write` is called right before every request that may change something; an error that it raises ends the
-    call.
+    call. `on_rate_limit` is called with the bucket and the remaining requests that an answer names.
     """
     allowed, previous_guard = _allowed.set(origins), _before_write.set(before_write)
+    previous_listener = _on_rate_limit.set(on_rate_limit)
     try:
         yield
     finally:
+        _on_rate_limit.reset(previous_listener)
         _before_write.reset(previous_guard)
         _allowed.reset(allowed)
 
@@ -97,9 +106,17 @@ class RestrictedClient(httpx2.Client):
             ) from None
         except httpx2.RequestError as error:
             raise AnswerLost(type(error).__name__) from None
+        _report_rate_limit(response)
         if response.status_code in RETRYABLE_STATUSES:
             raise _retryable_status(response)
         return response
+
+
+def _report_rate_limit(response: httpx2.Response) -> None:
+    listener = _on_rate_limit.get()
+    limit = parse_ratelimit_headers(response.headers) if listener is not None else None
+    if listener is not None and limit is not None:
+        listener(limit.resource_type, limit.remaining)
 
 
 def _retryable_status(response: httpx2.Response) -> RetryableStatus:
