@@ -200,7 +200,7 @@ def test_an_agent_model_that_does_not_exist_is_named_beside_those_that_do(
     agent.preconditions.establish("agent")
     done = agent.rollback(*direct, name="nosuch")
     assert (done.returncode, done.stdout) == (1, "")
-    expected = f"namespace {agent.namespace} has no AgentModel named nosuch: there are docs"
+    expected = f"namespace {agent.namespace} has no AgentModel named nosuch: there is docs; or name"
     assert expected in done.stderr
 
 

@@ -233,7 +233,8 @@ def test_recent_production_runs_are_compared(
     program_input["langsmith"]["dataset"] = upload_examples(numbered(6))
     unknown = run_program(sandbox, MODULE, tmp_path / "p", program_input)
     assert unknown["ok"], unknown
-    assert unknown["findings"][0].startswith("not compared with production: ")
+    finding = f"not compared with production: LangSmith has no project '{program_input['project']}' yet. "
+    assert unknown["findings"][0].startswith(finding)
 
     like = [{"role": "system", "content": PROMPT["system"]}, {"role": "user", "content": "def f(): pass" * 3}]
     traced(client, program_input["project"], {"messages": like}, count=3)

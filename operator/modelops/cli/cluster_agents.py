@@ -12,6 +12,7 @@ from kubernetes import client
 from modelops.api.v1alpha1.names import GROUP, MANAGED_LABEL, RECORD_LABEL, VERSION, record_name
 from modelops.cli.agent_snapshot import AgentSnapshot, Json, UnusableFile, find_owner, parse_snapshot
 from modelops.cli.errors import CommandError, RecordChangedError
+from modelops.cli.kube_access import which_there_are
 from modelops.domain import agentsfile
 from modelops.domain.agents_config_map import missing_key_problem
 from modelops.domain.record import Record
@@ -59,10 +60,9 @@ class ClusterAgents:
         known = {one.name for one in found}
         for name in names:
             if name not in known:
-                others = f"there are {', '.join(sorted(known))}" if known else "there are none"
                 raise CommandError(
-                    f"namespace {namespace} has no AgentModel and no record named {name}: {others}; "
-                    "name another namespace with -n"
+                    f"namespace {namespace} has no AgentModel and no record named {name}: "
+                    f"{which_there_are(name, known)}"
                 )
         if not found:
             raise CommandError(

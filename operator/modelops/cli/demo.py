@@ -29,7 +29,9 @@ def register(subparsers: Any) -> None:
     )
     demo.add_argument("--dir", type=Path, default=Path(".demo"), help="folder for its files (default: .demo)")
     demo.add_argument(
-        "--keep", action="store_true", help="leave everything running at the end; KEEP=1 does the same"
+        "--keep",
+        action="store_true",
+        help="leave everything running at the end, and after an act that failed; KEEP=1 does the same",
     )
     demo.add_argument(
         "--acts",
@@ -73,6 +75,11 @@ def _run(arguments: argparse.Namespace) -> int:
     except (DemoInUseError, RuntimeError, OSError) as error:
         print(f"\nthe demo failed ({display.section}): {error}", file=sys.stderr)
         print(f"logs: {arguments.dir}/operator/operator.log, {arguments.dir}/agents/*.log", file=sys.stderr)
+        if not isinstance(error, DemoInUseError) and DemoFolder(arguments.dir.resolve()).kept.exists():
+            print(
+                f"everything is still running, as KEEP asks for: `modelops demo stop --dir {arguments.dir}` stops it",
+                file=sys.stderr,
+            )
         return 1
     if arguments.picture:
         save_picture(display, result.summary, arguments.picture)

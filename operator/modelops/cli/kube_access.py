@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 from modelops.api.v1alpha1.names import GROUP, VERSION
@@ -58,11 +59,22 @@ def read_object(objects: Any, kind: str, namespace: str, name: str) -> Any:
         raise CommandError(
             f"the cluster does not serve {plural}.{GROUP}: run `modelops crds | kubectl apply --server-side -f -`"
         ) from None
-    names = ", ".join(sorted(item["metadata"]["name"] for item in listed))
-    found = f"there are {names}" if names else "there is none"
     raise CommandError(
-        f"namespace {namespace} has no {kind} named {name}: {found}; name another namespace with -n"
+        f"namespace {namespace} has no {kind} named {name}: "
+        f"{which_there_are(name, [item['metadata']['name'] for item in listed])}"
     )
+
+
+def which_there_are(name: str, known: Iterable[str]) -> str:
+    """What to do about a name that does not exist: the one that was meant, or all that there are."""
+    names = sorted(known)
+    meant = name.replace("_", "-").lower()
+    if meant in names:
+        return f"did you mean {meant}?"
+    if not names:
+        return "there is none; name another namespace with -n"
+    verb = "is" if len(names) == 1 else "are"
+    return f"there {verb} {', '.join(names)}; or name another namespace with -n"
 
 
 def api_problem(error: Any) -> str:

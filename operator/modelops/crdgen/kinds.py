@@ -112,7 +112,7 @@ KINDS = (
             ),
             Column("Cost", ".status.costUSD", description="Cost of the finished attempts in US dollars."),
             Column("Version", ".status.model.version", description="Version of the trained model."),
-            Column("Reason", ".status.reason", description="Reason for the phase, as one word.", wide=True),
+            _REASON,
             Column("Job", ".status.job.id", description="Id of the job at the service.", wide=True),
             Column(
                 "Repository", ".status.model.repo", description="Repository of the trained model.", wide=True

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from modelops.adapters.langsmith.errors import LangSmithError, translated_errors
+from modelops.adapters.langsmith.errors import LangSmithError, NotFound, translated_errors
 from modelops.datasets.download import connect_langsmith
 from modelops.datasets.normalised_text import normalised_text
 from modelops.datasets.report import Report, share
@@ -128,6 +128,11 @@ def _recent_prompts(project: str) -> tuple[list[ProductionPrompt], str]:
             with translated_errors(doing=f"reading recent runs of project {project!r}", url=client.api_url):
                 runs = list(client.list_runs(project_name=project, run_type="llm", limit=RECENT_RUNS))
                 runs = runs or list(client.list_runs(project_name=project, is_root=True, limit=RECENT_RUNS))
+    except NotFound:  # LangSmith makes a project with its first run.
+        return [], (
+            f"LangSmith has no project {project!r} yet. If the agent logs its runs, check spec.langsmith.project of "
+            "its AgentModel"
+        )
     except LangSmithError as error:
         return [], str(error)
     finally:

@@ -71,11 +71,20 @@ def run_demo(
     with folder.locked(), set_up(folder, keep=keep, progress=display.log) as environment:
         assert environment.operator is not None
         display.operator = f"process {environment.operator.pid}"
+        if keep and acts:
+            display.log(
+                "change nothing in this cluster before the summary; --acts 0 leaves it to you at once"
+            )
         watch = ClusterWatch(environment.kubectl.kubeconfig, NAMESPACE)
-        with watch.running():
-            results = _run_acts(environment, watch, display, acts=acts, act_seconds=act_seconds)
-            file = str(watch.config_map("agents")["data"]["agents.yaml"])
-            _require_other_entries_unchanged(watch.file_changes[0][1], file)
+        try:
+            with watch.running():
+                results = _run_acts(environment, watch, display, acts=acts, act_seconds=act_seconds)
+                file = str(watch.config_map("agents")["data"]["agents.yaml"])
+                _require_other_entries_unchanged(watch.file_changes[0][1], file)
+        except ActFailedError:
+            if keep:
+                save_processes(environment)
+            raise
         summary = summarise(
             results,
             agent_model=display.agent_model,

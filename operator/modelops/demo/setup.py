@@ -13,6 +13,7 @@ from modelops.api.v1alpha1.names import RESOURCES
 from modelops.crdgen.kinds import KINDS
 from modelops.crdgen.tree import crd_text
 from modelops.demo.cluster_access import Identity, Kubectl, create_identity
+from modelops.demo.context import ActFailedError
 from modelops.demo.environment import AGENTS, NAMESPACE, OPERATOR_NAMESPACE, DemoEnvironment
 from modelops.demo.folder import DemoFolder
 from modelops.demo.langsmith_datasets import create_datasets
@@ -29,7 +30,8 @@ Progress = Callable[[str], None]
 
 @contextmanager
 def set_up(folder: DemoFolder, *, keep: bool, progress: Progress) -> Iterator[DemoEnvironment]:
-    """Start everything for the length of a `with` block. If `keep` and the block succeeds, everything keeps running.
+    """Start everything for the length of a `with` block. If `keep`, everything runs on when the block has succeeded,
+    or an act has not ended as expected.
 
     Raises:
         EnvironmentFailedError, ClusterError, RuntimeError: a program did not start; the message says why.
@@ -73,11 +75,20 @@ def set_up(folder: DemoFolder, *, keep: bool, progress: Progress) -> Iterator[De
         )
         environment.start_agents()
         progress(f"agents: {len(AGENTS)} processes that watch ConfigMap {NAMESPACE}/agents")
-        yield environment
+        try:
+            yield environment
+        except ActFailedError:  # What is kept is most needed now.
+            if keep:
+                _leave_running(cluster, stack)
+            raise
         if keep:
-            cluster.detach()
-            cluster.release()
-            stack.pop_all()
+            _leave_running(cluster, stack)
+
+
+def _leave_running(cluster: LocalCluster, stack: ExitStack) -> None:
+    cluster.detach()
+    cluster.release()
+    stack.pop_all()
 
 
 def _start_cluster(folder: DemoFolder, stack: ExitStack, environ: Mapping[str, str]) -> LocalCluster:

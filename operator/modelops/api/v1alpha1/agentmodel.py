@@ -314,8 +314,8 @@ class AgentModelSpec(
 
     agent: AgentName
     baseline: Baseline = Field(
-        description="Model that serves the agent before the first promotion, as version v1.0.0. A later "
-        "edit has no effect; the condition BaselineIgnored reports it."
+        description="Model that serves the agent before the first promotion, as version v1.0.0. An edit "
+        "corrects v1.0.0 while it serves; after a promotion it has no effect, as BaselineIgnored says."
     )
     config: AgentConfig = Field(description="Place where the agent's processes read which model serves them.")
     prompt: PromptContract | None = Field(

@@ -99,7 +99,8 @@ def analyze(stable: TrackCounters, canary: TrackCounters, limits: Analysis) -> A
         return AnalysisResult(
             health=Health.WAITING,
             reason=RolloutReason.WaitingForSamples,
-            message=f"{canary.requests} of at least {limits.min_requests} canary requests",
+            message=f"{canary.requests} of at least {limits.min_requests} canary requests; with fewer sessions set a "
+            "smaller spec.analysis.minRequests or a larger weight in the next Rollout",
         )
     return AnalysisResult(
         health=Health.HEALTHY,

@@ -17,6 +17,23 @@ TERMINAL = frozenset(
 )
 
 
+NEEDS_A_PERSON = frozenset(
+    {
+        RolloutReason.AgentModelNotFound,
+        RolloutReason.TargetConflict,
+        RolloutReason.StableDrift,
+        RolloutReason.SecretNotUsable,
+        RolloutReason.ConfigNotUsable,
+        RolloutReason.NoPromptContract,
+        RolloutReason.NoDataset,
+        RolloutReason.TokenRefused,
+        RolloutReason.EndpointNotCreated,
+        RolloutReason.OperatorDiskFull,
+    }
+)
+"""Reasons for which a rollout waits until somebody mends something: their Event is a Warning."""
+
+
 def with_phase(
     state: State,
     phase: RolloutPhase,
@@ -66,7 +83,7 @@ def status_steps(
         reason,
         message,
         is_news=not said and (old.reason, old.phase, old.step) != (status.reason, status.phase, status.step),
-        warning=latched or status.phase in TERMINAL - {RolloutPhase.SUCCEEDED},
+        warning=latched or status.phase in TERMINAL - {RolloutPhase.SUCCEEDED} or reason in NEEDS_A_PERSON,
     )
 
 

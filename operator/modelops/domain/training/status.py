@@ -46,6 +46,21 @@ def with_phase(
     )
 
 
+NEEDS_A_PERSON = frozenset(
+    {
+        TrainingReason.AgentModelNotFound,
+        TrainingReason.SecretNotUsable,
+        TrainingReason.NoPromptContract,
+        TrainingReason.NoDataset,
+        TrainingReason.NoBaseModel,
+        TrainingReason.JobsDisabled,
+        TrainingReason.TokenRefused,
+        TrainingReason.OperatorDiskFull,
+    }
+)
+"""Reasons for which a run waits until somebody mends something: their Event is a Warning."""
+
+
 def wait_in_phase(
     state: State,
     phase: TrainingPhase,
@@ -72,7 +87,7 @@ def status_steps(
         reason,
         message,
         is_news=(old.reason, old.phase) != (status.reason, status.phase),
-        warning=status.phase is TrainingPhase.FAILED,
+        warning=status.phase is TrainingPhase.FAILED or reason in NEEDS_A_PERSON,
     )
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from modelops.api.v1alpha1.meta import ConditionStatus
+from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain.conditions import condition_of
 from modelops.domain.money import display_usd, micro
 from modelops.domain.reasons import TrainingReason
-from modelops.domain.training.pricing.cluster_hardware import (
-    hardware_field,
-)
+from modelops.domain.training.pricing.cluster_hardware import hardware_field
+from modelops.domain.training.pricing.flavor_choice import AUTO
 from modelops.domain.training.state import State
 
 
@@ -51,10 +51,17 @@ def reason_against_spending(state: State, high: int) -> tuple[TrainingReason, st
     if high > micro(run.spec.max_usd):
         return TrainingReason.OverMaxUSD, (
             f"the training may cost up to {display_usd(high)} and spec.maxUSD of TrainingRun {run.metadata.name} is "
-            f"${run.spec.max_usd}: raise it in a new run, choose a cheaper {hardware_field(run)}, or train on less"
+            f"${run.spec.max_usd}: raise it in a new run{_cheaper_hardware(run)}, or train on less"
         )
     message = budget_shortage(state, unreserved_micro_usd(state, high))
     return (TrainingReason.OverBudget, message) if message else None
+
+
+def _cheaper_hardware(run: TrainingRun) -> str:
+    """With `flavor: auto` the cheapest hardware is chosen already."""
+    hugging_face = run.spec.backend.hugging_face
+    automatic = hugging_face is not None and hugging_face.flavor == AUTO
+    return "" if automatic else f", choose a cheaper {hardware_field(run)}"
 
 
 def unreserved_micro_usd(state: State, high: int) -> int:
