@@ -42,6 +42,7 @@ ROWS: dict[str, str] = {
     "restart": "restart",
     "training": "training",
     "scrape": "scrape",
+    "chart": "charts",
 }
 """Each row and its module. A module is imported only when its row is measured, because SDKs read LOOPBACK at their
 import. The module's `measure(env)` returns the rows; its SANDBOX, if any, replaces the sandbox's module."""

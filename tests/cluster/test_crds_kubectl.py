@@ -1,6 +1,7 @@
 """The API with kubectl alone: explain, columns, short names, selection, dry runs."""
 
 import json
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -145,7 +146,8 @@ def test_left_out_parts_are_stored_with_their_defaults(kubectl: Kubectl, namespa
 
 def test_applying_what_is_there_changes_nothing(tmp_path: Path) -> None:
     """In a cluster of its own: client-side apply would change the CRDs of the shared one."""
-    with start_cluster(tmp_path / "cluster") as own:
+    environ = {name: value for name, value in os.environ.items() if name != "MODELOPS_KUBECONFIG"}
+    with start_cluster(tmp_path / "cluster", environ=environ) as own:
         apply = [own.kubectl, "--kubeconfig", own.kubeconfig, "apply", "-f", CRDS]
         subprocess.run(apply, check=True, capture_output=True)
         again = subprocess.run(apply, check=True, capture_output=True, text=True).stdout

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 from tests.contract.charts import CHART, MONITORING, SWITCHES, Objects, merged, render
+from tests.unit.docs.pages import Block, blocks, guides
 
 import modelops.runtime.settings as settings_module
 from modelops.crdgen.definition import crd_definition
@@ -20,6 +21,7 @@ from modelops.runtime.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 both_helms = pytest.mark.parametrize("helm", [HELM_3, HELM_4], ids=lambda release: release.version)
+EXAMPLES = [block for page in guides() for block in blocks(page) if block.test == "values"]
 EXTRA_ENV_ONLY = {"KUBECONFIG", "MODELOPS_BIND_ADDRESS", "MODELOPS_SANDBOX", "MODELOPS_TRAINER"}
 """Settings for the sandbox and for operators outside a cluster: they have no value of their own."""
 
@@ -37,6 +39,12 @@ def test_every_switch_renders(helm: HelmRelease, switches: dict[str, Any], tmp_p
     assert len(objects.of("Deployment")) == 1
     names = [(i["kind"], i["metadata"].get("namespace"), i["metadata"]["name"]) for i in objects.items]
     assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("block", EXAMPLES, ids=range(len(EXAMPLES)))
+def test_examples_of_the_guide_render(block: Block, tmp_path: Path) -> None:
+    """With Helm 3, since the other tests use Helm 4."""
+    render(HELM_3, tmp_path, YAML(typ="safe").load(block.text))
 
 
 CASES: list[tuple[dict[str, Any], set[str], set[str]]] = [

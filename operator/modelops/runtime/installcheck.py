@@ -40,7 +40,12 @@ _NAME: Final = "installcheck"
 _SPECS: Final[dict[Resource, Json]] = {
     AGENT_MODELS: {
         "agent": _NAME,
-        "baseline": {"model": "a/b", "endpoint": "openrouter", "endpointUrl": "https://openrouter.ai/api/v1"},
+        "baseline": {
+            "model": "a/b",
+            "endpoint": "openrouter",
+            "endpointUrl": "https://openrouter.ai/api/v1",
+            "apiKeyEnv": "OPENROUTER_API_KEY",
+        },
         "config": {"configMapRef": {"name": "agents"}},
         "secretRefs": {"huggingFace": {"name": "modelops-tokens", "key": "hugging-face"}},
     },
@@ -98,7 +103,7 @@ def listed_rights(text: str) -> Iterator[Right]:
                                 yield Right(namespace, group, resource, name, verb)
 
 
-async def readiness_problems(url: str, *, seconds: float = READY_SECONDS) -> list[str]:
+async def readiness_problems(url: str, *, seconds: float) -> list[str]:
     """Asks /readyz until it answers 200, for at most `seconds`; the last answer is the problem."""
     problem = ""
     try:
@@ -153,7 +158,7 @@ async def object_problems(transport: Transport, namespace: str) -> list[str]:
     return problems
 
 
-async def check(what: str) -> list[str]:
+async def check(what: str, *, ready_seconds: float) -> list[str]:
     """Carries out one of the two checks; returns the problems."""
     connection = Connection.discover()
     async with Transport(connection) as transport:
@@ -162,17 +167,17 @@ async def check(what: str) -> list[str]:
         rights = list(listed_rights(os.environ[RIGHTS]))
         return [
             *await rights_problems(transport, rights),
-            *await readiness_problems(os.environ[READYZ_URL]),
+            *await readiness_problems(os.environ[READYZ_URL], seconds=ready_seconds),
         ]
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str], *, ready_seconds: float = READY_SECONDS) -> int:
     """Runs the check that is named; returns its exit code: 0 for no problem, 1 for problems, 2 for wrong usage."""
     if len(arguments) != 1 or arguments[0] not in ("operator", "objects"):
         sys.stderr.write("usage: python -m modelops.runtime.installcheck operator|objects\n")
         return 2
     try:
-        problems = asyncio.run(check(arguments[0]))
+        problems = asyncio.run(check(arguments[0], ready_seconds=ready_seconds))
     except (ConfigurationError, Unavailable, Uncertain, Refused) as error:
         problems = [str(error)]
     for problem in problems:

@@ -52,7 +52,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 @every_page
 def test_files_that_are_named_exist(page: Path) -> None:
     """A path in backticks that begins in a folder of the repository is one of its files."""
-    folders = "operator/modelops|tests|config|crds|docs|requirements"
+    folders = "operator/modelops|tests|config|crds|charts|docs|requirements"
     named = re.findall(rf"`((?:{folders})/[\w./*-]*)`", prose(page))
     asked_for = {"config/models/registry.json"} if page == TOOLS else set()
     missing = [name for name in named if name not in asked_for and not list(ROOT.glob(name.rstrip("/")))]
@@ -85,7 +85,13 @@ def test_every_command_is_run_or_says_why_not(page: Path) -> None:
     for block in blocks(page):
         if block.language in ("sh", "python", "bash", "yaml"):
             assert block.marker, f"no `test:` or `not run:` comment above:\n{block.text}"
-            assert block.test in ("cluster", "python", "manifest") or block.marker.startswith("not run: ")
+            assert block.test in (
+                "cluster",
+                "python",
+                "manifest",
+                "helm",
+                "values",
+            ) or block.marker.startswith("not run: ")
 
 
 def test_settings_are_all_there_with_their_defaults() -> None:
