@@ -35,6 +35,7 @@ train-env: setup
 # The environment and the servers come first: pytest would hide the progress of their making.
 test: setup train-env
 	@$(BIN)/modelops cluster build >/dev/null
+	@$(PYTHON) -m tests.prometheus.programs
 	@$(BIN)/pytest -n $(JOBS) --dist loadgroup $(TESTS) $(ARGS)
 
 verify: setup
