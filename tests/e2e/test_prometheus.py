@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import signal
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+import psutil
 import pytest
 from aiohttp import web
 from tests.e2e import manifests
@@ -17,6 +19,7 @@ from tests.e2e.agents import free_port
 from tests.e2e.api import status, status_summary
 from tests.e2e.canary import SHORT_EVALUATION
 from tests.e2e.environment import Environment
+from tests.patience import patient
 from tests.prometheus.picture import draw
 from tests.prometheus.programs import Programs, find_programs
 from tests.prometheus.server import Prometheus, Series, running_prometheus
@@ -35,7 +38,7 @@ STEPS: Json = {
     "canary": {"steps": [{"setWeight": 50}, {"pause": {"durationSeconds": 8}}, {"setWeight": 100}]}
 }
 SLOW: Json = {"numEpochs": 50, "batchSize": 1, "gradientAccumulationSteps": 1}
-"""The training takes some seconds, so that several scrapes see it."""
+TRAINING = "modelops_training_run_loss and modelops_training_run_eta_seconds and modelops_training_run_tokens_per_second"
 EMPTY_IN_A_HEALTHY_RUN = {
     "Wait for an approval": "the run costs less than the threshold",
     "Last rollback by stage": "no rollout was aborted",
@@ -69,6 +72,8 @@ async def test_every_query_of_the_dashboards_has_an_answer_and_no_alert_fires(
             await env.api.create(manifests.training_run("first", base_model=BASE_MODEL, config=SLOW))
             await wait_for_sample(prometheus, "modelops_training_run_hardware_wait_seconds > 0", began)
             await asyncio.to_thread(env.cloud.sandbox.hold_jobs, held=False)
+            async with slowed_jobs(env.cloud.sandbox.pid):
+                await wait_for_sample(prometheus, TRAINING, began)
             run = await env.api.wait_until_finished("TrainingRun", "first")
             assert status(run)["phase"] == "Succeeded", status_summary(run)
             given: Json = {"strategy": STEPS, "evaluation": SHORT_EVALUATION}
@@ -108,9 +113,36 @@ async def ask_all(
 
 async def wait_for_sample(prometheus: Prometheus, expr: str, began: float) -> None:
     """Waits until Prometheus has scraped what the last step changed."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(patient(60)):
         while not await prometheus.query_range(expr, start=began, end=time.time()):
             await asyncio.sleep(0.2)
+
+
+@asynccontextmanager
+async def slowed_jobs(sandbox: int) -> AsyncIterator[None]:
+    """Lets the sandbox's jobs run for a quarter of the time, so that scrapes see a training on any machine."""
+
+    async def slow() -> None:
+        try:
+            while True:
+                signal_jobs(signal.SIGSTOP)
+                await asyncio.sleep(0.75)
+                signal_jobs(signal.SIGCONT)
+                await asyncio.sleep(0.25)
+        finally:
+            signal_jobs(signal.SIGCONT)
+
+    def signal_jobs(number: int) -> None:
+        for job in psutil.Process(sandbox).children():
+            with suppress(ProcessLookupError):
+                os.killpg(job.pid, number)
+
+    slowing = asyncio.create_task(slow())
+    try:
+        yield
+    finally:
+        slowing.cancel()
+        await asyncio.wait([slowing])
 
 
 @asynccontextmanager
