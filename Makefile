@@ -36,6 +36,7 @@ train-env: setup
 test: setup train-env
 	@$(BIN)/modelops cluster build >/dev/null
 	@$(PYTHON) -m modelops.localcluster.helm >/dev/null
+	@$(PYTHON) -m tests.prometheus.programs
 	@$(BIN)/pytest -n $(JOBS) --dist loadgroup $(TESTS) $(ARGS)
 
 verify: setup

@@ -143,7 +143,7 @@ def _calls_by_operation(metrics: str) -> dict[str, float]:
         lines = answer.read().decode().splitlines()
     found: dict[str, float] = {}
     for line in lines:
-        if line.startswith("modelops_external_calls_total{") and 'service="jobs"' in line:
+        if line.startswith("modelops_external_calls_total{") and 'api="jobs"' in line:
             operation = line.partition('operation="')[2].partition('"')[0]
             found[operation] = found.get(operation, 0) + float(line.rpartition(" ")[2])
     return found

@@ -44,7 +44,7 @@ async def _measure(env: Environment, jobs: HuggingFaceJobs) -> list[Row]:
 
     await wait_until(running, expected=f"{JOBS} running jobs")
     metrics = Metrics()
-    followed = count_calls(jobs, service="jobs", metrics=metrics)
+    followed = count_calls(jobs, api="jobs", metrics=metrics)
     poller = SharedJobPoller(followed, clock=SystemClock(), changed=lambda _: None)
     for job_id in ids:
         poller.watch(WatchedJob(key=job_id, token=token, namespace=ORG, job_id=job_id, nonce="0" * 20))
@@ -83,7 +83,7 @@ async def _calls_of_one_poll(env: Environment, poller: SharedJobPoller, metrics:
 def _counted_calls(metrics: Metrics) -> dict[str, int]:
     names = {"logs": "tail", "inspections": "inspect"}
     labels_by_name = {
-        name: {"service": "jobs", "operation": what, "outcome": "ok"} for name, what in names.items()
+        name: {"api": "jobs", "operation": what, "outcome": "ok"} for name, what in names.items()
     }
     value = metrics.registry.get_sample_value
     return {

@@ -12,6 +12,8 @@ import aiohttp
 import pytest
 from tests.cluster.losing_proxy import LosingProxy, losing_proxy
 from tests.cluster.operator_process import Operator, kubeconfig_through, operator
+from tests.conftest import Kubectl
+from tests.e2e.agents import free_port
 
 from modelops.adapters.kube import Connection, KubeClient, Transport
 from modelops.engine.lease import LEASES
@@ -94,6 +96,29 @@ async def test_a_killed_operator_is_replaced_at_once_and_a_live_one_is_waited_fo
         # 8 s is less than the lease's 15 s.
         await other.wait_until(lambda: other.has_logged("leading as"), seconds=8)
         await other.wait_until_ready()
+
+
+async def test_only_the_leader_serves_the_metrics_of_objects(
+    kubeconfig: Path, kubectl: Kubectl, namespace: str, tmp_path: Path
+) -> None:
+    samples = Path(__file__).parents[2] / "config" / "samples" / "agentmodel-docs.yaml"
+    await asyncio.to_thread(kubectl, "apply", "-f", str(samples), namespace=namespace, check=True)
+    ports = free_port(), free_port()
+    environs = [{"MODELOPS_METRICS_PORT": str(port)} for port in ports]
+
+    async def served(port: int) -> str:
+        url = f"http://127.0.0.1:{port}/metrics"
+        async with aiohttp.ClientSession() as session, session.get(url) as answer:
+            return await answer.text()
+
+    async with operator(kubeconfig, tmp_path / "first", environ=environs[0]) as leader:
+        await leader.wait_until_ready()
+        async with operator(kubeconfig, tmp_path / "second", environ=environs[1]) as standby:
+            await standby.wait_until(lambda: standby.has_logged("waiting for the lease"))
+            budget = f'modelops_agent_budget_usd{{agent_namespace="{namespace}",agent="docs"}}'
+            assert budget in await served(ports[0])
+            assert "modelops_agent_" not in await served(ports[1])
+            assert "modelops_leader 0.0" in await served(ports[1])
 
 
 async def test_an_operator_that_lost_its_lease_exits(

@@ -77,3 +77,7 @@ def _version() -> str:
     if found is None:
         raise RuntimeError(f"{MODULE / 'go.mod'} does not require github.com/prometheus/prometheus")
     return found[1]
+
+
+if __name__ == "__main__":
+    find_programs()

@@ -16,18 +16,26 @@ OPERATOR_HEALTH = Board(
         Row(
             title="Process",
             panels=(
-                stat("Leaders", "Exactly one process leads.", "short", f"sum(modelops_leader{{{INSTANCE}}})"),
+                stat(
+                    "Leaders",
+                    "Exactly one process leads.",
+                    "short",
+                    f"sum(modelops_leader{{{INSTANCE}}})",
+                    width=8,
+                ),
                 stat(
                     "Processes",
                     "Processes that are scraped.",
                     "short",
                     f"sum(modelops_build_info{{{INSTANCE}}})",
+                    width=8,
                 ),
                 stat(
                     "Lease changes",
                     "How often the lease has had another holder.",
                     "short",
                     f"max(modelops_lease_transitions{{{INSTANCE}}})",
+                    width=8,
                 ),
                 graph(
                     "Memory",
@@ -143,7 +151,7 @@ OPERATOR_HEALTH = Board(
                 ),
                 graph(
                     "Since the last success",
-                    "Time since the last successful listing of what bills.",
+                    "Time since the last successful listing of what bills. Where nothing runs, nothing is listed.",
                     "s",
                     (
                         "time() - max by (api, operation) (modelops_external_last_success_timestamp_seconds"

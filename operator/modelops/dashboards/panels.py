@@ -60,8 +60,13 @@ def graph(
     return Panel(title=title, description=description, unit=unit, queries=made, top=top)
 
 
-def stat(title: str, description: str, unit: str, expr: str) -> Panel:
+def stat(title: str, description: str, unit: str, expr: str, *, width: int = 4) -> Panel:
     """One number, the newest."""
     return Panel(
-        title=title, description=description, unit=unit, queries=(Query(expr, title),), kind="stat", width=4
+        title=title,
+        description=description,
+        unit=unit,
+        queries=(Query(expr, title),),
+        kind="stat",
+        width=width,
     )
