@@ -138,6 +138,9 @@ class ProgramsAndReports:
     ) -> AgentReports:
         return self.reports
 
+    def unconfirmed(self, *_: Any, pods: Sequence[str], **__: Any) -> tuple[str, ...]:
+        return tuple(pods)
+
     def fixed_files(self, namespace: str, agent: str, *, pods: Sequence[str] | None) -> tuple[str, ...]:
         return ()
 
