@@ -47,6 +47,9 @@ ORPHAN = """\
       canary: {weight: 20, model: m, endpoint: openrouter, endpoint_url: "https://e/v1", api_key_env: K, version: v1.1.0}
 """
 TRACK: Json = {"latencyMs": {"p50": 0, "p95": 0, "count": 0, "buckets": [0] * BUCKET_COUNT}}
+# A generation may be ahead of the clock; so it stays a recent one on a slow machine, too.
+NEWEST = round(time.time() * 1000) + 3_600_000
+VALUE = str(NEWEST)
 LABELS = {"app.kubernetes.io/name": "docs-agent"}
 
 
@@ -167,20 +170,20 @@ async def test_pods_that_mount_the_file_alone_are_patched_once_for_each_generati
     await harness.add_pod("docs-watching", watches=True)
     agent = await harness.agent_model()
     await harness.observe_pods()
-    harness.reports.record(report("docs-1", 7), namespace=harness.namespace)
+    harness.reports.record(report("docs-1", NEWEST), namespace=harness.namespace)
     harness.reports.record(report("docs-2", 6), namespace=harness.namespace)
     touches = harness.touches(through_proxy)
     for _ in range(3):
-        touches.follow(harness.namespace, agent, config_map="agents", generation=7)
-    await harness.until_touched({"docs-0": "7", "docs-2": "7"})
+        touches.follow(harness.namespace, agent, config_map="agents", generation=NEWEST)
+    await harness.until_touched({"docs-0": VALUE, "docs-2": VALUE})
     await harness.observe_pods()
-    touches.follow(harness.namespace, agent, config_map="agents", generation=7)
-    harness.touches(through_proxy).follow(harness.namespace, agent, config_map="agents", generation=7)
+    touches.follow(harness.namespace, agent, config_map="agents", generation=NEWEST)
+    harness.touches(through_proxy).follow(harness.namespace, agent, config_map="agents", generation=NEWEST)
     await until_idle(touches)
     assert harness.patches() == 2
-    touches.follow(harness.namespace, agent, config_map="another", generation=8)
+    touches.follow(harness.namespace, agent, config_map="another", generation=NEWEST + 1)
     harness.touches(through_proxy, enabled=False).follow(
-        harness.namespace, agent, config_map="agents", generation=8
+        harness.namespace, agent, config_map="agents", generation=NEWEST + 1
     )
     touches.follow(harness.namespace, agent, config_map="agents", generation=None)
     await harness.until_touched({"docs-0": "0", "docs-2": "0"})
@@ -200,12 +203,12 @@ async def test_a_pod_that_changed_meanwhile_is_touched_and_a_replaced_one_is_lef
     )
     await harness.add_pod("docs-1")
     touches = harness.touches(through_proxy)
-    touches.follow(harness.namespace, agent, config_map="agents", generation=7)
-    await harness.until_touched({"docs-0": "7", "docs-2": "7"})
+    touches.follow(harness.namespace, agent, config_map="agents", generation=NEWEST)
+    await harness.until_touched({"docs-0": VALUE, "docs-2": VALUE})
     await until_idle(touches)
     await harness.observe_pods()
-    touches.follow(harness.namespace, agent, config_map="agents", generation=7)
-    await harness.until_touched({"docs-0": "7", "docs-1": "7", "docs-2": "7"})
+    touches.follow(harness.namespace, agent, config_map="agents", generation=NEWEST)
+    await harness.until_touched({"docs-0": VALUE, "docs-1": VALUE, "docs-2": VALUE})
 
 
 async def test_hundreds_of_pods_are_patched_a_few_at_a_time(
@@ -232,9 +235,9 @@ async def test_hundreds_of_pods_are_patched_a_few_at_a_time(
 
     monkeypatch.setattr(through_proxy, "patch", counted)
     touches = harness.touches(through_proxy)
-    touches.follow(harness.namespace, agent, config_map="agents", generation=7)
+    touches.follow(harness.namespace, agent, config_map="agents", generation=NEWEST)
     await until_idle(touches)
-    assert await harness.touched() == dict.fromkeys(names, "7")
+    assert await harness.touched() == dict.fromkeys(names, VALUE)
     assert (harness.patches(), most) == (100, 16)
 
 
@@ -253,7 +256,7 @@ async def test_missing_rights_are_said_once_and_end_the_patches_of_that_generati
     as_operator = dataclasses.replace(harness.connection, impersonate="operator")
     async with KubeClient(Transport(as_operator)) as client:
         touches = harness.touches(client)
-        for generation in (7, 7, 8):
+        for generation in (NEWEST, NEWEST, NEWEST + 1):
             touches.follow(harness.namespace, agent, config_map="agents", generation=generation)
             await until_idle(touches)
     assert await harness.touched() == {}

@@ -64,7 +64,8 @@ class PodTouches:
         unconfirmed = self._reports.unconfirmed(
             namespace, agent.spec.agent, generation=generation or 0, pods=[pod.name for pod in pods]
         )
-        wanted = pods_to_touch(pods, generation=generation, unconfirmed=unconfirmed)
+        now = self._reader.clock.now()
+        wanted = pods_to_touch(pods, generation=generation, unconfirmed=unconfirmed, now=now)
         if not wanted:
             return
         key, value = (namespace, agent.metadata.name), annotation_value(generation)
