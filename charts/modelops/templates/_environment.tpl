@@ -27,6 +27,7 @@ MODELOPS_SCHEDULING_SECONDS: tuning.schedulingSeconds
 MODELOPS_APPROVAL_SECONDS: tuning.approvalSeconds
 MODELOPS_RESYNC_SECONDS: tuning.resyncSeconds
 MODELOPS_WORKERS: tuning.workers
+MODELOPS_TOUCH_PODS: touchPods
 MODELOPS_LEASE_SECONDS: tuning.leaseSeconds
 MODELOPS_LOG_LEVEL: logLevel
 HOME: state
@@ -115,6 +116,8 @@ REQUESTS_CA_BUNDLE: privateCA
 {{- end }}
 - name: MODELOPS_WORKERS
   value: {{ $values.tuning.workers | quote }}
+- name: MODELOPS_TOUCH_PODS
+  value: {{ $values.touchPods | quote }}
 - name: MODELOPS_LOG_LEVEL
   value: {{ $values.logLevel }}
 - name: MODELOPS_STATE_DIR

@@ -24,6 +24,12 @@
 - apiGroups: [""]
   resources: [pods]
   verbs: [get, list, watch]
+{{- if .Values.touchPods }}
+# One annotation, after a change of the agents' file. The policy `...-pods` refuses the rest.
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [patch]
+{{- end }}
 - apiGroups: [""]
   resources: [events]
   verbs: [create, patch]

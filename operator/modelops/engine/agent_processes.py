@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from modelops.api.v1alpha1.agentmodel import AgentModel
+from modelops.domain.rollout.state import File
 from modelops.engine.cluster_reader import SUB_PATH_REMEDY, ClusterReader
+from modelops.engine.pod_touches import PodTouches
 from modelops.ports import AgentReports, Reports
 
 
@@ -19,6 +21,9 @@ class AgentProcesses:
     silence: Callable[[str, AgentModel | None], float] = lambda _namespace, _agent: 0.0
     """Seconds since the watches of the agent's ConfigMaps and Pods last said anything, bookmarks included."""
 
+    touches: PodTouches | None = None
+    """None: no Pod is touched."""
+
     def summary(
         self, namespace: str, agent: AgentModel | None, name: str, *, generation: int, salt: str
     ) -> AgentReports:
@@ -30,6 +35,17 @@ class AgentProcesses:
             salt=salt,
             pods=self.reader.expected_pods(namespace, agent),
         )
+
+    def follow(self, namespace: str, agent: AgentModel | None, config_map: str, file: File | None) -> None:
+        """Touches the Pods that mount the file and do not have its routing yet; it neither waits nor fails.
+
+        It is called at each reconcile with the file as it was read, so always after a write, and also after a restart
+        and after an edit by hand. A file that cannot be read says nothing.
+        """
+        if file is not None and self.touches is not None:
+            block = file.entry.routing
+            generation = block.generation if block is not None else None
+            self.touches.follow(namespace, agent, config_map=config_map, generation=generation)
 
     def mount_problem(self, namespace: str, agent: AgentModel | None, name: str, config_map: str) -> str:
         """Why processes of the agent `name` never see a change of the file; empty where none is known to miss it.

@@ -107,6 +107,7 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
         file_item, file, file_problem = await self._reader.file(
             namespace, where.config_map, where.key, where.agent
         )
+        self._agents.follow(namespace, agent, where.config_map, file)
         credentials, secret_problem = await self._credentials.read(namespace, agent)
         block = file.entry.routing if file else None
         reports = self._agents.summary(

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from modelops.api.v1alpha1.agentmodel import AgentModel
-from modelops.api.v1alpha1.names import MANAGED_LABEL, RECORD_LABEL, record_name
+from modelops.api.v1alpha1.names import MANAGED_LABEL, RECORD_LABEL, ROUTING_GENERATION, record_name
 from modelops.api.v1alpha1.reading import KindT, read
 from modelops.api.v1alpha1.rollout import Rollout
 from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain import agentsfile
 from modelops.domain.agents_config_map import missing_key_problem
 from modelops.domain.digest import identity_digest
+from modelops.domain.pod_touch import MountingPod
 from modelops.domain.record import MalformedRecord, Record
 from modelops.domain.rollout.state import File
 from modelops.engine.cache import ObjectCache
@@ -206,6 +207,24 @@ class ClusterReader:
                 condition.get("type") == "Ready" and condition.get("status") == "True"
                 for condition in (pod.get("status") or {}).get("conditions") or ()
             )
+        )
+
+    def mounting_pods(self, namespace: str, agent: AgentModel, config_map: str) -> tuple[MountingPod, ...]:
+        """The running Pods of the agent that have the file by a mount alone; none without a selector."""
+        selector = agent.spec.config.workload_selector
+        if selector is None:
+            return ()
+        return tuple(
+            MountingPod(
+                name=pod["metadata"]["name"],
+                uid=pod["metadata"]["uid"],
+                resource_version=pod["metadata"]["resourceVersion"],
+                touched_for=(pod["metadata"].get("annotations") or {}).get(ROUTING_GENERATION, ""),
+            )
+            for pod in self.cache.list(PODS, namespace=namespace, labels=selector.match_labels)
+            if config_map in (pod.get("mountedConfigMaps") or ())
+            and pod["status"].get("phase") == "Running"
+            and not pod["metadata"].get("deletionTimestamp")
         )
 
     def mount_problem(self, namespace: str, agent: AgentModel | None, config_map: str) -> str:

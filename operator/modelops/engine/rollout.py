@@ -124,6 +124,8 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
         record_item, record, _ = await self._reader.record(namespace, reference)
         where = location_in_use(agent, record)
         file_item, file, file_problem = await self._read_file(namespace, agent, record)
+        if where is not None and record is not None:
+            self._agents.follow(namespace, agent, where.config_map, file)
         state = State(
             now=self._clock.now(),
             rollout=rollout,

@@ -59,5 +59,10 @@ class Reports(Protocol):
     ) -> AgentReports:
         """The reports of one agent. `pods` are the names of the ready Pods; None: all processes that report count."""
 
+    def unconfirmed(
+        self, namespace: str, agent: str, *, generation: int, pods: Sequence[str]
+    ) -> tuple[str, ...]:
+        """Those of these Pods whose processes have not all confirmed this generation, or do not report."""
+
     def fixed_files(self, namespace: str, agent: str, *, pods: Sequence[str] | None) -> tuple[str, ...]:
         """Pods, or processes, that never see a change of the file, because of how it is mounted; at most five."""

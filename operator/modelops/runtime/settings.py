@@ -107,6 +107,8 @@ class Settings(BaseSettings):
     kubeconfig: Path | None = Field(None, alias="KUBECONFIG")
     namespace: str = Field("", alias="MODELOPS_NAMESPACE")
     """Where the lease and the installation's id are. When empty, the namespace of the Pod or the kubeconfig."""
+    touch_pods: bool = Field(True, alias="MODELOPS_TOUCH_PODS")
+    """Whether a change of the agents' file is followed by an annotation of the Pods that mount it."""
     watch_namespaces: tuple[str, ...] = Field((), alias="MODELOPS_WATCH_NAMESPACES")
     """Separated by commas. When empty, all namespaces."""
     poll_seconds: float = Field(15.0, alias="MODELOPS_POLL_SECONDS", ge=0.05)

@@ -81,7 +81,7 @@ def apply_deletion(cache: ObjectCache, resource: Resource, item: Json) -> None:
 
 
 def reduce_pod(pod: Json) -> Json:
-    """The parts of a Pod that are kept: its identity, labels and readiness, and ConfigMaps that never change for it."""
+    """The parts of a Pod that are kept: its identity, labels and readiness, and the ConfigMaps that it mounts."""
     metadata, status = pod["metadata"], pod.get("status") or {}
     kept = ("name", "namespace", "uid", "resourceVersion", "labels", "annotations", "deletionTimestamp")
     ready = [c for c in status.get("conditions") or () if c.get("type") == "Ready"]
@@ -90,7 +90,8 @@ def reduce_pod(pod: Json) -> Json:
         "kind": "Pod",
         "metadata": {key: metadata[key] for key in kept if key in metadata},
         "fixedConfigMaps": fixed_config_maps(pod.get("spec") or {}),
-        "status": {"conditions": ready},
+        "mountedConfigMaps": mounted_config_maps(pod.get("spec") or {}),
+        "status": {"conditions": ready, **({"phase": status["phase"]} if "phase" in status else {})},
     }
 
 
@@ -106,20 +107,55 @@ def fixed_config_maps(spec: Json) -> list[str]:
 
     Kubernetes never updates a file that is mounted with subPath (https://kubernetes.io/docs/concepts/storage/volumes).
     """
-    sources: dict[str, set[str]] = {}
+    sources = _config_maps_of_volumes(spec)
+    return sorted(
+        {
+            name
+            for container in spec.get("containers") or ()
+            if not _watch_is_unknown(container)
+            for mount in container.get("volumeMounts") or ()
+            if _is_fixed(mount)
+            for name in sources.get(mount["name"], set()) - _watched_by(container)
+        }
+    )
+
+
+def mounted_config_maps(spec: Json) -> list[str]:
+    """The ConfigMaps that a container mounts so that they change there, and whose router is not known to watch them."""
+    sources = _config_maps_of_volumes(spec)
+    return sorted(
+        {
+            name
+            for container in spec.get("containers") or ()
+            for mount in container.get("volumeMounts") or ()
+            if not _is_fixed(mount)
+            for name in sources.get(mount["name"], set()) - _watched_by(container)
+        }
+    )
+
+
+def _config_maps_of_volumes(spec: Json) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
     for volume in spec.get("volumes") or ():
         parts = [volume, *((volume.get("projected") or {}).get("sources") or ())]
-        sources[volume["name"]] = {p["configMap"].get("name", "") for p in parts if p.get("configMap")}
-    fixed: set[str] = set()
-    for container in spec.get("containers") or ():
-        variables = [e for e in container.get("env") or () if e["name"] == "MODELOPS_CONFIGMAP"]
-        if container.get("envFrom") or any("valueFrom" in e for e in variables):
-            continue  # Which ConfigMap the router watches is not known here.
-        watched = {e.get("value", "") for e in variables}
-        for mount in container.get("volumeMounts") or ():
-            if mount.get("subPath") or mount.get("subPathExpr"):
-                fixed |= sources.get(mount["name"], set()) - watched
-    return sorted(fixed)
+        found[volume["name"]] = {p["configMap"].get("name", "") for p in parts if p.get("configMap")}
+    return found
+
+
+def _is_fixed(mount: Json) -> bool:
+    return bool(mount.get("subPath") or mount.get("subPathExpr"))
+
+
+def _watched_by(container: Json) -> set[str]:
+    """The ConfigMap that the container's router watches, as far as its variables say it."""
+    variables = (e for e in container.get("env") or () if e["name"] == "MODELOPS_CONFIGMAP")
+    return {e.get("value", "") for e in variables}
+
+
+def _watch_is_unknown(container: Json) -> bool:
+    """Whether the router may watch a ConfigMap whose name is not in the Pod's spec."""
+    variables = (e for e in container.get("env") or () if e["name"] == "MODELOPS_CONFIGMAP")
+    return bool(container.get("envFrom")) or any("valueFrom" in e for e in variables)
 
 
 class ClusterWatches:

@@ -33,6 +33,7 @@ from modelops.engine.credentials import CredentialReader
 from modelops.engine.event_mapping import keys_to_reconcile, keys_to_reconcile_after_report, with_uid
 from modelops.engine.executor import CONFIG_MAPS, Executor
 from modelops.engine.orphan_jobs import OrphanJobs
+from modelops.engine.pod_touches import PodTouches
 from modelops.engine.poller import SharedJobPoller
 from modelops.engine.queue import Key, KeyedQueue
 from modelops.engine.resources import PODS
@@ -157,7 +158,10 @@ def build_operator(
     )
     credentials = CredentialReader(kube, clock, installation=_cleanup_credentials(settings))
     executor = Executor(kube, cache, traces=traces)
-    agents = AgentProcesses(reader=reader, reports=report_store, silence=_watch_silence(cache))
+    touches = PodTouches(reader, kube, report_store, enabled=settings.touch_pods)
+    agents = AgentProcesses(
+        reader=reader, reports=report_store, silence=_watch_silence(cache), touches=touches
+    )
     training = TrainingSettings(
         installation=installation,
         hub_org=settings.hub_org,
@@ -202,7 +206,7 @@ def build_operator(
     server = ReportServer(
         report_store, _token_check(settings, kube, clock), host=settings.host, port=settings.report_port
     )
-    closers = [hugging_face.close, *([traces.close] if traces else [])]
+    closers = [touches.close, hugging_face.close, *([traces.close] if traces else [])]
     orphan_jobs = OrphanJobs(
         reader,
         credentials,

@@ -107,6 +107,25 @@ def test_a_process_that_cannot_use_the_newest_version_is_not_in_sync(store: Repo
     assert (summary(store).in_sync, summary(store).config_errors) == (2, ())
 
 
+def test_pods_are_unconfirmed_until_all_their_processes_report_the_generation(
+    store: ReportStore, clock: SetClock
+) -> None:
+    def unconfirmed(generation: int = 7) -> tuple[str, ...]:
+        return store.unconfirmed("team", "docs", generation=generation, pods=["a", "b", "c"])
+
+    assert unconfirmed() == ("a", "b", "c")
+    store.record(body("p1", pod="a"))
+    store.record(body("p2", pod="a", generation=6))
+    store.record(body("p3", pod="b"))
+    store.record(body("p4", pod="another"))
+    assert unconfirmed() == ("a", "c")
+    assert unconfirmed(8) == ("a", "b", "c")
+    store.record(body("p2", pod="a"))
+    assert unconfirmed() == ("c",)
+    clock.seconds += 16
+    assert unconfirmed() == ("a", "b", "c")
+
+
 def test_processes_whose_file_never_changes_are_named_by_their_pods(store: ReportStore) -> None:
     store.record(body("p1", pod="docs-1", fileNeverChanges=True))
     store.record(body("p2", pod="docs-1", fileNeverChanges=True))

@@ -139,6 +139,9 @@ class ReportsOf:
     def summary(self, *_: Any, **__: Any) -> AgentReports:
         raise AssertionError("the counters are not looked at")
 
+    def unconfirmed(self, *_: Any, **__: Any) -> tuple[str, ...]:
+        return ()
+
     def fixed_files(self, *_: Any, **__: Any) -> tuple[str, ...]:
         return self.fixed
 
@@ -190,3 +193,46 @@ def test_the_older_of_two_agentmodels_owns_the_agent() -> None:
     assert reader.older_owner(parsed(AgentModel, two)) == "docs"
     assert reader.older_owner(parsed(AgentModel, one)) == ""
     assert reader.older_owner(None) == ""
+
+
+def mounting(item: Json, **agent: Any) -> list[str]:
+    config = {"configMapRef": {"name": FILE}, "workloadSelector": {"matchLabels": {"app": "docs"}}}
+    model = parsed(AgentModel, objects.agent_model(**{"config": config, **agent}))
+    found = reader_with((PODS, reduce_pod(item))).mounting_pods(NAMESPACE, model, FILE)
+    return [of.name for of in found]
+
+
+def running(item: Json, **metadata: Any) -> Json:
+    return {
+        **item,
+        "metadata": {**item["metadata"], **metadata},
+        "status": {"phase": "Running", "conditions": []},
+    }
+
+
+WATCHING = [{"name": "MODELOPS_CONFIGMAP", "value": FILE}]
+
+
+@pytest.mark.parametrize(
+    ("item", "expected"),
+    [
+        (running(pod()), True),
+        (running(pod(volume={"projected": {"sources": [{"configMap": {"name": FILE}}]}})), True),
+        (running(pod(envFrom=[{"configMapRef": {"name": "env"}}])), True),
+        (running(pod(env=[{"name": "MODELOPS_CONFIGMAP", "value": "another"}])), True),
+        (running(pod(env=WATCHING)), False),
+        (running(pod(mount=SUB_PATH)), False),
+        (running(pod(volume={"configMap": {"name": "another"}})), False),
+        (running(pod(), deletionTimestamp="2026-01-01T00:00:00Z"), False),
+        (running(pod(), labels={"app": "another"}), False),
+        (pod(), False),
+    ],
+)
+def test_a_running_pod_that_has_the_file_by_a_mount_alone_can_be_touched(
+    item: Json, *, expected: bool
+) -> None:
+    assert mounting(item) == (["docs-0"] if expected else [])
+
+
+def test_without_a_selector_no_pod_is_touched() -> None:
+    assert mounting(running(pod()), config={"configMapRef": {"name": FILE}}) == []

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from tests.unit.engine_parts import engine_parts
 
-from modelops.domain.agentsfile import parse
+from modelops.domain.agentsfile import RoutingBlock, parse, with_routing
 from modelops.domain.model_hosts import ModelHosts
 from modelops.domain.plan import Plan, WriteFile, WriteStatus
 from modelops.domain.record import ActiveRollout, Record, Target, initial_record
@@ -137,6 +137,9 @@ class ProgramsAndReports:
         self, namespace: str, agent: str, *, generation: int, salt: str, pods: Sequence[str] | None
     ) -> AgentReports:
         return self.reports
+
+    def unconfirmed(self, *_: Any, pods: Sequence[str], **__: Any) -> tuple[str, ...]:
+        return tuple(pods)
 
     def fixed_files(self, namespace: str, agent: str, *, pods: Sequence[str] | None) -> tuple[str, ...]:
         return ()
@@ -413,3 +416,29 @@ async def test_no_program_gets_a_key_for_a_candidate_host_that_is_not_listed(ben
         await bench.engine._perform(
             StartProgram(program=EvaluationProgram.CHECK, input={"arms": arms}), state, context
         )
+
+
+@dataclass
+class RecordedTouches:
+    """In place of `PodTouches`: the generation that each reconcile hands over, and what the file had at that time."""
+
+    api: Api
+    followed: list[int | None] = field(default_factory=list)
+
+    def follow(self, _namespace: str, _agent: Any, *, config_map: str, generation: int | None) -> None:
+        assert config_map == "agents"
+        block = parse(self.api.objects["agents"]["data"]["agents.yaml"], "docs").routing
+        assert generation == (block.generation if block is not None else None)
+        self.followed.append(generation)
+
+
+async def test_pods_are_touched_after_the_write_of_the_file_also_if_a_later_step_fails(bench: Bench) -> None:
+    touches = RecordedTouches(bench.api)
+    bench.engine._agents = replace(bench.engine._agents, touches=touches)  # type: ignore[arg-type]
+    tombstone = RoutingBlock.aborted(uid="r", step=1, generation=1764000000123)
+    text = with_routing(FILE, "docs", tombstone)
+    status = (await bench.reconcile()).rollout.status.model_copy(update={"weight": 7})
+    write = WriteFile(text=text, purpose="abort", restores_stable=True)
+    bench.api.put(bench.api.objects["r1"])  # Somebody wrote the Rollout: the second step meets a conflict.
+    await bench.reconcile(Plan(steps=(write, WriteStatus(status=status)), requeue_after=0))
+    assert touches.followed == [None, None, 1764000000123]

@@ -185,6 +185,9 @@ class Cloud:
             canary=self.canary,
         )
 
+    def unconfirmed(self, *_: Any, pods: Sequence[str], **__: Any) -> tuple[str, ...]:
+        return tuple(pods)
+
     def fixed_files(self, namespace: str, agent: str, *, pods: Sequence[str] | None) -> tuple[str, ...]:
         return ()
 

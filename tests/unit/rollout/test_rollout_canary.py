@@ -553,3 +553,18 @@ def test_a_breach_stops_a_promotion_that_is_on_record_and_not_committed(missing:
     assert driver.state.file is not None
     assert driver.state.file.entry.stable is not None
     assert driver.state.file.entry.stable.version == "v1.0.0"
+
+
+def test_the_status_says_how_long_the_last_weight_took_to_reach_all_agents() -> None:
+    driver = RolloutDriver(rollout_state()).run_until(lambda state: state.rollout.status.weight > 0)
+    assert driver.state.rollout.status.propagation_seconds is None
+    behind = replace(HEALTHY, in_sync=1)
+    driver.state = replace(driver.state, reports=behind)
+    driver.step()
+    driver.pass_time(3)
+    driver.state = replace(driver.state, reports=HEALTHY)
+    writes = len([name for name in driver.written if name.startswith("status")])
+    driver.run_until(is_watching)
+    assert driver.state.rollout.status.propagation_seconds == 3
+    assert len([name for name in driver.written if name.startswith("status")]) == writes + 1
+    assert driver.run_until(has_ended).state.rollout.status.propagation_seconds == 3

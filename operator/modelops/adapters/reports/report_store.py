@@ -131,6 +131,15 @@ class ReportStore:
             models_in_use=tuple(sorted({model for entry in heard for model in entry.report.models})),
         )
 
+    def unconfirmed(
+        self, namespace: str, agent: str, *, generation: int, pods: Sequence[str]
+    ) -> tuple[str, ...]:
+        """See `ports.Reports`. No counter is looked at."""
+        now, heard = self._clock.monotonic(), self._heard(namespace, agent, pods)
+        behind = {e.report.pod for e in heard if not _in_sync(e, generation=generation, now=now)}
+        confirmed = {e.report.pod for e in heard} - behind
+        return tuple(pod for pod in pods if pod not in confirmed)
+
     def fixed_files(self, namespace: str, agent: str, *, pods: Sequence[str] | None) -> tuple[str, ...]:
         """See `ports.Reports`. No counter is looked at."""
         return _first_of(
@@ -142,7 +151,8 @@ class ReportStore:
     def _heard(self, namespace: str, agent: str, pods: Sequence[str] | None) -> list[ProcessEntry]:
         """The processes that reported recently; with `pods`, those of these Pods."""
         present = self.processes(namespace, agent)
-        return [entry for entry in present if pods is None or entry.report.pod in pods]
+        names = None if pods is None else frozenset(pods)
+        return [entry for entry in present if names is None or entry.report.pod in names]
 
     def _tracks(
         self, namespace: str, agent: str, salt: str, *, pods: Sequence[str] | None

@@ -14,6 +14,10 @@ MANAGED_LABEL = f"{GROUP}/managed"
 RECORD_LABEL = f"{GROUP}/record"
 """Label of an AgentModel's record; its value is the name of the AgentModel."""
 
+ROUTING_GENERATION = f"{GROUP}/routing-generation"
+"""Annotation of an agent's Pod: the generation of the routing for which the operator made its kubelet look for a new
+file."""
+
 FIELD_MANAGER = "modelops-operator"
 INSTALLATION_CONFIG_MAP = "modelops-installation"
 

@@ -566,6 +566,12 @@ class RolloutStatus(StatusModel):
     analysis: AnalysisStatus | None = Field(
         default=None, description="Last analysis of the canary. Empty until the canary has traffic."
     )
+    propagation_seconds: int | None = Field(
+        default=None,
+        ge=0,
+        description="Seconds from the write of a weight until every expected agent process had confirmed it, for the "
+        "last weight above 0 that another step has followed. Empty before, and for an undo, which waits for no agent.",
+    )
     rollback: RollbackTimes | None = Field(
         default=None,
         description="Durations of the return to stable, if the rollout had changed the routing and did not succeed. "

@@ -167,6 +167,7 @@ def take_next_step(state: State) -> RolloutPlan:
     if position >= len(steps):
         return promote_undo(state) if is_undo(state) else promote(state)
     upcoming = steps[position]
+    propagated = seconds_to_propagate(state) if pause is None else state.rollout.status.propagation_seconds
     if upcoming.set_weight is not None:
         message = f"step {position + 1} of {len(steps)}: {upcoming.set_weight} percent of sessions"
         return advance(
@@ -176,6 +177,7 @@ def take_next_step(state: State) -> RolloutPlan:
             reason=RolloutReason.Advancing,
             message=message,
             analysis=analysis_at_new_weight(state),
+            propagation_seconds=propagated,
         )
     # The API takes exactly one member of a step, setWeight or pause.
     assert upcoming.pause is not None
@@ -191,11 +193,20 @@ def take_next_step(state: State) -> RolloutPlan:
         step=position + 1,
         step_started_at=state.now.replace(microsecond=0),
         analysis=summarize_analysis(state, None, 0),
+        propagation_seconds=propagated,
     )
     return Plan(
         steps=(*status_steps(state, status, RolloutReason.Watching, message), ResetHealthyTime()),
         requeue_after=0,
     )
+
+
+def seconds_to_propagate(state: State) -> int | None:
+    """Seconds since the weight of this step was written, which every agent has confirmed by now; None at weight 0."""
+    began = state.rollout.status.step_started_at
+    if began is None or state.require_intent().weight == 0 or is_undo(state):
+        return None
+    return max(0, round((state.now - began).total_seconds()))
 
 
 def promote_undo(state: State) -> RolloutPlan:
