@@ -15,7 +15,7 @@ AGENTS, RUNS, ROLLOUTS = 1_000, 10_000, 1_000
 ACTIVE_SHARE = 20
 """One of so many runs and rollouts has not finished."""
 LIMIT_SECONDS, LIMIT_MB = 0.2, 5.0
-SCRAPES = 5
+SCRAPES = 15
 _TIMES = {"startedAt": "2025-12-10T10:00:00Z", "finishedAt": "2025-12-10T11:00:00Z"}
 _ESTIMATE = {
     "lowUSD": "1",
