@@ -304,3 +304,13 @@ def assert_same_keys(schema: dict[str, Any], values: dict[str, Any], path: str) 
     for key, part in schema["properties"].items():
         if isinstance(values[key], dict):
             assert_same_keys(part, values[key], f"{path}.{key}")
+
+
+def test_alerts_link_to_the_runbooks_of_the_values(tmp_path: Path) -> None:
+    rules = {"enabled": True, "runbookURL": "https://docs.example.com/modelops/"}
+    objects = render(HELM_4, tmp_path, {"metrics": {"rules": rules}})
+    (rule,) = objects.of("PrometheusRule")
+    alerts = [alert for group in rule["spec"]["groups"] for alert in group["rules"]]
+    assert len(alerts) > 10
+    for alert in alerts:
+        assert alert["annotations"]["runbook_url"] == f"https://docs.example.com/modelops/{alert['alert']}.md"
