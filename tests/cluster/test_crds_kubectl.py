@@ -65,7 +65,7 @@ COLUMNS = [
     (
         "trainingrun-docs",
         {"phase": "Running", "progress": {"percent": 45, "loss": "0.42", "etaMinutes": 12}},
-        "NAME AGENT PHASE DONE% LOSS ETA(MIN) COST VERSION AGE",
+        "NAME AGENT PHASE DONE% LOSS ETA(MIN) COST VERSION REASON AGE",
         "docs-2025-12-09 docs Running 45 0.42 12",
     ),
     (
