@@ -414,7 +414,7 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact, Memo
             memory.submission = Submission(job=job)
             outcome = {"outcome": "submitted", "job": job.id}
         except Refused as error:
-            memory.submission = Submission(refused=str(error))
+            memory.submission = Submission(refused=str(error), token_refused=isinstance(error, TokenRefused))
             outcome = {"outcome": f"refused: {error}"}
         except Unavailable as error:
             memory.submission = Submission(unavailable=str(error), retry_after=error.retry_after)

@@ -484,6 +484,34 @@ def test_a_refused_token_is_waited_for_until_another_is_in_the_secret() -> None:
     assert driver.run_until(has_ended).phase == "Succeeded"
 
 
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"price": Outage(service="hf", message="replace the token", refused=True, token_refused=True)},
+        {
+            "check": ProgramState(
+                result={
+                    "ok": False,
+                    "reason": "HubUnauthorized",
+                    "message": "replace the token",
+                    "transient": True,
+                    "token_refused": True,
+                }
+            )
+        },
+    ],
+    ids=lambda facts: next(iter(facts)),
+)
+def test_a_token_that_is_refused_before_the_lock_is_waited_for(facts: dict[str, Any]) -> None:
+    driver = RolloutDriver(rollout_state(), facts=facts)
+    plan = driver.step()
+    assert (driver.phase, driver.reason, plan.requeue_after) == ("Pending", "TokenRefused", 15)
+    assert "replace the token" in driver.message
+    assert driver.state.rollout.status.started_at is None
+    driver.facts = {}
+    assert driver.run_until(has_ended).phase == "Succeeded"
+
+
 def test_an_endpoint_that_fails_ends_the_rollout() -> None:
     broken = Endpoint(name="mo", state="failed", url="", repo="", revision="", message="quota exceeded")
     driver = driver_with_lock(endpoint=broken).run_until(has_ended)

@@ -52,7 +52,9 @@ def estimate_endpoint_cost(state: State, candidate: Target) -> EndpointCost | Ro
         return wait_in_phase(
             state,
             RolloutPhase.PENDING,
-            RolloutReason.PriceUnknown,
+            RolloutReason.TokenRefused
+            if isinstance(state.price, Outage) and state.price.token_refused
+            else RolloutReason.PriceUnknown,
             f"no price for spec.serving {serving.vendor}/{serving.region} {serving.instance_type} "
             f"{serving.instance_size} of AgentModel {agent.metadata.name}: {words}",
             after=RETRY_SECONDS,
