@@ -334,7 +334,9 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact, Memo
         self._services.require_leadership()
         match action:
             case StartDataset():
-                environment = {"HF_TOKEN": token, "LANGSMITH_API_KEY": credentials.langsmith}
+                namespace = state.run.metadata.namespace
+                fresh = await self._credentials.read_for_program(namespace, state.agent_model)
+                environment = {"HF_TOKEN": fresh.hugging_face, "LANGSMITH_API_KEY": fresh.langsmith}
                 await self._services.start_program(program, PROGRAM, dict(action.input), environment)
             case RetryDataset():
                 if memory.retry_is_due(
