@@ -38,6 +38,39 @@ def test_prose_that_no_model_reproduces_exactly_is_inconclusive_and_a_better_sco
     assert "set spec.evaluation.scorer to tokenF1" in explained["explain"]
 
 
+def with_successes(asked: Request, *, baseline: int, candidate: int, of: int) -> Outcome:
+    """Each model succeeds on the first examples only."""
+    questions = [replace(QUESTIONS[0], example=str(n), target="yes") for n in range(of)]
+    successes = {"baseline": baseline, "candidate": candidate}
+    answers = [answer(arm, n, "yes" if n < successes[arm] else "no") for n in range(of) for arm in ARMS]
+    return compare_arms(asked, questions, answers, score_answers(asked, questions, answers))
+
+
+@pytest.mark.parametrize(
+    ("baseline", "candidate", "verdict"),
+    [
+        (0, 0, "inconclusive"),
+        (1, 0, "inconclusive"),
+        (1, 1, "inconclusive"),
+        (0, 1, "inconclusive"),
+        (1, 20, "pass"),
+    ],
+)
+def test_where_a_model_without_success_would_pass_only_a_better_candidate_passes(
+    baseline: int, candidate: int, verdict: str
+) -> None:
+    asked = as_text()
+    explained = result_document(asked, with_successes(asked, baseline=baseline, candidate=candidate, of=119))
+    assert explained["verdict"] == verdict
+    assert ("set spec.evaluation.scorer to tokenF1" in explained["explain"]) == (verdict == "inconclusive")
+
+
+def test_equal_models_that_often_succeed_pass() -> None:
+    asked = as_text()
+    assert with_successes(asked, baseline=30, candidate=30, of=119).verdict == "pass"
+    assert not with_successes(asked, baseline=30, candidate=30, of=119).zero_would_pass
+
+
 def test_candidate_that_fails_every_call_is_refused_beside_a_baseline_without_success() -> None:
     with pytest.raises(ProgramFailure, match="does not answer"):
         evaluated(as_text(), baseline=PROSE, candidate=None)

@@ -76,6 +76,11 @@ def _blindness(request: Request, outcome: Outcome) -> str:
         found = (
             "The candidate succeeds on no example, and the baseline so rarely that this is within the margin"
         )
+    elif outcome.zero_would_pass:
+        found = (
+            "The baseline succeeds so rarely that a model without any success would pass as well, so only a candidate "
+            "that is better passes, and this does not show that the candidate is better"
+        )
     else:
         return ""
     threshold = f"{request.scorer.threshold.normalize():f}"

@@ -105,7 +105,7 @@ def test_two_models_without_any_success_are_inconclusive_with_the_reason(scorer:
     ("right_of_baseline", "right_of_candidate", "verdict"),
     [
         (20, 0, "inconclusive"),
-        (20, 20, "pass"),
+        (20, 20, "inconclusive"),
         (20, 500, "pass"),
         (500, 500, "pass"),
         (500, 0, "fail"),
