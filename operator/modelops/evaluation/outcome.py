@@ -43,6 +43,10 @@ class ArmOutcome:
     p95_ms: int
     cost_per_1k: Decimal | None
     errors: int
+    unreadable: int
+    """Answers with a text that spec.prompt.parse, or the scorer's JSON, could not read. Each is no success."""
+    empty: int
+    """Answers without a text. Each is no success."""
     calls: int
 
 
@@ -133,7 +137,7 @@ def compare_arms(
         verdict = Verdict.INCONCLUSIVE
     return Outcome(
         n=len(examples),
-        arms={arm: _arm(request, arm, answers, success=fmean(success[arm])) for arm in ARMS},
+        arms={arm: _arm(request, arm, answers, scores, success=fmean(success[arm])) for arm in ARMS},
         difference=fmean(differences),
         interval=interval,
         verdict=verdict,
@@ -157,10 +161,14 @@ def _interval(request: Request, differences: Sequence[float]) -> Interval:
     return paired_mean.interval(differences, alpha=alpha)
 
 
-def _arm(request: Request, arm: ArmName, answers: Sequence[Answer], *, success: float) -> ArmOutcome:
+def _arm(
+    request: Request, arm: ArmName, answers: Sequence[Answer], scores: Scores, *, success: float
+) -> ArmOutcome:
     calls = [answer for answer in answers if answer.arm == arm]
     succeeded = [answer for answer in calls if answer.error is None]
     bills = [Decimal(answer.cost_usd) for answer in succeeded if answer.cost_usd is not None]
+    unscored = [answer.text for answer in succeeded if scores[answer.key] is None]
+    empty = sum(not (text or "").strip() for text in unscored)
     busy = [(answer.started, answer.started + answer.latency_ms / 1000) for answer in calls]
     return ArmOutcome(
         success=success,
@@ -173,6 +181,8 @@ def _arm(request: Request, arm: ArmName, answers: Sequence[Answer], *, success: 
             tokens=sum((a.prompt_tokens or 0) + (a.completion_tokens or 0) for a in succeeded),
         ),
         errors=len(calls) - len(succeeded),
+        unreadable=len(unscored) - empty,
+        empty=empty,
         calls=len(calls),
     )
 
