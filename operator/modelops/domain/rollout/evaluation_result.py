@@ -84,6 +84,7 @@ def apply_verdict(state: State, verdict: EvaluationStatus, explanation: str) -> 
 def parse_verdict(state: State, result: dict[str, Any]) -> EvaluationStatus:
     """The evaluation's `result.json` as the status has it."""
     version = f"{evaluation_dataset(state)}@{result.get('as_of', '')}"
+    scorer = state.rollout.spec.evaluation.scorer
     return EvaluationStatus(
         examples=int(result["n"]),
         baseline=parse_arm(result["baseline"]),
@@ -91,6 +92,8 @@ def parse_verdict(state: State, result: dict[str, Any]) -> EvaluationStatus:
         difference_points=str(result["difference_points"]),
         interval_points=tuple(str(end) for end in result["interval"]),
         margin_points=str(result["margin_points"]),
+        scorer=scorer.type.value,
+        threshold=scorer.threshold,
         dataset_version=version,
         verdict=str(result["verdict"]),
         recommendation=str(result["recommendation"]),
