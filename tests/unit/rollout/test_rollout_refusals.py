@@ -147,6 +147,16 @@ REFUSALS: dict[str, tuple[RolloutDriver, str, tuple[str, ...]]] = {
         "OverMaxUSD",
         ("spec.maxUSD of Rollout r1 is $1", "raise it"),
     ),
+    "more than maxUSD, for two replicas": (
+        RolloutDriver(
+            rollout_state(
+                objects.rollout(maxUSD="1"),
+                agent=objects.agent_model(serving={"minReplica": 1, "maxReplica": 2}),
+            )
+        ),
+        "OverMaxUSD",
+        ("or shorten the pauses, lower spec.serving.maxReplica 2 of AgentModel docs",),
+    ),
     "more than may go unapproved": (
         RolloutDriver(
             rollout_state(agent=objects.agent_model(budget={"monthlyUSD": "100", "approvalAboveUSD": "0.5"}))
@@ -510,6 +520,19 @@ def test_a_token_that_is_refused_before_the_lock_is_waited_for(facts: dict[str, 
     assert driver.state.rollout.status.started_at is None
     driver.facts = {}
     assert driver.run_until(has_ended).phase == "Succeeded"
+
+
+def test_a_refused_rollout_says_what_it_would_have_cost() -> None:
+    driver = RolloutDriver(rollout_state(objects.rollout(maxUSD="1", strategy={"canary": {}})))
+    driver.run_until(has_ended)
+    status = driver.state.rollout.status
+    # An hour of preparation and 1.25 x 24 hours, at 1 USD an hour: the example in docs/MODELOPS.md.
+    assert (status.reason, status.estimate_usd, status.standing_usd_per_month) == (
+        "OverMaxUSD",
+        "31.00",
+        "730.00",
+    )
+    assert "may cost up to $31.00" in driver.message
 
 
 def test_an_endpoint_that_fails_ends_the_rollout() -> None:
