@@ -535,6 +535,20 @@ def test_a_refused_rollout_says_what_it_would_have_cost() -> None:
     assert "may cost up to $31.00" in driver.message
 
 
+@pytest.mark.parametrize(("monthly", "warned"), [("700", True), ("730", False)])
+def test_a_candidate_whose_standing_cost_is_above_the_budget_has_an_event_and_a_finding(
+    monthly: str, warned: bool
+) -> None:
+    budget = {"monthlyUSD": monthly, "approvalAboveUSD": "500"}
+    driver = RolloutDriver(rollout_state(agent=objects.agent_model(budget=budget))).run_until(has_ended)
+    evaluation = driver.state.rollout.status.evaluation
+    assert evaluation is not None
+    words = f"costs $730.00 a month, and spec.budget.monthlyUSD of AgentModel docs is ${monthly}"
+    assert any(words in finding for finding in evaluation.findings) == warned
+    assert any(words in warning for warning in driver.warnings) == warned
+    assert driver.phase == "Succeeded"
+
+
 def test_an_endpoint_that_fails_ends_the_rollout() -> None:
     broken = Endpoint(name="mo", state="failed", url="", repo="", revision="", message="quota exceeded")
     driver = driver_with_lock(endpoint=broken).run_until(has_ended)
