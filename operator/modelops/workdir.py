@@ -32,14 +32,24 @@ DISK_FULL = "OperatorDiskFull"
 class ProgramFailure(Exception):
     """The program cannot do what it was asked: `reason` is for a condition, the message for a person.
 
-    `transient`: it may succeed when it is started again. `about` is the field of the input that the failure is about;
-    empty where it is the program's main input.
+    `transient`: it may succeed when it is started again. `token_refused`: only with another token of Hugging Face, and
+    is transient for that. `about` is the field of the input that the failure is about; empty where it is the program's
+    main input.
     """
 
-    def __init__(self, reason: str, message: str, *, transient: bool = False, about: str = "") -> None:
+    def __init__(
+        self,
+        reason: str,
+        message: str,
+        *,
+        transient: bool = False,
+        token_refused: bool = False,
+        about: str = "",
+    ) -> None:
         super().__init__(message)
         self.reason = reason
-        self.transient = transient
+        self.transient = transient or token_refused
+        self.token_refused = token_refused
         self.about = about
 
 
@@ -124,7 +134,8 @@ def _outcome(main: Callable[[WorkDir], Mapping[str, Any]], work: WorkDir) -> dic
         return {"ok": True, **main(work)}
     except ProgramFailure as failure:
         fields = {"reason": failure.reason, "message": str(failure), "transient": failure.transient}
-        return {"ok": False, **fields, **({"about": failure.about} if failure.about else {})}
+        about = {"about": failure.about} if failure.about else {}
+        return {"ok": False, **fields, **about, **({"token_refused": True} if failure.token_refused else {})}
     except NotLoopbackError as refused:
         return {"ok": False, "reason": "HostNotAllowed", "message": str(refused), "transient": False}
     except Exception as error:  # noqa: BLE001 - the program's edge: every outcome must reach the operator

@@ -8,7 +8,7 @@ from tests.unit.evaluation.asked import QUESTIONS, answer, request
 from modelops.api.v1alpha1.rollout import ScorerType
 from modelops.domain.gates.scoring import score
 from modelops.evaluation import outcome as outcome_module
-from modelops.evaluation.evaluate import require_answers_of_candidate
+from modelops.evaluation.evaluate import require_answers_of_candidate, unscored_answer_findings
 from modelops.evaluation.outcome import Outcome, compare_arms, score_answers
 from modelops.evaluation.request import ARMS, Request
 from modelops.evaluation.result import result_document
@@ -36,6 +36,55 @@ def test_prose_that_no_model_reproduces_exactly_is_inconclusive_and_a_better_sco
     explained = result_document(asked, evaluated(asked, baseline=PROSE, candidate=PROSE))
     assert explained["verdict"] == "inconclusive"
     assert "set spec.evaluation.scorer to tokenF1" in explained["explain"]
+
+
+def with_successes(asked: Request, *, baseline: int, candidate: int, of: int) -> Outcome:
+    """Each model succeeds on the first examples only."""
+    questions = [replace(QUESTIONS[0], example=str(n), target="yes") for n in range(of)]
+    successes = {"baseline": baseline, "candidate": candidate}
+    answers = [answer(arm, n, "yes" if n < successes[arm] else "no") for n in range(of) for arm in ARMS]
+    return compare_arms(asked, questions, answers, score_answers(asked, questions, answers))
+
+
+@pytest.mark.parametrize(
+    ("baseline", "candidate", "verdict"),
+    [
+        (0, 0, "inconclusive"),
+        (1, 0, "inconclusive"),
+        (1, 1, "inconclusive"),
+        (0, 1, "inconclusive"),
+        (1, 20, "pass"),
+    ],
+)
+def test_where_a_model_without_success_would_pass_only_a_better_candidate_passes(
+    baseline: int, candidate: int, verdict: str
+) -> None:
+    asked = as_text()
+    explained = result_document(asked, with_successes(asked, baseline=baseline, candidate=candidate, of=119))
+    assert explained["verdict"] == verdict
+    assert ("set spec.evaluation.scorer to tokenF1" in explained["explain"]) == (verdict == "inconclusive")
+
+
+def test_answers_that_the_parser_cannot_read_are_counted_for_each_model() -> None:
+    asked = request()
+    texts = {"baseline": ["yes"] * 99 + ["<no>"], "candidate": ["<yes>"] * 97 + ["  ", "yes", "yes"]}
+    answers = [answer(arm, n, texts[arm][n]) for n in range(100) for arm in ARMS]
+    outcome = compare_arms(asked, QUESTIONS, answers, score_answers(asked, QUESTIONS, answers))
+    baseline = unscored_answer_findings(asked, "baseline", outcome.arms["baseline"])
+    assert [words.partition(". ")[0] for words in baseline] == [
+        "baseline v1.0.0: 99 of 100 answers could not be read by spec.prompt.parse (regex), and count as no success"
+    ]
+    candidate = unscored_answer_findings(asked, "candidate", outcome.arms["candidate"])
+    assert [words.partition(",")[0] for words in candidate] == [
+        "candidate v1.1.0-rc.1: 2 of 100 answers could not be read by spec.prompt.parse (regex)",
+        "candidate v1.1.0-rc.1: 1 of 100 answers was empty",
+    ]
+
+
+def test_equal_models_that_often_succeed_pass() -> None:
+    asked = as_text()
+    assert with_successes(asked, baseline=30, candidate=30, of=119).verdict == "pass"
+    assert not with_successes(asked, baseline=30, candidate=30, of=119).zero_would_pass
 
 
 def test_candidate_that_fails_every_call_is_refused_beside_a_baseline_without_success() -> None:

@@ -288,10 +288,19 @@ def test_wrong_keys_are_named_and_not_shown(
     assert wrong["reason"] == "LangSmithUnauthorized"
     assert "lsv2_wrong_key" not in json.dumps(wrong)
     wrong = run_program(sandbox, MODULE, tmp_path / "q", program_input, HF_TOKEN="hf_wrong_token")
-    assert wrong["reason"] == "HubUnauthorized"
+    assert (wrong["reason"], wrong["token_refused"], wrong["transient"]) == ("HubUnauthorized", True, True)
     assert "hf_wrong_token" not in json.dumps(wrong)
     program_input["hub"]["repo"] = "somebody-else/data"
-    assert run_program(sandbox, MODULE, tmp_path / "r", program_input)["reason"] == "HubUnauthorized"
+    refused = run_program(sandbox, MODULE, tmp_path / "r", program_input)
+    assert (refused["reason"], refused["token_refused"]) == ("HubUnauthorized", True)
+
+
+def test_a_program_whose_token_was_refused_goes_on_with_another_one(
+    sandbox: SandboxInfo, upload_examples: UploadExamples, program_input: ProgramInput, tmp_path: Path
+) -> None:
+    program_input["langsmith"]["dataset"] = upload_examples(numbered(30))
+    assert not run_program(sandbox, MODULE, tmp_path / "p", program_input, HF_TOKEN="hf_wrong_token")["ok"]
+    assert run_program(sandbox, MODULE, tmp_path / "p", program_input)["ok"]
 
 
 def test_public_repository_is_not_used(

@@ -426,6 +426,12 @@ def test_dataset_of_training_examples_only_is_refused(
     ("change", "more", "reason", "says"),
     [
         ({}, {"HF_TOKEN": "hf_wrong_one"}, "ModelUnauthorized", "the key in HF_TOKEN is wrong"),
+        (
+            {"service": "huggingface"},
+            {"HF_TOKEN": "hf_wrong_one"},
+            "ModelUnauthorized",
+            "the key in HF_TOKEN is wrong",
+        ),
         ({"api_key_env": "NO_SUCH_KEY"}, {}, "ModelUnauthorized", "NO_SUCH_KEY is not set"),
         ({"model": "nobody/nothing"}, {}, "ModelNotFound", "nobody/nothing"),
     ],
@@ -441,7 +447,9 @@ def test_permanent_refusal_ends_the_evaluation_at_once(
 ) -> None:
     program_input["arms"]["candidate"].update(change)
     result = run_program(sandbox, MODULE, tmp_path / "p", program_input, **more)
-    assert (result["reason"], result["transient"]) == (reason, False), result
+    waits = "service" in change  # Hugging Face refuses the token: the rollout waits for another one.
+    assert (result["reason"], result["transient"]) == (reason, waits), result
+    assert result.get("token_refused", False) == waits
     assert says in result["message"]
     assert "hf_wrong_one" not in json.dumps(result)
     assert chats(sandbox) < 40

@@ -3,12 +3,14 @@
 import asyncio
 import json
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
+from tests.loopback_server import serving
 
 from modelops.adapters.huggingface import HuggingFaceConnection, HuggingFaceHub
-from modelops.ports import AttemptClaim, Refused, Unavailable
+from modelops.ports import AttemptClaim, Refused, TokenRefused, Unavailable
 from modelops.sandbox.client import SandboxInfo
 from modelops.sandbox.hub.seeds import BASE_MODEL, GATED_MODEL
 from modelops.sandbox.tokens import USER
@@ -70,6 +72,26 @@ async def test_a_model_is_described(hub: HuggingFaceHub, token: str) -> None:
 async def test_a_missing_model_or_revision_is_none(hub: HuggingFaceHub, token: str) -> None:
     assert await hub.model(token, f"{USER}/missing") is None
     assert await hub.model(token, BASE_MODEL, "0" * 40) is None
+
+
+class _InvalidToken(BaseHTTPRequestHandler):
+    """What the Hub answers to an expired token; the SDK calls this a repository that does not exist."""
+
+    def do_GET(self) -> None:
+        self.send_response(401)
+        self.send_header("X-Error-Message", "Invalid username or password.")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+
+async def test_a_token_that_is_not_valid_is_no_missing_model(hub: HuggingFaceHub) -> None:
+    with pytest.raises(TokenRefused):
+        await hub.model("hf_wrongwrongwrong", BASE_MODEL)
+    with serving(_InvalidToken) as url:
+        connection = HuggingFaceConnection(hub_url=url, endpoints_url=url)
+        with pytest.raises(TokenRefused, match="Invalid username"):
+            await HuggingFaceHub(connection).model("hf_expiredexpired", "org/private")
+        connection.close()
 
 
 async def test_a_gated_file_is_refused_in_the_words_of_the_service(hub: HuggingFaceHub, token: str) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 RETRY_SECONDS = 30.0
+TOKEN_IS_INVALID = 401
 TOKENIZER = "tokenizer.json"
 TEMPLATE_FILES = "base_template.json"
 _T = TypeVar("_T")
@@ -43,7 +44,7 @@ class TemplateFiles:
 def download_tokenizer(work: WorkDir, repo: str) -> Path | None:
     """The model's `tokenizer.json` in the work folder; None where the model has none or it cannot be read.
 
-    Raises ProgramFailure HubUnavailable.
+    Raises ProgramFailure HubUnavailable, HubUnauthorized.
     """
     path = work.folder / TOKENIZER
     if path.exists():
@@ -61,7 +62,7 @@ def download_tokenizer(work: WorkDir, repo: str) -> Path | None:
 def read_licence(repo: str) -> str:
     """The licence in the model's card; empty where the card has none or the model does not exist.
 
-    Raises ProgramFailure HubUnavailable.
+    Raises ProgramFailure HubUnavailable, HubUnauthorized.
     """
 
     def read(model: Repository, api: HfApi) -> str:
@@ -76,7 +77,7 @@ def read_licence(repo: str) -> str:
 def download_template_files(work: WorkDir, repo: str) -> TemplateFiles | None:
     """The model's files, kept in the work folder; None where they cannot be read.
 
-    Raises ProgramFailure HubUnavailable.
+    Raises ProgramFailure HubUnavailable, HubUnauthorized.
     """
 
     def read(model: Repository, _: HfApi) -> TemplateFiles:
@@ -106,7 +107,9 @@ def _ask_hub(repo: str, ask: Callable[[Repository, HfApi], _T | None]) -> _T | N
     api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"), token=os.environ.get("HF_TOKEN") or False)
     try:
         return ask(Repository(api, repo, retry_seconds=RETRY_SECONDS), api)
-    except HubRefused:
+    except HubRefused as error:
+        if error.status == TOKEN_IS_INVALID and os.environ.get("HF_TOKEN"):
+            raise ProgramFailure("HubUnauthorized", str(error), token_refused=True) from error
         return None
     except HubSilent as error:
         raise ProgramFailure(

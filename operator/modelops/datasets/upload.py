@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 RETRY_SECONDS = 60.0
+TOKEN_REFUSALS = frozenset({401, 403})
+"""Statuses of the Hub that another token may change."""
 
 
 def upload(files: Mapping[str, bytes | Path], *, digest: str, repo: str) -> str:
@@ -46,6 +48,7 @@ def upload(files: Mapping[str, bytes | Path], *, digest: str, repo: str) -> str:
             "HubUnauthorized",
             f"{error}; the token of spec.secretRefs.huggingFace needs permission to write datasets of "
             f"{repo.split('/')[0]!r}",
+            token_refused=error.status in TOKEN_REFUSALS,
         ) from error
     except HubSilent as error:
         raise ProgramFailure(

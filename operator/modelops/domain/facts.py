@@ -31,3 +31,8 @@ class Outage:
     """It answered, with a no that a retry does not change."""
     token_refused: bool = False
     """It refused the token, which a person must replace."""
+
+    @property
+    def is_final(self) -> bool:
+        """Whether another token in the Secret, or time, changes nothing."""
+        return self.refused and not self.token_refused

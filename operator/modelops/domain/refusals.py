@@ -41,12 +41,16 @@ class RefusalContext:
     """The object that a person creates after correcting the problem, such as "a new run"."""
 
 
-def refusal_message(result: Mapping[str, Any], context: RefusalContext) -> str:
-    """The message for a person; `result` is the `result.json` of a program that refused its input."""
+def refusal_message(result: Mapping[str, Any], context: RefusalContext, *, remedy: str | None = None) -> str:
+    """The message for a person; `result` is the `result.json` of a program that refused its input.
+
+    `remedy` ends the message; by default it asks for a new object.
+    """
+    ending = f"; then create {context.new_object}" if remedy is None else remedy
     reason, message = str(result.get("reason", "")), str(result.get("message", ""))
     field = _field(reason, str(result.get("about", "")), context)
     where = f"{field}: " if field else ""
-    return f"{reason}: {where}{message.rstrip('.')}; then create {context.new_object}"
+    return f"{reason}: {where}{message.rstrip('.')}{ending}"
 
 
 def _field(reason: str, about: str, context: RefusalContext) -> str:

@@ -9,7 +9,7 @@ from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.meta import SecretKeyReference
 from modelops.api.v1alpha1.names import MANAGED_LABEL
 from modelops.engine.resources import SECRETS
-from modelops.ports import Clock, Credentials, Json, Kube
+from modelops.ports import Clock, Credentials, Json, Kube, Unavailable
 
 SECRET_SECONDS = 30.0
 """For how long a Secret that was read is not read again."""
@@ -28,7 +28,12 @@ class CredentialReader:
         self._secrets: dict[tuple[str, str], tuple[float, Json | None]] = {}
 
     async def read(
-        self, namespace: str, agent: AgentModel | None, *, only_hugging_face: bool = False
+        self,
+        namespace: str,
+        agent: AgentModel | None,
+        *,
+        only_hugging_face: bool = False,
+        afresh: bool = False,
     ) -> tuple[Credentials, str]:
         """The agent's tokens, and what is wrong with a Secret; without an agent the installation's own.
 
@@ -36,6 +41,7 @@ class CredentialReader:
         what bills.
         `only_hugging_face`: no other Secret is read, so that a submitted job is followed and stopped even if another
         Secret cannot be used.
+        `afresh`: the Secrets are read from the API server in any case.
         """
         if agent is None:
             return (
@@ -53,6 +59,8 @@ class CredentialReader:
         ):
             if reference is None or (only_hugging_face and kind != "hugging_face"):
                 continue
+            if afresh:
+                self._secrets.pop((namespace, reference.name), None)
             tokens[kind], problem = await self._secret(namespace, reference, f"spec.secretRefs.{path}")
             first = first or problem
         if not tokens["hugging_face"] and self._is_gone(namespace, refs.hugging_face):
@@ -65,6 +73,17 @@ class CredentialReader:
             ),
             first,
         )
+
+    async def read_for_program(self, namespace: str, agent: AgentModel | None) -> Credentials:
+        """The agent's tokens as its Secrets have them now.
+
+        A program's refusal of a key can be final, so it must not be about a key that was replaced half a minute ago.
+        Raises Unavailable where a Secret cannot be used any more; the next decision waits for it.
+        """
+        credentials, problem = await self.read(namespace, agent, afresh=True)
+        if problem:
+            raise Unavailable(problem)
+        return credentials
 
     def _is_gone(self, namespace: str, reference: SecretKeyReference) -> bool:
         """Whether the Secret did not exist at the last read. A Secret without the label or the key does exist."""

@@ -380,7 +380,7 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
         match action:
             case StartProgram():
                 self._services.require_leadership()
-                await self._start_program(action, state, context)
+                await self._start_program(action, state)
             case RetryProgram():
                 if memory.retry_is_due(action.program.value, after=action.after, now=self._clock.monotonic()):
                     await self._services.programs.retry(program_name(action.program, state.uid))
@@ -399,9 +399,7 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
             case _:
                 assert_never(action)
 
-    async def _start_program(
-        self, action: StartProgram, state: State, context: ReconcileContext[State]
-    ) -> None:
+    async def _start_program(self, action: StartProgram, state: State) -> None:
         for side, arm in action.input["arms"].items():
             who = f"the {side} {arm['version']}"
             # Before the agent is locked no fact has looked at the candidate's host.
@@ -409,11 +407,13 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
                 arm["base_url"], arm["service"], who
             ):
                 raise Refused(refused)
+        namespace = state.rollout.metadata.namespace
+        credentials = await self._credentials.read_for_program(namespace, state.agent_model)
         await self._services.start_program(
             program_name(action.program, state.uid),
             MODULES[action.program],
             dict(action.input),
-            program_secrets(action.input, context.credentials),
+            program_secrets(action.input, credentials),
         )
 
 

@@ -334,7 +334,9 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact, Memo
         self._services.require_leadership()
         match action:
             case StartDataset():
-                environment = {"HF_TOKEN": token, "LANGSMITH_API_KEY": credentials.langsmith}
+                namespace = state.run.metadata.namespace
+                fresh = await self._credentials.read_for_program(namespace, state.agent_model)
+                environment = {"HF_TOKEN": fresh.hugging_face, "LANGSMITH_API_KEY": fresh.langsmith}
                 await self._services.start_program(program, PROGRAM, dict(action.input), environment)
             case RetryDataset():
                 if memory.retry_is_due(
@@ -414,7 +416,7 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact, Memo
             memory.submission = Submission(job=job)
             outcome = {"outcome": "submitted", "job": job.id}
         except Refused as error:
-            memory.submission = Submission(refused=str(error))
+            memory.submission = Submission(refused=str(error), token_refused=isinstance(error, TokenRefused))
             outcome = {"outcome": f"refused: {error}"}
         except Unavailable as error:
             memory.submission = Submission(unavailable=str(error), retry_after=error.retry_after)

@@ -7,14 +7,16 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from modelops.api.v1alpha1.agentmodel import ParseType
+from modelops.api.v1alpha1.rollout import ScorerType
 from modelops.domain.gates.verdict import Verdict
 from modelops.evaluation.collect_answers import collect_answers
 from modelops.evaluation.experiments import record_experiments
 from modelops.evaluation.journal import Answer, AnswerJournal
 from modelops.evaluation.model_client import is_final
-from modelops.evaluation.outcome import Outcome, compare_arms, score_answers
+from modelops.evaluation.outcome import ArmOutcome, Outcome, compare_arms, score_answers
 from modelops.evaluation.questions import Question, read_questions
-from modelops.evaluation.request import ARMS, Request
+from modelops.evaluation.request import ARMS, ArmName, Request
 from modelops.evaluation.result import result_document
 from modelops.grammar import counted, verb
 from modelops.loopback import assert_address
@@ -111,6 +113,30 @@ def require_answers_of_candidate(request: Request, outcome: Outcome, answers: Se
     )
 
 
+def unscored_answer_findings(request: Request, arm: ArmName, found: ArmOutcome) -> list[str]:
+    """How many answers of the arm no scorer saw, and why: its success rate says nothing about them."""
+    parse, of = request.prompt.parse, found.calls - found.errors
+    readers = (
+        [f"spec.prompt.parse ({parse.type.value})"] if parse and parse.type is not ParseType.TEXT else []
+    )
+    readers += ["scorer json"] if request.scorer.type is ScorerType.JSON else []
+    readers = readers or ["the scorer in time"]
+    what = f"{arm} {request.arms[arm].version}"
+    findings = []
+    if found.unreadable:
+        findings.append(
+            f"{what}: {counted(found.unreadable, 'answer', of=of)} could not be read by {' and '.join(readers)}, and "
+            f"{verb(found.unreadable, 'counts', 'count')} as no success. Read some answers, and correct spec.prompt "
+            "of the AgentModel if it does not ask for what the parser reads"
+        )
+    if found.empty:
+        findings.append(
+            f"{what}: {counted(found.empty, 'answer', of=of)} {verb(found.empty, 'was', 'were')} empty, and "
+            f"{verb(found.empty, 'counts', 'count')} as no success"
+        )
+    return findings
+
+
 def _findings(request: Request, outcome: Outcome, answers: Sequence[Answer]) -> list[str]:
     """Facts that a person should know beside the numbers."""
     findings = []
@@ -131,6 +157,7 @@ def _findings(request: Request, outcome: Outcome, answers: Sequence[Answer]) -> 
                 f"{arm}: {counted(len(failed), 'call', of=len(calls))} failed and "
                 f"{verb(len(failed), 'counts as a failure', 'count as failures')}, the first with {failed[0].error}"
             )
+        findings += unscored_answer_findings(request, arm, outcome.arms[arm])
         repeated = sum(a.attempts > 1 for a in calls)
         if repeated:
             findings.append(

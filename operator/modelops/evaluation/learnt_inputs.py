@@ -17,6 +17,7 @@ from modelops.datasets.files import GROUPS, GROUPS_FORM, LINEAGE, NEAR
 from modelops.datasets.near import OLD_FORM, NearIndex
 from modelops.datasets.normalised_inputs import NormalisedInputs, normalise_inputs
 from modelops.datasets.normalised_prompts import NormalisedPrompt, normalise_example
+from modelops.datasets.upload import TOKEN_REFUSALS
 from modelops.evaluation.request import HubRevision, Request
 from modelops.trainers.hub_repository import HubRefused, HubSilent, Repository
 from modelops.workdir import ProgramFailure, WorkDir
@@ -167,6 +168,7 @@ def _download(request: Request) -> dict[str, Any]:
         raise ProgramFailure(
             "HubUnauthorized",
             f"{error}; the token of spec.secretRefs.huggingFace needs permission to read it",
+            token_refused=error.status in TOKEN_REFUSALS,
         ) from error
     except HubSilent as error:
         raise ProgramFailure(

@@ -85,6 +85,7 @@ def permanent_refusal(name: ArmName, arm: Arm, status: int, *, words: str = "") 
         reason,
         f"the {name} {arm.version} ({arm.model} at {arm.base_url}) answered {status}{said}: "
         f"{remedy.format(key=arm.key)}",
+        token_refused=reason == "ModelUnauthorized" and arm.service == "huggingface",
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from statistics import fmean
 
-from modelops.api.v1alpha1.rollout import ScorerType
+from modelops.api.v1alpha1.rollout import Goal, ScorerType
 from modelops.domain import prompt as prompts
 from modelops.domain.answer_json import UnreadableJsonError, read_json
 from modelops.domain.gates import cost, paired_mean, tango
@@ -43,6 +43,10 @@ class ArmOutcome:
     p95_ms: int
     cost_per_1k: Decimal | None
     errors: int
+    unreadable: int
+    """Answers with a text that spec.prompt.parse, or the scorer's JSON, could not read. Each is no success."""
+    empty: int
+    """Answers without a text. Each is no success."""
     calls: int
 
 
@@ -51,7 +55,6 @@ class Outcome:
     """The comparison over `n` examples. `difference` is candidate minus baseline, from -1 to 1.
 
     `pairs` is None where examples were asked repeatedly. Latencies are None where no example has answers of both arms.
-    A candidate without any success never passes, however wide the margin is.
     """
 
     n: int
@@ -60,6 +63,8 @@ class Outcome:
     interval: Interval
     verdict: Verdict
     pairs: Pairs | None
+    zero_would_pass: bool
+    """Whether a model without any success would be within the margin. Then only a candidate that is better passes."""
     latency_p50: Ratio | None
     latency_p95: Ratio | None
 
@@ -112,7 +117,7 @@ def compare_arms(
     request: Request, questions: Sequence[Question], answers: Sequence[Answer], scores: Scores
 ) -> Outcome:
     """The gate's verdict. Both arms have an answer to every question; the unit of the statistics is the example."""
-    alpha, margin = float(request.alpha), float(request.margin_points) / 100
+    margin = float(request.margin_points) / 100
     examples = [question.example for question in questions]
     success = {
         arm: [
@@ -122,31 +127,48 @@ def compare_arms(
         for arm in ARMS
     }
     differences = [c - b for b, c in zip(success["baseline"], success["candidate"], strict=True)]
-    pairs = None
-    if request.repetitions == 1:
-        pairs = Pairs(n=len(examples), gained=differences.count(1.0), lost=differences.count(-1.0))
-        interval = tango.interval(pairs, alpha=alpha)
-    else:
-        interval = paired_mean.interval(differences, alpha=alpha)
+    pairs = _pairs(differences) if request.repetitions == 1 else None
+    interval = _interval(request, differences)
     verdict = evaluate(interval, goal=request.goal, margin=margin)
-    if verdict is Verdict.PASS and not any(success["candidate"]):
+    without_success = _interval(request, [-b for b in success["baseline"]])
+    zero_would_pass = evaluate(without_success, goal=request.goal, margin=margin) is Verdict.PASS
+    is_better = evaluate(interval, goal=Goal.SUPERIOR, margin=margin) is Verdict.PASS
+    if verdict is Verdict.PASS and zero_would_pass and not is_better:
         verdict = Verdict.INCONCLUSIVE
     return Outcome(
         n=len(examples),
-        arms={arm: _arm(request, arm, answers, success=fmean(success[arm])) for arm in ARMS},
+        arms={arm: _arm(request, arm, answers, scores, success=fmean(success[arm])) for arm in ARMS},
         difference=fmean(differences),
         interval=interval,
         verdict=verdict,
         pairs=pairs,
+        zero_would_pass=zero_would_pass,
         latency_p50=_latency(request, answers, quantile=0.5),
         latency_p95=_latency(request, answers, quantile=0.95),
     )
 
 
-def _arm(request: Request, arm: ArmName, answers: Sequence[Answer], *, success: float) -> ArmOutcome:
+def _pairs(differences: Sequence[float]) -> Pairs:
+    """The pairs of single answers, whose differences are -1, 0 or 1."""
+    return Pairs(n=len(differences), gained=differences.count(1.0), lost=differences.count(-1.0))
+
+
+def _interval(request: Request, differences: Sequence[float]) -> Interval:
+    """The confidence interval for the mean of the examples' differences."""
+    alpha = float(request.alpha)
+    if request.repetitions == 1:
+        return tango.interval(_pairs(differences), alpha=alpha)
+    return paired_mean.interval(differences, alpha=alpha)
+
+
+def _arm(
+    request: Request, arm: ArmName, answers: Sequence[Answer], scores: Scores, *, success: float
+) -> ArmOutcome:
     calls = [answer for answer in answers if answer.arm == arm]
     succeeded = [answer for answer in calls if answer.error is None]
     bills = [Decimal(answer.cost_usd) for answer in succeeded if answer.cost_usd is not None]
+    unscored = [answer.text for answer in succeeded if scores[answer.key] is None]
+    empty = sum(not (text or "").strip() for text in unscored)
     busy = [(answer.started, answer.started + answer.latency_ms / 1000) for answer in calls]
     return ArmOutcome(
         success=success,
@@ -159,6 +181,8 @@ def _arm(request: Request, arm: ArmName, answers: Sequence[Answer], *, success: 
             tokens=sum((a.prompt_tokens or 0) + (a.completion_tokens or 0) for a in succeeded),
         ),
         errors=len(calls) - len(succeeded),
+        unreadable=len(unscored) - empty,
+        empty=empty,
         calls=len(calls),
     )
 

@@ -45,9 +45,14 @@ def explain(request: Request, outcome: Outcome) -> str:
     return (
         f"Of {counted(outcome.n, 'held-out example')}, {rates}: a difference of "
         f"{outcome.difference * 100:+.1f} points ({confidence} % interval {points(outcome.interval.low)} to "
-        f"{points(outcome.interval.high)}). "
+        f"{points(outcome.interval.high)}; scorer {request.scorer.type.value}, threshold {threshold_of(request)}). "
         f"{_failed_calls(request, outcome)}{_blindness(request, outcome) or _conclusion(request, outcome.verdict)}"
     )
+
+
+def threshold_of(request: Request) -> str:
+    """The scorer's threshold as a decimal number."""
+    return f"{request.scorer.threshold.normalize():f}"
 
 
 def _failed_calls(request: Request, outcome: Outcome) -> str:
@@ -76,9 +81,14 @@ def _blindness(request: Request, outcome: Outcome) -> str:
         found = (
             "The candidate succeeds on no example, and the baseline so rarely that this is within the margin"
         )
+    elif outcome.zero_would_pass:
+        found = (
+            "The baseline succeeds so rarely that a model without any success would pass as well, so only a candidate "
+            "that is better passes, and this does not show that the candidate is better"
+        )
     else:
         return ""
-    threshold = f"{request.scorer.threshold.normalize():f}"
+    threshold = threshold_of(request)
     advice = {
         ScorerType.EXACT: (
             "scorer exact counts only an answer that equals the expected one: set spec.evaluation.scorer to tokenF1 "

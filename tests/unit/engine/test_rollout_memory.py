@@ -148,8 +148,9 @@ class ProgramsAndReports:
 class Bench:
     """A rollout reconciler with in-memory services; the test chooses the plans that are decided."""
 
-    def __init__(self) -> None:
-        self.time, self.api, self.programs_and_reports = ManualClock(), Api(), ProgramsAndReports()
+    def __init__(self, programs_and_reports: ProgramsAndReports | None = None) -> None:
+        self.time, self.api = ManualClock(), Api()
+        self.programs_and_reports = programs_and_reports or ProgramsAndReports()
         self.cache = ObjectCache(monotonic=self.time.monotonic)
         self.silence = 0.0
         parts = engine_parts(

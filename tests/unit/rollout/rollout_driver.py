@@ -103,6 +103,7 @@ class RolloutDriver:
     facts: dict[str, Any] = field(default_factory=dict)
     written: list[str] = field(default_factory=list)
     announced: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     performed: list[str] = field(default_factory=list)
 
     def healthy_facts(self) -> dict[str, Any]:
@@ -178,8 +179,9 @@ class RolloutDriver:
                 self.performed.append("tick")
             case ResetHealthyTime():
                 self.performed.append("tick_reset")
-            case Announce(reason=reason):
+            case Announce(reason=reason, message=message, warning=warning):
                 self.announced.append(reason)
+                self.warnings += [message] if warning else []
 
     def run_until(self, holds: Callable[[State], bool], *, max_steps: int = 40) -> RolloutDriver:
         """Carries out plans until this holds; time passes after a plan that does not continue at once."""

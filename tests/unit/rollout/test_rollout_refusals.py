@@ -147,6 +147,16 @@ REFUSALS: dict[str, tuple[RolloutDriver, str, tuple[str, ...]]] = {
         "OverMaxUSD",
         ("spec.maxUSD of Rollout r1 is $1", "raise it"),
     ),
+    "more than maxUSD, for two replicas": (
+        RolloutDriver(
+            rollout_state(
+                objects.rollout(maxUSD="1"),
+                agent=objects.agent_model(serving={"minReplica": 1, "maxReplica": 2}),
+            )
+        ),
+        "OverMaxUSD",
+        ("or shorten the pauses, lower spec.serving.maxReplica 2 of AgentModel docs",),
+    ),
     "more than may go unapproved": (
         RolloutDriver(
             rollout_state(agent=objects.agent_model(budget={"monthlyUSD": "100", "approvalAboveUSD": "0.5"}))
@@ -482,6 +492,61 @@ def test_a_refused_token_is_waited_for_until_another_is_in_the_secret() -> None:
     driver.run_until(lambda state: state.rollout.status.reason == "TokenRefused")
     driver.facts = {}
     assert driver.run_until(has_ended).phase == "Succeeded"
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"price": Outage(service="hf", message="replace the token", refused=True, token_refused=True)},
+        {
+            "check": ProgramState(
+                result={
+                    "ok": False,
+                    "reason": "HubUnauthorized",
+                    "message": "replace the token",
+                    "transient": True,
+                    "token_refused": True,
+                }
+            )
+        },
+    ],
+    ids=lambda facts: next(iter(facts)),
+)
+def test_a_token_that_is_refused_before_the_lock_is_waited_for(facts: dict[str, Any]) -> None:
+    driver = RolloutDriver(rollout_state(), facts=facts)
+    plan = driver.step()
+    assert (driver.phase, driver.reason, plan.requeue_after) == ("Pending", "TokenRefused", 15)
+    assert "replace the token" in driver.message
+    assert driver.state.rollout.status.started_at is None
+    driver.facts = {}
+    assert driver.run_until(has_ended).phase == "Succeeded"
+
+
+def test_a_refused_rollout_says_what_it_would_have_cost() -> None:
+    driver = RolloutDriver(rollout_state(objects.rollout(maxUSD="1", strategy={"canary": {}})))
+    driver.run_until(has_ended)
+    status = driver.state.rollout.status
+    # An hour of preparation and 1.25 x 24 hours, at 1 USD an hour: the example in docs/MODELOPS.md.
+    assert (status.reason, status.estimate_usd, status.standing_usd_per_month) == (
+        "OverMaxUSD",
+        "31.00",
+        "730.00",
+    )
+    assert "may cost up to $31.00" in driver.message
+
+
+@pytest.mark.parametrize(("monthly", "warned"), [("700", True), ("730", False)])
+def test_a_candidate_whose_standing_cost_is_above_the_budget_has_an_event_and_a_finding(
+    monthly: str, warned: bool
+) -> None:
+    budget = {"monthlyUSD": monthly, "approvalAboveUSD": "500"}
+    driver = RolloutDriver(rollout_state(agent=objects.agent_model(budget=budget))).run_until(has_ended)
+    evaluation = driver.state.rollout.status.evaluation
+    assert evaluation is not None
+    words = f"costs $730.00 a month, and spec.budget.monthlyUSD of AgentModel docs is ${monthly}"
+    assert any(words in finding for finding in evaluation.findings) == warned
+    assert any(words in warning for warning in driver.warnings) == warned
+    assert driver.phase == "Succeeded"
 
 
 def test_an_endpoint_that_fails_ends_the_rollout() -> None:

@@ -114,12 +114,17 @@ def test_the_registry_names_the_release_its_scores_and_what_it_superseded() -> N
     state = rollout_state(
         item, record=a_record(history=history, allocated={"v1.0.0": {}, "v1.1.0-rc.1": {"a": "b"}})
     )
-    record = RolloutDriver(state).run_until(has_ended).state.record
+    driver = RolloutDriver(state).run_until(has_ended)
+    record = driver.state.record
     assert record is not None
     entry = record.entry("v1.1.0")
     assert entry is not None
     assert entry.deployment_status == "deployed"
     assert entry.eval_scores["baseline_improvement"] == "+13%"
+    assert (entry.eval_scores["scorer"], entry.eval_scores["threshold"]) == ("exact", 1.0)
+    evaluated = driver.state.rollout.status.evaluation
+    assert evaluated is not None
+    assert (evaluated.scorer, evaluated.threshold) == ("exact", "1")
     assert entry.eval_dataset == "ls://docs-eval"
     assert record.entry("v1.1.0-rc.1") is None
     assert record.allocated == {"v1.0.0": {}, "v1.1.0": {"a": "b"}}

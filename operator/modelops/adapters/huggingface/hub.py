@@ -118,10 +118,12 @@ def _read_model(api: HfApi, repo: str, revision: str | None) -> ModelInfo | None
         if info.gated:
             # The description of a gated repository is public; its files need an accepted request.
             api.auth_check(repo)
-    except (RepositoryNotFoundError, RevisionNotFoundError):
+    except RevisionNotFoundError:
         return None
     except HfHubHTTPError as error:
-        if error.response.status_code in {403, 404}:
+        # The SDK calls most answers 401 a missing repository. With a token, 401 means that the token is not valid.
+        missing = isinstance(error, RepositoryNotFoundError) and error.response.status_code != 401
+        if missing or error.response.status_code in {403, 404}:
             return None
         raise
     return ModelInfo(

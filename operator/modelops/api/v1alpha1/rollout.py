@@ -402,6 +402,14 @@ class EvaluationStatus(StatusModel):
     margin_points: str = Field(
         default="", max_length=16, description="Margin of spec.evaluation.marginPoints, in percentage points."
     )
+    scorer: str = Field(
+        default="", max_length=16, description="Type of the scorer: spec.evaluation.scorer.type."
+    )
+    threshold: str = Field(
+        default="",
+        max_length=16,
+        description="Lowest score that counted as a success: spec.evaluation.scorer.threshold.",
+    )
     dataset_version: str = Field(
         default="",
         max_length=300,

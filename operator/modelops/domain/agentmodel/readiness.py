@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from modelops.api.v1alpha1.rollout import Rollout
 from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain.agentmodel.state import State
 from modelops.domain.agents_config_map import other_file_problem
@@ -46,9 +47,9 @@ def first_problem(state: State) -> tuple[AgentModelReason, str] | None:
             AgentModelReason.TokenRefused if refused else AgentModelReason.EndpointServiceUnavailable,
             outage.message,
         )
-    run = run_with_refused_token(state)
-    if run is not None:
-        return AgentModelReason.TokenRefused, f"TrainingRun {run.metadata.name}: {message_of(run)}"
+    refused_token = user_with_refused_token(state)
+    if refused_token is not None:
+        return AgentModelReason.TokenRefused, refused_token
     endpoint = endpoint_problem(state)
     if endpoint is not None:
         return AgentModelReason.EndpointNotRunning, endpoint
@@ -76,17 +77,22 @@ def stable_drift(state: State) -> str | None:
     return drift_between(state.record, state.file.entry, agent_model=state.agent_model.metadata.name)
 
 
-def run_with_refused_token(state: State) -> TrainingRun | None:
-    """A TrainingRun of the agent whose job cannot be followed, because Hugging Face refuses the token."""
-    return next(
-        (r for r in state.runs.values() if r.status.reason == TrainingReason.TokenRefused.value), None
+def user_with_refused_token(state: State) -> str | None:
+    """A TrainingRun or Rollout of the agent that waits because Hugging Face refuses the token, and its message."""
+    users = (
+        (kind, one)
+        for kind, found in (("TrainingRun", state.runs), ("Rollout", state.rollouts))
+        for one in found.values()
     )
+    refused = TrainingReason.TokenRefused.value
+    kind, user = next(((kind, one) for kind, one in users if one.status.reason == refused), ("", None))
+    return f"{kind} {user.metadata.name}: {message_of(user)}" if user is not None else None
 
 
-def message_of(run: TrainingRun) -> str:
-    """What the run says it waits for."""
-    ready = condition_of(run.status.conditions, "Ready")
-    return ready.message if ready is not None else run.status.reason
+def message_of(user: TrainingRun | Rollout) -> str:
+    """What the run or rollout says it waits for."""
+    ready = condition_of(user.status.conditions, "Ready")
+    return ready.message if ready is not None else user.status.reason
 
 
 def endpoint_problem(state: State) -> str | None:

@@ -35,8 +35,12 @@ def latch_abort(
     *,
     rollback: RollbackTimes | None = None,
     analysis: AnalysisStatus | None = None,
+    **changes: str,
 ) -> RolloutPlan:
-    """1. Latches the reason, and aborts in the same plan. `analysis`: the numbers that decided."""
+    """1. Latches the reason, and aborts in the same plan. `analysis`: the numbers that decided.
+
+    `changes`: further fields of the status.
+    """
     status = with_phase(
         state,
         state.rollout.status.phase,
@@ -45,6 +49,7 @@ def latch_abort(
         abort_reason=reason.value,
         rollback=rollback or state.rollout.status.rollback,
         analysis=analysis or state.rollout.status.analysis,
+        **changes,
     )
     steps = (*status_steps(state, status, reason, message), *abort_steps(state, reason, message))
     return Plan(steps=steps, requeue_after=0)

@@ -9,14 +9,14 @@ from modelops.api.v1alpha1.meta import ConditionStatus
 from modelops.api.v1alpha1.names import FINALIZER
 from modelops.api.v1alpha1.rollout import CandidateStatus, RolloutPhase
 from modelops.domain.money import dollars
-from modelops.domain.plan import Plan, WriteFinalizers, WriteRecord
+from modelops.domain.plan import Announce, Plan, WriteFinalizers, WriteRecord
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.record import ActiveRollout, Record
 from modelops.domain.rollout.abort import released_record
 from modelops.domain.rollout.actions import RolloutPlan
 from modelops.domain.rollout.candidate import ResolvedCandidate, resolve_candidate
 from modelops.domain.rollout.candidate_endpoint import provisioning_message
-from modelops.domain.rollout.endpoint_cost import HOURS_PER_MONTH, reservation_key
+from modelops.domain.rollout.endpoint_cost import HOURS_PER_MONTH, reservation_key, standing_cost_warning
 from modelops.domain.rollout.evaluation import ensure_evaluation_checked
 from modelops.domain.rollout.preconditions import secret_is_not_usable, unmet_precondition
 from modelops.domain.rollout.reservation import (
@@ -97,6 +97,8 @@ def report_agent_lock(state: State) -> RolloutPlan | None:
     reservation = record.reservations.get(reservation_key(state))
     entry = next((e for e in record.endpoints if e.name == target.endpoint_name), None)
     message = provisioning_message(target)
+    standing = dollars(entry.usd_micro_per_hour * HOURS_PER_MONTH) if entry else None
+    warning = standing_cost_warning(state, standing)
     status = with_phase(
         state,
         RolloutPhase.PROVISIONING,
@@ -113,7 +115,10 @@ def report_agent_lock(state: State) -> RolloutPlan | None:
             endpoint_url=target.endpoint_url if not target.endpoint_name else "",
         ),
         estimate_usd=dollars(reservation.usd_micro) if reservation else "0.00",
-        standing_usd_per_month=dollars(entry.usd_micro_per_hour * HOURS_PER_MONTH) if entry else None,
+        standing_usd_per_month=standing,
         started_at=state.now.replace(microsecond=0),
     )
-    return Plan(steps=status_steps(state, status, RolloutReason.Provisioning, message), requeue_after=0)
+    steps = status_steps(state, status, RolloutReason.Provisioning, message)
+    if warning:
+        steps += (Announce(reason=RolloutReason.Provisioning.value, message=warning, warning=True),)
+    return Plan(steps=steps, requeue_after=0)

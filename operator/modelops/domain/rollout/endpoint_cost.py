@@ -9,6 +9,7 @@ from typing import Any
 from modelops.api.v1alpha1.agentmodel import EndpointRole
 from modelops.api.v1alpha1.meta import ConditionStatus
 from modelops.domain.conditions import condition_of
+from modelops.domain.money import micro
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.record import EndpointEntry, Record, Settlement
 from modelops.domain.rollout.state import State
@@ -37,6 +38,24 @@ def planned_seconds(state: State) -> int:
 def planned_micro_usd(state: State, per_hour: int, replicas: int) -> int:
     """The most that the candidate's endpoint may cost, in micro-USD; `per_hour` is the price of one replica."""
     return math.ceil(planned_seconds(state) / 3600 * per_hour * replicas)
+
+
+def standing_cost_warning(state: State, usd_per_month: str | None) -> str:
+    """What is wrong if serving the candidate costs more in a month than the budget allows; empty if it does not.
+
+    It refuses nothing: the endpoint may be meant for a part of a month, and a person may raise the budget until then.
+    """
+    agent, version = (
+        state.agent_model,
+        state.record and state.record.active and state.record.active.candidate.version,
+    )
+    if agent is None or not usd_per_month or micro(usd_per_month) <= micro(agent.spec.budget.monthly_usd):
+        return ""
+    return (
+        f"after a promotion, serving {version or 'the candidate'} costs ${usd_per_month} a month, and "
+        f"spec.budget.monthlyUSD of AgentModel {agent.metadata.name} is ${agent.spec.budget.monthly_usd}: no training "
+        "and no rollout starts once the month's budget is used up. Raise it, or choose a cheaper spec.serving"
+    )
 
 
 def candidate_endpoint(record: Record) -> EndpointEntry | None:

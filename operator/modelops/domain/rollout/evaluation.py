@@ -104,6 +104,12 @@ def report_failed_program(
     state: State, program: EvaluationProgram, result: dict[str, Any], *, phase: RolloutPhase
 ) -> RolloutPlan:
     """Retries later if a service did not answer; ends the rollout if its dataset, prompt or keys cannot be used."""
+    if result.get("token_refused"):
+        words = refusal_message(result, refusal_context(state), remedy="")
+        message = f"{words}. The operator tries again with the token that is in the Secret then"
+        plan = wait_in_phase(state, phase, RolloutReason.TokenRefused, message, after=RETRY_SECONDS)
+        retry = RetryProgram(program=program, after=RETRY_SECONDS)
+        return Plan(steps=(*plan.steps, retry), requeue_after=RETRY_SECONDS)
     if not result.get("transient"):
         return latch_abort(
             state, RolloutReason.EvaluationRefused, refusal_message(result, refusal_context(state))

@@ -11,6 +11,7 @@ from modelops.domain.plan import Announce, Plan
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.rollout.actions import EvaluationProgram, RolloutFact, RolloutPlan
 from modelops.domain.rollout.canary import arm_canary
+from modelops.domain.rollout.endpoint_cost import standing_cost_warning
 from modelops.domain.rollout.evaluation import (
     POLL_SECONDS,
     is_proven,
@@ -84,6 +85,9 @@ def apply_verdict(state: State, verdict: EvaluationStatus, explanation: str) -> 
 def parse_verdict(state: State, result: dict[str, Any]) -> EvaluationStatus:
     """The evaluation's `result.json` as the status has it."""
     version = f"{evaluation_dataset(state)}@{result.get('as_of', '')}"
+    scorer = state.rollout.spec.evaluation.scorer
+    warning = standing_cost_warning(state, state.rollout.status.standing_usd_per_month)
+    findings = (*((warning,) if warning else ()), *result.get("findings", ()))
     return EvaluationStatus(
         examples=int(result["n"]),
         baseline=parse_arm(result["baseline"]),
@@ -91,13 +95,15 @@ def parse_verdict(state: State, result: dict[str, Any]) -> EvaluationStatus:
         difference_points=str(result["difference_points"]),
         interval_points=tuple(str(end) for end in result["interval"]),
         margin_points=str(result["margin_points"]),
+        scorer=scorer.type.value,
+        threshold=scorer.threshold,
         dataset_version=version,
         verdict=str(result["verdict"]),
         recommendation=str(result["recommendation"]),
         experiment_url=str(result.get("experiment_url") or "")[:1024],
         recorded=bool(result.get("recorded", True)),
         candidates_compared=state.require_record().candidates_compared.get(version, 0) + 1,
-        findings=tuple(str(finding)[:512] for finding in result.get("findings", ()))[:32],
+        findings=tuple(str(finding)[:512] for finding in findings)[:32],
     )
 
 

@@ -18,6 +18,7 @@ def evaluation_scores(state: State) -> dict[str, Any]:
         "baseline_improvement": f"{float(verdict.difference_points):+.0f}%",
         "avg_latency_ms": verdict.candidate.latency_p50_milliseconds,
         "cost_per_1k": float(verdict.candidate.usd_per_1000_tokens),
+        **({"scorer": verdict.scorer, "threshold": float(verdict.threshold)} if verdict.scorer else {}),
     }
 
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from modelops.api.v1alpha1.agentmodel import EndpointRole
 from modelops.api.v1alpha1.rollout import RolloutPhase
 from modelops.domain.facts import UNSEEN, Outage
-from modelops.domain.money import display_usd, micro
+from modelops.domain.money import display_usd, dollars, micro
 from modelops.domain.plan import Plan
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.record import EndpointEntry, Record, Reservation, Target
 from modelops.domain.rollout.abort import latch_abort
 from modelops.domain.rollout.actions import RolloutFact, RolloutPlan
-from modelops.domain.rollout.endpoint_cost import planned_micro_usd, reservation_key
+from modelops.domain.rollout.endpoint_cost import HOURS_PER_MONTH, planned_micro_usd, reservation_key
 from modelops.domain.rollout.state import State
 from modelops.domain.rollout.status import wait_in_phase
 
@@ -52,7 +52,9 @@ def estimate_endpoint_cost(state: State, candidate: Target) -> EndpointCost | Ro
         return wait_in_phase(
             state,
             RolloutPhase.PENDING,
-            RolloutReason.PriceUnknown,
+            RolloutReason.TokenRefused
+            if isinstance(state.price, Outage) and state.price.token_refused
+            else RolloutReason.PriceUnknown,
             f"no price for spec.serving {serving.vendor}/{serving.region} {serving.instance_type} "
             f"{serving.instance_size} of AgentModel {agent.metadata.name}: {words}",
             after=RETRY_SECONDS,
@@ -70,27 +72,38 @@ def abort_if_over_budget(state: State, cost: EndpointCost) -> RolloutPlan | None
         return None
     agent, record, planned = state.require_agent_model(), state.require_record(), cost.planned
     budget, limit, name = agent.spec.budget, state.rollout.spec.max_usd, state.rollout.metadata.name
+    replicas = agent.spec.serving.max_replica
+    cheaper = "shorten the pauses"
+    if replicas > 1:
+        cheaper += (
+            f", lower spec.serving.maxReplica {replicas} of AgentModel {agent.metadata.name} (each replica is "
+            "paid for)"
+        )
+    estimate = {
+        "estimate_usd": dollars(planned),
+        "standing_usd_per_month": dollars(cost.per_hour * replicas * HOURS_PER_MONTH),
+    }
     if planned > micro(limit):
         message = (
             f"the evaluation and the canary may cost up to {display_usd(planned)}, and spec.maxUSD of Rollout {name} "
-            f"is ${limit}: raise it in a new rollout, or shorten the pauses"
+            f"is ${limit}: raise it in a new rollout, or {cheaper}"
         )
-        return latch_abort(state, RolloutReason.OverMaxUSD, message)
+        return latch_abort(state, RolloutReason.OverMaxUSD, message, **estimate)
     if planned > micro(budget.approval_above_usd):
         message = (
             f"the evaluation and the canary may cost up to {display_usd(planned)}, which is above "
             f"spec.budget.approvalAboveUSD ${budget.approval_above_usd} of AgentModel {agent.metadata.name}: raise "
-            "that, or shorten the pauses; then create a new rollout"
+            f"that, or {cheaper}; then create a new rollout"
         )
-        return latch_abort(state, RolloutReason.NeedsApproval, message)
+        return latch_abort(state, RolloutReason.NeedsApproval, message, **estimate)
     left = micro(budget.monthly_usd) - record.committed(f"{state.now:%Y-%m}", state.now)
     if planned > left:
         message = (
             f"the evaluation and the canary may cost up to {display_usd(planned)}, and {display_usd(max(0, left))} of "
             f"spec.budget.monthlyUSD ${budget.monthly_usd} of AgentModel {agent.metadata.name} is left this month "
-            "(UTC): raise the budget, shorten the pauses, or wait for the next month; then create a new rollout"
+            f"(UTC): raise the budget, {cheaper}, or wait for the next month; then create a new rollout"
         )
-        return latch_abort(state, RolloutReason.OverBudget, message)
+        return latch_abort(state, RolloutReason.OverBudget, message, **estimate)
     return None
 
 

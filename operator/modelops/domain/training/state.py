@@ -50,6 +50,8 @@ class Submission:
     """The job that the service created."""
     refused: str = ""
     """The service's message if it refused the job for good."""
+    token_refused: bool = False
+    """Whether it refused the token, so that another one in the Secret may be accepted."""
     unavailable: str = ""
     """The service's message if it takes no jobs at the moment."""
     retry_after: float | None = None

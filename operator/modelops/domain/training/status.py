@@ -114,12 +114,29 @@ def end_or_wait_for_permission(
 ) -> TrainingPlan:
     """A service refuses what an attempt needs: a further attempt waits. Before the first one, the run ends.
 
+    A refused token ends no run: the next reconcile uses the token that is in the Secret then.
     `new_run`: the end of the message of a run that ends.
     """
     if not state.run.status.attempts:
-        return fail_run(state, reason, f"{message}{new_run}")
+        return (
+            wait_for_token(state, message)
+            if token_refused
+            else fail_run(state, reason, f"{message}{new_run}")
+        )
     reason = TrainingReason.TokenRefused if token_refused else reason
     return wait_for_permission(state, TrainingPhase.PENDING, reason, message, after=RETRY_SECONDS)
+
+
+def wait_for_token(
+    state: State,
+    refusal: str,
+    *,
+    phase: TrainingPhase = TrainingPhase.PENDING,
+    facts: dict[str, bool] | None = None,
+) -> TrainingPlan:
+    """Hugging Face refuses the token before anything is spent: the run waits until the Secret has another one."""
+    message = f"{refusal.rstrip('.')}. The operator tries again with the token that is in the Secret then"
+    return wait_in_phase(state, phase, TrainingReason.TokenRefused, message, after=RETRY_SECONDS, facts=facts)
 
 
 def wait_for_permission(

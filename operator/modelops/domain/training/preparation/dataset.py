@@ -28,7 +28,13 @@ from modelops.domain.training.preparation.end_token import sibling_name
 from modelops.domain.training.preparation.recipe_findings import base_model_findings, recipe_findings
 from modelops.domain.training.pricing.offer import price_and_submit
 from modelops.domain.training.state import State
-from modelops.domain.training.status import RETRY_SECONDS, fail_run, wait_in_phase, with_status
+from modelops.domain.training.status import (
+    RETRY_SECONDS,
+    fail_run,
+    wait_for_token,
+    wait_in_phase,
+    with_status,
+)
 from modelops.ports import ProgramState
 
 PROGRAM_POLL_SECONDS = 0.25
@@ -133,6 +139,10 @@ def retry_or_refuse_dataset(state: State, result: Mapping[str, Any]) -> Training
     """If a service was unavailable, the program is started again later; if the data are unfit, the run fails."""
     reason, message = str(result.get("reason", "")), str(result.get("message", ""))
     facts = {"DatasetReady": False}
+    if result.get("token_refused"):
+        refusal = refusal_message(result, refusal_context(state, reason), remedy="")
+        plan = wait_for_token(state, refusal, phase=TrainingPhase.PREPARING, facts=facts)
+        return Plan(steps=(*plan.steps, RetryDataset(after=RETRY_SECONDS)), requeue_after=RETRY_SECONDS)
     if not result.get("transient"):
         return fail_run(
             state,

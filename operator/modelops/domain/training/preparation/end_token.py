@@ -24,7 +24,7 @@ def fail_if_no_end_token(state: State) -> TrainingPlan | None:
         return None
     if state.tokenizer is UNSEEN:
         return Plan(needs=TrainingFact.TOKENIZER)
-    if isinstance(state.tokenizer, Outage) and not state.tokenizer.refused:
+    if isinstance(state.tokenizer, Outage) and not state.tokenizer.is_final:
         return wait_for_hub(state, state.tokenizer, f"the tokenizer of {describe_base_model(state)}")
     if is_base_model(state) and state.sibling is UNSEEN:
         return Plan(needs=TrainingFact.SIBLING)

@@ -120,6 +120,6 @@ def base_config_is_unknown(state: State) -> TrainingPlan | None:
         return None
     if state.base_config is UNSEEN:
         return Plan(needs=TrainingFact.BASE_CONFIG)
-    if isinstance(state.base_config, Outage) and not state.base_config.refused:
+    if isinstance(state.base_config, Outage) and not state.base_config.is_final:
         return wait_for_hub(state, state.base_config, f"config.json of {describe_base_model(state)}")
     return None

@@ -178,12 +178,13 @@ def resolve_submission(state: State) -> TrainingPlan | None:
         return None
     if submission is not None and submission.job is not None:
         return record_submitted_job(state, job, job_id=submission.job.id, url=submission.job.url)
-    if submission is not None and submission.refused and state.run.status.attempts:
+    waits = submission is not None and (submission.token_refused or bool(state.run.status.attempts))
+    if submission is not None and submission.refused and waits:
         message = f"the service refuses the job: {submission.refused.rstrip('.')}"
         plan = wait_for_permission(
             state,
             TrainingPhase.SUBMITTING,
-            TrainingReason.SubmissionRefused,
+            TrainingReason.TokenRefused if submission.token_refused else TrainingReason.SubmissionRefused,
             message,
             after=UNAVAILABLE_SECONDS,
         )

@@ -1,0 +1,96 @@
+"""The keys that a program gets are those that the Secrets have when it starts: its refusal of one may be final."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+
+import pytest
+from tests.unit.engine.test_rollout_memory import Bench, ProgramsAndReports
+from tests.unit.training.objects import NAMESPACE, agent_model_json, secret_json
+from tests.unit.training.services import ApiServer, KubeClient, Time
+
+from modelops.api.v1alpha1.agentmodel import AgentModel
+from modelops.domain.plan import Plan
+from modelops.domain.rollout.actions import EvaluationProgram, StartProgram
+from modelops.engine.credentials import SECRET_SECONDS, CredentialReader
+from modelops.engine.resources import AGENT_MODELS
+from modelops.ports import Json, Unavailable
+
+START = Plan(
+    steps=(
+        StartProgram(
+            program=EvaluationProgram.CHECK,
+            input={
+                "arms": {
+                    "baseline": {"version": "v1.0.0", "base_url": "", "service": "openrouter"},
+                    "candidate": {"version": "v1.1.0-rc.1", "base_url": "", "service": "huggingface"},
+                }
+            },
+        ),
+    ),
+    requeue_after=5.0,
+)
+
+
+class RecordingPrograms(ProgramsAndReports):
+    """Keeps the environments in which programs were started."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.environments: list[Mapping[str, str]] = []
+
+    async def start(
+        self, name: str, module: str, program_input: Json, environment: Mapping[str, str]
+    ) -> None:
+        self.environments.append(environment)
+
+
+def secret(key: str) -> Json:
+    made = secret_json()
+    made["data"] = {k: base64.b64encode(key.encode()).decode() for k in ("token", "openrouter")}
+    return made
+
+
+async def test_a_program_gets_the_key_that_the_secret_has_now() -> None:
+    programs = RecordingPrograms()
+    bench = Bench(programs)
+    keys = (("huggingFace", "token"), ("openRouter", "openrouter"))
+    model = agent_model_json(
+        uid="with-keys", secretRefs={field: {"name": "tokens", "key": key} for field, key in keys}
+    )
+    model["metadata"].update(namespace="team", name="docs")
+    bench.cache.put(AGENT_MODELS, bench.api.put(model))
+    bench.api.put(secret("wrong"))
+    await bench.reconcile(START)
+    bench.api.put(secret("right"))
+    bench.time.seconds += 1
+    await bench.reconcile(START)
+    told = [(env["HF_TOKEN"], env["MODELOPS_BASELINE_KEY"]) for env in programs.environments]
+    assert told == [("wrong", "wrong"), ("right", "right")]
+
+
+async def test_a_secret_is_kept_for_decisions_and_read_afresh_for_programs() -> None:
+    time = Time(stepped=False)
+    server = ApiServer(time)
+    server.seed(secret("old"))
+    reader, agent = CredentialReader(KubeClient(server), time), AgentModel.model_validate(agent_model_json())  # type: ignore[arg-type]
+    assert (await reader.read(NAMESPACE, agent))[0].hugging_face == "old"
+    server.seed(secret("new"))
+    time.seconds += SECRET_SECONDS / 2
+    assert (await reader.read(NAMESPACE, agent))[0].hugging_face == "old"
+    assert (await reader.read_for_program(NAMESPACE, agent)).hugging_face == "new"
+    assert (await reader.read(NAMESPACE, agent))[0].hugging_face == "new"
+
+
+async def test_a_program_does_not_start_with_a_secret_that_has_lost_its_label() -> None:
+    time = Time(stepped=False)
+    server = ApiServer(time)
+    server.seed(secret("old"))
+    reader, agent = CredentialReader(KubeClient(server), time), AgentModel.model_validate(agent_model_json())  # type: ignore[arg-type]
+    await reader.read(NAMESPACE, agent)
+    unlabelled = secret("old")
+    unlabelled["metadata"]["labels"] = {}
+    server.seed(unlabelled)
+    with pytest.raises(Unavailable, match="does not carry the label"):
+        await reader.read_for_program(NAMESPACE, agent)
