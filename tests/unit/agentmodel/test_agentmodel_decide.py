@@ -171,6 +171,23 @@ def test_no_record_is_made_before_the_file_can_be_read() -> None:
     )
 
 
+@pytest.mark.parametrize("record", ["kept", None])
+@pytest.mark.parametrize(
+    "problem",
+    [{"file": None, "file_problem": "no label"}, {"secret_problem": "no label"}],
+    ids=["file", "secret"],
+)
+def test_what_no_watch_sees_is_asked_for_every_five_seconds(
+    problem: dict[str, Any], record: str | None
+) -> None:
+    agent_driver = AgentModelDriver(agent_model_state(record=None)).run_until_idle()
+    changes = problem if record else {**problem, "record": None}
+    agent_driver.state = replace(agent_driver.state, **changes)
+    agent_driver.run_until_idle()
+    assert decide(agent_driver.state).requeue_after == 5
+    assert decide(agent_driver.state).steps == ()
+
+
 def test_a_record_that_cannot_be_read_is_left_alone() -> None:
     agent_driver = AgentModelDriver(
         agent_model_state(record_problem="ConfigMap docs-modelops-record: the record cannot be read")
