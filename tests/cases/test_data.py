@@ -274,6 +274,17 @@ def test_a_key_that_is_missing_is_named_though_a_method_has_its_name(user: str, 
     assert "prompt.user: `inputs` has no `items`; it has: task" in result["message"]
 
 
+def test_the_refusal_says_how_many_examples_do_not_fit_the_prompt(tmp_path: Path) -> None:
+    fit = [example(f"task {number}") for number in range(6)]
+    misfits = [{"inputs": {"task": f"other {number}"}, "outputs": {"code": "x"}} for number in range(3)]
+    result = prepared(tmp_path, [*fit, *misfits]).result
+    assert result["reason"] == "PromptRenderFailed"
+    assert result["message"].startswith(
+        "3 of 9 examples of dataset 'source' do not fit the AgentModel's spec.prompt; the first is example "
+        "example-006: spec.prompt.assistant: `outputs` has no `text`; it has: code; correct the template"
+    )
+
+
 def test_methods_that_a_template_calls_are_still_called(tmp_path: Path) -> None:
     prompt = {
         "user": "{% for key, value in inputs.items() %}{{ key }}={{ value.upper() }}{% endfor %} {{ inputs.get('no', '-') }}",

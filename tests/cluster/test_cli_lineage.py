@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from huggingface_hub import HfApi
 from tests.cluster.docs_preconditions import GROUP, Kubectl, Preconditions
-from tests.contract.published import Published, publish
+from tests.contract.published import Published, data_files, publish, put
 from tests.namespaces import remove_namespace
 from tests.patience import patient
 
@@ -213,8 +213,6 @@ def test_the_exit_code_shows_whether_the_example_was_found(agent: Agent) -> None
     asked = ("lineage", "--example", EXAMPLE)
     assert agent.modelops(*asked).returncode == 1
     put_silent = {"data/train.jsonl": b'{"messages": []}\n', "data/test.jsonl": b""}
-    from tests.contract.published import put
-
     agent.hf.delete_file("examples.json", repo_id=made.data, repo_type="dataset")
     put(agent.hf, made.data, put_silent, title="Dataset", kind="dataset")
     done = agent.modelops(*asked)
@@ -353,6 +351,23 @@ def test_a_model_of_another_namespace_is_never_removed(agent: Agent, kubectl: Ku
         remove_namespace(kubectl, other)
     decision = next(one for one in result if one["repo"] == first.repo)
     assert (decision["removed"], decision["reason"]) == (False, "stable of docs: v1.1.0")
+
+
+def test_data_of_a_refused_run_are_removed_while_the_run_exists(agent: Agent, namespace: str) -> None:
+    """Nothing was reserved for such a run, so the record does not have it."""
+    Preconditions(agent.kubectl, namespace).establish("run")
+    shown = agent.kubectl(
+        "get", "trainingruns", "docs-2025-12-09", "-o", "json", namespace=namespace, check=True
+    )
+    uid = json.loads(shown.stdout)["metadata"]["uid"]
+    data = data_files(agent="docs", train=[EXAMPLE])
+    repos = {}
+    for run in (uid, f"{uid[:6]}-of-another-cluster"):
+        repos[run] = f"{ORG}/code-chef-docs-2025120{len(repos) + 1}-220000-{uid[:6]}-data"
+        lineage = {**data["modelops.json"], "run": run}
+        put(agent.hf, repos[run], {**data, "modelops.json": lineage}, title="Dataset", kind="dataset")
+    agent.succeed("prune", "docs", "-n", namespace, *PRUNE, "--yes")
+    assert [agent.exists(repo, "dataset") for repo in repos.values()] == [False, True]
 
 
 def test_an_example_is_removed_with_everything_that_contains_it(agent: Agent) -> None:

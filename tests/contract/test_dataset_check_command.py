@@ -1,5 +1,6 @@
 """`modelops dataset check`: the report without a cluster; nothing is uploaded."""
 
+import argparse
 import json
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 from tests.contract.learning import PROMPT, UploadExamples, numbered
 
 from modelops.cli.__main__ import main
+from modelops.cli.dataset import _load_documents, program_input
 from modelops.sandbox.client import SandboxInfo
 
 AGENT = Path(__file__).parents[2] / "config" / "samples" / "agentmodel-docs.yaml"
@@ -72,6 +74,45 @@ def test_the_manifest_of_a_training_run_is_used(
     report = json.loads(capsys.readouterr().out)["report"]
     assert (report["groups"]["by"], report["groups"]["count"]) == ("metadata.repo", 2)
     assert {report["train"], report["test"]} == {6, 12}
+
+
+def test_findings_about_the_recipe_are_those_of_the_run(
+    environment: SandboxInfo,
+    upload_examples: UploadExamples,
+    agent: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    name = upload_examples(numbered(24))
+    run = tmp_path / "run.yaml"
+    run.write_text(
+        "apiVersion: modelops.code-chef.dev/v1alpha1\nkind: TrainingRun\nmetadata: {name: docs-1}\nspec:\n"
+        "  agentModelRef: {name: docs}\n  baseModel: nobody/nothing\n  maxUSD: '5'\n"
+        f"  dataset: {{langsmith: 'ls://{name}'}}\n  config: {{batchSize: 2, gradientAccumulationSteps: 4}}\n"
+    )
+    assert main(["dataset", "check", "-f", str(agent), "-f", str(run), "--json"]) == 0
+    findings = json.loads(capsys.readouterr().out)["report"]["findings"]
+    expected = (
+        "training makes 9 updates (examples: 22, examples per update: 8, epochs: 3); with fewer than 50 "
+    )
+    assert [one for one in findings if one.startswith(expected)], findings
+
+
+def test_a_run_of_a_cluster_holds_out_the_examples_that_it_will_hold_out(agent: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run.yaml"
+    run.write_text(
+        "apiVersion: modelops.code-chef.dev/v1alpha1\nkind: TrainingRun\nmetadata: {name: docs-1, uid: of-the-run}\n"
+        "spec:\n  agentModelRef: {name: docs}\n  maxUSD: '5'\n  dataset: {langsmith: 'ls://d'}\n"
+    )
+    assert given_to_the_program(agent, run)["split"]["seed"] == "of-the-run"
+    assert given_to_the_program(agent)["split"]["seed"] == "check"
+
+
+def given_to_the_program(*files: Path) -> dict[str, Any]:
+    arguments = argparse.Namespace(
+        dataset="ls://d", method=None, base_model=None, as_of=None, min_examples=20, file=list(files)
+    )
+    return program_input(arguments, _load_documents(files))
 
 
 @pytest.mark.parametrize(

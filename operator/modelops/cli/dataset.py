@@ -66,7 +66,9 @@ def register(subparsers: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Exit status 0: the dataset can be used; 1: it would be refused, or a service did not answer; 2: wrong input."""
     try:
-        dataset_input = program_input(arguments, _load_documents(arguments.file))
+        documents = _load_documents(arguments.file)
+        dataset_input = program_input(arguments, documents)
+        recipe = training_values(arguments, documents)
     except InvalidInputError as error:
         print(f"modelops dataset check: {error}", file=sys.stderr)
         return 2
@@ -77,6 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 2
     from modelops.datasets.report import Report
     from modelops.datasets.request import Request
+    from modelops.domain.training.preparation.recipe_findings import recipe_findings
     from modelops.workdir import ProgramFailure, WorkDir
 
     os.environ.setdefault("LANGSMITH_ENDPOINT", DEFAULT_ENDPOINT)
@@ -85,7 +88,10 @@ def run(arguments: argparse.Namespace) -> int:
     report, refusal = Report(), None
     with tempfile.TemporaryDirectory(prefix="modelops-dataset-") as folder:
         try:
-            prepare.check_dataset(WorkDir(Path(folder)), Request.of(dataset_input), report)
+            request = Request.of(dataset_input)
+            checked = prepare.check_dataset(WorkDir(Path(folder)), request, report)
+            for finding in recipe_findings(request.method, recipe, examples=checked.train):
+                report.add_finding(finding)
         except ProgramFailure as failure:
             refusal = failure
     outcome: dict[str, Any] = {"ok": refusal is None}
@@ -105,9 +111,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 def program_input(arguments: argparse.Namespace, documents: Iterable[Any]) -> dict[str, Any]:
     """Return the dataset program's input, without a repository to upload to. Raises InvalidInputError."""
-    from modelops.domain.training.preparation.recipe import merged_training_values
-    from modelops.runtime.training_defaults import load_training_defaults
-
     agent, training = _parse_objects(documents)
     spec = agent.spec
     if spec.prompt is None:
@@ -115,7 +118,6 @@ def program_input(arguments: argparse.Namespace, documents: Iterable[Any]) -> di
             f"AgentModel {agent.metadata.name} has no spec.prompt, so examples cannot be rendered: add one"
         )
     selection = training.spec.dataset if training else DatasetSelection()
-    method = arguments.method or (training.spec.method.value if training else "sft")
     base = arguments.base_model or (training.spec.base_model if training else None)
     settings = spec.langsmith
     dataset = arguments.dataset or selection.langsmith or (settings.training_dataset if settings else None)
@@ -123,12 +125,6 @@ def program_input(arguments: argparse.Namespace, documents: Iterable[Any]) -> di
         raise InvalidInputError(
             "no dataset is named: add the argument ls://<id or exact name>, or name one in the manifests"
         )
-    values = merged_training_values(
-        method=method,
-        run=training.spec.config if training else None,
-        agent=spec.training_defaults,
-        defaults=load_training_defaults(),
-    )
     as_of = arguments.as_of or (selection.as_of.isoformat() if selection.as_of else None)
     return {
         "v": 1,
@@ -137,11 +133,11 @@ def program_input(arguments: argparse.Namespace, documents: Iterable[Any]) -> di
         "langsmith": {"dataset": dataset, "as_of": as_of, "splits": list(selection.splits)},
         "evaluation_dataset": settings.evaluation_dataset if settings else None,
         "prompt": spec.prompt.wire(),
-        "method": method,
+        "method": _method(arguments, training),
         "hub": None,
         "min_examples": arguments.min_examples,
-        "split": {"test_fraction": 0.1, "seed": "check"},
-        "max_seq_length": values.get("max_seq_length"),
+        "split": {"test_fraction": 0.1, "seed": _uid(training) or "check"},
+        "max_seq_length": training_values(arguments, documents).get("max_seq_length"),
         "base_model": {"repo": base} if base else None,
         "include_failures": selection.include_failures,
         "feedback_key": selection.feedback_key,
@@ -152,6 +148,29 @@ def program_input(arguments: argparse.Namespace, documents: Iterable[Any]) -> di
         "leave_out_sensitive": [kind.value for kind in selection.leave_out_sensitive],
         "project": settings.project if settings else None,
     }
+
+
+def training_values(arguments: argparse.Namespace, documents: Iterable[Any]) -> dict[str, Any]:
+    """Return the values that the training would use, under their snake_case names. Raises InvalidInputError."""
+    from modelops.domain.training.preparation.recipe import merged_training_values
+    from modelops.runtime.training_defaults import load_training_defaults
+
+    agent, training = _parse_objects(documents)
+    return merged_training_values(
+        method=_method(arguments, training),
+        run=training.spec.config if training else None,
+        agent=agent.spec.training_defaults,
+        defaults=load_training_defaults(),
+    )
+
+
+def _method(arguments: argparse.Namespace, training: TrainingRun | None) -> str:
+    return arguments.method or (training.spec.method.value if training else "sft")
+
+
+def _uid(training: TrainingRun | None) -> str:
+    """The uid of a run that was read from a cluster: it decides which examples are held out."""
+    return training.metadata.uid if training else ""
 
 
 def _load_documents(files: Iterable[Path]) -> list[Any]:

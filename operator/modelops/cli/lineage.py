@@ -165,7 +165,7 @@ def describe_version(agent: str, entry: RegistryEntry) -> list[tuple[str, str]]:
         ("dataset", at_revision(data.get("repo"), data.get("revision"))),
         ("data digest", data.get("digest") or ""),
         ("prompt digest", lineage.get("prompt") or ""),
-        ("recipe", " ".join(f"{key}={value}" for key, value in recipe.items())),
+        ("recipe", " ".join(f"{key}={recipe_value(value)}" for key, value in recipe.items())),
         ("recipe digest", digest),
         ("job", lineage.get("job") or ""),
         ("cost", f"${lineage['cost_usd']}" if lineage.get("cost_usd") else ""),
@@ -176,6 +176,11 @@ def describe_version(agent: str, entry: RegistryEntry) -> list[tuple[str, str]]:
         ),
         ("pruned", lineage.get("pruned_at") or ""),
     ]
+
+
+def recipe_value(value: Any) -> str:
+    """A value of a recipe; a list as its elements with commas."""
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def at_revision(source: Any, revision: Any) -> str:

@@ -67,6 +67,7 @@ def decide_and_remove(
             uses=combine_uses(snapshots, now),
             policy=policy,
             now=now,
+            runs=frozenset(run.metadata.uid for run in snapshot.runs.values()),
             example_splits=hub_contents.splits,
         ).decisions()
         if not arguments.yes:

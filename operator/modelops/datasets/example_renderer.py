@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from modelops.api.v1alpha1.agentmodel import PromptContract
 from modelops.datasets.download import Example
 from modelops.datasets.example_fields import empty_output
-from modelops.datasets.faulty_examples import shape_invalid
+from modelops.datasets.faulty_examples import prompt_misfit, shape_invalid
 from modelops.datasets.rendering import RenderedExample, check_trainable, render_example
 from modelops.domain.prompt import ExampleError, PromptError, check
 from modelops.workdir import ProgramFailure
@@ -28,8 +28,8 @@ class ExampleRenderer:
     """Id of each example with an answer that is empty, and the field of the answer."""
     untrainable: list[tuple[str, str]] = field(default_factory=list)
     """Id of each example that the training job would refuse, and why."""
-    render_error: tuple[str, PromptError] | None = None
-    """Id of the first example that does not fit the prompt contract, and how."""
+    misfits: list[tuple[str, str]] = field(default_factory=list)
+    """Id of each example that does not fit the prompt contract, and how."""
 
     def render(self, example: Example) -> Iterator[RenderedExample]:
         """The example by the prompt contract; nothing where it does not fit or its target is empty."""
@@ -44,7 +44,7 @@ class ExampleRenderer:
         except ExampleError as error:
             self.untrainable.append((example.id, str(error)))
         except PromptError as error:
-            self.render_error = self.render_error or (example.id, error)
+            self.misfits.append((example.id, str(error)))
         else:
             yield from rendered
 
@@ -57,12 +57,8 @@ class ExampleRenderer:
                 dataset=f"dataset {dataset!r}",
                 fault=("cannot be trained on", "cannot be trained on"),
             )
-        if self.render_error:
-            example, error = self.render_error
-            raise ProgramFailure(
-                "PromptRenderFailed",
-                f"example {example} (of {usable}) does not fit the AgentModel's spec.{error}",
-            ) from error
+        if self.misfits:
+            raise prompt_misfit(self.misfits, of=usable, dataset=f"dataset {dataset!r}")
         if self.empty_targets:
             raise shape_invalid(
                 self.empty_targets,

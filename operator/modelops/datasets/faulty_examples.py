@@ -16,10 +16,27 @@ def shape_invalid(
     `fault` completes a sentence about one example and about several. `where` stands between the first example's id and
     what is wrong with it; a colon if it is empty. `of`: all examples of the dataset.
     """
+    faulty = _described(examples, of=of, dataset=dataset, fault=fault, where=where or ": ")
+    return ProgramFailure(
+        "DatasetShapeInvalid", f"{faulty}. Correct or remove {verb(len(examples), 'it', 'them')}"
+    )
+
+
+def prompt_misfit(examples: Sequence[tuple[str, str]], *, of: int, dataset: str) -> ProgramFailure:
+    """The refusal for `examples` that do not fit the prompt contract: the id of each, and the PromptError's message,
+    which names the template and what to do. `of`: all examples of the dataset."""
+    fault = "does not fit the AgentModel's spec.prompt", "do not fit the AgentModel's spec.prompt"
+    return ProgramFailure(
+        "PromptRenderFailed", _described(examples, of=of, dataset=dataset, fault=fault, where=": spec.")
+    )
+
+
+def _described(
+    examples: Sequence[tuple[str, str]], *, of: int, dataset: str, fault: tuple[str, str], where: str
+) -> str:
     first, wrong = examples[0]
     count = len(examples)
-    return ProgramFailure(
-        "DatasetShapeInvalid",
+    return (
         f"{counted(count, 'example', of=of)} of {dataset} {verb(count, *fault)}; the first is example "
-        f"{first}{where or ': '}{wrong}. Correct or remove {verb(count, 'it', 'them')}",
+        f"{first}{where}{wrong}"
     )

@@ -54,7 +54,8 @@ class PrunePlanner:
     """Decides on the repositories of one agent.
 
     With `example_splits`, the splits with an example by dataset repository, only repositories that have the example are
-    decided on, whatever their age. `agent_model` is `namespace/name`.
+    decided on, whatever their age. `agent_model` is `namespace/name`. `runs` are the uids of its TrainingRuns that
+    exist: a run that was refused after its data were uploaded is not in the record.
     """
 
     record: Record
@@ -63,6 +64,7 @@ class PrunePlanner:
     uses: RepositoriesInUse
     policy: PrunePolicy
     now: datetime
+    runs: frozenset[str] = frozenset()
     example_splits: Mapping[str, Splits] | None = None
     _kept: dict[str, PruneDecision] = field(default_factory=dict)
 
@@ -197,13 +199,16 @@ class PrunePlanner:
             return replace(decision, reason=f"no modelops.json says that it belongs to {agent}")
         if not names_agent(lineage, agent, self.agent_model):
             return replace(decision, reason=f"it belongs to AgentModel {lineage.get('agent_model')}")
-        if self.record.entry_of(decision.repo) is None and named.uid not in self._known_run_uids():
-            return replace(
-                decision,
-                reason="it is not in the record, and may belong to another cluster",
-                remedy="modelops registry rebuild, if it belongs to this agent",
-            )
-        return None
+        made_by_existing_run = lineage.get("run") in self.runs
+        in_record = self.record.entry_of(decision.repo) is not None or named.uid in self._known_run_uids()
+        if made_by_existing_run or in_record:
+            return None
+        return replace(
+            decision,
+            reason="neither the record nor a TrainingRun here has its run, so it may belong to another cluster",
+            remedy="modelops registry rebuild, if it belongs to this agent; if its run was refused and is deleted, "
+            "remove it by hand",
+        )
 
     def _known_run_uids(self) -> frozenset[str]:
         """Short uids of all runs in the record, as the names of repositories have them."""

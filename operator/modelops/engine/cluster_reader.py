@@ -17,11 +17,11 @@ from modelops.domain.digest import identity_digest
 from modelops.domain.pod_touch import MountingPod
 from modelops.domain.record import MalformedRecord, Record
 from modelops.domain.rollout.state import File
-from modelops.engine.cache import ObjectCache
+from modelops.engine.cache import ObjectCache, version_of
 from modelops.engine.event_mapping import agent_model_of
 from modelops.engine.executor import CONFIG_MAPS
 from modelops.engine.latest_version import LatestVersion
-from modelops.engine.resources import AGENT_MODELS, PODS, ROLLOUTS, TRAINING_RUNS
+from modelops.engine.resources import AGENT_MODELS, PODS, ROLLOUTS, TRAINING_RUNS, is_managed
 from modelops.ports import Clock, Json, Kube, Resource
 
 SUB_PATH_REMEDY = (
@@ -73,7 +73,10 @@ class ClusterReader:
         )
 
     async def raw(self, resource: Resource, namespace: str, name: str, *, live: bool = False) -> Json | None:
-        """The object from the cache, or read live where it is not there or must be."""
+        """The object from the cache, or read live where it is not there or must be.
+
+        A ConfigMap without the label is not kept: the watch selects by it, so no event would tell that it has changed.
+        """
         before = self.cache.get(resource, namespace, name)
         if before is not None and not live:
             return before
@@ -81,6 +84,9 @@ class ClusterReader:
         if answer is None:
             self.cache.confirm_absent(resource, namespace, name, before=before)
             return None
+        if resource == CONFIG_MAPS and not is_managed(answer):
+            self.cache.remove(resource, namespace, name, version=version_of(answer))
+            return answer
         self.cache.put(resource, answer)
         return self.cache.get(resource, namespace, name) or answer
 
@@ -155,9 +161,9 @@ class ClusterReader:
                 None,
                 None,
                 f"ConfigMap {config_map} (spec.config.configMapRef) does not exist in namespace {namespace}: "
-                "create it",
+                f"create it with the label {MANAGED_LABEL}=true and the agents' file under the key {key}",
             )
-        if (item["metadata"].get("labels") or {}).get(MANAGED_LABEL) != "true":
+        if not is_managed(item):
             return (
                 item,
                 None,

@@ -8,13 +8,13 @@ from dataclasses import replace
 from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.meta import SecretKeyReference
 from modelops.api.v1alpha1.names import MANAGED_LABEL
-from modelops.engine.resources import SECRETS
+from modelops.engine.resources import SECRETS, is_managed
 from modelops.ports import Clock, Credentials, Json, Kube, Unavailable
 
 SECRET_SECONDS = 30.0
 """For how long a Secret that was read is not read again."""
 MISSING_SECRET_SECONDS = 2.0
-"""The same for a Secret that does not exist."""
+"""The same for a Secret that does not exist. One without the label or the key is read at each use."""
 
 
 class CredentialReader:
@@ -103,8 +103,13 @@ class CredentialReader:
         item = known[1]
         where = f"Secret {reference.name} ({path})"
         if item is None:
-            return "", f"{where} does not exist in namespace {namespace}: create it"
-        if (item["metadata"].get("labels") or {}).get(MANAGED_LABEL) != "true":
+            return (
+                "",
+                f"{where} does not exist in namespace {namespace}: create it with the label "
+                f"{MANAGED_LABEL}=true and the key {reference.key}",
+            )
+        if not is_managed(item):
+            self._secrets.pop((namespace, reference.name), None)
             return (
                 "",
                 f"{where} does not carry the label {MANAGED_LABEL}=true: add it to let the operator read the "

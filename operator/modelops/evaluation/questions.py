@@ -13,6 +13,7 @@ from modelops.api.v1alpha1.rollout import ScorerType
 from modelops.datasets.download import Example, LoadedDataset, load_dataset
 from modelops.datasets.example_fields import empty_output, invalid_text
 from modelops.datasets.example_filter import ExampleFilter
+from modelops.datasets.faulty_examples import prompt_misfit, shape_invalid
 from modelops.domain import prompt as prompts
 from modelops.domain.answer_calls import field_of_calls
 from modelops.domain.answer_json import UnreadableJsonError, read_json
@@ -60,7 +61,7 @@ def select_questions(
     _check_prompt(request)
     usable = _usable(dataset, agent=request.agent, findings=findings)
     unseen = _without_learnt(usable, request, learnt=learnt, findings=findings)
-    questions = _without_copies([_question(one, request=request) for one in unseen], findings=findings)
+    questions = _without_copies(_questions(unseen, request, dataset=dataset.name), findings=findings)
     if request.max_examples is not None and len(questions) > request.max_examples:
         count = request.max_examples
         findings.append(
@@ -172,10 +173,38 @@ def _check_prompt(request: Request) -> None:
         raise ProgramFailure("PromptRenderFailed", f"the AgentModel's spec.{error}") from error
 
 
+class _FaultyExampleError(ValueError):
+    """No question can be made of the example; the message is what is wrong with it, and what to do where that is not to
+    correct or remove it."""
+
+
+def _questions(examples: Sequence[Example], request: Request, *, dataset: str) -> list[Question]:
+    """The question of each example. Raises ProgramFailure, with the number of the examples that have none."""
+    questions: list[Question] = []
+    faulty: list[tuple[str, str]] = []
+    misfits: list[tuple[str, str]] = []
+    for example in examples:
+        try:
+            questions.append(_question(example, request=request))
+        except (_FaultyExampleError, prompts.ExampleError) as error:
+            faulty.append((example.id, str(error)))
+        except prompts.PromptError as error:
+            misfits.append((example.id, str(error)))
+    name = f"evaluation dataset {dataset!r}"
+    if faulty:
+        fault = "cannot be used in an evaluation", "cannot be used in an evaluation"
+        raise shape_invalid(faulty, of=len(examples), dataset=name, fault=fault)
+    if misfits:
+        raise prompt_misfit(misfits, of=len(examples), dataset=name)
+    return questions
+
+
 def _question(example: Example, *, request: Request) -> Question:
+    """Raises _FaultyExampleError, PromptError, and ProgramFailure where the target takes too long to read: then all
+    others may as well, so they are not tried."""
     problem = invalid_text(example)
     if problem:
-        raise ProgramFailure("DatasetShapeInvalid", f"example {example.id}: {problem}")
+        raise _FaultyExampleError(problem)
     try:
         messages = prompts.render(request.prompt, example.inputs)
         answer = prompts.answer(request.prompt, example.inputs, example.outputs)
@@ -185,17 +214,8 @@ def _question(example: Example, *, request: Request) -> Question:
         _require_text(example, target, calls=False)
         if request.scorer.type is ScorerType.JSON:
             read_json(target)
-    except prompts.ExampleError as error:
-        raise ProgramFailure("DatasetShapeInvalid", f"example {example.id}: {error}. Correct it") from error
-    except prompts.PromptError as error:
-        raise ProgramFailure(
-            "PromptRenderFailed", f"example {example.id} does not fit the AgentModel's spec.{error}"
-        ) from error
     except prompts.AnswerError as error:
-        raise ProgramFailure(
-            "DatasetShapeInvalid",
-            f"the target of example {example.id} does not fit spec.prompt.parse: {error}. Correct it",
-        ) from error
+        raise _FaultyExampleError(f"its target does not fit spec.prompt.parse: {error}") from error
     except TooSlow as error:
         if not has_pattern(request):
             raise ProgramFailure(
@@ -208,30 +228,25 @@ def _question(example: Example, *, request: Request) -> Question:
             "the pattern",
         ) from error
     except UnreadableJsonError as error:
-        raise ProgramFailure(
-            "DatasetShapeInvalid",
-            f"the target of example {example.id} is {error}, and spec.evaluation.scorer is json. Correct the target, "
-            "or use another scorer",
+        raise _FaultyExampleError(
+            f"its target is {error}, and spec.evaluation.scorer is json, which you may change"
         ) from error
     return Question(example=example.id, inputs=example.inputs, messages=tuple(messages), target=target)
 
 
 def _require_text(example: Example, text: str, *, calls: bool) -> None:
-    """Raises ProgramFailure DatasetShapeInvalid for an expected answer without text: silence must not succeed."""
+    """Raises _FaultyExampleError for an expected answer without text: silence must not succeed."""
     if text.strip():
         return
     if calls:
-        fault = (
-            f"expects a call of a tool ({field_of_calls(example.outputs)}) and no text, and calls cannot be compared "
-            "yet. Leave such examples out of the evaluation dataset, or write the call into the answer's text by "
-            "spec.prompt.assistant"
+        raise _FaultyExampleError(
+            f"it expects a call of a tool ({field_of_calls(example.outputs)}) and no text, and calls cannot be "
+            "compared yet: write the call into the answer's text by spec.prompt.assistant, or leave such examples out"
         )
-    else:
-        fault = (
-            f"expects an empty answer (its {empty_output(example)}, after spec.prompt.assistant and "
-            "spec.prompt.parse), and an empty answer is never a success. Correct or remove it"
-        )
-    raise ProgramFailure("DatasetShapeInvalid", f"example {example.id} {fault}")
+    raise _FaultyExampleError(
+        f"it expects an empty answer (its {empty_output(example)}, after spec.prompt.assistant and "
+        "spec.prompt.parse), and an empty answer is never a success"
+    )
 
 
 def has_pattern(request: Request) -> bool:

@@ -36,7 +36,7 @@ def a_model(number: int = 1, **lineage: Any) -> ModelRepository:
         "base_model": "org/base",
         "base_revision": "b",
         "method": "sft",
-        "config": {"num_epochs": 3, "learning_rate": 2e-4},
+        "config": {"num_epochs": 3, "learning_rate": 2e-4, "target_modules": ["all-linear"]},
         "dataset": {"repo": f"{repo}-data", "revision": "d1", "digest": "sha256:data"},
         "job": f"job-{number}",
     }
@@ -71,6 +71,7 @@ def test_a_version_that_is_only_on_the_hub_gets_its_history_and_its_number() -> 
     }
     assert (first.lineage["revision"], first.lineage["prompt"]) == ("rev-1", "sha256:prompt")
     assert first.lineage["recipe"]["num_epochs"] == "3"
+    assert first.lineage["recipe"]["target_modules"] == ["all-linear"]
     inputs = Inputs(base_model="m", prompt_digest="", dataset_digest="", recipe_digest="")
     following = next_version(found.record.allocated, inputs=inputs, latest=found.record.latest_inputs())
     assert following == "v1.3.0-rc.1"

@@ -9,9 +9,11 @@ import pytest
 from tests.unit.agentmodel.test_published import OWNER, UIDS, a_model, merged
 from tests.unit.rollout import objects
 from tests.unit.rollout.rollout_driver import a_record, parsed
+from tests.unit.training.objects import run_json
 
 from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.rollout import Rollout
+from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain.hub_repositories import DatasetRepository, ModelRepository, RepositoryCatalog
 from modelops.domain.prune_record import unfinished_removals, with_removal_announced, with_removal_confirmed
 from modelops.domain.pruning import PruneDecision, PrunePlanner, PrunePolicy
@@ -242,6 +244,28 @@ def test_a_repository_that_is_not_in_the_record_stays() -> None:
     found = decide(a_record())
     assert removed(found) == set()
     assert found[ONE].remedy.startswith("modelops registry rebuild")
+
+
+def test_data_of_a_run_that_was_refused_are_removed_while_the_run_exists() -> None:
+    """Such a run is not in the record: nothing was reserved for it."""
+    uploaded = RepositoryCatalog(datasets=(data(ONE, run=UIDS[1], agent_model=OWNER), data(TWO, run=UIDS[2])))
+    found = decide(a_record(), catalog=uploaded, runs=frozenset({UIDS[1]}))
+    assert removed(found) == {f"{ONE}-data"}
+    assert "may belong to another cluster" in found[f"{TWO}-data"].reason
+
+
+def test_a_run_with_the_same_short_uid_proves_nothing() -> None:
+    uploaded = RepositoryCatalog(datasets=(data(ONE, run=UIDS[1]),))
+    found = decide(a_record(), catalog=uploaded, runs=frozenset({f"{UIDS[1]}-of-another-cluster"}))
+    assert removed(found) == set()
+
+
+def test_data_of_a_run_that_has_not_ended_stay() -> None:
+    run = parsed(TrainingRun, run_json(uid=UIDS[1]))
+    inventory = AgentInventory(name="docs", record=a_record(), runs=(run,))
+    uploaded = RepositoryCatalog(datasets=(data(ONE, run=UIDS[1]),))
+    found = decide(a_record(), inventory=inventory, catalog=uploaded, runs=frozenset({UIDS[1]}))
+    assert "has not ended" in found[f"{ONE}-data"].reason
 
 
 # An example ---------------------------------------------------------------------------------------------------

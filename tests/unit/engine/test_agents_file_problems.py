@@ -26,12 +26,26 @@ KEY = "agents.yaml"
 WATCHES = {"name": "MODELOPS_CONFIGMAP", "value": FILE}
 
 
-def reader_with(*items: tuple[Any, Json]) -> ClusterReader:
-    time, kube = Time(), None
+@dataclass
+class LiveConfigMap:
+    """An API server with one ConfigMap, or with none."""
+
+    item: Json | None = None
+
+    async def get(self, resource: Any, namespace: str, name: str) -> Json | None:
+        return self.item
+
+
+def reader_with(*items: tuple[Any, Json], kube: LiveConfigMap | None = None) -> ClusterReader:
+    time = Time()
     cache = ObjectCache(monotonic=time.monotonic)
     for resource, item in items:
         cache.put(resource, item)
-    return ClusterReader(kube, cache, time)  # type: ignore[arg-type]  # nothing is read live here
+    return ClusterReader(kube, cache, time)  # type: ignore[arg-type]
+
+
+def read_file(kube: LiveConfigMap, reader: ClusterReader | None = None) -> tuple[Any, Any, str]:
+    return asyncio.run((reader or reader_with(kube=kube)).file(NAMESPACE, FILE, KEY, AGENT))
 
 
 def file_problem(**changes: Any) -> str:
@@ -55,6 +69,27 @@ def test_an_immutable_configmap_is_a_problem_with_its_remedy() -> None:
 def test_a_file_under_binary_data_is_a_problem_with_its_remedy() -> None:
     assert "in binaryData" in file_problem(data=None, binaryData={KEY: "YWdlbnRzOg=="})
     assert file_problem(binaryData={"other": "YQ=="}) == ""
+
+
+def test_a_configmap_that_does_not_exist_is_to_be_created_with_label_and_key() -> None:
+    _, _, problem = read_file(LiveConfigMap())
+    assert problem == (
+        f"ConfigMap {FILE} (spec.config.configMapRef) does not exist in namespace {NAMESPACE}: create it with the "
+        f"label modelops.code-chef.dev/managed=true and the agents' file under the key {KEY}"
+    )
+
+
+def test_a_configmap_without_the_label_is_read_again_each_time() -> None:
+    """No event of the watch, which selects by the label, would tell that it was changed or deleted."""
+    item = objects.agents_file()
+    bare = {**item, "metadata": {key: v for key, v in item["metadata"].items() if key != "labels"}}
+    kube = LiveConfigMap(bare)
+    reader = reader_with(kube=kube)
+    assert "does not carry the label" in read_file(kube, reader)[2]
+    kube.item = None
+    assert "does not exist" in read_file(kube, reader)[2]
+    kube.item = {**item, "metadata": {**item["metadata"], "resourceVersion": "99"}}
+    assert read_file(kube, reader)[2] == ""
 
 
 @pytest.mark.parametrize("changes", [{"immutable": True}, {"metadata": {"name": FILE}}])

@@ -144,6 +144,7 @@ async def test_the_installations_token_is_used_if_the_secret_was_deleted() -> No
     found, problem = await AgentWithoutSecret(empty_record()).credentials()
     assert (found.hugging_face, found.is_installation_token) == (INSTALLATION_TOKEN, True)
     assert "Secret tokens (spec.secretRefs.huggingFace) does not exist" in problem
+    assert "create it with the label modelops.code-chef.dev/managed=true and the key token" in problem
 
 
 async def test_the_installations_token_does_not_replace_an_unlabelled_or_empty_secret() -> None:
@@ -151,6 +152,15 @@ async def test_the_installations_token_does_not_replace_an_unlabelled_or_empty_s
         found, problem = await AgentWithoutSecret(empty_record(), more=(secret,)).credentials()
         assert (found.hugging_face, found.is_installation_token) == ("", False)
         assert problem
+
+
+async def test_a_label_that_was_added_counts_at_the_next_use() -> None:
+    bench = AgentWithoutSecret(empty_record(), more=(labelled(secret_json(), {}),))
+    _, problem = await bench.credentials()
+    assert "does not carry the label" in problem
+    bench.server.seed(secret_json())
+    found, problem = await bench.credentials()
+    assert (bool(found.hugging_face), problem) == (True, "")
 
 
 async def test_a_deleted_langsmith_secret_leaves_the_agents_own_token() -> None:

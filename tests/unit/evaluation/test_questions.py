@@ -123,14 +123,14 @@ def test_an_expected_answer_without_text_is_refused_by_example_and_field(
     outputs: dict[str, Any], says: str, parse: dict[str, str]
 ) -> None:
     examples = [{"inputs": {"task": "x"}, "outputs": outputs}]
-    with pytest.raises(ProgramFailure, match=f"example e-000 expects {says}") as failure:
+    with pytest.raises(ProgramFailure, match=f"example e-000: it expects {says}") as failure:
         selected(examples, asked(prompt={**PLAIN, "parse": parse}))
     assert failure.value.reason == "DatasetShapeInvalid"
 
 
 def test_a_target_whose_compared_part_is_empty_is_refused() -> None:
     prompt = {**PLAIN, "parse": {"type": "regex", "pattern": "<(.*)>"}}
-    with pytest.raises(ProgramFailure, match="example e-000 expects an empty answer"):
+    with pytest.raises(ProgramFailure, match="example e-000: it expects an empty answer"):
         selected([example("x", "< >")], asked(prompt=prompt))
 
 
@@ -138,3 +138,38 @@ def test_the_text_of_an_answer_in_parts_is_compared() -> None:
     parts = [{"type": "text", "text": "Use read()."}]
     questions, _ = selected([{"inputs": {"task": "x"}, "outputs": {"text": parts}}], asked())
     assert [question.target for question in questions] == ["Use read()."]
+
+
+@pytest.mark.parametrize(
+    ("broken", "prompt", "reason", "says"),
+    [
+        (
+            {"inputs": {"task": "x"}, "outputs": {"code": "y"}},
+            PLAIN,
+            "PromptRenderFailed",
+            "3 of 33 examples of evaluation dataset 'd' do not fit the AgentModel's spec.prompt; the first is example "
+            "e-030: spec.prompt.assistant: `outputs` has no `text`; it has: code; ",
+        ),
+        (
+            {"inputs": {"task": "x"}, "outputs": {"text": " "}},
+            PLAIN,
+            "DatasetShapeInvalid",
+            "3 of 33 examples of evaluation dataset 'd' cannot be used in an evaluation; the first is example e-030: "
+            "it expects an empty answer",
+        ),
+        (
+            example("x", "wrong"),
+            {**PLAIN, "parse": {"type": "regex", "pattern": "right.*"}},
+            "DatasetShapeInvalid",
+            "3 of 33 examples of evaluation dataset 'd' cannot be used in an evaluation; the first is example e-030: "
+            "its target does not fit spec.prompt.parse: ",
+        ),
+    ],
+)
+def test_a_refusal_says_how_many_examples_have_the_fault(
+    broken: dict[str, Any], prompt: dict[str, Any], reason: str, says: str
+) -> None:
+    with pytest.raises(ProgramFailure) as failure:
+        selected([*RIGHT, *[broken] * 3], asked(prompt=prompt))
+    assert failure.value.reason == reason
+    assert str(failure.value).startswith(says)

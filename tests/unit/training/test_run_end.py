@@ -227,6 +227,12 @@ def test_the_registry_names_the_recipe_that_the_job_used() -> None:
     assert entry.lineage["recipe"]["num_epochs"] == "3"
 
 
+def test_the_registry_has_the_modules_as_a_list() -> None:
+    trained = {**LINEAGE, "config": {"num_epochs": 3, "target_modules": ["q_proj", "v_proj"]}}
+    plan = plan_for(WITH_JOB, **COMPLETED_FACTS, result=PUBLISHED_MODEL, lineage=trained)
+    assert written_record(plan).history[-1].lineage["recipe"]["target_modules"] == ["q_proj", "v_proj"]
+
+
 def test_facts_are_asked_for_one_at_a_time() -> None:
     assert state(WITH_JOB).job is UNSEEN
     assert plan_for(WITH_JOB).needs == "job"

@@ -47,8 +47,26 @@ def served_version(target: Target | None) -> ServedVersion | None:
     )
 
 
-def recent_versions(record: Record) -> tuple[VersionSummary, ...]:
-    """The newest versions of the history, newest first, and the baseline, which was not trained."""
+def recent_versions(state: State, record: Record) -> tuple[VersionSummary, ...]:
+    """The newest versions of the history, newest first, and the baseline, which was not trained.
+
+    That of a canary is `canary_<n>pct`, as in `modelops registry export`: its weight is in the agents' file, not in the
+    record.
+    """
+    active, block = record.active, state.file.entry.routing if state.file else None
+    if active is None or block is None or block.salt != active.uid or not block.weight:
+        return recorded_versions(record)
+    canary, weight = (active.candidate.version, active.candidate.model), block.weight
+    return tuple(
+        one.model_copy(update={"deployment_status": f"canary_{weight}pct"})
+        if (one.version, one.model) == canary
+        else one
+        for one in recorded_versions(record)
+    )
+
+
+def recorded_versions(record: Record) -> tuple[VersionSummary, ...]:
+    """The versions with their status in the record."""
     trained = tuple(
         VersionSummary(
             version=entry.version,
@@ -207,7 +225,7 @@ def project_status(state: State) -> AgentModelStatus:
         stable=served_version(record.stable),
         canary=served_version(active.candidate) if active else None,
         previous=served_version(record.previous),
-        versions=recent_versions(record),
+        versions=recent_versions(state, record),
         endpoints=endpoint_statuses(state, record),
         spend=monthly_spend(state, record),
         active_rollout=ActiveRollout(name=active.name, uid=active.uid) if active else None,

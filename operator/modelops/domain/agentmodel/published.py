@@ -15,7 +15,7 @@ from modelops.domain.hub_repositories import (
 )
 from modelops.domain.reasons import TrainingReason
 from modelops.domain.record import Completed, Record, RegistryEntry
-from modelops.domain.training.effective_spec import recipe_digest
+from modelops.domain.training.effective_spec import recipe_lineage
 from modelops.domain.versions import Version, parse, release_version
 
 
@@ -161,7 +161,7 @@ def entry_of(model: ModelRepository, dataset: DatasetRepository | None, *, versi
             "as_of": str(data.get("as_of") or ""),
         },
         "prompt": str(data.get("prompt") or ""),
-        "recipe": {"digest": recipe_digest(method, config), **{k: str(v) for k, v in config.items()}},
+        "recipe": recipe_lineage(method, config),
         "job": str(manifest.get("job") or ""),
         "rebuilt": True,
     }

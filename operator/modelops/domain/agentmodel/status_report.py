@@ -16,13 +16,18 @@ from modelops.domain.plan import Announce, Plan, WriteStatus
 from modelops.domain.reasons import AgentModelReason
 
 RESYNC_SECONDS = 60.0
+UNWATCHED_SECONDS = 5.0
+"""Until a ConfigMap or Secret that cannot be used is read again. No event tells that it was created or labelled: the
+watch of ConfigMaps selects by the label, and Secrets are not watched."""
 ENDPOINT_POLL_SECONDS = 5.0
 SAID_BY_READY = frozenset({STALLED, RECONCILING})
 GOOD_WHEN_TRUE = frozenset({"Ready", "InSync", "BudgetAvailable"})
 
 
 def report_status(state: State, requeue_after: float | None) -> AgentModelPlan:
-    """Writes the status where it has changed, and decides again after these seconds."""
+    """Writes the status where it has changed. Decides again after these seconds; sooner where no event would tell."""
+    if requeue_after is not None and (state.file is None or state.secret_problem):
+        requeue_after = min(requeue_after, UNWATCHED_SECONDS)
     status, old = project_status(state), state.agent_model.status
     if not differs(status, old):
         return Plan(requeue_after=requeue_after)

@@ -40,6 +40,15 @@ def recipe_digest(method: str, values: dict[str, Any]) -> str:
     return digest_of("recipe/v1", {"method": method, **text})
 
 
+def recipe_lineage(method: str, values: dict[str, Any]) -> dict[str, str | list[str]]:
+    """The digest and the values as the registry shows them: texts, and lists of texts."""
+    shown = {
+        key: [str(one) for one in value] if isinstance(value, list | tuple) else str(value)
+        for key, value in values.items()
+    }
+    return {"digest": recipe_digest(method, values), **shown}
+
+
 def base_model_name(state: State) -> str:
     """The base model: the run's, else the installation's default; empty if neither names one."""
     return state.run.base_model or state.settings.default_base_model

@@ -9,7 +9,7 @@ from modelops.domain.money import dollars
 from modelops.domain.record import RegistryEntry
 from modelops.domain.training.effective_spec import (
     output_repository,
-    recipe_digest,
+    recipe_lineage,
     training_dataset,
     training_values,
 )
@@ -33,10 +33,7 @@ def registry_entry(
         "base_revision": run.status.base_revision,
         "dataset": dataset.model_dump(mode="json", include={"repo", "revision", "digest", "as_of"}),
         "prompt": record.allocated.get(version, {}).get("prompt_digest", ""),
-        "recipe": {
-            "digest": recipe_digest(run.spec.method.value, values),
-            **{k: str(v) for k, v in values.items()},
-        },
+        "recipe": recipe_lineage(run.spec.method.value, values),
         "job": run.status.job.id if run.status.job else "",
         "cost_usd": dollars(cost),
     }
