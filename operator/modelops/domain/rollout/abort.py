@@ -7,6 +7,8 @@ each write of the file follows a conditional status write, which the abort, the 
 
 from __future__ import annotations
 
+from typing import Any
+
 from modelops.api.v1alpha1.agentmodel import AgentModel, EndpointRole
 from modelops.api.v1alpha1.rollout import AnalysisStatus, RollbackTimes
 from modelops.domain.agentsfile import RoutingBlock
@@ -35,7 +37,7 @@ def latch_abort(
     *,
     rollback: RollbackTimes | None = None,
     analysis: AnalysisStatus | None = None,
-    **changes: str,
+    **changes: Any,
 ) -> RolloutPlan:
     """1. Latches the reason, and aborts in the same plan. `analysis`: the numbers that decided.
 

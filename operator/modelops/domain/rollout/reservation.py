@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from modelops.api.v1alpha1.agentmodel import EndpointRole
 from modelops.api.v1alpha1.rollout import RolloutPhase
@@ -79,7 +80,7 @@ def abort_if_over_budget(state: State, cost: EndpointCost) -> RolloutPlan | None
             f", lower spec.serving.maxReplica {replicas} of AgentModel {agent.metadata.name} (each replica is "
             "paid for)"
         )
-    estimate = {
+    estimate: dict[str, Any] = {
         "estimate_usd": dollars(planned),
         "standing_usd_per_month": dollars(cost.per_hour * replicas * HOURS_PER_MONTH),
     }
