@@ -445,9 +445,10 @@ def test_permanent_refusal_ends_the_evaluation_at_once(
     reason: str,
     says: str,
 ) -> None:
-    program_input["arms"]["candidate"].update(change)
-    result = run_program(sandbox, MODULE, tmp_path / "p", program_input, **more)
     waits = "service" in change  # Hugging Face refuses the token: the rollout waits for another one.
+    for arm in ("baseline", "candidate") if waits else ("candidate",):
+        program_input["arms"][arm].update(change)
+    result = run_program(sandbox, MODULE, tmp_path / "p", program_input, **more)
     assert (result["reason"], result["transient"]) == (reason, waits), result
     assert result.get("token_refused", False) == waits
     assert says in result["message"]

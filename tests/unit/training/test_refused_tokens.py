@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from tests.unit.agentmodel.test_agentmodel_decide import AgentModelDriver, agent_model_state
+from tests.unit.rollout.rollout_driver import RolloutDriver, rollout_state
 from tests.unit.training.states import (
     KNOWN_FACTS,
     plan_for,
@@ -66,6 +67,17 @@ def test_a_first_submission_with_a_refused_token_is_made_again_later() -> None:
     assert (status.phase, status.reason, status.ending) == ("Submitting", "TokenRefused", "")
     again = plan_for(run(status.wire()), settle_period_passed=True, labelled=())
     assert step_names(again) == ["status", "submit"]
+
+
+def test_the_agent_model_says_that_a_rollout_waits_for_a_token() -> None:
+    waiting = RolloutDriver(rollout_state(), facts={"price": REFUSED})
+    waiting.step()
+    driver = AgentModelDriver(agent_model_state()).run_until_idle()
+    driver.state = replace(driver.state, rollouts={"identity": waiting.state.rollout})
+    driver.run_until_idle()
+    ready, reason, message = driver.condition("Ready")
+    assert (ready, reason) == ("False", "TokenRefused")
+    assert f"Rollout {waiting.state.rollout.metadata.name}: " in message
 
 
 def test_the_agent_model_says_that_a_new_run_waits_for_a_token() -> None:
