@@ -62,10 +62,20 @@ def with_conditions(
     message: str,
     generation: int,
     now: datetime,
+    lasting: Mapping[str, str] | None = None,
 ) -> tuple[Condition, ...]:
-    """The conditions with all of `statuses` set, with the same reason and message."""
+    """The conditions with all of `statuses` set, with the same reason and message.
+
+    `lasting`: other messages, for conditions that stay when the message is not true any more.
+    """
     for kind, status in statuses.items():
         conditions = with_condition(
-            conditions, kind, status, reason=reason, message=message, generation=generation, now=now
+            conditions,
+            kind,
+            status,
+            reason=reason,
+            message=(lasting or {}).get(kind, message),
+            generation=generation,
+            now=now,
         )
     return conditions

@@ -34,12 +34,14 @@ def status_in_phase(
     generation: int,
     now: datetime,
     facts: Mapping[str, ConditionStatus | bool] | None = None,
+    lasting: Mapping[str, str] | None = None,
     **changes: Any,
 ) -> StatusT:
     """The status in this phase for this reason.
 
     `succeeded`, `terminal`: whether the phase is the good end, and whether it is any end. `facts`: further conditions
-    with the same reason and message. `generation`: of the object that the status speaks of.
+    with the same reason and message; `lasting` has the messages of those that outlast this one. `generation`: of the
+    object that the status speaks of.
     """
     conditions = with_conditions(
         old.conditions,
@@ -53,6 +55,7 @@ def status_in_phase(
         message=message,
         generation=generation,
         now=now,
+        lasting=lasting,
     )
     conditions = with_kstatus(
         conditions,

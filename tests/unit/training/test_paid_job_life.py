@@ -56,6 +56,15 @@ async def test_a_run_becomes_a_registered_model_in_nine_writes() -> None:
     ]
 
 
+async def test_what_a_condition_said_of_one_moment_is_not_said_after_it() -> None:
+    simulation = PaidJobSimulation(NO_FAULTS, stepped=False)
+    await simulation.reconciler.reconcile(NAMESPACE, RUN)
+    run = simulation.cache.get(TRAINING_RUNS, NAMESPACE, RUN)
+    assert run is not None
+    messages = {one["type"]: one["message"] for one in run["status"]["conditions"]}
+    assert messages["Submitted"] == "job job1 was submitted"
+
+
 async def test_a_new_process_writes_nothing_after_the_run_has_ended() -> None:
     simulation = PaidJobSimulation(NO_FAULTS, stepped=False)
     await simulation.reconciler.reconcile(NAMESPACE, RUN)

@@ -58,6 +58,7 @@ def begin_evaluation(state: State, *, url: str) -> RolloutPlan:
         RolloutReason.Evaluating,
         message,
         facts={"EndpointReady": True},
+        lasting={"EndpointReady": f"endpoint {candidate.endpoint_name} answers"},
         candidate=candidate.model_copy(update={"endpoint_url": url}),
     )
     return Plan(steps=status_steps(state, status, RolloutReason.Evaluating, message), requeue_after=0)

@@ -258,6 +258,7 @@ def record_submitted_job(state: State, job: JobStatus, *, job_id: str, url: str)
         TrainingReason.JobSubmitted,
         message,
         facts={"Submitted": True},
+        lasting={"Submitted": f"job {job_id} was submitted"},
         job=job.model_copy(update={"id": job_id, "url": url, "stage": "SCHEDULING"}),
     )
     return Plan(steps=status_steps(state, status, TrainingReason.JobSubmitted, message), requeue_after=0)
