@@ -14,7 +14,8 @@ PROMPT = {
     "assistant": "{{ outputs.docstring }}",
     "maxTokens": 128,
 }
-EVALUATION = {"scorer": {"type": "tokenF1", "threshold": "0.35"}, "marginPoints": "60"}
+# Every answer with a text succeeds: with rare successes, such a wide margin would let only a better candidate pass.
+EVALUATION = {"scorer": {"type": "tokenF1", "threshold": "0"}, "marginPoints": "60"}
 Manifest = dict[str, Any]
 
 
