@@ -178,7 +178,7 @@ def test_a_record_is_not_rebuilt_from_objects_that_cannot_be_read(agent: Agent) 
         True,
     )
     done = agent.modelops("registry", "rebuild", "cicd", "-n", agent.namespace)
-    assert (done.returncode, "there are docs" in done.stderr) == (1, True)
+    assert (done.returncode, "there is docs" in done.stderr) == (1, True)
 
 
 # lineage ------------------------------------------------------------------------------------------------------
