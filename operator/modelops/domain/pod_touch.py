@@ -30,22 +30,29 @@ def annotation_value(generation: int | None) -> str:
     return str(generation or 0)
 
 
+def is_everywhere(generation: int | None, now: datetime) -> bool:
+    """Whether every kubelet has found this generation by itself, which is the time of its write in Unix milliseconds.
+
+    So neither a new Pod nor a restart of the operator, which knows no reports yet, is followed by patches.
+    """
+    return generation is not None and now.timestamp() - generation / 1000 >= EVERYWHERE_SECONDS
+
+
 def pods_to_touch(
     pods: Iterable[MountingPod], *, generation: int | None, unconfirmed: Collection[str], now: datetime
 ) -> tuple[MountingPod, ...]:
     """The Pods that must look for this generation, each once for it.
 
-    `unconfirmed`: names of the Pods whose reports do not show that it is in effect. A generation is the time of its
-    write, in Unix milliseconds: an old one is everywhere by itself, so that neither a new Pod nor a restart of the
-    operator, which knows no reports yet, is followed by patches. Where the file has no routing, only Pods that were
-    touched before can have an older one.
+    `unconfirmed`: names of the Pods whose reports do not show that it is in effect. Where the file has no routing, only
+    Pods that were touched before can have an older one.
     """
+    if is_everywhere(generation, now):
+        return ()
     value = annotation_value(generation)
-    is_recent = generation is not None and now.timestamp() - generation / 1000 < EVERYWHERE_SECONDS
     return tuple(
         pod
         for pod in pods
         if pod.name in unconfirmed
         and pod.touched_for != value
-        and (is_recent if generation is not None else pod.touched_for)
+        and (generation is not None or pod.touched_for)
     )

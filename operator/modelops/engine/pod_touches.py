@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.names import ROUTING_GENERATION
-from modelops.domain.pod_touch import MountingPod, annotation_value, pods_to_touch
+from modelops.domain.pod_touch import MountingPod, annotation_value, is_everywhere, pods_to_touch
 from modelops.engine.cluster_reader import ClusterReader
 from modelops.engine.resources import AGENT_MODELS, PODS
 from modelops.ports import Conflict, Json, Kube, Missing, NotLeader, Refused, Reports, Unavailable, Uncertain
@@ -56,15 +56,15 @@ class PodTouches:
 
         It returns at once and costs nothing where no Pod needs it, so it may be called at each reconcile.
         """
-        if not self._enabled or agent is None:
-            return
+        now = self._reader.clock.now()
+        if not self._enabled or agent is None or is_everywhere(generation, now):
+            return  # Before any Pod is looked at: this is so at nearly every reconcile.
         pods = self._reader.mounting_pods(namespace, agent, config_map)
         if not pods:
             return
         unconfirmed = self._reports.unconfirmed(
             namespace, agent.spec.agent, generation=generation or 0, pods=[pod.name for pod in pods]
         )
-        now = self._reader.clock.now()
         wanted = pods_to_touch(pods, generation=generation, unconfirmed=unconfirmed, now=now)
         if not wanted:
             return
@@ -136,6 +136,6 @@ class PodTouches:
             await self._kube.event(item, reason="PodsNotTouched", message=message, warning=True)
 
     def close(self) -> None:
-        """Ends the patches that are under way."""
+        """Ends the patches that are under way; called in the event loop."""
         for task in list(self._tasks):
             task.cancel()

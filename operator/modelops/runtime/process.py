@@ -182,6 +182,7 @@ class OperatorProcess:
             self._metrics.serve_objects()
             self._health.phase, self._health.watch_problems = "stopping", lambda: ()
             await parts.queue.close(grace=_GRACE_SECONDS)
+            parts.touches.close()
             await watches.close()
             await _cancel_all(running)
             await parts.reports.close()

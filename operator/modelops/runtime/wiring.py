@@ -80,6 +80,7 @@ class OperatorParts:
     poller: SharedJobPoller
     orphan_jobs: OrphanJobs
     object_metrics: ObjectMetrics
+    touches: PodTouches
     _closers: list[Callable[[], None]] = field(default_factory=list)
 
     def close(self) -> None:
@@ -206,7 +207,7 @@ def build_operator(
     server = ReportServer(
         report_store, _token_check(settings, kube, clock), host=settings.host, port=settings.report_port
     )
-    closers = [touches.close, hugging_face.close, *([traces.close] if traces else [])]
+    closers = [hugging_face.close, *([traces.close] if traces else [])]
     orphan_jobs = OrphanJobs(
         reader,
         credentials,
@@ -221,6 +222,7 @@ def build_operator(
         poller=poller,
         orphan_jobs=orphan_jobs,
         object_metrics=ObjectMetrics(agents, observe=poller.observe),
+        touches=touches,
         _closers=closers,
     )
 
