@@ -15,7 +15,7 @@ from modelops.engine.watched_job import JobObservation
 from modelops.ports import Json
 from modelops.runtime.object_metrics import families
 from modelops.runtime.object_metrics.exposition import Exposition, Family, label
-from modelops.runtime.object_metrics.finished import Agent, EvaluationFacts
+from modelops.runtime.object_metrics.finished import Agent, EvaluationFacts, agent_of
 from modelops.runtime.object_metrics.fleet import Fleet
 from modelops.runtime.object_metrics.running import add_run
 from modelops.runtime.object_metrics.spending import Spending
@@ -50,8 +50,8 @@ class ObjectMetrics:
             self._add_newest_rollout(exposition, agent, totals, now)
         self._add_unfinished(exposition, now)
         for family, durations in (
-            (families.RUN_DURATION, self.fleet.run_durations),
-            (families.ROLLOUT_DURATION, self.fleet.rollout_durations),
+            (families.RUN_DURATION, self.fleet.runs.durations),
+            (families.ROLLOUT_DURATION, self.fleet.rollouts.durations),
         ):
             for phase, seconds in durations.items():
                 exposition.add_histogram(
@@ -64,17 +64,17 @@ class ObjectMetrics:
         return exposition.render()
 
     def _add_unfinished(self, exposition: Exposition, now: datetime) -> None:
-        for key in sorted(self.fleet.unfinished_runs):
+        for key in sorted(self.fleet.runs.unfinished):
             item = self._cache.get(TRAINING_RUNS, *key)
             if item is not None:
-                labels = _labels(_agent_of(item), ("run", key[1]))
+                labels = _labels(agent_of(item), ("run", key[1]))
                 add_run(
                     exposition, labels, item, seen=self._observe(item["metadata"].get("uid", "")), now=now
                 )
-        for key in sorted(self.fleet.unfinished_rollouts):
+        for key in sorted(self.fleet.rollouts.unfinished):
             item = self._cache.get(ROLLOUTS, *key)
             if item is not None:
-                labels, agent = _labels(_agent_of(item), ("rollout", key[1])), self._agent_model(item)
+                labels, agent = _labels(agent_of(item), ("rollout", key[1])), self._agent_model(item)
                 self._traffic.add_rollout(exposition, labels, item, agent=agent, now=now)
                 self._traffic.add_pending_rollback(exposition, labels, item, agent=agent, now=now)
 
@@ -82,7 +82,7 @@ class ObjectMetrics:
         self, exposition: Exposition, agent: Agent, totals: AgentTotals, now: datetime
     ) -> None:
         """What of the agent's newest Rollout needs a person after its end."""
-        newest = totals.newest
+        newest = totals.newest_rollouts.newest
         if newest is None or not newest.finished or newest.ended is None:
             return
         labels = _labels(agent, ("rollout", newest.name))
@@ -145,16 +145,17 @@ def _add_totals(exposition: Exposition, labels: str, totals: AgentTotals) -> Non
         exposition.add(families.ESTIMATED, f"{labels},{label('bound', 'low')}", totals.low / 1e6)
         exposition.add(families.ESTIMATED, f"{labels},{label('bound', 'high')}", totals.high / 1e6)
         exposition.add(families.BILLED, labels, totals.billed / 1e6)
+    last = totals.newest_rollouts
     for family, moment in (
-        (families.PROMOTED_AT, totals.promoted_at),
-        (families.ABORTED_AT, totals.aborted_at),
+        (families.PROMOTED_AT, last.promoted_at),
+        (families.ABORTED_AT, last.aborted_at),
     ):
         if moment is not None:
             exposition.add(family, labels, moment)
-    if totals.newest_evaluated is not None and totals.newest_evaluated.evaluation is not None:
-        _add_evaluation(exposition, labels, totals.newest_evaluated.evaluation)
-    if totals.newest_rollback is not None:
-        for stage, milliseconds in (totals.newest_rollback.rollback or {}).items():
+    if last.evaluated is not None and last.evaluated.evaluation is not None:
+        _add_evaluation(exposition, labels, last.evaluated.evaluation)
+    if last.rolled_back is not None:
+        for stage, milliseconds in (last.rolled_back.rollback or {}).items():
             exposition.add(families.ROLLBACK, f"{labels},{label('stage', stage)}", milliseconds / 1000)
 
 
@@ -176,7 +177,3 @@ def _add_evaluation(exposition: Exposition, labels: str, evaluation: EvaluationF
 def _labels(agent: Agent, *more: tuple[str, str]) -> str:
     named = (("agent_namespace", agent[0]), ("agent", agent[1]), *more)
     return ",".join(label(name, value) for name, value in named)
-
-
-def _agent_of(item: Json) -> Agent:
-    return item["metadata"].get("namespace", ""), agent_model_of(item)

@@ -77,7 +77,7 @@ def run_facts(item: Json) -> RunFacts:
     phase = text(status, "phase") or TrainingPhase.PENDING.value
     first = phase == TrainingPhase.SUCCEEDED.value and not status.get("attempts")
     return RunFacts(
-        agent=_agent(item),
+        agent=agent_of(item),
         phase=phase,
         reason=text(status, "reason"),
         finished=phase in RUN_ENDS,
@@ -93,7 +93,7 @@ def rollout_facts(item: Json) -> RolloutFacts:
     evaluation = part(status, "evaluation")
     rollback = part(status, "rollback")
     return RolloutFacts(
-        agent=_agent(item),
+        agent=agent_of(item),
         name=metadata["name"],
         phase=phase,
         reason=text(status, "reason"),
@@ -113,7 +113,8 @@ def rollout_facts(item: Json) -> RolloutFacts:
     )
 
 
-def _agent(item: Json) -> Agent:
+def agent_of(item: Json) -> Agent:
+    """The agent of a stored run or rollout."""
     return item["metadata"].get("namespace", ""), text(part(part(item, "spec"), "agentModelRef"), "name")
 
 

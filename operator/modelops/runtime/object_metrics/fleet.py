@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from modelops.api.v1alpha1.names import RECORD_LABEL, record_name
 from modelops.domain.record import MalformedRecord
@@ -21,22 +24,31 @@ from modelops.runtime.object_metrics.finished import (
 from modelops.runtime.object_metrics.spending import Spending
 from modelops.runtime.object_metrics.totals import AgentTotals, Durations
 
+FactsT = TypeVar("FactsT", RunFacts, RolloutFacts)
+
+
+@dataclass(kw_only=True)
+class Followed(Generic[FactsT]):
+    """The objects of a kind: `read` takes the facts from one; `change` adds them to a sum, or takes them out."""
+
+    read: Callable[[Json], FactsT]
+    change: Callable[[AgentTotals, FactsT, int], None]
+    durations: defaultdict[str, Durations] = field(default_factory=lambda: defaultdict(Durations))
+    """Of finished objects, by phase."""
+    unfinished: set[tuple[str, str]] = field(default_factory=set)
+    """Namespace and name."""
+    facts: dict[Key, FactsT] = field(default_factory=dict)
+
 
 class Fleet:
     """Sums of every agent. Register `changed` as a listener before the cache is filled."""
 
     def __init__(self, reader: ClusterReader) -> None:
         self.totals: dict[Agent, AgentTotals] = {}
-        self.run_durations: defaultdict[str, Durations] = defaultdict(Durations)
-        """Of finished objects, by phase."""
-        self.rollout_durations: defaultdict[str, Durations] = defaultdict(Durations)
-        self.unfinished_runs: set[tuple[str, str]] = set()
-        """Namespace and name."""
-        self.unfinished_rollouts: set[tuple[str, str]] = set()
+        self.runs = Followed(read=run_facts, change=AgentTotals.change_run)
+        self.rollouts = Followed(read=rollout_facts, change=AgentTotals.change_rollout)
         self._reader = reader
         self._cache = reader.cache
-        self._runs: dict[Key, RunFacts] = {}
-        self._rollouts: dict[Key, RolloutFacts] = {}
         self._spending: dict[Agent, Spending] = {}
         self._unread_records: dict[Agent, Json] = {}
 
@@ -45,9 +57,9 @@ class Fleet:
         key = key_of(resource, item)
         current = self._cache.get(*key)
         if resource == TRAINING_RUNS:
-            self._follow_run(key, current)
+            self._follow(self.runs, key, current)
         elif resource == ROLLOUTS:
-            self._follow_rollout(key, current)
+            self._follow(self.rollouts, key, current)
         elif resource == CONFIG_MAPS:
             self._follow_record(item, current)
 
@@ -69,30 +81,20 @@ class Fleet:
         """Whether the AgentModel exists."""
         return self._cache.get(AGENT_MODELS, *agent) is not None
 
-    def _follow_run(self, key: Key, current: Json | None) -> None:
-        before = self._runs.pop(key, None)
-        after = run_facts(current) if current is not None else None
+    def _follow(self, kind: Followed[FactsT], key: Key, current: Json | None) -> None:
+        before = kind.facts.pop(key, None)
+        after = kind.read(current) if current is not None else None
         for facts, sign in ((before, -1), (after, 1)):
             if facts is not None:
-                self._totals_of(facts.agent).change_run(facts, sign)
+                kind.change(self._totals_of(facts.agent), facts, sign)
                 if facts.finished and facts.duration is not None:
-                    self.run_durations[facts.phase].change(facts.duration, sign)
+                    kind.durations[facts.phase].change(facts.duration, sign)
         if after is not None:
-            self._runs[key] = after
-        _keep(self.unfinished_runs, key, kept=after is not None and not after.finished)
-        self._forget_empty(before.agent if before else None)
-
-    def _follow_rollout(self, key: Key, current: Json | None) -> None:
-        before = self._rollouts.pop(key, None)
-        after = rollout_facts(current) if current is not None else None
-        for facts, sign in ((before, -1), (after, 1)):
-            if facts is not None:
-                self._totals_of(facts.agent).change_rollout(facts, sign)
-                if facts.finished and facts.duration is not None:
-                    self.rollout_durations[facts.phase].change(facts.duration, sign)
-        if after is not None:
-            self._rollouts[key] = after
-        _keep(self.unfinished_rollouts, key, kept=after is not None and not after.finished)
+            kind.facts[key] = after
+        if after is not None and not after.finished:
+            kind.unfinished.add(key[1:])
+        else:
+            kind.unfinished.discard(key[1:])
         self._forget_empty(before.agent if before else None)
 
     def _follow_record(self, item: Json, current: Json | None) -> None:
@@ -113,7 +115,3 @@ class Fleet:
     def _forget_empty(self, agent: Agent | None) -> None:
         if agent is not None and agent in self.totals and self.totals[agent].empty:
             del self.totals[agent]
-
-
-def _keep(names: set[tuple[str, str]], key: Key, *, kept: bool) -> None:
-    (names.add if kept else names.discard)(key[1:])

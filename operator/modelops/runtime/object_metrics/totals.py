@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
@@ -28,6 +29,29 @@ class Durations:
         self.total += sign * seconds
 
 
+@dataclass(frozen=True, kw_only=True)
+class NewestRollouts:
+    """Which of an agent's Rollouts came last, of those that say something. Times are Unix seconds."""
+
+    newest: RolloutFacts | None
+    evaluated: RolloutFacts | None
+    rolled_back: RolloutFacts | None
+    promoted_at: float | None
+    aborted_at: float | None
+
+    @classmethod
+    def of(cls, rollouts: Iterable[RolloutFacts]) -> NewestRollouts:
+        """Walks all of the agent's Rollouts."""
+        ordered = sorted(rollouts, key=lambda rollout: (rollout.created, rollout.name))
+        return cls(
+            newest=ordered[-1] if ordered else None,
+            evaluated=next((r for r in reversed(ordered) if r.evaluation), None),
+            rolled_back=next((r for r in reversed(ordered) if r.rollback), None),
+            promoted_at=max((r.ended for r in ordered if r.promoted and r.ended), default=None),
+            aborted_at=max((r.ended for r in ordered if r.aborted and r.ended), default=None),
+        )
+
+
 @dataclass(kw_only=True)
 class AgentTotals:
     """The sums of one agent. Money is in micro-USD."""
@@ -41,12 +65,9 @@ class AgentTotals:
     billed: int = 0
     compared: int = 0
     """Runs in `low`, `high` and `billed`."""
-    by_name: dict[str, RolloutFacts] = field(default_factory=dict)
-    newest: RolloutFacts | None = None
-    newest_evaluated: RolloutFacts | None = None
-    newest_rollback: RolloutFacts | None = None
-    promoted_at: float | None = None
-    aborted_at: float | None = None
+    _by_name: dict[str, RolloutFacts] = field(default_factory=dict)
+    _newest: NewestRollouts | None = None
+    """None after a change, until it is asked for."""
 
     def change_run(self, facts: RunFacts, sign: int) -> None:
         """Adds (1) or takes out (-1) a TrainingRun."""
@@ -59,20 +80,22 @@ class AgentTotals:
             self.compared += sign
 
     def change_rollout(self, facts: RolloutFacts, sign: int) -> None:
-        """Adds (1) or takes out (-1) a Rollout; walks the agent's own Rollouts."""
+        """Adds (1) or takes out (-1) a Rollout."""
         _change(self.rollouts, (facts.phase, facts.reason), sign)
         if facts.verdict:
             _change(self.verdicts, facts.verdict, sign)
         if sign > 0:
-            self.by_name[facts.name] = facts
+            self._by_name[facts.name] = facts
         else:
-            self.by_name.pop(facts.name, None)
-        ordered = sorted(self.by_name.values(), key=lambda rollout: (rollout.created, rollout.name))
-        self.newest = ordered[-1] if ordered else None
-        self.newest_evaluated = next((r for r in reversed(ordered) if r.evaluation), None)
-        self.newest_rollback = next((r for r in reversed(ordered) if r.rollback), None)
-        self.promoted_at = max((r.ended for r in ordered if r.promoted and r.ended), default=None)
-        self.aborted_at = max((r.ended for r in ordered if r.aborted and r.ended), default=None)
+            self._by_name.pop(facts.name, None)
+        self._newest = None
+
+    @property
+    def newest_rollouts(self) -> NewestRollouts:
+        """Found at a scrape, and kept until the next change: the cache changes far more often, above all at a start."""
+        if self._newest is None:
+            self._newest = NewestRollouts.of(self._by_name.values())
+        return self._newest
 
     @property
     def empty(self) -> bool:
