@@ -18,9 +18,7 @@ from modelops.domain.versions import release_version
 def end_deleted_rollout(state: State) -> AgentModelPlan | None:
     """Recovery 8: aborts the rollout that the record names where its object does not exist."""
     record = state.require_record()
-    if record.active is None or record.active.uid in state.unreadable:
-        return None
-    if any(r.metadata.uid == record.active.uid for r in state.rollouts.values()):
+    if record.active is None or record.active.uid in state.unreadable or state.active_rollout is not None:
         return None
     return abort_without_rollout(state, record, record.active, "the Rollout was deleted")
 

@@ -59,9 +59,7 @@ def first_problem(state: State) -> tuple[AgentModelReason, str] | None:
 
 def blocked_abort(state: State) -> str | None:
     """What an abort of the active rollout waits for while agents may still use its canary; None where none waits."""
-    active = state.record.active if state.record is not None else None
-    uid = active.uid if active is not None else ""
-    rollout = next((one for one in state.rollouts.values() if one.metadata.uid == uid), None)
+    rollout = state.active_rollout
     if rollout is None or rollout.status.phase in TERMINAL:
         return None
     routing = condition_of(rollout.status.conditions, "RoutingPropagated")
@@ -79,14 +77,13 @@ def stable_drift(state: State) -> str | None:
 
 def user_with_refused_token(state: State) -> str | None:
     """A TrainingRun or Rollout of the agent that waits because Hugging Face refuses the token, and its message."""
-    users = (
-        (kind, one)
-        for kind, found in (("TrainingRun", state.runs), ("Rollout", state.rollouts))
-        for one in found.values()
-    )
-    refused = TrainingReason.TokenRefused.value
-    kind, user = next(((kind, one) for kind, one in users if one.status.reason == refused), ("", None))
-    return f"{kind} {user.metadata.name}: {message_of(user)}" if user is not None else None
+    for run in state.runs.values():
+        if run.status.reason == TrainingReason.TokenRefused.value:
+            return f"TrainingRun {run.metadata.name}: {message_of(run)}"
+    for rollout in state.rollouts.values():
+        if rollout.status.reason == RolloutReason.TokenRefused.value:
+            return f"Rollout {rollout.metadata.name}: {message_of(rollout)}"
+    return None
 
 
 def message_of(user: TrainingRun | Rollout) -> str:

@@ -72,6 +72,13 @@ class State:
             return self.file.entry
         return AgentEntry() if self.file_missing else self.unwritable_entry
 
+    @property
+    def active_rollout(self) -> Rollout | None:
+        """The rollout that holds the agent's lock; None where none does, or where it does not exist."""
+        active = self.record.active if self.record is not None else None
+        uid = active.uid if active is not None else ""
+        return next((one for one in self.rollouts.values() if one.metadata.uid == uid), None)
+
     def is_gone(self, entry: EndpointEntry) -> bool:
         """Whether the service answered, and does not have the endpoint."""
         listed = self.listed_endpoints
