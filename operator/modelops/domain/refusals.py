@@ -41,6 +41,10 @@ class RefusalContext:
     """The object that a person creates after correcting the problem, such as "a new run"."""
 
 
+NEXT_TOKEN = ". The operator tries again with the token that is in the Secret then"
+"""The end of a message about a refused token of Hugging Face, which ends nothing."""
+
+
 def refusal_message(result: Mapping[str, Any], context: RefusalContext, *, remedy: str | None = None) -> str:
     """The message for a person; `result` is the `result.json` of a program that refused its input.
 

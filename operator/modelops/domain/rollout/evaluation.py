@@ -13,7 +13,7 @@ from modelops.domain.facts import UNSEEN, Outage, Unseen
 from modelops.domain.plan import Plan
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.record import Target
-from modelops.domain.refusals import RefusalContext, refusal_message
+from modelops.domain.refusals import NEXT_TOKEN, RefusalContext, refusal_message
 from modelops.domain.rollout.abort import latch_abort
 from modelops.domain.rollout.actions import (
     EvaluationProgram,
@@ -105,18 +105,16 @@ def report_failed_program(
 ) -> RolloutPlan:
     """Retries later if a service did not answer; ends the rollout if its dataset, prompt or keys cannot be used."""
     if result.get("token_refused"):
-        words = refusal_message(result, refusal_context(state), remedy="")
-        message = f"{words}. The operator tries again with the token that is in the Secret then"
-        plan = wait_in_phase(state, phase, RolloutReason.TokenRefused, message, after=RETRY_SECONDS)
-        retry = RetryProgram(program=program, after=RETRY_SECONDS)
-        return Plan(steps=(*plan.steps, retry), requeue_after=RETRY_SECONDS)
-    if not result.get("transient"):
+        reason = RolloutReason.TokenRefused
+        message = refusal_message(result, refusal_context(state), remedy=NEXT_TOKEN)
+    elif result.get("transient"):
+        reason = OUTAGES.get(str(result.get("reason", "")), RolloutReason.LangSmithUnavailable)
+        message = str(result.get("message", ""))
+    else:
         return latch_abort(
             state, RolloutReason.EvaluationRefused, refusal_message(result, refusal_context(state))
         )
-    message = str(result.get("message", ""))
-    outage = OUTAGES.get(str(result.get("reason", "")), RolloutReason.LangSmithUnavailable)
-    plan = wait_in_phase(state, phase, outage, message, after=RETRY_SECONDS)
+    plan = wait_in_phase(state, phase, reason, message, after=RETRY_SECONDS)
     retry = RetryProgram(program=program, after=RETRY_SECONDS)
     return Plan(steps=(*plan.steps, retry), requeue_after=RETRY_SECONDS)
 

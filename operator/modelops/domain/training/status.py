@@ -10,6 +10,7 @@ from modelops.api.v1alpha1.trainingrun import TrainingPhase, TrainingRunStatus
 from modelops.domain.facts import Outage
 from modelops.domain.plan import Plan
 from modelops.domain.reasons import TrainingReason
+from modelops.domain.refusals import NEXT_TOKEN
 from modelops.domain.status import status_in_phase, write_and_announce
 from modelops.domain.training.actions import TrainingPlan, TrainingStep
 from modelops.domain.training.state import State
@@ -127,16 +128,12 @@ def end_or_wait_for_permission(
     return wait_for_permission(state, TrainingPhase.PENDING, reason, message, after=RETRY_SECONDS)
 
 
-def wait_for_token(
-    state: State,
-    refusal: str,
-    *,
-    phase: TrainingPhase = TrainingPhase.PENDING,
-    facts: dict[str, bool] | None = None,
-) -> TrainingPlan:
+def wait_for_token(state: State, refusal: str) -> TrainingPlan:
     """Hugging Face refuses the token before anything is spent: the run waits until the Secret has another one."""
-    message = f"{refusal.rstrip('.')}. The operator tries again with the token that is in the Secret then"
-    return wait_in_phase(state, phase, TrainingReason.TokenRefused, message, after=RETRY_SECONDS, facts=facts)
+    message = f"{refusal.rstrip('.')}{NEXT_TOKEN}"
+    return wait_in_phase(
+        state, TrainingPhase.PENDING, TrainingReason.TokenRefused, message, after=RETRY_SECONDS
+    )
 
 
 def wait_for_permission(

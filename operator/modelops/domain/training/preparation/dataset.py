@@ -9,7 +9,7 @@ from modelops.api.v1alpha1.trainingrun import PreparedDataset, TrainingPhase
 from modelops.domain.facts import UNSEEN
 from modelops.domain.plan import Plan
 from modelops.domain.reasons import TrainingReason
-from modelops.domain.refusals import refusal_message
+from modelops.domain.refusals import NEXT_TOKEN, refusal_message
 from modelops.domain.training.actions import (
     RetryDataset,
     StartDataset,
@@ -28,13 +28,7 @@ from modelops.domain.training.preparation.end_token import sibling_name
 from modelops.domain.training.preparation.recipe_findings import base_model_findings, recipe_findings
 from modelops.domain.training.pricing.offer import price_and_submit
 from modelops.domain.training.state import State
-from modelops.domain.training.status import (
-    RETRY_SECONDS,
-    fail_run,
-    wait_for_token,
-    wait_in_phase,
-    with_status,
-)
+from modelops.domain.training.status import RETRY_SECONDS, fail_run, wait_in_phase, with_status
 from modelops.ports import ProgramState
 
 PROGRAM_POLL_SECONDS = 0.25
@@ -139,24 +133,23 @@ def retry_or_refuse_dataset(state: State, result: Mapping[str, Any]) -> Training
     """If a service was unavailable, the program is started again later; if the data are unfit, the run fails."""
     reason, message = str(result.get("reason", "")), str(result.get("message", ""))
     facts = {"DatasetReady": False}
+    waiting_for = TrainingReason.HubUnavailable
     if result.get("token_refused"):
-        refusal = refusal_message(result, refusal_context(state, reason), remedy="")
-        plan = wait_for_token(state, refusal, phase=TrainingPhase.PREPARING, facts=facts)
-        return Plan(steps=(*plan.steps, RetryDataset(after=RETRY_SECONDS)), requeue_after=RETRY_SECONDS)
-    if not result.get("transient"):
+        waiting_for = TrainingReason.TokenRefused
+        message = refusal_message(result, refusal_context(state, reason), remedy=NEXT_TOKEN)
+    elif not result.get("transient"):
         return fail_run(
             state,
             TrainingReason.DatasetRefused,
             refusal_message(result, refusal_context(state, reason)),
             facts=facts,
         )
-    outage_reason = TrainingReason.HubUnavailable
-    if reason in LANGSMITH_REASONS:
-        outage_reason = TrainingReason.LangSmithUnavailable
+    elif reason in LANGSMITH_REASONS:
+        waiting_for = TrainingReason.LangSmithUnavailable
     elif reason == TrainingReason.OperatorDiskFull.value:
-        outage_reason = TrainingReason.OperatorDiskFull
+        waiting_for = TrainingReason.OperatorDiskFull
     plan = wait_in_phase(
-        state, TrainingPhase.PREPARING, outage_reason, message, after=RETRY_SECONDS, facts=facts
+        state, TrainingPhase.PREPARING, waiting_for, message, after=RETRY_SECONDS, facts=facts
     )
     retry = RetryDataset(after=RETRY_SECONDS)
     return Plan(steps=(*plan.steps, retry), requeue_after=RETRY_SECONDS)
