@@ -52,7 +52,7 @@ def tools_text(inputs: Mapping[str, Any]) -> str | None:
 
 def normalise_prompt(messages: Sequence[Message], tools: str | None) -> NormalisedPrompt:
     """A rendered prompt normalised. `tools` is what `tools_text` gives."""
-    instructions = [_part("tools", tools)] if tools else []
+    instructions = [_part("tools", (tools,))] if tools else []
     asked: list[_Part] = []
     turns: list[str] = []
     conversation = hashlib.sha256()
@@ -104,38 +104,26 @@ class _Part(NamedTuple):
 
 
 def _words(texts: Sequence[NormalisedText]) -> Sequence[str]:
-    if len(texts) == 1:  # Nearly always, and then the list need not be copied.
-        words, operators = texts[0].words, texts[0].operators
-    else:
-        words = [word for text in texts for word in text.words]
-        operators = "".join(text.operators for text in texts)
+    words = [word for text in texts for word in text.words]
+    operators = "".join(text.operators for text in texts)
     return [*words, operators] if operators else words
 
 
 def _part_of(message: Message) -> _Part:
     role, content = str(message.get("role")), message.get("content")
     if isinstance(content, str) and not message.get("tool_calls"):
-        return _part(role, content) if role in NO_QUESTION_ROLES else _of_text(role, content)
+        return (_part if role in NO_QUESTION_ROLES else _of_texts)(role, (content,))
     return _of_texts(role, tuple(_texts(message)))
-
-
-@lru_cache(maxsize=64)
-def _part(role: str, text: str) -> _Part:
-    """Kept for instructions, which come again in each example."""
-    return _of_text(role, text)
-
-
-def _of_text(role: str, text: str) -> _Part:
-    """Gives the same as `_of_texts` with one text, in half the time."""
-    part = normalise(text)
-    form = b"%b\0%b\0\n" % (role.encode(errors="surrogatepass"), part.form)
-    return _Part(role, (part,), form, f"{role}\0{_same_lines(text)}\0\n")
 
 
 def _of_texts(role: str, texts: tuple[str, ...]) -> _Part:
     parts = tuple(normalise(text) for text in texts)
     form = b"\0".join([role.encode(errors="surrogatepass"), *(part.form for part in parts), b"\n"])
     return _Part(role, parts, form, "\0".join([role, *map(_same_lines, texts), "\n"]))
+
+
+_part = lru_cache(maxsize=64)(_of_texts)
+"""Kept for instructions, which come again in each example."""
 
 
 def _texts(message: Message) -> Iterator[str]:
