@@ -65,6 +65,12 @@ class Site:
             command += ["-f", file]
         return self._run([*command, "--kubeconfig", self.cluster.kubeconfig], check=check)
 
+    def apply_agent_model(self) -> None:
+        """A user's AgentModel in the namespace `shop`, once the API server has the chart's CRDs."""
+        labelled = ("crd", "-l", "app.kubernetes.io/part-of=modelops")
+        self.kubectl("wait", "--for=condition=Established", *labelled, "--timeout=60s")
+        self.kubectl("apply", "-n", "shop", "-f", SAMPLES / "agentmodel-docs.yaml")
+
     def kubeconfig_as(self, account: str) -> Path:
         """A kubeconfig of the admin who acts as another user."""
         path = self.folder / "impersonating"
@@ -168,15 +174,7 @@ def test_an_upgrade_changes_the_crds_and_a_removal_keeps_them_and_the_users_obje
 ) -> None:
     notes = site.helm(helm, "install", CHART, values={}).stdout
     assert "kubectl rollout status -n modelops-system deployment/modelops-operator && helm test" in notes
-    site.kubectl(
-        "wait",
-        "--for=condition=Established",
-        "crd",
-        "-l",
-        "app.kubernetes.io/part-of=modelops",
-        "--timeout=60s",
-    )
-    site.kubectl("apply", "-n", "shop", "-f", SAMPLES / "agentmodel-docs.yaml")
+    site.apply_agent_model()
 
     site.helm(helm, "upgrade", with_new_column(site.folder), values={"replicas": 1})
 
@@ -249,15 +247,7 @@ async def test_an_installation_is_protected_and_its_operator_works_with_its_righ
 ) -> None:
     """One installation for several questions, because each takes seconds."""
     site.helm(HELM_4, "install", CHART, values={"watchNamespaces": namespaces})
-    site.kubectl(
-        "wait",
-        "--for=condition=Established",
-        "crd",
-        "-l",
-        "app.kubernetes.io/part-of=modelops",
-        "--timeout=60s",
-    )
-    site.kubectl("apply", "-n", "shop", "-f", SAMPLES / "agentmodel-docs.yaml")
+    site.apply_agent_model()
 
     status_is_the_operators(site)
     rights_are_least(site, everywhere=not namespaces)

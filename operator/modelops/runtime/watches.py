@@ -146,16 +146,18 @@ def _is_fixed(mount: Json) -> bool:
     return bool(mount.get("subPath") or mount.get("subPathExpr"))
 
 
+def _watch_variables(container: Json) -> list[Json]:
+    return [e for e in container.get("env") or () if e["name"] == "MODELOPS_CONFIGMAP"]
+
+
 def _watched_by(container: Json) -> set[str]:
     """The ConfigMap that the container's router watches, as far as its variables say it."""
-    variables = (e for e in container.get("env") or () if e["name"] == "MODELOPS_CONFIGMAP")
-    return {e.get("value", "") for e in variables}
+    return {e.get("value", "") for e in _watch_variables(container)}
 
 
 def _watch_is_unknown(container: Json) -> bool:
     """Whether the router may watch a ConfigMap whose name is not in the Pod's spec."""
-    variables = (e for e in container.get("env") or () if e["name"] == "MODELOPS_CONFIGMAP")
-    return bool(container.get("envFrom")) or any("valueFrom" in e for e in variables)
+    return bool(container.get("envFrom")) or any("valueFrom" in e for e in _watch_variables(container))
 
 
 class ClusterWatches:

@@ -41,7 +41,6 @@ READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _allowed: ContextVar[frozenset[str]] = ContextVar("modelops_allowed_origins", default=frozenset())
 _before_write: ContextVar[Callable[[], None] | None] = ContextVar("modelops_before_write", default=None)
-
 _on_rate_limit: ContextVar[Callable[[str, int], None] | None] = ContextVar(
     "modelops_on_rate_limit", default=None
 )

@@ -45,10 +45,9 @@ def standing_cost_warning(state: State, usd_per_month: str | None) -> str:
 
     It refuses nothing: the endpoint may be meant for a part of a month, and a person may raise the budget until then.
     """
-    agent, version = (
-        state.agent_model,
-        state.record and state.record.active and state.record.active.candidate.version,
-    )
+    agent = state.agent_model
+    active = state.record.active if state.record is not None else None
+    version = active.candidate.version if active is not None else ""
     if agent is None or not usd_per_month or micro(usd_per_month) <= micro(agent.spec.budget.monthly_usd):
         return ""
     return (
