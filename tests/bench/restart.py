@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections import Counter
 
 from tests.bench.agents import AgentProcess, agent_processes
@@ -16,6 +15,7 @@ from tests.bench.table import Row
 from modelops.api.v1alpha1.names import record_name
 from modelops.engine.executor import CONFIG_MAPS
 from modelops.engine.resources import AGENT_MODELS, ROLLOUTS, TRAINING_RUNS
+from modelops.free_port import free_port
 from modelops.ports import Json
 
 AGENTS = ("docs", "review", "cicd", "infra")
@@ -31,7 +31,7 @@ async def measure(env: Environment) -> list[Row]:
     models = await asyncio.to_thread(add_models, env, 3)
     environ = {
         "MODELOPS_BENCH_DATASET": dataset,
-        "MODELOPS_REPORT_PORT": str(_free_port()),
+        "MODELOPS_REPORT_PORT": str(free_port()),
         "MODELOPS_POLL_SECONDS": str(POLL_SECONDS),
     }
     reports = f"http://127.0.0.1:{environ['MODELOPS_REPORT_PORT']}/v1/report"
@@ -209,10 +209,3 @@ def _count_events(writes: list[Write]) -> int:
 def _phase_and_reason(write: Write) -> str:
     status = write.body.get("status", {})
     return f"{status.get('phase', '')} {status.get('reason', '')}"
-
-
-def _free_port() -> int:
-    """A free port for the reports: both operators use it, because agents keep its address."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])

@@ -13,10 +13,10 @@ import pytest
 from tests.cluster.losing_proxy import LosingProxy, losing_proxy
 from tests.cluster.operator_process import Operator, kubeconfig_through, operator
 from tests.conftest import Kubectl
-from tests.e2e.agents import free_port
 
 from modelops.adapters.kube import Connection, KubeClient, Transport
 from modelops.engine.lease import LEASES
+from modelops.free_port import free_port
 from modelops.localcluster import LocalCluster
 
 

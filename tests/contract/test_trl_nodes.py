@@ -4,7 +4,6 @@ import base64
 import io
 import json
 import os
-import socket
 import subprocess
 import tarfile
 from pathlib import Path
@@ -28,6 +27,7 @@ from tests.patience import patient
 
 from modelops.adapters.huggingface.payload import payload_base64
 from modelops.domain.job_report import parse_reports
+from modelops.free_port import free_port
 from modelops.sandbox.client import SandboxInfo
 from modelops.sandbox.tokens import USER
 
@@ -53,13 +53,6 @@ except HubSilent as error:
 pathlib.Path("end-" + os.environ["RANK"]).write_text(str(found))
 torch.distributed.destroy_process_group()
 """
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def test_two_nodes_train_one_model_and_only_the_first_reports(

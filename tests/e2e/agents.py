@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import socket
 import threading
 from contextlib import suppress
 from http.client import HTTPException
@@ -15,12 +14,6 @@ from modelops.router import Request, Router, WatchConfig
 from modelops.router.connections import new_connection, request_path
 
 QUESTION = {"messages": [{"role": "user", "content": "def add(a, b):\n    return a + b"}]}
-
-
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 that is free at the moment."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
 
 
 class Agents:

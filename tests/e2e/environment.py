@@ -15,7 +15,7 @@ from typing import Any
 
 from tests.cluster.operator_process import kubeconfig_through
 from tests.e2e import manifests
-from tests.e2e.agents import Agents, free_port
+from tests.e2e.agents import Agents
 from tests.e2e.api import Api, open_session
 from tests.e2e.cloud import HELD_OUT, TRAIN, Cloud
 from tests.e2e.recording_proxy import Recorder, RecordingProxy
@@ -24,6 +24,7 @@ from tests.patience import deadline_after, patient
 from modelops.adapters.kube import Connection
 from modelops.domain import agentsfile
 from modelops.domain.record import Record
+from modelops.free_port import free_port
 from modelops.localcluster import LocalCluster
 from modelops.ports import Json
 from modelops.sandbox.tokens import USER

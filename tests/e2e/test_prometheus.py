@@ -15,7 +15,6 @@ import psutil
 import pytest
 from aiohttp import web
 from tests.e2e import manifests
-from tests.e2e.agents import free_port
 from tests.e2e.api import status, status_summary
 from tests.e2e.canary import SHORT_EVALUATION
 from tests.e2e.environment import Environment
@@ -27,6 +26,7 @@ from tests.unit.docs.dashboards_json import DashboardQuery, board_files, load, q
 from tests.unit.docs.pages import ROOT
 from tests.unit.runtime.fleet_objects import FakeFleet, agent_model, rollout, training_run
 
+from modelops.free_port import free_port
 from modelops.ports import Json, Unavailable
 from modelops.runtime.call_counter import count_calls
 from modelops.runtime.metrics import Metrics

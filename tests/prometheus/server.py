@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from tests.e2e.agents import free_port
 from tests.patience import patient
 from tests.prometheus.programs import Programs
+
+from modelops.free_port import free_port
 
 ALERTS = Path(__file__).parents[2] / "charts" / "modelops" / "files" / "alerts.yaml"
 SCRAPE_SECONDS = 2

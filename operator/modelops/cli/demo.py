@@ -2,18 +2,17 @@
 
 import argparse
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from rich.console import Console
 
 from modelops.demo.display_state import DisplayState
 from modelops.demo.folder import DemoFolder, DemoInUseError
+from modelops.demo.interruption import Interruption
 from modelops.demo.line_printer import LinePrinter
 from modelops.demo.live_view import save_picture, show_live, summary_panel
 
@@ -55,8 +54,8 @@ def register(subparsers: Any) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     from modelops.demo.runner import initial_display, run_demo
 
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGHUP, _interrupt)
+    interruption = Interruption()
+    interruption.install()
     keep = arguments.keep or os.environ.get("KEEP", "") not in ("", "0")
     console, display = Console(), initial_display()
     printer = LinePrinter(sys.stdout) if arguments.plain or not console.is_terminal else None
@@ -65,6 +64,7 @@ def _run(arguments: argparse.Namespace) -> int:
             result = run_demo(
                 DemoFolder(arguments.dir.resolve()),
                 display,
+                interruption,
                 acts=arguments.acts,
                 keep=keep,
                 act_seconds=arguments.act_seconds,
@@ -118,7 +118,3 @@ def _stop(arguments: argparse.Namespace) -> int:
         file=sys.stderr,
     )
     return 1
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import secrets
 import shlex
-import socket
 import time
 import urllib.error
 import urllib.request
@@ -17,8 +16,10 @@ from modelops.adapters.programs.process import terminate as terminate_program
 from modelops.demo import processes
 from modelops.demo.cluster_access import Identity, Kubectl
 from modelops.demo.folder import DemoFolder
+from modelops.demo.interruption import Interruption
 from modelops.demo.langsmith_datasets import Datasets
 from modelops.demo.processes import DemoProcess
+from modelops.free_port import free_port
 from modelops.localcluster import LocalCluster
 from modelops.sandbox.client import SandboxInfo
 
@@ -43,9 +44,10 @@ class DemoEnvironment:
     sandbox: SandboxInfo
     datasets: Datasets
     keep: bool
+    interruption: Interruption
     operator_identity: Identity
     agent_identity: Identity
-    ports: tuple[int, int] = field(default_factory=lambda: (_free_port(), _free_port()))
+    ports: tuple[int, int] = field(default_factory=lambda: (free_port(), free_port()))
     """Ports of the operator's metrics and of the agents' reports; they stay the same when the operator restarts."""
     report_token: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
     operator: DemoProcess | None = None
@@ -113,7 +115,8 @@ class DemoEnvironment:
             )
 
     def check_processes(self) -> None:
-        """Raise EnvironmentFailedError if the operator or an agent has ended."""
+        """Raise EnvironmentFailedError if the operator or an agent has ended, KeyboardInterrupt after a signal."""
+        self.interruption.check()
         for process in filter(None, (self.operator, *self.agents)):
             if process.ended:
                 raise EnvironmentFailedError(
@@ -168,9 +171,3 @@ class DemoEnvironment:
             f"{operator.log} ends with:\n"
             f"{operator.log_tail()}"
         )
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

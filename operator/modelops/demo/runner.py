@@ -14,6 +14,7 @@ from modelops.demo.context import ActFailedError, DemoContext
 from modelops.demo.display_state import ActState, DisplayState, LineStyle
 from modelops.demo.environment import AGENTS, NAMESPACE, DemoEnvironment
 from modelops.demo.folder import DemoFolder
+from modelops.demo.interruption import Interruption
 from modelops.demo.kept_demo import save_processes
 from modelops.demo.setup import set_up
 from modelops.demo.summary import (
@@ -60,15 +61,22 @@ def initial_display() -> DisplayState:
 
 
 def run_demo(
-    folder: DemoFolder, display: DisplayState, *, acts: int, keep: bool, act_seconds: float
+    folder: DemoFolder,
+    display: DisplayState,
+    interruption: Interruption,
+    *,
+    acts: int,
+    keep: bool,
+    act_seconds: float,
 ) -> DemoResult:
     """Run the first `acts` acts; 0 only sets everything up. `act_seconds`: the longest time of one act.
 
     Raises:
         ActFailedError: an act did not end as expected.
         EnvironmentFailedError, ClusterError, RuntimeError: a program did not start, or has ended.
+        KeyboardInterrupt: a signal has arrived.
     """
-    with folder.locked(), set_up(folder, keep=keep, progress=display.log) as environment:
+    with folder.locked(), set_up(folder, interruption, keep=keep, progress=display.log) as environment:
         assert environment.operator is not None
         display.operator = f"process {environment.operator.pid}"
         if keep and acts:
@@ -92,6 +100,7 @@ def run_demo(
             file=file,
             seconds=display.seconds,
         )
+        interruption.check()
         folder.summary.write_text(json.dumps({"title": summary.title, "lines": summary.lines}, indent=1))
         if keep:
             save_processes(environment)

@@ -16,6 +16,7 @@ from modelops.demo.cluster_access import Identity, Kubectl, create_identity
 from modelops.demo.context import ActFailedError
 from modelops.demo.environment import AGENTS, NAMESPACE, OPERATOR_NAMESPACE, DemoEnvironment
 from modelops.demo.folder import DemoFolder
+from modelops.demo.interruption import Interruption
 from modelops.demo.langsmith_datasets import create_datasets
 from modelops.localcluster import LocalCluster, open_cluster
 from modelops.localcluster.binaries import find_binaries
@@ -29,7 +30,9 @@ Progress = Callable[[str], None]
 
 
 @contextmanager
-def set_up(folder: DemoFolder, *, keep: bool, progress: Progress) -> Iterator[DemoEnvironment]:
+def set_up(
+    folder: DemoFolder, interruption: Interruption, *, keep: bool, progress: Progress
+) -> Iterator[DemoEnvironment]:
     """Start everything for the length of a `with` block. If `keep`, everything runs on when the block has succeeded,
     or an act has not ended as expected.
 
@@ -63,6 +66,7 @@ def set_up(folder: DemoFolder, *, keep: bool, progress: Progress) -> Iterator[De
             sandbox=sandbox,
             datasets=datasets,
             keep=keep,
+            interruption=interruption,
             operator_identity=operator,
             agent_identity=agent,
         )

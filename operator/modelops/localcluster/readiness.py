@@ -1,7 +1,6 @@
 """Waits for a server until it is ready, has ended, or its time is up."""
 
 import http.client
-import socket
 import ssl
 import time
 from collections.abc import Callable
@@ -10,14 +9,6 @@ from pathlib import Path
 from modelops.localcluster.errors import ClusterError
 
 _LAST_LINES = 20
-
-
-def free_port() -> int:
-    """Ask the kernel for a free TCP port on loopback. Another process may take it before the server does."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def wait_until(ready: Callable[[], bool], *, server: str, directory: Path, seconds: float) -> None:

@@ -8,13 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from modelops.free_port import free_port
 from modelops.localcluster import credentials, servers
 from modelops.localcluster.binaries import Binaries, find_binaries
 from modelops.localcluster.cluster import STATE_FILE, LocalCluster
 from modelops.localcluster.credentials import ADMIN
 from modelops.localcluster.errors import ClusterError
 from modelops.localcluster.progress import Progress, to_stderr
-from modelops.localcluster.readiness import free_port, responds_ok, wait_until
+from modelops.localcluster.readiness import responds_ok, wait_until
 from modelops.localcluster.supervisor_client import SupervisorClient
 
 _ETCD_SECONDS = 30.0

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from modelops.free_port import free_port
 from modelops.sandbox.admin import build_admin
 from modelops.sandbox.calls import CallLog
 from modelops.sandbox.client import SandboxInfo
@@ -104,15 +105,16 @@ def _builder(module: str) -> Builder:
 
 
 def _listen(names: list[str], last: dict[str, int]) -> dict[str, socket.socket]:
-    """Bind a socket for each name, to its port in `last` if that is still free."""
+    """Listen for each name, at its port in `last` if that is still free: clients keep an address."""
     sockets = {}
     for name in names:
         bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            bound.bind(("127.0.0.1", last.get(name, 0)))
+            bound.bind(("127.0.0.1", last.get(name) or free_port()))
         except OSError:
-            bound.bind(("127.0.0.1", 0))
+            bound.bind(("127.0.0.1", free_port()))
+        bound.listen()
         sockets[name] = bound
     return sockets
 
