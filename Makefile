@@ -37,7 +37,7 @@ test: setup train-env
 	@$(BIN)/modelops cluster build >/dev/null
 	@$(PYTHON) -m modelops.localcluster.helm >/dev/null
 	@$(PYTHON) -m tests.prometheus.programs
-	@$(BIN)/pytest -n $(JOBS) --dist loadgroup $(TESTS) $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n $(JOBS) --dist loadgroup $(TESTS) $(ARGS)
 
 verify: setup
 	$(BIN)/ruff format --check .

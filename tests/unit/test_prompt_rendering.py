@@ -3,9 +3,12 @@
 import json
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from modelops.api.v1alpha1.agentmodel import PromptContract
 from modelops.domain import prompt as prompts
+from modelops.domain.prompt_templates import write
 from modelops.evaluation.time_limit import processor_time_limit
 
 
@@ -43,6 +46,34 @@ def test_malformed_messages_are_named(messages: object) -> None:
 
 def test_a_key_named_like_a_dict_method_is_the_examples_key() -> None:
     assert prompts.render(contract(user="{{ inputs.items }}"), {"items": "two"})[0]["content"] == "two"
+
+
+_VALUES = st.recursive(
+    st.none() | st.text(max_size=5) | st.integers() | st.just([{"type": "text", "text": "part"}]),
+    lambda inner: st.dictionaries(st.sampled_from(["task", "items", "a", "b"]), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(
+    value=st.dictionaries(st.sampled_from(["task", "items", "a", "b"]), _VALUES),
+    keys=st.lists(st.sampled_from(["task", "items", "a", "b", "values"]), min_size=1, max_size=3),
+    spaces=st.sampled_from(["", " ", "  "]),
+)
+@example(value={"task": "x\n"}, keys=["task"], spaces=" ")
+@example(value={"a": {"items": "{{ x }}"}}, keys=["a", "items"], spaces="")
+def test_a_template_of_one_key_writes_what_jinja_writes(
+    value: dict[str, object], keys: list[str], spaces: str
+) -> None:
+    source = "{{" + spaces + ".".join(["inputs", *keys]) + spaces + "}}"
+
+    def outcome(template: str) -> str:
+        try:
+            return write("user", template, {"inputs": value})
+        except prompts.PromptError as error:
+            return str(error)
+
+    assert outcome(source) == outcome(source + "{# through Jinja2 #}")
 
 
 def test_structures_are_rendered_as_json() -> None:

@@ -8,7 +8,7 @@ contract. A digest of this form is stored for years, so the form never changes.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,14 +74,21 @@ def _question(inputs: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return {**{key: value for key, value in inputs.items() if key != "tools"}, "messages": asked}
 
 
-def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+def _leaves(value: Any) -> list[tuple[str, str]]:
+    """Path and text of each leaf, in the order of the keys."""
+    found: list[tuple[str, str]] = []
+    _add_leaves(found, value, "")
+    return found
+
+
+def _add_leaves(found: list[tuple[str, str]], value: Any, path: str) -> None:
     if isinstance(value, str):
-        yield path, value
+        found.append((path, value))
     elif isinstance(value, dict):
-        for key in sorted(value, key=str):
-            yield from _leaves(value[key], f"{path}.{key}")
+        for key in sorted(value, key=str) if len(value) > 1 else value:
+            _add_leaves(found, value[key], f"{path}.{key}")
     elif isinstance(value, list | tuple):
         for item in value:
-            yield from _leaves(item, f"{path}[]")
+            _add_leaves(found, item, f"{path}[]")
     elif value is not None:
-        yield path, str(value)
+        found.append((path, str(value)))

@@ -209,6 +209,23 @@ def _constant(source: str) -> bool:
     return not any(mark in source for mark in ("{{", "{%", "{#", "\n", "\r"))
 
 
+_ONE_KEY = re.compile(r"\{\{ *((?:inputs|outputs)(?:\.[A-Za-z_][A-Za-z0-9_]*)+) *\}\}")
+
+
+@lru_cache(maxsize=64)
+def _keys(source: str) -> tuple[str, ...]:
+    """The keys of a template that only writes one of them, such as `{{ inputs.task }}`; empty for others."""
+    only = _ONE_KEY.fullmatch(source)
+    return tuple(only[1].split(".")) if only else ()
+
+
+def _text_at(keys: tuple[str, ...], value: Any) -> str | None:
+    """The text under these keys; None where there is none, or another value."""
+    for key in keys:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value if isinstance(value, str) else None
+
+
 def write(name: str, source: str, values: Mapping[str, Any]) -> str:
     """The text that the template `source`, `prompt.<name>`, makes of these variables.
 
@@ -217,6 +234,10 @@ def write(name: str, source: str, values: Mapping[str, Any]) -> str:
     if _constant(source):
         return source
     template = compiled(name, source)
+    keys = _keys(source)
+    text = _text_at(keys, values) if keys else None
+    if text is not None:  # Most templates write one text. This is several times as fast, and the same.
+        return text
     try:
         return template.render(values)
     except PromptError as error:
