@@ -49,6 +49,8 @@ class ObjectMemory:
     """Whether the resources that this process used for the finished object were released."""
     retry_times: dict[str, float] = field(default_factory=dict)
     """When each action that repeats something may be done, on the monotonic clock."""
+    keys_given: dict[str, Credentials] = field(default_factory=dict, repr=False)
+    """The keys with which this process started each program last."""
 
     def retry_is_due(self, what: str, *, after: float, now: float) -> bool:
         """Whether the pause of `after` seconds before a retry has passed at `now`; the first call starts the pause."""

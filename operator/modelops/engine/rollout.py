@@ -318,6 +318,8 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
                 return await self._program_state(EvaluationProgram.CHECK, state)
             case RolloutFact.EVALUATION:
                 return await self._program_state(EvaluationProgram.EVALUATION, state)
+            case RolloutFact.KEYS_REPLACED:
+                return await self._keys_were_replaced(state)
             case _:
                 assert_never(fact)
 
@@ -327,6 +329,15 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
         if refused:
             return ProgramState(result={"ok": False, "reason": "HostNotAllowed", "message": refused})
         return await self._services.programs.observe(program_name(program, state.uid))
+
+    async def _keys_were_replaced(self, state: State) -> bool:
+        """As the Secrets are now. False where another process started the program: its keys are not known."""
+        program = EvaluationProgram.EVALUATION if state.holds_agent_lock else EvaluationProgram.CHECK
+        given = self._memory_of(state).keys_given.get(program.value)
+        if given is None:
+            return False
+        namespace = state.rollout.metadata.namespace
+        return given != await self._credentials.read_for_program(namespace, state.agent_model)
 
     def _with_fact(
         self, state: State, fact: RolloutFact, value: Any, context: ReconcileContext[State]
@@ -415,6 +426,7 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
             dict(action.input),
             program_secrets(action.input, credentials),
         )
+        self._memory_of(state).keys_given[action.program.value] = credentials
 
 
 def program_name(program: EvaluationProgram, uid: str) -> str:

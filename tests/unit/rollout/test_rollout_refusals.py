@@ -522,6 +522,32 @@ def test_a_token_that_is_refused_before_the_lock_is_waited_for(facts: dict[str, 
     assert driver.run_until(has_ended).phase == "Succeeded"
 
 
+WRONG_KEY = ProgramState(
+    result={"ok": False, "reason": "ModelUnauthorized", "message": "the key in AgentModel docs is wrong"}
+)
+
+
+@pytest.mark.parametrize("program", ["check", "evaluation"])
+def test_a_refusal_of_a_key_that_a_person_has_replaced_is_asked_again(program: str) -> None:
+    driver = RolloutDriver(rollout_state(), facts={program: WRONG_KEY, "keys_replaced": True})
+    for _ in range(12):
+        driver.step()
+    assert driver.performed.count(f"stop_{program}") > 1
+    driver.facts = {}
+    assert driver.run_until(has_ended).phase == "Succeeded"
+
+
+@pytest.mark.parametrize("program", ["check", "evaluation"])
+def test_a_refusal_waits_while_it_is_not_known_whether_it_is_about_the_keys_of_now(program: str) -> None:
+    down = Outage(service="Hugging Face", message="Secret tokens does not exist")
+    driver = RolloutDriver(rollout_state(), facts={program: WRONG_KEY, "keys_replaced": down})
+    driver.run_until_idle()
+    assert driver.step().requeue_after == 15
+    assert not has_ended(driver.state)
+    driver.facts = {program: WRONG_KEY}
+    assert driver.run_until(has_ended).reason == "EvaluationRefused"
+
+
 def test_a_refused_rollout_says_what_it_would_have_cost() -> None:
     driver = RolloutDriver(rollout_state(objects.rollout(maxUSD="1", strategy={"canary": {}})))
     driver.run_until(has_ended)

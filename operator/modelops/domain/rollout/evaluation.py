@@ -111,12 +111,24 @@ def report_failed_program(
         reason = OUTAGES.get(str(result.get("reason", "")), RolloutReason.LangSmithUnavailable)
         message = str(result.get("message", ""))
     else:
-        return latch_abort(
+        return check_replaced_keys(state, program) or latch_abort(
             state, RolloutReason.EvaluationRefused, refusal_message(result, refusal_context(state))
         )
     plan = wait_in_phase(state, phase, reason, message, after=RETRY_SECONDS)
     retry = RetryProgram(program=program, after=RETRY_SECONDS)
     return Plan(steps=(*plan.steps, retry), requeue_after=RETRY_SECONDS)
+
+
+def check_replaced_keys(state: State, program: EvaluationProgram) -> RolloutPlan | None:
+    """A refusal is about the keys that the program was started with: if a person has replaced one since, it runs again.
+
+    Not for ever: after each run the keys must have been replaced once more.
+    """
+    if state.keys_replaced is UNSEEN:
+        return Plan(needs=RolloutFact.KEYS_REPLACED)
+    if isinstance(state.keys_replaced, Outage):
+        return Plan(requeue_after=RETRY_SECONDS)
+    return Plan(steps=(StopProgram(program=program),), requeue_after=0) if state.keys_replaced else None
 
 
 def refusal_context(state: State) -> RefusalContext:
