@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
+from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.reading import KindT
 from modelops.domain.plan import Action, Authority, Fact, Plan
 from modelops.engine.cluster_reader import ClusterReader
@@ -163,6 +164,16 @@ class Reconciler(ABC, Generic[StateT, ActionT, FactT, MemoryT]):
     def _with_fact(self, state: StateT, fact: FactT, value: Any, context: ReconcileContext[StateT]) -> StateT:  # noqa: ARG002
         changed: StateT = replace(state, **{fact.value: value})  # type: ignore[type-var]
         return changed
+
+    async def _keys_were_replaced(
+        self, program: str, memory: MemoryT, namespace: str, agent: AgentModel | None
+    ) -> bool:
+        """Whether the Secrets have other keys now than this process gave to the program; False where it gave none.
+
+        Raises Unavailable where a Secret cannot be used now.
+        """
+        given = memory.keys_given.get(program)
+        return given is not None and given != await self._credentials.read_for_program(namespace, agent)
 
     async def _load(self, kind: type[KindT], namespace: str, name: str) -> tuple[Json, KindT] | None:
         """The object as the cache has it, and parsed; None if it was deleted, or if this version cannot read it.

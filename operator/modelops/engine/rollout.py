@@ -319,7 +319,13 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
             case RolloutFact.EVALUATION:
                 return await self._program_state(EvaluationProgram.EVALUATION, state)
             case RolloutFact.KEYS_REPLACED:
-                return await self._keys_were_replaced(state)
+                refused = EvaluationProgram.EVALUATION if state.holds_agent_lock else EvaluationProgram.CHECK
+                return await self._keys_were_replaced(
+                    refused.value,
+                    self._memory_of(state),
+                    state.rollout.metadata.namespace,
+                    state.agent_model,
+                )
             case _:
                 assert_never(fact)
 
@@ -329,15 +335,6 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
         if refused:
             return ProgramState(result={"ok": False, "reason": "HostNotAllowed", "message": refused})
         return await self._services.programs.observe(program_name(program, state.uid))
-
-    async def _keys_were_replaced(self, state: State) -> bool:
-        """As the Secrets are now. False where another process started the program: its keys are not known."""
-        program = EvaluationProgram.EVALUATION if state.holds_agent_lock else EvaluationProgram.CHECK
-        given = self._memory_of(state).keys_given.get(program.value)
-        if given is None:
-            return False
-        namespace = state.rollout.metadata.namespace
-        return given != await self._credentials.read_for_program(namespace, state.agent_model)
 
     def _with_fact(
         self, state: State, fact: RolloutFact, value: Any, context: ReconcileContext[State]
