@@ -154,11 +154,12 @@ def _prompt(inputs: Mapping[str, Any], extra: Mapping[str, Any]) -> ProductionPr
         return None
     messages = [_openai_message(message) for message in logged]
     system = "\n".join(m["content"] for m in messages if m["role"] in ("system", "developer"))
-    parameters = extra.get("invocation_params") or {}
+    parameters = extra.get("invocation_params")
+    tools = inputs.get("tools") or (parameters.get("tools") if isinstance(parameters, dict) else None)
     return ProductionPrompt(
         system=hash(normalised_text(system)),
         roles=frozenset(message["role"] for message in messages),
-        tools=frozenset(_tool_names(inputs.get("tools") or parameters.get("tools") or [])),
+        tools=frozenset(_tool_names(tools if isinstance(tools, list) else [])),
         length=sum(len(message["content"]) for message in messages),
     )
 
@@ -170,7 +171,9 @@ def _openai_message(message: Mapping[str, Any]) -> dict[str, str]:
     assert isinstance(inner, Mapping)
     kind = message.get("id")
     named = (
-        str(kind[-1]).removesuffix("Chunk").removesuffix("Message").lower() if isinstance(kind, list) else ""
+        str(kind[-1]).removesuffix("Chunk").removesuffix("Message").lower()
+        if isinstance(kind, list) and kind
+        else ""
     )
     role = str(message.get("role") or inner.get("type") or named)
     return {"role": _ROLES.get(role, role), "content": _content(inner)}

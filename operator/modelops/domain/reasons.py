@@ -48,8 +48,8 @@ class TrainingReason(Reason):
     )
     SecretNotUsable = (
         "SecretNotUsable",
-        "A Secret of the AgentModel is missing, lacks the label modelops.code-chef.dev/managed=true, or lacks the "
-        "key.",
+        "A Secret of the AgentModel is missing, lacks the label modelops.code-chef.dev/managed=true, lacks the key, "
+        "or has a value that is no token.",
     )
     NoPromptContract = (
         "NoPromptContract",
@@ -303,8 +303,8 @@ class RolloutReason(Reason):
     )
     SecretNotUsable = (
         "SecretNotUsable",
-        "A Secret of the AgentModel is missing, lacks the label modelops.code-chef.dev/managed=true, or lacks the "
-        "key. Or the evaluation needs OpenRouter, and spec.secretRefs.openRouter is empty.",
+        "A Secret of the AgentModel is missing, lacks the label modelops.code-chef.dev/managed=true, lacks the key, "
+        "or has a value that is no token. Or the evaluation needs OpenRouter, and spec.secretRefs.openRouter is empty.",
     )
     ConfigNotUsable = (
         "ConfigNotUsable",
@@ -497,7 +497,8 @@ class AgentModelReason(Reason):
     )
     SecretNotUsable = (
         "SecretNotUsable",
-        "A Secret is missing, lacks the label modelops.code-chef.dev/managed=true, or lacks the key.",
+        "A Secret is missing, lacks the label modelops.code-chef.dev/managed=true, lacks the key, or has a value that "
+        "is no token.",
     )
     RecordNotReadable = (
         "RecordNotReadable",

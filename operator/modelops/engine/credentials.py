@@ -119,4 +119,21 @@ class CredentialReader:
         if not encoded:
             self._secrets.pop((namespace, reference.name), None)
             return "", f"{where} has no key {reference.key}: add it, or name another key"
-        return base64.b64decode(encoded).decode().strip(), ""
+        token = _token_of(encoded)
+        if not token:
+            self._secrets.pop((namespace, reference.name), None)
+            return (
+                "",
+                f"{where}: the value of its key {reference.key} is no token, which is one word of ASCII characters: "
+                "store the token alone, on one line, as UTF-8 without a byte order mark",
+            )
+        return token, ""
+
+
+def _token_of(encoded: str) -> str:
+    """The token in a value of a Secret; empty where no HTTP header could carry the value.
+
+    A file that PowerShell wrote is UTF-16, and editors on Windows begin a file with a byte order mark.
+    """
+    token = base64.b64decode(encoded).decode("ascii", errors="replace").strip()
+    return token if all("!" <= character <= "~" for character in token) else ""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
+from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.reading import KindT
 from modelops.domain.plan import Action, Authority, Fact, Plan
 from modelops.engine.cluster_reader import ClusterReader
@@ -49,6 +50,8 @@ class ObjectMemory:
     """Whether the resources that this process used for the finished object were released."""
     retry_times: dict[str, float] = field(default_factory=dict)
     """When each action that repeats something may be done, on the monotonic clock."""
+    keys_given: dict[str, Credentials] = field(default_factory=dict, repr=False)
+    """The keys with which this process started each program last."""
 
     def retry_is_due(self, what: str, *, after: float, now: float) -> bool:
         """Whether the pause of `after` seconds before a retry has passed at `now`; the first call starts the pause."""
@@ -161,6 +164,16 @@ class Reconciler(ABC, Generic[StateT, ActionT, FactT, MemoryT]):
     def _with_fact(self, state: StateT, fact: FactT, value: Any, context: ReconcileContext[StateT]) -> StateT:  # noqa: ARG002
         changed: StateT = replace(state, **{fact.value: value})  # type: ignore[type-var]
         return changed
+
+    async def _keys_were_replaced(
+        self, program: str, memory: MemoryT, namespace: str, agent: AgentModel | None
+    ) -> bool:
+        """Whether the Secrets have other keys now than this process gave to the program; False where it gave none.
+
+        Raises Unavailable where a Secret cannot be used now.
+        """
+        given = memory.keys_given.get(program)
+        return given is not None and given != await self._credentials.read_for_program(namespace, agent)
 
     async def _load(self, kind: type[KindT], namespace: str, name: str) -> tuple[Json, KindT] | None:
         """The object as the cache has it, and parsed; None if it was deleted, or if this version cannot read it.

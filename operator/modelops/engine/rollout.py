@@ -318,6 +318,14 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
                 return await self._program_state(EvaluationProgram.CHECK, state)
             case RolloutFact.EVALUATION:
                 return await self._program_state(EvaluationProgram.EVALUATION, state)
+            case RolloutFact.KEYS_REPLACED:
+                refused = EvaluationProgram.EVALUATION if state.holds_agent_lock else EvaluationProgram.CHECK
+                return await self._keys_were_replaced(
+                    refused.value,
+                    self._memory_of(state),
+                    state.rollout.metadata.namespace,
+                    state.agent_model,
+                )
             case _:
                 assert_never(fact)
 
@@ -415,6 +423,7 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
             dict(action.input),
             program_secrets(action.input, credentials),
         )
+        self._memory_of(state).keys_given[action.program.value] = credentials
 
 
 def program_name(program: EvaluationProgram, uid: str) -> str:

@@ -221,6 +221,9 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact, Memo
                 return await self._base_config(state, token)
             case TrainingFact.DATASET:
                 return await self._services.programs.observe(f"dataset-{state.uid}")
+            case TrainingFact.KEYS_REPLACED:
+                memory, namespace = self._memory(state.run), state.run.metadata.namespace
+                return await self._keys_were_replaced(PROGRAM, memory, namespace, state.agent_model)
             case TrainingFact.JOB:
                 return self._watched_job(state, token).job
             case TrainingFact.REPORT:
@@ -338,6 +341,7 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact, Memo
                 fresh = await self._credentials.read_for_program(namespace, state.agent_model)
                 environment = {"HF_TOKEN": fresh.hugging_face, "LANGSMITH_API_KEY": fresh.langsmith}
                 await self._services.start_program(program, PROGRAM, dict(action.input), environment)
+                memory.keys_given[PROGRAM] = fresh
             case RetryDataset():
                 if memory.retry_is_due(
                     type(action).__name__, after=action.after, now=self._clock.monotonic()

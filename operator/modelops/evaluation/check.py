@@ -66,19 +66,20 @@ def _model_refusal(name: ArmName, arm: Arm) -> ProgramFailure | None:
 
 
 def _status_at_open_router(name: ArmName, arm: Arm, path: str) -> int | None:
-    """The status of a GET with the arm's key; None without an answer."""
+    """The status of a GET with the arm's key; None without an answer. The body, which may never end, is not read."""
     import requests
 
     try:
-        answer = requests.get(
+        with requests.get(
             f"{arm.base_url.rstrip('/')}{path}",
             headers={"Authorization": f"Bearer {read_api_key(name, arm)}"},
             timeout=KEY_TIMEOUT_SECONDS,
             allow_redirects=False,
-        )
+            stream=True,
+        ) as answer:
+            return answer.status_code
     except requests.RequestException:
         return None
-    return answer.status_code
 
 
 if __name__ == "__main__":

@@ -136,9 +136,11 @@ class ModelClient:
             return Reply(started=started, latency_ms=(time.perf_counter() - clock) * 1000, **fields)
 
         try:
-            completion = await self._client.chat.completions.create(
-                messages=cast(Any, list(messages)), **self._parameters
-            )
+            # The SDK's own timeout is that of one read, and a service may send white space while it waits for a model.
+            async with asyncio.timeout(ANSWER_SECONDS):
+                completion = await self._client.chat.completions.create(
+                    messages=cast(Any, list(messages)), **self._parameters
+                )
         except openai.APIStatusError as error:
             return reply(
                 error=": ".join(
@@ -151,8 +153,8 @@ class ModelClient:
                     error.response.headers.get("retry-after"), now=datetime.now(UTC)
                 ),
             )
-        except openai.APITimeoutError:
-            return reply(error=f"no answer within {ANSWER_SECONDS:.0f} s")
+        except (openai.APITimeoutError, TimeoutError):
+            return reply(error=f"no answer within {ANSWER_SECONDS:g} s")
         except (openai.APIError, ValueError, TypeError, LookupError, AttributeError) as error:
             return reply(error=type(error).__name__)
         return _reply_from(completion, reply)

@@ -11,26 +11,20 @@ from tests.unit.training.objects import NAMESPACE, agent_model_json, secret_json
 from tests.unit.training.services import ApiServer, KubeClient, Time
 
 from modelops.api.v1alpha1.agentmodel import AgentModel
+from modelops.domain.facts import Outage
 from modelops.domain.plan import Plan
-from modelops.domain.rollout.actions import EvaluationProgram, StartProgram
+from modelops.domain.rollout.actions import EvaluationProgram, RolloutFact, RolloutPlan, StartProgram
 from modelops.engine.credentials import SECRET_SECONDS, CredentialReader
 from modelops.engine.resources import AGENT_MODELS
 from modelops.ports import Json, Unavailable
 
-START = Plan(
-    steps=(
-        StartProgram(
-            program=EvaluationProgram.CHECK,
-            input={
-                "arms": {
-                    "baseline": {"version": "v1.0.0", "base_url": "", "service": "openrouter"},
-                    "candidate": {"version": "v1.1.0-rc.1", "base_url": "", "service": "huggingface"},
-                }
-            },
-        ),
-    ),
-    requeue_after=5.0,
-)
+INPUT = {
+    "arms": {
+        "baseline": {"version": "v1.0.0", "base_url": "", "service": "openrouter"},
+        "candidate": {"version": "v1.1.0-rc.1", "base_url": "", "service": "huggingface"},
+    }
+}
+START = Plan(steps=(StartProgram(program=EvaluationProgram.CHECK, input=INPUT),), requeue_after=5.0)
 
 
 class RecordingPrograms(ProgramsAndReports):
@@ -68,6 +62,25 @@ async def test_a_program_gets_the_key_that_the_secret_has_now() -> None:
     await bench.reconcile(START)
     told = [(env["HF_TOKEN"], env["MODELOPS_BASELINE_KEY"]) for env in programs.environments]
     assert told == [("wrong", "wrong"), ("right", "right")]
+
+
+async def test_a_key_that_was_replaced_since_the_program_started_is_seen_at_once() -> None:
+    bench = Bench(RecordingPrograms())
+    model = agent_model_json(uid="with-keys", secretRefs={"huggingFace": {"name": "tokens", "key": "token"}})
+    model["metadata"].update(namespace="team", name="docs")
+    bench.cache.put(AGENT_MODELS, bench.api.put(model))
+    bench.api.put(secret("wrong"))
+    asked: RolloutPlan = Plan(needs=RolloutFact.KEYS_REPLACED)
+    assert (await bench.reconcile(asked)).keys_replaced is False
+    start = StartProgram(program=EvaluationProgram.EVALUATION, input=INPUT)
+    await bench.reconcile(Plan(steps=(start,), requeue_after=5.0))
+    assert (await bench.reconcile(asked)).keys_replaced is False
+    bench.api.put(secret("right"))
+    assert (await bench.reconcile(asked)).keys_replaced is True
+    await bench.reconcile(Plan(steps=(start,), requeue_after=5.0))
+    assert (await bench.reconcile(asked)).keys_replaced is False
+    bench.api.objects.pop("tokens")
+    assert isinstance((await bench.reconcile(asked)).keys_replaced, Outage)
 
 
 async def test_a_secret_is_kept_for_decisions_and_read_afresh_for_programs() -> None:

@@ -117,6 +117,7 @@ class RolloutDriver:
             "answers": True,
             "check": ProgramState(result={"ok": True, "examples": 60}),
             "evaluation": ProgramState(result=objects.EVALUATION_PASSED),
+            "keys_replaced": False,
             **self.facts,
         }
 
@@ -147,6 +148,7 @@ class RolloutDriver:
             answers=UNSEEN,
             check=UNSEEN,
             evaluation=UNSEEN,
+            keys_replaced=UNSEEN,
         )
         return plan
 

@@ -522,6 +522,106 @@ def test_a_token_that_is_refused_before_the_lock_is_waited_for(facts: dict[str, 
     assert driver.run_until(has_ended).phase == "Succeeded"
 
 
+WRONG_KEY = ProgramState(
+    result={"ok": False, "reason": "ModelUnauthorized", "message": "the key in AgentModel docs is wrong"}
+)
+
+
+@pytest.mark.parametrize("program", ["check", "evaluation"])
+def test_a_refusal_of_a_key_that_a_person_has_replaced_is_asked_again(program: str) -> None:
+    driver = RolloutDriver(rollout_state(), facts={program: WRONG_KEY, "keys_replaced": True})
+    for _ in range(12):
+        driver.step()
+    assert driver.performed.count(f"stop_{program}") > 1
+    driver.facts = {}
+    assert driver.run_until(has_ended).phase == "Succeeded"
+
+
+@pytest.mark.parametrize("program", ["check", "evaluation"])
+def test_a_refusal_waits_while_it_is_not_known_whether_it_is_about_the_keys_of_now(program: str) -> None:
+    down = Outage(service="Hugging Face", message="Secret tokens does not exist")
+    driver = RolloutDriver(rollout_state(), facts={program: WRONG_KEY, "keys_replaced": down})
+    driver.run_until_idle()
+    assert driver.step().requeue_after == 15
+    assert not has_ended(driver.state)
+    driver.facts = {program: WRONG_KEY}
+    assert driver.run_until(has_ended).reason == "EvaluationRefused"
+
+
+REFUSED_TOKEN: Json = {
+    "ok": False,
+    "reason": "HubUnauthorized",
+    "message": "the Hub answered 401: replace the token",
+    "transient": True,
+    "token_refused": True,
+}
+LONG_CANARY = objects.rollout(strategy={"canary": {}}, maxUSD="50")
+
+
+def driver_evaluating_with_long_canary() -> RolloutDriver:
+    """The evaluation's token is refused; 30 of the 31 hours that are reserved are those of the canary."""
+    agent = objects.agent_model(budget={"monthlyUSD": "100", "approvalAboveUSD": "50"})
+    driver = RolloutDriver(
+        rollout_state(LONG_CANARY, agent=agent), facts={"evaluation": ProgramState(result=REFUSED_TOKEN)}
+    )
+    return driver.run_until(lambda state: state.rollout.status.reason == "Evaluating")
+
+
+def waiting_for_token() -> RolloutDriver:
+    driver = driver_evaluating_with_long_canary()
+    return driver.run_until(lambda state: state.rollout.status.reason == "TokenRefused")
+
+
+def test_a_token_that_is_refused_while_an_endpoint_bills_says_what_that_costs_and_until_when() -> None:
+    driver = waiting_for_token()
+    assert driver.phase == "Evaluating"
+    assert "replace the token. The operator tries again" in driver.message
+    assert "costs $1.00 an hour, until 2025-12-10 10:00 UTC at the latest: set spec.abort" in driver.message
+    written = len(driver.written)
+    driver.pass_time(1800)
+    driver.step()
+    assert (driver.reason, len(driver.written)) == ("TokenRefused", written)
+    driver.facts = {}
+    driver.run_until(at_weight(20), max_steps=60)
+
+
+def test_no_canarys_time_is_spent_on_waiting_for_a_token() -> None:
+    driver = waiting_for_token()
+    driver.pass_time(3600)
+    driver.run_until(has_ended)
+    assert (driver.phase, driver.reason) == ("Failed", "EvaluationRefused")
+    assert "then create a new rollout" in driver.message
+    record = driver.state.record
+    assert record is not None
+    assert record.active is None
+    assert {endpoint.role for endpoint in record.endpoints} == {"stopping"}
+    assert 0 < record.committed("2025-12", driver.state.now) < 1_200_000
+
+
+def test_a_token_that_was_replaced_at_the_last_moment_is_tried() -> None:
+    driver = waiting_for_token()
+    driver.pass_time(3600)
+    driver.facts["keys_replaced"] = True
+    driver.step()
+    assert driver.performed[-1] == "stop_evaluation"
+    driver.facts = {}
+    driver.run_until(at_weight(20), max_steps=60)
+
+
+def test_the_first_refusal_of_a_token_is_followed_by_another_try_however_late_it_is() -> None:
+    driver = driver_evaluating_with_long_canary()
+    driver.pass_time(4000)
+    driver.run_until(lambda state: state.rollout.status.reason == "TokenRefused")
+    assert driver.performed[-1] == "retry_evaluation"
+
+
+def test_an_outage_while_an_endpoint_bills_says_what_that_costs() -> None:
+    down = {"ok": False, "reason": "LangSmithUnavailable", "message": "LangSmith: 503.", "transient": True}
+    driver = RolloutDriver(rollout_state(), facts={"evaluation": ProgramState(result=down)})
+    driver.run_until(lambda state: state.rollout.status.reason == "LangSmithUnavailable")
+    assert driver.message.startswith("LangSmith: 503. Meanwhile endpoint mo-")
+
+
 def test_a_refused_rollout_says_what_it_would_have_cost() -> None:
     driver = RolloutDriver(rollout_state(objects.rollout(maxUSD="1", strategy={"canary": {}})))
     driver.run_until(has_ended)

@@ -17,6 +17,7 @@ from modelops.domain.agentmodel.actions import ResumeEndpoint
 from modelops.domain.agentmodel.decide import decide as decide_agent
 from modelops.domain.facts import Outage
 from modelops.domain.plan import Action, WriteFile
+from modelops.domain.record import ActiveRollout
 from modelops.domain.rollout.evaluation import is_undo
 from modelops.ports import AgentReports, Endpoint
 
@@ -264,3 +265,19 @@ def test_a_wait_for_an_endpoint_that_does_not_wake_is_bounded_by_the_deadline() 
     undo.facts["endpoint"] = sleeping("paused")
     undo.pass_time(172_801)
     assert undo.run_until(has_ended).reason == "DeadlineExceeded"
+
+
+def test_an_undo_waits_behind_another_rollout_and_says_how_to_go_back_now() -> None:
+    stable = promoted()
+    assert stable.state.record is not None
+    other = ActiveRollout(uid="x", name="r2", digest="d", candidate=stable.state.record.stable)
+    undo = undo_after(stable)
+    undo.state = replace(undo.state, record=stable.state.record.with_(active=other))
+    undo.run_until_idle()
+    undo.pass_time(30 * 86400)
+    undo.run_until_idle()
+    assert (undo.phase, undo.reason) == ("Pending", "AnotherRolloutActive")
+    assert undo.message.startswith("Rollout r2 has the lock on agent docs")
+    assert undo.message.endswith("To go back now, set spec.abort of that one")
+    undo.state = replace(undo.state, record=stable.state.record)
+    assert undo.run_until(has_ended).phase == "Succeeded"

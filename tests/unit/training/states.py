@@ -43,6 +43,7 @@ KNOWN_FACTS: dict[str, Any] = {
     "base": BASE,
     "base_config": None,
     "tokenizer": None,
+    "keys_replaced": False,
 }
 """Facts of a run without problems, up to its submission."""
 

@@ -214,3 +214,21 @@ def test_every_job_of_the_attempt_is_settled() -> None:
     plan = plan_for(WITH_JOB, job=jobs[0], attempt_claim=CLOSED_CLAIM, labelled=jobs, report=None)
     assert written_record(plan).settlements[KEY].usd_micro == 50_000
     assert written_record(plan).settlements[KEY].jobs == ("job1", "job2")
+
+
+@pytest.mark.parametrize(
+    ("known", "booked"),
+    [
+        ({}, 0),  # It never started.
+        ({"started_at": NOW}, 375_000),
+        ({"started_at": NOW, "running_seconds": 60}, 25_000),
+        ({"started_at": NOW, "finished_at": NOW + timedelta(seconds=60)}, 25_000),
+        ({"started_at": NOW, "finished_at": NOW}, 0),
+    ],
+)
+def test_a_job_whose_time_the_service_does_not_say_is_settled_at_its_reservation(
+    known: dict[str, Any], booked: int
+) -> None:
+    ended = job("ERROR", **known)
+    plan = plan_for(WITH_JOB, job=ended, attempt_claim=CLOSED_CLAIM, labelled=(ended,), report=None)
+    assert written_record(plan).settlements[KEY].usd_micro == booked

@@ -9,6 +9,7 @@ Imported only where the SDK is needed, because it imports `httpx2`.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -36,6 +37,10 @@ TIMEOUT = httpx2.Timeout(connect=5.0, pool=5.0, write=10.0, read=20.0)
 """Together below the settle period, so that a submission has ended before the engine lists jobs by its label."""
 RETRYABLE_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses that the SDK itself would retry."""
+
+ERROR_BYTES = 500
+ERROR_SECONDS = 2.0
+"""How much of the body of a retryable status is read for the message, and for how long."""
 
 READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -119,13 +124,28 @@ def _report_rate_limit(response: httpx2.Response) -> None:
 
 
 def _retryable_status(response: httpx2.Response) -> RetryableStatus:
+    body = _beginning(response).decode(errors="replace")
+    return RetryableStatus(response.status_code, body=body, retry_after=retry_after(response.headers))
+
+
+def _beginning(response: httpx2.Response) -> bytes:
+    """The first bytes of the body, as far as they arrive in time; empty where it cannot be read. Closes the response.
+
+    Timeouts are those of one read: a body that never ends would hold the thread.
+    """
+    if response.is_closed:
+        return response.content[:ERROR_BYTES]
+    found, until = bytearray(), time.monotonic() + ERROR_SECONDS
     try:
-        body = response.read()[:500].decode(errors="replace")
+        for chunk in response.iter_bytes():
+            found += chunk
+            if len(found) >= ERROR_BYTES or time.monotonic() > until:
+                break
     except httpx2.RequestError:
-        body = ""
+        return b""
     finally:
         response.close()
-    return RetryableStatus(response.status_code, body=body, retry_after=retry_after(response.headers))
+    return bytes(found[:ERROR_BYTES])
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -150,15 +170,20 @@ def open_stream(
 
 
 def get_status(api: HfApi, url: str, *, seconds: float) -> int | None:
-    """The status of a GET that follows no redirect; None where no answer arrives within `seconds`."""
+    """The status of a GET that follows no redirect; None where no answer arrives within `seconds`.
+
+    The body is not read: it is the endpoint's, and may never end.
+    """
     headers = build_hf_headers(token=api.token)
     try:
-        answer = get_session().get(url, headers=headers, timeout=seconds, follow_redirects=False)
+        with get_session().stream(
+            "GET", url, headers=headers, timeout=seconds, follow_redirects=False
+        ) as answer:
+            return answer.status_code
     except RetryableStatus as error:
         return error.status
     except (AnswerLost, RequestNotSent):
         return None
-    return answer.status_code
 
 
 def new_client() -> httpx2.Client:

@@ -21,6 +21,7 @@ class RolloutFact(Fact):
     ANSWERS = "answers"
     CHECK = "check"
     EVALUATION = "evaluation"
+    KEYS_REPLACED = "keys_replaced"
 
 
 class EvaluationProgram(Enum):

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.rollout.abort import latch_abort
 from modelops.domain.rollout.actions import RolloutPlan
 from modelops.domain.rollout.endpoint_cost import planned_seconds, reservation_key
 from modelops.domain.rollout.state import State
+
+
+def latest_end(state: State) -> datetime | None:
+    """When `enforce_deadline` ends the rollout; None before it has the lock."""
+    started, seconds = state.rollout.status.started_at, state.rollout.spec.progress_deadline_seconds
+    if started is None:
+        return None
+    if has_reservation(state):
+        seconds = min(seconds, planned_seconds(state))
+    return started + timedelta(seconds=seconds)
+
+
+def has_reservation(state: State) -> bool:
+    return state.record is not None and reservation_key(state) in state.record.reservations
 
 
 def enforce_deadline(state: State) -> RolloutPlan | None:
@@ -22,8 +36,7 @@ def enforce_deadline(state: State) -> RolloutPlan | None:
         message = f"spec.progressDeadlineSeconds {seconds} passed at reason {reason}; {end}"
         return latch_abort(state, RolloutReason.DeadlineExceeded, message)
     paid_seconds = planned_seconds(state)
-    has_reservation = state.record is not None and reservation_key(state) in state.record.reservations
-    if has_reservation and state.now >= started + timedelta(seconds=paid_seconds):
+    if has_reservation(state) and state.now >= started + timedelta(seconds=paid_seconds):
         message = (
             f"the endpoint's reservation pays for {paid_seconds} s, which passed at reason {reason}; {end}"
         )

@@ -23,7 +23,9 @@ from modelops.domain.rollout.actions import (
     StartProgram,
     StopProgram,
 )
+from modelops.domain.rollout.deadline import latest_end
 from modelops.domain.rollout.evaluation_scores import evaluation_dataset
+from modelops.domain.rollout.evaluation_wait import billing_words, gives_up_waiting_for_token, latest_token
 from modelops.domain.rollout.learnt_data import learnt_data
 from modelops.domain.rollout.state import State
 from modelops.domain.rollout.status import wait_in_phase
@@ -104,19 +106,34 @@ def report_failed_program(
     state: State, program: EvaluationProgram, result: dict[str, Any], *, phase: RolloutPhase
 ) -> RolloutPlan:
     """Retries later if a service did not answer; ends the rollout if its dataset, prompt or keys cannot be used."""
-    if result.get("token_refused"):
+    token_refused = bool(result.get("token_refused"))
+    if token_refused and not gives_up_waiting_for_token(state):
         reason = RolloutReason.TokenRefused
         message = refusal_message(result, refusal_context(state), remedy=NEXT_TOKEN)
-    elif result.get("transient"):
+        message += billing_words(state, latest_token(state))
+    elif result.get("transient") and not token_refused:
         reason = OUTAGES.get(str(result.get("reason", "")), RolloutReason.LangSmithUnavailable)
-        message = str(result.get("message", ""))
+        message, words = str(result.get("message", "")), billing_words(state, latest_end(state))
+        message = message.rstrip(".") + words if words else message
     else:
-        return latch_abort(
+        return check_replaced_keys(state, program) or latch_abort(
             state, RolloutReason.EvaluationRefused, refusal_message(result, refusal_context(state))
         )
     plan = wait_in_phase(state, phase, reason, message, after=RETRY_SECONDS)
     retry = RetryProgram(program=program, after=RETRY_SECONDS)
     return Plan(steps=(*plan.steps, retry), requeue_after=RETRY_SECONDS)
+
+
+def check_replaced_keys(state: State, program: EvaluationProgram) -> RolloutPlan | None:
+    """A refusal is about the keys that the program was started with: if a person has replaced one since, it runs again.
+
+    Not for ever: after each run the keys must have been replaced once more.
+    """
+    if state.keys_replaced is UNSEEN:
+        return Plan(needs=RolloutFact.KEYS_REPLACED)
+    if isinstance(state.keys_replaced, Outage):
+        return Plan(requeue_after=RETRY_SECONDS)
+    return Plan(steps=(StopProgram(program=program),), requeue_after=0) if state.keys_replaced else None
 
 
 def refusal_context(state: State) -> RefusalContext:

@@ -127,7 +127,7 @@ def another_rollout_is_active(state: State, candidate: Target) -> RolloutPlan | 
         return None
     message = (
         f"Rollout {record.active.name} has the lock on agent {record.agent}: this rollout waits until that one has "
-        "ended"
+        f"ended{'. To go back now, set spec.abort of that one' if is_undo(state) else ''}"
     )
     plan = wait_in_phase(state, RolloutPhase.PENDING, RolloutReason.AnotherRolloutActive, message, after=None)
     return replace(plan, steps=(*plan.steps, *discard_evaluation_check(state)))

@@ -100,6 +100,8 @@ class State:
     check: ProgramState | Outage | Unseen | None = UNSEEN
     """The program that checks whether the evaluation can be made; asked before the agent is locked."""
     evaluation: ProgramState | Outage | Unseen | None = UNSEEN
+    keys_replaced: bool | Outage | Unseen = UNSEEN
+    """Whether the Secrets have other keys now than the program that refused one was started with."""
 
     @property
     def uid(self) -> str:

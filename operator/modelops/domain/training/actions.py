@@ -18,6 +18,7 @@ class TrainingFact(Fact):
     TOKENIZER = "tokenizer"
     BASE_CONFIG = "base_config"
     DATASET = "dataset"
+    KEYS_REPLACED = "keys_replaced"
     JOB = "job"
     REPORT = "report"
     LABELLED = "labelled"

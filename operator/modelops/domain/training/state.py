@@ -78,6 +78,8 @@ class State:
     """Whether the settle period has passed since this process first saw the intent, or lost the answer."""
 
     dataset: ProgramState | Outage | Unseen | None = UNSEEN
+    keys_replaced: bool | Outage | Unseen = UNSEEN
+    """Whether the Secrets have other keys now than the dataset program was started with."""
     flavors: tuple[Flavor, ...] | Outage | Unseen = UNSEEN
     base: ModelInfo | Outage | Unseen | None = UNSEEN
     base_config: Mapping[str, Any] | Outage | Unseen | None = UNSEEN

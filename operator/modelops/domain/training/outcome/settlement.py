@@ -54,12 +54,19 @@ def jobs_of_attempt(state: State) -> JobsById:
 
 
 def attempt_cost(state: State, jobs: JobsById, *, reserved: int) -> int:
-    """In micro-USD: each job by the started minute; at least the reservation if the service forgot the recorded job."""
+    """In micro-USD: each job by the started minute; at least the reservation if the service forgot the recorded job, or
+    does not say how long one ran."""
     status = state.run.status
     price = micro(status.estimate.usd_per_hour) if status.estimate else 0
     billed = sum(billed_micro_usd(billed_seconds(job), price) for job in jobs.values())
     forgotten = status.job is not None and status.job.id and status.job.id not in jobs
-    return max(billed, reserved) if forgotten else billed
+    is_unknown = forgotten or any(map(has_unknown_duration, jobs.values()))
+    return max(billed, reserved) if is_unknown else billed
+
+
+def has_unknown_duration(job: Job) -> bool:
+    """Whether a job has run, and the service says neither when it ended nor for how long it ran."""
+    return job.started_at is not None and job.finished_at is None and not job.running_seconds
 
 
 def billed_seconds(job: Job) -> int:

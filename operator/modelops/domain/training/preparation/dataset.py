@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from modelops.api.v1alpha1.trainingrun import PreparedDataset, TrainingPhase
-from modelops.domain.facts import UNSEEN
+from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.plan import Plan
 from modelops.domain.reasons import TrainingReason
 from modelops.domain.refusals import NEXT_TOKEN, refusal_message
@@ -138,7 +138,7 @@ def retry_or_refuse_dataset(state: State, result: Mapping[str, Any]) -> Training
         waiting_for = TrainingReason.TokenRefused
         message = refusal_message(result, refusal_context(state, reason), remedy=NEXT_TOKEN)
     elif not result.get("transient"):
-        return fail_run(
+        return check_replaced_keys(state) or fail_run(
             state,
             TrainingReason.DatasetRefused,
             refusal_message(result, refusal_context(state, reason)),
@@ -153,3 +153,18 @@ def retry_or_refuse_dataset(state: State, result: Mapping[str, Any]) -> Training
     )
     retry = RetryDataset(after=RETRY_SECONDS)
     return Plan(steps=(*plan.steps, retry), requeue_after=RETRY_SECONDS)
+
+
+def check_replaced_keys(state: State) -> TrainingPlan | None:
+    """A refusal is about the keys that the program was started with: if a person has replaced one since, it runs again.
+
+    Not for ever: after each run the keys must have been replaced once more.
+    """
+    if state.keys_replaced is UNSEEN:
+        return Plan(needs=TrainingFact.KEYS_REPLACED)
+    if isinstance(state.keys_replaced, Outage):
+        return Plan(requeue_after=RETRY_SECONDS)
+    if not state.keys_replaced:
+        return None
+    message = f"a key was replaced in its Secret: reading {training_dataset(state)} again"
+    return start_program(state, message, StopDataset())
