@@ -23,7 +23,8 @@ from modelops.localcluster import LocalCluster
 
 CRASH_POINTS_VARIABLE = "MODELOPS_CRASH_POINTS"
 """Environment variable. With `all` the operator is killed at every write at every moment. Otherwise it is killed at
-every write whose answer is lost, and at a third of the writes at one other moment; the choice changes every day."""
+half of the writes, whose answer is lost, and at a third of the writes at one other moment. The choice changes every day:
+two days have every lost answer, and six days everything."""
 MAX_MISSED = 3
 """How many scenarios may end before their crash point: the number of writes varies by one or two."""
 PARALLEL = int(os.environ.get("MODELOPS_CRASH_PARALLEL", "5"))
@@ -53,7 +54,7 @@ def select_crash_points(writes: int, *, day: int | None = None) -> list[CrashPoi
         CrashPoint(number, moment)
         for moment in (Moment.ANSWER_LOST, *(others if every else others[today % 2 : today % 2 + 1]))
         for number in range(1, writes + 1)
-        if every or moment is Moment.ANSWER_LOST or number % 3 == today % 3
+        if every or (number - today) % (2 if moment is Moment.ANSWER_LOST else 3) == 0
     ]
 
 
