@@ -22,7 +22,13 @@ from modelops.runtime.settings import Settings
 ROOT = Path(__file__).parents[2]
 both_helms = pytest.mark.parametrize("helm", [HELM_3, HELM_4], ids=lambda release: release.version)
 EXAMPLES = [block for page in guides() for block in blocks(page) if block.test == "values"]
-EXTRA_ENV_ONLY = {"KUBECONFIG", "MODELOPS_BIND_ADDRESS", "MODELOPS_SANDBOX", "MODELOPS_TRAINER"}
+EXTRA_ENV_ONLY = {
+    "KUBECONFIG",
+    "MODELOPS_BIND_ADDRESS",
+    "MODELOPS_PROGRAM_JOBS",
+    "MODELOPS_SANDBOX",
+    "MODELOPS_TRAINER",
+}
 """Settings for the sandbox and for operators outside a cluster: they have no value of their own."""
 
 

@@ -35,6 +35,7 @@ OUTAGES = {
     "HubUnavailable": RolloutReason.HubUnavailable,
     "BaselineUnavailable": RolloutReason.BaselineUnavailable,
     "OperatorDiskFull": RolloutReason.OperatorDiskFull,
+    "ProgramNotRunning": RolloutReason.ProgramNotRunning,
 }
 """Reasons of the programs that pass and do not mean LangSmith."""
 
