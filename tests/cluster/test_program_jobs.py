@@ -6,6 +6,7 @@ for. `tests/contract/test_evaluation_program.py` runs the real evaluation in the
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 from tests.cluster import kubelet
 from tests.cluster.attempt import TRAINING_RUN
 from tests.cluster.pod_runner import PodRunner, pod_runner
@@ -30,6 +32,7 @@ from modelops.ports import Json, ProgramOwner, ProgramSecret, ProgramState, Refu
 QUOTAS = Resource(group="", version="v1", plural="resourcequotas", kind="ResourceQuota")
 
 SECRET_VALUE = "hf_" + "never-in-an-object"
+ROOT = Path(__file__).parents[2]
 CALLS = 6
 SETTINGS = ProgramPodSettings(
     image="example.org/modelops:1",
@@ -64,6 +67,9 @@ class Bench:
     """One TrainingRun with its program, which stops after three of its calls until `go_on` is called."""
 
     kube: KubeClient
+    """The cluster's administrator."""
+    operator: KubeClient
+    """An account with the rights of the chart's role, in this namespace."""
     runner: PodRunner
     namespace: str
     uid: str
@@ -75,7 +81,7 @@ class Bench:
 
     def new_leader(self, kube: KubeClient | None = None, **more: Any) -> JobPrograms:
         given = {"installation": "0a1b2c3d", "clock": SystemClock(), "namespaces": [self.namespace], **more}
-        return JobPrograms(kube or self.kube, SETTINGS, read_seconds=0, **given)
+        return JobPrograms(kube or self.operator, SETTINGS, read_seconds=0, **given)
 
     @property
     def name(self) -> str:
@@ -143,14 +149,20 @@ async def bench(
     (tmp_path / "program_under_test.py").write_text(PROGRAM)
     image = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{os.environ.get('PYTHONPATH', '')}:{tmp_path}"}
     kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted", check=True)
+    documents = YAML(typ="safe").load_all((ROOT / "config" / "rbac" / "operator.yaml").read_text())
+    role = next(one for one in documents if one["kind"] == "ClusterRole")
+    role |= {"kind": "Role", "metadata": {"name": "operator", "namespace": namespace}}
+    kubectl("apply", "-f", "-", input=json.dumps(role), check=True)
+    kubectl("create", "rolebinding", "bob", "--role=operator", "--user=bob", namespace=namespace, check=True)
     async with (
         KubeClient.from_kubeconfig(cluster.kubeconfig) as kube,
+        KubeClient.from_kubeconfig(cluster.kubeconfig_for("bob")) as operator,
         pod_runner(cluster, kube, tmp_path / "node", environment=image) as runner,
     ):
         body = {**TRAINING_RUN, "metadata": {"name": "docs-1", "namespace": namespace}}
         run = await kube.create(TRAINING_RUNS, body)
         await set_secret(kube, namespace, {"hugging-face": f"{SECRET_VALUE}\n"})
-        yield Bench(kube, runner, namespace, run["metadata"]["uid"], tmp_path)
+        yield Bench(kube, operator, runner, namespace, run["metadata"]["uid"], tmp_path)
         # Their node is gone, so nothing else ends the Pods.
         kubectl("delete", "jobs", "--all", "--cascade=orphan", namespace=namespace, check=True)
         kubectl("delete", "pods", "--all", "--force", "--wait=false", namespace=namespace, check=True)
