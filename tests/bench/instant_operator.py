@@ -43,7 +43,7 @@ class InstantPrograms:
         return None if result is None else ProgramState(result=result)
 
     async def start(
-        self, name: str, module: str, program_input: Json, environment: Mapping[str, str]
+        self, name: str, module: str, program_input: Json, environment: Mapping[str, str], **more: Any
     ) -> None:
         """Stores the result and reports the end of the program."""
         self._results[name] = dataset_result() if module == "modelops.datasets" else evaluation_result()

@@ -26,6 +26,7 @@ SLOW = replace(HEALTHY, canary=TrackCounters(requests=500, errors=0, p95_ms=500)
         ("HubUnavailable", "HubUnavailable"),
         ("BaselineUnavailable", "BaselineUnavailable"),
         ("OperatorDiskFull", "OperatorDiskFull"),
+        ("ProgramNotRunning", "ProgramNotRunning"),
     ],
 )
 @pytest.mark.parametrize("program", ["check", "evaluation"])

@@ -53,6 +53,20 @@ SWITCHES: dict[str, Mapping[str, Any]] = {
         "serviceAccount": {"create": False, "name": "own"},
         "podDisruptionBudget": {"enabled": False},
     },
+    "programs": {
+        "programs": {
+            "run": "job",
+            "job": {
+                "volume": {"size": "3Gi", "storageClassName": "fast"},
+                "imagePullSecrets": [{"name": "registry"}],
+                "extraEnv": [{"name": "A", "value": "$(B)"}],
+                "nodeSelector": {"pool": "cpu"},
+                "tolerations": [{"operator": "Exists"}],
+                "priorityClassName": "low",
+            },
+        }
+    },
+    "programs without volumes": {"programs": {"run": "job", "job": {"volume": {"persistent": False}}}},
     "scheduling": {
         "nodeSelector": {"kubernetes.io/os": "linux"},
         "tolerations": [{"operator": "Exists"}],

@@ -13,6 +13,7 @@ from tests.contract.charts import CHART, MONITORING, SWITCHES, Objects, merged, 
 from tests.unit.docs.pages import Block, blocks, guides
 
 import modelops.runtime.settings as settings_module
+from modelops.adapters.programjobs import ProgramPodSettings
 from modelops.crdgen.definition import crd_definition
 from modelops.crdgen.kinds import KINDS
 from modelops.localcluster.helm import HELM_3, HELM_4, HelmRelease
@@ -104,9 +105,65 @@ def test_the_operator_starts_with_what_is_rendered(tmp_path: Path, monkeypatch: 
     assert environment["MODELOPS_APPROVAL_SECONDS"] == "31536000"
 
 
+def program_pods(tmp_path: Path, switches: dict[str, Any]) -> ProgramPodSettings | None:
+    """What the operator reads of MODELOPS_PROGRAM_JOBS; `$$` is one `$` in a Pod's variable."""
+    text = render(HELM_4, tmp_path, switches).environment.get("MODELOPS_PROGRAM_JOBS")
+    return None if text is None else ProgramPodSettings.model_validate_json(text.replace("$$", "$"))
+
+
+@pytest.mark.parametrize(
+    ("switches", "jobs"),
+    [
+        ({}, True),
+        ({"replicas": 1}, False),
+        ({"replicas": 1, "programs": {"run": "job"}}, True),
+        ({"programs": {"run": "process"}}, False),
+    ],
+)
+def test_programs_are_jobs_where_there_is_a_standby_or_it_is_asked_for(
+    switches: dict[str, Any], jobs: bool, tmp_path: Path
+) -> None:
+    objects = render(HELM_4, tmp_path, switches)
+    assert ("MODELOPS_PROGRAM_JOBS" in objects.environment) is jobs
+    rights = json.dumps([role["rules"] for role in objects.of("ClusterRole")])
+    assert ("persistentvolumeclaims" in rights) is jobs
+
+
+def test_the_pods_of_programs_are_what_the_values_say(tmp_path: Path) -> None:
+    found = program_pods(tmp_path, merged(SWITCHES["network"], SWITCHES["programs"]))
+    assert found is not None
+    assert found.image == "ghcr.io/appsmithery/modelops:0.1.0"
+    assert (found.volume_size, found.storage_class_name) == ("3Gi", "fast")
+    assert found.image_pull_secrets == ({"name": "registry"},)
+    env = {entry["name"]: entry.get("value") for entry in found.env}
+    assert env["HTTPS_PROXY"] == "http://proxy:3128"
+    assert "$(KUBERNETES_SERVICE_HOST)" in env["NO_PROXY"]
+    assert env["SSL_CERT_FILE"] == "/etc/modelops/ca/ca.crt"
+    assert found.volumes[0]["configMap"]["name"] == "company-ca"
+    assert found.volume_mounts[0]["mountPath"] == "/etc/modelops/ca"
+    assert found.security_context["runAsUser"] == 65532
+    assert found.resources["limits"]["memory"] == "4Gi"
+    assert found.node_selector == {"pool": "cpu"}
+
+
+def test_without_a_volume_no_right_on_claims_is_given(tmp_path: Path) -> None:
+    objects = render(HELM_4, tmp_path, {"programs": {"job": {"volume": {"persistent": False}}}})
+    assert "persistentvolumeclaims" not in json.dumps(objects.items)
+    assert "volumeSize" not in objects.environment["MODELOPS_PROGRAM_JOBS"]
+
+
+def test_programs_have_a_network_policy_in_the_named_namespaces(tmp_path: Path) -> None:
+    switches = {"networkPolicy": {"enabled": True}, "watchNamespaces": ["code-chef", "shop"]}
+    found = render(HELM_4, tmp_path, switches).of("NetworkPolicy")
+    programs = [item for item in found if item["metadata"]["name"] == "modelops-programs"]
+    assert [item["metadata"]["namespace"] for item in programs] == ["code-chef", "shop"]
+    assert "ingress" not in programs[0]["spec"]
+    assert 6443 not in [port["port"] for rule in programs[0]["spec"]["egress"] for port in rule["ports"]]
+
+
 def test_defaults_of_the_chart_are_those_of_the_operator(tmp_path: Path) -> None:
     environment = render(HELM_4, tmp_path, {}).environment
-    own = {"MODELOPS_HUB_ORG", "MODELOPS_STATE_DIR"}
+    own = {"MODELOPS_HUB_ORG", "MODELOPS_STATE_DIR", "MODELOPS_PROGRAM_JOBS"}
     for field in Settings.model_fields.values():
         if field.alias in environment.keys() - own:
             found = environment[field.alias]
@@ -181,13 +238,16 @@ def test_the_bindings_give_what_helm_test_asks_for_and_no_more(
 
 
 def test_rights_are_those_of_the_demos_operator(tmp_path: Path) -> None:
-    """The demo and the end-to-end tests run with that role, so it is enough."""
+    """The demo and the end-to-end tests run with that role, so it is enough where programs are processes.
+
+    `tests/cluster/test_program_jobs.py` runs programs as Jobs with the chart's role.
+    """
     demo = (ROOT / "operator" / "modelops" / "demo" / "manifests" / "1-cluster.yaml").read_text(
         encoding="utf-8"
     )
     role = next(d for d in YAML(typ="safe").load_all(demo) if d["kind"] == "ClusterRole")
     enough = rights_of(role["rules"], "")
-    mine = granted(render(HELM_4, tmp_path, {}), "modelops-operator")
+    mine = granted(render(HELM_4, tmp_path, {"programs": {"run": "process"}}), "modelops-operator")
     anywhere = {Right("", r.group, r.resource, "", r.verb) for r in mine}
     assert anywhere == enough
 

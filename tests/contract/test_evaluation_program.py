@@ -9,14 +9,30 @@ from uuid import uuid4
 import pytest
 from huggingface_hub import HfApi
 from langsmith import Client
-from tests.contract.learning import PROMPT, fill_dataset, langsmith_examples, run_program, start_program
+from tests.cluster import kubelet
+from tests.cluster.attempt import TRAINING_RUN
+from tests.cluster.pod_runner import pod_runner
+from tests.contract.learning import (
+    PROMPT,
+    environment,
+    fill_dataset,
+    langsmith_examples,
+    run_program,
+    start_program,
+)
 from tests.contract.published import put
 
+from modelops.adapters.kube import KubeClient
+from modelops.adapters.programjobs import JobPrograms, ProgramPodSettings
 from modelops.api.v1alpha1.agentmodel import PromptContract
 from modelops.datasets.near import NearIndex, Shingles
 from modelops.datasets.normalised_inputs import inputs_digest
 from modelops.datasets.normalised_prompts import normalise_example
 from modelops.demo.stdlib_examples import StdlibExample, read_examples, spoil
+from modelops.engine.clock import SystemClock
+from modelops.engine.resources import SECRETS, TRAINING_RUNS
+from modelops.localcluster import LocalCluster
+from modelops.ports import Json, ProgramOwner, ProgramSecret
 from modelops.sandbox.client import SandboxInfo
 from modelops.sandbox.hub.seeds import BASE_MODEL
 from modelops.sandbox.tokens import USER
@@ -220,6 +236,83 @@ def test_killed_evaluation_resumes_and_repeats_no_finished_call(
     sandbox.forget_requests()
     assert run_program(sandbox, MODULE, tmp_path / "p", program_input) == result
     assert sandbox.requests() == []
+
+
+async def test_an_evaluation_in_a_job_repeats_no_finished_call_after_its_pod_was_killed(
+    sandbox: SandboxInfo,
+    program_input: ProgramInput,
+    held_out: list[StdlibExample],
+    cluster: LocalCluster,
+    namespace: str,
+    tmp_path: Path,
+) -> None:
+    """The real Job controller makes the Pods; the test plays the kubelet, and another leader reads the result."""
+    keys = {"HF_TOKEN", "LANGSMITH_API_KEY"}
+    given = environment(sandbox)
+    image = {name: given[name] for name in ("PATH", "PYTHONPATH") if name in given}
+    async with (
+        KubeClient.from_kubeconfig(cluster.kubeconfig) as kube,
+        pod_runner(cluster, kube, tmp_path, environment=image) as runner,
+    ):
+        owner = await kube.create(
+            TRAINING_RUNS, {**TRAINING_RUN, "metadata": {"name": "docs-1", "namespace": namespace}}
+        )
+        secret = {
+            "metadata": {"name": "tokens", "namespace": namespace},
+            "stringData": {k: given[k] for k in keys},
+        }
+        await kube.create(SECRETS, {"apiVersion": "v1", "kind": "Secret", **secret})
+        uid = owner["metadata"]["uid"]
+        name = f"evaluation-{uid}"
+
+        def leader() -> JobPrograms:
+            settings = ProgramPodSettings.model_validate({"image": "modelops", "volumeSize": "1Gi"})
+            return JobPrograms(kube, settings, installation="0a1b2c3d", clock=SystemClock(), read_seconds=0)
+
+        async def start(programs: JobPrograms) -> None:
+            await programs.start(
+                name,
+                MODULE,
+                program_input,
+                {k: v for k, v in given.items() if k not in {*keys, *image, "HOME"}},
+                secrets={k: ProgramSecret(value=given[k], secret="tokens", key=k) for k in keys},
+                owner=ProgramOwner(kind="TrainingRun", namespace=namespace, name="docs-1", uid=uid),
+            )
+
+        sandbox.fault("models", "latency", ms=60, times=None)
+        sandbox.forget_requests()
+        await start(leader())
+        first = await kubelet.wait_for_pod(kube, namespace, f"modelops-{name}")
+        assert await runner.run(first)
+        journal = runner.claim(namespace, f"modelops-{name}") / "program" / "answers.jsonl"
+
+        async def has_answers() -> bool:
+            return journal.exists() and journal.read_text().count("\n") >= 20
+
+        await kubelet.wait_until(has_answers, seconds=30, expected="20 answers")
+        await runner.kill(first)
+        kept = journal.read_text().splitlines()
+        sandbox.clear()
+
+        async def second_pod() -> Json | None:
+            pods, _ = await kube.list(kubelet.PODS, namespace=namespace)
+            return next((pod for pod in pods if pod["metadata"]["uid"] != first["metadata"]["uid"]), None)
+
+        second = await kubelet.wait_until(second_pod, expected="a second Pod")
+        assert await runner.run(second)
+        assert await runner.wait(second) == 0
+        successor = leader()
+
+        async def result() -> Json | None:
+            state = await successor.observe(name)
+            return state.result if state is not None else None
+
+        found = await kubelet.wait_until(result, expected="the result")
+    assert (found["ok"], found["verdict"]) == (True, "pass"), found
+    lines = journal.read_text().splitlines()
+    assert lines[: len(kept)] == kept
+    assert len(lines) == 2 * len(held_out)
+    assert chats(sandbox) <= 2 * len(held_out) + program_input["concurrency"]
 
 
 def test_failed_calls_count_as_failures(

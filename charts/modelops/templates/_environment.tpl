@@ -16,6 +16,7 @@ MODELOPS_TRAINING_DEFAULTS: training.existingDefaults
 MODELOPS_NAMESPACE: the release's namespace
 MODELOPS_WATCH_NAMESPACES: watchNamespaces
 MODELOPS_STATE_DIR: state
+MODELOPS_PROGRAM_JOBS: programs
 MODELOPS_REPORT_PORT: reports.port
 MODELOPS_REPORT_TOKEN: reports.existingSecret
 MODELOPS_METRICS_PORT: metrics.port
@@ -120,6 +121,11 @@ REQUESTS_CA_BUNDLE: privateCA
   value: {{ $values.touchPods | quote }}
 - name: MODELOPS_LOG_LEVEL
   value: {{ $values.logLevel }}
+{{- if include "modelops.programsAreJobs" . }}
+- name: MODELOPS_PROGRAM_JOBS
+  # `$$` is one `$`: what looks like a reference is expanded in the Pods of the programs, not here.
+  value: {{ include "modelops.programPods" . | fromYaml | toJson | replace "$" "$$" | quote }}
+{{- end }}
 - name: MODELOPS_STATE_DIR
   value: /var/lib/modelops
 - name: HOME
@@ -128,23 +134,56 @@ REQUESTS_CA_BUNDLE: privateCA
   value: /var/lib/modelops/huggingface
 - name: TMPDIR
   value: /tmp
-{{- with $values.proxy.http }}
+{{- include "modelops.networkEnvironment" . }}
+{{- with $values.extraEnv }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* How the services outside are reached: the proxy, and the certificate authorities. */}}
+{{- define "modelops.networkEnvironment" -}}
+{{- with .Values.proxy.http }}
 - name: HTTP_PROXY
   value: {{ . | quote }}
 {{- end }}
-{{- with $values.proxy.https }}
+{{- with .Values.proxy.https }}
 - name: HTTPS_PROXY
   value: {{ . | quote }}
 {{- end }}
 - name: NO_PROXY
-  value: {{ concat (list "127.0.0.1" "localhost" "$(KUBERNETES_SERVICE_HOST)" ".svc" ".cluster.local") $values.proxy.noProxy | join "," | quote }}
-{{- if or $values.privateCA.configMap $values.privateCA.secret }}
+  value: {{ concat (list "127.0.0.1" "localhost" "$(KUBERNETES_SERVICE_HOST)" ".svc" ".cluster.local") .Values.proxy.noProxy | join "," | quote }}
+{{- if or .Values.privateCA.configMap .Values.privateCA.secret }}
+{{- $key := .Values.privateCA.key }}
 {{- range list "SSL_CERT_FILE" "REQUESTS_CA_BUNDLE" }}
 - name: {{ . }}
-  value: /etc/modelops/ca/{{ $values.privateCA.key }}
+  value: /etc/modelops/ca/{{ $key }}
 {{- end }}
 {{- end }}
-{{- with $values.extraEnv }}
-{{ toYaml . }}
+{{- end -}}
+
+{{/* The volume with the certificate authorities. */}}
+{{- define "modelops.caVolume" -}}
+{{- with .Values.privateCA }}
+{{- if or .configMap .secret }}
+- name: ca
+  {{- if .configMap }}
+  configMap:
+    name: {{ .configMap }}
+  {{- else }}
+  secret:
+    secretName: {{ .secret }}
+  {{- end }}
+    items:
+      - key: {{ .key }}
+        path: {{ .key }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "modelops.caMount" -}}
+{{- if or .Values.privateCA.configMap .Values.privateCA.secret }}
+- name: ca
+  mountPath: /etc/modelops/ca
+  readOnly: true
 {{- end }}
 {{- end -}}

@@ -5,7 +5,7 @@ value, while these say what to do.
 {{- define "modelops.refuse" -}}
 {{- $values := .Values -}}
 {{- if and $values.state.persistentVolumeClaim.enabled (gt (int $values.replicas) 1) -}}
-{{- fail (printf "state.persistentVolumeClaim.enabled needs replicas: 1, and replicas is %d: the working folders belong to the leader. Set replicas to 1, or leave the claim out: then a standby that takes over starts preparations and evaluations again" (int $values.replicas)) -}}
+{{- fail (printf "state.persistentVolumeClaim.enabled needs replicas: 1, and replicas is %d: the working folders belong to the leader. Set replicas to 1, or leave the claim out: by default each program then is a Job with a volume of its own (programs.run)" (int $values.replicas)) -}}
 {{- end -}}
 {{- if and $values.privateCA.configMap $values.privateCA.secret -}}
 {{- fail (printf "privateCA.configMap is %q and privateCA.secret is %q: set one of them" $values.privateCA.configMap $values.privateCA.secret) -}}
@@ -31,12 +31,15 @@ value, while these say what to do.
 {{- define "modelops.refuseEnvironment" -}}
 {{- $own := include "modelops.ownVariables" . | fromYaml -}}
 {{- range .Values.extraEnv -}}
-{{- $name := .name -}}
-{{- if hasKey $own $name -}}
-{{- fail (printf "extraEnv sets %s, which has a value of its own: set %s" $name (get $own $name)) -}}
+{{- if hasKey $own .name -}}
+{{- fail (printf "extraEnv sets %s, which has a value of its own: set %s" .name (get $own .name)) -}}
 {{- end -}}
+{{- end -}}
+{{- range $where, $variables := dict "extraEnv" .Values.extraEnv "programs.job.extraEnv" .Values.programs.job.extraEnv -}}
+{{- range $variables -}}
 {{- if regexMatch "(hf_|lsv2_|sk-)[A-Za-z0-9_-]{6,}" (default "" .value) -}}
-{{- fail (printf "extraEnv sets %s to what looks like a token: put it into a Secret, and refer to it by valueFrom.secretKeyRef" $name) -}}
+{{- fail (printf "%s sets %s to what looks like a token: put it into a Secret, and refer to it by valueFrom.secretKeyRef" $where .name) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -36,6 +36,26 @@
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]
+{{- if include "modelops.programsAreJobs" . }}
+# Datasets are prepared and models are evaluated in Jobs. An Event says why a Job gets no Pod.
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [get, list, create, delete]
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [delete]
+{{- if .Values.programs.job.volume.persistent }}
+- apiGroups: [""]
+  resources: [persistentvolumeclaims]
+  verbs: [get, create, delete]
+{{- end }}
+- apiGroups: [""]
+  resources: [pods/log]
+  verbs: [get]
+- apiGroups: [""]
+  resources: [events]
+  verbs: [list]
+{{- end }}
 {{- end -}}
 
 {{/* What it needs of the whole cluster in any case: it checks agents' tokens, and waits for its CRDs. */}}

@@ -100,6 +100,7 @@ def _of_training_run(reason: TrainingReason) -> Outlook:
             | TrainingReason.LangSmithUnavailable
             | TrainingReason.HubUnavailable
             | TrainingReason.OperatorDiskFull
+            | TrainingReason.ProgramNotRunning
             | TrainingReason.BaseModelNotFound
             | TrainingReason.NoBaseModel
             | TrainingReason.NoEndToken
@@ -177,6 +178,7 @@ def _of_rollout(reason: RolloutReason) -> Outlook:
             | RolloutReason.LangSmithUnavailable
             | RolloutReason.HubUnavailable
             | RolloutReason.OperatorDiskFull
+            | RolloutReason.ProgramNotRunning
             | RolloutReason.TokenRefused
             | RolloutReason.BaselineUnavailable
             | RolloutReason.Arming

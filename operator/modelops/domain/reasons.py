@@ -83,6 +83,10 @@ class TrainingReason(Reason):
         "OperatorDiskFull",
         "The disk of the operator, which prepares datasets and evaluates, is full. The operator tries again.",
     )
+    ProgramNotRunning = (
+        "ProgramNotRunning",
+        "The Kubernetes Job that prepares the dataset cannot start or run. The message has the cause. The operator tries again.",
+    )
     BaseModelNotFound = (
         "BaseModelNotFound",
         "The base model (spec.baseModel, or the installation's default) is not on the Hub, or the token may not read it.",
@@ -381,6 +385,10 @@ class RolloutReason(Reason):
     OperatorDiskFull = (
         "OperatorDiskFull",
         "The disk of the operator, which prepares datasets and evaluates, is full. The operator tries again.",
+    )
+    ProgramNotRunning = (
+        "ProgramNotRunning",
+        "The Kubernetes Job that evaluates cannot start or run. The message has the cause. The operator tries again.",
     )
     TokenRefused = (
         "TokenRefused",

@@ -37,14 +37,15 @@ from modelops.engine.agent_processes import AgentProcesses
 from modelops.engine.cluster_reader import ClusterReader
 from modelops.engine.credentials import CredentialReader
 from modelops.engine.executor import Executed, Executor, FileWriteRefused, WriteBase
+from modelops.engine.program_secrets import AgentSecrets, agent_secrets, program_owner
 from modelops.engine.reconciler import ObjectMemory, ReconcileContext, Reconciler
 from modelops.engine.resources import ROLLOUTS, TRAINING_RUNS
 from modelops.engine.services import Services
 from modelops.ports import (
     AgentReports,
-    Credentials,
     EndpointRequest,
     Json,
+    ProgramSecret,
     ProgramState,
     Refused,
     Unavailable,
@@ -415,13 +416,14 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
                 arm["base_url"], arm["service"], who
             ):
                 raise Refused(refused)
-        namespace = state.rollout.metadata.namespace
-        credentials = await self._credentials.read_for_program(namespace, state.agent_model)
+        meta, agent = state.rollout.metadata, state.require_agent_model()
+        credentials = await self._credentials.read_for_program(meta.namespace, agent)
         await self._services.start_program(
             program_name(action.program, state.uid),
             MODULES[action.program],
             dict(action.input),
-            program_secrets(action.input, credentials),
+            secrets=program_secrets(action.input, agent_secrets(agent, credentials)),
+            owner=program_owner(ROLLOUTS, meta),
         )
         self._memory_of(state).keys_given[action.program.value] = credentials
 
@@ -431,16 +433,16 @@ def program_name(program: EvaluationProgram, uid: str) -> str:
     return f"{program.value}-{uid}"
 
 
-def program_secrets(program_input: Mapping[str, Any], credentials: Credentials) -> dict[str, str]:
+def program_secrets(program_input: Mapping[str, Any], known: AgentSecrets) -> dict[str, ProgramSecret]:
     """Secrets of an evaluation program; it gets them in its environment only."""
 
-    def key(arm: str) -> str:
+    def key(arm: str) -> ProgramSecret:
         at_openrouter = program_input["arms"][arm]["service"] == "openrouter"
-        return credentials.open_router if at_openrouter else credentials.hugging_face
+        return known.open_router if at_openrouter else known.hugging_face
 
     return {
-        "HF_TOKEN": credentials.hugging_face,
-        "LANGSMITH_API_KEY": credentials.langsmith,
+        "HF_TOKEN": known.hugging_face,
+        "LANGSMITH_API_KEY": known.langsmith,
         "MODELOPS_BASELINE_KEY": key("baseline"),
         "MODELOPS_CANDIDATE_KEY": key("candidate"),
     }

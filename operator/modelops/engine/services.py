@@ -7,7 +7,18 @@ from dataclasses import dataclass, field
 
 from modelops.domain.facts import Outage
 from modelops.domain.record import Record
-from modelops.ports import Endpoints, Hub, Jobs, Json, Programs, Refused, TokenRefused, Unavailable
+from modelops.ports import (
+    Endpoints,
+    Hub,
+    Jobs,
+    Json,
+    ProgramOwner,
+    Programs,
+    ProgramSecret,
+    Refused,
+    TokenRefused,
+    Unavailable,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,15 +43,21 @@ class Services:
         return (record.endpoint_account(name) if record is not None else "") or self.hub_org
 
     async def start_program(
-        self, name: str, module: str, given: Json, environment: Mapping[str, str]
+        self,
+        name: str,
+        module: str,
+        given: Json,
+        *,
+        secrets: Mapping[str, ProgramSecret],
+        owner: ProgramOwner,
     ) -> None:
         """Starts it; one that was begun with another input (somebody edited the AgentModel) begins anew."""
-        environment = {**self.program_environment, **environment}
+        environment = self.program_environment
         try:
-            await self.programs.start(name, module, given, environment)
+            await self.programs.start(name, module, given, environment, secrets=secrets, owner=owner)
         except Refused:
             await self.programs.stop(name)
-            await self.programs.start(name, module, given, environment)
+            await self.programs.start(name, module, given, environment, secrets=secrets, owner=owner)
 
 
 def outage_of(service: str, error: Exception) -> Outage:

@@ -38,6 +38,7 @@ from modelops.engine.cluster_reader import ClusterReader
 from modelops.engine.credentials import CredentialReader
 from modelops.engine.executor import Executor, WriteBase
 from modelops.engine.poller import SharedJobPoller
+from modelops.engine.program_secrets import agent_secrets, program_owner
 from modelops.engine.queue import Key
 from modelops.engine.reconciler import ObjectMemory, ReconcileContext, Reconciler
 from modelops.engine.resources import TRAINING_RUNS
@@ -337,10 +338,16 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact, Memo
         self._services.require_leadership()
         match action:
             case StartDataset():
-                namespace = state.run.metadata.namespace
-                fresh = await self._credentials.read_for_program(namespace, state.agent_model)
-                environment = {"HF_TOKEN": fresh.hugging_face, "LANGSMITH_API_KEY": fresh.langsmith}
-                await self._services.start_program(program, PROGRAM, dict(action.input), environment)
+                meta, agent = state.run.metadata, state.require_agent_model()
+                fresh = await self._credentials.read_for_program(meta.namespace, agent)
+                known = agent_secrets(agent, fresh)
+                await self._services.start_program(
+                    program,
+                    PROGRAM,
+                    dict(action.input),
+                    secrets={"HF_TOKEN": known.hugging_face, "LANGSMITH_API_KEY": known.langsmith},
+                    owner=program_owner(TRAINING_RUNS, meta),
+                )
                 memory.keys_given[PROGRAM] = fresh
             case RetryDataset():
                 if memory.retry_is_due(

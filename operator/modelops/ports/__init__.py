@@ -15,7 +15,7 @@ from modelops.ports.errors import (
 from modelops.ports.hub import AttemptClaim, Hub, ModelInfo
 from modelops.ports.jobs import ClusterJobSettings, Flavor, Job, JobRequest, Jobs, Trainer
 from modelops.ports.kubernetes import Json, Kube, Resource
-from modelops.ports.programs import Programs, ProgramState
+from modelops.ports.programs import ProgramOwner, Programs, ProgramSecret, ProgramState
 from modelops.ports.reports import AgentReports, Reports, TrackCounters
 from modelops.ports.traces import Traces
 
@@ -40,6 +40,8 @@ __all__ = [
     "Missing",
     "ModelInfo",
     "NotLeader",
+    "ProgramOwner",
+    "ProgramSecret",
     "ProgramState",
     "Programs",
     "Refused",

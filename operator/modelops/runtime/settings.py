@@ -6,6 +6,7 @@ and list every problem at once, and the table of where each value came from.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_v
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, SettingsConfigDict
 
 from modelops.adapters.huggingface.payload import TrainerName
+from modelops.adapters.programjobs import ProgramPodSettings
 from modelops.api.v1alpha1.meta import HubRepository
 from modelops.domain.model_hosts import ModelHosts, is_loopback, parse_host_list
 from modelops.loopback import SWITCH, NotLoopbackError, assert_loopback, sandboxed
@@ -88,6 +90,8 @@ class Settings(BaseSettings):
     """When true, the operator refuses to start unless every service is on this machine."""
     state_dir: Path = Field(default_factory=_default_state_dir, alias="MODELOPS_STATE_DIR")
     """The folder for the work folders of the dataset and evaluation programs."""
+    program_jobs: ProgramPodSettings | None = Field(None, alias="MODELOPS_PROGRAM_JOBS")
+    """The Pods of the dataset and evaluation programs, as JSON. When empty, the programs are local processes."""
     trainer: TrainerName = Field("trl", alias="MODELOPS_TRAINER")
     """The trainer that a job runs: `trl` trains language models; `tiny` takes seconds and is for the sandbox only."""
     training_image: str = Field(
@@ -140,6 +144,14 @@ class Settings(BaseSettings):
     @classmethod
     def _split_hosts(cls, value: object) -> object:
         return parse_host_list(value.split(",")) if isinstance(value, str) else value
+
+    @field_validator("program_jobs", mode="before")
+    @classmethod
+    def _read_json(cls, value: object) -> object:
+        try:
+            return json.loads(value) if isinstance(value, str) else value
+        except ValueError as error:
+            raise ValueError(f"this is not JSON: {error}") from error
 
     @field_validator("sandbox", mode="before")
     @classmethod
@@ -246,4 +258,5 @@ def _problem_message(problem: Any) -> str:
     variable = problem["loc"][0]
     field = next(field for field in Settings.model_fields.values() if field.alias == variable)
     value = "" if field.annotation is SecretStr else f" (it is {problem['input']!r})"
-    return f"{variable}: {message}{value}"
+    field_path = ".".join(str(part) for part in problem["loc"][1:])
+    return f"{variable}: {f'{field_path}: ' if field_path else ''}{message}{value}"

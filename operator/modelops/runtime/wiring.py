@@ -17,6 +17,7 @@ from modelops.adapters.huggingface.payload import packaged_trainer
 from modelops.adapters.kube import KubeClient
 from modelops.adapters.langsmith.connection import LangSmithConnection
 from modelops.adapters.langsmith.tracing import ActionTraces
+from modelops.adapters.programjobs import JobPrograms
 from modelops.adapters.programs import LocalPrograms
 from modelops.adapters.reports import ReportServer, ReportStore, TokenCheck, shared_secret, token_review
 from modelops.api.v1alpha1.agentmodel import AgentModel
@@ -42,7 +43,7 @@ from modelops.engine.services import Services
 from modelops.engine.shared_endpoints import SharedEndpoints
 from modelops.engine.trainingrun import TrainingRunReconciler
 from modelops.loopback import assert_loopback
-from modelops.ports import Clock, Credentials, Resource
+from modelops.ports import Clock, Credentials, Programs, Resource
 from modelops.runtime.call_counter import count_calls
 from modelops.runtime.metrics import Metrics
 from modelops.runtime.object_metrics import ObjectMetrics
@@ -148,8 +149,11 @@ def build_operator(
             clock=clock,
             interval_seconds=min(settings.poll_seconds, ENDPOINTS_SECONDS),
         ),
-        programs=LocalPrograms(
-            settings.state_dir,
+        programs=_programs(
+            settings,
+            kube,
+            clock,
+            installation=installation,
             on_ended=lambda name: enqueue_all(with_uid(cache, name.partition("-")[2])),
         ),
         hub_org=settings.hub_org,
@@ -251,6 +255,26 @@ def _host_refusal(settings: Settings) -> Callable[[str, str, str], str]:
 def _cleanup_credentials(settings: Settings) -> Credentials:
     """The token that cleans up after an agent whose Secret was deleted. Other services have nothing that is billed."""
     return Credentials(hugging_face=settings.hub_token.get_secret_value())
+
+
+def _programs(
+    settings: Settings,
+    kube: KubeClient,
+    clock: Clock,
+    *,
+    installation: str,
+    on_ended: Callable[[str], None],
+) -> Programs:
+    """Programs as Jobs where the settings describe their Pods; else as processes of this machine."""
+    if settings.program_jobs is None:
+        return LocalPrograms(settings.state_dir, on_ended=on_ended)
+    return JobPrograms(
+        kube,
+        settings.program_jobs,
+        installation=installation,
+        clock=clock,
+        namespaces=settings.watch_namespaces,
+    )
 
 
 def _program_environment(settings: Settings) -> dict[str, str]:

@@ -42,9 +42,13 @@ _TRUTH: Final = "cases/test_agentmodel_truth.py::"
 _FULL_DISK: Final = (
     "contract/test_programs_local.py::test_a_program_that_had_no_space_goes_on_once_there_is_some"
 )
+_NOT_RUNNING: Final = (
+    "cluster/test_program_jobs.py::test_a_missing_key_is_named_and_the_program_goes_on_once_it_is_there"
+)
 _RUN: Final = {
     **dict.fromkeys(_BAD_RUN, _INPUT),
     "OperatorDiskFull": _FULL_DISK,
+    "ProgramNotRunning": _NOT_RUNNING,
     "AlreadyCompleted": "unit/training/test_run_end.py::test_a_run_re_created_with_the_same_name_and_spec_does_nothing",
     "JobsDisabled": _RUN_WAITS,
     "DoesNotFit": "unit/training/test_price.py::test_auto_submits_to_the_cheapest_fitting_flavor_and_says_why",
@@ -74,6 +78,7 @@ _RUN: Final = {
 }
 _ROLLOUT: Final = {
     "OperatorDiskFull": _FULL_DISK,
+    "ProgramNotRunning": _NOT_RUNNING,
     **dict.fromkeys(
         _BAD_ROLLOUT, "unit/rollout/test_rollout_refusals.py::test_a_refusal_ends_before_the_agent_is_locked"
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from tests.unit.engine.test_rollout_memory import Bench, ProgramsAndReports
@@ -16,7 +17,7 @@ from modelops.domain.plan import Plan
 from modelops.domain.rollout.actions import EvaluationProgram, RolloutFact, RolloutPlan, StartProgram
 from modelops.engine.credentials import SECRET_SECONDS, CredentialReader
 from modelops.engine.resources import AGENT_MODELS
-from modelops.ports import Json, Unavailable
+from modelops.ports import Json, ProgramOwner, ProgramSecret, Unavailable
 
 INPUT = {
     "arms": {
@@ -28,16 +29,19 @@ START = Plan(steps=(StartProgram(program=EvaluationProgram.CHECK, input=INPUT),)
 
 
 class RecordingPrograms(ProgramsAndReports):
-    """Keeps the environments in which programs were started."""
+    """Keeps the secrets and owners with which programs were started."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.environments: list[Mapping[str, str]] = []
+        self.secrets: list[Mapping[str, ProgramSecret]] = []
+        self.owners: list[ProgramOwner] = []
 
     async def start(
-        self, name: str, module: str, program_input: Json, environment: Mapping[str, str]
+        self, name: str, module: str, program_input: Json, environment: Mapping[str, str], **more: Any
     ) -> None:
-        self.environments.append(environment)
+        assert not environment.keys() & more["secrets"].keys()
+        self.secrets.append(more["secrets"])
+        self.owners.append(more["owner"])
 
 
 def secret(key: str) -> Json:
@@ -60,8 +64,17 @@ async def test_a_program_gets_the_key_that_the_secret_has_now() -> None:
     bench.api.put(secret("right"))
     bench.time.seconds += 1
     await bench.reconcile(START)
-    told = [(env["HF_TOKEN"], env["MODELOPS_BASELINE_KEY"]) for env in programs.environments]
+    told = [(given["HF_TOKEN"].value, given["MODELOPS_BASELINE_KEY"].value) for given in programs.secrets]
     assert told == [("wrong", "wrong"), ("right", "right")]
+    stored = {variable: (of.secret, of.key) for variable, of in programs.secrets[1].items()}
+    assert stored == {
+        "HF_TOKEN": ("tokens", "token"),
+        "LANGSMITH_API_KEY": ("", ""),
+        "MODELOPS_BASELINE_KEY": ("tokens", "openrouter"),
+        "MODELOPS_CANDIDATE_KEY": ("tokens", "token"),
+    }
+    assert "right" not in repr(programs.secrets)
+    assert {(owner.kind, owner.namespace) for owner in programs.owners} == {("Rollout", "team")}
 
 
 async def test_a_key_that_was_replaced_since_the_program_started_is_seen_at_once() -> None:

@@ -129,7 +129,7 @@ class ProgramsAndReports:
         self.stopped.append(name)
 
     async def start(
-        self, name: str, module: str, program_input: Json, environment: Mapping[str, str]
+        self, name: str, module: str, program_input: Json, environment: Mapping[str, str], **more: Any
     ) -> None:
         raise AssertionError("not in these tests")
 

@@ -162,7 +162,7 @@ class Cloud:
         return ProgramState(result=self.evaluation) if name in self.evaluations else None
 
     async def start(
-        self, name: str, module: str, program_input: Json, environment: Mapping[str, str]
+        self, name: str, module: str, program_input: Json, environment: Mapping[str, str], **more: Any
     ) -> None:
         self.evaluations[name] = self.evaluations.get(name, 0) + 1
 

@@ -306,7 +306,7 @@ class Programs:
     async def observe(self, name: str) -> ProgramState | None:
         return self.state
 
-    async def start(self, name: str, module: str, program_input: Json, environment: Any) -> None:
+    async def start(self, name: str, module: str, program_input: Json, environment: Any, **more: Any) -> None:
         self.started.append(program_input)
         self.state = replace(ProgramState(), result=self.result)
 

@@ -179,6 +179,11 @@ WAITS: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
         "OperatorDiskFull",
         ("usable",),
     ),
+    "no Pod for the program": (
+        {"dataset": ProgramState(result={**BAD_DATA, "reason": "ProgramNotRunning", "transient": True})},
+        "ProgramNotRunning",
+        ("usable",),
+    ),
 }
 
 

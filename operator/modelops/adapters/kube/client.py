@@ -84,10 +84,17 @@ class KubeClient:
             return None
 
     async def list(
-        self, resource: Resource, *, namespace: str | None = None, label_selector: str | None = None
+        self,
+        resource: Resource,
+        *,
+        namespace: str | None = None,
+        label_selector: str | None = None,
+        field_selector: str | None = None,
     ) -> tuple[list[Json], str]:
         """The items, with apiVersion and kind, and the list's resourceVersion. Empty where the kind is unknown."""
         params = {"limit": _LIST_PAGE}
+        if field_selector:
+            params["fieldSelector"] = field_selector
         if label_selector:
             params["labelSelector"] = label_selector
         api_version = f"{resource.group}/{resource.version}" if resource.group else resource.version

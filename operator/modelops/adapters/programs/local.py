@@ -10,11 +10,12 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from modelops.adapters.programs.folder import ProgramFolder
 from modelops.adapters.programs.process import AlreadyRunning, is_running, spawn, terminate
-from modelops.ports import Json, ProgramState
+from modelops.ports import Json, ProgramOwner, ProgramSecret, ProgramState
 from modelops.workdir import disk_full_result, is_disk_full
 
 INHERITED: Final = (
@@ -71,9 +72,17 @@ class LocalPrograms:
         return await asyncio.to_thread(self._observe, name)
 
     async def start(
-        self, name: str, module: str, program_input: Json, environment: Mapping[str, str]
+        self,
+        name: str,
+        module: str,
+        program_input: Json,
+        environment: Mapping[str, str],
+        *,
+        secrets: Mapping[str, ProgramSecret] = MappingProxyType({}),
+        owner: ProgramOwner | None = None,  # noqa: ARG002 - a process needs no owner
     ) -> None:
         """Starts the program unless it runs or has a result. Raises Refused where its folder has another input."""
+        environment = {**environment, **{variable: secret.value for variable, secret in secrets.items()}}
         if name not in self._children and len(self._children) >= self._max_running:
             return
         self._children.add(name)

@@ -37,6 +37,7 @@ OUTAGES = {
     "HubUnavailable": RolloutReason.HubUnavailable,
     "BaselineUnavailable": RolloutReason.BaselineUnavailable,
     "OperatorDiskFull": RolloutReason.OperatorDiskFull,
+    "ProgramNotRunning": RolloutReason.ProgramNotRunning,
 }
 """Reasons of the programs that pass and do not mean LangSmith."""
 

@@ -21,7 +21,7 @@ from modelops.domain.rollout.evaluation import (
 )
 from modelops.domain.rollout.evaluation_scores import evaluation_dataset
 from modelops.domain.rollout.state import State
-from modelops.domain.rollout.status import status_steps, with_phase
+from modelops.domain.rollout.status import status_steps, wait_in_phase, with_phase
 from modelops.domain.rollout.targets import require_candidate_target
 
 
@@ -35,7 +35,7 @@ def ensure_evaluated(state: State) -> RolloutPlan | None:
     if program is None or (not program.running and program.result is None):
         return start_program(state, EvaluationProgram.EVALUATION, require_candidate_target(state))
     if program.result is None:
-        return Plan(requeue_after=POLL_SECONDS)
+        return await_evaluation(state)
     result = program.result
     if not result.get("ok"):
         return report_failed_program(
@@ -44,6 +44,16 @@ def ensure_evaluated(state: State) -> RolloutPlan | None:
     verdict = parse_verdict(state, result)
     explanation = str(result.get("explain", ""))[:1024]
     return apply_verdict(state, verdict, explanation)
+
+
+def await_evaluation(state: State) -> RolloutPlan:
+    """Waits for the running program. A status that says that it cannot run is written anew."""
+    if state.rollout.status.reason != RolloutReason.ProgramNotRunning.value:
+        return Plan(requeue_after=POLL_SECONDS)
+    message = f"asking both models about {evaluation_dataset(state)}"
+    return wait_in_phase(
+        state, RolloutPhase.EVALUATING, RolloutReason.Evaluating, message, after=POLL_SECONDS
+    )
 
 
 def apply_verdict(state: State, verdict: EvaluationStatus, explanation: str) -> RolloutPlan:

@@ -29,6 +29,7 @@ NEEDS_A_PERSON = frozenset(
         RolloutReason.TokenRefused,
         RolloutReason.EndpointNotCreated,
         RolloutReason.OperatorDiskFull,
+        RolloutReason.ProgramNotRunning,
     }
 )
 """Reasons for which a rollout waits until somebody mends something: their Event is a Warning."""

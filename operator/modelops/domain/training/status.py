@@ -57,6 +57,7 @@ NEEDS_A_PERSON = frozenset(
         TrainingReason.JobsDisabled,
         TrainingReason.TokenRefused,
         TrainingReason.OperatorDiskFull,
+        TrainingReason.ProgramNotRunning,
     }
 )
 """Reasons for which a run waits until somebody mends something: their Event is a Warning."""

@@ -38,6 +38,10 @@ LANGSMITH_REASONS = frozenset(
     {"LangSmithError", "LangSmithRefused", "LangSmithUnauthorized", "LangSmithUnavailable"}
 )
 """Reasons of the dataset program that mean LangSmith."""
+OWN_REASONS = {
+    reason.value: reason for reason in (TrainingReason.OperatorDiskFull, TrainingReason.ProgramNotRunning)
+}
+"""Reasons of the dataset program that mean no service."""
 
 
 def dataset_is_prepared(state: State) -> bool:
@@ -51,8 +55,19 @@ def await_dataset_program(state: State) -> TrainingPlan | None:
         return None
     if state.dataset is UNSEEN:
         return Plan(needs=TrainingFact.DATASET)
-    running = isinstance(state.dataset, ProgramState) and state.dataset.running
-    return Plan(requeue_after=PROGRAM_POLL_SECONDS) if running else None
+    if not isinstance(state.dataset, ProgramState) or not state.dataset.running:
+        return None
+    if state.run.status.reason != TrainingReason.ProgramNotRunning.value:
+        return Plan(requeue_after=PROGRAM_POLL_SECONDS)
+    # It can run again: the status must not go on to say that it cannot.
+    return wait_in_phase(
+        state,
+        TrainingPhase.PREPARING,
+        TrainingReason.PreparingDataset,
+        f"reading {training_dataset(state)}",
+        after=PROGRAM_POLL_SECONDS,
+        facts={"DatasetReady": False},
+    )
 
 
 def ensure_dataset_prepared(state: State) -> TrainingPlan | None:
@@ -146,8 +161,8 @@ def retry_or_refuse_dataset(state: State, result: Mapping[str, Any]) -> Training
         )
     elif reason in LANGSMITH_REASONS:
         waiting_for = TrainingReason.LangSmithUnavailable
-    elif reason == TrainingReason.OperatorDiskFull.value:
-        waiting_for = TrainingReason.OperatorDiskFull
+    elif reason in OWN_REASONS:
+        waiting_for = OWN_REASONS[reason]
     plan = wait_in_phase(
         state, TrainingPhase.PREPARING, waiting_for, message, after=RETRY_SECONDS, facts=facts
     )

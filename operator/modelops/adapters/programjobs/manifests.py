@@ -1,0 +1,245 @@
+"""The objects of a program: a ConfigMap with its input, a claim for its work folder, and the Job."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from modelops.adapters.programjobs.pod_settings import ProgramPodSettings
+from modelops.adapters.programs.in_pod import ENDED_WITH_FAILURE, SECRET_VARIABLES
+from modelops.api.v1alpha1.names import API_VERSION, GROUP
+from modelops.ports import Json, ProgramOwner, ProgramSecret, Resource
+
+PROGRAM_LABEL: Final = f"{GROUP}/program"
+"""Label of every object of a program, its Pods included: the program's name."""
+INSTALLATION_LABEL: Final = f"{GROUP}/installation"
+INPUT_ANNOTATION: Final = f"{GROUP}/program-input"
+"""Annotation of the ConfigMap and the Job: a digest of the program's input."""
+CONTAINER: Final = "program"
+INPUT_FILE: Final = "/etc/modelops/program/input.json"
+WORK: Final = "/var/lib/modelops"
+FOLDER: Final = f"{WORK}/program"
+MAX_INPUT_BYTES: Final = 1_000_000
+"""A ConfigMap may have 1 MiB of data."""
+MAX_POD_FAILURES: Final = 6
+"""Pods that may end without a result, such as those that run out of memory. Evicted and preempted ones do not count.
+
+A crash of the program alone ends no Pod: it starts again in the same one.
+"""
+TERMINATION_GRACE_SECONDS: Final = 15
+"""The program gets SIGTERM and has three seconds; its journal is complete after each call."""
+
+CONFIG_MAPS: Final = Resource(group="", version="v1", plural="configmaps", kind="ConfigMap")
+CLAIMS: Final = Resource(
+    group="", version="v1", plural="persistentvolumeclaims", kind="PersistentVolumeClaim"
+)
+JOBS: Final = Resource(group="batch", version="v1", plural="jobs", kind="Job")
+PODS: Final = Resource(group="", version="v1", plural="pods", kind="Pod")
+EVENTS: Final = Resource(group="", version="v1", plural="events", kind="Event")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProgramRun:
+    """One program as it is to be started. `environment` has no secret value."""
+
+    name: str
+    module: str
+    input: Json
+    environment: Mapping[str, str]
+    secrets: Mapping[str, ProgramSecret]
+    owner: ProgramOwner
+    installation: str
+
+    @property
+    def input_text(self) -> str:
+        """The content of `input.json`."""
+        return json.dumps(self.input, sort_keys=True)
+
+    @property
+    def digest(self) -> str:
+        """A digest of the input, by which another one under the same name is recognised."""
+        return hashlib.sha256(self.input_text.encode()).hexdigest()
+
+
+def object_name(program: str) -> str:
+    """The name of all objects of the program: at most 63 characters for `evaluation-<uid>`, as a Job needs."""
+    return f"modelops-{program}"
+
+
+def input_config_map(run: ProgramRun, settings: ProgramPodSettings) -> Json:
+    """The ConfigMap with the program's input. What is in it is in the specs of the owner and its AgentModel, too."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": _metadata(run, settings),
+        "immutable": True,
+        "data": {"input.json": run.input_text},
+    }
+
+
+def work_claim(run: ProgramRun, settings: ProgramPodSettings) -> Json:
+    """The claim for the work folder. It outlives the program's Pods and Jobs, and is deleted by `stop`."""
+    storage = {"storageClassName": settings.storage_class_name} if settings.storage_class_name else {}
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": _metadata(run, settings),
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": settings.volume_size}},
+            **storage,
+        },
+    }
+
+
+def program_job(run: ProgramRun, settings: ProgramPodSettings) -> Json:
+    """The Job. A Pod replaces another one only after that has ended, so that never two work in one folder.
+
+    It has no deadline, because the rollout's ends the program and a Pod may have to wait for a node; and it is not
+    deleted some time after its end, because its Pod's log has the result.
+    """
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": _metadata(run, settings),
+        "spec": {
+            "completions": 1,
+            "parallelism": 1,
+            "backoffLimit": MAX_POD_FAILURES,
+            "podReplacementPolicy": "Failed",
+            "podFailurePolicy": {
+                "rules": [
+                    {
+                        "action": "FailJob",
+                        "onExitCodes": {
+                            "containerName": CONTAINER,
+                            "operator": "In",
+                            "values": [ENDED_WITH_FAILURE],
+                        },
+                    },
+                    {
+                        "action": "Ignore",
+                        "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
+                    },
+                ]
+            },
+            "template": {"metadata": {"labels": _labels(run, settings)}, "spec": _pod(run, settings)},
+        },
+    }
+
+
+def _labels(run: ProgramRun, settings: ProgramPodSettings) -> dict[str, str]:
+    return {
+        **settings.labels,
+        "app.kubernetes.io/name": "modelops",
+        "app.kubernetes.io/component": "program",
+        "app.kubernetes.io/managed-by": "modelops",
+        PROGRAM_LABEL: run.name,
+        INSTALLATION_LABEL: run.installation,
+    }
+
+
+def _metadata(run: ProgramRun, settings: ProgramPodSettings) -> Json:
+    owner = run.owner
+    return {
+        "name": object_name(run.name),
+        "namespace": owner.namespace,
+        "labels": _labels(run, settings),
+        "annotations": {INPUT_ANNOTATION: run.digest},
+        "ownerReferences": [
+            {
+                "apiVersion": API_VERSION,
+                "kind": owner.kind,
+                "name": owner.name,
+                "uid": owner.uid,
+                "blockOwnerDeletion": False,
+            }
+        ],
+    }
+
+
+def _pod(run: ProgramRun, settings: ProgramPodSettings) -> Json:
+    """The Pod meets the "restricted" Pod Security Standard and has no token of the API server."""
+    name = object_name(run.name)
+    optional: dict[str, Any] = {
+        "imagePullSecrets": list(settings.image_pull_secrets),
+        "nodeSelector": settings.node_selector,
+        "tolerations": list(settings.tolerations),
+        "priorityClassName": settings.priority_class_name,
+    }
+    container: dict[str, Any] = {
+        "imagePullPolicy": settings.image_pull_policy,
+        "resources": settings.resources,
+    }
+    work: Json = {"persistentVolumeClaim": {"claimName": name}} if settings.volume_size else {"emptyDir": {}}
+    return {
+        **{key: value for key, value in optional.items() if value},
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": TERMINATION_GRACE_SECONDS,
+        "securityContext": {
+            **settings.security_context,
+            "runAsNonRoot": True,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [
+            {
+                **{key: value for key, value in container.items() if value},
+                "name": CONTAINER,
+                "image": settings.image,
+                "command": [
+                    "python3",
+                    "-m",
+                    "modelops.adapters.programs.in_pod",
+                    run.module,
+                    INPUT_FILE,
+                    FOLDER,
+                ],
+                "workingDir": WORK,
+                "env": _environment(run, settings),
+                "securityContext": {
+                    "allowPrivilegeEscalation": False,
+                    "readOnlyRootFilesystem": True,
+                    "capabilities": {"drop": ["ALL"]},
+                },
+                "volumeMounts": [
+                    {"name": "input", "mountPath": INPUT_FILE.rpartition("/")[0], "readOnly": True},
+                    {"name": "work", "mountPath": WORK},
+                    {"name": "tmp", "mountPath": "/tmp"},
+                    *settings.volume_mounts,
+                ],
+            }
+        ],
+        "volumes": [
+            {"name": "input", "configMap": {"name": name}},
+            {"name": "work", **work},
+            {"name": "tmp", "emptyDir": {"sizeLimit": settings.temporary_size}},
+            *settings.volumes,
+        ],
+    }
+
+
+def _environment(run: ProgramRun, settings: ProgramPodSettings) -> list[Json]:
+    """Variables of the container. The kubelet reads the tokens from the agent's Secrets, so no object has one."""
+    public = {
+        "HOME": WORK,
+        "HF_HOME": f"{WORK}/huggingface",
+        "TMPDIR": "/tmp",
+        **run.environment,
+        SECRET_VARIABLES: ",".join(sorted(run.secrets)),
+        **{variable: "" for variable, of in run.secrets.items() if not of.secret},
+    }
+    return [
+        *settings.env,
+        # Kubernetes reads `$$` as one `$`, and expands `$(NAME)`.
+        *({"name": key, "value": value.replace("$", "$$")} for key, value in sorted(public.items())),
+        *(
+            {"name": variable, "valueFrom": {"secretKeyRef": {"name": of.secret, "key": of.key}}}
+            for variable, of in sorted(run.secrets.items())
+            if of.secret
+        ),
+    ]

@@ -1,0 +1,344 @@
+"""Programs as Jobs: the real API server and Job controller; the test plays the kubelet (`pod_runner`).
+
+The program under test pays by appending a line to a bill outside its work folder, and keeps a journal of what it paid
+for. `tests/contract/test_evaluation_program.py` runs the real evaluation in the same way.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+from tests.cluster import kubelet
+from tests.cluster.attempt import TRAINING_RUN
+from tests.cluster.pod_runner import PodRunner, pod_runner
+from tests.conftest import Kubectl
+
+from modelops.adapters.kube import KubeClient
+from modelops.adapters.programjobs import JobPrograms, ProgramPodSettings
+from modelops.adapters.programjobs.manifests import CLAIMS, CONFIG_MAPS, JOBS
+from modelops.engine.clock import SystemClock
+from modelops.engine.resources import SECRETS, TRAINING_RUNS
+from modelops.localcluster import LocalCluster
+from modelops.ports import Json, ProgramOwner, ProgramSecret, ProgramState, Refused, Resource
+
+QUOTAS = Resource(group="", version="v1", plural="resourcequotas", kind="ResourceQuota")
+
+SECRET_VALUE = "hf_" + "never-in-an-object"
+ROOT = Path(__file__).parents[2]
+CALLS = 6
+SETTINGS = ProgramPodSettings(
+    image="example.org/modelops:1",
+    resources={"requests": {"cpu": "100m"}},
+    volumeSize="1Gi",
+    securityContext={"runAsUser": 65532, "fsGroup": 65532},
+)
+PROGRAM = f"""
+import json, os, pathlib, sys, time
+folder = pathlib.Path(sys.argv[1])
+given = json.loads((folder / "input.json").read_text())
+def put(name, content):
+    new = folder / f"{{name}}.tmp"
+    new.write_text(json.dumps(content)); new.replace(folder / name)
+if os.environ["HF_TOKEN"] != {SECRET_VALUE!r}:
+    put("result.json", {{"ok": False, "reason": "TokenRefused", "message": "wrong token", "transient": True}})
+    sys.exit(1)
+journal = folder / "answers.jsonl"
+done = len(journal.read_text().splitlines()) if journal.exists() else 0
+for call in range(done, {CALLS}):
+    with open(given["bill"], "a") as bill, journal.open("a") as answers:
+        bill.write(f"{{call}}\\n"); answers.write(f"{{call}}\\n")
+    put("progress.json", {{"v": 1, "stage": "asking", "done": call + 1, "total": {CALLS}}})
+    while call + 1 == given["pause_at"] and not pathlib.Path(given["go_on"]).exists():
+        time.sleep(0.05)
+put("result.json", {{"ok": True, "answers": {CALLS}}})
+"""
+
+
+@dataclass
+class Bench:
+    """One TrainingRun with its program, which stops after three of its calls until `go_on` is called."""
+
+    kube: KubeClient
+    """The cluster's administrator."""
+    operator: KubeClient
+    """An account with the rights of the chart's role, in this namespace."""
+    runner: PodRunner
+    namespace: str
+    uid: str
+    folder: Path
+    programs: JobPrograms = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.programs = self.new_leader()
+
+    def new_leader(self, kube: KubeClient | None = None, **more: Any) -> JobPrograms:
+        given = {"installation": "0a1b2c3d", "clock": SystemClock(), "namespaces": [self.namespace], **more}
+        return JobPrograms(kube or self.operator, SETTINGS, read_seconds=0, **given)
+
+    @property
+    def name(self) -> str:
+        return f"dataset-{self.uid}"
+
+    @property
+    def job(self) -> str:
+        return f"modelops-{self.name}"
+
+    @property
+    def input(self) -> Json:
+        bill, go_on = self.folder / "bill", self.folder / "go-on"
+        return {"bill": str(bill), "pause_at": 3, "go_on": str(go_on), "prompt": "$(HF_TOKEN) costs $$5"}
+
+    def go_on(self) -> None:
+        (self.folder / "go-on").touch()
+
+    def bill(self) -> list[int]:
+        return [int(line) for line in (self.folder / "bill").read_text().split()]
+
+    async def start(self, programs: JobPrograms | None = None, *, name: str = "", **changes: Any) -> None:
+        await (programs or self.programs).start(
+            name or self.name,
+            "program_under_test",
+            {**self.input, **changes},
+            {"LANGSMITH_ENDPOINT": "https://langsmith.example"},
+            secrets={
+                "HF_TOKEN": ProgramSecret(value=SECRET_VALUE, secret="tokens", key="hugging-face"),
+                "LANGSMITH_API_KEY": ProgramSecret(value=""),
+            },
+            owner=ProgramOwner(kind="TrainingRun", namespace=self.namespace, name="docs-1", uid=self.uid),
+        )
+
+    async def pod(self, *, after: Json | None = None) -> Json:
+        """Waits for the newest Pod of the Job."""
+        seen = after["metadata"]["uid"] if after else ""
+
+        async def find() -> Json | None:
+            selector = f"batch.kubernetes.io/job-name={self.job}"
+            pods, _ = await self.kube.list(kubelet.PODS, namespace=self.namespace, label_selector=selector)
+            return next((pod for pod in pods if pod["metadata"]["uid"] != seen), None)
+
+        return await kubelet.wait_until(find, expected=f"a Pod of {self.job}")
+
+    async def until(
+        self, condition: Callable[[ProgramState], bool], programs: JobPrograms | None = None
+    ) -> ProgramState:
+        async def met() -> ProgramState | None:
+            state = await (programs or self.programs).observe(self.name)
+            return state if state is not None and condition(state) else None
+
+        return await kubelet.wait_until(met, expected="that state of the program")
+
+    async def until_paid(self, calls: int) -> None:
+        async def paid() -> bool:
+            return (self.folder / "bill").exists() and len(self.bill()) >= calls
+
+        await kubelet.wait_until(paid, expected=f"{calls} calls")
+
+
+@pytest.fixture
+async def bench(
+    cluster: LocalCluster, namespace: str, kubectl: Kubectl, tmp_path: Path
+) -> AsyncIterator[Bench]:
+    (tmp_path / "program_under_test.py").write_text(PROGRAM)
+    image = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{os.environ.get('PYTHONPATH', '')}:{tmp_path}"}
+    kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted", check=True)
+    documents = YAML(typ="safe").load_all((ROOT / "config" / "rbac" / "operator.yaml").read_text())
+    role = next(one for one in documents if one["kind"] == "ClusterRole")
+    role |= {"kind": "Role", "metadata": {"name": "operator", "namespace": namespace}}
+    kubectl("apply", "-f", "-", input=json.dumps(role), check=True)
+    kubectl("create", "rolebinding", "bob", "--role=operator", "--user=bob", namespace=namespace, check=True)
+    async with (
+        KubeClient.from_kubeconfig(cluster.kubeconfig) as kube,
+        KubeClient.from_kubeconfig(cluster.kubeconfig_for("bob")) as operator,
+        pod_runner(cluster, kube, tmp_path / "node", environment=image) as runner,
+    ):
+        body = {**TRAINING_RUN, "metadata": {"name": "docs-1", "namespace": namespace}}
+        run = await kube.create(TRAINING_RUNS, body)
+        await set_secret(kube, namespace, {"hugging-face": f"{SECRET_VALUE}\n"})
+        yield Bench(kube, operator, runner, namespace, run["metadata"]["uid"], tmp_path)
+        # Their node is gone, so nothing else ends the Pods.
+        kubectl("delete", "jobs", "--all", "--cascade=orphan", namespace=namespace, check=True)
+        kubectl("delete", "pods", "--all", "--force", "--wait=false", namespace=namespace, check=True)
+
+
+async def set_secret(kube: KubeClient, namespace: str, values: dict[str, str]) -> None:
+    await kube.delete(SECRETS, namespace, "tokens")
+    metadata = {"name": "tokens", "namespace": namespace}
+    await kube.create(
+        SECRETS, {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": values}
+    )
+
+
+def has_result(state: ProgramState) -> bool:
+    return state.result is not None
+
+
+async def test_a_killed_pod_and_a_new_leader_repeat_nothing_that_was_paid_for(
+    bench: Bench, kubectl: Kubectl
+) -> None:
+    assert await bench.programs.observe(bench.name) is None
+    await bench.start()
+    await bench.start()
+    first = await bench.pod()
+    assert await bench.runner.run(first)
+    await bench.until_paid(3)
+    await bench.runner.kill(first)
+
+    leader = bench.new_leader()
+    second = await bench.pod(after=first)
+    state = await bench.until(lambda state: state.running, leader)
+    assert await bench.runner.run(second)
+    bench.go_on()
+    assert await bench.runner.wait(second) == 0
+    state = await bench.until(has_result, leader)
+    assert state.result == {"ok": True, "answers": CALLS}
+    assert state.progress["done"] == CALLS
+    assert bench.bill() == list(range(CALLS))
+    await bench.start(leader)
+    assert (await leader.observe(bench.name)) == state
+
+    # A leader after the Pod is gone gets the result from the folder, and pays for nothing.
+    kubectl("delete", "pods", "--all", "--force", "--grace-period=0", namespace=bench.namespace, check=True)
+    third_leader = bench.new_leader()
+    lost = await third_leader.observe(bench.name)
+    assert lost is not None
+    assert lost.result is not None
+    assert (lost.result["reason"], lost.result["transient"]) == ("ProgramNotRunning", True)
+    await third_leader.retry(bench.name)
+    await bench.start(third_leader)
+    again = await bench.pod(after=second)
+    assert await bench.runner.run(again)
+    await bench.runner.wait(again)
+    assert (await bench.until(has_result, third_leader)).result == state.result
+    assert bench.bill() == list(range(CALLS))
+
+    for kind in ("jobs", "pods", "configmaps", "events", "persistentvolumeclaims"):
+        listed = kubectl("get", kind, "-o", "yaml", namespace=bench.namespace, check=True).stdout
+        assert SECRET_VALUE not in listed
+    await third_leader.stop(bench.name)
+    for resource in (JOBS, CONFIG_MAPS):
+        assert await bench.kube.get(resource, bench.namespace, bench.job) is None
+    claim = await bench.kube.get(CLAIMS, bench.namespace, bench.job)
+    assert claim is None or claim["metadata"]["deletionTimestamp"]
+    assert await third_leader.observe(bench.name) is None
+
+
+async def test_progress_is_read_from_the_log_of_a_running_pod(bench: Bench) -> None:
+    await bench.start()
+    pod = await bench.pod()
+    assert await bench.runner.run(pod)
+    state = await bench.until(lambda state: bool(state.progress))
+    assert state.running
+    assert state.progress["total"] == CALLS
+
+
+async def test_a_missing_key_is_named_and_the_program_goes_on_once_it_is_there(bench: Bench) -> None:
+    await set_secret(bench.kube, bench.namespace, {"another": "x"})
+    await bench.start()
+    pod = await bench.pod()
+    assert not await bench.runner.run(pod)
+    result = (await bench.until(has_result)).result
+    assert result is not None
+    assert (result["reason"], result["transient"]) == ("ProgramNotRunning", True)
+    named = f"couldn't find key hugging-face in Secret {bench.namespace}/tokens"
+    assert f"Job {bench.job} of namespace {bench.namespace} does not run" in result["message"]
+    assert named in result["message"]
+    await bench.programs.retry(bench.name)
+
+    await set_secret(bench.kube, bench.namespace, {"hugging-face": SECRET_VALUE})
+    bench.go_on()
+    assert await bench.runner.run(pod)
+    await bench.until(lambda state: state.running)
+    await bench.runner.wait(pod)
+    assert (await bench.until(has_result)).result == {"ok": True, "answers": CALLS}
+
+
+async def test_a_refused_token_is_tried_again_with_the_one_that_the_secret_then_has(bench: Bench) -> None:
+    await set_secret(bench.kube, bench.namespace, {"hugging-face": "old"})
+    await bench.start()
+    first = await bench.pod()
+    await bench.runner.run(first)
+    assert await bench.runner.wait(first) == 3
+    refused = (await bench.until(has_result)).result
+    assert refused is not None
+    assert refused["reason"] == "TokenRefused"
+    await set_secret(bench.kube, bench.namespace, {"hugging-face": SECRET_VALUE})
+    await bench.programs.retry(bench.name)
+    assert await bench.programs.observe(bench.name) is None
+    await bench.start()
+    second = await bench.pod(after=first)
+    bench.go_on()
+    await bench.runner.run(second)
+    assert await bench.runner.wait(second) == 0
+    assert bench.bill() == list(range(CALLS))
+
+
+async def test_a_job_that_may_not_be_created_is_a_message_with_the_remedy(
+    bench: Bench, cluster: LocalCluster
+) -> None:
+    async with KubeClient.from_kubeconfig(cluster.kubeconfig_for("alice")) as alice:
+        programs = bench.new_leader(alice)
+        await bench.start(programs)
+        state = await programs.observe(bench.name)
+        assert state is not None
+        assert state.result is not None
+        assert state.result["reason"] == "ProgramNotRunning"
+        assert "cannot" in state.result["message"]
+        assert (
+            f"give the operator the rights for programs in namespace {bench.namespace}"
+            in state.result["message"]
+        )
+        await programs.stop(bench.name)
+    assert (await bench.kube.list(JOBS, namespace=bench.namespace))[0] == []
+
+
+async def test_a_quota_without_room_is_named_by_the_event_of_the_job(bench: Bench) -> None:
+    quota = {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": "no-pods", "namespace": bench.namespace},
+        "spec": {"hard": {"pods": "0"}},
+    }
+    await bench.kube.create(QUOTAS, quota)
+
+    async def is_counted() -> bool:
+        found = await bench.kube.get(QUOTAS, bench.namespace, "no-pods")
+        return found is not None and bool((found.get("status") or {}).get("hard"))
+
+    await kubelet.wait_until(is_counted, expected="a quota in effect")
+    await bench.start()
+    state = await bench.programs.observe(bench.name)
+    assert state is not None
+    assert state.running
+
+    class LateClock(SystemClock):
+        def now(self) -> datetime:
+            return super().now() + timedelta(seconds=60)
+
+    later = bench.new_leader(clock=LateClock())
+
+    def names_the_quota(state: ProgramState) -> bool:
+        return state.result is not None and "exceeded quota: no-pods" in state.result["message"]
+
+    result = (await bench.until(names_the_quota, later)).result
+    assert result is not None
+    assert result["reason"] == "ProgramNotRunning"
+
+
+async def test_another_input_is_refused_and_more_than_the_most_programs_wait(bench: Bench) -> None:
+    programs = bench.new_leader(max_running=1)
+    await bench.start(programs)
+    with pytest.raises(Refused, match="another input"):
+        await bench.start(programs, pause_at=1)
+    await bench.start(programs, name="dataset-other")
+    assert await bench.kube.get(JOBS, bench.namespace, "modelops-dataset-other") is None
+    await programs.stop(bench.name)
+    await bench.start(programs, name="dataset-other")
+    assert await bench.kube.get(JOBS, bench.namespace, "modelops-dataset-other") is not None
