@@ -68,7 +68,7 @@ def _question(inputs: Mapping[str, Any]) -> Mapping[str, Any] | None:
     messages = inputs.get("messages")
     if not isinstance(messages, list):
         return None
-    asked = [m for m in messages if not (isinstance(m, dict) and m.get("role") in NO_QUESTION_ROLES)]
+    asked = [m for m in messages if not (isinstance(m, dict) and str(m.get("role")) in NO_QUESTION_ROLES)]
     if not asked:
         return None
     return {**{key: value for key, value in inputs.items() if key != "tools"}, "messages": asked}

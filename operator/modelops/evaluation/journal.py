@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
 from modelops.evaluation.request import ArmName
 
@@ -57,8 +57,7 @@ class AnswerJournal:
         for line in whole.splitlines():
             answer = Answer(**json.loads(line))
             self.answers[answer.key] = answer
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
-        self._file = os.fdopen(descriptor, "r+b")
+        self._file = self._opened()
         self._file.truncate(len(whole))
         self._file.seek(0, os.SEEK_END)
         return self
@@ -71,14 +70,25 @@ class AnswerJournal:
     def add(self, answer: Answer) -> None:
         """Add an answer and write it to disk."""
         self.answers[answer.key] = answer
-        self._file.write(json.dumps(asdict(answer), sort_keys=True).encode() + b"\n")
+        self._file.write(_line(answer))
         self._file.flush()
 
     def drop(self, which: Callable[[Answer], bool]) -> None:
-        """Remove answers, so that their calls are made again."""
-        kept = [answer for answer in self.answers.values() if not which(answer)]
-        self.answers = {}
-        self._file.seek(0)
-        self._file.truncate()
-        for answer in kept:
-            self.add(answer)
+        """Remove answers, so that their calls are made again. The others were paid for: a crash loses none of them."""
+        kept = {key: answer for key, answer in self.answers.items() if not which(answer)}
+        new = self._path.with_name(f".{self._path.name}.new")
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.writelines(map(_line, kept.values()))
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(self._path)
+        self._file.close()
+        self._file, self.answers = self._opened(), kept
+        self._file.seek(0, os.SEEK_END)
+
+    def _opened(self) -> BinaryIO:
+        return os.fdopen(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
+
+
+def _line(answer: Answer) -> bytes:
+    return json.dumps(asdict(answer), sort_keys=True).encode() + b"\n"

@@ -96,6 +96,8 @@ def test_inputs_of_punctuation_only_are_compared_as_they_are() -> None:
 
 def test_nested_inputs_are_compared() -> None:
     chat = {"messages": [{"role": "user", "content": "Hi"}]}
+    odd = {"messages": [{"role": ["system"], "content": "hi"}]}
+    assert normalise_inputs(odd).words == ["hi", "system"]
     assert inputs_digest(chat) == inputs_digest({"messages": [{"content": "hi!", "role": "user"}]})
     assert inputs_digest(chat) != inputs_digest({"messages": [{"role": "system", "content": "Hi"}]})
 

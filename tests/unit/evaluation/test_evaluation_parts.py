@@ -1,6 +1,7 @@
 """The parts of the evaluation program that need no service."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,27 @@ def test_journal_drops_an_incomplete_line_and_continues(tmp_path: Path) -> None:
     with AnswerJournal(path) as journal:
         assert [a.text for a in journal.answers.values()] == ["a\u2028b", "c"]
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_crash_while_answers_are_dropped_loses_none_of_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "answers.jsonl"
+    writes = os.fdopen
+
+    def killed(descriptor: int, mode: str) -> object:
+        if mode == "wb":
+            raise KeyboardInterrupt
+        return writes(descriptor, mode)
+
+    with AnswerJournal(path) as journal:
+        journal.add(answer("baseline", 1, "paid"))
+        journal.add(answer("candidate", 1, None))
+        monkeypatch.setattr(os, "fdopen", killed)
+        with pytest.raises(KeyboardInterrupt):
+            journal.drop(lambda a: a.error is not None)
+    with AnswerJournal(path) as journal:
+        assert [a.text for a in journal.answers.values()] == ["paid", None]
 
 
 @pytest.mark.parametrize(

@@ -28,13 +28,13 @@ class KeyedPrograms(Programs):
         self.good, self.simulation, self.edit = self.result, simulation, edit
         self.tokens: list[str] = []
 
-    async def start(self, name: str, module: str, program_input: Json, environment: Any) -> None:
-        self.tokens.append(environment["HF_TOKEN"])
+    async def start(self, name: str, module: str, program_input: Json, environment: Any, **more: Any) -> None:
+        self.tokens.append(more["secrets"]["HF_TOKEN"].value)
         self.result = self.good if self.tokens[-1] == "right" else WRONG_KEY
         changed = secret_json()
         changed["data"]["token"] = base64.b64encode(self.edit.encode()).decode()
         self.simulation.server.seed(changed)
-        await super().start(name, module, program_input, environment)
+        await super().start(name, module, program_input, environment, **more)
 
 
 @pytest.mark.parametrize(("edit", "refused"), [("right", False), ("also-wrong", True)])
