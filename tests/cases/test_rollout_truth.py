@@ -39,6 +39,15 @@ def test_a_service_that_does_not_answer_is_named_by_the_reason(program: str, rea
     assert driver.run_until(has_ended).phase == "Succeeded"
 
 
+def test_an_evaluation_whose_job_runs_at_last_no_longer_says_that_it_cannot_run() -> None:
+    blocked = {"ok": False, "reason": "ProgramNotRunning", "message": "no node", "transient": True}
+    driver = RolloutDriver(rollout_state(), facts={"evaluation": ProgramState(result=blocked)})
+    driver.run_until(lambda state: state.rollout.status.reason == "ProgramNotRunning")
+    driver.facts = {"evaluation": ProgramState(running=True)}
+    driver.run_until(lambda state: state.rollout.status.reason == "Evaluating")
+    assert "no node" not in driver.message
+
+
 @pytest.mark.parametrize(("reports", "reason"), [(BROKEN, "ErrorRateBreached"), (SLOW, "LatencyBreached")])
 def test_an_aborted_canary_keeps_the_numbers_that_decided(reports: AgentReports, reason: str) -> None:
     driver = RolloutDriver(rollout_state()).run_until(is_watching)

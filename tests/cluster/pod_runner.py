@@ -27,7 +27,7 @@ import pytest
 from tests.cluster import kubelet
 
 from modelops.adapters.kube import KubeClient
-from modelops.adapters.programjobs.manifests import CLAIMS, CONFIG_MAPS, PODS
+from modelops.adapters.programjobs.manifests import CLAIMS, PODS
 from modelops.engine.resources import SECRETS
 from modelops.localcluster import LocalCluster
 from modelops.ports import Json, Resource
@@ -141,11 +141,11 @@ class PodRunner:
         else:
             folder = self.folder / "pods" / pod["metadata"]["uid"] / name
         folder.mkdir(parents=True, exist_ok=True)
-        if configured := volume.get("configMap"):
-            item = await self.kube.get(CONFIG_MAPS, namespace, configured["name"])
-            assert item is not None
-            for key, text in item["data"].items():
-                (folder / key).write_text(text)
+        for item in volume.get("downwardAPI", {}).get("items", ()):
+            annotation = (
+                item["fieldRef"]["fieldPath"].removeprefix("metadata.annotations['").removesuffix("']")
+            )
+            (folder / item["path"]).write_text(pod["metadata"]["annotations"][annotation])
         return folder
 
     async def _environment(self, namespace: str, entries: list[Json]) -> tuple[dict[str, str], str]:

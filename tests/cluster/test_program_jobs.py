@@ -19,11 +19,17 @@ from ruamel.yaml import YAML
 from tests.cluster import kubelet
 from tests.cluster.attempt import TRAINING_RUN
 from tests.cluster.pod_runner import PodRunner, pod_runner
+from tests.cluster.policies import installed_policies
 from tests.conftest import Kubectl
 
 from modelops.adapters.kube import KubeClient
 from modelops.adapters.programjobs import JobPrograms, ProgramPodSettings
-from modelops.adapters.programjobs.manifests import CLAIMS, CONFIG_MAPS, JOBS
+from modelops.adapters.programjobs.manifests import (
+    CLAIMS,
+    JOBS,
+    ProgramRun,
+    program_job,
+)
 from modelops.engine.clock import SystemClock
 from modelops.engine.resources import SECRETS, TRAINING_RUNS
 from modelops.localcluster import LocalCluster
@@ -88,6 +94,10 @@ class Bench:
         return f"dataset-{self.uid}"
 
     @property
+    def owner(self) -> ProgramOwner:
+        return ProgramOwner(kind="TrainingRun", namespace=self.namespace, name="docs-1", uid=self.uid)
+
+    @property
     def job(self) -> str:
         return f"modelops-{self.name}"
 
@@ -112,7 +122,7 @@ class Bench:
                 "HF_TOKEN": ProgramSecret(value=SECRET_VALUE, secret="tokens", key="hugging-face"),
                 "LANGSMITH_API_KEY": ProgramSecret(value=""),
             },
-            owner=ProgramOwner(kind="TrainingRun", namespace=self.namespace, name="docs-1", uid=self.uid),
+            owner=self.owner,
         )
 
     async def pod(self, *, after: Json | None = None) -> Json:
@@ -219,15 +229,66 @@ async def test_a_killed_pod_and_a_new_leader_repeat_nothing_that_was_paid_for(
     assert (await bench.until(has_result, third_leader)).result == state.result
     assert bench.bill() == list(range(CALLS))
 
-    for kind in ("jobs", "pods", "configmaps", "events", "persistentvolumeclaims"):
+    for kind in ("jobs", "pods", "events", "persistentvolumeclaims"):
         listed = kubectl("get", kind, "-o", "yaml", namespace=bench.namespace, check=True).stdout
         assert SECRET_VALUE not in listed
     await third_leader.stop(bench.name)
-    for resource in (JOBS, CONFIG_MAPS):
-        assert await bench.kube.get(resource, bench.namespace, bench.job) is None
+    assert await bench.kube.get(JOBS, bench.namespace, bench.job) is None
     claim = await bench.kube.get(CLAIMS, bench.namespace, bench.job)
     assert claim is None or claim["metadata"]["deletionTimestamp"]
     assert await third_leader.observe(bench.name) is None
+
+
+POWERS: list[tuple[Json, str]] = [
+    ({"automountServiceAccountToken": True}, "may not use a service account"),
+    ({"serviceAccountName": "somebody"}, "may not use a service account"),
+    ({"volumes": [{"name": "node", "hostPath": {"path": "/"}}]}, "may mount only"),
+    ({"volumes": [{"name": "t", "projected": {"sources": []}}]}, "may mount only"),
+    ({"hostPID": True}, "nothing of its node and no privileges"),
+    ({"initContainers": [{"name": "i", "image": "i"}]}, "nothing of its node and no privileges"),
+]
+
+
+async def test_the_policy_lets_the_operator_create_only_jobs_without_powers(
+    bench: Bench, kubectl: Kubectl
+) -> None:
+    run = ProgramRun(
+        name="check-a",
+        module="m",
+        input={},
+        environment={},
+        secrets={},
+        owner=bench.owner,
+        installation="0a1b2c3d",
+    )
+
+    async def answer(change: Json) -> str:
+        job = program_job(run, SETTINGS)
+        pod = job["spec"]["template"]["spec"]
+        mounts = {"volumeMounts": []} if "volumes" in change else {}
+        job["spec"]["template"]["spec"] = {
+            **pod,
+            "containers": [{**pod["containers"][0], **mounts}],
+            **change,
+        }
+        path = f"/apis/batch/v1/namespaces/{bench.namespace}/jobs"
+        try:
+            await bench.operator.transport.call(
+                "create", path, plural="jobs", params={"dryRun": "All"}, body=job
+            )
+        except Refused as error:
+            return str(error)
+        return "accepted"
+
+    with installed_policies(kubectl, bench.namespace, operator="bob"):
+
+        async def is_in_force() -> bool:
+            return await answer(POWERS[0][0]) != "accepted"
+
+        await kubelet.wait_until(is_in_force, seconds=30, expected="a refusal by the policy")
+        for change, message in POWERS:
+            assert message in await answer(change), change
+        assert await answer({}) == "accepted"
 
 
 async def test_progress_is_read_from_the_log_of_a_running_pod(bench: Bench) -> None:

@@ -41,9 +41,6 @@
 - apiGroups: [batch]
   resources: [jobs]
   verbs: [get, list, create, delete]
-- apiGroups: [""]
-  resources: [configmaps]
-  verbs: [delete]
 {{- if .Values.programs.job.volume.persistent }}
 - apiGroups: [""]
   resources: [persistentvolumeclaims]

@@ -9,8 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from modelops.adapters.programjobs.manifests import (
+    INPUT_ANNOTATION,
     ProgramRun,
-    input_config_map,
     object_name,
     program_job,
     work_claim,
@@ -47,7 +47,6 @@ def test_the_name_fits_a_job() -> None:
 
 def test_no_object_has_a_secret_value() -> None:
     objects = (
-        input_config_map(RUN, SETTINGS),
         work_claim(RUN, SETTINGS),
         program_job(RUN, SETTINGS),
     )
@@ -61,7 +60,6 @@ def test_no_object_has_a_secret_value() -> None:
 
 def test_every_object_is_deleted_with_its_owner_and_is_found_by_its_labels() -> None:
     for item in (
-        input_config_map(RUN, SETTINGS),
         work_claim(RUN, SETTINGS),
         program_job(RUN, SETTINGS),
     ):
@@ -87,6 +85,13 @@ def test_without_a_size_the_work_folder_ends_with_the_pod() -> None:
     assert volumes["work"] == {"name": "work", "emptyDir": {}}
     volumes = {volume["name"]: volume for volume in pod(volumeSize="1Gi")["volumes"]}
     assert volumes["work"]["persistentVolumeClaim"] == {"claimName": object_name(RUN.name)}
+
+
+def test_the_container_reads_the_input_from_the_annotation_of_its_pod() -> None:
+    template = program_job(RUN, SETTINGS)["spec"]["template"]
+    assert json.loads(template["metadata"]["annotations"][INPUT_ANNOTATION]) == RUN.input
+    (source,) = next(v for v in template["spec"]["volumes"] if v["name"] == "input")["downwardAPI"]["items"]
+    assert source["fieldRef"]["fieldPath"] == f"metadata.annotations['{INPUT_ANNOTATION}']"
 
 
 def test_another_input_has_another_digest() -> None:

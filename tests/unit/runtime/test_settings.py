@@ -54,6 +54,26 @@ def test_all_problems_are_reported_at_once_with_the_variable() -> None:
     assert "MODELOPS_SANDBOX=1 but HF_ENDPOINT=huggingface.co is not on this machine" in message
 
 
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ('{"image": "a", "imagee": "b"}', "MODELOPS_PROGRAM_JOBS: imagee: Extra inputs are not permitted"),
+        ("{}", "MODELOPS_PROGRAM_JOBS: image: Field required"),
+        ("{", "MODELOPS_PROGRAM_JOBS: this is not JSON"),
+    ],
+)
+def test_pods_of_programs_that_cannot_be_read_are_refused_with_the_field(value: str, message: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        load({"MODELOPS_PROGRAM_JOBS": value})
+    assert message in str(raised.value)
+
+
+def test_pods_of_programs_are_read_from_json() -> None:
+    settings, _ = load({"MODELOPS_PROGRAM_JOBS": '{"image": "a", "volumeSize": "1Gi"}'})
+    assert settings.program_jobs is not None
+    assert (settings.program_jobs.image, settings.program_jobs.volume_size) == ("a", "1Gi")
+
+
 def test_a_sandboxed_operator_refuses_a_real_service() -> None:
     loopback = {
         "HF_ENDPOINT": "http://127.0.0.1:1",

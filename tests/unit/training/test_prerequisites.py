@@ -230,6 +230,15 @@ def test_the_status_of_a_wait_is_written_once(
     assert "status" not in step_names(again)
 
 
+def test_a_program_whose_job_runs_at_last_no_longer_says_that_it_cannot_run() -> None:
+    changes, _, _ = WAITS["no Pod for the program"]
+    waiting = run(written_status(plan_for(**{**KNOWN_FACTS, **changes})).wire())
+    running = {**KNOWN_FACTS, "dataset": ProgramState(running=True)}
+    plan = plan_for(waiting, **running)
+    assert written_status(plan).reason == "PreparingDataset"
+    assert step_names(plan_for(run(written_status(plan).wire()), **running)) == []
+
+
 def test_the_finalizer_comes_first() -> None:
     plan = plan_for(run(meta={"finalizers": ["other/one"]}))
     assert step_names(plan) == ["finalizers"]

@@ -20,14 +20,12 @@ from modelops.adapters.programjobs.job_observer import (
 from modelops.adapters.programjobs.job_reading import is_being_deleted, is_unfinished
 from modelops.adapters.programjobs.manifests import (
     CLAIMS,
-    CONFIG_MAPS,
-    INPUT_ANNOTATION,
+    DIGEST_ANNOTATION,
     INSTALLATION_LABEL,
     JOBS,
     MAX_INPUT_BYTES,
     PROGRAM_LABEL,
     ProgramRun,
-    input_config_map,
     object_name,
     program_job,
     work_claim,
@@ -76,6 +74,7 @@ class JobPrograms:
         self._kube = kube
         self._observer = JobObserver(kube, clock)
         self._settings = settings
+        self._claims = (CLAIMS,) if settings.volume_size else ()
         self._installation = installation
         self._clock = clock
         self._namespaces: tuple[str | None, ...] = tuple(namespaces) or (None,)
@@ -112,7 +111,7 @@ class JobPrograms:
         secrets: Mapping[str, ProgramSecret],
         owner: ProgramOwner,
     ) -> None:
-        """Creates the Job with its ConfigMap and its claim, unless it exists.
+        """Creates the claim and the Job, unless it exists.
 
         Does nothing while objects of an earlier Job of this name are being deleted.
         """
@@ -151,7 +150,7 @@ class JobPrograms:
             await self._kube.delete(JOBS, namespace, object_name(name))
 
     async def stop(self, name: str) -> None:
-        """Deletes the Job, and with it the Pod, and then the input and the work folder."""
+        """Deletes the Job, and with it the Pod, and then the work folder."""
         self._unstartable.pop(name, None)
         try:
             namespace = await self._namespace_of(name)
@@ -160,7 +159,7 @@ class JobPrograms:
             return
         if namespace is None:
             return
-        for resource in (JOBS, CONFIG_MAPS, CLAIMS):
+        for resource in (JOBS, *self._claims):
             await self._kube.delete(resource, namespace, object_name(name))
         self._known.pop(name, None)
         self._readings.pop(name, None)
@@ -170,7 +169,7 @@ class JobPrograms:
         if len(run.input_text.encode()) > MAX_INPUT_BYTES:
             self._unstartable[run.name] = failure_result(
                 "InputTooLarge",
-                f"the input of program {run.name} has {len(run.input_text.encode())} bytes, and a ConfigMap holds "
+                f"the input of program {run.name} has {len(run.input_text.encode())} bytes, and an annotation holds "
                 f"{MAX_INPUT_BYTES}: shorten spec.prompt of the AgentModel",
             )
             return
@@ -182,9 +181,8 @@ class JobPrograms:
         if await self._running() >= self._max_running:
             return
         self._known[run.name] = namespace
-        claims = [(CLAIMS, work_claim(run, self._settings))] if self._settings.volume_size else []
-        for resource, body in ((CONFIG_MAPS, input_config_map(run, self._settings)), *claims):
-            if not await self._ensure(resource, body, run):
+        for resource in self._claims:
+            if not await self._ensure(resource, work_claim(run, self._settings), run):
                 return
         with suppress(Conflict):  # An earlier start made it, and its answer was lost.
             await self._kube.create(JOBS, program_job(run, self._settings))
@@ -206,11 +204,11 @@ class JobPrograms:
         return sum(is_unfinished(job) and _program_of(job) not in blocked for job in jobs)
 
     async def _namespace_of(self, name: str) -> str | None:
-        """The namespace of the program's objects; None where it has none. Their ConfigMaps are listed now and then."""
+        """The namespace of the program's objects; None where it has none. Their Jobs are listed now and then."""
         if self._listing_is_old():
             async with self._starting:
                 if self._listing_is_old():
-                    items = await self._list(CONFIG_MAPS)
+                    items = await self._list(JOBS)
                     self._known = {_program_of(item): item["metadata"]["namespace"] for item in items}
                     self._listed_at = self._clock.monotonic()
         return self._known.get(name)
@@ -234,7 +232,7 @@ def _is_blocked(reading: Reading) -> bool:
 
 
 def _require_same_input(item: Json, run: ProgramRun) -> None:
-    found = (item["metadata"].get("annotations") or {}).get(INPUT_ANNOTATION)
+    found = (item["metadata"].get("annotations") or {}).get(DIGEST_ANNOTATION)
     if found != run.digest:
         raise OtherInputError(
             f"{item.get('kind', 'object')} {item['metadata']['name']} of namespace {run.owner.namespace} belongs to a "

@@ -1,4 +1,4 @@
-"""The objects of a program: a ConfigMap with its input, a claim for its work folder, and the Job."""
+"""The objects of a program: a claim for its work folder, and the Job, whose Pods have the input as an annotation."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ PROGRAM_LABEL: Final = f"{GROUP}/program"
 """Label of every object of a program, its Pods included: the program's name."""
 INSTALLATION_LABEL: Final = f"{GROUP}/installation"
 INPUT_ANNOTATION: Final = f"{GROUP}/program-input"
-"""Annotation of the ConfigMap and the Job: a digest of the program's input."""
+"""Annotation of the Pod: the program's input, which its container reads as a file."""
+DIGEST_ANNOTATION: Final = f"{GROUP}/program-input-digest"
+"""Annotation of the claim and the Job."""
 CONTAINER: Final = "program"
 INPUT_FILE: Final = "/etc/modelops/program/input.json"
 WORK: Final = "/var/lib/modelops"
 FOLDER: Final = f"{WORK}/program"
-MAX_INPUT_BYTES: Final = 1_000_000
-"""A ConfigMap may have 1 MiB of data."""
+MAX_INPUT_BYTES: Final = 250_000
+"""All annotations of an object together may have 256 KiB."""
 MAX_POD_FAILURES: Final = 6
 """Pods that may end without a result, such as those that run out of memory. Evicted and preempted ones do not count.
 
@@ -32,7 +34,6 @@ A crash of the program alone ends no Pod: it starts again in the same one.
 TERMINATION_GRACE_SECONDS: Final = 15
 """The program gets SIGTERM and has three seconds; its journal is complete after each call."""
 
-CONFIG_MAPS: Final = Resource(group="", version="v1", plural="configmaps", kind="ConfigMap")
 CLAIMS: Final = Resource(
     group="", version="v1", plural="persistentvolumeclaims", kind="PersistentVolumeClaim"
 )
@@ -67,17 +68,6 @@ class ProgramRun:
 def object_name(program: str) -> str:
     """The name of all objects of the program: at most 63 characters for `evaluation-<uid>`, as a Job needs."""
     return f"modelops-{program}"
-
-
-def input_config_map(run: ProgramRun, settings: ProgramPodSettings) -> Json:
-    """The ConfigMap with the program's input. What is in it is in the specs of the owner and its AgentModel, too."""
-    return {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": _metadata(run, settings),
-        "immutable": True,
-        "data": {"input.json": run.input_text},
-    }
 
 
 def work_claim(run: ProgramRun, settings: ProgramPodSettings) -> Json:
@@ -126,7 +116,13 @@ def program_job(run: ProgramRun, settings: ProgramPodSettings) -> Json:
                     },
                 ]
             },
-            "template": {"metadata": {"labels": _labels(run, settings)}, "spec": _pod(run, settings)},
+            "template": {
+                "metadata": {
+                    "labels": _labels(run, settings),
+                    "annotations": {INPUT_ANNOTATION: run.input_text},
+                },
+                "spec": _pod(run, settings),
+            },
         },
     }
 
@@ -148,7 +144,7 @@ def _metadata(run: ProgramRun, settings: ProgramPodSettings) -> Json:
         "name": object_name(run.name),
         "namespace": owner.namespace,
         "labels": _labels(run, settings),
-        "annotations": {INPUT_ANNOTATION: run.digest},
+        "annotations": {DIGEST_ANNOTATION: run.digest},
         "ownerReferences": [
             {
                 "apiVersion": API_VERSION,
@@ -215,7 +211,17 @@ def _pod(run: ProgramRun, settings: ProgramPodSettings) -> Json:
             }
         ],
         "volumes": [
-            {"name": "input", "configMap": {"name": name}},
+            {
+                "name": "input",
+                "downwardAPI": {
+                    "items": [
+                        {
+                            "path": INPUT_FILE.rpartition("/")[2],
+                            "fieldRef": {"fieldPath": f"metadata.annotations['{INPUT_ANNOTATION}']"},
+                        }
+                    ]
+                },
+            },
             {"name": "work", **work},
             {"name": "tmp", "emptyDir": {"sizeLimit": settings.temporary_size}},
             *settings.volumes,
