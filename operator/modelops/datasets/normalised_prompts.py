@@ -105,8 +105,10 @@ class _Part(NamedTuple):
 
 def _words(texts: Sequence[NormalisedText]) -> Sequence[str]:
     words = [word for text in texts for word in text.words]
-    operators = "".join(text.operators for text in texts)
-    return [*words, operators] if operators else words
+    operators = "".join([text.operators for text in texts])
+    if operators:
+        words.append(operators)
+    return words
 
 
 def _part_of(message: Message) -> _Part:

@@ -12,18 +12,15 @@ from functools import lru_cache
 from typing import NamedTuple
 
 _BETWEEN_WORDS = re.compile(r"[\W_]+")
-_ASCII = str.maketrans({code: " " for code in range(128) if not chr(code).isalnum()})
+_ASCII = bytes(code if code < 128 and chr(code).isalnum() else ord(" ") for code in range(256))
+_ASCII_SPACES = bytes(code for code in range(128) if chr(code).isspace())
 _SENTENCE_ENDS = re.compile(r"[.!?](?<=\S[.!?])(?=\s)")
 _CASE_COUNTS = re.compile(r"[\\%-][A-Z](?:(?<=[\\%][A-Z])|(?!\w))")
 r"""Capitals that mean something else than the small letter: `\D`, `%M`, `-V`. Searched fast by its first character."""
 _NOT_COMPARED = "()[]{},.;:'\"`!?_"
 """Marks that `operators` leaves out: brackets, quotes, and marks between and after clauses."""
-_OPERATORS = str.maketrans(
-    {
-        code: None
-        for code in range(128)
-        if chr(code).isalnum() or chr(code).isspace() or chr(code) in _NOT_COMPARED
-    }
+_ASCII_NO_OPERATORS = bytes(
+    code for code in range(128) if chr(code).isalnum() or chr(code).isspace() or chr(code) in _NOT_COMPARED
 )
 _NO_OPERATORS = re.compile(rf"[\w\s{re.escape(_NOT_COMPARED)}]+")
 _WITHOUT_SPACES = re.compile("([\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])")
@@ -50,7 +47,7 @@ class NormalisedText(NamedTuple):
 def normalised_text(text: str) -> str:
     """The words and numbers of a text, in lower case, with single spaces between them."""
     if text.isascii():  # Gives the same words as below, ten times as fast.
-        return " ".join(text.translate(_ASCII).lower().split())
+        return " ".join(text.lower().encode().translate(_ASCII).decode().split())
     return _BETWEEN_WORDS.sub(" ", unicodedata.normalize("NFKC", text).casefold()).strip()
 
 
@@ -66,9 +63,10 @@ def normalise(text: str) -> NormalisedText:
     if "." in text or "!" in text or "?" in text:
         text = _SENTENCE_ENDS.sub("", f"{text}\n")
     if text.isascii():  # Gives the same as below, several times as fast.
-        text = text.lower()
-        words, operators = text.translate(_ASCII).split(), text.translate(_OPERATORS)
-        return NormalisedText(words, f"{' '.join(words)}\n{''.join(text.split())}".encode(), operators)
+        ascii_text = text.lower().encode()
+        words = ascii_text.translate(_ASCII).decode().split()
+        form = b"%b\n%b" % (" ".join(words).encode(), ascii_text.translate(None, _ASCII_SPACES))
+        return NormalisedText(words, form, ascii_text.translate(None, _ASCII_NO_OPERATORS).decode())
     text = unicodedata.normalize("NFKC", text).casefold()
     spaced = " ".join(_BETWEEN_WORDS.sub(" ", text).split())
     form = f"{spaced}\n{''.join(text.split())}".encode(errors="surrogatepass")
