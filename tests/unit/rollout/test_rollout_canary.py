@@ -157,6 +157,21 @@ def test_the_routing_is_renewed_while_it_waits_with_its_generation_kept() -> Non
     assert driver.run_until(has_ended).phase == "Succeeded"
 
 
+def test_a_canary_whose_expiry_somebody_removed_gets_one_again() -> None:
+    driver = driver_at_twenty_percent()
+    before, file = driver.state.block, driver.state.file
+    assert before is not None
+    assert file is not None
+    text = agentsfile.with_routing(file.text, AGENT, replace(before, canary_until=None))
+    driver.state = replace(driver.state, file=replace(file, text=text, entry=agentsfile.parse(text, AGENT)))
+    assert driver.state.block is not None
+    assert driver.state.block.canary_until is None
+    plan = driver.step()
+    assert isinstance(plan.steps[0], WriteFile)
+    assert driver.state.block == before
+    assert driver.run_until(has_ended).phase == "Succeeded"
+
+
 def test_spec_paused_stops_before_the_next_step_until_it_is_unset() -> None:
     driver = driver_in_pause()
     driver.edit_spec(paused=True)

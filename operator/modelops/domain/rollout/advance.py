@@ -193,15 +193,18 @@ def describe_mismatch(state: State) -> str:
 
 
 def renew_expiry(state: State) -> RolloutPlan | None:
-    """Renews `canary_until` with the generation unchanged.
+    """Renews `canary_until` with the generation unchanged, and writes it again where somebody removed it.
 
-    If no operator runs, it passes, and routers go back to stable by themselves.
+    If no operator runs, it passes, and routers go back to stable by themselves; without it they never would.
     """
     block, file = state.block, state.file
-    if state.rollout.status.intent is None or block is None or file is None or block.canary_until is None:
+    if state.rollout.status.intent is None or block is None or file is None:
         return None
-    left = (instant(block.canary_until) - state.now).total_seconds()
-    if left > state.settings.canary_seconds - state.settings.renew_seconds:
+    if block.canary_until is not None:
+        left = (instant(block.canary_until) - state.now).total_seconds()
+        if left > state.settings.canary_seconds - state.settings.renew_seconds:
+            return None
+    elif block.salt != state.uid or block.rollout.state != "Progressing":
         return None
     # `abort_if_expired` has ended a rollout whose block has expired: renewing it would be a raise without an intent.
     renewed = replace(block, canary_until=new_expiry(state))
