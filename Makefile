@@ -44,6 +44,7 @@ verify: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@$(PYTHON) -m modelops.localcluster.helm >/dev/null
 	$(PYTHON) -m modelops.crdgen --check
 	$(PYTHON) -m modelops.chartgen --check
 	$(PYTHON) -m modelops.dashboards --check

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+ENDLESS_SECONDS = 20.0
+"""How long an answer without an end is sent where the client stays: longer than a test waits."""
 
 
 @contextmanager
@@ -22,3 +26,26 @@ def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+class EndlessAnswer(BaseHTTPRequestHandler):
+    """Sends white space until the client is gone, as OpenRouter does while it waits for a provider.
+
+    A path that begins with a number, such as /503/x, is answered with that status.
+    """
+
+    def do_GET(self) -> None:
+        first = self.path.split("/")[1]
+        self.send_response(int(first) if first.isdecimal() else 200)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        until = time.monotonic() + ENDLESS_SECONDS
+        while time.monotonic() < until:
+            try:
+                self.wfile.write(b" ")
+            except OSError:
+                return
+            time.sleep(0.05)
+
+    def do_POST(self) -> None:
+        self.do_GET()

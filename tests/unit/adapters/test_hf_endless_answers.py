@@ -3,32 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler
 
 import pytest
-from tests.loopback_server import serving
+from tests.loopback_server import EndlessAnswer, serving
 
 from modelops.adapters.huggingface import HuggingFaceConnection, HuggingFaceEndpoints
 from modelops.domain.model_hosts import ModelHosts
 
 TEST_SECONDS = 10.0
-
-
-class EndlessAnswer(BaseHTTPRequestHandler):
-    """Answers /200/... and /503/... with this status, and sends spaces until the client is gone."""
-
-    def do_GET(self) -> None:
-        self.send_response(int(self.path.split("/")[1]))
-        self.end_headers()
-        until = time.monotonic() + 2 * TEST_SECONDS
-        while time.monotonic() < until:
-            try:
-                self.wfile.write(b" ")
-            except OSError:
-                return
-            time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler
 
 import pytest
-from tests.loopback_server import serving
+from tests.loopback_server import EndlessAnswer, serving
 from tests.unit.evaluation.asked import request
 
 from modelops.evaluation import check, model_client
@@ -17,28 +16,6 @@ from modelops.evaluation.request import Arm
 
 LIMIT_SECONDS = 0.5
 TEST_SECONDS = 10.0
-
-
-class EndlessAnswer(BaseHTTPRequestHandler):
-    """Sends white space, as OpenRouter does while it waits for a provider, until the client is gone."""
-
-    def do_GET(self) -> None:
-        self.answer()
-
-    def do_POST(self) -> None:
-        self.answer()
-
-    def answer(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.end_headers()
-        until = time.monotonic() + 2 * TEST_SECONDS
-        while time.monotonic() < until:
-            try:
-                self.wfile.write(b" ")
-            except OSError:
-                return
-            time.sleep(0.05)
 
 
 @pytest.fixture
