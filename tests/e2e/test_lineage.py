@@ -60,17 +60,20 @@ async def repo_exists(env: Environment, repo: str, kind: str = "model") -> bool:
     return await asyncio.to_thread(env.cloud.hf.repo_exists, repo, repo_type=kind)
 
 
-async def first_trained_example(env: Environment, dataset: Json) -> str:
-    """The id of the first example in a prepared dataset's training split."""
-    path = await asyncio.to_thread(
-        env.cloud.hf.hf_hub_download,
-        dataset["repo"],
-        "examples.json",
-        revision=dataset["revision"],
-        repo_type="dataset",
-        local_dir=env.folder / "examples",
-    )
-    return str(json.loads(Path(path).read_text())["train"][0])
+async def example_trained_on(env: Environment, *datasets: Json) -> str:
+    """The id of an example in the training split of each of these prepared datasets: each run splits by its own seed."""
+    splits = []
+    for dataset in datasets:
+        path = await asyncio.to_thread(
+            env.cloud.hf.hf_hub_download,
+            dataset["repo"],
+            "examples.json",
+            revision=dataset["revision"],
+            repo_type="dataset",
+            local_dir=env.folder / "examples" / dataset["revision"],
+        )
+        splits.append(set(json.loads(Path(path).read_text())["train"]))
+    return str(min(set.intersection(*splits)))
 
 
 async def test_a_lost_record_is_rebuilt_from_the_hub_and_old_models_are_pruned(env: Environment) -> None:
@@ -129,7 +132,7 @@ async def test_a_lost_record_is_rebuilt_from_the_hub_and_old_models_are_pruned(e
     assert await asyncio.to_thread(env.cloud.jobs_of, again["metadata"]["uid"]) == []
 
     # Which models were trained on an example.
-    example = await first_trained_example(env, first["dataset"])
+    example = await example_trained_on(env, *(one["dataset"] for one in (first, second, third)))
     output = await run_modelops(env, "lineage", "--example", example, "-n", namespace)
     assert all(one["dataset"]["repo"] in output for one in (first, second, third))
     assert "v1.2.0 of docs" in output
