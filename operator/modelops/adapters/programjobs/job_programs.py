@@ -166,10 +166,11 @@ class JobPrograms:
 
     async def _start(self, run: ProgramRun) -> None:
         name, namespace = object_name(run.name), run.owner.namespace
-        if len(run.input_text.encode()) > MAX_INPUT_BYTES:
+        size = len(run.input_text.encode())
+        if size > MAX_INPUT_BYTES:
             self._unstartable[run.name] = failure_result(
                 "InputTooLarge",
-                f"the input of program {run.name} has {len(run.input_text.encode())} bytes, and an annotation holds "
+                f"the input of program {run.name} has {size} bytes, and an annotation holds "
                 f"{MAX_INPUT_BYTES}: shorten spec.prompt of the AgentModel",
             )
             return
@@ -200,15 +201,14 @@ class JobPrograms:
 
     async def _running(self) -> int:
         blocked = {name for name, reading in self._readings.items() if _is_blocked(reading)}
-        jobs = await self._list(JOBS)
-        return sum(is_unfinished(job) and _program_of(job) not in blocked for job in jobs)
+        return sum(is_unfinished(job) and _program_of(job) not in blocked for job in await self._jobs())
 
     async def _namespace_of(self, name: str) -> str | None:
         """The namespace of the program's objects; None where it has none. Their Jobs are listed now and then."""
         if self._listing_is_old():
             async with self._starting:
                 if self._listing_is_old():
-                    items = await self._list(JOBS)
+                    items = await self._jobs()
                     self._known = {_program_of(item): item["metadata"]["namespace"] for item in items}
                     self._listed_at = self._clock.monotonic()
         return self._known.get(name)
@@ -216,12 +216,12 @@ class JobPrograms:
     def _listing_is_old(self) -> bool:
         return self._listed_at is None or self._clock.monotonic() - self._listed_at > LIST_SECONDS
 
-    async def _list(self, resource: Resource) -> list[Json]:
-        """The objects of this installation's programs."""
+    async def _jobs(self) -> list[Json]:
+        """The Jobs of this installation's programs."""
         selector = f"{PROGRAM_LABEL},{INSTALLATION_LABEL}={self._installation}"
         found: list[Json] = []
         for namespace in self._namespaces:
-            items, _ = await self._kube.list(resource, namespace=namespace, label_selector=selector)
+            items, _ = await self._kube.list(JOBS, namespace=namespace, label_selector=selector)
             found += items
         return found
 
