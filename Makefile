@@ -14,6 +14,7 @@ COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-ha
 
 help:
 	@echo 'make demo      train, evaluate, roll out and roll back on this machine (KEEP=1 leaves it running)'
+	@echo '               CLUSTER=kind or KUBECONFIG=FILE uses another cluster than its own'
 	@echo 'make test      every test; ARGS="-k name" narrows it, JOBS=1 runs it in one process'
 	@echo 'make verify    format, lint, types, layers, generated files, house rules'
 	@echo 'make bench     measure, and print each number beside its limit'
@@ -25,8 +26,13 @@ help:
 
 setup: $(VENV)/.ready
 
+# A cluster is used only where make's own command line names it: a KUBECONFIG that a shell exports, often that of a
+# production cluster, is not.
+named = $(if $(findstring command line,$(origin $1)),$2 '$($1)')
+DEMO_CLUSTER = $(call named,KUBECONFIG,--kubeconfig) $(call named,CONTEXT,--context) $(call named,CLUSTER,--cluster)
+
 demo: setup
-	@$(BIN)/modelops demo
+	@$(BIN)/modelops demo $(DEMO_CLUSTER)
 
 # Made once for the pins of requirements/train.txt; instant after that.
 train-env: setup

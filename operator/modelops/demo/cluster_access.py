@@ -41,6 +41,10 @@ class Kubectl:
             raise KubectlError(f"kubectl {' '.join(map(str, arguments))}: {done.stderr.strip()}")
         return done.stdout
 
+    def answers(self, *arguments: str) -> bool:
+        """Run kubectl; whether it succeeds."""
+        return subprocess.run([*self.command, *arguments], capture_output=True, timeout=300).returncode == 0
+
     def wait_until_established(self, *names: str) -> None:
         """Waits until the API server serves the CRDs. Raises KubectlError."""
         try:

@@ -61,6 +61,21 @@ class DemoFolder:
         """The processes that KEEP=1 left running, for `modelops demo stop`."""
         return self.root / "kept.json"
 
+    @property
+    def created(self) -> Path:
+        """What the demo has created in a cluster that it did not start."""
+        return self.root / "created.json"
+
+    @property
+    def kind(self) -> Path:
+        """The kind cluster that the demo has created: the program and its engine."""
+        return self.root / "kind.json"
+
+    @property
+    def left(self) -> bool:
+        """Whether a demo has left something that `modelops demo stop` removes."""
+        return any(file.exists() for file in (self.kept, self.created, self.kind))
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Lock the folder for the length of a `with` block, and empty it first.
@@ -77,10 +92,10 @@ class DemoFolder:
                 raise DemoInUseError(
                     f"another demo runs in {self.root}: wait until it ends, or choose another folder with --dir"
                 ) from None
-            if self.kept.exists():
+            if self.left:
                 raise DemoInUseError(
-                    f"a demo was left running in {self.root}: stop it first with "
-                    f"`modelops demo stop --dir {self.root}`"
+                    f"a demo was left running in {self.root}, or did not remove what it had created in a cluster: "
+                    f"stop it first with `modelops demo stop --dir {self.root}`"
                 )
             self._empty()
             for folder in (self.operator, self.agents, self.manifests):

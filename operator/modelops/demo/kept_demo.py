@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from modelops.adapters.programs.process import terminate as terminate_program
+from modelops.demo.clusters import delete_kind_cluster, leave_given_cluster
 from modelops.demo.environment import DemoEnvironment
 from modelops.demo.folder import DemoFolder
 from modelops.localcluster import ClusterError, LocalCluster
@@ -28,10 +29,16 @@ def save_processes(environment: DemoEnvironment) -> None:
 
 
 def stop_kept_demo(folder: DemoFolder, progress: Callable[[str], None]) -> bool:
-    """Stop the demo that was left running in `folder`. Returns False if there is none."""
-    if not folder.kept.exists():
+    """Stop the demo that was left running in `folder`, and remove what it or a killed one has created in a cluster.
+
+    Returns False if there is none.
+
+    Raises:
+        KubectlError, ClusterError: the cluster does not answer; this can be repeated.
+    """
+    if not folder.left:
         return False
-    saved = json.loads(folder.kept.read_text())
+    saved = json.loads(folder.kept.read_text()) if folder.kept.exists() else []
     running = [process for process in saved if _start_time(process["pid"]) == process["started"]]
     for process in running:
         progress(f"stopping {process['name']} (process {process['pid']})")
@@ -43,9 +50,15 @@ def stop_kept_demo(folder: DemoFolder, progress: Callable[[str], None]) -> bool:
         terminate_program(program)
     progress("stopping the sandbox")
     sandbox_client.shut_down(folder.sandbox)
-    progress("stopping the control plane")
-    _stop_cluster(folder.cluster)
-    folder.kept.unlink()
+    if folder.created.exists():
+        leave_given_cluster(folder, progress)
+    elif folder.kind.exists():
+        progress("deleting the kind cluster")
+        delete_kind_cluster(folder)
+    else:
+        progress("stopping the control plane")
+        _stop_cluster(folder.cluster)
+    folder.kept.unlink(missing_ok=True)
     return True
 
 

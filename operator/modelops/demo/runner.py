@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from modelops.demo import act1, act2, act3
 from modelops.demo.act_result import ActResult
 from modelops.demo.cluster_watch import ClusterWatch
+from modelops.demo.clusters import DemoCluster
 from modelops.demo.context import ActFailedError, DemoContext
 from modelops.demo.display_state import ActState, DisplayState, LineStyle
 from modelops.demo.environment import AGENTS, NAMESPACE, DemoEnvironment
@@ -65,18 +66,22 @@ def run_demo(
     display: DisplayState,
     interruption: Interruption,
     *,
+    choice: DemoCluster,
     acts: int,
     keep: bool,
     act_seconds: float,
 ) -> DemoResult:
-    """Run the first `acts` acts; 0 only sets everything up. `act_seconds`: the longest time of one act.
+    """Run the first `acts` acts; 0 only sets everything up. `act_seconds`: the longest time of one act. `choice`: the
+    cluster that is used.
 
     Raises:
+        ClusterRefusedError: the given cluster cannot be used; it was not changed.
         ActFailedError: an act did not end as expected.
         EnvironmentFailedError, ClusterError, RuntimeError: a program did not start, or has ended.
         KeyboardInterrupt: a signal has arrived.
     """
-    with folder.locked(), set_up(folder, interruption, keep=keep, progress=display.log) as environment:
+    started = set_up(folder, interruption, choice=choice, keep=keep, progress=display.log)
+    with folder.locked(), started as environment:
         assert environment.operator is not None
         display.operator = f"process {environment.operator.pid}"
         if keep and acts:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from importlib.resources import files
@@ -13,13 +12,13 @@ from modelops.api.v1alpha1.names import RESOURCES
 from modelops.crdgen.kinds import KINDS
 from modelops.crdgen.tree import crd_text
 from modelops.demo.cluster_access import Identity, Kubectl, create_identity
+from modelops.demo.clusters import DemoCluster, GivenCluster
 from modelops.demo.context import ActFailedError
 from modelops.demo.environment import AGENTS, NAMESPACE, OPERATOR_NAMESPACE, DemoEnvironment
 from modelops.demo.folder import DemoFolder
 from modelops.demo.interruption import Interruption
 from modelops.demo.langsmith_datasets import create_datasets
-from modelops.localcluster import LocalCluster, open_cluster
-from modelops.localcluster.binaries import find_binaries
+from modelops.localcluster import LocalCluster
 from modelops.sandbox import client as sandbox_client
 from modelops.sandbox.client import SandboxInfo
 
@@ -31,19 +30,23 @@ Progress = Callable[[str], None]
 
 @contextmanager
 def set_up(
-    folder: DemoFolder, interruption: Interruption, *, keep: bool, progress: Progress
+    folder: DemoFolder,
+    interruption: Interruption,
+    *,
+    choice: DemoCluster,
+    keep: bool,
+    progress: Progress,
 ) -> Iterator[DemoEnvironment]:
     """Start everything for the length of a `with` block. If `keep`, everything runs on when the block has succeeded,
-    or an act has not ended as expected.
+    or an act has not ended as expected. `choice`: the cluster that is used.
 
     Raises:
+        ClusterRefusedError: the given cluster cannot be used; it was not changed.
         EnvironmentFailedError, ClusterError, RuntimeError: a program did not start; the message says why.
     """
-    # The demo never uses an external cluster. A first build takes minutes; in the main thread Ctrl-C stops it.
-    environ = {name: value for name, value in os.environ.items() if name != "MODELOPS_KUBECONFIG"}
-    find_binaries(controllers=True, progress=progress, environ=environ)
+    choice.prepare(progress)
     with ExitStack() as stack, ThreadPoolExecutor(2) as pool:
-        starting_cluster = pool.submit(_start_cluster, folder, stack, environ)
+        starting_cluster = pool.submit(choice.open, folder, stack, progress)
         try:
             sandbox = _start_sandbox(folder, stack, keep=keep)
             progress(f"sandbox: Hugging Face Hub ({sandbox.hub}), Jobs, Endpoints, LangSmith, OpenRouter")
@@ -53,9 +56,13 @@ def set_up(
             _cancel_or_wait(starting_cluster)
             raise
         kubectl = Kubectl.of(cluster)
-        progress(f"control plane: a real kube-apiserver at {cluster.url}, with kubectl of the same version")
+        progress(choice.describe(cluster))
         _write_manifests(folder, sandbox)
-        operator, agent = _install(kubectl, folder)
+        if isinstance(choice, GivenCluster):
+            choice.install(kubectl, folder, stack, progress)
+        else:
+            kubectl.apply(folder.manifests / "0-crds.yaml", folder.manifests / "1-cluster.yaml")
+        operator, agent = _create_identities(kubectl, folder)
         datasets = creating_datasets.result()
         counts = ", ".join(f"{name} {size:,}" for name, size in datasets.sizes.items())
         progress(f"LangSmith datasets, made from this Python's standard library: {counts}")
@@ -90,15 +97,10 @@ def set_up(
 
 
 def _leave_running(cluster: LocalCluster, stack: ExitStack) -> None:
-    cluster.detach()
-    cluster.release()
+    if not cluster.external:
+        cluster.detach()
+        cluster.release()
     stack.pop_all()
-
-
-def _start_cluster(folder: DemoFolder, stack: ExitStack, environ: Mapping[str, str]) -> LocalCluster:
-    cluster = open_cluster(folder.cluster, controllers=True, environ=environ)
-    stack.callback(cluster.stop)
-    return cluster
 
 
 def _cancel_or_wait(starting: Future[LocalCluster]) -> None:
@@ -131,9 +133,8 @@ def _write_manifests(folder: DemoFolder, sandbox: SandboxInfo) -> None:
     (folder.manifests / "0-crds.yaml").write_text("---\n".join(crd_text(kind) for kind in KINDS))
 
 
-def _install(kubectl: Kubectl, folder: DemoFolder) -> tuple[Identity, Identity]:
-    """Apply CRDs, namespaces and RBAC; return the identities of the operator and of the agents."""
-    kubectl.apply(folder.manifests / "0-crds.yaml", folder.manifests / "1-cluster.yaml")
+def _create_identities(kubectl: Kubectl, folder: DemoFolder) -> tuple[Identity, Identity]:
+    """Wait until the CRDs are served; return the identities of the operator and of the agents."""
     names = [f"crd/{resource.crd_name}" for resource in RESOURCES]
     kubectl.wait_until_established(*names)
     operator = create_identity(

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from modelops.localcluster.binaries import Binaries, find_binaries
 from modelops.localcluster.cluster import STATE_FILE, LocalCluster
 from modelops.localcluster.credentials import ADMIN
 from modelops.localcluster.errors import ClusterError
+from modelops.localcluster.given import find_kubectl
 from modelops.localcluster.progress import Progress, to_stderr
 from modelops.localcluster.readiness import responds_ok, wait_until
 from modelops.localcluster.supervisor_client import SupervisorClient
@@ -151,12 +151,7 @@ def _use_external(kubeconfig: Path, *, environ: Mapping[str, str], progress: Pro
         raise ClusterError(
             f"MODELOPS_KUBECONFIG={kubeconfig}: no such file; correct the path, or unset it to start a cluster here"
         )
-    on_path = shutil.which("kubectl", path=environ.get("PATH"))
-    kubectl = (
-        Path(on_path)
-        if on_path
-        else find_binaries(controllers=False, progress=progress, environ=environ).kubectl
-    )
+    kubectl = find_kubectl(progress=progress, environ=environ)
     config = credentials.read_kubeconfig(kubectl, kubeconfig)
     return LocalCluster(
         Path(tempfile.mkdtemp(prefix="modelops-external-")),
