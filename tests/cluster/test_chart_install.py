@@ -223,22 +223,42 @@ def with_new_column(folder: Path) -> Path:
 
 def test_a_second_installation_in_a_namespace_is_refused(site: Site) -> None:
     site.helm(HELM_4, "install", CHART, values={"crds": {"enabled": False}})
-    command = [
-        find_helm(HELM_4),
-        "install",
-        "other",
-        CHART,
-        "-n",
-        NAMESPACE,
-        "--set",
-        "hub.organisation=x,crds.enabled=false",
-    ]
-    done = subprocess.run([*command, "--kubeconfig", site.cluster.kubeconfig], capture_output=True, text=True)
-    assert done.returncode != 0
+    refused = install_another(site, NAMESPACE, "crds.enabled=false")
     assert (
-        "namespace modelops-system has an installation of ModelOps already, the release modelops"
-        in done.stderr
+        "namespace modelops-system has an installation of ModelOps already, the release modelops" in refused
     )
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "common"),
+    [
+        ([], "", "all namespaces"),
+        ([], "watchNamespaces={shop}", "shop"),
+        (["code-chef", "shop"], "", "code-chef, shop"),
+        (["code-chef", "shop"], "watchNamespaces={shop}", "shop"),
+        (["code-chef"], "watchNamespaces={shop}", ""),
+    ],
+)
+def test_a_second_installation_for_the_same_namespaces_is_refused(
+    first: list[str], second: str, common: str, site: Site
+) -> None:
+    site.helm(HELM_4, "install", CHART, values={"crds": {"enabled": False}, "watchNamespaces": first})
+    options = ["crds.enabled=false", *([second] if second else [])]
+    words = f"Deployment modelops-operator in namespace {NAMESPACE} is an operator of ModelOps that works in"
+    refused = install_another(site, "shop", *options)
+    assert refused == "" if not common else f"{words} {common} as well" in refused
+    # Its own release is no second one, and who may not look in other namespaces does not.
+    site.helm(HELM_4, "upgrade", CHART, values={"crds": {"enabled": False}, "watchNamespaces": first})
+    alone = ["crds.enabled=false", "policies.enabled=false", "rbac.create=false"]
+    assert install_another(site, "shop", *alone) == ""
+
+
+def install_another(site: Site, namespace: str, *options: str) -> str:
+    """What Helm says against a further release, which is not made."""
+    values = [part for option in ("hub.organisation=x", *options) for part in ("--set", option)]
+    command = [find_helm(HELM_4), "install", "other", CHART, "-n", namespace, "--dry-run=server", *values]
+    done = subprocess.run([*command, "--kubeconfig", site.cluster.kubeconfig], capture_output=True, text=True)
+    return done.stderr if done.returncode else ""
 
 
 @pytest.mark.parametrize("namespaces", [[], ["shop"]], ids=["everywhere", "one namespace"])

@@ -44,14 +44,51 @@ value, while these say what to do.
 {{- end -}}
 {{- end -}}
 
-{{/* Two installations in one namespace would share a Lease and an id. `helm template` cannot look. */}}
+{{/*
+Two installations in one namespace would share a Lease and an id, and two that work in the same namespaces would work on
+the same objects. `helm template` cannot look, and who makes no objects of the whole cluster may not look everywhere.
+*/}}
 {{- define "modelops.refuseSecondInstallation" -}}
 {{- $here := . -}}
-{{- range (lookup "apps/v1" "Deployment" .Release.Namespace "").items -}}
+{{- $values := .Values -}}
+{{- $everywhere := or $values.crds.enabled $values.policies.enabled $values.rbac.create -}}
+{{- range (lookup "apps/v1" "Deployment" (ternary "" .Release.Namespace $everywhere) "").items -}}
 {{- $labels := default dict .metadata.labels -}}
+{{- if and (eq (get $labels "app.kubernetes.io/part-of") "modelops") (eq (get $labels "app.kubernetes.io/component") "operator") -}}
 {{- $release := get (default dict .metadata.annotations) "meta.helm.sh/release-name" -}}
-{{- if and (eq (get $labels "app.kubernetes.io/part-of") "modelops") $release (ne $release $here.Release.Name) -}}
+{{- if eq .metadata.namespace $here.Release.Namespace -}}
+{{- if and $release (ne $release $here.Release.Name) -}}
 {{- fail (printf "namespace %s has an installation of ModelOps already, the release %s: upgrade that one, or install into another namespace with its own watchNamespaces" $here.Release.Namespace $release) -}}
 {{- end -}}
+{{- else -}}
+{{- include "modelops.refuseCommonNamespaces" (dict "mine" $values.watchNamespaces "deployment" .) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* {mine: watchNamespaces of this release, deployment: of another operator}. An empty list stands for all namespaces. */}}
+{{- define "modelops.refuseCommonNamespaces" -}}
+{{- $mine := .mine -}}
+{{- $meta := .deployment.metadata -}}
+{{- $theirs := list -}}
+{{- range .deployment.spec.template.spec.containers -}}
+{{- range .env -}}
+{{- if and (eq .name "MODELOPS_WATCH_NAMESPACES") .value -}}
+{{- $theirs = splitList "," .value -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $common := list -}}
+{{- range $mine -}}
+{{- if or (not $theirs) (has . $theirs) -}}
+{{- $common = append $common . -}}
+{{- end -}}
+{{- end -}}
+{{- if not $mine -}}
+{{- $common = default (list "all namespaces") $theirs -}}
+{{- end -}}
+{{- if $common -}}
+{{- fail (printf "Deployment %s in namespace %s is an operator of ModelOps that works in %s as well: two would work on the same objects. Set watchNamespaces of both to different namespaces, or upgrade that installation" $meta.name $meta.namespace (join ", " $common)) -}}
 {{- end -}}
 {{- end -}}
