@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, cast
 
+from modelops.adapters.certificates import certificate_problem
 from modelops.adapters.huggingface.errors import error_text, without_secrets
 from modelops.api.v1alpha1.agentmodel import PromptContract
 from modelops.domain.chat_messages import Message
@@ -156,7 +157,7 @@ class ModelClient:
         except (openai.APITimeoutError, TimeoutError):
             return reply(error=f"no answer within {ANSWER_SECONDS:g} s")
         except (openai.APIError, ValueError, TypeError, LookupError, AttributeError) as error:
-            return reply(error=type(error).__name__)
+            return reply(error=certificate_problem(error) or type(error).__name__)
         return _reply_from(completion, reply)
 
 

@@ -61,7 +61,7 @@ def translated_errors(*, doing: str, url: str, token: str, writes: bool) -> Iter
     except RequestNotSent as error:
         raise Unavailable(
             f"{place} could not be reached while {doing} ({error}). The operator tries again; if this stays, check "
-            "the address and the network policy."
+            "the address, the proxy and the network policy."
         ) from None
     except AnswerLost as error:
         raise _outcome_unknown(

@@ -25,6 +25,7 @@ from huggingface_hub.utils._http import (
     parse_ratelimit_headers,
 )
 
+from modelops.adapters.certificates import certificate_problem
 from modelops.adapters.huggingface.errors import (
     AddressNotAllowed,
     AnswerLost,
@@ -103,7 +104,7 @@ class RestrictedClient(httpx2.Client):
         try:
             response = super().send(request, **options)
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError) as error:
-            raise RequestNotSent(type(error).__name__) from None
+            raise RequestNotSent(certificate_problem(error) or type(error).__name__) from None
         except httpx2.UnsupportedProtocol:
             raise RequestNotSent(
                 f"{request.url.scheme!r} is not a supported protocol, use http or https"

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
 
+from modelops.adapters.certificates import certificate_problem
+
 
 class LangSmithError(Exception):
     """A call to LangSmith failed.
@@ -76,6 +78,10 @@ def translated_errors(*, doing: str, url: str) -> Iterator[None]:
         status = _status_of(error)
         if status is None and not _is_silence(error):
             raise _unreadable(error, doing=doing, url=url) from None
+        if status is None and (problem := certificate_problem(error)):
+            raise LangSmithUnavailable(
+                f"LangSmith at {url} could not be reached while {doing} ({problem}). The call is tried again."
+            ) from None
         raise _error_of_status(status, doing=doing, url=url) from None
     except (KeyError, TypeError, ValueError) as error:
         raise _unreadable(error, doing=doing, url=url) from None
@@ -146,7 +152,7 @@ def _error_of_status(status: int | None, *, doing: str, url: str) -> LangSmithEr
     if status is None:
         return LangSmithUnavailable(
             f"LangSmith at {url} did not answer while {doing}. The call is tried again; if this stays, check "
-            "the endpoint and the network policy."
+            "the endpoint, the proxy and the network policy."
         )
     if status in {401, 403}:
         return LangSmithUnauthorized(
