@@ -31,7 +31,11 @@ _HEIGHT = 8
 
 def to_json(board: Board) -> str:
     """The dashboard as the file has it."""
-    return JSONEncoder(sort_keys=True, indent=2).encode(_dashboard(board).build()) + "\n"
+    made = _dashboard(board).build()
+    for variable in made.templating.list_val or ():
+        # Grafana has these in variables of the type interval only; the SDK gives them to each.
+        variable.auto = variable.auto_count = variable.auto_min = None
+    return JSONEncoder(sort_keys=True, indent=2).encode(made) + "\n"
 
 
 def _dashboard(board: Board) -> dashboard.Dashboard:
