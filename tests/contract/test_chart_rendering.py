@@ -374,3 +374,12 @@ def test_alerts_link_to_the_runbooks_of_the_values(tmp_path: Path) -> None:
     assert len(alerts) > 10
     for alert in alerts:
         assert alert["annotations"]["runbook_url"] == f"https://docs.example.com/modelops/{alert['alert']}.md"
+        assert "runbook" not in alert["annotations"]
+
+
+def test_alerts_link_to_no_site_that_nobody_serves(tmp_path: Path) -> None:
+    objects = render(HELM_4, tmp_path, {"metrics": {"rules": {"enabled": True}}})
+    (rule,) = objects.of("PrometheusRule")
+    for alert in (alert for group in rule["spec"]["groups"] for alert in group["rules"]):
+        assert "://" not in str(alert["annotations"])
+        assert (ROOT / alert["annotations"]["runbook"]).is_file()

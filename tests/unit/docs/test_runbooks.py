@@ -33,8 +33,8 @@ def test_alerts_and_runbooks_belong_together() -> None:
 
 @every_rule
 def test_alert_says_what_is_wrong_and_where_to_read_on(rule: dict[str, Any]) -> None:
-    assert set(rule["annotations"]) == {"summary", "description", "runbook_url"}
-    assert rule["annotations"]["runbook_url"].endswith(f"/docs/runbooks/{rule['alert']}.md")
+    assert set(rule["annotations"]) == {"summary", "description", "runbook"}
+    assert rule["annotations"]["runbook"] == f"docs/runbooks/{rule['alert']}.md"
     assert rule["labels"]["severity"] in {"critical", "warning", "info"}
     row = f"| `{rule['alert']}` | {rule['labels']['severity']} |"
     assert row in OPERATING.read_text(encoding="utf-8")
