@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from modelops.api.v1alpha1.names import RECORD_LABEL
+from modelops.domain.agentmodel.project import IN_PASSING
 from modelops.domain.reasons import TrainingReason
 from modelops.engine.cache import ObjectCache
 from modelops.engine.executor import CONFIG_MAPS
@@ -73,11 +74,12 @@ def is_finished(item: Json) -> bool:
 def _watched_parts(item: Json) -> tuple[object, ...]:
     """The parts of an object whose change concerns other objects.
 
-    They are its spec, its deletion, whether it has a job, and whether its token is refused. The rest of a status
-    follows from these."""
+    They are its spec, its deletion, whether it has a job, whether its token is refused, and whether it passes through
+    a weight. The rest of a status follows from these."""
     metadata, status = item["metadata"], item.get("status") or {}
-    deleted, refused = metadata.get("deletionTimestamp"), status.get("reason") == TrainingReason.TokenRefused
-    return metadata["uid"], metadata.get("generation"), deleted, bool(status.get("job")), refused
+    deleted, reason = metadata.get("deletionTimestamp"), status.get("reason")
+    refused, passing = reason == TrainingReason.TokenRefused, reason in IN_PASSING
+    return metadata["uid"], metadata.get("generation"), deleted, bool(status.get("job")), refused, passing
 
 
 def _watched_by_runs(item: Json) -> tuple[object, ...]:

@@ -27,13 +27,12 @@ from modelops.api.v1alpha1.rollout import Rollout
 from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain.agentmodel.actions import CreateEndpoint, DeleteEndpoint, SettleOrphanedAttempt
 from modelops.domain.agentmodel.decide import decide
-from modelops.domain.agentmodel.project import project_status
 from modelops.domain.agentmodel.readiness import stable_drift
 from modelops.domain.agentmodel.state import State
 from modelops.domain.agentsfile import AgentEntry, StableTarget, with_routing, with_stable
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.plan import Announce, Plan, WriteFile, WriteFinalizers, WriteRecord, WriteStatus
-from modelops.domain.record import EndpointEntry, Record, RegistryEntry, Reservation, Settlement
+from modelops.domain.record import EndpointEntry, Record, Reservation, Settlement
 from modelops.domain.rollout.endpoint_cost import planned_seconds
 from modelops.domain.rollout.state import RolloutSettings
 from modelops.domain.rollout.state import State as RolloutState
@@ -1101,34 +1100,6 @@ def test_no_endpoint_is_created_while_a_secret_is_not_usable() -> None:
         driver, secret_problem="Secret tokens does not exist", can_clean_up=True
     ).run_until_idle()
     assert (agent_driver.performed, agent_driver.condition("Ready")[1]) == ([], "SecretNotUsable")
-
-
-def test_the_status_of_a_version_is_its_weight_while_it_is_a_canary() -> None:
-    driver = RolloutDriver(rollout_state()).run_until(at_weight(20))
-    agent_driver = agent_driver_at(driver)
-    record = agent_driver.record
-    assert record.active is not None
-    candidate = record.active.candidate
-    entry = RegistryEntry(
-        version=candidate.version,
-        model=candidate.model,
-        base_model="org/base",
-        training_method="sft",
-        training_dataset="ls://d",
-        trained_at="2025-12-09T22:00:00Z",
-        hub_repo=candidate.model,
-        deployment_status="trained",
-    )
-    with_history = record.with_(history=(entry,))
-    agent_driver.state = replace(agent_driver.state, record=with_history)
-    assert statuses_of_versions(agent_driver)[candidate.version] == "canary_20pct"
-    agent_driver.state = replace(agent_driver.state, record=with_history.with_(active=None))
-    assert statuses_of_versions(agent_driver)[candidate.version] == "trained"
-
-
-def statuses_of_versions(agent_driver: AgentModelDriver) -> dict[str, str]:
-    shown = project_status(agent_driver.state).versions
-    return {one.version: one.deployment_status for one in shown}
 
 
 def test_a_deletion_during_a_canary_aborts_it_first() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -97,6 +98,18 @@ def test_progress_does_not_reconcile_the_agent_but_a_deletion_does(cache: Object
         assert set(keys_to_reconcile(cache, resource, further, was)) == alone
         going = {**was, "metadata": {**was["metadata"], "deletionTimestamp": "2026-01-01T00:00:00Z"}}
         assert set(keys_to_reconcile(cache, resource, going, was)) == {*alone, DOCS_AGENT}
+
+
+def test_the_agent_is_reconciled_when_a_rollout_rests_at_a_weight(cache: ObjectCache) -> None:
+    steps = [
+        {**CANARY, "status": {"reason": reason}}
+        for reason in ("Arming", "Advancing", "Watching", "Unhealthy")
+    ]
+    found = [
+        set(keys_to_reconcile(cache, ROLLOUTS, after, before)) - {ROLLOUT}
+        for before, after in pairwise(steps)
+    ]
+    assert found == [{DOCS_AGENT}, {DOCS_AGENT}, set()]
 
 
 def test_a_report_reconciles_the_agent_and_its_rollouts(cache: ObjectCache) -> None:

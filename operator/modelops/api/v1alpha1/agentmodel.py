@@ -400,8 +400,8 @@ class VersionSummary(StatusModel):
     )
     deployment_status: str = Field(
         max_length=32,
-        description="Status of the version in the registry: trained, evaluated, rejected, canary_<n>pct, "
-        "deployed, rolled_back or superseded.",
+        description="Status of the version in the registry: trained, evaluated, rejected, canary_<n>pct (the share at "
+        "which its rollout last waited), deployed, rolled_back or superseded.",
     )
     trained_at: datetime | None = Field(
         default=None, description="Time at which the training ended. Empty if it is not known."

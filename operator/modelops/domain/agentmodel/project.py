@@ -24,7 +24,7 @@ from modelops.domain.conditions import with_condition
 from modelops.domain.drift import is_same_baseline
 from modelops.domain.kstatus import outlook_before_end, with_kstatus
 from modelops.domain.money import dollars, micro
-from modelops.domain.reasons import AgentModelReason
+from modelops.domain.reasons import AgentModelReason, RolloutReason
 from modelops.domain.record import Record, Target
 from modelops.domain.rollout.state import same_target
 from modelops.domain.versions import BASELINE
@@ -47,22 +47,41 @@ def served_version(target: Target | None) -> ServedVersion | None:
     )
 
 
+IN_PASSING = frozenset({RolloutReason.Advancing.value, RolloutReason.Promoting.value})
+"""Reasons of a rollout that leaves its weight again within seconds, if the agents confirm it: no reason for a write."""
+
+
 def recent_versions(state: State, record: Record) -> tuple[VersionSummary, ...]:
     """The newest versions of the history, newest first, and the baseline, which was not trained.
 
-    That of a canary is `canary_<n>pct`, as in `modelops registry export`: its weight is in the agents' file, not in the
-    record.
+    That of a canary is `canary_<n>pct`, as in `modelops registry export`, which reads the weight of this moment.
+    """
+    recorded = recorded_versions(record)
+    active, shown = record.active, share_of_canary(state, record)
+    if active is None or not shown:
+        return recorded
+    canary = (active.candidate.version, active.candidate.model)
+    return tuple(
+        one.model_copy(update={"deployment_status": shown}) if (one.version, one.model) == canary else one
+        for one in recorded
+    )
+
+
+def share_of_canary(state: State, record: Record) -> str:
+    """`canary_<n>pct` with the weight at which the rollout rests; empty where the candidate gets no sessions.
+
+    The weight is in the agents' file, not in the record. While a rollout passes through a weight, what was shown before
+    stays (docs/designs/002, Status writes are merged). An abort is shown at once.
     """
     active, block = record.active, state.file.entry.routing if state.file else None
-    if active is None or block is None or block.salt != active.uid or not block.weight:
-        return recorded_versions(record)
-    canary, weight = (active.candidate.version, active.candidate.model), block.weight
-    return tuple(
-        one.model_copy(update={"deployment_status": f"canary_{weight}pct"})
-        if (one.version, one.model) == canary
-        else one
-        for one in recorded_versions(record)
-    )
+    if active is None or block is None or block.salt != active.uid or block.rollout.state == "Aborted":
+        return ""
+    rollout = state.active_rollout
+    if rollout is None or rollout.status.reason not in IN_PASSING:
+        return f"canary_{block.weight}pct" if block.weight else ""
+    canary = (active.candidate.version, active.candidate.model)
+    before = (one for one in state.agent_model.status.versions if (one.version, one.model) == canary)
+    return next((one.deployment_status for one in before if one.deployment_status.startswith("canary_")), "")
 
 
 def recorded_versions(record: Record) -> tuple[VersionSummary, ...]:

@@ -5,7 +5,6 @@ Nothing before the lock changes anything outside the Rollout's own status.
 
 from __future__ import annotations
 
-from modelops.api.v1alpha1.meta import ConditionStatus
 from modelops.api.v1alpha1.names import FINALIZER
 from modelops.api.v1alpha1.rollout import CandidateStatus, RolloutPhase
 from modelops.domain.money import dollars
@@ -104,8 +103,8 @@ def report_agent_lock(state: State) -> RolloutPlan | None:
         RolloutPhase.PROVISIONING,
         RolloutReason.Provisioning,
         message,
-        # An endpoint that this rollout starts is not known to exist before the service lists it.
-        facts={"EndpointReady": ConditionStatus.UNKNOWN if reservation else False},
+        # The same while the endpoint starts, so that its start needs no write of its own.
+        facts={"EndpointReady": False},
         candidate=CandidateStatus(
             version=target.version,
             model=target.model,

@@ -83,8 +83,8 @@ def release_endpoint(state: State, record: Record, role: EndpointRole) -> Record
 def was_never_created(state: State) -> bool:
     """Whether the service refused to create this rollout's endpoint, and has not listed it since: nothing was billed.
 
-    `EndpointReady` is Unknown until the rollout sees its endpoint at the service. An endpoint of which nothing is known
-    yet may exist, and counts.
+    `EndpointReady` is Unknown from a refusal until the rollout sees its endpoint at the service. An endpoint of which
+    nothing is known yet may exist, and counts.
     """
     ready = condition_of(state.rollout.status.conditions, "EndpointReady")
     return (
