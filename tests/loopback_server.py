@@ -28,6 +28,17 @@ def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
         server.server_close()
 
 
+def drip(handler: BaseHTTPRequestHandler) -> None:
+    """Sends white space until the client is gone."""
+    until = time.monotonic() + ENDLESS_SECONDS
+    while time.monotonic() < until:
+        try:
+            handler.wfile.write(b" ")
+        except OSError:
+            return
+        time.sleep(0.05)
+
+
 class EndlessAnswer(BaseHTTPRequestHandler):
     """Sends white space until the client is gone, as OpenRouter does while it waits for a provider.
 
@@ -39,13 +50,7 @@ class EndlessAnswer(BaseHTTPRequestHandler):
         self.send_response(int(first) if first.isdecimal() else 200)
         self.send_header("Content-Type", "application/json")
         self.end_headers()
-        until = time.monotonic() + ENDLESS_SECONDS
-        while time.monotonic() < until:
-            try:
-                self.wfile.write(b" ")
-            except OSError:
-                return
-            time.sleep(0.05)
+        drip(self)
 
     def do_POST(self) -> None:
         self.do_GET()

@@ -65,7 +65,7 @@ def bounded(call: Callable[[], _T], *, seconds: float) -> _T:
     try:
         succeeded, result = results.get(timeout=max(0.0, seconds))
     except queue.Empty:
-        _abandoned.append(thread)
+        _abandoned[:] = [*(one for one in _abandoned if one.is_alive()), thread]
         raise TookTooLong from None
     if not succeeded:
         raise result

@@ -15,7 +15,8 @@ class LangSmithConnection:
     """One LangSmith workspace.
 
     `api_url` and `web_url` have no trailing slash. `connect_seconds` and `read_seconds` are the timeouts of one
-    attempt. `attempts` (at least 1) is the number of tries of a request, with pauses from 0.5 s on.
+    attempt. `attempts` (at least 1) is the number of tries of a request, with pauses from 0.5 s on. `call_seconds` is
+    the end of a request by the clock, with all its tries, its pauses and its whole answer.
     """
 
     api_url: str
@@ -25,6 +26,7 @@ class LangSmithConnection:
     connect_seconds: float = 5.0
     read_seconds: float = 30.0
     attempts: int = 3
+    call_seconds: float = 300.0
 
     def client(self) -> Client:
         """A client of the SDK without background threads; close it with `client.close(timeout=0)`.
@@ -35,21 +37,24 @@ class LangSmithConnection:
         from langsmith import Client
         from urllib3.util import Retry
 
-        return Client(
+        from modelops.adapters.langsmith.bounded_adapter import BoundedAdapter
+
+        retries = Retry(
+            total=self.attempts - 1,
+            status_forcelist=[408, 425, 429, 500, 502, 503, 504],
+            allowed_methods=None,
+            backoff_factor=0.5,
+            raise_on_status=False,
+            # Without a limit, a Retry-After could block the call for hours.
+            retry_after_max=30,
+        )
+        client = Client(
             api_url=self.api_url.rstrip("/"),
             api_key=self.api_key,
             workspace_id=self.workspace_id or "",
             web_url=self.web_url or self._loopback_web_url(),
             timeout_ms=(round(self.connect_seconds * 1000), round(self.read_seconds * 1000)),
-            retry_config=Retry(
-                total=self.attempts - 1,
-                status_forcelist=[408, 425, 429, 500, 502, 503, 504],
-                allowed_methods=None,
-                backoff_factor=0.5,
-                raise_on_status=False,
-                # Without a limit, a Retry-After could block the call for hours.
-                retry_after_max=30,
-            ),
+            retry_config=retries,
             auto_batch_tracing=False,
             tracing_mode="langsmith",
             tracing_sampling_rate=1.0,
@@ -59,6 +64,12 @@ class LangSmithConnection:
             omit_traced_runtime_info=True,
             disable_prompt_cache=True,
         )
+        for scheme in (
+            "http://",
+            "https://",
+        ):  # In place of the SDK's adapter, which has no end by the clock.
+            client.session.mount(scheme, BoundedAdapter(retries=retries, seconds=self.call_seconds))
+        return client
 
     def _loopback_web_url(self) -> str | None:
         """The API address itself for loopback, where the SDK would drop the port from every link."""

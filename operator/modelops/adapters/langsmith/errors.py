@@ -70,10 +70,17 @@ def translated_errors(*, doing: str, url: str) -> Iterator[None]:
     import requests
     from langsmith.utils import LangSmithError as SdkError
 
+    from modelops.adapters.langsmith.bounded_adapter import AnswerTookTooLong
+
     try:
         yield
     except LangSmithError:
         raise
+    except AnswerTookTooLong as error:
+        raise LangSmithUnavailable(
+            f"LangSmith at {url} had not ended its answer after {error.seconds:g} s while {doing}. The call is tried "
+            "again; if this stays, check the endpoint, and the proxy if there is one."
+        ) from None
     except (SdkError, requests.RequestException) as error:
         status = _status_of(error)
         if status is None and not _is_silence(error):

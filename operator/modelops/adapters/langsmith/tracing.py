@@ -35,6 +35,8 @@ _MAX_BATCH: Final = 100
 """Runs in one request."""
 _LINGER_SECONDS: Final = 0.25
 """How long the thread waits for further actions after the first one of a batch."""
+_CALL_SECONDS: Final = 30.0
+"""The end of a request by the clock."""
 _BACKOFF_SECONDS: Final = (1.0, 2.0, 5.0, 15.0, 30.0)
 """Pauses after one, two, ... failed requests in a row."""
 
@@ -65,7 +67,9 @@ class ActionTraces:
         self, connection: LangSmithConnection, *, project: str = "modelops-operator", capacity: int = 1000
     ) -> None:
         # One attempt with short timeouts: the thread itself repeats the batch.
-        self._connection = replace(connection, connect_seconds=3.0, read_seconds=10.0, attempts=1)
+        self._connection = replace(
+            connection, connect_seconds=3.0, read_seconds=10.0, attempts=1, call_seconds=_CALL_SECONDS
+        )
         self._project = project
         self._queue: queue.Queue[Action | None] = queue.Queue(maxsize=capacity)
         self._closing = threading.Event()
