@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from modelops.loopback import NotLoopbackError, assert_loopback
+from modelops.service_calls import CALLS
 
 SUCCEEDED, FAILED, ALREADY_RUNNING = 0, 1, 75
 """Exit codes of a program; `result.json` has the details."""
@@ -112,6 +113,7 @@ def run_program(main: Callable[[WorkDir], Mapping[str, Any]], folder: Path) -> i
     """Run `main` in the folder and write its outcome, a failure included, to `result.json`; returns the exit code.
 
     Where the folder has a final result already, `main` is not run. A transient failure is not final: it is tried again.
+    The result has the calls of services that this run has made (`service_calls`).
     A sandboxed program whose services are not all on this machine ends before `main`.
     """
     work = WorkDir(folder)
@@ -120,8 +122,9 @@ def run_program(main: Callable[[WorkDir], Mapping[str, Any]], folder: Path) -> i
             previous = work.read("result.json")
             if previous is not None and not previous.get("transient"):
                 return SUCCEEDED if previous["ok"] else FAILED
+            CALLS.begin()
             result = _outcome(main, work)
-            work.write("result.json", result)
+            work.write("result.json", {**result, "calls": CALLS.document()})
             return SUCCEEDED if result["ok"] else FAILED
     except AlreadyRunning as error:
         print(error, file=sys.stderr)  # noqa: T201 - a program's own stderr

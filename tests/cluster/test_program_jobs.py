@@ -34,6 +34,9 @@ from modelops.engine.clock import SystemClock
 from modelops.engine.resources import SECRETS, TRAINING_RUNS
 from modelops.localcluster import LocalCluster
 from modelops.ports import Json, ProgramOwner, ProgramSecret, ProgramState, Refused, Resource
+from modelops.runtime.metrics import Metrics
+from modelops.runtime.program_calls import CountedPrograms
+from modelops.service_calls import ServiceCalls
 
 QUOTAS = Resource(group="", version="v1", plural="resourcequotas", kind="ResourceQuota")
 
@@ -64,7 +67,7 @@ for call in range(done, {CALLS}):
     put("progress.json", {{"v": 1, "stage": "asking", "done": call + 1, "total": {CALLS}}})
     while call + 1 == given["pause_at"] and not pathlib.Path(given["go_on"]).exists():
         time.sleep(0.05)
-put("result.json", {{"ok": True, "answers": {CALLS}}})
+put("result.json", {{"ok": True, "answers": {CALLS}, **given.get("more", {{}})}})
 """
 
 
@@ -289,6 +292,31 @@ async def test_the_policy_lets_the_operator_create_only_jobs_without_powers(
         for change, message in POWERS:
             assert message in await answer(change), change
         assert await answer({}) == "accepted"
+
+
+async def test_the_calls_of_a_job_are_in_the_operators_metrics_once(bench: Bench) -> None:
+    metrics, calls = Metrics(), ServiceCalls()
+    calls.add("langsmith", "ok", failed_before=1)
+    counted = CountedPrograms(bench.programs, metrics)
+    assert await counted.observe(bench.name) is None
+    bench.go_on()
+    await bench.start(more={"calls": calls.document()})
+    pod = await bench.pod()
+    assert await bench.runner.run(pod)
+    assert await bench.runner.wait(pod) == 0
+    await bench.until(has_result)
+    for _ in range(2):
+        await counted.observe(bench.name)
+    labels = {"api": "langsmith", "operation": "dataset"}
+    found = [
+        metrics.registry.get_sample_value(f"modelops_external_{name}_total", {**labels, **more})
+        for name, more in (
+            ("calls", {"outcome": "ok"}),
+            ("calls", {"outcome": "Unavailable"}),
+            ("retries", {}),
+        )
+    ]
+    assert found == [1, 1, 1]
 
 
 async def test_progress_is_read_from_the_log_of_a_running_pod(bench: Bench) -> None:

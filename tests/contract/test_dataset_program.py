@@ -83,7 +83,7 @@ def test_same_content_makes_no_second_commit(
     program_input["langsmith"]["dataset"] = upload_examples(numbered(6))
     first = run_program(sandbox, MODULE, tmp_path / "p", program_input)
     again = run_program(sandbox, MODULE, tmp_path / "q", program_input)
-    assert again == first
+    assert {**again, "calls": first["calls"]} == first
 
 
 def test_killed_while_uploading_it_continues_from_its_download(
@@ -323,8 +323,26 @@ def test_outage_is_transient_and_the_next_start_succeeds(
     fault = sandbox.fault("langsmith", "status", status=503, times=None)
     result = run_program(sandbox, MODULE, tmp_path / "p", program_input)
     assert (result["reason"], result["transient"]) == ("LangSmithUnavailable", True)
+    assert counted_calls(result) == ({"Unavailable": 3}, 2)
     sandbox.remove_fault(fault)
     assert run_program(sandbox, MODULE, tmp_path / "p", program_input)["ok"]
+
+
+def counted_calls(result: dict[str, Any]) -> tuple[dict[str, int], int]:
+    """The calls of LangSmith by outcome, and the retries, as the operator adds them to its metrics."""
+    counted = result["calls"]["services"]["langsmith"]
+    return counted["outcomes"], counted["retries"]
+
+
+def test_every_try_of_a_call_is_in_the_result_for_the_metrics(
+    sandbox: SandboxInfo, upload_examples: UploadExamples, program_input: ProgramInput, tmp_path: Path
+) -> None:
+    program_input["langsmith"]["dataset"] = upload_examples(numbered(6))
+    sandbox.forget_requests()
+    sandbox.fault("langsmith", "status", status=503, times=2, path_regex="/examples")
+    outcomes, retries = counted_calls(run_program(sandbox, MODULE, tmp_path / "p", program_input))
+    sent = sandbox.requests(service="langsmith")
+    assert (outcomes, retries) == ({"ok": len(sent) - 2, "Unavailable": 2}, 2)
 
 
 def test_lost_answer_to_the_commit_makes_no_second_one(

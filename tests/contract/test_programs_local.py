@@ -16,6 +16,9 @@ from tests.patience import deadline_after, patient
 from modelops.adapters.programs import LocalPrograms
 from modelops.adapters.programs.process import process_id
 from modelops.ports import ProgramState, Refused
+from modelops.runtime.metrics import Metrics
+from modelops.runtime.program_calls import CountedPrograms
+from modelops.service_calls import ServiceCalls
 from modelops.workdir import FAILED, WorkDir, run_program
 
 PROGRAM = """
@@ -30,7 +33,8 @@ with (folder / "runs.jsonl").open("a") as journal:
     if given.get("journal", True):
         journal.write(json.dumps({"pid": os.getpid()}) + "\\n")
 match given["do"]:
-    case "finish": put("result.json", {"ok": True, "environment": dict(os.environ), "argv": sys.argv})
+    case "finish": put("result.json",
+        {"ok": True, "environment": dict(os.environ), "argv": sys.argv, "calls": given.get("calls")})
     case "transient": put("result.json", {"ok": False, "reason": "Later", "message": "", "transient": True})
     case "die": print("dying of", os.environ.get("API_KEY"), "and hf_abcdefghij123"); sys.exit(3)
     case "shout": print("x" * 2_000_000, flush=True); put("progress.json", {"said": 1}); time.sleep(60)
@@ -115,6 +119,21 @@ async def test_a_program_has_only_the_environment_that_it_was_given(
     assert "given-secret" not in " ".join(result["argv"])
     ours = [file for file in (tmp_path / "programs" / "dataset-a").iterdir() if file.name != "result.json"]
     assert not [file for file in ours if b"given-secret" in file.read_bytes()]
+
+
+async def test_the_calls_of_a_process_are_in_the_operators_metrics(
+    programs: LocalPrograms, module: str
+) -> None:
+    metrics, calls = Metrics(), ServiceCalls()
+    calls.add("langsmith", "ok")
+    counted = CountedPrograms(programs, metrics)
+    assert await counted.observe("dataset-a") is None
+    await programs.start("dataset-a", module, {"do": "finish", "calls": calls.document()}, {})
+    await until(programs, "dataset-a", finished)
+    for _ in range(2):
+        await counted.observe("dataset-a")
+    labels = {"api": "langsmith", "operation": "dataset", "outcome": "ok"}
+    assert metrics.registry.get_sample_value("modelops_external_calls_total", labels) == 1
 
 
 async def test_a_second_start_changes_nothing_while_it_runs_and_after_it_finished(

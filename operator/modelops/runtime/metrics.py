@@ -56,7 +56,7 @@ class Metrics:
         self._calls = Counter(
             "modelops_external_calls_total",
             "Number of calls to services outside the operator, by outcome. api: jobs, hub, endpoints, kubernetes "
-            "(Jobs of this cluster) or trainjob.",
+            "(Jobs of this cluster), trainjob, or langsmith (by the programs, when they have ended).",
             ["api", "operation", "outcome"],
             registry=registry,
         )
@@ -141,6 +141,16 @@ class Metrics:
         if (api, operation) in self._failed_calls:
             self._retries.labels(api, operation).inc()
         (self._failed_calls.add if outcome in TEMPORARY else self._failed_calls.discard)((api, operation))
+
+    def program_calls(self, api: str, operation: str, outcome: str, count: int) -> None:
+        """Counts calls that an ended program has made; how long they took is not known."""
+        if count:
+            self._calls.labels(api, operation, outcome).inc(count)
+
+    def program_retries(self, api: str, operation: str, count: int) -> None:
+        """Counts those of a program's calls that followed a temporary failure."""
+        if count:
+            self._retries.labels(api, operation).inc(count)
 
     def rate_limit(self, bucket: str, remaining: int) -> None:
         """Records how many requests Hugging Face still allows; called from the threads of its SDK."""

@@ -47,6 +47,7 @@ from modelops.ports import Clock, Credentials, Programs, Resource
 from modelops.runtime.call_counter import count_calls
 from modelops.runtime.metrics import Metrics
 from modelops.runtime.object_metrics import ObjectMetrics
+from modelops.runtime.program_calls import CountedPrograms
 from modelops.runtime.settings import Settings
 from modelops.runtime.training_defaults import load_training_defaults
 from modelops.runtime.watches import watch_name
@@ -149,12 +150,15 @@ def build_operator(
             clock=clock,
             interval_seconds=min(settings.poll_seconds, ENDPOINTS_SECONDS),
         ),
-        programs=_programs(
-            settings,
-            kube,
-            clock,
-            installation=installation,
-            on_ended=lambda name: enqueue_all(with_uid(cache, name.partition("-")[2])),
+        programs=CountedPrograms(
+            _programs(
+                settings,
+                kube,
+                clock,
+                installation=installation,
+                on_ended=lambda name: enqueue_all(with_uid(cache, name.partition("-")[2])),
+            ),
+            metrics,
         ),
         hub_org=settings.hub_org,
         require_leadership=kube.before_write,

@@ -18,8 +18,11 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.response import BaseHTTPResponse
 from urllib3.util import Retry
 
+from modelops.service_calls import CALLS, OK, REFUSED, UNAVAILABLE
 from modelops.trainers.hub_client import TookTooLong, bounded
 
+API = "langsmith"
+RETRIED_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 _SENT_AT_ONCE = 1024 * 1024
 """Bytes of a request's body in one write, as in the SDK's own adapter (langsmith/client.py, `_BLOCKSIZE_BYTES`)."""
 
@@ -33,7 +36,10 @@ class AnswerTookTooLong(requests.ReadTimeout):
 
 
 class BoundedAdapter(HTTPAdapter):
-    """Each request ends after `seconds`. Raises AnswerTookTooLong, and then hangs up, so that nothing reads on."""
+    """Each request ends after `seconds`, and is counted with its tries.
+
+    Raises AnswerTookTooLong, and then hangs up, so that nothing reads on.
+    """
 
     def __init__(self, *, retries: Retry, seconds: float) -> None:
         self._seconds = seconds
@@ -55,10 +61,17 @@ class BoundedAdapter(HTTPAdapter):
             return answer
 
         try:
-            return bounded(ask, seconds=self._seconds)
+            answer = bounded(ask, seconds=self._seconds)
         except TookTooLong:
+            CALLS.add(API, UNAVAILABLE)
             self._hang_up()
             raise AnswerTookTooLong(self._seconds) from None
+        except requests.RequestException:
+            CALLS.add(API, UNAVAILABLE, failed_before=self.max_retries.total or 0)
+            raise
+        tries = getattr(answer.raw, "retries", None)
+        CALLS.add(API, _outcome(answer.status_code), failed_before=len(tries.history) if tries else 0)
+        return answer
 
     def _hang_up(self) -> None:
         """Ends the abandoned request: its read fails, and it finds no connection for a further try."""
@@ -94,6 +107,12 @@ class _HttpsPool(_Used, HTTPSConnectionPool):  # type: ignore[misc]
 
 
 _POOLS: dict[str, type] = {"http": _HttpPool, "https": _HttpsPool}
+
+
+def _outcome(status: int) -> str:
+    if status < 400:
+        return OK
+    return UNAVAILABLE if status in RETRIED_STATUSES else REFUSED
 
 
 def _shut_down(pool: Any) -> None:

@@ -37,11 +37,11 @@ class LangSmithConnection:
         from langsmith import Client
         from urllib3.util import Retry
 
-        from modelops.adapters.langsmith.bounded_adapter import BoundedAdapter
+        from modelops.adapters.langsmith.bounded_adapter import RETRIED_STATUSES, BoundedAdapter
 
         retries = Retry(
             total=self.attempts - 1,
-            status_forcelist=[408, 425, 429, 500, 502, 503, 504],
+            status_forcelist=RETRIED_STATUSES,
             allowed_methods=None,
             backoff_factor=0.5,
             raise_on_status=False,
