@@ -9,7 +9,7 @@ import pytest
 from huggingface_hub import HfApi
 from tests.contract.published import data_files, publish, put
 
-from modelops.adapters.huggingface import HuggingFaceConnection
+from modelops.adapters.huggingface import HuggingFaceConnection, HuggingFaceHub
 from modelops.adapters.huggingface.repository_catalog import HuggingFaceRepositoryCatalog
 from modelops.domain.hub_repositories import RepositoryCatalog
 from modelops.ports import Refused, Uncertain
@@ -66,6 +66,18 @@ async def test_a_repository_without_a_readable_model_has_no_lineage(
     put(hf, broken, {"modelops.json": b"not JSON"}, title="Model v1.1.0-rc.1")
     found = await catalog.read(ORG, agent=agent)
     assert [(m.repo, dict(m.lineage)) for m in found.models] == [(broken, {}), (repo, {})]
+
+
+async def test_the_operator_reads_only_published_models_with_their_lineage(
+    connection: HuggingFaceConnection, sandbox: SandboxInfo, hf: HfApi, agent: str
+) -> None:
+    made = publish(hf, org=ORG, version="v1.1.0-rc.1", agent=agent, train=[ONE])
+    unpublished = f"{ORG}/code-chef-{agent.replace('_', '-')}-20251209-220000-abcdef"
+    put(hf, unpublished, {"claims/1": {"job": "j"}}, title="Claim attempt 1")
+    (found,) = await HuggingFaceHub(connection).published_models(sandbox.hf_token, ORG, agent)
+    assert (found.repo, found.revision) == (made.repo, made.revision)
+    assert found.lineage["version"] == "v1.1.0-rc.1"
+    assert found.published_at
 
 
 async def test_an_example_is_found_by_split_and_in_the_history(

@@ -34,6 +34,17 @@ async def backed_up(env: Environment) -> list[Json]:
     return found
 
 
+async def restore(env: Environment, backup: list[Json]) -> None:
+    """The namespace is lost together with the operator, and then has these objects."""
+    await env.kill_operator()
+    await env.api.remove_namespace()
+    await env.api.wait_until_deleted("Namespace", env.api.namespace)
+    await env.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": env.api.namespace}})
+    for item in backup:
+        await env.api.create(item)
+    await env.start_operator()
+
+
 async def test_a_restored_namespace_trains_nothing_again_and_is_back_on_stable(env: Environment) -> None:
     agents = await asyncio.to_thread(env.start_agents)
     await env.create_agent_model()
@@ -49,14 +60,8 @@ async def test_a_restored_namespace_trains_nothing_again_and_is_back_on_stable(e
     record, backup = await env.read_record(), await backed_up(env)
     assert record.active is not None
 
-    await env.kill_operator()
     jobs = env.cloud.sandbox.job_billing()
-    await env.api.remove_namespace()
-    await env.api.wait_until_deleted("Namespace", env.api.namespace)
-    await env.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": env.api.namespace}})
-    for item in backup:
-        await env.api.create(item)
-    await env.start_operator()
+    await restore(env, backup)
 
     run = await env.api.wait_until_finished("TrainingRun", "first")
     assert status(run)["reason"] == "AlreadyCompleted", status_summary(run)
@@ -78,3 +83,25 @@ async def test_a_restored_namespace_trains_nothing_again_and_is_back_on_stable(e
     restored = await env.read_record()
     assert (restored.active, dict(restored.reservations)) == (None, {})
     assert restored.settlements.items() >= record.settlements.items()
+
+
+async def test_a_run_that_is_restored_without_its_record_is_found_on_the_hub(env: Environment) -> None:
+    await env.create_agent_model()
+    await env.start_operator()
+    await env.api.create(manifests.training_run("first", base_model=BASE_MODEL))
+    run = await env.api.wait_until_finished("TrainingRun", "first")
+    assert status(run)["reason"] == "Trained", status_summary(run)
+    model = status(run)["model"]
+    jobs = env.cloud.sandbox.job_billing()
+    backup = [item for item in await backed_up(env) if item["metadata"]["name"] != "docs-modelops-record"]
+    await restore(env, backup)
+
+    run = await env.api.wait_until_finished("TrainingRun", "first")
+    assert (status(run)["reason"], status(run)["model"]) == ("AlreadyCompleted", model), status_summary(run)
+    await env.wait_until_quiet()
+    assert [job["id"] for job in env.cloud.sandbox.job_billing()] == [job["id"] for job in jobs]
+    record = await env.read_record()
+    assert [(entry.version, entry.hub_repo) for entry in record.history] == [
+        (model["version"], model["repo"])
+    ]
+    assert dict(record.reservations) == {}

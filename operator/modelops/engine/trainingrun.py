@@ -27,7 +27,13 @@ from modelops.domain.training.actions import (
     TrainingPlan,
 )
 from modelops.domain.training.decide import decide
-from modelops.domain.training.effective_spec import base_model_name, billed_namespace, output_repository
+from modelops.domain.training.effective_spec import (
+    agent_name,
+    base_model_name,
+    billed_namespace,
+    hub_organisation,
+    output_repository,
+)
 from modelops.domain.training.naming import cluster_job_name, installation_of
 from modelops.domain.training.preparation.end_token import sibling_of
 from modelops.domain.training.preparation.tokenizer import TokenizerFiles
@@ -52,6 +58,7 @@ from modelops.ports import (
     JobRequest,
     Json,
     ModelInfo,
+    PublishedModel,
     Refused,
     TokenRefused,
     Trainer,
@@ -66,6 +73,8 @@ UNPOLLED_JOB_SECONDS = 5.0
 """Until a job that the shared poller has not read yet is asked for again."""
 PRICE_SECONDS = 60.0
 """For how many seconds a price list is cached."""
+PUBLISHED_SECONDS = 60.0
+"""For how many seconds the list of an agent's models is cached: a restore creates many runs at once."""
 BASE_SECONDS = 10.0
 """For how many seconds the head of a base model is cached."""
 ANONYMOUS = "anonymous-"
@@ -111,6 +120,9 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact, Memo
         self._settings = settings
         self._trainer = trainer
         self._prices: TtlCache[tuple[Flavor, ...]] = TtlCache(self._clock, seconds=PRICE_SECONDS)
+        self._published: TtlCache[tuple[PublishedModel, ...]] = TtlCache(
+            self._clock, seconds=PUBLISHED_SECONDS
+        )
         self._configs: TtlCache[Json | None] = TtlCache(self._clock, seconds=CONFIG_SECONDS)
         self._tokenizers: TtlCache[TokenizerFiles | None] = TtlCache(self._clock, seconds=CONFIG_SECONDS)
         self._bases: TtlCache[ModelInfo | None] = TtlCache(self._clock, seconds=BASE_SECONDS)
@@ -208,6 +220,11 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact, Memo
         token = context.credentials.hugging_face
         job = state.run.status.job
         match fact:
+            case TrainingFact.PUBLISHED:
+                org, agent = hub_organisation(state), agent_name(state)
+                return await self._published.get(
+                    (token, org, agent), lambda: self._services.hub.published_models(token, org, agent)
+                )
             case TrainingFact.FLAVORS:
                 return await self._prices.get(token, lambda: self._services.jobs.flavors(token))
             case TrainingFact.BASE:

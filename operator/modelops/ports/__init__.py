@@ -12,7 +12,7 @@ from modelops.ports.errors import (
     Unavailable,
     Uncertain,
 )
-from modelops.ports.hub import AttemptClaim, Hub, ModelInfo
+from modelops.ports.hub import AttemptClaim, Hub, ModelInfo, PublishedModel
 from modelops.ports.jobs import ClusterJobSettings, Flavor, Job, JobRequest, Jobs, Trainer
 from modelops.ports.kubernetes import Json, Kube, Resource
 from modelops.ports.programs import ProgramOwner, Programs, ProgramSecret, ProgramState
@@ -44,6 +44,7 @@ __all__ = [
     "ProgramSecret",
     "ProgramState",
     "Programs",
+    "PublishedModel",
     "Refused",
     "Reports",
     "Resource",

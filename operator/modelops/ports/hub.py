@@ -26,11 +26,24 @@ class ModelInfo:
     files: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
+class PublishedModel:
+    """A model that a training has published: the commit, its time (ISO 8601), and its `modelops.json` there."""
+
+    repo: str
+    revision: str
+    published_at: str
+    lineage: Json
+
+
 class Hub(Protocol):
     """Repositories on the Hub (hf_upload_dataset, hf_get_model_info)."""
 
     async def model(self, token: str, repo: str, revision: str | None = None) -> ModelInfo | None:
         """A model repository; None where it does not exist or may not be read."""
+
+    async def published_models(self, token: str, org: str, agent: str) -> tuple[PublishedModel, ...]:
+        """The organisation's published models whose repositories have a name of the operator's form for the agent."""
 
     async def ensure_model_repo(self, token: str, repo: str) -> None:
         """Creates the private repository. An existing repository is no error."""

@@ -120,6 +120,8 @@ class Reconciler(TrainingRunReconciler):
             return await self._services.hub.model(token, state.run.base_model)
         if fact in ("base_config", "tokenizer"):
             return None
+        if fact == "published":
+            return ()
         return await super()._fetch(fact, state, context)
 
 

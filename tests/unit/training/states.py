@@ -101,6 +101,7 @@ def state(of: TrainingRun | None = None, **changes: Any) -> State:
         "settings": TrainingSettings(installation=INSTALLATION, hub_org=ORG, defaults=DEFAULTS),
         "agent_model": agent_model(),
         "record": record_with_reservation() if of.status.job else empty_record(),
+        "published": (),
         **changes,
     }
     return State(**fields)

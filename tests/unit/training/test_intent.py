@@ -46,8 +46,8 @@ def test_a_submission_is_reserved_then_written_as_intent_then_posted() -> None:
 
 def test_a_job_knows_its_agent_model() -> None:
     sent = submitted_run(plan_for(run(prepared_status())))
-    identity = (sent["name"], sent["identity"], sent["agent_model"])
-    assert identity == ("docs-1", state(run(prepared_status())).identity, "team/docs")
+    identity = (sent["name"], sent["identity"], sent["agent_model"], sent["installation"])
+    assert identity == ("docs-1", state(run(prepared_status())).identity, "team/docs", INSTALLATION)
 
 
 def test_an_existing_reservation_is_used_after_a_crash() -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from modelops.adapters.huggingface.connection import HuggingFaceConnection
 from modelops.adapters.huggingface.files import json_object, read_file
-from modelops.ports import AttemptClaim, Json, ModelInfo, Refused, Unavailable, Uncertain
+from modelops.adapters.huggingface.repository_catalog import HuggingFaceRepositoryCatalog
+from modelops.ports import AttemptClaim, Json, ModelInfo, PublishedModel, Refused, Unavailable, Uncertain
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -30,6 +31,19 @@ class HuggingFaceHub:
             return _read_model(api, repo, revision)
 
         return await self._connection.call(sdk_call, doing=f"reading model {repo}", token=token)
+
+    async def published_models(self, token: str, org: str, agent: str) -> tuple[PublishedModel, ...]:
+        """The agent's published models, with the lineage of each."""
+        models = await HuggingFaceRepositoryCatalog(self._connection, token=token).read_models(
+            org, agent=agent
+        )
+        return tuple(
+            PublishedModel(
+                repo=m.repo, revision=m.revision, published_at=m.published_at, lineage=dict(m.lineage)
+            )
+            for m in models
+            if m.lineage
+        )
 
     async def ensure_model_repo(self, token: str, repo: str) -> None:
         """Creates a private repository. Raises Refused where a public one exists: it would publish a run's data."""

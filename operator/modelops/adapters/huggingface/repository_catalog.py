@@ -37,19 +37,22 @@ class HuggingFaceRepositoryCatalog:
     async def read(self, org: str, *, agent: str = "") -> RepositoryCatalog:
         """The organisation's repositories with names of the operator's form; with `agent`, those of one agent."""
         models, datasets = await asyncio.gather(
-            self._list_names(org, "model"), self._list_names(org, "dataset")
+            self.read_models(org, agent=agent), self._list_names(org, "dataset")
         )
         wanted = agent_with_dashes(agent)
-        found_models = await asyncio.gather(
-            *(self._read_model(repo) for repo in models if _belongs_to(repo, wanted))
-        )
         found_data = await asyncio.gather(
             *(self._read_dataset(repo) for repo in datasets if _belongs_to(repo, wanted))
         )
         return RepositoryCatalog(
-            models=tuple(model for model in found_models if model is not None),
-            datasets=tuple(dataset for dataset in found_data if dataset is not None),
+            models=models, datasets=tuple(dataset for dataset in found_data if dataset is not None)
         )
+
+    async def read_models(self, org: str, *, agent: str = "") -> tuple[ModelRepository, ...]:
+        """The model repositories of `read`."""
+        wanted = agent_with_dashes(agent)
+        names = [repo for repo in await self._list_names(org, "model") if _belongs_to(repo, wanted)]
+        found = await asyncio.gather(*(self._read_model(repo) for repo in names))
+        return tuple(model for model in found if model is not None)
 
     async def splits_with(self, repo: str, revision: str, example: str) -> tuple[str, ...] | None:
         """The splits (`train`, `test`) of prepared data that contain the LangSmith example.

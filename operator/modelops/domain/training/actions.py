@@ -12,6 +12,7 @@ from modelops.domain.plan import Action, Authority, Fact, Plan, Write
 class TrainingFact(Fact):
     """Each member is a field of `domain.training.state.State`, where what it means is documented."""
 
+    PUBLISHED = "published"
     FLAVORS = "flavors"
     BASE = "base"
     SIBLING = "sibling"

@@ -8,7 +8,7 @@ from modelops.domain.plan import Plan
 from modelops.domain.status import with_generation_observed
 from modelops.domain.training.actions import TrainingPlan
 from modelops.domain.training.outcome import conclude, ending, finished_run, follow, retry, verification
-from modelops.domain.training.preparation import dataset, end_token, prerequisites
+from modelops.domain.training.preparation import dataset, end_token, prerequisites, published_before
 from modelops.domain.training.pricing import offer, price_inputs
 from modelops.domain.training.state import State
 from modelops.domain.training.submission import approval, submit
@@ -22,6 +22,7 @@ BEFORE_THE_INTENT: tuple[Step, ...] = (
     prerequisites.prompt_contract_is_missing,
     prerequisites.base_model_is_not_named,
     prerequisites.fail_if_no_dataset,
+    published_before.restore_record_from_hub,
     approval.withdraw_changed_offer,
     dataset.await_dataset_program,
     price_inputs.ensure_hardware_priced,

@@ -15,7 +15,7 @@ from modelops.domain.job_report import JobReport
 from modelops.domain.reasons import TrainingReason
 from modelops.domain.record import Record
 from modelops.domain.training.preparation.tokenizer import TokenizerFiles
-from modelops.ports import AttemptClaim, Flavor, Job, ModelInfo, ProgramState
+from modelops.ports import AttemptClaim, Flavor, Job, ModelInfo, ProgramState, PublishedModel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +77,8 @@ class State:
     settle_period_passed: bool = False
     """Whether the settle period has passed since this process first saw the intent, or lost the answer."""
 
+    published: tuple[PublishedModel, ...] | Outage | Unseen = UNSEEN
+    """The models that the Hub has of the agent; asked only while the record knows of no run that has ended."""
     dataset: ProgramState | Outage | Unseen | None = UNSEEN
     keys_replaced: bool | Outage | Unseen = UNSEEN
     """Whether the Secrets have other keys now than the dataset program was started with."""

@@ -156,6 +156,7 @@ def submission_of_intent(state: State, job: JobStatus, version: str) -> SubmitJo
             "name": run.metadata.name,
             "identity": state.identity,
             "agent_model": f"{run.metadata.namespace}/{run.spec.agent_model_ref.name}",
+            "installation": state.settings.installation,
             "attempt": job.attempt,
             "seconds": job.timeout_seconds,
             "agent": agent_name(state),
