@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -21,6 +22,7 @@ from tests.contract.learning import (
     start_program,
 )
 from tests.contract.published import put
+from tests.loopback_server import serving
 
 from modelops.adapters.kube import KubeClient
 from modelops.adapters.programjobs import JobPrograms, ProgramPodSettings
@@ -369,6 +371,51 @@ def test_failing_baseline_is_transient_and_only_its_calls_are_repeated(
     result = run_program(sandbox, MODULE, tmp_path / "p", program_input)
     assert result["verdict"] == "pass", result
     assert chats(sandbox) == result["n"]
+
+
+class WithoutText(BaseHTTPRequestHandler):
+    """A model that uses all of its tokens for its reasoning. Its answers are complete, and each is billed."""
+
+    calls = 0
+
+    def do_POST(self) -> None:
+        WithoutText.calls += 1
+        self.rfile.read(int(self.headers["Content-Length"]))
+        message = {"role": "assistant", "content": None, "reasoning": "Let me think."}
+        usage = {"prompt_tokens": 9, "completion_tokens": 64, "total_tokens": 73, "cost": 0.0004}
+        choice = {"index": 0, "message": message, "finish_reason": "length"}
+        answer = {"id": "1", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]}
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(json.dumps({**answer, "usage": usage}).encode())
+
+
+def test_baseline_that_answers_without_a_text_is_final_and_no_call_is_paid_for_again(
+    sandbox: SandboxInfo, program_input: ProgramInput, tmp_path: Path
+) -> None:
+    with serving(WithoutText) as url:
+        program_input["arms"]["baseline"]["base_url"] = f"{url}/v1"
+        result = run_program(sandbox, MODULE, tmp_path / "p", program_input)
+        assert (result["reason"], result["transient"]) == ("ModelRefused", False), result
+        calls = WithoutText.calls
+        assert run_program(sandbox, MODULE, tmp_path / "p", program_input) == result
+    assert WithoutText.calls == calls
+    assert "an answer without a text (finish_reason length)" in result["message"]
+    assert "spec.prompt.maxTokens" in result["message"]
+
+
+def test_baseline_whose_refusals_alone_are_too_many_is_not_asked_again_for_one_outage(
+    sandbox: SandboxInfo, program_input: ProgramInput, tmp_path: Path
+) -> None:
+    endpoint = program_input["arms"]["baseline"]["base_url"].split("/e/")[1].split("/")[0]
+    paths = {"path_regex": f"/e/{endpoint}/", "method": "POST"}
+    sandbox.fault("models", "status", status=500, times=1, **paths)
+    body = json.dumps({"error": {"message": "the context is too long"}})
+    sandbox.fault("models", "status", status=400, body=body, times=None, rate=0.5, **paths)
+    result = run_program(sandbox, MODULE, tmp_path / "p", program_input)
+    assert (result["reason"], result["transient"]) == ("ModelRefused", False), result
+    assert "the context is too long" in result["message"]
 
 
 def test_rate_limited_calls_are_repeated_and_reported(

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 
 from modelops.evaluation.journal import Answer, AnswerJournal
-from modelops.evaluation.model_client import ModelClient, Reply
+from modelops.evaluation.model_client import ModelClient
 from modelops.evaluation.questions import Question
+from modelops.evaluation.reply import Reply
 from modelops.evaluation.request import ARMS, ArmName, Request
 
 Call = tuple[ArmName, Question, int]

@@ -69,31 +69,52 @@ def _collect_answers(work: WorkDir, request: Request, questions: Sequence[Questi
                 progress=lambda done, total: work.progress("asking", done=done, total=total),
             )
         )
-        failed = [a for a in journal.answers.values() if a.arm == "baseline" and a.error is not None]
-        if len(failed) > MOST_BASELINE_ERRORS * calls:
-            arm = request.arms.baseline
-            if all(is_final(answer.status) for answer in failed):
-                raise ProgramFailure(
-                    "ModelRefused",
-                    f"the baseline {arm.version} ({arm.model} at {arm.base_url}) refused "
-                    f"{counted(len(failed), 'call', of=calls)}, the first with {failed[0].error}; a comparison with it "
-                    "would prove nothing. Correct what the service names",
-                )
-            # The next start repeats only these calls; the answers of the candidate are kept.
-            journal.drop(lambda answer: answer.arm == "baseline" and answer.error is not None)
-            raise ProgramFailure(
-                "BaselineUnavailable",
-                f"the baseline {arm.version} ({arm.model} at {arm.base_url}) failed on "
-                f"{counted(len(failed), 'call', of=calls)}, the first with {failed[0].error}; a comparison "
-                "with it would prove nothing. The failed calls will be repeated",
-                transient=True,
-            )
+        _require_baseline(request, journal, calls=calls)
         return [
             journal.answers[arm, question.example, repetition]
             for question in questions
             for repetition in range(request.repetitions)
             for arm in ARMS
         ]
+
+
+def _require_baseline(request: Request, journal: AnswerJournal, *, calls: int) -> None:
+    """Raises ProgramFailure where too many calls of the baseline failed: a comparison with it would prove nothing.
+
+    Failures that would come again are never asked for again, because an answer may have been billed although it has no
+    text. So they alone decide whether the others are repeated.
+    """
+    failed = [a for a in journal.answers.values() if a.arm == "baseline" and a.error is not None]
+    final = [answer for answer in failed if answer.without_text or is_final(answer.status)]
+    arm = request.arms.baseline
+    who = f"the baseline {arm.version} ({arm.model} at {arm.base_url})"
+    if len(final) > MOST_BASELINE_ERRORS * calls:
+        raise ProgramFailure(
+            "ModelRefused",
+            f"{who} gave no usable answer to {counted(len(final), 'call', of=calls)}, the first with {final[0].error}; "
+            f"a comparison with it would prove nothing. {_remedy_for(final)}",
+        )
+    if len(failed) > MOST_BASELINE_ERRORS * calls:
+        # The next start repeats only these calls; the answers of the candidate are kept.
+        repeated = {answer.key for answer in failed} - {answer.key for answer in final}
+        journal.drop(lambda answer: answer.key in repeated)
+        first = next(answer for answer in failed if answer.key in repeated)
+        raise ProgramFailure(
+            "BaselineUnavailable",
+            f"{who} failed on {counted(len(failed), 'call', of=calls)}, the first with {first.error}; a comparison "
+            "with it would prove nothing. The failed calls will be repeated",
+            transient=True,
+        )
+
+
+def _remedy_for(final: Sequence[Answer]) -> str:
+    """What a person can do about these failures of one model."""
+    if all(answer.without_text and answer.finish == "length" for answer in final):
+        return (
+            "Raise spec.prompt.maxTokens of the AgentModel: a model that reasons before it answers needs tokens for "
+            "both"
+        )
+    return "Correct what the service names, or leave such examples out"
 
 
 def require_answers_of_candidate(request: Request, outcome: Outcome, answers: Sequence[Answer]) -> None:

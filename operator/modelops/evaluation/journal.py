@@ -37,6 +37,8 @@ class Answer:
     cost_usd: str | None = None
     status: int | None = None
     """The HTTP status of a call that the service refused."""
+    without_text: bool = False
+    """Whether the call failed because the model's answer has no text. It is complete, and may have been billed."""
 
     @property
     def key(self) -> Key:

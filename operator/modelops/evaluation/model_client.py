@@ -6,17 +6,16 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, cast
 
 from modelops.adapters.certificates import certificate_problem
-from modelops.adapters.huggingface.errors import error_text, without_secrets
 from modelops.api.v1alpha1.agentmodel import PromptContract
 from modelops.domain.chat_messages import Message
 from modelops.domain.retry_after import retry_after_seconds
+from modelops.evaluation.reply import Reply, failure_of, flags_the_question, reply_from, text_of_body
 from modelops.evaluation.request import Arm, ArmName
 from modelops.workdir import ProgramFailure
 
@@ -26,6 +25,9 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 120.0
 MOST_ATTEMPTS = 6
+MOST_ATTEMPTS_WITHOUT_TEXT = 3
+"""A model that is warming up may give an answer without a text (OpenRouter, "When No Content is Generated"). Each may
+be billed, so few are asked for."""
 LONGEST_WAIT_SECONDS = 30.0
 _BUSY = (429, 503)
 """HTTP statuses that are retried: too many requests, or an endpoint that scales up."""
@@ -39,27 +41,10 @@ _PERMANENT = {
     ),
 }
 """HTTP statuses that every further call would get: reason, and remedy."""
+_STOPPED_ON_PURPOSE = ("length", "content_filter", "tool_calls", "function_call")
+"""Finish reasons of an answer that will have no text however often it is asked for."""
 _MAY_PASS = (408, 409, 425, 429)
 """HTTP statuses from 400 to 499 after which the same request may succeed later."""
-MOST_TOKENS, MOST_USD, MOST_WORDS = 10**9, 10**6, 300
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reply:
-    """The result of one call. `started` is in Unix seconds; `status` is the HTTP status of a failed call, or None."""
-
-    started: float
-    latency_ms: float
-    attempts: int = 1
-    text: str | None = None
-    error: str | None = None
-    finish: str | None = None
-    model: str | None = None
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    cost_usd: str | None = None
-    status: int | None = None
-    retry_after: float | None = None
 
 
 def read_api_key(name: ArmName, arm: Arm) -> str:
@@ -107,11 +92,11 @@ class ModelClient:
         self._parameters = _parameters(arm, prompt)
 
     async def ask(self, messages: Sequence[Message]) -> Reply:
-        """The model's reply, or the last failure after bounded retries of 429 and 503."""
+        """The model's reply, or the last failure after bounded retries: of 429 and 503, of answers without a text."""
         pause = 0.5
         for attempt in range(1, MOST_ATTEMPTS + 1):
             reply = replace(await self._call_once(messages), attempts=attempt)
-            if reply.status not in _BUSY or attempt == MOST_ATTEMPTS:
+            if attempt == _most_attempts(reply):
                 break
             await asyncio.sleep(min(reply.retry_after or pause, LONGEST_WAIT_SECONDS))
             pause *= 2
@@ -119,7 +104,7 @@ class ModelClient:
 
     def permanent_refusal(self, reply: Reply) -> ProgramFailure | None:
         """The failure of the evaluation where every further call would fail like this one; else None."""
-        if reply.status is None:
+        if reply.status is None or reply.is_about_the_question:
             return None
         words = (reply.error or "").partition(": ")[2]
         return permanent_refusal(self._name, self._arm, reply.status, words=words)
@@ -143,94 +128,29 @@ class ModelClient:
                     messages=cast(Any, list(messages)), **self._parameters
                 )
         except openai.APIStatusError as error:
+            body = text_of_body(error.response)
             return reply(
-                error=": ".join(
-                    filter(
-                        None, [f"HTTP {error.status_code}", _words_of(error.response, self._client.api_key)]
-                    )
-                ),
+                error=failure_of(f"HTTP {error.status_code}", body, key=self._client.api_key),
                 status=error.status_code,
                 retry_after=retry_after_seconds(
                     error.response.headers.get("retry-after"), now=datetime.now(UTC)
                 ),
+                is_about_the_question=flags_the_question(error.status_code, body),
             )
         except (openai.APITimeoutError, TimeoutError):
             return reply(error=f"no answer within {ANSWER_SECONDS:g} s")
         except (openai.APIError, ValueError, TypeError, LookupError, AttributeError) as error:
             return reply(error=certificate_problem(error) or type(error).__name__)
-        return _reply_from(completion, reply)
+        return reply_from(completion, reply, key=self._client.api_key)
 
 
-def _reply_from(completion: Any, reply: Any) -> Reply:
-    """A completion as a reply. A completion without text, or with finish reason "error", is a failed call.
-
-    The SDK checks no type of an answer, so every value is checked here.
-    """
-    choices = getattr(completion, "choices", None)
-    choice = choices[0] if isinstance(choices, list) and choices else None
-    usage, finish, model = (
-        getattr(completion, "usage", None),
-        getattr(choice, "finish_reason", None),
-        getattr(completion, "model", None),
-    )
-    fields = {
-        "model": model if isinstance(model, str) else None,
-        "prompt_tokens": _count(getattr(usage, "prompt_tokens", None)),
-        "completion_tokens": _count(getattr(usage, "completion_tokens", None)),
-        "cost_usd": _amount(getattr(usage, "cost", None)),
-    }
-    text = text_of(getattr(getattr(choice, "message", None), "content", None))
-    if text is None or finish == "error":
-        failed: Reply = reply(error="an answer without content", **fields)
-        return failed
-    finished: Reply = reply(text=text, finish=finish if isinstance(finish, str) else None, **fields)
-    return finished
-
-
-def text_of(content: Any) -> str | None:
-    """The text of a message's content, which is a text or a list of parts; None where there is no text.
-
-    Half of a surrogate pair, which JSON allows and UTF-8 does not, becomes a question mark.
-    """
-    if isinstance(content, str):
-        return content.encode(errors="replace").decode()
-    if not isinstance(content, list):
-        return None
-    parts = [part if isinstance(part, str) else _part_text(part) for part in content]
-    texts = [text for text in parts if isinstance(text, str)]
-    return "".join(texts).encode(errors="replace").decode() if texts else None
-
-
-def _part_text(part: Any) -> Any:
-    return part.get("text") if isinstance(part, Mapping) else getattr(part, "text", None)
-
-
-def _count(value: Any) -> int | None:
-    """A number of tokens; None where it is none."""
-    try:
-        count = int(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return count if 0 <= count <= MOST_TOKENS else None
-
-
-def _amount(value: Any) -> str | None:
-    """An amount of money as a decimal number; None where it is none."""
-    try:
-        amount = Decimal(str(value))
-    except ArithmeticError:
-        return None
-    return str(amount) if amount.is_finite() and 0 <= amount <= MOST_USD else None
-
-
-def _words_of(response: Any, key: str) -> str:
-    """What the service says in the body of an error, at most `MOST_WORDS` characters, without the API key."""
-    try:
-        body = response.text
-    except Exception:  # noqa: BLE001 - the words only explain a failure that is known already
-        return ""
-    words = " ".join(error_text(body).split())
-    return without_secrets(words, key)[:MOST_WORDS]
+def _most_attempts(reply: Reply) -> int:
+    """How often a call with this reply is made at most."""
+    if reply.status in _BUSY:
+        return MOST_ATTEMPTS
+    if reply.without_text and reply.finish not in _STOPPED_ON_PURPOSE:
+        return MOST_ATTEMPTS_WITHOUT_TEXT
+    return reply.attempts
 
 
 def _client(arm: Arm) -> AsyncOpenAI:

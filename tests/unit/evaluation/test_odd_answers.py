@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from tests.loopback_server import serving
 from tests.unit.evaluation.asked import request
 
-from modelops.evaluation.model_client import ModelClient, Reply, is_final
+from modelops.evaluation.model_client import ModelClient, is_final
+from modelops.evaluation.reply import Reply
 from modelops.evaluation.request import Arm
 
 KEY = "sk-secret-key-of-the-arm"
@@ -24,9 +25,10 @@ KEY = "sk-secret-key-of-the-arm"
 
 @dataclass
 class Service:
-    """Answers each request with the next of `answers`: status, headers, body."""
+    """Answers each request with the next of `answers`: status, headers, body. The last one is given again."""
 
     url: str = ""
+    calls: int = 0
     answers: list[tuple[int, dict[str, str], bytes]] = field(default_factory=list)
 
 
@@ -37,7 +39,8 @@ def service() -> Iterator[Service]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
-            status, headers, body = found.answers.pop(0)
+            status, headers, body = found.answers.pop(0) if len(found.answers) > 1 else found.answers[0]
+            found.calls += 1
             self.send_response(status)
             for name, value in {"Content-Type": "application/json", **headers}.items():
                 self.send_header(name, value)
@@ -69,7 +72,7 @@ def ask_with(service: Service, *answers: tuple[int, dict[str, str], bytes]) -> R
         finally:
             await client.close()
 
-    service.answers = list(answers)
+    service.answers, service.calls = list(answers), 0
     return asyncio.run(call())
 
 
@@ -107,7 +110,10 @@ def said(content: Any, **more: Any) -> tuple[int, dict[str, str], bytes]:
 )
 def test_content_as_text_or_as_parts_is_read(ask: Ask, content: Any, text: str | None) -> None:
     reply = ask(said(content))
-    assert (reply.text, reply.error) == (text, None if text is not None else "an answer without content")
+    assert (reply.text, reply.error) == (
+        text,
+        None if text is not None else "an answer without a text (finish_reason stop)",
+    )
 
 
 @pytest.mark.parametrize(
@@ -205,3 +211,36 @@ def test_a_retry_after_that_is_a_date_or_nonsense_is_no_failure(ask: Ask) -> Non
 )
 def test_a_refusal_is_final_and_an_outage_is_not(status: int | None, final: bool) -> None:
     assert is_final(status) is final
+
+
+def in_body(error: Any) -> tuple[int, dict[str, str], bytes]:
+    """A service that fails while the model answers says so in the body of an answer 200 (OpenRouter, "Errors")."""
+    return 200, {}, json.dumps({"error": error, "user_id": "u"}).encode()
+
+
+def test_error_in_the_body_of_an_answer_is_said_in_the_services_words(ask: Ask) -> None:
+    reply = ask(in_body({"code": 502, "message": "Provider returned error"}))
+    assert (reply.error, reply.status) == ("an answer with error 502: Provider returned error", 502)
+    reply = ask(in_body({"message": "the model crashed"}))
+    assert (reply.error, reply.status) == ("an answer without content: the model crashed", None)
+    choice = {"index": 0, "message": {"content": "half"}, "finish_reason": "error"}
+    broken = {"id": "1", "choices": [{**choice, "error": {"code": 429, "message": "too many requests"}}]}
+    reply = ask((200, {}, json.dumps(broken).encode()), said("good"))
+    assert (reply.text, reply.attempts) == ("good", 2)
+
+
+@pytest.mark.parametrize(("finish", "calls"), [("length", 1), ("content_filter", 1), ("stop", 3), (None, 3)])
+def test_answer_without_a_text_is_asked_for_again_only_where_the_model_may_warm_up(
+    ask: Ask, service: Service, finish: str | None, calls: int
+) -> None:
+    reply = ask(said(None, finish=finish))
+    assert (service.calls, reply.without_text, reply.finish) == (calls, True, finish)
+    assert ask(said(None, finish="stop"), said("warm")).text == "warm"
+
+
+def test_question_that_moderation_flags_says_nothing_about_the_key(ask: Ask) -> None:
+    flagged = {"reasons": ["violence"], "flagged_input": "kill ... process", "provider_name": "p"}
+    body = json.dumps({"error": {"code": 403, "message": "Input was flagged", "metadata": flagged}}).encode()
+    reply = ask((403, {}, body))
+    assert (reply.error, reply.is_about_the_question) == ("HTTP 403: Input was flagged", True)
+    assert not ask((403, {}, b'{"error": {"message": "no"}}')).is_about_the_question

@@ -11,7 +11,8 @@ from tests.loopback_server import EndlessAnswer, serving
 from tests.unit.evaluation.asked import request
 
 from modelops.evaluation import check, model_client
-from modelops.evaluation.model_client import ModelClient, Reply
+from modelops.evaluation.model_client import ModelClient
+from modelops.evaluation.reply import Reply
 from modelops.evaluation.request import Arm
 
 LIMIT_SECONDS = 0.5

@@ -1,0 +1,143 @@
+"""The reply to one call of a model, from what the SDK makes of the service's answer.
+
+The SDK checks no type of an answer, so every value is checked here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from modelops.adapters.huggingface.errors import error_text, without_secrets
+
+MOST_TOKENS, MOST_USD, MOST_WORDS = 10**9, 10**6, 300
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """The result of one call. `started` is in Unix seconds; `status` is the HTTP status of a failed call, or None.
+
+    `without_text`: the call failed because the model's answer, which is complete, has no text. `is_about_the_question`:
+    the service refused this question, and not the key or the model.
+    """
+
+    started: float
+    latency_ms: float
+    attempts: int = 1
+    text: str | None = None
+    error: str | None = None
+    finish: str | None = None
+    model: str | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cost_usd: str | None = None
+    status: int | None = None
+    retry_after: float | None = None
+    without_text: bool = False
+    is_about_the_question: bool = False
+
+
+def reply_from(completion: Any, reply: Any, *, key: str) -> Reply:
+    """A completion as a reply. A completion without text, or with an error, is a failed call.
+
+    A service that fails while the model answers says so in the body of an answer 200 (OpenRouter, "Errors"). The SDK
+    checks no type of an answer, so every value is checked here.
+    """
+    choices = getattr(completion, "choices", None)
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    usage, finish, model = (
+        getattr(completion, "usage", None),
+        getattr(choice, "finish_reason", None),
+        getattr(completion, "model", None),
+    )
+    fields = {
+        "model": model if isinstance(model, str) else None,
+        "prompt_tokens": _count(getattr(usage, "prompt_tokens", None)),
+        "completion_tokens": _count(getattr(usage, "completion_tokens", None)),
+        "cost_usd": _amount(getattr(usage, "cost", None)),
+    }
+    text = text_of(getattr(getattr(choice, "message", None), "content", None))
+    finish = finish if isinstance(finish, str) else None
+    error = getattr(completion, "error", None) or getattr(choice, "error", None)
+    failed: Reply
+    if finish == "error" or (text is None and (error or choice is None)):
+        status, body = _status_in(error), json.dumps({"error": error}, default=str)
+        failed = reply(
+            error=failure_of(
+                f"an answer with error {status}" if status else "an answer without content", body, key=key
+            ),
+            status=status,
+            is_about_the_question=flags_the_question(status, body),
+            **fields,
+        )
+        return failed
+    if text is None:
+        why = f" (finish_reason {finish})" if finish else ""
+        failed = reply(error=f"an answer without a text{why}", finish=finish, without_text=True, **fields)
+        return failed
+    finished: Reply = reply(text=text, finish=finish, **fields)
+    return finished
+
+
+def _status_in(error: Any) -> int | None:
+    """The HTTP status that an error in the body of an answer 200 stands for; None where it names none."""
+    code = error.get("code") if isinstance(error, Mapping) else None
+    return code if isinstance(code, int) and not isinstance(code, bool) and 400 <= code < 600 else None
+
+
+def failure_of(what: str, body: str, *, key: str) -> str:
+    """What failed, with what the service says in the body of an error: at most `MOST_WORDS` characters."""
+    words = without_secrets(" ".join(error_text(body).split()), key)[:MOST_WORDS]
+    return f"{what}: {words}" if words else what
+
+
+def flags_the_question(status: int | None, body: str) -> bool:
+    """Whether a 403 is about the question: OpenRouter's moderation flagged it, and says which part."""
+    return status == 403 and '"flagged_input"' in body
+
+
+def text_of(content: Any) -> str | None:
+    """The text of a message's content, which is a text or a list of parts; None where there is no text.
+
+    Half of a surrogate pair, which JSON allows and UTF-8 does not, becomes a question mark.
+    """
+    if isinstance(content, str):
+        return content.encode(errors="replace").decode()
+    if not isinstance(content, list):
+        return None
+    parts = [part if isinstance(part, str) else _part_text(part) for part in content]
+    texts = [text for text in parts if isinstance(text, str)]
+    return "".join(texts).encode(errors="replace").decode() if texts else None
+
+
+def _part_text(part: Any) -> Any:
+    return part.get("text") if isinstance(part, Mapping) else getattr(part, "text", None)
+
+
+def _count(value: Any) -> int | None:
+    """A number of tokens; None where it is none."""
+    try:
+        count = int(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return count if 0 <= count <= MOST_TOKENS else None
+
+
+def _amount(value: Any) -> str | None:
+    """An amount of money as a decimal number; None where it is none."""
+    try:
+        amount = Decimal(str(value))
+    except ArithmeticError:
+        return None
+    return str(amount) if amount.is_finite() and 0 <= amount <= MOST_USD else None
+
+
+def text_of_body(response: Any) -> str:
+    """The body of an error; empty where it cannot be read: it only explains a failure that is known already."""
+    try:
+        return str(response.text)
+    except Exception:  # noqa: BLE001
+        return ""
