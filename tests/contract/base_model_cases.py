@@ -14,9 +14,10 @@ import torch
 from datasets import Dataset
 from job import BadData
 from transformers import LlamaConfig, LlamaForCausalLM
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 from trl_base import refuse_tied_targets
 from trl_forms import write_both_forms
-from trl_merged import MOST_MERGE_ERROR, check_merged
+from trl_merged import MOST_MERGE_ERROR, check_merged, save_merged
 from trl_recipe import Recipe
 from trl_rows import Chat, Pair
 from trl_tokens import ChatTemplate
@@ -142,6 +143,62 @@ def forms(folder: Path) -> dict[str, Any]:
     return {"config": json.loads((folder / "config.json").read_text()), "same": same}
 
 
+def pictures(base: Path, folder: Path) -> dict[str, Any]:
+    """A model that also takes pictures, trained on texts and published: its adapted layers, and what is read of it."""
+    from transformers import Gemma3Config, Gemma3ForConditionalGeneration
+
+    template = ChatTemplate(load_tokenizer(base), base_model="b")
+    size = len(template.tokenizer)
+    text = {"vocab_size": size + 3, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
+    heads = {"num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 16, "sliding_window": 64}
+    vision = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = Gemma3Config(
+        text_config={**text, **heads, "pad_token_id": 0},
+        vision_config={**vision, "image_size": 56, "patch_size": 14},
+        mm_tokens_per_image=4,
+        boi_token_index=size,
+        eoi_token_index=size + 1,
+        image_token_index=size + 2,
+    )
+    source = folder / "source"
+    Gemma3ForConditionalGeneration(config).save_pretrained(source)
+    processor = {"image_processor_type": "Gemma3ImageProcessor", "size": {"height": 56, "width": 56}}
+    (source / "preprocessor_config.json").write_text(json.dumps(processor))
+    row = Chat(messages=(USER, {"role": "assistant", "content": "Good morning."}))
+    data = Dataset.from_dict(dict(template.chats([row], max_length=128, path="p").values))
+    trainer = build_trainer(
+        recipe("sft", 1, num_epochs=1),
+        device=DEVICE,
+        model=load_model(source, DEVICE),
+        tokenizer=template.tokenizer,
+        train=data,
+        held_out=data,
+        callbacks=(),
+    )
+    adapted = [name for name, one in trainer.model.named_parameters() if one.requires_grad]
+    trainer.train()
+    save_merged(
+        trainer,
+        template.tokenizer,
+        base=source,
+        base_model="b",
+        end_id=template.end_id,
+        folder=folder / "published",
+        prompt=template.prompt(row.prompt, None),
+        device=DEVICE,
+    )
+    published = json.loads((folder / "published" / "preprocessor_config.json").read_text())
+    return {"adapted": adapted, "processor is published": published == processor}
+
+
+def loading(base: Path, folder: Path, **changes: Any) -> dict[str, Any]:
+    """The configuration of a base model with changes, and what the job says when it loads the model."""
+    shutil.copytree(base, folder)
+    config = {**json.loads((folder / "config.json").read_text()), **changes}
+    (folder / "config.json").write_text(json.dumps(config))
+    return {"config": config, "said": outcome(lambda: load_model(folder, DEVICE))}
+
+
 def main() -> None:
     """One line of JSON, the last one."""
     untied, tied = sys.argv[1:3]
@@ -171,6 +228,24 @@ def main() -> None:
         for other in (logits + 1e-5, logits + torch.randn(1, 5, 20), logits * float("nan"))
     ]
     found["forms"] = forms(scratch / "forms")
+    found["pictures"] = pictures(Path(untied), scratch / "pictures")
+    quantised = {
+        "bitsandbytes": {"quant_method": "bitsandbytes", "load_in_4bit": True, "_load_in_4bit": True},
+        "gptq": {"quant_method": "gptq", "bits": 4, "group_size": 128, "sym": True, "desc_act": False},
+        "awq": {"quant_method": "awq", "bits": 4, "group_size": 128, "zero_point": True, "version": "gemm"},
+        "compressed-tensors": {"quant_method": "compressed-tensors", "config_groups": {}},
+    }
+    found["loading"] = {
+        **{
+            name: loading(Path(untied), scratch / name, quantization_config=values)
+            for name, values in quantised.items()
+        },
+        **{
+            kind: loading(Path(untied), scratch / kind, model_type=kind)
+            for kind in ("qwen2", "qwen2_5_vl", "t5", "made_up")
+        },
+    }
+    found["model types"] = sorted(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)
     print(json.dumps(found))
 
 

@@ -73,3 +73,12 @@ def test_the_configuration_has_the_keys_of_both_versions_of_transformers(found: 
     assert config["rope_scaling"]["rope_type"] == "llama3"
     assert config["torch_dtype"] == config["dtype"] == "float32"
     assert found["forms"]["same"]
+
+
+def test_a_base_that_also_takes_pictures_is_adapted_for_texts_and_published_as_servers_need_it(
+    found: dict[str, Any],
+) -> None:
+    adapted = found["pictures"]["adapted"]
+    assert any("language_model" in name for name in adapted)
+    assert [name for name in adapted if "vision" in name or "projector" in name] == []
+    assert found["pictures"]["processor is published"]

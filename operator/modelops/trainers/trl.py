@@ -248,6 +248,7 @@ def _train(job: jobs.Job, recipe: Recipe, files: Mapping[str, bytes], rows: Mapp
         trainer,
         template.tokenizer,
         end_id=template.end_id,
+        base=base,
         base_model=run.base_model,
         folder=MODEL_FOLDER,
         prompt=data.stop_prompts[0],

@@ -91,6 +91,23 @@ def refuse_tied_targets(model: Any, targets: str | Sequence[str]) -> None:
         )
 
 
+def linear_layers_beside_the_text(model: Any) -> list[str]:
+    """Names of linear layers of a model that also takes pictures or sound, outside its language model and output head.
+
+    Texts do not pass through them, so an adapter there would learn nothing, and a training by several processes fails
+    for parameters without gradients.
+    """
+    import torch
+
+    text, head = model.get_decoder(), model.get_output_embeddings()
+    inside = {id(module) for module in text.modules()} | {id(head)}
+    return [
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear) and id(module) not in inside
+    ]
+
+
 def _token_ids(value: Any) -> int | list[int] | None:
     if isinstance(value, list):
         known = [one for one in value if _is_token(one)]

@@ -32,6 +32,9 @@ MIN_ANSWER_TOKENS = 64
 MOST_MERGE_ERROR = {"float32": 0.01, "bfloat16": 0.25}
 """Largest difference of the logits before and after the merge, as root mean square, in standard deviations of the
 logits. The merge in bfloat16 rounds the weights; a layer that was merged wrongly gives about 1 and more."""
+PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json", "video_preprocessor_config.json")
+"""Of a base model that also takes pictures or sound. Servers, vLLM among them, do not start such a model without them
+(llm-compressor issue 1305)."""
 NEVER_PUBLISHED = ("README.md", "training_args.bin")
 """Files that TRL writes beside an adapter and that are not published; the repository has its own card."""
 
@@ -45,9 +48,19 @@ def max_answer_tokens(configured: int, longest_answer: int, max_length: int) -> 
 
 
 def save_merged(
-    trainer: Any, tokenizer: Any, *, base_model: str, end_id: int, folder: Path, prompt: str, device: Device
+    trainer: Any,
+    tokenizer: Any,
+    *,
+    base: Path,
+    base_model: str,
+    end_id: int,
+    folder: Path,
+    prompt: str,
+    device: Device,
 ) -> None:
     """Write the adapter of `base_model` and the merged model. The trainer's model cannot be used afterwards.
+
+    `base` is the folder of the base model.
 
     Raises jobs.BadData where the merged model answers the rendered `prompt` in another way than the trained one.
 
@@ -68,6 +81,9 @@ def save_merged(
     merged.generation_config.pad_token_id = tokenizer.pad_token_id
     merged.save_pretrained(folder, max_shard_size=MAX_SHARD_SIZE)
     tokenizer.save_pretrained(folder)
+    for file in (base / name for name in PROCESSOR_FILES):
+        if file.is_file():
+            (folder / file.name).write_bytes(file.read_bytes())
     write_both_forms(folder)
     for file in folder.rglob("*"):
         if file.name in NEVER_PUBLISHED:

@@ -19,13 +19,19 @@ if TYPE_CHECKING or __package__:
     from modelops.trainers import job as jobs
     from modelops.trainers.trl_base import (
         generation_settings,
+        linear_layers_beside_the_text,
         read_generation_settings,
         refuse_tied_targets,
     )
     from modelops.trainers.trl_recipe import LORA_DROPOUT, SEED, Recipe
 else:
     import job as jobs
-    from trl_base import generation_settings, read_generation_settings, refuse_tied_targets
+    from trl_base import (
+        generation_settings,
+        linear_layers_beside_the_text,
+        read_generation_settings,
+        refuse_tied_targets,
+    )
     from trl_recipe import LORA_DROPOUT, SEED, Recipe
 
 LOG_SHARE = 0.01
@@ -260,6 +266,7 @@ def _adapter(recipe: Recipe, model: Any, new_tokens: Sequence[int]) -> Any:
         lora_alpha=recipe.lora_alpha,
         lora_dropout=LORA_DROPOUT,
         target_modules=targets if isinstance(targets, str) else list(targets),
+        exclude_modules=linear_layers_beside_the_text(model) or None,
         task_type="CAUSAL_LM",
         trainable_token_indices={name: list(new_tokens) for name in names} or None,
     )
