@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from tests.contract.language_models import ENVIRONMENT, PYTHON, TRAINS, make_base_model, unpack_payload
 
+from modelops.domain.training.preparation.trainable_base import CAUSAL_MODEL_TYPES, reason_against_base
+
 pytestmark = TRAINS
 CASES = Path(__file__).with_name("base_model_cases.py")
 
@@ -73,6 +75,13 @@ def test_the_configuration_has_the_keys_of_both_versions_of_transformers(found: 
     assert config["rope_scaling"]["rope_type"] == "llama3"
     assert config["torch_dtype"] == config["dtype"] == "float32"
     assert found["forms"]["same"]
+
+
+def test_a_base_that_the_job_cannot_load_is_known_before_it_is_paid_for(found: dict[str, Any]) -> None:
+    fails = {name for name, case in found["loading"].items() if case["said"] != "accepted"}
+    refused = {name for name, case in found["loading"].items() if reason_against_base(case["config"], ())}
+    assert fails == refused == set(found["loading"]) - {"qwen2"}
+    assert set(found["model types"]) == CAUSAL_MODEL_TYPES
 
 
 def test_a_base_that_also_takes_pictures_is_adapted_for_texts_and_published_as_servers_need_it(

@@ -102,6 +102,7 @@ def _of_training_run(reason: TrainingReason) -> Outlook:
             | TrainingReason.OperatorDiskFull
             | TrainingReason.ProgramNotRunning
             | TrainingReason.BaseModelNotFound
+            | TrainingReason.BaseModelNotTrainable
             | TrainingReason.NoBaseModel
             | TrainingReason.NoEndToken
             | TrainingReason.FlavorUnknown

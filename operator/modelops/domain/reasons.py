@@ -91,6 +91,10 @@ class TrainingReason(Reason):
         "BaseModelNotFound",
         "The base model (spec.baseModel, or the installation's default) is not on the Hub, or the token may not read it.",
     )
+    BaseModelNotTrainable = (
+        "BaseModelNotTrainable",
+        "The training job cannot load the base model, or cannot merge an adapter into it. The message says why.",
+    )
     NoBaseModel = (
         "NoBaseModel",
         "The run names no base model, and the installation has no default (MODELOPS_DEFAULT_BASE_MODEL). The run "

@@ -176,6 +176,7 @@ def build_operator(
         hub_org=settings.hub_org,
         default_base_model=settings.default_base_model,
         jobs_enabled=settings.jobs_enabled,
+        trains_language_models=settings.trainer == "trl",
         defaults=load_training_defaults(settings.training_defaults),
         poll_seconds=settings.poll_seconds,
         settle_seconds=settings.settle_seconds,

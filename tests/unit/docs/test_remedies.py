@@ -51,6 +51,7 @@ _RUN: Final = {
     "ProgramNotRunning": _NOT_RUNNING,
     "AlreadyCompleted": "unit/training/test_run_end.py::test_a_run_re_created_with_the_same_name_and_spec_does_nothing",
     "JobsDisabled": _RUN_WAITS,
+    "BaseModelNotTrainable": "unit/training/test_trainable_base.py::test_other_bases_are_trained",
     "DoesNotFit": "unit/training/test_price.py::test_auto_submits_to_the_cheapest_fitting_flavor_and_says_why",
     "NoFlavorFits": "unit/training/test_price.py::test_a_smaller_batch_fits_where_no_flavor_did",
     "DeadlineTooShort": "unit/training/test_estimate_before_deadline.py::test_the_deadline_that_the_message_names_is_long_enough",

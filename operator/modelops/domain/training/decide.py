@@ -8,7 +8,13 @@ from modelops.domain.plan import Plan
 from modelops.domain.status import with_generation_observed
 from modelops.domain.training.actions import TrainingPlan
 from modelops.domain.training.outcome import conclude, ending, finished_run, follow, retry, verification
-from modelops.domain.training.preparation import dataset, end_token, prerequisites, published_before
+from modelops.domain.training.preparation import (
+    dataset,
+    end_token,
+    prerequisites,
+    published_before,
+    trainable_base,
+)
 from modelops.domain.training.pricing import offer, price_inputs
 from modelops.domain.training.state import State
 from modelops.domain.training.submission import approval, submit
@@ -28,6 +34,7 @@ BEFORE_THE_INTENT: tuple[Step, ...] = (
     price_inputs.ensure_hardware_priced,
     price_inputs.fail_if_base_model_not_found,
     price_inputs.base_config_is_unknown,
+    trainable_base.fail_if_base_cannot_be_trained,
     end_token.fail_if_no_end_token,
     dataset.ensure_dataset_prepared,
     offer.ensure_offer,

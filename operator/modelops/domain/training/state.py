@@ -28,6 +28,8 @@ class TrainingSettings:
     default_base_model: str = ""
     """Base model of runs that name none; if it is empty, such runs wait."""
     jobs_enabled: bool = True
+    trains_language_models: bool = True
+    """False with the sandbox's own trainer, whose models transformers does not know."""
     defaults: Mapping[str, Any] = field(default_factory=dict)
     """The content of training_defaults.yaml."""
     settle_seconds: float = 45.0
