@@ -85,7 +85,11 @@ def call_of(name: str) -> str:
 
 def learnt(template: ChatTemplate, *messages: Any, tools: Any = None) -> dict[str, str]:
     """The whole text and the part that is learnt."""
-    row = Chat(messages=messages, tools=tools)
+    return learnt_of(template, Chat(messages=messages, tools=tools))
+
+
+def learnt_of(template: ChatTemplate, row: Chat) -> dict[str, str]:
+    """The same of a row."""
     columns = template.chats([row], max_length=500, path="p").values
     ids, labels = columns["input_ids"][0], columns["labels"][0]
     learnt_ids = [token for token in labels if token != IGNORED]
@@ -125,6 +129,12 @@ def main() -> None:
         "several, unmarked": learnt(plain, USER, HELLO, USER, {**HELLO, "content": "Good evening."}),
         "several, marked": learnt(
             chat_template(MARKED), USER, HELLO, USER, {**HELLO, "content": "Good evening."}
+        ),
+        "several, last": learnt_of(
+            chat_template(MARKED),
+            chat_of(
+                {"messages": [USER, HELLO, USER, {**HELLO, "content": "Good evening."}], "learn": "last"}
+            ),
         ),
         "tools": learnt(chat_template(CALLS), USER, CALL, RESULT, HELLO, tools=({"name": "clock"},)),
         "call": learnt(chat_template(CALLS), USER, CALL, tools=({"name": "clock"},)),

@@ -40,6 +40,7 @@ def test_loss_is_on_the_answer_and_its_end(found: dict[str, Any]) -> None:
 def test_of_several_answers_all_are_learnt_where_the_template_marks_them(found: dict[str, Any]) -> None:
     assert found["several, marked"]["learnt"] == f"Good morning.{END}Good evening.{END}"
     assert found["several, unmarked"]["learnt"] == f"Good evening.{END}"
+    assert found["several, last"]["learnt"] == f"Good evening.{END}"
 
 
 def test_tool_calls_are_kept(found: dict[str, Any]) -> None:

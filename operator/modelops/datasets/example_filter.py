@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from modelops.datasets.download import Example
@@ -31,6 +31,8 @@ class ExampleFilter:
     """
 
     agent: str
+    on_failure: Callable[[Example], None] = lambda _: None
+    """Called for each example that is left out because it is no success."""
     learns_from_failures: bool = False
     pairs: bool = False
     other_agents: Counter[str] = field(default_factory=Counter)
@@ -58,6 +60,7 @@ class ExampleFilter:
             return False
         if success is not True and not self.learns_from_failures:
             self.failures += 1
+            self.on_failure(example)
             return False
         if not (_is_filled_object(example.inputs) and _is_filled_object(example.outputs)):
             self.malformed.append(

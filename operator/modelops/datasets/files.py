@@ -132,12 +132,17 @@ def _write_rows(path: Path, rows: Sequence[Row], rendered: LineFile, *, method: 
     return checksum.hexdigest()
 
 
+def _only_last(line: bytes) -> bytes:
+    """The row of a conversation of which the job learns the last answer only (`trainers/trl_rows.py`)."""
+    return json.dumps({**json.loads(line), "learn": "last"}, sort_keys=True).encode() + b"\n"
+
+
 def _lines(rows: Sequence[Row], rendered: LineFile, *, method: str) -> Iterator[bytes]:
     """Rows in TRL's formats. SFT: `messages`. DPO and ORPO: `prompt`, `chosen`, `rejected`, each a list of messages."""
     for row in rows:
         line = rendered.read_line(row.better.offset)
         if method == "sft" or row.worse is None:
-            yield line
+            yield _only_last(line) if row.better.only_last else line
             continue
         better, worse = json.loads(line), json.loads(rendered.read_line(row.worse.offset))
         document = {

@@ -34,6 +34,7 @@ class NormalisedPrompt:
     `digest` (32 hex digits) is equal for copies and reformatted copies, `question` for the same text only; it is valid
     in this process only. `words` are compared for near-copies. `turns` are digests of the conversation up to each
     point where the assistant answers: first those in its history, in their order, and last the whole conversation.
+    `answers` are digests of the answers in the history, each with the conversation up to the user's message before it.
     `words` and `turns` are without instructions that belong to the agent, not to the question: system messages and the
     definitions of tools.
     """
@@ -42,6 +43,7 @@ class NormalisedPrompt:
     question: bytes
     words: Sequence[str]
     turns: tuple[str, ...]
+    answers: tuple[str, ...] = ()
 
 
 def tools_text(inputs: Mapping[str, Any]) -> str | None:
@@ -55,14 +57,20 @@ def normalise_prompt(messages: Sequence[Message], tools: str | None) -> Normalis
     instructions = [_part("tools", (tools,))] if tools else []
     asked: list[_Part] = []
     turns: list[str] = []
-    conversation = hashlib.sha256()
+    answers: list[str] = []
+    conversation = asked_up_to = hashlib.sha256()
     for message in messages:
         part = _part_of(message)
         if part.role in NO_QUESTION_ROLES:
             instructions.append(part)
             continue
         if part.role == "assistant" and asked:
+            if asked[-1].role == "user":
+                asked_up_to = conversation.copy()
             turns.append(_hex(conversation))
+            answer = asked_up_to.copy()
+            answer.update(part.form)
+            answers.append(_hex(answer))
         conversation.update(part.form)
         asked.append(part)
     digest = _hex(conversation) if turns else conversation.hexdigest()[:32]
@@ -77,7 +85,17 @@ def normalise_prompt(messages: Sequence[Message], tools: str | None) -> Normalis
         ),
         words=_words([text for part in asked or instructions for text in part.texts]),
         turns=tuple(turns),
+        answers=tuple(answers),
     )
+
+
+def answer_in_history(prompt: PromptContract, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> str:
+    """The example's answer as `answers` has it of a later turn; empty where the contract makes no messages of it."""
+    try:
+        found = normalise_prompt(prompts.render(prompt, inputs, outputs), None).answers
+    except prompts.PromptError:
+        return ""
+    return found[-1] if found else ""
 
 
 def normalise_example(prompt: PromptContract, inputs: Mapping[str, Any]) -> NormalisedPrompt:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -24,6 +24,7 @@ from modelops.datasets.report import Report
 from modelops.datasets.request import Request
 from modelops.datasets.sensitive_examples import SensitiveExamples
 from modelops.datasets.template_check import TemplateCheck
+from modelops.datasets.wrong_answers import WrongAnswers, report_histories
 from modelops.workdir import ProgramFailure
 
 _AT_ONCE = 512
@@ -43,6 +44,8 @@ class PromptCompletion:
     (`NormalisedPrompt`). `preferred` is its side of a pair in one example. `group_value`
     is the value of the request's `group_key`; None where the example has none. `source_run` is empty where the example
     was not made from a run. `most_tokens` is `tokens` where these were counted, and more where they are an estimate.
+    `history` are the answers before the prompt's last message (`NormalisedPrompt.answers`); with `only_last` they are
+    not learnt.
     """
 
     id: str
@@ -59,6 +62,8 @@ class PromptCompletion:
     question_digest: bytes = b""
     inputs_digest: str = ""
     turns: tuple[str, ...] = ()
+    history: tuple[str, ...] = ()
+    only_last: bool = False
 
     @property
     def question(self) -> tuple[str, bytes]:
@@ -102,8 +107,12 @@ def render_dataset(
         )
     check_prompt(request.prompt)
     pairs = request.method != "sft"
+    wrong = WrongAnswers(prompt=request.prompt)
     usable = ExampleFilter(
-        agent=request.agent, learns_from_failures=pairs or request.include_failures, pairs=pairs
+        agent=request.agent,
+        on_failure=wrong.note,
+        learns_from_failures=pairs or request.include_failures,
+        pairs=pairs,
     )
     renderer = ExampleRenderer(prompt=request.prompt, pairs=pairs)
     result = RenderedDataset(control_tokens=control_tokens, template_check=template_check)
@@ -128,6 +137,10 @@ def render_dataset(
         findings=report.findings,
     )
     renderer.refuse(usable.usable, dataset=dataset)
+    result.completions = [
+        replace(one, only_last=True) if wrong.are_in(one.history) else one for one in result.completions
+    ]
+    report_histories(sum(one.only_last for one in result.completions), report=report)
     report.figures["left_out"] = dict(usable.left_out)
     return result
 
@@ -170,6 +183,7 @@ def _add(
             question_digest=one.normalised.question,
             inputs_digest=one.inputs_digest,
             turns=one.normalised.turns,
+            history=one.normalised.answers,
         )
         result.completions.append(completion)
 

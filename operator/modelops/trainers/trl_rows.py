@@ -22,10 +22,14 @@ ROLES = ("system", "developer", "user", "assistant", "tool")
 
 @dataclass(frozen=True, kw_only=True)
 class Chat:
-    """A conversation whose last message is the answer to learn; `tools` are the functions it may call."""
+    """A conversation whose last message is the answer to learn; `tools` are the functions it may call.
+
+    The answers before it are learnt, too, except with `only_last`: one of them was wrong.
+    """
 
     messages: tuple[Message, ...]
     tools: tuple[Mapping[str, Any], ...] | None = None
+    only_last: bool = False
 
     @property
     def prompt(self) -> tuple[Message, ...]:
@@ -49,7 +53,10 @@ class Pair:
 
 
 def read_chats(content: bytes, *, path: str) -> list[Chat]:
-    """Read lines of `{"messages": [...], "tools": [...]}`. Raises jobs.BadData, which names the line and its fault."""
+    """Read lines of `{"messages": [...], "tools": [...], "learn": "last"}`, the last of which is `only_last`.
+
+    Raises jobs.BadData, which names the line and its fault.
+    """
     return list(_read(content, path, chat_of))
 
 
@@ -65,7 +72,8 @@ def chat_of(row: Mapping[str, Any]) -> Chat:
         raise ValueError("the last message is not an assistant's answer")
     if len(messages) < 2:
         raise ValueError("there is an answer, but no message before it")
-    return Chat(messages=messages, tools=checked_tools(row.get("tools"), "tools"))
+    tools = checked_tools(row.get("tools"), "tools")
+    return Chat(messages=messages, tools=tools, only_last=row.get("learn") == "last")
 
 
 def pair_of(row: Mapping[str, Any]) -> Pair:

@@ -165,7 +165,8 @@ class ChatTemplate:
 
     def _labelled(self, row: Chat) -> tuple[list[int], list[int]]:
         """Token ids and labels: all answers of a conversation where the template can mark them, else the last one."""
-        if row.answers > 1 and self._training_template and self._escaped(row.messages) == list(row.messages):
+        several = row.answers > 1 and not row.only_last
+        if several and self._training_template and self._escaped(row.messages) == list(row.messages):
             marked = self._applied(
                 row.messages,
                 row.tools,
