@@ -9,6 +9,7 @@ import pytest
 from tests.unit.training.objects import NOW
 from tests.unit.training.states import (
     KNOWN_FACTS,
+    agent_model,
     plan_for,
     ready_message,
     run,
@@ -69,6 +70,36 @@ def test_a_refusal_before_a_further_attempt_is_waited_for(
     assert "new run" not in ready_message(plan)
     waiting = run(written_status(plan).wire())
     assert step_names(plan_for(waiting, **{**KNOWN_FACTS, **facts})) == []
+    assert step_names(plan_for(waiting, **KNOWN_FACTS)) == ["record", "status", "submit"]
+
+
+POOR = agent_model(budget={"monthlyUSD": "0.1", "approvalAboveUSD": "10"})
+
+
+def test_a_month_without_budget_is_waited_for_between_two_attempts() -> None:
+    """Earlier attempts were paid for: a person may raise the budget, and the next month has one of its own."""
+    plan = plan_for(run_between(), **{**KNOWN_FACTS, "agent_model": POOR})
+    assert step_names(plan) == ["status"]
+    assert (written_status(plan).phase, written_status(plan).reason) == ("Pending", "OverBudget")
+    assert "raise the budget, or wait for the next month" in ready_message(plan)
+    assert UNTIL in ready_message(plan)
+    assert "new run" not in ready_message(plan)
+    waiting = run(written_status(plan).wire())
+    assert step_names(plan_for(waiting, **{**KNOWN_FACTS, "agent_model": POOR})) == []
+    assert step_names(plan_for(waiting, **KNOWN_FACTS)) == ["record", "status", "submit"]
+
+
+@pytest.mark.parametrize("offered", [(), (Flavor(name="cpu-basic", usd_micro_per_hour=10_000),)])
+def test_hardware_that_is_not_offered_at_the_moment_is_waited_for_although_the_flavor_is_auto(
+    offered: tuple[Flavor, ...],
+) -> None:
+    auto = {"backend": {"huggingFace": {"flavor": "auto"}}}
+    of = run(run_between().status.wire(), **auto)
+    plan = plan_for(of, **{**KNOWN_FACTS, "flavors": offered})
+    assert step_names(plan) == ["status"]
+    assert written_status(plan).phase == "Pending"
+    assert "new run" not in ready_message(plan)
+    waiting = run(written_status(plan).wire(), **auto)
     assert step_names(plan_for(waiting, **KNOWN_FACTS)) == ["record", "status", "submit"]
 
 

@@ -104,9 +104,23 @@ def test_the_first_approval_covers_attempts_up_to_max_usd() -> None:
 def test_the_monthly_budget_must_cover_every_attempt() -> None:
     of, poor = run_with_job(), agent_model(budget={"monthlyUSD": "0.30"})
     plan = next_intent(plan_after_end(of), of, now=NOW + timedelta(minutes=1), agent_model=poor)
-    (done,) = written_record(plan).completed.values()
-    assert (done.outcome, written_record(plan).spent_by(RUN_UID)) == ("OverBudget", 25_000)
-    assert list(written_record(plan).settlements) == [KEY]
+    assert step_names(plan) == ["status"]
+    assert written_status(plan).reason == "OverBudget"
+
+
+def test_an_approved_attempt_waits_for_the_months_budget_and_says_it_once() -> None:
+    of, careful = run_with_job(), agent_model(budget={"monthlyUSD": "100", "approvalAboveUSD": "0.51"})
+    later = {"record": written_record(plan_after_end(of)), "now": NOW + timedelta(minutes=2)}
+    offer = next_intent(plan_after_end(of), of, now=NOW + timedelta(minutes=1), agent_model=careful)
+    approval = {"approvedBy": "alice", "digest": written_status(offer).approval_digest}
+    poor = agent_model(budget={"monthlyUSD": "0.30", "approvalAboveUSD": "0.51"})
+    approved = run(written_status(offer).wire(), approval=approval)
+    waits = plan_for(approved, **{**KNOWN_FACTS, **later, "agent_model": poor})
+    assert (step_names(waits), written_status(waits).reason) == (["status"], "OverBudget")
+    waiting = run(written_status(waits).wire(), approval=approval)
+    assert step_names(plan_for(waiting, **{**KNOWN_FACTS, **later, "agent_model": poor})) == []
+    going = plan_for(waiting, **{**KNOWN_FACTS, **later, "agent_model": careful})
+    assert step_names(going) == ["record", "status", "submit"]
 
 
 def test_cost_and_lineage_include_all_attempts() -> None:

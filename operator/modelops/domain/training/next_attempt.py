@@ -93,6 +93,16 @@ def reusable_flavor(state: State, flavors: tuple[Flavor, ...]) -> Flavor | None:
     return next((flavor for flavor in priced if flavor.name == previous.flavor), None)
 
 
+def hardware_is_not_offered(state: State) -> bool:
+    """Whether the next attempt is to use the previous one's hardware, and the service's list does not have it now."""
+    previous = previous_attempt(state)
+    if previous is None or not isinstance(state.flavors, tuple) or not flavor_is_auto(state):
+        return False
+    return TrainingReason.named(previous.reason) in REUSES_HARDWARE and all(
+        flavor.name != previous.flavor or flavor.usd_micro_per_hour <= 0 for flavor in state.flavors
+    )
+
+
 def eligible_flavors(state: State, flavors: tuple[Flavor, ...]) -> tuple[Flavor, ...]:
     """The offered flavors among which the operator may choose for the next attempt.
 

@@ -13,14 +13,21 @@ from modelops.domain.plan import Announce
 from modelops.domain.reasons import TrainingReason
 from modelops.domain.training.actions import TrainingPlan
 from modelops.domain.training.effective_spec import base_model_name
+from modelops.domain.training.next_attempt import hardware_is_not_offered
 from modelops.domain.training.pricing.estimate import CannotEstimate, DoesNotEndInTime, DoesNotFit
 from modelops.domain.training.pricing.flavor_choice import NoFlavorFits
 from modelops.domain.training.pricing.run_estimate import estimate_attempt
 from modelops.domain.training.pricing.spending import needs_approval, price_is_fixed, reason_against_spending
 from modelops.domain.training.state import State
-from modelops.domain.training.status import fail_run, with_phase, with_status
+from modelops.domain.training.status import (
+    RETRY_SECONDS,
+    fail_run,
+    wait_for_permission,
+    with_phase,
+    with_status,
+)
 from modelops.domain.training.submission.approval import ask_for_approval
-from modelops.domain.training.submission.submit import reserve_and_submit
+from modelops.domain.training.submission.submit import reserve_and_submit, wait_for_budget
 
 
 def ensure_offer(state: State) -> TrainingPlan | None:
@@ -35,6 +42,8 @@ def price_and_submit(state: State) -> TrainingPlan:
     try:
         price = estimate_attempt(state, dataset)
     except CannotEstimate as error:
+        if isinstance(error, NoFlavorFits) and hardware_is_not_offered(state):
+            return wait_for_hardware(state)
         message = f"TrainingRun {state.run.metadata.name}: {error}; then create a new run"
         return fail_run(state, reason_of_error(error), message, facts=facts)
     # A further attempt keeps the base model and the approval of the first one.
@@ -49,7 +58,8 @@ def price_and_submit(state: State) -> TrainingPlan:
     high = micro(price.high_usd)
     reason_against = reason_against_spending(state, high)
     if reason_against is not None:
-        return fail_run(at_price, *reason_against, facts=facts)
+        waiting = wait_for_budget(state, high) if reason_against[0] is TrainingReason.OverBudget else None
+        return waiting or fail_run(at_price, *reason_against, facts=facts)
     if needs_approval(state, high):
         return ask_for_approval(at_price, price)
     message = (
@@ -67,6 +77,15 @@ def price_and_submit(state: State) -> TrainingPlan:
         return plan
     return replace(
         plan, steps=(Announce(reason=TrainingReason.DatasetPrepared.value, message=message), *plan.steps)
+    )
+
+
+def wait_for_hardware(state: State) -> TrainingPlan:
+    """With flavor `auto`: the next attempt needs hardware that the service's list has not at the moment."""
+    past = state.run.status.attempts[-1]
+    message = f"{past.flavor} is not offered at the moment, and no other hardware fits"
+    return wait_for_permission(
+        state, TrainingPhase.PENDING, TrainingReason.NoFlavorFits, message, after=RETRY_SECONDS
     )
 
 

@@ -54,7 +54,7 @@ def reason_against_spending(state: State, high: int) -> tuple[TrainingReason, st
             f"${run.spec.max_usd}: raise it in a new run{_cheaper_hardware(run)}, or train on less"
         )
     message = budget_shortage(state, unreserved_micro_usd(state, high))
-    return (TrainingReason.OverBudget, message) if message else None
+    return (TrainingReason.OverBudget, message + NEW_RUN) if message else None
 
 
 def _cheaper_hardware(run: TrainingRun) -> str:
@@ -75,8 +75,12 @@ def unreserved_micro_usd(state: State, high: int) -> int:
     )
 
 
+NEW_RUN = "; then create a new run"
+"""The end of a message about the budget, where the run ends for it."""
+
+
 def budget_shortage(state: State, high: int) -> str:
-    """Why the month's budget does not cover the amount; empty if it does."""
+    """Why the month's budget does not cover the amount, and what to do; empty if it does."""
     agent, record = state.require_agent_model(), state.require_record()
     monthly = agent.spec.budget.monthly_usd
     left = micro(monthly) - record.committed(f"{state.now:%Y-%m}", state.now)
@@ -84,6 +88,5 @@ def budget_shortage(state: State, high: int) -> str:
         return ""
     return (
         f"up to {display_usd(high)} is needed and {display_usd(max(0, left))} of spec.budget.monthlyUSD ${monthly} of "
-        f"AgentModel {agent.metadata.name} is left this month (UTC): raise the budget or wait for the next "
-        "month, then create a new run"
+        f"AgentModel {agent.metadata.name} is left this month (UTC): raise the budget, or wait for the next month"
     )

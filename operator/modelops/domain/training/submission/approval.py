@@ -20,7 +20,7 @@ from modelops.domain.training.outcome.conclude import conclude
 from modelops.domain.training.pricing.spending import price_is_fixed, spent_micro_usd
 from modelops.domain.training.state import State
 from modelops.domain.training.status import fail_run, status_steps, wait_in_phase, with_phase, with_status
-from modelops.domain.training.submission.submit import reserve_and_submit
+from modelops.domain.training.submission.submit import reserve_and_submit, wait_for_budget
 
 DIGEST_FORM = "training-approval/v1"
 
@@ -114,6 +114,9 @@ def ensure_approved(state: State) -> TrainingPlan | None:
         return wait_in_phase(
             state, TrainingPhase.AWAITING_APPROVAL, reason, message, after=after, facts=facts
         )
+    waiting = wait_for_budget(state, micro(offer.price.high_usd))
+    if waiting is not None:
+        return waiting
     message = f"{approval.approved_by} approved up to {display_usd(micro(offer.price.high_usd))}"
     status = with_phase(
         state, TrainingPhase.SUBMITTING, TrainingReason.Approved, message, facts={"Approved": True}

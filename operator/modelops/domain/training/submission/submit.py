@@ -24,7 +24,7 @@ from modelops.domain.training.naming import attempt_label
 from modelops.domain.training.next_attempt import attempt_values, next_batch_sizes
 from modelops.domain.training.outcome.conclude import conclude
 from modelops.domain.training.preparation.recipe import recipe_of_values
-from modelops.domain.training.pricing.spending import budget_shortage, unreserved_micro_usd
+from modelops.domain.training.pricing.spending import NEW_RUN, budget_shortage, unreserved_micro_usd
 from modelops.domain.training.state import State
 from modelops.domain.training.status import (
     RETRY_SECONDS,
@@ -54,8 +54,11 @@ def reserve_and_submit(state: State) -> TrainingPlan:
     high = micro(estimate.high_usd)
     existing = state.require_record().reservations.get(state.reservation_key)
     missing = unreserved_micro_usd(state, high)
+    waiting = wait_for_budget(state, high)
+    if waiting is not None:
+        return waiting
     if missing > 0 and (message := budget_shortage(state, missing)):
-        return conclude(state, TrainingReason.OverBudget, message)
+        return conclude(state, TrainingReason.OverBudget, message + NEW_RUN)
     is_covered = existing is not None and missing <= 0 and reservation_matches_inputs(state, existing)
     reservation, reserve = (existing, ()) if existing and is_covered else reserve_attempt(state, high)
     message = f"up to {display_usd(high)} reserved; submitting to {estimate.flavor}"
@@ -73,6 +76,22 @@ def reserve_and_submit(state: State) -> TrainingPlan:
     intent = status_steps(state, status, TrainingReason.Submitting, message)
     return Plan(
         steps=(*reserve, *intent, submission_of_intent(state, job, reservation.version)), requeue_after=0
+    )
+
+
+def wait_for_budget(state: State, high: int) -> TrainingPlan | None:
+    """A further attempt that the month's budget does not cover waits: a person may raise it, and the next month has its
+    own. What is left changes with time, so the message does not name it."""
+    if not state.run.status.attempts or not budget_shortage(state, unreserved_micro_usd(state, high)):
+        return None
+    agent = state.require_agent_model()
+    message = (
+        f"up to {display_usd(high)} is needed, and less is left this month (UTC) of spec.budget.monthlyUSD "
+        f"${agent.spec.budget.monthly_usd} of AgentModel {agent.metadata.name}: raise the budget, or wait for the next "
+        "month"
+    )
+    return wait_for_permission(
+        state, state.run.status.phase, TrainingReason.OverBudget, message, after=RETRY_SECONDS
     )
 
 
