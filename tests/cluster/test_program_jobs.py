@@ -24,6 +24,7 @@ from tests.conftest import Kubectl
 
 from modelops.adapters.kube import KubeClient
 from modelops.adapters.programjobs import JobPrograms, ProgramPodSettings
+from modelops.adapters.programjobs.job_programs import LIST_SECONDS
 from modelops.adapters.programjobs.manifests import (
     CLAIMS,
     JOBS,
@@ -419,6 +420,46 @@ async def test_a_quota_without_room_is_named_by_the_event_of_the_job(bench: Benc
     result = (await bench.until(names_the_quota, later)).result
     assert result is not None
     assert result["reason"] == "ProgramNotRunning"
+
+
+async def test_the_work_folder_is_deleted_although_its_job_was_never_created_or_is_gone(bench: Bench) -> None:
+    """The folder has the examples of the dataset, and its volume is paid for."""
+
+    class Clock(SystemClock):
+        later = 0.0
+
+        def monotonic(self) -> float:
+            return super().monotonic() + self.later
+
+    clock = Clock()
+    programs = bench.new_leader(clock=clock)
+    quota = {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": "no-jobs", "namespace": bench.namespace},
+        "spec": {"hard": {"count/jobs.batch": "0"}},
+    }
+    await bench.kube.create(QUOTAS, quota)
+
+    async def is_counted() -> bool:
+        found = await bench.kube.get(QUOTAS, bench.namespace, "no-jobs")
+        return found is not None and bool((found.get("status") or {}).get("hard"))
+
+    async def folder_is_gone() -> bool:
+        found = await bench.kube.get(CLAIMS, bench.namespace, bench.job)
+        return found is None or "deletionTimestamp" in found["metadata"]
+
+    await kubelet.wait_until(is_counted, expected="a quota in effect")
+    await bench.start(programs)
+    assert not await folder_is_gone()
+    clock.later = LIST_SECONDS + 1  # The Jobs are listed again, and there is none.
+    state = await programs.observe(bench.name)
+    assert state is not None
+    assert state.result is not None
+    assert "exceeded quota: no-jobs" in state.result["message"]
+    await programs.observe("dataset-another")
+    await programs.stop(bench.name)
+    assert await folder_is_gone()
 
 
 async def test_another_input_is_refused_and_more_than_the_most_programs_wait(bench: Bench) -> None:

@@ -204,12 +204,15 @@ class JobPrograms:
         return sum(is_unfinished(job) and _program_of(job) not in blocked for job in await self._jobs())
 
     async def _namespace_of(self, name: str) -> str | None:
-        """The namespace of the program's objects; None where it has none. Their Jobs are listed now and then."""
+        """The namespace of the program's objects; None where it has none. Their Jobs are listed now and then.
+
+        One that is known stays known until `stop`: its claim may be there although its Job was refused, or is gone.
+        """
         if self._listing_is_old():
             async with self._starting:
                 if self._listing_is_old():
                     items = await self._jobs()
-                    self._known = {_program_of(item): item["metadata"]["namespace"] for item in items}
+                    self._known |= {_program_of(item): item["metadata"]["namespace"] for item in items}
                     self._listed_at = self._clock.monotonic()
         return self._known.get(name)
 
