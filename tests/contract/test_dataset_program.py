@@ -295,6 +295,34 @@ def test_wrong_keys_are_named_and_not_shown(
     assert (refused["reason"], refused["token_refused"]) == ("HubUnauthorized", True)
 
 
+@pytest.mark.parametrize(
+    ("status", "words", "reason", "transient"),
+    [
+        (403, "Private repository storage limit reached, please upgrade your plan", "HubStorageFull", True),
+        (403, "You don't have the rights to create a dataset", "HubUnauthorized", True),
+        (422, "this file name is not valid", "HubRefused", False),
+    ],
+)
+def test_what_the_hub_refuses_is_not_blamed_on_the_token(
+    sandbox: SandboxInfo,
+    upload_examples: UploadExamples,
+    program_input: ProgramInput,
+    tmp_path: Path,
+    status: int,
+    words: str,
+    reason: str,
+    transient: bool,
+) -> None:
+    program_input["langsmith"]["dataset"] = upload_examples(numbered(6))
+    paths = {"method": "POST", "path_regex": "/api/datasets/.*/commit/", "times": None}
+    sandbox.fault("hub", "status", status=status, headers={"X-Error-Message": words}, **paths)
+    result = run_program(sandbox, MODULE, tmp_path / "p", program_input)
+    assert (result["reason"], result["transient"]) == (reason, transient)
+    assert words in result["message"]
+    assert ("the token of" in result["message"]) is (reason == "HubUnauthorized")
+    assert ("free storage" in result["message"]) is (reason == "HubStorageFull")
+
+
 def test_a_program_whose_token_was_refused_goes_on_with_another_one(
     sandbox: SandboxInfo, upload_examples: UploadExamples, program_input: ProgramInput, tmp_path: Path
 ) -> None:

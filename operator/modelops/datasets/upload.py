@@ -24,7 +24,7 @@ def upload(files: Mapping[str, bytes | Path], *, digest: str, repo: str) -> str:
     """Upload the files to the private dataset repository `repo`; returns the commit that holds them.
 
     The files are not committed again where the repository's `modelops.json` has the same `digest`.
-    Raises ProgramFailure: HubUnauthorized, HubUnavailable, HubRepositoryPublic.
+    Raises ProgramFailure: HubUnauthorized, HubStorageFull, HubRefused, HubUnavailable, HubRepositoryPublic.
     """
     from huggingface_hub import HfApi
 
@@ -44,16 +44,26 @@ def upload(files: Mapping[str, bytes | Path], *, digest: str, repo: str) -> str:
         target.retry(lambda: _ensure_private_repository(api, repo))
         return target.commit(files, title=f"Dataset {digest[:19]}", is_committed=is_uploaded)
     except HubRefused as error:
-        raise ProgramFailure(
-            "HubUnauthorized",
-            f"{error}; the token of spec.secretRefs.huggingFace needs permission to write datasets of "
-            f"{repo.split('/')[0]!r}",
-            token_refused=error.status in TOKEN_REFUSALS,
-        ) from error
+        raise _failure(error, repo.split("/")[0]) from error
     except HubSilent as error:
         raise ProgramFailure(
             "HubUnavailable", f"{error}; the program will be started again", transient=True
         ) from error
+
+
+def _failure(refused: HubRefused, owner: str) -> ProgramFailure:
+    if refused.storage_is_full:
+        remedy = f"free storage of {owner!r}, or add some in its billing settings"
+        return ProgramFailure(
+            "HubStorageFull", f"{refused}; {remedy}; the program will be started again", transient=True
+        )
+    if refused.status not in (*TOKEN_REFUSALS, 404):
+        return ProgramFailure("HubRefused", str(refused))
+    return ProgramFailure(
+        "HubUnauthorized",
+        f"{refused}; the token of spec.secretRefs.huggingFace needs permission to write datasets of {owner!r}",
+        token_refused=refused.status in TOKEN_REFUSALS,
+    )
 
 
 def _ensure_private_repository(api: HfApi, repo: str) -> bool:

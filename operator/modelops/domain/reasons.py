@@ -211,7 +211,8 @@ class TrainingReason(Reason):
         "HubRefused",
         "The Hub refuses what the job writes or reads: its token lacks a permission or was revoked, or storage is used "
         "up. A running job goes on and tries again until its timeout. If it ends without a published model, another "
-        "attempt continues from its checkpoint; without a checkpoint, the run ends.",
+        "attempt continues from its checkpoint; without a checkpoint, the run ends. Before the job: no storage is left "
+        "for the dataset; the operator tries again.",
     )
     JobKilled = (
         "JobKilled",

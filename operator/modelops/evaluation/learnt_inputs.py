@@ -167,7 +167,7 @@ def _download(request: Request) -> dict[str, Any]:
     except HubRefused as error:
         raise ProgramFailure(
             "HubUnauthorized",
-            f"{error}; the token of spec.secretRefs.huggingFace needs permission to read it",
+            f"{error}; it was deleted, or the token of spec.secretRefs.huggingFace may not read it",
             token_refused=error.status in TOKEN_REFUSALS,
         ) from error
     except HubSilent as error:

@@ -43,9 +43,11 @@ class HubRefused(Exception):
     The operator knows this failure of a job by the name of this class, which is the reason in the job's report.
     """
 
-    def __init__(self, message: str, *, status: int) -> None:
+    def __init__(self, message: str, *, status: int, words: str = "") -> None:
         super().__init__(message)
         self.status = status
+        self.storage_is_full = "storage" in words.lower()
+        """The Hub answers 403 also where an account's storage is used up; only its own words tell the two apart."""
 
 
 class HubSilent(Exception):
@@ -270,5 +272,7 @@ def _refused(error: BaseException, repo: str) -> HubRefused | None:
         return None
     words = " ".join(str(getattr(error, "server_message", None) or "").split())[:200]
     return HubRefused(
-        f"the Hub answered {status} for repository {repo}" + (f": {words}" if words else ""), status=status
+        f"the Hub answered {status} for repository {repo}" + (f": {words}" if words else ""),
+        status=status,
+        words=words,
     )

@@ -88,3 +88,11 @@ def test_the_agent_model_says_that_a_new_run_waits_for_a_token() -> None:
     ready, reason, message = driver.condition("Ready")
     assert (ready, reason) == ("False", "TokenRefused")
     assert f"TrainingRun {refused.metadata.name}: " in message
+
+
+def test_a_full_storage_is_no_refused_token_and_ends_no_run() -> None:
+    words = "the Hub answered 403: Private repository storage limit reached; free storage of 'o'"
+    full = ProgramState(result={"ok": False, "reason": "HubStorageFull", "message": words, "transient": True})
+    plan = plan_for(**{**KNOWN_FACTS, "dataset": full})
+    assert step_names(plan) == ["status", "retry_dataset"]
+    assert (written_status(plan).reason, ready_message(plan)) == ("HubRefused", words)

@@ -12,6 +12,10 @@ from modelops.ports import Refused, TokenRefused, Unavailable, Uncertain
 TOKEN = re.compile(r"hf_[A-Za-z0-9_\-]{6,}")
 
 
+STORAGE_REMEDY = ". Free storage of the account, or add some in its billing settings."
+"""The Hub answers 403 also where an account's storage is used up; only its own words tell the two apart."""
+
+
 class RequestNotSent(Exception):
     """There was no connection: the service did not receive the request."""
 
@@ -75,6 +79,8 @@ def translated_errors(*, doing: str, url: str, token: str, writes: bool) -> Iter
         message = f"{place} answered {status} while {doing}" + (f": {text}" if text else "")
         if status >= 500:
             raise _outcome_unknown(message, writes=writes) from None
+        if status in (402, 403) and "storage" in text.lower():
+            raise Refused(f"{message.rstrip('.')}{STORAGE_REMEDY}") from None
         refusal = TokenRefused if status in (401, 403) else Refused
         raise refusal(f"{message.rstrip('.')}{_remedy(status)}") from None
     except (KeyError, TypeError, ValueError) as error:

@@ -56,6 +56,7 @@ NEEDS_A_PERSON = frozenset(
         TrainingReason.NoBaseModel,
         TrainingReason.JobsDisabled,
         TrainingReason.TokenRefused,
+        TrainingReason.HubRefused,
         TrainingReason.OverBudget,
         TrainingReason.OperatorDiskFull,
         TrainingReason.ProgramNotRunning,

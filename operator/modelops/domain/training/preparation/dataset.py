@@ -39,9 +39,11 @@ LANGSMITH_REASONS = frozenset(
 )
 """Reasons of the dataset program that mean LangSmith."""
 OWN_REASONS = {
-    reason.value: reason for reason in (TrainingReason.OperatorDiskFull, TrainingReason.ProgramNotRunning)
+    "OperatorDiskFull": TrainingReason.OperatorDiskFull,
+    "ProgramNotRunning": TrainingReason.ProgramNotRunning,
+    "HubStorageFull": TrainingReason.HubRefused,
 }
-"""Reasons of the dataset program that mean no service."""
+"""Transient reasons of the dataset program that mean no outage of a service, and what the run says for each."""
 
 
 def dataset_is_prepared(state: State) -> bool:
