@@ -7,7 +7,7 @@ from pathlib import Path
 
 from modelops.localcluster.cache import cache_root
 from modelops.localcluster.errors import ClusterError
-from modelops.localcluster.gobuild import build_missing
+from modelops.localcluster.gobuild import NODE_PROGRAMS, PROGRAMS, build_missing
 from modelops.localcluster.progress import Progress
 from modelops.localcluster.sources import kubernetes_version
 
@@ -42,13 +42,24 @@ def find_binaries(
     cache = cache_root(environ) / "controlplane" / kubernetes_version()
     found = _binaries_in(cache, controllers=controllers)
     if found is None:
-        build_missing(cache, controllers=controllers, progress=progress, environ=environ)
+        programs = [one for one in PROGRAMS if controllers or one.name != "kube-controller-manager"]
+        build_missing(cache, programs=programs, progress=progress, environ=environ)
         found = _binaries_in(cache, controllers=controllers)
     if found is None:
         raise ClusterError(
             f"the build succeeded, but {cache} lacks a server: delete that folder and try again"
         )
     return found
+
+
+def find_node_programs(*, progress: Progress, environ: Mapping[str, str] = os.environ) -> Path:
+    """The folder with kubelet, kube-scheduler and kube-proxy of the control plane's version; builds what is missing.
+
+    Raises ClusterError when the build fails.
+    """
+    cache = cache_root(environ) / "controlplane" / kubernetes_version()
+    build_missing(cache, programs=NODE_PROGRAMS, progress=progress, environ=environ)
+    return cache
 
 
 def _binaries_in(folder: Path, *, controllers: bool) -> Binaries | None:

@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,12 +36,22 @@ PROGRAMS = (
     Program("kubectl", "k8s.io/kubernetes/cmd/kubectl", 0.5),
     Program("kube-controller-manager", "k8s.io/kubernetes/cmd/kube-controller-manager", 1.0),
 )
+NODE_PROGRAMS = (
+    Program("kube-scheduler", "k8s.io/kubernetes/cmd/kube-scheduler", 0.3),
+    Program("kubelet", "k8s.io/kubernetes/cmd/kubelet", 0.7),
+    Program("kube-proxy", "k8s.io/kubernetes/cmd/kube-proxy", 0.2),
+)
+"""What a node needs in addition. The product never starts them."""
 
 
 def build_missing(
-    folder: Path, *, controllers: bool, progress: Progress, environ: Mapping[str, str] = os.environ
+    folder: Path,
+    *,
+    programs: Sequence[Program],
+    progress: Progress,
+    environ: Mapping[str, str] = os.environ,
 ) -> None:
-    """Build the programs that `folder` lacks; `folder.name` is the version. Waits for another process that builds.
+    """Build those of `programs` that `folder` lacks; `folder.name` is the version. Waits for another that builds.
 
     Raises ClusterError with the last lines of the compiler's output.
     """
@@ -50,12 +60,7 @@ def build_missing(
         progress(f"another process builds the control plane into {folder}: waiting for it")
 
     with exclusive_lock(folder.with_suffix(".lock"), on_wait=report_wait):
-        missing = [
-            program
-            for program in PROGRAMS
-            if not (folder / program.name).exists()
-            and (controllers or program.name != "kube-controller-manager")
-        ]
+        missing = [program for program in programs if not (folder / program.name).exists()]
         if not missing:
             return
         go = find_go(cache_root(environ), progress=progress, environ=environ)

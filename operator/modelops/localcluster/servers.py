@@ -50,12 +50,15 @@ def kube_apiserver(binary: Path, *, directory: Path, port: int, etcd_port: int) 
     ]
 
 
-def kube_controller_manager(binary: Path, *, directory: Path) -> list[str]:
-    """A controller manager for namespaces, garbage collection, jobs and service accounts; no port, no election."""
+def kube_controller_manager(binary: Path, *, directory: Path, nodes: bool = False) -> list[str]:
+    """A controller manager for namespaces, garbage collection, jobs and service accounts; no port, no election.
+
+    `nodes`: all controllers, for a cluster that gets a node.
+    """
     return [
         str(binary),
         f"--kubeconfig={directory / 'kubeconfig'}",
-        f"--controllers={','.join(_CONTROLLERS)}",
+        f"--controllers={'*' if nodes else ','.join(_CONTROLLERS)}",
         f"--root-ca-file={directory / 'ca.crt'}",
         "--leader-elect=false",
         "--secure-port=0",

@@ -29,13 +29,20 @@ def start_cluster(
     *,
     users: Mapping[str, Sequence[str]] | None = None,
     controllers: bool = False,
+    nodes: bool = False,
     keep_data: bool = False,
     progress: Progress = to_stderr,
     environ: Mapping[str, str] = os.environ,
 ) -> Iterator[LocalCluster]:
     """Run a cluster for the length of a `with` block; see `open_cluster` for the arguments."""
     cluster = open_cluster(
-        dir, users=users, controllers=controllers, keep_data=keep_data, progress=progress, environ=environ
+        dir,
+        users=users,
+        controllers=controllers,
+        nodes=nodes,
+        keep_data=keep_data,
+        progress=progress,
+        environ=environ,
     )
     try:
         yield cluster
@@ -48,6 +55,7 @@ def open_cluster(
     *,
     users: Mapping[str, Sequence[str]] | None = None,
     controllers: bool = False,
+    nodes: bool = False,
     keep_data: bool = False,
     progress: Progress = to_stderr,
     environ: Mapping[str, str] = os.environ,
@@ -56,7 +64,8 @@ def open_cluster(
 
     `dir`: the folder for its files, by default a temporary one; it is deleted at the end unless `keep_data`.
     `users`: test users (name to groups) in addition to the admin. `controllers`: also start
-    kube-controller-manager, which deletes namespaces and orphans. If MODELOPS_KUBECONFIG is set, that cluster is
+    kube-controller-manager, which deletes namespaces and orphans. `nodes`: with all its controllers, for a cluster
+    that gets a node. If MODELOPS_KUBECONFIG is set, that cluster is
     used instead. Raises ClusterError, with the last lines of the log, if a server does not start.
     """
     kubeconfig = environ.get("MODELOPS_KUBECONFIG")
@@ -67,7 +76,9 @@ def open_cluster(
         folder = _make_folder(dir)
         supervisor = SupervisorClient.start(folder, remove=not keep_data)
         try:
-            return _start_servers(folder, binaries=binaries, users=users or {}, supervisor=supervisor)
+            return _start_servers(
+                folder, binaries=binaries, users=users or {}, nodes=nodes, supervisor=supervisor
+            )
         except ClusterError as error:
             supervisor.end()
             if not tries_left or "address already in use" not in str(error):
@@ -86,7 +97,12 @@ def _make_folder(dir: Path | None) -> Path:
 
 
 def _start_servers(
-    directory: Path, *, binaries: Binaries, users: Mapping[str, Sequence[str]], supervisor: SupervisorClient
+    directory: Path,
+    *,
+    binaries: Binaries,
+    users: Mapping[str, Sequence[str]],
+    nodes: bool,
+    supervisor: SupervisorClient,
 ) -> LocalCluster:
     accounts = credentials.with_admin(users)
     admin = accounts[ADMIN]
@@ -117,7 +133,9 @@ def _start_servers(
     url = f"https://127.0.0.1:{port}"
     credentials.write_kubeconfig(directory / "kubeconfig", url=url, ca=ca_file.read_text(), user=admin)
     if binaries.kube_controller_manager is not None:
-        argv = servers.kube_controller_manager(binaries.kube_controller_manager, directory=directory)
+        argv = servers.kube_controller_manager(
+            binaries.kube_controller_manager, directory=directory, nodes=nodes
+        )
         supervisor.start_server("kube-controller-manager", argv)
     state = {
         "url": url,

@@ -31,7 +31,7 @@ def test_every_missing_program_is_built_and_each_is_announced(tmp_path: Path) ->
     environ = install_compiler(tmp_path, body='echo made >"$made"')
     lines: list[str] = []
     folder = tmp_path / kubernetes_version()
-    build_missing(folder, controllers=True, progress=lines.append, environ=environ)
+    build_missing(folder, programs=PROGRAMS, progress=lines.append, environ=environ)
     assert sorted(p.name for p in folder.iterdir()) == sorted(program.name for program in PROGRAMS)
     assert "once per machine" in lines[0]
     assert [line.split(" in ")[0] for line in lines[1:]] == [
@@ -44,7 +44,7 @@ def test_only_what_is_missing_is_built(tmp_path: Path) -> None:
     folder = tmp_path / kubernetes_version()
     folder.mkdir()
     (folder / "etcd").write_text("already there")
-    build_missing(folder, controllers=False, progress=lambda _: None, environ=environ)
+    build_missing(folder, programs=PROGRAMS[:3], progress=lambda _: None, environ=environ)
     assert (folder / "etcd").read_text() == "already there"
     assert sorted(p.name for p in folder.iterdir()) == ["etcd", "kube-apiserver", "kubectl"]
 
@@ -53,7 +53,7 @@ def test_failed_build_leaves_no_file_and_reports_the_compilers_last_lines(tmp_pa
     environ = install_compiler(tmp_path, body='echo half >"$made"; echo "no route to proxy" >&2; exit 7')
     folder = tmp_path / kubernetes_version()
     with pytest.raises(ClusterError, match=r"cannot build etcd .* \(exit code 7\)(.|\n)*no route to proxy"):
-        build_missing(folder, controllers=False, progress=lambda _: None, environ=environ)
+        build_missing(folder, programs=PROGRAMS[:3], progress=lambda _: None, environ=environ)
     assert list(folder.iterdir()) == []
 
 

@@ -1,0 +1,96 @@
+"""The real images, built from the Dockerfile without Docker, on a Debian base that is made once per machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.node.needs import BUSYBOX
+
+from modelops.localcluster.cache import cache_root
+from modelops.localcluster.lock import exclusive_lock
+
+ROOT = Path(__file__).parents[2]
+SUITE = "trixie"
+OPERATOR, AGENT, PAUSE = "localhost/modelops:node", "localhost/modelops-agent:node", "localhost/pause:node"
+_CERTIFICATES = ("/etc/ssl/certs", "/usr/share/ca-certificates", "/usr/local/share/ca-certificates")
+_PIP_VARIABLES = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
+
+
+class Builder:
+    """buildah with its storage in a folder of the test."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True)
+
+    def build_all(self) -> dict[str, Path]:
+        """The operator's image, the agent's, and that which holds a Pod's namespaces: by name, an archive of each."""
+        base = _base()
+        self._build("localhost/base", "FROM scratch\nADD base.tar /\n", {"base.tar": base})
+        pause = 'FROM scratch\nCOPY busybox /busybox\nENTRYPOINT ["/busybox", "sleep", "2147483647"]\n'
+        self._build(PAUSE, pause, {"busybox": BUSYBOX})
+        for target, name in (("operator", OPERATOR), ("agent", AGENT)):
+            self._run(
+                *("build", "--layers", "--target", target, "--pull-never", "--build-arg", "BASE=localhost/base"),
+                *self._network(),
+                *("-t", name, str(ROOT)),
+            )
+        return {name: self._archive(name) for name in (PAUSE, OPERATOR, AGENT)}
+
+    def _build(self, name: str, containerfile: str, files: Mapping[str, Path]) -> None:
+        context = self._folder / "context"
+        context.mkdir()
+        for target, source in files.items():
+            try:
+                os.link(source, context / target)
+            except OSError:
+                shutil.copyfile(source, context / target)
+                shutil.copymode(source, context / target)
+        (context / "Containerfile").write_text(containerfile)
+        self._run("build", "-t", name, str(context))
+        shutil.rmtree(context)
+
+    def _archive(self, name: str) -> Path:
+        file = self._folder / f"{name.rpartition('/')[2].replace(':', '-')}.tar"
+        self._run("push", name, f"docker-archive:{file}:{name}")
+        return file
+
+    def _network(self) -> list[str]:
+        """How pip reaches its index from here: this machine's certificates and configuration, which do not stay."""
+        given = [path for path in (*_CERTIFICATES, "/etc/pip.conf") if Path(path).exists()]
+        arguments = [word for path in given for word in ("-v", f"{path}:{path}:ro")]
+        for name in _PIP_VARIABLES:
+            if os.environ.get(name):
+                arguments += ["--env", f"{name}={os.environ[name]}"]
+        return arguments
+
+    def _run(self, *arguments: str) -> None:
+        storage = ("--root", str(self._folder / "storage"), "--runroot", str(self._folder / "run"))
+        done = subprocess.run(
+            ["buildah", *storage, "--storage-driver", "overlay", *arguments],
+            env={**os.environ, "BUILDAH_ISOLATION": "chroot"},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, f"buildah {arguments[0]}: {done.stdout[-1500:]}\n{done.stderr[-1500:]}"
+
+
+def _base() -> Path:
+    """A Debian with Python, as a tar file in the cache."""
+    file = cache_root(os.environ) / "node" / f"base-{SUITE}.tar"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with exclusive_lock(file.with_suffix(".lock"), on_wait=lambda: None):
+        if not file.exists():
+            print("making the base image of the node's tests with mmdebstrap: about half a minute", file=sys.stderr)
+            made = file.with_suffix(".part.tar")
+            include = "--include=python3,python3-venv,ca-certificates"
+            subprocess.run(
+                ["mmdebstrap", "--quiet", "--variant=apt", include, SUITE, made], check=True, capture_output=True
+            )
+            made.rename(file)
+    return file

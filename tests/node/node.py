@@ -1,0 +1,201 @@
+"""A Kubernetes node on this machine: containerd, kubelet, kube-proxy and a scheduler beside a local control plane."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tests.node.forwarder import forwarding
+from tests.node.images import PAUSE
+from tests.node.machine import MACHINE, put_back_afterwards
+from tests.node.needs import CNI_PLUGINS
+from tests.patience import deadline_after
+
+from modelops.free_port import free_port
+from modelops.localcluster import LocalCluster
+from modelops.localcluster.binaries import find_node_programs
+from modelops.localcluster.progress import to_stderr
+from modelops.localcluster.supervisor_client import SupervisorClient
+
+PODS = "10.88.0.0/16"
+API_SERVICE = "10.0.0.1"
+NAME = "localhost"
+
+
+@dataclass
+class Node:
+    """A node that is Ready. `folder`: its files."""
+
+    cluster: LocalCluster
+    folder: Path
+    supervisor: SupervisorClient
+
+    def import_images(self, archives: Mapping[str, Path]) -> None:
+        """Make images available to the kubelet, under the names in their archives."""
+        for archive in archives.values():
+            self._ctr("images", "import", str(archive))
+
+    def tag(self, image: str, *, also: str) -> None:
+        """Give an image a second name."""
+        self._ctr("images", "tag", image, also)
+
+    def _ctr(self, *arguments: str) -> None:
+        command = ["ctr", "--address", str(self.folder / "containerd.sock"), "-n", "k8s.io", *arguments]
+        subprocess.run(command, check=True, capture_output=True, text=True)
+
+
+@contextmanager
+def running_node(cluster: LocalCluster, *, loopback_ports: Sequence[int], pause: Path) -> Iterator[Node]:
+    """Run a node for the length of a `with` block, and put the machine back as it was.
+
+    `loopback_ports`: ports of this machine's loopback that are the Pods' loopback, too. `pause`: archive of PAUSE.
+    """
+    programs = find_node_programs(progress=to_stderr)
+    with ExitStack() as stack:
+        # Paths of sockets are limited to about a hundred characters.
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="modelops-node-", dir="/var/tmp")))
+        stack.enter_context(put_back_afterwards(folder))
+        api_port = urlsplit(cluster.url).port or 443
+        stack.enter_context(forwarding(MACHINE, [api_port, *loopback_ports]))
+        supervisor = SupervisorClient.start(folder, remove=False)
+        stack.callback(supervisor.end)
+        node = Node(cluster, folder, supervisor)
+        _write_configuration(node, api_port=api_port, loopback_ports=loopback_ports)
+        supervisor.start_server("containerd", ["containerd", "--config", str(folder / "containerd.toml")])
+        _wait(lambda: (folder / "containerd.sock").exists(), f"containerd: see {folder}/containerd.log")
+        node.import_images({PAUSE: pause})
+        for name in ("kube-scheduler", "kubelet", "kube-proxy"):
+            supervisor.start_server(name, [str(programs / name), *_arguments(node, name)])
+        _wait(lambda: _is_ready(cluster), f"the node: see {folder}/kubelet.log")
+        yield node
+
+
+def _arguments(node: Node, name: str) -> list[str]:
+    if name == "kube-scheduler":
+        return [f"--kubeconfig={node.cluster.kubeconfig}", "--leader-elect=false", "--secure-port=0"]
+    if name == "kube-proxy":
+        return [f"--config={node.folder / 'kube-proxy.json'}", f"--hostname-override={NAME}"]
+    return [
+        f"--kubeconfig={node.cluster.kubeconfig}",
+        f"--config={node.folder / 'kubelet.json'}",
+        f"--root-dir={node.folder / 'kubelet'}",
+        f"--hostname-override={NAME}",
+        f"--node-ip={MACHINE}",
+    ]
+
+
+def _write_configuration(node: Node, *, api_port: int, loopback_ports: Sequence[int]) -> None:
+    folder = node.folder
+    (folder / "containerd.toml").write_text(_containerd(folder))
+    (folder / "cni").mkdir()
+    plugins = folder / "plugins"
+    plugins.mkdir()
+    for plugin in ("ptp", "host-local", "loopback"):
+        (plugins / plugin).symlink_to(CNI_PLUGINS / plugin)
+    script = Path(__file__).with_name("host_loopback_cni.py")
+    (plugins / "host-loopback").write_text(f'#!/bin/sh\nexec {sys.executable} -I {script}\n')
+    (plugins / "host-loopback").chmod(0o755)
+    ipam = {"type": "host-local", "dataDir": str(folder / "ipam"), "ranges": [[{"subnet": PODS}]]}
+    chain = [
+        {"type": "ptp", "ipMasq": False, "ipam": {**ipam, "routes": [{"dst": "0.0.0.0/0"}]}},
+        {
+            "type": "host-loopback",
+            "ports": list(loopback_ports),
+            "machine": MACHINE,
+            "service": API_SERVICE,
+            "apiPort": api_port,
+        },
+    ]
+    network = {"cniVersion": "0.4.0", "name": "modelops", "plugins": chain}
+    (folder / "cni" / "10-modelops.conflist").write_text(json.dumps(network))
+    (folder / "kubelet.json").write_text(json.dumps(_kubelet(folder)))
+    (folder / "kube-proxy.json").write_text(json.dumps(_kube_proxy(node.cluster)))
+
+
+def _containerd(folder: Path) -> str:
+    cri = 'plugins."io.containerd.grpc.v1.cri"'
+    return f"""version = 2
+root = "{folder}/containerd"
+state = "{folder}/state"
+disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.zfs",
+  "io.containerd.snapshotter.v1.devmapper", "io.containerd.internal.v1.opt"]
+[grpc]
+  address = "{folder}/containerd.sock"
+[{cri}]
+  sandbox_image = "{PAUSE}"
+  restrict_oom_score_adj = true
+[{cri}.cni]
+  bin_dir = "{folder}/plugins"
+  conf_dir = "{folder}/cni"
+[{cri}.containerd.runtimes.runc]
+  runtime_type = "io.containerd.runc.v2"
+[{cri}.containerd.runtimes.runc.options]
+  SystemdCgroup = false
+"""
+
+
+def _kubelet(folder: Path) -> dict[str, object]:
+    return {
+        "apiVersion": "kubelet.config.k8s.io/v1beta1",
+        "kind": "KubeletConfiguration",
+        "address": "127.0.0.1",
+        "port": free_port(),
+        "healthzPort": 0,
+        "authentication": {"anonymous": {"enabled": True}, "webhook": {"enabled": False}},
+        "authorization": {"mode": "AlwaysAllow"},
+        "containerRuntimeEndpoint": f"unix://{folder}/containerd.sock",
+        "failCgroupV1": False,
+        "cgroupDriver": "cgroupfs",
+        "cgroupsPerQOS": False,
+        "enforceNodeAllocatable": [],
+        "localStorageCapacityIsolation": False,
+        "makeIPTablesUtilChains": False,
+        "podLogsDir": f"{folder}/pod-logs",
+        "volumePluginDir": f"{folder}/volume-plugins",
+        "failSwapOn": False,
+        "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
+        "imageGCHighThresholdPercent": 100,
+        "serializeImagePulls": False,
+    }
+
+
+def _kube_proxy(cluster: LocalCluster) -> dict[str, object]:
+    return {
+        "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
+        "kind": "KubeProxyConfiguration",
+        "clientConnection": {"kubeconfig": str(cluster.kubeconfig)},
+        "mode": "nftables",
+        "clusterCIDR": PODS,
+        "healthzBindAddress": f"127.0.0.1:{free_port()}",
+        "metricsBindAddress": f"127.0.0.1:{free_port()}",
+        "nftables": {"minSyncPeriod": "100ms"},
+        "conntrack": {"maxPerCore": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
+    }
+
+
+def _is_ready(cluster: LocalCluster) -> bool:
+    shown = subprocess.run(
+        [
+            *(cluster.kubectl, "--kubeconfig", cluster.kubeconfig, "get", "node", NAME),
+            *("-o", 'jsonpath={.status.conditions[?(@.type=="Ready")].status}'),
+        ],
+        capture_output=True,
+        text=True,
+    )
+    return shown.stdout == "True"
+
+
+def _wait(condition: object, what: str, seconds: float = 90) -> None:
+    assert callable(condition)
+    deadline = deadline_after(seconds)
+    while not condition():
+        assert time.monotonic() < deadline, f"not ready: {what}"
+        time.sleep(0.2)
