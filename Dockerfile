@@ -4,12 +4,14 @@
 # BASE may be any image with python3 of version 3.11 to 3.13, its venv module, and ca-certificates.
 ARG BASE=docker.io/library/python:3.13-slim-trixie@sha256:9d2e5553305c7c7b0097999bb17187c69b921ccd6bc9d40e4bb5ebe652c00285
 
-# The wheel, and the tool that lists what an image contains. Nothing of this stage is in an image.
+# Tools of the build; nothing of this stage is in an image.
 FROM ${BASE} AS tools
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 SOURCE_DATE_EPOCH=1764374400
 WORKDIR /src
 COPY requirements/image.txt requirements/
 RUN python3 -m venv /tools && /tools/bin/pip install -q --require-hashes -r requirements/image.txt
+
+FROM tools AS wheel
 COPY pyproject.toml README.md LICENSE ./
 COPY operator operator
 COPY config/modelops config/modelops
@@ -17,20 +19,21 @@ COPY requirements/train.txt requirements/
 COPY tests/contract/routing_vectors.json tests/contract/
 RUN /tools/bin/hatchling build -t wheel -d /dist
 
+# The requirements come first, so that a change of the code does not install them again.
 FROM tools AS operator-environment
 COPY requirements/operator.txt requirements/
-RUN python3 -m venv /opt/modelops \
-    && /opt/modelops/bin/pip install -q --require-hashes -r requirements/operator.txt \
-    && /opt/modelops/bin/pip install -q --no-deps --no-index /dist/*.whl \
+RUN python3 -m venv /opt/modelops && /opt/modelops/bin/pip install -q --require-hashes -r requirements/operator.txt
+COPY --from=wheel /dist /dist
+RUN /opt/modelops/bin/pip install -q --no-deps --no-index /dist/*.whl \
     && /opt/modelops/bin/pip uninstall -q -y pip \
     && /tools/bin/cyclonedx-py environment --output-reproducible --of JSON -o /opt/modelops/sbom.cdx.json \
        /opt/modelops/bin/python3
 
 FROM tools AS agent-environment
 COPY requirements/agent.txt requirements/
-RUN python3 -m venv /opt/agent \
-    && /opt/agent/bin/pip install -q --require-hashes -r requirements/agent.txt \
-    && /opt/agent/bin/pip install -q --no-deps --no-index /dist/*.whl \
+RUN python3 -m venv /opt/agent && /opt/agent/bin/pip install -q --require-hashes -r requirements/agent.txt
+COPY --from=wheel /dist /dist
+RUN /opt/agent/bin/pip install -q --no-deps --no-index /dist/*.whl \
     && /opt/agent/bin/pip uninstall -q -y pip \
     && /tools/bin/cyclonedx-py environment --output-reproducible --of JSON -o /opt/agent/sbom.cdx.json \
        /opt/agent/bin/python3

@@ -4,18 +4,20 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON := $(BIN)/python
 JOBS ?= 2
-TESTS := $(wildcard tests/unit tests/cases tests/contract tests/cluster tests/e2e)
+# The node's tests come first: they are one long group, and mostly wait.
+TESTS := $(wildcard tests/node tests/unit tests/cases tests/contract tests/cluster tests/e2e)
 COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links -q pyproject.toml
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup train-env demo test verify format bench generate lock clean
+.PHONY: help setup train-env node-packages demo test verify format bench generate lock clean
 
 help:
 	@echo 'make demo      train, evaluate, roll out and roll back on this machine (KEEP=1 leaves it running)'
 	@echo '               CLUSTER=kind or KUBECONFIG=FILE uses another cluster than its own'
 	@echo 'make test      every test; ARGS="-k name" narrows it, JOBS=1 runs it in one process'
+	@echo 'make node-packages  as root on Debian: what tests/node needs, which are skipped without'
 	@echo 'make verify    format, lint, types, layers, generated files, house rules'
 	@echo 'make bench     measure, and print each number beside its limit'
 	@echo 'make format    format the code and fix what ruff can fix'
@@ -43,7 +45,13 @@ test: setup train-env
 	@$(BIN)/modelops cluster build >/dev/null
 	@$(PYTHON) -m modelops.localcluster.helm >/dev/null
 	@$(PYTHON) -m tests.prometheus.programs
+	@$(PYTHON) -m tests.node.prepare
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n $(JOBS) --dist loadgroup $(TESTS) $(ARGS)
+
+# Debian's packages for tests/node. It needs root, and nothing but CI calls it by itself.
+node-packages: setup
+	apt-get install -q -y --no-install-recommends $$($(PYTHON) -m tests.node.needs) >/dev/null \
+	|| { apt-get update -q >/dev/null && apt-get install -q -y --no-install-recommends $$($(PYTHON) -m tests.node.needs) >/dev/null; }
 
 verify: setup
 	$(BIN)/ruff format --check .

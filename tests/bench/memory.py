@@ -29,11 +29,11 @@ async def measure(env: Environment) -> list[Row]:
     python = await asyncio.to_thread(operator_python)
     async with operator(env, python=str(python)) as running:
         await asyncio.sleep(IDLE_SECONDS)
-        idle = _resident_mb(running.process.pid)
+        idle = resident_mb(running.process.pid)
         await env.add_agent("docs")
         await asyncio.sleep(IDLE_SECONDS / 2)
-        with_agent = _resident_mb(running.process.pid)
-    bare = await _kopf_resident_mb(str(python))
+        with_agent = resident_mb(running.process.pid)
+    bare = await _kopfresident_mb(str(python))
     return [
         Row(
             name="idle RSS of the operator, its own extra only",
@@ -63,16 +63,17 @@ def operator_python() -> Path:
     return python
 
 
-async def _kopf_resident_mb(python: str) -> float:
+async def _kopfresident_mb(python: str) -> float:
     process = await asyncio.create_subprocess_exec(python, "-c", _PEER, stdin=PIPE, stdout=PIPE)
     assert process.stdout is not None
     try:
         await process.stdout.readline()
-        return _resident_mb(process.pid)
+        return resident_mb(process.pid)
     finally:
         process.kill()
         await process.wait()
 
 
-def _resident_mb(pid: int) -> float:
+def resident_mb(pid: int) -> float:
+    """Resident memory of a process, in MB."""
     return float(psutil.Process(pid).memory_info().rss) / 1e6

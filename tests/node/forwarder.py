@@ -19,8 +19,16 @@ def forwarding(address: str, ports: Iterable[int]) -> Iterator[None]:
             asyncio.run_coroutine_threadsafe(_listen(address, port), loop).result(10)
         yield
     finally:
+        asyncio.run_coroutine_threadsafe(_cancel_others(), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
+
+
+async def _cancel_others() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 async def _listen(address: str, port: int) -> None:
@@ -30,7 +38,8 @@ async def _listen(address: str, port: int) -> None:
         except OSError:
             writer.close()
             return
-        await asyncio.gather(_copy(reader, far_writer), _copy(far_reader, writer))
+        with suppress(asyncio.CancelledError):  # the end of the forwarder; asyncio would log it
+            await asyncio.gather(_copy(reader, far_writer), _copy(far_reader, writer))
 
     await asyncio.start_server(connected, address, port, backlog=512)
 

@@ -26,21 +26,41 @@ class Builder:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def has_archives(self) -> bool:
+        """Whether an earlier builder made all of them in this folder."""
+        return all(file.exists() for file in self.archives().values())
+
+    def archives(self) -> dict[str, Path]:
+        """The file of each image, by its name."""
+        return {name: self._file(name) for name in (PAUSE, OPERATOR, AGENT)}
 
     def build_all(self) -> dict[str, Path]:
         """The operator's image, the agent's, and that which holds a Pod's namespaces: by name, an archive of each."""
-        base = _base()
+        base = make_base()
         self._build("localhost/base", "FROM scratch\nADD base.tar /\n", {"base.tar": base})
         pause = 'FROM scratch\nCOPY busybox /busybox\nENTRYPOINT ["/busybox", "sleep", "2147483647"]\n'
         self._build(PAUSE, pause, {"busybox": BUSYBOX})
         for target, name in (("operator", OPERATOR), ("agent", AGENT)):
             self._run(
-                *("build", "--layers", "--target", target, "--pull-never", "--build-arg", "BASE=localhost/base"),
+                *(
+                    "build",
+                    "--layers",
+                    "--target",
+                    target,
+                    "--pull-never",
+                    "--build-arg",
+                    "BASE=localhost/base",
+                ),
                 *self._network(),
                 *("-t", name, str(ROOT)),
             )
-        return {name: self._archive(name) for name in (PAUSE, OPERATOR, AGENT)}
+        for name, file in self.archives().items():
+            file.unlink(missing_ok=True)  # an archive is not written over
+            self._run("push", name, f"docker-archive:{file}:{name}")
+        return self.archives()
 
     def _build(self, name: str, containerfile: str, files: Mapping[str, Path]) -> None:
         context = self._folder / "context"
@@ -55,10 +75,8 @@ class Builder:
         self._run("build", "-t", name, str(context))
         shutil.rmtree(context)
 
-    def _archive(self, name: str) -> Path:
-        file = self._folder / f"{name.rpartition('/')[2].replace(':', '-')}.tar"
-        self._run("push", name, f"docker-archive:{file}:{name}")
-        return file
+    def _file(self, name: str) -> Path:
+        return self._folder / f"{name.rpartition('/')[2].replace(':', '-')}.tar"
 
     def _network(self) -> list[str]:
         """How pip reaches its index from here: this machine's certificates and configuration, which do not stay."""
@@ -80,17 +98,28 @@ class Builder:
         assert done.returncode == 0, f"buildah {arguments[0]}: {done.stdout[-1500:]}\n{done.stderr[-1500:]}"
 
 
-def _base() -> Path:
-    """A Debian with Python, as a tar file in the cache."""
+class NoBaseError(RuntimeError):
+    """The base image cannot be made here; the message says why."""
+
+
+def make_base() -> Path:
+    """The file of a Debian with Python, in the cache; makes it once per machine. Raises NoBaseError."""
     file = cache_root(os.environ) / "node" / f"base-{SUITE}.tar"
     file.parent.mkdir(parents=True, exist_ok=True)
     with exclusive_lock(file.with_suffix(".lock"), on_wait=lambda: None):
         if not file.exists():
-            print("making the base image of the node's tests with mmdebstrap: about half a minute", file=sys.stderr)
+            print(
+                "making the base image of the node's tests with mmdebstrap: about half a minute",
+                file=sys.stderr,
+            )
             made = file.with_suffix(".part.tar")
             include = "--include=python3,python3-venv,ca-certificates"
-            subprocess.run(
-                ["mmdebstrap", "--quiet", "--variant=apt", include, SUITE, made], check=True, capture_output=True
+            done = subprocess.run(
+                ["mmdebstrap", "--quiet", "--variant=apt", include, SUITE, made],
+                capture_output=True,
+                text=True,
             )
+            if done.returncode:
+                raise NoBaseError(f"mmdebstrap cannot make the base image: {done.stderr[-500:]}")
             made.rename(file)
     return file

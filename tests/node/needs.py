@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 PACKAGES = (
@@ -30,10 +31,22 @@ def missing() -> str:
         return "a node needs Linux"
     if os.geteuid() != 0:
         return "a node needs root"
+    if running := _running_kubelet():
+        return f"a node of its own runs here already: process {running} is a kubelet"
     absent = [name for name in PROGRAMS if shutil.which(name) is None]
-    absent += [str(path) for path in (CNI_PLUGINS / "ptp", CNI_PLUGINS / "host-local", BUSYBOX) if not path.exists()]
+    absent += [
+        str(path) for path in (CNI_PLUGINS / "ptp", CNI_PLUGINS / "host-local", BUSYBOX) if not path.exists()
+    ]
     if absent:
         return f"a node needs {', '.join(absent)}: apt-get install {' '.join(PACKAGES)}"
+    return ""
+
+
+def _running_kubelet() -> str:
+    for entry in Path("/proc").glob("[0-9]*/comm"):
+        with suppress(OSError):
+            if entry.read_text().strip() == "kubelet":
+                return entry.parent.name
     return ""
 
 

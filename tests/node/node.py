@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,6 +18,7 @@ from urllib.parse import urlsplit
 from tests.node.forwarder import forwarding
 from tests.node.images import PAUSE
 from tests.node.machine import MACHINE, put_back_afterwards
+from tests.node.names import DOMAIN, serving_names
 from tests.node.needs import CNI_PLUGINS
 from tests.patience import deadline_after
 
@@ -47,9 +50,17 @@ class Node:
         """Give an image a second name."""
         self._ctr("images", "tag", image, also)
 
-    def _ctr(self, *arguments: str) -> None:
+    def process_of(self, container: str) -> int:
+        """The process id of a container's first process."""
+        for line in self._ctr("tasks", "list").splitlines()[1:]:
+            name, process, _ = line.split()
+            if name == container:
+                return int(process)
+        raise LookupError(f"no container {container} runs")
+
+    def _ctr(self, *arguments: str) -> str:
         command = ["ctr", "--address", str(self.folder / "containerd.sock"), "-n", "k8s.io", *arguments]
-        subprocess.run(command, check=True, capture_output=True, text=True)
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 @contextmanager
@@ -61,12 +72,16 @@ def running_node(cluster: LocalCluster, *, loopback_ports: Sequence[int], pause:
     programs = find_node_programs(progress=to_stderr)
     with ExitStack() as stack:
         # Paths of sockets are limited to about a hundred characters.
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="modelops-node-", dir="/var/tmp")))
+        folder = Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="modelops-node-", dir="/var/tmp"))
+        )
         stack.enter_context(put_back_afterwards(folder))
         api_port = urlsplit(cluster.url).port or 443
         stack.enter_context(forwarding(MACHINE, [api_port, *loopback_ports]))
+        stack.enter_context(serving_names(cluster, MACHINE))
         supervisor = SupervisorClient.start(folder, remove=False)
         stack.callback(supervisor.end)
+        stack.callback(_kill_servers, folder)
         node = Node(cluster, folder, supervisor)
         _write_configuration(node, api_port=api_port, loopback_ports=loopback_ports)
         supervisor.start_server("containerd", ["containerd", "--config", str(folder / "containerd.toml")])
@@ -76,6 +91,13 @@ def running_node(cluster: LocalCluster, *, loopback_ports: Sequence[int], pause:
             supervisor.start_server(name, [str(programs / name), *_arguments(node, name)])
         _wait(lambda: _is_ready(cluster), f"the node: see {folder}/kubelet.log")
         yield node
+
+
+def _kill_servers(folder: Path) -> None:
+    """The supervisor would wait for each of them; nothing of theirs is kept."""
+    for file in folder.glob("*.pid"):
+        with suppress(ProcessLookupError):
+            os.kill(int(file.read_text()), signal.SIGKILL)
 
 
 def _arguments(node: Node, name: str) -> list[str]:
@@ -101,7 +123,7 @@ def _write_configuration(node: Node, *, api_port: int, loopback_ports: Sequence[
     for plugin in ("ptp", "host-local", "loopback"):
         (plugins / plugin).symlink_to(CNI_PLUGINS / plugin)
     script = Path(__file__).with_name("host_loopback_cni.py")
-    (plugins / "host-loopback").write_text(f'#!/bin/sh\nexec {sys.executable} -I {script}\n')
+    (plugins / "host-loopback").write_text(f"#!/bin/sh\nexec {sys.executable} -I {script}\n")
     (plugins / "host-loopback").chmod(0o755)
     ipam = {"type": "host-local", "dataDir": str(folder / "ipam"), "ranges": [[{"subnet": PODS}]]}
     chain = [
@@ -152,6 +174,8 @@ def _kubelet(folder: Path) -> dict[str, object]:
         "authentication": {"anonymous": {"enabled": True}, "webhook": {"enabled": False}},
         "authorization": {"mode": "AlwaysAllow"},
         "containerRuntimeEndpoint": f"unix://{folder}/containerd.sock",
+        "clusterDNS": [MACHINE],
+        "clusterDomain": DOMAIN,
         "failCgroupV1": False,
         "cgroupDriver": "cgroupfs",
         "cgroupsPerQOS": False,

@@ -34,6 +34,9 @@ _log = logging.getLogger(__name__)
 logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)
 
 
+_IDENTITY: Any = "modelops"  # of kopf's peering, which is off; its type is not public
+
+
 class KopfEvents:
     """Passes the events of the three kinds to `on_event`, in the event loop of `run`.
 
@@ -117,6 +120,8 @@ class _KopfThread:
             registry=build_registry(self._deliver, self._connection),
             settings=kopf_settings(),
             standalone=True,
+            # kopf would make one of the user's name, and a container's user has none.
+            identity=_IDENTITY,
             clusterwide=not self._namespaces,
             namespaces=self._namespaces,
         )

@@ -105,7 +105,8 @@ class OperatorProcess:
     async def _stand_by(self, lease: LeaderLease) -> bool:
         """Waits for the lease, and meanwhile sends agents' reports on to the leader; False after a signal."""
         settings = self._settings
-        environ = {SWITCH: "1"} if settings.sandbox else {}
+        # Whoever opens a sandboxed operator to other machines by MODELOPS_BIND_ADDRESS has its leader on one of them.
+        environ = {SWITCH: "1"} if settings.sandbox and not settings.bind_address else {}
 
         def refusal(url: str) -> str:
             try:

@@ -1,0 +1,46 @@
+"""One node with the chart installed, for all tests of this folder, which follow each other as days of a cluster do."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.node.images import Builder, NoBaseError
+from tests.node.needs import missing
+from tests.node.opening import open_site
+from tests.node.site import Site
+from tests.node.traffic import Traffic
+
+
+@pytest.fixture(scope="session")
+def images(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The archives of the images, built from the repository's Dockerfile.
+
+    If MODELOPS_TEST_IMAGES names a folder, they are kept there, and used again as long as they are there.
+    """
+    if why := missing():
+        pytest.skip(why)
+    kept = os.environ.get("MODELOPS_TEST_IMAGES")
+    builder = Builder(Path(kept) if kept else tmp_path_factory.mktemp("images") / "built")
+    try:
+        return builder.archives() if builder.has_archives else builder.build_all()
+    except NoBaseError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def site(images: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Nothing is installed yet."""
+    with open_site(images, tmp_path_factory.mktemp("node")) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def traffic(site: Site) -> Iterator[Traffic]:
+    """Users, once the agents answer."""
+    addresses = site.until(lambda: len(found := site.agents()) == 2 and found, "two agents are ready")
+    traffic = Traffic(site, list(addresses.values()), rate=6)
+    yield traffic
+    traffic.stop()
