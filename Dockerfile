@@ -15,6 +15,7 @@ FROM tools AS wheel
 COPY pyproject.toml README.md LICENSE ./
 COPY operator operator
 COPY config/modelops config/modelops
+COPY config/kind config/kind
 COPY requirements/train.txt requirements/
 COPY tests/contract/routing_vectors.json tests/contract/
 RUN /tools/bin/hatchling build -t wheel -d /dist

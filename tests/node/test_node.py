@@ -23,6 +23,20 @@ def test_the_chart_is_ready_and_helm_test_passes_in_pods(site: Site) -> None:
     assert "operator: everything is as it should be" in shown, shown
 
 
+def test_the_operators_container_has_no_rights_and_lists_its_packages(site: Site) -> None:
+    program = (
+        "import json, os; names = [c['name'] for c in json.load(open('/opt/modelops/sbom.cdx.json'))['components']];"
+        "print(json.dumps([os.getuid(), names, os.access('/opt/modelops', os.W_OK), os.statvfs('/').f_flag & os.ST_RDONLY]))"
+    )
+    pod = site.ready_operator_pods()[0]
+    shown = site.kubectl("exec", pod, "-n", OPERATOR_NAMESPACE, "--", "python3", "-c", program).stdout
+    user, packages, writable, read_only = json.loads(shown)
+    assert user == 65532
+    assert {"modelops", "kopf", "huggingface-hub"} <= set(packages)
+    assert not writable
+    assert read_only
+
+
 def test_agents_of_the_example_are_served_by_the_baseline_and_seen_by_the_operator(site: Site) -> None:
     site.make_agent(WATCHING, MOUNTING)
     agents = site.until(lambda: len(found := site.agents()) == 2 and found, "two agents are ready")
@@ -116,7 +130,9 @@ def test_an_upgrade_and_its_rollback_during_a_canary_change_nothing_for_users(
     site.apply(rollout)
     site.until(lambda: site.rollout("docs-again").get("weight") == 20, "the canary gets 20 %", seconds=180)
     failed, before = traffic.answers("failed"), set(site.ready_operator_pods())
-    generation = site.until(lambda: len(found := _generations(site)) == 1 and found, "both agents have seen it")
+    generation = site.until(
+        lambda: len(found := _generations(site)) == 1 and found, "both agents have seen it"
+    )
     site.helm(
         "upgrade", CHART, "-f", site.values(podAnnotations={"release": "next"}), "--wait", "--timeout", WAIT
     )

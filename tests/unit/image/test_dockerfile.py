@@ -44,7 +44,7 @@ def test_every_file_of_the_wheel_is_in_the_build() -> None:
     needed = {*wheel["force-include"], *wheel["packages"], "pyproject.toml", "README.md", "LICENSE"}
     copied = {
         name
-        for sources in re.findall(r"^COPY (?!--from)(.+) \S+$", STAGES["tools"], re.M)
+        for sources in re.findall(r"^COPY (?!--from)(.+) \S+$", STAGES["wheel"], re.M)
         for name in sources.split()
     }
     allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
