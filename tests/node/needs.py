@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -40,6 +41,16 @@ def missing() -> str:
     if absent:
         return f"a node needs {', '.join(absent)}: apt-get install {' '.join(PACKAGES)}"
     return ""
+
+
+def _refused() -> str:
+    """What a container without privileges may not do: namespaces, mounts, addresses and cgroups."""
+    inside = "mount -t tmpfs none /mnt && ip link set lo up"
+    tried = subprocess.run(["unshare", "-m", "-n", "sh", "-c", inside], capture_output=True, text=True)
+    if tried.returncode:
+        return (tried.stderr or tried.stdout).strip()
+    writable = [path for path in ("/sys/fs/cgroup/memory", "/sys/fs/cgroup") if os.access(path, os.W_OK)]
+    return "" if writable else "/sys/fs/cgroup is read-only"
 
 
 def _running_kubelet() -> str:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,10 @@ from modelops.localcluster.supervisor_client import SupervisorClient
 PODS = "10.88.0.0/16"
 API_SERVICE = "10.0.0.1"
 NAME = "localhost"
+
+
+class NoNodeError(RuntimeError):
+    """This machine does not let a node run; the message says what did not start, with the end of its log."""
 
 
 @dataclass
@@ -68,6 +72,7 @@ def running_node(cluster: LocalCluster, *, loopback_ports: Sequence[int], pause:
     """Run a node for the length of a `with` block, and put the machine back as it was.
 
     `loopback_ports`: ports of this machine's loopback that are the Pods' loopback, too. `pause`: archive of PAUSE.
+    Raises NoNodeError where containerd does not start, or the node does not become Ready.
     """
     programs = find_node_programs(progress=to_stderr)
     with ExitStack() as stack:
@@ -85,11 +90,10 @@ def running_node(cluster: LocalCluster, *, loopback_ports: Sequence[int], pause:
         node = Node(cluster, folder, supervisor)
         _write_configuration(node, api_port=api_port, loopback_ports=loopback_ports)
         supervisor.start_server("containerd", ["containerd", "--config", str(folder / "containerd.toml")])
-        _wait(lambda: (folder / "containerd.sock").exists(), f"containerd: see {folder}/containerd.log")
-        node.import_images({PAUSE: pause})
+        _wait(lambda: _imports(node, pause), folder / "containerd.log")
         for name in ("kube-scheduler", "kubelet", "kube-proxy"):
             supervisor.start_server(name, [str(programs / name), *_arguments(node, name)])
-        _wait(lambda: _is_ready(cluster), f"the node: see {folder}/kubelet.log")
+        _wait(lambda: _is_ready(cluster), folder / "kubelet.log")
         yield node
 
 
@@ -217,9 +221,18 @@ def _is_ready(cluster: LocalCluster) -> bool:
     return shown.stdout == "True"
 
 
-def _wait(condition: object, what: str, seconds: float = 90) -> None:
-    assert callable(condition)
+def _imports(node: Node, archive: Path) -> bool:
+    try:
+        node.import_images({PAUSE: archive})
+    except subprocess.CalledProcessError:
+        return False
+    return True
+
+
+def _wait(condition: Callable[[], bool], log: Path, seconds: float = 60) -> None:
     deadline = deadline_after(seconds)
     while not condition():
-        assert time.monotonic() < deadline, f"not ready: {what}"
+        if time.monotonic() > deadline:
+            last = log.read_text(errors="replace")[-1500:] if log.exists() else "there is no log"
+            raise NoNodeError(f"no node runs on this machine; {log.name} ends with:\n{last}")
         time.sleep(0.2)
