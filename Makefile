@@ -46,7 +46,7 @@ test: setup train-env
 	@$(PYTHON) -m modelops.localcluster.helm >/dev/null
 	@$(PYTHON) -m tests.prometheus.programs
 	@$(PYTHON) -m tests.node.prepare
-	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n $(JOBS) --dist loadgroup $(TESTS) $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n $(JOBS) $(TESTS) $(ARGS)
 
 # Debian's packages for tests/node. It needs root, and nothing but CI calls it by itself.
 node-packages: setup

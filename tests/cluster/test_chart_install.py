@@ -28,7 +28,7 @@ from modelops.localcluster.credentials import write_impersonating_kubeconfig
 from modelops.localcluster.helm import HELM_3, HELM_4, HelmRelease, find_helm
 from modelops.runtime.installcheck import READYZ_URL, RIGHTS
 
-pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("chart")]
+pytestmark = pytest.mark.cluster
 
 GROUP = "modelops.code-chef.dev"
 ROOT = Path(__file__).parents[2]

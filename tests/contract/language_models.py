@@ -33,11 +33,8 @@ MAKER = Path(__file__).with_name("tiny_qwen.py")
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 PYTHON = find_python()
 """The interpreter of the training environment; None where the environment was not made."""
-TRAINS = [
-    pytest.mark.skipif(PYTHON is None, reason=f"no training environment: {MAKE}"),
-    pytest.mark.xdist_group("trl"),
-]
-"""Marks for files whose tests train language models: one test runs at a time."""
+TRAINS = pytest.mark.skipif(PYTHON is None, reason=f"no training environment: {MAKE}")
+"""The mark of files whose tests train language models."""
 CONFIG = {
     "learning_rate": 5e-3,
     "num_epochs": 4,

@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import time
 
-import pytest
 from tests.node.site import CHART, GROUP, MOUNTING, NAMESPACE, OPERATOR_NAMESPACE, WATCHING, Site
 from tests.node.traffic import Traffic
 from tests.patience import patient
 
 WAIT = f"{patient(60):.0f}s"
-pytestmark = pytest.mark.xdist_group("node")
 
 
 def test_the_chart_is_ready_and_helm_test_passes_in_pods(site: Site) -> None:
