@@ -58,3 +58,25 @@ async def test_a_watch_whose_crd_was_deleted_ends_readiness_and_is_started_again
         kubectl(own_cluster, "create", "-f", "-", stdin=RUN)
         reason = ("get", "trainingruns", "docs-1", "-n", "default", "-o", "jsonpath={.status.reason}")
         await running.wait_until(lambda: kubectl(own_cluster, *reason) == "AgentModelNotFound")
+
+
+async def test_a_newer_and_an_older_crd_are_said_with_the_fields_that_get_lost(
+    own_cluster: LocalCluster, tmp_path: Path
+) -> None:
+    """Such as after `helm rollback`, or where only one of operator and CRDs was upgraded. Everything else goes on."""
+    spec = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties"
+    newer = f'[{{"op": "add", "path": "{spec}/mostTokens", "value": {{"type": "integer"}}}}]'
+    older = f'[{{"op": "remove", "path": "{spec}/ttlSecondsAfterFinished"}}]'
+    kubectl(own_cluster, "patch", "crd", f"rollouts.{GROUP}", "--type=json", "-p", newer)
+    kubectl(own_cluster, "patch", "crd", f"trainingruns.{GROUP}", "--type=json", "-p", older)
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(own_cluster.kubeconfig.read_text())
+    environ = {"MODELOPS_NAMESPACE": "default", "MODELOPS_WATCH_NAMESPACES": ""}
+    async with operator(kubeconfig, tmp_path / "state", environ=environ) as running:
+        await running.wait_until_ready()
+        answer = await running.wait_for_status("/readyz", 200)
+    older_crd, newer_crd = sorted(answer["warnings"], reverse=True)
+    assert f"trainingruns.{GROUP} is older than this operator" in older_crd
+    assert "spec.ttlSecondsAfterFinished" in older_crd
+    assert f"rollouts.{GROUP} is newer than this operator" in newer_crd
+    assert "spec.mostTokens" in newer_crd

@@ -25,6 +25,8 @@ class Health:
     watch_problems: Callable[[], tuple[str, ...]] = field(default=lambda: ())
     progress: Callable[[], str] = field(default=lambda: "")
     """How far the first pass over all objects is; empty when it is over."""
+    warnings: tuple[str, ...] = ()
+    """What is wrong and does not keep the process from being ready; for people."""
 
     @property
     def waiting_for(self) -> tuple[str, ...]:
@@ -73,6 +75,8 @@ class ManagementServer:
         body = {"ready": health.ready, "phase": health.phase, "missing": list(health.waiting_for)}
         if progress := health.progress():
             body["progress"] = progress
+        if health.warnings:
+            body["warnings"] = list(health.warnings)
         return web.json_response(body, status=200 if health.ready else 503)
 
     async def _show_metrics(self, _: web.Request) -> web.Response:

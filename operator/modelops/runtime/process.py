@@ -21,6 +21,7 @@ from modelops.engine.queue import KeyedQueue
 from modelops.loopback import SWITCH, NotLoopbackError, assert_address
 from modelops.ports import Unavailable
 from modelops.runtime.address_file import AddressFile
+from modelops.runtime.crd_fields import compare_crds
 from modelops.runtime.health import Health, ManagementServer
 from modelops.runtime.installation import installation_id
 from modelops.runtime.kopf_app import KINDS, KopfEvents
@@ -244,6 +245,7 @@ class OperatorProcess:
             try:
                 if not missing:
                     await watches.relist()
+                    await self._compare_crds(kube)
                     return
                 problem = f"the API server does not serve {', '.join(missing)}: `kubectl apply -f crds/`"
             except Unavailable as error:
@@ -252,6 +254,14 @@ class OperatorProcess:
                 "the three kinds cannot be listed, it is tried again in %.0f s: %s", _POLL_SECONDS, problem
             )
             await asyncio.sleep(_POLL_SECONDS)
+
+    async def _compare_crds(self, kube: KubeClient) -> None:
+        """Says in the log and in /readyz where a CRD has other fields than this operator."""
+        found = await compare_crds(kube.transport)
+        for warning in found:
+            if warning not in self._health.warnings:
+                _log.warning("%s", warning)
+        self._health.warnings = found
 
     async def _run_unless_stopped(self, work: Coroutine[Any, Any, None], *others: asyncio.Task[None]) -> bool:
         """Runs `work`; returns whether it ended before a signal and before one of `others`. Raises its errors."""
