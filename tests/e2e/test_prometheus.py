@@ -19,6 +19,7 @@ from tests.e2e.api import status, status_summary
 from tests.e2e.canary import SHORT_EVALUATION
 from tests.e2e.environment import Environment
 from tests.patience import patient
+from tests.prometheus.healthy_hour import firing_alerts
 from tests.prometheus.picture import draw
 from tests.prometheus.programs import Programs, find_programs
 from tests.prometheus.server import Prometheus, Series, running_prometheus
@@ -37,6 +38,9 @@ PICTURES = "MODELOPS_DASHBOARD_PICTURES"
 STEPS: Json = {
     "canary": {"steps": [{"setWeight": 50}, {"pause": {"durationSeconds": 8}}, {"setWeight": 100}]}
 }
+STEADY_SECONDS = 66
+"""Time after the run in which nothing happens any more, but what the operator does each minute: the healthy hour goes on
+like this."""
 SLOW: Json = {"numEpochs": 50, "batchSize": 1, "gradientAccumulationSteps": 1}
 TRAINING = "modelops_training_run_loss and modelops_training_run_eta_seconds and modelops_training_run_tokens_per_second"
 EMPTY_IN_A_HEALTHY_RUN = {
@@ -91,12 +95,21 @@ async def test_every_query_of_the_dashboards_has_an_answer_and_no_alert_fires(
                 prometheus, {"agent_namespace": "team", "instance": made_up}, since=began
             )
             alerts = await prometheus.query_range('ALERTS{alertstate="firing"}', start=began, end=time.time())
+            await asyncio.sleep(STEADY_SECONDS)
+            now = time.time()
+            steady = await prometheus.query_range(
+                f'{{instance="{targets["modelops"]}"}}', start=now - STEADY_SECONDS, end=now
+            )
     if os.environ.get(PICTURES):
         draw_all(answers)
     empty = {query for query, series in answers.items() if not series}
     assert {query.place for query in empty} <= set(EMPTY_IN_A_HEALTHY_RUN)
     assert [query.place for query in empty if not made_up_answers[query]] == []
     assert alerts == ()
+    assert len(steady) > 100
+    assert firing_alerts(programs, tmp_path, steady, now=now, changed={}) == []
+    dead = firing_alerts(programs, tmp_path, steady, now=now, changed={"modelops_leader": 0.0})
+    assert dead == ["ModelOpsOperatorDown"]
 
 
 async def ask_all(
