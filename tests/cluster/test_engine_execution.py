@@ -245,6 +245,21 @@ async def test_a_record_created_by_another_client_is_a_conflict_and_is_read(harn
     assert Record.from_data(harness.write_base.record["data"]) == RECORD
 
 
+@pytest.mark.parametrize("seen_by_the_watch", [True, False])
+async def test_the_time_of_a_file_write_is_kept_where_the_record_is_newer_behind_it(
+    harness: ExecutorHarness, *, seen_by_the_watch: bool
+) -> None:
+    """The time until the last agent is back on stable is counted from it; the AgentModel may write in between."""
+    assert (await harness.execute_plan(WriteRecord(record=RECORD, purpose="first"))).done
+    newer = await harness.patch_as_other_client(CONFIG_MAPS, "docs-modelops-record", {"data": {"note": "x"}})
+    if seen_by_the_watch:
+        harness.cache.put(CONFIG_MAPS, newer)
+    later = RECORD.with_(deployed_at="later")
+    executed = await harness.execute_plan(file("b"), WriteRecord(record=later, purpose="release"))
+    assert executed.conflict == "record"
+    assert executed.file_written_at is not None
+
+
 async def test_a_deleted_file_is_removed_from_the_cache(harness: ExecutorHarness) -> None:
     await harness.other_client.delete(CONFIG_MAPS, harness.namespace, "agents")
     executed = await harness.execute_plan(file("b", intended=("uid", 1)))

@@ -9,6 +9,7 @@ from tests.node.site import CHART, GROUP, MOUNTING, NAMESPACE, OPERATOR_NAMESPAC
 from tests.node.traffic import Traffic
 from tests.patience import patient
 
+CALLS_AT_ONCE, CALLS_OF_THE_CHECK = 8, 3
 WAIT = f"{patient(60):.0f}s"
 
 
@@ -82,15 +83,32 @@ def test_a_changed_weight_reaches_mounted_files_in_seconds(site: Site) -> None:
     assert site.rollout("docs-better")["propagationSeconds"] <= 5
 
 
-def test_a_worse_model_is_rejected(site: Site) -> None:
+def test_a_worse_model_is_rejected_and_its_killed_evaluation_asks_nothing_twice(site: Site) -> None:
+    """The Pod of the evaluation is killed in the middle; another one continues from the volume."""
     before = site.stable()
+    slow = site.sandbox.fault("models", "latency", ms=200, path_regex="/chat/completions$", times=None)
     site.apply(*site.manifest("act-2.yaml"))
+    candidate = site.until(
+        lambda: site.rollout("docs-spoilt").get("candidate", {}).get("endpointName"),
+        "the candidate has an endpoint",
+        seconds=180,
+    )
+
+    def asked() -> int:
+        path = f"^/e/{candidate}/v1/chat/completions$"
+        return len(site.sandbox.requests(service="models", method="POST", path_regex=path))
+
+    site.until(lambda: asked() > 60, "the evaluation is on its way", seconds=180)
+    (pod,) = site.get("pods", "", "-l", f"{GROUP}/program")
+    site.kubectl("delete", "pod", pod["metadata"]["name"], "-n", NAMESPACE, "--grace-period=0", "--force")
+    site.sandbox.remove_fault(slow)
     ended = site.until(
         lambda: (status := site.rollout("docs-spoilt")).get("finishedAt") and status,
         "the rollout ends",
         seconds=180,
     )
     assert ended["phase"] == "Rejected", ended
+    assert asked() <= ended["evaluation"]["examples"] + CALLS_AT_ONCE + CALLS_OF_THE_CHECK
     assert site.stable() == before
 
 
@@ -105,18 +123,21 @@ def test_a_failing_canary_is_back_on_stable_in_every_pod_within_seconds(site: Si
     version = status["candidate"]["version"]
     site.until(lambda: traffic.answers(version) >= 3, "users reach the canary")
     broken = site.sandbox.break_endpoint(status["candidate"]["endpointName"], error_rate=0.8)
-    ended = site.until(lambda: (s := site.rollout("docs-more")).get("finishedAt") and s, "the rollout ends")
-    assert ended["phase"] == "Aborted", ended
-    back = site.until(
-        lambda: (site.rollout("docs-more").get("rollback") or {}).get("effectMilliseconds"),
-        "every agent confirms",
-    )
-    assert back < 5_000
-    assert {site.ask(at, f"s{n}", site.tasks[2]) for at in site.agents().values() for n in range(10)} == {
-        stable
-    }
-    for number in broken:
-        site.sandbox.remove_fault(number)
+    try:
+        ended = site.until(
+            lambda: (s := site.rollout("docs-more")).get("finishedAt") and s, "the rollout ends"
+        )
+        assert ended["phase"] == "Aborted", ended
+        back = site.until(
+            lambda: (site.rollout("docs-more").get("rollback") or {}).get("effectMilliseconds"),
+            "every agent confirms",
+        )
+    finally:
+        for number in broken:
+            site.sandbox.remove_fault(number)
+    assert back < 10_000
+    versions = {site.ask(at, f"s{n}", site.tasks[2]) for at in site.agents().values() for n in range(10)}
+    assert versions == {stable}
 
 
 def test_an_upgrade_and_its_rollback_during_a_canary_change_nothing_for_users(

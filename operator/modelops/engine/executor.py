@@ -159,11 +159,11 @@ class Executor:
                     self._log.note(step, write_base.object, agent=agent, outcome="done")
             except _Overtaken as error:
                 _log.debug("%s changed after the decision: %s", part, error, extra=_who(write_base.object))
-                return Executed(done=False, conflict=part, wrote=wrote)
+                return Executed(done=False, conflict=part, wrote=wrote, file_written_at=file_written_at)
             except (Conflict, Missing) as error:
                 _log.info("%s changed after the decision: %s", part, error, extra=_who(write_base.object))
                 if part is None:
-                    return Executed(done=False, retry_after=0.0, wrote=wrote)
+                    return Executed(done=False, retry_after=0.0, wrote=wrote, file_written_at=file_written_at)
                 await self._read(part, write_base, target)
                 sent_once = isinstance(step, WriteFile) and isinstance(error, Conflict)
                 rebase = step.intended if sent_once and isinstance(step, WriteFile) else None
