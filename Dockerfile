@@ -59,4 +59,5 @@ ENV PATH=/opt/agent/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER 65532:65532
 WORKDIR /opt/agent
 EXPOSE 8000
-ENTRYPOINT ["uvicorn", "agent:app", "--host", "0.0.0.0", "--port", "8000"]
+# An empty host is every address, IPv6 and IPv4.
+ENTRYPOINT ["uvicorn", "agent:app", "--host", "", "--port", "8000"]

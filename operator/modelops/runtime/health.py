@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from modelops.listening import base_url, listen, local_host
 from modelops.runtime.metrics import Metrics
 
 
@@ -57,9 +58,8 @@ class ManagementServer:
         app.router.add_get("/metrics", self._show_metrics)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
         await self._runner.setup()
-        await web.TCPSite(self._runner, self._host, self._port).start()
-        host = "127.0.0.1" if self._host == "0.0.0.0" else self._host
-        return f"http://{host}:{self._runner.addresses[0][1]}"
+        await web.SockSite(self._runner, listen(self._host, self._port)).start()
+        return base_url(local_host(self._host), self._runner.addresses[0][1])
 
     async def close(self) -> None:
         """Stops listening."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-import socket
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from modelops.adapters.kube import Connection, KubeClient, Transport
 from modelops.adapters.kube.answers import NotFound
@@ -18,6 +18,7 @@ from modelops.engine.cache import ObjectCache
 from modelops.engine.clock import SystemClock
 from modelops.engine.lease import LeaderLease, LeaseTimes, is_dead_here, process_identity
 from modelops.engine.queue import KeyedQueue
+from modelops.listening import base_url, reachable_host
 from modelops.loopback import SWITCH, NotLoopbackError, assert_address
 from modelops.ports import Unavailable
 from modelops.runtime.address_file import AddressFile
@@ -287,14 +288,10 @@ def first_pass(queue: KeyedQueue) -> str:
 
 
 def reachable_url(url: str) -> str:
-    """The URL for other Pods: the address of this host's name instead of "every address"."""
-    if "//0.0.0.0:" not in url:
-        return url
-    try:
-        address = socket.gethostbyname(socket.gethostname())
-    except OSError:
-        return url
-    return url.replace("//0.0.0.0:", f"//{address}:", 1)
+    """The URL for other Pods: an address of this host instead of "every address"."""
+    parts = urlsplit(url)
+    host = reachable_host(parts.hostname or "")
+    return base_url(host, parts.port or 80) + parts.path
 
 
 @asynccontextmanager

@@ -20,6 +20,7 @@ from modelops.adapters.huggingface.payload import TrainerName
 from modelops.adapters.programjobs import ProgramPodSettings
 from modelops.api.v1alpha1.meta import HubRepository
 from modelops.domain.model_hosts import ModelHosts, is_loopback, parse_host_list
+from modelops.listening import EVERY_ADDRESS
 from modelops.loopback import SWITCH, NotLoopbackError, assert_loopback, sandboxed
 
 ENV_FILE = "MODELOPS_ENV_FILE"
@@ -101,7 +102,7 @@ class Settings(BaseSettings):
     training_defaults: Path | None = Field(None, alias="MODELOPS_TRAINING_DEFAULTS")
     """Path of your own training_defaults.yaml."""
     bind_address: str = Field("", alias="MODELOPS_BIND_ADDRESS")
-    """The address to listen on. When empty, 127.0.0.1 in the sandbox and every address otherwise."""
+    """The address to listen on. When empty, 127.0.0.1 in the sandbox and otherwise `::`, which is every address."""
     metrics_port: Port = Field(8080, alias="MODELOPS_METRICS_PORT")
     """For /metrics, /healthz and /readyz; 0 takes a free port."""
     report_port: Port = Field(8081, alias="MODELOPS_REPORT_PORT")
@@ -194,7 +195,7 @@ class Settings(BaseSettings):
     @property
     def host(self) -> str:
         """The address to listen on."""
-        return self.bind_address or ("127.0.0.1" if self.sandbox else "0.0.0.0")
+        return self.bind_address or ("127.0.0.1" if self.sandbox else EVERY_ADDRESS)
 
 
 def load_settings() -> tuple[Settings, dict[str, str]]:

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from modelops.adapters.reports.body import MAX_BODY_BYTES
 from modelops.adapters.reports.server import PATH
+from modelops.listening import listen
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ class ReportForwarder:
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, keepalive_timeout=5.0)
         await runner.setup()
         try:
-            await web.TCPSite(runner, self._host, self._port).start()
+            await web.SockSite(runner, listen(self._host, self._port)).start()
         except OSError:
             await runner.cleanup()
             raise

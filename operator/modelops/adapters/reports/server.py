@@ -20,6 +20,7 @@ from pydantic import ValidationError
 
 from modelops.adapters.reports.body import MAX_BODY_BYTES, ReportBody
 from modelops.adapters.reports.report_store import ReportStore
+from modelops.listening import base_url, listen
 from modelops.ports import Clock, NotLeader, Refused, Unavailable, Uncertain
 
 logger = logging.getLogger(__name__)
@@ -136,13 +137,13 @@ class ReportServer:
         """The URL to which agents send reports (MODELOPS_REPORT_URL)."""
         if self._runner is None or not self._runner.addresses:
             raise RuntimeError("the report server is not started: call start() first")
-        return f"http://{self._host}:{self._runner.addresses[0][1]}{PATH}"
+        return base_url(self._host, self._runner.addresses[0][1]) + PATH
 
     async def start(self) -> None:
         """Listens. Raises OSError where the port is taken."""
         runner = web.AppRunner(self.app(), access_log=None, shutdown_timeout=1.0, keepalive_timeout=30.0)
         await runner.setup()
-        await web.TCPSite(runner, self._host, self._port).start()
+        await web.SockSite(runner, listen(self._host, self._port)).start()
         self._runner = runner
 
     async def close(self) -> None:
