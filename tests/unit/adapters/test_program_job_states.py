@@ -55,6 +55,13 @@ def ended(code: int, reason: str) -> Json:
     return {"terminated": {"exitCode": code, "reason": reason}}
 
 
+def meshed(container: Json) -> Json:
+    """A Pod to which a service mesh has added a container, which runs for ever."""
+    found = pod("a", "Running", container=container)
+    found["status"]["containerStatuses"].append({"name": "istio-proxy", "state": {"running": {}}})
+    return found
+
+
 MISSING_KEY = waiting("CreateContainerConfigError", "couldn't find key hf in Secret team/tokens")
 OUT_OF_MEMORY = pod("old", "Failed", age=9, container=ended(137, "OOMKilled"))
 
@@ -110,6 +117,18 @@ OUT_OF_MEMORY = pod("old", "Failed", age=9, container=ended(137, "OOMKilled"))
             JobReading(stage=Stage.DIED, pod="old", message="OOMKilled, exit code 137"),
         ),
         (job(TOO_MANY), [], JobReading(stage=Stage.DIED, message="the limit")),
+        (job(), [meshed({"running": {}})], JobReading(stage=Stage.RUNNING, pod="a")),
+        (job(), [meshed(ended(0, "Completed"))], JobReading(stage=Stage.REPORTED, pod="a")),
+        (job(), [meshed(ended(3, "Error"))], JobReading(stage=Stage.REPORTED, pod="a")),
+        (
+            job(),
+            [meshed(ended(137, "OOMKilled"))],
+            JobReading(
+                stage=Stage.DIED,
+                pod="a",
+                message="OOMKilled, exit code 137; no other Pod replaces it while its container istio-proxy runs",
+            ),
+        ),
     ],
 )
 def test_a_status_is_read_as(item: Json, pods: list[Json], reading: JobReading) -> None:

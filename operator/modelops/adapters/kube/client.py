@@ -174,10 +174,17 @@ class KubeClient:
         except Missing:
             return
 
-    async def log(self, namespace: str, pod: str, *, lines: int, max_bytes: int = 2**20) -> str:
-        """The last lines of the log of a Pod with one container. Raises Refused where no kubelet has that log."""
+    async def log(
+        self, namespace: str, pod: str, *, lines: int, container: str = "", max_bytes: int = 2**20
+    ) -> str:
+        """The last lines of a container's log. Raises Refused where no kubelet has that log.
+
+        Without a name the Pod may have only one container.
+        """
         path = f"/api/v1/namespaces/{namespace}/pods/{pod}/log"
         params = {"tailLines": str(lines), "limitBytes": str(max_bytes)}
+        if container:
+            params["container"] = container
         try:
             return await self.transport.text(path, plural="pods/log", params=params)
         except (NotFound, Expired) as error:

@@ -10,7 +10,7 @@ from typing import Final
 
 from modelops.adapters.kube import KubeClient
 from modelops.adapters.programjobs.job_reading import JobReading, Stage, is_being_deleted, read_job
-from modelops.adapters.programjobs.manifests import EVENTS, JOBS, PODS, object_name
+from modelops.adapters.programjobs.manifests import CONTAINER, EVENTS, JOBS, PODS, object_name
 from modelops.adapters.programs.folder import failure_result
 from modelops.adapters.programs.in_pod import parse_report
 from modelops.ports import Clock, Json, Missing, ProgramState, Refused
@@ -79,7 +79,7 @@ class JobObserver:
         problem = "its Pod is gone"
         if reading.pod:
             try:
-                report = parse_report(await self._kube.log(namespace, reading.pod, lines=LOG_LINES)) or {}
+                report = parse_report(await self._read_log(namespace, reading.pod)) or {}
             except Refused as error:
                 if "forbidden" in str(error):
                     raise
@@ -98,10 +98,14 @@ class JobObserver:
     async def _log(self, namespace: str, pod: str) -> str:
         """The end of a running Pod's log; empty where it cannot be read, since it has only the progress."""
         try:
-            return await self._kube.log(namespace, pod, lines=LOG_LINES)
+            return await self._read_log(namespace, pod)
         except Refused as error:
             logger.debug("the log of Pod %s of namespace %s cannot be read: %s", pod, namespace, error)
             return ""
+
+    async def _read_log(self, namespace: str, pod: str) -> str:
+        """By the container's name, because a service mesh adds containers to every Pod of a namespace."""
+        return await self._kube.log(namespace, pod, lines=LOG_LINES, container=CONTAINER)
 
     async def _why_blocked(self, namespace: str, reading: JobReading) -> str:
         """The newest warning about the Job or the Pod, where their status has no reason."""

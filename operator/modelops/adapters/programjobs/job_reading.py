@@ -10,6 +10,8 @@ from typing import Final
 
 from modelops.adapters.clusterjobs.job_kind import true_conditions
 from modelops.adapters.clusterjobs.pods import parse_time, summarize_pods
+from modelops.adapters.programjobs.manifests import CONTAINER
+from modelops.adapters.programs.in_pod import ENDED_WITH_FAILURE, SUCCEEDED
 from modelops.ports import Json
 
 START_SECONDS: Final = 30.0
@@ -62,7 +64,7 @@ def read_job(job: Json, pods: Sequence[Json], *, now: datetime) -> JobReading:
             return JobReading(stage=Stage.BLOCKED, events_of=str(job["metadata"]["uid"]))
         return JobReading(stage=Stage.STARTING)
     if summary.running:
-        return JobReading(stage=Stage.RUNNING, pod=name)
+        return _read_running(newest, name)
     if _phase(newest) != "Pending":
         return JobReading(stage=Stage.STARTING, pod=name)  # It has ended, and the controller replaces it.
     age = _age(newest, now)
@@ -71,6 +73,19 @@ def read_job(job: Json, pods: Sequence[Json], *, now: datetime) -> JobReading:
     if not summary.message and age > SILENT_SECONDS:
         return JobReading(stage=Stage.BLOCKED, pod=name, events_of=str(newest["metadata"]["uid"]))
     return JobReading(stage=Stage.STARTING, pod=name)
+
+
+def _read_running(pod: Json, name: str) -> JobReading:
+    """A Pod runs on after its program where a service mesh has added a container that never ends."""
+    states = {one["name"]: one.get("state") or {} for one in _container_statuses(pod)}
+    end = states.pop(CONTAINER, {}).get("terminated")
+    others = [other for other, state in states.items() if "terminated" not in state]
+    if end is None or not others:
+        return JobReading(stage=Stage.RUNNING, pod=name)
+    if end.get("exitCode") in (SUCCEEDED, ENDED_WITH_FAILURE):
+        return JobReading(stage=Stage.REPORTED, pod=name)
+    message = f"{summarize_pods([pod]).message}; no other Pod replaces it while its container {', '.join(others)} runs"
+    return JobReading(stage=Stage.DIED, pod=name, message=message)
 
 
 def is_unfinished(job: Json) -> bool:
@@ -85,8 +100,12 @@ def is_being_deleted(item: Json) -> bool:
 
 
 def _has_container_problem(pod: Json) -> bool:
-    statuses = (pod.get("status") or {}).get("containerStatuses") or ()
-    return any((status.get("state") or {}).get("waiting") for status in statuses)
+    return any((status.get("state") or {}).get("waiting") for status in _container_statuses(pod))
+
+
+def _container_statuses(pod: Json) -> Sequence[Json]:
+    found: Sequence[Json] = (pod.get("status") or {}).get("containerStatuses") or ()
+    return found
 
 
 def _phase(pod: Json) -> str:
