@@ -94,9 +94,9 @@ class LeaderLease:
         return self._clock.monotonic() - (self._valid_until - self._times.renew_deadline)
 
     @property
-    def transitions(self) -> int:
-        """How often the lease has had another holder, as it was read or written last; 0 before that."""
-        return int(self._lease["spec"].get("leaseTransitions") or 0) if self._lease else 0
+    def transitions(self) -> int | None:
+        """How often the lease has had another holder, as it was read or written last; None before that."""
+        return int(self._lease["spec"].get("leaseTransitions") or 0) if self._lease else None
 
     def annotation_of_holder(self, name: str) -> str:
         """The annotation of the lease as it was read last; empty where nobody holds it."""

@@ -6,11 +6,13 @@ import asyncio
 import contextlib
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120)
 _LAG_SECONDS = 0.25
@@ -89,11 +91,8 @@ class Metrics:
         Gauge(
             "modelops_build_info", "1; the labels say what runs.", ["version", "python"], registry=registry
         ).labels(_version(), platform.python_version()).set(1)
-        self._transitions = Gauge(
-            "modelops_lease_transitions",
-            "How often the lease has had another holder, as the lease counts it.",
-            registry=registry,
-        )
+        self._transitions = _LeaseTransitions()
+        registry.register(self._transitions)
         self._leading = Gauge(
             "modelops_leader", "1 while this process is the leader, else 0.", registry=registry
         )
@@ -156,9 +155,9 @@ class Metrics:
         """Records how many requests Hugging Face still allows; called from the threads of its SDK."""
         self._rate_limit.labels(bucket).set(remaining)
 
-    def lease_transitions(self, count: Callable[[], float]) -> None:
-        """Sets what is called at each scrape for the number of changes of the lease's holder."""
-        self._transitions.set_function(count)
+    def lease_transitions(self, count: Callable[[], int | None]) -> None:
+        """Sets what is called at each scrape for the number of changes of the lease's holder; None: not known yet."""
+        self._transitions.count = count
 
     def serve_objects(self, render: Callable[[], bytes] = bytes) -> None:
         """Adds the metrics of objects, as only the leader does; without an argument removes them."""
@@ -190,6 +189,22 @@ class Metrics:
     def render(self) -> bytes:
         """The metrics in the text format of Prometheus."""
         return generate_latest(self.registry) + self._objects()
+
+
+class _LeaseTransitions(Collector):
+    """A gauge without a sample while its value is not known: 0 would look like a change."""
+
+    def __init__(self) -> None:
+        self.count: Callable[[], int | None] = lambda: None
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """The gauge, for the registry."""
+        help_text = "How often the lease has had another holder, as the lease counts it."
+        gauge = GaugeMetricFamily("modelops_lease_transitions", help_text)
+        count = self.count()
+        if count is not None:
+            gauge.add_metric([], count)
+        yield gauge
 
 
 def _version() -> str:
