@@ -462,6 +462,13 @@ async def test_the_work_folder_is_deleted_although_its_job_was_never_created_or_
     assert await folder_is_gone()
 
 
+async def test_a_namespace_that_may_not_be_read_hides_no_program_of_the_others(bench: Bench) -> None:
+    await bench.start()
+    leader = bench.new_leader(namespaces=["elsewhere", bench.namespace])
+    state = await leader.observe(bench.name)
+    assert state == ProgramState(running=True)
+
+
 async def test_another_input_is_refused_and_more_than_the_most_programs_wait(bench: Bench) -> None:
     programs = bench.new_leader(max_running=1)
     await bench.start(programs)

@@ -16,6 +16,7 @@ from modelops.engine.resources import AGENT_MODELS, PODS
 from modelops.localcluster import LocalCluster
 from modelops.ports import Json, Resource
 from modelops.runtime.metrics import Metrics
+from modelops.runtime.namespaces import WorkNamespaces
 from modelops.runtime.watches import ClusterWatches, watch_name
 
 Kubectl = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -56,7 +57,7 @@ async def test_pods_are_watched_while_an_agent_model_selects_them(
 ) -> None:
     kubectl("create", "serviceaccount", "default", namespace=namespace)
     cache = ObjectCache(monotonic=asyncio.get_running_loop().time)
-    watches = ClusterWatches(kube, cache, Metrics(), namespaces=(namespace,))
+    watches = ClusterWatches(kube, cache, Metrics(), namespaces=WorkNamespaces((namespace,)))
     watches.start()
     try:
         agent = await create_sample(kubectl, kube, namespace)
@@ -84,7 +85,7 @@ async def test_a_full_list_finds_and_reports_a_missed_deletion(
 ) -> None:
     cache = ObjectCache(monotonic=asyncio.get_running_loop().time)
     reported: list[tuple[Resource, str]] = []
-    watches = ClusterWatches(kube, cache, Metrics(), namespaces=(namespace,))
+    watches = ClusterWatches(kube, cache, Metrics(), namespaces=WorkNamespaces((namespace,)))
     agent = await create_sample(kubectl, kube, namespace)
     name = agent["metadata"]["name"]
     try:

@@ -28,6 +28,8 @@ class Health:
     """How far the first pass over all objects is; empty when it is over."""
     warnings: tuple[str, ...] = ()
     """What is wrong and does not keep the process from being ready; for people."""
+    left_out: Callable[[], tuple[str, ...]] = field(default=lambda: ())
+    """The namespaces in which the operator does not work, as further warnings."""
 
     @property
     def waiting_for(self) -> tuple[str, ...]:
@@ -75,8 +77,8 @@ class ManagementServer:
         body = {"ready": health.ready, "phase": health.phase, "missing": list(health.waiting_for)}
         if progress := health.progress():
             body["progress"] = progress
-        if health.warnings:
-            body["warnings"] = list(health.warnings)
+        if warnings := [*health.warnings, *health.left_out()]:
+            body["warnings"] = warnings
         return web.json_response(body, status=200 if health.ready else 503)
 
     async def _show_metrics(self, _: web.Request) -> web.Response:

@@ -41,7 +41,8 @@ class KopfEvents:
     """Passes the events of the three kinds to `on_event`, in the event loop of `run`.
 
     `prepare` is awaited before kopf is started again: it waits until the kinds are served and lists them, because kopf
-    does not say what was deleted meanwhile. `problem` says why no events come at the moment; it is empty while they do.
+    does not say what was deleted meanwhile. `namespaces` is called at each start; empty stands for all of them.
+    `problem` says why no events come at the moment; it is empty while they do.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class KopfEvents:
         on_event: EventHandler,
         connection: Connection,
         *,
-        namespaces: Sequence[str],
+        namespaces: Callable[[], Sequence[str]],
         prepare: Callable[[], Awaitable[None]],
     ) -> None:
         self._on_event = on_event
@@ -62,7 +63,7 @@ class KopfEvents:
         """Runs kopf until cancelled, and starts it again whenever one of its tasks ends."""
         backoff = _FIRST_BACKOFF
         while True:
-            thread = _KopfThread(self._on_event, self._connection, self._namespaces)
+            thread = _KopfThread(self._on_event, self._connection, self._namespaces())
             started = asyncio.get_running_loop().time()
             try:
                 error = await thread.wait_for_end()

@@ -27,6 +27,7 @@ from modelops.runtime.health import Health, ManagementServer
 from modelops.runtime.installation import installation_id
 from modelops.runtime.kopf_app import KINDS, KopfEvents
 from modelops.runtime.metrics import Metrics
+from modelops.runtime.namespaces import NamespaceReturned, WorkNamespaces
 from modelops.runtime.settings import Settings
 from modelops.runtime.watches import ClusterWatches
 from modelops.runtime.wiring import build_operator
@@ -152,11 +153,13 @@ class OperatorProcess:
             metrics=self._metrics,
             installation=await installation_id(kube, namespace),
         )
-        watches = ClusterWatches(kube, cache, self._metrics, namespaces=settings.watch_namespaces)
+        namespaces = WorkNamespaces(settings.watch_namespaces)
+        self._health.left_out = lambda: namespaces.warnings
+        watches = ClusterWatches(kube, cache, self._metrics, namespaces=namespaces)
         events = KopfEvents(
             watches.apply_event,
             connection,
-            namespaces=settings.watch_namespaces,
+            namespaces=lambda: namespaces.working,
             prepare=lambda: self._list_kinds(kube, watches),
         )
         running = [lease_task]
@@ -173,6 +176,7 @@ class OperatorProcess:
                 asyncio.create_task(parts.poller.run(), name="job poller"),
                 asyncio.create_task(parts.orphan_jobs.run(), name="orphan jobs"),
                 asyncio.create_task(watches.relist_every(settings.resync_seconds), name="full lists"),
+                asyncio.create_task(namespaces.until_one_returns(kube), name="left out namespaces"),
             ]
             parts.queue.start()
             running.append(asyncio.create_task(events.run(), name="kopf"))
@@ -202,6 +206,9 @@ class OperatorProcess:
             return LEASE_LOST
         for task in done:
             error = None if task.cancelled() else task.exception()
+            if isinstance(error, NamespaceReturned):
+                _log.warning("%s", error)
+                continue
             _log.error("task %r ended unexpectedly: %r", task.get_name(), error, exc_info=error)
         return FAILED
 

@@ -16,6 +16,7 @@ from modelops.engine.resources import AGENT_MODELS, PODS
 from modelops.ports import Json, Refused, Resource, Unavailable
 from modelops.runtime.kopf_app import KINDS
 from modelops.runtime.metrics import Metrics
+from modelops.runtime.namespaces import WorkNamespaces
 
 PUT_AT_ONCE = 100
 _log = logging.getLogger(__name__)
@@ -164,18 +165,18 @@ class ClusterWatches:
     """The watches of ConfigMaps and Pods, and the full lists of the three kinds, which kopf watches."""
 
     def __init__(
-        self, kube: KubeClient, cache: ObjectCache, metrics: Metrics, *, namespaces: Sequence[str]
+        self, kube: KubeClient, cache: ObjectCache, metrics: Metrics, *, namespaces: WorkNamespaces
     ) -> None:
         self._kube = kube
         self._cache = cache
         self._metrics = metrics
-        self._namespaces: Sequence[str | None] = namespaces or (None,)
+        self._namespaces = namespaces
         self._watches: dict[str, _RunningWatch] = {}
         cache.listen(self._update_pod_watches)
 
     def start(self) -> None:
         """Starts the watch of labelled ConfigMaps. Watches of Pods start when AgentModels select Pods."""
-        for namespace in self._namespaces:
+        for namespace in self._namespaces.selectors:
             self._watch(CONFIG_MAPS, namespace, {MANAGED_LABEL: "true"})
 
     @property
@@ -195,13 +196,22 @@ class ClusterWatches:
     async def relist(self) -> None:
         """Lists the three kinds completely, which finds objects whose deletion was missed.
 
+        A namespace whose list is refused is left out from then on; its objects stay in the cache as they are.
+
         Raises:
-            Unavailable, Refused: the API server did not answer the list, or refused it.
+            Unavailable, Refused: the API server did not answer a list, or refused those of all namespaces.
         """
-        for resource in KINDS:
-            for namespace in self._namespaces:
-                items, version = await self._kube.list(resource, namespace=namespace)
-                self._cache.replace_all(resource, items, resource_version=version, namespace=namespace)
+        refusals: dict[str | None, Refused] = {}
+        for namespace in self._namespaces.selectors:
+            try:
+                for resource in KINDS:
+                    items, version = await self._kube.list(resource, namespace=namespace)
+                    self._cache.replace_all(resource, items, resource_version=version, namespace=namespace)
+            except Refused as error:
+                refusals[namespace] = error
+        for namespace in self._namespaces.leave_out(refusals):
+            for name in [n for n, running in self._watches.items() if running.updater.namespace == namespace]:
+                self._end_watch(name)
 
     async def relist_every(self, seconds: float) -> None:
         """Repeats `relist` every `seconds` until cancelled."""
@@ -228,8 +238,8 @@ class ClusterWatches:
         wanted: dict[str, tuple[str, Mapping[str, str]]] = {}
         for agent in self._cache.list(AGENT_MODELS):
             labels = (agent["spec"]["config"].get("workloadSelector") or {}).get("matchLabels") or {}
-            if labels:
-                namespace = agent["metadata"]["namespace"]
+            namespace = agent["metadata"]["namespace"]
+            if labels and self._namespaces.has(namespace):
                 wanted[watch_name(PODS, namespace, labels)] = namespace, labels
         for namespace, labels in (wanted[name] for name in wanted.keys() - self._watches.keys()):
             self._watch(PODS, namespace, labels)
@@ -239,9 +249,14 @@ class ClusterWatches:
             if running.updater.resource == PODS and name not in wanted
         ]
         for name in ended:
-            running = self._watches.pop(name)
-            running.task.cancel()
-            self._remove_pods_of(running.updater)
+            self._remove_pods_of(self._end_watch(name))
+
+    def _end_watch(self, name: str) -> CacheUpdater:
+        running = self._watches.pop(name)
+        running.task.cancel()
+        self._cache.forget_watch(name)
+        self._metrics.forget_watch(name)
+        return running.updater
 
     def _watch(self, resource: Resource, namespace: str | None, labels: Mapping[str, str]) -> None:
         updater = CacheUpdater(self._cache, resource, namespace, labels)
@@ -259,8 +274,6 @@ class ClusterWatches:
         self._metrics.watch_age(name, lambda: self._cache.age(name))
 
     def _remove_pods_of(self, updater: CacheUpdater) -> None:
-        self._cache.forget_watch(updater.name)
-        self._metrics.forget_watch(updater.name)
         for pod in list(self._cache.list(PODS, namespace=updater.namespace, labels=updater.labels)):
             apply_deletion(self._cache, PODS, pod)
 

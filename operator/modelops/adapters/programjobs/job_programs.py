@@ -220,12 +220,19 @@ class JobPrograms:
         return self._listed_at is None or self._clock.monotonic() - self._listed_at > LIST_SECONDS
 
     async def _jobs(self) -> list[Json]:
-        """The Jobs of this installation's programs."""
+        """The Jobs of this installation's programs. A namespace that was deleted hides none of the others."""
         selector = f"{PROGRAM_LABEL},{INSTALLATION_LABEL}={self._installation}"
         found: list[Json] = []
+        refusals: list[Refused] = []
         for namespace in self._namespaces:
-            items, _ = await self._kube.list(JOBS, namespace=namespace, label_selector=selector)
-            found += items
+            try:
+                items, _ = await self._kube.list(JOBS, namespace=namespace, label_selector=selector)
+            except Refused as error:
+                refusals.append(error)
+            else:
+                found += items
+        if len(refusals) == len(self._namespaces):
+            raise refusals[0]
         return found
 
 
