@@ -161,6 +161,20 @@ def test_programs_have_a_network_policy_in_the_named_namespaces(tmp_path: Path) 
     assert 6443 not in [port["port"] for rule in programs[0]["spec"]["egress"] for port in rule["ports"]]
 
 
+@pytest.mark.parametrize(("values", "ports"), [({}, {53, 5353}), ({"dnsPorts": [1053]}, {1053})])
+def test_dns_is_allowed_at_the_ports_of_its_pods(
+    values: dict[str, Any], ports: set[int], tmp_path: Path
+) -> None:
+    """A policy sees a Pod's own port, which on OpenShift is 5353, and not the Service's."""
+    switches = {"networkPolicy": {"enabled": True, **values}, "watchNamespaces": ["code-chef"]}
+    found = render(HELM_4, tmp_path, switches).of("NetworkPolicy")
+    assert len(found) == 2
+    for policy in found:
+        allowed = [port for rule in policy["spec"]["egress"] for port in rule["ports"]]
+        for protocol in ("UDP", "TCP"):
+            assert ports <= {one["port"] for one in allowed if one.get("protocol") == protocol}
+
+
 def test_defaults_of_the_chart_are_those_of_the_operator(tmp_path: Path) -> None:
     environment = render(HELM_4, tmp_path, {}).environment
     own = {"MODELOPS_HUB_ORG", "MODELOPS_STATE_DIR", "MODELOPS_PROGRAM_JOBS"}
