@@ -16,7 +16,7 @@ from tests.node.site import Site
 from tests.node.traffic import Traffic
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def images(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The archives of the images, built from the repository's Dockerfile.
 
@@ -32,7 +32,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         pytest.skip(str(error))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def site(images: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Nothing is installed yet."""
     with ExitStack() as stack:
@@ -43,7 +43,7 @@ def site(images: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> I
         yield opened
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def traffic(site: Site) -> Iterator[Traffic]:
     """Users, once the agents answer."""
     addresses = site.until(lambda: len(found := site.agents()) == 2 and found, "two agents are ready")

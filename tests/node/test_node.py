@@ -31,7 +31,7 @@ def test_the_operators_container_has_no_rights_and_lists_its_packages(site: Site
     shown = site.kubectl("exec", pod, "-n", OPERATOR_NAMESPACE, "--", "python3", "-c", program).stdout
     user, packages, writable, read_only = json.loads(shown)
     assert user == 65532
-    assert {"modelops", "kopf", "huggingface-hub"} <= set(packages)
+    assert {"modelops", "kopf", "huggingface-hub"} <= {name.lower().replace("_", "-") for name in packages}
     assert not writable
     assert read_only
 
