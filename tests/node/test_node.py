@@ -99,7 +99,8 @@ def test_a_worse_model_is_rejected_and_its_killed_evaluation_asks_nothing_twice(
         return len(site.sandbox.requests(service="models", method="POST", path_regex=path))
 
     site.until(lambda: asked() > 60, "the evaluation is on its way", seconds=180)
-    (pod,) = site.get("pods", "", "-l", f"{GROUP}/program")
+    running = ("-l", f"{GROUP}/program", "--field-selector=status.phase=Running")
+    (pod,) = site.get("pods", "", *running)
     site.kubectl("delete", "pod", pod["metadata"]["name"], "-n", NAMESPACE, "--grace-period=0", "--force")
     site.sandbox.remove_fault(slow)
     ended = site.until(
