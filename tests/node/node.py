@@ -50,10 +50,6 @@ class Node:
         for archive in archives.values():
             self._ctr("images", "import", str(archive))
 
-    def tag(self, image: str, *, also: str) -> None:
-        """Give an image a second name."""
-        self._ctr("images", "tag", image, also)
-
     def process_of(self, container: str) -> int:
         """The process id of a container's first process."""
         for line in self._ctr("tasks", "list").splitlines()[1:]:
@@ -72,7 +68,8 @@ def running_node(cluster: LocalCluster, *, loopback_ports: Sequence[int], pause:
     """Run a node for the length of a `with` block, and put the machine back as it was.
 
     `loopback_ports`: ports of this machine's loopback that are the Pods' loopback, too. `pause`: archive of PAUSE.
-    Raises NoNodeError where containerd does not start, or the node does not become Ready.
+    Raises NoNodeError where containerd does not start, the node does not become Ready, or a Pod of busybox does not run or
+    does not reach the machine: then this machine is not made for it, whatever our own images do.
     """
     programs = find_node_programs(progress=to_stderr)
     with ExitStack() as stack:
@@ -94,7 +91,50 @@ def running_node(cluster: LocalCluster, *, loopback_ports: Sequence[int], pause:
         for name in ("kube-scheduler", "kubelet", "kube-proxy"):
             supervisor.start_server(name, [str(programs / name), *_arguments(node, name)])
         _wait(lambda: _is_ready(cluster), folder / "kubelet.log")
+        _try_a_pod(node, ports=loopback_ports[:1])
         yield node
+
+
+def _try_a_pod(node: Node, *, ports: Sequence[int]) -> None:
+    """A connection that is refused or not made ends nc with 1; one that is idle is ended by `timeout`."""
+    places = " ".join(f"127.0.0.1:{port}" for port in ports) + f" {API_SERVICE}:443"
+    program = (
+        f"for at in {places}; do"
+        " /busybox timeout 2 /busybox nc -w 1 ${at%:*} ${at#*:} </dev/null; [ $? != 1 ] || exit 1; done"
+    )
+    container = {
+        "name": "tries",
+        "image": PAUSE,
+        "imagePullPolicy": "Never",
+        "command": ["/busybox", "sh", "-c", program],
+    }
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "tries", "namespace": "default"},
+        "spec": {"restartPolicy": "Never", "automountServiceAccountToken": False, "containers": [container]},
+    }
+
+    def is_made() -> bool:  # The namespace's service account comes a moment after the namespace.
+        return _kubectl(node.cluster, "create", "-f", "-", input=json.dumps(pod)).returncode == 0
+
+    def has_succeeded() -> bool:
+        shown = _kubectl(node.cluster, "get", "pod", "tries", "-o", "jsonpath={.status.phase}")
+        if shown.stdout == "Failed":
+            log = _kubectl(node.cluster, "logs", "tries").stdout
+            raise NoNodeError(f"a Pod on this machine reaches none or not all of {places}: {log[-500:]}")
+        return shown.stdout == "Succeeded"
+
+    _wait(is_made, node.folder / "kubelet.log")
+    _wait(has_succeeded, node.folder / "kubelet.log")
+    _kubectl(node.cluster, "delete", "pod", "tries", "--wait=false")
+
+
+def _kubectl(
+    cluster: LocalCluster, *arguments: str, input: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    command = [cluster.kubectl, "--kubeconfig", cluster.kubeconfig, *arguments]
+    return subprocess.run(command, input=input, capture_output=True, text=True)
 
 
 def _kill_servers(folder: Path) -> None:
@@ -210,15 +250,8 @@ def _kube_proxy(cluster: LocalCluster) -> dict[str, object]:
 
 
 def _is_ready(cluster: LocalCluster) -> bool:
-    shown = subprocess.run(
-        [
-            *(cluster.kubectl, "--kubeconfig", cluster.kubeconfig, "get", "node", NAME),
-            *("-o", 'jsonpath={.status.conditions[?(@.type=="Ready")].status}'),
-        ],
-        capture_output=True,
-        text=True,
-    )
-    return shown.stdout == "True"
+    status = 'jsonpath={.status.conditions[?(@.type=="Ready")].status}'
+    return _kubectl(cluster, "get", "node", NAME, "-o", status).stdout == "True"
 
 
 def _imports(node: Node, archive: Path) -> bool:
