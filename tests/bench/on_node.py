@@ -28,7 +28,7 @@ from tests.node.opening import open_site
 from tests.node.site import CHART, MOUNTING, NAMESPACE, OPERATOR_NAMESPACE, Site
 
 OBJECTS = 100
-WEIGHTS = range(1, 21)
+WEIGHTS = range(5, 80, 5)
 WITHOUT_TOUCH = 2
 RSS_RATIO, RSS_LIMIT_MB, READY_SECONDS, PROPAGATION_SECONDS, TIMES_SOONER = 1.2, 121.0, 3.0, 2.0, 10.0
 SECONDS = 900.0
@@ -99,7 +99,7 @@ def _seconds_to_ready(site: Site) -> float:
             {
                 **spec,
                 "metadata": {"name": f"waits-{n}", "namespace": NAMESPACE},
-                "spec": {**spec["spec"], "agent": f"waits-{n}"},
+                "spec": {**spec["spec"], "agent": f"waits_{n}"},
             }
             for n in range(OBJECTS)
         )
