@@ -35,11 +35,12 @@ _CGROUPS = Path("/sys/fs/cgroup")
 @contextmanager
 def put_back_afterwards(folder: Path) -> Iterator[None]:
     """Remember what is as it is, and restore it at the end. `folder`: the node's own, whose mounts are removed."""
+    _end_earlier(folder)
     kernel = {name: _read(name) for name in _KERNEL}
     entries = {name: set(_entries(Path(name))) for name in _FOLDERS}
     existed = {name for name in _FOLDERS if Path(name).exists()}
     cgroups, tables = set(_cgroups()), set(_tables())
-    subprocess.run(["ip", "address", "add", f"{MACHINE}/32", "dev", "lo"], check=True)
+    subprocess.run(["ip", "address", "replace", f"{MACHINE}/32", "dev", "lo"], check=True)
     try:
         yield
     finally:
@@ -61,6 +62,15 @@ def put_back_afterwards(folder: Path) -> Iterator[None]:
         for name, value in kernel.items():
             if value is not None and _read(name) != value:
                 (Path("/proc/sys") / name).write_text(value)
+
+
+def _end_earlier(folder: Path) -> None:
+    """Containers, mounts and folders of a run that was killed. Two nodes never run at once (`needs.missing`)."""
+    for left in folder.parent.glob("modelops-node-*"):
+        if left != folder:
+            end_containers(left)
+            _unmount(left)
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def end_containers(folder: Path) -> None:
