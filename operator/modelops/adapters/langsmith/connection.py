@@ -64,10 +64,8 @@ class LangSmithConnection:
             omit_traced_runtime_info=True,
             disable_prompt_cache=True,
         )
-        for scheme in (
-            "http://",
-            "https://",
-        ):  # In place of the SDK's adapter, which has no end by the clock.
+        # In place of the SDK's adapter, which has no end by the clock.
+        for scheme in ("http://", "https://"):
             client.session.mount(scheme, BoundedAdapter(retries=retries, seconds=self.call_seconds))
         return client
 
