@@ -357,7 +357,7 @@ async def the_operator_leads_and_helm_test_passes(site: Site, namespaces: list[s
     user = site.kubeconfig_as(f"system:serviceaccount:{NAMESPACE}:modelops-test-objects")
     accepted = installcheck(site, user, "objects", {})
     assert accepted.returncode == 0, accepted.stderr
-    refused = installcheck(site, site.kubeconfig_as("nobody"), "objects", {})
+    refused = installcheck(site, site.kubeconfig_as("nobody"), "objects", {}, seconds="1")
     assert refused.returncode == 1
     assert len(re.findall("^(?:AgentModel|TrainingRun|Rollout): .*nobody", refused.stderr, re.M)) == 3, (
         refused.stderr
@@ -380,7 +380,7 @@ def rights_of_the_test(site: Site, namespaces: list[str]) -> str:
 def installcheck(
     site: Site, kubeconfig: Path, what: str, environ: Mapping[str, str], *, seconds: str = "60"
 ) -> Answer:
-    code = f"import sys; from modelops.runtime import installcheck as i; sys.exit(i.main([{what!r}], ready_seconds={seconds}))"
+    code = f"import sys; from modelops.runtime import installcheck as i; sys.exit(i.main([{what!r}], ready_seconds={seconds}, settle_seconds={seconds}))"
     environment = {**os.environ, **environ, "KUBECONFIG": str(kubeconfig), "NO_PROXY": "127.0.0.1"}
     return subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=patient(60)

@@ -8,7 +8,8 @@ from http.server import BaseHTTPRequestHandler
 import pytest
 from tests.loopback_server import serving
 
-from modelops.runtime.installcheck import main, readiness_problems
+from modelops.ports import Unavailable
+from modelops.runtime.installcheck import lasting_problems, main, readiness_problems
 
 MISSING = b'{"ready": false, "phase": "starting", "missing": ["CRDs"]}'
 
@@ -37,6 +38,30 @@ async def test_an_operator_that_stays_unready_is_reported_with_what_it_waits_for
     with serving(readyz(503)) as url:
         (problem,) = await readiness_problems(url, seconds=0.5)
     assert problem == f"the operator is not ready: {url} answers 503: {MISSING.decode()}"
+
+
+async def test_rights_that_the_api_server_does_not_know_yet_are_asked_for_again() -> None:
+    answers: list[list[str] | Unavailable] = [Unavailable("no route to host"), ["Rollout: forbidden"], []]
+
+    async def ask() -> list[str]:
+        answer = answers.pop(0)
+        if isinstance(answer, Unavailable):
+            raise answer
+        return answer
+
+    assert await lasting_problems(ask, seconds=60) == []
+    assert not answers
+
+
+@pytest.mark.parametrize("refusal", [["Rollout: forbidden"], Unavailable("no route to host")])
+async def test_a_problem_that_lasts_is_reported(refusal: list[str] | Unavailable) -> None:
+    async def ask() -> list[str]:
+        if isinstance(refusal, Unavailable):
+            raise refusal
+        return refusal
+
+    expected = [str(refusal)] if isinstance(refusal, Unavailable) else refusal
+    assert await lasting_problems(ask, seconds=0.1) == expected
 
 
 @pytest.mark.parametrize("arguments", [[], ["everything"], ["operator", "objects"]])

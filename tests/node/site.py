@@ -29,6 +29,7 @@ CHART = ROOT / "charts" / "modelops"
 EXAMPLE = ROOT / "docs" / "examples" / "agent" / "deployment.yaml"
 OPERATOR_NAMESPACE, NAMESPACE = "modelops-system", "code-chef"
 OPERATOR_PODS = "app.kubernetes.io/name=modelops,app.kubernetes.io/component=operator"
+TEST_PODS = "app.kubernetes.io/name=modelops,app.kubernetes.io/component=test"
 GROUP = "modelops.code-chef.dev"
 WATCHING, MOUNTING = "docs-watching", "docs-mounting"
 Answer = subprocess.CompletedProcess[str]
@@ -71,7 +72,7 @@ class Site:
         ]
         done = _run([*command, "--kubeconfig", self.node.cluster.kubeconfig], check=False)
         assert done.returncode == 0 or not check, (
-            f"helm {verb}: {done.stderr or done.stdout}\n{self.situation()}"
+            f"helm {verb}: {done.stderr}\n{done.stdout}\n{self.situation()}"
         )
         return done
 
@@ -260,8 +261,9 @@ class Site:
         parts.append(
             self.kubectl("get", "events", "-A", "--sort-by=.lastTimestamp", check=False).stdout[-3000:]
         )
-        log = ("logs", "-n", OPERATOR_NAMESPACE, "-l", OPERATOR_PODS, "--tail=15")
-        parts.append(self.kubectl(*log, check=False).stdout)
+        for pods in (OPERATOR_PODS, TEST_PODS):
+            log = ("logs", "-n", OPERATOR_NAMESPACE, "-l", pods, "--prefix", "--tail=15")
+            parts.append(self.kubectl(*log, check=False).stdout)
         return "\n".join(parts)
 
 

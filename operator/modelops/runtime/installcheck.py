@@ -3,6 +3,8 @@
 `operator`, as the operator's account: the operator is ready (`MODELOPS_READYZ_URL`), and the API server allows this
 account everything that `MODELOPS_RIGHTS` lists. `objects`, as an account that may create them: the API server accepts
 an AgentModel, a TrainingRun and a Rollout that only evaluates. These are dry runs, which store nothing.
+
+`helm test` may follow `helm install` at once: what the API server does not know or answer yet is asked again.
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,7 +31,9 @@ from modelops.ports import Conflict, Json, Missing, Refused, Resource, Unavailab
 READYZ_URL: Final = "MODELOPS_READYZ_URL"
 RIGHTS: Final = "MODELOPS_RIGHTS"
 READY_SECONDS: Final = 60.0
-"""Time in which the operator must become ready; `helm test` may follow `helm install` at once."""
+"""Time in which the operator must become ready."""
+SETTLE_SECONDS: Final = 20.0
+"""Time in which the API server must answer this Pod and know the roles and kinds that were just installed."""
 _PAUSE_SECONDS: Final = 1.0
 _REVIEWS: Final = Resource(
     group="authorization.k8s.io",
@@ -158,27 +163,49 @@ async def object_problems(transport: Transport, namespace: str) -> list[str]:
     return problems
 
 
-async def check(what: str, *, ready_seconds: float) -> list[str]:
+async def lasting_problems(ask: Callable[[], Awaitable[list[str]]], *, seconds: float) -> list[str]:
+    """What `ask` still returns, or fails with, once `seconds` have passed; it is asked until it has no problem."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            problems = await ask()
+        except (Unavailable, Uncertain, Refused) as error:
+            problems = [str(error)]
+        if not problems or time.monotonic() >= end:
+            return problems
+        await asyncio.sleep(_PAUSE_SECONDS)
+
+
+async def check(what: str, *, ready_seconds: float, settle_seconds: float) -> list[str]:
     """Carries out one of the two checks; returns the problems."""
     connection = Connection.discover()
     async with Transport(connection) as transport:
         if what == "objects":
-            return await object_problems(transport, connection.namespace)
+            return await lasting_problems(
+                lambda: object_problems(transport, connection.namespace), seconds=settle_seconds
+            )
         rights = list(listed_rights(os.environ[RIGHTS]))
         return [
-            *await rights_problems(transport, rights),
+            *await lasting_problems(lambda: rights_problems(transport, rights), seconds=settle_seconds),
             *await readiness_problems(os.environ[READYZ_URL], seconds=ready_seconds),
         ]
 
 
-def main(arguments: Sequence[str], *, ready_seconds: float = READY_SECONDS) -> int:
+def main(
+    arguments: Sequence[str],
+    *,
+    ready_seconds: float = READY_SECONDS,
+    settle_seconds: float = SETTLE_SECONDS,
+) -> int:
     """Runs the check that is named; returns its exit code: 0 for no problem, 1 for problems, 2 for wrong usage."""
     if len(arguments) != 1 or arguments[0] not in ("operator", "objects"):
         sys.stderr.write("usage: python -m modelops.runtime.installcheck operator|objects\n")
         return 2
     try:
-        problems = asyncio.run(check(arguments[0], ready_seconds=ready_seconds))
-    except (ConfigurationError, Unavailable, Uncertain, Refused) as error:
+        problems = asyncio.run(
+            check(arguments[0], ready_seconds=ready_seconds, settle_seconds=settle_seconds)
+        )
+    except ConfigurationError as error:
         problems = [str(error)]
     for problem in problems:
         sys.stderr.write(f"{problem}\n")
