@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -13,6 +14,7 @@ from pathlib import Path
 
 MACHINE = "10.89.0.1"
 """The machine's address for Pods, on `lo` as long as the node runs."""
+POD_GATEWAY = "10.88.0.1"
 
 _KERNEL = (  # kubelet and kube-proxy set these
     "vm/overcommit_memory",
@@ -46,6 +48,7 @@ def put_back_afterwards(folder: Path) -> Iterator[None]:
     finally:
         subprocess.run(["ip", "address", "del", f"{MACHINE}/32", "dev", "lo"], check=False)
         end_containers(folder)
+        _remove_pod_links()
         _unmount(folder)
         for name in _FOLDERS:
             for entry in set(_entries(Path(name))) - entries[name]:
@@ -65,12 +68,27 @@ def put_back_afterwards(folder: Path) -> Iterator[None]:
 
 
 def _end_earlier(folder: Path) -> None:
-    """Containers, mounts and folders of a run that was killed. Two nodes never run at once (`needs.missing`)."""
+    """Containers, mounts, folders and Pod networks of a run that was killed. Two nodes never run at once (`needs`)."""
     for left in folder.parent.glob("modelops-node-*"):
         if left != folder:
             end_containers(left)
             _unmount(left)
             shutil.rmtree(left, ignore_errors=True)
+    _remove_pod_links()
+
+
+def _remove_pod_links() -> None:
+    """Remove the machine's ends of the Pods' networks, which the plugin ptp makes with the gateway's address.
+
+    The route of one that stays would take the packets of a new Pod with the same address.
+    """
+    shown = subprocess.run(["ip", "-json", "address"], capture_output=True, text=True, check=True)
+    for link in json.loads(shown.stdout):
+        is_ours = any(
+            (one.get("local"), one.get("prefixlen")) == (POD_GATEWAY, 32) for one in link["addr_info"]
+        )
+        if is_ours and link["ifname"].startswith("veth"):
+            subprocess.run(["ip", "link", "del", link["ifname"]], check=False)
 
 
 def end_containers(folder: Path) -> None:

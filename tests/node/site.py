@@ -29,6 +29,7 @@ CHART = ROOT / "charts" / "modelops"
 EXAMPLE = ROOT / "docs" / "examples" / "agent" / "deployment.yaml"
 OPERATOR_NAMESPACE, NAMESPACE = "modelops-system", "code-chef"
 OPERATOR_PODS = "app.kubernetes.io/name=modelops,app.kubernetes.io/component=operator"
+AGENT_PODS = "app=docs-agent"
 TEST_PODS = "app.kubernetes.io/name=modelops,app.kubernetes.io/component=test"
 GROUP = "modelops.code-chef.dev"
 WATCHING, MOUNTING = "docs-watching", "docs-mounting"
@@ -261,8 +262,9 @@ class Site:
         parts.append(
             self.kubectl("get", "events", "-A", "--sort-by=.lastTimestamp", check=False).stdout[-3000:]
         )
-        for pods in (OPERATOR_PODS, TEST_PODS):
-            log = ("logs", "-n", OPERATOR_NAMESPACE, "-l", pods, "--prefix", "--tail=15")
+        logs = ((OPERATOR_NAMESPACE, OPERATOR_PODS), (OPERATOR_NAMESPACE, TEST_PODS), (NAMESPACE, AGENT_PODS))
+        for namespace, pods in logs:
+            log = ("logs", "-n", namespace, "-l", pods, "--prefix", "--tail=15")
             parts.append(self.kubectl(*log, check=False).stdout)
         return "\n".join(parts)
 
