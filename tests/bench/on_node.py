@@ -164,7 +164,7 @@ def _propagation_without_touch(site: Site) -> list[float]:
     site.kubectl("scale", "deployment/modelops-operator", "--replicas=0", "-n", OPERATOR_NAMESPACE)
     site.until(lambda: not site.operator_pods(), "the operator is away")
     address = next(iter(site.agents().values()))
-    found, version = [], site.stable()
+    found, version = [], site.ask(address, "any", site.tasks[0])
     for number in range(WITHOUT_TOUCH):
         file = site.get("configmap", "agents")["data"]["agents.yaml"]
         following = f"v9.9.{number}"
