@@ -7,14 +7,16 @@ from typing import Any
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from modelops.domain.digest import CONTROL_FIELDS, digest_of, identity_digest
+from modelops.domain.digest import CONTROL_FIELDS, LATER_FIELDS, digest_of, identity_digest
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=12,
 )
-SPECS = st.dictionaries(st.text(max_size=8), JSON, max_size=5).filter(lambda s: not CONTROL_FIELDS & set(s))
+SPECS = st.dictionaries(st.text(max_size=8), JSON, max_size=5).filter(
+    lambda s: not (CONTROL_FIELDS | set(LATER_FIELDS)) & set(s)
+)
 
 
 def identity(spec: Any, *, kind: str = "TrainingRun", name: str = "docs-1") -> str:
@@ -24,6 +26,15 @@ def identity(spec: Any, *, kind: str = "TrainingRun", name: str = "docs-1") -> s
 @given(SPECS, st.dictionaries(st.sampled_from(sorted(CONTROL_FIELDS)), JSON))
 def test_control_fields_do_not_matter(spec: dict[str, Any], control: dict[str, Any]) -> None:
     assert identity({**spec, **control}) == identity(spec)
+
+
+@given(SPECS, st.sampled_from(sorted(LATER_FIELDS)))
+def test_the_default_of_a_later_field_does_not_matter_and_another_value_does(
+    spec: dict[str, Any], name: str
+) -> None:
+    """The API server adds the default to an object that is older than the field: it stays the same object."""
+    assert identity({**spec, name: LATER_FIELDS[name]}) == identity(spec)
+    assert identity({**spec, name: not LATER_FIELDS[name]}) != identity(spec)
 
 
 @given(SPECS)

@@ -13,6 +13,12 @@ CONTROL_FIELDS = frozenset(
 )
 """Spec fields that do not change what is done. `requestedBy` is one: a run that another person restores is the same."""
 
+LATER_FIELDS = {"estimateOnly": False}
+"""Spec fields that are younger than the first identities, with their defaults, which are left out of an identity.
+
+The API server adds them to objects that are older than the field, and the work of those must not be done again.
+"""
+
 
 def digest_of(form: str, content: Any) -> str:
     """`sha256:<hex>` of `{"form": form, "content": content}` in RFC 8785 form."""
@@ -20,9 +26,13 @@ def digest_of(form: str, content: Any) -> str:
 
 
 def identity_digest(*, kind: str, name: str, spec: Mapping[str, Any]) -> str:
-    """Digest of kind, name and the stored spec without control fields.
+    """Digest of kind, name and the stored spec without control fields and without the defaults of LATER_FIELDS.
 
     A re-created object with the same digest counts as the same object, so its work is not done again.
     """
-    kept = {key: value for key, value in spec.items() if key not in CONTROL_FIELDS}
+    kept = {
+        key: value
+        for key, value in spec.items()
+        if key not in CONTROL_FIELDS and not (key in LATER_FIELDS and value == LATER_FIELDS[key])
+    }
     return digest_of("identity/v1", {"kind": kind, "name": name, "spec": kept})
