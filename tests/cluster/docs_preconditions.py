@@ -33,6 +33,7 @@ class Preconditions:
         {
             "agent": self._agent,
             "run": self._run,
+            "estimate": self._estimate,
             "asked": self._awaiting_approval,
             "rollout": self._rollout,
             "canary": self._canary,
@@ -71,6 +72,14 @@ class Preconditions:
         self._apply("agentmodel-docs.yaml", "trainingrun-docs.yaml")
         ended = {"phase": "Succeeded", "costUSD": "0.87", "conditions": [_condition("Finished", "Trained")]}
         self._status("trainingruns", "docs-2025-12-09", ended)
+
+    def _estimate(self) -> None:
+        """The TrainingRun with spec.estimateOnly has ended with its price."""
+        self._apply("agentmodel-docs.yaml", "trainingrun-docs-estimate.yaml")
+        conditions = [_condition(kind, "Estimated") for kind in ("Ready", "Finished")]
+        self._status(
+            "trainingruns", "docs-2025-12-09-estimate", {"phase": "Succeeded", "conditions": conditions}
+        )
 
     def _awaiting_approval(self) -> None:
         """The TrainingRun waits for an approval."""

@@ -121,6 +121,13 @@ def test_run_without_a_valid_offer_is_refused_with_the_reason(alice: Person) -> 
     assert alice.approval is None
 
 
+def test_estimate_is_refused_because_nothing_of_it_is_paid(alice: Person, kubectl: Kubectl) -> None:
+    estimate = (SAMPLES / "trainingrun-docs.yaml").read_text() + "  estimateOnly: true\n"
+    kubectl("replace", "--force", "-f", "-", input=estimate, namespace=alice.namespace, check=True)
+    done = alice.approve("--yes")
+    assert (done.returncode, "spec.estimateOnly" in done.stderr, alice.approval) == (1, True, None), done
+
+
 def test_user_without_the_permission_is_told_what_is_missing(
     alice: Person, cluster: LocalCluster, kubectl: Kubectl
 ) -> None:

@@ -63,6 +63,7 @@ IMMUTABLE = [
     (RUN, {"backend": {"huggingFace": {"flavor": "h100"}}}, "backend is immutable"),
     (RUN, {"maxUSD": "50"}, "maxUSD is immutable: a TrainingRun runs only once; create a new TrainingRun"),
     (RUN, {"activeDeadlineSeconds": 9000}, "activeDeadlineSeconds is immutable"),
+    (RUN, {"estimateOnly": True}, "estimateOnly is immutable: a TrainingRun runs only once"),
     (RUN, {"requestedBy": "somebody"}, "requestedBy is immutable"),
     (ROLLOUT, {"agentModelRef": {"name": "other"}}, "agentModelRef is immutable"),
     (ROLLOUT, {"candidate": {"trainingRunRef": {"name": "other"}}}, "candidate is immutable"),

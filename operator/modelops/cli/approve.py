@@ -85,6 +85,11 @@ def parse_pending(item: Any) -> TrainingRun:
         )
     run, name = found.value, found.metadata.name
     status = run.status
+    if run.spec.estimate_only:
+        raise NotApprovableError(
+            f"TrainingRun {name} only says what a training would cost (spec.estimateOnly), and spends nothing: approve "
+            "the run that trains"
+        )
     if status.job is not None or not status.approval_digest or status.estimate is None:
         raise NotApprovableError(
             f"TrainingRun {name} does not wait for an approval: it is {status.phase.value}/{status.reason or 'new'}"

@@ -113,6 +113,12 @@ KINDS = (
             Column("Cost", ".status.costUSD", description="Cost of the finished attempts in US dollars."),
             Column("Version", ".status.model.version", description="Version of the trained model."),
             _REASON,
+            Column(
+                "Estimate",
+                ".status.estimate.highUSD",
+                description="High end of the estimated cost in US dollars.",
+                wide=True,
+            ),
             Column("Job", ".status.job.id", description="Id of the job at the service.", wide=True),
             Column(
                 "Repository", ".status.model.repo", description="Repository of the trained model.", wide=True

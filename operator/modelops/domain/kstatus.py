@@ -138,6 +138,7 @@ def _of_training_run(reason: TrainingReason) -> Outlook:
             | TrainingReason.WeightsMissing
             | TrainingReason.Cancelling
             | TrainingReason.Cancelled
+            | TrainingReason.Estimated
             | TrainingReason.Trained
         ):
             return Outlook.GOES_ON

@@ -271,6 +271,11 @@ class TrainingReason(Reason):
         "Cancelled",
         "spec.cancel ended the run, or its deletion did.",
     )
+    Estimated = (
+        "Estimated",
+        "The data are prepared, and status.estimate has the price of the training. Nothing was trained or spent, as "
+        "spec.estimateOnly asks.",
+    )
     Trained = (
         "Trained",
         "The model is on the Hub and in the registry.",

@@ -42,8 +42,8 @@ RUN: Json = {
 }
 
 
-def a_run(phase: str, *, agent: str = "docs", **status: Any) -> TrainingRun:
-    spec = {**RUN["spec"], "agentModelRef": {"name": agent}}
+def a_run(phase: str, *, agent: str = "docs", only_estimates: bool = False, **status: Any) -> TrainingRun:
+    spec = {**RUN["spec"], "agentModelRef": {"name": agent}, "estimateOnly": only_estimates}
     return parsed(TrainingRun, {**RUN, "spec": spec, "status": {"phase": phase, **status}})
 
 
@@ -93,6 +93,19 @@ REFUSALS: dict[str, tuple[RolloutDriver, str, tuple[str, ...]]] = {
             "TrainingRun t1 (spec.candidate.trainingRunRef of Rollout r1) ended as Failed (OutOfMemory)",
             "new rollout",
         ),
+    ),
+    "a run that ended with its estimate": (
+        RolloutDriver(rollout_state(OF_RUN, run=a_run("Succeeded", reason="Estimated", only_estimates=True))),
+        "CandidateNotFound",
+        (
+            "TrainingRun t1 (spec.candidate.trainingRunRef of Rollout r1) only says what a training would cost",
+            "use a TrainingRun without spec.estimateOnly in a new rollout",
+        ),
+    ),
+    "a run that will end with its estimate": (
+        RolloutDriver(rollout_state(OF_RUN, run=a_run("Preparing", only_estimates=True))),
+        "CandidateNotFound",
+        ("TrainingRun t1", "(spec.estimateOnly), and makes no model", "new rollout"),
     ),
     "a run of another agent": (
         RolloutDriver(rollout_state(OF_RUN, run=a_run("Succeeded", agent="cicd", model=MODEL))),

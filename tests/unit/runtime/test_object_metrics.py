@@ -70,6 +70,26 @@ def test_a_finished_run_has_no_series_of_its_own(fleet: FakeFleet) -> None:
     assert two[f"modelops_training_billed_usd{{{DOCS}}}"] == 5
 
 
+def test_an_estimate_is_counted_by_its_reason_and_is_no_training(fleet: FakeFleet) -> None:
+    times = {"startedAt": "2025-12-10T10:00:00Z", "finishedAt": "2025-12-10T10:02:00Z"}
+    fleet.put(
+        training_run("done", phase="Succeeded", reason="Trained", estimate=ESTIMATE, costUSD="2", **times)
+    )
+    trained = fleet.samples()
+    for phase, reason in (("Succeeded", "Estimated"), ("Failed", "DatasetRefused")):
+        item = training_run(reason.lower(), phase=phase, reason=reason, estimate=ESTIMATE, **times)
+        item["spec"]["estimateOnly"] = True
+        fleet.put(item)
+    samples = fleet.samples()
+    assert samples[f'modelops_training_runs{{{DOCS},phase="Succeeded",reason="Estimated"}}'] == 1
+    of_trainings = [
+        name for name in samples if "duration" in name or "estimate_usd" in name or "billed" in name
+    ]
+    assert {name: samples[name] for name in of_trainings} == {
+        name: trained.get(name) for name in of_trainings
+    }
+
+
 def test_a_running_run_shows_its_loss_speed_time_and_cost(fleet: FakeFleet) -> None:
     fleet.put(
         training_run(

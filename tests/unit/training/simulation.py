@@ -133,15 +133,26 @@ class PaidJobSimulation:
     """Settings of the next process that leads."""
 
     def __init__(
-        self, faults: Faults, *, decision: Decision = decide, prepared: bool = True, stepped: bool = True
+        self,
+        faults: Faults,
+        *,
+        decision: Decision = decide,
+        prepared: bool = True,
+        stepped: bool = True,
+        **spec: Any,
     ) -> None:
-        """`prepared`: dataset and price are known. `stepped`: False if an event loop runs the requests."""
+        """`prepared`: dataset and price are known. `stepped`: False if an event loop runs the requests.
+
+        `spec`: fields of the run that differ from the usual ones.
+        """
         self.faults, self.decision = faults, decision
         self.left = dict(vars(faults))
         self.time = Time(stepped=stepped)
         self.server, self.jobs, self.hub = ApiServer(self.time), JobService(self.time), Hub(self.time)
         dataset = {**prepared_status()["dataset"], "max_tokens": 512}
-        self.programs = Programs({"ok": True, **dataset, "dataset_id": dataset["langsmithId"]})
+        self.programs = Programs(
+            {"ok": True, **dataset, "dataset_id": dataset["langsmithId"], "as_of": dataset["asOf"]}
+        )
         number = next(_uids)
         self.uid = f"{number:08x}-0000-4000-8000-000000000000"
         limits = {"monthlyUSD": "100", "approvalAboveUSD": "0.01" if faults.approvals else "10"}
@@ -149,7 +160,7 @@ class PaidJobSimulation:
         self.approved: set[str] = set()
         self.server.seed(record_json(empty_record(), uid=f"record-{number}"))
         self.server.seed(secret_json())
-        self.server.seed(run_json(uid=self.uid, status=prepared_status() if prepared else None))
+        self.server.seed(run_json(uid=self.uid, status=prepared_status() if prepared else None, **spec))
         if not prepared:
             self.server.versions[RUN_NAME][-1]["metadata"].pop("finalizers")
         self.late_request: Request | None = None
@@ -480,6 +491,12 @@ class PaidJobSimulation:
 def play(tape: Sequence[int], faults: Faults, *, decision: Decision = decide) -> PaidJobSimulation:
     """Plays the tape, then lets everything come to rest. Raises Violation."""
     simulation = PaidJobSimulation(faults, decision=decision)
+    play_in(simulation, tape)
+    return simulation
+
+
+def play_in(simulation: PaidJobSimulation, tape: Sequence[int]) -> None:
+    """Plays the tape in this simulation, then lets everything come to rest. Raises Violation."""
     for number in tape:
         choices = list(simulation.choices())
         name, act = choices[number % len(choices)]
@@ -495,7 +512,6 @@ def play(tape: Sequence[int], faults: Faults, *, decision: Decision = decide) ->
     run_to_rest(simulation)
     simulation.check_at_rest()
     restart_writes_nothing(simulation)
-    return simulation
 
 
 def run_to_rest(simulation: PaidJobSimulation, *, most: int = 200) -> None:
@@ -554,4 +570,13 @@ def restart_writes_nothing(simulation: PaidJobSimulation) -> None:
         raise simulation.violation(f"a restart at rest sends {sent.name if sent else ''}")
 
 
-__all__ = ["Decision", "Faults", "PaidJobSimulation", "Violation", "play", "run_once", "run_to_rest"]
+__all__ = [
+    "Decision",
+    "Faults",
+    "PaidJobSimulation",
+    "Violation",
+    "play",
+    "play_in",
+    "run_once",
+    "run_to_rest",
+]

@@ -167,6 +167,7 @@ _IMMUTABLE = (
     "maxUSD",
     "activeDeadlineSeconds",
     "backoffLimit",
+    "estimateOnly",
     "requestedBy",
 )
 
@@ -229,6 +230,11 @@ class TrainingRunSpec(
         "continues from the last checkpoint if there is one. If it is empty, the maximum is 2; 0 means no "
         "retry.",
     )
+    estimate_only: bool = Field(
+        default=False,
+        description="Whether the run ends with its estimate, and trains nothing. The data are prepared and uploaded as "
+        "for a training. Nothing is reserved or submitted, and no approval is asked for.",
+    )
     suspend: bool = Field(
         default=False,
         description="Set to true to stop the run's job and start no other. Set to false to continue from "
@@ -254,7 +260,8 @@ class TrainingRunSpec(
         ge=0,
         le=315360000,
         description="Seconds after its end until the TrainingRun is deleted. If it is empty, the run is "
-        "never deleted. Model, cost and version stay in the registry.",
+        "never deleted. Model, cost and version stay in the registry. A run that spent nothing, such as an "
+        "estimate, is kept.",
     )
 
 
@@ -532,7 +539,7 @@ class TrainingRunStatus(StatusModel):
         description="Cost of all finished attempts, in US dollars. Empty before the first one ended.",
     )
     model: TrainedModel | None = Field(
-        default=None, description="Model that the run produced. Empty unless the run succeeded."
+        default=None, description="Model that the run produced. Empty unless the run trained one."
     )
     ending: str = Field(
         default="",

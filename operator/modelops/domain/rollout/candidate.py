@@ -165,6 +165,13 @@ def resolve_training_run(state: State, name: str) -> ResolvedCandidate | Rollout
             f"{named} is for AgentModel {run.spec.agent_model_ref.name}, not for "
             f"{state.rollout.spec.agent_model_ref.name}: use a TrainingRun of that AgentModel in a new rollout",
         )
+    if run.spec.estimate_only:
+        return latch_abort(
+            state,
+            RolloutReason.CandidateNotFound,
+            f"{named} only says what a training would cost (spec.estimateOnly), and makes no model: use a TrainingRun "
+            "without spec.estimateOnly in a new rollout",
+        )
     if run.status.phase in (TrainingPhase.FAILED, TrainingPhase.CANCELLED):
         return latch_abort(
             state,

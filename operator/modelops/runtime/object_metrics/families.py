@@ -66,7 +66,7 @@ RUN_DURATION: Final = _family(
     "training_run_duration_seconds",
     "histogram",
     ("phase",),
-    "Time from status.startedAt to status.finishedAt of the finished TrainingRuns that exist.",
+    "Time from status.startedAt to status.finishedAt of the finished TrainingRuns that exist, without estimates.",
 )
 RUN_INFO: Final = _gauge(
     "training_run_info", (*_RUN, "phase", "flavor", "method"), "1 for each TrainingRun that has not finished."

@@ -27,6 +27,7 @@ class RunFacts:
     reason: str
     finished: bool
     duration: int | None
+    """None of an estimate (spec.estimateOnly), too: it takes the time of no training."""
     estimate_and_bill: tuple[int, int, int] | None
     """Low and high end of the estimate, and the cost; only of a run that succeeded at its first attempt."""
 
@@ -76,12 +77,13 @@ def run_facts(item: Json) -> RunFacts:
     status = part(item, "status")
     phase = text(status, "phase") or TrainingPhase.PENDING.value
     first = phase == TrainingPhase.SUCCEEDED.value and not status.get("attempts")
+    trains = part(item, "spec").get("estimateOnly") is not True
     return RunFacts(
         agent=agent_of(item),
         phase=phase,
         reason=text(status, "reason"),
         finished=phase in RUN_ENDS,
-        duration=_duration(status),
+        duration=_duration(status) if trains else None,
         estimate_and_bill=_estimate_and_bill(status) if first else None,
     )
 

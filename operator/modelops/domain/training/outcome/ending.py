@@ -23,13 +23,14 @@ STOPPING_POLL_SECONDS = 1.0
 def end_before_submission(state: State) -> TrainingPlan | None:
     """The attempt has no intent to submit, and can have none once the run has ended.
 
-    A reservation may exist or be under way, so the record is written first: a late reservation then fails.
+    A reservation may exist or be under way, so the record is written first: a late reservation then fails. A run with
+    spec.estimateOnly reserves nothing, so its end is only in its status, and the same run may be created again.
     """
     run, has_attempts = state.run, bool(state.run.status.attempts)
     if not state.attempt_must_end or run.status.job is not None:
         return None
     message = "cancelled between two attempts" if has_attempts else "cancelled before anything was submitted"
-    if state.record is not None:
+    if state.record is not None and not run.spec.estimate_only:
         return (
             conclude(state, TrainingReason.Cancelled, message)
             if state.stop_is_requested

@@ -1,4 +1,4 @@
-"""The price of a prepared run: the run is then submitted, asks for an approval, or fails without a cost."""
+"""The price of a prepared run: the run is then submitted, asks for an approval, or ends without a cost."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from modelops.domain.training.actions import TrainingPlan
 from modelops.domain.training.effective_spec import base_model_name
 from modelops.domain.training.next_attempt import hardware_is_not_offered
 from modelops.domain.training.pricing.estimate import CannotEstimate, DoesNotEndInTime, DoesNotFit
+from modelops.domain.training.pricing.estimate_only import end_with_estimate
 from modelops.domain.training.pricing.flavor_choice import NoFlavorFits
 from modelops.domain.training.pricing.run_estimate import estimate_attempt
-from modelops.domain.training.pricing.spending import needs_approval, price_is_fixed, reason_against_spending
+from modelops.domain.training.pricing.spending import needs_approval, price_is_fixed, reasons_against_spending
 from modelops.domain.training.state import State
 from modelops.domain.training.status import (
     RETRY_SECONDS,
@@ -56,10 +57,13 @@ def price_and_submit(state: State) -> TrainingPlan:
         terms = {}
     at_price = with_status(state, status_before.model_copy(update={**terms, "estimate": price}))
     high = micro(price.high_usd)
-    reason_against = reason_against_spending(state, high)
-    if reason_against is not None:
-        waiting = wait_for_budget(state, high) if reason_against[0] is TrainingReason.OverBudget else None
-        return waiting or fail_run(at_price, *reason_against, facts=facts)
+    if state.run.spec.estimate_only:
+        return end_with_estimate(at_price, price)
+    reasons_against = reasons_against_spending(state, high)
+    if reasons_against:
+        reason, message = reasons_against[0]
+        waiting = wait_for_budget(state, high) if reason is TrainingReason.OverBudget else None
+        return waiting or fail_run(at_price, reason, message, facts=facts)
     if needs_approval(state, high):
         return ask_for_approval(at_price, price)
     message = (

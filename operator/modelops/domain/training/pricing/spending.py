@@ -13,9 +13,12 @@ from modelops.domain.training.state import State
 
 
 def price_is_fixed(state: State) -> bool:
-    """Whether the price is fixed: an offer until it expires; any other price unless it needs an approval."""
+    """Whether the price is fixed: an offer until it expires; any other price unless it needs an approval.
+
+    A run with spec.estimateOnly never has a fixed price, because it ends with it: what follows a price is not for it.
+    """
     offer = state.run.status.estimate
-    if offer is None:
+    if offer is None or state.run.spec.estimate_only:
         return False
     if offer.valid_until is None:
         return not needs_approval(state, micro(offer.high_usd))
@@ -39,22 +42,31 @@ def spent_micro_usd(state: State) -> int:
     return state.record.spent_by(state.uid) if state.record else 0
 
 
-def reason_against_spending(state: State, high: int) -> tuple[TrainingReason, str] | None:
-    """Why this amount may not be spent on the run, with or without an approval; None if it may."""
+def reasons_against_spending(state: State, high: int) -> tuple[tuple[TrainingReason, str], ...]:
+    """Why this amount may not be spent on the run, with or without an approval; empty if it may."""
+    shortage = budget_shortage(state, unreserved_micro_usd(state, high))
+    found = (
+        (TrainingReason.OverMaxUSD, above_max_usd(state, high)),
+        (TrainingReason.OverBudget, shortage and shortage + NEW_RUN),
+    )
+    return tuple((reason, message) for reason, message in found if message)
+
+
+def above_max_usd(state: State, high: int) -> str:
+    """Why spec.maxUSD does not allow this amount, and what to do; empty if it does."""
     run, spent = state.run, spent_micro_usd(state)
     if spent and spent + high > micro(run.spec.max_usd):
-        return TrainingReason.OverMaxUSD, (
+        return (
             f"another attempt may cost up to {display_usd(high)}, earlier attempts cost {display_usd(spent)}, and "
             f"spec.maxUSD of TrainingRun {run.metadata.name} is ${run.spec.max_usd}: raise it in a new "
             "run, or train on less"
         )
     if high > micro(run.spec.max_usd):
-        return TrainingReason.OverMaxUSD, (
+        return (
             f"the training may cost up to {display_usd(high)} and spec.maxUSD of TrainingRun {run.metadata.name} is "
             f"${run.spec.max_usd}: raise it in a new run{_cheaper_hardware(run)}, or train on less"
         )
-    message = budget_shortage(state, unreserved_micro_usd(state, high))
-    return (TrainingReason.OverBudget, message + NEW_RUN) if message else None
+    return ""
 
 
 def _cheaper_hardware(run: TrainingRun) -> str:

@@ -81,13 +81,9 @@ def withdraw_changed_offer(state: State) -> TrainingPlan | None:
 
 def ask_for_approval(state: State, price: Estimate) -> TrainingPlan:
     """Writes the offer and its digest at once, and waits; nothing is reserved yet."""
-    run, agent = state.run, state.require_agent_model()
-    if agent.spec.approval_policy.forbid_self_approval and run.spec.requested_by is None:
-        message = (
-            f"{describe_offer(state, price)}, and spec.approvalPolicy of AgentModel {agent.metadata.name} forbids "
-            "self-approval: name the requester in spec.requestedBy of a new run"
-        )
-        return fail_run(state, TrainingReason.SelfApproval, message, facts={"Approved": False})
+    run, unapprovable = state.run, missing_requester(state, price)
+    if unapprovable:
+        return fail_run(state, TrainingReason.SelfApproval, unapprovable, facts={"Approved": False})
     since = asked_since(state) or state.now
     until = valid_until(state.now, asked_since=since, seconds=state.settings.approval_seconds)
     offer = Offer(price=price.model_copy(update={"valid_until": until}), valid_until=until)
@@ -100,6 +96,17 @@ def ask_for_approval(state: State, price: Estimate) -> TrainingPlan:
     status = with_phase(waiting, TrainingPhase.AWAITING_APPROVAL, reason, message, facts=facts)
     steps = (WriteStatus(status=status), Announce(reason=reason.value, message=message))
     return Plan(steps=steps, requeue_after=seconds_until_expiry(waiting, offer))
+
+
+def missing_requester(state: State, price: Estimate) -> str:
+    """Why nobody could approve this price, and what to do; empty if somebody can."""
+    agent = state.require_agent_model()
+    if not agent.spec.approval_policy.forbid_self_approval or state.run.spec.requested_by is not None:
+        return ""
+    return (
+        f"{describe_offer(state, price)}, and spec.approvalPolicy of AgentModel {agent.metadata.name} forbids "
+        "self-approval: name the requester in spec.requestedBy of a new run"
+    )
 
 
 def ensure_approved(state: State) -> TrainingPlan | None:
