@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from ruamel.yaml import YAML
 from tests.bench.environment import Environment
 from tests.bench.memory import IDLE_SECONDS, operator_python, resident_mb
 from tests.bench.operators import operator
@@ -164,16 +165,16 @@ def _propagation_without_touch(site: Site) -> list[float]:
     site.kubectl("scale", "deployment/modelops-operator", "--replicas=0", "-n", OPERATOR_NAMESPACE)
     site.until(lambda: not site.operator_pods(), "the operator is away")
     address = next(iter(site.agents().values()))
-    found, version = [], site.ask(address, "any", site.tasks[0])
+    found = []
     for number in range(WITHOUT_TOUCH):
         file = site.get("configmap", "agents")["data"]["agents.yaml"]
+        version = YAML(typ="safe").load(file)["agents"]["docs"]["version"]
         following = f"v9.9.{number}"
         changed = json.dumps({"data": {"agents.yaml": file.replace(version, following)}})
         started = time.monotonic()
         site.kubectl("patch", "configmap", "agents", "-n", NAMESPACE, "--type=merge", "-p", changed)
         _poll(lambda now=following: site.ask(address, "any", site.tasks[0]) == now, seconds=180)
         found.append(time.monotonic() - started)
-        version = following
         time.sleep(7)  # so that the tries fall on different moments of the kubelet's round
     return found
 
