@@ -24,7 +24,8 @@ from tests.bench.memory import IDLE_SECONDS, operator_python, resident_mb
 from tests.bench.operators import operator
 from tests.bench.table import Row, milliseconds, quantile
 from tests.node.images import Builder
-from tests.node.needs import missing
+from tests.node.needs import Place, missing
+from tests.node.node import Node
 from tests.node.opening import open_site
 from tests.node.site import CHART, MOUNTING, NAMESPACE, OPERATOR_NAMESPACE, Site
 
@@ -51,7 +52,7 @@ def _measure_on_node(process_mb: float) -> list[Row]:
         kept = os.environ.get("MODELOPS_TEST_IMAGES")
         builder = Builder(Path(kept) if kept else Path(folder) / "images")
         images = builder.archives() if builder.has_archives else builder.build_all()
-        with open_site(images, Path(folder)) as site:
+        with open_site(Place.MACHINE, images, Path(folder)) as site:
             values = site.values(replicas=1, programs={"run": "process"})
             site.helm("install", CHART, "-f", values, "--wait", "--timeout", "2m")
             time.sleep(IDLE_SECONDS)
@@ -86,6 +87,7 @@ def _measure_on_node(process_mb: float) -> list[Row]:
 
 
 def _operator_pid(site: Site) -> int:
+    assert isinstance(site.node, Node)
     (pod,) = site.operator_pods()
     return site.node.process_of(
         pod["status"]["containerStatuses"][0]["containerID"].removeprefix("containerd://")

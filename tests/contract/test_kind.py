@@ -35,10 +35,14 @@ def test_a_configuration_with_a_stray_field_is_refused(
         kind.create("modelops-demo", kubeconfig=tmp_path / "kubeconfig")
 
 
-def test_list_and_delete_are_commands_of_kind(kind: Kind, tmp_path: Path) -> None:
+def test_list_load_and_delete_are_commands_of_kind(kind: Kind, tmp_path: Path) -> None:
     with pytest.raises(
         ClusterError, match=r"(?s)kind get clusters \(engine docker\): .*failed to list clusters"
     ):
         kind.names()
     with pytest.raises(ClusterError, match=r"(?s)failed to delete cluster .modelops-demo."):
         kind.delete("modelops-demo", kubeconfig=tmp_path / "kubeconfig")
+    archive = tmp_path / "image.tar"
+    archive.touch()
+    with pytest.raises(ClusterError, match=r"(?s)kind load image-archive .*failed to list"):
+        kind.load("modelops-demo", archive)

@@ -14,11 +14,14 @@ def forwarding(address: str, ports: Iterable[int]) -> Iterator[None]:
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
+    servers: list[asyncio.Server] = []
     try:
         for port in ports:
-            asyncio.run_coroutine_threadsafe(_listen(address, port), loop).result(10)
+            servers.append(asyncio.run_coroutine_threadsafe(_listen(address, port), loop).result(10))
         yield
     finally:
+        for server in servers:
+            loop.call_soon_threadsafe(server.close)
         asyncio.run_coroutine_threadsafe(_cancel_others(), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
@@ -31,7 +34,7 @@ async def _cancel_others() -> None:
     await asyncio.gather(*others, return_exceptions=True)
 
 
-async def _listen(address: str, port: int) -> None:
+async def _listen(address: str, port: int) -> asyncio.Server:
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
@@ -41,7 +44,7 @@ async def _listen(address: str, port: int) -> None:
         with suppress(asyncio.CancelledError):  # the end of the forwarder; asyncio would log it
             await asyncio.gather(_copy(reader, far_writer), _copy(far_reader, writer))
 
-    await asyncio.start_server(connected, address, port, backlog=512)
+    return await asyncio.start_server(connected, address, port, backlog=512)
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,4 +1,4 @@
-"""The real images, built from the Dockerfile without Docker, on a Debian base that is made once per machine."""
+"""The real images, built from the Dockerfile: by Docker, or without it on a Debian base that is made once per machine."""
 
 from __future__ import annotations
 
@@ -17,12 +17,16 @@ from modelops.localcluster.lock import exclusive_lock
 ROOT = Path(__file__).parents[2]
 SUITE = "trixie"
 OPERATOR, AGENT, PAUSE = "localhost/modelops:node", "localhost/modelops-agent:node", "localhost/pause:node"
+TARGETS = {"operator": OPERATOR, "agent": AGENT}
+"""The image of each target of the Dockerfile."""
 _CERTIFICATES = ("/etc/ssl/certs", "/usr/share/ca-certificates", "/usr/local/share/ca-certificates")
 _PIP_VARIABLES = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
 
 
-class Builder:
-    """buildah with its storage in a folder of the test."""
+class Archives:
+    """A folder with an archive of each image, as `docker save` writes it."""
+
+    names: tuple[str, ...]
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -35,7 +39,35 @@ class Builder:
 
     def archives(self) -> dict[str, Path]:
         """The file of each image, by its name."""
-        return {name: self._file(name) for name in (PAUSE, OPERATOR, AGENT)}
+        return {name: self._file(name) for name in self.names}
+
+    def build_all(self) -> dict[str, Path]:
+        """Build all images; return the file of each, by its name."""
+        raise NotImplementedError
+
+    def _file(self, name: str) -> Path:
+        return self._folder / f"{name.rpartition('/')[2].replace(':', '-')}.tar"
+
+
+class DockerBuilder(Archives):
+    """The engine of kind, which takes the Dockerfile's own base from its registry."""
+
+    names = (OPERATOR, AGENT)
+
+    def build_all(self) -> dict[str, Path]:
+        """The operator's image and the agent's: by name, an archive of each."""
+        # An attestation would be a second manifest in the archive, of a platform that no node has.
+        environ = {**os.environ, "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
+        for target, name in TARGETS.items():
+            _run(["docker", "build", "--target", target, "-t", name, str(ROOT)], environ, "docker build")
+            _run(["docker", "save", "-o", str(self._file(name)), name], environ, "docker save")
+        return self.archives()
+
+
+class Builder(Archives):
+    """buildah with its storage in a folder of the test."""
+
+    names = (PAUSE, OPERATOR, AGENT)
 
     def build_all(self) -> dict[str, Path]:
         """The operator's image, the agent's, and that which holds a Pod's namespaces: by name, an archive of each."""
@@ -43,20 +75,9 @@ class Builder:
         self._build("localhost/base", "FROM scratch\nADD base.tar /\n", {"base.tar": base})
         pause = 'FROM scratch\nCOPY busybox /busybox\nENTRYPOINT ["/busybox", "sleep", "2147483647"]\n'
         self._build(PAUSE, pause, {"busybox": BUSYBOX})
-        for target, name in (("operator", OPERATOR), ("agent", AGENT)):
-            self._run(
-                *(
-                    "build",
-                    "--layers",
-                    "--target",
-                    target,
-                    "--pull-never",
-                    "--build-arg",
-                    "BASE=localhost/base",
-                ),
-                *self._network(),
-                *("-t", name, str(ROOT)),
-            )
+        base_only = ("--layers", "--pull-never", "--build-arg", "BASE=localhost/base")
+        for target, name in TARGETS.items():
+            self._run("build", "--target", target, *base_only, *self._network(), *("-t", name, str(ROOT)))
         for name, file in self.archives().items():
             file.unlink(missing_ok=True)  # an archive is not written over
             self._run("push", name, f"docker-archive:{file}:{name}")
@@ -75,9 +96,6 @@ class Builder:
         self._run("build", "-t", name, str(context))
         shutil.rmtree(context)
 
-    def _file(self, name: str) -> Path:
-        return self._folder / f"{name.rpartition('/')[2].replace(':', '-')}.tar"
-
     def _network(self) -> list[str]:
         """How pip reaches its index from here: this machine's certificates and configuration, which do not stay."""
         given = [path for path in (*_CERTIFICATES, "/etc/pip.conf") if Path(path).exists()]
@@ -89,13 +107,16 @@ class Builder:
 
     def _run(self, *arguments: str) -> None:
         storage = ("--root", str(self._folder / "storage"), "--runroot", str(self._folder / "run"))
-        done = subprocess.run(
+        _run(
             ["buildah", *storage, "--storage-driver", "overlay", *arguments],
-            env={**os.environ, "BUILDAH_ISOLATION": "chroot"},
-            capture_output=True,
-            text=True,
+            {**os.environ, "BUILDAH_ISOLATION": "chroot"},
+            f"buildah {arguments[0]}",
         )
-        assert done.returncode == 0, f"buildah {arguments[0]}: {done.stdout[-1500:]}\n{done.stderr[-1500:]}"
+
+
+def _run(command: list[str], environ: Mapping[str, str], what: str) -> None:
+    done = subprocess.run(command, env=dict(environ), capture_output=True, text=True)
+    assert done.returncode == 0, f"{what}: {done.stdout[-1500:]}\n{done.stderr[-1500:]}"
 
 
 class NoBaseError(RuntimeError):

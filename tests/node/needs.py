@@ -1,13 +1,15 @@
-"""What a node needs of this machine, and why there is none where something is missing."""
+"""Where a node of these tests runs: what each place needs of this machine, and what is missing."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 from contextlib import suppress
+from enum import Enum
 from pathlib import Path
+
+from modelops.localcluster.kind import engine_problem
 
 PACKAGES = (
     "containerd",
@@ -15,19 +17,51 @@ PACKAGES = (
     "containernetworking-plugins",
     "iproute2",
     "nftables",
+    "jq",
     "busybox-static",
     "buildah",
     "mmdebstrap",
 )
 """Of Debian 12 or newer; `.ci/run` installs them where it may."""
 
-PROGRAMS = ("containerd", "runc", "ctr", "ip", "nft", "nsenter", "buildah", "mmdebstrap")
+PROGRAMS = ("containerd", "runc", "ctr", "ip", "nft", "nsenter", "jq", "buildah", "mmdebstrap")
 CNI_PLUGINS = Path("/usr/lib/cni")
 BUSYBOX = Path("/bin/busybox")
 
 
+class Place(Enum):
+    """Where the node runs."""
+
+    KIND = "kind"
+    MACHINE = "machine"
+
+
+class NoPlaceError(RuntimeError):
+    """No node can run here; the message says what each place lacks."""
+
+
+def find_place() -> Place:
+    """kind where a Docker engine answers, else a node of this machine's own. Raises NoPlaceError."""
+    no_kind = missing_for_kind()
+    if not no_kind:
+        return Place.KIND
+    no_node = missing()
+    if not no_node:
+        return Place.MACHINE
+    raise NoPlaceError(f"tests/node needs kind or a node of this machine: {no_kind}; {no_node}")
+
+
+def missing_for_kind() -> str:
+    """Why kind runs no node here; empty if it can."""
+    if sys.platform != "linux":
+        return "the Pods of kind reach this machine on Linux only"
+    if problem := engine_problem("docker"):
+        return f"kind needs a Docker engine, and {problem}"
+    return ""
+
+
 def missing() -> str:
-    """Why no node can run here; empty if one can."""
+    """Why no node of this machine's own can run; empty if one can."""
     if sys.platform != "linux":
         return "a node needs Linux"
     if os.geteuid() != 0:
@@ -41,16 +75,6 @@ def missing() -> str:
     if absent:
         return f"a node needs {', '.join(absent)}: apt-get install {' '.join(PACKAGES)}"
     return ""
-
-
-def _refused() -> str:
-    """What a container without privileges may not do: namespaces, mounts, addresses and cgroups."""
-    inside = "mount -t tmpfs none /mnt && ip link set lo up"
-    tried = subprocess.run(["unshare", "-m", "-n", "sh", "-c", inside], capture_output=True, text=True)
-    if tried.returncode:
-        return (tried.stderr or tried.stdout).strip()
-    writable = [path for path in ("/sys/fs/cgroup/memory", "/sys/fs/cgroup") if os.access(path, os.W_OK)]
-    return "" if writable else "/sys/fs/cgroup is read-only"
 
 
 def _running_kubelet() -> str:

@@ -6,13 +6,13 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from tests.node.forwarder import forwarding
@@ -31,6 +31,7 @@ from modelops.localcluster.supervisor_client import SupervisorClient
 PODS = "10.88.0.0/16"
 API_SERVICE = "10.0.0.1"
 NAME = "localhost"
+LOOPBACK_PLUGIN = Path(__file__).with_name("host-loopback.sh")
 
 
 class NoNodeError(RuntimeError):
@@ -44,11 +45,20 @@ class Node:
     cluster: LocalCluster
     folder: Path
     supervisor: SupervisorClient
+    name: str = NAME
 
     def import_images(self, archives: Mapping[str, Path]) -> None:
         """Make images available to the kubelet, under the names in their archives."""
         for archive in archives.values():
             self._ctr("images", "import", str(archive))
+
+    def url_of(self, pod: Any) -> str:
+        """Where this machine reaches port 8000 of a Pod."""
+        return f"http://{pod['status']['podIP']}:8000"
+
+    def kill(self, container: str) -> None:
+        """SIGKILL to a container's first process."""
+        os.kill(self.process_of(container), signal.SIGKILL)
 
     def process_of(self, container: str) -> int:
         """The process id of a container's first process."""
@@ -166,9 +176,7 @@ def _write_configuration(node: Node, *, api_port: int, loopback_ports: Sequence[
     plugins.mkdir()
     for plugin in ("ptp", "host-local", "loopback"):
         (plugins / plugin).symlink_to(CNI_PLUGINS / plugin)
-    script = Path(__file__).with_name("host_loopback_cni.py")
-    (plugins / "host-loopback").write_text(f"#!/bin/sh\nexec {sys.executable} -I {script}\n")
-    (plugins / "host-loopback").chmod(0o755)
+    (plugins / "host-loopback").symlink_to(LOOPBACK_PLUGIN)
     ipam = {"type": "host-local", "dataDir": str(folder / "ipam"), "ranges": [[{"subnet": PODS}]]}
     chain = [
         {"type": "ptp", "ipMasq": False, "ipam": {**ipam, "routes": [{"dst": "0.0.0.0/0"}]}},

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import time
 import urllib.request
@@ -18,7 +16,8 @@ from urllib.parse import urlsplit
 
 from ruamel.yaml import YAML
 from tests.node.images import AGENT, OPERATOR
-from tests.node.node import NAME, Node
+from tests.node.kind_node import KindNode
+from tests.node.node import Node
 from tests.patience import deadline_after, patient
 
 from modelops.localcluster.helm import HELM_4, find_helm
@@ -47,7 +46,7 @@ def loopback_ports(sandbox: SandboxInfo) -> list[int]:
 class Site:
     """See the module. `tasks`: held-out questions of the docs agent."""
 
-    node: Node
+    node: Node | KindNode
     sandbox: SandboxInfo
     folder: Path
     tasks: Sequence[str] = field(default=())
@@ -130,30 +129,6 @@ class Site:
                 {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
             )
 
-    def make_volumes(self, count: int) -> None:
-        """A default storage class, and volumes of it."""
-        self.kubectl("apply", "-f", Path(__file__).parent / "manifests" / "storage.yaml")
-        here = {"key": "kubernetes.io/hostname", "operator": "In", "values": [NAME]}
-        volumes = []
-        for number in range(count):
-            path = self.node.folder / "volumes" / str(number)
-            path.mkdir(parents=True)
-            spec = {
-                "capacity": {"storage": "10Gi"},
-                "accessModes": ["ReadWriteOnce"],
-                "persistentVolumeReclaimPolicy": "Retain",
-                "storageClassName": "by-hand",
-                "local": {"path": str(path)},
-                "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [here]}]}},
-            }
-            volume = {
-                "apiVersion": "v1",
-                "kind": "PersistentVolume",
-                "metadata": {"name": f"volume-{number}"},
-            }
-            volumes.append({**volume, "spec": spec})
-        self.apply(*volumes)
-
     def make_agent(self, *variants: str) -> None:
         """The demo's AgentModel with its keys and file, and the example's Deployment in these forms: WATCHING, MOUNTING."""
         for document in self.manifest("2-agent.yaml"):
@@ -202,30 +177,30 @@ class Site:
         leader = self.leader()
         pod = self.get("pod", leader.partition("_")[0], namespace=OPERATOR_NAMESPACE)
         container = pod["status"]["containerStatuses"][0]["containerID"].removeprefix("containerd://")
-        os.kill(self.node.process_of(container), signal.SIGKILL)
+        self.node.kill(container)
         return leader
 
     # The agents -------------------------------------------------------------------------------------------
 
     def agents(self) -> dict[str, str]:
-        """The address of each ready Pod of the agent, by its name."""
+        """The URL of each ready Pod of the agent, by the Pod's name."""
         pods = self.get("pods", "", "-l", "app=docs-agent")
-        return {pod["metadata"]["name"]: pod["status"]["podIP"] for pod in pods if _is_ready(pod)}
+        return {pod["metadata"]["name"]: self.node.url_of(pod) for pod in pods if _is_ready(pod)}
 
     def restarts(self) -> int:
         """How often a container of the agent was started again."""
         pods = self.get("pods", "", "-l", "app=docs-agent")
         return sum(one["restartCount"] for pod in pods for one in pod["status"]["containerStatuses"])
 
-    def routing(self, address: str) -> Any:
+    def routing(self, agent: str) -> Any:
         """The routing that an agent uses: `{"generation": ..., "weight": ...}`."""
-        with _opener.open(f"http://{address}:8000/healthz", timeout=5) as response:
+        with _opener.open(f"{agent}/healthz", timeout=5) as response:
             return json.load(response)
 
-    def ask(self, address: str, session: str, task: str) -> str:
-        """Ask an agent; returns the version that answered. Raises OSError where it did not answer."""
+    def ask(self, agent: str, session: str, task: str) -> str:
+        """Ask the agent at a URL; returns the version that answered. Raises OSError where it did not answer."""
         body = json.dumps({"messages": [{"role": "user", "content": task}]}).encode()
-        url = f"http://{address}:8000/sessions/{session}/chat"
+        url = f"{agent}/sessions/{session}/chat"
         request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
         with _opener.open(request, timeout=30) as response:
             return str(json.load(response)["version"])

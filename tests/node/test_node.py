@@ -185,12 +185,12 @@ def test_an_upgrade_and_its_rollback_during_a_canary_change_nothing_for_users(
 def test_a_drained_node_keeps_one_operator_and_goes_on_afterwards(site: Site) -> None:
     """There is no second node, so the budget for disruptions holds the last Pod, and the drain does not end."""
     pods = ("--pod-selector", "app.kubernetes.io/name=modelops", "--delete-emptydir-data", "--timeout=15s")
-    drained = site.kubectl("drain", "localhost", *pods, check=False)
+    drained = site.kubectl("drain", site.node.name, *pods, check=False)
     assert drained.returncode != 0
     assert "disruption budget" in drained.stderr + drained.stdout
     assert len(site.ready_operator_pods()) == 1
     site.until(site.leader, "it leads")
-    site.kubectl("uncordon", "localhost")
+    site.kubectl("uncordon", site.node.name)
     site.until(lambda: len(site.ready_operator_pods()) == 2, "both are ready again")
 
 

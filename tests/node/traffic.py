@@ -14,14 +14,14 @@ _REQUESTS_PER_CONVERSATION = 6
 
 
 class Traffic:
-    """Threads that ask the agents' Pods. `rate`: requests a second to each Pod."""
+    """Threads that ask the agents' Pods. `agents`: their URLs. `rate`: requests a second to each Pod."""
 
-    def __init__(self, site: Site, addresses: Sequence[str], *, rate: float) -> None:
+    def __init__(self, site: Site, agents: Sequence[str], *, rate: float) -> None:
         self._site, self._pause = site, 1 / rate
         self._stopped = threading.Event()
         self._lock = threading.Lock()
-        self._answers: dict[str, Counter[str]] = {address: Counter() for address in addresses}
-        self._threads = [threading.Thread(target=self._talk, args=(one,), daemon=True) for one in addresses]
+        self._answers: dict[str, Counter[str]] = {agent: Counter() for agent in agents}
+        self._threads = [threading.Thread(target=self._talk, args=(one,), daemon=True) for one in agents]
         for thread in self._threads:
             thread.start()
 
@@ -36,15 +36,15 @@ class Traffic:
         for thread in self._threads:
             thread.join(timeout=30)
 
-    def _talk(self, address: str) -> None:
+    def _talk(self, agent: str) -> None:
         while not self._stopped.is_set():
             session = uuid.uuid4().hex
             for _ in range(_REQUESTS_PER_CONVERSATION):
                 if self._stopped.wait(self._pause * random.uniform(0.7, 1.3)):
                     return
                 try:
-                    version = self._site.ask(address, session, random.choice(self._site.tasks))
+                    version = self._site.ask(agent, session, random.choice(self._site.tasks))
                 except OSError:
                     version = "failed"
                 with self._lock:
-                    self._answers[address][version] += 1
+                    self._answers[agent][version] += 1

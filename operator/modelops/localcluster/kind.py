@@ -51,6 +51,10 @@ class Kind:
         """Delete a cluster, if there is one of this name. Raises ClusterError."""
         self._run("delete", "cluster", "--name", name, "--kubeconfig", str(kubeconfig))
 
+    def load(self, name: str, archive: Path) -> None:
+        """Make the images in an archive of `docker save` available to the nodes of a cluster. Raises ClusterError."""
+        self._run("load", "image-archive", str(archive), "--name", name)
+
     def _run(self, *arguments: str) -> str:
         environment = {**os.environ, "KIND_EXPERIMENTAL_PROVIDER": self.engine}
         done = subprocess.run([self.program, *arguments], env=environment, capture_output=True, text=True)
@@ -84,27 +88,35 @@ def find_program(*, progress: Progress = to_stderr, environ: Mapping[str, str] =
 
 def find_engine(environ: Mapping[str, str] = os.environ) -> str:
     """Return the first container engine that answers. Raises ClusterError that says how to go on without one."""
-    silent = []
+    problems = []
     for engine in ENGINES:
-        program = shutil.which(engine, path=environ.get("PATH"))
-        if program is None:
-            continue
-        try:
-            done = subprocess.run(
-                [program, "info"], env=dict(environ), capture_output=True, text=True, timeout=_ENGINE_SECONDS
-            )
-        except subprocess.TimeoutExpired:
-            silent.append(f"{engine} does not answer within {_ENGINE_SECONDS:.0f} s")
-            continue
-        if done.returncode == 0:
+        problem = engine_problem(engine, environ)
+        if not problem:
             return engine
-        last = (done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}").splitlines()[-1]
-        silent.append(f"{engine} does not answer: {last.strip()}")
-    problem = "; ".join(silent) or f"PATH has none of {', '.join(ENGINES)}"
+        if shutil.which(engine, path=environ.get("PATH")):
+            problems.append(problem)
+    problem = "; ".join(problems) or f"PATH has none of {', '.join(ENGINES)}"
     raise ClusterError(
         f"kind needs a container engine that runs: {problem}. Start or install one; without CLUSTER=kind (--cluster "
         "kind) the demo runs a control plane of its own, which needs no engine"
     )
+
+
+def engine_problem(engine: str, environ: Mapping[str, str] = os.environ) -> str:
+    """Return why a container engine does not answer; empty if it does."""
+    program = shutil.which(engine, path=environ.get("PATH"))
+    if program is None:
+        return f"PATH has no {engine}"
+    try:
+        done = subprocess.run(
+            [program, "info"], env=dict(environ), capture_output=True, text=True, timeout=_ENGINE_SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        return f"{engine} does not answer within {_ENGINE_SECONDS:.0f} s"
+    if done.returncode == 0:
+        return ""
+    last = (done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}").splitlines()[-1]
+    return f"{engine} does not answer: {last.strip()}"
 
 
 def _build(program: Path, *, progress: Progress, environ: Mapping[str, str]) -> None:
