@@ -93,6 +93,18 @@ async def set_exited(kube: KubeClient, pod: Json, code: int, *, at: datetime, re
     )
 
 
+async def set_outlived(kube: KubeClient, pod: Json, code: int, *, since: datetime, at: datetime) -> None:
+    """Sets the Pod's status to running, only because of a container that a service mesh has added."""
+    ended = {"exitCode": code, "finishedAt": timestamp(at), "reason": "Error" if code else "Completed"}
+    proxy = {
+        **container_status(pod, {"running": {"startedAt": timestamp(since)}}, ready=True),
+        "name": "istio-proxy",
+    }
+    own = container_status(pod, {"terminated": ended}, ready=False)
+    times = {"startTime": timestamp(since), "containerStatuses": [own, proxy]}
+    await set_status(kube, PODS, pod, phase="Running", **times)
+
+
 def container_status(pod: Json, state: Json, *, ready: bool) -> Json:
     """The status of a Pod's only container."""
     spec = pod["spec"]["containers"][0]

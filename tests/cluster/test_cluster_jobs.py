@@ -200,13 +200,13 @@ async def test_a_cancelled_job_stays_visible_with_its_cost_until_it_is_settled(
     cancelled = await attempt.wait_for_stage("CANCELED")
     assert 600 <= cancelled.running_seconds < 690
     assert (await attempt.kube.list(kubelet.PODS, namespace=attempt.namespace))[0] == []
-    await attempt.jobs.drop_finalizer("", attempt.account, attempt.name)
+    await attempt.jobs.release("", attempt.account, attempt.name)
 
     async def is_deleted() -> bool:
         return await attempt.jobs.inspect("", attempt.account, attempt.name) is None
 
     await kubelet.wait_until(is_deleted, expected="gone")
-    await attempt.jobs.drop_finalizer("", attempt.account, attempt.name)
+    await attempt.jobs.release("", attempt.account, attempt.name)
     await attempt.cancel()
 
 
@@ -227,6 +227,42 @@ async def test_a_late_cancel_does_not_delete_a_job_that_has_ended(attempt: Batch
     found = await attempt.stored()
     assert "deletionTimestamp" not in found["metadata"]
     assert COST_FINALIZER not in found["metadata"].get("finalizers", ())
+
+
+@pytest.mark.parametrize(("code", "stage"), [(0, "COMPLETED"), (1, "ERROR")])
+async def test_a_job_that_a_service_mesh_keeps_running_ends_and_gives_up_its_gpus_when_it_is_booked(
+    attempt: BatchAttempt, code: int, stage: str
+) -> None:
+    await attempt.submit()
+    pod = await attempt.pod()
+    started = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=900)
+    await kubelet.set_running(attempt.kube, pod, since=started)
+    await attempt.jobs.release("", attempt.account, attempt.name)
+    assert (await attempt.inspect()).stage == "RUNNING"
+    at = started + timedelta(seconds=600)
+    await kubelet.set_outlived(attempt.kube, pod, code, since=started, at=at)
+    ended = await attempt.wait_for_stage(stage)
+    assert (ended.ended, ended.running_seconds, ended.finished_at) == (True, 600, at)
+    assert await attempt.jobs.list_active("", attempt.account) == ()
+    await attempt.jobs.release("", attempt.account, attempt.name)
+
+    async def pods_are_deleted() -> bool:
+        return (await attempt.kube.list(kubelet.PODS, namespace=attempt.namespace))[0] == []
+
+    await kubelet.wait_until(pods_are_deleted, expected="no Pods")
+    assert await attempt.jobs.inspect("", attempt.account, attempt.name) is None
+
+
+async def test_the_user_of_the_pods_is_what_the_installation_says(
+    cluster: LocalCluster, namespace: str, kubectl: Kubectl
+) -> None:
+    """On OpenShift no user is named; what the restricted profile needs is there in any case."""
+    kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted", check=True)
+    needed = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    async with KubeClient.from_kubeconfig(cluster.kubeconfig) as kube:
+        attempt = await BatchAttempt.create(kube, BatchJobs({"runAsNonRoot": False}), namespace)
+        await attempt.submit()
+        assert (await attempt.pod())["spec"]["securityContext"] == needed
 
 
 async def test_deleting_the_run_deletes_its_job_and_config_map(attempt: BatchAttempt) -> None:
@@ -268,7 +304,7 @@ async def test_the_operator_needs_only_its_jobs_role(
         assert await jobs.tail("", attempt.account, attempt.name, 200) == ()
         await jobs.cancel("", attempt.account, attempt.name)
         await attempt.wait_for_stage("CANCELED")
-        await jobs.drop_finalizer("", attempt.account, attempt.name)
+        await jobs.release("", attempt.account, attempt.name)
 
 
 # Kueue ----------------------------------------------------------------------------------------------------

@@ -116,7 +116,7 @@ async def test_a_running_job_is_cancelled_and_its_running_time_is_kept(node: Nod
     stopped = await node.wait_for_stage(job, "CANCELED")
     assert stopped.started_at == running.started_at
     assert 30 <= stopped.running_seconds < 150
-    await node.jobs.drop_finalizer("", node.account, job.id)
+    await node.jobs.release("", node.account, job.id)
 
     async def is_deleted() -> bool:
         return await node.jobs.inspect("", node.account, job.id) is None

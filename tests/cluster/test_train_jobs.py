@@ -141,6 +141,24 @@ async def test_a_failed_train_job_has_the_message_of_its_condition(attempt: Trai
     assert (failed.stage, failed.message) == ("ERROR", "jobset failed due to one or more job failures")
 
 
+async def test_a_train_job_that_a_service_mesh_keeps_running_ends_with_the_last_of_its_nodes(
+    attempt: TrainJobAttempt,
+) -> None:
+    await attempt.submit()
+    started = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=900)
+    pods = [await attempt.pod(node) for node in (0, 1)]
+    for pod in pods:
+        await kubelet.set_running(attempt.kube, pod, since=started)
+    for pod, seconds in zip(pods, (600, 500), strict=True):
+        assert (await attempt.inspect()).stage == "RUNNING"
+        at = started + timedelta(seconds=seconds)
+        await kubelet.set_outlived(attempt.kube, pod, 0, since=started, at=at)
+    done = await attempt.inspect()
+    assert (done.stage, done.ended, done.running_seconds) == ("COMPLETED", True, 600)
+    await attempt.jobs.release("", attempt.account, attempt.name)
+    assert await attempt.kube.get(TRAIN_JOBS, attempt.namespace, attempt.name) is None
+
+
 async def test_a_cancelled_train_job_stays_visible_with_its_cost_until_it_is_settled(
     attempt: TrainJobAttempt,
 ) -> None:
@@ -158,7 +176,7 @@ async def test_a_cancelled_train_job_stays_visible_with_its_cost_until_it_is_set
     assert cancelled.stage == "CANCELED"
     assert 600 <= cancelled.running_seconds < 690
     assert (await attempt.kube.list(PODS, namespace=attempt.namespace))[0] == []
-    await attempt.jobs.drop_finalizer("", attempt.account, attempt.name)
+    await attempt.jobs.release("", attempt.account, attempt.name)
 
     async def is_deleted() -> bool:
         return await attempt.kube.get(TRAIN_JOBS, attempt.namespace, attempt.name) is None

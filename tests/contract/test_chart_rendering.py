@@ -146,6 +146,28 @@ def test_the_pods_of_programs_are_what_the_values_say(tmp_path: Path) -> None:
     assert found.node_selector == {"pool": "cpu"}
 
 
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({}, {"runAsUser": 65532, "fsGroup": 65532}),
+        ({"runAsUser": None, "runAsGroup": None, "fsGroup": None}, {}),
+    ],
+)
+def test_the_pods_of_training_jobs_have_the_user_of_the_operator(
+    values: dict[str, Any], expected: dict[str, int], tmp_path: Path
+) -> None:
+    """On OpenShift none of them names one."""
+    switches = {"ownGPUs": {"enabled": True}, "podSecurityContext": values}
+    objects = render(HELM_4, tmp_path, switches)
+    contexts = [
+        json.loads(objects.environment["MODELOPS_TRAINING_SECURITY_CONTEXT"].replace("$$", "$")),
+        json.loads(objects.environment["MODELOPS_PROGRAM_JOBS"].replace("$$", "$"))["securityContext"],
+        objects.of("Deployment")[0]["spec"]["template"]["spec"]["securityContext"],
+    ]
+    for context in contexts:
+        assert {name: context[name] for name in ("runAsUser", "fsGroup") if name in context} == expected
+
+
 def test_without_a_volume_no_right_on_claims_is_given(tmp_path: Path) -> None:
     objects = render(HELM_4, tmp_path, {"programs": {"job": {"volume": {"persistent": False}}}})
     assert "persistentvolumeclaims" not in json.dumps(objects.items)

@@ -78,6 +78,14 @@ async def set_pod_exited(env: Environment, pod: Json, code: int) -> None:
     await env.api.patch_status("Pod", pod["metadata"]["name"], pod_status)
 
 
+async def set_pod_outlived(env: Environment, pod: Json) -> None:
+    """The trainer has ended well, and a container that a service mesh has added runs on."""
+    ended = {"exitCode": 0, "finishedAt": timestamp(datetime.now(UTC)), "reason": "Completed"}
+    proxy = {**container_status(pod, {"running": {}}, ready=True), "name": "istio-proxy"}
+    own = container_status(pod, {"terminated": ended}, ready=False)
+    await env.api.patch_status("Pod", pod["metadata"]["name"], {"containerStatuses": [own, proxy]})
+
+
 async def container_environment(env: Environment, pod: Json) -> dict[str, str]:
     """The container's environment variables, with references to Secrets and ConfigMaps resolved as a kubelet does."""
     found: dict[str, str] = {}
@@ -173,6 +181,25 @@ async def test_a_run_is_trained_by_a_kubernetes_job_and_settled_at_the_configure
         await env.api.delete("TrainingRun", "own")
         await env.api.wait_until_deleted("TrainingRun", "own")
         await env.api.wait_until_deleted("Job", name, seconds=120)
+
+
+async def test_a_run_in_a_service_mesh_ends_with_its_trainer_and_gives_up_its_gpus(
+    env: Environment, prices: str, tmp_path: Path
+) -> None:
+    async with create_run_on_cluster(env, prices) as run:
+        pod = await wait_for_pod(env)
+        name = pod["metadata"]["labels"]["batch.kubernetes.io/job-name"]
+        await set_pod_running(env, pod, seconds=90)
+        code, output = await run_container_command(env, pod, tmp_path / "container")
+        assert code == 0, output
+        await set_pod_outlived(env, pod)
+        done = await env.api.wait_until_finished("TrainingRun", "own")
+        assert status(done)["phase"] == "Succeeded", status_summary(done)
+        settled = (await env.read_record()).settlements[f"{run['metadata']['uid']}/1"]
+        assert settled.jobs == (name,)
+        assert micro(PRICE) * 2 // 60 <= settled.usd_micro <= micro(PRICE) * 4 // 60
+        await env.api.wait_until_deleted("Job", name, seconds=120)
+        await env.api.wait_until_deleted("Pod", pod["metadata"]["name"], seconds=120)
 
 
 @pytest.mark.parametrize("how", ["cancel", "delete"])

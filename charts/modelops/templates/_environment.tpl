@@ -13,6 +13,7 @@ OPENROUTER_API_KEY: openrouter.existingSecret
 MODELOPS_MODEL_HOSTS: modelHosts
 MODELOPS_TRAINING_IMAGE: training.image
 MODELOPS_TRAINING_DEFAULTS: training.existingDefaults
+MODELOPS_TRAINING_SECURITY_CONTEXT: podSecurityContext
 MODELOPS_NAMESPACE: the release's namespace
 MODELOPS_WATCH_NAMESPACES: watchNamespaces
 MODELOPS_STATE_DIR: state
@@ -98,6 +99,11 @@ REQUESTS_CA_BUNDLE: privateCA
 {{- if $values.training.existingDefaults.name }}
 - name: MODELOPS_TRAINING_DEFAULTS
   value: /etc/modelops/training/{{ $values.training.existingDefaults.key }}
+{{- end }}
+{{- if $values.ownGPUs.enabled }}
+- name: MODELOPS_TRAINING_SECURITY_CONTEXT
+  # `$$` is one `$`.
+  value: {{ $values.podSecurityContext | toJson | replace "$" "$$" | quote }}
 {{- end }}
 - name: MODELOPS_NAMESPACE
   valueFrom:

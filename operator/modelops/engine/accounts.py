@@ -30,8 +30,8 @@ class JobsByAccount:
     async def cancel(self, token: str, namespace: str, job_id: str) -> None:
         await self._of(namespace).cancel(token, namespace, job_id)
 
-    async def drop_finalizer(self, token: str, namespace: str, job_id: str) -> None:
-        await self._of(namespace).drop_finalizer(token, namespace, job_id)
+    async def release(self, token: str, namespace: str, job_id: str) -> None:
+        await self._of(namespace).release(token, namespace, job_id)
 
     async def tail(self, token: str, namespace: str, job_id: str, lines: int) -> tuple[str, ...]:
         return await self._of(namespace).tail(token, namespace, job_id, lines)

@@ -291,7 +291,7 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
         trained = attempt_claim.job if attempt_claim is not None else ""
         forgotten = bool(trained) and trained not in {job.id for job in jobs}
         await self._settle(record, key, jobs, context, forgotten=trained if forgotten else "")
-        await every(self._services.jobs.drop_finalizer(token, account, job.id) for job in jobs)
+        await every(self._services.jobs.release(token, account, job.id) for job in jobs)
         self._quiet_since.pop(key, None)
         return {"outcome": "settled"}
 

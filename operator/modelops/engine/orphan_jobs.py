@@ -149,7 +149,7 @@ class OrphanJobs:
         async def cancel(_: CancelJob) -> None:
             self._services.require_leadership()
             await self._services.jobs.cancel(credentials.hugging_face, account, job.id)
-            await self._services.jobs.drop_finalizer(credentials.hugging_face, account, job.id)
+            await self._services.jobs.release(credentials.hugging_face, account, job.id)
             whose = ended.run or f"a TrainingRun that was deleted ({ended.key})"
             logger.warning("stopped job %s of %s, which ran although its attempt had ended", job.id, whose)
 

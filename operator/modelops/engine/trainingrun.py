@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, assert_never
 
+from modelops.api.v1alpha1.names import FINALIZER
 from modelops.api.v1alpha1.trainingrun import TrainingPhase, TrainingRun
 from modelops.domain.job_report import JobReport, failure_of
 from modelops.domain.money import micro
@@ -94,7 +95,9 @@ class Memory(ObjectMemory):
     settling_since: float | None = None
     attempt_claim: AttemptClaim | None = None
     released_jobs: set[str] = field(default_factory=set)
-    """Jobs in this cluster whose finalizer was removed."""
+    """Jobs in this cluster of which nothing is kept any more."""
+    unreleased_jobs: set[str] = field(default_factory=set)
+    """Those whose release has failed."""
 
 
 class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact, Memory]):
@@ -192,21 +195,19 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact, Memo
         await self._services.programs.stop(f"dataset-{uid}")
 
     async def _release_jobs(self, run: TrainingRun) -> None:
-        """Removes the finalizers of cancelled jobs in this cluster whose attempts are booked."""
-        account, released_jobs = (
-            account_of(run, hub_org=self._settings.hub_org),
-            self._memory(run).released_jobs,
-        )
+        """Releases the jobs in this cluster whose attempts are booked."""
+        account, memory = account_of(run, hub_org=self._settings.hub_org), self._memory(run)
         if not engine_of(account):
             return
-        for job_id in [one for one in jobs_to_release(run) if one not in released_jobs]:
+        for job_id in sorted({*jobs_to_release(run), *memory.unreleased_jobs} - memory.released_jobs):
             try:
-                await self._services.jobs.drop_finalizer("", account, job_id)
+                await self._services.jobs.release("", account, job_id)
             except (Refused, Unavailable, Uncertain) as error:
                 # Its run goes on; this is tried again at the next reconcile.
                 logger.warning("job %s cannot be released: %s", job_id, error)
+                memory.unreleased_jobs.add(job_id)
                 continue
-            released_jobs.add(job_id)
+            memory.released_jobs.add(job_id)
 
     def _nonce(self, state: State, label: str) -> str:
         """The nonce of an attempt's reports. A restart computes the same one; the text of a dataset cannot guess it.
@@ -470,7 +471,8 @@ def final_report(observation: JobObservation) -> JobReport | None:
 def jobs_to_release(run: TrainingRun) -> tuple[str, ...]:
     """Names of the jobs of finished attempts, including jobs that the status never named.
 
-    A job that succeeded by itself is left out: it never had the finalizer.
+    A job that succeeded by itself never had the finalizer. While the run still has its own it is released all the same,
+    because a service mesh may keep it running.
     """
     past = tuple(cluster_job_name(attempt.label) for attempt in run.status.attempts)
     job = run.status.job
@@ -478,4 +480,5 @@ def jobs_to_release(run: TrainingRun) -> tuple[str, ...]:
         return past
     stopped = run.spec.cancel or run.metadata.deletion_timestamp is not None or run.status.ending
     ended_well = run.status.phase is TrainingPhase.SUCCEEDED and not stopped
-    return past if ended_well else (*past, cluster_job_name(job.label))
+    is_released = ended_well and FINALIZER not in run.metadata.finalizers
+    return past if is_released else (*past, cluster_job_name(job.label))

@@ -113,10 +113,10 @@ class Jobs(Protocol):
     async def cancel(self, token: str, namespace: str, job_id: str) -> None:
         """Stops a job. A job that has already ended is no error."""
 
-    async def drop_finalizer(self, token: str, namespace: str, job_id: str) -> None:
-        """Removes the finalizer that keeps a cancelled cluster job until its cost is booked.
+    async def release(self, token: str, namespace: str, job_id: str) -> None:
+        """Gives up what is kept of a cluster job until its cost is booked: its object, or GPUs that only a mesh holds.
 
-        A job without such a finalizer is no error.
+        A job of which nothing is kept is no error.
         """
 
     async def tail(self, token: str, namespace: str, job_id: str, lines: int) -> tuple[str, ...]:

@@ -99,6 +99,8 @@ class Settings(BaseSettings):
         "", alias="MODELOPS_TRAINING_IMAGE", max_length=255, pattern=r"^$|^[A-Za-z0-9][A-Za-z0-9_.:/@-]*$"
     )
     """Your own container image for training jobs, with `uv`. When empty, the trainer's image, pinned by digest."""
+    training_security_context: dict[str, Any] | None = Field(None, alias="MODELOPS_TRAINING_SECURITY_CONTEXT")
+    """The securityContext of the Pods of `backend.kubernetes`, as JSON. When empty, user and group are 1000."""
     training_defaults: Path | None = Field(None, alias="MODELOPS_TRAINING_DEFAULTS")
     """Path of your own training_defaults.yaml."""
     bind_address: str = Field("", alias="MODELOPS_BIND_ADDRESS")
@@ -146,7 +148,7 @@ class Settings(BaseSettings):
     def _split_hosts(cls, value: object) -> object:
         return parse_host_list(value.split(",")) if isinstance(value, str) else value
 
-    @field_validator("program_jobs", mode="before")
+    @field_validator("program_jobs", "training_security_context", mode="before")
     @classmethod
     def _read_json(cls, value: object) -> object:
         try:

@@ -124,7 +124,9 @@ def build_operator(
     jobs = JobsByAccount(
         hugging_face=count_calls(HuggingFaceJobs(hugging_face), api="jobs", metrics=metrics),
         kubernetes=count_calls(
-            ClusterJobs(kube, BatchJobs(), clock=clock), api="kubernetes", metrics=metrics
+            ClusterJobs(kube, BatchJobs(settings.training_security_context), clock=clock),
+            api="kubernetes",
+            metrics=metrics,
         ),
         train_job=count_calls(ClusterJobs(kube, TrainJobs(), clock=clock), api="trainjob", metrics=metrics),
     )

@@ -14,7 +14,7 @@ from modelops.adapters.clusterjobs.batch import BatchJobs
 from modelops.adapters.clusterjobs.container import escape_references
 from modelops.adapters.clusterjobs.job_kind import job_state
 from modelops.adapters.clusterjobs.names import COST_FINALIZER, FOREGROUND_FINALIZER, STARTED_ANNOTATION
-from modelops.adapters.clusterjobs.pods import PodSummary, reporting_pod, summarize_pods
+from modelops.adapters.clusterjobs.pods import ContainerEnd, PodSummary, reporting_pod, summarize_pods
 from modelops.adapters.clusterjobs.trainjob import TrainJobs
 from modelops.domain.training.naming import cluster_job_name
 from modelops.ports import Json
@@ -112,10 +112,20 @@ def test_a_train_job_without_its_pods_is_billed_from_its_creation() -> None:
     assert (found.stage, found.message, found.running_seconds) == ("ERROR", "one node was lost", 5400)
 
 
-WAITING = {"state": {"waiting": {"reason": "ErrImagePull", "message": "no such image"}}}
-CREATING = {"state": {"waiting": {"reason": "ContainerCreating"}}}
-KILLED = {"state": {"terminated": {"reason": "OOMKilled", "exitCode": 137, "finishedAt": ENDED_AT}}}
-WELL = {"state": {"terminated": {"reason": "Completed", "exitCode": 0, "finishedAt": ENDED_AT}}}
+WAITING = {"name": "trainer", "state": {"waiting": {"reason": "ErrImagePull", "message": "no such image"}}}
+CREATING = {"name": "trainer", "state": {"waiting": {"reason": "ContainerCreating"}}}
+RUNNING = {"name": "trainer", "state": {"running": {}}}
+PROXY = {"name": "istio-proxy", "state": {"running": {}}}
+
+
+def ended(code: int, reason: str = "Error", *, name: str = "trainer") -> Json:
+    return {
+        "name": name,
+        "state": {"terminated": {"reason": reason, "exitCode": code, "finishedAt": ENDED_AT}},
+    }
+
+
+KILLED, WELL = ended(137, "OOMKilled"), ended(0, "Completed")
 
 
 @pytest.mark.parametrize(
@@ -138,13 +148,74 @@ WELL = {"state": {"terminated": {"reason": "Completed", "exitCode": 0, "finished
     ],
 )
 def test_the_message_says_what_is_wrong_with_the_pod(status: Json, words: str) -> None:
-    assert summarize_pods([{"metadata": {"name": "p"}, "status": status}]).message == words
+    assert (
+        summarize_pods([{"metadata": {"name": "p"}, "status": status}], container="trainer").message == words
+    )
 
 
 def test_several_nodes_are_billed_from_the_start_of_the_first() -> None:
-    found = summarize_pods([pod(startTime=ENDED_AT), pod("Pending", startTime=STARTED_AT)])
+    found = summarize_pods(
+        [pod(startTime=ENDED_AT), pod("Pending", startTime=STARTED_AT)], container="trainer"
+    )
     assert (found.running, found.active) == (True, True)
     assert found.started_at == datetime.fromisoformat(STARTED_AT)
+
+
+@pytest.mark.parametrize(
+    ("pods", "expected"),
+    [
+        ([pod(containerStatuses=[WELL, PROXY])], ("COMPLETED", "", HALF_AN_HOUR)),
+        ([pod(containerStatuses=[KILLED, PROXY])], ("ERROR", "OOMKilled, exit code 137", HALF_AN_HOUR)),
+        ([pod(containerStatuses=[RUNNING, PROXY])], ("RUNNING", "", 3600)),
+        ([pod(containerStatuses=[RUNNING, ended(1, name="istio-proxy")])], ("RUNNING", "", 3600)),
+        ([pod(containerStatuses=[WELL, ended(0, name="istio-proxy")])], ("RUNNING", "", 3600)),
+        (
+            [pod(containerStatuses=[WELL, PROXY]), pod(containerStatuses=[RUNNING, PROXY])],
+            ("RUNNING", "", 3600),
+        ),
+        (
+            [pod("Failed", containerStatuses=[KILLED]), pod(containerStatuses=[WELL, PROXY])],
+            ("COMPLETED", "", 1800),
+        ),
+        ([pod("Pending"), pod(containerStatuses=[WELL, PROXY])], ("RUNNING", "", 3600)),
+    ],
+    ids=[
+        "well",
+        "failed",
+        "trains",
+        "its proxy has failed",
+        "its Pod is about to end",
+        "one of two nodes trains",
+        "after one that was preempted",
+        "another node is about to start",
+    ],
+)
+def test_a_job_that_only_a_mesh_keeps_running_has_ended_with_its_own_container(
+    pods: list[Json], expected: tuple[str, str, int]
+) -> None:
+    started = [{**one, "status": {**one["status"], "startTime": STARTED_AT}} for one in pods]
+    summary = summarize_pods(started, container="trainer")
+    found = job_state(BatchJobs(), job(), summary, now=NOW)
+    message = "" if found.stage == "COMPLETED" else found.message
+    assert (found.stage, message, found.running_seconds) == expected
+    assert found.ended is (expected[0] != "RUNNING")
+
+
+def test_a_cancelled_job_is_stopping_although_its_own_container_has_ended() -> None:
+    deleted = {"deletionTimestamp": ENDED_AT, "finalizers": [COST_FINALIZER]}
+    outlived = PodSummary(active=True, running=True, outlived=ContainerEnd(exit_code=0, at=NOW))
+    assert stage(job(metadata=deleted), outlived)[0] == "STOPPING"
+
+
+def test_the_exit_code_of_a_mesh_is_not_that_of_the_job() -> None:
+    found = summarize_pods(
+        [pod("Failed", containerStatuses=[WELL, ended(42, name="proxy")])], container="trainer"
+    )
+    assert found.exit_code is None
+    found = summarize_pods(
+        [pod("Failed", containerStatuses=[ended(1, name="a"), ended(42)])], container="trainer"
+    )
+    assert found.exit_code == 42
 
 
 def test_the_log_is_read_from_the_newest_pod_of_the_first_node() -> None:

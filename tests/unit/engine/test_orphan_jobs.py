@@ -178,8 +178,8 @@ class SweepBench:
         if self.problem is not None and job_id == "late":
             raise self.problem
 
-    async def drop_finalizer(self, token: str, namespace: str, job_id: str) -> None:
-        self.done.append(f"drop finalizer of {job_id}")
+    async def release(self, token: str, namespace: str, job_id: str) -> None:
+        self.done.append(f"release {job_id}")
 
     def action(
         self,
@@ -200,7 +200,7 @@ class SweepBench:
 async def test_an_orphan_job_is_stopped_after_it_was_booked_and_both_are_traced() -> None:
     bench = SweepBench()
     await bench.orphan_jobs.sweep()
-    assert bench.done == [f"patch {record_name('docs')}", "cancel late", "drop finalizer of late"]
+    assert bench.done == [f"patch {record_name('docs')}", "cancel late", "release late"]
     assert Record.from_data(bench.record["data"]).settlements[f"{RUN_UID}/1"].jobs == ("late",)
     assert [(action, outcome) for action, outcome, _ in bench.traced] == [
         ("record", "done"),

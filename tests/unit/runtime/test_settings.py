@@ -74,6 +74,15 @@ def test_pods_of_programs_are_read_from_json() -> None:
     assert (settings.program_jobs.image, settings.program_jobs.volume_size) == ("a", "1Gi")
 
 
+def test_the_user_of_training_pods_is_read_from_json() -> None:
+    assert load({})[0].training_security_context is None
+    settings, _ = load({"MODELOPS_TRAINING_SECURITY_CONTEXT": "{}"})
+    assert settings.training_security_context == {}
+    for value, message in (("{", "this is not JSON"), ("[1]", "valid dictionary")):
+        with pytest.raises(SettingsError, match=f"MODELOPS_TRAINING_SECURITY_CONTEXT: .*{message}"):
+            load({"MODELOPS_TRAINING_SECURITY_CONTEXT": value})
+
+
 def test_a_sandboxed_operator_refuses_a_real_service() -> None:
     loopback = {
         "HF_ENDPOINT": "http://127.0.0.1:1",

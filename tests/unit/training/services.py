@@ -229,7 +229,7 @@ class JobService:
 
         await self.time.request("cancel", land)
 
-    async def drop_finalizer(self, token: str, namespace: str, job_id: str) -> None: ...
+    async def release(self, token: str, namespace: str, job_id: str) -> None: ...
 
     async def flavors(self, token: str) -> tuple[Flavor, ...]:
         price = self.usd_micro_per_hour

@@ -21,6 +21,7 @@ from tests.unit.training.states import (
 )
 
 from modelops.api.v1alpha1.cluster_hardware import DeviceKind
+from modelops.api.v1alpha1.names import FINALIZER
 from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain.facts import UNSEEN
 from modelops.domain.job_report import JobReport
@@ -175,6 +176,15 @@ def test_a_failure_names_the_field_to_change() -> None:
 def test_an_unknown_device_is_refused() -> None:
     with pytest.raises(ValidationError, match="l41s"):
         run(backend={"kubernetes": {"device": "l41s"}})
+
+
+@pytest.mark.parametrize(("finalizers", "released"), [([FINALIZER], 1), ([], 0)])
+def test_a_job_that_succeeded_is_released_while_its_run_has_its_finalizer(
+    finalizers: list[str], released: int
+) -> None:
+    """A service mesh may keep it running. Later runs are not asked about again at each start of the operator."""
+    status = {**submitted_status(), "phase": "Succeeded"}
+    assert len(jobs_to_release(run(status, meta={"finalizers": finalizers}))) == released
 
 
 def test_a_job_whose_name_the_status_never_had_is_released_too() -> None:

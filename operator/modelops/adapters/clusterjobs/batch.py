@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from modelops.adapters.clusterjobs.container import (
     container_environment,
@@ -18,15 +18,20 @@ from modelops.adapters.kube import KubeClient
 from modelops.api.v1alpha1.cluster_hardware import KubernetesBackend
 from modelops.ports import ClusterJobSettings, JobRequest, Json
 
-USER = 1000
+USER: Final = {"runAsUser": 1000, "runAsGroup": 1000, "fsGroup": 1000}
+"""The user of the Pods, where the installation does not say another one."""
 JOB_NAME = "batch.kubernetes.io/job-name"
 
 
 class BatchJobs:
-    """`JobKind` of batch/v1 Jobs."""
+    """`JobKind` of batch/v1 Jobs. `security_context`: that of their Pods, as far as the installation decides it."""
 
     resource = JOBS
     cluster_role = "modelops-operator-jobs"
+    container = "trainer"
+
+    def __init__(self, security_context: Json | None = None) -> None:
+        self._security_context = USER if security_context is None else security_context
 
     async def missing_prerequisite(self, kube: KubeClient, request: JobRequest, *, namespace: str) -> str:
         """Reports a LocalQueue that does not exist."""
@@ -56,7 +61,7 @@ class BatchJobs:
                 "suspend": backend.queue_name is not None,
                 "template": {
                     "metadata": {"labels": described["labels"]},
-                    "spec": _pod(request, cluster_settings, backend),
+                    "spec": self._pod(request, cluster_settings, backend),
                 },
             },
         }
@@ -83,52 +88,51 @@ class BatchJobs:
             return JobOutcome(stage="ERROR", at=parse_time(failed.get("lastTransitionTime")), message=message)
         return None
 
-
-def _pod(request: JobRequest, cluster_settings: ClusterJobSettings, backend: KubernetesBackend) -> Json:
-    """The Pod meets the "restricted" Pod Security Standard. `/work` is its home and working directory."""
-    optional: dict[str, Any] = {
-        "nodeSelector": backend.node_selector,
-        "tolerations": [toleration.wire() for toleration in backend.tolerations],
-        "runtimeClassName": backend.runtime_class_name,
-    }
-    return {
-        **{key: value for key, value in optional.items() if value},
-        "restartPolicy": "Never",
-        "activeDeadlineSeconds": request.timeout_seconds,
-        "terminationGracePeriodSeconds": TERMINATION_GRACE_SECONDS,
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": USER,
-            "runAsGroup": USER,
-            "fsGroup": USER,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-        "containers": [
-            {
-                "name": "trainer",
-                "image": request.image,
-                "command": [escape_references(word) for word in request.command],
-                "workingDir": "/work",
-                "env": [
-                    *container_environment(request, cluster_settings),
-                    {"name": "HOME", "value": "/work"},
-                ],
-                "resources": resource_requirements(cluster_settings),
-                "securityContext": {
-                    "allowPrivilegeEscalation": False,
-                    "capabilities": {"drop": ["ALL"]},
-                },
-                "volumeMounts": [
-                    {"name": "work", "mountPath": "/work"},
-                    {"name": "shared-memory", "mountPath": "/dev/shm"},
-                ],
-            }
-        ],
-        "volumes": [
-            {"name": "work", "emptyDir": {}},
-            # The processes of several GPUs exchange data in /dev/shm, and the default size is 64 MB.
-            {"name": "shared-memory", "emptyDir": {"medium": "Memory"}},
-        ],
-    }
+    def _pod(
+        self, request: JobRequest, cluster_settings: ClusterJobSettings, backend: KubernetesBackend
+    ) -> Json:
+        """The Pod meets the "restricted" Pod Security Standard. `/work` is its home and working directory."""
+        optional: dict[str, Any] = {
+            "nodeSelector": backend.node_selector,
+            "tolerations": [toleration.wire() for toleration in backend.tolerations],
+            "runtimeClassName": backend.runtime_class_name,
+        }
+        return {
+            **{key: value for key, value in optional.items() if value},
+            "restartPolicy": "Never",
+            "activeDeadlineSeconds": request.timeout_seconds,
+            "terminationGracePeriodSeconds": TERMINATION_GRACE_SECONDS,
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
+            "securityContext": {
+                **self._security_context,
+                "runAsNonRoot": True,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [
+                {
+                    "name": self.container,
+                    "image": request.image,
+                    "command": [escape_references(word) for word in request.command],
+                    "workingDir": "/work",
+                    "env": [
+                        *container_environment(request, cluster_settings),
+                        {"name": "HOME", "value": "/work"},
+                    ],
+                    "resources": resource_requirements(cluster_settings),
+                    "securityContext": {
+                        "allowPrivilegeEscalation": False,
+                        "capabilities": {"drop": ["ALL"]},
+                    },
+                    "volumeMounts": [
+                        {"name": "work", "mountPath": "/work"},
+                        {"name": "shared-memory", "mountPath": "/dev/shm"},
+                    ],
+                }
+            ],
+            "volumes": [
+                {"name": "work", "emptyDir": {}},
+                # The processes of several GPUs exchange data in /dev/shm, and the default size is 64 MB.
+                {"name": "shared-memory", "emptyDir": {"medium": "Memory"}},
+            ],
+        }

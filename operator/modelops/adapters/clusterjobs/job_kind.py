@@ -30,6 +30,8 @@ class JobKind(Protocol):
     resource: Resource
     cluster_role: str
     """The ClusterRole that lets the operator use this kind."""
+    container: str
+    """Name of the container that trains, in each Pod; a service mesh may add others."""
 
     async def missing_prerequisite(self, kube: KubeClient, request: JobRequest, *, namespace: str) -> str:
         """What the cluster lacks, so that the job would never start; empty where nothing is missing."""
@@ -67,14 +69,17 @@ def true_conditions(item: Json) -> dict[str, Json]:
 
 def job_state(kind: JobKind, item: Json, pods: PodSummary, *, now: datetime, queued: str = "") -> Job:
     """The object and its Pods as a `ports.Job`; `queued`: why Kueue has not admitted it yet."""
+    deleted = parse_time(item["metadata"].get("deletionTimestamp"))
     outcome = kind.outcome(item)
+    if outcome is None and deleted is None and pods.outlived is not None:
+        failed = pods.outlived.exit_code != 0
+        outcome = JobOutcome(stage="ERROR" if failed else "COMPLETED", at=pods.outlived.at)
     if outcome is not None:
         # The status of a TrainJob has no start time.
         since = _status(item).get("startTime") or item["metadata"].get("creationTimestamp")
         period = _running_period(item, pods, since=since, until=outcome.at)
         message = outcome.message or pods.message
         return replace(_job(item, outcome.stage, message, period, now), exit_code=pods.exit_code)
-    deleted = parse_time(item["metadata"].get("deletionTimestamp"))
     if deleted is not None:
         stopping = FOREGROUND_FINALIZER in (item["metadata"].get("finalizers") or ()) or pods.active
         until = deleted + timedelta(seconds=TERMINATION_GRACE_SECONDS)

@@ -132,14 +132,17 @@ class ClusterJobs:
         name = metadata["name"]
         await self._kube.patch(self._kind.resource, namespace, name, {"metadata": changed})
 
-    async def drop_finalizer(self, token: str, namespace: str, job_id: str) -> None:
-        """Removes the finalizer that `cancel` added."""
+    async def release(self, token: str, namespace: str, job_id: str) -> None:
+        """Removes the finalizer that `cancel` added, or deletes a job that has ended and is kept running by a mesh."""
         namespace = namespace_of(namespace)
         async with self._explained_refusals(namespace):
             for _ in range(WRITE_TRIES):
                 item = await self._kube.get(self._kind.resource, namespace, job_id)
-                metadata = item["metadata"] if item is not None else {}
+                if item is None:
+                    return
+                metadata = item["metadata"]
                 if COST_FINALIZER not in (metadata.get("finalizers") or ()):
+                    await self._end_outlived(namespace, item)
                     return
                 kept = [name for name in metadata["finalizers"] if name != COST_FINALIZER]
                 changed = {"resourceVersion": metadata["resourceVersion"], "finalizers": kept}
@@ -152,6 +155,11 @@ class ClusterJobs:
                 return
         raise self._keeps_changing(namespace, job_id, "released")
 
+    async def _end_outlived(self, namespace: str, item: Json) -> None:
+        """Its container has ended, but another one keeps the Pods, and with them their GPUs."""
+        if self._kind.outcome(item) is None and (await self._job_states(namespace, [item]))[0].ended:
+            await self._kube.delete(self._kind.resource, namespace, item["metadata"]["name"])
+
     async def tail(self, token: str, namespace: str, job_id: str, lines: int) -> tuple[str, ...]:
         """The last lines of the log of `reporting_pod`; empty where the job has no Pod."""
         namespace = namespace_of(namespace)
@@ -159,7 +167,10 @@ class ClusterJobs:
             selector = self._kind.pod_selector([job_id])
             pods, _ = await self._kube.list(PODS, namespace=namespace, label_selector=selector)
             pod = reporting_pod(pods)
-            return tuple((await self._kube.log(namespace, pod, lines=lines)).splitlines()) if pod else ()
+            if not pod:
+                return ()
+            log = await self._kube.log(namespace, pod, lines=lines, container=self._kind.container)
+            return tuple(log.splitlines())
 
     async def end_of_log(self, token: str, namespace: str, job_id: str, lines: int) -> tuple[str, ...]:
         """The same lines as `tail`: the API server answers with the whole log of a Pod that has ended."""
@@ -195,7 +206,8 @@ class ClusterJobs:
         by_job: dict[str, list[Json]] = defaultdict(list)
         for pod in listed:
             by_job[self._kind.job_name_of(pod)].append(pod)
-        return {name: summarize_pods(pods) for name, pods in by_job.items()}
+        own = self._kind.container
+        return {name: summarize_pods(pods, container=own) for name, pods in by_job.items()}
 
     def _keeps_changing(self, namespace: str, job_id: str, what: str) -> Unavailable:
         return Unavailable(

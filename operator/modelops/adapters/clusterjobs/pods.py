@@ -22,10 +22,19 @@ class PodSummary:
     active: bool = False
     running: bool = False
     started_at: datetime | None = None
-    finished_at: datetime | None = None
     message: str = ""
     exit_code: int | None = None
-    """Exit code of the first container that failed; None where none failed."""
+    """Exit code of the job's own container, of the first one that failed; None where none failed."""
+    outlived: ContainerEnd | None = None
+    """How the job's own containers ended, where all have and others keep their Pods running; None elsewhere."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContainerEnd:
+    """The end of a job's own container, or the first failed one and the last end of several nodes' containers."""
+
+    exit_code: int
+    at: datetime | None
 
 
 def parse_time(text: str | None) -> datetime | None:
@@ -33,20 +42,44 @@ def parse_time(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
 
-def summarize_pods(pods: Sequence[Json]) -> PodSummary:
-    """The summary of the Pods of one job."""
+def summarize_pods(pods: Sequence[Json], *, container: str) -> PodSummary:
+    """The summary of the Pods of one job. `container`: the name of the one that works in each of them."""
     phases = {_phase(pod) for pod in pods}
     started = [found for pod in pods if (found := parse_time(_status(pod).get("startTime")))]
-    ends = list(_terminated_states(pods))
-    finished = [found for end in ends if (found := parse_time(end.get("finishedAt")))]
     return PodSummary(
         active=bool(phases & {"Pending", "Running", "Unknown"}),
         running="Running" in phases,
         started_at=min(started, default=None),
-        finished_at=max(finished, default=None),
-        exit_code=next((code for end in ends if (code := end.get("exitCode"))), None),
+        exit_code=next((code for pod in pods if (code := end_of(pod, container).get("exitCode"))), None),
         message=next((text for pod in pods if (text := _problem(pod))), "")[:MAX_MESSAGE_CHARACTERS],
+        outlived=_outlived(pods, container),
     )
+
+
+def outliving_containers(pod: Json, container: str) -> tuple[str, ...]:
+    """Names of the containers that keep a Pod running after this one has ended, as that of a service mesh does."""
+    states = {one["name"]: one.get("state") or {} for one in _status(pod).get("containerStatuses") or ()}
+    if _phase(pod) != "Running" or "terminated" not in states.pop(container, {}):
+        return ()
+    return tuple(name for name, state in states.items() if "terminated" not in state)
+
+
+def end_of(pod: Json, container: str) -> Json:
+    """How this container of the Pod ended; empty where it has not."""
+    statuses = _status(pod).get("containerStatuses") or ()
+    found: Json = next((one.get("state") or {} for one in statuses if one["name"] == container), {})
+    return found.get("terminated") or {}
+
+
+def _outlived(pods: Sequence[Json], container: str) -> ContainerEnd | None:
+    """None also while one of several nodes works on. Pods that have ended, as preempted ones do, say nothing."""
+    going = [pod for pod in pods if _phase(pod) not in ("Succeeded", "Failed")]
+    if not going or not all(outliving_containers(pod, container) for pod in going):
+        return None
+    ends = [end_of(pod, container) for pod in going]
+    at = [found for end in ends if (found := parse_time(end.get("finishedAt")))]
+    code = next((code for end in ends if (code := end.get("exitCode"))), 0)
+    return ContainerEnd(exit_code=code, at=max(at, default=None))
 
 
 def reporting_pod(pods: Sequence[Json]) -> str:

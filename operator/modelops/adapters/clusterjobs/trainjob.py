@@ -27,6 +27,8 @@ class TrainJobs:
 
     resource = TRAIN_JOBS
     cluster_role = "modelops-operator-trainjobs"
+    container = "node"
+    """The name that Kubeflow Trainer prescribes for a runtime."""
 
     async def missing_prerequisite(self, kube: KubeClient, request: JobRequest, *, namespace: str) -> str:
         """Reports a training runtime or a LocalQueue that does not exist."""

@@ -130,7 +130,7 @@ class HuggingFaceJobs:
         doing = f"cancelling job {job_id} of {namespace}"
         await self._connection.call(sdk_call, doing=doing, token=token, writes=True)
 
-    async def drop_finalizer(self, token: str, namespace: str, job_id: str) -> None:
+    async def release(self, token: str, namespace: str, job_id: str) -> None:
         """Does nothing: the service keeps a cancelled job readable for long enough."""
 
     async def tail(self, token: str, namespace: str, job_id: str, lines: int) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Final
 
 from modelops.adapters.clusterjobs.job_kind import true_conditions
-from modelops.adapters.clusterjobs.pods import parse_time, summarize_pods
+from modelops.adapters.clusterjobs.pods import end_of, outliving_containers, parse_time, summarize_pods
 from modelops.adapters.programjobs.manifests import CONTAINER
 from modelops.adapters.programs.in_pod import ENDED_WITH_FAILURE, SUCCEEDED
 from modelops.ports import Json
@@ -48,12 +48,14 @@ def read_job(job: Json, pods: Sequence[Json], *, now: datetime) -> JobReading:
     """The reading of a Job with its own Pods."""
     newest = max(pods, key=_creation, default=None)
     name = str(newest["metadata"]["name"]) if newest is not None else ""
-    summary = summarize_pods([newest] if newest is not None else [])
+    summary = summarize_pods([newest] if newest is not None else [], container=CONTAINER)
     conditions = true_conditions(job)
     if failed := conditions.get("Failed"):
         if failed.get("reason") == "PodFailurePolicy":
             before = [pod for pod in pods if pod is not newest]
-            return JobReading(stage=Stage.REPORTED, pod=name, message=summarize_pods(before).message)
+            return JobReading(
+                stage=Stage.REPORTED, pod=name, message=summarize_pods(before, container=CONTAINER).message
+            )
         return JobReading(
             stage=Stage.DIED, pod=name, message=summary.message or str(failed.get("message", ""))
         )
@@ -64,7 +66,7 @@ def read_job(job: Json, pods: Sequence[Json], *, now: datetime) -> JobReading:
             return JobReading(stage=Stage.BLOCKED, events_of=str(job["metadata"]["uid"]))
         return JobReading(stage=Stage.STARTING)
     if summary.running:
-        return _read_running(newest, name)
+        return _read_running(newest, name, summary.message)
     if _phase(newest) != "Pending":
         return JobReading(stage=Stage.STARTING, pod=name)  # It has ended, and the controller replaces it.
     age = _age(newest, now)
@@ -75,16 +77,14 @@ def read_job(job: Json, pods: Sequence[Json], *, now: datetime) -> JobReading:
     return JobReading(stage=Stage.STARTING, pod=name)
 
 
-def _read_running(pod: Json, name: str) -> JobReading:
+def _read_running(pod: Json, name: str, message: str) -> JobReading:
     """A Pod runs on after its program where a service mesh has added a container that never ends."""
-    states = {one["name"]: one.get("state") or {} for one in _container_statuses(pod)}
-    end = states.pop(CONTAINER, {}).get("terminated")
-    others = [other for other, state in states.items() if "terminated" not in state]
-    if end is None or not others:
+    others = outliving_containers(pod, CONTAINER)
+    if not others:
         return JobReading(stage=Stage.RUNNING, pod=name)
-    if end.get("exitCode") in (SUCCEEDED, ENDED_WITH_FAILURE):
+    if end_of(pod, CONTAINER).get("exitCode") in (SUCCEEDED, ENDED_WITH_FAILURE):
         return JobReading(stage=Stage.REPORTED, pod=name)
-    message = f"{summarize_pods([pod]).message}; no other Pod replaces it while its container {', '.join(others)} runs"
+    message = f"{message}; no other Pod replaces it while its container {', '.join(others)} runs"
     return JobReading(stage=Stage.DIED, pod=name, message=message)
 
 
