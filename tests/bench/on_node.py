@@ -155,7 +155,7 @@ def _propagation(site: Site) -> list[float]:
             return WEIGHTS[-1] in used
 
         _poll(all_used, seconds=400)
-        site.until(lambda: site.rollout("docs-better").get("finishedAt"), "the rollout ends")
+        site.end_of_rollout("docs-better", seconds=60)
     finally:
         watch.kill()
         watch.wait()

@@ -211,6 +211,14 @@ class Site:
         """The status of a Rollout."""
         return self.get("rollout", name).get("status", {})
 
+    def end_of_rollout(self, name: str, *, seconds: float = 180) -> Any:
+        """Wait for the end of a Rollout, and return its status."""
+        return self.until(
+            lambda: (status := self.rollout(name)).get("finishedAt") and status,
+            f"Rollout {name} ends",
+            seconds=seconds,
+        )
+
     def run(self, name: str) -> Any:
         """The status of a TrainingRun."""
         return self.get("trainingrun", name).get("status", {})

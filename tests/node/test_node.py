@@ -62,11 +62,7 @@ def test_a_better_model_is_promoted_although_the_leader_is_killed_at_20_percent(
     site.until(lambda: traffic.answers(version) >= 3, "users reach the canary")
     killed = site.kill_leader()
     site.until(lambda: site.leader() not in ("", killed), "another process leads")
-    ended = site.until(
-        lambda: (status := site.rollout("docs-better")).get("finishedAt") and status,
-        "the rollout ends",
-        seconds=120,
-    )
+    ended = site.end_of_rollout("docs-better")
     assert ended["phase"] == "Succeeded", ended
     promoted = version.partition("-")[0]
     site.until(lambda: site.stable() == promoted, "the AgentModel shows the version")
@@ -103,11 +99,7 @@ def test_a_worse_model_is_rejected_and_its_killed_evaluation_asks_nothing_twice(
     (pod,) = site.get("pods", "", *running)
     site.kubectl("delete", "pod", pod["metadata"]["name"], "-n", NAMESPACE, "--grace-period=0", "--force")
     site.sandbox.remove_fault(slow)
-    ended = site.until(
-        lambda: (status := site.rollout("docs-spoilt")).get("finishedAt") and status,
-        "the rollout ends",
-        seconds=180,
-    )
+    ended = site.end_of_rollout("docs-spoilt")
     assert ended["phase"] == "Rejected", ended
     assert asked() <= ended["evaluation"]["examples"] + CALLS_AT_ONCE + CALLS_OF_THE_CHECK
     assert site.stable() == before
@@ -125,9 +117,7 @@ def test_a_failing_canary_is_back_on_stable_in_every_pod_within_seconds(site: Si
     site.until(lambda: traffic.answers(version) >= 3, "users reach the canary")
     broken = site.sandbox.break_endpoint(status["candidate"]["endpointName"], error_rate=0.8)
     try:
-        ended = site.until(
-            lambda: (s := site.rollout("docs-more")).get("finishedAt") and s, "the rollout ends"
-        )
+        ended = site.end_of_rollout("docs-more", seconds=60)
         assert ended["phase"] == "Aborted", ended
         back = site.until(
             lambda: (site.rollout("docs-more").get("rollback") or {}).get("effectMilliseconds"),
@@ -172,11 +162,7 @@ def test_an_upgrade_and_its_rollback_during_a_canary_change_nothing_for_users(
         "-p",
         '{"spec":{"promote":{"full":true}}}',
     )
-    ended = site.until(
-        lambda: (status := site.rollout("docs-again")).get("finishedAt") and status,
-        "the rollout ends",
-        seconds=180,
-    )
+    ended = site.end_of_rollout("docs-again")
     assert ended["phase"] == "Succeeded", ended
     assert traffic.answers("failed") == failed
     assert site.restarts() == 0
