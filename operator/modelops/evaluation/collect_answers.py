@@ -6,12 +6,10 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields
 
 from modelops.evaluation.journal import Answer, AnswerJournal
 from modelops.evaluation.model_client import ModelClient
 from modelops.evaluation.questions import Question
-from modelops.evaluation.reply import Reply
 from modelops.evaluation.request import ARMS, ArmName, Request
 
 Call = tuple[ArmName, Question, int]
@@ -47,7 +45,7 @@ async def collect_answers(
             # An account that has run out of credits stays so, also in the middle of an evaluation.
             if refusal and (not answered or reply.status == NO_CREDITS):
                 raise refusal
-            journal.add(_answer(reply, arm=arm, example=question.example, repetition=repetition))
+            journal.add(Answer.of(reply, arm=arm, example=question.example, repetition=repetition))
             if time.monotonic() - reported_at > PROGRESS_SECONDS:
                 reported_at = time.monotonic()
                 progress(len(journal.answers), len(calls))
@@ -73,10 +71,3 @@ def _plan(questions: Sequence[Question], *, repetitions: int) -> Iterator[Call]:
             coin = hashlib.sha256(f"{question.example} {repetition}".encode()).digest()[0] % 2
             for arm in ARMS if coin else reversed(ARMS):
                 yield arm, question, repetition
-
-
-def _answer(reply: Reply, *, arm: ArmName, example: str, repetition: int) -> Answer:
-    shared = {f.name for f in fields(Reply)} & {f.name for f in fields(Answer)}
-    return Answer(
-        arm=arm, example=example, repetition=repetition, **{name: getattr(reply, name) for name in shared}
-    )

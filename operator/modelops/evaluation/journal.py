@@ -5,40 +5,30 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
+from modelops.evaluation.reply import CallResult, Reply
 from modelops.evaluation.request import ArmName
 
 Key = tuple[ArmName, str, int]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
-    """The answer of one model to one question. Where the call failed, `text` is None and `error` says how.
-
-    `started` is in Unix seconds. `latency_ms` is that of the last attempt, without earlier attempts and pauses.
-    """
+class Answer(CallResult):
+    """The answer of one model to one question."""
 
     arm: ArmName
     example: str
     repetition: int
-    started: float
-    latency_ms: float
-    attempts: int
-    text: str | None = None
-    error: str | None = None
-    finish: str | None = None
-    model: str | None = None
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    cost_usd: str | None = None
-    status: int | None = None
-    """The HTTP status of a call that the service refused."""
-    without_text: bool = False
-    """Whether the call failed because the model's answer has no text. It is complete, and may have been billed."""
+
+    @classmethod
+    def of(cls, reply: Reply, *, arm: ArmName, example: str, repetition: int) -> Self:
+        """The answer that a reply gives to a call."""
+        kept = {field.name: getattr(reply, field.name) for field in fields(CallResult)}
+        return cls(arm=arm, example=example, repetition=repetition, **kept)
 
     @property
     def key(self) -> Key:

@@ -17,11 +17,10 @@ MOST_TOKENS, MOST_USD, MOST_WORDS = 10**9, 10**6, 300
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reply:
-    """The result of one call. `started` is in Unix seconds; `status` is the HTTP status of a failed call, or None.
+class CallResult:
+    """The result of one call that is kept. Where the call failed, `text` is None and `error` says how.
 
-    `without_text`: the call failed because the model's answer, which is complete, has no text. `is_about_the_question`:
-    the service refused this question, and not the key or the model.
+    `started` is in Unix seconds. `latency_ms` is that of the last attempt, without earlier attempts and pauses.
     """
 
     started: float
@@ -35,9 +34,19 @@ class Reply:
     completion_tokens: int | None = None
     cost_usd: str | None = None
     status: int | None = None
-    retry_after: float | None = None
+    """The HTTP status of a call that the service refused."""
     without_text: bool = False
+    """Whether the call failed because the model's answer has no text. It is complete, and may have been billed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply(CallResult):
+    """The result of one call, with what decides whether another attempt follows."""
+
+    retry_after: float | None = None
+    """The pause in seconds that the service asks for."""
     is_about_the_question: bool = False
+    """Whether the service refused this question, and not the key or the model."""
 
 
 def reply_from(completion: Any, reply: Any, *, key: str) -> Reply:
