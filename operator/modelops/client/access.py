@@ -1,0 +1,108 @@
+"""Whose rights are used, and which cluster is asked: a kubeconfig, a service account, and an impersonation."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from modelops.client.errors import AccessError
+
+if TYPE_CHECKING:
+    from kubernetes.aio.client import Configuration
+
+_SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+USER_AGENT: Final = "modelops-client"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Impersonation:
+    """The user in whose name the API server is asked; the caller needs the verb `impersonate` on it."""
+
+    user: str
+    groups: tuple[str, ...] = ()
+
+    def headers(self) -> list[tuple[str, str]]:
+        """The request's headers, https://kubernetes.io/docs/reference/access-authn-authz/authentication/."""
+        return [("Impersonate-User", self.user), *(("Impersonate-Group", group) for group in self.groups)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """The cluster and the caller. With no argument it is what kubectl would use; in a Pod, its service account.
+
+    `kubeconfig`: file, or several separated as in KUBECONFIG. `namespace`: default that of the context.
+    """
+
+    kubeconfig: str | None = None
+    context: str | None = None
+    namespace: str | None = None
+    impersonate: Impersonation | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """A resolved Access. `description` names context and server, for messages."""
+
+    configuration: Configuration
+    namespace: str
+    description: str
+    impersonate: Impersonation | None
+
+
+async def open_access(access: Access) -> Opened:
+    """Read the kubeconfig or the service account.
+
+    Raises:
+        AccessError: there is none, it cannot be read, or the context does not exist.
+    """
+    try:
+        from kubernetes.aio import config
+        from kubernetes.aio.client import Configuration
+    except ImportError as error:
+        raise AccessError(f"{error}: pip install 'modelops[cli]'") from error
+
+    settings = Configuration()
+    files = access.kubeconfig or os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
+    if not _exists(files):
+        if access.kubeconfig is None and access.context is None and _in_cluster():
+            config.load_incluster_config(settings)  # type: ignore[no-untyped-call]
+            namespace = (_SERVICE_ACCOUNT / "namespace").read_text().strip()
+            return Opened(
+                configuration=settings,
+                namespace=access.namespace or namespace,
+                description=f"{settings.host}, with the Pod's service account",
+                impersonate=access.impersonate,
+            )
+        raise AccessError(f"no cluster: there is no kubeconfig at {files}: name one with --kubeconfig")
+    try:
+        loader = await config.load_kube_config(  # type: ignore[no-untyped-call]
+            files, access.context, client_configuration=settings
+        )
+        active = loader.current_context
+    except (config.ConfigException, OSError, TypeError, KeyError, AttributeError, ValueError) as error:
+        raise AccessError(f"no cluster: the kubeconfig {files} cannot be used: {error}") from error
+    return Opened(
+        configuration=settings,
+        namespace=access.namespace or active["context"].get("namespace") or "default",
+        description=f"context {active['name']}, {settings.host}",
+        impersonate=access.impersonate or _impersonation_of(loader),
+    )
+
+
+def _exists(files: str) -> bool:
+    return any(Path(file).expanduser().is_file() for file in files.split(os.pathsep) if file)
+
+
+def _in_cluster() -> bool:
+    return bool(os.environ.get("KUBERNETES_SERVICE_HOST")) and (_SERVICE_ACCOUNT / "token").is_file()
+
+
+def _impersonation_of(loader: Any) -> Impersonation | None:
+    """The kubeconfig's own `as` and `as-groups`, which the official package does not apply."""
+    user = getattr(loader, "_user", None)
+    if user is None or not user.safe_get("as"):
+        return None
+    groups = user.safe_get("as-groups")
+    return Impersonation(user=user["as"], groups=tuple(getattr(groups, "value", groups) or ()))

@@ -1,0 +1,90 @@
+"""The client for asyncio."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+from modelops.api.v1alpha1.agentmodel import AgentModel
+from modelops.api.v1alpha1.names import AGENT_MODELS, ROLLOUTS, TRAINING_RUNS, record_name
+from modelops.api.v1alpha1.rollout import Rollout
+from modelops.api.v1alpha1.trainingrun import TrainingRun
+from modelops.client.access import Access
+from modelops.client.errors import NotFound, NotServed
+from modelops.client.kinds import Kind
+from modelops.client.transport import Json, Transport
+
+
+@dataclass(frozen=True)
+class User:
+    """The caller, as the API server authenticates it."""
+
+    name: str
+    groups: tuple[str, ...] = ()
+
+
+class AsyncClient:
+    """A client of one cluster in the name of one caller.
+
+        async with AsyncClient() as client:
+            run = await client.training_runs.get("docs-2025-12-09")
+
+    It connects with the first request. `client_of` is for tests and servers that resolve the access themselves.
+    """
+
+    def __init__(self, access: Access | None = None) -> None:
+        self._transport = Transport(access or Access())
+        self.agent_models: Kind[AgentModel] = Kind(self._transport, AgentModel, AGENT_MODELS)
+        self.training_runs: Kind[TrainingRun] = Kind(self._transport, TrainingRun, TRAINING_RUNS)
+        self.rollouts: Kind[Rollout] = Kind(self._transport, Rollout, ROLLOUTS)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._transport.close()
+
+    async def namespace(self) -> str:
+        """The namespace that is used where none is given. Raises AccessError."""
+        return (await self._transport.opened()).namespace
+
+    async def description(self) -> str:
+        """Context and server, for people. Raises AccessError."""
+        return (await self._transport.opened()).description
+
+    async def whoami(self) -> User:
+        """The caller, by a SelfSubjectReview."""
+        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+        path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+        info = (await self._transport.request("create", path, body=body))["status"]["userInfo"]
+        return User(name=info.get("username", ""), groups=tuple(info.get("groups") or ()))
+
+    async def config_map(self, name: str, *, namespace: str | None = None) -> Json | None:
+        """A ConfigMap as the API server stores it; None where there is none."""
+        place = namespace or await self.namespace()
+        try:
+            return await self._transport.request(
+                "get", f"/api/v1/namespaces/{place}/configmaps/{name}", namespace=place
+            )
+        except (NotFound, NotServed):
+            return None
+
+    async def record(self, agent_model: str, *, namespace: str | None = None) -> Any:
+        """The `Record` of an AgentModel, with its whole history; None where there is none yet.
+
+        Raises MalformedRecord where it cannot be read.
+        """
+        from modelops.domain.record import Record
+
+        found = await self.config_map(record_name(agent_model), namespace=namespace)
+        return Record.from_data(found.get("data") or {}) if found is not None else None

@@ -1,0 +1,140 @@
+"""What can go wrong between a caller and the API server. Each message says what was wrong, where, and what to do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any, Final
+
+from modelops.api.v1alpha1.names import GROUP, Resource
+
+_MAX_BODY: Final = 500
+
+
+class ClientError(Exception):
+    """Base of all errors of this package."""
+
+
+class AccessError(ClientError):
+    """There is no usable kubeconfig or service account, or the API server does not know the caller."""
+
+
+class Unavailable(ClientError):
+    """The API server cannot be reached, or cannot answer now. Nothing was changed; try again later."""
+
+
+class Uncertain(ClientError):
+    """The answer to a write was lost: it may or may not have been carried out. Read the object before you repeat it."""
+
+
+class NotServed(ClientError):
+    """The cluster does not serve the kind: the custom resource definitions are missing."""
+
+
+class NotFound(ClientError):
+    """There is no object of that name. The message names those that there are, as far as the caller may list them."""
+
+
+class AlreadyExists(ClientError):
+    """There is an object of that name already."""
+
+
+class Conflict(ClientError):
+    """The object was changed by somebody else in the meantime, or is another one of the same name."""
+
+
+class Forbidden(ClientError):
+    """The caller's rights do not suffice, or an admission policy refuses. The message says who can grant it."""
+
+
+class Invalid(ClientError):
+    """The API server refuses the object. The message names each field with the reason."""
+
+
+class Unreadable(ClientError):
+    """The stored object has another form than this version knows."""
+
+
+class WaitTimeout(ClientError):
+    """What was waited for did not happen in time. `last` is the object as it was seen last, None if never."""
+
+    def __init__(self, message: str, *, last: Any = None) -> None:
+        super().__init__(message)
+        self.last = last
+
+
+def api_error(
+    status: int, body: str, *, verb: str, resource: Resource | None, namespace: str | None, user: str | None
+) -> ClientError:
+    """The error for an answer of the API server that is no success.
+
+    `verb` is the Kubernetes verb of the request. `user` is who was asked for, where the caller impersonates somebody.
+    """
+    message, reason, details = _parts(body)
+    what = f"{resource.plural}.{GROUP}" if resource is not None else "this resource"
+    where = f" in namespace {namespace}" if namespace else ""
+    if status == 401:
+        return AccessError(
+            f"the API server does not know the caller ({message or 'Unauthorized'}): log in again, or use another "
+            "context of the kubeconfig"
+        )
+    if status == 403:
+        return Forbidden(_forbidden(message, verb=verb, resource=resource, namespace=namespace, user=user))
+    if status == 404 and not details.get("name"):
+        return NotServed(
+            f"the cluster does not serve {what}: install the chart, or run "
+            "`modelops crds | kubectl apply --server-side -f -`"
+        )
+    if status == 404:
+        return NotFound(message)
+    if status == 409:
+        kind = AlreadyExists if reason == "AlreadyExists" else Conflict
+        return kind(message)
+    if status in (400, 422):
+        return Invalid(_invalid(message, details))
+    if status == 429 or status >= 500:
+        return Unavailable(f"the API server cannot {verb} {what}{where} now: it answered {status}: {message}")
+    return ClientError(f"the API server answered {status} to {verb} {what}{where}: {message}")
+
+
+def no_such_object(resource: Resource, namespace: str, name: str, known: Iterable[str] | None) -> NotFound:
+    """The error for a name that does not exist; `known` are the names that exist, None where they may not be listed."""
+    from modelops.domain.nearest import did_you_mean
+
+    found = f"namespace {namespace} has no {resource.kind} named {name}"
+    if known is None:
+        return NotFound(found)
+    return NotFound(f"{found}: {did_you_mean(name, known, none='there is none; name another namespace')}")
+
+
+def _parts(body: str) -> tuple[str, str, dict[str, Any]]:
+    """Message, reason and details of a `Status` of the API server; the text itself where it is none."""
+    try:
+        status = json.loads(body)
+        return str(status.get("message") or ""), str(status.get("reason") or ""), status.get("details") or {}
+    except (ValueError, AttributeError):
+        return " ".join(body.split())[:_MAX_BODY], "", {}
+
+
+def _forbidden(
+    message: str, *, verb: str, resource: Resource | None, namespace: str | None, user: str | None
+) -> str:
+    if "ValidatingAdmissionPolicy" in message or "admission webhook" in message:
+        return f"refused by a policy of the cluster: {message}"
+    remedy = "ask an administrator of the cluster for this right"
+    if resource is not None and namespace:
+        role = "view" if verb in ("get", "list", "watch") else "edit"
+        subject = f"--user={user}" if user else "--user=YOU"
+        remedy = (
+            f"whoever administers namespace {namespace} can grant it: `kubectl create rolebinding modelops-{role} "
+            f"-n {namespace} --clusterrole={role} {subject}`"
+        )
+    return f"{message.rstrip('.')}. To {verb} is not allowed: {remedy}"
+
+
+def _invalid(message: str, details: dict[str, Any]) -> str:
+    causes = [
+        f"{cause['field']}: {cause.get('message', '')}" if cause.get("field") else str(cause.get("message"))
+        for cause in details.get("causes") or ()
+    ]
+    return f"the API server refuses it: {'; '.join(causes) or message}"

@@ -1,0 +1,168 @@
+"""Requests to the API server by the official package, with our errors."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Final
+
+from modelops.api.v1alpha1.names import Resource
+from modelops.client.access import USER_AGENT, Access, Opened, open_access
+from modelops.client.errors import Unavailable, Uncertain, api_error
+
+Json = dict[str, Any]
+MERGE_PATCH: Final = "application/merge-patch+json"
+REQUEST_SECONDS: Final = 30.0
+_METHODS: Final = {
+    "get": "GET",
+    "list": "GET",
+    "watch": "GET",
+    "create": "POST",
+    "update": "PUT",
+    "patch": "PATCH",
+    "delete": "DELETE",
+}
+_WRITES: Final = ("create", "update", "patch", "delete")
+
+
+class Transport:
+    """One connection pool to one API server, in the name of one caller. It is opened by the first request."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._opening = asyncio.Lock()
+        self._opened: Opened | None = None
+        self._api: Any = None
+
+    async def opened(self) -> Opened:
+        """The resolved access. Raises AccessError."""
+        async with self._opening:
+            if self._opened is None:
+                self._opened = await open_access(self._access)
+                self._api = _new_api(self._opened)
+            return self._opened
+
+    async def close(self) -> None:
+        """Close the connections."""
+        async with self._opening:
+            if self._api is not None:
+                await self._api.close()
+            self._opened = self._api = None
+
+    async def request(
+        self,
+        verb: str,
+        path: str,
+        *,
+        resource: Resource | None = None,
+        namespace: str | None = None,
+        query: Mapping[str, str | int | bool | None] | None = None,
+        body: Any = None,
+    ) -> Json:
+        """The answer to one request, by its Kubernetes verb.
+
+        Raises:
+            ClientError: the one that fits the answer; Unavailable or, for a write, Uncertain where there was none.
+        """
+        import aiohttp
+
+        for attempt in (1, 2):
+            opened = await self.opened()
+            try:
+                response = await self._send(verb, path, query=query, body=body, seconds=REQUEST_SECONDS)
+                text = (await response.read()).decode("utf-8", errors="replace")
+            except (aiohttp.ClientConnectorError, aiohttp.ServerDisconnectedError) as error:
+                if isinstance(error, aiohttp.ServerDisconnectedError) and verb in _WRITES:
+                    raise _lost(verb, opened, error) from error
+                raise Unavailable(
+                    f"the API server does not answer ({opened.description}): {error or type(error).__name__}"
+                ) from error
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                if verb in _WRITES:
+                    raise _lost(verb, opened, error) from error
+                raise Unavailable(
+                    f"the API server did not answer in time ({opened.description}): {error or type(error).__name__}"
+                ) from error
+            if (
+                response.status == 401 and attempt == 1
+            ):  # The credential has expired: read the kubeconfig again.
+                await self.close()
+                continue
+            if response.status >= 300:
+                raise self._error(response.status, text, verb, resource, namespace)
+            answer: Json = json.loads(text)
+            return answer
+        raise AssertionError("the loop returns or raises")
+
+    async def stream(
+        self,
+        path: str,
+        *,
+        resource: Resource,
+        namespace: str | None,
+        query: Mapping[str, Any],
+        seconds: float,
+    ) -> AsyncIterator[Json]:
+        """The events of a watch until the server ends it, within `seconds`. Raises as `request` does."""
+        import aiohttp
+
+        opened = await self.opened()
+        try:
+            response = await self._send("watch", path, query=query, body=None, seconds=seconds)
+            async with response.response as stream:
+                if stream.status >= 300:
+                    text = (await response.read()).decode("utf-8", errors="replace")
+                    raise self._error(stream.status, text, "watch", resource, namespace)
+                async for line in stream.content:
+                    yield json.loads(line)
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            raise Unavailable(
+                f"the watch of {resource.plural} was cut off ({opened.description}): {error or type(error).__name__}"
+            ) from error
+
+    async def _send(
+        self, verb: str, path: str, *, query: Mapping[str, Any] | None, body: Any, seconds: float
+    ) -> Any:
+        content = MERGE_PATCH if verb == "patch" else "application/json"
+        method, url, headers, sent, _ = await self._api.param_serialize(
+            _METHODS[verb],
+            path,
+            query_params=[(name, _text(value)) for name, value in (query or {}).items() if value is not None],
+            header_params={"Accept": "application/json", "Content-Type": content},
+            body=body,
+            auth_settings=["BearerToken"],
+        )
+        import aiohttp
+
+        timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=10)
+        return await self._api.call_api(method, url, headers, sent, _request_timeout=timeout)
+
+    def _error(
+        self, status: int, text: str, verb: str, resource: Resource | None, namespace: str | None
+    ) -> Exception:
+        impersonated = self._opened.impersonate if self._opened is not None else None
+        user = impersonated.user if impersonated is not None else None
+        return api_error(status, text, verb=verb, resource=resource, namespace=namespace, user=user)
+
+
+def _new_api(opened: Opened) -> Any:
+    from kubernetes.aio.client import ApiClient
+    from multidict import CIMultiDict
+
+    if opened.impersonate is not None:  # A list of headers, since a user has several groups.
+        opened.configuration.client_session_kwargs = {"headers": CIMultiDict(opened.impersonate.headers())}
+    api = ApiClient(opened.configuration)
+    api.user_agent = USER_AGENT
+    return api
+
+
+def _lost(verb: str, opened: Opened, error: BaseException) -> Uncertain:
+    return Uncertain(
+        f"the answer of the API server was lost ({opened.description}: {error or type(error).__name__}), so it is "
+        f"unknown whether it carried out the {verb}: look at the object before you repeat it"
+    )
+
+
+def _text(value: str | int | bool) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
