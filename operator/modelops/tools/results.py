@@ -1,0 +1,183 @@
+"""What the tools return. The first fields of the five tools are those of the mission document, by their names there."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Result(BaseModel):
+    """Base of all results: immutable, and without NaN or infinity, which JSON cannot carry."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class TrainingQuote(Result):
+    """What a training would cost. Nothing was spent, and nothing is until the quote is confirmed."""
+
+    quote_id: str = Field(
+        description="Pass this as quote_id to train_subagent_model to confirm exactly this training."
+    )
+    agent_name: str
+    base_model: str
+    training_method: str
+    dataset_id: str
+    examples: int = Field(description="Examples that would be trained on.")
+    low_usd: float
+    high_usd: float = Field(description="The training cannot cost more than this.")
+    low_minutes: int
+    high_minutes: int
+    flavor: str = Field(description="Hardware, as the service names it.")
+    valid_until: datetime
+    message: str = Field(description="The quote as a sentence, with what stands in its way.")
+
+
+class TrainingJob(Result):
+    """A training that was created, or that had been created already by the same request."""
+
+    job_id: str = Field(description="Name of the TrainingRun; monitor_training_job takes it.")
+    hub_repo: str | None = Field(description="Repository of the model on the Hub, once it is known.")
+    estimated_cost: float | None = Field(
+        description="High end of the estimate in US dollars, once it is known."
+    )
+    status_url: str | None = Field(description="Page of the job at Hugging Face, once it is submitted.")
+    phase: str
+    created: bool = Field(description="False where the same request had created the run before.")
+    message: str
+
+
+class JobProgress(Result):
+    """How a training goes."""
+
+    status: str = Field(description="Phase of the TrainingRun, such as Running or Succeeded.")
+    progress_pct: int
+    current_loss: float | None
+    eta_minutes: int | None
+    hub_repo: str | None
+    job_id: str
+    agent_name: str
+    finished: bool
+    succeeded: bool
+    version: str | None = Field(
+        description="Version in the agent's history, once the training has succeeded."
+    )
+    cost_usd: float | None
+    status_url: str | None
+    message: str = Field(description="What happens now, or why it ended, with the remedy.")
+
+
+class MetricComparison(Result):
+    """One metric of both models."""
+
+    name: Literal["accuracy", "latency", "cost_per_1k_tokens"]
+    baseline: float | None
+    candidate: float | None
+    unit: str
+
+
+class Comparison(Result):
+    """A model compared with the one that serves the agent now, on held-out examples."""
+
+    baseline_score: float | None = Field(
+        description="Share of successful examples of the stable model, 0 to 1."
+    )
+    candidate_score: float | None = Field(
+        description="Share of successful examples of the candidate, 0 to 1."
+    )
+    improvement_pct: float | None = Field(description="Difference of the two in percentage points.")
+    recommendation: str | None = Field(
+        description="What the evaluation recommends; empty until it has ended."
+    )
+    langsmith_experiment_url: str | None
+    evaluation_id: str = Field(description="Name of the Rollout that evaluates; ask with it again.")
+    agent_name: str
+    status: str
+    finished: bool
+    interval_points: tuple[float, float] | None = Field(
+        description="95 % confidence interval of the difference, in percentage points."
+    )
+    examples: int
+    metrics: tuple[MetricComparison, ...]
+    findings: tuple[str, ...]
+    created: bool
+    message: str
+
+
+class Deployment(Result):
+    """The move of an agent's traffic to a model."""
+
+    deployed: bool = Field(description="Whether the model serves all of the agent's traffic.")
+    endpoint_url: str | None
+    version: str | None
+    rollout_pct: int = Field(description="Share of the agent's sessions that go to the model now.")
+    rollout_id: str = Field(description="Name of the Rollout.")
+    agent_name: str
+    status: str
+    finished: bool
+    created: bool
+    message: str
+
+
+class ModelVersion(Result):
+    """One version of an agent's history."""
+
+    version: str
+    base_model: str
+    training_date: datetime | None
+    eval_scores: dict[str, Any]
+    deployment_status: str
+    model: str
+    training_method: str
+    training_dataset: str
+    hub_repo: str
+
+
+class AgentModels(Result):
+    """An agent's models: what serves it, and its history, newest first."""
+
+    agent_name: str
+    current_version: str | None
+    current_model: str | None
+    models: tuple[ModelVersion, ...]
+    total: int = Field(description="Number of versions in the whole history.")
+    next_page: str | None = Field(description="Pass this as page for the next versions; empty at the end.")
+
+
+class Spending(Result):
+    """What an agent has spent in the current month (UTC), in US dollars."""
+
+    agent_name: str
+    month: str
+    budget_usd: float
+    settled_usd: float
+    reserved_usd: float
+    standing_usd: float
+    left_usd: float
+    endpoints_usd_per_hour: float
+
+
+class Explanation(Result):
+    """What an object does, why, and what a person can do."""
+
+    kind: str
+    name: str
+    agent_name: str
+    phase: str
+    reason: str
+    message: str
+    finished: bool
+    succeeded: bool | None
+    conditions: tuple[str, ...] = Field(description="Each condition as `Type=Status (Reason): message`.")
+    next_steps: tuple[str, ...] = Field(description="Commands that may help now.")
+
+
+class Change(Result):
+    """A change of an object that was asked for."""
+
+    kind: str
+    name: str
+    agent_name: str
+    done: bool = Field(description="False where there was nothing to do.")
+    message: str

@@ -1,0 +1,299 @@
+"""`evaluate_model_vs_baseline` and `deploy_model_to_agent`: Rollouts that only evaluate, and that move traffic."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from modelops.api.v1alpha1.agentmodel import AgentModel
+from modelops.api.v1alpha1.names import GROUP
+from modelops.api.v1alpha1.rollout import ArmResult, Rollout, RolloutPhase
+from modelops.client import AsyncClient, WaitTimeout, has_finished
+from modelops.tools.agents import find_agent
+from modelops.tools.amounts import usd
+from modelops.tools.candidates import candidate_of, read_record
+from modelops.tools.conditions import number, what_happens
+from modelops.tools.errors import ToolRefused
+from modelops.tools.names import create_once
+from modelops.tools.results import Comparison, Deployment, MetricComparison
+
+METRICS: Final = ("accuracy", "latency", "cost_per_1k_tokens")
+TARGETS: Final = ("huggingface", "openrouter")
+PAUSE_SECONDS: Final = 86400
+"""Analysed time of a canary, as the default of the API: a day."""
+_CANARY = re.compile(r"^canary_([1-9]|[1-9][0-9])pct$")
+Seen = Callable[[Rollout], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationRequest:
+    """What is to be compared with the stable model.
+
+    `candidate_model`: see `candidates.candidate_of`. `scorer`: exact, contains, …, as the API names it; `threshold` and
+    `margin_points` as there. What is None comes from the agent's last Rollout, and then from the API's defaults.
+    `max_usd`: the most that it may cost; None for the approval threshold of the agent.
+    """
+
+    agent_name: str
+    candidate_model: str
+    eval_dataset_id: str | None = None
+    metrics: Sequence[str] = ()
+    scorer: str | None = None
+    threshold: str | None = None
+    margin_points: str | None = None
+    max_examples: int | None = None
+    max_usd: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeploymentRequest(EvaluationRequest):
+    """What is to serve the agent. `rollout_strategy`: immediate, or canary_<n>pct with n from 1 to 99."""
+
+    deployment_target: str = "huggingface"
+    rollout_strategy: str = "canary_20pct"
+    pause_seconds: int = PAUSE_SECONDS
+    analysis: Mapping[str, Any] = field(default_factory=dict)
+
+
+async def evaluate(
+    client: AsyncClient,
+    request: EvaluationRequest,
+    *,
+    wait_seconds: float = 0,
+    key: str | None = None,
+    seen: Seen | None = None,
+    created_by: str = "modelops",
+    dry_run: bool = False,
+) -> Comparison:
+    """Compare a model with the one that serves the agent, on held-out examples. No traffic moves.
+
+    The same request again returns the same evaluation while it runs.
+
+    Raises:
+        ToolRefused: an unknown agent, model or metric, or no held-out dataset.
+    """
+    _known_metrics(request.metrics)
+    agent, spec = await evaluation_spec(client, request)
+    rollout, created = await create_once(
+        client.rollouts,
+        agent.metadata.name,
+        "evaluate",
+        {**spec, "strategy": {"evaluateOnly": {}}},
+        key=key,
+        created_by=created_by,
+        dry_run=dry_run,
+    )
+    if wait_seconds > 0 and not dry_run:
+        rollout = await _ended(client, rollout, wait_seconds=wait_seconds, seen=seen)
+    return comparison_of(rollout, agent, created=created, metrics=request.metrics)
+
+
+async def read_evaluation(
+    client: AsyncClient, evaluation_id: str, *, wait_seconds: float = 0, metrics: Sequence[str] = ()
+) -> Comparison:
+    """How an evaluation goes, by its name. Raises NotFound."""
+    _known_metrics(metrics)
+    rollout = await client.rollouts.get(evaluation_id)
+    if wait_seconds > 0:
+        rollout = await _ended(client, rollout, wait_seconds=wait_seconds, seen=None)
+    agent = await client.agent_models.get(rollout.spec.agent_model_ref.name)
+    return comparison_of(rollout, agent, created=False, metrics=metrics)
+
+
+async def deploy(
+    client: AsyncClient,
+    request: DeploymentRequest,
+    *,
+    wait_seconds: float = 0,
+    key: str | None = None,
+    seen: Seen | None = None,
+    created_by: str = "modelops",
+    dry_run: bool = False,
+) -> Deployment:
+    """Move an agent's traffic to a model: it is evaluated first, and then gets the traffic in steps, or at once.
+
+    The same request again returns the same rollout while it runs.
+
+    Raises:
+        ToolRefused: an unknown agent, model, target or strategy.
+    """
+    agent, spec = await deployment_spec(client, request)
+    rollout, created = await create_once(
+        client.rollouts, agent.metadata.name, "deploy", spec, key=key, created_by=created_by, dry_run=dry_run
+    )
+    if wait_seconds > 0 and not dry_run:
+        rollout = await _ended(client, rollout, wait_seconds=wait_seconds, seen=seen)
+    return deployment_of(rollout, agent, created=created)
+
+
+async def read_deployment(client: AsyncClient, rollout_id: str, *, wait_seconds: float = 0) -> Deployment:
+    """How a deployment goes, by its name. Raises NotFound."""
+    rollout = await client.rollouts.get(rollout_id)
+    if wait_seconds > 0:
+        rollout = await _ended(client, rollout, wait_seconds=wait_seconds, seen=None)
+    agent = await client.agent_models.get(rollout.spec.agent_model_ref.name)
+    return deployment_of(rollout, agent, created=False)
+
+
+async def evaluation_spec(
+    client: AsyncClient, request: EvaluationRequest
+) -> tuple[AgentModel, dict[str, Any]]:
+    """The AgentModel, and the spec of a Rollout without its strategy. Raises ToolRefused."""
+    agent = await find_agent(client, request.agent_name)
+    langsmith = agent.spec.langsmith
+    if not request.eval_dataset_id and not (langsmith and langsmith.evaluation_dataset):
+        raise ToolRefused(
+            f"agent {agent.spec.agent} has no held-out dataset: name one as ls://<id or exact name>; its examples must "
+            "not be trained on"
+        )
+    candidate = candidate_of(await read_record(client, agent), request.candidate_model)
+    last = await _last_rollout(client, agent)
+    evaluation: dict[str, Any] = last.spec.evaluation.wire() if last else {}
+    if request.eval_dataset_id:
+        evaluation["dataset"] = request.eval_dataset_id
+    if request.scorer:
+        evaluation["scorer"] = {"type": request.scorer}
+    if request.threshold:
+        evaluation["scorer"] = {**evaluation.get("scorer", {}), "threshold": request.threshold}
+    if request.margin_points:
+        evaluation["marginPoints"] = request.margin_points
+    if request.max_examples:
+        evaluation["maxExamples"] = request.max_examples
+    return agent, {
+        "agentModelRef": {"name": agent.metadata.name},
+        "candidate": candidate,
+        "evaluation": evaluation,
+        "maxUSD": usd(request.max_usd or agent.spec.budget.approval_above_usd),
+    }
+
+
+async def deployment_spec(
+    client: AsyncClient, request: DeploymentRequest
+) -> tuple[AgentModel, dict[str, Any]]:
+    """The AgentModel, and the spec of a Rollout that moves traffic. Raises ToolRefused."""
+    if request.deployment_target not in TARGETS:
+        raise ToolRefused(f"{request.deployment_target!r} is no target: use one of {', '.join(TARGETS)}")
+    strategy = strategy_of(request.rollout_strategy, pause_seconds=request.pause_seconds)
+    agent, spec = await evaluation_spec(client, request)
+    last = await _last_rollout(client, agent)
+    spec["strategy"] = strategy
+    if last is not None or request.analysis:
+        spec["analysis"] = {**(last.spec.analysis.wire() if last else {}), **request.analysis}
+    if request.pause_seconds >= 86400:
+        spec["progressDeadlineSeconds"] = 2 * request.pause_seconds
+    return agent, spec
+
+
+def strategy_of(rollout_strategy: str, *, pause_seconds: int = PAUSE_SECONDS) -> dict[str, Any]:
+    """`spec.strategy` for `immediate` or `canary_<n>pct`. Raises ToolRefused."""
+    if rollout_strategy == "immediate":
+        return {"immediate": {}}
+    found = _CANARY.match(rollout_strategy)
+    if not found:
+        raise ToolRefused(
+            f"{rollout_strategy!r} is no strategy: use immediate, or canary_<n>pct with n from 1 to 99, such as "
+            "canary_20pct"
+        )
+    steps = [
+        {"setWeight": int(found[1])},
+        {"pause": {"durationSeconds": pause_seconds}},
+        {"setWeight": 100},
+    ]
+    return {"canary": {"steps": steps}}
+
+
+def comparison_of(
+    rollout: Rollout, agent: AgentModel, *, created: bool, metrics: Sequence[str]
+) -> Comparison:
+    """A Rollout as the answer to the question which model is better."""
+    status = rollout.status.evaluation
+    baseline, candidate = (status.baseline, status.candidate) if status else (None, None)
+    interval = [number(one) for one in status.interval_points] if status else []
+    low, high = interval if len(interval) == 2 else (None, None)
+    return Comparison(
+        baseline_score=number(baseline.success) if baseline else None,
+        candidate_score=number(candidate.success) if candidate else None,
+        improvement_pct=number(status.difference_points) if status else None,
+        recommendation=(status.recommendation or None) if status else None,
+        langsmith_experiment_url=(status.experiment_url or None) if status else None,
+        evaluation_id=rollout.metadata.name,
+        agent_name=agent.spec.agent,
+        status=rollout.status.phase.value,
+        finished=has_finished(rollout),
+        interval_points=(low, high) if low is not None and high is not None else None,
+        examples=status.examples if status else 0,
+        metrics=tuple(_metric(name, baseline, candidate) for name in (metrics or METRICS)) if status else (),
+        findings=status.findings if status else (),
+        created=created,
+        message=what_happens(rollout),
+    )
+
+
+def deployment_of(rollout: Rollout, agent: AgentModel, *, created: bool) -> Deployment:
+    """A Rollout as the answer to the question whether its model serves the agent."""
+    status = rollout.status
+    deployed = status.phase is RolloutPhase.SUCCEEDED and rollout.spec.strategy.evaluate_only is None
+    candidate = status.candidate
+    return Deployment(
+        deployed=deployed,
+        endpoint_url=(candidate.endpoint_url or None) if candidate else None,
+        version=(candidate.version or None) if candidate else None,
+        rollout_pct=100 if deployed else status.weight,
+        rollout_id=rollout.metadata.name,
+        agent_name=agent.spec.agent,
+        status=status.phase.value,
+        finished=has_finished(rollout),
+        created=created,
+        message=f"{what_happens(rollout)}; follow it with: {_follow(rollout)}",
+    )
+
+
+def _metric(name: str, baseline: ArmResult | None, candidate: ArmResult | None) -> MetricComparison:
+    read: dict[str, tuple[Callable[[ArmResult], float | None], str]] = {
+        "accuracy": (lambda arm: number(arm.success), "share of examples, 0 to 1"),
+        "latency": (lambda arm: arm.latency_p50_milliseconds, "milliseconds, median"),
+        "cost_per_1k_tokens": (lambda arm: number(arm.usd_per_1000_tokens), "US dollars"),
+    }
+    value, unit = read[name]
+    return MetricComparison.model_validate(
+        {
+            "name": name,
+            "baseline": value(baseline) if baseline else None,
+            "candidate": value(candidate) if candidate else None,
+            "unit": unit,
+        }
+    )
+
+
+def _known_metrics(metrics: Sequence[str]) -> None:
+    unknown = [name for name in metrics if name not in METRICS]
+    if unknown:
+        raise ToolRefused(f"unknown metrics {', '.join(unknown)}: use any of {', '.join(METRICS)}")
+
+
+async def _last_rollout(client: AsyncClient, agent: AgentModel) -> Rollout | None:
+    """The agent's newest Rollout with an evaluation: the team's own scorer, margin and limits."""
+    mine = [
+        one
+        for one in (await client.rollouts.list()).items
+        if one.spec.agent_model_ref.name == agent.metadata.name and one.status.evaluation is not None
+    ]
+    return max(mine, key=lambda one: str(one.metadata.creation_timestamp), default=None)
+
+
+async def _ended(client: AsyncClient, rollout: Rollout, *, wait_seconds: float, seen: Seen | None) -> Rollout:
+    if has_finished(rollout):
+        return rollout
+    try:
+        return await client.rollouts.wait(
+            rollout.metadata.name, has_finished, what="its end", timeout=wait_seconds, seen=seen
+        )
+    except WaitTimeout as late:
+        last: Rollout = late.last or rollout
+        return last
+
+
+def _follow(rollout: Rollout) -> str:
+    return f"kubectl -n {rollout.metadata.namespace} get rollouts.{GROUP} {rollout.metadata.name} --watch"
