@@ -1,4 +1,4 @@
-"""`modelops COMMAND …`: every command is a module of its own, which is imported only when the command is used."""
+"""`modelops COMMAND …`: a command's module is imported only when the command is used."""
 
 import argparse
 import importlib
@@ -12,11 +12,12 @@ class Command:
     """A command's module, which has `register(subparsers)`, and its line in `modelops --help`.
 
     `register` adds the parser of that name and sets its default `run`: a callable of the parsed arguments
-    that returns the exit code.
+    that returns the exit code. `arguments` are passed to it as well: one module may have several commands.
     """
 
     module: str
     help: str
+    arguments: tuple[str, ...] = ()
 
 
 COMMANDS = {
@@ -25,7 +26,21 @@ COMMANDS = {
         "modelops.cli.sandbox", "run imitations of Hugging Face, LangSmith and OpenRouter on this machine"
     ),
     "demo": Command("modelops.cli.demo", "run the demo on this machine"),
+    "train": Command("modelops.cli.train", "train a better model for an agent"),
     "approve": Command("modelops.cli.approve", "approve the cost of a TrainingRun"),
+    "evaluate": Command("modelops.cli.evaluate", "compare a model with the one that serves the agent"),
+    "deploy": Command("modelops.cli.deploy", "move an agent's traffic to a model"),
+    "abort": Command("modelops.cli.control", "abort a rollout: all traffic goes back to stable", ("abort",)),
+    "pause": Command(
+        "modelops.cli.control",
+        "keep a rollout from its next step, or stop a training for a while",
+        ("pause",),
+    ),
+    "resume": Command("modelops.cli.control", "let a paused rollout or training go on", ("resume",)),
+    "cancel": Command("modelops.cli.control", "stop a training for good", ("cancel",)),
+    "explain": Command("modelops.cli.explain", "say what a run, rollout or agent does, and why"),
+    "models": Command("modelops.cli.models", "show an agent's models and their history"),
+    "spend": Command("modelops.cli.spend", "show what agents have spent this month"),
     "rollback": Command("modelops.cli.rollback", "route an agent back to its stable model"),
     "registry": Command("modelops.cli.registry", "print the model registry, or rebuild a record"),
     "lineage": Command(
@@ -46,7 +61,7 @@ def build_parser(command: str | None) -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, entry in COMMANDS.items():
         if name == command:
-            importlib.import_module(entry.module).register(subparsers)
+            importlib.import_module(entry.module).register(subparsers, *entry.arguments)
         else:
             subparsers.add_parser(name, help=entry.help, add_help=False)
     return parser

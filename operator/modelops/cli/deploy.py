@@ -1,0 +1,90 @@
+"""`modelops deploy`: moves an agent's traffic to a model, after an evaluation, in steps or at once."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, Any
+
+from modelops.cli import output, rollout_arguments, session
+
+if TYPE_CHECKING:
+    from modelops.client import AsyncClient
+
+
+def register(subparsers: Any) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser(
+        "deploy",
+        help="move an agent's traffic to a model",
+        description="Evaluate the model, then move the agent's traffic to it: by a canary that is watched, or at once. "
+        "Exit status 0: started, or with --wait the model serves the agent; 1: refused, declined, rejected or aborted; "
+        "2: no cluster.",
+    )
+    rollout_arguments.add_arguments(parser, waits_for="the rollout has ended")
+    parser.add_argument(
+        "--strategy",
+        default="canary_20pct",
+        help="immediate, or canary_<n>pct with the first share of the sessions (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--pause",
+        type=int,
+        default=86400,
+        metavar="SECONDS",
+        help="healthy seconds of the canary before all traffic moves (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--target",
+        default="huggingface",
+        help="huggingface or openrouter, which falls back to huggingface where it does not serve the model",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command."""
+    return session.run_with_client("deploy", arguments, _deploy)
+
+
+async def _deploy(client: AsyncClient, arguments: argparse.Namespace) -> int:
+    from modelops.cli.progress import Progress
+    from modelops.tools import rollouts
+
+    request = rollouts.DeploymentRequest(
+        **rollout_arguments.evaluation_settings(arguments),
+        deployment_target=arguments.target,
+        rollout_strategy=arguments.strategy,
+        pause_seconds=arguments.pause,
+    )
+    agent, spec = await rollouts.deployment_spec(client, request)
+    if not arguments.dry_run:
+        how = (
+            "all traffic at once"
+            if arguments.strategy == "immediate"
+            else f"{arguments.strategy.removeprefix('canary_').removesuffix('pct')} % of the sessions first"
+        )
+        name = rollout_arguments.candidate_name(spec)
+        question = f"Deploy {name} to {agent.spec.agent}, {how}, for at most ${spec['maxUSD']}?"
+        if not output.confirm(question, yes=arguments.yes):
+            print("not started", file=sys.stderr)
+            return 1
+    progress = Progress()
+    try:
+        found = await rollouts.deploy(
+            client,
+            request,
+            wait_seconds=arguments.timeout if arguments.wait else 0,
+            seen=progress,
+            created_by="modelops-cli",
+            dry_run=bool(arguments.dry_run),
+        )
+    finally:
+        progress.end()
+    message = (
+        f"Rollout {found.rollout_id} would be created (server dry run)"
+        if arguments.dry_run
+        else found.message
+    )
+    output.show(found, arguments.output, names=[("Rollout", found.rollout_id)], table=lambda: print(message))
+    return 0 if not arguments.wait or found.deployed else 1

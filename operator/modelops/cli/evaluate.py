@@ -1,0 +1,96 @@
+"""`modelops evaluate`: compares a model with the one that serves the agent. No traffic moves."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, Any
+
+from modelops.cli import output, rollout_arguments, session
+
+if TYPE_CHECKING:
+    from modelops.client import AsyncClient
+    from modelops.tools.results import Comparison
+
+
+def register(subparsers: Any) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser(
+        "evaluate",
+        help="compare a model with the one that serves the agent",
+        description="Let the model and the one that serves the agent answer the held-out examples, and compare them. "
+        "No traffic moves. Exit status 0: started, or with --wait evaluated and recommended; 1: refused, declined, or "
+        "not recommended; 2: no cluster.",
+    )
+    rollout_arguments.add_arguments(parser, waits_for="the evaluation has ended")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command."""
+    return session.run_with_client("evaluate", arguments, _evaluate)
+
+
+async def _evaluate(client: AsyncClient, arguments: argparse.Namespace) -> int:
+    from modelops.cli.progress import Progress
+    from modelops.tools import rollouts
+
+    request = rollouts.EvaluationRequest(**rollout_arguments.evaluation_settings(arguments))
+    agent, spec = await rollouts.evaluation_spec(client, request)
+    if not arguments.dry_run:
+        name = rollout_arguments.candidate_name(spec)
+        question = (
+            f"Evaluate {name} of {agent.spec.agent} on held-out examples for at most ${spec['maxUSD']}?"
+        )
+        if not output.confirm(question, yes=arguments.yes):
+            print("not started", file=sys.stderr)
+            return 1
+    progress = Progress()
+    try:
+        found = await rollouts.evaluate(
+            client,
+            request,
+            wait_seconds=arguments.timeout if arguments.wait else 0,
+            seen=progress,
+            created_by="modelops-cli",
+            dry_run=bool(arguments.dry_run),
+        )
+    finally:
+        progress.end()
+    output.show(
+        found,
+        arguments.output,
+        names=[("Rollout", found.evaluation_id)],
+        table=lambda: _print(found, arguments),
+    )
+    return 0 if not arguments.wait or found.recommendation == "deploy" else 1
+
+
+def _print(found: Comparison, arguments: argparse.Namespace) -> None:
+    if arguments.dry_run:
+        print(f"Rollout {found.evaluation_id} would be created (server dry run)")
+        return
+    interval = found.interval_points
+    output.print_fields(
+        {
+            "evaluation": found.evaluation_id,
+            "status": found.status,
+            "baseline": output.percent(found.baseline_score) if found.baseline_score is not None else None,
+            "candidate": output.percent(found.candidate_score) if found.candidate_score is not None else None,
+            "difference": f"{found.improvement_pct:+.1f} points"
+            if found.improvement_pct is not None
+            else None,
+            "interval": f"{interval[0]:+.1f} to {interval[1]:+.1f} points (95 %)" if interval else None,
+            "examples": found.examples or None,
+            **{
+                one.name: f"{one.baseline} -> {one.candidate} ({one.unit})"
+                for one in found.metrics
+                if one.name != "accuracy"
+            },
+            "recommends": found.recommendation,
+            "experiment": found.langsmith_experiment_url,
+            "says": found.message,
+        }
+    )
+    for finding in found.findings:
+        print(f"note: {finding}")

@@ -1,0 +1,61 @@
+"""The arguments that `modelops evaluate` and `modelops deploy` share."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from typing import Any
+
+from modelops.cli import output, session
+
+
+def add_arguments(parser: argparse.ArgumentParser, *, waits_for: str) -> None:
+    """Add agent, model, the settings of the evaluation, and how to wait for it."""
+    parser.add_argument("agent", help="the agent, such as feature_dev")
+    parser.add_argument(
+        "model",
+        nargs="?",
+        default="candidate",
+        help="a version such as v1.1.0, a repository of the agent's history, or organisation/name@COMMIT "
+        "(default: the newest version that was trained and never served)",
+    )
+    parser.add_argument(
+        "--dataset", help="held-out dataset, ls://<id or exact name> (default: the agent's evaluationDataset)"
+    )
+    parser.add_argument("--scorer", help="how an answer is scored (default: as in the agent's last rollout)")
+    parser.add_argument("--threshold", help="score from which an answer is a success, such as 0.35")
+    parser.add_argument("--margin", help="percentage points by which it may be worse, such as 5")
+    parser.add_argument("--max-examples", type=int, help="use at most so many examples")
+    parser.add_argument("--max-usd", help="the most that it may cost (default: the agent's approvalAboveUSD)")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument("--wait", action="store_true", help=f"wait until {waits_for}")
+    parser.add_argument(
+        "--timeout", type=float, default=7200, help="seconds for --wait (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--dry-run", choices=["server"], help="let the API server check the Rollout, and store nothing"
+    )
+    session.add_arguments(parser)
+    output.add_arguments(parser)
+
+
+def evaluation_settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The fields of an EvaluationRequest."""
+    return {
+        "agent_name": arguments.agent,
+        "candidate_model": arguments.model,
+        "eval_dataset_id": arguments.dataset,
+        "scorer": arguments.scorer,
+        "threshold": arguments.threshold,
+        "margin_points": arguments.margin,
+        "max_examples": arguments.max_examples,
+        "max_usd": arguments.max_usd,
+    }
+
+
+def candidate_name(spec: Mapping[str, Any]) -> str:
+    """The candidate of a Rollout's spec, for people."""
+    candidate = spec["candidate"]
+    if "version" in candidate:
+        return str(candidate["version"])
+    return f"{candidate['model']['repo']}@{candidate['model']['revision'][:12]}"

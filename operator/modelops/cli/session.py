@@ -1,0 +1,78 @@
+"""What the commands of the three kinds share: the arguments that choose a cluster, a client, and their errors."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from modelops.client import AsyncClient
+
+Work = Callable[["AsyncClient", argparse.Namespace], Awaitable[int]]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that choose cluster, namespace and caller, by kubectl's names."""
+    parser.add_argument("-n", "--namespace", help="namespace (default: that of the kubeconfig's context)")
+    parser.add_argument("--kubeconfig", help="kubeconfig file (default: the same as kubectl's)")
+    parser.add_argument("--context", help="context of the kubeconfig (default: its current one)")
+    parser.add_argument("--as", dest="as_user", metavar="USER", help="act as this user, as kubectl does")
+    parser.add_argument(
+        "--as-group",
+        dest="as_groups",
+        metavar="GROUP",
+        action="append",
+        default=[],
+        help="with --as: a group of that user; may be repeated",
+    )
+
+
+def run_with_client(command: str, arguments: argparse.Namespace, work: Work) -> int:
+    """Run `work` with a client, and report its errors on stderr.
+
+    Exit status: that of `work`; 1 where the request was refused, 2 where the cluster or a package is not available,
+    130 where the user interrupted it.
+    """
+    try:
+        return asyncio.run(_run(command, arguments, work))
+    except ImportError as error:
+        print(f"modelops {command}: {error}; pip install 'modelops[cli]'", file=sys.stderr)
+        return 2
+
+
+async def _run(command: str, arguments: argparse.Namespace, work: Work) -> int:
+    from modelops.client import (
+        Access,
+        AccessError,
+        AsyncClient,
+        ClientError,
+        Impersonation,
+        NotServed,
+        Unavailable,
+        Uncertain,
+        WaitTimeout,
+    )
+    from modelops.tools.errors import ToolRefused
+
+    as_user = arguments.as_user
+    access = Access(
+        kubeconfig=arguments.kubeconfig,
+        context=arguments.context,
+        namespace=arguments.namespace,
+        impersonate=Impersonation(user=as_user, groups=tuple(arguments.as_groups)) if as_user else None,
+    )
+    try:
+        async with AsyncClient(access) as client:
+            return await work(client, arguments)
+    except (AccessError, NotServed, Unavailable, Uncertain) as error:
+        print(f"modelops {command}: {error}", file=sys.stderr)
+        return 2
+    except WaitTimeout as error:
+        print(f"modelops {command}: {error}; it goes on without this command", file=sys.stderr)
+        return 1
+    except (ClientError, ToolRefused) as error:
+        print(f"modelops {command}: {error}", file=sys.stderr)
+        return 1
