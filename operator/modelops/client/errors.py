@@ -137,4 +137,4 @@ def _invalid(message: str, details: dict[str, Any]) -> str:
         f"{cause['field']}: {cause.get('message', '')}" if cause.get("field") else str(cause.get("message"))
         for cause in details.get("causes") or ()
     ]
-    return f"the API server refuses it: {'; '.join(causes) or message}"
+    return f"the API server refuses it: {'; '.join(dict.fromkeys(causes)) or message}"

@@ -14,7 +14,9 @@ from modelops.api.v1alpha1.names import API_VERSION, GROUP, VERSION, Resource
 from modelops.api.v1alpha1.reading import KindT, Reading, read
 from modelops.client.errors import (
     ClientError,
+    Conflict,
     Forbidden,
+    Invalid,
     NotFound,
     Unreadable,
     WaitTimeout,
@@ -163,6 +165,15 @@ class Kind(Generic[KindT]):
             return self._typed(await self._request("patch", place, name=name, query=query, body=body))
         except NotFound:
             raise no_such_object(self.resource, place, name, None) from None
+        except (
+            Invalid
+        ) as error:  # The API server answers an unexpected uid as a change of an immutable field.
+            if uid and "metadata.uid" in str(error):
+                raise Conflict(
+                    f"{self.resource.kind} {name} is another object than the one that was read: it was deleted and "
+                    "created again"
+                ) from error
+            raise
 
     async def delete(self, name: str, *, namespace: str | None = None, uid: str | None = None) -> None:
         """Begin to delete an object; its finalizer may keep it for a while. Raises NotFound, Conflict."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
@@ -123,7 +123,7 @@ class SyncKind(Generic[KindT]):
         """See `Kind.delete`."""
         self._loop.run(self._kind.delete(name, namespace=namespace, uid=uid))
 
-    def watch(self, name: str | None = None, *, namespace: str | None = None) -> Iterator[Event[KindT]]:
+    def watch(self, name: str | None = None, *, namespace: str | None = None) -> Generator[Event[KindT], None, None]:
         """See `Kind.watch`."""
         events = self._kind.watch(name, namespace=namespace)
 
