@@ -2,78 +2,81 @@
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
-from kubernetes.client import ApiException
 from tests.unit.rollout import objects
 from tests.unit.rollout.objects import Json
 from tests.unit.rollout.rollout_driver import RolloutDriver, at_weight, has_ended, rollout_state
 from tests.unit.rollout.test_undo import promoted, undo_after
 
-from modelops.cli import direct_rollback, rollback
+from modelops.client import AsyncClient
 from modelops.domain.record import Record
+from modelops.tools import direct_rollback, rollback
+from modelops.tools.direct_rollback import RollbackError
 
 PLACE = ("team", objects.FILE, "agents.yaml", objects.AGENT)
 
 
 @dataclass
-class Objects:
-    """The custom objects of the namespace."""
+class Kind:
+    """The AgentModels or the Rollouts of the namespace."""
 
     items: list[Json] = field(default_factory=list)
     created: list[str] = field(default_factory=list)
     """The version of each Rollout that was created."""
 
-    def get_namespaced_custom_object(
-        self, _group: str, _version: str, _ns: str, kind: str, name: str
-    ) -> Json:
-        if kind == "agentmodels":
-            return objects.agent_model()
+    async def get_stored(self, name: str) -> Json:
         return next(item for item in self.items if item["metadata"]["name"] == name)
 
-    def list_namespaced_custom_object(self, *_: str) -> Json:
-        return {"items": self.items}
+    async def list(self, **_: Any) -> Any:
+        return SimpleNamespace(stored=tuple(self.items), items=())
 
-    def patch_namespaced_custom_object(self, *given: Any) -> None:
-        self.get_namespaced_custom_object(*given[:5])["spec"].update(given[5]["spec"])
+    async def patch(self, name: str, change: Json, **_: Any) -> None:
+        (await self.get_stored(name))["spec"].update(change["spec"])
 
-    def create_namespaced_custom_object(self, *given: Any) -> Json:
-        self.created.append(given[4]["spec"]["candidate"]["version"])
-        return {"metadata": {"name": "docs-undo-1"}}
+    async def create(self, name: str, spec: Json, **_: Any) -> Any:
+        self.created.append(spec["candidate"]["version"])
+        return SimpleNamespace(metadata=SimpleNamespace(name=name))
 
 
-@dataclass
-class ConfigMaps:
-    """The agents' file, and the record; None where there is none."""
+class Cluster:
+    """A client of a namespace with the agents' file, and the record; None where there is none."""
 
-    text: str
-    record: Record | None
+    def __init__(self, text: str, record: Record | None) -> None:
+        self.text, self.kept = text, record
+        self.agent_models = Kind([objects.agent_model()])
+        self.rollouts = Kind()
 
-    def read_namespaced_config_map(self, name: str, _namespace: str) -> Any:
-        metadata = SimpleNamespace(resource_version="1")
-        if name == objects.FILE:
-            return SimpleNamespace(data={"agents.yaml": self.text}, binary_data=None, metadata=metadata)
-        if self.record is None:
-            raise ApiException(status=404)
-        return SimpleNamespace(data=self.record.to_data(), binary_data=None, metadata=metadata)
+    async def namespace(self) -> str:
+        return "team"
 
-    def patch_namespaced_config_map(self, _name: str, _namespace: str, change: Json) -> None:
+    async def config_map(self, name: str, **_: Any) -> Any:
+        assert name == objects.FILE
+        return {"data": {"agents.yaml": self.text}, "metadata": {"resourceVersion": "1"}}
+
+    async def patch_config_map(self, _name: str, change: Json, **_: Any) -> None:
         self.text = change["data"]["agents.yaml"]
 
-
-def arguments(**given: Any) -> argparse.Namespace:
-    return argparse.Namespace(
-        **{"namespace": "team", "agent_model": "docs", "to": None, "max_usd": "1", "direct": False, **given}
-    )
+    async def record(self, _agent_model: str, **_: Any) -> Record | None:
+        return self.kept
 
 
-def config_maps(driver: RolloutDriver) -> Any:
+async def go_back(cluster: Cluster, to: str | None = None) -> str:
+    return await rollback.go_back(cast(AsyncClient, cluster), "docs", to=to)
+
+
+async def go_back_directly(cluster: Cluster, to: str | None = None) -> str:
+    return await direct_rollback.go_back_directly(cast(AsyncClient, cluster), PLACE, "docs", to=to)
+
+
+def cluster_of(driver: RolloutDriver, *rollouts: Json) -> Cluster:
     assert driver.state.file is not None
-    return ConfigMaps(driver.state.file.text, driver.state.record)
+    cluster = Cluster(driver.state.file.text, driver.state.record)
+    cluster.rollouts.items += rollouts
+    return cluster
 
 
 def item_of(driver: RolloutDriver) -> Json:
@@ -92,70 +95,70 @@ def canary_after(driver: RolloutDriver, name: str, **spec: Any) -> RolloutDriver
 @pytest.mark.parametrize(
     ("to", "created"), [("v1.0.0", ["v1.0.0"]), ("v1.1.0", []), (None, [])], ids=["older", "stable", "none"]
 )
-def test_to_is_followed_after_the_abort_of_a_canary(to: str | None, created: list[str]) -> None:
+async def test_to_is_followed_after_the_abort_of_a_canary(to: str | None, created: list[str]) -> None:
     canary = canary_after(promoted(), "r2").run_until(at_weight(20))
-    cluster = Objects([item_of(canary)])
-    said = rollback.go_back(cluster, config_maps(canary), arguments(to=to))
-    assert cluster.items[0]["spec"]["abort"]
-    assert cluster.created == created
+    cluster = cluster_of(canary, item_of(canary))
+    said = await go_back(cluster, to)
+    assert cluster.rollouts.items[0]["spec"]["abort"]
+    assert cluster.rollouts.created == created
     assert "rollout r2 is being aborted" in said
     assert ("goes back from v1.1.0 to v1.0.0" in said) is bool(created)
 
 
-def test_to_a_version_that_never_served_is_an_error_after_the_abort() -> None:
+async def test_to_a_version_that_never_served_is_an_error_after_the_abort() -> None:
     canary = canary_after(promoted(), "r2").run_until(at_weight(20))
-    cluster = Objects([item_of(canary)])
+    cluster = cluster_of(canary, item_of(canary))
     with pytest.raises(
-        rollback.RollbackError, match=r"r2 is being aborted.*but --to v9.0.0 is not done: .*never served"
+        RollbackError, match=r"r2 is being aborted.*but --to v9.0.0 is not done: .*never served"
     ):
-        rollback.go_back(cluster, config_maps(canary), arguments(to="v9.0.0"))
-    assert cluster.items[0]["spec"]["abort"]
+        await go_back(cluster, "v9.0.0")
+    assert cluster.rollouts.items[0]["spec"]["abort"]
 
 
 @pytest.mark.parametrize("to", [None, "v1.0.0"])
-def test_without_a_record_nothing_is_said_to_be_stable(to: str | None) -> None:
-    maps = config_maps(promoted())
-    maps.record = None
-    with pytest.raises(rollback.RollbackError, match="it is unknown which version of docs is stable"):
-        rollback.go_back(Objects(), maps, arguments(to=to))
+async def test_without_a_record_nothing_is_said_to_be_stable(to: str | None) -> None:
+    cluster = cluster_of(promoted())
+    cluster.kept = None
+    with pytest.raises(RollbackError, match="it is unknown which version of docs is stable"):
+        await go_back(cluster, to)
 
 
-def test_a_second_rollback_says_what_the_undo_waits_for() -> None:
+async def test_a_second_rollback_says_what_the_undo_waits_for() -> None:
     first = promoted()
     undo = undo_after(first, "v1.0.0")
     undo.edit_spec(paused=True)
     undo.run_until(lambda state: state.rollout.status.reason == "Paused")
     spec = {"candidate": {"version": "v1.0.0"}, "strategy": {"immediate": {}}}
     item = {**item_of(undo), "spec": {**objects.rollout("undo")["spec"], **spec}}
-    said = rollback.go_back(Objects([item]), config_maps(undo), arguments())
+    said = await go_back(cluster_of(undo, item))
     assert "rollout undo goes back to v1.0.0 already, and says Paused: " in said
 
 
-def test_direct_after_a_promotion_says_that_the_promoted_model_serves() -> None:
-    maps = config_maps(promoted())
+async def test_direct_after_a_promotion_says_that_the_promoted_model_serves() -> None:
+    cluster = cluster_of(promoted())
     for _ in range(2):
-        said = direct_rollback.go_back_directly(maps, PLACE, arguments(direct=True))
+        said = await go_back_directly(cluster)
         assert "v1.1.0 (org/candidate-of-r1) serves" in said
         assert "use `modelops rollback` without --direct" in said
 
 
-def test_direct_refuses_to_and_changes_nothing() -> None:
-    maps = config_maps(promoted())
-    before = maps.text
-    with pytest.raises(rollback.RollbackError, match=r"--to v1.0.0 needs the operator"):
-        direct_rollback.go_back_directly(maps, PLACE, arguments(direct=True, to="v1.0.0"))
-    assert maps.text == before
+async def test_direct_refuses_to_and_changes_nothing() -> None:
+    cluster = cluster_of(promoted())
+    before = cluster.text
+    with pytest.raises(RollbackError, match=r"--to v1.0.0 needs the operator"):
+        await go_back_directly(cluster, "v1.0.0")
+    assert cluster.text == before
 
 
-def test_a_version_that_came_back_by_a_canary_is_left_by_a_rollback_as_any_other() -> None:
+async def test_a_version_that_came_back_by_a_canary_is_left_by_a_rollback_as_any_other() -> None:
     undone = undo_after(promoted()).run_until(has_ended)
     again = canary_after(undone, "again", candidate={"version": "v1.1.0"}).run_until(has_ended)
     record = again.state.record
     assert record is not None
     assert (record.stable.version, record.undone) == ("v1.1.0", {})
-    cluster = Objects()
-    rollback.go_back(cluster, config_maps(again), arguments())
-    assert cluster.created == ["v1.0.0"]
+    cluster = cluster_of(again)
+    await go_back(cluster)
+    assert cluster.rollouts.created == ["v1.0.0"]
 
 
 def test_a_rollout_whose_version_was_undone_keeps_no_weight_and_is_not_ready() -> None:

@@ -79,6 +79,16 @@ class AsyncClient:
         except (NotFound, NotServed):
             return None
 
+    async def patch_config_map(
+        self, name: str, change: Json, *, namespace: str | None = None, resource_version: str
+    ) -> None:
+        """Merge `change` into a ConfigMap that is still at that version. Raises Conflict where it is not."""
+        place = namespace or await self.namespace()
+        body = {**change, "metadata": {"resourceVersion": resource_version}}
+        await self._transport.request(
+            "patch", f"/api/v1/namespaces/{place}/configmaps/{name}", namespace=place, body=body
+        )
+
     async def record(self, agent_model: str, *, namespace: str | None = None) -> Any:
         """The `Record` of an AgentModel, with its whole history; None where there is none yet.
 

@@ -104,7 +104,10 @@ def no_such_object(resource: Resource, namespace: str, name: str, known: Iterabl
     found = f"namespace {namespace} has no {resource.kind} named {name}"
     if known is None:
         return NotFound(found)
-    return NotFound(f"{found}: {did_you_mean(name, known, none='there is none; name another namespace')}")
+    names = list(known)
+    hint = did_you_mean(name, names, none="there is none; name another namespace with -n")
+    other = "; or name another namespace with -n" if names else ""
+    return NotFound(f"{found}: {hint}{other}")
 
 
 def _parts(body: str) -> tuple[str, str, dict[str, Any]]:

@@ -123,7 +123,9 @@ class SyncKind(Generic[KindT]):
         """See `Kind.delete`."""
         self._loop.run(self._kind.delete(name, namespace=namespace, uid=uid))
 
-    def watch(self, name: str | None = None, *, namespace: str | None = None) -> Generator[Event[KindT], None, None]:
+    def watch(
+        self, name: str | None = None, *, namespace: str | None = None
+    ) -> Generator[Event[KindT], None, None]:
         """See `Kind.watch`."""
         events = self._kind.watch(name, namespace=namespace)
 

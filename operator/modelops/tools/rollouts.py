@@ -77,6 +77,7 @@ async def evaluate(
     _known_metrics(request.metrics)
     agent, spec = await evaluation_spec(client, request)
     rollout, created = await create_once(
+        client,
         client.rollouts,
         agent.metadata.name,
         "evaluate",
@@ -121,7 +122,14 @@ async def deploy(
     """
     agent, spec = await deployment_spec(client, request)
     rollout, created = await create_once(
-        client.rollouts, agent.metadata.name, "deploy", spec, key=key, created_by=created_by, dry_run=dry_run
+        client,
+        client.rollouts,
+        agent.metadata.name,
+        "deploy",
+        spec,
+        key=key,
+        created_by=created_by,
+        dry_run=dry_run,
     )
     if wait_seconds > 0 and not dry_run:
         rollout = await _ended(client, rollout, wait_seconds=wait_seconds, seen=seen)

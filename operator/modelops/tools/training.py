@@ -100,7 +100,13 @@ async def estimate_training(
     }
     asked["ttlSecondsAfterFinished"] = int(QUOTE_VALID.total_seconds())
     run, _ = await create_once(
-        client.training_runs, agent_model, "estimate", asked, created_by=created_by, reusable=_is_usable_quote
+        client,
+        client.training_runs,
+        agent_model,
+        "estimate",
+        asked,
+        created_by=created_by,
+        reusable=_is_usable_quote,
     )
     ended = await _ended(client, run, wait_seconds=wait_seconds, seen=seen)
     if not has_succeeded(ended):
@@ -167,6 +173,7 @@ async def start_training(
         spec["dataset"] = {**spec.get("dataset", {}), "asOf": data.as_of}
     spec.update(await _in_whose_name(client))
     run, created = await create_once(
+        client,
         client.training_runs,
         quote.spec.agent_model_ref.name,
         "train",
@@ -198,7 +205,14 @@ async def start_training_up_to(
     agent_model, spec = await training_spec(client, request)
     spec |= {"maxUSD": usd(request.max_usd), **await _in_whose_name(client)}
     run, created = await create_once(
-        client.training_runs, agent_model, "train", spec, key=key, created_by=created_by, dry_run=dry_run
+        client,
+        client.training_runs,
+        agent_model,
+        "train",
+        spec,
+        key=key,
+        created_by=created_by,
+        dry_run=dry_run,
     )
     return job_of(run, created=created)
 

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
-from typing import TYPE_CHECKING
-
-from modelops.cli.agent_situation import Place, read_record, why_not_on_stable
-from modelops.cli.errors import CommandError
+from modelops.client import AsyncClient, Conflict
 from modelops.domain import agentsfile
 from modelops.domain.agents_config_map import missing_key_problem
 from modelops.domain.record import MalformedRecord
-
-if TYPE_CHECKING:
-    from kubernetes.client import CoreV1Api
+from modelops.tools.errors import ToolRefused
+from modelops.tools.situation import Place, why_not_on_stable
 
 MAX_CONFLICTS = 20
 LEAVE_PROMOTED = (
@@ -20,42 +15,47 @@ LEAVE_PROMOTED = (
 )
 
 
-class RollbackError(CommandError):
+class RollbackError(ToolRefused):
     """The agent was not routed back to stable. The message says why, and what to do."""
 
 
-def go_back_directly(core: CoreV1Api, place: Place, arguments: argparse.Namespace) -> str:
+async def go_back_directly(client: AsyncClient, place: Place, agent_model: str, *, to: str | None) -> str:
     """Remove the agent's routing; returns what was done.
 
     Raises:
-        RollbackError: the agent is not on stable after that, or `--to` was given.
+        RollbackError: the agent is not on stable after that, or `to` was given.
     """
-    if arguments.to:
+    if to:
         raise RollbackError(
-            f"--to {arguments.to} needs the operator, because --direct only removes `routing`: leave one of them out"
+            f"--to {to} needs the operator, because --direct only removes `routing`: leave one of them out"
         )
-    message = remove_routing(core, *place)
+    message = await remove_routing(client, *place)
     namespace, config_map, key, agent = place
-    text = (core.read_namespaced_config_map(config_map, namespace).data or {}).get(key, "")
+    found = await client.config_map(config_map, namespace=namespace) or {}
+    text = (found.get("data") or {}).get(key, "")
     try:
-        record = read_record(core, namespace, arguments.agent_model)
+        record = await client.record(agent_model, namespace=namespace)
     except MalformedRecord:
         record = None
-    problem = why_not_on_stable(place, text, record, arguments.agent_model)
+    problem = why_not_on_stable(place, text, record, agent_model)
     if problem:
         raise RollbackError(f"no session of {agent} goes to a canary, but it is not on stable: {problem}")
     return message
 
 
-def remove_routing(core: CoreV1Api, namespace: str, config_map: str, key: str, agent: str) -> str:
+async def remove_routing(client: AsyncClient, namespace: str, config_map: str, key: str, agent: str) -> str:
     """Remove `routing`, conditional on the resourceVersion that was read. After a conflict, read and try again."""
-    from kubernetes.client import ApiException
-
     for _ in range(MAX_CONFLICTS):
-        found = core.read_namespaced_config_map(config_map, namespace)
-        text = (found.data or {}).get(key)
+        found = await client.config_map(config_map, namespace=namespace)
+        if found is None:
+            raise RollbackError(
+                f"ConfigMap {config_map} does not exist in namespace {namespace}: name another with --config-map or -n"
+            )
+        text = (found.get("data") or {}).get(key)
         if text is None:
-            problem = missing_key_problem(config_map, key, data=found.data, binary=found.binary_data)
+            problem = missing_key_problem(
+                config_map, key, data=found.get("data"), binary=found.get("binaryData")
+            )
             raise RollbackError(f"{problem}, or name another key with --key")
         try:
             entry = agentsfile.parse(text, agent)
@@ -65,16 +65,13 @@ def remove_routing(core: CoreV1Api, namespace: str, config_map: str, key: str, a
             changed = agentsfile.with_routing(text, agent, None)
         except agentsfile.AgentsFileError as error:
             raise RollbackError(f"ConfigMap {config_map}, key {key}: {error}") from error
-        assert found.metadata is not None
-        version = found.metadata.resource_version
+        version = found["metadata"]["resourceVersion"]
         try:
-            core.patch_namespaced_config_map(
-                config_map, namespace, {"metadata": {"resourceVersion": version}, "data": {key: changed}}
+            await client.patch_config_map(
+                config_map, {"data": {key: changed}}, namespace=namespace, resource_version=version
             )
-        except ApiException as error:
-            if error.status == 409:
-                continue
-            raise
+        except Conflict:
+            continue
         done = f"{agent} is on stable: routing was removed from {config_map}/{key} in {namespace}{_serves(entry)}"
         promoted = entry.routing.rollout.state == "Promoted"
         return f"{done}. A rollout has promoted that model. {LEAVE_PROMOTED}" if promoted else done

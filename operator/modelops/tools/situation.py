@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from modelops.api.v1alpha1.names import GROUP, VERSION, record_name
-from modelops.cli.kube_access import api_problem, read_object
+from modelops.api.v1alpha1.names import record_name
+from modelops.client import AsyncClient, ClientError
 from modelops.domain import agentsfile
 from modelops.domain.agents_config_map import missing_key_problem
 from modelops.domain.drift import drift_between
 from modelops.domain.record import MalformedRecord, Record
 from modelops.router.agents_yaml import ConfigProblem, read_table
-
-if TYPE_CHECKING:
-    from kubernetes.client import CoreV1Api
 
 Place = tuple[str, str, str, str]
 """Namespace, ConfigMap, key and agent: where an agent's entry is."""
@@ -40,14 +36,14 @@ class Situation:
         return str(self.agent_model["metadata"]["name"])
 
 
-def read_situation(objects: Any, core: CoreV1Api, namespace: str, agent_model: str) -> Situation:
-    """Read everything once. Raises CommandError where there is no such AgentModel."""
-    found = read_object(objects, "AgentModel", namespace, agent_model)
+async def read_situation(client: AsyncClient, agent_model: str) -> Situation:
+    """Read everything once. Raises NotFound where there is no such AgentModel."""
+    found = await client.agent_models.get_stored(agent_model)
     unreadable: list[str] = []
-    record = _read_record(core, namespace, agent_model, unreadable)
-    rollouts = objects.list_namespaced_custom_object(GROUP, VERSION, namespace, "rollouts")["items"]
-    place = _file_of(namespace, found)
-    text, entry = _read_entry(core, *place, unreadable)
+    record = await _read_record(client, agent_model, unreadable)
+    rollouts = list((await client.rollouts.list()).stored)
+    place = file_of(await client.namespace(), found)
+    text, entry = await _read_entry(client, *place, unreadable)
     return Situation(
         agent_model=found,
         place=place,
@@ -59,47 +55,19 @@ def read_situation(objects: Any, core: CoreV1Api, namespace: str, agent_model: s
     )
 
 
-def find_file(objects: Any, arguments: argparse.Namespace) -> Place:
-    """Return namespace, ConfigMap, key and agent, from the AgentModel or from the arguments."""
-    if arguments.config_map:
-        return (
-            arguments.namespace,
-            arguments.config_map,
-            arguments.key,
-            arguments.agent or arguments.agent_model.replace("-", "_"),
-        )
-    found = read_object(objects, "AgentModel", arguments.namespace, arguments.agent_model)
-    return _file_of(arguments.namespace, found)
-
-
-def _file_of(namespace: str, found: Any) -> Place:
+def file_of(namespace: str, found: Any) -> Place:
+    """Where the entry of an AgentModel's agent is."""
     reference = found["spec"]["config"]["configMapRef"]
     return namespace, reference["name"], reference.get("key", "agents.yaml"), found["spec"]["agent"]
 
 
-def read_record(core: CoreV1Api, namespace: str, agent_model: str) -> Record | None:
-    """Return the agent's record; None where there is none. Raises MalformedRecord, ApiException."""
-    from kubernetes.client import ApiException
-
+async def _read_record(client: AsyncClient, agent_model: str, unreadable: list[str]) -> Record | None:
+    """The agent's record; None where there is none, or it cannot be read, which is added to `unreadable`."""
     try:
-        found = core.read_namespaced_config_map(record_name(agent_model), namespace)
-    except ApiException as error:
-        if error.status != 404:
-            raise
-        return None
-    return Record.from_data(found.data or {})
-
-
-def _read_record(core: CoreV1Api, namespace: str, agent_model: str, unreadable: list[str]) -> Record | None:
-    """`read_record`; None, too, where it cannot be read, which is added to `unreadable`."""
-    from kubernetes.client import ApiException
-
-    try:
-        return read_record(core, namespace, agent_model)
-    except MalformedRecord as error:
+        found: Record | None = await client.record(agent_model)
+        return found
+    except (MalformedRecord, ClientError) as error:
         unreadable.append(f"ConfigMap {record_name(agent_model)}: {error}")
-    except ApiException as error:
-        unreadable.append(f"ConfigMap {record_name(agent_model)}: {api_problem(error)}")
     return None
 
 
@@ -112,22 +80,25 @@ def active_rollouts(now: Situation) -> dict[str, str]:
     return rollouts
 
 
-def _read_entry(
-    core: CoreV1Api, namespace: str, config_map: str, key: str, agent: str, unreadable: list[str]
+async def _read_entry(
+    client: AsyncClient, namespace: str, config_map: str, key: str, agent: str, unreadable: list[str]
 ) -> tuple[str, agentsfile.AgentEntry | None]:
-    """Return the text of the agents' file and the agent's entry in it; problems are added to `unreadable`."""
-    from kubernetes.client import ApiException
-
+    """The text of the agents' file and the agent's entry in it; problems are added to `unreadable`."""
     try:
-        found = core.read_namespaced_config_map(config_map, namespace)
-        text = (found.data or {}).get(key)
+        found = await client.config_map(config_map, namespace=namespace)
+        if found is None:
+            unreadable.append(f"ConfigMap {config_map} does not exist in namespace {namespace}")
+            return "", None
+        text = (found.get("data") or {}).get(key)
         if text is not None:
             return text, agentsfile.parse(text, agent)
-        unreadable.append(missing_key_problem(config_map, key, data=found.data, binary=found.binary_data))
+        unreadable.append(
+            missing_key_problem(config_map, key, data=found.get("data"), binary=found.get("binaryData"))
+        )
     except agentsfile.AgentsFileError as error:
         unreadable.append(f"ConfigMap {config_map}, key {key}: {error}")
-    except ApiException as error:
-        unreadable.append(f"ConfigMap {config_map}: {api_problem(error)}")
+    except ClientError as error:
+        unreadable.append(f"ConfigMap {config_map}: {error}")
     return "", None
 
 
