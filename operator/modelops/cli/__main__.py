@@ -38,6 +38,7 @@ COMMANDS = {
     ),
     "resume": Command("modelops.cli.control", "let a paused rollout or training go on", ("resume",)),
     "cancel": Command("modelops.cli.control", "stop a training for good", ("cancel",)),
+    "watch": Command("modelops.cli.watch", "follow a run or rollout, or all that run"),
     "explain": Command("modelops.cli.explain", "say what a run, rollout or agent does, and why"),
     "models": Command("modelops.cli.models", "show an agent's models and their history"),
     "spend": Command("modelops.cli.spend", "show what agents have spent this month"),

@@ -19,7 +19,7 @@ class Progress:
         self._last = ""
 
     def __call__(self, value: Any) -> None:
-        line = _line(value)
+        line = line_of(value)
         if line == self._last:
             return
         self._last = line
@@ -37,7 +37,8 @@ class Progress:
             sys.stderr.write("\n")
 
 
-def _line(value: TrainingRun | Rollout) -> str:
+def line_of(value: TrainingRun | Rollout) -> str:
+    """What it does now, in one line."""
     status = value.status
     parts = [f"{value.metadata.name}: {status.phase.value}"]
     if status.reason and status.reason != status.phase.value:

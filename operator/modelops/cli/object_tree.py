@@ -1,0 +1,164 @@
+"""A run or rollout as a tree for the terminal: what it does, how far it is, what it costs, and what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from rich.markup import escape
+from rich.tree import Tree
+
+from modelops.api.v1alpha1.rollout import CanaryStep, Rollout, RolloutPhase, TrackSummary
+from modelops.api.v1alpha1.trainingrun import TrainingPhase, TrainingRun
+from modelops.client import has_finished
+from modelops.tools.conditions import has_succeeded, number, what_happens
+
+_BAR = 20
+_LEVELS = "▁▂▃▄▅▆▇█"
+
+
+def tree_of(value: TrainingRun | Rollout, *, losses: Sequence[float] = (), now: datetime) -> Tree:
+    """The tree. `losses`: the training losses that were seen, oldest first."""
+    mark = _mark(value)
+    name = escape(value.metadata.name)
+    agent = escape(value.spec.agent_model_ref.name)
+    tree = Tree(f"{mark} [bold]{value.kind}/{name}[/]  [dim]agent {agent}, {_age(value, now)}[/]")
+    lines = _run_lines(value, losses) if isinstance(value, TrainingRun) else _rollout_lines(value)
+    for title, text in lines:
+        tree.add(f"[cyan]{title:<11}[/]{text}")
+    said = escape(what_happens(value))
+    if said:
+        tree.add(f"[cyan]{'says':<11}[/]{said}")
+    return tree
+
+
+def _run_lines(run: TrainingRun, losses: Sequence[float]) -> list[tuple[str, str]]:
+    status = run.status
+    lines = [("phase", _phase(status.phase.value, status.reason))]
+    if status.dataset is not None:
+        data = status.dataset
+        lines.append(
+            ("data", f"{data.train} examples to train on, {data.test} held out, {data.tokens:,} tokens")
+        )
+    if status.estimate is not None:
+        offer = status.estimate
+        minutes = f"{offer.low_minutes} to {offer.high_minutes} min on {escape(offer.flavor)}"
+        lines.append(("estimate", f"${offer.low_usd} to ${offer.high_usd}, {minutes}"))
+    progress = status.progress
+    if progress is not None and progress.max_steps:
+        left = f", {progress.eta_minutes} min left" if progress.eta_minutes is not None else ""
+        done = 100 if status.phase is TrainingPhase.SUCCEEDED else progress.percent
+        lines.append(
+            ("progress", f"{bar(done)} {done} %  step {progress.step} of {progress.max_steps}{left}")
+        )
+    if progress is not None and progress.loss:
+        curve = f"  {sparkline(losses)}" if len(losses) > 1 else ""
+        lines.append(("loss", f"{progress.loss}{curve}"))
+    for attempt in status.attempts:
+        lines.append((f"attempt {attempt.attempt}", f"{escape(attempt.reason)}, ${attempt.cost_usd}"))
+    if status.job is not None and status.job.url:
+        lines.append(("job", escape(status.job.url)))
+    if status.cost_usd is not None:
+        lines.append(("cost", f"${status.cost_usd} of at most ${run.spec.max_usd}"))
+    if status.model is not None:
+        lines.append(("model", f"[bold]{escape(status.model.version)}[/]  {escape(status.model.repo)}"))
+    return lines
+
+
+def _rollout_lines(rollout: Rollout) -> list[tuple[str, str]]:
+    status = rollout.status
+    lines = [("phase", _phase(status.phase.value, status.reason))]
+    if status.candidate is not None:
+        lines.append(
+            ("candidate", f"[bold]{escape(status.candidate.version)}[/]  {escape(status.candidate.model)}")
+        )
+    evaluation = status.evaluation
+    if evaluation is not None and evaluation.baseline and evaluation.candidate:
+        stable, tried = number(evaluation.baseline.success), number(evaluation.candidate.success)
+        interval = " to ".join(evaluation.interval_points)
+        lines.append(
+            (
+                "evaluation",
+                f"stable {_percent(stable)}, candidate {_percent(tried)}: {evaluation.difference_points} points"
+                f"{f' ({interval})' if interval else ''}, margin {evaluation.margin_points}, "
+                f"{evaluation.examples} examples: {escape(evaluation.verdict)}",
+            )
+        )
+    canary = rollout.spec.strategy.canary
+    if canary is not None:
+        healthy = status.analysis.healthy_seconds if status.analysis else 0
+        lines.append(("traffic", f"{bar(status.weight)} {status.weight} % of the sessions"))
+        lines.append(("steps", _steps(canary.steps, status.step, healthy, status.phase)))
+    elif status.weight:
+        lines.append(("traffic", f"{bar(status.weight)} {status.weight} % of the sessions"))
+    if status.analysis is not None:
+        for title, track in (("stable", status.analysis.stable), ("canary", status.analysis.canary)):
+            if track is not None:
+                lines.append((title, _track(track)))
+    if status.estimate_usd:
+        lines.append(("cost", f"up to ${status.estimate_usd} of at most ${rollout.spec.max_usd}"))
+    return lines
+
+
+def bar(percent: int) -> str:
+    """A bar of twenty cells."""
+    full = round(_BAR * max(0, min(100, percent)) / 100)
+    return f"[green]{'█' * full}[/][dim]{'░' * (_BAR - full)}[/]"
+
+
+def sparkline(values: Sequence[float], *, cells: int = 24) -> str:
+    """The last values as bars between their lowest and their highest."""
+    shown = list(values)[-cells:]
+    low, high = min(shown), max(shown)
+    span = (high - low) or 1.0
+    return "".join(_LEVELS[round((len(_LEVELS) - 1) * (value - low) / span)] for value in shown)
+
+
+def _steps(steps: Sequence[CanaryStep], at: int, healthy: int, phase: RolloutPhase) -> str:
+    parts = []
+    for number_of_step, step in enumerate(steps, 1):
+        pause = step.pause
+        text = f"{step.set_weight} %" if pause is None else f"pause {_duration(pause.duration_seconds)}"
+        running = number_of_step == at and phase is RolloutPhase.PROGRESSING
+        if running and pause is not None:
+            text += f" ({_duration(healthy)} healthy)"
+        if phase is RolloutPhase.SUCCEEDED or number_of_step < at:
+            text = f"[green]{text}[/]"
+        elif running:
+            text = f"[bold]{text}[/]"
+        parts.append(text)
+    return " > ".join(parts)
+
+
+def _track(track: TrackSummary) -> str:
+    latency = (
+        f", p95 {track.latency_p95_milliseconds} ms" if track.latency_p95_milliseconds is not None else ""
+    )
+    return f"{track.requests} requests, {track.errors} errors{latency}"
+
+
+def _phase(phase: str, reason: str) -> str:
+    return f"[bold]{phase}[/]" + (f" ({escape(reason)})" if reason and reason != phase else "")
+
+
+def _mark(value: TrainingRun | Rollout) -> str:
+    if not has_finished(value):
+        return "[yellow]●[/]"
+    return "[green]✔[/]" if has_succeeded(value) else "[red]✘[/]"
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.0f} %"
+
+
+def _age(value: TrainingRun | Rollout, now: datetime) -> str:
+    created = value.metadata.creation_timestamp
+    end = value.status.finished_at or now
+    return f"{_duration(max(0, int((end - created).total_seconds())))}" if created else "new"
+
+
+def _duration(seconds: int) -> str:
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size or seconds == size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
