@@ -1,0 +1,260 @@
+"""The commands of the three kinds on a real API server, where the admin plays the operator."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+from tests.cluster.docs_preconditions import GROUP, Kubectl, Preconditions
+from tests.patience import patient
+
+from modelops.api.v1alpha1.names import record_name
+from modelops.domain.record import Record, RegistryEntry
+from modelops.localcluster import LocalCluster
+
+Answer = subprocess.CompletedProcess[str]
+RUN, ROLLOUT = "docs-2025-12-09", "docs-v1-1"
+
+
+class Terminal:
+    """A person at a command line, in a namespace with the agent `docs`, which has two trained versions."""
+
+    def __init__(self, cluster: LocalCluster, kubectl: Kubectl, namespace: str) -> None:
+        self._cluster, self._kubectl, self.namespace = cluster, kubectl, namespace
+        self.preconditions = Preconditions(kubectl, namespace)
+        self.preconditions.establish("agent")
+        found = self.get("configmap", record_name("docs"))
+        versions = (_version("v1.1.0-rc.1", accuracy=0.75), _version("v1.1.0-rc.2", accuracy=0.87))
+        data = Record.from_data(found["data"]).with_(history=versions).to_data()
+        self._patch("configmap", record_name("docs"), {"data": data})
+
+    def modelops(self, *arguments: str, types: str = "", user: str | None = None, expect: int = 0) -> Answer:
+        kubeconfig = self._cluster.kubeconfig_for(user) if user else self._cluster.kubeconfig
+        command = [sys.executable, "-m", "modelops.cli", *arguments, "-n", self.namespace]
+        done = subprocess.run(
+            [*command, "--kubeconfig", str(kubeconfig)],
+            input=types,
+            capture_output=True,
+            text=True,
+            timeout=patient(60),
+        )
+        assert done.returncode == expect, done
+        assert "Traceback" not in done.stderr
+        return done
+
+    def get(self, kind: str, name: str) -> Any:
+        shown = self._kubectl("get", kind, name, "-o", "json", namespace=self.namespace, check=True)
+        return json.loads(shown.stdout)
+
+    def status(self, plural: str, name: str, status: dict[str, Any]) -> None:
+        self._patch(f"{plural}.{GROUP}", name, {"status": status}, "--subresource=status")
+
+    def names(self, plural: str) -> list[str]:
+        shown = self._kubectl("get", f"{plural}.{GROUP}", "-o", "name", namespace=self.namespace, check=True)
+        return [line.partition("/")[2] for line in shown.stdout.split()]
+
+    def _patch(self, kind: str, name: str, change: dict[str, Any], *more: str) -> None:
+        patch = ("--type=merge", "-p", json.dumps(change))
+        self._kubectl("patch", kind, name, *patch, *more, namespace=self.namespace, check=True)
+
+
+def _version(version: str, *, accuracy: float) -> RegistryEntry:
+    return RegistryEntry(
+        version=version,
+        model=f"org/docs-{version[-1]}",
+        base_model="Qwen/Qwen2.5-Coder-7B",
+        training_method="sft",
+        training_dataset="ls://docs-train",
+        eval_scores={"accuracy": accuracy, "baseline_improvement": "+12%"},
+        trained_at="2025-12-09T22:00:00Z",
+        hub_repo=f"org/docs-{version[-1]}",
+        deployment_status="evaluated",
+        lineage={"revision": "c" * 40},
+    )
+
+
+@pytest.fixture
+def terminal(cluster: LocalCluster, kubectl: Kubectl, namespace: str) -> Terminal:
+    return Terminal(cluster, kubectl, namespace)
+
+
+def ended(phase: str, *, succeeded: bool, message: str) -> dict[str, Any]:
+    def condition(kind: str, status: str) -> dict[str, Any]:
+        moment = "2025-12-09T22:00:00Z"
+        return {
+            "type": kind,
+            "status": status,
+            "reason": phase,
+            "message": message,
+            "lastTransitionTime": moment,
+        }
+
+    conditions = [condition("Finished", "True"), condition("Succeeded", "True" if succeeded else "False")]
+    return {"phase": phase, "reason": phase, "finishedAt": "2025-12-09T22:00:00Z", "conditions": conditions}
+
+
+def test_models_shows_what_serves_and_the_history_in_pages(terminal: Terminal) -> None:
+    shown = terminal.modelops("models", "docs").stdout
+    assert "docs is served by v1.0.0, anthropic/claude-3.5-haiku" in shown
+    rows = [line.split() for line in shown.splitlines() if line.startswith("v1.1.0")]
+    assert [row[0] for row in rows] == ["v1.1.0-rc.2", "v1.1.0-rc.1"]
+    assert rows[0][1:5] == ["evaluated", "87", "%", "+12%"]
+    page = json.loads(terminal.modelops("models", "docs", "--limit", "1", "-o", "json").stdout)
+    assert (page["models"][0]["version"], page["total"]) == ("v1.1.0-rc.2", 2)
+    page = YAML(typ="safe").load(
+        terminal.modelops("models", "docs", "--page", page["next_page"], "-o", "yaml").stdout
+    )
+    assert ([one["version"] for one in page["models"]], page["next_page"]) == (["v1.1.0-rc.1"], None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("models", "dcos"), "has no agent 'dcos': did you mean docs?"),
+        (("evaluate", "docs", "v9.9.9", "--yes"), "has no model 'v9.9.9'"),
+        (("deploy", "docs", "--strategy", "canary", "--yes"), "use immediate, or canary_<n>pct"),
+        (("deploy", "docs", "--target", "azure", "--yes"), "'azure' is no target"),
+        (("deploy", "docs", "--max-usd", "a lot", "--yes"), "is no amount of US dollars"),
+        (("train", "docs", "--set", "epochs=2", "--estimate"), "training_config.epochs"),
+        (("train", "docs", "--set", "epochs", "--estimate"), "write NAME=VALUE"),
+        (("explain", "nothing"), "has no Rollout, TrainingRun or AgentModel named nothing"),
+        (("explain", "pod/docs"), "'pod' is no kind"),
+        (("watch", "docs"), "is an AgentModel"),
+        (("abort", "nothing"), "has no Rollout named nothing"),
+        (("train", "docs", "--quote", "nothing"), "there is no quote nothing"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_a_mistake_is_answered_with_what_to_do_and_creates_nothing(
+    terminal: Terminal, arguments: tuple[str, ...], says: str
+) -> None:
+    done = terminal.modelops(*arguments, expect=1)
+    assert says in done.stderr, done.stderr
+    assert terminal.names("rollouts") + terminal.names("trainingruns") == []
+
+
+def test_an_evaluation_is_confirmed_created_once_and_then_shown(terminal: Terminal) -> None:
+    declined = terminal.modelops("evaluate", "docs", types="n\n", expect=1)
+    assert "Evaluate v1.1.0-rc.2 of docs on held-out examples for at most $10?" in declined.stderr
+    assert terminal.names("rollouts") == []
+    terminal.modelops("evaluate", "docs", "--dry-run=server")
+    assert terminal.names("rollouts") == []
+
+    with ThreadPoolExecutor(4) as pool:
+        made = list(
+            pool.map(lambda _: terminal.modelops("evaluate", "docs", "--yes", "-o", "name").stdout, range(4))
+        )
+    (name,) = terminal.names("rollouts")
+    assert set(made) == {f"rollout.{GROUP}/{name}\n"}
+    spec = terminal.get(f"rollouts.{GROUP}", name)["spec"]
+    assert (spec["candidate"], spec["strategy"], spec["maxUSD"]) == (
+        {"version": "v1.1.0-rc.2"},
+        {"evaluateOnly": {}},
+        "10",
+    )
+
+    arm = {"latencyP50Milliseconds": 900, "usdPer1000Tokens": "0.002"}
+    evaluation = {
+        "examples": 120,
+        "baseline": {**arm, "success": "0.75"},
+        "candidate": {**arm, "success": "0.87", "latencyP50Milliseconds": 720},
+        "differencePoints": "12",
+        "intervalPoints": ["4.5", "19.1"],
+        "verdict": "NonInferior",
+        "recommendation": "deploy",
+    }
+    terminal.status(
+        "rollouts",
+        name,
+        {**ended("Succeeded", succeeded=True, message="12 points better"), "evaluation": evaluation},
+    )
+    again = json.loads(terminal.modelops("evaluate", "docs", "--yes", "-o", "json").stdout)
+    assert (again["created"], len(terminal.names("rollouts"))) == (True, 2), (
+        "an ended evaluation is done again"
+    )
+    explained = terminal.modelops("explain", f"rollout/{name}").stdout
+    assert "12 points better" in explained
+    assert "modelops deploy docs" in explained
+
+
+def test_a_deployment_is_created_with_the_settings_of_the_agents_last_rollout(terminal: Terminal) -> None:
+    terminal.preconditions.establish("rollout")
+    terminal.status(
+        "rollouts",
+        ROLLOUT,
+        {**ended("Rejected", succeeded=False, message="no"), "evaluation": {"examples": 3}},
+    )
+    asked = terminal.modelops("deploy", "docs", "v1.1.0-rc.1", "--pause", "3600", types="y\n")
+    assert "Deploy v1.1.0-rc.1 to docs, 20 % of the sessions first, for at most $10?" in asked.stderr
+    (name,) = [one for one in terminal.names("rollouts") if one != ROLLOUT]
+    spec = terminal.get(f"rollouts.{GROUP}", name)["spec"]
+    assert spec["evaluation"]["scorer"] == {"type": "tokenF1", "threshold": "0.35"}
+    assert spec["analysis"]["minRequests"] == 200
+    assert spec["strategy"]["canary"]["steps"] == [
+        {"setWeight": 20},
+        {"pause": {"durationSeconds": 3600}},
+        {"setWeight": 100},
+    ]
+
+    assert "does not begin its next step" in terminal.modelops("pause", name).stdout
+    assert "already" in terminal.modelops("pause", name).stdout
+    assert "goes on" in terminal.modelops("resume", name).stdout
+    assert "all traffic goes back to stable" in terminal.modelops("abort", name).stdout
+    assert terminal.get(f"rollouts.{GROUP}", name)["spec"]["abort"] is True
+
+
+def test_a_run_is_followed_until_it_ends_and_stopped(terminal: Terminal) -> None:
+    terminal.preconditions.establish("run")
+    terminal.status(
+        "trainingruns",
+        RUN,
+        {
+            "phase": "Running",
+            "reason": "JobRunning",
+            "progress": {"percent": 45, "step": 45, "maxSteps": 100, "loss": "0.42", "etaMinutes": 40},
+            "conditions": [],
+            "finishedAt": None,
+        },
+    )
+    once = terminal.modelops("watch", RUN, "--once").stdout
+    for part in (f"TrainingRun/{RUN}", "45 %", "step 45 of 100, 40 min left", "0.42"):
+        assert part in once, once
+    assert "is being suspended" in terminal.modelops("pause", RUN).stdout
+    assert "goes on from its last checkpoint" in terminal.modelops("resume", f"trainingrun/{RUN}").stdout
+    assert "is being cancelled" in terminal.modelops("cancel", RUN).stdout
+    terminal.status(
+        "trainingruns", RUN, ended("Cancelled", succeeded=False, message="cancelled by spec.cancel")
+    )
+    assert "cancelled by spec.cancel" in terminal.modelops("explain", RUN).stdout
+    assert "has ended already, as Cancelled" in terminal.modelops("cancel", RUN).stdout
+    assert terminal.modelops("watch", RUN, expect=1).stdout.rstrip().endswith("Cancelled")
+
+
+def test_spend_shows_every_agent_and_one(terminal: Terminal) -> None:
+    spend = {
+        "month": "2025-12",
+        "budgetUSD": "100",
+        "settledUSD": "12.5",
+        "reservedUSD": "3",
+        "standingUSD": "4.25",
+    }
+    terminal.status("agentmodels", "docs", {"spend": spend})
+    rows = terminal.modelops("spend").stdout.splitlines()
+    assert rows[1].split() == ["docs", "2025-12", "$100.00", "$12.50", "$3.00", "$4.25", "$80.25", "$0.00/h"]
+    (one,) = json.loads(terminal.modelops("spend", "docs", "-o", "json").stdout)
+    assert one["left_usd"] == 80.25
+
+
+def test_without_rights_or_a_cluster_the_message_says_which_and_who(terminal: Terminal) -> None:
+    said = terminal.modelops("spend", user="bob", expect=1).stderr
+    assert 'User "bob" cannot list' in said
+    assert "--clusterrole=view" in said
+    said = terminal.modelops("spend", "--context", "elsewhere", expect=2).stderr
+    assert "elsewhere" in said
+    said = terminal.modelops("spend", "--as", "carla", expect=1).stderr
+    assert "--user=carla" in said
