@@ -86,8 +86,9 @@ async def _train(client: AsyncClient, arguments: argparse.Namespace) -> int:
         if arguments.estimate:
             return 0
         quote_id = quote.quote_id
-        limit = arguments.max_usd or f"{quote.high_usd:.2f}"
-        if not output.confirm(f"Start this training for at most ${limit}?", yes=arguments.yes):
+        if not output.confirm(
+            f"Start this training for at most {output.money(quote.max_usd)}?", yes=arguments.yes
+        ):
             print("not started", file=sys.stderr)
             return 1
     job = await training.start_training(
@@ -146,9 +147,11 @@ def _show_quote(quote: TrainingQuote, form: str) -> None:
                 "dataset": quote.dataset_id,
                 "examples": quote.examples,
                 "hardware": quote.flavor,
-                "cost": f"{output.money(quote.low_usd)} to {output.money(quote.high_usd)}",
+                "cost": f"{output.money(quote.low_usd)} to {output.money(quote.high_usd)}, at most "
+                f"{output.money(quote.max_usd)} with further attempts",
                 "time": f"{quote.low_minutes} to {quote.high_minutes} minutes",
                 "quote": f"{quote.quote_id}, until {quote.valid_until:%H:%M} UTC",
+                "says": quote.message,
             }
         )
 

@@ -26,7 +26,8 @@ class TrainingQuote(Result):
     dataset_id: str
     examples: int = Field(description="Examples that would be trained on.")
     low_usd: float
-    high_usd: float = Field(description="The training cannot cost more than this.")
+    high_usd: float
+    max_usd: float = Field(description="The training cannot cost more than this, further attempts included.")
     low_minutes: int
     high_minutes: int
     flavor: str = Field(description="Hardware, as the service names it.")

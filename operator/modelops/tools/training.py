@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from typing import Any, Final
 
 from pydantic import ValidationError
 
 from modelops.api.v1alpha1.names import GROUP
 from modelops.api.v1alpha1.training_config import TrainingConfig
-from modelops.api.v1alpha1.trainingrun import Method, TrainingPhase, TrainingRun
+from modelops.api.v1alpha1.trainingrun import Estimate, Method, TrainingPhase, TrainingRun
 from modelops.client import AsyncClient, NotFound, WaitTimeout, has_finished
 from modelops.tools.agents import find_agent
 from modelops.tools.amounts import usd
@@ -23,8 +23,8 @@ from modelops.tools.results import JobProgress, TrainingJob, TrainingQuote
 
 QUOTE_VALID: Final = timedelta(hours=1)
 """Time after which a quote is made again: prices and data may have changed."""
-CAP: Final = "1000"
-"""spec.maxUSD of an estimate where no limit was given. It spends nothing; the limit of the training is its quote."""
+ALLOWANCE: Final = Decimal("1.05")
+"""Factor of the quoted high end that a training may cost: it splits the data anew, so its own estimate differs a bit."""
 Seen = Callable[[TrainingRun], None]
 
 
@@ -92,13 +92,9 @@ async def estimate_training(
         WaitTimeout: it takes longer than `wait_seconds`; call it again, it goes on meanwhile.
     """
     agent_model, spec = await training_spec(client, request)
-    asked = {
-        **spec,
-        "estimateOnly": True,
-        "maxUSD": usd(request.max_usd or CAP),
-        **await _in_whose_name(client),
-    }
-    asked["ttlSecondsAfterFinished"] = int(QUOTE_VALID.total_seconds())
+    agent = await client.agent_models.get(agent_model)
+    limit = usd(request.max_usd or agent.spec.budget.monthly_usd)
+    asked = {**spec, "estimateOnly": True, "maxUSD": limit, **await _in_whose_name(client)}
     run, _ = await create_once(
         client,
         client.training_runs,
@@ -111,7 +107,7 @@ async def estimate_training(
     ended = await _ended(client, run, wait_seconds=wait_seconds, seen=seen)
     if not has_succeeded(ended):
         raise ToolRefused(f"no estimate: {what_happens(ended)}")
-    return quote_of(ended, agent_name=(await find_agent(client, agent_model)).spec.agent)
+    return quote_of(ended, agent_name=agent.spec.agent, max_usd=request.max_usd)
 
 
 async def read_quote(client: AsyncClient, quote_id: str) -> TrainingRun:
@@ -166,7 +162,7 @@ async def start_training(
     spec = quote.spec.wire()
     for name in ("estimateOnly", "ttlSecondsAfterFinished", "approval", "requestedBy", "suspend", "cancel"):
         spec.pop(name, None)
-    spec["maxUSD"] = usd(max_usd or estimate.high_usd)
+    spec["maxUSD"] = usd(max_usd) if max_usd else limit_of(estimate)
     if Decimal(spec["maxUSD"]) < Decimal(estimate.high_usd):
         raise ToolRefused(f"the training costs up to ${estimate.high_usd}, and max_usd is ${spec['maxUSD']}")
     if data is not None and data.as_of:
@@ -245,8 +241,14 @@ async def find_run(client: AsyncClient, job_id: str) -> TrainingRun:
         raise missing
 
 
-def quote_of(run: TrainingRun, *, agent_name: str) -> TrainingQuote:
-    """The quote of an estimate that has succeeded."""
+def limit_of(estimate: Estimate) -> str:
+    """spec.maxUSD of the training of an estimate: its high end and an allowance, rounded up to a cent."""
+    limit = Decimal(estimate.high_usd) * ALLOWANCE
+    return usd(str(limit.quantize(Decimal("0.01"), rounding=ROUND_CEILING)))
+
+
+def quote_of(run: TrainingRun, *, agent_name: str, max_usd: str | None = None) -> TrainingQuote:
+    """The quote of an estimate that has succeeded. `max_usd`: the limit that the caller sets."""
     estimate, data = run.status.estimate, run.status.dataset
     assert estimate is not None
     ended = run.status.finished_at or datetime.now(UTC)
@@ -259,6 +261,7 @@ def quote_of(run: TrainingRun, *, agent_name: str) -> TrainingQuote:
         examples=data.train if data else 0,
         low_usd=float(estimate.low_usd),
         high_usd=float(estimate.high_usd),
+        max_usd=float(usd(max_usd) if max_usd else limit_of(estimate)),
         low_minutes=estimate.low_minutes,
         high_minutes=estimate.high_minutes,
         flavor=estimate.flavor,
