@@ -31,6 +31,7 @@ from modelops.client import (
     Invalid,
     NotFound,
     Unavailable,
+    Uncertain,
     Unreadable,
     WaitTimeout,
 )
@@ -313,6 +314,36 @@ async def test_a_watch_survives_a_history_that_is_gone_and_a_connection_that_is_
             await events.aclose()
     assert told == [("ADDED", "one"), ("MODIFIED", "one"), ("ADDED", "two"), ("DELETED", "two")]
     assert "resourceVersion=20" in asked[4]
+
+
+async def test_a_server_that_is_too_busy_is_asked_again_and_a_lost_answer_to_a_write_is_uncertain(
+    tmp_path: Path,
+) -> None:
+    answers = iter([429, 503, 200, 429, 0])
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self._answer()
+
+        def do_POST(self) -> None:
+            self._answer()
+
+        def _answer(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            status = next(answers)
+            if not status:
+                self.close_connection = True
+                return
+            self.send_response(status)
+            self.send_header("Retry-After", "0")
+            self.end_headers()
+            self.wfile.write(json.dumps({"metadata": {}, "items": []}).encode())
+
+    with serving(Handler) as url:
+        async with AsyncClient(_access_to(url, tmp_path)) as client:
+            assert (await client.training_runs.list()).items == ()
+            with pytest.raises(Uncertain, match="look at the object before you repeat it"):
+                await client.training_runs.create("one", SPEC)
 
 
 def _stored(name: str, version: str) -> dict[str, Any]:

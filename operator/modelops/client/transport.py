@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
@@ -14,6 +15,8 @@ from modelops.client.errors import Unavailable, Uncertain, api_error
 Json = dict[str, Any]
 MERGE_PATCH: Final = "application/merge-patch+json"
 REQUEST_SECONDS: Final = 30.0
+BUSY_SECONDS: Final = 15.0
+"""Time for which a request is repeated that the API server was too busy to begin with."""
 _METHODS: Final = {
     "get": "GET",
     "list": "GET",
@@ -67,16 +70,15 @@ class Transport:
         """
         import aiohttp
 
-        for attempt in (1, 2):
+        patience, credentials_read_again = time.monotonic() + BUSY_SECONDS, False
+        while True:
             opened = await self.opened()
             try:
                 response = await self._send(verb, path, query=query, body=body, seconds=REQUEST_SECONDS)
                 text = (await response.read()).decode("utf-8", errors="replace")
-            except (aiohttp.ClientConnectorError, aiohttp.ServerDisconnectedError) as error:
-                if isinstance(error, aiohttp.ServerDisconnectedError) and verb in _WRITES:
-                    raise _lost(verb, opened, error) from error
+            except aiohttp.ClientConnectorError as error:
                 raise Unavailable(
-                    f"the API server does not answer ({opened.description}): {error or type(error).__name__}"
+                    f"the API server does not answer ({opened.description}): {error}"
                 ) from error
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 if verb in _WRITES:
@@ -84,16 +86,19 @@ class Transport:
                 raise Unavailable(
                     f"the API server did not answer in time ({opened.description}): {error or type(error).__name__}"
                 ) from error
-            if (
-                response.status == 401 and attempt == 1
-            ):  # The credential has expired: read the kubeconfig again.
+            if response.status == 401 and not credentials_read_again:  # The credential may have expired.
+                credentials_read_again = True
                 await self.close()
+                continue
+            # 429: the API server has not begun with the request, for example while it starts.
+            is_busy = response.status == 429 or (response.status == 503 and verb not in _WRITES)
+            if is_busy and time.monotonic() < patience:
+                await asyncio.sleep(_pause(response.headers.get("Retry-After")))
                 continue
             if response.status >= 300:
                 raise self._error(response.status, text, verb, resource, namespace)
             answer: Json = json.loads(text)
             return answer
-        raise AssertionError("the loop returns or raises")
 
     async def stream(
         self,
@@ -155,6 +160,11 @@ def _new_api(opened: Opened) -> Any:
     api = ApiClient(opened.configuration)
     api.user_agent = USER_AGENT
     return api
+
+
+def _pause(retry_after: str | None) -> float:
+    """Seconds until the next try: what the API server asks for, at most five."""
+    return min(float(retry_after), 5.0) if retry_after and retry_after.isdigit() else 1.0
 
 
 def _lost(verb: str, opened: Opened, error: BaseException) -> Uncertain:

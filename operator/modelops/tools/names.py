@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from modelops.api.v1alpha1.meta import ApiModel
 from modelops.api.v1alpha1.reading import KindT
 from modelops.client import AlreadyExists, AsyncClient, ClientError, Conflict, has_finished
 from modelops.client.kinds import Kind
@@ -61,7 +62,7 @@ async def create_once(
         return await kind.create(name, spec, labels=labels, dry_run=dry_run), True
     except AlreadyExists:
         found = await kind.get(name)
-    if not _asks_the_same(found.spec.wire(), spec):
+    if _work(found.spec) != _work(type(found.spec).model_validate(spec)):
         raise Conflict(
             f"the idempotency key {key} was used for {kind.resource.kind} {name}, which asks for something else: "
             "use another key"
@@ -82,14 +83,6 @@ def _short(content: Any, digits: int) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:digits]
 
 
-def _asks_the_same(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:
-    """Whether the stored spec, to which defaults were added, has every value that is asked for."""
-    for name, value in asked.items():
-        if name in CONTROL_FIELDS:
-            continue
-        if isinstance(value, Mapping):
-            if not isinstance(stored.get(name), Mapping) or not _asks_the_same(stored[name], value):
-                return False
-        elif stored.get(name) != value:
-            return False
-    return True
+def _work(spec: ApiModel) -> dict[str, Any]:
+    """What is to be done: the spec with its defaults, without the fields that only control it."""
+    return {name: value for name, value in spec.wire().items() if name not in CONTROL_FIELDS}

@@ -11,6 +11,7 @@ from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.names import GROUP
 from modelops.api.v1alpha1.rollout import ArmResult, Rollout, RolloutPhase
 from modelops.client import AsyncClient, WaitTimeout, has_finished
+from modelops.domain.versions import release_version
 from modelops.tools.agents import find_agent
 from modelops.tools.amounts import usd
 from modelops.tools.candidates import candidate_of, read_record
@@ -247,7 +248,7 @@ def deployment_of(rollout: Rollout, agent: AgentModel, *, created: bool) -> Depl
     return Deployment(
         deployed=deployed,
         endpoint_url=(candidate.endpoint_url or None) if candidate else None,
-        version=(candidate.version or None) if candidate else None,
+        version=_version(candidate.version, deployed=deployed) if candidate else None,
         rollout_pct=100 if deployed else status.weight,
         rollout_id=rollout.metadata.name,
         agent_name=agent.spec.agent,
@@ -256,6 +257,11 @@ def deployment_of(rollout: Rollout, agent: AgentModel, *, created: bool) -> Depl
         created=created,
         message=f"{what_happens(rollout)}; follow it with: {_follow(rollout)}",
     )
+
+
+def _version(version: str, *, deployed: bool) -> str | None:
+    """The candidate's version; a release candidate that was promoted is a release."""
+    return release_version(version) if deployed and version else version or None
 
 
 def _metric(name: str, baseline: ArmResult | None, candidate: ArmResult | None) -> MetricComparison:

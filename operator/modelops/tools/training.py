@@ -24,7 +24,7 @@ from modelops.tools.results import JobProgress, TrainingJob, TrainingQuote
 QUOTE_VALID: Final = timedelta(hours=1)
 """Time after which a quote is made again: prices and data may have changed."""
 ALLOWANCE: Final = Decimal("1.05")
-"""Factor of the quoted high end that a training may cost: it splits the data anew, so its own estimate differs a bit."""
+"""Factor of a quoted high end that a training may cost: it splits the data anew, so its own estimate differs a bit."""
 Seen = Callable[[TrainingRun], None]
 
 
