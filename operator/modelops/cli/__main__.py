@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,6 +50,7 @@ COMMANDS = {
     ),
     "prune": Command("modelops.cli.prune", "remove old models and datasets from the Hub"),
     "dataset": Command("modelops.cli.dataset", "check a dataset before it is trained on"),
+    "completion": Command("modelops.cli.completion", "print the completion script of a shell"),
     "operator": Command("modelops.cli.operator", "run the operator"),
     "crds": Command("modelops.cli.crds", "print the custom resource definitions"),
 }
@@ -73,6 +75,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     0: done. 1: refused or failed. 2: wrong usage, or a service is not available. 130: interrupted.
     """
+    if "_ARGCOMPLETE" in os.environ:
+        from modelops.cli.completion import complete
+
+        complete(lambda command: build_parser(command if command in COMMANDS else None))
     argv = list(sys.argv[1:] if arguments is None else arguments)
     command = argv[0] if argv and argv[0] in COMMANDS else None
     parsed = build_parser(command).parse_args(argv)

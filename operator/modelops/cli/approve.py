@@ -24,7 +24,9 @@ def register(subparsers: Any) -> None:
             "approval does not count."
         ),
     )
-    parser.add_argument("name", help="name of the TrainingRun, such as docs-2025-12-09")
+    session.add_named(
+        parser, "name", "training_runs", help="name of the TrainingRun, such as docs-2025-12-09"
+    )
     session.add_arguments(parser)
     parser.add_argument("--yes", action="store_true", help="approve without asking for confirmation")
     parser.set_defaults(run=run)

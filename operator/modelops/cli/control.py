@@ -17,34 +17,38 @@ _COMMANDS = {
         "abort a rollout: all traffic goes back to stable",
         "Abort a Rollout. All traffic goes back to the stable model within seconds. It cannot be taken back.",
         "name of the Rollout",
+        ("rollouts",),
     ),
     "cancel": (
         "stop a training for good",
         "Stop a TrainingRun and its job. What it has cost until then stays billed. It cannot be taken back.",
         "name of the TrainingRun",
+        ("training_runs",),
     ),
     "pause": (
         "keep a rollout from its next step, or stop a training for a while",
         "Keep a Rollout from its next step, or stop the job of a TrainingRun until it is resumed.",
         "name of the Rollout or TrainingRun, or kind/name",
+        ("rollouts", "training_runs"),
     ),
     "resume": (
         "let a paused rollout or training go on",
         "Let a paused Rollout go on with its steps, or a suspended TrainingRun from its last checkpoint.",
         "name of the Rollout or TrainingRun, or kind/name",
+        ("rollouts", "training_runs"),
     ),
 }
 
 
 def register(subparsers: Any, command: str) -> None:
     """Add one of the commands."""
-    help_line, description, named = _COMMANDS[command]
+    help_line, description, named, kinds = _COMMANDS[command]
     parser = subparsers.add_parser(
         command,
         help=help_line,
         description=f"{description} Exit status 0: done, or done already; 1: refused; 2: no cluster.",
     )
-    parser.add_argument("name", help=named)
+    session.add_named(parser, "name", *kinds, help=named)
     session.add_arguments(parser)
     output.add_arguments(parser)
     parser.set_defaults(run=lambda arguments: run(command, arguments))

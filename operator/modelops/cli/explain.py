@@ -22,7 +22,12 @@ def register(subparsers: Any) -> None:
         description="Say what an object does, why, and which commands may help. Exit status 1: there is none of that "
         "name.",
     )
-    parser.add_argument("name", help="name of a Rollout, TrainingRun or AgentModel, or kind/name")
+    session.add_named(
+        parser,
+        "name",
+        *("rollouts", "training_runs", "agent_models"),
+        help="name of a Rollout, TrainingRun or AgentModel, or kind/name",
+    )
     session.add_arguments(parser)
     output.add_arguments(parser)
     parser.set_defaults(run=run)

@@ -19,7 +19,7 @@ def register(subparsers: Any) -> None:
         help="show an agent's models and their history",
         description="Show what serves an agent, and its trained versions with their scores, newest first.",
     )
-    parser.add_argument("agent", help="the agent, such as feature_dev")
+    session.add_named(parser, "agent", "agent_models", help="the agent, such as feature_dev")
     parser.add_argument("--limit", type=int, default=50, help="versions of one page (default: %(default)s)")
     parser.add_argument("--page", help="the next versions: what the page before has shown")
     session.add_arguments(parser)

@@ -24,7 +24,7 @@ def register(subparsers: Any) -> None:
             "go to stable; if the operator runs, it then ends the rollout."
         ),
     )
-    parser.add_argument("agent_model", help="name of the AgentModel, such as docs")
+    session.add_named(parser, "agent_model", "agent_models", help="name of the AgentModel, such as docs")
     session.add_arguments(parser)
     parser.add_argument(
         "--to",

@@ -11,7 +11,7 @@ from modelops.cli import output, session
 
 def add_arguments(parser: argparse.ArgumentParser, *, waits_for: str) -> None:
     """Add agent, model, the settings of the evaluation, and how to wait for it."""
-    parser.add_argument("agent", help="the agent, such as feature_dev")
+    session.add_named(parser, "agent", "agent_models", help="the agent, such as feature_dev")
     parser.add_argument(
         "model",
         nargs="?",

@@ -6,12 +6,19 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from modelops.client import AsyncClient
 
 Work = Callable[["AsyncClient", argparse.Namespace], Awaitable[int]]
+
+
+def add_named(parser: argparse.ArgumentParser, name: str, *kinds: str, **settings: Any) -> None:
+    """Add an argument that names objects of these kinds (attributes of a Client), which shells complete."""
+    from modelops.cli.completion import names
+
+    parser.add_argument(name, **settings).completer = names(*kinds)  # type: ignore[attr-defined]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

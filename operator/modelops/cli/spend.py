@@ -18,7 +18,9 @@ def register(subparsers: Any) -> None:
         help="show what agents have spent this month",
         description="Show budget, bookings, reservations and running endpoints of the current month (UTC).",
     )
-    parser.add_argument("agent", nargs="?", help="the agent (default: every agent of the namespace)")
+    session.add_named(
+        parser, "agent", "agent_models", nargs="?", help="the agent (default: every agent of the namespace)"
+    )
     session.add_arguments(parser)
     output.add_arguments(parser)
     parser.set_defaults(run=run)

@@ -25,7 +25,7 @@ def register(subparsers: Any) -> None:
         "estimate that you confirmed; --max-usd allows for further attempts above it. Exit status 0: started, or with "
         "--wait succeeded; 1: refused, declined or failed; 2: no cluster.",
     )
-    parser.add_argument("agent", help="the agent, such as feature_dev")
+    session.add_named(parser, "agent", "agent_models", help="the agent, such as feature_dev")
     parser.add_argument("--dataset", help="ls://<id or exact name> (default: the agent's trainingDataset)")
     parser.add_argument("--base-model", help="organisation/name (default: that of the installation)")
     parser.add_argument("--method", choices=METHODS, default="sft", help="default: %(default)s")

@@ -29,7 +29,13 @@ def register(subparsers: Any) -> None:
         "show all of the namespace that have not ended, until you press Ctrl-C. Exit status 0: it did what was asked; "
         "1: it did not, or there is none of that name; 2: no cluster.",
     )
-    parser.add_argument("name", nargs="?", help="name of a Rollout or TrainingRun, or kind/name")
+    session.add_named(
+        parser,
+        "name",
+        *("rollouts", "training_runs"),
+        nargs="?",
+        help="name of a Rollout or TrainingRun, or kind/name",
+    )
     parser.add_argument("--once", action="store_true", help="show it once")
     session.add_arguments(parser)
     parser.set_defaults(run=run)

@@ -13,7 +13,7 @@ from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.client.access import Access
 from modelops.client.errors import NotFound, NotServed
 from modelops.client.kinds import Kind
-from modelops.client.transport import Json, Transport
+from modelops.client.transport import REQUEST_SECONDS, Json, Transport
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,11 @@ class AsyncClient:
         async with AsyncClient() as client:
             run = await client.training_runs.get("docs-2025-12-09")
 
-    It connects with the first request. `client_of` is for tests and servers that resolve the access themselves.
+    It connects with the first request. `request_seconds`: the longest that one request may take, watches excepted.
     """
 
-    def __init__(self, access: Access | None = None) -> None:
-        self._transport = Transport(access or Access())
+    def __init__(self, access: Access | None = None, *, request_seconds: float = REQUEST_SECONDS) -> None:
+        self._transport = Transport(access or Access(), request_seconds=request_seconds)
         self.agent_models: Kind[AgentModel] = Kind(self._transport, AgentModel, AGENT_MODELS)
         self.training_runs: Kind[TrainingRun] = Kind(self._transport, TrainingRun, TRAINING_RUNS)
         self.rollouts: Kind[Rollout] = Kind(self._transport, Rollout, ROLLOUTS)

@@ -15,7 +15,7 @@ from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.client.access import Access
 from modelops.client.async_client import AsyncClient, User
 from modelops.client.kinds import Event, Kind, Listing
-from modelops.client.transport import Json
+from modelops.client.transport import REQUEST_SECONDS, Json
 
 T = TypeVar("T")
 
@@ -173,9 +173,9 @@ class Client:
             print(event.type, event.value.status.phase)
     """
 
-    def __init__(self, access: Access | None = None) -> None:
+    def __init__(self, access: Access | None = None, *, request_seconds: float = REQUEST_SECONDS) -> None:
         self._loop = _Loop()
-        self._client = AsyncClient(access)
+        self._client = AsyncClient(access, request_seconds=request_seconds)
         self.agent_models: SyncKind[AgentModel] = SyncKind(self._loop, self._client.agent_models)
         self.training_runs: SyncKind[TrainingRun] = SyncKind(self._loop, self._client.training_runs)
         self.rollouts: SyncKind[Rollout] = SyncKind(self._loop, self._client.rollouts)
