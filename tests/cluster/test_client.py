@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
@@ -16,6 +19,7 @@ from ruamel.yaml import YAML
 from tests.conftest import Kubectl
 from tests.loopback_server import serving
 from tests.patience import patient
+from tests.unit.docs.pages import ROOT, blocks
 
 from modelops.api.v1alpha1.trainingrun import TrainingPhase, TrainingRun
 from modelops.client import (
@@ -39,6 +43,7 @@ from modelops.localcluster import LocalCluster
 
 SPEC = {"agentModelRef": {"name": "docs"}, "baseModel": "a/b", "maxUSD": "1"}
 GROUP = "modelops.code-chef.dev"
+PAGE = ROOT / "docs" / "guides" / "command-line.md"
 
 
 @pytest.fixture
@@ -314,6 +319,35 @@ async def test_a_watch_survives_a_history_that_is_gone_and_a_connection_that_is_
             await events.aclose()
     assert told == [("ADDED", "one"), ("MODIFIED", "one"), ("ADDED", "two"), ("DELETED", "two")]
     assert "resourceVersion=20" in asked[4]
+
+
+def test_the_program_of_the_guide_works(
+    cluster: LocalCluster, kubectl: Kubectl, namespace: str, access: Access, tmp_path: Path
+) -> None:
+    (program,) = [block.text for block in blocks(PAGE) if block.test == "client"]
+    with Client(access) as client:
+        client.training_runs.create("one", SPEC)
+    moment = "2025-12-09T22:00:00Z"
+    ended = {"type": "Finished", "status": "True", "reason": "Trained", "lastTransitionTime": moment}
+    status = json.dumps({"status": {"phase": "Succeeded", "costUSD": "0.87", "conditions": [ended]}})
+    kubectl(
+        "patch", f"trainingruns.{GROUP}", "one", "--subresource=status", "--type=merge", "-p", status,
+        namespace=namespace, check=True,
+    )  # fmt: skip
+    content = YAML(typ="safe").load(Path(cluster.kubeconfig).read_text())
+    for context in content["contexts"]:
+        context["context"]["namespace"] = namespace
+    file = tmp_path / "kubeconfig"
+    with file.open("w") as stream:
+        YAML().dump(content, stream)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "KUBECONFIG": str(file)},
+        capture_output=True,
+        text=True,
+        timeout=patient(60),
+    )
+    assert done.stdout.splitlines() == ["one Succeeded 0.87", "one has ended"], done.stderr
 
 
 async def test_a_server_that_is_too_busy_is_asked_again_and_a_lost_answer_to_a_write_is_uncertain(

@@ -1,25 +1,28 @@
-"""The whole way from the command line: a quote, a training, an evaluation, a deployment, and back."""
+"""The whole way from the command line, by the guide's own commands: a quote, a training, a deployment, and back."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import shlex
 from typing import Any
 
 from tests.e2e.api import status
 from tests.e2e.commands import run_modelops
 from tests.e2e.environment import Environment
+from tests.unit.docs.pages import ROOT, blocks
 
 from modelops.sandbox.hub.seeds import BASE_MODEL
 
-TRAIN = ("train", "docs", "--base-model", BASE_MODEL, "--flavor", "cpu-basic", "--set", "num_epochs=1")
-SCORED = ("--scorer", "tokenF1", "--threshold", "0", "--margin", "60", "--max-examples", "12")
+PAGE = ROOT / "docs" / "guides" / "command-line.md"
+FEW_EXAMPLES = ("--threshold 0.35 --margin 5", "--threshold 0 --margin 60 --max-examples 12")
+"""With 12 examples only a margin this wide is passed."""
 
 
-async def test_an_agent_gets_a_better_model_from_the_command_line_alone(env: Environment) -> None:
+async def test_an_agent_gets_a_better_model_by_the_commands_of_the_guide(env: Environment) -> None:
     await asyncio.to_thread(env.start_agents)
-    await env.create_agent_model()
-    await env.start_operator()
+    await env.create_agent_model(trainingDefaults={"numEpochs": 1})
+    await env.start_operator(MODELOPS_DEFAULT_BASE_MODEL=BASE_MODEL)
 
     async def modelops(*arguments: str, expect: int = 0) -> str:
         return await run_modelops(env, *arguments, "-n", env.api.namespace, expect=expect)
@@ -28,11 +31,25 @@ async def test_an_agent_gets_a_better_model_from_the_command_line_alone(env: Env
         shown = await modelops(*arguments, "-o", "json")
         return json.loads(shown[shown.index("{") :].partition("\n}")[0] + "\n}")
 
-    quote = await result(*TRAIN, "--estimate")
-    again = await result(*TRAIN, "--estimate")
-    assert again["quote_id"] == quote["quote_id"], "a quote that is still valid is not made again"
+    said: dict[str, str] = {}
+    guide = [block for block in blocks(PAGE) if block.test == "loop"]
+    commands = iter(
+        [shlex.split(line.replace(*FEW_EXAMPLES)) for block in guide for line in block.text.splitlines()]
+    )
+
+    async def follow_guide_to(last: str) -> None:
+        for program, *arguments in commands:
+            assert program == "modelops"
+            said[arguments[0]] = await modelops(*arguments)
+            if arguments[0] == last:
+                return
+        raise AssertionError(f"the guide does not use modelops {last}")
+
+    await follow_guide_to("train")
+    quote = await result("train", "docs", "--estimate")
+    assert quote["quote_id"] in said["train"], "a quote that is still valid is not made again"
     assert 0 < quote["low_usd"] <= quote["high_usd"] < quote["max_usd"]
-    declined = await modelops(*TRAIN, expect=1)
+    declined = await modelops("train", "docs", expect=1)
     assert f"Start this training for at most ${quote['max_usd']:.2f}?" in declined
     assert [run["metadata"]["name"] for run in await env.api.list("TrainingRun")] == [quote["quote_id"]]
 
@@ -45,25 +62,19 @@ async def test_an_agent_gets_a_better_model_from_the_command_line_alone(env: Env
     assert run["spec"]["dataset"]["asOf"]
     assert run["spec"].get("estimateOnly") in (None, False)
 
-    followed = await modelops("watch", job_id)
-    assert "Succeeded" in followed.splitlines()[-1]
-    trained = await modelops("train", "docs", "--quote", quote["quote_id"], "--wait")
-    assert f"{job_id}: Succeeded" in trained
-    models = await modelops("models", "docs")
-    assert "v1.1.0-rc.1" in models
-    assert "trained" in models
+    await follow_guide_to("models")
+    assert f"{job_id}: Succeeded" in said["train"], "the guide's train confirms the same quote"
+    assert "v1.1.0-rc.1" in said["models"]
+    assert "Succeeded" in (await modelops("watch", job_id)).splitlines()[-1]
 
-    compared = await result("evaluate", "docs", *SCORED, "--yes", "--wait")
-    assert (compared["recommendation"], compared["examples"]) == ("deploy", 12)
-    assert compared["langsmith_experiment_url"]
-    assert {one["name"] for one in compared["metrics"]} == {"accuracy", "latency", "cost_per_1k_tokens"}
-
-    deployed = await result("deploy", "docs", "v1.1.0-rc.1", "--strategy", "immediate", "--yes", "--wait")
-    assert (deployed["deployed"], deployed["rollout_pct"], deployed["version"]) == (True, 100, "v1.1.0")
+    await follow_guide_to("evaluate")
+    compared = " ".join(said["evaluate"].split())
+    for part in ("baseline", "candidate", "examples 12", "recommends deploy", "experiment http"):
+        assert part in compared, said["evaluate"]
+    await follow_guide_to("deploy")
     assert "docs is served by v1.1.0" in await modelops("models", "docs")
-    assert "modelops rollback docs" in await modelops("explain", deployed["rollout_id"])
-
-    assert "goes back from v1.1.0 to v1.0.0" in await modelops("rollback", "docs")
+    await follow_guide_to("rollback")
+    assert "goes back from v1.1.0 to v1.0.0" in said["rollback"]
     await env.api.wait_until(
         "AgentModel", "docs", lambda o: status(o)["stable"]["version"] == "v1.0.0", expected="on v1.0.0 again"
     )

@@ -87,6 +87,8 @@ def test_every_command_is_run_or_says_why_not(page: Path) -> None:
             assert block.marker, f"no `test:` or `not run:` comment above:\n{block.text}"
             assert block.test in (
                 "cluster",
+                "loop",
+                "client",
                 "python",
                 "manifest",
                 "helm",
