@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
 from tests.cluster.docs_preconditions import GROUP, Kubectl, Preconditions
-from tests.patience import patient
+from tests.patience import deadline_after, patient
 
 from modelops.api.v1alpha1.names import record_name
 from modelops.domain.record import Record, RegistryEntry
@@ -81,6 +83,17 @@ def _version(version: str, *, accuracy: float) -> RegistryEntry:
 @pytest.fixture
 def terminal(cluster: LocalCluster, kubectl: Kubectl, namespace: str) -> Terminal:
     return Terminal(cluster, kubectl, namespace)
+
+
+def condition(kind: str, status: str) -> dict[str, Any]:
+    moment = "2025-12-09T22:00:00Z"
+    return {
+        "type": kind,
+        "status": status,
+        "reason": "Trying",
+        "message": "because",
+        "lastTransitionTime": moment,
+    }
 
 
 def ended(phase: str, *, succeeded: bool, message: str) -> dict[str, Any]:
@@ -258,3 +271,89 @@ def test_without_rights_or_a_cluster_the_message_says_which_and_who(terminal: Te
     assert "elsewhere" in said
     said = terminal.modelops("spend", "--as", "carla", expect=1).stderr
     assert "--user=carla" in said
+
+
+def test_doctor_names_what_is_wrong_and_what_mends_it(terminal: Terminal, kubectl: Kubectl) -> None:
+    place = terminal.namespace
+
+    def examine(*more: str, expect: int, user: str | None = None) -> str:
+        done = terminal.modelops("doctor", "--operator-namespace", place, *more, expect=expect, user=user)
+        return done.stdout + done.stderr
+
+    unselected = ("--type=merge", "-p", json.dumps({"spec": {"config": {"workloadSelector": None}}}))
+    kubectl("patch", f"agentmodels.{GROUP}", "docs", *unselected, namespace=place, check=True)
+    first = examine(expect=1)
+    assert f"✘ operator: no operator has run in namespace {place}" in first
+    lease = {
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {"name": "modelops-operator"},
+        "spec": {
+            "holderIdentity": "operator-0_abc",
+            "leaseDurationSeconds": 15,
+            "renewTime": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}",
+        },
+    }
+    kubectl("apply", "-f", "-", namespace=place, input=json.dumps(lease), check=True)
+    well = examine(expect=0)
+    assert "✔ operator: operator-0 leads" in well
+    assert "✔ agent docs" in well, well
+    assert "0 problems" in well
+
+    old = {**lease, "spec": {**lease["spec"], "renewTime": "2025-12-09T22:00:00.000000Z"}}
+    kubectl("apply", "-f", "-", namespace=place, input=json.dumps(old), check=True)
+    kubectl("label", "configmap", "agents", f"{GROUP}/managed-", namespace=place, check=True)
+    terminal.status(
+        "agentmodels",
+        "docs",
+        {
+            "routing": {"generation": 0, "agentsInSync": 0, "agentsTotal": 0},
+            "conditions": [condition("Ready", "False")],
+        },
+    )
+    ill = examine(expect=1)
+    for part in (
+        f"✘ operator: no operator leads in namespace {place}",
+        "✘ agent docs: Ready (Trying): because",
+        f"kubectl label configmap agents -n {place} {GROUP}/managed=true",
+        "no process of the agent reports",
+        "3 problems",
+    ):
+        assert part in ill, ill
+    kubectl("delete", "configmap", "agents", namespace=place, check=True)
+    assert "✘ agent docs: ConfigMap agents (spec.config.configMapRef) does not exist" in examine(expect=1)
+
+    as_json = json.loads(examine("-o", "json", expect=1))
+    assert {one["state"] for one in as_json} >= {"ok", "problem"}
+    assert 'User "bob" cannot list' in examine(expect=1, user="bob")
+
+
+def test_doctor_names_a_pod_whose_file_never_changes(terminal: Terminal, kubectl: Kubectl) -> None:
+    place = terminal.namespace
+    labels = {"app.kubernetes.io/name": "docs-agent"}
+    none = terminal.modelops("doctor", expect=1).stdout
+    assert "no Pod has the labels of spec.config.workloadSelector (app.kubernetes.io/name=docs-agent)" in none
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "docs-0", "labels": labels},
+        "spec": {
+            "automountServiceAccountToken": False,
+            "containers": [
+                {
+                    "name": "agent",
+                    "image": "example.com/agent",
+                    "volumeMounts": [
+                        {"name": "file", "mountPath": "/etc/agents.yaml", "subPath": "agents.yaml"}
+                    ],
+                }
+            ],
+            "volumes": [{"name": "file", "configMap": {"name": "agents"}}],
+        },
+    }
+    deadline = deadline_after(20)
+    while kubectl("create", "-f", "-", namespace=place, input=json.dumps(pod)).returncode:
+        assert time.monotonic() < deadline, "the namespace's service account was not made"
+        time.sleep(0.2)
+    found = terminal.modelops("doctor", expect=1).stdout
+    assert "✘ agent docs: Pod docs-0 mounts ConfigMap agents with subPath: such a file never changes" in found

@@ -50,6 +50,7 @@ COMMANDS = {
     ),
     "prune": Command("modelops.cli.prune", "remove old models and datasets from the Hub"),
     "dataset": Command("modelops.cli.dataset", "check a dataset before it is trained on"),
+    "doctor": Command("modelops.cli.doctor", "find what is wrong, and what mends it"),
     "completion": Command("modelops.cli.completion", "print the completion script of a shell"),
     "operator": Command("modelops.cli.operator", "run the operator"),
     "crds": Command("modelops.cli.crds", "print the custom resource definitions"),

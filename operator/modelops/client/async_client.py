@@ -69,6 +69,10 @@ class AsyncClient:
         info = (await self._transport.request("create", path, body=body))["status"]["userInfo"]
         return User(name=info.get("username", ""), groups=tuple(info.get("groups") or ()))
 
+    async def read(self, path: str, *, namespace: str | None = None) -> Json:
+        """The answer to a GET of any path of the API, such as `/version`. Raises what every request raises."""
+        return await self._transport.request("get", path, namespace=namespace)
+
     async def config_map(self, name: str, *, namespace: str | None = None) -> Json | None:
         """A ConfigMap as the API server stores it; None where there is none."""
         place = namespace or await self.namespace()

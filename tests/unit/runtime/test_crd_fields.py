@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from ruamel.yaml import YAML
 
 from modelops.api.v1alpha1 import AgentModel, Rollout, TrainingRun
-from modelops.runtime.crd_fields import difference
+from modelops.domain.crd_fields import difference
 
 CRDS = Path(__file__).parents[3] / "crds"
 KINDS = [("agentmodels", AgentModel), ("trainingruns", TrainingRun), ("rollouts", Rollout)]
