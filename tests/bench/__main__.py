@@ -45,6 +45,7 @@ ROWS: dict[str, str] = {
     "training": "training",
     "scrape": "scrape",
     "chart": "charts",
+    "commands": "commands",
     "node": "on_node",
 }
 """Each row and its module. A module is imported only when its row is measured, because SDKs read LOOPBACK at their
