@@ -8,6 +8,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -357,3 +358,49 @@ def test_doctor_names_a_pod_whose_file_never_changes(terminal: Terminal, kubectl
         time.sleep(0.2)
     found = terminal.modelops("doctor", expect=1).stdout
     assert "✘ agent docs: Pod docs-0 mounts ConfigMap agents with subPath: such a file never changes" in found
+
+
+def test_init_writes_a_manifest_that_the_api_server_takes(
+    terminal: Terminal, kubectl: Kubectl, tmp_path: Path
+) -> None:
+    place = terminal.namespace
+    template = {
+        "metadata": {"labels": {"app": "fd"}},
+        "spec": {
+            "containers": [{"name": "agent", "image": "example.com/agent"}],
+            "volumes": [{"name": "file", "configMap": {"name": "agents"}}],
+        },
+    }
+    deployment = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "fd"},
+        "spec": {"replicas": 0, "selector": {"matchLabels": {"app": "fd"}}, "template": template},
+    }
+    kubectl("create", "-f", "-", namespace=place, input=json.dumps(deployment), check=True)
+    file = tmp_path / "agent.yaml"
+    done = terminal.modelops("init", "feature_dev", "-f", str(file))
+    assert "guessed: the agent's Pods are those with app=fd, which mount agents" in done.stderr
+    assert "guessed: spec.prompt reads inputs.task and outputs.code" in done.stderr
+    assert f"kubectl label secret modelops-tokens -n {place} {GROUP}/managed=true" in done.stderr
+    assert "kubectl label configmap" not in done.stderr, "it has the label"
+    manifest = YAML(typ="safe").load(file.read_text())
+    assert manifest["spec"]["baseline"] == {
+        "model": "anthropic/claude-3.5-sonnet",
+        "endpoint": "openrouter",
+        "endpointUrl": "https://openrouter.ai/api/v1",
+        "apiKeyEnv": "OPENROUTER_API_KEY",
+    }
+    assert terminal.names("agentmodels") == ["docs"], "init stores nothing"
+    kubectl("apply", "-f", str(file), namespace=place, check=True)
+    assert "feature_dev" in terminal.modelops("spend").stdout
+
+    assert "is not written" in terminal.modelops("init", "feature_dev", "-f", str(file), expect=1).stderr
+    unknown = terminal.modelops("init", "featuredev", expect=1).stderr
+    assert "feature_dev" in unknown, unknown
+    assert (
+        "has no ConfigMap other"
+        in terminal.modelops("init", "docs", "--config-map", "other", expect=1).stderr
+    )
+    wrong = terminal.modelops("init", "feature_dev", "--budget", "much", expect=1).stderr
+    assert "spec.budget.monthlyUSD" in wrong

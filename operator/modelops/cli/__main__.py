@@ -29,6 +29,7 @@ COMMANDS = {
         "modelops.cli.sandbox", "run imitations of Hugging Face, LangSmith and OpenRouter on this machine"
     ),
     "demo": Command("modelops.cli.demo", "run the demo on this machine"),
+    "init": Command("modelops.cli.init", "write the manifest of an agent"),
     "train": Command("modelops.cli.train", "train a better model for an agent"),
     "approve": Command("modelops.cli.approve", "approve the cost of a TrainingRun"),
     "evaluate": Command("modelops.cli.evaluate", "compare a model with the one that serves the agent"),
