@@ -249,6 +249,16 @@ def test_a_run_is_followed_until_it_ends_and_stopped(terminal: Terminal) -> None
     assert terminal.modelops("watch", RUN, expect=1).stdout.rstrip().endswith("Cancelled")
 
 
+def test_a_watch_ends_where_its_object_is_deleted(terminal: Terminal, kubectl: Kubectl) -> None:
+    terminal.preconditions.establish("run")
+    terminal.status("trainingruns", RUN, {"phase": "Running", "conditions": []})
+    with ThreadPoolExecutor(1) as pool:
+        watching = pool.submit(terminal.modelops, "watch", RUN, expect=1)
+        time.sleep(1)
+        kubectl("delete", f"trainingruns.{GROUP}", RUN, namespace=terminal.namespace, check=True)
+        assert f"TrainingRun {RUN} was deleted" in watching.result().stderr
+
+
 def test_spend_shows_every_agent_and_one(terminal: Terminal) -> None:
     spend = {
         "month": "2025-12",
@@ -270,6 +280,7 @@ def test_without_rights_or_a_cluster_the_message_says_which_and_who(terminal: Te
     assert "--clusterrole=view" in said
     said = terminal.modelops("spend", "--context", "elsewhere", expect=2).stderr
     assert "elsewhere" in said
+    assert "--as-group needs --as" in terminal.modelops("spend", "--as-group", "team", expect=2).stderr
     said = terminal.modelops("spend", "--as", "carla", expect=1).stderr
     assert "--user=carla" in said
 

@@ -65,6 +65,9 @@ async def _run(command: str, arguments: argparse.Namespace, work: Work) -> int:
     from modelops.tools.errors import ToolRefused
 
     as_user = arguments.as_user
+    if arguments.as_groups and not as_user:
+        print(f"modelops {command}: --as-group needs --as, the user who is in that group", file=sys.stderr)
+        return 2
     access = Access(
         kubeconfig=arguments.kubeconfig,
         context=arguments.context,

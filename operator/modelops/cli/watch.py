@@ -52,7 +52,7 @@ async def _watch(client: AsyncClient, arguments: argparse.Namespace) -> int:
 
     from modelops.api.v1alpha1.agentmodel import AgentModel
     from modelops.cli.explain import kind_and_name
-    from modelops.client import has_finished
+    from modelops.client import NotFound, has_finished
     from modelops.tools.conditions import has_succeeded
     from modelops.tools.errors import ToolRefused
     from modelops.tools.explaining import find_object
@@ -83,6 +83,8 @@ async def _watch(client: AsyncClient, arguments: argparse.Namespace) -> int:
                 if event is not None and event.value is not None:
                     shown.add(event.value, gone=event.type.value == "DELETED")
                 live.update(Group(*shown.trees()), refresh=True)
+                if wanted is not None and event is not None and event.type.value == "DELETED":
+                    raise NotFound(f"{wanted.kind} {wanted.metadata.name} was deleted")
                 last = shown.of(wanted)
                 if last is not None and has_finished(last):
                     return 0 if has_succeeded(last) else 1
@@ -92,12 +94,14 @@ async def _watch(client: AsyncClient, arguments: argparse.Namespace) -> int:
 async def _lines(client: AsyncClient, wanted: Any) -> int:
     """Without a terminal: a line for each change of what is shown."""
     from modelops.cli.progress import line_of
-    from modelops.client import has_finished
+    from modelops.client import NotFound, has_finished
     from modelops.tools.conditions import has_succeeded
 
     before: dict[str, str] = {}
     async with aclosing(_events(client, wanted)) as events:
         async for event in events:
+            if wanted is not None and event is not None and event.type.value == "DELETED":
+                raise NotFound(f"{wanted.kind} {wanted.metadata.name} was deleted")
             if event is None or event.value is None:
                 continue
             value = event.value
