@@ -211,13 +211,15 @@ async def test_a_kubeconfig_that_impersonates_does_not_act_as_its_owner(
     """kubectl applies `as` of a kubeconfig; the official Python package ignores it."""
     content = YAML(typ="safe").load(Path(cluster.kubeconfig).read_text())
     for user in content["users"]:
-        user["user"] |= {"as": "carla", "as-groups": ["readers"]}
+        user["user"] |= {"as": "carla", "as-groups": ["readers"], "as-uid": "7"}
+        user["user"]["as-user-extra"] = {"example.com/team": ["docs", "ops"]}
     file = tmp_path / "kubeconfig"
     with file.open("w") as stream:
         YAML().dump(content, stream)
     async with AsyncClient(Access(kubeconfig=str(file), namespace=namespace)) as client:
         caller = await client.whoami()
-        assert (caller.name, "readers" in caller.groups) == ("carla", True)
+        assert (caller.name, "readers" in caller.groups, caller.uid) == ("carla", True, "7")
+        assert caller.extra == {"example.com/team": ("docs", "ops")}
         with pytest.raises(Forbidden):
             await client.training_runs.create("one", SPEC)
 

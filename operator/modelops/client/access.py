@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 from modelops.client.errors import AccessError
 
@@ -22,10 +24,21 @@ class Impersonation:
 
     user: str
     groups: tuple[str, ...] = ()
+    uid: str = ""
+    extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def headers(self) -> list[tuple[str, str]]:
         """The request's headers, https://kubernetes.io/docs/reference/access-authn-authz/authentication/."""
-        return [("Impersonate-User", self.user), *(("Impersonate-Group", group) for group in self.groups)]
+        return [
+            ("Impersonate-User", self.user),
+            *(("Impersonate-Group", group) for group in self.groups),
+            *([("Impersonate-Uid", self.uid)] if self.uid else []),
+            *(
+                (f"Impersonate-Extra-{quote(key, safe='')}", value)
+                for key, values in self.extra.items()
+                for value in values
+            ),
+        ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,9 +113,19 @@ def _in_cluster() -> bool:
 
 
 def _impersonation_of(loader: Any) -> Impersonation | None:
-    """The kubeconfig's own `as` and `as-groups`, which the official package does not apply."""
+    """The kubeconfig's own `as`, `as-groups`, `as-uid` and `as-user-extra`, which the official package does not apply."""
     user = getattr(loader, "_user", None)
     if user is None or not user.safe_get("as"):
         return None
-    groups = user.safe_get("as-groups")
-    return Impersonation(user=user["as"], groups=tuple(getattr(groups, "value", groups) or ()))
+
+    def value(name: str) -> Any:
+        found = user.safe_get(name)
+        return getattr(found, "value", found)
+
+    extra = value("as-user-extra") or {}
+    return Impersonation(
+        user=value("as"),
+        groups=tuple(value("as-groups") or ()),
+        uid=value("as-uid") or "",
+        extra={key: tuple(values) for key, values in extra.items()},
+    )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
@@ -22,6 +23,8 @@ class User:
 
     name: str
     groups: tuple[str, ...] = ()
+    uid: str = ""
+    extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class AsyncClient:
@@ -67,7 +70,13 @@ class AsyncClient:
         body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
         path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
         info = (await self._transport.request("create", path, body=body))["status"]["userInfo"]
-        return User(name=info.get("username", ""), groups=tuple(info.get("groups") or ()))
+        extra = {key: tuple(values) for key, values in (info.get("extra") or {}).items()}
+        return User(
+            name=info.get("username", ""),
+            groups=tuple(info.get("groups") or ()),
+            uid=info.get("uid", ""),
+            extra=extra,
+        )
 
     async def read(self, path: str, *, namespace: str | None = None) -> Json:
         """The answer to a GET of any path of the API, such as `/version`. Raises what every request raises."""
