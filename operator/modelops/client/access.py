@@ -113,7 +113,7 @@ def _in_cluster() -> bool:
 
 
 def _impersonation_of(loader: Any) -> Impersonation | None:
-    """The kubeconfig's own `as`, `as-groups`, `as-uid` and `as-user-extra`, which the official package does not apply."""
+    """The kubeconfig's own `as` with its groups, uid and extra, which the official package does not apply."""
     user = getattr(loader, "_user", None)
     if user is None or not user.safe_get("as"):
         return None
