@@ -52,7 +52,7 @@ COMMANDS = {
         "modelops.cli.lineage", "show what a version was made from, or what contains an example"
     ),
     "prune": Command("modelops.cli.prune", "remove old models and datasets from the Hub"),
-    "dataset": Command("modelops.cli.dataset", "check a dataset before it is trained on"),
+    "dataset": Command("modelops.cli.dataset", "check, list or collect datasets"),
     "doctor": Command("modelops.cli.doctor", "find what is wrong, and what mends it"),
     "completion": Command("modelops.cli.completion", "print the completion script of a shell"),
     "operator": Command("modelops.cli.operator", "run the operator"),

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.trainingrun import DatasetSelection, TrainingRun
+from modelops.cli import dataset_collect
 
 DEFAULT_ENDPOINT = "https://api.smith.langchain.com"
 MIN_EXAMPLES = 20
@@ -25,8 +26,8 @@ class InvalidInputError(Exception):
 
 
 def register(subparsers: Any) -> None:
-    """Add `dataset check`."""
-    parser = subparsers.add_parser("dataset", help="check a dataset before it is trained on")
+    """Add `dataset check`, `list` and `collect`."""
+    parser = subparsers.add_parser("dataset", help="check, list or collect datasets")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     check = verbs.add_parser(
         "check",
@@ -61,6 +62,7 @@ def register(subparsers: Any) -> None:
     )
     check.add_argument("--json", action="store_true", help="print the report as JSON")
     check.set_defaults(run=run)
+    dataset_collect.register(verbs)
 
 
 def run(arguments: argparse.Namespace) -> int:
