@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 from tests.cluster.docs_preconditions import GROUP, Kubectl, Preconditions
+from tests.cluster.policies import bind
 from tests.patience import deadline_after, patient
 
 from modelops.api.v1alpha1.names import record_name
@@ -272,6 +273,27 @@ def test_spend_shows_every_agent_and_one(terminal: Terminal) -> None:
     assert rows[1].split() == ["docs", "2025-12", "$100.00", "$12.50", "$3.00", "$4.25", "$80.25", "$0.00/h"]
     (one,) = json.loads(terminal.modelops("spend", "docs", "-o", "json").stdout)
     assert one["left_usd"] == 80.25
+
+
+def test_a_developer_who_may_not_read_config_maps_sees_what_the_status_shows(
+    terminal: Terminal, kubectl: Kubectl
+) -> None:
+    bind(kubectl, terminal.namespace, "bob", "modelops-developer")
+    served = {"version": "v1.0.0", "model": "anthropic/claude-3.5-haiku", "endpoint": "openrouter"}
+    trained = {"version": "v1.1.0-rc.1", "model": "org/docs-1", "deploymentStatus": "trained"}
+    versions = [
+        {**trained, "trainedAt": "2025-12-09T22:00:00Z"},
+        {"version": "v1.0.0", "model": served["model"], "deploymentStatus": "deployed"},
+    ]
+    terminal.status("agentmodels", "docs", {"stable": served, "versions": versions})
+    shown = json.loads(terminal.modelops("models", "docs", "-o", "json", user="bob").stdout)
+    assert (shown["current_version"], [one["version"] for one in shown["models"]]) == (
+        "v1.0.0",
+        ["v1.1.0-rc.1"],
+    )
+    terminal.modelops("evaluate", "docs", "--yes", user="bob")
+    (name,) = terminal.names("rollouts")
+    assert terminal.get(f"rollouts.{GROUP}", name)["spec"]["candidate"] == {"version": "v1.1.0-rc.1"}
 
 
 def test_without_rights_or_a_cluster_the_message_says_which_and_who(terminal: Terminal) -> None:

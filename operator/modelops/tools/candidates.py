@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from modelops.api.v1alpha1.agentmodel import AgentModel
-from modelops.client import AsyncClient
+from modelops.api.v1alpha1.agentmodel import AgentModel, ServedVersion
+from modelops.client import AsyncClient, Forbidden
 from modelops.domain.nearest import did_you_mean
-from modelops.domain.record import MalformedRecord, Record
+from modelops.domain.record import MalformedRecord, Record, RegistryEntry, Target
 from modelops.tools.errors import ToolRefused
 
 NEWEST: Final = "candidate"
@@ -17,10 +17,17 @@ _COMMIT = re.compile(r"^[0-9a-f]{40}$")
 
 
 async def read_record(client: AsyncClient, agent: AgentModel) -> Record:
-    """The agent's record. Raises ToolRefused where there is none yet, or it cannot be read."""
+    """The agent's record; for a caller who may not read ConfigMaps, what the AgentModel's status shows of it.
+
+    Raises:
+        ToolRefused: there is none yet, or it cannot be read.
+    """
     name = agent.metadata.name
+    record: Record | None
     try:
-        record: Record | None = await client.record(name)
+        record = await client.record(name)
+    except Forbidden:
+        record = _shown_in_status(agent)
     except MalformedRecord as error:
         raise ToolRefused(f"the history of agent {agent.spec.agent} cannot be read: {error}") from error
     if record is None:
@@ -29,6 +36,50 @@ async def read_record(client: AsyncClient, agent: AgentModel) -> Record:
             f"`modelops explain {name}` says what it waits for"
         )
     return record
+
+
+def _shown_in_status(agent: AgentModel) -> Record | None:
+    """The newest versions, without their scores and lineage; None before the operator has seen the agent."""
+    status = agent.status
+    if status.stable is None:
+        return None
+    targets = [_target(one) for one in (status.stable, status.previous) if one is not None]
+    served = {target.version: target for target in targets}
+    entries = tuple(
+        RegistryEntry(
+            version=one.version,
+            model=one.model,
+            base_model="",
+            training_method="",
+            training_dataset="",
+            trained_at=one.trained_at.isoformat() if one.trained_at else "",
+            hub_repo=one.model,
+            deployment_status=one.deployment_status,
+        )
+        for one in reversed(status.versions)
+        if one.trained_at is not None
+    )
+    config = agent.spec.config.config_map_ref
+    return Record(
+        agent=agent.spec.agent,
+        config_map=config.name,
+        config_key=config.key,
+        stable=targets[0],
+        deployed_at="",
+        served=served,
+        history=entries,
+    )
+
+
+def _target(one: ServedVersion) -> Target:
+    return Target(
+        version=one.version,
+        model=one.model,
+        endpoint=one.endpoint.value,
+        endpoint_url=one.endpoint_url,
+        api_key_env="",
+        revision=one.revision,
+    )
 
 
 def candidate_of(record: Record, named: str) -> dict[str, Any]:
