@@ -1,0 +1,1 @@
+"""The Infra agent's conversation about models."""

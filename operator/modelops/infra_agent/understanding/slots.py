@@ -1,0 +1,228 @@
+"""The values that a message names, each by its kind and by the words around it."""
+
+from __future__ import annotations
+
+from modelops.infra_agent.understanding.corrections import correction_at
+from modelops.infra_agent.understanding.lexicon import METHODS
+from modelops.infra_agent.understanding.model import Intent, Slots
+from modelops.infra_agent.understanding.naming import AGENT
+from modelops.infra_agent.understanding.parts import Role
+from modelops.infra_agent.understanding.phrases import Phrases
+from modelops.infra_agent.understanding.reading import Reading
+from modelops.infra_agent.understanding.words import Kind, Token, words_of
+
+_EVERYONE = Phrases("""
+    to everyone, everybody, all traffic, all the traffic, full traffic, full rollout, all of it,
+    everything, todos, tout le monde, fur alle, an alle, to all, all the way, all users, all requests,
+    hundred percent, full
+""")
+_AT_ONCE = Phrases("""
+    straight away, right away, immediately, all of it, all at once, at once, no canary,
+    without canary|a, skip * canary|rollout|slow, directly, in one go, full traffic, everyone,
+    right now, big bang, no ramp, sofort, auf einmal, ohne canary, komplett, direkt, directo,
+    directamente, de una vez, direto, de uma vez, sem canary, sin canary, tout de suite, directement,
+    sans canary, 100, all traffic
+""")
+_CANARY = Phrases("""
+    canary, canario, gradually, slowly, slow rollout, staged, schrittweise, first, primero, primeiro,
+    d abord, erstmal, zuerst, slice, trial
+""")
+_SAME_DATA = Phrases("""
+    same data|dataset|examples|set, same * data, dieselben daten, gleiche daten|daten, mismos datos,
+    mesmos dados, memes donnees, same recipe, same * as before|last, just like last, as last time
+""")
+_FROM_LIVE = Phrases("""
+    from|on|off * live|current|production|prod|today|now, starting from * have|live|current,
+    on top of * live|current|have, base * live|current
+""")
+_PREVIOUS = Phrases("""
+    previous, last good, old|last|prior|earlier version|model|one, one before, old brain, what it was,
+    what we had, vorherige, vorige, alte, letzte, anterior, ancien, ancienne, precedente,
+    version precedente, predecessor, the old
+""")
+_CANDIDATE = Phrases("candidate, candidato, candidata, kandidat, kandidaten, candidat, challenger")
+_LIVE = Phrases("""
+    live, current, in production, in prod, in use, were running, we run, aktuelle, actual, atual,
+    actuel, champion
+""")
+_NOT_MEANT = frozenset(
+    {
+        "not",
+        "from",
+        "than",
+        "over",
+        "nicht",
+        "statt",
+        "instead",
+        "replace",
+        "replacing",
+        "was",
+        "no",
+        "unlike",
+        "desde",
+        "von",
+        "de",
+        "depuis",
+        "against",
+        "vs",
+        "for",
+    }
+)
+_TO = words_of("canary to at auf a al pra para ate hasta zu bei with mit")
+_LIMITS = words_of("max cap limit budget tops under below most")
+
+
+def slots_of(reading: Reading, intent: Intent) -> Slots:
+    """The values that count for `intent`."""
+    tokens, words = reading.tokens, reading.words
+    versions = named_versions(reading, intent)
+    percent = _percent(reading, intent)
+    trains = intent in (Intent.TRAIN, Intent.COST, Intent.AMBIGUOUS)
+    return Slots(
+        dataset=_dataset(tokens, words),
+        method=_method(words) if trains else None,
+        base_model=_base_model(tokens, words) if trains else None,
+        version=_version(words, intent, versions),
+        percent=percent,
+        strategy=_strategy(words, intent, percent),
+        max_usd=_usd(tokens, words) if intent not in (Intent.COST, Intent.HISTORY) else None,
+        condition=_condition(reading),
+        run=_run(tokens),
+    )
+
+
+def named_versions(reading: Reading, intent: Intent) -> list[str]:
+    """The versions that the message means, without those that it leaves."""
+    changed = correction_at(reading)
+    if changed is not None and (later := _versions(reading.tokens, reading.words, intent, start=changed)):
+        return later
+    return _versions(reading.tokens, reading.words, intent)
+
+
+def _negated(words: tuple[str, ...], at: int) -> bool:
+    before = words[max(0, at - 2) : at]
+    return bool(before) and (
+        before[-1] in ("not", "nicht", "statt", "unlike")
+        or before in (("instead", "of"), ("rather", "than"), ("em", "vez"))
+    )
+
+
+def _dataset(tokens: tuple[Token, ...], words: tuple[str, ...]) -> str | None:
+    named = [
+        token.text
+        for at, token in enumerate(tokens)
+        if token.kind is Kind.DATASET and not _negated(words, at)
+    ]
+    if named:
+        return named[-1]
+    return "same as last run" if _SAME_DATA.within(words) else None
+
+
+def _method(words: tuple[str, ...]) -> str | None:
+    """The last method named, but not the one of a model that is there (`the SFT one was stiff`)."""
+    named = [
+        word
+        for at, word in enumerate(words)
+        if word in METHODS
+        and not _negated(words, at)
+        and words[at + 1 : at + 2]
+        not in (("was",), ("were",), ("came",), ("failed",), ("didnt",), ("wasnt",))
+        and not (
+            words[at - 1 : at] == ("the",) and words[at + 1 : at + 2] in (("one",), ("version",), ("model",))
+        )
+    ]
+    return named[-1] if named else None
+
+
+def _base_model(tokens: tuple[Token, ...], words: tuple[str, ...]) -> str | None:
+    named = [
+        token.text for at, token in enumerate(tokens) if token.kind is Kind.MODEL and not _negated(words, at)
+    ]
+    if named:
+        return named[-1]
+    return "current" if _FROM_LIVE.within(words) else None
+
+
+def _versions(
+    tokens: tuple[Token, ...], words: tuple[str, ...], intent: Intent, *, start: int = 0
+) -> list[str]:
+    places = [at for at, token in enumerate(tokens) if token.kind is Kind.VERSION and at >= start]
+    if len(places) > 1 and intent is not Intent.EVALUATE:
+        meant = [at for at in places if not at or words[at - 1] not in _NOT_MEANT]
+        after_to = [at for at in meant if at and words[at - 1] in _TO - {"a", "al", "with", "mit"}]
+        places = after_to or meant or places
+    return list(dict.fromkeys(tokens[at].text for at in places if not _negated(words, at)))
+
+
+def _version(words: tuple[str, ...], intent: Intent, versions: list[str]) -> str | tuple[str, ...] | None:
+    if intent in (Intent.COST, Intent.COLLECT, Intent.TRAIN):
+        return None
+    if len(versions) > 1 and intent in (Intent.EVALUATE, Intent.AMBIGUOUS):
+        return tuple(versions)
+    if versions:
+        return versions[-1]
+    if intent is Intent.ROLLBACK:
+        return "previous" if _PREVIOUS.within(words) else None
+    if intent in (Intent.EVALUATE, Intent.DEPLOY, Intent.PROMOTE) and _CANDIDATE.within(words):
+        return "candidate"
+    return "current" if intent is Intent.EVALUATE and _LIVE.within(words) else None
+
+
+def _percent(reading: Reading, intent: Intent) -> float | None:
+    if intent not in (Intent.DEPLOY, Intent.PROMOTE, Intent.AMBIGUOUS):
+        return None
+    tokens, words = reading.tokens, reading.words
+    named: list[float] = []
+    conditions = {at for part in reading.parts_in(Role.CONDITION) for at in range(part.start, part.end)}
+    for at, token in enumerate(tokens):
+        if at in conditions:
+            continue
+        if token.number is None or not 0 <= token.number <= 100 or _negated(words, at):
+            continue
+        before = words[at - 1] if at else ""
+        alone = before in ("", "is", "sorry", "no") and words[at + 1 : at + 2] in ((), ("",))
+        alone = alone and (intent is Intent.PROMOTE or bool(named) or "canary" in words)
+        alone = alone or ("canary" in words and words[at + 1 : at + 2] == ("for",))
+        raised = intent is Intent.PROMOTE and before == "for"
+        bare = (
+            token.kind is Kind.NUMBER
+            and (before in _TO or alone or raised)
+            and intent is not Intent.AMBIGUOUS
+        )
+        if (token.kind is Kind.PERCENT and before not in ("from", "von")) or bare:
+            named.append(token.number)
+    if named:
+        return named[-1]
+    return 100.0 if intent is Intent.PROMOTE and _EVERYONE.within(words) else None
+
+
+def _strategy(words: tuple[str, ...], intent: Intent, percent: float | None) -> str | None:
+    if intent is not Intent.DEPLOY:
+        return None
+    if percent is not None:
+        return "canary" if percent < 100 else "immediate"
+    if _AT_ONCE.within(words):
+        return "immediate"
+    return "canary" if _CANARY.within(words) else None
+
+
+def _usd(tokens: tuple[Token, ...], words: tuple[str, ...]) -> float | None:
+    named = [
+        token.number for at, token in enumerate(tokens) if token.kind is Kind.USD and not _negated(words, at)
+    ]
+    return named[-1] if named else None
+
+
+def _run(tokens: tuple[Token, ...]) -> str | None:
+    named = [token.text for token in tokens if token.kind is Kind.RUN]
+    return named[-1] if named else None
+
+
+def _condition(reading: Reading) -> str | None:
+    """The person's words of a condition, without names of agents in them being lost."""
+    spoken: list[str] = []
+    for part in reading.parts_in(Role.CONDITION):
+        texts = [token.text for token in reading.tokens[part.start : part.end]]
+        agents = iter(reading.agents_in(part.start, part.end))
+        spoken.append(" ".join(next(agents, text) if text == AGENT else text for text in texts))
+    return "; ".join(spoken) or None

@@ -1,0 +1,171 @@
+"""The rule for orders without a verb: an agent, and the values of a training, a comparison or a rollout."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from modelops.infra_agent.understanding import moods, questions, things, verbs
+from modelops.infra_agent.understanding.forms import Form
+from modelops.infra_agent.understanding.heard import Message
+from modelops.infra_agent.understanding.lexicon import METHODS, field_things, is_content
+from modelops.infra_agent.understanding.model import Intent, Understanding
+from modelops.infra_agent.understanding.naming import AGENT
+from modelops.infra_agent.understanding.parts import Role
+from modelops.infra_agent.understanding.phrases import Phrases
+from modelops.infra_agent.understanding.replies import agents_meant, main_words, with_agent
+from modelops.infra_agent.understanding.slots import named_versions, slots_of
+from modelops.infra_agent.understanding.topic_rules import asks
+from modelops.infra_agent.understanding.words import Kind, words_of
+
+_STATES = words_of("""
+    is was were had has got did went are shows looks does said says ist war hat esta fue tem foi est
+""")
+_PLEASE = words_of("please pls plz asap now bitte porfavor stp svp")
+_LIVE = words_of("canary live prod production everyone everybody")
+
+
+@dataclass(frozen=True)
+class _Order:
+    """A message without a verb of this field, by what it names."""
+
+    message: Message
+    kinds: frozenset[Kind]
+    main: list[str]
+    """The words outside conditions and asides."""
+    others: int
+    """How many words name something that is not of this field."""
+
+    @property
+    def states(self) -> bool:
+        """Whether it says how something is: `docs v9 was at 20 %`."""
+        return not _STATES.isdisjoint(self.main) or moods.COMPLAINT.within(self.main)
+
+    @property
+    def follows_a_canary(self) -> bool:
+        return self.message.situation.canary and self.message.situation.plan is None
+
+
+def terse_order(message: Message) -> Understanding | None:
+    """`FD. sft. ls://fd/x. 80$.`, `docs v9 20%`, `reviewer canary: 50`"""
+    reading = message.reading
+    agents = agents_meant(message, None)
+    told = any(act.form in (Form.DENIED, Form.TOLD) for act in message.acts)
+    if (
+        told
+        or any(part.question for part in reading.parts)
+        or not (reading.named or _follows(message, agents))
+    ):
+        return None
+    main = main_words(message)
+    others = [word for word in main if is_content(word) and word not in field_things() | {AGENT}]
+    order = _Order(message, frozenset(token.kind for token in reading.tokens), main, len(others))
+    if Kind.USD not in order.kinds and questions.PRICE.within(message.words):
+        return None
+    for intent_of, why in _READINGS:
+        intent = intent_of(order)
+        if intent is not None:
+            return with_agent(message, intent, agents, slots_of(reading, intent), why)
+    return None
+
+
+def _follows(message: Message, agents: tuple[str, ...]) -> bool:
+    """Whether it names a version of the turn before, and so its agent."""
+    versions = {token.text for token in message.reading.tokens if token.kind is Kind.VERSION}
+    known = not versions.isdisjoint(message.situation.versions)
+    return known and len(agents) == 1 and message.situation.plan is None and not message.spoken.pasted
+
+
+def _training(order: _Order) -> Intent | None:
+    values = order.kinds & {Kind.DATASET, Kind.MODEL, Kind.USD}
+    method = not METHODS.isdisjoint(order.message.words)
+    paid = order.kinds >= {Kind.DATASET, Kind.USD}
+    again = things.AGAIN.within(order.main) and bool(values - {Kind.USD})
+    if asks(order.message.reading) and not (method and Kind.DATASET in values):
+        return None
+    if Kind.VERSION not in order.kinds and (paid or again):
+        return Intent.TRAIN
+    return Intent.TRAIN if method and (values or order.others <= 3) else None
+
+
+def _named_with_please(order: _Order) -> Intent | None:
+    """`docs training please`"""
+    words = order.message.words
+    asked = (questions.STATUS, questions.HISTORY, questions.COST)
+    if (
+        _PLEASE.isdisjoint(words)
+        or len(words) > 7
+        or order.others > 1
+        or any(one.within(words) for one in asked)
+    ):
+        return None
+    return next((one for one in (Intent.EVALUATE, Intent.TRAIN) if verbs.NOUNS[one].within(words)), None)
+
+
+def _raised_canary(order: _Order) -> Intent | None:
+    """`the docs canary did great. 100.`, `reviewer: 100% now`"""
+    reading = order.message.reading
+    alone = any(
+        part.end == part.start + 1 and _is_number(reading.tokens[part.start].kind) for part in reading.parts
+    )
+    canary = ("canary" in order.main or "canario" in order.main) and alone
+    canary = canary or (order.follows_a_canary and order.others <= 2 and Kind.PERCENT in order.kinds)
+    return Intent.PROMOTE if canary and Kind.VERSION not in order.kinds and not asks(reading) else None
+
+
+def _collection(order: _Order) -> Intent | None:
+    """`80 bad answers as ls://docs/bad`: the dataset is what is to be made."""
+    return Intent.COLLECT if _MADE.within(order.main) and not asks(order.message.reading) else None
+
+
+def _evaluation(order: _Order) -> Intent | None:
+    """`numbers for the docs candidate, ls://docs/holdout`"""
+    model = Kind.VERSION in order.kinds or "candidate" in order.main
+    paid = Kind.USD in order.kinds or not METHODS.isdisjoint(order.message.words)
+    return Intent.EVALUATE if model and Kind.DATASET in order.kinds and not paid else None
+
+
+def _comparison(order: _Order) -> Intent | None:
+    compares = Kind.VERSION in order.kinds and questions.COMPARES.within(order.main)
+    return Intent.EVALUATE if compares and not order.states and not asks(order.message.reading) else None
+
+
+def _way_back(order: _Order) -> Intent | None:
+    """`the previous docs model please`"""
+    words = order.message.words
+    back = moods.BEFORE_PLEASE.within(words) and not questions.STATUS.within(words)
+    return (
+        Intent.ROLLBACK
+        if back and Kind.DATASET not in order.kinds and not asks(order.message.reading)
+        else None
+    )
+
+
+def _share(order: _Order) -> Intent | None:
+    """`docs v9 20%`, `v6 for everybody, reviewer`"""
+    reading, situation = order.message.reading, order.message.situation
+    share = Kind.PERCENT in order.kinds or not _LIVE.isdisjoint(order.main) or things.SHARE.within(order.main)
+    share = share or slots_of(reading, Intent.DEPLOY).strategy is not None
+    begins = any(reading.tokens[part.start].kind is Kind.PERCENT for part in reading.parts_in(Role.MAIN))
+    if Kind.VERSION not in order.kinds or not share or asks(reading) or order.others > 6:
+        return None
+    if order.states and not begins:
+        return None
+    known = all(version in situation.versions for version in named_versions(reading, Intent.DEPLOY))
+    return Intent.PROMOTE if order.follows_a_canary and known else Intent.DEPLOY
+
+
+def _is_number(kind: Kind) -> bool:
+    return kind in (Kind.NUMBER, Kind.PERCENT)
+
+
+_MADE = Phrases("as|into <DATASET>, save * to|in|under <DATASET>")
+_READINGS = (
+    (_collection, "A dataset to be made."),
+    (_training, "An agent with the values of a training."),
+    (_evaluation, "A model and a dataset to evaluate it on."),
+    (_named_with_please, "It names what is to be done."),
+    (_raised_canary, "A share for the canary that runs."),
+    (_comparison, "It compares models of an agent."),
+    (_way_back, "It asks for the model before."),
+    (_share, "An agent with a version and a share."),
+)

@@ -1,0 +1,53 @@
+"""Rules for answers to the turn before: to a plan, to a question, or the same for another agent."""
+
+from __future__ import annotations
+
+from modelops.infra_agent.understanding import sentences
+from modelops.infra_agent.understanding.answers import answer_to_plan, is_consent, is_refusal
+from modelops.infra_agent.understanding.forms import Form
+from modelops.infra_agent.understanding.heard import Message
+from modelops.infra_agent.understanding.model import Intent, Slots, Understanding
+from modelops.infra_agent.understanding.parts import Role
+from modelops.infra_agent.understanding.replies import agents_meant, nothing, the_only_one
+from modelops.infra_agent.understanding.topic_rules import asks
+from modelops.infra_agent.understanding.words import Kind
+
+
+def answers_the_plan(message: Message) -> Understanding | None:
+    return answer_to_plan(message.reading, message.acts, message.situation)
+
+
+def bare_answer(message: Message) -> Understanding | None:
+    """`yes` and `no` without a plan do nothing."""
+    verb = any(act.form is Form.REQUEST and act.intent.spends_or_moves for act in message.acts)
+    if is_consent(message.words) and not verb:
+        return nothing("No plan waits for a confirmation.")
+    if is_refusal(message.words) and not any(act.stops for act in message.acts):
+        return nothing("No plan waits for an answer.")
+    return None
+
+
+def explicit_approval(message: Message) -> Understanding | None:
+    """`approve tr-12`: a run that waits for an approval, named by the person."""
+    words, reading = message.words, message.reading
+    verb = next(
+        (
+            at
+            for at, word in enumerate(words)
+            if word in ("approve", "genehmige", "aprueba", "aprova", "approuve")
+        ),
+        None,
+    )
+    runs = [token.text for token in reading.tokens if token.kind is Kind.RUN]
+    if verb is None or asks(reading) or message.spoken.pasted or not runs:
+        return None
+    if any(word in sentences.DENIAL for word in words) or reading.parts_in(Role.CONDITION):
+        return None
+    agents = agents_meant(message, None)
+    return Understanding(
+        intent=Intent.APPROVE,
+        agent=the_only_one(agents),
+        agents=agents,
+        slots=Slots(run=runs[-1]),
+        why="The run was approved by its name.",
+    )
