@@ -67,9 +67,7 @@ class AsyncClient:
 
     async def whoami(self) -> User:
         """The caller, by a SelfSubjectReview."""
-        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
-        path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
-        info = (await self._transport.request("create", path, body=body))["status"]["userInfo"]
+        info = (await self.review("authentication.k8s.io/v1", "SelfSubjectReview"))["userInfo"]
         extra = {key: tuple(values) for key, values in (info.get("extra") or {}).items()}
         return User(
             name=info.get("username", ""),
@@ -81,6 +79,13 @@ class AsyncClient:
     async def read(self, path: str, *, namespace: str | None = None) -> Json:
         """The answer to a GET of any path of the API, such as `/version`. Raises what every request raises."""
         return await self._transport.request("get", path, namespace=namespace)
+
+    async def review(self, api_version: str, kind: str, spec: Json | None = None) -> Json:
+        """The status of a review: a TokenReview, SubjectAccessReview, and their like, which are created, not stored."""
+        body = {"apiVersion": api_version, "kind": kind} | ({"spec": spec} if spec is not None else {})
+        answer = await self._transport.request("create", f"/apis/{api_version}/{kind.lower()}s", body=body)
+        status: Json = answer.get("status") or {}
+        return status
 
     async def config_map(self, name: str, *, namespace: str | None = None) -> Json | None:
         """A ConfigMap as the API server stores it; None where there is none."""

@@ -9,6 +9,7 @@ from typing import Any, Final
 from modelops.api.v1alpha1.names import GROUP, Resource
 
 _MAX_BODY: Final = 500
+_READS: Final = ("get", "list", "watch")
 
 
 class ClientError(Exception):
@@ -110,6 +111,22 @@ def no_such_object(resource: Resource, namespace: str, name: str, known: Iterabl
     return NotFound(f"{found}: {hint}{other}")
 
 
+def not_allowed(verb: str, resource: Resource, namespace: str, *, user: str | None = None) -> Forbidden:
+    """The error for a right that a review has denied. `user`: whose right it is, None for the caller's own."""
+    role = "modelops-approver" if verb == "approve" else "view" if verb in _READS else "edit"
+    return Forbidden(
+        f"{user or 'you'} may not {verb} {resource.plural}.{GROUP} in namespace {namespace}: whoever administers the "
+        f"namespace can grant it with `kubectl create rolebinding modelops-{verb} -n {namespace} "
+        f"--clusterrole={role} {_subject(user)}`"
+    )
+
+
+def _subject(user: str | None) -> str:
+    """kubectl's argument that names a user or service account."""
+    account = (user or "").removeprefix("system:serviceaccount:")
+    return f"--serviceaccount={account}" if user and account != user else f"--user={user or 'YOU'}"
+
+
 def _parts(body: str) -> tuple[str, str, dict[str, Any]]:
     """Message, reason and details of a `Status` of the API server; the text itself where it is none."""
     try:
@@ -126,11 +143,10 @@ def _forbidden(
         return f"refused by a policy of the cluster: {message}"
     remedy = "ask an administrator of the cluster for this right"
     if resource is not None and namespace:
-        role = "view" if verb in ("get", "list", "watch") else "edit"
-        subject = f"--user={user}" if user else "--user=YOU"
+        role = "view" if verb in _READS else "edit"
         remedy = (
             f"whoever administers namespace {namespace} can grant it: `kubectl create rolebinding modelops-{role} "
-            f"-n {namespace} --clusterrole={role} {subject}`"
+            f"-n {namespace} --clusterrole={role} {_subject(user)}`"
         )
     return f"{message.rstrip('.')}. To {verb} is not allowed: {remedy}"
 

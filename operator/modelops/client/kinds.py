@@ -15,12 +15,12 @@ from modelops.api.v1alpha1.reading import KindT, Reading, read
 from modelops.client.errors import (
     ClientError,
     Conflict,
-    Forbidden,
     Invalid,
     NotFound,
     Unreadable,
     WaitTimeout,
     no_such_object,
+    not_allowed,
 )
 from modelops.client.transport import Json, Transport
 from modelops.client.watching import watch_events
@@ -268,12 +268,7 @@ class Kind(Generic[KindT]):
         """Raise Forbidden where the caller may not do `verb`: before a person is asked to confirm something."""
         place = await self._namespace(namespace)
         if not await self.may(verb, namespace=place):
-            role = "modelops-approver" if verb == "approve" else "edit"
-            raise Forbidden(
-                f"you may not {verb} {self.resource.plural}.{GROUP} in namespace {place}: whoever administers the "
-                f"namespace can grant it with `kubectl create rolebinding modelops-{verb} -n {place} "
-                f"--clusterrole={role} --user=YOU`"
-            )
+            raise not_allowed(verb, self.resource, place)
 
     async def _namespace(self, namespace: str | None) -> str:
         return namespace or (await self._transport.opened()).namespace
