@@ -22,6 +22,9 @@ from modelops.tools.results import Comparison, Deployment, MetricComparison
 
 METRICS: Final = ("accuracy", "latency", "cost_per_1k_tokens")
 TARGETS: Final = ("huggingface", "openrouter")
+EVALUATE, DEPLOY = "evaluate", "deploy"
+"""Purposes of Rollouts, which are part of their names."""
+EVALUATE_ONLY: Final[dict[str, Any]] = {"strategy": {"evaluateOnly": {}}}
 PAUSE_SECONDS: Final = 86400
 """Analysed time of a canary, as the default of the API: a day."""
 _CANARY = re.compile(r"^canary_([1-9]|[1-9][0-9])pct$")
@@ -81,8 +84,8 @@ async def evaluate(
         client,
         client.rollouts,
         agent.metadata.name,
-        "evaluate",
-        {**spec, "strategy": {"evaluateOnly": {}}},
+        EVALUATE,
+        spec | EVALUATE_ONLY,
         key=key,
         created_by=created_by,
         dry_run=dry_run,
@@ -93,13 +96,18 @@ async def evaluate(
 
 
 async def read_evaluation(
-    client: AsyncClient, evaluation_id: str, *, wait_seconds: float = 0, metrics: Sequence[str] = ()
+    client: AsyncClient,
+    evaluation_id: str,
+    *,
+    wait_seconds: float = 0,
+    metrics: Sequence[str] = (),
+    seen: Seen | None = None,
 ) -> Comparison:
     """How an evaluation goes, by its name. Raises NotFound."""
     _known_metrics(metrics)
     rollout = await client.rollouts.get(evaluation_id)
     if wait_seconds > 0:
-        rollout = await _ended(client, rollout, wait_seconds=wait_seconds, seen=None)
+        rollout = await _ended(client, rollout, wait_seconds=wait_seconds, seen=seen)
     agent = await client.agent_models.get(rollout.spec.agent_model_ref.name)
     return comparison_of(rollout, agent, created=False, metrics=metrics)
 
@@ -126,7 +134,7 @@ async def deploy(
         client,
         client.rollouts,
         agent.metadata.name,
-        "deploy",
+        DEPLOY,
         spec,
         key=key,
         created_by=created_by,
@@ -137,11 +145,13 @@ async def deploy(
     return deployment_of(rollout, agent, created=created)
 
 
-async def read_deployment(client: AsyncClient, rollout_id: str, *, wait_seconds: float = 0) -> Deployment:
+async def read_deployment(
+    client: AsyncClient, rollout_id: str, *, wait_seconds: float = 0, seen: Seen | None = None
+) -> Deployment:
     """How a deployment goes, by its name. Raises NotFound."""
     rollout = await client.rollouts.get(rollout_id)
     if wait_seconds > 0:
-        rollout = await _ended(client, rollout, wait_seconds=wait_seconds, seen=None)
+        rollout = await _ended(client, rollout, wait_seconds=wait_seconds, seen=seen)
     agent = await client.agent_models.get(rollout.spec.agent_model_ref.name)
     return deployment_of(rollout, agent, created=False)
 

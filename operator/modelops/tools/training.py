@@ -18,7 +18,14 @@ from modelops.tools.agents import find_agent
 from modelops.tools.amounts import usd
 from modelops.tools.conditions import has_succeeded, number, what_happens
 from modelops.tools.errors import QuoteRefused, ToolRefused
-from modelops.tools.names import create_once
+from modelops.tools.names import (
+    IDEMPOTENCY,
+    create_once,
+    differences,
+    ensure_same_request,
+    find_by_key,
+    key_digest,
+)
 from modelops.tools.results import JobProgress, TrainingJob, TrainingQuote
 
 QUOTE_VALID: Final = timedelta(hours=1)
@@ -93,14 +100,16 @@ async def estimate_training(
     """
     agent_model, spec = await training_spec(client, request)
     agent = await client.agent_models.get(agent_model)
+    user = (await client.whoami()).name
     limit = usd(request.max_usd or agent.spec.budget.monthly_usd)
-    asked = {**spec, "estimateOnly": True, "maxUSD": limit, **await _in_whose_name(client)}
+    asked = {**spec, "estimateOnly": True, "maxUSD": limit, "requestedBy": user}
     run, _ = await create_once(
         client,
         client.training_runs,
         agent_model,
         "estimate",
         asked,
+        by=user,
         created_by=created_by,
         reusable=_is_usable_quote,
     )
@@ -114,7 +123,7 @@ async def read_quote(client: AsyncClient, quote_id: str) -> TrainingRun:
     """The estimate that a quote names.
 
     Raises:
-        QuoteRefused: there is none of that name, it is no estimate, it failed, or it has expired.
+        QuoteRefused: there is none of that name, it is no estimate, it is another user's, it failed, or it has expired.
     """
     try:
         run = await client.training_runs.get(quote_id)
@@ -124,11 +133,28 @@ async def read_quote(client: AsyncClient, quote_id: str) -> TrainingRun:
         ) from None
     if not run.spec.estimate_only:
         raise QuoteRefused(f"{quote_id} is a training, not a quote")
+    if run.spec.requested_by and run.spec.requested_by != (await client.whoami()).name:
+        raise QuoteRefused(
+            f"quote {quote_id} was made for {run.spec.requested_by}: ask for an estimate of your own"
+        )
     if not has_finished(run) or not has_succeeded(run) or run.status.estimate is None:
         raise QuoteRefused(f"quote {quote_id} has no price: {what_happens(run)}")
     if _is_stale(run):
         raise QuoteRefused(f"quote {quote_id} has expired: ask for another estimate")
     return run
+
+
+async def ensure_quote_is_for(client: AsyncClient, quote: TrainingRun, request: TrainingRequest) -> None:
+    """Raise QuoteRefused where a quote is for anything else than exactly this request."""
+    agent_model, asked = await training_spec(client, request)
+    agent = await client.agent_models.get(agent_model)
+    limit = usd(request.max_usd or agent.spec.budget.monthly_usd)
+    different = differences(quote, {**asked, "estimateOnly": True, "maxUSD": limit})
+    if different:
+        name = quote.metadata.name
+        raise QuoteRefused(
+            f"quote {name} is for another request ({', '.join(different)}): ask for another estimate"
+        )
 
 
 async def start_training(
@@ -137,26 +163,22 @@ async def start_training(
     *,
     expected: TrainingRequest | None = None,
     max_usd: str | None = None,
+    key: str | None = None,
     created_by: str = "modelops",
     dry_run: bool = False,
 ) -> TrainingJob:
     """Start the training of a confirmed quote: the same spec and version of the data, at most at the quoted price.
 
     Confirming a quote twice starts one training. `expected`: the request that the caller repeats with the quote, which
-    must be the quoted one. `max_usd` allows for further attempts above the quoted price.
+    must be the quoted one. `max_usd` allows for further attempts above the quoted price. `key`: the caller's own
+    idempotency key, by which `find_started` finds the training, also after the quote has expired.
 
     Raises:
         QuoteRefused: it is not there, has expired, or is for another request.
     """
     quote = await read_quote(client, quote_id)
     if expected is not None:
-        _, asked = await training_spec(client, expected)
-        stored = quote.spec.wire()
-        different = [name for name, value in asked.items() if not _includes(stored.get(name), value)]
-        if different:
-            raise QuoteRefused(
-                f"quote {quote_id} is for another request ({', '.join(different)}): ask for another estimate"
-            )
+        await ensure_quote_is_for(client, quote, expected)
     estimate, data = quote.status.estimate, quote.status.dataset
     assert estimate is not None
     spec = quote.spec.wire()
@@ -176,9 +198,27 @@ async def start_training(
         spec,
         key=quote.metadata.uid,
         created_by=created_by,
+        labels={IDEMPOTENCY: key_digest(key)} if key else None,
         dry_run=dry_run,
     )
     return job_of(run, created=created)
+
+
+async def find_started(client: AsyncClient, request: TrainingRequest, *, key: str) -> TrainingJob | None:
+    """The training that was started with this idempotency key; None where there is none yet.
+
+    Raises:
+        Conflict: the key was used for another request.
+    """
+    run = await find_by_key(client.training_runs, key)
+    if run is None:
+        return None
+    _, spec = await training_spec(client, request)
+    spec["maxUSD"] = usd(request.max_usd) if request.max_usd else run.spec.max_usd
+    if as_of := run.spec.dataset.as_of:  # From the quote.
+        spec["dataset"] = {**spec.get("dataset", {}), "asOf": as_of}
+    ensure_same_request(run, spec, key=key)
+    return job_of(run, created=False)
 
 
 async def start_training_up_to(
@@ -335,14 +375,6 @@ def _is_usable_quote(run: TrainingRun) -> bool:
 def _is_stale(run: TrainingRun) -> bool:
     ended = run.status.finished_at
     return ended is not None and datetime.now(UTC) - ended > QUOTE_VALID
-
-
-def _includes(stored: Any, asked: Any) -> bool:
-    if isinstance(asked, Mapping):
-        return isinstance(stored, Mapping) and all(
-            _includes(stored.get(name), value) for name, value in asked.items()
-        )
-    return bool(stored == asked)
 
 
 def _config(given: Mapping[str, Any]) -> dict[str, Any]:
