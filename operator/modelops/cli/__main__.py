@@ -55,6 +55,7 @@ COMMANDS = {
     "dataset": Command("modelops.cli.dataset", "check, list or collect datasets"),
     "doctor": Command("modelops.cli.doctor", "find what is wrong, and what mends it"),
     "completion": Command("modelops.cli.completion", "print the completion script of a shell"),
+    "mcp": Command("modelops.cli.mcp", "serve the tools to chat clients and agents, over MCP"),
     "operator": Command("modelops.cli.operator", "run the operator"),
     "crds": Command("modelops.cli.crds", "print the custom resource definitions"),
 }

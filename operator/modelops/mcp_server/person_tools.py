@@ -1,0 +1,142 @@
+"""The tools for what a person decides: the approval of a cost, and the way back to a model that served before."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from mcp.server.mcpserver import ElicitationResult, Resolve
+from pydantic import Field
+
+from modelops.api.v1alpha1.trainingrun import TrainingRun
+from modelops.mcp_server.answers import ChangeAnswer
+from modelops.mcp_server.arguments import AgentName, JobId, QuoteId
+from modelops.mcp_server.callers import current_caller
+from modelops.mcp_server.confirming import (
+    Confirm,
+    Offer,
+    confirmation_of,
+    ensure_unchanged,
+    is_confirmed,
+    quoted,
+    unconfirmed,
+)
+from modelops.mcp_server.services import Ctx
+from modelops.mcp_server.training_tools import CREATED_BY
+from modelops.tools.agents import find_agent
+from modelops.tools.approval import approve, describe_offer, read_offer
+from modelops.tools.rollback import go_back
+from modelops.tools.situation import Situation, active_rollouts, read_situation
+
+_UNDO_USD = "1"
+ToVersion = Annotated[
+    str | None,
+    Field(
+        max_length=64, description="A version that served before. Default: the one before the present one."
+    ),
+]
+
+
+async def _offer_approval(job_id: str) -> Offer:
+    run = await read_offer(current_caller().client, job_id)
+    given, digest = run.spec.approval, run.status.approval_digest
+    assert run.status.estimate is not None
+    return Offer(
+        what=f"Approve the cost of training {quoted(job_id)}, in the name of {quoted(current_caller().name)}?",
+        facts=tuple((name, quoted(value)) for name, value in describe_offer(run)),
+        subject={"tool": "approve_training", "uid": run.metadata.uid, "digest": digest},
+        cost_usd=float(run.spec.max_usd),
+        needs_nobody=given is not None and given.digest == digest,
+        request=run,
+    )
+
+
+_confirm_approval = confirmation_of(_offer_approval)
+
+
+async def approve_training(
+    ctx: Ctx,
+    job_id: JobId,
+    offer: Annotated[Offer, Resolve(_offer_approval)],
+    answer: Annotated[ElicitationResult[Confirm], Resolve(_confirm_approval)],
+    quote_id: QuoteId = None,
+) -> ChangeAnswer:
+    """Approve the cost of a training that waits in the phase AwaitingApproval, in the caller's own name. Use it only
+    when a person with the right to approve asks for it. A person must confirm it; then the training starts."""
+    run: TrainingRun = offer.request
+    if not is_confirmed(answer):
+        status, message, quote = unconfirmed(ctx, offer)
+        return ChangeAnswer(
+            kind="TrainingRun",
+            name=run.metadata.name,
+            agent_name=run.spec.agent_model_ref.name,
+            done=False,
+            status=status,
+            message=message,
+            **quote.model_dump(),
+        )
+    await ensure_unchanged(ctx, offer, lambda: _offer_approval(job_id))
+    change = await approve(current_caller().client, run)
+    return ChangeAnswer(status="done" if change.done else "nothing_to_do", **change.model_dump())
+
+
+async def _offer_rollback(agent_name: str, to_version: str | None) -> Offer:
+    client = current_caller().client
+    agent = await find_agent(client, agent_name)
+    now = await read_situation(client, agent.metadata.name)
+    active = active_rollouts(now)
+    stable = now.record.stable.version if now.record else "unknown"
+    previous = now.record.previous.version if now.record and now.record.previous else None
+    target = to_version or (None if active else previous)
+    return Offer(
+        what=f"Route agent {quoted(agent.spec.agent)} back?",
+        facts=(
+            ("serves now", quoted(stable)),
+            (
+                "rollouts that are aborted",
+                ", ".join(quoted(name) for name in sorted(active.values())) or "none runs",
+            ),
+            ("goes back to", quoted(target) if target else f"{quoted(stable)}, which is stable"),
+            ("cost", f"at most ${_UNDO_USD}, only if an endpoint must be started"),
+            ("time", "seconds, or minutes if an endpoint must be started"),
+        ),
+        subject={
+            "tool": "rollback_agent",
+            "agent": agent.metadata.uid,
+            "active": sorted(active),
+            "stable": stable,
+            "target": target,
+        },
+        cost_usd=float(_UNDO_USD),
+        request=now,
+    )
+
+
+_confirm_rollback = confirmation_of(_offer_rollback)
+
+
+async def rollback_agent(
+    ctx: Ctx,
+    agent_name: AgentName,
+    offer: Annotated[Offer, Resolve(_offer_rollback)],
+    answer: Annotated[ElicitationResult[Confirm], Resolve(_confirm_rollback)],
+    to_version: ToVersion = None,
+    quote_id: QuoteId = None,
+) -> ChangeAnswer:
+    """Route an agent back: whatever is being rolled out is aborted; if nothing is, the version before the present one
+    serves again. Use it when the model that serves an agent does harm. It moves traffic, and a person must confirm
+    it."""
+    now: Situation = offer.request
+    place = {"kind": "AgentModel", "name": now.name, "agent_name": now.place[3]}
+    if not is_confirmed(answer):
+        status, message, quote = unconfirmed(ctx, offer)
+        return ChangeAnswer(**place, done=False, status=status, message=message, **quote.model_dump())
+    await ensure_unchanged(ctx, offer, lambda: _offer_rollback(agent_name, to_version))
+    client = current_caller().client
+    message = await go_back(client, now.name, to=to_version, max_usd=_UNDO_USD, created_by=CREATED_BY)
+    done = _moves(now.rollouts) != _moves((await client.rollouts.list()).stored)
+    return ChangeAnswer(**place, done=done, status="done" if done else "nothing_to_do", message=message)
+
+
+def _moves(rollouts: Any) -> set[tuple[str, bool]]:
+    """The Rollouts, and which of them are to be aborted."""
+    return {(one["metadata"]["uid"], bool(one["spec"].get("abort"))) for one in rollouts}

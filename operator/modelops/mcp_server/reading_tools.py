@@ -1,0 +1,55 @@
+"""The tools that only read: history, spending, and why something is as it is."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from modelops.mcp_server.answers import SpendingAnswer
+from modelops.mcp_server.arguments import AgentName
+from modelops.mcp_server.callers import current_caller
+from modelops.tools.explaining import explain as explain_object
+from modelops.tools.explaining import find_object
+from modelops.tools.history import PAGE, list_models
+from modelops.tools.results import AgentModels, Explanation
+from modelops.tools.spending import spending
+
+Limit = Annotated[int, Field(ge=1, le=200, description="Versions in one answer.")]
+Page = Annotated[
+    str | None, Field(max_length=64, description="next_page of the answer before, for the versions after it.")
+]
+
+
+async def list_agent_models(agent_name: AgentName, limit: Limit = PAGE, page: Page = None) -> AgentModels:
+    """Show which model serves an agent, and its trained versions with their scores and status, newest first."""
+    return await list_models(current_caller().client, agent_name, limit=limit, page=page)
+
+
+async def agent_spending(
+    agent_name: Annotated[
+        str | None, Field(max_length=253, description="The agent. Default: every agent of the namespace.")
+    ] = None,
+) -> SpendingAnswer:
+    """Show what agents have spent this month (UTC), what is reserved, what is left of the budget, and what endpoints
+    cost per hour."""
+    return SpendingAnswer(agents=await spending(current_caller().client, agent_name))
+
+
+async def explain(
+    name: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=253,
+            description="A training, evaluation, deployment or agent, by its name.",
+        ),
+    ],
+    kind: Annotated[
+        Literal["Rollout", "TrainingRun", "AgentModel"] | None,
+        Field(description="Where several kinds have an object of this name."),
+    ] = None,
+) -> Explanation:
+    """Say what a training, evaluation, deployment or agent does now, why it waits or failed, and which commands may
+    help. Use it for every question why something does not go on."""
+    return explain_object(await find_object(current_caller().client, name, kind=kind))

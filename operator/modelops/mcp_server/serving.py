@@ -1,0 +1,168 @@
+"""Serves the MCP server: over standard input and output, or over HTTP, on this machine or in a cluster."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import secrets
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import uvicorn
+from mcp.server.auth.settings import AuthSettings
+from mcp.server.mcpserver import MCPServer, RequestStateSecurity
+from mcp.server.transport_security import TransportSecuritySettings
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from modelops.client import Access, AsyncClient
+from modelops.listening import base_url, listen
+from modelops.mcp_server.impersonating import AUDIENCE, ImpersonatedCallers, TokenReviewVerifier
+from modelops.mcp_server.quotes import Quotes
+from modelops.mcp_server.rate import RateLimit
+from modelops.mcp_server.server import build_server
+from modelops.mcp_server.services import Services, local_services
+
+_logger = logging.getLogger(__name__)
+PORT: Final = 8765
+CALLS_PER_MINUTE: Final = 120
+_ISSUER: Final = "https://kubernetes.default.svc"
+"""Who issues the tokens. The SDK wants it named; it is not published, since nobody can log in there by OAuth."""
+_SHORTEST_KEY: Final = 32
+
+
+class CannotServe(Exception):
+    """The options do not fit together. The message says what to change."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HttpOptions:
+    """How to serve over HTTP.
+
+    `allowed_hosts`: values of the header Host that are answered, `name` or `name:*` for every port. `token_review`:
+    callers log in by a bearer token and are impersonated. `key_file`: 32 random bytes or more, the same in every
+    replica; without it answers and quotes end with the process. `tls_certificate`, `tls_key`: files for HTTPS.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = PORT
+    token_review: bool = False
+    audiences: tuple[str, ...] = (AUDIENCE,)
+    allowed_hosts: tuple[str, ...] = ()
+    calls_per_minute: int = CALLS_PER_MINUTE
+    key_file: Path | None = None
+    only_people: bool = False
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+
+
+async def serve_stdio(access: Access, *, only_people: bool = False) -> None:
+    """Serve the client that started this process, until it closes the standard input."""
+    _log_to_stderr(logging.WARNING)
+    await build_server(local_services(access, only_people=only_people)).run_stdio_async()
+
+
+async def serve_http(access: Access, options: HttpOptions) -> None:
+    """Serve until SIGINT or SIGTERM.
+
+    Raises:
+        CannotServe: other machines could reach a server without authentication, or the key is too short.
+        OSError: the port is taken.
+    """
+    if not options.token_review and not _is_loopback(options.host):
+        raise CannotServe(
+            f"without --auth tokenreview everybody who reaches {options.host} would act with your rights: listen on "
+            "127.0.0.1, or use --auth tokenreview in a cluster"
+        )
+    _log_to_stderr(logging.INFO)
+    app = http_app(access, options)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        log_level="warning",
+        ssl_certfile=str(options.tls_certificate) if options.tls_certificate else None,
+        ssl_keyfile=str(options.tls_key) if options.tls_key else None,
+        timeout_graceful_shutdown=5,
+    )
+    listening = listen(options.host, options.port)
+    host, port = listening.getsockname()[:2]
+    address = base_url(host, port).removeprefix("http")
+    _logger.info("MCP at %s%s/mcp", "https" if options.tls_certificate else "http", address)
+    await uvicorn.Server(config).serve(sockets=[listening])
+
+
+def http_app(access: Access, options: HttpOptions) -> Starlette:
+    """The application, with `/mcp` for clients and `/healthz` for probes."""
+    secret = _secret(options.key_file)
+    if options.token_review:
+        server = _server_in_cluster(access, options, secret)
+    else:
+        server = build_server(local_services(access, only_people=options.only_people))
+
+    async def healthz(_: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    server.custom_route("/healthz", methods=["GET"])(healthz)
+    hosts = options.allowed_hosts or ("127.0.0.1:*", "localhost:*", "[::1]:*")
+    security = TransportSecuritySettings(allowed_hosts=[*hosts], allowed_origins=[])
+    return server.streamable_http_app(transport_security=security, host=options.host)
+
+
+def _server_in_cluster(access: Access, options: HttpOptions, secret: bytes) -> MCPServer[Services]:
+    own = AsyncClient(access)
+    quotes = Quotes(secret)
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[Services]:
+        callers = ImpersonatedCallers(own, access)
+        try:
+            yield Services(
+                callers=callers,
+                quotes=quotes,
+                rate=RateLimit(options.calls_per_minute, clock=time.monotonic),
+                only_people=options.only_people,
+            )
+        finally:
+            await callers.close()
+            await own.close()
+
+    return build_server(
+        opened,
+        token_verifier=TokenReviewVerifier(own, audiences=options.audiences, clock=time.monotonic),
+        auth=AuthSettings.model_validate({"issuer_url": _ISSUER, "resource_server_url": None}),
+        request_state=RequestStateSecurity(keys=[secret]),
+    )
+
+
+def _secret(file: Path | None) -> bytes:
+    if file is None:
+        return secrets.token_bytes(_SHORTEST_KEY)
+    try:
+        found = file.read_bytes().strip()
+    except OSError as error:
+        raise CannotServe(f"the key file cannot be read: {error}") from error
+    if len(found) < _SHORTEST_KEY:
+        raise CannotServe(
+            f"{file} has {len(found)} bytes, and {_SHORTEST_KEY} are needed: `openssl rand -hex 32` makes some"
+        )
+    return found
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _log_to_stderr(level: int) -> None:
+    """Before the SDK does it in colours. Standard output belongs to the protocol."""
+    logging.basicConfig(
+        level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
+    )
