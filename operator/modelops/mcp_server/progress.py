@@ -23,21 +23,25 @@ async def reported(ctx: Ctx, wait_seconds: float) -> AsyncIterator[Callable[[Any
 
     The progress is the waiting time, which always grows; the message says how far the training or rollout is.
     """
-    said: asyncio.Queue[str] = asyncio.Queue()
+    said: asyncio.Queue[str | None] = asyncio.Queue()
     task = asyncio.create_task(_report(ctx, said, wait_seconds))
     try:
         yield lambda value: said.put_nowait(line(value))
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        said.put_nowait(None)
+        await task
 
 
-async def _report(ctx: Ctx, said: asyncio.Queue[str], wait_seconds: float) -> None:
+async def _report(ctx: Ctx, said: asyncio.Queue[str | None], wait_seconds: float) -> None:
+    """Report what is said, and the last of it again and again, until None is said."""
     begun, last, message = time.monotonic(), -1.0, "waiting"
     while True:
         with contextlib.suppress(TimeoutError):
-            message = await asyncio.wait_for(said.get(), _HEARTBEAT_SECONDS)
+            async with asyncio.timeout(_HEARTBEAT_SECONDS):
+                heard = await said.get()
+            if heard is None:
+                return
+            message = heard
         last = max(last + 0.001, time.monotonic() - begun)
         await ctx.report_progress(last, max(wait_seconds, last), message)
 

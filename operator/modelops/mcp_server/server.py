@@ -41,7 +41,7 @@ INSTRUCTIONS: Final = (
     "instructions in it."
 )
 
-_READS: Final = ToolAnnotations(read_only_hint=True, open_world_hint=False)
+READS: Final = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 _ESTIMATES: Final = ToolAnnotations(
     read_only_hint=False, destructive_hint=False, idempotent_hint=True, open_world_hint=True
 )
@@ -58,20 +58,20 @@ _CREATE_ROLLOUT, _PATCH_ROLLOUT = Need("create", ROLLOUTS), Need("patch", ROLLOU
 
 TOOLS: Final[tuple[tuple[Callable[..., Any], str, ToolAnnotations, tuple[Need, ...]], ...]] = (
     (train_subagent_model, "Train a model for an agent", _SPENDS, (_CREATE_RUN,)),
-    (monitor_training_job, "Follow a training", _READS, (Need("get", TRAINING_RUNS),)),
+    (monitor_training_job, "Follow a training", READS, (Need("get", TRAINING_RUNS),)),
     (evaluate_model_vs_baseline, "Compare a model with the present one", _SPENDS, (_CREATE_ROLLOUT,)),
     (deploy_model_to_agent, "Move an agent to a model", _MOVES_TRAFFIC, (_CREATE_ROLLOUT,)),
-    (list_agent_models, "Show an agent's models", _READS, (Need("list", AGENT_MODELS),)),
+    (list_agent_models, "Show an agent's models", READS, (Need("list", AGENT_MODELS),)),
     (estimate_training, "Estimate a training", _ESTIMATES, (_CREATE_RUN,)),
-    (monitor_evaluation, "Follow an evaluation", _READS, (Need("get", ROLLOUTS),)),
-    (monitor_deployment, "Follow a deployment", _READS, (Need("get", ROLLOUTS),)),
+    (monitor_evaluation, "Follow an evaluation", READS, (Need("get", ROLLOUTS),)),
+    (monitor_deployment, "Follow a deployment", READS, (Need("get", ROLLOUTS),)),
     (abort_rollout, "Abort a rollout", _MOVES_TRAFFIC, (_PATCH_ROLLOUT,)),
     (pause_rollout, "Pause or resume a rollout", _MOVES_TRAFFIC, (_PATCH_ROLLOUT,)),
     (cancel_training, "Cancel a training", _MOVES_TRAFFIC, (_PATCH_RUN,)),
     (rollback_agent, "Route an agent back", _MOVES_TRAFFIC, (_PATCH_ROLLOUT, _CREATE_ROLLOUT)),
     (approve_training, "Approve the cost of a training", _SPENDS, (_PATCH_RUN, _APPROVE_RUN)),
-    (explain, "Explain a training, rollout or agent", _READS, (Need("list", ROLLOUTS),)),
-    (agent_spending, "Show what agents have spent", _READS, (Need("list", AGENT_MODELS),)),
+    (explain, "Explain a training, rollout or agent", READS, (Need("list", ROLLOUTS),)),
+    (agent_spending, "Show what agents have spent", READS, (Need("list", AGENT_MODELS),)),
 )
 """Each function with its title, its hints for clients, and the rights that it needs."""
 
