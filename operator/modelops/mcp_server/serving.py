@@ -75,7 +75,8 @@ async def serve_http(access: Access, options: HttpOptions) -> None:
     """Serve until SIGINT or SIGTERM.
 
     Raises:
-        CannotServe: other machines could reach a server without authentication, or the key is too short.
+        CannotServe: other machines could reach a server without authentication or could not reach one with it, or the
+            key is too short.
         OSError: the port is taken.
     """
     if not options.token_review and not _is_loopback(options.host):
@@ -83,7 +84,14 @@ async def serve_http(access: Access, options: HttpOptions) -> None:
             f"without --auth tokenreview everybody who reaches {options.host} would act with your rights: listen on "
             "127.0.0.1, or use --auth tokenreview in a cluster"
         )
+    if options.token_review and not options.allowed_hosts and not _is_loopback(options.host):
+        raise CannotServe(
+            "name the hosts by which clients reach the server, with --allowed-host NAME:* for each: others are "
+            "refused, so that no web page can call it"
+        )
     _log_to_stderr(logging.INFO)
+    if options.token_review and not options.tls_certificate and not _is_loopback(options.host):
+        _logger.warning("bearer tokens are sent in the clear: give --tls-certificate, or put TLS in front")
     app = http_app(access, options)
     config = uvicorn.Config(
         app,

@@ -17,6 +17,13 @@ def test_without_authentication_it_listens_on_this_machine_only(
     assert "would act with your rights" in capsys.readouterr().err
 
 
+def test_a_server_for_other_machines_needs_the_names_that_they_use(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["mcp", "--transport", "http", "--host", "::", "--auth", "tokenreview"]) == 2
+    assert "with --allowed-host" in capsys.readouterr().err
+
+
 def test_a_key_that_is_too_short_or_missing_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
