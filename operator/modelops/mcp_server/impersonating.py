@@ -80,15 +80,16 @@ class ImpersonatedCallers:
 
     def __init__(self, own: AsyncClient, access: Access) -> None:
         self._own, self._access = own, access
-        self._clients: OrderedDict[Impersonation, _Open] = OrderedDict()
+        self._clients: OrderedDict[tuple[str, tuple[str, ...]], _Open] = OrderedDict()
 
     @asynccontextmanager
     async def calling(self) -> AsyncIterator[Caller]:
         """The user of the request's token."""
         user = _impersonation()
-        found = self._clients.get(user) or _Open(AsyncClient(self._access_of(user)))
-        self._clients[user] = found
-        self._clients.move_to_end(user)
+        key = (user.user, user.groups)
+        found = self._clients.get(key) or _Open(AsyncClient(self._access_of(user)))
+        self._clients[key] = found
+        self._clients.move_to_end(key)
         found.calls += 1
         try:
             yield Caller(name=user.user, client=found.client)
@@ -127,9 +128,9 @@ class ImpersonatedCallers:
         )
 
     async def _close_unused(self) -> None:
-        unused = [user for user, found in self._clients.items() if not found.calls]
-        for user in unused[: max(0, len(unused) - _CLIENTS)]:
-            await self._clients.pop(user).client.close()
+        unused = [key for key, found in self._clients.items() if not found.calls]
+        for key in unused[: max(0, len(unused) - _CLIENTS)]:
+            await self._clients.pop(key).client.close()
 
 
 class NotAuthenticated(ClientError):
