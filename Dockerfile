@@ -1,5 +1,6 @@
-# Two images from one file:
+# Three images from one file:
 #   docker build --target operator -t modelops .             the operator with its dataset and evaluation programs
+#   docker build --target mcp -t modelops-mcp .          the MCP server for chat clients and agents: docs/guides/mcp.md
 #   docker build --target agent -t modelops-agent .          an example agent to copy: docs/examples/agent
 # BASE may be any image with python3 of version 3.11 to 3.13, its venv module, and ca-certificates.
 ARG BASE=docker.io/library/python:3.13-slim-trixie@sha256:9d2e5553305c7c7b0097999bb17187c69b921ccd6bc9d40e4bb5ebe652c00285
@@ -30,6 +31,15 @@ RUN /opt/modelops/bin/pip install -q --no-deps --no-index /dist/*.whl \
     && /tools/bin/cyclonedx-py environment --output-reproducible --of JSON -o /opt/modelops/sbom.cdx.json \
        /opt/modelops/bin/python3
 
+FROM tools AS mcp-environment
+COPY requirements/mcp.txt requirements/
+RUN python3 -m venv /opt/modelops && /opt/modelops/bin/pip install -q --require-hashes -r requirements/mcp.txt
+COPY --from=wheel /dist /dist
+RUN /opt/modelops/bin/pip install -q --no-deps --no-index /dist/*.whl \
+    && /opt/modelops/bin/pip uninstall -q -y pip \
+    && /tools/bin/cyclonedx-py environment --output-reproducible --of JSON -o /opt/modelops/sbom.cdx.json \
+       /opt/modelops/bin/python3
+
 FROM tools AS agent-environment
 COPY requirements/agent.txt requirements/
 RUN python3 -m venv /opt/agent && /opt/agent/bin/pip install -q --require-hashes -r requirements/agent.txt
@@ -51,6 +61,15 @@ USER 65532:65532
 WORKDIR /var/lib/modelops
 EXPOSE 8080 8081
 ENTRYPOINT ["python3", "-m", "modelops.runtime"]
+
+FROM ${BASE} AS mcp
+COPY --from=mcp-environment /opt/modelops /opt/modelops
+COPY LICENSE /opt/modelops/
+ENV PATH=/opt/modelops/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp
+USER 65532:65532
+WORKDIR /opt/modelops
+EXPOSE 8765
+ENTRYPOINT ["modelops", "mcp"]
 
 FROM ${BASE} AS agent
 COPY --from=agent-environment /opt/agent /opt/agent

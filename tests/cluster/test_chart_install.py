@@ -141,7 +141,7 @@ def site(own_cluster: LocalCluster, tmp_path: Path) -> Iterator[Site]:
 
 def test_the_api_server_accepts_every_object_of_every_switch_without_a_warning(site: Site) -> None:
     """The Deployment's Pods and those of `helm test` are tried as Pods, because only Pods are held to PodSecurity."""
-    for account in ("modelops-operator", "modelops-test-objects", "own"):
+    for account in ("modelops-operator", "modelops-mcp", "modelops-test-objects", "own"):
         site.kubectl("create", "serviceaccount", account, "-n", NAMESPACE)
     items, pods = [], []
     for number, switches in enumerate(SWITCHES.values()):
@@ -155,7 +155,10 @@ def test_the_api_server_accepts_every_object_of_every_switch_without_a_warning(s
                     {
                         "apiVersion": "v1",
                         "kind": "Pod",
-                        "metadata": {"name": f"pod-{number}", "namespace": NAMESPACE},
+                        "metadata": {
+                            "name": f"pod-{number}-{item['metadata']['name']}",
+                            "namespace": NAMESPACE,
+                        },
                         "spec": item["spec"]["template"]["spec"],
                     }
                 )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import sys
-from collections.abc import AsyncIterator
+import uuid
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -16,9 +18,11 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from tests.cluster.docs_preconditions import Kubectl
 from tests.cluster.mcp_world import EVALUATE, TRAIN, Mode, Person, World, error_of, result_of
+from tests.contract.charts import SWITCHES, render
 from tests.patience import patient
 
 from modelops.localcluster import LocalCluster
+from modelops.localcluster.helm import HELM_4
 
 MODES: tuple[Mode, ...] = ("auto", "legacy")
 _LISTENS = re.compile(rb"MCP at (http\S+)")
@@ -30,9 +34,9 @@ def world(cluster: LocalCluster, kubectl: Kubectl, namespace: str) -> World:
 
 
 @asynccontextmanager
-async def serving(world: World, user: str | None, *more: str) -> AsyncIterator[str]:
+async def serving(world: World, user: str, *more: str) -> AsyncIterator[str]:
     """The address of `modelops mcp --transport http`."""
-    kubeconfig = world.cluster.kubeconfig_for(user) if user else world.cluster.kubeconfig
+    kubeconfig = world.cluster.kubeconfig_for(user)
     options = ["--transport", "http", "--port", "0", "-n", world.namespace, "--kubeconfig", str(kubeconfig)]
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "modelops.cli", "mcp", *options, *more, stderr=asyncio.subprocess.PIPE
@@ -110,15 +114,26 @@ class Accounts:
                 yield client
 
 
+@pytest.fixture
+def server_account(kubectl: Kubectl, tmp_path: Path) -> Iterator[str]:
+    """A user with exactly the rights that the chart gives the server."""
+    role = render(HELM_4, tmp_path, SWITCHES["mcp"]).one("ClusterRole", "modelops-mcp")
+    name = f"mcp-{uuid.uuid4().hex[:8]}"
+    kubectl("create", "-f", "-", input=json.dumps(role | {"metadata": {"name": name}}), check=True)
+    kubectl("create", "clusterrolebinding", name, f"--clusterrole={name}", "--user=operator", check=True)
+    yield "operator"
+    kubectl("delete", "clusterrole,clusterrolebinding", name, "--wait=false", check=True)
+
+
 async def test_in_a_cluster_the_token_says_who_calls_and_rbac_decides(
-    world: World, kubectl: Kubectl, tmp_path: Path
+    world: World, kubectl: Kubectl, server_account: str, tmp_path: Path
 ) -> None:
     accounts = Accounts(world, kubectl)
     key = tmp_path / "key"
     key.write_text("k" * 64)
     options = ("--auth", "tokenreview", "--key-file", str(key), "--calls-per-minute", "30")
     hosts = ("--allowed-host", "127.0.0.1:*", "--allowed-host", "modelops-mcp.modelops-system.svc:*")
-    async with serving(world, None, *options, *hosts) as address, world.operator():
+    async with serving(world, server_account, *options, *hosts) as address, world.operator():
         async with httpx2.AsyncClient() as web:
             for token in ("", "Bearer nonsense", f"Bearer {accounts.token('carla', audience='other')}"):
                 refused = await web.post(address, json={}, headers={"Authorization": token})

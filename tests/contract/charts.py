@@ -67,6 +67,20 @@ SWITCHES: dict[str, Mapping[str, Any]] = {
         }
     },
     "programs without volumes": {"programs": {"run": "job", "job": {"volume": {"persistent": False}}}},
+    "mcp": {
+        "mcp": {
+            "enabled": True,
+            "namespace": "code-chef",
+            "replicas": 2,
+            "allowedHosts": ["mcp.example.com"],
+            "audiences": ["modelops-mcp", "oidc-client"],
+            "onlyPeople": True,
+            "key": {"existingSecret": {"name": "mcp-key"}},
+            "tls": {"existingSecret": "mcp-tls"},
+            "ingressFrom": [{"namespaceSelector": {}}],
+        },
+        "networkPolicy": {"enabled": True},
+    },
     "scheduling": {
         "nodeSelector": {"kubernetes.io/os": "linux"},
         "tolerations": [{"operator": "Exists"}],
@@ -120,8 +134,12 @@ class Objects:
     @property
     def container(self) -> dict[str, Any]:
         """The operator's container."""
-        found: dict[str, Any] = self.of("Deployment")[0]["spec"]["template"]["spec"]["containers"][0]
-        return found
+        containers = [
+            container
+            for deployment in self.of("Deployment")
+            for container in deployment["spec"]["template"]["spec"]["containers"]
+        ]
+        return next(container for container in containers if container["name"] == "operator")
 
     @property
     def environment(self) -> dict[str, str]:

@@ -19,6 +19,12 @@ value, while these say what to do.
 {{- if and $values.ownGPUs.trainJobs (not $values.ownGPUs.enabled) -}}
 {{- fail "ownGPUs.trainJobs is true and ownGPUs.enabled is false: set ownGPUs.enabled" -}}
 {{- end -}}
+{{- if and $values.mcp.enabled (not $values.mcp.namespace) -}}
+{{- fail "mcp.enabled is true and mcp.namespace is empty: name the namespace whose agents the MCP server serves" -}}
+{{- end -}}
+{{- if and $values.mcp.enabled (gt (int $values.mcp.replicas) 1) (not $values.mcp.key.existingSecret.name) -}}
+{{- fail (printf "mcp.replicas is %d and mcp.key.existingSecret.name is empty: a question of one Pod is answered at another, which needs the same key. Name a Secret with 32 random bytes" (int $values.mcp.replicas)) -}}
+{{- end -}}
 {{- range $values.ownGPUs.namespaces -}}
 {{- if and $values.watchNamespaces (not (has . $values.watchNamespaces)) -}}
 {{- fail (printf "ownGPUs.namespaces has %q, which watchNamespaces does not have: the operator does not work there" .) -}}

@@ -23,7 +23,7 @@ def test_everything_is_built_from_one_base_that_is_pinned_by_digest() -> None:
     assert set(re.findall(r"^FROM (\S+)", DOCKERFILE, re.M)) == {"${BASE}", "tools"}
 
 
-@pytest.mark.parametrize("image", ["operator", "agent"])
+@pytest.mark.parametrize("image", ["operator", "mcp", "agent"])
 def test_an_image_runs_as_a_numeric_user_and_takes_only_its_environment(image: str) -> None:
     stage = STAGES[image]
     assert re.search(r"^USER 65532:65532$", stage, re.M)
@@ -33,7 +33,7 @@ def test_an_image_runs_as_a_numeric_user_and_takes_only_its_environment(image: s
 
 def test_every_package_is_installed_by_its_hash() -> None:
     installs = re.findall(r"pip install [^&\n]*", DOCKERFILE)
-    assert len(installs) == 5
+    assert len(installs) == 7
     for install in installs:
         assert "--require-hashes -r requirements/" in install or "--no-deps --no-index" in install
 
