@@ -63,6 +63,10 @@ def shell(cluster: LocalCluster, page_namespace: str, tmp_path: Path) -> Shell:
     programs = tmp_path / "bin"
     programs.mkdir()
     (programs / "kubectl").symlink_to(cluster.kubectl)
+    checkout = tmp_path / "checkout"  # What a block writes into its folder stays out of the repository.
+    checkout.mkdir()
+    for entry in ROOT.iterdir():
+        (checkout / entry.name).symlink_to(entry)
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.write_text(cluster.kubeconfig.read_text())
     environment = {
@@ -72,7 +76,7 @@ def shell(cluster: LocalCluster, page_namespace: str, tmp_path: Path) -> Shell:
         **dict.fromkeys(("HF_TOKEN", "LANGSMITH_API_KEY", "OPENROUTER_API_KEY"), "not-a-key"),
     }
 
-    def run_script(text: str, *, folder: Path = ROOT, environ: Mapping[str, str] | None = None) -> str:
+    def run_script(text: str, *, folder: Path = checkout, environ: Mapping[str, str] | None = None) -> str:
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", text],
             cwd=folder,
