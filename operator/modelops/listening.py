@@ -12,8 +12,15 @@ _WITHOUT_IPV6 = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
 def listen(host: str, port: int) -> socket.socket:
     """A socket that listens. Raises OSError where that address cannot be used, or the port is taken.
 
-    Servers that are given "::" itself, such as asyncio's, listen on IPv6 alone.
+    Servers that are given "::" itself, such as asyncio's, listen on IPv6 alone. Its connections send at once: asyncio
+    sees to that only for sockets of its own, and an answer in two parts would wait 40 ms for the second.
     """
+    listening = _listen(host, port)
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
+
+
+def _listen(host: str, port: int) -> socket.socket:
     if host == EVERY_ADDRESS:
         try:
             if socket.has_dualstack_ipv6():
