@@ -6,11 +6,14 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from modelops.api.v1alpha1.names import Resource
 from modelops.client import AsyncClient
 from modelops.client.kinds import Kind
+
+CREATED_BY: Final = "modelops-mcp"
+"""Value of the label with which the server marks what it creates."""
 
 
 @dataclass(frozen=True)

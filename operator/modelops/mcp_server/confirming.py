@@ -111,17 +111,19 @@ def is_confirmed(answer: ElicitationResult[Confirm]) -> bool:
     return isinstance(answer, AcceptedElicitation) and answer.data.confirm
 
 
-async def ensure_unchanged(ctx: Ctx, offer: Offer, make_again: Callable[[], Awaitable[Offer]]) -> None:
-    """Refuse what has changed while a person was asked.
+async def still_offered(ctx: Ctx, offer: Offer, make_again: Callable[[], Awaitable[Offer]]) -> Offer:
+    """The offer as it is now, after a person was asked. Raises ToolRefused where it is another one.
 
     Only a connection with a back channel waits for the answer inside one call. On others the offer is made anew with
-    the answer, and the SDK asks again if the question is another one.
+    the answer, and the SDK asks again if the question is another one. What somebody else has done in the meantime needs
+    nobody any more.
     """
     if offer.needs_nobody or not _has_back_channel(ctx) or not can_ask(ctx):
-        return
+        return offer
     again = await make_again()
-    if (again.question, again.subject) != (offer.question, offer.subject):
+    if not again.needs_nobody and (again.question, again.subject) != (offer.question, offer.subject):
         raise ToolRefused("what you confirmed has changed in the meantime: nothing was done; ask again")
+    return again
 
 
 def unconfirmed(ctx: Ctx, offer: Offer) -> tuple[str, str, Confirmable]:

@@ -17,9 +17,9 @@ from modelops.mcp_server.confirming import (
     Confirm,
     Offer,
     confirmation_of,
-    ensure_unchanged,
     is_confirmed,
     quoted,
+    still_offered,
     unconfirmed,
 )
 from modelops.mcp_server.progress import line
@@ -66,7 +66,9 @@ async def abort_rollout(
     undone with rollback_agent."""
     if not is_confirmed(answer):
         return _unconfirmed(ctx, offer)
-    await ensure_unchanged(ctx, offer, lambda: _offer_abort(rollout_id))
+    offer = await still_offered(ctx, offer, lambda: _offer_abort(rollout_id))
+    if offer.needs_nobody:
+        return _nothing_to_do(offer)
     return _changed(await control.abort_rollout(current_caller().client, rollout_id))
 
 
@@ -101,7 +103,9 @@ async def pause_rollout(
     the new model is worse."""
     if not is_confirmed(answer):
         return _unconfirmed(ctx, offer)
-    await ensure_unchanged(ctx, offer, lambda: _offer_pause(rollout_id, paused))
+    offer = await still_offered(ctx, offer, lambda: _offer_pause(rollout_id, paused))
+    if offer.needs_nobody and not paused:
+        return _nothing_to_do(offer)
     return _changed(await control.pause_rollout(current_caller().client, rollout_id, paused=paused))
 
 
@@ -135,7 +139,9 @@ async def cancel_training(
     be taken back."""
     if not is_confirmed(answer):
         return _unconfirmed(ctx, offer)
-    await ensure_unchanged(ctx, offer, lambda: _offer_cancel(job_id))
+    offer = await still_offered(ctx, offer, lambda: _offer_cancel(job_id))
+    if offer.needs_nobody:
+        return _nothing_to_do(offer)
     return _changed(await control.cancel_training(current_caller().client, offer.request.metadata.name))
 
 
@@ -152,6 +158,19 @@ def _subject(tool: str, value: Rollout | TrainingRun) -> dict[str, object]:
 
 def _changed(change: Change) -> ChangeAnswer:
     return ChangeAnswer(status="done" if change.done else "nothing_to_do", **change.model_dump())
+
+
+def _nothing_to_do(offer: Offer) -> ChangeAnswer:
+    """What nobody confirmed is not done, whatever has happened since the offer was made."""
+    value: Rollout | TrainingRun = offer.request
+    return ChangeAnswer(
+        kind=value.kind,
+        name=value.metadata.name,
+        agent_name=value.spec.agent_model_ref.name,
+        done=False,
+        status="nothing_to_do",
+        message=f"{value.kind} {value.metadata.name} is {value.status.phase.value}: there is nothing to do",
+    )
 
 
 def _unconfirmed(ctx: Ctx, offer: Offer) -> ChangeAnswer:

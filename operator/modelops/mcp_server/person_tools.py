@@ -10,18 +10,17 @@ from pydantic import Field
 from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.mcp_server.answers import ChangeAnswer
 from modelops.mcp_server.arguments import AgentName, JobId, QuoteId
-from modelops.mcp_server.callers import current_caller
+from modelops.mcp_server.callers import CREATED_BY, current_caller
 from modelops.mcp_server.confirming import (
     Confirm,
     Offer,
     confirmation_of,
-    ensure_unchanged,
     is_confirmed,
     quoted,
+    still_offered,
     unconfirmed,
 )
 from modelops.mcp_server.services import Ctx
-from modelops.mcp_server.training_tools import CREATED_BY
 from modelops.tools.agents import find_agent
 from modelops.tools.approval import approve, describe_offer, read_offer
 from modelops.tools.rollback import go_back
@@ -74,8 +73,8 @@ async def approve_training(
             message=message,
             **quote.model_dump(),
         )
-    await ensure_unchanged(ctx, offer, lambda: _offer_approval(job_id))
-    change = await approve(current_caller().client, run)
+    offer = await still_offered(ctx, offer, lambda: _offer_approval(job_id))
+    change = await approve(current_caller().client, offer.request)
     return ChangeAnswer(status="done" if change.done else "nothing_to_do", **change.model_dump())
 
 
@@ -130,7 +129,7 @@ async def rollback_agent(
     if not is_confirmed(answer):
         status, message, quote = unconfirmed(ctx, offer)
         return ChangeAnswer(**place, done=False, status=status, message=message, **quote.model_dump())
-    await ensure_unchanged(ctx, offer, lambda: _offer_rollback(agent_name, to_version))
+    await still_offered(ctx, offer, lambda: _offer_rollback(agent_name, to_version))
     client = current_caller().client
     message = await go_back(client, now.name, to=to_version, max_usd=_UNDO_USD, created_by=CREATED_BY)
     done = _moves(now.rollouts) != _moves((await client.rollouts.list()).stored)

@@ -15,15 +15,11 @@ from mcp_types import ToolAnnotations
 from modelops.api.v1alpha1.names import AGENT_MODELS, ROLLOUTS, TRAINING_RUNS
 from modelops.mcp_server.callers import Need
 from modelops.mcp_server.control_tools import abort_rollout, cancel_training, pause_rollout
+from modelops.mcp_server.deployment_tools import deploy_model_to_agent, monitor_deployment
+from modelops.mcp_server.evaluation_tools import evaluate_model_vs_baseline, monitor_evaluation
 from modelops.mcp_server.guarded_tool import GuardedTool
 from modelops.mcp_server.person_tools import approve_training, rollback_agent
 from modelops.mcp_server.reading_tools import agent_spending, explain, list_agent_models
-from modelops.mcp_server.rollout_tools import (
-    deploy_model_to_agent,
-    evaluate_model_vs_baseline,
-    monitor_deployment,
-    monitor_evaluation,
-)
 from modelops.mcp_server.services import Opener, Services
 from modelops.mcp_server.training_tools import (
     estimate_training,

@@ -22,7 +22,7 @@ from modelops.mcp_server.arguments import (
     WaitSeconds,
     own_key,
 )
-from modelops.mcp_server.callers import current_caller
+from modelops.mcp_server.callers import CREATED_BY, current_caller
 from modelops.mcp_server.confirming import Confirm, Offer, confirmation_of, is_confirmed, quoted, unconfirmed
 from modelops.mcp_server.progress import reported
 from modelops.mcp_server.quotes import Quote
@@ -33,7 +33,6 @@ from modelops.tools.errors import ToolRefused
 from modelops.tools.results import JobProgress, TrainingJob, TrainingQuote
 from modelops.tools.training import TrainingRequest
 
-CREATED_BY: Final = "modelops-mcp"
 _LONGEST_MESSAGE: Final = 1000
 
 

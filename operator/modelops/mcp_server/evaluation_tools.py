@@ -1,0 +1,154 @@
+"""The tools that compare a model with the one that serves an agent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from mcp.server.mcpserver import ElicitationResult, Resolve
+
+from modelops.mcp_server.answers import ComparisonAnswer
+from modelops.mcp_server.arguments import (
+    AgentName,
+    CandidateModel,
+    EvaluationData,
+    EvaluationId,
+    IdempotencyKey,
+    MaxUSD,
+    Metrics,
+    QuoteId,
+    WaitSeconds,
+    own_key,
+)
+from modelops.mcp_server.callers import CREATED_BY, current_caller
+from modelops.mcp_server.confirming import (
+    Confirm,
+    Offer,
+    confirmation_of,
+    is_confirmed,
+    quoted,
+    still_offered,
+    unconfirmed,
+)
+from modelops.mcp_server.plan_facts import candidate, stable
+from modelops.mcp_server.progress import reported
+from modelops.mcp_server.services import Ctx
+from modelops.tools import rollouts
+from modelops.tools.amounts import usd
+from modelops.tools.planning import plan_evaluation
+from modelops.tools.results import Comparison
+from modelops.tools.rollouts import EvaluationRequest
+
+
+async def _offer(
+    agent_name: str,
+    candidate_model: str,
+    eval_dataset_id: str | None,
+    metrics: list[str] | None,
+    max_usd: float | None,
+    idempotency_key: str | None,
+) -> Offer:
+    request = EvaluationRequest(
+        agent_name=agent_name,
+        candidate_model=candidate_model,
+        eval_dataset_id=eval_dataset_id,
+        metrics=metrics or (),
+        max_usd=usd(max_usd) if max_usd is not None else None,
+    )
+    plan = await plan_evaluation(current_caller().client, request, key=own_key(idempotency_key))
+    agent, dataset = plan.agent, plan.spec["evaluation"].get("dataset")
+    own = agent.spec.langsmith.evaluation_dataset if agent.spec.langsmith else None
+    return Offer(
+        what=f"Compare a model with the one that serves agent {quoted(agent.spec.agent)}?",
+        facts=(
+            ("model", quoted(candidate(plan))),
+            ("serves now", stable(plan)),
+            ("dataset", quoted(dataset or own or "the agent's own")),
+            ("cost", f"at most ${plan.spec['maxUSD']}, for its endpoint and the answers of both models"),
+            ("time", "most often less than an hour, with the start of the endpoint"),
+            ("traffic", "none moves"),
+        ),
+        subject={"tool": "evaluate_model_vs_baseline", **plan.basis},
+        cost_usd=float(plan.spec["maxUSD"]),
+        needs_nobody=plan.same is not None,
+        request=plan.same.metadata.name if plan.same is not None else request,
+    )
+
+
+_confirmation = confirmation_of(_offer)
+
+
+async def evaluate_model_vs_baseline(
+    ctx: Ctx,
+    agent_name: AgentName,
+    candidate_model: CandidateModel,
+    offer: Annotated[Offer, Resolve(_offer)],
+    answer: Annotated[ElicitationResult[Confirm], Resolve(_confirmation)],
+    eval_dataset_id: EvaluationData = None,
+    metrics: Metrics = None,
+    max_usd: MaxUSD = None,
+    quote_id: QuoteId = None,
+    wait_seconds: WaitSeconds = 0,
+    idempotency_key: IdempotencyKey = None,
+) -> ComparisonAnswer:
+    """Compare a trained model with the one that serves the agent now, on held-out examples: quality with its
+    confidence interval, latency, cost, and a recommendation. It costs money, and a person must confirm it. No traffic
+    moves. It returns at once, unless wait_seconds is given; follow it with monitor_evaluation."""
+    if not is_confirmed(answer):
+        status, message, quote = unconfirmed(ctx, offer)
+        return ComparisonAnswer(
+            baseline_score=None,
+            candidate_score=None,
+            improvement_pct=None,
+            recommendation=None,
+            langsmith_experiment_url=None,
+            evaluation_id="",
+            agent_name=agent_name,
+            status=status,
+            finished=False,
+            interval_points=None,
+            examples=0,
+            metrics=(),
+            findings=(),
+            created=False,
+            message=message,
+            **quote.model_dump(),
+        )
+
+    async def again() -> Offer:
+        return await _offer(
+            agent_name, candidate_model, eval_dataset_id, _names(metrics), max_usd, idempotency_key
+        )
+
+    offer = await still_offered(ctx, offer, again)
+    if isinstance(offer.request, str):  # It runs already, or this idempotency key has started it.
+        known = await monitor_evaluation(ctx, offer.request, metrics, wait_seconds)
+        return ComparisonAnswer.model_validate(known.model_dump())
+    async with reported(ctx, wait_seconds) as seen:
+        found = await rollouts.evaluate(
+            current_caller().client,
+            offer.request,
+            wait_seconds=wait_seconds,
+            key=own_key(idempotency_key),
+            seen=seen,
+            created_by=CREATED_BY,
+        )
+    return ComparisonAnswer.model_validate(found.model_dump())
+
+
+async def monitor_evaluation(
+    ctx: Ctx, evaluation_id: EvaluationId, metrics: Metrics = None, wait_seconds: WaitSeconds = 0
+) -> Comparison:
+    """Say how an evaluation goes, and what it found in the end. With wait_seconds it waits for the end."""
+    async with reported(ctx, wait_seconds) as seen:
+        return await rollouts.read_evaluation(
+            current_caller().client,
+            evaluation_id,
+            wait_seconds=wait_seconds,
+            metrics=_names(metrics) or (),
+            seen=seen,
+        )
+
+
+def _names(metrics: Sequence[str] | None) -> list[str] | None:
+    return list(metrics) if metrics is not None else None
