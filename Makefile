@@ -81,7 +81,7 @@ generate: setup
 
 lock: setup
 	$(COMPILE) --extra operator --extra evaluation -o requirements/operator.txt
-	$(COMPILE) --extra operator --extra evaluation --extra cli --extra mcp --extra sandbox --group dev -o requirements/dev.txt
+	$(COMPILE) --extra operator --extra evaluation --extra cli --extra langgraph --extra mcp --extra sandbox --group dev -o requirements/dev.txt
 	$(COMPILE) --extra mcp -o requirements/mcp.txt
 	$(COMPILE) --extra train -o requirements/train.txt
 	$(COMPILE) --extra claim -c requirements/train.txt -o requirements/claim.txt

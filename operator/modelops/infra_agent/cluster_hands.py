@@ -1,0 +1,200 @@
+"""`Hands` on a cluster, in the rights of the client's caller."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final, Literal
+
+from modelops.api.v1alpha1.rollout import Rollout
+from modelops.api.v1alpha1.trainingrun import TrainingRun
+from modelops.client import AsyncClient, has_finished
+from modelops.domain.nearest import did_you_mean
+from modelops.infra_agent.hands import AgentFacts, Offer, Running, WayBack
+from modelops.tools import approval, control, history, rollback, rollouts, spending, training
+from modelops.tools.agents import find_agent
+from modelops.tools.candidates import read_record
+from modelops.tools.errors import ToolRefused
+from modelops.tools.results import (
+    AgentModels,
+    Change,
+    Comparison,
+    Deployment,
+    JobProgress,
+    Spending,
+    TrainingJob,
+    TrainingQuote,
+)
+from modelops.tools.situation import active_rollouts, read_situation
+
+CREATED_BY: Final = "modelops-conversation"
+ESTIMATE_SECONDS: Final = 120.0
+"""The longest that one turn waits for an estimate. The estimate goes on, and the next request finds it."""
+
+
+class ClusterHands:
+    """See `Hands`."""
+
+    def __init__(self, client: AsyncClient) -> None:
+        self._client = client
+
+    async def agents(self) -> tuple[str, ...]:
+        listed = (await self._client.agent_models.list()).items
+        return tuple(dict.fromkeys(one.spec.agent for one in listed))
+
+    async def facts(self, agent: str) -> AgentFacts:
+        found = await find_agent(self._client, agent)
+        langsmith = found.spec.langsmith
+        return AgentFacts(
+            agent=found.spec.agent,
+            agent_model=found.metadata.name,
+            training_dataset=(langsmith.training_dataset or None) if langsmith else None,
+            evaluation_dataset=(langsmith.evaluation_dataset or None) if langsmith else None,
+            approval_above_usd=float(found.spec.budget.approval_above_usd),
+        )
+
+    async def last_dataset(self, agent: str) -> str | None:
+        found = await find_agent(self._client, agent)
+        runs = [
+            run
+            for run in (await self._client.training_runs.list()).items
+            if run.spec.agent_model_ref.name == found.metadata.name and not run.spec.estimate_only
+        ]
+        last = max(runs, key=_age, default=None)
+        given = last.spec.dataset.langsmith if last and last.spec.dataset else None
+        return given or (found.spec.langsmith.training_dataset if found.spec.langsmith else None)
+
+    async def estimate(self, request: training.TrainingRequest) -> TrainingQuote:
+        return await training.estimate_training(
+            self._client, request, wait_seconds=ESTIMATE_SECONDS, created_by=CREATED_BY
+        )
+
+    async def start_training(self, quote_id: str, *, max_usd: str | None) -> TrainingJob:
+        return await training.start_training(self._client, quote_id, max_usd=max_usd, created_by=CREATED_BY)
+
+    async def prepare(self, request: rollouts.EvaluationRequest, *, key: str) -> dict[str, Any]:
+        if isinstance(request, rollouts.DeploymentRequest):
+            _, spec = await rollouts.deployment_spec(self._client, request)
+            await rollouts.deploy(self._client, request, key=key, dry_run=True)
+            return spec
+        _, spec = await rollouts.evaluation_spec(self._client, request)
+        await rollouts.evaluate(self._client, request, key=key, dry_run=True)
+        return spec
+
+    async def evaluate(self, request: rollouts.EvaluationRequest, *, key: str) -> Comparison:
+        return await rollouts.evaluate(self._client, request, key=key, created_by=CREATED_BY)
+
+    async def deploy(self, request: rollouts.DeploymentRequest, *, key: str) -> Deployment:
+        return await rollouts.deploy(self._client, request, key=key, created_by=CREATED_BY)
+
+    async def progress(self, run: str) -> JobProgress:
+        return await training.monitor_training(self._client, run)
+
+    async def comparison(self, evaluation: str) -> Comparison:
+        return await rollouts.read_evaluation(self._client, evaluation)
+
+    async def deployment(self, rollout: str) -> Deployment:
+        return await rollouts.read_deployment(self._client, rollout)
+
+    async def running(self, agent: str | None) -> tuple[Running, ...]:
+        name = (await find_agent(self._client, agent)).metadata.name if agent else None
+        runs, moves = await asyncio.gather(self._client.training_runs.list(), self._client.rollouts.list())
+        found: list[TrainingRun | Rollout] = [
+            *(run for run in runs.items if not run.spec.estimate_only),
+            *moves.items,
+        ]
+        mine = sorted(
+            (one for one in found if name in (None, one.spec.agent_model_ref.name)), key=_age, reverse=True
+        )
+        active = [one for one in mine if not has_finished(one)]
+        return tuple(_running(one) for one in active or mine[:1])
+
+    async def find_running(self, name: str) -> Running:
+        runs, moves = await asyncio.gather(self._client.training_runs.list(), self._client.rollouts.list())
+        every: list[TrainingRun | Rollout] = [*runs.items, *moves.items]
+        meant = [one for one in every if one.metadata.name == name]
+        meant = meant or [one for one in every if one.metadata.name.endswith(f"-{name}")]
+        if len(meant) > 1:
+            raise ToolRefused(f"several have that name: {', '.join(one.metadata.name for one in meant)}")
+        if not meant:
+            hint = did_you_mean(name, [one.metadata.name for one in every], none="there is none")
+            raise ToolRefused(f"there is no training, evaluation or deployment {name}: {hint}")
+        return _running(meant[0])
+
+    async def way_back(self, agent: str, *, to: str | None) -> WayBack:
+        found = await find_agent(self._client, agent)
+        name = found.metadata.name
+        active = active_rollouts(await read_situation(self._client, name))
+        record = await read_record(self._client, found)
+        current = record.stable.version
+        if active and to in (None, current):
+            return WayBack(agent_model=name, current=current, abort=next(iter(active.values())))
+        if active:
+            return WayBack(
+                agent_model=name,
+                current=current,
+                why_not=f"rollout {next(iter(active.values()))} is active: it must be ended first",
+            )
+        target = to or (record.previous.version if record.previous else None)
+        why_not = ""
+        if target is None or (target in record.undone and to is None):
+            why_not = "it is on stable, and there is no version before to go back to"
+        elif target == current:
+            why_not = f"it is on {target} already"
+        elif target not in record.served:
+            why_not = f"{target} never served it; {', '.join(sorted(record.served))} did"
+        return WayBack(agent_model=name, current=current, to=None if why_not else target, why_not=why_not)
+
+    async def abort(self, rollout: str) -> Change:
+        return await control.abort_rollout(self._client, rollout)
+
+    async def go_back(self, agent_model: str, *, to: str) -> str:
+        now = await read_situation(self._client, agent_model)
+        others = [
+            one["metadata"]["name"]
+            for one in now.rollouts
+            if one["metadata"]["uid"] in active_rollouts(now)
+            and one["spec"]["candidate"].get("version") != to
+        ]
+        if others:
+            raise ToolRefused(f"rollout {others[0]} has begun in the meantime: ask for the way back again")
+        return await rollback.go_back(self._client, agent_model, to=to, created_by=CREATED_BY)
+
+    async def cancel_training(self, run: str) -> Change:
+        return await control.cancel_training(self._client, run)
+
+    async def offer(self, run: str) -> Offer:
+        waiting = await approval.read_offer(self._client, run)
+        estimate = waiting.status.estimate
+        return Offer(
+            run=run,
+            uid=waiting.metadata.uid,
+            digest=waiting.status.approval_digest,
+            agent=waiting.spec.agent_model_ref.name,
+            high_usd=float(estimate.high_usd) if estimate else 0.0,
+            lines=tuple(approval.describe_offer(waiting)),
+        )
+
+    async def approve(self, offer: Offer) -> Change:
+        waiting = await approval.read_offer(self._client, offer.run)
+        if (waiting.metadata.uid, waiting.status.approval_digest) != (offer.uid, offer.digest):
+            raise ToolRefused(f"the offer of {offer.run} is another one by now: ask to approve it again")
+        return await approval.approve(self._client, waiting)
+
+    async def models(self, agent: str) -> AgentModels:
+        return await history.list_models(self._client, agent)
+
+    async def spending(self, agent: str | None) -> tuple[Spending, ...]:
+        return await spending.spending(self._client, agent)
+
+
+def _running(one: TrainingRun | Rollout) -> Running:
+    kind: Literal["training", "evaluation", "deployment"] = "training"
+    if isinstance(one, Rollout):
+        kind = "deployment" if one.spec.strategy.evaluate_only is None else "evaluation"
+    return Running(
+        kind=kind, name=one.metadata.name, agent=one.spec.agent_model_ref.name, finished=has_finished(one)
+    )
+
+
+def _age(one: TrainingRun | Rollout) -> str:
+    return str(one.metadata.creation_timestamp)

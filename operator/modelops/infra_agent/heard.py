@@ -1,0 +1,95 @@
+"""What the graph needs of an understanding of a message; `modelops.infra_agent.understanding` returns such."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+
+class UnderstoodSlots(Protocol):
+    """The values that a message names."""
+
+    @property
+    def dataset(self) -> str | None: ...
+    @property
+    def method(self) -> str | None: ...
+    @property
+    def base_model(self) -> str | None: ...
+    @property
+    def version(self) -> str | tuple[str, ...] | None: ...
+    @property
+    def percent(self) -> float | None: ...
+    @property
+    def strategy(self) -> str | None: ...
+    @property
+    def max_usd(self) -> float | None: ...
+    @property
+    def condition(self) -> str | None: ...
+    @property
+    def run(self) -> str | None: ...
+
+
+class Understood(Protocol):
+    """The meaning of a message."""
+
+    @property
+    def intent(self) -> str: ...
+    @property
+    def agent(self) -> str | None: ...
+    @property
+    def agents(self) -> tuple[str, ...]: ...
+    @property
+    def slots(self) -> UnderstoodSlots: ...
+    @property
+    def question(self) -> str | None: ...
+    @property
+    def about(self) -> str | None: ...
+
+
+Understand = Callable[[str, Sequence[str], Sequence[str]], Understood | Awaitable[Understood]]
+"""From a message, the turns before (`chef: ...`, `user: ...`, the newest last) and the names of the agents."""
+
+
+class Heard(BaseModel):
+    """An understanding, as the conversation keeps it until it has answered."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    intent: str
+    agents: tuple[str, ...]
+    question: str | None
+    about: str | None
+    """Where the intent is ambiguous: what is wanted, as far as that is known; None for a doubt about a plan."""
+    dataset: str | None
+    method: str | None
+    base_model: str | None
+    version: str | tuple[str, ...] | None
+    percent: float | None
+    strategy: str | None
+    max_usd: float | None
+    condition: str | None
+    run: str | None
+
+    @property
+    def agent(self) -> str | None:
+        """The agent, where exactly one is meant."""
+        return self.agents[0] if len(self.agents) == 1 else None
+
+
+def heard(found: Understood) -> Heard:
+    """An understanding as `Heard`."""
+    names = tuple(
+        name for name in Heard.model_fields if name not in ("intent", "agents", "question", "about")
+    )
+    slots: dict[str, Any] = {name: getattr(found.slots, name) for name in names}
+    agents = found.agents or ((found.agent,) if found.agent else ())
+    about = str(found.about) if found.about else None
+    return Heard(intent=str(found.intent), agents=agents, question=found.question, about=about, **slots)
+
+
+def request(intent: str, agent: str, version: str | None) -> Heard:
+    """The request that a next step would be, as if a person had said it."""
+    empty = dict.fromkeys(Heard.model_fields)
+    return Heard.model_validate({**empty, "intent": intent, "agents": (agent,), "version": version})

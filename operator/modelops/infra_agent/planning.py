@@ -1,0 +1,192 @@
+"""Makes the plan for a request that spends or changes something. Nothing is spent, and nothing moves, by making it."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from modelops.infra_agent import stopping, wording
+from modelops.infra_agent.hands import Hands, TeamSettings
+from modelops.infra_agent.heard import Heard
+from modelops.infra_agent.state import Compare, Plan, Train, new_id, plan_of
+from modelops.tools.amounts import usd
+from modelops.tools.candidates import NEWEST
+from modelops.tools.errors import ToolRefused
+from modelops.tools.rollouts import DeploymentRequest, EvaluationRequest
+from modelops.tools.training import TrainingRequest
+
+PLANNED: Final = frozenset({"train", "evaluate", "deploy", "promote", "rollback", "cancel", "approve"})
+SAME_DATA: Final = "same as last run"
+"""How an understanding says that the dataset of the last training is meant."""
+
+
+def makes_a_plan(heard: Heard) -> bool:
+    """Whether a plan is made of it; of an approval only where it names a run."""
+    return heard.intent in PLANNED and (heard.intent != "approve" or heard.run is not None)
+
+
+async def make_plan(hands: Hands, heard: Heard, team: TeamSettings) -> Plan:
+    """The plan for what was heard, of which `makes_a_plan` is true.
+
+    Raises:
+        ToolRefused: it cannot be done, or a value is missing; the message is for the person.
+        ClientError: the cluster cannot be asked.
+    """
+    if heard.intent == "cancel":
+        return await stopping.cancel(hands, heard)
+    if heard.intent == "approve":
+        return await stopping.approve(hands, heard)
+    if len(heard.agents) > 1:
+        raise ToolRefused(f"One plan at a time. Which agent first: {', '.join(heard.agents)}?")
+    if not heard.agents:
+        raise ToolRefused(f"Which agent: {', '.join(await hands.agents())}?")
+    if heard.intent == "train":
+        return await _train(hands, heard)
+    if heard.intent == "evaluate":
+        return await _evaluate(hands, heard, team)
+    if heard.intent == "rollback" or (heard.intent == "deploy" and heard.version == "previous"):
+        return await stopping.roll_back(hands, heard)
+    if heard.intent == "promote":
+        await _require_no_canary(hands, heard.agents[0])
+    return await _deploy(hands, heard, team)
+
+
+async def _train(hands: Hands, heard: Heard) -> Plan:
+    facts = await hands.facts(heard.agents[0])
+    dataset = await hands.last_dataset(facts.agent) if heard.dataset == SAME_DATA else heard.dataset
+    if not dataset and not facts.training_dataset:
+        raise ToolRefused(f"I need training examples. Run '@chef collect {facts.agent} failures' first?")
+    if heard.base_model and "/" not in heard.base_model:
+        raise ToolRefused(
+            f"Name the base model as organisation/name of the Hub ({wording.shown(heard.base_model)!r} is none), "
+            "or leave it out"
+        )
+    limit = usd(heard.max_usd) if heard.max_usd is not None else None
+    request = TrainingRequest(
+        agent_name=facts.agent,
+        dataset_id=dataset,
+        base_model=heard.base_model,
+        training_method=heard.method or "sft",
+        max_usd=limit,
+    )
+    quote = await hands.estimate(request)
+    if quote.high_usd > quote.max_usd:
+        raise ToolRefused(
+            f"It would cost up to {wording.usd(quote.high_usd)}, more than your limit of {wording.usd(quote.max_usd)}: "
+            "allow more, or name a smaller dataset"
+        )
+    await _require_budget(hands, facts.agent, quote.high_usd)
+    approval = quote.high_usd > facts.approval_above_usd
+    gist = [f"train {facts.agent} by {request.training_method}"]
+    gist += [f"on {dataset}"] if dataset else []
+    gist += [f"from {heard.base_model}"] if heard.base_model else []
+    return plan_of(
+        facts.agent,
+        Train(quote_id=quote.quote_id, max_usd=limit),
+        wording.offer_training(quote, condition=heard.condition, approval=approval),
+        " ".join(gist),
+        max_usd=quote.max_usd,
+        limit=limit,
+        valid_until=quote.valid_until,
+    )
+
+
+async def _evaluate(hands: Hands, heard: Heard, team: TeamSettings) -> Plan:
+    facts = await hands.facts(heard.agents[0])
+    request = EvaluationRequest(
+        agent_name=facts.agent,
+        candidate_model=await _candidate(hands, heard, facts.agent),
+        eval_dataset_id=heard.dataset if heard.dataset != SAME_DATA else None,
+        max_usd=usd(heard.max_usd) if heard.max_usd is not None else None,
+        **team.evaluation(),
+    )
+    key = new_id()
+    spec = await hands.prepare(request, key=key)
+    action = _compare(request, spec, strategy=None)
+    text = wording.offer_evaluation(
+        facts.agent, action.candidate, float(action.max_usd), condition=heard.condition
+    )
+    gist = f"evaluate {facts.agent} {action.candidate}"
+    return plan_of(facts.agent, action, text, gist, limit=request.max_usd, key=key)
+
+
+async def _deploy(hands: Hands, heard: Heard, team: TeamSettings) -> Plan:
+    facts = await hands.facts(heard.agents[0])
+    percent = _percent(heard, team)
+    strategy = f"canary_{percent}pct" if percent < 100 else "immediate"
+    request = DeploymentRequest(
+        agent_name=facts.agent,
+        candidate_model=await _candidate(hands, heard, facts.agent),
+        max_usd=usd(heard.max_usd) if heard.max_usd is not None else None,
+        rollout_strategy=strategy,
+        pause_seconds=team.pause_seconds,
+        **team.evaluation(),
+    )
+    key = new_id()
+    spec = await hands.prepare(request, key=key)
+    action = _compare(request, spec, strategy=strategy)
+    text = wording.offer_deployment(
+        facts.agent,
+        action.candidate,
+        float(action.max_usd),
+        percent=percent,
+        pause_seconds=team.pause_seconds,
+        condition=heard.condition,
+    )
+    share = f"at {percent}%" if percent < 100 else "immediately"
+    gist = f"deploy {facts.agent} {action.candidate} {share}"
+    return plan_of(facts.agent, action, text, gist, limit=request.max_usd, key=key)
+
+
+async def _require_no_canary(hands: Hands, agent: str) -> None:
+    """Raise ToolRefused where a canary runs: its own steps decide when it gets all traffic."""
+    for one in await hands.running(agent):
+        if one.kind == "deployment" and not one.finished:
+            raise ToolRefused(
+                f"{one.name} gets all traffic by itself once its canary has been healthy for as long as its steps say. "
+                "I cannot cut that short. 'Roll it back' ends it"
+            )
+
+
+async def _candidate(hands: Hands, heard: Heard, agent: str) -> str:
+    """The model that is meant, as `tools.candidates.candidate_of` takes it."""
+    named = (heard.version,) if isinstance(heard.version, str) else heard.version or ()
+    serving = (await hands.models(agent)).current_version
+    others = [one for one in named if one not in ("current", serving, f"v{serving}")]
+    if named and not others:
+        raise ToolRefused(f"{serving} serves {agent} already")
+    if len(others) > 1:
+        raise ToolRefused(
+            f"I compare one version with the one that serves: which one, {' or '.join(others)}?"
+        )
+    return others[0] if others else NEWEST
+
+
+async def _require_budget(hands: Hands, agent: str, high_usd: float) -> None:
+    """Raise ToolRefused where the month's budget does not allow it, before anybody is asked to confirm."""
+    for one in await hands.spending(agent):
+        if high_usd > one.left_usd:
+            raise ToolRefused(
+                f"It would cost up to {wording.usd(high_usd)}, and {agent} has {wording.usd(one.left_usd)} left of "
+                f"{wording.usd(one.budget_usd)} this month: wait for the next month, train on fewer examples, or have "
+                "spec.budget.monthlyUSD of its AgentModel raised"
+            )
+
+
+def _percent(heard: Heard, team: TeamSettings) -> int:
+    if heard.percent is None:
+        return 100 if heard.strategy == "immediate" else team.canary_pct
+    if heard.percent != int(heard.percent) or not 1 <= heard.percent <= 100:
+        raise ToolRefused(f"{heard.percent:g} % is no share for a canary: name a whole number from 1 to 100")
+    return int(heard.percent)
+
+
+def _compare(request: EvaluationRequest, spec: dict[str, Any], *, strategy: str | None) -> Compare:
+    candidate = spec["candidate"]
+    model = candidate.get("model") or {}
+    return Compare(
+        candidate=candidate.get("version") or f"{model.get('repo')}@{model.get('revision')}",
+        eval_dataset_id=request.eval_dataset_id,
+        max_usd=spec["maxUSD"],
+        strategy=strategy,
+        spec=spec,
+    )

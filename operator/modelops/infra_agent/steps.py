@@ -1,0 +1,151 @@
+"""The nodes of the graph: each reads the state, does one thing, and returns what changes."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, Final
+
+from langchain_core.messages import AIMessage
+
+from modelops.client import ClientError, Unavailable, Uncertain
+from modelops.domain.record import MalformedRecord
+from modelops.infra_agent import answering, following, wording
+from modelops.infra_agent.acting import carry_out
+from modelops.infra_agent.hands import Hands, TeamSettings
+from modelops.infra_agent.heard import Heard, Understand, heard
+from modelops.infra_agent.planning import make_plan
+from modelops.infra_agent.state import Conversation, Followed, Plan, State, remembered, written
+from modelops.infra_agent.turns import new_message, say, turns_before, was_shown_last
+from modelops.tools.errors import ToolRefused
+
+REFUSALS: Final = (ToolRefused, ClientError, MalformedRecord)
+"""What becomes a sentence. Anything else is a fault of the program, and goes to the host."""
+Update = dict[str, Any]
+
+
+class Steps:
+    """The nodes of the graph."""
+
+    def __init__(self, hands: Hands, understand: Understand, team: TeamSettings) -> None:
+        self._hands = hands
+        self._understand = understand
+        self._team = team
+
+    async def hear(self, state: State) -> Update:
+        """Understand the person's new message: an answer to the plan that waits, or something else."""
+        message = new_message(state)
+        assert message is not None  # the edges lead here only with one
+        memory, was_unreadable = remembered(state)
+        lost = [say("I have lost what we had planned: nothing waits any more.")] if was_unreadable else []
+        answered = str(message.id)
+        messages, plan = list(state["messages"]), memory.plan
+        try:
+            names = await self._hands.agents()
+        except REFUSALS as error:
+            text = f"{_sentence(error)} Nothing was done."
+            return {"messages": [*lost, say(text)], "modelops": written(memory, answered=answered)}
+        found = self._understand(str(message.text), turns_before(messages, message, plan), names)
+        meant = heard(await found if inspect.isawaitable(found) else found)
+        if plan is None or not was_shown_last(messages[: messages.index(message)], plan):
+            return {"messages": lost, "modelops": written(memory, answered=answered, heard=meant)}
+        said, changes = _about_the_plan(meant, plan)
+        return {"messages": [*lost, *said], "modelops": written(memory, answered=answered, **changes)}
+
+    async def answer(self, state: State) -> Update:
+        """Answer what only reads, or ask."""
+        memory = remembered(state)[0]
+        meant = _heard_in(memory)
+        followed: tuple[Followed, ...] = ()
+        try:
+            text, followed = await answering.answer(self._hands, meant, self._team)
+        except REFUSALS as error:
+            text = _sentence(error)
+        for one in followed:
+            memory = memory.follow(one)
+        plan = memory.plan
+        if plan is not None and meant.intent != "ambiguous":
+            text = f"{text}\nThis plan still waits: {plan.text}"
+        asks_about = plan if meant.about is None else None
+        return {"messages": [say(text, plan=asks_about)], "modelops": written(memory, heard=None)}
+
+    async def plan(self, state: State) -> Update:
+        """Make a plan. It replaces the one that waits, which can no longer be confirmed."""
+        memory = remembered(state)[0]
+        meant, before = _heard_in(memory), memory.plan
+        try:
+            plan = await make_plan(self._hands, meant, self._team)
+        except REFUSALS as error:
+            dropped = before is not None and before.agent in meant.agents
+            text = _sentence(error) + (" The plan before is dropped." if dropped else "")
+            kept = None if dropped else before
+            return {"messages": [say(text)], "modelops": written(memory, heard=None, plan=kept)}
+        text = plan.text if before is None else f"This replaces the plan before. {plan.text}"
+        return {"messages": [say(text, plan=plan)], "modelops": written(memory, heard=None, plan=plan)}
+
+    async def act(self, state: State) -> Update:
+        """Carry out the plan that was confirmed; it can be run again after a crash."""
+        memory = remembered(state)[0]
+        plan = memory.plan
+        if plan is None or memory.approved != plan.id:
+            return {"messages": [say("Nothing was done.")], "modelops": written(memory, approved="")}
+        if plan.is_stale():
+            text = "The plan has expired, and nothing was done. Ask again for a new one."
+            return {"messages": [say(text)], "modelops": written(memory, approved="", plan=None)}
+        try:
+            text, followed = await carry_out(self._hands, plan, self._team)
+        except (Uncertain, Unavailable) as error:
+            text = (
+                f"I do not know whether it was done: {_sentence(error)} Confirm again: nothing is done twice."
+            )
+            return {"messages": [say(text, plan=plan)], "modelops": written(memory, approved="")}
+        except REFUSALS as error:
+            text = f"{_sentence(error)} Nothing was done."
+            return {"messages": [say(text)], "modelops": written(memory, approved="", plan=None)}
+        done = memory.follow(followed) if followed else memory
+        return {"messages": [say(text)], "modelops": written(done, approved="", plan=None)}
+
+    async def follow(self, state: State) -> Update:
+        """Say what has changed since the last turn, and propose the next step of what has ended."""
+        memory = remembered(state)[0]
+        found = await following.changes(self._hands, memory.following, self._team)
+        still = tuple(news.still for news in found if news.still is not None)
+        texts = [news.text for news in found if news.text]
+        plan = memory.plan
+        for step in [news.next_step for news in found if news.next_step is not None]:
+            plan, text = await self._propose(step, plan)
+            texts.append(text)
+        if not texts:
+            return {}
+        message: AIMessage = say("\n".join(texts), plan=plan)
+        return {"messages": [message], "modelops": written(memory, following=still, plan=plan)}
+
+    async def _propose(self, step: Heard, waiting: Plan | None) -> tuple[Plan | None, str]:
+        """A plan for the next step, where none waits; and what is said about it."""
+        if waiting is not None:
+            return waiting, f"Say '{step.intent} {step.agents[0]} {step.version}' for the next step."
+        try:
+            plan = await make_plan(self._hands, step, self._team)
+        except REFUSALS as error:
+            return None, _sentence(error)
+        return plan, plan.text
+
+
+def _about_the_plan(meant: Heard, plan: Plan) -> tuple[list[AIMessage], dict[str, Any]]:
+    """What a message says about the plan that was shown last: yes, no, or something else."""
+    other_agent = bool(meant.agents) and plan.agent not in meant.agents
+    if meant.intent == "approve" and meant.run is None and not other_agent:
+        return [], {"approved": plan.id, "heard": None}
+    if meant.intent == "cancel" and meant.run is None:
+        text = f"Dropped. Nothing was done for {plan.agent}. If you meant something that runs, name it."
+        return [say(text)], {"plan": None, "heard": None}
+    return [], {"heard": meant}
+
+
+def _heard_in(memory: Conversation) -> Heard:
+    assert memory.heard is not None  # the edges lead here only after `hear`
+    return memory.heard
+
+
+def _sentence(error: Exception) -> str:
+    text = wording.shown(error)
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '?', '!')) else '.'}"

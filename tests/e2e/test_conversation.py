@@ -1,0 +1,151 @@
+"""The mission's example flow in a conversation, turn by turn, on the real control plane and the sandbox."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from langchain_core.messages import HumanMessage
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+from langgraph.graph import END, START, MessagesState, StateGraph
+from langgraph.types import Command
+from tests.e2e.api import status
+from tests.e2e.environment import Environment
+from tests.patience import patient
+
+from modelops.client import Access, AsyncClient
+from modelops.infra_agent.following import wait_for_an_end
+from modelops.infra_agent.graph import build_modelops_subgraph, read_memory
+from modelops.infra_agent.hands import TeamSettings
+from modelops.infra_agent.understanding import Understanding, identities, understand
+from modelops.sandbox.hub.seeds import BASE_MODEL
+
+# Every answer with a text succeeds: with rare successes, such a wide margin would let only a better candidate pass.
+TEAM = TeamSettings(scorer="tokenF1", threshold="0", margin_points="60", max_examples=12)
+THREAD = "a-person"
+
+
+def understood(message: str, context: Sequence[str], agents: Sequence[str]) -> Understanding:
+    """The understanding of the product."""
+    return understand(message, context=context, agents=identities(agents))
+
+
+class Chat:
+    """A supervisor with the conversation in it, as a host runs it: one thread, one checkpointer."""
+
+    def __init__(self, client: AsyncClient, saver: AsyncSqliteSaver) -> None:
+        supervisor = StateGraph(MessagesState)
+        supervisor.add_node("modelops", build_modelops_subgraph(client, understood, team=TEAM))
+        supervisor.add_edge(START, "modelops")
+        supervisor.add_edge("modelops", END)
+        self._client = client
+        self.graph = supervisor.compile(checkpointer=saver)
+        self.question: dict[str, Any] | None = None
+
+    async def say(self, text: str) -> str:
+        """What is answered to a message."""
+        return await self._run({"messages": [HumanMessage(text)]})
+
+    async def decide(self, *, approved: bool, plan: str | None = None) -> str:
+        """What is answered to a button of the host."""
+        assert self.question is not None, "no plan waits"
+        return await self._run(Command(resume={"plan": plan or self.question["plan"], "approved": approved}))
+
+    async def hear_news(self) -> str:
+        """What the conversation says by itself once something has ended."""
+        inner = await read_memory(self.graph, THREAD)
+        assert await wait_for_an_end(self._client, inner, seconds=patient(120)), inner["modelops"]
+        return await self.look()
+
+    async def look(self) -> str:
+        """What has changed since."""
+        return await self._run({"messages": []})
+
+    async def _run(self, given: Any) -> str:
+        seen = {message.id for message in (await read_memory(self.graph, THREAD)).get("messages", [])}
+        result = await self.graph.ainvoke(given, {"configurable": {"thread_id": THREAD}})
+        interrupts = result.get("__interrupt__") or ()
+        self.question = interrupts[0].value if interrupts else None
+        inner = await read_memory(self.graph, THREAD)
+        new = [one for one in inner["messages"] if one.type == "ai" and one.id not in seen]
+        return "\n".join(str(one.text) for one in new)
+
+
+@asynccontextmanager
+async def conversation(env: Environment, threads: str) -> AsyncIterator[Chat]:
+    """A host's process: its client, its graph, and the checkpointer in the file `threads`."""
+    access = Access(kubeconfig=str(env.cluster.kubeconfig), namespace=env.api.namespace)
+    async with AsyncClient(access) as client, AsyncSqliteSaver.from_conn_string(threads) as saver:
+        yield Chat(client, saver)
+
+
+async def test_the_example_flow_trains_evaluates_deploys_and_goes_back(
+    env: Environment, tmp_path: Path
+) -> None:
+    await asyncio.to_thread(env.start_agents)
+    await env.create_agent_model(trainingDefaults={"numEpochs": 1})
+    await env.start_operator(MODELOPS_DEFAULT_BASE_MODEL=BASE_MODEL)
+    threads = str(tmp_path / "threads.sqlite")
+
+    async with conversation(env, threads) as chat:
+        offered = await chat.say("@chef The docs agent keeps missing return values. Train it better.")
+        assert "I can fine-tune" in offered
+        assert BASE_MODEL in offered
+        assert re.search(r"on \d+ examples.* Estimated cost: \$.*, time: .*Proceed\?$", offered), offered
+        assert "Nothing was done" in await chat.decide(approved=False)
+        assert await chat.say("yes") != "", "a plan that was declined waits no longer"
+        (estimate,) = await env.api.list("TrainingRun")
+        assert estimate["spec"]["estimateOnly"]
+
+        await chat.say("train docs")
+        assert chat.question is not None
+        assert chat.question["action"] == "train"
+
+    async with conversation(env, threads) as chat:  # The process of the host was restarted.
+        started = await chat.say("yep go")
+        assert "Training docs-train-" in started
+        assert chat.question is None
+        runs = [run for run in await env.api.list("TrainingRun") if not run["spec"].get("estimateOnly")]
+        assert len(runs) == 1
+        assert "docs" in await chat.say("how is the docs training going?")
+
+        done = await chat.hear_news()
+        assert "Training done!" in done
+        assert "evaluate v1.1.0-rc.1 of docs" in done
+        assert "Evaluating v1.1.0-rc.1 of docs against baseline" in await chat.say("👍")
+
+        better = await chat.hear_news()
+        assert re.search(r"New model: \d+% accuracy \([+-]\d+ points\).*Deploy\?$", better, re.S), better
+        assert "20% of its requests first" in better
+        first = chat.question
+        assert first is not None
+        assert "30% of its requests first" in await chat.say("make that 30%")
+        assert "another plan" in await chat.decide(approved=True, plan=first["plan"])
+        assert [one["spec"]["strategy"] for one in await env.api.list("Rollout")] == [{"evaluateOnly": {}}]
+
+        deployed = await chat.decide(approved=True)
+        (name,) = [
+            one["metadata"]["name"]
+            for one in await env.api.list("Rollout")
+            if "evaluateOnly" not in one["spec"]["strategy"]
+        ]
+        assert name in deployed
+        await env.api.wait_until("Rollout", name, lambda o: status(o).get("weight") == 30, expected="at 30 %")
+        assert (
+            "Deployed to 30% of docs requests. Monitor for 24 hours, then full rollout." in await chat.look()
+        )
+        assert "v1.1.0-rc.1" in await chat.say("show me the model history of docs")
+        assert "spent" in await chat.say("what did docs cost us this month?")
+
+        back = await chat.say("roll docs back")
+        assert f"Rollout {name} of docs is aborted" in back
+        assert "is being aborted" in await chat.say("yes")
+        await env.api.wait_until(
+            "Rollout", name, lambda o: status(o)["phase"] == "Aborted", expected="aborted"
+        )
+        assert "does not serve docs" in await chat.look()
+        assert (await env.read_stable_target()).version == "v1.0.0"
