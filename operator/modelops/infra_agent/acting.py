@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, assert_never
 
 from modelops.api.v1alpha1.rollout import RolloutSpec
@@ -17,11 +18,21 @@ from modelops.infra_agent.state import (
     Train,
 )
 from modelops.tools.errors import ToolRefused
+from modelops.tools.results import Result
 from modelops.tools.rollouts import DeploymentRequest, EvaluationRequest
 
 
-async def carry_out(hands: Hands, plan: Plan, team: TeamSettings) -> tuple[str, Followed | None]:
-    """Do what the plan says. Returns what was done, and what there is to follow now.
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """What was done, in words; what there is to follow now; and what the tool returned."""
+
+    said: str
+    follow: Followed | None = None
+    result: Result | None = None
+
+
+async def carry_out(hands: Hands, plan: Plan, team: TeamSettings) -> Done:
+    """Do what the plan says.
 
     A repetition, because the answer was lost or LangGraph ran the node again, creates nothing a second time: a training
     is that of its quote, and a Rollout has its name from the plan's id.
@@ -37,27 +48,31 @@ async def carry_out(hands: Hands, plan: Plan, team: TeamSettings) -> tuple[str, 
             page = f" Its page: {job.status_url}." if job.status_url else ""
             begun = "has started" if job.created else "had been started already"
             said = f"Training {job.job_id} of {agent} {begun}, for at most ${plan.max_usd:.2f}.{page}"
-            return said, Followed(kind="training", name=job.job_id, agent=agent)
+            return Done(said=said, follow=_training(job.job_id, agent), result=job)
         case Compare():
             return await _compare(hands, plan, action, team)
         case Abort():
             change = await hands.abort(action.rollout)
-            return f"{change.message}.", Followed(kind=action.what, name=action.rollout, agent=agent)
+            followed = Followed(kind=action.what, name=action.rollout, agent=agent)
+            return Done(said=f"{change.message}.", follow=followed, result=change)
         case GoBack():
-            return f"{(await hands.go_back(action.agent_model, to=action.to))}.", None
+            return Done(said=f"{await hands.go_back(action.agent_model, to=action.to)}.")
         case CancelTraining():
-            return f"{(await hands.cancel_training(action.run)).message}.", None
+            change = await hands.cancel_training(action.run)
+            return Done(said=f"{change.message}.", result=change)
         case Approve():
             offer = Offer(run=action.run, uid=action.uid, digest=action.digest, agent=agent, high_usd=0.0)
             change = await hands.approve(offer)
-            followed = Followed(kind="training", name=action.run, agent=agent)
-            return f"Training {action.run} was {change.message}.", followed
+            said = f"Training {action.run} was {change.message}."
+            return Done(said=said, follow=_training(action.run, agent), result=change)
     assert_never(action)
 
 
-async def _compare(
-    hands: Hands, plan: Plan, action: Compare, team: TeamSettings
-) -> tuple[str, Followed | None]:
+def _training(name: str, agent: str) -> Followed:
+    return Followed(kind="training", name=name, agent=agent)
+
+
+async def _compare(hands: Hands, plan: Plan, action: Compare, team: TeamSettings) -> Done:
     settings: dict[str, Any] = {
         "agent_name": plan.agent,
         "candidate_model": action.candidate,
@@ -70,12 +85,14 @@ async def _compare(
         await _require_unchanged(hands, plan, action, request)
         found = await hands.evaluate(request, key=plan.id)
         said = f"Evaluating {action.candidate} of {plan.agent} against baseline, as {found.evaluation_id}."
-        return said, Followed(kind="evaluation", name=found.evaluation_id, agent=plan.agent)
+        followed = Followed(kind="evaluation", name=found.evaluation_id, agent=plan.agent)
+        return Done(said=said, follow=followed, result=found)
     move = DeploymentRequest(**settings, rollout_strategy=action.strategy, pause_seconds=team.pause_seconds)
     await _require_unchanged(hands, plan, action, move)
     moved = await hands.deploy(move, key=plan.id)
     said = f"The deployment of {action.candidate} to {plan.agent} has started, as {moved.rollout_id}."
-    return said, Followed(kind="deployment", name=moved.rollout_id, agent=plan.agent)
+    followed = Followed(kind="deployment", name=moved.rollout_id, agent=plan.agent)
+    return Done(said=said, follow=followed, result=moved)
 
 
 async def _require_unchanged(hands: Hands, plan: Plan, action: Compare, request: EvaluationRequest) -> None:

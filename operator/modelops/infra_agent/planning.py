@@ -60,32 +60,37 @@ async def _train(hands: Hands, heard: Heard) -> Plan:
             f"Name the base model as organisation/name of the Hub ({wording.shown(heard.base_model)!r} is none), "
             "or leave it out"
         )
-    limit = usd(heard.max_usd) if heard.max_usd is not None else None
     request = TrainingRequest(
         agent_name=facts.agent,
         dataset_id=dataset,
         base_model=heard.base_model,
         training_method=heard.method or "sft",
-        max_usd=limit,
+        max_usd=_limit(heard),
     )
+    return await plan_training(hands, request, condition=heard.condition)
+
+
+async def plan_training(hands: Hands, request: TrainingRequest, *, condition: str | None = None) -> Plan:
+    """The plan for a training, at the price of an estimate. Raises what `make_plan` raises."""
+    agent = request.agent_name
     quote = await hands.estimate(request)
     if quote.high_usd > quote.max_usd:
         raise ToolRefused(
             f"It would cost up to {wording.usd(quote.high_usd)}, more than your limit of {wording.usd(quote.max_usd)}: "
             "allow more, or name a smaller dataset"
         )
-    await _require_budget(hands, facts.agent, quote.high_usd)
-    approval = quote.high_usd > facts.approval_above_usd
-    gist = [f"train {facts.agent} by {request.training_method}"]
-    gist += [f"on {dataset}"] if dataset else []
-    gist += [f"from {heard.base_model}"] if heard.base_model else []
+    await _require_budget(hands, agent, quote.high_usd)
+    approval = quote.high_usd > (await hands.facts(agent)).approval_above_usd
+    gist = [f"train {agent} by {request.training_method}"]
+    gist += [f"on {request.dataset_id}"] if request.dataset_id else []
+    gist += [f"from {request.base_model}"] if request.base_model else []
     return plan_of(
-        facts.agent,
-        Train(quote_id=quote.quote_id, max_usd=limit),
-        wording.offer_training(quote, condition=heard.condition, approval=approval),
+        agent,
+        Train(quote_id=quote.quote_id, max_usd=request.max_usd),
+        wording.offer_training(quote, condition=condition, approval=approval),
         " ".join(gist),
         max_usd=quote.max_usd,
-        limit=limit,
+        limit=request.max_usd,
         valid_until=quote.valid_until,
     )
 
@@ -96,45 +101,52 @@ async def _evaluate(hands: Hands, heard: Heard, team: TeamSettings) -> Plan:
         agent_name=facts.agent,
         candidate_model=await _candidate(hands, heard, facts.agent),
         eval_dataset_id=heard.dataset if heard.dataset != SAME_DATA else None,
-        max_usd=usd(heard.max_usd) if heard.max_usd is not None else None,
+        max_usd=_limit(heard),
         **team.evaluation(),
     )
-    key = new_id()
-    spec = await hands.prepare(request, key=key)
-    action = _compare(request, spec, strategy=None)
-    text = wording.offer_evaluation(
-        facts.agent, action.candidate, float(action.max_usd), condition=heard.condition
-    )
-    gist = f"evaluate {facts.agent} {action.candidate}"
-    return plan_of(facts.agent, action, text, gist, limit=request.max_usd, key=key)
+    return await plan_evaluation(hands, request, condition=heard.condition)
+
+
+async def plan_evaluation(hands: Hands, request: EvaluationRequest, *, condition: str | None = None) -> Plan:
+    """The plan for an evaluation. Raises what `make_plan` raises."""
+    agent, key = request.agent_name, new_id()
+    action = _compare(request, await hands.prepare(request, key=key), strategy=None)
+    text = wording.offer_evaluation(agent, action.candidate, float(action.max_usd), condition=condition)
+    gist = f"evaluate {agent} {action.candidate}"
+    return plan_of(agent, action, text, gist, limit=request.max_usd, key=key)
 
 
 async def _deploy(hands: Hands, heard: Heard, team: TeamSettings) -> Plan:
     facts = await hands.facts(heard.agents[0])
     percent = _percent(heard, team)
-    strategy = f"canary_{percent}pct" if percent < 100 else "immediate"
     request = DeploymentRequest(
         agent_name=facts.agent,
         candidate_model=await _candidate(hands, heard, facts.agent),
-        max_usd=usd(heard.max_usd) if heard.max_usd is not None else None,
-        rollout_strategy=strategy,
+        max_usd=_limit(heard),
+        rollout_strategy=f"canary_{percent}pct" if percent < 100 else "immediate",
         pause_seconds=team.pause_seconds,
         **team.evaluation(),
     )
-    key = new_id()
-    spec = await hands.prepare(request, key=key)
-    action = _compare(request, spec, strategy=strategy)
+    return await plan_deployment(hands, request, condition=heard.condition)
+
+
+async def plan_deployment(hands: Hands, request: DeploymentRequest, *, condition: str | None = None) -> Plan:
+    """The plan for a deployment. Raises what `make_plan` raises."""
+    agent, key, strategy = request.agent_name, new_id(), request.rollout_strategy
+    action = _compare(request, await hands.prepare(request, key=key), strategy=strategy)
+    percent = 100 if strategy == "immediate" else int("".join(filter(str.isdigit, strategy)))
     text = wording.offer_deployment(
-        facts.agent,
+        agent,
         action.candidate,
         float(action.max_usd),
         percent=percent,
-        pause_seconds=team.pause_seconds,
-        condition=heard.condition,
+        pause_seconds=request.pause_seconds,
+        condition=condition,
     )
     share = f"at {percent}%" if percent < 100 else "immediately"
-    gist = f"deploy {facts.agent} {action.candidate} {share}"
-    return plan_of(facts.agent, action, text, gist, limit=request.max_usd, key=key)
+    return plan_of(
+        agent, action, text, f"deploy {agent} {action.candidate} {share}", limit=request.max_usd, key=key
+    )
 
 
 async def _require_no_canary(hands: Hands, agent: str) -> None:
@@ -170,6 +182,10 @@ async def _require_budget(hands: Hands, agent: str, high_usd: float) -> None:
                 f"{wording.usd(one.budget_usd)} this month: wait for the next month, train on fewer examples, or have "
                 "spec.budget.monthlyUSD of its AgentModel raised"
             )
+
+
+def _limit(heard: Heard) -> str | None:
+    return usd(heard.max_usd) if heard.max_usd is not None else None
 
 
 def _percent(heard: Heard, team: TeamSettings) -> int:

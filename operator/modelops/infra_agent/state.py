@@ -97,6 +97,11 @@ class Plan(Remembered):
     max_usd: float | None
     valid_until: datetime
 
+    @property
+    def stops(self) -> bool:
+        """Whether it stops something that runs."""
+        return isinstance(self.action, Abort | CancelTraining)
+
     def is_stale(self, now: datetime | None = None) -> bool:
         """Whether it is too old to be confirmed."""
         return (now or datetime.now(UTC)) >= self.valid_until

@@ -92,7 +92,7 @@ class Steps:
             text = "The plan has expired, and nothing was done. Ask again for a new one."
             return {"messages": [say(text)], "modelops": written(memory, approved="", plan=None)}
         try:
-            text, followed = await carry_out(self._hands, plan, self._team)
+            done = await carry_out(self._hands, plan, self._team)
         except (Uncertain, Unavailable) as error:
             text = (
                 f"I do not know whether it was done: {_sentence(error)} Confirm again: nothing is done twice."
@@ -101,8 +101,8 @@ class Steps:
         except REFUSALS as error:
             text = f"{_sentence(error)} Nothing was done."
             return {"messages": [say(text)], "modelops": written(memory, approved="", plan=None)}
-        done = memory.follow(followed) if followed else memory
-        return {"messages": [say(text)], "modelops": written(done, approved="", plan=None)}
+        followed = memory.follow(done.follow) if done.follow else memory
+        return {"messages": [say(done.said)], "modelops": written(followed, approved="", plan=None)}
 
     async def follow(self, state: State) -> Update:
         """Say what has changed since the last turn, and propose the next step of what has ended."""
@@ -136,6 +136,8 @@ def _about_the_plan(meant: Heard, plan: Plan) -> tuple[list[AIMessage], dict[str
     if meant.intent == "approve" and meant.run is None and not other_agent:
         return [], {"approved": plan.id, "heard": None}
     if meant.intent == "cancel" and meant.run is None:
+        if plan.stops:  # "Cancel it" can be a yes or a no here.
+            return [say("It runs on, unless you answer yes.", plan=plan)], {"heard": None}
         text = f"Dropped. Nothing was done for {plan.agent}. If you meant something that runs, name it."
         return [say(text)], {"plan": None, "heard": None}
     return [], {"heard": meant}

@@ -1,0 +1,122 @@
+"""A conversation in a test: a supervisor with the graph in it, and messages that say what they mean.
+
+A message is its own understanding: `train docs max_usd=5`. Whether the product understands people is tested elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from langchain_core.messages import AIMessage, HumanMessage
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import END, START, MessagesState, StateGraph
+from langgraph.types import Command
+from tests.unit.infra_agent.fake_hands import FakeHands
+
+from modelops.infra_agent.graph import build_graph, read_memory
+from modelops.infra_agent.state import Conversation
+
+AGENTS = ("docs", "cicd")
+NUMBERS = ("max_usd", "percent")
+
+
+@dataclass(frozen=True)
+class Slots:
+    """The values of a message."""
+
+    dataset: str | None = None
+    method: str | None = None
+    base_model: str | None = None
+    version: str | None = None
+    percent: float | None = None
+    strategy: str | None = None
+    max_usd: float | None = None
+    condition: str | None = None
+    run: str | None = None
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """An understanding."""
+
+    intent: str
+    agent: str | None = None
+    agents: tuple[str, ...] = ()
+    slots: Slots = Slots()
+    question: str | None = None
+    about: str | None = None
+
+
+def read_literally(message: str, context: Sequence[str], agents: Sequence[str]) -> Meaning:
+    """`deploy docs percent=30`; `ambiguous question=Which?`; anything else than an intent is `none`."""
+    intent, *words = message.split(" ")
+    named = tuple(word for word in words if word in agents)
+    values: dict[str, Any] = dict(word.split("=", 1) for word in words if "=" in word)
+    question, about = values.pop("question", None), values.pop("about", None)
+    numbers = {name: float(values.pop(name)) for name in NUMBERS if name in values}
+    return Meaning(
+        intent=intent,
+        agent=named[0] if len(named) == 1 else None,
+        agents=named,
+        slots=Slots(**values, **numbers),
+        question=question,
+        about=about,
+    )
+
+
+@dataclass
+class Chat:
+    """One thread. `question`: the value of the interrupt at which the last turn ended."""
+
+    hands: FakeHands = field(default_factory=FakeHands)
+    saver: BaseCheckpointSaver[Any] = field(default_factory=InMemorySaver)
+    question: dict[str, Any] | None = None
+    contexts: list[list[str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """The host's process starts again: a new graph on the old checkpointer."""
+        supervisor = StateGraph(MessagesState)
+        supervisor.add_node("modelops", build_graph(self.hands, self._understand))
+        supervisor.add_edge(START, "modelops")
+        supervisor.add_edge("modelops", END)
+        self.graph = supervisor.compile(checkpointer=self.saver)
+
+    async def say(self, text: str, *, after: Sequence[AIMessage] = ()) -> str:
+        """What is answered to a message; `after`: what other agents have said before it."""
+        return await self._run({"messages": [*after, HumanMessage(text)]})
+
+    async def resume(self, answer: Any) -> str:
+        """What is answered to a host that resumes."""
+        return await self._run(Command(resume=answer))
+
+    async def confirm(self) -> str:
+        """What is answered to the approval of the plan that waits."""
+        assert self.question is not None
+        return await self.resume({"plan": self.question["plan"], "approved": True})
+
+    async def look(self) -> str:
+        """What the conversation says by itself."""
+        return await self._run({"messages": []})
+
+    async def memory(self) -> Conversation:
+        """What is remembered."""
+        return Conversation.model_validate((await read_memory(self.graph, "t"))["modelops"])
+
+    async def _run(self, given: Any) -> str:
+        config: Any = {"configurable": {"thread_id": "t"}}
+        seen = {one.id for one in (await read_memory(self.graph, "t")).get("messages", [])}
+        result = await self.graph.ainvoke(given, config)
+        interrupts = result.get("__interrupt__") or ()
+        self.question = interrupts[0].value if interrupts else None
+        said = (await read_memory(self.graph, "t"))["messages"]
+        return "\n".join(str(one.text) for one in said if one.type == "ai" and one.id not in seen)
+
+    def _understand(self, message: str, context: Sequence[str], agents: Sequence[str]) -> Meaning:
+        self.contexts.append(list(context))
+        return read_literally(message, context, agents)
