@@ -4,46 +4,40 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from langchain_core.messages import HumanMessage
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
-from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.types import Command
 from tests.e2e.api import status
 from tests.e2e.environment import Environment
 from tests.patience import patient
+from tests.unit.docs.pages import ROOT, blocks
 
 from modelops.client import Access, AsyncClient
-from modelops.infra_agent.following import wait_for_an_end
-from modelops.infra_agent.graph import build_modelops_subgraph, read_memory
 from modelops.infra_agent.hands import TeamSettings
-from modelops.infra_agent.understanding import Understanding, identities, understand
+from modelops.infra_agent.hosting import NO_NEWS, read_memory, take_turn, wait_for_an_end
 from modelops.sandbox.hub.seeds import BASE_MODEL
 
 # Every answer with a text succeeds: with rare successes, such a wide margin would let only a better candidate pass.
 TEAM = TeamSettings(scorer="tokenF1", threshold="0", margin_points="60", max_examples=12)
 THREAD = "a-person"
-
-
-def understood(message: str, context: Sequence[str], agents: Sequence[str]) -> Understanding:
-    """The understanding of the product."""
-    return understand(message, context=context, agents=identities(agents))
+PAGE = ROOT / "docs" / "guides" / "conversation.md"
 
 
 class Chat:
-    """A supervisor with the conversation in it, as a host runs it: one thread, one checkpointer."""
+    """A supervisor as the guide builds it, as a host runs it: one thread, one checkpointer."""
 
     def __init__(self, client: AsyncClient, saver: AsyncSqliteSaver) -> None:
-        supervisor = StateGraph(MessagesState)
-        supervisor.add_node("modelops", build_modelops_subgraph(client, understood, team=TEAM))
-        supervisor.add_edge(START, "modelops")
-        supervisor.add_edge("modelops", END)
+        given: dict[str, Any] = {}
+        for block in blocks(PAGE):
+            if block.test == "conversation":
+                exec(compile(block.text, str(PAGE), "exec"), given)
         self._client = client
-        self.graph = supervisor.compile(checkpointer=saver)
+        self.graph = given["build_supervisor"](client, saver, team=TEAM)
         self.question: dict[str, Any] | None = None
 
     async def say(self, text: str) -> str:
@@ -57,22 +51,18 @@ class Chat:
 
     async def hear_news(self) -> str:
         """What the conversation says by itself once something has ended."""
-        inner = await read_memory(self.graph, THREAD)
-        assert await wait_for_an_end(self._client, inner, seconds=patient(120)), inner["modelops"]
+        memory = await read_memory(self.graph, THREAD)
+        assert await wait_for_an_end(self._client, memory, seconds=patient(120)), memory["modelops"]
         return await self.look()
 
     async def look(self) -> str:
         """What has changed since."""
-        return await self._run({"messages": []})
+        return await self._run(NO_NEWS)
 
     async def _run(self, given: Any) -> str:
-        seen = {message.id for message in (await read_memory(self.graph, THREAD)).get("messages", [])}
-        result = await self.graph.ainvoke(given, {"configurable": {"thread_id": THREAD}})
-        interrupts = result.get("__interrupt__") or ()
-        self.question = interrupts[0].value if interrupts else None
-        inner = await read_memory(self.graph, THREAD)
-        new = [one for one in inner["messages"] if one.type == "ai" and one.id not in seen]
-        return "\n".join(str(one.text) for one in new)
+        turn = await take_turn(self.graph, given, thread_id=THREAD)
+        self.question = turn.plan
+        return turn.text
 
 
 @asynccontextmanager
@@ -147,5 +137,7 @@ async def test_the_example_flow_trains_evaluates_deploys_and_goes_back(
         await env.api.wait_until(
             "Rollout", name, lambda o: status(o)["phase"] == "Aborted", expected="aborted"
         )
-        assert "does not serve docs" in await chat.look()
+        ended = await chat.look()
+        assert "does not serve docs; the deployment is Aborted" in ended
+        assert "kubectl" not in ended
         assert (await env.read_stable_target()).version == "v1.0.0"

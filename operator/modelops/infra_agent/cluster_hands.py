@@ -13,6 +13,7 @@ from modelops.infra_agent.hands import AgentFacts, Offer, Running, WayBack
 from modelops.tools import approval, control, history, rollback, rollouts, spending, training
 from modelops.tools.agents import find_agent
 from modelops.tools.candidates import read_record
+from modelops.tools.conditions import what_happens
 from modelops.tools.errors import ToolRefused
 from modelops.tools.results import (
     AgentModels,
@@ -93,7 +94,11 @@ class ClusterHands:
         return await rollouts.read_evaluation(self._client, evaluation)
 
     async def deployment(self, rollout: str) -> Deployment:
-        return await rollouts.read_deployment(self._client, rollout)
+        found = await self._client.rollouts.get(rollout)
+        agent = await self._client.agent_models.get(found.spec.agent_model_ref.name)
+        # Without the command with which one would follow it: the conversation does.
+        told = {"message": what_happens(found)}
+        return rollouts.deployment_of(found, agent, created=False).model_copy(update=told)
 
     async def running(self, agent: str | None) -> tuple[Running, ...]:
         name = (await find_agent(self._client, agent)).metadata.name if agent else None

@@ -25,12 +25,17 @@ class Decision(BaseModel):
 
 
 def question(state: State, plan: Plan) -> dict[str, Any]:
-    """The interrupt's value. `said` has what was said in this turn, the plan's text at its end."""
+    """The interrupt's value in the graph. `said` has what was said in this turn, the plan's text at its end."""
     said: list[str] = []
     for message in reversed(state.get("messages") or []):
         if not isinstance(message, AIMessage) or message.name != NAME:
             break
         said.insert(0, str(message.text))
+    return {**question_of(plan), "said": said}
+
+
+def question_of(plan: Plan) -> dict[str, Any]:
+    """The interrupt's value."""
     return {
         "kind": KIND,
         "plan": plan.id,
@@ -39,8 +44,15 @@ def question(state: State, plan: Plan) -> dict[str, Any]:
         "max_usd": plan.max_usd,
         "valid_until": plan.valid_until.isoformat(),
         "text": plan.text,
-        "said": said,
     }
+
+
+def read_decision(answer: object) -> Decision | None:
+    """The decision that a host resumed with; None where the answer has another form."""
+    try:
+        return Decision.model_validate(answer)
+    except ValidationError:
+        return None
 
 
 def decide(state: State, answer: object) -> dict[str, Any]:
@@ -52,10 +64,7 @@ def decide(state: State, answer: object) -> dict[str, Any]:
         return {"messages": [HumanMessage(content=answer, id=str(uuid.uuid4()))]}
     memory = remembered(state)[0]
     plan = memory.plan
-    try:
-        decision = Decision.model_validate(answer)
-    except ValidationError:
-        decision = None
+    decision = read_decision(answer)
     if plan is None or decision is None or decision.plan != plan.id:
         why = "The answer is for another plan" if decision else "I do not know this answer"
         return {"messages": [say(f"{why}. Nothing was done.", plan=plan)]}

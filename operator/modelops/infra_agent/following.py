@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 
-from modelops.client import AsyncClient, ClientError, NotFound, WaitTimeout, has_finished
+from modelops.client import ClientError, NotFound
 from modelops.infra_agent import wording
 from modelops.infra_agent.hands import Hands, Running, TeamSettings
 from modelops.infra_agent.heard import Heard, request
-from modelops.infra_agent.state import Followed, State, remembered
+from modelops.infra_agent.state import Followed
 from modelops.tools.errors import ToolRefused
 
 
@@ -61,38 +60,6 @@ async def changes(hands: Hands, following: tuple[Followed, ...], team: TeamSetti
 def followed(one: Running) -> Followed:
     """An object that was found, as one that is followed."""
     return Followed(kind=one.kind, name=one.name, agent=one.agent)
-
-
-async def wait_for_an_end(client: AsyncClient, state: State, *, seconds: float) -> bool:
-    """Wait until something that the conversation follows has ended, for at most `seconds`; whether it has.
-
-    For a host that wants the conversation to speak up by itself: it waits beside the graph, and then invokes the graph
-    without a new message.
-    """
-    following = remembered(state)[0].following
-    if not following:
-        return False
-    waits = [asyncio.create_task(_wait(client, one, seconds)) for one in following]
-    try:
-        for next_one in asyncio.as_completed(waits):
-            if await next_one:
-                return True
-    finally:
-        for wait in waits:
-            wait.cancel()
-        await asyncio.gather(*waits, return_exceptions=True)
-    return False
-
-
-async def _wait(client: AsyncClient, one: Followed, seconds: float) -> bool:
-    kind = client.training_runs if one.kind == "training" else client.rollouts
-    try:
-        await kind.wait(one.name, has_finished, what="its end", timeout=seconds)
-    except WaitTimeout:
-        return False
-    except NotFound:
-        return True
-    return True
 
 
 async def _training(hands: Hands, one: Followed) -> News:

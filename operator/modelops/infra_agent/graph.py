@@ -6,12 +6,10 @@ else, since LangGraph runs a node again from its top when it resumes. What is co
 
 from __future__ import annotations
 
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
-from langchain_core.runnables import RunnableConfig
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
-from langgraph.pregel import Pregel
 from langgraph.types import Checkpointer, interrupt
 
 from modelops.client import AsyncClient
@@ -65,16 +63,6 @@ def build_graph(
         graph.add_conditional_edges(node, _rest, ["confirm", END])
     graph.add_conditional_edges("confirm", _confirmed, ["act", "hear", "confirm", END])
     return graph.compile(checkpointer=checkpointer, name="modelops")
-
-
-async def read_memory(host: Pregel[Any, Any, Any, Any], thread_id: str, *, node: str = "modelops") -> State:
-    """The conversation's own state in a thread of the host's graph, in which it is the node `node`; empty at first.
-
-    The host's copy is older where a turn has ended at an interrupt, and a host need not have one.
-    """
-    config: RunnableConfig = {"configurable": {"thread_id": thread_id, "checkpoint_ns": node}}
-    found = await host.aget_state(config)
-    return cast(State, found.values)
 
 
 def _begin(state: State) -> Literal["hear", "follow"]:

@@ -25,7 +25,7 @@ class Block:
 
     @property
     def test(self) -> str:
-        """Which test runs it: `cluster`, `loop`, `client`, `python`, `manifest`, `helm`, `values`; empty where none does."""
+        """Which test runs it: `cluster`, `loop`, `client`, `conversation`, `python`, `manifest`, `helm`, `values`, or nothing."""
         return self._part("test")
 
     @property

@@ -89,6 +89,7 @@ def test_every_command_is_run_or_says_why_not(page: Path) -> None:
                 "cluster",
                 "loop",
                 "client",
+                "conversation",
                 "python",
                 "manifest",
                 "helm",

@@ -16,7 +16,8 @@ from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.types import Command
 from tests.unit.infra_agent.fake_hands import FakeHands
 
-from modelops.infra_agent.graph import build_graph, read_memory
+from modelops.infra_agent.graph import build_graph
+from modelops.infra_agent.hosting import NO_NEWS, read_memory, take_turn
 from modelops.infra_agent.state import Conversation
 
 AGENTS = ("docs", "cicd")
@@ -102,20 +103,16 @@ class Chat:
 
     async def look(self) -> str:
         """What the conversation says by itself."""
-        return await self._run({"messages": []})
+        return await self._run(NO_NEWS)
 
     async def memory(self) -> Conversation:
         """What is remembered."""
         return Conversation.model_validate((await read_memory(self.graph, "t"))["modelops"])
 
     async def _run(self, given: Any) -> str:
-        config: Any = {"configurable": {"thread_id": "t"}}
-        seen = {one.id for one in (await read_memory(self.graph, "t")).get("messages", [])}
-        result = await self.graph.ainvoke(given, config)
-        interrupts = result.get("__interrupt__") or ()
-        self.question = interrupts[0].value if interrupts else None
-        said = (await read_memory(self.graph, "t"))["messages"]
-        return "\n".join(str(one.text) for one in said if one.type == "ai" and one.id not in seen)
+        turn = await take_turn(self.graph, given, thread_id="t")
+        self.question = turn.plan
+        return turn.text
 
     def _understand(self, message: str, context: Sequence[str], agents: Sequence[str]) -> Meaning:
         self.contexts.append(list(context))
