@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 from modelops.api.v1alpha1.rollout import Rollout
@@ -41,6 +42,11 @@ class ClusterHands:
     async def agents(self) -> tuple[str, ...]:
         listed = (await self._client.agent_models.list()).items
         return tuple(dict.fromkeys(one.spec.agent for one in listed))
+
+    async def _agent_names(self) -> dict[str, str]:
+        """The agents' names by those of their AgentModels."""
+        listed = (await self._client.agent_models.list()).items
+        return {one.metadata.name: one.spec.agent for one in listed}
 
     async def facts(self, agent: str) -> AgentFacts:
         found = await find_agent(self._client, agent)
@@ -111,7 +117,8 @@ class ClusterHands:
             (one for one in found if name in (None, one.spec.agent_model_ref.name)), key=_age, reverse=True
         )
         active = [one for one in mine if not has_finished(one)]
-        return tuple(_running(one) for one in active or mine[:1])
+        names = await self._agent_names()
+        return tuple(_running(one, names) for one in active or mine[:1])
 
     async def find_running(self, name: str) -> Running:
         runs, moves = await asyncio.gather(self._client.training_runs.list(), self._client.rollouts.list())
@@ -123,7 +130,7 @@ class ClusterHands:
         if not meant:
             hint = did_you_mean(name, [one.metadata.name for one in every], none="there is none")
             raise ToolRefused(f"there is no training, evaluation or deployment {name}: {hint}")
-        return _running(meant[0])
+        return _running(meant[0], await self._agent_names())
 
     async def way_back(self, agent: str, *, to: str | None) -> WayBack:
         found = await find_agent(self._client, agent)
@@ -174,7 +181,7 @@ class ClusterHands:
             run=run,
             uid=waiting.metadata.uid,
             digest=waiting.status.approval_digest,
-            agent=waiting.spec.agent_model_ref.name,
+            agent=_agent_of(waiting, await self._agent_names()),
             high_usd=float(estimate.high_usd) if estimate else 0.0,
             lines=tuple(approval.describe_offer(waiting)),
         )
@@ -192,13 +199,18 @@ class ClusterHands:
         return await spending.spending(self._client, agent)
 
 
-def _running(one: TrainingRun | Rollout) -> Running:
+def _running(one: TrainingRun | Rollout, names: Mapping[str, str]) -> Running:
     kind: Literal["training", "evaluation", "deployment"] = "training"
     if isinstance(one, Rollout):
         kind = "deployment" if one.spec.strategy.evaluate_only is None else "evaluation"
-    return Running(
-        kind=kind, name=one.metadata.name, agent=one.spec.agent_model_ref.name, finished=has_finished(one)
-    )
+    agent = _agent_of(one, names)
+    return Running(kind=kind, name=one.metadata.name, agent=agent, finished=has_finished(one))
+
+
+def _agent_of(one: TrainingRun | Rollout, names: Mapping[str, str]) -> str:
+    """The agent by its name in agents.yaml; that of its AgentModel where that was deleted."""
+    agent_model = one.spec.agent_model_ref.name
+    return names.get(agent_model, agent_model)
 
 
 def _age(one: TrainingRun | Rollout) -> str:

@@ -26,7 +26,7 @@ async def test_without_a_dataset_examples_are_asked_for() -> None:
         await chat.say("train docs") == "I need training examples. Run '@chef collect docs failures' first?"
     )
     assert chat.question is None
-    assert "cannot collect" in await chat.say("collect docs")
+    assert "`modelops dataset collect docs`" in await chat.say("collect docs")
     assert "from ls://mine for docs" in await chat.say("train docs dataset=ls://mine")
 
 
