@@ -74,6 +74,8 @@ class Chat:
 
     hands: FakeHands = field(default_factory=FakeHands)
     saver: BaseCheckpointSaver[Any] = field(default_factory=InMemorySaver)
+    host: Any = MessagesState
+    """The state of the supervisor."""
     question: dict[str, Any] | None = None
     contexts: list[list[str]] = field(default_factory=list)
 
@@ -82,7 +84,7 @@ class Chat:
 
     def restart(self) -> None:
         """The host's process starts again: a new graph on the old checkpointer."""
-        supervisor = StateGraph(MessagesState)
+        supervisor = StateGraph(self.host)
         supervisor.add_node("modelops", build_graph(self.hands, self._understand))
         supervisor.add_edge(START, "modelops")
         supervisor.add_edge("modelops", END)

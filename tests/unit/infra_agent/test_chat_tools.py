@@ -110,6 +110,13 @@ async def test_two_calls_at_once_are_decided_one_by_one() -> None:
     assert made.rollout_strategy == "canary_5pct"
 
 
+async def test_two_equal_calls_are_two_plans() -> None:
+    hands = FakeHands()
+    agent = agent_that_calls(hands, DEPLOY, {**DEPLOY, "id": "call-3"})
+    first, second = await asked(agent)
+    assert first.value["plan"] != second.value["plan"]
+
+
 async def test_what_changed_since_the_question_is_not_carried_out() -> None:
     hands = FakeHands()
     agent = agent_that_calls(hands, DEPLOY)
