@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
+from modelops.api.v1alpha1.trainingrun import TrainingPhase
 from modelops.client import ClientError, NotFound
 from modelops.infra_agent import wording
 from modelops.infra_agent.hands import Hands, Running, TeamSettings
 from modelops.infra_agent.heard import Heard, request
 from modelops.infra_agent.state import Followed
 from modelops.tools.errors import ToolRefused
+
+WAITS: Final = TrainingPhase.AWAITING_APPROVAL.value
+"""Mark of a training that waits for an approval."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +41,8 @@ async def news_of(hands: Hands, one: Followed, team: TeamSettings) -> News:
         case "deployment":
             found = await hands.deployment(one.name)
             text = wording.deployment_state(found, pause_seconds=team.pause_seconds)
-            return News(text=text, still=None if found.finished else _told(one, text))
+            share = str(found.rollout_pct)
+            return News(text=text, still=None if found.finished else _told(one, text, mark=share))
 
 
 async def changes(hands: Hands, following: tuple[Followed, ...], team: TeamSettings) -> list[News]:
@@ -66,7 +72,7 @@ async def _training(hands: Hands, one: Followed) -> News:
     job = await hands.progress(one.name)
     text = wording.training_progress(job)
     if not job.finished:
-        return News(text=text, still=_told(one, text))
+        return News(text=text, still=_told(one, text, mark=WAITS if job.status == WAITS else ""))
     next_step = request("evaluate", one.agent, job.version) if job.succeeded and job.version else None
     return News(text=text, still=None, next_step=next_step)
 
@@ -82,5 +88,5 @@ async def _evaluation(hands: Hands, one: Followed) -> News:
     return News(text=text, still=None, next_step=request("deploy", one.agent, version) if version else None)
 
 
-def _told(one: Followed, text: str) -> Followed:
-    return one.model_copy(update={"told": text})
+def _told(one: Followed, text: str, *, mark: str | None = None) -> Followed:
+    return one.model_copy(update={"told": text, "mark": one.mark if mark is None else mark})

@@ -10,14 +10,17 @@ from langchain_core.messages import AIMessage, AnyMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.pregel import Pregel
 
+from modelops.api.v1alpha1.rollout import Rollout
+from modelops.api.v1alpha1.trainingrun import TrainingPhase, TrainingRun
 from modelops.client import AsyncClient, NotFound, WaitTimeout, has_finished
 from modelops.infra_agent.confirming import KIND
+from modelops.infra_agent.following import WAITS
 from modelops.infra_agent.state import Followed, State, remembered
 from modelops.infra_agent.turns import NAME
 
 NODE: Final = "modelops"
 """Name of the conversation's node in the host's graph."""
-NO_NEWS: Final[dict[str, list[AnyMessage]]] = {"messages": []}
+NO_MESSAGE: Final[dict[str, list[AnyMessage]]] = {"messages": []}
 """The input of a turn without a message, in which the conversation says what has changed."""
 Host = Pregel[Any, Any, Any, Any]
 
@@ -36,7 +39,7 @@ class Turn:
 
 
 async def take_turn(host: Host, given: Any, *, thread_id: str, node: str = NODE) -> Turn:
-    """Run the host's graph with messages, `NO_NEWS` or a Command, and return what the conversation says to that.
+    """Run the host's graph with messages, `NO_MESSAGE` or a Command, and return what the conversation says to that.
 
     At an interrupt the host's own messages do not have that yet, and later they have it a second time.
     """
@@ -58,10 +61,14 @@ async def read_memory(host: Host, thread_id: str, *, node: str = NODE) -> State:
     return cast(State, found.values)
 
 
-async def wait_for_an_end(client: AsyncClient, state: State, *, seconds: float) -> bool:
-    """Wait until something that the conversation follows has ended, for at most `seconds`; whether it has.
+async def wait_for_news(client: AsyncClient, state: State, *, seconds: float) -> bool:
+    """Wait until something that the conversation follows has news, for at most `seconds`; whether it has.
 
-    It runs beside the graph, never in a node. Afterwards a turn with `NO_NEWS` says what has ended.
+    News are an end, a canary's new share, and a training that waits for an approval. Afterwards a turn with
+    `NO_MESSAGE` says what they are. It runs beside the graph, never in a node.
+
+    Raises:
+        ClientError: the cluster does not answer.
     """
     following = remembered(state)[0].following
     if not following:
@@ -79,14 +86,29 @@ async def wait_for_an_end(client: AsyncClient, state: State, *, seconds: float) 
 
 
 async def _wait(client: AsyncClient, one: Followed, seconds: float) -> bool:
-    kind = client.training_runs if one.kind == "training" else client.rollouts
     try:
-        await kind.wait(one.name, has_finished, what="its end", timeout=seconds)
+        if one.kind == "training":
+            await client.training_runs.wait(
+                one.name, lambda run: _run_has_news(run, one), what="news", timeout=seconds
+            )
+        else:
+            await client.rollouts.wait(
+                one.name, lambda move: _move_has_news(move, one), what="news", timeout=seconds
+            )
     except WaitTimeout:
         return False
     except NotFound:
         return True
     return True
+
+
+def _run_has_news(run: TrainingRun, one: Followed) -> bool:
+    waits = run.status.phase is TrainingPhase.AWAITING_APPROVAL
+    return has_finished(run) or (waits and one.mark != WAITS)
+
+
+def _move_has_news(move: Rollout, one: Followed) -> bool:
+    return has_finished(move) or (one.kind == "deployment" and move.status.weight != int(one.mark or 0))
 
 
 def _is_plan(value: object) -> bool:

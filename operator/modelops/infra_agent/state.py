@@ -137,12 +137,17 @@ def new_id() -> str:
 
 
 class Followed(Remembered):
-    """An object that the conversation has started, or was asked to follow. `told`: what was said of it last."""
+    """An object that the conversation has started, or was asked to follow.
+
+    `told`: what was said of it last. `mark`: that it waited for an approval then, or a canary's share in percent: a
+    change of it is news without being asked for.
+    """
 
     kind: Literal["training", "evaluation", "deployment"]
     name: str
     agent: str
     told: str = ""
+    mark: str = ""
 
 
 class Conversation(Remembered):
@@ -159,7 +164,9 @@ class Conversation(Remembered):
     """What the newest message was understood to mean, until it is answered."""
 
     def follow(self, one: Followed) -> Conversation:
-        """With `one` among what is followed, in place of an older entry of that object."""
+        """With `one` among what is followed; what was told of that object before stays told."""
+        known = next((other for other in self.following if other.name == one.name), one)
+        one = one if one.told else known
         others = tuple(other for other in self.following if other.name != one.name)
         return self.model_copy(update={"following": (*others, one)[-_FOLLOWED:]})
 

@@ -17,7 +17,7 @@ from langgraph.types import Command
 from tests.unit.infra_agent.fake_hands import FakeHands
 
 from modelops.infra_agent.graph import build_graph
-from modelops.infra_agent.hosting import NO_NEWS, read_memory, take_turn
+from modelops.infra_agent.hosting import NO_MESSAGE, read_memory, take_turn
 from modelops.infra_agent.state import Conversation
 
 AGENTS = ("docs", "cicd")
@@ -105,7 +105,7 @@ class Chat:
 
     async def look(self) -> str:
         """What the conversation says by itself."""
-        return await self._run(NO_NEWS)
+        return await self._run(NO_MESSAGE)
 
     async def memory(self) -> Conversation:
         """What is remembered."""
