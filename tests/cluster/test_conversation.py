@@ -28,6 +28,8 @@ from modelops.infra_agent.heard import request
 from modelops.infra_agent.hosting import Turn, take_turn
 from modelops.infra_agent.planning import make_plan
 from modelops.localcluster import LocalCluster
+from modelops.tools.errors import QuoteRefused
+from modelops.tools.names import IDEMPOTENCY, key_digest
 
 SAMPLE = Path(__file__).parents[2] / "config" / "samples" / "agentmodel-docs.yaml"
 RUN, CANARY = "docs-2025-12-09", "docs-v1-1"
@@ -192,3 +194,14 @@ async def test_an_offer_is_approved_only_as_it_was_shown(talks: Talks) -> None:
     given = (await client.training_runs.get(RUN)).spec.approval
     assert given is not None
     assert given.digest == f"sha256:{'b' * 64}"
+
+
+async def test_a_training_that_was_started_is_found_after_its_quote_has_gone(talks: Talks) -> None:
+    client = await talks.client()
+    spec = {"agentModelRef": {"name": "docs"}, "maxUSD": "5", "requestedBy": "carla"}
+    await client.training_runs.create("started", spec, labels={IDEMPOTENCY: key_digest("a-plan")})
+    hands = ClusterHands(client)
+    found = await hands.start_training("gone", max_usd=None, key="a-plan")
+    assert (found.job_id, found.created) == ("started", False)
+    with pytest.raises(QuoteRefused):
+        await hands.start_training("gone", max_usd=None, key="another-plan")

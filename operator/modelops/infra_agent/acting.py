@@ -44,7 +44,7 @@ async def carry_out(hands: Hands, plan: Plan, team: TeamSettings) -> Done:
     action, agent = plan.action, plan.agent
     match action:
         case Train():
-            job = await hands.start_training(action.quote_id, max_usd=action.max_usd)
+            job = await hands.start_training(action.quote_id, max_usd=action.max_usd, key=plan.id)
             page = f" Its page: {job.status_url}." if job.status_url else ""
             begun = "has started" if job.created else "had been started already"
             said = f"Training {job.job_id} of {agent} {begun}, for at most ${plan.max_usd:.2f}.{page}"

@@ -15,7 +15,8 @@ from modelops.tools import approval, control, history, rollback, rollouts, spend
 from modelops.tools.agents import find_agent
 from modelops.tools.candidates import read_record
 from modelops.tools.conditions import what_happens
-from modelops.tools.errors import ToolRefused
+from modelops.tools.errors import QuoteRefused, ToolRefused
+from modelops.tools.names import find_by_key
 from modelops.tools.results import (
     AgentModels,
     Change,
@@ -75,8 +76,16 @@ class ClusterHands:
             self._client, request, wait_seconds=ESTIMATE_SECONDS, created_by=CREATED_BY
         )
 
-    async def start_training(self, quote_id: str, *, max_usd: str | None) -> TrainingJob:
-        return await training.start_training(self._client, quote_id, max_usd=max_usd, created_by=CREATED_BY)
+    async def start_training(self, quote_id: str, *, max_usd: str | None, key: str) -> TrainingJob:
+        try:
+            return await training.start_training(
+                self._client, quote_id, max_usd=max_usd, key=key, created_by=CREATED_BY
+            )
+        except QuoteRefused:  # The quote may have ended since its training was started.
+            started = await find_by_key(self._client.training_runs, key)
+            if started is None:
+                raise
+            return training.job_of(started, created=False)
 
     async def prepare(self, request: rollouts.EvaluationRequest, *, key: str) -> dict[str, Any]:
         if isinstance(request, rollouts.DeploymentRequest):

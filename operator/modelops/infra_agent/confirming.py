@@ -14,6 +14,8 @@ from modelops.infra_agent.turns import NAME, say
 KIND: Final = "modelops_plan"
 """`kind` of the interrupt's value."""
 
+EXPIRED: Final = "The plan has expired, and nothing was done. Ask again for a new one."
+
 
 class Decision(BaseModel):
     """What a host resumes with: the id of the plan that the person saw, and whether it is approved."""
@@ -73,4 +75,6 @@ def decide(state: State, answer: object) -> dict[str, Any]:
             "messages": [say(f"Dropped. Nothing was done for {plan.agent}.")],
             "modelops": written(memory, plan=None),
         }
+    if plan.is_stale():
+        return {"messages": [say(EXPIRED)], "modelops": written(memory, plan=None)}
     return {"modelops": written(memory, approved=plan.id)}

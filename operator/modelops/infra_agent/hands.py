@@ -103,8 +103,8 @@ class Hands(Protocol):
     async def estimate(self, request: TrainingRequest) -> TrainingQuote:
         """What a training would cost. It spends nothing."""
 
-    async def start_training(self, quote_id: str, *, max_usd: str | None) -> TrainingJob:
-        """Start the training of a quote; a second time it returns the same training."""
+    async def start_training(self, quote_id: str, *, max_usd: str | None, key: str) -> TrainingJob:
+        """Start the training of a quote; a second time it returns the same training, by the key for ever."""
 
     async def prepare(self, request: EvaluationRequest, *, key: str) -> dict[str, Any]:
         """The spec of the Rollout for an evaluation or deployment, checked by the API server; nothing is made."""

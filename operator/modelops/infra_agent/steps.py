@@ -11,6 +11,7 @@ from modelops.client import ClientError, Unavailable, Uncertain
 from modelops.domain.record import MalformedRecord
 from modelops.infra_agent import answering, following, wording
 from modelops.infra_agent.acting import carry_out
+from modelops.infra_agent.confirming import EXPIRED
 from modelops.infra_agent.hands import Hands, TeamSettings
 from modelops.infra_agent.heard import Heard, Understand, heard
 from modelops.infra_agent.planning import make_plan
@@ -88,9 +89,6 @@ class Steps:
         plan = memory.plan
         if plan is None or memory.approved != plan.id:
             return {"messages": [say("Nothing was done.")], "modelops": written(memory, approved="")}
-        if plan.is_stale():
-            text = "The plan has expired, and nothing was done. Ask again for a new one."
-            return {"messages": [say(text)], "modelops": written(memory, approved="", plan=None)}
         try:
             done = await carry_out(self._hands, plan, self._team)
         except (Uncertain, Unavailable) as error:
@@ -134,6 +132,8 @@ def _about_the_plan(meant: Heard, plan: Plan) -> tuple[list[AIMessage], dict[str
     """What a message says about the plan that was shown last: yes, no, or something else."""
     other_agent = bool(meant.agents) and plan.agent not in meant.agents
     if meant.intent == "approve" and meant.run is None and not other_agent:
+        if plan.is_stale():
+            return [say(EXPIRED)], {"plan": None, "heard": None}
         return [], {"approved": plan.id, "heard": None}
     if meant.intent == "cancel" and meant.run is None:
         if plan.stops:  # "Cancel it" can be a yes or a no here.

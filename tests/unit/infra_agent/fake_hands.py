@@ -148,7 +148,7 @@ class FakeHands:
             update={"agent_name": request.agent_name, "dataset_id": request.dataset_id or "", **limit}
         )
 
-    async def start_training(self, quote_id: str, *, max_usd: str | None) -> TrainingJob:
+    async def start_training(self, quote_id: str, *, max_usd: str | None, key: str) -> TrainingJob:
         created = self._create(quote_id, "train")
         return TrainingJob(
             job_id="docs-train-1",

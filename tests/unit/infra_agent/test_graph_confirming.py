@@ -188,11 +188,12 @@ async def test_a_doubt_about_the_plan_can_be_answered() -> None:
     assert len(chat.hands.created) == 1
 
 
-async def test_an_expired_plan_is_not_carried_out() -> None:
+@pytest.mark.parametrize("in_words", [False, True])
+async def test_an_expired_plan_is_not_carried_out(in_words: bool) -> None:
     chat = Chat()
     chat.hands.quote = chat.hands.quote.model_copy(update={"valid_until": "2025-01-01T00:00:00Z"})
     await chat.say("train docs")
-    assert "expired" in await chat.confirm()
+    assert "expired" in (await chat.say("approve") if in_words else await chat.confirm())
     assert chat.hands.created == {}
     assert chat.question is None
 
