@@ -30,6 +30,7 @@ class Terminal:
 
     def __init__(self, cluster: LocalCluster, kubectl: Kubectl, namespace: str) -> None:
         self._cluster, self._kubectl, self.namespace = cluster, kubectl, namespace
+        self.kubeconfig = cluster.kubeconfig
         self.preconditions = Preconditions(kubectl, namespace)
         self.preconditions.establish("agent")
         found = self.get("configmap", record_name("docs"))
@@ -253,11 +254,14 @@ def test_a_run_is_followed_until_it_ends_and_stopped(terminal: Terminal) -> None
 def test_a_watch_ends_where_its_object_is_deleted(terminal: Terminal, kubectl: Kubectl) -> None:
     terminal.preconditions.establish("run")
     terminal.status("trainingruns", RUN, {"phase": "Running", "conditions": []})
-    with ThreadPoolExecutor(1) as pool:
-        watching = pool.submit(terminal.modelops, "watch", RUN, expect=1)
-        time.sleep(1)
+    command = [sys.executable, "-m", "modelops.cli", "watch", RUN, "-n", terminal.namespace]
+    command += ["--kubeconfig", str(terminal.kubeconfig)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as watching:
+        assert watching.stdout is not None
+        assert f"{RUN}: Running" in watching.stdout.readline()
         kubectl("delete", f"trainingruns.{GROUP}", RUN, namespace=terminal.namespace, check=True)
-        assert f"TrainingRun {RUN} was deleted" in watching.result().stderr
+        _, said = watching.communicate(timeout=patient(30))
+    assert (watching.returncode, f"TrainingRun {RUN} was deleted" in said) == (1, True), said
 
 
 def test_spend_shows_every_agent_and_one(terminal: Terminal) -> None:

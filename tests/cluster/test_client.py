@@ -159,9 +159,9 @@ async def test_a_wait_ends_with_the_condition_with_its_time_or_with_a_deletion(
     task = asyncio.create_task(
         client.training_runs.wait("one", lambda run: False, what="never", timeout=patient(20))
     )
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(0)  # whether it waits already or has not begun to watch: the deletion is told
     await client.training_runs.delete("one")
-    with pytest.raises(NotFound, match="was deleted before never"):
+    with pytest.raises(NotFound, match=r"was deleted before never|has no TrainingRun named one"):
         await task
 
 
@@ -321,6 +321,22 @@ async def test_a_watch_survives_a_history_that_is_gone_and_a_connection_that_is_
             await events.aclose()
     assert told == [("ADDED", "one"), ("MODIFIED", "one"), ("ADDED", "two"), ("DELETED", "two")]
     assert "resourceVersion=20" in asked[4]
+
+
+async def test_an_object_that_is_deleted_before_the_watch_begins_is_told_as_deleted(
+    client: AsyncClient,
+) -> None:
+    await client.training_runs.create("one", SPEC)
+    before = await client.training_runs.get_stored("one")
+    await client.training_runs.delete("one")
+    await client.training_runs.create("two", SPEC)
+    events = client.training_runs.watch(seen=[before])
+    told = [await asyncio.wait_for(anext(events), patient(10)) for _ in range(2)]
+    await events.aclose()
+    assert [(event.type, event.stored["metadata"]["name"]) for event in told] == [
+        (EventType.DELETED, "one"),
+        (EventType.ADDED, "two"),
+    ]
 
 
 def test_the_program_of_the_guide_works(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from modelops.cli import output, rollout_arguments, session
@@ -48,7 +48,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _deploy(client: AsyncClient, arguments: argparse.Namespace) -> int:
-    from modelops.cli.progress import Progress
     from modelops.tools import rollouts
 
     request = rollouts.DeploymentRequest(
@@ -57,30 +56,22 @@ async def _deploy(client: AsyncClient, arguments: argparse.Namespace) -> int:
         rollout_strategy=arguments.strategy,
         pause_seconds=arguments.pause,
     )
-    agent, spec = await rollouts.deployment_spec(client, request)
-    if not arguments.dry_run:
-        how = (
-            "all traffic at once"
-            if arguments.strategy == "immediate"
-            else f"{arguments.strategy.removeprefix('canary_').removesuffix('pct')} % of the sessions first"
-        )
-        name = rollout_arguments.candidate_name(spec)
-        question = f"Deploy {name} to {agent.spec.agent}, {how}, for at most ${spec['maxUSD']}?"
-        if not output.confirm(question, yes=arguments.yes):
-            print("not started", file=sys.stderr)
-            return 1
-    progress = Progress()
-    try:
-        found = await rollouts.deploy(
-            client,
-            request,
-            wait_seconds=arguments.timeout if arguments.wait else 0,
-            seen=progress,
-            created_by="modelops-cli",
-            dry_run=bool(arguments.dry_run),
-        )
-    finally:
-        progress.end()
+    how = (
+        "all traffic at once"
+        if arguments.strategy == "immediate"
+        else f"{arguments.strategy.removeprefix('canary_').removesuffix('pct')} % of the sessions first"
+    )
+    found = await rollout_arguments.ask_and_start(
+        arguments,
+        specified=lambda: rollouts.deployment_spec(client, request),
+        question=lambda agent, spec: (
+            f"Deploy {rollout_arguments.candidate_name(spec)} to {agent.spec.agent}, {how}, for at most "
+            f"${spec['maxUSD']}?"
+        ),
+        start=partial(rollouts.deploy, client, request),
+    )
+    if found is None:
+        return 1
     message = (
         f"Rollout {found.rollout_id} would be created (server dry run)"
         if arguments.dry_run

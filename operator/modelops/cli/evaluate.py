@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from modelops.cli import output, rollout_arguments, session
@@ -32,31 +32,20 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _evaluate(client: AsyncClient, arguments: argparse.Namespace) -> int:
-    from modelops.cli.progress import Progress
     from modelops.tools import rollouts
 
     request = rollouts.EvaluationRequest(**rollout_arguments.evaluation_settings(arguments))
-    agent, spec = await rollouts.evaluation_spec(client, request)
-    if not arguments.dry_run:
-        name = rollout_arguments.candidate_name(spec)
-        question = (
-            f"Evaluate {name} of {agent.spec.agent} on held-out examples for at most ${spec['maxUSD']}?"
-        )
-        if not output.confirm(question, yes=arguments.yes):
-            print("not started", file=sys.stderr)
-            return 1
-    progress = Progress()
-    try:
-        found = await rollouts.evaluate(
-            client,
-            request,
-            wait_seconds=arguments.timeout if arguments.wait else 0,
-            seen=progress,
-            created_by="modelops-cli",
-            dry_run=bool(arguments.dry_run),
-        )
-    finally:
-        progress.end()
+    found = await rollout_arguments.ask_and_start(
+        arguments,
+        specified=lambda: rollouts.evaluation_spec(client, request),
+        question=lambda agent, spec: (
+            f"Evaluate {rollout_arguments.candidate_name(spec)} of {agent.spec.agent} on held-out examples for at most "
+            f"${spec['maxUSD']}?"
+        ),
+        start=partial(rollouts.evaluate, client, request),
+    )
+    if found is None:
+        return 1
     output.show(
         found,
         arguments.output,

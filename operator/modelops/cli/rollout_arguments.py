@@ -1,12 +1,19 @@
-"""The arguments that `modelops evaluate` and `modelops deploy` share."""
+"""What `modelops evaluate` and `modelops deploy` share: their arguments, and the question before they start."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
-from typing import Any
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from modelops.cli import output, session
+
+if TYPE_CHECKING:
+    from modelops.api.v1alpha1.agentmodel import AgentModel
+
+T = TypeVar("T")
+Spec = Mapping[str, Any]
 
 
 def add_arguments(parser: argparse.ArgumentParser, *, waits_for: str) -> None:
@@ -59,3 +66,42 @@ def candidate_name(spec: Mapping[str, Any]) -> str:
     if "version" in candidate:
         return str(candidate["version"])
     return f"{candidate['model']['repo']}@{candidate['model']['revision'][:12]}"
+
+
+async def ask_and_start(
+    arguments: argparse.Namespace,
+    *,
+    specified: Callable[[], Awaitable[tuple[AgentModel, Spec]]],
+    question: Callable[[AgentModel, Spec], str],
+    start: Callable[..., Awaitable[T]],
+) -> T | None:
+    """Ask, and start exactly what the question was about; None where the answer is no.
+
+    `specified` returns the AgentModel and the spec of the Rollout; `start` creates it, and waits with `--wait`.
+
+    Raises:
+        ToolRefused: what would be created has changed since the question: defaults come from the last rollout.
+    """
+    from modelops.cli.progress import Progress
+    from modelops.tools.errors import ToolRefused
+
+    agent, spec = await specified()
+    if not arguments.dry_run:
+        if not output.confirm(question(agent, spec), yes=arguments.yes):
+            print("not started", file=sys.stderr)
+            return None
+        if (await specified())[1] != spec:
+            raise ToolRefused(
+                f"what {agent.spec.agent}'s last rollout or settings say has changed since the question: nothing was "
+                "started; call this again"
+            )
+    progress = Progress()
+    try:
+        return await start(
+            wait_seconds=arguments.timeout if arguments.wait else 0,
+            seen=progress,
+            created_by="modelops-cli",
+            dry_run=bool(arguments.dry_run),
+        )
+    finally:
+        progress.end()

@@ -159,9 +159,12 @@ async def _events(client: AsyncClient, wanted: Any) -> AsyncGenerator[Event[Any]
     ]
 
     async def follow(kind: Any) -> None:
-        name = wanted.metadata.name if wanted is not None else None
+        name, seen = None, []
+        if wanted is not None:  # An earlier state, so that its present one, or its deletion since, is told.
+            name = wanted.metadata.name
+            seen = [{"metadata": {"name": name, "uid": wanted.metadata.uid, "resourceVersion": ""}}]
         try:
-            async with aclosing(kind.watch(name)) as events:
+            async with aclosing(kind.watch(name, seen=seen)) as events:
                 async for event in events:
                     await queue.put(event)
         except Exception as error:  # noqa: BLE001 - it is raised where the events are taken

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Generic
@@ -165,9 +165,8 @@ class Kind(Generic[KindT]):
             return self._typed(await self._request("patch", place, name=name, query=query, body=body))
         except NotFound:
             raise no_such_object(self.resource, place, name, None) from None
-        except (
-            Invalid
-        ) as error:  # The API server answers an unexpected uid as a change of an immutable field.
+        except Invalid as error:
+            # The API server answers an unexpected uid as a change of an immutable field.
             if uid and "metadata.uid" in str(error):
                 raise Conflict(
                     f"{self.resource.kind} {name} is another object than the one that was read: it was deleted and "
@@ -184,12 +183,13 @@ class Kind(Generic[KindT]):
         await self._request("delete", place, name=name, body=body)
 
     async def watch(
-        self, name: str | None = None, *, namespace: str | None = None
+        self, name: str | None = None, *, namespace: str | None = None, seen: Sequence[Json] = ()
     ) -> AsyncGenerator[Event[KindT], None]:
         """The objects that there are as ADDED, and then each change, without an end. `name` restricts it to one object.
 
-        A watch that is cut off is taken up again; what changed in between is told by the difference. Raises what a
-        list raises, and Unavailable where the API server has not answered for a minute.
+        A watch that is cut off is taken up again; what changed in between is told by the difference. `seen`: objects
+        that were read before (at least uid and resourceVersion); only what has happened to them since is told. Raises
+        what a list raises, and Unavailable where the API server has not answered for a minute.
         """
         place = await self._namespace(namespace)
         selector = f"metadata.name={name}" if name else None
@@ -200,6 +200,7 @@ class Kind(Generic[KindT]):
                 resource=self.resource,
                 namespace=place,
                 field_selector=selector,
+                seen=seen,
             )
         ) as events:
             async for type_, item in events:
@@ -222,22 +223,29 @@ class Kind(Generic[KindT]):
             WaitTimeout: it does not hold in time; `what` says what was waited for.
             NotFound: there is no such object, or it was deleted.
         """
-        await self.get_stored(name, namespace=namespace)
+        first = await self.get_stored(name, namespace=namespace)
         last: KindT | None = None
+
+        def holds(value: KindT | None) -> bool:
+            nonlocal last
+            if value is None:
+                return False
+            last = value
+            if seen is not None:
+                seen(value)
+            return condition(value)
+
+        if holds(read(self._model, first).value) and last is not None:
+            return last
         try:
             async with (
                 asyncio.timeout(timeout),
-                contextlib.aclosing(self.watch(name, namespace=namespace)) as events,
+                contextlib.aclosing(self.watch(name, namespace=namespace, seen=[first])) as events,
             ):
                 async for event in events:
                     if event.type is EventType.DELETED:
                         raise NotFound(f"{self.resource.kind} {name} was deleted before {what}")
-                    if event.value is None:
-                        continue
-                    last = event.value
-                    if seen is not None:
-                        seen(last)
-                    if condition(last):
+                    if holds(event.value) and last is not None:
                         return last
         except TimeoutError:
             pass

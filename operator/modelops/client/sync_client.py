@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Generator, Mapping
+from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
@@ -124,10 +124,10 @@ class SyncKind(Generic[KindT]):
         self._loop.run(self._kind.delete(name, namespace=namespace, uid=uid))
 
     def watch(
-        self, name: str | None = None, *, namespace: str | None = None
+        self, name: str | None = None, *, namespace: str | None = None, seen: Sequence[Json] = ()
     ) -> Generator[Event[KindT], None, None]:
         """See `Kind.watch`."""
-        events = self._kind.watch(name, namespace=namespace)
+        events = self._kind.watch(name, namespace=namespace, seen=seen)
 
         async def following() -> Event[KindT] | None:
             return await anext(events, None)

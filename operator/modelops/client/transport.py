@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Final
 
 from modelops.api.v1alpha1.names import Resource
@@ -109,7 +109,7 @@ class Transport:
         namespace: str | None,
         query: Mapping[str, Any],
         seconds: float,
-    ) -> AsyncIterator[Json]:
+    ) -> AsyncGenerator[Json, None]:
         """The events of a watch until the server ends it, within `seconds`. Raises as `request` does."""
         import aiohttp
 

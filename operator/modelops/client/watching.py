@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
 from typing import Any, Final
 
 from modelops.api.v1alpha1.names import Resource
@@ -19,14 +20,20 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
 
 
 async def watch_events(
-    transport: Transport, path: str, *, resource: Resource, namespace: str, field_selector: str | None
+    transport: Transport,
+    path: str,
+    *,
+    resource: Resource,
+    namespace: str,
+    field_selector: str | None,
+    seen: Iterable[Json] = (),
 ) -> AsyncGenerator[tuple[str, Json], None]:
     """Pairs of the type of an event and the object: what is there as ADDED, then every change.
 
     After a gap the objects are listed again and compared, so that each object's last state and each deletion is told
-    once.
+    once. `seen` are objects that the caller has read: what has happened to them since is told, deletions included.
     """
-    known: dict[str, Json] = {}
+    known: dict[str, Json] = {item["metadata"]["uid"]: item for item in seen}
     version, pause, answered = "", _FIRST_PAUSE, time.monotonic()
     selector = {"fieldSelector": field_selector}
 
@@ -53,16 +60,17 @@ async def watch_events(
             stream = transport.stream(
                 path, resource=resource, namespace=namespace, query=query, seconds=WATCH_SECONDS + 30
             )
-            async for event in stream:
-                answered = time.monotonic()
-                if event["type"] == "ERROR":  # Most often 410: the history that was asked for is gone.
-                    version = ""
-                    break
-                version = event["object"]["metadata"]["resourceVersion"]
-                if event["type"] == "BOOKMARK":
-                    continue
-                _remember(known, event)
-                yield event["type"], event["object"]
+            async with aclosing(stream) as following:
+                async for event in following:
+                    answered = time.monotonic()
+                    if event["type"] == "ERROR":  # Most often 410: the history that was asked for is gone.
+                        version = ""
+                        break
+                    version = event["object"]["metadata"]["resourceVersion"]
+                    if event["type"] == "BOOKMARK":
+                        continue
+                    _remember(known, event)
+                    yield event["type"], event["object"]
         except Unavailable:
             if time.monotonic() - answered > PATIENCE_SECONDS:
                 raise
