@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+from tests.bindings import wait_until_effective
 from tests.namespaces import remove_namespace
 from tests.patience import patient
 
@@ -25,6 +26,7 @@ CRDS = Path(__file__).parent.parent / "crds"
 # Users in the API server's token file. They have no rights until a test binds roles to them.
 TEST_USERS = {"alice": (), "bob": (), "operator": (), "agent": ()}
 _CLUSTER_FOLDER = "cluster"
+_BINDINGS = (("create", "rolebinding"), ("create", "clusterrolebinding"))
 _STOP_SECONDS = 20.0
 
 Kubectl = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -100,7 +102,8 @@ def apply_crds(cluster: LocalCluster) -> None:
 def kubectl(cluster: LocalCluster) -> Kubectl:
     """The real kubectl: `kubectl("get", "pods", namespace=ns, user="alice", input=manifest, check=True)`.
 
-    Returns the CompletedProcess with text output. With `check` a failing command fails the test with its output.
+    Returns the CompletedProcess with text output. With `check` a failing command fails the test with its output. A
+    binding that it creates is in force when it returns.
     """
 
     def run(
@@ -119,6 +122,8 @@ def kubectl(cluster: LocalCluster) -> Kubectl:
         if check and done.returncode:
             output = done.stderr or done.stdout
             pytest.fail(f"kubectl {' '.join(map(str, arguments))}: exit code {done.returncode}\n{output}")
+        if not done.returncode and arguments[:2] in _BINDINGS:
+            wait_until_effective(run, tuple(map(str, arguments)), namespace=namespace)
         return done
 
     return run

@@ -15,7 +15,7 @@ from mcp.client.session import ClientRequestContext
 from mcp_types import CallToolResult, ElicitRequestParams, ElicitResult, TextContent
 from ruamel.yaml import YAML
 from tests.cluster.docs_preconditions import GROUP, SAMPLES, Kubectl, Preconditions
-from tests.cluster.policies import RBAC
+from tests.cluster.policies import RBAC, apply_for_all
 
 from modelops.api.v1alpha1.names import MANAGED_LABEL, RECORD_LABEL, record_name
 from modelops.client import Access, AsyncClient, has_finished
@@ -65,7 +65,7 @@ class World:
         self.cluster, self.kubectl, self.namespace = cluster, kubectl, namespace
         self.preconditions = Preconditions(kubectl, namespace)
         if not World._roles_are_there:
-            kubectl("apply", "-f", RBAC, check=True)
+            apply_for_all(kubectl, "-f", RBAC)
             World._roles_are_there = True
         samples = [
             one for name in _SAMPLES for one in YAML(typ="safe").load_all((SAMPLES / name).read_text())

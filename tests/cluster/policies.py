@@ -24,6 +24,7 @@ LABEL = "modelops-test-policies"
 GROUP = "modelops.code-chef.dev"
 _PROBE = "probe"
 _SECONDS = 30
+_TRIES = 5
 
 
 @contextmanager
@@ -46,9 +47,19 @@ def installed_policies(kubectl: Kubectl, namespace: str, *, operator: str) -> It
         kubectl("delete", "-f", "-", "--wait=false", input=manifest)
 
 
+def apply_for_all(kubectl: Kubectl, *arguments: str | Path, input: str | None = None) -> None:
+    """Applies objects of the whole cluster, which another worker may apply at the same moment."""
+    apply = ("apply", "--server-side", "--force-conflicts", *arguments)
+    for _ in range(_TRIES):
+        if kubectl(*apply, input=input).returncode == 0:
+            return
+        time.sleep(0.5)
+    kubectl(*apply, input=input, check=True)
+
+
 def bind(kubectl: Kubectl, namespace: str, user: str, *roles: str) -> None:
     """Binds a user to roles of config/rbac in one namespace."""
-    kubectl("apply", "-f", RBAC, check=True)
+    apply_for_all(kubectl, "-f", RBAC)
     for role in roles:
         binding = ("rolebinding", f"{user}-{role}", f"--clusterrole={role}", f"--user={user}")
         kubectl("create", *binding, namespace=namespace, check=True)

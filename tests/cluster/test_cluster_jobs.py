@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from tests.cluster import kubelet
 from tests.cluster.attempt import ClusterAttempt
+from tests.cluster.policies import apply_for_all
 from tests.cluster.published import KUEUE, install_crds
 from tests.conftest import Kubectl
 
@@ -290,7 +291,7 @@ async def test_the_operator_needs_only_its_jobs_role(
             await jobs.submit("", attempt.request())
         assert (await attempt.kube.list(JOBS, namespace=attempt.namespace))[0] == []
 
-        kubectl("apply", "-f", str(ROLES), check=True)
+        apply_for_all(kubectl, "-f", str(ROLES))
         for role in ("modelops-operator-jobs", "modelops-test-record"):
             if role.endswith("record"):
                 rights = ("--verb=create", "--resource=configmaps")

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import pytest
 from tests.cluster.losing_proxy import LosingProxy, losing_proxy
+from tests.cluster.policies import apply_for_all
 from tests.patience import patient
 
 from modelops.adapters.kube import Connection, KubeClient, Transport
@@ -122,7 +123,7 @@ class ExecutorHarness:
 
 @pytest.fixture
 async def harness(cluster: LocalCluster, kubectl: Kubectl, namespace: str) -> AsyncIterator[ExecutorHarness]:
-    kubectl("apply", "-f", "-", input=GADGET_CRD, check=True)
+    apply_for_all(kubectl, "-f", "-", input=GADGET_CRD)
     command = [cluster.kubectl, "--kubeconfig", cluster.kubeconfig]
     wait_until_established(command, f"crd/gadgets.{GROUP}", seconds=patient(30))
     connection = Connection.from_kubeconfig(cluster.kubeconfig)

@@ -47,7 +47,9 @@ async def assert_trained_once(env: Environment) -> None:
     assert [(e.version, e.deployment_status) for e in record.history] == [("v1.1.0-rc.1", "trained")]
     assert sorted(record.allocated) == ["v1.0.0", "v1.1.0-rc.1"]
     agent = await env.api.wait_until(
-        "AgentModel", "docs", lambda o: condition(o, "Ready") == "True" and status(o)["versions"]
+        "AgentModel",
+        "docs",
+        lambda o: condition(o, "Ready") == "True" and status(o)["versions"][0]["version"] == "v1.1.0-rc.1",
     )
     assert status(agent)["versions"][0]["version"] == "v1.1.0-rc.1"
 

@@ -133,15 +133,15 @@ async def wait_for_sample(prometheus: Prometheus, expr: str, began: float) -> No
 
 @asynccontextmanager
 async def slowed_jobs(sandbox: int) -> AsyncIterator[None]:
-    """Lets the sandbox's jobs run for a quarter of the time, so that scrapes see a training on any machine."""
+    """Lets the sandbox's jobs run for a twentieth of the time, so that scrapes see a training on any machine."""
 
     async def slow() -> None:
         try:
             while True:
                 signal_jobs(signal.SIGSTOP)
-                await asyncio.sleep(0.75)
+                await asyncio.sleep(0.95)
                 signal_jobs(signal.SIGCONT)
-                await asyncio.sleep(0.25)
+                await asyncio.sleep(0.05)
         finally:
             signal_jobs(signal.SIGCONT)
 
