@@ -16,8 +16,8 @@ from pydantic import ValidationError
 from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.trainingrun import DatasetSelection, TrainingRun
 from modelops.cli import dataset_collect
+from modelops.cli.dataset_collect import DEFAULT_ENDPOINT
 
-DEFAULT_ENDPOINT = "https://api.smith.langchain.com"
 MIN_EXAMPLES = 20
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from modelops.api.v1alpha1.trainingrun import SensitiveKind
 from modelops.cli import output, session
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from modelops.datasets.failures import Collected
 
 DEFAULT_ENDPOINT = "https://api.smith.langchain.com"
-KINDS = ("private-key", "key", "email", "phone")
 _UNITS = {"h": 1, "d": 24, "w": 168}
 
 
@@ -58,7 +58,7 @@ def register(verbs: Any) -> None:
         "--allow-sensitive",
         action="append",
         default=[],
-        choices=KINDS,
+        choices=[kind.value for kind in SensitiveKind],
         help="keep runs that contain this; may be repeated",
     )
     collect.add_argument("--dry-run", action="store_true", help="only say what would be collected")
@@ -144,7 +144,6 @@ def _list(client: Client, arguments: argparse.Namespace) -> int:
 
 
 def _collect(client: Client, arguments: argparse.Namespace, project: str) -> int:
-    from modelops.api.v1alpha1.trainingrun import SensitiveKind
     from modelops.datasets.failures import CollectionRefused, collect_failures, create_dataset
 
     since = datetime.now(UTC) - _age(arguments.since)

@@ -8,9 +8,6 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-from modelops.api.v1alpha1.names import GROUP, VERSION
-from modelops.cli.errors import CommandError
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add `-n` and `--kubeconfig`."""
@@ -34,35 +31,6 @@ def connect(arguments: argparse.Namespace, *, command: str) -> bool:
         print(f"modelops {command}: no cluster: {error}; name one with --kubeconfig", file=sys.stderr)
         return False
     return True
-
-
-def read_object(objects: Any, kind: str, namespace: str, name: str) -> Any:
-    """Read an object of one of the three kinds; `objects` is a CustomObjectsApi.
-
-    Raises:
-        CommandError: there is none of that name. The message says which there are.
-        ApiException: the API server refused the request.
-    """
-    from kubernetes.client import ApiException
-
-    plural = f"{kind.lower()}s"
-    try:
-        return objects.get_namespaced_custom_object(GROUP, VERSION, namespace, plural, name)
-    except ApiException as error:
-        if error.status != 404:
-            raise
-    try:
-        listed = objects.list_namespaced_custom_object(GROUP, VERSION, namespace, plural)["items"]
-    except ApiException as error:
-        if error.status != 404:
-            raise
-        raise CommandError(
-            f"the cluster does not serve {plural}.{GROUP}: run `modelops crds | kubectl apply --server-side -f -`"
-        ) from None
-    raise CommandError(
-        f"namespace {namespace} has no {kind} named {name}: "
-        f"{which_there_are(name, [item['metadata']['name'] for item in listed])}"
-    )
 
 
 def which_there_are(name: str, known: Iterable[str]) -> str:

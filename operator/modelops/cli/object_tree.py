@@ -10,6 +10,7 @@ from rich.tree import Tree
 
 from modelops.api.v1alpha1.rollout import CanaryStep, Rollout, RolloutPhase, TrackSummary
 from modelops.api.v1alpha1.trainingrun import TrainingPhase, TrainingRun
+from modelops.cli.output import percent
 from modelops.client import has_finished
 from modelops.tools.conditions import has_succeeded, number, what_happens
 
@@ -79,7 +80,7 @@ def _rollout_lines(rollout: Rollout) -> list[tuple[str, str]]:
         lines.append(
             (
                 "evaluation",
-                f"stable {_percent(stable)}, candidate {_percent(tried)}: {evaluation.difference_points} points"
+                f"stable {percent(stable)}, candidate {percent(tried)}: {evaluation.difference_points} points"
                 f"{f' ({interval})' if interval else ''}, margin {evaluation.margin_points}, "
                 f"{evaluation.examples} examples: {escape(evaluation.verdict)}",
             )
@@ -100,9 +101,9 @@ def _rollout_lines(rollout: Rollout) -> list[tuple[str, str]]:
     return lines
 
 
-def bar(percent: int) -> str:
-    """A bar of twenty cells."""
-    full = round(_BAR * max(0, min(100, percent)) / 100)
+def bar(done: int) -> str:
+    """A bar of twenty cells, `done` percent of which are full."""
+    full = round(_BAR * max(0, min(100, done)) / 100)
     return f"[green]{'█' * full}[/][dim]{'░' * (_BAR - full)}[/]"
 
 
@@ -145,10 +146,6 @@ def _mark(value: TrainingRun | Rollout) -> str:
     if not has_finished(value):
         return "[yellow]●[/]"
     return "[green]✔[/]" if has_succeeded(value) else "[red]✘[/]"
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.0f} %"
 
 
 def _age(value: TrainingRun | Rollout, now: datetime) -> str:

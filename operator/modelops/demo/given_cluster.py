@@ -13,13 +13,12 @@ from typing import Any, Final
 
 from ruamel.yaml import YAML
 
-from modelops.api.v1alpha1.names import GROUP, RESOURCES, Resource
+from modelops.api.v1alpha1.names import GROUP, LEASE, RESOURCES, Resource
 from modelops.crdgen.kinds import KINDS
 from modelops.crdgen.tree import crd_text
 from modelops.demo.cluster_access import Kubectl
 from modelops.demo.environment import NAMESPACE, OPERATOR_NAMESPACE
 
-_LEASE: Final = "modelops-operator"
 _RIGHTS: Final = (
     "namespaces",
     "customresourcedefinitions.apiextensions.k8s.io",
@@ -121,10 +120,10 @@ def _require_rights(kubectl: Kubectl) -> None:
 def _operators(kubectl: Kubectl) -> list[str]:
     """An operator that works in all namespaces would work on the demo's objects, too."""
     leases: dict[str, Any] = kubectl.json(
-        "get", "leases.coordination.k8s.io", "--all-namespaces", f"--field-selector=metadata.name={_LEASE}"
+        "get", "leases.coordination.k8s.io", "--all-namespaces", f"--field-selector=metadata.name={LEASE}"
     )
     return [
-        f"an operator of ModelOps works here (Lease {lease['metadata']['namespace']}/{_LEASE} is held by "
+        f"an operator of ModelOps works here (Lease {lease['metadata']['namespace']}/{LEASE} is held by "
         f"{lease['spec']['holderIdentity']}): it would work on the demo's objects, too"
         for lease in leases["items"]
         if (lease.get("spec") or {}).get("holderIdentity")

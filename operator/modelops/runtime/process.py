@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from modelops.adapters.kube import Connection, KubeClient, Transport
 from modelops.adapters.kube.answers import NotFound
 from modelops.adapters.reports import ReportForwarder
-from modelops.api.v1alpha1.names import GROUP, VERSION
+from modelops.api.v1alpha1.names import GROUP, LEASE, VERSION
 from modelops.engine.cache import ObjectCache
 from modelops.engine.clock import SystemClock
 from modelops.engine.lease import LeaderLease, LeaseTimes, is_dead_here, process_identity
@@ -32,7 +32,6 @@ from modelops.runtime.settings import Settings
 from modelops.runtime.watches import ClusterWatches
 from modelops.runtime.wiring import build_operator
 
-LEASE: Final = "modelops-operator"
 REPORTS_ANNOTATION: Final = f"{GROUP}/reports-url"
 """Of the lease: where its holder receives the agents' reports."""
 STOPPED, FAILED, LEASE_LOST = 0, 1, 3

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.meta import ConditionStatus
-from modelops.api.v1alpha1.names import AGENT_MODELS, MANAGED_LABEL, ROLLOUTS, TRAINING_RUNS
+from modelops.api.v1alpha1.names import AGENT_MODELS, LEASE, MANAGED_LABEL, ROLLOUTS, TRAINING_RUNS
 from modelops.api.v1alpha1.rollout import Rollout
 from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.client import AsyncClient, ClientError, Forbidden, NotFound, NotServed, has_finished
@@ -23,7 +23,6 @@ from modelops.tools.conditions import condition
 from modelops.tools.results import Result
 from modelops.tools.situation import file_of
 
-LEASE: Final = "modelops-operator"
 LEASE_PATIENCE: Final = 3.0
 """The lease is stale once it has not been renewed for this many times its duration."""
 POLICIES: Final = ("approval", "budget", "jobs", "pods", "requested-by", "status")

@@ -125,15 +125,15 @@ def ensure_same_request(found: KindT, spec: Mapping[str, Any], *, key: str | Non
 
 def differences(found: KindT, spec: Mapping[str, Any]) -> list[str]:
     """The fields in which an object's work differs from that of `spec`, with the defaults of both."""
-    stored: dict[str, Any] = _work(found.spec)
+    stored: dict[str, Any] = work_of(found.spec)
     try:
-        asked: dict[str, Any] = _work(type(found.spec).model_validate(spec))
+        asked: dict[str, Any] = work_of(type(found.spec).model_validate(spec))
     except ValidationError as error:  # No stored object is like that.
         return sorted({str(one["loc"][0]) for one in error.errors()})
     return sorted(name for name in {*stored, *asked} if stored.get(name) != asked.get(name))
 
 
-def _work(spec: ApiModel) -> dict[str, Any]:
+def work_of(spec: ApiModel) -> dict[str, Any]:
     """What is to be done: the spec with its defaults, without the fields that only control it."""
     return {name: value for name, value in spec.wire().items() if name not in CONTROL_FIELDS}
 

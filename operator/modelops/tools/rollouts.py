@@ -10,7 +10,7 @@ from typing import Any, Final
 from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.names import GROUP
 from modelops.api.v1alpha1.rollout import ArmResult, Rollout, RolloutPhase
-from modelops.client import AsyncClient, WaitTimeout, has_finished
+from modelops.client import AsyncClient, has_finished
 from modelops.domain.versions import release_version
 from modelops.tools.agents import find_agent
 from modelops.tools.amounts import usd
@@ -19,6 +19,7 @@ from modelops.tools.conditions import number, what_happens
 from modelops.tools.errors import ToolRefused
 from modelops.tools.names import create_once
 from modelops.tools.results import Comparison, Deployment, MetricComparison
+from modelops.tools.waiting import ended_or_latest
 
 METRICS: Final = ("accuracy", "latency", "cost_per_1k_tokens")
 TARGETS: Final = ("huggingface", "openrouter")
@@ -91,7 +92,7 @@ async def evaluate(
         dry_run=dry_run,
     )
     if wait_seconds > 0 and not dry_run:
-        rollout = await _ended(client, rollout, wait_seconds=wait_seconds, seen=seen)
+        rollout = await ended_or_latest(client.rollouts, rollout, wait_seconds=wait_seconds, seen=seen)
     return comparison_of(rollout, agent, created=created, metrics=request.metrics)
 
 
@@ -107,7 +108,7 @@ async def read_evaluation(
     _known_metrics(metrics)
     rollout = await client.rollouts.get(evaluation_id)
     if wait_seconds > 0:
-        rollout = await _ended(client, rollout, wait_seconds=wait_seconds, seen=seen)
+        rollout = await ended_or_latest(client.rollouts, rollout, wait_seconds=wait_seconds, seen=seen)
     agent = await client.agent_models.get(rollout.spec.agent_model_ref.name)
     return comparison_of(rollout, agent, created=False, metrics=metrics)
 
@@ -141,7 +142,7 @@ async def deploy(
         dry_run=dry_run,
     )
     if wait_seconds > 0 and not dry_run:
-        rollout = await _ended(client, rollout, wait_seconds=wait_seconds, seen=seen)
+        rollout = await ended_or_latest(client.rollouts, rollout, wait_seconds=wait_seconds, seen=seen)
     return deployment_of(rollout, agent, created=created)
 
 
@@ -151,7 +152,7 @@ async def read_deployment(
     """How a deployment goes, by its name. Raises NotFound."""
     rollout = await client.rollouts.get(rollout_id)
     if wait_seconds > 0:
-        rollout = await _ended(client, rollout, wait_seconds=wait_seconds, seen=seen)
+        rollout = await ended_or_latest(client.rollouts, rollout, wait_seconds=wait_seconds, seen=seen)
     agent = await client.agent_models.get(rollout.spec.agent_model_ref.name)
     return deployment_of(rollout, agent, created=False)
 
@@ -160,6 +161,14 @@ async def evaluation_spec(
     client: AsyncClient, request: EvaluationRequest
 ) -> tuple[AgentModel, dict[str, Any]]:
     """The AgentModel, and the spec of a Rollout without its strategy. Raises ToolRefused."""
+    agent, spec, _ = await _spec_and_last_rollout(client, request)
+    return agent, spec
+
+
+async def _spec_and_last_rollout(
+    client: AsyncClient, request: EvaluationRequest
+) -> tuple[AgentModel, dict[str, Any], Rollout | None]:
+    """`evaluation_spec`, and the Rollout that its defaults come from."""
     agent = await find_agent(client, request.agent_name)
     langsmith = agent.spec.langsmith
     if not request.eval_dataset_id and not (langsmith and langsmith.evaluation_dataset):
@@ -180,12 +189,13 @@ async def evaluation_spec(
         evaluation["marginPoints"] = request.margin_points
     if request.max_examples:
         evaluation["maxExamples"] = request.max_examples
-    return agent, {
+    spec = {
         "agentModelRef": {"name": agent.metadata.name},
         "candidate": candidate,
         "evaluation": evaluation,
         "maxUSD": usd(request.max_usd or agent.spec.budget.approval_above_usd),
     }
+    return agent, spec, last
 
 
 async def deployment_spec(
@@ -195,8 +205,7 @@ async def deployment_spec(
     if request.deployment_target not in TARGETS:
         raise ToolRefused(f"{request.deployment_target!r} is no target: use one of {', '.join(TARGETS)}")
     strategy = strategy_of(request.rollout_strategy, pause_seconds=request.pause_seconds)
-    agent, spec = await evaluation_spec(client, request)
-    last = await _last_rollout(client, agent)
+    agent, spec, last = await _spec_and_last_rollout(client, request)
     spec["strategy"] = strategy
     if last is not None or request.analysis:
         spec["analysis"] = {**(last.spec.analysis.wire() if last else {}), **request.analysis}
@@ -305,18 +314,6 @@ async def _last_rollout(client: AsyncClient, agent: AgentModel) -> Rollout | Non
         if one.spec.agent_model_ref.name == agent.metadata.name and one.status.evaluation is not None
     ]
     return max(mine, key=lambda one: str(one.metadata.creation_timestamp), default=None)
-
-
-async def _ended(client: AsyncClient, rollout: Rollout, *, wait_seconds: float, seen: Seen | None) -> Rollout:
-    if has_finished(rollout):
-        return rollout
-    try:
-        return await client.rollouts.wait(
-            rollout.metadata.name, has_finished, what="its end", timeout=wait_seconds, seen=seen
-        )
-    except WaitTimeout as late:
-        last: Rollout = late.last or rollout
-        return last
 
 
 def _follow(rollout: Rollout) -> str:

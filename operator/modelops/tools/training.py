@@ -10,10 +10,11 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.names import GROUP
 from modelops.api.v1alpha1.training_config import TrainingConfig
 from modelops.api.v1alpha1.trainingrun import Estimate, Method, TrainingPhase, TrainingRun
-from modelops.client import AsyncClient, NotFound, WaitTimeout, has_finished
+from modelops.client import AsyncClient, NotFound, has_finished
 from modelops.tools.agents import find_agent
 from modelops.tools.amounts import usd
 from modelops.tools.conditions import has_succeeded, number, what_happens
@@ -25,8 +26,10 @@ from modelops.tools.names import (
     ensure_same_request,
     find_by_key,
     key_digest,
+    work_of,
 )
 from modelops.tools.results import JobProgress, TrainingJob, TrainingQuote
+from modelops.tools.waiting import ended, ended_or_latest
 
 QUOTE_VALID: Final = timedelta(hours=1)
 """Time after which a quote is made again: prices and data may have changed."""
@@ -52,8 +55,8 @@ class TrainingRequest:
     max_usd: str | None = None
 
 
-async def training_spec(client: AsyncClient, request: TrainingRequest) -> tuple[str, dict[str, Any]]:
-    """The AgentModel's name, and the spec of the TrainingRun without `maxUSD`.
+async def training_spec(client: AsyncClient, request: TrainingRequest) -> tuple[AgentModel, dict[str, Any]]:
+    """The AgentModel, and the spec of the TrainingRun without `maxUSD`.
 
     Raises:
         ToolRefused: an unknown agent, method or field of training_config.
@@ -81,7 +84,14 @@ async def training_spec(client: AsyncClient, request: TrainingRequest) -> tuple[
         spec["baseModel"] = request.base_model
     if config := _config(request.training_config):
         spec["config"] = config
-    return agent.metadata.name, spec
+    return agent, spec
+
+
+async def _estimate_spec(client: AsyncClient, request: TrainingRequest) -> tuple[AgentModel, dict[str, Any]]:
+    """The AgentModel, and the spec of the TrainingRun that estimates the request. Raises ToolRefused."""
+    agent, spec = await training_spec(client, request)
+    limit = usd(request.max_usd or agent.spec.budget.monthly_usd)
+    return agent, {**spec, "estimateOnly": True, "maxUSD": limit}
 
 
 async def estimate_training(
@@ -98,25 +108,23 @@ async def estimate_training(
         ToolRefused: the estimate failed, or would not be paid for; the message is the operator's.
         WaitTimeout: it takes longer than `wait_seconds`; call it again, it goes on meanwhile.
     """
-    agent_model, spec = await training_spec(client, request)
-    agent = await client.agent_models.get(agent_model)
+    agent, spec = await _estimate_spec(client, request)
     user = (await client.whoami()).name
-    limit = usd(request.max_usd or agent.spec.budget.monthly_usd)
-    asked = {**spec, "estimateOnly": True, "maxUSD": limit, "requestedBy": user}
+    asked = {**spec, "requestedBy": user}
     run, _ = await create_once(
         client,
         client.training_runs,
-        agent_model,
+        agent.metadata.name,
         "estimate",
         asked,
         by=user,
         created_by=created_by,
         reusable=_is_usable_quote,
     )
-    ended = await _ended(client, run, wait_seconds=wait_seconds, seen=seen)
-    if not has_succeeded(ended):
-        raise ToolRefused(f"no estimate: {what_happens(ended)}")
-    return quote_of(ended, agent_name=agent.spec.agent, max_usd=request.max_usd)
+    run = await ended(client.training_runs, run, wait_seconds=wait_seconds, seen=seen)
+    if not has_succeeded(run):
+        raise ToolRefused(f"no estimate: {what_happens(run)}")
+    return quote_of(run, agent_name=agent.spec.agent, max_usd=request.max_usd)
 
 
 async def read_quote(client: AsyncClient, quote_id: str) -> TrainingRun:
@@ -146,10 +154,8 @@ async def read_quote(client: AsyncClient, quote_id: str) -> TrainingRun:
 
 async def ensure_quote_is_for(client: AsyncClient, quote: TrainingRun, request: TrainingRequest) -> None:
     """Raise QuoteRefused where a quote is for anything else than exactly this request."""
-    agent_model, asked = await training_spec(client, request)
-    agent = await client.agent_models.get(agent_model)
-    limit = usd(request.max_usd or agent.spec.budget.monthly_usd)
-    different = differences(quote, {**asked, "estimateOnly": True, "maxUSD": limit})
+    _, asked = await _estimate_spec(client, request)
+    different = differences(quote, asked)
     if different:
         name = quote.metadata.name
         raise QuoteRefused(
@@ -181,9 +187,8 @@ async def start_training(
         await ensure_quote_is_for(client, quote, expected)
     estimate, data = quote.status.estimate, quote.status.dataset
     assert estimate is not None
-    spec = quote.spec.wire()
-    for name in ("estimateOnly", "ttlSecondsAfterFinished", "approval", "requestedBy", "suspend", "cancel"):
-        spec.pop(name, None)
+    spec = work_of(quote.spec)
+    spec.pop("estimateOnly")
     spec["maxUSD"] = usd(max_usd) if max_usd else limit_of(estimate)
     if Decimal(spec["maxUSD"]) < Decimal(estimate.high_usd):
         raise ToolRefused(f"the training costs up to ${estimate.high_usd}, and max_usd is ${spec['maxUSD']}")
@@ -238,12 +243,12 @@ async def start_training_up_to(
     """
     if not request.max_usd:
         raise ToolRefused("give the most that the training may cost (max_usd), or ask for an estimate first")
-    agent_model, spec = await training_spec(client, request)
+    agent, spec = await training_spec(client, request)
     spec |= {"maxUSD": usd(request.max_usd), **await _in_whose_name(client)}
     run, created = await create_once(
         client,
         client.training_runs,
-        agent_model,
+        agent.metadata.name,
         "train",
         spec,
         key=key,
@@ -264,8 +269,8 @@ async def monitor_training(
         NotFound: there is no such training; the message has the nearest names.
     """
     run = await find_run(client, job_id)
-    if wait_seconds > 0 and not has_finished(run):
-        run = await _ended(client, run, wait_seconds=wait_seconds, seen=seen, patient=True)
+    if wait_seconds > 0:
+        run = await ended_or_latest(client.training_runs, run, wait_seconds=wait_seconds, seen=seen)
     return progress_of(run)
 
 
@@ -291,7 +296,7 @@ def quote_of(run: TrainingRun, *, agent_name: str, max_usd: str | None = None) -
     """The quote of an estimate that has succeeded. `max_usd`: the limit that the caller sets."""
     estimate, data = run.status.estimate, run.status.dataset
     assert estimate is not None
-    ended = run.status.finished_at or datetime.now(UTC)
+    made = run.status.finished_at or datetime.now(UTC)
     return TrainingQuote(
         quote_id=run.metadata.name,
         agent_name=agent_name,
@@ -305,7 +310,7 @@ def quote_of(run: TrainingRun, *, agent_name: str, max_usd: str | None = None) -
         low_minutes=estimate.low_minutes,
         high_minutes=estimate.high_minutes,
         flavor=estimate.flavor,
-        valid_until=ended + QUOTE_VALID,
+        valid_until=made + QUOTE_VALID,
         message=what_happens(run),
     )
 
@@ -345,22 +350,6 @@ def progress_of(run: TrainingRun) -> JobProgress:
         status_url=(status.job.url or None) if status.job else None,
         message=what_happens(run),
     )
-
-
-async def _ended(
-    client: AsyncClient, run: TrainingRun, *, wait_seconds: float, seen: Seen | None, patient: bool = False
-) -> TrainingRun:
-    if has_finished(run):
-        return run
-    try:
-        return await client.training_runs.wait(
-            run.metadata.name, has_finished, what="its end", timeout=wait_seconds, seen=seen
-        )
-    except WaitTimeout as late:
-        if patient:
-            last: TrainingRun = late.last or run
-            return last
-        raise
 
 
 async def _in_whose_name(client: AsyncClient) -> dict[str, str]:

@@ -20,6 +20,8 @@ file."""
 
 FIELD_MANAGER = "modelops-operator"
 INSTALLATION_CONFIG_MAP = "modelops-installation"
+LEASE: Final = "modelops-operator"
+"""The lease of the leader, in the operator's namespace."""
 
 
 @dataclass(frozen=True, slots=True)
