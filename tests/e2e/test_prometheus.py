@@ -18,7 +18,7 @@ from tests.e2e import manifests
 from tests.e2e.api import status, status_summary
 from tests.e2e.canary import SHORT_EVALUATION
 from tests.e2e.environment import Environment
-from tests.patience import patient
+from tests.patience import deadline_after, patient
 from tests.prometheus.healthy_hour import firing_alerts
 from tests.prometheus.picture import draw
 from tests.prometheus.programs import Programs, find_programs
@@ -76,7 +76,9 @@ async def test_every_query_of_the_dashboards_has_an_answer_and_no_alert_fires(
             await env.api.create(manifests.training_run("first", base_model=BASE_MODEL, config=SLOW))
             await wait_for_sample(prometheus, "modelops_training_run_hardware_wait_seconds > 0", began)
             await asyncio.to_thread(env.cloud.sandbox.hold_jobs, held=False)
-            async with slowed_jobs(env.cloud.sandbox.pid):
+            async with slowed_jobs(env.cloud.sandbox.pid, share=0.25):
+                await env.api.wait_until("TrainingRun", "first", has_loss, expected="at its first steps")
+            async with slowed_jobs(env.cloud.sandbox.pid, share=0.05):
                 await wait_for_sample(prometheus, TRAINING, began)
             run = await env.api.wait_until_finished("TrainingRun", "first")
             assert status(run)["phase"] == "Succeeded", status_summary(run)
@@ -124,24 +126,30 @@ async def ask_all(
     }
 
 
+def has_loss(run: Json) -> bool:
+    """Whether the job has reported a step. Its start takes seconds of processor time, and is slowed less."""
+    return "loss" in status(run).get("progress", {})
+
+
 async def wait_for_sample(prometheus: Prometheus, expr: str, began: float) -> None:
     """Waits until Prometheus has scraped what the last step changed."""
-    async with asyncio.timeout(patient(60)):
-        while not await prometheus.query_range(expr, start=began, end=time.time()):
-            await asyncio.sleep(0.2)
+    deadline = deadline_after(60)
+    while not await prometheus.query_range(expr, start=began, end=time.time()):
+        assert time.monotonic() < deadline, f"no scrape has an answer to {expr} within {patient(60):.0f} s"
+        await asyncio.sleep(0.2)
 
 
 @asynccontextmanager
-async def slowed_jobs(sandbox: int) -> AsyncIterator[None]:
-    """Lets the sandbox's jobs run for a twentieth of the time, so that scrapes see a training on any machine."""
+async def slowed_jobs(sandbox: int, *, share: float) -> AsyncIterator[None]:
+    """Lets the sandbox's jobs run for a share of the time only, so that scrapes see a training on any machine."""
 
     async def slow() -> None:
         try:
             while True:
                 signal_jobs(signal.SIGSTOP)
-                await asyncio.sleep(0.95)
+                await asyncio.sleep(1 - share)
                 signal_jobs(signal.SIGCONT)
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(share)
         finally:
             signal_jobs(signal.SIGCONT)
 
