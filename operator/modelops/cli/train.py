@@ -11,7 +11,7 @@ from modelops.cli import output, session
 if TYPE_CHECKING:
     from modelops.client import AsyncClient
     from modelops.tools.results import TrainingJob, TrainingQuote
-    from modelops.tools.training import TrainingRequest
+    from modelops.tools.training_request import TrainingRequest
 
 METHODS = ("sft", "dpo", "orpo")
 
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _train(client: AsyncClient, arguments: argparse.Namespace) -> int:
     from modelops.cli.progress import Progress
-    from modelops.tools import training
+    from modelops.tools import quotes, training, training_progress
 
     request = request_of(arguments)
     if arguments.dry_run:
@@ -76,9 +76,7 @@ async def _train(client: AsyncClient, arguments: argparse.Namespace) -> int:
     if quote_id is None:
         progress = Progress()
         try:
-            quote = await training.estimate_training(
-                client, request, seen=progress, created_by="modelops-cli"
-            )
+            quote = await quotes.estimate_training(client, request, seen=progress, created_by="modelops-cli")
         finally:
             progress.end()
         if arguments.estimate or arguments.output == "table":
@@ -99,7 +97,7 @@ async def _train(client: AsyncClient, arguments: argparse.Namespace) -> int:
         return 0
     progress = Progress()
     try:
-        ended = await training.monitor_training(
+        ended = await training_progress.monitor_training(
             client, job.job_id, wait_seconds=arguments.timeout, seen=progress
         )
     finally:
@@ -118,7 +116,7 @@ def request_of(arguments: argparse.Namespace) -> TrainingRequest:
     from ruamel.yaml import YAML
 
     from modelops.tools.errors import ToolRefused
-    from modelops.tools.training import TrainingRequest
+    from modelops.tools.training_request import TrainingRequest
 
     config = {}
     for setting in arguments.settings:

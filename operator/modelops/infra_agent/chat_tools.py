@@ -25,7 +25,7 @@ from modelops.infra_agent.state import Plan
 from modelops.infra_agent.steps import REFUSALS
 from modelops.tools.candidates import NEWEST
 from modelops.tools.rollouts import DeploymentRequest, EvaluationRequest
-from modelops.tools.training import TrainingRequest
+from modelops.tools.training_request import TrainingRequest
 
 Answer = dict[str, Any]
 CallId = Annotated[str, InjectedToolCallId]

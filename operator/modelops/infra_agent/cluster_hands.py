@@ -11,7 +11,17 @@ from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.client import AsyncClient, has_finished
 from modelops.domain.nearest import did_you_mean
 from modelops.infra_agent.hands import AgentFacts, Offer, Running, WayBack
-from modelops.tools import approval, control, history, rollback, rollouts, spending, training
+from modelops.tools import (
+    approval,
+    control,
+    history,
+    quotes,
+    rollback,
+    rollouts,
+    spending,
+    training,
+    training_progress,
+)
 from modelops.tools.agents import find_agent
 from modelops.tools.candidates import read_record
 from modelops.tools.conditions import what_happens
@@ -28,6 +38,7 @@ from modelops.tools.results import (
     TrainingQuote,
 )
 from modelops.tools.situation import active_rollouts, read_situation
+from modelops.tools.training_request import TrainingRequest
 
 CREATED_BY: Final = "modelops-conversation"
 ESTIMATE_SECONDS: Final = 120.0
@@ -71,8 +82,8 @@ class ClusterHands:
         given = last.spec.dataset.langsmith if last and last.spec.dataset else None
         return given or (found.spec.langsmith.training_dataset if found.spec.langsmith else None)
 
-    async def estimate(self, request: training.TrainingRequest) -> TrainingQuote:
-        return await training.estimate_training(
+    async def estimate(self, request: TrainingRequest) -> TrainingQuote:
+        return await quotes.estimate_training(
             self._client, request, wait_seconds=ESTIMATE_SECONDS, created_by=CREATED_BY
         )
 
@@ -103,7 +114,7 @@ class ClusterHands:
         return await rollouts.deploy(self._client, request, key=key, created_by=CREATED_BY)
 
     async def progress(self, run: str) -> JobProgress:
-        return await training.monitor_training(self._client, run)
+        return await training_progress.monitor_training(self._client, run)
 
     async def comparison(self, evaluation: str) -> Comparison:
         return await rollouts.read_evaluation(self._client, evaluation)

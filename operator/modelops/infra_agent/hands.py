@@ -16,7 +16,7 @@ from modelops.tools.results import (
     TrainingQuote,
 )
 from modelops.tools.rollouts import PAUSE_SECONDS, DeploymentRequest, EvaluationRequest
-from modelops.tools.training import TrainingRequest
+from modelops.tools.training_request import TrainingRequest
 
 
 @dataclass(frozen=True, kw_only=True)

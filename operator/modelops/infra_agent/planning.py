@@ -12,7 +12,7 @@ from modelops.tools.amounts import usd
 from modelops.tools.candidates import NEWEST
 from modelops.tools.errors import ToolRefused
 from modelops.tools.rollouts import DeploymentRequest, EvaluationRequest
-from modelops.tools.training import TrainingRequest
+from modelops.tools.training_request import TrainingRequest
 
 PLANNED: Final = frozenset({"train", "evaluate", "deploy", "promote", "rollback", "cancel", "approve"})
 SAME_DATA: Final = "same as last run"

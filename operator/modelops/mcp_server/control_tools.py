@@ -27,7 +27,7 @@ from modelops.mcp_server.services import Ctx
 from modelops.tools import control
 from modelops.tools.explaining import find_object
 from modelops.tools.results import Change
-from modelops.tools.training import find_run
+from modelops.tools.training_progress import find_run
 
 Paused = Annotated[
     bool, Field(description="true keeps the rollout from its next step; false lets it go on with its steps.")

@@ -27,11 +27,11 @@ from modelops.mcp_server.confirming import Confirm, Offer, confirmation_of, is_c
 from modelops.mcp_server.progress import reported
 from modelops.mcp_server.quotes import Quote
 from modelops.mcp_server.services import Ctx
-from modelops.tools import training
+from modelops.tools import quotes, training, training_progress
 from modelops.tools.amounts import usd
 from modelops.tools.errors import ToolRefused
 from modelops.tools.results import JobProgress, TrainingJob, TrainingQuote
-from modelops.tools.training import TrainingRequest
+from modelops.tools.training_request import TrainingRequest
 
 _LONGEST_MESSAGE: Final = 1000
 
@@ -77,9 +77,9 @@ async def _offer(
         if started is not None:
             return Offer(what="it was started before", needs_nobody=True, request=started)
     if quote_id is not None:
-        run = await training.read_quote(client, quote_id)
-        await training.ensure_quote_is_for(client, run, request)
-        quote: TrainingQuote | None = training.quote_of(run, agent_name=agent_name, max_usd=request.max_usd)
+        run = await quotes.read_quote(client, quote_id)
+        await quotes.ensure_quote_is_for(client, run, request)
+        quote: TrainingQuote | None = quotes.quote_of(run, agent_name=agent_name, max_usd=request.max_usd)
     else:
         quote = await _estimate(ctx, request, wait_seconds)
     if quote is None:
@@ -154,14 +154,14 @@ async def monitor_training_job(ctx: Ctx, job_id: JobId, wait_seconds: WaitSecond
     every question about a training that was started. With wait_seconds it waits for the end."""
     client = current_caller().client
     async with reported(ctx, wait_seconds) as seen:
-        return await training.monitor_training(client, job_id, wait_seconds=wait_seconds, seen=seen)
+        return await training_progress.monitor_training(client, job_id, wait_seconds=wait_seconds, seen=seen)
 
 
 async def _estimate(ctx: Ctx, request: TrainingRequest, wait_seconds: int) -> TrainingQuote | None:
     """The quote; None where it takes longer. It only creates an estimate, once for equal requests."""
     try:
         async with reported(ctx, wait_seconds) as seen:
-            return await training.estimate_training(
+            return await quotes.estimate_training(
                 current_caller().client,
                 request,
                 wait_seconds=wait_seconds,

@@ -121,7 +121,7 @@ async def _file(client: AsyncClient, request: DraftRequest, place: str) -> tuple
                 f"as config/samples/agents-configmap.yaml shows"
             )
         return request.config_map, found
-    listed = (await client.read(f"/api/v1/namespaces/{place}/configmaps", namespace=place))["items"]
+    listed = await client.config_maps()
     with_key = {one["metadata"]["name"]: one for one in listed if request.key in (one.get("data") or {})}
     if not with_key:
         raise ToolRefused(

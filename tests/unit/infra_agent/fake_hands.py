@@ -23,7 +23,7 @@ from modelops.tools.results import (
     TrainingQuote,
 )
 from modelops.tools.rollouts import DeploymentRequest, EvaluationRequest
-from modelops.tools.training import TrainingRequest
+from modelops.tools.training_request import TrainingRequest
 
 DOCS = AgentFacts(
     agent="docs",
